@@ -1,0 +1,106 @@
+// Package access decides who may do what, where. It is pure: bindings and roles
+// come in as values, a decision comes out together with the grants that made it.
+//
+// Everything is a path, and a binding covers its path and all beneath it. A
+// Binding gives a user or a group a role or a single permission at a path;
+// Expand turns it into grants, each one action at one absolute path; Decide
+// looks for a grant that covers what is asked. There is no way to say no: a
+// grant more never takes access away, and what no grant covers is refused.
+package access
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// Path names a resource: "/" or "/" followed by segments that are separated by
+// single slashes. Paths are compared bytewise by whole segments, so
+// /collections/4 has nothing to do with /collections/42. The zero value names
+// nothing, covers nothing and is covered by nothing.
+type Path string
+
+// Root covers every path.
+const Root Path = "/"
+
+const maxPathBytes = 1024
+
+// ParsePath accepts a canonical absolute path of at most 1024 bytes of valid
+// UTF-8. Segments that are empty, "." or "..", a slash at the end, "%" and
+// control characters are refused with fault.Invalid: each would be a second
+// spelling of another path somewhere along the way.
+func ParsePath(s string) (Path, error) {
+	switch {
+	case s == "":
+		return "", fault.New(fault.Invalid, "path is missing")
+	case len(s) > maxPathBytes:
+		return "", fault.New(fault.Invalid, "path is longer than %d bytes", maxPathBytes)
+	case s[0] != '/':
+		return "", fault.New(fault.Invalid, "path does not begin with a slash")
+	case s == "/":
+		return Root, nil
+	}
+	for segment := range strings.SplitSeq(s[1:], "/") {
+		if err := checkSegment(segment); err != nil {
+			return "", err
+		}
+	}
+	return Path(s), nil
+}
+
+func checkSegment(s string) error {
+	switch {
+	case s == "":
+		return fault.New(fault.Invalid, "path has an empty segment")
+	case s == "." || s == "..":
+		return fault.New(fault.Invalid, "path has a segment %q", s)
+	case strings.Contains(s, "%"):
+		return fault.New(fault.Invalid, "path has a percent sign")
+	case !utf8.ValidString(s):
+		return fault.New(fault.Invalid, "path is not valid UTF-8")
+	case strings.ContainsFunc(s, invisible):
+		return fault.New(fault.Invalid, "path has a control character")
+	}
+	return nil
+}
+
+// invisible reports whether r could make a name read as another one: control
+// characters, line and paragraph separators, and what turns the direction of
+// writing around.
+func invisible(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
+
+// Covers reports whether q is p or lies beneath p.
+func (p Path) Covers(q Path) bool {
+	if p == "" || !strings.HasPrefix(string(q), "/") {
+		return false
+	}
+	if p == Root || p == q {
+		return true
+	}
+	return len(q) > len(p) && q[len(p)] == '/' && strings.HasPrefix(string(q), string(p))
+}
+
+// Join gives the path that q names when it is read relative to p: /a joined with
+// /b is /a/b. The zero value on either side gives the zero value. The result may
+// be longer than ParsePath allows, and then covers nothing that can be asked for.
+func (p Path) Join(q Path) Path {
+	switch {
+	case p == "" || q == "":
+		return ""
+	case p == Root:
+		return q
+	case q == Root:
+		return p
+	}
+	return p + q
+}
+
+// CollectionPath is the path of the collection with that id.
+func CollectionPath(id int64) Path {
+	return Path("/collections/" + strconv.FormatInt(id, 10))
+}

@@ -1,0 +1,70 @@
+package audit
+
+import "slices"
+
+// Actions. Their names are part of the audit log's format and never change.
+const (
+	TokenIssue      = "token.issue"      // a token was made, or refused
+	TokenRefuse     = "token.refuse"     // a token that was presented was not accepted where that is logged
+	TokenExchange   = "token.exchange"   // a token was traded for another
+	TokenRegenerate = "token.regenerate" // an API token got a new value
+	TokenRevoke     = "token.revoke"
+	TokenReuse      = "token.reuse" // a refresh token was used twice and its family killed
+
+	Login     = "login"
+	Logout    = "logout"
+	RevokeAll = "revoke-all" // every token and session of the target is dead
+
+	DeviceApprove = "device.approve"
+	DeviceDeny    = "device.deny"
+
+	UserCreate   = "user.create"
+	UserUpdate   = "user.update"
+	UserRemove   = "user.remove"
+	UserDisable  = "user.disable"
+	UserEnable   = "user.enable"
+	UserPassword = "user.password" // the password was changed; not the rehash at a login
+	UserAccess   = "user.access"   // direct bindings of a user at a path were removed
+
+	CollectionCreate = "collection.create"
+	CollectionUpdate = "collection.update"
+	CollectionRemove = "collection.remove"
+
+	RoleCreate = "role.create"
+	RoleUpdate = "role.update"
+	RoleRemove = "role.remove"
+
+	BindingCreate = "binding.create"
+	BindingUpdate = "binding.update"
+	BindingRemove = "binding.remove"
+
+	ClientCreate       = "client.create"
+	ClientUpdate       = "client.update"
+	ClientRemove       = "client.remove"
+	ClientAuthenticate = "client.authenticate" // only when it failed
+
+	KeyCreate   = "key.create"
+	KeyActivate = "key.activate"
+	KeyRotate   = "key.rotate"
+	KeyRetire   = "key.retire"
+
+	LeakedReport = "leaked.report" // a token reported as leaked was killed; the target is its owner
+	Apply        = "apply"
+	Backup       = "backup"
+)
+
+var actions = []string{
+	TokenIssue, TokenRefuse, TokenExchange, TokenRegenerate, TokenRevoke, TokenReuse,
+	Login, Logout, RevokeAll,
+	DeviceApprove, DeviceDeny,
+	UserCreate, UserUpdate, UserRemove, UserDisable, UserEnable, UserPassword, UserAccess,
+	CollectionCreate, CollectionUpdate, CollectionRemove,
+	RoleCreate, RoleUpdate, RoleRemove,
+	BindingCreate, BindingUpdate, BindingRemove,
+	ClientCreate, ClientUpdate, ClientRemove, ClientAuthenticate,
+	KeyCreate, KeyActivate, KeyRotate, KeyRetire,
+	LeakedReport, Apply, Backup,
+}
+
+// Actions lists every action, related ones side by side.
+func Actions() []string { return slices.Clone(actions) }

@@ -1,0 +1,175 @@
+// Package audit says what an audit event is. Every issue, refusal, revocation,
+// login and administrative change is one event; the store writes it in the same
+// transaction as what it tells of, so an operation whose event can't be written
+// does not happen. An event never holds a secret: it names tokens by their id.
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// Outcome values.
+const (
+	OK      = "ok"      // it was done
+	Refused = "refused" // it was asked for and not done; Reason says why
+)
+
+// Event tells who did what to what, from where, and how it ended.
+type Event struct {
+	ID        int64 // given by the store, ascending in the order of writing
+	At        time.Time
+	Actor     string // subject id or client id, "cli" or "system"; empty: nobody signed in
+	Action    string // one of Actions
+	Target    string // what it was done to: a subject, client, key, role, path …
+	TokenID   string // the public id of the token it was about, never its value
+	Address   string // the client's address
+	RequestID string
+	Outcome   string // OK or Refused
+	Reason    string // why it was refused, or a remark
+}
+
+// Actors that are neither a user nor a client.
+const (
+	ActorCLI    = "cli"    // someone at the command line, beside the store
+	ActorSystem = "system" // bearerd itself: housekeeping, key rotation
+)
+
+const (
+	maxNameBytes   = 255
+	maxTargetBytes = 1024
+	maxReasonBytes = 500
+)
+
+// Clean gives the event with its text made safe to store and to show: cut to a
+// bounded length between two characters, invalid UTF-8 and control characters
+// replaced by U+FFFD, the time in UTC. What a client typed may stand in an event.
+func (e Event) Clean() Event {
+	e.At = e.At.UTC()
+	for _, f := range []struct {
+		text *string
+		max  int
+	}{
+		{&e.Actor, maxNameBytes},
+		{&e.Action, maxNameBytes},
+		{&e.Target, maxTargetBytes},
+		{&e.TokenID, maxNameBytes},
+		{&e.Address, maxNameBytes},
+		{&e.RequestID, maxNameBytes},
+		{&e.Outcome, maxNameBytes},
+		{&e.Reason, maxReasonBytes},
+	} {
+		*f.text = clean(*f.text, f.max)
+	}
+	return e
+}
+
+func clean(s string, limit int) string {
+	s = cut(s, limit)
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+	return cut(s, limit)
+}
+
+// cut shortens s to at most limit bytes without splitting a character.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// Validate reports an event that must not be written: without time, with an
+// action or outcome that is not one of ours, or with text that Clean would
+// change. The error is internal, for the mistake is the program's.
+func (e Event) Validate() error {
+	switch {
+	case e.At.IsZero():
+		return errors.New("audit event without a time")
+	case !slices.Contains(actions, e.Action):
+		return fmt.Errorf("audit event with the unknown action %q", e.Action)
+	case e.Outcome != OK && e.Outcome != Refused:
+		return fmt.Errorf("audit event with the unknown outcome %q", e.Outcome)
+	case e != e.Clean():
+		return errors.New("audit event that was not cleaned")
+	}
+	return nil
+}
+
+// Filter says which events to list, newest first. A zero field does not narrow
+// the list.
+type Filter struct {
+	Actor   string
+	Action  string
+	Target  string
+	TokenID string
+	Since   time.Time // events at this time or later
+	Until   time.Time // events before this time
+	Cursor  int64     // events with a smaller ID: that of the last one already seen
+	Limit   int       // how many, 1 to MaxLimit; 0 is DefaultLimit
+}
+
+// Limits of one page of events.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+)
+
+// Canonical gives the filter with its default limit filled in, or fault.Invalid
+// when it can't be answered. An action that bearerd doesn't know is an error
+// rather than an empty list.
+func (f Filter) Canonical() (Filter, error) {
+	if f.Limit == 0 {
+		f.Limit = DefaultLimit
+	}
+	switch {
+	case f.Limit < 0 || f.Limit > MaxLimit:
+		return Filter{}, fault.New(fault.Invalid, "limit is 1 to %d", MaxLimit)
+	case f.Cursor < 0:
+		return Filter{}, fault.New(fault.Invalid, "cursor is not one of ours")
+	case f.Action != "" && !slices.Contains(actions, f.Action):
+		return Filter{}, fault.New(fault.Invalid, "unknown action")
+	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
+		return Filter{}, fault.New(fault.Invalid, "since is not before until")
+	}
+	return f, nil
+}
+
+// Matches reports whether the event is one that the filter lists, its limit aside.
+func (f Filter) Matches(e Event) bool {
+	return (f.Actor == "" || f.Actor == e.Actor) &&
+		(f.Action == "" || f.Action == e.Action) &&
+		(f.Target == "" || f.Target == e.Target) &&
+		(f.TokenID == "" || f.TokenID == e.TokenID) &&
+		(f.Since.IsZero() || !e.At.Before(f.Since)) &&
+		(f.Until.IsZero() || e.At.Before(f.Until)) &&
+		(f.Cursor == 0 || e.ID < f.Cursor)
+}
+
+// ParseCursor reads the cursor of a list; the empty string is the beginning.
+// Everything that is no positive decimal number is fault.Invalid.
+func ParseCursor(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 || strconv.FormatInt(n, 10) != s {
+		return 0, fault.New(fault.Invalid, "cursor is not one of ours")
+	}
+	return n, nil
+}
