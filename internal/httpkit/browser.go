@@ -1,0 +1,140 @@
+package httpkit
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// CORS lets scripts of the given origins call next with a Bearer token. It
+// never allows cookies. An origin is "https://host" or "https://host:port";
+// "*" is every origin. Requests of others pass as they came; with no origins
+// next is given back unchanged.
+func CORS(origins []string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if len(origins) == 0 {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			h.Add("Vary", "Origin")
+			if !allowOrigin(h, r, origins) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+				preflight(w)
+				return
+			}
+			h.Set("Access-Control-Expose-Headers", "www-authenticate, retry-after, x-request-id")
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// allowOrigin names the request's origin in h and reports whether it may call.
+func allowOrigin(h http.Header, r *http.Request, origins []string) bool {
+	origin := r.Header.Get("Origin")
+	switch {
+	case origin == "":
+		return false
+	case slices.Contains(origins, origin):
+		h.Set("Access-Control-Allow-Origin", origin)
+	case slices.Contains(origins, "*"):
+		h.Set("Access-Control-Allow-Origin", "*")
+	default:
+		return false
+	}
+	return true
+}
+
+func preflight(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+	h.Set("Access-Control-Allow-Headers", "authorization, content-type")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// SecurityHeaders sets what every answer of bearerd's own should carry. A page
+// that needs more sets its own Content-Security-Policy.
+func SecurityHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// CrossOrigin tells requests that another site made a browser send. Make one
+// with [NewCrossOrigin].
+type CrossOrigin struct{ protection *http.CrossOriginProtection }
+
+// NewCrossOrigin trusts the origin of the issuer, a URL, beside the host that a
+// request names: a proxy in front may have changed that.
+func NewCrossOrigin(issuer string) (*CrossOrigin, error) {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return nil, fmt.Errorf("reading the issuer: %w", err)
+	}
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+		return nil, fmt.Errorf("reading the issuer's origin: %w", err)
+	}
+	return &CrossOrigin{protection: protection}, nil
+}
+
+// Check must pass before a cookie authenticates a request. It refuses unsafe
+// methods from another origin with a fault of kind Forbidden; GET, HEAD and
+// OPTIONS always pass, and so must never change anything.
+func (c *CrossOrigin) Check(r *http.Request) error {
+	if err := c.protection.Check(r); err != nil {
+		return fault.Wrap(err, fault.Forbidden, "cross-origin request refused")
+	}
+	return nil
+}
+
+// Cookies makes cookies as the issuer needs them. The zero value makes them
+// Secure.
+type Cookies struct{ insecure bool }
+
+// NewCookies makes Secure cookies, unless the issuer is http on loopback.
+func NewCookies(issuer string) Cookies {
+	u, err := url.Parse(issuer)
+	return Cookies{insecure: err == nil && u.Scheme == "http" && isLoopback(u.Hostname())}
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+// Make gives a cookie that carries a token or session: HttpOnly, SameSite=Lax,
+// for the whole site. It lives as long as life says, and with 0 until the
+// browser closes.
+func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
+	return &http.Cookie{
+		Name:     name,
+		Value:    value,
+		Path:     "/",
+		MaxAge:   int(life / time.Second),
+		HttpOnly: true,
+		Secure:   !c.insecure,
+		SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// Expire gives the cookie that makes a browser forget name.
+func (c Cookies) Expire(name string) *http.Cookie {
+	cookie := c.Make(name, "", 0)
+	cookie.MaxAge = -1
+	return cookie
+}

@@ -1,0 +1,210 @@
+package httpkit
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Event is what the log will say of one request. [Observer.Wrap] makes it and
+// writes it once, at the end; handlers fill it on the way, in the request's own
+// goroutine. It never holds a query, a header or a secret.
+type Event struct {
+	RequestID string
+	Address   netip.Addr // the client's, see [Proxies]; zero when it has none
+	Principal string     // whom the request spoke for: a subject or client id
+	TokenID   string     // the public id of the token it came with
+	Outcome   string     // what was decided, in a word or two: "ok", "expired", "revoked"
+
+	err   error
+	muted bool
+}
+
+// Fail notes the error that the request ended with. The log tells it for
+// answers of 500 and above alone: below, the answer itself says what was wrong.
+func (e *Event) Fail(err error) { e.err = err }
+
+// Mute keeps the event out of the log unless the request ends in an internal
+// error. It is for answers that come with the traffic, such as a verification
+// that said yes.
+func (e *Event) Mute() { e.muted = true }
+
+// ClientAddress gives the address in text; empty when there is none.
+func (e *Event) ClientAddress() string {
+	if !e.Address.IsValid() {
+		return ""
+	}
+	return e.Address.String()
+}
+
+type eventKey struct{}
+
+// EventOf gives the event of the request that ctx belongs to. Outside of
+// [Observer.Wrap] it gives one that nobody will write, never nil.
+func EventOf(ctx context.Context) *Event {
+	if e, ok := ctx.Value(eventKey{}).(*Event); ok {
+		return e
+	}
+	return &Event{}
+}
+
+// Observer writes one structured log event a request. Make one with
+// [NewObserver].
+type Observer struct {
+	logger  *slog.Logger
+	now     func() time.Time
+	proxies Proxies
+	prefix  string
+	count   atomic.Uint64
+}
+
+// ObserverConfig is what an [Observer] needs. Logger and Now must be set;
+// without Proxies no forwarded address or request id is believed.
+type ObserverConfig struct {
+	Logger  *slog.Logger
+	Now     func() time.Time
+	Proxies Proxies
+}
+
+// NewObserver makes an observer whose request ids no other process makes.
+func NewObserver(cfg ObserverConfig) *Observer {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails: it ends the process instead
+	return &Observer{
+		logger:  cfg.Logger,
+		now:     cfg.Now,
+		proxies: cfg.Proxies,
+		prefix:  hex.EncodeToString(random[:]) + "-",
+	}
+}
+
+// Wrap gives next an [Event] a request, catches what panics outside of
+// [Handle], and writes the event when the request has ended.
+func (o *Observer) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := o.now()
+		event := &Event{Address: o.proxies.Client(r), RequestID: o.requestID(r)}
+		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, event))
+		rec := record(w)
+		defer func() {
+			v := recover()
+			aborted := settle(rec, event, v)
+			o.write(r, rec, event, o.now().Sub(start))
+			if aborted {
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// settle ends a request whose handler panicked with v, if it did, and reports
+// whether its connection must be cut.
+func settle(rec *recorder, event *Event, v any) bool {
+	if v == nil {
+		return false
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return true
+	}
+	event.Fail(panicked(v))
+	if rec.begun() {
+		return true
+	}
+	rec.Header().Set(HeaderRequestID, event.RequestID)
+	http.Error(rec, "internal error", http.StatusInternalServerError)
+	return false
+}
+
+// requestID believes a sane id of a trusted proxy and else makes one.
+func (o *Observer) requestID(r *http.Request) string {
+	if ids := r.Header[HeaderRequestID]; len(ids) == 1 && saneID(ids[0]) && o.proxies.Trusts(peer(r)) {
+		return ids[0]
+	}
+	return o.prefix + strconv.FormatUint(o.count.Add(1), 36)
+}
+
+const maxRequestID = 64
+
+// saneID reports whether id is 1 to 64 characters of A-Z a-z 0-9 . _ -.
+func saneID(id string) bool {
+	if id == "" || len(id) > maxRequestID {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if !isAlphanumeric(c) && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// maxLoggedPath bounds what a request can make the log hold.
+const maxLoggedPath = 512
+
+func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time.Duration) {
+	status := rec.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	_, crashed := errors.AsType[*panicError](event.err)
+	if event.muted && status != http.StatusInternalServerError && !crashed {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path[:min(len(r.URL.Path), maxLoggedPath)]),
+		slog.String("route", r.Pattern),
+		slog.Int("status", status),
+		slog.Int64("bytes", rec.bytes),
+		slog.Duration("duration", took),
+		slog.String("address", event.ClientAddress()),
+		slog.String("request_id", event.RequestID),
+	}
+	attrs = append(attrs, event.attrs(status)...)
+	o.logger.LogAttrs(r.Context(), level(status, crashed), "request", attrs...)
+}
+
+// attrs gives what a handler filled in, and the error chain of a server error.
+func (e *Event) attrs(status int) []slog.Attr {
+	var attrs []slog.Attr
+	for _, a := range []slog.Attr{
+		slog.String("principal", e.Principal),
+		slog.String("token_id", e.TokenID),
+		slog.String("outcome", e.Outcome),
+	} {
+		if a.Value.String() != "" {
+			attrs = append(attrs, a)
+		}
+	}
+	crash, crashed := errors.AsType[*panicError](e.err)
+	if e.err != nil && (status >= http.StatusInternalServerError || crashed) {
+		attrs = append(attrs, slog.String("error", e.err.Error()))
+	}
+	if crashed {
+		attrs = append(attrs, slog.String("stack", string(crash.stack)))
+	}
+	return attrs
+}
+
+func level(status int, crashed bool) slog.Level {
+	switch {
+	case crashed || status == http.StatusInternalServerError:
+		return slog.LevelError
+	case status > http.StatusInternalServerError:
+		return slog.LevelWarn
+	default:
+		return slog.LevelInfo
+	}
+}

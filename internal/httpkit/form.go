@@ -1,0 +1,149 @@
+package httpkit
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// MaxBody is the limit of a request body in bytes, where an endpoint has no
+// limit of its own.
+const MaxBody = 64 << 10
+
+const (
+	typeForm = "application/x-www-form-urlencoded"
+	typeJSON = "application/json"
+)
+
+// Form reads a form body and never the query. Another content type, a repeated
+// parameter, bad escapes or bad UTF-8 are a fault of kind Invalid, more than
+// [MaxBody] one of kind TooLarge. A parameter without a value counts as absent
+// (RFC 6749 §3.2) and is not in the result.
+func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if err := wantType(r, typeForm); err != nil {
+		return nil, err
+	}
+	body, err := readBody(w, r, MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	return parseParameters(string(body))
+}
+
+// Query reads the query with the strictness of [Form].
+func Query(r *http.Request) (url.Values, error) {
+	return parseParameters(r.URL.RawQuery)
+}
+
+// FormOrJSON reads a form as [Form] does, or a JSON object of strings, numbers
+// and booleans as if it were one: a number stands as it was written, null and
+// the empty string are absent. A request with neither a body nor a content type
+// has no parameters.
+func FormOrJSON(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.ContentLength == 0 && len(r.Header["Content-Type"]) == 0 {
+		return url.Values{}, nil
+	}
+	if wantType(r, typeJSON) != nil {
+		if err := wantType(r, typeForm); err != nil {
+			return nil, fault.New(fault.Invalid, "the content type must be %s or %s", typeForm, typeJSON)
+		}
+		return Form(w, r)
+	}
+	var members map[string]scalar
+	if err := DecodeJSON(w, r, &members); err != nil {
+		return nil, err
+	}
+	values := make(url.Values, len(members))
+	for name, value := range members {
+		if value != "" {
+			values.Set(name, string(value))
+		}
+	}
+	return values, nil
+}
+
+// parseParameters reads application/x-www-form-urlencoded text.
+func parseParameters(text string) (url.Values, error) {
+	values := url.Values{}
+	seen := map[string]bool{}
+	for pair := range strings.SplitSeq(text, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, err := parseParameter(pair)
+		if err != nil {
+			return nil, err
+		}
+		if seen[name] {
+			return nil, fault.New(fault.Invalid, "the parameter %s is repeated", quoted(name))
+		}
+		seen[name] = true
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	return values, nil
+}
+
+func parseParameter(pair string) (name, value string, err error) {
+	rawName, rawValue, _ := strings.Cut(pair, "=")
+	name, err = url.QueryUnescape(rawName)
+	if err != nil || !isStorable(name) {
+		return "", "", fault.New(fault.Invalid, "the name of a parameter is not well formed")
+	}
+	value, err = url.QueryUnescape(rawValue)
+	if err != nil || !isStorable(value) {
+		return "", "", fault.New(fault.Invalid, "the value of the parameter %s is not well formed", quoted(name))
+	}
+	return name, value, nil
+}
+
+// isStorable reports whether s is UTF-8 without NUL, which no database takes.
+func isStorable(s string) bool {
+	return utf8.ValidString(s) && !strings.Contains(s, "\x00")
+}
+
+// maxQuoted bounds what of a client's own text comes back in a message.
+const maxQuoted = 64
+
+// quoted makes a client's text fit for a message.
+func quoted(s string) string {
+	if len(s) > maxQuoted {
+		s = strings.ToValidUTF8(s[:maxQuoted], "") + "…"
+	}
+	return `"` + strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c == '"' || c == '\\' {
+			return '?'
+		}
+		return c
+	}, s) + `"`
+}
+
+// wantType checks that the content type is want, whatever its parameters.
+func wantType(r *http.Request, want string) error {
+	types := r.Header["Content-Type"]
+	if len(types) == 1 {
+		if got, _, err := mime.ParseMediaType(types[0]); err == nil && got == want {
+			return nil
+		}
+	}
+	return fault.New(fault.Invalid, "the content type must be %s", want)
+}
+
+// readBody reads at most limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(innermost(w), r.Body, limit))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, fault.New(fault.TooLarge, "the body is larger than %d bytes", limit)
+	}
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Invalid, "the body could not be read")
+	}
+	return body, nil
+}
