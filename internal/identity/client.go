@@ -1,0 +1,166 @@
+package identity
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// Grant types that a client may be given: RFC 6749 §4.4 and §6, RFC 8693 §2.1,
+// RFC 8628 §3.4.
+const (
+	GrantTypeClientCredentials = "client_credentials"
+	GrantTypeRefreshToken      = "refresh_token"
+	GrantTypeTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
+	GrantTypeDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+)
+
+// GrantTypes lists the grant types that bearerd has.
+func GrantTypes() []string {
+	return []string{GrantTypeClientCredentials, GrantTypeRefreshToken, GrantTypeTokenExchange, GrantTypeDeviceCode}
+}
+
+// publicGrantTypes are open to clients that can't keep a secret.
+var publicGrantTypes = []string{GrantTypeRefreshToken, GrantTypeDeviceCode}
+
+const (
+	minSecretBytes = 32
+	maxSecretBytes = 1024
+	maxClientList  = 1000
+)
+
+// Client is an OAuth 2 client. A client without a secret is public. The zero
+// value may do nothing.
+type Client struct {
+	ID           string
+	SecretDigest []byte   `json:"-" yaml:"-"` // SHA-256 of the secret; empty for a public client
+	Grants       []string // grant types
+	Scopes       []string // what its tokens may have at most; empty: no bound of its own
+	Audiences    []string // what it may ask for besides the default audience
+}
+
+// Public reports whether the client has no secret.
+func (c Client) Public() bool { return len(c.SecretDigest) == 0 }
+
+// MayUse reports whether the client has that grant type.
+func (c Client) MayUse(grantType string) bool { return slices.Contains(c.Grants, grantType) }
+
+// CheckSecret reports, in constant time, whether raw is the client's secret. A
+// public client has none, so nothing is.
+func (c Client) CheckSecret(raw string) bool {
+	digest := sha256.Sum256([]byte(raw))
+	return !c.Public() && subtle.ConstantTimeCompare(digest[:], c.SecretDigest) == 1
+}
+
+// DigestSecret checks a secret that somebody chose and gives what is stored of
+// it, its SHA-256. It must have 32 to 1,024 printable ASCII characters (RFC 6749
+// App. A.2), not all the same: a digest so fast to compute protects only what
+// can't be guessed. The error is fault.Invalid and does not repeat the secret.
+func DigestSecret(raw string) ([]byte, error) {
+	switch {
+	case len(raw) < minSecretBytes || len(raw) > maxSecretBytes:
+		return nil, fault.New(fault.Invalid, "a client secret has %d to %d characters", minSecretBytes, maxSecretBytes)
+	case strings.ContainsFunc(raw, notVisible):
+		return nil, fault.New(fault.Invalid, "a client secret has printable ASCII characters alone")
+	case strings.Trim(raw, raw[:1]) == "":
+		return nil, fault.New(fault.Invalid, "a client secret is not one character repeated")
+	}
+	digest := sha256.Sum256([]byte(raw))
+	return digest[:], nil
+}
+
+// Validate says what is wrong with a client, as fault.Invalid. Whether its scopes
+// are declared is not looked at: being listed here declares them.
+func (c Client) Validate() error {
+	if err := ValidateClientID(c.ID); err != nil {
+		return err
+	}
+	if len(c.SecretDigest) != 0 && len(c.SecretDigest) != sha256.Size {
+		return fault.New(fault.Invalid, "the client's secret digest is not a SHA-256")
+	}
+	if err := c.validateGrants(); err != nil {
+		return err
+	}
+	if err := checkList("scope", c.Scopes, validateScopeName); err != nil {
+		return err
+	}
+	return checkList("audience", c.Audiences, ValidateAudience)
+}
+
+func (c Client) validateGrants() error {
+	return checkList("grant", c.Grants, func(name string) error {
+		if !slices.Contains(GrantTypes(), name) {
+			return fault.New(fault.Invalid, "unknown grant type; known are %s", strings.Join(GrantTypes(), ", "))
+		}
+		if c.Public() && !slices.Contains(publicGrantTypes, name) {
+			return fault.New(fault.Invalid, "the grant type %s needs a client secret", name)
+		}
+		return nil
+	})
+}
+
+// ValidateClientID accepts 1 to 255 printable ASCII characters (VSCHAR, RFC 6749
+// App. A.1) without space at either end. A colon is fine: in HTTP Basic the id is
+// form-encoded (RFC 6749 §2.3.1), and a client whose library leaves that out has
+// to send its id in the body.
+func ValidateClientID(s string) error {
+	if err := checkName("client id", s); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(s, notVisible) {
+		return fault.New(fault.Invalid, "the client id has other than printable ASCII characters")
+	}
+	return nil
+}
+
+// notVisible reports whether r is outside VSCHAR.
+func notVisible(r rune) bool { return r < ' ' || r > '~' }
+
+// ValidateAudience accepts an absolute URI without a fragment (RFC 8707 §2), or
+// any other name such as a task token type: 1 to 255 bytes of valid UTF-8
+// without space or control characters. The error is fault.Invalid.
+func ValidateAudience(s string) error {
+	switch {
+	case s == "" || len(s) > maxNameBytes:
+		return fault.New(fault.Invalid, "an audience has 1 to %d bytes", maxNameBytes)
+	case !utf8.ValidString(s):
+		return fault.New(fault.Invalid, "an audience is not valid UTF-8")
+	case strings.ContainsFunc(s, unicode.IsSpace) || strings.ContainsFunc(s, invisible):
+		return fault.New(fault.Invalid, "an audience has a space or control character")
+	case !strings.Contains(s, "://"):
+		return nil
+	}
+	if u, err := url.Parse(s); err != nil || u.Scheme == "" || strings.Contains(s, "#") {
+		return fault.New(fault.Invalid, "an audience is not an absolute URI without a fragment")
+	}
+	return nil
+}
+
+func validateScopeName(s string) error {
+	if !ValidScopeName(s) {
+		return fault.New(fault.Invalid, "a scope name is one that RFC 6749 does not allow")
+	}
+	return nil
+}
+
+// checkList checks each of at most 1,000 entries, and that none stands twice.
+func checkList(what string, list []string, check func(string) error) error {
+	if len(list) > maxClientList {
+		return fault.New(fault.Invalid, "a client has at most %d entries of %s", maxClientList, what)
+	}
+	for i, s := range list {
+		if err := check(s); err != nil {
+			return err
+		}
+		if slices.Contains(list[:i], s) {
+			return fault.New(fault.Invalid, "the client's %s %q is listed twice", what, s)
+		}
+	}
+	return nil
+}

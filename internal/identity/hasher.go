@@ -1,0 +1,146 @@
+package identity
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+const (
+	maxPasswordBytes = 1024
+	queuePerSlot     = 50 // about two seconds of waiting
+	retryAfter       = 2 * time.Second
+)
+
+// ValidatePassword accepts 1 to 1,024 bytes of valid UTF-8, as they are: nothing
+// is trimmed or normalised. The error is fault.Invalid and doesn't repeat it.
+func ValidatePassword(password string) error {
+	switch {
+	case password == "":
+		return fault.New(fault.Invalid, "the password is missing")
+	case len(password) > maxPasswordBytes:
+		return fault.New(fault.Invalid, "the password is longer than %d bytes", maxPasswordBytes)
+	case !utf8.ValidString(password):
+		return fault.New(fault.Invalid, "the password is not valid UTF-8")
+	}
+	return nil
+}
+
+// HasherConfig bounds a Hasher. The zero value is right for most machines.
+type HasherConfig struct {
+	Slots int // hashes of 19 MiB in flight; 0: GOMAXPROCS
+	Queue int // callers that wait for a slot; 0: 50 a slot
+}
+
+// Hasher hashes and checks passwords, a bounded number at a time; others wait in
+// the order in which they came. It is safe for use by many goroutines.
+type Hasher struct {
+	slots   int64
+	queue   int64
+	free    *semaphore.Weighted
+	waiting atomic.Int64
+}
+
+// NewHasher makes a Hasher; fields that are not positive take their default.
+func NewHasher(c HasherConfig) *Hasher {
+	if c.Slots <= 0 {
+		c.Slots = runtime.GOMAXPROCS(0)
+	}
+	if c.Queue <= 0 {
+		c.Queue = queuePerSlot * c.Slots
+	}
+	slots := int64(c.Slots)
+	return &Hasher{slots: slots, queue: int64(c.Queue), free: semaphore.NewWeighted(slots)}
+}
+
+// Waiting tells how many callers wait for a slot, for the metrics.
+func (h *Hasher) Waiting() int { return int(h.waiting.Load()) }
+
+// Hash gives a new argon2id hash of the password. It fails with the error of
+// ValidatePassword, or with fault.Unavailable as Verify does.
+func (h *Hasher) Hash(ctx context.Context, password string) (PasswordHash, error) {
+	if err := ValidatePassword(password); err != nil {
+		return "", err
+	}
+	release, err := h.acquire(ctx, newArgon2id().memory())
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	return newArgon2id().hash(password), nil
+}
+
+// Match is what came of checking a password.
+type Match struct {
+	OK    bool
+	Stale bool // OK, and the hash should be replaced: another scheme than ours, or weaker parameters
+}
+
+// Verify checks a password against an encoded hash. An empty hash, of a user who
+// doesn't exist or has no password, matches nothing and takes as long as a wrong
+// password does. (A wrong password against a hash of another system that is
+// dearer than ours takes longer, until the user's first login replaces it.)
+//
+// It fails with fault.Unavailable when too many are waiting or ctx ends first,
+// and with an internal error when the hash is none that ParseHash accepts.
+func (h *Hasher) Verify(ctx context.Context, encoded PasswordHash, password string) (Match, error) {
+	if ValidatePassword(password) != nil {
+		return Match{}, nil
+	}
+	d := digest(newArgon2id())
+	if encoded != "" {
+		var err error
+		if d, err = parseHash(encoded.Reveal()); err != nil {
+			return Match{}, fault.Wrap(err, fault.Internal, "stored password hash")
+		}
+	}
+	release, err := h.acquire(ctx, d.memory())
+	if err != nil {
+		return Match{}, err
+	}
+	defer release()
+	return check(d, password)
+}
+
+func check(d digest, password string) (Match, error) {
+	ok, err := d.matches(password)
+	if err != nil {
+		return Match{}, fault.Wrap(err, fault.Internal, "checking a password")
+	}
+	if !ok && d.stale() {
+		// Hashes of other systems may be so cheap that the time of a wrong
+		// password would tell that there is such a user: spend ours as well.
+		_ = newArgon2id().hash(password)
+	}
+	return Match{OK: ok, Stale: ok && d.stale()}, nil
+}
+
+// acquire waits for as many slots as the memory, in KiB, comes to.
+func (h *Hasher) acquire(ctx context.Context, memory int64) (release func(), err error) {
+	n := min(max((memory+argon2Memory-1)/argon2Memory, 1), h.slots)
+	if !h.free.TryAcquire(n) {
+		if err := h.wait(ctx, n); err != nil {
+			return nil, err
+		}
+	}
+	return func() { h.free.Release(n) }, nil
+}
+
+func (h *Hasher) wait(ctx context.Context, n int64) error {
+	defer h.waiting.Add(-1)
+	if h.waiting.Add(1) > h.queue {
+		return fault.After(fault.Unavailable, retryAfter, "too many sign-ins at this moment")
+	}
+	if err := h.free.Acquire(ctx, n); err != nil {
+		f := fault.Wrap(err, fault.Unavailable, "waited too long to check the password")
+		f.RetryAfter = retryAfter
+		return f
+	}
+	return nil
+}

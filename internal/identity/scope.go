@@ -1,0 +1,77 @@
+package identity
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// Built-in scopes. No token has one of them unless it was asked for.
+const (
+	ScopeCredentials   = "credentials"    // make API keys and API tokens
+	ScopeAdmin         = "admin"          // use one's administrative bindings on the management API
+	ScopeIntrospect    = "introspect"     // introspect any token
+	ScopeRevocations   = "revocations"    // read the revocation log
+	ScopeOfflineAccess = "offline_access" // get a refresh token
+)
+
+const (
+	maxScopeBytes     = 4096
+	maxScopeNameBytes = 255
+)
+
+// BuiltinScopes lists the scopes that need no declaration.
+func BuiltinScopes() []string {
+	return []string{ScopeAdmin, ScopeCredentials, ScopeIntrospect, ScopeOfflineAccess, ScopeRevocations}
+}
+
+// ValidScopeName reports whether s is a scope-token of RFC 6749 §3.3 of at most
+// 255 bytes: printable ASCII without space, quotation mark and backslash.
+func ValidScopeName(s string) bool {
+	if s == "" || len(s) > maxScopeNameBytes {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseScope reads a scope parameter of RFC 6749 §3.3 into its names, in the
+// order given, each once. More spaces than one between names do no harm; any
+// other character that doesn't belong there, or more than 4,096 bytes, is
+// fault.InvalidScope. The empty string has no names.
+func ParseScope(s string) ([]string, error) {
+	if len(s) > maxScopeBytes {
+		return nil, fault.New(fault.InvalidScope, "scope is longer than %d bytes", maxScopeBytes)
+	}
+	var names []string
+	seen := map[string]bool{}
+	for name := range strings.SplitSeq(s, " ") {
+		if name == "" || seen[name] {
+			continue
+		}
+		if !ValidScopeName(name) {
+			return nil, fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow")
+		}
+		seen[name] = true
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// FormatScope writes names as a scope parameter.
+func FormatScope(names []string) string { return strings.Join(names, " ") }
+
+// Subset gives those of a that b lacks, in their order; none when a is a subset.
+func Subset(a, b []string) (missing []string) {
+	for _, name := range a {
+		if !slices.Contains(b, name) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}

@@ -1,0 +1,150 @@
+// Package identity knows who there is: users with their groups and passwords,
+// and OAuth clients with their secrets. It validates them, hashes and checks
+// passwords, parses scopes, and decides when password attempts are too many. It
+// keeps nothing; the store does.
+//
+// New passwords are hashed with argon2id at 19 MiB, two passes, one lane, about
+// 40 ms of one core. A Hasher bounds how many are hashed at once: it needs
+// Slots × 19 MiB, and up to 256 MiB while one imported hash that asks for that
+// much is checked, by itself. Hashes of other systems are verified and reported
+// as stale, so that a login replaces them.
+package identity
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// User is a person who can sign in. The zero value is nobody.
+type User struct {
+	ID           string // the subject: a UUID, never given out twice
+	Username     string
+	Name         string   // as people write it; may be empty
+	Email        string   // may be empty
+	Groups       []string // names
+	Disabled     bool
+	PasswordHash PasswordHash `json:"-" yaml:"-"` // empty: no password lets this user in
+}
+
+// PasswordHash is an encoded password hash, or empty where there is none. It
+// does not print, log or marshal its value; Reveal gives it, and is what a store
+// must write, since an SQL driver may write a value as it prints.
+type PasswordHash string
+
+const redacted = "[redacted]"
+
+// Reveal gives the encoded hash itself.
+func (h PasswordHash) Reveal() string { return string(h) }
+
+// String gives a fixed text.
+func (h PasswordHash) String() string { return redacted }
+
+// Format writes the same fixed text for every verb.
+func (h PasswordHash) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalText gives the same fixed text; JSON, YAML and slog use it.
+func (h PasswordHash) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+const (
+	maxNameBytes = 255
+	maxGroups    = 1000
+)
+
+// Validate says what is wrong with a user, as fault.Invalid. It looks at neither
+// the ID nor the password hash.
+func (u User) Validate() error {
+	if err := ValidateUsername(u.Username); err != nil {
+		return err
+	}
+	if err := ValidateName(u.Name); err != nil {
+		return err
+	}
+	if err := ValidateEmail(u.Email); err != nil {
+		return err
+	}
+	return ValidateGroups(u.Groups)
+}
+
+// ValidateUsername accepts 1 to 255 bytes of valid UTF-8 that can stand in a
+// header and on a page: no control characters or line separators, nothing that
+// turns the direction of writing around, no space at either end. Usernames are
+// compared bytewise. The error is fault.Invalid.
+func ValidateUsername(s string) error { return checkName("username", s) }
+
+// ValidateGroup accepts what ValidateUsername does, without commas: groups are
+// sent to the application in one header, separated by them.
+func ValidateGroup(s string) error {
+	if strings.Contains(s, ",") {
+		return fault.New(fault.Invalid, "the group name has a comma")
+	}
+	return checkName("group name", s)
+}
+
+// ValidateGroups accepts at most 1,000 different valid group names.
+func ValidateGroups(names []string) error {
+	if len(names) > maxGroups {
+		return fault.New(fault.Invalid, "a user is in at most %d groups", maxGroups)
+	}
+	for i, name := range names {
+		if err := ValidateGroup(name); err != nil {
+			return err
+		}
+		if slices.Contains(names[:i], name) {
+			return fault.New(fault.Invalid, "the group %q is named twice", name)
+		}
+	}
+	return nil
+}
+
+// ValidateName accepts a person's name: empty, or what ValidateUsername does.
+func ValidateName(s string) error {
+	if s == "" {
+		return nil
+	}
+	return checkName("name", s)
+}
+
+// ValidateEmail accepts the empty string, or what could be an address: text on
+// both sides of an "@", without space, at most 255 bytes. Whether mail arrives
+// there is not bearerd's to know.
+func ValidateEmail(s string) error {
+	if s == "" {
+		return nil
+	}
+	if err := checkName("email address", s); err != nil {
+		return err
+	}
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || at == len(s)-1 || strings.ContainsFunc(s, unicode.IsSpace) {
+		return fault.New(fault.Invalid, "the email address is not one")
+	}
+	return nil
+}
+
+func checkName(what, s string) error {
+	switch {
+	case s == "":
+		return fault.New(fault.Invalid, "the %s is missing", what)
+	case len(s) > maxNameBytes:
+		return fault.New(fault.Invalid, "the %s is longer than %d bytes", what, maxNameBytes)
+	case !utf8.ValidString(s):
+		return fault.New(fault.Invalid, "the %s is not valid UTF-8", what)
+	case strings.ContainsFunc(s, invisible):
+		return fault.New(fault.Invalid, "the %s has a control character", what)
+	case strings.TrimSpace(s) != s:
+		return fault.New(fault.Invalid, "the %s begins or ends with space", what)
+	}
+	return nil
+}
+
+// invisible reports whether r could end a header line or make a name read as
+// another one.
+func invisible(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
