@@ -1,0 +1,90 @@
+package token
+
+// Check is one step of judging a token. The steps are taken in the order of
+// their values, and the first that fails decides.
+type Check uint8
+
+// The checks in their order. The zero value is none of them.
+const (
+	CheckWellFormed Check = iota + 1 // one reading, and a strict one
+	CheckSignature                   // the algorithm equals the key's, the key is known, the signature is good
+	CheckType                        // RFC 9068 §4: typ
+	CheckIssuer
+	CheckTime // exp, nbf, iat
+	CheckAudience
+	CheckRevoked // its id, its chain, and every cut-off since it was decided
+	CheckScope
+	CheckAccess // access to its collection
+)
+
+var checkNames = [...]string{
+	CheckWellFormed: "well-formed",
+	CheckSignature:  "signature",
+	CheckType:       "type",
+	CheckIssuer:     "issuer",
+	CheckTime:       "time",
+	CheckAudience:   "audience",
+	CheckRevoked:    "revoked",
+	CheckScope:      "scope",
+	CheckAccess:     "access",
+}
+
+// String gives the name under which explain shows the check; "" for a value that
+// is none.
+func (c Check) String() string {
+	if int(c) >= len(checkNames) {
+		return ""
+	}
+	return checkNames[c]
+}
+
+// Checks gives every check in the order in which they are made.
+func Checks() []Check {
+	return []Check{
+		CheckWellFormed, CheckSignature, CheckType, CheckIssuer, CheckTime,
+		CheckAudience, CheckRevoked, CheckScope, CheckAccess,
+	}
+}
+
+// The descriptions a refusal carries to the client. Those of the first two checks
+// are one, so that nobody learns from the answer what of a forgery was right.
+const (
+	ReasonMalformed     = "malformed or unknown token"
+	ReasonType          = "wrong type"
+	ReasonIssuer        = "wrong issuer"
+	ReasonExpired       = "expired"
+	ReasonNotYetValid   = "not yet valid"
+	ReasonWrongAudience = "wrong audience"
+	ReasonRevoked       = "revoked"
+)
+
+// Refusal is the error of every check on a token: which check failed first, and
+// a reason that is safe to show to the client.
+type Refusal struct {
+	Check  Check
+	Reason string
+	detail string // for the operator; a constant, never a part of the token
+}
+
+// Refuse makes the refusal of one check.
+func Refuse(c Check, reason string) *Refusal { return &Refusal{Check: c, Reason: reason} }
+
+// Malformed makes the refusal of a token that has no good reading.
+func Malformed() *Refusal { return Refuse(CheckWellFormed, ReasonMalformed) }
+
+func malformed(detail error) *Refusal {
+	return &Refusal{Check: CheckWellFormed, Reason: ReasonMalformed, detail: detail.Error()}
+}
+
+func unsigned(detail string) *Refusal {
+	return &Refusal{Check: CheckSignature, Reason: ReasonMalformed, detail: detail}
+}
+
+// Error names the check and, for the operator's log, the rule that was broken. It
+// never holds a part of the token, yet clients are shown Reason alone.
+func (r *Refusal) Error() string {
+	if r.detail != "" {
+		return r.Check.String() + ": " + r.detail
+	}
+	return r.Check.String() + ": " + r.Reason
+}

@@ -1,0 +1,204 @@
+package token
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// The two values of typ that bearerd signs and accepts, compared exactly.
+const (
+	TypeAccess = "at+jwt" // RFC 9068
+	TypeAPIKey = "api-key+jwt"
+)
+
+// maxKID bounds a key id; ours are thumbprints of 43 characters.
+const maxKID = 128
+
+var (
+	errParts     = errors.New("not three parts")
+	errBase64    = errors.New("not canonical base64url")
+	errForbidden = errors.New("a header that isn't allowed")
+	errKID       = errors.New("kid is empty or too long")
+)
+
+// JWT is a token whose signature is good. That says who made it; whether it is
+// good here and now is for Validate and for the checks after it.
+type JWT struct {
+	Type   string // typ as it stands
+	KID    string // empty when it has none, which only a shared secret allows
+	Claims Claims
+}
+
+// Kind tells what the token is good for: KindAccess, KindTask, KindAPIKey, or
+// KindUnknown for a type that isn't ours.
+func (t *JWT) Kind() Kind {
+	switch {
+	case t.Type == TypeAPIKey:
+		return KindAPIKey
+	case t.Type != TypeAccess:
+		return KindUnknown
+	case t.Claims.TaskTokenType != "":
+		return KindTask
+	}
+	return KindAccess
+}
+
+// header is a JOSE header as far as it matters. Headers that are unknown are
+// ignored, as RFC 7515 §4 says.
+type header struct {
+	alg    Algorithm
+	typ    string
+	kid    string
+	hasKID bool
+}
+
+// Verify reads a JWT and checks its signature with the key that find gives for
+// its kid. find("") is asked when there is no kid; only an HS256 key may answer.
+// The error is a *Refusal of CheckWellFormed or CheckSignature; of CheckRevoked
+// when the signature is good and the key was taken back. Claims are read only
+// after the signature has been found good.
+func Verify(raw string, find func(kid string) (VerificationKey, bool)) (*JWT, error) {
+	if len(raw) > MaxBytes {
+		return nil, malformed(errLength)
+	}
+	head, payload, signature, ok := splitJWT(raw)
+	if !ok {
+		return nil, malformed(errParts)
+	}
+	h, err := parseHeader(head)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	sig, err := decodePart(signature)
+	if err != nil {
+		return nil, malformed(err)
+	}
+	key, ok := find(h.kid)
+	if !ok {
+		return nil, unsigned("unknown key")
+	}
+	if err := h.verify(key, raw[:len(head)+1+len(payload)], sig); err != nil {
+		return nil, err
+	}
+	t := &JWT{Type: h.typ, KID: h.kid}
+	if err := t.Claims.parse(payload); err != nil {
+		return nil, malformed(err)
+	}
+	return t, nil
+}
+
+func (h header) verify(key VerificationKey, signed string, sig []byte) error {
+	if h.alg != key.Algorithm {
+		return unsigned("the algorithm isn't the key's")
+	}
+	method := key.Algorithm.method()
+	if method == nil {
+		return unsigned("unknown algorithm")
+	}
+	if !h.hasKID && h.alg != HS256 {
+		return unsigned("no kid")
+	}
+	if err := method.Verify(signed, sig, key.Key); err != nil {
+		return unsigned("bad signature")
+	}
+	if key.Revoked {
+		return Refuse(CheckRevoked, ReasonRevoked)
+	}
+	return nil
+}
+
+// splitJWT gives the three parts of a compact serialisation, none of them empty.
+func splitJWT(raw string) (head, payload, signature string, ok bool) {
+	head, rest, _ := strings.Cut(raw, ".")
+	payload, signature, _ = strings.Cut(rest, ".")
+	ok = head != "" && payload != "" && signature != "" && strings.IndexByte(signature, '.') < 0
+	return head, payload, signature, ok
+}
+
+// decodePart decodes base64url that has exactly one spelling. Go's decoder skips
+// line breaks even where it is strict.
+func decodePart(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, errBase64
+	}
+	b, err := base64url.DecodeString(s)
+	if err != nil {
+		return nil, errBase64
+	}
+	return b, nil
+}
+
+func parseHeader(part string) (h header, err error) {
+	text, err := decodePart(part)
+	if err != nil {
+		return header{}, err
+	}
+	err = readObject(string(text), h.member)
+	return h, err
+}
+
+func (h *header) member(p *scanner, name string) (err error) {
+	switch name {
+	case "alg":
+		var alg string
+		alg, err = p.text()
+		h.alg = Algorithm(alg)
+	case "typ":
+		h.typ, err = p.text()
+	case "kid":
+		h.hasKID = true
+		if h.kid, err = p.text(); err == nil && (h.kid == "" || len(h.kid) > maxKID) {
+			err = errKID
+		}
+	case "crit", "jku", "jwk", "x5u", "x5c", "b64":
+		err = errForbidden
+	default:
+		err = p.skip()
+	}
+	return err
+}
+
+// Expectation is what a verifier wants of a token. The zero value refuses
+// everything: what is not to be checked has to be said.
+type Expectation struct {
+	Types       []string // of typ; none: no token is good
+	Issuer      string   // empty: no token is good
+	Audience    string   // empty without AnyAudience: no token is good
+	Now         time.Time
+	AnyAudience bool // the audience isn't judged
+	ExpiredToo  bool // exp isn't judged: for taking a token back
+}
+
+// skew is how far the clock of whoever signed may be ahead. Expiry has no such
+// leeway: both clocks are the issuer's in almost every case.
+const skew = 30 * time.Second
+
+// Validate checks typ, iss, exp, nbf, iat and aud, in this order; the error is the
+// *Refusal of the first that fails.
+func (t *JWT) Validate(x Expectation) error {
+	c := &t.Claims
+	switch {
+	case !contains(x.Types, t.Type):
+		return Refuse(CheckType, ReasonType)
+	case x.Issuer == "" || c.Issuer != x.Issuer:
+		return Refuse(CheckIssuer, ReasonIssuer)
+	case !x.ExpiredToo && !x.Now.Before(c.Expiry):
+		return Refuse(CheckTime, ReasonExpired)
+	case c.NotBefore.After(x.Now.Add(skew)), c.IssuedAt.After(x.Now.Add(skew)):
+		return Refuse(CheckTime, ReasonNotYetValid)
+	case !x.AnyAudience && !contains(c.Audience, x.Audience):
+		return Refuse(CheckAudience, ReasonWrongAudience)
+	}
+	return nil
+}
+
+// contains reports whether s is not empty and in the list.
+func contains(list []string, s string) bool {
+	for _, have := range list {
+		if s != "" && have == s {
+			return true
+		}
+	}
+	return false
+}

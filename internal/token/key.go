@@ -1,0 +1,161 @@
+package token
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Algorithm is a JWS algorithm by its registered name (RFC 7518, RFC 8037).
+type Algorithm string
+
+// The algorithms that bearerd knows. There is no "none".
+const (
+	EdDSA Algorithm = "EdDSA" // Ed25519
+	ES256 Algorithm = "ES256" // ECDSA, P-256, SHA-256
+	RS256 Algorithm = "RS256" // RSA PKCS #1 v1.5, SHA-256
+	PS256 Algorithm = "PS256" // RSA PSS, SHA-256
+	HS256 Algorithm = "HS256" // HMAC, SHA-256: a shared secret
+)
+
+// rsaBits is the size of the RSA keys that are made; minRSABits and maxRSABits
+// bound those that are read, the latter because a verifier pays for it.
+const (
+	rsaBits    = 3072
+	minRSABits = 2048
+	maxRSABits = 8192
+)
+
+var errKeyType = errors.New("the key isn't one of its algorithm")
+
+// ParseAlgorithm reads an algorithm's exact name.
+func ParseAlgorithm(s string) (Algorithm, error) {
+	if a := Algorithm(s); a.method() != nil {
+		return a, nil
+	}
+	return "", fmt.Errorf("algorithm %q: must be EdDSA, ES256, RS256, PS256 or HS256", s)
+}
+
+func (a Algorithm) method() jwt.SigningMethod {
+	switch a {
+	case EdDSA:
+		return jwt.SigningMethodEdDSA
+	case ES256:
+		return jwt.SigningMethodES256
+	case RS256:
+		return jwt.SigningMethodRS256
+	case PS256:
+		return jwt.SigningMethodPS256
+	case HS256:
+		return jwt.SigningMethodHS256
+	}
+	return nil
+}
+
+// VerificationKey is what checks a signature. Key is an ed25519.PublicKey, an
+// *ecdsa.PublicKey on P-256, an *rsa.PublicKey, or for HS256 the secret's bytes.
+type VerificationKey struct {
+	KID       string
+	Algorithm Algorithm
+	Key       any
+	// Revoked says that the key was taken back: what it signed is refused whatever
+	// its claims say, because they may be whoever stole the key's.
+	Revoked bool
+}
+
+// SigningKey is what makes a signature. Key is an ed25519.PrivateKey, an
+// *ecdsa.PrivateKey, an *rsa.PrivateKey, or for HS256 the secret's bytes. It is
+// secret, and prints as its id.
+type SigningKey struct {
+	KID       string
+	Algorithm Algorithm
+	Key       any
+}
+
+// String gives algorithm and id, never the key.
+func (k SigningKey) String() string { return string(k.Algorithm) + " key " + k.KID }
+
+// GoString is String.
+func (k SigningKey) GoString() string { return k.String() }
+
+// Verification gives the key that verifies what k signs: the public half, or for
+// HS256 the secret itself.
+func (k SigningKey) Verification() VerificationKey {
+	v := VerificationKey{KID: k.KID, Algorithm: k.Algorithm, Key: k.Key}
+	if private, ok := k.Key.(crypto.Signer); ok {
+		v.Key = private.Public()
+	}
+	return v
+}
+
+// GenerateKey makes a key from crypto/rand and names it by its RFC 7638
+// thumbprint; RSA keys have 3072 bits. HS256 is an error: its secret is the
+// operator's.
+func GenerateKey(alg Algorithm) (SigningKey, error) {
+	private, err := generate(alg)
+	if err != nil {
+		return SigningKey{}, fmt.Errorf("making an %s key: %w", alg, err)
+	}
+	return NewSigningKey(alg, private)
+}
+
+func generate(alg Algorithm) (crypto.Signer, error) {
+	switch alg {
+	case EdDSA:
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		return private, err
+	case ES256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case RS256, PS256:
+		return rsa.GenerateKey(rand.Reader, rsaBits)
+	case HS256:
+	}
+	return nil, errors.New("such keys aren't made here")
+}
+
+// NewSigningKey names a private key by its RFC 7638 thumbprint. It is an error
+// when the key isn't one of the algorithm, or is an RSA key shorter than 2048 bits.
+func NewSigningKey(alg Algorithm, private crypto.Signer) (SigningKey, error) {
+	public := VerificationKey{Algorithm: alg, Key: private.Public()}
+	kid, err := public.Thumbprint()
+	if err != nil {
+		return SigningKey{}, err
+	}
+	return SigningKey{KID: kid, Algorithm: alg, Key: private}, nil
+}
+
+// check reports an error unless the key fits its algorithm and is strong enough.
+func (k VerificationKey) check() error {
+	switch public := k.Key.(type) {
+	case ed25519.PublicKey:
+		if k.Algorithm == EdDSA && len(public) == ed25519.PublicKeySize {
+			return nil
+		}
+	case *ecdsa.PublicKey:
+		if k.Algorithm == ES256 && public.Curve == elliptic.P256() {
+			return nil
+		}
+	case *rsa.PublicKey:
+		if k.Algorithm == RS256 || k.Algorithm == PS256 {
+			return checkRSA(public)
+		}
+	}
+	return errKeyType
+}
+
+func checkRSA(public *rsa.PublicKey) error {
+	if bits := public.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+		return fmt.Errorf("an RSA key of %d bits: must have %d to %d", bits, minRSABits, maxRSABits)
+	}
+	if public.E < 1<<16 || public.E&1 == 0 || public.E > 1<<31-1 {
+		return errors.New("an RSA key with an unusual exponent")
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package token
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"strings"
+)
+
+// The prefixes of opaque tokens. PrefixHypothesis is what the API tokens of the
+// Hypothesis service begin with; it and PrefixAPIToken are always read as API
+// tokens, whatever prefix the operator chose for new ones.
+const (
+	PrefixAPIToken     = "bda_"
+	PrefixRefresh      = "bdr_"
+	PrefixSession      = "bds_"
+	PrefixClientSecret = "bdc_"
+	PrefixHypothesis   = "6879-"
+)
+
+const (
+	base62      = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	randomChars = 30 // 178 bits
+	sumChars    = 6  // a CRC-32 in base62
+)
+
+// redacted stands wherever a secret would have been printed.
+const redacted = "[redacted]"
+
+// Secret is a token or client secret in the clear. Every way to print it yields
+// "[redacted]"; only Reveal gives it away.
+type Secret string
+
+// Reveal gives the secret itself, for the one answer that shows it.
+func (s Secret) Reveal() string { return string(s) }
+
+// String redacts.
+func (s Secret) String() string { return redacted }
+
+// GoString redacts.
+func (s Secret) GoString() string { return redacted }
+
+// Format redacts under every verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// MarshalJSON redacts.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// MarshalText redacts, for map keys and for YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// LogValue redacts.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Opaque is what may be stored of an opaque token: enough to find it and to show
+// its owner which one it is, not enough to use it.
+type Opaque struct {
+	Kind   Kind
+	Prefix string   // "bda_"
+	Last4  string   // its last four characters
+	Digest [32]byte // SHA-256 of the whole token
+}
+
+// Digest gives the SHA-256 under which an opaque token is stored.
+func Digest(raw string) [32]byte { return sha256.Sum256([]byte(raw)) }
+
+// Shape is what a token looks like, by which its validator is chosen.
+type Shape uint8
+
+// The shapes.
+const (
+	ShapeUnknown Shape = iota
+	ShapeOpaque        // it begins with a prefix that is known
+	ShapeJWT           // three parts with dots between them, none of them empty
+)
+
+// Forms makes and reads opaque tokens. It is made by NewForms; the zero value
+// knows no prefix and refuses everything.
+type Forms struct {
+	apiToken string // the prefix of new API tokens
+	forms    []form
+}
+
+type form struct {
+	prefix string
+	kind   Kind
+}
+
+// NewForms gives the forms in which new API tokens begin with apiTokenPrefix;
+// PrefixAPIToken and PrefixHypothesis are recognised all the same. It is an error
+// when the prefix is not of [A-Za-z0-9_-]{2,16}, or could be confused with another
+// one or with a JWT.
+func NewForms(apiTokenPrefix string) (Forms, error) {
+	f := Forms{apiToken: apiTokenPrefix, forms: []form{
+		{PrefixAPIToken, KindAPIToken},
+		{PrefixHypothesis, KindAPIToken},
+		{PrefixRefresh, KindRefresh},
+		{PrefixSession, KindSession},
+		{PrefixClientSecret, KindClientSecret},
+	}}
+	if apiTokenPrefix == PrefixAPIToken || apiTokenPrefix == PrefixHypothesis {
+		return f, nil
+	}
+	if err := checkPrefix(apiTokenPrefix, f.forms); err != nil {
+		return Forms{}, err
+	}
+	f.forms = append(f.forms, form{apiTokenPrefix, KindAPIToken})
+	return f, nil
+}
+
+func checkPrefix(prefix string, others []form) error {
+	if len(prefix) < 2 || len(prefix) > 16 {
+		return fmt.Errorf("token prefix %q: must have 2 to 16 characters", prefix)
+	}
+	if strings.ContainsFunc(prefix, func(r rune) bool { return !strings.ContainsRune(base62+"_-", r) }) {
+		return fmt.Errorf("token prefix %q: only letters, digits, '_' and '-' may stand in it", prefix)
+	}
+	if strings.HasPrefix(prefix, "ey") {
+		return fmt.Errorf("token prefix %q: a JWT begins with \"ey\"", prefix)
+	}
+	for _, o := range others {
+		if strings.HasPrefix(prefix, o.prefix) || strings.HasPrefix(o.prefix, prefix) {
+			return fmt.Errorf("token prefix %q: can't be told from %q, which begins %s tokens", prefix, o.prefix, o.kind)
+		}
+	}
+	return nil
+}
+
+// New makes a token of an opaque kind from crypto/rand. The secret is to be shown
+// once, the rest stored. It is an error when the kind isn't opaque.
+func (f Forms) New(kind Kind) (Secret, Opaque, error) {
+	if kind == KindAPIToken {
+		return f.NewAPIToken(f.apiToken)
+	}
+	for _, o := range f.forms {
+		if o.kind == kind {
+			return newOpaque(o)
+		}
+	}
+	return "", Opaque{}, fmt.Errorf("%s tokens aren't opaque", kind)
+}
+
+// NewAPIToken makes an API token that begins with the given prefix, which must be
+// one that these forms read as an API token's.
+func (f Forms) NewAPIToken(prefix string) (Secret, Opaque, error) {
+	for _, o := range f.forms {
+		if o.kind == KindAPIToken && o.prefix == prefix {
+			return newOpaque(o)
+		}
+	}
+	return "", Opaque{}, fmt.Errorf("%q doesn't begin API tokens", prefix)
+}
+
+func newOpaque(o form) (Secret, Opaque, error) {
+	random, err := randomBase62(randomChars)
+	if err != nil {
+		return "", Opaque{}, fmt.Errorf("making %s: %w", o.kind, err)
+	}
+	raw := o.prefix + random + checksum(random)
+	return Secret(raw), describe(o, raw), nil
+}
+
+func describe(o form, raw string) Opaque {
+	last4 := strings.Clone(raw[len(raw)-4:]) // a substring would keep the secret in memory
+	return Opaque{Kind: o.kind, Prefix: o.prefix, Last4: last4, Digest: Digest(raw)}
+}
+
+// Parse reads an opaque token and checks its checksum. The error is the Refusal
+// Malformed: unknown prefix, wrong length or alphabet, wrong checksum. What
+// parses may still be a token that was never made.
+func (f Forms) Parse(raw string) (Opaque, error) {
+	o, ok := f.find(raw)
+	if !ok {
+		return Opaque{}, malformed(errPrefix)
+	}
+	body := raw[len(o.prefix):]
+	if len(body) != randomChars+sumChars {
+		return Opaque{}, malformed(errLength)
+	}
+	for i := range len(body) {
+		if strings.IndexByte(base62, body[i]) < 0 {
+			return Opaque{}, malformed(errAlphabet)
+		}
+	}
+	if checksum(body[:randomChars]) != body[randomChars:] {
+		return Opaque{}, malformed(errChecksum)
+	}
+	return describe(o, raw), nil
+}
+
+var (
+	errPrefix   = errors.New("unknown prefix")
+	errLength   = errors.New("wrong length")
+	errAlphabet = errors.New("a character that isn't base62")
+	errChecksum = errors.New("wrong checksum")
+)
+
+// Shape tells which validator a token belongs to, by its prefix or its shape and
+// never by trial. A token of a known shape may still be malformed.
+func (f Forms) Shape(raw string) Shape {
+	if _, ok := f.find(raw); ok {
+		return ShapeOpaque
+	}
+	if _, _, _, ok := splitJWT(raw); ok {
+		return ShapeJWT
+	}
+	return ShapeUnknown
+}
+
+func (f Forms) find(raw string) (form, bool) {
+	for _, o := range f.forms {
+		if strings.HasPrefix(raw, o.prefix) {
+			return o, true
+		}
+	}
+	return form{}, false
+}
+
+func randomBase62(n int) (string, error) {
+	const unbiased = 256 / len(base62) * len(base62)
+	out := make([]byte, 0, n)
+	var buf [64]byte
+	for {
+		if _, err := rand.Read(buf[:]); err != nil {
+			return "", err
+		}
+		for _, b := range buf {
+			if int(b) >= unbiased {
+				continue
+			}
+			if out = append(out, base62[int(b)%len(base62)]); len(out) == n {
+				return string(out), nil
+			}
+		}
+	}
+}
+
+// checksum gives the CRC-32 (IEEE) of s in six base62 characters, as GitHub's
+// tokens end: the greatest CRC-32 needs all six.
+func checksum(s string) string {
+	sum := crc32.ChecksumIEEE([]byte(s))
+	var out [sumChars]byte
+	for i := sumChars - 1; i >= 0; i-- {
+		out[i] = base62[sum%uint32(len(base62))]
+		sum /= uint32(len(base62))
+	}
+	return string(out[:])
+}

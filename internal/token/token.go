@@ -1,0 +1,62 @@
+// Package token says what a token is: its kinds, the opaque form, the claims of
+// a JWT, and the one strict parser and validation that bearerd itself and the
+// public verify package both use. It is the only place that knows JOSE.
+//
+// The entry points are [Forms] for opaque tokens, [Sign] and [Verify] for JWTs,
+// and [JWT.Validate] for what a good signature says nothing about: type, issuer,
+// times and audience. Nothing here decodes a claim before the signature over it
+// has been checked, does input or output, or reads a clock.
+//
+// Signatures are golang-jwt's; the parsing is bearerd's own, because a token must
+// have one reading: RFC 7515 and RFC 8725 leave open what encoding/json decides
+// silently, such as which of two members of one name counts.
+package token
+
+// MaxBytes is the length beyond which a token is refused unread.
+const MaxBytes = 8 << 10
+
+// Kind tells what a token is good for. Its String is the stored value.
+type Kind uint8
+
+// The kinds of tokens and secrets. The zero value is none of them.
+const (
+	KindUnknown      Kind = iota
+	KindAccess            // JWT for calling APIs
+	KindTask              // JWT for one kind of task service alone
+	KindAPIKey            // JWT that is traded for access and task tokens
+	KindAPIToken          // opaque, for calling APIs
+	KindRefresh           // opaque, good for one use
+	KindSession           // opaque, in a cookie
+	KindClientSecret      // opaque, an OAuth client's
+)
+
+var kindNames = [...]string{
+	KindUnknown:      "unknown",
+	KindAccess:       "access",
+	KindTask:         "task",
+	KindAPIKey:       "api-key",
+	KindAPIToken:     "api-token",
+	KindRefresh:      "refresh-token",
+	KindSession:      "session",
+	KindClientSecret: "client-secret",
+}
+
+// String gives the stored name of k, such as "api-key"; "unknown" for a value
+// that is no kind.
+func (k Kind) String() string {
+	if int(k) >= len(kindNames) {
+		return kindNames[KindUnknown]
+	}
+	return kindNames[k]
+}
+
+// ParseKind is the inverse of String; it reports false for every other text,
+// "unknown" included.
+func ParseKind(s string) (Kind, bool) {
+	for k := KindAccess; int(k) < len(kindNames); k++ {
+		if kindNames[k] == s {
+			return k, true
+		}
+	}
+	return KindUnknown, false
+}
