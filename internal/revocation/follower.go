@@ -1,0 +1,179 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config says whom a follower asks and what it feeds. All fields but Logger must
+// be set.
+type Config struct {
+	Log       Log
+	Set       *Set
+	Node      string               // unique among the processes that live at the same time
+	Staleness time.Duration        // L: how long a node may say yes on what it knows
+	Now       func() time.Time     // decides what has run out; must not go back
+	Clock     func() time.Duration // BootClock
+	Logger    *slog.Logger         // nil: silent
+}
+
+// Follower keeps a set up with the log and holds the lease. It is safe for use by
+// many goroutines once its hooks are in place.
+type Follower struct {
+	cfg    Config
+	hooks  []func(Change)
+	wake   chan struct{}
+	turn   chan struct{} // who holds it may ask; it guards the next four
+	place  place
+	last   answer
+	told   Seq           // what the watchers know
+	ticked time.Duration // when they were last told, on the clock
+
+	questions atomic.Uint64 // how many have started
+	applied   atomic.Int64
+	leaseEnd  atomic.Int64 // on the clock; 0: no lease
+	asked     atomic.Int64 // on the clock: start of the last question answered in full
+	ready     atomic.Bool
+
+	mu      sync.Mutex // guards the two below
+	lastErr error
+	tick    chan struct{}
+}
+
+// place is where the follower stands in the log and on the list of nodes.
+type place struct {
+	read      Seq           // everything up to it was read
+	confirmed Seq           // what the list says
+	since     time.Duration // start of the last question whose answer was confirmed
+	listed    bool          // whether since is set
+	doubt     bool          // the log went back: it must be read anew
+	left      bool          // no lease any more
+}
+
+// answer is the outcome of the last question, for those who waited while it was
+// under way.
+type answer struct {
+	question uint64
+	err      error
+}
+
+// Change is what a hook learns: entries in order, and whether some before them
+// were missed, so that nothing that was read from the store earlier may be kept.
+type Change struct {
+	Entries []Entry
+	Missed  bool
+}
+
+const (
+	pageLimit = 5000
+	// A question is given up after L, when its answer could give no lease any
+	// more, but not so early that a slow store is never heard.
+	minPatience = 500 * time.Millisecond
+)
+
+// NewFollower makes a follower that knows nothing yet and holds no lease.
+func NewFollower(cfg Config) (*Follower, error) {
+	if cfg.Log == nil || cfg.Set == nil || cfg.Node == "" || cfg.Now == nil || cfg.Clock == nil {
+		return nil, errors.New("a follower of the revocation log needs a log, a set, a node name and its clocks")
+	}
+	if cfg.Staleness <= 0 {
+		return nil, fmt.Errorf("the staleness must be positive, not %v", cfg.Staleness)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	f := &Follower{cfg: cfg, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), tick: make(chan struct{})}
+	f.asked.Store(int64(cfg.Clock()))
+	return f, nil
+}
+
+// OnApply adds a hook that is called for every change, after the set knows it and
+// before Applied and the lease tell of it. Hooks are added before the first
+// question and are called one after another.
+func (f *Follower) OnApply(hook func(Change)) { f.hooks = append(f.hooks, hook) }
+
+// Run asks every quarter of L, and at once when woken, until ctx ends; then it
+// gives the lease up, tells the store so, and returns nil.
+func (f *Follower) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		_ = f.CatchUp(ctx) // is reported, and the next turn asks again
+		f.pause(ctx)
+	}
+	f.leave(ctx)
+	return nil
+}
+
+// pause waits for the next turn. Nodes that started together drift apart.
+func (f *Follower) pause(ctx context.Context) {
+	quarter := f.cfg.Staleness / 4
+	timer := time.NewTimer(quarter - rand.N(quarter/8+1)) //nolint:gosec // spreads the nodes' questions, hides nothing
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.wake:
+	case <-ctx.Done():
+	}
+}
+
+// Wake makes Run ask at once. It does not block.
+func (f *Follower) Wake() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// CatchUp asks the log until it has applied everything that was committed before
+// the call. Callers share questions: one that comes while a question is under way
+// waits for the next, which answers all who wait. It gives nil also when the node
+// could not confirm and so holds no lease: what the set says is true as of now.
+func (f *Follower) CatchUp(ctx context.Context) error {
+	arrived := f.questions.Load()
+	select {
+	case f.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to ask the revocation log: %w", ctx.Err())
+	}
+	defer func() { <-f.turn }()
+	if f.last.question > arrived {
+		return f.last.err
+	}
+	err := f.catchUp(ctx)
+	if err != nil && ctx.Err() != nil {
+		return err // this caller's own end says nothing of the log
+	}
+	if err != nil {
+		f.report(err)
+	}
+	f.last = answer{question: f.questions.Load(), err: err}
+	return err
+}
+
+// catchUp asks page after page, and once more where the first complete answer
+// could only put the node on the list.
+func (f *Follower) catchUp(ctx context.Context) error {
+	for joins := 0; joins < 2; {
+		started, complete, err := f.ask(ctx)
+		if err != nil {
+			return err
+		}
+		if !complete {
+			continue
+		}
+		f.asked.Store(int64(started))
+		again, err := f.settle(ctx, started)
+		f.report(err)
+		f.beat(started)
+		if err != nil || !again {
+			return nil
+		}
+		joins++
+	}
+	return nil
+}

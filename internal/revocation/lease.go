@@ -1,0 +1,149 @@
+package revocation
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// minConfirm is the least time that confirming is given; it has a quarter of L.
+// A store that takes reads but no writes must not keep the next question waiting.
+const minConfirm = 250 * time.Millisecond
+
+// Lease is the permission to say yes up to an instant of the boot-time clock. The
+// zero value is none.
+type Lease struct {
+	end   time.Duration
+	clock func() time.Duration
+}
+
+// Holds reports whether the lease has not run out.
+func (l Lease) Holds() bool { return l.clock != nil && l.clock() < l.end }
+
+// Lease gives the lease as it stands. Take it before looking anything up and ask
+// whether it holds afterwards: one renewed in between says nothing of what was
+// looked up before.
+func (f *Follower) Lease() Lease {
+	return Lease{end: time.Duration(f.leaseEnd.Load()), clock: f.cfg.Clock}
+}
+
+// Fresh reports whether the node holds a lease now.
+func (f *Follower) Fresh() bool { return f.Lease().Holds() }
+
+// Ready reports whether the node has ever held a lease: it has read the whole log
+// and is on the list of nodes.
+func (f *Follower) Ready() bool { return f.ready.Load() }
+
+// Applied is the sequence up to which every entry counts here. It never goes back.
+func (f *Follower) Applied() Seq { return f.applied.Load() }
+
+// LeaseAge is the time since the last question started that was answered in full;
+// before the first of them, since the follower was made.
+func (f *Follower) LeaseAge() time.Duration {
+	return f.cfg.Clock() - time.Duration(f.asked.Load())
+}
+
+// LastError is what went wrong with the last question or confirmation, nil when
+// nothing did.
+func (f *Follower) LastError() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lastErr
+}
+
+// Watch gives a channel that is closed when Applied has advanced or, when it
+// doesn't, at the next question answered in full: a stream that takes a new
+// channel each time and then reads Applied has something to send at least every
+// half of L while the store answers. All watchers share the channel.
+func (f *Follower) Watch() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tick
+}
+
+// beat tells the watchers, when there is news or they have waited long enough.
+func (f *Follower) beat(now time.Duration) {
+	if f.Applied() == f.told && now-f.ticked < f.cfg.Staleness/8 {
+		return
+	}
+	f.told, f.ticked = f.Applied(), now
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.tick)
+	f.tick = make(chan struct{})
+}
+
+// settle makes a complete answer count: it confirms what is new, renews the lease,
+// and reports whether the node must ask again to get one.
+//
+// Who waits for an entry drops a node that hasn't confirmed it L after it was
+// committed. The entries of this answer were committed after the previous one's
+// question started, so a confirmation that is done within L of that start was in
+// time. Otherwise the node may have been off the list, and somebody may not have
+// waited for it: what it knows gives no lease, and only a question that starts
+// now that it is on the list again does.
+func (f *Follower) settle(ctx context.Context, started time.Duration) (again bool, err error) {
+	f.cfg.Set.Forget(f.cfg.Now())
+	p := &f.place
+	if p.left {
+		return false, nil
+	}
+	if !f.standing() || p.confirmed != f.Applied() {
+		if err := f.confirm(ctx, f.cfg.Staleness); err != nil {
+			return false, err
+		}
+	}
+	inTime := f.standing()
+	p.since, p.listed = started, true
+	if !inTime {
+		return true, nil
+	}
+	f.leaseEnd.Store(int64(started + f.cfg.Staleness))
+	f.ready.Store(true)
+	return false, nil
+}
+
+// standing reports whether the node is on the list for certain.
+func (f *Follower) standing() bool {
+	return f.place.listed && f.cfg.Clock() < f.place.since+f.cfg.Staleness
+}
+
+// confirm tells the store how far this node is.
+func (f *Follower) confirm(ctx context.Context, lease time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, max(f.cfg.Staleness/4, minConfirm))
+	defer cancel()
+	seq := f.Applied()
+	if err := f.cfg.Log.Confirm(ctx, Confirmation{Node: f.cfg.Node, Seq: seq, Lease: lease}); err != nil {
+		return fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)
+	}
+	f.place.confirmed = seq
+	return nil
+}
+
+// leave gives the lease up and takes the node off the list, so that nobody waits
+// for it. Requests that are still under way ask the store one by one.
+func (f *Follower) leave(ctx context.Context) {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	f.leaseEnd.Store(0)
+	listed := f.place.listed
+	f.place.left, f.place.listed = true, false
+	if listed {
+		f.report(f.confirm(context.WithoutCancel(ctx), 0))
+	}
+}
+
+// report remembers how the last question went, and logs when that has changed.
+func (f *Follower) report(err error) {
+	f.mu.Lock()
+	before := f.lastErr
+	f.lastErr = err
+	f.mu.Unlock()
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		f.cfg.Logger.Warn("following the revocation log", slog.Any("error", err))
+	case err == nil && before != nil:
+		f.cfg.Logger.Info("following the revocation log again", slog.Int64("seq", f.Applied()))
+	}
+}
