@@ -12,6 +12,7 @@ import (
 const (
 	maxDepth   = 8
 	maxMembers = 64 // in one header or payload, at all depths together
+	maxInSet   = 4 << 10
 	maxDate    = 1 << 53
 )
 
@@ -34,17 +35,29 @@ var (
 type scanner struct {
 	s       string // valid UTF-8
 	i       int
-	depth   int
-	members int
+	depth   int // how deep it stands
+	members int // how many more may come
+}
+
+// CheckObject reports an error unless text is one JSON object that has one reading:
+// valid UTF-8, no two members of one name at any depth, no lone surrogates,
+// nothing after it, at most 8 levels deep and 4096 members large.
+func CheckObject(text []byte) error {
+	p := &scanner{s: string(text), members: maxInSet}
+	return p.whole(func(p *scanner, _ string) error { return p.skip() })
 }
 
 // readObject reads s as one JSON object and hands each member's name to member,
 // which must consume the value.
 func readObject(s string, member func(p *scanner, name string) error) error {
-	if !utf8.ValidString(s) {
+	p := &scanner{s: s, members: maxMembers}
+	return p.whole(member)
+}
+
+func (p *scanner) whole(member func(p *scanner, name string) error) error {
+	if !utf8.ValidString(p.s) {
 		return errUTF8
 	}
-	p := &scanner{s: s}
 	if err := p.object(member); err != nil {
 		return err
 	}
@@ -89,7 +102,7 @@ func (p *scanner) object(member func(p *scanner, name string) error) error {
 		if slices.Contains(names, name) {
 			return errDuplicate
 		}
-		if p.members++; p.members > maxMembers {
+		if p.members--; p.members < 0 {
 			return errMany
 		}
 		names = append(names, name)

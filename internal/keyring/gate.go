@@ -1,0 +1,57 @@
+package keyring
+
+import (
+	"sync"
+	"time"
+)
+
+// Gate limits how often an unknown key id makes a verifier look for new keys, so
+// that forged ids cost their sender more than anybody else. It remembers the ids it
+// let through, and these alone, so that its memory is bounded by the rate.
+type Gate struct {
+	every  time.Duration
+	forget time.Duration
+
+	mu    sync.Mutex
+	last  time.Time
+	asked map[string]time.Time
+}
+
+// NewGate lets an id through at most once in every, and one and the same id at most
+// once in forget.
+func NewGate(every, forget time.Duration) *Gate {
+	return &Gate{every: every, forget: forget, asked: map[string]time.Time{}}
+}
+
+// Allow reports whether to look for the key now. A clock that was set back doesn't
+// close the gate for longer than its rate.
+func (g *Gate) Allow(kid string, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if within(g.last, now, g.every) {
+		return false
+	}
+	for id, at := range g.asked {
+		if !within(at, now, g.forget) {
+			delete(g.asked, id)
+		}
+	}
+	if _, asked := g.asked[kid]; asked {
+		return false
+	}
+	g.last, g.asked[kid] = now, now
+	return true
+}
+
+// Forget lets the same id through again: looking for it had failed.
+func (g *Gate) Forget(kid string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.asked, kid)
+}
+
+// within reports whether now is less than d after at.
+func within(at, now time.Time, d time.Duration) bool {
+	since := now.Sub(at)
+	return since >= 0 && since < d
+}

@@ -1,0 +1,187 @@
+package keyring
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// policy is what the plans go by.
+type policy struct {
+	algorithm token.Algorithm
+	every     time.Duration // how long a key signs; 0: until told
+	shown     time.Duration // how long a key is shown before it signs
+	longest   time.Duration // the longest life of a token
+	lag       time.Duration // how long a node may sign on with a key that was retired
+}
+
+// draft is a change being planned: a copy of every key, and what may be known.
+type draft struct {
+	policy
+	now   time.Time
+	fresh func() (Key, error) // makes a sealed key that has no state yet
+	keys  []*Key
+}
+
+// plan turns an operation on a draft into a Plan.
+func plan(d draft, op func(*draft) error) Plan {
+	return func(now []Key) ([]Key, error) {
+		d := d
+		d.keys = make([]*Key, len(now))
+		for i, k := range now {
+			d.keys[i] = &k
+		}
+		if err := op(&d); err != nil {
+			return nil, err
+		}
+		return d.changed(now), nil
+	}
+}
+
+// changed gives the keys that are new or differ, the active one last.
+func (d *draft) changed(before []Key) []Key {
+	var out []Key
+	for _, k := range d.keys {
+		if !slices.ContainsFunc(before, func(b Key) bool { return same(b, *k) }) {
+			out = append(out, *k)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Key) int { return activeLast(a) - activeLast(b) })
+	return out
+}
+
+func activeLast(k Key) int {
+	if k.State == Active {
+		return 1
+	}
+	return 0
+}
+
+func same(a, b Key) bool {
+	return a.KID == b.KID && a.State == b.State && a.ActiveAt.Equal(b.ActiveAt) &&
+		a.RetiredAt.Equal(b.RetiredAt) && a.GoneAt.Equal(b.GoneAt) && bytes.Equal(a.Sealed, b.Sealed)
+}
+
+// in gives the key that is in a state, of which there is at most one for Next and
+// Active; nil when there is none.
+func (d *draft) in(s State) *Key {
+	for _, k := range d.keys {
+		if k.State == s {
+			return k
+		}
+	}
+	return nil
+}
+
+// tend does what time has made due.
+func (d *draft) tend() error {
+	active, next := d.in(Active), d.in(Next)
+	var err error
+	switch {
+	case active == nil:
+		err = d.follow()
+	case next != nil && !d.now.Before(next.CreatedAt.Add(d.shown)):
+		err = d.follow()
+	case next == nil && d.due(active):
+		_, err = d.make()
+	}
+	if err != nil {
+		return err
+	}
+	d.stretch()
+	d.bury()
+	return nil
+}
+
+// due reports whether it is time for the active key's successor to be shown.
+func (d *draft) due(active *Key) bool {
+	if active.Algorithm != d.algorithm {
+		return true
+	}
+	return d.every > 0 && !d.now.Before(active.ActiveAt.Add(d.every-d.shown))
+}
+
+// rotate shows a next key, if there is none yet, and lets it sign when it has been
+// shown long enough, or at once.
+func (d *draft) rotate(atOnce bool) error {
+	if atOnce || d.in(Active) == nil {
+		return d.follow()
+	}
+	if d.in(Next) == nil {
+		_, err := d.make()
+		return err
+	}
+	return nil
+}
+
+// retire takes a key back. When it was the active one, the next key signs at once.
+func (d *draft) retire(kid string) error {
+	i := slices.IndexFunc(d.keys, func(k *Key) bool { return k.KID == kid })
+	if i < 0 {
+		return fault.New(fault.NotFound, "no signing key has the id %q", kid)
+	}
+	k := d.keys[i]
+	if k.State == Gone || k.Revoked() {
+		return nil
+	}
+	k.State, k.RetiredAt, k.GoneAt = Retired, d.now, d.now
+	if d.in(Active) != nil {
+		return nil
+	}
+	return d.follow()
+}
+
+// follow makes the next key active, making one if need be, and retires the active
+// one.
+func (d *draft) follow() error {
+	next := d.in(Next)
+	if next == nil {
+		made, err := d.make()
+		if err != nil {
+			return err
+		}
+		next = made
+	}
+	if old := d.in(Active); old != nil {
+		life := max(d.longest, old.GoneAt.Sub(old.ActiveAt))
+		old.State, old.RetiredAt, old.GoneAt = Retired, d.now, d.now.Add(d.lag+life)
+	}
+	next.State, next.ActiveAt, next.GoneAt = Active, d.now, d.now.Add(d.longest)
+	return nil
+}
+
+// make adds a next key.
+func (d *draft) make() (*Key, error) {
+	k, err := d.fresh()
+	if err != nil {
+		return nil, err
+	}
+	k.State, k.CreatedAt, k.ActiveAt = Next, d.now, d.now.Add(d.shown)
+	d.keys = append(d.keys, &k)
+	return &k, nil
+}
+
+// stretch notes on the active key that its tokens may live longer than before. It
+// never shortens: tokens of the longer sort may be about.
+func (d *draft) stretch() {
+	if k := d.in(Active); k != nil && k.GoneAt.Before(k.ActiveAt.Add(d.longest)) {
+		k.GoneAt = k.ActiveAt.Add(d.longest)
+	}
+}
+
+// bury lets retired keys go whose last token has expired. One that was taken back
+// is kept as long, so that its tokens are refused for the right reason.
+func (d *draft) bury() {
+	for _, k := range d.keys {
+		last := k.GoneAt
+		if k.Revoked() {
+			last = k.RetiredAt.Add(d.longest)
+		}
+		if k.State == Retired && !d.now.Before(last) {
+			k.State, k.Sealed = Gone, nil
+		}
+	}
+}

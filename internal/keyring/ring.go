@@ -1,0 +1,265 @@
+package keyring
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const (
+	// An unknown key id makes the ring look at the store this often at most, and
+	// for one and the same id that much later again.
+	unknownEvery  = time.Second
+	unknownForget = time.Minute
+	// unknownTimeout keeps a request whose key is unknown from waiting for a store
+	// that is away.
+	unknownTimeout = 800 * time.Millisecond
+)
+
+var errReplacing = fault.After(fault.Unavailable, time.Second, "the signing key is being replaced")
+
+// Ring is the signing keys as a node knows them. Reading it takes no lock and asks
+// no store; Refresh, Tend and every change read the store anew.
+type Ring struct {
+	cfg    Config
+	view   atomic.Pointer[view]
+	turn   chan struct{} // held while the store is read and the view replaced
+	flight singleflight.Group
+	gate   *Gate
+
+	mu         sync.Mutex
+	distrusted atomic.Pointer[map[string]bool] // replaced whole, under mu
+}
+
+// Open gives the ring, and makes the first key when there is none. It is an error
+// that names the master key when that doesn't open the ring.
+func Open(ctx context.Context, cfg Config) (*Ring, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	r := &Ring{cfg: cfg, turn: make(chan struct{}, 1), gate: NewGate(unknownEvery, unknownForget)}
+	if cfg.Algorithm == token.HS256 {
+		r.view.Store(sharedView(cfg.Secret))
+		return r, nil
+	}
+	if err := r.Tend(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Signing gives the active key. It is an Unavailable fault for the moment between
+// the log's taking back the active key and the ring's reading of the next one.
+func (r *Ring) Signing() (token.SigningKey, error) {
+	k := r.view.Load().signing
+	if r.isDistrusted(k.KID) {
+		return token.SigningKey{}, errReplacing
+	}
+	return k, nil
+}
+
+// Find gives the key that verifies what kid signed; with a shared secret, the
+// secret for its own id and for none. A key that was taken back is found, and
+// marked Revoked.
+func (r *Ring) Find(kid string) (token.VerificationKey, bool) {
+	k, ok := r.view.Load().find[kid]
+	if ok && r.isDistrusted(k.KID) {
+		k.Revoked = true
+	}
+	return k, ok
+}
+
+// JWKS gives the JWK Set (RFC 7517 §5) of the active, the next and the retired
+// keys whose tokens may be good. The bytes are shared and must not be changed.
+func (r *Ring) JWKS() []byte { return r.view.Load().jwks }
+
+// Public gives the keys of the JWK Set in its order.
+func (r *Ring) Public() []token.VerificationKey { return slices.Clone(r.view.Load().public) }
+
+// Keys gives every key as it is stored, those that are gone too: the active one
+// first, then next, retired and gone, newest first. With HS256 there are none.
+func (r *Ring) Keys() []Key { return slices.Clone(r.view.Load().keys) }
+
+// Distrust refuses, on this node and from now on, what the key signed. It is for
+// whoever reads in the log that the key was taken back, and works before the store
+// has been asked for what follows it: call Refresh soon after.
+func (r *Ring) Distrust(kid string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set := map[string]bool{kid: true}
+	if old := r.distrusted.Load(); old != nil {
+		maps.Copy(set, *old)
+	}
+	r.distrusted.Store(&set)
+}
+
+func (r *Ring) isDistrusted(kid string) bool {
+	set := r.distrusted.Load()
+	return set != nil && (*set)[kid]
+}
+
+// Refresh reads the store again. On return the ring is at least as new as the
+// call; on error it stays as it was.
+func (r *Ring) Refresh(ctx context.Context) error {
+	if r.cfg.Algorithm == token.HS256 {
+		return nil
+	}
+	return r.inTurn(ctx, func() ([]Key, error) { return r.read(ctx) })
+}
+
+// inTurn replaces the view by what it is given. One at a time, or an older reading
+// could replace a newer one.
+func (r *Ring) inTurn(ctx context.Context, read func() ([]Key, error)) error {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	keys, err := read()
+	if err != nil {
+		return err
+	}
+	v, err := newView(keys, r.cfg.Master, r.view.Load())
+	if err != nil {
+		return err
+	}
+	r.view.Store(v)
+	return nil
+}
+
+func (r *Ring) read(ctx context.Context) ([]Key, error) {
+	keys, err := r.cfg.Store.SigningKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the signing keys: %w", err)
+	}
+	return keys, nil
+}
+
+// RefreshUnknown reads the store because a token names a key that Find doesn't
+// know, unless that was done a moment ago, or not long ago for the same id. After
+// nil, ask Find again: its answer is the ring's. Calls at one time share a reading.
+func (r *Ring) RefreshUnknown(ctx context.Context, kid string) error {
+	if r.cfg.Algorithm == token.HS256 {
+		return nil
+	}
+	done := r.flight.DoChan("", func() (any, error) { return nil, r.lookFor(ctx, kid) })
+	select {
+	case res := <-done:
+		return res.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Ring) lookFor(ctx context.Context, kid string) error {
+	if _, known := r.Find(kid); known || !r.gate.Allow(kid, r.cfg.Now()) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unknownTimeout)
+	defer cancel()
+	err := r.Refresh(ctx)
+	if err != nil {
+		r.gate.Forget(kid)
+	}
+	return err
+}
+
+// Tend does one step of housekeeping: it shows the next key early enough, lets it
+// sign when it is due, and lets retired keys go when their tokens have expired.
+// It also refreshes, and writes only when something is to be done.
+func (r *Ring) Tend(ctx context.Context) error {
+	if r.cfg.Algorithm == token.HS256 {
+		return nil
+	}
+	return r.change(ctx, r.plan((*draft).tend))
+}
+
+// Rotate shows a next key, which signs when it has been shown for the set's cache
+// time, or at once. What the active key signed lives on. Twice in a row is no error.
+func (r *Ring) Rotate(ctx context.Context, atOnce bool) error {
+	return r.change(ctx, r.PlanRotate(atOnce))
+}
+
+// Retire takes a key back: what it signed is refused from now on, and when it was
+// active the next key signs at once. The error is a NotFound fault for a key that
+// never was; a key that is gone or was taken back is no error.
+func (r *Ring) Retire(ctx context.Context, kid string) error {
+	return r.change(ctx, r.PlanRetire(kid))
+}
+
+// PlanRotate is what Rotate writes, for a transaction that writes more; Refresh
+// after it.
+func (r *Ring) PlanRotate(atOnce bool) Plan {
+	return r.plan(func(d *draft) error { return d.rotate(atOnce) })
+}
+
+// PlanRetire is what Retire writes, for a transaction that writes more; Refresh
+// after it.
+func (r *Ring) PlanRetire(kid string) Plan {
+	return r.plan(func(d *draft) error { return d.retire(kid) })
+}
+
+// plan makes a Plan that makes at most one key, however often it is run.
+func (r *Ring) plan(op func(*draft) error) Plan {
+	if r.cfg.Algorithm == token.HS256 {
+		return func([]Key) ([]Key, error) {
+			return nil, fault.New(fault.Invalid, "HS256 has no keys to rotate: change signing.secret_file and restart")
+		}
+	}
+	c := r.cfg
+	p := plan(draft{
+		policy: policy{
+			algorithm: c.Algorithm, every: c.RotateEvery, shown: c.CacheTime + c.Lag,
+			longest: c.LongestToken, lag: c.Lag,
+		},
+		now:   c.Now().UTC(),
+		fresh: sync.OnceValues(r.fresh),
+	}, op)
+	if v := r.view.Load(); v != nil {
+		// Making an RSA key takes a second, for which no transaction should stay
+		// open: whatever key this needs now, it will need then.
+		_, _ = p(v.keys)
+	}
+	return p
+}
+
+func (r *Ring) fresh() (Key, error) {
+	k, err := token.GenerateKey(r.cfg.Algorithm)
+	if err != nil {
+		return Key{}, err
+	}
+	sealed, err := r.cfg.Master.Seal(k)
+	return Key{KID: k.KID, Algorithm: k.Algorithm, Sealed: sealed}, err
+}
+
+// change runs a plan in the store, if there is something to do, and refreshes.
+func (r *Ring) change(ctx context.Context, p Plan) error {
+	if r.cfg.Algorithm == token.HS256 {
+		_, err := p(nil)
+		return err
+	}
+	return r.inTurn(ctx, func() ([]Key, error) {
+		keys, err := r.read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		changed, err := p(keys)
+		if err != nil || len(changed) == 0 {
+			return keys, err
+		}
+		if err := r.cfg.Store.ChangeSigningKeys(ctx, p); err != nil {
+			return nil, fmt.Errorf("changing the signing keys: %w", err)
+		}
+		return r.read(ctx)
+	})
+}

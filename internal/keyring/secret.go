@@ -1,0 +1,101 @@
+package keyring
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const (
+	minSecret = 32
+	maxSecret = 4 << 10
+)
+
+// ExampleSecret is the one that the documentation shows. It is refused.
+const ExampleSecret = "documentation-example-of-a-shared-secret" //nolint:gosec // no secret: it is published and refused
+
+// placeholders are the words that secrets nobody chose are made of.
+var placeholders = strings.NewReplacer(
+	"changeme", "", "changeit", "", "change", "", "replace", "", "placeholder", "", "example", "",
+	"insecure", "", "default", "", "password", "", "secret", "", "shared", "", "signing", "",
+	"token", "", "please", "", "production", "", "characters", "", "bytes", "", "least", "",
+	"django", "", "documentation", "", "super", "", "your", "", "this", "", "jwt", "", "key", "",
+)
+
+// ReadSecret reads the shared secret of HS256: the file's bytes, one trailing
+// newline aside. It is checked as by CheckSecret.
+func ReadSecret(path string) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("signing.secret_file: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret+2))
+	if err != nil {
+		return nil, fmt.Errorf("signing.secret_file: %w", err)
+	}
+	secret := bytes.TrimSuffix(text, []byte("\n"))
+	return secret, CheckSecret(secret)
+}
+
+// CheckSecret reports why a shared secret can't be used: shorter than 32 bytes,
+// longer than 4 KiB, or a placeholder that nobody chose. The message names
+// signing.secret_file and holds nothing of the secret.
+func CheckSecret(secret []byte) error {
+	switch {
+	case len(secret) < minSecret:
+		return fmt.Errorf("signing.secret_file: the secret has %d bytes and needs at least %d", len(secret), minSecret)
+	case len(secret) > maxSecret:
+		return fmt.Errorf("signing.secret_file: the secret has more than %d bytes", maxSecret)
+	case repeats(secret), worded(secret):
+		return errors.New("signing.secret_file: the secret is a placeholder; make one with: openssl rand -base64 48")
+	}
+	return nil
+}
+
+// repeats reports whether the secret is a short run of bytes over and over, or has
+// hardly any variety.
+func repeats(secret []byte) bool {
+	for period := 1; period <= len(secret)/2; period++ {
+		if bytes.Equal(secret[period:], secret[:len(secret)-period]) {
+			return true
+		}
+	}
+	var seen [256]bool
+	variety := 0
+	for _, b := range secret {
+		if !seen[b] {
+			seen[b] = true
+			variety++
+		}
+	}
+	return variety < 8
+}
+
+// worded reports whether little is left of the secret without the words that
+// placeholders are made of.
+func worded(secret []byte) bool {
+	if string(secret) == ExampleSecret {
+		return true
+	}
+	rest := placeholders.Replace(strings.ToLower(string(secret)))
+	rest = strings.Trim(rest, "-_ .!<>0123456789")
+	return len(rest) < minSecret/2 && len(rest) < len(secret)/2
+}
+
+// shared gives the key that a secret is. Its id tells one secret from another and
+// nothing else: to guess the secret from it is no easier than from a token.
+func shared(secret []byte) token.SigningKey {
+	mac := hmac.New(sha256.New, secret)
+	_, _ = mac.Write([]byte("bearerd key id"))
+	kid := base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return token.SigningKey{KID: kid, Algorithm: token.HS256, Key: bytes.Clone(secret)}
+}

@@ -1,0 +1,85 @@
+package keyring
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// view is one reading of the ring. It is never changed.
+type view struct {
+	keys    []Key
+	private map[string]token.SigningKey // by kid, those not gone
+	find    map[string]token.VerificationKey
+	signing token.SigningKey
+	public  []token.VerificationKey
+	jwks    []byte
+}
+
+func sharedView(secret []byte) *view {
+	k := shared(secret)
+	v := k.Verification()
+	return &view{
+		signing: k,
+		find:    map[string]token.VerificationKey{k.KID: v, "": v},
+		jwks:    []byte(`{"keys":[]}`),
+	}
+}
+
+func rank(s State) int { return slices.Index([]State{Active, Next, Retired, Gone}, s) }
+
+// newView opens the keys; those that the view before had open aren't opened again.
+func newView(keys []Key, m Master, before *view) (*view, error) {
+	v := &view{
+		keys:    slices.Clone(keys),
+		private: make(map[string]token.SigningKey, len(keys)),
+		find:    make(map[string]token.VerificationKey, len(keys)),
+	}
+	slices.SortFunc(v.keys, func(a, b Key) int {
+		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.KID, b.KID))
+	})
+	for _, k := range v.keys {
+		if k.State == Gone {
+			continue
+		}
+		if err := v.add(k, m, before); err != nil {
+			return nil, err
+		}
+	}
+	if v.signing.Key == nil {
+		return nil, errors.New("the ring has no active signing key")
+	}
+	jwks, err := encodeJWKS(v.public)
+	v.jwks = jwks
+	return v, err
+}
+
+func (v *view) add(k Key, m Master, before *view) error {
+	private, ok := before.opened(k.KID)
+	if !ok {
+		var err error
+		if private, err = m.unseal(k); err != nil {
+			return err
+		}
+	}
+	public := private.Verification()
+	public.Revoked = k.Revoked()
+	v.private[k.KID], v.find[k.KID] = private, public
+	if k.State == Active {
+		v.signing = private
+	}
+	if !public.Revoked {
+		v.public = append(v.public, public)
+	}
+	return nil
+}
+
+func (v *view) opened(kid string) (token.SigningKey, bool) {
+	if v == nil {
+		return token.SigningKey{}, false
+	}
+	k, ok := v.private[kid]
+	return k, ok
+}
