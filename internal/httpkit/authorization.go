@@ -40,7 +40,7 @@ func Basic(r *http.Request) (pair BasicPair, found bool, err error) {
 		return BasicPair{}, false, err
 	}
 	decoded, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil {
+	if err != nil || strings.ContainsAny(encoded, "\r\n") { // which the decoder skips
 		return BasicPair{}, false, badBasic()
 	}
 	name, password, ok := strings.Cut(string(decoded), ":")

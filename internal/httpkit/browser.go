@@ -118,10 +118,10 @@ func isLoopback(host string) bool {
 }
 
 // Make gives a cookie that carries a token or session: HttpOnly, SameSite=Lax,
-// for the whole site. It lives as long as life says, and with 0 until the
-// browser closes.
+// for the whole site. It lives as long as life says, in whole seconds, and with
+// 0 until the browser closes.
 func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // not Secure for an issuer that is http on loopback alone
 		Name:     name,
 		Value:    value,
 		Path:     "/",
@@ -134,7 +134,7 @@ func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
 
 // Expire gives the cookie that makes a browser forget name.
 func (c Cookies) Expire(name string) *http.Cookie {
-	cookie := c.Make(name, "", 0)
+	cookie := c.Make(name, "", 0) //nolint:gosec // as Make decides
 	cookie.MaxAge = -1
 	return cookie
 }

@@ -19,7 +19,7 @@ type Challenge struct {
 func (c Challenge) For(err error) (Challenge, bool) {
 	kind := fault.KindOf(err)
 	switch kind { //nolint:exhaustive // the kinds that RFC 6750 has no word for get no challenge
-	case fault.Unauthenticated, fault.BadCredentials:
+	case fault.Unauthenticated, fault.BadCredentials, fault.InvalidClient:
 		return c, true
 	case fault.Invalid, fault.InvalidToken, fault.InsufficientScope:
 		c.Error, c.Description = Code(kind), fault.Message(err)

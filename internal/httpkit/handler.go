@@ -23,6 +23,9 @@ type ErrorWriter func(w http.ResponseWriter, r *http.Request, err error)
 // trusted proxy sends.
 const HeaderRequestID = "X-Request-Id"
 
+// statusGone stands in the log for a client that didn't wait for its answer.
+const statusGone = 499
+
 // Handle adapts fn to net/http. An error goes to the request's [Event] and to
 // onError; a panic does too, as an internal error whose stack only the log
 // sees, except for http.ErrAbortHandler, which is passed on. When the answer
@@ -36,10 +39,12 @@ func Handle(fn HandlerFunc, onError ErrorWriter) http.Handler {
 			return
 		}
 		event := EventOf(r.Context())
-		event.Fail(err)
 		if gone(r, err) {
 			event.Outcome = "cancelled"
+			rec.WriteHeader(statusGone)
+			return
 		}
+		event.Fail(err)
 		if rec.begun() {
 			panic(http.ErrAbortHandler)
 		}
@@ -77,7 +82,8 @@ func panicked(v any) error {
 	return &panicError{value: v, stack: debug.Stack()}
 }
 
-// gone reports whether the request failed only because its client went away.
+// gone reports whether the request failed only because its client went away,
+// which is nobody's error.
 func gone(r *http.Request, err error) bool {
 	return r.Context().Err() != nil && errors.Is(err, context.Canceled) && fault.Is(err, fault.Internal)
 }
