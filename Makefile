@@ -1,0 +1,62 @@
+# bearerd is built and checked with Go alone; `make test` installs the few
+# programs that its end-to-end tests drive.
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=tools/go.mod
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 30s
+
+# The binary needs no C; only the race detector does.
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check vet lint unit race cover fuzz bench golden vuln packages
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the binary, as bin/bearerd
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bearerd ./cmd/bearerd
+
+demo: ## a server with sample data and commands to paste
+	$(GO) run ./cmd/bearerd demo
+
+test: packages check ## install what the tests drive, then everything that check does
+
+check: vet lint unit ## vet, lint, the import rules and all tests
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## golangci-lint, the pinned one (compiled on first use)
+	$(TOOL) golangci-lint run ./...
+
+unit: ## all tests, the import rules among them
+	$(GO) test ./...
+
+race: ## all tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+cover: ## how much of each package its tests reach
+	$(GO) test -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out | tail -1
+
+fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
+	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . -H | sed 's/:func / /' | sort | \
+	while read -r file target; do \
+		echo "== $$target in $$(dirname "$$file")"; \
+		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done
+
+bench: ## every benchmark, the budgets among them
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+golden: ## write the golden files anew; read the diff before you commit it
+	@grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -r -n1 dirname | sort -u | \
+	while read -r dir; do $(GO) test "$$dir" -update || exit 1; done
+
+vuln: ## known vulnerabilities in what the binary uses
+	$(TOOL) govulncheck ./...
+
+packages: ## the programs that the tests drive, by apt where possible
+	.ci/packages

@@ -1,0 +1,268 @@
+// Package bearerd_test holds what must be true of the whole tree: which package
+// may import which, that each says what it is for, and that each dependency has
+// its reason written down.
+package bearerd_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const module = "github.com/bearerd/bearerd"
+
+var (
+	domains = []string{
+		"internal/token", "internal/keyring", "internal/access",
+		"internal/identity", "internal/revocation", "internal/audit",
+	}
+	edgeSet = and(domains, "internal/fault", "internal/httpkit", "internal/authority")
+	edges   = []string{
+		"internal/oauth", "internal/gateway", "internal/adminapi", "internal/webui",
+		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
+	}
+)
+
+// mayImport says which of our own packages a package may import. To add a
+// package is a decision: it is made here.
+var mayImport = map[string][]string{
+	"internal/fault":              nil,
+	"internal/token":              {"internal/fault"},
+	"internal/keyring":            {"internal/fault", "internal/token"},
+	"internal/access":             {"internal/fault"},
+	"internal/identity":           {"internal/fault"},
+	"internal/revocation":         {"internal/fault"},
+	"internal/audit":              {"internal/fault"},
+	"internal/httpkit":            {"internal/fault"},
+	"internal/config":             {"internal/fault"},
+	"internal/authority":          and(domains, "internal/fault"),
+	"internal/store":              and(domains, "internal/fault", "internal/authority"),
+	"internal/store/storetest":    and(domains, "internal/fault", "internal/authority"),
+	"internal/oauth":              edgeSet,
+	"internal/gateway":            edgeSet,
+	"internal/adminapi":           edgeSet,
+	"internal/webui":              edgeSet,
+	"internal/dialect/specify":    edgeSet,
+	"internal/dialect/senaite":    edgeSet,
+	"internal/dialect/hypothesis": edgeSet,
+	"internal/dialect/gen3":       edgeSet,
+	"internal/server":             and(edgeSet, edges...),
+	"verify":                      {"internal/fault", "internal/token", "internal/keyring", "internal/revocation"},
+	"cmd/bearerd":                 and(and(edgeSet, edges...), "internal/server", "internal/store", "internal/config"),
+}
+
+func and(list []string, more ...string) []string { return slices.Concat(list, more) }
+
+// goPackage is one directory of Go sources, tests aside.
+type goPackage struct {
+	dir     string   // relative to the module, with slashes
+	doc     string   // the package comment
+	imports []string // of its sources, sorted
+	tests   []string // of its tests, sorted
+}
+
+func TestImportsFollowTheTable(t *testing.T) {
+	t.Parallel()
+	for _, complaint := range complaints(readTree(t), mayImport) {
+		t.Error(complaint)
+	}
+}
+
+func TestTheTableIsEnforced(t *testing.T) {
+	t.Parallel()
+	own := func(dir string) string { return module + "/" + dir }
+	got := complaints([]goPackage{
+		{dir: "internal/a", doc: "Package a is good.\n", imports: []string{"fmt", own("internal/b")}},
+		{dir: "internal/b", doc: "Package b imports too much.\n", imports: []string{own("internal/a"), own("internal/x")}},
+		{dir: "internal/c", doc: "A comment that doesn't begin as it should.\n"},
+		{dir: "internal/util", doc: "Package util is new.\n"},
+		{dir: "internal/d", doc: "Package d has a curious test.\n", tests: []string{own("internal/a"), own("cmd/bearerd")}},
+		{dir: "internal/onlytests", tests: []string{"testing"}},
+	}, map[string][]string{"internal/a": {"internal/b"}, "internal/b": nil, "internal/c": nil, "internal/d": nil})
+	want := []string{
+		"internal/b must not import internal/a",
+		"internal/b must not import internal/x",
+		"internal/c needs a package comment",
+		"internal/util is not in the table: adding a package is a decision, make it there",
+		"the tests of internal/d must not import cmd/bearerd",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryDependencyHasItsReason(t *testing.T) {
+	t.Parallel()
+	required := regexp.MustCompile(`(?m)^(?:require )?\t?(\S+) v\S+(?: // indirect)?$`).FindAllStringSubmatch(read(t, "go.mod"), -1)
+	used := map[string]bool{}
+	for _, p := range readTree(t) {
+		for _, imported := range and(p.imports, p.tests...) {
+			if m := moduleOf(imported, required); m != "" {
+				used[m] = true
+			}
+		}
+	}
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| \\S").FindAllStringSubmatch(read(t, "docs/dependencies.md"), -1) {
+		documented[row[1]] = true
+	}
+	for m := range used {
+		if !documented[m] {
+			t.Errorf("docs/dependencies.md does not say why %s is used", m)
+		}
+	}
+	if len(used) == 0 {
+		t.Error("found no dependency at all")
+	}
+}
+
+// moduleOf gives the required module that a package belongs to.
+func moduleOf(imported string, required [][]string) string {
+	for _, r := range required {
+		if imported == r[1] || strings.HasPrefix(imported, r[1]+"/") {
+			return r[1]
+		}
+	}
+	return ""
+}
+
+// complaints says what is wrong with packages, judged by table.
+func complaints(packages []goPackage, table map[string][]string) []string {
+	var list []string
+	for _, p := range packages {
+		for _, imported := range ownImports(p.tests) {
+			if strings.HasPrefix(imported, "cmd/") && imported != p.dir {
+				list = append(list, fmt.Sprintf("the tests of %s must not import %s", p.dir, imported))
+			}
+		}
+		if p.doc == "" && len(p.imports) == 0 && len(p.tests) > 0 {
+			continue // nothing but tests
+		}
+		allowed, known := table[p.dir]
+		if !known {
+			list = append(list, p.dir+" is not in the table: adding a package is a decision, make it there")
+			continue
+		}
+		for _, imported := range ownImports(p.imports) {
+			if !slices.Contains(allowed, imported) {
+				list = append(list, fmt.Sprintf("%s must not import %s", p.dir, imported))
+			}
+		}
+		if !strings.HasPrefix(p.doc, "Package "+path.Base(p.dir)+" ") && !strings.HasPrefix(p.doc, "Command "+path.Base(p.dir)+" ") {
+			list = append(list, p.dir+" needs a package comment")
+		}
+	}
+	return list
+}
+
+// ownImports gives those of imports that are ours, relative to the module.
+func ownImports(imports []string) []string {
+	var own []string
+	for _, i := range imports {
+		if dir, ok := strings.CutPrefix(i, module+"/"); ok {
+			own = append(own, dir)
+		}
+	}
+	return own
+}
+
+// readTree parses every Go file of the module. It asks no other program: a test
+// that does is cached, and goes on passing.
+func readTree(t *testing.T) []goPackage {
+	t.Helper()
+	byDir := map[string]*goPackage{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return skipDir(file, d)
+		}
+		if !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		dir := filepath.ToSlash(filepath.Dir(file))
+		if byDir[dir] == nil {
+			byDir[dir] = &goPackage{dir: dir}
+		}
+		return byDir[dir].add(file)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if byDir["internal/fault"] == nil {
+		t.Fatal("did not find internal/fault: the test runs in the wrong place")
+	}
+	var packages []goPackage
+	for _, dir := range slices.Sorted(maps.Keys(byDir)) {
+		packages = append(packages, *byDir[dir])
+	}
+	return packages
+}
+
+// skipDir passes over other modules, test data and hidden directories.
+func skipDir(dir string, d fs.DirEntry) error {
+	if dir == "." {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		return fs.SkipDir
+	}
+	if d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+// add notes what one file imports and says of its package.
+func (p *goPackage) add(file string) error {
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly|parser.ParseComments)
+	if err != nil {
+		return err
+	}
+	imports := &p.imports
+	if strings.HasSuffix(file, "_test.go") {
+		imports = &p.tests
+	} else if doc := docOf(parsed); doc != "" {
+		p.doc = doc
+	}
+	for _, spec := range parsed.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return err
+		}
+		*imports = append(*imports, name)
+	}
+	slices.Sort(*imports)
+	*imports = slices.Compact(*imports)
+	return nil
+}
+
+func docOf(file *ast.File) string {
+	if file.Doc == nil {
+		return ""
+	}
+	return file.Doc.Text()
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
