@@ -73,7 +73,9 @@ func (e Event) Clean() Event {
 }
 
 func clean(s string, limit int) string {
-	s = cut(s, limit)
+	// A character that begins within the limit ends within the first of these
+	// cuts, so that only the second can split one, and it doesn't.
+	s = s[:min(len(s), limit+utf8.UTFMax)]
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return utf8.RuneError
@@ -83,7 +85,8 @@ func clean(s string, limit int) string {
 	return cut(s, limit)
 }
 
-// cut shortens s to at most limit bytes without splitting a character.
+// cut shortens s, which is valid UTF-8, to at most limit bytes without splitting
+// a character.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s

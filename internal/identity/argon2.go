@@ -89,9 +89,14 @@ func (a argon2id) matches(password string) (bool, error) {
 	return subtle.ConstantTimeCompare(key, a.key) == 1, nil
 }
 
-// hash encodes the password as a PHC string.
+// hash gives a new hash of the password with these parameters.
 func (a argon2id) hash(password string) PasswordHash {
+	return PasswordHash(a.encode(a.derive(password, argon2KeyLen)))
+}
+
+// encode writes a PHC string.
+func (a argon2id) encode(key []byte) string {
 	b64 := base64.RawStdEncoding.EncodeToString
-	return PasswordHash(fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
-		a.kib, a.passes, a.lanes, b64(a.salt), b64(a.derive(password, argon2KeyLen))))
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
+		argon2.Version, a.kib, a.passes, a.lanes, b64(a.salt), b64(key))
 }

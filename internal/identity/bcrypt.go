@@ -14,6 +14,7 @@ const (
 	maxBcryptCost     = 15 // about two seconds
 	maxBcryptPassword = 72
 	bcryptMemory      = 4 // KiB
+	bcryptAlphabet    = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 )
 
 // bcryptHash is a bcrypt hash in the modular crypt format.
@@ -24,7 +25,8 @@ type bcryptHash struct {
 
 func parseBcrypt(prefix string) func(string) (digest, error) {
 	return func(rest string) (digest, error) {
-		if len(rest) != bcryptRestLen || rest[2] != '$' || strings.ContainsFunc(rest[3:], notBcryptRune) {
+		if len(rest) != bcryptRestLen || rest[2] != '$' ||
+			strings.Trim(rest[:2], "0123456789") != "" || strings.Trim(rest[3:], bcryptAlphabet) != "" {
 			return nil, errForm
 		}
 		cost, err := bcrypt.Cost([]byte(prefix + rest))
@@ -50,10 +52,6 @@ func parseNestedBcrypt(prehashed bool) func(string) (digest, error) {
 		}
 		return nil, errForm
 	}
-}
-
-func notBcryptRune(r rune) bool {
-	return !strings.ContainsRune("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", r)
 }
 
 func (b bcryptHash) memory() int64 { return bcryptMemory }

@@ -133,10 +133,11 @@ func ValidateAudience(s string) error {
 		return fault.New(fault.Invalid, "an audience is not valid UTF-8")
 	case strings.ContainsFunc(s, unicode.IsSpace) || strings.ContainsFunc(s, invisible):
 		return fault.New(fault.Invalid, "an audience has a space or control character")
-	case !strings.Contains(s, "://"):
-		return nil
 	}
-	if u, err := url.Parse(s); err != nil || u.Scheme == "" || strings.Contains(s, "#") {
+	u, err := url.Parse(s)
+	notURI := err != nil && strings.Contains(s, "://")
+	fragment := err == nil && u.Scheme != "" && strings.Contains(s, "#")
+	if notURI || fragment {
 		return fault.New(fault.Invalid, "an audience is not an absolute URI without a fragment")
 	}
 	return nil

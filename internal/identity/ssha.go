@@ -4,6 +4,7 @@ import (
 	"crypto/sha1" // #nosec G505 -- only to check hashes of other systems
 	"crypto/subtle"
 	"encoding/base64"
+	"slices"
 	"strings"
 )
 
@@ -28,7 +29,25 @@ func (s sshaHash) memory() int64 { return 1 }
 
 func (s sshaHash) stale() bool { return true }
 
+// matches tries the password as UTF-8 and, where it can be written so, as
+// Latin-1: which of them was hashed depends on the age of the Plone.
 func (s sshaHash) matches(password string) (bool, error) {
-	sum := sha1.Sum(append([]byte(password), s.salt...)) // #nosec G401 -- that is what the hash is
-	return subtle.ConstantTimeCompare(sum[:], s.sum) == 1, nil
+	return s.sums([]byte(password)) || s.sums(latin1(password)), nil
+}
+
+func (s sshaHash) sums(password []byte) bool {
+	sum := sha1.Sum(slices.Concat(password, s.salt)) // #nosec G401 -- that is what the hash is
+	return subtle.ConstantTimeCompare(sum[:], s.sum) == 1
+}
+
+// latin1 gives s in ISO 8859-1, or unchanged when that has not all of its characters.
+func latin1(s string) []byte {
+	var b []byte
+	for _, r := range s {
+		if r > 0xff {
+			return []byte(s)
+		}
+		b = append(b, byte(r))
+	}
+	return b
 }

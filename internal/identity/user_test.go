@@ -1,0 +1,180 @@
+package identity_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+func TestNamesThatCanStandInAHeaderAreAccepted(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		"spadmin", "Sp Admin", "jthomas@example.org", "DOMAIN\\user", "a:b", "José", "李", "имя", "x", strings.Repeat("x", 255),
+		"می\u200cخواهم", // a joiner that Persian is written with
+	} {
+		for what, validate := range map[string]func(string) error{
+			"username": identity.ValidateUsername, "group": identity.ValidateGroup, "name": identity.ValidateName,
+		} {
+			if err := validate(s); err != nil {
+				t.Errorf("%s %q: %v", what, s, err)
+			}
+		}
+	}
+}
+
+func TestNamesThatCannotStandInAHeaderAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{
+		" a", "a ", "\ta", "a\u00a0", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a\u0085b", "a\u2028b", "a\u202eb",
+		"a\u2066b", "\xff", "a\xc3", strings.Repeat("x", 256), strings.Repeat("é", 128),
+	} {
+		for what, validate := range map[string]func(string) error{
+			"username": identity.ValidateUsername, "group": identity.ValidateGroup, "name": identity.ValidateName,
+			"email": func(s string) error { return identity.ValidateEmail(s + "@example.org") },
+		} {
+			if what == "email" && strings.HasSuffix(s, " ") || what == "email" && s == "a\u00a0" {
+				continue // not at the end any more; TestEmailAddresses has them
+			}
+			if err := validate(s); !fault.Is(err, fault.Invalid) {
+				t.Errorf("%s %q: %v; want Invalid", what, s, err)
+			}
+		}
+	}
+	if err := identity.ValidateUsername(""); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no username: %v; want Invalid", err)
+	}
+	if err := identity.ValidateGroup(""); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no group: %v; want Invalid", err)
+	}
+	if err := identity.ValidateName(""); err != nil {
+		t.Errorf("no name: %v; a name may be empty", err)
+	}
+}
+
+func TestAGroupWithACommaIsRefused(t *testing.T) {
+	t.Parallel()
+	if err := identity.ValidateGroup("curators,admins"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("ValidateGroup = %v; the application would read two groups", err)
+	}
+}
+
+func TestGroupsAreDifferentAndNotTooMany(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for i := range 1001 {
+		many = append(many, "g"+strconv.Itoa(i))
+	}
+	for name, c := range map[string]struct {
+		groups []string
+		ok     bool
+	}{
+		"none":      {nil, true},
+		"two":       {[]string{"a", "A"}, true},
+		"1000":      {many[:1000], true},
+		"1001":      {many, false},
+		"twice":     {[]string{"a", "b", "a"}, false},
+		"one empty": {[]string{"a", ""}, false},
+	} {
+		if err := identity.ValidateGroups(c.groups); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestEmailAddresses(t *testing.T) {
+	t.Parallel()
+	for s, ok := range map[string]bool{
+		"": true, "sp@example.org": true, "a@b": true, "\"a@b\"@example.org": true, "ü@example.org": true,
+		"example.org": false, "@example.org": false, "sp@": false, "s p@example.org": false, "sp\u00a0@example.org": false,
+		"sp@example.org\n": false, strings.Repeat("x", 250) + "@b.org": false,
+	} {
+		if err := identity.ValidateEmail(s); (err == nil) != ok {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
+func TestUserIsValidWhenEachPartIs(t *testing.T) {
+	t.Parallel()
+	good := identity.User{Username: "spadmin", Name: "Sp Admin", Email: "sp@example.org", Groups: []string{"curators"}}
+	if err := good.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*identity.User){
+		"username": func(u *identity.User) { u.Username = "" },
+		"name":     func(u *identity.User) { u.Name = " " },
+		"email":    func(u *identity.User) { u.Email = "no" },
+		"group":    func(u *identity.User) { u.Groups = []string{"a,b"} },
+	} {
+		u := good
+		spoil(&u)
+		if err := u.Validate(); !fault.Is(err, fault.Invalid) {
+			t.Errorf("bad %s: %v; want Invalid", name, err)
+		}
+	}
+}
+
+func TestPasswordHashDoesNotShowItself(t *testing.T) {
+	t.Parallel()
+	const secret = "c29tZXNhbHQ"
+	hash := identity.PasswordHash("$argon2id$v=19$m=65536,t=2,p=1$" + secret + "$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
+	user := identity.User{ID: "1", Username: "spadmin", PasswordHash: hash}
+	holder := struct{ Hash identity.PasswordHash }{hash}
+
+	var shown []string
+	for _, v := range []any{hash, &hash, user, &user, []identity.User{user}, holder, map[string]any{"h": hash}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+			shown = append(shown, fmt.Sprintf(verb, v))
+		}
+		if js, err := json.Marshal(v); err != nil {
+			t.Error(err)
+		} else {
+			shown = append(shown, string(js))
+		}
+		if y, err := yaml.Marshal(v); err != nil {
+			t.Error(err)
+		} else {
+			shown = append(shown, string(y))
+		}
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
+		shown = append(shown, log.String())
+	}
+	shown = append(shown, hash.String(), fmt.Errorf("%w: %v", fault.New(fault.Invalid, "%s", hash), hash).Error())
+	hexed := []string{fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprint([]byte(secret))}
+	for _, s := range shown {
+		for _, leak := range append(hexed, secret) {
+			if strings.Contains(s, strings.Trim(leak, "[]")) {
+				t.Errorf("shown: %s", s)
+			}
+		}
+	}
+	if !slices.Contains(shown, "[redacted]") {
+		t.Error("nothing was shown in its place")
+	}
+	if hash.Reveal() != string(hash) {
+		t.Error("Reveal gives something else")
+	}
+}
+
+func TestAUserReadFromJSONHasNoPasswordHash(t *testing.T) {
+	t.Parallel()
+	var u identity.User
+	if err := json.Unmarshal([]byte(`{"Username":"a","PasswordHash":"{SSHA}x","password_hash":"{SSHA}x"}`), &u); err != nil {
+		t.Fatal(err)
+	}
+	if u.Username != "a" || u.PasswordHash != "" {
+		t.Errorf("read %q with a hash of %d bytes", u.Username, len(u.PasswordHash))
+	}
+}
