@@ -108,14 +108,16 @@ func TestExpandReadsPathsRelativeToTheBinding(t *testing.T) {
 		want    []access.Grant
 	}{
 		"a role beneath a collection": {
-			access.Binding{ID: "1", User: "u", Role: "curator", Path: "/collections/4"}, curator,
+			access.Binding{ID: "1", User: "u", Role: "curator", Path: "/collections/4"},
+			curator,
 			[]access.Grant{
 				{Action: "read", Path: "/collections/4/specimens", Binding: "1", Via: "user", Role: "curator"},
 				{Action: "access", Path: "/collections/4", Binding: "1", Via: "user", Role: "curator"},
 			},
 		},
 		"everything": {
-			access.Binding{ID: "2", Group: "g", Role: "admin", Path: "/"}, admin,
+			access.Binding{ID: "2", Group: "g", Role: "admin", Path: "/"},
+			admin,
 			[]access.Grant{{Action: "*", Path: "/", Binding: "2", Via: "group:g", Role: "admin"}},
 		},
 		"a permission": {
@@ -124,7 +126,8 @@ func TestExpandReadsPathsRelativeToTheBinding(t *testing.T) {
 			[]access.Grant{{Action: "access", Path: "/collections/4", Binding: "3", Via: "user"}},
 		},
 		"a permission, whatever the role": {
-			access.Binding{ID: "3", User: "u", Permission: &access.Permission{Action: "a", Path: "/"}, Path: "/x"}, admin,
+			access.Binding{ID: "3", User: "u", Permission: &access.Permission{Action: "a", Path: "/"}, Path: "/x"},
+			admin,
 			[]access.Grant{{Action: "a", Path: "/x", Binding: "3", Via: "user"}},
 		},
 		"another role":    {access.Binding{User: "u", Role: "curator", Path: "/"}, admin, nil},

@@ -17,7 +17,7 @@ import (
 const (
 	GrantTypeClientCredentials = "client_credentials"
 	GrantTypeRefreshToken      = "refresh_token"
-	GrantTypeTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
+	GrantTypeTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // #nosec G101 -- a name
 	GrantTypeDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 )
 

@@ -55,8 +55,12 @@ func TestCheckLimits(t *testing.T) {
 func TestTheZeroLimitsLetNobodyTry(t *testing.T) {
 	t.Parallel()
 	for _, l := range []identity.Limits{
-		{}, {Account: 10, Address: 100}, {Account: 10, Window: time.Minute}, {Address: 100, Window: time.Minute},
-		{Account: -1, Address: 100, Window: time.Minute}, {Account: 10, Address: 100, Window: -time.Minute},
+		{},
+		{Account: 10, Address: 100},
+		{Account: 10, Window: time.Minute},
+		{Address: 100, Window: time.Minute},
+		{Account: -1, Address: 100, Window: time.Minute},
+		{Account: 10, Address: 100, Window: -time.Minute},
 	} {
 		err := l.Check(identity.Failures{}, identity.Failures{}, noon)
 		if !fault.Is(err, fault.Limited) || fault.RetryAfter(err) <= 0 {

@@ -47,7 +47,7 @@ func latin1(s string) []byte {
 		if r > 0xff {
 			return []byte(s)
 		}
-		b = append(b, byte(r))
+		b = append(b, byte(r)) // #nosec G115 -- checked above
 	}
 	return b
 }

@@ -147,15 +147,15 @@ func TestPasswordHashDoesNotShowItself(t *testing.T) {
 			shown = append(shown, string(y))
 		}
 		var log bytes.Buffer
-		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
-		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", slog.Any("v", v))
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", slog.Any("v", v))
 		shown = append(shown, log.String())
 	}
 	shown = append(shown, hash.String(), fmt.Errorf("%w: %v", fault.New(fault.Invalid, "%s", hash), hash).Error())
-	hexed := []string{fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprint([]byte(secret))}
+	hexed := []string{fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), strings.Trim(fmt.Sprint(bytes.Runes([]byte(secret))), "[]")}
 	for _, s := range shown {
 		for _, leak := range append(hexed, secret) {
-			if strings.Contains(s, strings.Trim(leak, "[]")) {
+			if strings.Contains(s, leak) {
 				t.Errorf("shown: %s", s)
 			}
 		}
