@@ -82,8 +82,20 @@ type SigningKey struct {
 // String gives algorithm and id, never the key.
 func (k SigningKey) String() string { return string(k.Algorithm) + " key " + k.KID }
 
-// GoString is String.
-func (k SigningKey) GoString() string { return k.String() }
+// Format is String under every verb.
+func (k SigningKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// MarshalText is String, for logs and JSON.
+func (k SigningKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// String gives algorithm and id; the key of HS256 is a secret.
+func (k VerificationKey) String() string { return string(k.Algorithm) + " key " + k.KID }
+
+// Format is String under every verb.
+func (k VerificationKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// MarshalText is String, for logs and JSON.
+func (k VerificationKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Verification gives the key that verifies what k signs: the public half, or for
 // HS256 the secret itself.

@@ -32,7 +32,8 @@ const (
 const redacted = "[redacted]"
 
 // Secret is a token or client secret in the clear. Every way to print it yields
-// "[redacted]"; only Reveal gives it away.
+// "[redacted]"; only Reveal gives it away. (As a key of a map encoding/json would
+// show it.)
 type Secret string
 
 // Reveal gives the secret itself, for the one answer that shows it.
@@ -50,7 +51,7 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 // MarshalJSON redacts.
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
-// MarshalText redacts, for map keys and for YAML.
+// MarshalText redacts, for YAML and its like.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // LogValue redacts.
@@ -160,7 +161,8 @@ func newOpaque(o form) (Secret, Opaque, error) {
 	if err != nil {
 		return "", Opaque{}, fmt.Errorf("making %s: %w", o.kind, err)
 	}
-	raw := o.prefix + random + checksum(random)
+	sum := checksum(random)
+	raw := o.prefix + random + string(sum[:])
 	return Secret(raw), describe(o, raw), nil
 }
 
@@ -186,7 +188,7 @@ func (f Forms) Parse(raw string) (Opaque, error) {
 			return Opaque{}, malformed(errAlphabet)
 		}
 	}
-	if checksum(body[:randomChars]) != body[randomChars:] {
+	if sum := checksum(body[:randomChars]); string(sum[:]) != body[randomChars:] {
 		return Opaque{}, malformed(errChecksum)
 	}
 	return describe(o, raw), nil
@@ -241,12 +243,11 @@ func randomBase62(n int) (string, error) {
 
 // checksum gives the CRC-32 (IEEE) of s in six base62 characters, as GitHub's
 // tokens end: the greatest CRC-32 needs all six.
-func checksum(s string) string {
+func checksum(s string) (out [sumChars]byte) {
 	sum := crc32.ChecksumIEEE([]byte(s))
-	var out [sumChars]byte
 	for i := sumChars - 1; i >= 0; i-- {
 		out[i] = base62[sum%uint32(len(base62))]
 		sum /= uint32(len(base62))
 	}
-	return string(out[:])
+	return out
 }
