@@ -20,7 +20,7 @@ const (
 )
 
 // ExampleSecret is the one that the documentation shows. It is refused.
-const ExampleSecret = "documentation-example-of-a-shared-secret" //nolint:gosec // no secret: it is published and refused
+const ExampleSecret = "documentation-example-of-a-shared-secret"
 
 // placeholders are the words that secrets nobody chose are made of.
 var placeholders = strings.NewReplacer(

@@ -60,7 +60,7 @@ const (
 
 // Refusal is the error of every check on a token: which check failed first, and
 // a reason that is safe to show to the client.
-type Refusal struct {
+type Refusal struct { //nolint:errname // it is what a check says, in the words of the rules
 	Check  Check
 	Reason string
 	detail string // for the operator; a constant, never a part of the token

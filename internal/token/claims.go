@@ -3,6 +3,7 @@ package token
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -109,10 +110,8 @@ func (p *scanner) audience() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range list {
-		if s == "" {
-			return nil, errAudience
-		}
+	if slices.Contains(list, "") {
+		return nil, errAudience
 	}
 	return list, nil
 }

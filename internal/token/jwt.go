@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -9,7 +10,7 @@ import (
 // The two values of typ that bearerd signs and accepts, compared exactly.
 const (
 	TypeAccess = "at+jwt" // RFC 9068
-	TypeAPIKey = "api-key+jwt"
+	TypeAPIKey = "api-key+jwt" //nolint:gosec // a media type
 )
 
 // maxKID bounds a key id; ours are thumbprints of 43 characters.
@@ -194,11 +195,4 @@ func (t *JWT) Validate(x Expectation) error {
 }
 
 // contains reports whether s is not empty and in the list.
-func contains(list []string, s string) bool {
-	for _, have := range list {
-		if s != "" && have == s {
-			return true
-		}
-	}
-	return false
-}
+func contains(list []string, s string) bool { return s != "" && slices.Contains(list, s) }

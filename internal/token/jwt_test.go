@@ -49,8 +49,7 @@ func only(k token.VerificationKey) func(string) (token.VerificationKey, bool) {
 
 // checkOf gives the check that err refuses by.
 func checkOf(err error) token.Check {
-	var refusal *token.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
 		return refusal.Check
 	}
 	return 0

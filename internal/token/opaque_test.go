@@ -228,7 +228,7 @@ func TestSecretPrintsNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("made", "secret", secret, "holder", holder)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("made", slog.Any("secret", secret), slog.Any("holder", holder))
 	printed := []string{string(text), log.String(), secret.String(), secret.GoString(), fmt.Errorf("with %w and %s", errors.New("x"), secret).Error()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10.3s"} {
 		printed = append(printed, fmt.Sprintf(verb, secret), fmt.Sprintf(verb, holder), fmt.Sprintf(verb, []token.Secret{secret}))
