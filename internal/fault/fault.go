@@ -74,6 +74,12 @@ func After(kind Kind, wait time.Duration, format string, args ...any) *Error {
 	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...), RetryAfter: wait}
 }
 
+// Retry gives the fault with the time after which to ask again.
+func (e *Error) Retry(after time.Duration) *Error {
+	e.RetryAfter = after
+	return e
+}
+
 // KindOf tells the kind of the first fault in err's chain; Internal when there is none.
 func KindOf(err error) Kind {
 	var f *Error

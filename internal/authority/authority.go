@@ -1,0 +1,178 @@
+// Package authority is where every rule of bearerd stands: who may have which
+// token, whether a token is good, who may take one back, and who may change
+// what these answers rest on. The edges translate requests into calls of this
+// package and answers into their protocol's words; they decide nothing.
+//
+// Where to find a rule:
+//
+//	policy.go     what a kind of token differs in: lifetime, form, storage
+//	rules.go      the rules of issuing: lifetime, parent, scope, collection, task
+//	issue.go      decide, then sign, then store and record
+//	verify.go     the checks of a presented token, in their order
+//	facts.go      what is remembered of a token, and how to tell that it is stale
+//	revoke.go     who may take back what, and what dies with it
+//	login.go      passwords, attempt limits, sessions
+//	caller.go     who is asking, and what that lets them do
+//	admin.go      changes to users, collections, roles, bindings, clients, keys
+//	explain.go    why a token or a user is let in or not
+//
+// Decide, then sign: nothing is signed, stored or recorded as issued before
+// every rule has passed, judged on the principal that the token will speak for.
+package authority
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Config holds what an authority is made of. Every field but Meter must be set.
+type Config struct {
+	Store    Store
+	Ring     *keyring.Ring
+	Set      *revocation.Set
+	Follower *revocation.Follower
+	Hasher   *identity.Hasher
+	Forms    token.Forms
+	Policy   Policy
+	Meter    Meter                // nil: nothing is counted
+	Now      func() time.Time     // the wall clock
+	Clock    func() time.Duration // the boot-time clock, as the follower's
+	Log      *slog.Logger
+}
+
+// Authority issues, verifies and takes back tokens. Its methods may be called
+// from any number of goroutines.
+type Authority struct {
+	Config
+	tokens     *recent[*Token]
+	principals *recent[*Principal]
+	places     *recent[revocation.Seq] // collections that existed as of a sequence
+	uses       *uses
+	keyNews    chan struct{} // the ring must be read anew
+	decoySeed  [16]byte      // places unknown usernames among the users
+}
+
+// Meter counts what the authority does. Names of refusals come from a fixed set.
+type Meter interface {
+	Issued(kind token.Kind)
+	IssueRefused(kind fault.Kind)
+	Verified(kind token.Kind)
+	VerifyRefused(check token.Check)
+	LoginTried(outcome string)
+	Revoked(entries int)
+	Acknowledged(took time.Duration)
+}
+
+// How much is remembered, in entries. A token's facts take about 2 KiB with its
+// value, so the caches stay below 32 MiB together.
+const (
+	tokenCacheSize     = 1 << 13
+	principalCacheSize = 1 << 12
+	placeCacheSize     = 1 << 12
+)
+
+// New makes an authority. It starts nothing: the follower is run by its owner.
+func New(c Config) (*Authority, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if c.Meter == nil {
+		c.Meter = noMeter{}
+	}
+	a := &Authority{
+		Config:     c,
+		tokens:     newRecent[*Token](tokenCacheSize, c.Clock),
+		principals: newRecent[*Principal](principalCacheSize, c.Clock),
+		places:     newRecent[revocation.Seq](placeCacheSize, c.Clock),
+		uses:       newUses(),
+		decoySeed:  uuid.New(),
+		keyNews:    make(chan struct{}, 1),
+	}
+	c.Follower.OnApply(a.applied)
+	return a, nil
+}
+
+// applied learns what the log said. Facts are judged by the set whenever they are
+// used; only when entries were missed is nothing that was read before to be trusted.
+func (a *Authority) applied(c revocation.Change) {
+	if c.Missed {
+		a.tokens.flush()
+		a.principals.flush()
+		a.places.flush()
+	}
+	for _, e := range c.Entries {
+		if e.What == revocation.SigningKey {
+			a.keyChanged(e.ID)
+		}
+	}
+}
+
+// keyChanged refuses at once what a key signed that was taken back, and has the
+// ring read soon.
+func (a *Authority) keyChanged(kid string) {
+	if kid != keyNews {
+		a.Ring.Distrust(kid)
+	}
+	select {
+	case a.keyNews <- struct{}{}:
+	default:
+	}
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Store == nil, c.Ring == nil, c.Set == nil, c.Follower == nil, c.Hasher == nil:
+		return errors.New("authority: store, ring, set, follower and hasher must be set")
+	case c.Now == nil, c.Clock == nil, c.Log == nil:
+		return errors.New("authority: now, clock and log must be set")
+	}
+	return c.Policy.check()
+}
+
+// event begins an audit event about what the caller does.
+func (a *Authority) event(ctx context.Context, c *Caller, action string) audit.Event {
+	o := audit.OriginOf(ctx)
+	return audit.Event{
+		At: a.Now(), Actor: c.actor(), Action: action, Outcome: audit.OK,
+		Address: o.Address, RequestID: o.RequestID,
+	}
+}
+
+// refuse records that something was asked for and not done, and gives back the
+// reason. When that can't be recorded the answer is that nothing can be done now.
+func (a *Authority) refuse(ctx context.Context, e audit.Event, reason error) error {
+	e.Outcome, e.Reason = audit.Refused, fault.Message(reason)
+	if _, err := a.commit(ctx, Batch{Audit: []audit.Event{e}}); err != nil {
+		return err
+	}
+	return reason
+}
+
+// commit carries out a batch; its events are made safe to store first.
+func (a *Authority) commit(ctx context.Context, b Batch) (revocation.Seq, error) {
+	for i := range b.Audit {
+		b.Audit[i] = b.Audit[i].Clean()
+	}
+	return a.Store.Commit(ctx, b)
+}
+
+type noMeter struct{}
+
+func (noMeter) Issued(token.Kind)          {}
+func (noMeter) IssueRefused(fault.Kind)    {}
+func (noMeter) Verified(token.Kind)        {}
+func (noMeter) VerifyRefused(token.Check)  {}
+func (noMeter) LoginTried(string)          {}
+func (noMeter) Revoked(int)                {}
+func (noMeter) Acknowledged(time.Duration) {}

@@ -1,0 +1,164 @@
+package authority
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Caller is who asks for something, and by what. A nil Caller is nobody.
+type Caller struct {
+	Principal *Principal // nil for the operator
+	Token     *Token     // what was presented; nil for a password, a client secret, the operator
+
+	operator bool // the command line, beside the store
+	selfOnly bool // what was presented is good for revoking itself and nothing else
+}
+
+// Operator is whoever holds the store and the master key: the command line.
+func Operator() *Caller { return &Caller{operator: true} }
+
+// Subject is the caller's subject; "" for nobody and for the operator.
+func (c *Caller) Subject() string {
+	if c == nil || c.Principal == nil {
+		return ""
+	}
+	return c.Principal.Subject()
+}
+
+// BySession reports whether the caller came with a session cookie.
+func (c *Caller) BySession() bool {
+	return c != nil && c.Token != nil && c.Token.Kind == token.KindSession
+}
+
+func (c *Caller) actor() string {
+	if c != nil && c.operator {
+		return audit.ActorCLI
+	}
+	return c.Subject()
+}
+
+// client is the OAuth client that authenticated with its secret, if that is who asks.
+func (c *Caller) client() *identity.Client {
+	if c == nil || c.Principal == nil || c.Token != nil {
+		return nil
+	}
+	return c.Principal.Client
+}
+
+// byBearer reports whether the caller came with a token that has a scope.
+func (c *Caller) byBearer() bool { return c != nil && c.Token != nil && !c.BySession() }
+
+// hasScope reports whether the caller's token has the scope. A session has them all.
+func (c *Caller) hasScope(name string) bool {
+	return !c.byBearer() || slices.Contains(c.Token.Scope, name)
+}
+
+// may decides an action on a path for the caller.
+func (c *Caller) may(action string, path access.Path) bool {
+	return c != nil && (c.operator || c.Principal != nil && c.Principal.May(action, path).Allowed)
+}
+
+// requireAdmin lets administrators pass: `*` at `/`, and of a Bearer the scope
+// admin. A token for one collection is no token for administration.
+func (c *Caller) requireAdmin() error {
+	switch {
+	case c == nil:
+		return fault.New(fault.Unauthenticated, "sign in first")
+	case c.operator:
+		return nil
+	case c.byBearer() && c.Token.Collection != nil:
+		return fault.New(fault.InsufficientScope, "a token for a collection can't administer")
+	case !c.hasScope(identity.ScopeAdmin):
+		return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeAdmin)
+	case !c.may(access.Any, "/"):
+		return fault.New(fault.Forbidden, "an administrator is needed")
+	}
+	return nil
+}
+
+// mayIntrospect lets confidential clients and holders of the scope pass.
+func (c *Caller) mayIntrospect() bool {
+	switch {
+	case c == nil:
+		return false
+	case c.operator, c.client() != nil:
+		return true
+	}
+	return c.byBearer() && c.hasScope(identity.ScopeIntrospect)
+}
+
+// Bearer authenticates a caller of bearerd's own API by a token.
+func (a *Authority) Bearer(ctx context.Context, raw string) (*Caller, error) {
+	return a.caller(ctx, raw, Demand{})
+}
+
+// Session authenticates a caller by a session cookie.
+func (a *Authority) Session(ctx context.Context, raw string) (*Caller, error) {
+	return a.caller(ctx, raw, Demand{Kinds: sessionOnly})
+}
+
+func (a *Authority) caller(ctx context.Context, raw string, d Demand) (*Caller, error) {
+	t, err := a.Verify(ctx, raw, d)
+	if err != nil {
+		return nil, err
+	}
+	a.noteUse(ctx, t)
+	p, err := a.PrincipalOf(ctx, t)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.InvalidToken, token.ReasonRevoked)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Caller{Principal: p, Token: t}, nil
+}
+
+// BearerToRevoke authenticates a caller who wants to take a token back. A token
+// that calls other APIs than bearerd's, or an API key, may revoke itself alone.
+func (a *Authority) BearerToRevoke(ctx context.Context, raw string) (*Caller, error) {
+	c, err := a.caller(ctx, raw, Demand{})
+	if err == nil || fault.Is(err, fault.Unavailable) {
+		return c, err
+	}
+	kinds := append(slices.Clone(bearerKinds), token.KindAPIKey)
+	c, selfErr := a.caller(ctx, raw, Demand{Kinds: kinds, AnyAudience: true})
+	if selfErr != nil {
+		return nil, err
+	}
+	c.selfOnly = true
+	return c, nil
+}
+
+// AuthenticateClient authenticates an OAuth client by its secret (RFC 6749 §2.3).
+// The error is of kind InvalidClient, alike for an unknown client, a public one,
+// and a wrong secret.
+func (a *Authority) AuthenticateClient(ctx context.Context, id, secret string) (*Caller, error) {
+	p, err := a.Store.Principal(ctx, Who{ClientID: id})
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	if err != nil || p.Client.Public() {
+		compareAnyway(secret)
+		return nil, errBadClient
+	}
+	if !p.Client.CheckSecret(secret) {
+		return nil, errBadClient
+	}
+	return &Caller{Principal: &p}, nil
+}
+
+var errBadClient = fault.New(fault.InvalidClient, "client authentication failed")
+
+// compareAnyway does the work of comparing a secret with none.
+func compareAnyway(secret string) {
+	sum := sha256.Sum256([]byte(secret))
+	_ = subtle.ConstantTimeCompare(sum[:], make([]byte, len(sum)))
+}

@@ -1,0 +1,274 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Token is the facts about a token that is genuine: what it says, not whether it
+// may be used. It is shared between requests and never changed.
+type Token struct {
+	Kind          token.Kind
+	ID            string
+	Subject       string
+	Username      string // as it was when the token was issued
+	ClientID      string
+	Name          string
+	Audience      []string
+	Scope         []string
+	Collection    *int64
+	Chain         []string
+	IssuedAt      time.Time
+	Expiry        time.Time // zero: never
+	Seq           revocation.Seq
+	TaskTokenType string
+	KID           string // of the key that signed it; "" when opaque
+
+	jwt  *token.JWT // nil when opaque
+	dead string     // why its row says that it is dead; "" when it doesn't
+	keys factKeys
+	used atomic.Int64 // when its last use was noted, Unix seconds
+}
+
+// factKeys are the names under which the log may speak of a token.
+type factKeys struct {
+	kills      []revocation.Key // its id, then its chain
+	cutOffs    [3]revocation.Key
+	access     revocation.Key
+	collection revocation.Key
+}
+
+// OfClient reports whether the token speaks for a client and no user.
+func (t *Token) OfClient() bool { return t.Subject == t.ClientID }
+
+// recall gives the facts about a token that was presented: remembered ones, or
+// by reading and checking it. The error is a *token.Refusal for what is no token
+// of ours, and a fault when that can't be told now.
+func (a *Authority) recall(ctx context.Context, raw string) (*Token, error) {
+	if t, ok := a.tokens.get(raw); ok {
+		return t, nil
+	}
+	t, err := a.read(ctx, raw)
+	if err == nil {
+		a.tokens.put(raw, t)
+	}
+	return t, err
+}
+
+// read tells the kind by prefix or shape, never by trial, so that no validator
+// looks anything up for a token that is not its own.
+func (a *Authority) read(ctx context.Context, raw string) (*Token, error) {
+	switch a.Forms.Shape(raw) {
+	case token.ShapeJWT:
+		return a.readJWT(ctx, raw)
+	case token.ShapeOpaque:
+		return a.readOpaque(ctx, raw)
+	case token.ShapeUnknown:
+	}
+	return nil, token.Malformed()
+}
+
+// readJWT checks the signature. A key that this node doesn't know yet may have
+// been made by another one: the ring is read once more, at a limited rate.
+func (a *Authority) readJWT(ctx context.Context, raw string) (*Token, error) {
+	unknown := ""
+	find := func(kid string) (token.VerificationKey, bool) {
+		key, ok := a.Ring.Find(kid)
+		if !ok {
+			unknown = kid
+		}
+		return key, ok
+	}
+	j, err := token.Verify(raw, find)
+	if err != nil && unknown != "" {
+		if err := a.Ring.RefreshUnknown(ctx, unknown); err != nil {
+			return nil, fault.Wrap(err, fault.Unavailable, "the signing keys can't be read now")
+		}
+		j, err = token.Verify(raw, find)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.fromJWT(j), nil
+}
+
+func (a *Authority) fromJWT(j *token.JWT) *Token {
+	c := &j.Claims
+	t := &Token{
+		Kind: j.Kind(), ID: c.ID, Subject: c.Subject, Username: c.Username, ClientID: c.ClientID,
+		Audience: c.Audience, Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
+		IssuedAt: c.IssuedAt, Expiry: c.Expiry, Seq: c.Seq, TaskTokenType: c.TaskTokenType,
+		KID: j.KID, jwt: j,
+	}
+	t.keys = t.logKeys()
+	return t
+}
+
+// readOpaque looks the token up by its digest. A wrong checksum costs no query.
+func (a *Authority) readOpaque(ctx context.Context, raw string) (*Token, error) {
+	o, err := a.Forms.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	row, _, err := a.Store.TokenByDigest(ctx, o.Digest)
+	if fault.Is(err, fault.NotFound) {
+		return nil, token.Malformed()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if row.Kind != o.Kind {
+		return nil, token.Malformed()
+	}
+	return a.fromRow(row), nil
+}
+
+func (a *Authority) fromRow(row StoredToken) *Token {
+	t := &Token{
+		Kind: row.Kind, ID: row.ID, Subject: row.Owner, ClientID: row.ClientID, Name: row.Name,
+		Audience: []string{a.Policy.DefaultAudience}, Scope: row.Scope, Collection: row.Collection,
+		Chain: row.Chain, IssuedAt: row.CreatedAt, Expiry: row.ExpiresAt, Seq: row.Seq,
+	}
+	if !row.RevokedAt.IsZero() {
+		t.dead = row.Reason
+		if t.dead == "" {
+			t.dead = token.ReasonRevoked
+		}
+	}
+	t.keys = t.logKeys()
+	return t
+}
+
+func (t *Token) logKeys() factKeys {
+	k := factKeys{
+		kills:  make([]revocation.Key, 0, 1+len(t.Chain)),
+		access: revocation.KeyOf(revocation.Access, t.Subject),
+		cutOffs: [3]revocation.Key{
+			revocation.KeyOf(revocation.Subject, t.Subject),
+			revocation.KeyOf(revocation.Client, t.ClientID),
+			revocation.KeyOf(revocation.SigningKey, t.KID),
+		},
+	}
+	k.kills = append(k.kills, revocation.KeyOf(revocation.Token, t.ID))
+	for _, id := range t.Chain {
+		k.kills = append(k.kills, revocation.KeyOf(revocation.Token, id))
+	}
+	if t.Collection != nil {
+		k.collection = collectionKey(*t.Collection)
+	}
+	return k
+}
+
+func collectionKey(id int64) revocation.Key {
+	return revocation.KeyOf(revocation.Collection, strconv.FormatInt(id, 10))
+}
+
+// revoked reports whether the log or the token's row has taken it back.
+func (a *Authority) revoked(t *Token) bool {
+	if t.dead != "" {
+		return true
+	}
+	for _, k := range t.keys.kills {
+		if a.Set.Killed(k) {
+			return true
+		}
+	}
+	for _, k := range t.keys.cutOffs {
+		if a.Set.CutOff(k) > t.Seq {
+			return true
+		}
+	}
+	return false
+}
+
+// PrincipalOf gives the user or client that a token speaks for, as of no earlier
+// than what this node knows of the log: a remembered reading is good until the
+// log says that something about it changed.
+func (a *Authority) PrincipalOf(ctx context.Context, t *Token) (*Principal, error) {
+	if p, ok := a.principals.get(t.Subject); ok && a.principalHolds(p, t) {
+		return p, nil
+	}
+	who := Who{UserID: t.Subject}
+	if t.OfClient() {
+		who = Who{ClientID: t.Subject}
+	}
+	p, err := a.Store.Principal(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	a.principals.put(t.Subject, &p)
+	return &p, nil
+}
+
+func (a *Authority) principalHolds(p *Principal, t *Token) bool {
+	for _, k := range t.keys.cutOffs[:2] {
+		if a.Set.CutOff(k) > p.Seq {
+			return false
+		}
+	}
+	return a.Set.CutOff(t.keys.access) <= p.Seq && a.Set.Decided() <= p.Seq
+}
+
+// hasAccess decides whether the token's user has access to a collection. For the
+// collection that the token was issued for, that was decided as of its sequence,
+// and needs no look-up until the log says that something about it changed.
+func (a *Authority) hasAccess(ctx context.Context, t *Token, collection int64) (bool, error) {
+	own := t.jwt != nil && t.Collection != nil && *t.Collection == collection
+	if own && !a.changedSince(t) {
+		return true, nil
+	}
+	exists, err := a.collectionExists(ctx, t, collection)
+	if err != nil || !exists {
+		return false, err
+	}
+	return a.allowed(ctx, t, ActionAccess, access.CollectionPath(collection))
+}
+
+func (a *Authority) changedSince(t *Token) bool {
+	return a.Set.CutOff(t.keys.access) > t.Seq || a.Set.Decided() > t.Seq || a.Set.CutOff(t.keys.collection) > t.Seq
+}
+
+func (a *Authority) collectionExists(ctx context.Context, t *Token, id int64) (bool, error) {
+	name := strconv.FormatInt(id, 10)
+	if seq, ok := a.places.get(name); ok && a.Set.CutOff(collectionKey(id)) <= seq {
+		return true, nil
+	}
+	p, err := a.Store.Principal(ctx, Who{UserID: t.Subject, Collection: &id})
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	a.principals.put(t.Subject, &p)
+	if p.CollectionExists {
+		a.places.put(name, p.Seq)
+	}
+	return p.CollectionExists, nil
+}
+
+// allowed decides an action on a path for the user that the token speaks for.
+func (a *Authority) allowed(ctx context.Context, t *Token, action string, path access.Path) (bool, error) {
+	p, err := a.PrincipalOf(ctx, t)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return p.May(action, path).Allowed, nil
+}
+
+// refusalOf finds the refusal in an error, if it is one.
+func refusalOf(err error) (*token.Refusal, bool) {
+	var r *token.Refusal
+	return r, errors.As(err, &r)
+}

@@ -1,0 +1,66 @@
+package authority
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+)
+
+// uses gathers last uses of stored tokens until a batch is written, so that
+// verifying never writes. It is bounded: past its limit, further tokens' uses
+// are left out of this batch.
+type uses struct {
+	mu      sync.Mutex
+	pending map[string]Use
+}
+
+const (
+	maxPendingUses = 10_000
+	useGrain       = 30 * time.Second // a token's use is noted this often at most
+)
+
+func newUses() *uses { return &uses{pending: map[string]Use{}} }
+
+func (u *uses) add(use Use) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.pending[use.ID]; known || len(u.pending) < maxPendingUses {
+		u.pending[use.ID] = use
+	}
+}
+
+func (u *uses) take() []Use {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	batch := make([]Use, 0, len(u.pending))
+	for _, use := range u.pending {
+		batch = append(batch, use)
+	}
+	u.pending = map[string]Use{}
+	return batch
+}
+
+// noteUse remembers that a stored token was used.
+func (a *Authority) noteUse(ctx context.Context, t *Token) {
+	if t.jwt != nil {
+		return
+	}
+	now := a.Now()
+	last := t.used.Load()
+	if now.Unix()-last < int64(useGrain/time.Second) || !t.used.CompareAndSwap(last, now.Unix()) {
+		return
+	}
+	a.uses.add(Use{ID: t.ID, Address: audit.OriginOf(ctx).Address, At: now})
+}
+
+// FlushUses writes the last uses gathered since the last call. They are lost when
+// the store can't take them: a last use is a convenience, not a guarantee.
+func (a *Authority) FlushUses(ctx context.Context) error {
+	batch := a.uses.take()
+	if len(batch) == 0 {
+		return nil
+	}
+	return a.Store.Touch(ctx, batch)
+}
