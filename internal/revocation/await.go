@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -41,12 +42,12 @@ func Await(ctx context.Context, cfg AwaitConfig) (Acknowledgement, error) {
 	var now verdict
 	for pause := firstPoll; ; pause = min(2*pause, lastPoll) {
 		err := now.read(ctx, cfg)
-		if now.known && now.judge(cfg.Target, cfg.Clock()-cfg.Started) {
+		if now.known && now.judge(cfg.Target, cfg.elapsed()) {
 			now.drop(ctx, cfg)
 			return now.Acknowledgement, nil
 		}
 		if now.known {
-			pause = min(pause, now.wait)
+			pause = min(pause, now.next-cfg.elapsed())
 		}
 		if !sleep(ctx, pause) {
 			return now.Acknowledgement, fmt.Errorf("waiting for the nodes to confirm %d: %w", cfg.Target, errors.Join(ctx.Err(), err))
@@ -54,20 +55,23 @@ func Await(ctx context.Context, cfg AwaitConfig) (Acknowledgement, error) {
 	}
 }
 
+// elapsed is the time since the commit.
+func (cfg AwaitConfig) elapsed() time.Duration { return cfg.Clock() - cfg.Started }
+
 // verdict is what follows from the list of nodes as it was last read.
 type verdict struct {
 	Acknowledgement
 	list   []Confirmation
 	known  bool          // the list was read
 	silent []string      // nodes that neither confirmed nor hold a lease
-	wait   time.Duration // until the next lease runs out
+	next   time.Duration // when the next lease runs out, counted from the commit
 }
 
 // read reads the list, for no longer than there is something to wait for.
 func (v *verdict) read(ctx context.Context, cfg AwaitConfig) error {
 	if v.known {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, v.wait)
+		ctx, cancel = context.WithTimeout(ctx, v.next-cfg.elapsed())
 		defer cancel()
 	}
 	list, err := cfg.Nodes(ctx)
@@ -82,21 +86,21 @@ func (v *verdict) read(ctx context.Context, cfg AwaitConfig) error {
 // whether there is nothing left to wait for. Clocks that nobody can set are still
 // slewed, by at most 500 millionths each, so a lease is given a thousandth more.
 func (v *verdict) judge(target Seq, elapsed time.Duration) bool {
-	v.Acknowledgement, v.silent, v.wait = Acknowledgement{}, nil, 0
+	v.Acknowledgement, v.silent, v.next = Acknowledgement{}, nil, math.MaxInt64
 	for _, c := range v.list {
 		if c.Lease <= 0 {
 			continue
 		}
 		v.Nodes++
-		left := c.Lease + c.Lease/1000 - elapsed
+		end := c.Lease + c.Lease/1000
 		switch {
 		case c.Seq >= target:
 			v.Confirmed++
-		case left <= 0:
+		case end <= elapsed:
 			v.Expired++
 			v.silent = append(v.silent, c.Node)
-		case v.wait == 0 || left < v.wait:
-			v.wait = left
+		default:
+			v.next = min(v.next, end)
 		}
 	}
 	return v.Confirmed+v.Expired == v.Nodes

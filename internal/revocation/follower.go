@@ -54,12 +54,15 @@ type place struct {
 	listed    bool          // whether since is set
 	doubt     bool          // the log went back: it must be read anew
 	left      bool          // no lease any more
+	failed    time.Duration // when confirming last failed
+	err       error         // how
 }
 
 // answer is the outcome of the last question, for those who waited while it was
 // under way.
 type answer struct {
 	question uint64
+	started  time.Duration
 	err      error
 }
 
@@ -134,46 +137,58 @@ func (f *Follower) Wake() {
 // waits for the next, which answers all who wait. It gives nil also when the node
 // could not confirm and so holds no lease: what the set says is true as of now.
 func (f *Follower) CatchUp(ctx context.Context) error {
+	_, err := f.share(ctx)
+	return err
+}
+
+// share waits for a question that started after the call, putting it when nobody
+// else did, and tells when it started.
+func (f *Follower) share(ctx context.Context) (time.Duration, error) {
 	arrived := f.questions.Load()
 	select {
 	case f.turn <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("waiting to ask the revocation log: %w", ctx.Err())
+		return 0, fmt.Errorf("waiting to ask the revocation log: %w", ctx.Err())
 	}
 	defer func() { <-f.turn }()
 	if f.last.question > arrived {
-		return f.last.err
+		return f.last.started, f.last.err
 	}
-	err := f.catchUp(ctx)
+	started, err := f.catchUp(ctx)
 	if err != nil && ctx.Err() != nil {
-		return err // this caller's own end says nothing of the log
+		return 0, err // this caller's own end says nothing of the log
 	}
 	if err != nil {
 		f.report(err)
 	}
-	f.last = answer{question: f.questions.Load(), err: err}
-	return err
+	f.last = answer{question: f.questions.Load(), started: started, err: err}
+	return started, err
 }
 
-// catchUp asks page after page, and once more where the first complete answer
-// could only put the node on the list.
-func (f *Follower) catchUp(ctx context.Context) error {
-	for joins := 0; joins < 2; {
+// maxRounds bounds the complete answers of one CatchUp. The first of a node that
+// joins gives no lease and the second does, unless the first took as long as L.
+const maxRounds = 3
+
+// catchUp asks page after page until an answer is complete, and again while that
+// gave no lease. It tells when the question of the last answer started.
+func (f *Follower) catchUp(ctx context.Context) (time.Duration, error) {
+	for round := 1; ; {
 		started, complete, err := f.ask(ctx)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if !complete {
 			continue
 		}
 		f.asked.Store(int64(started))
 		again, err := f.settle(ctx, started)
-		f.report(err)
-		f.beat(started)
-		if err != nil || !again {
-			return nil
+		if err == nil || ctx.Err() == nil {
+			f.report(err)
 		}
-		joins++
+		f.beat(started)
+		if !again || round == maxRounds {
+			return started, nil
+		}
+		round++
 	}
-	return nil
 }

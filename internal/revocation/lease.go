@@ -28,6 +28,21 @@ func (f *Follower) Lease() Lease {
 	return Lease{end: time.Duration(f.leaseEnd.Load()), clock: f.cfg.Clock}
 }
 
+// Permit gives the lease while it holds. Otherwise it asks the store, and what it
+// gives is good for the caller's own request alone: that one was under way before
+// the question, so nobody who revokes has to wait for it. As with Lease, look up
+// afterwards and then ask whether it still holds.
+func (f *Follower) Permit(ctx context.Context) (Lease, error) {
+	if lease := f.Lease(); lease.Holds() {
+		return lease, nil
+	}
+	started, err := f.share(ctx)
+	if err != nil {
+		return Lease{}, err
+	}
+	return Lease{end: started + f.cfg.Staleness, clock: f.cfg.Clock}, nil
+}
+
 // Fresh reports whether the node holds a lease now.
 func (f *Follower) Fresh() bool { return f.Lease().Holds() }
 
@@ -90,7 +105,7 @@ func (f *Follower) settle(ctx context.Context, started time.Duration) (again boo
 		return false, nil
 	}
 	if !f.standing() || p.confirmed != f.Applied() {
-		if err := f.confirm(ctx, f.cfg.Staleness); err != nil {
+		if err := f.confirmAgain(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -107,6 +122,21 @@ func (f *Follower) settle(ctx context.Context, started time.Duration) (again boo
 // standing reports whether the node is on the list for certain.
 func (f *Follower) standing() bool {
 	return f.place.listed && f.cfg.Clock() < f.place.since+f.cfg.Staleness
+}
+
+// confirmAgain confirms, but not at once after it failed: while the store takes no
+// writes, each request is a question, and none should wait for that too.
+func (f *Follower) confirmAgain(ctx context.Context) error {
+	p := &f.place
+	if p.err != nil && f.cfg.Clock()-p.failed < f.cfg.Staleness/8 {
+		return p.err
+	}
+	err := f.confirm(ctx, f.cfg.Staleness)
+	if p.err = err; ctx.Err() != nil {
+		p.err = nil // the caller's end is no failure
+	}
+	p.failed = f.cfg.Clock()
+	return err
 }
 
 // confirm tells the store how far this node is.

@@ -12,8 +12,8 @@ import (
 // nothing; writers take turns. The zero value is an empty set.
 //
 // Kills lie in buckets by the time until which they matter, rounded up, so that
-// forgetting is dropping a bucket. Cut-offs are few and lie in one table, made
-// anew at most once a day when some have run out.
+// forgetting is dropping a bucket. Cut-offs are few and lie in one table, which is
+// made anew once a day without those that have run out.
 //
 // A live entry is never evicted. A budget of bytes would have its place in
 // bucket: what is beyond it is kept as a filter instead of a table, and Killed
@@ -23,14 +23,13 @@ type Set struct {
 	buckets atomic.Pointer[[]bucket]
 	cutOffs atomic.Pointer[table]
 	decided atomic.Int64
-	due     int64 // when the next cut-off has run out; under mu
+	due     int64 // when to look for cut-offs that have run out; under mu
 }
 
 // bucket holds the kills that matter no more at end.
 type bucket struct {
 	end   int64 // Unix seconds
 	kills *table
-	moved *atomic.Int64 // of kills, those that lie in a later bucket as well
 }
 
 // never is the end of what matters for ever.
@@ -93,9 +92,10 @@ func (s *Set) CutOff(k Key) Seq {
 // was none. It never goes back.
 func (s *Set) Decided() Seq { return s.decided.Load() }
 
-// Forget drops what has run out at now, all but what shares a bucket with
-// something that hasn't. The caller's clock must not go back: what was dropped
-// can't be had again.
+// Forget drops what has run out at now, rounded up: by a day where an entry was to
+// matter for two days at most, by 14 days up to 35, by 182 days up to 400, and by
+// four years beyond. A cut-off stays for a day at most. The caller's clock must
+// not go back, because what was dropped can't be had again.
 func (s *Set) Forget(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (s *Set) Len() int {
 	var n int64
 	if list := s.buckets.Load(); list != nil {
 		for _, b := range *list {
-			n += b.kills.count.Load() - b.moved.Load()
+			n += b.kills.count.Load() - b.kills.moved.Load()
 		}
 	}
 	if t := s.cutOffs.Load(); t != nil {
@@ -147,7 +147,7 @@ func (s *Set) kill(w words, end int64) {
 		if i >= at {
 			return
 		}
-		list[i].moved.Add(1)
+		list[i].kills.moved.Add(1)
 		break
 	}
 	list[at].kills.put(w, hash)
@@ -172,7 +172,7 @@ func (s *Set) bucket(end int64) ([]bucket, int) {
 		}
 		end = never
 	}
-	made := bucket{end: end, kills: &table{width: 2}, moved: new(atomic.Int64)}
+	made := bucket{end: end, kills: &table{width: 2}}
 	list = slices.Insert(slices.Clone(list), at, made)
 	s.buckets.Store(&list)
 	return list, at
@@ -240,13 +240,9 @@ func (s *Set) cutOff(w words, e *Entry) {
 		slot[2].Store(uint64(max(seqOf(slot), e.Seq))) //nolint:gosec // read back as it was
 		slot[3].Store(uint64(max(endIn(slot), end)))   //nolint:gosec // read back as it was
 	}
-	if due := max(end, e.At.Unix()+day); s.due == 0 || due < s.due {
-		s.due = due
-	}
 }
 
-// rebuild makes the table of cut-offs anew without those that have run out, and
-// is not due again for a day.
+// rebuild makes the table of cut-offs anew without those that have run out.
 func (s *Set) rebuild(old *table, now int64) {
 	live := &table{width: 4}
 	for i := range old.shards {

@@ -35,6 +35,7 @@ type table struct {
 	width  int // words a slot
 	shards [shards]atomic.Pointer[shard]
 	count  atomic.Int64 // keys
+	moved  atomic.Int64 // of these, the ones that a later bucket has as well
 	size   atomic.Int64 // slots
 }
 

@@ -1,0 +1,552 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+func TestFollowerNeedsItsWholeConfig(t *testing.T) {
+	t.Parallel()
+	good := revocation.Config{
+		Log: &memoryLog{}, Set: &revocation.Set{}, Node: "n", Staleness: time.Second,
+		Now: time.Now, Clock: revocation.BootClock,
+	}
+	if _, err := revocation.NewFollower(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(*revocation.Config){
+		"no log":             func(c *revocation.Config) { c.Log = nil },
+		"no set":             func(c *revocation.Config) { c.Set = nil },
+		"no node":            func(c *revocation.Config) { c.Node = "" },
+		"no time":            func(c *revocation.Config) { c.Now = nil },
+		"no clock":           func(c *revocation.Config) { c.Clock = nil },
+		"no staleness":       func(c *revocation.Config) { c.Staleness = 0 },
+		"negative staleness": func(c *revocation.Config) { c.Staleness = -time.Second },
+	} {
+		bad := good
+		spoil(&bad)
+		if _, err := revocation.NewFollower(bad); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// The answer to a question that was under way may not hold what the caller has
+// committed; only one that started later must.
+func TestCatchUpWaitsForAQuestionThatStartedAfterTheCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.catchUp(t)
+		release := make(chan struct{})
+		b.log.answering = func(context.Context) error { <-release; return nil }
+		first := make(chan error, 1)
+		go func() { first <- b.CatchUp(t.Context()) }()
+		synctest.Wait() // the snapshot is read, the answer is on its way
+		b.log.revoke("x")
+		second := make(chan error, 1)
+		go func() { second <- b.CatchUp(t.Context()) }()
+		synctest.Wait()
+		b.log.answering = nil
+		close(release)
+		if err := <-second; err != nil {
+			t.Fatal(err)
+		}
+		if !b.killed("x") {
+			t.Error("caught up without what was committed before the call")
+		}
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCatchUpSharesOneQuestionAmongAllWhoWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.catchUp(t)
+		b.log.answering = after(100 * time.Millisecond)
+		go func() { _ = b.CatchUp(t.Context()) }()
+		synctest.Wait()
+		b.log.revoke("x")
+		b.log.take()
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() {
+				if err := b.CatchUp(t.Context()); err != nil || !b.killed("x") {
+					t.Errorf("error %v, killed %v", err, b.killed("x"))
+				}
+			})
+		}
+		group.Wait()
+		want := []string{"ask 0", "confirm 1"}
+		if diff := cmp.Diff(want, b.log.take()); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestCatchUpSharesAFailureToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.log.asking = func(context.Context) error { time.Sleep(time.Second); return errStore }
+		go func() { _ = b.CatchUp(t.Context()) }()
+		synctest.Wait()
+		began := time.Now()
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() {
+				if err := b.CatchUp(t.Context()); !errors.Is(err, errStore) {
+					t.Errorf("caught up with %v", err)
+				}
+			})
+		}
+		group.Wait()
+		if d := time.Since(began); d != 2*time.Second {
+			t.Errorf("a hundred callers waited %v for one failure", d)
+		}
+	})
+}
+
+func TestCatchUpEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.log.asking = hang
+		asking, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		waiting, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		first := make(chan error, 1)
+		go func() { first <- b.CatchUp(asking) }()
+		synctest.Wait()
+		if err := b.CatchUp(waiting); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 100*time.Millisecond {
+			t.Errorf("who waited: %v after %v", err, time.Since(began))
+		}
+		if err := <-first; !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 300*time.Millisecond {
+			t.Errorf("who asked: %v after %v", err, time.Since(began))
+		}
+		if b.LastError() != nil {
+			t.Errorf("a caller's own end counts as %v", b.LastError())
+		}
+	})
+}
+
+func TestCatchUpOutlivesTheCallerWhoAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.log.asking = hang
+		asking, cancel := context.WithCancel(t.Context())
+		first := make(chan error, 1)
+		go func() { first <- b.CatchUp(asking) }()
+		synctest.Wait()
+		second := make(chan error, 1)
+		go func() { second <- b.CatchUp(t.Context()) }()
+		synctest.Wait()
+		b.log.asking = nil
+		b.log.revoke("x")
+		cancel()
+		if err := <-first; !errors.Is(err, context.Canceled) {
+			t.Errorf("who asked: %v", err)
+		}
+		if err := <-second; err != nil || !b.killed("x") {
+			t.Errorf("who waited: %v, killed %v", err, b.killed("x"))
+		}
+	})
+}
+
+func TestPermitAsksOnlyWithoutALease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.catchUp(t)
+		b.log.take()
+		if lease, err := b.Permit(t.Context()); err != nil || !lease.Holds() || len(b.log.take()) != 0 {
+			t.Errorf("with a lease: %v, holds %v", err, lease.Holds())
+		}
+		time.Sleep(staleness)
+		b.log.confirming = away
+		b.log.revoke("x")
+		lease, err := b.Permit(t.Context())
+		if err != nil || !lease.Holds() || !b.killed("x") {
+			t.Errorf("without one: %v, holds %v, killed %v", err, lease.Holds(), b.killed("x"))
+		}
+		if b.Fresh() {
+			t.Error("what was for one request has become a lease for all")
+		}
+		b.suspended.Add(int64(staleness))
+		if lease.Holds() {
+			t.Error("the permit outlives a suspension of L")
+		}
+		b.log.asking = away
+		if lease, err := b.Permit(t.Context()); !errors.Is(err, errStore) || lease.Holds() {
+			t.Errorf("without a store: %v, holds %v", err, lease.Holds())
+		}
+	})
+}
+
+// A store that takes no writes lets confirmations hang; a request that asks for
+// itself must not wait for one each time.
+func TestPermitDoesNotWaitForEachConfirmation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.log.confirming = hang
+		b.catchUp(t)
+		began := time.Now()
+		for range 10 {
+			if _, err := b.Permit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := time.Since(began); d != 0 {
+			t.Errorf("ten requests waited %v", d)
+		}
+	})
+}
+
+func TestPermitAllocatesNothingWithALease(t *testing.T) {
+	b := newBench(t)
+	b.catchUp(t)
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		if lease, err := b.Permit(ctx); err != nil || !lease.Holds() {
+			t.Error("no permit")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestHooksRunBetweenTheSetAndTheLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.log.revoke("x")
+		var changes []revocation.Change
+		b.OnApply(func(c revocation.Change) {
+			changes = append(changes, c)
+			if !b.killed("x") || b.Applied() != 0 || b.Fresh() || len(b.log.nodes) != 0 {
+				t.Errorf("in the hook: killed %v, applied %d, fresh %v, nodes %v",
+					b.killed("x"), b.Applied(), b.Fresh(), b.log.nodes)
+			}
+		})
+		b.log.confirming = func(context.Context) error {
+			if b.Applied() != 1 || len(changes) != 1 || b.Fresh() {
+				t.Errorf("while confirming: applied %d, %d changes, fresh %v", b.Applied(), len(changes), b.Fresh())
+			}
+			return nil
+		}
+		b.catchUp(t)
+		want := []revocation.Change{{Entries: b.log.entries}}
+		if diff := cmp.Diff(want, changes); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRefusedPages(t *testing.T) {
+	t.Parallel()
+	entry := func(seq revocation.Seq) revocation.Entry {
+		return revocation.Entry{Seq: seq, What: revocation.Token, ID: fmt.Sprint(seq)}
+	}
+	tests := map[string]revocation.Page{
+		"a gap after what is known":       {Head: 5, Entries: []revocation.Entry{entry(4), entry(5)}},
+		"a gap inside":                    {Head: 5, Entries: []revocation.Entry{entry(3), entry(5)}},
+		"a gap beyond the purge":          {Head: 5, Purged: 3, Entries: []revocation.Entry{entry(5)}},
+		"a repeat":                        {Head: 5, Entries: []revocation.Entry{entry(3), entry(3), entry(4), entry(5)}},
+		"disorder":                        {Head: 5, Purged: 5, Entries: []revocation.Entry{entry(4), entry(3), entry(5)}},
+		"what is known already":           {Head: 5, Entries: []revocation.Entry{entry(2), entry(3), entry(4), entry(5)}},
+		"an entry beyond the head":        {Head: 3, Entries: []revocation.Entry{entry(3), entry(4)}},
+		"nothing although the head moved": {Head: 5},
+		"nothing beyond the purge":        {Head: 5, Purged: 4},
+		"a purge beyond the head":         {Head: 2, Purged: 3},
+		"an entry of an unknown kind":     {Head: 3, Entries: []revocation.Entry{{Seq: 3, What: "tenant", ID: "t"}}},
+		"an entry that names nothing":     {Head: 3, Entries: []revocation.Entry{{Seq: 3, What: revocation.Token}}},
+	}
+	for name, page := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.log.revoke("1")
+				b.log.revoke("2")
+				b.catchUp(t)
+				b.log.take()
+				b.log.forge = func(p *revocation.Page) { *p = page }
+				time.Sleep(time.Second)
+				b.OnApply(func(revocation.Change) { t.Error("it reached a hook") })
+				if err := b.CatchUp(t.Context()); err == nil || b.LastError() == nil {
+					t.Fatalf("accepted: error %v, last error %v", err, b.LastError())
+				}
+				if b.Applied() != 2 || b.killed("3") || b.killed("4") || b.killed("5") {
+					t.Errorf("applied %d of it", b.Applied())
+				}
+				if diff := cmp.Diff([]string{"ask 2"}, b.log.take()); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+				time.Sleep(time.Second)
+				if b.Fresh() {
+					t.Error("it renewed the lease")
+				}
+			})
+		})
+	}
+}
+
+func TestPurgedEntriesMayBeMissing(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		known  int
+		purged []revocation.Seq
+		missed bool
+	}{
+		{"none missed", 4, []revocation.Seq{1, 3}, false},
+		{"before the page", 2, []revocation.Seq{3}, true},
+		{"inside the page", 2, []revocation.Seq{4}, true},
+		{"at the end", 2, []revocation.Seq{5, 6}, true},
+		{"everything", 2, []revocation.Seq{1, 2, 3, 4, 5, 6}, true},
+		{"everything, by a new node", 0, []revocation.Seq{1, 2, 3, 4, 5, 6}, true},
+		{"nothing at all", 0, nil, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				for i := range test.known {
+					b.log.revoke(fmt.Sprint(i + 1))
+				}
+				if test.known > 0 {
+					b.catchUp(t)
+				}
+				missed := false
+				b.OnApply(func(c revocation.Change) { missed = missed || c.Missed })
+				for i := test.known; i < 6; i++ {
+					b.log.revoke(fmt.Sprint(i + 1))
+				}
+				for _, seq := range test.purged {
+					b.log.purge(seq)
+				}
+				b.catchUp(t)
+				if b.Applied() != 6 || !b.Fresh() || missed != test.missed {
+					t.Errorf("applied %d, fresh %v, missed %v", b.Applied(), b.Fresh(), missed)
+				}
+				for _, e := range b.log.entries {
+					if !b.killed(e.ID) {
+						t.Errorf("entry %d doesn't count", e.Seq)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A database that was restored without raising its sequence gives out numbers
+// anew. The node says no yes until the log is beyond what it knew, and then reads
+// all of it, because entries that it takes for known are others now.
+func TestLogThatWentBackEndsTheLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		for _, id := range []string{"a", "b", "c"} {
+			b.log.revoke(id)
+		}
+		b.catchUp(t)
+		missed := 0
+		b.OnApply(func(c revocation.Change) {
+			if c.Missed {
+				missed++
+			}
+		})
+		b.log.entries, b.log.head = b.log.entries[:1], 1
+		for _, id := range []string{"", "d"} {
+			if id != "" {
+				b.log.revoke(id)
+			}
+			if err := b.CatchUp(t.Context()); err == nil || !strings.Contains(err.Error(), "went back") {
+				t.Errorf("the head being %d: %v", b.log.head, err)
+			}
+			if b.Fresh() || b.Applied() != 3 || missed != 0 {
+				t.Errorf("the head being %d: fresh %v, applied %d, %d flushes", b.log.head, b.Fresh(), b.Applied(), missed)
+			}
+		}
+		b.log.revoke("e")
+		b.log.revoke("f")
+		b.catchUp(t)
+		if !b.Fresh() || b.Applied() != 4 || missed != 1 {
+			t.Errorf("afterwards: fresh %v, applied %d, %d flushes", b.Fresh(), b.Applied(), missed)
+		}
+		for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
+			if !b.killed(id) {
+				t.Errorf("%s is not killed", id)
+			}
+		}
+	})
+}
+
+func TestWakeAsksAtOnceAndDoesNotBlock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		for range 10 {
+			b.Wake() // before Run, nobody listens
+		}
+		stop := b.run(t)
+		defer stop()
+		synctest.Wait()
+		release := make(chan struct{})
+		b.log.answering = func(context.Context) error { <-release; return nil }
+		b.Wake()
+		synctest.Wait()
+		b.log.revoke("x") // the question under way doesn't have it
+		b.Wake()
+		b.log.answering = nil
+		began := time.Now()
+		close(release)
+		synctest.Wait()
+		if !b.killed("x") || time.Since(began) != 0 {
+			t.Errorf("killed %v after %v", b.killed("x"), time.Since(began))
+		}
+	})
+}
+
+func TestRevocationReachesTheNodeWithinAQuarterOfLWithoutWaking(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		stop := b.run(t)
+		defer stop()
+		for i := range 50 {
+			time.Sleep(time.Duration(i*37) * time.Millisecond)
+			b.log.revoke(fmt.Sprint(i))
+			time.Sleep(staleness / 4)
+			synctest.Wait()
+			if !b.killed(fmt.Sprint(i)) || !b.Fresh() {
+				t.Fatalf("revocation %d: killed %v, fresh %v", i, b.killed(fmt.Sprint(i)), b.Fresh())
+			}
+		}
+	})
+}
+
+func TestWatchersHearOfNewsAtOnceAndOfNothingEveryHalfL(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		stop := b.run(t)
+		defer stop()
+		synctest.Wait()
+		var heard atomic.Int64
+		var group sync.WaitGroup
+		for range 1000 {
+			tick := b.Watch()
+			group.Go(func() {
+				<-tick
+				heard.Add(b.Applied())
+			})
+		}
+		b.log.revoke("x")
+		b.Wake()
+		group.Wait()
+		if heard.Load() != 1000 {
+			t.Errorf("%d of 1000 watchers have heard of the entry", heard.Load())
+		}
+		for range 20 {
+			began := time.Now()
+			<-b.Watch()
+			if d := time.Since(began); d > staleness/2 {
+				t.Errorf("silent for %v", d)
+			}
+		}
+		b.log.asking = away
+		tick := b.Watch()
+		time.Sleep(10 * time.Second)
+		select {
+		case <-tick:
+			t.Error("a heartbeat without an answer of the store")
+		default:
+		}
+	})
+}
+
+// countingLog counts the questions to a large log.
+type countingLog struct {
+	memoryLog
+	asked int
+}
+
+func (l *countingLog) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
+	l.asked++
+	time.Sleep(100 * time.Millisecond)
+	return l.memoryLog.Entries(ctx, after, limit)
+}
+
+func TestLeaseAfterManyPagesCountsFromTheLastQuestion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const n = 100_000
+		b := newBench(t)
+		log := &countingLog{memoryLog: memoryLog{entries: kills(1, n), head: n}}
+		f := b.follow(t, "node-b", log, b.set)
+		f.OnApply(func(c revocation.Change) {
+			if f.Fresh() {
+				t.Errorf("a lease after entry %d", c.Entries[0].Seq)
+			}
+		})
+		if err := f.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if f.Applied() != n || b.set.Len() != n || log.asked != n/5000+1 {
+			t.Errorf("applied %d, %d held, after %d questions", f.Applied(), b.set.Len(), log.asked)
+		}
+		if f.LeaseAge() != 100*time.Millisecond || !f.Fresh() {
+			t.Errorf("the lease is %v old, holds %v", f.LeaseAge(), f.Fresh())
+		}
+	})
+}
+
+func TestTroubleIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var lines strings.Builder
+		b := newBench(t)
+		f, err := revocation.NewFollower(revocation.Config{
+			Log: b.log, Set: b.set, Node: "n", Staleness: staleness, Now: time.Now, Clock: b.clock,
+			Logger: slog.New(slog.NewTextHandler(io.MultiWriter(&lines), nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.log.asking = away
+		for range 5 {
+			_ = f.CatchUp(t.Context())
+		}
+		b.log.asking = nil
+		for range 5 {
+			_ = f.CatchUp(t.Context())
+		}
+		got := lines.String()
+		if strings.Count(got, "\n") != 2 || strings.Count(got, "WARN") != 1 || !strings.Contains(got, errStore.Error()) ||
+			strings.Count(got, "INFO") != 1 {
+			t.Errorf("logged:\n%s", got)
+		}
+	})
+}
