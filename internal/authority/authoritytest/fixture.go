@@ -1,0 +1,239 @@
+// Package authoritytest makes a real authority on a real SQLite database for the
+// tests of the packages around it, with a wall clock that the test sets.
+package authoritytest
+
+import (
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Issuer is the issuer, and the default audience, of a fixture's tokens.
+const Issuer = "http://localhost:8080"
+
+// Options change what a fixture is made with. The zero value is what `bearerd
+// serve` does without configuration.
+type Options struct {
+	Policy    func(*authority.Policy)
+	Algorithm token.Algorithm // "": EdDSA
+	Secret    []byte          // of HS256
+	Prefix    string          // of API tokens; "": bda_
+	Meter     authority.Meter
+	Logger    *slog.Logger
+	Dir       string // where the database stands; "": a new temporary directory
+}
+
+// Fixture is an authority with what it is made of.
+type Fixture struct {
+	*authority.Authority
+	Store    *store.Store
+	Ring     *keyring.Ring
+	Follower *revocation.Follower
+	Set      *revocation.Set
+	Hasher   *identity.Hasher
+
+	offset atomic.Int64 // of the wall clock
+}
+
+// DefaultPolicy is the policy of the default configuration.
+func DefaultPolicy() authority.Policy {
+	return authority.Policy{
+		Issuer: Issuer, DefaultAudience: Issuer,
+		AccessTTL: 30 * time.Minute, AccessMax: time.Hour,
+		APIKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, SessionMax: 12 * time.Hour,
+		Limits:    identity.Limits{Account: 10, Address: 100, Window: 15 * time.Minute},
+		Staleness: 2 * time.Second, Wait: true,
+	}
+}
+
+// New makes a fixture that is caught up with its log and whose follower runs until
+// the test ends.
+func New(tb testing.TB, o Options) *Fixture {
+	tb.Helper()
+	f := &Fixture{Hasher: identity.NewHasher(identity.HasherConfig{})}
+	if o.Dir == "" {
+		o.Dir = tb.TempDir()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := DefaultPolicy()
+	if o.Policy != nil {
+		o.Policy(&p)
+	}
+	f.open(tb, o)
+	f.follow(tb, p, o)
+	forms, err := token.NewForms(o.prefix())
+	must(tb, err)
+	f.Authority, err = authority.New(authority.Config{
+		Store: f.Store, Ring: f.Ring, Set: f.Set, Follower: f.Follower, Hasher: f.Hasher,
+		Forms: forms, Policy: p, Meter: o.Meter, Now: f.Time, Clock: revocation.BootClock, Log: o.Logger,
+	})
+	must(tb, err)
+	f.start(tb)
+	return f
+}
+
+func (o Options) prefix() string {
+	if o.Prefix == "" {
+		return token.PrefixAPIToken
+	}
+	return o.Prefix
+}
+
+func (f *Fixture) open(tb testing.TB, o Options) {
+	tb.Helper()
+	var err error
+	f.Store, err = store.Open(tb.Context(), filepath.Join(o.Dir, "bearerd.db"), store.Options{Now: f.Time})
+	must(tb, err)
+	tb.Cleanup(func() { _ = f.Store.Close() })
+	cfg := keyring.Config{Algorithm: o.Algorithm, Secret: o.Secret, LongestToken: 720 * time.Hour, Now: f.Time}
+	if o.Algorithm == "" {
+		cfg.Algorithm = token.EdDSA
+	}
+	if cfg.Algorithm != token.HS256 {
+		cfg.Store, cfg.Master = f.Store, master(tb, filepath.Join(o.Dir, "master.key"))
+	}
+	f.Ring, err = keyring.Open(tb.Context(), cfg)
+	must(tb, err)
+}
+
+func master(tb testing.TB, path string) keyring.Master {
+	tb.Helper()
+	m, err := keyring.ReadMaster(path)
+	if err != nil {
+		m, err = keyring.MakeMaster(path)
+	}
+	must(tb, err)
+	return m
+}
+
+func (f *Fixture) follow(tb testing.TB, p authority.Policy, o Options) {
+	tb.Helper()
+	f.Set = &revocation.Set{}
+	var err error
+	f.Follower, err = revocation.NewFollower(revocation.Config{
+		Log: f.Store, Set: f.Set, Node: uuid.NewString(), Staleness: p.Staleness,
+		Now: f.Time, Clock: revocation.BootClock, Logger: o.Logger,
+	})
+	must(tb, err)
+}
+
+// start catches up and runs the follower until the test ends.
+func (f *Fixture) start(tb testing.TB) {
+	tb.Helper()
+	must(tb, f.Follower.CatchUp(tb.Context()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = f.Follower.Run(tb.Context())
+	}()
+	tb.Cleanup(func() { <-done })
+}
+
+// Time is the fixture's wall clock.
+func (f *Fixture) Time() time.Time { return time.Now().Add(time.Duration(f.offset.Load())) }
+
+// Advance moves the fixture's wall clock.
+func (f *Fixture) Advance(d time.Duration) { f.offset.Add(int64(d)) }
+
+// User makes a user with bindings; a binding's User is filled in.
+func (f *Fixture) User(tb testing.TB, username, password string, bindings ...access.Binding) identity.User {
+	tb.Helper()
+	u, err := f.CreateUser(tb.Context(), authority.Operator(), authority.NewUser{
+		Username: username, Name: username + " Example", Email: username + "@example.org", Password: token.Secret(password),
+	})
+	must(tb, err)
+	for _, b := range bindings {
+		b.User = u.ID
+		_, err := f.CreateBinding(tb.Context(), authority.Operator(), b)
+		must(tb, err)
+	}
+	return u
+}
+
+// Admin is the binding of an administrator: `* /` at `/`.
+func Admin() access.Binding {
+	return access.Binding{Permission: &access.Permission{Action: access.Any, Path: "/"}, Path: "/"}
+}
+
+// May is a binding that gives one action on a path.
+func May(action string, path access.Path) access.Binding {
+	return access.Binding{Permission: &access.Permission{Action: action, Path: path}, Path: "/"}
+}
+
+// Collection makes a collection.
+func (f *Fixture) Collection(tb testing.TB, id int64, name string) {
+	tb.Helper()
+	must(tb, f.CreateCollection(tb.Context(), authority.Operator(), authority.Collection{ID: id, Name: name}))
+}
+
+// ClientSecret is the secret of the clients that Client makes.
+const ClientSecret = "a client secret of more than 32 characters"
+
+// Client makes a confidential client with these scopes.
+func (f *Fixture) Client(tb testing.TB, id string, scopes ...string) identity.Client {
+	tb.Helper()
+	c, _, err := f.CreateClient(tb.Context(), authority.Operator(), authority.NewClient{
+		ID: id, Secret: ClientSecret, Scopes: scopes, Grants: []string{identity.GrantTypeClientCredentials},
+	}, false)
+	must(tb, err)
+	return c
+}
+
+// Login signs a user in by password, without an address.
+func (f *Fixture) Login(tb testing.TB, username, password string, collection ...int64) *authority.Caller {
+	tb.Helper()
+	cred := authority.Credentials{Username: username, Password: password}
+	if len(collection) > 0 {
+		cred.Collection = &collection[0]
+	}
+	c, err := f.Authority.Login(tb.Context(), cred)
+	must(tb, err)
+	return c
+}
+
+// AccessToken gives an access token that speaks for a user, by password, with a scope.
+func (f *Fixture) AccessToken(tb testing.TB, username, password string, scope ...string) *authority.Issued {
+	tb.Helper()
+	c := f.Login(tb, username, password)
+	issued, err := f.Issue(tb.Context(), c, &authority.Request{Kind: token.KindAccess, Principal: c.Principal, Scope: scope})
+	must(tb, err)
+	return issued
+}
+
+// SessionToken gives a session of a user, by password.
+func (f *Fixture) SessionToken(tb testing.TB, username, password string) *authority.Issued {
+	tb.Helper()
+	issued, err := f.StartSession(tb.Context(), f.Login(tb, username, password), nil)
+	must(tb, err)
+	return issued
+}
+
+// Events lists the audit log, newest first.
+func (f *Fixture) Events(tb testing.TB, filter audit.Filter) []audit.Event {
+	tb.Helper()
+	events, err := f.AuditEvents(tb.Context(), authority.Operator(), filter)
+	must(tb, err)
+	return events
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
