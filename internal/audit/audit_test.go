@@ -58,6 +58,7 @@ func TestCleanCutsBetweenCharacters(t *testing.T) {
 		{strings.Repeat("é", 128), strings.Repeat("é", 127)},
 		{strings.Repeat("x", 254) + "é", strings.Repeat("x", 254)},
 		{strings.Repeat("x", 253) + "漢", strings.Repeat("x", 253)},
+		{strings.Repeat("x", 252) + "🔑", strings.Repeat("x", 252)},
 		{"a\x00b\nc", "a\uFFFDb\uFFFDc"},
 		{"a\xffb", "a\uFFFDb"},
 		{"a\u202eb\u2028c", "a\uFFFDb\uFFFDc"},

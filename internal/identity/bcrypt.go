@@ -65,7 +65,9 @@ func (b bcryptHash) matches(password string) (bool, error) {
 		sum := sha256.Sum256(key)
 		key = hex.AppendEncode(nil, sum[:])
 	case strings.Contains(password, "\x00"):
-		// The original reads a C string: what follows a NUL would not count.
+		// bcrypt's own key ends in a NUL and is read again and again, so that
+		// "a", NUL, "a" would pass for "a"; and the original reads a C string,
+		// in which what follows a NUL does not count.
 		return false, nil
 	case len(key) > maxBcryptPassword:
 		// bcrypt has room for 72 bytes and its implementations drop the rest

@@ -108,6 +108,7 @@ func TestBcryptReadsSeventyTwoBytesAsTheOriginalDid(t *testing.T) {
 		{"but all of the 72 are", long, digits[:71], false},
 		{"bcrypt_sha256 reads all", prehashed, digits[:72], false},
 		{"a NUL does not end the password", "$2b$05$R9h/cIPz0gi.URNNX3kh2OYa7N5S5K//5DfGwqqXED7gLgSqfxWKS", letmein + "\x00x", false},
+		{"nor does it repeat one", "$2b$05$R9h/cIPz0gi.URNNX3kh2OYa7N5S5K//5DfGwqqXED7gLgSqfxWKS", letmein + "\x00" + letmein, false},
 	} {
 		got, err := h.Verify(t.Context(), c.hash, c.password)
 		if err != nil || got.OK != c.want {

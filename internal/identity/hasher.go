@@ -110,7 +110,7 @@ func (h *Hasher) Verify(ctx context.Context, encoded PasswordHash, password stri
 	if ValidatePassword(password) != nil {
 		return Match{}, nil
 	}
-	d := digest(newArgon2id())
+	d := digest(nobody{newArgon2id()})
 	if encoded != "" {
 		var err error
 		if d, err = parseHash(encoded.Reveal()); err != nil {
