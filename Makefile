@@ -45,7 +45,7 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
 	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . -H | sed 's/:func / /' | sort | \
 	while read -r file target; do \
 		echo "== $$target in $$(dirname "$$file")"; \
-		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done
 
 bench: ## every benchmark, the budgets among them

@@ -1,0 +1,236 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config is all that an operator can set. [Default] gives the defaults, [Load] a
+// value that has passed every check. Lifetimes are whole seconds.
+type Config struct {
+	Issuer         string               `yaml:"issuer"`          // an http or https URL without a slash at the end
+	Listen         string               `yaml:"listen"`          // host:port of the endpoints
+	OpsListen      string               `yaml:"ops_listen"`      // host:port of health and metrics
+	TLS            TLS                  `yaml:"tls"`             // empty: plain HTTP, TLS ends at a proxy in front
+	Database       Database             `yaml:"database"`        // a file, or postgres://…
+	MasterKeyFile  string               `yaml:"master_key_file"` // see MasterKeyPath
+	Dialects       []Dialect            `yaml:"dialects"`        // the ones that are on
+	Audience       string               `yaml:"audience"`        // see DefaultAudience
+	Signing        Signing              `yaml:"signing"`
+	TrustedProxies []netip.Prefix       `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
+	Login          Login                `yaml:"login"`
+	CORS           CORS                 `yaml:"cors"`
+	AccessToken    AccessToken          `yaml:"access_token"`
+	APIKey         APIKey               `yaml:"api_key"`
+	APIToken       APIToken             `yaml:"api_token"`
+	TaskTokens     map[string]TaskToken `yaml:"task_tokens"` // by type
+	Scopes         map[string]string    `yaml:"scopes"`      // descriptions by name
+	RefreshToken   RefreshToken         `yaml:"refresh_token"`
+	Revocation     Revocation           `yaml:"revocation"`
+	Upstream       Upstream             `yaml:"upstream"`
+	Specify        Specify              `yaml:"specify"`
+	Senaite        Senaite              `yaml:"senaite"`
+	Hypothesis     Hypothesis           `yaml:"hypothesis"`
+	Gen3           Gen3                 `yaml:"gen3"`
+}
+
+// TLS names a certificate chain and its key, both in PEM; both or neither.
+type TLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// Dialect is an existing system whose endpoints bearerd speaks.
+type Dialect string
+
+// The dialects.
+const (
+	DialectSpecify    Dialect = "specify"
+	DialectSenaite    Dialect = "senaite"
+	DialectHypothesis Dialect = "hypothesis"
+	DialectGen3       Dialect = "gen3"
+)
+
+// Signing says how tokens are signed. SecretFile is for HS256 and nothing else.
+type Signing struct {
+	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256
+	RotateEvery time.Duration `yaml:"rotate_every"`
+	SecretFile  string        `yaml:"secret_file"`
+}
+
+// Login limits failed passwords within the window.
+type Login struct {
+	AccountFailures int           `yaml:"account_failures"`
+	AddressFailures int           `yaml:"address_failures"`
+	Window          time.Duration `yaml:"window"`
+}
+
+// CORS lists the origins whose scripts may call with a Bearer token; "*" is any.
+type CORS struct {
+	Origins []string `yaml:"origins"`
+}
+
+// AccessToken sets the default lifetime of an access token and the longest.
+type AccessToken struct {
+	TTL    time.Duration `yaml:"ttl"`
+	MaxTTL time.Duration `yaml:"max_ttl"`
+}
+
+// APIKey sets the longest lifetime of an API key.
+type APIKey struct {
+	MaxTTL time.Duration `yaml:"max_ttl"`
+}
+
+// APIToken sets what API tokens look like and how long they live; 0 is without
+// end. Overlap is how long an old one may live beside its successor.
+type APIToken struct {
+	MaxTTL  time.Duration `yaml:"max_ttl"`
+	Prefix  string        `yaml:"prefix"`
+	Overlap time.Duration `yaml:"overlap"`
+}
+
+// TaskToken is a type of task token; see TaskCeilings for a MaxTTL of 0.
+type TaskToken struct {
+	MaxTTL time.Duration `yaml:"max_ttl"`
+}
+
+// RefreshToken sets how long a refresh token may lie unused.
+type RefreshToken struct {
+	IdleTTL time.Duration `yaml:"idle_ttl"`
+}
+
+// Revocation sets the lease of a node, 100 ms to 1 h, and whether whoever
+// revokes waits for all nodes unless they say otherwise.
+type Revocation struct {
+	MaxStaleness time.Duration `yaml:"max_staleness"`
+	Wait         bool          `yaml:"wait"`
+}
+
+// Upstream is the application behind the reverse proxy. Without a URL there is
+// no proxy; what no route covers needs a token.
+type Upstream struct {
+	URL    string  `yaml:"url"`
+	Routes []Route `yaml:"routes"`
+}
+
+// Route says what a path prefix of the upstream requires.
+type Route struct {
+	Path       string      `yaml:"path"`
+	Require    Requirement `yaml:"require"` // token when the file says nothing
+	Audience   string      `yaml:"audience"`
+	Scope      string      `yaml:"scope"` // scope names with spaces between them
+	Permission Permission  `yaml:"permission"`
+}
+
+// Requirement says whether a route needs a token.
+type Requirement string
+
+// The requirements of a route.
+const (
+	RequireNone     Requirement = "none"     // the request passes as it came
+	RequireOptional Requirement = "optional" // it may have no token, but no bad one
+	RequireToken    Requirement = "token"
+)
+
+// Permission is an action and a path; the zero value is none.
+type Permission struct {
+	At     Position `yaml:"-"`
+	Action string   `yaml:"action"`
+	Path   string   `yaml:"path"`
+}
+
+// Specify holds the settings of that dialect. Without Login, /context/login/ and
+// its session are the application's own.
+type Specify struct {
+	Login bool `yaml:"login"`
+}
+
+// Senaite holds the settings of that dialect.
+type Senaite struct {
+	Prefix       string `yaml:"prefix"`
+	LoginInQuery bool   `yaml:"login_in_query"`
+}
+
+// Hypothesis holds the settings of that dialect; see Config.Authority.
+type Hypothesis struct {
+	Authority string `yaml:"authority"`
+}
+
+// Gen3 holds the settings of that dialect. DenylistListen is the host:port that
+// alone answers for the denylist; empty, the main one does.
+type Gen3 struct {
+	DenylistListen string `yaml:"denylist_listen"`
+}
+
+// Default gives the configuration of an empty file.
+func Default() Config {
+	return Config{
+		Issuer:         "http://localhost:8080",
+		Listen:         "127.0.0.1:8080",
+		OpsListen:      "127.0.0.1:9180",
+		Database:       "bearerd.db",
+		MasterKeyFile:  "master.key",
+		Dialects:       []Dialect{},
+		Signing:        Signing{Algorithm: "EdDSA", RotateEvery: 720 * time.Hour},
+		TrustedProxies: []netip.Prefix{},
+		Login:          Login{AccountFailures: 10, AddressFailures: 100, Window: 15 * time.Minute},
+		CORS:           CORS{Origins: []string{}},
+		AccessToken:    AccessToken{TTL: 30 * time.Minute, MaxTTL: time.Hour},
+		APIKey:         APIKey{MaxTTL: 720 * time.Hour},
+		APIToken:       APIToken{Prefix: "bda_"},
+		TaskTokens:     map[string]TaskToken{},
+		Scopes:         map[string]string{},
+		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour},
+		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true},
+		Upstream:       Upstream{Routes: []Route{}},
+		Specify:        Specify{Login: true},
+		Senaite:        Senaite{Prefix: "/@@API/senaite/v1"},
+	}
+}
+
+// DefaultAudience gives the audience of a token that asks for none: the
+// configured one, or else the issuer.
+func (c Config) DefaultAudience() string {
+	if c.Audience != "" {
+		return c.Audience
+	}
+	return c.Issuer
+}
+
+// Authority gives the authority of the hypothesis dialect: the configured one,
+// or else the issuer's host without the port.
+func (c Config) Authority() string {
+	if c.Hypothesis.Authority != "" {
+		return c.Hypothesis.Authority
+	}
+	u, err := url.Parse(c.Issuer)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// MasterKeyPath gives the path of the master key. A bare file name stands for a
+// file beside the SQLite database; every other path is used as it is.
+func (c Config) MasterKeyPath() string {
+	if c.Database.IsPostgres() || strings.ContainsRune(c.MasterKeyFile, filepath.Separator) {
+		return c.MasterKeyFile
+	}
+	return filepath.Join(filepath.Dir(c.Database.Reveal()), c.MasterKeyFile)
+}
+
+// TaskCeilings gives the longest lifetime of each task token type: its own, or
+// else that of access tokens.
+func (c Config) TaskCeilings() map[string]time.Duration {
+	ceilings := make(map[string]time.Duration, len(c.TaskTokens))
+	for name, t := range c.TaskTokens {
+		ceilings[name] = t.MaxTTL
+		if t.MaxTTL == 0 {
+			ceilings[name] = c.AccessToken.MaxTTL
+		}
+	}
+	return ceilings
+}

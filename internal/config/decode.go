@@ -1,0 +1,263 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// decoder fills Go values from YAML by their `yaml` tags, and collects what is
+// wrong instead of stopping at it.
+type decoder struct {
+	source   string            // the file, or the variable or flag when there is one
+	isFile   bool              // whether lines mean something
+	origin   map[string]string // where each key was set, by its path
+	problems []Problem
+}
+
+// document decodes YAML text into v, which stands at the key.
+func (d *decoder) document(key, text string, v reflect.Value) {
+	loader, err := yaml.NewLoader(strings.NewReader(text))
+	if err != nil {
+		d.syntax(key, err)
+		return
+	}
+	var doc, second yaml.Node
+	switch err := loader.Load(&doc); {
+	case errors.Is(err, io.EOF):
+		return // nothing but comments
+	case err != nil:
+		d.syntax(key, err)
+		return
+	}
+	if err := loader.Load(&second); !errors.Is(err, io.EOF) {
+		d.fail(&doc, key, "something follows the first YAML document", "")
+		return
+	}
+	if root := doc.Content[0]; root.Tag != "!!null" {
+		d.value(key, root, v)
+	}
+}
+
+// syntax reports what the YAML parser says.
+func (d *decoder) syntax(key string, err error) {
+	where := d.source
+	message := "no well-formed YAML"
+	if load, ok := errors.AsType[*yaml.LoadError](err); ok {
+		if d.isFile && load.Mark.Line > 0 {
+			where += ":" + strconv.Itoa(load.Mark.Line)
+		}
+		message += ": " + load.Message
+	}
+	d.problems = append(d.problems, Problem{Where: where, Key: key, Message: message})
+}
+
+func (d *decoder) where(n *yaml.Node) string {
+	if !d.isFile || n == nil {
+		return d.source
+	}
+	return Position{File: d.source, Line: n.Line}.String()
+}
+
+func (d *decoder) fail(n *yaml.Node, key, message, hint string) {
+	d.problems = append(d.problems, Problem{Where: d.where(n), Key: key, Message: message, Hint: hint})
+}
+
+// value decodes n into v, which stands at the key.
+func (d *decoder) value(key string, n *yaml.Node, v reflect.Value) {
+	if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
+		d.fail(n, key, "anchors, aliases and tags are not taken here", "write the value out")
+		return
+	}
+	d.origin[key] = d.where(n)
+	switch {
+	case isScalar(v.Type()):
+		d.scalar(key, n, v)
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(key, n, v.Elem())
+	case v.Kind() == reflect.Slice:
+		d.list(key, n, v)
+	default:
+		d.mapping(key, n, v)
+	}
+}
+
+func (d *decoder) scalar(key string, n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.ScalarNode {
+		d.fail(n, key, "must be "+kindName(v.Type())+", not a list or a mapping", "")
+		return
+	}
+	if n.Tag == "!!null" {
+		d.fail(n, key, "has no value", `leave the line out for the default, or write "" for an empty text`)
+		return
+	}
+	d.text(key, n, n.Value, v)
+}
+
+// text sets v, a scalar, from the text that stands for it.
+func (d *decoder) text(key string, n *yaml.Node, text string, v reflect.Value) {
+	if err := setScalar(v, text); err != nil {
+		d.fail(n, key, "must be "+kindName(v.Type())+err.Error(), "")
+	}
+}
+
+func (d *decoder) list(key string, n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		d.fail(n, key, "must be a list", "write [a, b], or [a] for a list of one")
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	for i, item := range n.Content {
+		d.value(fmt.Sprintf("%s[%d]", key, i), item, list.Index(i))
+	}
+	v.Set(list)
+}
+
+// mapping decodes into a struct, or into a map with string keys.
+func (d *decoder) mapping(key string, n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.MappingNode {
+		d.fail(n, key, "must be a mapping of keys to values", "")
+		return
+	}
+	if v.Kind() == reflect.Map {
+		v.Set(reflect.MakeMap(v.Type()))
+	} else if at := v.FieldByName("At"); at.IsValid() {
+		at.Set(reflect.ValueOf(Position{File: d.source, Line: n.Line}))
+	}
+	first := map[string]int{}
+	for pair := range slices.Chunk(n.Content, 2) {
+		name := pair[0]
+		if name.Kind != yaml.ScalarNode {
+			d.fail(name, key, "a key must be a plain name", "")
+			continue
+		}
+		if line, twice := first[name.Value]; twice {
+			d.fail(name, join(key, name.Value), fmt.Sprintf("stands twice, first on line %d", line), "")
+			continue
+		}
+		first[name.Value] = name.Line
+		d.member(key, pair, v)
+	}
+}
+
+// member decodes one pair of a mapping into v.
+func (d *decoder) member(key string, pair []*yaml.Node, v reflect.Value) {
+	name := pair[0].Value
+	if v.Kind() == reflect.Map {
+		element := reflect.New(v.Type().Elem()).Elem()
+		d.value(join(key, name), pair[1], element)
+		v.SetMapIndex(reflect.ValueOf(name), element)
+		return
+	}
+	for field, value := range v.Fields() {
+		if field.Tag.Get("yaml") == name && name != "-" {
+			d.value(join(key, name), pair[1], value)
+			return
+		}
+	}
+	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), "the keys here are "+strings.Join(keysOf(v.Type()), ", "))
+}
+
+func join(key, name string) string {
+	if key == "" {
+		return name
+	}
+	return key + "." + name
+}
+
+// keysOf gives the keys of a struct, in their order.
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	for field := range t.Fields() {
+		if name := field.Tag.Get("yaml"); name != "-" {
+			keys = append(keys, name)
+		}
+	}
+	return keys
+}
+
+// isScalar reports whether a type is written as one text.
+func isScalar(t reflect.Type) bool {
+	switch t.Kind() { //nolint:exhaustive // every other kind is none
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
+		return true
+	default:
+		return t == reflect.TypeFor[netip.Prefix]() || t == reflect.TypeFor[Secret]()
+	}
+}
+
+func kindName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration such as 90s, 30m or 720h"
+	case t == reflect.TypeFor[netip.Prefix]():
+		return "an address or a network such as 10.0.0.0/8"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String || t == reflect.TypeFor[Secret]():
+		return "a text"
+	default:
+		return "an integer"
+	}
+}
+
+// setScalar sets v from text. Its error goes on a sentence that says what v
+// must be, and never holds the text of a [Secret].
+func setScalar(v reflect.Value, text string) error {
+	var err error
+	switch {
+	case v.Type() == reflect.TypeFor[time.Duration]():
+		var d time.Duration
+		d, err = time.ParseDuration(text)
+		v.SetInt(int64(d))
+	case v.Type() == reflect.TypeFor[netip.Prefix]():
+		var p netip.Prefix
+		p, err = parseNetwork(text)
+		v.Set(reflect.ValueOf(p))
+	case v.Kind() == reflect.Bool:
+		v.SetBool(text == "true")
+		if text != "true" && text != "false" {
+			err = strconv.ErrSyntax
+		}
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return errors.New(" without control characters")
+	case v.Type() == reflect.TypeFor[Secret]():
+		if text == "" {
+			return errors.New(" that is not empty")
+		}
+		v.Set(reflect.ValueOf(NewSecret(text)))
+	case v.Kind() == reflect.String:
+		v.SetString(text)
+	default:
+		var i int64
+		i, err = strconv.ParseInt(text, 10, v.Type().Bits())
+		v.SetInt(i)
+	}
+	if err != nil {
+		return fmt.Errorf(", not %q", text)
+	}
+	return nil
+}
+
+// parseNetwork reads an address or a CIDR. An address is the network of itself.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	network, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("parsing a network: %w", err)
+	}
+	return network.Masked(), nil
+}

@@ -1,0 +1,9 @@
+// Package config reads what an operator writes: the configuration, and the
+// access file of `bearerd apply`.
+//
+// Both are YAML and read strictly. A key that is unknown or stands twice, a value
+// of the wrong form, an anchor, an alias, a tag or a second document is an error
+// that names the file and line. The configuration is the defaults, the file over
+// them, BEARERD_… variables over the file, and flags over all; [Load] checks the
+// whole and reports every problem that it finds, not the first alone.
+package config

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+const (
+	maxConfigFile = 1 << 20
+	envPrefix     = "BEARERD_"
+	envConfig     = "BEARERD_CONFIG" // names the file
+	envTest       = "BEARERD_TEST_"  // is for the tests of bearerd itself
+)
+
+// Load gives the configuration: the defaults, the file at path over them, the
+// BEARERD_… variables of env ("NAME=value") over it, and overrides, by key path
+// ("revocation.max_staleness"), over all. An empty path means the one that
+// BEARERD_CONFIG names, and without that no file. In variables and overrides a
+// list is written with commas or, like a mapping, as YAML. The error is a
+// [ProblemsError] with all that is wrong; a file that can't be read is another.
+func Load(path string, env []string, overrides map[string]string) (Config, error) {
+	variables := ownVariables(env)
+	if path == "" {
+		path = variables[envConfig]
+	}
+	cfg := Default()
+	d := &decoder{origin: map[string]string{}}
+	if path != "" {
+		text, err := readFile(path, maxConfigFile)
+		if err != nil {
+			return Config{}, fmt.Errorf("reading the configuration: %w", err)
+		}
+		d.source, d.isFile = path, true
+		d.document("", string(text), reflect.ValueOf(&cfg).Elem())
+	}
+	d.isFile = false
+	d.variables(variables, &cfg)
+	d.overrides(overrides, &cfg)
+	cfg.settle()
+	if len(d.problems) == 0 {
+		d.problems = validate(cfg, d.origin)
+	}
+	if len(d.problems) > 0 {
+		return Config{}, ProblemsError(d.problems)
+	}
+	return cfg, nil
+}
+
+// settle fills in what an element of a list leaves out.
+func (c *Config) settle() {
+	for i := range c.Upstream.Routes {
+		if r := &c.Upstream.Routes[i]; r.Require == "" {
+			r.Require = RequireToken
+		}
+	}
+}
+
+// ownVariables gives those of env that are bearerd's.
+func ownVariables(env []string) map[string]string {
+	own := map[string]string{}
+	for _, variable := range env {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, envTest) {
+			own[name] = value
+		}
+	}
+	return own
+}
+
+func (d *decoder) variables(variables map[string]string, cfg *Config) {
+	keys := map[string]string{}
+	for _, key := range leaves(reflect.TypeFor[Config](), "") {
+		keys[variableOf(key)] = key
+	}
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if name == envConfig {
+			continue
+		}
+		d.source = name
+		key, known := keys[name]
+		if !known {
+			d.fail(nil, "", "unknown variable", "the variable of access_token.ttl is "+variableOf("access_token.ttl"))
+			continue
+		}
+		d.set(key, variables[name], cfg)
+	}
+}
+
+func (d *decoder) overrides(overrides map[string]string, cfg *Config) {
+	keys := leaves(reflect.TypeFor[Config](), "")
+	for _, key := range slices.Sorted(maps.Keys(overrides)) {
+		d.source = "--" + strings.NewReplacer(".", "-", "_", "-").Replace(key)
+		if !slices.Contains(keys, key) {
+			d.fail(nil, "", fmt.Sprintf("unknown key %q", key), "")
+			continue
+		}
+		d.set(key, overrides[key], cfg)
+	}
+}
+
+// set sets the value at the key, a leaf, from one text.
+func (d *decoder) set(key, text string, cfg *Config) {
+	v := leaf(reflect.ValueOf(cfg).Elem(), key)
+	d.origin[key] = d.source
+	switch {
+	case isScalar(v.Type()):
+		d.text(key, nil, text, v)
+	case v.Kind() == reflect.Slice && isScalar(v.Type().Elem()) && !strings.HasPrefix(strings.TrimSpace(text), "["):
+		d.commas(key, text, v)
+	default:
+		v.SetZero() // replaced, not added to
+		d.document(key, text, v)
+	}
+}
+
+// commas sets a list of scalars from "a, b".
+func (d *decoder) commas(key, text string, v reflect.Value) {
+	list := reflect.MakeSlice(v.Type(), 0, 0)
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			element := reflect.New(v.Type().Elem()).Elem()
+			d.text(key, nil, item, element)
+			list = reflect.Append(list, element)
+		}
+	}
+	v.Set(list)
+}
+
+// leaves gives the paths of all keys that hold a value: what is no struct.
+func leaves(t reflect.Type, prefix string) []string {
+	var paths []string
+	for field := range t.Fields() {
+		path := join(prefix, field.Tag.Get("yaml"))
+		if field.Type.Kind() == reflect.Struct && !isScalar(field.Type) {
+			paths = append(paths, leaves(field.Type, path)...)
+		} else {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// leaf gives the value at a path of leaves.
+func leaf(v reflect.Value, path string) reflect.Value {
+	name, rest, nested := strings.Cut(path, ".")
+	for field, value := range v.Fields() {
+		if field.Tag.Get("yaml") != name {
+			continue
+		}
+		if nested {
+			return leaf(value, rest)
+		}
+		return value
+	}
+	panic("config: no key " + path)
+}
+
+// variableOf gives the variable of a key path.
+func variableOf(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// readFile reads a file of at most limit bytes.
+func readFile(path string, limit int64) (text []byte, err error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	text, err = io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if int64(len(text)) > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return text, nil
+}

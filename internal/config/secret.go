@@ -1,0 +1,77 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+)
+
+const redacted = "[redacted]"
+
+// Secret is text that no print, log or encoding shows. It lies behind a pointer,
+// because fmt prints what is nested under a verb that doesn't suit it without
+// asking the value's own methods. The zero value is none.
+type Secret struct{ text *string }
+
+// NewSecret hides text.
+func NewSecret(text string) Secret { return Secret{text: &text} }
+
+// Reveal gives the text itself, for the one place that needs it; "" when there
+// is none.
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
+
+// IsSet reports whether there is a text that is not empty.
+func (s Secret) IsSet() bool { return s.Reveal() != "" }
+
+// String gives "[redacted]".
+func (Secret) String() string { return redacted }
+
+// Format redacts under every verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalText redacts in JSON and the like.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// LogValue redacts in the log.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Database says where the facts are kept: a file for SQLite, or a postgres://
+// URL, which may hold a password and is printed without it.
+type Database string
+
+// Reveal gives the path or URL with everything in it.
+func (d Database) Reveal() string { return string(d) }
+
+// IsPostgres reports whether it is a PostgreSQL URL.
+func (d Database) IsPostgres() bool {
+	return strings.HasPrefix(string(d), "postgres://") || strings.HasPrefix(string(d), "postgresql://")
+}
+
+// String gives the path, or the URL without password and parameters.
+func (d Database) String() string {
+	if !d.IsPostgres() {
+		return string(d)
+	}
+	u, err := url.Parse(string(d))
+	if err != nil {
+		return "postgres://" + redacted
+	}
+	u.RawQuery, u.Fragment = "", ""
+	return u.Redacted()
+}
+
+// Format prints what String gives under every verb.
+func (d Database) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, d.String()) }
+
+// MarshalText gives what String gives, in JSON and the like.
+func (d Database) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// LogValue gives what String gives, in the log.
+func (d Database) LogValue() slog.Value { return slog.StringValue(d.String()) }

@@ -1,0 +1,349 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// checker judges a configuration whose values have the right types.
+type checker struct {
+	Config
+
+	origin   map[string]string
+	problems []Problem
+}
+
+// validate gives all that is wrong with c. origin tells where a key was set.
+func validate(c Config, origin map[string]string) []Problem {
+	k := &checker{Config: c, origin: origin}
+	k.checkIssuer()
+	k.checkListeners()
+	k.checkStorage()
+	k.checkDialects()
+	k.checkSigning()
+	k.checkLogin()
+	k.checkOrigins()
+	k.checkLifetimes()
+	k.checkNames()
+	k.checkUpstream()
+	return k.problems
+}
+
+// fail reports a problem with the value at the key, and where that was set: at
+// the key itself or at what holds it.
+func (k *checker) fail(key, hint, format string, args ...any) {
+	where, holder := "", key
+	for holder != "" && where == "" {
+		where = k.origin[holder]
+		holder = holder[:max(strings.LastIndexAny(holder, ".["), 0)]
+	}
+	k.problems = append(k.problems, Problem{Where: where, Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (k *checker) checkIssuer() {
+	const key = "issuer"
+	u, err := url.Parse(k.Issuer)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		k.fail(key, "write https://auth.example.org", "must be an http or https URL with a host, not %q", k.Issuer)
+	case u.User != nil:
+		k.fail(key, "", "must not hold a user or password")
+	case u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(k.Issuer, "?#"):
+		k.fail(key, "", "must not have a query or fragment")
+	case strings.HasSuffix(k.Issuer, "/"):
+		k.fail(key, "write "+strings.TrimRight(k.Issuer, "/"), "must not end in a slash: clients compare it byte by byte")
+	case u.Path != "" && !isCleanPath(u.EscapedPath()):
+		k.fail(key, "", "must not have escapes, empty segments, . or .. in its path")
+	case u.String() != k.Issuer || u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Host, ":"):
+		k.fail(key, "", "must be written in its plain form, the host in lower case")
+	case u.Scheme == "http" && k.TLS != (TLS{}):
+		k.fail(key, "write https://"+strings.TrimPrefix(k.Issuer, "http://"), "must be https when tls is set")
+	}
+}
+
+func (k *checker) checkListeners() {
+	seen := map[string]string{}
+	for _, l := range []struct{ key, address string }{
+		{"listen", k.Listen},
+		{"ops_listen", k.OpsListen},
+		{"gen3.denylist_listen", k.Gen3.DenylistListen},
+	} {
+		if l.address == "" && l.key == "gen3.denylist_listen" {
+			continue
+		}
+		_, port, err := net.SplitHostPort(l.address)
+		number, errPort := strconv.ParseUint(port, 10, 16)
+		if err != nil || errPort != nil {
+			k.fail(l.key, "write 127.0.0.1:8080, or :8080 for every address", "must be host:port, not %q", l.address)
+			continue
+		}
+		if other, taken := seen[l.address]; taken && number != 0 {
+			k.fail(l.key, "give each listener a port of its own", "is the same as %s", other)
+		}
+		seen[l.address] = l.key
+	}
+	if (k.TLS.CertFile == "") != (k.TLS.KeyFile == "") {
+		k.fail("tls", "", "needs both cert_file and key_file, or neither")
+	}
+}
+
+func (k *checker) checkStorage() {
+	database := k.Database.Reveal()
+	scheme, _, isURL := strings.Cut(database, "://")
+	switch {
+	case database == "":
+		k.fail("database", "write a file name for SQLite, or postgres://…", "must not be empty")
+	case k.Database.IsPostgres():
+		if u, err := url.Parse(database); err != nil || u.Path == "" && u.Host == "" && u.RawQuery == "" {
+			k.fail("database", "write postgres://user:password@host/name", "is no well-formed PostgreSQL URL")
+		}
+	case isURL:
+		k.fail("database", "write a file name for SQLite, or postgres://…", "has the unknown scheme %q", scheme)
+	case strings.HasPrefix(database, ":memory:") || strings.HasPrefix(database, "file:"):
+		k.fail("database", "write the name of a file", "must be a plain file name: what is revoked has to outlive the process")
+	}
+	if k.MasterKeyFile == "" {
+		k.fail("master_key_file", "", "must not be empty")
+	}
+}
+
+func (k *checker) checkDialects() {
+	known := []Dialect{DialectSpecify, DialectSenaite, DialectHypothesis, DialectGen3}
+	for i, dialect := range k.Dialects {
+		key := fmt.Sprintf("dialects[%d]", i)
+		switch {
+		case !slices.Contains(known, dialect):
+			k.fail(key, "the dialects are specify, senaite, hypothesis and gen3", "unknown dialect %q", dialect)
+		case slices.Index(k.Dialects, dialect) < i:
+			k.fail(key, "", "%q stands twice", dialect)
+		}
+	}
+	if !isCleanPath(k.Senaite.Prefix) {
+		k.fail("senaite.prefix", "write /@@API/senaite/v1", "must be a path that begins with a slash and doesn't end in one")
+	}
+	if a := k.Hypothesis.Authority; a != "" && !hostName.MatchString(a) {
+		k.fail("hypothesis.authority", "write hypothes.is", "must be a host name without a port, not %q", a)
+	}
+}
+
+func (k *checker) checkSigning() {
+	const key = "signing.secret_file"
+	hint := ""
+	switch k.Signing.Algorithm {
+	case "EdDSA", "ES256", "RS256", "PS256":
+		if k.Signing.SecretFile != "" {
+			k.fail(key, "leave it out, or set signing.algorithm to HS256", "is for HS256 alone")
+		}
+	case "HS256":
+		if k.Signing.SecretFile == "" {
+			k.fail(key, "name a file with at least 32 random bytes", "is needed for HS256")
+		}
+	default:
+		if strings.EqualFold(k.Signing.Algorithm, "none") {
+			hint = "there is no bearerd without signatures; "
+		}
+		hint += "the algorithms are EdDSA, ES256, RS256, PS256 and HS256"
+		k.fail("signing.algorithm", hint, "unknown algorithm %q", k.Signing.Algorithm)
+	}
+	k.positive("signing.rotate_every", k.Signing.RotateEvery)
+}
+
+func (k *checker) checkLogin() {
+	for _, l := range []struct {
+		key   string
+		count int
+	}{
+		{"login.account_failures", k.Login.AccountFailures},
+		{"login.address_failures", k.Login.AddressFailures},
+	} {
+		if l.count < 1 {
+			k.fail(l.key, "", "must be at least 1, not %d: without a limit passwords can be guessed", l.count)
+		}
+	}
+	k.positive("login.window", k.Login.Window)
+}
+
+func (k *checker) checkOrigins() {
+	for i, origin := range k.CORS.Origins {
+		u, err := url.Parse(origin)
+		if origin == "*" || err == nil && u.Host != "" && origin == u.Scheme+"://"+strings.ToLower(u.Host) &&
+			(u.Scheme == "http" || u.Scheme == "https") {
+			continue
+		}
+		k.fail(fmt.Sprintf("cors.origins[%d]", i), `write https://app.example.org, or "*" for every origin`,
+			"must be an origin as browsers send it: scheme, host in lower case, no path; not %q", origin)
+	}
+}
+
+func (k *checker) checkLifetimes() {
+	k.lifetime("access_token.ttl", k.AccessToken.TTL)
+	k.lifetime("access_token.max_ttl", k.AccessToken.MaxTTL)
+	k.lifetime("api_key.max_ttl", k.APIKey.MaxTTL)
+	k.lifetime("refresh_token.idle_ttl", k.RefreshToken.IdleTTL)
+	if k.APIToken.MaxTTL != 0 {
+		k.lifetime("api_token.max_ttl", k.APIToken.MaxTTL)
+	}
+	if k.APIToken.Overlap != 0 {
+		k.lifetime("api_token.overlap", k.APIToken.Overlap)
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.TaskTokens)) {
+		if ttl := k.TaskTokens[name].MaxTTL; ttl != 0 {
+			k.lifetime("task_tokens."+name+".max_ttl", ttl)
+		}
+	}
+	if k.AccessToken.TTL > k.AccessToken.MaxTTL {
+		k.fail("access_token.ttl", "", "must be at most access_token.max_ttl, %s, not %s", k.AccessToken.MaxTTL, k.AccessToken.TTL)
+	}
+	const key = "revocation.max_staleness"
+	if l := k.Revocation.MaxStaleness; l < 100*time.Millisecond || l > time.Hour {
+		k.fail(key, "2s suits most", "must be from 100ms to 1h, not %s", l)
+	}
+}
+
+func (k *checker) positive(key string, d time.Duration) {
+	if d <= 0 {
+		k.fail(key, "", "must be longer than 0, not %s", d)
+	}
+}
+
+// maxLifetime bounds lifetimes, so that sums of them can't overflow.
+const maxLifetime = 100 * 365 * 24 * time.Hour
+
+// lifetime checks how long a token lives: tokens count in seconds.
+func (k *checker) lifetime(key string, d time.Duration) {
+	switch {
+	case d <= 0:
+		k.positive(key, d)
+	case d%time.Second != 0:
+		k.fail(key, "", "must be whole seconds, not %s", d)
+	case d > maxLifetime:
+		k.fail(key, "", "must be at most 100 years")
+	}
+}
+
+var (
+	apiTokenPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]{2,16}$`)
+	taskTokenType  = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+	scopeName      = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749 §3.3
+	hostName       = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+)
+
+func (k *checker) checkNames() {
+	prefix := k.APIToken.Prefix
+	if !apiTokenPrefix.MatchString(prefix) {
+		k.fail("api_token.prefix", "", "must be 2 to 16 letters, digits, _ or -, not %q", prefix)
+	}
+	for _, taken := range []string{"bdr_", "bds_", "bdc_"} {
+		if strings.HasPrefix(prefix, taken) || strings.HasPrefix(taken, prefix) {
+			k.fail("api_token.prefix", "", "must not look like %s, which is another kind of token", taken)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.TaskTokens)) {
+		switch {
+		case !taskTokenType.MatchString(name) || name == "." || name == "..":
+			k.fail("task_tokens."+name, "", "a type is 1 to 64 letters, digits, _, . or -")
+		case name == k.DefaultAudience():
+			k.fail("task_tokens."+name, "", "a type must not be the default audience, or its tokens would be accepted everywhere")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.Scopes)) {
+		switch {
+		case !scopeName.MatchString(name):
+			k.fail("scopes."+name, "", "a scope is printable ASCII without spaces, quotes and backslashes")
+		case slices.Contains([]string{"credentials", "admin", "introspect", "revocations"}, name):
+			k.fail("scopes."+name, "choose another name", "is built in and can't be declared")
+		}
+	}
+}
+
+func (k *checker) checkUpstream() {
+	if k.Upstream.URL == "" {
+		if len(k.Upstream.Routes) > 0 {
+			k.fail("upstream.routes", "set upstream.url", "say nothing without an upstream.url")
+		}
+	} else if u, err := url.Parse(k.Upstream.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" ||
+		u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		k.fail("upstream.url", "write http://127.0.0.1:8000", "must be an http or https URL without user, query and fragment")
+	}
+	seen := map[string]int{}
+	for i, r := range k.Upstream.Routes {
+		k.checkRoute(fmt.Sprintf("upstream.routes[%d]", i), r)
+		path := strings.TrimSuffix(r.Path, "/")
+		if first, twice := seen[path]; twice {
+			k.fail(fmt.Sprintf("upstream.routes[%d].path", i), "", "covers the same as upstream.routes[%d]", first)
+		}
+		seen[path] = i
+	}
+}
+
+func (k *checker) checkRoute(key string, r Route) {
+	if r.Path != "/" && !isCleanPath(strings.TrimSuffix(r.Path, "/")) {
+		k.fail(key+".path", "write /api/", "must be a path prefix without escapes, empty segments, . and .., not %q", r.Path)
+	}
+	switch r.Require {
+	case RequireNone:
+		if r.Audience != "" || r.Scope != "" || r.Permission != (Permission{}) {
+			k.fail(key, "set require to token or optional", "asks for an audience, scope or permission, but requires no token")
+		}
+	case RequireOptional, RequireToken:
+	default:
+		k.fail(key+".require", "", "must be none, optional or token, not %q", r.Require)
+	}
+	for name := range strings.SplitSeq(r.Scope, " ") {
+		if r.Scope != "" && !scopeName.MatchString(name) {
+			k.fail(key+".scope", "", "must be scope names with one space between them, not %q", r.Scope)
+			break
+		}
+	}
+	if (r.Permission.Action == "") != (r.Permission.Path == "") {
+		k.fail(key+".permission", "", "needs both an action and a path")
+	}
+}
+
+// isCleanPath reports whether p is an absolute path of plain segments, without a
+// slash at the end.
+func isCleanPath(p string) bool {
+	segments := strings.Split(p, "/")
+	if len(segments) < 2 || segments[0] != "" {
+		return false
+	}
+	for _, s := range segments[1:] {
+		if s == "" || s == "." || s == ".." || strings.ContainsAny(s, "%?#\\ {}") {
+			return false
+		}
+	}
+	return true
+}
+
+// Warnings gives what is allowed and seldom meant.
+func (c Config) Warnings() []string {
+	var warnings []string
+	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		warnings = append(warnings, "issuer: is http on a host that is not this machine: tokens travel in the clear, "+
+			"and browsers won't sign in, because the session cookie is for https alone")
+	}
+	if slices.Contains(c.TrustedProxies, netip.MustParsePrefix("0.0.0.0/0")) ||
+		slices.Contains(c.TrustedProxies, netip.MustParsePrefix("::/0")) {
+		warnings = append(warnings, "trusted_proxies: trusts everybody: a client can choose its own address, and so its login limit")
+	}
+	if c.Senaite.LoginInQuery {
+		warnings = append(warnings, "senaite.login_in_query: takes passwords from URLs, which proxies and browsers log")
+	}
+	if c.Signing.Algorithm == "HS256" {
+		warnings = append(warnings, "signing.algorithm: with HS256 whoever can verify a token can also make one")
+	}
+	return warnings
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
