@@ -1,0 +1,71 @@
+package config_test
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerd/bearerd/internal/config"
+)
+
+const handbook = "../../docs/configuration.md"
+
+// keys gives the paths of all keys of a struct.
+func keys(t reflect.Type, prefix string) []string {
+	var list []string
+	for field := range t.Fields() {
+		path := prefix + field.Tag.Get("yaml")
+		if field.Type.Kind() == reflect.Struct {
+			list = append(list, keys(field.Type, path+".")...)
+		} else {
+			list = append(list, path)
+		}
+	}
+	return list
+}
+
+func TestEveryKeyIsDocumentedAndNoOther(t *testing.T) {
+	t.Parallel()
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|").FindAllStringSubmatch(handbookText(t), -1) {
+		for name := range strings.SplitSeq(row[1], ", ") {
+			documented[strings.Trim(name, "`")] = true
+		}
+	}
+	exist := map[string]bool{}
+	for _, key := range keys(reflect.TypeFor[config.Config](), "") {
+		exist[key] = true
+	}
+	if diff := cmp.Diff(exist, documented); diff != "" {
+		t.Errorf("(-code +docs):\n%s", diff)
+	}
+}
+
+func TestTheDocumentedFilesAreTaken(t *testing.T) {
+	t.Parallel()
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(handbookText(t), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d YAML blocks, want the configuration and the access file", len(blocks))
+	}
+	got, err := config.Load(write(t, blocks[0][1]), nil, nil)
+	if diff := cmp.Diff(config.Default(), got, same); err != nil || diff != "" {
+		t.Errorf("configuration: %v\n%s", err, diff)
+	}
+	if access, err := config.ParseAccess(handbook, []byte(blocks[1][1])); err != nil || len(access.Bindings) != 3 {
+		t.Errorf("access file: %v", err)
+	}
+}
+
+// handbookText gives the operator's page.
+func handbookText(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(handbook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
