@@ -17,7 +17,7 @@ const (
 
 // Run does what must be done from time to time until ctx ends: it reads the
 // signing keys when the log says that they changed and tends them, writes last
-// uses, and purges what no longer matters. What fails is logged and tried again.
+// uses, gives back the memory of password hashing, and purges what no longer matters. What fails is logged and tried again.
 func (a *Authority) Run(ctx context.Context) error {
 	flush, tend, purge := time.NewTicker(flushEvery), time.NewTicker(KeyLag), time.NewTicker(purgeEvery)
 	defer flush.Stop()
@@ -29,6 +29,7 @@ func (a *Authority) Run(ctx context.Context) error {
 			a.try(ctx, "reading the signing keys", a.Ring.Refresh)
 		case <-flush.C:
 			a.try(ctx, "writing last uses", a.FlushUses)
+			a.Hasher.Trim()
 		case <-tend.C:
 			a.try(ctx, "tending the signing keys", a.Ring.Tend)
 		case <-purge.C:
