@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/bearerd/bearerd/internal/audit"
+)
+
+const (
+	insertEvent = `INSERT INTO audit_events (at, actor, action, target, token_id, address, request_id, outcome, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+
+	selectEvents = `SELECT id, at, actor, action, target, token_id, address, request_id, outcome, reason
+FROM audit_events WHERE id < $1 AND at >= $2 AND at < $3 AND ($4 = '' OR action = $4)`
+
+	// The one narrowing that has an index comes first, the others only filter.
+	filterActor  = ` AND ($5 = '' OR actor = $5)`
+	filterTarget = ` AND ($6 = '' OR target = $6)`
+	filterToken  = ` AND ($7 = '' OR token_id = $7)`
+	newestEvents = ` ORDER BY id DESC LIMIT $8`
+
+	eventsOfAll    = selectEvents + filterActor + filterTarget + filterToken + newestEvents
+	eventsOfActor  = selectEvents + ` AND actor = $5` + filterTarget + filterToken + newestEvents
+	eventsOfTarget = selectEvents + filterActor + ` AND target = $6` + filterToken + newestEvents
+	eventsOfToken  = selectEvents + filterActor + filterTarget + ` AND token_id = $7` + newestEvents
+)
+
+// record writes the events in their order. What can't be recorded doesn't happen.
+func record(ctx context.Context, c *conn, events []audit.Event) error {
+	for _, e := range events {
+		e = e.Clean()
+		if err := e.Validate(); err != nil {
+			return fmt.Errorf("recording what was done: %w", err)
+		}
+		_, err := c.exec(ctx, insertEvent, micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID,
+			e.Outcome, e.Reason)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AuditEvents gives the events that match, newest first. A filter that can't be
+// answered is fault.Invalid.
+func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error) {
+	f, err := f.Canonical()
+	if err != nil {
+		return nil, err
+	}
+	before, until := int64(math.MaxInt64), int64(math.MaxInt64)
+	if f.Cursor > 0 {
+		before = f.Cursor
+	}
+	if !f.Until.IsZero() {
+		until = f.Until.UnixMicro()
+	}
+	return query(ctx, s, func(scan scanner) (e audit.Event, err error) {
+		return e, scan(&e.ID, stamp{&e.At}, &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason)
+	}, eventsFor(f), before, micros(f.Since), until, f.Action, f.Actor, f.Target, f.TokenID, f.Limit)
+}
+
+// eventsFor is the statement whose index finds the fewest events.
+func eventsFor(f audit.Filter) string {
+	switch {
+	case f.TokenID != "":
+		return eventsOfToken
+	case f.Target != "":
+		return eventsOfTarget
+	case f.Actor != "":
+		return eventsOfActor
+	}
+	return eventsOfAll
+}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+)
+
+const (
+	selectBinding = `SELECT b.id, coalesce(b.user_id, ''), coalesce(b.group_name, ''), coalesce(b.role, ''),
+    coalesce(b.action, ''), coalesce(b.action_path, ''), b.path`
+
+	// A user's own bindings and those of the user's groups, each by its index.
+	selectGrants = selectBinding + `, coalesce(r.permissions, '[]')
+FROM bindings b LEFT JOIN roles r ON r.name = b.role WHERE b.user_id = $1
+UNION ALL
+` + selectBinding + `, coalesce(r.permissions, '[]')
+FROM user_groups g JOIN bindings b ON b.group_name = g.group_name LEFT JOIN roles r ON r.name = b.role
+WHERE g.user_id = $1 ORDER BY 7, 1`
+
+	selectUserBindings  = selectBinding + ` FROM bindings b WHERE b.user_id = $1 ORDER BY b.path, b.id`
+	selectGroupBindings = selectBinding + ` FROM bindings b WHERE b.group_name = $1 ORDER BY b.path, b.id`
+	selectBindings      = selectBinding + ` FROM bindings b ORDER BY b.path, b.id`
+
+	selectReachingBindings = selectBinding + ` FROM bindings b WHERE b.user_id = $1
+UNION ALL
+` + selectBinding + ` FROM user_groups g JOIN bindings b ON b.group_name = g.group_name
+WHERE g.user_id = $1 ORDER BY 7, 1`
+)
+
+// bindingRow is a binding as its columns have it.
+type bindingRow struct {
+	access.Binding
+	action string
+	path   access.Path // of the action
+}
+
+func (b *bindingRow) fields() []any {
+	return []any{&b.ID, &b.User, &b.Group, &b.Role, &b.action, &b.path, &b.Path}
+}
+
+func (b *bindingRow) binding() access.Binding {
+	if b.action != "" {
+		b.Permission = &access.Permission{Action: b.action, Path: b.path}
+	}
+	return b.Binding
+}
+
+// grants gives what a user's bindings and those of the user's groups come to.
+func grants(ctx context.Context, c *conn, userID string) ([]access.Grant, error) {
+	rows, err := list(ctx, c, func(scan scanner) ([]access.Grant, error) {
+		var b bindingRow
+		var role access.Role
+		if err := scan(append(b.fields(), into(&role.Permissions))...); err != nil {
+			return nil, err
+		}
+		role.Name = b.Role
+		return access.Expand(b.binding(), role), nil
+	}, selectGrants, userID)
+	var all []access.Grant
+	for _, row := range rows {
+		all = append(all, row...)
+	}
+	return all, err
+}
+
+// Bindings gives the bindings that the query asks for, in the order of their
+// paths.
+func (s *Store) Bindings(ctx context.Context, q authority.BindingQuery) ([]access.Binding, error) {
+	text, args := selectBindings, []any(nil)
+	switch {
+	case q.User != "" && q.WithGroups:
+		text, args = selectReachingBindings, []any{q.User}
+	case q.User != "":
+		text, args = selectUserBindings, []any{q.User}
+	case q.Group != "":
+		text, args = selectGroupBindings, []any{q.Group}
+	}
+	return query(ctx, s, func(scan scanner) (access.Binding, error) {
+		var b bindingRow
+		err := scan(b.fields()...)
+		return b.binding(), err
+	}, text, args...)
+}

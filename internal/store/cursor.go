@@ -1,0 +1,85 @@
+package store
+
+import (
+	"encoding/base64"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// pageSize is how many items a query for that many gives: 0 or less is the
+// default, and no page is longer than the greatest.
+func pageSize(limit int) int {
+	if limit <= 0 {
+		return defaultLimit
+	}
+	return min(limit, maxLimit)
+}
+
+// paged makes a page of the items that a query for one more than limit gave.
+func paged[T any](items []T, limit int, cursor func(last T) string) authority.Page[T] {
+	if len(items) <= limit {
+		return authority.Page[T]{Items: items}
+	}
+	items = items[:limit]
+	return authority.Page[T]{Items: items, Next: cursor(items[limit-1])}
+}
+
+var errCursor = fault.New(fault.Invalid, "the cursor is not one of this list")
+
+// cursors say which list they are of, so that none is taken for another's.
+const (
+	userCursor  = "user:"
+	tokenCursor = "token:"
+)
+
+func seal(kind, place string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(kind + place))
+}
+
+func unseal(kind, cursor string) (place string, err error) {
+	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil {
+		return "", errCursor
+	}
+	place, ok := strings.CutPrefix(string(text), kind)
+	if !ok {
+		return "", errCursor
+	}
+	return place, nil
+}
+
+// place is where a list stands that is ordered by time and id, newest first.
+type place struct {
+	at int64
+	id string
+}
+
+func (p place) cursor() string {
+	return seal(tokenCursor, strconv.FormatInt(p.at, 10)+":"+p.id)
+}
+
+// readPlace reads a cursor; the empty one stands before the newest.
+func readPlace(cursor string) (place, error) {
+	if cursor == "" {
+		return place{at: math.MaxInt64}, nil
+	}
+	text, err := unseal(tokenCursor, cursor)
+	if err != nil {
+		return place{}, err
+	}
+	at, id, ok := strings.Cut(text, ":")
+	us, err := strconv.ParseInt(at, 10, 64)
+	if !ok || err != nil {
+		return place{}, errCursor
+	}
+	return place{us, id}, nil
+}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// Group names have no commas.
+const (
+	selectUser = `SELECT u.id, u.username, u.name, u.email, u.disabled, u.password_hash,
+    coalesce((SELECT string_agg(g.group_name, ',') FROM user_groups g WHERE g.user_id = u.id), '')`
+
+	principalByID = selectUser + `,
+    (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
+FROM users u WHERE u.id = $1`
+	principalByUsername = selectUser + `,
+    (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
+FROM users u WHERE u.username = $1`
+
+	selectUsers = selectUser + `
+FROM users u WHERE u.username > $1 AND u.search LIKE $2 ESCAPE '\' ORDER BY u.username LIMIT $3`
+
+	// The user whose id follows, or else the first of all. The two are one
+	// statement, so that it takes the same time for every decoy.
+	selectDecoyHash = `SELECT password_hash FROM (
+    SELECT * FROM (SELECT 1 AS turn, password_hash FROM users WHERE id > $1 AND password_hash <> '' ORDER BY id LIMIT 1)
+    UNION ALL
+    SELECT * FROM (SELECT 2 AS turn, password_hash FROM users WHERE password_hash <> '' ORDER BY id LIMIT 1)
+) ORDER BY turn LIMIT 1`
+
+	selectClient = `SELECT c.id, c.secret_digest, c.grants, c.scopes, c.audiences`
+
+	principalByClient = selectClient + `,
+    (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections WHERE id = $2)
+FROM clients c WHERE c.id = $1`
+	selectClients = selectClient + ` FROM clients c ORDER BY c.id`
+
+	selectCollections = `SELECT id, name FROM collections ORDER BY id`
+	selectRoles       = `SELECT name, permissions FROM roles ORDER BY name`
+)
+
+// Principal reads a user with groups and effective grants, or a client, and with
+// it the sequence of the log, all in one snapshot. Nobody of that name is
+// fault.NotFound.
+func (s *Store) Principal(ctx context.Context, who authority.Who) (p authority.Principal, err error) {
+	if who.ClientID != "" {
+		err = s.read(ctx, func(ctx context.Context, c *conn) error { return readClient(ctx, c, who, &p) })
+	} else {
+		err = s.snapshot(ctx, func(ctx context.Context, c *conn) error { return readUser(ctx, c, who, &p) })
+	}
+	if err != nil {
+		return authority.Principal{}, err
+	}
+	return p, nil
+}
+
+func readClient(ctx context.Context, c *conn, who authority.Who, p *authority.Principal) error {
+	p.Client = &identity.Client{}
+	err := c.row(ctx, principalByClient, []any{who.ClientID, who.Collection},
+		append(clientFields(p.Client), &p.Seq, &p.CollectionExists)...)
+	return orNotFound(err, "no such client")
+}
+
+func readUser(ctx context.Context, c *conn, who authority.Who, p *authority.Principal) error {
+	text, name := principalByID, who.UserID
+	if name == "" {
+		text, name = principalByUsername, who.Username
+	}
+	p.User = &identity.User{}
+	err := c.row(ctx, text, []any{name, who.Collection}, append(userFields(p.User), &p.Seq, &p.CollectionExists)...)
+	if err != nil {
+		return orNotFound(err, "no such user")
+	}
+	p.Grants, err = grants(ctx, c, p.User.ID)
+	return err
+}
+
+// orNotFound makes a fault of a missing row.
+func orNotFound(err error, message string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fault.New(fault.NotFound, "%s", message)
+	}
+	return err
+}
+
+// userFields are where the columns of selectUser go.
+func userFields(u *identity.User) []any {
+	return []any{&u.ID, &u.Username, &u.Name, &u.Email, &u.Disabled, hash{&u.PasswordHash}, groups{&u.Groups}}
+}
+
+// hash reads a password hash, which otherwise gives itself to nobody.
+type hash struct{ to *identity.PasswordHash }
+
+// Scan implements sql.Scanner.
+func (h hash) Scan(value any) error {
+	text, err := textOf(value)
+	*h.to = identity.PasswordHash(text)
+	return err
+}
+
+// groups reads group names that are separated by commas, and sorts them.
+type groups struct{ to *[]string }
+
+// Scan implements sql.Scanner.
+func (g groups) Scan(value any) error {
+	text, err := textOf(value)
+	if err != nil || text == "" {
+		return err
+	}
+	*g.to = strings.Split(text, ",")
+	slices.Sort(*g.to)
+	return nil
+}
+
+// clientFields are where the columns of selectClient go.
+func clientFields(c *identity.Client) []any {
+	return []any{&c.ID, blob{&c.SecretDigest}, into(&c.Grants), into(&c.Scopes), into(&c.Audiences)}
+}
+
+// DecoyHash gives the hash of the user with a password whose id follows decoy, and
+// of the first of them when none does; empty when nobody has a password.
+func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.PasswordHash, err error) {
+	err = s.read(ctx, func(ctx context.Context, c *conn) error {
+		err := c.row(ctx, selectDecoyHash, []any{decoy}, hash{&found})
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return found, err
+}
+
+// Users gives users in the order of their usernames. Search ignores case, and none
+// of its characters has a meaning of its own. A cursor that is none is
+// fault.Invalid.
+func (s *Store) Users(ctx context.Context, q authority.UserQuery) (authority.Page[identity.User], error) {
+	var after string
+	if len(q.Search) > maxSearch {
+		return authority.Page[identity.User]{}, fault.New(fault.Invalid, "the search is longer than %d bytes", maxSearch)
+	}
+	if q.After != "" {
+		var err error
+		if after, err = unseal(userCursor, q.After); err != nil {
+			return authority.Page[identity.User]{}, err
+		}
+	}
+	limit := pageSize(q.Limit)
+	users, err := query(ctx, s, func(scan scanner) (u identity.User, err error) {
+		return u, scan(userFields(&u)...)
+	}, selectUsers, after, containing(q.Search), limit+1)
+	if err != nil {
+		return authority.Page[identity.User]{}, err
+	}
+	return paged(users, limit, func(u identity.User) string { return seal(userCursor, u.Username) }), nil
+}
+
+// maxSearch is more than any name has.
+const maxSearch = 1024
+
+// containing is the pattern of what holds the text.
+func containing(text string) string {
+	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+	return "%" + literal.Replace(strings.ToLower(text)) + "%"
+}
+
+// searchText is what containing is looked for in.
+func searchText(username, name, email string) string {
+	return strings.ToLower(username + "\n" + name + "\n" + email)
+}
+
+// Clients gives every client in the order of their ids.
+func (s *Store) Clients(ctx context.Context) ([]identity.Client, error) {
+	return query(ctx, s, func(scan scanner) (c identity.Client, err error) {
+		return c, scan(clientFields(&c)...)
+	}, selectClients)
+}
+
+// Collections gives every collection in the order of their ids.
+func (s *Store) Collections(ctx context.Context) ([]authority.Collection, error) {
+	return query(ctx, s, func(scan scanner) (c authority.Collection, err error) {
+		return c, scan(&c.ID, &c.Name)
+	}, selectCollections)
+}
+
+// Roles gives every role in the order of their names.
+func (s *Store) Roles(ctx context.Context) ([]access.Role, error) {
+	return query(ctx, s, func(scan scanner) (r access.Role, err error) {
+		return r, scan(&r.Name, into(&r.Permissions))
+	}, selectRoles)
+}

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/keyring"
+)
+
+const (
+	selectKeys = `SELECT kid, algorithm, state, created_at, active_at, retired_at, gone_at, sealed
+FROM signing_keys ORDER BY created_at, kid`
+	upsertKey = `INSERT INTO signing_keys (kid, algorithm, state, created_at, active_at, retired_at, gone_at, sealed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (kid) DO UPDATE SET algorithm = excluded.algorithm, state = excluded.state, created_at = excluded.created_at,
+    active_at = excluded.active_at, retired_at = excluded.retired_at, gone_at = excluded.gone_at, sealed = excluded.sealed`
+
+	// Where transactions can run side by side, this makes plans follow one another.
+	lockHead = `UPDATE log_head SET seq = seq WHERE one = 1`
+)
+
+func scanKey(scan scanner) (k keyring.Key, err error) {
+	err = scan(&k.KID, &k.Algorithm, &k.State, stamp{&k.CreatedAt}, stamp{&k.ActiveAt}, stamp{&k.RetiredAt}, stamp{&k.GoneAt}, blob{&k.Sealed})
+	return k, err
+}
+
+// SigningKeys gives every key, oldest first.
+func (s *Store) SigningKeys(ctx context.Context) ([]keyring.Key, error) {
+	return query(ctx, s, scanKey, selectKeys)
+}
+
+// ChangeSigningKeys runs a plan on the keys and writes what it gives back, in the
+// order given, in one transaction. A plan's error undoes it and is passed on.
+func (s *Store) ChangeSigningKeys(ctx context.Context, plan func(now []keyring.Key) ([]keyring.Key, error)) error {
+	return s.write(ctx, func(ctx context.Context, c *conn) error { return changeKeys(ctx, c, plan) })
+}
+
+func changeKeys(ctx context.Context, c *conn, plan keyring.Plan) error {
+	if _, err := c.exec(ctx, lockHead); err != nil {
+		return err
+	}
+	stored, err := list(ctx, c, scanKey, selectKeys)
+	if err != nil {
+		return err
+	}
+	changed, err := plan(stored)
+	if err != nil {
+		return err
+	}
+	for _, k := range changed {
+		_, err := c.exec(ctx, upsertKey, k.KID, string(k.Algorithm), string(k.State), micros(k.CreatedAt), micros(k.ActiveAt),
+			micros(k.RetiredAt), micros(k.GoneAt), bytesOf(k.Sealed))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

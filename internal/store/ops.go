@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+const (
+	insertUser = `INSERT INTO users (id, username, name, email, disabled, password_hash, search)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+	selectUserForUpdate = selectUser + ` FROM users u WHERE u.id = $1`
+	updateUserRow       = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6 WHERE id = $1`
+	rehash              = `UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2`
+	deleteUser          = `DELETE FROM users WHERE id = $1`
+	insertGroup         = `INSERT INTO user_groups (user_id, group_name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	deleteGroups        = `DELETE FROM user_groups WHERE user_id = $1`
+
+	insertCollection   = `INSERT INTO collections (id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	otherCollection    = `SELECT 1 FROM collections WHERE name = $2 AND id <> $1`
+	renameCollection   = `UPDATE collections SET name = $2 WHERE id = $1`
+	deleteCollection   = `DELETE FROM collections WHERE id = $1`
+	deleteBindingsFrom = `DELETE FROM bindings WHERE path = $1 OR path >= $2 AND path < $3`
+
+	insertRole     = `INSERT INTO roles (name, permissions) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	setPermissions = `UPDATE roles SET permissions = $2 WHERE name = $1`
+	deleteRole     = `DELETE FROM roles WHERE name = $1`
+
+	userExists    = `SELECT 1 FROM users WHERE id = $1`
+	roleExists    = `SELECT 1 FROM roles WHERE name = $1`
+	insertBinding = `INSERT INTO bindings (id, user_id, group_name, role, action, action_path, path)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+	deleteBinding = `DELETE FROM bindings WHERE id = $1`
+
+	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
+	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4 WHERE id = $1`
+	setClientSecret = `UPDATE clients SET secret_digest = $2 WHERE id = $1`
+	deleteClient    = `DELETE FROM clients WHERE id = $1`
+)
+
+// add runs an insert that does nothing where the thing exists.
+func add(ctx context.Context, c *conn, exists, text string, args ...any) error {
+	n, err := c.exec(ctx, text, args...)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "%s", exists)
+	}
+	return err
+}
+
+// change runs an update or delete of one thing.
+func change(ctx context.Context, c *conn, missing, text string, args ...any) error {
+	n, err := c.exec(ctx, text, args...)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "%s", missing)
+	}
+	return err
+}
+
+func createUser(ctx context.Context, c *conn, op authority.CreateUser) error {
+	u := op.User
+	err := add(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username, u.Name, u.Email,
+		flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email))
+	if err != nil {
+		return err
+	}
+	return insertGroups(ctx, c, u)
+}
+
+func insertGroups(ctx context.Context, c *conn, u identity.User) error {
+	for _, g := range u.Groups {
+		if _, err := c.exec(ctx, insertGroup, u.ID, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func updateUser(ctx context.Context, c *conn, op authority.UpdateUser) error {
+	var u identity.User
+	if err := c.row(ctx, selectUserForUpdate, []any{op.ID}, userFields(&u)...); err != nil {
+		return orNotFound(err, "no such user")
+	}
+	set(&u.Name, op.Name)
+	set(&u.Email, op.Email)
+	set(&u.Disabled, op.Disabled)
+	set(&u.PasswordHash, op.PasswordHash)
+	_, err := c.exec(ctx, updateUserRow, u.ID, u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(),
+		searchText(u.Username, u.Name, u.Email))
+	if err != nil || op.Groups == nil {
+		return err
+	}
+	u.Groups = *op.Groups
+	if _, err := c.exec(ctx, deleteGroups, u.ID); err != nil {
+		return err
+	}
+	return insertGroups(ctx, c, u)
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+const collectionExists = "a collection of that id or name exists already"
+
+func createCollection(ctx context.Context, c *conn, op authority.CreateCollection) error {
+	return add(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name)
+}
+
+func updateCollection(ctx context.Context, c *conn, op authority.UpdateCollection) error {
+	taken, err := c.exists(ctx, otherCollection, op.Collection.ID, op.Collection.Name)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return fault.New(fault.Conflict, "%s", collectionExists)
+	}
+	return change(ctx, c, "no such collection", renameCollection, op.Collection.ID, op.Collection.Name)
+}
+
+func removeCollection(ctx context.Context, c *conn, op authority.RemoveCollection) error {
+	path := string(access.CollectionPath(op.ID))
+	// '0' is the character after '/', so what begins with path and a slash is between.
+	if _, err := c.exec(ctx, deleteBindingsFrom, path, path+"/", path+"0"); err != nil {
+		return err
+	}
+	return change(ctx, c, "no such collection", deleteCollection, op.ID)
+}
+
+func createRole(ctx context.Context, c *conn, op authority.CreateRole) error {
+	permissions, err := encode(op.Role.Permissions)
+	if err != nil {
+		return err
+	}
+	return add(ctx, c, "a role of that name exists already", insertRole, op.Role.Name, permissions)
+}
+
+func updateRole(ctx context.Context, c *conn, op authority.UpdateRole) error {
+	permissions, err := encode(op.Role.Permissions)
+	if err != nil {
+		return err
+	}
+	return change(ctx, c, "no such role", setPermissions, op.Role.Name, permissions)
+}
+
+func addBinding(ctx context.Context, c *conn, op authority.AddBinding) error {
+	b := op.Binding
+	if err := named(ctx, c, "user", userExists, b.User); err != nil {
+		return err
+	}
+	if err := named(ctx, c, "role", roleExists, b.Role); err != nil {
+		return err
+	}
+	var p access.Permission
+	if b.Permission != nil {
+		p = *b.Permission
+	}
+	return add(ctx, c, "such a binding exists already", insertBinding, b.ID, null(b.User), null(b.Group), null(b.Role),
+		null(p.Action), null(string(p.Path)), string(b.Path))
+}
+
+// named makes sure that what a body names, if it does, exists.
+func named(ctx context.Context, c *conn, what, text, name string) error {
+	if name == "" {
+		return nil
+	}
+	exists, err := c.exists(ctx, text, name)
+	if err == nil && !exists {
+		return fault.New(fault.Invalid, "the %s doesn't exist", what)
+	}
+	return err
+}
+
+// clientLists are the lists of a client as they are stored.
+func clientLists(cl identity.Client) (lists [3]string, err error) {
+	for i, items := range [][]string{cl.Grants, cl.Scopes, cl.Audiences} {
+		if lists[i], err = encode(items); err != nil {
+			return lists, err
+		}
+	}
+	return lists, nil
+}
+
+func createClient(ctx context.Context, c *conn, op authority.CreateClient) error {
+	lists, err := clientLists(op.Client)
+	if err != nil {
+		return err
+	}
+	return add(ctx, c, "a client of that id exists already", insertClient, op.Client.ID, bytesOf(op.Client.SecretDigest),
+		lists[0], lists[1], lists[2])
+}
+
+func updateClient(ctx context.Context, c *conn, op authority.UpdateClient) error {
+	lists, err := clientLists(op.Client)
+	if err != nil {
+		return err
+	}
+	err = change(ctx, c, "no such client", updateClientRow, op.Client.ID, lists[0], lists[1], lists[2])
+	if err != nil || len(op.Client.SecretDigest) == 0 {
+		return err
+	}
+	_, err = c.exec(ctx, setClientSecret, op.Client.ID, op.Client.SecretDigest)
+	return err
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+const (
+	purgeEntries = `DELETE FROM log_entries
+WHERE seq IN (SELECT seq FROM log_entries WHERE until > 0 AND until <= $1 ORDER BY until LIMIT $2) RETURNING seq`
+	raisePurged = `UPDATE log_head SET purged = $1 WHERE one = 1 AND purged < $1`
+
+	purgeExpired = `DELETE FROM tokens
+WHERE id IN (SELECT id FROM tokens WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at LIMIT $2)`
+	purgeRevoked = `DELETE FROM tokens
+WHERE id IN (SELECT id FROM tokens WHERE revoked_at > 0 AND revoked_at <= $1 ORDER BY revoked_at LIMIT $2)`
+	purgeAttempts = `DELETE FROM attempts
+WHERE key IN (SELECT key FROM attempts WHERE until <= $1 ORDER BY until LIMIT $2)`
+)
+
+const (
+	keptDead   = 90 * 24 * time.Hour // how long a dead token stays listed
+	purgeChunk = 500                 // rows in one transaction, so that others get their turn
+)
+
+// Purge deletes what no longer matters at that instant: log entries that have run
+// out, tokens that have been dead for 90 days, attempts whose window has closed.
+// It goes in small steps, and what it did is kept when ctx ends on the way.
+func (s *Store) Purge(ctx context.Context, now time.Time) error {
+	dead := micros(now.Add(-keptDead))
+	steps := []func(context.Context, *conn) (int64, error){
+		func(ctx context.Context, c *conn) (int64, error) { return purgeLog(ctx, c, micros(now)) },
+		purging(purgeExpired, dead),
+		purging(purgeRevoked, dead),
+		purging(purgeAttempts, micros(now)),
+	}
+	for _, step := range steps {
+		for n := int64(purgeChunk); n == purgeChunk; {
+			err := s.write(ctx, func(ctx context.Context, c *conn) (err error) {
+				n, err = step(ctx, c)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func purging(text string, until int64) func(context.Context, *conn) (int64, error) {
+	return func(ctx context.Context, c *conn) (int64, error) { return c.exec(ctx, text, until, purgeChunk) }
+}
+
+// purgeLog deletes a chunk of entries and notes how far there are gaps now.
+func purgeLog(ctx context.Context, c *conn, until int64) (int64, error) {
+	purged, err := list(ctx, c, func(scan scanner) (seq revocation.Seq, err error) { return seq, scan(&seq) },
+		purgeEntries, until, purgeChunk)
+	if err != nil || len(purged) == 0 {
+		return 0, err
+	}
+	var last revocation.Seq
+	for _, seq := range purged {
+		last = max(last, seq)
+	}
+	_, err = c.exec(ctx, raisePurged, last)
+	return int64(len(purged)), err
+}

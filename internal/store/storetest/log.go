@@ -1,0 +1,345 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+func (s *Suite) log(t *testing.T, entries ...revocation.Entry) revocation.Seq {
+	t.Helper()
+	return must[revocation.Seq](t)(s.store.Commit(t.Context(), authority.Batch{Log: entries}))
+}
+
+func (s *Suite) page(t *testing.T, after revocation.Seq, limit int) revocation.Page {
+	t.Helper()
+	return must[revocation.Page](t)(s.store.Entries(t.Context(), after, limit))
+}
+
+func testBatches(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{
+		Ops: []authority.Op{authority.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "a")}, Audit: []audit.Event{event("a")},
+	}))
+	bad := map[string]authority.Batch{
+		"op":    {Ops: []authority.Op{authority.CreateUser{User: user(2)}, authority.CreateUser{User: user(1)}}},
+		"plan":  {Ops: []authority.Op{authority.CreateUser{User: user(2)}, authority.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, errPlan }}}},
+		"audit": {Ops: []authority.Op{authority.CreateUser{User: user(2)}}, Log: []revocation.Entry{entry(revocation.Subject, "b")}, Audit: []audit.Event{event("b"), {}}},
+	}
+	for name, b := range bad {
+		b.Log = append(b.Log, entry(revocation.Subject, "c"))
+		if got, err := s.store.Commit(ctx, b); err == nil || got != 0 {
+			t.Errorf("%s: committed as %d: %v", name, got, err)
+		}
+	}
+	_, err := s.principal(ctx, user(2).ID)
+	wantFault(t, err, fault.NotFound)
+	if p := s.page(t, 0, 10); p.Head != seq || len(p.Entries) != 1 {
+		t.Errorf("the log has %+v", p)
+	}
+	if events := must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{})); len(events) != 1 {
+		t.Errorf("the audit log has %v", events)
+	}
+	if got := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Audit: []audit.Event{event("d")}})); got != seq {
+		t.Errorf("a batch without entries is of %d, want %d", got, seq)
+	}
+	if got := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{})); got != seq {
+		t.Errorf("an empty batch is of %d, want %d", got, seq)
+	}
+}
+
+func testLog(t *testing.T, s *Suite) {
+	same(t, "an empty log", s.page(t, 0, 10), revocation.Page{})
+	var want []revocation.Entry
+	for n := range 10 {
+		e := entry(revocation.Token, fmt.Sprint("id", n))
+		if n == 3 {
+			e.Until = time.Time{}
+		}
+		e.Seq = revocation.Seq(n + 1)
+		want = append(want, e)
+	}
+	if seq := s.log(t, want[:4]...); seq != 4 {
+		t.Fatalf("four entries end at %d", seq)
+	}
+	if seq := s.log(t, want[4:]...); seq != 10 {
+		t.Fatalf("ten entries end at %d", seq)
+	}
+	same(t, "all", s.page(t, 0, 100), revocation.Page{Entries: want, Head: 10})
+	same(t, "some", s.page(t, 2, 3), revocation.Page{Entries: want[2:5], Head: 10})
+	same(t, "none", s.page(t, 10, 100), revocation.Page{Head: 10})
+	same(t, "beyond", s.page(t, 12, 100), revocation.Page{Head: 10})
+
+	again := s.log(t, revocation.Entry{What: revocation.Token, ID: "id1", Until: start.Add(time.Hour), At: start})
+	s.log(t, revocation.Entry{What: revocation.Subject, ID: "id1", At: start})
+	for _, c := range []struct {
+		after time.Duration
+		what  revocation.What
+		id    string
+		want  revocation.Seq
+	}{
+		{0, revocation.Token, "id1", again},
+		{time.Hour, revocation.Token, "id1", 2},
+		{24 * time.Hour, revocation.Token, "id1", 0},
+		{1000 * time.Hour, revocation.Token, "id3", 4},
+		{0, revocation.Token, "ID1", 0},
+		{0, revocation.Client, "id1", 0},
+	} {
+		s.set(start.Add(c.after))
+		e, found, err := s.store.LogEntry(t.Context(), c.what, c.id)
+		if err != nil || found != (c.want != 0) || e.Seq != c.want {
+			t.Errorf("%s %s after %v: %+v, %t, %v; want %d", c.what, c.id, c.after, e, found, err, c.want)
+		}
+	}
+}
+
+func testPurge(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	for _, until := range []time.Duration{3, 1, 2, 1000, 3} {
+		s.log(t, revocation.Entry{What: revocation.Token, ID: "x", At: start, Until: start.Add(until * time.Hour)})
+	}
+	s.log(t, revocation.Entry{What: revocation.Token, ID: "for ever", At: start})
+	for n, end := range []time.Duration{0, 1, 2, 0, 0} {
+		one := tok(n)
+		one.ExpiresAt, one.RevokedAt = time.Time{}, time.Time{}
+		switch {
+		case n == 3:
+			one.RevokedAt = start.Add(time.Hour)
+		case end > 0:
+			one.ExpiresAt = start.Add(end * time.Hour)
+		}
+		s.do(t, authority.AddToken{Token: one})
+	}
+	must[[]identity.Failures](t)(s.store.RecordFailure(ctx, []string{"a"}, start, time.Minute))
+
+	purge := func(after time.Duration, purged revocation.Seq, entries, tokens int) {
+		t.Helper()
+		s.set(start.Add(after))
+		if err := s.store.Purge(ctx, s.now()); err != nil {
+			t.Fatal(err)
+		}
+		if p := s.page(t, 0, 100); p.Purged != purged || len(p.Entries) != entries || p.Head != 6 {
+			t.Errorf("after %v: purged up to %d of %d, %d left; want %d, %d", after, p.Purged, p.Head, len(p.Entries), purged, entries)
+		}
+		if left := s.listed(t, authority.TokenQuery{}); len(left) != tokens {
+			t.Errorf("after %v: tokens %v; want %d", after, left, tokens)
+		}
+	}
+	const days = 24 * time.Hour
+	purge(0, 0, 6, 5)
+	if f := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"a"}, start)); f[0].Count != 1 {
+		t.Error("an attempt in an open window was purged")
+	}
+	purge(time.Hour-time.Microsecond, 0, 6, 5)
+	purge(time.Hour, 2, 5, 5)
+	purge(3*time.Hour, 5, 2, 5)
+	purge(90*days+time.Hour-time.Microsecond, 5, 1, 5)
+	purge(90*days+time.Hour, 5, 1, 3)
+	purge(90*days+2*time.Hour, 5, 1, 2)
+	same(t, "what never ends", s.listed(t, authority.TokenQuery{}), []string{"token-0004", "token-0000"})
+	if f := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"a"}, start)); f[0].Count != 0 {
+		t.Error("an old attempt is still there")
+	}
+
+	var many []revocation.Entry
+	for range 1200 {
+		many = append(many, entry(revocation.Token, "y"))
+	}
+	head := s.log(t, many...)
+	if err := s.store.Purge(ctx, start.Add(1000*days)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "after a long purge", s.page(t, head, 10), revocation.Page{Head: head, Purged: head})
+	if p := s.page(t, 0, 10); len(p.Entries) != 1 || p.Entries[0].ID != "for ever" {
+		t.Errorf("left are %v", p.Entries)
+	}
+}
+
+func testNodes(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	confirm := func(n revocation.Confirmation) revocation.Confirmation {
+		t.Helper()
+		if err := s.store.Confirm(ctx, n); err != nil {
+			t.Fatal(err)
+		}
+		n.SeenAt = s.now()
+		return n
+	}
+	nodes := func(what string, want ...revocation.Confirmation) {
+		t.Helper()
+		same(t, what, must[[]revocation.Confirmation](t)(s.store.Nodes(ctx)), want)
+	}
+	drop := func(node string, below revocation.Seq) {
+		t.Helper()
+		if err := s.store.DropNode(ctx, node, below); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nodes("at first")
+	b := confirm(revocation.Confirmation{Node: "b", Seq: 3, Lease: 2 * time.Second})
+	a := confirm(revocation.Confirmation{Node: "a", Seq: 5, Lease: 1500 * time.Millisecond})
+	nodes("both", a, b)
+	s.pass(time.Minute)
+	b.Seq = 4
+	b = confirm(b)
+	nodes("one confirmed more", a, b)
+	drop("b", 4)
+	drop("A", 100)
+	nodes("who has confirmed stays", a, b)
+	drop("b", 5)
+	nodes("who hasn't goes", a)
+	confirm(revocation.Confirmation{Node: "a", Seq: 9})
+	confirm(revocation.Confirmation{Node: "b", Seq: 9})
+	nodes("who leaves is gone")
+}
+
+func testAudit(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	var all []audit.Event
+	for n := range 20 {
+		all = append(all, audit.Event{
+			ID: int64(n + 1), At: start.Add(time.Duration(n) * time.Second), Actor: []string{"ann", "bob"}[n%2], Action: []string{audit.Login, audit.TokenIssue, audit.TokenRevoke}[n%3],
+			Target: fmt.Sprint("target", n%4), TokenID: fmt.Sprint("token", n%5), Address: "192.0.2.1", RequestID: fmt.Sprint(n), Outcome: audit.OK, Reason: "because",
+		})
+	}
+	must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Audit: all[:12]}))
+	must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Audit: all[12:]}))
+	for name, f := range map[string]audit.Filter{
+		"all": {}, "actor": {Actor: "ann"}, "action": {Action: audit.Login}, "target": {Target: "target1"}, "token": {TokenID: "token2"},
+		"since": {Since: start.Add(7 * time.Second)}, "until": {Until: start.Add(7 * time.Second)}, "cursor": {Cursor: 5},
+		"actor and target": {Actor: "bob", Target: "target3"}, "token and actor": {TokenID: "token2", Actor: "ann"},
+		"everything": {Actor: "bob", Action: audit.TokenIssue, Target: "target1", TokenID: "token3", Since: start, Until: start.Add(time.Hour), Cursor: 100},
+		"limit":      {Limit: 3}, "limited actor": {Actor: "ann", Limit: 2, Cursor: 10}, "nobody": {Actor: "ANN"},
+	} {
+		var want []audit.Event
+		for n := len(all) - 1; n >= 0; n-- {
+			if f.Matches(all[n]) && (f.Limit == 0 || len(want) < f.Limit) {
+				want = append(want, all[n])
+			}
+		}
+		same(t, name, must[[]audit.Event](t)(s.store.AuditEvents(ctx, f)), want)
+	}
+	for _, f := range []audit.Filter{{Limit: -1}, {Limit: audit.MaxLimit + 1}, {Cursor: -1}, {Action: "nothing"}} {
+		_, err := s.store.AuditEvents(ctx, f)
+		wantFault(t, err, fault.Invalid)
+	}
+	dirty := event("line\nbreak")
+	must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Audit: []audit.Event{dirty}}))
+	if got := must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{Limit: 1})); got[0].Target != dirty.Clean().Target {
+		t.Errorf("stored %q", got[0].Target)
+	}
+}
+
+// testTimes has instants that lose something in other units or zones.
+func testTimes(t *testing.T, s *Suite) {
+	zone := time.FixedZone("east", 5*3600)
+	for n, at := range []time.Time{
+		{}, time.Date(2026, 7, 1, 0, 0, 0, 999999999, zone), time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.UnixMicro(1),
+	} {
+		one := tok(n)
+		one.CreatedAt = at
+		s.do(t, authority.AddToken{Token: one})
+		got := s.token(t, one.ID).CreatedAt
+		if !got.Equal(at.Truncate(time.Microsecond)) || got.Location() != time.UTC {
+			t.Errorf("stored %v, read %v", at, got)
+		}
+	}
+	s.log(t, revocation.Entry{What: revocation.Token, ID: "x", At: start.In(zone), Until: start.Add(time.Nanosecond)})
+	if e := s.page(t, 0, 1).Entries[0]; e.At != start || e.Until != start {
+		t.Errorf("read %v and %v", e.At, e.Until)
+	}
+}
+
+var errPlan = errors.New("the plan's own error")
+
+func key(kid string, state keyring.State) keyring.Key {
+	return keyring.Key{KID: kid, Algorithm: token.EdDSA, State: state, CreatedAt: start, Sealed: []byte("sealed " + kid)}
+}
+
+// plan gives back keys whatever is stored.
+func plan(keys ...keyring.Key) keyring.Plan {
+	return func([]keyring.Key) ([]keyring.Key, error) { return keys, nil }
+}
+
+func testSigningKeys(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	change := func(p keyring.Plan) {
+		t.Helper()
+		if err := s.store.ChangeSigningKeys(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := func(what string, want ...keyring.Key) {
+		t.Helper()
+		same(t, what, must[[]keyring.Key](t)(s.store.SigningKeys(ctx)), want)
+	}
+	stored("at first")
+	a, b := key("a", keyring.Active), key("b", keyring.Next)
+	b.CreatedAt, b.ActiveAt = start.Add(time.Second), start.Add(time.Hour)
+	change(plan(b, a))
+	stored("made", a, b)
+	change(plan())
+	err := s.store.ChangeSigningKeys(ctx, func(now []keyring.Key) ([]keyring.Key, error) {
+		same(t, "what the plan sees", now, []keyring.Key{a, b})
+		return []keyring.Key{key("c", keyring.Next)}, errPlan
+	})
+	if !errors.Is(err, errPlan) {
+		t.Errorf("the plan's error became %v", err)
+	}
+	stored("after a plan that failed", a, b)
+
+	a.State, a.RetiredAt, a.GoneAt, a.Sealed = keyring.Gone, start.Add(time.Minute), start.Add(time.Hour), nil
+	b.State = keyring.Active
+	s.do(t, authority.ChangeKeys{Plan: plan(a, b)})
+	stored("rotated in a batch", a, b)
+	if err := s.store.ChangeSigningKeys(ctx, plan(key("c", keyring.Active))); err == nil {
+		t.Error("there are two active keys")
+	}
+	stored("after a second active key", a, b)
+}
+
+func testCancelled(t *testing.T, s *Suite) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	calls := map[string]func() error{
+		"Commit": func() error {
+			_, err := s.store.Commit(ctx, authority.Batch{Ops: []authority.Op{authority.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "x")}})
+			return err
+		},
+		"ChangeSigningKeys": func() error { return s.store.ChangeSigningKeys(ctx, plan(key("a", keyring.Active))) },
+		"Confirm":           func() error { return s.store.Confirm(ctx, revocation.Confirmation{Node: "a", Lease: time.Second}) },
+		"Touch":             func() error { return s.store.Touch(ctx, []authority.Use{{ID: "a", At: start}}) },
+		"Purge":             func() error { return s.store.Purge(ctx, start) },
+		"RecordFailure": func() error {
+			_, err := s.store.RecordFailure(ctx, []string{"a"}, start, time.Minute)
+			return err
+		},
+		"Entries":   func() error { _, err := s.store.Entries(ctx, 0, 1); return err },
+		"Principal": func() error { _, err := s.principal(ctx, "x"); return err },
+		"Users":     func() error { _, err := s.store.Users(ctx, authority.UserQuery{}); return err },
+	}
+	for name, call := range calls {
+		if err := call(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	same(t, "the log", s.page(t, 0, math.MaxInt32), revocation.Page{})
+	_, err := s.principal(t.Context(), user(1).ID)
+	wantFault(t, err, fault.NotFound)
+	same(t, "keys", must[[]keyring.Key](t)(s.store.SigningKeys(t.Context())), []keyring.Key(nil))
+	same(t, "nodes", must[[]revocation.Confirmation](t)(s.store.Nodes(t.Context())), []revocation.Confirmation(nil))
+	same(t, "bindings", must[[]access.Binding](t)(s.store.Bindings(t.Context(), authority.BindingQuery{})), []access.Binding(nil))
+}

@@ -1,0 +1,164 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// patiently repeats what another node may have kept the store from doing.
+func patiently(do func() error) error {
+	for {
+		if err := do(); !fault.Is(err, fault.Unavailable) {
+			return err
+		}
+	}
+}
+
+// each runs do on two nodes, several times at once on each.
+func (s *Suite) each(do func(node, n int, store authority.Store)) {
+	var all sync.WaitGroup
+	for node, store := range []authority.Store{s.store, s.open()} {
+		for n := range 4 {
+			all.Go(func() { do(node, n, store) })
+		}
+	}
+	all.Wait()
+}
+
+func testTwoNodesSpend(t *testing.T, s *Suite) {
+	for round := range 10 {
+		old := tok(round)
+		s.do(t, authority.AddToken{Token: old})
+		var won atomic.Int32
+		s.each(func(node, n int, store authority.Store) {
+			next := tok(1000)
+			next.ID, next.Digest = fmt.Sprint(round, node, n), [32]byte{byte(round), byte(node + 1), byte(n)}
+			err := patiently(func() error {
+				_, err := store.Commit(t.Context(), authority.Batch{
+					Ops: []authority.Op{authority.SpendToken{ID: old.ID, At: start, Reason: "used"}, authority.AddToken{Token: next}},
+				})
+				return err
+			})
+			switch {
+			case err == nil:
+				won.Add(1)
+			case !fault.Is(err, fault.Conflict):
+				t.Error(err)
+			}
+		})
+		if won.Load() != 1 {
+			t.Fatalf("a token was spent %d times", won.Load())
+		}
+	}
+	if all := s.listed(t, authority.TokenQuery{Limit: 1000}); len(all) != 20 {
+		t.Errorf("there are %d tokens, want 20", len(all))
+	}
+}
+
+func testTwoNodesKeys(t *testing.T, s *Suite) {
+	var made atomic.Int32
+	s.each(func(node, n int, store authority.Store) {
+		err := patiently(func() error {
+			return store.ChangeSigningKeys(t.Context(), func(now []keyring.Key) ([]keyring.Key, error) {
+				if len(now) > 0 {
+					return nil, nil
+				}
+				made.Add(1)
+				return []keyring.Key{key(fmt.Sprint(node, n), keyring.Active)}, nil
+			})
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	keys := must[[]keyring.Key](t)(s.store.SigningKeys(t.Context()))
+	if len(keys) != 1 || made.Load() != 1 {
+		t.Errorf("there are %d keys of %d plans", len(keys), made.Load())
+	}
+}
+
+// testTwoNodesLog appends on two nodes at once while others read. Who reads on from
+// the last sequence seen must get every entry once, in order, and whoever was told
+// a sequence must find its own entry under it.
+func testTwoNodesLog(t *testing.T, s *Suite) {
+	const batches = 15
+	var mu sync.Mutex
+	told := map[revocation.Seq]string{}
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		store := s.open()
+		readers.Go(func() {
+			if err := follow(t, store, stop); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	s.each(func(node, n int, store authority.Store) {
+		for i := range batches {
+			id := fmt.Sprint(node, "/", n, "/", i)
+			var seq revocation.Seq
+			err := patiently(func() (err error) {
+				seq, err = store.Commit(t.Context(), authority.Batch{Log: []revocation.Entry{entry(revocation.Token, "first"), entry(revocation.Token, id)}})
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if p, err := store.Entries(t.Context(), seq-1, 1); err != nil || len(p.Entries) != 1 || p.Entries[0].ID != id {
+				t.Errorf("the acknowledged entry %d isn't there: %+v, %v", seq, p, err)
+			}
+			mu.Lock()
+			told[seq] = id
+			mu.Unlock()
+		}
+	})
+	close(stop)
+	readers.Wait()
+	for _, e := range s.page(t, 0, 10_000).Entries {
+		if e.Seq%2 == 0 && told[e.Seq] != e.ID {
+			t.Errorf("entry %d is %s, but its writer was told of %q", e.Seq, e.ID, told[e.Seq])
+		}
+	}
+	if want := 2 * 4 * batches; len(told) != want {
+		t.Errorf("%d sequences were told, want %d", len(told), want)
+	}
+}
+
+// follow reads the log as a node does, until it has all of it after stop.
+func follow(t *testing.T, store authority.Store, stop <-chan struct{}) error {
+	var last revocation.Seq
+	for {
+		over := false
+		select {
+		case <-stop:
+			over = true
+		default:
+		}
+		page, err := store.Entries(t.Context(), last, 7)
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Entries {
+			if e.Seq != last+1 {
+				return fmt.Errorf("entry %d follows %d", e.Seq, last)
+			}
+			last = e.Seq
+		}
+		if page.Head < last {
+			return errors.New("the head is behind the entries")
+		}
+		if over && last == page.Head {
+			return nil
+		}
+	}
+}

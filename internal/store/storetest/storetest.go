@@ -1,0 +1,147 @@
+// Package storetest says what a store must do, as tests that every store passes.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// Fresh makes an empty database that is removed when the test ends, and gives what
+// opens it: each call is another node on the same database, closed when the test
+// ends.
+type Fresh func(t *testing.T, now func() time.Time) (open func() authority.Store)
+
+// Run runs every test of the suite on databases of its own.
+func Run(t *testing.T, fresh Fresh) {
+	t.Helper()
+	for name, test := range map[string]func(*testing.T, *Suite){
+		"Users":         testUsers,
+		"UserList":      testUserList,
+		"Principal":     testPrincipal,
+		"Snapshot":      testSnapshot,
+		"Decoy":         testDecoy,
+		"Collections":   testCollections,
+		"Roles":         testRoles,
+		"Bindings":      testBindings,
+		"Clients":       testClients,
+		"Identifiers":   testIdentifiers,
+		"Tokens":        testTokens,
+		"TokenList":     testTokenList,
+		"KillTokens":    testKillTokens,
+		"SpendToken":    testSpendToken,
+		"Touch":         testTouch,
+		"Attempts":      testAttempts,
+		"SigningKeys":   testSigningKeys,
+		"Batches":       testBatches,
+		"Log":           testLog,
+		"Purge":         testPurge,
+		"Nodes":         testNodes,
+		"Audit":         testAudit,
+		"Times":         testTimes,
+		"Cancelled":     testCancelled,
+		"TwoNodesSpend": testTwoNodesSpend,
+		"TwoNodesKeys":  testTwoNodesKeys,
+		"TwoNodesLog":   testTwoNodesLog,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &Suite{}
+			s.set(start)
+			s.open = fresh(t, s.now)
+			s.store = s.open()
+			test(t, s)
+		})
+	}
+}
+
+// start is when every test begins.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+
+// Suite is what a test has: a store, more of them on the same database, and a
+// clock that the test moves.
+type Suite struct {
+	store authority.Store
+	open  func() authority.Store
+	clock atomic.Pointer[time.Time]
+}
+
+func (s *Suite) now() time.Time       { return *s.clock.Load() }
+func (s *Suite) set(t time.Time)      { s.clock.Store(&t) }
+func (s *Suite) pass(d time.Duration) { s.set(s.now().Add(d)) }
+
+// do commits operations that must succeed.
+func (s *Suite) do(t *testing.T, ops ...authority.Op) {
+	t.Helper()
+	if _, err := s.store.Commit(t.Context(), authority.Batch{Ops: ops}); err != nil {
+		t.Fatalf("%T: %v", ops[0], err)
+	}
+}
+
+// refuse commits operations that must fail with that kind of fault.
+func (s *Suite) refuse(t *testing.T, kind fault.Kind, ops ...authority.Op) {
+	t.Helper()
+	_, err := s.store.Commit(t.Context(), authority.Batch{Ops: ops})
+	wantFault(t, err, kind)
+}
+
+// wantFault wants a fault of that kind, wherever in the chain of causes.
+func wantFault(t *testing.T, err error, kind fault.Kind) {
+	t.Helper()
+	if !fault.Is(err, kind) {
+		t.Fatalf("got %v (kind %d), want a fault of kind %d", err, fault.KindOf(err), kind)
+	}
+	if !fault.Is(fmt.Errorf("wrapped: %w", err), kind) {
+		t.Fatalf("%v lost its kind when wrapped", err)
+	}
+}
+
+// same wants two values to be equal; empty and nil lists are.
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("%s: (-want +got)\n%s", what, diff)
+	}
+}
+
+// must gives a result that comes without an error.
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func user(n int) identity.User {
+	return identity.User{
+		ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", n), Username: fmt.Sprintf("user%03d", n), Name: fmt.Sprintf("User %d", n),
+		Email: fmt.Sprintf("user%d@example.org", n), Groups: []string{"curators", "staff"}, PasswordHash: identity.PasswordHash(fmt.Sprint("hash", n)),
+	}
+}
+
+func entry(what revocation.What, id string) revocation.Entry {
+	return revocation.Entry{What: what, ID: id, Until: start.Add(24 * time.Hour), At: start}
+}
+
+func event(target string) audit.Event {
+	return audit.Event{At: start, Actor: audit.ActorSystem, Action: audit.TokenRevoke, Target: target, Outcome: audit.OK}
+}
+
+// principal reads a user by id.
+func (s *Suite) principal(ctx context.Context, id string) (authority.Principal, error) {
+	return s.store.Principal(ctx, authority.Who{UserID: id})
+}

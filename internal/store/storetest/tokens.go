@@ -1,0 +1,226 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// tok makes the nth token, later than the ones before.
+func tok(n int) authority.StoredToken {
+	return authority.StoredToken{
+		ID: fmt.Sprintf("token-%04d", n), Kind: token.KindAPIToken, Digest: [32]byte{1, byte(n >> 8), byte(n)}, Prefix: "bda_", Last4: "wxyz",
+		Owner: "owner", ClientID: "client", Name: "name", Scope: []string{"read", "write"}, Chain: []string{"root", "middle"},
+		Family: "family", Seq: 7, CreatedAt: start.Add(time.Duration(n) * time.Second), ExpiresAt: start.Add(time.Hour),
+	}
+}
+
+func (s *Suite) token(t *testing.T, id string) authority.StoredToken {
+	t.Helper()
+	stored, _, err := s.store.TokenByID(t.Context(), id)
+	if err != nil {
+		t.Fatalf("token %s: %v", id, err)
+	}
+	return stored
+}
+
+func testTokens(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	four := int64(4)
+	full := tok(1)
+	full.Collection = &four
+	full.LastUsedAt, full.LastUsedBy, full.RevokedAt, full.Reason = start.Add(time.Minute), "192.0.2.1", start.Add(2*time.Minute), "revoked"
+	bare := authority.StoredToken{ID: "bare", Kind: token.KindAPIKey, CreatedAt: start}
+	other := authority.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
+	s.do(t, authority.AddToken{Token: full}, authority.AddToken{Token: bare}, authority.AddToken{Token: other})
+	same(t, "a full token", s.token(t, full.ID), full)
+	same(t, "a bare token", s.token(t, bare.ID), bare)
+
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Log: []revocation.Entry{entry(revocation.Token, "x")}}))
+	byDigest, as, err := s.store.TokenByDigest(ctx, full.Digest)
+	if err != nil || as != seq {
+		t.Fatalf("by digest: as of %d, want %d: %v", as, seq, err)
+	}
+	same(t, "by digest", byDigest, full)
+	for _, d := range [][32]byte{{}, {2}} {
+		_, _, err := s.store.TokenByDigest(ctx, d)
+		wantFault(t, err, fault.NotFound)
+	}
+	_, _, err = s.store.TokenByID(ctx, "TOKEN-0001")
+	wantFault(t, err, fault.NotFound)
+
+	sameID, sameDigest := tok(2), tok(2)
+	sameID.ID, sameDigest.Digest = full.ID, full.Digest
+	s.refuse(t, fault.Conflict, authority.AddToken{Token: sameID})
+	s.refuse(t, fault.Conflict, authority.AddToken{Token: sameDigest})
+}
+
+func (s *Suite) listed(t *testing.T, q authority.TokenQuery) (ids []string) {
+	t.Helper()
+	for {
+		page := must[authority.Page[authority.StoredToken]](t)(s.store.StoredTokens(t.Context(), q))
+		for _, one := range page.Items {
+			ids = append(ids, one.ID)
+		}
+		if q.After = page.Next; q.After == "" {
+			return ids
+		}
+	}
+}
+
+func testTokenList(t *testing.T, s *Suite) {
+	var all []string
+	for n := range 30 {
+		one := tok(n)
+		one.CreatedAt = start.Add(time.Duration(n/3) * time.Second) // several at the same time
+		one.Owner = []string{"ann", "bob"}[n%2]
+		one.ClientID = []string{"ci", "app", ""}[n%3]
+		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindAPIKey}[n%4]
+		s.do(t, authority.AddToken{Token: one})
+		all = append(all, one.ID)
+	}
+	slices.Reverse(all)
+	same(t, "all, newest first", s.listed(t, authority.TokenQuery{Limit: 4}), all)
+	same(t, "all on one page", s.listed(t, authority.TokenQuery{}), all)
+
+	every := func(keep func(n int) bool) (ids []string) {
+		for n := 29; n >= 0; n-- {
+			if keep(n) {
+				ids = append(ids, tok(n).ID)
+			}
+		}
+		return ids
+	}
+	same(t, "an owner's", s.listed(t, authority.TokenQuery{Owner: "ann", Limit: 4}), every(func(n int) bool { return n%2 == 0 }))
+	same(t, "a client's", s.listed(t, authority.TokenQuery{ClientID: "ci", Limit: 4}), every(func(n int) bool { return n%3 == 0 }))
+	same(t, "an owner's through a client", s.listed(t, authority.TokenQuery{Owner: "bob", ClientID: "app", Limit: 2}),
+		every(func(n int) bool { return n%2 == 1 && n%3 == 1 }))
+	kinds := []token.Kind{token.KindSession, token.KindAPIKey}
+	same(t, "of some kinds", s.listed(t, authority.TokenQuery{Kinds: kinds, Limit: 4}), every(func(n int) bool { return n%2 == 1 }))
+	same(t, "of a kind that none is", s.listed(t, authority.TokenQuery{Kinds: []token.Kind{token.KindAccess}}), []string(nil))
+	same(t, "nobody's", s.listed(t, authority.TokenQuery{Owner: "ANN"}), []string(nil))
+
+	page := must[authority.Page[authority.StoredToken]](t)(s.store.StoredTokens(t.Context(), authority.TokenQuery{Limit: 10}))
+	newer := tok(500)
+	s.do(t, authority.AddToken{Token: newer})
+	same(t, "the rest, after one was made", s.listed(t, authority.TokenQuery{Limit: 10, After: page.Next}), all[10:])
+	for _, bad := range []string{"!", "AAAA", page.Next[1:], "dXNlcjph", "dG9rZW46", "dG9rZW46eDp5"} {
+		_, err := s.store.StoredTokens(t.Context(), authority.TokenQuery{After: bad})
+		wantFault(t, err, fault.Invalid)
+	}
+}
+
+func testKillTokens(t *testing.T, s *Suite) {
+	at := start.Add(time.Minute)
+	tokens := map[string]authority.StoredToken{}
+	plain := func(name string) authority.StoredToken {
+		one := tok(len(tokens))
+		one.ID, one.Owner, one.ClientID, one.Chain, one.Family = name, "o", "c", nil, ""
+		return one
+	}
+	for _, name := range []string{"parent", "child", "sibling", "familiar", "dead", "expired", "endless", "stranger"} {
+		one := plain(name)
+		switch name {
+		case "child":
+			one.Chain = []string{"root", "parent"}
+		case "familiar":
+			one.Family = "parent"
+		case "dead":
+			one.Chain, one.RevokedAt, one.Reason = []string{"parent"}, start, "before"
+		case "expired":
+			one.Chain, one.ExpiresAt = []string{"parent"}, at
+		case "endless":
+			one.Chain, one.ExpiresAt = []string{"parent"}, time.Time{}
+		case "stranger":
+			one.Owner, one.ClientID = "other", "other"
+		}
+		tokens[name] = one
+		s.do(t, authority.AddToken{Token: one})
+	}
+	kill := func(op authority.KillTokens, names ...string) {
+		t.Helper()
+		op.At, op.Reason = at, "killed"
+		s.do(t, op)
+		s.do(t, authority.KillTokens{IDs: op.IDs, Owner: op.Owner, ClientID: op.ClientID, At: at.Add(time.Second), Reason: "again"})
+		for _, name := range names {
+			one := tokens[name]
+			one.RevokedAt, one.Reason = at, "killed"
+			tokens[name] = one
+		}
+		for name, want := range tokens {
+			same(t, name, s.token(t, name), want)
+		}
+	}
+	kill(authority.KillTokens{IDs: []string{"nothing", ""}})
+	kill(authority.KillTokens{IDs: []string{"parent"}}, "parent", "child", "familiar", "endless")
+	kill(authority.KillTokens{Owner: "O"})
+	kill(authority.KillTokens{Owner: "other"}, "stranger")
+	kill(authority.KillTokens{ClientID: "c"}, "sibling")
+}
+
+func testSpendToken(t *testing.T, s *Suite) {
+	next := tok(2)
+	spend := []authority.Op{authority.SpendToken{ID: "token-0001", At: start, Reason: "used"}, authority.AddToken{Token: next}}
+	s.refuse(t, fault.Conflict, spend...)
+	s.do(t, authority.AddToken{Token: tok(1)})
+	s.do(t, spend...)
+	if one := s.token(t, "token-0001"); !one.RevokedAt.Equal(start) || one.Reason != "used" {
+		t.Errorf("the spent token: %+v", one)
+	}
+	next.ID, next.Digest = "another", [32]byte{9}
+	s.refuse(t, fault.Conflict, authority.AddToken{Token: next}, spend[0])
+	_, _, err := s.store.TokenByID(t.Context(), "another")
+	wantFault(t, err, fault.NotFound)
+	s.refuse(t, fault.Conflict, authority.SpendToken{ID: tok(2).ID, At: tok(2).ExpiresAt})
+}
+
+func testTouch(t *testing.T, s *Suite) {
+	s.do(t, authority.AddToken{Token: tok(1)}, authority.AddToken{Token: tok(2)})
+	touch := func(uses ...authority.Use) {
+		t.Helper()
+		if err := s.store.Touch(t.Context(), uses); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch()
+	touch(authority.Use{ID: "token-0001", Address: "192.0.2.1", At: start.Add(time.Minute)}, authority.Use{ID: "gone", At: start})
+	touch(authority.Use{ID: "token-0001", Address: "192.0.2.2", At: start})
+	if one := s.token(t, "token-0001"); !one.LastUsedAt.Equal(start.Add(time.Minute)) || one.LastUsedBy != "192.0.2.1" {
+		t.Errorf("last used at %v by %s", one.LastUsedAt, one.LastUsedBy)
+	}
+	many := make([]authority.Use, 1200)
+	for n := range many {
+		many[n] = authority.Use{ID: "gone", At: start}
+	}
+	touch(append(many, authority.Use{ID: "token-0002", Address: "192.0.2.3", At: start})...)
+	if one := s.token(t, "token-0002"); one.LastUsedBy != "192.0.2.3" {
+		t.Error("the last of many uses was not noted")
+	}
+}
+
+func testAttempts(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	record := func(now time.Time, keys ...string) []identity.Failures {
+		return must[[]identity.Failures](t)(s.store.RecordFailure(ctx, keys, now, time.Minute))
+	}
+	failures := func(now time.Time, keys ...string) []identity.Failures {
+		return must[[]identity.Failures](t)(s.store.Failures(ctx, keys, now))
+	}
+	none := identity.Failures{}
+	same(t, "at first", failures(start, "a", "b"), []identity.Failures{none, none})
+	same(t, "one", record(start, "a", "b"), []identity.Failures{{Count: 1, Since: start}, {Count: 1, Since: start}})
+	same(t, "two", record(start.Add(30*time.Second), "b"), []identity.Failures{{Count: 2, Since: start}})
+	same(t, "in the order asked", failures(start.Add(59*time.Second), "c", "b", "a", "A"),
+		[]identity.Failures{none, {Count: 2, Since: start}, {Count: 1, Since: start}, none})
+	later := start.Add(time.Minute)
+	same(t, "after the window", failures(later, "a", "b"), []identity.Failures{none, none})
+	same(t, "in a new window", record(later, "b"), []identity.Failures{{Count: 1, Since: later}})
+	same(t, "the same key twice", record(later, "d", "d"), []identity.Failures{{Count: 1, Since: later}, {Count: 2, Since: later}})
+}

@@ -1,0 +1,220 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const (
+	selectToken = `SELECT t.id, t.kind, t.digest, t.prefix, t.last4, t.owner, t.client_id, t.name, t.scope, t.collection,
+    t.chain, t.family, t.seq, t.created_at, t.expires_at, t.last_used_at, t.last_used_by, t.revoked_at, t.reason`
+
+	tokenByDigest = selectToken + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
+	tokenByID     = selectToken + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
+
+	// Newest first, after a place; $3 tells whether $4 to $10 narrow the kinds.
+	tokensInOrder = ` AND (t.created_at, t.id) < ($1, $2)
+    AND ($3 = 0 OR t.kind IN ($4, $5, $6, $7, $8, $9, $10))
+ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
+
+	allTokens       = selectToken + ` FROM tokens t WHERE 1 = 1` + tokensInOrder
+	ownersTokens    = selectToken + ` FROM tokens t WHERE t.owner = $12` + tokensInOrder
+	clientsTokens   = selectToken + ` FROM tokens t WHERE t.client_id = $12` + tokensInOrder
+	ownerThroughOne = selectToken + ` FROM tokens t WHERE t.owner = $12 AND t.client_id = $13` + tokensInOrder
+
+	insertToken = `INSERT INTO tokens (id, kind, digest, prefix, last4, owner, client_id, name, scope, collection, chain,
+    family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`
+	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+
+	alive = ` AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`
+
+	spendOne = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
+	killByID = `UPDATE tokens SET revoked_at = $2, reason = $3
+WHERE id IN (SELECT $1 UNION ALL SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive
+	killByOwner  = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE owner = $1` + alive
+	killByClient = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE client_id = $1` + alive
+
+	touch = `UPDATE tokens SET last_used_at = $2, last_used_by = $3 WHERE id = $1 AND last_used_at < $2`
+)
+
+// kind reads and writes a token's kind by its name.
+type kind struct{ to *token.Kind }
+
+// Scan implements sql.Scanner. A kind of a later version is token.KindUnknown,
+// which is good for nothing.
+func (k kind) Scan(value any) error {
+	text, err := textOf(value)
+	*k.to, _ = token.ParseKind(text)
+	return err
+}
+
+// digest reads the SHA-256 of a token that has one.
+type digest struct{ to *[32]byte }
+
+// Scan implements sql.Scanner.
+func (d digest) Scan(value any) error {
+	*d.to = [32]byte{}
+	b, ok := value.([]byte)
+	if value != nil && (!ok || len(b) != len(d.to)) {
+		return fault.New(fault.Internal, "a stored token's digest is not one")
+	}
+	copy(d.to[:], b)
+	return nil
+}
+
+func tokenFields(t *authority.StoredToken) []any {
+	return []any{
+		&t.ID, kind{&t.Kind}, digest{&t.Digest}, &t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, into(&t.Scope), &t.Collection,
+		into(&t.Chain), &t.Family, &t.Seq, stamp{&t.CreatedAt}, stamp{&t.ExpiresAt}, stamp{&t.LastUsedAt}, &t.LastUsedBy,
+		stamp{&t.RevokedAt}, &t.Reason,
+	}
+}
+
+// TokenByDigest finds a stored token, dead ones included, by the SHA-256 of its
+// value, and gives the log's sequence of the same snapshot. No such token is
+// fault.NotFound.
+func (s *Store) TokenByDigest(ctx context.Context, digest [32]byte) (authority.StoredToken, revocation.Seq, error) {
+	return s.token(ctx, tokenByDigest, digest[:])
+}
+
+// TokenByID finds a stored token by its public id, as TokenByDigest does.
+func (s *Store) TokenByID(ctx context.Context, id string) (authority.StoredToken, revocation.Seq, error) {
+	return s.token(ctx, tokenByID, id)
+}
+
+func (s *Store) token(ctx context.Context, text string, key any) (t authority.StoredToken, seq revocation.Seq, err error) {
+	err = s.read(ctx, func(ctx context.Context, c *conn) error {
+		err := c.row(ctx, text, []any{key}, append(tokenFields(&t), &seq)...)
+		return orNotFound(err, "no such token")
+	})
+	if err != nil {
+		return authority.StoredToken{}, 0, err
+	}
+	return t, seq, nil
+}
+
+// StoredTokens lists tokens, newest first, dead ones included. Tokens that are made
+// meanwhile don't move the pages. A cursor that is none is fault.Invalid.
+func (s *Store) StoredTokens(ctx context.Context, q authority.TokenQuery) (authority.Page[authority.StoredToken], error) {
+	after, err := readPlace(q.After)
+	if err != nil {
+		return authority.Page[authority.StoredToken]{}, err
+	}
+	limit := pageSize(q.Limit)
+	text, args := allTokens, []any{after.at, after.id, flag(len(q.Kinds) > 0)}
+	args = append(append(args, kindNames(q.Kinds)...), limit+1)
+	switch {
+	case q.Owner != "" && q.ClientID != "":
+		text, args = ownerThroughOne, append(args, q.Owner, q.ClientID)
+	case q.Owner != "":
+		text, args = ownersTokens, append(args, q.Owner)
+	case q.ClientID != "":
+		text, args = clientsTokens, append(args, q.ClientID)
+	}
+	tokens, err := query(ctx, s, func(scan scanner) (t authority.StoredToken, err error) {
+		return t, scan(tokenFields(&t)...)
+	}, text, args...)
+	if err != nil {
+		return authority.Page[authority.StoredToken]{}, err
+	}
+	return paged(tokens, limit, func(t authority.StoredToken) string { return place{micros(t.CreatedAt), t.ID}.cursor() }), nil
+}
+
+// kindNames are the seven parameters for kinds; there are no more kinds than that.
+func kindNames(kinds []token.Kind) []any {
+	names := []any{"", "", "", "", "", "", ""}
+	for i, k := range kinds[:min(len(kinds), len(names))] {
+		names[i] = k.String()
+	}
+	return names
+}
+
+// Touch notes last uses, those that are later than what is noted. A token that is
+// gone is passed over. Many uses take several transactions, so that others get
+// their turn.
+func (s *Store) Touch(ctx context.Context, uses []authority.Use) error {
+	for chunk := range slices.Chunk(uses, touchChunk) {
+		err := s.write(ctx, func(ctx context.Context, c *conn) error {
+			for _, u := range chunk {
+				if _, err := c.exec(ctx, touch, u.ID, micros(u.At), u.Address); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const touchChunk = 500
+
+func addToken(ctx context.Context, c *conn, op authority.AddToken) error {
+	t := op.Token
+	scope, err := encode(t.Scope)
+	if err != nil {
+		return err
+	}
+	chain, err := encode(t.Chain)
+	if err != nil {
+		return err
+	}
+	err = add(ctx, c, "a token of that id exists already", insertToken, t.ID, t.Kind.String(), digestOrNull(t.Digest), t.Prefix,
+		t.Last4, t.Owner, t.ClientID, t.Name, scope, t.Collection, chain, t.Family, t.Seq, micros(t.CreatedAt), micros(t.ExpiresAt),
+		micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason)
+	if err != nil {
+		return err
+	}
+	for _, ancestor := range append([]string{t.Family}, t.Chain...) {
+		if ancestor == "" {
+			continue
+		}
+		if _, err := c.exec(ctx, insertAncestor, ancestor, t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// digestOrNull keeps tokens without a digest from being found by one.
+func digestOrNull(d [32]byte) any {
+	if d == [32]byte{} {
+		return nil
+	}
+	return d[:]
+}
+
+func spendToken(ctx context.Context, c *conn, op authority.SpendToken) error {
+	n, err := c.exec(ctx, spendOne, op.ID, micros(op.At), op.Reason)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "the token isn't alive any more")
+	}
+	return err
+}
+
+func killTokens(ctx context.Context, c *conn, op authority.KillTokens) error {
+	at := micros(op.At)
+	for _, id := range op.IDs {
+		if _, err := c.exec(ctx, killByID, id, at, op.Reason); err != nil {
+			return err
+		}
+	}
+	if op.Owner != "" {
+		if _, err := c.exec(ctx, killByOwner, op.Owner, at, op.Reason); err != nil {
+			return err
+		}
+	}
+	if op.ClientID == "" {
+		return nil
+	}
+	_, err := c.exec(ctx, killByClient, op.ClientID, at, op.Reason)
+	return err
+}

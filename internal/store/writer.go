@@ -1,0 +1,190 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+const (
+	queueLength = 1024
+	groupLength = 128                    // jobs in one transaction
+	patience    = 900 * time.Millisecond // of a job that waits for its turn
+	beginEvery  = time.Millisecond
+)
+
+// job is one write that waits for its turn. It is either taken by the writer and
+// then answered, or given up by whoever waits for it, never both.
+type job struct {
+	do      func(*conn) error
+	settled atomic.Bool // taken or given up
+	done    chan error
+}
+
+// claim takes or gives up a job, whichever comes first.
+func (j *job) claim() bool { return j.settled.CompareAndSwap(false, true) }
+
+// write runs do in a transaction and returns once that is committed, or with an
+// error and nothing written. It waits for its turn for as long as ctx allows, and
+// no longer than patience; from then on it waits for the outcome. do may be run by
+// another goroutine.
+func (s *Store) write(ctx context.Context, do func(context.Context, *conn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{done: make(chan error, 1)}
+	j.do = func(c *conn) error { return do(detached(ctx), c) }
+	select {
+	case s.queue <- j:
+	default:
+		return fault.After(fault.Unavailable, soon, "too many writes are waiting")
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case err := <-j.done:
+		return s.classify(err)
+	case <-ctx.Done():
+		if j.claim() {
+			return ctx.Err()
+		}
+	case <-timer.C:
+		if j.claim() {
+			return fault.After(fault.Unavailable, soon, "the store is busy")
+		}
+	}
+	return s.classify(<-j.done)
+}
+
+// serve is the writer: it carries out the jobs until the store is closed.
+func (s *Store) serve(ctx context.Context) {
+	defer close(s.stopped)
+	for {
+		select {
+		case j := <-s.queue:
+			s.group(ctx, s.writer, j)
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+// group carries out a job, and with it those that came meanwhile, in one
+// transaction: what a commit costs is the time until the disk has it, and that is
+// the same for one job and for many.
+func (s *Store) group(ctx context.Context, c *conn, first *job) {
+	if err := s.begin(ctx, c, first); err != nil {
+		if first.claim() {
+			first.done <- err
+		}
+		return
+	}
+	var jobs []*job
+	var results []error
+	var lost error
+	for j := first; j != nil && lost == nil && len(jobs) < groupLength; j = s.waiting() {
+		if !j.claim() {
+			continue
+		}
+		var err error
+		err, lost = attempt(ctx, c, j)
+		jobs, results = append(jobs, j), append(results, err)
+	}
+	if lost == nil {
+		_, lost = c.exec(ctx, commit)
+	}
+	if lost != nil {
+		// SQLite has rolled back by itself after some errors; then this one fails.
+		_, _ = c.exec(ctx, rollback)
+	}
+	for i, j := range jobs {
+		j.done <- cmp.Or(lost, results[i])
+	}
+}
+
+// waiting gives the next job, or nil when there is none.
+func (s *Store) waiting() *job {
+	select {
+	case j := <-s.queue:
+		return j
+	default:
+		return nil
+	}
+}
+
+// begin takes the write lock. Another process may hold it, and one that is busy
+// lets go of it for moments only: SQLite's own way of waiting, longer each time,
+// would miss them.
+func (s *Store) begin(ctx context.Context, c *conn, first *job) error {
+	over := func() bool { return first.settled.Load() || s.closing() }
+	return retry(over, func() error {
+		if err := s.inPlace(); err != nil {
+			return err
+		}
+		_, err := c.exec(ctx, beginWrite)
+		return err
+	})
+}
+
+// retry does something that another process may stand in the way of, until it
+// doesn't or it is over.
+func retry(over func() bool, do func() error) error {
+	for {
+		if err := do(); !busy(err) || over() {
+			return err
+		}
+		time.Sleep(beginEvery)
+	}
+}
+
+func (s *Store) closing() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// inPlace reports an error when the open file isn't the one of that name.
+func (s *Store) inPlace() error {
+	if now, err := os.Stat(s.path); err != nil || !os.SameFile(now, s.file) {
+		return errMoved
+	}
+	return nil
+}
+
+// attempt does one job so that it leaves nothing behind when it fails. When the
+// whole transaction is lost with it, lost says why.
+func attempt(ctx context.Context, c *conn, j *job) (err, lost error) {
+	if _, err := c.exec(ctx, savepoint); err != nil {
+		return err, err
+	}
+	err = guarded(c, j)
+	if broken(err) {
+		return err, err
+	}
+	if err != nil {
+		if _, lost := c.exec(ctx, undo); lost != nil {
+			return err, lost
+		}
+	}
+	_, lost = c.exec(ctx, release)
+	return err, lost
+}
+
+// guarded keeps a panic from taking down all who share the writer.
+func guarded(c *conn, j *job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return j.do(c)
+}
