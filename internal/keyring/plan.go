@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"bytes"
 	"slices"
 	"time"
 
@@ -60,9 +59,10 @@ func activeLast(k Key) int {
 	return 0
 }
 
+// same compares what plans change; the private half goes with the state.
 func same(a, b Key) bool {
 	return a.KID == b.KID && a.State == b.State && a.ActiveAt.Equal(b.ActiveAt) &&
-		a.RetiredAt.Equal(b.RetiredAt) && a.GoneAt.Equal(b.GoneAt) && bytes.Equal(a.Sealed, b.Sealed)
+		a.RetiredAt.Equal(b.RetiredAt) && a.GoneAt.Equal(b.GoneAt)
 }
 
 // in gives the key that is in a state, of which there is at most one for Next and

@@ -9,7 +9,7 @@ import (
 
 // The two values of typ that bearerd signs and accepts, compared exactly.
 const (
-	TypeAccess = "at+jwt" // RFC 9068
+	TypeAccess = "at+jwt"      // RFC 9068
 	TypeAPIKey = "api-key+jwt" //nolint:gosec // a media type
 )
 

@@ -244,6 +244,26 @@ func TestVerifyAsksForKeysOnlyByID(t *testing.T) {
 	}
 }
 
+func TestVerifyWantsAKIDOfAllButASharedSecret(t *testing.T) {
+	t.Parallel()
+	ed := newKey(t, token.EdDSA)
+	raw, err := token.Sign(ed, token.TypeAccess, goodClaims())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, payload, _ := strings.Cut(raw, ".")
+	payload, _, _ = strings.Cut(payload, ".")
+	r := recipes{t: t}
+	bare := r.seal(ed, b64(`{"alg":"EdDSA","typ":"at+jwt"}`)+"."+payload)
+	anyKey := func(string) (token.VerificationKey, bool) { return ed.Verification(), true }
+	if _, err := token.Verify(bare, anyKey); checkOf(err) != token.CheckSignature {
+		t.Errorf("without kid: %v", err)
+	}
+	if _, err := token.Verify(raw, anyKey); err != nil {
+		t.Errorf("with kid: %v", err)
+	}
+}
+
 func TestVerifyWantsTheKeyToFitItsAlgorithm(t *testing.T) {
 	t.Parallel()
 	ed, ec, rs := newKey(t, token.EdDSA), newKey(t, token.ES256), newKey(t, token.RS256)

@@ -170,30 +170,31 @@ func TestParseJWKRefusesBadKeys(t *testing.T) {
 	ec := jwkOf(t, token.ES256)
 	rs := jwkOf(t, token.RS256)
 	for name, members := range map[string]map[string]any{
-		"private":               edJWK(t, map[string]any{"d": "AAAA"}),
-		"private, no string":    edJWK(t, map[string]any{"d": nil, "k": 1.0}),
-		"no kid":                edJWK(t, map[string]any{"kid": nil}),
-		"an empty kid":          edJWK(t, map[string]any{"kid": ""}),
-		"a long kid":            edJWK(t, map[string]any{"kid": strings.Repeat("k", 129)}),
-		"no x":                  edJWK(t, map[string]any{"x": nil}),
-		"a short x":             edJWK(t, map[string]any{"x": "AAAA"}),
-		"x with padding":        edJWK(t, map[string]any{"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo="}),
-		"x with spare bits":     edJWK(t, map[string]any{"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURp"}),
-		"x with a line break":   edJWK(t, map[string]any{"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\n"}),
-		"off the curve":         with(ec, "y", ec["x"]),
-		"the point at infinity": with(with(ec, "x", strings.Repeat("A", 43)), "y", strings.Repeat("A", 43)),
-		"no y":                  with(ec, "y", nil),
-		"a weak modulus":        with(rs, "n", strings.Repeat("_", 171)),
-		"no modulus":            with(rs, "n", nil),
-		"a modulus that is 0":   with(rs, "n", "AAAA"),
-		"an endless modulus":    with(rs, "n", strings.Repeat("_", 4000)),
-		"no exponent":           with(rs, "e", nil),
-		"exponent 1":            with(rs, "e", "AQ"),
-		"exponent 3":            with(rs, "e", "Aw"),
-		"an even exponent":      with(rs, "e", "AQAA"),
-		"a zero before it":      with(rs, "e", "AAEAAQ"),
-		"a huge exponent":       with(rs, "e", "_____w"),
-		"a longer exponent":     with(rs, "e", "AQAAAAE"),
+		"private":                 edJWK(t, map[string]any{"d": "AAAA"}),
+		"private, no string":      edJWK(t, map[string]any{"d": nil, "k": 1.0}),
+		"no kid":                  edJWK(t, map[string]any{"kid": nil}),
+		"an empty kid":            edJWK(t, map[string]any{"kid": ""}),
+		"a long kid":              edJWK(t, map[string]any{"kid": strings.Repeat("k", 129)}),
+		"no x":                    edJWK(t, map[string]any{"x": nil}),
+		"a short x":               edJWK(t, map[string]any{"x": "AAAA"}),
+		"x with padding":          edJWK(t, map[string]any{"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo="}),
+		"x with spare bits":       edJWK(t, map[string]any{"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURp"}),
+		"x with a line break":     edJWK(t, map[string]any{"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\n"}),
+		"off the curve":           with(ec, "y", ec["x"]),
+		"the point at infinity":   with(with(ec, "x", strings.Repeat("A", 43)), "y", strings.Repeat("A", 43)),
+		"no y":                    with(ec, "y", nil),
+		"a weak modulus":          with(rs, "n", strings.Repeat("_", 171)),
+		"no modulus":              with(rs, "n", nil),
+		"a modulus that is 0":     with(rs, "n", "AAAA"),
+		"a zero before a modulus": with(rs, "n", zeroBefore(t, rs["n"])),
+		"an endless modulus":      with(rs, "n", strings.Repeat("_", 4000)),
+		"no exponent":             with(rs, "e", nil),
+		"exponent 1":              with(rs, "e", "AQ"),
+		"exponent 3":              with(rs, "e", "Aw"),
+		"an even exponent":        with(rs, "e", "AQAA"),
+		"a zero before it":        with(rs, "e", "AAEAAQ"),
+		"a huge exponent":         with(rs, "e", "_____w"),
+		"a longer exponent":       with(rs, "e", "AQAAAAE"),
 	} {
 		if k, err := token.ParseJWK(members); err == nil || errors.Is(err, token.ErrForeignKey) {
 			t.Errorf("%s: %v, %v, want an error", name, k, err)
@@ -215,6 +216,17 @@ func TestKeysPrintAsTheirID(t *testing.T) {
 	if text, err := json.Marshal([]any{k, v}); err != nil || string(text) != `["HS256 key id","HS256 key id"]` {
 		t.Errorf("JSON: %s, %v", text, err)
 	}
+}
+
+// zeroBefore gives the same number with a byte more.
+func zeroBefore(t *testing.T, number any) string {
+	t.Helper()
+	s, _ := number.(string)
+	b, err := decode(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b64("\x00" + string(b))
 }
 
 func parseJWK(t *testing.T, members map[string]any) token.VerificationKey {

@@ -57,7 +57,7 @@ func TestNewUsesTheWholeAlphabetEvenly(t *testing.T) {
 	t.Parallel()
 	f := forms(t, token.PrefixAPIToken)
 	count := map[rune]int{}
-	const tokens = 2000
+	const tokens = 8000
 	for range tokens {
 		secret, _, err := f.New(token.KindSession)
 		if err != nil {
@@ -69,7 +69,7 @@ func TestNewUsesTheWholeAlphabetEvenly(t *testing.T) {
 	}
 	mean := tokens * 30 / 62
 	for c, n := range count {
-		if n < mean*3/4 || n > mean*5/4 { // seven standard deviations
+		if n < mean*88/100 || n > mean*112/100 { // seven standard deviations
 			t.Errorf("%q occurs %d times, about %d are expected", c, n, mean)
 		}
 	}

@@ -68,6 +68,7 @@ func TestCheckObjectTakesOneObjectOfOneReading(t *testing.T) {
 	t.Parallel()
 	for text, good := range map[string]bool{
 		`{}`: true, ` {"a":[{"b":1},{"b":2}],"A":null} `: true, `{"a":{"a":{"a":1}}}`: true,
+		`{"a":[[],[],[],[],[],[],[],[],[],[],{},{},{},{}]}`: true,
 		``: false, `[]`: false, `{"a":1,"a":1}`: false, `{"a":{"b":1,"b":2}}`: false, `{"a":1,"\u0061":1}`: false,
 		`{} {}`: false, "{\"a\":\"\xff\"}": false, `{"a":"\ud800"}`: false,
 	} {
