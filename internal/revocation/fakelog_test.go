@@ -22,19 +22,33 @@ type memoryLog struct {
 	nodes   map[string]revocation.Confirmation
 	calls   []string
 
-	asking     func(ctx context.Context) error // before the snapshot is read
-	answering  func(ctx context.Context) error // after it was read
-	confirming func(ctx context.Context) error
+	asking     hook // before the snapshot is read
+	answering  hook // after it was read
+	confirming hook
 	forge      func(p *revocation.Page)
+}
+
+// hook is a function that a test may change at any time; at first it does nothing.
+type hook struct {
+	do atomic.Pointer[func(context.Context) error]
+}
+
+func (h *hook) set(do func(context.Context) error) { h.do.Store(&do) }
+
+func (h *hook) call(ctx context.Context) error {
+	if do := h.do.Load(); do != nil && *do != nil {
+		return (*do)(ctx)
+	}
+	return nil
 }
 
 func (l *memoryLog) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
 	l.note("ask %d", after)
-	if err := call(ctx, l.asking); err != nil {
+	if err := l.asking.call(ctx); err != nil {
 		return revocation.Page{}, err
 	}
 	page := l.page(after, limit)
-	return page, call(ctx, l.answering)
+	return page, l.answering.call(ctx)
 }
 
 func (l *memoryLog) page(after revocation.Seq, limit int) revocation.Page {
@@ -52,7 +66,7 @@ func (l *memoryLog) page(after revocation.Seq, limit int) revocation.Page {
 
 func (l *memoryLog) Confirm(ctx context.Context, c revocation.Confirmation) error {
 	l.note("confirm %d", c.Seq)
-	if err := call(ctx, l.confirming); err != nil {
+	if err := l.confirming.call(ctx); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -119,13 +133,6 @@ func (l *memoryLog) take() []string {
 	calls := l.calls
 	l.calls = nil
 	return calls
-}
-
-func call(ctx context.Context, hook func(context.Context) error) error {
-	if hook == nil {
-		return nil
-	}
-	return hook(ctx)
 }
 
 const staleness = 2 * time.Second

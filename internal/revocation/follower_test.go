@@ -52,7 +52,7 @@ func TestCatchUpWaitsForAQuestionThatStartedAfterTheCall(t *testing.T) {
 		b := newBench(t)
 		b.catchUp(t)
 		release := make(chan struct{})
-		b.log.answering = func(context.Context) error { <-release; return nil }
+		b.log.answering.set(func(context.Context) error { <-release; return nil })
 		first := make(chan error, 1)
 		go func() { first <- b.CatchUp(t.Context()) }()
 		synctest.Wait() // the snapshot is read, the answer is on its way
@@ -60,7 +60,7 @@ func TestCatchUpWaitsForAQuestionThatStartedAfterTheCall(t *testing.T) {
 		second := make(chan error, 1)
 		go func() { second <- b.CatchUp(t.Context()) }()
 		synctest.Wait()
-		b.log.answering = nil
+		b.log.answering.set(nil)
 		close(release)
 		if err := <-second; err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestCatchUpSharesOneQuestionAmongAllWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.catchUp(t)
-		b.log.answering = after(100 * time.Millisecond)
+		b.log.answering.set(after(100 * time.Millisecond))
 		go func() { _ = b.CatchUp(t.Context()) }()
 		synctest.Wait()
 		b.log.revoke("x")
@@ -104,7 +104,7 @@ func TestCatchUpSharesAFailureToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.log.asking = func(context.Context) error { time.Sleep(time.Second); return errStore }
+		b.log.asking.set(func(context.Context) error { time.Sleep(time.Second); return errStore })
 		go func() { _ = b.CatchUp(t.Context()) }()
 		synctest.Wait()
 		began := time.Now()
@@ -127,7 +127,7 @@ func TestCatchUpEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.log.asking = hang
+		b.log.asking.set(hang)
 		asking, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		waiting, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -152,7 +152,7 @@ func TestCatchUpOutlivesTheCallerWhoAsked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.log.asking = hang
+		b.log.asking.set(hang)
 		asking, cancel := context.WithCancel(t.Context())
 		first := make(chan error, 1)
 		go func() { first <- b.CatchUp(asking) }()
@@ -160,7 +160,7 @@ func TestCatchUpOutlivesTheCallerWhoAsked(t *testing.T) {
 		second := make(chan error, 1)
 		go func() { second <- b.CatchUp(t.Context()) }()
 		synctest.Wait()
-		b.log.asking = nil
+		b.log.asking.set(nil)
 		b.log.revoke("x")
 		cancel()
 		if err := <-first; !errors.Is(err, context.Canceled) {
@@ -182,7 +182,7 @@ func TestPermitAsksOnlyWithoutALease(t *testing.T) {
 			t.Errorf("with a lease: %v, holds %v", err, lease.Holds())
 		}
 		time.Sleep(staleness)
-		b.log.confirming = away
+		b.log.confirming.set(away)
 		b.log.revoke("x")
 		lease, err := b.Permit(t.Context())
 		if err != nil || !lease.Holds() || !b.killed("x") {
@@ -195,9 +195,47 @@ func TestPermitAsksOnlyWithoutALease(t *testing.T) {
 		if lease.Holds() {
 			t.Error("the permit outlives a suspension of L")
 		}
-		b.log.asking = away
+		b.log.asking.set(away)
 		if lease, err := b.Permit(t.Context()); !errors.Is(err, errStore) || lease.Holds() {
 			t.Errorf("without a store: %v, holds %v", err, lease.Holds())
+		}
+	})
+}
+
+func TestPermitCountsFromTheStartOfItsQuestion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.log.confirming.set(away)
+		b.log.answering.set(after(1500 * time.Millisecond))
+		lease, err := b.Permit(t.Context())
+		if err != nil || !lease.Holds() {
+			t.Fatalf("error %v, holds %v", err, lease.Holds())
+		}
+		time.Sleep(staleness - 1500*time.Millisecond)
+		if lease.Holds() {
+			t.Error("it counts from the answer")
+		}
+	})
+}
+
+// A caller who leaves while the node confirms is no reason not to confirm at the
+// next question.
+func TestConfirmationIsNotPutOffByACallerWhoLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.log.confirming.set(hang)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_ = b.CatchUp(ctx)
+		if b.Fresh() || b.LastError() != nil {
+			t.Errorf("fresh %v, error %v", b.Fresh(), b.LastError())
+		}
+		b.log.confirming.set(nil)
+		b.catchUp(t)
+		if !b.Fresh() {
+			t.Error("no lease")
 		}
 	})
 }
@@ -208,7 +246,7 @@ func TestPermitDoesNotWaitForEachConfirmation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.log.confirming = hang
+		b.log.confirming.set(hang)
 		b.catchUp(t)
 		began := time.Now()
 		for range 10 {
@@ -248,12 +286,12 @@ func TestHooksRunBetweenTheSetAndTheLease(t *testing.T) {
 					b.killed("x"), b.Applied(), b.Fresh(), b.log.nodes)
 			}
 		})
-		b.log.confirming = func(context.Context) error {
+		b.log.confirming.set(func(context.Context) error {
 			if b.Applied() != 1 || len(changes) != 1 || b.Fresh() {
 				t.Errorf("while confirming: applied %d, %d changes, fresh %v", b.Applied(), len(changes), b.Fresh())
 			}
 			return nil
-		}
+		})
 		b.catchUp(t)
 		want := []revocation.Change{{Entries: b.log.entries}}
 		if diff := cmp.Diff(want, changes); diff != "" {
@@ -414,12 +452,12 @@ func TestWakeAsksAtOnceAndDoesNotBlock(t *testing.T) {
 		defer stop()
 		synctest.Wait()
 		release := make(chan struct{})
-		b.log.answering = func(context.Context) error { <-release; return nil }
+		b.log.answering.set(func(context.Context) error { <-release; return nil })
 		b.Wake()
 		synctest.Wait()
 		b.log.revoke("x") // the question under way doesn't have it
 		b.Wake()
-		b.log.answering = nil
+		b.log.answering.set(nil)
 		began := time.Now()
 		close(release)
 		synctest.Wait()
@@ -476,7 +514,7 @@ func TestWatchersHearOfNewsAtOnceAndOfNothingEveryHalfL(t *testing.T) {
 				t.Errorf("silent for %v", d)
 			}
 		}
-		b.log.asking = away
+		b.log.asking.set(away)
 		tick := b.Watch()
 		time.Sleep(10 * time.Second)
 		select {
@@ -535,11 +573,11 @@ func TestTroubleIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.log.asking = away
+		b.log.asking.set(away)
 		for range 5 {
 			_ = f.CatchUp(t.Context())
 		}
-		b.log.asking = nil
+		b.log.asking.set(nil)
 		for range 5 {
 			_ = f.CatchUp(t.Context())
 		}

@@ -39,7 +39,7 @@ func TestNodeSaysNoYesBeforeItsFirstCatchUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.log.asking = away
+		b.log.asking.set(away)
 		time.Sleep(time.Second)
 		if b.Fresh() || b.Ready() {
 			t.Errorf("fresh %v, ready %v before any question", b.Fresh(), b.Ready())
@@ -53,7 +53,7 @@ func TestNodeSaysNoYesBeforeItsFirstCatchUp(t *testing.T) {
 		if !errors.Is(b.LastError(), errStore) || b.LeaseAge() != time.Second {
 			t.Errorf("last error %v, age %v", b.LastError(), b.LeaseAge())
 		}
-		b.log.asking = nil
+		b.log.asking.set(nil)
 		b.catchUp(t)
 		if !b.Fresh() || !b.Ready() || b.LastError() != nil || b.LeaseAge() != 0 {
 			t.Errorf("fresh %v, ready %v, error %v, age %v", b.Fresh(), b.Ready(), b.LastError(), b.LeaseAge())
@@ -68,14 +68,14 @@ func TestNodeAsksAgainOnceItIsOnTheList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.log.revoke("before")
-		b.log.confirming = func(context.Context) error {
+		b.log.confirming.set(func(context.Context) error {
 			if b.Fresh() {
 				t.Error("the node says yes before it is on the list")
 			}
-			b.log.confirming = nil
+			b.log.confirming.set(nil)
 			b.log.revoke("between")
 			return nil
-		}
+		})
 		b.catchUp(t)
 		if !b.Fresh() || !b.killed("before") || !b.killed("between") {
 			t.Errorf("fresh %v, killed %v and %v", b.Fresh(), b.killed("before"), b.killed("between"))
@@ -92,7 +92,7 @@ func TestNodeThatCanNotConfirmGetsNoFirstLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.log.revoke("x")
-		b.log.confirming = away
+		b.log.confirming.set(away)
 		b.catchUp(t)
 		if !b.killed("x") || b.Applied() != 1 {
 			t.Errorf("killed %v, applied %d: what was read doesn't count", b.killed("x"), b.Applied())
@@ -110,7 +110,7 @@ func TestLeaseRunsOutWhileAQuestionHangs(t *testing.T) {
 		stop := b.run(t)
 		defer stop()
 		synctest.Wait()
-		b.log.asking = hang
+		b.log.asking.set(hang)
 		b.log.revoke("x")
 		time.Sleep(staleness - time.Millisecond)
 		if !b.Fresh() {
@@ -131,7 +131,7 @@ func TestLeaseCountsFromTheStartOfTheQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.catchUp(t)
-		b.log.answering = after(1500 * time.Millisecond)
+		b.log.answering.set(after(1500 * time.Millisecond))
 		b.catchUp(t)
 		if !b.Fresh() {
 			t.Fatal("no lease")
@@ -152,7 +152,7 @@ func TestAnswerThatComesAfterLGivesNoLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.catchUp(t)
-		b.log.answering = after(staleness) // this log doesn't heed the end of ctx
+		b.log.answering.set(after(staleness)) // this log doesn't heed the end of ctx
 		b.log.revoke("x")
 		b.catchUp(t)
 		if !b.killed("x") {
@@ -200,12 +200,12 @@ func TestFollowerRecoversByItself(t *testing.T) {
 				stop := b.run(t)
 				defer stop()
 				synctest.Wait()
-				b.log.asking = trouble
+				b.log.asking.set(trouble)
 				time.Sleep(20*time.Second + 123*time.Millisecond)
 				if b.Fresh() || b.LastError() == nil {
 					t.Fatalf("fresh %v, error %v during the trouble", b.Fresh(), b.LastError())
 				}
-				b.log.asking = nil
+				b.log.asking.set(nil)
 				b.log.revoke("x")
 				time.Sleep(staleness + time.Second)
 				if !b.Fresh() || !b.killed("x") || b.LastError() != nil {
@@ -240,7 +240,7 @@ func TestFailedConfirmationDelaysTheLeaseAndIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.catchUp(t)
-		b.log.confirming = away
+		b.log.confirming.set(away)
 		b.log.revoke("x")
 		time.Sleep(time.Second)
 		b.catchUp(t)
@@ -251,7 +251,7 @@ func TestFailedConfirmationDelaysTheLeaseAndIsRetried(t *testing.T) {
 		if b.Fresh() {
 			t.Error("an answer that was not confirmed has renewed the lease")
 		}
-		b.log.confirming = nil
+		b.log.confirming.set(nil)
 		b.log.take()
 		b.catchUp(t)
 		if !b.Fresh() || b.LastError() != nil {
@@ -271,7 +271,7 @@ func TestHangingConfirmationDoesNotStopTheQuestions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.catchUp(t)
-		b.log.confirming = hang
+		b.log.confirming.set(hang)
 		b.log.revoke("x")
 		stop := b.run(t)
 		defer stop()
@@ -295,13 +295,14 @@ func TestLateConfirmationMeansJoiningAnew(t *testing.T) {
 		b := newBench(t)
 		b.catchUp(t)
 		b.log.revoke("x")
-		b.log.answering = after(1900 * time.Millisecond)
-		b.log.confirming = func(context.Context) error {
+		b.log.answering.set(after(1900 * time.Millisecond))
+		b.log.confirming.set(func(context.Context) error {
 			time.Sleep(200 * time.Millisecond)
-			b.log.answering, b.log.confirming = nil, nil
+			b.log.answering.set(nil)
+			b.log.confirming.set(nil)
 			b.log.revoke("unnoticed")
 			return nil
-		}
+		})
 		b.catchUp(t)
 		if !b.Fresh() || !b.killed("unnoticed") {
 			t.Errorf("fresh %v, killed %v", b.Fresh(), b.killed("unnoticed"))
@@ -341,7 +342,8 @@ func TestRunEndsAlthoughTheStoreHangs(t *testing.T) {
 		b := newBench(t)
 		stop := b.run(t)
 		synctest.Wait()
-		b.log.asking, b.log.confirming = hang, hang
+		b.log.asking.set(hang)
+		b.log.confirming.set(hang)
 		time.Sleep(staleness)
 		began := time.Now()
 		stop()

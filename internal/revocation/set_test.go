@@ -207,11 +207,23 @@ func kills(first revocation.Seq, n int) []revocation.Entry {
 	entries := make([]revocation.Entry, n)
 	for i := range entries {
 		entries[i] = revocation.Entry{
-			Seq: first + revocation.Seq(i), What: revocation.Token, ID: uuid.NewString(),
+			Seq: first + revocation.Seq(i), What: revocation.Token, ID: randomUUID(),
 			At: base, Until: base.Add(day),
 		}
 	}
 	return entries
+}
+
+// The worst moment is right after a growth, wherever that is.
+func TestSetTakesAtMost40BytesForAnID(t *testing.T) {
+	t.Parallel()
+	var set revocation.Set
+	for n := 1000; n <= 100_000; n += 1000 {
+		set.Apply(kills(revocation.Seq(n-999), 1000))
+		if perID := float64(set.Bytes()) / float64(n); n >= 10_000 && perID > 40 {
+			t.Fatalf("%d ids take %.1f bytes each", n, perID)
+		}
+	}
 }
 
 func TestSetReadersSeeEveryAppliedKillWhileItGrows(t *testing.T) {
