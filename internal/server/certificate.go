@@ -1,0 +1,94 @@
+package server
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// certificate is a certificate in files that may be replaced while the server
+// runs, as ACME clients do. It is read anew when a handshake finds them changed.
+type certificate struct {
+	files TLS
+	now   func() time.Time
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	loaded  *tls.Certificate
+	stamp   [2]stamp
+	checked time.Time
+}
+
+// stamp tells whether a file has changed.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+const checkFilesEvery = time.Second
+
+func newCertificate(files TLS, now func() time.Time, log *slog.Logger) (*certificate, error) {
+	c := &certificate{files: files, now: now, log: log}
+	if err := c.load(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// config is a TLS configuration that asks for the certificate at each handshake.
+func (c *certificate) config() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil },
+	}
+}
+
+// current gives the certificate as the files have it. Files that can't be used,
+// such as a chain that is newer than its key, leave it as it was.
+func (c *certificate) current() *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if since := now.Sub(c.checked); since >= 0 && since < checkFilesEvery {
+		return c.loaded
+	}
+	c.checked = now
+	if stamp, err := c.stamps(); err == nil && stamp == c.stamp {
+		return c.loaded
+	}
+	if err := c.load(); err != nil {
+		c.log.Error("keeping the certificate as it was", slog.Any("error", err))
+	} else {
+		c.log.Info("read the certificate anew", slog.String("file", c.files.CertFile))
+	}
+	return c.loaded
+}
+
+// load reads the files. What they were before reading counts, so that a change
+// under the reader's hands is seen at the next check.
+func (c *certificate) load() error {
+	stamp, err := c.stamps()
+	if err != nil {
+		return fmt.Errorf("reading the TLS certificate: %w", err)
+	}
+	loaded, err := tls.LoadX509KeyPair(c.files.CertFile, c.files.KeyFile)
+	if err != nil {
+		return fmt.Errorf("reading the TLS certificate: %w", err)
+	}
+	c.loaded, c.stamp = &loaded, stamp
+	return nil
+}
+
+func (c *certificate) stamps() (s [2]stamp, err error) {
+	for i, path := range []string{c.files.CertFile, c.files.KeyFile} {
+		info, err := os.Stat(path)
+		if err != nil {
+			return s, err
+		}
+		s[i] = stamp{info.ModTime(), info.Size()}
+	}
+	return s, nil
+}

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Metrics counts what the authority does and how long requests take. It is the
+// authority's Meter: every counter is found before it is needed, so counting is
+// one addition. Names begin with bearerd_; labels come from fixed sets.
+type Metrics struct {
+	registry       *prometheus.Registry
+	issued         [lastKind + 1]prometheus.Counter
+	issueRefused   [fault.ExpiredToken + 1]prometheus.Counter
+	verified       [lastKind + 1]prometheus.Counter
+	verifyRefused  [token.CheckAccess + 1]prometheus.Counter
+	logins         map[string]prometheus.Counter
+	revocations    prometheus.Counter
+	acknowledgment prometheus.Histogram
+	routes         *prometheus.HistogramVec
+
+	mu      sync.Mutex // writers of byRoute
+	byRoute atomic.Pointer[map[string]prometheus.Observer]
+}
+
+var _ authority.Meter = (*Metrics)(nil)
+
+const lastKind = token.KindClientSecret
+
+// loginOutcomes are the words of authority.Meter's LoginTried; what is none of them
+// is counted as "other".
+var loginOutcomes = []string{"ok", "failed", "limited", "disabled", "other"}
+
+// NewMetrics makes metrics with a registry of their own, and with those of the Go
+// runtime and the process beside them.
+func NewMetrics() *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), logins: map[string]prometheus.Counter{}}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	issued := m.counters("tokens_issued_total", "Tokens issued.", "kind")
+	verified := m.counters("tokens_verified_total", "Tokens found good.", "kind")
+	for k := range m.issued {
+		m.issued[k] = issued.WithLabelValues(token.Kind(k).String())
+		m.verified[k] = verified.WithLabelValues(token.Kind(k).String())
+	}
+	refused := m.counters("token_issue_refusals_total", "Requests for a token that were refused.", "reason")
+	for k := range m.issueRefused {
+		m.issueRefused[k] = refused.WithLabelValues(httpkit.Code(fault.Kind(k)))
+	}
+	failed := m.counters("token_verify_refusals_total", "Tokens refused, by the first check that failed.", "check")
+	for _, c := range token.Checks() {
+		m.verifyRefused[c] = failed.WithLabelValues(c.String())
+	}
+	logins := m.counters("logins_total", "Passwords tried.", "outcome")
+	for _, outcome := range loginOutcomes {
+		m.logins[outcome] = logins.WithLabelValues(outcome)
+	}
+	m.addRevocation()
+	m.addRoutes()
+	return m
+}
+
+func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "bearerd_" + name, Help: help}, []string{label})
+	m.registry.MustRegister(v)
+	return v
+}
+
+func (m *Metrics) addRevocation() {
+	m.revocations = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bearerd_revocations_total", Help: "Entries that this node wrote to the revocation log.",
+	})
+	m.acknowledgment = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "bearerd_revocation_acknowledgement_seconds",
+		Help:    "Time from the commit of a revocation until no node says yes to what it took back.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5},
+	})
+	m.registry.MustRegister(m.revocations, m.acknowledgment)
+}
+
+func (m *Metrics) addRoutes() {
+	m.routes = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "bearerd_http_request_duration_seconds",
+		Help:    "Time that requests took, by the pattern that served them.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"route"})
+	m.registry.MustRegister(m.routes)
+	m.byRoute.Store(&map[string]prometheus.Observer{})
+}
+
+// watch adds the gauges that are read when they are asked for.
+func (m *Metrics) watch(a *authority.Authority) error {
+	held := func() float64 {
+		if a.Follower.Fresh() {
+			return 1
+		}
+		return 0
+	}
+	for _, g := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"revocation_lease_held", "1 while this node may say yes without asking the store.", held},
+		{"revocation_lease_age_seconds", "Time since the last full answer of the revocation log was asked for.",
+			func() float64 { return a.Follower.LeaseAge().Seconds() }},
+		{"revocation_log_applied", "Sequence of the revocation log up to which this node honours it.",
+			func() float64 { return float64(a.Follower.Applied()) }},
+		{"revocations_live", "Entries of the revocation log that still matter.", func() float64 { return float64(a.Set.Len()) }},
+		{"revocations_live_bytes", "Memory that they take.", func() float64 { return float64(a.Set.Bytes()) }},
+		{"password_hashes_waiting", "Sign-ins that wait to have their password checked.",
+			func() float64 { return float64(a.Hasher.Waiting()) }},
+	} {
+		gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help}, g.value)
+		if err := m.registry.Register(gauge); err != nil {
+			return fmt.Errorf("server: the metrics belong to another server: %w", err)
+		}
+	}
+	return nil
+}
+
+// Issued counts a token that was issued.
+func (m *Metrics) Issued(kind token.Kind) { m.issued[min(kind, lastKind)].Inc() }
+
+// IssueRefused counts a request for a token that was refused.
+func (m *Metrics) IssueRefused(kind fault.Kind) {
+	m.issueRefused[min(kind, fault.ExpiredToken)].Inc()
+}
+
+// Verified counts a token that was found good.
+func (m *Metrics) Verified(kind token.Kind) { m.verified[min(kind, lastKind)].Inc() }
+
+// VerifyRefused counts a token that a check refused.
+func (m *Metrics) VerifyRefused(check token.Check) {
+	if c := m.verifyRefused[min(check, token.CheckAccess)]; c != nil {
+		c.Inc()
+	}
+}
+
+// LoginTried counts a login by its outcome.
+func (m *Metrics) LoginTried(outcome string) {
+	c, ok := m.logins[outcome]
+	if !ok {
+		c = m.logins["other"]
+	}
+	c.Inc()
+}
+
+// Revoked counts entries written to the log.
+func (m *Metrics) Revoked(entries int) { m.revocations.Add(float64(entries)) }
+
+// Acknowledged notes how long a revocation took until it held everywhere.
+func (m *Metrics) Acknowledged(took time.Duration) { m.acknowledgment.Observe(took.Seconds()) }
+
+// served notes how long a request took. The route is a pattern of ours, so that
+// there are few.
+func (m *Metrics) served(route string, took time.Duration) {
+	o, ok := (*m.byRoute.Load())[route]
+	if !ok {
+		o = m.route(route)
+	}
+	o.Observe(took.Seconds())
+}
+
+func (m *Metrics) route(route string) prometheus.Observer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	label := route
+	if label == "" {
+		label = "none"
+	}
+	o := m.routes.WithLabelValues(label)
+	more := map[string]prometheus.Observer{route: o}
+	for known, observer := range *m.byRoute.Load() {
+		more[known] = observer
+	}
+	m.byRoute.Store(&more)
+	return o
+}

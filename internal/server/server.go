@@ -1,0 +1,127 @@
+// Package server makes one HTTP server of bearerd's edges: it mounts them, puts
+// what every request needs around them, opens the listeners, runs the loops
+// behind them, and stops in an order that loses nothing.
+//
+// A request passes, outermost first: the observer (an id, one log event, the last
+// recover), the origin for the audit log and the metric of its route, CORS, and the
+// router. The router asks three places in turn: the gateway's named endpoints,
+// bearerd's own edges, whose answers carry the security headers, and the gateway's
+// "/", which is the proxied application. So an application behind bearerd can't
+// take a path from it, and its answers pass as they came.
+//
+// On the end of its context a server says first on /readyz that it is going, then
+// takes no more connections and lets requests finish, and only then ends the
+// loops: a request that is still under way can be judged to its end.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// Edge mounts its endpoints.
+type Edge interface {
+	Register(mux *http.ServeMux)
+}
+
+// Loop is work beside the requests, run until they have drained. An error of it
+// ends the server.
+type Loop struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Inner is a listener of its own, for what the main one must not show. It speaks
+// plain HTTP.
+type Inner struct {
+	Listen string
+	Edges  []Edge
+}
+
+// TLS names a certificate chain and its key in PEM. With neither the main listener
+// speaks plain HTTP. A file that changes is read anew.
+type TLS struct {
+	CertFile, KeyFile string
+}
+
+// Config is what a server serves and where. Authority, Metrics and Listen must be
+// set; the clocks, the log and the issuer are the authority's.
+type Config struct {
+	Authority *authority.Authority
+	Metrics   *Metrics // the authority's Meter
+
+	Listen    string // host:port of the endpoints
+	OpsListen string // host:port of /healthz, /readyz and /metrics; "": none
+	TLS       TLS
+
+	Edges   []Edge  // bearerd's own endpoints
+	Gateway []Edge  // forward auth, and at "/" the proxied application
+	Inner   []Inner // more listeners, apart from these
+	Loops   []Loop  // beside the follower, the authority and the server's own
+
+	CORS    []string        // origins whose scripts may call with a Bearer token
+	Proxies httpkit.Proxies // whose X-Forwarded-For is believed
+	Notice  time.Duration   // how long to go on serving after /readyz says no
+	Drain   time.Duration   // how long requests may take to finish; 0: 10 s
+}
+
+const defaultDrain = 10 * time.Second
+
+// Server serves. It is made by [New] and run once.
+type Server struct {
+	Config
+	log     *slog.Logger
+	main    *listener
+	ops     *listener   // nil: none
+	inner   []*listener // those of Config.Inner
+	handler http.Handler
+	state   state
+}
+
+// New checks the configuration and mounts the edges; it opens nothing. Two edges
+// that claim the same endpoint are a programming error and panic, as with
+// http.ServeMux.
+func New(c Config) (*Server, error) {
+	if c.Authority == nil || c.Metrics == nil || c.Listen == "" {
+		return nil, errors.New("server: authority, metrics and listen must be set")
+	}
+	if c.Drain == 0 {
+		c.Drain = defaultDrain
+	}
+	if err := c.Metrics.watch(c.Authority); err != nil {
+		return nil, err
+	}
+	s := &Server{Config: c, log: c.Authority.Log}
+	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: s.log, Now: c.Authority.Now, Proxies: c.Proxies})
+	s.handler = s.mount(observer, c.Edges, c.Gateway)
+	s.main = s.listen("main", c.Listen, s.handler)
+	for _, i := range c.Inner {
+		s.inner = append(s.inner, s.listen("inner", i.Listen, s.mount(observer, i.Edges, nil)))
+	}
+	if c.OpsListen != "" {
+		s.ops = s.listen("ops", c.OpsListen, s.opsHandler())
+	}
+	return s, s.secure()
+}
+
+// secure makes the main listener speak TLS when files are named for it.
+func (s *Server) secure() error {
+	if s.TLS == (TLS{}) {
+		return nil
+	}
+	c, err := newCertificate(s.TLS, s.Authority.Now, s.log)
+	if err != nil {
+		return err
+	}
+	s.main.http.TLSConfig = c.config()
+	return nil
+}
+
+// Handler is what the main listener serves, for tests and for embedding.
+func (s *Server) Handler() http.Handler { return s.handler }
