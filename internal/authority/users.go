@@ -175,9 +175,7 @@ func (a *Authority) removeUserAct(u identity.User) act {
 
 // User gives a user by subject or username: oneself, or anybody to administrators.
 func (a *Authority) User(ctx context.Context, c *Caller, ref string) (identity.User, error) {
-	own := c != nil && c.Principal != nil && c.Principal.User != nil &&
-		(ref == c.Principal.User.ID || ref == c.Principal.User.Username)
-	if !own {
+	if !c.is(ref) {
 		if err := c.requireAdmin(); err != nil {
 			return identity.User{}, err
 		}
