@@ -19,6 +19,8 @@ type Caller struct {
 	Token     *Token     // what was presented; nil for a password, a client secret, the operator
 
 	operator bool // the command line, beside the store
+	system   bool // bearerd itself
+	public   bool // a client that was named and has no secret: nobody authenticated
 	selfOnly bool // what was presented is good for revoking itself and nothing else
 }
 
@@ -39,15 +41,18 @@ func (c *Caller) BySession() bool {
 }
 
 func (c *Caller) actor() string {
-	if c != nil && c.operator {
+	switch {
+	case c != nil && c.operator:
 		return audit.ActorCLI
+	case c != nil && c.system:
+		return audit.ActorSystem
 	}
 	return c.Subject()
 }
 
 // client is the OAuth client that authenticated with its secret, if that is who asks.
 func (c *Caller) client() *identity.Client {
-	if c == nil || c.Principal == nil || c.Token != nil {
+	if c == nil || c.Principal == nil || c.Token != nil || c.public {
 		return nil
 	}
 	return c.Principal.Client
@@ -110,7 +115,6 @@ func (a *Authority) caller(ctx context.Context, raw string, d Demand) (*Caller, 
 	if err != nil {
 		return nil, err
 	}
-	a.noteUse(ctx, t)
 	p, err := a.PrincipalOf(ctx, t)
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.New(fault.InvalidToken, token.ReasonRevoked)

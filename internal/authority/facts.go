@@ -32,10 +32,14 @@ type Token struct {
 	TaskTokenType string
 	KID           string // of the key that signed it; "" when opaque
 
-	jwt  *token.JWT // nil when opaque
-	dead string     // why its row says that it is dead; "" when it doesn't
-	keys factKeys
-	used atomic.Int64 // when its last use was noted, Unix seconds
+	jwt      *token.JWT     // nil when opaque
+	dead     string         // why its row says that it is dead; "" when it doesn't
+	read     revocation.Seq // as of which its row was read
+	replaces string         // the API token whose value it renewed
+	family   string         // of a refresh token
+	ends     time.Time      // of a refresh token: when its family ends; zero: never
+	keys     factKeys
+	used     atomic.Int64 // when its last use was noted, Unix seconds
 }
 
 // factKeys are the names under which the log may speak of a token.
@@ -53,7 +57,7 @@ func (t *Token) OfClient() bool { return t.Subject == t.ClientID }
 // by reading and checking it. The error is a *token.Refusal for what is no token
 // of ours, and a fault when that can't be told now.
 func (a *Authority) recall(ctx context.Context, raw string) (*Token, error) {
-	if t, ok := a.tokens.get(raw); ok {
+	if t, ok := a.tokens.get(raw); ok && (t.jwt != nil || a.Set.CutOff(t.keys.access) <= t.read) {
 		return t, nil
 	}
 	t, err := a.read(ctx, raw)
@@ -118,7 +122,7 @@ func (a *Authority) readOpaque(ctx context.Context, raw string) (*Token, error) 
 	if err != nil {
 		return nil, err
 	}
-	row, _, err := a.Store.TokenByDigest(ctx, o.Digest)
+	row, seq, err := a.Store.TokenByDigest(ctx, o.Digest)
 	if fault.Is(err, fault.NotFound) {
 		return nil, token.Malformed()
 	}
@@ -128,14 +132,18 @@ func (a *Authority) readOpaque(ctx context.Context, raw string) (*Token, error) 
 	if row.Kind != o.Kind {
 		return nil, token.Malformed()
 	}
-	return a.fromRow(row), nil
+	return a.fromRow(row, seq), nil
 }
 
-func (a *Authority) fromRow(row StoredToken) *Token {
+func (a *Authority) fromRow(row StoredToken, seq revocation.Seq) *Token {
 	t := &Token{
 		Kind: row.Kind, ID: row.ID, Subject: row.Owner, ClientID: row.ClientID, Name: row.Name,
 		Audience: []string{a.Policy.DefaultAudience}, Scope: row.Scope, Collection: row.Collection,
 		Chain: row.Chain, IssuedAt: row.CreatedAt, Expiry: row.ExpiresAt, Seq: row.Seq,
+		read: seq, replaces: row.Replaces, family: row.Family, ends: row.EndsAt,
+	}
+	if row.Audience != "" {
+		t.Audience = []string{row.Audience}
 	}
 	if !row.RevokedAt.IsZero() {
 		t.dead = row.Reason

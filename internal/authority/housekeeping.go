@@ -27,6 +27,8 @@ func (a *Authority) Run(ctx context.Context) error {
 		select {
 		case <-a.keyNews:
 			a.try(ctx, "reading the signing keys", a.Ring.Refresh)
+		case <-a.uses.wake:
+			a.try(ctx, "ending tokens that were regenerated", a.endPredecessors)
 		case <-flush.C:
 			a.try(ctx, "writing last uses", a.FlushUses)
 			a.Hasher.Trim()

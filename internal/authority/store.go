@@ -19,6 +19,7 @@ type Store interface {
 	Directory
 	Tokens
 	Attempts
+	Devices
 	keyring.Store
 	revocation.Log
 
@@ -75,6 +76,13 @@ type Attempts interface {
 	RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) ([]identity.Failures, error)
 }
 
+// Devices reads device codes (RFC 8628) that wait, by the digest of the code or by
+// the code that the user types.
+type Devices interface {
+	Device(ctx context.Context, digest [32]byte) (Device, error)
+	DeviceByUserCode(ctx context.Context, userCode string) (Device, error)
+}
+
 // Who names somebody: exactly one of the first three is set. Collection also
 // asks whether that collection exists.
 type Who struct {
@@ -129,11 +137,14 @@ type StoredToken struct {
 	Name       string
 	Scope      []string
 	Collection *int64
+	Audience   string // of refresh tokens: that of the access tokens made from it; else ""
 	Chain      []string
 	Family     string // of refresh tokens: what dies together
+	Replaces   string // of an API token: the id of the one whose value it renewed
 	Seq        revocation.Seq
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // zero: never
+	EndsAt     time.Time // of refresh tokens: when the family ends at the latest; zero: never
 	LastUsedAt time.Time // zero: never used
 	LastUsedBy string    // the address of the last use
 	RevokedAt  time.Time // zero: alive
@@ -236,6 +247,13 @@ type (
 		At     time.Time
 		Reason string
 	}
+	// ShortenToken gives one living token an earlier end, which Reason explains.
+	// Conflict when it is not alive at Now, or ends earlier.
+	ShortenToken struct {
+		ID             string
+		Now, ExpiresAt time.Time
+		Reason         string
+	}
 	// KillTokens marks living stored tokens as dead: those with the ids, those
 	// whose chain or family is one of the ids, and those of the owner or client.
 	KillTokens struct {
@@ -244,6 +262,21 @@ type (
 		At              time.Time
 		Reason          string
 	}
+	// AddDevice stores a device code. Conflict when one of the codes exists.
+	AddDevice struct{ Device Device }
+	// PollDevice notes that a device asked.
+	PollDevice struct {
+		Digest [32]byte
+		At     time.Time
+	}
+	// DecideDevice writes state, subject and sequence of a device that is pending
+	// and has not run out at Now; Conflict otherwise.
+	DecideDevice struct {
+		Device Device
+		Now    time.Time
+	}
+	// SpendDevice deletes an approved device code, once; Conflict when it is gone.
+	SpendDevice struct{ Digest [32]byte }
 	// ChangeKeys changes signing keys by a plan over what is stored.
 	ChangeKeys struct {
 		Plan func(stored []keyring.Key) ([]keyring.Key, error)
@@ -267,5 +300,10 @@ func (UpdateClient) op()     {}
 func (RemoveClient) op()     {}
 func (AddToken) op()         {}
 func (SpendToken) op()       {}
+func (ShortenToken) op()     {}
 func (KillTokens) op()       {}
+func (AddDevice) op()        {}
+func (PollDevice) op()       {}
+func (DecideDevice) op()     {}
+func (SpendDevice) op()      {}
 func (ChangeKeys) op()       {}

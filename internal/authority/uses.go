@@ -2,6 +2,8 @@ package authority
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +16,8 @@ import (
 type uses struct {
 	mu      sync.Mutex
 	pending map[string]Use
+	ended   map[string]bool // ids of tokens whose successors were used
+	wake    chan struct{}   // ended has something
 }
 
 const (
@@ -21,7 +25,30 @@ const (
 	useGrain       = 30 * time.Second // a token's use is noted this often at most
 )
 
-func newUses() *uses { return &uses{pending: map[string]Use{}} }
+func newUses() *uses {
+	return &uses{pending: map[string]Use{}, ended: map[string]bool{}, wake: make(chan struct{}, 1)}
+}
+
+// end remembers that a token's successor was used.
+func (u *uses) end(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.ended) < maxPendingUses {
+		u.ended[id] = true
+	}
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (u *uses) takeEnded() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	ids := slices.Collect(maps.Keys(u.ended))
+	clear(u.ended)
+	return ids
+}
 
 func (u *uses) add(use Use) {
 	u.mu.Lock()
@@ -53,6 +80,9 @@ func (a *Authority) noteUse(ctx context.Context, t *Token) {
 		return
 	}
 	a.uses.add(Use{ID: t.ID, Address: audit.OriginOf(ctx).Address, At: now})
+	if t.replaces != "" {
+		a.uses.end(t.replaces)
+	}
 }
 
 // FlushUses writes the last uses gathered since the last call. They are lost when

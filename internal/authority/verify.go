@@ -49,6 +49,7 @@ func (a *Authority) Verify(ctx context.Context, raw string, d Demand) (*Token, e
 		return nil, a.refused(err)
 	}
 	a.Meter.Verified(t.Kind)
+	a.noteUse(ctx, t)
 	return t, nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Commit carries out a batch: its operations in their order, then its log entries,
 // then its audit events, all of it durably or nothing. It gives the sequence of its
-// last log entry, and for a batch without any that of the log as of the commit.
+// last log entry, 0 when it has none. An event that isn't valid fails it.
 //
 // An operation that can't be done gives a fault: NotFound for what it changes,
 // Conflict for what exists, Invalid for what it names besides.
@@ -70,8 +70,19 @@ func carryOut(ctx context.Context, c *conn, op authority.Op) error {
 		return addToken(ctx, c, op)
 	case authority.SpendToken:
 		return spendToken(ctx, c, op)
+	case authority.ShortenToken:
+		return shortenToken(ctx, c, op)
 	case authority.KillTokens:
 		return killTokens(ctx, c, op)
+	case authority.AddDevice:
+		return addDevice(ctx, c, op.Device)
+	case authority.PollDevice:
+		_, err := c.exec(ctx, pollDevice, op.Digest[:], micros(op.At))
+		return err
+	case authority.DecideDevice:
+		return decide(ctx, c, op)
+	case authority.SpendDevice:
+		return spend(ctx, c, op)
 	case authority.ChangeKeys:
 		return changeKeys(ctx, c, op.Plan)
 	}

@@ -26,7 +26,8 @@ const (
 )
 
 // Purge deletes what no longer matters at that instant: log entries that have run
-// out, tokens that have been dead for 90 days, attempts whose window has closed.
+// out, tokens that have been dead for 90 days, attempts
+// whose window has closed, device codes that have run out.
 // It goes in small steps, and what it did is kept when ctx ends on the way.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	dead := micros(now.Add(-keptDead))
@@ -35,6 +36,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeExpired, dead),
 		purging(purgeRevoked, dead),
 		purging(purgeAttempts, micros(now)),
+		purging(purgeDevices, micros(now)),
 	}
 	for _, step := range steps {
 		for n := int64(purgeChunk); n == purgeChunk; {

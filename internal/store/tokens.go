@@ -12,7 +12,8 @@ import (
 
 const (
 	selectToken = `SELECT t.id, t.kind, t.digest, t.prefix, t.last4, t.owner, t.client_id, t.name, t.scope, t.collection,
-    t.chain, t.family, t.seq, t.created_at, t.expires_at, t.last_used_at, t.last_used_by, t.revoked_at, t.reason`
+    t.chain, t.family, t.seq, t.created_at, t.expires_at, t.last_used_at, t.last_used_by, t.revoked_at, t.reason,
+    t.audience, t.replaces, t.ends_at`
 
 	tokenByDigest = selectToken + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
 	tokenByID     = selectToken + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
@@ -28,14 +29,16 @@ ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
 	ownerThroughOne = selectToken + ` FROM tokens t WHERE t.owner = $12 AND t.client_id = $13` + tokensInOrder
 
 	insertToken = `INSERT INTO tokens (id, kind, digest, prefix, last4, owner, client_id, name, scope, collection, chain,
-    family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`
+    family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason,
+    audience, replaces, ends_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING`
 	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
 	alive = ` AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`
 
-	spendOne = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
-	killByID = `UPDATE tokens SET revoked_at = $2, reason = $3
+	spendOne   = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
+	shortenOne = `UPDATE tokens SET expires_at = $3, reason = $4 WHERE id = $1` + alive + ` AND (expires_at = 0 OR expires_at > $3)`
+	killByID   = `UPDATE tokens SET revoked_at = $2, reason = $3
 WHERE id IN (SELECT $1 UNION ALL SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive
 	killByOwner  = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE owner = $1` + alive
 	killByClient = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE client_id = $1` + alive
@@ -72,7 +75,7 @@ func tokenFields(t *authority.StoredToken) []any {
 	return []any{
 		&t.ID, kind{&t.Kind}, digest{&t.Digest}, &t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, into(&t.Scope), &t.Collection,
 		into(&t.Chain), &t.Family, &t.Seq, stamp{&t.CreatedAt}, stamp{&t.ExpiresAt}, stamp{&t.LastUsedAt}, &t.LastUsedBy,
-		stamp{&t.RevokedAt}, &t.Reason,
+		stamp{&t.RevokedAt}, &t.Reason, &t.Audience, &t.Replaces, stamp{&t.EndsAt},
 	}
 }
 
@@ -167,9 +170,9 @@ func addToken(ctx context.Context, c *conn, op authority.AddToken) error {
 	if err != nil {
 		return err
 	}
-	err = add(ctx, c, "a token of that id exists already", insertToken, t.ID, t.Kind.String(), digestOrNull(t.Digest), t.Prefix,
+	err = add(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digestOrNull(t.Digest), t.Prefix,
 		t.Last4, t.Owner, t.ClientID, t.Name, scope, t.Collection, chain, t.Family, t.Seq, micros(t.CreatedAt), micros(t.ExpiresAt),
-		micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason)
+		micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason, t.Audience, t.Replaces, micros(t.EndsAt))
 	if err != nil {
 		return err
 	}
@@ -196,6 +199,14 @@ func spendToken(ctx context.Context, c *conn, op authority.SpendToken) error {
 	n, err := c.exec(ctx, spendOne, op.ID, micros(op.At), op.Reason)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the token isn't alive any more")
+	}
+	return err
+}
+
+func shortenToken(ctx context.Context, c *conn, op authority.ShortenToken) error {
+	n, err := c.exec(ctx, shortenOne, op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "the token isn't alive any more, or ends earlier")
 	}
 	return err
 }

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+const (
+	selectDevice = `SELECT digest, user_code, client_id, scope, audience, state, subject, seq, polled_at, expires_at FROM devices`
+
+	deviceByDigest   = selectDevice + ` WHERE digest = $1`
+	deviceByUserCode = selectDevice + ` WHERE user_code = $1`
+
+	insertDevice = `INSERT INTO devices (digest, user_code, client_id, scope, audience, state, subject, seq, polled_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
+	pollDevice   = `UPDATE devices SET polled_at = $2 WHERE digest = $1`
+	decideDevice = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
+	spendDevice  = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+
+	purgeDevices = `DELETE FROM devices
+WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`
+)
+
+// Device finds a device code by its SHA-256. None is fault.NotFound.
+func (s *Store) Device(ctx context.Context, digest [32]byte) (authority.Device, error) {
+	return s.device(ctx, deviceByDigest, digest[:])
+}
+
+// DeviceByUserCode finds a device code by the code that the user types. None is
+// fault.NotFound.
+func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (authority.Device, error) {
+	return s.device(ctx, deviceByUserCode, userCode)
+}
+
+func (s *Store) device(ctx context.Context, text string, key any) (d authority.Device, err error) {
+	err = s.read(ctx, func(ctx context.Context, c *conn) error {
+		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, into(&d.Scope), &d.Audience,
+			&d.State, &d.Subject, &d.Seq, stamp{&d.PolledAt}, stamp{&d.ExpiresAt})
+		return orNotFound(err, "no such device code")
+	})
+	if err != nil {
+		return authority.Device{}, err
+	}
+	return d, nil
+}
+
+func addDevice(ctx context.Context, c *conn, d authority.Device) error {
+	scope, err := encode(d.Scope)
+	if err != nil {
+		return err
+	}
+	return add(ctx, c, "a device code like this exists already", insertDevice, d.Digest[:], d.UserCode, d.ClientID, scope,
+		d.Audience, string(d.State), d.Subject, d.Seq, micros(d.PolledAt), micros(d.ExpiresAt))
+}
+
+func decide(ctx context.Context, c *conn, op authority.DecideDevice) error {
+	d := op.Device
+	n, err := c.exec(ctx, decideDevice, d.Digest[:], string(d.State), d.Subject, d.Seq,
+		string(authority.DevicePending), micros(op.Now))
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "the device was decided about already, or has run out")
+	}
+	return err
+}
+
+func spend(ctx context.Context, c *conn, op authority.SpendDevice) error {
+	n, err := c.exec(ctx, spendDevice, op.Digest[:], string(authority.DeviceApproved))
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "the device code was used already")
+	}
+	return err
+}
