@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -285,6 +286,30 @@ func TestVerifyWantsTheKeyToFitItsAlgorithm(t *testing.T) {
 					t.Errorf("a token of %s by a key of %s that is a %T: %v", signer.Algorithm, alg, key, err)
 				}
 			}
+		}
+	}
+}
+
+func TestStringsAreReadAsJSONReadsThem(t *testing.T) {
+	t.Parallel()
+	r := recipes{t: t, keys: readKeys(t), ed: newKey(t, token.EdDSA)}
+	for _, text := range []string{
+		`""`, `"plain"`, `"\"\\\/\b\f\n\r\t"`, `"\u0041\u00e4\u00E4\uABCD\uabcd\u0000"`, `"\ud83d\ude00 and \uD83D\uDE00"`, `"äß😀 "`,
+		`"a\u0022b"`, `"\uFFFD\ufffe"`,
+		`"\`, `"\u`, `"\u12`, `"\u123`, `"\ud83d`, `"\ud83d\`, `"\ud83d\u`, `"\ud83d\ude0`, `"\ud83d\n"`, `"\` + "\n", `"\n`, `"a`,
+		"\"\\n\x1f\"", "\"\x7f\"", `"\u00g0"`, `"\a"`, `"\U0041"`,
+	} {
+		var want string
+		wantErr := json.Unmarshal([]byte(text), &want)
+		got, err := token.Verify(r.with("username", text), only(r.ed.Verification()))
+		if text == `"\ud83d\n"` { // encoding/json puts U+FFFD where there is half a character
+			wantErr = errors.New("a lone surrogate")
+		}
+		switch {
+		case (err == nil) != (wantErr == nil):
+			t.Errorf("%s: %v, encoding/json says %v", text, err, wantErr)
+		case err == nil && got.Claims.Username != want:
+			t.Errorf("%s is read as %q, want %q", text, got.Claims.Username, want)
 		}
 	}
 }

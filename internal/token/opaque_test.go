@@ -229,7 +229,11 @@ func TestSecretPrintsNowhere(t *testing.T) {
 	}
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("made", slog.Any("secret", secret), slog.Any("holder", holder))
-	printed := []string{string(text), log.String(), secret.String(), secret.GoString(), fmt.Errorf("with %w and %s", errors.New("x"), secret).Error()}
+	yaml, err := secret.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := []string{string(yaml), string(text), log.String(), secret.String(), secret.GoString(), fmt.Errorf("with %w and %s", errors.New("x"), secret).Error()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10.3s"} {
 		printed = append(printed, fmt.Sprintf(verb, secret), fmt.Sprintf(verb, holder), fmt.Sprintf(verb, []token.Secret{secret}))
 	}
