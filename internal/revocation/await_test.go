@@ -38,20 +38,28 @@ func TestAwaitCountsWhatTheNodesSay(t *testing.T) {
 	}{
 		{"no node", nil, revocation.Acknowledgement{}, 0},
 		{
-			"all confirmed", []revocation.Confirmation{{Node: "a", Seq: 5, Lease: staleness}, {Node: "b", Seq: 9, Lease: staleness}},
-			revocation.Acknowledgement{Nodes: 2, Confirmed: 2}, 0,
+			"all confirmed",
+			[]revocation.Confirmation{{Node: "a", Seq: 5, Lease: staleness}, {Node: "b", Seq: 9, Lease: staleness}},
+			revocation.Acknowledgement{Nodes: 2, Confirmed: 2},
+			0,
 		},
 		{
-			"one that left", []revocation.Confirmation{{Node: "a", Seq: 5, Lease: staleness}, {Node: "b", Seq: 4}},
-			revocation.Acknowledgement{Nodes: 1, Confirmed: 1}, 0,
+			"one that left",
+			[]revocation.Confirmation{{Node: "a", Seq: 5, Lease: staleness}, {Node: "b", Seq: 4}},
+			revocation.Acknowledgement{Nodes: 1, Confirmed: 1},
+			0,
 		},
 		{
-			"one silent", []revocation.Confirmation{{Node: "a", Seq: 5, Lease: staleness}, {Node: "b", Seq: 4, Lease: time.Second}},
-			revocation.Acknowledgement{Nodes: 2, Confirmed: 1, Expired: 1}, time.Second + time.Millisecond,
+			"one silent",
+			[]revocation.Confirmation{{Node: "a", Seq: 5, Lease: staleness}, {Node: "b", Seq: 4, Lease: time.Second}},
+			revocation.Acknowledgement{Nodes: 2, Confirmed: 1, Expired: 1},
+			time.Second + time.Millisecond,
 		},
 		{
-			"several leases", []revocation.Confirmation{{Node: "a", Seq: 4, Lease: 3 * time.Second}, {Node: "b", Lease: time.Second}},
-			revocation.Acknowledgement{Nodes: 2, Expired: 2}, 3*time.Second + 3*time.Millisecond,
+			"several leases",
+			[]revocation.Confirmation{{Node: "a", Seq: 4, Lease: 3 * time.Second}, {Node: "b", Lease: time.Second}},
+			revocation.Acknowledgement{Nodes: 2, Expired: 2},
+			3*time.Second + 3*time.Millisecond,
 		},
 	}
 	for _, test := range tests {

@@ -102,7 +102,7 @@ func NewFollower(cfg Config) (*Follower, error) {
 func (f *Follower) OnApply(hook func(Change)) { f.hooks = append(f.hooks, hook) }
 
 // Run asks every quarter of L, and at once when woken, until ctx ends; then it
-// gives the lease up, tells the store so, and returns nil.
+// gives the lease up, tells the store so, and returns nil. A follower runs once.
 func (f *Follower) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		_ = f.CatchUp(ctx) // is reported, and the next turn asks again

@@ -140,14 +140,14 @@ func (s *Set) Bytes() int64 {
 func (s *Set) kill(w words, end int64) {
 	list, at := s.bucket(end)
 	hash := w.hash()
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].kills.find(w, hash) == nil {
+	for i, b := range slices.Backward(list) {
+		if b.kills.find(w, hash) == nil {
 			continue
 		}
 		if i >= at {
 			return
 		}
-		list[i].kills.moved.Add(1)
+		b.kills.moved.Add(1)
 		break
 	}
 	list[at].kills.put(w, hash)

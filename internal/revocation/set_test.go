@@ -226,7 +226,7 @@ func TestSetTakesAtMost40BytesForAnID(t *testing.T) {
 	}
 }
 
-func TestSetReadersSeeEveryAppliedKillWhileItGrows(t *testing.T) {
+func TestSetReadersSeeWhatWasAppliedAndNoMoreWhileItGrows(t *testing.T) {
 	t.Parallel()
 	var (
 		set     revocation.Set
@@ -235,6 +235,18 @@ func TestSetReadersSeeEveryAppliedKillWhileItGrows(t *testing.T) {
 		entries = kills(1, 50_000)
 		cutOff  = revocation.KeyOf(revocation.Subject, "u")
 	)
+	absent := make([]revocation.Key, 1000)
+	for i := range absent {
+		absent[i] = revocation.KeyOf(revocation.Token, randomUUID())
+	}
+	group.Go(func() {
+		for applied.Load() < int64(len(entries)) {
+			if slices.ContainsFunc(absent, set.Killed) {
+				t.Error("a key is killed that nobody revoked")
+				return
+			}
+		}
+	})
 	for range 2 {
 		group.Go(func() {
 			for n := int64(0); n < int64(len(entries)); {

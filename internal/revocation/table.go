@@ -46,8 +46,8 @@ type shard struct {
 	used  int // the writer's
 }
 
-func newShard(width, slots int) *shard {
-	return &shard{width: width, slots: uint64(slots), words: make([]atomic.Uint64, width*slots)}
+func newShard(width int, slots uint64) *shard {
+	return &shard{width: width, slots: slots, words: make([]atomic.Uint64, uint64(width)*slots)} //nolint:gosec // a width is 2 or 4
 }
 
 // find gives the slot's words, or nil when the key isn't there.
@@ -56,21 +56,24 @@ func (t *table) find(w words, hash uint64) []atomic.Uint64 {
 	if s == nil {
 		return nil
 	}
-	if slot := s.slot(w, hash); slot[0].Load() != 0 {
+	if slot, found := s.slot(w, hash); found {
 		return slot
 	}
 	return nil
 }
 
 // slot gives the words of the slot that holds the key, or of the free one where
-// it would go. A shard is never full.
-func (s *shard) slot(w words, hash uint64) []atomic.Uint64 {
+// it would go, and which of the two it is. A reader can't tell from the slot
+// itself: the writer may give it to another key meanwhile. A shard is never full.
+func (s *shard) slot(w words, hash uint64) (slot []atomic.Uint64, found bool) {
 	i, _ := bits.Mul64(hash, s.slots)
 	for {
-		slot := s.words[int(i)*s.width:][:s.width] //nolint:gosec // i is below the number of slots
-		first := slot[0].Load()
-		if first == 0 || first == w.hi && slot[1].Load() == w.lo {
-			return slot
+		slot = s.words[int(i)*s.width:][:s.width] //nolint:gosec // i is below the number of slots
+		switch first := slot[0].Load(); {
+		case first == 0:
+			return slot, false
+		case first == w.hi && slot[1].Load() == w.lo:
+			return slot, true
 		}
 		if i++; i == s.slots {
 			i = 0
@@ -84,13 +87,13 @@ func (t *table) put(w words, hash uint64, rest ...uint64) bool {
 	if s == nil {
 		s = t.grow(hash, newShard(t.width, 0))
 	}
-	slot := s.slot(w, hash)
-	if slot[0].Load() != 0 {
+	slot, found := s.slot(w, hash)
+	if found {
 		return false
 	}
 	if uint64(s.used+1)*100 > s.slots*maxLoad { //nolint:gosec // used counts up from 0
 		s = t.grow(hash, s)
-		slot = s.slot(w, hash)
+		slot, _ = s.slot(w, hash)
 	}
 	for i, value := range rest {
 		slot[2+i].Store(value)
@@ -104,12 +107,12 @@ func (t *table) put(w words, hash uint64, rest ...uint64) bool {
 
 // grow copies a shard into a larger one and lets readers see that instead.
 func (t *table) grow(hash uint64, old *shard) *shard {
-	slots := max(minSlots, int(old.slots)*growthFactor/100+1) //nolint:gosec // a shard fits in memory
+	slots := max(minSlots, old.slots*growthFactor/100+1)
 	next := newShard(t.width, slots)
 	next.used = old.used
 	old.each(func(from []atomic.Uint64) {
 		w := words{hi: from[0].Load(), lo: from[1].Load()}
-		to := next.slot(w, w.hash())
+		to, _ := next.slot(w, w.hash())
 		for i := range from {
 			to[i].Store(from[i].Load())
 		}
