@@ -182,3 +182,22 @@ func TestRetryAfterIsAtLeastASecondAndOnlyWhereItHelps(t *testing.T) {
 		}
 	}
 }
+
+func TestMethodNotAllowedIsAProblemThatNamesTheMethods(t *testing.T) {
+	t.Parallel()
+	h := httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return httpkit.MethodNotAllowed(w, r, "GET, HEAD")
+	}, httpkit.Problems(httpkit.Challenge{Realm: "r"}))
+	w, _ := observed(t, h, httptest.NewRequest(http.MethodPost, "/x", nil))
+	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" ||
+		w.Header().Get("Content-Type") != "application/problem+json" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("answered %d %v", w.Code, w.Header())
+	}
+	var p httpkit.Problem
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+		t.Fatal(err)
+	}
+	if p.Status != http.StatusMethodNotAllowed || p.Code != "method_not_allowed" || p.RequestID == "" {
+		t.Errorf("problem: %+v", p)
+	}
+}

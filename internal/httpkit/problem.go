@@ -8,6 +8,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
+const typeProblem = "application/problem+json"
+
 // Problem is the body of an error in the management API (RFC 9457). Code and
 // RequestID are bearerd's own members: the first tells kinds of one status
 // apart, the second finds the request in the log.
@@ -31,7 +33,7 @@ func Problems(base Challenge) ErrorWriter {
 		}
 		SetRetryAfter(w, err)
 		NoStore(w)
-		_ = writeBody(w, status, "application/problem+json", Problem{
+		_ = writeBody(w, status, typeProblem, Problem{
 			Type:      "about:blank",
 			Title:     http.StatusText(status),
 			Status:    status,
@@ -40,6 +42,19 @@ func Problems(base Challenge) ErrorWriter {
 			RequestID: EventOf(r.Context()).RequestID,
 		})
 	}
+}
+
+// MethodNotAllowed answers 405 as problem details; allow lists the methods that
+// the path is served with (RFC 9110 §15.5.6).
+func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) error {
+	status := http.StatusMethodNotAllowed
+	w.Header().Set("Allow", allow)
+	NoStore(w)
+	return writeBody(w, status, typeProblem, Problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: status,
+		Detail: "this path is served with " + allow, Code: "method_not_allowed",
+		RequestID: EventOf(r.Context()).RequestID,
+	})
 }
 
 // Status gives the HTTP status of a fault kind where no protocol says otherwise.

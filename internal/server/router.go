@@ -1,8 +1,6 @@
 package server
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -33,14 +31,14 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if allow := allowed(t.own, r); allow != "" {
-		return refuseMethod(w, r, allow)
+		return httpkit.MethodNotAllowed(w, r, allow)
 	}
 	if behind != "" {
 		t.gateway.ServeHTTP(w, r)
 		return nil
 	}
 	if allow := allowed(t.gateway, r); allow != "" {
-		return refuseMethod(w, r, allow)
+		return httpkit.MethodNotAllowed(w, r, allow)
 	}
 	return errNothing
 }
@@ -62,22 +60,3 @@ type probe http.Header
 func (p probe) Header() http.Header         { return http.Header(p) }
 func (p probe) Write(b []byte) (int, error) { return len(b), nil }
 func (p probe) WriteHeader(int)             {}
-
-// refuseMethod answers 405 in the words of every other refusal.
-func refuseMethod(w http.ResponseWriter, r *http.Request, allow string) error {
-	status := http.StatusMethodNotAllowed
-	body, err := json.Marshal(httpkit.Problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status,
-		Detail: "this path is served with " + allow, Code: "method_not_allowed",
-		RequestID: httpkit.EventOf(r.Context()).RequestID,
-	})
-	if err != nil {
-		return fmt.Errorf("encoding the answer: %w", err)
-	}
-	httpkit.NoStore(w)
-	w.Header().Set("Allow", allow)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
-	return nil
-}
