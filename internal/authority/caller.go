@@ -110,6 +110,12 @@ func (a *Authority) Session(ctx context.Context, raw string) (*Caller, error) {
 	return a.caller(ctx, raw, Demand{Kinds: sessionOnly})
 }
 
+// Admit authenticates a caller of an application that stands behind bearerd, by a
+// token that meets what the application demands. The error is that of Verify.
+func (a *Authority) Admit(ctx context.Context, raw string, d Demand) (*Caller, error) {
+	return a.caller(ctx, raw, d)
+}
+
 func (a *Authority) caller(ctx context.Context, raw string, d Demand) (*Caller, error) {
 	t, err := a.Verify(ctx, raw, d)
 	if err != nil {
