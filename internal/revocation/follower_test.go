@@ -366,6 +366,7 @@ func TestWatchersHearOfNewsAtOnceAndOfNothingEveryHalfL(t *testing.T) {
 		if heard.Load() != 1000 {
 			t.Errorf("%d of 1000 watchers have heard of the entry", heard.Load())
 		}
+		b.log.answering.set(after(100 * time.Millisecond))
 		for range 20 {
 			began := time.Now()
 			<-b.Watch()

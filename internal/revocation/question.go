@@ -31,8 +31,8 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 
 // distrust ends the lease at once, because sequences that were given out before
 // may now be given out again, and a cut-off with one of those would not reach the
-// tokens that carry a later one. When the log is beyond what this node knew, all
-// of it is read anew.
+// tokens that carry a later one. When the log is as far as this node knew, all of
+// it is read anew, and the node joins the list anew, which was restored as well.
 func (f *Follower) distrust() {
 	f.leaseEnd.Store(0)
 	f.place.listed = false

@@ -111,8 +111,9 @@ func TestPurgedEntriesMayBeMissing(t *testing.T) {
 }
 
 // A database that was restored without raising its sequence gives out numbers
-// anew. The node says no yes until the log is beyond what it knew, and then reads
-// all of it, because entries that it takes for known are others now.
+// anew. The node says no yes until the log is as far as it knew, and then reads
+// all of it, because entries that it takes for known are others now, and joins
+// the list anew, which was restored as well.
 func TestLogThatWentBackEndsTheLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -127,7 +128,7 @@ func TestLogThatWentBackEndsTheLease(t *testing.T) {
 				missed++
 			}
 		})
-		b.log.entries, b.log.head = b.log.entries[:1], 1
+		b.log.entries, b.log.head, b.log.nodes = b.log.entries[:1], 1, nil
 		for _, id := range []string{"", "d"} {
 			if id != "" {
 				b.log.revoke(id)
@@ -140,12 +141,16 @@ func TestLogThatWentBackEndsTheLease(t *testing.T) {
 			}
 		}
 		b.log.revoke("e")
-		b.log.revoke("f")
+		b.log.take()
 		b.catchUp(t)
-		if !b.Fresh() || b.Applied() != 4 || missed != 1 {
+		if !b.Fresh() || b.Applied() != 3 || missed != 1 {
 			t.Errorf("afterwards: fresh %v, applied %d, %d flushes", b.Fresh(), b.Applied(), missed)
 		}
-		for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
+		want := []string{"ask 0", "confirm 3", "ask 3"}
+		if diff := cmp.Diff(want, b.log.take()); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+		for _, id := range []string{"a", "b", "c", "d", "e"} {
 			if !b.killed(id) {
 				t.Errorf("%s is not killed", id)
 			}
