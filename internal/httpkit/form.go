@@ -3,6 +3,7 @@ package httpkit
 import (
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -26,6 +27,54 @@ const (
 // [MaxBody] one of kind TooLarge. A parameter without a value counts as absent
 // (RFC 6749 §3.2) and is not in the result.
 func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	return present(formWithEmpty(w, r))
+}
+
+// Query reads the query with the strictness of [Form].
+func Query(r *http.Request) (url.Values, error) {
+	return present(QueryWithEmpty(r))
+}
+
+// QueryWithEmpty is [Query] for endpoints that refuse a parameter without a value:
+// it stands in the result without values, so that Has tells of it.
+func QueryWithEmpty(r *http.Request) (url.Values, error) {
+	return parseParameters(r.URL.RawQuery)
+}
+
+// FormOrJSON reads a form as [Form] does, or a JSON object of strings, numbers
+// and booleans as if it were one: a number stands as it was written, null and
+// the empty string are absent. A request with neither a body nor a content type
+// has no parameters.
+func FormOrJSON(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	return present(FormOrJSONWithEmpty(w, r))
+}
+
+// FormOrJSONWithEmpty is [FormOrJSON] for endpoints that refuse a parameter
+// without a value, as [QueryWithEmpty] is [Query]. A null member is absent still.
+func FormOrJSONWithEmpty(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.ContentLength == 0 && len(r.Header["Content-Type"]) == 0 {
+		return url.Values{}, nil
+	}
+	if wantType(r, typeJSON) != nil {
+		if err := wantType(r, typeForm); err != nil {
+			return nil, fault.New(fault.Invalid, "the content type must be %s or %s", typeForm, typeJSON)
+		}
+		return formWithEmpty(w, r)
+	}
+	var members map[string]*scalar
+	if err := DecodeJSON(w, r, &members); err != nil {
+		return nil, err
+	}
+	values := make(url.Values, len(members))
+	for name, value := range members {
+		if value != nil {
+			set(values, name, string(*value))
+		}
+	}
+	return values, nil
+}
+
+func formWithEmpty(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err := wantType(r, typeForm); err != nil {
 		return nil, err
 	}
@@ -36,42 +85,23 @@ func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return parseParameters(string(body))
 }
 
-// Query reads the query with the strictness of [Form].
-func Query(r *http.Request) (url.Values, error) {
-	return parseParameters(r.URL.RawQuery)
+// present leaves out the parameters without a value.
+func present(values url.Values, err error) (url.Values, error) {
+	maps.DeleteFunc(values, func(_ string, v []string) bool { return len(v) == 0 })
+	return values, err
 }
 
-// FormOrJSON reads a form as [Form] does, or a JSON object of strings, numbers
-// and booleans as if it were one: a number stands as it was written, null and
-// the empty string are absent. A request with neither a body nor a content type
-// has no parameters.
-func FormOrJSON(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if r.ContentLength == 0 && len(r.Header["Content-Type"]) == 0 {
-		return url.Values{}, nil
+func set(values url.Values, name, value string) {
+	values[name] = nil
+	if value != "" {
+		values[name] = []string{value}
 	}
-	if wantType(r, typeJSON) != nil {
-		if err := wantType(r, typeForm); err != nil {
-			return nil, fault.New(fault.Invalid, "the content type must be %s or %s", typeForm, typeJSON)
-		}
-		return Form(w, r)
-	}
-	var members map[string]scalar
-	if err := DecodeJSON(w, r, &members); err != nil {
-		return nil, err
-	}
-	values := make(url.Values, len(members))
-	for name, value := range members {
-		if value != "" {
-			values.Set(name, string(value))
-		}
-	}
-	return values, nil
 }
 
-// parseParameters reads application/x-www-form-urlencoded text.
+// parseParameters reads application/x-www-form-urlencoded text. A parameter without
+// a value has no values.
 func parseParameters(text string) (url.Values, error) {
 	values := url.Values{}
-	seen := map[string]bool{}
 	for pair := range strings.SplitSeq(text, "&") {
 		if pair == "" {
 			continue
@@ -80,13 +110,10 @@ func parseParameters(text string) (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		if seen[name] {
+		if values.Has(name) {
 			return nil, fault.New(fault.Invalid, "the parameter %s is repeated", quoted(name))
 		}
-		seen[name] = true
-		if value != "" {
-			values.Set(name, value)
-		}
+		set(values, name, value)
 	}
 	return values, nil
 }

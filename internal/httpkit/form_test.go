@@ -230,3 +230,21 @@ func FuzzForm(f *testing.F) {
 		}
 	})
 }
+
+func TestWithEmptyTellsAnEmptyParameterFromAnAbsentOne(t *testing.T) {
+	t.Parallel()
+	want := url.Values{"a": {"1"}, "empty": nil}
+	for name, r := range map[string]*http.Request{
+		"form": post(formType, "a=1&empty="),
+		"JSON": post("application/json", `{"a":1,"empty":"","absent":null}`),
+	} {
+		got, err := httpkit.FormOrJSONWithEmpty(httptest.NewRecorder(), r)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+	got, err := httpkit.QueryWithEmpty(httptest.NewRequest(http.MethodGet, "/?a=1&empty", nil))
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("query: %v (-want +got):\n%s", err, diff)
+	}
+}

@@ -93,8 +93,6 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 		*s = scalar(text)
 	case '{', '[':
 		return fault.New(fault.Invalid, "every member must be a string, a number or a boolean")
-	case 'n':
-		*s = ""
 	default:
 		*s = scalar(raw)
 	}
