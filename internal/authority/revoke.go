@@ -94,13 +94,17 @@ func (a *Authority) kill(ctx context.Context, c *Caller, t *Token, k killing) (R
 // death is what the rows and the log say of a killed token. With a refresh token
 // dies its family.
 func (a *Authority) death(t *Token, reason string) ([]Op, []revocation.Entry) {
-	ids := []string{t.ID}
-	if t.family != "" {
-		ids = append(ids, t.family)
+	return a.deathOf(t.ID, t.family, t.lastExpiry(a.Policy, a.Now()), reason)
+}
+
+func (a *Authority) deathOf(id, family string, last time.Time, reason string) ([]Op, []revocation.Entry) {
+	ids := []string{id}
+	if family != "" {
+		ids = append(ids, family)
 	}
 	entries := make([]revocation.Entry, len(ids))
 	for i, id := range ids {
-		entries[i] = a.killEntry(id, t.lastExpiry(a.Policy, a.Now()))
+		entries[i] = a.killEntry(id, last)
 	}
 	return []Op{KillTokens{IDs: ids, At: a.Now(), Reason: reason}}, entries
 }
@@ -160,25 +164,15 @@ func (a *Authority) takeBack(ctx context.Context, b Batch, wait bool) (Receipt, 
 // operator, who may know it from a log. The error is NotFound for a token that
 // isn't there or is somebody else's.
 func (a *Authority) RevokeID(ctx context.Context, c *Caller, id string, wait bool) (Receipt, error) {
-	if _, err := uuid.Parse(id); err != nil {
+	known, err := uuid.Parse(id)
+	if err != nil {
 		return Receipt{}, errNoToken
 	}
-	row, seq, err := a.Store.TokenByID(ctx, id)
-	if fault.Is(err, fault.NotFound) && c != nil && c.operator {
-		t := &Token{ID: id}
-		return a.kill(ctx, c, t, killing{action: audit.TokenRevoke, reason: "revoked", wait: wait})
-	}
-	if fault.Is(err, fault.NotFound) {
-		return Receipt{}, errNoToken
-	}
+	r, err := a.revocableID(ctx, c, known.String())
 	if err != nil {
 		return Receipt{}, err
 	}
-	t := a.fromRow(row, seq)
-	if !c.owns(t) && c.requireDelete() != nil {
-		return Receipt{}, errNoToken
-	}
-	return a.kill(ctx, c, t, killing{action: audit.TokenRevoke, reason: "revoked", wait: wait})
+	return a.RevokeTokens(ctx, []Revocable{r}, wait)
 }
 
 var errNoToken = fault.New(fault.NotFound, "there is no such token")
