@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -61,24 +62,42 @@ func (a *Authority) examine(ctx context.Context, raw string, d *Demand) (*Token,
 		return nil, err
 	}
 	for range 2 {
-		lease := a.Follower.Lease()
-		if lease.Holds() && t.Seq <= a.Follower.Applied() {
+		lease, err := a.permit(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if t.Seq <= a.Follower.Applied() {
 			err := a.judge(ctx, t, d)
 			if _, refused := refusalOf(err); refused || lease.Holds() {
 				return t, err
 			}
+			continue
 		}
 		if err := a.askStore(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if a.Follower.Fresh() {
+	if t.Seq > a.Follower.Applied() {
 		return nil, token.Malformed() // decided as of a sequence that the log has never reached
 	}
 	return nil, errNoLease
 }
 
 var errNoLease = fault.After(fault.Unavailable, time.Second, "this node has no news of the revocation log and may not say yes")
+
+// permit gives the lease, or one for this request alone by asking the store.
+func (a *Authority) permit(ctx context.Context) (revocation.Lease, error) {
+	if lease := a.Follower.Lease(); lease.Holds() {
+		return lease, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	lease, err := a.Follower.Permit(ctx)
+	if err != nil {
+		return lease, fault.Wrap(err, fault.Unavailable, "%s", errNoLease.Message).Retry(time.Second)
+	}
+	return lease, nil
+}
 
 // askStore brings this node up to what the log says now.
 func (a *Authority) askStore(ctx context.Context) error {
