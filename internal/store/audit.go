@@ -30,7 +30,6 @@ FROM audit_events WHERE id < $1 AND at >= $2 AND at < $3 AND ($4 = '' OR action 
 // record writes the events in their order. What can't be recorded doesn't happen.
 func record(ctx context.Context, c *conn, events []audit.Event) error {
 	for _, e := range events {
-		e = e.Clean()
 		if err := e.Validate(); err != nil {
 			return fmt.Errorf("recording what was done: %w", err)
 		}

@@ -23,12 +23,11 @@ ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, see
 	selectNodes = `SELECT node, seq, lease, seen_at FROM nodes ORDER BY node`
 )
 
-// appendLog gives the entries their sequences and gives the last of them; without
-// entries, the sequence as it is.
+// appendLog gives the entries their sequences and gives the last of them; 0 when
+// there are none.
 func appendLog(ctx context.Context, c *conn, entries []revocation.Entry) (revocation.Seq, error) {
 	if len(entries) == 0 {
-		head, _, err := readHead(ctx, c)
-		return head, err
+		return 0, nil
 	}
 	var head revocation.Seq
 	if err := c.row(ctx, advanceHead, []any{len(entries)}, &head); err != nil {
@@ -44,17 +43,12 @@ func appendLog(ctx context.Context, c *conn, entries []revocation.Entry) (revoca
 	return head, nil
 }
 
-func readHead(ctx context.Context, c *conn) (head, purged revocation.Seq, err error) {
-	err = c.row(ctx, selectHead, nil, &head, &purged)
-	return head, purged, err
-}
-
 // Entries gives up to limit entries after that sequence, oldest first, with the
 // log's head and purge mark of the same snapshot.
 func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
 	err = s.snapshot(ctx, func(ctx context.Context, c *conn) error {
-		var err error
-		if p.Head, p.Purged, err = readHead(ctx, c); err != nil || p.Head <= after {
+		err := c.row(ctx, selectHead, nil, &p.Head, &p.Purged)
+		if err != nil || p.Head <= after {
 			return err
 		}
 		p.Entries, err = list(ctx, c, scanEntry, selectEntries, after, limit)
@@ -67,9 +61,10 @@ func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p
 }
 
 func scanEntry(scan scanner) (e revocation.Entry, err error) {
+	var what string
 	var until, at int64
-	err = scan(&e.Seq, &e.What, &e.ID, &until, &at)
-	e.Until, e.At = instant(until), instant(at)
+	err = scan(&e.Seq, &what, &e.ID, &until, &at)
+	e.What, e.Until, e.At = revocation.What(what), instant(until), instant(at)
 	return e, err
 }
 

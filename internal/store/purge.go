@@ -26,9 +26,9 @@ const (
 )
 
 // Purge deletes what no longer matters at that instant: log entries that have run
-// out, tokens that have been dead for 90 days, attempts
-// whose window has closed, device codes that have run out.
-// It goes in small steps, and what it did is kept when ctx ends on the way.
+// out, tokens that have been dead for 90 days, attempts whose window has closed,
+// device codes that have run out. It goes in small steps, and what it did is kept
+// when ctx ends on the way.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	dead := micros(now.Add(-keptDead))
 	steps := []func(context.Context, *conn) (int64, error){

@@ -57,6 +57,9 @@ func ensureFile(path string, create bool) error {
 		return fmt.Errorf("there is no database: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's own path
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster
+	}
 	if err != nil {
 		return err
 	}

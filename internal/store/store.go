@@ -23,11 +23,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/fault"
 )
 
 var _ authority.Store = (*Store)(nil)
@@ -54,7 +54,11 @@ type Store struct {
 	queue   chan *job
 	stop    chan struct{} // closed: the writer ends
 	stopped chan struct{} // closed: the writer has ended
-	writer  *conn         // used by the writer's goroutine alone
+
+	closed   sync.Once
+	closeErr error
+
+	writer  *conn // used by the writer's goroutine alone
 	readers chan *conn
 }
 
@@ -162,9 +166,18 @@ func (s *Store) prepare(ctx context.Context) error {
 	}
 }
 
-// Close waits for the transaction under way and closes the database. Writes that
-// still wait get fault.Unavailable. Nothing may be read any more.
+// Close waits for the transactions under way and closes the database. Writes that
+// still wait get fault.Unavailable, and so does whatever comes later. Closing again
+// does nothing.
 func (s *Store) Close() error {
+	s.closed.Do(func() { s.closeErr = s.shut() })
+	if s.closeErr != nil {
+		return fmt.Errorf("closing the database %s: %w", s.path, s.closeErr)
+	}
+	return nil
+}
+
+func (s *Store) shut() error {
 	close(s.stop)
 	<-s.stopped
 	errs := []error{s.writer.close()}
@@ -172,10 +185,7 @@ func (s *Store) Close() error {
 		c := <-s.readers
 		errs = append(errs, c.close())
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("closing the database %s: %w", s.path, err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Queries tells how many statements were sent since the store was opened.
@@ -194,7 +204,7 @@ func (s *Store) read(ctx context.Context, do func(context.Context, *conn) error)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.stop:
-		return fault.After(fault.Unavailable, later, "the store is closed")
+		return errClosed
 	}
 }
 

@@ -30,6 +30,8 @@ type job struct {
 // claim takes or gives up a job, whichever comes first.
 func (j *job) claim() bool { return j.settled.CompareAndSwap(false, true) }
 
+var errClosed = fault.After(fault.Unavailable, later, "the store is closed")
+
 // write runs do in a transaction and returns once that is committed, or with an
 // error and nothing written. It waits for its turn for as long as ctx allows, and
 // no longer than patience; from then on it waits for the outcome. do may be run by
@@ -40,6 +42,9 @@ func (s *Store) write(ctx context.Context, do func(context.Context, *conn) error
 	}
 	j := &job{done: make(chan error, 1)}
 	j.do = func(c *conn) error { return do(detached(ctx), c) }
+	if s.closing() {
+		return errClosed
+	}
 	select {
 	case s.queue <- j:
 	default:
@@ -53,6 +58,10 @@ func (s *Store) write(ctx context.Context, do func(context.Context, *conn) error
 	case <-ctx.Done():
 		if j.claim() {
 			return ctx.Err()
+		}
+	case <-s.stopped:
+		if j.claim() {
+			return errClosed
 		}
 	case <-timer.C:
 		if j.claim() {

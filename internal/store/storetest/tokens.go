@@ -37,6 +37,7 @@ func testTokens(t *testing.T, s *Suite) {
 	full := tok(1)
 	full.Collection = &four
 	full.LastUsedAt, full.LastUsedBy, full.RevokedAt, full.Reason = start.Add(time.Minute), "192.0.2.1", start.Add(2*time.Minute), "revoked"
+	full.Audience, full.Replaces, full.EndsAt = "https://api.example", "predecessor", start.Add(48*time.Hour)
 	bare := authority.StoredToken{ID: "bare", Kind: token.KindAPIKey, CreatedAt: start}
 	other := authority.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
 	s.do(t, authority.AddToken{Token: full}, authority.AddToken{Token: bare}, authority.AddToken{Token: other})
@@ -179,6 +180,85 @@ func testSpendToken(t *testing.T, s *Suite) {
 	_, _, err := s.store.TokenByID(t.Context(), "another")
 	wantFault(t, err, fault.NotFound)
 	s.refuse(t, fault.Conflict, authority.SpendToken{ID: tok(2).ID, At: tok(2).ExpiresAt})
+}
+
+func testShortenToken(t *testing.T, s *Suite) {
+	one, endless := tok(1), tok(2)
+	endless.ExpiresAt = time.Time{}
+	s.do(t, authority.AddToken{Token: one}, authority.AddToken{Token: endless})
+	shorten := func(id string, now, end time.Duration) authority.ShortenToken {
+		return authority.ShortenToken{ID: id, Now: start.Add(now), ExpiresAt: start.Add(end), Reason: "regenerated"}
+	}
+	s.refuse(t, fault.Conflict, shorten("nothing", 0, time.Minute))
+	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Hour))
+	s.refuse(t, fault.Conflict, shorten(one.ID, 0, 2*time.Hour))
+	s.refuse(t, fault.Conflict, shorten(one.ID, time.Hour, time.Minute))
+	s.do(t, shorten(one.ID, 0, time.Minute), shorten(endless.ID, 0, time.Hour))
+	one.ExpiresAt, one.Reason = start.Add(time.Minute), "regenerated"
+	endless.ExpiresAt, endless.Reason = start.Add(time.Hour), "regenerated"
+	same(t, "the shortened token", s.token(t, one.ID), one)
+	same(t, "the endless one", s.token(t, endless.ID), endless)
+	s.do(t, authority.KillTokens{IDs: []string{one.ID}, At: start, Reason: "killed"})
+	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
+}
+
+func testReplaces(t *testing.T, s *Suite) {
+	one, other, next := tok(1), tok(2), tok(3)
+	one.Replaces, other.Replaces = "predecessor", "predecessor"
+	s.do(t, authority.AddToken{Token: one}, authority.AddToken{Token: next})
+	s.refuse(t, fault.Conflict, authority.AddToken{Token: other})
+	other.Replaces = "PREDECESSOR"
+	s.do(t, authority.AddToken{Token: other})
+}
+
+func testDevices(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	d := authority.Device{
+		Digest: [32]byte{1}, UserCode: "WDJB-MJHT", ClientID: "app", Scope: []string{"read"}, Audience: "https://api.example",
+		State: authority.DevicePending, ExpiresAt: start.Add(10 * time.Minute),
+	}
+	stored := func(what string) {
+		t.Helper()
+		same(t, what, must[authority.Device](t)(s.store.Device(ctx, d.Digest)), d)
+		same(t, what+", by user code", must[authority.Device](t)(s.store.DeviceByUserCode(ctx, d.UserCode)), d)
+	}
+	s.do(t, authority.AddDevice{Device: d})
+	stored("added")
+	sameCode, sameDigest := d, d
+	sameCode.Digest, sameDigest.UserCode = [32]byte{2}, "OTHE-RONE"
+	s.refuse(t, fault.Conflict, authority.AddDevice{Device: sameCode})
+	s.refuse(t, fault.Conflict, authority.AddDevice{Device: sameDigest})
+	_, err := s.store.DeviceByUserCode(ctx, "wdjb-mjht")
+	wantFault(t, err, fault.NotFound)
+	_, err = s.store.Device(ctx, [32]byte{2})
+	wantFault(t, err, fault.NotFound)
+
+	s.do(t, authority.PollDevice{Digest: d.Digest, At: start.Add(time.Second)})
+	d.PolledAt = start.Add(time.Second)
+	stored("polled")
+
+	s.refuse(t, fault.Conflict, authority.SpendDevice{Digest: d.Digest})
+	yes := d
+	yes.State, yes.Subject, yes.Seq = authority.DeviceApproved, "subject", 7
+	s.refuse(t, fault.Conflict, authority.DecideDevice{Device: yes, Now: d.ExpiresAt})
+	s.do(t, authority.DecideDevice{Device: yes, Now: start})
+	s.refuse(t, fault.Conflict, authority.DecideDevice{Device: yes, Now: start})
+	d = yes
+	stored("approved")
+	s.do(t, authority.SpendDevice{Digest: d.Digest})
+	s.refuse(t, fault.Conflict, authority.SpendDevice{Digest: d.Digest})
+
+	d.State = authority.DevicePending
+	s.do(t, authority.AddDevice{Device: d})
+	if err := s.store.Purge(ctx, d.ExpiresAt.Add(-time.Microsecond)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "before its end", must[authority.Device](t)(s.store.Device(ctx, d.Digest)), d)
+	if err := s.store.Purge(ctx, d.ExpiresAt); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.store.Device(ctx, d.Digest)
+	wantFault(t, err, fault.NotFound)
 }
 
 func testTouch(t *testing.T, s *Suite) {

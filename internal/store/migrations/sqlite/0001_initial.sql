@@ -80,8 +80,8 @@ CREATE UNIQUE INDEX bindings_equal ON bindings (
     (coalesce(action, '')),
     (coalesce(action_path, ''))
 );
-CREATE INDEX bindings_user ON bindings (user_id);
-CREATE INDEX bindings_group ON bindings (group_name);
+CREATE INDEX bindings_user ON bindings (user_id, path);
+CREATE INDEX bindings_group ON bindings (group_name, path);
 CREATE INDEX bindings_role ON bindings (role);
 
 CREATE TABLE clients (
@@ -112,9 +112,14 @@ CREATE TABLE tokens (
     last_used_at INTEGER NOT NULL,
     last_used_by TEXT    NOT NULL,
     revoked_at   INTEGER NOT NULL,
-    reason       TEXT    NOT NULL
+    reason       TEXT    NOT NULL,
+    audience     TEXT    NOT NULL,
+    replaces     TEXT    NOT NULL, -- the token whose value it renewed
+    ends_at      INTEGER NOT NULL
 ) STRICT;
 
+-- A token's value is renewed once.
+CREATE UNIQUE INDEX tokens_replaces ON tokens (replaces) WHERE replaces <> '';
 CREATE INDEX tokens_owner ON tokens (owner, created_at, id);
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 CREATE INDEX tokens_created ON tokens (created_at, id);
@@ -129,6 +134,21 @@ CREATE TABLE token_ancestors (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX token_ancestors_token ON token_ancestors (token_id);
+
+CREATE TABLE devices (
+    digest     BLOB    NOT NULL PRIMARY KEY,
+    user_code  TEXT    NOT NULL UNIQUE,
+    client_id  TEXT    NOT NULL,
+    scope      TEXT    NOT NULL,
+    audience   TEXT    NOT NULL,
+    state      TEXT    NOT NULL,
+    subject    TEXT    NOT NULL,
+    seq        INTEGER NOT NULL,
+    polled_at  INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX devices_expired ON devices (expires_at);
 
 CREATE TABLE signing_keys (
     kid        TEXT    NOT NULL PRIMARY KEY,

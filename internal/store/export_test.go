@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/keyring"
+)
+
+// Raise is by how much a restored log goes up.
+const Raise = raise
+
+// Alter runs a pragma on the connection that writes.
+func (s *Store) Alter(ctx context.Context, pragma string) error {
+	return s.write(ctx, func(ctx context.Context, c *conn) error {
+		_, err := c.db.ExecContext(ctx, pragma)
+		return err
+	})
+}
+
+// Panicking is a plan that fails as no plan should.
+func Panicking([]keyring.Key) ([]keyring.Key, error) { panic("a plan with a mistake") }
+
+// Lookups are the statements that must be served by an index, by name.
+func Lookups() map[string]string {
+	return map[string]string{
+		"principalByID": principalByID, "principalByUsername": principalByUsername, "principalByClient": principalByClient,
+		"selectGrants": selectGrants, "selectUserForUpdate": selectUserForUpdate, "updateUserRow": updateUserRow, "rehash": rehash,
+		"deleteUser": deleteUser, "deleteGroups": deleteGroups, "userExists": userExists, "selectUsers": selectUsers,
+		"otherCollection": otherCollection, "renameCollection": renameCollection, "deleteCollection": deleteCollection,
+		"deleteBindingsFrom": deleteBindingsFrom, "setPermissions": setPermissions, "deleteRole": deleteRole, "roleExists": roleExists,
+		"deleteBinding": deleteBinding, "selectUserBindings": selectUserBindings, "selectGroupBindings": selectGroupBindings,
+		"selectReachingBindings": selectReachingBindings,
+		"updateClientRow":        updateClientRow, "setClientSecret": setClientSecret, "deleteClient": deleteClient,
+		"tokenByDigest": tokenByDigest, "tokenByID": tokenByID, "allTokens": allTokens, "ownersTokens": ownersTokens,
+		"clientsTokens": clientsTokens, "ownerThroughOne": ownerThroughOne, "spendOne": spendOne, "killByID": killByID,
+		"killByOwner": killByOwner, "killByClient": killByClient, "touch": touch,
+		"advanceHead": advanceHead, "selectHead": selectHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
+		"deleteNode": deleteNode, "dropNode": dropNode,
+		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken,
+		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
+		"purgeAttempts": purgeAttempts, "shortenOne": shortenOne, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
+		"pollDevice": pollDevice, "decideDevice": decideDevice, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
+	}
+}
+
+// Pragma reads a pragma of the connection that writes.
+func (s *Store) Pragma(ctx context.Context, name string) (value string) {
+	_ = s.write(ctx, func(ctx context.Context, c *conn) error {
+		return c.db.QueryRowContext(ctx, "PRAGMA "+name).Scan(&value)
+	})
+	return value
+}
