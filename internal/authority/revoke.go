@@ -51,8 +51,12 @@ func (a *Authority) Revoke(ctx context.Context, c *Caller, r Revocation) (Receip
 }
 
 // mayRevoke decides who may: whoever has the token or a claim to it, and whoever
-// has delete on /tokens.
+// has delete on /tokens. A public client proves nothing but that it has the token,
+// and so may revoke what was issued to it (RFC 7009 §2.1).
 func (c *Caller) mayRevoke(t *Token) bool {
+	if c != nil && c.public {
+		return t.ClientID == c.Principal.Client.ID
+	}
 	return c.owns(t) || c != nil && !c.selfOnly && c.may(ActionDelete, PathTokens)
 }
 

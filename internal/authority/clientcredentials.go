@@ -1,0 +1,40 @@
+package authority
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// ClientCredentials asks for an access token that speaks for a client itself
+// (RFC 6749 §4.4).
+type ClientCredentials struct {
+	Client   *Caller  // authenticated by its secret
+	Scope    []string // nil: none
+	Audience string   // or resource; "": the default
+	Lifetime int64    // seconds; 0: none asked for
+}
+
+// ClientCredentials issues the token. The error is InvalidClient for a client that
+// did not authenticate, UnauthorizedClient for one that may not use this grant
+// type, and otherwise that of Issue.
+func (a *Authority) ClientCredentials(ctx context.Context, x ClientCredentials) (*Issued, error) {
+	client := x.Client.client()
+	if client == nil {
+		return nil, errBadClient
+	}
+	r := &Request{
+		Kind: token.KindAccess, Principal: x.Client.Principal, Client: x.Client.Principal,
+		Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime,
+	}
+	if !client.MayUse(identity.GrantTypeClientCredentials) {
+		reason := fault.New(fault.UnauthorizedClient, "the client may not use this grant type")
+		a.Meter.IssueRefused(reason.Kind)
+		e := a.event(ctx, x.Client, issueAction(r))
+		e.Target = client.ID
+		return nil, a.refuse(ctx, e, reason)
+	}
+	return a.Issue(ctx, x.Client, r)
+}
