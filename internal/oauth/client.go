@@ -1,0 +1,70 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// client authenticates the client of a request by HTTP Basic or by the form
+// (RFC 6749 §2.3.1). One that gives an id and no secret is identified alone, if it
+// has none. It is nil when the request names no client.
+func (e *Edge) client(r *http.Request, form url.Values) (*authority.Caller, error) {
+	id, secret := form.Get("client_id"), form.Get("client_secret")
+	basic, found, err := httpkit.ClientBasic(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case found && (secret != "" || id != "" && id != basic.Name):
+		return nil, fault.New(fault.Invalid, "the client authenticates in more than one way")
+	case found:
+		id, secret = basic.Name, basic.Password
+	case len(r.Header["Authorization"]) > 0:
+		return nil, fault.New(fault.InvalidClient, "a client authenticates by Basic or in the form")
+	}
+	switch {
+	case id == "" && secret == "":
+		return nil, nil
+	case secret == "":
+		return e.Authority.IdentifyClient(r.Context(), id)
+	}
+	return e.Authority.AuthenticateClient(r.Context(), id, secret)
+}
+
+// judge authenticates by a Bearer token.
+type judge func(ctx context.Context, raw string) (*authority.Caller, error)
+
+// caller authenticates the holder of a Bearer token, whom bearer judges, or else a
+// client. Neither rescues the other: with both, the request contradicts itself.
+func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*authority.Caller, error) {
+	raw, found, err := httpkit.Bearer(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case found && (form.Has("client_id") || form.Has("client_secret")):
+		return nil, fault.New(fault.Invalid, "the request has a Bearer token and a client")
+	case found:
+		c, err := bearer(r.Context(), raw)
+		note(r, c)
+		return c, err
+	}
+	c, err := e.client(r, form)
+	if err == nil && c == nil {
+		return nil, fault.New(fault.Unauthenticated, "client authentication or a Bearer token is needed")
+	}
+	note(r, c)
+	return c, err
+}
+
+// note tells the log who called.
+func note(r *http.Request, c *authority.Caller) {
+	event := httpkit.EventOf(r.Context())
+	event.Principal = c.Subject()
+	if c != nil && c.Token != nil {
+		event.TokenID = c.Token.ID
+	}
+}

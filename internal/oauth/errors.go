@@ -1,0 +1,112 @@
+package oauth
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// failure is how a kind of fault is answered.
+type failure struct {
+	status int
+	code   string // RFC 6749 §5.2 and its extensions
+}
+
+// failureOf is the table of OAuth errors.
+func failureOf(kind fault.Kind) failure {
+	switch kind {
+	case fault.Invalid, fault.NotFound, fault.Conflict:
+		return failure{http.StatusBadRequest, "invalid_request"}
+	case fault.TooLarge:
+		return failure{http.StatusRequestEntityTooLarge, "invalid_request"}
+	case fault.Unauthenticated, fault.BadCredentials, fault.InvalidClient:
+		return failure{http.StatusUnauthorized, "invalid_client"}
+	case fault.InvalidToken:
+		return failure{http.StatusUnauthorized, "invalid_token"}
+	case fault.InsufficientScope:
+		return failure{http.StatusForbidden, "insufficient_scope"}
+	case fault.Forbidden:
+		return failure{http.StatusForbidden, "access_denied"}
+	case fault.Limited:
+		return failure{http.StatusTooManyRequests, "temporarily_unavailable"}
+	case fault.Unavailable:
+		return failure{http.StatusServiceUnavailable, "temporarily_unavailable"}
+	case fault.InvalidGrant, fault.UnauthorizedClient, fault.UnsupportedGrantType, fault.InvalidScope,
+		fault.InvalidTarget, fault.AuthorizationPending, fault.SlowDown, fault.AccessDenied, fault.ExpiredToken:
+		return failure{http.StatusBadRequest, httpkit.Code(kind)}
+	case fault.Internal:
+	}
+	return failure{http.StatusInternalServerError, "server_error"}
+}
+
+// errorBody is the JSON of RFC 6749 §5.2.
+type errorBody struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+}
+
+// writeError answers an error where clients alone are expected. A 401 always tells
+// how to authenticate, as RFC 9110 §15.5.2 has it.
+func (e *Edge) writeError(w http.ResponseWriter, _ *http.Request, err error) {
+	f := failureOf(fault.KindOf(err))
+	if f.status == http.StatusUnauthorized {
+		w.Header().Add("WWW-Authenticate", e.basicChallenge())
+	}
+	f.write(w, err)
+}
+
+// bearerErrors answers errors where a Bearer token is accepted too, perhaps with a
+// scope: what is wrong with it is said in a challenge (RFC 6750 §3).
+func (e *Edge) bearerErrors(scope string) httpkit.ErrorWriter {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		f := failureOf(fault.KindOf(err))
+		challenge, ok := httpkit.Challenge{Realm: e.realm()}.For(err)
+		switch {
+		case f.code == "invalid_client":
+			w.Header().Add("WWW-Authenticate", e.basicChallenge())
+			w.Header().Add("WWW-Authenticate", challenge.String())
+		case ok && triedBearer(r):
+			if f.code == "insufficient_scope" {
+				challenge.Scope = scope
+			}
+			w.Header().Set("WWW-Authenticate", challenge.String())
+		}
+		f.write(w, err)
+	}
+}
+
+func (e *Edge) basicChallenge() string {
+	return "Basic" + strings.TrimPrefix(httpkit.Challenge{Realm: e.realm()}.String(), "Bearer") + `, charset="UTF-8"`
+}
+
+// triedBearer reports whether the request came with a Bearer token, good or bad.
+func triedBearer(r *http.Request) bool {
+	for _, value := range r.Header["Authorization"] {
+		if scheme, _, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "bearer") {
+			return true
+		}
+	}
+	return false
+}
+
+func (f failure) write(w http.ResponseWriter, err error) {
+	httpkit.SetRetryAfter(w, err)
+	httpkit.NoStore(w)
+	_ = httpkit.WriteJSON(w, f.status, errorBody{f.code, describe(err)}) // strings can be encoded
+}
+
+// describe gives the message with the characters that error_description may have
+// (RFC 6749 §5.2).
+func describe(err error) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '"':
+			return '\''
+		case c < ' ' || c > '~' || c == '\\':
+			return '?'
+		}
+		return c
+	}, fault.Message(err))
+}

@@ -1,0 +1,101 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// introspection is the answer about an active token (RFC 7662 §2.2), and what
+// bearerd's own verifier needs besides: the kind, and what the revocation log may
+// name the token by.
+type introspection struct {
+	Active     bool           `json:"active"`
+	Scope      string         `json:"scope,omitempty"`
+	ClientID   string         `json:"client_id,omitempty"`
+	Username   string         `json:"username,omitempty"`
+	TokenType  string         `json:"token_type"`
+	Expiry     int64          `json:"exp,omitempty"`
+	IssuedAt   int64          `json:"iat"`
+	Subject    string         `json:"sub"`
+	Audience   any            `json:"aud"`
+	Issuer     string         `json:"iss"`
+	ID         string         `json:"jti"`
+	Kind       string         `json:"token_kind"`
+	TaskType   string         `json:"task_token_type,omitempty"`
+	Collection *int64         `json:"collection,omitempty"`
+	Chain      []string       `json:"chain,omitempty"`
+	Seq        revocation.Seq `json:"seq"`
+}
+
+// inactive is the whole answer about every other token.
+type inactive struct {
+	Active bool `json:"active"`
+}
+
+// introspect serves the introspection endpoint (RFC 7662), for confidential clients
+// and for holders of a Bearer token with the scope introspect.
+func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
+	form, err := httpkit.Form(w, r)
+	if err != nil {
+		return err
+	}
+	c, err := e.caller(r, form, e.Authority.Bearer)
+	if err != nil {
+		return err
+	}
+	raw := form.Get("token")
+	if raw == "" {
+		return fault.New(fault.Invalid, "token is missing")
+	}
+	t, active, err := e.Authority.Introspect(r.Context(), c, raw)
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	if !active {
+		return httpkit.WriteJSON(w, http.StatusOK, inactive{})
+	}
+	answer, err := e.describeToken(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, answer)
+}
+
+// describeToken tells what is known of a token. The username is the one that the
+// user has now, where the token itself names none.
+func (e *Edge) describeToken(ctx context.Context, t *authority.Token) (*introspection, error) {
+	i := &introspection{
+		Active: true, Scope: identity.FormatScope(t.Scope), ClientID: t.ClientID, Username: t.Username,
+		TokenType: "Bearer", Expiry: unix(t.Expiry), IssuedAt: unix(t.IssuedAt), Subject: t.Subject,
+		Audience: t.Audience, Issuer: e.Authority.Policy.Issuer, ID: t.ID,
+		Kind: t.Kind.String(), TaskType: t.TaskTokenType, Collection: t.Collection, Chain: t.Chain, Seq: t.Seq,
+	}
+	if len(t.Audience) == 1 {
+		i.Audience = t.Audience[0]
+	}
+	if i.Username != "" || t.OfClient() {
+		return i, nil
+	}
+	p, err := e.Authority.PrincipalOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	i.Username = p.User.Username
+	return i, nil
+}
+
+// unix gives an instant in seconds; 0 for none.
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}

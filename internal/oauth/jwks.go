@@ -1,0 +1,23 @@
+package oauth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// jwks serves the JWK Set (RFC 7517 §5). It says application/json, which is right
+// for it as well: clients are in use that take nothing else.
+func (e *Edge) jwks(w http.ResponseWriter, r *http.Request) error {
+	set := e.Authority.Ring.JWKS()
+	sum := sha256.Sum256(set)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "public, max-age="+strconv.FormatInt(int64(e.CacheTime/time.Second), 10))
+	h.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(set))
+	return nil
+}

@@ -1,0 +1,170 @@
+package oauth_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/oauth"
+)
+
+// env is the endpoints on a real authority, behind a real listener.
+type env struct {
+	*authoritytest.Fixture
+	url string
+}
+
+const cacheTime = 5 * time.Minute
+
+func newEnv(t testing.TB, o authoritytest.Options) *env {
+	t.Helper()
+	return serve(t, authoritytest.New(t, o))
+}
+
+func serve(t testing.TB, f *authoritytest.Fixture) *env {
+	t.Helper()
+	mux := http.NewServeMux()
+	edge := &oauth.Edge{Authority: f.Authority, CacheTime: cacheTime}
+	edge.Register(mux)
+	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: f.Time})
+	server := httptest.NewServer(observer.Wrap(mux))
+	t.Cleanup(server.Close)
+	return &env{Fixture: f, url: server.URL}
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	body   map[string]any // nil when it is no JSON object
+}
+
+// option changes a request.
+type option func(*http.Request)
+
+func asBearer(token string) option {
+	return func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+token) }
+}
+
+func asBasic(id, secret string) option {
+	return func(r *http.Request) { r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret)) }
+}
+
+func asClient(id string) option { return asBasic(id, authoritytest.ClientSecret) }
+
+func withHeader(name, value string) option {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+const typeForm = "application/x-www-form-urlencoded"
+
+func (e *env) do(t testing.TB, method, path, body string, options ...option) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, e.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range options {
+		o(r)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{status: res.StatusCode, header: res.Header, text: string(text)}
+	_ = json.Unmarshal(text, &a.body)
+	return a
+}
+
+func (e *env) get(t testing.TB, path string, options ...option) answer {
+	t.Helper()
+	return e.do(t, http.MethodGet, path, "", options...)
+}
+
+// post sends a form, written as it is to be sent.
+func (e *env) post(t testing.TB, path, form string, options ...option) answer {
+	t.Helper()
+	return e.do(t, http.MethodPost, path, form, append([]option{withHeader("Content-Type", typeForm)}, options...)...)
+}
+
+// form writes parameters, given as name and value in turn.
+func form(pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	return values.Encode()
+}
+
+// refused checks an OAuth error: status, code, that nothing may be cached, and that
+// a reason is given in the characters that RFC 6749 §5.2 allows.
+func (a answer) refused(t testing.TB, status int, code string) {
+	t.Helper()
+	if a.status != status || a.body["error"] != code {
+		t.Errorf("answered %d %v, want %d %s", a.status, a.text, status, code)
+	}
+	description, ok := a.body["error_description"].(string)
+	if !ok || description == "" || strings.ContainsFunc(description, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) {
+		t.Errorf("error_description is %q", description)
+	}
+	a.uncached(t)
+	if challenge := a.header.Get("WWW-Authenticate"); status == http.StatusUnauthorized && challenge == "" {
+		t.Error("a 401 without a challenge")
+	}
+}
+
+func (a answer) uncached(t testing.TB) {
+	t.Helper()
+	if got := a.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control: %q", got)
+	}
+}
+
+func (a answer) ok(t testing.TB) answer {
+	t.Helper()
+	if a.status != http.StatusOK {
+		t.Fatalf("answered %d %s", a.status, a.text)
+	}
+	return a
+}
+
+// str gives a member that must be a string.
+func (a answer) str(t testing.TB, name string) string {
+	t.Helper()
+	s, ok := a.body[name].(string)
+	if !ok {
+		t.Fatalf("%s is %v in %s", name, a.body[name], a.text)
+	}
+	return s
+}
+
+// clientToken gets a token for a client.
+func (e *env) clientToken(t testing.TB, id string, pairs ...string) string {
+	t.Helper()
+	pairs = append([]string{"grant_type", "client_credentials"}, pairs...)
+	return e.post(t, "/oauth2/token", form(pairs...), asClient(id)).ok(t).str(t, "access_token")
+}
+
+// addClient makes a client as it is described.
+func (e *env) addClient(t testing.TB, n authority.NewClient) {
+	t.Helper()
+	if _, _, err := e.CreateClient(t.Context(), authority.Operator(), n, false); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,93 @@
+package oauth
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// metadata is the document of RFC 8414 §2. It tells what there is and nothing more;
+// the list of response types must be there and is empty, for bearerd has no
+// authorization endpoint.
+type metadata struct {
+	Issuer                   string   `json:"issuer"`
+	TokenEndpoint            string   `json:"token_endpoint"`
+	TokenAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
+	GrantTypes               []string `json:"grant_types_supported"`
+	ResponseTypes            []string `json:"response_types_supported"`
+	Scopes                   []string `json:"scopes_supported"`
+	JWKSURI                  string   `json:"jwks_uri"`
+	RevocationEndpoint       string   `json:"revocation_endpoint"`
+	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
+	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	Documentation            string   `json:"service_documentation,omitempty"`
+}
+
+// metadataAge is how long the metadata may be cached, in seconds; it changes only
+// with the configuration.
+const metadataAge = "public, max-age=300"
+
+// metadataPaths are where the document stands. For an issuer with a path that is
+// also inserted before it (RFC 8414 §3.1).
+func (e *Edge) metadataPaths() []string {
+	paths := []string{pathMetadata, pathOpenID}
+	u, err := url.Parse(e.Authority.Policy.Issuer)
+	if err != nil {
+		return paths
+	}
+	inserted := strings.TrimSuffix(u.EscapedPath(), "/")
+	if inserted == "" || strings.ContainsAny(inserted, "{}") {
+		return paths
+	}
+	return append(paths, pathMetadata+inserted, pathOpenID+inserted)
+}
+
+func (e *Edge) serveMetadata(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Cache-Control", metadataAge)
+	return httpkit.WriteJSON(w, http.StatusOK, e.metadata())
+}
+
+func (e *Edge) metadata() metadata {
+	confidential := []string{"client_secret_basic", "client_secret_post"}
+	tokenMethods := confidential
+	for _, g := range grants {
+		if g.public {
+			tokenMethods = append(slices.Clone(confidential), "none")
+		}
+	}
+	return metadata{
+		Issuer:                   e.Authority.Policy.Issuer,
+		TokenEndpoint:            e.url(pathToken),
+		TokenAuthMethods:         tokenMethods,
+		GrantTypes:               grantTypes(),
+		ResponseTypes:            []string{},
+		Scopes:                   e.scopes(),
+		JWKSURI:                  e.url(pathJWKS),
+		RevocationEndpoint:       e.url(pathRevoke),
+		RevocationAuthMethods:    append(slices.Clone(confidential), "none"),
+		IntrospectionEndpoint:    e.url(pathIntrospect),
+		IntrospectionAuthMethods: append(slices.Clone(confidential), "Bearer"),
+		Documentation:            e.Documentation,
+	}
+}
+
+// scopes are the declared ones and the built-in ones that mean something here.
+func (e *Edge) scopes() []string {
+	known := map[string]bool{}
+	for name := range e.Authority.Policy.Scopes {
+		known[name] = true
+	}
+	_, refresh := grants[identity.GrantTypeRefreshToken]
+	for _, name := range identity.BuiltinScopes() {
+		if name != identity.ScopeOfflineAccess || refresh {
+			known[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(known))
+}

@@ -1,0 +1,135 @@
+package oauth_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+func TestMetadataTellsWhatThereIs(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Scopes = map[string]string{"read": "Read specimens"} }})
+	const iss = authoritytest.Issuer
+	want := map[string]any{
+		"issuer":                                        iss,
+		"token_endpoint":                                iss + "/oauth2/token",
+		"token_endpoint_auth_methods_supported":         []any{"client_secret_basic", "client_secret_post"},
+		"grant_types_supported":                         []any{"client_credentials"},
+		"response_types_supported":                      []any{},
+		"scopes_supported":                              []any{"admin", "credentials", "introspect", "read", "revocations"},
+		"jwks_uri":                                      iss + "/.well-known/jwks.json",
+		"revocation_endpoint":                           iss + "/oauth2/revoke",
+		"revocation_endpoint_auth_methods_supported":    []any{"client_secret_basic", "client_secret_post", "none"},
+		"introspection_endpoint":                        iss + "/oauth2/introspect",
+		"introspection_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post", "Bearer"},
+	}
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+		a := e.get(t, path).ok(t)
+		if diff := cmp.Diff(want, a.body); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+		if a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") == "" {
+			t.Errorf("%s: %v", path, a.header)
+		}
+	}
+}
+
+// TestEveryGrantInTheMetadataIsServed keeps the document honest.
+func TestEveryGrantInTheMetadataIsServed(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, authoritytest.Options{})
+	listed, _ := e.get(t, "/.well-known/oauth-authorization-server").ok(t).body["grant_types_supported"].([]any)
+	for _, name := range listed {
+		a := e.post(t, "/oauth2/token", form("grant_type", name.(string)))
+		if a.body["error"] == "unsupported_grant_type" {
+			t.Errorf("%s is listed and not served", name)
+		}
+	}
+	if len(listed) == 0 {
+		t.Error("no grant is listed")
+	}
+}
+
+func TestMetadataOfAnIssuerWithAPathStandsBeforeIt(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Issuer = "https://example.org/tokens" }})
+	for _, path := range []string{
+		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/tokens",
+		"/.well-known/openid-configuration", "/.well-known/openid-configuration/tokens",
+	} {
+		a := e.get(t, path).ok(t)
+		if a.body["issuer"] != "https://example.org/tokens" || a.body["token_endpoint"] != "https://example.org/tokens/oauth2/token" {
+			t.Errorf("%s: %s", path, a.text)
+		}
+	}
+	if a := e.get(t, "/.well-known/oauth-authorization-server/other"); a.status != http.StatusNotFound {
+		t.Errorf("another issuer's: %d", a.status)
+	}
+}
+
+func TestJWKSetIsCacheableAndVerifiesTokens(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, authoritytest.Options{})
+	e.Client(t, "ci")
+	raw := e.clientToken(t, "ci")
+	a := e.get(t, "/.well-known/jwks.json").ok(t)
+	keys, err := keyring.ReadJWKS([]byte(a.text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	find := func(kid string) (token.VerificationKey, bool) {
+		for _, k := range keys {
+			if k.KID == kid {
+				return k, true
+			}
+		}
+		return token.VerificationKey{}, false
+	}
+	if _, err := token.Verify(raw, find); err != nil {
+		t.Error(err)
+	}
+	if a.header.Get("Cache-Control") != "public, max-age=300" || a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("headers: %v", a.header)
+	}
+	tag := a.header.Get("ETag")
+	if again := e.get(t, "/.well-known/jwks.json", withHeader("If-None-Match", tag)); tag == "" || again.status != http.StatusNotModified || again.text != "" {
+		t.Errorf("ETag %s: %d %s", tag, again.status, again.text)
+	}
+	if head := e.do(t, http.MethodHead, "/.well-known/jwks.json", ""); head.status != http.StatusOK || head.header.Get("ETag") != tag || head.text != "" {
+		t.Errorf("HEAD: %d %v", head.status, head.header)
+	}
+}
+
+func TestNextKeyShowsInTheJWKSetAtOnce(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, authoritytest.Options{})
+	before := e.get(t, "/.well-known/jwks.json").ok(t)
+	if err := e.RotateKeys(t.Context(), authority.Operator(), false); err != nil {
+		t.Fatal(err)
+	}
+	after := e.get(t, "/.well-known/jwks.json", withHeader("If-None-Match", before.header.Get("ETag"))).ok(t)
+	var set struct{ Keys []map[string]any }
+	if err := json.Unmarshal([]byte(after.text), &set); err != nil || len(set.Keys) != 2 {
+		t.Errorf("%v: %s", err, after.text)
+	}
+	for _, k := range set.Keys {
+		if _, private := k["d"]; private {
+			t.Error("a private key is shown")
+		}
+	}
+}
+
+func TestJWKSetOfASharedSecretIsEmpty(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, authoritytest.Options{Algorithm: token.HS256, Secret: []byte("0123456789abcdefghijklmnopqrstuv")})
+	if a := e.get(t, "/.well-known/jwks.json").ok(t); a.text != `{"keys":[]}` {
+		t.Errorf("answered %s", a.text)
+	}
+}

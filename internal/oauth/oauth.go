@@ -1,0 +1,63 @@
+// Package oauth speaks the standards: the token endpoint (RFC 6749), revocation
+// (RFC 7009), introspection (RFC 7662), the metadata (RFC 8414), the JWK Set
+// (RFC 7517), and beside them the report of leaked tokens.
+//
+// An endpoint reads its request strictly, calls the authority, and writes what
+// came of it. Faults become RFC 6749 §5.2 errors by the one table in errors.go. A
+// grant type is a row of the table in token.go.
+package oauth
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// Edge holds the endpoints. Authority must be set.
+type Edge struct {
+	Authority *authority.Authority
+	// CacheTime is the max-age of the JWK Set: that of keyring.Config. 0: caches
+	// must ask each time.
+	CacheTime time.Duration
+	// Documentation is the URL of service_documentation; "": none.
+	Documentation string
+
+	reports *limiter
+}
+
+// Paths of the endpoints, beneath the issuer.
+const (
+	pathToken      = "/oauth2/token" // #nosec G101 -- a path
+	pathRevoke     = "/oauth2/revoke"
+	pathIntrospect = "/oauth2/introspect"
+	pathJWKS       = "/.well-known/jwks.json"
+	pathMetadata   = "/.well-known/oauth-authorization-server"
+	pathOpenID     = "/.well-known/openid-configuration"
+	pathLeaked     = "/auth/leaked"
+)
+
+// Register mounts the endpoints.
+func (e *Edge) Register(mux *http.ServeMux) {
+	e.reports = newLimiter(reportBurst, reportEvery)
+	mux.Handle("POST "+pathToken, httpkit.Handle(e.token, e.writeError))
+	mux.Handle("POST "+pathRevoke, httpkit.Handle(e.revoke, e.bearerErrors("")))
+	mux.Handle("POST "+pathIntrospect, httpkit.Handle(e.introspect, e.bearerErrors(identity.ScopeIntrospect)))
+	problems := httpkit.Problems(httpkit.Challenge{Realm: e.realm()})
+	mux.Handle("POST "+pathLeaked, httpkit.Handle(e.leaked, problems))
+	mux.Handle("GET "+pathJWKS, httpkit.Handle(e.jwks, problems))
+	for _, path := range e.metadataPaths() {
+		mux.Handle("GET "+path, httpkit.Handle(e.serveMetadata, problems))
+	}
+}
+
+// realm names the protection space in challenges.
+func (e *Edge) realm() string { return e.Authority.Policy.Issuer }
+
+// url gives an endpoint's address.
+func (e *Edge) url(path string) string {
+	return strings.TrimSuffix(e.Authority.Policy.Issuer, "/") + path
+}

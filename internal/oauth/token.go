@@ -1,0 +1,130 @@
+package oauth
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// grants is the dispatch table of the token endpoint, by grant_type.
+var grants = map[string]grant{
+	identity.GrantTypeClientCredentials: {redeem: (*Edge).clientCredentials},
+}
+
+// grant is a way to a token (RFC 6749 §1.3).
+type grant struct {
+	// public tells that clients without a secret, or none at all, may use it.
+	public bool
+	redeem func(e *Edge, r *http.Request, t *tokenRequest) (*tokenAnswer, error)
+}
+
+// grantTypes lists the grant types of the table.
+func grantTypes() []string { return slices.Sorted(maps.Keys(grants)) }
+
+// tokenRequest is what every grant reads of a request.
+type tokenRequest struct {
+	form     url.Values
+	client   *authority.Caller // nil: none
+	audience string            // of resource or audience; "": none asked for
+	scope    []string          // nil: none asked for
+	lifetime int64             // seconds; 0: none asked for
+}
+
+// tokenAnswer is the JSON of RFC 6749 §5.1.
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"`
+	Scope       string `json:"scope,omitempty"`
+}
+
+// token serves the token endpoint (RFC 6749 §3.2).
+func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
+	form, err := httpkit.Form(w, r)
+	if err != nil {
+		return err
+	}
+	name := form.Get("grant_type")
+	if name == "" {
+		return fault.New(fault.Invalid, "grant_type is missing")
+	}
+	g, known := grants[name]
+	if !known {
+		return fault.New(fault.UnsupportedGrantType, "the grant types are %s", strings.Join(grantTypes(), ", "))
+	}
+	client, err := e.client(r, form)
+	if err != nil {
+		return err
+	}
+	note(r, client)
+	if client == nil && !g.public {
+		return fault.New(fault.InvalidClient, "client authentication is needed")
+	}
+	t, err := readTokenRequest(form)
+	if err != nil {
+		return err
+	}
+	t.client = client
+	answer, err := g.redeem(e, r, t)
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, answer)
+}
+
+func readTokenRequest(form url.Values) (t *tokenRequest, err error) {
+	t = &tokenRequest{form: form}
+	if t.audience, err = readAudience(form.Get("resource"), form.Get("audience")); err != nil {
+		return nil, err
+	}
+	if t.scope, err = identity.ParseScope(form.Get("scope")); err != nil {
+		return nil, err
+	}
+	if s := form.Get("expires_in"); s != "" {
+		t.lifetime, err = authority.ParseLifetime(s)
+	}
+	return t, err
+}
+
+// readAudience gives whom the token is to be for. A resource is an absolute URI
+// without a fragment (RFC 8707 §2); an audience may be any name.
+func readAudience(resource, audience string) (string, error) {
+	if resource == "" {
+		return audience, nil
+	}
+	u, err := url.Parse(resource)
+	if err != nil || !u.IsAbs() || strings.Contains(resource, "#") {
+		return "", fault.New(fault.InvalidTarget, "resource must be an absolute URI without a fragment")
+	}
+	if audience != "" && audience != resource {
+		return "", fault.New(fault.InvalidTarget, "resource and audience differ: a token has one audience")
+	}
+	return resource, nil
+}
+
+// bearer is the answer that gives an access token.
+func bearer(issued *authority.Issued) *tokenAnswer {
+	return &tokenAnswer{
+		AccessToken: issued.Value.Reveal(), TokenType: "Bearer", ExpiresIn: issued.Lifetime,
+		Scope: identity.FormatScope(issued.Scope),
+	}
+}
+
+// clientCredentials is the grant for a client that speaks for itself (RFC 6749 §4.4).
+func (e *Edge) clientCredentials(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+	issued, err := e.Authority.ClientCredentials(r.Context(), authority.ClientCredentials{
+		Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return bearer(issued), nil
+}
