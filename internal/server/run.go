@@ -17,7 +17,6 @@ const (
 	headerPatience = 10 * time.Second
 	idlePatience   = 2 * time.Minute
 	maxHeader      = 64 << 10 // room for a token of 8 KiB beside an application's cookies
-	trimEvery      = 5 * time.Second
 )
 
 // listener is an address with what is served there.
@@ -167,20 +166,5 @@ func (s *Server) loops() []Loop {
 	return append([]Loop{
 		{Name: "following the revocation log", Run: s.Authority.Follower.Run},
 		{Name: "housekeeping", Run: s.Authority.Run},
-		{Name: "trimming memory", Run: s.trim},
 	}, s.Loops...)
-}
-
-// trim gives the memory of password hashes back.
-func (s *Server) trim(ctx context.Context) error {
-	tick := time.NewTicker(trimEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.Authority.Hasher.Trim()
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
