@@ -18,12 +18,12 @@ FROM audit_events WHERE id < $1 AND at >= $2 AND at < $3 AND ($4 = '' OR action 
 	// The one narrowing that has an index comes first, the others only filter.
 	filterActor  = ` AND ($5 = '' OR actor = $5)`
 	filterTarget = ` AND ($6 = '' OR target = $6)`
-	filterToken  = ` AND ($7 = '' OR token_id = $7)`
+	filterAbout  = ` AND ($7 = '' OR token_id = $7)`
 	newestEvents = ` ORDER BY id DESC LIMIT $8`
 
-	eventsOfAll    = selectEvents + filterActor + filterTarget + filterToken + newestEvents
-	eventsOfActor  = selectEvents + ` AND actor = $5` + filterTarget + filterToken + newestEvents
-	eventsOfTarget = selectEvents + filterActor + ` AND target = $6` + filterToken + newestEvents
+	eventsOfAll    = selectEvents + filterActor + filterTarget + filterAbout + newestEvents
+	eventsOfActor  = selectEvents + ` AND actor = $5` + filterTarget + filterAbout + newestEvents
+	eventsOfTarget = selectEvents + filterActor + ` AND target = $6` + filterAbout + newestEvents
 	eventsOfToken  = selectEvents + filterActor + filterTarget + ` AND token_id = $7` + newestEvents
 )
 

@@ -67,7 +67,8 @@ func BenchmarkPrincipal(b *testing.B) {
 	s := benchStore(b)
 	u := identity.User{ID: "id", Username: "name", Groups: []string{"a", "b"}}
 	ops := []authority.Op{
-		authority.CreateUser{User: u}, authority.CreateClient{Client: identity.Client{ID: "ci", Grants: []string{"client_credentials"}}},
+		authority.CreateUser{User: u},
+		authority.CreateClient{Client: identity.Client{ID: "ci", Grants: []string{"client_credentials"}}},
 		authority.CreateRole{Role: access.Role{Name: "r", Permissions: []access.Permission{{Action: "*", Path: "/"}}}},
 	}
 	for n := range 4 {

@@ -66,6 +66,15 @@ func carryOut(ctx context.Context, c *conn, op authority.Op) error {
 		return updateClient(ctx, c, op)
 	case authority.RemoveClient:
 		return change(ctx, c, "no such client", deleteClient, op.ID)
+	case authority.ChangeKeys:
+		return changeKeys(ctx, c, op.Plan)
+	}
+	return carryOutOnToken(ctx, c, op)
+}
+
+// carryOutOnToken does the operations on stored tokens and device codes.
+func carryOutOnToken(ctx context.Context, c *conn, op authority.Op) error {
+	switch op := op.(type) {
 	case authority.AddToken:
 		return addToken(ctx, c, op)
 	case authority.SpendToken:
@@ -83,8 +92,6 @@ func carryOut(ctx context.Context, c *conn, op authority.Op) error {
 		return decide(ctx, c, op)
 	case authority.SpendDevice:
 		return spend(ctx, c, op)
-	case authority.ChangeKeys:
-		return changeKeys(ctx, c, op.Plan)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", op)
 }

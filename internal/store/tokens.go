@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	selectToken = `SELECT t.id, t.kind, t.digest, t.prefix, t.last4, t.owner, t.client_id, t.name, t.scope, t.collection,
+	selectStored = `SELECT t.id, t.kind, t.digest, t.prefix, t.last4, t.owner, t.client_id, t.name, t.scope, t.collection,
     t.chain, t.family, t.seq, t.created_at, t.expires_at, t.last_used_at, t.last_used_by, t.revoked_at, t.reason,
     t.audience, t.replaces, t.ends_at`
 
-	tokenByDigest = selectToken + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
-	tokenByID     = selectToken + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
+	tokenByDigest = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
+	tokenByID     = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
 
 	// Newest first, after a place; $3 tells whether $4 to $10 narrow the kinds.
-	tokensInOrder = ` AND (t.created_at, t.id) < ($1, $2)
+	inOrder = ` AND (t.created_at, t.id) < ($1, $2)
     AND ($3 = 0 OR t.kind IN ($4, $5, $6, $7, $8, $9, $10))
 ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
 
-	allTokens       = selectToken + ` FROM tokens t WHERE 1 = 1` + tokensInOrder
-	ownersTokens    = selectToken + ` FROM tokens t WHERE t.owner = $12` + tokensInOrder
-	clientsTokens   = selectToken + ` FROM tokens t WHERE t.client_id = $12` + tokensInOrder
-	ownerThroughOne = selectToken + ` FROM tokens t WHERE t.owner = $12 AND t.client_id = $13` + tokensInOrder
+	allTokens       = selectStored + ` FROM tokens t WHERE 1 = 1` + inOrder
+	ownersTokens    = selectStored + ` FROM tokens t WHERE t.owner = $12` + inOrder
+	clientsTokens   = selectStored + ` FROM tokens t WHERE t.client_id = $12` + inOrder
+	ownerThroughOne = selectStored + ` FROM tokens t WHERE t.owner = $12 AND t.client_id = $13` + inOrder
 
 	insertToken = `INSERT INTO tokens (id, kind, digest, prefix, last4, owner, client_id, name, scope, collection, chain,
     family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason,
@@ -73,9 +73,18 @@ func (d digest) Scan(value any) error {
 
 func tokenFields(t *authority.StoredToken) []any {
 	return []any{
-		&t.ID, kind{&t.Kind}, digest{&t.Digest}, &t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, into(&t.Scope), &t.Collection,
-		into(&t.Chain), &t.Family, &t.Seq, stamp{&t.CreatedAt}, stamp{&t.ExpiresAt}, stamp{&t.LastUsedAt}, &t.LastUsedBy,
-		stamp{&t.RevokedAt}, &t.Reason, &t.Audience, &t.Replaces, stamp{&t.EndsAt},
+		&t.ID,
+		kind{&t.Kind},
+		digest{&t.Digest},
+		&t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, into(&t.Scope), &t.Collection,
+		into(&t.Chain), &t.Family, &t.Seq,
+		stamp{&t.CreatedAt},
+		stamp{&t.ExpiresAt},
+		stamp{&t.LastUsedAt},
+		&t.LastUsedBy,
+		stamp{&t.RevokedAt},
+		&t.Reason, &t.Audience, &t.Replaces,
+		stamp{&t.EndsAt},
 	}
 }
 

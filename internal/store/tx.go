@@ -20,26 +20,26 @@ type conn struct {
 	count *atomic.Int64 // of every statement sent, by any connection
 }
 
-func (c *conn) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
+// prepare makes sure that the statement is prepared.
+func (c *conn) prepare(ctx context.Context, text string) error {
 	c.count.Add(1)
-	if s := c.stmts[text]; s != nil {
-		return s, nil
+	if c.stmts[text] != nil {
+		return nil
 	}
-	s, err := c.db.PrepareContext(ctx, text)
+	s, err := c.db.PrepareContext(ctx, text) //nolint:sqlclosecheck // kept for the next time, and closed with the connection
 	if err != nil {
-		return nil, fmt.Errorf("preparing a statement: %w", err)
+		return fmt.Errorf("preparing a statement: %w", err)
 	}
 	c.stmts[text] = s
-	return s, nil
+	return nil
 }
 
 // exec runs a statement and gives the number of rows that it changed.
 func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	s, err := c.prepared(ctx, text)
-	if err != nil {
+	if err := c.prepare(ctx, text); err != nil {
 		return 0, err
 	}
-	result, err := s.ExecContext(ctx, args...)
+	result, err := c.stmts[text].ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -48,11 +48,10 @@ func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error
 
 // row reads the one row of a query into dest; sql.ErrNoRows when there is none.
 func (c *conn) row(ctx context.Context, text string, args []any, dest ...any) error {
-	s, err := c.prepared(ctx, text)
-	if err != nil {
+	if err := c.prepare(ctx, text); err != nil {
 		return err
 	}
-	return s.QueryRowContext(ctx, args...).Scan(dest...)
+	return c.stmts[text].QueryRowContext(ctx, args...).Scan(dest...)
 }
 
 // exists reports whether a query has a row; it must select one integer.
@@ -70,11 +69,10 @@ type scanner func(dest ...any) error
 
 // list reads every row of a query.
 func list[T any](ctx context.Context, c *conn, scan func(scanner) (T, error), text string, args ...any) ([]T, error) {
-	s, err := c.prepared(ctx, text)
-	if err != nil {
+	if err := c.prepare(ctx, text); err != nil {
 		return nil, err
 	}
-	rows, err := s.QueryContext(ctx, args...)
+	rows, err := c.stmts[text].QueryContext(ctx, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -224,9 +225,9 @@ func testAudit(t *testing.T, s *Suite) {
 		"limit":      {Limit: 3}, "limited actor": {Actor: "ann", Limit: 2, Cursor: 10}, "nobody": {Actor: "ANN"},
 	} {
 		var want []audit.Event
-		for n := len(all) - 1; n >= 0; n-- {
-			if f.Matches(all[n]) && (f.Limit == 0 || len(want) < f.Limit) {
-				want = append(want, all[n])
+		for _, e := range slices.Backward(all) {
+			if f.Matches(e) && (f.Limit == 0 || len(want) < f.Limit) {
+				want = append(want, e)
 			}
 		}
 		same(t, name, must[[]audit.Event](t)(s.store.AuditEvents(ctx, f)), want)
@@ -241,7 +242,8 @@ func testAudit(t *testing.T, s *Suite) {
 func testTimes(t *testing.T, s *Suite) {
 	zone := time.FixedZone("east", 5*3600)
 	for n, at := range []time.Time{
-		{}, time.Date(2026, 7, 1, 0, 0, 0, 999999999, zone), time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		{},
+		time.Date(2026, 7, 1, 0, 0, 0, 999999999, zone), time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
 		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.UnixMicro(1),
 	} {
 		one := tok(n)

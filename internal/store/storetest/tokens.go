@@ -15,8 +15,9 @@ import (
 
 // tok makes the nth token, later than the ones before.
 func tok(n int) authority.StoredToken {
+	id := fmt.Sprintf("token-%04d", n)
 	return authority.StoredToken{
-		ID: fmt.Sprintf("token-%04d", n), Kind: token.KindAPIToken, Digest: [32]byte{1, byte(n >> 8), byte(n)}, Prefix: "bda_", Last4: "wxyz",
+		ID: id, Kind: token.KindAPIToken, Digest: token.Digest(id), Prefix: "bda_", Last4: "wxyz",
 		Owner: "owner", ClientID: "client", Name: "name", Scope: []string{"read", "write"}, Chain: []string{"root", "middle"},
 		Family: "family", Seq: 7, CreatedAt: start.Add(time.Duration(n) * time.Second), ExpiresAt: start.Add(time.Hour),
 	}
