@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// forwarding is a request that may pass.
+type forwarding struct {
+	path   string            // as it was sent
+	caller *authority.Caller // nil: nobody, and the request passes as it came
+}
+
+// rewrite makes of the request that came in the one that goes out. Hop-by-hop
+// headers are gone already; the host stays.
+func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
+	pr.Out.URL = &url.URL{
+		Scheme: p.Upstream.Scheme, Host: p.Upstream.Host,
+		Opaque:   basePath(p.Upstream) + f.path, // Path would be escaped anew
+		RawQuery: pr.In.URL.RawQuery, ForceQuery: pr.In.URL.ForceQuery,
+	}
+	trusted := p.TrustedProxies.Trusts(peer(pr.In))
+	for _, h := range []http.Header{pr.Out.Header, pr.Out.Trailer} {
+		clean(h, trusted)
+	}
+	setForwarded(pr, trusted)
+	p.removeCredentials(pr.Out.Header, f)
+	if f.caller != nil {
+		identityOf(f.caller).set(pr.Out.Header)
+	}
+}
+
+// clean removes the headers that only bearerd may send, and those about where a
+// request came from that only a trusted proxy may.
+func clean(h http.Header, trusted bool) {
+	for name := range h {
+		if impostor(name) || aboutOrigin(name) && (!trusted || oddlySpelt(name)) {
+			delete(h, name)
+		}
+	}
+}
+
+// aboutOrigin reports whether an application might read the header as one that
+// tells where a request came from.
+func aboutOrigin(name string) bool {
+	const prefix = "X-Forwarded-"
+	return sameVariable(name, "X-Real-Ip") || sameVariable(name, "Forwarded") ||
+		len(name) > len(prefix) && sameVariable(name[:len(prefix)], prefix)
+}
+
+// oddlySpelt reports whether a name has characters that none of these headers has.
+func oddlySpelt(name string) bool {
+	for i := range len(name) {
+		if variable(name[i]) == '_' && name[i] != '-' {
+			return true
+		}
+	}
+	return false
+}
+
+// setForwarded tells the application who asked whom. A trusted proxy's word is
+// passed on with its own address added; whatever others say is replaced.
+func setForwarded(pr *httputil.ProxyRequest, trusted bool) {
+	if trusted {
+		pr.Out.Header["X-Forwarded-For"] = pr.In.Header["X-Forwarded-For"]
+	}
+	pr.SetXForwarded()
+	if !trusted {
+		return
+	}
+	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if said := pr.In.Header[name]; len(said) == 1 && said[0] != "" {
+			pr.Out.Header[name] = said
+		}
+	}
+}
+
+func peer(r *http.Request) netip.Addr {
+	addr, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return addr.Addr()
+}
+
+// removeCredentials takes out what would let the application act as its users: a
+// session of bearerd's own, which browsers send to everything on this host, and
+// unless it is wanted the token that was accepted.
+func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
+	consumed := f.caller != nil && !p.PassToken
+	if consumed {
+		removeBearer(h)
+		if p.Gate.Senaite {
+			delete(h, tokenHeader)
+		}
+	}
+	removeCookies(h, func(name, value string) bool {
+		return strings.HasPrefix(strings.Trim(value, `"`), token.PrefixSession) ||
+			consumed && p.Gate.Senaite && name == tokenCookie
+	})
+}
+
+// removeBearer removes an Authorization header of that scheme; the application may
+// have a use for others.
+func removeBearer(h http.Header) {
+	if scheme, _, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
+		h.Del("Authorization")
+	}
+}
+
+// removeCookies takes cookies out and leaves the others as they were sent.
+func removeCookies(h http.Header, unwanted func(name, value string) bool) {
+	lines := h["Cookie"]
+	delete(h, "Cookie")
+	for _, line := range lines {
+		var kept []string
+		for pair := range strings.SplitSeq(line, ";") {
+			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			if !unwanted(name, value) {
+				kept = append(kept, pair)
+			}
+		}
+		if rest := strings.TrimSpace(strings.Join(kept, ";")); rest != "" {
+			h["Cookie"] = append(h["Cookie"], rest)
+		}
+	}
+}

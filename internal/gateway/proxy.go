@@ -1,0 +1,197 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// ProxyConfig says what a [Proxy] stands in front of.
+type ProxyConfig struct {
+	Gate     *Gate
+	Upstream *url.URL // http or https, without query; a path stands before that of each request
+	Routes   []Route
+	// TrustedProxies are those whose X-Forwarded headers are passed on; those of
+	// others are replaced.
+	TrustedProxies httpkit.Proxies
+	// PassToken leaves the token that was accepted in the request. Otherwise the
+	// application learns who is calling and can't call anybody in their name.
+	PassToken bool
+	Log       *slog.Logger      // nil: nothing is logged
+	Transport http.RoundTripper // nil: one of its own, without any proxy of the environment
+}
+
+// Proxy passes requests on to an application when its routes let them. Make one
+// with [NewProxy].
+type Proxy struct {
+	ProxyConfig
+	routes   routes
+	errorLog *log.Logger
+	buffers  buffers
+}
+
+// NewProxy checks the configuration; it doesn't ask whether the application is there.
+func NewProxy(c ProxyConfig) (*Proxy, error) {
+	if c.Gate == nil || c.Upstream == nil {
+		return nil, errors.New("gateway: gate and upstream must be set")
+	}
+	if u := c.Upstream; u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("gateway: the upstream must be an http or https URL without user, query and fragment")
+	}
+	table, err := newRoutes(c.Routes)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Transport == nil {
+		c.Transport = newTransport()
+	}
+	return &Proxy{ProxyConfig: c, routes: table, errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}, nil
+}
+
+// Limits of connections to the application. How long it takes to answer is its own
+// affair: some answers are meant to take hours.
+const (
+	dialTimeout     = 5 * time.Second
+	idleConnections = 128
+	idleTimeout     = 90 * time.Second
+)
+
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   idleConnections,
+		IdleConnTimeout:       idleTimeout,
+		TLSHandshakeTimeout:   dialTimeout,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true, // bodies pass as they are
+	}
+}
+
+// Register mounts the proxy for every path that nothing else is mounted for. A
+// ServeMux redirects what is no clean path before the proxy sees it.
+func (p *Proxy) Register(mux *http.ServeMux) { mux.Handle("/", p) }
+
+// ServeHTTP decides, and then passes the request on or refuses it.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	httpkit.Handle(p.serve, p.refuse).ServeHTTP(w, r)
+}
+
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
+	path := pathAsSent(r.URL)
+	rule, err := p.routes.find(path)
+	if err != nil {
+		return err
+	}
+	var c *authority.Caller
+	if !rule.none {
+		if c, err = p.Gate.admit(r, &rule.ask); err != nil {
+			return err
+		}
+		note(r.Context(), c)
+	}
+	// Answers may begin before the body has ended; where that can't be had, the
+	// server reads the body first.
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	return p.forward(w, r, &forwarding{path: path, caller: c})
+}
+
+// note tells the log who is calling.
+func note(ctx context.Context, c *authority.Caller) {
+	if c != nil {
+		e := httpkit.EventOf(ctx)
+		e.Principal, e.TokenID = c.Token.Subject, c.Token.ID
+	}
+}
+
+// upstreamError is the application's failing to answer.
+type upstreamError struct{ error }
+
+func (e upstreamError) Unwrap() error { return e.error }
+
+// forward passes a request on and copies the answer as it comes.
+func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) error {
+	var failed error
+	(&httputil.ReverseProxy{
+		Rewrite:       func(pr *httputil.ProxyRequest) { p.rewrite(pr, f) },
+		Transport:     p.Transport,
+		FlushInterval: -1,
+		ErrorLog:      p.errorLog,
+		BufferPool:    &p.buffers,
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
+			failed = upstreamError{fmt.Errorf("asking the application: %w", err)}
+		},
+	}).ServeHTTP(w, r)
+	return failed
+}
+
+// refuse says no: what a token lacks in the words of RFC 6750, all else as problem
+// details. Nobody is ever sent to a login page.
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if _, ok := errors.AsType[upstreamError](err); ok {
+		writeBadGateway(w, r)
+		return
+	}
+	if _, ok := errors.AsType[pathError](err); ok {
+		httpkit.Problems(p.Gate.Challenge)(w, r, err)
+		return
+	}
+	p.Gate.refuse(w, r, err, httpkit.Status(fault.Invalid))
+}
+
+func writeBadGateway(w http.ResponseWriter, r *http.Request) {
+	const status = http.StatusBadGateway
+	body, _ := json.Marshal(httpkit.Problem{ // strings and a number: it can't fail
+		Type: "about:blank", Title: http.StatusText(status), Status: status,
+		Detail: "the application does not answer", Code: "bad_gateway",
+		RequestID: httpkit.EventOf(r.Context()).RequestID,
+	})
+	httpkit.NoStore(w)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// pathAsSent gives the path of a request with the escapes that its client wrote.
+func pathAsSent(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.EscapedPath()
+}
+
+// buffers are what bodies are copied through.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+// Get gives a buffer.
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return p[:]
+	}
+	return new([bufferSize]byte)[:]
+}
+
+// Put takes a buffer back.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }
+
+// basePath is the part of the upstream's URL that stands before each path.
+func basePath(u *url.URL) string { return strings.TrimSuffix(u.EscapedPath(), "/") }

@@ -1,0 +1,222 @@
+package gateway
+
+import (
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// Requirement says whether requests need a token.
+type Requirement string
+
+// The requirements. The empty one is RequireToken.
+const (
+	RequireToken    Requirement = "token"
+	RequireOptional Requirement = "optional" // a request may have no token, but no bad one
+	RequireNone     Requirement = "none"     // whatever token there is, is the application's affair
+)
+
+// Route is the rule for a path and all beneath it, by whole segments; a slash at
+// its end makes no difference. The longest path that covers a request decides; where none
+// does, a token for the default audience is needed.
+type Route struct {
+	Path       string
+	Require    Requirement
+	Audience   string // empty: the default audience
+	Scope      []string
+	Permission access.Permission // zero: none is asked for
+}
+
+// routes is a table of rules, longest path first.
+type routes []route
+
+type route struct {
+	path []string // its segments
+	none bool     // nobody is asked for a token
+	ask  ask
+}
+
+var anything = &route{}
+
+func newRoutes(list []Route) (routes, error) {
+	var table routes
+	for _, r := range list {
+		compiled, err := r.compile()
+		if err != nil {
+			return nil, fmt.Errorf("route %q: %w", r.Path, err)
+		}
+		for _, other := range table {
+			if slices.Equal(other.path, compiled.path) {
+				return nil, fmt.Errorf("route %q: there are two for this path", r.Path)
+			}
+		}
+		table = append(table, compiled)
+	}
+	slices.SortStableFunc(table, func(a, b route) int { return cmp.Compare(len(b.path), len(a.path)) })
+	return table, nil
+}
+
+func (r Route) compile() (route, error) {
+	c := route{none: r.Require == RequireNone, ask: ask{optional: r.Require == RequireOptional}}
+	switch {
+	case !slices.Contains([]Requirement{"", RequireToken, RequireOptional, RequireNone}, r.Require):
+		return c, fmt.Errorf("unknown requirement %q", r.Require)
+	case c.none && (r.Audience != "" || len(r.Scope) > 0 || r.Permission != access.Permission{}):
+		return c, errors.New("asks something of a token and needs none")
+	case (r.Permission != access.Permission{}) && r.Permission.Validate() != nil:
+		return c, fmt.Errorf("permission: %w", r.Permission.Validate())
+	}
+	for _, name := range r.Scope {
+		if !identity.ValidScopeName(name) {
+			return c, fmt.Errorf("%q is no scope", name)
+		}
+	}
+	var err error
+	c.path, err = routeSegments(r.Path)
+	c.ask.demand = authority.Demand{
+		Audience: r.Audience, Scope: r.Scope, Action: r.Permission.Action, Path: r.Permission.Path,
+	}
+	return c, err
+}
+
+func routeSegments(path string) ([]string, error) {
+	rest, absolute := strings.CutPrefix(path, "/")
+	rest = strings.TrimSuffix(rest, "/")
+	if absolute && rest == "" {
+		return nil, nil
+	}
+	segments := strings.Split(rest, "/")
+	for _, s := range segments {
+		if !absolute || s == "" || isOdd(s) || isRefused(s) {
+			return nil, errors.New("must be an absolute path of plain segments")
+		}
+	}
+	return segments, nil
+}
+
+// pathError is a path that falls under no one rule.
+type pathError struct{ error }
+
+func (e pathError) Unwrap() error { return e.error }
+
+var (
+	errNoPath    = pathError{fault.New(fault.Invalid, "the request has no path")}
+	errRefused   = pathError{fault.New(fault.Invalid, "the path has a dot segment, or bytes that don't belong in one")}
+	errAmbiguous = pathError{fault.New(fault.Invalid, "the path can be read in more than one way")}
+)
+
+// find gives the rule for a path as it was sent, escapes and all. What the
+// application takes it for is not known, so a path is refused when another
+// reading of it could fall under another rule: dot segments always, and where a
+// segment is odd, what follows it may not matter to the choice.
+func (t routes) find(raw string) (*route, error) {
+	if !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") {
+		return nil, errNoPath
+	}
+	var plain []string // the segments before the first odd one, decoded
+	certain := true
+	segments := strings.Split(raw[1:], "/")
+	for i, s := range segments {
+		odd, refused := judgeSegment(s)
+		if refused {
+			return nil, errRefused
+		}
+		certain = certain && !odd && (s != "" || i == len(segments)-1)
+		if certain && s != "" {
+			plain = append(plain, unescape(s))
+		}
+	}
+	if !certain && t.beneath(plain) {
+		return nil, errAmbiguous
+	}
+	return t.covering(plain), nil
+}
+
+// covering gives the rule with the longest path that covers p.
+func (t routes) covering(p []string) *route {
+	for i := range t {
+		if n := len(t[i].path); n <= len(p) && slices.Equal(t[i].path, p[:n]) {
+			return &t[i]
+		}
+	}
+	return anything
+}
+
+// beneath reports whether there are rules for paths beneath p.
+func (t routes) beneath(p []string) bool {
+	return slices.ContainsFunc(t, func(r route) bool {
+		return len(r.path) > len(p) && slices.Equal(r.path[:len(p)], p)
+	})
+}
+
+// maxDecodings is how often a segment is decoded in search of another reading.
+const maxDecodings = 4
+
+// judgeSegment looks at one escaped segment of a path. It is odd when software on
+// the way may read it as something else: as several segments, or as a part of
+// itself. It is refused when one reading is a dot segment, or can't be told.
+func judgeSegment(s string) (odd, refused bool) {
+	for range maxDecodings {
+		decoded := unescape(s)
+		if isRefused(decoded) {
+			return true, true
+		}
+		odd = odd || isOdd(decoded)
+		if decoded == s {
+			return odd, false
+		}
+		s = decoded
+	}
+	return true, true
+}
+
+// unescape decodes what is a percent escape and leaves other percent signs alone.
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if c, err := hex.DecodeString(s[min(i+1, len(s)):min(i+3, len(s))]); s[i] == '%' && err == nil && len(c) == 1 {
+			out = append(out, c[0])
+			i += 2
+			continue
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+// isOdd reports whether a decoded segment is one of those that some servers read
+// as another: Windows drops dots and spaces at the end and takes a backslash for
+// a slash, Java's servers cut at a semicolon, others at what was decoded too often.
+func isOdd(s string) bool {
+	return strings.ContainsAny(s, `/\;?#%`) || strings.HasSuffix(s, ".") || strings.HasSuffix(s, " ")
+}
+
+// isRefused reports whether a decoded segment holds what no path should: control
+// characters, bytes that are not UTF-8, or a reading as "." or "..".
+func isRefused(s string) bool {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return true
+	}
+	for part := range strings.FieldsFuncSeq(s, func(c rune) bool { return c == '/' || c == '\\' }) {
+		if i := strings.IndexAny(part, ";?#"); i >= 0 {
+			part = part[:i]
+		}
+		if part = strings.TrimRight(part, " "); part == "." || part == ".." {
+			return true
+		}
+	}
+	return false
+}
