@@ -34,6 +34,12 @@ type Options struct {
 	Meter     authority.Meter
 	Logger    *slog.Logger
 	Dir       string // where the database stands; "": a new temporary directory
+
+	// What a test puts between the authority and what it is made of; nil: nothing.
+	Store func(authority.Store) authority.Store
+	Log   func(revocation.Log) revocation.Log
+	Clock func() time.Duration // nil: the boot-time clock
+	Still bool                 // the follower isn't run: the node learns of the log when it asks
 }
 
 // Fixture is an authority with what it is made of.
@@ -46,6 +52,7 @@ type Fixture struct {
 	Hasher   *identity.Hasher
 
 	offset atomic.Int64 // of the wall clock
+	frozen atomic.Int64 // where the wall clock stands still, in Unix nanoseconds; 0: it goes
 }
 
 // DefaultPolicy is the policy of the default configuration.
@@ -78,13 +85,27 @@ func New(tb testing.TB, o Options) *Fixture {
 	f.follow(tb, p, o)
 	forms, err := token.NewForms(o.prefix())
 	must(tb, err)
+	var seen authority.Store = f.Store
+	if o.Store != nil {
+		seen = o.Store(f.Store)
+	}
 	f.Authority, err = authority.New(authority.Config{
-		Store: f.Store, Ring: f.Ring, Set: f.Set, Follower: f.Follower, Hasher: f.Hasher,
-		Forms: forms, Policy: p, Meter: o.Meter, Now: f.Time, Clock: revocation.BootClock, Log: o.Logger,
+		Store: seen, Ring: f.Ring, Set: f.Set, Follower: f.Follower, Hasher: f.Hasher,
+		Forms: forms, Policy: p, Meter: o.Meter, Now: f.Time, Clock: o.clock(), Log: o.Logger,
 	})
 	must(tb, err)
-	f.start(tb)
+	must(tb, f.Follower.CatchUp(tb.Context()))
+	if !o.Still {
+		f.run(tb)
+	}
 	return f
+}
+
+func (o Options) clock() func() time.Duration {
+	if o.Clock == nil {
+		return revocation.BootClock
+	}
+	return o.Clock
 }
 
 func (o Options) prefix() string {
@@ -124,18 +145,21 @@ func master(tb testing.TB, path string) keyring.Master {
 func (f *Fixture) follow(tb testing.TB, p authority.Policy, o Options) {
 	tb.Helper()
 	f.Set = &revocation.Set{}
+	var log revocation.Log = f.Store
+	if o.Log != nil {
+		log = o.Log(f.Store)
+	}
 	var err error
 	f.Follower, err = revocation.NewFollower(revocation.Config{
-		Log: f.Store, Set: f.Set, Node: uuid.NewString(), Staleness: p.Staleness,
-		Now: f.Time, Clock: revocation.BootClock, Logger: o.Logger,
+		Log: log, Set: f.Set, Node: uuid.NewString(), Staleness: p.Staleness,
+		Now: f.Time, Clock: o.clock(), Logger: o.Logger,
 	})
 	must(tb, err)
 }
 
-// start catches up and runs the follower until the test ends.
-func (f *Fixture) start(tb testing.TB) {
+// run runs the follower until the test ends.
+func (f *Fixture) run(tb testing.TB) {
 	tb.Helper()
-	must(tb, f.Follower.CatchUp(tb.Context()))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -145,7 +169,16 @@ func (f *Fixture) start(tb testing.TB) {
 }
 
 // Time is the fixture's wall clock.
-func (f *Fixture) Time() time.Time { return time.Now().Add(time.Duration(f.offset.Load())) }
+func (f *Fixture) Time() time.Time {
+	offset := time.Duration(f.offset.Load())
+	if at := f.frozen.Load(); at != 0 {
+		return time.Unix(0, at).Add(offset)
+	}
+	return time.Now().Add(offset)
+}
+
+// Freeze makes the fixture's wall clock stand still until Advance moves it.
+func (f *Fixture) Freeze() { f.frozen.CompareAndSwap(0, time.Now().UnixNano()) }
 
 // Advance moves the fixture's wall clock.
 func (f *Fixture) Advance(d time.Duration) { f.offset.Add(int64(d)) }
