@@ -85,6 +85,9 @@ func (e *Edge) describeToken(ctx context.Context, t *authority.Token) (*introspe
 		return i, nil
 	}
 	p, err := e.Authority.PrincipalOf(ctx, t)
+	if fault.Is(err, fault.NotFound) {
+		return i, nil
+	}
 	if err != nil {
 		return nil, err
 	}

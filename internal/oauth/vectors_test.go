@@ -1,0 +1,178 @@
+package oauth_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// The vectors of the public verifier: tokens, each with the check that refuses it.
+const vectorDir = "../../verify/testdata/vectors"
+
+type vectorFile struct {
+	Verifier string
+	Vectors  []struct{ Name, Check, Token string }
+}
+
+type vectorKeys struct {
+	Now              int64
+	Issuer, Audience string
+	Secret           string
+	Keys             []struct {
+		KID, Private string
+		Alg          token.Algorithm
+	}
+}
+
+func readVectors(t *testing.T, name string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(vectorDir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+// storedKeys is a key store that holds the vectors' keys, the first one active.
+type storedKeys []keyring.Key
+
+func (s storedKeys) SigningKeys(context.Context) ([]keyring.Key, error) { return s, nil }
+
+func (s storedKeys) ChangeSigningKeys(context.Context, func([]keyring.Key) ([]keyring.Key, error)) error {
+	return errors.New("nothing is to be changed")
+}
+
+func (k vectorKeys) store(t *testing.T, m keyring.Master) storedKeys {
+	t.Helper()
+	now := time.Unix(k.Now, 0)
+	var list storedKeys
+	for i, key := range k.Keys {
+		block, _ := pem.Decode([]byte(key.Private))
+		private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signing, err := token.NewSigningKey(key.Alg, private.(crypto.Signer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, err := m.Seal(signing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored := keyring.Key{
+			KID: key.KID, Algorithm: key.Alg, State: keyring.Retired, Sealed: sealed,
+			CreatedAt: now.Add(-time.Hour), ActiveAt: now.Add(-time.Hour), RetiredAt: now, GoneAt: now.Add(time.Hour),
+		}
+		if i == 0 {
+			stored.State, stored.RetiredAt = keyring.Active, time.Time{}
+		}
+		list = append(list, stored)
+	}
+	return list
+}
+
+// ring holds the keys that a verifier of that name knows.
+func (k vectorKeys) ring(t *testing.T, verifier string) *keyring.Ring {
+	t.Helper()
+	cfg := keyring.Config{Algorithm: k.Keys[0].Alg, LongestToken: time.Hour, Now: func() time.Time { return time.Unix(k.Now, 0) }}
+	switch verifier {
+	case "keys":
+		m, err := keyring.MakeMaster(filepath.Join(t.TempDir(), "master.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Master, cfg.Store = m, k.store(t, m)
+	case "secret":
+		cfg.Algorithm, cfg.Secret = token.HS256, []byte(k.Secret)
+	default:
+		t.Fatalf("no verifier %q", verifier)
+	}
+	ring, err := keyring.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// newVectorEnv is the endpoints of a server that expects what the vectors' verifier
+// does, at the same time.
+func newVectorEnv(t *testing.T, k vectorKeys, verifier string) *env {
+	t.Helper()
+	f := authoritytest.New(t, authoritytest.Options{})
+	f.Client(t, "api")
+	c := f.Config
+	c.Now = func() time.Time { return time.Unix(k.Now, 0) }
+	c.Ring, c.Set = k.ring(t, verifier), &revocation.Set{}
+	c.Policy.Issuer, c.Policy.DefaultAudience = k.Issuer, k.Audience
+	var err error
+	if c.Follower, err = revocation.NewFollower(revocation.Config{
+		Log: f.Store, Set: c.Set, Node: "vectors-" + verifier, Staleness: time.Minute, Now: c.Now, Clock: revocation.BootClock,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if f.Authority, err = authority.New(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Follower.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, f)
+}
+
+// TestIntrospectionJudgesEveryVector finds active what the vectors call good, and
+// what only its audience makes bad: that is told and not judged.
+func TestIntrospectionJudgesEveryVector(t *testing.T) {
+	t.Parallel()
+	var k vectorKeys
+	readVectors(t, "keys.json", &k)
+	envs := map[string]*env{"keys": newVectorEnv(t, k, "keys"), "secret": newVectorEnv(t, k, "secret")}
+	paths, err := filepath.Glob(filepath.Join(vectorDir, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, path := range paths {
+		if filepath.Base(path) == "keys.json" {
+			continue
+		}
+		var file vectorFile
+		readVectors(t, filepath.Base(path), &file)
+		for _, v := range file.Vectors {
+			count++
+			a := envs[file.Verifier].introspect(t, v.Token)
+			switch {
+			case v.Check == "" || v.Check == "audience":
+				if a.status != http.StatusOK || a.body["active"] != true {
+					t.Errorf("%s: %s: a good token: %d %s", path, v.Name, a.status, a.text)
+				}
+			case v.Token == "" || strings.Contains(v.Token, "\x00"):
+				if a.status != http.StatusBadRequest {
+					t.Errorf("%s: %s: no parameter: %d %s", path, v.Name, a.status, a.text)
+				}
+			default:
+				a.inactive(t, path+": "+v.Name)
+			}
+		}
+	}
+	if count < 150 {
+		t.Errorf("only %d vectors", count)
+	}
+}
