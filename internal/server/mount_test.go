@@ -1,0 +1,222 @@
+package server_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/server"
+)
+
+// newRouted runs own endpoints, the gateway's, and a proxied application.
+func newRouted(t *testing.T) *running {
+	t.Helper()
+	return run(t, server.Config{
+		Edges: []server.Edge{
+			edge{"POST /accounts/token/": says("issued"), "GET /auth/me": says("me")},
+			edge{"GET /auth/users/{id}/x": says("user")},
+		},
+		Gateway: []server.Edge{edge{"/auth/verify": says("verified"), "/": says("the application")}},
+	})
+}
+
+func TestRequestsFindTheirEdge(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	for _, c := range []struct{ method, path, want string }{
+		{http.MethodPost, "/accounts/token/", "issued"},
+		{http.MethodGet, "/auth/me", "me"},
+		{http.MethodGet, "/auth/users/4/x", "user"},
+		{http.MethodGet, "/auth/verify", "verified"},
+		{http.MethodPatch, "/auth/verify", "verified"},
+		{http.MethodGet, "/", "the application"},
+		{http.MethodDelete, "/auth/others", "the application"},
+		{http.MethodPost, "/some/where?x=y", "the application"},
+	} {
+		if a := r.do(t, c.method, r.url+c.path); a.status != http.StatusOK || a.text != c.want {
+			t.Errorf("%s %s: %d %q", c.method, c.path, a.status, a.text)
+		}
+	}
+}
+
+// TestApplicationTakesNoEndpoint: a method that an endpoint doesn't serve is not the
+// proxied application's either.
+func TestApplicationTakesNoEndpoint(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	for _, c := range []struct{ method, path, allow string }{
+		{http.MethodGet, "/accounts/token/", "POST"},
+		{http.MethodOptions, "/accounts/token/", "POST"},
+		{http.MethodPost, "/auth/me", "GET, HEAD"},
+		{"NONSENSE", "/auth/me", "GET, HEAD"},
+	} {
+		a := r.do(t, c.method, r.url+c.path)
+		body := a.problem(t, http.StatusMethodNotAllowed)
+		if a.header.Get("Allow") != c.allow || body["code"] != "method_not_allowed" {
+			t.Errorf("%s %s: Allow %q, %s", c.method, c.path, a.header.Get("Allow"), a.text)
+		}
+	}
+}
+
+func TestOwnAnswersHaveSecurityHeadersAndOthersNot(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	for path, want := range map[string]bool{"/auth/me": true, "/auth/verify": false, "/app": false} {
+		h := r.get(t, path).header
+		for _, name := range []string{"X-Content-Type-Options", "Content-Security-Policy", "X-Frame-Options", "Referrer-Policy"} {
+			if got := h.Get(name) != ""; got != want {
+				t.Errorf("%s: %s is %q", path, name, h.Get(name))
+			}
+		}
+	}
+}
+
+func TestWhatNobodyServesIsAProblem(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{
+		Edges:   []server.Edge{edge{"GET /auth/me": says("me")}},
+		Gateway: []server.Edge{edge{"GET /auth/verify": says("verified")}},
+	})
+	for _, path := range []string{"/", "/auth", "/auth/mee", "/auth//nothing", "/auth/../nothing", "/%00", "/auth/me/"} {
+		if body := r.get(t, path).problem(t, http.StatusNotFound); body["code"] != "not_found" {
+			t.Errorf("%s: %v", path, body)
+		}
+	}
+	if a := r.do(t, http.MethodPost, r.url+"/auth/verify"); a.header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("Allow %q", a.header.Get("Allow"))
+	}
+	if a := r.get(t, "/x/..//auth/me"); a.status != http.StatusTemporaryRedirect || a.header.Get("Location") != "/auth/me" {
+		t.Errorf("an unclean path: %d %q", a.status, a.header.Get("Location"))
+	}
+}
+
+// TestConnectMakesNoRoute: of a CONNECT a mux would take the path for the pattern.
+func TestConnectMakesNoRoute(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{Edges: []server.Edge{edge{"/a/{x}/": says("a")}}})
+	conn, err := net.Dial("tcp", r.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("CONNECT /a/evil HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || res.StatusCode != http.StatusNotFound {
+		t.Fatalf("%v, %v", res, err)
+	}
+	_ = res.Body.Close()
+	if text := r.do(t, http.MethodGet, r.ops+"/metrics").text; strings.Contains(text, "evil") {
+		t.Error("a client's path became a label")
+	}
+}
+
+func TestPanicIsAProblemAndTheServerGoesOn(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{Edges: []server.Edge{edge{
+		"GET /panic": func(http.ResponseWriter, *http.Request) { panic("a secret") },
+		"GET /after": says("well"),
+		"GET /half": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(make([]byte, 64<<10))
+			panic("half way")
+		},
+	}}})
+	a := r.get(t, "/panic")
+	body := a.problem(t, http.StatusInternalServerError)
+	if strings.Contains(a.text, "secret") || a.header.Get("X-Request-Id") != body["request_id"] {
+		t.Errorf("answered %v %s", a.header, a.text)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/half", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := r.send(req); err == nil {
+		t.Errorf("half an answer was taken for a whole one: %d", a.status)
+	}
+	if a := r.get(t, "/after"); a.text != "well" {
+		t.Errorf("afterwards: %d %s", a.status, a.text)
+	}
+	if log := r.log.String(); !strings.Contains(log, "a secret") || !strings.Contains(log, "mount_test.go") {
+		t.Error("the log does not tell of the panic with its stack")
+	}
+}
+
+func TestOriginReachesTheAuditLog(t *testing.T) {
+	t.Parallel()
+	origin := func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(audit.OriginOf(r.Context()))
+	}
+	c := server.Config{
+		Proxies: httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")},
+		Edges:   []server.Edge{edge{"GET /own": origin}}, Gateway: []server.Edge{edge{"/": origin}},
+	}
+	r := run(t, c)
+	for _, path := range []string{"/own", "/other"} {
+		a := r.get(t, path, "X-Forwarded-For", "192.0.2.7", "X-Request-Id", "abc-1")
+		if want := `{"Address":"192.0.2.7","RequestID":"abc-1"}` + "\n"; a.text != want {
+			t.Errorf("%s: %s", path, a.text)
+		}
+	}
+}
+
+func TestLogTellsTheRouteAndNeverTheQuery(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	r.get(t, "/auth/users/4/x?token=very-secret")
+	eventually(t, "the log event", func() bool { return strings.Contains(r.log.String(), `"route":"GET /auth/users/{id}/x"`) })
+	if strings.Contains(r.log.String(), "very-secret") {
+		t.Error("the query is in the log")
+	}
+}
+
+func TestPreflightIsAnsweredForEveryPath(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{
+		CORS:    []string{"https://app.example.org"},
+		Edges:   []server.Edge{edge{"POST /own": says("own")}},
+		Gateway: []server.Edge{edge{"/": says("the application")}},
+	})
+	for _, path := range []string{"/own", "/app"} {
+		a := r.do(t, http.MethodOptions, r.url+path, "Origin", "https://app.example.org", "Access-Control-Request-Method", "POST")
+		if a.status != http.StatusNoContent || a.header.Get("Access-Control-Allow-Headers") != "authorization, content-type" ||
+			a.header.Get("Access-Control-Allow-Origin") != "https://app.example.org" || a.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
+		a = r.do(t, http.MethodOptions, r.url+path, "Origin", "https://evil.example.org", "Access-Control-Request-Method", "POST")
+		if a.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: another origin: %v", path, a.header)
+		}
+	}
+}
+
+func TestInnerListenerShowsItsOwnEdgesAlone(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{
+		Edges: []server.Edge{edge{"GET /main": says("main")}},
+		Inner: []server.Inner{{Listen: "127.0.0.1:0", Edges: []server.Edge{edge{"GET /inner": says("inner")}}}},
+	})
+	inner := "http://" + r.InnerAddr(0).String()
+	if a := r.do(t, http.MethodGet, inner+"/inner"); a.text != "inner" {
+		t.Errorf("%d %s", a.status, a.text)
+	}
+	r.do(t, http.MethodGet, inner+"/main").problem(t, http.StatusNotFound)
+	r.get(t, "/inner").problem(t, http.StatusNotFound)
+}
+
+func TestHeadersOfEightKiBPassAndHugeOnesNot(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t)
+	if a := r.get(t, "/auth/me", "Authorization", "Bearer "+strings.Repeat("a", 9<<10), "Cookie", strings.Repeat("c", 16<<10)); a.status != http.StatusOK {
+		t.Errorf("a long token: %d", a.status)
+	}
+	if a := r.get(t, "/auth/me", "X", strings.Repeat("a", 256<<10)); a.status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a huge header: %d", a.status)
+	}
+}

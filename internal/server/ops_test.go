@@ -1,0 +1,113 @@
+package server_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/server"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+func TestReadyTellsOfTheLease(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{})
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if a := r.do(t, http.MethodGet, r.ops+path); a.status != http.StatusOK || a.text != `{"status":"ok"}`+"\n" {
+			t.Errorf("%s: %d %s", path, a.status, a.text)
+		}
+		r.get(t, path).problem(t, http.StatusNotFound)
+	}
+	if err := r.fixture.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the lease runs out", func() bool {
+		a := r.do(t, http.MethodGet, r.ops+"/readyz")
+		return a.status == http.StatusServiceUnavailable && strings.Contains(a.text, "no news of the revocation log")
+	})
+	if a := r.do(t, http.MethodGet, r.ops+"/healthz"); a.status != http.StatusOK {
+		t.Errorf("/healthz without a store: %d", a.status)
+	}
+}
+
+func TestMetricsCountWhatTheAuthorityDoes(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{Edges: []server.Edge{edge{"GET /x/{id}": says("x")}}})
+	f, ctx := r.fixture, t.Context()
+	f.User(t, "ada", "correct horse")
+	if _, err := f.Authority.Login(ctx, authority.Credentials{Username: "ada", Password: "wrong"}); !fault.Is(err, fault.BadCredentials) {
+		t.Fatal(err)
+	}
+	issued := f.AccessToken(t, "ada", "correct horse")
+	caller, err := f.Bearer(ctx, issued.Value.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Issue(ctx, caller, &authority.Request{Kind: token.KindAPIKey, Parent: caller.Token}); !fault.Is(err, fault.InsufficientScope) {
+		t.Fatal(err)
+	}
+	if _, err := f.Revoke(ctx, caller, authority.Revocation{Token: issued.Value.Reveal(), Wait: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Verify(ctx, issued.Value.Reveal(), authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+		t.Fatal(err)
+	}
+	r.get(t, "/x/1")
+	r.get(t, "/x/2")
+	r.get(t, "/nothing")
+	for name, want := range map[string]string{
+		`bearerd_tokens_issued_total{kind="access"}`:                       "1",
+		`bearerd_tokens_issued_total{kind="task"}`:                         "0",
+		`bearerd_token_issue_refusals_total{reason="insufficient_scope"}`:  "1",
+		`bearerd_tokens_verified_total{kind="access"}`:                     "1",
+		`bearerd_token_verify_refusals_total{check="revoked"}`:             "1",
+		`bearerd_logins_total{outcome="ok"}`:                               "1",
+		`bearerd_logins_total{outcome="failed"}`:                           "1",
+		`bearerd_revocation_acknowledgement_seconds_count`:                 "1",
+		`bearerd_http_request_duration_seconds_count{route="GET /x/{id}"}`: "2",
+		`bearerd_http_request_duration_seconds_count{route="none"}`:        "1",
+		`bearerd_revocation_lease_held`:                                    "1",
+		`bearerd_password_hashes_waiting`:                                  "0",
+	} {
+		if got := r.metric(t, name); got != want {
+			t.Errorf("%s is %q, want %s", name, got, want)
+		}
+	}
+	for _, name := range []string{
+		"bearerd_revocations_total", "bearerd_revocation_log_applied", "bearerd_revocations_live",
+		"bearerd_revocations_live_bytes", "bearerd_revocation_lease_age_seconds", "go_goroutines", "process_resident_memory_bytes",
+	} {
+		if got := r.metric(t, name); got == "" || got == "0" {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}
+
+func TestMetersTakeWhateverTheyAreGiven(t *testing.T) {
+	t.Parallel()
+	m := server.NewMetrics()
+	m.Issued(token.Kind(255))
+	m.Verified(token.Kind(255))
+	m.IssueRefused(fault.Kind(255))
+	m.VerifyRefused(token.Check(255))
+	m.VerifyRefused(0)
+	m.LoginTried("something new")
+}
+
+func TestCountingAllocatesNothing(t *testing.T) {
+	m := server.NewMetrics()
+	if n := testing.AllocsPerRun(100, func() {
+		m.Verified(token.KindAccess)
+		m.VerifyRefused(token.CheckRevoked)
+		m.Issued(token.KindAccess)
+		m.IssueRefused(fault.InvalidScope)
+		m.LoginTried("ok")
+		m.Revoked(1)
+		m.Acknowledged(time.Millisecond)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
