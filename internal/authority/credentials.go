@@ -27,10 +27,14 @@ type NewCredential struct {
 	Claims      map[string]any // likewise
 }
 
+// ValidateTokenName says what is wrong with the name of an API token, as
+// fault.Invalid.
+func ValidateTokenName(s string) error { return validateLabel("a token's name", s) }
+
 // CreateAPIToken makes an API token for the caller, who came by a session or by an
 // access token with the scope credentials.
 func (a *Authority) CreateAPIToken(ctx context.Context, c *Caller, n NewCredential) (*Issued, error) {
-	if err := validateLabel("a token's name", n.Name); err != nil {
+	if err := ValidateTokenName(n.Name); err != nil {
 		return nil, err
 	}
 	return a.createCredential(ctx, c, token.KindAPIToken, n)

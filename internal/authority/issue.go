@@ -27,6 +27,7 @@ type Request struct {
 	Scope      []string   // nil: none asked for
 	Collection *int64     // where Principal is given: the one that was read with it
 	Lifetime   int64      // seconds
+	Usual      int64      // seconds when no lifetime is asked for; 0: the kind's own
 	Cap        bool       // a lifetime above the ceiling becomes the ceiling
 	TaskType   string     // of task tokens
 	Name       string     // of stored tokens

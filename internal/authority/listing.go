@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"slices"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -36,6 +37,17 @@ func (c *Caller) is(ref string) bool {
 // one has to offer them.
 func (a *Authority) PublicCollections(ctx context.Context) ([]Collection, error) {
 	return a.Store.Collections(ctx)
+}
+
+// CollectionsOpenTo gives the collections that the caller has access to.
+func (a *Authority) CollectionsOpenTo(ctx context.Context, c *Caller) ([]Collection, error) {
+	if c == nil || c.Principal == nil {
+		return nil, fault.New(fault.Unauthenticated, "sign in first")
+	}
+	all, err := a.Store.Collections(ctx)
+	return slices.DeleteFunc(all, func(n Collection) bool {
+		return !c.may(ActionAccess, access.CollectionPath(n.ID))
+	}), err
 }
 
 // Usernames gives the usernames of subjects, to administrators. Who is gone is

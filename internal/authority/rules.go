@@ -43,6 +43,9 @@ func ParseLifetime(s string) (int64, error) {
 // explicit lifetime that is too long is refused with the maximum.
 func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, error) {
 	ttl, ceiling := kindRules[r.Kind].lifetimes(p, r.TaskType)
+	if r.Usual > 0 {
+		ttl = min(r.Usual, ceiling)
+	}
 	asked := r.Lifetime
 	if asked > ceiling {
 		if !r.Cap {
