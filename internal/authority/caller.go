@@ -22,6 +22,7 @@ type Caller struct {
 	system   bool // bearerd itself
 	public   bool // a client that was named and has no secret: nobody authenticated
 	selfOnly bool // what was presented is good for revoking itself and nothing else
+	noScopes bool // it came through a dialect that knows no scopes
 }
 
 // Operator is whoever holds the store and the master key: the command line.
@@ -63,7 +64,7 @@ func (c *Caller) byBearer() bool { return c != nil && c.Token != nil && !c.BySes
 
 // hasScope reports whether the caller's token has the scope. A session has them all.
 func (c *Caller) hasScope(name string) bool {
-	return !c.byBearer() || slices.Contains(c.Token.Scope, name)
+	return !c.byBearer() || c.noScopes || slices.Contains(c.Token.Scope, name)
 }
 
 // may decides an action on a path for the caller.
@@ -103,6 +104,18 @@ func (c *Caller) mayIntrospect() bool {
 // Bearer authenticates a caller of bearerd's own API by a token.
 func (a *Authority) Bearer(ctx context.Context, raw string) (*Caller, error) {
 	return a.caller(ctx, raw, Demand{})
+}
+
+// DialectBearer is Bearer for the endpoints of a dialect whose tokens have no
+// scopes: what the caller may do there is what their bindings let them, as if they
+// had come with their password. The management API asks for the scope admin.
+func (a *Authority) DialectBearer(ctx context.Context, raw string) (*Caller, error) {
+	c, err := a.caller(ctx, raw, Demand{})
+	if err != nil {
+		return nil, err
+	}
+	c.noScopes = true
+	return c, nil
 }
 
 // Session authenticates a caller by a session cookie.

@@ -236,11 +236,12 @@ func (a *Authority) claims(r *Request, g *grant) token.Claims {
 
 // clientID is the client_id claim. RFC 9068 requires one: a token that a user
 // got for themselves, with no client, names the issuer's own pages and command line.
+// What has no parent is the user's own, whichever client's token it was made with.
 func (r *Request) clientID() string {
 	switch {
 	case r.Client != nil:
 		return r.Client.Client.ID
-	case r.Parent != nil && r.Parent.ClientID != "":
+	case r.Parent != nil && r.Parent.ClientID != "" && !kindRules[r.Kind].rooted:
 		return r.Parent.ClientID
 	default:
 		return OwnClientID

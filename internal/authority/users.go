@@ -175,12 +175,11 @@ func (a *Authority) removeUserAct(u identity.User) act {
 
 // User gives a user by subject or username: oneself, or anybody to administrators.
 func (a *Authority) User(ctx context.Context, c *Caller, ref string) (identity.User, error) {
-	if !c.is(ref) {
-		if err := c.requireAdmin(); err != nil {
-			return identity.User{}, err
-		}
+	p, err := a.UserPrincipal(ctx, c, ref)
+	if err != nil {
+		return identity.User{}, err
 	}
-	return a.user(ctx, ref)
+	return *p.User, nil
 }
 
 // user reads a user by subject or username.
@@ -193,15 +192,31 @@ func (a *Authority) user(ctx context.Context, ref string) (identity.User, error)
 }
 
 func (a *Authority) principalBy(ctx context.Context, ref string) (*Principal, error) {
+	if identity.ValidateUsername(ref) != nil {
+		return nil, errNoUser // not every store takes every text
+	}
 	who := Who{Username: ref}
 	if _, err := uuid.Parse(ref); err == nil {
 		who = Who{UserID: ref}
 	}
 	p, err := a.Store.Principal(ctx, who)
 	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
-		return nil, fault.New(fault.NotFound, "there is no such user")
+		return nil, errNoUser
 	}
 	return &p, err
+}
+
+var errNoUser = fault.New(fault.NotFound, "there is no such user")
+
+// UserPrincipal gives a user, by subject or username, with what they may do: oneself,
+// or anybody to administrators.
+func (a *Authority) UserPrincipal(ctx context.Context, c *Caller, ref string) (*Principal, error) {
+	if !c.is(ref) {
+		if err := c.requireAdmin(); err != nil {
+			return nil, err
+		}
+	}
+	return a.principalBy(ctx, ref)
 }
 
 // UserList lists users, to administrators.
@@ -215,12 +230,11 @@ func (a *Authority) UserList(ctx context.Context, c *Caller, q UserQuery) (Page[
 // UserAccess tells what a user may do, each grant with the binding it comes from:
 // one's own, or anybody's to administrators.
 func (a *Authority) UserAccess(ctx context.Context, c *Caller, ref string) ([]access.Grant, error) {
-	u, err := a.User(ctx, c, ref)
+	p, err := a.UserPrincipal(ctx, c, ref)
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.Store.Principal(ctx, Who{UserID: u.ID})
-	return p.Grants, err
+	return p.Grants, nil
 }
 
 // RemoveAccess removes every direct binding of a user at and beneath a path,
