@@ -99,7 +99,7 @@ func fillTheDisk(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	full := before
-	full.Cur = 300 << 10
+	full.Cur = 1 << 20
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
 		return err
 	}

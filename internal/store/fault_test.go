@@ -202,6 +202,25 @@ func TestCancelledWhileWaitingWritesNothing(t *testing.T) {
 	}
 }
 
+// TestCancelledTooLateIsDone ends the context of a write that is under way: the
+// answer tells what became of it.
+func TestCancelledTooLateIsDone(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	err := s.ChangeSigningKeys(ctx, func([]keyring.Key) ([]keyring.Key, error) {
+		cancel()
+		time.Sleep(20 * time.Millisecond) // so that whoever waits sees the end of ctx first
+		return []keyring.Key{{KID: "k", State: keyring.Active}}, nil
+	})
+	if err != nil {
+		t.Errorf("got %v", err)
+	}
+	if keys, err := s.SigningKeys(t.Context()); err != nil || len(keys) != 1 {
+		t.Errorf("stored %v, %v", keys, err)
+	}
+}
+
 func TestTooManyWaitingWritesAreRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
