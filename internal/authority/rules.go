@@ -57,6 +57,9 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 		asked = ceiling
 	}
 	remaining, bounded := r.remaining(now)
+	if bounded && remaining <= 0 {
+		return 0, fault.New(fault.InvalidToken, token.ReasonExpired)
+	}
 	if asked == 0 {
 		if bounded && (ttl == 0 || remaining < ttl) {
 			ttl = remaining
