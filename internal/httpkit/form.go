@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,6 +29,12 @@ const (
 // (RFC 6749 §3.2) and is not in the result.
 func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return present(formWithEmpty(w, r))
+}
+
+// FormLists is [Form] for endpoints where some parameters are lists: those named
+// may be repeated.
+func FormLists(w http.ResponseWriter, r *http.Request, lists ...string) (url.Values, error) {
+	return present(formWithEmpty(w, r, lists...))
 }
 
 // Query reads the query with the strictness of [Form].
@@ -68,13 +75,13 @@ func FormOrJSONWithEmpty(w http.ResponseWriter, r *http.Request) (url.Values, er
 	values := make(url.Values, len(members))
 	for name, value := range members {
 		if value != nil {
-			set(values, name, string(*value))
+			add(values, name, string(*value))
 		}
 	}
 	return values, nil
 }
 
-func formWithEmpty(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+func formWithEmpty(w http.ResponseWriter, r *http.Request, lists ...string) (url.Values, error) {
 	if err := wantType(r, typeForm); err != nil {
 		return nil, err
 	}
@@ -82,7 +89,7 @@ func formWithEmpty(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseParameters(string(body))
+	return parseParameters(string(body), lists...)
 }
 
 // present leaves out the parameters without a value.
@@ -91,16 +98,17 @@ func present(values url.Values, err error) (url.Values, error) {
 	return values, err
 }
 
-func set(values url.Values, name, value string) {
-	values[name] = nil
+func add(values url.Values, name, value string) {
+	all := values[name]
 	if value != "" {
-		values[name] = []string{value}
+		all = append(all, value)
 	}
+	values[name] = all
 }
 
 // parseParameters reads application/x-www-form-urlencoded text. A parameter without
-// a value has no values.
-func parseParameters(text string) (url.Values, error) {
+// a value has no values; lists are those that may be repeated.
+func parseParameters(text string, lists ...string) (url.Values, error) {
 	values := url.Values{}
 	for pair := range strings.SplitSeq(text, "&") {
 		if pair == "" {
@@ -110,10 +118,10 @@ func parseParameters(text string) (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		if values.Has(name) {
+		if values.Has(name) && !slices.Contains(lists, name) {
 			return nil, fault.New(fault.Invalid, "the parameter %s is repeated", quoted(name))
 		}
-		set(values, name, value)
+		add(values, name, value)
 	}
 	return values, nil
 }

@@ -248,3 +248,16 @@ func TestWithEmptyTellsAnEmptyParameterFromAnAbsentOne(t *testing.T) {
 		t.Errorf("query: %v (-want +got):\n%s", err, diff)
 	}
 }
+
+func TestFormListsTakesRepetitionOfListsAlone(t *testing.T) {
+	t.Parallel()
+	got, err := httpkit.FormLists(httptest.NewRecorder(), post(formType, "scope=a&x=1&scope=&scope=b&empty="), "scope")
+	if diff := cmp.Diff(url.Values{"scope": {"a", "b"}, "x": {"1"}}, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	for _, body := range []string{"x=1&x=2", "x=&x=2", "scope=a&x=1&x="} {
+		if got, err := httpkit.FormLists(httptest.NewRecorder(), post(formType, body), "scope"); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v, %v", body, got, err)
+		}
+	}
+}
