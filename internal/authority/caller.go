@@ -98,7 +98,22 @@ func (c *Caller) mayIntrospect() bool {
 	case c.operator, c.client() != nil:
 		return true
 	}
-	return c.byBearer() && c.hasScope(identity.ScopeIntrospect)
+	return c.reads(identity.ScopeIntrospect)
+}
+
+// RequireRevocations lets pass whoever may read the revocation log: by a token with
+// the scope revocations. The error is InsufficientScope.
+func (c *Caller) RequireRevocations() error {
+	if c.reads(identity.ScopeRevocations) {
+		return nil
+	}
+	return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeRevocations)
+}
+
+// reads reports whether the caller came by a token with the scope and, where it
+// speaks for a user, whether that user still has the permission which it needs.
+func (c *Caller) reads(scope string) bool {
+	return c.byBearer() && !c.selfOnly && c.hasScope(scope) && (c.Principal.User == nil || c.may(scope, PathTokens))
 }
 
 // Bearer authenticates a caller of bearerd's own API by a token.

@@ -134,6 +134,8 @@ func (r *Request) checkOffline() error {
 	switch {
 	case r.Kind != token.KindAccess || r.Principal.User == nil:
 		return fault.New(fault.InvalidScope, "the scope %s is for access tokens of users", identity.ScopeOfflineAccess)
+	case r.alone:
+		return fault.New(fault.InvalidScope, "the scope %s is for devices and for token exchange", identity.ScopeOfflineAccess)
 	case client != nil && !client.Client.MayUse(identity.GrantTypeRefreshToken):
 		return fault.New(fault.InvalidScope, "the client may not have refresh tokens")
 	}

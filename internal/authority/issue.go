@@ -38,6 +38,7 @@ type Request struct {
 	Claims      map[string]any
 
 	spend []Op // what this uses up, in the same transaction
+	alone bool // no refresh token can be given beside it
 }
 
 // Issued is a token that was made. Its value is known here and nowhere else.
@@ -83,6 +84,7 @@ func (g *grant) expiry() time.Time {
 // Issue decides, signs, and records. A refusal signs nothing and leaves nothing
 // behind but its audit event.
 func (a *Authority) Issue(ctx context.Context, c *Caller, r *Request) (*Issued, error) {
+	r.alone = true
 	pair, err := a.issuePair(ctx, c, r)
 	return pair.Access, err
 }

@@ -75,8 +75,7 @@ func withKey(t *testing.T, o authoritytest.Options, bindings ...string) (f *auth
 	ada := person(t, f, "ada")
 	for _, path := range bindings {
 		b := authoritytest.May("create", access.Path("/task-tokens/"+path))
-		b.User = "ada"
-		_, err := f.CreateBinding(t.Context(), authority.Operator(), b)
+		_, err := f.CreateBinding(t.Context(), authority.Operator(), withUser("ada", b))
 		must(t, err)
 	}
 	issued := apiKey(t, f, ada, authority.NewCredential{Lifetime: keyLife})

@@ -142,16 +142,15 @@ func (a *Authority) scope(ctx context.Context, r *Request) ([]string, error) {
 }
 
 // inheritedScope is the scope of a token for which none was asked: its parent's,
-// less what this client or kind can't have. A session or a password gives none.
+// less what this user, client or kind can't have. A session or a password gives none.
 func (r *Request) inheritedScope() []string {
 	if r.Parent == nil || r.Parent.Kind == token.KindSession || kindRules[r.Kind].rooted {
 		return nil
 	}
-	if r.Parent.Kind == token.KindRefresh {
-		return r.Parent.Scope
-	}
+	offline := r.Parent.Kind == token.KindRefresh
 	return slices.DeleteFunc(slices.Clone(r.Parent.Scope), func(name string) bool {
-		return name == identity.ScopeOfflineAccess || r.neverScope(name) || !r.clientAllows(name)
+		return name == identity.ScopeOfflineAccess && !offline ||
+			r.neverScope(name) || !r.clientAllows(name) || !r.subjectAllows(name)
 	})
 }
 
