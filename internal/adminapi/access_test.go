@@ -1,0 +1,114 @@
+package adminapi_test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+func TestRemovingFromACollectionReachesThroughRoles(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.asAdmin(201, "POST", "/collections", `{"id":4,"name":"Fish"}`)
+	s.asAdmin(201, "POST", "/roles", `{"name":"collection-admin","permissions":[{"action":"*","path":"/"}]}`)
+	s.asAdmin(200, "PATCH", "/users/ada", `{"groups":["curators"]}`)
+	byRole := s.asAdmin(201, "POST", "/bindings", `{"user":"ada","role":"collection-admin","path":"/collections/4"}`)
+	direct := s.asAdmin(201, "POST", "/bindings", `{"user":"ada","permission":{"action":"access","path":"/collections/4"}}`)
+	byGroup := s.asAdmin(201, "POST", "/bindings", `{"group":"curators","permission":{"action":"access","path":"/"},"path":"/collections/4"}`)
+	elsewhere := s.asAdmin(201, "POST", "/bindings", `{"user":"ada","permission":{"action":"access","path":"/collections/42"}}`)
+
+	grants, _ := items(t, s.asAdmin(200, "GET", "/users/ada/access", ""))
+	if len(grants) != 4 {
+		t.Errorf("grants: %v", grants)
+	}
+	want := map[string]any{
+		"action": "*", "path": "/collections/4", "binding": byRole["id"], "via": "user", "role": "collection-admin",
+	}
+	found := false
+	for _, g := range grants {
+		found = found || cmp.Equal(want, g)
+	}
+	if !found {
+		t.Errorf("the role's grant is not among %v", grants)
+	}
+
+	got := s.asAdmin(200, "DELETE", "/users/ada/access?path="+url.QueryEscape("/collections/4"), "")
+	removed := map[any]bool{}
+	for _, b := range got["removed"].([]any) {
+		removed[b.(map[string]any)["id"]] = true
+	}
+	if !cmp.Equal(removed, map[any]bool{byRole["id"]: true, direct["id"]: true}) {
+		t.Errorf("removed: %v", got["removed"])
+	}
+	if diff := cmp.Diff([]any{any(byGroup)}, got["remaining"]); diff != "" {
+		t.Errorf("remaining (-want +got):\n%s", diff)
+	}
+	left, _ := items(t, s.asAdmin(200, "GET", "/bindings?user=ada", ""))
+	if len(left) != 1 || left[0]["id"] != elsewhere["id"] {
+		t.Errorf("left: %v", left)
+	}
+	again := s.asAdmin(200, "DELETE", "/users/"+s.adaID+"/access?path=/collections/4", "")
+	if len(again["removed"].([]any)) != 0 || len(again["remaining"].([]any)) != 1 {
+		t.Errorf("the second time: %v", again)
+	}
+}
+
+func TestLostCollectionEndsItsTokensAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Collection(t, 4, "Fish")
+	s.asAdmin(201, "POST", "/bindings", `{"user":"ada","permission":{"action":"access","path":"/collections/4"}}`)
+	c := s.Login(t, "ada", password, 4)
+	four := int64(4)
+	issued, err := s.Issue(t.Context(), c, &authority.Request{Kind: accessKind, Principal: c.Principal, Collection: &four})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := issued.Value.Reveal()
+	s.as(raw, "GET", "/me", "").is(t, 200)
+	s.asAdmin(200, "DELETE", "/users/ada/access?path=/collections/4", "")
+	s.as(raw, "GET", "/me", "").is(t, 403)
+	if _, err := s.Verify(t.Context(), raw, authority.Demand{}); !fault.Is(err, fault.InsufficientScope) {
+		t.Errorf("verify: %v", err)
+	}
+}
+
+func TestBadPathsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, query := range []string{"", "?path=", "?path=collections", "?path=/a/../b", "?path=/a//b", "?path=/%2561", "?path=/a&path=/b", "?path=/a/", "?paht=/a"} {
+		s.asAdmin(400, "DELETE", "/users/ada/access"+query, "")
+	}
+	s.asAdmin(404, "DELETE", "/users/nobody/access?path=/a", "")
+	s.asAdmin(404, "GET", "/users/nobody/access", "")
+}
+
+func TestTokenForACollectionCantAdminister(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Collection(t, 4, "Fish")
+	c := s.Login(t, "root", password, 4)
+	four := int64(4)
+	issued, err := s.Issue(t.Context(), c, &authority.Request{
+		Kind: accessKind, Principal: c.Principal, Collection: &four, Scope: []string{"admin"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.as(issued.Value.Reveal(), "GET", "/users", "").is(t, 403)
+}
+
+func TestAdministratorByGroupIsOneWhileInIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.asAdmin(200, "PATCH", "/users/ada", `{"groups":["admins"]}`)
+	s.asAdmin(201, "POST", "/bindings", `{"group":"admins","permission":{"action":"*","path":"/"}}`)
+	admin := s.AccessToken(t, "ada", password, "admin").Value.Reveal()
+	s.as(admin, "GET", "/users", "").is(t, 200)
+	s.asAdmin(200, "PATCH", "/users/ada", `{"groups":[]}`)
+	s.as(admin, "GET", "/users", "").is(t, 403)
+}

@@ -1,0 +1,159 @@
+// Package adminapi is bearerd's management API under /auth/api/v1, and the
+// description of all of bearerd's HTTP at /auth/openapi.json.
+//
+// The API is JSON. A caller comes by a Bearer token or, with the cross-origin
+// check, by a session cookie; who may do what is the authority's to say. Lists are
+// {"items":[…],"next":CURSOR or null}, times are RFC 3339 in UTC, every error is a
+// problem of RFC 9457. A parameter or member that an endpoint doesn't know is
+// refused, so that a misspelt one can't be taken for none.
+//
+// The description is put together by [Describe] of a fragment from each edge that
+// is on: its endpoints stand in one place, beside the code that serves them.
+package adminapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+const base = "/auth/api/v1"
+
+// API is the management API.
+type API struct {
+	Authority      *authority.Authority
+	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
+	SessionCookies []string             // the cookies that carry a session; none: Bearer alone
+	Challenge      httpkit.Challenge    // what a 401 answers with
+}
+
+// request is a request whose caller is known.
+type request struct {
+	*http.Request
+	caller *authority.Caller
+	query  parameters
+}
+
+// route is one endpoint.
+type route struct {
+	method, path string
+	serve        func(w http.ResponseWriter, r *request) error
+	query        string // the parameters that it takes
+}
+
+const paging = "cursor limit"
+
+func (a *API) routes() []route {
+	return []route{
+		{"GET", "/me", a.me, ""},
+		{"POST", "/me/revoke-all", a.revokeMine, "wait"},
+		{"GET", "/tokens", a.tokens, "kind " + paging},
+		{"DELETE", "/tokens/{id}", a.revokeToken, "wait"},
+		{"GET", "/users", a.users, "search " + paging},
+		{"POST", "/users", a.createUser, ""},
+		{"GET", "/users/{id}", a.user, ""},
+		{"PATCH", "/users/{id}", a.updateUser, ""},
+		{"DELETE", "/users/{id}", a.removeUser, ""},
+		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging},
+		{"POST", "/users/{id}/revoke-all", a.revokeUser, "wait"},
+		{"GET", "/users/{id}/access", a.access, ""},
+		{"DELETE", "/users/{id}/access", a.removeAccess, "path"},
+		{"GET", "/collections", a.collections, paging},
+		{"POST", "/collections", a.createCollection, ""},
+		{"PATCH", "/collections/{id}", a.updateCollection, ""},
+		{"DELETE", "/collections/{id}", a.removeCollection, ""},
+		{"GET", "/roles", a.roles, paging},
+		{"POST", "/roles", a.createRole, ""},
+		{"PATCH", "/roles/{id}", a.updateRole, ""},
+		{"DELETE", "/roles/{id}", a.removeRole, ""},
+		{"GET", "/bindings", a.bindings, "user group " + paging},
+		{"POST", "/bindings", a.createBinding, ""},
+		{"PATCH", "/bindings/{id}", a.updateBinding, ""},
+		{"DELETE", "/bindings/{id}", a.removeBinding, ""},
+		{"GET", "/clients", a.clients, paging},
+		{"POST", "/clients", a.createClient, ""},
+		{"PATCH", "/clients/{id}", a.updateClient, ""},
+		{"DELETE", "/clients/{id}", a.removeClient, ""},
+		{"GET", "/keys", a.keys, paging},
+		{"POST", "/keys", a.rotateKeys, ""},
+		{"DELETE", "/keys/{id}", a.retireKey, ""},
+		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging},
+		{"POST", "/explain", a.explain, ""},
+	}
+}
+
+// Register mounts every endpoint, and answers to other methods and paths beneath
+// the API's own in its own words.
+func (a *API) Register(mux *http.ServeMux) {
+	methods := map[string][]string{}
+	for _, e := range a.routes() {
+		mux.Handle(e.method+" "+base+e.path, a.handle(e))
+		methods[e.path] = append(methods[e.path], e.method)
+		if e.method == http.MethodGet {
+			methods[e.path] = append(methods[e.path], http.MethodHead)
+		}
+	}
+	onError := httpkit.Problems(a.Challenge)
+	for path, served := range methods {
+		allow := strings.Join(slices.Sorted(slices.Values(served)), ", ")
+		mux.Handle(base+path, httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
+			return httpkit.MethodNotAllowed(w, r, allow)
+		}, onError))
+	}
+	mux.Handle(base+"/", httpkit.Handle(func(http.ResponseWriter, *http.Request) error { return errNothing }, onError))
+}
+
+var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
+
+// handle makes an endpoint of a route: who asks and with which parameters is found
+// out before it is called. No answer may be kept by a cache.
+func (a *API) handle(e route) http.Handler {
+	known := strings.Fields(e.query)
+	return httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		caller, err := a.caller(r)
+		if err != nil {
+			return err
+		}
+		query, err := readParameters(r, known)
+		if err != nil {
+			return err
+		}
+		httpkit.NoStore(w)
+		return e.serve(w, &request{Request: r, caller: caller, query: query})
+	}, httpkit.Problems(a.Challenge))
+}
+
+// id is what the path names. What no name can be, names nothing.
+func (r *request) id() (string, error) {
+	id := r.PathValue("id")
+	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
+		return "", errNothing
+	}
+	return id, nil
+}
+
+// optionalBody reads a JSON body if there is one.
+func (r *request) optionalBody(w http.ResponseWriter, dst any) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	return httpkit.DecodeJSON(w, r.Request, dst)
+}
+
+// missing is the answer to a body without a member that must be there.
+func missing(member string) error {
+	return fault.New(fault.Invalid, "the member %q is missing", member)
+}
+
+// done answers that it was done, and that there is nothing to say of it.
+func done(w http.ResponseWriter, err error) error {
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+package adminapi
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+)
+
+type event struct {
+	ID        int64     `json:"id"`
+	At        time.Time `json:"at"`
+	Actor     string    `json:"actor"`
+	Action    string    `json:"action"`
+	Target    string    `json:"target"`
+	TokenID   string    `json:"token_id"`
+	Address   string    `json:"address"`
+	RequestID string    `json:"request_id"`
+	Outcome   string    `json:"outcome"`
+	Reason    string    `json:"reason"`
+}
+
+func eventOf(e audit.Event) event {
+	return event{
+		ID: e.ID, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, Target: e.Target, TokenID: e.TokenID,
+		Address: e.Address, RequestID: e.RequestID, Outcome: e.Outcome, Reason: e.Reason,
+	}
+}
+
+const auditList = "audit"
+
+// filter reads which events are asked for, and how many.
+func (p parameters) filter() (f audit.Filter, limit int, err error) {
+	f = audit.Filter{Actor: p.get("actor"), Action: p.get("action"), Target: p.get("target"), TokenID: p.get("token_id")}
+	if f.Since, err = p.instant("since"); err != nil {
+		return f, 0, err
+	}
+	if f.Until, err = p.instant("until"); err != nil {
+		return f, 0, err
+	}
+	place, err := unseal(auditList, p.get("cursor"))
+	if err != nil {
+		return f, 0, err
+	}
+	if f.Cursor, err = audit.ParseCursor(place); err != nil {
+		return f, 0, errCursor
+	}
+	limit, err = p.limit()
+	f.Limit = min(limit+1, audit.MaxLimit)
+	return f, limit, err
+}
+
+// audit lists events, newest first. A last page of the greatest length may give a
+// cursor to an empty one.
+func (a *API) audit(w http.ResponseWriter, r *request) error {
+	f, limit, err := r.query.filter()
+	if err != nil {
+		return err
+	}
+	events, err := a.Authority.AuditEvents(r.Context(), r.caller, f)
+	if err != nil {
+		return err
+	}
+	next := ""
+	if len(events) > limit || len(events) == audit.MaxLimit {
+		events = events[:limit]
+		next = seal(auditList, strconv.FormatInt(events[limit-1].ID, 10))
+	}
+	return writeList(w, events, next, eventOf)
+}

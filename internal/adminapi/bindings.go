@@ -1,0 +1,146 @@
+package adminapi
+
+import (
+	"net/http"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// binding names its user by username, beside the subject. The members that it
+// doesn't have are null.
+type binding struct {
+	ID         string      `json:"id"`
+	User       *string     `json:"user"`
+	UserID     *string     `json:"user_id"`
+	Group      *string     `json:"group"`
+	Role       *string     `json:"role"`
+	Permission *permission `json:"permission"`
+	Path       access.Path `json:"path"`
+}
+
+// bindingChange is a binding to be made or its new state: User is a username or a
+// subject. Of user and group, and of role and permission, naming one takes the
+// place of the other.
+type bindingChange struct {
+	User       *string     `json:"user"`
+	Group      *string     `json:"group"`
+	Role       *string     `json:"role"`
+	Permission *permission `json:"permission"`
+	Path       *string     `json:"path"`
+}
+
+// on gives the binding that the change makes of b.
+func (c bindingChange) on(b access.Binding) (access.Binding, error) {
+	if c.User != nil || c.Group != nil {
+		b.User, b.Group = value(c.User), value(c.Group)
+	}
+	if c.Role != nil || c.Permission != nil {
+		b.Role, b.Permission = value(c.Role), (*access.Permission)(c.Permission)
+	}
+	if c.Path == nil {
+		return b, nil
+	}
+	var err error
+	b.Path, err = access.ParsePath(*c.Path)
+	return b, err
+}
+
+var bindingOrder = order[access.Binding]{"bindings", func(b access.Binding) string { return string(b.Path) + "\x00" + b.ID }}
+
+func (a *API) bindings(w http.ResponseWriter, r *request) error {
+	all, err := a.Authority.BindingList(r.Context(), r.caller, authority.BindingQuery{
+		User: r.query.get("user"), Group: r.query.get("group"),
+	})
+	if err != nil {
+		return err
+	}
+	page, next, err := bindingOrder.cut(all, r.query)
+	if err != nil {
+		return err
+	}
+	render, err := a.bindingsOf(r, page)
+	if err != nil {
+		return err
+	}
+	return writeList(w, page, next, render)
+}
+
+// bindingsOf gives what renders these bindings, by the names of their users.
+func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding) binding, error) {
+	var subjects []string
+	for _, b := range all {
+		if b.User != "" {
+			subjects = append(subjects, b.User)
+		}
+	}
+	names, err := a.Authority.Usernames(r.Context(), r.caller, subjects)
+	if err != nil {
+		return nil, err
+	}
+	return func(b access.Binding) binding {
+		return binding{
+			ID: b.ID, User: named(names[b.User]), UserID: named(b.User), Group: named(b.Group),
+			Role: named(b.Role), Permission: (*permission)(b.Permission), Path: b.Path,
+		}
+	}, nil
+}
+
+func (a *API) writeBinding(w http.ResponseWriter, r *request, status int, b access.Binding) error {
+	render, err := a.bindingsOf(r, []access.Binding{b})
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, status, render(b))
+}
+
+func (a *API) createBinding(w http.ResponseWriter, r *request) error {
+	var body bindingChange
+	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
+		return err
+	}
+	b, err := body.on(access.Binding{})
+	if err != nil {
+		return err
+	}
+	b, err = a.Authority.CreateBinding(r.Context(), r.caller, b)
+	if err != nil {
+		return err
+	}
+	return a.writeBinding(w, r, http.StatusCreated, b)
+}
+
+func (a *API) updateBinding(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	var body bindingChange
+	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
+		return err
+	}
+	b, err := a.Authority.Binding(r.Context(), r.caller, id)
+	if err != nil {
+		return err
+	}
+	if b, err = body.on(b); err != nil {
+		return err
+	}
+	if body != (bindingChange{}) {
+		b, err = a.Authority.UpdateBinding(r.Context(), r.caller, b)
+	}
+	if err != nil {
+		return err
+	}
+	return a.writeBinding(w, r, http.StatusOK, b)
+}
+
+func (a *API) removeBinding(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	_, err = a.Authority.RemoveBinding(r.Context(), r.caller, id)
+	return done(w, err)
+}

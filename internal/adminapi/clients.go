@@ -1,0 +1,154 @@
+package adminapi
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// client is an OAuth client. Its secret stands in one answer, that to its
+// creation, and only when bearerd made it.
+type client struct {
+	ID        string   `json:"id"`
+	Public    bool     `json:"public"`
+	Grants    []string `json:"grants"`
+	Scopes    []string `json:"scopes"`
+	Audiences []string `json:"audiences"`
+	Secret    string   `json:"secret,omitempty"`
+}
+
+func clientOf(c identity.Client) client {
+	return client{
+		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences),
+	}
+}
+
+// clientPatch is a change of a client; what isn't named stays.
+type clientPatch struct {
+	Secret    *string   `json:"secret"`
+	Grants    *[]string `json:"grants"`
+	Scopes    *[]string `json:"scopes"`
+	Audiences *[]string `json:"audiences"`
+}
+
+// on gives the client that the patch makes of c.
+func (p clientPatch) on(c identity.Client) (authority.NewClient, error) {
+	n := authority.NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences}
+	if p.Grants != nil {
+		n.Grants = *p.Grants
+	}
+	if p.Scopes != nil {
+		n.Scopes = *p.Scopes
+	}
+	if p.Audiences != nil {
+		n.Audiences = *p.Audiences
+	}
+	if p.Secret == nil {
+		return n, nil
+	}
+	n.Secret = token.Secret(*p.Secret)
+	_, err := identity.DigestSecret(*p.Secret)
+	return n, err
+}
+
+// newClient is a client to be made. Without a secret one is made for it, unless it
+// is to be public, which is what a client is whose grants all are for such clients.
+type newClient struct {
+	ID     string `json:"id"`
+	Public *bool  `json:"public"`
+	clientPatch
+}
+
+// public reports whether the client is to have no secret.
+func (n newClient) public() (bool, error) {
+	switch {
+	case n.Public == nil:
+		return n.Secret == nil && forPublic(value(n.Grants)), nil
+	case *n.Public && n.Secret != nil:
+		return false, fault.New(fault.Invalid, "a public client has no secret")
+	}
+	return *n.Public, nil
+}
+
+// forPublic reports whether there are grants and all of them need no secret.
+func forPublic(grants []string) bool {
+	return len(grants) > 0 && !slices.ContainsFunc(grants, func(g string) bool {
+		return g != identity.GrantTypeDeviceCode && g != identity.GrantTypeRefreshToken
+	})
+}
+
+var clientOrder = order[identity.Client]{"clients", func(c identity.Client) string { return c.ID }}
+
+func (a *API) clients(w http.ResponseWriter, r *request) error {
+	all, err := a.Authority.ClientList(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	page, next, err := clientOrder.cut(all, r.query)
+	if err != nil {
+		return err
+	}
+	return writeList(w, page, next, clientOf)
+}
+
+func (a *API) createClient(w http.ResponseWriter, r *request) error {
+	var body newClient
+	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
+		return err
+	}
+	n, err := body.on(identity.Client{ID: body.ID})
+	if err != nil {
+		return err
+	}
+	public, err := body.public()
+	if err != nil {
+		return err
+	}
+	made, secret, err := a.Authority.CreateClient(r.Context(), r.caller, n, !public)
+	if err != nil {
+		return err
+	}
+	answer := clientOf(made)
+	answer.Secret = secret.Reveal()
+	return httpkit.WriteJSON(w, http.StatusCreated, answer)
+}
+
+func (a *API) updateClient(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	var body clientPatch
+	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
+		return err
+	}
+	c, err := a.Authority.Client(r.Context(), r.caller, id)
+	if err != nil {
+		return err
+	}
+	n, err := body.on(c)
+	if err != nil {
+		return err
+	}
+	if body != (clientPatch{}) {
+		c, err = a.Authority.UpdateClient(r.Context(), r.caller, n)
+	}
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, clientOf(c))
+}
+
+func (a *API) removeClient(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	_, err = a.Authority.RemoveClient(r.Context(), r.caller, id)
+	return done(w, err)
+}

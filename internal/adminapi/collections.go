@@ -1,0 +1,103 @@
+package adminapi
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+type collection struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+func collectionOf(c authority.Collection) collection { return collection(c) }
+
+// newCollection is a collection to be made; both members must be there.
+type newCollection struct {
+	ID   *int64 `json:"id"`
+	Name string `json:"name"`
+}
+
+var collectionOrder = order[authority.Collection]{"collections", func(c authority.Collection) string {
+	return fmt.Sprintf("%019d", c.ID)
+}}
+
+func (a *API) collections(w http.ResponseWriter, r *request) error {
+	all, err := a.Authority.CollectionList(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	page, next, err := collectionOrder.cut(all, r.query)
+	if err != nil {
+		return err
+	}
+	return writeList(w, page, next, collectionOf)
+}
+
+func (a *API) createCollection(w http.ResponseWriter, r *request) error {
+	var body newCollection
+	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
+		return err
+	}
+	if body.ID == nil {
+		return missing("id")
+	}
+	made := authority.Collection{ID: *body.ID, Name: body.Name}
+	if err := a.Authority.CreateCollection(r.Context(), r.caller, made); err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusCreated, collectionOf(made))
+}
+
+func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
+	id, err := r.collection()
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Name *string `json:"name"`
+	}
+	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
+		return err
+	}
+	all, err := a.Authority.CollectionList(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	c, err := find(all, "collection", func(c authority.Collection) bool { return c.ID == id })
+	if err != nil {
+		return err
+	}
+	if body.Name != nil {
+		c.Name = *body.Name
+		err = a.Authority.UpdateCollection(r.Context(), r.caller, c)
+	}
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, collectionOf(c))
+}
+
+func (a *API) removeCollection(w http.ResponseWriter, r *request) error {
+	id, err := r.collection()
+	if err != nil {
+		return err
+	}
+	_, err = a.Authority.RemoveCollection(r.Context(), r.caller, id)
+	return done(w, err)
+}
+
+// collection is the collection that the path names.
+func (r *request) collection() (int64, error) {
+	text := r.PathValue("id")
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || strconv.FormatInt(id, 10) != text {
+		return 0, fault.New(fault.NotFound, "there is no such collection")
+	}
+	return id, nil
+}

@@ -1,0 +1,135 @@
+package adminapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// question asks why a token or a user is let in or not.
+type question struct {
+	Token      *string   `json:"token"`
+	Audience   string    `json:"audience"`
+	Scope      scopeList `json:"scope"`
+	Collection *int64    `json:"collection"`
+
+	User   *string `json:"user"` // subject or username
+	Action string  `json:"action"`
+	Path   string  `json:"path"`
+}
+
+// check says what is wrong with a question, and gives its path.
+func (q question) check() (access.Path, error) {
+	ofToken := q.Audience != "" || q.Scope != nil || q.Collection != nil
+	switch {
+	case (q.Token == nil) == (q.User == nil):
+		return "", fault.New(fault.Invalid, "ask about either a token or a user")
+	case q.User != nil && ofToken:
+		return "", fault.New(fault.Invalid, "audience, scope and collection are asked of a token")
+	case (q.Action == "") != (q.Path == "") || q.User != nil && q.Action == "":
+		return "", fault.New(fault.Invalid, "the members \"action\" and \"path\" need each other")
+	case q.Action == "":
+		return "", nil
+	}
+	if _, err := access.ParseAction(q.Action); err != nil {
+		return "", err
+	}
+	return access.ParsePath(q.Path)
+}
+
+// explanation tells each check in order. What lies behind them is null to whoever
+// only has the token.
+type explanation struct {
+	Allowed  bool     `json:"allowed"`
+	Checks   []check  `json:"checks"`
+	Bindings []grant  `json:"bindings"`
+	Token    *claims  `json:"token"`
+	Revoked  *undoing `json:"revoked"`
+	Seq      int64    `json:"seq"`
+	LeaseAge float64  `json:"lease_age"` // seconds
+	Fresh    bool     `json:"fresh"`
+}
+
+// check has no ok when an earlier one failed.
+type check struct {
+	Check  string `json:"check"`
+	OK     *bool  `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+// claims are what a token says.
+type claims struct {
+	credential
+	Subject  string     `json:"sub"`
+	Username string     `json:"username"`
+	Audience []string   `json:"aud"`
+	IssuedAt *time.Time `json:"issued_at"`
+	Chain    []string   `json:"chain"`
+	Seq      int64      `json:"seq"`
+}
+
+// undoing is what took a token back.
+type undoing struct {
+	What   string     `json:"what"`
+	ID     string     `json:"id"`
+	Seq    int64      `json:"seq"`
+	At     *time.Time `json:"at"`
+	By     string     `json:"by"`
+	Reason string     `json:"reason"`
+}
+
+func explanationOf(x *authority.Explanation) explanation {
+	return explanation{
+		Allowed:  x.Allowed,
+		Checks:   each(x.Checks, func(c authority.CheckResult) check { return check(c) }),
+		Bindings: each(x.Bindings, grantOf),
+		Token:    claimsOf(x.Token), Revoked: undoingOf(x.Revoked),
+		Seq: x.Seq, LeaseAge: x.LeaseAge.Seconds(), Fresh: x.Fresh,
+	}
+}
+
+func claimsOf(t *authority.Token) *claims {
+	if t == nil {
+		return nil
+	}
+	return &claims{
+		credential: credentialOf(t), Subject: t.Subject, Username: t.Username, Audience: some(t.Audience),
+		IssuedAt: instant(t.IssuedAt), Chain: some(t.Chain), Seq: t.Seq,
+	}
+}
+
+func undoingOf(u *authority.Undoing) *undoing {
+	if u == nil {
+		return nil
+	}
+	return &undoing{
+		What: string(u.Entry.What), ID: u.Entry.ID, Seq: u.Entry.Seq, At: instant(u.At), By: u.By, Reason: u.Reason,
+	}
+}
+
+func (a *API) explain(w http.ResponseWriter, r *request) error {
+	var q question
+	if err := httpkit.DecodeJSON(w, r.Request, &q); err != nil {
+		return err
+	}
+	path, err := q.check()
+	if err != nil {
+		return err
+	}
+	var x *authority.Explanation
+	if q.User != nil {
+		x, err = a.Authority.ExplainUser(r.Context(), r.caller, *q.User, q.Action, path)
+	} else {
+		x, err = a.Authority.ExplainToken(r.Context(), r.caller, *q.Token, authority.Demand{
+			Audience: q.Audience, Scope: q.Scope, Collection: q.Collection, Action: q.Action, Path: path,
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, explanationOf(x))
+}

@@ -1,0 +1,188 @@
+package adminapi_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+const (
+	cookie   = "bearerd_session"
+	password = "correct horse"
+	root     = "/auth/api/v1"
+)
+
+// site is the API over a real authority, with an administrator "root" and a user
+// "ada". Every answer is held against the API description.
+type site struct {
+	*authoritytest.Fixture
+	t          *testing.T
+	url        string
+	admin, ada string // Bearer tokens
+	adaID      string
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{Fixture: authoritytest.New(t, authoritytest.Options{}), t: t}
+	s.User(t, "root", password, authoritytest.Admin())
+	s.adaID = s.User(t, "ada", password).ID
+	s.admin = s.AccessToken(t, "root", password, identity.ScopeAdmin).Value.Reveal()
+	s.ada = s.AccessToken(t, "ada", password).Value.Reveal()
+	s.url = s.serve().URL
+	return s
+}
+
+func (s *site) serve() *httptest.Server {
+	s.t.Helper()
+	origin, err := httpkit.NewCrossOrigin(authoritytest.Issuer)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	api := &adminapi.API{
+		Authority: s.Authority, CrossOrigin: origin, SessionCookies: []string{cookie},
+		Challenge: httpkit.Challenge{Realm: "bearerd"},
+	}
+	described, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{api}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	api.Register(mux)
+	described.Register(mux)
+	document := openapitest.Load(s.t, described.JSON())
+	document.CheckRoutes(mux)
+	handler := document.Watch(mux)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := audit.WithOrigin(r.Context(), audit.Origin{Address: "192.0.2.1", RequestID: "r-1"})
+		handler.ServeHTTP(w, r.WithContext(ctx))
+	}))
+	s.t.Cleanup(server.Close)
+	return server
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// option changes a request before it is sent.
+type option func(*http.Request)
+
+func header(name, value string) option {
+	return func(r *http.Request) { r.Header.Add(name, value) }
+}
+
+func bearer(token string) option { return header("Authorization", "Bearer "+token) }
+
+func session(value string) option { return header("Cookie", cookie+"="+value) }
+
+// send sends a request; a body is JSON unless an option says otherwise.
+func (s *site) send(method, path, body string, options ...option) answer {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, o := range options {
+		o(r)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(text)}
+}
+
+// as sends a request of the API with a token.
+func (s *site) as(token, method, path, body string) answer {
+	s.t.Helper()
+	return s.send(method, root+path, body, bearer(token))
+}
+
+// asAdmin sends a request of the API as the administrator, checks its status, and
+// gives its body.
+func (s *site) asAdmin(want int, method, path, body string) map[string]any {
+	s.t.Helper()
+	a := s.as(s.admin, method, path, body)
+	a.is(s.t, want)
+	return a.json(s.t)
+}
+
+// is checks the status, and the form of every refusal.
+func (a answer) is(t *testing.T, want int) {
+	t.Helper()
+	if a.status != want {
+		t.Fatalf("status %d, want %d: %s", a.status, want, a.body)
+	}
+	if got := a.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control is %q", got)
+	}
+	if want < 400 {
+		return
+	}
+	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("Content-Type is %q", got)
+	}
+	if got := a.json(t)["status"]; got != float64(want) {
+		t.Errorf("the problem's status is %v", got)
+	}
+	if challenged := a.header.Get("WWW-Authenticate") != ""; want == http.StatusUnauthorized && !challenged {
+		t.Error("a 401 without a challenge")
+	}
+}
+
+// detail is what a problem says.
+func (a answer) detail(t *testing.T) string {
+	t.Helper()
+	text, _ := a.json(t)["detail"].(string)
+	return text
+}
+
+func (a answer) json(t *testing.T) map[string]any {
+	t.Helper()
+	if a.body == "" {
+		return nil
+	}
+	var m map[string]any
+	if err := json.Unmarshal([]byte(a.body), &m); err != nil {
+		t.Fatalf("%v: %s", err, a.body)
+	}
+	return m
+}
+
+// items gives a list's items and its next cursor.
+func items(t *testing.T, m map[string]any) ([]map[string]any, string) {
+	t.Helper()
+	raw, ok := m["items"].([]any)
+	if !ok {
+		t.Fatalf("no items in %v", m)
+	}
+	var all []map[string]any
+	for _, item := range raw {
+		all = append(all, item.(map[string]any))
+	}
+	next, _ := m["next"].(string)
+	return all, next
+}

@@ -1,0 +1,162 @@
+package adminapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // the description
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+var (
+	//go:embed openapi.json
+	described []byte
+	//go:embed skeleton.json
+	skeleton []byte
+)
+
+// OpenAPI describes the management API.
+func (a *API) OpenAPI() [][]byte { return [][]byte{described} }
+
+// Described is an edge that says what it serves, as fragments of an OpenAPI 3.1
+// document: tags, paths, and components. The member x-common holds what each
+// operation of a fragment has unless it says otherwise.
+type Described interface {
+	OpenAPI() [][]byte
+}
+
+// Sources are what a description is put together of.
+type Sources struct {
+	Issuer  string
+	Version string
+	Edges   []Described // those that are on
+}
+
+// Description is the OpenAPI document of all of bearerd's HTTP, at
+// /auth/openapi.json.
+type Description struct {
+	body []byte
+	etag string
+}
+
+// Describe puts the description together. Two fragments that describe the same
+// endpoint or component are an error.
+func Describe(s Sources) (*Description, error) {
+	document, err := decode(skeleton)
+	if err != nil {
+		return nil, err
+	}
+	document["servers"] = []any{map[string]any{"url": s.Issuer}}
+	document["info"].(map[string]any)["version"] = s.Version //nolint:errcheck,forcetypeassert // as the skeleton has it
+	for _, edge := range s.Edges {
+		for _, fragment := range edge.OpenAPI() {
+			if err := addFragment(document, fragment); err != nil {
+				return nil, err
+			}
+		}
+	}
+	body, err := json.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the API description: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	return &Description{body: body, etag: `"` + hex.EncodeToString(sum[:16]) + `"`}, nil
+}
+
+func decode(text []byte) (map[string]any, error) {
+	var m map[string]any
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("reading an API description: %w", err)
+	}
+	return m, nil
+}
+
+const common = "x-common"
+
+func addFragment(document map[string]any, text []byte) error {
+	fragment, err := decode(text)
+	if err != nil {
+		return err
+	}
+	shared, _ := fragment[common].(map[string]any)
+	delete(fragment, common)
+	paths, _ := fragment["paths"].(map[string]any)
+	for _, item := range paths {
+		operations, _ := item.(map[string]any)
+		for _, operation := range operations {
+			if o, ok := operation.(map[string]any); ok {
+				complete(o, shared)
+			}
+		}
+	}
+	return merge(document, fragment, nil)
+}
+
+// complete gives an operation what it doesn't say itself.
+func complete(operation, shared map[string]any) {
+	for name, value := range shared {
+		has, there := operation[name]
+		if !there {
+			operation[name] = value
+			continue
+		}
+		own, ok := has.(map[string]any)
+		more, both := value.(map[string]any)
+		if !ok || !both {
+			continue
+		}
+		for key, v := range more {
+			if _, there := own[key]; !there {
+				own[key] = v
+			}
+		}
+	}
+}
+
+// unique is how deep in the document things have names that are given once:
+// paths./auth/verify.get, components.schemas.Problem.
+const unique = 3
+
+// merge adds what a fragment says to the document; lists grow.
+func merge(document, fragment map[string]any, at []string) error {
+	for _, name := range slices.Sorted(maps.Keys(fragment)) {
+		where := append(at[:len(at):len(at)], name)
+		old, there := document[name]
+		if !there {
+			document[name] = fragment[name]
+			continue
+		}
+		if list, ok := old.([]any); ok {
+			more, _ := fragment[name].([]any)
+			document[name] = append(list, more...)
+			continue
+		}
+		into, ok := old.(map[string]any)
+		more, both := fragment[name].(map[string]any)
+		if !ok || !both || len(where) >= unique {
+			return fmt.Errorf("the API description has %q twice", where)
+		}
+		if err := merge(into, more, where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// JSON is the document.
+func (d *Description) JSON() []byte { return slices.Clone(d.body) }
+
+// Register mounts the document, which everybody may read.
+func (d *Description) Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /auth/openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("Etag", d.etag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+	})
+}

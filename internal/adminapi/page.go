@@ -1,0 +1,182 @@
+package adminapi
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// parameters are those of a query, each of which the endpoint knows.
+type parameters url.Values
+
+func readParameters(r *http.Request, known []string) (parameters, error) {
+	values, err := httpkit.Query(r)
+	if err != nil {
+		return nil, err
+	}
+	for name := range values {
+		if !slices.Contains(known, name) {
+			return nil, fault.New(fault.Invalid, "the parameter %.64q is unknown", name)
+		}
+	}
+	return parameters(values), nil
+}
+
+func (p parameters) get(name string) string { return url.Values(p).Get(name) }
+
+// wait reads whether to wait until every node has honoured what is taken back.
+func (p parameters) wait(standard bool) (bool, error) {
+	switch p.get("wait") {
+	case "":
+		return standard, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fault.New(fault.Invalid, "the parameter \"wait\" must be true or false")
+}
+
+// instant reads a time; the zero time when it isn't given.
+func (p parameters) instant(name string) (time.Time, error) {
+	text := p.get(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fault.New(fault.Invalid, "the parameter %q must be a time of RFC 3339, such as 2026-01-02T03:04:05Z", name)
+	}
+	return t, nil
+}
+
+const (
+	standardLimit = 100
+	maxLimit      = 1000
+)
+
+// limit reads how many items a page has.
+func (p parameters) limit() (int, error) {
+	text := p.get("limit")
+	if text == "" {
+		return standardLimit, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxLimit || strconv.Itoa(n) != text {
+		return 0, fault.New(fault.Invalid, "the parameter \"limit\" must be an integer from 1 to %d", maxLimit)
+	}
+	return n, nil
+}
+
+var errCursor = fault.New(fault.Invalid, "the parameter \"cursor\" is not one of this list")
+
+// seal makes a cursor of a place in a list. It says which list that is.
+func seal(list, place string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(list + ":" + place))
+}
+
+// unseal reads a cursor; "" is the beginning.
+func unseal(list, cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil {
+		return "", errCursor
+	}
+	place, ok := strings.CutPrefix(string(text), list+":")
+	if !ok || place == "" {
+		return "", errCursor
+	}
+	return place, nil
+}
+
+// order says how a list that is read as a whole is cut into pages: it is sorted by
+// the key, which is different for each item and never empty.
+type order[T any] struct {
+	list string
+	key  func(T) string
+}
+
+// cut gives one page of the whole list.
+func (o order[T]) cut(all []T, p parameters) (page []T, next string, err error) {
+	limit, err := p.limit()
+	if err != nil {
+		return nil, "", err
+	}
+	after, err := unseal(o.list, p.get("cursor"))
+	if err != nil {
+		return nil, "", err
+	}
+	rest := slices.SortedFunc(slices.Values(all), func(a, b T) int { return strings.Compare(o.key(a), o.key(b)) })
+	if after != "" {
+		rest = slices.DeleteFunc(rest, func(item T) bool { return o.key(item) <= after })
+	}
+	if len(rest) <= limit {
+		return rest, "", nil
+	}
+	return rest[:limit], seal(o.list, o.key(rest[limit-1])), nil
+}
+
+// list is the answer of every list.
+type list[T any] struct {
+	Items []T     `json:"items"`
+	Next  *string `json:"next"`
+}
+
+// writeList answers with items, each in the form that render gives it. The list
+// goes on after the cursor next; "" is its end.
+func writeList[S, T any](w http.ResponseWriter, items []S, next string, render func(S) T) error {
+	return httpkit.WriteJSON(w, http.StatusOK, listOf(items, next, render))
+}
+
+func listOf[S, T any](items []S, next string, render func(S) T) list[T] {
+	l := list[T]{Items: each(items, render)}
+	if next != "" {
+		l.Next = &next
+	}
+	return l
+}
+
+// each renders every item; the result is never null.
+func each[S, T any](items []S, render func(S) T) []T {
+	out := make([]T, 0, len(items))
+	for _, item := range items {
+		out = append(out, render(item))
+	}
+	return out
+}
+
+// some gives the list, never null.
+func some(names []string) []string {
+	if names == nil {
+		return []string{}
+	}
+	return names
+}
+
+// instant gives a time as it is answered: null when there is none.
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// find gives the item that is meant.
+func find[T any](items []T, what string, is func(T) bool) (T, error) {
+	i := slices.IndexFunc(items, is)
+	if i < 0 {
+		var none T
+		return none, fault.New(fault.NotFound, "there is no such %s", what)
+	}
+	return items[i], nil
+}

@@ -1,0 +1,86 @@
+package adminapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// storedToken is what is told of a token that is kept: never its value.
+type storedToken struct {
+	ID           string     `json:"id"`
+	Name         string     `json:"name"`
+	Kind         string     `json:"kind"`
+	Prefix       string     `json:"prefix"`
+	Last4        string     `json:"last4"`
+	Scope        string     `json:"scope"`
+	Collection   *int64     `json:"collection"`
+	CreatedAt    *time.Time `json:"created_at"`
+	LastUsedAt   *time.Time `json:"last_used_at"`
+	LastUsedFrom *string    `json:"last_used_from"`
+	ExpiresAt    *time.Time `json:"expires_at"`
+	RevokedAt    *time.Time `json:"revoked_at"`
+	Reason       *string    `json:"reason"`
+}
+
+func tokenOf(t authority.StoredToken) storedToken {
+	return storedToken{
+		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4,
+		Scope: identity.FormatScope(t.Scope), Collection: t.Collection, CreatedAt: instant(t.CreatedAt),
+		LastUsedAt: instant(t.LastUsedAt), LastUsedFrom: named(t.LastUsedBy), ExpiresAt: instant(t.ExpiresAt),
+		RevokedAt: instant(t.RevokedAt), Reason: named(t.Reason),
+	}
+}
+
+func (a *API) tokens(w http.ResponseWriter, r *request) error {
+	return a.listTokens(w, r, r.caller.Subject())
+}
+
+func (a *API) userTokens(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	u, err := a.Authority.User(r.Context(), r.caller, id)
+	if err != nil {
+		return err
+	}
+	return a.listTokens(w, r, u.ID)
+}
+
+func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error {
+	q := authority.TokenQuery{Owner: owner, After: r.query.get("cursor")}
+	var err error
+	if q.Limit, err = r.query.limit(); err != nil {
+		return err
+	}
+	if name := r.query.get("kind"); name != "" {
+		kind, ok := token.ParseKind(name)
+		if !ok {
+			return fault.New(fault.Invalid, "the parameter \"kind\" is no kind of token")
+		}
+		q.Kinds = []token.Kind{kind}
+	}
+	page, err := a.Authority.TokenList(r.Context(), r.caller, q)
+	if err != nil {
+		return err
+	}
+	return writeList(w, page.Items, page.Next, tokenOf)
+}
+
+func (a *API) revokeToken(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	wait, err := r.query.wait(a.Authority.Policy.Wait)
+	if err != nil {
+		return err
+	}
+	_, err = a.Authority.RevokeID(r.Context(), r.caller, id, wait)
+	return done(w, err)
+}

@@ -1,0 +1,224 @@
+package adminapi_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const accessKind = token.KindAccess
+
+// serveOn gives the status of one request, without a server.
+func serveOn(mux *http.ServeMux, method, path string, options ...option) int {
+	r := httptest.NewRequest(method, path, nil)
+	for _, o := range options {
+		o(r)
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	return w.Code
+}
+
+func TestUserIsMadeReadChangedRemoved(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	made := s.asAdmin(201, "POST", "/users", `{"username":"bob","password":"pass word","name":"Bob","email":"bob@example.org","groups":["curators"]}`)
+	want := map[string]any{
+		"id": made["id"], "username": "bob", "name": "Bob", "email": "bob@example.org",
+		"groups": []any{"curators"}, "disabled": false,
+	}
+	if diff := cmp.Diff(want, made); diff != "" {
+		t.Errorf("made (-want +got):\n%s", diff)
+	}
+	id := made["id"].(string)
+	for _, ref := range []string{id, "bob"} {
+		if diff := cmp.Diff(want, s.asAdmin(200, "GET", "/users/"+ref, "")); diff != "" {
+			t.Errorf("read as %s (-want +got):\n%s", ref, diff)
+		}
+	}
+	want["name"], want["groups"] = "Robert", []any{}
+	if diff := cmp.Diff(want, s.asAdmin(200, "PATCH", "/users/bob", `{"name":"Robert","groups":[],"email":null}`)); diff != "" {
+		t.Errorf("changed (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, s.asAdmin(200, "PATCH", "/users/bob", `{}`)); diff != "" {
+		t.Errorf("not changed (-want +got):\n%s", diff)
+	}
+	s.asAdmin(204, "DELETE", "/users/"+id, "")
+	s.asAdmin(404, "GET", "/users/bob", "")
+	s.asAdmin(404, "DELETE", "/users/bob", "")
+	s.asAdmin(404, "PATCH", "/users/bob", `{"name":"x"}`)
+}
+
+func TestUserMayReadOnlyThemselves(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, ref := range []string{"ada", s.adaID} {
+		s.as(s.ada, "GET", "/users/"+ref, "").is(t, 200)
+		s.as(s.ada, "GET", "/users/"+ref+"/access", "").is(t, 200)
+		s.as(s.ada, "GET", "/users/"+ref+"/tokens", "").is(t, 200)
+		s.as(s.ada, "PATCH", "/users/"+ref, `{"disabled":false}`).is(t, 403)
+		s.as(s.ada, "DELETE", "/users/"+ref, "").is(t, 403)
+		s.as(s.ada, "DELETE", "/users/"+ref+"/access?path=/", "").is(t, 403)
+	}
+	for _, ref := range []string{"root", "nobody"} { // alike, so that names can't be tried
+		for _, path := range []string{"", "/access", "/tokens"} {
+			s.as(s.ada, "GET", "/users/"+ref+path, "").is(t, 403)
+		}
+		s.as(s.ada, "POST", "/users/"+ref+"/revoke-all", "").is(t, 403)
+	}
+}
+
+func TestDisablingTakesTokensBackAndRefusesNewOnes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	if got := s.asAdmin(200, "PATCH", "/users/ada", `{"disabled":true}`); got["disabled"] != true {
+		t.Errorf("answer: %v", got)
+	}
+	s.as(s.ada, "GET", "/me", "").is(t, 401)
+	if _, err := s.Authority.Login(t.Context(), credentials("ada", password)); !fault.Is(err, fault.BadCredentials) {
+		t.Errorf("login of a disabled user: %v", err)
+	}
+	s.asAdmin(200, "PATCH", "/users/ada", `{"disabled":false}`)
+	s.Login(t, "ada", password)
+	s.as(s.ada, "GET", "/me", "").is(t, 401) // not brought back
+}
+
+func TestPasswordGoesInAndNeverOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	a := s.as(s.admin, "PATCH", "/users/ada", `{"password":"another one"}`)
+	a.is(t, 200)
+	for _, body := range []string{a.body, s.as(s.admin, "GET", "/users", "").body, s.as(s.admin, "GET", "/audit", "").body} {
+		if strings.Contains(body, "another one") || strings.Contains(body, "argon2") || strings.Contains(body, "password\":") {
+			t.Errorf("a password is told: %s", body)
+		}
+	}
+	s.as(s.ada, "GET", "/me", "").is(t, 401)
+	s.Login(t, "ada", "another one")
+}
+
+func TestUserWithoutPasswordCantSignIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.asAdmin(201, "POST", "/users", `{"username":"robot"}`)
+	if _, err := s.Authority.Login(t.Context(), credentials("robot", "")); !fault.Is(err, fault.BadCredentials) {
+		t.Errorf("login without a password: %v", err)
+	}
+}
+
+func credentials(username, password string) authority.Credentials {
+	return authority.Credentials{Username: username, Password: password}
+}
+
+func TestBadUsersAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.asAdmin(409, "POST", "/users", `{"username":"ada"}`)
+	for _, body := range []string{
+		``, `null`, `[]`, `"ada"`, `{`, `{}`, `{"username":7}`, `{"username":""}`, `{"username":null}`,
+		`{"username":"x","username":"y"}`, `{"Username":"x"}`, `{"username":"x","admin":true}`,
+		`{"username":"x","password":""}`, `{"username":"x","password":1}`, `{"username":"x","groups":"a"}`,
+		`{"username":"x","groups":["a","a"]}`, `{"username":"x","groups":["a,b"]}`, `{"username":"x","disabled":"no"}`,
+		`{"username":"x","email":"nowhere"}`, `{"username":"x y "}`, "{\"username\":\"\xff\"}", `{"username":"x\u0000"}`,
+		`{"username":"` + strings.Repeat("x", 256) + `"}`, `{"username":"x"} {}`, `{"username":"` + s.adaID + `"}`,
+		`{"username":"x","password":"` + strings.Repeat("x", 5000) + `"}`,
+	} {
+		a := s.as(s.admin, "POST", "/users", body)
+		if a.status != 400 {
+			t.Errorf("%.60s: %d %s", body, a.status, a.body)
+		}
+	}
+	for _, body := range []string{`{"username":"x"}`, `{"id":"x"}`, `{"password":""}`, `{"name":7}`, `{"email":"x"}`, `{"groups":[1]}`} {
+		s.asAdmin(400, "PATCH", "/users/ada", body)
+	}
+	s.asAdmin(413, "POST", "/users", `{"username":"`+strings.Repeat("x", 64<<10)+`"}`)
+	form := s.send("POST", root+"/users", "username=x", bearer(s.admin), func(r *http.Request) {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	})
+	form.is(t, 400)
+	users, _ := items(t, s.asAdmin(200, "GET", "/users", ""))
+	if len(users) != 2 {
+		t.Errorf("something was made: %v", users)
+	}
+}
+
+func TestUsersAreSearchedAndPaged(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, name := range []string{"bob", "carol", "dave"} {
+		s.asAdmin(201, "POST", "/users", `{"username":"`+name+`"}`)
+	}
+	var seen []string
+	cursor := ""
+	for range 9 {
+		page, next := items(t, s.asAdmin(200, "GET", "/users?limit=2&cursor="+url.QueryEscape(cursor), ""))
+		for _, u := range page {
+			seen = append(seen, u["username"].(string))
+		}
+		if cursor = next; next == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff([]string{"ada", "bob", "carol", "dave", "root"}, seen); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	found, _ := items(t, s.asAdmin(200, "GET", "/users?search=AR", ""))
+	if len(found) != 1 || found[0]["username"] != "carol" {
+		t.Errorf("found %v", found)
+	}
+	for _, query := range []string{"limit=0", "limit=1001", "limit=-1", "limit=+1", "limit=x", "limit=01", "limit=1&limit=1", "cursor=x", "serch=a", "search=%ff", "search=%00"} {
+		s.asAdmin(400, "GET", "/users?"+query, "")
+	}
+}
+
+func TestNamesThatCantBeAreNotFound(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, id := range []string{"%ff", "%00", "nobody", "a%2Fb", strings.Repeat("x", 2000), "00000000-0000-0000-0000-000000000000"} {
+		for _, path := range []string{"/users/", "/roles/", "/bindings/", "/clients/", "/keys/", "/tokens/", "/collections/"} {
+			a := s.as(s.admin, "DELETE", path+id, "")
+			if a.status != 404 {
+				t.Errorf("DELETE %s%.20s: %d %s", path, id, a.status, a.body)
+			}
+		}
+	}
+}
+
+func TestRevokeAllOfAUser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	live := session(s.SessionToken(t, "ada", password).Value.Reveal())
+	s.asAdmin(204, "POST", "/users/ada/revoke-all?wait=false", "")
+	s.as(s.ada, "GET", "/me", "").is(t, 401)
+	s.send("GET", root+"/me", "", live).is(t, 401)
+	s.asAdmin(404, "POST", "/users/nobody/revoke-all", "")
+	s.asAdmin(400, "POST", "/users/ada/revoke-all?wait=yes", "")
+
+	s.User(t, "warden", password, authoritytest.May(authority.ActionDelete, authority.PathTokens))
+	warden := s.AccessToken(t, "warden", password, identity.ScopeAdmin).Value.Reveal()
+	again := s.AccessToken(t, "ada", password).Value.Reveal()
+	s.as(warden, "POST", "/users/ada/revoke-all", "").is(t, 204)
+	s.as(again, "GET", "/me", "").is(t, 401)
+	s.as(warden, "POST", "/users/nobody/revoke-all", "").is(t, 404)
+}
+
+func TestRevokeMine(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	other := s.AccessToken(t, "ada", password).Value.Reveal()
+	s.as(s.ada, "POST", "/me/revoke-all", "").is(t, 204)
+	s.as(s.ada, "GET", "/me", "").is(t, 401)
+	s.as(other, "GET", "/me", "").is(t, 401)
+	s.asAdmin(200, "GET", "/me", "")
+	s.as(s.AccessToken(t, "ada", password).Value.Reveal(), "GET", "/me", "").is(t, 200)
+}
