@@ -98,7 +98,7 @@ func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 		}
 	}
 	removeCookies(h, func(name, value string) bool {
-		return strings.HasPrefix(strings.Trim(value, `"`), token.PrefixSession) ||
+		return strings.HasPrefix(strings.Trim(value, ` "`), token.PrefixSession) ||
 			consumed && p.Gate.Senaite && name == tokenCookie
 	})
 }

@@ -28,7 +28,7 @@ type Gate struct {
 // Where the senaite dialect has tokens besides the Authorization header.
 const (
 	tokenCookie = "token"
-	tokenHeader = "X-Jwt-Auth-Token"
+	tokenHeader = "X-Jwt-Auth-Token" //nolint:gosec // the name of a header
 )
 
 // maxToken bounds a token, in bytes.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,20 +62,11 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 			t.Fatalf("%q is sent as %q", c.Principal.User.Username, u)
 		}
 		for g := range strings.SplitSeq(h.Get("Remote-Groups"), ",") {
-			if g != "" && !contains(c.Principal.User.Groups, g) {
+			if g != "" && !slices.Contains(c.Principal.User.Groups, g) {
 				t.Fatalf("the group %q of none of %q", g, c.Principal.User.Groups)
 			}
 		}
 	})
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func TestEverySpellingOfAnIdentityHeaderIsAnImpostor(t *testing.T) {

@@ -90,7 +90,7 @@ func (w *world) issue(t testing.TB, change func(*authority.Request)) *authority.
 
 func (w *world) revoke(t testing.TB, issued *authority.Issued) {
 	t.Helper()
-	r, err := w.Authority.Revoke(t.Context(), w.login, authority.Revocation{Token: issued.Value.Reveal()})
+	r, err := w.Revoke(t.Context(), w.login, authority.Revocation{Token: issued.Value.Reveal()})
 	if err != nil || !r.Revoked {
 		t.Fatal(r, err)
 	}

@@ -99,15 +99,25 @@ func TestProxyAppliesItsRoutes(t *testing.T) {
 		header http.Header
 		status int
 	}{
-		{"/", nil, 401}, {"/", junk, 401}, {"/", bearer(plain), passes},
-		{"/anything/else", nil, 401}, {"/anything/else", bearer(plain), passes},
-		{"/public/logo.png", nil, passes}, {"/public/logo.png", junk, passes}, {"/public", nil, passes},
+		{"/", nil, 401},
+		{"/", junk, 401},
+		{"/", bearer(plain), passes},
+		{"/anything/else", nil, 401},
+		{"/anything/else", bearer(plain), passes},
+		{"/public/logo.png", nil, passes},
+		{"/public/logo.png", junk, passes},
+		{"/public", nil, passes},
 		{"/publications", nil, 401},
-		{"/session/x", nil, passes}, {"/session/x", junk, 401}, {"/session/x", bearer(plain), passes},
+		{"/session/x", nil, passes},
+		{"/session/x", junk, 401},
+		{"/session/x", bearer(plain), passes},
 		{"/session/x", http.Header{"Authorization": {"Basic YWRhOng="}}, passes},
-		{"/read/x", nil, 401}, {"/read/x", bearer(plain), 403}, {"/read/x", bearer(reader), passes},
+		{"/read/x", nil, 401},
+		{"/read/x", bearer(plain), 403},
+		{"/read/x", bearer(reader), passes},
 		{"/other", bearer(plain), 401},
-		{"/things/7", bearer(plain), passes}, {"/secret", bearer(plain), 403},
+		{"/things/7", bearer(plain), passes},
+		{"/secret", bearer(plain), 403},
 	} {
 		if got := get(t, base+tc.path, tc.header); got.status != tc.status {
 			t.Errorf("%s: %d %s, want %d", tc.path, got.status, got.body, tc.status)
