@@ -26,6 +26,7 @@ type metadata struct {
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	DeviceEndpoint           string   `json:"device_authorization_endpoint"`
 	Documentation            string   `json:"service_documentation,omitempty"`
 }
 
@@ -73,6 +74,7 @@ func (e *Edge) metadata() metadata {
 		RevocationAuthMethods:    append(slices.Clone(confidential), "none"),
 		IntrospectionEndpoint:    e.url(pathIntrospect),
 		IntrospectionAuthMethods: append(slices.Clone(confidential), "Bearer"),
+		DeviceEndpoint:           e.url(pathDevice),
 		Documentation:            e.Documentation,
 	}
 }

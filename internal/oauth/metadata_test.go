@@ -18,12 +18,16 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Scopes = map[string]string{"read": "Read specimens"} }})
 	const iss = authoritytest.Issuer
 	want := map[string]any{
-		"issuer":                                        iss,
-		"token_endpoint":                                iss + "/oauth2/token",
-		"token_endpoint_auth_methods_supported":         []any{"client_secret_basic", "client_secret_post"},
-		"grant_types_supported":                         []any{"client_credentials"},
+		"issuer":                                iss,
+		"token_endpoint":                        iss + "/oauth2/token",
+		"token_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post", "none"},
+		"grant_types_supported": []any{
+			"client_credentials", "refresh_token",
+			"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
+		},
+		"device_authorization_endpoint":                 authoritytest.Issuer + "/oauth2/device_authorization",
 		"response_types_supported":                      []any{},
-		"scopes_supported":                              []any{"admin", "credentials", "introspect", "read", "revocations"},
+		"scopes_supported":                              []any{"admin", "credentials", "introspect", "offline_access", "read", "revocations"},
 		"jwks_uri":                                      iss + "/.well-known/jwks.json",
 		"revocation_endpoint":                           iss + "/oauth2/revoke",
 		"revocation_endpoint_auth_methods_supported":    []any{"client_secret_basic", "client_secret_post", "none"},

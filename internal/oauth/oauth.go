@@ -1,6 +1,7 @@
 // Package oauth speaks the standards: the token endpoint (RFC 6749), revocation
 // (RFC 7009), introspection (RFC 7662), the metadata (RFC 8414), the JWK Set
-// (RFC 7517), and beside them the report of leaked tokens.
+// (RFC 7517), device authorization (RFC 8628), protected-resource metadata
+// (RFC 9728), and beside them the report of leaked tokens.
 //
 // An endpoint reads its request strictly, calls the authority, and writes what
 // came of it. Faults become RFC 6749 §5.2 errors by the one table in errors.go. A
@@ -37,18 +38,24 @@ const (
 	pathJWKS       = "/.well-known/jwks.json"
 	pathMetadata   = "/.well-known/oauth-authorization-server"
 	pathOpenID     = "/.well-known/openid-configuration"
+	pathDevice     = "/oauth2/device_authorization"
+	pathResource   = "/.well-known/oauth-protected-resource"
 	pathLeaked     = "/auth/leaked"
+
+	pathDevicePage = "/auth/device" // where the user decides
 )
 
 // Register mounts the endpoints.
 func (e *Edge) Register(mux *http.ServeMux) {
 	e.reports = newLimiter(reportBurst, reportEvery)
 	mux.Handle("POST "+pathToken, httpkit.Handle(e.token, e.writeError))
+	mux.Handle("POST "+pathDevice, httpkit.Handle(e.deviceAuthorization, e.writeError))
 	mux.Handle("POST "+pathRevoke, httpkit.Handle(e.revoke, e.bearerErrors("")))
 	mux.Handle("POST "+pathIntrospect, httpkit.Handle(e.introspect, e.bearerErrors(identity.ScopeIntrospect)))
 	problems := httpkit.Problems(httpkit.Challenge{Realm: e.realm()})
 	mux.Handle("POST "+pathLeaked, httpkit.Handle(e.leaked, problems))
 	mux.Handle("GET "+pathJWKS, httpkit.Handle(e.jwks, problems))
+	mux.Handle("GET "+pathResource, httpkit.Handle(e.serveResource, problems))
 	for _, path := range e.metadataPaths() {
 		mux.Handle("GET "+path, httpkit.Handle(e.serveMetadata, problems))
 	}

@@ -16,6 +16,9 @@ import (
 // grants is the dispatch table of the token endpoint, by grant_type.
 var grants = map[string]grant{
 	identity.GrantTypeClientCredentials: {redeem: (*Edge).clientCredentials},
+	identity.GrantTypeRefreshToken:      {public: true, redeem: (*Edge).refresh},
+	identity.GrantTypeTokenExchange:     {public: true, redeem: (*Edge).exchange},
+	identity.GrantTypeDeviceCode:        {public: true, redeem: (*Edge).deviceCode},
 }
 
 // grant is a way to a token (RFC 6749 §1.3).
@@ -39,10 +42,12 @@ type tokenRequest struct {
 
 // tokenAnswer is the JSON of RFC 6749 §5.1.
 type tokenAnswer struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"`
-	Scope       string `json:"scope,omitempty"`
+	AccessToken     string `json:"access_token"`
+	IssuedTokenType string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
+	TokenType       string `json:"token_type"`
+	ExpiresIn       int64  `json:"expires_in"`
+	RefreshToken    string `json:"refresh_token,omitempty"`
+	Scope           string `json:"scope,omitempty"`
 }
 
 // token serves the token endpoint (RFC 6749 §3.2).

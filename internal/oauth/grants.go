@@ -1,0 +1,131 @@
+package oauth
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// Token type identifiers (RFC 8693 §3).
+const (
+	typeAccessToken = "urn:ietf:params:oauth:token-type:access_token" // #nosec G101 -- a name
+	typeJWT         = "urn:ietf:params:oauth:token-type:jwt"          // #nosec G101 -- a name
+)
+
+// refresh is the grant of RFC 6749 §6.
+func (e *Edge) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+	value := t.form.Get("refresh_token")
+	if value == "" {
+		return nil, fault.New(fault.Invalid, "refresh_token is missing")
+	}
+	pair, err := e.Authority.Refresh(r.Context(), authority.Refresh{
+		Token: value, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return bearerPair(pair), nil
+}
+
+// exchange is the grant of RFC 8693. The token itself tells its kind; its type need
+// only be one that it can have. There is no delegation, so no actor.
+func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+	subject := t.form.Get("subject_token")
+	switch typ, requested := t.form.Get("subject_token_type"), t.form.Get("requested_token_type"); {
+	case subject == "":
+		return nil, fault.New(fault.Invalid, "subject_token is missing")
+	case typ != typeAccessToken && typ != typeJWT:
+		return nil, fault.New(fault.Invalid, "subject_token_type must be %s or %s", typeAccessToken, typeJWT)
+	case requested != "" && requested != typeAccessToken && requested != typeJWT:
+		return nil, fault.New(fault.Invalid, "requested_token_type must be %s or %s", typeAccessToken, typeJWT)
+	case t.form.Get("actor_token") != "" || t.form.Get("actor_token_type") != "":
+		return nil, fault.New(fault.Invalid, "actor tokens are not supported")
+	}
+	pair, err := e.Authority.Exchange(r.Context(), authority.Exchange{
+		Subject: subject, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
+	})
+	if err != nil {
+		return nil, exchangeError(err)
+	}
+	answer := bearerPair(pair)
+	answer.IssuedTokenType = typeAccessToken
+	if t.form.Get("requested_token_type") == typeJWT {
+		answer.IssuedTokenType = typeJWT
+	}
+	return answer, nil
+}
+
+// exchangeError says refusals in the words of RFC 8693 §2.2.2: a subject token that
+// is no good makes the request invalid, and a task token type that isn't granted is
+// a target that can't be asked for.
+func exchangeError(err error) error {
+	switch fault.KindOf(err) { //nolint:exhaustive // the other kinds have their own words
+	case fault.InvalidToken, fault.InsufficientScope:
+		return fault.Wrap(err, fault.Invalid, "the subject token is not good: %s", fault.Message(err))
+	case fault.Forbidden:
+		return fault.Wrap(err, fault.InvalidTarget, "%s", fault.Message(err))
+	}
+	return err
+}
+
+// deviceCode is the grant of RFC 8628 §3.4.
+func (e *Edge) deviceCode(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+	code := t.form.Get("device_code")
+	if code == "" {
+		return nil, fault.New(fault.Invalid, "device_code is missing")
+	}
+	pair, err := e.Authority.RedeemDevice(r.Context(), t.client, code)
+	if err != nil {
+		return nil, err
+	}
+	return bearerPair(pair), nil
+}
+
+func bearerPair(pair authority.Pair) *tokenAnswer {
+	answer := bearer(pair.Access)
+	if pair.Refresh != nil {
+		answer.RefreshToken = pair.Refresh.Value.Reveal()
+	}
+	return answer
+}
+
+// deviceAnswer is the JSON of RFC 8628 §3.2.
+type deviceAnswer struct {
+	DeviceCode              string `json:"device_code"`
+	UserCode                string `json:"user_code"`
+	VerificationURI         string `json:"verification_uri"`
+	VerificationURIComplete string `json:"verification_uri_complete"`
+	ExpiresIn               int64  `json:"expires_in"`
+	Interval                int64  `json:"interval"`
+}
+
+// deviceAuthorization begins the device flow (RFC 8628 §3.1).
+func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error {
+	form, err := httpkit.Form(w, r)
+	if err != nil {
+		return err
+	}
+	client, err := e.client(r, form)
+	if err != nil {
+		return err
+	}
+	note(r, client)
+	t, err := readTokenRequest(form)
+	if err != nil {
+		return err
+	}
+	start, err := e.Authority.StartDevice(r.Context(), client, t.scope, t.audience)
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	page := e.url(pathDevicePage)
+	return httpkit.WriteJSON(w, http.StatusOK, deviceAnswer{
+		DeviceCode: start.DeviceCode.Reveal(), UserCode: start.UserCode, VerificationURI: page,
+		VerificationURIComplete: page + "?user_code=" + url.QueryEscape(start.UserCode),
+		ExpiresIn:               start.ExpiresIn, Interval: start.Interval,
+	})
+}
