@@ -58,11 +58,9 @@ func EventOf(ctx context.Context) *Event {
 // Observer writes one structured log event a request. Make one with
 // [NewObserver].
 type Observer struct {
-	logger  *slog.Logger
-	now     func() time.Time
-	proxies Proxies
-	prefix  string
-	count   atomic.Uint64
+	cfg    ObserverConfig
+	prefix string
+	count  atomic.Uint64
 }
 
 // ObserverConfig is what an [Observer] needs. Logger and Now must be set;
@@ -71,32 +69,40 @@ type ObserverConfig struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	Proxies Proxies
+	// Context adds to the context that a request is served with; nil adds nothing.
+	Context func(context.Context, *Event) context.Context
+	// Done learns of each request when it has ended, with its final status; nil:
+	// nobody does. The request's Pattern is the route that it took.
+	Done func(r *http.Request, status int, took time.Duration)
 }
 
 // NewObserver makes an observer whose request ids no other process makes.
 func NewObserver(cfg ObserverConfig) *Observer {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails: it ends the process instead
-	return &Observer{
-		logger:  cfg.Logger,
-		now:     cfg.Now,
-		proxies: cfg.Proxies,
-		prefix:  hex.EncodeToString(random[:]) + "-",
+	if cfg.Context == nil {
+		cfg.Context = func(ctx context.Context, _ *Event) context.Context { return ctx }
 	}
+	if cfg.Done == nil {
+		cfg.Done = func(*http.Request, int, time.Duration) {}
+	}
+	return &Observer{cfg: cfg, prefix: hex.EncodeToString(random[:]) + "-"}
 }
 
 // Wrap gives next an [Event] a request, catches what panics outside of
 // [Handle], and writes the event when the request has ended.
 func (o *Observer) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := o.now()
-		event := &Event{Address: o.proxies.Client(r), RequestID: o.requestID(r)}
-		r = r.WithContext(context.WithValue(r.Context(), eventKey{}, event))
+		start := o.cfg.Now()
+		event := &Event{Address: o.cfg.Proxies.Client(r), RequestID: o.requestID(r)}
+		r = r.WithContext(o.cfg.Context(context.WithValue(r.Context(), eventKey{}, event), event))
 		rec := record(w)
 		defer func() {
 			v := recover()
 			aborted := settle(rec, event, v)
-			o.write(r, rec, event, o.now().Sub(start))
+			took := o.cfg.Now().Sub(start)
+			o.write(r, rec, event, took)
+			o.cfg.Done(r, rec.final(), took)
 			if aborted {
 				panic(http.ErrAbortHandler)
 			}
@@ -125,7 +131,7 @@ func settle(rec *recorder, event *Event, v any) bool {
 
 // requestID believes a sane id of a trusted proxy and else makes one.
 func (o *Observer) requestID(r *http.Request) string {
-	if ids := r.Header[HeaderRequestID]; len(ids) == 1 && saneID(ids[0]) && o.proxies.Trusts(peer(r)) {
+	if ids := r.Header[HeaderRequestID]; len(ids) == 1 && saneID(ids[0]) && o.cfg.Proxies.Trusts(peer(r)) {
 		return ids[0]
 	}
 	return o.prefix + strconv.FormatUint(o.count.Add(1), 36)
@@ -154,10 +160,7 @@ func isAlphanumeric(c byte) bool {
 const maxLoggedPath = 512
 
 func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time.Duration) {
-	status := rec.status
-	if status == 0 {
-		status = http.StatusOK
-	}
+	status := rec.final()
 	_, crashed := errors.AsType[*panicError](event.err)
 	if event.muted && status != http.StatusInternalServerError && !crashed {
 		return
@@ -173,7 +176,7 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 		slog.String("request_id", event.RequestID),
 	}
 	attrs = append(attrs, event.attrs(status)...)
-	o.logger.LogAttrs(r.Context(), level(status, crashed), "request", attrs...)
+	o.cfg.Logger.LogAttrs(r.Context(), level(status, crashed), "request", attrs...)
 }
 
 // attrs gives what a handler filled in, and the error chain of a server error.

@@ -1,12 +1,14 @@
 package httpkit_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -184,5 +186,41 @@ func TestEventOfIsNeverNil(t *testing.T) {
 	e.Mute()
 	if e.RequestID != "" || e.ClientAddress() != "" {
 		t.Errorf("event outside of a request: %+v", e)
+	}
+}
+
+func TestObserverAddsToTheContextAndTellsTheEnd(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	type end struct {
+		route  string
+		status int
+		took   time.Duration
+	}
+	var ends []end
+	o := httpkit.NewObserver(httpkit.ObserverConfig{
+		Logger: discard(), Now: clock(),
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			return context.WithValue(ctx, key{}, e.ClientAddress())
+		},
+		Done: func(r *http.Request, status int, took time.Duration) {
+			ends = append(ends, end{r.Pattern, status, took})
+		},
+	})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{id}", func(_ http.ResponseWriter, r *http.Request) {
+		if r.PathValue("id") == "panic" {
+			panic("at once")
+		}
+		if got := r.Context().Value(key{}); got != "192.0.2.1" {
+			t.Errorf("the context says %v", got)
+		}
+	})
+	for _, path := range []string{"/x", "/panic", "/no/where"} {
+		o.Wrap(mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+	}
+	want := []end{{"GET /{id}", 200, time.Second}, {"GET /{id}", 500, time.Second}, {"", 404, time.Second}}
+	if diff := cmp.Diff(want, ends, cmp.AllowUnexported(end{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

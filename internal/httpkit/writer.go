@@ -27,6 +27,14 @@ func record(w http.ResponseWriter) *recorder {
 // begun reports whether a status line has been sent or the connection taken over.
 func (w *recorder) begun() bool { return w.status != 0 }
 
+// final gives the status of an answer that has ended: 200 where none was named.
+func (w *recorder) final() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
 // Unwrap serves http.ResponseController.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 

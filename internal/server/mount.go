@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -17,7 +18,7 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 	r := &router{own: newMux(own), gateway: newMux(gateway)}
 	r.ownHandler = httpkit.SecurityHeaders(limitBody(r.own, bodyPatience))
 	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Authority.Policy.Issuer})
-	return o.Wrap(s.trace(httpkit.CORS(s.CORS)(httpkit.Handle(r.serve, onError))))
+	return o.Wrap(httpkit.CORS(s.CORS)(httpkit.Handle(r.serve, onError)))
 }
 
 func newMux(edges []Edge) *http.ServeMux {
@@ -28,19 +29,15 @@ func newMux(edges []Edge) *http.ServeMux {
 	return mux
 }
 
-// trace tells the authority where a request came from, and the metrics and the log
-// which route it took.
-func (s *Server) trace(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := s.Authority.Now()
-		event := httpkit.EventOf(r.Context())
-		ctx := audit.WithOrigin(r.Context(), audit.Origin{Address: event.ClientAddress(), RequestID: event.RequestID})
-		traced := r.WithContext(ctx)
-		defer func() {
-			r.Pattern = traced.Pattern
-			s.Metrics.served(traced.Pattern, s.Authority.Now().Sub(start))
-		}()
-		next.ServeHTTP(w, traced)
+// observer watches over the requests of every listener: it tells the authority where
+// each came from, and the metrics and the log which route it took.
+func (s *Server) observer() *httpkit.Observer {
+	return httpkit.NewObserver(httpkit.ObserverConfig{
+		Logger: s.log, Now: s.Authority.Now, Proxies: s.Proxies,
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID})
+		},
+		Done: func(r *http.Request, _ int, took time.Duration) { s.Metrics.served(r.Pattern, took) },
 	})
 }
 

@@ -2,9 +2,8 @@
 // what every request needs around them, opens the listeners, runs the loops
 // behind them, and stops in an order that loses nothing.
 //
-// A request passes, outermost first: the observer (an id, one log event, the last
-// recover), the origin for the audit log and the metric of its route, CORS, and the
-// router. The router asks three places in turn: the gateway's named endpoints,
+// A request passes, outermost first: the observer (an id, one log event, the origin
+// for the audit log, the metric of its route, the last recover), CORS, and the router. The router asks three places in turn: the gateway's named endpoints,
 // bearerd's own edges, whose answers carry the security headers, and the gateway's
 // "/", which is the proxied application. So an application behind bearerd can't
 // take a path from it, and its answers pass as they came.
@@ -98,7 +97,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, log: c.Authority.Log}
-	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: s.log, Now: c.Authority.Now, Proxies: c.Proxies})
+	observer := s.observer()
 	s.handler = s.mount(observer, c.Edges, c.Gateway)
 	s.main = s.listen("main", c.Listen, s.handler)
 	for _, i := range c.Inner {
