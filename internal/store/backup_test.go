@@ -159,3 +159,32 @@ func TestRestoredBackupGoesOnAbove(t *testing.T) {
 		t.Error("opened again, it was raised again")
 	}
 }
+
+// TestRestoredOverARunningDatabase leaves the old database's write-ahead log beside
+// the backup that takes its place.
+func TestRestoredOverARunningDatabase(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bearerd.db")
+	s := mustOpen(t, path, store.Options{})
+	if err := s.Backup(t.Context(), path+".backup"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(t.Context(), kill("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".backup", path); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store.Open(t.Context(), path, store.Options{Now: time.Now})
+	if err == nil || !strings.Contains(err.Error(), path+"-wal") {
+		t.Errorf("the old log doesn't stand in the way, or isn't named: %v", err)
+	}
+	for _, end := range []string{"-wal", "-shm"} {
+		if err := os.Remove(path + end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := mustOpen(t, path, store.Options{}); !r.Restored() || head(t, r) != store.Raise {
+		t.Errorf("restored: %t, at %d", r.Restored(), head(t, r))
+	}
+}

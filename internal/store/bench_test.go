@@ -25,7 +25,7 @@ func benchStore(b *testing.B) *store.Store {
 // issued is what issuing a token without a row writes.
 func issued(n int64) authority.Batch {
 	return authority.Batch{Audit: []audit.Event{{
-		At: time.Now(), Actor: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11", Action: audit.TokenIssue, Target: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11",
+		At: time.Now().UTC(), Actor: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11", Action: audit.TokenIssue, Target: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11",
 		TokenID: fmt.Sprintf("%08x-%04x-4c6e-9a7e-6d1d3b0c2f11", uint32(n*2654435761), n&0xffff), Address: "192.0.2.7", RequestID: fmt.Sprint(n), Outcome: audit.OK,
 	}}}
 }

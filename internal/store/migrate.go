@@ -67,6 +67,9 @@ func pending(ctx context.Context, path string) (names []string, err error) {
 	if err := ensureFile(path, false); err != nil {
 		return nil, err
 	}
+	if err := checkLog(path); err != nil {
+		return nil, err
+	}
 	s := &Store{path: path}
 	c, err := s.dial(ctx, reading(path))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,7 +111,9 @@ func TestPendingNamesWhatOpenRuns(t *testing.T) {
 	if err != nil || len(pending) == 0 || pending[0] != "0001_initial" {
 		t.Errorf("pending of an empty database: %q, %v", pending, err)
 	}
-	mustOpen(t, path, store.Options{})
+	if s := mustOpen(t, path, store.Options{}); !slices.Equal(s.Migrated(), pending) {
+		t.Errorf("opening ran %q", s.Migrated())
+	}
 	if pending, err := store.Pending(t.Context(), path); err != nil || len(pending) != 0 {
 		t.Errorf("pending of an open database: %q, %v", pending, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -64,6 +65,30 @@ func ensureFile(path string, create bool) error {
 		return err
 	}
 	return errors.Join(f.Close(), syncDir(path))
+}
+
+// checkLog refuses a write-ahead log that isn't the database's. Who restores a
+// backup over a database may leave the old one's log beside it, and SQLite would
+// apply that to the new file. A backup tells in its header that it has no log.
+func checkLog(path string) error {
+	const readVersion, noLog = 19, 1
+	log, err := os.Stat(path + "-wal")
+	if err != nil || log.Size() == 0 {
+		return nil
+	}
+	f, err := os.Open(path) //nolint:gosec // the operator's own path
+	if err != nil {
+		return err
+	}
+	var header [100]byte
+	n, err := io.ReadFull(f, header[:])
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if n == len(header) && err == nil && header[readVersion] == noLog {
+		return fmt.Errorf("%s-wal belongs to another database, which was here before a backup was restored: remove it and %s-shm", path, path)
+	}
+	return nil
 }
 
 // syncDir makes the name of a new file outlive a crash.

@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,7 @@ type Store struct {
 	logger  *slog.Logger
 	queries atomic.Int64
 
+	migrated []string
 	restored bool
 
 	queue   chan *job
@@ -162,6 +164,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		if name == "" {
 			return s.resume(ctx, s.writer)
 		}
+		s.migrated = append(s.migrated, name)
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "database migrated", slog.String("migration", name))
 	}
 }
@@ -187,6 +190,9 @@ func (s *Store) shut() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Migrated names the migrations that this Open ran.
+func (s *Store) Migrated() []string { return slices.Clone(s.migrated) }
 
 // Queries tells how many statements were sent since the store was opened.
 func (s *Store) Queries() int64 { return s.queries.Load() }
