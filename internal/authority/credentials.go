@@ -87,6 +87,19 @@ func (a *Authority) TokenList(ctx context.Context, c *Caller, q TokenQuery) (Pag
 	return a.Store.StoredTokens(ctx, q)
 }
 
+// StoredToken gives what is kept of a token: of one's own, or of anybody's to
+// whoever may revoke it. The error is NotFound for every other.
+func (a *Authority) StoredToken(ctx context.Context, c *Caller, id string) (StoredToken, error) {
+	if c == nil || c.selfOnly {
+		return StoredToken{}, fault.New(fault.Unauthenticated, "sign in first")
+	}
+	row, _, err := a.Store.TokenByID(ctx, id)
+	if fault.Is(err, fault.NotFound) || err == nil && row.Owner != c.Subject() && c.requireDelete() != nil {
+		return StoredToken{}, errNoToken
+	}
+	return row, err
+}
+
 // End tells when a stored token died and why; ok is false while it lives.
 func (t StoredToken) End(now time.Time) (at time.Time, reason string, ok bool) {
 	switch {
@@ -121,8 +134,12 @@ const reasonRegenerated = "regenerated"
 // Regenerate gives an API token a new value, and the name, scope, collection and
 // length of life that it had. The old value is dead at once or, with an overlap of
 // some seconds, when the new one is first used and at the latest when the overlap
-// ends. A token is regenerated once; the second time is Conflict.
+// ends. A token that ends sooner by itself does so. A token is regenerated once; the
+// second time is Conflict.
 func (a *Authority) Regenerate(ctx context.Context, c *Caller, id string, overlap int64) (*Issued, error) {
+	if overlap < 0 || overlap > unbounded {
+		return nil, fault.New(fault.Invalid, "the overlap is a number of seconds, 0 or more")
+	}
 	old, err := a.regenerable(ctx, c, id)
 	if err != nil {
 		return nil, err
@@ -167,7 +184,11 @@ func (a *Authority) supersede(old StoredToken, overlap int64) []Op {
 			KillTokens{IDs: []string{old.ID}, At: a.Now(), Reason: reasonRegenerated},
 		}
 	}
-	return []Op{ShortenToken{ID: old.ID, Now: a.Now(), ExpiresAt: a.Now().Add(time.Duration(overlap) * time.Second), Reason: reasonRegenerated}}
+	end := a.Now().Add(time.Duration(overlap) * time.Second)
+	if !old.ExpiresAt.IsZero() && old.ExpiresAt.Before(end) {
+		end = old.ExpiresAt
+	}
+	return []Op{ShortenToken{ID: old.ID, Now: a.Now(), ExpiresAt: end, Reason: reasonRegenerated}}
 }
 
 // regenerable finds a living API token of the caller's.

@@ -247,8 +247,8 @@ type (
 		At     time.Time
 		Reason string
 	}
-	// ShortenToken gives one living token an earlier end, which Reason explains.
-	// Conflict when it is not alive at Now, or ends earlier.
+	// ShortenToken gives one living token an end no later than its own, which Reason
+	// explains. Conflict when it is not alive at Now, or ends earlier.
 	ShortenToken struct {
 		ID             string
 		Now, ExpiresAt time.Time

@@ -37,7 +37,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 	alive = ` AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`
 
 	spendOne   = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
-	shortenOne = `UPDATE tokens SET expires_at = $3, reason = $4 WHERE id = $1` + alive + ` AND (expires_at = 0 OR expires_at > $3)`
+	shortenOne = `UPDATE tokens SET expires_at = $3, reason = $4 WHERE id = $1` + alive + ` AND (expires_at = 0 OR expires_at >= $3)`
 	killByID   = `UPDATE tokens SET revoked_at = $2, reason = $3
 WHERE id IN (SELECT $1 UNION ALL SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive
 	killByOwner  = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE owner = $1` + alive

@@ -191,16 +191,51 @@ func testShortenToken(t *testing.T, s *Suite) {
 		return authority.ShortenToken{ID: id, Now: start.Add(now), ExpiresAt: start.Add(end), Reason: "regenerated"}
 	}
 	s.refuse(t, fault.Conflict, shorten("nothing", 0, time.Minute))
-	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Hour))
+	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Hour+time.Second))
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, 2*time.Hour))
 	s.refuse(t, fault.Conflict, shorten(one.ID, time.Hour, time.Minute))
+	s.do(t, shorten(one.ID, 0, time.Hour)) // no later than its own end is early enough
 	s.do(t, shorten(one.ID, 0, time.Minute), shorten(endless.ID, 0, time.Hour))
+	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
+	level := tok(3)
+	s.do(t, authority.AddToken{Token: level})
+	s.do(t, shorten(level.ID, 0, time.Hour))
+	s.refuse(t, fault.Conflict, shorten(level.ID, 0, time.Hour))
 	one.ExpiresAt, one.Reason = start.Add(time.Minute), "regenerated"
 	endless.ExpiresAt, endless.Reason = start.Add(time.Hour), "regenerated"
 	same(t, "the shortened token", s.token(t, one.ID), one)
 	same(t, "the endless one", s.token(t, endless.ID), endless)
 	s.do(t, authority.KillTokens{IDs: []string{one.ID}, At: start, Reason: "killed"})
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
+}
+
+// testVoidTokens adds tokens that rest on what the log has taken back since they
+// were decided: when the entry has run out, the row must still say that they are dead.
+func testVoidTokens(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Log: []revocation.Entry{
+		entry(revocation.Subject, "owner"), entry(revocation.Client, "client"), entry(revocation.Token, "killed"),
+	}}))
+	n := 0
+	add := func(what string, dead bool, change func(*authority.StoredToken)) {
+		t.Helper()
+		n++
+		one := tok(n)
+		one.Owner, one.ClientID, one.Chain, one.Family, one.Seq = "other", "other", nil, "", 0
+		change(&one)
+		s.do(t, authority.AddToken{Token: one})
+		if stored := s.token(t, one.ID); stored.RevokedAt.IsZero() == dead || dead && stored.Reason == "" {
+			t.Errorf("%s: revoked at %v, reason %q", what, stored.RevokedAt, stored.Reason)
+		}
+	}
+	add("another's", false, func(*authority.StoredToken) {})
+	add("decided before the owner's cut-off", true, func(one *authority.StoredToken) { one.Owner = "owner" })
+	add("decided as of it", false, func(one *authority.StoredToken) { one.Owner, one.Seq = "owner", 1 })
+	add("decided before the client's cut-off", true, func(one *authority.StoredToken) { one.ClientID, one.Seq = "client", 1 })
+	add("decided as of that", false, func(one *authority.StoredToken) { one.ClientID, one.Seq = "client", 2 })
+	add("made from what was killed", true, func(one *authority.StoredToken) { one.Chain, one.Seq = []string{"root", "killed"}, seq })
+	add("made from another", false, func(one *authority.StoredToken) { one.Chain = []string{"KILLED"} })
+	add("dead already", true, func(one *authority.StoredToken) { one.Owner, one.RevokedAt, one.Reason = "owner", start, "before" })
 }
 
 func testReplaces(t *testing.T, s *Suite) {
