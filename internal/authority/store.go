@@ -23,7 +23,8 @@ type Store interface {
 	keyring.Store
 	revocation.Log
 
-	// Commit carries out a batch: all of it, durably, or nothing.
+	// Commit carries out a batch: all of it, durably, or nothing. It gives the
+	// sequence of the batch's last log entry, 0 when it has none.
 	Commit(ctx context.Context, b Batch) (revocation.Seq, error)
 	// AuditEvents gives the events that match, newest first.
 	AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error)
@@ -63,6 +64,9 @@ type Tokens interface {
 	TokenByID(ctx context.Context, id string) (StoredToken, revocation.Seq, error)
 	// StoredTokens lists tokens, newest first, dead ones included.
 	StoredTokens(ctx context.Context, q TokenQuery) (Page[StoredToken], error)
+	// Expiring gives living API tokens and keys that end between two instants and
+	// of which nobody was told, those that end first.
+	Expiring(ctx context.Context, now, before time.Time, limit int) ([]StoredToken, error)
 	// Touch writes a batch of last uses.
 	Touch(ctx context.Context, uses []Use) error
 }
@@ -262,6 +266,12 @@ type (
 		At              time.Time
 		Reason          string
 	}
+	// ClaimNotice says that a token's owner is being told of its end: Conflict when
+	// that was said before. A zero At takes it back.
+	ClaimNotice struct {
+		ID string
+		At time.Time
+	}
 	// AddDevice stores a device code. Conflict when one of the codes exists.
 	AddDevice struct{ Device Device }
 	// PollDevice notes that a device asked.
@@ -302,6 +312,7 @@ func (AddToken) op()         {}
 func (SpendToken) op()       {}
 func (ShortenToken) op()     {}
 func (KillTokens) op()       {}
+func (ClaimNotice) op()      {}
 func (AddDevice) op()        {}
 func (PollDevice) op()       {}
 func (DecideDevice) op()     {}

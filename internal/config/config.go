@@ -31,6 +31,7 @@ type Config struct {
 	RefreshToken   RefreshToken         `yaml:"refresh_token"`
 	Revocation     Revocation           `yaml:"revocation"`
 	Upstream       Upstream             `yaml:"upstream"`
+	Webhook        Webhook              `yaml:"webhook"`
 	Specify        Specify              `yaml:"specify"`
 	Senaite        Senaite              `yaml:"senaite"`
 	Hypothesis     Hypothesis           `yaml:"hypothesis"`
@@ -123,6 +124,13 @@ type Route struct {
 	Audience   string      `yaml:"audience"`
 	Scope      string      `yaml:"scope"` // scope names with spaces between them
 	Permission Permission  `yaml:"permission"`
+}
+
+// Webhook is told of tokens that end soon. Without a URL nobody is. The secret
+// file's bytes, one trailing newline aside, key the signature of what is sent.
+type Webhook struct {
+	URL        string `yaml:"url"`
+	SecretFile string `yaml:"secret_file"`
 }
 
 // Requirement says whether a route needs a token.

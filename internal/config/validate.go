@@ -34,6 +34,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkLifetimes()
 	k.checkNames()
 	k.checkUpstream()
+	k.checkWebhook()
 	return k.problems
 }
 
@@ -281,6 +282,19 @@ func (k *checker) checkUpstream() {
 			k.fail(fmt.Sprintf("upstream.routes[%d].path", i), "", "covers the same as upstream.routes[%d]", first)
 		}
 		seen[path] = i
+	}
+}
+
+func (k *checker) checkWebhook() {
+	if k.Webhook.URL == "" {
+		if k.Webhook.SecretFile != "" {
+			k.fail("webhook.secret_file", "set webhook.url", "says nothing without a webhook.url")
+		}
+		return
+	}
+	u, err := url.Parse(k.Webhook.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+		k.fail("webhook.url", "write https://hooks.example.org/tokens", "must be an http or https URL without user and fragment")
 	}
 }
 

@@ -83,6 +83,8 @@ func carryOutOnToken(ctx context.Context, c *conn, op authority.Op) error {
 		return shortenToken(ctx, c, op)
 	case authority.KillTokens:
 		return killTokens(ctx, c, op)
+	case authority.ClaimNotice:
+		return claim(ctx, c, op)
 	case authority.AddDevice:
 		return addDevice(ctx, c, op.Device)
 	case authority.PollDevice:

@@ -34,6 +34,8 @@ ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING`
 	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
+	cutOffSince = `SELECT 1 FROM log_entries WHERE what = $1 AND id = $2 AND seq > $3`
+
 	alive = ` AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`
 
 	spendOne   = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
@@ -169,8 +171,17 @@ func (s *Store) Touch(ctx context.Context, uses []authority.Use) error {
 
 const touchChunk = 500
 
+// addToken stores a token. One that rests on what was taken back before this
+// transaction is stored as dead: the log says so now, and forgets it one day.
 func addToken(ctx context.Context, c *conn, op authority.AddToken) error {
 	t := op.Token
+	void, err := takenBack(ctx, c, t)
+	if err != nil {
+		return err
+	}
+	if void && t.RevokedAt.IsZero() {
+		t.RevokedAt, t.Reason = t.CreatedAt, token.ReasonRevoked
+	}
 	scope, err := encode(t.Scope)
 	if err != nil {
 		return err
@@ -194,6 +205,22 @@ func addToken(ctx context.Context, c *conn, op authority.AddToken) error {
 		}
 	}
 	return nil
+}
+
+// takenBack reports whether the log says of a token's owner or client that what was
+// decided as of the token's sequence is void, or has killed what it was made from.
+func takenBack(ctx context.Context, c *conn, t authority.StoredToken) (bool, error) {
+	void, err := c.exists(ctx, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
+	if !void && err == nil {
+		void, err = c.exists(ctx, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
+	}
+	for _, id := range t.Chain { // a refresh token's family is its last link
+		if void || err != nil {
+			break
+		}
+		void, err = c.exists(ctx, cutOffSince, string(revocation.Token), id, 0)
+	}
+	return void, err
 }
 
 // digestOrNull keeps tokens without a digest from being found by one.

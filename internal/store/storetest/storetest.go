@@ -42,6 +42,7 @@ func Run(t *testing.T, fresh Fresh) {
 		"KillTokens":    testKillTokens,
 		"SpendToken":    testSpendToken,
 		"ShortenToken":  testShortenToken,
+		"VoidTokens":    testVoidTokens,
 		"Replaces":      testReplaces,
 		"Touch":         testTouch,
 		"Devices":       testDevices,

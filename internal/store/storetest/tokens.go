@@ -196,11 +196,6 @@ func testShortenToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, shorten(one.ID, time.Hour, time.Minute))
 	s.do(t, shorten(one.ID, 0, time.Hour)) // no later than its own end is early enough
 	s.do(t, shorten(one.ID, 0, time.Minute), shorten(endless.ID, 0, time.Hour))
-	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
-	level := tok(3)
-	s.do(t, authority.AddToken{Token: level})
-	s.do(t, shorten(level.ID, 0, time.Hour))
-	s.refuse(t, fault.Conflict, shorten(level.ID, 0, time.Hour))
 	one.ExpiresAt, one.Reason = start.Add(time.Minute), "regenerated"
 	endless.ExpiresAt, endless.Reason = start.Add(time.Hour), "regenerated"
 	same(t, "the shortened token", s.token(t, one.ID), one)

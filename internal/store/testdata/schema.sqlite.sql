@@ -165,7 +165,8 @@ CREATE TABLE tokens (
     reason       TEXT    NOT NULL,
     audience     TEXT    NOT NULL,
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
-    ends_at      INTEGER NOT NULL
+    ends_at      INTEGER NOT NULL,
+    noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
 ) STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);

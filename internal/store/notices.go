@@ -1,0 +1,38 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const (
+	expiringTokens = selectStored + ` FROM tokens t
+WHERE t.expires_at > $1 AND t.expires_at <= $2 AND t.revoked_at = 0 AND t.noticed_at = 0 AND t.reason = '' AND t.kind IN ($3, $4)
+ORDER BY t.expires_at LIMIT $5`
+	claimNotice   = `UPDATE tokens SET noticed_at = $2 WHERE id = $1 AND noticed_at = 0`
+	unclaimNotice = `UPDATE tokens SET noticed_at = 0 WHERE id = $1`
+)
+
+// Expiring gives living API tokens and keys that end after now and not later than
+// before, of which nobody was told, those that end first.
+func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]authority.StoredToken, error) {
+	return query(ctx, s, func(scan scanner) (t authority.StoredToken, err error) {
+		return t, scan(tokenFields(&t)...)
+	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindAPIKey.String(), limit)
+}
+
+func claim(ctx context.Context, c *conn, op authority.ClaimNotice) error {
+	if op.At.IsZero() {
+		_, err := c.exec(ctx, unclaimNotice, op.ID)
+		return err
+	}
+	n, err := c.exec(ctx, claimNotice, op.ID, micros(op.At))
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "somebody else tells of this token")
+	}
+	return err
+}
