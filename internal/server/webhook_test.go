@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,15 +37,15 @@ func TestWebhookTellsOnceOfWhatEndsSoon(t *testing.T) {
 	}
 	secret := []byte("of the webhook")
 	told := make(chan string, 10)
-	fail := true
+	var failed atomic.Bool
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		mac := hmac.New(sha256.New, secret)
 		mac.Write(body)
 		var notice struct{ Event, Name, Username string }
 		_ = json.Unmarshal(body, &notice)
-		if fail || r.Header.Get("X-Bearerd-Signature") != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
-			fail = false
+		signature := "sha256=" + hex.EncodeToString(mac.Sum(nil))
+		if !failed.Swap(true) || r.Header.Get("X-Bearerd-Signature") != signature {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
