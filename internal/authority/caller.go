@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -18,11 +19,12 @@ type Caller struct {
 	Principal *Principal // nil for the operator
 	Token     *Token     // what was presented; nil for a password, a client secret, the operator
 
-	operator bool // the command line, beside the store
-	system   bool // bearerd itself
-	public   bool // a client that was named and has no secret: nobody authenticated
-	selfOnly bool // what was presented is good for revoking itself and nothing else
-	noScopes bool // it came through a dialect that knows no scopes
+	asOf     revocation.Seq // as of which Token was found good; 0: as of its own sequence
+	operator bool           // the command line, beside the store
+	system   bool           // bearerd itself
+	public   bool           // a client that was named and has no secret: nobody authenticated
+	selfOnly bool           // what was presented is good for revoking itself and nothing else
+	noScopes bool           // it came through a dialect that knows no scopes
 }
 
 // Operator is whoever holds the store and the master key: the command line.
@@ -80,6 +82,8 @@ func (c *Caller) requireAdmin() error {
 		return fault.New(fault.Unauthenticated, "sign in first")
 	case c.operator:
 		return nil
+	case c.selfOnly:
+		return fault.New(fault.InsufficientScope, "the token is good for revoking itself alone")
 	case c.byBearer() && c.Token.Collection != nil:
 		return fault.New(fault.InsufficientScope, "a token for a collection can't administer")
 	case !c.hasScope(identity.ScopeAdmin):
@@ -145,6 +149,7 @@ func (a *Authority) Admit(ctx context.Context, raw string, d Demand) (*Caller, e
 }
 
 func (a *Authority) caller(ctx context.Context, raw string, d Demand) (*Caller, error) {
+	asOf := a.Follower.Applied()
 	t, err := a.Verify(ctx, raw, d)
 	if err != nil {
 		return nil, err
@@ -156,8 +161,11 @@ func (a *Authority) caller(ctx context.Context, raw string, d Demand) (*Caller, 
 	if err != nil {
 		return nil, err
 	}
-	return &Caller{Principal: p, Token: t}, nil
+	return &Caller{Principal: p, Token: t, asOf: asOf}, nil
 }
+
+// goodAsOf is the sequence as of which what the caller presented was found good.
+func (c *Caller) goodAsOf() revocation.Seq { return max(c.asOf, c.Token.Seq) }
 
 // BearerToRevoke authenticates a caller who wants to take a token back. A token
 // that calls other APIs than bearerd's, or an API key, may revoke itself alone.

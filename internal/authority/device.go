@@ -158,7 +158,7 @@ func (a *Authority) DecideDevice(ctx context.Context, c *Caller, userCode string
 		return err
 	}
 	e := a.event(ctx, c, audit.DeviceDeny)
-	d.State, d.Subject, d.Seq = DeviceDenied, c.Subject(), c.Principal.Seq
+	d.State, d.Subject, d.Seq = DeviceDenied, c.Subject(), c.goodAsOf()
 	if approve {
 		e.Action, d.State = audit.DeviceApprove, DeviceApproved
 	}

@@ -44,24 +44,19 @@ func (a *Authority) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	if kinds == nil {
 		kinds = exchangeable
 	}
-	t, err := a.Verify(ctx, x.Subject, Demand{Kinds: kinds})
+	c, err := a.caller(ctx, x.Subject, Demand{Kinds: kinds})
 	if err != nil {
 		return Pair{}, err
 	}
-	if err := checkTrader(x.Client, t, identity.GrantTypeTokenExchange); err != nil {
-		return Pair{}, err
-	}
-	p, err := a.PrincipalOf(ctx, t)
-	if err != nil {
-		return Pair{}, err
-	}
-	c := &Caller{Principal: p, Token: t}
 	r := &Request{
-		Kind: token.KindAccess, Parent: t, Audience: x.Audience, Scope: x.Scope, Lifetime: x.Lifetime, Cap: x.Cap,
+		Kind: token.KindAccess, Parent: c.Token, Audience: x.Audience, Scope: x.Scope, Lifetime: x.Lifetime, Cap: x.Cap,
 		TaskType: x.TaskType, ScopeAsList: x.ScopeAsList,
 	}
+	if err := checkTrader(x.Client, c.Token, identity.GrantTypeTokenExchange); err != nil {
+		return Pair{}, a.refuseIssue(ctx, c, r, err)
+	}
 	if x.Claims != nil {
-		r.Claims = x.Claims(p)
+		r.Claims = x.Claims(c.Principal)
 	}
 	if x.Client != nil {
 		r.Client = x.Client.Principal
@@ -98,12 +93,9 @@ func (a *Authority) issuePair(ctx context.Context, c *Caller, r *Request) (Pair,
 	if err := a.ground(ctx, c, r); err != nil {
 		return Pair{}, err
 	}
-	e := a.event(ctx, c, issueAction(r))
-	e.Target = r.Principal.Subject()
 	g, err := a.decide(ctx, c, r)
 	if err != nil {
-		a.Meter.IssueRefused(fault.KindOf(err))
-		return Pair{}, a.refuse(ctx, e, err)
+		return Pair{}, a.refuseIssue(ctx, c, r, err)
 	}
 	var refresh []Op
 	var pair Pair
@@ -113,7 +105,8 @@ func (a *Authority) issuePair(ctx context.Context, c *Caller, r *Request) (Pair,
 			return Pair{}, err
 		}
 	}
-	e.TokenID, e.Reason = g.id, issueRemark(r, g)
+	e := a.event(ctx, c, issueAction(r))
+	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), g.id, issueRemark(r, g)
 	issued, more, err := a.make(r, g)
 	if err != nil {
 		return Pair{}, err
@@ -124,6 +117,17 @@ func (a *Authority) issuePair(ctx context.Context, c *Caller, r *Request) (Pair,
 	a.Meter.Issued(r.Kind)
 	pair.Access = issued
 	return pair, nil
+}
+
+// refuseIssue records that somebody known asked for a token and did not get it.
+func (a *Authority) refuseIssue(ctx context.Context, c *Caller, r *Request, reason error) error {
+	a.Meter.IssueRefused(fault.KindOf(reason))
+	e := a.event(ctx, c, issueAction(r))
+	e.Target = c.Subject()
+	if r.Principal != nil {
+		e.Target = r.Principal.Subject()
+	}
+	return a.refuse(ctx, e, reason)
 }
 
 // checkOffline decides whether a refresh token is issued beside the access token.

@@ -22,7 +22,7 @@ type Request struct {
 	Kind       token.Kind
 	Principal  *Principal // whom the token will speak for; nil: the caller, read anew
 	Client     *Principal // the client to which it is issued; nil: none
-	Parent     *Token     // what it is made from; nil: a password or a client secret
+	Parent     *Token     // what it is made from; nil: what the caller presented, a password or a client secret
 	Audience   string     // RFC 8707 resource, or audience
 	Scope      []string   // nil: none asked for
 	Collection *int64     // where Principal is given: the one that was read with it
@@ -37,8 +37,9 @@ type Request struct {
 	ScopeAsList bool
 	Claims      map[string]any
 
-	spend []Op // what this uses up, in the same transaction
-	alone bool // no refresh token can be given beside it
+	spend []Op           // what this uses up, in the same transaction
+	alone bool           // no refresh token can be given beside it
+	asOf  revocation.Seq // as of which Parent was found good
 }
 
 // Issued is a token that was made. Its value is known here and nowhere else.
@@ -92,6 +93,7 @@ func (a *Authority) Issue(ctx context.Context, c *Caller, r *Request) (*Issued, 
 // ground reads whom the token will speak for, with the collection that it would be
 // bound to, in one snapshot.
 func (a *Authority) ground(ctx context.Context, c *Caller, r *Request) error {
+	r.standOn(c)
 	if r.Principal != nil {
 		return nil
 	}
@@ -111,6 +113,21 @@ func (a *Authority) ground(ctx context.Context, c *Caller, r *Request) error {
 	}
 	r.Principal = &p
 	return err
+}
+
+// standOn makes what the caller presented the parent, and notes as of when that
+// was found good: what has been taken back since takes the new token with it.
+func (r *Request) standOn(c *Caller) {
+	if c != nil && c.Token != nil && r.Parent == nil {
+		r.Parent = c.Token
+	}
+	switch {
+	case r.Parent == nil:
+	case c != nil && r.Parent == c.Token:
+		r.asOf = c.goodAsOf()
+	default:
+		r.asOf = r.Parent.Seq
+	}
 }
 
 // bindsCollection reports whether what is made from the token is bound to its
@@ -254,13 +271,17 @@ func (r *Request) clientID() string {
 // can't be registered as one.
 const OwnClientID = "bearerd"
 
-// seq is the sequence as of which the token is decided: the earlier of the two
+// seq is the sequence as of which the token is decided: the earliest of the
 // readings that it rests on.
 func (r *Request) seq() revocation.Seq {
+	seq := r.Principal.Seq
 	if r.Client != nil {
-		return min(r.Principal.Seq, r.Client.Seq)
+		seq = min(seq, r.Client.Seq)
 	}
-	return r.Principal.Seq
+	if r.Parent != nil {
+		seq = min(seq, r.asOf)
+	}
+	return seq
 }
 
 // chain is what the token was made from, root first.

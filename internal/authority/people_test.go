@@ -1,10 +1,12 @@
 package authority_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -149,3 +151,18 @@ func withUser(username string, b access.Binding) access.Binding {
 	b.User = username
 	return b
 }
+
+// refusals counts what the audit log says was asked for and not done.
+func refusals(tb testing.TB, f *authoritytest.Fixture) (n int) {
+	tb.Helper()
+	for _, e := range f.Events(tb, audit.Filter{Limit: audit.MaxLimit}) {
+		if e.Outcome == audit.Refused {
+			n++
+		}
+	}
+	return n
+}
+
+func containsWord(list, word string) bool { return slices.Contains(strings.Fields(list), word) }
+
+func second[T any](_ T, err error) error { return err }

@@ -29,6 +29,7 @@ type Refresh struct {
 // family, the new pair included: one of the two users is not who they should be
 // (RFC 9700 §4.14). A request that is refused for another reason uses nothing up.
 func (a *Authority) Refresh(ctx context.Context, x Refresh) (Pair, error) {
+	asOf := a.Follower.Applied()
 	t, err := a.examine(ctx, x.Token, &Demand{Kinds: refreshOnly, AnyAudience: true})
 	if t != nil && t.Kind == token.KindRefresh && t.dead == reasonUsed {
 		return Pair{}, a.reused(ctx, x.Client, t)
@@ -40,9 +41,6 @@ func (a *Authority) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	if err := checkTrader(x.Client, t, identity.GrantTypeRefreshToken); err != nil {
-		return Pair{}, err
-	}
 	p, err := a.PrincipalOf(ctx, t)
 	if fault.Is(err, fault.NotFound) {
 		return Pair{}, fault.New(fault.InvalidGrant, token.ReasonRevoked)
@@ -50,14 +48,18 @@ func (a *Authority) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
+	c := &Caller{Principal: p, Token: t, asOf: asOf}
 	r := &Request{
 		Kind: token.KindAccess, Parent: t, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime,
 		spend: []Op{SpendToken{ID: t.ID, At: a.Now(), Reason: reasonUsed}},
 	}
+	if err := checkTrader(x.Client, t, identity.GrantTypeRefreshToken); err != nil {
+		return Pair{}, a.refuseIssue(ctx, c, r, err)
+	}
 	if x.Client != nil {
 		r.Client = x.Client.Principal
 	}
-	pair, err := a.issuePair(ctx, &Caller{Principal: p, Token: t}, r)
+	pair, err := a.issuePair(ctx, c, r)
 	if fault.Is(err, fault.Conflict) {
 		return Pair{}, a.reused(ctx, x.Client, t)
 	}

@@ -96,6 +96,9 @@ func (r *Request) outlives(remaining int64) error {
 
 // checkOrigin decides whether this kind of token may be made from what was presented.
 func (r *Request) checkOrigin(c *Caller) error {
+	if _, known := kindRules[r.Kind]; !known {
+		return fault.New(fault.Forbidden, "no %s is made by itself", r.Kind)
+	}
 	if c != nil && c.operator {
 		return nil
 	}
@@ -108,11 +111,26 @@ func (r *Request) checkOrigin(c *Caller) error {
 	if !slices.Contains(kindRules[r.Kind].parents, from) {
 		return fault.New(fault.Forbidden, "no %s can be made from this", r.Kind)
 	}
+	if from == token.KindClientSecret {
+		return c.checkClientGrant()
+	}
 	if kindRules[r.Kind].rooted && from == token.KindAccess && !slices.Contains(r.Parent.Scope, identity.ScopeCredentials) {
 		return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeCredentials)
 	}
 	if r.Parent != nil && r.Parent.Subject != r.Principal.Subject() {
 		return fault.New(fault.Forbidden, "the token speaks for somebody else")
+	}
+	return nil
+}
+
+// checkClientGrant lets pass a client that has authenticated and may have tokens
+// for itself (RFC 6749 §4.4).
+func (c *Caller) checkClientGrant() error {
+	switch client := c.client(); {
+	case client == nil:
+		return errBadClient
+	case !client.MayUse(identity.GrantTypeClientCredentials):
+		return fault.New(fault.UnauthorizedClient, "the client may not use this grant type")
 	}
 	return nil
 }

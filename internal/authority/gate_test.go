@@ -1,0 +1,57 @@
+package authority_test
+
+import (
+	"context"
+	"sync"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// gate is a store that lets a test act at a point of somebody's look-up: when it
+// is about to read, or has read and is about to return.
+type gate struct {
+	authority.Store
+	mu     sync.Mutex
+	points map[string]func()
+}
+
+// through gives the options of a fixture with a gate in front of its store.
+func through() (*gate, func(authority.Store) authority.Store) {
+	g := &gate{points: map[string]func(){}}
+	return g, func(s authority.Store) authority.Store { g.Store = s; return g }
+}
+
+// at has do run once, when that point is next reached.
+func (g *gate) at(point string, do func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.points[point] = do
+}
+
+func (g *gate) pass(point string) {
+	g.mu.Lock()
+	do := g.points[point]
+	delete(g.points, point)
+	g.mu.Unlock()
+	if do != nil {
+		do()
+	}
+}
+
+func (g *gate) Principal(ctx context.Context, who authority.Who) (authority.Principal, error) {
+	g.pass("principal asked for")
+	defer g.pass("principal read")
+	return g.Store.Principal(ctx, who)
+}
+
+func (g *gate) TokenByDigest(ctx context.Context, digest [32]byte) (authority.StoredToken, revocation.Seq, error) {
+	g.pass("token asked for")
+	defer g.pass("token read")
+	return g.Store.TokenByDigest(ctx, digest)
+}
+
+func (g *gate) Commit(ctx context.Context, b authority.Batch) (revocation.Seq, error) {
+	g.pass("commit asked for")
+	return g.Store.Commit(ctx, b)
+}
