@@ -40,6 +40,7 @@ func Lookups() map[string]string {
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
 		"purgeAttempts": purgeAttempts, "shortenOne": shortenOne, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
 		"pollDevice": pollDevice, "decideDevice": decideDevice, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
+		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 const (
 	expiringTokens = selectStored + ` FROM tokens t
-WHERE t.expires_at > $1 AND t.expires_at <= $2 AND t.revoked_at = 0 AND t.noticed_at = 0 AND t.reason = '' AND t.kind IN ($3, $4)
+WHERE t.expires_at > 0 AND t.expires_at > $1 AND t.expires_at <= $2 AND t.revoked_at = 0 AND t.noticed_at = 0 AND t.reason = '' AND t.kind IN ($3, $4)
 ORDER BY t.expires_at LIMIT $5`
 	claimNotice   = `UPDATE tokens SET noticed_at = $2 WHERE id = $1 AND noticed_at = 0`
 	unclaimNotice = `UPDATE tokens SET noticed_at = 0 WHERE id = $1`

@@ -46,6 +46,7 @@ func Run(t *testing.T, fresh Fresh) {
 		"Replaces":      testReplaces,
 		"Touch":         testTouch,
 		"Devices":       testDevices,
+		"Notices":       testNotices,
 		"Attempts":      testAttempts,
 		"SigningKeys":   testSigningKeys,
 		"Batches":       testBatches,
