@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/config"
+)
+
+func (p *program) applyCommand() *cobra.Command {
+	var file string
+	var dryRun, prune bool
+	cmd := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Make users, roles and clients what a file says",
+		Long: `Make collections, roles, users, bindings and clients what the access file says,
+all of it or nothing. To apply a file twice changes nothing the second time. What
+the file doesn't have is left alone, unless --prune says to remove it.
+
+A mistake is told with the file and line, and nothing is changed.`,
+		Example: `  bearerd apply -f access.yaml --dry-run
+  bearerd apply -f access.yaml`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			access, err := config.LoadAccess(file)
+			if err != nil {
+				return err
+			}
+			desired, err := desiredOf(access)
+			if err != nil {
+				return err
+			}
+			desired.DryRun, desired.Prune = dryRun, prune
+			return p.with(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *instance) error {
+				done, receipt, err := i.Apply(ctx, authority.Operator(), desired)
+				if err != nil {
+					return atLine(err, access)
+				}
+				return p.applied(i, done, receipt, dryRun)
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the access `FILE`")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would change, and change nothing")
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove what the file doesn't have")
+	_ = cmd.MarkFlagRequired("file")
+	waitFlag(cmd)
+	return cmd
+}
+
+// change is one line of what apply did.
+type change struct {
+	Action string `json:"action"`
+	Target string `json:"target"`
+}
+
+func (p *program) applied(i *instance, done []authority.Applied, r authority.Receipt, dryRun bool) error {
+	changes := make([]change, len(done))
+	verb := ""
+	if dryRun {
+		verb = "would "
+	}
+	for n, d := range done {
+		changes[n] = change{d.Action, d.Target}
+		p.say("%s%s", verb, inWords(d))
+	}
+	switch {
+	case len(done) == 0:
+		p.say("nothing to change")
+	case dryRun:
+		p.say("%s, none made: this was a dry run", count(len(done), "change"))
+	case r.Revoked:
+		p.say("%s made; %s", count(len(done), "change"), i.reach(r))
+	default:
+		p.say("%s made", count(len(done), "change"))
+	}
+	return p.show(struct {
+		Changes []change `json:"changes"`
+		DryRun  bool     `json:"dry_run"`
+	}{changes, dryRun}, silent)
+}
+
+// inWords turns "user.create" about ada into "create user ada".
+func inWords(d authority.Applied) string {
+	noun, verb, _ := strings.Cut(d.Action, ".")
+	if noun == "user" && verb == "password" {
+		return "change the password of user " + d.Target
+	}
+	return verb + " " + noun + " " + d.Target
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// atLine says where in the file a mistake stands.
+func atLine(err error, file *config.AccessFile) error {
+	m, ok := errors.AsType[*authority.Mistake](err)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("%s: %w", position(file, m), m.Err)
+}
+
+func position(file *config.AccessFile, m *authority.Mistake) config.Position {
+	switch m.List {
+	case "collections":
+		return file.Collections[m.Index].At
+	case "roles":
+		return file.Roles[m.Index].At
+	case "users":
+		return file.Users[m.Index].At
+	case "bindings":
+		return file.Bindings[m.Index].At
+	case "clients":
+		return file.Clients[m.Index].At
+	}
+	return config.Position{}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// eventJSON is an audit event as the management API shows it.
+type eventJSON struct {
+	ID        int64     `json:"id"`
+	At        time.Time `json:"at"`
+	Actor     string    `json:"actor"`
+	Action    string    `json:"action"`
+	Target    string    `json:"target"`
+	TokenID   string    `json:"token_id"`
+	Address   string    `json:"address"`
+	RequestID string    `json:"request_id"`
+	Outcome   string    `json:"outcome"`
+	Reason    string    `json:"reason"`
+}
+
+func (p *program) auditCommand() *cobra.Command {
+	var f audit.Filter
+	var since, until string
+	limit := audit.DefaultLimit
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Show the audit log, newest first",
+		Long: `Show the audit log, newest first: who did what to what, from where, and how it
+ended. Nobody is "-", this command line is "cli", and bearerd itself "system".`,
+		Example: `  bearerd audit --since 24h --action token.revoke
+  bearerd audit --target spadmin --output json`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if f.Since, err = p.parseInstant("since", since); err != nil {
+				return err
+			}
+			if f.Until, err = p.parseInstant("until", until); err != nil {
+				return err
+			}
+			if limit < 1 {
+				return fmt.Errorf("--limit must be at least 1")
+			}
+			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+				events, err := i.auditEvents(ctx, f, limit)
+				if err != nil {
+					return err
+				}
+				return p.showEvents(ctx, i, events)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.Actor, "actor", "", "only what this `USER` or client did")
+	flags.StringVar(&f.Target, "target", "", "only what was done to this `USER`, client, key or role")
+	flags.StringVar(&f.Action, "action", "", "only this `ACTION`, such as token.revoke")
+	flags.StringVar(&f.TokenID, "token", "", "only what concerned the token with this `ID`")
+	flags.StringVar(&since, "since", "", "only from this `TIME` on: RFC 3339, or a duration ago such as 24h")
+	flags.StringVar(&until, "until", "", "only before this `TIME`")
+	flags.IntVar(&limit, "limit", limit, "at most so many events, `N`")
+	return cmd
+}
+
+// parseInstant reads a time, or a duration before now.
+func (p *program) parseInstant(flag, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return p.now().Add(-d), nil
+	}
+	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z, nor a duration, such as 24h", flag, s)
+}
+
+// auditEvents reads as many events as asked for, page by page.
+func (i *instance) auditEvents(ctx context.Context, f audit.Filter, limit int) ([]audit.Event, error) {
+	for _, who := range []*string{&f.Actor, &f.Target} {
+		if err := i.toSubject(ctx, who); err != nil {
+			return nil, err
+		}
+	}
+	var all []audit.Event
+	for len(all) < limit {
+		f.Limit = min(limit-len(all), audit.MaxLimit)
+		page, err := i.AuditEvents(ctx, authority.Operator(), f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < f.Limit {
+			break
+		}
+		f.Cursor = page[len(page)-1].ID
+	}
+	return all, nil
+}
+
+// toSubject replaces a username by its subject, which is what events name.
+func (i *instance) toSubject(ctx context.Context, who *string) error {
+	if *who == "" {
+		return nil
+	}
+	u, err := i.User(ctx, authority.Operator(), *who)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err == nil {
+		*who = u.ID
+	}
+	return err
+}
+
+func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Event) error {
+	all := make([]eventJSON, len(events))
+	var subjects []string
+	for n, e := range events {
+		all[n] = eventJSON{e.ID, e.At.UTC(), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason}
+		subjects = append(subjects, e.Actor, e.Target)
+	}
+	slices.Sort(subjects)
+	names, err := i.Usernames(ctx, authority.Operator(), slices.Compact(subjects))
+	if err != nil {
+		return err
+	}
+	return p.show(listed(all), func(w io.Writer) { eventTable(w, all, names) })
+}
+
+func eventTable(w io.Writer, all []eventJSON, names map[string]string) {
+	named := func(subject string) string {
+		if name, ok := names[subject]; ok {
+			return name
+		}
+		return subject
+	}
+	rows := make([][]string, len(all))
+	for i, e := range all {
+		rows[i] = []string{e.At.Format(time.RFC3339), named(e.Actor), e.Action, named(e.Target), e.Outcome, e.Address, e.Reason, e.TokenID}
+	}
+	table(w, "AT\tACTOR\tACTION\tTARGET\tOUTCOME\tFROM\tREASON\tTOKEN", rows)
+}

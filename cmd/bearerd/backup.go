@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/store"
+)
+
+func (p *program) backupCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Write a copy of the database, beside a running server",
+		Long: `Write a consistent copy of the database to a new file, while a server goes on. To
+restore it, stop the server and put the copy where the database was.
+
+The copy holds the signing keys sealed. Keep the master key too, but elsewhere.`,
+		Args: takes("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			c, err := p.loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: true})
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close()) }()
+			if err := s.Backup(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			_, err = s.Commit(cmd.Context(), authority.Batch{Audit: []audit.Event{audit.Event{
+				At: p.now(), Actor: audit.ActorCLI, Action: audit.Backup, Target: args[0], Outcome: audit.OK,
+			}.Clean()}})
+			if err != nil {
+				return err
+			}
+			p.say("wrote %s; the master key %s is not in it", args[0], c.MasterKeyPath())
+			return p.show(map[string]string{"file": args[0]}, silent)
+		},
+	}
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+func (p *program) clientCommand() *cobra.Command {
+	return group("client", "List, make and remove OAuth clients",
+		`List, make and remove OAuth clients. A client secret is made by bearerd, and shown
+this once, or read from a file; it is never an argument.`,
+		p.clientListCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientRemoveCommand())
+}
+
+// clientJSON is a client as the management API shows it; Secret is there once.
+type clientJSON struct {
+	ID        string   `json:"id"`
+	Public    bool     `json:"public"`
+	Grants    []string `json:"grants"`
+	Scopes    []string `json:"scopes"`
+	Audiences []string `json:"audiences"`
+	Secret    string   `json:"secret,omitempty"`
+}
+
+func clientOf(c identity.Client) clientJSON {
+	return clientJSON{ID: c.ID, Public: c.Public(), Grants: nonNil(c.Grants), Scopes: nonNil(c.Scopes), Audiences: nonNil(c.Audiences)}
+}
+
+func (p *program) clientListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List OAuth clients",
+		Args:  takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+				clients, err := i.ClientList(ctx, authority.Operator())
+				if err != nil {
+					return err
+				}
+				all := make([]clientJSON, len(clients))
+				for n, c := range clients {
+					all[n] = clientOf(c)
+				}
+				return p.show(listed(all), func(w io.Writer) { clientTable(w, all) })
+			})
+		},
+	}
+}
+
+func clientTable(w io.Writer, all []clientJSON) {
+	rows := make([][]string, len(all))
+	for i, c := range all {
+		kind := "confidential"
+		if c.Public {
+			kind = "public"
+		}
+		rows[i] = []string{c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " ")}
+	}
+	table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES", rows)
+}
+
+func (p *program) clientCreateCommand() *cobra.Command {
+	var n authority.NewClient
+	var public bool
+	var file string
+	cmd := &cobra.Command{
+		Use:   "create ID",
+		Short: "Make an OAuth client",
+		Long: `Make an OAuth client. Its secret is made too and printed to standard output, this
+once, unless one is read from a file or the client is public.`,
+		Example: `  SECRET=$(bearerd client create ci --grant client_credentials --scope read)`,
+		Args:    takes("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n.ID = args[0]
+			if file != "" {
+				secret, err := p.readSecret("client secret", file)
+				if err != nil {
+					return err
+				}
+				n.Secret = secret
+			}
+			return p.with(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
+				c, made, err := i.CreateClient(ctx, authority.Operator(), n, !public)
+				if err != nil {
+					return err
+				}
+				p.say("client %s is made", c.ID)
+				return p.showClient(c, made)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&n.Grants, "grant", nil, "a `GRANT` type that it may use; may stand more than once")
+	f.StringSliceVar(&n.Scopes, "scope", nil, "a `SCOPE` that its tokens may have; may stand more than once")
+	f.StringSliceVar(&n.Audiences, "audience", nil, "an `AUDIENCE` that it may ask for; may stand more than once")
+	f.BoolVar(&public, "public", false, "make a client without a secret")
+	clientSecretFlag(cmd, &file)
+	cmd.MarkFlagsMutuallyExclusive("public", "secret-file")
+	return cmd
+}
+
+func clientSecretFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "secret-file", "", "read the secret from this `FILE`, - for standard input, instead of making one")
+}
+
+// showClient prints a secret that was made, alone, or the client as JSON.
+func (p *program) showClient(c identity.Client, made token.Secret) error {
+	out := clientOf(c)
+	out.Secret = made.Reveal()
+	return p.show(out, func(w io.Writer) {
+		if out.Secret != "" {
+			_, _ = fmt.Fprintln(w, out.Secret)
+		}
+	})
+}
+
+func (p *program) clientSecretCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "secret ID",
+		Short: "Give a client a new secret, and void its tokens",
+		Long: `Give an OAuth client a new secret, printed to standard output, this once. The old
+secret is worthless at once, and what was issued to the client is void.`,
+		Args: takes("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var given token.Secret
+			if file != "" {
+				var err error
+				if given, err = p.readSecret("client secret", file); err != nil {
+					return err
+				}
+			}
+			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+				c, made, err := i.replaceSecret(ctx, args[0], given)
+				if err != nil {
+					return err
+				}
+				p.say("client %s has a new secret; what was issued to it is void", c.ID)
+				return p.showClient(c, made)
+			})
+		},
+	}
+	clientSecretFlag(cmd, &file)
+	waitFlag(cmd)
+	return cmd
+}
+
+func (p *program) clientRemoveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove ID",
+		Short: "Remove an OAuth client, and void its tokens",
+		Args:  takes("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+				r, err := i.RemoveClient(ctx, authority.Operator(), args[0])
+				if err != nil {
+					return err
+				}
+				p.say("client %s is removed, and what was issued to it is void; %s", args[0], i.reach(r))
+				return p.show(acknowledged(r), silent)
+			})
+		},
+	}
+	waitFlag(cmd)
+	return cmd
+}
+
+// replaceSecret gives a client a new secret, made here when none is given.
+func (i *instance) replaceSecret(ctx context.Context, id string, given token.Secret) (identity.Client, token.Secret, error) {
+	c, err := i.Client(ctx, authority.Operator(), id)
+	if err != nil {
+		return c, "", err
+	}
+	secret, made := given, token.Secret("")
+	if given == "" {
+		if made, _, err = i.Forms.New(token.KindClientSecret); err != nil {
+			return c, "", err
+		}
+		secret = made
+	}
+	c, err = i.UpdateClient(ctx, authority.Operator(), authority.NewClient{
+		ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, Secret: secret,
+	})
+	return c, made, err
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+func (p *program) configCommand() *cobra.Command {
+	return group("config", "Check the configuration", "Check the configuration.", p.configCheckCommand())
+}
+
+func (p *program) configCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check the configuration and the files that it names",
+		Long: `Check the configuration, the BEARERD_ variables and the flags, and the files that
+they name: the secret, the master key, and the database's schema. Everything that is
+wrong is told, and nothing is changed.`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(checkSecrets(c), checkDatabase(cmd, c)); err != nil {
+				return err
+			}
+			p.say("the configuration is good")
+			return p.show(map[string]bool{"ok": true}, silent)
+		},
+	}
+}
+
+// checkSecrets reads the secret or the master key; the first start makes the latter.
+func checkSecrets(c config.Config) error {
+	if token.Algorithm(c.Signing.Algorithm) == token.HS256 {
+		_, err := keyring.ReadSecret(c.Signing.SecretFile)
+		return err
+	}
+	_, err := keyring.ReadMaster(c.MasterKeyPath())
+	if isMissing(err) && !c.Database.IsPostgres() {
+		return nil
+	}
+	return err
+}
+
+// checkDatabase looks at the schema; the first start makes the database.
+func checkDatabase(cmd *cobra.Command, c config.Config) error {
+	if c.Database.IsPostgres() {
+		return errors.New("this version keeps its database in SQLite alone")
+	}
+	_, err := store.Pending(cmd.Context(), c.Database.Reveal())
+	if err == nil || isMissing(err) {
+		return nil
+	}
+	return fmt.Errorf("database: %w", err)
+}

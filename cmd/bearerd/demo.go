@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	_ "embed" // the sample files
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/store"
+)
+
+// The files that the demo writes, and the commands that it prints.
+var (
+	//go:embed sample/bearerd.yaml
+	sampleConfig string
+	//go:embed sample/access.yaml
+	sampleAccess string
+	//go:embed sample/guide.sh
+	sampleGuide string
+)
+
+// demo is what the sample files are filled in with.
+type demo struct {
+	Dir      string
+	Program  string // how to call this program again
+	Listen   string // host:port
+	Ops      string
+	Upstream string // the sample API's URL
+	Dialects string // with commas
+}
+
+func (d *demo) path(name string) string { return filepath.Join(d.Dir, name) }
+
+func (p *program) demoCommand() *cobra.Command {
+	var dir, listen string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a server with sample data, and print commands to paste",
+		Long: `Run a server with sample users, collections and clients, every dialect, and a small
+API of specimens behind the proxy, and print commands to paste into another shell.
+
+All of it stands in a scratch folder that is removed at the end. With --dir it stays,
+and the configuration and access file in it are examples to begin with.`,
+		Example: `  bearerd demo
+  bearerd demo --dir try`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			d := &demo{Dir: dir, Listen: listen}
+			if dir == "" {
+				if d.Dir, err = os.MkdirTemp("", "bearerd-demo-"); err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, os.RemoveAll(d.Dir)) }()
+			}
+			return p.runDemo(cmd.Context(), d)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "keep everything in this `FOLDER`")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "the `ADDRESS` to listen on; another port is taken when it is in use")
+	return cmd
+}
+
+func (p *program) runDemo(ctx context.Context, d *demo) error {
+	api, err := startSampleAPI(ctx)
+	if err != nil {
+		return err
+	}
+	defer api.stop()
+	d.Upstream = api.url
+	if err := d.findPlace(ctx); err != nil {
+		return err
+	}
+	c, err := d.writeFiles()
+	if err != nil {
+		return err
+	}
+	if err := p.applySample(ctx, d, c); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(d.path("bearerd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	return p.serve(ctx, c, slog.New(slog.NewJSONHandler(log, nil)), func() { p.printGuide(d) })
+}
+
+// findPlace finds out where the demo can stand: its folder, its program, and ports
+// that nobody has.
+func (d *demo) findPlace(ctx context.Context) (err error) {
+	if d.Dir, err = filepath.Abs(d.Dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
+		return err
+	}
+	if d.Program, err = os.Executable(); err != nil {
+		return err
+	}
+	if d.Listen, err = freeAddress(ctx, d.Listen); err != nil {
+		return err
+	}
+	d.Ops, err = freeAddress(ctx, "127.0.0.1:9180")
+	names := make([]string, 0, len(dialects))
+	for _, name := range []config.Dialect{
+		config.DialectSpecify, config.DialectSenaite, config.DialectHypothesis, config.DialectGen3,
+	} {
+		if _, known := dialects[name]; known {
+			names = append(names, string(name))
+		}
+	}
+	d.Dialects = strings.Join(names, ", ")
+	return err
+}
+
+// freeAddress gives the address, or one with another port when that is taken.
+func freeAddress(ctx context.Context, address string) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		host, _, splitErr := net.SplitHostPort(address)
+		if splitErr != nil {
+			return "", err
+		}
+		if l, err = new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0")); err != nil {
+			return "", err
+		}
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// writeFiles writes the configuration anew, whose ports change, and the access file
+// when there is none, and loads the former. Variables are left out: a demo is the
+// same everywhere.
+func (d *demo) writeFiles() (config.Config, error) {
+	text, err := d.fill(sampleConfig)
+	if err != nil {
+		return config.Config{}, err
+	}
+	if err := os.WriteFile(d.path("bearerd.yaml"), []byte(text), 0o600); err != nil {
+		return config.Config{}, err
+	}
+	if _, err := os.Stat(d.path("access.yaml")); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(d.path("access.yaml"), []byte(sampleAccess), 0o600); err != nil {
+			return config.Config{}, err
+		}
+	}
+	return config.Load(d.path("bearerd.yaml"), nil, nil)
+}
+
+func (d *demo) fill(text string) (string, error) {
+	t, err := template.New("").Parse(text)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	if err := t.Execute(&out, d); err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}
+
+// applySample does what `bearerd apply -f access.yaml` does.
+func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (err error) {
+	file, err := config.LoadAccess(d.path("access.yaml"))
+	if err != nil {
+		return err
+	}
+	desired, err := desiredOf(file)
+	if err != nil {
+		return err
+	}
+	s, err := openStore(ctx, c, store.Options{Now: p.now})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	i, err := assemble(ctx, parts{config: c, store: s, log: bystander{s, false}, now: p.now, logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	_, _, err = i.Apply(ctx, authority.Operator(), desired)
+	return atLine(err, file)
+}
+
+func (p *program) printGuide(d *demo) {
+	guide, err := d.fill(sampleGuide)
+	if err != nil {
+		p.complain(err)
+		return
+	}
+	p.say("a server is running at http://%s, in front of a small API of specimens", d.Listen)
+	p.say("its configuration, access file and log are in %s", d.Dir)
+	p.say("its users are admin (password admin#password), spadmin and jthomas (test#password)")
+	p.say("paste this into another shell; Ctrl-C here ends it")
+	_, _ = fmt.Fprintf(p.stdout, "\n%s", guide)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/gateway"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/oauth"
+	"github.com/bearerd/bearerd/internal/server"
+)
+
+// sessionCookie is the cookie of a sign-in where no dialect has its own.
+const sessionCookie = "bearerd_session"
+
+// edges are what the server mounts: bearerd's own endpoints, the gateway, and what
+// stands on listeners of its own.
+type edges struct {
+	own, gateway []server.Edge
+	inner        []server.Inner
+}
+
+// shared is what several edges are made with.
+type shared struct {
+	*instance
+
+	cookies        httpkit.Cookies
+	crossOrigin    *httpkit.CrossOrigin
+	sessionCookies []string // the first is the one that is set
+	challenge      httpkit.Challenge
+	logger         *slog.Logger
+}
+
+func (i *instance) edges(logger *slog.Logger) (edges, error) {
+	crossOrigin, err := httpkit.NewCrossOrigin(i.config.Issuer)
+	if err != nil {
+		return edges{}, err
+	}
+	s := &shared{
+		instance: i, cookies: httpkit.NewCookies(i.config.Issuer), crossOrigin: crossOrigin,
+		sessionCookies: sessionCookies(i.config), challenge: httpkit.Challenge{Realm: i.config.Issuer}, logger: logger,
+	}
+	e := edges{own: []server.Edge{
+		&oauth.Edge{Authority: i.Authority, CacheTime: jwksLife},
+		&adminapi.API{
+			Authority: i.Authority, CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge,
+		},
+	}}
+	for _, name := range i.config.Dialects {
+		add, known := dialects[name]
+		if !known {
+			return edges{}, fmt.Errorf("dialects: this version doesn't speak %s", name)
+		}
+		add(s, &e)
+	}
+	if err := s.addGateway(&e); err != nil {
+		return edges{}, err
+	}
+	return e, s.addDescription(&e)
+}
+
+// dialects mount the endpoints of each system that bearerd speaks for.
+var dialects = map[config.Dialect]func(*shared, *edges){}
+
+// sessionCookies are the cookies that a session is found in.
+func sessionCookies(config.Config) []string { return []string{sessionCookie} }
+
+// addGateway mounts forward auth and, where there is an upstream, the proxy.
+func (s *shared) addGateway(e *edges) error {
+	gate := &gateway.Gate{
+		Authority: s.Authority, Challenge: s.challenge, CrossOrigin: s.crossOrigin,
+		Senaite: slices.Contains(s.config.Dialects, config.DialectSenaite),
+	}
+	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate})
+	if s.config.Upstream.URL == "" {
+		return nil
+	}
+	upstream, err := url.Parse(s.config.Upstream.URL)
+	if err != nil {
+		return fmt.Errorf("upstream.url: %w", err)
+	}
+	proxy, err := gateway.NewProxy(gateway.ProxyConfig{
+		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), Log: s.logger,
+		TrustedProxies: httpkit.Proxies(s.config.TrustedProxies),
+	})
+	if err != nil {
+		return fmt.Errorf("upstream: %w", err)
+	}
+	e.gateway = append(e.gateway, proxy)
+	return nil
+}
+
+func routesOf(c config.Config) []gateway.Route {
+	routes := make([]gateway.Route, len(c.Upstream.Routes))
+	for i, r := range c.Upstream.Routes {
+		routes[i] = gateway.Route{
+			Path: r.Path, Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
+			Permission: access.Permission{Action: r.Permission.Action, Path: access.Path(r.Permission.Path)},
+		}
+	}
+	return routes
+}
+
+// addDescription mounts the OpenAPI document of all edges that have one.
+func (s *shared) addDescription(e *edges) error {
+	var described []adminapi.Described
+	for _, edge := range slices.Concat(e.own, e.gateway) {
+		if d, ok := edge.(adminapi.Described); ok {
+			described = append(described, d)
+		}
+	}
+	d, err := adminapi.Describe(adminapi.Sources{Issuer: s.config.Issuer, Version: version, Edges: described})
+	if err != nil {
+		return fmt.Errorf("describing the API: %w", err)
+	}
+	e.own = append(e.own, d)
+	return nil
+}

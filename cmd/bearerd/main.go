@@ -1,0 +1,30 @@
+// Command bearerd issues, verifies and takes back bearer tokens for HTTP APIs.
+//
+// The server is `bearerd serve`; `bearerd demo` is one with sample data. Every
+// other command works on the database directly, beside a running server, which
+// learns of it from the revocation log.
+//
+// A file a subcommand; what they share stands in program.go (streams and flags),
+// voice.go (what is printed and how), open.go (from the configuration to an
+// authority) and secrets.go (how passwords and tokens are read).
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+func main() { os.Exit(execute()) }
+
+func execute() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), now: time.Now}
+	return p.run(ctx, os.Args[1:])
+}

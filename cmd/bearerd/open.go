@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const (
+	// sessionLife is how long a sign-in lasts.
+	sessionLife = 12 * time.Hour
+	// jwksLife is for how long the JWK Set may be cached.
+	jwksLife = 10 * time.Minute
+)
+
+// instance is bearerd on its database, for a command or for the server.
+type instance struct {
+	*authority.Authority
+
+	config config.Config
+	store  *store.Store
+}
+
+// needs says what a command needs of the database.
+type needs struct {
+	creates   bool // a missing database is made: the command puts something into it
+	rehearses bool // nothing is to be left behind, be it a new database
+	judges    bool // the command judges tokens, for which it must know the whole log
+	waits     bool // --wait says whether to wait for the servers
+}
+
+// with opens the database for a command, and closes it when do is done.
+func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, *instance) error) (err error) {
+	c, err := p.loadConfig(cmd)
+	if err != nil {
+		return err
+	}
+	if need.rehearses && !exists(c.Database.Reveal()) {
+		if c, err = elsewhere(c); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(c.Database.Reveal()))) }()
+	}
+	if f := cmd.Flag("wait"); need.waits && f != nil && f.Changed {
+		c.Revocation.Wait = f.Value.String() == "true"
+	}
+	s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: !need.creates})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	i, err := assemble(cmd.Context(), parts{
+		config: c, store: s, log: bystander{s, need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	return do(cmd.Context(), i)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !isMissing(err)
+}
+
+// elsewhere gives the configuration with an empty database in a directory of its own.
+func elsewhere(c config.Config) (config.Config, error) {
+	dir, err := os.MkdirTemp("", "bearerd-dry-run-")
+	if err != nil {
+		return c, err
+	}
+	c.Database = config.Database(filepath.Join(dir, "bearerd.db"))
+	c.MasterKeyFile = "master.key"
+	return c, nil
+}
+
+// waitFlag gives a command that takes something back the flag --wait.
+func waitFlag(cmd *cobra.Command) {
+	cmd.Flags().Bool("wait", true, "wait until every running server has confirmed it (revocation.wait)")
+}
+
+// bystander is the revocation log for a command. A command is no server: nobody
+// may wait for it, so it confirms nothing.
+type bystander struct {
+	*store.Store
+
+	judges bool
+}
+
+// Confirm leaves the list of nodes as it is.
+func (bystander) Confirm(context.Context, revocation.Confirmation) error { return nil }
+
+// Entries gives the log to a command that judges tokens. To every other it is as
+// good as purged: only where it ends matters, and there may be millions of entries.
+func (b bystander) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
+	if b.judges {
+		return b.Store.Entries(ctx, after, limit)
+	}
+	page, err := b.Store.Entries(ctx, after, 1)
+	return revocation.Page{Head: page.Head, Purged: page.Head}, err
+}
+
+// openStore opens the database that the configuration names.
+func openStore(ctx context.Context, c config.Config, o store.Options) (*store.Store, error) {
+	if c.Database.IsPostgres() {
+		return nil, hint(errors.New("this version keeps its database in SQLite alone"), "name a file in database")
+	}
+	s, err := store.Open(ctx, c.Database.Reveal(), o)
+	if isMissing(err) && o.MustExist {
+		return nil, hint(err, `check database in the configuration; "bearerd serve" and "bearerd apply" make a new one`)
+	}
+	return s, err
+}
+
+// parts are what an instance is assembled from.
+type parts struct {
+	config config.Config
+	store  *store.Store
+	log    revocation.Log
+	meter  authority.Meter
+	now    func() time.Time
+	logger *slog.Logger
+}
+
+// assemble wires an authority: the one place where its parts meet.
+func assemble(ctx context.Context, p parts) (*instance, error) {
+	ring, err := openRing(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	set := &revocation.Set{}
+	follower, err := revocation.NewFollower(revocation.Config{
+		Log: p.log, Set: set, Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness,
+		Now: p.now, Clock: revocation.BootClock, Logger: p.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	forms, err := token.NewForms(p.config.APIToken.Prefix)
+	if err != nil {
+		return nil, fmt.Errorf("api_token.prefix: %w", err)
+	}
+	a, err := authority.New(authority.Config{
+		Store: p.store, Ring: ring, Set: set, Follower: follower, Hasher: identity.NewHasher(identity.HasherConfig{}),
+		Forms: forms, Policy: policyOf(p.config), Meter: p.meter, Now: p.now, Clock: revocation.BootClock, Log: p.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &instance{Authority: a, config: p.config, store: p.store}, follower.CatchUp(ctx)
+}
+
+func policyOf(c config.Config) authority.Policy {
+	return authority.Policy{
+		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
+		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
+		APIKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, RefreshIdle: c.RefreshToken.IdleTTL,
+		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
+		Limits:    identity.Limits{Account: c.Login.AccountFailures, Address: c.Login.AddressFailures, Window: c.Login.Window},
+		Staleness: c.Revocation.MaxStaleness, Wait: c.Revocation.Wait,
+	}
+}
+
+func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
+	c := keyring.Config{
+		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
+		CacheTime: jwksLife, Lag: authority.KeyLag, LongestToken: longestToken(p.config), Now: p.now,
+	}
+	var err error
+	if c.Algorithm == token.HS256 {
+		c.RotateEvery = 0
+		if c.Secret, err = keyring.ReadSecret(p.config.Signing.SecretFile); err != nil {
+			return nil, err
+		}
+		return keyring.Open(ctx, c)
+	}
+	c.Store = p.store
+	if c.Master, err = masterKey(ctx, p); err != nil {
+		return nil, err
+	}
+	return keyring.Open(ctx, c)
+}
+
+// longestToken is the longest that any JWT may live.
+func longestToken(c config.Config) time.Duration {
+	longest := max(c.AccessToken.MaxTTL, c.APIKey.MaxTTL)
+	for _, ceiling := range c.TaskCeilings() {
+		longest = max(longest, ceiling)
+	}
+	return longest
+}
+
+// masterKey reads the master key. The first start makes it; once it has sealed
+// something, a new one would open nothing.
+func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
+	path := p.config.MasterKeyPath()
+	m, err := keyring.ReadMaster(path)
+	if !isMissing(err) {
+		return m, err
+	}
+	keys, storeErr := p.store.SigningKeys(ctx)
+	if storeErr != nil {
+		return m, storeErr
+	}
+	if len(keys) > 0 {
+		return m, hint(fmt.Errorf("the master key is missing, and the database has signing keys that only it opens: %w", err),
+			"put the file back from where you keep it safe, or name it in master_key_file")
+	}
+	m, err = keyring.MakeMaster(path)
+	if errors.Is(err, fs.ErrExist) {
+		return keyring.ReadMaster(path) // another process was faster
+	}
+	if err == nil {
+		p.logger.LogAttrs(ctx, slog.LevelInfo, "made the master key; keep a copy of it apart from the backups", slog.String("file", path))
+	}
+	return m, err
+}
+
+// flagOf is the flag of a key, as package config names it in messages.
+func flagOf(key string) string { return strings.NewReplacer(".", "-", "_", "-").Replace(key) }

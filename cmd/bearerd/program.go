@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/config"
+)
+
+// program is one run of bearerd: its streams, its environment, and the flags that
+// every command has.
+type program struct {
+	stdin          *os.File
+	stdout, stderr io.Writer
+	env            []string
+	now            func() time.Time
+
+	configFile string
+	output     format
+}
+
+// overrides are the keys of the configuration that have a flag. Config names a
+// flag by its key, so the two must agree.
+var overrides = []struct{ key, flag, usage string }{
+	{"database", "database", "the database `FILE`"},
+	{"master_key_file", "master-key-file", "the `FILE` of the key that seals the signing keys"},
+	{"issuer", "issuer", "the issuer's `URL`"},
+}
+
+// run carries out the command that the arguments name and gives the exit code: 0
+// when it was done, else 1.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		p.complain(err)
+		return 1
+	}
+	return 0
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bearerd",
+		Short: "Issue, verify and take back bearer tokens",
+		Long: `bearerd issues, verifies and takes back bearer tokens for HTTP APIs.
+
+Begin with "bearerd demo", which starts a server with sample data and prints
+commands to paste. "bearerd serve" is the server; every other command works on
+the same database beside it, and what it changes reaches the server at once.
+
+Results and secrets are printed to standard output, all else to standard error.
+A command that fails exits with 1 and has changed nothing.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version,
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("bearerd {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return hint(err, "see %s --help", cmd.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&p.configFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
+	flags.VarP(&p.output, "output", "o", "print results as `FORMAT`: text or json")
+	for _, o := range overrides {
+		flags.String(o.flag, "", o.usage+", over the configuration's")
+	}
+	root.AddCommand(
+		p.serveCommand(), p.demoCommand(), p.applyCommand(), p.userCommand(), p.tokenCommand(), p.revokeAllCommand(),
+		p.keysCommand(), p.clientCommand(), p.auditCommand(), p.backupCommand(), p.migrateCommand(),
+		p.configCommand(), p.versionCommand(),
+	)
+	return root
+}
+
+// loadConfig gives the configuration with the flags of cmd over it. Flags that
+// only this command has are named in more, by key.
+func (p *program) loadConfig(cmd *cobra.Command, more ...string) (config.Config, error) {
+	over := map[string]string{}
+	for _, o := range overrides {
+		more = append(more, o.key)
+	}
+	for _, key := range more {
+		if f := cmd.Flag(flagOf(key)); f != nil && f.Changed {
+			over[key] = f.Value.String()
+		}
+	}
+	return config.Load(p.configFile, p.env, over)
+}
+
+// group is a command that does nothing but hold others.
+func group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{
+		Use: use, Short: short, Long: long, Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	g.AddCommand(commands...)
+	return g
+}
+
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return hint(fmt.Errorf("unknown command %q", cmd.CommandPath()+" "+args[0]), "see %s --help", cmd.CommandPath())
+}
+
+// takes says which arguments a command has. An argument that is too many isn't
+// repeated: it may be a secret that is in the wrong place.
+func takes(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return hint(fmt.Errorf("%s is missing", names[len(args)]), "see %s --help", cmd.CommandPath())
+		case len(args) > len(names) && len(names) == 0:
+			return hint(errors.New("no arguments are taken here"), "see %s --help", cmd.CommandPath())
+		case len(args) > len(names):
+			return hint(fmt.Errorf("too many arguments after %s", names[len(names)-1]), "see %s --help", cmd.CommandPath())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+)
+
+func (p *program) revokeAllCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke-all USER",
+		Short: "Void every token and session of a user",
+		Long: `Void every token and session of a user: whatever was issued to them until now.
+They may sign in again at once; to lock them out see "bearerd user disable".`,
+		Args: takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+				r, err := i.RevokeAllOf(ctx, authority.Operator(), args[0], i.config.Revocation.Wait)
+				if err != nil {
+					return err
+				}
+				p.say("every token and session of %s is void; %s", args[0], i.reach(r))
+				return p.show(acknowledged(r), silent)
+			})
+		},
+	}
+	waitFlag(cmd)
+	return cmd
+}

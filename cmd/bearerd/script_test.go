@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	_ "modernc.org/sqlite" // to change a database behind bearerd's back
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"bearerd": main})
+}
+
+// TestScripts runs the command line as a person types it. Beside testscript's own
+// commands a script has:
+//
+//	serve [ARG…]            starts a server on free ports; BASE and OPS are its URLs
+//	stop                    stops it in order; its log is in serve.log
+//	keep NAME               keeps what the last command printed in a variable
+//	ask STATUS TOKEN [RE]   asks /auth/verify; what it says must match
+//	get STATUS URL [RE]     gets a page
+//	sql FILE STATEMENT      changes a database behind bearerd's back
+//	lines FILE N TEXT       writes a file of N lines, %d in the text being the number
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": scriptServe, "stop": scriptStop, "keep": scriptKeep, "ask": scriptAsk, "get": scriptGet,
+			"sql": scriptSQL, "lines": scriptLines,
+		},
+		Setup: func(e *testscript.Env) error {
+			e.Values[serverKey{}] = &scriptServer{}
+			return nil
+		},
+	})
+}
+
+type serverKey struct{}
+
+// scriptServer is the server of a script.
+type scriptServer struct{ *process }
+
+// process is bearerd running as a server.
+type process struct {
+	cmd       *exec.Cmd
+	base, ops string
+	log       *bytes.Buffer // complete when done is closed
+	done      chan struct{}
+	err       error // of Wait, when done is closed
+}
+
+var errNotListening = errors.New("the server ended before it listened")
+
+// start runs bearerd serve on free ports and waits until it listens.
+func start(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, log: &bytes.Buffer{}, done: make(chan struct{})}
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	listening := make(chan struct{})
+	go p.follow(pipe, listening)
+	select {
+	case <-listening:
+		return p, nil
+	case <-p.done:
+		return p, errNotListening
+	case <-time.After(30 * time.Second):
+		_ = cmd.Process.Kill()
+		return p, errors.New("the server does not listen")
+	}
+}
+
+// follow reads the log until the process ends.
+func (p *process) follow(pipe io.Reader, listening chan struct{}) {
+	defer close(p.done)
+	lines := bufio.NewScanner(pipe)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		p.log.Write(append(lines.Bytes(), '\n'))
+		var event struct{ Msg, Listener, Address string }
+		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Msg != "listening" {
+			continue
+		}
+		if event.Listener == "main" {
+			p.base = "http://" + event.Address
+		} else {
+			p.ops = "http://" + event.Address
+		}
+		if p.base != "" && p.ops != "" && listening != nil {
+			close(listening)
+			listening = nil
+		}
+	}
+	p.err = p.cmd.Wait()
+}
+
+// stop ends the process in order.
+func (p *process) stop() error {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	<-p.done
+	return p.err
+}
+
+func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
+	s := ts.Value(serverKey{}).(*scriptServer)
+	cmd := exec.Command(bearerdOf(ts), append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, args...)...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
+	p, err := start(cmd)
+	if neg {
+		if err == nil {
+			ts.Check(errors.Join(errors.New("the server started"), p.stop()))
+		}
+		ts.Check(os.WriteFile(ts.MkAbs("serve.log"), p.log.Bytes(), 0o600))
+		return
+	}
+	if err != nil {
+		ts.Fatalf("%v:\n%s", err, p.log)
+	}
+	ts.Defer(func() { _ = p.stop() })
+	s.process = p
+	ts.Setenv("BASE", p.base)
+	ts.Setenv("OPS", p.ops)
+}
+
+// bearerdOf finds the test binary that behaves as bearerd.
+func bearerdOf(ts *testscript.TestScript) string {
+	for dir := range strings.SplitSeq(ts.Getenv("PATH"), string(filepath.ListSeparator)) {
+		if path := filepath.Join(dir, "bearerd"); isFile(path) {
+			return path
+		}
+	}
+	ts.Fatalf("there is no bearerd")
+	return ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func environ(ts *testscript.TestScript) []string {
+	env := []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.Getenv("TMPDIR")}
+	for _, name := range []string{"BEARERD_CONFIG", "BEARERD_DIALECTS", "BEARERD_ISSUER"} {
+		if v := ts.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+func scriptStop(ts *testscript.TestScript, neg bool, _ []string) {
+	s := ts.Value(serverKey{}).(*scriptServer)
+	if neg || s.process == nil {
+		ts.Fatalf("there is no server to stop")
+	}
+	err := s.stop()
+	ts.Check(os.WriteFile(ts.MkAbs("serve.log"), s.log.Bytes(), 0o600))
+	if err != nil {
+		ts.Fatalf("the server ended with %v:\n%s", err, s.log)
+	}
+	s.process = nil
+}
+
+func scriptKeep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keep NAME")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+func scriptAsk(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: ask STATUS TOKEN [RE]")
+	}
+	r, err := http.NewRequest(http.MethodGet, ts.Getenv("BASE")+"/auth/verify", nil)
+	ts.Check(err)
+	r.Header.Set("Authorization", "Bearer "+args[1])
+	ts.Check(expect(r, args[0], args[2:]))
+}
+
+func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: get STATUS URL [RE]")
+	}
+	r, err := http.NewRequest(http.MethodGet, args[1], nil)
+	ts.Check(err)
+	ts.Check(expect(r, args[0], args[2:]))
+}
+
+// expect sends a request; the answer must have the status, and its headers and body
+// must match.
+func expect(r *http.Request, status string, patterns []string) error {
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var text bytes.Buffer
+	_ = resp.Header.Write(&text)
+	if _, err := io.Copy(&text, resp.Body); err != nil {
+		return err
+	}
+	if strconv.Itoa(resp.StatusCode) != status {
+		return fmt.Errorf("%s answers %d, not %s:\n%s", r.URL, resp.StatusCode, status, &text)
+	}
+	for _, p := range patterns {
+		if !regexp.MustCompile(`(?m)` + p).Match(text.Bytes()) {
+			return fmt.Errorf("%s answers what does not match %q:\n%s", r.URL, p, &text)
+		}
+	}
+	return nil
+}
+
+func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql FILE STATEMENT")
+	}
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = db.Exec(args[1])
+	ts.Check(errors.Join(err, db.Close()))
+}
+
+func scriptLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: lines FILE N TEXT")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var text bytes.Buffer
+	for i := range n {
+		fmt.Fprintf(&text, args[2]+"\n", i)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text.Bytes(), 0o600))
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// maxSecretBytes bounds what is read as one secret.
+const maxSecretBytes = 64 << 10
+
+// readSecret reads a password, client secret or token: from the file, "-" being
+// standard input; without a file from a prompt, or from standard input where that
+// is no terminal. One trailing newline doesn't count.
+func (p *program) readSecret(what, file string) (token.Secret, error) {
+	if file == "" && p.interactive() {
+		return p.prompt(what)
+	}
+	in, err := p.source(file)
+	if err != nil {
+		return "", fmt.Errorf("reading the %s: %w", what, err)
+	}
+	defer func() { _ = in.Close() }()
+	text, err := io.ReadAll(io.LimitReader(in, maxSecretBytes+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("reading the %s: %w", what, err)
+	case len(text) > maxSecretBytes:
+		return "", fmt.Errorf("reading the %s: more than %d bytes", what, maxSecretBytes)
+	}
+	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+	if len(text) == 0 {
+		return "", fmt.Errorf("the %s is missing", what)
+	}
+	return token.Secret(text), nil
+}
+
+// readNewPassword reads a password that is to be remembered: at a prompt, twice.
+func (p *program) readNewPassword(file string) (token.Secret, error) {
+	password, err := p.readSecret("new password", file)
+	if err != nil || file != "" || !p.interactive() {
+		return password, err
+	}
+	again, err := p.prompt("new password again")
+	if err != nil {
+		return "", err
+	}
+	if again != password {
+		return "", errors.New("the two passwords are not the same")
+	}
+	return password, nil
+}
+
+// interactive reports whether standard input is a terminal.
+func (p *program) interactive() bool { return term.IsTerminal(int(p.stdin.Fd())) }
+
+// prompt asks at the terminal without showing what is typed.
+func (p *program) prompt(what string) (token.Secret, error) {
+	_, _ = fmt.Fprint(p.stderr, prefix+what+": ")
+	text, err := term.ReadPassword(int(p.stdin.Fd()))
+	_, _ = fmt.Fprintln(p.stderr)
+	if err != nil {
+		return "", fmt.Errorf("reading the %s: %w", what, err)
+	}
+	if len(text) == 0 {
+		return "", fmt.Errorf("the %s is missing", what)
+	}
+	return token.Secret(text), nil
+}
+
+// source opens the file; "" and "-" are standard input.
+func (p *program) source(file string) (io.ReadCloser, error) {
+	if file == "" || file == "-" {
+		return io.NopCloser(p.stdin), nil
+	}
+	return os.Open(file) //nolint:gosec // the operator names the file
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/server"
+	"github.com/bearerd/bearerd/internal/store"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server until it is told to stop (SIGTERM, SIGINT), and then let requests
+finish. The database, its schema and the master key are made on the first start.
+
+Its log is JSON on standard error; "listening" tells the address of each listener.`,
+		Example: `  bearerd serve --config bearerd.yaml
+  bearerd serve --listen 127.0.0.1:0`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.loadConfig(cmd, "listen", "ops_listen")
+			if err != nil {
+				return err
+			}
+			return p.serve(cmd.Context(), c, slog.New(slog.NewJSONHandler(p.stderr, nil)), func() {})
+		},
+	}
+	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, over the configuration's; port 0 takes a free one")
+	cmd.Flags().String("ops-listen", "", "the `ADDRESS` of health and metrics, over the configuration's")
+	return cmd
+}
+
+// serve runs the server until ctx ends, and calls ready when its listeners are open.
+func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logger, ready func()) (err error) {
+	s, err := openStore(ctx, c, store.Options{Now: p.now, Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	metrics := server.NewMetrics()
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, meter: metrics, now: p.now, logger: logger})
+	if err != nil {
+		return err
+	}
+	e, err := i.edges(logger)
+	if err != nil {
+		return err
+	}
+	loops, err := i.loops(logger)
+	if err != nil {
+		return err
+	}
+	srv, err := server.New(server.Config{
+		Authority: i.Authority, Metrics: metrics, Listen: c.Listen, OpsListen: c.OpsListen,
+		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
+		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Loops: loops,
+		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies),
+	})
+	if err != nil {
+		return err
+	}
+	warn(ctx, c, logger)
+	if err := srv.Listen(ctx); err != nil {
+		return err
+	}
+	ready()
+	if err := srv.Run(ctx); err != nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	logger.LogAttrs(ctx, slog.LevelInfo, "stopped")
+	return nil
+}
+
+// warn tells of what works but should not stay.
+func warn(ctx context.Context, c config.Config, logger *slog.Logger) {
+	u, err := url.Parse(c.Issuer)
+	if err != nil || u.Scheme != "http" || u.Hostname() == "localhost" {
+		return
+	}
+	if ip := net.ParseIP(u.Hostname()); ip == nil || !ip.IsLoopback() {
+		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
+			slog.String("issuer", c.Issuer))
+	}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+)
+
+func (p *program) tokenCommand() *cobra.Command {
+	return group("token", "Issue, examine and take back tokens",
+		`Issue, examine and take back tokens. The value of a token is never an argument,
+where others could see it: it is asked for at a terminal, and read from standard
+input or a file otherwise.`,
+		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),
+		p.tokenExplainCommand(), p.tokenRevokeCommand())
+}
+
+func fileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "file", "f", "", "read from this `FILE`, - for standard input")
+}
+
+// parseLifetime reads a lifetime in seconds, or as Go writes a duration.
+func parseLifetime(s string) (int64, error) {
+	if n, err := authority.ParseLifetime(s); err == nil {
+		return n, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 || d%time.Second != 0 {
+		return 0, fmt.Errorf("--expires-in: %q is neither seconds, such as 300, nor a duration of whole seconds, such as 5m", s)
+	}
+	return int64(d / time.Second), nil
+}
+
+// instantOf is a time as a result shows it; nil for none.
+func instantOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// clock is a time as people read it; "" for none.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func collectionText(id *int64) string {
+	if id == nil {
+		return ""
+	}
+	return strconv.FormatInt(*id, 10)
+}
+
+// nonNil makes JSON show an empty list as one.
+func nonNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// tokenJSON is a token's facts as the management API shows them.
+type tokenJSON struct {
+	ID         string     `json:"id"`
+	Kind       string     `json:"kind"`
+	Name       string     `json:"name,omitempty"`
+	Subject    string     `json:"sub"`
+	Username   string     `json:"username,omitempty"`
+	ClientID   string     `json:"client_id,omitempty"`
+	Audience   []string   `json:"aud"`
+	Scope      []string   `json:"scope"`
+	Collection *int64     `json:"collection"`
+	Chain      []string   `json:"chain"`
+	Seq        int64      `json:"seq"`
+	KID        string     `json:"kid,omitempty"`
+	IssuedAt   *time.Time `json:"issued_at"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+}
+
+func tokenOf(t *authority.Token) *tokenJSON {
+	if t == nil {
+		return nil
+	}
+	return &tokenJSON{
+		ID: t.ID, Kind: t.Kind.String(), Name: t.Name, Subject: t.Subject, Username: t.Username, ClientID: t.ClientID,
+		Audience: nonNil(t.Audience), Scope: nonNil(t.Scope), Collection: t.Collection, Chain: nonNil(t.Chain), Seq: t.Seq,
+		KID: t.KID, IssuedAt: instantOf(t.IssuedAt), ExpiresAt: instantOf(t.Expiry),
+	}
+}
+
+// lines are the facts as names and values for people.
+func (t *tokenJSON) lines() []string {
+	expires := "never"
+	if t.ExpiresAt != nil {
+		expires = clock(*t.ExpiresAt)
+	}
+	issued := ""
+	if t.IssuedAt != nil {
+		issued = clock(*t.IssuedAt)
+	}
+	return []string{
+		"id", t.ID, "kind", t.Kind, "name", t.Name, "subject", t.Subject, "username", t.Username,
+		"client", t.ClientID, "audience", strings.Join(t.Audience, " "), "scope", strings.Join(t.Scope, " "),
+		"collection", collectionText(t.Collection), "made from", strings.Join(t.Chain, " "),
+		"issued", issued, "expires", expires, "decided as of", strconv.FormatInt(t.Seq, 10), "signed by", t.KID,
+	}
+}

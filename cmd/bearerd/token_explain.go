@@ -1,0 +1,184 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// explanationJSON is an explanation as the management API gives it.
+type explanationJSON struct {
+	Allowed  bool        `json:"allowed"`
+	Checks   []checkJSON `json:"checks"`
+	Bindings []grantJSON `json:"bindings"`
+	Token    *tokenJSON  `json:"token"`
+	Revoked  *undoneJSON `json:"revoked"`
+	Seq      int64       `json:"seq"`
+}
+
+type checkJSON struct {
+	Check  string `json:"check"`
+	OK     *bool  `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+type undoneJSON struct {
+	What   string     `json:"what"`
+	ID     string     `json:"id"`
+	Seq    int64      `json:"seq"`
+	At     *time.Time `json:"at"`
+	By     string     `json:"by"`
+	Reason string     `json:"reason"`
+}
+
+func explanationOf(x *authority.Explanation) explanationJSON {
+	out := explanationJSON{
+		Allowed: x.Allowed, Checks: []checkJSON{}, Bindings: grantsOf(x.Bindings), Token: tokenOf(x.Token), Seq: x.Seq,
+	}
+	for _, c := range x.Checks {
+		out.Checks = append(out.Checks, checkJSON(c))
+	}
+	if u := x.Revoked; u != nil {
+		out.Revoked = &undoneJSON{string(u.Entry.What), u.Entry.ID, u.Entry.Seq, instantOf(u.At), u.By, u.Reason}
+	}
+	return out
+}
+
+// asked is what a token is to be judged for.
+type asked struct {
+	audience, scope, action, path string
+	collection                    int64
+}
+
+func (a *asked) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&a.audience, "audience", "", "the `AUDIENCE` that asks, instead of the default one")
+	f.StringVar(&a.scope, "scope", "", "the `SCOPE` that is asked for")
+	f.Int64Var(&a.collection, "collection", 0, "the `ID` of the collection that is asked for")
+	f.StringVar(&a.action, "action", "", "the `ACTION` that is asked for")
+	f.StringVar(&a.path, "path", "", "the `PATH` that it is asked for at")
+	cmd.MarkFlagsRequiredTogether("action", "path")
+}
+
+func (a *asked) demand(cmd *cobra.Command) (d authority.Demand, err error) {
+	d.Audience = a.audience
+	if d.Scope, err = identity.ParseScope(a.scope); err != nil {
+		return d, err
+	}
+	if cmd.Flags().Changed("collection") {
+		d.Collection = &a.collection
+	}
+	if a.action == "" {
+		return d, nil
+	}
+	if d.Action, err = access.ParseAction(a.action); err != nil {
+		return d, err
+	}
+	d.Path, err = access.ParsePath(a.path)
+	return d, err
+}
+
+func (p *program) tokenExplainCommand() *cobra.Command {
+	var a asked
+	var file string
+	cmd := &cobra.Command{
+		Use:   "explain",
+		Short: "Tell why a token is let in or not, check by check",
+		Long: `Make every check on a token, in the order in which the server makes them, and
+tell what each found: up to which it is good, who took it back and when, and the
+bindings that decide access.`,
+		Example: `  bearerd token explain < token.txt
+  bearerd token explain --collection 4 --scope read`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := a.demand(cmd)
+			if err != nil {
+				return err
+			}
+			value, err := p.readSecret("token", file)
+			if err != nil {
+				return err
+			}
+			return p.with(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
+				x, err := i.ExplainToken(ctx, authority.Operator(), value.Reveal(), d)
+				if err != nil {
+					return err
+				}
+				return p.showExplanation(ctx, i, x)
+			})
+		},
+	}
+	a.flags(cmd)
+	fileFlag(cmd, &file)
+	return cmd
+}
+
+func (p *program) showExplanation(ctx context.Context, i *instance, x *authority.Explanation) error {
+	out := explanationOf(x)
+	by := ""
+	if x.Revoked != nil {
+		names, err := i.Usernames(ctx, authority.Operator(), []string{x.Revoked.By})
+		if err != nil {
+			return err
+		}
+		by = names[x.Revoked.By]
+	}
+	return p.show(out, func(w io.Writer) {
+		rows := make([][]string, len(out.Checks))
+		for n, c := range out.Checks {
+			rows[n] = []string{c.Check, c.verdict(), c.Detail}
+		}
+		table(w, "CHECK\tRESULT\tDETAIL", rows)
+		if len(x.Bindings) > 0 {
+			_, _ = fmt.Fprintln(w)
+			grantTable(w, x.Bindings)
+		}
+		_, _ = fmt.Fprintln(w)
+		if u := out.Revoked; u != nil {
+			_, _ = fmt.Fprintln(w, printable(u.inWords(by)))
+		}
+		_, _ = fmt.Fprintln(w, out.verdict())
+	})
+}
+
+func (c checkJSON) verdict() string {
+	switch {
+	case c.OK == nil:
+		return "-"
+	case *c.OK:
+		return "ok"
+	}
+	return "FAILED"
+}
+
+func (x explanationJSON) verdict() string {
+	if x.Allowed {
+		return "allowed"
+	}
+	return "refused"
+}
+
+// inWords tells how the token came to be dead; username is that of who did it.
+func (u *undoneJSON) inWords(username string) string {
+	by := cmp.Or(username, u.By, "somebody unknown")
+	if u.By == audit.ActorCLI {
+		by = "the command line"
+	}
+	if u.Seq == 0 {
+		return "revoked: " + u.Reason
+	}
+	at := ""
+	if u.At != nil {
+		at = " at " + clock(*u.At)
+	}
+	return fmt.Sprintf("revoked by %s%s (%s): entry %d about the %s %s", by, at, orDash(u.Reason), u.Seq, u.What, u.ID)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// inspection is what a token says. Token is set when it is genuine, Unverified when
+// it isn't and can be read nevertheless.
+type inspection struct {
+	Verified   bool             `json:"verified"`
+	Usable     bool             `json:"usable"`
+	Reason     string           `json:"reason,omitempty"`
+	Token      *tokenJSON       `json:"token"`
+	Unverified *unverifiedParts `json:"unverified,omitempty"`
+}
+
+// unverifiedParts are what a JWT claims without proof.
+type unverifiedParts struct {
+	Header  map[string]any `json:"header"`
+	Payload map[string]any `json:"payload"`
+}
+
+func (p *program) tokenInspectCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "inspect",
+		Short: "Show what a token says, and whether that is proven",
+		Long: `Show what a token says. What is proven, by a signature or by being stored, and
+what only claims to be, are told apart: what is marked UNVERIFIED could have been
+written by anybody.
+
+For the reason why a token is refused see "bearerd token explain".`,
+		Example: `  bearerd token inspect < token.txt`,
+		Args:    takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			value, err := p.readSecret("token", file)
+			if err != nil {
+				return err
+			}
+			return p.with(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
+				x, err := i.ExplainToken(ctx, authority.Operator(), value.Reveal(), authority.Demand{AnyAudience: true})
+				if err != nil {
+					return err
+				}
+				return p.showInspection(inspect(x, value))
+			})
+		},
+	}
+	fileFlag(cmd, &file)
+	return cmd
+}
+
+func inspect(x *authority.Explanation, value token.Secret) inspection {
+	in := inspection{Verified: x.Token != nil, Usable: x.Allowed, Token: tokenOf(x.Token)}
+	for _, c := range x.Checks {
+		if c.OK != nil && !*c.OK {
+			in.Reason = c.Detail
+		}
+	}
+	if !in.Verified {
+		in.Unverified = readUnverified(value.Reveal())
+	}
+	return in
+}
+
+func (p *program) showInspection(in inspection) error {
+	return p.show(in, func(w io.Writer) {
+		switch {
+		case in.Verified && in.Usable:
+			_, _ = fmt.Fprintln(w, "VERIFIED: this is a token of ours, and can be used")
+		case in.Verified:
+			_, _ = fmt.Fprintf(w, "VERIFIED: this is a token of ours, but can't be used: %s\n", printable(in.Reason))
+		default:
+			_, _ = fmt.Fprintf(w, "NOT VERIFIED: %s\n", printable(in.Reason))
+		}
+		if in.Token != nil {
+			_, _ = fmt.Fprintln(w)
+			fields(w, in.Token.lines()...)
+		}
+		if u := in.Unverified; u != nil {
+			_, _ = fmt.Fprintln(w, "\nUNVERIFIED, anybody could have written this:")
+			showUnverified(w, "header", u.Header)
+			showUnverified(w, "payload", u.Payload)
+		}
+	})
+}
+
+func showUnverified(w io.Writer, name string, part map[string]any) {
+	text, err := json.MarshalIndent(part, "  ", "  ")
+	if err != nil {
+		return // it came from JSON
+	}
+	_, _ = fmt.Fprintf(w, "  %s %s\n", name, printable(string(text)))
+}
+
+// readUnverified reads the header and payload of what looks like a JWT; nil when
+// it doesn't. It proves nothing and is for people to look at.
+func readUnverified(raw string) *unverifiedParts {
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 || len(raw) > token.MaxBytes {
+		return nil
+	}
+	var u unverifiedParts
+	for n, to := range []*map[string]any{&u.Header, &u.Payload} {
+		text, err := base64.RawURLEncoding.DecodeString(parts[n])
+		if err != nil || !utf8.Valid(text) || json.Unmarshal(text, to) != nil || *to == nil {
+			return nil
+		}
+	}
+	return &u
+}

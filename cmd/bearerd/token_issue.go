@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+func (p *program) tokenIssueCommand() *cobra.Command {
+	var n wanted
+	cmd := &cobra.Command{
+		Use:   "issue USER",
+		Short: "Issue an access token for a user",
+		Long: `Issue an access token that speaks for a user, by every rule that holds when they
+ask for one themselves. It is printed to standard output, and is shown this once.`,
+		Example: `  TOKEN=$(bearerd token issue spadmin --collection 4)
+  bearerd token issue spadmin --scope "read write" --expires-in 5m`,
+		Args: takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := n.request(cmd, token.KindAccess)
+			if err != nil {
+				return err
+			}
+			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+				return p.issue(ctx, i, args[0], r)
+			})
+		},
+	}
+	n.flags(cmd)
+	return cmd
+}
+
+// wanted is what a token is asked to be.
+type wanted struct {
+	scope, expires string
+	collection     int64
+}
+
+func (n *wanted) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names with spaces between them")
+	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to bind it to")
+	f.StringVar(&n.expires, "expires-in", "", "how long it lives: `SECONDS`, or a duration such as 5m")
+}
+
+func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*authority.Request, error) {
+	r := &authority.Request{Kind: kind}
+	var err error
+	if cmd.Flags().Changed("expires-in") {
+		if r.Lifetime, err = parseLifetime(n.expires); err != nil {
+			return nil, err
+		}
+	}
+	if r.Scope, err = identity.ParseScope(n.scope); err != nil {
+		return nil, fmt.Errorf("--scope: %w", err)
+	}
+	if cmd.Flags().Changed("collection") {
+		r.Collection = &n.collection
+	}
+	return r, nil
+}
+
+// issuedJSON is a token that was made, with its value, this once.
+type issuedJSON struct {
+	ID         string   `json:"id"`
+	Token      string   `json:"token"`
+	Kind       string   `json:"kind"`
+	Scope      []string `json:"scope"`
+	Collection *int64   `json:"collection"`
+	ExpiresIn  *int64   `json:"expires_in"` // seconds; null: never
+}
+
+func (p *program) issue(ctx context.Context, i *instance, ref string, r *authority.Request) error {
+	issued, err := i.IssueFor(ctx, authority.Operator(), ref, r)
+	if err != nil {
+		return err
+	}
+	out := issuedJSON{
+		ID: issued.ID, Token: issued.Value.Reveal(), Kind: issued.Kind.String(),
+		Scope: nonNil(issued.Scope), Collection: issued.Collection,
+	}
+	until := "it never expires"
+	if issued.Lifetime > 0 {
+		out.ExpiresIn = &issued.Lifetime
+		until = "it expires at " + clock(issued.Expiry)
+	}
+	p.say("token %s for %s; %s", issued.ID, ref, until)
+	return p.show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.Token) })
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+func (p *program) tokenRevokeCommand() *cobra.Command {
+	var file string
+	var skip bool
+	cmd := &cobra.Command{
+		Use:   "revoke [ID…]",
+		Short: "Take tokens back, with everything made from them",
+		Long: `Take tokens back, with everything made from them. A token is named by its public
+id or by its value; expired ones may be named too. Ids may be arguments. Values
+come from a prompt, from standard input or from a file, and so may ids: one a line,
+with empty lines and those that begin with # left out.
+
+Every line is looked at before anything is changed, and one that is no token of
+ours and no id is an error. Then they are taken back, 1,000 a transaction. The
+command waits until every running server refuses them, unless --wait=false.`,
+		Example: `  bearerd token revoke 2f1c6a52-7a0e-4a1b-9f0c-5d0a6b1f3c11
+  bearerd token revoke < token.txt
+  bearerd token revoke --file leaked.txt`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+				found, err := p.findRevocable(ctx, i, args, file, skip)
+				if err != nil {
+					return err
+				}
+				return p.revokeTokens(ctx, i, found)
+			})
+		},
+	}
+	fileFlag(cmd, &file)
+	cmd.Flags().BoolVar(&skip, "skip-unknown", false, "leave out lines that are no token of ours, instead of stopping")
+	waitFlag(cmd)
+	return cmd
+}
+
+// findRevocable finds every token that the arguments or the input name.
+func (p *program) findRevocable(ctx context.Context, i *instance, args []string, file string, skip bool) ([]authority.Revocable, error) {
+	s := &search{program: p, instance: i, skip: skip}
+	switch {
+	case len(args) > 0 && file != "":
+		return nil, errors.New("name tokens by arguments or by --file, not both")
+	case len(args) > 0:
+		return s.arguments(ctx, args)
+	case file == "" && p.interactive():
+		value, err := p.prompt("token or id")
+		if err != nil {
+			return nil, err
+		}
+		return s.lines(ctx, "the terminal", strings.NewReader(value.Reveal()))
+	}
+	in, err := p.source(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }()
+	if file == "" || file == "-" {
+		file = "standard input"
+	}
+	return s.lines(ctx, file, in)
+}
+
+// search finds tokens to take back, before any is.
+type search struct {
+	*program
+	*instance
+
+	skip    bool
+	found   []authority.Revocable
+	unknown []string // where something stands that is no token: "12"
+}
+
+func (s *search) arguments(ctx context.Context, ids []string) ([]authority.Revocable, error) {
+	for n, id := range ids {
+		if _, err := uuid.Parse(id); err != nil {
+			return nil, hint(fmt.Errorf("argument %d is no id", n+1),
+				"a token's value is no argument, where others can see it: give it on standard input or with --file")
+		}
+		r, err := s.FindRevocable(ctx, authority.Operator(), id)
+		if err != nil {
+			return nil, err
+		}
+		s.found = append(s.found, r)
+	}
+	return s.found, nil
+}
+
+func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]authority.Revocable, error) {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, token.MaxBytes+2)
+	number := 0
+	for lines.Scan() {
+		number++
+		ref := strings.TrimSpace(lines.Text())
+		if ref == "" || ref[0] == '#' {
+			continue
+		}
+		r, err := s.FindRevocable(ctx, authority.Operator(), ref)
+		switch {
+		case fault.Is(err, fault.InvalidToken):
+			s.unknown = append(s.unknown, strconv.Itoa(number))
+		case err != nil:
+			return nil, fmt.Errorf("%s, line %d: %w", name, number, err)
+		default:
+			s.found = append(s.found, r)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s, line %d: %w", name, number+1, err)
+	}
+	return s.found, s.complete(name)
+}
+
+// complete says which lines were no tokens.
+func (s *search) complete(name string) error {
+	switch {
+	case len(s.unknown) == 0 && len(s.found) == 0:
+		return fmt.Errorf("%s names no token", name)
+	case len(s.unknown) == 0:
+		return nil
+	}
+	const most = 20
+	where := strings.Join(s.unknown[:min(len(s.unknown), most)], ", ")
+	if len(s.unknown) > most {
+		where += ", …"
+	}
+	what := fmt.Sprintf("%s: no token of ours and no id on line %s", name, where)
+	if len(s.unknown) > 1 {
+		what = fmt.Sprintf("%s: no tokens of ours and no ids on %d lines: %s", name, len(s.unknown), where)
+	}
+	switch {
+	case s.skip && len(s.found) > 0:
+		s.say("%s", what)
+		return nil
+	case len(s.found) == 0:
+		return errors.New(what)
+	}
+	return hint(errors.New(what), "nothing was revoked; --skip-unknown revokes the others")
+}
+
+// revokeTokens takes tokens back, a thousand at a time. The servers are waited for
+// once, for the last of them.
+func (p *program) revokeTokens(ctx context.Context, i *instance, tokens []authority.Revocable) error {
+	var r authority.Receipt
+	for done := 0; done < len(tokens); done += authority.MaxRevocations {
+		batch := tokens[done:min(done+authority.MaxRevocations, len(tokens))]
+		last := done+len(batch) == len(tokens)
+		var err error
+		if r, err = i.RevokeTokens(ctx, batch, last && i.config.Revocation.Wait); err != nil {
+			if done > 0 {
+				return hint(err, "the first %d of %d are revoked; run it again, which is safe", done, len(tokens))
+			}
+			return err
+		}
+	}
+	if len(tokens) == 1 {
+		p.say("token %s is revoked; %s", tokens[0].ID(), i.reach(r))
+	} else {
+		p.say("%d tokens are revoked; %s", len(tokens), i.reach(r))
+	}
+	return p.show(struct {
+		acknowledgement
+
+		Tokens int `json:"tokens"`
+	}{acknowledged(r), len(tokens)}, silent)
+}

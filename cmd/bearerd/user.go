@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+func (p *program) userCommand() *cobra.Command {
+	return group("user", "List, make and change users",
+		`List, make and change users. USER is a username or a subject id.
+
+For many users at once, and for roles and bindings, see "bearerd apply".`,
+		p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userPasswordCommand(),
+		p.userDisableCommand(), p.userEnableCommand(), p.userRemoveCommand(), p.userAccessCommand())
+}
+
+// userJSON is a user as the management API shows them.
+type userJSON struct {
+	ID       string   `json:"id"`
+	Username string   `json:"username"`
+	Name     string   `json:"name"`
+	Email    string   `json:"email"`
+	Groups   []string `json:"groups"`
+	Disabled bool     `json:"disabled"`
+}
+
+func userOf(u identity.User) userJSON {
+	groups := u.Groups
+	if groups == nil {
+		groups = []string{}
+	}
+	return userJSON{u.ID, u.Username, u.Name, u.Email, groups, u.Disabled}
+}
+
+func (u userJSON) state() string {
+	if u.Disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+func (p *program) userListCommand() *cobra.Command {
+	var search string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List users by username",
+		Args:  takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+				var all []userJSON
+				for q := (authority.UserQuery{Search: search, Limit: 500}); ; {
+					page, err := i.UserList(ctx, authority.Operator(), q)
+					if err != nil {
+						return err
+					}
+					for _, u := range page.Items {
+						all = append(all, userOf(u))
+					}
+					if q.After = page.Next; page.Next == "" {
+						break
+					}
+				}
+				return p.show(listed(all), func(w io.Writer) { userTable(w, all) })
+			})
+		},
+	}
+	cmd.Flags().StringVar(&search, "search", "", "only those whose username, name or email has this `TEXT` in it")
+	return cmd
+}
+
+func userTable(w io.Writer, all []userJSON) {
+	rows := make([][]string, len(all))
+	for i, u := range all {
+		rows[i] = []string{u.Username, u.state(), u.Name, u.Email, strings.Join(u.Groups, ","), u.ID}
+	}
+	table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tID", rows)
+}
+
+func (p *program) userShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show USER",
+		Short: "Show one user and what they may do",
+		Args:  takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+				u, err := i.User(ctx, authority.Operator(), args[0])
+				if err != nil {
+					return err
+				}
+				grants, err := i.UserAccess(ctx, authority.Operator(), u.ID)
+				if err != nil {
+					return err
+				}
+				out := struct {
+					userJSON
+					Access []grantJSON `json:"access"`
+				}{userOf(u), grantsOf(grants)}
+				return p.show(out, func(w io.Writer) {
+					fields(w, "username", u.Username, "state", out.state(), "name", u.Name, "email", u.Email,
+						"groups", strings.Join(u.Groups, ", "), "id", u.ID)
+					_, _ = fmt.Fprintln(w)
+					grantTable(w, grants)
+				})
+			})
+		},
+	}
+}
+
+// grantJSON is one thing that a user may do, and the binding that it comes from.
+type grantJSON struct {
+	Action  string `json:"action"`
+	Path    string `json:"path"`
+	Via     string `json:"via"`
+	Role    string `json:"role,omitempty"`
+	Binding string `json:"binding"`
+}
+
+func grantsOf(grants []access.Grant) []grantJSON {
+	out := make([]grantJSON, len(grants))
+	for i, g := range grants {
+		out[i] = grantJSON{g.Action, string(g.Path), g.Via, g.Role, g.Binding}
+	}
+	return out
+}
+
+func grantTable(w io.Writer, grants []access.Grant) {
+	if len(grants) == 0 {
+		_, _ = fmt.Fprintln(w, "no permissions")
+		return
+	}
+	rows := make([][]string, len(grants))
+	for i, g := range grants {
+		rows[i] = []string{g.Action, string(g.Path), g.Via, g.Role, g.Binding}
+	}
+	table(w, "MAY\tAT\tVIA\tROLE\tBINDING", rows)
+}
+
+func (p *program) userCreateCommand() *cobra.Command {
+	var n authority.NewUser
+	var file string
+	var none bool
+	cmd := &cobra.Command{
+		Use:   "create USERNAME",
+		Short: "Make a user",
+		Long: `Make a user. The password is asked for twice at a terminal, and read from
+standard input or a file otherwise.`,
+		Args: takes("USERNAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n.Username = args[0]
+			if !none {
+				password, err := p.readNewPassword(file)
+				if err != nil {
+					return err
+				}
+				n.Password = password
+			}
+			return p.with(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
+				u, err := i.CreateUser(ctx, authority.Operator(), n)
+				if err != nil {
+					return err
+				}
+				p.say("user %s is made, with the id %s", u.Username, u.ID)
+				return p.show(userOf(u), silent)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&n.Name, "name", "", "the `NAME` as people write it")
+	cmd.Flags().StringVar(&n.Email, "email", "", "the email `ADDRESS`")
+	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "a `GROUP` to be in; may stand more than once")
+	cmd.Flags().BoolVar(&none, "no-password", false, "make a user whom no password lets in")
+	passwordFlag(cmd, &file)
+	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
+	return cmd
+}
+
+func passwordFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "password-file", "", "read the password from this `FILE`, - for standard input")
+}
+
+func (p *program) userPasswordCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "password USER",
+		Short: "Change a user's password, and void their tokens",
+		Long: `Change a user's password. Every token and session of theirs is void at once.
+The password is asked for twice at a terminal, and read from standard input or a
+file otherwise.`,
+		Args: takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			password, err := p.readNewPassword(file)
+			if err != nil {
+				return err
+			}
+			return p.changeUser(cmd, args[0], authority.UserPatch{Password: &password}, "has a new password; their tokens and sessions are void")
+		},
+	}
+	passwordFlag(cmd, &file)
+	waitFlag(cmd)
+	return cmd
+}
+
+func (p *program) userDisableCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "disable USER",
+		Short: "Lock a user out, and void their tokens",
+		Args:  takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			yes := true
+			return p.changeUser(cmd, args[0], authority.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are void")
+		},
+	}
+	waitFlag(cmd)
+	return cmd
+}
+
+func (p *program) userEnableCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "enable USER",
+		Short: "Let a disabled user in again",
+		Long:  `Let a disabled user in again. What was issued to them before stays void.`,
+		Args:  takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			no := false
+			return p.changeUser(cmd, args[0], authority.UserPatch{Disabled: &no}, "is enabled")
+		},
+	}
+}
+
+func (p *program) changeUser(cmd *cobra.Command, ref string, patch authority.UserPatch, done string) error {
+	return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+		u, err := i.UpdateUser(ctx, authority.Operator(), ref, patch)
+		if err != nil {
+			return err
+		}
+		p.say("user %s %s", u.Username, done)
+		return p.show(userOf(u), silent)
+	})
+}
+
+func (p *program) userRemoveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove USER",
+		Short: "Remove a user with their bindings, and void their tokens",
+		Args:  takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+				r, err := i.RemoveUser(ctx, authority.Operator(), args[0])
+				if err != nil {
+					return err
+				}
+				p.say("user %s is removed, their tokens and sessions are void; %s", args[0], i.reach(r))
+				return p.show(acknowledged(r), silent)
+			})
+		},
+	}
+	waitFlag(cmd)
+	return cmd
+}

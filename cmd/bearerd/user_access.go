@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+)
+
+func (p *program) userAccessCommand() *cobra.Command {
+	var action, path, remove string
+	cmd := &cobra.Command{
+		Use:   "access USER",
+		Short: "Tell what a user may do and why, or take access away",
+		Long: `Tell what a user may do, and the binding that each permission comes from.
+
+With --action and --path, tell whether the user may do that there, and why. With
+--remove, take away every binding of theirs at that path and beneath it, through
+roles too, and name what still gives them something there: a group, or a binding at
+a wider path.`,
+		Example: `  bearerd user access spadmin
+  bearerd user access spadmin --action access --path /collections/4
+  bearerd user access spadmin --remove /collections/4`,
+		Args: takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
+				switch {
+				case remove != "":
+					return p.removeAccess(ctx, i, args[0], remove)
+				case action != "":
+					return p.explainUser(ctx, i, args[0], action, path)
+				}
+				grants, err := i.UserAccess(ctx, authority.Operator(), args[0])
+				if err != nil {
+					return err
+				}
+				return p.show(listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
+			})
+		},
+	}
+	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to judge")
+	cmd.Flags().StringVar(&path, "path", "", "the `PATH` to judge it at")
+	cmd.Flags().StringVar(&remove, "remove", "", "take access away at this `PATH`")
+	cmd.MarkFlagsRequiredTogether("action", "path")
+	cmd.MarkFlagsMutuallyExclusive("action", "remove")
+	waitFlag(cmd)
+	return cmd
+}
+
+func (p *program) explainUser(ctx context.Context, i *instance, ref, action, path string) error {
+	action, err := access.ParseAction(action)
+	if err != nil {
+		return err
+	}
+	at, err := access.ParsePath(path)
+	if err != nil {
+		return err
+	}
+	x, err := i.ExplainUser(ctx, authority.Operator(), ref, action, at)
+	if err != nil {
+		return err
+	}
+	return p.showExplanation(ctx, i, x)
+}
+
+// bindingJSON is a binding as the management API shows it.
+type bindingJSON struct {
+	ID         string          `json:"id"`
+	User       string          `json:"user,omitempty"`
+	Group      string          `json:"group,omitempty"`
+	Role       string          `json:"role,omitempty"`
+	Permission *permissionJSON `json:"permission,omitempty"`
+	Path       string          `json:"path"`
+}
+
+type permissionJSON struct {
+	Action string `json:"action"`
+	Path   string `json:"path"`
+}
+
+func bindingsOf(list []access.Binding) []bindingJSON {
+	out := make([]bindingJSON, len(list))
+	for i, b := range list {
+		out[i] = bindingJSON{ID: b.ID, User: b.User, Group: b.Group, Role: b.Role, Path: string(b.Path)}
+		if b.Permission != nil {
+			out[i].Permission = &permissionJSON{b.Permission.Action, string(b.Permission.Path)}
+		}
+	}
+	return out
+}
+
+// gives says in words what a binding gives.
+func (b bindingJSON) gives() string {
+	what, from := "role "+b.Role, ""
+	if b.Permission != nil {
+		what = b.Permission.Action + " " + b.Permission.Path
+	}
+	if b.Group != "" {
+		from = ", by the group " + b.Group
+	}
+	return fmt.Sprintf("%s at %s%s", what, b.Path, from)
+}
+
+func (p *program) removeAccess(ctx context.Context, i *instance, ref, path string) error {
+	at, err := access.ParsePath(path)
+	if err != nil {
+		return err
+	}
+	removed, remaining, err := i.RemoveAccess(ctx, authority.Operator(), ref, at)
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Removed   []bindingJSON `json:"removed"`
+		Remaining []bindingJSON `json:"remaining"`
+	}{bindingsOf(removed), bindingsOf(remaining)}
+	for _, b := range out.Removed {
+		p.say("removed %s", b.gives())
+	}
+	if len(removed) == 0 {
+		p.say("%s has no binding of their own at or beneath %s", ref, at)
+	}
+	for _, b := range out.Remaining {
+		p.say("still given: %s", b.gives())
+	}
+	return p.show(out, silent)
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/authority"
+)
+
+// How bearerd speaks. Results, and secrets, go to standard output and nothing else
+// does; all else goes to standard error, each line with the prefix. Messages begin
+// in lower case and end without a full stop. An error may be followed by a hint
+// that says what to do about it. What came from outside is quoted or made printable,
+// and a secret is in no message at all.
+
+const prefix = "bearerd: "
+
+// say tells people something on standard error.
+func (p *program) say(text string, args ...any) {
+	for line := range strings.SplitSeq(fmt.Sprintf(text, args...), "\n") {
+		_, _ = fmt.Fprintln(p.stderr, prefix+strings.TrimSpace(line))
+	}
+}
+
+// complain tells why a command failed.
+func (p *program) complain(err error) {
+	p.say("%s", printable(err.Error()))
+	if h, ok := errors.AsType[*hintedError](err); ok {
+		p.say("hint: %s", h.hint)
+	}
+}
+
+// hintedError is an error with advice.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+// hint adds to an error what to do about it.
+func hint(err error, text string, args ...any) error {
+	return &hintedError{error: err, hint: fmt.Sprintf(text, args...)}
+}
+
+// format is how results are printed.
+type format string
+
+const (
+	formatText format = "text"
+	formatJSON format = "json"
+)
+
+// String gives the format's name; text is the default.
+func (f *format) String() string {
+	if *f == "" {
+		return string(formatText)
+	}
+	return string(*f)
+}
+
+// Set takes text or json.
+func (f *format) Set(s string) error {
+	if s != string(formatText) && s != string(formatJSON) {
+		return errors.New("must be text or json")
+	}
+	*f = format(s)
+	return nil
+}
+
+// Type names the flag's value in usage lines.
+func (f *format) Type() string { return "FORMAT" }
+
+// show prints a result: v as JSON, or what text writes.
+func (p *program) show(v any, text func(w io.Writer)) error {
+	if p.output != formatJSON {
+		text(p.stdout)
+		return nil
+	}
+	e := json.NewEncoder(p.stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// silent is the text of a result that is only shown as JSON, because a message
+// told it already.
+func silent(io.Writer) {}
+
+// items is a list as JSON shows it, as the management API does.
+type items[T any] struct {
+	Items []T `json:"items"`
+}
+
+func listed[T any](list []T) items[T] {
+	if list == nil {
+		list = []T{}
+	}
+	return items[T]{list}
+}
+
+// table writes rows in columns beneath a header.
+func table(w io.Writer, header string, rows [][]string) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, header)
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = orDash(printable(cell))
+		}
+		_, _ = fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	_ = t.Flush()
+}
+
+// fields writes names and values in two columns; those without a value are left out.
+func fields(w io.Writer, pairs ...string) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			_, _ = fmt.Fprintf(t, "%s\t%s\n", pairs[i], printable(pairs[i+1]))
+		}
+	}
+	_ = t.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// printable replaces what could make a terminal do something.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}
+
+// acknowledgement is a receipt as JSON, with the members that the API has.
+type acknowledgement struct {
+	Revoked   bool  `json:"revoked"`
+	Seq       int64 `json:"seq"`
+	Nodes     *int  `json:"nodes,omitempty"`
+	Confirmed *int  `json:"confirmed,omitempty"`
+	Expired   *int  `json:"expired,omitempty"`
+}
+
+func acknowledged(r authority.Receipt) acknowledgement {
+	a := acknowledgement{Revoked: r.Revoked, Seq: r.Seq}
+	if n := r.Nodes; n != nil {
+		a.Nodes, a.Confirmed, a.Expired = &n.Nodes, &n.Confirmed, &n.Expired
+	}
+	return a
+}
+
+// reach says in words how far a revocation has come.
+func (i *instance) reach(r authority.Receipt) string {
+	switch n := r.Nodes; {
+	case n == nil:
+		return fmt.Sprintf("every server refuses it within %s", i.config.Revocation.MaxStaleness)
+	case n.Nodes == 0:
+		return "no server is running"
+	case n.Expired > 0:
+		return fmt.Sprintf("%d of %d servers have confirmed it, %d answer no more", n.Confirmed, n.Nodes, n.Expired)
+	case n.Nodes == 1:
+		return "the server has confirmed it"
+	default:
+		return fmt.Sprintf("all %d servers have confirmed it", n.Nodes)
+	}
+}
+
+// isMissing reports whether err is that of a file that isn't there.
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
