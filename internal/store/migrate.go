@@ -14,8 +14,6 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-const sqliteMigrations = "migrations/sqlite"
-
 // migration is one step of the schema; its name, without ".sql", begins with its
 // number and is what the database remembers of it.
 type migration struct {
@@ -24,7 +22,7 @@ type migration struct {
 
 // steps gives the migrations in their order.
 func steps() ([]migration, error) {
-	files, err := fs.Glob(migrations, sqliteMigrations+"/*.sql")
+	files, err := fs.Glob(migrations, migrationFiles+"/*.sql")
 	if err != nil {
 		return nil, err
 	}
@@ -41,14 +39,6 @@ func steps() ([]migration, error) {
 }
 
 const (
-	selectMigrationTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'`
-	selectAnyTable       = `SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1`
-
-	createMigrations = `CREATE TABLE IF NOT EXISTS migrations (
-    name TEXT    NOT NULL PRIMARY KEY,
-    at   INTEGER NOT NULL
-) STRICT, WITHOUT ROWID`
-
 	selectMigrations = `SELECT name FROM migrations ORDER BY name`
 	insertMigration  = `INSERT INTO migrations (name, at) VALUES ($1, $2)`
 )

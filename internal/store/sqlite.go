@@ -26,6 +26,14 @@ const (
 	savepoint  = "SAVEPOINT job"
 	release    = "RELEASE job"
 	undo       = "ROLLBACK TO job"
+
+	migrationFiles       = "migrations/sqlite"
+	selectMigrationTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'`
+	selectAnyTable       = `SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1`
+	createMigrations     = `CREATE TABLE IF NOT EXISTS migrations (
+    name TEXT    NOT NULL PRIMARY KEY,
+    at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID`
 )
 
 // dsn names the file with what must hold on every connection. Only a connection's
