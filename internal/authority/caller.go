@@ -187,7 +187,7 @@ func (a *Authority) BearerToRevoke(ctx context.Context, raw string) (*Caller, er
 // The error is of kind InvalidClient, alike for an unknown client, a public one,
 // and a wrong secret.
 func (a *Authority) AuthenticateClient(ctx context.Context, id, secret string) (*Caller, error) {
-	p, err := a.Store.Principal(ctx, Who{ClientID: id})
+	p, err := a.clientPrincipal(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
@@ -198,7 +198,32 @@ func (a *Authority) AuthenticateClient(ctx context.Context, id, secret string) (
 	if !p.Client.CheckSecret(secret) {
 		return nil, errBadClient
 	}
-	return &Caller{Principal: &p}, nil
+	return &Caller{Principal: p}, nil
+}
+
+// clientPrincipal gives a client, from memory while the log says nothing new of it
+// and this node holds a lease to say so. Every change of a client is in the log.
+func (a *Authority) clientPrincipal(ctx context.Context, id string) (*Principal, error) {
+	lease := a.Follower.Lease()
+	if p, ok := a.principals.get(id); ok && p.Client != nil && a.unchangedSince(p.Seq, id) && lease.Holds() {
+		return p, nil
+	}
+	p, err := a.Store.Principal(ctx, Who{ClientID: id})
+	if err != nil {
+		return nil, err
+	}
+	a.principals.put(id, &p)
+	return &p, nil
+}
+
+// unchangedSince reports whether the log has said nothing about a client since.
+func (a *Authority) unchangedSince(seq revocation.Seq, id string) bool {
+	for _, what := range []revocation.What{revocation.Client, revocation.Subject, revocation.Access} {
+		if a.Set.CutOff(revocation.KeyOf(what, id)) > seq {
+			return false
+		}
+	}
+	return true
 }
 
 var errBadClient = fault.New(fault.InvalidClient, "client authentication failed")

@@ -97,7 +97,10 @@ func (a *Authority) updateClientAct(old identity.Client, n NewClient) (act, iden
 	if err := client.Validate(); err != nil {
 		return act{}, client, err
 	}
-	one := act{action: audit.ClientUpdate, target: client.ID, ops: []Op{UpdateClient{client}}}
+	one := act{
+		action: audit.ClientUpdate, target: client.ID, ops: []Op{UpdateClient{client}},
+		log: []revocation.Entry{a.cutOff(revocation.Access, client.ID)}, // nodes remember clients
+	}
 	if narrows(old, client) {
 		one.log = []revocation.Entry{a.cutOff(revocation.Client, client.ID)}
 		one.ops = append(one.ops, KillTokens{ClientID: client.ID, At: a.Now(), Reason: "client changed"})

@@ -225,12 +225,12 @@ func (a *Authority) checkPoll(ctx context.Context, d Device) error {
 
 // IdentifyClient gives a public client, which has no secret, by its id.
 func (a *Authority) IdentifyClient(ctx context.Context, id string) (*Caller, error) {
-	p, err := a.Store.Principal(ctx, Who{ClientID: id})
+	p, err := a.clientPrincipal(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
 	if err != nil || !p.Client.Public() {
 		return nil, errBadClient
 	}
-	return &Caller{Principal: &p, public: true}, nil
+	return &Caller{Principal: p, public: true}, nil
 }
