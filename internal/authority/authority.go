@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,6 +59,7 @@ type Authority struct {
 	tokens     *recent[*Token]
 	principals *recent[*Principal]
 	places     *recent[revocation.Seq] // collections that existed as of a sequence
+	remade     atomic.Int64            // the latest sequence at which a collection was made or removed
 	uses       *uses
 	keyNews    chan struct{} // the ring must be read anew
 	decoySeed  [16]byte      // places unknown usernames among the users
@@ -112,8 +114,11 @@ func (a *Authority) applied(c revocation.Change) {
 		a.places.flush()
 	}
 	for _, e := range c.Entries {
-		if e.What == revocation.SigningKey {
+		switch e.What { //nolint:exhaustive // the set knows the others
+		case revocation.SigningKey:
 			a.keyChanged(e.ID)
+		case revocation.Collection:
+			a.remade.Store(max(a.remade.Load(), e.Seq))
 		}
 	}
 }

@@ -222,7 +222,8 @@ func (a *Authority) principalHolds(p *Principal, t *Token) bool {
 			return false
 		}
 	}
-	return a.Set.CutOff(t.keys.access) <= p.Seq && a.Set.Decided() <= p.Seq
+	// With a collection went the bindings about it, whoever had them.
+	return a.Set.CutOff(t.keys.access) <= p.Seq && a.Set.Decided() <= p.Seq && a.remade.Load() <= p.Seq
 }
 
 // hasAccess decides whether the token's user has access to a collection. For the

@@ -223,7 +223,8 @@ type (
 	CreateCollection struct{ Collection Collection }
 	// UpdateCollection renames a collection.
 	UpdateCollection struct{ Collection Collection }
-	// RemoveCollection removes a collection with the bindings at and beneath it.
+	// RemoveCollection removes a collection with the bindings that give something
+	// at or beneath it alone.
 	RemoveCollection struct{ ID int64 }
 	// CreateRole adds a role. Conflict when the name exists.
 	CreateRole struct{ Role access.Role }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
@@ -19,11 +20,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
 	insertGroup         = `INSERT INTO user_groups (user_id, group_name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 	deleteGroups        = `DELETE FROM user_groups WHERE user_id = $1`
 
-	insertCollection   = `INSERT INTO collections (id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	otherCollection    = `SELECT 1 FROM collections WHERE name = $2 AND id <> $1`
-	renameCollection   = `UPDATE collections SET name = $2 WHERE id = $1`
-	deleteCollection   = `DELETE FROM collections WHERE id = $1`
-	deleteBindingsFrom = `DELETE FROM bindings WHERE path = $1 OR path >= $2 AND path < $3`
+	insertCollection = `INSERT INTO collections (id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	otherCollection  = `SELECT 1 FROM collections WHERE name = $2 AND id <> $1`
+	renameCollection = `UPDATE collections SET name = $2 WHERE id = $1`
+	deleteCollection = `DELETE FROM collections WHERE id = $1`
+	// $1 to $3 are a path and the bounds of what is beneath it; $4 is its parent,
+	// $5 to $7 the same seen from there: a permission stands on its binding's path.
+	deleteBindingsFrom = `DELETE FROM bindings WHERE path = $1 OR path >= $2 AND path < $3
+    OR path = '/' AND (action_path = $1 OR action_path >= $2 AND action_path < $3)
+    OR path = $4 AND (action_path = $5 OR action_path >= $6 AND action_path < $7)`
 
 	insertRole     = `INSERT INTO roles (name, permissions) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 	setPermissions = `UPDATE roles SET permissions = $2 WHERE name = $1`
@@ -124,9 +129,10 @@ func updateCollection(ctx context.Context, c *conn, op authority.UpdateCollectio
 }
 
 func removeCollection(ctx context.Context, c *conn, op authority.RemoveCollection) error {
-	path := string(access.CollectionPath(op.ID))
+	whole := string(access.CollectionPath(op.ID))
+	parent, last := whole[:strings.LastIndexByte(whole, '/')], whole[strings.LastIndexByte(whole, '/'):]
 	// '0' is the character after '/', so what begins with path and a slash is between.
-	if _, err := c.exec(ctx, deleteBindingsFrom, path, path+"/", path+"0"); err != nil {
+	if _, err := c.exec(ctx, deleteBindingsFrom, whole, whole+"/", whole+"0", parent, last, last+"/", last+"0"); err != nil {
 		return err
 	}
 	return change(ctx, c, "no such collection", deleteCollection, op.ID)
