@@ -25,14 +25,17 @@ type storedToken struct {
 	ExpiresAt    *time.Time `json:"expires_at"`
 	RevokedAt    *time.Time `json:"revoked_at"`
 	Reason       *string    `json:"reason"`
+	ExpiringSoon bool       `json:"expiring_soon"`
 }
 
-func tokenOf(t authority.StoredToken) storedToken {
+func (a *API) tokenOf(t authority.StoredToken) storedToken {
+	now := a.Authority.Now()
+	_, reason, _ := t.End(now)
 	return storedToken{
 		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4,
 		Scope: identity.FormatScope(t.Scope), Collection: t.Collection, CreatedAt: instant(t.CreatedAt),
 		LastUsedAt: instant(t.LastUsedAt), LastUsedFrom: named(t.LastUsedBy), ExpiresAt: instant(t.ExpiresAt),
-		RevokedAt: instant(t.RevokedAt), Reason: named(t.Reason),
+		RevokedAt: instant(t.RevokedAt), Reason: named(reason), ExpiringSoon: t.ExpiringSoon(now),
 	}
 }
 
@@ -69,7 +72,7 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 	if err != nil {
 		return err
 	}
-	return writeList(w, page.Items, page.Next, tokenOf)
+	return writeList(w, page.Items, page.Next, a.tokenOf)
 }
 
 func (a *API) revokeToken(w http.ResponseWriter, r *request) error {

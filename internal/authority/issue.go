@@ -47,6 +47,7 @@ type Issued struct {
 	Value      token.Secret
 	ID         string
 	Kind       token.Kind
+	Name       string // of stored tokens
 	Scope      []string
 	Audience   string
 	Collection *int64
@@ -212,7 +213,7 @@ func (r *Request) decideFamily(g *grant) error {
 // make gives the token its form: signed, or opaque with a row to store.
 func (a *Authority) make(r *Request, g *grant) (*Issued, []Op, error) {
 	issued := &Issued{
-		ID: g.id, Kind: r.Kind, Scope: g.scope, Audience: g.audience, Collection: g.collection,
+		ID: g.id, Kind: r.Kind, Name: r.Name, Scope: g.scope, Audience: g.audience, Collection: g.collection,
 		Lifetime: g.lifetime, Expiry: g.expiry(),
 	}
 	var row StoredToken

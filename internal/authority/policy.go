@@ -18,6 +18,7 @@ type Policy struct {
 	AccessMax       time.Duration
 	APIKeyMax       time.Duration
 	APITokenMax     time.Duration // 0: no ceiling
+	APITokenOverlap time.Duration // how long a regenerated one lives on, where nobody says
 	RefreshIdle     time.Duration
 	SessionMax      time.Duration
 	TaskMax         map[string]time.Duration // ceiling of each task token type; 0: that of access tokens

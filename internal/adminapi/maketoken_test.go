@@ -1,0 +1,112 @@
+package adminapi_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+func made(t *testing.T, a answer) (m struct{ ID, Token, Name, Kind, Scope string }) {
+	t.Helper()
+	if a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if err := json.Unmarshal([]byte(a.body), &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestTokenIsMadeShownOnceRegeneratedAndRevoked is the life of an API token.
+func TestTokenIsMadeShownOnceRegeneratedAndRevoked(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	credentials := bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials, "read").Value.Reveal())
+	first := made(t, s.send("POST", root+"/tokens", `{"name":"laptop","scope":"read","expires_in":3600}`, credentials))
+	if first.Name != "laptop" || first.Kind != "api-token" || first.Scope != "read" {
+		t.Errorf("%+v", first)
+	}
+	if got := s.send("GET", root+"/me", "", bearer(first.Token)); got.status != http.StatusOK {
+		t.Errorf("the token is not good: %d %s", got.status, got.body)
+	}
+	listed := s.send("GET", root+"/tokens", "", credentials)
+	if strings.Contains(listed.body, first.Token) || !strings.Contains(listed.body, first.ID) ||
+		!strings.Contains(listed.body, `"expiring_soon":true`) {
+		t.Errorf("listed: %s", listed.body)
+	}
+	second := made(t, s.send("POST", root+"/tokens/"+first.ID+"/regenerate", "", credentials))
+	if second.Name != "laptop" || second.Token == first.Token || second.ID == first.ID {
+		t.Errorf("regenerated: %+v", second)
+	}
+	if got := s.send("GET", root+"/me", "", bearer(first.Token)); got.status != http.StatusUnauthorized {
+		t.Errorf("the old value: %d", got.status)
+	}
+	if got := s.send("POST", root+"/tokens/"+first.ID+"/regenerate", "", credentials); got.status != http.StatusConflict {
+		t.Errorf("regenerated twice: %d %s", got.status, got.body)
+	}
+	if got := s.send("DELETE", root+"/tokens/"+second.ID, "", credentials); got.status != http.StatusNoContent {
+		t.Errorf("revoking: %d %s", got.status, got.body)
+	}
+	if got := s.send("GET", root+"/me", "", bearer(second.Token)); got.status != http.StatusUnauthorized {
+		t.Errorf("revoked: %d", got.status)
+	}
+}
+
+func TestMakingTokensIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	credentials := bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials).Value.Reveal())
+	key := made(t, s.send("POST", root+"/tokens", `{"kind":"api-key"}`, credentials))
+	if got := s.send("GET", root+"/me", "", bearer(key.Token)); got.status != http.StatusUnauthorized {
+		t.Errorf("an API key called an API: %d", got.status)
+	}
+	api := made(t, s.send("POST", root+"/tokens", `{"name":"x"}`, credentials))
+	before := s.count(t)
+	for name, c := range map[string]struct {
+		body   string
+		by     option
+		status int
+	}{
+		"no scope credentials":  {`{"name":"x"}`, bearer(s.ada), http.StatusForbidden},
+		"an API token":          {`{"name":"x"}`, bearer(api.Token), http.StatusForbidden},
+		"no name":               {`{}`, credentials, http.StatusBadRequest},
+		"an empty name":         {`{"name":""}`, credentials, http.StatusBadRequest},
+		"a huge name":           {`{"name":"` + strings.Repeat("x", 256) + `"}`, credentials, http.StatusBadRequest},
+		"an unknown kind":       {`{"name":"x","kind":"session"}`, credentials, http.StatusBadRequest},
+		"an unknown member":     {`{"name":"x","expires":3}`, credentials, http.StatusBadRequest},
+		"more scope":            {`{"name":"x","scope":"admin"}`, credentials, http.StatusBadRequest},
+		"no such collection":    {`{"name":"x","collection":9}`, credentials, http.StatusBadRequest},
+		"no integer":            {`{"name":"x","expires_in":1.5}`, credentials, http.StatusBadRequest},
+		"zero":                  {`{"name":"x","expires_in":0}`, credentials, http.StatusBadRequest},
+		"an exponent":           {`{"name":"x","expires_in":3e2}`, credentials, http.StatusBadRequest},
+		"true":                  {`{"name":"x","expires_in":true}`, credentials, http.StatusBadRequest},
+		"a key that is too old": {`{"kind":"api-key","expires_in":2592001}`, credentials, http.StatusBadRequest},
+	} {
+		if got := s.send("POST", root+"/tokens", c.body, c.by); got.status != c.status {
+			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, c.status)
+		}
+	}
+	if after := s.count(t); after != before {
+		t.Errorf("refusals made %d tokens", after-before)
+	}
+	if got := s.send("POST", root+"/tokens/"+api.ID+"/regenerate", "", bearer(s.admin)); got.status != http.StatusNotFound {
+		t.Errorf("somebody else regenerated it: %d", got.status)
+	}
+	if got := s.send("POST", root+"/tokens/"+api.ID+"/regenerate", `{"overlap":-1}`, credentials); got.status != http.StatusBadRequest {
+		t.Errorf("a negative overlap: %d", got.status)
+	}
+}
+
+// count is how many tokens ada has.
+func (s *site) count(t *testing.T) int {
+	t.Helper()
+	page, err := s.Store.StoredTokens(t.Context(), authority.TokenQuery{Owner: s.adaID, Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Items)
+}
