@@ -1,0 +1,73 @@
+package specify
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+const (
+	csrfCookie = "csrftoken"
+	csrfHeader = "X-Csrftoken"
+	year       = 365 * 24 * time.Hour
+)
+
+// setCSRF sets the cookie that scripts repeat in a header, and which no other site
+// can read. A browser that has one keeps it, so that a page that is open goes on
+// working.
+func (d *Dialect) setCSRF(w http.ResponseWriter, r *http.Request) {
+	value, ok := csrfOf(r)
+	if !ok {
+		value = rand.Text()
+	}
+	d.setReadable(w, csrfCookie, value)
+}
+
+// setReadable sets a cookie that scripts may read and that is good for nothing
+// alone.
+func (d *Dialect) setReadable(w http.ResponseWriter, name, value string) {
+	c := d.Cookies.Make(name, value, year)
+	c.HttpOnly = false
+	http.SetCookie(w, c)
+}
+
+// checkCSRF refuses a request that changes something and that another site may
+// have made a browser send.
+func (d *Dialect) checkCSRF(r *http.Request) error {
+	if d.CrossOrigin == nil {
+		return fault.New(fault.Forbidden, "nothing is done by cookie here")
+	}
+	if err := d.CrossOrigin.Check(r); err != nil {
+		return err
+	}
+	cookie, ok := csrfOf(r)
+	headers := r.Header.Values(csrfHeader)
+	if !ok || len(headers) != 1 || subtle.ConstantTimeCompare([]byte(cookie), []byte(headers[0])) != 1 {
+		return fault.New(fault.Forbidden, "the header X-CSRFToken must repeat the cookie csrftoken")
+	}
+	return nil
+}
+
+// csrfOf gives the request's CSRF token, if it has one that can be ours. Two that
+// differ are none: somebody who owns a neighbouring host may have set one of them.
+func csrfOf(r *http.Request) (string, bool) {
+	value := ""
+	for _, c := range r.CookiesNamed(csrfCookie) {
+		if value != "" && c.Value != value {
+			return "", false
+		}
+		value = c.Value
+	}
+	return value, isCSRF(value)
+}
+
+// isCSRF accepts 16 to 64 letters and digits: ours, and those of the original.
+func isCSRF(s string) bool {
+	return len(s) >= 16 && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}

@@ -1,0 +1,150 @@
+package specify
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// collectionCookie tells the original's pages which collection is open.
+const collectionCookie = "collection"
+
+// form is what a client fills in and puts back.
+type form struct {
+	Collections map[string]int64 `json:"collections"`
+	Username    *string          `json:"username"`
+	Password    *string          `json:"password"`
+	Collection  *int64           `json:"collection"`
+}
+
+func (d *Dialect) loginForm(w http.ResponseWriter, r *http.Request) error {
+	if _, err := d.bearer(r, d.Authority.Bearer); err != nil {
+		return err
+	}
+	all, err := d.Authority.PublicCollections(r.Context())
+	if err != nil {
+		return err
+	}
+	f := form{Collections: make(map[string]int64, len(all))}
+	for _, c := range all {
+		f.Collections[c.Name] = c.ID
+	}
+	d.setCSRF(w, r)
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, f)
+}
+
+// member is a member of a body that may be null, which is not the same as missing.
+type member[T any] struct {
+	there bool
+	value *T
+}
+
+// UnmarshalJSON notes that the member is there.
+func (m *member[T]) UnmarshalJSON(raw []byte) error {
+	m.there = true
+	return json.Unmarshal(raw, &m.value) //nolint:wrapcheck // the caller names the member
+}
+
+// signIn is the form that comes back. The collections that were offered are not
+// looked at.
+type signIn struct {
+	Collections json.RawMessage `json:"collections"`
+	Username    member[string]  `json:"username"`
+	Password    member[string]  `json:"password"`
+	Collection  member[int64]   `json:"collection"`
+}
+
+// check says which member is missing.
+func (s *signIn) check() error {
+	for _, m := range []struct {
+		name  string
+		there bool
+	}{
+		{"username", s.Username.there},
+		{"password", s.Password.there},
+		{"collection", s.Collection.there},
+	} {
+		if !m.there {
+			return fault.New(fault.Invalid, "the member %q is missing", m.name)
+		}
+	}
+	return nil
+}
+
+// signsOut reports whether the form asks to sign out: something in it is null.
+func (s *signIn) signsOut() bool {
+	return s.Username.value == nil || s.Password.value == nil || s.Collection.value == nil
+}
+
+func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
+	if _, err := d.bearer(r, d.Authority.Bearer); err != nil {
+		return err
+	}
+	if err := d.checkCSRF(r); err != nil {
+		return err
+	}
+	var body signIn
+	if err := httpkit.DecodeJSON(w, r, &body); err != nil {
+		return err
+	}
+	if err := body.check(); err != nil {
+		return err
+	}
+	if body.signsOut() {
+		return d.signOut(w, r)
+	}
+	return d.signIn(w, r, &body)
+}
+
+// signIn starts a session that remembers the collection. The password is judged
+// first, so that nobody learns anything about a collection without one.
+func (d *Dialect) signIn(w http.ResponseWriter, r *http.Request, body *signIn) error {
+	if len(d.SessionCookies) == 0 {
+		return fault.New(fault.Forbidden, "there are no sessions here")
+	}
+	c, err := d.Authority.Login(r.Context(), authority.Credentials{
+		Username: *body.Username.value, Password: *body.Password.value, Collection: body.Collection.value,
+	})
+	if err != nil {
+		return err
+	}
+	note(r, c)
+	session, err := d.Authority.StartSession(r.Context(), c, body.Collection.value)
+	if err != nil {
+		return err
+	}
+	life := time.Duration(session.Lifetime) * time.Second
+	http.SetCookie(w, d.Cookies.Make(d.SessionCookies[0], session.Value.Reveal(), life))
+	d.setReadable(w, collectionCookie, strconv.FormatInt(*body.Collection.value, 10))
+	return d.noContent(w, r)
+}
+
+// signOut ends the session, if there is one.
+func (d *Dialect) signOut(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.session(r)
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		if err := d.Authority.EndSession(r.Context(), c); err != nil {
+			return err
+		}
+	}
+	for _, name := range d.SessionCookies {
+		http.SetCookie(w, d.Cookies.Expire(name))
+	}
+	return d.noContent(w, r)
+}
+
+func (d *Dialect) noContent(w http.ResponseWriter, r *http.Request) error {
+	d.setCSRF(w, r)
+	httpkit.NoStore(w)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

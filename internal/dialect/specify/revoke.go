@@ -1,0 +1,50 @@
+package specify
+
+import (
+	"net/http"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.revoker(r)
+	if err != nil {
+		return err
+	}
+	values, err := httpkit.FormOrJSON(w, r)
+	if err != nil {
+		return err
+	}
+	raw := values.Get("access_token")
+	if raw == "" {
+		return fault.New(fault.Invalid, "the parameter \"access_token\" is missing")
+	}
+	_, err = d.Authority.Revoke(r.Context(), c, authority.Revocation{
+		Token: raw, Wait: d.Authority.Policy.Wait, RefuseExpired: true,
+	})
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// revoker finds out who takes a token back: by Bearer, or by session with the CSRF
+// token.
+func (d *Dialect) revoker(r *http.Request) (*authority.Caller, error) {
+	c, err := d.bearer(r, d.Authority.BearerToRevoke)
+	if c != nil || err != nil {
+		return c, err
+	}
+	c, err = d.session(r)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, fault.New(fault.Unauthenticated, "sign in first")
+	}
+	return c, d.checkCSRF(r)
+}

@@ -1,0 +1,130 @@
+// Package specify speaks the endpoints of Specify 7: a user signs in at
+// /context/login/ with a CSRF token and a collection, trades a password for a token
+// that is good in one collection at /accounts/token/, and takes it back at
+// /accounts/token/revoke/. Where it differs from the original on purpose,
+// docs/dialect-specify.md says so and why.
+//
+// A request that carries a Bearer token is judged by it whatever it asks for, as
+// the original's middleware does: a bad token is 401 and a challenge, a good one
+// whose user has lost the collection is 403. Every other refusal is
+// {"error","error_description"} with the status that the original has.
+package specify
+
+import (
+	_ "embed" // the description
+	"errors"
+	"net/http"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// SessionCookie is what the original calls its session cookie.
+const SessionCookie = "sessionid"
+
+// Dialect is the endpoints of Specify 7.
+type Dialect struct {
+	Authority      *authority.Authority
+	Login          bool                 // serve /context/login/; false: it is the application's own
+	Cookies        httpkit.Cookies      // how cookies are made
+	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is done by cookie
+	SessionCookies []string             // those that carry a session; the first is the one that is set
+	Challenge      httpkit.Challenge    // what a 401 answers with
+}
+
+// Register mounts the endpoints, each with and without the slash at its end: a
+// redirect from one to the other would lose the body of a POST, or show a password
+// to a second address.
+func (d *Dialect) Register(mux *http.ServeMux) {
+	serve := func(method, path string, fn httpkit.HandlerFunc) {
+		h := httpkit.Handle(fn, d.writeError)
+		mux.Handle(method+" "+path, h)
+		mux.Handle(method+" "+path+"/{$}", h)
+	}
+	if d.Login {
+		serve("GET", "/context/login", d.loginForm)
+		serve("PUT", "/context/login", d.login)
+	}
+	serve("POST", "/accounts/token", d.token)
+	serve("POST", "/accounts/token/revoke", d.revoke)
+}
+
+var (
+	//go:embed openapi.json
+	described []byte
+	//go:embed openapi-login.json
+	describedLogin []byte
+)
+
+// OpenAPI describes the endpoints that are on.
+func (d *Dialect) OpenAPI() [][]byte {
+	if d.Login {
+		return [][]byte{described, describedLogin}
+	}
+	return [][]byte{described}
+}
+
+// presented is what was wrong with the token that a request came with.
+type presented struct{ error }
+
+func (p presented) Unwrap() error { return p.error }
+
+// bearer gives the caller of a request that carries a token; nil when it carries
+// none. The error is a presented one.
+func (d *Dialect) bearer(r *http.Request, judge judge) (*authority.Caller, error) {
+	raw, found, err := httpkit.Bearer(r)
+	if err != nil {
+		return nil, presented{err}
+	}
+	if !found {
+		return nil, nil
+	}
+	c, err := judge(r.Context(), raw)
+	if err != nil {
+		return nil, presented{err}
+	}
+	note(r, c)
+	return c, nil
+}
+
+// note tells the log who came.
+func note(r *http.Request, c *authority.Caller) {
+	event := httpkit.EventOf(r.Context())
+	event.Principal = c.Subject()
+	if c.Token != nil {
+		event.TokenID = c.Token.ID
+	}
+}
+
+// writeError answers to an error: with a challenge when it is the fault of the
+// token that the request came with, and else in the original's statuses.
+func (d *Dialect) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	if _, ok := errors.AsType[presented](err); ok {
+		httpkit.BearerErrors(d.Challenge)(w, r, err)
+		return
+	}
+	kind := fault.KindOf(err)
+	httpkit.SetRetryAfter(w, err)
+	httpkit.NoStore(w)
+	_ = httpkit.WriteJSON(w, status(kind), problem{httpkit.Code(kind), fault.Message(err)})
+}
+
+// problem is the body of a refusal.
+type problem struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// status is the original's: who can't say who they are is refused with 403, and a
+// token that is no good where it is asked about, not with, is a bad request.
+func status(kind fault.Kind) int {
+	switch kind { //nolint:exhaustive // in all else the original is like everybody
+	case fault.Unauthenticated, fault.BadCredentials:
+		return http.StatusForbidden
+	case fault.InvalidToken:
+		return http.StatusBadRequest
+	default:
+		return httpkit.Status(kind)
+	}
+}

@@ -1,0 +1,82 @@
+package specify
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// usualLifetime is the original's, in seconds, where none is asked for.
+const usualLifetime = 1800
+
+// tokenRequest trades a password for a token that is good in one collection.
+type tokenRequest struct {
+	username, password string
+	collection         int64
+	lifetime           int64 // seconds; 0: none asked for
+}
+
+func parseTokenRequest(values url.Values) (q tokenRequest, err error) {
+	for _, name := range []string{"username", "password", "collectionid"} {
+		if values.Get(name) == "" {
+			return q, fault.New(fault.Invalid, "the parameter %q is missing", name)
+		}
+	}
+	q.username, q.password = values.Get("username"), values.Get("password")
+	if q.collection, err = parseCollection(values.Get("collectionid")); err != nil {
+		return q, err
+	}
+	if values.Has("expires") {
+		q.lifetime, err = authority.ParseLifetime(values.Get("expires"))
+	}
+	return q, err
+}
+
+func parseCollection(text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id < 0 || strconv.FormatInt(id, 10) != text {
+		return 0, fault.New(fault.Invalid, "the parameter \"collectionid\" must be the id of a collection, an integer")
+	}
+	return id, nil
+}
+
+// issued is the answer to a password that is good in its collection.
+type issued struct {
+	AccessToken string `json:"access_token"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+}
+
+func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
+	if _, err := d.bearer(r, d.Authority.Bearer); err != nil {
+		return err
+	}
+	values, err := httpkit.FormOrJSONWithEmpty(w, r)
+	if err != nil {
+		return err
+	}
+	q, err := parseTokenRequest(values)
+	if err != nil {
+		return err
+	}
+	c, err := d.Authority.Login(r.Context(), authority.Credentials{
+		Username: q.username, Password: q.password, Collection: &q.collection,
+	})
+	if err != nil {
+		return err
+	}
+	note(r, c)
+	made, err := d.Authority.Issue(r.Context(), c, &authority.Request{
+		Kind: token.KindAccess, Principal: c.Principal, Collection: &q.collection,
+		Lifetime: q.lifetime, Usual: usualLifetime,
+	})
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, issued{made.Value.Reveal(), made.Lifetime})
+}
