@@ -204,9 +204,11 @@ func (a *Authority) AuthenticateClient(ctx context.Context, id, secret string) (
 // clientPrincipal gives a client, from memory while the log says nothing new of it
 // and this node holds a lease to say so. Every change of a client is in the log.
 func (a *Authority) clientPrincipal(ctx context.Context, id string) (*Principal, error) {
-	lease := a.Follower.Lease()
+	lease, asOf := a.Follower.Lease(), a.Follower.Applied()
 	if p, ok := a.principals.get(id); ok && p.Client != nil && a.unchangedSince(p.Seq, id) && lease.Holds() {
-		return p, nil
+		known := *p
+		known.Seq = max(p.Seq, asOf) // what is issued by it rests on a reading as new as that
+		return &known, nil
 	}
 	p, err := a.Store.Principal(ctx, Who{ClientID: id})
 	if err != nil {

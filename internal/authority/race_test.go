@@ -162,6 +162,21 @@ func TestDeviceApprovedAfterItsClientChangedGetsALivingToken(t *testing.T) {
 	wantAlive(t, f, "the device's token", pair.Access)
 }
 
+// A client that was read long ago is as new as what the node knows of the log.
+func TestTokenByARememberedClientIsNoOlderThanItsUser(t *testing.T) {
+	t.Parallel()
+	f := authoritytest.New(t, authoritytest.Options{})
+	n := authority.NewClient{ID: "app", Secret: authoritytest.ClientSecret, Grants: allGrants}
+	client(t, f, n)
+	ada := person(t, f, "ada")
+	revokeAll(t, f, "ada")
+	ada = signedIn(t, f, ada.Principal.User.Username)
+	key := apiKey(t, f, ada, authority.NewCredential{})
+	pair, err := f.Exchange(t.Context(), authority.Exchange{Subject: key.Value.Reveal(), Client: asClient(t, f, n)})
+	must(t, err)
+	wantAlive(t, f, "a token by a remembered client", pair.Access)
+}
+
 // With the clock standing still, only the order of the log decides.
 func TestTheSameSecondHasABeforeAndAnAfter(t *testing.T) {
 	t.Parallel()
