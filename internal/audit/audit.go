@@ -73,6 +73,9 @@ func (e Event) Clean() Event {
 }
 
 func clean(s string, limit int) string {
+	if len(s) <= limit && plain(s) {
+		return s
+	}
 	// A character that begins within the limit ends within the first of these
 	// cuts, so that only the second can split one, and it doesn't.
 	s = s[:min(len(s), limit+utf8.UTFMax)]
@@ -83,6 +86,17 @@ func clean(s string, limit int) string {
 		return r
 	}, s)
 	return cut(s, limit)
+}
+
+// plain reports whether s is printable ASCII, in which there is nothing to replace:
+// nearly every text is, and each is cleaned and then validated.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // cut shortens s, which is valid UTF-8, to at most limit bytes without splitting
