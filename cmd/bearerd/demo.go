@@ -43,7 +43,7 @@ type demo struct {
 func (d *demo) path(name string) string { return filepath.Join(d.Dir, name) }
 
 func (p *program) demoCommand() *cobra.Command {
-	var dir, listen string
+	var dir, listen, ops string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a server with sample data, and print commands to paste",
@@ -56,7 +56,7 @@ and the configuration and access file in it are examples to begin with.`,
   bearerd demo --dir try`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			d := &demo{Dir: dir, Listen: listen}
+			d := &demo{Dir: dir, Listen: listen, Ops: ops}
 			if dir == "" {
 				if d.Dir, err = os.MkdirTemp("", "bearerd-demo-"); err != nil {
 					return err
@@ -67,7 +67,8 @@ and the configuration and access file in it are examples to begin with.`,
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "keep everything in this `FOLDER`")
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "the `ADDRESS` to listen on; another port is taken when it is in use")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "the `ADDRESS` of the endpoints; another port is taken when it is in use")
+	cmd.Flags().StringVar(&ops, "ops-listen", "127.0.0.1:9180", "the `ADDRESS` of health and metrics, likewise")
 	return cmd
 }
 
@@ -111,7 +112,7 @@ func (d *demo) findPlace(ctx context.Context) (err error) {
 	if d.Listen, err = freeAddress(ctx, d.Listen); err != nil {
 		return err
 	}
-	d.Ops, err = freeAddress(ctx, "127.0.0.1:9180")
+	d.Ops, err = freeAddress(ctx, d.Ops)
 	names := make([]string, 0, len(dialects))
 	for _, name := range []config.Dialect{
 		config.DialectSpecify, config.DialectSenaite, config.DialectHypothesis, config.DialectGen3,

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/dialect/specify"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/oauth"
@@ -66,10 +67,23 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 }
 
 // dialects mount the endpoints of each system that bearerd speaks for.
-var dialects = map[config.Dialect]func(*shared, *edges){}
+var dialects = map[config.Dialect]func(*shared, *edges){
+	config.DialectSpecify: func(s *shared, e *edges) {
+		e.own = append(e.own, &specify.Dialect{
+			Authority: s.Authority, Login: s.config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
+			SessionCookies: s.sessionCookies, Challenge: s.challenge,
+		})
+	},
+}
 
-// sessionCookies are the cookies that a session is found in.
-func sessionCookies(config.Config) []string { return []string{sessionCookie} }
+// sessionCookies are the cookies that a session is found in: Specify's own name
+// first where its login is bearerd's.
+func sessionCookies(c config.Config) []string {
+	if c.Specify.Login && slices.Contains(c.Dialects, config.DialectSpecify) {
+		return []string{specify.SessionCookie, sessionCookie}
+	}
+	return []string{sessionCookie}
+}
 
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
 func (s *shared) addGateway(e *edges) error {

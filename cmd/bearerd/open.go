@@ -171,7 +171,7 @@ func policyOf(c config.Config) authority.Policy {
 	return authority.Policy{
 		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
-		APIKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, RefreshIdle: c.RefreshToken.IdleTTL,
+		APIKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
 		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
 		Limits:    identity.Limits{Account: c.Login.AccountFailures, Address: c.Login.AddressFailures, Window: c.Login.Window},
 		Staleness: c.Revocation.MaxStaleness, Wait: c.Revocation.Wait,

@@ -1,23 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	_ "modernc.org/sqlite" // to change a database behind bearerd's back
@@ -59,74 +52,9 @@ type serverKey struct{}
 // scriptServer is the server of a script.
 type scriptServer struct{ *process }
 
-// process is bearerd running as a server.
-type process struct {
-	cmd       *exec.Cmd
-	base, ops string
-	log       *bytes.Buffer // complete when done is closed
-	done      chan struct{}
-	err       error // of Wait, when done is closed
-}
-
-var errNotListening = errors.New("the server ended before it listened")
-
-// start runs bearerd serve on free ports and waits until it listens.
-func start(cmd *exec.Cmd) (*process, error) {
-	p := &process{cmd: cmd, log: &bytes.Buffer{}, done: make(chan struct{})}
-	pipe, err := cmd.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	listening := make(chan struct{})
-	go p.follow(pipe, listening)
-	select {
-	case <-listening:
-		return p, nil
-	case <-p.done:
-		return p, errNotListening
-	case <-time.After(30 * time.Second):
-		_ = cmd.Process.Kill()
-		return p, errors.New("the server does not listen")
-	}
-}
-
-// follow reads the log until the process ends.
-func (p *process) follow(pipe io.Reader, listening chan struct{}) {
-	defer close(p.done)
-	lines := bufio.NewScanner(pipe)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		p.log.Write(append(lines.Bytes(), '\n'))
-		var event struct{ Msg, Listener, Address string }
-		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Msg != "listening" {
-			continue
-		}
-		if event.Listener == "main" {
-			p.base = "http://" + event.Address
-		} else {
-			p.ops = "http://" + event.Address
-		}
-		if p.base != "" && p.ops != "" && listening != nil {
-			close(listening)
-			listening = nil
-		}
-	}
-	p.err = p.cmd.Wait()
-}
-
-// stop ends the process in order.
-func (p *process) stop() error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	<-p.done
-	return p.err
-}
-
 func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	s := ts.Value(serverKey{}).(*scriptServer)
-	cmd := exec.Command(bearerdOf(ts), append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, args...)...)
+	cmd := exec.Command("bearerd", append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
 	p, err := start(cmd)
 	if neg {
@@ -143,22 +71,6 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	s.process = p
 	ts.Setenv("BASE", p.base)
 	ts.Setenv("OPS", p.ops)
-}
-
-// bearerdOf finds the test binary that behaves as bearerd.
-func bearerdOf(ts *testscript.TestScript) string {
-	for dir := range strings.SplitSeq(ts.Getenv("PATH"), string(filepath.ListSeparator)) {
-		if path := filepath.Join(dir, "bearerd"); isFile(path) {
-			return path
-		}
-	}
-	ts.Fatalf("there is no bearerd")
-	return ""
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 func environ(ts *testscript.TestScript) []string {
@@ -208,30 +120,6 @@ func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
 	r, err := http.NewRequest(http.MethodGet, args[1], nil)
 	ts.Check(err)
 	ts.Check(expect(r, args[0], args[2:]))
-}
-
-// expect sends a request; the answer must have the status, and its headers and body
-// must match.
-func expect(r *http.Request, status string, patterns []string) error {
-	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var text bytes.Buffer
-	_ = resp.Header.Write(&text)
-	if _, err := io.Copy(&text, resp.Body); err != nil {
-		return err
-	}
-	if strconv.Itoa(resp.StatusCode) != status {
-		return fmt.Errorf("%s answers %d, not %s:\n%s", r.URL, resp.StatusCode, status, &text)
-	}
-	for _, p := range patterns {
-		if !regexp.MustCompile(`(?m)` + p).Match(text.Bytes()) {
-			return fmt.Errorf("%s answers what does not match %q:\n%s", r.URL, p, &text)
-		}
-	}
-	return nil
 }
 
 func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
