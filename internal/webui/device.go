@@ -1,0 +1,115 @@
+package webui
+
+import (
+	"net/http"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// deviceView is the page on which a device is let in (RFC 8628 §3.3): the code is
+// asked for, then what the device would get is shown, then it is decided.
+type deviceView struct {
+	Code     field
+	Waiting  *waitingDevice // nil until the code is known
+	Decided  string         // "approved" or "denied", once it is
+	ClientID string
+	Error    string
+}
+
+// waitingDevice says who asks for what.
+type waitingDevice struct {
+	Code     string // as the device shows it
+	ClientID string
+	Scopes   []scopeChoice
+	Audience string // "" when it is the usual one
+}
+
+func (p *Pages) devicePage(w http.ResponseWriter, r *request) error {
+	q, err := httpkit.Query(r.Request)
+	if err != nil {
+		return err
+	}
+	view := deviceView{Code: field{Value: q.Get("user_code")}}
+	if view.Code.Value == "" {
+		return p.renderDevice(w, r, http.StatusOK, view)
+	}
+	d, err := p.Authority.PendingDevice(r.Context(), r.caller, view.Code.Value)
+	if err != nil {
+		return p.deviceRefused(w, r, view, err)
+	}
+	view.Waiting = p.waiting(d)
+	return p.renderDevice(w, r, http.StatusOK, view)
+}
+
+// waiting says what a device asks for. A scope that nobody described stands by its name.
+func (p *Pages) waiting(d authority.Device) *waitingDevice {
+	x := &waitingDevice{Code: d.UserCode, ClientID: d.ClientID}
+	if n := len(d.UserCode) / 2; n > 0 {
+		x.Code = d.UserCode[:n] + "-" + d.UserCode[n:]
+	}
+	if d.Audience != "" && d.Audience != p.Authority.Policy.DefaultAudience {
+		x.Audience = d.Audience
+	}
+	described := p.Authority.DeclaredScopes()
+	described[identity.ScopeOfflineAccess] = "go on without asking you again"
+	for _, name := range d.Scope {
+		strong := name == identity.ScopeAdmin || name == identity.ScopeCredentials
+		x.Scopes = append(x.Scopes, scopeChoice{Name: name, Text: described[name], Strong: strong})
+	}
+	return x
+}
+
+// decideDevice lets a device in, or not.
+func (p *Pages) decideDevice(w http.ResponseWriter, r *request) error {
+	form, err := httpkit.FormOrJSON(w, r.Request)
+	if err != nil {
+		return err
+	}
+	view := deviceView{Code: field{Value: form.Get("user_code")}}
+	decision := form.Get("decision")
+	switch {
+	case view.Code.Value == "":
+		view.Code.Error = "Type the code that the device shows."
+		return p.renderDevice(w, r, http.StatusBadRequest, view)
+	case decision != "approve" && decision != "deny":
+		view.Error = "Choose whether to let the device in."
+		return p.renderDevice(w, r, http.StatusBadRequest, view)
+	}
+	d, err := p.Authority.PendingDevice(r.Context(), r.caller, view.Code.Value)
+	if err == nil {
+		err = p.Authority.DecideDevice(r.Context(), r.caller, view.Code.Value, decision == "approve")
+	}
+	if err != nil {
+		return p.deviceRefused(w, r, view, err)
+	}
+	view.ClientID, view.Decided = d.ClientID, "denied"
+	if decision == "approve" {
+		view.Decided = "approved"
+	}
+	return p.renderDevice(w, r, http.StatusOK, view)
+}
+
+// deviceRefused asks for the code again and says why.
+func (p *Pages) deviceRefused(w http.ResponseWriter, r *request, view deviceView, err error) error {
+	kind := fault.KindOf(err)
+	switch kind { //nolint:exhaustive // the rest is no answer to a code
+	case fault.NotFound, fault.Conflict:
+		view.Code.Error = "No device shows this code, or it has run out. Look again, or start anew on the device."
+	case fault.Limited:
+		view.Code.Error = "There were too many wrong codes. Try again in " + inWords(fault.RetryAfter(err)) + "."
+	default:
+		return err
+	}
+	if wantsJSON(r.Request) {
+		return err
+	}
+	p.setFailureHeaders(w, err)
+	return p.renderDevice(w, r, httpkit.Status(kind), view)
+}
+
+func (p *Pages) renderDevice(w http.ResponseWriter, r *request, status int, view deviceView) error {
+	return p.render(w, r, status, "device", "Connect a device", view)
+}

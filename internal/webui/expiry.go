@@ -1,0 +1,118 @@
+package webui
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+)
+
+// expiry is the part of a form that says when a token is to expire.
+type expiry struct {
+	Choices []choice
+	Until   string // YYYY-MM-DD, the last day
+	OnDate  bool   // whether that is what was chosen
+	Today   string
+	Latest  string // the last day that may be chosen; "": any
+	Error   string
+
+	now     time.Time
+	ceiling time.Duration // 0: none
+}
+
+// choice is one of a few values that a form offers.
+type choice struct {
+	Value, Text string
+	Chosen      bool
+}
+
+const (
+	never    = "never"
+	onDate   = "date"
+	dateForm = "2006-01-02"
+	oneDay   = 24 * time.Hour
+)
+
+// presets are the days that are offered.
+var presets = []int{7, 30, 90, 365}
+
+// usual is the preset that is chosen at first, where the ceiling allows it.
+const usual = 30
+
+// newExpiry offers what a ceiling allows.
+func newExpiry(now time.Time, ceiling time.Duration) expiry {
+	x := expiry{Today: now.UTC().Format(dateForm), now: now, ceiling: ceiling}
+	chosen := min(usual*oneDay, x.longest(usual*oneDay))
+	for _, days := range presets {
+		if life := time.Duration(days) * oneDay; life <= x.longest(life) {
+			x.offer(life, inWords(life), life == chosen)
+		}
+	}
+	if ceiling == 0 {
+		x.Choices = append(x.Choices, choice{Value: never, Text: "never"})
+		return x
+	}
+	// The last day that ends before the ceiling does.
+	x.Latest = now.UTC().Add(ceiling - oneDay).Format(dateForm)
+	if last := len(x.Choices) - 1; last < 0 || x.Choices[last].Value != seconds(ceiling) {
+		x.offer(ceiling, inWords(ceiling)+", the longest", ceiling == chosen)
+	}
+	return x
+}
+
+func (x *expiry) longest(life time.Duration) time.Duration {
+	if x.ceiling == 0 {
+		return life
+	}
+	return x.ceiling
+}
+
+func (x *expiry) offer(life time.Duration, text string, chosen bool) {
+	x.Choices = append(x.Choices, choice{Value: seconds(life), Text: text, Chosen: chosen})
+}
+
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+
+// read gives the lifetime in seconds that was chosen, 0 for none asked for, and
+// keeps what was chosen. What is wrong with it is left in Error.
+func (x *expiry) read(form url.Values) (lifetime int64) {
+	chosen := form.Get("expires")
+	x.Until = form.Get("until")
+	if chosen == "" && x.Until != "" {
+		chosen = onDate
+	}
+	x.OnDate = chosen == onDate
+	for i := range x.Choices {
+		x.Choices[i].Chosen = x.Choices[i].Value == chosen
+	}
+	switch {
+	case chosen == onDate:
+		return x.readDate()
+	case x.Until != "":
+		x.Error = "Choose “on a date”, or leave the date empty."
+	case chosen == never && x.ceiling > 0:
+		x.Error = "Tokens of this server expire, after " + inWords(x.ceiling) + " at the latest."
+	case chosen == "", chosen == never:
+	default:
+		var err error
+		if lifetime, err = authority.ParseLifetime(chosen); err != nil {
+			x.Error = "Choose one of these."
+		}
+	}
+	return lifetime
+}
+
+// readDate gives how long it is to the end of the day that was chosen, in UTC.
+func (x *expiry) readDate() int64 {
+	last, err := time.Parse(dateForm, x.Until)
+	if err != nil {
+		x.Error = "Type a date as year-month-day, such as " + x.now.UTC().Add(usual*oneDay).Format(dateForm) + "."
+		return 0
+	}
+	left := last.Add(oneDay).Sub(x.now)
+	if left < time.Second {
+		x.Error = "That day is over."
+	}
+	return int64(left / time.Second)
+}

@@ -1,0 +1,98 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// signIn is the form of the sign-in page. The password never comes back.
+type signIn struct {
+	Username field
+	Password field
+	Next     string
+	Notice   string
+	Problem  string // what is wrong with the form as a whole
+}
+
+// notices are the texts that a page can be asked to show.
+var notices = map[string]string{
+	"ended":       "Your session has ended. Sign in to go on.",
+	"signed-out":  "You are signed out.",
+	"revoked-all": "Every token and session of yours is dead. Sign in to begin anew.",
+	"revoked":     "The token is dead.",
+}
+
+func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
+	q := r.URL.Query()
+	f := signIn{Notice: notices[q.Get("notice")]}
+	f.Next, _ = ownPath(q.Get("next"), p.Authority.Policy.Issuer)
+	return p.render(w, r, http.StatusOK, "login", "Sign in", f)
+}
+
+// login checks the password, starts a session, and leads to where one came from.
+func (p *Pages) login(w http.ResponseWriter, r *request) error {
+	form, err := httpkit.FormOrJSON(w, r.Request)
+	if err != nil {
+		return err
+	}
+	f := readSignIn(form, p.Authority.Policy.Issuer)
+	if !f.complete() {
+		return p.render(w, r, http.StatusBadRequest, "login", "Sign in", f)
+	}
+	if len(p.SessionCookies) == 0 {
+		return fault.New(fault.Forbidden, "there are no sessions here")
+	}
+	c, err := p.Authority.Login(r.Context(), authority.Credentials{Username: f.Username.Value, Password: form.Get("password")})
+	if err != nil {
+		return p.loginRefused(w, r, f, err)
+	}
+	note(r.Request, c)
+	session, err := p.Authority.StartSession(r.Context(), c, nil)
+	if err != nil {
+		return err
+	}
+	life := time.Duration(session.Lifetime) * time.Second
+	http.SetCookie(w, p.Cookies.Make(p.SessionCookies[0], session.Value.Reveal(), life))
+	if f.Next == "" {
+		f.Next = pathTokens
+	}
+	return seeOther(w, f.Next)
+}
+
+func readSignIn(form url.Values, issuer string) signIn {
+	f := signIn{Username: field{Value: form.Get("username")}}
+	f.Next, _ = ownPath(form.Get("next"), issuer)
+	if f.Username.Value == "" {
+		f.Username.Error = "Type your username."
+	}
+	if form.Get("password") == "" {
+		f.Password.Error = "Type your password."
+	}
+	return f
+}
+
+func (f *signIn) complete() bool { return f.Username.Error == "" && f.Password.Error == "" }
+
+// loginRefused shows the form again and says why. An error that has nothing to do
+// with what was typed has a page of its own.
+func (p *Pages) loginRefused(w http.ResponseWriter, r *request, f signIn, err error) error {
+	kind := fault.KindOf(err)
+	switch kind { //nolint:exhaustive // the rest is no answer to a form
+	case fault.BadCredentials:
+		f.Problem = "That is not a username and password that go together."
+	case fault.Limited:
+		f.Problem = "There were too many failed attempts. Try again in " + inWords(fault.RetryAfter(err)) + "."
+	default:
+		return err
+	}
+	if wantsJSON(r.Request) {
+		return err
+	}
+	p.setFailureHeaders(w, err)
+	return p.render(w, r, httpkit.Status(kind), "login", "Sign in", f)
+}

@@ -1,0 +1,32 @@
+package webui
+
+import (
+	"net/http"
+)
+
+func (p *Pages) logoutPage(w http.ResponseWriter, r *request) error {
+	return p.render(w, r, http.StatusOK, "logout", "Sign out", nil)
+}
+
+// logout ends every session that the browser has here, with the access tokens made
+// from it. Signing out twice is success.
+func (p *Pages) logout(w http.ResponseWriter, r *request) error {
+	for _, name := range p.SessionCookies {
+		cookie, err := r.Cookie(name)
+		if err != nil {
+			continue
+		}
+		c, err := p.Authority.Session(r.Context(), cookie.Value)
+		if lost(err) {
+			continue
+		}
+		if err == nil {
+			err = p.Authority.EndSession(r.Context(), c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.forgetSessions(w)
+	return seeOther(w, pathLogin+"?notice=signed-out")
+}

@@ -1,0 +1,34 @@
+package webui
+
+import (
+	"net/url"
+	"strings"
+)
+
+// maxNext bounds where one is led back to, in bytes.
+const maxNext = 2048
+
+// ownPath gives the path and query that next leads to on this server; ok is false
+// when it leads anywhere else or could be read so. A browser takes a backslash for a
+// slash, drops tabs and line ends, and reads two slashes as the beginning of a
+// host: text with any of them, escaped ones included, is refused rather than mended.
+func ownPath(next, issuer string) (path string, ok bool) {
+	u, err := url.Parse(next)
+	if err != nil || u.User != nil || u.Opaque != "" {
+		return "", false
+	}
+	if u.IsAbs() || u.Host != "" {
+		own, err := url.Parse(issuer)
+		if err != nil || u.Scheme != own.Scheme || u.Host != own.Host {
+			return "", false
+		}
+	}
+	if !strings.HasPrefix(u.Path, "/") || strings.Contains(u.Path, "//") || strings.ContainsFunc(u.Path+next, misread) {
+		return "", false
+	}
+	path = u.RequestURI()
+	return path, len(path) <= maxNext
+}
+
+// misread reports characters that browsers don't take for what they are.
+func misread(c rune) bool { return c == '\\' || c < ' ' || c == 0x7f }

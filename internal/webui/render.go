@@ -1,0 +1,87 @@
+package webui
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// contentPolicy lets a page load its stylesheet, script and icon from this server
+// and send its forms there; nothing else, and no frame may hold it.
+const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// field is one field of a form that comes back: what was typed, and what is wrong
+// with it.
+type field struct{ Value, Error string }
+
+// frame is what every template is given: what is around a page, and the page.
+type frame struct {
+	Title      string
+	Username   string // "" when nobody is signed in
+	Admin      bool
+	Hypothesis bool
+	Explorer   string
+	Path       string
+	Page       any
+}
+
+// render answers with a page. It is complete before the first byte is sent.
+func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, title string, data any) error {
+	f := frame{Title: title, Hypothesis: p.Hypothesis, Explorer: p.Explorer, Path: r.URL.Path, Page: data}
+	if r.caller != nil && r.caller.Principal.User != nil {
+		f.Username = r.caller.Principal.User.Username
+		f.Admin = r.caller.Principal.May(access.Any, access.Root).Allowed
+	}
+	var body bytes.Buffer
+	if err := p.theme.pages[name].Execute(&body, f); err != nil {
+		return fmt.Errorf("rendering the page %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+	return nil
+}
+
+// writeError answers with the page that was rendered at the start, so that it can't
+// fail. A script that asks for JSON gets a problem of RFC 9457.
+func (p *Pages) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	if wantsJSON(r) {
+		httpkit.Problems(p.Challenge)(w, r, err)
+		return
+	}
+	p.setFailureHeaders(w, err)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	status := httpkit.Status(fault.KindOf(err))
+	w.WriteHeader(status)
+	_, _ = w.Write(p.theme.failure.page(failed{
+		title: http.StatusText(status), message: sentence(fault.Message(err)), requestID: httpkit.EventOf(r.Context()).RequestID,
+	}))
+}
+
+// setFailureHeaders sets what goes with the status of an error.
+func (p *Pages) setFailureHeaders(w http.ResponseWriter, err error) {
+	httpkit.SetRetryAfter(w, err)
+	if c, ok := p.Challenge.For(err); ok && httpkit.Status(fault.KindOf(err)) == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", c.String())
+	}
+}
+
+// wantsJSON reports whether the request is a script's rather than a browser's.
+func wantsJSON(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
+}
+
+// sentence makes a message of the authority one that stands by itself.
+func sentence(message string) string {
+	if message == "" {
+		return ""
+	}
+	return strings.ToUpper(message[:1]) + strings.TrimSuffix(message[1:], ".") + "."
+}

@@ -1,0 +1,63 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// caller gives who is signed in. The first session cookie decides: a bad one is not
+// rescued by another.
+func (p *Pages) caller(r *http.Request) (*authority.Caller, error) {
+	for _, name := range p.SessionCookies {
+		cookie, err := r.Cookie(name)
+		if err != nil {
+			continue
+		}
+		c, err := p.Authority.Session(r.Context(), cookie.Value)
+		if err != nil {
+			return nil, err
+		}
+		note(r, c)
+		return c, nil
+	}
+	return nil, fault.New(fault.Unauthenticated, "sign in first")
+}
+
+// note tells the log who came.
+func note(r *http.Request, c *authority.Caller) {
+	event := httpkit.EventOf(r.Context())
+	event.Principal = c.Subject()
+	if c.Token != nil {
+		event.TokenID = c.Token.ID
+	}
+}
+
+// lost reports whether there is no session, or not any more.
+func lost(err error) bool {
+	return fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.InvalidToken)
+}
+
+// toLogin sends somebody without a session to sign in, and from there back. A form
+// that was sent is led back to the page that it stands on.
+func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) error {
+	back := r.URL.Path
+	if r.Method != http.MethodPost {
+		back = r.URL.RequestURI()
+	}
+	q := url.Values{"next": {back}}
+	if fault.Is(err, fault.InvalidToken) {
+		q.Set("notice", "ended")
+	}
+	return seeOther(w, pathLogin+"?"+q.Encode())
+}
+
+// forgetSessions takes the session cookies from the browser.
+func (p *Pages) forgetSessions(w http.ResponseWriter) {
+	for _, name := range p.SessionCookies {
+		http.SetCookie(w, p.Cookies.Expire(name))
+	}
+}

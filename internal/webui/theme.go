@@ -1,0 +1,154 @@
+package webui
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed templates assets
+var files embed.FS
+
+const pathAssets = "/auth/assets/"
+
+// theme is what pages are made of: templates that are parsed, assets with the
+// checksums that stand in their addresses, and the page of errors.
+type theme struct {
+	pages   map[string]*template.Template
+	assets  map[string]asset
+	failure failure
+}
+
+// asset is a file that pages refer to.
+type asset struct {
+	body []byte
+	sum  string
+}
+
+func newTheme() *theme {
+	t := &theme{pages: map[string]*template.Template{}, assets: map[string]asset{}}
+	for _, name := range names("assets") {
+		body := read("assets/" + name)
+		sum := sha256.Sum256(body)
+		t.assets[name] = asset{body: body, sum: hex.EncodeToString(sum[:8])}
+	}
+	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
+		"asset": t.address, "instant": instant, "day": day, "join": strings.Join,
+	}).ParseFS(files, "templates/layout.html", "templates/parts.html"))
+	for _, name := range names("templates") {
+		if name == "layout.html" || name == "parts.html" {
+			continue
+		}
+		page := template.Must(template.Must(layout.Clone()).ParseFS(files, "templates/"+name))
+		t.pages[strings.TrimSuffix(name, ".html")] = page
+	}
+	t.failure = newFailure(t.pages["error"])
+	return t
+}
+
+// names lists the files of a directory that is embedded, and read reads one: neither
+// can fail but by a mistake in this package.
+func names(dir string) []string {
+	entries, err := fs.ReadDir(files, dir)
+	if err != nil {
+		panic(err)
+	}
+	list := make([]string, len(entries))
+	for i, e := range entries {
+		list[i] = e.Name()
+	}
+	return list
+}
+
+func read(name string) []byte {
+	body, err := files.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// address gives where an asset stands. It changes with the content, so that it may
+// be kept for ever.
+func (t *theme) address(name string) string { return pathAssets + t.assets[name].sum + "/" + name }
+
+// serveAsset serves what pages refer to. Under the address of another version, as
+// while nodes are upgraded, it is asked for again each time.
+func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
+	name := path.Base(r.PathValue("name"))
+	a, ok := t.assets[name]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-cache")
+	if r.PathValue("sum") == a.sum {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("ETag", `"`+a.sum+`"`)
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(a.body))
+}
+
+// failure is the page of errors, cut where the title, the message and the request's
+// id stand.
+type failure [][]byte
+
+// failed is what the page of errors tells.
+type failed struct{ title, message, requestID string }
+
+// Marks that stand for them when the page is rendered. Nothing in the template
+// looks like them.
+const (
+	markTitle   = "@@title@@"
+	markMessage = "@@message@@"
+	markRequest = "@@request@@"
+)
+
+func newFailure(page *template.Template) failure {
+	var b bytes.Buffer
+	err := page.Execute(&b, frame{Title: markTitle, Page: map[string]string{"Message": markMessage, "Request": markRequest}})
+	if err != nil {
+		panic(err)
+	}
+	var parts failure
+	rest := b.Bytes()
+	for len(rest) > 0 {
+		i := bytes.Index(rest, []byte("@@"))
+		if i < 0 {
+			break
+		}
+		end := i + 2 + bytes.Index(rest[i+2:], []byte("@@")) + 2
+		parts = append(parts, rest[:i], rest[i:end])
+		rest = rest[end:]
+	}
+	return append(parts, rest)
+}
+
+// page puts the page together.
+func (f failure) page(x failed) []byte {
+	var b bytes.Buffer
+	for _, part := range f {
+		switch string(part) {
+		case markTitle:
+			b.WriteString(html.EscapeString(x.title))
+		case markMessage:
+			b.WriteString(html.EscapeString(x.message))
+		case markRequest:
+			b.WriteString(html.EscapeString(x.requestID))
+		default:
+			b.Write(part)
+		}
+	}
+	return b.Bytes()
+}

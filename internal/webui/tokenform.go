@@ -1,0 +1,205 @@
+package webui
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// tokenForm is the form for a new API token, as it is shown and as it comes back.
+type tokenForm struct {
+	Name        field
+	Scopes      []scopeChoice
+	AnyScope    bool   // nothing is declared: any name may be typed
+	OtherScope  string // what was typed
+	ScopeError  string
+	Collections []authority.Collection
+	Collection  field
+	Expiry      expiry
+	Failed      bool
+}
+
+// scopeChoice is a scope with what it lets a token do.
+type scopeChoice struct {
+	Name, Text string
+	Strong     bool // a built-in one, which gives more than an application's data
+	Chosen     bool
+}
+
+// newTokenForm offers what the caller may ask for.
+func (p *Pages) newTokenForm(r *request) (tokenForm, error) {
+	open, err := p.Authority.CollectionsOpenTo(r.Context(), r.caller)
+	policy := p.Authority.Policy
+	return tokenForm{
+		Scopes: p.scopesFor(r.caller), AnyScope: len(policy.Scopes) == 0, Collections: open,
+		Expiry: newExpiry(p.Authority.Now(), policy.APITokenMax),
+	}, err
+}
+
+// scopesFor lists the scopes that mean something to the caller: the operator's
+// first, then the built-in ones.
+func (p *Pages) scopesFor(c *authority.Caller) []scopeChoice {
+	var list, strong []scopeChoice
+	all := p.Authority.DeclaredScopes()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s := scopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name)}
+		switch {
+		case !s.Strong:
+			list = append(list, s)
+		case name != identity.ScopeAdmin || c.Principal.May(access.Any, access.Root).Allowed:
+			strong = append(strong, s)
+		}
+	}
+	return append(list, strong...)
+}
+
+func (f *tokenForm) collectionNames() map[int64]string {
+	names := make(map[int64]string, len(f.Collections))
+	for _, c := range f.Collections {
+		names[c.ID] = c.Name
+	}
+	return names
+}
+
+// read keeps what was typed and gives what is asked for. What is wrong is left
+// beside its field, and tells ok.
+func (f *tokenForm) read(form url.Values) (n authority.NewCredential, ok bool) {
+	f.Name.Value = strings.TrimSpace(form.Get("name"))
+	n.Name = f.Name.Value
+	switch {
+	case n.Name == "":
+		f.Name.Error = "Give it a name, so that you know later what it is for."
+	case authority.ValidateTokenName(n.Name) != nil:
+		f.Name.Error = sentence(fault.Message(authority.ValidateTokenName(n.Name)))
+	}
+	n.Scope = f.readScope(form["scope"])
+	n.Collection = f.readCollection(form.Get("collection"))
+	n.Lifetime = f.Expiry.read(form)
+	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Expiry.Error != ""
+	return n, !f.Failed
+}
+
+// readScope gives the scopes that were ticked and those that were typed: all are
+// values of one parameter.
+func (f *tokenForm) readScope(values []string) []string {
+	var typed []string
+	for _, value := range values {
+		i := slices.IndexFunc(f.Scopes, func(s scopeChoice) bool { return s.Name == value })
+		if i < 0 {
+			typed = append(typed, value)
+			continue
+		}
+		f.Scopes[i].Chosen = true
+	}
+	f.OtherScope = strings.Join(typed, " ")
+	names, err := identity.ParseScope(strings.Join(values, " "))
+	if err != nil {
+		f.ScopeError = sentence(fault.Message(err))
+	}
+	return names
+}
+
+func (f *tokenForm) readCollection(value string) *int64 {
+	f.Collection.Value = value
+	if value == "" {
+		return nil
+	}
+	id, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || !slices.ContainsFunc(f.Collections, func(c authority.Collection) bool { return c.ID == id }) {
+		f.Collection.Error = "Choose a collection that you have access to."
+	}
+	return &id
+}
+
+// refused puts an error of the authority beside the field that it is about. It
+// reports false for one that is about none.
+func (f *tokenForm) refused(err error) bool {
+	message := sentence(fault.Message(err))
+	switch fault.KindOf(err) { //nolint:exhaustive // the rest is about no field
+	case fault.InvalidScope:
+		f.ScopeError = message
+	case fault.Forbidden:
+		f.Collection.Error = message
+	case fault.Invalid:
+		f.Expiry.Error = message
+	default:
+		return false
+	}
+	f.Failed = true
+	return true
+}
+
+// createToken makes an API token and shows it, this once.
+func (p *Pages) createToken(w http.ResponseWriter, r *request) error {
+	form, err := httpkit.FormLists(w, r.Request, "scope")
+	if err != nil {
+		return err
+	}
+	f, err := p.newTokenForm(r)
+	if err != nil {
+		return err
+	}
+	n, ok := f.read(form)
+	if !ok {
+		return p.renderTokens(w, r, http.StatusBadRequest, f)
+	}
+	issued, err := p.Authority.CreateAPIToken(r.Context(), r.caller, n)
+	if err != nil {
+		if f.refused(err) {
+			return p.renderTokens(w, r, httpkit.Status(fault.KindOf(err)), f)
+		}
+		return err
+	}
+	return p.renderMade(w, r, http.StatusCreated, p.made(issued, n.Name, f.collectionNames()))
+}
+
+// made is the page that shows a new value.
+type made struct {
+	Name       string
+	Value      string
+	Scope      []string
+	Collection string
+	Expires    time.Time // zero: never
+	Examples   []example
+	Back       string // where the page leads to
+	OldDies    string // when the value that it replaces dies; "": it replaces none
+}
+
+func (p *Pages) made(issued *authority.Issued, name string, names map[int64]string) made {
+	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Expires: issued.Expiry, Back: pathTokens}
+	if issued.Collection != nil {
+		m.Collection = collectionName(*issued.Collection, names)
+	}
+	m.Examples = p.examples(issued.Value)
+	return m
+}
+
+// example is text that is ready to paste.
+type example struct{ ID, Name, Text string }
+
+// examples try a token out on this server.
+func (p *Pages) examples(value token.Secret) []example {
+	me := strings.TrimSuffix(p.Authority.Policy.Issuer, "/") + "/auth/api/v1/me"
+	return []example{
+		{"curl", "curl", `curl -H "Authorization: Bearer ` + value.Reveal() + `" "` + me + `"`},
+		{"python", "Python", "import urllib.request\n\n" +
+			"request = urllib.request.Request(\n    \"" + me + "\",\n" +
+			"    headers={\"Authorization\": \"Bearer " + value.Reveal() + "\"},\n)\n" +
+			"print(urllib.request.urlopen(request).read().decode())"},
+	}
+}
+
+func (p *Pages) renderMade(w http.ResponseWriter, r *request, status int, m made) error {
+	return p.render(w, r, status, "made", "Your new token", m)
+}

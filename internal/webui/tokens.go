@@ -1,0 +1,130 @@
+package webui
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// tokenRow is a stored token as its owner sees it.
+type tokenRow struct {
+	ID         string
+	Name       string
+	Kind       string
+	Shown      string // enough of the value to know it by
+	Scope      []string
+	Collection string // "": none
+	Created    time.Time
+	LastUsed   time.Time
+	LastFrom   string
+	Expires    time.Time
+	SoonIn     string // how long it has, when that isn't long
+	Ended      time.Time
+	Reason     string // why it is dead; "" while it lives
+	Renewable  bool   // whether it can be given a new value
+}
+
+// tokenList is the page of one's tokens.
+type tokenList struct {
+	Notice string
+	Living []tokenRow
+	Dead   []tokenRow
+	Next   string
+	Form   tokenForm
+}
+
+// ownKinds are those that people make and look after.
+var ownKinds = []token.Kind{token.KindAPIToken, token.KindAPIKey}
+
+// listedTokens is how many a page lists. The dead go after 90 days, so that few
+// people ever see a second page.
+const listedTokens = 500
+
+func (p *Pages) tokensPage(w http.ResponseWriter, r *request) error {
+	f, err := p.newTokenForm(r)
+	if err != nil {
+		return err
+	}
+	return p.renderTokens(w, r, http.StatusOK, f)
+}
+
+// renderTokens answers with one's tokens and the form for another.
+func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f tokenForm) error {
+	q := r.URL.Query()
+	list := tokenList{Notice: notices[q.Get("notice")], Form: f}
+	page, err := p.Authority.TokenList(r.Context(), r.caller, authority.TokenQuery{
+		Owner: r.caller.Subject(), Kinds: ownKinds, After: q.Get("after"), Limit: listedTokens,
+	})
+	if err != nil {
+		return err
+	}
+	list.Next = page.Next
+	names := f.collectionNames()
+	for _, t := range page.Items {
+		row := p.row(t, names)
+		if row.Reason == "" {
+			list.Living = append(list.Living, row)
+		} else {
+			list.Dead = append(list.Dead, row)
+		}
+	}
+	return p.render(w, r, status, "tokens", "Your tokens", list)
+}
+
+// row says what a page shows of a stored token; names are those of collections.
+func (p *Pages) row(t authority.StoredToken, names map[int64]string) tokenRow {
+	now := p.Authority.Now()
+	row := tokenRow{
+		ID: t.ID, Name: t.Name, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
+		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt,
+	}
+	if row.Name == "" {
+		row.Name = row.Kind
+	}
+	if t.Collection != nil {
+		row.Collection = collectionName(*t.Collection, names)
+	}
+	if t.ExpiringSoon(now) {
+		row.SoonIn = inWords(t.ExpiresAt.Sub(now))
+	}
+	at, reason, dead := t.End(now)
+	if dead {
+		row.Ended, row.Reason = at, reason
+		if reason == "" {
+			row.Reason = token.ReasonRevoked
+		}
+	}
+	row.Renewable = !dead && t.Kind == token.KindAPIToken
+	return row
+}
+
+// shown is enough of a token to know it by: its prefix and last four characters or,
+// of a JWT, whose ends tell nothing, the beginning of its id.
+func shown(t authority.StoredToken) string {
+	if t.Last4 == "" {
+		return "jti " + t.ID[:min(8, len(t.ID))] + "…"
+	}
+	return t.Prefix + "…" + t.Last4
+}
+
+func kindName(k token.Kind) string {
+	switch k { //nolint:exhaustive // the others aren't listed
+	case token.KindAPIToken:
+		return "API token"
+	case token.KindAPIKey:
+		return "API key"
+	default:
+		return k.String()
+	}
+}
+
+func collectionName(id int64, names map[int64]string) string {
+	number := strconv.FormatInt(id, 10)
+	if name := names[id]; name != "" {
+		return name + " (" + number + ")"
+	}
+	return number
+}

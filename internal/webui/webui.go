@@ -1,0 +1,153 @@
+// Package webui is bearerd's web pages: signing in and out, a user's own tokens,
+// the page on which a device is let in, and administration.
+//
+// Pages are rendered by the server and work without the script. They carry one
+// stylesheet and one script, both from this server and nothing inline, which the
+// Content-Security-Policy enforces. No page may be kept by a cache, and a token's
+// value stands in the answer to the POST that made it and nowhere else.
+//
+// A page belongs to a session: whoever has none, or has lost it, is sent to sign in
+// and led back. What a POST does is refused when another site made the browser send
+// it. Who may do what is the authority's to say; what a page doesn't offer is a
+// convenience, not a rule.
+package webui
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// Pages are the web pages. Authority must be set.
+type Pages struct {
+	Authority      *authority.Authority
+	CrossOrigin    *httpkit.CrossOrigin // nil: nobody can sign in or change anything
+	Cookies        httpkit.Cookies      // how cookies are made
+	SessionCookies []string             // those that carry a session; the first is the one that is set
+	Challenge      httpkit.Challenge    // what a 401 answers with
+	Overlap        time.Duration        // how long an old value lives when nothing is chosen, offered first
+	// Hypothesis also serves the developer page of the Hypothesis service, at
+	// /profile/developer and /account/developer.
+	Hypothesis bool
+	// Explorer is the path of the API explorer; "": there is none to link to.
+	Explorer string
+
+	theme *theme
+}
+
+// Paths of the pages that others link to.
+const (
+	pathLogin  = "/auth/login"
+	pathTokens = "/auth/tokens" // #nosec G101 -- a path
+	pathDevice = "/auth/device"
+)
+
+// request is a request whose caller is known.
+type request struct {
+	*http.Request
+	caller *authority.Caller // nil: nobody signed in, on pages that are for anybody
+}
+
+// page serves one page.
+type page func(w http.ResponseWriter, r *request) error
+
+// Register mounts the pages. It panics when a template doesn't parse, which a test
+// would have told.
+func (p *Pages) Register(mux *http.ServeMux) {
+	p.theme = newTheme()
+	mux.Handle("GET "+pathAssets+"{sum}/{name}", http.HandlerFunc(p.theme.serveAsset))
+
+	p.anybody(mux, "GET "+pathLogin, p.loginPage)
+	p.anybody(mux, "POST "+pathLogin, p.login)
+	p.anybody(mux, "GET /auth/logout", p.logoutPage)
+	p.anybody(mux, "POST /auth/logout", p.logout)
+
+	p.user(mux, "GET /auth/{$}", p.home)
+	p.user(mux, "GET "+pathTokens, p.tokensPage)
+	p.user(mux, "POST "+pathTokens, p.createToken)
+	p.user(mux, "GET /auth/tokens/{id}/regenerate", p.regeneratePage)
+	p.user(mux, "POST /auth/tokens/{id}/regenerate", p.regenerate)
+	p.user(mux, "GET /auth/tokens/{id}/revoke", p.revokePage)
+	p.user(mux, "POST /auth/tokens/{id}/revoke", p.revoke)
+	p.user(mux, "GET /auth/tokens/revoke-all", p.revokeAllPage)
+	p.user(mux, "POST /auth/tokens/revoke-all", p.revokeAll)
+	p.user(mux, "GET "+pathDevice, p.devicePage)
+	p.user(mux, "POST "+pathDevice, p.decideDevice)
+	if p.Hypothesis {
+		for _, path := range []string{"/profile/developer", "/account/developer"} {
+			p.user(mux, "GET "+path, p.developerPage)
+			p.user(mux, "POST "+path, p.renewDeveloperToken)
+		}
+	}
+}
+
+// anybody mounts a page that needs no session. Its caller is known where there is one.
+func (p *Pages) anybody(mux *http.ServeMux, pattern string, serve page) {
+	p.mount(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
+		c, err := p.caller(r)
+		if err != nil && !lost(err) {
+			return err
+		}
+		return serve(w, &request{Request: r, caller: c})
+	})
+}
+
+// user mounts a page that needs a session.
+func (p *Pages) user(mux *http.ServeMux, pattern string, serve page) {
+	p.mount(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
+		_, byToken, err := httpkit.Bearer(r)
+		if err != nil {
+			return err
+		}
+		if byToken {
+			return fault.New(fault.Unauthenticated, "this page is for people who are signed in; tokens are for the API")
+		}
+		c, err := p.caller(r)
+		if lost(err) {
+			return p.toLogin(w, r, err)
+		}
+		if err != nil {
+			return err
+		}
+		return serve(w, &request{Request: r, caller: c})
+	})
+}
+
+// mount puts around a page what each one needs.
+func (p *Pages) mount(mux *http.ServeMux, pattern string, serve httpkit.HandlerFunc) {
+	guarded := httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Content-Security-Policy", contentPolicy)
+		httpkit.NoStore(w)
+		if err := p.checkOrigin(r); err != nil {
+			return err
+		}
+		return serve(w, r)
+	}, p.writeError)
+	mux.Handle(pattern, httpkit.SecurityHeaders(guarded))
+}
+
+// checkOrigin refuses what another site made the browser send.
+func (p *Pages) checkOrigin(r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	if p.CrossOrigin == nil {
+		return fault.New(fault.Forbidden, "nothing can be changed on these pages")
+	}
+	return p.CrossOrigin.Check(r)
+}
+
+// home leads to the page that people come for.
+func (p *Pages) home(w http.ResponseWriter, r *request) error {
+	return seeOther(w, pathTokens)
+}
+
+// seeOther leads the browser to a page of this server.
+func seeOther(w http.ResponseWriter, path string) error {
+	w.Header().Set("Location", path)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
