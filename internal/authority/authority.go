@@ -76,9 +76,11 @@ type Meter interface {
 	Acknowledged(took time.Duration)
 }
 
-// How much is remembered, in entries. A token's facts take about 2 KiB with its
-// value, so the caches stay below 32 MiB together.
+// How much is remembered, in entries. A token's facts take about as much again as
+// its value, and one that is longer than most is not remembered, so that the tokens
+// stay below 32 MiB.
 const (
+	maxRemembered      = 2 << 10 // bytes of a token
 	tokenCacheSize     = 1 << 13
 	principalCacheSize = 1 << 12
 	placeCacheSize     = 1 << 12

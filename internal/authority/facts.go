@@ -57,14 +57,20 @@ func (t *Token) OfClient() bool { return t.Subject == t.ClientID }
 // by reading and checking it. The error is a *token.Refusal for what is no token
 // of ours, and a fault when that can't be told now.
 func (a *Authority) recall(ctx context.Context, raw string) (*Token, error) {
-	if t, ok := a.tokens.get(raw); ok && (t.jwt != nil || a.Set.CutOff(t.keys.access) <= t.read) {
+	if t, ok := a.tokens.get(raw); ok && !a.outdated(t) {
 		return t, nil
 	}
 	t, err := a.read(ctx, raw)
-	if err == nil {
+	if err == nil && len(raw) <= maxRemembered {
 		a.tokens.put(raw, t)
 	}
 	return t, err
+}
+
+// outdated reports whether the log has said since a token's row was read that it
+// isn't what it was. A JWT says the same for ever.
+func (a *Authority) outdated(t *Token) bool {
+	return t.jwt == nil && a.Set.CutOff(t.keys.access) > t.read
 }
 
 // read tells the kind by prefix or shape, never by trial, so that no validator
@@ -89,6 +95,7 @@ func (a *Authority) readJWT(ctx context.Context, raw string) (*Token, error) {
 		if !ok {
 			unknown = kid
 		}
+		key.Revoked = false // is judged each time, as all that is taken back
 		return key, ok
 	}
 	j, err := token.Verify(raw, find)
@@ -181,7 +188,7 @@ func collectionKey(id int64) revocation.Key {
 
 // revoked reports whether the log or the token's row has taken it back.
 func (a *Authority) revoked(t *Token) bool {
-	if t.dead != "" {
+	if t.dead != "" || a.signedByRevoked(t) {
 		return true
 	}
 	for _, k := range t.keys.kills {
@@ -195,6 +202,17 @@ func (a *Authority) revoked(t *Token) bool {
 		}
 	}
 	return false
+}
+
+// signedByRevoked reports whether the key that signed the token was taken back. The
+// cut-off at the key is not enough: whoever has its private half writes what
+// sequence they like.
+func (a *Authority) signedByRevoked(t *Token) bool {
+	if t.jwt == nil {
+		return false
+	}
+	key, known := a.Ring.Find(t.KID)
+	return !known || key.Revoked
 }
 
 // PrincipalOf gives the user or client that a token speaks for, as of no earlier

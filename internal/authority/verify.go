@@ -68,6 +68,11 @@ func (a *Authority) examine(ctx context.Context, raw string, d *Demand) (*Token,
 		if err != nil {
 			return nil, err
 		}
+		if a.outdated(t) {
+			if t, err = a.recall(ctx, raw); err != nil {
+				return nil, err
+			}
+		}
 		if t.Seq <= a.Follower.Applied() {
 			err := a.judge(ctx, t, d)
 			if _, refused := refusalOf(err); refused || lease.Holds() {
@@ -239,6 +244,9 @@ func (a *Authority) genuine(ctx context.Context, raw string) (*Token, error) {
 		err = t.jwt.Validate(token.Expectation{
 			Types: typ[:], Issuer: a.Policy.Issuer, Now: a.Now(), AnyAudience: true, ExpiredToo: true,
 		})
+		if err == nil && a.signedByRevoked(t) {
+			err = token.Refuse(token.CheckRevoked, token.ReasonRevoked)
+		}
 	}
 	if err != nil {
 		return nil, a.refused(err)
