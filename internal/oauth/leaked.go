@@ -2,18 +2,16 @@ package oauth
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// Bounds of a report of leaked tokens, and how often one address may report.
+// Bounds of a report of leaked tokens, and how many one address may send at once.
 const (
 	maxLeaked     = 1000
 	maxLeakedBody = 1 << 20
 	reportBurst   = 60
-	reportEvery   = time.Minute
 )
 
 // report is the body of a report.

@@ -6,13 +6,11 @@ import (
 	"time"
 )
 
-// limiter lets each address do something burst times at once and then every so
-// often. It keeps one instant an address: when all that was taken will have been
-// given back. Its memory is bounded; while it is full of addresses that have taken
+// limiter lets each address do something burst times at once and then once a minute.
+// It keeps one instant an address: when all that was taken will have been given back. Its memory is bounded; while it is full of addresses that have taken
 // something lately, all new ones share one allowance.
 type limiter struct {
 	burst time.Duration // the whole allowance, in time
-	every time.Duration
 
 	mu    sync.Mutex
 	until map[netip.Addr]time.Time
@@ -22,8 +20,11 @@ type limiter struct {
 // maxAddresses bounds the memory of a limiter to about 1 MiB.
 const maxAddresses = 10_000
 
-func newLimiter(burst int, every time.Duration) *limiter {
-	return &limiter{burst: time.Duration(burst) * every, every: every, until: map[netip.Addr]time.Time{}}
+// every is the time in which a limiter gives one act back.
+const every = time.Minute
+
+func newLimiter(burst int) *limiter {
+	return &limiter{burst: time.Duration(burst) * every, until: map[netip.Addr]time.Time{}}
 }
 
 // take counts one act of an address, an IPv6 client having its whole /64. When that
@@ -47,7 +48,7 @@ func (l *limiter) take(address netip.Addr, now time.Time) (wait time.Duration) {
 	if until.After(full) {
 		until = full // the clock was set back
 	}
-	next := until.Add(l.every)
+	next := until.Add(every)
 	if next.After(full) {
 		l.until[address] = until
 		return next.Sub(full)
@@ -59,7 +60,7 @@ func (l *limiter) take(address netip.Addr, now time.Time) (wait time.Duration) {
 // forget drops the addresses that have everything back. It looks at all of them, and
 // so not each time.
 func (l *limiter) forget(now time.Time) {
-	if since := now.Sub(l.swept); since >= 0 && since < l.every {
+	if since := now.Sub(l.swept); since >= 0 && since < every {
 		return
 	}
 	l.swept = now

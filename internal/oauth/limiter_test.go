@@ -19,7 +19,7 @@ func spent(l *limiter, address string, now time.Time) int {
 
 func TestLimiterGivesBackOneByOne(t *testing.T) {
 	t.Parallel()
-	l, now := newLimiter(5, time.Minute), time.Unix(1_700_000_000, 0)
+	l, now := newLimiter(5), time.Unix(1_700_000_000, 0)
 	if n := spent(l, "192.0.2.1", now); n != 5 {
 		t.Errorf("a burst of %d", n)
 	}
@@ -36,7 +36,7 @@ func TestLimiterGivesBackOneByOne(t *testing.T) {
 
 func TestLimiterTellsAddressesApartAndIPv6ByItsNetwork(t *testing.T) {
 	t.Parallel()
-	l, now := newLimiter(3, time.Minute), time.Unix(1_700_000_000, 0)
+	l, now := newLimiter(3), time.Unix(1_700_000_000, 0)
 	for address, want := range map[string]int{"192.0.2.1": 3, "192.0.2.2": 3, "2001:db8::1": 3, "2001:db8:0:1::1": 3} {
 		if n := spent(l, address, now); n != want {
 			t.Errorf("%s: %d", address, n)
@@ -49,7 +49,7 @@ func TestLimiterTellsAddressesApartAndIPv6ByItsNetwork(t *testing.T) {
 
 func TestLimiterForgivesAClockSetBack(t *testing.T) {
 	t.Parallel()
-	l, now := newLimiter(3, time.Minute), time.Unix(1_700_000_000, 0)
+	l, now := newLimiter(3), time.Unix(1_700_000_000, 0)
 	spent(l, "192.0.2.1", now)
 	past := now.Add(-24 * time.Hour)
 	if wait := l.take(netip.MustParseAddr("192.0.2.1"), past); wait != time.Minute {
@@ -62,7 +62,7 @@ func TestLimiterForgivesAClockSetBack(t *testing.T) {
 
 func TestLimiterIsBoundedAndStillLimits(t *testing.T) {
 	t.Parallel()
-	l, now := newLimiter(3, time.Minute), time.Unix(1_700_000_000, 0)
+	l, now := newLimiter(3), time.Unix(1_700_000_000, 0)
 	let := 0
 	for i := range uint32(3 * maxAddresses) {
 		var a [4]byte

@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -50,8 +51,9 @@ func TestEveryGrantInTheMetadataIsServed(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, authoritytest.Options{})
 	listed, _ := e.get(t, "/.well-known/oauth-authorization-server").ok(t).body["grant_types_supported"].([]any)
-	for _, name := range listed {
-		a := e.post(t, "/oauth2/token", form("grant_type", name.(string)))
+	for _, listing := range listed {
+		name := fmt.Sprint(listing)
+		a := e.post(t, "/oauth2/token", form("grant_type", name))
 		if a.body["error"] == "unsupported_grant_type" {
 			t.Errorf("%s is listed and not served", name)
 		}

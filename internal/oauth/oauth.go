@@ -47,7 +47,7 @@ const (
 
 // Register mounts the endpoints.
 func (e *Edge) Register(mux *http.ServeMux) {
-	e.reports = newLimiter(reportBurst, reportEvery)
+	e.reports = newLimiter(reportBurst)
 	mux.Handle("POST "+pathToken, httpkit.Handle(e.token, e.writeError))
 	mux.Handle("POST "+pathDevice, httpkit.Handle(e.deviceAuthorization, e.writeError))
 	mux.Handle("POST "+pathRevoke, httpkit.Handle(e.revoke, e.bearerErrors("")))

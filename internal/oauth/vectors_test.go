@@ -69,7 +69,11 @@ func (k vectorKeys) store(t *testing.T, m keyring.Master) storedKeys {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signing, err := token.NewSigningKey(key.Alg, private.(crypto.Signer))
+		signer, ok := private.(crypto.Signer)
+		if !ok {
+			t.Fatalf("%T is no signer", private)
+		}
+		signing, err := token.NewSigningKey(key.Alg, signer)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -100,7 +100,7 @@ func run(t testing.TB, c server.Config) *running {
 	t.Cleanup(func() {
 		r.client.CloseIdleConnections()
 		r.end()
-		r.wait(t)
+		_ = r.wait(t)
 	})
 	return r
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,19 +106,21 @@ func (m *Metrics) watch(a *authority.Authority) error {
 		}
 		return 0
 	}
+	age := func() float64 { return a.Follower.LeaseAge().Seconds() }
+	applied := func() float64 { return float64(a.Follower.Applied()) }
+	live := func() float64 { return float64(a.Set.Len()) }
+	bytes := func() float64 { return float64(a.Set.Bytes()) }
+	waiting := func() float64 { return float64(a.Hasher.Waiting()) }
 	for _, g := range []struct {
 		name, help string
 		value      func() float64
 	}{
 		{"revocation_lease_held", "1 while this node may say yes without asking the store.", held},
-		{"revocation_lease_age_seconds", "Time since the last full answer of the revocation log was asked for.",
-			func() float64 { return a.Follower.LeaseAge().Seconds() }},
-		{"revocation_log_applied", "Sequence of the revocation log up to which this node honours it.",
-			func() float64 { return float64(a.Follower.Applied()) }},
-		{"revocations_live", "Entries of the revocation log that still matter.", func() float64 { return float64(a.Set.Len()) }},
-		{"revocations_live_bytes", "Memory that they take.", func() float64 { return float64(a.Set.Bytes()) }},
-		{"password_hashes_waiting", "Sign-ins that wait to have their password checked.",
-			func() float64 { return float64(a.Hasher.Waiting()) }},
+		{"revocation_lease_age_seconds", "Time since the last full answer of the revocation log was asked for.", age},
+		{"revocation_log_applied", "Sequence of the revocation log up to which this node honours it.", applied},
+		{"revocations_live", "Entries of the revocation log that still matter.", live},
+		{"revocations_live_bytes", "Memory that they take.", bytes},
+		{"password_hashes_waiting", "Sign-ins that wait to have their password checked.", waiting},
 	} {
 		gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help}, g.value)
 		if err := m.registry.Register(gauge); err != nil {
@@ -179,9 +182,7 @@ func (m *Metrics) route(route string) prometheus.Observer {
 	}
 	o := m.routes.WithLabelValues(label)
 	more := map[string]prometheus.Observer{route: o}
-	for known, observer := range *m.byRoute.Load() {
-		more[known] = observer
-	}
+	maps.Copy(more, *m.byRoute.Load())
 	m.byRoute.Store(&more)
 	return o
 }
