@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -35,8 +37,9 @@ func serve(t testing.TB, f *authoritytest.Fixture) *env {
 	mux := http.NewServeMux()
 	edge := &oauth.Edge{Authority: f.Authority, CacheTime: cacheTime}
 	edge.Register(mux)
+	document := openapitest.Describe(t, adminapi.Sources{Issuer: authoritytest.Issuer, Edges: []adminapi.Described{edge}})
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: f.Time})
-	server := httptest.NewServer(observer.Wrap(mux))
+	server := httptest.NewServer(observer.Wrap(document.Watch(mux)))
 	t.Cleanup(server.Close)
 	return &env{Fixture: f, url: server.URL}
 }

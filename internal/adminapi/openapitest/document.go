@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/bearerd/bearerd/internal/adminapi"
 )
 
 type object = map[string]any
@@ -26,6 +28,16 @@ type Document struct {
 }
 
 const location = "bearerd:openapi"
+
+// Describe puts a description together and loads it.
+func Describe(tb testing.TB, s adminapi.Sources) *Document {
+	tb.Helper()
+	d, err := adminapi.Describe(s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return Load(tb, d.JSON())
+}
 
 // Load reads a description and reports what is wrong with its structure.
 func Load(tb testing.TB, body []byte) *Document {
