@@ -10,8 +10,9 @@ import (
 // ForwardAuth answers a proxy that asks whether a request may pass: nginx's
 // auth_request, Caddy's forward_auth, Traefik's ForwardAuth.
 type ForwardAuth struct {
-	Gate *Gate
-	asks asks
+	Gate   *Gate
+	asks   asks
+	badges badges
 }
 
 // Register mounts /auth/verify for every method.
@@ -35,7 +36,7 @@ func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
 	}
 	httpkit.EventOf(r.Context()).Mute()
 	h := w.Header()
-	identityOf(c).set(h)
+	f.badges.of(c).set(h)
 	h["Cache-Control"] = noStore
 	w.WriteHeader(http.StatusOK)
 	return nil

@@ -109,10 +109,10 @@ func FuzzForwardedHeaders(f *testing.F) {
 		out = nil
 		rec := httptest.NewRecorder()
 		p.ServeHTTP(rec, r)
+		if out == nil && rec.Code == http.StatusBadRequest && strings.EqualFold(name, "Upgrade") {
+			return // to a protocol whose name is none
+		}
 		if rec.Code != http.StatusTeapot || out == nil {
-			if out == nil && strings.EqualFold(name, "Upgrade") {
-				return // to a protocol whose name is none
-			}
 			t.Fatalf("%s: %q: %d %s", name, value, rec.Code, rec.Body)
 		}
 		for got, values := range out.Header {

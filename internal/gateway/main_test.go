@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
@@ -96,12 +98,18 @@ func (w *world) revoke(t testing.TB, issued *authority.Issued) {
 	}
 }
 
-// verifier serves /auth/verify.
+// verifier serves /auth/verify, and holds what it answers against its description.
 func (w *world) verifier(t testing.TB) string {
 	t.Helper()
+	edge := &gateway.ForwardAuth{Gate: w.gate}
+	described, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{edge}})
+	must(t, err)
 	mux := http.NewServeMux()
-	(&gateway.ForwardAuth{Gate: w.gate}).Register(mux)
-	return serve(t, mux)
+	edge.Register(mux)
+	described.Register(mux)
+	document := openapitest.Load(t, described.JSON())
+	document.CheckRoutes(mux)
+	return serve(t, document.Watch(mux))
 }
 
 func serve(t testing.TB, h http.Handler) string {

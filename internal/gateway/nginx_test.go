@@ -226,6 +226,23 @@ func TestNginxTellsTheApplicationWhoIsCallingAndNothingForged(t *testing.T) {
 	}
 }
 
+func TestNginxHasRoomForAUserOfManyGroups(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, authoritytest.Options{})
+	client, _ := w.behindNginx(t)
+	var groups []string
+	for i := range 50 {
+		groups = append(groups, fmt.Sprintf("%02d%s", i, strings.Repeat("g", 250)))
+	}
+	if _, err := w.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Groups: &groups}); err != nil {
+		t.Fatal(err)
+	}
+	s := throughNginx(t, client, http.MethodGet, "/x", bearer(w.issue(t, nil)), nil).reached(t)
+	if got := s.Header.Get("Remote-Groups"); got != strings.Join(groups, ",") {
+		t.Errorf("%d bytes arrived as %d", len(strings.Join(groups, ",")), len(got))
+	}
+}
+
 func TestNginxPassesRefusalsOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, authoritytest.Options{})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/authority"
@@ -40,6 +42,7 @@ type ProxyConfig struct {
 type Proxy struct {
 	ProxyConfig
 	routes   routes
+	handler  http.Handler
 	errorLog *log.Logger
 	buffers  buffers
 }
@@ -62,7 +65,9 @@ func NewProxy(c ProxyConfig) (*Proxy, error) {
 	if c.Transport == nil {
 		c.Transport = newTransport()
 	}
-	return &Proxy{ProxyConfig: c, routes: table, errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}, nil
+	p := &Proxy{ProxyConfig: c, routes: table, errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
+	p.handler = httpkit.Handle(p.serve, p.refuse)
+	return p, nil
 }
 
 // Limits of connections to the application. How long it takes to answer is its own
@@ -90,15 +95,16 @@ func newTransport() *http.Transport {
 func (p *Proxy) Register(mux *http.ServeMux) { mux.Handle("/", p) }
 
 // ServeHTTP decides, and then passes the request on or refuses it.
-func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	httpkit.Handle(p.serve, p.refuse).ServeHTTP(w, r)
-}
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	path := pathAsSent(r.URL)
 	rule, err := p.routes.find(path)
 	if err != nil {
 		return err
+	}
+	if strings.ContainsFunc(r.Header.Get("Upgrade"), unprintable) {
+		return errUpgrade
 	}
 	var c *authority.Caller
 	if !rule.none {
@@ -112,6 +118,13 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	_ = http.NewResponseController(w).EnableFullDuplex()
 	return p.forward(w, r, &forwarding{path: path, caller: c})
 }
+
+var (
+	errUpgrade = requestError{fault.New(fault.Invalid, "the Upgrade header names no protocol")}
+	errBody    = requestError{fault.New(fault.Invalid, "the body could not be read")}
+)
+
+func unprintable(c rune) bool { return c < ' ' || c > '~' }
 
 // note tells the log who is calling.
 func note(ctx context.Context, c *authority.Caller) {
@@ -129,6 +142,10 @@ func (e upstreamError) Unwrap() error { return e.error }
 // forward passes a request on and copies the answer as it comes.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) error {
 	var failed error
+	body := &watchedBody{ReadCloser: r.Body}
+	if r.ContentLength != 0 {
+		r.Body = body
+	}
 	(&httputil.ReverseProxy{
 		Rewrite:       func(pr *httputil.ProxyRequest) { p.rewrite(pr, f) },
 		Transport:     p.Transport,
@@ -137,9 +154,27 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 		BufferPool:    &p.buffers,
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
 			failed = upstreamError{fmt.Errorf("asking the application: %w", err)}
+			if body.broken.Load() {
+				failed = errBody
+			}
 		},
 	}).ServeHTTP(w, r)
 	return failed
+}
+
+// watchedBody knows whether it was the client's fault that it could not be read.
+type watchedBody struct {
+	io.ReadCloser
+	broken atomic.Bool
+}
+
+// Read notes an error that is no end.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.broken.Store(true)
+	}
+	return n, err
 }
 
 // refuse says no: what a token lacks in the words of RFC 6750, all else as problem
@@ -149,7 +184,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		writeBadGateway(w, r)
 		return
 	}
-	if _, ok := errors.AsType[pathError](err); ok {
+	if _, ok := errors.AsType[requestError](err); ok {
 		httpkit.Problems(p.Gate.Challenge)(w, r, err)
 		return
 	}

