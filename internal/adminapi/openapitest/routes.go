@@ -8,12 +8,16 @@ import (
 	"strings"
 )
 
-// CheckRoutes reports routes of the mux that the document doesn't describe, and
+// CheckRoutes reports routes of the muxes that the document doesn't describe, and
 // operations that no route serves. A pattern without a method is described by any
 // operation at its path; beneath a pattern that ends in a slash nothing is.
-func (d *Document) CheckRoutes(mux *http.ServeMux) {
+func (d *Document) CheckRoutes(muxes ...*http.ServeMux) {
 	d.tb.Helper()
-	for _, complaint := range d.routeComplaints(patterns(mux)) {
+	var served []string
+	for _, mux := range muxes {
+		served = append(served, patterns(mux)...)
+	}
+	for _, complaint := range d.routeComplaints(served) {
 		d.tb.Error(complaint)
 	}
 }
