@@ -29,7 +29,8 @@ wrong is told, and nothing is changed.`,
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(checkSecrets(c), checkDatabase(cmd, c)); err != nil {
+			_, webhookErr := readWebhookSecret(c)
+			if err := errors.Join(checkSecrets(c), webhookErr, checkDatabase(cmd, c)); err != nil {
 				return err
 			}
 			p.say("the configuration is good")

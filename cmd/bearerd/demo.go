@@ -203,6 +203,7 @@ func (p *program) printGuide(d *demo) {
 	p.say("a server is running at http://%s, in front of a small API of specimens", d.Listen)
 	p.say("its configuration, access file and log are in %s", d.Dir)
 	p.say("its users are admin (password admin#password), spadmin and jthomas (test#password)")
+	p.say("its pages are at http://%s/auth/", d.Listen)
 	p.say("paste this into another shell; Ctrl-C here ends it")
 	_, _ = fmt.Fprintf(p.stdout, "\n%s", guide)
 }

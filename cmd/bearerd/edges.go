@@ -15,10 +15,15 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/server"
+	"github.com/bearerd/bearerd/internal/webui"
 )
 
-// sessionCookie is the cookie of a sign-in where no dialect has its own.
-const sessionCookie = "bearerd_session"
+const (
+	// sessionCookie is the cookie of a sign-in where no dialect has its own.
+	sessionCookie = "bearerd_session"
+	// resourcePath is where the metadata of the protected resource stands (RFC 9728 §3).
+	resourcePath = "/.well-known/oauth-protected-resource"
+)
 
 // edges are what the server mounts: bearerd's own endpoints, the gateway, and what
 // stands on listeners of its own.
@@ -45,12 +50,18 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	}
 	s := &shared{
 		instance: i, cookies: httpkit.NewCookies(i.config.Issuer), crossOrigin: crossOrigin,
-		sessionCookies: sessionCookies(i.config), challenge: httpkit.Challenge{Realm: i.config.Issuer}, logger: logger,
+		sessionCookies: sessionCookies(i.config), logger: logger,
+		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 	}
 	e := edges{own: []server.Edge{
 		&oauth.Edge{Authority: i.Authority, CacheTime: jwksLife},
 		&adminapi.API{
 			Authority: i.Authority, CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge,
+		},
+		&webui.Pages{
+			Authority: i.Authority, CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
+			Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
+			Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis),
 		},
 	}}
 	for _, name := range i.config.Dialects {

@@ -5,12 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	_ "modernc.org/sqlite" // to change a database behind bearerd's back
@@ -29,6 +33,8 @@ func TestMain(m *testing.M) {
 //	ask STATUS TOKEN [RE]   asks /auth/verify; what it says must match
 //	get STATUS URL [RE]     gets a page
 //	sql FILE STATEMENT      changes a database behind bearerd's back
+//	listen NAME             takes requests at a URL, which the variable holds
+//	heard RE                waits for such a request; its headers and body must match
 //	lines FILE N TEXT       writes a file of N lines, %d in the text being the number
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -38,7 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": scriptServe, "stop": scriptStop, "keep": scriptKeep, "ask": scriptAsk, "get": scriptGet,
-			"sql": scriptSQL, "lines": scriptLines,
+			"sql": scriptSQL, "lines": scriptLines, "listen": scriptListen, "heard": scriptHeard,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[serverKey{}] = &scriptServer{}
@@ -49,8 +55,13 @@ func TestScripts(t *testing.T) {
 
 type serverKey struct{}
 
-// scriptServer is the server of a script.
-type scriptServer struct{ *process }
+// scriptServer is the server of a script, and what was sent to the script itself.
+type scriptServer struct {
+	*process
+
+	heard chan string
+	last  string
+}
 
 func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 	s := ts.Value(serverKey{}).(*scriptServer)
@@ -143,4 +154,37 @@ func scriptLines(ts *testscript.TestScript, neg bool, args []string) {
 		fmt.Fprintf(&text, args[2]+"\n", i)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text.Bytes(), 0o600))
+}
+
+func scriptListen(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listen NAME")
+	}
+	s := ts.Value(serverKey{}).(*scriptServer)
+	s.heard = make(chan string, 16)
+	l := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var text bytes.Buffer
+		_ = r.Header.Write(&text)
+		_, _ = io.Copy(&text, r.Body)
+		s.heard <- text.String()
+	}))
+	ts.Defer(l.Close)
+	ts.Setenv(args[0], l.URL)
+}
+
+func scriptHeard(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: heard RE")
+	}
+	s := ts.Value(serverKey{}).(*scriptServer)
+	if s.last == "" {
+		select {
+		case s.last = <-s.heard:
+		case <-time.After(20 * time.Second):
+			ts.Fatalf("nothing was heard")
+		}
+	}
+	if !regexp.MustCompile(`(?m)` + args[0]).MatchString(s.last) {
+		ts.Fatalf("what was heard does not match %q:\n%s", args[0], s.last)
+	}
 }

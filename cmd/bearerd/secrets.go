@@ -26,15 +26,10 @@ func (p *program) readSecret(what, file string) (token.Secret, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
 	}
-	defer func() { _ = in.Close() }()
-	text, err := io.ReadAll(io.LimitReader(in, maxSecretBytes+1))
-	switch {
-	case err != nil:
+	text, err := readAll(in)
+	if err != nil {
 		return "", fmt.Errorf("reading the %s: %w", what, err)
-	case len(text) > maxSecretBytes:
-		return "", fmt.Errorf("reading the %s: more than %d bytes", what, maxSecretBytes)
 	}
-	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
 	if len(text) == 0 {
 		return "", fmt.Errorf("the %s is missing", what)
 	}
@@ -80,4 +75,17 @@ func (p *program) source(file string) (io.ReadCloser, error) {
 		return io.NopCloser(p.stdin), nil
 	}
 	return os.Open(file) //nolint:gosec // the operator names the file
+}
+
+// readAll reads a secret and closes where it came from. One trailing newline
+// doesn't count.
+func readAll(in io.ReadCloser) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(in, maxSecretBytes+1))
+	if err = errors.Join(err, in.Close()); err != nil {
+		return nil, err
+	}
+	if len(text) > maxSecretBytes {
+		return nil, fmt.Errorf("more than %d bytes", maxSecretBytes)
+	}
+	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")), nil
 }
