@@ -26,8 +26,8 @@ type act struct {
 // first. A change about which the log says something is acknowledged like a
 // revocation: what it takes away is gone from every node.
 func (a *Authority) administer(ctx context.Context, c *Caller, acts ...act) (Receipt, error) {
-	if err := c.requireAdmin(); err != nil {
-		return Receipt{}, a.refuseAct(ctx, c, acts, err)
+	if err := a.admit(ctx, c, acts[0].action, acts[0].target); err != nil {
+		return Receipt{}, err
 	}
 	var b Batch
 	for _, one := range acts {
@@ -42,14 +42,22 @@ func (a *Authority) administer(ctx context.Context, c *Caller, acts ...act) (Rec
 	return a.takeBack(ctx, b, a.Policy.Wait)
 }
 
-// refuseAct records that somebody who is known asked for a change that they may
-// not make. Nobody's attempts are not recorded: anybody could fill the log.
-func (a *Authority) refuseAct(ctx context.Context, c *Caller, acts []act, reason error) error {
-	if c == nil || len(acts) == 0 {
+// admit lets administrators pass who want to do something to a target.
+func (a *Authority) admit(ctx context.Context, c *Caller, action, target string) error {
+	if err := c.requireAdmin(); err != nil {
+		return a.deny(ctx, c, action, target, err)
+	}
+	return nil
+}
+
+// deny records that somebody who is known asked for what they may not do. Nobody's
+// attempts are not recorded: anybody could fill the log.
+func (a *Authority) deny(ctx context.Context, c *Caller, action, target string, reason error) error {
+	if c == nil {
 		return reason
 	}
-	e := a.event(ctx, c, acts[0].action)
-	e.Target = acts[0].target
+	e := a.event(ctx, c, action)
+	e.Target = target
 	return a.refuse(ctx, e, reason)
 }
 
@@ -150,7 +158,10 @@ func (a *Authority) RoleList(ctx context.Context, c *Caller) ([]access.Role, err
 // answers with the binding's id filled in. The binding's User is a subject or a
 // username.
 func (a *Authority) CreateBinding(ctx context.Context, c *Caller, b access.Binding) (access.Binding, error) {
-	b, err := a.canonicalBinding(ctx, c, b)
+	if err := a.admit(ctx, c, audit.BindingCreate, b.User+b.Group); err != nil {
+		return b, err
+	}
+	b, err := a.canonicalBinding(ctx, b)
 	if err != nil {
 		return b, err
 	}
@@ -161,7 +172,10 @@ func (a *Authority) CreateBinding(ctx context.Context, c *Caller, b access.Bindi
 
 // UpdateBinding replaces the binding that has this id.
 func (a *Authority) UpdateBinding(ctx context.Context, c *Caller, b access.Binding) (access.Binding, error) {
-	b, err := a.canonicalBinding(ctx, c, b)
+	if err := a.admit(ctx, c, audit.BindingUpdate, b.User+b.Group); err != nil {
+		return b, err
+	}
+	b, err := a.canonicalBinding(ctx, b)
 	if err != nil {
 		return b, err
 	}
@@ -178,7 +192,7 @@ func (a *Authority) UpdateBinding(ctx context.Context, c *Caller, b access.Bindi
 
 // RemoveBinding removes a binding.
 func (a *Authority) RemoveBinding(ctx context.Context, c *Caller, id string) (Receipt, error) {
-	if err := c.requireAdmin(); err != nil {
+	if err := a.admit(ctx, c, audit.BindingRemove, id); err != nil {
 		return Receipt{}, err
 	}
 	b, err := a.binding(ctx, id)
@@ -226,10 +240,7 @@ func (a *Authority) bindingCutOff(b access.Binding) revocation.Entry {
 	return a.cutOff(revocation.Access, b.User)
 }
 
-func (a *Authority) canonicalBinding(ctx context.Context, c *Caller, b access.Binding) (access.Binding, error) {
-	if err := c.requireAdmin(); err != nil {
-		return b, err
-	}
+func (a *Authority) canonicalBinding(ctx context.Context, b access.Binding) (access.Binding, error) {
 	if b.User != "" {
 		u, err := a.user(ctx, b.User)
 		if fault.Is(err, fault.NotFound) {

@@ -56,10 +56,10 @@ type Applied struct {
 // or nothing. Saying the same twice changes nothing the second time. The error is
 // a *Mistake where one element is wrong.
 func (a *Authority) Apply(ctx context.Context, c *Caller, d Desired) ([]Applied, Receipt, error) {
-	if err := c.requireAdmin(); err != nil {
+	if err := a.admit(ctx, c, audit.Apply, ""); err != nil {
 		return nil, Receipt{}, err
 	}
-	p, err := a.newPlan(ctx, c)
+	p, err := a.newPlan(ctx)
 	if err != nil {
 		return nil, Receipt{}, err
 	}
@@ -76,7 +76,6 @@ func (a *Authority) Apply(ctx context.Context, c *Caller, d Desired) ([]Applied,
 // plan is the difference between what is stored and what is desired, as it grows.
 type plan struct {
 	*Authority
-	caller      *Caller
 	collections map[int64]Collection
 	roles       map[string]access.Role
 	users       map[string]identity.User // by username
@@ -88,9 +87,9 @@ type plan struct {
 	done []Applied
 }
 
-func (a *Authority) newPlan(ctx context.Context, c *Caller) (*plan, error) {
+func (a *Authority) newPlan(ctx context.Context) (*plan, error) {
 	p := &plan{
-		Authority: a, caller: c, collections: map[int64]Collection{}, roles: map[string]access.Role{},
+		Authority: a, collections: map[int64]Collection{}, roles: map[string]access.Role{},
 		users: map[string]identity.User{}, names: map[string]string{}, clients: map[string]identity.Client{},
 	}
 	collections, err := a.Store.Collections(ctx)
@@ -203,7 +202,7 @@ func (p *plan) role(r access.Role) error {
 func (p *plan) user(ctx context.Context, n DesiredUser) error {
 	old, ok := p.users[n.Username]
 	if !ok {
-		one, u, err := p.createUserAct(ctx, p.caller, n.NewUser)
+		one, u, err := p.createUserAct(ctx, n.NewUser)
 		if err != nil {
 			return err
 		}

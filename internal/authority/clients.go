@@ -70,7 +70,7 @@ func (n NewClient) client() (identity.Client, error) {
 // UpdateClient replaces a client's grants, scopes and audiences, and its secret
 // when one is given. What narrows the client voids the tokens issued to it.
 func (a *Authority) UpdateClient(ctx context.Context, c *Caller, n NewClient) (identity.Client, error) {
-	if err := c.requireAdmin(); err != nil {
+	if err := a.admit(ctx, c, audit.ClientUpdate, n.ID); err != nil {
 		return identity.Client{}, err
 	}
 	p, err := a.Store.Principal(ctx, Who{ClientID: n.ID})

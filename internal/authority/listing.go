@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 )
@@ -17,7 +18,7 @@ func (a *Authority) RevokeAllOf(ctx context.Context, c *Caller, ref string, wait
 	}
 	if !c.is(ref) {
 		if err := c.requireDelete(); err != nil {
-			return Receipt{}, err
+			return Receipt{}, a.deny(ctx, c, audit.RevokeAll, ref, err)
 		}
 	}
 	u, err := a.user(ctx, ref)

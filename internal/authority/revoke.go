@@ -184,13 +184,16 @@ var errNoToken = fault.New(fault.NotFound, "there is no such token")
 // RevokeAll makes every token and session of a subject dead: the caller's own, or
 // anybody's for whoever has delete on /tokens.
 func (a *Authority) RevokeAll(ctx context.Context, c *Caller, subject string, wait bool) (Receipt, error) {
-	if c == nil || c.selfOnly {
-		return Receipt{}, fault.New(fault.Unauthenticated, "sign in first")
+	if c == nil || c.selfOnly || c.public {
+		return Receipt{}, a.deny(ctx, c, audit.RevokeAll, subject, fault.New(fault.Unauthenticated, "sign in first"))
 	}
 	if c.Subject() != subject {
 		if err := c.requireDelete(); err != nil {
-			return Receipt{}, err
+			return Receipt{}, a.deny(ctx, c, audit.RevokeAll, subject, err)
 		}
+	}
+	if subject == "" {
+		return Receipt{}, fault.New(fault.NotFound, "there is no such user")
 	}
 	e := a.event(ctx, c, audit.RevokeAll)
 	e.Target = subject

@@ -99,8 +99,11 @@ func (r *Request) checkOrigin(c *Caller) error {
 	if _, known := kindRules[r.Kind]; !known {
 		return fault.New(fault.Forbidden, "no %s is made by itself", r.Kind)
 	}
-	if c != nil && c.operator {
+	switch {
+	case c != nil && c.operator:
 		return nil
+	case c != nil && c.selfOnly:
+		return fault.New(fault.Forbidden, "the token is good for revoking itself alone")
 	}
 	from := token.KindUnknown
 	if r.Parent != nil {

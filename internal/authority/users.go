@@ -36,7 +36,10 @@ type UserPatch struct {
 
 // CreateUser adds a user and gives them their id.
 func (a *Authority) CreateUser(ctx context.Context, c *Caller, n NewUser) (identity.User, error) {
-	one, u, err := a.createUserAct(ctx, c, n)
+	if err := a.admit(ctx, c, audit.UserCreate, n.Username); err != nil {
+		return identity.User{}, err
+	}
+	one, u, err := a.createUserAct(ctx, n)
 	if err != nil {
 		return identity.User{}, err
 	}
@@ -44,13 +47,10 @@ func (a *Authority) CreateUser(ctx context.Context, c *Caller, n NewUser) (ident
 	return u, err
 }
 
-func (a *Authority) createUserAct(ctx context.Context, c *Caller, n NewUser) (act, identity.User, error) {
+func (a *Authority) createUserAct(ctx context.Context, n NewUser) (act, identity.User, error) {
 	u := identity.User{
 		ID: uuid.NewString(), Username: n.Username, Name: n.Name, Email: n.Email,
 		Groups: n.Groups, Disabled: n.Disabled, PasswordHash: n.PasswordHash,
-	}
-	if err := c.requireAdmin(); err != nil {
-		return act{}, u, err
 	}
 	if _, err := uuid.Parse(n.Username); err == nil {
 		return act{}, u, fault.New(fault.Invalid, "a username can't have the form of a subject id")
@@ -79,7 +79,7 @@ func (a *Authority) hash(ctx context.Context, password token.Secret) (identity.P
 // state. A changed password and disabling void every token and session; changed
 // groups make access be decided anew.
 func (a *Authority) UpdateUser(ctx context.Context, c *Caller, ref string, p UserPatch) (identity.User, error) {
-	if err := c.requireAdmin(); err != nil {
+	if err := a.admit(ctx, c, audit.UserUpdate, ref); err != nil {
 		return identity.User{}, err
 	}
 	u, err := a.user(ctx, ref)
@@ -155,7 +155,7 @@ func userAction(op UpdateUser) string {
 
 // RemoveUser removes a user with their bindings; what was issued to them is void.
 func (a *Authority) RemoveUser(ctx context.Context, c *Caller, ref string) (Receipt, error) {
-	if err := c.requireAdmin(); err != nil {
+	if err := a.admit(ctx, c, audit.UserRemove, ref); err != nil {
 		return Receipt{}, err
 	}
 	u, err := a.user(ctx, ref)
@@ -241,7 +241,7 @@ func (a *Authority) UserAccess(ctx context.Context, c *Caller, ref string) ([]ac
 // through roles too, and tells what still grants something there: a group's, or
 // one at a wider path.
 func (a *Authority) RemoveAccess(ctx context.Context, c *Caller, ref string, at access.Path) (removed, remaining []access.Binding, err error) {
-	if err := c.requireAdmin(); err != nil {
+	if err := a.admit(ctx, c, audit.UserAccess, ref); err != nil {
 		return nil, nil, err
 	}
 	u, err := a.user(ctx, ref)

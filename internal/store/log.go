@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -35,6 +36,9 @@ func appendLog(ctx context.Context, c *conn, entries []revocation.Entry) (revoca
 	}
 	first := head - revocation.Seq(len(entries)) + 1
 	for i, e := range entries {
+		if !e.What.Known() || e.ID == "" {
+			return 0, fmt.Errorf("an entry (what: %q) that would stop every node", e.What)
+		}
 		_, err := c.exec(ctx, insertEntry, first+revocation.Seq(i), string(e.What), e.ID, micros(e.Until), micros(e.At))
 		if err != nil {
 			return 0, err
