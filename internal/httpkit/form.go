@@ -171,8 +171,12 @@ func wantType(r *http.Request, want string) error {
 	return fault.New(fault.Invalid, "the content type must be %s", want)
 }
 
-// readBody reads at most limit bytes.
+// readBody reads at most limit bytes. The query must be as strict as the body, though
+// nobody may read it: what stands twice there was meant for somebody.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if _, err := QueryWithEmpty(r); err != nil {
+		return nil, err
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(innermost(w), r.Body, limit))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, fault.New(fault.TooLarge, "the body is larger than %d bytes", limit)

@@ -145,6 +145,24 @@ func TestQueryIsAsStrictAsAForm(t *testing.T) {
 	}
 }
 
+func TestBodyBesideARepeatedParameterInTheQueryIsRefused(t *testing.T) {
+	t.Parallel()
+	beside := func(contentType, body string) *http.Request {
+		r := post(contentType, body)
+		r.URL.RawQuery = "a=1&a=2"
+		return r
+	}
+	_, form := httpkit.Form(httptest.NewRecorder(), beside(formType, "b=1"))
+	_, either := httpkit.FormOrJSON(httptest.NewRecorder(), beside(formType, "b=1"))
+	var members map[string]string
+	object := httpkit.DecodeJSON(httptest.NewRecorder(), beside("application/json", `{"b":"1"}`), &members)
+	for name, err := range map[string]error{"a form": form, "a form or JSON": either, "JSON": object} {
+		if !fault.Is(err, fault.Invalid) || fault.Message(err) != `the parameter "a" is repeated` {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestFormOrJSONGivesTheSameOfBoth(t *testing.T) {
 	t.Parallel()
 	want := url.Values{"username": {"ann"}, "expires": {"300"}, "wait": {"true"}}
