@@ -38,8 +38,8 @@ func TestRemovingFromACollectionReachesThroughRoles(t *testing.T) {
 
 	got := s.asAdmin(200, "DELETE", "/users/ada/access?path="+url.QueryEscape("/collections/4"), "")
 	removed := map[any]bool{}
-	for _, b := range got["removed"].([]any) {
-		removed[b.(map[string]any)["id"]] = true
+	for _, b := range to[[]any](t, got["removed"]) {
+		removed[to[map[string]any](t, b)["id"]] = true
 	}
 	if !cmp.Equal(removed, map[any]bool{byRole["id"]: true, direct["id"]: true}) {
 		t.Errorf("removed: %v", got["removed"])
@@ -52,7 +52,7 @@ func TestRemovingFromACollectionReachesThroughRoles(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	again := s.asAdmin(200, "DELETE", "/users/"+s.adaID+"/access?path=/collections/4", "")
-	if len(again["removed"].([]any)) != 0 || len(again["remaining"].([]any)) != 1 {
+	if len(to[[]any](t, again["removed"])) != 0 || len(to[[]any](t, again["remaining"])) != 1 {
 		t.Errorf("the second time: %v", again)
 	}
 }

@@ -167,7 +167,7 @@ func TestMeTellsWhoCame(t *testing.T) {
 	if me["type"] != "user" || me["username"] != "ada" || me["id"] != s.adaID || me["administrator"] != false {
 		t.Errorf("me: %v", me)
 	}
-	if me := s.asAdmin(200, "GET", "/me", ""); me["administrator"] != true || me["token"].(map[string]any)["scope"] != "admin" {
+	if me := s.asAdmin(200, "GET", "/me", ""); me["administrator"] != true || to[map[string]any](t, me["token"])["scope"] != "admin" {
 		t.Errorf("me: %v", me)
 	}
 	s.Client(t, "ci")

@@ -123,6 +123,9 @@ func (a *API) explain(w http.ResponseWriter, r *request) error {
 	var x *authority.Explanation
 	if q.User != nil {
 		x, err = a.Authority.ExplainUser(r.Context(), r.caller, *q.User, q.Action, path)
+		if fault.Is(err, fault.NotFound) { // the body names them, not the path
+			err = fault.Wrap(err, fault.Invalid, "%s", fault.Message(err))
+		}
 	} else {
 		x, err = a.Authority.ExplainToken(r.Context(), r.caller, *q.Token, authority.Demand{
 			Audience: q.Audience, Scope: q.Scope, Collection: q.Collection, Action: q.Action, Path: path,

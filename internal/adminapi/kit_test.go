@@ -107,7 +107,7 @@ func (s *site) send(method, path, body string, options ...option) answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		s.t.Fatal(err)
@@ -172,16 +172,23 @@ func (a answer) json(t *testing.T) map[string]any {
 	return m
 }
 
+// to gives what a member says, which must be a T.
+func to[T any](t *testing.T, member any) T {
+	t.Helper()
+	v, ok := member.(T)
+	if !ok {
+		t.Fatalf("%v is a %T", member, member)
+	}
+	return v
+}
+
 // items gives a list's items and its next cursor.
 func items(t *testing.T, m map[string]any) ([]map[string]any, string) {
 	t.Helper()
-	raw, ok := m["items"].([]any)
-	if !ok {
-		t.Fatalf("no items in %v", m)
-	}
+	raw := to[[]any](t, m["items"])
 	var all []map[string]any
 	for _, item := range raw {
-		all = append(all, item.(map[string]any))
+		all = append(all, to[map[string]any](t, item))
 	}
 	next, _ := m["next"].(string)
 	return all, next

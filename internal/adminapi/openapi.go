@@ -125,7 +125,7 @@ const unique = 3
 // merge adds what a fragment says to the document; lists grow.
 func merge(document, fragment map[string]any, at []string) error {
 	for _, name := range slices.Sorted(maps.Keys(fragment)) {
-		where := append(at[:len(at):len(at)], name)
+		where := append(slices.Clip(at), name)
 		old, there := document[name]
 		if !there {
 			document[name] = fragment[name]

@@ -103,7 +103,7 @@ func TestBindingsNameUsersByUsername(t *testing.T) {
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
-	at := "/bindings/" + made["id"].(string)
+	at := "/bindings/" + to[string](t, made["id"])
 	if diff := cmp.Diff(want, s.asAdmin(200, "PATCH", at, `{}`)); diff != "" {
 		t.Errorf("not changed (-want +got):\n%s", diff)
 	}
@@ -145,8 +145,8 @@ func TestBadBindingsAreRefused(t *testing.T) {
 	if len(all) != 1 {
 		t.Errorf("something was made: %v", all)
 	}
-	s.asAdmin(400, "PATCH", "/bindings/"+all[0]["id"].(string), `{"path":""}`)
-	s.asAdmin(400, "PATCH", "/bindings/"+all[0]["id"].(string), `{"user":"ada","group":"g"}`)
+	s.asAdmin(400, "PATCH", "/bindings/"+to[string](t, all[0]["id"]), `{"path":""}`)
+	s.asAdmin(400, "PATCH", "/bindings/"+to[string](t, all[0]["id"]), `{"user":"ada","group":"g"}`)
 }
 
 func TestBindingsPageInTheirOrder(t *testing.T) {
@@ -160,7 +160,7 @@ func TestBindingsPageInTheirOrder(t *testing.T) {
 	for range 9 {
 		page, next := items(t, s.asAdmin(200, "GET", "/bindings?limit=2&cursor="+cursor, ""))
 		for _, b := range page {
-			seen = append(seen, b["path"].(string))
+			seen = append(seen, to[string](t, b["path"]))
 		}
 		if cursor = next; next == "" {
 			break
@@ -192,7 +192,7 @@ func TestClientSecretIsShownOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	made := s.asAdmin(201, "POST", "/clients", `{"id":"ci","grants":["client_credentials"],"scopes":["read"]}`)
-	secret, _ := made["secret"].(string)
+	secret := to[string](t, made["secret"])
 	if !strings.HasPrefix(secret, "bdc_") {
 		t.Fatalf("secret %q", secret)
 	}

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -60,7 +61,7 @@ func (a *API) removeAccess(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	render, err := a.bindingsOf(r, append(removed[:len(removed):len(removed)], remaining...))
+	render, err := a.bindingsOf(r, slices.Concat(removed, remaining))
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func TestUserIsMadeReadChangedRemoved(t *testing.T) {
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
-	id := made["id"].(string)
+	id := to[string](t, made["id"])
 	for _, ref := range []string{id, "bob"} {
 		if diff := cmp.Diff(want, s.asAdmin(200, "GET", "/users/"+ref, "")); diff != "" {
 			t.Errorf("read as %s (-want +got):\n%s", ref, diff)
@@ -163,7 +163,7 @@ func TestUsersAreSearchedAndPaged(t *testing.T) {
 	for range 9 {
 		page, next := items(t, s.asAdmin(200, "GET", "/users?limit=2&cursor="+url.QueryEscape(cursor), ""))
 		for _, u := range page {
-			seen = append(seen, u["username"].(string))
+			seen = append(seen, to[string](t, u["username"]))
 		}
 		if cursor = next; next == "" {
 			break

@@ -51,7 +51,7 @@ func TestUnsoundDocumentsAreFound(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"version":             {`"3.1.0"`, `"3.0.3"`},
 		"no title":            {`"title": "t", `, ``},
-		"unknown member":      {`"summary": "s"`, `"summary": "s", "sumary": "s"`},
+		"unknown member":      {`"summary": "s"`, `"summary": "s", "sumarry": "s"`},
 		"no operationId":      {`"operationId": "one", `, ``},
 		"undeclared tag":      {`"tags": ["a"]`, `"tags": ["b"]`},
 		"undeclared security": {`{"bearer": []}`, `{"basic": []}`},

@@ -2,6 +2,7 @@ package openapitest
 
 import (
 	"bytes"
+	"maps"
 	"mime"
 	"net/http"
 	"net/http/httptest"
@@ -21,9 +22,7 @@ func (d *Document) Watch(mux *http.ServeMux) http.Handler {
 		if complaint := d.answerComplaint(r, rec); complaint != "" {
 			d.tb.Errorf("%s %s: %s", r.Method, r.URL.Path, complaint)
 		}
-		for name, values := range rec.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), rec.Header())
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(rec.Body.Bytes())
 	})

@@ -30,7 +30,7 @@ func (d *Dialect) setCSRF(w http.ResponseWriter, r *http.Request) {
 // setReadable sets a cookie that scripts may read and that is good for nothing
 // alone.
 func (d *Dialect) setReadable(w http.ResponseWriter, name, value string) {
-	c := d.Cookies.Make(name, value, year)
+	c := d.Cookies.Make(name, value, year) //nolint:gosec // as Make decides
 	c.HttpOnly = false
 	http.SetCookie(w, c)
 }

@@ -41,7 +41,7 @@ func TestTheDocumentedFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close()
+		defer func() { _ = res.Body.Close() }()
 		if res.StatusCode != want {
 			t.Fatalf("%s %s: %d, want %d", method, path, res.StatusCode, want)
 		}
