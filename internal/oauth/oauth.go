@@ -48,7 +48,7 @@ const (
 // Register mounts the endpoints.
 func (e *Edge) Register(mux *http.ServeMux) {
 	e.reports = newLimiter(reportBurst)
-	mux.Handle("POST "+pathToken, httpkit.Handle(e.token, e.writeError))
+	mux.Handle("POST "+pathToken, e.TokenEndpoint())
 	mux.Handle("POST "+pathDevice, httpkit.Handle(e.deviceAuthorization, e.writeError))
 	mux.Handle("POST "+pathRevoke, httpkit.Handle(e.revoke, e.bearerErrors("")))
 	mux.Handle("POST "+pathIntrospect, httpkit.Handle(e.introspect, e.bearerErrors(identity.ScopeIntrospect)))
@@ -60,6 +60,9 @@ func (e *Edge) Register(mux *http.ServeMux) {
 		mux.Handle("GET "+path, httpkit.Handle(e.serveMetadata, problems))
 	}
 }
+
+// TokenEndpoint serves the token endpoint, for a dialect that has it by another name.
+func (e *Edge) TokenEndpoint() http.Handler { return httpkit.Handle(e.token, e.writeError) }
 
 // realm names the protection space in challenges.
 func (e *Edge) realm() string { return e.Authority.Policy.Issuer }
