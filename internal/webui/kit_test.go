@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/webui"
@@ -40,7 +42,14 @@ func newSite(t *testing.T, o authoritytest.Options, change ...func(*webui.Pages)
 	}
 	mux := http.NewServeMux()
 	p.Register(mux)
-	server := httptest.NewServer(mux)
+	description, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Edges: []adminapi.Described{p}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	description.Register(mux)
+	document := openapitest.Load(t, description.JSON())
+	document.CheckRoutes(mux)
+	server := httptest.NewServer(document.Watch(mux))
 	t.Cleanup(server.Close)
 	return &site{Fixture: f, url: server.URL}
 }
@@ -119,7 +128,7 @@ func (b *browser) do(method, path, body string, change ...with) *answer {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		b.t.Fatal(err)
@@ -157,14 +166,13 @@ func (a *answer) want(status int, texts ...string) *answer {
 }
 
 // without checks that the page holds none of the texts.
-func (a *answer) without(texts ...string) *answer {
+func (a *answer) without(texts ...string) {
 	a.t.Helper()
 	for _, text := range texts {
 		if strings.Contains(a.body, text) {
 			a.t.Errorf("%s: %q stands in\n%s", a.what, text, a.body)
 		}
 	}
-	return a
 }
 
 // leads checks a redirect.
@@ -172,7 +180,7 @@ func (a *answer) leads(to string) {
 	a.t.Helper()
 	a.want(http.StatusSeeOther)
 	if got := a.header.Get("Location"); got != to {
-		a.t.Errorf("%s leads to %q, want %q", a.what, got, to)
+		a.t.Errorf("%s leads to %.100q, want %q", a.what, got, to)
 	}
 }
 

@@ -29,8 +29,7 @@ var notices = map[string]string{
 
 func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
-	f := signIn{Notice: notices[q.Get("notice")]}
-	f.Next, _ = ownPath(q.Get("next"), p.Authority.Policy.Issuer)
+	f := signIn{Notice: notices[q.Get("notice")], Next: ownPath(q.Get("next"), p.Authority.Policy.Issuer)}
 	return p.render(w, r, http.StatusOK, "login", "Sign in", f)
 }
 
@@ -65,8 +64,7 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 }
 
 func readSignIn(form url.Values, issuer string) signIn {
-	f := signIn{Username: field{Value: form.Get("username")}}
-	f.Next, _ = ownPath(form.Get("next"), issuer)
+	f := signIn{Username: field{Value: form.Get("username")}, Next: ownPath(form.Get("next"), issuer)}
 	if f.Username.Value == "" {
 		f.Username.Error = "Type your username."
 	}

@@ -8,26 +8,28 @@ import (
 // maxNext bounds where one is led back to, in bytes.
 const maxNext = 2048
 
-// ownPath gives the path and query that next leads to on this server; ok is false
-// when it leads anywhere else or could be read so. A browser takes a backslash for a
+// ownPath gives the path and query that next leads to on this server; "" when it
+// leads anywhere else or could be read so. A browser takes a backslash for a
 // slash, drops tabs and line ends, and reads two slashes as the beginning of a
 // host: text with any of them, escaped ones included, is refused rather than mended.
-func ownPath(next, issuer string) (path string, ok bool) {
+func ownPath(next, issuer string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.User != nil || u.Opaque != "" {
-		return "", false
+		return ""
 	}
 	if u.IsAbs() || u.Host != "" {
 		own, err := url.Parse(issuer)
 		if err != nil || u.Scheme != own.Scheme || u.Host != own.Host {
-			return "", false
+			return ""
 		}
 	}
 	if !strings.HasPrefix(u.Path, "/") || strings.Contains(u.Path, "//") || strings.ContainsFunc(u.Path+next, misread) {
-		return "", false
+		return ""
 	}
-	path = u.RequestURI()
-	return path, len(path) <= maxNext
+	if path := u.RequestURI(); len(path) <= maxNext {
+		return path
+	}
+	return ""
 }
 
 // misread reports characters that browsers don't take for what they are.

@@ -13,6 +13,7 @@
 package webui
 
 import (
+	_ "embed" // the description
 	"net/http"
 	"time"
 
@@ -82,6 +83,21 @@ func (p *Pages) Register(mux *http.ServeMux) {
 			p.user(mux, "POST "+path, p.renewDeveloperToken)
 		}
 	}
+}
+
+var (
+	//go:embed openapi.json
+	described []byte
+	//go:embed openapi-hypothesis.json
+	describedHypothesis []byte
+)
+
+// OpenAPI describes the pages that are on.
+func (p *Pages) OpenAPI() [][]byte {
+	if p.Hypothesis {
+		return [][]byte{described, describedHypothesis}
+	}
+	return [][]byte{described}
 }
 
 // anybody mounts a page that needs no session. Its caller is known where there is one.
