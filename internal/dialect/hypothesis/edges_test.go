@@ -1,0 +1,180 @@
+package hypothesis_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// get asks for a path with one header; a name that is empty is none.
+func (s *site) get(t *testing.T, path, name, value string) (int, http.Header, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name != "" {
+		r.Header.Set(name, value)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(body)
+}
+
+// userID gives the userid of a profile: a string, or nil.
+func userID(t *testing.T, body string) any {
+	t.Helper()
+	var profile map[string]any
+	if err := json.Unmarshal([]byte(body), &profile); err != nil {
+		t.Fatal(err)
+	}
+	return profile["userid"]
+}
+
+func TestAUserIDCanBeTakenApart(t *testing.T) {
+	t.Parallel()
+	for username, want := range map[string]string{
+		"ada.l_1":         "acct:ada.l_1@h.example",
+		"ada@example.org": "acct:ada%40example.org@h.example",
+		"a:b%c":           "acct:a%3Ab%25c@h.example",
+		"ädä":             "acct:%C3%A4d%C3%A4@h.example",
+	} {
+		t.Run(username, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, authoritytest.Options{}, func(d *hypothesis.Dialect) { d.Domain = "h.example" })
+			s.User(t, username, password)
+			_, _, body := s.get(t, "/api/profile", "Authorization", "Bearer "+s.AccessToken(t, username, password).Value.Reveal())
+			if got := userID(t, body); got != want {
+				t.Errorf("userid %v, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestAClientIsNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{})
+	s.Client(t, "ci")
+	client, err := s.AuthenticateClient(t.Context(), "ci", authoritytest.ClientSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := s.ClientCredentials(t.Context(), authority.ClientCredentials{Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, _, body := s.get(t, "/api/profile", "Authorization", "Bearer "+issued.Value.Reveal())
+	if status != http.StatusOK || userID(t, body) != nil || strings.Contains(body, "user_info") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestALostCollectionIs403(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{})
+	s.Collection(t, 4, "Fish")
+	s.User(t, "lis", password, authoritytest.May("access", "/collections/4"))
+	c, four := s.Login(t, "lis", password, 4), int64(4)
+	issued, err := s.Issue(t.Context(), c, &authority.Request{Kind: token.KindAccess, Principal: c.Principal, Collection: &four})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.RemoveAccess(t.Context(), authority.Operator(), "lis", access.CollectionPath(4)); err != nil {
+		t.Fatal(err)
+	}
+	status, header, body := s.get(t, "/api/profile", "Authorization", "Bearer "+issued.Value.Reveal())
+	if status != http.StatusForbidden || !strings.Contains(header.Get("WWW-Authenticate"), `error="insufficient_scope"`) {
+		t.Errorf("%d %v %s", status, header, body)
+	}
+}
+
+func TestOnlyASessionGetsAToken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{})
+	for name, cookie := range map[string]string{
+		"junk":            "junk",
+		"a developer's":   s.developerToken(t),
+		"an access token": s.AccessToken(t, "ada", password).Value.Reveal(),
+		"another cookie":  "; session=" + s.session,
+	} {
+		if status, _, body := s.get(t, "/api/token", "Cookie", "bearerd_session="+cookie); status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+}
+
+func TestTheTokenEndsWithTheSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{})
+	s.Advance(12*time.Hour - 10*time.Minute)
+	status, header, raw := s.get(t, "/api/token", "Cookie", "bearerd_session="+s.session)
+	if status != http.StatusOK || header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d %v", status, header)
+	}
+	got, err := s.Verify(t.Context(), raw, authority.Demand{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := got.Expiry.Sub(s.Time()); left > 10*time.Minute || left < 9*time.Minute {
+		t.Errorf("lives %v", left)
+	}
+}
+
+func TestWithoutATokenEndpointThereIsNone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{}, func(d *hypothesis.Dialect) { d.Token = nil })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/token", strings.NewReader("grant_type=refresh_token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("%d", resp.StatusCode)
+	}
+}
+
+// away is a store that can't be asked about users once it is gone.
+type away struct {
+	authority.Store
+	gone *bool
+}
+
+func (s away) Principal(ctx context.Context, who authority.Who) (authority.Principal, error) {
+	if *s.gone && who.Username == "" {
+		return authority.Principal{}, fault.New(fault.Unavailable, "the store is away")
+	}
+	return s.Store.Principal(ctx, who)
+}
+
+func TestAnUnreachableStoreIs503(t *testing.T) {
+	t.Parallel()
+	gone := false
+	s := newSite(t, authoritytest.Options{Store: func(real authority.Store) authority.Store { return away{real, &gone} }})
+	gone = true
+	status, header, body := s.get(t, "/api/token", "Cookie", "bearerd_session="+s.session)
+	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(body, `"status":"failure"`) {
+		t.Errorf("%d %v %s", status, header, body)
+	}
+}

@@ -1,0 +1,94 @@
+// Package hypothesis speaks the API endpoints of the Hypothesis annotation service
+// that are about tokens: a page that is signed in gets a short JWT at /api/token, an
+// OAuth client trades its refresh token there, and /api/profile tells whom a token
+// speaks for. The page on which a user makes their one developer token is a web page
+// and stands in internal/webui. Where the dialect differs from the original on
+// purpose, docs/dialect-hypothesis.md says so and why.
+//
+// A refusal is {"status":"failure","reason"} as in the original, with the members
+// and the challenge of RFC 6750 beside it where a token was wrong.
+package hypothesis
+
+import (
+	_ "embed" // the description
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// Dialect is the endpoints of Hypothesis. Authority must be set.
+type Dialect struct {
+	Authority *authority.Authority
+	// Domain is the AUTHORITY of acct:NAME@AUTHORITY; "": the issuer's host.
+	Domain string
+	// Token serves POST /api/token, which is the token endpoint by another name; nil:
+	// there is none.
+	Token          http.Handler
+	SessionCookies []string          // the cookies that carry a session
+	Challenge      httpkit.Challenge // what a 401 answers with
+}
+
+// Register mounts the endpoints.
+func (d *Dialect) Register(mux *http.ServeMux) {
+	mux.Handle("GET /api/token", httpkit.Handle(d.token, d.writeError))
+	mux.Handle("GET /api/profile", httpkit.Handle(d.profile, d.writeError))
+	if d.Token != nil {
+		mux.Handle("POST /api/token", d.Token)
+	}
+}
+
+var (
+	//go:embed openapi.json
+	described []byte
+	//go:embed openapi-refresh.json
+	describedRefresh []byte
+)
+
+// OpenAPI describes the endpoints that are on.
+func (d *Dialect) OpenAPI() [][]byte {
+	if d.Token == nil {
+		return [][]byte{described}
+	}
+	return [][]byte{described, describedRefresh}
+}
+
+// domain is the part of a userid after the @.
+func (d *Dialect) domain() string {
+	if d.Domain != "" {
+		return d.Domain
+	}
+	u, err := url.Parse(d.Authority.Policy.Issuer)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// note tells the log who came.
+func note(r *http.Request, c *authority.Caller) {
+	event := httpkit.EventOf(r.Context())
+	event.Principal, event.TokenID = c.Subject(), c.Token.ID
+}
+
+// failure is the body of a refusal: the original's members, and those of the
+// challenge.
+type failure struct {
+	Status      string `json:"status"`
+	Reason      string `json:"reason"`
+	Error       string `json:"error,omitempty"`
+	Description string `json:"error_description,omitempty"`
+}
+
+func (d *Dialect) writeError(w http.ResponseWriter, _ *http.Request, err error) {
+	body := failure{Status: "failure", Reason: fault.Message(err)}
+	if c, ok := d.Challenge.For(err); ok {
+		w.Header().Set("WWW-Authenticate", c.String())
+		body.Error, body.Description = c.Error, c.Description
+	}
+	httpkit.SetRetryAfter(w, err)
+	httpkit.NoStore(w)
+	_ = httpkit.WriteJSON(w, httpkit.Status(fault.KindOf(err)), body) // strings can be encoded
+}

@@ -1,0 +1,77 @@
+package hypothesis_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/oauth"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const password = "correct horse"
+
+// site is the dialect over a real authority. Ada is a user.
+type site struct {
+	*authoritytest.Fixture
+	url     string
+	ada     identity.User
+	session string // hers
+}
+
+func newSite(t *testing.T, o authoritytest.Options, change ...func(*hypothesis.Dialect)) *site {
+	t.Helper()
+	f := authoritytest.New(t, o)
+	edge := &oauth.Edge{Authority: f.Authority}
+	d := &hypothesis.Dialect{
+		Authority: f.Authority, SessionCookies: []string{"bearerd_session"},
+		Challenge: httpkit.Challenge{Realm: authoritytest.Issuer},
+	}
+	oauthMux, mux := http.NewServeMux(), http.NewServeMux()
+	edge.Register(oauthMux)
+	d.Token = edge.TokenEndpoint()
+	for _, c := range change {
+		c(d)
+	}
+	d.Register(mux)
+	sources := adminapi.Sources{Issuer: authoritytest.Issuer, Edges: []adminapi.Described{edge, d}}
+	server := httptest.NewServer(openapitest.Describe(t, sources).Watch(mux))
+	t.Cleanup(server.Close)
+	s := &site{Fixture: f, url: server.URL, ada: f.User(t, "ada", password)}
+	s.session = f.SessionToken(t, "ada", password).Value.Reveal()
+	return s
+}
+
+// developerToken is the one that ada makes on the developer page.
+func (s *site) developerToken(t *testing.T) string {
+	t.Helper()
+	c, err := s.Session(t.Context(), s.session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := s.RenewSole(t.Context(), c, authority.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issued.Value.Reveal()
+}
+
+// refreshToken is one of ada's.
+func (s *site) refreshToken(t *testing.T) string {
+	t.Helper()
+	access := s.AccessToken(t, "ada", password)
+	pair, err := s.Exchange(t.Context(), authority.Exchange{
+		Subject: access.Value.Reveal(), Scope: []string{identity.ScopeOfflineAccess},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair.Refresh.Value.Reveal()
+}

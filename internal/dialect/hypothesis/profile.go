@@ -1,0 +1,87 @@
+package hypothesis
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// profile tells whom a request speaks for. Features and preferences are the
+// application's own: there are none here.
+type profile struct {
+	UserID      *string         `json:"userid"` // null: nobody
+	Authority   string          `json:"authority"`
+	Groups      []group         `json:"groups"`
+	Features    map[string]bool `json:"features"`
+	Preferences map[string]bool `json:"preferences"`
+	UserInfo    *userInfo       `json:"user_info,omitempty"`
+}
+
+type group struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Public bool   `json:"public"`
+}
+
+type userInfo struct {
+	DisplayName *string `json:"display_name"`
+}
+
+// profile serves /api/profile. As in the original a token decides and no cookie.
+func (d *Dialect) profile(w http.ResponseWriter, r *http.Request) error {
+	raw, found, err := httpkit.Bearer(r)
+	if err != nil {
+		return err
+	}
+	answer := profile{Authority: d.domain(), Groups: []group{}, Features: map[string]bool{}, Preferences: map[string]bool{}}
+	if found {
+		c, err := d.Authority.Bearer(r.Context(), raw)
+		if err != nil {
+			return err
+		}
+		note(r, c)
+		answer.fill(c)
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, answer)
+}
+
+// fill says what is known of the caller. A client that speaks for itself is no user.
+func (p *profile) fill(c *authority.Caller) {
+	u := c.Principal.User
+	if u == nil {
+		return
+	}
+	id := userID(*u, p.Authority)
+	p.UserID, p.UserInfo = &id, &userInfo{}
+	if u.Name != "" {
+		p.UserInfo.DisplayName = &u.Name
+	}
+	for _, name := range u.Groups {
+		p.Groups = append(p.Groups, group{ID: name, Name: name})
+	}
+}
+
+// userID writes the acct URI of a user. A client splits it at the @: what may not
+// stand in a name by RFC 7565 is escaped.
+func userID(u identity.User, domain string) string {
+	var b strings.Builder
+	b.WriteString("acct:")
+	for _, c := range []byte(u.Username) {
+		if isUserPart(c) {
+			b.WriteByte(c)
+			continue
+		}
+		const digits = "0123456789ABCDEF"
+		b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+	}
+	return b.String() + "@" + domain
+}
+
+// isUserPart reports the unreserved characters and sub-delims of RFC 3986.
+func isUserPart(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~!$&'()*+,;=", c) >= 0
+}

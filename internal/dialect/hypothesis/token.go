@@ -1,0 +1,49 @@
+package hypothesis
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// lifetime is how long the original's JWT lives, in seconds. It is shorter where the
+// session or the operator's ceiling ends it.
+const lifetime = 3600
+
+// token gives a page that is signed in a JWT to call the API with.
+func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.session(r)
+	if err != nil {
+		return err
+	}
+	note(r, c)
+	issued, err := d.Authority.Issue(r.Context(), c, &authority.Request{Kind: token.KindAccess, Parent: c.Token, Usual: lifetime})
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, issued.Value.Reveal()) //nolint:gosec // a JWT, as text
+	return nil
+}
+
+// session gives who is signed in. The first session cookie decides, and a Bearer
+// token is neither one nor helped by one.
+func (d *Dialect) session(r *http.Request) (*authority.Caller, error) {
+	_, byToken, err := httpkit.Bearer(r)
+	if err != nil {
+		return nil, err
+	}
+	if !byToken {
+		for _, name := range d.SessionCookies {
+			if cookie, err := r.Cookie(name); err == nil {
+				return d.Authority.Session(r.Context(), cookie.Value)
+			}
+		}
+	}
+	return nil, fault.New(fault.Unauthenticated, "sign in first")
+}

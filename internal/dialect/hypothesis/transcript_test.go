@@ -1,0 +1,45 @@
+package hypothesis_test
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
+)
+
+var update = flag.Bool("update", false, "write the conversations anew")
+
+func TestConversations(t *testing.T) {
+	t.Parallel()
+	dialecttest.Play(t, *update, func(t *testing.T) dialecttest.Stage {
+		s := newSite(t, authoritytest.Options{})
+		act := func(do func() error) func() {
+			return func() {
+				t.Helper()
+				if err := do(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return dialecttest.Stage{
+			URL: s.url,
+			Secrets: map[string]string{
+				"session": s.session, "developer": s.developerToken(t), "refresh": s.refreshToken(t),
+			},
+			Acts: map[string]func(){
+				"ada regenerates her token": func() { s.developerToken(t) },
+				"ada joins two groups": act(func() error {
+					groups, none := []string{"curators", "fish & co"}, ""
+					_, err := s.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Groups: &groups, Name: &none})
+					return err
+				}),
+				"ada revokes everything": act(func() error {
+					_, err := s.RevokeAll(t.Context(), s.Login(t, "ada", password), s.ada.ID, true)
+					return err
+				}),
+			},
+		}
+	})
+}
