@@ -1,0 +1,70 @@
+package gen3
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// newToken is the answer to a trade.
+type newToken struct {
+	Value string `json:"access_token"`
+}
+
+// accessToken trades an API key for an access token or, with task_token, for a task
+// token. Clients send the file that they keep the key in, so other members of the
+// body are nothing to us.
+func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
+	query, err := httpkit.QueryWithEmpty(r)
+	if err != nil {
+		return err
+	}
+	body, err := httpkit.FormOrJSON(w, r)
+	if err != nil {
+		return err
+	}
+	x, err := readTrade(query, body)
+	if err != nil {
+		return err
+	}
+	pair, err := d.Authority.Exchange(r.Context(), x)
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, newToken{pair.Access.Value.Reveal()})
+}
+
+func readTrade(query, body url.Values) (authority.Exchange, error) {
+	x := authority.Exchange{
+		Subject: body.Get("api_key"), Kinds: []token.Kind{token.KindAPIKey}, Cap: true,
+		TaskType: query.Get("task_token"), ScopeAsList: true,
+	}
+	x.Claims = func(p *authority.Principal) map[string]any { return accessClaims(p, x.TaskType) }
+	if x.Subject == "" {
+		return x, fault.New(fault.Invalid, "please provide an api_key in the body")
+	}
+	for _, name := range []string{"expires_in", "task_token"} {
+		if body.Has(name) { // to pass over it would give more than was asked for
+			return x, fault.New(fault.Invalid, "%s belongs in the query, not in the body", name)
+		}
+	}
+	var err error
+	x.Lifetime, err = lifetime(query)
+	return x, err
+}
+
+// accessClaims are what the ecosystem reads of an access or task token.
+func accessClaims(p *authority.Principal, taskType string) map[string]any {
+	context := map[string]any{"user": map[string]any{"name": p.User.Username}}
+	if taskType != "" {
+		context["task_token_type"] = taskType
+	}
+	all := claims("access")
+	all["context"] = context
+	return all
+}

@@ -1,0 +1,142 @@
+// Package gen3 speaks the endpoints of Gen3's Fence: a user makes API keys that
+// live for weeks, trades one for an access token or for a task token that a single
+// service takes, reads who they are, and a gateway asks whether a token was taken
+// back. Where it differs from the original on purpose, docs/dialect-gen3.md says so
+// and why.
+//
+// Where to find what:
+//
+//	keys.go         /credentials/api: API keys
+//	accesstoken.go  /credentials/api/access_token: what a key is traded for
+//	denylist.go     /credentials/token/denylisted, which can have a listener of its own
+//	user.go         /user
+//	jwtkeys.go      /jwt/keys
+//
+// Every refusal is {"message"} with the status that the original has.
+package gen3
+
+import (
+	"bytes"
+	_ "embed" // the description
+	"net/http"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// Dialect is the endpoints of Fence, but for the denylist: see [Denylist].
+type Dialect struct {
+	Authority      *authority.Authority
+	SessionCookies []string             // those that carry a session; the first that is there decides
+	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is done by session
+	Challenge      httpkit.Challenge    // what a 401 answers with
+	CacheTime      time.Duration        // max-age of /jwt/keys: that of the JWK Set; 0: caches ask each time
+}
+
+// credentialNames are what API keys are served under: the original kept the second
+// for its older clients, and they are many.
+var credentialNames = []string{"api", "cdis"}
+
+// Register mounts the endpoints.
+func (d *Dialect) Register(mux *http.ServeMux) {
+	onError := writeError(d.Challenge)
+	for _, name := range credentialNames {
+		path := "/credentials/" + name
+		serve(mux, "POST "+path, d.createKey, onError)
+		serve(mux, "GET "+path, d.listKeys, onError)
+		serve(mux, "DELETE "+path+"/{key_id}", d.deleteKey, onError)
+		serve(mux, "POST "+path+"/access_token", d.accessToken, onError)
+	}
+	serve(mux, "GET /user", d.user, onError)
+	serve(mux, "GET /jwt/keys", d.jwtKeys, onError)
+}
+
+// serve mounts an endpoint with and without the slash at its end: a redirect from
+// one to the other would lose the body.
+func serve(mux *http.ServeMux, pattern string, fn httpkit.HandlerFunc, onError httpkit.ErrorWriter) {
+	h := httpkit.Handle(fn, onError)
+	mux.Handle(pattern, h)
+	mux.Handle(pattern+"/{$}", h)
+}
+
+var (
+	//go:embed openapi.json
+	described []byte
+	//go:embed openapi-keys.json
+	describedKeys []byte
+)
+
+// OpenAPI describes the endpoints.
+func (d *Dialect) OpenAPI() [][]byte {
+	fragments := [][]byte{described}
+	for _, name := range credentialNames {
+		fragments = append(fragments, bytes.ReplaceAll(describedKeys, []byte("{name}"), []byte(name)))
+	}
+	return fragments
+}
+
+// failure is the body of every refusal.
+type failure struct {
+	Message string `json:"message"`
+}
+
+// writeError answers a fault. The statuses are those of [httpkit.Status]: the
+// original's are the same.
+func writeError(base httpkit.Challenge) httpkit.ErrorWriter {
+	return func(w http.ResponseWriter, _ *http.Request, err error) {
+		status := httpkit.Status(fault.KindOf(err))
+		if c, ok := base.For(err); ok && status != http.StatusBadRequest {
+			w.Header().Set("WWW-Authenticate", c.String())
+		}
+		httpkit.SetRetryAfter(w, err)
+		httpkit.NoStore(w)
+		_ = httpkit.WriteJSON(w, status, failure{fault.Message(err)}) // a string can be encoded
+	}
+}
+
+// caller finds out who asks: by a Bearer token that meets the demand or, where the
+// request has none, by session. A first credential that is bad is never rescued by
+// a second.
+func (d *Dialect) caller(r *http.Request, demand authority.Demand) (*authority.Caller, error) {
+	raw, found, err := httpkit.Bearer(r)
+	if err != nil {
+		return nil, err
+	}
+	var c *authority.Caller
+	if found {
+		c, err = d.Authority.Admit(r.Context(), raw, demand)
+	} else {
+		c, err = d.session(r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	event := httpkit.EventOf(r.Context())
+	event.Principal, event.TokenID = c.Subject(), c.Token.ID
+	return c, nil
+}
+
+// keyOwner is the caller where API keys are made, listed and deleted.
+func (d *Dialect) keyOwner(r *http.Request) (*authority.Caller, error) {
+	return d.caller(r, authority.Demand{Scope: []string{identity.ScopeCredentials}})
+}
+
+func (d *Dialect) session(r *http.Request) (*authority.Caller, error) {
+	for _, name := range d.SessionCookies {
+		cookie, err := r.Cookie(name)
+		if err != nil {
+			continue
+		}
+		if d.CrossOrigin == nil {
+			return nil, fault.New(fault.Forbidden, "a session can't be used here")
+		}
+		if err := d.CrossOrigin.Check(r); err != nil {
+			return nil, err
+		}
+		return d.Authority.Session(r.Context(), cookie.Value)
+	}
+	return nil, fault.New(fault.Unauthenticated, "sign in or send a Bearer token")
+}

@@ -1,0 +1,142 @@
+package gen3
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// newKey is an API key that was made. Its value is shown this once.
+type newKey struct {
+	ID    string `json:"key_id"`
+	Value string `json:"api_key"`
+}
+
+// createKey makes an API key for its caller.
+func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.keyOwner(r)
+	if err != nil {
+		return err
+	}
+	query, err := httpkit.QueryWithEmpty(r)
+	if err != nil {
+		return err
+	}
+	n := authority.NewCredential{Cap: true, ScopeAsList: true, Claims: claims("api_key")}
+	if n.Lifetime, err = lifetime(query); err != nil {
+		return err
+	}
+	if n.Scope, err = readScope(w, r); err != nil {
+		return err
+	}
+	issued, err := d.Authority.CreateAPIKey(r.Context(), c, n)
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, newKey{issued.ID, issued.Value.Reveal()})
+}
+
+// lifetime reads expires_in, in seconds; 0 when it isn't there. An empty one is no
+// lifetime.
+func lifetime(query url.Values) (int64, error) {
+	if !query.Has("expires_in") {
+		return 0, nil
+	}
+	return authority.ParseLifetime(query.Get("expires_in"))
+}
+
+// claims are what the ecosystem reads of every token. No OAuth client comes here, so
+// that azp is empty: services take any other one for a client whose rights count too.
+func claims(purpose string) map[string]any {
+	return map[string]any{"pur": purpose, "azp": ""}
+}
+
+// readScope gives the scopes asked for: {"scope": […]}, or form fields of that name.
+func readScope(w http.ResponseWriter, r *http.Request) ([]string, error) {
+	switch {
+	case r.ContentLength == 0:
+		return nil, nil
+	case isForm(r):
+		form, err := httpkit.FormLists(w, r, "scope")
+		if err != nil {
+			return nil, err
+		}
+		return identity.ParseScope(strings.Join(form["scope"], " "))
+	}
+	var body struct {
+		Scope []string `json:"scope"`
+	}
+	if err := httpkit.DecodeJSON(w, r, &body); err != nil {
+		return nil, err
+	}
+	for _, name := range body.Scope {
+		if !identity.ValidScopeName(name) {
+			return nil, fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow")
+		}
+	}
+	return identity.ParseScope(strings.Join(body.Scope, " ")) // each once
+}
+
+func isForm(r *http.Request) bool {
+	contentType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && contentType == "application/x-www-form-urlencoded"
+}
+
+// keyList is the caller's living keys.
+type keyList struct {
+	Keys []listedKey `json:"jtis"`
+}
+
+type listedKey struct {
+	ID     string `json:"jti"`
+	Expiry int64  `json:"exp"` // Unix seconds
+}
+
+// keysAtOnce is how many keys are read from the store at a time.
+const keysAtOnce = 1000
+
+// listKeys lists the caller's keys, those that are dead left out: the answer has no
+// room to say so.
+func (d *Dialect) listKeys(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.keyOwner(r)
+	if err != nil {
+		return err
+	}
+	list := keyList{Keys: []listedKey{}}
+	q := authority.TokenQuery{Owner: c.Subject(), Kinds: []token.Kind{token.KindAPIKey}, Limit: keysAtOnce}
+	for more := true; more; more = q.After != "" {
+		page, err := d.Authority.TokenList(r.Context(), c, q)
+		if err != nil {
+			return err
+		}
+		for _, key := range page.Items {
+			if _, _, dead := key.End(d.Authority.Now()); !dead {
+				list.Keys = append(list.Keys, listedKey{key.ID, key.ExpiresAt.Unix()})
+			}
+		}
+		q.After = page.Next
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, list)
+}
+
+// deleteKey takes a key back with all that was made from it.
+func (d *Dialect) deleteKey(w http.ResponseWriter, r *http.Request) error {
+	c, err := d.keyOwner(r)
+	if err != nil {
+		return err
+	}
+	if _, err := d.Authority.RevokeID(r.Context(), c, r.PathValue("key_id"), d.Authority.Policy.Wait); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,239 @@
+package gen3_test
+
+import (
+	"encoding/json"
+	"flag"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
+	"github.com/bearerd/bearerd/internal/dialect/gen3"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+var update = flag.Bool("update", false, "write the conversations anew")
+
+const (
+	password      = "correct horse"
+	sessionCookie = "bearerd_session"
+	typeForm      = "application/x-www-form-urlencoded"
+	typeJSON      = "application/json"
+)
+
+// site is the dialect on a real authority, behind a real listener.
+type site struct {
+	*authoritytest.Fixture
+	t       testing.TB
+	url     string
+	session string // ada's
+	ada     string // her subject
+}
+
+// tasks are the task token types of a site: FOO has a ceiling of its own.
+func tasks(p *authority.Policy) {
+	p.TaskMax = map[string]time.Duration{"FOO": 4 * time.Hour, "BAR": 0}
+}
+
+func newSite(t testing.TB, bindings ...access.Binding) *site {
+	t.Helper()
+	return newSiteWith(t, authoritytest.Options{Policy: tasks}, bindings...)
+}
+
+func newSiteWith(t testing.TB, o authoritytest.Options, bindings ...access.Binding) *site {
+	t.Helper()
+	f := authoritytest.New(t, o)
+	crossOrigin, err := httpkit.NewCrossOrigin(authoritytest.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(serve(t, &gen3.Dialect{
+		Authority: f.Authority, SessionCookies: []string{sessionCookie}, CrossOrigin: crossOrigin,
+		Challenge: httpkit.Challenge{Realm: authoritytest.Issuer}, CacheTime: 5 * time.Minute,
+	}))
+	t.Cleanup(server.Close)
+	ada := f.User(t, "ada", password, bindings...)
+	return &site{Fixture: f, t: t, url: server.URL, ada: ada.ID, session: f.SessionToken(t, "ada", password).Value.Reveal()}
+}
+
+// serve mounts a dialect with its denylist, and watches that they answer as they are
+// described.
+func serve(t testing.TB, d *gen3.Dialect) http.Handler {
+	t.Helper()
+	denylist := &gen3.Denylist{Authority: d.Authority}
+	described, err := adminapi.Describe(adminapi.Sources{
+		Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{d, denylist},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	d.Register(mux)
+	denylist.Register(mux)
+	described.Register(mux)
+	document := openapitest.Load(t, described.JSON())
+	document.CheckRoutes(mux)
+	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: d.Authority.Now})
+	return observer.Wrap(document.Watch(mux))
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+}
+
+// decode reads the body of an answer.
+func decode[T any](t testing.TB, a answer) (body T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.text), &body); err != nil {
+		t.Fatalf("%q: %v", a.text, err)
+	}
+	return body
+}
+
+// message is what a refusal says.
+func (a answer) message(t testing.TB) string {
+	t.Helper()
+	return decode[struct{ Message string }](t, a).Message
+}
+
+// option changes a request.
+type option func(*http.Request)
+
+func bearer(token string) option {
+	return func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+token) }
+}
+
+func header(name, value string) option {
+	return func(r *http.Request) { r.Header.Add(name, value) }
+}
+
+func contentType(value string) option {
+	return func(r *http.Request) { r.Header.Set("Content-Type", value) }
+}
+
+func (s *site) bySession(r *http.Request) {
+	r.AddCookie(&http.Cookie{Name: sessionCookie, Value: s.session})
+}
+
+// do sends a request; a body is JSON where no option says otherwise.
+func (s *site) do(method, path, body string, options ...option) answer {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", typeJSON)
+	}
+	for _, o := range options {
+		o(r)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}
+}
+
+// newKey is the answer to a key that was made.
+type newKey struct {
+	ID    string `json:"key_id"`
+	Value string `json:"api_key"`
+}
+
+// key makes an API key by ada's session.
+func (s *site) key(query string) newKey {
+	s.t.Helper()
+	a := s.do("POST", "/credentials/api"+query, "", s.bySession)
+	if a.status != http.StatusOK {
+		s.t.Fatalf("making a key: %d %s", a.status, a.text)
+	}
+	return decode[newKey](s.t, a)
+}
+
+// trade asks for a token for an API key.
+func (s *site) trade(query, key string) answer {
+	s.t.Helper()
+	body, err := json.Marshal(map[string]string{"api_key": key})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return s.do("POST", "/credentials/api/access_token"+query, string(body))
+}
+
+// accessToken trades an API key, which must succeed.
+func (s *site) accessToken(query, key string) string {
+	s.t.Helper()
+	a := s.trade(query, key)
+	if a.status != http.StatusOK {
+		s.t.Fatalf("trading a key: %d %s", a.status, a.text)
+	}
+	return decode[struct {
+		Value string `json:"access_token"`
+	}](s.t, a).Value
+}
+
+// refused checks a refusal: its status, its shape, and that nobody keeps it.
+func (a answer) refused(t testing.TB, what string, status int) {
+	t.Helper()
+	if a.status != status {
+		t.Errorf("%s: %d %s, want %d", what, a.status, a.text, status)
+		return
+	}
+	if a.message(t) == "" || a.header.Get("Content-Type") != typeJSON || a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s: %v %s", what, a.header, a.text)
+	}
+	if challenge := a.header.Get("WWW-Authenticate"); status == http.StatusUnauthorized && !strings.HasPrefix(challenge, "Bearer realm=") {
+		t.Errorf("%s: challenge %q", what, challenge)
+	}
+}
+
+// TestConversations holds whole conversations against testdata/*.txtar.
+func TestConversations(t *testing.T) {
+	t.Parallel()
+	dialecttest.Play(t, *update, func(t *testing.T) dialecttest.Stage {
+		t.Helper()
+		s := newSite(t,
+			authoritytest.May("create", "/task-tokens/FOO"), authoritytest.May("create", "/task-tokens/BAR/100"),
+			authoritytest.May("read", "/programs/jnkns"),
+		)
+		s.User(t, "mallory", "battery staple")
+		return dialecttest.Stage{URL: s.url, Secrets: map[string]string{
+			"session":   s.session,
+			"bearer":    s.AccessToken(t, "ada", password, "credentials").Value.Reveal(),
+			"plain":     s.AccessToken(t, "ada", password).Value.Reveal(),
+			"mallory's": s.SessionToken(t, "mallory", "battery staple").Value.Reveal(),
+		}, Acts: map[string]func(){
+			"two hours pass": func() { s.Advance(2 * time.Hour) },
+			"the signing key is rotated": func() {
+				if err := s.RotateKeys(t.Context(), authority.Operator(), true); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"ada is disabled": func() {
+				yes := true
+				if _, err := s.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Disabled: &yes}); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}}
+	})
+}
