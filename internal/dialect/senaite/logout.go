@@ -1,0 +1,68 @@
+package senaite
+
+import (
+	"net/http"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// loggedOut is the answer to a logout.
+type loggedOut struct {
+	URL           string  `json:"url"`
+	Authenticated bool    `json:"authenticated"`
+	Success       bool    `json:"success"`
+	Revoked       bool    `json:"revoked,omitempty"`
+	Runtime       float64 `json:"_runtime"`
+}
+
+// logout makes a browser forget its token. The token itself is taken back when the
+// request says so.
+func (d *Dialect) logout(w http.ResponseWriter, r *http.Request) error {
+	start := d.Authority.Now()
+	revoke, err := readRevoke(r)
+	if err != nil {
+		return err
+	}
+	v, err := d.visitor(r)
+	if err != nil {
+		return err
+	}
+	if revoke {
+		if err := d.revoke(r, v); err != nil {
+			return err
+		}
+	}
+	http.SetCookie(w, d.Cookies.Expire(cookieName))
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, loggedOut{
+		URL: d.url("/users"), Success: true, Revoked: revoke, Runtime: d.since(start),
+	})
+}
+
+func readRevoke(r *http.Request) (bool, error) {
+	query, err := httpkit.Query(r)
+	if err != nil {
+		return false, err
+	}
+	switch query.Get("revoke") {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, fault.New(fault.Invalid, "revoke must be true or false")
+}
+
+// revoke takes back the token that the request came with.
+func (d *Dialect) revoke(r *http.Request, v visitor) error {
+	if v.token == "" {
+		return fault.New(fault.Invalid, "there is no token to be revoked")
+	}
+	if err := d.mayChange(r, v); err != nil {
+		return err
+	}
+	_, err := d.Authority.Revoke(r.Context(), v.Caller, authority.Revocation{Token: v.token, Wait: d.Authority.Policy.Wait})
+	return err
+}

@@ -1,0 +1,125 @@
+// Package senaite speaks the endpoints of SENAITE's JSON API that are about users:
+// log in with a password for a token and a cookie, log out, ask who one is, list
+// users, and make every token of a user invalid at once. Where it differs from the
+// original on purpose, docs/dialect-senaite.md says so and why.
+//
+// Where to find what:
+//
+//	visitor.go  where the credentials of a request stand, and whose they are
+//	login.go    /login
+//	logout.go   /logout
+//	users.go    /auth, /users and /users/NAME/rotate_secret
+//	batch.go    pages of users
+//
+// Every refusal is {"success": false, "message"}.
+package senaite
+
+import (
+	_ "embed" // the description
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// DefaultPrefix is where the original has its endpoints, within its site.
+const DefaultPrefix = "/@@API/senaite/v1"
+
+// Dialect is the endpoints of SENAITE.
+type Dialect struct {
+	Authority    *authority.Authority
+	Prefix       string               // where the endpoints stand, with no slash at its end; "": DefaultPrefix
+	LoginInQuery bool                 // take passwords from URLs, which everybody logs
+	Cookies      httpkit.Cookies      // how cookies are made
+	CrossOrigin  *httpkit.CrossOrigin // nil: nothing is changed by cookie or Basic, and no cookie is set
+	Challenge    httpkit.Challenge    // what a 401 answers with
+}
+
+// loginPaths are what /login, /logout and /auth stand beneath.
+var loginPaths = []string{"", "/users"}
+
+// Register mounts the endpoints.
+func (d *Dialect) Register(mux *http.ServeMux) {
+	serve := func(method, path string, fn httpkit.HandlerFunc) {
+		mux.Handle(method+" "+d.prefix()+path, httpkit.Handle(fn, d.writeError))
+	}
+	for _, at := range loginPaths {
+		serve("GET", at+"/login", d.login)
+		serve("POST", at+"/login", d.login)
+		serve("GET", at+"/logout", d.logout)
+		mux.Handle("GET "+d.prefix()+at+"/auth", httpkit.Handle(d.auth, d.writeAuthError))
+	}
+	serve("GET", "/users", d.list)
+	serve("GET", "/users/{name}", d.one)
+	serve("POST", "/users/{name}/rotate_secret", d.rotateSecret)
+}
+
+func (d *Dialect) prefix() string {
+	if d.Prefix == "" {
+		return DefaultPrefix
+	}
+	return d.Prefix
+}
+
+// url gives the address of an endpoint.
+func (d *Dialect) url(path string) string {
+	return strings.TrimSuffix(d.Authority.Policy.Issuer, "/") + d.prefix() + path
+}
+
+// userURL gives the address of a user.
+func (d *Dialect) userURL(name string) string { return d.url("/users/" + url.PathEscape(name)) }
+
+var (
+	//go:embed openapi.json
+	described string
+	//go:embed openapi-login.json
+	describedLogin string
+)
+
+// OpenAPI describes the endpoints where they stand.
+func (d *Dialect) OpenAPI() [][]byte {
+	encoded, _ := json.Marshal(d.prefix()) // a string can be encoded
+	prefix := strings.TrimSuffix(string(encoded), `"`)
+	fragments := [][]byte{[]byte(strings.ReplaceAll(described, `"{prefix}`, prefix))}
+	for _, at := range loginPaths {
+		fragment := strings.NewReplacer(`"{prefix}`, prefix, "{at}/", at+"/", "{at}", strings.ReplaceAll(at, "/", "_")).Replace(describedLogin)
+		fragments = append(fragments, []byte(fragment))
+	}
+	return fragments
+}
+
+// failure is the body of every refusal.
+type failure struct {
+	Success bool   `json:"success"`
+	Message string `json:"message"`
+}
+
+// writeError answers a fault, with the statuses of [httpkit.Status]. The challenge
+// is Bearer alone: a browser would meet Basic with a window of its own.
+func (d *Dialect) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	status := httpkit.Status(fault.KindOf(err))
+	if c, ok := d.Challenge.For(err); ok && status != http.StatusBadRequest {
+		w.Header().Add("WWW-Authenticate", c.String())
+	}
+	if _, stale := errors.AsType[cookieError](err); stale {
+		http.SetCookie(w, d.Cookies.Expire(cookieName))
+	}
+	httpkit.SetRetryAfter(w, err)
+	httpkit.NoStore(w)
+	httpkit.EventOf(r.Context()).Outcome = fault.Message(err)
+	_ = httpkit.WriteJSON(w, status, failure{Message: fault.Message(err)}) // a string can be encoded
+}
+
+// writeAuthError is writeError for /auth, whose purpose is that window.
+func (d *Dialect) writeAuthError(w http.ResponseWriter, r *http.Request, err error) {
+	if httpkit.Status(fault.KindOf(err)) == http.StatusUnauthorized {
+		bearer := httpkit.Challenge{Realm: d.Challenge.Realm}.String()
+		w.Header().Add("WWW-Authenticate", strings.Replace(bearer, "Bearer", "Basic", 1)+`, charset="UTF-8"`)
+	}
+	d.writeError(w, r, err)
+}

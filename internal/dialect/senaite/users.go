@@ -1,0 +1,195 @@
+package senaite
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// user is a user as the original shows one.
+type user struct {
+	ID            string   `json:"id"`
+	Username      string   `json:"username"`
+	FullName      string   `json:"fullname"`
+	Email         string   `json:"email"`
+	Roles         []string `json:"roles"`
+	Groups        []string `json:"groups"`
+	Authenticated bool     `json:"authenticated"` // it is the caller
+	URL           string   `json:"api_url"`
+}
+
+// current names the caller, whoever it is, in a path.
+const current = "current"
+
+// Roles that the original's clients know.
+const (
+	roleAnonymous     = "Anonymous"
+	roleAuthenticated = "Authenticated"
+	roleManager       = "Manager"
+)
+
+// anonymous is nobody, as nobody sees themselves.
+func (d *Dialect) anonymous() user {
+	return user{
+		Username: "Anonymous User", Roles: []string{roleAnonymous}, Groups: []string{}, URL: d.userURL(current),
+	}
+}
+
+// userOf shows a user to a caller.
+func (d *Dialect) userOf(p *authority.Principal, c *authority.Caller) user {
+	u := p.User
+	return user{
+		ID: u.Username, Username: u.Username, FullName: u.Name, Email: u.Email, Roles: rolesOf(p),
+		Groups: append([]string{}, u.Groups...), Authenticated: u.ID == c.Subject(), URL: d.userURL(u.Username),
+	}
+}
+
+// rolesOf names the roles that give the user something, wherever that is. Manager is
+// the original's word for an administrator.
+func rolesOf(p *authority.Principal) []string {
+	roles := []string{roleAuthenticated}
+	if p.May(access.Any, access.Root).Allowed {
+		roles = append(roles, roleManager)
+	}
+	for _, g := range p.Grants {
+		if g.Role != "" {
+			roles = append(roles, g.Role)
+		}
+	}
+	slices.Sort(roles)
+	return slices.Compact(roles)
+}
+
+// auth tells whether the caller is somebody.
+func (d *Dialect) auth(w http.ResponseWriter, r *http.Request) error {
+	v, err := d.visitor(r)
+	if err != nil {
+		return err
+	}
+	if v.Caller == nil {
+		return fault.New(fault.Unauthenticated, "log in first")
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, struct{}{})
+}
+
+// list shows every user to an administrator, and to everybody else themselves.
+func (d *Dialect) list(w http.ResponseWriter, r *http.Request) error {
+	return d.show(w, r, func(v visitor, b batch) (page, error) { return d.everybody(r.Context(), v.Caller, b) })
+}
+
+// one shows one user: anybody to an administrator, and to everybody else themselves.
+func (d *Dialect) one(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("name")
+	return d.show(w, r, func(v visitor, b batch) (page, error) {
+		if name == current {
+			return d.self(v.Caller, b)
+		}
+		p, err := d.Authority.UserPrincipal(r.Context(), v.Caller, name)
+		if err != nil {
+			return page{}, err
+		}
+		return d.single(d.userOf(p, v.Caller), b), nil
+	})
+}
+
+// show answers with a page of users. Nobody sees themselves, whomever they ask for.
+func (d *Dialect) show(w http.ResponseWriter, r *http.Request, find func(visitor, batch) (page, error)) error {
+	start := d.Authority.Now()
+	v, err := d.visitor(r)
+	if err != nil {
+		return err
+	}
+	b, err := readBatch(r)
+	if err != nil {
+		return err
+	}
+	var shown page
+	if v.Caller == nil {
+		shown = d.single(d.anonymous(), b)
+	} else if shown, err = find(v, b); err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, d.answer(r, b, shown, start))
+}
+
+// self shows the caller.
+func (d *Dialect) self(c *authority.Caller, b batch) (page, error) {
+	if c.Principal.User == nil {
+		return page{}, fault.New(fault.Forbidden, "the token speaks for a client and no user")
+	}
+	return d.single(d.userOf(c.Principal, c), b), nil
+}
+
+// usersAtOnce is how many users are read from the store at a time.
+const usersAtOnce = 1000
+
+// everybody shows a batch of all users, or the caller where they may not see others.
+func (d *Dialect) everybody(ctx context.Context, c *authority.Caller, b batch) (page, error) {
+	var names []string
+	count := 0
+	q := authority.UserQuery{Limit: usersAtOnce}
+	for more := true; more; more = q.After != "" {
+		users, err := d.Authority.UserList(ctx, c, q)
+		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.InsufficientScope) {
+			return d.self(c, b)
+		}
+		if err != nil {
+			return page{}, err
+		}
+		for _, u := range users.Items {
+			if b.holds(count) {
+				names = append(names, u.Username)
+			}
+			count++
+		}
+		q.After = users.Next
+	}
+	items := make([]user, 0, len(names))
+	for _, name := range names {
+		p, err := d.Authority.UserPrincipal(ctx, c, name)
+		if fault.Is(err, fault.NotFound) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return page{}, err
+		}
+		items = append(items, d.userOf(p, c))
+	}
+	return page{items: items, count: count}, nil
+}
+
+// rotated is the answer to a rotated secret.
+type rotated struct {
+	URL     string  `json:"url"`
+	Success bool    `json:"success"`
+	Runtime float64 `json:"_runtime"`
+}
+
+// rotateSecret makes every token of a user invalid: the caller's own, or anybody's
+// for whoever may.
+func (d *Dialect) rotateSecret(w http.ResponseWriter, r *http.Request) error {
+	start := d.Authority.Now()
+	v, err := d.visitor(r)
+	if err != nil {
+		return err
+	}
+	if err := d.mayChange(r, v); err != nil {
+		return err
+	}
+	name := r.PathValue("name")
+	if name == current {
+		name = v.Subject()
+	}
+	if _, err := d.Authority.RevokeAllOf(r.Context(), v.Caller, name, d.Authority.Policy.Wait); err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, rotated{URL: d.userURL(r.PathValue("name")), Success: true, Runtime: d.since(start)})
+}

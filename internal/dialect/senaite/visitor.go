@@ -1,0 +1,128 @@
+package senaite
+
+import (
+	"net/http"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// Where tokens stand besides the Authorization header.
+const (
+	cookieName  = "token"
+	tokenHeader = "X-Jwt-Auth-Token" //nolint:gosec // a name
+)
+
+// maxToken bounds a token, in bytes.
+const maxToken = 8 << 10
+
+// credentials are what a request came with; the zero value is nothing.
+type credentials struct {
+	basic    *httpkit.BasicPair
+	token    string
+	inCookie bool // the token: a browser sends it by itself
+}
+
+// find gives the first credentials that a request has: Authorization, the cookie,
+// the header X-JWT-Auth-Token. What stands further on is not looked at, so that a
+// good token doesn't rescue a bad one.
+func find(r *http.Request) (c credentials, err error) {
+	raw, found, err := httpkit.Bearer(r)
+	if found || err != nil {
+		return credentials{token: raw}, err
+	}
+	pair, found, err := httpkit.Basic(r)
+	if err != nil {
+		return c, err
+	}
+	if found {
+		return credentials{basic: &pair}, nil
+	}
+	var cookies []string
+	for _, cookie := range r.CookiesNamed(cookieName) {
+		cookies = append(cookies, cookie.Value)
+	}
+	if c.token, err = only(cookies, "more than one cookie holds a token"); c.token != "" || err != nil {
+		c.inCookie = true
+		return c, err
+	}
+	c.token, err = only(r.Header[tokenHeader], "more than one "+tokenHeader+" header")
+	return c, err
+}
+
+// only gives the one value there is; an empty one counts as none.
+func only(values []string, tooMany string) (string, error) {
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1:
+		return "", fault.New(fault.Invalid, "%s", tooMany)
+	case len(values[0]) > maxToken:
+		return "", fault.New(fault.Invalid, "the token is longer than 8 KiB")
+	}
+	return values[0], nil
+}
+
+// visitor is who makes a request; the zero value is nobody.
+type visitor struct {
+	*authority.Caller
+	credentials
+}
+
+// visitor finds out who makes a request. Whoever comes with no credentials is
+// nobody; whoever comes with bad ones is refused.
+func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
+	if v.credentials, err = find(r); err != nil {
+		return v, err
+	}
+	switch {
+	case v.basic != nil:
+		v.Caller, err = d.Authority.Login(r.Context(), authority.Credentials{Username: v.basic.Name, Password: v.basic.Password})
+	case v.token != "":
+		v.Caller, err = d.Authority.DialectBearer(r.Context(), v.token)
+	}
+	if v.inCookie && fault.Is(err, fault.InvalidToken) {
+		err = cookieError{err}
+	}
+	note(r, v.Caller)
+	return v, err
+}
+
+// cookieError is a token in a cookie that is not good. No script can remove the
+// cookie, so the refusal does.
+type cookieError struct{ error }
+
+func (e cookieError) Unwrap() error { return e.error }
+
+// note tells the log who came.
+func note(r *http.Request, c *authority.Caller) {
+	if c == nil {
+		return
+	}
+	event := httpkit.EventOf(r.Context())
+	event.Principal = c.Subject()
+	if c.Token != nil {
+		event.TokenID = c.Token.ID
+	}
+}
+
+// mayChange must pass before a request changes something, whatever its method: what a
+// browser sends by itself, a cookie or a password that it remembers, authenticates
+// only what came from here.
+func (d *Dialect) mayChange(r *http.Request, v visitor) error {
+	if !v.inCookie && v.basic == nil {
+		return nil
+	}
+	return d.sameOrigin(r)
+}
+
+// sameOrigin refuses what another site made a browser send.
+func (d *Dialect) sameOrigin(r *http.Request) error {
+	if d.CrossOrigin == nil {
+		return fault.New(fault.Forbidden, "nothing is changed by cookie or Basic here")
+	}
+	judged := *r
+	judged.Method = http.MethodPost
+	return d.CrossOrigin.Check(&judged)
+}
