@@ -165,7 +165,7 @@ func (a *Authority) Regenerate(ctx context.Context, c *Caller, id string, overla
 	e.Reason = "new token " + g.id
 	b := Batch{Ops: append(ops, a.supersede(old, overlap)...), Audit: []audit.Event{e}}
 	if overlap == 0 {
-		b.Log = []revocation.Entry{a.killEntry(old.ID, a.Now().Add(a.Policy.horizon()))}
+		b.Log = []revocation.Entry{a.killEntry(old.ID, a.horizon())}
 	} else {
 		b.Log = []revocation.Entry{a.cutOff(revocation.Access, old.Owner)} // what was read of the old one is stale
 	}

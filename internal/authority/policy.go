@@ -104,13 +104,8 @@ var kindRules = map[token.Kind]kindRule{
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-// minimumUntil is how long every log entry is kept at least.
-const minimumUntil = 24 * time.Hour
-
-// horizon is how long a cut-off can matter: the longest that any JWT lives. It is
-// never below the longest default, so that lowering a ceiling does not make the
-// log forget tokens that were issued under the higher one.
-func (p Policy) horizon() time.Duration {
+// longest is how long any JWT may live, and never below the longest default.
+func (p Policy) longest() time.Duration {
 	longest := max(30*24*time.Hour, p.AccessMax, p.APIKeyMax)
 	for _, d := range p.TaskMax {
 		longest = max(longest, d)

@@ -79,7 +79,7 @@ func (a *Authority) reused(ctx context.Context, client *Caller, t *Token) error 
 	e.Target, e.TokenID = t.Subject, t.ID
 	_, err := a.takeBack(ctx, Batch{
 		Ops:   []Op{KillTokens{IDs: []string{t.family}, At: a.Now(), Reason: "a refresh token of its family was used twice"}},
-		Log:   []revocation.Entry{a.killEntry(t.family, a.Now().Add(a.Policy.horizon()))},
+		Log:   []revocation.Entry{a.killEntry(t.family, a.horizon())},
 		Audit: []audit.Event{e},
 	}, a.Policy.Wait)
 	if err != nil {

@@ -98,7 +98,7 @@ func (a *Authority) kill(ctx context.Context, c *Caller, t *Token, k killing) (R
 // death is what the rows and the log say of a killed token. With a refresh token
 // dies its family.
 func (a *Authority) death(t *Token, reason string) ([]Op, []revocation.Entry) {
-	return a.deathOf(t.ID, t.family, t.lastExpiry(a.Policy, a.Now()), reason)
+	return a.deathOf(t.ID, t.family, a.lastExpiry(t), reason)
 }
 
 func (a *Authority) deathOf(id, family string, last time.Time, reason string) ([]Op, []revocation.Entry) {
@@ -114,13 +114,23 @@ func (a *Authority) deathOf(id, family string, last time.Time, reason string) ([
 }
 
 // lastExpiry is when the token and all that was made from it have run out. What
-// has no expiry of its own is marked dead in its row; the log must remember it for
-// as long as a JWT that was made from it may live.
-func (t *Token) lastExpiry(p Policy, now time.Time) time.Time {
-	if t.Expiry.IsZero() || t.jwt == nil {
-		return now.Add(p.horizon())
+// is opaque is marked dead in its row; the log must remember it for as long as a
+// JWT that was made from it may live.
+func (a *Authority) lastExpiry(t *Token) time.Time {
+	if t.jwt != nil || t.Kind == token.KindAPIKey {
+		return t.Expiry
 	}
-	return t.Expiry
+	return a.horizon()
+}
+
+// horizon is until when a cut-off can matter: until the last JWT that was issued by
+// now has expired, though it were under a ceiling that has been lowered since.
+func (a *Authority) horizon() time.Time {
+	end := a.Now().Add(a.Policy.longest())
+	if last := a.Ring.LastExpiry(); last.After(end) {
+		return last
+	}
+	return end
 }
 
 func (a *Authority) killEntry(id string, last time.Time) revocation.Entry {
@@ -129,7 +139,7 @@ func (a *Authority) killEntry(id string, last time.Time) revocation.Entry {
 
 // cutOff is an entry about a name, kept for as long as it can concern a token.
 func (a *Authority) cutOff(what revocation.What, id string) revocation.Entry {
-	return revocation.Entry{What: what, ID: id, At: a.Now(), Until: a.Now().Add(a.Policy.horizon())}
+	return revocation.Entry{What: what, ID: id, At: a.Now(), Until: a.horizon()}
 }
 
 // takeBack commits a batch that takes something back. It is acknowledged when

@@ -62,7 +62,7 @@ func (a *Authority) revocableID(ctx context.Context, c *Caller, id string) (Revo
 
 // revocable keeps little of a token, for there may be many.
 func (a *Authority) revocable(c *Caller, t *Token) Revocable {
-	return Revocable{caller: c, id: t.ID, subject: t.Subject, family: t.family, last: t.lastExpiry(a.Policy, a.Now())}
+	return Revocable{caller: c, id: t.ID, subject: t.Subject, family: t.family, last: a.lastExpiry(t)}
 }
 
 // RevokeTokens takes back tokens that FindRevocable gave, at most MaxRevocations,

@@ -89,6 +89,23 @@ func (r *Ring) Public() []token.VerificationKey { return slices.Clone(r.view.Loa
 // first, then next, retired and gone, newest first. With HS256 there are none.
 func (r *Ring) Keys() []Key { return slices.Clone(r.view.Load().keys) }
 
+// LastExpiry is when the last token that was signed until now will have expired, at
+// the latest: a key remembers the longest life that its tokens were ever given.
+// With HS256, which has no keys to remember it, it is the zero time.
+func (r *Ring) LastExpiry() (last time.Time) {
+	now := r.cfg.Now()
+	for _, k := range r.view.Load().keys {
+		end := k.GoneAt
+		if k.State == Active {
+			end = now.Add(k.GoneAt.Sub(k.ActiveAt))
+		}
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last
+}
+
 // Distrust refuses, on this node and from now on, what the key signed. It is for
 // whoever reads in the log that the key was taken back, and works before the store
 // has been asked for what follows it: call Refresh soon after.

@@ -81,7 +81,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	if o.Policy != nil {
 		o.Policy(&p)
 	}
-	f.open(tb, o)
+	f.open(tb, p, o)
 	f.follow(tb, p, o)
 	forms, err := token.NewForms(o.prefix())
 	must(tb, err)
@@ -115,13 +115,13 @@ func (o Options) prefix() string {
 	return o.Prefix
 }
 
-func (f *Fixture) open(tb testing.TB, o Options) {
+func (f *Fixture) open(tb testing.TB, p authority.Policy, o Options) {
 	tb.Helper()
 	var err error
 	f.Store, err = store.Open(tb.Context(), filepath.Join(o.Dir, "bearerd.db"), store.Options{Now: f.Time})
 	must(tb, err)
 	tb.Cleanup(func() { _ = f.Store.Close() })
-	cfg := keyring.Config{Algorithm: o.Algorithm, Secret: o.Secret, LongestToken: 720 * time.Hour, Now: f.Time}
+	cfg := keyring.Config{Algorithm: o.Algorithm, Secret: o.Secret, LongestToken: max(720*time.Hour, p.APIKeyMax), Now: f.Time}
 	if o.Algorithm == "" {
 		cfg.Algorithm = token.EdDSA
 	}
