@@ -40,6 +40,7 @@ type shared struct {
 	crossOrigin    *httpkit.CrossOrigin
 	sessionCookies []string // the first is the one that is set
 	challenge      httpkit.Challenge
+	oauth          *oauth.Edge
 	logger         *slog.Logger
 }
 
@@ -52,9 +53,10 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		instance: i, cookies: httpkit.NewCookies(i.config.Issuer), crossOrigin: crossOrigin,
 		sessionCookies: sessionCookies(i.config), logger: logger,
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
+		oauth:     &oauth.Edge{Authority: i.Authority, CacheTime: jwksLife},
 	}
 	e := edges{own: []server.Edge{
-		&oauth.Edge{Authority: i.Authority, CacheTime: jwksLife},
+		s.oauth,
 		&adminapi.API{
 			Authority: i.Authority, CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge,
 		},
@@ -75,16 +77,6 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		return edges{}, err
 	}
 	return e, s.addDescription(&e)
-}
-
-// dialects mount the endpoints of each system that bearerd speaks for.
-var dialects = map[config.Dialect]func(*shared, *edges){
-	config.DialectSpecify: func(s *shared, e *edges) {
-		e.own = append(e.own, &specify.Dialect{
-			Authority: s.Authority, Login: s.config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
-			SessionCookies: s.sessionCookies, Challenge: s.challenge,
-		})
-	},
 }
 
 // sessionCookies are the cookies that a session is found in: Specify's own name

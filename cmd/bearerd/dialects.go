@@ -1,0 +1,55 @@
+package main
+
+import (
+	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/dialect/gen3"
+	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
+	"github.com/bearerd/bearerd/internal/dialect/senaite"
+	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/server"
+)
+
+// dialects mount the endpoints of each system that bearerd speaks for.
+var dialects = map[config.Dialect]func(*shared, *edges){
+	config.DialectSpecify:    (*shared).addSpecify,
+	config.DialectSenaite:    (*shared).addSenaite,
+	config.DialectHypothesis: (*shared).addHypothesis,
+	config.DialectGen3:       (*shared).addGen3,
+}
+
+func (s *shared) addSpecify(e *edges) {
+	e.own = append(e.own, &specify.Dialect{
+		Authority: s.Authority, Login: s.config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
+		SessionCookies: s.sessionCookies, Challenge: s.challenge,
+	})
+}
+
+func (s *shared) addSenaite(e *edges) {
+	e.own = append(e.own, &senaite.Dialect{
+		Authority: s.Authority, Prefix: s.config.Senaite.Prefix, LoginInQuery: s.config.Senaite.LoginInQuery,
+		Cookies: s.cookies, CrossOrigin: s.crossOrigin, Challenge: s.challenge,
+	})
+}
+
+// addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
+func (s *shared) addHypothesis(e *edges) {
+	e.own = append(e.own, &hypothesis.Dialect{
+		Authority: s.Authority, Domain: s.config.Authority(), Token: s.oauth.TokenEndpoint(),
+		SessionCookies: s.sessionCookies, Challenge: s.challenge,
+	})
+}
+
+// addGen3 mounts the dialect, with the denylist on a listener of its own where the
+// configuration gives it one.
+func (s *shared) addGen3(e *edges) {
+	e.own = append(e.own, &gen3.Dialect{
+		Authority: s.Authority, SessionCookies: s.sessionCookies, CrossOrigin: s.crossOrigin,
+		Challenge: s.challenge, CacheTime: jwksLife,
+	})
+	denylist := &gen3.Denylist{Authority: s.Authority}
+	if s.config.Gen3.DenylistListen == "" {
+		e.own = append(e.own, denylist)
+		return
+	}
+	e.inner = append(e.inner, server.Inner{Listen: s.config.Gen3.DenylistListen, Edges: []server.Edge{denylist}})
+}

@@ -1,0 +1,4 @@
+// Package interop holds the tests of bearerd against the clients that people have:
+// JOSE libraries, OAuth libraries, and the documented snippets of the systems whose
+// endpoints it speaks.
+package interop

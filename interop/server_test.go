@@ -1,0 +1,133 @@
+package interop_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var binary string // bearerd, built once
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "bearerd-interop")
+	if err != nil {
+		log.Fatal(err)
+	}
+	binary = filepath.Join(dir, "bearerd")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "./cmd/bearerd")
+	build.Dir = ".."
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		log.Fatalf("building bearerd: %v\n%s", err, out)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+const (
+	clientID     = "ci"
+	clientSecret = "a client secret: long enough / and more?" // #nosec G101 -- of this test alone
+	username     = "spadmin"
+	password     = "test#password" // #nosec G101 -- of this test alone
+)
+
+const accessFile = `
+collections:
+  - {id: 4, name: KU Fish Voucher Collection}
+roles:
+  - {name: collection-admin, permissions: [{action: "*", path: /}]}
+users:
+  - {username: spadmin, password: "test#password", name: Sp Admin, email: sp@example.org}
+bindings:
+  - {user: spadmin, role: collection-admin, path: /collections/4}
+  - {user: spadmin, permission: {action: create, path: /task-tokens/TES}}
+clients:
+  - {id: ci, secret: "a client secret: long enough / and more?", grants: [client_credentials], scopes: [read, write]}
+`
+
+const configFile = `
+issuer: http://%[1]s
+listen: %[1]s
+ops_listen: %[2]s
+dialects: [specify, senaite, hypothesis, gen3]
+task_tokens: {TES: {max_ttl: 96h}}
+signing: {algorithm: %[3]s}
+`
+
+// serve starts a server that signs with the algorithm, and gives its URL.
+func serve(t *testing.T, algorithm string) string {
+	t.Helper()
+	dir := t.TempDir()
+	address, ops := freeAddress(t), freeAddress(t)
+	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops, algorithm))
+	write(t, filepath.Join(dir, "access.yaml"), accessFile)
+	apply := exec.CommandContext(t.Context(), binary, "apply", "-f", "access.yaml", "--config", "bearerd.yaml")
+	apply.Dir = dir
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("apply: %v\n%s", err, out)
+	}
+	server := exec.CommandContext(t.Context(), binary, "serve", "--config", "bearerd.yaml")
+	server.Dir, server.Stderr = dir, t.Output()
+	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
+	server.WaitDelay = 10 * time.Second
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = server.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() { <-ended })
+	awaitReady(t, "http://"+ops+"/readyz", ended)
+	return "http://" + address
+}
+
+func awaitReady(t *testing.T, url string, ended <-chan struct{}) {
+	t.Helper()
+	for range 400 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := http.DefaultClient.Do(r); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-ended:
+			t.Fatal("the server ended before it was ready")
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+	t.Fatal("the server was not ready in time")
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(strings.TrimLeft(text, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
