@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,6 +68,23 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestCallersThatFallIntoOnePlaceAreNotConfused(t *testing.T) {
+	t.Parallel()
+	var m badges
+	p := &authority.Principal{User: &identity.User{Username: "ada"}}
+	for range 2 {
+		for i := range 3 * len(m) {
+			c := &authority.Caller{Principal: p, Token: &authority.Token{ID: strconv.Itoa(i)}}
+			if got := m.of(c); got[0] != "ada" || got[5] != c.Token.ID {
+				t.Fatalf("token %s is said to be %v", c.Token.ID, got)
+			}
+		}
+	}
+	if got := m.of(nil); *got != (identification{}) {
+		t.Errorf("nobody is said to be %v", got)
+	}
 }
 
 func TestEverySpellingOfAnIdentityHeaderIsAnImpostor(t *testing.T) {
