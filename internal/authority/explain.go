@@ -107,10 +107,13 @@ func (a *Authority) detail(check token.Check, t *Token, d *Demand) string {
 	}
 	switch check {
 	case token.CheckWellFormed:
-		return "the form of " + indefinite(t.Kind.String())
+		if t.jwt == nil {
+			return "an opaque token, with a good checksum"
+		}
+		return "a JWT of one reading"
 	case token.CheckSignature:
 		if t.jwt == nil {
-			return "an opaque token that was found by its digest"
+			return "found by its digest"
 		}
 		return "signed by " + t.KID
 	case token.CheckType:
@@ -129,13 +132,6 @@ func (a *Authority) detail(check token.Check, t *Token, d *Demand) string {
 		return accessDetail(t, d)
 	}
 	return ""
-}
-
-func indefinite(noun string) string {
-	if strings.ContainsRune("aeiou", rune(noun[0])) {
-		return "an " + noun
-	}
-	return "a " + noun
 }
 
 func lifetimeDetail(t *Token) string {
