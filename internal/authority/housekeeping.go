@@ -49,6 +49,6 @@ func (a *Authority) purge(ctx context.Context) error { return a.Store.Purge(ctx,
 
 func (a *Authority) try(ctx context.Context, what string, f func(context.Context) error) {
 	if err := f(ctx); err != nil && ctx.Err() == nil {
-		a.Log.Warn(what, slog.Any("error", err))
+		a.Log.WarnContext(ctx, what, slog.Any("error", err))
 	}
 }

@@ -82,8 +82,7 @@ func (e *Error) Retry(after time.Duration) *Error {
 
 // KindOf tells the kind of the first fault in err's chain; Internal when there is none.
 func KindOf(err error) Kind {
-	var f *Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Error](err); ok {
 		return f.Kind
 	}
 	return Internal
@@ -95,8 +94,7 @@ func Is(err error, kind Kind) bool { return err != nil && KindOf(err) == kind }
 // Message gives what may be shown of err: a fault's message, or a neutral
 // sentence for everything else.
 func Message(err error) string {
-	var f *Error
-	if errors.As(err, &f) && f.Kind != Internal {
+	if f, ok := errors.AsType[*Error](err); ok && f.Kind != Internal {
 		return f.Message
 	}
 	return "internal error"
@@ -104,8 +102,7 @@ func Message(err error) string {
 
 // RetryAfter tells when to try again; zero when err does not say.
 func RetryAfter(err error) time.Duration {
-	var f *Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Error](err); ok {
 		return f.RetryAfter
 	}
 	return 0
