@@ -1,7 +1,7 @@
 package adminapi
 
 import (
-	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -14,11 +14,11 @@ import (
 
 // newToken is an API token or, by its kind, an API key to be made.
 type newToken struct {
-	Name       string      `json:"name"`
-	Kind       string      `json:"kind"` // api-token, which is the default, or api-key
-	Scope      scopeList   `json:"scope"`
-	Collection *int64      `json:"collection"`
-	ExpiresIn  json.Number `json:"expires_in"` // seconds
+	Name       string    `json:"name"`
+	Kind       string    `json:"kind"` // api-token, which is the default, or api-key
+	Scope      scopeList `json:"scope"`
+	Collection *int64    `json:"collection"`
+	ExpiresIn  lifetime  `json:"expires_in"`
 }
 
 // madeToken shows a token's value, this once.
@@ -40,17 +40,11 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	if n.Name == "" && n.Kind != token.KindAPIKey.String() {
 		return missing("name")
 	}
-	c := authority.NewCredential{Name: n.Name, Scope: n.Scope, Collection: n.Collection}
-	if n.ExpiresIn != "" {
-		lifetime, err := authority.ParseLifetime(n.ExpiresIn.String())
-		if err != nil {
-			return err
-		}
-		c.Lifetime = lifetime
-	}
-	issued, err := a.makeToken(r, n.Kind, c)
+	issued, err := a.makeToken(r, n.Kind, authority.NewCredential{
+		Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: int64(n.ExpiresIn),
+	})
 	if err != nil {
-		return err
+		return unpermitted(err)
 	}
 	return writeMade(w, issued)
 }
@@ -84,9 +78,31 @@ func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	}
 	issued, err := a.Authority.Regenerate(r.Context(), r.caller, id, overlap)
 	if err != nil {
-		return err
+		return unpermitted(err)
 	}
 	return writeMade(w, issued)
+}
+
+// unpermitted makes a matter of rights of a scope that wants a permission: OAuth
+// has no word for it, this API has.
+func unpermitted(err error) error {
+	if errors.Is(err, authority.ErrScopePermission) {
+		return fault.Wrap(err, fault.Forbidden, "%s", fault.Message(err))
+	}
+	return err
+}
+
+// lifetime is a lifetime in seconds, as a JSON integer; 0 when there is none.
+type lifetime int64
+
+// UnmarshalJSON refuses what is no decimal integer greater than 0.
+func (l *lifetime) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "null" {
+		return nil
+	}
+	seconds, err := authority.ParseLifetime(string(raw))
+	*l = lifetime(seconds)
+	return err
 }
 
 func writeMade(w http.ResponseWriter, issued *authority.Issued) error {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
@@ -83,6 +84,11 @@ func TestMakingTokensIsRefused(t *testing.T) {
 		"no integer":            {`{"name":"x","expires_in":1.5}`, credentials, http.StatusBadRequest},
 		"zero":                  {`{"name":"x","expires_in":0}`, credentials, http.StatusBadRequest},
 		"an exponent":           {`{"name":"x","expires_in":3e2}`, credentials, http.StatusBadRequest},
+		"a text":                {`{"name":"x","expires_in":"300"}`, credentials, http.StatusBadRequest},
+		"negative":              {`{"name":"x","expires_in":-1}`, credentials, http.StatusBadRequest},
+		"an overflow":           {`{"name":"x","expires_in":9223372036854775808}`, credentials, http.StatusBadRequest},
+		"without permission":    {`{"name":"x","scope":"introspect"}`, credentials, http.StatusForbidden},
+		"nor for the log":       {`{"name":"x","scope":["revocations"]}`, credentials, http.StatusForbidden},
 		"true":                  {`{"name":"x","expires_in":true}`, credentials, http.StatusBadRequest},
 		"a key that is too old": {`{"kind":"api-key","expires_in":2592001}`, credentials, http.StatusBadRequest},
 	} {
@@ -109,4 +115,13 @@ func (s *site) count(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(page.Items)
+}
+
+func TestReadingScopesAreForThoseWithThePermission(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.User(t, "auditor", password, authoritytest.May(identity.ScopeIntrospect, authority.PathTokens))
+	with := []option{session(s.SessionToken(t, "auditor", password).Value.Reveal()), header("Sec-Fetch-Site", "same-origin")}
+	made(t, s.send("POST", root+"/tokens", `{"name":"x","scope":"introspect","expires_in":null}`, with...))
+	s.send("POST", root+"/tokens", `{"name":"y","scope":"introspect revocations"}`, with...).is(t, http.StatusForbidden)
 }

@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -175,18 +176,21 @@ func (r *Request) inheritedScope() []string {
 	})
 }
 
+// ErrScopePermission is the cause of an InvalidScope that a permission would mend.
+var ErrScopePermission = errors.New("the user lacks the permission that the scope stands for")
+
 func (a *Authority) checkScopeName(ctx context.Context, r *Request, name string) error {
 	switch {
 	case !identity.ValidScopeName(name):
 		return fault.New(fault.InvalidScope, "not a scope name (RFC 6749 section 3.3)")
 	case r.neverScope(name):
 		return fault.New(fault.InvalidScope, "a token of this kind can't have the scope %s", name)
+	case !r.subjectAllows(name):
+		return fault.Wrap(ErrScopePermission, fault.InvalidScope, "the permission %s on %s is needed for the scope %s", name, PathTokens, name)
 	case !r.parentAllows(name):
 		return fault.New(fault.InvalidScope, "the scope %s is not within that of the token it is made from", name)
 	case !r.clientAllows(name):
 		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
-	case !r.subjectAllows(name):
-		return fault.New(fault.InvalidScope, "the permission %s on %s is needed for the scope %s", name, PathTokens, name)
 	}
 	return a.checkDeclared(ctx, name)
 }
