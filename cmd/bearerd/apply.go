@@ -103,14 +103,14 @@ func count(n int, noun string) string {
 
 // atLine says where in the file a mistake stands.
 func atLine(err error, file *config.AccessFile) error {
-	m, ok := errors.AsType[*authority.Mistake](err)
+	m, ok := errors.AsType[*authority.MistakeError](err)
 	if !ok {
 		return err
 	}
 	return fmt.Errorf("%s: %w", position(file, m), m.Err)
 }
 
-func position(file *config.AccessFile, m *authority.Mistake) config.Position {
+func position(file *config.AccessFile, m *authority.MistakeError) config.Position {
 	switch m.List {
 	case "collections":
 		return file.Collections[m.Index].At

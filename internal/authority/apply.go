@@ -33,18 +33,18 @@ type DesiredUser struct {
 	SetDisabled, SetGroups, SetName, SetEmail bool // the file has the member
 }
 
-// Mistake says which element of a list of Desired is wrong.
-type Mistake struct {
+// MistakeError says which element of a list of Desired is wrong.
+type MistakeError struct {
 	List  string // collections, roles, users, bindings, clients
 	Index int
 	Err   error
 }
 
 // Error gives the list, the position and what is wrong.
-func (m *Mistake) Error() string { return fmt.Sprintf("%s[%d]: %v", m.List, m.Index, m.Err) }
+func (m *MistakeError) Error() string { return fmt.Sprintf("%s[%d]: %v", m.List, m.Index, m.Err) }
 
 // Unwrap gives what is wrong.
-func (m *Mistake) Unwrap() error { return m.Err }
+func (m *MistakeError) Unwrap() error { return m.Err }
 
 // Applied is one change that applying made, or would make.
 type Applied struct {
@@ -54,7 +54,7 @@ type Applied struct {
 
 // Apply makes the stored state what the file says, in one transaction: all of it
 // or nothing. Saying the same twice changes nothing the second time. The error is
-// a *Mistake where one element is wrong.
+// a *MistakeError where one element is wrong.
 func (a *Authority) Apply(ctx context.Context, c *Caller, d Desired) ([]Applied, Receipt, error) {
 	if err := a.admit(ctx, c, audit.Apply, ""); err != nil {
 		return nil, Receipt{}, err
@@ -159,7 +159,7 @@ func (p *plan) all(ctx context.Context, d *Desired) error {
 	for _, s := range steps {
 		for i := range s.n {
 			if err := s.one(i); err != nil {
-				return &Mistake{List: s.list, Index: i, Err: err}
+				return &MistakeError{List: s.list, Index: i, Err: err}
 			}
 		}
 	}

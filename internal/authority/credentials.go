@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -251,8 +252,6 @@ func (a *Authority) DeclaredScopes() map[string]string {
 		identity.ScopeCredentials: "make API keys and API tokens",
 		identity.ScopeAdmin:       "use administrative rights on the management API",
 	}
-	for name, text := range a.Policy.Scopes {
-		out[name] = text
-	}
+	maps.Copy(out, a.Policy.Scopes)
 	return out
 }

@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -191,10 +192,8 @@ func (a *Authority) revoked(t *Token) bool {
 	if t.dead != "" || a.signedByRevoked(t) {
 		return true
 	}
-	for _, k := range t.keys.kills {
-		if a.Set.Killed(k) {
-			return true
-		}
+	if slices.ContainsFunc(t.keys.kills, a.Set.Killed) {
+		return true
 	}
 	for _, k := range t.keys.cutOffs {
 		if a.Set.CutOff(k) > t.Seq {

@@ -36,7 +36,7 @@ func newRecent[V any](size int, clock func() time.Duration) *recent[V] {
 }
 
 func (r *recent[V]) places(key string) []atomic.Pointer[fact[V]] {
-	first := int(maphash.String(r.seed, key)) & (len(r.slots) - 1) &^ (ways - 1)
+	first := maphash.String(r.seed, key) & uint64(len(r.slots)-1) &^ (ways - 1)
 	return r.slots[first : first+ways]
 }
 

@@ -30,10 +30,6 @@ type Demand struct {
 var (
 	bearerKinds = []token.Kind{token.KindAccess, token.KindTask, token.KindAPIToken}
 	sessionOnly = []token.Kind{token.KindSession}
-	anyKind     = []token.Kind{
-		token.KindAccess, token.KindTask, token.KindAPIKey, token.KindAPIToken,
-		token.KindRefresh, token.KindSession,
-	}
 	jwtTypes = map[token.Kind]string{
 		token.KindAccess: token.TypeAccess, token.KindTask: token.TypeAccess, token.KindAPIKey: token.TypeAPIKey,
 	}
