@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -116,6 +117,7 @@ func TestAnswersBeginBeforeTheBodyHasEnded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	body, pen := io.Pipe()
+	defer func() { _ = pen.Close() }()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/talk", body)
 	if err != nil {
 		t.Fatal(err)
@@ -150,12 +152,25 @@ func TestAnswersBeginBeforeTheBodyHasEnded(t *testing.T) {
 	_ = pen.Close()
 }
 
-func TestEventsPassAsTheyAreWritten(t *testing.T) {
+func TestAnswersPassAsTheyAreWritten(t *testing.T) {
 	t.Parallel()
+	for name, header := range map[string]http.Header{
+		"events":       {"Content-Type": {"text/event-stream"}},
+		"known length": {"Content-Type": {"text/plain"}, "Content-Length": {"18"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			passesAsWritten(t, header)
+		})
+	}
+}
+
+func passesAsWritten(t *testing.T, header http.Header) {
+	t.Helper()
 	w := newWorld(t, authoritytest.Options{})
 	release := make(chan struct{})
 	base, log := w.observed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
+		maps.Copy(w.Header(), header)
 		_, _ = io.WriteString(w, "data: 1\n\n")
 		_ = http.NewResponseController(w).Flush()
 		select {
@@ -167,15 +182,11 @@ func TestEventsPassAsTheyAreWritten(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/events?secret=1", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	issued := w.issue(t, nil)
 	r.Header = bearer(issued)
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	lines := bufio.NewReader(resp.Body)
 	if line, err := lines.ReadString('\n'); line != "data: 1\n" || err != nil {
@@ -260,6 +271,45 @@ func TestAnApplicationMayAnswerWithoutReadingTheBody(t *testing.T) {
 		got := send(t, http.MethodPost, base+"/x", bearer(w.issue(t, nil)), strings.NewReader(strings.Repeat("x", 100<<10)))
 		if got.status != http.StatusRequestEntityTooLarge || got.body != "too large\n" {
 			t.Errorf("%d %q", got.status, got.body)
+		}
+	}
+}
+
+func TestAClientThatLeavesEndsTheRequestToTheApplication(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, authoritytest.Options{})
+	began, ended := make(chan struct{}, 2), make(chan struct{}, 2)
+	base, _ := w.observed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_ = http.NewResponseController(w).Flush()
+		began <- struct{}{}
+		if r.Method == http.MethodPost {
+			_, _ = io.Copy(io.Discard, r.Body)
+		} else {
+			<-r.Context().Done()
+		}
+		ended <- struct{}{}
+	}))
+	for _, method := range []string{http.MethodPost, http.MethodGet} {
+		ctx, leave := context.WithCancel(t.Context())
+		body, pen := io.Pipe()
+		var sent io.Reader
+		if method == http.MethodPost {
+			sent = body
+		}
+		r, err := http.NewRequestWithContext(ctx, method, base+"/talk", sent)
+		must(t, err)
+		r.Header = bearer(w.issue(t, nil))
+		resp, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
+		must(t, err)
+		<-began
+		leave()
+		_ = pen.Close()
+		_ = resp.Body.Close()
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: the application still talks to a client that left", method)
 		}
 	}
 }
