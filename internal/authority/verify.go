@@ -30,7 +30,7 @@ type Demand struct {
 var (
 	bearerKinds = []token.Kind{token.KindAccess, token.KindTask, token.KindAPIToken}
 	sessionOnly = []token.Kind{token.KindSession}
-	jwtTypes = map[token.Kind]string{
+	jwtTypes    = map[token.Kind]string{
 		token.KindAccess: token.TypeAccess, token.KindTask: token.TypeAccess, token.KindAPIKey: token.TypeAPIKey,
 	}
 )
