@@ -61,9 +61,22 @@ func (a *Authority) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	}
 	pair, err := a.issuePair(ctx, c, r)
 	if fault.Is(err, fault.Conflict) {
-		return Pair{}, a.reused(ctx, x.Client, t)
+		return Pair{}, a.spent(ctx, x.Client, t)
 	}
 	return pair, err
+}
+
+// spent answers a use that came too late: after another one, or after the token
+// was taken back, which is nobody's second use.
+func (a *Authority) spent(ctx context.Context, client *Caller, t *Token) error {
+	row, _, err := a.Store.TokenByID(ctx, t.ID)
+	switch {
+	case err != nil:
+		return err
+	case row.Reason != reasonUsed:
+		return fault.New(fault.InvalidGrant, token.ReasonRevoked)
+	}
+	return a.reused(ctx, client, t)
 }
 
 // reused takes back the family of a refresh token that was used twice.
