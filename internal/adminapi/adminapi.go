@@ -126,6 +126,9 @@ func (a *API) handle(e route) http.Handler {
 			return err
 		}
 		httpkit.NoStore(w)
+		if t := caller.Token; t.ExpiringSoon(a.Authority.Now()) {
+			httpkit.WarnOfExpiry(w.Header(), t.Expiry)
+		}
 		return e.serve(w, &request{Request: r, caller: caller, query: query})
 	}, httpkit.Problems(a.Challenge))
 }

@@ -125,3 +125,21 @@ func TestReadingScopesAreForThoseWithThePermission(t *testing.T) {
 	made(t, s.send("POST", root+"/tokens", `{"name":"x","scope":"introspect","expires_in":null}`, with...))
 	s.send("POST", root+"/tokens", `{"name":"y","scope":"introspect revocations"}`, with...).is(t, http.StatusForbidden)
 }
+
+// TestAnswersWarnOfTokensThatEndSoon: the header stands in the last week of an API
+// token, and not for one that lives longer or for an access token.
+func TestAnswersWarnOfTokensThatEndSoon(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	credentials := bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials).Value.Reveal())
+	for lifetime, warned := range map[string]bool{"604700": true, "604900": false} {
+		n := made(t, s.send("POST", root+"/tokens", `{"name":"x","expires_in":`+lifetime+`}`, credentials))
+		got := s.send("GET", root+"/me", "", bearer(n.Token)).header.Get("X-Bearerd-Token-Expires")
+		if (got != "") != warned {
+			t.Errorf("%s seconds left: %q", lifetime, got)
+		}
+	}
+	if got := s.send("GET", root+"/me", "", credentials).header.Get("X-Bearerd-Token-Expires"); got != "" {
+		t.Errorf("an access token: %q", got)
+	}
+}

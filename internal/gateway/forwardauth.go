@@ -37,6 +37,7 @@ func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
 	httpkit.EventOf(r.Context()).Mute()
 	h := w.Header()
 	f.badges.of(c).set(h)
+	f.Gate.warn(h, c)
 	h["Cache-Control"] = noStore
 	w.WriteHeader(http.StatusOK)
 	return nil

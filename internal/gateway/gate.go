@@ -56,6 +56,13 @@ func (g *Gate) admit(r *http.Request, a *ask) (*authority.Caller, error) {
 	return c, err
 }
 
+// warn tells in the answer that the caller's token ends soon.
+func (g *Gate) warn(h http.Header, c *authority.Caller) {
+	if c != nil && c.Token.ExpiringSoon(g.Authority.Now()) {
+		httpkit.WarnOfExpiry(h, c.Token.Expiry)
+	}
+}
+
 // scopeError is a refusal for too small a scope, with the one that is needed.
 type scopeError struct {
 	error

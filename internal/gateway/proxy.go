@@ -111,6 +111,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 		if c, err = p.Gate.admit(r, &rule.ask); err != nil {
 			return err
 		}
+		p.Gate.warn(w.Header(), c)
 		note(r.Context(), c)
 	}
 	// Answers may begin before the body has ended; where that can't be had, the
