@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
@@ -75,4 +76,16 @@ func TestTheDocumentedFlow(t *testing.T) {
 	}
 	do(204, "PUT", loginPath, "application/json", `{"username":null,"password":null,"collection":null}`, nil)
 	do(403, "POST", revPath, formType, form("access_token", issued.AccessToken), nil)
+}
+
+func TestUsualLifetimeIsTheOriginalsOrTheCeiling(t *testing.T) {
+	t.Parallel()
+	for ceiling, want := range map[time.Duration]string{2 * time.Hour: `"expires_in":1800}`, 10 * time.Minute: `"expires_in":600}`} {
+		s := newSite(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.AccessTTL, p.AccessMax = ceiling, ceiling }})
+		a := s.send("POST", tokenPath, good)
+		a.is(t, 200)
+		if !strings.Contains(a.body, want) {
+			t.Errorf("ceiling %s: %s", ceiling, a.body)
+		}
+	}
 }
