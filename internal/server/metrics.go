@@ -29,6 +29,8 @@ type Metrics struct {
 	revocations    prometheus.Counter
 	acknowledgment prometheus.Histogram
 	routes         *prometheus.HistogramVec
+	series         []series // what the history is made of
+	history        history
 
 	mu      sync.Mutex // writers of byRoute
 	byRoute atomic.Pointer[map[string]prometheus.Observer]
@@ -67,7 +69,29 @@ func NewMetrics() *Metrics {
 	}
 	m.addRevocation()
 	m.addRoutes()
+	m.addSeries()
 	return m
+}
+
+// addSeries lists the counters whose growth the history tells.
+func (m *Metrics) addSeries() {
+	for k := range m.issued {
+		kind := token.Kind(k).String()
+		m.series = append(m.series,
+			series{m.issued[k], kind, func(t *authority.Traffic) map[string]int64 { return t.Issued }},
+			series{m.verified[k], kind, func(t *authority.Traffic) map[string]int64 { return t.Verified }})
+	}
+	for k := range m.issueRefused {
+		code := httpkit.Code(fault.Kind(k))
+		m.series = append(m.series, series{m.issueRefused[k], code, func(t *authority.Traffic) map[string]int64 { return t.IssueRefused }})
+	}
+	for _, c := range token.Checks() {
+		m.series = append(m.series, series{m.verifyRefused[c], c.String(), func(t *authority.Traffic) map[string]int64 { return t.VerifyRefused }})
+	}
+	for _, outcome := range loginOutcomes {
+		m.series = append(m.series, series{m.logins[outcome], outcome, func(t *authority.Traffic) map[string]int64 { return t.Logins }})
+	}
+	m.series = append(m.series, series{counter: m.revocations})
 }
 
 func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
@@ -76,6 +100,9 @@ func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
 	return v
 }
 
+// acknowledgmentBounds are in seconds.
+var acknowledgmentBounds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5}
+
 func (m *Metrics) addRevocation() {
 	m.revocations = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "bearerd_revocations_total", Help: "Entries that this node wrote to the revocation log.",
@@ -83,7 +110,7 @@ func (m *Metrics) addRevocation() {
 	m.acknowledgment = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "bearerd_revocation_acknowledgement_seconds",
 		Help:    "Time from the commit of a revocation until no node says yes to what it took back.",
-		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5},
+		Buckets: acknowledgmentBounds,
 	})
 	m.registry.MustRegister(m.revocations, m.acknowledgment)
 }

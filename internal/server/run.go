@@ -166,5 +166,6 @@ func (s *Server) loops() []Loop {
 	return append([]Loop{
 		{Name: "following the revocation log", Run: s.Authority.Follower.Run},
 		{Name: "housekeeping", Run: s.Authority.Run},
+		{Name: "sampling the metrics", Run: func(ctx context.Context) error { return s.Metrics.sampling(ctx, s.Authority.Now) }},
 	}, s.Loops...)
 }

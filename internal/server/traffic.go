@@ -1,0 +1,166 @@
+package server
+
+import (
+	"context"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// How often the counters are read, and how many readings are kept: those of a day,
+// which take about 400 KiB.
+const (
+	sampleEvery = time.Minute
+	samplesKept = 24*60 + 1
+)
+
+// series is one counter and where its growth is told.
+type series struct {
+	counter prometheus.Counter
+	name    string
+	of      func(*authority.Traffic) map[string]int64 // nil: counted as revoked
+}
+
+// sample is one reading of everything. Counters are kept modulo 2³², which is enough
+// for their differences.
+type sample struct {
+	at       time.Time
+	counts   []uint32
+	buckets  []uint32 // of the acknowledgements, cumulative
+	acked    uint32
+	ackMicro uint32
+}
+
+// history is the readings, oldest first.
+type history struct {
+	mu      sync.Mutex
+	samples []sample
+}
+
+// read takes a reading now.
+func (m *Metrics) read(now time.Time) sample {
+	s := sample{at: now, counts: make([]uint32, len(m.series))}
+	for i, one := range m.series {
+		s.counts[i] = modulo(valueOf(one.counter).GetCounter().GetValue())
+	}
+	h := valueOf(m.acknowledgment).GetHistogram()
+	for _, b := range h.GetBucket() {
+		s.buckets = append(s.buckets, uint32(b.GetCumulativeCount())) //nolint:gosec // modulo 2³²
+	}
+	s.acked, s.ackMicro = uint32(h.GetSampleCount()), modulo(h.GetSampleSum()*1e6) //nolint:gosec // modulo 2³²
+	return s
+}
+
+func valueOf(m prometheus.Metric) *dto.Metric {
+	var out dto.Metric
+	_ = m.Write(&out) // counters and histograms can be read
+	return &out
+}
+
+func modulo(v float64) uint32 { return uint32(math.Mod(math.Trunc(v), 1<<32)) }
+
+// Sample keeps a reading of the counters, for [Metrics.Traffic].
+func (m *Metrics) Sample(now time.Time) {
+	s := m.read(now)
+	m.history.mu.Lock()
+	defer m.history.mu.Unlock()
+	if len(m.history.samples) == samplesKept {
+		copy(m.history.samples, m.history.samples[1:])
+		m.history.samples = m.history.samples[:samplesKept-1]
+	}
+	m.history.samples = append(m.history.samples, s)
+}
+
+// sampling keeps a reading every minute until ctx ends.
+func (m *Metrics) sampling(ctx context.Context, now func() time.Time) error {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		m.Sample(now())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Traffic tells what this node did lately; see [authority.TrafficLog]. A step is a
+// whole number of minutes, and all of them lie within a day.
+func (m *Metrics) Traffic(now time.Time, step time.Duration, steps int) ([]authority.Traffic, error) {
+	if step < sampleEvery || step%sampleEvery != 0 || steps <= 0 || steps > samplesKept || step*time.Duration(steps) > samplesKept*sampleEvery {
+		return nil, fault.New(fault.Invalid, "steps are whole minutes within a day")
+	}
+	last := m.read(now)
+	m.history.mu.Lock()
+	defer m.history.mu.Unlock()
+	end := now.Truncate(step)
+	out := make([]authority.Traffic, steps)
+	for i := steps - 1; i >= 0; i-- {
+		first := m.history.before(end)
+		out[i] = m.between(first, last)
+		out[i].From, out[i].Until = end, end.Add(step)
+		last, end = first, end.Add(-step)
+	}
+	return out, nil
+}
+
+// before gives the last reading of a time or earlier; the first one where there is
+// none so early, and none at all before the first.
+func (h *history) before(t time.Time) sample {
+	for _, s := range slices.Backward(h.samples) {
+		if !s.at.After(t) {
+			return s
+		}
+	}
+	if len(h.samples) > 0 {
+		return h.samples[0]
+	}
+	return sample{}
+}
+
+// between gives what happened between two readings. A reading that is missing is one
+// of a process that had done nothing.
+func (m *Metrics) between(first, last sample) authority.Traffic {
+	t := authority.Traffic{
+		Issued: map[string]int64{}, IssueRefused: map[string]int64{}, Verified: map[string]int64{},
+		VerifyRefused: map[string]int64{}, Logins: map[string]int64{},
+	}
+	for i, s := range m.series {
+		n := int64(at(last.counts, i) - at(first.counts, i))
+		switch {
+		case n == 0:
+		case s.of == nil:
+			t.Revoked += n
+		default:
+			s.of(&t)[s.name] += n
+		}
+	}
+	t.Acknowledged = int64(last.acked - first.acked)
+	if t.Acknowledged == 0 {
+		return t
+	}
+	t.AcknowledgedIn = time.Duration(last.ackMicro-first.ackMicro) * time.Microsecond
+	for i, bound := range acknowledgmentBounds {
+		if int64(at(last.buckets, i)-at(first.buckets, i)) == t.Acknowledged {
+			t.SlowestBelow = time.Duration(bound * float64(time.Second))
+			return t
+		}
+	}
+	t.SlowestBelow = t.AcknowledgedIn // slower than the last bound; no one took longer than all
+	return t
+}
+
+func at(list []uint32, i int) uint32 {
+	if i < len(list) {
+		return list[i]
+	}
+	return 0
+}
