@@ -85,6 +85,24 @@ func (a *Authority) UpdateClient(ctx context.Context, c *Caller, n NewClient) (i
 	return client, err
 }
 
+// RenewClientSecret gives a client a new secret, which is told this once. Whoever had
+// the old one loses what they got by it. A public client is one no more.
+func (a *Authority) RenewClientSecret(ctx context.Context, c *Caller, id string) (token.Secret, error) {
+	client, err := a.Client(ctx, c, id)
+	if err != nil {
+		return "", err
+	}
+	secret, err := a.newSecret()
+	if err != nil {
+		return "", err
+	}
+	n := NewClient{ID: id, Grants: client.Grants, Scopes: client.Scopes, Audiences: client.Audiences, Secret: secret}
+	if _, err := a.UpdateClient(ctx, c, n); err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
 func (a *Authority) updateClientAct(old identity.Client, n NewClient) (act, identity.Client, error) {
 	client := identity.Client{ID: n.ID, SecretDigest: old.SecretDigest, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences}
 	if n.Secret != "" {

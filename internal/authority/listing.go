@@ -34,6 +34,11 @@ func (c *Caller) is(ref string) bool {
 		(ref == c.Principal.User.ID || ref == c.Principal.User.Username)
 }
 
+// RequireAdministrator lets administrators pass, for a page that shows nothing of
+// its own; every act decides it again. The error is Unauthenticated,
+// InsufficientScope or Forbidden.
+func (a *Authority) RequireAdministrator(c *Caller) error { return c.requireAdmin() }
+
 // PublicCollections gives every collection to anybody: a login form that asks for
 // one has to offer them.
 func (a *Authority) PublicCollections(ctx context.Context) ([]Collection, error) {
