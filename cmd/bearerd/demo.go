@@ -50,8 +50,8 @@ func (p *program) demoCommand() *cobra.Command {
 		Long: `Run a server with sample users, collections and clients, every dialect, and a small
 API of specimens behind the proxy, and print commands to paste into another shell.
 
-All of it stands in a scratch folder that is removed at the end. With --dir it stays,
-and the configuration and access file in it are examples to begin with.`,
+All of it stands in a scratch folder that is removed at the end. With --dir it
+stays, and the configuration and access file in it are examples to begin with.`,
 		Example: `  bearerd demo
   bearerd demo --dir try`,
 		Args: takes(),

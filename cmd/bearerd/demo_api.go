@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -56,7 +55,7 @@ func startSampleAPI(ctx context.Context) (*sampleAPI, error) {
 func (a *sampleAPI) stop() { _ = a.server.Close() }
 
 func (a *sampleAPI) welcome(w http.ResponseWriter, r *http.Request) {
-	_, _ = fmt.Fprintf(w, "The specimens are at /api/specimens. You are %s.\n", caller(r))
+	answer(w, http.StatusOK, map[string]string{"specimens": "/api/specimens", "you": caller(r)})
 }
 
 // caller is who is calling, as bearerd says.

@@ -81,6 +81,7 @@ func TestTheCommandsThatTheDemoPrintsWork(t *testing.T) {
 		`^HTTP/1.1 401 Unauthorized(?s:.*)error="invalid_token", error_description="revoked"`,
 		`^\{"allowed":false,(?s:.*)^revoked  +FAILED  +revoked(?s:.*)^revoked by spadmin at (?s:.*)^refused$`,
 		`^\{"access_token":"eyJ.*"scope":"read"`,
+		`"username":"jthomas"(?s:.*)"username":"spadmin"(?s:.*)"userid":"acct:spadmin@`,
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d steps, want %d:\n%s", len(got), len(want), got)

@@ -65,9 +65,10 @@ func (p *process) follow(pipe io.Reader, listening chan struct{}) {
 		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Msg != "listening" {
 			continue
 		}
-		if event.Listener == "main" {
+		switch event.Listener {
+		case "main":
 			p.base = "http://" + event.Address
-		} else {
+		case "ops":
 			p.ops = "http://" + event.Address
 		}
 		if p.base != "" && p.ops != "" && listening != nil {

@@ -12,8 +12,8 @@ func (p *program) migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Bring the database's schema up to date",
 		Long: `Bring the database's schema up to date, making the database when there is none.
-"bearerd serve" does it by itself when it starts. The version before this one goes
-on working with the new schema.`,
+"bearerd serve" does it by itself when it starts. A server of the version before
+that still runs goes on working with the new schema.`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.loadConfig(cmd)

@@ -59,7 +59,7 @@ commands to paste. "bearerd serve" is the server; every other command works on
 the same database beside it, and what it changes reaches the server at once.
 
 Results and secrets are printed to standard output, all else to standard error.
-A command that fails exits with 1 and has changed nothing.`,
+A command that fails exits with 1 and has changed nothing, or says what it has.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,

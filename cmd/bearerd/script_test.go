@@ -63,8 +63,16 @@ type scriptServer struct {
 	last  string
 }
 
+func serverOf(ts *testscript.TestScript) *scriptServer {
+	s, ok := ts.Value(serverKey{}).(*scriptServer)
+	if !ok {
+		ts.Fatalf("the script was not set up")
+	}
+	return s
+}
+
 func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
-	s := ts.Value(serverKey{}).(*scriptServer)
+	s := serverOf(ts)
 	cmd := exec.Command("bearerd", append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
 	p, err := start(cmd)
@@ -95,7 +103,7 @@ func environ(ts *testscript.TestScript) []string {
 }
 
 func scriptStop(ts *testscript.TestScript, neg bool, _ []string) {
-	s := ts.Value(serverKey{}).(*scriptServer)
+	s := serverOf(ts)
 	if neg || s.process == nil {
 		ts.Fatalf("there is no server to stop")
 	}
@@ -160,7 +168,7 @@ func scriptListen(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: listen NAME")
 	}
-	s := ts.Value(serverKey{}).(*scriptServer)
+	s := serverOf(ts)
 	s.heard = make(chan string, 16)
 	l := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var text bytes.Buffer
@@ -176,7 +184,7 @@ func scriptHeard(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: heard RE")
 	}
-	s := ts.Value(serverKey{}).(*scriptServer)
+	s := serverOf(ts)
 	if s.last == "" {
 		select {
 		case s.last = <-s.heard:

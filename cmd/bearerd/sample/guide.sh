@@ -33,3 +33,8 @@ echo "$TOKEN" | {{.Program}} token explain --config {{.Dir}}/bearerd.yaml
 echo '== 8. A batch job has no password: its client gets a token with a secret.'
 curl -s -u ci:demo-1f8b6c0e5d7a49328e11c4b0a9d2f673 -d grant_type=client_credentials -d scope=read $BEARERD/oauth2/token
 
+echo '== 9. The same users, in the words of SENAITE, Fence and Hypothesis.'
+curl -s -u 'jthomas:test#password' $BEARERD/@@API/senaite/v1/users/current
+curl -s -H "Authorization: Bearer $(get_token)" $BEARERD/user
+curl -s -H "Authorization: Bearer $(get_token)" $BEARERD/api/profile
+
