@@ -67,10 +67,7 @@ func (a *Authority) StartDevice(ctx context.Context, client *Caller, scope []str
 	}
 	r := &Request{Kind: token.KindAccess, Principal: &Principal{User: &identity.User{}}, Client: client.Principal, Audience: audience}
 	for _, name := range scope {
-		if !r.clientAllows(name) {
-			return nil, fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
-		}
-		if err := a.checkDeclared(ctx, name); err != nil {
+		if err := a.checkDeviceScope(ctx, r, name); err != nil {
 			return nil, err
 		}
 	}
@@ -89,6 +86,17 @@ func (a *Authority) StartDevice(ctx context.Context, client *Caller, scope []str
 		DeviceCode: code, UserCode: d.UserCode[:4] + "-" + d.UserCode[4:],
 		ExpiresIn: seconds(deviceLife), Interval: seconds(deviceInterval),
 	}, nil
+}
+
+// checkDeviceScope refuses what no user's approval could give, before one is asked.
+func (a *Authority) checkDeviceScope(ctx context.Context, r *Request, name string) error {
+	if !r.clientAllows(name) {
+		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
+	}
+	if name == identity.ScopeOfflineAccess {
+		return r.checkOffline()
+	}
+	return a.checkDeclared(ctx, name)
 }
 
 func (c *Caller) mayUseDevices() error {
@@ -129,14 +137,18 @@ func (a *Authority) PendingDevice(ctx context.Context, c *Caller, userCode strin
 		return Device{}, err
 	}
 	d, err := a.Store.DeviceByUserCode(ctx, canonicalUserCode(userCode))
-	if err == nil && d.State == DevicePending && a.Now().Before(d.ExpiresAt) {
-		return d, nil
-	}
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return Device{}, err
 	}
-	if _, err := a.Store.RecordFailure(ctx, keys, a.Now(), a.Policy.Limits.Window); err != nil {
+	if err == nil && d.State == DevicePending && a.Now().Before(d.ExpiresAt) {
+		return d, a.checkAttempts(ctx, keys) // others that ran at the same time may have reached the limit
+	}
+	counts, err := a.Store.RecordFailure(ctx, keys, a.Now(), a.Policy.Limits.Window)
+	if err != nil {
 		return Device{}, err
+	}
+	if a.beyond(counts) {
+		return Device{}, a.limited(counts)
 	}
 	return Device{}, fault.New(fault.NotFound, "no device shows this code, or it has run out")
 }

@@ -1,0 +1,251 @@
+package authority_test
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+var tvClient = authority.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}}
+
+func redeem(t *testing.T, f *authoritytest.Fixture, app *authority.Caller, start *authority.DeviceStart) (authority.Pair, error) {
+	t.Helper()
+	return f.RedeemDevice(t.Context(), app, start.DeviceCode.Reveal())
+}
+
+func startDevice(t *testing.T, f *authoritytest.Fixture, app *authority.Caller, scope ...string) *authority.DeviceStart {
+	t.Helper()
+	start, err := f.StartDevice(t.Context(), app, scope, "")
+	must(t, err)
+	return start
+}
+
+func TestDeviceGetsItsTokensWhenItsUserSaysYes(t *testing.T) {
+	t.Parallel()
+	f := authoritytest.New(t, authoritytest.Options{})
+	ada, tv := person(t, f, "ada"), client(t, f, tvClient)
+	start := startDevice(t, f, tv, "read", "offline_access")
+	if len(start.UserCode) != 9 || start.UserCode[4] != '-' || strings.ContainsAny(start.UserCode, "AEIOUY01") || start.ExpiresIn != 600 || start.Interval != 5 {
+		t.Errorf("%+v", start)
+	}
+	_, err := redeem(t, f, tv, start)
+	wantFault(t, "before the user decides", err, fault.AuthorizationPending, "")
+	_, err = redeem(t, f, tv, start)
+	wantFault(t, "at once again", err, fault.SlowDown, "5 seconds")
+	f.Advance(5 * time.Second)
+	_, err = redeem(t, f, tv, start)
+	wantFault(t, "after the interval", err, fault.AuthorizationPending, "")
+
+	// What a person types, in any case, with dashes and spaces where they like.
+	typed := " " + strings.ToLower(start.UserCode[:2]) + "-" + start.UserCode[2:] + "\n"
+	d, err := f.PendingDevice(t.Context(), ada, typed)
+	must(t, err)
+	if d.ClientID != "tv" || len(d.Scope) != 2 {
+		t.Errorf("%+v", d)
+	}
+	must(t, f.DecideDevice(t.Context(), ada, typed, true))
+	wantFault(t, "deciding twice", f.DecideDevice(t.Context(), ada, start.UserCode, false), fault.NotFound, "")
+	pair, err := redeem(t, f, tv, start)
+	must(t, err)
+	got, err := verify(t, f, pair.Access)
+	must(t, err)
+	if got.Subject != ada.Subject() || got.ClientID != "tv" || pair.Refresh == nil {
+		t.Errorf("%+v, %+v", got, pair)
+	}
+	_, err = redeem(t, f, tv, start)
+	wantFault(t, "a second use", err, fault.InvalidGrant, "used")
+	wantAlive(t, f, "the first use's token", pair.Access)
+	must(t, second(f.Refresh(t.Context(), authority.Refresh{Token: pair.Refresh.Value.Reveal(), Client: tv})))
+	if events := f.Events(t, audit.Filter{Action: audit.DeviceApprove}); len(events) != 1 || events[0].Actor != ada.Subject() || events[0].Target != "tv" {
+		t.Errorf("%+v", events)
+	}
+}
+
+func TestDeviceIsDenied(t *testing.T) {
+	t.Parallel()
+	f := authoritytest.New(t, authoritytest.Options{})
+	ada, tv := person(t, f, "ada"), client(t, f, tvClient)
+	start := startDevice(t, f, tv)
+	must(t, f.DecideDevice(t.Context(), ada, start.UserCode, false))
+	for range 2 {
+		_, err := redeem(t, f, tv, start)
+		wantFault(t, "denied", err, fault.AccessDenied, "")
+	}
+	wantFault(t, "changing one's mind", f.DecideDevice(t.Context(), ada, start.UserCode, true), fault.NotFound, "")
+	if events := f.Events(t, audit.Filter{Action: audit.DeviceDeny}); len(events) != 1 {
+		t.Errorf("%+v", events)
+	}
+}
+
+func TestDeviceCodeRunsOut(t *testing.T) {
+	t.Parallel()
+	f := authoritytest.New(t, authoritytest.Options{})
+	f.Freeze()
+	ada, tv := person(t, f, "ada"), client(t, f, tvClient)
+	late, approved := startDevice(t, f, tv), startDevice(t, f, tv)
+	f.Advance(10*time.Minute - time.Second)
+	must(t, f.DecideDevice(t.Context(), ada, approved.UserCode, true))
+	f.Advance(time.Second)
+	for _, start := range []*authority.DeviceStart{late, approved} {
+		_, err := redeem(t, f, tv, start)
+		wantFault(t, "at its end", err, fault.ExpiredToken, "")
+	}
+	wantFault(t, "approving it then", f.DecideDevice(t.Context(), ada, late.UserCode, true), fault.NotFound, "")
+	must(t, f.Store.Purge(t.Context(), f.Time()))
+	_, err := redeem(t, f, tv, late)
+	wantFault(t, "when it is forgotten", err, fault.InvalidGrant, "")
+}
+
+func TestDeviceCodeIsUsedOnceHoweverManyTry(t *testing.T) {
+	t.Parallel()
+	here, there := twoNodes(t)
+	tv := client(t, here, tvClient)
+	here.User(t, "ada", "")
+	start := approvedDevice(t, here, tv, "ada")
+	var answered atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		f := []*authoritytest.Fixture{here, there}[i%2]
+		wg.Go(func() {
+			if _, err := f.RedeemDevice(t.Context(), tv, start.DeviceCode.Reveal()); err == nil {
+				answered.Add(1)
+			} else if !fault.Is(err, fault.InvalidGrant) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if answered.Load() != 1 {
+		t.Errorf("%d uses were answered", answered.Load())
+	}
+}
+
+func TestDeviceIsForItsClientAndItsGrant(t *testing.T) {
+	t.Parallel()
+	f := authoritytest.New(t, authoritytest.Options{Policy: func(p *authority.Policy) {
+		p.Scopes = map[string]string{"read": "x"}
+		p.TaskMax = map[string]time.Duration{"TES": 0}
+	}})
+	tv := client(t, f, tvClient)
+	other := client(t, f, authority.NewClient{ID: "other", Grants: tvClient.Grants})
+	bounded := client(t, f, authority.NewClient{ID: "bounded", Grants: []string{identity.GrantTypeDeviceCode}, Scopes: []string{"read", "offline_access"}})
+	bare := client(t, f, authority.NewClient{ID: "bare"})
+	f.User(t, "ada", "")
+	start := approvedDevice(t, f, tv, "ada")
+	_, err := redeem(t, f, other, start)
+	wantFault(t, "another client", err, fault.InvalidGrant, "unknown or used device code")
+	_, err = redeem(t, f, bare, start)
+	wantFault(t, "a client without the grant", err, fault.UnauthorizedClient, "")
+	_, err = redeem(t, f, nil, start)
+	wantFault(t, "no client", err, fault.InvalidClient, "")
+	must(t, second(redeem(t, f, tv, start)))
+	for name, c := range map[string]struct {
+		app      *authority.Caller
+		scope    []string
+		audience string
+		kind     fault.Kind
+	}{
+		"no client":                       {nil, nil, "", fault.InvalidClient},
+		"without the grant":               {bare, nil, "", fault.UnauthorizedClient},
+		"a user":                          {signedIn(t, f, "ada"), nil, "", fault.InvalidClient},
+		"a scope that isn't declared":     {tv, []string{"write"}, "", fault.InvalidScope},
+		"a scope beyond the client's":     {bounded, []string{"admin"}, "", fault.InvalidScope},
+		"offline without the grant":       {bounded, []string{"offline_access"}, "", fault.InvalidScope},
+		"an audience beyond the client's": {tv, nil, "https://x.example", fault.InvalidTarget},
+		"a task token type":               {tv, nil, "TES", fault.InvalidTarget},
+	} {
+		_, err := f.StartDevice(t.Context(), c.app, c.scope, c.audience)
+		wantFault(t, name, err, c.kind, "")
+	}
+}
+
+func TestDeviceIsDecidedBySessionAlone(t *testing.T) {
+	t.Parallel()
+	f := authoritytest.New(t, authoritytest.Options{})
+	ada, tv := person(t, f, "ada"), client(t, f, tvClient)
+	start := startDevice(t, f, tv)
+	for name, c := range map[string]*authority.Caller{
+		"nobody": nil, "a Bearer": bearer(t, f, accessToken(t, f, ada)), "a password": {Principal: ada.Principal}, "the device's client": tv,
+	} {
+		wantFault(t, name, f.DecideDevice(t.Context(), c, start.UserCode, true), fault.Unauthenticated, "")
+	}
+	_, err := redeem(t, f, tv, start)
+	wantFault(t, "still", err, fault.AuthorizationPending, "")
+}
+
+func TestGuessesOfUserCodesAreLimited(t *testing.T) {
+	t.Parallel()
+	f := authoritytest.New(t, authoritytest.Options{})
+	f.Freeze()
+	ada, eve, tv := person(t, f, "ada"), person(t, f, "eve"), client(t, f, tvClient)
+	start := startDevice(t, f, tv)
+	var told, limited atomic.Int64
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			switch _, err := f.PendingDevice(t.Context(), eve, "BBBB-BBBB"); {
+			case fault.Is(err, fault.NotFound):
+				told.Add(1)
+			case fault.Is(err, fault.Limited):
+				limited.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if told.Load() != 10 || limited.Load() != 30 {
+		t.Errorf("%d guesses were answered and %d limited, want 10 and 30", told.Load(), limited.Load())
+	}
+	_, err := f.PendingDevice(t.Context(), eve, start.UserCode)
+	wantFault(t, "the right code", err, fault.Limited, "")
+	if fault.RetryAfter(err) != 15*time.Minute {
+		t.Errorf("again after %v", fault.RetryAfter(err))
+	}
+	wantFault(t, "deciding", f.DecideDevice(t.Context(), eve, start.UserCode, true), fault.Limited, "")
+	must(t, second(f.PendingDevice(t.Context(), ada, start.UserCode))) // another's guesses are another's
+	f.Advance(15 * time.Minute)
+	again := startDevice(t, f, tv)
+	must(t, second(f.PendingDevice(t.Context(), eve, again.UserCode)))
+	for _, odd := range []string{"", "-", strings.Repeat("B", 1000), "\xff\xfe", "ﬀ", start.UserCode + "B"} {
+		_, err := f.PendingDevice(t.Context(), eve, odd)
+		wantFault(t, odd, err, fault.NotFound, "")
+	}
+}
+
+// What was approved before everything was taken back is taken back too.
+func TestApprovalBeforeRevokeAllGivesADeadToken(t *testing.T) {
+	t.Parallel()
+	f := authoritytest.New(t, authoritytest.Options{})
+	f.Freeze()
+	tv := client(t, f, tvClient)
+	f.User(t, "ada", "")
+	before := approvedDevice(t, f, tv, "ada", "offline_access")
+	revokeAll(t, f, "ada")
+	pair, err := redeem(t, f, tv, before)
+	must(t, err)
+	wantDead(t, f, "the access token", pair.Access)
+	wantDead(t, f, "the refresh token", pair.Refresh)
+	stillDead(t, f, "the refresh token", pair.Refresh)
+	tv = asClient(t, f, tvClient) // who asks, asks anew
+	after := approvedDevice(t, f, tv, "ada", "offline_access")
+	pair, err = redeem(t, f, tv, after)
+	must(t, err)
+	wantAlive(t, f, "an access token approved after", pair.Access)
+
+	gone := approvedDevice(t, f, tv, "ada")
+	must(t, second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Disabled: ptr(true)})))
+	_, err = redeem(t, f, tv, gone)
+	wantFault(t, "of a disabled user", err, fault.Forbidden, "disabled")
+	must(t, second(f.RemoveUser(t.Context(), operator, "ada")))
+	_, err = redeem(t, f, tv, gone)
+	wantFault(t, "of a removed user", err, fault.AccessDenied, "")
+}
