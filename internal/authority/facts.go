@@ -294,7 +294,4 @@ func (a *Authority) allowed(ctx context.Context, t *Token, action string, path a
 }
 
 // refusalOf finds the refusal in an error, if it is one.
-func refusalOf(err error) (*token.Refusal, bool) {
-	var r *token.Refusal
-	return r, errors.As(err, &r)
-}
+func refusalOf(err error) (*token.Refusal, bool) { return errors.AsType[*token.Refusal](err) }
