@@ -253,7 +253,8 @@ type (
 		Reason string
 	}
 	// ShortenToken gives one living token an end no later than its own, which Reason
-	// explains. Conflict when it is not alive at Now, or ends earlier.
+	// explains; what is stored of what was made from it ends no later either.
+	// Conflict when it is not alive at Now, or ends earlier.
 	ShortenToken struct {
 		ID             string
 		Now, ExpiresAt time.Time

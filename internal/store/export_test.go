@@ -38,7 +38,7 @@ func Lookups() map[string]string {
 		"deleteNode": deleteNode, "dropNode": dropNode,
 		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken,
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
-		"purgeAttempts": purgeAttempts, "shortenOne": shortenOne, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
+		"purgeAttempts": purgeAttempts, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
 		"pollDevice": pollDevice, "decideDevice": decideDevice, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 	}

@@ -38,9 +38,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 	alive = ` AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`
 
-	spendOne   = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
-	shortenOne = `UPDATE tokens SET expires_at = $3, reason = $4 WHERE id = $1` + alive + ` AND (expires_at = 0 OR expires_at >= $3)`
-	killByID   = `UPDATE tokens SET revoked_at = $2, reason = $3
+	spendOne     = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
+	shortenOne   = `UPDATE tokens SET expires_at = $3, reason = $4 WHERE id = $1` + alive + ` AND (expires_at = 0 OR expires_at >= $3)`
+	shortenHeirs = `UPDATE tokens SET ends_at = $3, expires_at = CASE WHEN expires_at = 0 OR expires_at > $3 THEN $3 ELSE expires_at END
+WHERE id IN (SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive + ` AND (ends_at = 0 OR ends_at > $3)`
+	killByID = `UPDATE tokens SET revoked_at = $2, reason = $3
 WHERE id IN (SELECT $1 UNION ALL SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive
 	killByOwner  = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE owner = $1` + alive
 	killByClient = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE client_id = $1` + alive
@@ -244,6 +246,10 @@ func shortenToken(ctx context.Context, c *conn, op authority.ShortenToken) error
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the token isn't alive any more, or ends earlier")
 	}
+	if err != nil {
+		return err
+	}
+	_, err = c.exec(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
 	return err
 }
 
