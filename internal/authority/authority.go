@@ -96,9 +96,9 @@ func New(c Config) (*Authority, error) {
 	}
 	a := &Authority{
 		Config:     c,
-		tokens:     newRecent[*Token](tokenCacheSize, c.Clock),
-		principals: newRecent[*Principal](principalCacheSize, c.Clock),
-		places:     newRecent[revocation.Seq](placeCacheSize, c.Clock),
+		tokens:     newRecent[*Token](tokenCacheSize, c.Now),
+		principals: newRecent[*Principal](principalCacheSize, c.Now),
+		places:     newRecent[revocation.Seq](placeCacheSize, c.Now),
 		uses:       newUses(),
 		decoySeed:  uuid.New(),
 		keyNews:    make(chan struct{}, 1),

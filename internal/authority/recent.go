@@ -14,14 +14,14 @@ import (
 type recent[V any] struct {
 	seed  maphash.Seed
 	slots []atomic.Pointer[fact[V]]
-	clock func() time.Duration
+	now   func() time.Time // the wall clock, by which the log forgets too
 	hand  atomic.Uint32
 }
 
 type fact[V any] struct {
 	key   string
 	value V
-	made  time.Duration
+	made  time.Time
 	used  atomic.Bool
 }
 
@@ -31,8 +31,8 @@ const (
 )
 
 // newRecent makes a cache of that many entries, a power of two and at least ways.
-func newRecent[V any](size int, clock func() time.Duration) *recent[V] {
-	return &recent[V]{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[fact[V]], size), clock: clock}
+func newRecent[V any](size int, now func() time.Time) *recent[V] {
+	return &recent[V]{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[fact[V]], size), now: now}
 }
 
 func (r *recent[V]) places(key string) []atomic.Pointer[fact[V]] {
@@ -48,7 +48,7 @@ func (r *recent[V]) get(key string) (value V, ok bool) {
 		if f == nil || f.key != key {
 			continue
 		}
-		if r.clock()-f.made > maxFactAge {
+		if age := r.now().Sub(f.made); age < 0 || age > maxFactAge {
 			return value, false
 		}
 		if !f.used.Load() {
@@ -61,7 +61,7 @@ func (r *recent[V]) get(key string) (value V, ok bool) {
 
 // put remembers a value.
 func (r *recent[V]) put(key string, value V) {
-	f := &fact[V]{key: key, value: value, made: r.clock()}
+	f := &fact[V]{key: key, value: value, made: r.now().Round(0)}
 	r.victim(r.places(key), key).Store(f)
 }
 

@@ -59,31 +59,39 @@ func (a *Authority) examine(ctx context.Context, raw string, d *Demand) (*Token,
 	if err != nil {
 		return nil, err
 	}
-	for range 2 {
-		lease, err := a.permit(ctx)
-		if err != nil {
-			return nil, err
-		}
+	lease := a.Follower.Lease() // whether it holds is asked once, after the last look
+	for range 3 {
 		if a.outdated(t) {
 			if t, err = a.recall(ctx, raw); err != nil {
 				return nil, err
 			}
 		}
-		if t.Seq <= a.Follower.Applied() {
-			err := a.judge(ctx, t, d)
-			if _, refused := refusalOf(err); refused || lease.Holds() {
-				return t, err
-			}
-			continue
+		if err := a.reach(ctx, t.Seq); err != nil {
+			return nil, err
 		}
-		if err := a.askStore(ctx); err != nil {
+		if err := a.judge(ctx, t, d); lease.Holds() {
+			return t, err
+		}
+		if lease, err = a.permit(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if t.Seq > a.Follower.Applied() {
-		return nil, token.Malformed() // decided as of a sequence that the log has never reached
-	}
 	return nil, errNoLease
+}
+
+// reach asks the store when a token was decided as of a sequence that this node
+// has not heard of. One that the log has never reached is of no log of ours.
+func (a *Authority) reach(ctx context.Context, seq revocation.Seq) error {
+	if seq <= a.Follower.Applied() {
+		return nil
+	}
+	if err := a.askStore(ctx); err != nil {
+		return err
+	}
+	if seq > a.Follower.Applied() {
+		return token.Malformed()
+	}
+	return nil
 }
 
 var errNoLease = fault.After(fault.Unavailable, time.Second, "this node has no news of the revocation log and may not say yes")
