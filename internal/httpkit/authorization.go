@@ -96,13 +96,21 @@ func isB64Token(s string) bool {
 	if s == "" {
 		return false
 	}
-	for _, c := range []byte(s) {
-		if !isAlphanumeric(c) && !strings.ContainsRune("-._~+/", rune(c)) {
+	for i := range len(s) {
+		if !b64Token[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// b64Token tells which bytes a b64token may have before its padding.
+var b64Token = func() (table [256]bool) {
+	for c := range table {
+		table[c] = isAlphanumeric(byte(c)) || strings.IndexByte("-._~+/", byte(c)) >= 0
+	}
+	return table
+}()
 
 // isText reports whether s is UTF-8 without control characters.
 func isText(s string) bool {
