@@ -175,19 +175,20 @@ func (p *program) clientRemoveCommand() *cobra.Command {
 
 // replaceSecret gives a client a new secret, made here when none is given.
 func (i *instance) replaceSecret(ctx context.Context, id string, given token.Secret) (identity.Client, token.Secret, error) {
+	if given == "" {
+		made, err := i.RenewClientSecret(ctx, authority.Operator(), id)
+		if err != nil {
+			return identity.Client{}, "", err
+		}
+		c, err := i.Client(ctx, authority.Operator(), id)
+		return c, made, err
+	}
 	c, err := i.Client(ctx, authority.Operator(), id)
 	if err != nil {
 		return c, "", err
 	}
-	secret, made := given, token.Secret("")
-	if given == "" {
-		if made, _, err = i.Forms.New(token.KindClientSecret); err != nil {
-			return c, "", err
-		}
-		secret = made
-	}
 	c, err = i.UpdateClient(ctx, authority.Operator(), authority.NewClient{
-		ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, Secret: secret,
+		ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, Secret: given,
 	})
-	return c, made, err
+	return c, "", err
 }
