@@ -58,6 +58,9 @@ func (a *Authority) createUserAct(ctx context.Context, n NewUser) (act, identity
 	if err := u.Validate(); err != nil {
 		return act{}, u, err
 	}
+	if err := checkHash(n.PasswordHash); err != nil {
+		return act{}, u, err
+	}
 	if n.Password != "" {
 		hash, err := a.hash(ctx, n.Password)
 		if err != nil {
@@ -66,6 +69,15 @@ func (a *Authority) createUserAct(ctx context.Context, n NewUser) (act, identity
 		u.PasswordHash = hash
 	}
 	return act{action: audit.UserCreate, target: u.ID, remark: u.Username, ops: []Op{CreateUser{u}}}, u, nil
+}
+
+// checkHash refuses a hash that no password could be checked against; none is fine.
+func checkHash(h identity.PasswordHash) error {
+	if h == "" {
+		return nil
+	}
+	_, err := identity.ParseHash(h.Reveal())
+	return err
 }
 
 func (a *Authority) hash(ctx context.Context, password token.Secret) (identity.PasswordHash, error) {
@@ -101,6 +113,11 @@ func (a *Authority) updateUserActs(ctx context.Context, u identity.User, p UserP
 	u = patched(u, p)
 	if err := u.Validate(); err != nil {
 		return nil, u, err
+	}
+	if p.PasswordHash != nil {
+		if err := checkHash(*p.PasswordHash); err != nil {
+			return nil, u, err
+		}
 	}
 	if p.Password != nil {
 		hash, err := a.hash(ctx, *p.Password)
