@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -70,7 +71,11 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 		return err
 	}
 	warn(ctx, c, logger)
-	if err := srv.Listen(ctx); err != nil {
+	err = srv.Listen(ctx)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return hint(err, "another program listens there, maybe another bearerd; choose other addresses in listen and ops_listen")
+	}
+	if err != nil {
 		return err
 	}
 	ready()
