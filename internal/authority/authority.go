@@ -166,9 +166,15 @@ func (a *Authority) refuse(ctx context.Context, e audit.Event, reason error) err
 	return reason
 }
 
-// commit carries out a batch; its events are made safe to store first.
+// commit carries out a batch; its events are made safe to store first. What the log
+// and the audit log say of one act they say of one moment.
 func (a *Authority) commit(ctx context.Context, b Batch) (revocation.Seq, error) {
+	now := a.Now()
+	for i := range b.Log {
+		b.Log[i].At = now
+	}
 	for i := range b.Audit {
+		b.Audit[i].At = now
 		b.Audit[i] = b.Audit[i].Clean()
 	}
 	return a.Store.Commit(ctx, b)

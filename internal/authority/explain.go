@@ -68,16 +68,16 @@ func (a *Authority) ExplainToken(ctx context.Context, c *Caller, raw string, d D
 	}
 	x := a.explanation()
 	x.Allowed = err == nil && x.Fresh
-	for _, check := range token.Checks() {
-		x.Checks = append(x.Checks, checkResult(check, r, a.detail(check, t, &d)))
-	}
 	if t != nil && (c.owns(t) || c.requireAdmin() == nil) {
 		x.Token = t
-		err = a.disclose(ctx, x, t, &d)
-	} else {
-		err = nil
 	}
-	return x, err
+	for _, check := range token.Checks() {
+		x.Checks = append(x.Checks, checkResult(check, r, a.detail(check, x.Token, &d)))
+	}
+	if x.Token == nil {
+		return x, nil
+	}
+	return x, a.disclose(ctx, x, t, &d)
 }
 
 func (a *Authority) explanation() *Explanation {
@@ -196,7 +196,8 @@ func (a *Authority) disclose(ctx context.Context, x *Explanation, t *Token, d *D
 }
 
 // undoing finds the entry that took a token back: a kill of it or of what it was
-// made from, or a cut-off later than its sequence.
+// made from, or a cut-off later than its sequence; at a key any, for whoever stole
+// it may have dated the token after it.
 func (a *Authority) undoing(ctx context.Context, t *Token) (*Undoing, error) {
 	for _, id := range append([]string{t.ID}, t.Chain...) {
 		e, ok, err := a.Store.LogEntry(ctx, revocation.Token, id)
@@ -204,7 +205,7 @@ func (a *Authority) undoing(ctx context.Context, t *Token) (*Undoing, error) {
 			return nil, err
 		}
 		if ok {
-			return a.undoneBy(ctx, e, audit.Filter{TokenID: id})
+			return a.undoneBy(ctx, e, audit.Filter{TokenID: id}, t.Subject)
 		}
 	}
 	names := []struct {
@@ -216,8 +217,8 @@ func (a *Authority) undoing(ctx context.Context, t *Token) (*Undoing, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok && e.Seq > t.Seq {
-			return a.undoneBy(ctx, e, audit.Filter{Target: n.id})
+		if ok && (e.Seq > t.Seq || n.what == revocation.SigningKey) {
+			return a.undoneBy(ctx, e, audit.Filter{Target: n.id}, n.id)
 		}
 	}
 	return &Undoing{Reason: t.dead}, nil
@@ -229,20 +230,24 @@ var undoActions = []string{
 	audit.UserDisable, audit.UserPassword, audit.UserRemove, audit.ClientUpdate, audit.ClientRemove, audit.KeyRetire,
 }
 
-func (a *Authority) undoneBy(ctx context.Context, e revocation.Entry, f audit.Filter) (*Undoing, error) {
+// undoneBy finds the event of an entry. An event that names another id, as that of a
+// family does, is found by its target and its time, which is the entry's.
+func (a *Authority) undoneBy(ctx context.Context, e revocation.Entry, f audit.Filter, target string) (*Undoing, error) {
 	u := &Undoing{Entry: e, At: e.At}
-	f, err := f.Canonical()
-	if err != nil {
-		return nil, err
-	}
-	events, err := a.Store.AuditEvents(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	for _, event := range events {
-		if event.Outcome == audit.OK && slices.Contains(undoActions, event.Action) {
-			u.By, u.Reason = event.Actor, event.Action
-			return u, nil
+	for _, f := range []audit.Filter{f, {Target: target, Since: e.At, Until: e.At.Add(time.Microsecond)}} {
+		f, err := f.Canonical()
+		if err != nil {
+			return nil, err
+		}
+		events, err := a.Store.AuditEvents(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, event := range events {
+			if event.Outcome == audit.OK && slices.Contains(undoActions, event.Action) {
+				u.By, u.Reason = event.Actor, event.Action
+				return u, nil
+			}
 		}
 	}
 	return u, nil
