@@ -239,7 +239,7 @@ func (p *plan) userPatch(ctx context.Context, old identity.User, n DesiredUser) 
 	if n.SetDisabled && n.Disabled != old.Disabled {
 		patch.Disabled = &n.Disabled
 	}
-	if n.PasswordHash != "" && n.PasswordHash != old.PasswordHash {
+	if n.PasswordHash != "" && n.PasswordHash != old.PasswordHash && n.PasswordHash.Fingerprint() != old.ReplacedHash {
 		patch.PasswordHash = &n.PasswordHash
 	}
 	if n.Password != "" {

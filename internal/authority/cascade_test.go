@@ -160,10 +160,10 @@ func TestWhatVoidsEverythingOfAUser(t *testing.T) {
 		},
 		"revoke all by name": func(f *family) error { return second(f.RevokeAllOf(t.Context(), operator, "ada", true)) },
 		"disabled": func(f *family) error {
-			return second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Disabled: ptr(true)}))
+			return second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Disabled: new(true)}))
 		},
 		"password": func(f *family) error {
-			return second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Password: ptr(token.Secret("new"))}))
+			return second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Password: new(token.Secret("new"))}))
 		},
 		"password hash": func(f *family) error {
 			other, err := f.Hasher.Hash(t.Context(), "another")
@@ -193,7 +193,7 @@ func TestWhatVoidsEverythingOfAUser(t *testing.T) {
 func TestWhatDoesNotVoidAUsersTokens(t *testing.T) {
 	t.Parallel()
 	f := newFamily(t)
-	patch := authority.UserPatch{Name: ptr("Ada Lovelace"), Email: ptr("ada@example.net"), Groups: &[]string{"x"}, Disabled: ptr(false)}
+	patch := authority.UserPatch{Name: new("Ada Lovelace"), Email: new("ada@example.net"), Groups: &[]string{"x"}, Disabled: new(false)}
 	must(t, second(f.UpdateUser(t.Context(), operator, "ada", patch)))
 	must(t, second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{})))
 	must(t, f.RotateKeys(t.Context(), operator, true))

@@ -40,7 +40,7 @@ func TestTokenForACollectionNeedsAccessNow(t *testing.T) {
 	}
 	_, _, err := f.RemoveAccess(t.Context(), operator, "ada", "/collections/4")
 	must(t, err)
-	_, err = ask(t, f, ada, authority.Request{Kind: token.KindAccess, Collection: ptr[int64](4)})
+	_, err = ask(t, f, ada, authority.Request{Kind: token.KindAccess, Collection: new(int64(4))})
 	wantFault(t, "after access was lost", err, fault.Forbidden, "no access")
 }
 
@@ -51,7 +51,7 @@ type bound struct {
 
 func bind(t *testing.T, f *authoritytest.Fixture, c *authority.Caller) bound {
 	t.Helper()
-	four := ptr[int64](4)
+	four := new(int64(4))
 	b := bound{
 		access:   made(t, f, c, authority.Request{Kind: token.KindAccess, Collection: four}),
 		apiToken: apiToken(t, f, c, authority.NewCredential{Collection: four}),
@@ -69,7 +69,7 @@ func (b bound) check(t *testing.T, f *authoritytest.Fixture, when string, allowe
 	for name, issued := range map[string]*authority.Issued{
 		"an access token": b.access, "an API token": b.apiToken, "a traded token": b.traded, "a token of no collection": b.unbound,
 	} {
-		for _, demand := range []authority.Demand{{}, {Collection: ptr[int64](4)}, {Action: "access", Path: "/collections/4"}} {
+		for _, demand := range []authority.Demand{{}, {Collection: new(int64(4))}, {Action: "access", Path: "/collections/4"}} {
 			_, err := f.Verify(t.Context(), issued.Value.Reveal(), demand)
 			free := issued == b.unbound && demand.Collection == nil && demand.Action == ""
 			switch {
@@ -162,7 +162,7 @@ func TestLostAccessIsLostAtOnceAndComesBackWhenGivenBack(t *testing.T) {
 				b.check(t, f, "with access", true)
 				must(t, w.take(f))
 				b.check(t, f, "without access", false)
-				if _, err := ask(t, f, ada, authority.Request{Kind: token.KindAccess, Collection: ptr[int64](4)}); err == nil {
+				if _, err := ask(t, f, ada, authority.Request{Kind: token.KindAccess, Collection: new(int64(4))}); err == nil {
 					t.Error("a token for a collection without access to it")
 				}
 				if name == "access removed" {
@@ -242,7 +242,7 @@ func TestTokenOfACollectionStaysBoundToIt(t *testing.T) {
 			_, err := f.Verify(t.Context(), issued.Value.Reveal(), authority.Demand{Collection: &other})
 			wantFault(t, name+" in another collection", err, fault.InsufficientScope, "another collection")
 		}
-		_, err := ask(t, f, bearer(t, f, issued), authority.Request{Kind: token.KindAccess, Collection: ptr[int64](5)})
+		_, err := ask(t, f, bearer(t, f, issued), authority.Request{Kind: token.KindAccess, Collection: new(int64(5))})
 		wantFault(t, name+" traded for another collection", err, fault.Forbidden, "another collection")
 	}
 	again, err := f.Exchange(t.Context(), authority.Exchange{Subject: b.traded.Value.Reveal()})
@@ -254,7 +254,7 @@ func TestTokenOfACollectionStaysBoundToIt(t *testing.T) {
 		wantFault(t, "an unbound token in a collection that isn't there", err, fault.InsufficientScope, "no access to the collection")
 	}
 	// Administering with a token for one collection would reach beyond it.
-	by := bearer(t, f, made(t, f, ada, authority.Request{Kind: token.KindAccess, Scope: []string{"admin"}, Collection: ptr[int64](4)}))
+	by := bearer(t, f, made(t, f, ada, authority.Request{Kind: token.KindAccess, Scope: []string{"admin"}, Collection: new(int64(4))}))
 	_, err = f.UserList(t.Context(), by, authority.UserQuery{})
 	wantFault(t, "a collection's token that administers", err, fault.InsufficientScope, "collection")
 }
@@ -266,12 +266,12 @@ func TestSessionIsNotBoundToItsCollection(t *testing.T) {
 	f.Collection(t, 4, "Fish")
 	f.Collection(t, 5, "Birds")
 	f.User(t, "ada", "", authoritytest.May("access", "/collections/4"), authoritytest.May("access", "/collections/5"))
-	session, err := f.IssueFor(t.Context(), operator, "ada", &authority.Request{Kind: token.KindSession, Collection: ptr[int64](4)})
+	session, err := f.IssueFor(t.Context(), operator, "ada", &authority.Request{Kind: token.KindSession, Collection: new(int64(4))})
 	must(t, err)
 	c, err := f.Session(t.Context(), session.Value.Reveal())
 	must(t, err)
-	issued := made(t, f, c, authority.Request{Kind: token.KindAccess, Collection: ptr[int64](5)})
-	must(t, second(f.Verify(t.Context(), issued.Value.Reveal(), authority.Demand{Collection: ptr[int64](5)})))
+	issued := made(t, f, c, authority.Request{Kind: token.KindAccess, Collection: new(int64(5))})
+	must(t, second(f.Verify(t.Context(), issued.Value.Reveal(), authority.Demand{Collection: new(int64(5))})))
 	_, _, err = f.RemoveAccess(t.Context(), operator, "ada", "/collections/4")
 	must(t, err)
 	must(t, second(f.Session(t.Context(), session.Value.Reveal())))
@@ -284,7 +284,7 @@ func TestClientHasNoAccessToCollections(t *testing.T) {
 	app := client(t, f, authority.NewClient{ID: "app", Secret: authoritytest.ClientSecret, Grants: allGrants})
 	issued, err := f.ClientCredentials(t.Context(), authority.ClientCredentials{Client: app})
 	must(t, err)
-	_, err = f.Verify(t.Context(), issued.Value.Reveal(), authority.Demand{Collection: ptr[int64](4)})
+	_, err = f.Verify(t.Context(), issued.Value.Reveal(), authority.Demand{Collection: new(int64(4))})
 	wantFault(t, "a collection", err, fault.InsufficientScope, "")
 	_, err = f.Verify(t.Context(), issued.Value.Reveal(), authority.Demand{Action: "access", Path: "/"})
 	wantFault(t, "a permission", err, fault.InsufficientScope, "")

@@ -109,7 +109,7 @@ func TestDeviceCodeIsUsedOnceHoweverManyTry(t *testing.T) {
 	here, there := twoNodes(t)
 	tv := client(t, here, tvClient)
 	here.User(t, "ada", "")
-	start := approvedDevice(t, here, tv, "ada")
+	start := approvedDevice(t, here, tv)
 	var answered atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -139,7 +139,7 @@ func TestDeviceIsForItsClientAndItsGrant(t *testing.T) {
 	bounded := client(t, f, authority.NewClient{ID: "bounded", Grants: []string{identity.GrantTypeDeviceCode}, Scopes: []string{"read", "offline_access"}})
 	bare := client(t, f, authority.NewClient{ID: "bare"})
 	f.User(t, "ada", "")
-	start := approvedDevice(t, f, tv, "ada")
+	start := approvedDevice(t, f, tv)
 	_, err := redeem(t, f, other, start)
 	wantFault(t, "another client", err, fault.InvalidGrant, "unknown or used device code")
 	_, err = redeem(t, f, bare, start)
@@ -228,7 +228,7 @@ func TestApprovalBeforeRevokeAllGivesADeadToken(t *testing.T) {
 	f.Freeze()
 	tv := client(t, f, tvClient)
 	f.User(t, "ada", "")
-	before := approvedDevice(t, f, tv, "ada", "offline_access")
+	before := approvedDevice(t, f, tv, "offline_access")
 	revokeAll(t, f, "ada")
 	pair, err := redeem(t, f, tv, before)
 	must(t, err)
@@ -236,13 +236,13 @@ func TestApprovalBeforeRevokeAllGivesADeadToken(t *testing.T) {
 	wantDead(t, f, "the refresh token", pair.Refresh)
 	stillDead(t, f, "the refresh token", pair.Refresh)
 	tv = asClient(t, f, tvClient) // who asks, asks anew
-	after := approvedDevice(t, f, tv, "ada", "offline_access")
+	after := approvedDevice(t, f, tv, "offline_access")
 	pair, err = redeem(t, f, tv, after)
 	must(t, err)
 	wantAlive(t, f, "an access token approved after", pair.Access)
 
-	gone := approvedDevice(t, f, tv, "ada")
-	must(t, second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Disabled: ptr(true)})))
+	gone := approvedDevice(t, f, tv)
+	must(t, second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Disabled: new(true)})))
 	_, err = redeem(t, f, tv, gone)
 	wantFault(t, "of a disabled user", err, fault.Forbidden, "disabled")
 	must(t, second(f.RemoveUser(t.Context(), operator, "ada")))

@@ -48,10 +48,10 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 			return second(ask(t, f, ada, authority.Request{Kind: token.KindAccess, Scope: []string{"introspect"}}))
 		}, audit.TokenIssue},
 		"a collection without access": {func() error {
-			return second(ask(t, f, ada, authority.Request{Kind: token.KindAccess, Collection: ptr[int64](4)}))
+			return second(ask(t, f, ada, authority.Request{Kind: token.KindAccess, Collection: new(int64(4))}))
 		}, audit.TokenIssue},
 		"a collection that isn't there": {func() error {
-			return second(ask(t, f, ada, authority.Request{Kind: token.KindAccess, Collection: ptr[int64](5)}))
+			return second(ask(t, f, ada, authority.Request{Kind: token.KindAccess, Collection: new(int64(5))}))
 		}, audit.TokenIssue},
 		"an audience":                    {func() error { return second(f.Exchange(ctx, authority.Exchange{Subject: key, Audience: "https://x"})) }, audit.TokenExchange},
 		"a task token without the grant": {func() error { return second(f.Exchange(ctx, authority.Exchange{Subject: key, TaskType: "TES"})) }, audit.TokenExchange},
@@ -230,7 +230,7 @@ func TestForgedTokensLeaveNoTraceAndCostNoQuery(t *testing.T) {
 		wantAlive(t, f, "an API token", good)
 		must(t, second(f.Verify(t.Context(), genuine, authority.Demand{})))
 		must(t, second(f.Session(t.Context(), session)))
-		_, err := f.Verify(t.Context(), genuine, authority.Demand{Collection: ptr[int64](9)})
+		_, err := f.Verify(t.Context(), genuine, authority.Demand{Collection: new(int64(9))})
 		wantFault(t, "a collection that isn't there", err, fault.InsufficientScope, "")
 	}
 	if diff := cmp.Diff(before, files(t, dir)); diff != "" {

@@ -31,7 +31,7 @@ func TestLookUpUnderWayDuringARevocationCantBringTheTokenBack(t *testing.T) {
 			return second(f.RemoveUser(t.Context(), operator, owner.Subject()))
 		},
 		"the user disabled": func(f *authoritytest.Fixture, owner *authority.Caller, _ *authority.Issued) error {
-			return second(f.UpdateUser(t.Context(), operator, owner.Subject(), authority.UserPatch{Disabled: ptr(true)}))
+			return second(f.UpdateUser(t.Context(), operator, owner.Subject(), authority.UserPatch{Disabled: new(true)}))
 		},
 		"reported as leaked": func(f *authoritytest.Fixture, _ *authority.Caller, issued *authority.Issued) error {
 			return f.Leaked(t.Context(), []string{issued.Value.Reveal()})
@@ -78,8 +78,8 @@ func TestLookUpOfAUserUnderWayCantBringAccessBack(t *testing.T) {
 	f.Collection(t, 4, "Fish")
 	ada := person(t, f, "ada", authoritytest.May("access", "/collections/4"), authoritytest.May("read", "/x"))
 	issued := accessToken(t, f, ada)
-	for _, demand := range []authority.Demand{{Collection: ptr[int64](4)}, {Action: "read", Path: "/x"}} {
-		_, err := f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Name: ptr(uuid.NewString())}) // is remembered no more
+	for _, demand := range []authority.Demand{{Collection: new(int64(4))}, {Action: "read", Path: "/x"}} {
+		_, err := f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Name: new(uuid.NewString())}) // is remembered no more
 		must(t, err)
 		g.at("principal read", func() {
 			_, _, err := f.RemoveAccess(t.Context(), operator, "ada", "/")

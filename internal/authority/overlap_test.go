@@ -46,7 +46,7 @@ func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
 	f.Collection(t, 4, "Fish")
 	ada := person(t, f, "ada", authoritytest.May("access", "/collections/4"))
 	old := apiToken(t, f, ada, authority.NewCredential{
-		Name: "laptop", Scope: []string{"read", "credentials"}, Collection: ptr[int64](4), Lifetime: 1000, Prefix: token.PrefixHypothesis,
+		Name: "laptop", Scope: []string{"read", "credentials"}, Collection: new(int64(4)), Lifetime: 1000, Prefix: token.PrefixHypothesis,
 	})
 	child, err := f.Exchange(t.Context(), authority.Exchange{Subject: old.Value.Reveal()})
 	must(t, err)

@@ -144,8 +144,6 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // withUser is a binding of that user, by username.
 func withUser(username string, b access.Binding) access.Binding {
 	b.User = username

@@ -80,7 +80,7 @@ func TestRevokeAllDuringAnIssueVoidsIt(t *testing.T) {
 			}}
 		},
 		"device": func() raced {
-			start := approvedDevice(t, f, tv, "ada", "offline_access")
+			start := approvedDevice(t, f, tv, "offline_access")
 			return raced{"principal asked for", func() (*authority.Issued, error) {
 				pair, err := f.RedeemDevice(t.Context(), tv, start.DeviceCode.Reveal())
 				return pair.Refresh, err
@@ -115,12 +115,12 @@ func stillDead(t *testing.T, f *authoritytest.Fixture, what string, issued *auth
 	}
 }
 
-// approvedDevice starts a device flow, which the user approves.
-func approvedDevice(t *testing.T, f *authoritytest.Fixture, c *authority.Caller, username string, scope ...string) *authority.DeviceStart {
+// approvedDevice starts a device flow, which ada approves.
+func approvedDevice(t *testing.T, f *authoritytest.Fixture, c *authority.Caller, scope ...string) *authority.DeviceStart {
 	t.Helper()
 	start, err := f.StartDevice(t.Context(), c, scope, "")
 	must(t, err)
-	must(t, f.DecideDevice(t.Context(), signedIn(t, f, username), start.UserCode, true))
+	must(t, f.DecideDevice(t.Context(), signedIn(t, f, "ada"), start.UserCode, true))
 	return start
 }
 
@@ -215,7 +215,7 @@ func TestPasswordChangeDuringALoginVoidsWhatItGives(t *testing.T) {
 	f := authoritytest.New(t, authoritytest.Options{})
 	f.User(t, "ada", "correct horse")
 	during := f.Login(t, "ada", "correct horse")
-	_, err := f.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Password: ptr(token.Secret("battery staple"))})
+	_, err := f.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Password: new(token.Secret("battery staple"))})
 	must(t, err)
 	issued, err := f.Issue(t.Context(), during, &authority.Request{Kind: token.KindAccess, Principal: during.Principal})
 	must(t, err)

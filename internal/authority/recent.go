@@ -36,7 +36,8 @@ func newRecent[V any](size int, now func() time.Time) *recent[V] {
 }
 
 func (r *recent[V]) places(key string) []atomic.Pointer[fact[V]] {
-	first := maphash.String(r.seed, key) & uint64(len(r.slots)-1) &^ (ways - 1)
+	mask := uint64(len(r.slots) - 1) //nolint:gosec // there is at least one
+	first := maphash.String(r.seed, key) & mask &^ (ways - 1)
 	return r.slots[first : first+ways]
 }
 

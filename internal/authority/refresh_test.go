@@ -129,7 +129,7 @@ func TestRefusedRefreshUsesNothingUp(t *testing.T) {
 	must(t, second(f.CreateBinding(t.Context(), operator, access)))
 	app := client(t, f, appClient)
 	other := client(t, f, authority.NewClient{ID: "other", Secret: authoritytest.ClientSecret, Grants: allGrants})
-	bound := apiToken(t, f, ada, authority.NewCredential{Scope: []string{"read"}, Collection: ptr[int64](4)})
+	bound := apiToken(t, f, ada, authority.NewCredential{Scope: []string{"read"}, Collection: new(int64(4))})
 	pair, err := f.Exchange(t.Context(), authority.Exchange{Subject: bound.Value.Reveal(), Client: app, Scope: []string{"read", "offline_access"}})
 	must(t, err)
 	raw := pair.Refresh.Value.Reveal()
@@ -250,7 +250,7 @@ func TestRefreshIsOverWithItsUserOrWhatItCameOf(t *testing.T) {
 	t.Parallel()
 	for name, act := range map[string]func(f *authoritytest.Fixture, root *authority.Issued) error{
 		"user disabled": func(f *authoritytest.Fixture, _ *authority.Issued) error {
-			return second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Disabled: ptr(true)}))
+			return second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Disabled: new(true)}))
 		},
 		"user removed": func(f *authoritytest.Fixture, _ *authority.Issued) error {
 			return second(f.RemoveUser(t.Context(), operator, "ada"))

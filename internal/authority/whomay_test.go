@@ -199,7 +199,7 @@ func TestTokenThatMayRevokeItselfCanDoNothingElse(t *testing.T) {
 	mine := apiToken(t, f, root, authority.NewCredential{})
 	for name, err := range map[string]error{
 		"administering":        second(f.UserList(t.Context(), c, authority.UserQuery{})),
-		"changing a user":      second(f.UpdateUser(t.Context(), c, "root", authority.UserPatch{Name: ptr("x")})),
+		"changing a user":      second(f.UpdateUser(t.Context(), c, "root", authority.UserPatch{Name: new("x")})),
 		"reading the audit":    second(f.AuditEvents(t.Context(), c, audit.Filter{})),
 		"listing tokens":       second(f.TokenList(t.Context(), c, authority.TokenQuery{Owner: c.Subject()})),
 		"making an API token":  second(f.CreateAPIToken(t.Context(), c, authority.NewCredential{Name: "x"})),

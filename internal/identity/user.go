@@ -11,6 +11,8 @@
 package identity
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -30,6 +32,9 @@ type User struct {
 	Groups       []string // names
 	Disabled     bool
 	PasswordHash PasswordHash `json:"-" yaml:"-"` // empty: no password lets this user in
+	// ReplacedHash is the Fingerprint of the imported hash that a login replaced by
+	// one of ours; "" when there was none, or the password has changed since.
+	ReplacedHash string `json:"-" yaml:"-"`
 }
 
 // PasswordHash is an encoded password hash, or empty where there is none. It
@@ -41,6 +46,12 @@ const redacted = "[redacted]"
 
 // Reveal gives the encoded hash itself.
 func (h PasswordHash) Reveal() string { return string(h) }
+
+// Fingerprint tells hashes apart without being one: the hexadecimal SHA-256.
+func (h PasswordHash) Fingerprint() string {
+	sum := sha256.Sum256([]byte(h))
+	return hex.EncodeToString(sum[:])
+}
 
 // String gives a fixed text.
 func (h PasswordHash) String() string { return redacted }

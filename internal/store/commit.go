@@ -40,7 +40,7 @@ func carryOut(ctx context.Context, c *conn, op authority.Op) error {
 	case authority.UpdateUser:
 		return updateUser(ctx, c, op)
 	case authority.Rehash:
-		_, err := c.exec(ctx, rehash, op.ID, op.Old.Reveal(), op.New.Reveal())
+		_, err := c.exec(ctx, rehash, op.ID, op.Old.Reveal(), op.New.Reveal(), op.Old.Fingerprint())
 		return err
 	case authority.RemoveUser:
 		return change(ctx, c, "no such user", deleteUser, op.ID)

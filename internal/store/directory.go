@@ -15,7 +15,7 @@ import (
 
 // Group names have no commas.
 const (
-	selectUser = `SELECT u.id, u.username, u.name, u.email, u.disabled, u.password_hash,
+	selectUser = `SELECT u.id, u.username, u.name, u.email, u.disabled, u.password_hash, u.replaced_hash,
     coalesce((SELECT string_agg(g.group_name, ',') FROM user_groups g WHERE g.user_id = u.id), '')`
 
 	principalByID = selectUser + `,
@@ -93,7 +93,7 @@ func orNotFound(err error, message string) error {
 
 // userFields are where the columns of selectUser go.
 func userFields(u *identity.User) []any {
-	return []any{&u.ID, &u.Username, &u.Name, &u.Email, &u.Disabled, hash{&u.PasswordHash}, groups{&u.Groups}}
+	return []any{&u.ID, &u.Username, &u.Name, &u.Email, &u.Disabled, hash{&u.PasswordHash}, &u.ReplacedHash, groups{&u.Groups}}
 }
 
 // hash reads a password hash, which otherwise gives itself to nobody.

@@ -14,11 +14,12 @@ const (
 	insertUser = `INSERT INTO users (id, username, name, email, disabled, password_hash, search)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
 	selectUserForUpdate = selectUser + ` FROM users u WHERE u.id = $1`
-	updateUserRow       = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6 WHERE id = $1`
-	rehash              = `UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2`
-	deleteUser          = `DELETE FROM users WHERE id = $1`
-	insertGroup         = `INSERT INTO user_groups (user_id, group_name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	deleteGroups        = `DELETE FROM user_groups WHERE user_id = $1`
+	updateUserRow       = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6,
+    replaced_hash = CASE WHEN password_hash = $5 THEN replaced_hash ELSE '' END WHERE id = $1`
+	rehash       = `UPDATE users SET password_hash = $3, replaced_hash = $4 WHERE id = $1 AND password_hash = $2`
+	deleteUser   = `DELETE FROM users WHERE id = $1`
+	insertGroup  = `INSERT INTO user_groups (user_id, group_name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	deleteGroups = `DELETE FROM user_groups WHERE user_id = $1`
 
 	insertCollection = `INSERT INTO collections (id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 	otherCollection  = `SELECT 1 FROM collections WHERE name = $2 AND id <> $1`

@@ -39,7 +39,7 @@ func testUsers(t *testing.T, s *Suite) {
 	s.do(t, authority.Rehash{ID: u.ID, Old: "hash of before", New: "stale"})
 	same(t, "the user after a rehash that came too late", *must[authority.Principal](t)(s.principal(ctx, u.ID)).User, u)
 	s.do(t, authority.Rehash{ID: u.ID, Old: hash, New: "newest"})
-	u.PasswordHash = "newest"
+	u.PasswordHash, u.ReplacedHash = "newest", hash.Fingerprint()
 	same(t, "the rehashed user", *must[authority.Principal](t)(s.principal(ctx, u.ID)).User, u)
 
 	s.do(t, authority.AddBinding{Binding: access.Binding{ID: "b", User: u.ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: "/"}})

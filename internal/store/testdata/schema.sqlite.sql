@@ -194,5 +194,6 @@ CREATE TABLE users (
     email         TEXT    NOT NULL,
     disabled      INTEGER NOT NULL CHECK (disabled IN (0, 1)),
     password_hash TEXT    NOT NULL,
+    replaced_hash TEXT    NOT NULL DEFAULT '', -- SHA-256 of the imported hash that a login replaced
     search        TEXT    NOT NULL -- username, name and email in lower case
 ) STRICT, WITHOUT ROWID;
