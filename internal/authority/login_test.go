@@ -28,10 +28,10 @@ func login(t *testing.T, f *authoritytest.Fixture, username, password, address s
 	return err
 }
 
-// cheapHash is a hash as another system makes it, which costs almost nothing.
-func cheapHash(t *testing.T, password string) identity.PasswordHash {
+// cheapHash is a hash of "right" as another system makes it, which costs almost nothing.
+func cheapHash(t *testing.T) identity.PasswordHash {
 	t.Helper()
-	key, err := pbkdf2.Key(sha256.New, password, []byte("salt"), 1, 32)
+	key, err := pbkdf2.Key(sha256.New, "right", []byte("salt"), 1, 32)
 	must(t, err)
 	hash, err := identity.ParseHash("pbkdf2_sha256$1$salt$" + base64.StdEncoding.EncodeToString(key))
 	must(t, err)
@@ -105,7 +105,7 @@ func TestFailuresOfAnAccountAreLimited(t *testing.T) {
 	f := authoritytest.New(t, authoritytest.Options{Policy: limits(3, 1000)})
 	f.Freeze()
 	for _, name := range []string{"ada", "eve"} {
-		_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: name, PasswordHash: cheapHash(t, "right")})
+		_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: name, PasswordHash: cheapHash(t)})
 		must(t, err)
 	}
 	for i := range 3 { // from here and there; right ones in between don't make them forgotten
@@ -143,7 +143,7 @@ func TestFailuresOfAnAddressAreLimited(t *testing.T) {
 		"IPv6 in a zone": {"fe80::1%eth0", "fe80::2", "2001:db8::1"},
 	} {
 		f := authoritytest.New(t, authoritytest.Options{Policy: limits(1000, 3)})
-		_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t, "right")})
+		_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
 		must(t, err)
 		for i := range 3 {
 			wantFault(t, name, login(t, f, fmt.Sprintf("user-%d", i), "wrong", c.address), fault.BadCredentials, "")
@@ -158,7 +158,7 @@ func TestFailuresOfAnAddressAreLimited(t *testing.T) {
 func TestConcurrentGuessesGetNoMoreAnswersThanTheLimit(t *testing.T) {
 	t.Parallel()
 	f := authoritytest.New(t, authoritytest.Options{Policy: limits(5, 1000)})
-	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t, "right")})
+	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
 	must(t, err)
 	var told, limited, in atomic.Int64
 	var wg sync.WaitGroup
@@ -190,7 +190,7 @@ func TestRightPasswordIsLimitedWhenOthersReachedTheLimitMeanwhile(t *testing.T) 
 	t.Parallel()
 	g, store := through()
 	f := authoritytest.New(t, authoritytest.Options{Policy: limits(3, 1000), Store: store})
-	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t, "right")})
+	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
 	must(t, err)
 	g.at("principal read", func() {
 		for range 3 {
@@ -203,7 +203,7 @@ func TestRightPasswordIsLimitedWhenOthersReachedTheLimitMeanwhile(t *testing.T) 
 func TestRightPasswordOfADisabledAccountIsNoFailure(t *testing.T) {
 	t.Parallel()
 	f := authoritytest.New(t, authoritytest.Options{Policy: limits(3, 3)})
-	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "gone", PasswordHash: cheapHash(t, "right"), Disabled: true})
+	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "gone", PasswordHash: cheapHash(t), Disabled: true})
 	must(t, err)
 	for range 10 {
 		wantFault(t, "the right password", login(t, f, "gone", "right", "192.0.2.1"), fault.BadCredentials, "")
@@ -212,9 +212,9 @@ func TestRightPasswordOfADisabledAccountIsNoFailure(t *testing.T) {
 	must(t, login(t, f, "gone", "right", "192.0.2.1"))
 }
 
-func hashOf(t *testing.T, f *authoritytest.Fixture, username string) string {
+func adasHash(t *testing.T, f *authoritytest.Fixture) string {
 	t.Helper()
-	p, err := f.Store.Principal(t.Context(), authority.Who{Username: username})
+	p, err := f.Store.Principal(t.Context(), authority.Who{Username: "ada"})
 	must(t, err)
 	return p.User.PasswordHash.Reveal()
 }
@@ -222,22 +222,22 @@ func hashOf(t *testing.T, f *authoritytest.Fixture, username string) string {
 func TestForeignHashIsReplacedAtTheFirstLogin(t *testing.T) {
 	t.Parallel()
 	f := authoritytest.New(t, authoritytest.Options{})
-	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t, "right")})
+	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
 	must(t, err)
 	issued := accessToken(t, f, signedIn(t, f, "ada"))
-	before := hashOf(t, f, "ada")
+	before := adasHash(t, f)
 	wantFault(t, "a wrong password", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
-	if hashOf(t, f, "ada") != before {
+	if adasHash(t, f) != before {
 		t.Error("a wrong password changed the hash")
 	}
 	head := f.Follower.Applied()
 	must(t, login(t, f, "ada", "right", ""))
-	after := hashOf(t, f, "ada")
+	after := adasHash(t, f)
 	if !strings.HasPrefix(after, "$argon2id$") {
 		t.Errorf("the hash is %.12s", after)
 	}
 	must(t, login(t, f, "ada", "right", ""))
-	if hashOf(t, f, "ada") != after {
+	if adasHash(t, f) != after {
 		t.Error("a hash of our own was replaced")
 	}
 	must(t, f.Follower.CatchUp(t.Context()))
@@ -251,7 +251,7 @@ func TestReplacedHashDoesNotBringAnOldPasswordBack(t *testing.T) {
 	t.Parallel()
 	g, store := through()
 	f := authoritytest.New(t, authoritytest.Options{Store: store})
-	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t, "right")})
+	_, err := f.CreateUser(t.Context(), operator, authority.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
 	must(t, err)
 	g.at("commit asked for", func() {
 		must(t, second(f.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Password: new(token.Secret("changed"))})))
