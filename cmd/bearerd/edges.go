@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
 	"github.com/bearerd/bearerd/internal/gateway"
@@ -55,6 +56,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 		oauth:     &oauth.Edge{Authority: i.Authority, CacheTime: jwksLife},
 	}
+	traffic, _ := i.Authority.Meter.(authority.TrafficLog) // nil when nothing is counted
 	e := edges{own: []server.Edge{
 		s.oauth,
 		&adminapi.API{
@@ -63,7 +65,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		&webui.Pages{
 			Authority: i.Authority, CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 			Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-			Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis),
+			Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: traffic,
 		},
 	}}
 	for _, name := range i.config.Dialects {

@@ -25,6 +25,13 @@ var notices = map[string]string{
 	"signed-out":  "You are signed out.",
 	"revoked-all": "Every token and session of yours is dead. Sign in to begin anew.",
 	"revoked":     "The token is dead.",
+
+	"made":     "It is made.",
+	"saved":    "It is saved, and holds on every node.",
+	"removed":  "It is gone.",
+	"all-dead": "Every token and session of this user is dead.",
+	"rotated":  "The keys are rotated. A next key signs when every cache has had time to fetch it, or at once if you said so.",
+	"retired":  "The key is retired, and every token that it signed is dead.",
 }
 
 func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {

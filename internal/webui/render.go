@@ -28,6 +28,7 @@ type frame struct {
 	Hypothesis bool
 	Explorer   string
 	Path       string
+	Menu       []link // of administration
 	Page       any
 }
 
@@ -37,6 +38,7 @@ func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, titl
 	if r.caller != nil && r.caller.Principal.User != nil {
 		f.Username = r.caller.Principal.User.Username
 		f.Admin = r.caller.Principal.May(access.Any, access.Root).Allowed
+		f.Menu = menu(r.URL.Path)
 	}
 	var body bytes.Buffer
 	if err := p.theme.pages[name].Execute(&body, f); err != nil {

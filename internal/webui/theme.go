@@ -41,7 +41,8 @@ func newTheme() *theme {
 		t.assets[name] = asset{body: body, sum: hex.EncodeToString(sum[:8])}
 	}
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"asset": t.address, "instant": instant, "day": day, "join": strings.Join,
+		"asset": t.address, "instant": instant, "join": strings.Join, "grant": shortGrant, "second": second,
+		"deref": func(b *bool) bool { return b != nil && *b },
 	}).ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	for _, name := range names("templates") {
 		if name == "layout.html" || name == "parts.html" {

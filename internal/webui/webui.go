@@ -33,6 +33,8 @@ type Pages struct {
 	// Hypothesis also serves the developer page of the Hypothesis service, at
 	// /profile/developer and /account/developer.
 	Hypothesis bool
+	// Traffic is what the charts of administration show; nil: there are none.
+	Traffic authority.TrafficLog
 	// Explorer is the path of the API explorer; "": there is none to link to.
 	Explorer string
 
@@ -77,6 +79,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	p.user(mux, "POST /auth/tokens/revoke-all", p.revokeAll)
 	p.user(mux, "GET "+pathDevice, p.devicePage)
 	p.user(mux, "POST "+pathDevice, p.decideDevice)
+	p.registerAdmin(mux)
 	if p.Hypothesis {
 		for _, path := range []string{"/profile/developer", "/account/developer"} {
 			p.user(mux, "GET "+path, p.developerPage)
@@ -88,6 +91,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 var (
 	//go:embed openapi.json
 	described []byte
+	//go:embed openapi-admin.json
+	describedAdmin []byte
 	//go:embed openapi-hypothesis.json
 	describedHypothesis []byte
 )
@@ -95,9 +100,9 @@ var (
 // OpenAPI describes the pages that are on.
 func (p *Pages) OpenAPI() [][]byte {
 	if p.Hypothesis {
-		return [][]byte{described, describedHypothesis}
+		return [][]byte{described, describedAdmin, describedHypothesis}
 	}
-	return [][]byte{described}
+	return [][]byte{described, describedAdmin}
 }
 
 // anybody mounts a page that needs no session. Its caller is known where there is one.

@@ -10,8 +10,8 @@ import (
 // nothing for the zero time.
 func instant(t time.Time) template.HTML { return timeElement(t, "2006-01-02 15:04") }
 
-// day writes the day of a time, likewise.
-func day(t time.Time) template.HTML { return timeElement(t, "2006-01-02") }
+// second writes a time to the second, likewise.
+func second(t time.Time) template.HTML { return timeElement(t, "2006-01-02 15:04:05") }
 
 func timeElement(t time.Time, layout string) template.HTML {
 	if t.IsZero() {

@@ -24,7 +24,7 @@ for (const form of document.querySelectorAll("form[data-confirm]")) {
   });
 }
 
-for (const input of document.querySelectorAll("input[data-picks]")) {
+for (const input of document.querySelectorAll("[data-picks]")) {
   input.addEventListener("input", () => {
     document.getElementById(input.dataset.picks).checked = true;
   });

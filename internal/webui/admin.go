@@ -1,0 +1,212 @@
+package webui
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// pathAdmin is where the pages of administration stand.
+const pathAdmin = "/auth/admin/"
+
+// sections are the pages of administration, in the order of their links.
+var sections = []struct{ name, title string }{
+	{"", "Overview"},
+	{"users", "Users"},
+	{"collections", "Collections"},
+	{"roles", "Roles"},
+	{"bindings", "Bindings"},
+	{"clients", "Clients"},
+	{"keys", "Keys"},
+	{"audit", "Audit log"},
+	{"inspector", "Inspector"},
+}
+
+// link is a link of a menu.
+type link struct {
+	Path, Title string
+	Current     bool
+}
+
+// menu gives the links between the pages of administration; none on other pages.
+func menu(path string) []link {
+	rest, found := strings.CutPrefix(path, pathAdmin)
+	if !found {
+		return nil
+	}
+	current, _, _ := strings.Cut(rest, "/")
+	links := make([]link, len(sections))
+	for i, s := range sections {
+		links[i] = link{Path: pathAdmin + s.name, Title: s.title, Current: s.name == current}
+	}
+	return links
+}
+
+// registerAdmin mounts the pages of administration.
+func (p *Pages) registerAdmin(mux *http.ServeMux) {
+	p.admin(mux, "GET "+pathAdmin+"{$}", p.overview)
+	p.admin(mux, "GET "+pathAdmin+"users", p.usersPage)
+	p.admin(mux, "POST "+pathAdmin+"users", p.changeUsers)
+	p.admin(mux, "GET "+pathAdmin+"users/{id}", p.userPage)
+	p.admin(mux, "POST "+pathAdmin+"users/{id}", p.changeUser)
+	p.admin(mux, "GET "+pathAdmin+"collections", p.collectionsPage)
+	p.admin(mux, "POST "+pathAdmin+"collections", p.changeCollections)
+	p.admin(mux, "GET "+pathAdmin+"roles", p.rolesPage)
+	p.admin(mux, "POST "+pathAdmin+"roles", p.changeRoles)
+	p.admin(mux, "GET "+pathAdmin+"bindings", p.bindingsPage)
+	p.admin(mux, "POST "+pathAdmin+"bindings", p.changeBindings)
+	p.admin(mux, "GET "+pathAdmin+"clients", p.clientsPage)
+	p.admin(mux, "POST "+pathAdmin+"clients", p.changeClients)
+	p.admin(mux, "GET "+pathAdmin+"keys", p.keysPage)
+	p.admin(mux, "POST "+pathAdmin+"keys", p.changeKeys)
+	p.admin(mux, "GET "+pathAdmin+"audit", p.auditPage)
+	p.admin(mux, "GET "+pathAdmin+"audit/export", p.exportAudit)
+	p.admin(mux, "GET "+pathAdmin+"inspector", p.inspectorPage)
+	p.admin(mux, "POST "+pathAdmin+"inspector", p.inspect)
+}
+
+// admin mounts a page for administrators.
+func (p *Pages) admin(mux *http.ServeMux, pattern string, serve page) {
+	p.user(mux, pattern, func(w http.ResponseWriter, r *request) error {
+		if err := p.Authority.RequireAdministrator(r.caller); err != nil {
+			return err
+		}
+		return serve(w, r)
+	})
+}
+
+// sheet is what every page with forms of administration has.
+type sheet struct {
+	Notice  string
+	Problem string     // what is wrong with the form that was sent
+	At      string     // that form's name
+	Typed   url.Values // what it held, without secrets
+}
+
+// Old gives what a field of a form shows: what was typed when the form comes back,
+// else what is stored.
+func (s sheet) Old(form, name, stored string) string {
+	if s.At == form {
+		return s.Typed.Get(name)
+	}
+	return stored
+}
+
+// Ticked reports whether a box of a form is ticked, likewise.
+func (s sheet) Ticked(form, name, value string, stored bool) bool {
+	if s.At != form {
+		return stored
+	}
+	return slices.Contains(s.Typed[name], value)
+}
+
+// newSheet is the sheet of a page that is looked at.
+func newSheet(r *request) sheet { return sheet{Notice: notices[r.URL.Query().Get("notice")]} }
+
+// errand is what one form of a page does.
+type errand struct {
+	do  func(r *request, form url.Values) (result, error)
+	ask func(r *request, form url.Values) question // asked before it is done; nil: nothing
+}
+
+// result is what came of it: a page to go to, a text to show, or a value that is
+// shown this once.
+type result struct {
+	to     string
+	text   string
+	secret *clientSecret
+}
+
+// question is asked before what can't be undone.
+type question struct {
+	Title  string
+	Text   []string
+	Yes    string
+	Fields []pair // the form that was sent
+	Back   string
+}
+
+type pair struct{ Name, Value string }
+
+// errands are the forms of a page by name, and the page itself.
+type errands struct {
+	forms map[string]errand
+	show  func(w http.ResponseWriter, r *request, status int, s sheet) error
+}
+
+// secretFields are never shown again.
+var secretFields = []string{"password", "token"}
+
+// run does what a form asks for. What can't be undone is asked about first; what is
+// wrong is told on the page that the form stands on.
+func (p *Pages) run(w http.ResponseWriter, r *request, e errands) error {
+	form, err := httpkit.FormLists(w, r.Request, "grants")
+	if err != nil {
+		return err
+	}
+	name := form.Get("do")
+	one, known := e.forms[name]
+	if !known {
+		return fault.New(fault.Invalid, "this page has no such form")
+	}
+	if one.ask != nil && form.Get("confirm") != "yes" {
+		return p.ask(w, r, one.ask(r, form), form)
+	}
+	done, err := one.do(r, form)
+	if err != nil {
+		return p.refused(w, r, e, sheet{At: name, Typed: form}, err)
+	}
+	switch {
+	case done.secret != nil:
+		return p.render(w, r, http.StatusCreated, "secret", "The client's secret", done.secret)
+	case done.text != "":
+		return e.show(w, r, http.StatusOK, sheet{Notice: done.text})
+	}
+	return seeOther(w, done.to)
+}
+
+// refused shows the page again with what was typed, when the error is about that.
+func (p *Pages) refused(w http.ResponseWriter, r *request, e errands, s sheet, err error) error {
+	kind := fault.KindOf(err)
+	switch kind { //nolint:exhaustive // the rest has nothing to do with what was typed
+	case fault.Invalid, fault.InvalidScope, fault.NotFound, fault.Conflict:
+	default:
+		return err
+	}
+	if wantsJSON(r.Request) {
+		return err
+	}
+	s.Problem = sentence(fault.Message(err))
+	s.Typed = maps.Clone(s.Typed)
+	for _, name := range secretFields {
+		s.Typed.Del(name)
+	}
+	return e.show(w, r, httpkit.Status(kind), s)
+}
+
+// ask asks whether what a form wants is really wanted.
+func (p *Pages) ask(w http.ResponseWriter, r *request, q question, form url.Values) error {
+	for name, values := range form {
+		for _, value := range values {
+			q.Fields = append(q.Fields, pair{name, value})
+		}
+	}
+	q.Back = r.URL.Path
+	return p.render(w, r, http.StatusOK, "confirm", q.Title, q)
+}
+
+// words splits text at commas and line ends, and drops what is empty.
+func words(text, separators string) []string {
+	var list []string
+	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(separators, c) }) {
+		if word = strings.TrimSpace(word); word != "" {
+			list = append(list, word)
+		}
+	}
+	return list
+}

@@ -1,0 +1,241 @@
+package webui
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// auditView is the page of the audit log.
+type auditView struct {
+	Actions []string
+	Asked   url.Values // the filter, as it was asked for
+	Wrong   string     // with it
+	Events  []eventRow
+	Export  template.URL // the filter as a query
+	Next    template.URL // the query of the page after this one
+}
+
+// eventRow is an event with the names of who and whom.
+type eventRow struct {
+	audit.Event
+	Who, Whom string
+}
+
+// filterFields are what the log is filtered by.
+var filterFields = []string{"actor", "action", "target", "token_id", "since", "until"}
+
+func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
+	q := r.URL.Query()
+	view := auditView{Actions: audit.Actions(), Asked: q}
+	f, err := p.readFilter(r, q)
+	if fault.Is(err, fault.Invalid) {
+		view.Wrong = sentence(fault.Message(err))
+		return p.render(w, r, http.StatusBadRequest, "audit", "Audit log", view)
+	}
+	if err != nil {
+		return err
+	}
+	events, err := p.Authority.AuditEvents(r.Context(), r.caller, f)
+	if err != nil {
+		return err
+	}
+	if view.Events, err = p.eventRows(r, events); err != nil {
+		return err
+	}
+	kept := url.Values{}
+	for _, name := range filterFields {
+		if value := q.Get(name); value != "" {
+			kept.Set(name, value)
+		}
+	}
+	view.Export = template.URL(kept.Encode()) //nolint:gosec // it is encoded
+	if len(events) == f.Limit {
+		kept.Set("cursor", strconv.FormatInt(events[len(events)-1].ID, 10))
+		view.Next = template.URL(kept.Encode()) //nolint:gosec // it is encoded
+	}
+	return p.render(w, r, http.StatusOK, "audit", "Audit log", view)
+}
+
+// readFilter reads which events are asked for. Who and whom may be usernames.
+func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error) {
+	f = audit.Filter{Action: q.Get("action"), TokenID: q.Get("token_id"), Limit: audit.DefaultLimit}
+	if f.Actor, err = p.subject(r, q.Get("actor")); err != nil {
+		return f, err
+	}
+	if f.Target, err = p.subject(r, q.Get("target")); err != nil {
+		return f, err
+	}
+	if f.Since, err = readMoment(q.Get("since")); err != nil {
+		return f, err
+	}
+	if f.Until, err = readMoment(q.Get("until")); err != nil {
+		return f, err
+	}
+	if f.Cursor, err = audit.ParseCursor(q.Get("cursor")); err != nil {
+		return f, err
+	}
+	return f.Canonical()
+}
+
+// subject gives the subject of a username; what is none stands for itself.
+func (p *Pages) subject(r *request, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	u, err := p.Authority.User(r.Context(), r.caller, name)
+	if fault.Is(err, fault.NotFound) {
+		return name, nil
+	}
+	return u.ID, err
+}
+
+// readMoment reads a time as a browser's field gives it, in UTC; the day alone is
+// its beginning.
+func readMoment(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", dateForm, time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fault.New(fault.Invalid, "a time is written as %s", "2026-05-01T13:30")
+}
+
+// eventRows puts names to the subjects in events.
+func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) {
+	var subjects []string
+	for _, e := range events {
+		for _, id := range []string{e.Actor, e.Target} {
+			if uuid.Validate(id) == nil {
+				subjects = append(subjects, id)
+			}
+		}
+	}
+	names, err := p.Authority.Usernames(r.Context(), r.caller, subjects)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]eventRow, len(events))
+	for i, e := range events {
+		rows[i] = eventRow{e, names[e.Actor], names[e.Target]}
+	}
+	return rows, nil
+}
+
+// exportAudit gives every event that the filter lists, newest first, as CSV or as
+// JSON, one event a line.
+func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
+	q := r.URL.Query()
+	f, err := p.readFilter(r, q)
+	if err != nil {
+		return err
+	}
+	var out eventWriter
+	switch q.Get("format") {
+	case "csv":
+		out = csvEvents{csv.NewWriter(w)}
+	case "jsonl":
+		out = jsonEvents{json.NewEncoder(w)}
+	default:
+		return fault.New(fault.Invalid, "the format is csv or jsonl")
+	}
+	f.Limit = audit.MaxLimit
+	events, err := p.Authority.AuditEvents(r.Context(), r.caller, f)
+	if err != nil {
+		return err
+	}
+	name := "bearerd-audit-" + p.Authority.Now().UTC().Format("20060102-150405") + "." + q.Get("format")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	w.Header().Set("Content-Type", out.contentType())
+	if err := out.begin(); err != nil {
+		return err
+	}
+	for {
+		for _, e := range events {
+			if err := out.write(e); err != nil {
+				return err
+			}
+		}
+		if len(events) < f.Limit {
+			return out.end()
+		}
+		f.Cursor = events[len(events)-1].ID
+		if events, err = p.Authority.AuditEvents(r.Context(), r.caller, f); err != nil {
+			return err
+		}
+	}
+}
+
+// eventWriter writes events in one format.
+type eventWriter interface {
+	contentType() string
+	begin() error
+	write(e audit.Event) error
+	end() error
+}
+
+type csvEvents struct{ *csv.Writer }
+
+func (csvEvents) contentType() string { return "text/csv; charset=utf-8" }
+
+func (c csvEvents) begin() error {
+	return c.Write([]string{"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason"})
+}
+
+func (c csvEvents) write(e audit.Event) error {
+	cells := []string{
+		strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Action, e.Target,
+		e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason,
+	}
+	for i := range cells {
+		cells[i] = harmless(cells[i])
+	}
+	return c.Write(cells)
+}
+
+func (c csvEvents) end() error {
+	c.Flush()
+	return c.Error()
+}
+
+// harmless keeps a spreadsheet from taking what somebody typed for a formula.
+func harmless(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}
+
+type jsonEvents struct{ *json.Encoder }
+
+func (jsonEvents) contentType() string { return "application/jsonl; charset=utf-8" }
+func (jsonEvents) begin() error        { return nil }
+func (jsonEvents) end() error          { return nil }
+
+func (j jsonEvents) write(e audit.Event) error {
+	return j.Encode(struct {
+		ID        int64     `json:"id"`
+		At        time.Time `json:"at"`
+		Actor     string    `json:"actor"`
+		Action    string    `json:"action"`
+		Target    string    `json:"target"`
+		TokenID   string    `json:"token_id"`
+		Address   string    `json:"address"`
+		RequestID string    `json:"request_id"`
+		Outcome   string    `json:"outcome"`
+		Reason    string    `json:"reason"`
+	}(e))
+}

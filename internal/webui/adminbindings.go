@@ -1,0 +1,127 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// bindingsView is the page of all bindings.
+type bindingsView struct {
+	sheet
+	User, Group string // the filter
+	Wrong       string // with it
+	Bindings    []bindingRow
+	Roles       []access.Role
+}
+
+// bindingRow is a binding with its user's name.
+type bindingRow struct {
+	access.Binding
+	Username string // "" of a group
+}
+
+const toBindings = pathAdmin + "bindings"
+
+func (p *Pages) bindingsPage(w http.ResponseWriter, r *request) error {
+	return p.showBindings(w, r, http.StatusOK, newSheet(r))
+}
+
+func (p *Pages) showBindings(w http.ResponseWriter, r *request, status int, s sheet) error {
+	q := r.URL.Query()
+	view := bindingsView{sheet: s, User: q.Get("user"), Group: q.Get("group")}
+	found, err := p.Authority.BindingList(r.Context(), r.caller, authority.BindingQuery{User: view.User, Group: view.Group})
+	if fault.Is(err, fault.NotFound) {
+		view.Wrong, err = sentence(fault.Message(err)), nil
+	}
+	if err != nil {
+		return err
+	}
+	if view.Bindings, err = p.bindingRows(r, found); err != nil {
+		return err
+	}
+	if view.Roles, err = p.Authority.RoleList(r.Context(), r.caller); err != nil {
+		return err
+	}
+	return p.render(w, r, status, "bindings", "Bindings", view)
+}
+
+func (p *Pages) bindingRows(r *request, all []access.Binding) ([]bindingRow, error) {
+	var subjects []string
+	for _, b := range all {
+		if b.User != "" {
+			subjects = append(subjects, b.User)
+		}
+	}
+	names, err := p.Authority.Usernames(r.Context(), r.caller, subjects)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]bindingRow, len(all))
+	for i, b := range all {
+		rows[i] = bindingRow{b, names[b.User]}
+	}
+	return rows, nil
+}
+
+func (p *Pages) changeBindings(w http.ResponseWriter, r *request) error {
+	return p.run(w, r, errands{show: p.showBindings, forms: map[string]errand{
+		"create": {do: func(r *request, form url.Values) (result, error) {
+			b, err := readBinding(form)
+			if err != nil {
+				return result{}, err
+			}
+			_, err = p.Authority.CreateBinding(r.Context(), r.caller, b)
+			return result{to: toBindings + "?notice=made"}, err
+		}},
+		"remove": {ask: askRemoveBinding, do: func(r *request, form url.Values) (result, error) {
+			_, err := p.Authority.RemoveBinding(r.Context(), r.caller, form.Get("id"))
+			return result{to: toBindings + "?notice=removed"}, err
+		}},
+	}})
+}
+
+// readBinding reads a binding. Whose it is and what it gives is chosen, and only
+// what belongs to the choice is looked at.
+func readBinding(form url.Values) (access.Binding, error) {
+	var b access.Binding
+	switch form.Get("whose") {
+	case "user":
+		b.User = form.Get("name")
+	case "group":
+		b.Group = form.Get("name")
+	default:
+		return b, fault.New(fault.Invalid, "choose whose binding it is")
+	}
+	if b.User+b.Group == "" {
+		return b, fault.New(fault.Invalid, "type the name of the user or group")
+	}
+	switch form.Get("gives") {
+	case "role":
+		if b.Role = form.Get("role"); b.Role == "" {
+			return b, fault.New(fault.Invalid, "choose a role")
+		}
+	case "permission":
+		action, path, err := readPermission(form.Get("action"), form.Get("on"))
+		if err != nil {
+			return b, err
+		}
+		b.Permission = &access.Permission{Action: action, Path: path}
+	default:
+		return b, fault.New(fault.Invalid, "choose what it gives")
+	}
+	var err error
+	if at := form.Get("at"); at != "" {
+		b.Path, err = access.ParsePath(at)
+	}
+	return b, err
+}
+
+func askRemoveBinding(_ *request, form url.Values) question {
+	return question{Title: "Remove this binding?", Yes: "Remove", Text: []string{
+		"It gives " + form.Get("what") + ". Whoever has that by nothing else loses it at once, on every node.",
+	}}
+}

@@ -1,0 +1,126 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// clientsView is the page of all OAuth clients.
+type clientsView struct {
+	sheet
+	Clients []identity.Client
+	Grants  []grantType
+	Edit    *identity.Client // the one that is being changed
+	Scopes  string
+	Targets string
+}
+
+// grantType is a grant type with what it is for.
+type grantType struct{ Name, Short, Text string }
+
+var grantTypes = []grantType{
+	{identity.GrantTypeClientCredentials, "client_credentials", "speaks for itself, with its secret"},
+	{identity.GrantTypeRefreshToken, "refresh_token", "goes on without asking the user again"},
+	{identity.GrantTypeTokenExchange, "token-exchange", "trades tokens that users give it"},
+	{identity.GrantTypeDeviceCode, "device_code", "is let in by a user on another screen"},
+}
+
+// shortGrant gives the last part of a grant type's name.
+func shortGrant(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
+
+// clientSecret is a page that shows a client's secret this once.
+type clientSecret struct{ ID, Value string }
+
+const toClients = pathAdmin + "clients"
+
+func (p *Pages) clientsPage(w http.ResponseWriter, r *request) error {
+	return p.showClients(w, r, http.StatusOK, newSheet(r))
+}
+
+func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s sheet) error {
+	all, err := p.Authority.ClientList(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	view := clientsView{sheet: s, Clients: all, Grants: grantTypes}
+	edit := r.URL.Query().Get("edit")
+	if s.At == "update" {
+		edit = s.Typed.Get("id")
+	}
+	for i := range all {
+		if all[i].ID == edit {
+			view.Edit = &all[i]
+			view.Scopes, view.Targets = identity.FormatScope(all[i].Scopes), strings.Join(all[i].Audiences, "\n")
+		}
+	}
+	return p.render(w, r, status, "clients", "Clients", view)
+}
+
+func (p *Pages) changeClients(w http.ResponseWriter, r *request) error {
+	return p.run(w, r, errands{show: p.showClients, forms: map[string]errand{
+		"create": {do: p.createClient},
+		"update": {do: p.updateClient},
+		"renew":  {do: p.renewSecret, ask: askRenewSecret},
+		"remove": {do: p.removeClient, ask: askRemoveClient},
+	}})
+}
+
+func readClient(form url.Values) (authority.NewClient, error) {
+	scopes, err := identity.ParseScope(form.Get("scopes"))
+	return authority.NewClient{
+		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: words(form.Get("audiences"), "\r\n"),
+	}, err
+}
+
+func (p *Pages) createClient(r *request, form url.Values) (result, error) {
+	n, err := readClient(form)
+	if err != nil {
+		return result{}, err
+	}
+	public := form.Get("public") == "yes"
+	c, secret, err := p.Authority.CreateClient(r.Context(), r.caller, n, !public)
+	if err != nil || secret == "" {
+		return result{to: toClients + "?notice=made"}, err
+	}
+	return result{secret: &clientSecret{c.ID, secret.Reveal()}}, nil
+}
+
+func (p *Pages) updateClient(r *request, form url.Values) (result, error) {
+	n, err := readClient(form)
+	if err != nil {
+		return result{}, err
+	}
+	_, err = p.Authority.UpdateClient(r.Context(), r.caller, n)
+	return result{to: toClients + "?notice=saved"}, err
+}
+
+func (p *Pages) renewSecret(r *request, form url.Values) (result, error) {
+	id := form.Get("id")
+	if id == "" {
+		return result{}, fault.New(fault.Invalid, "the client is missing")
+	}
+	secret, err := p.Authority.RenewClientSecret(r.Context(), r.caller, id)
+	return result{secret: &clientSecret{id, secret.Reveal()}}, err
+}
+
+func (p *Pages) removeClient(r *request, form url.Values) (result, error) {
+	_, err := p.Authority.RemoveClient(r.Context(), r.caller, form.Get("id"))
+	return result{to: toClients + "?notice=removed"}, err
+}
+
+func askRenewSecret(_ *request, form url.Values) question {
+	return question{Title: "A new secret for " + form.Get("id") + "?", Yes: "Make a new secret", Text: []string{
+		"The secret that it has is no longer good, and every token that it got stops working at once.",
+	}}
+}
+
+func askRemoveClient(_ *request, form url.Values) question {
+	return question{Title: "Remove the client " + form.Get("id") + "?", Yes: "Remove", Text: []string{
+		"Every token that was issued to it stops working at once.", "This can't be undone.",
+	}}
+}

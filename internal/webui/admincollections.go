@@ -1,0 +1,76 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// collectionsView is the page of all collections.
+type collectionsView struct {
+	sheet
+	Collections []authority.Collection
+	Edit        string // the id of the one that is being renamed
+}
+
+const toCollections = pathAdmin + "collections"
+
+func (p *Pages) collectionsPage(w http.ResponseWriter, r *request) error {
+	return p.showCollections(w, r, http.StatusOK, newSheet(r))
+}
+
+func (p *Pages) showCollections(w http.ResponseWriter, r *request, status int, s sheet) error {
+	all, err := p.Authority.CollectionList(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	view := collectionsView{sheet: s, Collections: all, Edit: r.URL.Query().Get("edit")}
+	if s.At == "update" {
+		view.Edit = s.Typed.Get("id")
+	}
+	return p.render(w, r, status, "collections", "Collections", view)
+}
+
+func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
+	return p.run(w, r, errands{show: p.showCollections, forms: map[string]errand{
+		"create": {do: func(r *request, form url.Values) (result, error) {
+			n, err := readCollection(form)
+			if err != nil {
+				return result{}, err
+			}
+			return result{to: toCollections + "?notice=made"}, p.Authority.CreateCollection(r.Context(), r.caller, n)
+		}},
+		"update": {do: func(r *request, form url.Values) (result, error) {
+			n, err := readCollection(form)
+			if err != nil {
+				return result{}, err
+			}
+			return result{to: toCollections + "?notice=saved"}, p.Authority.UpdateCollection(r.Context(), r.caller, n)
+		}},
+		"remove": {ask: askRemoveCollection, do: func(r *request, form url.Values) (result, error) {
+			n, err := readCollection(form)
+			if err != nil {
+				return result{}, err
+			}
+			_, err = p.Authority.RemoveCollection(r.Context(), r.caller, n.ID)
+			return result{to: toCollections + "?notice=removed"}, err
+		}},
+	}})
+}
+
+func readCollection(form url.Values) (authority.Collection, error) {
+	id, err := strconv.ParseInt(form.Get("id"), 10, 64)
+	if err != nil {
+		return authority.Collection{}, fault.New(fault.Invalid, "a collection's id is an integer")
+	}
+	return authority.Collection{ID: id, Name: form.Get("name")}, nil
+}
+
+func askRemoveCollection(_ *request, form url.Values) question {
+	return question{Title: "Remove the collection " + form.Get("name") + "?", Yes: "Remove", Text: []string{
+		"Tokens that are bound to it are refused at once, and every binding at and beneath it is gone.", "This can't be undone.",
+	}}
+}

@@ -1,0 +1,80 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// inspectorView is the page that tells why a token is let in or not. The token never
+// comes back.
+type inspectorView struct {
+	Asked   url.Values
+	Problem string
+	Answer  *authority.Explanation
+	Shown   string // the end of the token that was asked about
+	Whose   string // the name of the user that it speaks for
+}
+
+func (p *Pages) inspectorPage(w http.ResponseWriter, r *request) error {
+	return p.render(w, r, http.StatusOK, "inspector", "Inspector", inspectorView{Asked: url.Values{}})
+}
+
+// inspect makes every check on a token and tells each.
+func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
+	form, err := httpkit.FormOrJSON(w, r.Request)
+	if err != nil {
+		return err
+	}
+	raw := strings.TrimSpace(form.Get("token"))
+	form.Del("token")
+	view := inspectorView{Asked: form}
+	d, err := readDemand(form)
+	if err == nil && raw == "" {
+		err = fault.New(fault.Invalid, "paste a token")
+	}
+	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.InvalidScope) {
+		view.Problem = sentence(fault.Message(err))
+		return p.render(w, r, http.StatusBadRequest, "inspector", "Inspector", view)
+	}
+	if view.Answer, err = p.Authority.ExplainToken(r.Context(), r.caller, raw, d); err != nil {
+		return err
+	}
+	if t := view.Answer.Token; t != nil && !t.OfClient() {
+		names, err := p.Authority.Usernames(r.Context(), r.caller, []string{t.Subject})
+		if err != nil {
+			return err
+		}
+		view.Whose = names[t.Subject]
+	}
+	if len(raw) > 16 {
+		view.Shown = "…" + raw[len(raw)-4:]
+	}
+	return p.render(w, r, http.StatusOK, "inspector", "Inspector", view)
+}
+
+// readDemand reads what an application would ask of the token.
+func readDemand(form url.Values) (authority.Demand, error) {
+	d := authority.Demand{Audience: form.Get("audience")}
+	var err error
+	if d.Scope, err = identity.ParseScope(form.Get("scope")); err != nil {
+		return d, err
+	}
+	if text := form.Get("collection"); text != "" {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return d, fault.New(fault.Invalid, "a collection's id is an integer")
+		}
+		d.Collection = &id
+	}
+	if form.Get("action") != "" || form.Get("path") != "" {
+		d.Action, d.Path, err = readPermission(form.Get("action"), form.Get("path"))
+	}
+	return d, err
+}

@@ -1,0 +1,51 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// keysView is the page of the signing keys.
+type keysView struct {
+	sheet
+	Keys   []keyring.Key
+	Shared bool // one secret is shared with the application
+}
+
+const toKeys = pathAdmin + "keys"
+
+func (p *Pages) keysPage(w http.ResponseWriter, r *request) error {
+	return p.showKeys(w, r, http.StatusOK, newSheet(r))
+}
+
+func (p *Pages) showKeys(w http.ResponseWriter, r *request, status int, s sheet) error {
+	keys, err := p.Authority.KeyList(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	signing, err := p.Authority.Ring.Signing()
+	view := keysView{sheet: s, Keys: keys, Shared: err == nil && signing.Algorithm == token.HS256}
+	return p.render(w, r, status, "keys", "Signing keys", view)
+}
+
+func (p *Pages) changeKeys(w http.ResponseWriter, r *request) error {
+	return p.run(w, r, errands{show: p.showKeys, forms: map[string]errand{
+		"rotate": {do: func(r *request, form url.Values) (result, error) {
+			return result{to: toKeys + "?notice=rotated"}, p.Authority.RotateKeys(r.Context(), r.caller, form.Get("now") == "yes")
+		}},
+		"retire": {ask: askRetire, do: func(r *request, form url.Values) (result, error) {
+			_, err := p.Authority.RetireKey(r.Context(), r.caller, form.Get("kid"))
+			return result{to: toKeys + "?notice=retired"}, err
+		}},
+	}})
+}
+
+func askRetire(_ *request, form url.Values) question {
+	return question{Title: "Retire this key?", Yes: "Retire it", Text: []string{
+		"Every token that " + form.Get("kid") + " signed stops working at once. If it signs now, the next key takes over.",
+		"To change keys without ending tokens, rotate them instead. This can't be undone.",
+	}}
+}

@@ -1,0 +1,98 @@
+package webui
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+)
+
+// overviewView is the first page of administration: how this node fares.
+type overviewView struct {
+	Fresh    bool
+	LeaseAge string
+	Applied  int64
+	Live     int
+	Span     string // "hour" or "day"
+	Charts   []chart
+	Totals   []pair
+}
+
+// spans are how far back the charts go.
+var spans = map[string]struct {
+	step  time.Duration
+	steps int
+}{
+	"hour": {time.Minute, 60},
+	"day":  {15 * time.Minute, 96},
+}
+
+func (p *Pages) overview(w http.ResponseWriter, r *request) error {
+	follower := p.Authority.Follower
+	view := overviewView{
+		Fresh: follower.Fresh(), LeaseAge: milliseconds(follower.LeaseAge()) + " ms",
+		Applied: follower.Applied(), Live: p.Authority.Set.Len(), Span: r.URL.Query().Get("span"),
+	}
+	span, known := spans[view.Span]
+	if !known {
+		view.Span, span = "hour", spans["hour"]
+	}
+	if p.Traffic != nil {
+		steps, err := p.Traffic.Traffic(p.Authority.Now(), span.step, span.steps)
+		if err != nil {
+			return err
+		}
+		view.Charts, view.Totals = charts(steps), totals(steps)
+	}
+	return p.render(w, r, http.StatusOK, "overview", "Overview", view)
+}
+
+func charts(steps []authority.Traffic) []chart {
+	by := func(of func(t authority.Traffic) map[string]int64) []column {
+		columns := make([]column, len(steps))
+		for i, t := range steps {
+			columns[i] = column{t.From, of(t)}
+		}
+		return columns
+	}
+	lag := make([]delay, len(steps))
+	for i, t := range steps {
+		lag[i] = delay{from: t.From, slowest: t.SlowestBelow, acknowledgment: t.Acknowledged}
+		if t.Acknowledged > 0 {
+			lag[i].mean = t.AcknowledgedIn / time.Duration(t.Acknowledged)
+		}
+	}
+	return []chart{
+		stacked("Tokens issued", by(func(t authority.Traffic) map[string]int64 { return t.Issued })),
+		stacked("Tokens found good", by(func(t authority.Traffic) map[string]int64 { return t.Verified })),
+		stacked("Tokens refused, by the check that failed", by(func(t authority.Traffic) map[string]int64 { return t.VerifyRefused })),
+		delays("Revocation lag", lag),
+	}
+}
+
+// totals are the numbers that have no chart.
+func totals(steps []authority.Traffic) []pair {
+	var logins, failed, refused, revoked int64
+	for _, t := range steps {
+		for outcome, n := range t.Logins {
+			if outcome == "ok" {
+				logins += n
+			} else {
+				failed += n
+			}
+		}
+		for _, n := range t.IssueRefused {
+			refused += n
+		}
+		revoked += t.Revoked
+	}
+	return []pair{
+		{"Sign-ins", number(logins)},
+		{"Passwords refused", number(failed)},
+		{"Requests for a token refused", number(refused)},
+		{"Entries written to the revocation log", number(revoked)},
+	}
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,93 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// rolesView is the page of all roles.
+type rolesView struct {
+	sheet
+	Roles []access.Role
+	Edit  *access.Role // the one that is being changed
+	Lines string       // its permissions
+}
+
+const toRoles = pathAdmin + "roles"
+
+func (p *Pages) rolesPage(w http.ResponseWriter, r *request) error {
+	return p.showRoles(w, r, http.StatusOK, newSheet(r))
+}
+
+func (p *Pages) showRoles(w http.ResponseWriter, r *request, status int, s sheet) error {
+	all, err := p.Authority.RoleList(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	view := rolesView{sheet: s, Roles: all}
+	edit := r.URL.Query().Get("edit")
+	if s.At == "update" {
+		edit = s.Typed.Get("name")
+	}
+	for i := range all {
+		if all[i].Name == edit {
+			view.Edit, view.Lines = &all[i], permissionLines(all[i].Permissions)
+		}
+	}
+	return p.render(w, r, status, "roles", "Roles", view)
+}
+
+func permissionLines(all []access.Permission) string {
+	lines := make([]string, len(all))
+	for i, one := range all {
+		lines[i] = one.Action + " " + string(one.Path)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p *Pages) changeRoles(w http.ResponseWriter, r *request) error {
+	return p.run(w, r, errands{show: p.showRoles, forms: map[string]errand{
+		"create": {do: func(r *request, form url.Values) (result, error) {
+			role, err := readRole(form)
+			if err != nil {
+				return result{}, err
+			}
+			return result{to: toRoles + "?notice=made"}, p.Authority.CreateRole(r.Context(), r.caller, role)
+		}},
+		"update": {do: func(r *request, form url.Values) (result, error) {
+			role, err := readRole(form)
+			if err != nil {
+				return result{}, err
+			}
+			return result{to: toRoles + "?notice=saved"}, p.Authority.UpdateRole(r.Context(), r.caller, role)
+		}},
+		"remove": {ask: askRemoveRole, do: func(r *request, form url.Values) (result, error) {
+			_, err := p.Authority.RemoveRole(r.Context(), r.caller, form.Get("name"))
+			return result{to: toRoles + "?notice=removed"}, err
+		}},
+	}})
+}
+
+// readRole reads a role whose permissions stand one a line: an action, and a path.
+func readRole(form url.Values) (access.Role, error) {
+	role := access.Role{Name: form.Get("name")}
+	for _, line := range words(form.Get("permissions"), "\r\n") {
+		action, path, _ := strings.Cut(line, " ")
+		action, parsed, err := readPermission(action, strings.TrimSpace(path))
+		if err != nil {
+			return role, fault.New(fault.Invalid, "the line %q is no action and path: %s", line, fault.Message(err))
+		}
+		role.Permissions = append(role.Permissions, access.Permission{Action: action, Path: parsed})
+	}
+	return role, nil
+}
+
+func askRemoveRole(_ *request, form url.Values) question {
+	return question{Title: "Remove the role " + form.Get("name") + "?", Yes: "Remove", Text: []string{
+		"Every binding that gives it is gone too, and whoever had something by it loses that at once.", "This can't be undone.",
+	}}
+}

@@ -1,0 +1,222 @@
+package webui
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// userView is the page of one user.
+type userView struct {
+	sheet
+	User        identity.User
+	Groups      string
+	Self        bool
+	Living      []tokenRow
+	Dead        int
+	More        bool
+	Grants      []access.Grant
+	Collections []authority.Collection
+	Action      string // what was asked about
+	Path        string
+	Answer      *authority.Explanation
+	Wrong       string // with the question
+}
+
+func (p *Pages) userPage(w http.ResponseWriter, r *request) error {
+	return p.showUser(w, r, http.StatusOK, newSheet(r))
+}
+
+func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s sheet) error {
+	u, err := p.Authority.User(r.Context(), r.caller, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	view := userView{sheet: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.caller.Subject()}
+	if view.Grants, err = p.Authority.UserAccess(r.Context(), r.caller, u.ID); err != nil {
+		return err
+	}
+	if view.Collections, err = p.Authority.CollectionList(r.Context(), r.caller); err != nil {
+		return err
+	}
+	if err := p.addTokens(r, &view); err != nil {
+		return err
+	}
+	if err := p.addAnswer(r, &view); err != nil {
+		return err
+	}
+	return p.render(w, r, status, "user", u.Username, view)
+}
+
+// addTokens lists the user's tokens, sessions and refresh tokens included.
+func (p *Pages) addTokens(r *request, view *userView) error {
+	page, err := p.Authority.TokenList(r.Context(), r.caller, authority.TokenQuery{Owner: view.User.ID, Limit: listedTokens})
+	if err != nil {
+		return err
+	}
+	names := (&tokenForm{Collections: view.Collections}).collectionNames()
+	for _, t := range page.Items {
+		if row := p.row(t, names); row.Reason == "" {
+			view.Living = append(view.Living, row)
+		} else {
+			view.Dead++
+		}
+	}
+	view.More = page.Next != ""
+	return nil
+}
+
+// addAnswer answers whether the user may do something, when that is asked.
+func (p *Pages) addAnswer(r *request, view *userView) error {
+	q := r.URL.Query()
+	view.Action, view.Path = q.Get("action"), q.Get("path")
+	if view.Action == "" && view.Path == "" {
+		return nil
+	}
+	action, path, err := readPermission(view.Action, view.Path)
+	if err != nil {
+		view.Wrong = sentence(fault.Message(err))
+		return nil
+	}
+	view.Answer, err = p.Authority.ExplainUser(r.Context(), r.caller, view.User.ID, action, path)
+	return err
+}
+
+func readPermission(action, path string) (string, access.Path, error) {
+	action, err := access.ParseAction(action)
+	if err != nil {
+		return "", "", err
+	}
+	parsed, err := access.ParsePath(path)
+	return action, parsed, err
+}
+
+func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
+	return p.run(w, r, errands{show: p.showUser, forms: map[string]errand{
+		"update":        {do: p.updateUser},
+		"password":      {do: p.setPassword},
+		"disable":       {do: p.disableUser, ask: p.askDisable},
+		"enable":        {do: p.enableUser},
+		"remove":        {do: p.removeUser, ask: p.askRemoveUser},
+		"revoke-all":    {do: p.revokeAllOf, ask: p.askRevokeAll},
+		"revoke-token":  {do: p.revokeTokenOf, ask: p.askRevokeToken},
+		"remove-access": {do: p.removeAccess},
+	}})
+}
+
+// patch changes the user that the path names.
+func (p *Pages) patch(r *request, patch authority.UserPatch) (result, error) {
+	u, err := p.Authority.UpdateUser(r.Context(), r.caller, r.PathValue("id"), patch)
+	return result{to: pathUser(u.ID) + "?notice=saved"}, err
+}
+
+func (p *Pages) updateUser(r *request, form url.Values) (result, error) {
+	name, email, groups := form.Get("name"), form.Get("email"), words(form.Get("groups"), ",")
+	return p.patch(r, authority.UserPatch{Name: &name, Email: &email, Groups: &groups})
+}
+
+func (p *Pages) setPassword(r *request, form url.Values) (result, error) {
+	password := token.Secret(form.Get("password"))
+	if password == "" {
+		return result{}, fault.New(fault.Invalid, "type the new password")
+	}
+	return p.patch(r, authority.UserPatch{Password: &password})
+}
+
+func (p *Pages) disableUser(r *request, _ url.Values) (result, error) {
+	disabled := true
+	return p.patch(r, authority.UserPatch{Disabled: &disabled})
+}
+
+func (p *Pages) enableUser(r *request, _ url.Values) (result, error) {
+	disabled := false
+	return p.patch(r, authority.UserPatch{Disabled: &disabled})
+}
+
+func (p *Pages) removeUser(r *request, _ url.Values) (result, error) {
+	_, err := p.Authority.RemoveUser(r.Context(), r.caller, r.PathValue("id"))
+	return result{to: pathAdmin + "users?notice=removed"}, err
+}
+
+func (p *Pages) revokeAllOf(r *request, _ url.Values) (result, error) {
+	id := r.PathValue("id")
+	_, err := p.Authority.RevokeAllOf(r.Context(), r.caller, id, p.Authority.Policy.Wait)
+	return result{to: pathUser(id) + "?notice=all-dead"}, err
+}
+
+func (p *Pages) revokeTokenOf(r *request, form url.Values) (result, error) {
+	_, err := p.Authority.RevokeID(r.Context(), r.caller, form.Get("id"), p.Authority.Policy.Wait)
+	return result{to: pathUser(r.PathValue("id")) + "?notice=revoked"}, err
+}
+
+// removeAccess takes every direct binding at and beneath a path, and tells what
+// still grants something there.
+func (p *Pages) removeAccess(r *request, form url.Values) (result, error) {
+	at, err := access.ParsePath(form.Get("at"))
+	if err != nil {
+		return result{}, err
+	}
+	removed, remaining, err := p.Authority.RemoveAccess(r.Context(), r.caller, r.PathValue("id"), at)
+	if err != nil {
+		return result{}, err
+	}
+	text := count(int64(len(removed)), "binding") + " removed at and beneath " + string(at) + "."
+	if len(removed) == 0 {
+		text = "No binding of the user's own lies at or beneath " + string(at) + "."
+	}
+	if len(remaining) > 0 {
+		var still []string
+		for _, b := range remaining {
+			still = append(still, describe(b))
+		}
+		text += " Something there is still granted by: " + strings.Join(still, "; ") + "."
+	}
+	return result{text: text}, nil
+}
+
+// describe says what a binding gives, and to whom.
+func describe(b access.Binding) string {
+	whose := "a binding of the user's own"
+	if b.Group != "" {
+		whose = "the group " + b.Group
+	}
+	if b.Permission != nil {
+		return whose + ", " + b.Permission.Action + " " + string(b.Permission.Path) + " at " + string(b.Path)
+	}
+	return whose + ", role " + b.Role + " at " + string(b.Path)
+}
+
+// warnSelf adds that it is oneself.
+func warnSelf(r *request, text ...string) []string {
+	if r.PathValue("id") == r.caller.Subject() {
+		return append([]string{"This is you: you will be signed out."}, text...)
+	}
+	return text
+}
+
+func (p *Pages) askDisable(r *request, _ url.Values) question {
+	return question{Title: "Disable this user?", Yes: "Disable", Text: warnSelf(r,
+		"Every token and session of theirs stops working at once, and they get no new ones until they are enabled again.")}
+}
+
+func (p *Pages) askRemoveUser(r *request, _ url.Values) question {
+	return question{Title: "Remove this user?", Yes: "Remove", Text: warnSelf(r,
+		"Every token and session of theirs stops working at once. Their bindings are gone with them.", "This can't be undone.")}
+}
+
+func (p *Pages) askRevokeAll(r *request, _ url.Values) question {
+	return question{Title: "Revoke all tokens of this user?", Yes: "Revoke everything", Text: warnSelf(r,
+		"Every token and session of theirs stops working at once. They may sign in again and make new ones.", "This can't be undone.")}
+}
+
+func (p *Pages) askRevokeToken(_ *request, form url.Values) question {
+	return question{Title: "Revoke this token?", Yes: "Revoke it", Text: []string{
+		"Whatever presents “" + form.Get("name") + "” is refused from then on, and what was made from it too.", "This can't be undone.",
+	}}
+}

@@ -1,0 +1,158 @@
+package webui
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// chart is a drawing of bars, one a step, each made of parts on top of each other.
+type chart struct {
+	Name    string
+	Summary string // the same in words, for whoever can't see it
+	Unit    string // of the greatest value
+	Top     string // that value
+	Bars    []bar
+	Width   int // of the drawing, in its own units
+	Legend  []legend
+	From    time.Time
+}
+
+// bar is one part of a step, in the drawing's units: the height is 100.
+type bar struct {
+	X, Y, Width, Height string
+	Class               string
+	Text                string // what it stands for
+}
+
+// legend names one sort of part, with how many there were in all.
+type legend struct {
+	Class, Name, Total string
+}
+
+// barWidth is what a step takes, with the gap beside it, in the drawing's units.
+const barWidth, barGap = 10, 2
+
+// column is one step of a chart: its time, and how much of what.
+type column struct {
+	from  time.Time
+	parts map[string]int64
+}
+
+// classes is how many colours there are; what is rarer shares the last one.
+const classes = 6
+
+// stacked draws counts by name.
+func stacked(name string, columns []column) chart {
+	totals := map[string]int64{}
+	top := int64(0)
+	for _, c := range columns {
+		sum := int64(0)
+		for part, n := range c.parts {
+			totals[part] += n
+			sum += n
+		}
+		top = max(top, sum)
+	}
+	order := slices.SortedFunc(maps.Keys(totals), func(a, b string) int {
+		return cmp.Or(cmp.Compare(totals[b], totals[a]), cmp.Compare(a, b))
+	})
+	out := chart{Name: name, Top: strconv.FormatInt(top, 10), Width: len(columns) * barWidth}
+	if len(columns) > 0 {
+		out.From = columns[0].from
+	}
+	for i, part := range order {
+		out.Legend = append(out.Legend, legend{classOf(i), part, strconv.FormatInt(totals[part], 10)})
+	}
+	for i, c := range columns {
+		out.Bars = append(out.Bars, c.draw(i, order, top)...)
+	}
+	out.Summary = summary(name, out.Legend)
+	return out
+}
+
+// draw gives the parts of a step, the most frequent one at the bottom.
+func (c column) draw(at int, order []string, top int64) []bar {
+	var bars []bar
+	floor := 100.0
+	for i, part := range order {
+		n := c.parts[part]
+		if n == 0 {
+			continue
+		}
+		height := 100 * float64(n) / float64(top)
+		floor -= height
+		bars = append(bars, bar{
+			X: decimal(float64(at * barWidth)), Y: decimal(max(floor, 0)), Width: decimal(barWidth - barGap), Height: decimal(height),
+			Class: classOf(i), Text: c.from.UTC().Format("15:04") + " " + part + ": " + strconv.FormatInt(n, 10),
+		})
+	}
+	return bars
+}
+
+func classOf(i int) string { return "s" + strconv.Itoa(min(i, classes-1)) }
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
+
+func summary(name string, legends []legend) string {
+	if len(legends) == 0 {
+		return name + ": none"
+	}
+	parts := make([]string, len(legends))
+	for i, l := range legends {
+		parts[i] = l.Total + " " + l.Name
+	}
+	return name + ": " + strings.Join(parts, ", ")
+}
+
+// delay is one step of a chart of durations: what was usual, and the slowest.
+type delay struct {
+	from           time.Time
+	mean, slowest  time.Duration
+	acknowledgment int64
+}
+
+// delays draws how long something took: the mean, and above it what the slowest
+// stayed below.
+func delays(name string, list []delay) chart {
+	top := time.Duration(0)
+	total := int64(0)
+	for _, d := range list {
+		top = max(top, d.slowest, d.mean)
+		total += d.acknowledgment
+	}
+	out := chart{Name: name, Top: milliseconds(top), Unit: " ms", Width: len(list) * barWidth}
+	if len(list) > 0 {
+		out.From = list[0].from
+	}
+	for i, d := range list {
+		if d.acknowledgment == 0 {
+			continue
+		}
+		mean := 100 * float64(d.mean) / float64(top)
+		slowest := max(100*float64(d.slowest)/float64(top)-mean, 0)
+		x, width := decimal(float64(i*barWidth)), decimal(barWidth-barGap)
+		text := d.from.UTC().Format("15:04") + " mean " + milliseconds(d.mean) + " ms, all below " + milliseconds(d.slowest) + " ms"
+		out.Bars = append(out.Bars,
+			bar{x, decimal(100 - mean), width, decimal(mean), "s0", text},
+			bar{x, decimal(100 - mean - slowest), width, decimal(slowest), "pale", text})
+	}
+	if total > 0 {
+		out.Legend = []legend{{"s0", "mean", ""}, {"pale", "slowest", ""}}
+		out.Summary = name + ": " + count(total, "revocation") + ", all below " + milliseconds(top) + " ms"
+		return out
+	}
+	out.Summary = name + ": none"
+	return out
+}
+
+func milliseconds(d time.Duration) string {
+	ms := float64(d) / float64(time.Millisecond)
+	if ms >= 10 {
+		return strconv.FormatFloat(ms, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(ms, 'f', 1, 64)
+}
