@@ -56,7 +56,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 		oauth:     &oauth.Edge{Authority: i.Authority, CacheTime: jwksLife},
 	}
-	traffic, _ := i.Authority.Meter.(authority.TrafficLog) // nil when nothing is counted
+	traffic, _ := i.Meter.(authority.TrafficLog) // nil when nothing is counted
 	e := edges{own: []server.Edge{
 		s.oauth,
 		&adminapi.API{
