@@ -187,11 +187,28 @@ func TestEachActIsRecordedWithWhoAndWhat(t *testing.T) {
 	must(t, second(f.RemoveUser(ctx, root, "ada")))
 
 	want := [][2]string{
-		{audit.UserCreate, u.ID}, {audit.UserUpdate, u.ID}, {audit.UserPassword, u.ID}, {audit.UserDisable, u.ID}, {audit.UserEnable, u.ID},
-		{audit.CollectionCreate, "4"}, {audit.CollectionUpdate, "4"}, {audit.RoleCreate, "curator"}, {audit.RoleUpdate, "curator"},
-		{audit.BindingCreate, u.ID}, {audit.BindingUpdate, u.ID}, {audit.UserAccess, u.ID}, {audit.BindingCreate, "fish"}, {audit.BindingRemove, "fish"},
-		{audit.ClientCreate, "app"}, {audit.ClientUpdate, "app"}, {audit.KeyRotate, ""}, {audit.KeyRetire, key.KID},
-		{audit.ClientRemove, "app"}, {audit.RoleRemove, "curator"}, {audit.CollectionRemove, "4"}, {audit.UserRemove, u.ID},
+		{audit.UserCreate, u.ID},
+		{audit.UserUpdate, u.ID},
+		{audit.UserPassword, u.ID},
+		{audit.UserDisable, u.ID},
+		{audit.UserEnable, u.ID},
+		{audit.CollectionCreate, "4"},
+		{audit.CollectionUpdate, "4"},
+		{audit.RoleCreate, "curator"},
+		{audit.RoleUpdate, "curator"},
+		{audit.BindingCreate, u.ID},
+		{audit.BindingUpdate, u.ID},
+		{audit.UserAccess, u.ID},
+		{audit.BindingCreate, "fish"},
+		{audit.BindingRemove, "fish"},
+		{audit.ClientCreate, "app"},
+		{audit.ClientUpdate, "app"},
+		{audit.KeyRotate, ""},
+		{audit.KeyRetire, key.KID},
+		{audit.ClientRemove, "app"},
+		{audit.RoleRemove, "curator"},
+		{audit.CollectionRemove, "4"},
+		{audit.UserRemove, u.ID},
 	}
 	var got [][2]string
 	for _, e := range f.Events(t, audit.Filter{Actor: root.Subject(), Limit: audit.MaxLimit}) {

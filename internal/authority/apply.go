@@ -143,8 +143,12 @@ func (p *plan) add(target string, acts ...act) {
 	}
 }
 
-// all plans every list: what others refer to is made first and removed last.
+// all plans every list: what others refer to is made first and removed last. Nothing
+// refers to a collection but paths, and its name may be given to another.
 func (p *plan) all(ctx context.Context, d *Desired) error {
+	if d.Prune {
+		p.pruneCollections(d)
+	}
 	steps := []struct {
 		list string
 		n    int
@@ -153,7 +157,7 @@ func (p *plan) all(ctx context.Context, d *Desired) error {
 		{"collections", len(d.Collections), func(i int) error { return p.collection(d.Collections[i]) }},
 		{"roles", len(d.Roles), func(i int) error { return p.role(d.Roles[i]) }},
 		{"users", len(d.Users), func(i int) error { return p.user(ctx, d.Users[i]) }},
-		{"bindings", len(d.Bindings), func(i int) error { return p.binding(&d.Bindings[i]) }},
+		{"bindings", len(d.Bindings), func(i int) error { return p.binding(d, &d.Bindings[i]) }},
 		{"clients", len(d.Clients), func(i int) error { return p.client(d.Clients[i]) }},
 	}
 	for _, s := range steps {
@@ -261,15 +265,16 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Compact(a), slices.Compact(b))
 }
 
-func (p *plan) binding(b *access.Binding) error {
+// binding adds a binding that isn't there. What the same file prunes it can't name.
+func (p *plan) binding(d *Desired, b *access.Binding) error {
 	if b.User != "" {
 		u, ok := p.users[b.User]
-		if !ok {
+		if !ok || d.Prune && !d.hasUser(b.User) {
 			return fault.New(fault.Invalid, "there is no user %q", b.User)
 		}
 		b.User = u.ID
 	}
-	if _, ok := p.roles[b.Role]; b.Role != "" && !ok {
+	if _, ok := p.roles[b.Role]; b.Role != "" && (!ok || d.Prune && !d.hasRole(b.Role)) {
 		return fault.New(fault.Invalid, "there is no role %q", b.Role)
 	}
 	canonical, err := b.Canonical()
@@ -339,19 +344,41 @@ func (p *plan) prune(d *Desired) {
 		}
 	}
 	for _, u := range sorted(p.users, func(u identity.User) string { return u.Username }) {
-		if !slices.ContainsFunc(d.Users, func(n DesiredUser) bool { return n.Username == u.Username }) {
+		if !d.hasUser(u.Username) {
 			p.add(u.Username, p.removeUserAct(u))
 		}
 	}
 	for _, r := range sorted(p.roles, func(r access.Role) string { return r.Name }) {
-		if !slices.ContainsFunc(d.Roles, func(n access.Role) bool { return n.Name == r.Name }) {
+		if !d.hasRole(r.Name) {
 			p.add(r.Name, p.roleAct(audit.RoleRemove, r.Name, RemoveRole{r.Name}))
 		}
 	}
+}
+
+func (d *Desired) hasUser(username string) bool {
+	return slices.ContainsFunc(d.Users, func(n DesiredUser) bool { return n.Username == username })
+}
+
+func (d *Desired) hasRole(name string) bool {
+	return slices.ContainsFunc(d.Roles, func(r access.Role) bool { return r.Name == name })
+}
+
+// pruneCollections removes collections, and with each the bindings about it alone:
+// where the file has such a binding it is made anew.
+func (p *plan) pruneCollections(d *Desired) {
 	for _, n := range sorted(p.collections, func(n Collection) string { return n.Name }) {
-		if !slices.ContainsFunc(d.Collections, func(have Collection) bool { return have.ID == n.ID }) {
-			p.add(n.Name, p.removeCollectionAct(n.ID))
+		if slices.ContainsFunc(d.Collections, func(have Collection) bool { return have.ID == n.ID }) {
+			continue
 		}
+		p.add(n.Name, p.removeCollectionAct(n.ID))
+		delete(p.collections, n.ID)
+		p.bindings = slices.DeleteFunc(p.bindings, func(b access.Binding) bool {
+			at := b.Path
+			if b.Permission != nil {
+				at = b.Path.Join(b.Permission.Path)
+			}
+			return access.CollectionPath(n.ID).Covers(at)
+		})
 	}
 }
 
