@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,13 +119,9 @@ func readMoment(text string) (time.Time, error) {
 func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) {
 	var subjects []string
 	for _, e := range events {
-		for _, id := range []string{e.Actor, e.Target} {
-			if uuid.Validate(id) == nil {
-				subjects = append(subjects, id)
-			}
-		}
+		subjects = append(subjects, e.Actor, e.Target)
 	}
-	names, err := p.Authority.Usernames(r.Context(), r.caller, subjects)
+	names, err := p.names(r, subjects...)
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +130,11 @@ func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) 
 		rows[i] = eventRow{e, names[e.Actor], names[e.Target]}
 	}
 	return rows, nil
+}
+
+// names gives the usernames of those of ids that are users' subjects.
+func (p *Pages) names(r *request, ids ...string) (map[string]string, error) {
+	return p.Authority.Usernames(r.Context(), r.caller, slices.DeleteFunc(ids, func(id string) bool { return uuid.Validate(id) != nil }))
 }
 
 // exportAudit gives every event that the filter lists, newest first, as CSV or as

@@ -20,6 +20,7 @@ type inspectorView struct {
 	Answer  *authority.Explanation
 	Shown   string // the end of the token that was asked about
 	Whose   string // the name of the user that it speaks for
+	By      string // and of the one who took it back
 }
 
 func (p *Pages) inspectorPage(w http.ResponseWriter, r *request) error {
@@ -46,17 +47,27 @@ func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
 	if view.Answer, err = p.Authority.ExplainToken(r.Context(), r.caller, raw, d); err != nil {
 		return err
 	}
-	if t := view.Answer.Token; t != nil && !t.OfClient() {
-		names, err := p.Authority.Usernames(r.Context(), r.caller, []string{t.Subject})
-		if err != nil {
-			return err
-		}
-		view.Whose = names[t.Subject]
+	if err := p.addNames(r, &view); err != nil {
+		return err
 	}
 	if len(raw) > 16 {
 		view.Shown = "…" + raw[len(raw)-4:]
 	}
 	return p.render(w, r, http.StatusOK, "inspector", "Inspector", view)
+}
+
+// addNames puts names to the users in an answer.
+func (p *Pages) addNames(r *request, view *inspectorView) error {
+	if view.Answer.Token == nil {
+		return nil
+	}
+	subject, by := view.Answer.Token.Subject, ""
+	if view.Answer.Revoked != nil {
+		by = view.Answer.Revoked.By
+	}
+	names, err := p.names(r, subject, by)
+	view.Whose, view.By = names[subject], names[by]
+	return err
 }
 
 // readDemand reads what an application would ask of the token.
