@@ -1,0 +1,309 @@
+package pgtest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Cluster is a PostgreSQL server of its own, on the loopback interface. Its
+// methods may be called by one goroutine at a time.
+type Cluster struct {
+	bin  string // where the programs are
+	dir  string
+	port int
+	conf []string
+	user *syscall.Credential // nil: whoever runs the test
+
+	guard *exec.Cmd // nil: the server doesn't run
+	order io.WriteCloser
+}
+
+// A guard runs a server until a line tells which signal ends it, or until there is
+// no one left to tell.
+const guard = `cd /
+"$@" </dev/null >>"$0/log" 2>&1 &
+server=$!
+if read -r signal; then
+	kill -s "$signal" $server
+	wait $server
+else
+	kill -s QUIT $server
+	wait $server
+	rm -rf "$0"
+fi`
+
+var (
+	errNone = errors.New("there is no PostgreSQL here: install the package postgresql, or name a server in " + Variable)
+
+	// throwaway is for a server whose data nobody misses.
+	throwaway = []string{"fsync=off", "full_page_writes=off", "max_connections=400"}
+)
+
+// Start starts a server of the test's own, with PostgreSQL's own settings for
+// durability; more are settings for it, "name=value" each. It ends with the test.
+func Start(tb testing.TB, more ...string) *Cluster {
+	tb.Helper()
+	c, err := start(append([]string{"max_connections=200"}, more...))
+	giveUp(tb, err)
+	tb.Cleanup(func() {
+		if err := c.remove(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return c
+}
+
+// DSN is the database postgres, as the superuser.
+func (c *Cluster) DSN() string {
+	return "postgres://postgres@" + c.Addr() + "/postgres?sslmode=disable"
+}
+
+// Addr is where the server listens: host and port. It stays the same after a
+// restart.
+func (c *Cluster) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)) }
+
+// Stop ends the server in good order, its connections with it.
+func (c *Cluster) Stop(tb testing.TB) {
+	tb.Helper()
+	if err := c.end("INT"); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Kill ends every process of the server at once, as a power cut would.
+func (c *Cluster) Kill(tb testing.TB) {
+	tb.Helper()
+	pid, err := c.pid()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_ = syscall.Kill(pid, syscall.SIGSTOP) // it starts no more of them
+	for _, child := range children(pid) {
+		_ = syscall.Kill(child, syscall.SIGKILL)
+	}
+	if err := c.end("KILL"); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Restart starts the server again, on the same address and with the same data. If
+// it still runs, it is stopped before.
+func (c *Cluster) Restart(tb testing.TB) {
+	tb.Helper()
+	if c.guard != nil {
+		c.Stop(tb)
+	}
+	if err := c.serve(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// start makes a cluster and starts its server.
+func start(conf []string) (c *Cluster, err error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	c = &Cluster{bin: bin, conf: conf}
+	if c.user, err = unprivileged(); err != nil {
+		return nil, err
+	}
+	if c.dir, err = os.MkdirTemp("", "bearerd-pg-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.remove())
+		}
+	}()
+	if c.user != nil {
+		if err := os.Chown(c.dir, int(c.user.Uid), int(c.user.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.initialize(); err != nil {
+		return nil, err
+	}
+	for range 5 { // the port that was free may be taken again
+		if c.port, err = freePort(); err != nil {
+			return nil, err
+		}
+		if err = c.serve(); err == nil {
+			return c, nil
+		}
+	}
+	return nil, err
+}
+
+// initialize makes the data directory. Where it can, it takes a collation that
+// does not order text bytewise: bearerd must not depend on the server's.
+func (c *Cluster) initialize() error {
+	args := []string{"-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"}
+	_, err := c.run("initdb", append(args, "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")...)
+	if err != nil {
+		if err := os.RemoveAll(c.data()); err != nil {
+			return err
+		}
+		_, err = c.run("initdb", append(args, "--locale=C")...)
+	}
+	return err
+}
+
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
+
+// run runs one of PostgreSQL's programs as the user of the cluster.
+func (c *Cluster) run(program string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, program), args...) //nolint:gosec // PostgreSQL's own program
+	cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: c.user}
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", program, err, out)
+	}
+	return string(out), nil
+}
+
+// serve starts the server and waits until it takes connections.
+func (c *Cluster) serve() (err error) {
+	args := []string{"-c", guard, c.dir, filepath.Join(c.bin, "postgres"), "-D", c.data(), "-p", strconv.Itoa(c.port)}
+	settings := append([]string{
+		"listen_addresses=127.0.0.1", "unix_socket_directories=", "dynamic_shared_memory_type=mmap", "shared_buffers=32MB", "timezone=Etc/GMT+5",
+	}, c.conf...)
+	for _, setting := range settings {
+		args = append(args, "-c", setting)
+	}
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", args...) //nolint:gosec // a script of our own
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.user, Setpgid: true}
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	if c.order, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	c.guard = cmd
+	if err := c.ready(); err != nil {
+		return errors.Join(err, c.end("QUIT"))
+	}
+	return nil
+}
+
+// ready waits until the server answers.
+func (c *Cluster) ready() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		err := run(c.DSN(), "SELECT 1")
+		if err == nil {
+			return nil
+		}
+		log, _ := os.ReadFile(filepath.Join(c.dir, "log"))
+		if strings.Contains(string(log), "could not create any TCP/IP sockets") || ctx.Err() != nil {
+			_ = os.Remove(filepath.Join(c.dir, "log"))
+			return fmt.Errorf("the server doesn't answer: %w\n%s", err, log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// end sends the server a signal and waits until it is gone.
+func (c *Cluster) end(signal string) error {
+	if c.guard == nil {
+		return errors.New("the server doesn't run")
+	}
+	_, err := io.WriteString(c.order, signal+"\n")
+	var ended *exec.ExitError // which signal ended it is no news
+	if waitErr := c.guard.Wait(); !errors.As(waitErr, &ended) {
+		err = errors.Join(err, waitErr)
+	}
+	c.guard = nil
+	return err
+}
+
+// remove ends the server and leaves nothing behind.
+func (c *Cluster) remove() error {
+	var err error
+	if c.guard != nil {
+		err = c.end("QUIT")
+	} else if lines := c.pidFile(); len(lines) > 6 {
+		// A killed server leaves a piece of shared memory: its key and its id.
+		if ids := strings.Fields(lines[6]); len(ids) == 2 {
+			_ = exec.CommandContext(context.Background(), "ipcrm", "-m", ids[1]).Run() //nolint:gosec // a number
+		}
+	}
+	return errors.Join(err, os.RemoveAll(c.dir))
+}
+
+func (c *Cluster) pidFile() []string {
+	b, _ := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	return strings.Split(string(b), "\n")
+}
+
+func (c *Cluster) pid() (int, error) {
+	if c.guard == nil {
+		return 0, errors.New("the server doesn't run")
+	}
+	return strconv.Atoi(c.pidFile()[0])
+}
+
+// children are the processes that a process has started and that still run.
+func children(parent int) []int {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var pids []int
+	for _, path := range stats {
+		b, _ := os.ReadFile(path) //nolint:gosec // of the proc file system
+		_, rest, _ := strings.Cut(string(b), ") ")
+		fields := strings.Fields(rest) // state and parent are the first
+		if len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// programs finds the newest PostgreSQL here.
+func programs() (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	version := func(path string) int {
+		n, _ := strconv.Atoi(strings.Split(path, "/")[4])
+		return n
+	}
+	slices.SortFunc(found, func(a, b string) int { return cmp.Compare(version(b), version(a)) })
+	if path, err := exec.LookPath("postgres"); err == nil {
+		found = append(found, path)
+	}
+	for _, path := range found {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "initdb")); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	return "", errNone
+}
+
+func freePort() (int, error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	addr, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, errors.Join(errors.New("no port"), l.Close())
+	}
+	return addr.Port, l.Close()
+}
