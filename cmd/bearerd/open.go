@@ -134,6 +134,7 @@ type parts struct {
 	config config.Config
 	store  *store.Store
 	log    revocation.Log
+	roll   *revocation.Roll // of a server whose database others share; nil: none
 	meter  authority.Meter
 	now    func() time.Time
 	logger *slog.Logger
@@ -148,7 +149,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	set := &revocation.Set{}
 	follower, err := revocation.NewFollower(revocation.Config{
 		Log: p.log, Set: set, Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness,
-		Now: p.now, Clock: revocation.BootClock, Logger: p.logger,
+		Now: p.now, Clock: revocation.BootClock, Logger: p.logger, Beats: p.roll != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -158,7 +159,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
 	a, err := authority.New(authority.Config{
-		Store: p.store, Ring: ring, Set: set, Follower: follower, Hasher: identity.NewHasher(identity.HasherConfig{}),
+		Store: p.store, Ring: ring, Set: set, Follower: follower, Roll: p.roll, Hasher: identity.NewHasher(identity.HasherConfig{}),
 		Forms: forms, Policy: policyOf(p.config), Meter: p.meter, Now: p.now, Clock: revocation.BootClock, Log: p.logger,
 	})
 	if err != nil {

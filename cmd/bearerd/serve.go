@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -49,7 +50,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	metrics := server.NewMetrics()
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, meter: metrics, now: p.now, logger: logger})
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, roll: rollOf(c, s), meter: metrics, now: p.now, logger: logger})
 	if err != nil {
 		return err
 	}
@@ -84,6 +85,15 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	logger.LogAttrs(ctx, slog.LevelInfo, "stopped")
 	return nil
+}
+
+// rollOf gives what tells which of many nodes are silent. SQLite has one node as a
+// rule, which needs not write while nothing happens.
+func rollOf(c config.Config, s *store.Store) *revocation.Roll {
+	if !c.Database.IsPostgres() {
+		return nil
+	}
+	return revocation.NewRoll(s.Nodes, revocation.BootClock)
 }
 
 // warn tells of what works but should not stay.

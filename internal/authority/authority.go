@@ -37,12 +37,14 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Config holds what an authority is made of. Every field but Meter must be set.
+// Config holds what an authority is made of. Every field but Meter and Roll must
+// be set.
 type Config struct {
 	Store    Store
 	Ring     *keyring.Ring
 	Set      *revocation.Set
 	Follower *revocation.Follower
+	Roll     *revocation.Roll // where every node beats; nil: who is silent is waited for once
 	Hasher   *identity.Hasher
 	Forms    token.Forms
 	Policy   Policy

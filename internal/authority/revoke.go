@@ -162,9 +162,13 @@ func (a *Authority) takeBack(ctx context.Context, b Batch, wait bool) (Receipt, 
 	if !wait {
 		return r, nil
 	}
-	ack, err := revocation.Await(ctx, revocation.AwaitConfig{
+	waiting := revocation.AwaitConfig{
 		Target: seq, Started: committed, Clock: a.Clock, Nodes: a.Store.Nodes, Drop: a.Store.DropNode,
-	})
+	}
+	if a.Roll != nil {
+		waiting.Nodes, waiting.Silent = a.Roll.Read, a.Roll.Silent
+	}
+	ack, err := revocation.Await(ctx, waiting)
 	if err != nil {
 		return Receipt{}, fault.Wrap(err, fault.Unavailable,
 			"it is stored, but the nodes have not all confirmed it: ask again").Retry(time.Second)

@@ -30,8 +30,8 @@ type Store interface {
 	AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error)
 	// Nodes gives what each registered node has confirmed of the log.
 	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
-	// DropNode takes a node off that list if what it confirmed is below a sequence.
-	DropNode(ctx context.Context, node string, below revocation.Seq) error
+	// DropNode takes a node off that list if the list still says this of it.
+	DropNode(ctx context.Context, said revocation.Confirmation) error
 	// LogEntry finds the newest live entry about an id, and whether there is one.
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 	// Purge deletes what no longer matters at that instant: log entries that

@@ -17,15 +17,18 @@ type Acknowledgement struct {
 }
 
 // AwaitConfig says what to wait for. Drop may be nil; then a dead node is waited
-// for each time.
+// for each time. Silent may be nil; then one that died long ago is waited for too.
 type AwaitConfig struct {
 	Target  Seq                                           // the sequence that must be confirmed
 	Started time.Duration                                 // on Clock, read after the commit of Target returned
 	Clock   func() time.Duration                          // BootClock
 	Nodes   func(context.Context) ([]Confirmation, error) // the list, as committed at the time of the call
-	// Drop takes a node off the list if what it confirmed is still below Target,
-	// in one statement.
-	Drop func(ctx context.Context, node string, below Seq) error
+	// Silent reports whether a node held no lease any more when the list was read
+	// that says this of it: Roll.Silent, where Nodes is Roll.Read.
+	Silent func(Confirmation) bool
+	// Drop takes a node off the list if it still says this of the node, in one
+	// statement.
+	Drop func(context.Context, Confirmation) error
 }
 
 const (
@@ -42,7 +45,7 @@ func Await(ctx context.Context, cfg AwaitConfig) (Acknowledgement, error) {
 	var now verdict
 	for pause := firstPoll; ; pause = min(2*pause, lastPoll) {
 		err := now.read(ctx, cfg)
-		if now.known && now.judge(cfg.Target, cfg.elapsed()) {
+		if now.known && now.judge(cfg) {
 			now.drop(ctx, cfg)
 			return now.Acknowledgement, nil
 		}
@@ -62,9 +65,9 @@ func (cfg AwaitConfig) elapsed() time.Duration { return cfg.Clock() - cfg.Starte
 type verdict struct {
 	Acknowledgement
 	list   []Confirmation
-	known  bool          // the list was read
-	silent []string      // nodes that neither confirmed nor hold a lease
-	next   time.Duration // when the next lease runs out, counted from the commit
+	known  bool           // the list was read
+	silent []Confirmation // of nodes that neither confirmed nor hold a lease
+	next   time.Duration  // when the next lease runs out, counted from the commit
 }
 
 // read reads the list, for no longer than there is something to wait for.
@@ -83,24 +86,23 @@ func (v *verdict) read(ctx context.Context, cfg AwaitConfig) error {
 }
 
 // judge counts the nodes as they are that long after the commit, and reports
-// whether there is nothing left to wait for. Clocks that nobody can set are still
-// slewed, by at most 500 millionths each, so a lease is given a thousandth more.
-func (v *verdict) judge(target Seq, elapsed time.Duration) bool {
+// whether there is nothing left to wait for.
+func (v *verdict) judge(cfg AwaitConfig) bool {
+	elapsed := cfg.elapsed()
 	v.Acknowledgement, v.silent, v.next = Acknowledgement{}, nil, math.MaxInt64
 	for _, c := range v.list {
 		if c.Lease <= 0 {
 			continue
 		}
 		v.Nodes++
-		end := c.Lease + c.Lease/1000
 		switch {
-		case c.Seq >= target:
+		case c.Seq >= cfg.Target:
 			v.Confirmed++
-		case end <= elapsed:
+		case c.over(elapsed) || cfg.Silent != nil && cfg.Silent(c):
 			v.Expired++
-			v.silent = append(v.silent, c.Node)
+			v.silent = append(v.silent, c)
 		default:
-			v.next = min(v.next, end)
+			v.next = min(v.next, c.end())
 		}
 	}
 	return v.Confirmed+v.Expired == v.Nodes
@@ -112,8 +114,8 @@ func (v *verdict) drop(ctx context.Context, cfg AwaitConfig) {
 	if cfg.Drop == nil {
 		return
 	}
-	for _, node := range v.silent {
-		_ = cfg.Drop(ctx, node, cfg.Target)
+	for _, c := range v.silent {
+		_ = cfg.Drop(ctx, c)
 	}
 }
 

@@ -126,7 +126,7 @@ func TestAwaitWaitsForASilentNodeOnce(t *testing.T) {
 }
 
 // A node that confirmed meanwhile holds a lease, and must stay on the list.
-func TestAwaitDropsOnlyWhatIsBelowTheTarget(t *testing.T) {
+func TestAwaitDropsOnlyWhatHasNotConfirmedSince(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -136,10 +136,10 @@ func TestAwaitDropsOnlyWhatIsBelowTheTarget(t *testing.T) {
 		var dropped []string
 		_, err := revocation.Await(t.Context(), revocation.AwaitConfig{
 			Target: 7, Started: b.clock(), Clock: b.clock, Nodes: b.log.list,
-			Drop: func(ctx context.Context, node string, below revocation.Seq) error {
-				dropped = append(dropped, node)
-				b.log.confirmed(t, "late", 7, staleness)
-				return b.log.drop(ctx, node, below)
+			Drop: func(ctx context.Context, said revocation.Confirmation) error {
+				dropped = append(dropped, said.Node)
+				b.log.confirmed(t, "late", 1, staleness)
+				return b.log.drop(ctx, said)
 			},
 		})
 		if err != nil {

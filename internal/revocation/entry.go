@@ -20,6 +20,10 @@
 // it asks, it confirms what it knows, and asks again; only the second answer
 // gives a lease. A lease that ran out means joining anew, which is why a node
 // that was waited for in vain may be dropped from the list.
+//
+// Where many nodes share a store, each beats: it confirms with every answer, also
+// when there is nothing new. A Roll sees whose entry has stood unchanged for longer
+// than a lease, and nobody waits for that node any more.
 package revocation
 
 import (
@@ -169,8 +173,15 @@ type Confirmation struct {
 	Node   string        // unique among the processes that live at the same time
 	Seq    Seq           // it honours every entry up to this one
 	Lease  time.Duration // for how long it may say yes after a question started; 0: it has left
-	SeenAt time.Time     // when it last confirmed; the store sets it, for people to read
+	SeenAt time.Time     // when it last confirmed; the store sets it, anew each time
 }
+
+// over reports whether the lease has run out that long after it began at the latest.
+func (c Confirmation) over(elapsed time.Duration) bool { return c.end() <= elapsed }
+
+// end is after what time the lease has run out by any other node's clock: clocks
+// that nobody can set are still slewed, by at most 500 millionths each.
+func (c Confirmation) end() time.Duration { return c.Lease + c.Lease/1000 }
 
 // Log is the revocation log in the store. Both methods honour ctx.
 type Log interface {

@@ -21,6 +21,7 @@ type memoryLog struct {
 	purged  revocation.Seq
 	nodes   map[string]revocation.Confirmation
 	calls   []string
+	written int // confirmations
 
 	asking     hook // before the snapshot is read
 	answering  hook // after it was read
@@ -74,6 +75,8 @@ func (l *memoryLog) Confirm(ctx context.Context, c revocation.Confirmation) erro
 	if l.nodes == nil {
 		l.nodes = map[string]revocation.Confirmation{}
 	}
+	l.written++
+	c.SeenAt = time.Now().Add(time.Duration(l.written)) // fake time stands still between two calls
 	l.nodes[c.Node] = c
 	return nil
 }
@@ -89,11 +92,11 @@ func (l *memoryLog) list(context.Context) ([]revocation.Confirmation, error) {
 	return all, nil
 }
 
-func (l *memoryLog) drop(_ context.Context, node string, below revocation.Seq) error {
+func (l *memoryLog) drop(_ context.Context, said revocation.Confirmation) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c, found := l.nodes[node]; found && c.Seq < below {
-		delete(l.nodes, node)
+	if l.nodes[said.Node] == said {
+		delete(l.nodes, said.Node)
 	}
 	return nil
 }
@@ -149,15 +152,14 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{set: &revocation.Set{}, log: &memoryLog{}, start: time.Now()}
-	b.Follower = b.follow(t, "node-a", b.log, b.set)
+	b.Follower = b.follow(t, revocation.Config{Node: "node-a", Log: b.log, Set: b.set})
 	return b
 }
 
-func (b *bench) follow(t *testing.T, node string, log revocation.Log, set *revocation.Set) *revocation.Follower {
+func (b *bench) follow(t *testing.T, cfg revocation.Config) *revocation.Follower {
 	t.Helper()
-	f, err := revocation.NewFollower(revocation.Config{
-		Log: log, Set: set, Node: node, Staleness: staleness, Now: time.Now, Clock: b.clock,
-	})
+	cfg.Staleness, cfg.Now, cfg.Clock = staleness, time.Now, b.clock
+	f, err := revocation.NewFollower(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

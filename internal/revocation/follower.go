@@ -21,6 +21,9 @@ type Config struct {
 	Now       func() time.Time     // decides what has run out; must not go back
 	Clock     func() time.Duration // BootClock
 	Logger    *slog.Logger         // nil: silent
+	// Beats makes the node confirm with every answer, and not only what is new, so
+	// that a Roll can tell who has fallen silent.
+	Beats bool
 }
 
 // Follower keeps a set up with the log and holds the lease. It is safe for use by

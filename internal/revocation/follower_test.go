@@ -403,7 +403,7 @@ func TestLeaseAfterManyPagesCountsFromTheLastQuestion(t *testing.T) {
 		const n = 100_000
 		b := newBench(t)
 		log := &countingLog{memoryLog: memoryLog{entries: kills(1, n), head: n}}
-		f := b.follow(t, "node-b", log, b.set)
+		f := b.follow(t, revocation.Config{Node: "node-b", Log: log, Set: b.set})
 		f.OnApply(func(c revocation.Change) {
 			if f.Fresh() {
 				t.Errorf("a lease after entry %d", c.Entries[0].Seq)

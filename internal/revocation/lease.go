@@ -104,7 +104,7 @@ func (f *Follower) settle(ctx context.Context, started time.Duration) (again boo
 	if p.left {
 		return false, nil
 	}
-	if !f.standing() || p.confirmed != f.Applied() {
+	if f.cfg.Beats || !f.standing() || p.confirmed != f.Applied() {
 		if err := f.confirmAgain(ctx); err != nil {
 			return false, err
 		}

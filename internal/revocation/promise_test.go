@@ -79,6 +79,7 @@ type world struct {
 	log   *memoryLog
 	nodes []*bench
 	nets  []*net
+	roll  *revocation.Roll // nil: nobody knows who is silent
 	mu    sync.Mutex
 	acked []string             // acknowledged: no node says yes
 	late  map[string]time.Time // committed: no node says yes after that
@@ -118,9 +119,11 @@ func (w *world) revoke(t *testing.T, id string) {
 	w.late[id] = time.Now().Add(staleness)
 	w.mu.Unlock()
 	clock := w.nodes[0].clock
-	ack, err := revocation.Await(t.Context(), revocation.AwaitConfig{
-		Target: seq, Started: clock(), Clock: clock, Nodes: w.log.list, Drop: w.log.drop,
-	})
+	cfg := revocation.AwaitConfig{Target: seq, Started: clock(), Clock: clock, Nodes: w.log.list, Drop: w.log.drop}
+	if w.roll != nil {
+		cfg.Nodes, cfg.Silent = w.roll.Read, w.roll.Silent
+	}
+	ack, err := revocation.Await(t.Context(), cfg)
 	if err != nil {
 		t.Errorf("waiting for %s: %v", id, err)
 	}
@@ -133,14 +136,17 @@ func (w *world) revoke(t *testing.T, id string) {
 	w.check(t)
 }
 
-func newWorld(t *testing.T, seed uint64) *world {
+func newWorld(t *testing.T, seed uint64, beats bool) *world {
 	t.Helper()
 	w := &world{log: &memoryLog{}, late: map[string]time.Time{}}
 	for i := range 3 {
 		n := &net{log: w.log, rand: rand.New(rand.NewPCG(seed, uint64(i)))}
 		b := &bench{set: &revocation.Set{}, log: w.log, start: time.Now()}
-		b.Follower = b.follow(t, fmt.Sprint("node-", i), n, b.set)
+		b.Follower = b.follow(t, revocation.Config{Node: fmt.Sprint("node-", i), Log: n, Set: b.set, Beats: beats})
 		w.nodes, w.nets = append(w.nodes, b), append(w.nets, n)
+	}
+	if beats {
+		w.roll = revocation.NewRoll(w.log.list, w.nodes[0].clock)
 	}
 	return w
 }
@@ -191,27 +197,37 @@ func (w *world) trouble(ctx context.Context, t *testing.T, r *rand.Rand) {
 // whatever the network does and whoever is dropped from the list and joins again.
 func TestNoNodeSaysYesToWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, seed)
-			r := rand.New(rand.NewPCG(seed, 99))
-			ctx, cancel := context.WithCancel(t.Context())
-			var running, revoking sync.WaitGroup
-			for _, node := range w.nodes {
-				running.Go(func() { _ = node.Run(ctx) })
-			}
-			running.Go(func() { w.trouble(ctx, t, rand.New(rand.NewPCG(seed, 7))) })
-			for i := range 60 {
-				time.Sleep(time.Duration(r.IntN(800)) * time.Millisecond)
-				revoking.Go(func() { w.revoke(t, fmt.Sprint(i)) })
-			}
-			revoking.Wait()
-			cancel()
-			running.Wait()
-			t.Logf("%d acknowledged: %+v", len(w.acked), w.total)
-			if len(w.acked) != 60 || w.total.Confirmed == 0 || w.total.Expired == 0 {
-				t.Errorf("of 60 revocations %d were acknowledged: %+v", len(w.acked), w.total)
+	for _, beats := range []bool{false, true} {
+		t.Run(fmt.Sprint("beats=", beats), func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(20) {
+				synctest.Test(t, func(t *testing.T) { newWorld(t, seed, beats).turn(t, seed) })
 			}
 		})
+	}
+}
+
+// turn lets the world go on until 60 revocations have been acknowledged.
+func (w *world) turn(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 99))
+	ctx, cancel := context.WithCancel(t.Context())
+	var running, revoking sync.WaitGroup
+	for _, node := range w.nodes {
+		running.Go(func() { _ = node.Run(ctx) })
+	}
+	if w.roll != nil {
+		running.Go(func() { _ = w.roll.Run(ctx, staleness) })
+	}
+	running.Go(func() { w.trouble(ctx, t, rand.New(rand.NewPCG(seed, 7))) })
+	for i := range 60 {
+		time.Sleep(time.Duration(r.IntN(800)) * time.Millisecond)
+		revoking.Go(func() { w.revoke(t, fmt.Sprint(i)) })
+	}
+	revoking.Wait()
+	cancel()
+	running.Wait()
+	t.Logf("%d acknowledged: %+v", len(w.acked), w.total)
+	if len(w.acked) != 60 || w.total.Confirmed == 0 || w.total.Expired == 0 {
+		t.Errorf("of 60 revocations %d were acknowledged: %+v", len(w.acked), w.total)
 	}
 }

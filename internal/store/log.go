@@ -20,7 +20,7 @@ WHERE what = $1 AND id = $2 AND (until = 0 OR until > $3) ORDER BY seq DESC LIMI
 	upsertNode = `INSERT INTO nodes (node, seq, lease, seen_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, seen_at = excluded.seen_at`
 	deleteNode  = `DELETE FROM nodes WHERE node = $1`
-	dropNode    = `DELETE FROM nodes WHERE node = $1 AND seq < $2`
+	dropNode    = `DELETE FROM nodes WHERE node = $1 AND seq = $2 AND seen_at = $3`
 	selectNodes = `SELECT node, seq, lease, seen_at FROM nodes ORDER BY node`
 )
 
@@ -99,11 +99,10 @@ func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
 	})
 }
 
-// DropNode takes a node off the list if what it confirmed is still below that
-// sequence.
-func (s *Store) DropNode(ctx context.Context, node string, below revocation.Seq) error {
+// DropNode takes a node off the list if the list still says this of it.
+func (s *Store) DropNode(ctx context.Context, said revocation.Confirmation) error {
 	return s.write(ctx, func(ctx context.Context, c *conn) error {
-		_, err := c.exec(ctx, dropNode, node, below)
+		_, err := c.exec(ctx, dropNode, said.Node, said.Seq, micros(said.SeenAt))
 		return err
 	})
 }

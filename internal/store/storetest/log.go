@@ -182,9 +182,9 @@ func testNodes(t *testing.T, s *Suite) {
 		t.Helper()
 		same(t, what, must[[]revocation.Confirmation](t)(s.store.Nodes(ctx)), want)
 	}
-	drop := func(node string, below revocation.Seq) {
+	drop := func(said revocation.Confirmation) {
 		t.Helper()
-		if err := s.store.DropNode(ctx, node, below); err != nil {
+		if err := s.store.DropNode(ctx, said); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,13 +193,19 @@ func testNodes(t *testing.T, s *Suite) {
 	a := confirm(revocation.Confirmation{Node: "a", Seq: 5, Lease: 1500 * time.Millisecond})
 	nodes("both", a, b)
 	s.pass(time.Minute)
+	before := b
 	b.Seq = 4
 	b = confirm(b)
 	nodes("one confirmed more", a, b)
-	drop("b", 4)
-	drop("A", 100)
+	drop(before)
+	drop(revocation.Confirmation{Node: "A", Seq: a.Seq, Lease: a.Lease, SeenAt: a.SeenAt})
 	nodes("who has confirmed stays", a, b)
-	drop("b", 5)
+	s.pass(time.Minute)
+	before = b
+	b = confirm(b)
+	drop(before)
+	nodes("who has confirmed the same again stays", a, b)
+	drop(b)
 	nodes("who hasn't goes", a)
 	confirm(revocation.Confirmation{Node: "a", Seq: 9})
 	confirm(revocation.Confirmation{Node: "b", Seq: 9})

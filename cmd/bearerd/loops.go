@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/bearerd/bearerd/internal/server"
+)
+
+// loops are what the server does beside its requests.
+func (i *instance) loops(logger *slog.Logger) ([]server.Loop, error) {
+	var loops []server.Loop
+	if i.Roll != nil {
+		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.watchNodes})
+	}
+	if i.config.Webhook.URL != "" {
+		secret, err := readWebhookSecret(i.config)
+		if err != nil {
+			return nil, err
+		}
+		h := &server.Webhook{Authority: i.Authority, URL: i.config.Webhook.URL, Secret: secret, Log: logger}
+		loops = append(loops, server.Loop{Name: "telling of tokens that end soon", Run: h.Run})
+	}
+	return loops, nil
+}
+
+func (i *instance) watchNodes(ctx context.Context) error {
+	return i.Roll.Run(ctx, i.config.Revocation.MaxStaleness)
+}
