@@ -39,9 +39,12 @@ type Follower struct {
 	ticked time.Duration // when they were last told, on the clock
 
 	questions atomic.Uint64 // how many have started
+	counts    counts
 	applied   atomic.Int64
+	head      atomic.Int64 // of the log, in the last answer
 	leaseEnd  atomic.Int64 // on the clock; 0: no lease
 	asked     atomic.Int64 // on the clock: start of the last question answered in full
+	known     atomic.Pointer[Known]
 	ready     atomic.Bool
 
 	mu      sync.Mutex // guards the two below
@@ -52,6 +55,7 @@ type Follower struct {
 // place is where the follower stands in the log and on the list of nodes.
 type place struct {
 	read      Seq           // everything up to it was read
+	purged    Seq           // what the last answer said of it
 	confirmed Seq           // what the list says
 	since     time.Duration // start of the last question whose answer was confirmed
 	listed    bool          // whether since is set
@@ -69,10 +73,12 @@ type answer struct {
 	err      error
 }
 
-// Change is what a hook learns: entries in order, and whether some before them
-// were missed, so that nothing that was read from the store earlier may be kept.
+// Change is what a hook learns: entries in order, the sequence that they follow,
+// and whether some before them were missed, so that nothing that was read from the
+// store earlier may be kept.
 type Change struct {
 	Entries []Entry
+	After   Seq
 	Missed  bool
 }
 
@@ -100,9 +106,15 @@ func NewFollower(cfg Config) (*Follower, error) {
 }
 
 // OnApply adds a hook that is called for every change, after the set knows it and
-// before Applied and the lease tell of it. Hooks are added before the first
-// question and are called one after another.
-func (f *Follower) OnApply(hook func(Change)) { f.hooks = append(f.hooks, hook) }
+// before Applied and the lease tell of it. Hooks are called one after another. It
+// gives the sequence that the first change follows: 0 before the first question;
+// one that is under way is waited for.
+func (f *Follower) OnApply(hook func(Change)) Seq {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	f.hooks = append(f.hooks, hook)
+	return f.place.read
+}
 
 // Run asks every quarter of L, and at once when woken, until ctx ends; then it
 // gives the lease up, tells the store so, and returns nil. A follower runs once.
@@ -162,6 +174,7 @@ func (f *Follower) share(ctx context.Context) (time.Duration, error) {
 		return 0, err // this caller's own end says nothing of the log
 	}
 	if err != nil {
+		f.counts.failed.Add(1)
 		f.report(err)
 	}
 	f.last = answer{question: f.questions.Load(), started: started, err: err}
@@ -183,12 +196,11 @@ func (f *Follower) catchUp(ctx context.Context) (time.Duration, error) {
 		if !complete {
 			continue
 		}
-		f.asked.Store(int64(started))
+		f.learn(started)
 		again, err := f.settle(ctx, started)
 		if err == nil || ctx.Err() == nil {
 			f.report(err)
 		}
-		f.beat(started)
 		if !again || round == maxRounds {
 			return started, nil
 		}

@@ -36,6 +36,7 @@ func (f *Follower) Permit(ctx context.Context) (Lease, error) {
 	if lease := f.Lease(); lease.Holds() {
 		return lease, nil
 	}
+	f.counts.permits.Add(1)
 	started, err := f.share(ctx)
 	if err != nil {
 		return Lease{}, err
@@ -65,28 +66,6 @@ func (f *Follower) LastError() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lastErr
-}
-
-// Watch gives a channel that is closed when Applied has advanced or, when it
-// doesn't, at the next question answered in full: a stream that takes a new
-// channel each time and then reads Applied has something to send at least every
-// half of L while the store answers. All watchers share the channel.
-func (f *Follower) Watch() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.tick
-}
-
-// beat tells the watchers, when there is news or they have waited long enough.
-func (f *Follower) beat(now time.Duration) {
-	if f.Applied() == f.told && now-f.ticked < f.cfg.Staleness/8 {
-		return
-	}
-	f.told, f.ticked = f.Applied(), now
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(f.tick)
-	f.tick = make(chan struct{})
 }
 
 // settle makes a complete answer count: it confirms what is new, renews the lease,
@@ -145,6 +124,7 @@ func (f *Follower) confirm(ctx context.Context, lease time.Duration) error {
 	defer cancel()
 	seq := f.Applied()
 	if err := f.cfg.Log.Confirm(ctx, Confirmation{Node: f.cfg.Node, Seq: seq, Lease: lease}); err != nil {
+		f.counts.unconfirmed.Add(1)
 		return fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)
 	}
 	f.place.confirmed = seq

@@ -25,6 +25,7 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 	if err := page.check(after); err != nil {
 		return 0, false, fmt.Errorf("refusing a page of the revocation log after %d: %w", after, err)
 	}
+	f.head.Store(page.Head)
 	f.apply(page)
 	return started, page.Complete(after), nil
 }
@@ -35,9 +36,11 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 // it is read anew, and the node joins the list anew, which was restored as well.
 func (f *Follower) distrust() {
 	f.leaseEnd.Store(0)
+	f.known.Store(nil)
 	f.place.listed = false
 	f.place.doubt = true
 	f.place.read = 0
+	f.wakeWatchers()
 }
 
 // check refuses a page that isn't the log's next one: entries are consecutive,
@@ -70,11 +73,12 @@ func (p Page) check(after Seq) error {
 func (f *Follower) apply(p Page) {
 	missed := f.place.read < p.Purged || f.place.doubt
 	f.place.doubt = false
-	f.place.read = p.last(f.place.read)
+	after := f.place.read
+	f.place.read, f.place.purged = p.last(after), p.Purged
 	f.cfg.Set.Apply(p.Entries)
 	if missed || len(p.Entries) > 0 {
 		for _, hook := range f.hooks {
-			hook(Change{Entries: p.Entries, Missed: missed})
+			hook(Change{Entries: p.Entries, After: after, Missed: missed})
 		}
 	}
 	f.applied.Store(max(f.applied.Load(), f.place.read))
