@@ -10,6 +10,7 @@
 //	issue.go      decide, then sign, then store and record
 //	verify.go     the checks of a presented token, in their order
 //	facts.go      what is remembered of a token, and how to tell that it is stale
+//	recent.go     how it is remembered: bounded, and without locks for readers
 //	revoke.go     who may take back what, and what dies with it
 //	login.go      passwords, attempt limits, sessions
 //	caller.go     who is asking, and what that lets them do
@@ -23,6 +24,7 @@ package authority
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -52,6 +54,8 @@ type Config struct {
 	Now      func() time.Time     // the wall clock
 	Clock    func() time.Duration // the boot-time clock, as the follower's
 	Log      *slog.Logger
+
+	TokenCache int64 // bytes that facts about tokens may take; 0: DefaultTokenCache
 }
 
 // Authority issues, verifies and takes back tokens. Its methods may be called
@@ -78,14 +82,13 @@ type Meter interface {
 	Acknowledged(took time.Duration)
 }
 
-// How much is remembered, in entries. A token's facts take about as much again as
-// its value, and one that is longer than most is not remembered, so that the tokens
-// stay below 32 MiB.
+// How much is remembered, in bytes.
 const (
-	maxRemembered      = 2 << 10 // bytes of a token
-	tokenCacheSize     = 1 << 13
-	principalCacheSize = 1 << 12
-	placeCacheSize     = 1 << 12
+	DefaultTokenCache = 32 << 20
+	MinTokenCache     = 1 << 20
+
+	principalCache = 8 << 20
+	placeCache     = 256 << 10
 )
 
 // New makes an authority. It starts nothing: the follower is run by its owner.
@@ -96,11 +99,16 @@ func New(c Config) (*Authority, error) {
 	if c.Meter == nil {
 		c.Meter = noMeter{}
 	}
+	if c.TokenCache == 0 {
+		c.TokenCache = DefaultTokenCache
+	}
 	a := &Authority{
 		Config:     c,
-		tokens:     newRecent[*Token](tokenCacheSize, c.Now),
-		principals: newRecent[*Principal](principalCacheSize, c.Now),
-		places:     newRecent[revocation.Seq](placeCacheSize, c.Now),
+		tokens:     newRecent(size[*Token]{budget: c.TokenCache, usual: usualToken, cost: costOfToken}),
+		principals: newRecent(size[*Principal]{budget: principalCache, usual: usualPrincipal, cost: costOfPrincipal}),
+		places: newRecent(size[revocation.Seq]{
+			budget: placeCache, usual: 8, cost: func(key string, _ revocation.Seq) int64 { return int64(len(key)) },
+		}),
 		uses:       newUses(),
 		decoySeed:  uuid.New(),
 		keyNews:    make(chan struct{}, 1),
@@ -145,6 +153,8 @@ func (c Config) check() error {
 		return errors.New("authority: store, ring, set, follower and hasher must be set")
 	case c.Now == nil, c.Clock == nil, c.Log == nil:
 		return errors.New("authority: now, clock and log must be set")
+	case c.TokenCache != 0 && c.TokenCache < MinTokenCache:
+		return fmt.Errorf("authority: a token cache of %d bytes: must have %d", c.TokenCache, MinTokenCache)
 	}
 	return c.Policy.check()
 }

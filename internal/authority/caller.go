@@ -205,7 +205,7 @@ func (a *Authority) AuthenticateClient(ctx context.Context, id, secret string) (
 // and this node holds a lease to say so. Every change of a client is in the log.
 func (a *Authority) clientPrincipal(ctx context.Context, id string) (*Principal, error) {
 	lease, asOf := a.Follower.Lease(), a.Follower.Applied()
-	if p, ok := a.principals.get(id); ok && p.Client != nil && a.unchangedSince(p.Seq, id) && lease.Holds() {
+	if p, ok := a.principals.get(id, a.Now()); ok && p.Client != nil && a.unchangedSince(p.Seq, id) && lease.Holds() {
 		known := *p
 		known.Seq = max(p.Seq, asOf) // what is issued by it rests on a reading as new as that
 		return &known, nil
@@ -214,7 +214,7 @@ func (a *Authority) clientPrincipal(ctx context.Context, id string) (*Principal,
 	if err != nil {
 		return nil, err
 	}
-	a.principals.put(id, &p)
+	a.principals.put(id, &p, a.Now())
 	return &p, nil
 }
 

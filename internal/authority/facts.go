@@ -58,14 +58,52 @@ func (t *Token) OfClient() bool { return t.Subject == t.ClientID }
 // by reading and checking it. The error is a *token.Refusal for what is no token
 // of ours, and a fault when that can't be told now.
 func (a *Authority) recall(ctx context.Context, raw string) (*Token, error) {
-	if t, ok := a.tokens.get(raw); ok && !a.outdated(t) {
+	if t, ok := a.remembered(raw, a.Now()); ok {
 		return t, nil
 	}
+	return a.learn(ctx, raw)
+}
+
+// remembered gives the facts about a token that was seen before.
+func (a *Authority) remembered(raw string, now time.Time) (*Token, bool) {
+	t, ok := a.tokens.get(raw, now)
+	return t, ok && !a.outdated(t)
+}
+
+// learn reads a token, checks what makes it genuine, and remembers it. What is no
+// token of ours is never remembered, and so takes no room.
+func (a *Authority) learn(ctx context.Context, raw string) (*Token, error) {
 	t, err := a.read(ctx, raw)
-	if err == nil && len(raw) <= maxRemembered {
-		a.tokens.put(raw, t)
+	if err == nil {
+		a.tokens.put(raw, t, a.Now())
 	}
 	return t, err
+}
+
+// What facts take in memory, in bytes: an estimate that a test holds against the
+// heap. A token's claims are parts of its decoded payload, which stays as a whole.
+const (
+	usualToken     = 2 << 10
+	usualPrincipal = 1 << 10
+)
+
+func costOfToken(raw string, t *Token) int64 {
+	bytes := len(raw) + 1400 + 64*len(t.Chain) + 32*(len(t.Scope)+len(t.Audience))
+	if t.jwt != nil {
+		bytes += len(raw) * 3 / 4
+	}
+	return int64(bytes)
+}
+
+func costOfPrincipal(_ string, p *Principal) int64 {
+	bytes := 512 + 192*len(p.Grants)
+	if p.User != nil {
+		bytes += 512 + 64*len(p.User.Groups)
+	}
+	if p.Client != nil {
+		bytes += 512 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants))
+	}
+	return int64(bytes)
 }
 
 // outdated reports whether the log has said since a token's row was read that it
@@ -218,7 +256,11 @@ func (a *Authority) signedByRevoked(t *Token) bool {
 // than what this node knows of the log: a remembered reading is good until the
 // log says that something about it changed.
 func (a *Authority) PrincipalOf(ctx context.Context, t *Token) (*Principal, error) {
-	if p, ok := a.principals.get(t.Subject); ok && a.principalHolds(p, t) {
+	return a.principalOf(ctx, t, a.Now())
+}
+
+func (a *Authority) principalOf(ctx context.Context, t *Token, now time.Time) (*Principal, error) {
+	if p, ok := a.principals.get(t.Subject, now); ok && a.principalHolds(p, t) {
 		return p, nil
 	}
 	who := Who{UserID: t.Subject}
@@ -229,7 +271,7 @@ func (a *Authority) PrincipalOf(ctx context.Context, t *Token) (*Principal, erro
 	if err != nil {
 		return nil, err
 	}
-	a.principals.put(t.Subject, &p)
+	a.principals.put(t.Subject, &p, a.Now())
 	return &p, nil
 }
 
@@ -264,7 +306,7 @@ func (a *Authority) changedSince(t *Token) bool {
 
 func (a *Authority) collectionExists(ctx context.Context, t *Token, id int64) (bool, error) {
 	name := strconv.FormatInt(id, 10)
-	if seq, ok := a.places.get(name); ok && a.Set.CutOff(collectionKey(id)) <= seq {
+	if seq, ok := a.places.get(name, a.Now()); ok && a.Set.CutOff(collectionKey(id)) <= seq {
 		return true, nil
 	}
 	p, err := a.Store.Principal(ctx, Who{UserID: t.Subject, Collection: &id})
@@ -274,9 +316,9 @@ func (a *Authority) collectionExists(ctx context.Context, t *Token, id int64) (b
 	if err != nil {
 		return false, err
 	}
-	a.principals.put(t.Subject, &p)
+	a.principals.put(t.Subject, &p, a.Now())
 	if p.CollectionExists {
-		a.places.put(name, p.Seq)
+		a.places.put(name, p.Seq, a.Now())
 	}
 	return p.CollectionExists, nil
 }

@@ -70,11 +70,10 @@ func (u *uses) take() []Use {
 }
 
 // noteUse remembers that a stored token was used.
-func (a *Authority) noteUse(ctx context.Context, t *Token) {
+func (a *Authority) noteUse(ctx context.Context, t *Token, now time.Time) {
 	if t.jwt != nil {
 		return
 	}
-	now := a.Now()
 	last := t.used.Load()
 	if now.Unix()-last < int64(useGrain/time.Second) || !t.used.CompareAndSwap(last, now.Unix()) {
 		return

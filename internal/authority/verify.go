@@ -22,7 +22,8 @@ type Demand struct {
 	Path        access.Path
 	Kinds       []token.Kind // nil: those that call APIs
 
-	fate bool // nothing is asked but whether it was taken back
+	fate bool      // nothing is asked but whether it was taken back
+	at   time.Time // when it is asked
 }
 
 // The kinds that are accepted somewhere. A session is presented in a cookie, and
@@ -48,21 +49,27 @@ func (a *Authority) Verify(ctx context.Context, raw string, d Demand) (*Token, e
 		return nil, a.refused(err)
 	}
 	a.Meter.Verified(t.Kind)
-	a.noteUse(ctx, t)
+	a.noteUse(ctx, t, d.at)
 	return t, nil
 }
 
 // examine reads the token, then makes every check under a lease that held from
 // before the first look into the log until after the last.
 func (a *Authority) examine(ctx context.Context, raw string, d *Demand) (*Token, error) {
-	t, err := a.recall(ctx, raw)
-	if err != nil {
-		return nil, err
+	d.at = a.Now()
+	t, known := a.remembered(raw, d.at)
+	if !known {
+		var err error
+		if t, err = a.learn(ctx, raw); err != nil {
+			return nil, err
+		}
+		d.at = a.Now() // the store may have kept it waiting
 	}
 	lease := a.Follower.Lease() // whether it holds is asked once, after the last look
 	for range 3 {
 		if a.outdated(t) {
-			if t, err = a.recall(ctx, raw); err != nil {
+			var err error
+			if t, err = a.learn(ctx, raw); err != nil {
 				return nil, err
 			}
 		}
@@ -72,9 +79,11 @@ func (a *Authority) examine(ctx context.Context, raw string, d *Demand) (*Token,
 		if err := a.judge(ctx, t, d); lease.Holds() {
 			return t, err
 		}
+		var err error
 		if lease, err = a.permit(ctx); err != nil {
 			return nil, err
 		}
+		d.at = a.Now()
 	}
 	return nil, errNoLease
 }
@@ -159,12 +168,12 @@ func (a *Authority) judgeClaims(t *Token, d *Demand) error {
 	}
 	typ := [1]string{jwtTypes[t.Kind]}
 	return t.jwt.Validate(token.Expectation{
-		Types: typ[:], Issuer: a.Policy.Issuer, Audience: audience, Now: a.Now(), AnyAudience: d.AnyAudience,
+		Types: typ[:], Issuer: a.Policy.Issuer, Audience: audience, Now: d.at, AnyAudience: d.AnyAudience,
 	})
 }
 
 func (a *Authority) judgeOpaque(t *Token, d *Demand, audience string) error {
-	if !t.Expiry.IsZero() && !a.Now().Before(t.Expiry) {
+	if !t.Expiry.IsZero() && !d.at.Before(t.Expiry) {
 		return token.Refuse(token.CheckTime, token.ReasonExpired)
 	}
 	if !d.AnyAudience && !slices.Contains(t.Audience, audience) {
