@@ -34,6 +34,7 @@ type Options struct {
 	Meter     authority.Meter
 	Logger    *slog.Logger
 	Dir       string // where the database stands; "": a new temporary directory
+	At        time.Time // where the wall clock stands still from the start; zero: it goes
 
 	// What a test puts between the authority and what it is made of; nil: nothing.
 	Store func(authority.Store) authority.Store
@@ -71,6 +72,9 @@ func DefaultPolicy() authority.Policy {
 func New(tb testing.TB, o Options) *Fixture {
 	tb.Helper()
 	f := &Fixture{Hasher: identity.NewHasher(identity.HasherConfig{})}
+	if !o.At.IsZero() {
+		f.frozen.Store(o.At.UnixNano())
+	}
 	if o.Dir == "" {
 		o.Dir = tb.TempDir()
 	}

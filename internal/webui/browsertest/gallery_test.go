@@ -1,0 +1,230 @@
+package browsertest_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// view is a page in one state.
+type view struct {
+	name   string
+	path   string
+	status int64
+	nobody bool                          // nobody is signed in
+	admin  bool                          // the administrator is, not the user
+	act    func(b *tab, s *studio) int64 // what is done on the page to see it; gives the status
+	dark   bool                          // its screenshot is taken in the dark, and on a phone, too
+}
+
+// views are all the pages, each in every state that looks its own.
+var views = []view{
+	{name: "login", path: "/auth/login", nobody: true, dark: true},
+	{name: "login-ended", path: "/auth/login?notice=ended&next=/auth/tokens", nobody: true},
+	{name: "login-refused", path: "/auth/login", nobody: true, status: 401, act: func(b *tab, _ *studio) int64 {
+		b.fill("#username", "a.lindqvist")
+		b.fill("#password", "not this")
+		return b.follow("Sign in")
+	}},
+	{name: "login-signed-in", path: "/auth/login"},
+	{name: "logout", path: "/auth/logout"},
+	{name: "signed-out", path: "/auth/logout", nobody: true},
+	{name: "tokens", path: "/auth/tokens", dark: true},
+	{name: "tokens-dead", path: "/auth/tokens", act: func(b *tab, _ *studio) int64 {
+		eval[chromedp.Void](b, `document.querySelectorAll("details").forEach((d) => { d.open = true; })`)
+		return 200
+	}},
+	{name: "token-errors", path: "/auth/tokens", status: 400, act: func(b *tab, _ *studio) int64 {
+		b.press("#expires-date")
+		return b.follow("Make the token")
+	}},
+	{name: "token-made", path: "/auth/tokens", status: 201, dark: true, act: func(b *tab, _ *studio) int64 {
+		b.fill("#name", "nightly export on lab-4")
+		b.press("input[name=scope][value=read]")
+		return b.follow("Make the token")
+	}},
+	{name: "token-regenerate", path: "/auth/tokens", act: func(b *tab, s *studio) int64 { return b.click("a[href$='/regenerate']") }},
+	{name: "token-revoke", path: "/auth/tokens", act: func(b *tab, s *studio) int64 { return b.click("a[href$='/revoke']") }, dark: true},
+	{name: "revoke-all", path: "/auth/tokens/revoke-all"},
+	{name: "developer", path: "/profile/developer"},
+	{name: "developer-made", path: "/profile/developer", act: func(b *tab, _ *studio) int64 { return b.click("main button[type=submit]") }},
+	{name: "device", path: "/auth/device"},
+	{name: "device-unknown", path: "/auth/device?user_code=ABCD-EFGH", status: 404},
+	{name: "device-waiting", path: "/auth/device", act: func(b *tab, s *studio) int64 {
+		b.fill("#user_code", s.device("read", "offline_access"))
+		return b.follow("Go on")
+	}},
+	{name: "device-connected", path: "/auth/device", act: func(b *tab, s *studio) int64 {
+		b.fill("#user_code", s.device("read"))
+		b.follow("Go on")
+		return b.follow("Let it in")
+	}},
+	{name: "error", path: "/auth/tokens/nonsense/revoke", status: 404},
+
+	{name: "admin-overview", path: "/auth/admin/", admin: true, dark: true},
+	{name: "admin-overview-day", path: "/auth/admin/?span=day", admin: true},
+	{name: "admin-users", path: "/auth/admin/users", admin: true, dark: true},
+	{name: "admin-users-none", path: "/auth/admin/users?q=nobody+at+all", admin: true},
+	{name: "admin-users-error", path: "/auth/admin/users", admin: true, status: 409, act: func(b *tab, s *studio) int64 {
+		eval[chromedp.Void](b, `document.querySelector("#username").value = `+quoted(s.user))
+		return b.follow("Make the user")
+	}},
+	{name: "admin-user", path: "/auth/admin/users/{user}?action=access&path=/collections/32768", admin: true, dark: true},
+	{name: "admin-user-access-removed", path: "/auth/admin/users/{user}", admin: true, act: func(b *tab, _ *studio) int64 {
+		b.fill("#at", "/collections/4")
+		return b.follow("Take it away")
+	}},
+	{name: "admin-confirm", path: "/auth/admin/users/{user}", admin: true, act: func(b *tab, _ *studio) int64 { return b.follow("Disable…") }},
+	{name: "admin-collections", path: "/auth/admin/collections", admin: true},
+	{name: "admin-collections-edit", path: "/auth/admin/collections?edit=4", admin: true},
+	{name: "admin-roles", path: "/auth/admin/roles", admin: true},
+	{name: "admin-roles-edit", path: "/auth/admin/roles?edit=curator", admin: true},
+	{name: "admin-bindings", path: "/auth/admin/bindings", admin: true},
+	{name: "admin-bindings-nobody", path: "/auth/admin/bindings?user=nobody", admin: true},
+	{name: "admin-clients", path: "/auth/admin/clients", admin: true},
+	{name: "admin-clients-edit", path: "/auth/admin/clients?edit=portal", admin: true},
+	{name: "admin-client-secret", path: "/auth/admin/clients", admin: true, status: 201, act: func(b *tab, _ *studio) int64 {
+		b.fill("#id", "night-shift")
+		b.press("#new input[value=client_credentials]")
+		b.fill("#scopes", "read")
+		return b.follow("Make the client")
+	}},
+	{name: "admin-keys", path: "/auth/admin/keys", admin: true, act: func(b *tab, _ *studio) int64 { return b.follow("Rotate the keys") }},
+	{name: "admin-audit", path: "/auth/admin/audit", admin: true, dark: true},
+	{name: "admin-audit-filtered", path: "/auth/admin/audit?action=login&actor={user}", admin: true},
+	{name: "admin-audit-wrong", path: "/auth/admin/audit?since=yesterday", admin: true, status: 400},
+	{name: "admin-inspector", path: "/auth/admin/inspector", admin: true},
+	{name: "admin-inspector-good", path: "/auth/admin/inspector", admin: true, dark: true, act: inspect(func(s *studio) string {
+		return s.accessToken(s.user).Reveal()
+	})},
+	{name: "admin-inspector-refused", path: "/auth/admin/inspector", admin: true, act: inspect(func(s *studio) string {
+		issued := s.token(s.user, newCredential("to be taken back"))
+		s.must(s.Leaked(s.t.Context(), []string{issued.Value.Reveal()}))
+		return issued.Value.Reveal()
+	})},
+}
+
+// inspect pastes a token into the inspector.
+func inspect(value func(s *studio) string) func(b *tab, s *studio) int64 {
+	return func(b *tab, s *studio) int64 {
+		b.fill("#token", value(s))
+		return b.follow("Check it")
+	}
+}
+
+// visit shows a view in a tab.
+func (v view) visit(b *tab, s *studio) {
+	b.t.Helper()
+	b.device(1280, "light")
+	got := b.open(s.fill(v.path))
+	if v.act != nil {
+		got = v.act(b, s)
+	}
+	want := v.status
+	if want == 0 {
+		want = 200
+	}
+	b.want(got, want)
+}
+
+// tour visits every view, and calls look for each.
+func (s *studio) tour(t *testing.T, look func(b *tab, v view)) {
+	t.Helper()
+	tabs := map[string]*tab{}
+	for _, v := range views {
+		who := s.user
+		if v.nobody {
+			who = ""
+		} else if v.admin {
+			who = s.admin
+		}
+		if tabs[who] == nil {
+			tabs[who] = s.tab(t, who)
+		}
+		v.visit(tabs[who], s)
+		look(tabs[who], v)
+	}
+}
+
+// looks are how each page is judged.
+func judge(b *tab, _ view) {
+	b.t.Helper()
+	b.barriers("light")
+	b.device(1280, "dark")
+	b.barriers("dark")
+	b.device(360, "dark")
+	b.fits("360 pixels")
+	b.device(360, "light")
+	b.barriers("360 pixels")
+	b.device(1920, "light")
+	b.fits("1920 pixels")
+}
+
+func TestEveryPageOfAFullServerIsWithoutBarriers(t *testing.T) {
+	t.Parallel()
+	s := newSample(t)
+	s.tour(t, func(b *tab, v view) {
+		if *screenshots != "" {
+			shoot(b, v)
+		}
+		judge(b, v)
+	})
+}
+
+func TestEveryPageOfAnEmptyServerIsWithoutBarriers(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, "root", "somebody", quiet)
+	s.sit()
+	b, u := s.tab(t, s.admin), s.tab(t, s.user)
+	for _, path := range []string{"", "users", "collections", "roles", "bindings", "clients", "keys", "audit", "inspector"} {
+		b.device(1280, "light")
+		b.want(b.open("/auth/admin/"+path), 200)
+		judge(b, view{})
+	}
+	u.want(u.open("/auth/tokens"), 200)
+	judge(u, view{})
+	if *screenshots != "" {
+		u.device(1280, "light")
+		save(u, "tokens-empty")
+	}
+}
+
+// shoot takes the screenshots of a view.
+func shoot(b *tab, v view) {
+	b.t.Helper()
+	save(b, v.name)
+	if v.dark {
+		b.device(1280, "dark")
+		save(b, v.name+"-dark")
+		b.device(360, "light")
+		save(b, v.name+"-phone")
+		b.device(1280, "light")
+	}
+}
+
+// tallest is how much of a page a screenshot shows, in pixels.
+const tallest = 2400
+
+func save(b *tab, name string) {
+	b.t.Helper()
+	picture := get(b, func(ctx context.Context, _ *chromedp.Target) ([]byte, error) {
+		m, err := chromedp.Call(ctx, page.GetLayoutMetrics, struct{}{})
+		if err != nil {
+			return nil, err
+		}
+		beyond := true
+		size := m.CSSContentSize
+		shot, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{
+			CaptureBeyondViewport: &beyond,
+			Clip:                  &page.Viewport{Width: size.Width, Height: min(size.Height, tallest), Scale: 1},
+		})
+		return shot.Data, err
+	})
+	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), picture, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}

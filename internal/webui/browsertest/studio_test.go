@@ -1,0 +1,320 @@
+package browsertest_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/webui"
+)
+
+// studioIssuer is the issuer of the pages in a studio, and so what stands in their
+// examples.
+const studioIssuer = "https://auth.example.org"
+
+// opening is when a studio's clock begins, and sitting is when its pages are looked at.
+var (
+	opening = time.Date(2026, 2, 2, 9, 0, 0, 0, time.UTC)
+	sitting = time.Date(2026, 5, 12, 14, 30, 0, 0, time.UTC)
+)
+
+// studio serves the pages with a clock that stands still and numbers that are made
+// up, so that they look the same each time.
+type studio struct {
+	*authoritytest.Fixture
+	t     *testing.T
+	url   string
+	admin string // the administrator's username
+	user  string // that of the user whose pages are looked at
+}
+
+// newStudio serves pages without anything on them but an administrator and a user.
+func newStudio(t *testing.T, admin, user string, numbers traffic) *studio {
+	t.Helper()
+	f := authoritytest.New(t, authoritytest.Options{At: opening, Policy: func(p *authority.Policy) {
+		p.Issuer, p.DefaultAudience = studioIssuer, studioIssuer
+		p.Scopes = map[string]string{"read": "Read specimens", "write": "Add and change specimens", "export": "Download whole collections"}
+		p.SessionMax = 200 * 24 * time.Hour
+	}})
+	origin, err := httpkit.NewCrossOrigin(studioIssuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &webui.Pages{
+		Authority: f.Authority, CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
+		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, Hypothesis: true, Traffic: numbers,
+	}
+	mux := http.NewServeMux()
+	p.Register(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	s := &studio{Fixture: f, t: t, url: server.URL, admin: admin, user: user}
+	s.User(t, admin, password, authoritytest.Admin())
+	s.User(t, user, password)
+	return s
+}
+
+// sit moves the clock to when the pages are looked at.
+func (s *studio) sit() { s.Advance(sitting.Sub(s.Time())) }
+
+// tab opens a tab in which somebody is signed in; nobody, when there is no username.
+func (s *studio) tab(t *testing.T, username string) *tab {
+	t.Helper()
+	b := newTab(t, s.url)
+	if username == "" {
+		return b
+	}
+	session := s.SessionToken(t, username, password)
+	hidden := true
+	b.do(func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(ctx, network.SetCookie, network.SetCookieParams{
+			Name: "bearerd_session", Value: session.Value.Reveal(), URL: s.url, HTTPOnly: &hidden,
+		})
+		return chromedp.Void{}, err
+	})
+	return b
+}
+
+func (s *studio) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// from is a context of a request from an address.
+func (s *studio) from(address string) context.Context {
+	return audit.WithOrigin(s.t.Context(), audit.Origin{Address: address, RequestID: "01JV2Q4W8N"})
+}
+
+// token makes an API token of somebody's.
+func (s *studio) token(username string, n authority.NewCredential) *authority.Issued {
+	s.t.Helper()
+	session, err := s.Session(s.t.Context(), s.SessionToken(s.t, username, password).Value.Reveal())
+	s.must(err)
+	issued, err := s.CreateAPIToken(s.from("192.0.2.17"), session, n)
+	s.must(err)
+	return issued
+}
+
+// use uses a token from an address.
+func (s *studio) use(issued *authority.Issued, address string) {
+	s.t.Helper()
+	_, err := s.Verify(s.from(address), issued.Value.Reveal(), authority.Demand{})
+	s.must(err)
+	s.must(s.FlushUses(s.t.Context()))
+}
+
+// traffic are numbers for the charts: what happened in the steps that it knows, and
+// nothing in the others.
+type traffic func(step, steps int) authority.Traffic
+
+// Traffic gives the numbers of each step.
+func (f traffic) Traffic(now time.Time, step time.Duration, steps int) ([]authority.Traffic, error) {
+	list := make([]authority.Traffic, steps)
+	for i := range list {
+		list[i] = f(i, steps)
+		list[i].From = now.Truncate(step).Add(time.Duration(i+1-steps) * step)
+		list[i].Until = list[i].From.Add(step)
+	}
+	return list, nil
+}
+
+// quiet is a node on which nothing happened; once, one on which a little did, once.
+func quiet(int, int) authority.Traffic { return authority.Traffic{} }
+
+func once(step, steps int) authority.Traffic {
+	if step != steps/3 {
+		return authority.Traffic{}
+	}
+	return authority.Traffic{
+		Issued: map[string]int64{"access": 1}, Verified: map[string]int64{"access": 1}, VerifyRefused: map[string]int64{"expired": 1},
+		Logins: map[string]int64{"ok": 1}, Revoked: 1, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
+	}
+}
+
+// busy is a node with the tides of a working day.
+func busy(step, steps int) authority.Traffic {
+	tide := 1 + math.Sin(4*math.Pi*float64(step)/float64(steps)-1)
+	n := func(scale float64, phase int) int64 {
+		return int64(scale * (0.4 + tide) * (1 + 0.3*math.Sin(float64(step*phase))))
+	}
+	t := authority.Traffic{
+		Issued:   map[string]int64{"access": n(40, 3), "api-token": n(2, 5), "task": n(12, 7), "refresh": n(6, 11), "session": n(5, 2), "api-key": n(1, 13)},
+		Verified: map[string]int64{"access": n(5200, 5), "api-token": n(2100, 3), "task": n(400, 2)},
+		VerifyRefused: map[string]int64{
+			"expired": n(14, 3), "revoked": n(5, 7), "signature": n(2, 9), "audience": n(3, 4), "scope": n(6, 6), "access": n(2, 8), "kind": n(1, 10),
+		},
+		Logins: map[string]int64{"ok": n(9, 4), "bad_credentials": n(3, 9), "limited": n(0.7, 12)}, IssueRefused: map[string]int64{"invalid_scope": n(2, 5)},
+		Revoked: n(3, 8), Acknowledged: n(3, 8),
+	}
+	t.AcknowledgedIn = time.Duration(t.Acknowledged) * time.Duration(n(9, 6)+2) * time.Millisecond
+	t.SlowestBelow = time.Duration(n(30, 5)+12) * time.Millisecond
+	return t
+}
+
+// newSample is a studio with what a museum of natural history has.
+func newSample(t *testing.T) *studio {
+	t.Helper()
+	s := newStudio(t, "m.okafor", "a.lindqvist", busy)
+	s.sampleAccess()
+	s.sampleTokens()
+	s.sit()
+	s.sampleEvents()
+	return s
+}
+
+func (s *studio) sampleAccess() {
+	s.t.Helper()
+	d := authority.Desired{
+		Collections: []authority.Collection{
+			{ID: 4, Name: "KU Fish Voucher Collection"}, {ID: 32768, Name: "KU Fish Tissue Collection"},
+			{ID: 65536, Name: "KU Herpetology"}, {ID: 98304, Name: "KU Invertebrate Paleontology"},
+		},
+		Roles: []access.Role{
+			{Name: "collection-admin", Permissions: []access.Permission{{Action: "*", Path: "/"}}},
+			{Name: "curator", Permissions: []access.Permission{{Action: "access", Path: "/"}, {Action: "update", Path: "/specimens"}}},
+			{Name: "batch-runner", Permissions: []access.Permission{{Action: "create", Path: "/task-tokens/TES"}}},
+		},
+		Clients: []authority.NewClient{
+			{ID: "ci", Secret: authoritytest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Scopes: []string{"read"}},
+			{
+				ID: "portal", Secret: authoritytest.ClientSecret, Scopes: []string{"read", "write", "offline_access"},
+				Grants: []string{identity.GrantTypeTokenExchange, identity.GrantTypeRefreshToken}, Audiences: []string{"https://images.example.org"},
+			},
+			{ID: "field-tablet", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}, Scopes: []string{"read", "write", "offline_access"}},
+		},
+	}
+	for _, u := range []struct{ username, name, groups string }{
+		{"b.haddad", "Basma Haddad", "curators"}, {"c.moreau", "Camille Moreau", "curators"}, {"d.novak", "Dana Novák", "students"},
+		{"e.suzuki", "Emi Suzuki", "students"}, {"f.silva", "Felipe Silva", "batch"}, {"g.ferrari", "Giulia Ferrari", ""},
+		{"h.olsen", "Henrik Olsen", "curators"}, {"importer", "Nightly importer", "batch"},
+	} {
+		n := authority.NewUser{Username: u.username, Name: u.name, Email: u.username + "@example.org"}
+		if u.groups != "" {
+			n.Groups = []string{u.groups}
+		}
+		d.Users = append(d.Users, authority.DesiredUser{NewUser: n, SetName: true, SetEmail: true, SetGroups: true})
+	}
+	_, _, err := s.Apply(s.t.Context(), authority.Operator(), d)
+	s.must(err)
+	s.sampleBindings()
+}
+
+func (s *studio) sampleBindings() {
+	s.t.Helper()
+	name, groups, off := "Astrid Lindqvist", []string{"curators", "fish"}, true
+	_, err := s.UpdateUser(s.t.Context(), authority.Operator(), s.user, authority.UserPatch{Name: &name, Groups: &groups})
+	s.must(err)
+	_, err = s.UpdateUser(s.t.Context(), authority.Operator(), "g.ferrari", authority.UserPatch{Disabled: &off})
+	s.must(err)
+	u, err := s.Authority.User(s.t.Context(), authority.Operator(), s.user)
+	s.must(err)
+	for _, b := range []access.Binding{
+		{User: u.ID, Role: "collection-admin", Path: "/collections/4"},
+		{Group: "curators", Role: "curator", Path: "/collections/32768"},
+		{Group: "curators", Permission: &access.Permission{Action: "access", Path: "/"}, Path: "/collections/4"},
+		{Group: "students", Permission: &access.Permission{Action: "access", Path: "/collections/32768"}, Path: "/"},
+		{Group: "batch", Role: "batch-runner", Path: "/"},
+	} {
+		_, err := s.CreateBinding(s.from("192.0.2.4"), authority.Operator(), b)
+		s.must(err)
+	}
+}
+
+// sampleTokens makes tokens in every state.
+func (s *studio) sampleTokens() {
+	s.t.Helper()
+	day := int64(24 * time.Hour / time.Second)
+	fish, tissue := int64(4), int64(32768)
+	old := s.token(s.user, authority.NewCredential{Name: "old export script", Scope: []string{"read"}, Lifetime: 60 * day})
+	s.use(old, "192.0.2.17")
+	s.Advance(30 * 24 * time.Hour)
+	export := s.token(s.user, authority.NewCredential{Name: "nightly export on lab-3", Scope: []string{"read", "export"}, Collection: &fish, Lifetime: 365 * day})
+	lost := s.token(s.user, authority.NewCredential{Name: "laptop that was lost", Scope: []string{"read", "write"}})
+	s.use(lost, "198.51.100.23")
+	s.Advance(8 * 24 * time.Hour)
+	caller, err := s.Session(s.t.Context(), s.SessionToken(s.t, s.user, password).Value.Reveal())
+	s.must(err)
+	_, err = s.RevokeID(s.from("192.0.2.17"), caller, lost.ID, false)
+	s.must(err)
+	s.Advance(sitting.Add(-25 * 24 * time.Hour).Sub(s.Time()))
+	tablet := s.token(s.user, authority.NewCredential{Name: "field tablet", Scope: []string{"read", "write"}, Collection: &tissue, Lifetime: 30 * day})
+	board := s.token(s.user, authority.NewCredential{Name: "Grafana dashboard", Scope: []string{"read"}})
+	s.token(s.user, authority.NewCredential{Name: "R notebook", Scope: []string{"read"}, Lifetime: 90 * day})
+	_, err = s.CreateAPIKey(s.from("192.0.2.17"), caller, authority.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
+	s.must(err)
+	s.Advance(sitting.Add(-26 * time.Hour).Sub(s.Time()))
+	s.use(tablet, "2001:db8:85a3::8a2e:370:7334")
+	s.Advance(sitting.Add(-2 * time.Hour).Sub(s.Time()))
+	s.use(export, "192.0.2.17")
+	s.Advance(sitting.Add(-3 * time.Minute).Sub(s.Time()))
+	s.use(board, "198.51.100.23")
+}
+
+// sampleEvents fills the audit log with what a morning brings.
+func (s *studio) sampleEvents() {
+	s.t.Helper()
+	for i := range 6 {
+		_, err := s.Authority.Login(s.from(fmt.Sprintf("203.0.113.%d", 40+i)), authority.Credentials{Username: "b.haddad", Password: "a guess"})
+		if !fault.Is(err, fault.BadCredentials) {
+			s.t.Fatal(err)
+		}
+	}
+	admin := s.Login(s.t, s.admin, password)
+	for _, email := range []string{"d.novak@students.example.org", "d.novak@example.org"} {
+		_, err := s.UpdateUser(s.from("192.0.2.4"), admin, "d.novak", authority.UserPatch{Email: &email})
+		s.must(err)
+	}
+}
+
+// device starts the device flow and gives the code that a person types.
+func (s *studio) device(scope ...string) string {
+	s.t.Helper()
+	c, err := s.IdentifyClient(s.t.Context(), "field-tablet")
+	s.must(err)
+	start, err := s.StartDevice(s.t.Context(), c, scope, "")
+	s.must(err)
+	return start.UserCode
+}
+
+// accessToken gives an access token of somebody's.
+func (s *studio) accessToken(username string) token.Secret {
+	s.t.Helper()
+	return s.AccessToken(s.t, username, password, "read").Value
+}
+
+// fill puts the id of the user into a path.
+func (s *studio) fill(path string) string {
+	s.t.Helper()
+	u, err := s.Authority.User(s.t.Context(), authority.Operator(), s.user)
+	s.must(err)
+	return strings.ReplaceAll(path, "{user}", u.ID)
+}
+
+func newCredential(name string) authority.NewCredential {
+	return authority.NewCredential{Name: name, Scope: []string{"read"}}
+}
+
+// quoted is a text as JavaScript has it.
+func quoted(text string) string {
+	literal, _ := json.Marshal(text) // a text always has one
+	return string(literal)
+}
