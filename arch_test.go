@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"internal/store/storetest":         and(domains, "internal/fault", "internal/authority"),
 	"internal/authority/authoritytest": and(domains, "internal/fault", "internal/authority", "internal/store", "internal/pgtest"),
 	"internal/pgtest":                  nil,
+	"internal/clustertest":             {"internal/pgtest"},
 	"internal/oauth":                   edgeSet,
 	"internal/gateway":                 edgeSet,
 	"internal/adminapi":                edgeSet,

@@ -1,0 +1,232 @@
+package clustertest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Staleness is the L of every node.
+const Staleness = time.Second
+
+// Config says what a cluster is made of.
+type Config struct {
+	Binary   string
+	Database string // a DSN; postgres://… goes through a forwarder for each node
+	Nodes    int    // how many are started
+	Settings string // more of the configuration file
+}
+
+// Cluster is nodes on one database. What goes wrong with the harness itself ends
+// the test.
+type Cluster struct {
+	testing.TB
+
+	Nodes   []*Node
+	History *History
+	Client  *Client
+
+	admin  string // an API token
+	serial serial
+	config Config
+	dir    string
+}
+
+// People and clients of every cluster.
+const (
+	Users        = 4 // user0 to user3
+	Collections  = 2 // 4 and 5
+	password     = "correct horse battery staple"
+	clientID     = "ci"
+	clientSecret = "a secret of well over 32 characters, for ci"
+)
+
+// New makes the database's contents and starts the nodes, which are ready when it
+// returns. When the test ends they are stopped, and their logs must hold no secret.
+func New(tb testing.TB, config Config) *Cluster {
+	tb.Helper()
+	c := Prepare(tb, config)
+	c.apply()
+	for range config.Nodes {
+		c.Start(c.Add())
+	}
+	return c
+}
+
+// Prepare makes a cluster without nodes on an empty database.
+func Prepare(tb testing.TB, config Config) *Cluster {
+	tb.Helper()
+	c := &Cluster{TB: tb, History: NewHistory(), Client: newClient(), config: config, dir: tb.TempDir()}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	c.write("master.key", base64.StdEncoding.EncodeToString(key)+"\n")
+	c.write("cli.yaml", c.settings(config.Database))
+	tb.Cleanup(c.end)
+	stop := make(chan struct{})
+	go c.History.WatchMachine(stop)
+	tb.Cleanup(func() { close(stop) })
+	return c
+}
+
+func (c *Cluster) settings(dsn string) string {
+	return fmt.Sprintf(`listen: 127.0.0.1:0
+ops_listen: 127.0.0.1:0
+database: %q
+master_key_file: %q
+dialects: [specify, hypothesis]
+revocation: {max_staleness: %v}
+login: {account_failures: 10, address_failures: 1000000}
+%s`, dsn, filepath.Join(c.dir, "master.key"), Staleness, c.config.Settings)
+}
+
+// apply makes the people, by the command line, and a token of the administrator's.
+func (c *Cluster) apply() {
+	c.Helper()
+	var text strings.Builder
+	text.WriteString("collections:\n  - {id: 4, name: Fishes}\n  - {id: 5, name: Birds}\nusers:\n")
+	fmt.Fprintf(&text, "  - {username: root, password: %q}\n", password)
+	for i := range Users {
+		fmt.Fprintf(&text, "  - {username: user%d, password: %q}\n", i, password)
+	}
+	text.WriteString("bindings:\n  - {user: root, permission: {action: \"*\", path: /}}\n")
+	for i := range Users {
+		for collection := 4; collection < 4+Collections; collection++ {
+			fmt.Fprintf(&text, "  - {user: user%d, permission: {action: access, path: /collections/%d}}\n", i, collection)
+		}
+	}
+	fmt.Fprintf(&text, "clients:\n  - {id: %s, secret: %q, grants: [client_credentials]}\n", clientID, clientSecret)
+	text.WriteString("  - {id: tv, grants: [\"urn:ietf:params:oauth:grant-type:device_code\", refresh_token]}\n")
+	c.write("access.yaml", text.String())
+	c.Run("apply", "-f", filepath.Join(c.dir, "access.yaml"))
+	c.admin = c.Run("token", "create", "root", "--name", "harness", "--scope", "admin")
+}
+
+func (c *Cluster) write(name, text string) {
+	c.Helper()
+	if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o600); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// Run runs a command, which has a line of its own to the database, and gives what it
+// printed.
+func (c *Cluster) Run(args ...string) string {
+	c.Helper()
+	text, err := c.TryRun(args...)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return text
+}
+
+// TryRun is Run for a command that may fail.
+func (c *Cluster) TryRun(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	defer cancel()
+	args = append(args, "--config", filepath.Join(c.dir, "cli.yaml"))
+	cmd := exec.CommandContext(ctx, c.config.Binary, args...) //nolint:gosec // our own binary
+	cmd.Env, cmd.Dir = cleanEnv(), c.dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("bearerd %s: %w\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Add makes a node that doesn't run yet.
+func (c *Cluster) Add() *Node {
+	c.Helper()
+	n := &Node{Number: len(c.Nodes), binary: c.config.Binary}
+	dsn := c.config.Database
+	if u, err := url.Parse(dsn); err == nil && u.Scheme == "postgres" {
+		if n.Link, err = NewForwarder(u.Host); err != nil {
+			c.Fatal(err)
+		}
+		u.Host = n.Link.Addr()
+		dsn = u.String()
+	}
+	name := fmt.Sprintf("node%d", n.Number)
+	c.write(name+".yaml", c.settings(dsn))
+	n.config, n.logFile = filepath.Join(c.dir, name+".yaml"), filepath.Join(c.dir, name+".log")
+	c.Nodes = append(c.Nodes, n)
+	return n
+}
+
+// Start starts a node and waits until it is ready.
+func (c *Cluster) Start(n *Node) {
+	c.Helper()
+	err := n.Start()
+	if err == nil {
+		err = n.WaitReady(context.Background(), c.Client.HTTP)
+	}
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// end stops what runs, and reads the logs.
+func (c *Cluster) end() {
+	for _, n := range c.Nodes {
+		if n.Link != nil {
+			_ = n.Link.Restore()
+		}
+		if n.Running() {
+			if err := n.Stop(); err != nil {
+				c.Error(err)
+			}
+		}
+	}
+	for _, n := range c.Nodes {
+		if n.Link != nil {
+			_ = n.Link.Close()
+		}
+		if err := c.checkLog(n); err != nil {
+			c.Error(err)
+		}
+		if c.Failed() {
+			c.Logf("the log of node %d ends:\n%s", n.Number, n.LogTail())
+		}
+	}
+	c.Client.HTTP.CloseIdleConnections()
+}
+
+// secretShape is what no log may hold: tokens of any kind.
+var secretShape = regexp.MustCompile(`\bbd[arsc]_[0-9A-Za-z]{30,}|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+`)
+
+// checkLog looks for secrets, and for what a server says only when it is broken.
+func (c *Cluster) checkLog(n *Node) error {
+	text, err := os.ReadFile(n.logFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if secretShape.Match(text) || bytes.Contains(text, []byte(password)) || bytes.Contains(text, []byte(clientSecret)) {
+		return fmt.Errorf("the log of node %d holds a secret", n.Number)
+	}
+	for _, word := range []string{"panic", "DATA RACE"} {
+		if i := bytes.Index(text, []byte(word)); i >= 0 {
+			return fmt.Errorf("the log of node %d tells of a %s:\n%s", n.Number, word, text[i:min(len(text), i+2000)])
+		}
+	}
+	return nil
+}
+
+// Check checks the history so far.
+func (c *Cluster) Check() []Violation {
+	return Check(c.History, Promise{Staleness: Staleness, Nodes: len(c.Nodes)})
+}

@@ -1,0 +1,323 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Way is what becomes of the bytes that go one way.
+type Way int
+
+// What may become of them.
+const (
+	Pass Way = iota
+	Hold     // they wait until the way is free again, as with packets that are sent anew
+	Lose     // they are gone; a connection that lost some is reset once the way is free again
+)
+
+// Weather is the state of a line between a node and its database. The zero value
+// is fair.
+type Weather struct {
+	Up, Down Way           // towards the database, and back
+	Delay    time.Duration // of everything, each way
+	Cut      bool          // connections are reset, and new ones refused
+	// HoldReply holds what comes back on connections on which something went up that
+	// it accepts. It is called by many goroutines.
+	HoldReply func([]byte) bool
+}
+
+// Forwarder is a line to a TCP server whose weather can be made. It is safe for use
+// by many goroutines.
+type Forwarder struct {
+	target string
+	addr   string
+
+	mu       sync.Mutex // guards the fields below
+	weather  Weather
+	changed  chan struct{} // closed when the weather changes
+	listener net.Listener  // nil while cut
+	lines    map[*line]bool
+	closed   bool
+	wait     sync.WaitGroup
+}
+
+// line is one connection, from end to end.
+type line struct {
+	near, far net.Conn
+	ended     chan struct{}
+	end       sync.Once
+	mu        sync.Mutex
+	lost      bool // it misses bytes
+	held      bool // by HoldReply
+}
+
+// parcel is what was read at once.
+type parcel struct {
+	bytes []byte
+	due   time.Time
+}
+
+// NewForwarder listens on a free port and connects whoever comes with the target.
+func NewForwarder(target string) (*Forwarder, error) {
+	f := &Forwarder{target: target, changed: make(chan struct{}), lines: map[*line]bool{}}
+	// A port that the system doesn't give out by itself is still free after a cut.
+	for range 100 {
+		f.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.N(20_000))) //nolint:gosec // a port, no secret
+		if err := f.listen(); err == nil {
+			return f, nil
+		}
+	}
+	return nil, errors.New("no free port for a forwarder")
+}
+
+// Addr is where it listens.
+func (f *Forwarder) Addr() string { return f.addr }
+
+// Set makes the weather. It returns an error only when the port could not be taken
+// again after a cut.
+func (f *Forwarder) Set(w Weather) error {
+	f.mu.Lock()
+	f.weather = w
+	close(f.changed)
+	f.changed = make(chan struct{})
+	for l := range f.lines {
+		if w.Cut || l.misses() && w.Up != Lose && w.Down != Lose {
+			l.reset()
+		}
+	}
+	l := f.listener
+	f.mu.Unlock()
+	if w.Cut && l != nil {
+		f.mu.Lock()
+		f.listener = nil
+		f.mu.Unlock()
+		return l.Close()
+	}
+	if !w.Cut && l == nil {
+		return f.listen()
+	}
+	return nil
+}
+
+// Restore makes the weather fair.
+func (f *Forwarder) Restore() error { return f.Set(Weather{}) }
+
+// Close ends every connection, and the listener.
+func (f *Forwarder) Close() error {
+	err := f.Set(Weather{Cut: true})
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.wait.Wait()
+	return err
+}
+
+// Lines is how many connections there are.
+func (f *Forwarder) Lines() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.lines)
+}
+
+func (f *Forwarder) listen() error {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", f.addr)
+	if err != nil {
+		return fmt.Errorf("listening for a node's database: %w", err)
+	}
+	f.mu.Lock()
+	f.listener = l
+	f.mu.Unlock()
+	f.wait.Go(func() { f.accept(l) })
+	return nil
+}
+
+func (f *Forwarder) accept(listener net.Listener) {
+	for {
+		near, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		f.wait.Go(func() { f.connect(near) })
+	}
+}
+
+// connect waits for weather in which a connection can be made at all, and makes it.
+func (f *Forwarder) connect(near net.Conn) {
+	l := &line{near: near, ended: make(chan struct{})}
+	if !f.add(l) {
+		l.reset()
+		return
+	}
+	defer f.remove(l)
+	for w, changed := f.now(); w.Up != Pass || w.Down != Pass; w, changed = f.now() {
+		if w.Up == Lose || w.Down == Lose {
+			l.lose()
+		}
+		select {
+		case <-changed:
+		case <-l.ended:
+			return
+		}
+	}
+	far, err := new(net.Dialer).DialContext(context.Background(), "tcp", f.target)
+	if err != nil || !l.meet(far) {
+		l.reset()
+		return
+	}
+	var both sync.WaitGroup
+	both.Go(func() { f.carry(l, near, far, true) })
+	both.Go(func() { f.carry(l, far, near, false) })
+	both.Wait()
+}
+
+func (f *Forwarder) add(l *line) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.weather.Cut || f.closed {
+		return false
+	}
+	f.lines[l] = true
+	return true
+}
+
+func (f *Forwarder) remove(l *line) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.lines, l)
+}
+
+// now gives the weather, and a channel that is closed when it changes.
+func (f *Forwarder) now() (Weather, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.weather, f.changed
+}
+
+// carry carries one way what a connection says, until it ends. What was read waits
+// on a belt for its time: a delay doesn't make the line narrower.
+func (f *Forwarder) carry(l *line, from, to net.Conn, up bool) {
+	belt := make(chan parcel, 1024)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		defer close(belt)
+		for {
+			buffer := make([]byte, 32<<10)
+			n, err := from.Read(buffer)
+			if n > 0 {
+				w, _ := f.now()
+				if up && w.HoldReply != nil && w.HoldReply(buffer[:n]) {
+					l.hold()
+				}
+				belt <- parcel{buffer[:n], time.Now().Add(w.Delay)}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	for p := range belt {
+		f.deliver(l, p, to, up)
+	}
+	reader.Wait()
+	l.close()
+}
+
+// deliver does with a parcel what the weather says.
+func (f *Forwarder) deliver(l *line, p parcel, to net.Conn, up bool) {
+	for {
+		w, changed := f.now()
+		way := w.Down
+		if up {
+			way = w.Up
+		}
+		if !up && w.HoldReply != nil && l.isHeld() {
+			way = Hold
+		}
+		late := time.Until(p.due)
+		switch {
+		case way == Lose:
+			l.lose()
+			return
+		case way == Pass && late <= 0:
+			_, _ = to.Write(p.bytes) // who isn't there any more has ended the line
+			return
+		case way == Hold:
+			late = time.Hour
+		}
+		timer := time.NewTimer(late)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-l.ended:
+			timer.Stop()
+			return
+		}
+		timer.Stop()
+	}
+}
+
+// meet makes the connection's far end known, unless it has ended.
+func (l *line) meet(far net.Conn) bool {
+	l.mu.Lock()
+	l.far = far
+	l.mu.Unlock()
+	select {
+	case <-l.ended:
+		_ = far.Close()
+		return false
+	default:
+		return true
+	}
+}
+
+func (l *line) lose() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost = true
+}
+
+func (l *line) misses() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+func (l *line) hold() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = true
+}
+
+func (l *line) isHeld() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+// reset ends the connection so that both ends notice at once.
+func (l *line) reset() {
+	l.mu.Lock()
+	for _, c := range []net.Conn{l.near, l.far} {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	}
+	l.mu.Unlock()
+	l.close()
+}
+
+func (l *line) close() {
+	l.end.Do(func() { close(l.ended) })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.near.Close()
+	if l.far != nil {
+		_ = l.far.Close()
+	}
+}
