@@ -41,7 +41,21 @@ type Token struct {
 	ends     time.Time      // of a refresh token: when its family ends; zero: never
 	keys     factKeys
 	used     atomic.Int64 // when its last use was noted, Unix seconds
+	view     atomic.Pointer[View]
 }
+
+// View is what an edge makes of a token and whom it speaks for, kept beside the
+// facts for as long as they are. It is never changed.
+type View struct {
+	Principal *Principal // good for this reading alone
+	Rendered  any        // the edge's own
+}
+
+// View gives what was kept by SetView; nil when nothing was.
+func (t *Token) View() *View { return t.view.Load() }
+
+// SetView keeps a view; an earlier one is forgotten.
+func (t *Token) SetView(v *View) { t.view.Store(v) }
 
 // factKeys are the names under which the log may speak of a token.
 type factKeys struct {
@@ -88,7 +102,7 @@ const (
 )
 
 func costOfToken(raw string, t *Token) int64 {
-	bytes := len(raw) + 1400 + 64*len(t.Chain) + 32*(len(t.Scope)+len(t.Audience))
+	bytes := len(raw) + 1600 + 64*len(t.Chain) + 32*(len(t.Scope)+len(t.Audience))
 	if t.jwt != nil {
 		bytes += len(raw) * 3 / 4
 	}

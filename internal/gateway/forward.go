@@ -32,7 +32,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	setForwarded(pr, trusted)
 	p.removeCredentials(pr.Out.Header, f)
 	if f.caller != nil {
-		identityOf(f.caller).set(pr.Out.Header)
+		rendered(f.caller).set(pr.Out.Header)
 	}
 }
 

@@ -10,14 +10,19 @@ import (
 // ForwardAuth answers a proxy that asks whether a request may pass: nginx's
 // auth_request, Caddy's forward_auth, Traefik's ForwardAuth.
 type ForwardAuth struct {
-	Gate   *Gate
-	asks   asks
-	badges badges
+	Gate *Gate
+	asks asks
 }
 
+// pathVerify is also the pattern: every method will do.
+const pathVerify = "/auth/verify"
+
 // Register mounts /auth/verify for every method.
-func (f *ForwardAuth) Register(mux *http.ServeMux) {
-	mux.Handle("/auth/verify", httpkit.Handle(f.verify, f.refuse))
+func (f *ForwardAuth) Register(mux *http.ServeMux) { mux.Handle(f.Exact()) }
+
+// Exact gives what Register mounts, for a server that finds it without a search.
+func (f *ForwardAuth) Exact() (path string, h http.Handler) {
+	return pathVerify, httpkit.Handle(f.verify, f.refuse)
 }
 
 // noStore keeps an answer out of every cache: a yes that is a second old could be
@@ -36,7 +41,7 @@ func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
 	}
 	httpkit.EventOf(r.Context()).Mute()
 	h := w.Header()
-	f.badges.of(c).set(h)
+	rendered(c).set(h)
 	f.Gate.warn(h, c)
 	h["Cache-Control"] = noStore
 	w.WriteHeader(http.StatusOK)

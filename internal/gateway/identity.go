@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -51,30 +50,21 @@ func (id *identification) set(h http.Header) {
 	}
 }
 
-// badges remembers the headers that were made of callers, since the same token
-// comes again and again. Those that fall into one place push one another out.
-type badges [1 << 11]atomic.Pointer[badge]
-
-// badge is what identityOf makes of a token and its principal. Neither is ever
-// changed: what the store says otherwise comes as another one.
-type badge struct {
-	token     *authority.Token
-	principal *authority.Principal
-	values    *identification
-}
-
-// of is identityOf.
-func (m *badges) of(c *authority.Caller) *identification {
+// rendered is identityOf, made once for each token that is remembered: neither a
+// token nor a principal is ever changed, and what the store says otherwise comes as
+// another one.
+func rendered(c *authority.Caller) *identification {
 	if c == nil {
 		return identityOf(nil)
 	}
-	place := &m[hash(c.Token.ID)%uint32(len(m))]
-	if b := place.Load(); b != nil && b.token == c.Token && b.principal == c.Principal {
-		return b.values
+	if v := c.Token.View(); v != nil && v.Principal == c.Principal {
+		if id, ok := v.Rendered.(*identification); ok {
+			return id
+		}
 	}
-	b := &badge{c.Token, c.Principal, identityOf(c)}
-	place.Store(b)
-	return b.values
+	id := identityOf(c)
+	c.Token.SetView(&authority.View{Principal: c.Principal, Rendered: id})
+	return id
 }
 
 // list joins those of the values that can be sent and told apart again.

@@ -3,7 +3,6 @@ package gateway
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -70,19 +69,25 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 	})
 }
 
-func TestCallersThatFallIntoOnePlaceAreNotConfused(t *testing.T) {
+func TestWhatWasRenderedIsTheTokensAndThePrincipals(t *testing.T) {
 	t.Parallel()
-	var m badges
-	p := &authority.Principal{User: &identity.User{Username: "ada"}}
+	ada := &authority.Principal{User: &identity.User{Username: "ada"}}
+	tokens := []*authority.Token{{ID: "1"}, {ID: "2"}}
 	for range 2 {
-		for i := range 3 * len(m) {
-			c := &authority.Caller{Principal: p, Token: &authority.Token{ID: strconv.Itoa(i)}}
-			if got := m.of(c); got[0] != "ada" || got[5] != c.Token.ID {
-				t.Fatalf("token %s is said to be %v", c.Token.ID, got)
+		for _, token := range tokens {
+			c := &authority.Caller{Principal: ada, Token: token}
+			if got := rendered(c); got[0] != "ada" || got[5] != token.ID || got != rendered(c) {
+				t.Fatalf("token %s is said to be %v", token.ID, got)
 			}
 		}
 	}
-	if got := m.of(nil); *got != (identification{}) {
+	renamed := &authority.Principal{User: &identity.User{Username: "countess"}}
+	for _, p := range []*authority.Principal{renamed, ada} {
+		if got := rendered(&authority.Caller{Principal: p, Token: tokens[0]}); got[0] != p.User.Username {
+			t.Errorf("%s is said to be %v", p.User.Username, got)
+		}
+	}
+	if got := rendered(nil); *got != (identification{}) {
 		t.Errorf("nobody is said to be %v", got)
 	}
 }

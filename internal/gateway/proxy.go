@@ -90,8 +90,9 @@ func newTransport() *http.Transport {
 	}
 }
 
-// Register mounts the proxy for every path that nothing else is mounted for. A
-// ServeMux redirects what is no clean path before the proxy sees it.
+// Register mounts the proxy for every path that nothing else is mounted for. A bare
+// ServeMux redirects what is no clean path before the proxy sees it; the server's
+// router doesn't, so that the proxy judges every path as it was sent.
 func (p *Proxy) Register(mux *http.ServeMux) { mux.Handle("/", p) }
 
 // ServeHTTP decides, and then passes the request on or refuses it.
@@ -197,7 +198,7 @@ func writeBadGateway(w http.ResponseWriter, r *http.Request) {
 	body, _ := json.Marshal(httpkit.Problem{ // strings and a number: it can't fail
 		Type: "about:blank", Title: http.StatusText(status), Status: status,
 		Detail: "the application does not answer", Code: "bad_gateway",
-		RequestID: httpkit.EventOf(r.Context()).RequestID,
+		RequestID: httpkit.EventOf(r.Context()).RequestID(),
 	})
 	httpkit.NoStore(w)
 	w.Header().Set("Content-Type", "application/problem+json")

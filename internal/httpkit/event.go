@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,14 +18,36 @@ import (
 // writes it once, at the end; handlers fill it on the way, in the request's own
 // goroutine. It never holds a query, a header or a secret.
 type Event struct {
-	RequestID string
-	Address   netip.Addr // the client's, see [Proxies]; zero when it has none
-	Principal string     // whom the request spoke for: a subject or client id
-	TokenID   string     // the public id of the token it came with
-	Outcome   string     // what was decided, in a word or two: "ok", "expired", "revoked"
+	Principal string // whom the request spoke for: a subject or client id
+	TokenID   string // the public id of the token it came with
+	Outcome   string // what was decided, in a word or two: "ok", "expired", "revoked"
 
-	err   error
-	muted bool
+	observer *Observer     // nil outside of a request
+	request  *http.Request // as it came
+	look     sync.Once     // fills the two below when somebody asks
+	id       string
+	address  netip.Addr
+	err      error
+	muted    bool
+}
+
+// RequestID names the request: what a trusted proxy said, or an id that no other
+// request has. Outside of a request it is empty.
+func (e *Event) RequestID() string {
+	e.look.Do(e.lookUp)
+	return e.id
+}
+
+// Address is the client's, see [Proxies]; zero when it has none.
+func (e *Event) Address() netip.Addr {
+	e.look.Do(e.lookUp)
+	return e.address
+}
+
+func (e *Event) lookUp() {
+	if o := e.observer; o != nil {
+		e.id, e.address = o.requestID(e.request), o.cfg.Proxies.Client(e.request)
+	}
 }
 
 // Fail notes the error that the request ended with. The log tells it for
@@ -38,10 +61,10 @@ func (e *Event) Mute() { e.muted = true }
 
 // ClientAddress gives the address in text; empty when there is none.
 func (e *Event) ClientAddress() string {
-	if !e.Address.IsValid() {
+	if !e.Address().IsValid() {
 		return ""
 	}
-	return e.Address.String()
+	return e.Address().String()
 }
 
 type eventKey struct{}
@@ -69,8 +92,9 @@ type ObserverConfig struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	Proxies Proxies
-	// Context adds to the context that a request is served with; nil adds nothing.
-	Context func(context.Context, *Event) context.Context
+	// Value adds to the context that a request is served with: what it gives for a
+	// key, unless that is nil. nil adds nothing.
+	Value func(key any, e *Event) any
 	// Done learns of each request when it has ended, with its final status; nil:
 	// nobody does. The request's Pattern is the route that it took.
 	Done func(r *http.Request, status int, took time.Duration)
@@ -80,8 +104,8 @@ type ObserverConfig struct {
 func NewObserver(cfg ObserverConfig) *Observer {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails: it ends the process instead
-	if cfg.Context == nil {
-		cfg.Context = func(ctx context.Context, _ *Event) context.Context { return ctx }
+	if cfg.Value == nil {
+		cfg.Value = func(any, *Event) any { return nil }
 	}
 	if cfg.Done == nil {
 		cfg.Done = func(*http.Request, int, time.Duration) {}
@@ -89,25 +113,44 @@ func NewObserver(cfg ObserverConfig) *Observer {
 	return &Observer{cfg: cfg, prefix: hex.EncodeToString(random[:]) + "-"}
 }
 
+// exchange is all that is kept of a request while it is served: the context it is
+// served with, its event, and what was answered. It is one allocation.
+type exchange struct {
+	context.Context //nolint:containedctx // it is one, with two values more
+
+	event Event
+	rec   recorder
+}
+
+// Value gives the event, and what the observer's configuration adds.
+func (x *exchange) Value(key any) any {
+	if _, ok := key.(eventKey); ok {
+		return &x.event
+	}
+	if v := x.event.observer.cfg.Value(key, &x.event); v != nil {
+		return v
+	}
+	return x.Context.Value(key)
+}
+
 // Wrap gives next an [Event] a request, catches what panics outside of
 // [Handle], and writes the event when the request has ended.
 func (o *Observer) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := o.cfg.Now()
-		event := &Event{Address: o.cfg.Proxies.Client(r), RequestID: o.requestID(r)}
-		r = r.WithContext(o.cfg.Context(context.WithValue(r.Context(), eventKey{}, event), event))
-		rec := record(w)
+		x := &exchange{Context: r.Context(), event: Event{observer: o, request: r}, rec: recorder{ResponseWriter: w}}
+		r = r.WithContext(x)
 		defer func() {
 			v := recover()
-			aborted := settle(rec, event, v)
+			aborted := settle(&x.rec, &x.event, v)
 			took := o.cfg.Now().Sub(start)
-			o.write(r, rec, event, took)
-			o.cfg.Done(r, rec.final(), took)
+			o.write(r, &x.rec, &x.event, took)
+			o.cfg.Done(r, x.rec.final(), took)
 			if aborted {
 				panic(http.ErrAbortHandler)
 			}
 		}()
-		next.ServeHTTP(rec, r)
+		next.ServeHTTP(&x.rec, r)
 	})
 }
 
@@ -124,7 +167,7 @@ func settle(rec *recorder, event *Event, v any) bool {
 	if rec.begun() {
 		return true
 	}
-	rec.Header().Set(HeaderRequestID, event.RequestID)
+	rec.Header().Set(HeaderRequestID, event.RequestID())
 	http.Error(rec, "internal error", http.StatusInternalServerError)
 	return false
 }
@@ -161,6 +204,9 @@ const maxLoggedPath = 512
 
 func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time.Duration) {
 	status := rec.final()
+	if event.muted && event.err == nil && status != http.StatusInternalServerError {
+		return
+	}
 	_, crashed := errors.AsType[*panicError](event.err)
 	if event.muted && status != http.StatusInternalServerError && !crashed {
 		return
@@ -173,7 +219,7 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 		slog.Int64("bytes", rec.bytes),
 		slog.Duration("duration", took),
 		slog.String("address", event.ClientAddress()),
-		slog.String("request_id", event.RequestID),
+		slog.String("request_id", event.RequestID()),
 	}
 	attrs = append(attrs, event.attrs(status)...)
 	o.cfg.Logger.LogAttrs(r.Context(), level(status, crashed), "request", attrs...)

@@ -161,7 +161,7 @@ func TestRequestIDsDiffer(t *testing.T) {
 	o := httpkit.NewObserver(httpkit.ObserverConfig{Logger: discard(), Now: clock()})
 	seen := map[string]bool{}
 	h := o.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		seen[httpkit.EventOf(r.Context()).RequestID] = true
+		seen[httpkit.EventOf(r.Context()).RequestID()] = true
 	}))
 	for range 1000 {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
@@ -184,7 +184,7 @@ func TestEventOfIsNeverNil(t *testing.T) {
 	t.Parallel()
 	e := httpkit.EventOf(t.Context())
 	e.Mute()
-	if e.RequestID != "" || e.ClientAddress() != "" {
+	if e.RequestID() != "" || e.ClientAddress() != "" {
 		t.Errorf("event outside of a request: %+v", e)
 	}
 }
@@ -200,8 +200,11 @@ func TestObserverAddsToTheContextAndTellsTheEnd(t *testing.T) {
 	var ends []end
 	o := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: discard(), Now: clock(),
-		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
-			return context.WithValue(ctx, key{}, e.ClientAddress())
+		Value: func(asked any, e *httpkit.Event) any {
+			if asked != any(key{}) {
+				return nil
+			}
+			return e.ClientAddress()
 		},
 		Done: func(r *http.Request, status int, took time.Duration) {
 			ends = append(ends, end{r.Pattern, status, took})
@@ -223,4 +226,50 @@ func TestObserverAddsToTheContextAndTellsTheEnd(t *testing.T) {
 	if diff := cmp.Diff(want, ends, cmp.AllowUnexported(end{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+func TestContextOfARequestEndsWithIt(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	ended := make(chan error, 1)
+	o := httpkit.NewObserver(httpkit.ObserverConfig{Logger: discard(), Now: clock()})
+	h := o.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		child, cancel := context.WithTimeout(r.Context(), time.Hour)
+		defer cancel()
+		if r.Context().Value(key{}) != "of the server" {
+			t.Error("the context lost what the server put into it")
+		}
+		if _, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
+			t.Error("the context makes values up")
+		}
+		<-child.Done()
+		ended <- child.Err()
+	}))
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "of the server"))
+	cancel()
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the child ended with %v", err)
+	}
+}
+
+// Whoever works for a request in another goroutine may ask its event too.
+func TestEventMayBeAskedFromSeveralGoroutines(t *testing.T) {
+	t.Parallel()
+	o := httpkit.NewObserver(httpkit.ObserverConfig{Logger: discard(), Now: clock()})
+	o.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ids := make(chan string, 8)
+		for range cap(ids) {
+			go func() {
+				e := httpkit.EventOf(r.Context())
+				ids <- e.ClientAddress() + " " + e.RequestID()
+			}()
+		}
+		first := <-ids
+		for range cap(ids) - 1 {
+			if id := <-ids; id != first {
+				t.Errorf("%q and %q name one request", first, id)
+			}
+		}
+	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 }

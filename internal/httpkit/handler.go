@@ -48,8 +48,8 @@ func Handle(fn HandlerFunc, onError ErrorWriter) http.Handler {
 		if rec.begun() {
 			panic(http.ErrAbortHandler)
 		}
-		if event.RequestID != "" {
-			rec.Header().Set(HeaderRequestID, event.RequestID)
+		if id := event.RequestID(); id != "" {
+			rec.Header().Set(HeaderRequestID, id)
 		}
 		onError(rec, r, err)
 	})

@@ -39,7 +39,7 @@ func Problems(base Challenge) ErrorWriter {
 			Status:    status,
 			Detail:    fault.Message(err),
 			Code:      Code(kind),
-			RequestID: EventOf(r.Context()).RequestID,
+			RequestID: EventOf(r.Context()).RequestID(),
 		})
 	}
 }
@@ -53,7 +53,7 @@ func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) erro
 	return writeBody(w, status, typeProblem, Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status,
 		Detail: "this path is served with " + allow, Code: "method_not_allowed",
-		RequestID: EventOf(r.Context()).RequestID,
+		RequestID: EventOf(r.Context()).RequestID(),
 	})
 }
 

@@ -22,7 +22,7 @@ type report struct {
 // leaked serves whoever found tokens where they should not be. The answer is the
 // same whatever they are.
 func (e *Edge) leaked(w http.ResponseWriter, r *http.Request) error {
-	address := httpkit.EventOf(r.Context()).Address
+	address := httpkit.EventOf(r.Context()).Address()
 	if wait := e.reports.take(address, e.Authority.Now()); wait > 0 {
 		return fault.After(fault.Limited, wait, "too many reports from this address")
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -15,8 +14,7 @@ const bodyPatience = 30 * time.Second
 
 // mount makes the handler of one listener.
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
-	r := &router{own: newMux(own), gateway: newMux(gateway)}
-	r.ownHandler = httpkit.SecurityHeaders(limitBody(r.own, bodyPatience))
+	r := newRouter(own, gateway)
 	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Authority.Policy.Issuer})
 	return o.Wrap(httpkit.CORS(s.CORS)(httpkit.Handle(r.serve, onError)))
 }
@@ -34,8 +32,11 @@ func newMux(edges []Edge) *http.ServeMux {
 func (s *Server) observer() *httpkit.Observer {
 	return httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: s.log, Now: s.Authority.Now, Proxies: s.Proxies,
-		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
-			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID})
+		Value: func(key any, e *httpkit.Event) any {
+			if !audit.IsOrigin(key) {
+				return nil
+			}
+			return audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()}
 		},
 		Done: func(r *http.Request, _ int, took time.Duration) { s.Metrics.served(r.Pattern, took) },
 	})

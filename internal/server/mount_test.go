@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -94,6 +95,55 @@ func TestWhatNobodyServesIsAProblem(t *testing.T) {
 	if a := r.get(t, "/x/..//auth/me"); a.status != http.StatusTemporaryRedirect || a.header.Get("Location") != "/auth/me" {
 		t.Errorf("an unclean path: %d %q", a.status, a.header.Get("Location"))
 	}
+}
+
+// TestUncleanPathIsTheApplicationsAsItWasSent: a redirect would tell a client to ask
+// for something else than it did, before anybody has judged it.
+func TestUncleanPathIsTheApplicationsAsItWasSent(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{
+		Edges: []server.Edge{edge{"GET /auth/me": says("me")}},
+		Gateway: []server.Edge{edge{"/auth/verify": says("verified"), "/": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "application "+r.URL.EscapedPath()+" "+r.Pattern)
+		}}},
+	})
+	for _, path := range []string{"/a//b", "/a/../auth/me", "//auth/me", "/auth/./me", "/auth//verify", "/auth/verify/..", "/x/%2e%2e//y"} {
+		if a := r.get(t, path); a.status != http.StatusOK || a.text != "application "+path+" /" {
+			t.Errorf("%s: %d %q", path, a.status, a.text)
+		}
+	}
+	for path, want := range map[string]string{"/auth/me": "me", "/auth/verify": "verified"} {
+		if a := r.get(t, path); a.text != want {
+			t.Errorf("%s: %q", path, a.text)
+		}
+	}
+}
+
+// exact is an edge that is found without a search.
+type exact struct{ edge }
+
+func (e exact) Exact() (string, http.Handler) { return "/auth/verify", e.edge["/auth/verify"] }
+
+func TestExactEdgeIsServedAsAMuxWould(t *testing.T) {
+	t.Parallel()
+	pattern := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Pattern) }
+	r := run(t, server.Config{Gateway: []server.Edge{
+		exact{edge{"/auth/verify": pattern}}, edge{"/": says("application")},
+	}})
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions, "NONSENSE"} {
+		if a := r.do(t, method, r.url+"/auth/verify?a=b"); a.text != "/auth/verify" {
+			t.Errorf("%s: %q", method, a.text)
+		}
+	}
+	if a := r.get(t, "/auth/%76erify"); a.text != "/auth/verify" {
+		t.Errorf("by another spelling: %q", a.text)
+	}
+	if a := r.get(t, "/auth/verify/"); a.text != "application" {
+		t.Errorf("with a slash: %q", a.text)
+	}
+	eventually(t, "the metric of the route", func() bool {
+		return r.metric(t, `bearerd_http_request_duration_seconds_count{route="/auth/verify"}`) == "5"
+	})
 }
 
 // TestConnectMakesNoRoute: of a CONNECT a mux would take the path for the pattern.

@@ -3,10 +3,12 @@
 // behind them, and stops in an order that loses nothing.
 //
 // A request passes, outermost first: the observer (an id, one log event, the origin
-// for the audit log, the metric of its route, the last recover), CORS, and the router. The router asks three places in turn: the gateway's named endpoints,
+// for the audit log, the metric of its route, the last recover), CORS, and the
+// router. The router asks three places in turn: the gateway's named endpoints,
 // bearerd's own edges, whose answers carry the security headers, and the gateway's
 // "/", which is the proxied application. So an application behind bearerd can't
-// take a path from it, and its answers pass as they came.
+// take a path from it, and its answers pass as they came. A path that is not clean
+// is nobody's but the application's, whose proxy refuses it or passes it as it came.
 //
 // On the end of its context a server says first on /readyz that it is going, then
 // takes no more connections and lets requests finish, and only then ends the
@@ -27,6 +29,14 @@ import (
 // Edge mounts its endpoints.
 type Edge interface {
 	Register(mux *http.ServeMux)
+}
+
+// Exact is an edge of the gateway whose one endpoint is asked with every request to
+// an application. It is found without a search.
+type Exact interface {
+	// Exact gives its path, which is also its pattern in Register, and who serves it
+	// by every method.
+	Exact() (path string, h http.Handler)
 }
 
 // Loop is work beside the requests, run until they have drained. An error of it

@@ -62,7 +62,7 @@ func (p *Pages) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	status := httpkit.Status(fault.KindOf(err))
 	w.WriteHeader(status)
 	_, _ = w.Write(p.theme.failure.page(failed{
-		title: http.StatusText(status), message: sentence(fault.Message(err)), requestID: httpkit.EventOf(r.Context()).RequestID,
+		title: http.StatusText(status), message: sentence(fault.Message(err)), requestID: httpkit.EventOf(r.Context()).RequestID(),
 	}))
 }
 
