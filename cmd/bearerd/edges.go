@@ -42,6 +42,7 @@ type shared struct {
 	sessionCookies []string // the first is the one that is set
 	challenge      httpkit.Challenge
 	oauth          *oauth.Edge
+	description    *adminapi.Description // set when every edge is there
 	logger         *slog.Logger
 }
 
@@ -62,11 +63,6 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		&adminapi.API{
 			Authority: i.Authority, CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge,
 		},
-		&webui.Pages{
-			Authority: i.Authority, CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
-			Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-			Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: traffic,
-		},
 	}}
 	for _, name := range i.config.Dialects {
 		add, known := dialects[name]
@@ -78,6 +74,12 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err := s.addGateway(&e); err != nil {
 		return edges{}, err
 	}
+	e.own = append(e.own, &webui.Pages{ // behind what programs use, in the description too
+		Authority: i.Authority, CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
+		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
+		Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: traffic,
+		Explorer: func() []byte { return s.description.JSON() },
+	})
 	return e, s.addDescription(&e)
 }
 
@@ -129,7 +131,7 @@ func routesOf(c config.Config) []gateway.Route {
 // addDescription mounts the OpenAPI document of all edges that have one.
 func (s *shared) addDescription(e *edges) error {
 	var described []adminapi.Described
-	for _, edge := range slices.Concat(e.own, e.gateway) {
+	for _, edge := range slices.Concat(e.gateway, e.own) {
 		if d, ok := edge.(adminapi.Described); ok {
 			described = append(described, d)
 		}
@@ -138,6 +140,7 @@ func (s *shared) addDescription(e *edges) error {
 	if err != nil {
 		return fmt.Errorf("describing the API: %w", err)
 	}
+	s.description = d
 	e.own = append(e.own, d)
 	return nil
 }

@@ -51,7 +51,8 @@ func Describe(s Sources) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	document["servers"] = []any{map[string]any{"url": s.Issuer}}
+	// Relative to where the document stands: whatever host a client knows this server by.
+	document["servers"] = []any{map[string]any{"url": "/", "description": "This server, the issuer " + s.Issuer}}
 	document["info"].(map[string]any)["version"] = s.Version //nolint:errcheck,forcetypeassert // as the skeleton has it
 	for _, edge := range s.Edges {
 		for _, fragment := range edge.OpenAPI() {

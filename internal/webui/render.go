@@ -26,7 +26,7 @@ type frame struct {
 	Username   string // "" when nobody is signed in
 	Admin      bool
 	Hypothesis bool
-	Explorer   string
+	Explorer   string // the path of the API explorer; "" where there is none
 	Path       string
 	Menu       []link // of administration
 	Page       any
@@ -34,7 +34,10 @@ type frame struct {
 
 // render answers with a page. It is complete before the first byte is sent.
 func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, title string, data any) error {
-	f := frame{Title: title, Hypothesis: p.Hypothesis, Explorer: p.Explorer, Path: r.URL.Path, Page: data}
+	f := frame{Title: title, Hypothesis: p.Hypothesis, Path: r.URL.Path, Page: data}
+	if p.Explorer != nil {
+		f.Explorer = pathExplorer
+	}
 	if r.caller != nil && r.caller.Principal.User != nil {
 		f.Username = r.caller.Principal.User.Username
 		f.Admin = r.caller.Principal.May(access.Any, access.Root).Allowed

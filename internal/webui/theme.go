@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"path"
 	"strings"
-	"time"
 )
 
 //go:embed templates assets
@@ -29,16 +28,20 @@ type theme struct {
 
 // asset is a file that pages refer to.
 type asset struct {
-	body []byte
-	sum  string
+	body   []byte
+	sum    string
+	zipped bool // the body is gzip
 }
 
 func newTheme() *theme {
 	t := &theme{pages: map[string]*template.Template{}, assets: map[string]asset{}}
 	for _, name := range names("assets") {
-		body := read("assets/" + name)
-		sum := sha256.Sum256(body)
-		t.assets[name] = asset{body: body, sum: hex.EncodeToString(sum[:8])}
+		t.assets[name] = newAsset(read("assets/" + name))
+	}
+	for name, body := range explorerAssets() {
+		a := newAsset(body)
+		a.zipped = true
+		t.assets[name] = a
 	}
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"asset": t.address, "instant": instant, "join": strings.Join, "grant": shortGrant, "second": second,
@@ -53,6 +56,11 @@ func newTheme() *theme {
 	}
 	t.failure = newFailure(t.pages["error"])
 	return t
+}
+
+func newAsset(body []byte) asset {
+	sum := sha256.Sum256(body)
+	return asset{body: body, sum: hex.EncodeToString(sum[:8])}
 }
 
 // names lists the files of a directory that is embedded, and read reads one: neither
@@ -98,7 +106,7 @@ func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("ETag", `"`+a.sum+`"`)
-	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(a.body))
+	a.serve(w, r, name)
 }
 
 // failure is the page of errors, cut where the title, the message and the request's

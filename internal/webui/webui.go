@@ -1,9 +1,10 @@
 // Package webui is bearerd's web pages: signing in and out, a user's own tokens,
-// the page on which a device is let in, and administration.
+// the page on which a device is let in, administration, and the API explorer.
 //
 // Pages are rendered by the server and work without the script. They carry one
 // stylesheet and one script, both from this server and nothing inline, which the
-// Content-Security-Policy enforces. No page may be kept by a cache, and a token's
+// Content-Security-Policy enforces; the explorer, which is not of our making, has two
+// more of each and a policy of its own. No page may be kept by a cache, and a token's
 // value stands in the answer to the POST that made it and nowhere else.
 //
 // A page belongs to a session: whoever has none, or has lost it, is sent to sign in
@@ -35,8 +36,9 @@ type Pages struct {
 	Hypothesis bool
 	// Traffic is what the charts of administration show; nil: there are none.
 	Traffic authority.TrafficLog
-	// Explorer is the path of the API explorer; "": there is none to link to.
-	Explorer string
+	// Explorer gives the OpenAPI document that the API explorer shows. It is asked
+	// when the explorer is, and always answers the same; nil: there is no explorer.
+	Explorer func() []byte
 
 	theme *theme
 }
@@ -80,6 +82,9 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	p.user(mux, "GET "+pathDevice, p.devicePage)
 	p.user(mux, "POST "+pathDevice, p.decideDevice)
 	p.registerAdmin(mux)
+	if p.Explorer != nil {
+		p.anybody(mux, "GET "+pathExplorer, p.newExplorer().page)
+	}
 	if p.Hypothesis {
 		for _, path := range []string{"/profile/developer", "/account/developer"} {
 			p.user(mux, "GET "+path, p.developerPage)
@@ -93,16 +98,22 @@ var (
 	described []byte
 	//go:embed openapi-admin.json
 	describedAdmin []byte
+	//go:embed openapi-explorer.json
+	describedExplorer []byte
 	//go:embed openapi-hypothesis.json
 	describedHypothesis []byte
 )
 
 // OpenAPI describes the pages that are on.
 func (p *Pages) OpenAPI() [][]byte {
-	if p.Hypothesis {
-		return [][]byte{described, describedAdmin, describedHypothesis}
+	fragments := [][]byte{described, describedAdmin}
+	if p.Explorer != nil {
+		fragments = append(fragments, describedExplorer)
 	}
-	return [][]byte{described, describedAdmin}
+	if p.Hypothesis {
+		fragments = append(fragments, describedHypothesis)
+	}
+	return fragments
 }
 
 // anybody mounts a page that needs no session. Its caller is known where there is one.

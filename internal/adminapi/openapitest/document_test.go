@@ -60,6 +60,8 @@ func TestUnsoundDocumentsAreFound(t *testing.T) {
 		"other wildcard":      {`/things/{id}`, `/things/{name}`},
 		"dangling reference":  {`schemas/Thing"`, `schemas/Thin"`},
 		"schema":              {`"type": "integer"`, `"type": "int"`},
+		"wrong example":       {`"type": "integer"`, `"type": "integer", "examples": ["7"]`},
+		"wrong body example":  {`{"schema": {"$ref": "#/components/schemas/Thing"}}`, `{"schema": {"$ref": "#/components/schemas/Thing"}, "example": {"id": "7"}}`},
 		"no description":      {`"204": {"description": "d"}`, `"204": {}`},
 		"status":              {`"204"`, `"2xx"`},
 		"no slash":            {`"/things`, `"things`},

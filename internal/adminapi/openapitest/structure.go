@@ -1,6 +1,7 @@
 package openapitest
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -31,6 +32,7 @@ func (d *Document) complaints() []string {
 		i.pathItem(path, child(child(d.root, "paths"), path))
 	}
 	i.references("#", d.root)
+	i.examples("#", d.root)
 	return i.found
 }
 
@@ -221,5 +223,37 @@ func (i *inspection) references(where string, v any) {
 		for n, item := range v {
 			i.references(fmt.Sprintf("%s/%d", where, n), item)
 		}
+	}
+}
+
+// examples complains of those that their schema doesn't take: of a schema, and of
+// what a media type holds.
+func (i *inspection) examples(at string, v any) {
+	switch v := v.(type) {
+	case object:
+		for _, example := range list(v["examples"]) {
+			i.example(at, at, example)
+		}
+		if example, ok := v["example"]; ok && v["schema"] != nil {
+			i.example(at, at+"/schema", example)
+		}
+		for _, name := range sorted(v) {
+			i.examples(at+"/"+strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(name), v[name])
+		}
+	case []any:
+		for n, item := range v {
+			i.examples(fmt.Sprintf("%s/%d", at, n), item)
+		}
+	}
+}
+
+func (i *inspection) example(where, schema string, value any) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		i.complain("%s: %v", where, err)
+		return
+	}
+	if complaint := i.schemaComplaint(schema, body); complaint != "" {
+		i.complain("%s: the example: %s", where, complaint)
 	}
 }

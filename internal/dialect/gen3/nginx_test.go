@@ -3,6 +3,7 @@ package gen3_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +21,10 @@ import (
 func TestTheDocumentedGatewayStopsWhatWasTakenBack(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the connection is cut while nginx still writes
+		w.WriteHeader(http.StatusTeapot)
+	}))
 	t.Cleanup(application.Close)
 	send := startNginx(t, s.url, application.URL)
 	good, dead := s.AccessToken(t, "ada", password).Value.Reveal(), s.revoked()

@@ -1,0 +1,205 @@
+package webui_test
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/webui"
+)
+
+const sampleDocument = `{
+  "tags": [{"name": "things", "description": "All <things>."}, {"name": "empty", "description": "None."}],
+  "paths": {
+    "/b": {"get": {"summary": "Read b", "tags": ["things"], "security": []}},
+    "/a/{id}": {
+      "parameters": [{"name": "id"}],
+      "post": {"summary": "Make a", "tags": ["things"], "security": [{"bearer": []}, {"session": []}, {}]},
+      "get": {"summary": "Read a", "tags": ["things"], "security": [{"bearer": []}]}
+    }
+  }
+}`
+
+// explored turns the API explorer on.
+func explored(document string) func(*webui.Pages) {
+	return func(p *webui.Pages) { p.Explorer = func() []byte { return []byte(document) } }
+}
+
+func TestTheExplorerIsForEverybody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	a := s.browser(t).get("/auth/docs").want(http.StatusOK, `data-document="/auth/openapi.json"`, `href="/auth/login?next=/auth/docs"`)
+	a.without("data-username")
+	ada := s.ada(t)
+	ada.get("/auth/docs").want(http.StatusOK, `data-username="ada"`, `<a href="/auth/docs" aria-current="page">API</a>`)
+	ada.get("/auth/tokens").want(http.StatusOK, `<a href="/auth/docs">API</a>`)
+	if got := a.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control %q", got)
+	}
+}
+
+func TestWithoutADocumentThereIsNoExplorer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{})
+	b := s.ada(t)
+	b.get("/auth/docs").want(http.StatusNotFound)
+	b.get("/auth/tokens").want(http.StatusOK).without("/auth/docs")
+}
+
+// TestTheExplorerLoadsFromThisServerAlone holds what the page refers to against what
+// its policy lets it load.
+func TestTheExplorerLoadsFromThisServerAlone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	b := s.browser(t)
+	a := b.get("/auth/docs").want(http.StatusOK)
+	if found := inline.FindString(a.body); found != "" {
+		t.Errorf("the page has %q", found)
+	}
+	if found := regexp.MustCompile(`(?:https?:)?//[a-z][^"' <]*`).FindString(a.body); found != "" {
+		t.Errorf("the page refers to %q", found)
+	}
+	assets := linked.FindAllStringSubmatch(a.body, -1)
+	if len(assets) < 7 { // ours twice, of which the icon stands twice, and Swagger UI's
+		t.Errorf("assets: %v", assets)
+	}
+	for _, m := range assets {
+		b.get(m[1]).want(http.StatusOK)
+	}
+	policy := a.header.Get("Content-Security-Policy")
+	want := map[string]string{
+		"default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "style-src-attr": "'unsafe-inline'",
+		"img-src": "'self' data:", "connect-src": "'self'", "form-action": "'self'", "base-uri": "'none'", "frame-ancestors": "'none'",
+	}
+	for directive := range strings.SplitSeq(policy, "; ") {
+		name, value, _ := strings.Cut(directive, " ")
+		if want[name] != value {
+			t.Errorf("the policy says %q of %s, want %q", value, name, want[name])
+		}
+		delete(want, name)
+	}
+	if len(want) != 0 {
+		t.Errorf("the policy %q lacks %v", policy, want)
+	}
+}
+
+func TestOtherPagesKeepTheStrictPolicy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	for _, path := range []string{"/auth/tokens", "/auth/device"} {
+		if got := s.ada(t).get(path).header.Get("Content-Security-Policy"); strings.Contains(got, "unsafe") || strings.Contains(got, "data:") {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}
+
+func TestWithoutScriptsTheExplorerIsAList(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	body := s.browser(t).get("/auth/docs").want(http.StatusOK, "All &lt;things&gt;.").body
+	_, list, found := strings.Cut(body, "<noscript>")
+	if !found {
+		t.Fatalf("no <noscript> in\n%s", body)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`<tr><td><code>(\w+)</code></td><td><code>([^<]+)</code></td><td[^>]*>([^<]+)</td><td>([^<]+)</td>`).FindAllStringSubmatch(list, -1) {
+		got = append(got, strings.Join(m[1:], " | "))
+	}
+	want := "GET | /a/{id} | Read a | bearer\nPOST | /a/{id} | Make a | bearer, session, anybody\nGET | /b | Read b | anybody"
+	if text := strings.Join(got, "\n"); text != want {
+		t.Errorf("the list is\n%s\nwant\n%s", text, want)
+	}
+	if strings.Contains(list, "None.") {
+		t.Error("a tag without endpoints is listed")
+	}
+}
+
+func TestADocumentThatIsNoneIsAnErrorPage(t *testing.T) {
+	t.Parallel()
+	for _, document := range []string{`{`, `{"paths":{"/a":{"get":7}}}`} {
+		s := newSite(t, authoritytest.Options{}, explored(document))
+		answer := s.plain(t, "/auth/docs")
+		if answer.StatusCode != http.StatusInternalServerError {
+			t.Errorf("%s: %d", document, answer.StatusCode)
+		}
+	}
+}
+
+// plain gets a path of the pages as they are, past what watches over them.
+func (s *site) plain(t *testing.T, path string, change ...with) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(r)
+	}
+	res, err := (&http.Transport{DisableCompression: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	return res
+}
+
+func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	path := regexp.MustCompile(`/auth/assets/[0-9a-f]+/swagger-ui-bundle\.js`).FindString(s.browser(t).get("/auth/docs").body)
+	for accept, packed := range map[string]bool{
+		"gzip": true, "br, GZIP;q=0.5": true, "gzip; q=1": true,
+		"": false, "identity": false, "gzip;q=0": false, "gzip; q=0.000": false, "xgzip": false,
+	} {
+		res := s.plain(t, path, header("Accept-Encoding", accept))
+		if got := res.Header.Get("Content-Encoding") == "gzip"; got != packed || res.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: %v", accept, res.Header)
+		}
+		body := io.Reader(res.Body)
+		if packed {
+			z, err := gzip.NewReader(res.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = z
+		}
+		text, err := io.ReadAll(body)
+		if err != nil || !strings.Contains(string(text), "SwaggerUIBundle") {
+			t.Errorf("%q: %d bytes, %v", accept, len(text), err)
+		}
+		if got := res.Header.Get("Content-Type"); got != "text/javascript; charset=utf-8" {
+			t.Errorf("%q: Content-Type %q", accept, got)
+		}
+	}
+}
+
+// TestTheRealDocumentIsListed holds the list against the description of the pages
+// themselves.
+func TestTheRealDocumentIsListed(t *testing.T) {
+	t.Parallel()
+	plain := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	document := plain.browser(t).get("/auth/openapi.json").body
+	var d struct {
+		Paths map[string]map[string]any
+	}
+	if err := json.Unmarshal([]byte(document), &d); err != nil {
+		t.Fatal(err)
+	}
+	operations := 0
+	for _, item := range d.Paths {
+		for name := range item {
+			if name != "parameters" {
+				operations++
+			}
+		}
+	}
+	body := newSite(t, authoritytest.Options{}, explored(document)).browser(t).get("/auth/docs").want(http.StatusOK).body
+	if got := strings.Count(body, "<tr><td>"); got != operations || got == 0 {
+		t.Errorf("%d operations are listed, of %d", got, operations)
+	}
+}
