@@ -169,6 +169,7 @@ func (a *Authority) takeBack(ctx context.Context, b Batch, wait bool) (Receipt, 
 		waiting.Nodes, waiting.Silent = a.Roll.Read, a.Roll.Silent
 	}
 	ack, err := revocation.Await(ctx, waiting)
+	a.Meter.Waited(waitOutcome(ack, err))
 	if err != nil {
 		return Receipt{}, fault.Wrap(err, fault.Unavailable,
 			"it is stored, but the nodes have not all confirmed it: ask again").Retry(time.Second)
@@ -176,6 +177,16 @@ func (a *Authority) takeBack(ctx context.Context, b Batch, wait bool) (Receipt, 
 	r.Nodes = &ack
 	a.Meter.Acknowledged(a.Clock() - committed)
 	return r, nil
+}
+
+func waitOutcome(ack revocation.Acknowledgement, err error) string {
+	switch {
+	case err != nil:
+		return WaitFailed
+	case ack.Expired > 0:
+		return WaitExpired
+	}
+	return WaitConfirmed
 }
 
 // RevokeID takes back by its public id: a stored token, or any id for the

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -28,6 +27,7 @@ type Metrics struct {
 	logins         map[string]prometheus.Counter
 	revocations    prometheus.Counter
 	acknowledgment prometheus.Histogram
+	waits          map[string]prometheus.Counter
 	routes         *prometheus.HistogramVec
 	series         []series // what the history is made of
 	history        history
@@ -113,6 +113,11 @@ func (m *Metrics) addRevocation() {
 		Buckets: acknowledgmentBounds,
 	})
 	m.registry.MustRegister(m.revocations, m.acknowledgment)
+	waits := m.counters("revocation_waits_total", "Revocations that were waited for until they held on every node.", "outcome")
+	m.waits = map[string]prometheus.Counter{}
+	for _, outcome := range []string{authority.WaitConfirmed, authority.WaitExpired, authority.WaitFailed} {
+		m.waits[outcome] = waits.WithLabelValues(outcome)
+	}
 }
 
 func (m *Metrics) addRoutes() {
@@ -123,38 +128,6 @@ func (m *Metrics) addRoutes() {
 	}, []string{"route"})
 	m.registry.MustRegister(m.routes)
 	m.byRoute.Store(&map[string]prometheus.Observer{})
-}
-
-// watch adds the gauges that are read when they are asked for.
-func (m *Metrics) watch(a *authority.Authority) error {
-	held := func() float64 {
-		if a.Follower.Fresh() {
-			return 1
-		}
-		return 0
-	}
-	age := func() float64 { return a.Follower.LeaseAge().Seconds() }
-	applied := func() float64 { return float64(a.Follower.Applied()) }
-	live := func() float64 { return float64(a.Set.Len()) }
-	bytes := func() float64 { return float64(a.Set.Bytes()) }
-	waiting := func() float64 { return float64(a.Hasher.Waiting()) }
-	for _, g := range []struct {
-		name, help string
-		value      func() float64
-	}{
-		{"revocation_lease_held", "1 while this node may say yes without asking the store.", held},
-		{"revocation_lease_age_seconds", "Time since the last full answer of the revocation log was asked for.", age},
-		{"revocation_log_applied", "Sequence of the revocation log up to which this node honours it.", applied},
-		{"revocations_live", "Entries of the revocation log that still matter.", live},
-		{"revocations_live_bytes", "Memory that they take.", bytes},
-		{"password_hashes_waiting", "Sign-ins that wait to have their password checked.", waiting},
-	} {
-		gauge := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help}, g.value)
-		if err := m.registry.Register(gauge); err != nil {
-			return fmt.Errorf("server: the metrics belong to another server: %w", err)
-		}
-	}
-	return nil
 }
 
 // Issued counts a token that was issued.
@@ -189,6 +162,13 @@ func (m *Metrics) Revoked(entries int) { m.revocations.Add(float64(entries)) }
 
 // Acknowledged notes how long a revocation took until it held everywhere.
 func (m *Metrics) Acknowledged(took time.Duration) { m.acknowledgment.Observe(took.Seconds()) }
+
+// Waited counts a revocation that was waited for, by how that ended.
+func (m *Metrics) Waited(outcome string) {
+	if c := m.waits[outcome]; c != nil {
+		c.Inc()
+	}
+}
 
 // served notes how long a request took. The route is a pattern of ours, so that
 // there are few.

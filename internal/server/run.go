@@ -95,8 +95,8 @@ func (l *listener) addr() net.Addr {
 
 // Run serves until ctx ends or something fails that it can't do without, and then
 // stops in order. It returns when every goroutine of its own has ended; the error
-// is nil when the end of ctx was the reason. A stream must end by itself when ctx
-// does, or it is cut when Drain has passed.
+// is nil when the end of ctx was the reason. What goes on when Drain has passed is
+// cut, as a stream of the proxied application may be.
 func (s *Server) Run(ctx context.Context) error {
 	if s.main.net == nil {
 		if err := s.Listen(ctx); err != nil {
@@ -139,6 +139,9 @@ func (s *Server) stop(endLoops func()) {
 	s.log.Info("stopping")
 	if s.Notice > 0 {
 		time.Sleep(s.Notice)
+	}
+	for _, e := range s.streaming {
+		e.EndStreams()
 	}
 	var draining sync.WaitGroup
 	for _, l := range append([]*listener{s.main}, s.inner...) {

@@ -11,8 +11,8 @@
 // is nobody's but the application's, whose proxy refuses it or passes it as it came.
 //
 // On the end of its context a server says first on /readyz that it is going, then
-// takes no more connections and lets requests finish, and only then ends the
-// loops: a request that is still under way can be judged to its end.
+// takes no more connections, ends its streams and lets requests finish, and only
+// then ends the loops: a request that is still under way can be judged to its end.
 package server
 
 import (
@@ -29,6 +29,14 @@ import (
 // Edge mounts its endpoints.
 type Edge interface {
 	Register(mux *http.ServeMux)
+}
+
+// Streaming is an edge with answers that go on by themselves. The server counts
+// them, and ends them when it stops.
+type Streaming interface {
+	Edge
+	Streams() int // under way
+	EndStreams()  // ends them all, lets no more begin, and returns at once
 }
 
 // Exact is an edge of the gateway whose one endpoint is asked with every request to
@@ -91,6 +99,28 @@ type Server struct {
 	inner   []*listener // those of Config.Inner
 	handler http.Handler
 	state   state
+
+	streaming []Streaming
+}
+
+// streaming gives those of the edges that are.
+func streaming(edges []Edge) []Streaming {
+	var list []Streaming
+	for _, e := range edges {
+		if s, ok := e.(Streaming); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// streams counts the streams under way.
+func (s *Server) streams() int {
+	n := 0
+	for _, e := range s.streaming {
+		n += e.Streams()
+	}
+	return n
 }
 
 // New checks the configuration and mounts the edges; it opens nothing. Two edges
@@ -103,10 +133,10 @@ func New(c Config) (*Server, error) {
 	if c.Drain == 0 {
 		c.Drain = defaultDrain
 	}
-	if err := c.Metrics.watch(c.Authority); err != nil {
+	s := &Server{Config: c, log: c.Authority.Log, streaming: streaming(c.Edges)}
+	if err := c.Metrics.watch(c.Authority, s.streams); err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, log: c.Authority.Log}
 	observer := s.observer()
 	s.handler = s.mount(observer, c.Edges, c.Gateway)
 	s.main = s.listen("main", c.Listen, s.handler)

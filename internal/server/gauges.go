@@ -1,0 +1,122 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bearerd/bearerd/internal/authority"
+)
+
+// reading is a metric that is read when it is asked for.
+type reading struct {
+	name, help string
+	value      func() float64
+	labels     prometheus.Labels // fixed ones; nil: none
+}
+
+// watch adds the metrics that others keep. The streams are those of the edges.
+func (m *Metrics) watch(a *authority.Authority, streams func() int) error {
+	for _, g := range gauges(a, streams) {
+		opts := prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help, ConstLabels: g.labels}
+		if err := m.add(prometheus.NewGaugeFunc(opts, g.value)); err != nil {
+			return err
+		}
+	}
+	for _, c := range totals(a) {
+		opts := prometheus.CounterOpts{Name: "bearerd_" + c.name, Help: c.help, ConstLabels: c.labels}
+		if err := m.add(prometheus.NewCounterFunc(opts, c.value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Metrics) add(c prometheus.Collector) error {
+	if err := m.registry.Register(c); err != nil {
+		return fmt.Errorf("server: the metrics belong to another server: %w", err)
+	}
+	return nil
+}
+
+func gauges(a *authority.Authority, streams func() int) []reading {
+	f := a.Follower
+	held := func() float64 {
+		if f.Fresh() {
+			return 1
+		}
+		return 0
+	}
+	return []reading{
+		{name: "revocation_lease_held", help: "1 while this node may say yes without asking the store.", value: held},
+		{
+			name: "revocation_lease_age_seconds", help: "Time since the last full answer of the revocation log was asked for.",
+			value: func() float64 { return f.LeaseAge().Seconds() },
+		},
+		{
+			name: "revocation_log_applied", help: "Sequence of the revocation log up to which this node honours it.",
+			value: func() float64 { return float64(f.Applied()) },
+		},
+		{
+			name: "revocation_log_lag", help: "Sequences by which this node was behind the revocation log in its last answer.",
+			value: func() float64 { return float64(max(f.Head()-f.Applied(), 0)) },
+		},
+		{
+			name: "revocations_live", help: "Entries of the revocation log that still matter.",
+			value: func() float64 { return float64(a.Set.Len()) },
+		},
+		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(a.Set.Bytes()) }},
+		{
+			name: "revocation_streams", help: "Subscribers that follow the revocation log from outside.",
+			value: func() float64 { return float64(streams()) },
+		},
+		{
+			name: "nodes", help: "Nodes on the list of those that a revocation waits for; NaN when the store does not tell.",
+			value: func() float64 { return nodes(a) },
+		},
+		{
+			name: "password_hashes_waiting", help: "Sign-ins that wait to have their password checked.",
+			value: func() float64 { return float64(a.Hasher.Waiting()) },
+		},
+	}
+}
+
+// nodePatience is how long a reading of the metrics waits for the store.
+const nodePatience = 500 * time.Millisecond
+
+func nodes(a *authority.Authority) float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), nodePatience)
+	defer cancel()
+	list, err := a.Store.Nodes(ctx)
+	if err != nil {
+		return math.NaN()
+	}
+	return float64(len(list))
+}
+
+// totals count what the follower does. A request that had to ask the store is a
+// fallback, by the reason why memory was not enough.
+func totals(a *authority.Authority) []reading {
+	f := a.Follower
+	return []reading{
+		{
+			name: "revocation_questions_total", help: "Questions to the revocation log.",
+			value: func() float64 { return float64(f.Counts().Questions) },
+		},
+		{
+			name: "revocation_catchup_errors_total", help: "Attempts to catch up with the revocation log that failed.",
+			value: func() float64 { return float64(f.Counts().Failed) },
+		},
+		{
+			name: "revocation_confirm_errors_total", help: "Attempts to confirm the revocation log that failed.",
+			value: func() float64 { return float64(f.Counts().Unconfirmed) },
+		},
+		{
+			name: "revocation_fallbacks_total", help: "Verifications that memory alone could not decide, and the store was asked.",
+			value: func() float64 { return float64(f.Counts().Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
+		},
+	}
+}
