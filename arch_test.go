@@ -31,7 +31,7 @@ var (
 	}
 	edgeSet = and(domains, "internal/fault", "internal/httpkit", "internal/authority")
 	edges   = []string{
-		"internal/oauth", "internal/gateway", "internal/adminapi", "internal/webui",
+		"internal/oauth", "internal/feed", "internal/gateway", "internal/adminapi", "internal/webui",
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
 	}
 )
@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"internal/pgtest":                  nil,
 	"internal/clustertest":             {"internal/pgtest"},
 	"internal/oauth":                   edgeSet,
+	"internal/feed":                    edgeSet,
 	"internal/gateway":                 edgeSet,
 	"internal/adminapi":                edgeSet,
 	"internal/adminapi/openapitest":    {"internal/adminapi"},

@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/oauth"
@@ -60,6 +61,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	traffic, _ := i.Meter.(authority.TrafficLog) // nil when nothing is counted
 	e := edges{own: []server.Edge{
 		s.oauth,
+		&feed.Edge{Authority: i.Authority, Tail: i.tail},
 		&adminapi.API{
 			Authority: i.Authority, CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge,
 		},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -36,6 +37,7 @@ type instance struct {
 
 	config config.Config
 	store  *store.Store
+	tail   *feed.Tail // of the revocation log
 }
 
 // needs says what a command needs of the database.
@@ -154,6 +156,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	tail := feed.Follow(follower)
 	forms, err := token.NewForms(p.config.APIToken.Prefix)
 	if err != nil {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
@@ -165,7 +168,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &instance{Authority: a, config: p.config, store: p.store}, follower.CatchUp(ctx)
+	return &instance{Authority: a, config: p.config, store: p.store, tail: tail}, follower.CatchUp(ctx)
 }
 
 func policyOf(c config.Config) authority.Policy {

@@ -1,0 +1,39 @@
+package feed
+
+import (
+	"context"
+	"errors"
+
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// Why a stream ends. The log says it in these words.
+var (
+	errLeft     = errors.New("the client left")
+	errSlow     = errors.New("the client reads too slowly")
+	errToken    = errors.New("the token is no longer good")
+	errStopping = errors.New("the server stops")
+	errOld      = errors.New("as long as a stream goes on")
+	errStore    = errors.New("the store did not give what was missed")
+)
+
+var outcomes = []error{errSlow, errToken, errStopping, errOld, errRestarted, errLeft, errStore}
+
+// finish notes why a stream ended. That is no error of the request: the answer is
+// whole as far as it goes, and its client comes back.
+func (s *stream) finish(ctx context.Context, why error) {
+	event := httpkit.EventOf(ctx)
+	event.Outcome = errStore.Error()
+	for _, o := range outcomes {
+		if errors.Is(why, o) {
+			event.Outcome = o.Error()
+			break
+		}
+	}
+	if isGone(why) {
+		event.Outcome = errRestarted.Error()
+	}
+	if errors.Is(why, errStopping) {
+		s.allow(s.Patience / 10) // for the end of the answer: the connection isn't used again
+	}
+}

@@ -1,0 +1,158 @@
+// Package feed serves the revocation log to verifiers outside, as Server-Sent
+// Events at GET /auth/revocations.
+//
+// A [Tail] keeps the latest entries of the log in memory, fed by the follower. An
+// entry is rendered once, when the first subscriber needs it, and its bytes are
+// written to all. Only a subscriber that is further behind than the tail reads the
+// store, page by page; how many may do so, and how many questions of theirs are
+// under way at once, is bounded.
+//
+// All subscribers wait on the follower's one channel. When it closes each writes
+// the entries that it hasn't yet and a heartbeat: a sequence up to which it has
+// written everything, and as_of, the start of the question to the store that made
+// this true, counted in microseconds from when its request came. A client that
+// read its own clock before it sent the request thus knows how old what it has is,
+// however late the bytes arrive: a lease of L counts from there. Without answers of
+// the store there are no heartbeats.
+//
+// A client's clock may run faster than the server's, so the longer a stream goes on,
+// the less as_of says. After a hundred times L a stream ends, and its client comes
+// back where it was.
+package feed
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// Path is where the stream is served.
+const Path = "/auth/revocations"
+
+// Bounds of one node. A subscriber that is behind holds a rendered page of about
+// 100 KiB, an idle one holds its connection alone.
+const (
+	defaultStreams  = 20_000
+	defaultPatience = 10 * time.Second
+
+	maxBehind   = 64              // subscribers that read pages of the store
+	maxAsking   = 4               // their questions under way at once
+	queueTime   = 2 * time.Second // how long a new one waits to be one of those
+	retryAfter  = 2 * time.Second
+	askPatience = 5 * time.Second // for one page
+)
+
+// Edge serves the stream. Authority and Tail must be set.
+type Edge struct {
+	Authority  *authority.Authority
+	Tail       *Tail
+	MaxStreams int           // more are answered 503; 0: 20,000
+	Patience   time.Duration // how long a client may take to read what was written; 0: 10 s
+
+	streams atomic.Int64
+	behind  chan struct{} // who holds a place may read pages of the store
+	asking  chan struct{} // who holds a place asks it
+	ended   chan struct{}
+	end     sync.Once
+}
+
+// Register mounts the endpoint.
+func (e *Edge) Register(mux *http.ServeMux) {
+	if e.MaxStreams == 0 {
+		e.MaxStreams = defaultStreams
+	}
+	if e.Patience == 0 {
+		e.Patience = defaultPatience
+	}
+	e.behind, e.asking = make(chan struct{}, maxBehind), make(chan struct{}, maxAsking)
+	e.ended = make(chan struct{})
+	mux.Handle(Path, httpkit.Handle(e.serve, e.writeError))
+}
+
+// Streams counts the streams under way.
+func (e *Edge) Streams() int { return int(e.streams.Load()) }
+
+// EndStreams ends every stream and lets no more begin. It does not wait for them.
+func (e *Edge) EndStreams() { e.end.Do(func() { close(e.ended) }) }
+
+func (e *Edge) isEnded() bool {
+	select {
+	case <-e.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// enter counts a stream in, unless there are too many.
+func (e *Edge) enter() error {
+	if n := e.streams.Add(1); n > int64(e.MaxStreams) {
+		e.streams.Add(-1)
+		return fault.After(fault.Unavailable, retryAfter, "this node has as many streams as it serves")
+	}
+	return nil
+}
+
+// serve answers one subscriber, from the request to the end of its stream.
+func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
+	received := e.Authority.Clock()
+	if r.Method != http.MethodGet {
+		return httpkit.MethodNotAllowed(w, r, http.MethodGet)
+	}
+	s := &stream{Edge: e, w: w, control: http.NewResponseController(w), received: received}
+	if err := s.authenticate(r); err != nil {
+		return err
+	}
+	from, err := readPosition(r)
+	if err != nil {
+		return err
+	}
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.streams.Add(-1)
+	defer s.release()
+	if err := s.begin(r.Context(), from); err != nil {
+		return err
+	}
+	s.finish(r.Context(), s.run(r.Context()))
+	return nil
+}
+
+// authenticate judges the Bearer token. A cookie is nobody's.
+func (s *stream) authenticate(r *http.Request) error {
+	raw, found, err := httpkit.Bearer(r)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fault.New(fault.Unauthenticated, "a Bearer token is needed")
+	}
+	s.raw = raw
+	if s.reader, err = s.Authority.Bearer(r.Context(), raw); err != nil {
+		return err
+	}
+	event := httpkit.EventOf(r.Context())
+	event.Principal, event.TokenID = s.reader.Subject(), s.reader.Token.ID
+	return s.reader.RequireRevocations()
+}
+
+// writeError answers by RFC 6750 §3, and by 410 whoever must start anew.
+func (e *Edge) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	challenge := httpkit.Challenge{Realm: e.Authority.Policy.Issuer}
+	switch {
+	case isGone(err):
+		httpkit.NoStore(w)
+		_ = httpkit.WriteJSON(w, http.StatusGone, goneBody{"gone", err.Error()}) // strings can be encoded
+		return
+	case fault.Is(err, fault.InsufficientScope):
+		challenge.Scope = identity.ScopeRevocations
+	}
+	httpkit.BearerErrors(challenge)(w, r, err)
+}

@@ -1,0 +1,269 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// stream is one subscriber.
+type stream struct {
+	*Edge
+
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	reader   *authority.Caller
+	raw      string        // the token that it came with
+	received time.Duration // when its request came, on the clock
+
+	place
+	resumes bool   // it follows a sequence without a gap
+	then    int64  // what has run out by then isn't in a snapshot; Unix seconds
+	told    told   // by the last heartbeat
+	queued  bool   // it holds a place among those who read pages
+	page    []byte // of the store, read and not written yet
+}
+
+// told is what a heartbeat says.
+type told struct {
+	seq     revocation.Seq
+	started time.Duration
+}
+
+// begin finds where the subscriber stands, and reads the first page if that isn't in
+// the tail: what can't be served is said by the answer's status.
+func (s *stream) begin(ctx context.Context, from position) error {
+	if s.isEnded() {
+		return fault.After(fault.Unavailable, retryAfter, "the server stops")
+	}
+	s.place = place{seq: from.after, epoch: s.Tail.now()} // of no later log than what is known next
+	known, err := s.reach(ctx, from.after)
+	if err != nil {
+		return err
+	}
+	s.resumes = from.resume
+	if !from.resume {
+		s.then = s.Authority.Now().Unix()
+	} else if from.after < known.Purged {
+		return errPurged
+	}
+	if _, _, err := s.Tail.follows(s.place); !errors.Is(err, errBehind) {
+		return nil
+	}
+	if !s.queue(ctx) {
+		return fault.After(fault.Unavailable, retryAfter+rand.N(retryAfter), "too many subscribers are catching up") //nolint:gosec // spreads who comes back
+	}
+	s.page, err = s.readPage(ctx)
+	if err == nil || isGone(err) {
+		return err
+	}
+	return fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(retryAfter)
+}
+
+// reach gives what this node knows, once that includes a sequence: another node may
+// have told the subscriber of it already.
+func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Known, error) {
+	f := s.Authority.Follower
+	known, ok := f.Known()
+	if ok && f.Fresh() && known.Seq < after {
+		ctx, cancel := context.WithTimeout(ctx, askPatience)
+		defer cancel()
+		if err := f.CatchUp(ctx); err != nil {
+			return known, fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(retryAfter)
+		}
+		known, ok = f.Known()
+	}
+	switch {
+	case !ok || !f.Fresh():
+		return known, fault.After(fault.Unavailable, time.Second, "this node has no news of the revocation log")
+	case known.Seq < after:
+		return known, errBeyond
+	}
+	return known, nil
+}
+
+// run writes until there is a reason to end, and gives that.
+func (s *stream) run(ctx context.Context) error {
+	end := s.received + s.life()
+	if err := s.head(); err != nil {
+		return err
+	}
+	for {
+		news := s.Authority.Follower.Watch()
+		if err := s.turn(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-news:
+		case <-s.ended:
+			return errStopping
+		case <-ctx.Done():
+			return errLeft
+		}
+		if s.Authority.Clock() >= end {
+			return errOld
+		}
+		if !s.spread(ctx) {
+			return errLeft
+		}
+		if err := s.judge(ctx); err != nil {
+			return fmt.Errorf("%w: %w", errToken, err)
+		}
+	}
+}
+
+// life is how long the stream goes on: a hundred times L at most. Within that two
+// clocks that nobody can set, slewed by at most 500 millionths each, part by no more
+// than a tenth of L.
+func (s *stream) life() time.Duration {
+	longest := 100 * s.Authority.Policy.Staleness
+	return longest - rand.N(longest/8) //nolint:gosec // spreads who comes back, hides nothing
+}
+
+// Of n subscribers who are woken together, each waits up to n times this: so all
+// other work of the node isn't behind all of them.
+const spreading = 10 * time.Microsecond
+
+// spread reports false when the client left meanwhile.
+func (s *stream) spread(ctx context.Context) bool {
+	window := min(time.Duration(s.Streams())*spreading, s.Authority.Policy.Staleness/8)
+	if window < time.Millisecond {
+		return true
+	}
+	timer := time.NewTimer(rand.N(window)) //nolint:gosec // spreads the work, hides nothing
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// judge judges the token again, by what this node knows. A user's may need the
+// store, when what users may do has changed; all at once it doesn't get them.
+func (s *stream) judge(ctx context.Context) error {
+	if !s.reader.Token.OfClient() {
+		if err := s.ask(ctx); err != nil {
+			return err
+		}
+		defer s.answered()
+	}
+	return s.Authority.StillReadsRevocations(ctx, s.reader, s.raw)
+}
+
+// head writes the header, and for clients that come back by themselves after how
+// long: within the lease that the last heartbeat gave.
+func (s *stream) head() error {
+	// The limit of a body that came with the request would end the stream.
+	_ = s.control.SetReadDeadline(time.Time{})
+	h := s.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	s.w.WriteHeader(http.StatusOK)
+	retry := max(s.Authority.Policy.Staleness/4, time.Millisecond).Milliseconds()
+	return s.write([]byte("retry: " + strconv.FormatInt(retry, 10) + "\n\n"))
+}
+
+// turn writes what there is to write, and gives why the stream ends if it does.
+func (s *stream) turn(ctx context.Context) error {
+	known, ok := s.Authority.Follower.Known()
+	for ok {
+		stored, err := s.deliver(ctx)
+		if err != nil {
+			return err
+		}
+		if !stored {
+			break
+		}
+		known, ok = s.Authority.Follower.Known() // reading the store took its time
+	}
+	if !ok {
+		return errRestarted
+	}
+	s.release()
+	return s.beat(known)
+}
+
+// deliver writes all entries that follow, and reports whether it read the store.
+func (s *stream) deliver(ctx context.Context) (stored bool, err error) {
+	for {
+		text, from, err := s.next(ctx)
+		if err != nil || from == nowhere {
+			return stored, err
+		}
+		stored = stored || from == fromStore
+		if err := s.write(text); err != nil {
+			return stored, err
+		}
+		if s.isEnded() {
+			return stored, errStopping
+		}
+	}
+}
+
+// source is where a text came from.
+type source int
+
+const (
+	nowhere source = iota // there is nothing more
+	fromTail
+	fromStore
+)
+
+// next gives the text of what follows, which may be empty, and moves on.
+func (s *stream) next(ctx context.Context) ([]byte, source, error) {
+	if s.page != nil {
+		text := s.page
+		s.page = nil
+		return text, fromStore, nil
+	}
+	c, _, err := s.Tail.follows(s.place)
+	switch {
+	case errors.Is(err, errBehind) && s.queue(ctx):
+		text, err := s.readPage(ctx)
+		return text, fromStore, err
+	case err != nil || c == nil:
+		return nil, nowhere, err
+	}
+	text := c.events(s.seq, s.then)
+	s.seq = c.last
+	return text, fromTail, nil
+}
+
+// beat writes a heartbeat, unless the last one said the same, and sends all that
+// was written. What is known was known before the entries were looked for, so
+// everything up to its sequence is written; and what isn't was committed later than
+// its question.
+func (s *stream) beat(known revocation.Known) error {
+	s.seq = max(s.seq, known.Seq)
+	now := told{s.seq, known.Started}
+	if now == s.told {
+		return nil
+	}
+	s.told, s.then, s.resumes = now, 0, true
+	var room [96]byte
+	if err := s.write(appendHeartbeat(room[:0], s.seq, floorMicros(known.Started-s.received))); err != nil {
+		return err
+	}
+	return s.flush()
+}
+
+// floorMicros rounds to the earlier microsecond: a client must not take a question
+// for later than it was.
+func floorMicros(d time.Duration) int64 {
+	n := d.Microseconds()
+	if time.Duration(n)*time.Microsecond > d {
+		n--
+	}
+	return n
+}
