@@ -10,6 +10,7 @@
 //	issue.go      decide, then sign, then store and record
 //	verify.go     the checks of a presented token, in their order
 //	facts.go      what is remembered of a token, and how to tell that it is stale
+//	confirm.go    kills that only the store is sure of
 //	recent.go     how it is remembered: bounded, and without locks for readers
 //	revoke.go     who may take back what, and what dies with it
 //	login.go      passwords, attempt limits, sessions
@@ -69,6 +70,8 @@ type Authority struct {
 	uses       *uses
 	keyNews    chan struct{} // the ring must be read anew
 	decoySeed  [16]byte      // places unknown usernames among the users
+
+	confirmations atomic.Uint64
 }
 
 // Meter counts what the authority does. Names of refusals come from a fixed set.
@@ -80,15 +83,7 @@ type Meter interface {
 	LoginTried(outcome string)
 	Revoked(entries int)
 	Acknowledged(took time.Duration)
-	Waited(outcome string) // for the nodes: WaitConfirmed and so on
 }
-
-// Outcomes of waiting until a revocation holds on every node.
-const (
-	WaitConfirmed = "confirmed" // every node did
-	WaitExpired   = "expired"   // of some the lease had to run out
-	WaitFailed    = "failed"    // it could not be told; what was revoked is revoked
-)
 
 // How much is remembered, in bytes.
 const (
@@ -117,9 +112,9 @@ func New(c Config) (*Authority, error) {
 		places: newRecent(size[revocation.Seq]{
 			budget: placeCache, usual: 8, cost: func(key string, _ revocation.Seq) int64 { return int64(len(key)) },
 		}),
-		uses:       newUses(),
-		decoySeed:  uuid.New(),
-		keyNews:    make(chan struct{}, 1),
+		uses:      newUses(),
+		decoySeed: uuid.New(),
+		keyNews:   make(chan struct{}, 1),
 	}
 	c.Follower.OnApply(a.applied)
 	return a, nil
@@ -209,4 +204,3 @@ func (noMeter) VerifyRefused(token.Check)  {}
 func (noMeter) LoginTried(string)          {}
 func (noMeter) Revoked(int)                {}
 func (noMeter) Acknowledged(time.Duration) {}
-func (noMeter) Waited(string)              {}

@@ -207,7 +207,10 @@ func (a *Authority) regenerable(ctx context.Context, c *Caller, id string) (Stor
 	if _, reason, dead := row.End(a.Now()); dead {
 		return StoredToken{}, fault.New(fault.Conflict, "the token is dead already: %s", reason)
 	}
-	if a.revoked(a.fromRow(row, 0)) {
+	switch gone, err := a.revoked(ctx, a.fromRow(row, 0)); {
+	case err != nil:
+		return StoredToken{}, err
+	case gone:
 		return StoredToken{}, fault.New(fault.Conflict, "the token is dead already: %s", token.ReasonRevoked)
 	}
 	return row, nil

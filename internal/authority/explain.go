@@ -169,7 +169,11 @@ func accessDetail(t *Token, d *Demand) string {
 
 // disclose adds what lies behind the checks.
 func (a *Authority) disclose(ctx context.Context, x *Explanation, t *Token, d *Demand) error {
-	if a.revoked(t) {
+	gone, err := a.revoked(ctx, t)
+	if err != nil {
+		return err
+	}
+	if gone {
 		u, err := a.undoing(ctx, t)
 		if err != nil {
 			return err

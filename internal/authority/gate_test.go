@@ -14,6 +14,7 @@ type gate struct {
 	authority.Store
 	mu     sync.Mutex
 	points map[string]func()
+	fails  error // what LogEntry answers; nil: what the store does
 }
 
 // through gives the options of a fixture with a gate in front of its store.

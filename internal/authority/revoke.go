@@ -169,7 +169,6 @@ func (a *Authority) takeBack(ctx context.Context, b Batch, wait bool) (Receipt, 
 		waiting.Nodes, waiting.Silent = a.Roll.Read, a.Roll.Silent
 	}
 	ack, err := revocation.Await(ctx, waiting)
-	a.Meter.Waited(waitOutcome(ack, err))
 	if err != nil {
 		return Receipt{}, fault.Wrap(err, fault.Unavailable,
 			"it is stored, but the nodes have not all confirmed it: ask again").Retry(time.Second)
@@ -177,16 +176,6 @@ func (a *Authority) takeBack(ctx context.Context, b Batch, wait bool) (Receipt, 
 	r.Nodes = &ack
 	a.Meter.Acknowledged(a.Clock() - committed)
 	return r, nil
-}
-
-func waitOutcome(ack revocation.Acknowledgement, err error) string {
-	switch {
-	case err != nil:
-		return WaitFailed
-	case ack.Expired > 0:
-		return WaitExpired
-	}
-	return WaitConfirmed
 }
 
 // RevokeID takes back by its public id: a stored token, or any id for the
@@ -255,11 +244,17 @@ func (a *Authority) Leaked(ctx context.Context, values []string) error {
 	seen := map[string]bool{}
 	for _, value := range values {
 		t, err := a.genuine(ctx, value)
-		if fault.Is(err, fault.InvalidToken) || err == nil && (seen[t.ID] || !a.alive(t)) {
+		if fault.Is(err, fault.InvalidToken) || err == nil && seen[t.ID] {
 			continue
 		}
 		if err != nil {
 			return err
+		}
+		switch alive, err := a.alive(ctx, t); {
+		case err != nil:
+			return err
+		case !alive:
+			continue
 		}
 		seen[t.ID] = true
 		e := a.event(ctx, nil, audit.LeakedReport)

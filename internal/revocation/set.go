@@ -15,22 +15,44 @@ import (
 // forgetting is dropping a bucket. Cut-offs are few and lie in one table, which is
 // made anew once a day without those that have run out.
 //
-// A live entry is never evicted. A budget of bytes would have its place in
-// bucket: what is beyond it is kept as a filter instead of a table, and Killed
-// then has a third answer, that the store must be asked.
+// A live entry is never evicted. Kills that the budget has no room for are kept as
+// a filter beside the bucket's table, and Killed then has a third answer, that the
+// store must be asked. Cut-offs are always exact.
 type Set struct {
-	mu      sync.Mutex // writers
-	buckets atomic.Pointer[[]bucket]
-	cutOffs atomic.Pointer[table]
-	decided atomic.Int64
-	due     int64 // when to look for cut-offs that have run out; under mu
+	// Budget bounds the memory of tables and filters, in bytes; 0 or less stands
+	// for DefaultBudget. It is set before the first use. Only cut-offs, or a budget
+	// below a few hundred KiB, can take more. When the filters' part is used up as
+	// well, more look-ups are answered with Maybe.
+	Budget int64
+
+	mu       sync.Mutex // writers
+	buckets  atomic.Pointer[[]bucket]
+	cutOffs  atomic.Pointer[table]
+	decided  atomic.Int64
+	due      int64 // when to look for cut-offs that have run out; under mu
+	versions [versions]atomic.Uint64
 }
 
 // bucket holds the kills that matter no more at end.
 type bucket struct {
-	end   int64 // Unix seconds
-	kills *table
+	end    int64 // Unix seconds
+	kills  *table
+	filter filter
 }
+
+// Answer is what a set says of a kill.
+type Answer uint8
+
+// The answers. A Maybe is about one look-up in a hundred at most while the filters
+// have room; the store knows.
+const (
+	No Answer = iota
+	Yes
+	Maybe
+)
+
+// versions is by how many numbers keys are told apart in Version.
+const versions = 1024
 
 // never is the end of what matters for ever.
 const never = 1<<63 - 1
@@ -58,21 +80,44 @@ func (s *Set) Apply(entries []Entry) {
 	}
 }
 
-// Killed reports whether the set holds a kill of that key.
-func (s *Set) Killed(k Key) bool {
+// Killed tells whether the set holds a kill of that key. A No is certain, and so is
+// a Yes.
+func (s *Set) Killed(k Key) Answer {
 	list := s.buckets.Load()
 	if list == nil {
-		return false
+		return No
 	}
 	w := k.words()
 	hash := w.hash()
+	filtered := false
 	for i := range *list {
-		if (*list)[i].kills.find(w, hash) != nil {
+		b := &(*list)[i]
+		if b.kills.find(w, hash) != nil {
+			return Yes
+		}
+		filtered = filtered || b.filter != nil
+	}
+	if filtered && inFilter(*list, w.mark()) {
+		return Maybe
+	}
+	return No
+}
+
+func inFilter(list []bucket, m mark) bool {
+	for i := range list {
+		if list[i].filter.has(m) {
 			return true
 		}
 	}
 	return false
 }
+
+// Version is a number that has grown once a kill of that key went into a filter.
+// Who reads it, then asks the store about a Maybe and is told that there is no such
+// kill, may take the next Maybe for a No while the number stays the same.
+func (s *Set) Version(k Key) uint64 { return s.version(k.words().hash()).Load() }
+
+func (s *Set) version(hash uint64) *atomic.Uint64 { return &s.versions[hash/shards%versions] }
 
 // CutOff gives the latest cut-off at that key, 0 when there is none: whatever was
 // decided as of an earlier sequence no longer counts.
@@ -108,12 +153,13 @@ func (s *Set) Forget(now time.Time) {
 	}
 }
 
-// Len counts the kills and cut-offs held.
+// Len counts the kills and cut-offs held. A kill that a filter took for one of its
+// own already isn't counted.
 func (s *Set) Len() int {
 	var n int64
 	if list := s.buckets.Load(); list != nil {
 		for _, b := range *list {
-			n += b.kills.count.Load() - b.kills.moved.Load()
+			n += b.kills.count.Load() - b.kills.moved.Load() + b.filter.count()
 		}
 	}
 	if t := s.cutOffs.Load(); t != nil {
@@ -122,35 +168,33 @@ func (s *Set) Len() int {
 	return int(n)
 }
 
-// Bytes is the memory that the tables take.
-func (s *Set) Bytes() int64 {
-	var n int64
-	if list := s.buckets.Load(); list != nil {
-		for _, b := range *list {
-			n += b.kills.bytes()
-		}
-	}
-	if t := s.cutOffs.Load(); t != nil {
-		n += t.bytes()
-	}
-	return n
-}
-
-// kill puts a key into the bucket that ends then, unless a later one has it.
+// kill puts a key into the bucket that ends then, unless a later one has it. That a
+// filter only seems to have it makes no difference: it goes on seeming so.
 func (s *Set) kill(w words, end int64) {
 	list, at := s.bucket(end)
-	hash := w.hash()
+	hash, mark := w.hash(), w.mark()
 	for i, b := range slices.Backward(list) {
-		if b.kills.find(w, hash) == nil {
-			continue
-		}
-		if i >= at {
+		exact := b.kills.find(w, hash) != nil
+		if i >= at && (exact || b.filter.has(mark)) {
+			if !exact {
+				s.version(hash).Add(1)
+			}
 			return
 		}
-		b.kills.moved.Add(1)
-		break
+		if exact {
+			b.kills.moved.Add(1)
+			break
+		}
 	}
-	list[at].kills.put(w, hash)
+	if s.roomFor(list[at].kills.growth(hash)) {
+		list[at].kills.put(w, hash)
+		return
+	}
+	if list[at].filter.full() {
+		list = s.widen(list, at)
+	}
+	list[at].filter.add(mark)
+	s.version(hash).Add(1)
 }
 
 // bucket gives the list of buckets, in order of their ends, and the index of the

@@ -51,14 +51,14 @@ func things() []thing {
 
 // seen is all that can be asked of a set about the things.
 type seen struct {
-	Killed  map[thing]bool
+	Killed  map[thing]revocation.Answer
 	CutOffs map[thing]revocation.Seq
 	Decided revocation.Seq
 	Len     int
 }
 
 func observe(s *revocation.Set) seen {
-	out := seen{map[thing]bool{}, map[thing]revocation.Seq{}, s.Decided(), s.Len()}
+	out := seen{map[thing]revocation.Answer{}, map[thing]revocation.Seq{}, s.Decided(), s.Len()}
 	for _, th := range things() {
 		out.Killed[th] = s.Killed(revocation.KeyOf(th.what, th.id))
 		out.CutOffs[th] = s.CutOff(revocation.KeyOf(th.what, th.id))
@@ -136,7 +136,7 @@ func compareWithLog(t *rapid.T, set *revocation.Set, log []revocation.Entry, now
 			decided = max(decided, latest)
 		}
 		if th.what == revocation.Token {
-			if live && !got.Killed[th] || gone && got.Killed[th] {
+			if live && got.Killed[th] != revocation.Yes || gone && got.Killed[th] != revocation.No {
 				t.Fatalf("at %v, %v: killed %v, live %v, gone %v", now, th, got.Killed[th], live, gone)
 			}
 			latest = 0
@@ -180,11 +180,11 @@ func TestSetKeepsAKillAsLongAsTheLatestEntrySays(t *testing.T) {
 		t.Errorf("one id counts as %d", set.Len())
 	}
 	set.Forget(base.Add(29 * day))
-	if !set.Killed(key) || set.Len() != 1 {
+	if set.Killed(key) != revocation.Yes || set.Len() != 1 {
 		t.Errorf("killed %v, %d held, before the later end", set.Killed(key), set.Len())
 	}
 	set.Forget(base.Add(44 * day))
-	if set.Killed(key) || set.Len() != 0 {
+	if set.Killed(key) != revocation.No || set.Len() != 0 {
 		t.Errorf("killed %v, %d held, after the later end", set.Killed(key), set.Len())
 	}
 }
@@ -241,7 +241,7 @@ func TestSetReadersSeeWhatWasAppliedAndNoMoreWhileItGrows(t *testing.T) {
 	}
 	group.Go(func() {
 		for applied.Load() < int64(len(entries)) {
-			if slices.ContainsFunc(absent, set.Killed) {
+			if slices.ContainsFunc(absent, func(k revocation.Key) bool { return set.Killed(k) != revocation.No }) {
 				t.Error("a key is killed that nobody revoked")
 				return
 			}
@@ -253,7 +253,7 @@ func TestSetReadersSeeWhatWasAppliedAndNoMoreWhileItGrows(t *testing.T) {
 				n = applied.Load()
 				seq := set.CutOff(cutOff)
 				for _, e := range entries[max(0, n-50):n] {
-					if !set.Killed(revocation.KeyOf(e.What, e.ID)) {
+					if set.Killed(revocation.KeyOf(e.What, e.ID)) != revocation.Yes {
 						t.Errorf("entry %d was applied and is not killed", e.Seq)
 						return
 					}
@@ -285,7 +285,7 @@ func TestSetLookupAllocatesNothing(t *testing.T) {
 	hit, miss := revocation.KeyOf(revocation.Token, entries[0].ID), revocation.KeyOf(revocation.Token, uuid.NewString())
 	role := revocation.KeyOf(revocation.Role, "r")
 	if n := testing.AllocsPerRun(100, func() {
-		if !set.Killed(hit) || set.Killed(miss) || set.CutOff(role) != 1 || set.CutOff(miss) != 0 || set.Decided() != 1 {
+		if set.Killed(hit) != revocation.Yes || set.Killed(miss) != revocation.No || set.CutOff(role) != 1 || set.CutOff(miss) != 0 || set.Decided() != 1 {
 			t.Error("wrong answer")
 		}
 	}); n != 0 {
@@ -298,7 +298,7 @@ func TestSetWithoutEntriesKnowsNothing(t *testing.T) {
 	var set revocation.Set
 	set.Forget(base)
 	set.Apply(nil)
-	if set.Killed(revocation.Key{}) || set.CutOff(revocation.Key{}) != 0 || set.Decided() != 0 || set.Len() != 0 || set.Bytes() != 0 {
+	if set.Killed(revocation.Key{}) != revocation.No || set.CutOff(revocation.Key{}) != 0 || set.Decided() != 0 || set.Len() != 0 || set.Bytes() != 0 {
 		t.Error("an empty set knows something")
 	}
 }
@@ -311,15 +311,15 @@ func TestSetKillsIDsWhoseBytesAreZero(t *testing.T) {
 	}
 	var set revocation.Set
 	for i, id := range ids {
-		if set.Killed(revocation.KeyOf(revocation.Token, id)) {
+		if set.Killed(revocation.KeyOf(revocation.Token, id)) != revocation.No {
 			t.Errorf("%q is killed by another", id)
 		}
 		set.Apply([]revocation.Entry{{Seq: revocation.Seq(i + 1), What: revocation.Token, ID: id}})
-		if !set.Killed(revocation.KeyOf(revocation.Token, id)) {
+		if set.Killed(revocation.KeyOf(revocation.Token, id)) != revocation.Yes {
 			t.Errorf("%q is not killed", id)
 		}
 	}
-	if set.Killed(revocation.Key{}) {
+	if set.Killed(revocation.Key{}) != revocation.No {
 		t.Error("the zero key is killed")
 	}
 }

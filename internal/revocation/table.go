@@ -91,7 +91,7 @@ func (t *table) put(w words, hash uint64, rest ...uint64) bool {
 	if found {
 		return false
 	}
-	if uint64(s.used+1)*100 > s.slots*maxLoad { //nolint:gosec // used counts up from 0
+	if s.crowded() {
 		s = t.grow(hash, s)
 		slot, _ = s.slot(w, hash)
 	}
@@ -105,9 +105,30 @@ func (t *table) put(w words, hash uint64, rest ...uint64) bool {
 	return true
 }
 
+// growth is by how many bytes the table grows when it is given another key with
+// that hash.
+func (t *table) growth(hash uint64) int64 {
+	s := t.shards[hash%shards].Load()
+	switch {
+	case s == nil:
+		s = &shard{}
+	case !s.crowded():
+		return 0
+	}
+	return int64(s.larger()-s.slots) * int64(t.width) * 8 //nolint:gosec // a shard fits in memory
+}
+
+// crowded reports whether a shard must grow before it takes another key.
+func (s *shard) crowded() bool {
+	return uint64(s.used+1)*100 > s.slots*maxLoad //nolint:gosec // used counts up from 0
+}
+
+// larger is the number of slots that a shard grows to.
+func (s *shard) larger() uint64 { return max(minSlots, s.slots*growthFactor/100+1) }
+
 // grow copies a shard into a larger one and lets readers see that instead.
 func (t *table) grow(hash uint64, old *shard) *shard {
-	slots := max(minSlots, old.slots*growthFactor/100+1)
+	slots := old.larger()
 	next := newShard(t.width, slots)
 	next.used = old.used
 	old.each(func(from []atomic.Uint64) {
