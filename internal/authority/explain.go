@@ -59,7 +59,6 @@ func (a *Authority) ExplainToken(ctx context.Context, c *Caller, raw string, d D
 		if t.Seq > a.Follower.Applied() {
 			err = token.Malformed()
 		} else {
-			d.at = a.Now()
 			err = a.judge(ctx, t, &d)
 		}
 	}

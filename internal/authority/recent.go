@@ -64,7 +64,7 @@ type size[V any] struct {
 // newRecent makes an empty cache. Its places take a 20th of the budget beside it.
 func newRecent[V any](s size[V]) *recent[V] {
 	facts := max(uint64(s.budget/(s.usual+factOverhead)), ways) //nolint:gosec // a budget is positive
-	rows := uint64(1) << bits.Len64(facts/4)                   // half of the places are free
+	rows := uint64(1) << bits.Len64(facts/4)                    // half of the places are free
 	return &recent[V]{
 		seed: maphash.MakeSeed(), rows: make([]row[V], rows), seen: make([]atomic.Uint32, 8*rows),
 		budget: s.budget, cost: s.cost,

@@ -23,7 +23,7 @@ type Demand struct {
 	Kinds       []token.Kind // nil: those that call APIs
 
 	fate bool      // nothing is asked but whether it was taken back
-	at   time.Time // when it is asked
+	at   time.Time // when it is asked; zero: now
 }
 
 // The kinds that are accepted somewhere. A session is presented in a cookie, and
@@ -131,6 +131,9 @@ func (a *Authority) askStore(ctx context.Context) error {
 
 // judge makes the checks that follow the signature.
 func (a *Authority) judge(ctx context.Context, t *Token, d *Demand) error {
+	if d.at.IsZero() {
+		d.at = a.Now()
+	}
 	if !d.fate {
 		if err := a.judgeClaims(t, d); err != nil {
 			return err
