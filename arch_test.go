@@ -67,6 +67,7 @@ var mayImport = map[string][]string{
 	"internal/dialect/dialecttest":     nil,
 	"internal/server":                  and(edgeSet, edges...),
 	"verify":                           {"internal/fault", "internal/token", "internal/keyring", "internal/revocation"},
+	"verify/verifytest":                {"verify", "internal/token", "internal/revocation"},
 	"cmd/bearerd":                      and(and(edgeSet, edges...), "internal/server", "internal/store", "internal/config"),
 }
 

@@ -1,0 +1,219 @@
+package verify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// OnStale says what to do about a token while there is no lease: when nothing was
+// heard from the issuer for longer than the staleness.
+type OnStale int
+
+const (
+	// Refuse answers 503. It is the zero value.
+	Refuse OnStale = iota
+	// AskIssuer introspects every token anew, JWTs too; when the issuer can't be
+	// asked, the answer is 503. It is for a service that can reach the issuer while
+	// the stream of revocations can't get through.
+	AskIssuer
+)
+
+// Config says whose tokens are good and for what. Issuer and Audience must be set;
+// so must the client, unless revocations are done without.
+type Config struct {
+	// Issuer is the issuer, exactly as its metadata and its tokens name it. It must
+	// be https, or http on a loopback address.
+	Issuer string
+	// Audience is what a token must be for: a URL that this service is known by, or
+	// a task token type. Task tokens are good for nothing but their type.
+	Audience string
+
+	// ClientID and the secret, given in one of the two ways, are this service's own
+	// at the issuer: a client with the grant client_credentials and the scopes
+	// revocations and introspect. One newline at the end of the file is not part of
+	// the secret.
+	ClientID         string
+	ClientSecret     string
+	ClientSecretFile string
+
+	// OnStale says what to do without a lease. Zero: refuse.
+	OnStale OnStale
+	// MaxStaleness is L, for how long after the issuer's last news a token may still
+	// be accepted. Zero: the issuer's own. A longer one rides out longer outages and
+	// honours revocations that much later in them; a shorter one is an error.
+	MaxStaleness time.Duration
+	// StartRefusing makes New return at once: until the issuer has been reached,
+	// every token is refused with 503. Zero: New waits, and its error tells why the
+	// issuer can't be used.
+	StartRefusing bool
+
+	// InsecureWithoutRevocation accepts JWTs until they expire, whatever was taken
+	// back and whoever lost access meanwhile. It is for issuers that have no stream
+	// of revocations. Without a client, opaque tokens are refused then.
+	InsecureWithoutRevocation bool
+	// InsecureAllowHTTP allows http to hosts other than the loopback ones: whoever
+	// can change what is on the wire decides which tokens are good.
+	InsecureAllowHTTP bool
+
+	// SharedSecretFile holds the secret of an issuer that signs with HS256. Empty:
+	// the keys are those of the issuer's JWK Set.
+	SharedSecretFile string
+	// APITokenPrefix is what the issuer's API tokens begin with. Empty: bda_.
+	APITokenPrefix string
+	// Realm stands in challenges. Empty: the issuer.
+	Realm string
+
+	// CacheBytes bounds what is remembered of tokens. Zero: 32 MiB.
+	CacheBytes int64
+	// NewTokensPerSecond bounds how often the issuer is asked about tokens that were
+	// never good here, so that random ones can't flood it; beyond, the answer is 503.
+	// Tokens that were good before have a bound of their own, ten times as high.
+	// Zero: 50.
+	NewTokensPerSecond int
+
+	// HTTPClient is how the issuer is reached: its Transport is used and nothing
+	// else. Nil: a transport of its own, with the proxy of the environment.
+	HTTPClient *http.Client
+	// Logger is told when following the issuer fails and when it works again. Nil:
+	// nothing is logged.
+	Logger *slog.Logger
+	// Now is the wall clock, which decides what has expired. Nil: the system's.
+	Now func() time.Time
+}
+
+// Format hides the client's secret from every verb of fmt.
+func (c Config) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "verifier of %q for %q as client %q", c.Issuer, c.Audience, c.ClientID)
+}
+
+// LogValue hides the client's secret from slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+const (
+	defaultCacheBytes = 32 << 20
+	minCacheBytes     = 64 << 10
+	defaultNewTokens  = 50
+	maxSecretBytes    = 4 << 10
+)
+
+// check completes the configuration, or says what is wrong with it.
+func (c *Config) check() error {
+	if err := c.checkRequired(); err != nil {
+		return err
+	}
+	if c.Realm == "" {
+		c.Realm = c.Issuer
+	}
+	if c.APITokenPrefix == "" {
+		c.APITokenPrefix = token.PrefixAPIToken
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = defaultCacheBytes
+	}
+	c.CacheBytes = max(c.CacheBytes, minCacheBytes)
+	if c.NewTokensPerSecond == 0 {
+		c.NewTokensPerSecond = defaultNewTokens
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now //nolint:forbidigo // this is the Now field
+	}
+	return c.readSecret()
+}
+
+func (c *Config) checkRequired() error {
+	switch {
+	case c.Issuer == "":
+		return errors.New("Issuer is missing")
+	case c.Audience == "":
+		return errors.New("Audience is missing: a token for another service must not be good here")
+	case c.OnStale != Refuse && c.OnStale != AskIssuer:
+		return fmt.Errorf("OnStale is %d, which is neither Refuse nor AskIssuer", c.OnStale)
+	case c.MaxStaleness < 0 || c.CacheBytes < 0 || c.NewTokensPerSecond < 0:
+		return errors.New("MaxStaleness, CacheBytes and NewTokensPerSecond must not be negative")
+	case c.ClientSecret != "" && c.ClientSecretFile != "":
+		return errors.New("ClientSecret and ClientSecretFile are both given")
+	case c.hasClient() && (c.ClientID == "" || !c.hasSecret()):
+		return errors.New("a client needs both ClientID and its secret")
+	case !c.hasClient() && !c.InsecureWithoutRevocation:
+		return errors.New("ClientID is missing: the revocation log is read as a client of the issuer")
+	}
+	_, err := checkURL(c.Issuer, c.InsecureAllowHTTP)
+	if err != nil {
+		return fmt.Errorf("the issuer: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) hasSecret() bool { return c.ClientSecret != "" || c.ClientSecretFile != "" }
+
+func (c *Config) hasClient() bool { return c.ClientID != "" || c.hasSecret() }
+
+func (c *Config) readSecret() error {
+	if c.ClientSecretFile == "" {
+		return nil
+	}
+	f, err := os.Open(c.ClientSecretFile)
+	if err != nil {
+		return fmt.Errorf("ClientSecretFile: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, maxSecretBytes+2))
+	if err != nil {
+		return fmt.Errorf("ClientSecretFile: %w", err)
+	}
+	text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+	if len(text) == 0 || len(text) > maxSecretBytes {
+		return fmt.Errorf("ClientSecretFile %s must hold 1 to %d bytes", c.ClientSecretFile, maxSecretBytes)
+	}
+	c.ClientSecret = string(text)
+	return nil
+}
+
+// sharedKey reads the key of HS256; it has no kid where there is none.
+func (c *Config) sharedKey() (token.VerificationKey, error) {
+	if c.SharedSecretFile == "" {
+		return token.VerificationKey{}, nil
+	}
+	secret, err := keyring.ReadSecret(c.SharedSecretFile)
+	if err != nil {
+		return token.VerificationKey{}, fmt.Errorf("SharedSecretFile: %w", err)
+	}
+	return keyring.Shared(secret), nil
+}
+
+// checkURL reads an address to which secrets may go, or from which keys may come.
+func checkURL(raw string, allowHTTP bool) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return nil, fmt.Errorf("%q is no URL with a host", raw)
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(raw, "#"):
+		return nil, fmt.Errorf("%q: must have no user, query or fragment", u.Redacted())
+	case u.Scheme == "https":
+	case u.Scheme != "http":
+		return nil, fmt.Errorf("%q: must be https", raw)
+	case !allowHTTP && !isLoopback(u.Hostname()):
+		return nil, fmt.Errorf("%q: must be https, or InsecureAllowHTTP set", raw)
+	}
+	return u, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

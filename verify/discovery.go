@@ -1,0 +1,110 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// site is what the issuer's metadata says (RFC 8414 §2).
+type site struct {
+	jwks          string
+	token         string
+	introspection string
+	revocations   string        // "": it has no stream
+	staleness     time.Duration // 0: it doesn't say
+}
+
+const wellKnown = "/.well-known/oauth-authorization-server"
+
+// maxStaleness bounds what the issuer may say, far beyond what makes sense.
+const maxStaleness = 24 * time.Hour
+
+// discover finds the metadata where RFC 8414 §3.1 puts it, or else beneath the
+// issuer, as behind a proxy that gives bearerd one path alone.
+func (w *web) discover(ctx context.Context, c Config) (*site, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	u, err := checkURL(c.Issuer, c.InsecureAllowHTTP)
+	if err != nil {
+		return nil, err
+	}
+	path := strings.TrimSuffix(u.EscapedPath(), "/")
+	origin := u.Scheme + "://" + u.Host
+	a, err := w.get(ctx, "the metadata", origin+wellKnown+path)
+	if e, ok := errors.AsType[*statusError](err); ok && e.status == http.StatusNotFound && path != "" {
+		a, err = w.get(ctx, "the metadata", origin+path+wellKnown)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := parseMetadata(a.body, c)
+	if err != nil {
+		return nil, fmt.Errorf("the metadata of %s: %w", c.Issuer, err)
+	}
+	return s, nil
+}
+
+// parseMetadata reads metadata. That of another issuer is refused (RFC 8414 §3.3).
+func parseMetadata(body []byte, c Config) (*site, error) {
+	o, err := parseObject(body)
+	if err != nil {
+		return nil, err
+	}
+	var issuer string
+	var s site
+	var seconds float64
+	if err := firstError(
+		o.read("issuer", &issuer), o.read("jwks_uri", &s.jwks), o.optional("token_endpoint", &s.token),
+		o.optional("introspection_endpoint", &s.introspection), o.optional("revocations_endpoint", &s.revocations),
+		o.optional("revocations_max_staleness", &seconds),
+	); err != nil {
+		return nil, err
+	}
+	if issuer != c.Issuer {
+		return nil, fmt.Errorf("it is that of another issuer, %q", issuer)
+	}
+	for _, address := range []string{s.jwks, s.token, s.introspection, s.revocations} {
+		if address == "" {
+			continue
+		}
+		if _, err := checkURL(address, c.InsecureAllowHTTP); err != nil {
+			return nil, err
+		}
+	}
+	if seconds < 0 || seconds > maxStaleness.Seconds() {
+		return nil, fmt.Errorf("%q %w", "revocations_max_staleness", errMember)
+	}
+	s.staleness = time.Duration(seconds * float64(time.Second))
+	return &s, s.check(c)
+}
+
+// check reports what the verifier needs and the issuer hasn't.
+func (s *site) check(c Config) error {
+	switch {
+	case s.jwks == "":
+		return errors.New("it has no jwks_uri")
+	case c.hasClient() && s.introspection == "":
+		return errors.New("it has no introspection_endpoint")
+	case c.InsecureWithoutRevocation:
+		return nil
+	case s.revocations == "" || s.token == "":
+		return errors.New("it has no revocations_endpoint, so nothing tells what was taken back; to verify all the same, set InsecureWithoutRevocation")
+	case s.staleness <= 0:
+		return errors.New("it has no revocations_max_staleness")
+	case c.MaxStaleness != 0 && c.MaxStaleness < s.staleness:
+		return fmt.Errorf("MaxStaleness is %s, and less than the issuer's own, which is %s", c.MaxStaleness, s.staleness)
+	}
+	return nil
+}
+
+// lease gives L.
+func (s *site) lease(c Config) time.Duration {
+	if c.MaxStaleness != 0 {
+		return c.MaxStaleness
+	}
+	return s.staleness
+}

@@ -1,0 +1,20 @@
+package verify
+
+import (
+	"context"
+	"time"
+)
+
+// NewWithClock is New with another boot-time clock.
+func NewWithClock(ctx context.Context, c Config, clock func() time.Duration) (*Verifier, error) {
+	return newVerifier(ctx, c, clock)
+}
+
+// Unknown and Known bounds, for the tests that count questions.
+const (
+	AskersAtOnce = askersAtOnce
+	NegativeFor  = negativeFor
+)
+
+// CacheBudget is what the cache of facts may take.
+func (v *Verifier) CacheBudget() int64 { return v.seen.budget }

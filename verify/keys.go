@@ -1,0 +1,236 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const (
+	// An unknown key id makes the verifier fetch the set this often at most, and for
+	// one and the same id that much later again.
+	unknownEvery  = time.Second
+	unknownForget = time.Minute
+	// The set is fetched anew when its max-age has passed, within these bounds.
+	minKeysAge     = time.Minute
+	maxKeysAge     = time.Hour
+	defaultKeysAge = 5 * time.Minute
+	// keysRetry is when a failed fetch is tried again.
+	keysRetry = 10 * time.Second
+)
+
+// keys is the issuer's keys as last read. Reading them takes no lock.
+type keys struct {
+	cfg     Config
+	web     *web
+	address func() string // of the set; "": not known yet
+	shared  token.VerificationKey
+
+	known  atomic.Pointer[map[string]token.VerificationKey]
+	flight singleflight.Group
+	gate   *keyring.Gate
+	wake   chan struct{}
+	onSwap func() // called when a kid has another key than before
+	// takenBack reports whether the log has taken a key back. One that was known stays
+	// known then, to say so of what it signed.
+	takenBack func(kid string) bool
+
+	turn sync.Mutex // held while the set is fetched: an older answer must not replace a newer one
+
+	mu      sync.Mutex
+	age     time.Duration // for how long the set is good
+	ignored int           // keys of a sort that isn't ours
+	lastErr error
+}
+
+func newKeys(c Config, w *web, shared token.VerificationKey) *keys {
+	k := &keys{
+		cfg: c, web: w, shared: shared, age: defaultKeysAge,
+		gate: keyring.NewGate(unknownEvery, unknownForget), wake: make(chan struct{}, 1),
+		address: func() string { return "" }, onSwap: func() {}, takenBack: func(string) bool { return false },
+	}
+	k.known.Store(&map[string]token.VerificationKey{})
+	return k
+}
+
+// find gives the key of that id.
+func (k *keys) find(kid string) (token.VerificationKey, bool) {
+	key, ok := (*k.known.Load())[kid]
+	return key, ok
+}
+
+// count is how many keys can be used.
+func (k *keys) count() int { return len(*k.known.Load()) }
+
+// look fetches the set because a token names a key that isn't in it, unless that
+// was done a moment ago, or not long ago for the same id.
+func (k *keys) look(ctx context.Context, kid string) error {
+	done := k.flight.DoChan("", func() (any, error) {
+		if _, ok := k.find(kid); ok || !k.gate.Allow(kid, k.cfg.Now()) {
+			return nil, nil
+		}
+		err := k.fetch(context.WithoutCancel(ctx))
+		if err != nil {
+			k.gate.Forget(kid)
+		}
+		return nil, err
+	})
+	select {
+	case res := <-done:
+		return res.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fetch reads the set again; on error the keys stay what they were.
+func (k *keys) fetch(ctx context.Context) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	err := k.fetchNow(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lastErr = err
+	return err
+}
+
+func (k *keys) fetchNow(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	address := k.address()
+	if address == "" {
+		return errors.New("the issuer's metadata is not known yet")
+	}
+	a, err := k.web.get(ctx, "the JWK Set", address)
+	if err != nil {
+		return err
+	}
+	set, err := keyring.ReadJWKS(a.body)
+	if err != nil {
+		return err
+	}
+	if len(set) == 0 && k.shared.Key == nil {
+		return errors.New("the JWK Set has no key that can be used; of an issuer that signs with HS256, set SharedSecretFile")
+	}
+	k.replace(set, a)
+	return nil
+}
+
+func (k *keys) replace(set []token.VerificationKey, a answer) {
+	next := make(map[string]token.VerificationKey, len(set)+2)
+	for _, key := range set {
+		next[key.KID] = key
+	}
+	if k.shared.Key != nil {
+		next[""], next[k.shared.KID] = k.shared, k.shared
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	swapped := false
+	for kid, old := range *k.known.Load() {
+		key, ok := next[kid]
+		switch {
+		case ok:
+			old.Revoked = false
+			swapped = swapped || !reflect.DeepEqual(key, old)
+		case k.takenBack(kid):
+			old.Revoked = true
+			next[kid] = old
+		}
+	}
+	k.known.Store(&next)
+	if swapped {
+		k.onSwap()
+	}
+	k.age = maxAge(a.header.Get("Cache-Control"))
+	k.noteIgnored(countKeys(a.body) - len(set))
+}
+
+// noteIgnored reports keys of unknown sorts, when their number has changed.
+func (k *keys) noteIgnored(n int) {
+	if n != k.ignored && n > 0 {
+		k.cfg.Logger.Warn("the issuer has keys of a sort that is not used", slog.Int("ignored", n))
+	}
+	k.ignored = n
+}
+
+func countKeys(body []byte) int {
+	var set struct{ Keys []json.RawMessage }
+	_ = json.Unmarshal(body, &set) // was read before
+	return len(set.Keys)
+}
+
+// maxAge reads a max-age (RFC 9111 §5.2.2.1), within our bounds.
+func maxAge(cacheControl string) time.Duration {
+	for directive := range strings.SplitSeq(cacheControl, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		switch strings.ToLower(name) {
+		case "no-store", "no-cache":
+			return minKeysAge
+		case "max-age":
+			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
+				return min(max(time.Duration(seconds)*time.Second, minKeysAge), maxKeysAge)
+			}
+		}
+	}
+	return defaultKeysAge
+}
+
+// soon makes tend fetch the set at once. It does not block.
+func (k *keys) soon() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tend fetches the set when it is due or when the log says that there is news.
+func (k *keys) tend(ctx context.Context) {
+	wait := k.due()
+	for sleep(ctx, wait, k.wake) {
+		wait = unknownEvery // however often the log says so
+		if err := k.fetch(ctx); err != nil && ctx.Err() == nil {
+			k.cfg.Logger.Warn("reading the issuer's keys; those known before stay", slog.Any("error", err))
+			wait = keysRetry
+			continue
+		}
+		if !sleep(ctx, wait, nil) {
+			return
+		}
+		wait = k.due()
+	}
+}
+
+func (k *keys) due() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.age
+}
+
+func (k *keys) health() (ignored int, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ignored, k.lastErr
+}
+
+// note remembers why there are no keys yet.
+func (k *keys) note(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.lastErr == nil || k.lastErr.Error() != err.Error() {
+		k.cfg.Logger.Warn("the issuer can't be used yet", slog.Any("error", err))
+	}
+	k.lastErr = err
+}

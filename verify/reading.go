@@ -1,0 +1,165 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// The names of the stream's events.
+const (
+	eventRevocation = "revocation"
+	eventHeartbeat  = "heartbeat"
+)
+
+const (
+	// maxSet bounds the memory for what the issuer says, in bytes. Kills beyond the
+	// set's own budget become filters, so only cut-offs without end can reach it.
+	maxSet     = 1 << 30
+	checkEvery = 4096 // entries
+	maxID      = 512  // bytes
+	// maxAsOf bounds as_of, in microseconds: a connection of eleven days.
+	maxAsOf = 1e12
+)
+
+var (
+	errNoAsOf = errors.New("a heartbeat doesn't say as of when (the issuer is too old a version)")
+	errMemory = fmt.Errorf("the log takes more than %d bytes", maxSet)
+	errBehind = errors.New("this node of the issuer is behind another")
+	errBack   = errors.New("the log went back; was the issuer's store restored without raising the sequence?")
+)
+
+// reading is one connection's place in the log. Its events come one after another.
+type reading struct {
+	ledger    *ledger
+	started   time.Duration // on the clock, just before the request
+	staleness time.Duration
+	onKey     func() // called when the log says that the keys have changed
+
+	snapshot bool           // all live entries come first, and purged ones are missing
+	last     revocation.Seq // what was read last
+	count    int
+	renewed  bool // whether a heartbeat counted
+}
+
+// take applies one event; after an error nothing more may be read.
+func (r *reading) take(e event) error {
+	switch e.name {
+	case eventRevocation:
+		return r.entry(e)
+	case eventHeartbeat:
+		return r.heartbeat(e.data)
+	}
+	return fmt.Errorf("an event of unknown name %.40q", e.name)
+}
+
+// entry applies an entry of the log if it is the next one.
+func (r *reading) entry(e event) error {
+	entry, err := parseEntry(e.data)
+	if err != nil {
+		return err
+	}
+	switch {
+	case e.id != strconv.FormatInt(entry.Seq, 10):
+		return fmt.Errorf("entry %d comes as event %.40q", entry.Seq, e.id)
+	case entry.Seq <= r.last:
+		return fmt.Errorf("entry %d follows %d", entry.Seq, r.last)
+	case !r.snapshot && entry.Seq != r.last+1:
+		return fmt.Errorf("entry %d is missing", r.last+1)
+	}
+	if r.count++; r.count%checkEvery == 0 && r.ledger.set.Bytes() > maxSet {
+		return errMemory
+	}
+	r.ledger.set.Apply([]revocation.Entry{entry})
+	r.last = entry.Seq
+	if !r.snapshot {
+		r.ledger.advance(entry.Seq)
+	}
+	if entry.What == revocation.SigningKey {
+		r.onKey()
+	}
+	return nil
+}
+
+// heartbeat renews the lease. It says that the log held nothing after seq at the
+// start of a question that the issuer put as_of after it had received the request.
+// The request had left before, so counted from there the question started no
+// earlier than this reckons, however late the bytes come; and two clocks that nobody
+// can set differ by at most a thousandth of the time between.
+func (r *reading) heartbeat(data []byte) error {
+	seq, after, err := parseHeartbeat(data)
+	if err != nil {
+		return err
+	}
+	asOf := r.started + after - max(after, -after)/1000
+	if now := r.ledger.clock(); asOf > now {
+		return fmt.Errorf("a heartbeat as of %s from now", asOf-now)
+	}
+	switch {
+	case seq < r.last || seq < r.ledger.applied.Load():
+		return r.behind(seq, asOf)
+	case seq > r.last && !r.snapshot:
+		return fmt.Errorf("entry %d is missing before the heartbeat at %d", r.last+1, seq)
+	}
+	r.snapshot, r.last, r.renewed = false, seq, true
+	r.ledger.advance(seq)
+	r.ledger.renew(asOf, r.staleness)
+	return nil
+}
+
+// behind is the error of a heartbeat that knows less than is known here. One node of
+// the issuer may be behind another; but one that asked the store after the rest was
+// known here has another log.
+func (r *reading) behind(seq revocation.Seq, asOf time.Duration) error {
+	if r.ledger.knewBefore(asOf) {
+		r.ledger.distrust()
+		return fmt.Errorf("a heartbeat at %d after entry %d: %w", seq, r.ledger.applied.Load(), errBack)
+	}
+	return fmt.Errorf("a heartbeat at %d after entry %d: %w", seq, max(r.last, r.ledger.applied.Load()), errBehind)
+}
+
+// parseEntry reads the data of a revocation event.
+func parseEntry(data []byte) (revocation.Entry, error) {
+	o, err := parseObject(data)
+	if err != nil {
+		return revocation.Entry{}, err
+	}
+	var e revocation.Entry
+	if err := firstError(
+		o.read("seq", &e.Seq), o.read("what", &e.What), o.read("id", &e.ID),
+		o.optional("until", &e.Until), o.read("at", &e.At),
+	); err != nil {
+		return revocation.Entry{}, fmt.Errorf("an entry of the log: %w", err)
+	}
+	switch {
+	case e.Seq <= 0:
+		return revocation.Entry{}, errors.New("an entry of the log has no sequence")
+	case !e.What.Known():
+		return revocation.Entry{}, fmt.Errorf("entry %d names what this version doesn't know (%.40q)", e.Seq, e.What)
+	case e.ID == "" || len(e.ID) > maxID:
+		return revocation.Entry{}, fmt.Errorf("entry %d has no usable id", e.Seq)
+	}
+	return e, nil
+}
+
+// parseHeartbeat reads the data of a heartbeat.
+func parseHeartbeat(data []byte) (seq revocation.Seq, asOf time.Duration, err error) {
+	o, err := parseObject(data)
+	if err != nil {
+		return 0, 0, err
+	}
+	var micros int64
+	if err := firstError(o.read("seq", &seq), o.optional("as_of", &micros)); err != nil {
+		return 0, 0, fmt.Errorf("a heartbeat: %w", err)
+	}
+	switch {
+	case !o.has("as_of"):
+		return 0, 0, errNoAsOf
+	case seq < 0 || micros > maxAsOf || micros < -maxAsOf:
+		return 0, 0, errors.New("a heartbeat with absurd numbers")
+	}
+	return seq, time.Duration(micros) * time.Microsecond, nil
+}

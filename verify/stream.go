@@ -1,0 +1,208 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 5 * time.Second
+	maxPause   = 30 * time.Second // what an answer's Retry-After may ask for
+	minIdle    = time.Second
+	minTurn    = 10 * time.Second
+)
+
+var (
+	errTurn = errors.New("time for a new connection")
+	errIdle = errors.New("nothing came for too long")
+	errGone = errors.New("the issuer has purged what comes next")
+)
+
+// follower keeps the ledger up with the issuer's log.
+type follower struct {
+	cfg    Config
+	web    *web
+	own    *credentials
+	ledger *ledger
+	onKey  func()
+	// discover gives the metadata, reading it anew when the last connection failed.
+	discover func(ctx context.Context, anew bool) (*site, error)
+
+	afresh bool // the next connection begins with a snapshot; run's own
+
+	mu      sync.Mutex
+	lastErr error
+	failed  chan error // gets the first error
+}
+
+// run follows the log until ctx ends.
+func (f *follower) run(ctx context.Context) {
+	f.afresh = true
+	var anew bool
+	pause := firstPause
+	for ctx.Err() == nil {
+		s, err := f.discover(ctx, anew)
+		renewed := false
+		if err == nil {
+			renewed, err = f.connect(ctx, s)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errTurn):
+			anew, pause = false, firstPause
+			continue
+		}
+		anew = true
+		f.report(err)
+		if renewed {
+			pause = firstPause
+		}
+		sleep(ctx, f.pause(err, pause), nil)
+		pause = min(2*pause, lastPause)
+	}
+}
+
+// pause gives a time to wait, at random so that verifiers don't come all at once.
+func (f *follower) pause(err error, usual time.Duration) time.Duration {
+	if e, ok := errors.AsType[*statusError](err); ok && e.after > usual {
+		usual = e.after
+	}
+	return usual/2 + rand.N(usual) //nolint:gosec // spreads the questions, hides nothing
+}
+
+// connect reads one connection to its end, and tells whether it renewed the lease.
+func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err error) {
+	bearer, left, err := f.own.bearer(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	staleness := s.lease(f.cfg)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// The margin for the clocks' rates grows with a connection's age: a new one is
+	// made before it takes an eighth of L, and before the token ends.
+	turn := time.AfterFunc(max(min(125*staleness, left-left/10), minTurn), func() { cancel(errTurn) })
+	defer turn.Stop()
+	idle := max(s.staleness, minIdle) // twice as long as the issuer is ever silent
+	watch := time.AfterFunc(max(idle, askTimeout), func() { cancel(errIdle) })
+	defer watch.Stop()
+
+	r := &reading{ledger: f.ledger, staleness: staleness, onKey: f.onKey, snapshot: f.afresh}
+	if f.afresh {
+		f.ledger.restart()
+	}
+	err = f.read(ctx, r, request{s.revocations, bearer}, func() { watch.Reset(idle) })
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	// After anything but a connection's own end the next one starts anew: what can't
+	// be trusted in part isn't built upon.
+	f.afresh = f.afresh && !r.renewed || isBad(err)
+	return r.renewed, err
+}
+
+// badStream marks an error that is the stream's content.
+type badStream struct{ error } //nolint:errname // it marks an error
+
+func (b badStream) Unwrap() error { return b.error }
+
+func isBad(err error) bool {
+	_, ok := errors.AsType[badStream](err)
+	return ok && !errors.Is(err, errBehind) || errors.Is(err, errGone)
+}
+
+// request is whom to ask, and as whom.
+type request struct{ address, bearer string }
+
+func (f *follower) read(ctx context.Context, r *reading, q request, came func()) error {
+	if !r.snapshot {
+		r.last = f.ledger.applied.Load()
+		q.address += "?after=" + strconv.FormatInt(r.last, 10)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.address, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("asking for the revocations: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+q.bearer)
+	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Accept-Encoding", "identity")
+	r.started = f.ledger.clock()
+	res, err := f.web.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking for the revocations: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if err := f.checkStatus(res); err != nil {
+		return err
+	}
+	for stream := newEvents(res.Body); ; came() {
+		e, err := stream.next()
+		if errors.Is(err, errLineLong) || errors.Is(err, errEventLong) || errors.Is(err, errLineBytes) {
+			return badStream{fmt.Errorf("refusing the revocations: %w", err)}
+		}
+		if err != nil {
+			return fmt.Errorf("reading the revocations: %w", err)
+		}
+		if err := r.take(e); err != nil {
+			return badStream{fmt.Errorf("refusing the revocations: %w", err)}
+		}
+		if r.renewed {
+			f.report(nil)
+		}
+	}
+}
+
+// checkStatus reports what else than a stream was answered.
+func (f *follower) checkStatus(res *http.Response) error {
+	const what = "the stream of revocations"
+	switch res.StatusCode {
+	case http.StatusOK:
+		if kind := res.Header.Get("Content-Type"); !isEventStream(kind) {
+			return fmt.Errorf("%s is %.60q", what, kind)
+		}
+		return nil
+	case http.StatusGone:
+		return errGone
+	case http.StatusUnauthorized:
+		f.own.drop()
+	case http.StatusForbidden:
+		f.own.drop()
+		return fmt.Errorf("%w: the client needs the scopes revocations and introspect", refusedStatus(what, res.StatusCode, res.Header, nil))
+	}
+	return refusedStatus(what, res.StatusCode, res.Header, nil)
+}
+
+// report remembers how following goes, and logs when that has changed.
+func (f *follower) report(err error) {
+	f.mu.Lock()
+	before := f.lastErr
+	f.lastErr = err
+	f.mu.Unlock()
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		f.cfg.Logger.Warn("following the issuer's revocations", slog.Any("error", err))
+	case err == nil && before != nil:
+		f.cfg.Logger.Info("following the issuer's revocations again", slog.Int64("seq", f.ledger.applied.Load()))
+	}
+	if err != nil {
+		select {
+		case f.failed <- err:
+		default:
+		}
+	}
+}
+
+func (f *follower) health() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lastErr
+}

@@ -1,0 +1,83 @@
+package verify
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Kind tells what a token is.
+type Kind string
+
+// The kinds that Verify accepts.
+const (
+	KindAccess   Kind = "access"    // a JWT for calling APIs
+	KindTask     Kind = "task"      // a JWT for the task service that is its audience
+	KindAPIToken Kind = "api-token" // an opaque token that a user made
+)
+
+// Token is what a good token says. It is shared between requests: neither it nor
+// what it points to may be changed.
+type Token struct {
+	Kind          Kind
+	ID            string // jti, or the public id of an API token
+	Subject       string // a user's id, or the client's for client credentials
+	Username      string // as it was when the token was issued or asked about; may be empty
+	ClientID      string // the client that it was issued to; may be empty
+	Audience      []string
+	Scope         []string
+	Collection    *int64 // nil: not bound to one
+	IssuedAt      time.Time
+	Expiry        time.Time // zero: never, which only API tokens have
+	TaskTokenType string    // of a task token
+}
+
+// HasScope reports whether the token has the scope of that name.
+func (t *Token) HasScope(name string) bool { return slices.Contains(t.Scope, name) }
+
+// OfClient reports whether the token speaks for a client and no user.
+func (t *Token) OfClient() bool { return t.Subject == t.ClientID }
+
+// presented is what a request's context holds.
+type presented struct {
+	token *Token
+	realm string
+}
+
+type contextKey struct{}
+
+// NewContext gives a context that carries a token, as Middleware makes for the
+// handlers behind it. It is for the tests of those handlers.
+func NewContext(ctx context.Context, t *Token) context.Context {
+	return context.WithValue(ctx, contextKey{}, &presented{token: t})
+}
+
+// FromContext gives the token that Middleware found good. It reports false where
+// there is none: behind Optional, or behind no middleware of a Verifier.
+func FromContext(ctx context.Context) (*Token, bool) {
+	p := presentedIn(ctx)
+	return p.token, p.token != nil
+}
+
+func presentedIn(ctx context.Context) *presented {
+	if p, ok := ctx.Value(contextKey{}).(*presented); ok {
+		return p
+	}
+	return &presented{}
+}
+
+// kindOf translates the kinds that call APIs.
+func kindOf(k token.Kind) (Kind, bool) {
+	switch k {
+	case token.KindAccess:
+		return KindAccess, true
+	case token.KindTask:
+		return KindTask, true
+	case token.KindAPIToken:
+		return KindAPIToken, true
+	case token.KindUnknown, token.KindAPIKey, token.KindRefresh, token.KindSession, token.KindClientSecret:
+	}
+	return "", false
+}

@@ -1,0 +1,231 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// startTimeout bounds how long New waits for the issuer.
+const startTimeout = 30 * time.Second
+
+var errClosed = unavailable(nil, "the verifier is closed")
+
+// Verifier judges tokens. It is made by New, is safe for use by many goroutines, and
+// must be closed.
+type Verifier struct {
+	cfg    Config
+	forms  token.Forms
+	web    *web
+	site   atomic.Pointer[site]
+	keys   *keys
+	ledger *ledger
+	stream *follower // nil: without revocation
+	asker  *asker    // nil: without a client
+	seen   *cache[*facts]
+
+	ctx     context.Context //nolint:containedctx // ends what runs in the background, with Close
+	end     context.CancelFunc
+	mu      sync.Mutex // guards closed, and so running against Wait
+	closed  bool
+	running sync.WaitGroup
+}
+
+// New makes a verifier and waits until it may say yes, for 30 seconds at most. The
+// error says what is wrong: the configuration, or why the issuer can't be used. With
+// Config.StartRefusing only the configuration can be an error. The context bounds
+// New and nothing after it.
+func New(ctx context.Context, c Config) (*Verifier, error) {
+	return newVerifier(ctx, c, revocation.BootClock)
+}
+
+func newVerifier(ctx context.Context, c Config, clock func() time.Duration) (*Verifier, error) {
+	v, err := build(c, clock)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	if c.StartRefusing {
+		v.spawn(v.begin)
+		return v, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := v.start(ctx); err != nil {
+		v.Close()
+		return nil, fmt.Errorf("verify: the issuer %s can't be used: %w", c.Issuer, err)
+	}
+	return v, nil
+}
+
+func build(c Config, clock func() time.Duration) (*Verifier, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	shared, err := c.sharedKey()
+	if err != nil {
+		return nil, err
+	}
+	forms, err := token.NewForms(c.APITokenPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("APITokenPrefix: %w", err)
+	}
+	v := &Verifier{cfg: c, forms: forms, web: newWeb(c.HTTPClient), seen: newCache[*facts](c.CacheBytes)}
+	v.ctx, v.end = context.WithCancel(context.Background())
+	v.ledger = newLedger(clock, c.Now)
+	v.keys = newKeys(c, v.web, shared)
+	v.keys.onSwap = v.seen.flush
+	v.keys.takenBack = func(kid string) bool {
+		return v.ledger.set.CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
+	}
+	v.keys.address = func() string {
+		if s := v.site.Load(); s != nil {
+			return s.jwks
+		}
+		return ""
+	}
+	if c.hasClient() {
+		v.asker = newAsker(c, v.web, v.ledger)
+		v.asker.site, v.asker.spawn = v.site.Load, v.spawn
+	}
+	if !c.InsecureWithoutRevocation {
+		v.stream = &follower{
+			cfg: c, web: v.web, ledger: v.ledger, onKey: v.keys.soon, discover: v.discover, failed: make(chan error, 1),
+			own: &credentials{cfg: c, web: v.web, clock: clock},
+		}
+	}
+	return v, nil
+}
+
+// discover gives the metadata; anew, it is read again, and what was known stays when
+// that fails.
+func (v *Verifier) discover(ctx context.Context, anew bool) (*site, error) {
+	before := v.site.Load()
+	if before != nil && !anew {
+		return before, nil
+	}
+	s, err := v.web.discover(ctx, v.cfg)
+	if err != nil {
+		return nil, err
+	}
+	v.site.Store(s)
+	return s, nil
+}
+
+// start makes the verifier ready, or gives the first error.
+func (v *Verifier) start(ctx context.Context) error {
+	if _, err := v.discover(ctx, true); err != nil {
+		return err
+	}
+	if err := v.keys.fetch(ctx); err != nil {
+		return err
+	}
+	v.spawn(v.keys.tend)
+	if v.stream == nil {
+		return nil
+	}
+	v.spawn(v.stream.run)
+	select {
+	case <-v.ledger.ready:
+		return nil
+	case err := <-v.stream.failed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for its revocations: %w", ctx.Err())
+	}
+}
+
+// begin tries to reach the issuer until it succeeds.
+func (v *Verifier) begin(ctx context.Context) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		_, err := v.discover(ctx, true)
+		if err == nil {
+			err = v.keys.fetch(ctx)
+		}
+		if err == nil {
+			break
+		}
+		v.keys.note(err)
+		if !sleep(ctx, pause, nil) {
+			return
+		}
+	}
+	v.spawn(v.keys.tend)
+	if v.stream != nil {
+		v.stream.run(ctx)
+	}
+}
+
+// spawn runs f until Close, which waits for it; it reports false after Close.
+func (v *Verifier) spawn(f func(context.Context)) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return false
+	}
+	v.running.Go(func() { f(v.ctx) })
+	return true
+}
+
+// Close ends what runs in the background and waits for it. The verifier refuses
+// everything from then on.
+func (v *Verifier) Close() {
+	v.mu.Lock()
+	v.closed = true
+	v.mu.Unlock()
+	v.end()
+	v.running.Wait()
+	v.ledger.distrust()
+	v.web.client.CloseIdleConnections()
+}
+
+// Health is how a verifier stands, for a readiness check and for metrics.
+type Health struct {
+	// Ready reports whether tokens can be accepted now: there are keys, and a lease
+	// unless revocations are done without.
+	Ready bool
+	// Seq is the last entry of the revocation log that counts here.
+	Seq int64
+	// Age is for how long nothing is known of the log; negative: nothing was ever.
+	Age time.Duration
+	// Revocations is how many entries are held, and RevocationBytes what they take.
+	Revocations     int
+	RevocationBytes int64
+	// CacheBytes is what is remembered of tokens.
+	CacheBytes int64
+	// Keys is how many keys verify, and IgnoredKeys how many are of a sort that isn't
+	// used.
+	Keys, IgnoredKeys int
+	// Err tells what goes wrong, joined: following the log, reading the keys, asking
+	// about tokens. Nil: nothing does.
+	Err error
+}
+
+// Health tells how the verifier stands.
+func (v *Verifier) Health() Health {
+	h := Health{
+		Seq: v.ledger.applied.Load(), Age: -1, Keys: v.keys.count(),
+		Revocations: v.ledger.set.Len(), RevocationBytes: v.ledger.set.Bytes(), CacheBytes: v.seen.bytes.Load(),
+	}
+	var errKeys, errStream, errAsk error
+	h.IgnoredKeys, errKeys = v.keys.health()
+	if v.stream != nil {
+		errStream = v.stream.health()
+		select {
+		case <-v.ledger.ready:
+			h.Age = v.ledger.clock() - time.Duration(v.ledger.asOf.Load())
+		default:
+		}
+	}
+	if v.asker != nil {
+		errAsk = v.asker.health()
+	}
+	h.Ready = h.Keys > 0 && v.ctx.Err() == nil && (v.stream == nil || v.ledger.lease().holds())
+	h.Err = errors.Join(errStream, errKeys, errAsk)
+	return h
+}

@@ -1,0 +1,404 @@
+// Package verifytest is an issuer for the tests of services that use package verify:
+// it has real keys, signs real tokens, answers introspection, and tells of what was
+// taken back, in-process and on a loopback address alone.
+//
+//	issuer := verifytest.NewIssuer(t)
+//	handler := issuer.Verifier(t).Middleware(newMux())
+//	raw := issuer.Token(verifytest.Claims{Subject: "ada", Scope: []string{"read"}})
+//	// … a request with raw is answered …
+//	issuer.Revoke(raw)
+//	// … and refused.
+//
+// What takes something back returns when every verifier that the issuer made has
+// honoured it, so that a test needs no waiting. It issues whatever it is asked for:
+// no rule of bearerd about who may have which token is in it.
+package verifytest
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/verify"
+)
+
+// What an issuer's tokens are for, and the client that its verifiers are.
+const (
+	Audience     = "https://api.example.org"
+	ClientID     = "api"
+	ClientSecret = "a client's secret, good for tests alone" //nolint:gosec // it opens nothing
+)
+
+// MaxStaleness is what the issuer says that its revocations may take at most.
+const MaxStaleness = 2 * time.Second
+
+const (
+	beat     = 100 * time.Millisecond
+	patience = 10 * time.Second
+	lifetime = 30 * time.Minute
+)
+
+// Claims are what a token is to say.
+type Claims struct {
+	Subject       string // "": "ada"
+	Username      string
+	ClientID      string
+	Audience      string // "": Audience
+	Scope         []string
+	Collection    int64         // 0: none
+	Lifetime      time.Duration // 0: 30 minutes; negative: it has expired
+	TaskTokenType string        // not "": a task token, whose audience is that type
+	Parent        string        // the id of what it was made from, which dies with it
+}
+
+// Issuer is an issuer of tokens. It is made by NewIssuer; its methods may be called
+// by many goroutines, and fail the test when something goes wrong.
+type Issuer struct {
+	tb     testing.TB
+	server *httptest.Server
+	forms  token.Forms
+
+	mu        sync.Mutex
+	down      chan struct{} // closed while nothing is answered
+	news      chan struct{} // closed when the log has grown
+	keys      []token.SigningKey
+	log       []revocation.Entry
+	rows      map[[32]byte]*row // API tokens
+	lost      map[place]bool
+	verifiers []*verify.Verifier
+	asked     int
+}
+
+// row is what is known of a token.
+type row struct {
+	kind       token.Kind
+	id         string
+	chain      []string
+	seq        int64
+	kid        string
+	subject    string
+	username   string
+	client     string
+	audience   string
+	scope      []string
+	collection *int64
+	issued     time.Time
+	expiry     time.Time
+	taskType   string
+}
+
+// place is a subject in a collection.
+type place struct {
+	subject    string
+	collection int64
+}
+
+// NewIssuer starts an issuer that ends with the test.
+func NewIssuer(tb testing.TB) *Issuer {
+	tb.Helper()
+	forms, err := token.NewForms(token.PrefixAPIToken)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	i := &Issuer{
+		tb: tb, forms: forms, down: make(chan struct{}), news: make(chan struct{}),
+		rows: map[[32]byte]*row{}, lost: map[place]bool{},
+	}
+	i.addKey()
+	i.server = httptest.NewServer(i.handler())
+	tb.Cleanup(func() {
+		i.server.CloseClientConnections()
+		i.server.Close()
+	})
+	return i
+}
+
+// URL is the issuer's name and address.
+func (i *Issuer) URL() string { return i.server.URL }
+
+// Config gives what makes a verifier of this issuer's tokens, to be changed as a test
+// needs.
+func (i *Issuer) Config() verify.Config {
+	return verify.Config{Issuer: i.URL(), Audience: Audience, ClientID: ClientID, ClientSecret: ClientSecret}
+}
+
+// Verifier makes a verifier that ends with the test.
+func (i *Issuer) Verifier(tb testing.TB) *verify.Verifier {
+	tb.Helper()
+	v, err := verify.New(tb.Context(), i.Config())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(v.Close)
+	i.Watch(v)
+	return v
+}
+
+// Watch makes what takes something back wait for a verifier that the test made
+// itself.
+func (i *Issuer) Watch(v *verify.Verifier) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.verifiers = append(i.verifiers, v)
+}
+
+// Token issues a JWT: an access token, or a task token.
+func (i *Issuer) Token(c Claims) string {
+	i.tb.Helper()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	key := i.keys[len(i.keys)-1]
+	r := i.row(c, token.KindAccess)
+	raw, err := token.Sign(key, token.TypeAccess, token.Claims{
+		Issuer: i.server.URL, Subject: r.subject, Audience: []string{r.audience}, Expiry: r.expiry, IssuedAt: r.issued,
+		ID: r.id, ClientID: r.client, Username: r.username, Scope: r.scope, Collection: r.collection,
+		Chain: r.chain, Seq: r.seq, TaskTokenType: r.taskType,
+	})
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	return raw
+}
+
+// APIToken issues an opaque token.
+func (i *Issuer) APIToken(c Claims) string {
+	i.tb.Helper()
+	secret, o, err := i.forms.New(token.KindAPIToken)
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.rows[o.Digest] = i.row(c, token.KindAPIToken)
+	return secret.Reveal()
+}
+
+// row completes claims; under mu.
+func (i *Issuer) row(c Claims, kind token.Kind) *row {
+	now := time.Now().Truncate(time.Second)
+	r := &row{
+		kind: kind, id: newID(), seq: i.seq(), subject: c.Subject, username: c.Username, client: c.ClientID,
+		audience: c.Audience, scope: c.Scope, issued: now, taskType: c.TaskTokenType,
+	}
+	if r.subject == "" {
+		r.subject = "ada"
+	}
+	if r.audience == "" {
+		r.audience = Audience
+	}
+	if c.TaskTokenType != "" {
+		r.kind, r.audience = token.KindTask, c.TaskTokenType
+	}
+	if c.Collection != 0 {
+		r.collection = &c.Collection
+	}
+	if c.Parent != "" {
+		r.chain = []string{c.Parent}
+	}
+	switch {
+	case c.Lifetime < 0:
+		r.issued, r.expiry = now.Add(c.Lifetime-lifetime), now.Add(c.Lifetime)
+	case c.Lifetime > 0:
+		r.expiry = now.Add(c.Lifetime)
+	case kind != token.KindAPIToken:
+		r.expiry = now.Add(lifetime)
+	}
+	return r
+}
+
+// Revoke takes back a token, by value or by id, with what was made from it.
+func (i *Issuer) Revoke(tokenOrID string) {
+	i.tb.Helper()
+	i.mu.Lock()
+	r := i.find(tokenOrID)
+	i.mu.Unlock()
+	id := tokenOrID
+	if r != nil {
+		id = r.id
+	}
+	i.append(revocation.Token, id)
+}
+
+// RevokeAll takes back whatever a subject has now. What is issued later is good.
+func (i *Issuer) RevokeAll(subject string) {
+	i.tb.Helper()
+	i.append(revocation.Subject, subject)
+}
+
+// RevokeClient takes back whatever was issued to a client until now.
+func (i *Issuer) RevokeClient(client string) {
+	i.tb.Helper()
+	i.append(revocation.Client, client)
+}
+
+// SetAccess gives a subject access to a collection, which all have at first, or takes
+// it away.
+func (i *Issuer) SetAccess(subject string, collection int64, has bool) {
+	i.tb.Helper()
+	i.mu.Lock()
+	i.lost[place{subject, collection}] = !has
+	i.mu.Unlock()
+	i.append(revocation.Access, subject)
+}
+
+// RotateKey makes a new key sign. What the one before signed stays good.
+func (i *Issuer) RotateKey() {
+	i.tb.Helper()
+	i.mu.Lock()
+	i.addKey()
+	i.mu.Unlock()
+	i.append(revocation.SigningKey, "next")
+}
+
+// RetireKey takes the signing key back with what it signed; a new one signs.
+func (i *Issuer) RetireKey() {
+	i.tb.Helper()
+	i.mu.Lock()
+	kid := i.keys[len(i.keys)-1].KID
+	i.keys = i.keys[:len(i.keys)-1]
+	i.addKey()
+	i.mu.Unlock()
+	i.append(revocation.SigningKey, kid)
+}
+
+// addKey makes a key that signs from now on.
+func (i *Issuer) addKey() {
+	key, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		i.tb.Fatal(err)
+	}
+	i.keys = append(i.keys, key)
+}
+
+// SetDown makes the issuer unreachable, as in an outage, or lets it answer again.
+func (i *Issuer) SetDown(down bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	select {
+	case <-i.down:
+		if !down {
+			i.down = make(chan struct{})
+		}
+	default:
+		if down {
+			close(i.down)
+		}
+	}
+}
+
+// Introspections counts the questions about tokens that were answered.
+func (i *Issuer) Introspections() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.asked
+}
+
+// append writes to the log, and waits until the verifiers have read it unless the
+// issuer is down.
+func (i *Issuer) append(what revocation.What, id string) {
+	i.tb.Helper()
+	i.mu.Lock()
+	now := time.Now()
+	seq := i.seq() + 1
+	i.log = append(i.log, revocation.Entry{Seq: seq, What: what, ID: id, At: now})
+	close(i.news)
+	i.news = make(chan struct{})
+	verifiers, down := i.verifiers, i.isDown()
+	i.mu.Unlock()
+	for _, v := range verifiers {
+		for end := now.Add(patience); !down && v.Health().Seq < seq && v.Health().Ready; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				i.tb.Fatalf("a verifier has not honoured entry %d of the log: %v", seq, v.Health().Err)
+			}
+		}
+	}
+}
+
+func (i *Issuer) seq() int64 { return int64(len(i.log)) }
+
+func (i *Issuer) isDown() bool {
+	select {
+	case <-i.down:
+		return true
+	default:
+		return false
+	}
+}
+
+// find gives what is known of a token by its value; under mu.
+func (i *Issuer) find(raw string) *row {
+	if r := i.rows[token.Digest(raw)]; r != nil {
+		return r
+	}
+	j, err := token.Verify(raw, func(kid string) (token.VerificationKey, bool) {
+		for _, k := range i.keys {
+			if k.KID == kid {
+				return k.Verification(), true
+			}
+		}
+		return token.VerificationKey{}, false
+	})
+	if err != nil {
+		return nil
+	}
+	c := &j.Claims
+	return &row{
+		kind: j.Kind(), id: c.ID, chain: c.Chain, seq: c.Seq, kid: j.KID, subject: c.Subject, username: c.Username,
+		client: c.ClientID, audience: c.Audience[0], scope: c.Scope, collection: c.Collection,
+		issued: c.IssuedAt, expiry: c.Expiry, taskType: c.TaskTokenType,
+	}
+}
+
+// good reports whether a token could be used now; under mu.
+func (i *Issuer) good(r *row) bool {
+	if !r.expiry.IsZero() && !time.Now().Before(r.expiry) {
+		return false
+	}
+	for _, e := range i.log {
+		if r.deadBy(e) {
+			return false
+		}
+	}
+	return r.collection == nil || !i.lost[place{r.subject, *r.collection}]
+}
+
+// deadBy reports whether an entry of the log voids the token.
+func (r *row) deadBy(e revocation.Entry) bool {
+	switch e.What {
+	case revocation.Token:
+		return e.ID == r.id || len(r.chain) > 0 && e.ID == r.chain[0]
+	case revocation.Subject:
+		return e.ID == r.subject && e.Seq > r.seq
+	case revocation.Client:
+		return e.ID == r.client && e.Seq > r.seq
+	case revocation.SigningKey:
+		return e.ID == r.kid
+	case revocation.Access, revocation.Role, revocation.Group, revocation.Collection:
+	}
+	return false
+}
+
+// handler serves what a verifier asks for.
+func (i *Issuer) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/oauth-authorization-server", i.metadata)
+	mux.HandleFunc("GET /.well-known/jwks.json", i.jwks)
+	mux.HandleFunc("POST /oauth2/token", asClient(i.token))
+	mux.HandleFunc("POST /oauth2/introspect", asClient(i.introspect))
+	mux.HandleFunc("GET /auth/revocations", i.revocations)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i.mu.Lock()
+		down := i.isDown()
+		i.mu.Unlock()
+		if down {
+			w.Header().Set("Retry-After", "0")
+			http.Error(w, "down for a test", http.StatusServiceUnavailable)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
