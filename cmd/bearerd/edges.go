@@ -109,7 +109,7 @@ func (s *shared) addGateway(e *edges) error {
 		return fmt.Errorf("upstream.url: %w", err)
 	}
 	proxy, err := gateway.NewProxy(gateway.ProxyConfig{
-		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), Log: s.logger,
+		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), PassToken: s.config.Upstream.PassToken, Log: s.logger,
 		TrustedProxies: httpkit.Proxies(s.config.TrustedProxies),
 	})
 	if err != nil {

@@ -30,6 +30,7 @@ type Config struct {
 	Scopes         map[string]string    `yaml:"scopes"`      // descriptions by name
 	RefreshToken   RefreshToken         `yaml:"refresh_token"`
 	Revocation     Revocation           `yaml:"revocation"`
+	Verify         Verify               `yaml:"verify"`
 	Upstream       Upstream             `yaml:"upstream"`
 	Webhook        Webhook              `yaml:"webhook"`
 	Specify        Specify              `yaml:"specify"`
@@ -110,11 +111,18 @@ type Revocation struct {
 	Wait         bool          `yaml:"wait"`
 }
 
+// Verify sets the memory that facts about verified tokens may take, 1 MiB to 64 GiB.
+type Verify struct {
+	Cache Size `yaml:"cache"`
+}
+
 // Upstream is the application behind the reverse proxy. Without a URL there is
-// no proxy; what no route covers needs a token.
+// no proxy; what no route covers needs a token. PassToken leaves the token that was
+// accepted in the request.
 type Upstream struct {
-	URL    string  `yaml:"url"`
-	Routes []Route `yaml:"routes"`
+	URL       string  `yaml:"url"`
+	PassToken bool    `yaml:"pass_token"`
+	Routes    []Route `yaml:"routes"`
 }
 
 // Route says what a path prefix of the upstream requires.
@@ -193,6 +201,7 @@ func Default() Config {
 		Scopes:         map[string]string{},
 		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour},
 		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true},
+		Verify:         Verify{Cache: 32 << 20},
 		Upstream:       Upstream{Routes: []Route{}},
 		Specify:        Specify{Login: true},
 		Senaite:        Senaite{Prefix: "/@@API/senaite/v1"},

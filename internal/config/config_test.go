@@ -89,7 +89,8 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Scopes:         map[string]string{"read": "Read specimens", "write:all": ""},
 		RefreshToken:   config.RefreshToken{IdleTTL: 48 * time.Hour},
 		Revocation:     config.Revocation{MaxStaleness: 500 * time.Millisecond},
-		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", Routes: []config.Route{
+		Verify:         config.Verify{Cache: 1 << 30},
+		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", PassToken: true, Routes: []config.Route{
 			{Path: "/", Require: config.RequireNone},
 			{Path: "/api/", Require: config.RequireToken, Audience: "api", Scope: "read write:all"},
 			{Path: "/maybe", Require: config.RequireOptional, Permission: config.Permission{Action: "access", Path: "/collections/4"}},

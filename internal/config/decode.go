@@ -200,6 +200,8 @@ func kindName(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
 		return "a duration such as 90s, 30m or 720h"
+	case t == reflect.TypeFor[Size]():
+		return "a size such as 512KiB, 32MiB or 1GiB"
 	case t == reflect.TypeFor[netip.Prefix]():
 		return "an address or a network such as 10.0.0.0/8"
 	case t.Kind() == reflect.Bool:
@@ -220,6 +222,10 @@ func setScalar(v reflect.Value, text string) error {
 		var d time.Duration
 		d, err = time.ParseDuration(text)
 		v.SetInt(int64(d))
+	case v.Type() == reflect.TypeFor[Size]():
+		var s Size
+		s, err = parseSize(text)
+		v.SetInt(int64(s))
 	case v.Type() == reflect.TypeFor[netip.Prefix]():
 		var p netip.Prefix
 		p, err = parseNetwork(text)

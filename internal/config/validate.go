@@ -33,6 +33,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkOrigins()
 	k.checkLifetimes()
 	k.checkNames()
+	k.checkVerify()
 	k.checkUpstream()
 	k.checkWebhook()
 	return k.problems
@@ -181,6 +182,12 @@ func (k *checker) checkOrigins() {
 		}
 		k.fail(fmt.Sprintf("cors.origins[%d]", i), `write https://app.example.org, or "*" for every origin`,
 			"must be an origin as browsers send it: scheme, host in lower case, no path; not %q", origin)
+	}
+}
+
+func (k *checker) checkVerify() {
+	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
+		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
 	}
 }
 

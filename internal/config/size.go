@@ -1,0 +1,42 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Size is a number of bytes, written as a whole number with a unit: 512KiB, 32MiB,
+// 1GiB.
+type Size int64
+
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+func parseSize(text string) (Size, error) {
+	for _, unit := range sizeUnits {
+		digits, found := strings.CutSuffix(text, unit.name)
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 63)
+		if err != nil || n > uint64(math.MaxInt64/unit.bytes) || strconv.FormatUint(n, 10) != digits {
+			break
+		}
+		return Size(int64(n) * unit.bytes), nil //nolint:gosec // bounded above
+	}
+	return 0, fmt.Errorf("no size: %w", strconv.ErrSyntax)
+}
+
+// String writes the size in the largest unit that tells it exactly.
+func (s Size) String() string {
+	for _, unit := range sizeUnits {
+		if n := int64(s); n >= unit.bytes && n%unit.bytes == 0 {
+			return strconv.FormatInt(n/unit.bytes, 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
