@@ -30,7 +30,6 @@ type Config struct {
 	Scopes         map[string]string    `yaml:"scopes"`      // descriptions by name
 	RefreshToken   RefreshToken         `yaml:"refresh_token"`
 	Revocation     Revocation           `yaml:"revocation"`
-	Verify         Verify               `yaml:"verify"`
 	Upstream       Upstream             `yaml:"upstream"`
 	Webhook        Webhook              `yaml:"webhook"`
 	Specify        Specify              `yaml:"specify"`
@@ -104,25 +103,20 @@ type RefreshToken struct {
 	IdleTTL time.Duration `yaml:"idle_ttl"`
 }
 
-// Revocation sets the lease of a node, 100 ms to 1 h, and whether whoever
-// revokes waits for all nodes unless they say otherwise.
+// Revocation sets the lease of a node, 100 ms to 1 h, whether whoever revokes
+// waits for all nodes unless they say otherwise, and the memory for what was taken
+// back, in MiB, 16 to a million.
 type Revocation struct {
 	MaxStaleness time.Duration `yaml:"max_staleness"`
 	Wait         bool          `yaml:"wait"`
-}
-
-// Verify sets the memory that facts about verified tokens may take, 1 MiB to 64 GiB.
-type Verify struct {
-	Cache Size `yaml:"cache"`
+	MemoryMiB    int64         `yaml:"memory_mib"`
 }
 
 // Upstream is the application behind the reverse proxy. Without a URL there is
-// no proxy; what no route covers needs a token. PassToken leaves the token that was
-// accepted in the request.
+// no proxy; what no route covers needs a token.
 type Upstream struct {
-	URL       string  `yaml:"url"`
-	PassToken bool    `yaml:"pass_token"`
-	Routes    []Route `yaml:"routes"`
+	URL    string  `yaml:"url"`
+	Routes []Route `yaml:"routes"`
 }
 
 // Route says what a path prefix of the upstream requires.
@@ -200,8 +194,7 @@ func Default() Config {
 		TaskTokens:     map[string]TaskToken{},
 		Scopes:         map[string]string{},
 		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour},
-		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true},
-		Verify:         Verify{Cache: 32 << 20},
+		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, MemoryMiB: 512},
 		Upstream:       Upstream{Routes: []Route{}},
 		Specify:        Specify{Login: true},
 		Senaite:        Senaite{Prefix: "/@@API/senaite/v1"},

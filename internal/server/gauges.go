@@ -118,5 +118,9 @@ func totals(a *authority.Authority) []reading {
 			name: "revocation_fallbacks_total", help: "Verifications that memory alone could not decide, and the store was asked.",
 			value: func() float64 { return float64(f.Counts().Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
 		},
+		{
+			name: "revocation_fallbacks_total", help: "Verifications that memory alone could not decide, and the store was asked.",
+			value: func() float64 { return float64(a.Confirmations()) }, labels: prometheus.Labels{"reason": "filter"},
+		},
 	}
 }
