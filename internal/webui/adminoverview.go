@@ -2,7 +2,6 @@ package webui
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/authority"
@@ -12,8 +11,8 @@ import (
 type overviewView struct {
 	Fresh    bool
 	LeaseAge string
-	Applied  int64
-	Live     int
+	Applied  string
+	Live     string
 	Span     string // "hour" or "day"
 	Charts   []chart
 	Totals   []pair
@@ -32,7 +31,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *request) error {
 	follower := p.Authority.Follower
 	view := overviewView{
 		Fresh: follower.Fresh(), LeaseAge: milliseconds(follower.LeaseAge()) + " ms",
-		Applied: follower.Applied(), Live: p.Authority.Set.Len(), Span: r.URL.Query().Get("span"),
+		Applied: grouped(follower.Applied()), Live: grouped(int64(p.Authority.Set.Len())), Span: r.URL.Query().Get("span"),
 	}
 	span, known := spans[view.Span]
 	if !known {
@@ -67,6 +66,7 @@ func charts(steps []authority.Traffic) []chart {
 		stacked("Tokens issued", by(func(t authority.Traffic) map[string]int64 { return t.Issued })),
 		stacked("Tokens found good", by(func(t authority.Traffic) map[string]int64 { return t.Verified })),
 		stacked("Tokens refused, by the check that failed", by(func(t authority.Traffic) map[string]int64 { return t.VerifyRefused })),
+		stacked("Sign-ins, by outcome", by(func(t authority.Traffic) map[string]int64 { return t.Logins })),
 		delays("Revocation lag", lag),
 	}
 }
@@ -88,11 +88,9 @@ func totals(steps []authority.Traffic) []pair {
 		revoked += t.Revoked
 	}
 	return []pair{
-		{"Sign-ins", number(logins)},
-		{"Passwords refused", number(failed)},
-		{"Requests for a token refused", number(refused)},
-		{"Entries written to the revocation log", number(revoked)},
+		{"Sign-ins", grouped(logins)},
+		{"Passwords refused", grouped(failed)},
+		{"Token requests refused", grouped(refused)},
+		{"Revocations written", grouped(revoked)},
 	}
 }
-
-func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
@@ -215,8 +216,26 @@ func (p *Pages) askRevokeAll(r *request, _ url.Values) question {
 		"Every token and session of theirs stops working at once. They may sign in again and make new ones.", "This can't be undone.")}
 }
 
-func (p *Pages) askRevokeToken(_ *request, form url.Values) question {
-	return question{Title: "Revoke this token?", Yes: "Revoke it", Text: []string{
-		"Whatever presents “" + form.Get("name") + "” is refused from then on, and what was made from it too.", "This can't be undone.",
-	}}
+func (p *Pages) askRevokeToken(r *request, form url.Values) question {
+	text := []string{"Whatever presents “" + form.Get("name") + "” is refused from then on, and what was made from it too."}
+	id := form.Get("id")
+	if t, err := p.Authority.StoredToken(r.Context(), r.caller, id); err == nil {
+		text = append(text, lastUse(t, p.Authority.Now()))
+		if made, err := p.descendants(r, t.Owner, id); err == nil && len(made) > 0 {
+			text = append(text, "It made "+count(int64(len(made)), "refresh token")+" that lives still and dies with it.")
+		}
+	}
+	return question{Title: "Revoke this token?", Yes: "Revoke it", Text: append(text, "This can't be undone.")}
+}
+
+// lastUse says when and from where a token was used last.
+func lastUse(t authority.StoredToken, now time.Time) string {
+	if t.LastUsedAt.IsZero() {
+		return "It was never used."
+	}
+	text := "It was last used " + fromNow(t.LastUsedAt, now)
+	if t.LastUsedBy != "" {
+		text += " from " + t.LastUsedBy
+	}
+	return text + "."
 }

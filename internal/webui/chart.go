@@ -19,6 +19,15 @@ type chart struct {
 	Width   int // of the drawing, in its own units
 	Legend  []legend
 	From    time.Time
+	Middle  time.Time
+	Columns []string   // the same as a table: what is counted, and
+	Rows    []chartRow // how much of it there was in each step that had any
+}
+
+// chartRow is a step as a row of a table.
+type chartRow struct {
+	Name  string
+	Cells []string
 }
 
 // bar is one part of a step, in the drawing's units: the height is 100.
@@ -32,6 +41,9 @@ type bar struct {
 type legend struct {
 	Class, Name, Total string
 }
+
+// clock is how the time of a step is written.
+const clock = "15:04"
 
 // barWidth is what a step takes, with the gap beside it, in the drawing's units.
 const barWidth, barGap = 10, 2
@@ -60,18 +72,31 @@ func stacked(name string, columns []column) chart {
 	order := slices.SortedFunc(maps.Keys(totals), func(a, b string) int {
 		return cmp.Or(cmp.Compare(totals[b], totals[a]), cmp.Compare(a, b))
 	})
-	out := chart{Name: name, Top: strconv.FormatInt(top, 10), Width: len(columns) * barWidth}
+	out := chart{Name: name, Top: grouped(top), Width: len(columns) * barWidth, Columns: order}
 	if len(columns) > 0 {
-		out.From = columns[0].from
+		out.From, out.Middle = columns[0].from, columns[len(columns)/2].from
 	}
 	for i, part := range order {
-		out.Legend = append(out.Legend, legend{classOf(i), part, strconv.FormatInt(totals[part], 10)})
+		out.Legend = append(out.Legend, legend{classOf(i), part, grouped(totals[part])})
 	}
 	for i, c := range columns {
 		out.Bars = append(out.Bars, c.draw(i, order, top)...)
+		if row, some := c.row(order); some {
+			out.Rows = append(out.Rows, row)
+		}
 	}
 	out.Summary = summary(name, out.Legend)
 	return out
+}
+
+// row gives the step as a row of a table; some is false when nothing happened in it.
+func (c column) row(order []string) (row chartRow, some bool) {
+	row.Name = c.from.UTC().Format(clock)
+	for _, part := range order {
+		some = some || c.parts[part] != 0
+		row.Cells = append(row.Cells, grouped(c.parts[part]))
+	}
+	return row, some
 }
 
 // draw gives the parts of a step, the most frequent one at the bottom.
@@ -87,7 +112,7 @@ func (c column) draw(at int, order []string, top int64) []bar {
 		floor -= height
 		bars = append(bars, bar{
 			X: decimal(float64(at * barWidth)), Y: decimal(max(floor, 0)), Width: decimal(barWidth - barGap), Height: decimal(height),
-			Class: classOf(i), Text: c.from.UTC().Format("15:04") + " " + part + ": " + strconv.FormatInt(n, 10),
+			Class: classOf(i), Text: c.from.UTC().Format(clock) + " " + part + ": " + grouped(n),
 		})
 	}
 	return bars
@@ -126,8 +151,9 @@ func delays(name string, list []delay) chart {
 	}
 	out := chart{Name: name, Top: milliseconds(top), Unit: " ms", Width: len(list) * barWidth}
 	if len(list) > 0 {
-		out.From = list[0].from
+		out.From, out.Middle = list[0].from, list[len(list)/2].from
 	}
+	out.Columns = []string{"revocations", "mean", "all below"}
 	for i, d := range list {
 		if d.acknowledgment == 0 {
 			continue
@@ -135,10 +161,13 @@ func delays(name string, list []delay) chart {
 		mean := 100 * float64(d.mean) / float64(top)
 		slowest := max(100*float64(d.slowest)/float64(top)-mean, 0)
 		x, width := decimal(float64(i*barWidth)), decimal(barWidth-barGap)
-		text := d.from.UTC().Format("15:04") + " mean " + milliseconds(d.mean) + " ms, all below " + milliseconds(d.slowest) + " ms"
+		text := d.from.UTC().Format(clock) + " mean " + milliseconds(d.mean) + " ms, all below " + milliseconds(d.slowest) + " ms"
 		out.Bars = append(out.Bars,
 			bar{x, decimal(100 - mean), width, decimal(mean), "s0", text},
 			bar{x, decimal(100 - mean - slowest), width, decimal(slowest), "pale", text})
+		out.Rows = append(out.Rows, chartRow{d.from.UTC().Format(clock), []string{
+			grouped(d.acknowledgment), milliseconds(d.mean) + " ms", milliseconds(d.slowest) + " ms",
+		}})
 	}
 	if total > 0 {
 		out.Legend = []legend{{"s0", "mean", ""}, {"pale", "slowest", ""}}

@@ -15,6 +15,7 @@ type expiry struct {
 	OnDate  bool   // whether that is what was chosen
 	Today   string
 	Latest  string // the last day that may be chosen; "": any
+	Bound   string // what can't be chosen, and why; "": all can
 	Error   string
 
 	now     time.Time
@@ -53,6 +54,7 @@ func newExpiry(now time.Time, ceiling time.Duration) expiry {
 		x.Choices = append(x.Choices, choice{Value: never, Text: "never"})
 		return x
 	}
+	x.Bound = "A token of this server lives " + inWords(ceiling) + " at most, so that nothing longer is offered."
 	// The last day that ends before the ceiling does.
 	x.Latest = now.UTC().Add(ceiling - oneDay).Format(dateForm)
 	if last := len(x.Choices) - 1; last < 0 || x.Choices[last].Value != seconds(ceiling) {

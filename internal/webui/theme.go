@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 )
 
 //go:embed templates assets
@@ -33,7 +34,7 @@ type asset struct {
 	zipped bool // the body is gzip
 }
 
-func newTheme() *theme {
+func newTheme(now func() time.Time) *theme {
 	t := &theme{pages: map[string]*template.Template{}, assets: map[string]asset{}}
 	for _, name := range names("assets") {
 		t.assets[name] = newAsset(read("assets/" + name))
@@ -44,8 +45,10 @@ func newTheme() *theme {
 		t.assets[name] = a
 	}
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"asset": t.address, "instant": instant, "join": strings.Join, "grant": shortGrant, "second": second,
-		"deref": func(b *bool) bool { return b != nil && *b },
+		"asset": t.address, "join": strings.Join, "grant": shortGrant, "second": second, "source": source,
+		"instant": func(t time.Time) template.HTML { return instant(t, now()) },
+		"until":   func(t time.Time) template.HTML { return until(t, now()) },
+		"deref":   func(b *bool) bool { return b != nil && *b },
 	}).ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	for _, name := range names("templates") {
 		if name == "layout.html" || name == "parts.html" {

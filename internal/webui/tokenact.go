@@ -3,6 +3,7 @@ package webui
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,8 @@ type oneToken struct {
 	Token    tokenRow
 	Overlaps []choice
 	Error    string
+	// Descendants are those made from it that are stored and live: refresh tokens.
+	Descendants []tokenRow
 }
 
 // find gives one of the caller's own tokens.
@@ -115,7 +118,25 @@ func (p *Pages) revokePage(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if x.Descendants, err = p.descendants(r, r.caller.Subject(), x.Token.ID); err != nil {
+		return err
+	}
 	return p.render(w, r, http.StatusOK, "revoke", "Revoke "+x.Token.Name, x)
+}
+
+// descendants lists what lives, is stored, and was made from a token.
+func (p *Pages) descendants(r *request, owner, id string) ([]tokenRow, error) {
+	page, err := p.Authority.TokenList(r.Context(), r.caller, authority.TokenQuery{Owner: owner, Limit: listedTokens})
+	if err != nil {
+		return nil, err
+	}
+	var rows []tokenRow
+	for _, t := range page.Items {
+		if row := p.row(t, nil); slices.Contains(t.Chain, id) && row.Reason == "" {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
 }
 
 // revoke kills one of the caller's own tokens. Doing it twice is success.

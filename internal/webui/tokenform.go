@@ -35,6 +35,7 @@ type scopeChoice struct {
 	Name, Text string
 	Strong     bool // a built-in one, which gives more than an application's data
 	Chosen     bool
+	Why        string // why it can't be chosen; "" when it can
 }
 
 // newTokenForm offers what the caller may ask for.
@@ -47,21 +48,45 @@ func (p *Pages) newTokenForm(r *request) (tokenForm, error) {
 	}, err
 }
 
-// scopesFor lists the scopes that mean something to the caller: the operator's
-// first, then the built-in ones.
+// scopesFor lists the scopes: the operator's first, then the built-in ones, of which
+// not everybody may choose each.
 func (p *Pages) scopesFor(c *authority.Caller) []scopeChoice {
-	var list, strong []scopeChoice
 	all := p.Authority.DeclaredScopes()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		s := scopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name)}
-		switch {
-		case !s.Strong:
-			list = append(list, s)
-		case name != identity.ScopeAdmin || c.Principal.May(access.Any, access.Root).Allowed:
-			strong = append(strong, s)
+	for name, text := range watching {
+		if all[name] == "" {
+			all[name] = text
 		}
 	}
-	return append(list, strong...)
+	var list, strong, closed []scopeChoice
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s := scopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name), Why: whyNot(c, name)}
+		switch {
+		case s.Why != "":
+			closed = append(closed, s)
+		case s.Strong:
+			strong = append(strong, s)
+		default:
+			list = append(list, s)
+		}
+	}
+	return slices.Concat(list, strong, closed)
+}
+
+// watching describes the built-in scopes for programs that watch over tokens.
+var watching = map[string]string{
+	identity.ScopeIntrospect:  "ask whether anybody's token is good",
+	identity.ScopeRevocations: "follow what is taken back",
+}
+
+// whyNot says why the caller can't choose a scope; "" when they can.
+func whyNot(c *authority.Caller, name string) string {
+	switch _, watches := watching[name]; {
+	case watches && !c.Principal.May(name, authority.PathTokens).Allowed:
+		return "needs the permission " + name + " on " + string(authority.PathTokens) + ", which you don't have"
+	case name == identity.ScopeAdmin && !c.Principal.May(access.Any, access.Root).Allowed:
+		return "needs an administrator, which you aren't"
+	}
+	return ""
 }
 
 func (f *tokenForm) collectionNames() map[int64]string {

@@ -25,6 +25,7 @@ type tokenRow struct {
 	Ended      time.Time
 	Reason     string // why it is dead; "" while it lives
 	Renewable  bool   // whether it can be given a new value
+	Client     string // that it was issued to; "": none
 }
 
 // tokenList is the page of one's tokens.
@@ -79,7 +80,7 @@ func (p *Pages) row(t authority.StoredToken, names map[int64]string) tokenRow {
 	now := p.Authority.Now()
 	row := tokenRow{
 		ID: t.ID, Name: t.Name, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
-		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt,
+		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt, Client: t.ClientID,
 	}
 	if row.Name == "" {
 		row.Name = row.Kind
@@ -116,6 +117,10 @@ func kindName(k token.Kind) string {
 		return "API token"
 	case token.KindAPIKey:
 		return "API key"
+	case token.KindRefresh:
+		return "refresh token"
+	case token.KindSession:
+		return "session"
 	default:
 		return k.String()
 	}

@@ -33,8 +33,10 @@ func TestATokenIsMadeAndShownOnce(t *testing.T) {
 	s.Collection(t, 5, "Birds")
 	s.User(t, "lis", "a third one", authoritytest.May("access", "/collections/4"))
 	b := s.signedIn(t, "lis", "a third one")
-	b.get("/auth/tokens").want(http.StatusOK, "You have no living token", "Read specimens", "Write &lt;specimens&gt;",
-		`<option value="4">Fish &amp; Co (4)</option>`, "credentials").without("Birds", `value="admin"`)
+	b.get("/auth/tokens").want(http.StatusOK, "No tokens yet", "Read specimens", "Write &lt;specimens&gt;",
+		`<option value="4">Fish &amp; Co (4)</option>`, "credentials").without("Birds", `value="admin">`)
+	b.get("/auth/tokens").want(http.StatusOK, `value="admin" disabled>`, "needs an administrator, which you aren&#39;t",
+		`value="introspect" disabled>`, "needs the permission introspect on /tokens, which you don&#39;t have")
 
 	a := b.post("/auth/tokens", "name", " nightly <b>export</b> ", "scope", "read", "scope", "write", "collection", "4", "expires", "604800")
 	a.want(http.StatusCreated, "nightly &lt;b&gt;export&lt;/b&gt;", "shown this once", "Fish &amp; Co (4)", "<code class=\"tag\">read</code>")
@@ -128,7 +130,7 @@ func TestAFormThatIsWrongComesBackWithWhatWasTyped(t *testing.T) {
 	if got := s.Events(t, audit.Filter{Action: audit.TokenIssue}); len(got) > 0 && got[0].Outcome == audit.OK && got[0].Reason != "session" {
 		t.Errorf("issued: %+v", got[0])
 	}
-	b.get("/auth/tokens").want(http.StatusOK, "You have no living token")
+	b.get("/auth/tokens").want(http.StatusOK, "No tokens yet")
 }
 
 func TestAnExpiryIsADayOrOneOfAFew(t *testing.T) {
@@ -156,7 +158,7 @@ func TestTheDeadAreListedWithTheReason(t *testing.T) {
 	b.post("/auth/tokens", "name", "short", "expires", "60").want(http.StatusCreated)
 	b.post("/auth/tokens", "name", "long").want(http.StatusCreated)
 	s.Advance(time.Minute)
-	a := b.get("/auth/tokens").want(http.StatusOK, "Dead tokens", ": expired")
+	a := b.get("/auth/tokens").want(http.StatusOK, "Dead tokens", `<span class="badge">expired</span>`)
 	if strings.Contains(a.living(), "short") || !strings.Contains(a.living(), "long") {
 		t.Error("the dead stand among the living")
 	}
@@ -215,7 +217,7 @@ func TestRevokingSaysWhatStopsAndStopsIt(t *testing.T) {
 	b := s.ada(t)
 	value := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
 	page := "/auth/tokens/" + b.idOf() + "/revoke"
-	b.get(page).want(http.StatusOK, "Revoke “n”?", "it was never used", "die with it").without(value)
+	b.get(page).want(http.StatusOK, "Revoke “n”?", "It was never used", "made from it and still lives").without(value)
 	if _, err := s.Verify(t.Context(), value, authority.Demand{}); err != nil {
 		t.Fatalf("a GET revoked it: %v", err)
 	}

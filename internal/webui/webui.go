@@ -62,7 +62,7 @@ type page func(w http.ResponseWriter, r *request) error
 // Register mounts the pages. It panics when a template doesn't parse, which a test
 // would have told.
 func (p *Pages) Register(mux *http.ServeMux) {
-	p.theme = newTheme()
+	p.theme = newTheme(p.Authority.Now)
 	mux.Handle("GET "+pathAssets+"{sum}/{name}", http.HandlerFunc(p.theme.serveAsset))
 
 	p.anybody(mux, "GET "+pathLogin, p.loginPage)

@@ -3,23 +3,78 @@ package webui
 import (
 	"html/template"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// instant writes a time to the minute, in UTC, with its exact value beside it;
-// nothing for the zero time.
-func instant(t time.Time) template.HTML { return timeElement(t, "2006-01-02 15:04") }
+// lately is for how long a time is told from now; beyond, its day is.
+const lately = 60 * oneDay
 
-// second writes a time to the second, likewise.
-func second(t time.Time) template.HTML { return timeElement(t, "2006-01-02 15:04:05") }
+// instant writes when something was or will be as people say it, "3 minutes ago",
+// with the exact time in UTC beside it; nothing for the zero time.
+func instant(t, now time.Time) template.HTML { return timeElement(t, fromNow(t, now)) }
 
-func timeElement(t time.Time, layout string) template.HTML {
+// until writes when something ends: the day, and how far away it is.
+func until(t, now time.Time) template.HTML {
+	text := fromNow(t, now)
+	if day := t.UTC().Format(dateForm); text != day {
+		text = day + ", " + text
+	}
+	return timeElement(t, text)
+}
+
+// second writes a time to the second, in UTC.
+func second(t time.Time) template.HTML { return timeElement(t, t.UTC().Format("2006-01-02 15:04:05")) }
+
+func timeElement(t time.Time, text string) template.HTML {
 	if t.IsZero() {
 		return ""
 	}
-	t = t.UTC()
-	exact := t.Format(time.RFC3339)
-	return template.HTML(`<time datetime="` + exact + `" title="` + exact + `">` + t.Format(layout) + `</time>`) //nolint:gosec // digits
+	exact := t.UTC().Format(time.RFC3339)
+	return template.HTML(`<time datetime="` + exact + `" title="` + exact + `">` + text + `</time>`) //nolint:gosec // digits and our own words
+}
+
+// fromNow says how far a time is from now; the day alone when that is far.
+func fromNow(t, now time.Time) string {
+	switch d := t.Sub(now); {
+	case d > lately || d < -lately:
+		return t.UTC().Format(dateForm)
+	case d > 0:
+		return "in " + inWords(d)
+	case d > -time.Minute:
+		return "just now"
+	default:
+		return elapsed(-d) + " ago"
+	}
+}
+
+// elapsed says a duration that has passed, rounded down.
+func elapsed(d time.Duration) string {
+	switch {
+	case d >= 2*oneDay:
+		return count(int64(d/oneDay), "day")
+	case d >= 2*time.Hour:
+		return count(int64(d/time.Hour), "hour")
+	default:
+		return count(int64(d/time.Minute), "minute")
+	}
+}
+
+// grouped writes a number with its thousands apart.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "\u202f" + digits[i:]
+	}
+	return digits
+}
+
+// source says where a permission comes from.
+func source(via string) string {
+	if group, ok := strings.CutPrefix(via, "group:"); ok {
+		return "the group " + group
+	}
+	return "a binding of their own"
 }
 
 // inWords says a duration as people do, rounded up: "2 minutes", "5 days".

@@ -1,5 +1,6 @@
-// Every page works without this. It copies what is to be copied, asks before what
-// can't be undone, and ticks the choice whose date is being filled in.
+// Every page works without this. It copies what is to be copied, forgets what is
+// shown once, asks before what can't be undone, and ticks the choice whose date is
+// being filled in.
 "use strict";
 
 for (const button of document.querySelectorAll("button[data-copy]")) {
@@ -16,6 +17,14 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     }
     setTimeout(() => { button.textContent = label; }, 3000);
   });
+}
+
+// What is shown once isn't sent for again by a reload, and is gone when one leaves the
+// page, so that the way back doesn't show it either.
+for (const secret of document.querySelectorAll("[data-once]")) {
+  history.replaceState(null, "", secret.dataset.once);
+  addEventListener("pagehide", () => document.querySelector("main").remove());
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
 
 for (const form of document.querySelectorAll("form[data-confirm]")) {
