@@ -32,6 +32,7 @@ type introspection struct {
 	Collection *int64         `json:"collection,omitempty"`
 	Chain      []string       `json:"chain,omitempty"`
 	Seq        revocation.Seq `json:"seq"`
+	LogSeq     revocation.Seq `json:"log_seq"` // the log's sequence as of which the answer is true
 }
 
 // inactive is the whole answer about every other token.
@@ -54,6 +55,7 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if raw == "" {
 		return fault.New(fault.Invalid, "token is missing")
 	}
+	asOf := e.Authority.Follower.Applied() // before anything is looked up
 	t, active, err := e.Authority.Introspect(r.Context(), c, raw)
 	if err != nil {
 		return err
@@ -66,6 +68,7 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	answer.LogSeq = asOf
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 

@@ -77,7 +77,7 @@ func TestIntrospectionTellsWhatATokenIs(t *testing.T) {
 		"active": true, "iss": authoritytest.Issuer, "sub": ada.ID, "username": "ada", "client_id": authority.OwnClientID,
 		"aud": authoritytest.Issuer, "scope": "read write", "token_type": "Bearer", "token_kind": "access",
 		"jti": issued.ID, "exp": float64(issued.Expiry.Unix()), "iat": float64(issued.Expiry.Unix() - 300),
-		"collection": 4.0, "chain": chain, "seq": seq,
+		"collection": 4.0, "chain": chain, "seq": seq, "log_seq": float64(e.Follower.Applied()),
 	}
 	if diff := cmp.Diff(want, a.body); diff != "" || len(chain) != 1 || seq < 1 {
 		t.Errorf("(-want +got):\n%s", diff)
