@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -21,7 +22,7 @@ const (
 )
 
 var (
-	errTurn = errors.New("time for a new connection")
+	errTurn = errors.New("time for a new connection") // ours or the issuer's
 	errIdle = errors.New("nothing came for too long")
 	errGone = errors.New("the issuer has purged what comes next")
 )
@@ -59,6 +60,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case errors.Is(err, errTurn):
 			anew, pause = false, firstPause
+			sleep(ctx, rand.N(firstPause/5), nil) //nolint:gosec // as below
 			continue
 		}
 		anew = true
@@ -89,8 +91,8 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// The margin for the clocks' rates grows with a connection's age: a new one is
-	// made before it takes an eighth of L, and before the token ends.
-	turn := time.AfterFunc(max(min(125*staleness, left-left/10), minTurn), func() { cancel(errTurn) })
+	// made before it takes a twelfth of L, and before the token ends.
+	turn := time.AfterFunc(max(min(80*s.staleness, left-left/10), minTurn), func() { cancel(errTurn) })
 	defer turn.Stop()
 	idle := max(s.staleness, minIdle) // twice as long as the issuer is ever silent
 	watch := time.AfterFunc(max(idle, askTimeout), func() { cancel(errIdle) })
@@ -148,6 +150,9 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func())
 		e, err := stream.next()
 		if errors.Is(err, errLineLong) || errors.Is(err, errEventLong) || errors.Is(err, errLineBytes) {
 			return badStream{fmt.Errorf("refusing the revocations: %w", err)}
+		}
+		if errors.Is(err, io.EOF) && r.renewed {
+			return errTurn
 		}
 		if err != nil {
 			return fmt.Errorf("reading the revocations: %w", err)
