@@ -1,0 +1,385 @@
+package feed_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/feed"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/server"
+)
+
+// env is the real server on a real listener, in front of an application that takes
+// every path.
+type env struct {
+	*authoritytest.Fixture
+	srv    *server.Server
+	edge   *feed.Edge
+	log    *wire
+	lines  *lines
+	url    string
+	client *http.Client
+	stop   func() error
+}
+
+type options struct {
+	authoritytest.Options
+
+	streams  int // 0: as many as usual
+	patience time.Duration
+	unread   int // entries of the log before anything follows it
+}
+
+func newEnv(t testing.TB, o options) *env {
+	t.Helper()
+	e := &env{log: &wire{}, lines: &lines{}, client: &http.Client{Transport: &http.Transport{}}}
+	e.Fixture = e.fixture(t, o.Options)
+	e.append(t, o.unread)
+	e.edge = &feed.Edge{
+		Authority: e.Authority, Tail: feed.Follow(e.Follower), MaxStreams: o.streams, Patience: o.patience,
+	}
+	var err error
+	e.srv, err = server.New(server.Config{
+		Authority: e.Authority, Metrics: server.NewMetrics(), Listen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
+		Edges: []server.Edge{e.edge}, Gateway: []server.Edge{application{}},
+	})
+	must(t, err)
+	must(t, e.srv.Listen(t.Context()))
+	e.url = "http://" + e.srv.Addr().String()
+	e.run(t)
+	return e
+}
+
+func (e *env) fixture(t testing.TB, o authoritytest.Options) *authoritytest.Fixture {
+	t.Helper()
+	o.Still = true // the server runs the follower
+	o.Logger = slog.New(slog.NewJSONHandler(e.lines, nil))
+	policy := o.Policy
+	o.Policy = func(p *authority.Policy) {
+		p.Wait = false
+		if policy != nil {
+			policy(p)
+		}
+	}
+	o.Log = func(l revocation.Log) revocation.Log { e.log.Log = l; return e.log }
+	return authoritytest.New(t, o)
+}
+
+func (e *env) run(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.srv.Run(ctx) }()
+	e.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	t.Cleanup(func() {
+		e.client.CloseIdleConnections()
+		if err := e.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	eventually(t, "the lease", e.Follower.Fresh)
+}
+
+// application answers whatever reaches it.
+type application struct{}
+
+func (application) Register(mux *http.ServeMux) {
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+}
+
+// wire is the log as the follower reads it. A test may hold its answers, or cut it.
+type wire struct {
+	revocation.Log
+
+	cut    atomic.Bool
+	before atomic.Pointer[func()]
+	after  atomic.Pointer[func()]
+}
+
+func (l *wire) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
+	if l.cut.Load() {
+		return revocation.Page{}, errors.New("the line is cut")
+	}
+	if f := l.before.Load(); f != nil {
+		(*f)()
+	}
+	p, err := l.Log.Entries(ctx, after, limit)
+	if f := l.after.Load(); f != nil {
+		(*f)()
+	}
+	return p, err
+}
+
+// lines is a log that a test reads.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// reader gives a token that may read the log, of a client made for it.
+func (e *env) reader(t testing.TB) string {
+	t.Helper()
+	return e.token(t, "reader", identity.ScopeRevocations)
+}
+
+func (e *env) token(t testing.TB, client string, scope ...string) string {
+	t.Helper()
+	e.Client(t, client, scope...)
+	return e.tokenOf(t, client, scope...)
+}
+
+func (e *env) tokenOf(t testing.TB, client string, scope ...string) string {
+	t.Helper()
+	c, err := e.AuthenticateClient(t.Context(), client, authoritytest.ClientSecret)
+	must(t, err)
+	issued, err := e.ClientCredentials(t.Context(), authority.ClientCredentials{Client: c, Scope: scope})
+	must(t, err)
+	return issued.Value.Reveal()
+}
+
+// head is where the log ends, which the node knows.
+func (e *env) head(t testing.TB) int64 {
+	t.Helper()
+	must(t, e.Follower.CatchUp(t.Context()))
+	return e.Follower.Applied()
+}
+
+// append commits n kills, 5,000 a transaction, and gives the last sequence.
+func (e *env) append(t testing.TB, n int) revocation.Seq {
+	t.Helper()
+	var last revocation.Seq
+	for n > 0 {
+		batch := make([]revocation.Entry, min(n, 5000))
+		for i := range batch {
+			batch[i] = entry(fmt.Sprintf("id-%d-%d", n, i), e.Time().Add(48*time.Hour), e.Time())
+		}
+		seq, err := e.Store.Commit(t.Context(), authority.Batch{Log: batch})
+		must(t, err)
+		last, n = seq, n-len(batch)
+	}
+	return last
+}
+
+func entry(id string, until, at time.Time) revocation.Entry {
+	return revocation.Entry{What: revocation.Token, ID: id, Until: until, At: at}
+}
+
+// event is one that came over the wire.
+type event struct {
+	name, id string
+	text     string // the data
+	data     map[string]any
+	seq      int64
+	asOf     int64
+}
+
+// subscriber is a client of the stream.
+type subscriber struct {
+	res    *http.Response
+	lines  *bufio.Reader
+	cancel func()
+	last   int64
+}
+
+func (e *env) request(ctx context.Context, t testing.TB, query, token string, header ...string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+feed.Path+query, http.NoBody)
+	must(t, err)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	return r
+}
+
+// subscribe opens a stream, which must be let begin. No test waits for longer than
+// a minute.
+func (e *env) subscribe(t testing.TB, query, token string, header ...string) *subscriber {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	res, err := e.client.Do(e.request(ctx, t, query, token, header...))
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	s := &subscriber{res: res, lines: bufio.NewReader(res.Body), cancel: cancel}
+	t.Cleanup(s.close)
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" {
+		body, _ := io.ReadAll(res.Body)
+		t.Fatalf("%s: answered %d %v %s", query, res.StatusCode, res.Header, body)
+	}
+	return s
+}
+
+func (s *subscriber) close() {
+	s.cancel()
+	_ = s.res.Body.Close()
+}
+
+// read gives the next event. The error is that of the connection; io.EOF at the end
+// of a whole answer.
+func (s *subscriber) read() (event, error) {
+	var e event
+	for {
+		line, err := s.lines.ReadString('\n')
+		if err != nil {
+			return e, err
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch {
+		case line == "\n" && e.name != "":
+			return e, e.parse()
+		case name == "event":
+			e.name = value
+		case name == "id":
+			e.id = value
+		case name == "data":
+			e.text = value
+		}
+	}
+}
+
+func (e *event) parse() error {
+	if err := json.Unmarshal([]byte(e.text), &e.data); err != nil {
+		return err
+	}
+	number := func(name string) int64 { n, _ := e.data[name].(float64); return int64(n) }
+	e.seq, e.asOf = number("seq"), number("as_of")
+	if e.id != strconv.FormatInt(e.seq, 10) {
+		return fmt.Errorf("the id is %q: %s", e.id, e.text)
+	}
+	return nil
+}
+
+// next gives the next event, and holds it against the rules of every stream: no
+// sequence goes back, and a heartbeat says what was sent.
+func (s *subscriber) next(t testing.TB) event {
+	t.Helper()
+	e, err := s.read()
+	if err != nil {
+		t.Fatalf("reading the stream: %v", err)
+	}
+	switch {
+	case e.name == "revocation" && e.seq <= s.last:
+		t.Fatalf("after %d came %s", s.last, e.text)
+	case e.name == "heartbeat" && e.seq < s.last:
+		t.Fatalf("after %d came a heartbeat of %d", s.last, e.seq)
+	}
+	s.last = e.seq
+	return e
+}
+
+// upTo reads to the first heartbeat of at least that sequence and gives the
+// sequences of the revocations before it.
+func (s *subscriber) upTo(t testing.TB, seq int64) (list []int64, beat event) {
+	t.Helper()
+	for {
+		e := s.next(t)
+		if e.name == "revocation" {
+			list = append(list, e.seq)
+		} else if e.seq >= seq {
+			return list, e
+		}
+	}
+}
+
+// end reads to the end of the stream, which must be that of a whole answer.
+func (s *subscriber) end(t testing.TB) {
+	t.Helper()
+	for {
+		switch _, err := s.read(); {
+		case errors.Is(err, io.EOF):
+			return
+		case err != nil:
+			t.Fatalf("the stream was cut: %v", err)
+		}
+	}
+}
+
+// consecutive checks that a list is from, from+1 … to.
+func consecutive(t testing.TB, list []int64, from, to int64) {
+	t.Helper()
+	if int64(len(list)) != to-from+1 {
+		t.Fatalf("%d sequences instead of %d to %d", len(list), from, to)
+	}
+	for i, seq := range list {
+		if seq != from+int64(i) {
+			t.Fatalf("sequence %d is %d, want %d", i, seq, from+int64(i))
+		}
+	}
+}
+
+// refused opens no stream and gives the answer.
+func (e *env) refused(t testing.TB, r *http.Request) (status int, header http.Header, body map[string]any) {
+	t.Helper()
+	res, err := e.client.Do(r)
+	must(t, err)
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
+	must(t, err)
+	if err := json.Unmarshal(text, &body); err != nil {
+		t.Fatalf("answered %d %q", res.StatusCode, text)
+	}
+	return res.StatusCode, res.Header, body
+}
+
+// countedStore counts what subscribers ask of the log.
+type countedStore struct {
+	authority.Store
+
+	entries atomic.Int64
+}
+
+func (s *countedStore) of(store authority.Store) authority.Store { s.Store = store; return s }
+
+func (s *countedStore) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
+	s.entries.Add(1)
+	return s.Store.Entries(ctx, after, limit)
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatal("never came: " + what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
