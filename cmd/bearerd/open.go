@@ -148,7 +148,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &revocation.Set{Budget: p.config.Revocation.MemoryMiB << 20}
+	set := &revocation.Set{Budget: int64(p.config.Revocation.Memory)}
 	follower, err := revocation.NewFollower(revocation.Config{
 		Log: p.log, Set: set, Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness,
 		Now: p.now, Clock: revocation.BootClock, Logger: p.logger, Beats: p.roll != nil,
@@ -164,6 +164,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	a, err := authority.New(authority.Config{
 		Store: p.store, Ring: ring, Set: set, Follower: follower, Roll: p.roll, Hasher: identity.NewHasher(identity.HasherConfig{}),
 		Forms: forms, Policy: policyOf(p.config), Meter: p.meter, Now: p.now, Clock: revocation.BootClock, Log: p.logger,
+		TokenCache: int64(p.config.Verify.Cache),
 	})
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type Config struct {
 	Scopes         map[string]string    `yaml:"scopes"`      // descriptions by name
 	RefreshToken   RefreshToken         `yaml:"refresh_token"`
 	Revocation     Revocation           `yaml:"revocation"`
+	Verify         Verify               `yaml:"verify"`
 	Upstream       Upstream             `yaml:"upstream"`
 	Webhook        Webhook              `yaml:"webhook"`
 	Specify        Specify              `yaml:"specify"`
@@ -105,18 +106,25 @@ type RefreshToken struct {
 
 // Revocation sets the lease of a node, 100 ms to 1 h, whether whoever revokes
 // waits for all nodes unless they say otherwise, and the memory for what was taken
-// back, in MiB, 16 to a million.
+// back, 16 MiB to 1 TiB.
 type Revocation struct {
 	MaxStaleness time.Duration `yaml:"max_staleness"`
 	Wait         bool          `yaml:"wait"`
-	MemoryMiB    int64         `yaml:"memory_mib"`
+	Memory       Size          `yaml:"memory"`
+}
+
+// Verify sets the memory that facts about verified tokens may take, 1 MiB to 64 GiB.
+type Verify struct {
+	Cache Size `yaml:"cache"`
 }
 
 // Upstream is the application behind the reverse proxy. Without a URL there is
-// no proxy; what no route covers needs a token.
+// no proxy; what no route covers needs a token. PassToken leaves the token that was
+// accepted in the request.
 type Upstream struct {
-	URL    string  `yaml:"url"`
-	Routes []Route `yaml:"routes"`
+	URL       string  `yaml:"url"`
+	PassToken bool    `yaml:"pass_token"`
+	Routes    []Route `yaml:"routes"`
 }
 
 // Route says what a path prefix of the upstream requires.
@@ -194,7 +202,8 @@ func Default() Config {
 		TaskTokens:     map[string]TaskToken{},
 		Scopes:         map[string]string{},
 		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour},
-		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, MemoryMiB: 512},
+		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, Memory: 512 << 20},
+		Verify:         Verify{Cache: 32 << 20},
 		Upstream:       Upstream{Routes: []Route{}},
 		Specify:        Specify{Login: true},
 		Senaite:        Senaite{Prefix: "/@@API/senaite/v1"},

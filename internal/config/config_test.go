@@ -88,8 +88,9 @@ func TestEveryKeyIsRead(t *testing.T) {
 		TaskTokens:     map[string]config.TaskToken{"TES": {MaxTTL: 96 * time.Hour}, "FOO": {}},
 		Scopes:         map[string]string{"read": "Read specimens", "write:all": ""},
 		RefreshToken:   config.RefreshToken{IdleTTL: 48 * time.Hour},
-		Revocation:     config.Revocation{MaxStaleness: 500 * time.Millisecond, MemoryMiB: 2048},
-		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", Routes: []config.Route{
+		Revocation:     config.Revocation{MaxStaleness: 500 * time.Millisecond, Memory: 2 << 30},
+		Verify:         config.Verify{Cache: 1 << 30},
+		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", PassToken: true, Routes: []config.Route{
 			{Path: "/", Require: config.RequireNone},
 			{Path: "/api/", Require: config.RequireToken, Audience: "api", Scope: "read write:all"},
 			{Path: "/maybe", Require: config.RequireOptional, Permission: config.Permission{Action: "access", Path: "/collections/4"}},
@@ -151,7 +152,7 @@ func TestFlagsStandOverVariablesOverTheFile(t *testing.T) {
 	path := write(t, "issuer: https://file.example\nlisten: :1\nops_listen: :2\nscopes: {file: x}\naudience: file\n")
 	env := []string{
 		"BEARERD_ISSUER=https://env.example", "BEARERD_LISTEN=:3", "BEARERD_REVOCATION_MAX_STALENESS=700ms",
-		"BEARERD_REVOCATION_WAIT=false", "BEARERD_REVOCATION_MEMORY_MIB=64", "BEARERD_DIALECTS=specify, gen3", "BEARERD_SCOPES={env: y}",
+		"BEARERD_REVOCATION_WAIT=false", "BEARERD_REVOCATION_MEMORY=64MiB", "BEARERD_DIALECTS=specify, gen3", "BEARERD_SCOPES={env: y}",
 		`BEARERD_CORS_ORIGINS=["https://a.example"]`, "BEARERD_TRUSTED_PROXIES=10.0.0.0/8,127.0.0.1",
 		"BEARERD_TASK_TOKENS=TES:\n  max_ttl: 96h\n", "BEARERD_UPSTREAM_URL=http://app",
 		"BEARERD_UPSTREAM_ROUTES=[{path: /api/, scope: read}]", "BEARERD_AUDIENCE=", "BEARERD_LOGIN_ACCOUNT_FAILURES=4",
@@ -163,7 +164,7 @@ func TestFlagsStandOverVariablesOverTheFile(t *testing.T) {
 	}
 	want := config.Default()
 	want.Issuer, want.Listen, want.OpsListen = "https://env.example", ":4", ":2"
-	want.Revocation = config.Revocation{MaxStaleness: 700 * time.Millisecond, MemoryMiB: 64}
+	want.Revocation = config.Revocation{MaxStaleness: 700 * time.Millisecond, Memory: 64 << 20}
 	want.Dialects = []config.Dialect{"specify", "gen3"}
 	want.Scopes = map[string]string{"env": "y"}
 	want.CORS.Origins = []string{"https://a.example"}

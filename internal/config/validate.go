@@ -33,6 +33,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkOrigins()
 	k.checkLifetimes()
 	k.checkNames()
+	k.checkVerify()
 	k.checkUpstream()
 	k.checkWebhook()
 	return k.problems
@@ -184,6 +185,12 @@ func (k *checker) checkOrigins() {
 	}
 }
 
+func (k *checker) checkVerify() {
+	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
+		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
+	}
+}
+
 func (k *checker) checkLifetimes() {
 	k.lifetime("access_token.ttl", k.AccessToken.TTL)
 	k.lifetime("access_token.max_ttl", k.AccessToken.MaxTTL)
@@ -207,8 +214,8 @@ func (k *checker) checkLifetimes() {
 	if l := k.Revocation.MaxStaleness; l < 100*time.Millisecond || l > time.Hour {
 		k.fail(key, "2s suits most", "must be from 100ms to 1h, not %s", l)
 	}
-	if m := k.Revocation.MemoryMiB; m < 16 || m > 1_000_000 {
-		k.fail("revocation.memory_mib", "512 suits most", "must be from 16 to 1000000, not %d", m)
+	if m := k.Revocation.Memory; m < 16<<20 || m > 1<<40 {
+		k.fail("revocation.memory", "512MiB suits most", "must be from 16MiB to 1024GiB, not %s", m)
 	}
 }
 
