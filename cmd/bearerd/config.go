@@ -46,18 +46,18 @@ func checkSecrets(c config.Config) error {
 		return err
 	}
 	_, err := keyring.ReadMaster(c.MasterKeyPath())
-	if isMissing(err) && !c.Database.IsPostgres() {
-		return nil
+	switch {
+	case !isMissing(err):
+		return err
+	case c.Database.IsPostgres():
+		return noSharedMaster(c.MasterKeyPath(), err)
 	}
-	return err
+	return nil
 }
 
-// checkDatabase looks at the schema; the first start makes the database.
+// checkDatabase looks at the schema; the first start makes an SQLite database.
 func checkDatabase(cmd *cobra.Command, c config.Config) error {
-	if c.Database.IsPostgres() {
-		return errors.New("this version keeps its database in SQLite alone")
-	}
-	_, err := store.Pending(cmd.Context(), c.Database.Reveal())
+	_, err := store.Pending(cmd.Context(), c.Database.Reveal(), storeOptions(c, store.Options{}))
 	if err == nil || isMissing(err) {
 		return nil
 	}

@@ -13,6 +13,9 @@ func (i *instance) loops(logger *slog.Logger) ([]server.Loop, error) {
 	if i.Roll != nil {
 		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.watchNodes})
 	}
+	if i.config.Database.IsPostgres() {
+		loops = append(loops, server.Loop{Name: "listening for revocations", Run: i.listen})
+	}
 	if i.config.Webhook.URL != "" {
 		secret, err := readWebhookSecret(i.config)
 		if err != nil {
@@ -23,6 +26,9 @@ func (i *instance) loops(logger *slog.Logger) ([]server.Loop, error) {
 	}
 	return loops, nil
 }
+
+// listen makes the node ask for the log as soon as another has added to it.
+func (i *instance) listen(ctx context.Context) error { return i.store.Listen(ctx, i.Follower.Wake) }
 
 func (i *instance) watchNodes(ctx context.Context) error {
 	return i.Roll.Run(ctx, i.config.Revocation.MaxStaleness)

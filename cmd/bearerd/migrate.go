@@ -20,7 +20,7 @@ that still runs goes on working with the new schema.`,
 			if err != nil {
 				return err
 			}
-			names, err := store.Pending(cmd.Context(), c.Database.Reveal())
+			names, err := store.Pending(cmd.Context(), c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
 			if err != nil && !isMissing(err) {
 				return err
 			}

@@ -121,14 +121,20 @@ func (b bystander) Entries(ctx context.Context, after revocation.Seq, limit int)
 
 // openStore opens the database that the configuration names.
 func openStore(ctx context.Context, c config.Config, o store.Options) (*store.Store, error) {
-	if c.Database.IsPostgres() {
-		return nil, hint(errors.New("this version keeps its database in SQLite alone"), "name a file in database")
-	}
-	s, err := store.Open(ctx, c.Database.Reveal(), o)
+	s, err := store.Open(ctx, c.Database.Reveal(), storeOptions(c, o))
 	if isMissing(err) && o.MustExist {
 		return nil, hint(err, `check database in the configuration; "bearerd serve" and "bearerd apply" make a new one`)
 	}
 	return s, err
+}
+
+// storeOptions completes options by what the configuration says.
+func storeOptions(c config.Config, o store.Options) store.Options {
+	o.Postgres = store.Postgres{
+		Connections: c.Postgres.Connections, ConnectTimeout: c.Postgres.ConnectTimeout,
+		StatementTimeout: c.Postgres.StatementTimeout, Staleness: c.Revocation.MaxStaleness,
+	}
+	return o
 }
 
 // parts are what an instance is assembled from.
@@ -220,6 +226,9 @@ func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 	if !isMissing(err) {
 		return m, err
 	}
+	if p.config.Database.IsPostgres() {
+		return m, noSharedMaster(path, err)
+	}
 	keys, storeErr := p.store.SigningKeys(ctx)
 	if storeErr != nil {
 		return m, storeErr
@@ -236,6 +245,13 @@ func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 		p.logger.LogAttrs(ctx, slog.LevelInfo, "made the master key; keep a copy of it apart from the backups", slog.String("file", path))
 	}
 	return m, err
+}
+
+// noSharedMaster is the error for a database of many nodes, where none of them may
+// make a master key of its own.
+func noSharedMaster(path string, err error) error {
+	return hint(fmt.Errorf("the master key is missing, and all nodes of a PostgreSQL database need the same: %w", err),
+		"make one with \"bearerd keys master %s\", once, and give every node a copy", path)
 }
 
 // flagOf is the flag of a key, as package config names it in messages.

@@ -16,6 +16,7 @@ type Config struct {
 	OpsListen      string               `yaml:"ops_listen"`      // host:port of health and metrics
 	TLS            TLS                  `yaml:"tls"`             // empty: plain HTTP, TLS ends at a proxy in front
 	Database       Database             `yaml:"database"`        // a file, or postgres://…
+	Postgres       Postgres             `yaml:"postgres"`        // of no account with SQLite
 	MasterKeyFile  string               `yaml:"master_key_file"` // see MasterKeyPath
 	Dialects       []Dialect            `yaml:"dialects"`        // the ones that are on
 	Audience       string               `yaml:"audience"`        // see DefaultAudience
@@ -43,6 +44,15 @@ type Config struct {
 type TLS struct {
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
+}
+
+// Postgres says how a PostgreSQL database is used: how many connections a node has
+// at most, how long making one may take, and how long a node waits for an answer or
+// a free connection before it says that the store can't be used.
+type Postgres struct {
+	Connections      int           `yaml:"connections"`
+	ConnectTimeout   time.Duration `yaml:"connect_timeout"`
+	StatementTimeout time.Duration `yaml:"statement_timeout"`
 }
 
 // Dialect is an existing system whose endpoints bearerd speaks.
@@ -190,6 +200,7 @@ func Default() Config {
 		Listen:         "127.0.0.1:8080",
 		OpsListen:      "127.0.0.1:9180",
 		Database:       "bearerd.db",
+		Postgres:       Postgres{Connections: 16, ConnectTimeout: 5 * time.Second, StatementTimeout: 900 * time.Millisecond},
 		MasterKeyFile:  "master.key",
 		Dialects:       []Dialect{},
 		Signing:        Signing{Algorithm: "EdDSA", RotateEvery: 720 * time.Hour},

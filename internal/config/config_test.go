@@ -75,6 +75,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Issuer: "https://auth.example.org/sso", Listen: ":443", OpsListen: "[::1]:9180",
 		TLS:            config.TLS{CertFile: "/etc/bearerd/cert.pem", KeyFile: "/etc/bearerd/key.pem"},
 		Database:       "postgres://bearerd:hunter2@db.example.org/bearerd?sslmode=require",
+		Postgres:       config.Postgres{Connections: 40, ConnectTimeout: time.Second, StatementTimeout: 2 * time.Second},
 		MasterKeyFile:  "/etc/bearerd/master.key",
 		Dialects:       []config.Dialect{config.DialectSpecify, config.DialectSenaite, config.DialectHypothesis, config.DialectGen3},
 		Audience:       "specimens",

@@ -112,6 +112,11 @@ func (k *checker) checkStorage() {
 	case strings.HasPrefix(database, ":memory:") || strings.HasPrefix(database, "file:"):
 		k.fail("database", "write the name of a file", "must be a plain file name: what is revoked has to outlive the process")
 	}
+	if n := k.Postgres.Connections; n < 2 || n > 1000 {
+		k.fail("postgres.connections", "", "must be from 2 to 1000, not %d", n)
+	}
+	k.between("postgres.connect_timeout", k.Postgres.ConnectTimeout, 100*time.Millisecond, time.Minute)
+	k.between("postgres.statement_timeout", k.Postgres.StatementTimeout, 100*time.Millisecond, time.Minute)
 	if k.MasterKeyFile == "" {
 		k.fail("master_key_file", "", "must not be empty")
 	}
@@ -216,6 +221,12 @@ func (k *checker) checkLifetimes() {
 	}
 	if m := k.Revocation.Memory; m < 16<<20 || m > 1<<40 {
 		k.fail("revocation.memory", "512MiB suits most", "must be from 16MiB to 1024GiB, not %s", m)
+	}
+}
+
+func (k *checker) between(key string, d, least, most time.Duration) {
+	if d < least || d > most {
+		k.fail(key, "", "must be from %s to %s, not %s", least, most, d)
 	}
 }
 

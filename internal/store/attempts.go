@@ -22,7 +22,7 @@ RETURNING count, since`
 // Failures reads the counts of the keys, in their order, in the windows that are
 // open at now.
 func (s *Store) Failures(ctx context.Context, keys []string, now time.Time) (found []identity.Failures, err error) {
-	err = s.snapshot(ctx, func(ctx context.Context, c *conn) error {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		found = make([]identity.Failures, len(keys))
 		for i, key := range keys {
 			f := &found[i]
@@ -39,7 +39,7 @@ func (s *Store) Failures(ctx context.Context, keys []string, now time.Time) (fou
 // RecordFailure adds one to each key, opening a window where none is open, and
 // gives the counts after it, in the order of the keys.
 func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) (found []identity.Failures, err error) {
-	err = s.write(ctx, func(ctx context.Context, c *conn) error {
+	err = s.write(ctx, func(ctx context.Context, c conn) error {
 		found = make([]identity.Failures, len(keys))
 		for i, key := range keys {
 			f := &found[i]

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -17,23 +16,15 @@ const (
 ON CONFLICT (name) DO NOTHING`
 	deleteBackupMark = `DELETE FROM meta WHERE name = 'backup'`
 	selectBackupMark = `SELECT 1 FROM meta WHERE name = 'backup'`
-
-	// What was given out between the backup and now is below the new sequence, and
-	// a reader that comes from there finds the gap purged.
-	raiseHead   = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
-	deleteNodes = `DELETE FROM nodes`
 )
 
-// raise is by how much a restored log goes up: more entries than were ever written
-// between two backups.
-const raise = int64(1) << 32
-
-// Backup writes a consistent copy of the database to a new file that nobody else
-// may read, while others go on reading and writing. The copy is marked, so that
+// Backup writes a consistent copy of an SQLite database to a new file that nobody
+// else may read, while others go on reading and writing. The copy is marked, so that
 // the store that opens it first knows that it was restored. A file that exists is
-// fault.Conflict, and left as it is.
+// fault.Conflict, and left as it is. PostgreSQL has programs of its own for that:
+// there it is fault.Invalid.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	err := s.backup(ctx, path)
+	err := s.engine.backup(ctx, path)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.Wrap(err, fault.Conflict, "the file exists already")
 	}
@@ -43,7 +34,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
-func (s *Store) backup(ctx context.Context, path string) error {
+func (db *sqliteDB) backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fs.ErrExist
 	}
@@ -52,7 +43,7 @@ func (s *Store) backup(ctx context.Context, path string) error {
 		return err
 	}
 	defer func() { _ = os.Remove(draft.Name()) }()
-	if err := s.copyTo(ctx, draft.Name()); err != nil {
+	if err := db.copyTo(ctx, draft.Name()); err != nil {
 		return errors.Join(err, draft.Close())
 	}
 	if err := errors.Join(draft.Sync(), draft.Close()); err != nil {
@@ -78,8 +69,8 @@ func publish(draft, path string) error {
 }
 
 // copyTo fills an empty file with a marked copy of the database.
-func (s *Store) copyTo(ctx context.Context, path string) error {
-	source, err := s.dial(ctx, dsn(s.path, "busy_timeout(5000)"))
+func (db *sqliteDB) copyTo(ctx context.Context, path string) error {
+	source, err := db.dial(ctx, dsn(db.path, "busy_timeout(5000)"))
 	if err != nil {
 		return err
 	}
@@ -87,7 +78,7 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 	if err := errors.Join(err, source.close()); err != nil {
 		return err
 	}
-	target, err := s.dial(ctx, dsn(path, "journal_mode(DELETE)"))
+	target, err := db.dial(ctx, dsn(path, "journal_mode(DELETE)"))
 	if err != nil {
 		return err
 	}
@@ -95,31 +86,16 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 	return errors.Join(err, target.close())
 }
 
-// resume puts a restored backup back into service: sequences that were given out
-// after it was made must never be given out again for something else.
-func (s *Store) resume(ctx context.Context, c *conn) error {
-	marked, err := c.exists(ctx, selectBackupMark)
-	if err != nil || !marked {
-		return err
-	}
-	var head int64
-	err = alone(ctx, c, func() error {
-		n, err := c.exec(ctx, deleteBackupMark)
-		if err != nil || n == 0 {
-			return err
-		}
-		if _, err := c.exec(ctx, deleteNodes); err != nil {
-			return err
-		}
-		return c.row(ctx, raiseHead, []any{raise}, &head)
-	})
-	if err == nil && head > 0 {
-		s.restored = true
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "the database was restored from a backup; its revocation log goes on at a higher sequence",
-			slog.Int64("seq", head))
-	}
-	return err
+// restored implements engine.
+func (*sqliteDB) restored(ctx context.Context, c conn) (bool, error) {
+	return exists(ctx, c, selectBackupMark)
 }
 
-// Restored reports whether this Open was the first of a restored backup.
-func (s *Store) Restored() bool { return s.restored }
+// adopt implements engine. The nodes of the backup are gone.
+func (*sqliteDB) adopt(ctx context.Context, c conn) error {
+	if _, err := c.exec(ctx, deleteBackupMark); err != nil {
+		return err
+	}
+	_, err := c.exec(ctx, deleteNodes)
+	return err
+}

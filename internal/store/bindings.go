@@ -48,7 +48,7 @@ func (b *bindingRow) binding() access.Binding {
 }
 
 // grants gives what a user's bindings and those of the user's groups come to.
-func grants(ctx context.Context, c *conn, userID string) ([]access.Grant, error) {
+func grants(ctx context.Context, c conn, userID string) ([]access.Grant, error) {
 	rows, err := list(ctx, c, func(scan scanner) ([]access.Grant, error) {
 		var b bindingRow
 		var role access.Role

@@ -3,29 +3,34 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Commit carries out a batch: its operations in their order, then its log entries,
-// then its audit events, all of it durably or nothing. It gives the sequence of its
+// Commit carries out a batch: its operations in their order, its audit events and
+// its log entries, all of it durably or nothing. It gives the sequence of its
 // last log entry, 0 when it has none. An event that isn't valid fails it.
 //
 // An operation that can't be done gives a fault: NotFound for what it changes,
 // Conflict for what exists, Invalid for what it names besides.
 func (s *Store) Commit(ctx context.Context, b authority.Batch) (seq revocation.Seq, err error) {
-	err = s.write(ctx, func(ctx context.Context, c *conn) error {
+	err = s.write(ctx, func(ctx context.Context, c conn) error {
+		seq = 0
+		if err := lockFor(ctx, c, b.Ops); err != nil {
+			return err
+		}
 		for _, op := range b.Ops {
 			if err := carryOut(ctx, c, op); err != nil {
 				return err
 			}
 		}
-		var err error
-		if seq, err = appendLog(ctx, c, b.Log); err != nil {
+		if err := record(ctx, c, b.Audit); err != nil {
 			return err
 		}
-		return record(ctx, c, b.Audit)
+		return appendLog(ctx, c, b.Log, &seq) // last, because appends wait for one another
 	})
 	if err != nil {
 		return 0, err
@@ -33,7 +38,31 @@ func (s *Store) Commit(ctx context.Context, b authority.Batch) (seq revocation.S
 	return seq, nil
 }
 
-func carryOut(ctx context.Context, c *conn, op authority.Op) error {
+// lockFor takes the locks that the operations need, in their order.
+func lockFor(ctx context.Context, c conn, ops []authority.Op) error {
+	needed := map[lock]bool{}
+	for _, op := range ops {
+		switch op.(type) {
+		case authority.ChangeKeys:
+			needed[lockKeys] = true
+		case authority.KillTokens, authority.ShortenToken:
+			needed[lockKill] = true
+		case authority.AddToken:
+			needed[lockTokens] = true
+		}
+	}
+	if needed[lockKill] {
+		delete(needed, lockTokens)
+	}
+	for _, l := range slices.Sorted(maps.Keys(needed)) {
+		if err := c.lock(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func carryOut(ctx context.Context, c conn, op authority.Op) error {
 	switch op := op.(type) {
 	case authority.CreateUser:
 		return createUser(ctx, c, op)
@@ -73,7 +102,7 @@ func carryOut(ctx context.Context, c *conn, op authority.Op) error {
 }
 
 // carryOutOnToken does the operations on stored tokens and device codes.
-func carryOutOnToken(ctx context.Context, c *conn, op authority.Op) error {
+func carryOutOnToken(ctx context.Context, c conn, op authority.Op) error {
 	switch op := op.(type) {
 	case authority.AddToken:
 		return addToken(ctx, c, op)
@@ -88,8 +117,7 @@ func carryOutOnToken(ctx context.Context, c *conn, op authority.Op) error {
 	case authority.AddDevice:
 		return addDevice(ctx, c, op.Device)
 	case authority.PollDevice:
-		_, err := c.exec(ctx, pollDevice, op.Digest[:], micros(op.At))
-		return err
+		return c.post(ctx, pollDevice, op.Digest[:], micros(op.At))
 	case authority.DecideDevice:
 		return decide(ctx, c, op)
 	case authority.SpendDevice:

@@ -35,7 +35,7 @@ func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (authorit
 }
 
 func (s *Store) device(ctx context.Context, text string, key any) (d authority.Device, err error) {
-	err = s.read(ctx, func(ctx context.Context, c *conn) error {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, into(&d.Scope), &d.Audience,
 			&d.State, &d.Subject, &d.Seq, stamp{&d.PolledAt}, stamp{&d.ExpiresAt})
 		return orNotFound(err, "no such device code")
@@ -46,7 +46,7 @@ func (s *Store) device(ctx context.Context, text string, key any) (d authority.D
 	return d, nil
 }
 
-func addDevice(ctx context.Context, c *conn, d authority.Device) error {
+func addDevice(ctx context.Context, c conn, d authority.Device) error {
 	scope, err := encode(d.Scope)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func addDevice(ctx context.Context, c *conn, d authority.Device) error {
 		d.Audience, string(d.State), d.Subject, d.Seq, micros(d.PolledAt), micros(d.ExpiresAt))
 }
 
-func decide(ctx context.Context, c *conn, op authority.DecideDevice) error {
+func decide(ctx context.Context, c conn, op authority.DecideDevice) error {
 	d := op.Device
 	n, err := c.exec(ctx, decideDevice, d.Digest[:], string(d.State), d.Subject, d.Seq,
 		string(authority.DevicePending), micros(op.Now))
@@ -65,7 +65,7 @@ func decide(ctx context.Context, c *conn, op authority.DecideDevice) error {
 	return err
 }
 
-func spend(ctx context.Context, c *conn, op authority.SpendDevice) error {
+func spend(ctx context.Context, c conn, op authority.SpendDevice) error {
 	n, err := c.exec(ctx, spendDevice, op.Digest[:], string(authority.DeviceApproved))
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the device code was used already")

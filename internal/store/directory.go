@@ -31,10 +31,10 @@ FROM users u WHERE u.username > $1 AND u.search LIKE $2 ESCAPE '\' ORDER BY u.us
 	// The user whose id follows, or else the first of all. The two are one
 	// statement, so that it takes the same time for every decoy.
 	selectDecoyHash = `SELECT password_hash FROM (
-    SELECT * FROM (SELECT 1 AS turn, password_hash FROM users WHERE id > $1 AND password_hash <> '' ORDER BY id LIMIT 1)
+    SELECT * FROM (SELECT 1 AS turn, password_hash FROM users WHERE id > $1 AND password_hash <> '' ORDER BY id LIMIT 1) AS following
     UNION ALL
-    SELECT * FROM (SELECT 2 AS turn, password_hash FROM users WHERE password_hash <> '' ORDER BY id LIMIT 1)
-) ORDER BY turn LIMIT 1`
+    SELECT * FROM (SELECT 2 AS turn, password_hash FROM users WHERE password_hash <> '' ORDER BY id LIMIT 1) AS earliest
+) AS candidates ORDER BY turn LIMIT 1`
 
 	selectClient = `SELECT c.id, c.secret_digest, c.grants, c.scopes, c.audiences`
 
@@ -52,9 +52,9 @@ FROM clients c WHERE c.id = $1`
 // fault.NotFound.
 func (s *Store) Principal(ctx context.Context, who authority.Who) (p authority.Principal, err error) {
 	if who.ClientID != "" {
-		err = s.read(ctx, func(ctx context.Context, c *conn) error { return readClient(ctx, c, who, &p) })
+		err = s.read(ctx, func(ctx context.Context, c conn) error { return readClient(ctx, c, who, &p) })
 	} else {
-		err = s.snapshot(ctx, func(ctx context.Context, c *conn) error { return readUser(ctx, c, who, &p) })
+		err = s.snapshot(ctx, func(ctx context.Context, c conn) error { return readUser(ctx, c, who, &p) })
 	}
 	if err != nil {
 		return authority.Principal{}, err
@@ -62,14 +62,14 @@ func (s *Store) Principal(ctx context.Context, who authority.Who) (p authority.P
 	return p, nil
 }
 
-func readClient(ctx context.Context, c *conn, who authority.Who, p *authority.Principal) error {
+func readClient(ctx context.Context, c conn, who authority.Who, p *authority.Principal) error {
 	p.Client = &identity.Client{}
 	err := c.row(ctx, principalByClient, []any{who.ClientID, who.Collection},
 		append(clientFields(p.Client), &p.Seq, &p.CollectionExists)...)
 	return orNotFound(err, "no such client")
 }
 
-func readUser(ctx context.Context, c *conn, who authority.Who, p *authority.Principal) error {
+func readUser(ctx context.Context, c conn, who authority.Who, p *authority.Principal) error {
 	text, name := principalByID, who.UserID
 	if name == "" {
 		text, name = principalByUsername, who.Username
@@ -93,7 +93,7 @@ func orNotFound(err error, message string) error {
 
 // userFields are where the columns of selectUser go.
 func userFields(u *identity.User) []any {
-	return []any{&u.ID, &u.Username, &u.Name, &u.Email, &u.Disabled, hash{&u.PasswordHash}, &u.ReplacedHash, groups{&u.Groups}}
+	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, hash{&u.PasswordHash}, &u.ReplacedHash, groups{&u.Groups}}
 }
 
 // hash reads a password hash, which otherwise gives itself to nobody.
@@ -128,7 +128,7 @@ func clientFields(c *identity.Client) []any {
 // DecoyHash gives the hash of the user with a password whose id follows decoy, and
 // of the first of them when none does; empty when nobody has a password.
 func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.PasswordHash, err error) {
-	err = s.read(ctx, func(ctx context.Context, c *conn) error {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, selectDecoyHash, []any{decoy}, hash{&found})
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil

@@ -11,9 +11,8 @@ const Raise = raise
 
 // Alter runs a pragma on the connection that writes.
 func (s *Store) Alter(ctx context.Context, pragma string) error {
-	return s.write(ctx, func(ctx context.Context, c *conn) error {
-		_, err := c.db.ExecContext(ctx, pragma)
-		return err
+	return s.write(ctx, func(ctx context.Context, c conn) error {
+		return c.script(ctx, pragma)
 	})
 }
 
@@ -24,7 +23,7 @@ func Panicking([]keyring.Key) ([]keyring.Key, error) { panic("a plan with a mist
 func Lookups() map[string]string {
 	return map[string]string{
 		"principalByID": principalByID, "principalByUsername": principalByUsername, "principalByClient": principalByClient,
-		"selectGrants": selectGrants, "selectUserForUpdate": selectUserForUpdate, "updateUserRow": updateUserRow, "rehash": rehash,
+		"selectGrants": selectGrants, "selectOneUser": selectOneUser, "lockUser": lockUser, "updateUserRow": updateUserRow, "rehash": rehash,
 		"deleteUser": deleteUser, "deleteGroups": deleteGroups, "userExists": userExists, "selectUsers": selectUsers,
 		"otherCollection": otherCollection, "renameCollection": renameCollection, "deleteCollection": deleteCollection,
 		"deleteBindingsFrom": deleteBindingsFrom, "setPermissions": setPermissions, "deleteRole": deleteRole, "roleExists": roleExists,
@@ -34,7 +33,7 @@ func Lookups() map[string]string {
 		"tokenByDigest": tokenByDigest, "tokenByID": tokenByID, "allTokens": allTokens, "ownersTokens": ownersTokens,
 		"clientsTokens": clientsTokens, "ownerThroughOne": ownerThroughOne, "spendOne": spendOne, "killByID": killByID,
 		"killByOwner": killByOwner, "killByClient": killByClient, "touch": touch,
-		"advanceHead": advanceHead, "selectHead": selectHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
+		"advanceHead": advanceHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
 		"deleteNode": deleteNode, "dropNode": dropNode,
 		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken,
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
@@ -46,8 +45,8 @@ func Lookups() map[string]string {
 
 // Pragma reads a pragma of the connection that writes.
 func (s *Store) Pragma(ctx context.Context, name string) (value string) {
-	_ = s.write(ctx, func(ctx context.Context, c *conn) error {
-		return c.db.QueryRowContext(ctx, "PRAGMA "+name).Scan(&value)
+	_ = s.write(ctx, func(ctx context.Context, c conn) error {
+		return c.row(ctx, "PRAGMA "+name, nil, &value)
 	})
 	return value
 }

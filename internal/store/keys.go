@@ -13,9 +13,6 @@ FROM signing_keys ORDER BY created_at, kid`
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (kid) DO UPDATE SET algorithm = excluded.algorithm, state = excluded.state, created_at = excluded.created_at,
     active_at = excluded.active_at, retired_at = excluded.retired_at, gone_at = excluded.gone_at, sealed = excluded.sealed`
-
-	// Where transactions can run side by side, this makes plans follow one another.
-	lockHead = `UPDATE log_head SET seq = seq WHERE one = 1`
 )
 
 func scanKey(scan scanner) (k keyring.Key, err error) {
@@ -29,15 +26,19 @@ func (s *Store) SigningKeys(ctx context.Context) ([]keyring.Key, error) {
 }
 
 // ChangeSigningKeys runs a plan on the keys and writes what it gives back, in the
-// order given, in one transaction. A plan's error undoes it and is passed on.
+// order given, in one transaction. A plan's error undoes it and is passed on. A plan
+// may be run more than once.
 func (s *Store) ChangeSigningKeys(ctx context.Context, plan func(now []keyring.Key) ([]keyring.Key, error)) error {
-	return s.write(ctx, func(ctx context.Context, c *conn) error { return changeKeys(ctx, c, plan) })
+	return s.write(ctx, func(ctx context.Context, c conn) error {
+		if err := c.lock(ctx, lockKeys); err != nil {
+			return err
+		}
+		return changeKeys(ctx, c, plan)
+	})
 }
 
-func changeKeys(ctx context.Context, c *conn, plan keyring.Plan) error {
-	if _, err := c.exec(ctx, lockHead); err != nil {
-		return err
-	}
+// changeKeys needs lockKeys.
+func changeKeys(ctx context.Context, c conn, plan keyring.Plan) error {
 	stored, err := list(ctx, c, scanKey, selectKeys)
 	if err != nil {
 		return err

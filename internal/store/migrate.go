@@ -20,9 +20,9 @@ type migration struct {
 	name, text string
 }
 
-// steps gives the migrations in their order.
-func steps() ([]migration, error) {
-	files, err := fs.Glob(migrations, migrationFiles+"/*.sql")
+// steps gives the migrations in a directory in their order.
+func steps(dir string) ([]migration, error) {
+	files, err := fs.Glob(migrations, dir+"/*.sql")
 	if err != nil {
 		return nil, err
 	}
@@ -45,42 +45,26 @@ const (
 
 // Pending names the migrations that opening the database would run. It changes
 // nothing; a database that doesn't exist, or is of a later version, is an error.
-func Pending(ctx context.Context, path string) ([]string, error) {
-	names, err := pending(ctx, path)
+func Pending(ctx context.Context, database string, o Options) (names []string, err error) {
+	if isPostgres(database) {
+		names, err = pendingPostgres(ctx, database, o)
+	} else {
+		names, err = pendingSQLite(ctx, database)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("looking for migrations of the database %s: %w", path, err)
+		return nil, fmt.Errorf("looking for migrations of the database %s: %w", nameOf(database), err)
 	}
 	return names, nil
 }
 
-func pending(ctx context.Context, path string) (names []string, err error) {
-	if err := ensureFile(path, false); err != nil {
-		return nil, err
-	}
-	if err := checkLog(path); err != nil {
-		return nil, err
-	}
-	s := &Store{path: path}
-	c, err := s.dial(ctx, reading(path))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	todo, err := missing(ctx, c)
-	for _, m := range todo {
-		names = append(names, m.name)
-	}
-	return names, err
-}
-
 // missing gives the migrations that the database doesn't have, and an error when
 // it has some that this version doesn't know.
-func missing(ctx context.Context, c *conn) ([]migration, error) {
-	all, err := steps()
+func missing(ctx context.Context, c conn, s schema) ([]migration, error) {
+	all, err := steps(s.migrations)
 	if err != nil {
 		return nil, err
 	}
-	done, err := applied(ctx, c)
+	done, err := applied(ctx, c, s)
 	if err != nil {
 		return nil, err
 	}
@@ -93,27 +77,39 @@ func missing(ctx context.Context, c *conn) ([]migration, error) {
 	return slices.DeleteFunc(all, func(m migration) bool { return slices.Contains(done, m.name) }), nil
 }
 
+// names gives the names of the migrations that are missing.
+func names(ctx context.Context, c conn, s schema) (names []string, err error) {
+	todo, err := missing(ctx, c, s)
+	for _, m := range todo {
+		names = append(names, m.name)
+	}
+	return names, err
+}
+
+var errForeign = errors.New("it is the database of another program")
+
 // applied names the migrations that the database has.
-func applied(ctx context.Context, c *conn) ([]string, error) {
-	ours, err := c.exists(ctx, selectMigrationTable)
+func applied(ctx context.Context, c conn, s schema) ([]string, error) {
+	ours, err := exists(ctx, c, s.ours)
 	if err != nil {
 		return nil, err
 	}
 	if ours {
 		return list(ctx, c, func(scan scanner) (name string, err error) { return name, scan(&name) }, selectMigrations)
 	}
-	foreign, err := c.exists(ctx, selectAnyTable)
+	foreign, err := exists(ctx, c, s.any)
 	if err == nil && foreign {
-		err = errors.New("it is the database of another program")
+		err = errForeign
 	}
 	return nil, err
 }
 
 // migrateOne runs the first migration that is missing, alone among all processes,
 // and gives its name; none when there is nothing to do.
-func (s *Store) migrateOne(ctx context.Context, c *conn) (name string, err error) {
-	err = alone(ctx, c, func() error {
-		todo, err := missing(ctx, c)
+func (s *Store) migrateOne(ctx context.Context) (name string, err error) {
+	err = s.engine.alone(ctx, func(ctx context.Context, c conn) error {
+		name = ""
+		todo, err := missing(ctx, c, s.engine.schema())
 		if err != nil || len(todo) == 0 {
 			return err
 		}
@@ -123,29 +119,13 @@ func (s *Store) migrateOne(ctx context.Context, c *conn) (name string, err error
 	return name, err
 }
 
-func (s *Store) run(ctx context.Context, c *conn, m migration) error {
-	if _, err := c.exec(ctx, createMigrations); err != nil {
+func (s *Store) run(ctx context.Context, c conn, m migration) error {
+	if _, err := c.exec(ctx, s.engine.schema().create); err != nil {
 		return err
 	}
-	// Not through conn, which keeps a statement for the next time.
-	if _, err := c.db.ExecContext(ctx, m.text); err != nil {
+	if err := c.script(ctx, m.text); err != nil {
 		return fmt.Errorf("migration %s: %w", m.name, err)
 	}
 	_, err := c.exec(ctx, insertMigration, m.name, micros(s.now()))
-	return err
-}
-
-// alone runs do in a transaction that no other process writes beside.
-func alone(ctx context.Context, c *conn, do func() error) error {
-	if _, err := c.exec(ctx, beginWrite); err != nil {
-		return err
-	}
-	err := do()
-	if err == nil {
-		_, err = c.exec(ctx, commit)
-	}
-	if err != nil {
-		_, _ = c.exec(ctx, rollback)
-	}
 	return err
 }

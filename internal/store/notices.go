@@ -25,7 +25,7 @@ func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) 
 	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindAPIKey.String(), limit)
 }
 
-func claim(ctx context.Context, c *conn, op authority.ClaimNotice) error {
+func claim(ctx context.Context, c conn, op authority.ClaimNotice) error {
 	if op.At.IsZero() {
 		_, err := c.exec(ctx, unclaimNotice, op.ID)
 		return err

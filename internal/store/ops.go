@@ -13,8 +13,10 @@ import (
 const (
 	insertUser = `INSERT INTO users (id, username, name, email, disabled, password_hash, search)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
-	selectUserForUpdate = selectUser + ` FROM users u WHERE u.id = $1`
-	updateUserRow       = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6,
+	selectOneUser = selectUser + ` FROM users u WHERE u.id = $1`
+	// Changes nothing, but makes whoever else would change the user wait.
+	lockUser      = `UPDATE users SET name = name WHERE id = $1`
+	updateUserRow = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6,
     replaced_hash = CASE WHEN password_hash = $5 THEN replaced_hash ELSE '' END WHERE id = $1`
 	rehash       = `UPDATE users SET password_hash = $3, replaced_hash = $4 WHERE id = $1 AND password_hash = $2`
 	deleteUser   = `DELETE FROM users WHERE id = $1`
@@ -49,7 +51,7 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
 )
 
 // add runs an insert that does nothing where the thing exists.
-func add(ctx context.Context, c *conn, exists, text string, args ...any) error {
+func add(ctx context.Context, c conn, exists, text string, args ...any) error {
 	n, err := c.exec(ctx, text, args...)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "%s", exists)
@@ -58,7 +60,7 @@ func add(ctx context.Context, c *conn, exists, text string, args ...any) error {
 }
 
 // change runs an update or delete of one thing.
-func change(ctx context.Context, c *conn, missing, text string, args ...any) error {
+func change(ctx context.Context, c conn, missing, text string, args ...any) error {
 	n, err := c.exec(ctx, text, args...)
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "%s", missing)
@@ -66,7 +68,7 @@ func change(ctx context.Context, c *conn, missing, text string, args ...any) err
 	return err
 }
 
-func createUser(ctx context.Context, c *conn, op authority.CreateUser) error {
+func createUser(ctx context.Context, c conn, op authority.CreateUser) error {
 	u := op.User
 	err := add(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username, u.Name, u.Email,
 		flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email))
@@ -76,18 +78,21 @@ func createUser(ctx context.Context, c *conn, op authority.CreateUser) error {
 	return insertGroups(ctx, c, u)
 }
 
-func insertGroups(ctx context.Context, c *conn, u identity.User) error {
+func insertGroups(ctx context.Context, c conn, u identity.User) error {
 	for _, g := range u.Groups {
-		if _, err := c.exec(ctx, insertGroup, u.ID, g); err != nil {
+		if err := c.post(ctx, insertGroup, u.ID, g); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func updateUser(ctx context.Context, c *conn, op authority.UpdateUser) error {
+func updateUser(ctx context.Context, c conn, op authority.UpdateUser) error {
+	if err := c.post(ctx, lockUser, op.ID); err != nil {
+		return err
+	}
 	var u identity.User
-	if err := c.row(ctx, selectUserForUpdate, []any{op.ID}, userFields(&u)...); err != nil {
+	if err := c.row(ctx, selectOneUser, []any{op.ID}, userFields(&u)...); err != nil {
 		return orNotFound(err, "no such user")
 	}
 	set(&u.Name, op.Name)
@@ -100,7 +105,7 @@ func updateUser(ctx context.Context, c *conn, op authority.UpdateUser) error {
 		return err
 	}
 	u.Groups = *op.Groups
-	if _, err := c.exec(ctx, deleteGroups, u.ID); err != nil {
+	if err := c.post(ctx, deleteGroups, u.ID); err != nil {
 		return err
 	}
 	return insertGroups(ctx, c, u)
@@ -114,12 +119,12 @@ func set[T any](field, value *T) {
 
 const collectionExists = "a collection of that id or name exists already"
 
-func createCollection(ctx context.Context, c *conn, op authority.CreateCollection) error {
+func createCollection(ctx context.Context, c conn, op authority.CreateCollection) error {
 	return add(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name)
 }
 
-func updateCollection(ctx context.Context, c *conn, op authority.UpdateCollection) error {
-	taken, err := c.exists(ctx, otherCollection, op.Collection.ID, op.Collection.Name)
+func updateCollection(ctx context.Context, c conn, op authority.UpdateCollection) error {
+	taken, err := exists(ctx, c, otherCollection, op.Collection.ID, op.Collection.Name)
 	if err != nil {
 		return err
 	}
@@ -129,17 +134,17 @@ func updateCollection(ctx context.Context, c *conn, op authority.UpdateCollectio
 	return change(ctx, c, "no such collection", renameCollection, op.Collection.ID, op.Collection.Name)
 }
 
-func removeCollection(ctx context.Context, c *conn, op authority.RemoveCollection) error {
+func removeCollection(ctx context.Context, c conn, op authority.RemoveCollection) error {
 	whole := string(access.CollectionPath(op.ID))
 	parent, last := whole[:strings.LastIndexByte(whole, '/')], whole[strings.LastIndexByte(whole, '/'):]
 	// '0' is the character after '/', so what begins with path and a slash is between.
-	if _, err := c.exec(ctx, deleteBindingsFrom, whole, whole+"/", whole+"0", parent, last, last+"/", last+"0"); err != nil {
+	if err := c.post(ctx, deleteBindingsFrom, whole, whole+"/", whole+"0", parent, last, last+"/", last+"0"); err != nil {
 		return err
 	}
 	return change(ctx, c, "no such collection", deleteCollection, op.ID)
 }
 
-func createRole(ctx context.Context, c *conn, op authority.CreateRole) error {
+func createRole(ctx context.Context, c conn, op authority.CreateRole) error {
 	permissions, err := encode(op.Role.Permissions)
 	if err != nil {
 		return err
@@ -147,7 +152,7 @@ func createRole(ctx context.Context, c *conn, op authority.CreateRole) error {
 	return add(ctx, c, "a role of that name exists already", insertRole, op.Role.Name, permissions)
 }
 
-func updateRole(ctx context.Context, c *conn, op authority.UpdateRole) error {
+func updateRole(ctx context.Context, c conn, op authority.UpdateRole) error {
 	permissions, err := encode(op.Role.Permissions)
 	if err != nil {
 		return err
@@ -155,7 +160,7 @@ func updateRole(ctx context.Context, c *conn, op authority.UpdateRole) error {
 	return change(ctx, c, "no such role", setPermissions, op.Role.Name, permissions)
 }
 
-func addBinding(ctx context.Context, c *conn, op authority.AddBinding) error {
+func addBinding(ctx context.Context, c conn, op authority.AddBinding) error {
 	b := op.Binding
 	if err := named(ctx, c, "user", userExists, b.User); err != nil {
 		return err
@@ -172,12 +177,12 @@ func addBinding(ctx context.Context, c *conn, op authority.AddBinding) error {
 }
 
 // named makes sure that what a body names, if it does, exists.
-func named(ctx context.Context, c *conn, what, text, name string) error {
+func named(ctx context.Context, c conn, what, text, name string) error {
 	if name == "" {
 		return nil
 	}
-	exists, err := c.exists(ctx, text, name)
-	if err == nil && !exists {
+	found, err := exists(ctx, c, text, name)
+	if err == nil && !found {
 		return fault.New(fault.Invalid, "the %s doesn't exist", what)
 	}
 	return err
@@ -193,7 +198,7 @@ func clientLists(cl identity.Client) (lists [3]string, err error) {
 	return lists, nil
 }
 
-func createClient(ctx context.Context, c *conn, op authority.CreateClient) error {
+func createClient(ctx context.Context, c conn, op authority.CreateClient) error {
 	lists, err := clientLists(op.Client)
 	if err != nil {
 		return err
@@ -202,7 +207,7 @@ func createClient(ctx context.Context, c *conn, op authority.CreateClient) error
 		lists[0], lists[1], lists[2])
 }
 
-func updateClient(ctx context.Context, c *conn, op authority.UpdateClient) error {
+func updateClient(ctx context.Context, c conn, op authority.UpdateClient) error {
 	lists, err := clientLists(op.Client)
 	if err != nil {
 		return err

@@ -31,8 +31,8 @@ const (
 // when ctx ends on the way.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	dead := micros(now.Add(-keptDead))
-	steps := []func(context.Context, *conn) (int64, error){
-		func(ctx context.Context, c *conn) (int64, error) { return purgeLog(ctx, c, micros(now)) },
+	steps := []func(context.Context, conn) (int64, error){
+		func(ctx context.Context, c conn) (int64, error) { return purgeLog(ctx, c, micros(now)) },
 		purging(purgeExpired, dead),
 		purging(purgeRevoked, dead),
 		purging(purgeAttempts, micros(now)),
@@ -40,7 +40,10 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	}
 	for _, step := range steps {
 		for n := int64(purgeChunk); n == purgeChunk; {
-			err := s.write(ctx, func(ctx context.Context, c *conn) (err error) {
+			err := s.write(ctx, func(ctx context.Context, c conn) (err error) {
+				if err := c.lock(ctx, lockPurge); err != nil {
+					return err
+				}
 				n, err = step(ctx, c)
 				return err
 			})
@@ -52,12 +55,12 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-func purging(text string, until int64) func(context.Context, *conn) (int64, error) {
-	return func(ctx context.Context, c *conn) (int64, error) { return c.exec(ctx, text, until, purgeChunk) }
+func purging(text string, until int64) func(context.Context, conn) (int64, error) {
+	return func(ctx context.Context, c conn) (int64, error) { return c.exec(ctx, text, until, purgeChunk) }
 }
 
 // purgeLog deletes a chunk of entries and notes how far there are gaps now.
-func purgeLog(ctx context.Context, c *conn, until int64) (int64, error) {
+func purgeLog(ctx context.Context, c conn, until int64) (int64, error) {
 	purged, err := list(ctx, c, func(scan scanner) (seq revocation.Seq, err error) { return seq, scan(&seq) },
 		purgeEntries, until, purgeChunk)
 	if err != nil || len(purged) == 0 {
@@ -67,6 +70,5 @@ func purgeLog(ctx context.Context, c *conn, until int64) (int64, error) {
 	for _, seq := range purged {
 		last = max(last, seq)
 	}
-	_, err = c.exec(ctx, raisePurged, last)
-	return int64(len(purged)), err
+	return int64(len(purged)), c.post(ctx, raisePurged, last)
 }

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite" // the driver named "sqlite"
@@ -27,14 +29,162 @@ const (
 	release    = "RELEASE job"
 	undo       = "ROLLBACK TO job"
 
-	migrationFiles       = "migrations/sqlite"
-	selectMigrationTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'`
-	selectAnyTable       = `SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1`
-	createMigrations     = `CREATE TABLE IF NOT EXISTS migrations (
+	advanceHead = `UPDATE log_head SET seq = seq + $1 WHERE one = 1 RETURNING seq`
+	insertEntry = `INSERT INTO log_entries (seq, what, id, until, at) VALUES ($1, $2, $3, $4, $5)`
+)
+
+// schema implements engine.
+func (*sqliteDB) schema() schema {
+	return schema{
+		migrations: "migrations/sqlite",
+		ours:       `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'`,
+		any:        `SELECT 1 FROM sqlite_schema WHERE type = 'table' LIMIT 1`,
+		create: `CREATE TABLE IF NOT EXISTS migrations (
     name TEXT    NOT NULL PRIMARY KEY,
     at   INTEGER NOT NULL
-) STRICT, WITHOUT ROWID`
-)
+) STRICT, WITHOUT ROWID`,
+	}
+}
+
+// sqliteDB is an open SQLite database: one connection that writes, and some that
+// read.
+type sqliteDB struct {
+	path    string
+	file    os.FileInfo // the file as it was opened
+	queries *atomic.Int64
+
+	queue   chan *job
+	stop    chan struct{} // closed: the writer ends
+	stopped chan struct{} // closed: the writer has ended
+
+	writer  *sqliteConn // used by the writer's goroutine alone
+	readers chan *sqliteConn
+}
+
+// openSQLite opens a file for writing and reading, one that must exist or not. The
+// writer doesn't run yet.
+func openSQLite(ctx context.Context, path string, o Options, queries *atomic.Int64) (*sqliteDB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := ensureFile(path, !o.MustExist); err != nil {
+		return nil, err
+	}
+	db := &sqliteDB{
+		path: path, queries: queries,
+		queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if db.file, err = os.Stat(path); err != nil {
+		return nil, err
+	}
+	busyUntil := func() bool { return ctx.Err() != nil }
+	if err := retry(busyUntil, func() error { return db.connect(ctx) }); err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// connect opens every connection. Before the first that may write, it makes sure
+// that the database is one to write to.
+func (db *sqliteDB) connect(ctx context.Context) (err error) {
+	if _, err := pendingSQLite(ctx, db.path); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.disconnect())
+		}
+	}()
+	if db.writer, err = db.dial(ctx, writing(db.path)); err != nil {
+		return err
+	}
+	readers := max(4, runtime.GOMAXPROCS(0))
+	db.readers = make(chan *sqliteConn, readers)
+	for range readers {
+		c, err := db.dial(ctx, reading(db.path))
+		if err != nil {
+			return err
+		}
+		db.readers <- c
+	}
+	return nil
+}
+
+// disconnect closes the connections that nobody uses.
+func (db *sqliteDB) disconnect() error {
+	var errs []error
+	for len(db.readers) > 0 {
+		c := <-db.readers
+		errs = append(errs, c.close())
+	}
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
+	}
+	return errors.Join(errs...)
+}
+
+// close waits for those who read and for the writer.
+func (db *sqliteDB) close() error {
+	close(db.stop)
+	<-db.stopped
+	errs := []error{db.writer.close()}
+	for range cap(db.readers) {
+		c := <-db.readers
+		errs = append(errs, c.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (db *sqliteDB) read(ctx context.Context, do work) error {
+	select {
+	case c := <-db.readers:
+		defer func() { db.readers <- c }()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return db.classify(do(detached(ctx), c))
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.stop:
+		return errClosed
+	}
+}
+
+func (db *sqliteDB) snapshot(ctx context.Context, do work) error {
+	return db.read(ctx, func(ctx context.Context, c conn) error {
+		if _, err := c.exec(ctx, beginRead); err != nil {
+			return err
+		}
+		defer func() { _, _ = c.exec(ctx, rollback) }() // nothing was written
+		return do(ctx, c)
+	})
+}
+
+// alone is for before the writer runs.
+func (db *sqliteDB) alone(ctx context.Context, do work) error {
+	busyUntil := func() bool { return ctx.Err() != nil }
+	c := db.writer
+	return retry(busyUntil, func() error {
+		if _, err := c.exec(ctx, beginWrite); err != nil {
+			return err
+		}
+		err := do(ctx, c)
+		if err == nil {
+			_, err = c.exec(ctx, commit)
+		}
+		if err != nil {
+			_, _ = c.exec(ctx, rollback)
+		}
+		return err
+	})
+}
+
+// listen waits for ctx: SQLite tells nobody what other processes do.
+func (*sqliteDB) listen(ctx context.Context, _ func()) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 // dsn names the file with what must hold on every connection. Only a connection's
 // own pragmas can do that: a pool opens connections when it likes.
@@ -108,17 +258,34 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// pendingSQLite implements Pending.
+func pendingSQLite(ctx context.Context, path string) (todo []string, err error) {
+	if err := ensureFile(path, false); err != nil {
+		return nil, err
+	}
+	if err := checkLog(path); err != nil {
+		return nil, err
+	}
+	db := &sqliteDB{path: path, queries: new(atomic.Int64)}
+	c, err := db.dial(ctx, reading(path))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	return names(ctx, c, db.schema())
+}
+
 // dial opens one connection.
-func (s *Store) dial(ctx context.Context, name string) (*conn, error) {
+func (db *sqliteDB) dial(ctx context.Context, name string) (*sqliteConn, error) {
 	pool, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, err
 	}
-	db, err := pool.Conn(ctx)
+	c, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &conn{pool: pool, db: db, stmts: map[string]*sql.Stmt{}, count: &s.queries}, nil
+	return &sqliteConn{pool: pool, db: c, stmts: map[string]*sql.Stmt{}, count: db.queries}, nil
 }
 
 // detached is the context that statements run with: a watched one costs the driver
@@ -163,12 +330,12 @@ var errMoved = errors.New("the file was moved, removed or replaced since it was 
 // classify makes a fault of an error of the database, one that names the file for
 // the operator's log and nothing but the fact for the client. Every other error
 // is left as it is.
-func (s *Store) classify(err error) error {
+func (db *sqliteDB) classify(err error) error {
 	var f *fault.Error
 	if err == nil || errors.As(err, &f) || !broken(err) && code(err) == 0 {
 		return err
 	}
-	cause := fmt.Errorf("database %s: %w", s.path, err)
+	cause := fmt.Errorf("database %s: %w", db.path, err)
 	message, wait := "the store can't be used now", later
 	switch {
 	case !broken(err):

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -105,7 +106,7 @@ func (s *Store) TokenByID(ctx context.Context, id string) (authority.StoredToken
 }
 
 func (s *Store) token(ctx context.Context, text string, key any) (t authority.StoredToken, seq revocation.Seq, err error) {
-	err = s.read(ctx, func(ctx context.Context, c *conn) error {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, text, []any{key}, append(tokenFields(&t), &seq)...)
 		return orNotFound(err, "no such token")
 	})
@@ -155,10 +156,15 @@ func kindNames(kinds []token.Kind) []any {
 // gone is passed over. Many uses take several transactions, so that others get
 // their turn.
 func (s *Store) Touch(ctx context.Context, uses []authority.Use) error {
+	// In one order, or two nodes that touch the same tokens would wait for each other.
+	uses = slices.SortedFunc(slices.Values(uses), func(a, b authority.Use) int { return cmp.Compare(a.ID, b.ID) })
 	for chunk := range slices.Chunk(uses, touchChunk) {
-		err := s.write(ctx, func(ctx context.Context, c *conn) error {
+		err := s.write(ctx, func(ctx context.Context, c conn) error {
+			if err := c.lock(ctx, lockTokens); err != nil {
+				return err
+			}
 			for _, u := range chunk {
-				if _, err := c.exec(ctx, touch, u.ID, micros(u.At), u.Address); err != nil {
+				if err := c.post(ctx, touch, u.ID, micros(u.At), u.Address); err != nil {
 					return err
 				}
 			}
@@ -175,7 +181,7 @@ const touchChunk = 500
 
 // addToken stores a token. One that rests on what was taken back before this
 // transaction is stored as dead: the log says so now, and forgets it one day.
-func addToken(ctx context.Context, c *conn, op authority.AddToken) error {
+func addToken(ctx context.Context, c conn, op authority.AddToken) error {
 	t := op.Token
 	void, err := takenBack(ctx, c, t)
 	if err != nil {
@@ -202,7 +208,7 @@ func addToken(ctx context.Context, c *conn, op authority.AddToken) error {
 		if ancestor == "" {
 			continue
 		}
-		if _, err := c.exec(ctx, insertAncestor, ancestor, t.ID); err != nil {
+		if err := c.post(ctx, insertAncestor, ancestor, t.ID); err != nil {
 			return err
 		}
 	}
@@ -211,16 +217,16 @@ func addToken(ctx context.Context, c *conn, op authority.AddToken) error {
 
 // takenBack reports whether the log says of a token's owner or client that what was
 // decided as of the token's sequence is void, or has killed what it was made from.
-func takenBack(ctx context.Context, c *conn, t authority.StoredToken) (bool, error) {
-	void, err := c.exists(ctx, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
+func takenBack(ctx context.Context, c conn, t authority.StoredToken) (bool, error) {
+	void, err := exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
 	if !void && err == nil {
-		void, err = c.exists(ctx, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
+		void, err = exists(ctx, c, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
 	}
 	for _, id := range t.Chain { // a refresh token's family is its last link
 		if void || err != nil {
 			break
 		}
-		void, err = c.exists(ctx, cutOffSince, string(revocation.Token), id, 0)
+		void, err = exists(ctx, c, cutOffSince, string(revocation.Token), id, 0)
 	}
 	return void, err
 }
@@ -233,7 +239,7 @@ func digestOrNull(d [32]byte) any {
 	return d[:]
 }
 
-func spendToken(ctx context.Context, c *conn, op authority.SpendToken) error {
+func spendToken(ctx context.Context, c conn, op authority.SpendToken) error {
 	n, err := c.exec(ctx, spendOne, op.ID, micros(op.At), op.Reason)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the token isn't alive any more")
@@ -241,7 +247,7 @@ func spendToken(ctx context.Context, c *conn, op authority.SpendToken) error {
 	return err
 }
 
-func shortenToken(ctx context.Context, c *conn, op authority.ShortenToken) error {
+func shortenToken(ctx context.Context, c conn, op authority.ShortenToken) error {
 	n, err := c.exec(ctx, shortenOne, op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the token isn't alive any more, or ends earlier")
@@ -249,25 +255,23 @@ func shortenToken(ctx context.Context, c *conn, op authority.ShortenToken) error
 	if err != nil {
 		return err
 	}
-	_, err = c.exec(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
-	return err
+	return c.post(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
 }
 
-func killTokens(ctx context.Context, c *conn, op authority.KillTokens) error {
+func killTokens(ctx context.Context, c conn, op authority.KillTokens) error {
 	at := micros(op.At)
 	for _, id := range op.IDs {
-		if _, err := c.exec(ctx, killByID, id, at, op.Reason); err != nil {
+		if err := c.post(ctx, killByID, id, at, op.Reason); err != nil {
 			return err
 		}
 	}
 	if op.Owner != "" {
-		if _, err := c.exec(ctx, killByOwner, op.Owner, at, op.Reason); err != nil {
+		if err := c.post(ctx, killByOwner, op.Owner, at, op.Reason); err != nil {
 			return err
 		}
 	}
 	if op.ClientID == "" {
 		return nil
 	}
-	_, err := c.exec(ctx, killByClient, op.ClientID, at, op.Reason)
-	return err
+	return c.post(ctx, killByClient, op.ClientID, at, op.Reason)
 }

@@ -22,7 +22,7 @@ const (
 // job is one write that waits for its turn. It is either taken by the writer and
 // then answered, or given up by whoever waits for it, never both.
 type job struct {
-	do      func(*conn) error
+	do      func(conn) error
 	settled atomic.Bool // taken or given up
 	done    chan error
 }
@@ -32,21 +32,19 @@ func (j *job) claim() bool { return j.settled.CompareAndSwap(false, true) }
 
 var errClosed = fault.After(fault.Unavailable, later, "the store is closed")
 
-// write runs do in a transaction and returns once that is committed, or with an
-// error and nothing written. It waits for its turn for as long as ctx allows, and
-// no longer than patience; from then on it waits for the outcome. do may be run by
-// another goroutine.
-func (s *Store) write(ctx context.Context, do func(context.Context, *conn) error) error {
+// write implements engine: an error means that nothing was written. do may be run
+// by another goroutine.
+func (db *sqliteDB) write(ctx context.Context, do work) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	j := &job{done: make(chan error, 1)}
-	j.do = func(c *conn) error { return do(detached(ctx), c) }
-	if s.closing() {
+	j.do = func(c conn) error { return do(detached(ctx), c) }
+	if db.closing() {
 		return errClosed
 	}
 	select {
-	case s.queue <- j:
+	case db.queue <- j:
 	default:
 		return fault.After(fault.Unavailable, soon, "too many writes are waiting")
 	}
@@ -54,12 +52,12 @@ func (s *Store) write(ctx context.Context, do func(context.Context, *conn) error
 	defer timer.Stop()
 	select {
 	case err := <-j.done:
-		return s.classify(err)
+		return db.classify(err)
 	case <-ctx.Done():
 		if j.claim() {
 			return ctx.Err()
 		}
-	case <-s.stopped:
+	case <-db.stopped:
 		if j.claim() {
 			return errClosed
 		}
@@ -68,17 +66,17 @@ func (s *Store) write(ctx context.Context, do func(context.Context, *conn) error
 			return fault.After(fault.Unavailable, soon, "the store is busy")
 		}
 	}
-	return s.classify(<-j.done)
+	return db.classify(<-j.done)
 }
 
 // serve is the writer: it carries out the jobs until the store is closed.
-func (s *Store) serve(ctx context.Context) {
-	defer close(s.stopped)
+func (db *sqliteDB) serve(ctx context.Context) {
+	defer close(db.stopped)
 	for {
 		select {
-		case j := <-s.queue:
-			s.group(ctx, s.writer, j)
-		case <-s.stop:
+		case j := <-db.queue:
+			db.group(ctx, db.writer, j)
+		case <-db.stop:
 			return
 		}
 	}
@@ -87,8 +85,8 @@ func (s *Store) serve(ctx context.Context) {
 // group carries out a job, and with it those that came meanwhile, in one
 // transaction: what a commit costs is the time until the disk has it, and that is
 // the same for one job and for many.
-func (s *Store) group(ctx context.Context, c *conn, first *job) {
-	if err := s.begin(ctx, c, first); err != nil {
+func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
+	if err := db.begin(ctx, c, first); err != nil {
 		if first.claim() {
 			first.done <- err
 		}
@@ -97,7 +95,7 @@ func (s *Store) group(ctx context.Context, c *conn, first *job) {
 	var jobs []*job
 	var results []error
 	var lost error
-	for j := first; j != nil && lost == nil && len(jobs) < groupLength; j = s.waiting() {
+	for j := first; j != nil && lost == nil && len(jobs) < groupLength; j = db.waiting() {
 		if !j.claim() {
 			continue
 		}
@@ -118,9 +116,9 @@ func (s *Store) group(ctx context.Context, c *conn, first *job) {
 }
 
 // waiting gives the next job, or nil when there is none.
-func (s *Store) waiting() *job {
+func (db *sqliteDB) waiting() *job {
 	select {
-	case j := <-s.queue:
+	case j := <-db.queue:
 		return j
 	default:
 		return nil
@@ -130,10 +128,10 @@ func (s *Store) waiting() *job {
 // begin takes the write lock. Another process may hold it, and one that is busy
 // lets go of it for moments only: SQLite's own way of waiting, longer each time,
 // would miss them.
-func (s *Store) begin(ctx context.Context, c *conn, first *job) error {
-	over := func() bool { return first.settled.Load() || s.closing() }
+func (db *sqliteDB) begin(ctx context.Context, c *sqliteConn, first *job) error {
+	over := func() bool { return first.settled.Load() || db.closing() }
 	return retry(over, func() error {
-		if err := s.inPlace(); err != nil {
+		if err := db.inPlace(); err != nil {
 			return err
 		}
 		_, err := c.exec(ctx, beginWrite)
@@ -152,9 +150,9 @@ func retry(over func() bool, do func() error) error {
 	}
 }
 
-func (s *Store) closing() bool {
+func (db *sqliteDB) closing() bool {
 	select {
-	case <-s.stop:
+	case <-db.stop:
 		return true
 	default:
 		return false
@@ -162,8 +160,8 @@ func (s *Store) closing() bool {
 }
 
 // inPlace reports an error when the open file isn't the one of that name.
-func (s *Store) inPlace() error {
-	if now, err := os.Stat(s.path); err != nil || !os.SameFile(now, s.file) {
+func (db *sqliteDB) inPlace() error {
+	if now, err := os.Stat(db.path); err != nil || !os.SameFile(now, db.file) {
 		return errMoved
 	}
 	return nil
@@ -171,11 +169,11 @@ func (s *Store) inPlace() error {
 
 // attempt does one job so that it leaves nothing behind when it fails. When the
 // whole transaction is lost with it, lost says why.
-func attempt(ctx context.Context, c *conn, j *job) (err, lost error) {
+func attempt(ctx context.Context, c *sqliteConn, j *job) (err, lost error) {
 	if _, err := c.exec(ctx, savepoint); err != nil {
 		return err, err
 	}
-	err = guarded(c, j)
+	err = guarded(func() error { return j.do(c) })
 	if broken(err) {
 		return err, err
 	}
@@ -188,12 +186,12 @@ func attempt(ctx context.Context, c *conn, j *job) (err, lost error) {
 	return err, lost
 }
 
-// guarded keeps a panic from taking down all who share the writer.
-func guarded(c *conn, j *job) (err error) {
+// guarded makes an error of a panic, so that the transaction is undone in good order.
+func guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return j.do(c)
+	return do()
 }

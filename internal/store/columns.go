@@ -1,0 +1,129 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// micros is how a time is stored: 0 for the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// stamp reads a time from what micros wrote.
+type stamp struct{ to *time.Time }
+
+// Scan implements sql.Scanner.
+func (s stamp) Scan(value any) error {
+	us, ok := value.(int64)
+	if !ok {
+		return fmt.Errorf("reading a time from a column of type %T", value)
+	}
+	*s.to = instant(us)
+	return nil
+}
+
+func instant(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// truth reads what flag wrote.
+type truth struct{ to *bool }
+
+// Scan implements sql.Scanner.
+func (t truth) Scan(value any) error {
+	n, ok := value.(int64)
+	if !ok {
+		return fmt.Errorf("reading a flag from a column of type %T", value)
+	}
+	*t.to = n != 0
+	return nil
+}
+
+// null is how a text is stored where none means NULL.
+func null(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// encode writes a list as JSON; [] when there is nothing in it.
+func encode[T any](items []T) (string, error) {
+	if len(items) == 0 {
+		return "[]", nil
+	}
+	b, err := json.Marshal(items)
+	if err != nil {
+		return "", fmt.Errorf("encoding a list: %w", err)
+	}
+	return string(b), nil
+}
+
+// decoded reads a list from what encode wrote; an empty one is nil.
+type decoded[T any] struct{ to *[]T }
+
+func into[T any](list *[]T) decoded[T] { return decoded[T]{list} }
+
+// Scan implements sql.Scanner.
+func (d decoded[T]) Scan(value any) error {
+	text, err := textOf(value)
+	*d.to = nil
+	if err != nil || text == "[]" {
+		return err
+	}
+	if err := json.Unmarshal([]byte(text), d.to); err != nil {
+		return fmt.Errorf("decoding a list: %w", err)
+	}
+	return nil
+}
+
+// blob reads bytes; none are nil.
+type blob struct{ to *[]byte }
+
+// Scan implements sql.Scanner.
+func (b blob) Scan(value any) error {
+	v, ok := value.([]byte)
+	if value != nil && !ok {
+		return fmt.Errorf("reading bytes from a column of type %T", value)
+	}
+	*b.to = nil
+	if len(v) > 0 {
+		*b.to = bytes.Clone(v)
+	}
+	return nil
+}
+
+// bytesOf are bytes as they are stored: never NULL.
+func bytesOf(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// textOf gives a text as drivers hand it to a sql.Scanner.
+func textOf(value any) (string, error) {
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case []byte:
+		return string(v), nil
+	}
+	return "", fmt.Errorf("reading a text from a column of type %T", value)
+}

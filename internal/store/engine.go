@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// work is what is done on a connection. It may be done again from the start, in a
+// new transaction, when what it did was undone.
+type work func(context.Context, conn) error
+
+// engine is what differs between SQLite and PostgreSQL.
+type engine interface {
+	// read runs do on a connection of its own. Each of its statements sees what is
+	// committed when it begins.
+	read(ctx context.Context, do work) error
+	// snapshot runs do so that all of its statements see the same state.
+	snapshot(ctx context.Context, do work) error
+	// write runs do in a transaction and returns once that is committed, or with an
+	// error. It waits for its turn for as long as ctx allows, and less than a second;
+	// from then on it runs to its end.
+	write(ctx context.Context, do work) error
+	// alone runs do in a transaction beside which no other process migrates, and
+	// waits for that as long as ctx allows.
+	alone(ctx context.Context, do work) error
+	// schema says where the schema is and how to ask for it.
+	schema() schema
+	// listen calls wake soon after others appended to the log, until ctx ends.
+	listen(ctx context.Context, wake func()) error
+	// backup writes a copy of the database to a new file.
+	backup(ctx context.Context, path string) error
+	// restored reports whether the database is a copy that was put back into service
+	// and that nobody has adopted yet.
+	restored(ctx context.Context, c conn) (bool, error)
+	// adopt makes restored say no.
+	adopt(ctx context.Context, c conn) error
+	close() error
+}
+
+// conn is a connection within one of the engine's transactions, or in none.
+type conn interface {
+	// exec runs a statement and gives the number of rows that it changed.
+	exec(ctx context.Context, text string, args ...any) (int64, error)
+	// post is exec where the number doesn't matter. The statement may travel with
+	// the next, or with the commit, and so may its error. It must hold no secret: it
+	// may be found in the server's log.
+	post(ctx context.Context, text string, args ...any) error
+	// row reads the one row of a query into dest; sql.ErrNoRows when there is none.
+	row(ctx context.Context, text string, args []any, dest ...any) error
+	// each reads every row of a query.
+	each(ctx context.Context, text string, args []any, read func(scanner) error) error
+	// script runs statements that have no parameters.
+	script(ctx context.Context, text string) error
+	// append gives entries their sequences and puts the last of them into head, when
+	// the transaction is committed at the latest.
+	append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error
+	// lock makes this transaction wait for others that hold the lock, until it ends.
+	lock(ctx context.Context, l lock) error
+}
+
+// lock is what transactions that run side by side take before they look at what
+// others of them may be changing, in this order and before any row.
+type lock int
+
+const (
+	// lockKeys is for changing signing keys.
+	lockKeys lock = iota
+	// lockPurge is for purging: two that purge the same rows would wait for each other.
+	lockPurge
+	// lockKill is for taking stored tokens back: it waits for those who add tokens,
+	// so that none is missed, and they for it, so that they find it in the log.
+	lockKill
+	// lockTokens is for adding and touching tokens; many may hold it at once.
+	lockTokens
+)
+
+// schema is where an engine's migrations are and how to ask for what is there.
+type schema struct {
+	migrations string // the directory
+	ours       string // selects a row when the table of migrations is there
+	any        string // selects a row when any table is there
+	create     string // makes the table of migrations
+}
+
+// scanner is a row that can be read.
+type scanner func(dest ...any) error
+
+// list reads every row of a query.
+func list[T any](ctx context.Context, c conn, scan func(scanner) (T, error), text string, args ...any) ([]T, error) {
+	var items []T
+	err := c.each(ctx, text, args, func(row scanner) error {
+		item, err := scan(row)
+		items = append(items, item)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+// query reads every row of a query that is a snapshot by itself.
+func query[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), text string, args ...any) (items []T, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		items, err = list(ctx, c, scan, text, args...)
+		return err
+	})
+	return items, err
+}
+
+// exists reports whether a query has a row.
+func exists(ctx context.Context, c conn, text string, args ...any) (found bool, err error) {
+	err = c.each(ctx, text, args, func(scanner) error {
+		found = true
+		return nil
+	})
+	return found, err
+}

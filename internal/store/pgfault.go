@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+var (
+	errSlow    = errors.New("there was no answer, or no free connection, for as long as postgres.statement_timeout")
+	errCrowded = fault.After(fault.Unavailable, soon, "too many are waiting for the database")
+)
+
+// lost is an error of the server or of the way to it, as opposed to one of what was
+// done with its answers.
+type lost struct{ err error }
+
+func (l *lost) Error() string { return l.err.Error() }
+func (l *lost) Unwrap() error { return l.err }
+
+// classify makes a fault of an error of the database, one that names the database
+// for the operator's log and nothing but the fact for the client. Every other error
+// is left as it is.
+func (db *postgresDB) classify(err error) error {
+	var f *fault.Error
+	if err == nil || errors.As(err, &f) {
+		return err
+	}
+	cause := fmt.Errorf("database %s: %w", db.name, err)
+	var pg *pgconn.PgError
+	var l *lost
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.As(err, &pg):
+		return classifyCode(pg, cause)
+	case errors.Is(err, errSlow):
+		return unavailable(cause, "the store doesn't answer", soon)
+	case errors.As(err, &l), errors.As(err, &connect), errors.Is(err, errUnfit):
+		return unavailable(cause, "the store can't be used now", soon)
+	}
+	return err
+}
+
+func unavailable(cause error, message string, wait time.Duration) error {
+	f := fault.Wrap(cause, fault.Unavailable, "%s", message)
+	f.RetryAfter = wait
+	return f
+}
+
+// classifyCode goes by the SQLSTATE (PostgreSQL, appendix A).
+func classifyCode(pg *pgconn.PgError, cause error) error {
+	switch pg.Code {
+	case "23505": // unique_violation
+		return fault.Wrap(cause, fault.Conflict, "something like it exists already")
+	case "23503": // foreign_key_violation
+		return fault.Wrap(cause, fault.Invalid, "something that it names doesn't exist")
+	case "40001", "40P01", "55P03", "57014", "25P03": // serialization, deadlock, lock and statement timeouts, idle
+		return unavailable(cause, "the store is busy", soon)
+	case "53100": // disk_full
+		return unavailable(cause, "the store's disk is full", later)
+	case "25006", "42501": // read_only_sql_transaction, insufficient_privilege
+		return unavailable(cause, "the store can't be used now", later)
+	}
+	switch pg.Code[:min(2, len(pg.Code))] {
+	case "08", "28", "3D", "53", "57", "58": // connection, authorization, catalog, resources, operator, system
+		return unavailable(cause, "the store can't be used now", soon)
+	}
+	return cause
+}
+
+// oldest is the first version of PostgreSQL that bearerd is for.
+const oldest = 13
+
+// errUnfit is why a server is not used.
+var errUnfit = errors.New("the server can't be used")
+
+// unfit is errUnfit with its reason, in words for the operator.
+type unfit string
+
+func (u unfit) Error() string      { return string(u) }
+func (unfit) Is(target error) bool { return target == errUnfit } //nolint:errorlint // what errors.Is asks
+
+// server is what a connection says of the server.
+type server struct {
+	version           int // as in 150004
+	encoding          string
+	standby, readOnly bool
+}
+
+const selectServer = `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
+    pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'`
+
+func checkServer(ctx context.Context, c *pgx.Conn) error {
+	var s server
+	if err := c.QueryRow(ctx, selectServer).Scan(&s.version, &s.encoding, &s.standby, &s.readOnly); err != nil {
+		return explain(&lost{err})
+	}
+	return s.check()
+}
+
+// check says what is wrong with a server.
+func (s server) check() error {
+	switch {
+	case s.version < oldest*10000:
+		return unfit(fmt.Sprintf("its server is PostgreSQL %d, and the oldest that is good enough is %d", s.version/10000, oldest))
+	case s.encoding != "UTF8":
+		return unfit(fmt.Sprintf("its encoding is %s: make it anew with ENCODING 'UTF8'", s.encoding))
+	case s.standby:
+		return unfit("its server is a standby, which is read-only: name the primary")
+	case s.readOnly:
+		return unfit("it is read-only (default_transaction_read_only)")
+	}
+	return nil
+}
+
+// explain says what an operator can do about an error of the start.
+func explain(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		var connect *pgconn.ConnectError
+		if errors.As(err, &connect) {
+			return fmt.Errorf("its server can't be reached: %w", err)
+		}
+		return err
+	}
+	switch pg.Code {
+	case "28P01", "28000":
+		return fmt.Errorf("the server refuses the user or the password: %w", err)
+	case "3D000":
+		return fmt.Errorf("there is no such database on the server: %w", err)
+	case "42501":
+		return fmt.Errorf("the user lacks a privilege (it must own its tables, and may need GRANT USAGE, CREATE ON SCHEMA public): %w", err)
+	case "42703": // of a table named migrations that isn't ours
+		return errors.Join(errForeign, err)
+	}
+	return err
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	listenFor   = 5 * time.Second // without news, before the connection is tried
+	firstPause  = 50 * time.Millisecond
+	longestWait = 2 * time.Second
+)
+
+// listen implements engine.
+func (db *postgresDB) listen(ctx context.Context, wake func()) error {
+	pause := firstPause
+	for {
+		heard := false
+		_ = db.listenOnce(ctx, func() { // whatever ended it, the log is also asked by the clock
+			heard = true
+			wake()
+		})
+		if heard {
+			pause = firstPause
+		}
+		// Jitter: the nodes have all lost their connections at the same moment.
+		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // no secret
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+		pause = min(2*pause, longestWait)
+	}
+}
+
+// listenOnce listens on a connection of its own until that is lost.
+func (db *postgresDB) listenOnce(ctx context.Context, wake func()) error {
+	c, err := db.dial(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer db.hangUp(c)
+	if _, err := c.Exec(ctx, "LISTEN bearerd_log"); err != nil {
+		return err
+	}
+	wake() // for what was said before
+	for {
+		if err := db.notified(ctx, c); err != nil {
+			return err
+		}
+		wake()
+	}
+}
+
+// hangUp closes a connection that may be dead.
+func (db *postgresDB) hangUp(c *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), db.limits.StatementTimeout)
+	defer cancel()
+	_ = c.Close(ctx)
+}
+
+// notified waits for a notification, and makes sure now and then that one could come.
+func (db *postgresDB) notified(ctx context.Context, c *pgx.Conn) error {
+	for {
+		waiting, cancel := context.WithTimeout(ctx, listenFor)
+		_, err := c.WaitForNotification(waiting)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return errors.Join(err, ctx.Err())
+		}
+		answering, cancel := context.WithTimeout(ctx, db.limits.StatementTimeout)
+		err = c.Ping(answering)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+}

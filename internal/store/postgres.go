@@ -1,0 +1,322 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
+// Postgres says how to use a PostgreSQL server. The zero value is good.
+type Postgres struct {
+	// Connections is how many there are at most, one more for what the log tells;
+	// 0: 16.
+	Connections int
+	// ConnectTimeout is how long making a connection may take; 0: 5 s.
+	ConnectTimeout time.Duration
+	// StatementTimeout is how long to wait for an answer, a free connection
+	// included; 0: 900 ms.
+	StatementTimeout time.Duration
+	// Staleness is revocation.max_staleness: a transaction that its node leaves
+	// alone for a quarter of that is undone by the server, because others may wait
+	// for it; 0: 2 s.
+	Staleness time.Duration
+}
+
+// longestSilence is for how long at most a transaction may be left alone. Those who
+// wait for it wait for longer.
+const longestSilence = 500 * time.Millisecond
+
+func (p Postgres) withDefaults() Postgres {
+	p.Connections = cmp.Or(p.Connections, 16)
+	p.ConnectTimeout = cmp.Or(p.ConnectTimeout, 5*time.Second)
+	p.StatementTimeout = cmp.Or(p.StatementTimeout, 900*time.Millisecond)
+	p.Staleness = cmp.Or(p.Staleness, 2*time.Second)
+	return p
+}
+
+// session are the settings of every connection, whatever the server's defaults. A
+// node that is cut off must not keep what others wait for, and what is acknowledged
+// is on the disk.
+func (p Postgres) session() map[string]string {
+	ms := func(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
+	return map[string]string{
+		"synchronous_commit":                  "on",
+		"default_transaction_isolation":       "read committed",
+		"standard_conforming_strings":         "on",
+		"client_encoding":                     "UTF8",
+		"statement_timeout":                   ms(p.StatementTimeout),
+		"lock_timeout":                        ms(p.StatementTimeout * 9 / 10),
+		"idle_in_transaction_session_timeout": ms(min(p.Staleness/4, longestSilence)),
+		"tcp_keepalives_idle":                 "5",
+		"tcp_keepalives_interval":             "1",
+		"tcp_keepalives_count":                "3",
+		"tcp_user_timeout":                    "5000",
+	}
+}
+
+// patient are the settings of a connection that migrates: others may be at it, and
+// what it does may take its time.
+func patient() map[string]string {
+	return map[string]string{"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "60000"}
+}
+
+func isPostgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
+}
+
+// nameOf is what messages call a database: nothing secret.
+func nameOf(database string) string {
+	if !isPostgres(database) {
+		return database
+	}
+	u, err := url.Parse(database)
+	if err != nil {
+		return "postgres://[redacted]"
+	}
+	return "postgres://" + u.Host + u.Path
+}
+
+// postgresDB is a PostgreSQL database, and the connections to it.
+type postgresDB struct {
+	name    string
+	config  *pgxpool.Config
+	limits  Postgres
+	queries *atomic.Int64
+	waiting atomic.Int64  // for a connection
+	stop    chan struct{} // closed: nothing more is begun
+	pool    *pgxpool.Pool // nil until serve
+}
+
+// openPostgres reads the URL. It connects to nothing yet.
+func openPostgres(dsn string, o Options, queries *atomic.Int64) (*postgresDB, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("its URL is not good: %s", withoutSecrets(err, dsn))
+	}
+	db := &postgresDB{name: nameOf(dsn), config: config, limits: o.Postgres.withDefaults(), queries: queries, stop: make(chan struct{})}
+	config.ConnConfig.ConnectTimeout = db.limits.ConnectTimeout
+	params := config.ConnConfig.RuntimeParams
+	params["application_name"] = cmp.Or(params["application_name"], "bearerd")
+	for name, value := range db.limits.session() {
+		params[name] = value
+	}
+	config.MaxConns = int32(min(db.limits.Connections, 10_000)) //nolint:gosec // bounded
+	config.MinIdleConns = 1
+	config.MaxConnLifetime, config.MaxConnLifetimeJitter = time.Hour, 10*time.Minute
+	config.MaxConnIdleTime = 5 * time.Minute
+	config.HealthCheckPeriod = 5 * time.Second
+	config.PingTimeout = db.limits.StatementTimeout / 2
+	return db, nil
+}
+
+// withoutSecrets is the text of an error about a URL without what is secret in it.
+func withoutSecrets(err error, dsn string) string {
+	text := err.Error()
+	u, parseErr := url.Parse(dsn)
+	if parseErr != nil {
+		return "it is not well-formed"
+	}
+	password, _ := u.User.Password()
+	for _, secret := range []string{dsn, password, u.Query().Get("password"), u.Query().Get("sslpassword")} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "xxxxx")
+		}
+	}
+	return text
+}
+
+// serve opens the pool. Each new connection is checked before it is used: behind
+// the same name there may be another server by now, and resume is what a database
+// needs that isn't the one it was.
+func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) error) error {
+	db.config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		if err := checkServer(ctx, c); err != nil {
+			return err
+		}
+		moved, err := db.restored(ctx, &pgConn{db: db, c: c})
+		if err == nil && moved {
+			err = resume(ctx)
+		}
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(detached(ctx), db.config)
+	if err != nil {
+		return err
+	}
+	db.pool = pool
+	return nil
+}
+
+// dial makes one connection, outside the pool.
+func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pgx.Conn, error) {
+	config := db.config.ConnConfig.Copy()
+	for name, value := range settings {
+		config.RuntimeParams[name] = value
+	}
+	c, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if err := checkServer(ctx, c); err != nil {
+		return nil, errors.Join(err, c.Close(detached(ctx)))
+	}
+	return c, nil
+}
+
+// on runs do on a connection of the pool. It is undone when nothing is heard of the
+// server, or no connection is free, for the time that a statement may take.
+func (db *postgresDB) on(ctx context.Context, do func(context.Context, *pgConn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if db.stopped() {
+		return errClosed
+	}
+	defer db.waiting.Add(-1)
+	if db.waiting.Add(1) > queueLength {
+		return errCrowded
+	}
+	within, cancel := context.WithCancelCause(detached(ctx))
+	defer cancel(nil)
+	timer := time.AfterFunc(db.limits.StatementTimeout, func() { cancel(errSlow) })
+	defer timer.Stop()
+	given := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
+	defer given()
+	c, err := db.pool.Acquire(within)
+	if err != nil && db.stopped() {
+		return errClosed
+	}
+	if err != nil {
+		return cause(within, err)
+	}
+	defer c.Release()
+	if !given() { // from here on, whoever asked waits for the outcome
+		return ctx.Err()
+	}
+	heard := func(extra time.Duration) { timer.Reset(db.limits.StatementTimeout + extra) }
+	return cause(within, do(within, &pgConn{db: db, c: c.Conn(), heard: heard}))
+}
+
+// cause gives the reason for which a context was ended, where err comes of that.
+func cause(ctx context.Context, err error) error {
+	var answer *pgconn.PgError
+	var f *fault.Error
+	if err == nil || ctx.Err() == nil || errors.As(err, &answer) || errors.As(err, &f) {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+func (db *postgresDB) read(ctx context.Context, do work) error {
+	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error { return do(ctx, c) })
+}
+
+func (db *postgresDB) snapshot(ctx context.Context, do work) error {
+	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
+		c.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+		defer c.rollback(ctx)
+		return do(ctx, c)
+	})
+}
+
+func (db *postgresDB) write(ctx context.Context, do work) error {
+	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
+		c.begin("BEGIN ISOLATION LEVEL READ COMMITTED")
+		err := guarded(func() error { return do(ctx, c) })
+		if err == nil {
+			return c.commit(ctx)
+		}
+		c.rollback(ctx)
+		return err
+	})
+}
+
+// patiently does something again that the server undid and that may well be done the
+// next time.
+func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *pgConn) error) error {
+	const attempts = 5
+	for n := 1; ; n++ {
+		var c *pgConn
+		err := db.on(ctx, func(ctx context.Context, on *pgConn) error {
+			c = on
+			return do(ctx, on)
+		})
+		if err == nil || n == attempts || c == nil || !c.undone(err) {
+			return db.classify(err)
+		}
+	}
+}
+
+func (db *postgresDB) alone(ctx context.Context, do work) (err error) {
+	dialed, err := db.dial(ctx, patient())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dialed.Close(detached(ctx))) }()
+	c := &pgConn{db: db, c: dialed}
+	c.begin("BEGIN ISOLATION LEVEL READ COMMITTED")
+	if _, err := c.exec(ctx, lockMigrations); err != nil {
+		return fmt.Errorf("waiting for another process that migrates: %w", err)
+	}
+	ctx = detached(ctx)
+	if err := do(ctx, c); err != nil {
+		c.rollback(ctx)
+		return explain(err)
+	}
+	return explain(c.commit(ctx))
+}
+
+func (db *postgresDB) stopped() bool {
+	select {
+	case <-db.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (db *postgresDB) close() error {
+	close(db.stop)
+	db.pool.Close()
+	return nil
+}
+
+// schema implements engine.
+func (*postgresDB) schema() schema {
+	return schema{
+		migrations: "migrations/postgres",
+		ours:       `SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = 'migrations'`,
+		any:        `SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() LIMIT 1`,
+		create: `CREATE TABLE IF NOT EXISTS migrations (
+    name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    at   BIGINT           NOT NULL
+)`,
+	}
+}
+
+// pendingPostgres implements Pending.
+func pendingPostgres(ctx context.Context, dsn string, o Options) (todo []string, err error) {
+	db, err := openPostgres(dsn, o, new(atomic.Int64))
+	if err != nil {
+		return nil, err
+	}
+	c, err := db.dial(ctx, patient())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close(detached(ctx))) }()
+	todo, err = names(ctx, &pgConn{db: db, c: c}, db.schema())
+	return todo, explain(err)
+}

@@ -1,0 +1,44 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+)
+
+const (
+	// What was given out between the backup and now is below the new sequence, and
+	// a reader that comes from there finds the gap purged.
+	raiseHead   = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
+	deleteNodes = `DELETE FROM nodes`
+)
+
+// raise is by how much a restored log goes up: more entries than were ever written
+// between two backups.
+const raise = int64(1) << 32
+
+// resume puts a database that was restored, as it tells or as we are told, back into
+// service: sequences that were given out after the copy was made must never be
+// given out again for something else.
+func (s *Store) resume(ctx context.Context, told bool) error {
+	var head int64
+	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
+		head = 0
+		restored, err := s.engine.restored(ctx, c)
+		if err != nil || !restored && !told {
+			return err
+		}
+		if err := s.engine.adopt(ctx, c); err != nil {
+			return err
+		}
+		return c.row(ctx, raiseHead, []any{raise}, &head)
+	})
+	if err == nil && head > 0 {
+		s.restored.Store(true)
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "the database was restored from a backup; its revocation log goes on at a higher sequence",
+			slog.Int64("seq", head))
+	}
+	return err
+}
+
+// Restored reports whether this Open was the first of a restored backup.
+func (s *Store) Restored() bool { return s.restored.Load() }
