@@ -31,6 +31,7 @@ type script struct {
 	handlers map[string]http.HandlerFunc // by path; they win
 	streams  chan *stream                // each connection, when somebody takes them
 	auto     bool                        // streams beat by themselves
+	boot     *bootClock                  // by which heartbeats say as of when
 
 	tokens, sets, metadatas, asked atomic.Int64
 	key                            token.SigningKey
@@ -39,7 +40,8 @@ type script struct {
 // stream is one connection to the stream, for a test to write to.
 type stream struct {
 	after    string // the parameter, or "none"
-	received time.Time
+	boot     *bootClock
+	received time.Duration // on it
 	lines    chan string
 	ended    chan struct{}
 }
@@ -50,7 +52,7 @@ func newScript(t testing.TB) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{auto: true, key: key, handlers: map[string]http.HandlerFunc{}, streams: make(chan *stream, 100)}
+	s := &script{auto: true, boot: newBootClock(), key: key, handlers: map[string]http.HandlerFunc{}, streams: make(chan *stream, 100)}
 	s.jwks = setOf(t, key)
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(func() {
@@ -132,7 +134,7 @@ func (s *script) set(f func()) {
 
 func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	h, jwks, maxAge, extra, auto := s.handlers[r.URL.Path], s.jwks, s.maxAge, s.extra, s.auto
+	h, jwks, maxAge, extra, auto, boot := s.handlers[r.URL.Path], s.jwks, s.maxAge, s.extra, s.auto, s.boot
 	s.mu.Unlock()
 	switch {
 	case strings.HasSuffix(r.URL.Path, ".well-known/oauth-authorization-server"):
@@ -155,7 +157,7 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/token":
 		_, _ = io.WriteString(w, `{"access_token":"own-token","token_type":"bearer","expires_in":600}`)
 	case r.URL.Path == "/stream":
-		s.stream(w, r, auto)
+		s.stream(w, r, auto, boot)
 	default:
 		http.NotFound(w, r)
 	}
@@ -183,8 +185,8 @@ func (s *script) metadata(extra string) string {
 
 // stream writes what a test says. Connections that nobody takes, where auto is set,
 // say that the log is empty.
-func (s *script) stream(w http.ResponseWriter, r *http.Request, auto bool) {
-	c := &stream{received: time.Now(), after: "none", lines: make(chan string, 100), ended: make(chan struct{})}
+func (s *script) stream(w http.ResponseWriter, r *http.Request, auto bool, boot *bootClock) {
+	c := &stream{boot: boot, received: boot.read(), after: "none", lines: make(chan string, 100), ended: make(chan struct{})}
 	if r.URL.Query().Has("after") {
 		c.after = r.URL.Query().Get("after")
 	}
@@ -240,7 +242,10 @@ func entryText(seq int64, what, id string) string {
 }
 
 // beat writes a heartbeat that is true as of now.
-func (c *stream) beat(seq int64) { c.beatAsOf(seq, time.Since(c.received)) }
+func (c *stream) beat(seq int64) { c.beatAsOf(seq, c.since()) }
+
+// since is for how long the connection has stood.
+func (c *stream) since() time.Duration { return c.boot.read() - c.received }
 
 func (c *stream) beatAsOf(seq int64, asOf time.Duration) {
 	c.lines <- fmt.Sprintf("event: heartbeat\nid: %d\ndata: {\"seq\":%d,\"as_of\":%d}\n\n", seq, seq, asOf.Microseconds())
@@ -317,6 +322,7 @@ func (s *script) startWithClock(t testing.TB, b *bootClock, change ...func(*veri
 	for _, f := range change {
 		f(&c)
 	}
+	s.set(func() { s.boot = b })
 	v, err := verify.NewWithClock(context.Background(), c, b.read)
 	if err != nil {
 		t.Fatal(err)

@@ -107,7 +107,7 @@ func TestVerifyRefusesWhatIsNotGoodHere(t *testing.T) {
 		"another's":           {stranger.Token(verifytest.Claims{}), malformed},
 		"another's opaque":    {stranger.APIToken(verifytest.Claims{}), malformed},
 		"wrong checksum":      {"bda_" + strings.Repeat("a", 36), malformed},
-		"a changed signature": {good[:len(good)-2] + "AA", malformed},
+		"a changed signature": {forge(good), malformed},
 		"refresh token":       {opaque(token.KindRefresh), malformed},
 		"session":             {opaque(token.KindSession), malformed},
 		"client secret":       {opaque(token.KindClientSecret), malformed},
