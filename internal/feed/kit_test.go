@@ -93,7 +93,7 @@ func (e *env) run(t testing.TB) {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	eventually(t, "the lease", e.Follower.Fresh)
+	eventually(t, "the lease", func() bool { return e.Follower.CatchUp(t.Context()) == nil && e.Follower.Fresh() })
 }
 
 // application answers whatever reaches it.

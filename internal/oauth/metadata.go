@@ -13,7 +13,8 @@ import (
 
 // metadata is the document of RFC 8414 §2. It tells what there is and nothing more;
 // the list of response types must be there and is empty, for bearerd has no
-// authorization endpoint.
+// authorization endpoint. The two members about revocations are bearerd's own: where
+// its log can be followed, and for how long one may rely on what one knows of it.
 type metadata struct {
 	Issuer                   string   `json:"issuer"`
 	TokenEndpoint            string   `json:"token_endpoint"`
@@ -27,6 +28,8 @@ type metadata struct {
 	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	DeviceEndpoint           string   `json:"device_authorization_endpoint"`
+	RevocationsEndpoint      string   `json:"revocations_endpoint"`
+	RevocationsMaxStaleness  float64  `json:"revocations_max_staleness"` // seconds
 	Documentation            string   `json:"service_documentation,omitempty"`
 }
 
@@ -75,6 +78,8 @@ func (e *Edge) metadata() metadata {
 		IntrospectionEndpoint:    e.url(pathIntrospect),
 		IntrospectionAuthMethods: append(slices.Clone(confidential), "Bearer"),
 		DeviceEndpoint:           e.url(pathDevice),
+		RevocationsEndpoint:      e.url(pathRevocations),
+		RevocationsMaxStaleness:  e.Authority.Policy.Staleness.Seconds(),
 		Documentation:            e.Documentation,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,7 +17,10 @@ import (
 
 func TestMetadataTellsWhatThereIs(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Scopes = map[string]string{"read": "Read specimens"} }})
+	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) {
+		p.Scopes = map[string]string{"read": "Read specimens"}
+		p.Staleness = 1500 * time.Millisecond
+	}})
 	const iss = authoritytest.Issuer
 	want := map[string]any{
 		"issuer":                                iss,
@@ -27,6 +31,8 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 			"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
 		},
 		"device_authorization_endpoint":                 authoritytest.Issuer + "/oauth2/device_authorization",
+		"revocations_endpoint":                          iss + "/auth/revocations",
+		"revocations_max_staleness":                     1.5,
 		"response_types_supported":                      []any{},
 		"scopes_supported":                              []any{"admin", "credentials", "introspect", "offline_access", "read", "revocations"},
 		"jwks_uri":                                      iss + "/.well-known/jwks.json",

@@ -42,7 +42,8 @@ const (
 	pathResource   = "/.well-known/oauth-protected-resource"
 	pathLeaked     = "/auth/leaked"
 
-	pathDevicePage = "/auth/device" // where the user decides
+	pathDevicePage  = "/auth/device"      // where the user decides
+	pathRevocations = "/auth/revocations" // the log
 )
 
 // Register mounts the endpoints.
