@@ -21,11 +21,16 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
 
 // What is shown once isn't sent for again by a reload, and is gone when one leaves the
 // page, so that the way back doesn't show it either.
-for (const secret of document.querySelectorAll("[data-once]")) {
-  history.replaceState(null, "", secret.dataset.once);
+for (const secret of document.querySelectorAll("[data-leads]")) {
+  history.replaceState(null, "", secret.dataset.leads);
   addEventListener("pagehide", () => document.querySelector("main").remove());
-  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
+
+// The way back asks the server again, which knows who is still signed in, whatever
+// the browser kept.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
 
 for (const form of document.querySelectorAll("form[data-confirm]")) {
   form.addEventListener("submit", (event) => {

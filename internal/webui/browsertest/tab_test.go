@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -30,6 +31,9 @@ type tab struct {
 	mu         sync.Mutex
 	urls       []string // all that was asked for
 	complaints []string // of the browser about the page
+	hosts      []string // others that may be asked
+	expected   []string // what complaints may be about
+	answer     *bool    // to questions of the page; nil: none is expected
 }
 
 // newTab opens a tab on a server. At the end of the test nothing must have been
@@ -73,13 +77,53 @@ func (b *tab) check() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, u := range b.urls {
-		if !strings.HasPrefix(u, b.base+"/") && !strings.HasPrefix(u, "data:") && !strings.HasPrefix(u, "chrome-error:") && u != "about:blank" {
+		if !strings.HasPrefix(u, b.base+"/") && !slices.ContainsFunc(b.hosts, func(h string) bool { return strings.HasPrefix(u, h+"/") }) && !strings.HasPrefix(u, "data:") && !strings.HasPrefix(u, "chrome-error:") && u != "about:blank" {
 			b.t.Errorf("a page asked another host: %s", u)
 		}
 	}
 	for _, c := range b.complaints {
-		b.t.Errorf("the browser complains: %s", c)
+		if !slices.ContainsFunc(b.expected, func(e string) bool { return strings.Contains(c, e) }) {
+			b.t.Errorf("the browser complains: %s", c)
+		}
 	}
+}
+
+// knows lets a test ask another host, and makes it expect complaints.
+func (b *tab) knows(host string, complaints ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hosts, b.expected = append(b.hosts, host), complaints
+}
+
+// complained reports whether the browser complained about something.
+func (b *tab) complained(about string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.complaints, func(c string) bool { return strings.Contains(c, about) })
+}
+
+// dialogs answers the questions that the page asks from now on.
+func (b *tab) dialogs(accept bool) {
+	b.t.Helper()
+	b.mu.Lock()
+	asked := b.answer == nil
+	b.answer = &accept
+	b.mu.Unlock()
+	if !asked {
+		return
+	}
+	questions := chromedp.Events(b.ctx, page.JavascriptDialogOpening)
+	go func() {
+		for _, err := range questions {
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			accept := *b.answer
+			b.mu.Unlock()
+			_, _ = chromedp.Call(b.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: accept})
+		}
+	}()
 }
 
 // do runs steps that give nothing.
@@ -273,6 +317,31 @@ func (b *tab) script(on bool) {
 		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 		return chromedp.Void{}, err
 	})
+}
+
+// back goes the way back, which may need no load.
+func (b *tab) back() {
+	b.t.Helper()
+	eval[chromedp.Void](b, `window.here = true; void setTimeout(() => history.back())`)
+	b.await(`!window.here && document.readyState === "complete" && !!document.querySelector("main h1")`)
+}
+
+// await waits until an expression of JavaScript is true, across pages.
+func (b *tab) await(expression string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		met, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+		if met {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			b.t.Fatalf("%s doesn't come true (%v) on\n%s", expression, err, b.look())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // history lists the addresses that the tab can go back and forth to.
