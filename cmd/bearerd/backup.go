@@ -14,8 +14,11 @@ func (p *program) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a copy of the database, beside a running server",
-		Long: `Write a consistent copy of the database to a new file, while a server goes on. To
-restore it, stop the server and put the copy where the database was.
+		Long: `Write a consistent copy of the SQLite database to a new file, while a server goes
+on. To restore it, stop the server and put the copy where the database was.
+
+A PostgreSQL database is backed up by PostgreSQL's own means, such as pg_dump;
+docs/operations.md says how, and how to restore.
 
 The copy holds the signing keys sealed. Keep the master key too, but elsewhere.`,
 		Args: takes("FILE"),
@@ -23,6 +26,9 @@ The copy holds the signing keys sealed. Keep the master key too, but elsewhere.`
 			c, err := p.loadConfig(cmd)
 			if err != nil {
 				return err
+			}
+			if c.Database.IsPostgres() {
+				return hint(errors.New("a PostgreSQL database is backed up by PostgreSQL's own means"), "use pg_dump, or what the server's host offers")
 			}
 			s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: true})
 			if err != nil {

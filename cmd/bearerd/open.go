@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +55,9 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	if err != nil {
 		return err
 	}
-	if need.rehearses && !exists(c.Database.Reveal()) {
+	if empty, err := p.empty(cmd.Context(), c, need); err != nil {
+		return err
+	} else if empty {
 		if c, err = elsewhere(c); err != nil {
 			return err
 		}
@@ -77,10 +80,21 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	return do(cmd.Context(), i)
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return !isMissing(err)
+// empty reports whether a rehearsal would make a database, or fill an empty one.
+func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool, error) {
+	if !need.rehearses {
+		return false, nil
+	}
+	if !c.Database.IsPostgres() {
+		_, err := os.Stat(c.Database.Reveal())
+		return isMissing(err), nil
+	}
+	pending, err := store.Pending(ctx, c.Database.Reveal(), storeOptions(c, store.Options{Now: p.now}))
+	return slices.Contains(pending, firstMigration), err
 }
+
+// firstMigration is pending where there is no schema yet.
+const firstMigration = "0001_initial"
 
 // elsewhere gives the configuration with an empty database in a directory of its own.
 func elsewhere(c config.Config) (config.Config, error) {

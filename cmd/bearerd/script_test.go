@@ -16,8 +16,9 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // to change a database behind bearerd's back
 	"github.com/rogpeppe/go-internal/testscript"
-	_ "modernc.org/sqlite" // to change a database behind bearerd's back
+	_ "modernc.org/sqlite"
 )
 
 func TestMain(m *testing.M) {
@@ -32,14 +33,19 @@ func TestMain(m *testing.M) {
 //	keep NAME               keeps what the last command printed in a variable
 //	ask STATUS TOKEN [RE]   asks /auth/verify; what it says must match
 //	get STATUS URL [RE]     gets a page
-//	sql FILE STATEMENT      changes a database behind bearerd's back
+//	sql DATABASE STATEMENT  changes a database behind bearerd's back
 //	listen NAME             takes requests at a URL, which the variable holds
 //	heard RE                waits for such a request; its headers and body must match
 //	lines FILE N TEXT       writes a file of N lines, %d in the text being the number
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	p := scriptParams()
+	p.Dir = "testdata/script"
+	testscript.Run(t, p)
+}
+
+func scriptParams() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -50,7 +56,7 @@ func TestScripts(t *testing.T) {
 			e.Values[serverKey{}] = &scriptServer{}
 			return nil
 		},
-	})
+	}
 }
 
 type serverKey struct{}
@@ -94,7 +100,7 @@ func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
 
 func environ(ts *testscript.TestScript) []string {
 	env := []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TMPDIR=" + ts.Getenv("TMPDIR")}
-	for _, name := range []string{"BEARERD_CONFIG", "BEARERD_DIALECTS", "BEARERD_ISSUER"} {
+	for _, name := range []string{"BEARERD_CONFIG", "BEARERD_DATABASE", "BEARERD_DIALECTS", "BEARERD_ISSUER"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}
@@ -143,9 +149,13 @@ func scriptGet(ts *testscript.TestScript, neg bool, args []string) {
 
 func scriptSQL(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: sql FILE STATEMENT")
+		ts.Fatalf("usage: sql DATABASE STATEMENT")
 	}
-	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	driver, name := "sqlite", ts.MkAbs(args[0])
+	if strings.HasPrefix(args[0], "postgres://") {
+		driver, name = "pgx", args[0]
+	}
+	db, err := sql.Open(driver, name)
 	ts.Check(err)
 	_, err = db.Exec(args[1])
 	ts.Check(errors.Join(err, db.Close()))
