@@ -66,8 +66,11 @@ func (a *Authority) Apply(ctx context.Context, c *Caller, d Desired) ([]Applied,
 	if err := p.all(ctx, &d); err != nil {
 		return nil, Receipt{}, err
 	}
-	if len(p.acts) == 0 || d.DryRun {
+	switch {
+	case d.DryRun:
 		return p.done, Receipt{}, nil
+	case len(p.acts) == 0:
+		return p.done, Receipt{}, a.settled(ctx, a.Policy.Wait)
 	}
 	r, err := a.administer(ctx, c, p.acts...)
 	return p.done, r, err

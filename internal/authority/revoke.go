@@ -151,6 +151,22 @@ func (a *Authority) takeBack(ctx context.Context, b Batch, wait bool) (Receipt, 
 		return Receipt{}, err
 	}
 	a.Meter.Revoked(len(b.Log))
+	return a.acknowledge(ctx, seq, wait)
+}
+
+// settled acknowledges what was taken back already: whoever finds nothing left to
+// take back is told so when that holds everywhere, as was whoever took it back.
+func (a *Authority) settled(ctx context.Context, wait bool) error {
+	if err := a.Follower.CatchUp(ctx); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "this node could not read the revocation log: ask again").Retry(time.Second)
+	}
+	_, err := a.acknowledge(ctx, a.Follower.Applied(), wait)
+	return err
+}
+
+// acknowledge returns when this node honours what was committed and, with wait, every
+// other does up to that sequence or can't say yes any more.
+func (a *Authority) acknowledge(ctx context.Context, seq revocation.Seq, wait bool) (Receipt, error) {
 	committed := a.Clock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*a.Policy.Staleness+time.Second)
 	defer cancel()
@@ -241,6 +257,7 @@ func (a *Authority) revokeAll(subject, reason string, events ...audit.Event) Bat
 // notes it for the owners. It tells nobody which ones were.
 func (a *Authority) Leaked(ctx context.Context, values []string) error {
 	var all Batch
+	dead := false
 	seen := map[string]bool{}
 	for _, value := range values {
 		t, err := a.genuine(ctx, value)
@@ -254,6 +271,7 @@ func (a *Authority) Leaked(ctx context.Context, values []string) error {
 		case err != nil:
 			return err
 		case !alive:
+			dead = true
 			continue
 		}
 		seen[t.ID] = true
@@ -262,7 +280,10 @@ func (a *Authority) Leaked(ctx context.Context, values []string) error {
 		ops, entries := a.death(t, "reported as leaked")
 		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
 	}
-	if len(all.Log) == 0 {
+	switch {
+	case len(all.Log) == 0 && dead:
+		return a.settled(ctx, a.Policy.Wait)
+	case len(all.Log) == 0:
 		return nil
 	}
 	_, err := a.takeBack(ctx, all, a.Policy.Wait)

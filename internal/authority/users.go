@@ -266,8 +266,11 @@ func (a *Authority) RemoveAccess(ctx context.Context, c *Caller, ref string, at 
 		return nil, nil, err
 	}
 	removed, remaining, err = a.bindingsAt(ctx, u.ID, at)
-	if err != nil || len(removed) == 0 {
-		return removed, remaining, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(removed) == 0 {
+		return removed, remaining, a.settled(ctx, a.Policy.Wait)
 	}
 	one := act{
 		action: audit.UserAccess, target: u.ID, remark: "removed at " + string(at),
