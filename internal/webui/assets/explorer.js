@@ -5,8 +5,8 @@ const place = document.getElementById("explorer");
 
 // What Swagger UI shows is changed in a few places. A cookie can't be set by a script:
 // instead of a field for it, the dialog says how one gets it. There is one server,
-// which need not be chosen. A link inside a button, and buttons without a name or with
-// another than they show, mislead whoever listens to the page.
+// which need not be chosen. A link inside a button, a field without a name, and buttons
+// without one or with another than they show, mislead whoever listens to the page.
 const ours = ({ React: { createElement } }) => ({
   wrapComponents: {
     apiKeyAuth: (Original) => (props) => {
@@ -20,6 +20,7 @@ const ours = ({ React: { createElement } }) => ({
     },
     ServersContainer: () => () => null,
     DeepLink: () => ({ text }) => createElement("span", null, text),
+    TextArea: (Original) => (props) => createElement(Original, { "aria-label": "Value", ...props }),
     CloseIcon: () => () => "Close",
     Button: (Original) => (props) => createElement(Original, { ...props, "aria-label": undefined }),
   },
