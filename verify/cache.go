@@ -17,7 +17,7 @@ type cache[V any] struct {
 }
 
 type cached[V any] struct {
-	digest [32]byte
+	digest digest
 	value  V
 	cost   int64
 	used   atomic.Bool
@@ -40,14 +40,14 @@ func newCache[V any](budget int64) *cache[V] {
 	return &cache[V]{slots: make([]atomic.Pointer[cached[V]], size), budget: max(0, budget-8*size)}
 }
 
-func (c *cache[V]) places(digest *[32]byte) []atomic.Pointer[cached[V]] {
+func (c *cache[V]) places(digest *digest) []atomic.Pointer[cached[V]] {
 	mask := uint64(len(c.slots) - 1) //nolint:gosec // there is at least one
 	first := binary.LittleEndian.Uint64(digest[:8]) & mask &^ (ways - 1)
 	return c.slots[first : first+ways]
 }
 
 // get finds what is remembered under the digest.
-func (c *cache[V]) get(digest *[32]byte) (value V, ok bool) {
+func (c *cache[V]) get(digest *digest) (value V, ok bool) {
 	places := c.places(digest)
 	for i := range places {
 		if e := places[i].Load(); e != nil && e.digest == *digest {
@@ -61,7 +61,7 @@ func (c *cache[V]) get(digest *[32]byte) (value V, ok bool) {
 }
 
 // put remembers a value that takes about cost bytes.
-func (c *cache[V]) put(digest *[32]byte, value V, cost int64) {
+func (c *cache[V]) put(digest *digest, value V, cost int64) {
 	e := &cached[V]{digest: *digest, value: value, cost: cost + slotCost}
 	if e.cost > c.budget {
 		return
@@ -89,7 +89,7 @@ func (c *cache[V]) swap(p *atomic.Pointer[cached[V]], e *cached[V]) {
 
 // victim picks the place for a digest: its own, a free one, or one not used since
 // the hand last came by.
-func (c *cache[V]) victim(places []atomic.Pointer[cached[V]], digest *[32]byte) *atomic.Pointer[cached[V]] {
+func (c *cache[V]) victim(places []atomic.Pointer[cached[V]], digest *digest) *atomic.Pointer[cached[V]] {
 	var free *atomic.Pointer[cached[V]]
 	for i := range places {
 		switch e := places[i].Load(); {

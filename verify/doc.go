@@ -26,7 +26,7 @@
 // it was made from, its subject, its client or its key. An opaque API token is
 // asked about once (RFC 7662); what the answer said is remembered for at most five
 // minutes, and until the log says that it may have changed. Only facts are
-// remembered, under the SHA-256 of a token: every check is made on every call.
+// remembered, under a digest of the token: every check is made on every call.
 //
 // # What is guaranteed
 //

@@ -18,3 +18,6 @@ const (
 
 // CacheBudget is what the cache of facts may take.
 func (v *Verifier) CacheBudget() int64 { return v.seen.budget }
+
+// Forget drops what is remembered of tokens.
+func (v *Verifier) Forget() { v.seen.flush() }

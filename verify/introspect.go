@@ -52,7 +52,7 @@ type asker struct {
 
 	mu      sync.Mutex
 	began   uint64 // how many questions have begun
-	flights map[[32]byte]*flight
+	flights map[digest]*flight
 	lastErr error
 }
 
@@ -66,7 +66,7 @@ type flight struct {
 
 func newAsker(c Config, w *web, l *ledger) *asker {
 	return &asker{
-		cfg: c, web: w, ledger: l, flights: map[[32]byte]*flight{},
+		cfg: c, web: w, ledger: l, flights: map[digest]*flight{},
 		unknown:   newPool(c.NewTokensPerSecond, l.clock),
 		known:     newPool(knownShare*c.NewTokensPerSecond, l.clock),
 		negatives: newCache[time.Duration](negativeBytes),
@@ -139,7 +139,7 @@ func (a *asker) join(q question) (*flight, error) {
 	return f, nil
 }
 
-func (a *asker) finish(digest [32]byte, f *flight, p *pool) {
+func (a *asker) finish(digest digest, f *flight, p *pool) {
 	if f.err == nil && !f.active {
 		a.negatives.put(&digest, a.ledger.clock()+negativeFor, 16)
 	}

@@ -30,6 +30,8 @@ type Verifier struct {
 	asker  *asker    // nil: without a client
 	seen   *cache[*facts]
 
+	digests *digester
+
 	ctx     context.Context //nolint:containedctx // ends what runs in the background, with Close
 	end     context.CancelFunc
 	mu      sync.Mutex // guards closed, and so running against Wait
@@ -75,7 +77,11 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("APITokenPrefix: %w", err)
 	}
-	v := &Verifier{cfg: c, forms: forms, web: newWeb(c.HTTPClient), seen: newCache[*facts](c.CacheBytes)}
+	digests, err := newDigester()
+	if err != nil {
+		return nil, err
+	}
+	v := &Verifier{cfg: c, forms: forms, web: newWeb(c.HTTPClient), seen: newCache[*facts](c.CacheBytes), digests: digests}
 	v.ctx, v.end = context.WithCancel(context.Background())
 	v.ledger = newLedger(clock, c.Now)
 	v.keys = newKeys(c, v.web, shared)
