@@ -33,11 +33,22 @@ type violation struct {
 // of WCAG 2.2 AA and of good practice among them.
 func (b *tab) barriers(look string) {
 	b.t.Helper()
+	b.rules(look, "")
+}
+
+// contrast runs the rules about colours, which is what a look changes.
+func (b *tab) contrast(look string) {
+	b.t.Helper()
+	b.rules(look, `, runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block"] }`)
+}
+
+func (b *tab) rules(look, only string) {
+	b.t.Helper()
 	found := eval[[]violation](b, `(async () => {
 		if (!window.axe) { `+axe+` }
-		const rules = Object.fromEntries(axe.getRules(["wcag2aaa", "experimental"]).map((r) => [r.ruleId, { enabled: false }]));
-		axe.getRules(["wcag22aa", "wcag2aa", "wcag2a", "best-practice"]).forEach((r) => { rules[r.ruleId] = { enabled: true }; });
-		const found = await axe.run(document, { rules, preload: false, resultTypes: ["violations"] });
+		const all = Object.fromEntries(axe.getRules(["wcag2aaa", "experimental"]).map((r) => [r.ruleId, { enabled: false }]));
+		axe.getRules(["wcag22aa", "wcag2aa", "wcag2a", "best-practice"]).forEach((r) => { all[r.ruleId] = { enabled: true }; });
+		const found = await axe.run(document, { rules: all, preload: false, resultTypes: ["violations"]`+only+` });
 		return found.violations.map((v) => ({ ID: v.id, Help: v.help,
 			Nodes: v.nodes.slice(0, 5).map((n) => ({ HTML: n.html, FailureSummary: n.failureSummary })) }));
 	})()`)

@@ -21,6 +21,9 @@ import (
 
 var screenshots = flag.String("screenshots", "", "write a screenshot of every page into this `FOLDER`")
 
+// Those of names that break pages are to be looked at, and are no part of the docs.
+var hostile = flag.String("hostile", "", "write screenshots of pages full of difficult names into this `FOLDER`")
+
 // What the tests share: one browser, one binary, and one server of it.
 var (
 	browser context.Context

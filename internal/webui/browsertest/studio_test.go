@@ -66,9 +66,24 @@ func newStudio(t *testing.T, admin, user string, numbers traffic) *studio {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s := &studio{Fixture: f, t: t, url: server.URL, admin: admin, user: user}
-	s.User(t, admin, password, authoritytest.Admin())
-	s.User(t, user, password)
+	s.must(s.person(user, ""))
+	s.must(s.person(admin, "Morgan Okafor"))
+	id := s.fillFor("{user}", admin)
+	all := authoritytest.Admin()
+	all.User = id
+	_, err = s.CreateBinding(t.Context(), authority.Operator(), all)
+	s.must(err)
 	return s
+}
+
+// person makes a user.
+func (s *studio) person(username, name string) error {
+	n := authority.NewUser{Username: username, Name: name, Password: password}
+	if len(username) < 30 {
+		n.Email = username + "@example.org"
+	}
+	_, err := s.CreateUser(s.t.Context(), authority.Operator(), n)
+	return err
 }
 
 // sit moves the clock to when the pages are looked at.
@@ -302,9 +317,11 @@ func (s *studio) accessToken(username string) token.Secret {
 }
 
 // fill puts the id of the user into a path.
-func (s *studio) fill(path string) string {
+func (s *studio) fill(path string) string { return s.fillFor(path, s.user) }
+
+func (s *studio) fillFor(path, username string) string {
 	s.t.Helper()
-	u, err := s.Authority.User(s.t.Context(), authority.Operator(), s.user)
+	u, err := s.Authority.User(s.t.Context(), authority.Operator(), username)
 	s.must(err)
 	return strings.ReplaceAll(path, "{user}", u.ID)
 }
