@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,5 +103,31 @@ func TestMetricsTellOfTheOtherNodes(t *testing.T) {
 	}
 	if got := r.number(t, "bearerd_revocation_log_lag"); got != 0 {
 		t.Errorf("the lag is %v", got)
+	}
+}
+
+func TestEveryMetricIsDocumented(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{})
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for line := range strings.Lines(r.do(t, http.MethodGet, r.ops+"/metrics").text) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, "# TYPE "), " ")
+		if !strings.HasPrefix(line, "# TYPE bearerd_") {
+			continue
+		}
+		found++
+		if name == "bearerd_revocations_live_bytes" {
+			name = "bearerd_revocations_live`, `_bytes`" // where two share a line
+		}
+		if !strings.Contains(string(page), "`"+name) {
+			t.Errorf("docs/operations.md doesn't tell of %s", name)
+		}
+	}
+	if found < 20 {
+		t.Errorf("%d metrics", found)
 	}
 }
