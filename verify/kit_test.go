@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,3 +35,5 @@ func forge(raw string) string {
 	}
 	return raw[:at] + c + raw[at+1:]
 }
+
+func sorted(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }
