@@ -64,6 +64,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		&feed.Edge{Authority: i.Authority, Tail: i.tail},
 		&adminapi.API{
 			Authority: i.Authority, CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge,
+			Traffic: traffic,
 		},
 	}}
 	for _, name := range i.config.Dialects {

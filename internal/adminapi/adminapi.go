@@ -30,6 +30,7 @@ type API struct {
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
 	SessionCookies []string             // the cookies that carry a session; none: Bearer alone
 	Challenge      httpkit.Challenge    // what a 401 answers with
+	Traffic        authority.TrafficLog // what the statistics tell; nil: nothing is counted
 }
 
 // request is a request whose caller is known.
@@ -85,6 +86,7 @@ func (a *API) routes() []route {
 		{"POST", "/keys", a.rotateKeys, ""},
 		{"DELETE", "/keys/{id}", a.retireKey, ""},
 		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging},
+		{"GET", "/stats", a.stats, "since step"},
 		{"POST", "/explain", a.explain, ""},
 	}
 }

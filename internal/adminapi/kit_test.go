@@ -32,18 +32,18 @@ type site struct {
 	adaID      string
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, change ...func(*adminapi.API)) *site {
 	t.Helper()
 	s := &site{Fixture: authoritytest.New(t, authoritytest.Options{}), t: t}
 	s.User(t, "root", password, authoritytest.Admin())
 	s.adaID = s.User(t, "ada", password).ID
 	s.admin = s.AccessToken(t, "root", password, identity.ScopeAdmin).Value.Reveal()
 	s.ada = s.AccessToken(t, "ada", password).Value.Reveal()
-	s.url = s.serve().URL
+	s.url = s.serve(change...).URL
 	return s
 }
 
-func (s *site) serve() *httptest.Server {
+func (s *site) serve(change ...func(*adminapi.API)) *httptest.Server {
 	s.t.Helper()
 	origin, err := httpkit.NewCrossOrigin(authoritytest.Issuer)
 	if err != nil {
@@ -52,6 +52,9 @@ func (s *site) serve() *httptest.Server {
 	api := &adminapi.API{
 		Authority: s.Authority, CrossOrigin: origin, SessionCookies: []string{cookie},
 		Challenge: httpkit.Challenge{Realm: "bearerd"},
+	}
+	for _, c := range change {
+		c(api)
 	}
 	described, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{api}})
 	if err != nil {
