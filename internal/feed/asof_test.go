@@ -45,7 +45,7 @@ func TestLeaseOfAClientNeverOutlivesWhatItHasNotSeen(t *testing.T) {
 			var last int64
 			for round := 0; ; round++ {
 				sent := clock.now()
-				s := e.subscribe(t, fmt.Sprintf("?after=%d", max(last, int64(e.Follower.Applied())-2)), raw)
+				s := e.subscribe(t, fmt.Sprintf("?after=%d", max(last, e.Follower.Applied()-2)), raw)
 				for range 6 {
 					ev := s.next(t)
 					last = ev.seq
@@ -98,7 +98,7 @@ func (h *history) commit(t *testing.T, e *env, seed uint64) {
 			return
 		}
 		at := h.clock.now() // it was committed before
-		h.add(int64(seq), at)
+		h.add(seq, at)
 		if dice.IntN(3) == 0 {
 			e.Follower.Wake()
 		}

@@ -38,7 +38,7 @@ func (e *env) listen(b *testing.B, raw string) *listener {
 func (l *listener) begin(b *testing.B) {
 	b.Helper()
 	l.lines = bufio.NewReaderSize(l.conn, 512)
-	res, err := http.ReadResponse(l.lines, nil)
+	res, err := http.ReadResponse(l.lines, nil) //nolint:bodyclose // its connection is closed
 	must(b, err)
 	if res.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(res.Body)

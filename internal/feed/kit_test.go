@@ -227,7 +227,7 @@ func (e *env) request(ctx context.Context, t testing.TB, query, token string, he
 func (e *env) subscribe(t testing.TB, query, token string, header ...string) *subscriber {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	res, err := e.client.Do(e.request(ctx, t, query, token, header...))
+	res, err := e.client.Do(e.request(ctx, t, query, token, header...)) //nolint:bodyclose // by close
 	if err != nil {
 		cancel()
 		t.Fatal(err)

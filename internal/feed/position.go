@@ -40,7 +40,7 @@ func readPosition(r *http.Request) (position, error) {
 	if err != nil {
 		return position{}, fault.New(fault.Invalid, "%s must be a sequence, an integer from 0 to 9223372036854775807", name)
 	}
-	return position{after: revocation.Seq(after), resume: true}, nil //nolint:gosec // of 63 bits
+	return position{after: revocation.Seq(after), resume: true}, nil
 }
 
 // goneError says that a subscriber can't go on where it was and must start anew.

@@ -57,7 +57,7 @@ func TestStreamTellsOfRevocationsAndBeats(t *testing.T) {
 		if next.name != "heartbeat" || next.seq != kill.seq || next.asOf <= beat.asOf {
 			t.Errorf("after %s came %s", beat.text, next.text)
 		}
-		if d := time.Since(began); d > e.Authority.Policy.Staleness/2 {
+		if d := time.Since(began); d > e.Policy.Staleness/2 {
 			t.Errorf("silent for %v", d)
 		}
 		beat = next
@@ -157,7 +157,7 @@ func TestSnapshotOfALargeLog(t *testing.T) {
 	raw := e.reader(t)
 	began := time.Now()
 	s := e.subscribe(t, "", raw)
-	head := int64(e.append(t, 3)) // while it is on its way
+	head := e.append(t, 3) // while it is on its way
 	e.Follower.Wake()
 	list, beat := s.upTo(t, head)
 	consecutive(t, list, 1, head)
@@ -179,7 +179,7 @@ func TestPurgedLogIsFollowedFromASnapshotAlone(t *testing.T) {
 	raw = e.tokenOf(t, "reader", identity.ScopeRevocations)
 	must(t, e.Follower.CatchUp(t.Context()))
 	known, _ := e.Follower.Known()
-	purged := int64(known.Purged)
+	purged := known.Purged
 	if purged == 0 {
 		t.Fatal("nothing was purged")
 	}
@@ -193,10 +193,10 @@ func TestPurgedLogIsFollowedFromASnapshotAlone(t *testing.T) {
 	// The snapshot of a log that is all purged goes as far as its head, and so does
 	// who was there already.
 	list, beat := e.subscribe(t, "", raw).upTo(t, 0)
-	if beat.seq != int64(known.Seq) || len(list) > int(int64(known.Seq)-purged) {
+	if beat.seq != known.Seq || len(list) > int(known.Seq-purged) {
 		t.Errorf("snapshot %v, then %s", list, beat.text)
 	}
-	if _, beat := e.subscribe(t, fmt.Sprintf("?after=%d", purged), raw).upTo(t, 0); beat.seq != int64(known.Seq) {
+	if _, beat := e.subscribe(t, fmt.Sprintf("?after=%d", purged), raw).upTo(t, 0); beat.seq != known.Seq {
 		t.Errorf("from the purge on: %s", beat.text)
 	}
 }
@@ -211,7 +211,7 @@ func TestSequenceOfAnotherNodeIsWaitedFor(t *testing.T) {
 	if e.Follower.Applied() >= seq {
 		t.Fatal("the follower asked, though it does so every 15 s")
 	}
-	if _, beat := e.subscribe(t, fmt.Sprintf("?after=%d", seq), raw).upTo(t, 0); beat.seq != int64(seq) {
+	if _, beat := e.subscribe(t, fmt.Sprintf("?after=%d", seq), raw).upTo(t, 0); beat.seq != seq {
 		t.Errorf("%s", beat.text)
 	}
 	status, _, body := e.refused(t, e.request(t.Context(), t, fmt.Sprintf("?after=%d", seq+1), raw))
@@ -288,8 +288,8 @@ func TestNoHeartbeatWithoutAnswersOfTheLog(t *testing.T) {
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
 		t.Errorf("without a lease: %d %v", status, header)
 	}
-	head := int64(e.append(t, 1))
-	time.Sleep(e.Authority.Policy.Staleness) // in which nothing may come
+	head := e.append(t, 1)
+	time.Sleep(e.Policy.Staleness) // in which nothing may come
 	e.log.cut.Store(false)
 	cutBeats := 0
 	for {
@@ -300,7 +300,7 @@ func TestNoHeartbeatWithoutAnswersOfTheLog(t *testing.T) {
 			}
 			break
 		}
-		if ev.seq > int64(known.Seq) {
+		if ev.seq > known.Seq {
 			t.Fatalf("a heartbeat claims %s", ev.text)
 		}
 		cutBeats++
@@ -383,8 +383,8 @@ func TestSlowReaderIsDropped(t *testing.T) {
 	raw := e.reader(t)
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		if err == nil {
-			err = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			err = tcp.SetReadBuffer(4 << 10)
 		}
 		return conn, err
 	}
@@ -430,7 +430,7 @@ func TestWhoFellBehindReadsTheStore(t *testing.T) {
 	from := e.head(t)
 	s := e.subscribe(t, fmt.Sprintf("?after=%d", from), raw)
 	s.upTo(t, 0)
-	head := int64(e.append(t, 9000)) // more than the tail keeps
+	head := e.append(t, 9000) // more than the tail keeps
 	e.Follower.Wake()
 	list, _ := s.upTo(t, head)
 	consecutive(t, list, from+1, head)
