@@ -44,6 +44,7 @@ Its log is JSON on standard error; "listening" tells the address of each listene
 
 // serve runs the server until ctx ends, and calls ready when its listeners are open.
 func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logger, ready func()) (err error) {
+	defer headroom()()
 	s, err := openStore(ctx, c, store.Options{Now: p.now, Logger: logger})
 	if err != nil {
 		return err

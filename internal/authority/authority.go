@@ -69,6 +69,7 @@ type Authority struct {
 	remade     atomic.Int64            // the latest sequence at which a collection was made or removed
 	uses       *uses
 	keyNews    chan struct{} // the ring must be read anew
+	hashed     chan struct{} // a password was checked
 	decoySeed  [16]byte      // places unknown usernames among the users
 
 	confirmations atomic.Uint64
@@ -115,6 +116,7 @@ func New(c Config) (*Authority, error) {
 		uses:      newUses(),
 		decoySeed: uuid.New(),
 		keyNews:   make(chan struct{}, 1),
+		hashed:    make(chan struct{}, 1),
 	}
 	c.Follower.OnApply(a.applied)
 	return a, nil
@@ -144,10 +146,7 @@ func (a *Authority) keyChanged(kid string) {
 	if kid != keyNews {
 		a.Ring.Distrust(kid)
 	}
-	select {
-	case a.keyNews <- struct{}{}:
-	default:
-	}
+	poke(a.keyNews)
 }
 
 func (c Config) check() error {

@@ -13,6 +13,10 @@ const KeyLag = time.Minute
 const (
 	flushEvery = 5 * time.Second
 	purgeEvery = 10 * time.Minute
+
+	// The memory of a password's hash is given back soon: while it counts as in use,
+	// the collector lets as much garbage again pile up.
+	trimAfter = 50 * time.Millisecond
 )
 
 // Run does what must be done from time to time until ctx ends: it reads the
@@ -23,6 +27,8 @@ func (a *Authority) Run(ctx context.Context) error {
 	defer flush.Stop()
 	defer tend.Stop()
 	defer purge.Stop()
+	trim := time.NewTimer(trimAfter)
+	defer trim.Stop()
 	for {
 		select {
 		case <-a.keyNews:
@@ -31,6 +37,10 @@ func (a *Authority) Run(ctx context.Context) error {
 			a.try(ctx, "ending tokens that were regenerated", a.endPredecessors)
 		case <-flush.C:
 			a.try(ctx, "writing last uses", a.FlushUses)
+			a.Hasher.Trim()
+		case <-a.hashed:
+			trim.Reset(trimAfter)
+		case <-trim.C:
 			a.Hasher.Trim()
 		case <-tend.C:
 			a.try(ctx, "tending the signing keys", a.Ring.Tend)
@@ -42,6 +52,14 @@ func (a *Authority) Run(ctx context.Context) error {
 			a.try(ctx, "writing last uses", a.FlushUses)
 			return nil
 		}
+	}
+}
+
+// poke leaves a note where there is none yet.
+func poke(note chan<- struct{}) {
+	select {
+	case note <- struct{}{}:
+	default:
 	}
 }
 
