@@ -10,10 +10,10 @@ FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check vet lint unit race cover fuzz bench golden vuln packages
+.PHONY: help build demo test check vet lint unit race cover fuzz bench golden vuln packages screenshots
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the binary, as bin/bearerd
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bearerd ./cmd/bearerd
@@ -56,6 +56,10 @@ bench: ## every benchmark, the budgets among them
 golden: ## write the golden files anew; read the diff before you commit it
 	@grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -r -n1 dirname | sort -u | \
 	while read -r dir; do $(GO) test "$$dir" -update || exit 1; done
+
+screenshots: ## a picture of every page, into docs/screenshots; look at them
+	@rm -f docs/screenshots/*.png
+	$(GO) test -count=1 ./internal/webui/browsertest -run EveryPage -screenshots $(CURDIR)/docs/screenshots
 
 vuln: ## known vulnerabilities in what the binary uses
 	$(TOOL) govulncheck ./...

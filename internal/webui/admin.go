@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"html/template"
 	"maps"
 	"net/http"
 	"net/url"
@@ -86,6 +87,7 @@ type sheet struct {
 	Problem string     // what is wrong with the form that was sent
 	At      string     // that form's name
 	Typed   url.Values // what it held, without secrets
+	sent    url.Values // what it held
 }
 
 // Old gives what a field of a form shows: what was typed when the form comes back,
@@ -103,6 +105,68 @@ func (s sheet) Ticked(form, name, value string, stored bool) bool {
 		return stored
 	}
 	return slices.Contains(s.Typed[name], value)
+}
+
+// General gives what is wrong with the form as a whole; "" when that is about one of
+// its fields.
+func (s sheet) General() string {
+	if s.field() != "" {
+		return ""
+	}
+	return s.Problem
+}
+
+// Error gives what is wrong with a field of a form.
+func (s sheet) Error(form, name string) string {
+	if s.At == form && s.field() == name {
+		return s.Problem
+	}
+	return ""
+}
+
+// Attr gives the attributes that tie a field to its hint and to what is wrong with it.
+func (s sheet) Attr(form, name, hint string) template.HTMLAttr {
+	described, invalid := hint, ""
+	if s.Error(form, name) != "" {
+		described, invalid = strings.TrimSpace(hint+" "+form+"-"+name+"-error"), ` aria-invalid="true"`
+	}
+	if described == "" {
+		return ""
+	}
+	return template.HTMLAttr(` aria-describedby="` + described + `"` + invalid) //nolint:gosec // the template's own words
+}
+
+// fieldWords are the words by which a message tells which field it is about.
+var fieldWords = []struct{ word, field string }{
+	{"username", "username"}, {"user ", "username"}, {"email", "email"}, {"password", "password"}, {"group", "groups"},
+	{"permission", "permissions"}, {"action", "permissions"}, {"audience", "audiences"}, {"scope", "scopes"},
+	{"path", "at"}, {"path", "permissions"}, {"id", "id"}, {"collection", "id"}, {"client", "id"}, {"role", "name"}, {"name", "name"},
+}
+
+// field gives the field of the form that came back which the problem is about: the one
+// that the message names first; "" when it names none.
+func (s sheet) field() string {
+	found, first := "", len(s.Problem)
+	message := strings.ToLower(s.Problem)
+	for _, f := range fieldWords {
+		if _, sent := s.sent[f.field]; !sent {
+			continue
+		}
+		if i := indexWord(message, f.word); i >= 0 && i < first {
+			found, first = f.field, i
+		}
+	}
+	return found
+}
+
+// indexWord finds where a word begins in a text.
+func indexWord(text, word string) int {
+	for i := 0; i+len(word) <= len(text); i++ {
+		if strings.HasPrefix(text[i:], word) && (i == 0 || text[i-1] == ' ') {
+			return i
+		}
+	}
+	return -1
 }
 
 // newSheet is the sheet of a page that is looked at.
@@ -159,7 +223,7 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e errands) error {
 	}
 	done, err := one.do(r, form)
 	if err != nil {
-		return p.refused(w, r, e, sheet{At: name, Typed: form}, err)
+		return p.refused(w, r, e, sheet{At: name, Typed: form, sent: form}, err)
 	}
 	switch {
 	case done.secret != nil:

@@ -85,7 +85,11 @@ func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 
 	b.post("/auth/admin/users", "do", "create", "username", "lis", "name", "Another", "password", "a good password").
 		want(http.StatusConflict, `role="alert"`, `value="Another"`).without("a good password")
+	b.post("/auth/admin/users", "do", "create", "username", "lis").want(http.StatusConflict,
+		`aria-describedby="create-username-error" aria-invalid="true"`, `role="alert" id="create-username-error"`)
 	b.post("/auth/admin/users", "do", "create", "username", " ", "email", "no address").want(http.StatusBadRequest, `value="no address"`)
+	b.post("/auth/admin/users", "do", "create", "username", "x", "groups", "g", "password", long).want(http.StatusBadRequest,
+		`aria-describedby="password-hint create-password-error" aria-invalid="true"`)
 	b.post("/auth/admin/users", "do", "create", "username", "x", "password", long).want(http.StatusBadRequest, "The password is longer").without(long)
 
 	page := "/auth/admin/users/" + id

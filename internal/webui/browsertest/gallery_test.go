@@ -18,6 +18,7 @@ type view struct {
 	nobody bool                          // nobody is signed in
 	admin  bool                          // the administrator is, not the user
 	act    func(b *tab, s *studio) int64 // what is done on the page to see it; gives the status
+	only   string                        // what its screenshot is of; "": the page from its top
 	dark   bool                          // its screenshot is taken in the dark, and on a phone, too
 }
 
@@ -34,7 +35,7 @@ var views = []view{
 	{name: "logout", path: "/auth/logout"},
 	{name: "signed-out", path: "/auth/logout", nobody: true},
 	{name: "tokens", path: "/auth/tokens", dark: true},
-	{name: "tokens-dead", path: "/auth/tokens", act: func(b *tab, _ *studio) int64 {
+	{name: "tokens-dead", path: "/auth/tokens", only: "details", act: func(b *tab, _ *studio) int64 {
 		eval[chromedp.Void](b, `document.querySelectorAll("details").forEach((d) => { d.open = true; })`)
 		return 200
 	}},
@@ -195,7 +196,7 @@ func TestEveryPageOfAnEmptyServerIsWithoutBarriers(t *testing.T) {
 // shoot takes the screenshots of a view.
 func shoot(b *tab, v view) {
 	b.t.Helper()
-	save(b, v.name)
+	b.shoot(v)
 	if v.dark {
 		b.device(1280, "dark")
 		save(b, v.name+"-dark")
@@ -207,6 +208,19 @@ func shoot(b *tab, v view) {
 
 // tallest is how much of a page a screenshot shows, in pixels.
 const tallest = 1800
+
+// shoot takes the screenshot of what a view is about.
+func (b *tab) shoot(v view) {
+	b.t.Helper()
+	if v.only == "" {
+		save(b, v.name)
+		return
+	}
+	picture := get(b, chromedp.Screenshot(chromedp.CSS(v.only)))
+	if err := os.WriteFile(filepath.Join(*screenshots, v.name+".png"), shrink(b.t, picture), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
 
 func save(b *tab, name string) {
 	b.t.Helper()
