@@ -89,7 +89,7 @@ func (c *checker) index(o *Op) {
 	if o.Kind == Verify && o.Outcome == No && final(o.Reason) {
 		c.finals[o.Token] = append(c.finals[o.Token], o)
 	}
-	if o.Outcome == No || o.Outcome == Wrong {
+	if o.Outcome == No {
 		return // it has not happened
 	}
 	switch o.Kind {
@@ -181,17 +181,21 @@ func (c *checker) concerning(t *Token) func(func(*Op) bool) {
 	}
 }
 
-// surely reports whether an act that names a token, its subject or its key made it
-// dead: always when it names the token or the key, and else when the token or what
-// it was made from was issued before.
+// surely reports whether an act that concerns a token made it dead: always when it
+// names the token, what that was made from, or its key, and else when one of those
+// was issued before.
 func (o *Op) surely(t *Token) bool {
-	if o.Kind == Kill || o.Kind == Retire {
+	switch o.Kind { //nolint:exhaustive // the others name a subject
+	case Kill:
 		return true
+	case Retire: // what was made from one of its tokens, another key has signed
+		return t.KID == o.Key
 	}
 	return slices.ContainsFunc(t.lineage(), func(a *Token) bool { return a.Subject == o.Subject && a.To < o.Start })
 }
 
-// maybe reports whether it may have made a token dead before an instant.
+// maybe reports whether it may have made a token dead before an instant. A token that
+// was made with a dead one, at a node that had not heard of that yet, is dead too.
 func (o *Op) maybe(t *Token, before time.Duration) bool {
 	if o.Start >= before {
 		return false
@@ -199,7 +203,7 @@ func (o *Op) maybe(t *Token, before time.Duration) bool {
 	if o.Kind == Kill {
 		return true
 	}
-	return slices.ContainsFunc(t.lineage(), func(a *Token) bool {
+	return slices.ContainsFunc(append(t.lineage(), t.Maker.lineage()...), func(a *Token) bool {
 		return (a.Subject == o.Subject || o.Kind == Retire && a.KID == o.Key) && a.From < o.until()
 	})
 }

@@ -77,6 +77,7 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 	child := &clustertest.Token{Name: "child", Subject: "ada", Parent: token, From: 20 * ms, To: 30 * ms}
 	later := &clustertest.Token{Name: "later", Subject: "ada", From: 200 * ms, To: 210 * ms}
 	scoped := &clustertest.Token{Name: "scoped", Subject: "ada", Collection: 4, To: 10 * ms}
+	made := &clustertest.Token{Name: "made", Subject: "ada", Maker: token, From: 200 * ms, To: 210 * ms}
 	signed := &clustertest.Token{Name: "signed", Subject: "ci", KID: "k1", To: 10 * ms}
 	mortal := &clustertest.Token{Name: "mortal", Subject: "ada", Expiry: 500 * ms, Gone: 1500 * ms, To: 10 * ms}
 	unbind := clustertest.Op{Kind: clustertest.Unbind, Subject: "ada", Collection: 4, Outcome: yes, Wait: true}
@@ -110,6 +111,7 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 		"all of another's":             {ops: ops{at(about(clustertest.RevokeAll, "bob", true), 100, 120), at(on(2, verify(token, yes, "")), 130, 140)}},
 		"the next one lives":           {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(verify(later, yes, ""), 230, 240)}},
 		"the next one must live":       {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(verify(later, no, "revoked"), 230, 240)}, want: []string{clustertest.RuleRefused}},
+		"made with a dead one":         {ops: ops{at(about(clustertest.RevokeAll, "ada", false), 100, 120), at(verify(made, no, "revoked"), 230, 240)}},
 		"issued while it happened":     {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 205, 220), at(verify(later, no, "revoked"), 230, 240)}},
 		"issued while, the other way":  {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 205, 220), at(verify(later, yes, ""), 230, 240)}},
 		"disabled":                     {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(on(1, verify(token, yes, "")), 130, 140)}, want: []string{clustertest.RuleTakenBack}},

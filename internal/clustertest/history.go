@@ -47,7 +47,8 @@ type Token struct {
 	Subject    string
 	KID        string        // of the key that signed it; "" when opaque
 	Collection int           // 0: none
-	Parent     *Token        // what it was made from
+	Parent     *Token        // what it was made from, and dies with
+	Maker      *Token        // what it was made with, and may outlive
 	Expiry     time.Duration // before then it has not expired; 0: never
 	Gone       time.Duration // from then on it has; 0: never
 	From, To   time.Duration // of the operation that issued it

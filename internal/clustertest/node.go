@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -26,6 +28,7 @@ type Node struct {
 	Link   *Forwarder // nil: it has a line of its own to the database
 
 	binary, config, logFile string
+	broken                  atomic.Bool // by the gremlin
 
 	mu        sync.Mutex // guards the fields below
 	cmd       *exec.Cmd  // nil: it doesn't run
@@ -216,12 +219,19 @@ func (n *Node) Running() bool {
 	return n.cmd != nil
 }
 
-// LogTail is the end of its log.
+// LogTail is the end of its log, ordinary requests aside.
 func (n *Node) LogTail() string {
 	text, err := os.ReadFile(n.logFile)
 	if err != nil {
 		return err.Error()
 	}
-	const enough = 4000
-	return string(text[max(0, len(text)-enough):])
+	var lines [][]byte
+	for line := range bytes.Lines(text) {
+		if !ordinary.Match(line) {
+			lines = append(lines, line)
+		}
+	}
+	return string(bytes.Join(lines[max(0, len(lines)-30):], nil))
 }
+
+var ordinary = regexp.MustCompile(`"msg":"request".*"status":[234]\d\d`)

@@ -149,7 +149,7 @@ func (c *Cluster) APIToken(n *Node, session *Token, collection int) *Token {
 		kind: "API", subject: session.Subject, collection: collection, parent: session, status: http.StatusCreated, value: member("token"),
 	}, Ask{Path: "/auth/api/v1/tokens", JSON: body, Cookie: cookieOf(session)})
 	if t != nil {
-		t.Parent = nil
+		t.Parent, t.Maker = nil, session
 	}
 	return t
 }

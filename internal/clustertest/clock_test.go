@@ -1,0 +1,90 @@
+package clustertest_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/clustertest"
+)
+
+// jumpingClock is bearerd with a wall clock that a signal sets back by an hour. No
+// process can be given a wall clock of its own, so it is the one place where the
+// program reads it that is changed. The boot-time clock is the real one.
+var jumpingClock = clustertest.Mutation{
+	Name:  "a wall clock that is set back",
+	Edits: []clustertest.Edit{{File: "cmd/bearerd/main.go", Old: "time.Now", New: "jumpingClock()"}, {File: "cmd/bearerd/main.go", Old: "\t\"time\"\n", New: ""}},
+	Files: map[string]string{"cmd/bearerd/jumping.go": `package main
+
+import (
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+func jumpingClock() func() time.Time {
+	var back atomic.Int64
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	go func() {
+		for range signals {
+			back.Add(int64(time.Hour))
+		}
+	}()
+	return func() time.Time { return time.Now().Round(0).Add(-time.Duration(back.Load())) }
+}
+`},
+}
+
+// TestAClockThatIsSetBackRevivesNothing sets one node's clock back by an hour.
+func TestAClockThatIsSetBackRevivesNothing(t *testing.T) {
+	t.Parallel()
+	conf := config(t, 2)
+	binary, err := build(jumpingClock, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf.Binary = binary
+	c := clustertest.New(t, conf)
+	jumps, other := c.Nodes[0], c.Nodes[1]
+	session := c.Session(other, "user0")
+	good := c.SessionToken(other, session)
+	short := c.Exchange(other, c.APIToken(other, session, 0), time.Second)
+	dead := c.ClientToken(other)
+	acknowledged(c, c.Kill(other, dead, true))
+	for _, n := range c.Nodes {
+		accepted(c, n, good)
+		c.Verify(n, dead)
+		eventually(c, 3*time.Second, "it expires", func() bool { return c.Verify(n, short).Outcome == clustertest.No })
+	}
+
+	must(c, jumps.Signal(syscall.SIGUSR1))
+	time.Sleep(50 * time.Millisecond) // for the signal to arrive; the checks below are repeated
+	for range 20 {
+		for _, n := range c.Nodes {
+			c.Verify(n, short)
+			c.Verify(n, dead)
+			accepted(c, n, good)
+		}
+		time.Sleep(50 * time.Millisecond) // leases run out and are renewed meanwhile
+	}
+
+	// What is issued and taken back at the node from now on holds everywhere too.
+	late := c.ClientToken(jumps)
+	for _, n := range c.Nodes {
+		accepted(c, n, late)
+	}
+	acknowledged(c, c.Kill(jumps, late, true))
+	for _, n := range c.Nodes {
+		c.Verify(n, late)
+	}
+	later := c.ClientToken(jumps)
+	acknowledged(c, c.RevokeAll(jumps, "user0", true))
+	for _, n := range c.Nodes {
+		c.Verify(n, good)
+		accepted(c, n, later)
+	}
+	keepsItsPromise(c)
+}

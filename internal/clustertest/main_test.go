@@ -1,0 +1,116 @@
+package clustertest_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/internal/pgtest"
+)
+
+// binaries is where the binaries of this run are.
+var binaries = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "bearerd-clustertest-") })
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := binaries(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// bearerd is the binary of this run, with the race detector where RACE=1.
+var bearerd = sync.OnceValues(func() (string, error) {
+	return build(clustertest.Mutation{Name: "bearerd"}, os.Getenv("RACE") == "1")
+})
+
+func build(m clustertest.Mutation, race bool) (string, error) {
+	dir, err := binaries()
+	if err != nil {
+		return "", err
+	}
+	if dir, err = os.MkdirTemp(dir, "build-"); err != nil {
+		return "", err
+	}
+	return m.Build(context.Background(), dir, race)
+}
+
+// cluster is of so many nodes, on an empty database.
+func cluster(tb testing.TB, nodes int) *clustertest.Cluster {
+	tb.Helper()
+	return clustertest.New(tb, config(tb, nodes))
+}
+
+func config(tb testing.TB, nodes int) clustertest.Config {
+	tb.Helper()
+	database := pgtest.New(tb) // skips where there is no PostgreSQL
+	binary, err := bearerd()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return clustertest.Config{Binary: binary, Database: database, Nodes: nodes}
+}
+
+// keepsItsPromise fails the test for what must not be in the history.
+func keepsItsPromise(c *clustertest.Cluster) {
+	c.Helper()
+	const enough = 10
+	violations := c.Check()
+	for _, v := range violations[:min(enough, len(violations))] {
+		c.Error(v)
+	}
+	if len(violations) > enough {
+		c.Errorf("and %d more", len(violations)-enough)
+	}
+}
+
+// eventually fails the test when something isn't so within a time, and tells how
+// long it took.
+func eventually(c *clustertest.Cluster, within time.Duration, what string, so func() bool) time.Duration {
+	c.Helper()
+	begun := time.Now()
+	for !so() {
+		if time.Since(begun) > within {
+			c.Fatalf("%s: not within %v", what, within)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return time.Since(begun)
+}
+
+func must(c *clustertest.Cluster, err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// accepted fails the test when a token isn't accepted at a node.
+func accepted(c *clustertest.Cluster, n *clustertest.Node, t *clustertest.Token) {
+	c.Helper()
+	if t == nil {
+		c.Fatal("there is no token")
+	}
+	if o := c.Verify(n, t); o.Outcome != clustertest.Yes {
+		c.Fatalf("%s at node %d: %s, %q", t.Name, n.Number, o.Outcome, o.Reason)
+	}
+}
+
+// acknowledged fails the test when an act isn't.
+func acknowledged(c *clustertest.Cluster, o clustertest.Op) clustertest.Op {
+	c.Helper()
+	if o.Outcome != clustertest.Yes {
+		c.Fatalf("%s at node %d: %s, %q", o.Kind, o.Node, o.Outcome, o.Reason)
+	}
+	return o
+}
+
+// slack is what a busy machine may add to a time that is promised.
+const slack = 700 * time.Millisecond
+
+// onDisk is a name in a directory of the test's.
+func onDisk(tb testing.TB, name string) string { return filepath.Join(tb.TempDir(), name) }

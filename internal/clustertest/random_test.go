@@ -1,0 +1,58 @@
+package clustertest_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/clustertest"
+)
+
+// seed is that of the environment, or a new one.
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	n := uint64(time.Now().UnixNano())
+	if text := os.Getenv("SEED"); text != "" {
+		var err error
+		if n, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("SEED: %v", err)
+		}
+	}
+	t.Logf("SEED=%d", n)
+	return n
+}
+
+// TestThePromiseUnderRandomFaults lets everybody do anything on three nodes while
+// things break.
+func TestThePromiseUnderRandomFaults(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 3)
+	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: 20 * time.Second}))
+	t.Log(c.Report())
+	keepsItsPromise(c)
+}
+
+// TestThePromiseInPeace does the same and breaks nothing: then there is no 503 either.
+func TestThePromiseInPeace(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 3)
+	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: 5 * time.Second, Calm: true}))
+	t.Log(c.Report())
+	keepsItsPromise(c)
+}
+
+// TestSoak is the random workload for as long as SOAK says.
+func TestSoak(t *testing.T) {
+	length, err := time.ParseDuration(os.Getenv("SOAK"))
+	if os.Getenv("SOAK") == "" {
+		t.Skip("SOAK says for how long, such as SOAK=5m")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cluster(t, 3)
+	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: length}))
+	t.Log(c.Report())
+	keepsItsPromise(c)
+}

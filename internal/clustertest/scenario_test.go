@@ -1,0 +1,360 @@
+package clustertest_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/internal/pgtest"
+)
+
+const staleness = clustertest.Staleness
+
+// cutOffAndRevoke takes a token back while one node hears nothing.
+func cutOffAndRevoke(c *clustertest.Cluster, b clustertest.Breakage) (kill clustertest.Op, mend func() error) {
+	c.Helper()
+	here, far := c.Nodes[0], c.Nodes[len(c.Nodes)-1]
+	token := c.ClientToken(here)
+	for _, n := range c.Nodes {
+		accepted(c, n, token)
+	}
+	mend = c.Break(far, b)
+	kill = acknowledged(c, c.Kill(here, token, true))
+	askEachOften(c, token)
+	return kill, mend
+}
+
+// askEachOften asks every node about a token, until it has said no, or nothing.
+func askEachOften(c *clustertest.Cluster, token *clustertest.Token) {
+	c.Helper()
+	for _, n := range c.Nodes {
+		for range 20 {
+			if c.Verify(n, token).Outcome == clustertest.Unavailable {
+				break
+			}
+		}
+	}
+}
+
+// TestACutOffNodeStopsSayingYes cuts a node off in each way there is.
+func TestACutOffNodeStopsSayingYes(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 3)
+	here, far := c.Nodes[0], c.Nodes[2]
+	for _, b := range clustertest.Breakages() {
+		switch b.Name {
+		case "cut off", "blackholed", "half open, up lost", "half open, down lost", "held":
+		default:
+			continue
+		}
+		good := c.ClientToken(here)
+		for _, n := range c.Nodes {
+			accepted(c, n, good)
+		}
+		kill, mend := cutOffAndRevoke(c, b)
+		if took := kill.End - kill.Start; took > staleness+slack {
+			t.Errorf("%s: the acknowledgement took %v", b.Name, took)
+		}
+		if n := *kill.Told; n.Nodes != 3 || n.Confirmed != 2 || n.Expired != 1 {
+			t.Errorf("%s: the acknowledgement tells %+v", b.Name, n)
+		}
+		accepted(c, here, good) // the others go on
+		accepted(c, c.Nodes[1], good)
+		if o := c.Verify(far, good); o.Outcome != clustertest.Unavailable || o.End-o.Start > time.Second+slack {
+			t.Errorf("%s: the node answers %s after %v, not 503 within a second", b.Name, o.Outcome, o.End-o.Start)
+		}
+		must(c, mend())
+		took := eventually(c, staleness+time.Second+slack, b.Name+": the node says yes again", func() bool {
+			return c.Verify(far, good).Outcome == clustertest.Yes
+		})
+		t.Logf("%s: acknowledged after %v, recovered after %v", b.Name, kill.End-kill.Start, took)
+		must(c, far.WaitReady(t.Context(), c.Client.HTTP))
+	}
+	keepsItsPromise(c)
+}
+
+// TestWithoutADatabaseNobodySaysYes takes the database from all of them.
+func TestWithoutADatabaseNobodySaysYes(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 3)
+	good := c.ClientToken(c.Nodes[0])
+	for _, w := range []clustertest.Weather{{Cut: true}, {Up: clustertest.Lose, Down: clustertest.Lose}} {
+		for _, n := range c.Nodes {
+			accepted(c, n, good)
+		}
+		mend := c.CutAll(w)
+		cut := c.History.Now()
+		eachNode(c, func(n *clustertest.Node) {
+			for o := c.Verify(n, good); o.Outcome != clustertest.Unavailable; o = c.Verify(n, good) {
+				if o.Start > cut+staleness {
+					t.Errorf("node %d says %s %v after it has heard anything", n.Number, o.Outcome, o.Start-cut)
+					return
+				}
+			}
+			a, err := c.Client.Do(t.Context(), n, clustertest.Ask{Path: "/auth/verify", Bearer: good.Value})
+			if err != nil || a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+				t.Errorf("node %d answers %d without a Retry-After (%v)", n.Number, a.Status, err)
+			}
+			if c.ClientToken(n) != nil {
+				t.Errorf("node %d issued a token that nobody wrote down", n.Number)
+			}
+		})
+		must(c, mend())
+		eachNode(c, func(n *clustertest.Node) {
+			mended := c.History.Now()
+			for o := c.Verify(n, good); o.Outcome != clustertest.Yes; o = c.Verify(n, good) {
+				if o.Start > mended+staleness+time.Second {
+					t.Errorf("node %d still says %s", n.Number, o.Outcome)
+					return
+				}
+			}
+		})
+	}
+	keepsItsPromise(c)
+}
+
+// eachNode does something with every node at the same time.
+func eachNode(c *clustertest.Cluster, do func(*clustertest.Node)) {
+	var all sync.WaitGroup
+	for _, n := range c.Nodes {
+		all.Go(func() { do(n) })
+	}
+	all.Wait()
+}
+
+// TestAKilledDatabaseLosesNothing kills PostgreSQL while revocations are under way,
+// as a power cut would.
+func TestAKilledDatabaseLosesNothing(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	binary, err := bearerd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := clustertest.New(t, clustertest.Config{Binary: binary, Database: server.DSN(), Nodes: 2})
+	good := c.ClientToken(c.Nodes[0])
+	for range 2 {
+		var tokens []*clustertest.Token
+		for range 40 {
+			tokens = append(tokens, c.ClientToken(c.Nodes[0]))
+		}
+		mended := c.History.Break("the database was killed", -1)
+		var revoking sync.WaitGroup
+		work := make(chan *clustertest.Token)
+		for i := range 4 {
+			revoking.Go(func() {
+				for token := range work {
+					c.Kill(c.Nodes[i%2], token, i < 2)
+				}
+			})
+		}
+		for i, token := range tokens {
+			if i == len(tokens)/2 {
+				server.Kill(t)
+			}
+			work <- token
+		}
+		close(work)
+		revoking.Wait()
+		server.Restart(t)
+		mended()
+		for _, n := range c.Nodes {
+			eventually(c, staleness+time.Second+slack, "yes again", func() bool { return c.Verify(n, good).Outcome == clustertest.Yes })
+			for _, token := range tokens {
+				c.Verify(n, token)
+			}
+		}
+	}
+	keepsItsPromise(c)
+}
+
+// sleepThrough takes a token back while one node is stopped where it is, and wakes
+// that with questions that have been waiting for it.
+func sleepThrough(c *clustertest.Cluster) {
+	c.Helper()
+	here, far := c.Nodes[0], c.Nodes[len(c.Nodes)-1]
+	token := c.ClientToken(here)
+	accepted(c, far, token)
+	mended := c.History.Break("paused", far.Number)
+	must(c, far.Pause())
+	acknowledged(c, c.Kill(here, token, true))
+	var asking sync.WaitGroup
+	for range 8 {
+		asking.Go(func() { c.Verify(far, token) })
+	}
+	time.Sleep(20 * time.Millisecond) // for the questions to arrive; it matters to nothing else
+	must(c, far.Resume())
+	asking.Wait()
+	mended()
+	for range 20 {
+		c.Verify(far, token)
+	}
+}
+
+func TestAPausedNodeWakesUpWithoutAYes(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 2)
+	for range 4 {
+		sleepThrough(c)
+		must(c, c.Nodes[1].WaitReady(t.Context(), c.Client.HTTP))
+	}
+	keepsItsPromise(c)
+}
+
+// TestAKilledNodeLosesNothing kills a node that is revoking, again and again.
+func TestAKilledNodeLosesNothing(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 2)
+	victim, other := c.Nodes[0], c.Nodes[1]
+	good := c.ClientToken(other)
+	for range 3 {
+		var tokens []*clustertest.Token
+		for range 20 {
+			tokens = append(tokens, c.ClientToken(other))
+		}
+		mend := c.Break(victim, clustertest.Breakage{
+			Break: func(c *clustertest.Cluster, n *clustertest.Node) error {
+				var revoking sync.WaitGroup
+				for i, token := range tokens {
+					revoking.Go(func() { c.Kill(victim, token, i%2 == 0) })
+				}
+				time.Sleep(15 * time.Millisecond) // some have been acknowledged, most have not
+				err := n.Kill()
+				revoking.Wait()
+				return err
+			},
+			Mend: func(c *clustertest.Cluster, n *clustertest.Node) error {
+				c.Start(n)
+				return nil
+			},
+		})
+		must(c, mend())
+		for _, n := range c.Nodes {
+			accepted(c, n, good)
+			for _, token := range tokens {
+				c.Verify(n, token)
+			}
+		}
+	}
+	keepsItsPromise(c)
+}
+
+// TestASlowLineCostsNoYes makes the way to the database long. A node keeps its lease
+// as long as there and back is well within a quarter of L; beyond that it asks for
+// each token, and may have no answer in time.
+func TestASlowLineCostsNoYes(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 2)
+	here, far := c.Nodes[0], c.Nodes[1]
+	good := c.ClientToken(here)
+	accepted(c, far, good)
+	for _, delay := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond} {
+		must(c, far.Link.Set(clustertest.Weather{Delay: delay}))
+		mended := c.History.Break("slow", far.Number)
+		refused := 0
+		for range 4 {
+			token := c.ClientToken(here)
+			c.Verify(far, token)
+			kill := acknowledged(c, c.Kill(here, token, true))
+			if took := kill.End - kill.Start; took > staleness+slack {
+				t.Errorf("with a delay of %v the acknowledgement took %v", delay, took)
+			}
+			c.Verify(far, token)
+			if c.Verify(far, good).Outcome != clustertest.Yes {
+				refused++
+			}
+		}
+		if refused > 0 && delay < staleness/10 {
+			t.Errorf("with a delay of %v a good token was refused %d times", delay, refused)
+		}
+		must(c, far.Link.Restore())
+		mended()
+		eventually(c, staleness+time.Second+slack, "yes again", func() bool { return c.Verify(far, good).Outcome == clustertest.Yes })
+	}
+	keepsItsPromise(c)
+}
+
+// TestANodeJoinsWhileRevocationsGoOn starts nodes one after another, and asks each at
+// once about what was acknowledged before it was there.
+func TestANodeJoinsWhileRevocationsGoOn(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 1)
+	here := c.Nodes[0]
+	done := make(chan struct{})
+	var revoking sync.WaitGroup
+	var mu sync.Mutex
+	var dead []*clustertest.Token
+	revoking.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			token := c.ClientToken(here)
+			if token == nil || c.Kill(here, token, true).Outcome != clustertest.Yes {
+				continue
+			}
+			mu.Lock()
+			dead = append(dead, token)
+			mu.Unlock()
+		}
+	})
+	for range 2 {
+		n := c.Add()
+		mended := c.History.Break("joining", -1)
+		must(c, n.Start())
+		for range 100 {
+			mu.Lock()
+			token := dead[len(dead)-1]
+			mu.Unlock()
+			c.Verify(n, token)
+		}
+		must(c, n.WaitReady(t.Context(), c.Client.HTTP))
+		mended()
+	}
+	close(done)
+	revoking.Wait()
+	for _, n := range c.Nodes {
+		for _, token := range dead {
+			c.Verify(n, token)
+		}
+	}
+	keepsItsPromise(c)
+}
+
+// TestNodesThatStartTogetherMakeOneKey starts three at once on an empty database.
+func TestNodesThatStartTogetherMakeOneKey(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Prepare(t, config(t, 0))
+	var starting sync.WaitGroup
+	for range 3 {
+		n := c.Add()
+		starting.Go(func() {
+			if err := n.Start(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	kids := map[string]bool{}
+	for _, n := range c.Nodes {
+		must(c, n.WaitReady(t.Context(), c.Client.HTTP))
+		a, err := c.Client.Do(t.Context(), n, clustertest.Ask{Path: "/.well-known/jwks.json"})
+		must(c, err)
+		keys, _ := a.Body["keys"].([]any)
+		if len(keys) != 1 {
+			t.Errorf("node %d shows %d keys", n.Number, len(keys))
+		}
+		for _, key := range keys {
+			one, _ := key.(map[string]any)
+			kid, _ := one["kid"].(string)
+			kids[kid] = true
+		}
+	}
+	if len(kids) != 1 {
+		t.Errorf("there are %d keys", len(kids))
+	}
+}
