@@ -102,7 +102,7 @@ const (
 )
 
 func costOfToken(raw string, t *Token) int64 {
-	bytes := len(raw) + 1600 + 64*len(t.Chain) + 32*(len(t.Scope)+len(t.Audience))
+	bytes := len(raw) + 1200 + 64*len(t.Chain) + 32*(len(t.Scope)+len(t.Audience))
 	if t.jwt != nil {
 		bytes += len(raw) * 3 / 4
 	}

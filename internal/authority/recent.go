@@ -30,6 +30,10 @@ type recent[V any] struct {
 	writing [64]sync.Mutex // of a row each 64th
 }
 
+// TokenCacheBytes is the memory that facts about tokens take, by the estimate that
+// their budget is held to.
+func (a *Authority) TokenCacheBytes() int64 { return a.tokens.held.Load() }
+
 // row is one cache line: the places of some keys, and a byte of the hash of each
 // that is taken, so that a look-up visits hardly any other key.
 type row[V any] struct {

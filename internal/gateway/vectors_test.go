@@ -113,6 +113,10 @@ func TestEveryVectorIsJudgedAlikeOverHTTP(t *testing.T) {
 			count++
 			asked := servers[f.Verifier][0].judge(t, v.Token)
 			proxied := servers[f.Verifier][1].judge(t, v.Token)
+			// What is remembered of this one and of those before makes no difference.
+			if again := servers[f.Verifier][0].judge(t, v.Token); again.status != asked.status || again.body != asked.body {
+				t.Errorf("%s: %s: the second time %d %s, the first %d %s", name, v.Name, again.status, again.body, asked.status, asked.body)
+			}
 			// Space around a header's value, and more than one after the scheme, is no
 			// part of the token (RFC 9110 §5.5, §11.4).
 			if v.Check == "" || strings.Trim(v.Token, " \t") != v.Token {
