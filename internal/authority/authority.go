@@ -84,7 +84,15 @@ type Meter interface {
 	LoginTried(outcome string)
 	Revoked(entries int)
 	Acknowledged(took time.Duration)
+	Waited(outcome string) // for the nodes: WaitConfirmed and so on
 }
+
+// Outcomes of waiting until a revocation holds on every node.
+const (
+	WaitConfirmed = "confirmed" // every node did
+	WaitExpired   = "expired"   // of some the lease had to run out
+	WaitFailed    = "failed"    // it could not be told; what was revoked is revoked
+)
 
 // How much is remembered, in bytes.
 const (
@@ -203,3 +211,4 @@ func (noMeter) VerifyRefused(token.Check)  {}
 func (noMeter) LoginTried(string)          {}
 func (noMeter) Revoked(int)                {}
 func (noMeter) Acknowledged(time.Duration) {}
+func (noMeter) Waited(string)              {}

@@ -185,6 +185,7 @@ func (a *Authority) acknowledge(ctx context.Context, seq revocation.Seq, wait bo
 		waiting.Nodes, waiting.Silent = a.Roll.Read, a.Roll.Silent
 	}
 	ack, err := revocation.Await(ctx, waiting)
+	a.Meter.Waited(waitOutcome(ack, err))
 	if err != nil {
 		return Receipt{}, fault.Wrap(err, fault.Unavailable,
 			"it is stored, but the nodes have not all confirmed it: ask again").Retry(time.Second)
@@ -192,6 +193,16 @@ func (a *Authority) acknowledge(ctx context.Context, seq revocation.Seq, wait bo
 	r.Nodes = &ack
 	a.Meter.Acknowledged(a.Clock() - committed)
 	return r, nil
+}
+
+func waitOutcome(ack revocation.Acknowledgement, err error) string {
+	switch {
+	case err != nil:
+		return WaitFailed
+	case ack.Expired > 0:
+		return WaitExpired
+	}
+	return WaitConfirmed
 }
 
 // RevokeID takes back by its public id: a stored token, or any id for the
