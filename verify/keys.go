@@ -20,9 +20,13 @@ import (
 
 const (
 	// An unknown key id makes the verifier fetch the set this often at most, and for
-	// one and the same id that much later again.
+	// one and the same id that much later again: the node that answered may not have
+	// heard of the key yet.
 	unknownEvery  = time.Second
-	unknownForget = time.Minute
+	unknownForget = 3 * time.Second
+	// newsFetches is how often the set is fetched after the log said that there is
+	// news, for the same reason.
+	newsFetches = 3
 	// The set is fetched anew when its max-age has passed, within these bounds.
 	minKeysAge     = time.Minute
 	maxKeysAge     = time.Hour
@@ -196,20 +200,34 @@ func (k *keys) soon() {
 	}
 }
 
-// tend fetches the set when it is due or when the log says that there is news.
+// tend fetches the set when it is due, again when that failed, and some times when
+// the log says that there is news; however often it does, once a second at most.
 func (k *keys) tend(ctx context.Context) {
-	wait := k.due()
-	for sleep(ctx, wait, k.wake) {
-		wait = unknownEvery // however often the log says so
-		if err := k.fetch(ctx); err != nil && ctx.Err() == nil {
-			k.cfg.Logger.Warn("reading the issuer's keys; those known before stay", slog.Any("error", err))
+	var err error
+	for news := 0; ; {
+		wait := k.due()
+		switch {
+		case news > 0:
+			wait = 0
+		case err != nil:
 			wait = keysRetry
-			continue
 		}
-		if !sleep(ctx, wait, nil) {
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+			news = max(0, news-1)
+		case <-k.wake:
+			news = newsFetches - 1
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
 			return
 		}
-		wait = k.due()
+		if err = k.fetch(ctx); err != nil && ctx.Err() == nil {
+			k.cfg.Logger.Warn("reading the issuer's keys; those known before stay", slog.Any("error", err))
+		}
+		sleep(ctx, unknownEvery)
 	}
 }
 

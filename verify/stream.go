@@ -60,7 +60,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case errors.Is(err, errTurn):
 			anew, pause = false, firstPause
-			sleep(ctx, rand.N(firstPause/5), nil) //nolint:gosec // as below
+			sleep(ctx, rand.N(firstPause/5)) //nolint:gosec // as below
 			continue
 		}
 		anew = true
@@ -68,7 +68,7 @@ func (f *follower) run(ctx context.Context) {
 		if renewed {
 			pause = firstPause
 		}
-		sleep(ctx, f.pause(err, pause), nil)
+		sleep(ctx, f.pause(err, pause))
 		pause = min(2*pause, lastPause)
 	}
 }

@@ -157,7 +157,7 @@ func (v *Verifier) begin(ctx context.Context) {
 			break
 		}
 		v.keys.note(err)
-		if !sleep(ctx, pause, nil) {
+		if !sleep(ctx, pause) {
 			return
 		}
 	}

@@ -72,7 +72,7 @@ func (v *Verifier) examine(ctx context.Context, p presentation) (*facts, error) 
 				return nil, err
 			}
 		case doubtful || f.jwt == nil && now-f.read.asked > maxFindingAge:
-			if i > 1 && !sleep(ctx, behindPause<<i, nil) {
+			if i > 1 && !sleep(ctx, behindPause<<i) {
 				return nil, unavailable(ctx.Err(), noNews)
 			}
 			if f, err = v.again(ctx, p, f, kill); err != nil {
