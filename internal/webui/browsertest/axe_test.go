@@ -36,10 +36,10 @@ func (b *tab) barriers(look string) {
 	b.rules(look, "")
 }
 
-// contrast runs the rules about colours, which is what a look changes.
-func (b *tab) contrast(look string) {
+// appearance runs the rules about what a look changes: colours, sizes and what scrolls.
+func (b *tab) appearance(look string) {
 	b.t.Helper()
-	b.rules(look, `, runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block"] }`)
+	b.rules(look, `, runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"] }`)
 }
 
 func (b *tab) rules(look, only string) {

@@ -156,10 +156,10 @@ func judge(b *tab) {
 	b.t.Helper()
 	b.barriers("light")
 	b.device(1280, "dark")
-	b.contrast("dark")
+	b.appearance("dark")
 	b.device(360, "light")
 	b.fits("360 pixels")
-	b.barriers("360 pixels")
+	b.appearance("360 pixels")
 	b.device(1920, "light")
 	b.fits("1920 pixels")
 }
