@@ -68,6 +68,7 @@ var mayImport = map[string][]string{
 	"internal/server":                  and(edgeSet, edges...),
 	"verify":                           {"internal/fault", "internal/token", "internal/keyring", "internal/revocation"},
 	"verify/verifytest":                {"verify", "internal/token", "internal/revocation"},
+	"examples/protected-service":       {"verify"},
 	"cmd/bearerd":                      and(and(edgeSet, edges...), "internal/server", "internal/store", "internal/config"),
 }
 
