@@ -39,9 +39,6 @@ func unmarshalStrict(body []byte, dst any) error {
 		return err
 	}
 	err := json.Unmarshal(body, dst)
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fault.New(fault.Invalid, "%s must be %s", memberName(wrong.Field), jsonKind(wrong.Type))
-	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}

@@ -23,7 +23,8 @@ type inner struct {
 }
 
 type shared struct {
-	Note string `json:"note"`
+	Note string    `json:"note"`
+	List *[]string `json:"list"`
 }
 
 type body struct {
@@ -108,6 +109,13 @@ func TestDecodeJSONRefusesAndNamesTheMember(t *testing.T) {
 		`{"ratio":"1"}`:                       `the member "ratio" must be a number`,
 		`{"scope":"x"}`:                       `the member "scope" must be a list`,
 		`{"permission":[]}`:                   `the member "permission" must be an object`,
+		`{"note":1}`:                          `the member "note" must be a string`,
+		`{"list":"x"}`:                        `the member "list" must be a list`,
+		`{"list":["x",1]}`:                    `the member "list.1" must be a string`,
+		`{"bindings":[{"path":1}]}`:           `the member "bindings.0.path" must be a string`,
+		`{"labels":{"k":{"path":[]}}}`:        `the member "labels.k.path" must be a string`,
+		`{"labels":[]}`:                       `the member "labels" must be an object`,
+		`{"Bare":256}`:                        `the member "Bare" must be an integer, 0 or more`,
 		`{"when":"yesterday"}`:                "the body does not have the form that is expected here",
 		`{"name":"\ud800"}`:                   `the member "name" holds a character that is not allowed`,
 		`{"name":"\u0000"}`:                   `the member "name" holds a character that is not allowed`,

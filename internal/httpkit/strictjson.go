@@ -2,6 +2,7 @@ package httpkit
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"io"
@@ -19,7 +20,8 @@ const maxDepth = 16
 
 // checkJSON refuses what encoding/json lets pass: repeated members, members
 // that the type does not have by exactly that name, text that is not Unicode,
-// deep nesting, and anything behind the first value.
+// deep nesting, and anything behind the first value. It refuses wrong types too:
+// encoding/json puts names of Go's into the path that it tells of.
 func checkJSON(body []byte, t reflect.Type) error {
 	if !utf8.Valid(body) {
 		return fault.New(fault.Invalid, "the body is not valid UTF-8")
@@ -50,6 +52,9 @@ func (c *jsonChecker) value(t reflect.Type, depth int) error {
 	if err != nil {
 		return err
 	}
+	if want := plain(t); !fits(token, want) {
+		return fault.New(fault.Invalid, "%s must be %s", c.where(), jsonKind(want))
+	}
 	if text, ok := token.(string); ok {
 		return c.text(text)
 	}
@@ -64,6 +69,27 @@ func (c *jsonChecker) value(t reflect.Type, depth int) error {
 		return c.list(elementType(t), depth)
 	}
 	return c.object(t, depth)
+}
+
+// fits reports whether a value that begins with token is one that a type takes; nil
+// takes any, and null is as good as absent.
+func fits(token json.Token, t reflect.Type) bool {
+	if token == nil || t == nil || t.Kind() == reflect.Interface {
+		return true
+	}
+	switch v := token.(type) {
+	case string:
+		return t.Kind() == reflect.String
+	case bool:
+		return t.Kind() == reflect.Bool
+	case json.Number:
+		return json.Unmarshal([]byte(v), reflect.New(t).Interface()) == nil
+	case json.Delim:
+		list := t.Kind() == reflect.Slice || t.Kind() == reflect.Array
+		object := t.Kind() == reflect.Struct || t.Kind() == reflect.Map
+		return v == '[' && list || v == '{' && object
+	}
+	return true
 }
 
 func (c *jsonChecker) object(t reflect.Type, depth int) error {
@@ -194,10 +220,11 @@ func elementType(t reflect.Type) reflect.Type {
 // plain looks through pointers. It gives nil for a type that decodes itself:
 // what it takes is its own affair.
 func plain(t reflect.Type) reflect.Type {
-	unmarshaler := reflect.TypeFor[json.Unmarshaler]()
 	for t != nil {
-		if t.Implements(unmarshaler) || reflect.PointerTo(t).Implements(unmarshaler) {
-			return nil
+		for _, decoder := range []reflect.Type{reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()} {
+			if t.Implements(decoder) || reflect.PointerTo(t).Implements(decoder) {
+				return nil
+			}
 		}
 		if t.Kind() != reflect.Pointer {
 			break
