@@ -314,12 +314,17 @@ func (p Policy) taskRight(r *Request) (access.TaskRight, error) {
 	case len(right.Exact) == 0:
 		return right, fault.New(fault.Forbidden, "no permission to have task tokens of this type")
 	case r.Lifetime == 0:
-		return right, fault.New(fault.Forbidden, "a lifetime must be asked for: %s", listSeconds(right.Exact))
+		return right, fault.Wrap(ErrLifetime, fault.Forbidden, "a lifetime must be asked for: %s", listSeconds(right.Exact))
 	case !right.Allows(r.Lifetime):
-		return right, fault.New(fault.Forbidden, "only these lifetimes are granted: %s", listSeconds(right.Exact))
+		return right, fault.Wrap(ErrLifetime, fault.Forbidden, "only these lifetimes are granted: %s; the maximum is %s seconds",
+			listSeconds(right.Exact), formatSeconds(slices.Max(right.Exact)))
 	}
 	return right, nil
 }
+
+// ErrLifetime is the cause of a refusal of a task token whose type is granted, of
+// other lifetimes than the one asked for. Protocols differ in what that is.
+var ErrLifetime = errors.New("the type is granted, of another lifetime")
 
 func listSeconds(all []int64) string {
 	texts := make([]string, len(all))

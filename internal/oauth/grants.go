@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -59,9 +60,12 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 }
 
 // exchangeError says refusals in the words of RFC 8693 §2.2.2: a subject token that
-// is no good makes the request invalid, and a task token type that isn't granted is
-// a target that can't be asked for.
+// is no good makes the request invalid, as does a lifetime that isn't granted; a task
+// token type that isn't granted is a target that can't be asked for.
 func exchangeError(err error) error {
+	if errors.Is(err, authority.ErrLifetime) {
+		return fault.Wrap(err, fault.Invalid, "%s", fault.Message(err))
+	}
 	switch fault.KindOf(err) { //nolint:exhaustive // the other kinds have their own words
 	case fault.InvalidToken, fault.InsufficientScope:
 		return fault.Wrap(err, fault.Invalid, "the subject token is not good: %s", fault.Message(err))

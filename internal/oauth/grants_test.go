@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,6 +120,30 @@ func TestExchangeGivesTaskTokensByAudience(t *testing.T) {
 	e.trade(t, key, "audience", "XYZ").refused(t, http.StatusBadRequest, "invalid_target")
 	e.trade(t, key, "audience", "TES", "expires_in", "7201").refused(t, http.StatusBadRequest, "invalid_request")
 	e.trade(t, task.str(t, "access_token")).refused(t, http.StatusBadRequest, "invalid_request")
+}
+
+// TestExchangeTellsTheLifetimeFromTheType: a type that isn't granted at all can't be
+// a target, and of one that is granted it is the lifetime that is wrong.
+func TestExchangeTellsTheLifetimeFromTheType(t *testing.T) {
+	t.Parallel()
+	e := newGrants(t)
+	right := authoritytest.May("create", "/task-tokens/WES/100")
+	right.User = "ada"
+	if _, err := e.CreateBinding(t.Context(), authority.Operator(), right); err != nil {
+		t.Fatal(err)
+	}
+	key := e.apiKey(t)
+	e.trade(t, key, "audience", "WES", "expires_in", "100").ok(t)
+	for lifetime, want := range map[string]string{
+		"": "a lifetime must be asked for: 100", "99": "the maximum is 100 seconds", "101": "the maximum is 100 seconds",
+		"3601": "the maximum is 100 seconds",
+	} {
+		a := e.trade(t, key, "audience", "WES", "expires_in", lifetime)
+		a.refused(t, http.StatusBadRequest, "invalid_request")
+		if !strings.Contains(a.str(t, "error_description"), want) {
+			t.Errorf("%q: %s", lifetime, a.text)
+		}
+	}
 }
 
 func TestExchangeRefusals(t *testing.T) {
