@@ -174,8 +174,7 @@ func (a *Authority) BearerToRevoke(ctx context.Context, raw string) (*Caller, er
 	if err == nil || fault.Is(err, fault.Unavailable) {
 		return c, err
 	}
-	kinds := append(slices.Clone(bearerKinds), token.KindAPIKey)
-	c, selfErr := a.caller(ctx, raw, Demand{Kinds: kinds, AnyAudience: true})
+	c, selfErr := a.caller(ctx, raw, Demand{Kinds: selfRevoking, AnyAudience: true})
 	if selfErr != nil {
 		return nil, err
 	}

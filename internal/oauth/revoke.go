@@ -26,7 +26,9 @@ func (e *Edge) revoke(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c, err := e.caller(r, form, e.Authority.BearerToRevoke)
-	if err != nil {
+	refused := fault.Is(err, fault.InvalidToken) || fault.Is(err, fault.InsufficientScope)
+	itself := refused && presentsItself(r, form)
+	if err != nil && !itself {
 		return err
 	}
 	what := authority.Revocation{Token: form.Get("token")}
@@ -36,12 +38,33 @@ func (e *Edge) revoke(w http.ResponseWriter, r *http.Request) error {
 	if what.Wait, err = e.readWait(form); err != nil {
 		return err
 	}
-	receipt, err := e.Authority.Revoke(r.Context(), c, what)
-	if err != nil && !fault.Is(err, fault.InvalidToken) {
+	receipt, err := e.take(r, c, what, itself)
+	if err != nil {
 		return err
 	}
 	httpkit.NoStore(w)
 	return httpkit.WriteJSON(w, http.StatusOK, revoked{receipt.Revoked, receipt.Seq, receipt.Nodes})
+}
+
+// presentsItself reports whether the Bearer token of a request is the one that is to
+// be revoked. Whoever has it may, though it be dead already or have lost its
+// collection, and learns nothing by it.
+func presentsItself(r *http.Request, form url.Values) bool {
+	raw, found, err := httpkit.Bearer(r)
+	return err == nil && found && raw == form.Get("token")
+}
+
+// take revokes. A client that sends what is no token has nothing left to revoke; a
+// request whose only credential that is, is nobody's.
+func (e *Edge) take(r *http.Request, c *authority.Caller, what authority.Revocation, itself bool) (authority.Receipt, error) {
+	if itself {
+		return e.Authority.RevokeSelf(r.Context(), what.Token, what.Wait)
+	}
+	receipt, err := e.Authority.Revoke(r.Context(), c, what)
+	if fault.Is(err, fault.InvalidToken) {
+		return authority.Receipt{}, nil
+	}
+	return receipt, err
 }
 
 // readWait reads whether the answer waits for every node.

@@ -203,7 +203,97 @@ func TestAPIKeyRevokesItselfAlone(t *testing.T) {
 	if a := e.post(t, "/oauth2/revoke", form("token", key), asBearer(key)).ok(t); a.body["revoked"] != true {
 		t.Errorf("answered %s", a.text)
 	}
-	e.post(t, "/oauth2/revoke", form("token", key), asBearer(key)).refused(t, 401, "invalid_token")
+	e.post(t, "/oauth2/revoke", form("token", own), asBearer(key)).refused(t, 401, "invalid_token")
+}
+
+func TestATokenRevokesItselfTwiceAndThoughItHasExpired(t *testing.T) {
+	t.Parallel()
+	e := newRevokeEnv(t, authoritytest.Options{})
+	session, err := e.Session(t.Context(), e.SessionToken(t, "ada", "correct horse").Value.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := e.Issue(t.Context(), session, &authority.Request{Kind: token.KindAPIKey, Parent: session.Token, Name: "key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opaque, err := e.CreateAPIToken(t.Context(), session, authority.NewCredential{Name: "laptop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, raw := range map[string]string{
+		"access token": e.accessToken(t, "ada"), "client's": e.clientToken(t, "ci"),
+		"API key": key.Value.Reveal(), "API token": opaque.Value.Reveal(),
+	} {
+		e.post(t, "/oauth2/revoke", form("token", raw), asBearer(raw)).ok(t)
+		before := e.Follower.Applied()
+		for _, wait := range []string{"true", "false"} {
+			a := e.post(t, "/oauth2/revoke", form("token", raw, "wait", wait), asBearer(raw)).ok(t)
+			a.uncached(t)
+			if _, waited := a.body["nodes"]; a.body["revoked"] != true || waited != (wait == "true") {
+				t.Errorf("%s, again: %s", name, a.text)
+			}
+		}
+		if after := e.Follower.Applied(); after != before {
+			t.Errorf("%s: what was revoked is written again: %d entries", name, after-before)
+		}
+		e.post(t, "/oauth2/introspect", form("token", raw), asBearer(raw)).refused(t, 401, "invalid_token")
+		e.post(t, "/oauth2/revoke", form("token", raw, "wait", "perhaps"), asBearer(raw)).refused(t, 400, "invalid_request")
+	}
+	old := e.accessToken(t, "ada")
+	e.Advance(2 * time.Hour)
+	before := e.Follower.Applied()
+	if a := e.post(t, "/oauth2/revoke", form("token", old), asBearer(old)).ok(t); a.body["revoked"] != true || e.Follower.Applied() == before {
+		t.Errorf("expired: %s", a.text)
+	}
+}
+
+func TestATokenThatLostItsCollectionRevokesItself(t *testing.T) {
+	t.Parallel()
+	e := newRevokeEnv(t, authoritytest.Options{})
+	e.Collection(t, 4, "Fish")
+	e.User(t, "lis", "correct horse", authoritytest.May("access", "/collections/4"))
+	lis := e.Login(t, "lis", "correct horse", 4)
+	four := int64(4)
+	issued, err := e.Issue(t.Context(), lis, &authority.Request{Kind: token.KindAccess, Principal: lis.Principal, Collection: &four})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := issued.Value.Reveal()
+	if _, _, err := e.RemoveAccess(t.Context(), authority.Operator(), "lis", "/collections/4"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Verify(t.Context(), raw, authority.Demand{}); !fault.Is(err, fault.InsufficientScope) {
+		t.Fatalf("the token without its collection: %v", err)
+	}
+	e.post(t, "/oauth2/revoke", form("token", raw), asBearer(raw)).ok(t)
+	if !e.dead(t, raw) {
+		t.Error("it lives")
+	}
+}
+
+func TestWhatIsNoTokenOrOfAnotherKindDoesNotRevokeItself(t *testing.T) {
+	t.Parallel()
+	e := newRevokeEnv(t, authoritytest.Options{})
+	good := e.accessToken(t, "ada")
+	session := e.SessionToken(t, "ada", "correct horse").Value.Reveal()
+	for name, raw := range map[string]string{
+		"junk": "junk", "forged": good[:len(good)-4] + "AAAA", "unknown": "bda_" + strings.Repeat("0", 36), "session": session,
+	} {
+		a := e.post(t, "/oauth2/revoke", form("token", raw), asBearer(raw))
+		t.Run(name, func(t *testing.T) { a.refused(t, 401, "invalid_token") })
+	}
+	if _, err := e.Session(t.Context(), session); err != nil {
+		t.Errorf("the session: %v", err)
+	}
+	signing, err := e.Ring.Signing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.RetireKey(t.Context(), authority.Operator(), signing.KID); err != nil {
+		t.Fatal(err)
+	}
+	e.post(t, "/oauth2/revoke", form("token", good), asBearer(good)).refused(t, 401, "invalid_token")
 }
 
 func TestPublicClientRevokesWhatWasIssuedToItAlone(t *testing.T) {
