@@ -42,6 +42,7 @@ func TestLeaseOfAClientNeverOutlivesWhatItHasNotSeen(t *testing.T) {
 			e.log.after.Store(h.pass(dice.Int64N(40)))
 			done := make(chan struct{})
 			go func() { defer close(done); h.commit(t, e, seed) }()
+			defer func() { <-done }()
 			var last int64
 			for round := 0; ; round++ {
 				sent := clock.now()
