@@ -230,7 +230,7 @@ func (e *env) subscribe(t testing.TB, query, token string, header ...string) *su
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	for {
-		res, err := e.client.Do(e.request(ctx, t, query, token, header...)) //nolint:bodyclose // below, and by close
+		res, err := e.client.Do(e.request(ctx, t, query, token, header...))
 		must(t, err)
 		if res.StatusCode == http.StatusOK && res.Header.Get("Content-Type") == "text/event-stream" {
 			s := &subscriber{res: res, lines: bufio.NewReader(res.Body), cancel: cancel}
