@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -17,15 +18,15 @@ import (
 	"time"
 )
 
-// Staleness is the L of every node.
+// Staleness is the L of the nodes of a cluster that asks for no other.
 const Staleness = time.Second
 
 // Config says what a cluster is made of.
 type Config struct {
-	Binary   string
-	Database string // a DSN; postgres://… goes through a forwarder for each node
-	Nodes    int    // how many are started
-	Settings string // more of the configuration file
+	Binary    string
+	Database  string        // a DSN; postgres://… goes through a forwarder for each node
+	Nodes     int           // how many are started
+	Staleness time.Duration // 0: Staleness
 }
 
 // Cluster is nodes on one database. What goes wrong with the harness itself ends
@@ -87,7 +88,7 @@ master_key_file: %q
 dialects: [specify, hypothesis]
 revocation: {max_staleness: %v}
 login: {account_failures: 10, address_failures: 1000000}
-%s`, dsn, filepath.Join(c.dir, "master.key"), Staleness, c.config.Settings)
+`, dsn, filepath.Join(c.dir, "master.key"), c.staleness())
 }
 
 // apply makes the people, by the command line, and a token of the administrator's.
@@ -226,7 +227,9 @@ func (c *Cluster) checkLog(n *Node) error {
 	return nil
 }
 
+func (c *Cluster) staleness() time.Duration { return cmp.Or(c.config.Staleness, Staleness) }
+
 // Check checks the history so far.
 func (c *Cluster) Check() []Violation {
-	return Check(c.History, Promise{Staleness: Staleness, Nodes: len(c.Nodes)})
+	return Check(c.History, Promise{Staleness: c.staleness(), Nodes: len(c.Nodes)})
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,6 +38,7 @@ type Weather struct {
 type Forwarder struct {
 	target string
 	addr   string
+	sent   atomic.Int64
 
 	mu       sync.Mutex // guards the fields below
 	weather  Weather
@@ -125,6 +127,10 @@ func (f *Forwarder) Lines() int {
 	return len(f.lines)
 }
 
+// Sent is how many times something has come from the node: once for each question,
+// unless two came at the same moment.
+func (f *Forwarder) Sent() int64 { return f.sent.Load() }
+
 func (f *Forwarder) listen() error {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", f.addr)
 	if err != nil {
@@ -211,6 +217,9 @@ func (f *Forwarder) carry(l *line, from, to net.Conn, up bool) {
 			n, err := from.Read(buffer)
 			if n > 0 {
 				w, _ := f.now()
+				if up {
+					f.sent.Add(1)
+				}
 				if up && w.HoldReply != nil && w.HoldReply(buffer[:n]) {
 					l.hold()
 				}
