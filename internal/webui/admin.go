@@ -138,9 +138,22 @@ func (s sheet) Attr(form, name, hint string) template.HTMLAttr {
 
 // fieldWords are the words by which a message tells which field it is about.
 var fieldWords = []struct{ word, field string }{
-	{"username", "username"}, {"user ", "username"}, {"email", "email"}, {"password", "password"}, {"group", "groups"},
-	{"permission", "permissions"}, {"action", "permissions"}, {"audience", "audiences"}, {"scope", "scopes"},
-	{"path", "at"}, {"path", "permissions"}, {"id", "id"}, {"collection", "id"}, {"client", "id"}, {"role", "name"}, {"name", "name"},
+	{"username", "username"},
+	{"user ", "username"},
+	{"email", "email"},
+	{"password", "password"},
+	{"group", "groups"},
+	{"permission", "permissions"},
+	{"action", "permissions"},
+	{"audience", "audiences"},
+	{"scope", "scopes"},
+	{"path", "at"},
+	{"path", "permissions"},
+	{"id", "id"},
+	{"collection", "id"},
+	{"client", "id"},
+	{"role", "name"},
+	{"name", "name"},
 }
 
 // field gives the field of the form that came back which the problem is about: the one

@@ -62,10 +62,11 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer live.stop()
-	stop, err := startBrowser(program, dir)
+	ctx, stop, err := startBrowser(program, dir)
 	if err != nil {
 		return 1, err
 	}
+	browser = ctx //nolint:fatcontext // one browser, for all the tests
 	defer stop()
 	return m.Run(), nil
 }
@@ -80,7 +81,7 @@ func findBrowser() (string, error) {
 }
 
 // startBrowser starts the browser that every test has tabs of.
-func startBrowser(program, dir string) (stop func(), err error) {
+func startBrowser(program, dir string) (ctx context.Context, stop func(), err error) {
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(program), chromedp.UserDataDir(filepath.Join(dir, "profile")),
 		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("font-render-hinting", "none"), chromedp.Flag("lang", "en-GB"),
@@ -99,8 +100,7 @@ func startBrowser(program, dir string) (stop func(), err error) {
 	}
 	if err := chromedp.Do(ctx); err != nil {
 		stop()
-		return nil, fmt.Errorf("starting %s: %w", program, err)
+		return nil, nil, fmt.Errorf("starting %s: %w", program, err)
 	}
-	browser = ctx
-	return stop, nil
+	return ctx, stop, nil
 }

@@ -27,7 +27,7 @@ func shrink(t *testing.T, picture []byte) []byte {
 			c := img.At(x, y)
 			index, ok := known[c]
 			if !ok {
-				index = uint8(small.Palette.Index(c)) //nolint:gosec // a palette has 256 colours at most
+				index = uint8(small.Palette.Index(c))
 				known[c] = index
 			}
 			small.SetColorIndex(x, y, index)

@@ -200,8 +200,10 @@ func (s *studio) sampleAccess() {
 	s.t.Helper()
 	d := authority.Desired{
 		Collections: []authority.Collection{
-			{ID: 4, Name: "KU Fish Voucher Collection"}, {ID: 32768, Name: "KU Fish Tissue Collection"},
-			{ID: 65536, Name: "KU Herpetology"}, {ID: 98304, Name: "KU Invertebrate Paleontology"},
+			{ID: 4, Name: "KU Fish Voucher Collection"},
+			{ID: 32768, Name: "KU Fish Tissue Collection"},
+			{ID: 65536, Name: "KU Herpetology"},
+			{ID: 98304, Name: "KU Invertebrate Paleontology"},
 		},
 		Roles: []access.Role{
 			{Name: "collection-admin", Permissions: []access.Permission{{Action: "*", Path: "/"}}},
@@ -218,9 +220,14 @@ func (s *studio) sampleAccess() {
 		},
 	}
 	for _, u := range []struct{ username, name, groups string }{
-		{"b.haddad", "Basma Haddad", "curators"}, {"c.moreau", "Camille Moreau", "curators"}, {"d.novak", "Dana Novák", "students"},
-		{"e.suzuki", "Emi Suzuki", "students"}, {"f.silva", "Felipe Silva", "batch"}, {"g.ferrari", "Giulia Ferrari", ""},
-		{"h.olsen", "Henrik Olsen", "curators"}, {"importer", "Nightly importer", "batch"},
+		{"b.haddad", "Basma Haddad", "curators"},
+		{"c.moreau", "Camille Moreau", "curators"},
+		{"d.novak", "Dana Novák", "students"},
+		{"e.suzuki", "Emi Suzuki", "students"},
+		{"f.silva", "Felipe Silva", "batch"},
+		{"g.ferrari", "Giulia Ferrari", ""},
+		{"h.olsen", "Henrik Olsen", "curators"},
+		{"importer", "Nightly importer", "batch"},
 	} {
 		n := authority.NewUser{Username: u.username, Name: u.name, Email: u.username + "@example.org"}
 		if u.groups != "" {

@@ -25,8 +25,8 @@ const patience = 45 * time.Second
 // tab is a page of the browser, with cookies of its own.
 type tab struct {
 	t    *testing.T
-	ctx  context.Context
-	base string // the server's origin
+	ctx  context.Context //nolint:containedctx // chromedp keeps the page of the browser in it
+	base string          // the server's origin
 
 	mu         sync.Mutex
 	urls       []string // all that was asked for
