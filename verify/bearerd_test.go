@@ -297,7 +297,7 @@ func TestNoYesLaterThanTheStalenessAfterTheCommit(t *testing.T) {
 	_, _, _, _ = c.ada(t)
 	v := c.verifier(t)
 	var worst time.Duration
-	for i := range 20 {
+	for i := range 9 {
 		four := int64(4)
 		jwt, opaque := c.tokens(t, &four)
 		raw := []string{jwt, opaque}[i%2]

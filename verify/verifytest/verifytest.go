@@ -15,6 +15,8 @@
 package verifytest
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -164,9 +166,10 @@ func (i *Issuer) Token(c Claims) string {
 	return raw
 }
 
-// APIToken issues an opaque token.
+// APIToken issues an opaque token. None of these is a task token.
 func (i *Issuer) APIToken(c Claims) string {
 	i.tb.Helper()
+	c.TaskTokenType = ""
 	secret, o, err := i.forms.New(token.KindAPIToken)
 	if err != nil {
 		i.tb.Fatal(err)
@@ -252,6 +255,7 @@ func (i *Issuer) RotateKey() {
 	i.addKey()
 	i.mu.Unlock()
 	i.append(revocation.SigningKey, "next")
+	i.showKey()
 }
 
 // RetireKey takes the signing key back with what it signed; a new one signs.
@@ -263,6 +267,31 @@ func (i *Issuer) RetireKey() {
 	i.addKey()
 	i.mu.Unlock()
 	i.append(revocation.SigningKey, kid)
+	i.showKey()
+}
+
+// showKey waits until the verifiers know the key that signs now, which they fetch once
+// a second at most.
+func (i *Issuer) showKey() {
+	i.tb.Helper()
+	probe := i.Token(Claims{})
+	i.mu.Lock()
+	verifiers, down := i.verifiers, i.isDown()
+	i.mu.Unlock()
+	for _, v := range verifiers {
+		for end := time.Now().Add(patience); !down && v.Health().Ready && isUnknown(v, probe); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				i.tb.Fatalf("a verifier has not read the keys: %v", v.Health().Err)
+			}
+		}
+	}
+}
+
+// isUnknown reports whether the verifier doesn't know the key of a token.
+func isUnknown(v *verify.Verifier, raw string) bool {
+	_, err := v.Verify(context.Background(), raw)
+	e, ok := errors.AsType[*verify.Error](err)
+	return ok && e.Description == token.ReasonMalformed
 }
 
 // addKey makes a key that signs from now on.
