@@ -34,7 +34,12 @@ Its log is JSON on standard error; "listening" tells the address of each listene
 			if err != nil {
 				return err
 			}
-			return p.serve(cmd.Context(), c, slog.New(slog.NewJSONHandler(p.stderr, nil)), func() {})
+			logger := slog.New(slog.NewJSONHandler(p.stderr, nil))
+			return p.serve(cmd.Context(), c, logger, func() {
+				if err := p.tellManager(cmd.Context(), "READY=1"); err != nil {
+					logger.LogAttrs(cmd.Context(), slog.LevelWarn, "not ready for the service manager", slog.Any("error", err))
+				}
+			})
 		},
 	}
 	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, over the configuration's; port 0 takes a free one")
