@@ -20,7 +20,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
 	spendDevice  = `DELETE FROM devices WHERE digest = $1 AND state = $2`
 
 	purgeDevices = `DELETE FROM devices
-WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`
+WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`
 )
 
 // Device finds a device code by its SHA-256. None is fault.NotFound.

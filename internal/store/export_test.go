@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 
 	"github.com/bearerd/bearerd/internal/keyring"
 )
@@ -49,4 +50,32 @@ func (s *Store) Pragma(ctx context.Context, name string) (value string) {
 		return c.row(ctx, "PRAGMA "+name, nil, &value)
 	})
 	return value
+}
+
+// Session are the settings of every session of PostgreSQL.
+func Session(p Postgres) map[string]string { return p.withDefaults().session() }
+
+// CheckServer judges a server of PostgreSQL by what it says of itself.
+func CheckServer(version int, encoding string, standby, readOnly bool) error {
+	return server{version, encoding, standby, readOnly}.check()
+}
+
+// Inline writes arguments into a statement.
+func Inline(text string, args ...any) (string, error) { return inline(text, args) }
+
+// Sole asks a question of one row, on a connection of the store.
+func (s *Store) Sole(ctx context.Context, text string, dest ...any) error {
+	return s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, nil, dest...) })
+}
+
+// Statements are all that are prepared, by name, with those of Lookups.
+func Statements() map[string]string {
+	all := Lookups()
+	maps.Copy(all, map[string]string{
+		"insertUser": insertUser, "insertGroup": insertGroup, "insertCollection": insertCollection, "insertRole": insertRole,
+		"insertBinding": insertBinding, "insertClient": insertClient, "insertToken": insertToken, "insertAncestor": insertAncestor,
+		"insertDevice": insertDevice, "upsertKey": upsertKey, "upsertNode": upsertNode, "addAttempt": addAttempt, "insertEvent": insertEvent,
+		"raisePurged": raisePurged, "selectHead": selectHead,
+	})
+	return all
 }

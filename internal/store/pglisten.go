@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	listenFor   = 5 * time.Second // without news, before the connection is tried
+	leastQuiet  = time.Second // without news, before the connection is tried
 	firstPause  = 50 * time.Millisecond
 	longestWait = 2 * time.Second
 )
@@ -68,7 +68,7 @@ func (db *postgresDB) hangUp(c *pgx.Conn) {
 // notified waits for a notification, and makes sure now and then that one could come.
 func (db *postgresDB) notified(ctx context.Context, c *pgx.Conn) error {
 	for {
-		waiting, cancel := context.WithTimeout(ctx, listenFor)
+		waiting, cancel := context.WithTimeout(ctx, max(leastQuiet, db.limits.Staleness))
 		_, err := c.WaitForNotification(waiting)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {

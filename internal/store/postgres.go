@@ -175,9 +175,10 @@ func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pg
 	return c, nil
 }
 
-// on runs do on a connection of the pool. It is undone when nothing is heard of the
-// server, or no connection is free, for the time that a statement may take.
-func (db *postgresDB) on(ctx context.Context, do func(context.Context, *pgConn) error) error {
+// on runs do on a connection of the pool. It is undone when no connection is free, or
+// nothing is heard of the server, for so long, and later for the time that a
+// statement may take.
+func (db *postgresDB) on(ctx context.Context, patience time.Duration, do func(context.Context, *pgConn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func (db *postgresDB) on(ctx context.Context, do func(context.Context, *pgConn) 
 	}
 	within, cancel := context.WithCancelCause(detached(ctx))
 	defer cancel(nil)
-	timer := time.AfterFunc(db.limits.StatementTimeout, func() { cancel(errSlow) })
+	timer := time.AfterFunc(patience, func() { cancel(errSlow) })
 	defer timer.Stop()
 	given := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
 	defer given()
@@ -244,18 +245,20 @@ func (db *postgresDB) write(ctx context.Context, do work) error {
 }
 
 // patiently does something again that the server undid and that may well be done the
-// next time.
+// next time. Then there is little time left for a server that isn't there at all.
 func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *pgConn) error) error {
 	const attempts = 5
+	patience := db.limits.StatementTimeout
 	for n := 1; ; n++ {
 		var c *pgConn
-		err := db.on(ctx, func(ctx context.Context, on *pgConn) error {
+		err := db.on(ctx, patience, func(ctx context.Context, on *pgConn) error {
 			c = on
 			return do(ctx, on)
 		})
 		if err == nil || n == attempts || c == nil || !c.undone(err) {
 			return db.classify(err)
 		}
+		patience = db.limits.StatementTimeout / 3
 	}
 }
 

@@ -9,20 +9,20 @@ import (
 
 const (
 	purgeEntries = `DELETE FROM log_entries
-WHERE seq IN (SELECT seq FROM log_entries WHERE until > 0 AND until <= $1 ORDER BY until LIMIT $2) RETURNING seq`
+WHERE seq IN (SELECT seq FROM log_entries WHERE until > 0 AND until <= $1 ORDER BY until LIMIT 500) RETURNING seq`
 	raisePurged = `UPDATE log_head SET purged = $1 WHERE one = 1 AND purged < $1`
 
 	purgeExpired = `DELETE FROM tokens
-WHERE id IN (SELECT id FROM tokens WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at LIMIT $2)`
+WHERE id IN (SELECT id FROM tokens WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at LIMIT 500)`
 	purgeRevoked = `DELETE FROM tokens
-WHERE id IN (SELECT id FROM tokens WHERE revoked_at > 0 AND revoked_at <= $1 ORDER BY revoked_at LIMIT $2)`
+WHERE id IN (SELECT id FROM tokens WHERE revoked_at > 0 AND revoked_at <= $1 ORDER BY revoked_at LIMIT 500)`
 	purgeAttempts = `DELETE FROM attempts
-WHERE key IN (SELECT key FROM attempts WHERE until <= $1 ORDER BY until LIMIT $2)`
+WHERE key IN (SELECT key FROM attempts WHERE until <= $1 ORDER BY until LIMIT 500)`
 )
 
 const (
 	keptDead   = 90 * 24 * time.Hour // how long a dead token stays listed
-	purgeChunk = 500                 // rows in one transaction, so that others get their turn
+	purgeChunk = 500                 // rows in one transaction, so that others get their turn; the statements say it too
 )
 
 // Purge deletes what no longer matters at that instant: log entries that have run
@@ -56,13 +56,13 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 }
 
 func purging(text string, until int64) func(context.Context, conn) (int64, error) {
-	return func(ctx context.Context, c conn) (int64, error) { return c.exec(ctx, text, until, purgeChunk) }
+	return func(ctx context.Context, c conn) (int64, error) { return c.exec(ctx, text, until) }
 }
 
 // purgeLog deletes a chunk of entries and notes how far there are gaps now.
 func purgeLog(ctx context.Context, c conn, until int64) (int64, error) {
 	purged, err := list(ctx, c, func(scan scanner) (seq revocation.Seq, err error) { return seq, scan(&seq) },
-		purgeEntries, until, purgeChunk)
+		purgeEntries, until)
 	if err != nil || len(purged) == 0 {
 		return 0, err
 	}

@@ -1,0 +1,121 @@
+package store_test
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/pgtest"
+	"github.com/bearerd/bearerd/internal/store"
+)
+
+// onPostgres opens a number of stores on one new database, as so many nodes.
+func onPostgres(tb testing.TB, nodes int, o store.Options) (dsn string, stores []*store.Store) {
+	tb.Helper()
+	dsn = pgtest.New(tb)
+	for range nodes {
+		stores = append(stores, mustOpen(tb, dsn, o))
+	}
+	return dsn, stores
+}
+
+// rawPG is a connection beside the stores.
+func rawPG(tb testing.TB, dsn string, settings map[string]string) *pgx.Conn {
+	tb.Helper()
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for name, value := range settings {
+		config.RuntimeParams[name] = value
+	}
+	c, err := pgx.ConnectConfig(tb.Context(), config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
+}
+
+// mustExec runs a statement on a connection that a test holds.
+func mustExec(tb testing.TB, c *pgx.Conn, text string, args ...any) {
+	tb.Helper()
+	if _, err := c.Exec(tb.Context(), text, args...); err != nil {
+		tb.Fatalf("%s: %v", text, err)
+	}
+}
+
+// ask reads one value on a connection that a test holds.
+func ask[T any](tb testing.TB, c *pgx.Conn, text string) (value T) {
+	tb.Helper()
+	if err := c.QueryRow(tb.Context(), text).Scan(&value); err != nil {
+		tb.Fatalf("%s: %v", text, err)
+	}
+	return value
+}
+
+// behind gives a line to a server whose weather can be made, and the DSN through it.
+func behind(tb testing.TB, dsn string) (*clustertest.Forwarder, string) {
+	tb.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	f, err := clustertest.NewForwarder(u.Host)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = f.Close() })
+	u.Host = f.Addr()
+	return f, u.String()
+}
+
+func weather(tb testing.TB, f *clustertest.Forwarder, w clustertest.Weather) {
+	tb.Helper()
+	if err := f.Set(w); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// waiting waits until a session of the database waits for a lock.
+func waiting(tb testing.TB, c *pgx.Conn) {
+	tb.Helper()
+	for range 5000 {
+		if ask[bool](tb, c, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	tb.Error("nobody waits for a lock")
+}
+
+// midway commits a batch that stops before its end and does what is given meanwhile,
+// until that waits for a lock.
+func midway(t *testing.T, dsn string, s *store.Store, b authority.Batch, meanwhile func() error) (first, second error) {
+	t.Helper()
+	look := rawPG(t, dsn, nil)
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	b.Ops = append(slices.Clone(b.Ops), authority.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+		begun <- struct{}{}
+		<-goOn
+		return nil, nil
+	}})
+	results := make(chan error, 1)
+	go func() {
+		_, err := s.Commit(t.Context(), b)
+		results <- err
+	}()
+	<-begun
+	other := make(chan error, 1)
+	go func() { other <- meanwhile() }()
+	waiting(t, look)
+	close(goOn)
+	return <-results, <-other
+}

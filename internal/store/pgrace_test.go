@@ -1,0 +1,230 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func ada() identity.User { return identity.User{ID: "id-ada", Username: "ada"} }
+
+func stored(id, owner string) authority.StoredToken {
+	return authority.StoredToken{
+		ID: id, Kind: token.KindAPIToken, Digest: token.Digest(id), Owner: owner, Name: id, CreatedAt: at,
+	}
+}
+
+// batch commits operations and gives the error.
+func batch(t *testing.T, s *store.Store, ops ...authority.Op) error {
+	t.Helper()
+	_, err := s.Commit(t.Context(), authority.Batch{Ops: ops})
+	return err
+}
+
+func mustCommit(t *testing.T, s *store.Store, ops ...authority.Op) {
+	t.Helper()
+	if err := batch(t, s, ops...); err != nil {
+		t.Fatalf("%T: %v", ops[0], err)
+	}
+}
+
+// taken is a batch that takes back everything of somebody.
+func taken(owner string) authority.Batch {
+	return authority.Batch{
+		Ops: []authority.Op{authority.KillTokens{Owner: owner, At: at, Reason: "revoked"}},
+		Log: []revocation.Entry{{What: revocation.Subject, ID: owner, At: at}},
+	}
+}
+
+// wantAllDead wants a token to be there and dead.
+func wantAllDead(t *testing.T, s *store.Store, id string) {
+	t.Helper()
+	row, _, err := s.TokenByID(t.Context(), id)
+	if err != nil || row.RevokedAt.IsZero() {
+		t.Errorf("the token lives on: %+v, %v", row, err)
+	}
+}
+
+func TestATokenThatIsBeingAddedIsTakenBackToo(t *testing.T) {
+	t.Parallel()
+	dsn, s := onPostgres(t, 2, store.Options{})
+	added := authority.Batch{Ops: []authority.Op{authority.AddToken{Token: stored("t1", "ada")}}}
+	first, second := midway(t, dsn, s[0], added, func() error {
+		_, err := s[1].Commit(t.Context(), taken("ada"))
+		return err
+	})
+	if err := errors.Join(first, second); err != nil {
+		t.Fatal(err)
+	}
+	wantAllDead(t, s[0], "t1")
+}
+
+func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
+	t.Parallel()
+	dsn, s := onPostgres(t, 2, store.Options{})
+	first, second := midway(t, dsn, s[0], taken("ada"), func() error {
+		return batch(t, s[1], authority.AddToken{Token: stored("t1", "ada")})
+	})
+	if err := errors.Join(first, second); err != nil {
+		t.Fatal(err)
+	}
+	wantAllDead(t, s[0], "t1")
+}
+
+func TestAnHeirThatIsBeingAddedIsShortenedToo(t *testing.T) {
+	t.Parallel()
+	dsn, s := onPostgres(t, 2, store.Options{})
+	mustCommit(t, s[0], authority.AddToken{Token: stored("t1", "ada")})
+	heir := stored("t2", "ada")
+	heir.Chain = []string{"t1"}
+	first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{authority.AddToken{Token: heir}}}, func() error {
+		return batch(t, s[1], authority.ShortenToken{ID: "t1", Now: at, ExpiresAt: at.Add(time.Minute), Reason: "regenerated"})
+	})
+	if err := errors.Join(first, second); err != nil {
+		t.Fatal(err)
+	}
+	if row, _, err := s[0].TokenByID(t.Context(), "t2"); err != nil || !row.ExpiresAt.Equal(at.Add(time.Minute)) {
+		t.Errorf("the heir ends at %v, %v", row.ExpiresAt, err)
+	}
+}
+
+// A node that changes a user's name must not write back what it read before another
+// disabled them.
+func TestChangesOfAUserAreNotLost(t *testing.T) {
+	t.Parallel()
+	dsn, s := onPostgres(t, 2, store.Options{})
+	mustCommit(t, s[0], authority.CreateUser{User: ada()})
+	name, groups, disabled := "Ada", []string{"staff"}, true
+	change := authority.Batch{Ops: []authority.Op{authority.UpdateUser{ID: "id-ada", Disabled: &disabled}}}
+	first, second := midway(t, dsn, s[0], change, func() error {
+		return batch(t, s[1], authority.UpdateUser{ID: "id-ada", Name: &name, Groups: &groups})
+	})
+	if err := errors.Join(first, second); err != nil {
+		t.Fatal(err)
+	}
+	p, err := s[0].Principal(t.Context(), authority.Who{Username: "ada"})
+	if err != nil || !p.User.Disabled || p.User.Name != "Ada" || len(p.User.Groups) != 1 {
+		t.Errorf("%+v, %v", p.User, err)
+	}
+}
+
+func TestOfTwoThatMakeTheSameOneIsRefused(t *testing.T) {
+	t.Parallel()
+	twin := ada()
+	twin.ID = "another"
+	for name, ops := range map[string][2]authority.Op{
+		"users":       {authority.CreateUser{User: ada()}, authority.CreateUser{User: twin}},
+		"collections": {authority.CreateCollection{Collection: authority.Collection{ID: 4, Name: "x"}}, authority.CreateCollection{Collection: authority.Collection{ID: 5, Name: "x"}}},
+		"roles":       {authority.CreateRole{Role: access.Role{Name: "x"}}, authority.CreateRole{Role: access.Role{Name: "x"}}},
+		"clients":     {authority.CreateClient{Client: identity.Client{ID: "x"}}, authority.CreateClient{Client: identity.Client{ID: "x"}}},
+		"renaming": {
+			authority.UpdateCollection{Collection: authority.Collection{ID: 1, Name: "x"}},
+			authority.UpdateCollection{Collection: authority.Collection{ID: 2, Name: "x"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn, s := onPostgres(t, 2, store.Options{})
+			for id, name := range map[int64]string{1: "a", 2: "b"} {
+				mustCommit(t, s[0], authority.CreateCollection{Collection: authority.Collection{ID: id, Name: name}})
+			}
+			first, second := midway(t, dsn, s[0], authority.Batch{Ops: ops[:1]}, func() error { return batch(t, s[1], ops[1]) })
+			if first != nil || !fault.Is(second, fault.Conflict) {
+				t.Errorf("%v; %v, want a conflict", first, second)
+			}
+			mustCommit(t, s[1], authority.CreateRole{Role: access.Role{Name: "after"}}) // nothing is left aborted
+		})
+	}
+}
+
+func TestABindingToWhatIsBeingRemoved(t *testing.T) {
+	t.Parallel()
+	toRole := authority.AddBinding{Binding: access.Binding{ID: "b1", Group: "staff", Role: "x", Path: "/"}}
+	toUser := authority.AddBinding{Binding: access.Binding{ID: "b2", User: "id-ada", Permission: &access.Permission{Action: "access", Path: "/"}, Path: "/"}}
+	for name, c := range map[string]struct{ remove, add authority.Op }{
+		"role": {authority.RemoveRole{Name: "x"}, toRole},
+		"user": {authority.RemoveUser{ID: "id-ada"}, toUser},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn, s := onPostgres(t, 2, store.Options{})
+			have := []authority.Op{authority.CreateUser{User: ada()}, authority.CreateRole{Role: access.Role{Name: "x"}}}
+			mustCommit(t, s[0], have...)
+			first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{c.remove}}, func() error { return batch(t, s[1], c.add) })
+			if first != nil || !fault.Is(second, fault.Invalid) {
+				t.Errorf("removed first: %v; %v, want invalid", first, second)
+			}
+			again := have[0]
+			if name == "role" {
+				again = have[1]
+			}
+			mustCommit(t, s[0], again)
+			first, second = midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{c.add}}, func() error { return batch(t, s[1], c.remove) })
+			if err := errors.Join(first, second); err != nil {
+				t.Error(err)
+			}
+			if left, err := s[0].Bindings(t.Context(), authority.BindingQuery{}); err != nil || len(left) != 0 {
+				t.Errorf("added first: %v are left, %v", left, err)
+			}
+		})
+	}
+}
+
+func TestPlansOverKeysFollowOneAnother(t *testing.T) {
+	t.Parallel()
+	dsn, s := onPostgres(t, 2, store.Options{})
+	make1 := authority.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
+		return []keyring.Key{{KID: "one", Algorithm: token.EdDSA, State: keyring.Active, CreatedAt: at}}, nil
+	}}
+	var seen int
+	first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{make1}}, func() error {
+		return s[1].ChangeSigningKeys(t.Context(), func(now []keyring.Key) ([]keyring.Key, error) {
+			seen = len(now)
+			return nil, nil
+		})
+	})
+	if err := errors.Join(first, second); err != nil {
+		t.Fatal(err)
+	}
+	if seen != 1 {
+		t.Errorf("the second plan saw %d keys", seen)
+	}
+}
+
+// What happens at the very same time on two nodes happens once.
+func TestOnceAmongNodes(t *testing.T) {
+	t.Parallel()
+	device := authority.Device{Digest: token.Digest("d"), UserCode: "BDWP-HQPK", State: authority.DevicePending, ExpiresAt: at.Add(time.Hour)}
+	approved := device
+	approved.State, approved.Subject = authority.DeviceApproved, "id-ada"
+	for name, c := range map[string]struct {
+		have []authority.Op
+		once authority.Op
+	}{
+		"a token is spent":     {[]authority.Op{authority.AddToken{Token: stored("t1", "ada")}}, authority.SpendToken{ID: "t1", At: at, Reason: "used"}},
+		"a notice is claimed":  {[]authority.Op{authority.AddToken{Token: stored("t1", "ada")}}, authority.ClaimNotice{ID: "t1", At: at}},
+		"a device is decided":  {[]authority.Op{authority.AddDevice{Device: device}}, authority.DecideDevice{Device: approved, Now: at}},
+		"a device code is won": {[]authority.Op{authority.AddDevice{Device: approved}}, authority.SpendDevice{Digest: device.Digest}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn, s := onPostgres(t, 2, store.Options{})
+			mustCommit(t, s[0], c.have...)
+			first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{c.once}}, func() error { return batch(t, s[1], c.once) })
+			if first != nil || !fault.Is(second, fault.Conflict) {
+				t.Errorf("%v; %v, want a conflict", first, second)
+			}
+		})
+	}
+}
