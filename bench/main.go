@@ -1,2 +1,177 @@
+// Command bench runs bearerd's benchmarks, prints one table of what was measured and
+// what was wanted, and with -write puts it and a chart into docs/performance.md.
+//
+// Each benchmark that holds a budget is run several times; what is told is the median
+// of the runs, and the least and the most. A run compares what it measures with a
+// control in turns, so that whatever else the machine does weighs on both.
 package main
-func main() {}
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// suite is one run of go test.
+type suite struct {
+	dir    string // relative to the repository
+	bench  string
+	time   string
+	count  int
+	module string // where go runs; "": the repository
+}
+
+// The suites. What takes long to set up is run once: its figures are no ratios.
+var suites = []suite{
+	{dir: "./internal/token", bench: "BudgetVerifyNew", time: "1s", count: 5},
+	{dir: "./internal/authority", bench: "BudgetVerifySeen", time: "1s", count: 5},
+	{dir: "./internal/gateway", bench: "BudgetForwardAuthSeen", time: "3s", count: 5},
+	{dir: "./internal/server", bench: "BudgetIntrospection|BudgetIssue", time: "1s", count: 5},
+	{dir: "./internal/revocation", bench: "Budget", time: "1x", count: 1},
+	{dir: "./internal/authority", bench: "Growth", time: "1x", count: 1},
+	{dir: "./internal/store", bench: "Commit|TokenByDigest", time: "1s", count: 1},
+	{dir: ".", module: "bench", bench: "Libraries", time: "1s", count: 5},
+	{dir: ".", module: "bench", bench: "ForwardAuth|Nginx|Issuing", time: "5x", count: 5},
+	{dir: ".", module: "bench", bench: "Password|ResidentMemory", time: "1x", count: 3},
+}
+
+func main() {
+	write := flag.String("write", "", "the `FILE` to put the table into, with a chart beside it")
+	only := flag.String("only", "", "run the suites alone whose benchmarks hold this `TEXT`")
+	flag.Parse()
+	if err := run(context.Background(), *write, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, write, only string) error {
+	seen := measurements{}
+	for _, s := range suites {
+		if !strings.Contains(s.bench, only) {
+			continue
+		}
+		if err := s.run(ctx, seen); err != nil {
+			return err
+		}
+	}
+	table := markdown(seen)
+	fmt.Println(machine(ctx, seen))
+	fmt.Println()
+	fmt.Print(table)
+	if write == "" {
+		return nil
+	}
+	if err := replace(write, machine(ctx, seen)+"\n\n"+table); err != nil {
+		return err
+	}
+	return os.WriteFile(strings.TrimSuffix(write, filepath.Ext(write))+".svg", []byte(chart(seen)), 0o644) //nolint:gosec // a document
+}
+
+// run runs a suite. A benchmark that fails because its budget was missed still told
+// its figures, and the table shows what was missed.
+func (s suite) run(ctx context.Context, seen measurements) error {
+	started := time.Now()
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", s.bench, "-benchtime", s.time, //nolint:gosec // the list above
+		"-count", fmt.Sprint(s.count), "-timeout", "20m", s.dir)
+	cmd.Dir = filepath.Join("..", s.module)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	before := len(seen)
+	said := seen.read(out)
+	failed := cmd.Wait()
+	fmt.Fprintf(os.Stderr, "%s %s: %.0f s\n", s.dir, s.bench, time.Since(started).Seconds())
+	if failed != nil && (len(seen) == before || !strings.Contains(said, "budget")) {
+		return fmt.Errorf("%s: %w\n%s", s.bench, failed, said)
+	}
+	return nil
+}
+
+// measurements are the values of each metric of each benchmark.
+type measurements map[string][]float64
+
+// read takes the results from what go test says, and gives all else.
+func (m measurements) read(r io.Reader) string {
+	var rest strings.Builder
+	name := ""
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		line := lines.Text()
+		fields := strings.Fields(line)
+		if cpu, found := strings.CutPrefix(line, "cpu: "); found {
+			m["cpu "+cpu] = nil
+		}
+		if len(fields) > 0 && strings.HasPrefix(fields[0], "Benchmark") {
+			name = strings.TrimSuffix(fields[0], "-"+fmt.Sprint(runtime.GOMAXPROCS(0)))
+			fields = fields[1:]
+		} else if !isResult(fields) {
+			rest.WriteString(line + "\n")
+			continue
+		}
+		for i := 1; i+1 < len(fields); i += 2 { // after the count, pairs of value and unit
+			var value float64
+			if _, err := fmt.Sscan(fields[i], &value); err == nil {
+				m[name+" "+fields[i+1]] = append(m[name+" "+fields[i+1]], value)
+			}
+		}
+	}
+	return rest.String()
+}
+
+// isResult reports whether a line goes on a benchmark's that wrote something itself.
+func isResult(fields []string) bool {
+	var n int
+	if len(fields) < 3 {
+		return false
+	}
+	_, err := fmt.Sscan(fields[0], &n)
+	return err == nil
+}
+
+// machine tells what it was measured on.
+func machine(ctx context.Context, seen measurements) string {
+	cpu := runtime.GOARCH
+	for name := range seen {
+		if model, found := strings.CutPrefix(name, "cpu "); found {
+			cpu = model
+		}
+	}
+	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		commit = []byte("unknown")
+	}
+	return fmt.Sprintf("Measured on %s, at commit %s: %d cores (%s), %s, %s.",
+		time.Now().UTC().Format("2 January 2006"), strings.TrimSpace(string(commit)), runtime.NumCPU(), cpu, runtime.GOOS, runtime.Version())
+}
+
+const (
+	tableBegin = "<!-- table -->"
+	tableEnd   = "<!-- end of the table -->"
+)
+
+// replace puts text between the marks of a document.
+func replace(path, text string) error {
+	old, err := os.ReadFile(path) //nolint:gosec // the operator's own
+	if err != nil {
+		return err
+	}
+	head, rest, begun := strings.Cut(string(old), tableBegin)
+	_, tail, ended := strings.Cut(rest, tableEnd)
+	if !begun || !ended {
+		return fmt.Errorf("%s has no place for the table", path)
+	}
+	return os.WriteFile(path, []byte(head+tableBegin+"\n"+text+"\n"+tableEnd+tail), 0o644) //nolint:gosec // a document
+}

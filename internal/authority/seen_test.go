@@ -42,8 +42,10 @@ func TestRememberedTokenIsJudgedEachTime(t *testing.T) {
 		"a permission":       {demand: authority.Demand{Action: "delete", Path: "/x"}, kind: fault.InsufficientScope, reason: "/x"},
 		"another kind":       {demand: authority.Demand{Kinds: []token.Kind{token.KindSession}}, kind: fault.InvalidToken, reason: "wrong type"},
 		"its end": {
-			change: func(_ *testing.T, f *authoritytest.Fixture, _ *authority.Caller, _ *authority.Issued) { f.Advance(30 * time.Minute) },
-			kind:   fault.InvalidToken, reason: "expired",
+			change: func(_ *testing.T, f *authoritytest.Fixture, _ *authority.Caller, _ *authority.Issued) {
+				f.Advance(30 * time.Minute)
+			},
+			kind: fault.InvalidToken, reason: "expired",
 		},
 		"revoked": {
 			change: func(t *testing.T, f *authoritytest.Fixture, ada *authority.Caller, issued *authority.Issued) {
@@ -52,8 +54,10 @@ func TestRememberedTokenIsJudgedEachTime(t *testing.T) {
 			kind: fault.InvalidToken, reason: "revoked",
 		},
 		"all revoked": {
-			change: func(t *testing.T, f *authoritytest.Fixture, _ *authority.Caller, _ *authority.Issued) { revokeAll(t, f, "ada") },
-			kind:   fault.InvalidToken, reason: "revoked",
+			change: func(t *testing.T, f *authoritytest.Fixture, _ *authority.Caller, _ *authority.Issued) {
+				revokeAll(t, f, "ada")
+			},
+			kind: fault.InvalidToken, reason: "revoked",
 		},
 		"access lost": {
 			change: func(t *testing.T, f *authoritytest.Fixture, _ *authority.Caller, _ *authority.Issued) {
@@ -246,4 +250,3 @@ func toggleAccess(t *testing.T, f *authoritytest.Fixture, c *authority.Caller, g
 	b.ID, b.User = uuid.NewString(), c.Subject()
 	must(t, second(f.CreateBinding(t.Context(), operator, b)))
 }
-

@@ -36,6 +36,8 @@ type Options struct {
 	Dir       string    // where the database stands; "": a new temporary directory
 	At        time.Time // where the wall clock stands still from the start; zero: it goes
 
+	TokenCache int64 // bytes; 0: the default
+
 	// What a test puts between the authority and what it is made of; nil: nothing.
 	Store func(authority.Store) authority.Store
 	Log   func(revocation.Log) revocation.Log
@@ -97,6 +99,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	f.Authority, err = authority.New(authority.Config{
 		Store: seen, Ring: f.Ring, Set: f.Set, Follower: f.Follower, Hasher: f.Hasher,
 		Forms: forms, Policy: p, Meter: o.Meter, Now: f.Time, Clock: o.clock(), Log: o.Logger,
+		TokenCache: o.TokenCache,
 	})
 	must(tb, err)
 	must(tb, f.Follower.CatchUp(tb.Context()))

@@ -1,0 +1,131 @@
+package authority_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// timed gives the nanoseconds of a verification of tokens that were seen before, in
+// the fastest of rounds.
+func timed(b *testing.B, f *authoritytest.Fixture, raws []string) float64 {
+	b.Helper()
+	const round = 2000
+	ctx := b.Context()
+	fastest := time.Duration(1<<63 - 1)
+	for range 9 {
+		start := time.Now()
+		for range round {
+			if _, err := f.Verify(ctx, raws[rand.IntN(len(raws))], authority.Demand{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		fastest = min(fastest, time.Since(start))
+	}
+	return float64(fastest) / round
+}
+
+// BenchmarkGrowthOfRevocations verifies one token, seen before, while so many
+// others are revoked.
+func BenchmarkGrowthOfRevocations(b *testing.B) {
+	for _, n := range []int{0, 10_000, 1_000_000, 10_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			f := authoritytest.New(b, authoritytest.Options{})
+			f.User(b, "ada", "correct horse")
+			raw := f.AccessToken(b, "ada", "correct horse").Value.Reveal()
+			revokeOthers(f, n)
+			for b.Loop() {
+				b.ReportMetric(timed(b, f, []string{raw}), "ns/verify")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// revokeOthers tells the set of so many tokens that nobody has.
+func revokeOthers(f *authoritytest.Fixture, n int) {
+	page := make([]revocation.Entry, 0, 5000)
+	for i := range n {
+		page = append(page, revocation.Entry{
+			Seq: 1, What: revocation.Token, ID: uuid.NewString(), At: f.Time(), Until: f.Time().Add(24 * time.Hour),
+		})
+		if len(page) == cap(page) || i == n-1 {
+			f.Set.Apply(page)
+			page = page[:0]
+		}
+	}
+}
+
+// BenchmarkGrowthOfTokens verifies tokens at random among so many that were seen
+// before, and tells the memory that each takes.
+func BenchmarkGrowthOfTokens(b *testing.B) {
+	for _, n := range []int{1, 1000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			f := authoritytest.New(b, authoritytest.Options{TokenCache: 8 << 30})
+			user := f.User(b, "ada", "correct horse")
+			raws := signMany(b, f, user.ID, n)
+			before := heap()
+			verifyAll(b, f, raws)
+			taken := heap() - before
+			for b.Loop() {
+				b.ReportMetric(timed(b, f, raws), "ns/verify")
+			}
+			b.ReportMetric(float64(taken)/float64(n), "bytes/token")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// onEveryCore does something for each of n on all of them.
+func onEveryCore(n int, do func(i int)) {
+	var all sync.WaitGroup
+	cores := runtime.GOMAXPROCS(0)
+	for core := range cores {
+		all.Go(func() {
+			for i := core; i < n; i += cores {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func signMany(b *testing.B, f *authoritytest.Fixture, subject string, n int) []string {
+	b.Helper()
+	key, err := f.Ring.Signing()
+	must(b, err)
+	raws, seq := make([]string, n), f.Follower.Applied()
+	onEveryCore(n, func(i int) {
+		raw, err := token.Sign(key, token.TypeAccess, token.Claims{
+			Issuer: authoritytest.Issuer, Subject: subject, Audience: []string{authoritytest.Issuer}, ClientID: authority.OwnClientID,
+			ID: uuid.NewString(), IssuedAt: f.Time(), Expiry: f.Time().Add(time.Hour), Seq: seq, Scope: []string{"read"},
+		})
+		if err != nil {
+			b.Error(err)
+		}
+		raws[i] = raw
+	})
+	return raws
+}
+
+// verifyAll has each token seen, as a string of its own that only the cache keeps.
+func verifyAll(b *testing.B, f *authoritytest.Fixture, raws []string) {
+	b.Helper()
+	ctx := b.Context()
+	onEveryCore(len(raws), func(i int) {
+		if _, err := f.Verify(ctx, strings.Clone(raws[i]), authority.Demand{}); err != nil {
+			b.Error(err)
+		}
+	})
+}
