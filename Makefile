@@ -10,7 +10,7 @@ FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check vet lint unit race cover fuzz bench golden vuln packages screenshots
+.PHONY: help build demo test check vet lint unit race cover fuzz bench bench-write golden vuln packages screenshots
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,7 @@ check: vet lint unit ## vet, lint, the import rules and all tests
 vet: ## go vet
 	$(GO) vet ./...
 	cd interop && $(GO) vet ./...
+	cd bench && $(GO) vet ./...
 
 lint: ## golangci-lint, the pinned one (compiled on first use)
 	$(TOOL) golangci-lint run ./...
@@ -50,8 +51,11 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
 		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done
 
-bench: ## every benchmark, the budgets among them
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## the benchmarks that matter, as one table beside their budgets (about eight minutes)
+	cd bench && $(GO) run .
+
+bench-write: ## the same, and into docs/performance.md with its chart
+	cd bench && $(GO) run . -write ../docs/performance.md
 
 golden: ## write the golden files anew; read the diff before you commit it
 	@grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -r -n1 dirname | sort -u | \

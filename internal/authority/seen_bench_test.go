@@ -55,9 +55,6 @@ func BenchmarkBudgetVerifySeen(b *testing.B) {
 	b.ReportMetric(perVerify, "ns/verify")
 	// The follower asks for itself, four times within its lease, whatever is verified.
 	b.ReportMetric(float64(f.Store.Queries()-before)/checks, "queries/op")
-	if len(seen) > 100 && ratio > 0.01 {
-		b.Errorf("a token seen before takes %.4f of the raw signature check, over the budget of 0.01", ratio)
-	}
 }
 
 func median(d []time.Duration) time.Duration {
