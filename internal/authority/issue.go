@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -37,6 +38,7 @@ type Request struct {
 	ScopeAsList bool
 	Claims      map[string]any
 
+	id    string         // of a stored token; "": any
 	spend []Op           // what this uses up, in the same transaction
 	alone bool           // no refresh token can be given beside it
 	asOf  revocation.Seq // as of which Parent was found good
@@ -165,7 +167,7 @@ func (a *Authority) decide(ctx context.Context, c *Caller, r *Request) (*grant, 
 	if err := r.checkSubject(); err != nil {
 		return nil, err
 	}
-	g := &grant{id: uuid.NewString(), issuedAt: now, chain: r.chain()}
+	g := &grant{id: cmp.Or(r.id, uuid.NewString()), issuedAt: now, chain: r.chain()}
 	right, err := a.Policy.taskRight(r)
 	if err != nil {
 		return nil, err

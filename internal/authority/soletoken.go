@@ -1,8 +1,14 @@
 package authority
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"strconv"
 
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -16,7 +22,8 @@ type Sole struct {
 // SoleToken finds the caller's living token that s names; ok is false when there
 // is none.
 func (a *Authority) SoleToken(ctx context.Context, c *Caller, s Sole) (t StoredToken, ok bool, err error) {
-	alive, err := a.soleTokens(ctx, c, s)
+	all, err := a.soleTokens(ctx, c, s)
+	alive := a.living(all)
 	if err != nil || len(alive) == 0 {
 		return StoredToken{}, false, err
 	}
@@ -24,43 +31,61 @@ func (a *Authority) SoleToken(ctx context.Context, c *Caller, s Sole) (t StoredT
 }
 
 // RenewSole makes the caller's token that s names, or gives it a new value, upon
-// which the old one is dead. Where two are made at the same time the later one lives.
-// The errors are those of CreateAPIToken and Regenerate.
+// which the old one is dead. Where several ask at the same time each is either served
+// in its turn or told so by a Conflict, and one token is good in the end. The errors
+// are those of CreateAPIToken and Regenerate.
 func (a *Authority) RenewSole(ctx context.Context, c *Caller, s Sole) (*Issued, error) {
-	old, ok, err := a.SoleToken(ctx, c, s)
+	all, err := a.soleTokens(ctx, c, s)
 	if err != nil {
 		return nil, err
 	}
-	var issued *Issued
-	if ok {
-		issued, err = a.Regenerate(ctx, c, old.ID, 0)
-	} else {
-		issued, err = a.CreateAPIToken(ctx, c, NewCredential{Name: s.Name, Prefix: s.Prefix})
+	alive := a.living(all)
+	if len(alive) == 0 {
+		return a.createSole(ctx, c, s, all)
 	}
+	issued, err := a.Regenerate(ctx, c, alive[0].ID, 0)
 	if err != nil {
 		return nil, err
 	}
-	return issued, a.endOthers(ctx, c, s)
-}
-
-// endOthers revokes all but the newest of the tokens that s names: whoever was made
-// last sees the others.
-func (a *Authority) endOthers(ctx context.Context, c *Caller, s Sole) error {
-	alive, err := a.soleTokens(ctx, c, s)
-	if err != nil {
-		return err
-	}
-	for i := 1; i < len(alive); i++ {
-		if _, err := a.RevokeID(ctx, c, alive[i].ID, a.Policy.Wait); err != nil {
-			return err
+	for _, other := range alive[1:] { // made by another door, with this name
+		if _, err := a.RevokeID(ctx, c, other.ID, a.Policy.Wait); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return issued, nil
 }
 
-// soleTokens lists the living tokens that s names, newest first.
-func (a *Authority) soleTokens(ctx context.Context, c *Caller, s Sole) ([]StoredToken, error) {
+// createSole makes the token where none is alive. Its id follows from the tokens that
+// there were: of two who find the same ones the store lets one make the next.
+func (a *Authority) createSole(ctx context.Context, c *Caller, s Sole, before []StoredToken) (*Issued, error) {
+	if c == nil || c.Token == nil {
+		return nil, fault.New(fault.Unauthenticated, "sign in first")
+	}
+	var names bytes.Buffer
+	for _, name := range []string{c.Subject(), s.Name, s.Prefix} {
+		names.WriteString(strconv.Quote(name))
+	}
+	for _, t := range before {
+		names.WriteString(t.ID)
+	}
+	id := uuid.NewHash(sha256.New(), uuid.Nil, names.Bytes(), 8)
+	return a.Issue(ctx, c, &Request{Kind: token.KindAPIToken, Parent: c.Token, Name: s.Name, Prefix: s.Prefix, id: id.String()})
+}
+
+// living gives those of the tokens that are alive.
+func (a *Authority) living(all []StoredToken) []StoredToken {
 	var alive []StoredToken
+	for _, t := range all {
+		if _, _, dead := t.End(a.Now()); !dead {
+			alive = append(alive, t)
+		}
+	}
+	return alive
+}
+
+// soleTokens lists the tokens that s names, dead ones included, newest first.
+func (a *Authority) soleTokens(ctx context.Context, c *Caller, s Sole) ([]StoredToken, error) {
+	var all []StoredToken
 	q := TokenQuery{Owner: c.Subject(), Kinds: []token.Kind{token.KindAPIToken}}
 	for {
 		page, err := a.TokenList(ctx, c, q)
@@ -68,12 +93,12 @@ func (a *Authority) soleTokens(ctx context.Context, c *Caller, s Sole) ([]Stored
 			return nil, err
 		}
 		for _, t := range page.Items {
-			if _, _, dead := t.End(a.Now()); !dead && t.Name == s.Name && t.Prefix == s.Prefix {
-				alive = append(alive, t)
+			if t.Name == s.Name && t.Prefix == s.Prefix {
+				all = append(all, t)
 			}
 		}
 		if q.After = page.Next; q.After == "" {
-			return alive, nil
+			return all, nil
 		}
 	}
 }
