@@ -55,13 +55,10 @@ func permissionOf(p config.Permission) access.Permission {
 func desiredUser(u config.User) (authority.DesiredUser, error) {
 	d := authority.DesiredUser{
 		NewUser: authority.NewUser{
-			Username: u.Username, Name: u.Name, Email: u.Email, Groups: u.Groups,
+			Username: u.Username, Name: orZero(u.Name), Email: orZero(u.Email), Groups: u.Groups, Disabled: orZero(u.Disabled),
 			Password: token.Secret(u.Password.Reveal()),
 		},
-		SetName: u.Name != "", SetEmail: u.Email != "", SetGroups: u.Groups != nil, SetDisabled: u.Disabled != nil,
-	}
-	if u.Disabled != nil {
-		d.Disabled = *u.Disabled
+		SetName: u.Name != nil, SetEmail: u.Email != nil, SetGroups: u.Groups != nil, SetDisabled: u.Disabled != nil,
 	}
 	if !u.PasswordHash.IsSet() {
 		return d, nil
@@ -69,4 +66,13 @@ func desiredUser(u config.User) (authority.DesiredUser, error) {
 	var err error
 	d.PasswordHash, err = identity.ParseHash(u.PasswordHash.Reveal())
 	return d, err
+}
+
+// orZero gives what the file says of a member, and the zero value where it says
+// nothing.
+func orZero[T any](member *T) (v T) {
+	if member != nil {
+		v = *member
+	}
+	return v
 }

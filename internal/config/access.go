@@ -33,15 +33,16 @@ type Role struct {
 }
 
 // User is a person or program that signs in. At most one of Password and
-// PasswordHash is set, and with neither the user keeps the one they have.
-// Disabled is nil where the file says nothing of it.
+// PasswordHash is set, and with neither the user keeps the one they have. Name,
+// Email, Groups and Disabled are nil where the file says nothing of them; an empty
+// one takes away what there is.
 type User struct {
 	At           Position `yaml:"-"`
 	Username     string   `yaml:"username"`
 	Password     Secret   `yaml:"password"`
 	PasswordHash Secret   `yaml:"password_hash"`
-	Name         string   `yaml:"name"`
-	Email        string   `yaml:"email"`
+	Name         *string  `yaml:"name"`
+	Email        *string  `yaml:"email"`
 	Groups       []string `yaml:"groups"`
 	Disabled     *bool    `yaml:"disabled"`
 }

@@ -18,13 +18,14 @@ func TestAccessFileIsReadWithItsLines(t *testing.T) {
 	}
 	at := func(line int) config.Position { return config.Position{File: path, Line: line} }
 	yes := true
+	text := func(s string) *string { return &s }
 	want := &config.AccessFile{
 		Collections: []config.Collection{{At: at(2), ID: 4, Name: "KU Fish Voucher Collection"}},
 		Roles: []config.Role{{
 			At: at(4), Name: "collection-admin", Permissions: []config.Permission{{At: at(4), Action: "*", Path: "/"}},
 		}},
 		Users: []config.User{
-			{At: at(6), Username: "spadmin", Password: config.NewSecret("test#password"), Name: "Sp Admin", Email: "sp@example.org", Groups: []string{"curators"}},
+			{At: at(6), Username: "spadmin", Password: config.NewSecret("test#password"), Name: text("Sp Admin"), Email: text("sp@example.org"), Groups: []string{"curators"}},
 			{At: at(7), Username: "jthomas", PasswordHash: config.NewSecret("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA")},
 			{At: at(8), Username: "0123", Password: config.NewSecret("0123"), Groups: []string{}, Disabled: &yes},
 		},
