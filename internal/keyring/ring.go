@@ -35,6 +35,7 @@ type Ring struct {
 	turn   chan struct{} // held while the store is read and the view replaced
 	flight singleflight.Group
 	gate   *Gate
+	missed failure // of the last look for an unknown key; one flight at a time has it
 
 	mu         sync.Mutex
 	distrusted atomic.Pointer[map[string]bool] // replaced whole, under mu
@@ -162,9 +163,16 @@ func (r *Ring) read(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
+// failure is when something failed, and how.
+type failure struct {
+	at  time.Time
+	err error
+}
+
 // RefreshUnknown reads the store because a token names a key that Find doesn't
 // know, unless that was done a moment ago, or not long ago for the same id. After
-// nil, ask Find again: its answer is the ring's. Calls at one time share a reading.
+// nil, ask Find again: its answer is the ring's. What failed a moment ago is not
+// tried again, and fails likewise. Calls at one time share a reading.
 func (r *Ring) RefreshUnknown(ctx context.Context, kid string) error {
 	if r.cfg.Algorithm == token.HS256 {
 		return nil
@@ -179,7 +187,14 @@ func (r *Ring) RefreshUnknown(ctx context.Context, kid string) error {
 }
 
 func (r *Ring) lookFor(ctx context.Context, kid string) error {
-	if _, known := r.Find(kid); known || !r.gate.Allow(kid, r.cfg.Now()) {
+	now := r.cfg.Now()
+	if _, known := r.Find(kid); known {
+		return nil
+	}
+	if !r.gate.Allow(kid, now) {
+		if within(r.missed.at, now, unknownEvery) {
+			return r.missed.err // or a good token would be refused because the store is away
+		}
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unknownTimeout)
@@ -188,6 +203,7 @@ func (r *Ring) lookFor(ctx context.Context, kid string) error {
 	if err != nil {
 		r.gate.Forget(kid)
 	}
+	r.missed = failure{now, err}
 	return err
 }
 

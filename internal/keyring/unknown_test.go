@@ -68,6 +68,15 @@ func TestUnknownKeyIsAskedForAgainAfterAnError(t *testing.T) {
 	if err := r.RefreshUnknown(t.Context(), kid); err == nil {
 		t.Fatal("no error from a store that is away")
 	}
+	reads := store.reads.Load()
+	for _, again := range []string{kid, "another"} { // not to be known is not to be none
+		if err := r.RefreshUnknown(t.Context(), again); err == nil {
+			t.Errorf("no error for %s a moment later", again)
+		}
+	}
+	if store.reads.Load() != reads {
+		t.Error("the store that is away is asked at once again")
+	}
 	store.fail(nil)
 	c.pass(time.Second)
 	do(t, r.RefreshUnknown(t.Context(), kid))
