@@ -138,9 +138,9 @@ func (c *Config) check() error {
 func (c *Config) checkRequired() error {
 	switch {
 	case c.Issuer == "":
-		return errors.New("Issuer is missing")
+		return errors.New("the Issuer is missing")
 	case c.Audience == "":
-		return errors.New("Audience is missing: a token for another service must not be good here")
+		return errors.New("the Audience is missing: a token for another service must not be good here")
 	case c.OnStale != Refuse && c.OnStale != AskIssuer:
 		return fmt.Errorf("OnStale is %d, which is neither Refuse nor AskIssuer", c.OnStale)
 	case c.MaxStaleness < 0 || c.CacheBytes < 0 || c.NewTokensPerSecond < 0:

@@ -93,8 +93,7 @@ func ExampleVerifier_Verify() {
 
 	issuer.Revoke(raw)
 	_, err = v.Verify(context.Background(), raw)
-	var e *verify.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*verify.Error](err); ok {
 		fmt.Println(e.Status, e.Challenge("specimens"))
 	}
 	// Output:

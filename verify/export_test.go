@@ -21,3 +21,13 @@ func (v *Verifier) CacheBudget() int64 { return v.seen.budget }
 
 // Forget drops what is remembered of tokens.
 func (v *Verifier) Forget() { v.seen.flush() }
+
+// NewWithBudget is New with that many bytes for the revocations.
+func NewWithBudget(ctx context.Context, c Config, clock func() time.Duration, bytes int64) (*Verifier, error) {
+	v, err := build(c, clock)
+	if err != nil {
+		return nil, err
+	}
+	v.ledger.set.Budget = bytes
+	return v, v.start(ctx)
+}

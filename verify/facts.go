@@ -135,22 +135,31 @@ func (f *facts) changed(s *revocation.Set) (latest revocation.Seq) {
 // doubtful reports whether the issuer must be asked about the token: something about
 // it has changed since it was decided, or it may have been killed.
 func (f *facts) doubtful(l *ledger, kill revocation.Answer) bool {
-	c := f.confirmed.Load()
-	if c != nil && c.epoch != l.epoch.Load() {
-		c = nil
-	}
-	if f.jwt == nil && c == nil {
-		return true
-	}
-	decided := f.seq
-	if c != nil {
-		decided = c.logSeq
-		if f.jwt != nil {
-			decided = max(decided, f.seq)
-		}
-	}
-	if f.changed(&l.set) > decided {
+	c := f.confirmation(l)
+	if f.jwt == nil && c == nil || f.redecide(l) {
 		return true
 	}
 	return kill == revocation.Maybe && (c == nil || c.version != f.version(&l.set))
+}
+
+// redecide reports whether its access must be decided again.
+func (f *facts) redecide(l *ledger) bool {
+	decided := revocation.Seq(-1)
+	if f.jwt != nil {
+		decided = f.seq
+	}
+	if c := f.confirmation(l); c != nil {
+		decided = max(decided, c.logSeq)
+	}
+	latest := f.changed(&l.set)
+	return latest > 0 && latest > decided
+}
+
+// confirmation is the issuer's last yes, unless the log had to be read anew since.
+func (f *facts) confirmation(l *ledger) *confirm {
+	c := f.confirmed.Load()
+	if c != nil && c.epoch != l.epoch.Load() {
+		return nil
+	}
+	return c
 }

@@ -121,7 +121,7 @@ func (a *asker) join(q question) (*flight, error) {
 	if q.known {
 		p = &a.known
 	}
-	if !p.enter() {
+	if !p.allow() {
 		return nil, errBusy
 	}
 	a.began++
@@ -129,21 +129,30 @@ func (a *asker) join(q question) (*flight, error) {
 	a.flights[q.digest] = f
 	digest, raw := q.digest, q.raw
 	if !a.spawn(func(ctx context.Context) {
-		f.finding, f.err = a.question(ctx, raw)
-		a.finish(digest, f, p)
+		f.finding, f.err = a.inTurn(ctx, raw, p)
+		a.finish(digest, f)
 	}) {
-		p.leave()
 		delete(a.flights, digest)
 		close(f.done)
 	}
 	return f, nil
 }
 
-func (a *asker) finish(digest digest, f *flight, p *pool) {
+// inTurn waits until few enough questions are under way, and puts it.
+func (a *asker) inTurn(ctx context.Context, raw string, p *pool) (finding, error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
+	if !p.enter(ctx) {
+		return finding{}, errBusy
+	}
+	defer p.leave()
+	return a.question(ctx, raw)
+}
+
+func (a *asker) finish(digest digest, f *flight) {
 	if f.err == nil && !f.active {
 		a.negatives.put(&digest, a.ledger.clock()+negativeFor, 16)
 	}
-	p.leave()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.flights, digest)
@@ -153,8 +162,6 @@ func (a *asker) finish(digest digest, f *flight, p *pool) {
 
 // question puts one question.
 func (a *asker) question(ctx context.Context, raw string) (finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
-	defer cancel()
 	s := a.site()
 	if s == nil {
 		return finding{}, unavailable(nil, noNews)
@@ -201,7 +208,8 @@ func parseIntrospection(body []byte, issuer string) (finding, error) {
 	); err != nil {
 		return finding{}, err
 	}
-	known, ok := token.ParseKind(kind)
+	known, _ := token.ParseKind(kind)
+	var ok bool
 	if t.Kind, ok = kindOf(known); !ok || t.ID == "" || t.Subject == "" || f.seq < 0 || len(f.chain) > maxChain {
 		return finding{}, errors.New("it tells of no token that calls APIs")
 	}

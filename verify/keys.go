@@ -225,7 +225,7 @@ func (k *keys) tend(ctx context.Context) {
 			return
 		}
 		if err = k.fetch(ctx); err != nil && ctx.Err() == nil {
-			k.cfg.Logger.Warn("reading the issuer's keys; those known before stay", slog.Any("error", err))
+			k.cfg.Logger.WarnContext(ctx, "reading the issuer's keys; those known before stay", slog.Any("error", err))
 		}
 		sleep(ctx, unknownEvery)
 	}

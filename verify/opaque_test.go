@@ -79,8 +79,14 @@ func TestRolesAndGroupsAndCollectionsMakeItAskAgain(t *testing.T) {
 		what, id string
 		asks     bool
 	}{
-		{"role", "reader", true}, {"group", "staff", true}, {"access", "ada", true}, {"collection", "4", true},
-		{"access", "bob", false}, {"collection", "42", false}, {"subject", "bob", false}, {"key", "next", false},
+		{"role", "reader", true},
+		{"group", "staff", true},
+		{"access", "ada", true},
+		{"collection", "4", true},
+		{"access", "bob", false},
+		{"collection", "42", false},
+		{"subject", "bob", false},
+		{"key", "next", false},
 	} {
 		s := newScript(t)
 		v, stream := s.begin(t, newBootClock(), 0)
@@ -115,9 +121,9 @@ func opaque(t testing.TB) string {
 	return raw.Reveal()
 }
 
-func (s *script) active(id string, logSeq int64) string {
+func (s *script) active(logSeq int64) string {
 	return fmt.Sprintf(`{"active":true,"jti":%q,"sub":"ada","client_id":"ci","iss":%q,"aud":%q,"iat":1,"token_kind":"api-token","seq":0,"log_seq":%d}`,
-		id, s.name(), audience, logSeq)
+		"the-id", s.name(), audience, logSeq)
 }
 
 // A look-up that was under way during a revocation must not bring the token back.
@@ -133,7 +139,7 @@ func TestAnAnswerOlderThanARevocationBringsNothingBack(t *testing.T) {
 		s.on("/introspect", func(w http.ResponseWriter, _ *http.Request) {
 			close(asked)
 			<-release
-			_, _ = w.Write([]byte(s.active("the-id", 0)))
+			_, _ = w.Write([]byte(s.active(0)))
 		})
 		verdict := make(chan error)
 		go func() { verdict <- judge(v, raw) }()
@@ -152,7 +158,7 @@ func TestAnAnswerOfANodeThatIsBehindIsAskedAgain(t *testing.T) {
 	s := newScript(t)
 	v, stream := s.begin(t, newBootClock(), 0)
 	raw := opaque(t)
-	s.on("/introspect", answers(200, s.active("the-id", 0)))
+	s.on("/introspect", answers(200, s.active(0)))
 	wants(t, judge(v, raw), yes)
 	stream.entry(1, "access", "ada")
 	applied(t, v, 1)
@@ -162,10 +168,10 @@ func TestAnAnswerOfANodeThatIsBehindIsAskedAgain(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if behind--; behind >= 0 {
-			_, _ = w.Write([]byte(s.active("the-id", 0)))
+			_, _ = w.Write([]byte(s.active(0)))
 			return
 		}
-		_, _ = w.Write([]byte(s.active("the-id", 1)))
+		_, _ = w.Write([]byte(s.active(1)))
 	})
 	wants(t, judge(v, raw), yes)
 	mu.Lock()
@@ -182,7 +188,7 @@ func TestANodeThatStaysBehindGivesNoYes(t *testing.T) {
 	raw := opaque(t)
 	stream.entry(1, "access", "ada")
 	applied(t, v, 1)
-	s.on("/introspect", answers(200, s.active("the-id", 0)))
+	s.on("/introspect", answers(200, s.active(0)))
 	if e := errorOf(t, judge(v, raw)); e.Status != http.StatusServiceUnavailable {
 		t.Errorf("%v", e)
 	}
@@ -194,7 +200,7 @@ func TestWhatWasKnownBeforeAGapIsAskedAgain(t *testing.T) {
 	s := newScript(t)
 	v, stream := s.begin(t, newBootClock(), 5)
 	raw := opaque(t)
-	s.on("/introspect", answers(200, s.active("the-id", 5)))
+	s.on("/introspect", answers(200, s.active(5)))
 	wants(t, judge(v, raw), yes)
 	s.on("/introspect", answers(200, `{"active":false}`))
 	wants(t, judge(v, raw), yes)
@@ -210,7 +216,7 @@ func TestWhatTheIssuerSaidGrowsOld(t *testing.T) {
 	s, b := newScript(t), newBootClock()
 	v, stream := s.begin(t, b, 0, func(c *verify.Config) { c.MaxStaleness = time.Hour })
 	raw := opaque(t)
-	s.on("/introspect", answers(200, s.active("the-id", 0)))
+	s.on("/introspect", answers(200, s.active(0)))
 	wants(t, judge(v, raw), yes)
 	b.skip(4 * time.Minute)
 	stream.beat(0)
@@ -233,7 +239,7 @@ func TestRandomTokensCantFloodTheIssuer(t *testing.T) {
 	stop := make(chan struct{})
 	v := s.start(t, func(c *verify.Config) { c.NewTokensPerSecond = 20 })
 	known := opaque(t)
-	s.on("/introspect", answers(200, s.active("the-id", 0)))
+	s.on("/introspect", answers(200, s.active(0)))
 	wants(t, judge(v, known), yes)
 	s.on("/introspect", func(w http.ResponseWriter, _ *http.Request) {
 		<-stop

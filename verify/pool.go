@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"time"
@@ -11,18 +12,34 @@ type pool struct {
 	rate  float64 // a second
 	clock func() time.Duration
 
-	mu    sync.Mutex
-	left  float64
-	last  time.Duration
-	under int // under way
+	slots chan struct{} // who holds a place is under way
+
+	mu   sync.Mutex
+	left float64
+	last time.Duration
 }
 
 func newPool(rate int, clock func() time.Duration) pool {
-	return pool{rate: float64(rate), clock: clock, left: float64(max(rate, 1)), last: clock()}
+	return pool{
+		rate: float64(rate), clock: clock, left: float64(max(rate, 1)), last: clock(),
+		slots: make(chan struct{}, askersAtOnce),
+	}
 }
 
-// enter reports whether it may be done now; leave is called after that.
-func (p *pool) enter() bool {
+// enter waits for a place among those under way; leave gives it back.
+func (p *pool) enter(ctx context.Context) bool {
+	select {
+	case p.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *pool) leave() { <-p.slots }
+
+// allow reports whether it may be done once more by now.
+func (p *pool) allow() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock()
@@ -30,18 +47,11 @@ func (p *pool) enter() bool {
 		p.left = min(p.left+p.rate*(now-p.last).Seconds(), max(p.rate, 1))
 		p.last = now
 	}
-	if p.under >= askersAtOnce || p.left < 1 {
+	if p.left < 1 {
 		return false
 	}
 	p.left--
-	p.under++
 	return true
-}
-
-func (p *pool) leave() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.under--
 }
 
 // splitScope gives the names of a scope (RFC 6749 §3.3).

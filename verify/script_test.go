@@ -167,8 +167,11 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 func (s *script) metadata(extra string) string {
 	members := []string{}
 	for _, m := range [][2]string{
-		{"issuer", s.name()}, {"jwks_uri", s.name() + "/jwks"}, {"token_endpoint", s.name() + "/token"},
-		{"introspection_endpoint", s.name() + "/introspect"}, {"revocations_endpoint", s.name() + "/stream"},
+		{"issuer", s.name()},
+		{"jwks_uri", s.name() + "/jwks"},
+		{"token_endpoint", s.name() + "/token"},
+		{"introspection_endpoint", s.name() + "/introspect"},
+		{"revocations_endpoint", s.name() + "/stream"},
 	} {
 		if !strings.Contains(extra, `"`+m[0]+`"`) {
 			members = append(members, fmt.Sprintf("%q:%q", m[0], m[1]))

@@ -315,13 +315,15 @@ func TestAnswersThatAreNoStreamAreReported(t *testing.T) {
 		answer http.HandlerFunc
 		reason string
 	}{
-		"401":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "answered 401"},
-		"403":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "needs the scopes revocations and introspect"},
-		"404":        {http.NotFound, "answered 404"},
-		"503":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "answered 503"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) }, "a redirect that is not followed"},
-		"a page":     {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "is \"text/html"},
-		"an end":     {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/event-stream") }, "reading the revocations: EOF"},
+		"401": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "answered 401"},
+		"403": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "needs the scopes revocations and introspect"},
+		"404": {http.NotFound, "answered 404"},
+		"503": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "answered 503"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, "a redirect that is not followed"},
+		"a page": {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "is \"text/html"},
+		"an end": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/event-stream") }, "reading the revocations: EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,8 +117,13 @@ func (v *Verifier) discover(ctx context.Context, anew bool) (*site, error) {
 		return before, nil
 	}
 	s, err := v.web.discover(ctx, v.cfg)
-	if err != nil {
+	switch {
+	case err == nil:
+	case before == nil:
 		return nil, err
+	default:
+		v.cfg.Logger.WarnContext(ctx, "reading the issuer's metadata; what was known before stays", slog.Any("error", err))
+		return before, nil
 	}
 	v.site.Store(s)
 	return s, nil

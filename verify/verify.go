@@ -82,7 +82,7 @@ func (v *Verifier) examine(ctx context.Context, p presentation) (*facts, error) 
 			return f, nil
 		}
 	}
-	return nil, unavailable(nil, "the issuer's nodes don't agree yet")
+	return nil, unavailable(nil, disagree)
 }
 
 // judge makes the checks that need nothing but what is known, in their order.
@@ -208,7 +208,7 @@ func (v *Verifier) learn(p presentation, found finding, version uint64) (*facts,
 // again asks the issuer about a token that was good before. A question that was
 // under way says nothing of a kill that may have come since.
 func (v *Verifier) again(ctx context.Context, p presentation, f *facts, kill revocation.Answer) (*facts, error) {
-	changed := f.changed(&v.ledger.set) > 0
+	changed := f.redecide(v.ledger)
 	return v.consult(ctx, f, question{presentation: p, known: true, fresh: kill == revocation.Maybe}, func() error {
 		if f.token.Collection != nil && changed && kill == revocation.No {
 			return token.Refuse(token.CheckAccess, "no access to the collection")
@@ -248,6 +248,9 @@ func (v *Verifier) withoutLease(ctx context.Context, p presentation, f *facts) (
 	if err != nil {
 		return nil, err
 	}
+	if f.redecide(v.ledger) {
+		return nil, unavailable(nil, disagree)
+	}
 	_, err = v.judge(f)
 	return f, err
 }
@@ -277,5 +280,8 @@ func (v *Verifier) reach(ctx context.Context, seq revocation.Seq) error {
 	}
 }
 
-// cantAsk is what a client reads when the issuer's answer is none.
-const cantAsk = "the issuer can't be asked about the token now"
+// What a client reads when the issuer's answer is none, or not of one mind.
+const (
+	cantAsk  = "the issuer can't be asked about the token now"
+	disagree = "the issuer's nodes don't agree yet"
+)

@@ -65,7 +65,7 @@ type answer struct {
 }
 
 // statusError says that the issuer answered with another status than is wanted.
-type statusError struct { //nolint:errname // it is a kind, beside the errors
+type statusError struct {
 	what   string
 	status int
 	code   string        // the error member, where it is one of OAuth's

@@ -46,7 +46,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	server := &http.Server{Addr: os.Getenv("LISTEN"), Handler: newHandler(v), ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.ListenAndServe() }()
-	logger.Info("serving", slog.String("address", server.Addr))
+	logger.InfoContext(ctx, "serving", slog.String("address", server.Addr))
 	select {
 	case err := <-ended:
 		return err

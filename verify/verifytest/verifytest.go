@@ -19,6 +19,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -387,12 +388,7 @@ func (i *Issuer) good(r *row) bool {
 	if !r.expiry.IsZero() && !time.Now().Before(r.expiry) {
 		return false
 	}
-	for _, e := range i.log {
-		if r.deadBy(e) {
-			return false
-		}
-	}
-	return r.collection == nil || !i.lost[place{r.subject, *r.collection}]
+	return !slices.ContainsFunc(i.log, r.deadBy) && (r.collection == nil || !i.lost[place{r.subject, *r.collection}])
 }
 
 // deadBy reports whether an entry of the log voids the token.
