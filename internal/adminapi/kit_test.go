@@ -30,6 +30,8 @@ type site struct {
 	url        string
 	admin, ada string // Bearer tokens
 	adaID      string
+
+	made, bound string // where the site is furnished: ids of a token and of a binding
 }
 
 func newSite(t *testing.T, change ...func(*adminapi.API)) *site {

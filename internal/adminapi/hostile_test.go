@@ -1,0 +1,212 @@
+package adminapi_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// schema is what of a JSON Schema says which types a value may have.
+type schema struct {
+	Ref        string `json:"$ref"`
+	Type       any    // a name, or a list of them
+	Const      any
+	Enum       []any
+	Properties map[string]schema
+	Examples   []any
+}
+
+// takes reports whether a value of that type may be one of the schema's.
+func (s schema) takes(typ string) bool {
+	switch want := s.Type.(type) {
+	case string:
+		return want == typ || want == "number" && typ == "integer"
+	case []any:
+		return slices.Contains(want, any(typ))
+	}
+	return typ == "string" && (s.Enum != nil || s.Const != nil) || s.Ref != "" && typ == "object"
+}
+
+// endpoint is one that takes a JSON body.
+type endpoint struct {
+	method, path string
+	body         schema
+}
+
+// endpoints reads from the description what takes a body, with ids of what there is.
+func (s *site) endpoints() []endpoint {
+	s.t.Helper()
+	var d struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct {
+				Content map[string]struct{ Schema schema }
+			}
+		}
+		Components struct{ Schemas map[string]schema }
+	}
+	text := s.send("GET", "/auth/openapi.json", "").body
+	// Parameters stand beside the operations of a path, and are no operation.
+	var raw map[string]any
+	if err := json.Unmarshal([]byte(text), &raw); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, item := range to[map[string]any](s.t, raw["paths"]) {
+		delete(to[map[string]any](s.t, item), "parameters")
+	}
+	again, err := json.Marshal(raw)
+	if err == nil {
+		err = json.Unmarshal(again, &d)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var all []endpoint
+	for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
+		for method, o := range d.Paths[path] {
+			body, ok := o.RequestBody.Content["application/json"]
+			if !ok {
+				continue
+			}
+			e := endpoint{strings.ToUpper(method), s.existing(path), body.Schema}
+			if name, found := strings.CutPrefix(e.body.Ref, "#/components/schemas/"); found {
+				e.body = d.Components.Schemas[name]
+			}
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// existing fills in what a path names, with something that there is.
+func (s *site) existing(path string) string {
+	for prefix, id := range map[string]string{
+		"/tokens/": s.made, "/users/": "ada", "/collections/": "4", "/roles/": "curator", "/bindings/": s.bound, "/clients/": "ci",
+	} {
+		if strings.HasPrefix(path, root+prefix) {
+			return strings.Replace(path, "{id}", id, 1)
+		}
+	}
+	return path
+}
+
+// furnished is a site with one of everything.
+func furnished(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t)
+	s.Collection(t, 4, "Fish")
+	s.Fixture.Client(t, "ci", "read")
+	s.User(t, "spadmin", password) // whom the examples name
+	s.asAdmin(http.StatusCreated, "POST", "/roles", `{"name":"collection-admin","permissions":[]}`)
+	s.asAdmin(http.StatusCreated, "POST", "/roles", `{"name":"curator","permissions":[]}`)
+	s.bound = to[string](t, s.asAdmin(http.StatusCreated, "POST", "/bindings", `{"user":"ada","role":"curator","path":"/collections/4"}`)["id"])
+	made := s.send("POST", root+"/tokens", `{"name":"laptop"}`, session(s.SessionToken(t, "root", password).Value.Reveal()))
+	s.made = to[string](t, made.json(t)["id"])
+	return s
+}
+
+// sorry checks a refusal: 4xx, with a reason, in the form of every refusal.
+func (a answer) sorry(t *testing.T, what string, want ...int) {
+	t.Helper()
+	if !slices.Contains(want, a.status) || a.header.Get("Content-Type") != "application/problem+json" || a.detail(t) == "" {
+		t.Errorf("%s: %d, want %v with a reason: %s", what, a.status, want, a.body)
+	}
+	for _, internal := range []string{"Go ", "json:", "struct", "Patch.", "internal error"} {
+		if strings.Contains(a.body, internal) {
+			t.Errorf("%s: tells %q: %s", what, internal, a.body)
+		}
+	}
+}
+
+func TestNoBodyIsAnInternalError(t *testing.T) {
+	t.Parallel()
+	s := furnished(t)
+	all := s.endpoints()
+	if len(all) < 14 {
+		t.Fatalf("found only %d endpoints with a body", len(all))
+	}
+	deep := strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40)
+	for _, e := range all {
+		member := slices.Sorted(maps.Keys(e.body.Properties))[0]
+		for name, c := range map[string]struct {
+			body string
+			want []int
+		}{
+			"null":               {`null`, []int{400}},
+			"a list":             {`[]`, []int{400}},
+			"a list of objects":  {`[{}]`, []int{400}},
+			"a number":           {`7`, []int{400}},
+			"a string":           {`"x"`, []int{400}},
+			"half an object":     {`{"` + member + `":`, []int{400}},
+			"two values":         {`{}{}`, []int{400}},
+			"no JSON":            {`a=b`, []int{400}},
+			"invalid UTF-8":      {"{\"" + member + "\":\"\xff\"}", []int{400}},
+			"half a surrogate":   {`{"` + member + `":"\ud800"}`, []int{400}},
+			"NUL":                {`{"` + member + `":"a\u0000b"}`, []int{400}},
+			"twice":              {`{"` + member + `":null,"` + member + `":null}`, []int{400}},
+			"unknown":            {`{"nobody knows this":1}`, []int{400}},
+			"in other case":      {`{"` + strings.ToUpper(member) + `":null}`, []int{400}},
+			"__proto__":          {`{"__proto__":{}}`, []int{400}},
+			"deep":               {deep, []int{400}},
+			"deep in a member":   {`{"` + member + `":` + deep + `}`, []int{400}},
+			"deep lists":         {`{"` + member + `":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, []int{400}},
+			"a byte too large":   {`{"` + member + `":"` + strings.Repeat("x", 64<<10-len(member)-7+1) + `"}`, []int{413}},
+			"white space, large": {strings.Repeat(" ", 64<<10+1), []int{413}},
+		} {
+			s.as(s.admin, e.method, strings.TrimPrefix(e.path, root), c.body).sorry(t, e.method+" "+e.path+", "+name, c.want...)
+		}
+		for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/jsonp", "application/json, application/json"} {
+			a := s.send(e.method, e.path, `{}`, bearer(s.admin), func(r *http.Request) { r.Header.Set("Content-Type", contentType) })
+			a.sorry(t, e.method+" "+e.path+" as "+contentType, 400)
+		}
+	}
+}
+
+func TestNoMemberOfAnotherTypeIsTakenOrAnInternalError(t *testing.T) {
+	t.Parallel()
+	s := furnished(t)
+	values := map[string][]string{
+		"null": {`null`}, "string": {`""`, `"x"`, `"` + strings.Repeat("ü", 2000) + `"`, `"\u202e/../"`, `"-1"`, `"%00"`},
+		"integer": {`0`, `-1`, `7`, `9223372036854775807`, `9223372036854775808`, `1e400`}, "number": {`1.5`, `1e-7`},
+		"boolean": {`true`, `false`}, "array": {`[]`, `[null]`, `["x"]`, `[7]`, `[[]]`, `[{}]`}, "object": {`{}`, `{"x":1}`, `{"action":7,"path":[]}`},
+	}
+	signedIn := session(s.SessionToken(t, "root", password).Value.Reveal())
+	for _, e := range s.endpoints() {
+		taken := 0
+		sample := map[string]any{}
+		if len(e.body.Examples) > 0 {
+			sample = to[map[string]any](t, e.body.Examples[0])
+		}
+		for member, schema := range e.body.Properties {
+			for typ, list := range values {
+				for _, value := range list {
+					body := maps.Clone(sample)
+					body[member] = json.RawMessage(value)
+					text, err := json.Marshal(body)
+					if err != nil {
+						t.Fatal(err)
+					}
+					what := e.method + " " + e.path + " with " + member + " " + value
+					a := s.send(e.method, e.path, string(text), signedIn)
+					switch {
+					case typ != "null" && !schema.takes(typ):
+						a.sorry(t, what, 400)
+					case a.status >= 400:
+						a.sorry(t, what, 400, 403, 404, 409)
+					default:
+						taken++
+					}
+				}
+			}
+		}
+		if taken == 0 {
+			t.Errorf("%s %s takes nothing at all", e.method, e.path)
+		}
+	}
+	s.as(s.admin, "GET", "/me", "").is(t, http.StatusOK)
+	if _, err := s.Session(t.Context(), s.SessionToken(t, "root", password).Value.Reveal()); err != nil {
+		t.Errorf("the administrator: %v", err)
+	}
+}
