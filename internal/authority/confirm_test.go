@@ -95,7 +95,9 @@ func TestAnAnswerUnderWayDuringARevocationCantBringTheTokenBack(t *testing.T) {
 	g, f := unsure(t)
 	ada := person(t, f, "ada")
 	issued := accessToken(t, f, ada)
-	g.at("log entry read", func() { must(t, second(f.Revoke(t.Context(), ada, authority.Revocation{Token: issued.Value.Reveal(), Wait: true}))) })
+	g.at("log entry read", func() {
+		must(t, second(f.Revoke(t.Context(), ada, authority.Revocation{Token: issued.Value.Reveal(), Wait: true})))
+	})
 	_, _ = verify(t, f, issued) // began before it was revoked: either answer is right
 	for range 3 {
 		wantDead(t, f, "the next", issued)

@@ -133,7 +133,7 @@ func TestSetStaysWithinItsBudget(t *testing.T) {
 		before := heap()
 		set := &revocation.Set{Budget: c.budget}
 		fill(set, c.ids)
-		taken := int64(heap() - before) //nolint:gosec // a heap fits
+		taken := int64(heap() - before)
 		rate := doubts(set)
 		t.Logf("%d ids, budget %.1f MiB: %.1f MiB of heap, %.1f MiB counted, %.2f bytes an id, %.3f %% in doubt", c.ids,
 			float64(c.budget)/mebibyte, float64(taken)/mebibyte, float64(set.Bytes())/mebibyte, float64(taken)/float64(c.ids), 100*rate)
