@@ -216,7 +216,7 @@ func TestApplyGivesAPrunedNameToAnother(t *testing.T) {
 func TestApplyIsAllOrNothingAndNamesTheMistake(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	f := authoritytest.New(t, authoritytest.Options{Dir: dir})
+	f := authoritytest.New(t, authoritytest.Options{Dir: dir, File: true})
 	f.User(t, "outsider", "")
 	must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "outside"}))
 	for name, c := range map[string]struct {

@@ -27,7 +27,7 @@ import (
 func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	f := authoritytest.New(t, authoritytest.Options{Dir: dir, Policy: taskPolicy})
+	f := authoritytest.New(t, authoritytest.Options{Dir: dir, File: true, Policy: taskPolicy})
 	f.Collection(t, 4, "Fish")
 	ada, eve := person(t, f, "ada"), person(t, f, "eve")
 	key := apiKey(t, f, ada, authority.NewCredential{}).Value.Reveal()
@@ -133,6 +133,7 @@ func files(t *testing.T, dir string) map[string]string {
 func quiet(tb testing.TB, dir string) *authoritytest.Fixture {
 	tb.Helper()
 	return authoritytest.New(tb, authoritytest.Options{
+		File: true,
 		Dir: dir, Still: true, Policy: func(p *authority.Policy) { p.Staleness, p.Wait = time.Hour, false },
 	})
 }

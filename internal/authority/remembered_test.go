@@ -1,6 +1,7 @@
 package authority_test
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,8 +15,8 @@ import (
 // twoNodes share a database.
 func twoNodes(t *testing.T) (here, there *authoritytest.Fixture) {
 	t.Helper()
-	dir := t.TempDir()
-	return authoritytest.New(t, authoritytest.Options{Dir: dir}), authoritytest.New(t, authoritytest.Options{Dir: dir})
+	o := authoritytest.Options{Dir: t.TempDir(), Postgres: strings.HasPrefix(t.Name(), onPostgres)}
+	return authoritytest.New(t, o), authoritytest.New(t, o)
 }
 
 // known reports whether a node authenticates the client ci.

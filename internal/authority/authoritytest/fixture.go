@@ -1,10 +1,16 @@
-// Package authoritytest makes a real authority on a real SQLite database for the
-// tests of the packages around it, with a wall clock that the test sets.
+// Package authoritytest makes a real authority on a real database for the tests of
+// the packages around it, with a wall clock that the test sets. The database is
+// SQLite's, or PostgreSQL's where a test wants that or the variable
+// BEARERD_TEST_ENGINE is "postgres".
 package authoritytest
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -33,7 +40,9 @@ type Options struct {
 	Prefix    string          // of API tokens; "": bda_
 	Meter     authority.Meter
 	Logger    *slog.Logger
-	Dir       string    // where the database stands; "": a new temporary directory
+	Dir       string    // where the database stands, one for all nodes of it; "": a new temporary directory
+	Postgres  bool      // the database is PostgreSQL's; only its name stands in Dir
+	File      bool      // it is SQLite's: the test looks into the file
 	At        time.Time // where the wall clock stands still from the start; zero: it goes
 
 	TokenCache int64 // bytes; 0: the default
@@ -126,7 +135,7 @@ func (o Options) prefix() string {
 func (f *Fixture) open(tb testing.TB, p authority.Policy, o Options) {
 	tb.Helper()
 	var err error
-	f.Store, err = store.Open(tb.Context(), filepath.Join(o.Dir, "bearerd.db"), store.Options{Now: f.Time})
+	f.Store, err = store.Open(tb.Context(), o.database(tb), store.Options{Now: f.Time, Postgres: store.Postgres{Staleness: p.Staleness}})
 	must(tb, err)
 	tb.Cleanup(func() { _ = f.Store.Close() })
 	cfg := keyring.Config{Algorithm: o.Algorithm, Secret: o.Secret, LongestToken: max(720*time.Hour, p.APIKeyMax), Now: f.Time}
@@ -138,6 +147,22 @@ func (f *Fixture) open(tb testing.TB, p authority.Policy, o Options) {
 	}
 	f.Ring, err = keyring.Open(tb.Context(), cfg)
 	must(tb, err)
+}
+
+// database gives the database of a directory.
+func (o Options) database(tb testing.TB) string {
+	tb.Helper()
+	if o.File || !o.Postgres && os.Getenv("BEARERD_TEST_ENGINE") != "postgres" {
+		return filepath.Join(o.Dir, "bearerd.db")
+	}
+	path := filepath.Join(o.Dir, "database")
+	name, err := os.ReadFile(path) //nolint:gosec // of the test
+	if errors.Is(err, fs.ErrNotExist) {
+		name = []byte(pgtest.New(tb))
+		err = os.WriteFile(path, name, 0o600)
+	}
+	must(tb, err)
+	return string(name)
 }
 
 func master(tb testing.TB, path string) keyring.Master {
@@ -171,12 +196,10 @@ func (f *Fixture) follow(tb testing.TB, p authority.Policy, o Options) {
 // run runs the follower until the test ends.
 func (f *Fixture) run(tb testing.TB) {
 	tb.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = f.Follower.Run(tb.Context())
-	}()
-	tb.Cleanup(func() { <-done })
+	var running sync.WaitGroup
+	running.Go(func() { _ = f.Follower.Run(tb.Context()) })
+	running.Go(func() { _ = f.Store.Listen(tb.Context(), f.Follower.Wake) })
+	tb.Cleanup(running.Wait)
 }
 
 // Time is the fixture's wall clock.
