@@ -5,22 +5,27 @@ import (
 	"time"
 )
 
-// forwardClock gives a clock that shows what wall shows, but never goes back: when
-// somebody sets the wall clock back, it goes on from where it was as fast as time
-// passes, or tokens that have expired would come back to life. What sets the wall
-// clock forward, it follows.
-func forwardClock(wall func() time.Time) func() time.Time {
+// forwardClock gives the wall clock, but one that never goes back: when somebody sets
+// the wall clock back, it goes on from where it was as fast as time passes, or tokens
+// that have expired would come back to life. What sets the wall clock forward, it
+// follows.
+func forwardClock() func() time.Time {
 	start := time.Now()
-	return forward(wall, func() time.Duration { return time.Since(start) })
+	return forward(func() (time.Time, time.Duration) {
+		now := time.Now()
+		return now, now.Sub(start)
+	})
 }
 
-// forward is forwardClock with a stopwatch of the caller's.
-func forward(wall func() time.Time, elapsed func() time.Duration) func() time.Time {
-	origin := wall().Round(0).Add(-elapsed())
-	var ahead atomic.Int64 // how far the wall clock has been ahead of the stopwatch
+// forward is forwardClock with clocks of the caller's: read gives the wall clock and,
+// no earlier than that was read, how much time has passed since some instant.
+func forward(read func() (wall time.Time, passed time.Duration)) func() time.Time {
+	wall, passed := read()
+	origin := wall.Round(0).Add(-passed)
+	var ahead atomic.Int64 // how far the wall clock has been ahead of what has passed
 	return func() time.Time {
-		shown := wall().Round(0).Sub(origin) // first, so that a pause here puts nothing ahead
-		passed := elapsed()
+		wall, passed := read()
+		shown := wall.Sub(origin)
 		lead := int64(shown - passed)
 		for {
 			most := ahead.Load()

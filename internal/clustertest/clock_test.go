@@ -10,22 +10,25 @@ import (
 
 // jumpingClock is bearerd with a wall clock that a signal sets back by an hour. No
 // process can be given a wall clock of its own, so it is the one place where the
-// program reads it that is changed. The boot-time clock is the real one.
+// program reads it that is changed. What tells how much time has passed is the real
+// one, as is the boot-time clock.
 var jumpingClock = clustertest.Mutation{
 	Name:  "a wall clock that is set back",
-	Edits: []clustertest.Edit{{File: "cmd/bearerd/main.go", Old: "time.Now", New: "jumpingClock()"}, {File: "cmd/bearerd/main.go", Old: "\t\"time\"\n", New: ""}},
-	Files: map[string]string{"cmd/bearerd/jumping.go": `package main
+	Edits: []clustertest.Edit{{File: "cmd/bearerd/clock.go", Old: "return now, now.Sub(start)", New: "return now.Round(0).Add(-setBack()), now.Sub(start)"}},
+	Files: map[string]string{"cmd/bearerd/setback.go": `package main
 
 import (
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-func jumpingClock() func() time.Time {
-	var back atomic.Int64
+var back atomic.Int64
+
+var listen = sync.OnceFunc(func() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
 	go func() {
@@ -33,7 +36,11 @@ func jumpingClock() func() time.Time {
 			back.Add(int64(time.Hour))
 		}
 	}()
-	return func() time.Time { return time.Now().Round(0).Add(-time.Duration(back.Load())) }
+})
+
+func setBack() time.Duration {
+	listen()
+	return time.Duration(back.Load())
 }
 `},
 }
