@@ -15,7 +15,7 @@ import (
 func TestBeyondTheBudgetTheIssuerKnows(t *testing.T) {
 	t.Parallel()
 	s, b := newScript(t), newBootClock()
-	s.set(func() { s.auto, s.boot = false, b })
+	s.set(func() { s.auto, s.boot, s.extra = false, b, `"revocations_max_staleness":300` })
 	const kills, budget = 30_000, 600 << 10
 	id := func(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", n+1<<20) }
 	first := make(chan *stream, 1)
