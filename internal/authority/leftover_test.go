@@ -134,7 +134,7 @@ func quiet(tb testing.TB, dir string) *authoritytest.Fixture {
 	tb.Helper()
 	return authoritytest.New(tb, authoritytest.Options{
 		File: true,
-		Dir: dir, Still: true, Policy: func(p *authority.Policy) { p.Staleness, p.Wait = time.Hour, false },
+		Dir:  dir, Still: true, Policy: func(p *authority.Policy) { p.Staleness, p.Wait = time.Hour, false },
 	})
 }
 
