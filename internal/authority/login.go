@@ -38,7 +38,7 @@ func (a *Authority) Login(ctx context.Context, cred Credentials) (*Caller, error
 	if err != nil {
 		return nil, err
 	}
-	match, err := a.Hasher.Verify(ctx, hash, cred.Password)
+	match, err := a.Hasher.Verify(identity.From(ctx, keys[len(keys)-1]), hash, cred.Password)
 	poke(a.hashed)
 	if err != nil && !fault.Is(err, fault.Invalid) {
 		return nil, err

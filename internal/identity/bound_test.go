@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,16 +99,16 @@ func TestHashesThatNeedMoreMemoryTakeMoreSlots(t *testing.T) {
 			t.Fatal(err)
 		}
 		left := h.slots - c.slots
-		if !h.free.TryAcquire(left) {
+		if !h.queue.tryAll(left) {
 			t.Errorf("%d KiB took more than %d slots", c.memory, c.slots)
 			continue
 		}
-		if h.free.TryAcquire(1) {
+		if h.queue.tryAll(1) {
 			t.Errorf("%d KiB took fewer than %d slots", c.memory, c.slots)
 		}
-		h.free.Release(left)
+		h.queue.release(left)
 		release()
-		if !h.free.TryAcquire(h.slots) {
+		if !h.queue.tryAll(h.slots) {
 			t.Errorf("%d KiB were not given back", c.memory)
 		}
 	}
@@ -141,8 +142,8 @@ func TestTrimWaitsUntilNoHashIsInFlight(t *testing.T) {
 func TestHasherDefaults(t *testing.T) {
 	t.Parallel()
 	for _, c := range []HasherConfig{{}, {Slots: -1, Queue: -1}} {
-		if h := NewHasher(c); h.slots < 1 || h.queue != queuePerSlot*h.slots {
-			t.Errorf("NewHasher(%+v) has %d slots and a queue of %d", c, h.slots, h.queue)
+		if h := NewHasher(c); h.slots < 1 || h.queue.max != queuePerSlot*int(h.slots) {
+			t.Errorf("NewHasher(%+v) has %d slots and a queue of %d", c, h.slots, h.queue.max)
 		}
 	}
 }
@@ -285,4 +286,109 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("%s: ParseHash %v, Verify %v", encoded, err, verr)
 		}
 	})
+}
+
+// enqueue has somebody from a place wait, and tells who of them was let in or sent away.
+func enqueue(t *testing.T, h *Hasher, from string, outcomes chan<- string) {
+	t.Helper()
+	go func() {
+		release, err := h.acquire(From(t.Context(), from), argon2Memory)
+		if err != nil {
+			outcomes <- from + " sent away"
+			return
+		}
+		outcomes <- from
+		release()
+	}()
+	synctest.Wait()
+}
+
+// Whoever sends a thousand logins at once from one address keeps nobody else from
+// signing in: not by standing before them, and not by filling the queue.
+func TestManyFromOnePlaceDontKeepOthersOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHasher(HasherConfig{Slots: 1, Queue: 10})
+		release, err := h.acquire(t.Context(), argon2Memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcomes := make(chan string, 1100)
+		for range 1000 {
+			enqueue(t, h, "attacker", outcomes)
+		}
+		for _, from := range []string{"ada", "bob", "ada"} {
+			enqueue(t, h, from, outcomes)
+		}
+		if n := h.Waiting(); n != 10 {
+			t.Errorf("%d are waiting in a queue of 10", n)
+		}
+		release()
+		synctest.Wait()
+		close(outcomes)
+		var served []string
+		sent := map[string]int{}
+		for outcome := range outcomes {
+			if strings.HasSuffix(outcome, "sent away") {
+				sent[outcome]++
+			} else {
+				served = append(served, outcome)
+			}
+		}
+		if want := "attacker ada bob attacker ada attacker attacker attacker attacker attacker"; strings.Join(served, " ") != want {
+			t.Errorf("served %s, want %s", served, want)
+		}
+		if sent["attacker sent away"] != 993 || len(sent) != 1 {
+			t.Errorf("sent away: %v", sent)
+		}
+	})
+}
+
+func TestQueueFullOfShortLinesSendsTheNewcomerAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHasher(HasherConfig{Slots: 1, Queue: 3})
+		release, err := h.acquire(t.Context(), argon2Memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcomes := make(chan string, 5)
+		for _, from := range []string{"a", "b", "c", "d", "a"} {
+			enqueue(t, h, from, outcomes)
+		}
+		for _, want := range []string{"d sent away", "a sent away"} {
+			if got := <-outcomes; got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+		release()
+		for _, want := range []string{"a", "b", "c"} {
+			if got := <-outcomes; got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+	})
+}
+
+// Whoever gives up at the moment of their turn gives the slots back too.
+func TestNoSlotIsLostByThoseWhoGiveUp(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(HasherConfig{Slots: 2, Queue: 50})
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			for i := range 500 {
+				ctx, cancel := context.WithCancel(From(t.Context(), fmt.Sprint(n%3)))
+				go cancel()
+				release, err := h.acquire(ctx, int64(1+i%2)*argon2Memory)
+				if err == nil {
+					release()
+				}
+			}
+		})
+	}
+	all.Wait()
+	if h.Waiting() != 0 || !h.queue.tryAll(h.slots) {
+		t.Errorf("%d wait and %d of %d slots are free", h.Waiting(), h.queue.free, h.slots)
+	}
 }

@@ -2,13 +2,12 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/bearerd/bearerd/internal/fault"
 )
@@ -39,14 +38,13 @@ type HasherConfig struct {
 	Queue int // callers that wait for a slot; 0: 50 a slot
 }
 
-// Hasher hashes and checks passwords, a bounded number at a time; others wait in
-// the order in which they came. It is safe for use by many goroutines.
+// Hasher hashes and checks passwords, a bounded number at a time. Others wait: those
+// who come from one place (see [From]) in their order, and the places take turns. It
+// is safe for use by many goroutines.
 type Hasher struct {
-	slots   int64
-	queue   int64
-	free    *semaphore.Weighted
-	waiting atomic.Int64
-	used    atomic.Bool // since the last Trim
+	slots int64
+	queue queue
+	used  atomic.Bool // since the last Trim
 }
 
 // NewHasher makes a Hasher; fields that are not positive take their default.
@@ -58,11 +56,11 @@ func NewHasher(c HasherConfig) *Hasher {
 		c.Queue = queuePerSlot * c.Slots
 	}
 	slots := int64(c.Slots)
-	return &Hasher{slots: slots, queue: int64(c.Queue), free: semaphore.NewWeighted(slots)}
+	return &Hasher{slots: slots, queue: queue{free: slots, max: c.Queue}}
 }
 
 // Waiting tells how many callers wait for a slot, for the metrics.
-func (h *Hasher) Waiting() int { return int(h.waiting.Load()) }
+func (h *Hasher) Waiting() int { return h.queue.length() }
 
 // Trim gives the memory of finished hashes back to the operating system, when
 // there were any since it last did so and none is in flight, and reports whether
@@ -70,11 +68,11 @@ func (h *Hasher) Waiting() int { return int(h.waiting.Load()) }
 // nothing else happens. It costs one garbage collection: call it from a loop,
 // every few seconds.
 func (h *Hasher) Trim() bool {
-	if !h.used.Load() || !h.free.TryAcquire(h.slots) {
+	if !h.used.Load() || !h.queue.tryAll(h.slots) {
 		return false
 	}
 	h.used.Store(false)
-	h.free.Release(h.slots)
+	h.queue.release(h.slots)
 	debug.FreeOSMemory()
 	return true
 }
@@ -141,24 +139,14 @@ func check(d digest, password string) (Match, error) {
 // acquire waits for as many slots as the memory, in KiB, comes to.
 func (h *Hasher) acquire(ctx context.Context, memory int64) (release func(), err error) {
 	n := min(max((memory+argon2Memory-1)/argon2Memory, 1), h.slots)
-	if ctx.Err() != nil || !h.free.TryAcquire(n) {
-		if err := h.wait(ctx, n); err != nil {
-			return nil, err
-		}
-	}
-	h.used.Store(true)
-	return func() { h.free.Release(n) }, nil
-}
-
-func (h *Hasher) wait(ctx context.Context, n int64) error {
-	defer h.waiting.Add(-1)
-	if h.waiting.Add(1) > h.queue {
-		return fault.After(fault.Unavailable, retryAfter, "too many sign-ins at this moment")
-	}
-	if err := h.free.Acquire(ctx, n); err != nil {
+	switch err := h.queue.acquire(ctx, placeOf(ctx), n); {
+	case errors.Is(err, errQueueFull):
+		return nil, fault.After(fault.Unavailable, retryAfter, "too many sign-ins at this moment")
+	case err != nil:
 		f := fault.Wrap(err, fault.Unavailable, "waited too long to check the password")
 		f.RetryAfter = retryAfter
-		return f
+		return nil, f
 	}
-	return nil
+	h.used.Store(true)
+	return func() { h.queue.release(n) }, nil
 }
