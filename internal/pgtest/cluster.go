@@ -152,12 +152,12 @@ func start(conf []string) (c *Cluster, err error) {
 // does not order text bytewise: bearerd must not depend on the server's.
 func (c *Cluster) initialize() error {
 	args := []string{"-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"}
-	_, err := c.run("initdb", append(args, "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")...)
+	err := c.run("initdb", append(args, "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")...)
 	if err != nil {
 		if err := os.RemoveAll(c.data()); err != nil {
 			return err
 		}
-		_, err = c.run("initdb", append(args, "--locale=C")...)
+		err = c.run("initdb", append(args, "--locale=C")...)
 	}
 	return err
 }
@@ -165,7 +165,7 @@ func (c *Cluster) initialize() error {
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
 // run runs one of PostgreSQL's programs as the user of the cluster.
-func (c *Cluster) run(program string, args ...string) (string, error) {
+func (c *Cluster) run(program string, args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, program), args...) //nolint:gosec // PostgreSQL's own program
@@ -173,9 +173,9 @@ func (c *Cluster) run(program string, args ...string) (string, error) {
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", program, err, out)
+		return fmt.Errorf("%s: %w\n%s", program, err, out)
 	}
-	return string(out), nil
+	return nil
 }
 
 // serve starts the server and waits until it takes connections.

@@ -28,7 +28,7 @@ SELECT head.seq - %[1]d + e.n, e.what, e.id, e.until, e.at FROM head, (VALUES %[
 	selectHead = `SELECT seq FROM log_head WHERE one = 1`
 )
 
-var advisory = map[lock]string{
+var advisory = map[lock]string{ //nolint:gosec // locks, no credentials
 	lockKeys:   `SELECT pg_advisory_xact_lock(1650815588, 1)`,
 	lockPurge:  `SELECT pg_advisory_xact_lock(1650815588, 2)`,
 	lockKill:   `SELECT pg_advisory_xact_lock(1650815588, 3)`,
@@ -270,8 +270,7 @@ func (c *pgConn) last() ([]string, error) {
 // undone reports whether what failed with err has left nothing behind and may be done
 // again.
 func (c *pgConn) undone(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "40001", "40P01", "25P03": // serialization, deadlock, idle in transaction
 			return true

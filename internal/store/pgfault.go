@@ -84,7 +84,7 @@ var errUnfit = errors.New("the server can't be used")
 type unfit string
 
 func (u unfit) Error() string      { return string(u) }
-func (unfit) Is(target error) bool { return target == errUnfit } //nolint:errorlint // what errors.Is asks
+func (unfit) Is(target error) bool { return target == errUnfit }
 
 // server is what a connection says of the server.
 type server struct {
@@ -123,8 +123,7 @@ func (s server) check() error {
 func explain(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
-		var connect *pgconn.ConnectError
-		if errors.As(err, &connect) {
+		if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 			return fmt.Errorf("its server can't be reached: %w", err)
 		}
 		return err

@@ -136,7 +136,7 @@ func TestASilentNodeDoesNotBlockTheOthers(t *testing.T) {
 				_, failed := s[0].RecordFailure(t.Context(), []string{"k"}, at, time.Hour)
 				disabled := true
 				return errors.Join(err, failed,
-					batch(t, s[0], authority.AddToken{Token: stored(fmt.Sprint(time.Now().UnixNano()), "ada")}, authority.UpdateUser{ID: "id-ada", Disabled: &disabled}),
+					batch(t, s[0], authority.AddToken{Token: stored(fmt.Sprint(time.Now().UnixNano()))}, authority.UpdateUser{ID: "id-ada", Disabled: &disabled}),
 					s[0].ChangeSigningKeys(t.Context(), func([]keyring.Key) ([]keyring.Key, error) { return nil, nil }),
 					s[0].Confirm(t.Context(), revocation.Confirmation{Node: "n", Seq: 1, Lease: lease}), s[0].Purge(t.Context(), at))
 			}

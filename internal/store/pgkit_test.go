@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"testing"
@@ -33,9 +34,7 @@ func rawPG(tb testing.TB, dsn string, settings map[string]string) *pgx.Conn {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for name, value := range settings {
-		config.RuntimeParams[name] = value
-	}
+	maps.Copy(config.RuntimeParams, settings)
 	c, err := pgx.ConnectConfig(tb.Context(), config)
 	if err != nil {
 		tb.Fatal(err)
@@ -45,9 +44,9 @@ func rawPG(tb testing.TB, dsn string, settings map[string]string) *pgx.Conn {
 }
 
 // mustExec runs a statement on a connection that a test holds.
-func mustExec(tb testing.TB, c *pgx.Conn, text string, args ...any) {
+func mustExec(tb testing.TB, c *pgx.Conn, text string) {
 	tb.Helper()
-	if _, err := c.Exec(tb.Context(), text, args...); err != nil {
+	if _, err := c.Exec(tb.Context(), text); err != nil {
 		tb.Fatalf("%s: %v", text, err)
 	}
 }

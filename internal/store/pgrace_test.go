@@ -19,9 +19,9 @@ var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func ada() identity.User { return identity.User{ID: "id-ada", Username: "ada"} }
 
-func stored(id, owner string) authority.StoredToken {
+func stored(id string) authority.StoredToken {
 	return authority.StoredToken{
-		ID: id, Kind: token.KindAPIToken, Digest: token.Digest(id), Owner: owner, Name: id, CreatedAt: at,
+		ID: id, Kind: token.KindAPIToken, Digest: token.Digest(id), Owner: "ada", Name: id, CreatedAt: at,
 	}
 }
 
@@ -59,7 +59,7 @@ func wantAllDead(t *testing.T, s *store.Store, id string) {
 func TestATokenThatIsBeingAddedIsTakenBackToo(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	added := authority.Batch{Ops: []authority.Op{authority.AddToken{Token: stored("t1", "ada")}}}
+	added := authority.Batch{Ops: []authority.Op{authority.AddToken{Token: stored("t1")}}}
 	first, second := midway(t, dsn, s[0], added, func() error {
 		_, err := s[1].Commit(t.Context(), taken("ada"))
 		return err
@@ -74,7 +74,7 @@ func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
 	first, second := midway(t, dsn, s[0], taken("ada"), func() error {
-		return batch(t, s[1], authority.AddToken{Token: stored("t1", "ada")})
+		return batch(t, s[1], authority.AddToken{Token: stored("t1")})
 	})
 	if err := errors.Join(first, second); err != nil {
 		t.Fatal(err)
@@ -85,8 +85,8 @@ func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 func TestAnHeirThatIsBeingAddedIsShortenedToo(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	mustCommit(t, s[0], authority.AddToken{Token: stored("t1", "ada")})
-	heir := stored("t2", "ada")
+	mustCommit(t, s[0], authority.AddToken{Token: stored("t1")})
+	heir := stored("t2")
 	heir.Chain = []string{"t1"}
 	first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{authority.AddToken{Token: heir}}}, func() error {
 		return batch(t, s[1], authority.ShortenToken{ID: "t1", Now: at, ExpiresAt: at.Add(time.Minute), Reason: "regenerated"})
@@ -212,8 +212,8 @@ func TestOnceAmongNodes(t *testing.T) {
 		have []authority.Op
 		once authority.Op
 	}{
-		"a token is spent":     {[]authority.Op{authority.AddToken{Token: stored("t1", "ada")}}, authority.SpendToken{ID: "t1", At: at, Reason: "used"}},
-		"a notice is claimed":  {[]authority.Op{authority.AddToken{Token: stored("t1", "ada")}}, authority.ClaimNotice{ID: "t1", At: at}},
+		"a token is spent":     {[]authority.Op{authority.AddToken{Token: stored("t1")}}, authority.SpendToken{ID: "t1", At: at, Reason: "used"}},
+		"a notice is claimed":  {[]authority.Op{authority.AddToken{Token: stored("t1")}}, authority.ClaimNotice{ID: "t1", At: at}},
 		"a device is decided":  {[]authority.Op{authority.AddDevice{Device: device}}, authority.DecideDevice{Device: approved, Now: at}},
 		"a device code is won": {[]authority.Op{authority.AddDevice{Device: approved}}, authority.SpendDevice{Digest: device.Digest}},
 	} {

@@ -85,8 +85,10 @@ func TestOpenRefusesADatabaseThatWontDo(t *testing.T) {
 		"read-only":       {`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`, "it is read-only"},
 		"another program": {`CREATE TABLE notes (text text)`, "it is the database of another program"},
 		"its migrations":  {`CREATE TABLE migrations (version int)`, "it is the database of another program"},
-		"later version": {`CREATE TABLE migrations (name text PRIMARY KEY, at bigint); INSERT INTO migrations VALUES ('0001_initial', 1), ('9999_later', 1)`,
-			"its schema is of version 9999_later, but this bearerd knows none after"},
+		"later version": {
+			`CREATE TABLE migrations (name text PRIMARY KEY, at bigint); INSERT INTO migrations VALUES ('0001_initial', 1), ('9999_later', 1)`,
+			"its schema is of version 9999_later, but this bearerd knows none after",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -109,9 +110,7 @@ func openPostgres(dsn string, o Options, queries *atomic.Int64) (*postgresDB, er
 	config.ConnConfig.ConnectTimeout = db.limits.ConnectTimeout
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = cmp.Or(params["application_name"], "bearerd")
-	for name, value := range db.limits.session() {
-		params[name] = value
-	}
+	maps.Copy(params, db.limits.session())
 	config.MaxConns = int32(min(db.limits.Connections, 10_000)) //nolint:gosec // bounded
 	config.MinIdleConns = 1
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = time.Hour, 10*time.Minute
@@ -162,9 +161,7 @@ func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) er
 // dial makes one connection, outside the pool.
 func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pgx.Conn, error) {
 	config := db.config.ConnConfig.Copy()
-	for name, value := range settings {
-		config.RuntimeParams[name] = value
-	}
+	maps.Copy(config.RuntimeParams, settings)
 	c, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, explain(err)
