@@ -2,11 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/store"
 )
 
@@ -35,7 +37,11 @@ The copy holds the signing keys sealed. Keep the master key too, but elsewhere.`
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
-			if err := s.Backup(cmd.Context(), args[0]); err != nil {
+			err = s.Backup(cmd.Context(), args[0])
+			if fault.Is(err, fault.Conflict) {
+				return hint(fmt.Errorf("%s exists already, and is left as it is", args[0]), "name another file, or remove that one first")
+			}
+			if err != nil {
 				return err
 			}
 			_, err = s.Commit(cmd.Context(), authority.Batch{Audit: []audit.Event{audit.Event{
