@@ -91,11 +91,17 @@ func (c *Cluster) Kill(tb testing.TB) {
 		tb.Fatal(err)
 	}
 	_ = syscall.Kill(pid, syscall.SIGSTOP) // it starts no more of them
-	for _, child := range children(pid) {
+	started := children(pid)
+	for _, child := range started {
 		_ = syscall.Kill(child, syscall.SIGKILL)
 	}
 	if err := c.end("KILL"); err != nil {
 		tb.Fatal(err)
+	}
+	for _, child := range started {
+		for running(child) { // and holds on to the memory that the next server must have alone
+			time.Sleep(time.Millisecond)
+		}
 	}
 }
 
@@ -266,15 +272,30 @@ func children(parent int) []int {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	var pids []int
 	for _, path := range stats {
-		b, _ := os.ReadFile(path) //nolint:gosec // of the proc file system
-		_, rest, _ := strings.Cut(string(b), ") ")
-		fields := strings.Fields(rest) // state and parent are the first
-		if len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if _, p := stat(pid); p == parent {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// running reports whether a process still runs; one that nobody has waited for yet
+// doesn't.
+func running(pid int) bool {
+	state, _ := stat(pid)
+	return state != "" && state != "Z" && state != "X"
+}
+
+// stat gives the state and the parent of a process; none for one that isn't there.
+func stat(pid int) (state string, parent int) {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) //nolint:gosec // of the proc file system
+	_, rest, _ := strings.Cut(string(b), ") ")
+	if fields := strings.Fields(rest); len(fields) > 1 {
+		state = fields[0]
+		parent, _ = strconv.Atoi(fields[1])
+	}
+	return state, parent
 }
 
 // programs finds the newest PostgreSQL here.
