@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/clustertest"
@@ -360,6 +362,30 @@ func TestTextThatPostgresCannotKeep(t *testing.T) {
 		if _, err := s[0].Commit(t.Context(), authority.Batch{Audit: []audit.Event{e}}); err != nil {
 			t.Errorf("%q can't be told of: %v", bad, err)
 		}
+	}
+}
+
+// The longest binding that there may be fits into PostgreSQL's indexes.
+func TestLongestBindingIsKept(t *testing.T) {
+	t.Parallel()
+	_, s := onPostgres(t, 1, store.Options{})
+	noise := func(n int) string { // that can't be compressed
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = 'a' + byte(rand.N(26))
+		}
+		return string(b)
+	}
+	b := access.Binding{ID: "b", Group: noise(255), Path: access.Path("/" + noise(1023)), Permission: &access.Permission{
+		Action: noise(64), Path: access.Path("/" + noise(1023)),
+	}}
+	if err := b.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	mustCommit(t, s[0], authority.AddBinding{Binding: b})
+	b.ID = "c"
+	if err := batch(t, s[0], authority.AddBinding{Binding: b}); !fault.Is(err, fault.Conflict) {
+		t.Errorf("the same again: %v", err)
 	}
 }
 

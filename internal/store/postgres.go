@@ -140,11 +140,12 @@ func withoutSecrets(err error, dsn string) string {
 // the same name there may be another server by now, and resume is what a database
 // needs that isn't the one it was.
 func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) error) error {
+	uncounted := &postgresDB{queries: new(atomic.Int64)} // nobody asked for these
 	db.config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		if err := checkServer(ctx, c); err != nil {
 			return err
 		}
-		moved, err := db.restored(ctx, &pgConn{db: db, c: c})
+		moved, err := db.restored(ctx, &pgConn{db: uncounted, c: c})
 		if err == nil && moved {
 			err = resume(ctx)
 		}
