@@ -21,6 +21,7 @@ import (
 type recent[V any] struct {
 	seed   maphash.Seed
 	rows   []row[V]
+	mask   uint64          // of a hash, for its row: there is a power of two of them
 	seen   []atomic.Uint32 // keys that found no place when they came last, by their hash
 	budget int64
 	cost   func(key string, value V) int64
@@ -70,7 +71,7 @@ func newRecent[V any](s size[V]) *recent[V] {
 	facts := max(uint64(s.budget/(s.usual+factOverhead)), ways) //nolint:gosec // a budget is positive
 	rows := uint64(1) << bits.Len64(facts/4)                    // half of the places are free
 	return &recent[V]{
-		seed: maphash.MakeSeed(), rows: make([]row[V], rows), seen: make([]atomic.Uint32, 8*rows),
+		seed: maphash.MakeSeed(), rows: make([]row[V], rows), mask: rows - 1, seen: make([]atomic.Uint32, 8*rows),
 		budget: s.budget, cost: s.cost,
 	}
 }
@@ -153,7 +154,7 @@ func (r *recent[V]) shrink() {
 // flush forgets everything.
 func (r *recent[V]) flush() {
 	for i := range r.rows {
-		lock := r.lock(uint64(i)) //nolint:gosec // an index
+		lock := r.lock(uint64(i))
 		lock.Lock()
 		for at := range ways {
 			if f := r.rows[i].places[at].Load(); f != nil {
@@ -165,11 +166,11 @@ func (r *recent[V]) flush() {
 	}
 }
 
-func (r *recent[V]) row(h uint64) *row[V] { return &r.rows[h&uint64(len(r.rows)-1)] }
+func (r *recent[V]) row(h uint64) *row[V] { return &r.rows[h&r.mask] }
 
 // lock gives the lock of the row that a hash belongs to.
 func (r *recent[V]) lock(h uint64) *sync.Mutex {
-	return &r.writing[h&uint64(len(r.rows)-1)%uint64(len(r.writing))]
+	return &r.writing[h&r.mask%uint64(len(r.writing))]
 }
 
 // victim picks the place for a key and reports whether it is the key's own.

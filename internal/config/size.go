@@ -22,11 +22,11 @@ func parseSize(text string) (Size, error) {
 		if !found {
 			continue
 		}
-		n, err := strconv.ParseUint(digits, 10, 63)
-		if err != nil || n > uint64(math.MaxInt64/unit.bytes) || strconv.FormatUint(n, 10) != digits {
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || n < 0 || n > math.MaxInt64/unit.bytes || strconv.FormatInt(n, 10) != digits {
 			break
 		}
-		return Size(int64(n) * unit.bytes), nil //nolint:gosec // bounded above
+		return Size(n * unit.bytes), nil
 	}
 	return 0, fmt.Errorf("no size: %w", strconv.ErrSyntax)
 }

@@ -51,6 +51,10 @@ func gauges(a *authority.Authority, streams func() int) []reading {
 		return 0
 	}
 	return []reading{
+		{
+			name: "token_cache_bytes", help: "Memory that facts about tokens seen before take.",
+			value: func() float64 { return float64(a.TokenCacheBytes()) },
+		},
 		{name: "revocation_lease_held", help: "1 while this node may say yes without asking the store.", value: held},
 		{
 			name: "revocation_lease_age_seconds", help: "Time since the last full answer of the revocation log was asked for.",
