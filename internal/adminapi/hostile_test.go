@@ -97,7 +97,7 @@ func furnished(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t)
 	s.Collection(t, 4, "Fish")
-	s.Fixture.Client(t, "ci", "read")
+	s.Client(t, "ci", "read")
 	s.User(t, "spadmin", password) // whom the examples name
 	s.asAdmin(http.StatusCreated, "POST", "/roles", `{"name":"collection-admin","permissions":[]}`)
 	s.asAdmin(http.StatusCreated, "POST", "/roles", `{"name":"curator","permissions":[]}`)

@@ -123,15 +123,14 @@ func TestADocumentThatIsNoneIsAnErrorPage(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{`{`, `{"paths":{"/a":{"get":7}}}`} {
 		s := newSite(t, authoritytest.Options{}, explored(document))
-		answer := s.plain(t, "/auth/docs")
-		if answer.StatusCode != http.StatusInternalServerError {
-			t.Errorf("%s: %d", document, answer.StatusCode)
+		if a := s.plain(t, "/auth/docs"); a.status != http.StatusInternalServerError {
+			t.Errorf("%s: %d", document, a.status)
 		}
 	}
 }
 
-// plain gets a path of the pages as they are, past what watches over them.
-func (s *site) plain(t *testing.T, path string, change ...with) *http.Response {
+// plain gets a path as it is sent, packed or not.
+func (s *site) plain(t *testing.T, path string, change ...with) *answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
 	if err != nil {
@@ -140,12 +139,16 @@ func (s *site) plain(t *testing.T, path string, change ...with) *http.Response {
 	for _, c := range change {
 		c(r)
 	}
-	res, err := (&http.Transport{DisableCompression: true}).RoundTrip(r)
+	res, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = res.Body.Close() })
-	return res
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &answer{t: t, what: path, status: res.StatusCode, header: res.Header, body: string(text)}
 }
 
 func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
@@ -156,13 +159,13 @@ func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
 		"gzip": true, "br, GZIP;q=0.5": true, "gzip; q=1": true,
 		"": false, "identity": false, "gzip;q=0": false, "gzip; q=0.000": false, "xgzip": false,
 	} {
-		res := s.plain(t, path, header("Accept-Encoding", accept))
-		if got := res.Header.Get("Content-Encoding") == "gzip"; got != packed || res.Header.Get("Vary") != "Accept-Encoding" {
-			t.Errorf("%q: %v", accept, res.Header)
+		a := s.plain(t, path, header("Accept-Encoding", accept))
+		if got := a.header.Get("Content-Encoding") == "gzip"; got != packed || a.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: %v", accept, a.header)
 		}
-		body := io.Reader(res.Body)
+		body := io.Reader(strings.NewReader(a.body))
 		if packed {
-			z, err := gzip.NewReader(res.Body)
+			z, err := gzip.NewReader(body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +175,7 @@ func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
 		if err != nil || !strings.Contains(string(text), "SwaggerUIBundle") {
 			t.Errorf("%q: %d bytes, %v", accept, len(text), err)
 		}
-		if got := res.Header.Get("Content-Type"); got != "text/javascript; charset=utf-8" {
+		if got := a.header.Get("Content-Type"); got != "text/javascript; charset=utf-8" {
 			t.Errorf("%q: Content-Type %q", accept, got)
 		}
 	}
