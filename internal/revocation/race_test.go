@@ -4,4 +4,4 @@ package revocation_test
 
 // manyIDs is how many the memory is tested with. The race detector makes each of
 // them many times as slow.
-const manyIDs = 500_000
+const manyIDs = 200_000
