@@ -5,12 +5,13 @@ GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 30s
+SOAK    ?= 5m
 
 # The binary needs no C; only the race detector does.
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check vet lint unit race cover fuzz bench bench-write golden vuln packages screenshots
+.PHONY: help build demo test check vet lint unit race cover fuzz soak bench bench-write golden vuln packages screenshots
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +51,9 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
 		echo "== $$target in $$(dirname "$$file")"; \
 		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done
+
+soak: ## three nodes at random work and random faults for 5 min (SOAK=1h for longer)
+	SOAK=$(SOAK) $(GO) test ./internal/clustertest -count=1 -run '^TestThePromiseUnderRandomFaults$$' -v -timeout 0
 
 bench: ## the benchmarks that matter, as one table beside their budgets (about eight minutes)
 	cd bench && $(GO) run .

@@ -17,28 +17,16 @@ import (
 	"github.com/bearerd/bearerd/internal/pgtest"
 )
 
-// pollingOnly is bearerd whose commits wake nobody, as behind a pooler that passes no
-// notifications.
-var pollingOnly = clustertest.Mutation{
-	Name:  "no notifications",
-	Edits: []clustertest.Edit{{File: pgconn, Old: "`NOTIFY bearerd_log`", New: "`SELECT 1`"}},
-}
-
 // BenchmarkBudgetRevokeToRefused is the time from the request to revoke at one node,
 // without wait, to the first refusal by another, with the default L of 2 s. The
 // budget is a median (ms) of 50, and never over L.
 func BenchmarkBudgetRevokeToRefused(b *testing.B) {
-	for name, m := range map[string]clustertest.Mutation{"notified": {}, "polling": pollingOnly} {
+	// Polling alone is what is left behind a pooler that passes no notifications.
+	for name, conf := range map[string]clustertest.Config{
+		"notified": config(b, 2), "polling": brokenConfig(b, unnotified, 2),
+	} {
 		b.Run(name, func(b *testing.B) {
-			conf := config(b, 2)
 			conf.Staleness = 2 * time.Second
-			if m.Name != "" {
-				binary, err := build(m, false)
-				if err != nil {
-					b.Fatal(err)
-				}
-				conf.Binary = binary
-			}
 			c := clustertest.New(b, conf)
 			var took []time.Duration
 			for b.Loop() {

@@ -24,13 +24,7 @@ type Violation struct {
 }
 
 // String says it in one line, without secrets.
-func (v Violation) String() string {
-	name := v.Op.Subject
-	if v.Op.Token != nil {
-		name = v.Op.Token.Name
-	}
-	return fmt.Sprintf("%s: %s of %s at node %d [%v, %v] %s %q: %s", v.Rule, v.Op.Kind, name, v.Op.Node, v.Op.Start, v.Op.End, v.Op.Outcome, v.Op.Reason, v.Why)
-}
+func (v Violation) String() string { return fmt.Sprintf("%s: %v: %s", v.Rule, v.Op, v.Why) }
 
 // The rules.
 const (
@@ -50,7 +44,8 @@ const (
 //   - no yes after a final no, at the same node at once and at every other from L
 //     after;
 //   - no refusal of what nothing concerned;
-//   - no unavailability but during a fault and until L and a second after;
+//   - no unavailability but during a fault and until L and a second after, and of
+//     issuing while a signing key is replaced;
 //   - no acknowledgement that counts nodes which aren't there.
 func Check(h *History, p Promise) []Violation {
 	c := newChecker(h.Ops(), h.Faults(), p)
@@ -72,6 +67,7 @@ type checker struct {
 	seats   map[string][]*Op // binds and unbinds, by subject and collection
 	state   map[string][]*Op // disables and enables, by subject
 	finals  map[*Token][]*Op // refusals for ever
+	retired []*Op            // keys
 }
 
 func newChecker(ops []Op, faults []Fault, p Promise) *checker {
@@ -97,6 +93,7 @@ func (c *checker) index(o *Op) {
 		c.voids[o.Token.Name] = append(c.voids[o.Token.Name], o)
 	case Retire:
 		c.voids[o.Key] = append(c.voids[o.Key], o)
+		c.retired = append(c.retired, o)
 	case RevokeAll, Disable:
 		c.voids[o.Subject] = append(c.voids[o.Subject], o)
 	case Bind, Unbind:
@@ -271,8 +268,14 @@ func (c *checker) maybeIn(acts []*Op, in, out Kind, o *Op) bool {
 	})
 }
 
-// disturbed reports whether a fault can be the cause of what happened.
+// disturbed reports whether a fault can be the cause of what happened. A node that
+// has heard that the active key was taken back signs nothing until it has read the
+// next one.
 func (c *checker) disturbed(o *Op) bool {
+	replaced := func(r *Op) bool { return r.Start < o.End && (r.Outcome != Yes || o.Start < r.End+c.promise.Staleness) }
+	if o.Kind == Issue && slices.ContainsFunc(c.retired, replaced) {
+		return true
+	}
 	return slices.ContainsFunc(c.faults, func(f Fault) bool {
 		until := f.To
 		if until != forEver {

@@ -8,53 +8,10 @@ import (
 	"github.com/bearerd/bearerd/internal/clustertest"
 )
 
-// jumpingClock is bearerd with a wall clock that a signal sets back by an hour. No
-// process can be given a wall clock of its own, so it is the one place where the
-// program reads it that is changed. What tells how much time has passed is the real
-// one, as is the boot-time clock.
-var jumpingClock = clustertest.Mutation{
-	Name:  "a wall clock that is set back",
-	Edits: []clustertest.Edit{{File: "cmd/bearerd/clock.go", Old: "return now, now.Sub(start)", New: "return now.Round(0).Add(-setBack()), now.Sub(start)"}},
-	Files: map[string]string{"cmd/bearerd/setback.go": `package main
-
-import (
-	"os"
-	"os/signal"
-	"sync"
-	"sync/atomic"
-	"syscall"
-	"time"
-)
-
-var back atomic.Int64
-
-var listen = sync.OnceFunc(func() {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGUSR1)
-	go func() {
-		for range signals {
-			back.Add(int64(time.Hour))
-		}
-	}()
-})
-
-func setBack() time.Duration {
-	listen()
-	return time.Duration(back.Load())
-}
-`},
-}
-
 // TestAClockThatIsSetBackRevivesNothing sets one node's clock back by an hour.
 func TestAClockThatIsSetBackRevivesNothing(t *testing.T) {
 	t.Parallel()
-	conf := config(t, 2)
-	binary, err := build(jumpingClock, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf.Binary = binary
-	c := clustertest.New(t, conf)
+	c := clustertest.New(t, brokenConfig(t, clockSetBack, 2))
 	jumps, other := c.Nodes[0], c.Nodes[1]
 	session := c.Session(other, "user0")
 	good := c.SessionToken(other, session)

@@ -27,6 +27,8 @@ type Config struct {
 	Database  string        // a DSN; postgres://… goes through a forwarder for each node
 	Nodes     int           // how many are started
 	Staleness time.Duration // 0: Staleness
+	// Environment is what processes have besides what they inherit.
+	Environment []string
 }
 
 // Cluster is nodes on one database. What goes wrong with the harness itself ends
@@ -137,7 +139,7 @@ func (c *Cluster) TryRun(args ...string) (string, error) {
 	defer cancel()
 	args = append(args, "--config", filepath.Join(c.dir, "cli.yaml"))
 	cmd := exec.CommandContext(ctx, c.config.Binary, args...) //nolint:gosec // our own binary
-	cmd.Env, cmd.Dir = cleanEnv(), c.dir
+	cmd.Env, cmd.Dir = append(cleanEnv(), c.config.Environment...), c.dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -150,7 +152,7 @@ func (c *Cluster) TryRun(args ...string) (string, error) {
 // Add makes a node that doesn't run yet.
 func (c *Cluster) Add() *Node {
 	c.Helper()
-	n := &Node{Number: len(c.Nodes), binary: c.config.Binary}
+	n := &Node{Number: len(c.Nodes), binary: c.config.Binary, environment: c.config.Environment}
 	dsn := c.config.Database
 	if u, err := url.Parse(dsn); err == nil && u.Scheme == "postgres" {
 		if n.Link, err = NewForwarder(u.Host); err != nil {

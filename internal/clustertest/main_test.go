@@ -60,8 +60,13 @@ func keepsItsPromise(c *clustertest.Cluster) {
 	c.Helper()
 	const enough = 10
 	violations := c.Check()
+	told := map[string]bool{}
 	for _, v := range violations[:min(enough, len(violations))] {
 		c.Error(v)
+		if !told[v.Rule] {
+			c.Logf("its story:\n%s", c.History.Story(v))
+		}
+		told[v.Rule] = true
 	}
 	if len(violations) > enough {
 		c.Errorf("and %d more", len(violations)-enough)

@@ -28,6 +28,7 @@ type Node struct {
 	Link   *Forwarder // nil: it has a line of its own to the database
 
 	binary, config, logFile string
+	environment             []string
 	broken                  atomic.Bool // by the gremlin
 
 	mu        sync.Mutex // guards the fields below
@@ -46,7 +47,7 @@ func (n *Node) Start() error {
 		return err
 	}
 	cmd := exec.CommandContext(context.Background(), n.binary, "serve", "--config", n.config) //nolint:gosec // our own binary
-	cmd.Env = cleanEnv()
+	cmd.Env = append(cleanEnv(), n.environment...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
@@ -226,12 +227,12 @@ func (n *Node) LogTail() string {
 		return err.Error()
 	}
 	var lines [][]byte
-	for line := range bytes.Lines(text) {
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		if !ordinary.Match(line) {
-			lines = append(lines, line)
+			lines = append(lines, line[:min(len(line), 300)])
 		}
 	}
-	return string(bytes.Join(lines[max(0, len(lines)-30):], nil))
+	return string(bytes.Join(lines[max(0, len(lines)-12):], []byte("\n")))
 }
 
 var ordinary = regexp.MustCompile(`"msg":"request".*"status":[234]\d\d`)

@@ -24,11 +24,18 @@ func seed(t *testing.T) uint64 {
 }
 
 // TestThePromiseUnderRandomFaults lets everybody do anything on three nodes while
-// things break.
+// things break, for as long as SOAK says.
 func TestThePromiseUnderRandomFaults(t *testing.T) {
 	t.Parallel()
+	length := 12 * time.Second
+	if text := os.Getenv("SOAK"); text != "" {
+		var err error
+		if length, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("SOAK: %v", err)
+		}
+	}
 	c := cluster(t, 3)
-	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: 20 * time.Second}))
+	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: length}))
 	t.Log(c.Report())
 	keepsItsPromise(c)
 }
@@ -38,21 +45,6 @@ func TestThePromiseInPeace(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 3)
 	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: 5 * time.Second, Calm: true}))
-	t.Log(c.Report())
-	keepsItsPromise(c)
-}
-
-// TestSoak is the random workload for as long as SOAK says.
-func TestSoak(t *testing.T) {
-	length, err := time.ParseDuration(os.Getenv("SOAK"))
-	if os.Getenv("SOAK") == "" {
-		t.Skip("SOAK says for how long, such as SOAK=5m")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := cluster(t, 3)
-	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: length}))
 	t.Log(c.Report())
 	keepsItsPromise(c)
 }

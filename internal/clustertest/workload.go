@@ -118,8 +118,8 @@ func (w *worker) collection() int { return 4 + w.random.IntN(Collections) }
 func (w *worker) act() {
 	switch p := w.random.IntN(1000); {
 	case p < 780:
-		if t := w.pool.one(w.random, nil); t != nil {
-			w.Verify(w.node(), t)
+		if t := w.pool.one(w.random, nil); t != nil && w.Verify(w.node(), t).Outcome == No && w.random.IntN(4) == 0 {
+			w.pool.remove(t) // or everybody would ask about dead ones alone
 		}
 	case p < 900:
 		w.pool.add(w.newToken(), w.random)
