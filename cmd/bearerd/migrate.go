@@ -17,8 +17,8 @@ that still runs goes on working with the new schema.
 
 Sequences of the revocation log must never be given out twice. bearerd sees by
 itself that a database was restored from a backup, or that PostgreSQL failed over,
-and goes on at a higher sequence. It can't see that after the server's whole disk was
-put back: then stop every node and run this with --restored before they start.`,
+and goes on at a higher sequence. It can't see that the server's whole disk was put
+back: then stop every node and run this with --restored before they start.`,
 		Example: `  bearerd migrate --dry-run
   bearerd migrate --restored`,
 		Args: takes(),

@@ -35,7 +35,7 @@ ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING`
 	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
-	cutOffSince = `SELECT 1 FROM log_entries WHERE what = $1 AND id = $2 AND seq > $3`
+	cutOffSince = `SELECT 1 FROM log_entries WHERE what = $1 AND id = $2 AND seq > $3 LIMIT 1`
 
 	alive = ` AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`
 
@@ -219,7 +219,7 @@ func addToken(ctx context.Context, c conn, op authority.AddToken) error {
 // decided as of the token's sequence is void, or has killed what it was made from.
 func takenBack(ctx context.Context, c conn, t authority.StoredToken) (bool, error) {
 	void, err := exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
-	if !void && err == nil {
+	if !void && err == nil && t.ClientID != "" {
 		void, err = exists(ctx, c, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
 	}
 	for _, id := range t.Chain { // a refresh token's family is its last link
