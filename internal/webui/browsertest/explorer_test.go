@@ -1,10 +1,13 @@
 package browsertest_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -37,13 +40,13 @@ func TestTheExplorerShowsEveryOperation(t *testing.T) {
 	b.without("Failed to load", "Could not render", "Resolver error")
 }
 
-func TestTheExplorerIsForEyesAndScreensOfAllKinds(t *testing.T) {
+func TestEveryPageOfTheExplorerFits(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, live.url)
-	for _, look := range []struct {
+	for name, look := range map[string]struct {
 		width  int64
 		scheme string
-	}{{1280, "light"}, {1280, "dark"}, {360, "light"}} {
+	}{"explorer": {1280, "light"}, "explorer-dark": {1280, "dark"}, "explorer-phone": {360, "light"}} {
 		b.device(look.width, look.scheme)
 		b.explore()
 		b.barriers(look.scheme)
@@ -57,6 +60,10 @@ func TestTheExplorerIsForEyesAndScreensOfAllKinds(t *testing.T) {
 		b.press("#operations-users-updateUser .try-out__btn")
 		b.wait(`document.querySelector("#operations-users-updateUser .execute")`)
 		b.fits(look.scheme + ", opened")
+		if *screenshots != "" {
+			eval[bool](b, `document.querySelector("#operations-tag-users").scrollIntoView(), true`)
+			b.shootScreen(name)
+		}
 	}
 }
 
@@ -131,4 +138,13 @@ func TestTheExplorerWithoutScriptsIsAList(t *testing.T) {
 	b.shows("Without scripts nothing can be tried here", "/auth/api/v1/me", "Who I am", "bearer, session")
 	b.fits("no script")
 	b.barriers("no script")
+}
+
+// shootScreen takes a picture of what the screen shows now.
+func (b *tab) shootScreen(name string) {
+	b.t.Helper()
+	picture := get(b, chromedp.CaptureScreenshot())
+	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), shrink(b.t, picture), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
 }
