@@ -289,7 +289,7 @@ func running(pid int) bool {
 
 // stat gives the state and the parent of a process; none for one that isn't there.
 func stat(pid int) (state string, parent int) {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) //nolint:gosec // of the proc file system
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(b), ") ")
 	if fields := strings.Fields(rest); len(fields) > 1 {
 		state = fields[0]
