@@ -39,6 +39,7 @@ type Forwarder struct {
 	target string
 	addr   string
 	sent   atomic.Int64
+	kept   atomic.Int64 // replies that HoldReply holds
 
 	mu       sync.Mutex // guards the fields below
 	weather  Weather
@@ -126,6 +127,9 @@ func (f *Forwarder) Lines() int {
 	defer f.mu.Unlock()
 	return len(f.lines)
 }
+
+// Held is how many replies HoldReply holds back now.
+func (f *Forwarder) Held() int64 { return f.kept.Load() }
 
 // Sent is how many times something has come from the node: once for each question,
 // unless two came at the same moment.
@@ -245,7 +249,8 @@ func (f *Forwarder) deliver(l *line, p parcel, to net.Conn, up bool) {
 		if up {
 			way = w.Up
 		}
-		if !up && w.HoldReply != nil && l.isHeld() {
+		kept := !up && w.HoldReply != nil && l.isHeld()
+		if kept {
 			way = Hold
 		}
 		late := time.Until(p.due)
@@ -259,16 +264,31 @@ func (f *Forwarder) deliver(l *line, p parcel, to net.Conn, up bool) {
 		case way == Hold:
 			late = time.Hour
 		}
-		timer := time.NewTimer(late)
-		select {
-		case <-timer.C:
-		case <-changed:
-		case <-l.ended:
-			timer.Stop()
+		if kept {
+			f.kept.Add(1)
+		}
+		ended := l.wait(late, changed)
+		if kept {
+			f.kept.Add(-1)
+		}
+		if ended {
 			return
 		}
-		timer.Stop()
 	}
+}
+
+// wait waits for a time, or until the weather changes, and reports whether the line
+// ended before.
+func (l *line) wait(d time.Duration, changed <-chan struct{}) (ended bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-l.ended:
+		return true
+	}
+	return false
 }
 
 // meet makes the connection's far end known, unless it has ended.

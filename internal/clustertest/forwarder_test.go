@@ -232,6 +232,12 @@ func TestForwarderHoldsTheRepliesToSomeQuestions(t *testing.T) {
 	other.say("nothing")
 	other.hears("nothing")
 	asks.hearsNothing()
+	if n := f.Held(); n != 1 {
+		t.Errorf("%d replies are held", n)
+	}
 	set(t, f, clustertest.Weather{})
 	asks.hears("what is the secret?")
+	if n := f.Held(); n != 0 {
+		t.Errorf("%d replies are still held", n)
+	}
 }

@@ -25,19 +25,19 @@ const (
 // that takes longer than most of the tests.
 var broken = sync.OnceValues(func() (string, error) {
 	breakable := func(name string) string {
-		return "package " + name + "\n\nimport \"os\"\n\nvar broken = os.Getenv(\"BROKEN\")\n"
+		return "package " + name + "\n\nimport \"os\"\n\nvar sabotage = os.Getenv(\"SABOTAGE\")\n"
 	}
 	return build(clustertest.Mutation{
 		Name: "broken",
 		Files: map[string]string{
-			"internal/revocation/broken.go": breakable("revocation"),
-			"internal/authority/broken.go":  breakable("authority"),
-			"internal/store/broken.go":      brokenStore,
-			"cmd/bearerd/broken.go":         brokenClock,
+			"internal/revocation/sabotage.go": breakable("revocation"),
+			"internal/authority/sabotage.go":  breakable("authority"),
+			"internal/store/sabotage.go":      brokenStore,
+			"cmd/bearerd/sabotage.go":         brokenClock,
 		},
 		Edits: []clustertest.Edit{{
 			File: "internal/revocation/lease.go",
-			Old:  "l.clock() < l.end }", New: `(l.clock() < l.end || broken == "no lease") }`,
+			Old:  "l.clock() < l.end }", New: `(l.clock() < l.end || sabotage == "no lease") }`,
 		}, {
 			File: "internal/authority/facts.go",
 			Old:  "a.principals.put(t.Subject, &p, a.Now())\n\treturn &p, nil",
@@ -47,21 +47,21 @@ var broken = sync.OnceValues(func() (string, error) {
 			Old:  "a.principals.put(t.Subject, &p, a.Now())\n\tif p.CollectionExists {",
 			New:  noSequenceHere + "a.principals.put(t.Subject, &p, a.Now())\n\tif p.CollectionExists {",
 		}, {
-			File: "internal/store/pgconn.go", Old: "fmt.Sprintf(appendEntries, n,", New: "fmt.Sprintf(brokenAppend(appendEntries), n,",
+			File: "internal/store/pgconn.go", Old: "fmt.Sprintf(appendEntries, n,", New: "fmt.Sprintf(sabotageAppend(appendEntries), n,",
 		}, {
-			File: "internal/store/pgconn.go", Old: "selectHead, notify)", New: "brokenHead(selectHead), brokenNotify(notify))",
+			File: "internal/store/pgconn.go", Old: "selectHead, notify)", New: "sabotageHead(selectHead), sabotageNotify(notify))",
 		}, {
 			File: "internal/revocation/question.go", Old: "missing > last && missing > p.Purged",
-			New: `missing > last && missing > p.Purged && broken != "appended without order"`,
+			New: `missing > last && missing > p.Purged && sabotage != "appended without order"`,
 		}, {
 			File: "internal/revocation/question.go", Old: "len(p.Entries) == 0 && p.last(after) != p.Head",
-			New: `len(p.Entries) == 0 && p.last(after) != p.Head && broken != "appended without order"`,
+			New: `len(p.Entries) == 0 && p.last(after) != p.Head && sabotage != "appended without order"`,
 		}, {
 			File: "internal/revocation/await.go", Old: "case c.Seq >= cfg.Target:",
-			New: `case c.Seq >= cfg.Target, broken == "a wait that doesn't wait":`,
+			New: `case c.Seq >= cfg.Target, sabotage == "a wait that doesn't wait":`,
 		}, {
 			File: "internal/authority/revoke.go", Old: "defer cancel()\n\tif err := a.Follower.CatchUp(ctx); err != nil {",
-			New: "defer cancel()\n\tcatchUp := a.Follower.CatchUp\n\tif broken == \"acknowledged before it is honoured here\" {\n" +
+			New: "defer cancel()\n\tcatchUp := a.Follower.CatchUp\n\tif sabotage == \"acknowledged before it is honoured here\" {\n" +
 				"\t\tcatchUp = func(context.Context) error { return nil }\n\t}\n\tif err := catchUp(ctx); err != nil {",
 		}, {
 			File: "cmd/bearerd/clock.go", Old: "return now, now.Sub(start)", New: "return now.Round(0).Add(-setBack()), now.Sub(start)",
@@ -69,7 +69,7 @@ var broken = sync.OnceValues(func() (string, error) {
 	}, false)
 })
 
-const noSequenceHere = "if broken == \"cache filled without a sequence\" {\n\t\tp.Seq = a.Follower.Applied()\n\t}\n\t"
+const noSequenceHere = "if sabotage == \"cache filled without a sequence\" {\n\t\tp.Seq = a.Follower.Applied()\n\t}\n\t"
 
 // Without order, sequences are given out in a transaction of their own, so that a
 // later one may be there first.
@@ -80,9 +80,9 @@ import (
 	"strings"
 )
 
-var broken = os.Getenv("BROKEN")
+var sabotage = os.Getenv("SABOTAGE")
 
-func brokenAppend(text string) string {
+func sabotageAppend(text string) string {
 	const (
 		ordered   = "WITH head AS (UPDATE log_head SET seq = seq + %[1]d WHERE one = 1 RETURNING seq)"
 		unordered = "WITH taken AS (UPDATE log_head SET seq = seq + %[1]d WHERE one = 1 RETURNING seq) " +
@@ -92,21 +92,21 @@ func brokenAppend(text string) string {
 	if !strings.Contains(text, ordered) {
 		panic("the log is appended to in another way")
 	}
-	if broken == "appended without order" {
+	if sabotage == "appended without order" {
 		return strings.Replace(text, ordered, unordered, 1)
 	}
 	return text
 }
 
-func brokenHead(text string) string {
-	if broken == "appended without order" {
+func sabotageHead(text string) string {
+	if sabotage == "appended without order" {
 		return "SELECT current_setting('broken.seq')::bigint"
 	}
 	return text
 }
 
-func brokenNotify(text string) string {
-	if broken == "no notifications" {
+func sabotageNotify(text string) string {
+	if sabotage == "no notifications" {
 		return "SELECT 1"
 	}
 	return text
@@ -153,7 +153,7 @@ func brokenConfig(tb testing.TB, how string, nodes int) clustertest.Config {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	conf.Binary, conf.Environment = binary, []string{"BROKEN=" + how}
+	conf.Binary, conf.Environment = binary, []string{"SABOTAGE=" + how}
 	return conf
 }
 
@@ -185,19 +185,11 @@ func takeAccessDuringALookUp(c *clustertest.Cluster) {
 		if id == "" {
 			c.Fatalf("who is %s? %s", user, a.Text)
 		}
-		looking := make(chan struct{})
-		var once sync.Once
 		mended := c.History.Break("a look-up is slow", far.Number)
-		must(c, far.Link.Set(clustertest.Weather{HoldReply: func(asked []byte) bool {
-			held := bytes.Contains(asked, []byte(id))
-			if held {
-				once.Do(func() { close(looking) })
-			}
-			return held
-		}}))
+		must(c, far.Link.Set(clustertest.Weather{HoldReply: func(asked []byte) bool { return bytes.Contains(asked, []byte(id)) }}))
 		asked := make(chan clustertest.Op, 1)
 		go func() { asked <- c.Verify(far, token) }()
-		<-looking
+		eventually(c, 10*time.Second, "what was read is on its way back", func() bool { return far.Link.Held() > 0 })
 		acknowledged(c, c.Unbind(here, user, 4))
 		must(c, far.Link.Restore())
 		patient := (<-asked).Outcome != clustertest.Unavailable
