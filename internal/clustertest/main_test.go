@@ -3,7 +3,6 @@ package clustertest_test
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -116,6 +115,3 @@ func acknowledged(c *clustertest.Cluster, o clustertest.Op) clustertest.Op {
 
 // slack is what a busy machine may add to a time that is promised.
 const slack = 700 * time.Millisecond
-
-// onDisk is a name in a directory of the test's.
-func onDisk(tb testing.TB, name string) string { return filepath.Join(tb.TempDir(), name) }
