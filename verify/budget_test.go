@@ -2,9 +2,14 @@ package verify_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/verify"
@@ -32,14 +37,23 @@ func TestBeyondTheBudgetTheIssuerKnows(t *testing.T) {
 		c.beat(kills)
 		first <- c
 	}()
-	dead := func(n int) bool { return n < kills }
+	var dead, about numbers
+	var hold atomic.Bool
 	s.on("/introspect", func(w http.ResponseWriter, r *http.Request) {
 		j, err := token.Verify(r.PostFormValue("token"), func(string) (token.VerificationKey, bool) { return s.key.Verification(), true })
 		var n int
 		if err == nil {
 			_, err = fmt.Sscanf(j.Claims.ID, "%08x-", &n)
 		}
-		if err != nil || dead(n-1<<20) {
+		n -= 1 << 20
+		isDead := err != nil || n < kills || dead.has(n)
+		if !isDead {
+			about.add(n)
+			if hold.Load() {
+				about.hook(n)
+			}
+		}
+		if isDead {
 			_, _ = w.Write([]byte(`{"active":false}`))
 			return
 		}
@@ -84,11 +98,73 @@ func TestBeyondTheBudgetTheIssuerKnows(t *testing.T) {
 	if again := s.asked.Load() - asked - maybes; again != 0 {
 		t.Errorf("%d were asked about again", again)
 	}
-	// One that is killed now is refused although the issuer said yes to it before.
-	dead = func(n int) bool { return n < kills+4000 }
-	for i, raw := range live[:300] {
-		stream.entry(int64(kills+i+1), "token", id(kills+i))
+	// One that is killed now is refused, although the issuer said yes to it before.
+	known := about.list()
+	for i, n := range known {
+		dead.add(n)
+		stream.entry(int64(kills+i+1), "token", id(n))
 		applied(t, v, int64(kills+i+1))
-		wants(t, judge(v, raw), revoked)
+		wants(t, judge(v, sign(n)), revoked)
 	}
+	if len(known) == 0 {
+		t.Error("no token was asked about")
+	}
+
+	// And a question that was under way when it was killed says nothing of that.
+	asking, release := make(chan int), make(chan struct{})
+	hold.Store(true)
+	about.hook = func(n int) {
+		if hold.Swap(false) {
+			asking <- n
+			<-release
+		}
+	}
+	one, two := make(chan error, 1), make(chan error, 1)
+	for n := kills + 4000; ; n++ {
+		raw := sign(n)
+		go func() { one <- judge(v, raw) }()
+		select {
+		case err := <-one:
+			wants(t, err, yes)
+			continue
+		case <-asking:
+		}
+		dead.add(n)
+		stream.entry(int64(kills+len(known)+1), "token", id(n))
+		applied(t, v, int64(kills+len(known)+1))
+		go func() { two <- judge(v, raw) }()
+		time.Sleep(50 * time.Millisecond) // let it find the question that is under way
+		close(release)
+		wants(t, <-one, revoked)
+		wants(t, <-two, revoked)
+		return
+	}
+}
+
+// numbers is a set of tokens' numbers.
+type numbers struct {
+	mu   sync.Mutex
+	set  map[int]bool
+	hook func(int)
+}
+
+func (n *numbers) add(i int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.set == nil {
+		n.set = map[int]bool{}
+	}
+	n.set[i] = true
+}
+
+func (n *numbers) has(i int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.set[i]
+}
+
+func (n *numbers) list() []int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Sorted(maps.Keys(n.set))
 }

@@ -272,6 +272,37 @@ func TestTheLogTellsWhenToFetchTheKeys(t *testing.T) {
 	wants(t, judge(v, old), yes)
 }
 
+// A key that is no longer shown verifies nothing, seen before or not; and one that is
+// another under the same id is that other.
+func TestAKeyThatIsNoLongerShownVerifiesNothing(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	v, c := s.begin(t, newBootClock(), 0)
+	raw := s.sign(t)
+	wants(t, judge(v, raw), yes)
+	other, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.set(func() { s.jwks = setOf(t, other) })
+	c.entry(1, "key", "next")
+	eventually(t, "the other key", func() bool { return judge(v, raw) != nil })
+	wants(t, judge(v, raw), malformed)
+
+	s.key = other
+	raw = s.sign(t)
+	wants(t, judge(v, raw), yes)
+	swapped, err := token.GenerateKey(token.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swapped.KID = other.KID
+	s.set(func() { s.jwks = setOf(t, swapped) })
+	c.entry(2, "key", "next")
+	eventually(t, "the key that replaced it", func() bool { return judge(v, raw) != nil })
+	wants(t, judge(v, raw), malformed)
+}
+
 func TestAKeyOfAnotherSortIsIgnoredAndReported(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)

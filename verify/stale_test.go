@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/verify"
 	"github.com/bearerd/bearerd/verify/verifytest"
 )
@@ -131,6 +133,36 @@ func TestAskIssuerAsksAboutEveryTokenAnew(t *testing.T) {
 	if e := errorOf(t, judge(v, raw)); e.Status != http.StatusServiceUnavailable {
 		t.Errorf("%v", e)
 	}
+}
+
+// What the issuer says without a lease is judged by what is known here, and by what
+// this service wants.
+func TestWithoutALeaseTheAnswerIsJudged(t *testing.T) {
+	t.Parallel()
+	s, b := newScript(t), newBootClock()
+	v, c := s.begin(t, b, 0, func(c *verify.Config) { c.OnStale = verify.AskIssuer })
+	four := int64(4)
+	jwt, raw := s.sign(t, func(c *token.Claims) { c.Collection = &four }), opaque(t)
+	s.on("/introspect", answers(200, s.active(0)))
+	wants(t, judge(v, raw), yes)
+	c.entry(1, "access", "ada")
+	applied(t, v, 1)
+	s.on("/stream", answers(503, ""))
+	close(c.lines)
+	b.skip(10 * time.Second)
+
+	// A node that doesn't know of a change that is known here can't decide on access.
+	id := claimsOf(t, s, jwt).ID
+	answer := `{"active":true,"jti":"` + id + `","sub":"ada","iss":"` + s.URL + `","token_kind":"access","seq":0,"log_seq":`
+	s.on("/introspect", answers(200, answer+"0}"))
+	if e := errorOf(t, judge(v, jwt)); e.Status != http.StatusServiceUnavailable {
+		t.Errorf("%v", e)
+	}
+	s.on("/introspect", answers(200, answer+"1}"))
+	wants(t, judge(v, jwt), yes)
+
+	s.on("/introspect", answers(200, strings.Replace(s.active(1), audience, "https://other.example.org", 1)))
+	wants(t, judge(v, raw), wrongAud)
 }
 
 // An answer to a question that began before the call says nothing of what was taken

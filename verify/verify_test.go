@@ -147,6 +147,15 @@ func TestTaskTokensAreGoodForTheirTypeAlone(t *testing.T) {
 	wants(t, judge(v, issuer.Token(verifytest.Claims{})), wrongAud)
 }
 
+// A task token stays one, whatever else its audience names.
+func TestATaskTokenForThisAudienceIsStillRefused(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	v := s.start(t)
+	wants(t, judge(v, s.sign(t, func(c *token.Claims) { c.TaskTokenType = "TES" })), wrongAud)
+	wants(t, judge(v, s.sign(t, func(c *token.Claims) { c.TaskTokenType = audience })), yes)
+}
+
 // What the log says counts for the tokens it names and for no others, whether they
 // were seen before or not.
 func TestEveryWayOfTakingBackIsHonoured(t *testing.T) {
