@@ -70,7 +70,7 @@ func revokeOthers(f *authoritytest.Fixture, n int) {
 // BenchmarkGrowthOfTokens verifies tokens at random among so many that were seen
 // before, and tells the memory that each takes.
 func BenchmarkGrowthOfTokens(b *testing.B) {
-	for _, n := range []int{1, 1000, 100_000, 1_000_000} {
+	for _, n := range []int{1, 10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			f := authoritytest.New(b, authoritytest.Options{TokenCache: 8 << 30})
 			user := f.User(b, "ada", "correct horse")

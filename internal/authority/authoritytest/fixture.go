@@ -197,8 +197,9 @@ func (f *Fixture) follow(tb testing.TB, p authority.Policy, o Options) {
 func (f *Fixture) run(tb testing.TB) {
 	tb.Helper()
 	var running sync.WaitGroup
-	running.Go(func() { _ = f.Follower.Run(tb.Context()) })
-	running.Go(func() { _ = f.Store.Listen(tb.Context(), f.Follower.Wake) })
+	ctx := tb.Context() // a fuzz test may not be asked for it from elsewhere
+	running.Go(func() { _ = f.Follower.Run(ctx) })
+	running.Go(func() { _ = f.Store.Listen(ctx, f.Follower.Wake) })
 	tb.Cleanup(running.Wait)
 }
 
