@@ -85,17 +85,19 @@ func TestLoginAnswersEveryFailureAlike(t *testing.T) {
 func TestLoginOfAnUnknownUserTakesAsLong(t *testing.T) {
 	f := authoritytest.New(t, authoritytest.Options{Policy: limits(1000, 1000)})
 	f.User(t, "ada", "correct horse")
-	least := func(username string) time.Duration {
-		shortest := time.Hour
-		for range 6 {
-			start := time.Now()
-			wantFault(t, username, login(t, f, username, "wrong", ""), fault.BadCredentials, "")
-			shortest = min(shortest, time.Since(start))
-		}
-		return shortest
+	took := func(username string) time.Duration {
+		start := time.Now()
+		wantFault(t, username, login(t, f, username, "wrong", ""), fault.BadCredentials, "")
+		return time.Since(start)
 	}
-	known, unknown := least("ada"), least("nobody")
-	if ratio := float64(unknown) / float64(known); ratio < 0.6 || ratio > 1.7 {
+	// In turns, and the shortest of each: what else the machine does lengthens some of
+	// both. A difference that is there stays, however often one looks.
+	known, unknown, ratio := time.Hour, time.Hour, 0.0
+	for round := 0; round < 6 || round < 60 && (ratio < 0.6 || ratio > 1.7); round++ {
+		known, unknown = min(known, took("ada")), min(unknown, took("nobody"))
+		ratio = float64(unknown) / float64(known)
+	}
+	if ratio < 0.6 || ratio > 1.7 {
 		t.Errorf("an unknown user takes %v, a known one %v", unknown, known)
 	}
 }
