@@ -342,7 +342,8 @@ func TestAnswersThatAreNoStreamAreReported(t *testing.T) {
 func TestItsOwnTokenIsRenewed(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
-	_, c := s.begin(t, newBootClock(), 0)
+	b := newBootClock()
+	_, c := s.begin(t, b, 0)
 	if n := s.tokens.Load(); n != 1 {
 		t.Errorf("%d tokens for one connection", n)
 	}
@@ -357,9 +358,22 @@ func TestItsOwnTokenIsRenewed(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	})
 	close(c.lines)
-	s.take(t).beat(0)
+	c = s.take(t)
+	c.beat(0)
 	if n := s.tokens.Load(); n != 2 {
 		t.Errorf("%d tokens after one was refused", n)
+	}
+	for _, x := range []struct {
+		passed time.Duration
+		tokens int64
+	}{{470 * time.Second, 2}, {20 * time.Second, 3}} {
+		b.skip(x.passed)
+		close(c.lines)
+		c = s.take(t)
+		c.beat(0)
+		if n := s.tokens.Load(); n != x.tokens {
+			t.Errorf("%d tokens, %s later, want %d", n, x.passed, x.tokens)
+		}
 	}
 }
 
