@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -108,14 +109,19 @@ func (k SigningKey) Verification() VerificationKey {
 }
 
 // GenerateKey makes a key from crypto/rand and names it by its RFC 7638
-// thumbprint; RSA keys have 3072 bits. HS256 is an error: its secret is the
-// operator's.
+// thumbprint, which never begins with "-": on a command line it would be a flag.
+// RSA keys have 3072 bits. HS256 is an error: its secret is the operator's.
 func GenerateKey(alg Algorithm) (SigningKey, error) {
-	private, err := generate(alg)
-	if err != nil {
-		return SigningKey{}, fmt.Errorf("making an %s key: %w", alg, err)
+	for {
+		private, err := generate(alg)
+		if err != nil {
+			return SigningKey{}, fmt.Errorf("making an %s key: %w", alg, err)
+		}
+		k, err := NewSigningKey(alg, private)
+		if err != nil || !strings.HasPrefix(k.KID, "-") {
+			return k, err
+		}
 	}
-	return NewSigningKey(alg, private)
 }
 
 func generate(alg Algorithm) (crypto.Signer, error) {

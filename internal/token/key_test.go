@@ -20,6 +20,17 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
+// TestKeyIDIsNoFlag: of thumbprints one in 64 begins with "-".
+func TestKeyIDIsNoFlag(t *testing.T) {
+	t.Parallel()
+	for range 2000 {
+		k, err := token.GenerateKey(token.EdDSA)
+		if err != nil || strings.HasPrefix(k.KID, "-") {
+			t.Fatalf("made the key %q, %v", k.KID, err)
+		}
+	}
+}
+
 func TestThumbprintIsThatOfRFC8037(t *testing.T) {
 	t.Parallel()
 	// RFC 8037, appendix A.3.
