@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"errors"
 	"html/template"
 	"maps"
 	"net/http"
@@ -84,8 +85,10 @@ func (p *Pages) admin(mux *http.ServeMux, pattern string, serve page) {
 // sheet is what every page with forms of administration has.
 type sheet struct {
 	Notice  string
+	Warning string     // what to mind of what was done
 	Problem string     // what is wrong with the form that was sent
 	At      string     // that form's name
+	About   string     // the field that the problem is about, where that is known
 	Typed   url.Values // what it held, without secrets
 	sent    url.Values // what it held
 }
@@ -140,6 +143,7 @@ func (s sheet) Attr(form, name, hint string) template.HTMLAttr {
 var fieldWords = []struct{ word, field string }{
 	{"username", "username"},
 	{"user ", "username"},
+	{"user ", "name"},
 	{"email", "email"},
 	{"password", "password"},
 	{"group", "groups"},
@@ -152,6 +156,7 @@ var fieldWords = []struct{ word, field string }{
 	{"id", "id"},
 	{"collection", "id"},
 	{"client", "id"},
+	{"role", "role"},
 	{"role", "name"},
 	{"name", "name"},
 }
@@ -159,6 +164,9 @@ var fieldWords = []struct{ word, field string }{
 // field gives the field of the form that came back which the problem is about: the one
 // that the message names first; "" when it names none.
 func (s sheet) field() string {
+	if s.About != "" {
+		return s.About
+	}
 	found, first := "", len(s.Problem)
 	message := strings.ToLower(s.Problem)
 	for _, f := range fieldWords {
@@ -170,6 +178,30 @@ func (s sheet) field() string {
 		}
 	}
 	return found
+}
+
+// fieldError is an error about a field of a form.
+type fieldError struct {
+	field string
+	error
+}
+
+func (e fieldError) Unwrap() error { return e.error }
+
+// fieldOf gives the field that an error is about; "" when it tells none.
+func fieldOf(err error) string {
+	if e, ok := errors.AsType[fieldError](err); ok {
+		return e.field
+	}
+	return ""
+}
+
+// about ties an error to a field; no error stays none.
+func about(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fieldError{field, err}
 }
 
 // indexWord finds where a word begins in a text.
@@ -187,8 +219,10 @@ func newSheet(r *request) sheet { return sheet{Notice: notices[r.URL.Query().Get
 
 // errand is what one form of a page does.
 type errand struct {
-	do  func(r *request, form url.Values) (result, error)
-	ask func(r *request, form url.Values) question // asked before it is done; nil: nothing
+	do func(r *request, form url.Values) (result, error)
+	// ask is what is asked before it is done; nil: nothing. The error is that what it
+	// would be done to isn't there.
+	ask func(r *request, form url.Values) (question, error)
 }
 
 // result is what came of it: a page to go to, a text to show, or a value that is
@@ -196,6 +230,7 @@ type errand struct {
 type result struct {
 	to     string
 	text   string
+	warn   bool // the text is to be minded
 	secret *clientSecret
 }
 
@@ -232,7 +267,11 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e errands) error {
 		return fault.New(fault.Invalid, "this page has no such form")
 	}
 	if one.ask != nil && form.Get("confirm") != "yes" {
-		return p.ask(w, r, one.ask(r, form), form)
+		q, err := one.ask(r, form)
+		if err != nil {
+			return err
+		}
+		return p.ask(w, r, q, form)
 	}
 	done, err := one.do(r, form)
 	if err != nil {
@@ -241,6 +280,8 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e errands) error {
 	switch {
 	case done.secret != nil:
 		return p.render(w, r, http.StatusCreated, "secret", "The client's secret", done.secret)
+	case done.warn:
+		return e.show(w, r, http.StatusOK, sheet{Warning: done.text})
 	case done.text != "":
 		return e.show(w, r, http.StatusOK, sheet{Notice: done.text})
 	}
@@ -258,7 +299,7 @@ func (p *Pages) refused(w http.ResponseWriter, r *request, e errands, s sheet, e
 	if wantsJSON(r.Request) {
 		return err
 	}
-	s.Problem = sentence(fault.Message(err))
+	s.Problem, s.About = sentence(fault.Message(err)), fieldOf(err)
 	s.Typed = maps.Clone(s.Typed)
 	for _, name := range secretFields {
 		s.Typed.Del(name)

@@ -126,7 +126,7 @@ func TestDisablingAsksAndThenEndsEverything(t *testing.T) {
 	s, b := newOffice(t, authoritytest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
-	b.post(page, "do", "disable").want(http.StatusOK, "Disable this user?", `name="confirm" value="yes"`, `name="do" value="disable"`)
+	b.post(page, "do", "disable").want(http.StatusOK, "Disable ada?", `name="confirm" value="yes"`, `name="do" value="disable"`)
 	ada.get("/auth/tokens").want(http.StatusOK)
 	b.post(page, "do", "disable", "confirm", "yes").leads(page + "?notice=saved")
 	ada.get("/auth/tokens").want(http.StatusSeeOther)
@@ -135,7 +135,10 @@ func TestDisablingAsksAndThenEndsEverything(t *testing.T) {
 	b.post(page, "do", "enable").leads(page + "?notice=saved")
 	s.ada(t)
 	root := "/auth/admin/users/" + s.id(t, "root")
-	b.post(root, "do", "disable").want(http.StatusOK, "This is you: you will be signed out.")
+	b.post(root, "do", "disable").want(http.StatusOK, "Disable root?", "This is you: you will be signed out.")
+	for _, do := range []string{"disable", "remove", "revoke-all"} {
+		b.post("/auth/admin/users/nobody", "do", do).want(http.StatusNotFound)
+	}
 }
 
 func TestAPasswordIsChangedAndNeverShown(t *testing.T) {
@@ -157,14 +160,15 @@ func TestTokensOfOthersAreSeenAndRevoked(t *testing.T) {
 	value := ada.post("/auth/tokens", "name", "adas <own>").want(http.StatusCreated).value()
 	id, page := ada.idOf(), "/auth/admin/users/"+s.id(t, "ada")
 	b.get(page).want(http.StatusOK, "adas &lt;own&gt;", "bda_…"+value[len(value)-4:], "session").without(value)
-	b.post(page, "do", "revoke-token", "id", id, "name", "adas <own>").want(http.StatusOK, "“adas &lt;own&gt;”")
+	b.post(page, "do", "revoke-token", "id", id).want(http.StatusOK, "Revoke “adas &lt;own&gt;”?", "It was never used.")
+	b.post(page, "do", "revoke-token", "id", "nonsense").want(http.StatusNotFound)
 	b.post(page, "do", "revoke-token", "id", id, "confirm", "yes").leads(page + "?notice=revoked")
 	if _, err := s.Verify(t.Context(), value, authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("it lives: %v", err)
 	}
 	ada.get("/auth/tokens").want(http.StatusOK)
 	b.post(page, "do", "revoke-token", "id", "nonsense", "confirm", "yes").want(http.StatusNotFound, "There is no such token.")
-	b.post(page, "do", "revoke-all").want(http.StatusOK, "Revoke all tokens of this user?")
+	b.post(page, "do", "revoke-all").want(http.StatusOK, "Revoke all tokens of ada?")
 	b.post(page, "do", "revoke-all", "confirm", "yes").leads(page + "?notice=all-dead")
 	ada.get("/auth/tokens").want(http.StatusSeeOther)
 	b.get(page+"?notice=all-dead").want(http.StatusOK, "Every token and session of this user is dead.", "None that lives.")
@@ -175,7 +179,7 @@ func TestRemovingAUserEndsThem(t *testing.T) {
 	s, b := newOffice(t, authoritytest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
-	b.post(page, "do", "remove").want(http.StatusOK, "Remove this user?")
+	b.post(page, "do", "remove").want(http.StatusOK, "Remove ada?")
 	b.post(page, "do", "remove", "confirm", "yes").leads("/auth/admin/users?notice=removed")
 	ada.get("/auth/tokens").want(http.StatusSeeOther)
 	b.get(page).want(http.StatusNotFound)
@@ -195,7 +199,7 @@ func TestAccessIsToldWithItsReasonsAndTakenAway(t *testing.T) {
 	b.get(page).want(http.StatusOK, "<code>/collections/4/specimens</code>", "the group staff", "a binding of their own", "curator")
 	b.get(page+"?action=edit&path=/collections/4/specimens/7").want(http.StatusOK, ">yes</span>", "role curator")
 	b.get(page+"?action=edit&path=/collections/42").want(http.StatusOK, ">no</span>")
-	b.get(page+"?action=edit&path=collections").want(http.StatusOK, `role="alert"`)
+	b.get(page+"?action=edit&path=collections").want(http.StatusOK, `role="alert" id="ask-path-error"`)
 
 	b.post(page, "do", "remove-access", "at", "/collections/4").want(http.StatusOK, "1 binding removed at and beneath /collections/4.",
 		"still granted by: the group staff, access /collections at /.").without("edit /specimens")
@@ -228,6 +232,17 @@ func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 		if a.status != http.StatusBadRequest || !strings.Contains(strings.ToLower(a.body), strings.ToLower(name)) {
 			t.Errorf("%v: %d, want %q in\n%s", pairs, a.status, name, a.body)
 		}
+	}
+	b.post("/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /").want(http.StatusSeeOther)
+	for field, pairs := range map[string][]string{
+		"name":   {"whose", "user", "name", "nobody", "gives", "permission", "action", "x", "on", "/"},
+		"role":   {"whose", "group", "name", "g", "gives", "role", "role", "nothing"},
+		"action": {"whose", "group", "name", "g", "gives", "permission", "action", "a b", "on", "/"},
+		"on":     {"whose", "group", "name", "g", "gives", "permission", "action", "x", "on", "x"},
+		"at":     {"whose", "group", "name", "g", "gives", "permission", "action", "x", "on", "/", "at", "x"},
+	} {
+		b.post("/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...).want(http.StatusBadRequest,
+			`create-`+field+`-error" aria-invalid="true"`, `role="alert" id="create-`+field+`-error"`).without(`class="note bad"`)
 	}
 	all, err := s.BindingList(t.Context(), authority.Operator(), authority.BindingQuery{})
 	if err != nil || len(all) != 1 {
@@ -369,6 +384,10 @@ func TestTheAuditLogIsFilteredAndExported(t *testing.T) {
 	b.get("/auth/admin/audit?actor=ada&action=login").want(http.StatusOK, ">ada</bdi>", `<option selected>login</option>`, `value="ada"`).without("user.create</code>", "=cmd()")
 	b.get("/auth/admin/audit?target="+url.QueryEscape("=cmd()")).want(http.StatusOK, "wrong username or password")
 	b.get("/auth/admin/audit?since=2999-01-01T00:00").want(http.StatusOK, "No such event.")
+	for _, field := range []string{"since", "until"} {
+		b.get("/auth/admin/audit?"+field+"=yesterday").want(http.StatusBadRequest,
+			`aria-describedby="filter-`+field+`-error" aria-invalid="true"`, `role="alert" id="filter-`+field+`-error"`).without("Export")
+	}
 	for _, bad := range []string{"action=nonsense", "since=yesterday", "cursor=x", "since=2026-02-02&until=2026-01-01"} {
 		b.get("/auth/admin/audit?"+bad).want(http.StatusBadRequest, `role="alert"`)
 	}
@@ -437,7 +456,14 @@ func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 	b.post(page, "token", "nonsense").want(http.StatusOK, "refused", "malformed").without("nonsense")
 	b.post(page).want(http.StatusBadRequest, "Paste a token.")
 	b.post(page, "token", value, "collection", "x").want(http.StatusBadRequest, "integer", `value="x"`).without(value)
-	b.post(page, "token", value, "path", "/x").want(http.StatusBadRequest, "An action").without(value)
+	b.post(page, "token", value, "path", "/x").want(http.StatusBadRequest, "An action", `id="ask-action-error"`).without(value)
+	b.post(page, "collection", "1").want(http.StatusBadRequest, `aria-describedby="token-hint ask-token-error" aria-invalid="true"`, `value="1"`)
+	for field, pairs := range map[string][]string{
+		"collection": {"collection", "four"}, "path": {"action", "read", "path", "x"}, "scope": {"scope", "\""},
+	} {
+		b.post(page, append(pairs, "token", value)...).want(http.StatusBadRequest, `role="alert" id="ask-`+field+`-error"`).
+			without(value, `class="note bad"`)
+	}
 	if _, err := s.RevokeAllOf(t.Context(), authority.Operator(), "ada", true); err != nil {
 		t.Fatal(err)
 	}
@@ -461,13 +487,45 @@ func (n numbers) Traffic(now time.Time, step time.Duration, steps int) ([]author
 	return list, n.err
 }
 
+// refusals are a traffic log of tokens that every check refused.
+type refusals struct{}
+
+func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]authority.Traffic, error) {
+	list := make([]authority.Traffic, steps)
+	for i := range list {
+		list[i].From = now.Add(-step * time.Duration(steps-i))
+	}
+	all := map[string]int64{}
+	for i, c := range token.Checks() {
+		all[c.String()] = int64(100 - i)
+	}
+	list[0].VerifyRefused = all
+	return list, nil
+}
+
+// TestAChartHasAColourForEachPart draws more parts than there are colours: the rarest
+// are drawn as one, and the table tells them apart.
+func TestAChartHasAColourForEachPart(t *testing.T) {
+	t.Parallel()
+	_, b := newOffice(t, authoritytest.Options{}, func(p *webui.Pages) { p.Traffic = refusals{} })
+	body := b.get("/auth/admin/").want(http.StatusOK, "374 the rest", "the rest: 374</title>", ">expired or early</th>", ">access</th>").body
+	classes := regexp.MustCompile(`<rect class="(s\d)" x=`).FindAllStringSubmatch(body, -1)
+	var got []string
+	for _, m := range classes {
+		got = append(got, m[1])
+	}
+	if want := "s0 s1 s2 s3 s4 s5"; strings.Join(got, " ") != want {
+		t.Errorf("the parts have the colours %v, want %s", got, want)
+	}
+}
+
 func TestTheFirstPageDrawsWhatHappened(t *testing.T) {
 	t.Parallel()
 	_, b := newOffice(t, authoritytest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{} })
 	for _, span := range []string{"", "?span=hour", "?span=day", "?span=nonsense"} {
 		b.get("/auth/admin/"+span).want(http.StatusOK,
-			`aria-label="Tokens issued: 3 access, 1 api-token"`, `aria-label="Tokens refused, by the check that failed: 7 revoked"`,
-			"access: 3</title>", "mean 30 ms, all below 50 ms", "2 revocations, all below 50 ms", "Nothing in this time.",
+			`aria-label="Tokens issued: 3 access token, 1 API token"`, `aria-label="Tokens refused, by the check that failed: 7 revoked"`,
+			"access token: 3</title>", "5 wrong password", "1 too many attempts", "mean 30 ms, all below 50 ms", "2 revocations, all below 50 ms", "Nothing in this time.",
 			"<dt>Passwords refused</dt><dd>6</dd>", "<dt>Sign-ins</dt><dd>2</dd>", "<dt>Token requests refused</dt><dd>4</dd>").
 			without("NaN", "Inf", "style=")
 	}

@@ -19,9 +19,9 @@ import (
 
 // auditView is the page of the audit log.
 type auditView struct {
+	sheet   // what is wrong with the filter
 	Actions []string
 	Asked   url.Values // the filter, as it was asked for
-	Wrong   string     // with it
 	Events  []eventRow
 	Export  template.URL // the filter as a query
 	Next    template.URL // the query of the page after this one
@@ -41,7 +41,7 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	view := auditView{Actions: audit.Actions(), Asked: q}
 	f, err := p.readFilter(r, q)
 	if fault.Is(err, fault.Invalid) {
-		view.Wrong = sentence(fault.Message(err))
+		view.sheet = sheet{At: "filter", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
 		return p.render(w, r, http.StatusBadRequest, "audit", "Audit log", view)
 	}
 	if err != nil {
@@ -78,10 +78,10 @@ func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error)
 		return f, err
 	}
 	if f.Since, err = readMoment(q.Get("since")); err != nil {
-		return f, err
+		return f, about("since", err)
 	}
 	if f.Until, err = readMoment(q.Get("until")); err != nil {
-		return f, err
+		return f, about("until", err)
 	}
 	if f.Cursor, err = audit.ParseCursor(q.Get("cursor")); err != nil {
 		return f, err

@@ -94,34 +94,46 @@ func readBinding(form url.Values) (access.Binding, error) {
 	case "group":
 		b.Group = form.Get("name")
 	default:
-		return b, fault.New(fault.Invalid, "choose whose binding it is")
+		return b, about("whose", fault.New(fault.Invalid, "choose whose binding it is"))
 	}
 	if b.User+b.Group == "" {
-		return b, fault.New(fault.Invalid, "type the name of the user or group")
+		return b, about("name", fault.New(fault.Invalid, "type the name of the user or group"))
 	}
-	switch form.Get("gives") {
-	case "role":
-		if b.Role = form.Get("role"); b.Role == "" {
-			return b, fault.New(fault.Invalid, "choose a role")
-		}
-	case "permission":
-		action, path, err := readPermission(form.Get("action"), form.Get("on"))
-		if err != nil {
-			return b, err
-		}
-		b.Permission = &access.Permission{Action: action, Path: path}
-	default:
-		return b, fault.New(fault.Invalid, "choose what it gives")
+	if err := readGift(form, &b); err != nil {
+		return b, err
 	}
 	var err error
 	if at := form.Get("at"); at != "" {
 		b.Path, err = access.ParsePath(at)
 	}
-	return b, err
+	return b, about("at", err)
 }
 
-func askRemoveBinding(_ *request, form url.Values) question {
+// readGift reads what a binding gives.
+func readGift(form url.Values, b *access.Binding) error {
+	switch form.Get("gives") {
+	case "role":
+		if b.Role = form.Get("role"); b.Role == "" {
+			return about("role", fault.New(fault.Invalid, "choose a role"))
+		}
+	case "permission":
+		action, err := access.ParseAction(form.Get("action"))
+		if err != nil {
+			return about("action", err)
+		}
+		path, err := access.ParsePath(form.Get("on"))
+		if err != nil {
+			return about("on", err)
+		}
+		b.Permission = &access.Permission{Action: action, Path: path}
+	default:
+		return about("gives", fault.New(fault.Invalid, "choose what it gives"))
+	}
+	return nil
+}
+
+func askRemoveBinding(_ *request, form url.Values) (question, error) {
 	return question{Title: "Remove this binding?", Yes: "Remove", Text: []string{
 		"It gives " + form.Get("what") + ". Whoever has that by nothing else loses it at once, on every node.",
-	}}
+	}}, nil
 }

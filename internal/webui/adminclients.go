@@ -113,14 +113,14 @@ func (p *Pages) removeClient(r *request, form url.Values) (result, error) {
 	return result{to: toClients + "?notice=removed"}, err
 }
 
-func askRenewSecret(_ *request, form url.Values) question {
+func askRenewSecret(_ *request, form url.Values) (question, error) {
 	return question{Title: "A new secret for " + form.Get("id") + "?", Yes: "Make a new secret", Text: []string{
 		"The secret that it has is no longer good, and every token that it got stops working at once.",
-	}}
+	}}, nil
 }
 
-func askRemoveClient(_ *request, form url.Values) question {
+func askRemoveClient(_ *request, form url.Values) (question, error) {
 	return question{Title: "Remove the client " + form.Get("id") + "?", Yes: "Remove", Text: []string{
 		"Every token that was issued to it stops working at once.", "This can't be undone.",
-	}}
+	}}, nil
 }

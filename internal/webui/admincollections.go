@@ -69,8 +69,8 @@ func readCollection(form url.Values) (authority.Collection, error) {
 	return authority.Collection{ID: id, Name: form.Get("name")}, nil
 }
 
-func askRemoveCollection(_ *request, form url.Values) question {
+func askRemoveCollection(_ *request, form url.Values) (question, error) {
 	return question{Title: "Remove the collection " + form.Get("name") + "?", Yes: "Remove", Text: []string{
 		"Tokens that are bound to it are refused at once, and every binding at and beneath it is gone.", "This can't be undone.",
-	}}
+	}}, nil
 }

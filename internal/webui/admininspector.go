@@ -15,12 +15,12 @@ import (
 // inspectorView is the page that tells why a token is let in or not. The token never
 // comes back.
 type inspectorView struct {
-	Asked   url.Values
-	Problem string
-	Answer  *authority.Explanation
-	Shown   string // the end of the token that was asked about
-	Whose   string // the name of the user that it speaks for
-	By      string // and of the one who took it back
+	sheet
+	Asked  url.Values
+	Answer *authority.Explanation
+	Shown  string // the end of the token that was asked about
+	Whose  string // the name of the user that it speaks for
+	By     string // and of the one who took it back
 }
 
 func (p *Pages) inspectorPage(w http.ResponseWriter, r *request) error {
@@ -38,10 +38,10 @@ func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
 	view := inspectorView{Asked: form}
 	d, err := readDemand(form)
 	if err == nil && raw == "" {
-		err = fault.New(fault.Invalid, "paste a token")
+		err = about("token", fault.New(fault.Invalid, "paste a token"))
 	}
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.InvalidScope) {
-		view.Problem = sentence(fault.Message(err))
+		view.sheet = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
 		return p.render(w, r, http.StatusBadRequest, "inspector", "Inspector", view)
 	}
 	if view.Answer, err = p.Authority.ExplainToken(r.Context(), r.caller, raw, d); err != nil {
@@ -75,17 +75,18 @@ func readDemand(form url.Values) (authority.Demand, error) {
 	d := authority.Demand{Audience: form.Get("audience")}
 	var err error
 	if d.Scope, err = identity.ParseScope(form.Get("scope")); err != nil {
-		return d, err
+		return d, about("scope", err)
 	}
 	if text := form.Get("collection"); text != "" {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return d, fault.New(fault.Invalid, "a collection's id is an integer")
+			return d, about("collection", fault.New(fault.Invalid, "a collection's id is an integer"))
 		}
 		d.Collection = &id
 	}
-	if form.Get("action") != "" || form.Get("path") != "" {
-		d.Action, d.Path, err = readPermission(form.Get("action"), form.Get("path"))
+	if form.Get("action") == "" && form.Get("path") == "" {
+		return d, nil
 	}
+	d.Action, d.Path, err = readPermission(form.Get("action"), form.Get("path"))
 	return d, err
 }

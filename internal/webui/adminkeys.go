@@ -43,9 +43,9 @@ func (p *Pages) changeKeys(w http.ResponseWriter, r *request) error {
 	}})
 }
 
-func askRetire(_ *request, form url.Values) question {
+func askRetire(_ *request, form url.Values) (question, error) {
 	return question{Title: "Retire this key?", Yes: "Retire it", Text: []string{
 		"Every token that " + form.Get("kid") + " signed stops working at once. If it signs now, the next key takes over.",
 		"To change keys without ending tokens, rotate them instead. This can't be undone.",
-	}}
+	}}, nil
 }

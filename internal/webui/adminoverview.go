@@ -63,12 +63,35 @@ func charts(steps []authority.Traffic) []chart {
 		}
 	}
 	return []chart{
-		stacked("Tokens issued", by(func(t authority.Traffic) map[string]int64 { return t.Issued })),
-		stacked("Tokens found good", by(func(t authority.Traffic) map[string]int64 { return t.Verified })),
-		stacked("Tokens refused, by the check that failed", by(func(t authority.Traffic) map[string]int64 { return t.VerifyRefused })),
-		stacked("Sign-ins, by outcome", by(func(t authority.Traffic) map[string]int64 { return t.Logins })),
+		stacked("Tokens issued", by(func(t authority.Traffic) map[string]int64 { return named(t.Issued, kindNames) })),
+		stacked("Tokens found good", by(func(t authority.Traffic) map[string]int64 { return named(t.Verified, kindNames) })),
+		stacked("Tokens refused, by the check that failed", by(func(t authority.Traffic) map[string]int64 { return named(t.VerifyRefused, checkNames) })),
+		stacked("Sign-ins, by outcome", by(func(t authority.Traffic) map[string]int64 { return named(t.Logins, outcomeNames) })),
 		delays("Revocation lag", lag),
 	}
+}
+
+// What the server counts under these words is told in those.
+var (
+	outcomeNames = map[string]string{
+		"ok": "signed in", "failed": "wrong password", "limited": "too many attempts", "disabled": "disabled account",
+	}
+	kindNames = map[string]string{
+		"access": "access token", "task": "task token", "api-token": "API token", "api-key": "API key", "refresh": "refresh token",
+	}
+	checkNames = map[string]string{"time": "expired or early", "well-formed": "malformed", "type": "wrong kind", "issuer": "other issuer"}
+)
+
+// named gives counts under names that people know.
+func named(counts map[string]int64, names map[string]string) map[string]int64 {
+	out := make(map[string]int64, len(counts))
+	for word, n := range counts {
+		if name, ok := names[word]; ok {
+			word = name
+		}
+		out[word] += n
+	}
+	return out
 }
 
 // totals are the numbers that have no chart.

@@ -86,8 +86,8 @@ func readRole(form url.Values) (access.Role, error) {
 	return role, nil
 }
 
-func askRemoveRole(_ *request, form url.Values) question {
+func askRemoveRole(_ *request, form url.Values) (question, error) {
 	return question{Title: "Remove the role " + form.Get("name") + "?", Yes: "Remove", Text: []string{
 		"Every binding that gives it is gone too, and whoever had something by it loses that at once.", "This can't be undone.",
-	}}
+	}}, nil
 }

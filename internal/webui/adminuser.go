@@ -27,7 +27,7 @@ type userView struct {
 	Action      string // what was asked about
 	Path        string
 	Answer      *authority.Explanation
-	Wrong       string // with the question
+	Question    sheet // what is wrong with the question
 }
 
 func (p *Pages) userPage(w http.ResponseWriter, r *request) error {
@@ -82,20 +82,21 @@ func (p *Pages) addAnswer(r *request, view *userView) error {
 	}
 	action, path, err := readPermission(view.Action, view.Path)
 	if err != nil {
-		view.Wrong = sentence(fault.Message(err))
+		view.Question = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
 		return nil
 	}
 	view.Answer, err = p.Authority.ExplainUser(r.Context(), r.caller, view.User.ID, action, path)
 	return err
 }
 
+// readPermission reads an action and a path, fields of these names.
 func readPermission(action, path string) (string, access.Path, error) {
 	action, err := access.ParseAction(action)
 	if err != nil {
-		return "", "", err
+		return "", "", about("action", err)
 	}
 	parsed, err := access.ParsePath(path)
-	return action, parsed, err
+	return action, parsed, about("path", err)
 }
 
 func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
@@ -178,7 +179,7 @@ func (p *Pages) removeAccess(r *request, form url.Values) (result, error) {
 		}
 		text += " Something there is still granted by: " + strings.Join(still, "; ") + "."
 	}
-	return result{text: text}, nil
+	return result{text: text, warn: len(remaining) > 0}, nil
 }
 
 // describe says what a binding gives, and to whom.
@@ -193,39 +194,49 @@ func describe(b access.Binding) string {
 	return whose + ", role " + b.Role + " at " + string(b.Path)
 }
 
-// warnSelf adds that it is oneself.
-func warnSelf(r *request, text ...string) []string {
-	if r.PathValue("id") == r.caller.Subject() {
-		return append([]string{"This is you: you will be signed out."}, text...)
+// askAbout is a question about the user that the path names. NAME in its title
+// stands for them.
+func (p *Pages) askAbout(r *request, q question) (question, error) {
+	u, err := p.Authority.User(r.Context(), r.caller, r.PathValue("id"))
+	if err != nil {
+		return q, err
 	}
-	return text
+	q.Title = strings.Replace(q.Title, "NAME", u.Username, 1)
+	if u.ID == r.caller.Subject() {
+		q.Text = append([]string{"This is you: you will be signed out."}, q.Text...)
+	}
+	return q, nil
 }
 
-func (p *Pages) askDisable(r *request, _ url.Values) question {
-	return question{Title: "Disable this user?", Yes: "Disable", Text: warnSelf(r,
-		"Every token and session of theirs stops working at once, and they get no new ones until they are enabled again.")}
+func (p *Pages) askDisable(r *request, _ url.Values) (question, error) {
+	return p.askAbout(r, question{Title: "Disable NAME?", Yes: "Disable", Text: []string{
+		"Every token and session of theirs stops working at once, and they get no new ones until they are enabled again.",
+	}})
 }
 
-func (p *Pages) askRemoveUser(r *request, _ url.Values) question {
-	return question{Title: "Remove this user?", Yes: "Remove", Text: warnSelf(r,
-		"Every token and session of theirs stops working at once. Their bindings are gone with them.", "This can't be undone.")}
+func (p *Pages) askRemoveUser(r *request, _ url.Values) (question, error) {
+	return p.askAbout(r, question{Title: "Remove NAME?", Yes: "Remove", Text: []string{
+		"Every token and session of theirs stops working at once. Their bindings are gone with them.", "This can't be undone.",
+	}})
 }
 
-func (p *Pages) askRevokeAll(r *request, _ url.Values) question {
-	return question{Title: "Revoke all tokens of this user?", Yes: "Revoke everything", Text: warnSelf(r,
-		"Every token and session of theirs stops working at once. They may sign in again and make new ones.", "This can't be undone.")}
+func (p *Pages) askRevokeAll(r *request, _ url.Values) (question, error) {
+	return p.askAbout(r, question{Title: "Revoke all tokens of NAME?", Yes: "Revoke everything", Text: []string{
+		"Every token and session of theirs stops working at once. They may sign in again and make new ones.", "This can't be undone.",
+	}})
 }
 
-func (p *Pages) askRevokeToken(r *request, form url.Values) question {
-	text := []string{"Whatever presents “" + form.Get("name") + "” is refused from then on, and what was made from it too."}
+func (p *Pages) askRevokeToken(r *request, form url.Values) (question, error) {
 	id := form.Get("id")
-	if t, err := p.Authority.StoredToken(r.Context(), r.caller, id); err == nil {
-		text = append(text, lastUse(t, p.Authority.Now()))
-		if made, err := p.descendants(r, t.Owner, id); err == nil && len(made) > 0 {
-			text = append(text, "It made "+count(int64(len(made)), "refresh token")+" that lives still and dies with it.")
-		}
+	t, err := p.Authority.StoredToken(r.Context(), r.caller, id)
+	if err != nil {
+		return question{}, err
 	}
-	return question{Title: "Revoke this token?", Yes: "Revoke it", Text: append(text, "This can't be undone.")}
+	text := []string{"Whatever presents it is refused from then on, and what was made from it too.", lastUse(t, p.Authority.Now())}
+	if made, err := p.descendants(r, t.Owner, id); err == nil && len(made) > 0 {
+		text = append(text, "It made "+count(int64(len(made)), "refresh token")+" that lives still and dies with it.")
+	}
+	return question{Title: "Revoke “" + p.row(t, nil).Name + "”?", Yes: "Revoke it", Text: append(text, "This can't be undone.")}, nil
 }
 
 // lastUse says when and from where a token was used last.

@@ -54,20 +54,30 @@ type column struct {
 	parts map[string]int64
 }
 
-// classes is how many colours there are; what is rarer shares the last one.
-const classes = 6
+// sum is how much there was of everything.
+func (c column) sum() int64 {
+	all := int64(0)
+	for _, n := range c.parts {
+		all += n
+	}
+	return all
+}
+
+// classes is how many colours there are. What has none of its own is drawn as rest.
+const (
+	classes = 6
+	rest    = "the rest"
+)
 
 // stacked draws counts by name.
 func stacked(name string, columns []column) chart {
 	totals := map[string]int64{}
 	top := int64(0)
 	for _, c := range columns {
-		sum := int64(0)
 		for part, n := range c.parts {
 			totals[part] += n
-			sum += n
 		}
-		top = max(top, sum)
+		top = max(top, c.sum())
 	}
 	order := slices.SortedFunc(maps.Keys(totals), func(a, b string) int {
 		return cmp.Or(cmp.Compare(totals[b], totals[a]), cmp.Compare(a, b))
@@ -76,11 +86,18 @@ func stacked(name string, columns []column) chart {
 	if len(columns) > 0 {
 		out.From, out.Middle = columns[0].from, columns[len(columns)/2].from
 	}
-	for i, part := range order {
+	shown := order
+	if len(order) > classes {
+		shown = append(slices.Clone(order[:classes-1]), rest)
+		for _, part := range order[classes-1:] {
+			totals[rest] += totals[part]
+		}
+	}
+	for i, part := range shown {
 		out.Legend = append(out.Legend, legend{classOf(i), part, grouped(totals[part])})
 	}
 	for i, c := range columns {
-		out.Bars = append(out.Bars, c.draw(i, order, top)...)
+		out.Bars = append(out.Bars, c.draw(i, shown, top)...)
 		if row, some := c.row(order); some {
 			out.Rows = append(out.Rows, row)
 		}
@@ -102,9 +119,13 @@ func (c column) row(order []string) (row chartRow, some bool) {
 // draw gives the parts of a step, the most frequent one at the bottom.
 func (c column) draw(at int, order []string, top int64) []bar {
 	var bars []bar
-	floor := 100.0
+	floor, left := 100.0, c.sum()
 	for i, part := range order {
 		n := c.parts[part]
+		if part == rest {
+			n = left
+		}
+		left -= n
 		if n == 0 {
 			continue
 		}
@@ -118,7 +139,7 @@ func (c column) draw(at int, order []string, top int64) []bar {
 	return bars
 }
 
-func classOf(i int) string { return "s" + strconv.Itoa(min(i, classes-1)) }
+func classOf(i int) string { return "s" + strconv.Itoa(i) }
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
 

@@ -69,6 +69,23 @@ func TestExpiryOffersWhatTheCeilingAllows(t *testing.T) {
 	}
 }
 
+func TestANextKeyNeverSignedInThePast(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		state string
+		after time.Duration
+		want  string
+	}{
+		{"next", 6 * time.Minute, ">in 6 minutes<"}, {"next", 0, ">any moment now<"}, {"next", -time.Minute, ">any moment now<"},
+		{"active", 0, ">just now<"}, {"retired", -time.Hour, ">60 minutes ago<"},
+	} {
+		if got := string(due(tt.state, now.Add(tt.after), now)); !strings.Contains(got, tt.want) {
+			t.Errorf("%s, %v: %s, want %s", tt.state, tt.after, got, tt.want)
+		}
+	}
+}
+
 func TestDurationsInWords(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{

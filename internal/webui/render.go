@@ -32,6 +32,18 @@ type frame struct {
 	Page       any
 }
 
+// Within tells whether the page is the one at a path, "page", or one of those beneath
+// it, "true"; "" when it is neither.
+func (f frame) Within(path string) string {
+	switch {
+	case f.Path == path:
+		return "page"
+	case strings.HasPrefix(f.Path, path+"/"):
+		return "true"
+	}
+	return ""
+}
+
 // render answers with a page. It is complete before the first byte is sent.
 func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, title string, data any) error {
 	f := frame{Title: title, Hypothesis: p.Hypothesis, Path: r.URL.Path, Page: data}

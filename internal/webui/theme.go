@@ -48,6 +48,7 @@ func newTheme(now func() time.Time) *theme {
 		"asset": t.address, "join": strings.Join, "grant": shortGrant, "second": second, "source": source,
 		"instant": func(t time.Time) template.HTML { return instant(t, now()) },
 		"until":   func(t time.Time) template.HTML { return until(t, now()) },
+		"due":     func(state string, t time.Time) template.HTML { return due(state, t, now()) },
 		"deref":   func(b *bool) bool { return b != nil && *b },
 	}).ParseFS(files, "templates/layout.html", "templates/parts.html"))
 	for _, name := range names("templates") {

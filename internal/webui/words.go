@@ -14,6 +14,15 @@ const lately = 60 * oneDay
 // with the exact time in UTC beside it; nothing for the zero time.
 func instant(t, now time.Time) template.HTML { return timeElement(t, fromNow(t, now)) }
 
+// due writes since when a key signs. A next key whose time has come doesn't yet: it
+// waits for the node that looks after the keys.
+func due(state string, t, now time.Time) template.HTML {
+	if state == "next" && !t.After(now) {
+		return timeElement(t, "any moment now")
+	}
+	return instant(t, now)
+}
+
 // until writes when something ends: the day, and how far away it is.
 func until(t, now time.Time) template.HTML {
 	text := fromNow(t, now)

@@ -160,7 +160,7 @@ func once(step, steps int) authority.Traffic {
 		return authority.Traffic{}
 	}
 	return authority.Traffic{
-		Issued: map[string]int64{"access": 1}, Verified: map[string]int64{"access": 1}, VerifyRefused: map[string]int64{"expired": 1},
+		Issued: map[string]int64{"access": 1}, Verified: map[string]int64{"access": 1}, VerifyRefused: map[string]int64{"time": 1},
 		Logins: map[string]int64{"ok": 1}, Revoked: 1, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
 	}
 }
@@ -175,9 +175,9 @@ func busy(step, steps int) authority.Traffic {
 		Issued:   map[string]int64{"access": n(40, 3), "api-token": n(2, 5), "task": n(12, 7), "refresh": n(6, 11), "session": n(5, 2), "api-key": n(1, 13)},
 		Verified: map[string]int64{"access": n(5200, 5), "api-token": n(2100, 3), "task": n(400, 2)},
 		VerifyRefused: map[string]int64{
-			"expired": n(14, 3), "revoked": n(5, 7), "signature": n(2, 9), "audience": n(3, 4), "scope": n(6, 6), "access": n(2, 8), "kind": n(1, 10),
+			"time": n(14, 3), "revoked": n(5, 7), "signature": n(2, 9), "audience": n(3, 4), "scope": n(6, 6), "access": n(2, 8), "type": n(1, 10),
 		},
-		Logins: map[string]int64{"ok": n(9, 4), "bad_credentials": n(3, 9), "limited": n(0.7, 12)}, IssueRefused: map[string]int64{"invalid_scope": n(2, 5)},
+		Logins: map[string]int64{"ok": n(9, 4), "failed": n(3, 9), "limited": n(0.7, 12)}, IssueRefused: map[string]int64{"invalid_scope": n(2, 5)},
 		Revoked: n(3, 8), Acknowledged: n(3, 8),
 	}
 	t.AcknowledgedIn = time.Duration(t.Acknowledged) * time.Duration(n(9, 6)+2) * time.Millisecond
