@@ -159,7 +159,7 @@ func (a *Authority) Regenerate(ctx context.Context, c *Caller, id string, overla
 		return nil, a.refuse(ctx, e, err)
 	}
 	g.replaces = old.ID
-	issued, ops, err := a.make(r, g)
+	issued, ops, err := a.make(ctx, r, g)
 	if err != nil {
 		return nil, err
 	}

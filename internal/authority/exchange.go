@@ -107,7 +107,7 @@ func (a *Authority) issuePair(ctx context.Context, c *Caller, r *Request) (Pair,
 	}
 	e := a.event(ctx, c, issueAction(r))
 	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), g.id, issueRemark(r, g)
-	issued, more, err := a.make(r, g)
+	issued, more, err := a.make(ctx, r, g)
 	if err != nil {
 		return Pair{}, err
 	}

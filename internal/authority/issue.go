@@ -213,7 +213,7 @@ func (r *Request) decideFamily(g *grant) error {
 }
 
 // make gives the token its form: signed, or opaque with a row to store.
-func (a *Authority) make(r *Request, g *grant) (*Issued, []Op, error) {
+func (a *Authority) make(ctx context.Context, r *Request, g *grant) (*Issued, []Op, error) {
 	issued := &Issued{
 		ID: g.id, Kind: r.Kind, Name: r.Name, Scope: g.scope, Audience: g.audience, Collection: g.collection,
 		Lifetime: g.lifetime, Expiry: g.expiry(),
@@ -221,7 +221,7 @@ func (a *Authority) make(r *Request, g *grant) (*Issued, []Op, error) {
 	var row StoredToken
 	var err error
 	if kindRules[r.Kind].typ != "" {
-		issued.Value, err = a.sign(r, g)
+		issued.Value, err = a.sign(ctx, r, g)
 	} else {
 		issued.Value, row, err = a.opaque(r)
 	}
@@ -231,8 +231,13 @@ func (a *Authority) make(r *Request, g *grant) (*Issued, []Op, error) {
 	return issued, []Op{AddToken{r.complete(row, g)}}, nil
 }
 
-func (a *Authority) sign(r *Request, g *grant) (token.Secret, error) {
+// sign signs with the active key. Where that was just taken back by another node, the
+// one that follows is read first.
+func (a *Authority) sign(ctx context.Context, r *Request, g *grant) (token.Secret, error) {
 	key, err := a.Ring.Signing()
+	if err != nil && a.Ring.Refresh(ctx) == nil {
+		key, err = a.Ring.Signing()
+	}
 	if err != nil {
 		return "", fault.Wrap(err, fault.Unavailable, "no signing key is active")
 	}
