@@ -22,7 +22,7 @@ const password = "pâss#wörd 4711" // #nosec G101 -- of this test alone
 // people are the users of the live server: each test has its own, so that none
 // disturbs another.
 var people = []string{
-	"ada", "bea", "cleo", "dora", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou", "mia", "nia", "oli",
+	"ada", "bea", "cleo", "dora", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou", "mia", "nia", "oli", "pam",
 }
 
 const liveConfig = `

@@ -107,6 +107,22 @@ func TestSigningOutEndsTheSession(t *testing.T) {
 	}
 }
 
+// TestTheWayBackAfterSigningOutShowsNothing has no script that could ask again: the
+// browser itself must have kept nothing of the page.
+func TestTheWayBackAfterSigningOutShowsNothing(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, live.url)
+	b.script(false)
+	b.signIn("pam")
+	b.makeToken("pam's own")
+	b.open("/auth/tokens")
+	b.shows("pam's own")
+	b.want(b.click("header form.who button"), 200)
+	b.back()
+	b.at("/auth/login?next=%2Fauth%2Ftokens")
+	b.without("pam's own", "Sign out")
+}
+
 func TestTooManyAttemptsAreToldSo(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, live.url)

@@ -322,7 +322,12 @@ func (b *tab) script(on bool) {
 // back goes the way back, which may need no load.
 func (b *tab) back() {
 	b.t.Helper()
-	eval[chromedp.Void](b, `window.here = true; void setTimeout(() => history.back())`)
+	eval[chromedp.Void](b, `void (window.here = true)`)
+	h := get(b, chromedp.NavigationEntries())
+	b.do(func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+		_, err := chromedp.Call(ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: h.Entries[h.CurrentIndex-1].ID})
+		return chromedp.Void{}, err
+	})
 	b.await(`!window.here && document.readyState === "complete" && !!document.querySelector("main h1")`)
 }
 

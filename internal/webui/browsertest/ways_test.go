@@ -192,6 +192,102 @@ func TestAdministrationWithoutScript(t *testing.T) {
 	b.keepsSecret(secret)
 }
 
+// TestAccessIsGivenAndTakenWithoutScript makes a collection, a role and a binding,
+// changes them, and takes them away.
+func TestAccessIsGivenAndTakenWithoutScript(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, live.url)
+	b.script(false)
+	b.open("/auth/admin/collections")
+	b.signIn("root")
+	b.fill("#id", "seven")
+	b.fill("#name", "Plain Shells")
+	b.want(b.follow("Make the collection"), 400)
+	b.tellsBeside("#id")
+	b.fill("#id", "777")
+	b.want(b.follow("Make the collection"), 200)
+	b.shows("It is made.", "Plain Shells")
+	b.follow("Rename Plain Shells")
+	b.fill("input[aria-label='Name of collection 777']", "Plain Snails")
+	b.want(b.follow("Save"), 200)
+	b.shows("Plain Snails")
+
+	b.open("/auth/admin/roles")
+	b.fill("#name", "plain-reader")
+	b.fill("#permissions", "read")
+	b.want(b.follow("Make the role"), 400)
+	b.tellsBeside("#permissions")
+	b.fill("#permissions", "read /\nlist /shelves")
+	b.want(b.follow("Make the role"), 200)
+	b.follow("Change plain-reader")
+	b.fill("#edit-permissions", "access /")
+	b.want(b.follow("Save"), 200)
+	b.without("list /shelves")
+
+	b.open("/auth/admin/bindings")
+	b.press("input[name=whose][value=group]")
+	b.fill("#who", "snails")
+	eval[chromedp.Void](b, `document.querySelector("#role").value = "plain-reader"`)
+	b.fill("#at", "collections/777")
+	b.want(b.follow("Make the binding"), 400)
+	b.tellsBeside("#at")
+	if got := eval[string](b, `document.querySelector("#who").value + document.querySelector("#role").value`); got != "snailsplain-reader" {
+		t.Errorf("the form comes back with %q", got)
+	}
+	b.fill("#at", "/collections/777")
+	b.want(b.follow("Make the binding"), 200)
+	b.fill("#filter-group", "snails")
+	b.want(b.follow("Show"), 200)
+	b.shows("group snails", "role plain-reader", "/collections/777")
+	b.follow("Remove the binding of snails at /collections/777")
+	b.want(b.follow("Remove"), 200)
+	b.open("/auth/admin/roles")
+	b.follow("Remove plain-reader")
+	b.want(b.follow("Remove"), 200)
+	b.open("/auth/admin/collections")
+	b.follow("Remove Plain Snails")
+	b.want(b.follow("Remove"), 200)
+	b.without("Plain Snails")
+
+	b.open("/auth/admin/audit")
+	eval[chromedp.Void](b, `document.querySelector("#action").value = "collection.update"`)
+	b.fill("#actor", "root")
+	b.want(b.follow("Show"), 200)
+	b.shows("collection.update", "root", "777")
+	b.without("<td data-label=\"What\"><code>role.create")
+}
+
+// tellsBeside checks that what is wrong is told beside a field.
+func (b *tab) tellsBeside(selector string) {
+	b.t.Helper()
+	b.do(chromedp.WaitVisible(chromedp.CSS(selector + "[aria-invalid=true]")))
+	text := eval[string](b, `document.querySelector("`+selector+`").getAttribute("aria-describedby").split(" ")
+		.map((id) => document.getElementById(id)).filter((e) => e.className === "error").map((e) => e.innerText).join()`)
+	if text == "" {
+		b.t.Errorf("nothing is told beside %s on\n%s", selector, b.look())
+	}
+}
+
+// TestKeysAreRotatedAndRetiredWithoutScript has a server of its own, for whose keys
+// nobody else cares.
+func TestKeysAreRotatedAndRetiredWithoutScript(t *testing.T) {
+	t.Parallel()
+	s := newStudio(t, "root", "somebody", quiet)
+	b := s.tab(t, s.admin)
+	b.script(false)
+	b.open("/auth/admin/keys")
+	kid := eval[string](b, `document.querySelector("tbody code").innerText`)
+	b.want(b.follow("Rotate the keys"), 200)
+	b.shows("The keys are rotated.", "next")
+	b.follow("Retire " + kid)
+	b.shows("Retire this key?", kid)
+	b.want(b.follow("Retire it"), 200)
+	b.shows("The key is retired", "taken back")
+	if got := eval[string](b, `[...document.querySelectorAll("td[data-label=State]")].map((e) => e.innerText).sort().join()`); got != "active,taken back" {
+		t.Errorf("the keys are %s", got)
+	}
+}
+
 func TestAFormTellsWhatIsWrongBesideTheField(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, live.url)
