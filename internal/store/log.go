@@ -41,7 +41,7 @@ func appendLog(ctx context.Context, c conn, entries []revocation.Entry, head *re
 // Entries gives up to limit entries after that sequence, oldest first, with the
 // log's head and purge mark of the same snapshot.
 func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
-	err = s.read(ctx, func(ctx context.Context, c conn) error {
+	err = s.read(first(ctx), func(ctx context.Context, c conn) error {
 		p = revocation.Page{}
 		return c.each(ctx, selectEntries, []any{after, limit}, func(scan scanner) error {
 			e, err := scanEntry(func(dest ...any) error { return scan(append([]any{&p.Head, &p.Purged}, dest...)...) })
@@ -82,7 +82,7 @@ func (s *Store) LogEntry(ctx context.Context, what revocation.What, id string) (
 // Confirm puts a node on the list or replaces what the list says of it; one without
 // a lease is taken off. It is committed when Confirm returns.
 func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
-	return s.write(ctx, func(ctx context.Context, c conn) error {
+	return s.write(first(ctx), func(ctx context.Context, c conn) error {
 		if n.Lease <= 0 {
 			return c.post(ctx, deleteNode, n.Node)
 		}

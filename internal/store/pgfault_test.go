@@ -270,6 +270,41 @@ func TestAnExhaustedPoolHasNoEndlessQueue(t *testing.T) {
 	}
 }
 
+// A node whose connections are all busy follows the log nevertheless, or it would
+// soon answer nobody.
+func TestTheLogIsFollowedWhileThePoolIsExhausted(t *testing.T) {
+	t.Parallel()
+	dsn, s := onPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 2, StatementTimeout: 5 * time.Second}})
+	if _, err := s[0].Commit(t.Context(), kill("x")); err != nil {
+		t.Fatal(err)
+	}
+	raw := rawPG(t, dsn, nil)
+	mustExec(t, raw, "BEGIN")
+	mustExec(t, raw, "LOCK TABLE users")
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 1100 {
+		all.Go(func() { _, _ = s[0].Principal(ctx, authority.Who{Username: "ada"}) })
+	}
+	waiting(t, rawPG(t, dsn, nil))
+	for range 20 {
+		begun := time.Now()
+		page, err := s[0].Entries(t.Context(), 0, 10)
+		if err != nil || page.Head != 1 {
+			t.Fatalf("the log is at %d, %v", page.Head, err)
+		}
+		if err := s[0].Confirm(t.Context(), revocation.Confirmation{Node: "n", Seq: 1, Lease: time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	}
+	mustExec(t, raw, "ROLLBACK")
+	cancel()
+	all.Wait()
+}
+
 func TestGivingUpWhileWaitingForAConnection(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 1}})

@@ -22,7 +22,7 @@ import (
 // Postgres says how to use a PostgreSQL server. The zero value is good.
 type Postgres struct {
 	// Connections is how many there are at most, one more for what the log tells;
-	// 0: 16.
+	// 0: 16. Where there are two or more, one of them is for the log alone.
 	Connections int
 	// ConnectTimeout is how long making a connection may take; 0: 5 s.
 	ConnectTimeout time.Duration
@@ -96,6 +96,7 @@ type postgresDB struct {
 	limits  Postgres
 	queries *atomic.Int64
 	waiting atomic.Int64  // for a connection
+	places  chan struct{} // who holds one may have a connection, where it isn't for the log
 	stop    chan struct{} // closed: nothing more is begun
 	pool    *pgxpool.Pool // nil until serve
 }
@@ -107,6 +108,7 @@ func openPostgres(dsn string, o Options, queries *atomic.Int64) (*postgresDB, er
 		return nil, fmt.Errorf("its URL is not good: %s", withoutSecrets(err, dsn))
 	}
 	db := &postgresDB{name: nameOf(dsn), config: config, limits: o.Postgres.withDefaults(), queries: queries, stop: make(chan struct{})}
+	db.places = make(chan struct{}, max(db.limits.Connections-1, 1))
 	config.ConnConfig.ConnectTimeout = db.limits.ConnectTimeout
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = cmp.Or(params["application_name"], "bearerd")
@@ -184,7 +186,7 @@ func (db *postgresDB) on(ctx context.Context, patience time.Duration, do func(co
 		return errClosed
 	}
 	defer db.waiting.Add(-1)
-	if db.waiting.Add(1) > queueLength {
+	if db.waiting.Add(1) > queueLength && !isFirst(ctx) {
 		return errCrowded
 	}
 	within, cancel := context.WithCancelCause(detached(ctx))
@@ -193,6 +195,11 @@ func (db *postgresDB) on(ctx context.Context, patience time.Duration, do func(co
 	defer timer.Stop()
 	given := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
 	defer given()
+	leave, err := db.enter(within)
+	if err != nil {
+		return cause(within, err)
+	}
+	defer leave()
 	c, err := db.pool.Acquire(within)
 	if err != nil && db.stopped() {
 		return errClosed
@@ -206,6 +213,28 @@ func (db *postgresDB) on(ctx context.Context, patience time.Duration, do func(co
 	}
 	heard := func(extra time.Duration) { timer.Reset(db.limits.StatementTimeout + extra) }
 	return cause(within, do(within, &pgConn{db: db, c: c.Conn(), heard: heard}))
+}
+
+// firstKey marks the context of those who go before all others.
+type firstKey struct{}
+
+// first lets a node ask the log and confirm it however many requests wait for a
+// connection: without a lease it could not even verify.
+func first(ctx context.Context) context.Context { return context.WithValue(ctx, firstKey{}, true) }
+
+func isFirst(ctx context.Context) bool { return ctx.Value(firstKey{}) != nil }
+
+// enter waits for a place, and gives what leaves it.
+func (db *postgresDB) enter(ctx context.Context) (leave func(), err error) {
+	if isFirst(ctx) {
+		return func() {}, nil
+	}
+	select {
+	case db.places <- struct{}{}:
+		return func() { <-db.places }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // cause gives the reason for which a context was ended, where err comes of that.
