@@ -44,8 +44,7 @@ const (
 //   - no yes after a final no, at the same node at once and at every other from L
 //     after;
 //   - no refusal of what nothing concerned;
-//   - no unavailability but during a fault and until L and a second after, and of
-//     issuing while a signing key is replaced;
+//   - no unavailability but during a fault and until L and a second after;
 //   - no acknowledgement that counts nodes which aren't there.
 func Check(h *History, p Promise) []Violation {
 	c := newChecker(h.Ops(), h.Faults(), p)
@@ -67,7 +66,6 @@ type checker struct {
 	seats   map[string][]*Op // binds and unbinds, by subject and collection
 	state   map[string][]*Op // disables and enables, by subject
 	finals  map[*Token][]*Op // refusals for ever
-	retired []*Op            // keys
 }
 
 func newChecker(ops []Op, faults []Fault, p Promise) *checker {
@@ -93,7 +91,6 @@ func (c *checker) index(o *Op) {
 		c.voids[o.Token.Name] = append(c.voids[o.Token.Name], o)
 	case Retire:
 		c.voids[o.Key] = append(c.voids[o.Key], o)
-		c.retired = append(c.retired, o)
 	case RevokeAll, Disable:
 		c.voids[o.Subject] = append(c.voids[o.Subject], o)
 	case Bind, Unbind:
@@ -268,14 +265,8 @@ func (c *checker) maybeIn(acts []*Op, in, out Kind, o *Op) bool {
 	})
 }
 
-// disturbed reports whether a fault can be the cause of what happened. A node that
-// has heard that the active key was taken back signs nothing until it has read the
-// next one.
+// disturbed reports whether a fault can be the cause of what happened.
 func (c *checker) disturbed(o *Op) bool {
-	replaced := func(r *Op) bool { return r.Start < o.End && (r.Outcome != Yes || o.Start < r.End+c.promise.Staleness) }
-	if o.Kind == Issue && slices.ContainsFunc(c.retired, replaced) {
-		return true
-	}
 	return slices.ContainsFunc(c.faults, func(f Fault) bool {
 		until := f.To
 		if until != forEver {

@@ -139,7 +139,6 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 		"everybody's trouble":          {ops: ops{at(verify(token, lost, ""), 50, 60)}, faults: []clustertest.Fault{fault(-1, 40, 55)}},
 		"still unavailable":            {ops: ops{at(verify(token, lost, ""), 2040, 2050)}, faults: []clustertest.Fault{fault(0, 40, 55)}},
 		"unavailable for too long":     {ops: ops{at(verify(token, lost, ""), 2060, 2070)}, faults: []clustertest.Fault{fault(0, 40, 55)}, want: []string{clustertest.RuleSilent}},
-		"a key that is replaced":       {ops: ops{at(retire, 40, 70), at(as(issue, lost), 50, 60), at(verify(token, lost, ""), 51, 60)}, want: []string{clustertest.RuleSilent}},
 		"an answer of no kind":         {ops: ops{at(verify(token, clustertest.Wrong, "500"), 50, 60)}, want: []string{clustertest.RuleWrong}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -77,6 +77,8 @@ func (w want) token(c *Cluster, a Answer, o Op) *Token {
 	t.ID, t.KID = a.Member("id"), kidOf(t.Value)
 	if w.lifetime > 0 { // whole seconds, from the beginning of one
 		t.Expiry, t.Gone = o.Start+w.lifetime-time.Second, o.End+w.lifetime
+	} else if p := w.parent; p != nil && p.Gone > 0 { // it doesn't outlive that
+		t.Expiry, t.Gone = max(p.Expiry-time.Second, 1), p.Gone
 	}
 	return t
 }

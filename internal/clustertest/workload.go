@@ -204,7 +204,7 @@ func (w *worker) newToken() *Token {
 			return nil
 		}
 		var lifetime time.Duration
-		if w.random.IntN(3) == 0 {
+		if parent.Expiry == 0 && w.random.IntN(3) == 0 {
 			lifetime = 2 * time.Second
 		}
 		return w.Exchange(w.node(), parent, lifetime)
