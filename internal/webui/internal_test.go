@@ -77,8 +77,11 @@ func TestANextKeyNeverSignedInThePast(t *testing.T) {
 		after time.Duration
 		want  string
 	}{
-		{"next", 6 * time.Minute, ">in 6 minutes<"}, {"next", 0, ">any moment now<"}, {"next", -time.Minute, ">any moment now<"},
-		{"active", 0, ">just now<"}, {"retired", -time.Hour, ">60 minutes ago<"},
+		{"next", 6 * time.Minute, ">in 6 minutes<"},
+		{"next", 0, ">any moment now<"},
+		{"next", -time.Minute, ">any moment now<"},
+		{"active", 0, ">just now<"},
+		{"retired", -time.Hour, ">60 minutes ago<"},
 	} {
 		if got := string(due(tt.state, now.Add(tt.after), now)); !strings.Contains(got, tt.want) {
 			t.Errorf("%s, %v: %s, want %s", tt.state, tt.after, got, tt.want)

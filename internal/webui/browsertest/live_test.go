@@ -17,7 +17,7 @@ import (
 )
 
 // password is everybody's, of this test alone. It is told from all else in a log.
-const password = "pâss#wörd 4711" // #nosec G101 -- of this test alone
+const password = "pâss#wörd quokka" // #nosec G101 -- of this test alone
 
 // people are the users of the live server: each test has its own, so that none
 // disturbs another.
