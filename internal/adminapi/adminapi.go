@@ -38,6 +38,7 @@ type request struct {
 	*http.Request
 	caller *authority.Caller
 	query  parameters
+	wait   bool // whether to wait until every node has honoured what is taken back
 }
 
 // route is one endpoint.
@@ -56,35 +57,35 @@ func (a *API) routes() []route {
 		{"GET", "/tokens", a.tokens, "kind " + paging},
 		{"POST", "/tokens", a.createToken, ""},
 		{"DELETE", "/tokens/{id}", a.revokeToken, "wait"},
-		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, ""},
+		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait"},
 		{"GET", "/users", a.users, "search " + paging},
 		{"POST", "/users", a.createUser, ""},
 		{"GET", "/users/{id}", a.user, ""},
-		{"PATCH", "/users/{id}", a.updateUser, ""},
-		{"DELETE", "/users/{id}", a.removeUser, ""},
+		{"PATCH", "/users/{id}", a.updateUser, "wait"},
+		{"DELETE", "/users/{id}", a.removeUser, "wait"},
 		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging},
 		{"POST", "/users/{id}/revoke-all", a.revokeUser, "wait"},
 		{"GET", "/users/{id}/access", a.access, ""},
-		{"DELETE", "/users/{id}/access", a.removeAccess, "path"},
+		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait"},
 		{"GET", "/collections", a.collections, paging},
 		{"POST", "/collections", a.createCollection, ""},
-		{"PATCH", "/collections/{id}", a.updateCollection, ""},
-		{"DELETE", "/collections/{id}", a.removeCollection, ""},
+		{"PATCH", "/collections/{id}", a.updateCollection, "wait"},
+		{"DELETE", "/collections/{id}", a.removeCollection, "wait"},
 		{"GET", "/roles", a.roles, paging},
 		{"POST", "/roles", a.createRole, ""},
-		{"PATCH", "/roles/{id}", a.updateRole, ""},
-		{"DELETE", "/roles/{id}", a.removeRole, ""},
+		{"PATCH", "/roles/{id}", a.updateRole, "wait"},
+		{"DELETE", "/roles/{id}", a.removeRole, "wait"},
 		{"GET", "/bindings", a.bindings, "user group " + paging},
 		{"POST", "/bindings", a.createBinding, ""},
-		{"PATCH", "/bindings/{id}", a.updateBinding, ""},
-		{"DELETE", "/bindings/{id}", a.removeBinding, ""},
+		{"PATCH", "/bindings/{id}", a.updateBinding, "wait"},
+		{"DELETE", "/bindings/{id}", a.removeBinding, "wait"},
 		{"GET", "/clients", a.clients, paging},
 		{"POST", "/clients", a.createClient, ""},
-		{"PATCH", "/clients/{id}", a.updateClient, ""},
-		{"DELETE", "/clients/{id}", a.removeClient, ""},
+		{"PATCH", "/clients/{id}", a.updateClient, "wait"},
+		{"DELETE", "/clients/{id}", a.removeClient, "wait"},
 		{"GET", "/keys", a.keys, paging},
-		{"POST", "/keys", a.rotateKeys, ""},
-		{"DELETE", "/keys/{id}", a.retireKey, ""},
+		{"POST", "/keys", a.rotateKeys, "wait"},
+		{"DELETE", "/keys/{id}", a.retireKey, "wait"},
 		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging},
 		{"GET", "/stats", a.stats, "since step"},
 		{"POST", "/explain", a.explain, ""},
@@ -131,7 +132,12 @@ func (a *API) handle(e route) http.Handler {
 		if t := caller.Token; t.ExpiringSoon(a.Authority.Now()) {
 			httpkit.WarnOfExpiry(w.Header(), t.Expiry)
 		}
-		return e.serve(w, &request{Request: r, caller: caller, query: query})
+		wait, err := query.wait(a.Authority.Policy.Wait)
+		if err != nil {
+			return err
+		}
+		r = r.WithContext(authority.WithWait(r.Context(), wait))
+		return e.serve(w, &request{Request: r, caller: caller, query: query, wait: wait})
 	}, httpkit.Problems(a.Challenge))
 }
 

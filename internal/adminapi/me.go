@@ -47,10 +47,6 @@ func (a *API) me(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) revokeMine(w http.ResponseWriter, r *request) error {
-	wait, err := r.query.wait(a.Authority.Policy.Wait)
-	if err != nil {
-		return err
-	}
-	_, err = a.Authority.RevokeAll(r.Context(), r.caller, r.caller.Subject(), wait)
+	_, err := a.Authority.RevokeAll(r.Context(), r.caller, r.caller.Subject(), r.wait)
 	return done(w, err)
 }

@@ -135,10 +135,6 @@ func (a *API) revokeUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	wait, err := r.query.wait(a.Authority.Policy.Wait)
-	if err != nil {
-		return err
-	}
-	_, err = a.Authority.RevokeAllOf(r.Context(), r.caller, id, wait)
+	_, err = a.Authority.RevokeAllOf(r.Context(), r.caller, id, r.wait)
 	return done(w, err)
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -210,6 +212,43 @@ func TestRevokeAllOfAUser(t *testing.T) {
 	s.as(warden, "POST", "/users/ada/revoke-all", "").is(t, 204)
 	s.as(again, "GET", "/me", "").is(t, 401)
 	s.as(warden, "POST", "/users/nobody/revoke-all", "").is(t, 404)
+}
+
+// TestWhoChangesSomethingSaysWhetherToWait: a node that doesn't confirm holds up
+// whoever waits until its lease has run out, and nobody else.
+func TestWhoChangesSomethingSaysWhetherToWait(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.asAdmin(201, "POST", "/roles", `{"name":"reader","permissions":[]}`)
+	change := func(query string) time.Duration {
+		begun := time.Now()
+		s.asAdmin(200, "PATCH", "/users/ada"+query, `{"groups":["g"]}`)
+		s.asAdmin(200, "PATCH", "/roles/reader"+query, `{"permissions":[{"action":"access","path":"/"}]}`)
+		return time.Since(begun)
+	}
+	silent := revocation.Confirmation{Node: "silent", Lease: 500 * time.Millisecond}
+	for _, query := range []string{"", "?wait=true"} {
+		s.confirm(silent)
+		if took := change(query); took < silent.Lease {
+			t.Errorf("with %q it took %s", query, took)
+		}
+	}
+	silent.Lease = time.Hour
+	s.confirm(silent)
+	if took := change("?wait=false"); took > 4*time.Second {
+		t.Errorf("without waiting it took %s", took)
+	}
+	for _, path := range []string{"/users/ada", "/roles/reader"} {
+		s.asAdmin(400, "PATCH", path+"?wait=1", `{}`)
+		s.asAdmin(400, "DELETE", path+"?wait=true&wait=true", "")
+	}
+}
+
+func (s *site) confirm(c revocation.Confirmation) {
+	s.t.Helper()
+	if err := s.Store.Confirm(s.t.Context(), c); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func TestRevokeMine(t *testing.T) {

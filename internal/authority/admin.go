@@ -39,7 +39,7 @@ func (a *Authority) administer(ctx context.Context, c *Caller, acts ...act) (Rec
 		seq, err := a.commit(ctx, b)
 		return Receipt{Seq: seq}, err
 	}
-	return a.takeBack(ctx, b, a.Policy.Wait)
+	return a.takeBack(ctx, b, a.waits(ctx))
 }
 
 // admit lets administrators pass who want to do something to a target.

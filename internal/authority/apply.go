@@ -70,7 +70,7 @@ func (a *Authority) Apply(ctx context.Context, c *Caller, d Desired) ([]Applied,
 	case d.DryRun:
 		return p.done, Receipt{}, nil
 	case len(p.acts) == 0:
-		return p.done, Receipt{}, a.settled(ctx, a.Policy.Wait)
+		return p.done, Receipt{}, a.settled(ctx, a.waits(ctx))
 	}
 	r, err := a.administer(ctx, c, p.acts...)
 	return p.done, r, err

@@ -170,7 +170,7 @@ func (a *Authority) Regenerate(ctx context.Context, c *Caller, id string, overla
 	} else {
 		b.Log = []revocation.Entry{a.cutOff(revocation.Access, old.Owner)} // what was read of the old one is stale
 	}
-	if _, err := a.takeBack(ctx, b, a.Policy.Wait); err != nil {
+	if _, err := a.takeBack(ctx, b, a.waits(ctx)); err != nil {
 		return nil, err
 	}
 	a.Meter.Issued(r.Kind)

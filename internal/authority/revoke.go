@@ -142,6 +142,23 @@ func (a *Authority) cutOff(what revocation.What, id string) revocation.Entry {
 	return revocation.Entry{What: what, ID: id, At: a.Now(), Until: a.horizon()}
 }
 
+// waitKey is where a context says whether to wait.
+type waitKey struct{}
+
+// WithWait gives a context in which whatever is taken back waits until every node
+// has honoured it, or doesn't, whatever the policy says. Where a function has a
+// parameter for it, that counts.
+func WithWait(ctx context.Context, wait bool) context.Context {
+	return context.WithValue(ctx, waitKey{}, wait)
+}
+
+func (a *Authority) waits(ctx context.Context) bool {
+	if wait, said := ctx.Value(waitKey{}).(bool); said {
+		return wait
+	}
+	return a.Policy.Wait
+}
+
 // takeBack commits a batch that takes something back. It is acknowledged when
 // this node refuses and, with wait, when every other has confirmed the sequence
 // or can't say yes any more.

@@ -270,7 +270,7 @@ func (a *Authority) RemoveAccess(ctx context.Context, c *Caller, ref string, at 
 		return nil, nil, err
 	}
 	if len(removed) == 0 {
-		return removed, remaining, a.settled(ctx, a.Policy.Wait)
+		return removed, remaining, a.settled(ctx, a.waits(ctx))
 	}
 	one := act{
 		action: audit.UserAccess, target: u.ID, remark: "removed at " + string(at),
