@@ -5,8 +5,11 @@ import (
 	_ "embed" // axe-core
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 //go:embed testdata/axe.min.js
@@ -36,28 +39,73 @@ func (b *tab) barriers(look string) {
 	b.rules(look, "")
 }
 
-// appearance runs the rules about what a look changes: colours, sizes and what scrolls.
-func (b *tab) appearance(look string) {
+// Rules about what one look changes and no other.
+const (
+	onlyColours = `, runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block"] }`
+	onlyRoom    = `, runOnly: { type: "rule", values: ["target-size", "scrollable-region-focusable"] }`
+)
+
+// colours runs the rules about what the dark changes.
+func (b *tab) colours(look string) {
 	b.t.Helper()
-	b.rules(look, `, runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"] }`)
+	b.rules(look, onlyColours)
+}
+
+// room runs the rules about what the size of the screen changes.
+func (b *tab) room(look string) {
+	b.t.Helper()
+	b.rules(look, onlyRoom)
 }
 
 func (b *tab) rules(look, only string) {
 	b.t.Helper()
-	found := eval[[]violation](b, `(async () => {
-		if (!window.axe) { `+axe+` }
+	for _, v := range b.violations(only) {
+		var where strings.Builder
+		for _, n := range v.Nodes {
+			fmt.Fprintf(&where, "\n  %.300s\n    %s", n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", "\n    "))
+		}
+		b.t.Errorf("%s (%s): %s: %s%s", b.path(), look, v.ID, v.Help, where.String())
+	}
+}
+
+// violations gives what axe-core finds on the page.
+func (b *tab) violations(only string) []violation {
+	b.t.Helper()
+	// It is half a megabyte, which a page is given once.
+	if !eval[bool](b, `!!window.axe`) {
+		eval[chromedp.Void](b, axe+`; void 0`)
+	}
+	return eval[[]violation](b, `(async () => {
 		const all = Object.fromEntries(axe.getRules(["wcag2aaa", "experimental"]).map((r) => [r.ruleId, { enabled: false }]));
 		axe.getRules(["wcag22aa", "wcag2aa", "wcag2a", "best-practice"]).forEach((r) => { all[r.ruleId] = { enabled: true }; });
 		const found = await axe.run(document, { rules: all, preload: false, resultTypes: ["violations"]`+only+` });
 		return found.violations.map((v) => ({ ID: v.id, Help: v.help,
 			Nodes: v.nodes.slice(0, 5).map((n) => ({ HTML: n.html, FailureSummary: n.failureSummary })) }));
 	})()`)
-	for _, v := range found {
-		var where strings.Builder
-		for _, n := range v.Nodes {
-			fmt.Fprintf(&where, "\n  %.300s\n    %s", n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", "\n    "))
+}
+
+// TestBarriersAreFound puts barriers on a page, which each of the ways to look finds.
+func TestBarriersAreFound(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, live.url)
+	b.open("/auth/login")
+	eval[chromedp.Void](b, `document.querySelector("main").insertAdjacentHTML("beforeend",
+		"<p id='pale'>pale</p><ul id='tight'><li><a href='#a'>a</a></li><li><a href='#b'>b</a></li></ul><input>");
+		for (const e of document.querySelectorAll("#pale, #tight, #tight li, #tight a")) Object.assign(e.style,
+			e.id === "pale" ? { color: "#999", background: "#888" } : { display: "inline-block", font: "6px/6px sans-serif", margin: 0, padding: 0 });
+		void 0`)
+	ids := func(only string) string {
+		var list []string
+		for _, v := range b.violations(only) {
+			list = append(list, v.ID)
 		}
-		b.t.Errorf("%s (%s): %s: %s%s", b.path(), look, v.ID, v.Help, where.String())
+		slices.Sort(list)
+		return strings.Join(list, " ")
+	}
+	for only, want := range map[string]string{"": "color-contrast label target-size", onlyColours: "color-contrast", onlyRoom: "target-size"} {
+		if got := ids(only); got != want {
+			t.Errorf("%q finds %q, want %q", only, got, want)
+		}
 	}
 }
 

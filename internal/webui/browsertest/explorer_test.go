@@ -46,23 +46,30 @@ func TestEveryPageOfTheExplorerFits(t *testing.T) {
 	for name, look := range map[string]struct {
 		width  int64
 		scheme string
-	}{"explorer": {1280, "light"}, "explorer-dark": {1280, "dark"}, "explorer-phone": {360, "light"}} {
+		judge  func(b *tab, look string)
+	}{
+		"explorer": {1280, "light", (*tab).barriers}, "explorer-dark": {1280, "dark", (*tab).colours},
+		"explorer-phone": {360, "light", (*tab).room},
+	} {
 		b.device(look.width, look.scheme)
 		b.explore()
-		b.barriers(look.scheme)
-		b.fits(look.scheme)
+		if *screenshots != "" {
+			b.shootScreen(name)
+		}
+		look.judge(b, name)
+		b.fits(name)
 		b.press(".btn.authorize")
 		b.wait(`document.querySelector(".dialog-ux")`)
-		b.barriers(look.scheme + ", the dialog")
-		b.fits(look.scheme + ", the dialog")
+		look.judge(b, name+", the dialog")
+		b.fits(name + ", the dialog")
 		b.press(".close-modal")
 		b.press("#operations-users-updateUser .opblock-summary-control")
 		b.press("#operations-users-updateUser .try-out__btn")
 		b.wait(`document.querySelector("#operations-users-updateUser .execute")`)
-		b.fits(look.scheme + ", opened")
+		b.fits(name + ", opened")
 		if *screenshots != "" {
 			eval[bool](b, `document.querySelector("#operations-tag-users").scrollIntoView(), true`)
-			b.shootScreen(name)
+			b.shootScreen(name + "-try")
 		}
 	}
 }

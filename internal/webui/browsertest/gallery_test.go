@@ -53,6 +53,7 @@ var views = []view{
 	{name: "revoke-all", path: "/auth/tokens/revoke-all"},
 	{name: "developer", path: "/profile/developer"},
 	{name: "developer-made", path: "/profile/developer", act: func(b *tab, _ *studio) int64 { return b.click("main button[type=submit]") }},
+	{name: "developer-kept", path: "/profile/developer"},
 	{name: "device", path: "/auth/device"},
 	{name: "device-unknown", path: "/auth/device?user_code=ABCD-EFGH", status: 404},
 	{name: "device-waiting", path: "/auth/device", act: func(b *tab, s *studio) int64 {
@@ -64,7 +65,7 @@ var views = []view{
 		b.follow("Go on")
 		return b.follow("Let it in")
 	}},
-	{name: "error", path: "/auth/tokens/nonsense/revoke", status: 404},
+	{name: "error", path: "/auth/tokens/nonsense/revoke", status: 404, dark: true},
 
 	{name: "admin-overview", path: "/auth/admin/", admin: true, dark: true},
 	{name: "admin-overview-day", path: "/auth/admin/?span=day", admin: true},
@@ -79,7 +80,11 @@ var views = []view{
 		b.fill("#at", "/collections/4")
 		return b.follow("Take it away")
 	}},
-	{name: "admin-confirm", path: "/auth/admin/users/{user}", admin: true, act: func(b *tab, _ *studio) int64 { return b.follow("Disable…") }},
+	{name: "admin-bindings-error", path: "/auth/admin/bindings", admin: true, status: 400, act: func(b *tab, _ *studio) int64 {
+		b.fill("#who", "nobody")
+		return b.follow("Make the binding")
+	}},
+	{name: "admin-confirm", path: "/auth/admin/users/{user}", admin: true, dark: true, act: func(b *tab, _ *studio) int64 { return b.follow("Disable…") }},
 	{name: "admin-collections", path: "/auth/admin/collections", admin: true},
 	{name: "admin-collections-edit", path: "/auth/admin/collections?edit=4", admin: true},
 	{name: "admin-roles", path: "/auth/admin/roles", admin: true},
@@ -151,15 +156,16 @@ func (s *studio) tour(t *testing.T, look func(b *tab, v view)) {
 	}
 }
 
-// judge looks at a page in each of its looks.
+// judge looks at a page in each of its looks. What colours have to do with the size of
+// the screen, and sizes with the dark, is nothing: the stylesheet changes one at a time.
 func judge(b *tab) {
 	b.t.Helper()
 	b.barriers("light")
 	b.device(1280, "dark")
-	b.appearance("dark")
+	b.colours("dark")
 	b.device(360, "light")
 	b.fits("360 pixels")
-	b.appearance("360 pixels")
+	b.room("360 pixels")
 	b.device(1920, "light")
 	b.fits("1920 pixels")
 }

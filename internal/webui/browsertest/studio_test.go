@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -60,10 +62,11 @@ func newStudio(t *testing.T, admin, user string, numbers traffic) *studio {
 	p := &webui.Pages{
 		Authority: f.Authority, CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
 		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, Hypothesis: true, Traffic: numbers,
+		Explorer: func() []byte { return []byte(`{}`) }, // it is looked at on the live server
 	}
 	mux := http.NewServeMux()
 	p.Register(mux)
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(seenFromOutside(mux))
 	t.Cleanup(server.Close)
 	s := &studio{Fixture: f, t: t, url: server.URL, admin: admin, user: user}
 	s.must(s.person(user, ""))
@@ -74,6 +77,32 @@ func newStudio(t *testing.T, admin, user string, numbers traffic) *studio {
 	_, err = s.CreateBinding(t.Context(), authority.Operator(), all)
 	s.must(err)
 	return s
+}
+
+// Where requests of the studio's browser come from, and what they are called.
+const (
+	visitor   = "192.0.2.4"
+	requestID = "01JV2Q4W8N"
+)
+
+// seenFromOutside gives each request the address and the name that it would have got
+// on its way.
+func seenFromOutside(next http.Handler) http.Handler {
+	own := httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
+	o := httpkit.NewObserver(httpkit.ObserverConfig{
+		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Proxies: own,
+		Value: func(key any, e *httpkit.Event) any {
+			if !audit.IsOrigin(key) {
+				return nil
+			}
+			return audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()}
+		},
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("X-Forwarded-For", visitor)
+		r.Header.Set(httpkit.HeaderRequestID, requestID)
+		o.Wrap(next).ServeHTTP(w, r)
+	})
 }
 
 // person makes a user.
@@ -116,7 +145,7 @@ func (s *studio) must(err error) {
 
 // from is a context of a request from an address.
 func (s *studio) from(address string) context.Context {
-	return audit.WithOrigin(s.t.Context(), audit.Origin{Address: address, RequestID: "01JV2Q4W8N"})
+	return audit.WithOrigin(s.t.Context(), audit.Origin{Address: address, RequestID: requestID})
 }
 
 // token makes an API token of somebody's.
