@@ -154,6 +154,7 @@ func (a *Authority) keyChanged(kid string) {
 	if kid != keyNews {
 		a.Ring.Distrust(kid)
 	}
+	a.Ring.Expect()
 	poke(a.keyNews)
 }
 

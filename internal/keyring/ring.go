@@ -37,6 +37,8 @@ type Ring struct {
 	gate   *Gate
 	missed failure // of the last look for an unknown key; one flight at a time has it
 
+	expected atomic.Bool // a look for an unknown key is due whenever the last one was
+
 	mu         sync.Mutex
 	distrusted atomic.Pointer[map[string]bool] // replaced whole, under mu
 }
@@ -163,6 +165,10 @@ func (r *Ring) read(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
+// Expect tells that there are new keys, as the log says when they changed: the next
+// look for an unknown key is made however lately another was.
+func (r *Ring) Expect() { r.expected.Store(true) }
+
 // failure is when something failed, and how.
 type failure struct {
 	at  time.Time
@@ -191,10 +197,11 @@ func (r *Ring) lookFor(ctx context.Context, kid string) error {
 	if _, known := r.Find(kid); known {
 		return nil
 	}
-	if !r.gate.Allow(kid, now) {
-		if within(r.missed.at, now, unknownEvery) {
-			return r.missed.err // or a good token would be refused because the store is away
-		}
+	if within(r.missed.at, now, unknownEvery) && r.missed.err != nil {
+		return r.missed.err // or a good token would be refused because the store is away
+	}
+	expected := r.expected.Swap(false)
+	if !expected && !r.gate.Allow(kid, now) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unknownTimeout)
@@ -202,6 +209,7 @@ func (r *Ring) lookFor(ctx context.Context, kid string) error {
 	err := r.Refresh(ctx)
 	if err != nil {
 		r.gate.Forget(kid)
+		r.expected.CompareAndSwap(false, expected)
 	}
 	r.missed = failure{now, err}
 	return err

@@ -85,6 +85,47 @@ func TestUnknownKeyIsAskedForAgainAfterAnError(t *testing.T) {
 	}
 }
 
+func TestUnknownKeyThatIsExpectedIsLookedForAtOnce(t *testing.T) {
+	t.Parallel()
+	store, c := &memory{}, newClock()
+	cfg := config(t, store, c)
+	r, other := open(t, cfg), open(t, cfg)
+	do(t, r.RefreshUnknown(t.Context(), "forged"))
+	do(t, other.Rotate(t.Context(), true))
+	kid := signing(t, other).KID
+	do(t, r.RefreshUnknown(t.Context(), kid))
+	if _, ok := r.Find(kid); ok {
+		t.Fatal("the rate is not limited")
+	}
+	r.Expect()
+	base := store.reads.Load()
+	do(t, r.RefreshUnknown(t.Context(), kid))
+	if _, ok := r.Find(kid); !ok {
+		t.Error("the key isn't found although it was expected")
+	}
+	for range 100 {
+		do(t, r.RefreshUnknown(t.Context(), "forged, too"))
+	}
+	if n := store.reads.Load() - base; n != 1 {
+		t.Errorf("%d reads for one expectation", n)
+	}
+
+	// What is expected while the store is away is expected still when it is back.
+	do(t, other.Rotate(t.Context(), true))
+	kid = signing(t, other).KID
+	r.Expect()
+	store.fail(errors.New("away"))
+	if err := r.RefreshUnknown(t.Context(), kid); err == nil {
+		t.Error("no error from a store that is away")
+	}
+	store.fail(nil)
+	c.pass(time.Second)
+	do(t, r.RefreshUnknown(t.Context(), "forged again"))
+	if _, ok := r.Find(kid); !ok {
+		t.Error("the key isn't found once the store is back")
+	}
+}
+
 func TestUnknownKeysShareOneReading(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
