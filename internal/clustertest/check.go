@@ -3,6 +3,7 @@ package clustertest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,7 +44,8 @@ const (
 //     acknowledged, and for every other from L after;
 //   - no yes after a final no, at the same node at once and at every other from L
 //     after;
-//   - no refusal of what nothing concerned;
+//   - no refusal of what nothing concerned; but a token may be unknown while a key is
+//     replaced, and until that is acknowledged;
 //   - no unavailability but during a fault and until L and a second after;
 //   - no acknowledgement that counts nodes which aren't there.
 func Check(h *History, p Promise) []Violation {
@@ -66,6 +68,7 @@ type checker struct {
 	seats   map[string][]*Op // binds and unbinds, by subject and collection
 	state   map[string][]*Op // disables and enables, by subject
 	finals  map[*Token][]*Op // refusals for ever
+	keys    []*Op            // rotated and retired
 }
 
 func newChecker(ops []Op, faults []Fault, p Promise) *checker {
@@ -97,6 +100,9 @@ func (c *checker) index(o *Op) {
 		seat := seatOf(o.Subject, o.Collection)
 		c.seats[seat] = append(c.seats[seat], o)
 	case Issue, Verify, Rotate, Enable:
+	}
+	if o.Kind == Rotate || o.Kind == Retire {
+		c.keys = append(c.keys, o)
 	}
 	if o.Kind == Disable || o.Kind == Enable {
 		c.state[o.Subject] = append(c.state[o.Subject], o)
@@ -238,6 +244,9 @@ func (c *checker) judgeNo(o *Op) (rule, why string) {
 				return "", ""
 			}
 		}
+		if t.KID != "" && c.news(o) {
+			return "", ""
+		}
 	}
 	subject, collection := o.Subject, o.Collection
 	if t != nil {
@@ -250,6 +259,18 @@ func (c *checker) judgeNo(o *Op) (rule, why string) {
 		return "", ""
 	}
 	return RuleRefused, "nothing concerns it"
+}
+
+// news reports whether a token was called unknown while a key was replaced: a node that
+// has not heard of that, and has looked for another key a moment ago, doesn't look.
+func (c *checker) news(o *Op) bool {
+	return strings.HasSuffix(o.Reason, "malformed or unknown token") && slices.ContainsFunc(c.keys, func(k *Op) bool {
+		until := k.End
+		if k.Outcome != Yes {
+			until += c.promise.Staleness + recovery
+		}
+		return k.Start < o.End && o.Start < until
+	})
 }
 
 // maybeIn reports whether something may have been in the state that one kind of act

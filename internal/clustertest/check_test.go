@@ -83,6 +83,7 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 	unbind := clustertest.Op{Kind: clustertest.Unbind, Subject: "ada", Collection: 4, Outcome: yes, Wait: true}
 	bind := clustertest.Op{Kind: clustertest.Bind, Subject: "ada", Collection: 4, Outcome: yes}
 	retire := clustertest.Op{Kind: clustertest.Retire, Key: "k1", Outcome: yes, Wait: true}
+	rotate := clustertest.Op{Kind: clustertest.Rotate, Outcome: yes, Wait: true}
 	issue := clustertest.Op{Kind: clustertest.Issue, Subject: "ada"}
 	as := func(o clustertest.Op, out clustertest.Outcome) clustertest.Op { o.Outcome = out; return o }
 	from := func(o clustertest.Op, parent *clustertest.Token) clustertest.Op { o.Parent = parent; return o }
@@ -129,6 +130,9 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 		"lost after it was given back": {ops: ops{at(bind, 90, 95), at(unbind, 100, 120), at(on(1, verify(scoped, yes, "")), 130, 140)}, want: []string{clustertest.RuleTakenBack}},
 		"a retired key":                {ops: ops{at(retire, 100, 120), at(on(1, verify(signed, yes, "")), 130, 140)}, want: []string{clustertest.RuleTakenBack}},
 		"a retired key, refused":       {ops: ops{at(retire, 100, 120), at(on(1, verify(signed, no, "revoked")), 130, 140)}},
+		"a key that isn't known yet":   {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 60, 65)}},
+		"a key that must be known":     {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 71, 75)}, want: []string{clustertest.RuleRefused}},
+		"another reason than the key":  {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "revoked"), 60, 65)}, want: []string{clustertest.RuleRefused}},
 		"expired":                      {ops: ops{at(verify(mortal, no, "expired"), 510, 520)}},
 		"expired too early":            {ops: ops{at(verify(mortal, no, "expired"), 410, 420)}, want: []string{clustertest.RuleRefused}},
 		"expired and accepted":         {ops: ops{at(verify(mortal, yes, ""), 1490, 1510), at(verify(mortal, yes, ""), 1510, 1520)}, want: []string{clustertest.RuleRevived}},
