@@ -137,11 +137,15 @@ func (v view) visit(b *tab, s *studio) {
 	b.want(got, want)
 }
 
-// tour visits every view, and calls look for each.
-func (s *studio) tour(t *testing.T, look func(b *tab, v view)) {
+// tour visits every view of the administrator's, or every other, and calls look for
+// each.
+func (s *studio) tour(t *testing.T, admin bool, look func(b *tab, v view)) {
 	t.Helper()
 	tabs := map[string]*tab{}
 	for _, v := range views {
+		if v.admin != admin {
+			continue
+		}
 		who := s.user
 		if v.nobody {
 			who = ""
@@ -172,13 +176,17 @@ func judge(b *tab) {
 
 func TestEveryPageOfAFullServerIsWithoutBarriers(t *testing.T) {
 	t.Parallel()
-	s := newSample(t)
-	s.tour(t, func(b *tab, v view) {
-		if *screenshots != "" {
-			shoot(b, v)
-		}
-		judge(b)
-	})
+	for name, admin := range map[string]bool{"user": false, "administrator": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newSample(t).tour(t, admin, func(b *tab, v view) {
+				if *screenshots != "" {
+					shoot(b, v)
+				}
+				judge(b)
+			})
+		})
+	}
 }
 
 func TestEveryPageOfAnEmptyServerIsWithoutBarriers(t *testing.T) {
