@@ -217,5 +217,8 @@ func TestSigningOutEndsEverySessionOfTheBrowser(t *testing.T) {
 	b.get("/auth/login?notice=signed-out").want(http.StatusOK, "You are signed out.")
 	b.get("/auth/login?notice=%3Cb%3E").want(http.StatusOK).without("<b>")
 	b.post("/auth/logout").leads("/auth/login?notice=signed-out")
+	if got := b.post("/auth/logout").header.Get("Clear-Site-Data"); got != `"cache"` {
+		t.Errorf("Clear-Site-Data %q", got)
+	}
 	b.get("/auth/logout").want(http.StatusOK, "You are signed out")
 }
