@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 // commands a script has:
 //
 //	serve [ARG…]            starts a server on free ports; BASE and OPS are its URLs
-//	stop                    stops it in order; its log is in serve.log
+//	halt                    stops it in order; its log is in serve.log (stop ends the script)
 //	keep NAME               keeps what the last command printed in a variable
 //	ask STATUS TOKEN [RE]   asks /auth/verify; what it says must match
 //	get STATUS URL [RE]     gets a page
@@ -44,12 +45,32 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, p)
 }
 
+// TestScriptsRunToTheirEnd: two of testscript's own commands end a script as if it
+// had passed.
+func TestScriptsRunToTheirEnd(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d scripts, %v", len(files), err)
+	}
+	ends := regexp.MustCompile(`(?m)^(\[.*\] *)?(stop|skip)\b.*`)
+	for _, name := range files {
+		text, err := os.ReadFile(name) //nolint:gosec // a file of the test's own
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := ends.Find(text); at != nil {
+			t.Errorf("%s has %q", name, at)
+		}
+	}
+}
+
 func scriptParams() testscript.Params {
 	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": scriptServe, "stop": scriptStop, "keep": scriptKeep, "ask": scriptAsk, "get": scriptGet,
+			"serve": scriptServe, "halt": scriptHalt, "keep": scriptKeep, "ask": scriptAsk, "get": scriptGet,
 			"sql": scriptSQL, "lines": scriptLines, "listen": scriptListen, "heard": scriptHeard,
 		},
 		Setup: func(e *testscript.Env) error {
@@ -108,7 +129,7 @@ func environ(ts *testscript.TestScript) []string {
 	return env
 }
 
-func scriptStop(ts *testscript.TestScript, neg bool, _ []string) {
+func scriptHalt(ts *testscript.TestScript, neg bool, _ []string) {
 	s := serverOf(ts)
 	if neg || s.process == nil {
 		ts.Fatalf("there is no server to stop")

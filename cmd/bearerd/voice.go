@@ -137,9 +137,13 @@ func orDash(s string) string {
 	return s
 }
 
-// printable replaces what could make a terminal do something.
+// printable replaces what could make a terminal do something, and tabs, which errors of
+// several attempts begin their lines with.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return ' '
+		}
 		if r != '\n' && unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
 			return utf8.RuneError
 		}
