@@ -277,12 +277,13 @@ func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *p
 	const attempts = 5
 	patience := db.limits.StatementTimeout
 	for n := 1; ; n++ {
-		var c *pgConn
-		err := db.on(ctx, patience, func(ctx context.Context, on *pgConn) error {
-			c = on
-			return do(ctx, on)
+		again := false
+		err := db.on(ctx, patience, func(ctx context.Context, c *pgConn) error {
+			err := cause(ctx, do(ctx, c))
+			again = err != nil && c.undone(err) // while the connection is nobody else's
+			return err
 		})
-		if err == nil || n == attempts || c == nil || !c.undone(err) {
+		if !again || n == attempts {
 			return db.classify(err)
 		}
 		patience = db.limits.StatementTimeout / 3
