@@ -49,7 +49,7 @@ func BenchmarkBudgetRevokeToRefused(b *testing.B) {
 func revokeToRefused(c *clustertest.Cluster) time.Duration {
 	c.Helper()
 	here, far := c.Nodes[0], c.Nodes[1]
-	token := c.ClientToken(here)
+	token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 	accepted(c, far, token)
 	time.Sleep(rand.N(500 * time.Millisecond)) // or each would come just after the question that found the one before
 	kill := make(chan clustertest.Op, 1)
@@ -59,7 +59,9 @@ func revokeToRefused(c *clustertest.Cluster) time.Duration {
 	for o.Outcome == clustertest.Yes {
 		o = c.Verify(far, token)
 	}
-	acknowledged(c, <-kill)
+	if k := <-kill; k.Outcome != clustertest.Yes {
+		c.Fatalf("not revoked: %v", k)
+	}
 	return o.End - begun
 }
 
@@ -108,7 +110,7 @@ type load struct {
 func newLoad(c *clustertest.Cluster) *load {
 	c.Helper()
 	n := c.Nodes[0]
-	token := c.ClientToken(n)
+	token := issued(c, func() *clustertest.Token { return c.ClientToken(n) })
 	accepted(c, n, token)
 	l := &load{Cluster: c, request: fmt.Appendf(nil, "GET /auth/verify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", token.Value)}
 	for range 4 {

@@ -13,11 +13,12 @@ func TestAClockThatIsSetBackRevivesNothing(t *testing.T) {
 	t.Parallel()
 	c := clustertest.New(t, brokenConfig(t, clockSetBack, 2))
 	jumps, other := c.Nodes[0], c.Nodes[1]
-	session := c.Session(other, "user0")
-	good := c.SessionToken(other, session)
-	short := c.Exchange(other, c.APIToken(other, session, 0), time.Second)
-	dead := c.ClientToken(other)
-	acknowledged(c, c.Kill(other, dead, true))
+	session := issued(c, func() *clustertest.Token { return c.Session(other, "user0") })
+	good := issued(c, func() *clustertest.Token { return c.SessionToken(other, session) })
+	parent := issued(c, func() *clustertest.Token { return c.APIToken(other, session, 0) })
+	short := issued(c, func() *clustertest.Token { return c.Exchange(other, parent, time.Second) })
+	dead := issued(c, func() *clustertest.Token { return c.ClientToken(other) })
+	acknowledged(c, func() clustertest.Op { return c.Kill(other, dead, true) })
 	for _, n := range c.Nodes {
 		accepted(c, n, good)
 		c.Verify(n, dead)
@@ -36,16 +37,16 @@ func TestAClockThatIsSetBackRevivesNothing(t *testing.T) {
 	}
 
 	// What is issued and taken back at the node from now on holds everywhere too.
-	late := c.ClientToken(jumps)
+	late := issued(c, func() *clustertest.Token { return c.ClientToken(jumps) })
 	for _, n := range c.Nodes {
 		accepted(c, n, late)
 	}
-	acknowledged(c, c.Kill(jumps, late, true))
+	acknowledged(c, func() clustertest.Op { return c.Kill(jumps, late, true) })
 	for _, n := range c.Nodes {
 		c.Verify(n, late)
 	}
-	later := c.ClientToken(jumps)
-	acknowledged(c, c.RevokeAll(jumps, "user0", true))
+	later := issued(c, func() *clustertest.Token { return c.ClientToken(jumps) })
+	acknowledged(c, func() clustertest.Op { return c.RevokeAll(jumps, "user0", true) })
 	for _, n := range c.Nodes {
 		c.Verify(n, good)
 		accepted(c, n, later)

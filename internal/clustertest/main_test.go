@@ -93,20 +93,42 @@ func must(c *clustertest.Cluster, err error) {
 	}
 }
 
+// tries is how often what a busy machine may refuse is asked for.
+const tries = 5
+
+// issued gives a token, and fails the test when there is none.
+func issued(c *clustertest.Cluster, ask func() *clustertest.Token) *clustertest.Token {
+	c.Helper()
+	for range tries {
+		if t := ask(); t != nil {
+			return t
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	c.Fatal("there is no token")
+	return nil
+}
+
 // accepted fails the test when a token isn't accepted at a node.
 func accepted(c *clustertest.Cluster, n *clustertest.Node, t *clustertest.Token) {
 	c.Helper()
-	if t == nil {
-		c.Fatal("there is no token")
+	o := c.Verify(n, t)
+	for i := 1; i < tries && o.Outcome == clustertest.Unavailable; i++ {
+		o = c.Verify(n, t)
 	}
-	if o := c.Verify(n, t); o.Outcome != clustertest.Yes {
+	if o.Outcome != clustertest.Yes {
 		c.Fatalf("%s at node %d: %s, %q", t.Name, n.Number, o.Outcome, o.Reason)
 	}
 }
 
-// acknowledged fails the test when an act isn't.
-func acknowledged(c *clustertest.Cluster, o clustertest.Op) clustertest.Op {
+// acknowledged gives the acknowledgement of an act, and fails the test when there is
+// none. To do it twice is success.
+func acknowledged(c *clustertest.Cluster, act func() clustertest.Op) clustertest.Op {
 	c.Helper()
+	o := act()
+	for i := 1; i < tries && o.Outcome == clustertest.Unavailable; i++ {
+		o = act()
+	}
 	if o.Outcome != clustertest.Yes {
 		c.Fatalf("%s at node %d: %s, %q", o.Kind, o.Node, o.Outcome, o.Reason)
 	}

@@ -178,7 +178,8 @@ func takeAccessDuringALookUp(c *clustertest.Cluster) {
 	here, far := c.Nodes[0], c.Nodes[1]
 	for i := range clustertest.Users {
 		user := fmt.Sprintf("user%d", i)
-		token := c.APIToken(here, c.Session(here, user), 4)
+		session := issued(c, func() *clustertest.Token { return c.Session(here, user) })
+		token := issued(c, func() *clustertest.Token { return c.APIToken(here, session, 4) })
 		a, err := c.Client.Do(c.Context(), here, clustertest.Ask{Path: "/auth/api/v1/me", Bearer: token.Value})
 		must(c, err)
 		id := a.Member("id")
@@ -190,7 +191,7 @@ func takeAccessDuringALookUp(c *clustertest.Cluster) {
 		asked := make(chan clustertest.Op, 1)
 		go func() { asked <- c.Verify(far, token) }()
 		eventually(c, 10*time.Second, "what was read is on its way back", func() bool { return far.Link.Held() > 0 })
-		acknowledged(c, c.Unbind(here, user, 4))
+		acknowledged(c, func() clustertest.Op { return c.Unbind(here, user, 4) })
 		must(c, far.Link.Restore())
 		patient := (<-asked).Outcome != clustertest.Unavailable
 		mended()
@@ -212,7 +213,7 @@ func takeManyBackAtOnce(c *clustertest.Cluster) {
 	for range rounds {
 		var taking sync.WaitGroup
 		for range inOne {
-			token := c.ClientToken(here)
+			token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 			accepted(c, far, token)
 			taking.Go(func() {
 				c.Kill(here, token, true)
@@ -231,10 +232,10 @@ func askAtOnce(c *clustertest.Cluster, here, asked *clustertest.Node, wait bool)
 	c.Helper()
 	mended := c.History.Break("slow", asked.Number)
 	for range 3 {
-		token := c.ClientToken(here)
+		token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 		accepted(c, asked, token)
 		must(c, asked.Link.Set(clustertest.Weather{Delay: 50 * time.Millisecond}))
-		acknowledged(c, c.Kill(here, token, wait))
+		acknowledged(c, func() clustertest.Op { return c.Kill(here, token, wait) })
 		for range 20 {
 			c.Verify(asked, token)
 		}

@@ -57,7 +57,7 @@ const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 // approved begins the device flow and lets a user approve it at another node.
 func approved(c *clustertest.Cluster) (deviceCode string) {
 	c.Helper()
-	session := c.Session(c.Nodes[1], "user0")
+	session := issued(c, func() *clustertest.Token { return c.Session(c.Nodes[1], "user0") })
 	a, err := c.Client.Do(c.Context(), c.Nodes[0], clustertest.Ask{
 		Path: "/oauth2/device_authorization", Form: url.Values{"client_id": {"tv"}, "scope": {"offline_access"}},
 	})
@@ -114,8 +114,8 @@ func TestWhatMayHappenOnceHappensOnceOnAllNodes(t *testing.T) {
 	}
 
 	// An API token is regenerated once.
-	session := c.Session(c.Nodes[0], "user1")
-	token := c.APIToken(c.Nodes[0], session, 0)
+	session := issued(c, func() *clustertest.Token { return c.Session(c.Nodes[0], "user1") })
+	token := issued(c, func() *clustertest.Token { return c.APIToken(c.Nodes[0], session, 0) })
 	counts, _ = atOnce(c, 9, clustertest.Ask{
 		Method: http.MethodPost, Path: "/auth/api/v1/tokens/" + token.ID + "/regenerate",
 		Cookie: &http.Cookie{Name: "sessionid", Value: session.Value},
@@ -152,9 +152,9 @@ func TestARotatedKeyIsKnownEverywhereAtOnce(t *testing.T) {
 	c := cluster(t, 3)
 	for i := range 6 {
 		at, elsewhere := c.Nodes[i%3], c.Nodes[(i+1)%3]
-		before := c.ClientToken(elsewhere)
-		acknowledged(c, c.Rotate(at))
-		after := c.ClientToken(at)
+		before := issued(c, func() *clustertest.Token { return c.ClientToken(elsewhere) })
+		acknowledged(c, func() clustertest.Op { return c.Rotate(at) })
+		after := issued(c, func() *clustertest.Token { return c.ClientToken(at) })
 		if after == nil || before == nil || after.KID == before.KID {
 			t.Fatal("the key did not change")
 		}
@@ -162,12 +162,12 @@ func TestARotatedKeyIsKnownEverywhereAtOnce(t *testing.T) {
 			accepted(c, n, before)
 			accepted(c, n, after)
 		}
-		acknowledged(c, c.Retire(elsewhere, after.KID))
+		acknowledged(c, func() clustertest.Op { return c.Retire(elsewhere, after.KID) })
 		for _, n := range c.Nodes {
 			c.Verify(n, after)
 			accepted(c, n, before)
 		}
-		next := c.ClientToken(at)
+		next := issued(c, func() *clustertest.Token { return c.ClientToken(at) })
 		for _, n := range c.Nodes {
 			accepted(c, n, next)
 		}

@@ -16,12 +16,12 @@ const staleness = clustertest.Staleness
 func cutOffAndRevoke(c *clustertest.Cluster, b clustertest.Breakage) (kill clustertest.Op, mend func() error) {
 	c.Helper()
 	here, far := c.Nodes[0], c.Nodes[len(c.Nodes)-1]
-	token := c.ClientToken(here)
+	token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 	for _, n := range c.Nodes {
 		accepted(c, n, token)
 	}
 	mend = c.Break(far, b)
-	kill = acknowledged(c, c.Kill(here, token, true))
+	kill = acknowledged(c, func() clustertest.Op { return c.Kill(here, token, true) })
 	askEachOften(c, token)
 	return kill, mend
 }
@@ -49,7 +49,7 @@ func TestACutOffNodeStopsSayingYes(t *testing.T) {
 		default:
 			continue
 		}
-		good := c.ClientToken(here)
+		good := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 		for _, n := range c.Nodes {
 			accepted(c, n, good)
 		}
@@ -79,7 +79,7 @@ func TestACutOffNodeStopsSayingYes(t *testing.T) {
 func TestWithoutADatabaseNobodySaysYes(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 3)
-	good := c.ClientToken(c.Nodes[0])
+	good := issued(c, func() *clustertest.Token { return c.ClientToken(c.Nodes[0]) })
 	for _, w := range []clustertest.Weather{{Cut: true}, {Up: clustertest.Lose, Down: clustertest.Lose}} {
 		for _, n := range c.Nodes {
 			accepted(c, n, good)
@@ -134,11 +134,11 @@ func TestAKilledDatabaseLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := clustertest.New(t, clustertest.Config{Binary: binary, Database: server.DSN(), Nodes: 2})
-	good := c.ClientToken(c.Nodes[0])
+	good := issued(c, func() *clustertest.Token { return c.ClientToken(c.Nodes[0]) })
 	for range 2 {
 		var tokens []*clustertest.Token
 		for range 40 {
-			tokens = append(tokens, c.ClientToken(c.Nodes[0]))
+			tokens = append(tokens, issued(c, func() *clustertest.Token { return c.ClientToken(c.Nodes[0]) }))
 		}
 		mended := c.History.Break("the database was killed", -1)
 		var revoking sync.WaitGroup
@@ -175,11 +175,11 @@ func TestAKilledDatabaseLosesNothing(t *testing.T) {
 func sleepThrough(c *clustertest.Cluster) {
 	c.Helper()
 	here, far := c.Nodes[0], c.Nodes[len(c.Nodes)-1]
-	token := c.ClientToken(here)
+	token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 	accepted(c, far, token)
 	mended := c.History.Break("paused", far.Number)
 	must(c, far.Pause())
-	acknowledged(c, c.Kill(here, token, true))
+	acknowledged(c, func() clustertest.Op { return c.Kill(here, token, true) })
 	var asking sync.WaitGroup
 	for range 8 {
 		asking.Go(func() { c.Verify(far, token) })
@@ -208,11 +208,11 @@ func TestAKilledNodeLosesNothing(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 2)
 	victim, other := c.Nodes[0], c.Nodes[1]
-	good := c.ClientToken(other)
+	good := issued(c, func() *clustertest.Token { return c.ClientToken(other) })
 	for range 3 {
 		var tokens []*clustertest.Token
 		for range 20 {
-			tokens = append(tokens, c.ClientToken(other))
+			tokens = append(tokens, issued(c, func() *clustertest.Token { return c.ClientToken(other) }))
 		}
 		mend := c.Break(victim, clustertest.Breakage{
 			Break: func(c *clustertest.Cluster, n *clustertest.Node) error {
@@ -248,16 +248,16 @@ func TestASlowLineCostsNoYes(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 2)
 	here, far := c.Nodes[0], c.Nodes[1]
-	good := c.ClientToken(here)
+	good := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 	accepted(c, far, good)
 	for _, delay := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond} {
 		must(c, far.Link.Set(clustertest.Weather{Delay: delay}))
 		mended := c.History.Break("slow", far.Number)
 		refused := 0
 		for range 4 {
-			token := c.ClientToken(here)
+			token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 			c.Verify(far, token)
-			kill := acknowledged(c, c.Kill(here, token, true))
+			kill := acknowledged(c, func() clustertest.Op { return c.Kill(here, token, true) })
 			if took := kill.End - kill.Start; took > staleness+slack {
 				t.Errorf("with a delay of %v the acknowledgement took %v", delay, took)
 			}
@@ -282,6 +282,7 @@ func TestANodeJoinsWhileRevocationsGoOn(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 1)
 	here := c.Nodes[0]
+	mended := c.History.Break("nodes are joining", -1)
 	done := make(chan struct{})
 	var revoking sync.WaitGroup
 	var mu sync.Mutex
@@ -293,7 +294,7 @@ func TestANodeJoinsWhileRevocationsGoOn(t *testing.T) {
 				return
 			default:
 			}
-			token := c.ClientToken(here)
+			token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 			if token == nil || c.Kill(here, token, true).Outcome != clustertest.Yes {
 				continue
 			}
@@ -302,9 +303,13 @@ func TestANodeJoinsWhileRevocationsGoOn(t *testing.T) {
 			mu.Unlock()
 		}
 	})
+	eventually(c, 10*time.Second, "something is taken back", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(dead) > 0
+	})
 	for range 2 {
 		n := c.Add()
-		mended := c.History.Break("joining", -1)
 		must(c, n.Start())
 		for range 100 {
 			mu.Lock()
@@ -313,8 +318,8 @@ func TestANodeJoinsWhileRevocationsGoOn(t *testing.T) {
 			c.Verify(n, token)
 		}
 		must(c, n.WaitReady(t.Context(), c.Client.HTTP))
-		mended()
 	}
+	mended()
 	close(done)
 	revoking.Wait()
 	for _, n := range c.Nodes {
