@@ -29,7 +29,7 @@ var (
 		"internal/token", "internal/keyring", "internal/access",
 		"internal/identity", "internal/revocation", "internal/audit",
 	}
-	edgeSet = and(domains, "internal/fault", "internal/httpkit", "internal/authority")
+	edgeSet = and(domains, "internal/fault", "internal/httpkit", "internal/records", "internal/authority")
 	edges   = []string{
 		"internal/oauth", "internal/feed", "internal/gateway", "internal/adminapi", "internal/webui",
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
@@ -48,10 +48,11 @@ var mayImport = map[string][]string{
 	"internal/audit":                   {"internal/fault"},
 	"internal/httpkit":                 {"internal/fault"},
 	"internal/config":                  {"internal/fault"},
-	"internal/authority":               and(domains, "internal/fault"),
-	"internal/store":                   and(domains, "internal/fault", "internal/authority"),
-	"internal/store/storetest":         and(domains, "internal/fault", "internal/authority"),
-	"internal/authority/authoritytest": and(domains, "internal/fault", "internal/authority", "internal/store", "internal/pgtest"),
+	"internal/records":                 and(domains, "internal/fault"),
+	"internal/authority":               and(domains, "internal/fault", "internal/records"),
+	"internal/store":                   and(domains, "internal/fault", "internal/records"),
+	"internal/store/storetest":         and(domains, "internal/fault", "internal/records"),
+	"internal/authority/authoritytest": and(domains, "internal/fault", "internal/records", "internal/authority", "internal/store", "internal/pgtest"),
 	"internal/pgtest":                  nil,
 	"internal/clustertest":             {"internal/pgtest"},
 	"internal/oauth":                   edgeSet,

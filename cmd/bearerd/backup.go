@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -44,7 +45,7 @@ The copy holds the signing keys sealed. Keep the master key too, but elsewhere.`
 			if err != nil {
 				return err
 			}
-			_, err = s.Commit(cmd.Context(), authority.Batch{Audit: []audit.Event{audit.Event{
+			_, err = s.Commit(cmd.Context(), records.Batch{Audit: []audit.Event{audit.Event{
 				At: p.now(), Actor: audit.ActorCLI, Action: audit.Backup, Target: args[0], Outcome: audit.OK,
 			}.Clean()}})
 			if err != nil {

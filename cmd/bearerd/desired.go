@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
@@ -16,7 +18,7 @@ import (
 func desiredOf(file *config.AccessFile) (authority.Desired, error) {
 	var d authority.Desired
 	for _, c := range file.Collections {
-		d.Collections = append(d.Collections, authority.Collection{ID: c.ID, Name: c.Name})
+		d.Collections = append(d.Collections, records.Collection{ID: c.ID, Name: c.Name})
 	}
 	for _, r := range file.Roles {
 		role := access.Role{Name: r.Name}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/authority"
@@ -30,7 +32,7 @@ type storedJSON struct {
 	Reason     string     `json:"reason"`
 }
 
-func storedOf(t authority.StoredToken) storedJSON {
+func storedOf(t records.StoredToken) storedJSON {
 	return storedJSON{
 		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
 		Collection: t.Collection, CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
@@ -48,7 +50,7 @@ and sessions, the dead ones of the last 90 days with the reason. Access and task
 tokens are not stored.`,
 		Args: takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q := authority.TokenQuery{Limit: 500}
+			q := records.TokenQuery{Limit: 500}
 			if kind != "" {
 				k, known := token.ParseKind(kind)
 				if !known {
@@ -65,7 +67,7 @@ tokens are not stored.`,
 	return cmd
 }
 
-func (p *program) listTokens(ctx context.Context, i *instance, ref string, q authority.TokenQuery) error {
+func (p *program) listTokens(ctx context.Context, i *instance, ref string, q records.TokenQuery) error {
 	u, err := i.User(ctx, authority.Operator(), ref)
 	if err != nil {
 		return err
@@ -90,7 +92,7 @@ func (p *program) listTokens(ctx context.Context, i *instance, ref string, q aut
 	})
 }
 
-func (p *program) tokenRow(t authority.StoredToken) []string {
+func (p *program) tokenRow(t records.StoredToken) []string {
 	state := "lives"
 	if !t.ExpiresAt.IsZero() {
 		state = "until " + clock(t.ExpiresAt)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -56,7 +58,7 @@ func (p *program) userListCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				var all []userJSON
-				for q := (authority.UserQuery{Search: search, Limit: 500}); ; {
+				for q := (records.UserQuery{Search: search, Limit: 500}); ; {
 					page, err := i.UserList(ctx, authority.Operator(), q)
 					if err != nil {
 						return err

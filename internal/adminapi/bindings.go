@@ -3,8 +3,9 @@ package adminapi
 import (
 	"net/http"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
@@ -50,7 +51,7 @@ func (c bindingChange) on(b access.Binding) (access.Binding, error) {
 var bindingOrder = order[access.Binding]{"bindings", func(b access.Binding) string { return string(b.Path) + "\x00" + b.ID }}
 
 func (a *API) bindings(w http.ResponseWriter, r *request) error {
-	all, err := a.Authority.BindingList(r.Context(), r.caller, authority.BindingQuery{
+	all, err := a.Authority.BindingList(r.Context(), r.caller, records.BindingQuery{
 		User: r.query.get("user"), Group: r.query.get("group"),
 	})
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -15,7 +16,7 @@ type collection struct {
 	Name string `json:"name"`
 }
 
-func collectionOf(c authority.Collection) collection { return collection(c) }
+func collectionOf(c records.Collection) collection { return collection(c) }
 
 // newCollection is a collection to be made; both members must be there.
 type newCollection struct {
@@ -23,7 +24,7 @@ type newCollection struct {
 	Name string `json:"name"`
 }
 
-var collectionOrder = order[authority.Collection]{"collections", func(c authority.Collection) string {
+var collectionOrder = order[records.Collection]{"collections", func(c records.Collection) string {
 	return fmt.Sprintf("%019d", c.ID)
 }}
 
@@ -47,7 +48,7 @@ func (a *API) createCollection(w http.ResponseWriter, r *request) error {
 	if body.ID == nil {
 		return missing("id")
 	}
-	made := authority.Collection{ID: *body.ID, Name: body.Name}
+	made := records.Collection{ID: *body.ID, Name: body.Name}
 	if err := a.Authority.CreateCollection(r.Context(), r.caller, made); err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	c, err := find(all, "collection", func(c authority.Collection) bool { return c.ID == id })
+	c, err := find(all, "collection", func(c records.Collection) bool { return c.ID == id })
 	if err != nil {
 		return err
 	}

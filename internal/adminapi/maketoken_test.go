@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -110,7 +112,7 @@ func TestMakingTokensIsRefused(t *testing.T) {
 // count is how many tokens ada has.
 func (s *site) count(t *testing.T) int {
 	t.Helper()
-	page, err := s.Store.StoredTokens(t.Context(), authority.TokenQuery{Owner: s.adaID, Limit: 1000})
+	page, err := s.Store.StoredTokens(t.Context(), records.TokenQuery{Owner: s.adaID, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
@@ -28,7 +29,7 @@ type storedToken struct {
 	ExpiringSoon bool       `json:"expiring_soon"`
 }
 
-func (a *API) tokenOf(t authority.StoredToken) storedToken {
+func (a *API) tokenOf(t records.StoredToken) storedToken {
 	now := a.Authority.Now()
 	_, reason, _ := t.End(now)
 	return storedToken{
@@ -56,7 +57,7 @@ func (a *API) userTokens(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error {
-	q := authority.TokenQuery{Owner: owner, After: r.query.get("cursor")}
+	q := records.TokenQuery{Owner: owner, After: r.query.get("cursor")}
 	var err error
 	if q.Limit, err = r.query.limit(); err != nil {
 		return err

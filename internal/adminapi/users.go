@@ -3,6 +3,8 @@ package adminapi
 import (
 	"net/http"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -68,7 +70,7 @@ func (a *API) users(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page, err := a.Authority.UserList(r.Context(), r.caller, authority.UserQuery{
+	page, err := a.Authority.UserList(r.Context(), r.caller, records.UserQuery{
 		Search: r.query.get("search"), After: r.query.get("cursor"), Limit: limit,
 	})
 	if err != nil {

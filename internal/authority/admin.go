@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -18,7 +20,7 @@ import (
 type act struct {
 	action, target string
 	remark         string
-	ops            []Op
+	ops            []records.Op
 	log            []revocation.Entry
 }
 
@@ -29,7 +31,7 @@ func (a *Authority) administer(ctx context.Context, c *Caller, acts ...act) (Rec
 	if err := a.admit(ctx, c, acts[0].action, acts[0].target); err != nil {
 		return Receipt{}, err
 	}
-	var b Batch
+	var b records.Batch
 	for _, one := range acts {
 		e := a.event(ctx, c, one.action)
 		e.Target, e.Reason = one.target, one.remark
@@ -62,21 +64,21 @@ func (a *Authority) deny(ctx context.Context, c *Caller, action, target string, 
 }
 
 // CreateCollection adds a collection.
-func (a *Authority) CreateCollection(ctx context.Context, c *Caller, n Collection) error {
+func (a *Authority) CreateCollection(ctx context.Context, c *Caller, n records.Collection) error {
 	if err := n.Validate(); err != nil {
 		return err
 	}
-	_, err := a.administer(ctx, c, a.collectionAct(audit.CollectionCreate, n.ID, CreateCollection{n}))
+	_, err := a.administer(ctx, c, a.collectionAct(audit.CollectionCreate, n.ID, records.CreateCollection{Collection: n}))
 	return err
 }
 
 // UpdateCollection renames a collection.
-func (a *Authority) UpdateCollection(ctx context.Context, c *Caller, n Collection) error {
+func (a *Authority) UpdateCollection(ctx context.Context, c *Caller, n records.Collection) error {
 	if err := n.Validate(); err != nil {
 		return err
 	}
 	_, err := a.administer(ctx, c, act{
-		action: audit.CollectionUpdate, target: strconv.FormatInt(n.ID, 10), ops: []Op{UpdateCollection{n}},
+		action: audit.CollectionUpdate, target: strconv.FormatInt(n.ID, 10), ops: []records.Op{records.UpdateCollection{Collection: n}},
 	})
 	return err
 }
@@ -89,27 +91,19 @@ func (a *Authority) RemoveCollection(ctx context.Context, c *Caller, id int64) (
 // removeCollectionAct removes a collection. The bindings that go with it may be
 // anybody's, but all of them are about this collection alone.
 func (a *Authority) removeCollectionAct(id int64) act {
-	return a.collectionAct(audit.CollectionRemove, id, RemoveCollection{id})
+	return a.collectionAct(audit.CollectionRemove, id, records.RemoveCollection{ID: id})
 }
 
-func (a *Authority) collectionAct(action string, id int64, op Op) act {
+func (a *Authority) collectionAct(action string, id int64, op records.Op) act {
 	name := strconv.FormatInt(id, 10)
 	return act{
-		action: action, target: name, ops: []Op{op},
+		action: action, target: name, ops: []records.Op{op},
 		log: []revocation.Entry{a.cutOff(revocation.Collection, name)},
 	}
 }
 
-// Validate says what is wrong with a collection.
-func (c Collection) Validate() error {
-	if c.ID < 0 {
-		return fault.New(fault.Invalid, "a collection's id is not negative")
-	}
-	return validateLabel("a collection's name", c.Name)
-}
-
 // CollectionList gives every collection, to administrators.
-func (a *Authority) CollectionList(ctx context.Context, c *Caller) ([]Collection, error) {
+func (a *Authority) CollectionList(ctx context.Context, c *Caller) ([]records.Collection, error) {
 	if err := c.requireAdmin(); err != nil {
 		return nil, err
 	}
@@ -121,7 +115,7 @@ func (a *Authority) CreateRole(ctx context.Context, c *Caller, r access.Role) er
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	_, err := a.administer(ctx, c, act{action: audit.RoleCreate, target: r.Name, ops: []Op{CreateRole{r}}})
+	_, err := a.administer(ctx, c, act{action: audit.RoleCreate, target: r.Name, ops: []records.Op{records.CreateRole{Role: r}}})
 	return err
 }
 
@@ -130,18 +124,18 @@ func (a *Authority) UpdateRole(ctx context.Context, c *Caller, r access.Role) er
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	_, err := a.administer(ctx, c, a.roleAct(audit.RoleUpdate, r.Name, UpdateRole{r}))
+	_, err := a.administer(ctx, c, a.roleAct(audit.RoleUpdate, r.Name, records.UpdateRole{Role: r}))
 	return err
 }
 
 // RemoveRole removes a role with the bindings that give it.
 func (a *Authority) RemoveRole(ctx context.Context, c *Caller, name string) (Receipt, error) {
-	return a.administer(ctx, c, a.roleAct(audit.RoleRemove, name, RemoveRole{name}))
+	return a.administer(ctx, c, a.roleAct(audit.RoleRemove, name, records.RemoveRole{Name: name}))
 }
 
-func (a *Authority) roleAct(action, name string, op Op) act {
+func (a *Authority) roleAct(action, name string, op records.Op) act {
 	return act{
-		action: action, target: name, ops: []Op{op},
+		action: action, target: name, ops: []records.Op{op},
 		log: []revocation.Entry{a.cutOff(revocation.Role, name)},
 	}
 }
@@ -166,7 +160,7 @@ func (a *Authority) CreateBinding(ctx context.Context, c *Caller, b access.Bindi
 		return b, err
 	}
 	b.ID = uuid.NewString()
-	_, err = a.administer(ctx, c, a.bindingAct(audit.BindingCreate, b, AddBinding{b}))
+	_, err = a.administer(ctx, c, a.bindingAct(audit.BindingCreate, b, records.AddBinding{Binding: b}))
 	return b, err
 }
 
@@ -183,8 +177,8 @@ func (a *Authority) UpdateBinding(ctx context.Context, c *Caller, b access.Bindi
 	if err != nil {
 		return b, err
 	}
-	change := a.bindingAct(audit.BindingUpdate, b, RemoveBinding{b.ID})
-	change.ops = append(change.ops, AddBinding{b})
+	change := a.bindingAct(audit.BindingUpdate, b, records.RemoveBinding{ID: b.ID})
+	change.ops = append(change.ops, records.AddBinding{Binding: b})
 	change.log = append(change.log, a.bindingCutOff(old))
 	_, err = a.administer(ctx, c, change)
 	return b, err
@@ -199,12 +193,12 @@ func (a *Authority) RemoveBinding(ctx context.Context, c *Caller, id string) (Re
 	if err != nil {
 		return Receipt{}, err
 	}
-	return a.administer(ctx, c, a.bindingAct(audit.BindingRemove, b, RemoveBinding{id}))
+	return a.administer(ctx, c, a.bindingAct(audit.BindingRemove, b, records.RemoveBinding{ID: id}))
 }
 
 // BindingList gives the bindings that match, to administrators. The query's User
 // is a subject or a username.
-func (a *Authority) BindingList(ctx context.Context, c *Caller, q BindingQuery) ([]access.Binding, error) {
+func (a *Authority) BindingList(ctx context.Context, c *Caller, q records.BindingQuery) ([]access.Binding, error) {
 	if err := c.requireAdmin(); err != nil {
 		return nil, err
 	}
@@ -218,9 +212,9 @@ func (a *Authority) BindingList(ctx context.Context, c *Caller, q BindingQuery) 
 	return a.Store.Bindings(ctx, q)
 }
 
-func (a *Authority) bindingAct(action string, b access.Binding, op Op) act {
+func (a *Authority) bindingAct(action string, b access.Binding, op records.Op) act {
 	return act{
-		action: action, target: b.User + b.Group, remark: bindingRemark(b), ops: []Op{op},
+		action: action, target: b.User + b.Group, remark: bindingRemark(b), ops: []records.Op{op},
 		log: []revocation.Entry{a.bindingCutOff(b)},
 	}
 }
@@ -255,7 +249,7 @@ func (a *Authority) canonicalBinding(ctx context.Context, b access.Binding) (acc
 }
 
 func (a *Authority) binding(ctx context.Context, id string) (access.Binding, error) {
-	all, err := a.Store.Bindings(ctx, BindingQuery{})
+	all, err := a.Store.Bindings(ctx, records.BindingQuery{})
 	if err != nil {
 		return access.Binding{}, err
 	}

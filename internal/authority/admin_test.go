@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -39,10 +41,10 @@ func adminActs(t *testing.T, f *authoritytest.Fixture, n *int) map[string]func(c
 		"RemoveAccess": one(audit.UserAccess, func(c *authority.Caller) error { _, _, err := f.RemoveAccess(ctx, c, "victim", "/"); return err }),
 		"CreateCollection": one(audit.CollectionCreate, func(c *authority.Caller) error {
 			*n++
-			return f.CreateCollection(ctx, c, authority.Collection{ID: int64(*n), Name: name()})
+			return f.CreateCollection(ctx, c, records.Collection{ID: int64(*n), Name: name()})
 		}),
 		"UpdateCollection": one(audit.CollectionUpdate, func(c *authority.Caller) error {
-			return f.UpdateCollection(ctx, c, authority.Collection{ID: 999, Name: name()})
+			return f.UpdateCollection(ctx, c, records.Collection{ID: 999, Name: name()})
 		}),
 		"RemoveCollection": one(audit.CollectionRemove, func(c *authority.Caller) error { return second(f.RemoveCollection(ctx, c, 999)) }),
 		"CreateRole":       one(audit.RoleCreate, func(c *authority.Caller) error { return f.CreateRole(ctx, c, access.Role{Name: name()}) }),
@@ -66,20 +68,20 @@ func adminActs(t *testing.T, f *authoritytest.Fixture, n *int) map[string]func(c
 		"RetireKey":    one(audit.KeyRetire, func(c *authority.Caller) error { return second(f.RetireKey(ctx, c, "none")) }),
 		"Apply":        one(audit.Apply, func(c *authority.Caller) error { _, _, err := f.Apply(ctx, c, authority.Desired{}); return err }),
 
-		"UserList":       one("", func(c *authority.Caller) error { return second(f.UserList(ctx, c, authority.UserQuery{})) }),
+		"UserList":       one("", func(c *authority.Caller) error { return second(f.UserList(ctx, c, records.UserQuery{})) }),
 		"User":           one("", func(c *authority.Caller) error { return second(f.Authority.User(ctx, c, "victim")) }),
 		"UserAccess":     one("", func(c *authority.Caller) error { return second(f.UserAccess(ctx, c, "victim")) }),
 		"ExplainUser":    one("", func(c *authority.Caller) error { return second(f.ExplainUser(ctx, c, "victim", "x", "/")) }),
 		"CollectionList": one("", func(c *authority.Caller) error { return second(f.CollectionList(ctx, c)) }),
 		"RoleList":       one("", func(c *authority.Caller) error { return second(f.RoleList(ctx, c)) }),
-		"BindingList":    one("", func(c *authority.Caller) error { return second(f.BindingList(ctx, c, authority.BindingQuery{})) }),
+		"BindingList":    one("", func(c *authority.Caller) error { return second(f.BindingList(ctx, c, records.BindingQuery{})) }),
 		"Binding":        one("", func(c *authority.Caller) error { return second(f.Binding(ctx, c, "none")) }),
 		"ClientList":     one("", func(c *authority.Caller) error { return second(f.ClientList(ctx, c)) }),
 		"Client":         one("", func(c *authority.Caller) error { return second(f.Authority.Client(ctx, c, "none")) }),
 		"KeyList":        one("", func(c *authority.Caller) error { return second(f.KeyList(ctx, c)) }),
 		"AuditEvents":    one("", func(c *authority.Caller) error { return second(f.AuditEvents(ctx, c, audit.Filter{})) }),
 		"Usernames":      one("", func(c *authority.Caller) error { return second(f.Usernames(ctx, c, nil)) }),
-		"TokenList":      one("", func(c *authority.Caller) error { return second(f.TokenList(ctx, c, authority.TokenQuery{})) }),
+		"TokenList":      one("", func(c *authority.Caller) error { return second(f.TokenList(ctx, c, records.TokenQuery{})) }),
 	}
 }
 
@@ -141,10 +143,10 @@ func TestAdministratorWhoIsOneNoMoreAdministersNoMore(t *testing.T) {
 	f := authoritytest.New(t, authoritytest.Options{})
 	root := person(t, f, "root", authoritytest.Admin())
 	lasting := apiToken(t, f, root, authority.NewCredential{Scope: []string{"admin"}})
-	must(t, second(f.UserList(t.Context(), bearer(t, f, lasting), authority.UserQuery{})))
+	must(t, second(f.UserList(t.Context(), bearer(t, f, lasting), records.UserQuery{})))
 	_, _, err := f.RemoveAccess(t.Context(), operator, "root", "/")
 	must(t, err)
-	_, err = f.UserList(t.Context(), bearer(t, f, lasting), authority.UserQuery{})
+	_, err = f.UserList(t.Context(), bearer(t, f, lasting), records.UserQuery{})
 	wantFault(t, "after that", err, fault.Forbidden, "")
 }
 
@@ -160,8 +162,8 @@ func TestEachActIsRecordedWithWhoAndWhat(t *testing.T) {
 	must(t, second(f.UpdateUser(ctx, root, "ada", authority.UserPatch{Disabled: new(true)})))
 	must(t, second(f.UpdateUser(ctx, root, "ada", authority.UserPatch{Disabled: new(false)})))
 	must(t, second(f.UpdateUser(ctx, root, "ada", authority.UserPatch{}))) // nothing to record
-	must(t, f.CreateCollection(ctx, root, authority.Collection{ID: 4, Name: "Fish"}))
-	must(t, f.UpdateCollection(ctx, root, authority.Collection{ID: 4, Name: "Fishes"}))
+	must(t, f.CreateCollection(ctx, root, records.Collection{ID: 4, Name: "Fish"}))
+	must(t, f.UpdateCollection(ctx, root, records.Collection{ID: 4, Name: "Fishes"}))
 	must(t, f.CreateRole(ctx, root, access.Role{Name: "curator"}))
 	must(t, f.UpdateRole(ctx, root, access.Role{Name: "curator", Permissions: []access.Permission{{Action: "*", Path: "/"}}}))
 	b, err := f.CreateBinding(ctx, root, access.Binding{User: "ada", Role: "curator", Path: "/collections/4"})
@@ -314,11 +316,11 @@ func TestAdministrationRefusesWhatIsWrong(t *testing.T) {
 		"no password":                    {second(f.UpdateUser(ctx, operator, "ada", authority.UserPatch{Password: new(token.Secret(""))})), fault.Invalid},
 		"a user who isn't there":         {second(f.UpdateUser(ctx, operator, "nobody", authority.UserPatch{Name: new("x")})), fault.NotFound},
 		"no user to remove":              {second(f.RemoveUser(ctx, operator, "nobody")), fault.NotFound},
-		"a collection's id twice":        {f.CreateCollection(ctx, operator, authority.Collection{ID: 4, Name: "x"}), fault.Conflict},
-		"a collection's name twice":      {f.CreateCollection(ctx, operator, authority.Collection{ID: 5, Name: "Fish"}), fault.Conflict},
-		"a collection below nothing":     {f.CreateCollection(ctx, operator, authority.Collection{ID: -1, Name: "x"}), fault.Invalid},
-		"a collection without a name":    {f.CreateCollection(ctx, operator, authority.Collection{ID: 5}), fault.Invalid},
-		"no collection to rename":        {f.UpdateCollection(ctx, operator, authority.Collection{ID: 5, Name: "x"}), fault.NotFound},
+		"a collection's id twice":        {f.CreateCollection(ctx, operator, records.Collection{ID: 4, Name: "x"}), fault.Conflict},
+		"a collection's name twice":      {f.CreateCollection(ctx, operator, records.Collection{ID: 5, Name: "Fish"}), fault.Conflict},
+		"a collection below nothing":     {f.CreateCollection(ctx, operator, records.Collection{ID: -1, Name: "x"}), fault.Invalid},
+		"a collection without a name":    {f.CreateCollection(ctx, operator, records.Collection{ID: 5}), fault.Invalid},
+		"no collection to rename":        {f.UpdateCollection(ctx, operator, records.Collection{ID: 5, Name: "x"}), fault.NotFound},
 		"no collection to remove":        {second(f.RemoveCollection(ctx, operator, 5)), fault.NotFound},
 		"a role twice":                   {f.CreateRole(ctx, operator, access.Role{Name: "curator"}), fault.Conflict},
 		"a role with a bad path":         {f.CreateRole(ctx, operator, access.Role{Name: "x", Permissions: []access.Permission{{Action: "x", Path: "/../x"}}}), fault.Invalid},

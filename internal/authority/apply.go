@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -17,7 +19,7 @@ import (
 // Desired is the state that an access file describes. What it doesn't name is left
 // as it is, unless Prune says to remove it.
 type Desired struct {
-	Collections []Collection
+	Collections []records.Collection
 	Roles       []access.Role
 	Users       []DesiredUser
 	Bindings    []access.Binding // User is a username
@@ -79,7 +81,7 @@ func (a *Authority) Apply(ctx context.Context, c *Caller, d Desired) ([]Applied,
 // plan is the difference between what is stored and what is desired, as it grows.
 type plan struct {
 	*Authority
-	collections map[int64]Collection
+	collections map[int64]records.Collection
 	roles       map[string]access.Role
 	users       map[string]identity.User // by username
 	names       map[string]string        // username by subject
@@ -92,7 +94,7 @@ type plan struct {
 
 func (a *Authority) newPlan(ctx context.Context) (*plan, error) {
 	p := &plan{
-		Authority: a, collections: map[int64]Collection{}, roles: map[string]access.Role{},
+		Authority: a, collections: map[int64]records.Collection{}, roles: map[string]access.Role{},
 		users: map[string]identity.User{}, names: map[string]string{}, clients: map[string]identity.Client{},
 	}
 	collections, err := a.Store.Collections(ctx)
@@ -116,14 +118,14 @@ func (a *Authority) newPlan(ctx context.Context) (*plan, error) {
 	for _, client := range clients {
 		p.clients[client.ID] = client
 	}
-	if p.bindings, err = a.Store.Bindings(ctx, BindingQuery{}); err != nil {
+	if p.bindings, err = a.Store.Bindings(ctx, records.BindingQuery{}); err != nil {
 		return nil, err
 	}
 	return p, p.loadUsers(ctx)
 }
 
 func (p *plan) loadUsers(ctx context.Context) error {
-	for q := (UserQuery{Limit: 500}); ; {
+	for q := (records.UserQuery{Limit: 500}); ; {
 		page, err := p.Store.Users(ctx, q)
 		if err != nil {
 			return err
@@ -176,16 +178,16 @@ func (p *plan) all(ctx context.Context, d *Desired) error {
 	return nil
 }
 
-func (p *plan) collection(n Collection) error {
+func (p *plan) collection(n records.Collection) error {
 	if err := n.Validate(); err != nil {
 		return err
 	}
 	old, ok := p.collections[n.ID]
 	switch {
 	case !ok:
-		p.add(n.Name, p.collectionAct(audit.CollectionCreate, n.ID, CreateCollection{n}))
+		p.add(n.Name, p.collectionAct(audit.CollectionCreate, n.ID, records.CreateCollection{Collection: n}))
 	case old != n:
-		p.add(n.Name, act{action: audit.CollectionUpdate, target: n.Name, ops: []Op{UpdateCollection{n}}})
+		p.add(n.Name, act{action: audit.CollectionUpdate, target: n.Name, ops: []records.Op{records.UpdateCollection{Collection: n}}})
 	}
 	p.collections[n.ID] = n
 	return nil
@@ -198,9 +200,9 @@ func (p *plan) role(r access.Role) error {
 	old, ok := p.roles[r.Name]
 	switch {
 	case !ok:
-		p.add(r.Name, act{action: audit.RoleCreate, target: r.Name, ops: []Op{CreateRole{r}}})
+		p.add(r.Name, act{action: audit.RoleCreate, target: r.Name, ops: []records.Op{records.CreateRole{Role: r}}})
 	case !slices.Equal(old.Permissions, r.Permissions):
-		p.add(r.Name, p.roleAct(audit.RoleUpdate, r.Name, UpdateRole{r}))
+		p.add(r.Name, p.roleAct(audit.RoleUpdate, r.Name, records.UpdateRole{Role: r}))
 	}
 	p.roles[r.Name] = r
 	return nil
@@ -290,7 +292,7 @@ func (p *plan) binding(d *Desired, b *access.Binding) error {
 	}
 	b.ID = uuid.NewString()
 	p.bindings = append(p.bindings, *b)
-	p.add(p.bindingName(*b), p.bindingAct(audit.BindingCreate, *b, AddBinding{*b}))
+	p.add(p.bindingName(*b), p.bindingAct(audit.BindingCreate, *b, records.AddBinding{Binding: *b}))
 	return nil
 }
 
@@ -353,7 +355,7 @@ func (p *plan) prune(d *Desired) {
 	}
 	for _, r := range sorted(p.roles, func(r access.Role) string { return r.Name }) {
 		if !d.hasRole(r.Name) {
-			p.add(r.Name, p.roleAct(audit.RoleRemove, r.Name, RemoveRole{r.Name}))
+			p.add(r.Name, p.roleAct(audit.RoleRemove, r.Name, records.RemoveRole{Name: r.Name}))
 		}
 	}
 }
@@ -369,8 +371,8 @@ func (d *Desired) hasRole(name string) bool {
 // pruneCollections removes collections, and with each the bindings about it alone:
 // where the file has such a binding it is made anew.
 func (p *plan) pruneCollections(d *Desired) {
-	for _, n := range sorted(p.collections, func(n Collection) string { return n.Name }) {
-		if slices.ContainsFunc(d.Collections, func(have Collection) bool { return have.ID == n.ID }) {
+	for _, n := range sorted(p.collections, func(n records.Collection) string { return n.Name }) {
+		if slices.ContainsFunc(d.Collections, func(have records.Collection) bool { return have.ID == n.ID }) {
 			continue
 		}
 		p.add(n.Name, p.removeCollectionAct(n.ID))
@@ -388,7 +390,7 @@ func (p *plan) pruneCollections(d *Desired) {
 func (p *plan) pruneBindings(d *Desired) {
 	for _, b := range p.bindings {
 		if !slices.ContainsFunc(d.Bindings, func(want access.Binding) bool { return sameBinding(want, b) }) {
-			p.add(p.bindingName(b), p.bindingAct(audit.BindingRemove, b, RemoveBinding{b.ID}))
+			p.add(p.bindingName(b), p.bindingAct(audit.BindingRemove, b, records.RemoveBinding{ID: b.ID}))
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -25,7 +27,7 @@ func permission(action string, path access.Path) *access.Permission {
 // file is what the design's example of an access file says.
 func file() authority.Desired {
 	return authority.Desired{
-		Collections: []authority.Collection{{ID: 4, Name: "KU Fish Voucher Collection"}},
+		Collections: []records.Collection{{ID: 4, Name: "KU Fish Voucher Collection"}},
 		Roles:       []access.Role{{Name: "collection-admin", Permissions: []access.Permission{{Action: "*", Path: "/"}}}},
 		Users: []authority.DesiredUser{
 			{
@@ -197,11 +199,11 @@ func TestApplyPrunesWhatTheFileDoesNotHave(t *testing.T) {
 func TestApplyGivesAPrunedNameToAnother(t *testing.T) {
 	t.Parallel()
 	f := authoritytest.New(t, authoritytest.Options{})
-	apply(t, f, authority.Desired{Collections: []authority.Collection{{ID: 4, Name: "Fish"}, {ID: 6, Name: "Birds"}}})
+	apply(t, f, authority.Desired{Collections: []records.Collection{{ID: 4, Name: "Fish"}, {ID: 6, Name: "Birds"}}})
 	// Nobody needs the collection to have a right about its number.
 	about := access.Binding{Group: "g", Permission: permission("access", "/collections/4"), Path: "/"}
 	must(t, second(f.CreateBinding(t.Context(), operator, about)))
-	d := authority.Desired{Collections: []authority.Collection{{ID: 5, Name: "Fish"}, {ID: 6, Name: "Birds"}}, Bindings: []access.Binding{about}, Prune: true}
+	d := authority.Desired{Collections: []records.Collection{{ID: 5, Name: "Fish"}, {ID: 6, Name: "Birds"}}, Bindings: []access.Binding{about}, Prune: true}
 	apply(t, f, d)
 	if again := apply(t, f, d); again != nil {
 		t.Errorf("again: %q", again)
@@ -224,7 +226,7 @@ func TestApplyIsAllOrNothingAndNamesTheMistake(t *testing.T) {
 		want   string
 	}{
 		"a bad collection": {func(d *authority.Desired) {
-			d.Collections = append(d.Collections, authority.Collection{ID: -1, Name: "x"})
+			d.Collections = append(d.Collections, records.Collection{ID: -1, Name: "x"})
 		}, "collections[1]"},
 		"a bad role":                 {func(d *authority.Desired) { d.Roles[0].Permissions[0].Path = "relative" }, "roles[0]"},
 		"a bad user":                 {func(d *authority.Desired) { d.Users[1].Username = " x" }, "users[1]"},
@@ -255,7 +257,7 @@ func TestApplyIsAllOrNothingAndNamesTheMistake(t *testing.T) {
 			t.Errorf("%s left something behind:\n%s", name, diff)
 		}
 	}
-	must(t, f.CreateCollection(t.Context(), operator, authority.Collection{ID: 9, Name: "KU Fish Voucher Collection"}))
+	must(t, f.CreateCollection(t.Context(), operator, records.Collection{ID: 9, Name: "KU Fish Voucher Collection"}))
 	before := storetest.Dump(t, filepath.Join(dir, "bearerd.db"))
 	_, _, err := f.Apply(t.Context(), operator, file())
 	wantFault(t, "a name that is taken", err, fault.Conflict, "")

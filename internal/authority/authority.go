@@ -30,6 +30,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -43,7 +45,7 @@ import (
 // Config holds what an authority is made of. Every field but Meter and Roll must
 // be set.
 type Config struct {
-	Store    Store
+	Store    records.Store
 	Ring     *keyring.Ring
 	Set      *revocation.Set
 	Follower *revocation.Follower
@@ -64,7 +66,7 @@ type Config struct {
 type Authority struct {
 	Config
 	tokens     *recent[*Token]
-	principals *recent[*Principal]
+	principals *recent[*records.Principal]
 	places     *recent[revocation.Seq] // collections that existed as of a sequence
 	remade     atomic.Int64            // the latest sequence at which a collection was made or removed
 	uses       *uses
@@ -117,7 +119,7 @@ func New(c Config) (*Authority, error) {
 	a := &Authority{
 		Config:     c,
 		tokens:     newRecent(size[*Token]{budget: c.TokenCache, usual: usualToken, cost: costOfToken}),
-		principals: newRecent(size[*Principal]{budget: principalCache, usual: usualPrincipal, cost: costOfPrincipal}),
+		principals: newRecent(size[*records.Principal]{budget: principalCache, usual: usualPrincipal, cost: costOfPrincipal}),
 		places: newRecent(size[revocation.Seq]{
 			budget: placeCache, usual: 8, cost: func(key string, _ revocation.Seq) int64 { return int64(len(key)) },
 		}),
@@ -183,7 +185,7 @@ func (a *Authority) event(ctx context.Context, c *Caller, action string) audit.E
 // reason. When that can't be recorded the answer is that nothing can be done now.
 func (a *Authority) refuse(ctx context.Context, e audit.Event, reason error) error {
 	e.Outcome, e.Reason = audit.Refused, fault.Message(reason)
-	if _, err := a.commit(ctx, Batch{Audit: []audit.Event{e}}); err != nil {
+	if _, err := a.commit(ctx, records.Batch{Audit: []audit.Event{e}}); err != nil {
 		return err
 	}
 	return reason
@@ -191,7 +193,7 @@ func (a *Authority) refuse(ctx context.Context, e audit.Event, reason error) err
 
 // commit carries out a batch; its events are made safe to store first. What the log
 // and the audit log say of one act they say of one moment.
-func (a *Authority) commit(ctx context.Context, b Batch) (revocation.Seq, error) {
+func (a *Authority) commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
 	now := a.Now()
 	for i := range b.Log {
 		b.Log[i].At = now

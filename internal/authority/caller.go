@@ -6,6 +6,8 @@ import (
 	"crypto/subtle"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -16,8 +18,8 @@ import (
 
 // Caller is who asks for something, and by what. A nil Caller is nobody.
 type Caller struct {
-	Principal *Principal // nil for the operator
-	Token     *Token     // what was presented; nil for a password, a client secret, the operator
+	Principal *records.Principal // nil for the operator
+	Token     *Token             // what was presented; nil for a password, a client secret, the operator
 
 	asOf     revocation.Seq // as of which Token was found good; 0: as of its own sequence
 	operator bool           // the command line, beside the store
@@ -202,14 +204,14 @@ func (a *Authority) AuthenticateClient(ctx context.Context, id, secret string) (
 
 // clientPrincipal gives a client, from memory while the log says nothing new of it
 // and this node holds a lease to say so. Every change of a client is in the log.
-func (a *Authority) clientPrincipal(ctx context.Context, id string) (*Principal, error) {
+func (a *Authority) clientPrincipal(ctx context.Context, id string) (*records.Principal, error) {
 	lease, asOf := a.Follower.Lease(), a.Follower.Applied()
 	if p, ok := a.principals.get(id, a.Now()); ok && p.Client != nil && a.unchangedSince(p.Seq, id) && lease.Holds() {
 		known := *p
 		known.Seq = max(p.Seq, asOf) // what is issued by it rests on a reading as new as that
 		return &known, nil
 	}
-	p, err := a.Store.Principal(ctx, Who{ClientID: id})
+	p, err := a.Store.Principal(ctx, records.Who{ClientID: id})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -47,7 +49,7 @@ func (a *Authority) createClientAct(n NewClient) (act, identity.Client, error) {
 	if err != nil {
 		return act{}, client, err
 	}
-	return act{action: audit.ClientCreate, target: client.ID, ops: []Op{CreateClient{client}}}, client, nil
+	return act{action: audit.ClientCreate, target: client.ID, ops: []records.Op{records.CreateClient{Client: client}}}, client, nil
 }
 
 // client validates. An id that could be a user's subject, or that stands for no
@@ -73,7 +75,7 @@ func (a *Authority) UpdateClient(ctx context.Context, c *Caller, n NewClient) (i
 	if err := a.admit(ctx, c, audit.ClientUpdate, n.ID); err != nil {
 		return identity.Client{}, err
 	}
-	p, err := a.Store.Principal(ctx, Who{ClientID: n.ID})
+	p, err := a.Store.Principal(ctx, records.Who{ClientID: n.ID})
 	if err != nil {
 		return identity.Client{}, err
 	}
@@ -116,12 +118,12 @@ func (a *Authority) updateClientAct(old identity.Client, n NewClient) (act, iden
 		return act{}, client, err
 	}
 	one := act{
-		action: audit.ClientUpdate, target: client.ID, ops: []Op{UpdateClient{client}},
+		action: audit.ClientUpdate, target: client.ID, ops: []records.Op{records.UpdateClient{Client: client}},
 		log: []revocation.Entry{a.cutOff(revocation.Access, client.ID)}, // nodes remember clients
 	}
 	if narrows(old, client) {
 		one.log = []revocation.Entry{a.cutOff(revocation.Client, client.ID)}
-		one.ops = append(one.ops, KillTokens{ClientID: client.ID, At: a.Now(), Reason: "client changed"})
+		one.ops = append(one.ops, records.KillTokens{ClientID: client.ID, At: a.Now(), Reason: "client changed"})
 	}
 	return one, client, nil
 }
@@ -143,7 +145,7 @@ func (a *Authority) RemoveClient(ctx context.Context, c *Caller, id string) (Rec
 func (a *Authority) removeClientAct(id string) act {
 	return act{
 		action: audit.ClientRemove, target: id,
-		ops: []Op{RemoveClient{id}, KillTokens{ClientID: id, At: a.Now(), Reason: "client removed"}},
+		ops: []records.Op{records.RemoveClient{ID: id}, records.KillTokens{ClientID: id, At: a.Now(), Reason: "client removed"}},
 		log: []revocation.Entry{a.cutOff(revocation.Client, id)},
 	}
 }
@@ -179,7 +181,7 @@ const keyNews = "next"
 // the JWK Set's cache time, or at once with atOnce. Tokens live on.
 func (a *Authority) RotateKeys(ctx context.Context, c *Caller, atOnce bool) error {
 	_, err := a.administer(ctx, c, act{
-		action: audit.KeyRotate, ops: []Op{ChangeKeys{Plan: a.Ring.PlanRotate(atOnce)}},
+		action: audit.KeyRotate, ops: []records.Op{records.ChangeKeys{Plan: a.Ring.PlanRotate(atOnce)}},
 		log: []revocation.Entry{a.cutOff(revocation.SigningKey, keyNews)},
 	})
 	if err != nil {
@@ -192,7 +194,7 @@ func (a *Authority) RotateKeys(ctx context.Context, c *Caller, atOnce bool) erro
 // the next key signs at once.
 func (a *Authority) RetireKey(ctx context.Context, c *Caller, kid string) (Receipt, error) {
 	r, err := a.administer(ctx, c, act{
-		action: audit.KeyRetire, target: kid, ops: []Op{ChangeKeys{Plan: a.Ring.PlanRetire(kid)}},
+		action: audit.KeyRetire, target: kid, ops: []records.Op{records.ChangeKeys{Plan: a.Ring.PlanRetire(kid)}},
 		log: []revocation.Entry{a.cutOff(revocation.SigningKey, kid)},
 	})
 	if err != nil {

@@ -3,6 +3,8 @@ package authority_test
 import (
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
@@ -95,7 +97,7 @@ func ways(t *testing.T) map[string]way {
 		return func(f *authoritytest.Fixture) error { return second(f.CreateBinding(ctx, operator, b)) }
 	}
 	remove := func(f *authoritytest.Fixture) error {
-		all, err := f.BindingList(ctx, operator, authority.BindingQuery{})
+		all, err := f.BindingList(ctx, operator, records.BindingQuery{})
 		if err == nil {
 			_, err = f.RemoveBinding(ctx, operator, all[0].ID)
 		}
@@ -121,7 +123,7 @@ func ways(t *testing.T) map[string]way {
 	dropRole := func(f *authoritytest.Fixture) error { return second(f.RemoveRole(ctx, operator, "curator")) }
 	dropCollection := func(f *authoritytest.Fixture) error { return second(f.RemoveCollection(ctx, operator, 4)) }
 	addCollection := func(f *authoritytest.Fixture) error {
-		return f.CreateCollection(ctx, operator, authority.Collection{ID: 4, Name: "Fish again"})
+		return f.CreateCollection(ctx, operator, records.Collection{ID: 4, Name: "Fish again"})
 	}
 	away := func(f *authoritytest.Fixture) error {
 		_, _, err := f.RemoveAccess(ctx, operator, "ada", "/collections/4")
@@ -200,7 +202,7 @@ func TestRemovedCollectionTakesEveryBindingAboutItAlong(t *testing.T) {
 	f.User(t, "ada", "", append(gone, kept...)...)
 	_, err := f.RemoveCollection(t.Context(), operator, 4)
 	must(t, err)
-	left, err := f.BindingList(t.Context(), operator, authority.BindingQuery{User: "ada"})
+	left, err := f.BindingList(t.Context(), operator, records.BindingQuery{User: "ada"})
 	must(t, err)
 	if len(left) != len(kept) {
 		t.Errorf("%d bindings are left, want %d: %+v", len(left), len(kept), left)
@@ -255,7 +257,7 @@ func TestTokenOfACollectionStaysBoundToIt(t *testing.T) {
 	}
 	// Administering with a token for one collection would reach beyond it.
 	by := bearer(t, f, made(t, f, ada, authority.Request{Kind: token.KindAccess, Scope: []string{"admin"}, Collection: new(int64(4))}))
-	_, err = f.UserList(t.Context(), by, authority.UserQuery{})
+	_, err = f.UserList(t.Context(), by, records.UserQuery{})
 	wantFault(t, "a collection's token that administers", err, fault.InsufficientScope, "collection")
 }
 

@@ -5,15 +5,14 @@ import (
 	"maps"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
-
-// expiryNotice is how long before its end a token is said to expire soon.
-const expiryNotice = 7 * 24 * time.Hour
 
 // NewCredential is an API token or an API key to be made for its caller.
 type NewCredential struct {
@@ -30,7 +29,7 @@ type NewCredential struct {
 
 // ValidateTokenName says what is wrong with the name of an API token, as
 // fault.Invalid.
-func ValidateTokenName(s string) error { return validateLabel("a token's name", s) }
+func ValidateTokenName(s string) error { return records.ValidateLabel("a token's name", s) }
 
 // CreateAPIToken makes an API token for the caller, who came by a session or by an
 // access token with the scope credentials.
@@ -66,7 +65,7 @@ func (a *Authority) IssueFor(ctx context.Context, c *Caller, ref string, r *Requ
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.Store.Principal(ctx, Who{UserID: u.ID, Collection: r.Collection})
+	p, err := a.Store.Principal(ctx, records.Who{UserID: u.ID, Collection: r.Collection})
 	if err != nil {
 		return nil, err
 	}
@@ -76,13 +75,13 @@ func (a *Authority) IssueFor(ctx context.Context, c *Caller, ref string, r *Requ
 
 // TokenList lists stored tokens, dead ones included, newest first: those of one
 // owner, oneself or, for administrators, anybody.
-func (a *Authority) TokenList(ctx context.Context, c *Caller, q TokenQuery) (Page[StoredToken], error) {
+func (a *Authority) TokenList(ctx context.Context, c *Caller, q records.TokenQuery) (records.Page[records.StoredToken], error) {
 	if c == nil || c.selfOnly {
-		return Page[StoredToken]{}, fault.New(fault.Unauthenticated, "sign in first")
+		return records.Page[records.StoredToken]{}, fault.New(fault.Unauthenticated, "sign in first")
 	}
 	if q.Owner == "" || q.Owner != c.Subject() {
 		if err := c.requireAdmin(); err != nil {
-			return Page[StoredToken]{}, err
+			return records.Page[records.StoredToken]{}, err
 		}
 	}
 	return a.Store.StoredTokens(ctx, q)
@@ -90,45 +89,20 @@ func (a *Authority) TokenList(ctx context.Context, c *Caller, q TokenQuery) (Pag
 
 // StoredToken gives what is kept of a token: of one's own, or of anybody's to
 // whoever may revoke it. The error is NotFound for every other.
-func (a *Authority) StoredToken(ctx context.Context, c *Caller, id string) (StoredToken, error) {
+func (a *Authority) StoredToken(ctx context.Context, c *Caller, id string) (records.StoredToken, error) {
 	if c == nil || c.selfOnly {
-		return StoredToken{}, fault.New(fault.Unauthenticated, "sign in first")
+		return records.StoredToken{}, fault.New(fault.Unauthenticated, "sign in first")
 	}
 	row, _, err := a.Store.TokenByID(ctx, id)
 	if fault.Is(err, fault.NotFound) || err == nil && row.Owner != c.Subject() && c.requireDelete() != nil {
-		return StoredToken{}, errNoToken
+		return records.StoredToken{}, records.ErrNoToken
 	}
 	return row, err
 }
 
-// End tells when a stored token died and why; ok is false while it lives.
-func (t StoredToken) End(now time.Time) (at time.Time, reason string, ok bool) {
-	switch {
-	case !t.RevokedAt.IsZero():
-		return t.RevokedAt, t.Reason, true
-	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
-		if t.Reason != "" {
-			return t.ExpiresAt, t.Reason, true
-		}
-		return t.ExpiresAt, token.ReasonExpired, true
-	}
-	return time.Time{}, "", false
-}
-
-// ExpiringSoon reports whether a living token made to live longer is in its last week.
-func (t StoredToken) ExpiringSoon(now time.Time) bool {
-	_, _, dead := t.End(now)
-	return !dead && expiresSoon(t.Kind, t.ExpiresAt, now)
-}
-
 // ExpiringSoon reports whether the token is one that somebody must replace by hand
 // and is in its last week.
-func (t *Token) ExpiringSoon(now time.Time) bool { return expiresSoon(t.Kind, t.Expiry, now) }
-
-func expiresSoon(kind token.Kind, expiry, now time.Time) bool {
-	lasting := kind == token.KindAPIToken || kind == token.KindAPIKey
-	return lasting && !expiry.IsZero() && expiry.Sub(now) < expiryNotice
-}
+func (t *Token) ExpiringSoon(now time.Time) bool { return t.Kind.ExpiresSoon(t.Expiry, now) }
 
 const reasonRegenerated = "regenerated"
 
@@ -147,7 +121,7 @@ func (a *Authority) Regenerate(ctx context.Context, c *Caller, id string, overla
 	}
 	r := &Request{
 		Kind: token.KindAPIToken, Parent: c.Token, Name: old.Name, Scope: old.Scope,
-		Collection: old.Collection, Lifetime: old.length(), Cap: true, Prefix: old.Prefix,
+		Collection: old.Collection, Lifetime: old.Lifetime(), Cap: true, Prefix: old.Prefix,
 	}
 	if err := a.ground(ctx, c, r); err != nil {
 		return nil, err
@@ -164,7 +138,7 @@ func (a *Authority) Regenerate(ctx context.Context, c *Caller, id string, overla
 		return nil, err
 	}
 	e.Reason = "new token " + g.id
-	b := Batch{Ops: append(ops, a.supersede(old, overlap)...), Audit: []audit.Event{e}}
+	b := records.Batch{Ops: append(ops, a.supersede(old, overlap)...), Audit: []audit.Event{e}}
 	if overlap == 0 {
 		b.Log = []revocation.Entry{a.killEntry(old.ID, a.horizon())}
 	} else {
@@ -178,50 +152,42 @@ func (a *Authority) Regenerate(ctx context.Context, c *Caller, id string, overla
 }
 
 // supersede ends the old token: now, or when the overlap ends.
-func (a *Authority) supersede(old StoredToken, overlap int64) []Op {
+func (a *Authority) supersede(old records.StoredToken, overlap int64) []records.Op {
 	if overlap == 0 {
-		return []Op{
-			SpendToken{ID: old.ID, At: a.Now(), Reason: reasonRegenerated},
-			KillTokens{IDs: []string{old.ID}, At: a.Now(), Reason: reasonRegenerated},
+		return []records.Op{
+			records.SpendToken{ID: old.ID, At: a.Now(), Reason: reasonRegenerated},
+			records.KillTokens{IDs: []string{old.ID}, At: a.Now(), Reason: reasonRegenerated},
 		}
 	}
 	end := a.Now().Add(time.Duration(overlap) * time.Second)
 	if !old.ExpiresAt.IsZero() && old.ExpiresAt.Before(end) {
 		end = old.ExpiresAt
 	}
-	return []Op{ShortenToken{ID: old.ID, Now: a.Now(), ExpiresAt: end, Reason: reasonRegenerated}}
+	return []records.Op{records.ShortenToken{ID: old.ID, Now: a.Now(), ExpiresAt: end, Reason: reasonRegenerated}}
 }
 
 // regenerable finds a living API token of the caller's.
-func (a *Authority) regenerable(ctx context.Context, c *Caller, id string) (StoredToken, error) {
+func (a *Authority) regenerable(ctx context.Context, c *Caller, id string) (records.StoredToken, error) {
 	if c == nil || c.Token == nil || c.selfOnly {
-		return StoredToken{}, fault.New(fault.Unauthenticated, "sign in first")
+		return records.StoredToken{}, fault.New(fault.Unauthenticated, "sign in first")
 	}
 	row, _, err := a.Store.TokenByID(ctx, id)
 	if fault.Is(err, fault.NotFound) || err == nil && (row.Owner != c.Subject() || row.Kind != token.KindAPIToken) {
-		return StoredToken{}, errNoToken
+		return records.StoredToken{}, records.ErrNoToken
 	}
 	if err != nil {
-		return StoredToken{}, err
+		return records.StoredToken{}, err
 	}
 	if _, reason, dead := row.End(a.Now()); dead {
-		return StoredToken{}, fault.New(fault.Conflict, "the token is dead already: %s", reason)
+		return records.StoredToken{}, fault.New(fault.Conflict, "the token is dead already: %s", reason)
 	}
 	switch gone, err := a.revoked(ctx, a.fromRow(row, 0)); {
 	case err != nil:
-		return StoredToken{}, err
+		return records.StoredToken{}, err
 	case gone:
-		return StoredToken{}, fault.New(fault.Conflict, "the token is dead already: %s", token.ReasonRevoked)
+		return records.StoredToken{}, fault.New(fault.Conflict, "the token is dead already: %s", token.ReasonRevoked)
 	}
 	return row, nil
-}
-
-// length is for how many seconds the token was made; 0: for ever.
-func (t StoredToken) length() int64 {
-	if t.ExpiresAt.IsZero() {
-		return 0
-	}
-	return int64(t.ExpiresAt.Sub(t.CreatedAt) / time.Second)
 }
 
 // endPredecessors kills the tokens whose successors have been used for the first

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -166,7 +168,7 @@ func TestAnAPIKeyIsTheUsersWhicheverClientItWasMadeWith(t *testing.T) {
 	}
 	c := f.Login(t, "ada", "correct horse")
 	made, err := f.Issue(t.Context(), c, &authority.Request{
-		Kind: token.KindAccess, Principal: c.Principal, Client: &authority.Principal{Client: &client}, Scope: []string{"credentials"},
+		Kind: token.KindAccess, Principal: c.Principal, Client: &records.Principal{Client: &client}, Scope: []string{"credentials"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +208,7 @@ func TestDialectBearerNeedsNoScopeButTheBinding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if page, err := f.UserList(t.Context(), c, authority.UserQuery{Limit: 10}); err != nil || len(page.Items) != 2 {
+	if page, err := f.UserList(t.Context(), c, records.UserQuery{Limit: 10}); err != nil || len(page.Items) != 2 {
 		t.Errorf("an administrator lists %d users, %v", len(page.Items), err)
 	}
 	if p, err := f.UserPrincipal(t.Context(), c, "ada"); err != nil || p.User.Username != "ada" || len(p.Grants) != 1 {
@@ -223,7 +225,7 @@ func TestDialectBearerNeedsNoScopeButTheBinding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.UserList(t.Context(), c, authority.UserQuery{Limit: 10}); !fault.Is(err, fault.Forbidden) {
+	if _, err := f.UserList(t.Context(), c, records.UserQuery{Limit: 10}); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("another user lists users: %v", err)
 	}
 	if p, err := f.UserPrincipal(t.Context(), c, "ada"); err != nil || p.User.Username != "ada" {
@@ -240,7 +242,7 @@ func TestDialectBearerNeedsNoScopeButTheBinding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.UserList(t.Context(), c, authority.UserQuery{Limit: 10}); !fault.Is(err, fault.InsufficientScope) {
+	if _, err := f.UserList(t.Context(), c, records.UserQuery{Limit: 10}); !fault.Is(err, fault.InsufficientScope) {
 		t.Errorf("without the scope: %v", err)
 	}
 	if _, err := f.DialectBearer(t.Context(), "junk"); !fault.Is(err, fault.InvalidToken) {

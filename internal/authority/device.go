@@ -8,10 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -28,30 +29,6 @@ const (
 	userCodeLength  = 8
 )
 
-// DeviceState is where a device code stands.
-type DeviceState string
-
-// The states of a device code. One that was redeemed is deleted.
-const (
-	DevicePending  DeviceState = "pending"
-	DeviceApproved DeviceState = "approved"
-	DeviceDenied   DeviceState = "denied"
-)
-
-// Device is a device that waits for its user's decision.
-type Device struct {
-	Digest    [32]byte // SHA-256 of the device code
-	UserCode  string
-	ClientID  string
-	Scope     []string
-	Audience  string
-	State     DeviceState
-	Subject   string         // who decided
-	Seq       revocation.Seq // as of which they did
-	PolledAt  time.Time      // when the device last asked; zero: never
-	ExpiresAt time.Time
-}
-
 // DeviceStart is what a device is told to go on with. The code is shown once.
 type DeviceStart struct {
 	DeviceCode token.Secret
@@ -65,7 +42,7 @@ func (a *Authority) StartDevice(ctx context.Context, client *Caller, scope []str
 	if err := client.mayUseDevices(); err != nil {
 		return nil, err
 	}
-	r := &Request{Kind: token.KindAccess, Principal: &Principal{User: &identity.User{}}, Client: client.Principal, Audience: audience}
+	r := &Request{Kind: token.KindAccess, Principal: &records.Principal{User: &identity.User{}}, Client: client.Principal, Audience: audience}
 	for _, name := range scope {
 		if err := a.checkDeviceScope(ctx, r, name); err != nil {
 			return nil, err
@@ -79,7 +56,7 @@ func (a *Authority) StartDevice(ctx context.Context, client *Caller, scope []str
 		return nil, err
 	}
 	d.ClientID, d.Scope, d.Audience = client.Principal.Client.ID, scope, audience
-	if _, err := a.commit(ctx, Batch{Ops: []Op{AddDevice{d}}}); err != nil {
+	if _, err := a.commit(ctx, records.Batch{Ops: []records.Op{records.AddDevice{Device: d}}}); err != nil {
 		return nil, err
 	}
 	return &DeviceStart{
@@ -109,7 +86,7 @@ func (c *Caller) mayUseDevices() error {
 	return nil
 }
 
-func newDevice(now time.Time) (token.Secret, Device, error) {
+func newDevice(now time.Time) (token.Secret, records.Device, error) {
 	var code [32]byte
 	_, _ = rand.Read(code[:])
 	raw := base64.RawURLEncoding.EncodeToString(code[:])
@@ -117,40 +94,40 @@ func newDevice(now time.Time) (token.Secret, Device, error) {
 	for i := range user {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(userCodeLetters))))
 		if err != nil {
-			return "", Device{}, err
+			return "", records.Device{}, err
 		}
 		user[i] = userCodeLetters[n.Int64()]
 	}
-	return token.Secret(raw), Device{
-		Digest: token.Digest(raw), UserCode: string(user), State: DevicePending, ExpiresAt: now.Add(deviceLife),
+	return token.Secret(raw), records.Device{
+		Digest: token.Digest(raw), UserCode: string(user), State: records.DevicePending, ExpiresAt: now.Add(deviceLife),
 	}, nil
 }
 
 // PendingDevice finds the device that shows a user code, for its page. Guesses are
 // limited like wrong passwords.
-func (a *Authority) PendingDevice(ctx context.Context, c *Caller, userCode string) (Device, error) {
+func (a *Authority) PendingDevice(ctx context.Context, c *Caller, userCode string) (records.Device, error) {
 	if !c.BySession() {
-		return Device{}, fault.New(fault.Unauthenticated, "sign in first")
+		return records.Device{}, fault.New(fault.Unauthenticated, "sign in first")
 	}
 	keys := []string{"device:" + c.Subject()}
 	if err := a.checkAttempts(ctx, keys); err != nil {
-		return Device{}, err
+		return records.Device{}, err
 	}
 	d, err := a.Store.DeviceByUserCode(ctx, canonicalUserCode(userCode))
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return Device{}, err
+		return records.Device{}, err
 	}
-	if err == nil && d.State == DevicePending && a.Now().Before(d.ExpiresAt) {
+	if err == nil && d.State == records.DevicePending && a.Now().Before(d.ExpiresAt) {
 		return d, a.checkAttempts(ctx, keys) // others that ran at the same time may have reached the limit
 	}
 	counts, err := a.Store.RecordFailure(ctx, keys, a.Now(), a.Policy.Limits.Window)
 	if err != nil {
-		return Device{}, err
+		return records.Device{}, err
 	}
 	if a.beyond(counts) {
-		return Device{}, a.limited(counts)
+		return records.Device{}, a.limited(counts)
 	}
-	return Device{}, fault.New(fault.NotFound, "no device shows this code, or it has run out")
+	return records.Device{}, fault.New(fault.NotFound, "no device shows this code, or it has run out")
 }
 
 // canonicalUserCode takes what a person types: in any case, with or without the dash.
@@ -170,12 +147,12 @@ func (a *Authority) DecideDevice(ctx context.Context, c *Caller, userCode string
 		return err
 	}
 	e := a.event(ctx, c, audit.DeviceDeny)
-	d.State, d.Subject, d.Seq = DeviceDenied, c.Subject(), c.goodAsOf()
+	d.State, d.Subject, d.Seq = records.DeviceDenied, c.Subject(), c.goodAsOf()
 	if approve {
-		e.Action, d.State = audit.DeviceApprove, DeviceApproved
+		e.Action, d.State = audit.DeviceApprove, records.DeviceApproved
 	}
 	e.Target = d.ClientID
-	_, err = a.commit(ctx, Batch{Ops: []Op{DecideDevice{Device: d, Now: a.Now()}}, Audit: []audit.Event{e}})
+	_, err = a.commit(ctx, records.Batch{Ops: []records.Op{records.DecideDevice{Device: d, Now: a.Now()}}, Audit: []audit.Event{e}})
 	return err
 }
 
@@ -196,7 +173,7 @@ func (a *Authority) RedeemDevice(ctx context.Context, client *Caller, code strin
 	if err := a.checkPoll(ctx, d); err != nil {
 		return Pair{}, err
 	}
-	p, err := a.Store.Principal(ctx, Who{UserID: d.Subject})
+	p, err := a.Store.Principal(ctx, records.Who{UserID: d.Subject})
 	if fault.Is(err, fault.NotFound) {
 		return Pair{}, fault.New(fault.AccessDenied, "the user is gone")
 	}
@@ -206,7 +183,7 @@ func (a *Authority) RedeemDevice(ctx context.Context, client *Caller, code strin
 	p.Seq = min(p.Seq, d.Seq)
 	r := &Request{
 		Kind: token.KindAccess, Principal: &p, Client: client.Principal, Scope: d.Scope, Audience: d.Audience,
-		spend: []Op{SpendDevice{Digest: d.Digest}},
+		spend: []records.Op{records.SpendDevice{Digest: d.Digest}},
 	}
 	pair, err := a.issuePair(ctx, client, r)
 	if fault.Is(err, fault.Conflict) {
@@ -216,17 +193,17 @@ func (a *Authority) RedeemDevice(ctx context.Context, client *Caller, code strin
 }
 
 // checkPoll answers a device that can't have its tokens (yet).
-func (a *Authority) checkPoll(ctx context.Context, d Device) error {
+func (a *Authority) checkPoll(ctx context.Context, d records.Device) error {
 	now := a.Now()
 	switch {
 	case !now.Before(d.ExpiresAt):
 		return fault.New(fault.ExpiredToken, "the device code has run out")
-	case d.State == DeviceDenied:
+	case d.State == records.DeviceDenied:
 		return fault.New(fault.AccessDenied, "the user said no")
-	case d.State == DeviceApproved:
+	case d.State == records.DeviceApproved:
 		return nil
 	}
-	if _, err := a.commit(ctx, Batch{Ops: []Op{PollDevice{Digest: d.Digest, At: now}}}); err != nil {
+	if _, err := a.commit(ctx, records.Batch{Ops: []records.Op{records.PollDevice{Digest: d.Digest, At: now}}}); err != nil {
 		return err
 	}
 	if now.Before(d.PolledAt.Add(deviceInterval)) {

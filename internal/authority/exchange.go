@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -25,7 +27,7 @@ type Exchange struct {
 	Cap      bool         // a lifetime above the ceiling becomes the ceiling
 
 	ScopeAsList bool // for a dialect
-	Claims      func(*Principal) map[string]any
+	Claims      func(*records.Principal) map[string]any
 }
 
 // Pair is an access token and, where it was asked for, the refresh token beside it.
@@ -97,7 +99,7 @@ func (a *Authority) issuePair(ctx context.Context, c *Caller, r *Request) (Pair,
 	if err != nil {
 		return Pair{}, a.refuseIssue(ctx, c, r, err)
 	}
-	var refresh []Op
+	var refresh []records.Op
 	var pair Pair
 	if g.offline {
 		pair.Refresh, refresh, err = a.makeRefresh(r, g)
@@ -111,7 +113,7 @@ func (a *Authority) issuePair(ctx context.Context, c *Caller, r *Request) (Pair,
 	if err != nil {
 		return Pair{}, err
 	}
-	if _, err := a.commit(ctx, Batch{Ops: slices.Concat(r.spend, refresh, more), Audit: []audit.Event{e}}); err != nil {
+	if _, err := a.commit(ctx, records.Batch{Ops: slices.Concat(r.spend, refresh, more), Audit: []audit.Event{e}}); err != nil {
 		return Pair{}, err
 	}
 	a.Meter.Issued(r.Kind)
@@ -149,12 +151,12 @@ func (r *Request) checkOffline() error {
 // makeRefresh makes the refresh token of a pair. The first of a family gives it
 // its name, which then stands in the chain of all that is made from it; each has
 // the idle lifetime anew, but none outlives what the first was made from.
-func (a *Authority) makeRefresh(r *Request, g *grant) (*Issued, []Op, error) {
+func (a *Authority) makeRefresh(r *Request, g *grant) (*Issued, []records.Op, error) {
 	value, o, err := a.Forms.New(token.KindRefresh)
 	if err != nil {
 		return nil, nil, err
 	}
-	row := StoredToken{
+	row := records.StoredToken{
 		ID: uuid.NewString(), Kind: token.KindRefresh, Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4,
 		Owner: r.Principal.Subject(), Name: "refresh token", Scope: g.refreshScope, Collection: g.collection,
 		Audience: g.audience, Family: g.family, Chain: g.chain, Seq: r.seq(), CreatedAt: g.issuedAt,
@@ -167,5 +169,5 @@ func (a *Authority) makeRefresh(r *Request, g *grant) (*Issued, []Op, error) {
 	if r.Client != nil {
 		row.ClientID = r.Client.Client.ID
 	}
-	return &Issued{Value: value, ID: row.ID, Kind: token.KindRefresh, Scope: row.Scope, Expiry: row.ExpiresAt}, []Op{AddToken{row}}, nil
+	return &Issued{Value: value, ID: row.ID, Kind: token.KindRefresh, Scope: row.Scope, Expiry: row.ExpiresAt}, []records.Op{records.AddToken{Token: row}}, nil
 }

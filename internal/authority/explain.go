@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -264,7 +266,7 @@ func (a *Authority) ExplainUser(ctx context.Context, c *Caller, ref, action stri
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.Store.Principal(ctx, Who{UserID: u.ID})
+	p, err := a.Store.Principal(ctx, records.Who{UserID: u.ID})
 	if err != nil {
 		return nil, err
 	}

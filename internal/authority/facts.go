@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -47,8 +49,8 @@ type Token struct {
 // View is what an edge makes of a token and whom it speaks for, kept beside the
 // facts for as long as they are. It is never changed.
 type View struct {
-	Principal *Principal // good for this reading alone
-	Rendered  any        // the edge's own
+	Principal *records.Principal // good for this reading alone
+	Rendered  any                // the edge's own
 }
 
 // View gives what was kept by SetView; nil when nothing was.
@@ -109,7 +111,7 @@ func costOfToken(raw string, t *Token) int64 {
 	return int64(bytes)
 }
 
-func costOfPrincipal(_ string, p *Principal) int64 {
+func costOfPrincipal(_ string, p *records.Principal) int64 {
 	bytes := 512 + 192*len(p.Grants)
 	if p.User != nil {
 		bytes += 512 + 64*len(p.User.Groups)
@@ -195,7 +197,7 @@ func (a *Authority) readOpaque(ctx context.Context, raw string) (*Token, error) 
 	return a.fromRow(row, seq), nil
 }
 
-func (a *Authority) fromRow(row StoredToken, seq revocation.Seq) *Token {
+func (a *Authority) fromRow(row records.StoredToken, seq revocation.Seq) *Token {
 	t := &Token{
 		Kind: row.Kind, ID: row.ID, Subject: row.Owner, ClientID: row.ClientID, Name: row.Name,
 		Audience: []string{a.Policy.DefaultAudience}, Scope: row.Scope, Collection: row.Collection,
@@ -267,17 +269,17 @@ func (a *Authority) signedByRevoked(t *Token) bool {
 // PrincipalOf gives the user or client that a token speaks for, as of no earlier
 // than what this node knows of the log: a remembered reading is good until the
 // log says that something about it changed.
-func (a *Authority) PrincipalOf(ctx context.Context, t *Token) (*Principal, error) {
+func (a *Authority) PrincipalOf(ctx context.Context, t *Token) (*records.Principal, error) {
 	return a.principalOf(ctx, t, a.Now())
 }
 
-func (a *Authority) principalOf(ctx context.Context, t *Token, now time.Time) (*Principal, error) {
+func (a *Authority) principalOf(ctx context.Context, t *Token, now time.Time) (*records.Principal, error) {
 	if p, ok := a.principals.get(t.Subject, now); ok && a.principalHolds(p, t) {
 		return p, nil
 	}
-	who := Who{UserID: t.Subject}
+	who := records.Who{UserID: t.Subject}
 	if t.OfClient() {
-		who = Who{ClientID: t.Subject}
+		who = records.Who{ClientID: t.Subject}
 	}
 	p, err := a.Store.Principal(ctx, who)
 	if err != nil {
@@ -287,7 +289,7 @@ func (a *Authority) principalOf(ctx context.Context, t *Token, now time.Time) (*
 	return &p, nil
 }
 
-func (a *Authority) principalHolds(p *Principal, t *Token) bool {
+func (a *Authority) principalHolds(p *records.Principal, t *Token) bool {
 	for _, k := range t.keys.cutOffs[:2] {
 		if a.Set.CutOff(k) > p.Seq {
 			return false
@@ -321,7 +323,7 @@ func (a *Authority) collectionExists(ctx context.Context, t *Token, id int64) (b
 	if seq, ok := a.places.get(name, a.Now()); ok && a.Set.CutOff(collectionKey(id)) <= seq {
 		return true, nil
 	}
-	p, err := a.Store.Principal(ctx, Who{UserID: t.Subject, Collection: &id})
+	p, err := a.Store.Principal(ctx, records.Who{UserID: t.Subject, Collection: &id})
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}

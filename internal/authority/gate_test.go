@@ -4,23 +4,24 @@ import (
 	"context"
 	"sync"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 // gate is a store that lets a test act at a point of somebody's look-up: when it
 // is about to read, or has read and is about to return.
 type gate struct {
-	authority.Store
+	records.Store
 	mu     sync.Mutex
 	points map[string]func()
 	fails  error // what LogEntry answers; nil: what the store does
 }
 
 // through gives the options of a fixture with a gate in front of its store.
-func through() (*gate, func(authority.Store) authority.Store) {
+func through() (*gate, func(records.Store) records.Store) {
 	g := &gate{points: map[string]func(){}}
-	return g, func(s authority.Store) authority.Store { g.Store = s; return g }
+	return g, func(s records.Store) records.Store { g.Store = s; return g }
 }
 
 // at has do run once, when that point is next reached.
@@ -40,19 +41,19 @@ func (g *gate) pass(point string) {
 	}
 }
 
-func (g *gate) Principal(ctx context.Context, who authority.Who) (authority.Principal, error) {
+func (g *gate) Principal(ctx context.Context, who records.Who) (records.Principal, error) {
 	g.pass("principal asked for")
 	defer g.pass("principal read")
 	return g.Store.Principal(ctx, who)
 }
 
-func (g *gate) TokenByDigest(ctx context.Context, digest [32]byte) (authority.StoredToken, revocation.Seq, error) {
+func (g *gate) TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error) {
 	g.pass("token asked for")
 	defer g.pass("token read")
 	return g.Store.TokenByDigest(ctx, digest)
 }
 
-func (g *gate) Commit(ctx context.Context, b authority.Batch) (revocation.Seq, error) {
+func (g *gate) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
 	g.pass("commit asked for")
 	return g.Store.Commit(ctx, b)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -21,25 +23,25 @@ import (
 // asked for; Kind must be set.
 type Request struct {
 	Kind       token.Kind
-	Principal  *Principal // whom the token will speak for; nil: the caller, read anew
-	Client     *Principal // the client to which it is issued; nil: none
-	Parent     *Token     // what it is made from; nil: what the caller presented, a password or a client secret
-	Audience   string     // RFC 8707 resource, or audience
-	Scope      []string   // nil: none asked for
-	Collection *int64     // where Principal is given: the one that was read with it
-	Lifetime   int64      // seconds
-	Usual      int64      // seconds when no lifetime is asked for; 0: the kind's own
-	Cap        bool       // a lifetime above the ceiling becomes the ceiling
-	TaskType   string     // of task tokens
-	Name       string     // of stored tokens
-	Prefix     string     // of an API token, where a dialect has its own
+	Principal  *records.Principal // whom the token will speak for; nil: the caller, read anew
+	Client     *records.Principal // the client to which it is issued; nil: none
+	Parent     *Token             // what it is made from; nil: what the caller presented, a password or a client secret
+	Audience   string             // RFC 8707 resource, or audience
+	Scope      []string           // nil: none asked for
+	Collection *int64             // where Principal is given: the one that was read with it
+	Lifetime   int64              // seconds
+	Usual      int64              // seconds when no lifetime is asked for; 0: the kind's own
+	Cap        bool               // a lifetime above the ceiling becomes the ceiling
+	TaskType   string             // of task tokens
+	Name       string             // of stored tokens
+	Prefix     string             // of an API token, where a dialect has its own
 
 	// What a dialect adds to a JWT for its ecosystem; it can't replace a claim.
 	ScopeAsList bool
 	Claims      map[string]any
 
 	id    string         // of a stored token; "": any
-	spend []Op           // what this uses up, in the same transaction
+	spend []records.Op   // what this uses up, in the same transaction
 	alone bool           // no refresh token can be given beside it
 	asOf  revocation.Seq // as of which Parent was found good
 }
@@ -103,9 +105,9 @@ func (a *Authority) ground(ctx context.Context, c *Caller, r *Request) error {
 	if c == nil || c.Principal == nil {
 		return fault.New(fault.Unauthenticated, "sign in first")
 	}
-	who := Who{UserID: c.Subject(), Collection: r.Collection}
+	who := records.Who{UserID: c.Subject(), Collection: r.Collection}
 	if c.Principal.User == nil {
-		who = Who{ClientID: c.Subject(), Collection: r.Collection}
+		who = records.Who{ClientID: c.Subject(), Collection: r.Collection}
 	}
 	if r.Parent.bindsCollection() {
 		who.Collection = r.Parent.Collection
@@ -213,12 +215,12 @@ func (r *Request) decideFamily(g *grant) error {
 }
 
 // make gives the token its form: signed, or opaque with a row to store.
-func (a *Authority) make(ctx context.Context, r *Request, g *grant) (*Issued, []Op, error) {
+func (a *Authority) make(ctx context.Context, r *Request, g *grant) (*Issued, []records.Op, error) {
 	issued := &Issued{
 		ID: g.id, Kind: r.Kind, Name: r.Name, Scope: g.scope, Audience: g.audience, Collection: g.collection,
 		Lifetime: g.lifetime, Expiry: g.expiry(),
 	}
-	var row StoredToken
+	var row records.StoredToken
 	var err error
 	if kindRules[r.Kind].typ != "" {
 		issued.Value, err = a.sign(ctx, r, g)
@@ -228,7 +230,7 @@ func (a *Authority) make(ctx context.Context, r *Request, g *grant) (*Issued, []
 	if err != nil || !kindRules[r.Kind].stored {
 		return issued, nil, err
 	}
-	return issued, []Op{AddToken{r.complete(row, g)}}, nil
+	return issued, []records.Op{records.AddToken{Token: r.complete(row, g)}}, nil
 }
 
 // sign signs with the active key. Where that was just taken back by another node, the
@@ -303,7 +305,7 @@ func (r *Request) chain() []string {
 	return append(slices.Clone(r.Parent.Chain), r.Parent.ID)
 }
 
-func (a *Authority) opaque(r *Request) (token.Secret, StoredToken, error) {
+func (a *Authority) opaque(r *Request) (token.Secret, records.StoredToken, error) {
 	var value token.Secret
 	var o token.Opaque
 	var err error
@@ -312,11 +314,11 @@ func (a *Authority) opaque(r *Request) (token.Secret, StoredToken, error) {
 	} else {
 		value, o, err = a.Forms.New(r.Kind)
 	}
-	return value, StoredToken{Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4}, err
+	return value, records.StoredToken{Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4}, err
 }
 
 // complete fills in what the row says besides the form of the value.
-func (r *Request) complete(row StoredToken, g *grant) StoredToken {
+func (r *Request) complete(row records.StoredToken, g *grant) records.StoredToken {
 	row.ID, row.Kind, row.Owner, row.Name = g.id, r.Kind, r.Principal.Subject(), r.Name
 	row.Scope, row.Collection, row.Chain, row.Replaces = g.scope, g.collection, g.chain, g.replaces
 	row.Seq, row.CreatedAt, row.ExpiresAt = r.seq(), g.issuedAt, g.expiry()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -41,17 +43,17 @@ func (a *Authority) RequireAdministrator(c *Caller) error { return c.requireAdmi
 
 // PublicCollections gives every collection to anybody: a login form that asks for
 // one has to offer them.
-func (a *Authority) PublicCollections(ctx context.Context) ([]Collection, error) {
+func (a *Authority) PublicCollections(ctx context.Context) ([]records.Collection, error) {
 	return a.Store.Collections(ctx)
 }
 
 // CollectionsOpenTo gives the collections that the caller has access to.
-func (a *Authority) CollectionsOpenTo(ctx context.Context, c *Caller) ([]Collection, error) {
+func (a *Authority) CollectionsOpenTo(ctx context.Context, c *Caller) ([]records.Collection, error) {
 	if c == nil || c.Principal == nil {
 		return nil, fault.New(fault.Unauthenticated, "sign in first")
 	}
 	all, err := a.Store.Collections(ctx)
-	return slices.DeleteFunc(all, func(n Collection) bool {
+	return slices.DeleteFunc(all, func(n records.Collection) bool {
 		return !c.may(ActionAccess, access.CollectionPath(n.ID))
 	}), err
 }
@@ -92,7 +94,7 @@ func (a *Authority) Client(ctx context.Context, c *Caller, id string) (identity.
 	if err := c.requireAdmin(); err != nil {
 		return identity.Client{}, err
 	}
-	p, err := a.Store.Principal(ctx, Who{ClientID: id})
+	p, err := a.Store.Principal(ctx, records.Who{ClientID: id})
 	if err != nil {
 		return identity.Client{}, err
 	}

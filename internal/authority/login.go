@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"net/netip"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -56,9 +58,9 @@ func (a *Authority) Login(ctx context.Context, cred Credentials) (*Caller, error
 
 // loginPrincipal reads the user; for an unknown one it gives nil and the hash of
 // another user, always the same one, so that time tells nothing.
-func (a *Authority) loginPrincipal(ctx context.Context, cred Credentials) (*Principal, identity.PasswordHash, error) {
+func (a *Authority) loginPrincipal(ctx context.Context, cred Credentials) (*records.Principal, identity.PasswordHash, error) {
 	if identity.ValidateUsername(cred.Username) == nil {
-		p, err := a.Store.Principal(ctx, Who{Username: cred.Username, Collection: cred.Collection})
+		p, err := a.Store.Principal(ctx, records.Who{Username: cred.Username, Collection: cred.Collection})
 		if err == nil && p.User.PasswordHash != "" {
 			return &p, p.User.PasswordHash, nil
 		}
@@ -129,7 +131,7 @@ func (a *Authority) limited(counts []identity.Failures) error {
 
 // loggedIn lets the user in, unless disabled: the right password of a disabled
 // account is no failure, and the answer is that of a wrong one.
-func (a *Authority) loggedIn(ctx context.Context, p *Principal, stale bool, password string) (*Caller, error) {
+func (a *Authority) loggedIn(ctx context.Context, p *records.Principal, stale bool, password string) (*Caller, error) {
 	c := &Caller{Principal: p}
 	e := a.event(ctx, c, audit.Login)
 	e.Target = p.User.Username
@@ -141,11 +143,11 @@ func (a *Authority) loggedIn(ctx context.Context, p *Principal, stale bool, pass
 		}
 		return nil, errBadCredentials
 	}
-	b := Batch{Audit: []audit.Event{e}}
+	b := records.Batch{Audit: []audit.Event{e}}
 	if stale {
 		// When there is no room to hash now, the next login will do.
 		if hash, err := a.Hasher.Hash(ctx, password); err == nil {
-			b.Ops = append(b.Ops, Rehash{ID: p.User.ID, Old: p.User.PasswordHash, New: hash})
+			b.Ops = append(b.Ops, records.Rehash{ID: p.User.ID, Old: p.User.PasswordHash, New: hash})
 		}
 	}
 	if _, err := a.commit(ctx, b); err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
@@ -216,7 +218,7 @@ func TestRightPasswordOfADisabledAccountIsNoFailure(t *testing.T) {
 
 func adasHash(t *testing.T, f *authoritytest.Fixture) string {
 	t.Helper()
-	p, err := f.Store.Principal(t.Context(), authority.Who{Username: "ada"})
+	p, err := f.Store.Principal(t.Context(), records.Who{Username: "ada"})
 	must(t, err)
 	return p.User.PasswordHash.Reveal()
 }

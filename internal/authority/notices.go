@@ -4,12 +4,15 @@ import (
 	"context"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
 // Notice tells somebody that a token of theirs ends soon.
 type Notice struct {
-	Token    StoredToken
+	Token    records.StoredToken
 	Username string
 	Name     string // of the owner; may be empty
 	Email    string // of the owner; may be empty
@@ -22,7 +25,7 @@ const noticesAtOnce = 100
 // tried again at the next call.
 func (a *Authority) NotifyExpiring(ctx context.Context, send func(context.Context, Notice) error) error {
 	now := a.Now()
-	due, err := a.Store.Expiring(ctx, now, now.Add(expiryNotice), noticesAtOnce)
+	due, err := a.Store.Expiring(ctx, now, now.Add(token.ExpiryNotice), noticesAtOnce)
 	if err != nil {
 		return err
 	}
@@ -36,15 +39,15 @@ func (a *Authority) NotifyExpiring(ctx context.Context, send func(context.Contex
 
 // notify claims the token, so that no other node tells of it too, and gives it
 // back when the notice could not be sent.
-func (a *Authority) notify(ctx context.Context, t StoredToken, now time.Time, send func(context.Context, Notice) error) error {
-	p, err := a.Store.Principal(ctx, Who{UserID: t.Owner})
+func (a *Authority) notify(ctx context.Context, t records.StoredToken, now time.Time, send func(context.Context, Notice) error) error {
+	p, err := a.Store.Principal(ctx, records.Who{UserID: t.Owner})
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if _, err := a.commit(ctx, Batch{Ops: []Op{ClaimNotice{ID: t.ID, At: now}}}); err != nil {
+	if _, err := a.commit(ctx, records.Batch{Ops: []records.Op{records.ClaimNotice{ID: t.ID, At: now}}}); err != nil {
 		if fault.Is(err, fault.Conflict) {
 			return nil
 		}
@@ -52,7 +55,7 @@ func (a *Authority) notify(ctx context.Context, t StoredToken, now time.Time, se
 	}
 	err = send(ctx, Notice{Token: t, Username: p.User.Username, Name: p.User.Name, Email: p.User.Email})
 	if err != nil {
-		_, undo := a.commit(context.WithoutCancel(ctx), Batch{Ops: []Op{ClaimNotice{ID: t.ID}}})
+		_, undo := a.commit(context.WithoutCancel(ctx), records.Batch{Ops: []records.Op{records.ClaimNotice{ID: t.ID}}})
 		if undo != nil {
 			return undo
 		}

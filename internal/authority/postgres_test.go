@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -214,7 +216,7 @@ func TestNothingSurvivesARevocationOnAnotherNode(t *testing.T) {
 		must(t, second(here.RevokeAllOf(t.Context(), operator, "ada", true)))
 		all.Wait()
 		// The rows are dead by themselves, and not only while the log says so.
-		page, err := here.Store.StoredTokens(t.Context(), authority.TokenQuery{Owner: owner.Subject(), Limit: 1000})
+		page, err := here.Store.StoredTokens(t.Context(), records.TokenQuery{Owner: owner.Subject(), Limit: 1000})
 		must(t, err)
 		for _, row := range page.Items {
 			if row.RevokedAt.IsZero() {

@@ -3,6 +3,8 @@ package authority
 import (
 	"context"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -51,7 +53,7 @@ func (a *Authority) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	c := &Caller{Principal: p, Token: t, asOf: asOf}
 	r := &Request{
 		Kind: token.KindAccess, Parent: t, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime,
-		spend: []Op{SpendToken{ID: t.ID, At: a.Now(), Reason: reasonUsed}},
+		spend: []records.Op{records.SpendToken{ID: t.ID, At: a.Now(), Reason: reasonUsed}},
 	}
 	if err := checkTrader(x.Client, t, identity.GrantTypeRefreshToken); err != nil {
 		return Pair{}, a.refuseIssue(ctx, c, r, err)
@@ -90,8 +92,8 @@ func (a *Authority) reused(ctx context.Context, client *Caller, t *Token) error 
 	}
 	e := a.event(ctx, client, audit.TokenReuse)
 	e.Target, e.TokenID = t.Subject, t.ID
-	_, err := a.takeBack(ctx, Batch{
-		Ops:   []Op{KillTokens{IDs: []string{t.family}, At: a.Now(), Reason: "a refresh token of its family was used twice"}},
+	_, err := a.takeBack(ctx, records.Batch{
+		Ops:   []records.Op{records.KillTokens{IDs: []string{t.family}, At: a.Now(), Reason: "a refresh token of its family was used twice"}},
 		Log:   []revocation.Entry{a.killEntry(t.family, a.horizon())},
 		Audit: []audit.Event{e},
 	}, a.Policy.Wait)

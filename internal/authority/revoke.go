@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -92,16 +94,16 @@ func (a *Authority) kill(ctx context.Context, c *Caller, t *Token, k killing) (R
 		e.Target = k.target
 	}
 	ops, entries := a.death(t, k.reason)
-	return a.takeBack(ctx, Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, k.wait)
+	return a.takeBack(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, k.wait)
 }
 
 // death is what the rows and the log say of a killed token. With a refresh token
 // dies its family.
-func (a *Authority) death(t *Token, reason string) ([]Op, []revocation.Entry) {
+func (a *Authority) death(t *Token, reason string) ([]records.Op, []revocation.Entry) {
 	return a.deathOf(t.ID, t.family, a.lastExpiry(t), reason)
 }
 
-func (a *Authority) deathOf(id, family string, last time.Time, reason string) ([]Op, []revocation.Entry) {
+func (a *Authority) deathOf(id, family string, last time.Time, reason string) ([]records.Op, []revocation.Entry) {
 	ids := []string{id}
 	if family != "" {
 		ids = append(ids, family)
@@ -110,7 +112,7 @@ func (a *Authority) deathOf(id, family string, last time.Time, reason string) ([
 	for i, id := range ids {
 		entries[i] = a.killEntry(id, last)
 	}
-	return []Op{KillTokens{IDs: ids, At: a.Now(), Reason: reason}}, entries
+	return []records.Op{records.KillTokens{IDs: ids, At: a.Now(), Reason: reason}}, entries
 }
 
 // lastExpiry is when the token and all that was made from it have run out. What
@@ -162,7 +164,7 @@ func (a *Authority) waits(ctx context.Context) bool {
 // takeBack commits a batch that takes something back. It is acknowledged when
 // this node refuses and, with wait, when every other has confirmed the sequence
 // or can't say yes any more.
-func (a *Authority) takeBack(ctx context.Context, b Batch, wait bool) (Receipt, error) {
+func (a *Authority) takeBack(ctx context.Context, b records.Batch, wait bool) (Receipt, error) {
 	seq, err := a.commit(ctx, b)
 	if err != nil {
 		return Receipt{}, err
@@ -228,7 +230,7 @@ func waitOutcome(ack revocation.Acknowledgement, err error) string {
 func (a *Authority) RevokeID(ctx context.Context, c *Caller, id string, wait bool) (Receipt, error) {
 	known, err := uuid.Parse(id)
 	if err != nil {
-		return Receipt{}, errNoToken
+		return Receipt{}, records.ErrNoToken
 	}
 	r, err := a.revocableID(ctx, c, known.String())
 	if err != nil {
@@ -236,8 +238,6 @@ func (a *Authority) RevokeID(ctx context.Context, c *Caller, id string, wait boo
 	}
 	return a.RevokeTokens(ctx, []Revocable{r}, wait)
 }
-
-var errNoToken = fault.New(fault.NotFound, "there is no such token")
 
 // RevokeAll makes every token and session of a subject dead: the caller's own, or
 // anybody's for whoever has delete on /tokens.
@@ -273,9 +273,9 @@ func (c *Caller) requireDelete() error {
 }
 
 // revokeAll is the batch that voids whatever was issued to a subject.
-func (a *Authority) revokeAll(subject, reason string, events ...audit.Event) Batch {
-	return Batch{
-		Ops:   []Op{KillTokens{Owner: subject, At: a.Now(), Reason: reason}},
+func (a *Authority) revokeAll(subject, reason string, events ...audit.Event) records.Batch {
+	return records.Batch{
+		Ops:   []records.Op{records.KillTokens{Owner: subject, At: a.Now(), Reason: reason}},
 		Log:   []revocation.Entry{a.cutOff(revocation.Subject, subject)},
 		Audit: events,
 	}
@@ -284,7 +284,7 @@ func (a *Authority) revokeAll(subject, reason string, events ...audit.Event) Bat
 // Leaked takes back every value that is a token of ours, whoever reports it, and
 // notes it for the owners. It tells nobody which ones were.
 func (a *Authority) Leaked(ctx context.Context, values []string) error {
-	var all Batch
+	var all records.Batch
 	dead := false
 	seen := map[string]bool{}
 	for _, value := range values {

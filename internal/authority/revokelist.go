@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -49,13 +51,13 @@ func (a *Authority) revocableID(ctx context.Context, c *Caller, id string) (Revo
 	case fault.Is(err, fault.NotFound) && c != nil && c.operator:
 		return a.revocable(c, &Token{ID: id}), nil
 	case fault.Is(err, fault.NotFound):
-		return Revocable{}, errNoToken
+		return Revocable{}, records.ErrNoToken
 	case err != nil:
 		return Revocable{}, err
 	}
 	t := a.fromRow(row, seq)
 	if !c.owns(t) && c.requireDelete() != nil {
-		return Revocable{}, errNoToken
+		return Revocable{}, records.ErrNoToken
 	}
 	return a.revocable(c, t), nil
 }
@@ -71,7 +73,7 @@ func (a *Authority) RevokeTokens(ctx context.Context, tokens []Revocable, wait b
 	if len(tokens) == 0 || len(tokens) > MaxRevocations {
 		return Receipt{}, fault.New(fault.Invalid, "1 to %d tokens are taken back at a time", MaxRevocations)
 	}
-	var all Batch
+	var all records.Batch
 	seen := make(map[string]bool, len(tokens))
 	for _, t := range tokens {
 		if seen[t.id] {

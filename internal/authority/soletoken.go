@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"strconv"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -21,11 +23,11 @@ type Sole struct {
 
 // SoleToken finds the caller's living token that s names; ok is false when there
 // is none.
-func (a *Authority) SoleToken(ctx context.Context, c *Caller, s Sole) (t StoredToken, ok bool, err error) {
+func (a *Authority) SoleToken(ctx context.Context, c *Caller, s Sole) (t records.StoredToken, ok bool, err error) {
 	all, err := a.soleTokens(ctx, c, s)
 	alive := a.living(all)
 	if err != nil || len(alive) == 0 {
-		return StoredToken{}, false, err
+		return records.StoredToken{}, false, err
 	}
 	return alive[0], true, nil
 }
@@ -57,7 +59,7 @@ func (a *Authority) RenewSole(ctx context.Context, c *Caller, s Sole) (*Issued, 
 
 // createSole makes the token where none is alive. Its id follows from the tokens that
 // there were: of two who find the same ones the store lets one make the next.
-func (a *Authority) createSole(ctx context.Context, c *Caller, s Sole, before []StoredToken) (*Issued, error) {
+func (a *Authority) createSole(ctx context.Context, c *Caller, s Sole, before []records.StoredToken) (*Issued, error) {
 	if c == nil || c.Token == nil {
 		return nil, fault.New(fault.Unauthenticated, "sign in first")
 	}
@@ -73,8 +75,8 @@ func (a *Authority) createSole(ctx context.Context, c *Caller, s Sole, before []
 }
 
 // living gives those of the tokens that are alive.
-func (a *Authority) living(all []StoredToken) []StoredToken {
-	var alive []StoredToken
+func (a *Authority) living(all []records.StoredToken) []records.StoredToken {
+	var alive []records.StoredToken
 	for _, t := range all {
 		if _, _, dead := t.End(a.Now()); !dead {
 			alive = append(alive, t)
@@ -84,9 +86,9 @@ func (a *Authority) living(all []StoredToken) []StoredToken {
 }
 
 // soleTokens lists the tokens that s names, dead ones included, newest first.
-func (a *Authority) soleTokens(ctx context.Context, c *Caller, s Sole) ([]StoredToken, error) {
-	var all []StoredToken
-	q := TokenQuery{Owner: c.Subject(), Kinds: []token.Kind{token.KindAPIToken}}
+func (a *Authority) soleTokens(ctx context.Context, c *Caller, s Sole) ([]records.StoredToken, error) {
+	var all []records.StoredToken
+	q := records.TokenQuery{Owner: c.Subject(), Kinds: []token.Kind{token.KindAPIToken}}
 	for {
 		page, err := a.TokenList(ctx, c, q)
 		if err != nil {

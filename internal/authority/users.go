@@ -2,8 +2,8 @@ package authority
 
 import (
 	"context"
-	"strings"
-	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/google/uuid"
 
@@ -68,7 +68,7 @@ func (a *Authority) createUserAct(ctx context.Context, n NewUser) (act, identity
 		}
 		u.PasswordHash = hash
 	}
-	return act{action: audit.UserCreate, target: u.ID, remark: u.Username, ops: []Op{CreateUser{u}}}, u, nil
+	return act{action: audit.UserCreate, target: u.ID, remark: u.Username, ops: []records.Op{records.CreateUser{User: u}}}, u, nil
 }
 
 // checkHash refuses a hash that no password could be checked against; none is fine.
@@ -109,7 +109,7 @@ func (a *Authority) UpdateUser(ctx context.Context, c *Caller, ref string, p Use
 // updateUserActs gives the changes that a patch makes to a user; none when it
 // says what is so already.
 func (a *Authority) updateUserActs(ctx context.Context, u identity.User, p UserPatch) ([]act, identity.User, error) {
-	op := UpdateUser{ID: u.ID, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled, PasswordHash: p.PasswordHash}
+	op := records.UpdateUser{ID: u.ID, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled, PasswordHash: p.PasswordHash}
 	u = patched(u, p)
 	if err := u.Validate(); err != nil {
 		return nil, u, err
@@ -126,10 +126,10 @@ func (a *Authority) updateUserActs(ctx context.Context, u identity.User, p UserP
 		}
 		op.PasswordHash = &hash
 	}
-	if op == (UpdateUser{ID: u.ID}) {
+	if op == (records.UpdateUser{ID: u.ID}) {
 		return nil, u, nil
 	}
-	one := act{action: userAction(op), target: u.ID, remark: u.Username, ops: []Op{op}}
+	one := act{action: userAction(op), target: u.ID, remark: u.Username, ops: []records.Op{op}}
 	if op.PasswordHash != nil || p.Disabled != nil && *p.Disabled {
 		reason := "account disabled"
 		if op.PasswordHash != nil {
@@ -158,7 +158,7 @@ func patched(u identity.User, p UserPatch) identity.User {
 	return u
 }
 
-func userAction(op UpdateUser) string {
+func userAction(op records.UpdateUser) string {
 	switch {
 	case op.Disabled != nil && *op.Disabled:
 		return audit.UserDisable
@@ -186,7 +186,7 @@ func (a *Authority) removeUserAct(u identity.User) act {
 	all := a.revokeAll(u.ID, "account removed")
 	return act{
 		action: audit.UserRemove, target: u.ID, remark: u.Username,
-		ops: append([]Op{RemoveUser{u.ID}}, all.Ops...), log: all.Log,
+		ops: append([]records.Op{records.RemoveUser{ID: u.ID}}, all.Ops...), log: all.Log,
 	}
 }
 
@@ -208,26 +208,24 @@ func (a *Authority) user(ctx context.Context, ref string) (identity.User, error)
 	return *p.User, nil
 }
 
-func (a *Authority) principalBy(ctx context.Context, ref string) (*Principal, error) {
+func (a *Authority) principalBy(ctx context.Context, ref string) (*records.Principal, error) {
 	if identity.ValidateUsername(ref) != nil {
-		return nil, errNoUser // not every store takes every text
+		return nil, records.ErrNoUser // not every store takes every text
 	}
-	who := Who{Username: ref}
+	who := records.Who{Username: ref}
 	if _, err := uuid.Parse(ref); err == nil {
-		who = Who{UserID: ref}
+		who = records.Who{UserID: ref}
 	}
 	p, err := a.Store.Principal(ctx, who)
 	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
-		return nil, errNoUser
+		return nil, records.ErrNoUser
 	}
 	return &p, err
 }
 
-var errNoUser = fault.New(fault.NotFound, "there is no such user")
-
 // UserPrincipal gives a user, by subject or username, with what they may do: oneself,
 // or anybody to administrators.
-func (a *Authority) UserPrincipal(ctx context.Context, c *Caller, ref string) (*Principal, error) {
+func (a *Authority) UserPrincipal(ctx context.Context, c *Caller, ref string) (*records.Principal, error) {
 	if !c.is(ref) {
 		if err := c.requireAdmin(); err != nil {
 			return nil, err
@@ -237,9 +235,9 @@ func (a *Authority) UserPrincipal(ctx context.Context, c *Caller, ref string) (*
 }
 
 // UserList lists users, to administrators.
-func (a *Authority) UserList(ctx context.Context, c *Caller, q UserQuery) (Page[identity.User], error) {
+func (a *Authority) UserList(ctx context.Context, c *Caller, q records.UserQuery) (records.Page[identity.User], error) {
 	if err := c.requireAdmin(); err != nil {
-		return Page[identity.User]{}, err
+		return records.Page[identity.User]{}, err
 	}
 	return a.Store.Users(ctx, q)
 }
@@ -277,7 +275,7 @@ func (a *Authority) RemoveAccess(ctx context.Context, c *Caller, ref string, at 
 		log: []revocation.Entry{a.cutOff(revocation.Access, u.ID)},
 	}
 	for _, b := range removed {
-		one.ops = append(one.ops, RemoveBinding{b.ID})
+		one.ops = append(one.ops, records.RemoveBinding{ID: b.ID})
 	}
 	_, err = a.administer(ctx, c, one)
 	return removed, remaining, err
@@ -286,7 +284,7 @@ func (a *Authority) RemoveAccess(ctx context.Context, c *Caller, ref string, at 
 // bindingsAt sorts a user's bindings into those that removing access at a path
 // takes away and those that go on granting something there.
 func (a *Authority) bindingsAt(ctx context.Context, userID string, at access.Path) (removed, remaining []access.Binding, err error) {
-	bindings, err := a.Store.Bindings(ctx, BindingQuery{User: userID, WithGroups: true})
+	bindings, err := a.Store.Bindings(ctx, records.BindingQuery{User: userID, WithGroups: true})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -300,12 +298,4 @@ func (a *Authority) bindingsAt(ctx context.Context, userID string, at access.Pat
 	}
 	removed, remaining = access.Remove(bindings, roles, at)
 	return removed, remaining, nil
-}
-
-// validateLabel checks a name that people give to something.
-func validateLabel(what, s string) error {
-	if s == "" || len(s) > 255 || !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fault.New(fault.Invalid, "%s has 1 to 255 bytes of text, with no space at either end and no control characters", what)
-	}
-	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/audit"
 )
 
@@ -15,7 +17,7 @@ import (
 // are left out of this batch.
 type uses struct {
 	mu      sync.Mutex
-	pending map[string]Use
+	pending map[string]records.Use
 	ended   map[string]bool // ids of tokens whose successors were used
 	wake    chan struct{}   // ended has something
 }
@@ -26,7 +28,7 @@ const (
 )
 
 func newUses() *uses {
-	return &uses{pending: map[string]Use{}, ended: map[string]bool{}, wake: make(chan struct{}, 1)}
+	return &uses{pending: map[string]records.Use{}, ended: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
 // end remembers that a token's successor was used.
@@ -50,7 +52,7 @@ func (u *uses) takeEnded() []string {
 	return ids
 }
 
-func (u *uses) add(use Use) {
+func (u *uses) add(use records.Use) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if _, known := u.pending[use.ID]; known || len(u.pending) < maxPendingUses {
@@ -58,14 +60,14 @@ func (u *uses) add(use Use) {
 	}
 }
 
-func (u *uses) take() []Use {
+func (u *uses) take() []records.Use {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	batch := make([]Use, 0, len(u.pending))
+	batch := make([]records.Use, 0, len(u.pending))
 	for _, use := range u.pending {
 		batch = append(batch, use)
 	}
-	u.pending = map[string]Use{}
+	u.pending = map[string]records.Use{}
 	return batch
 }
 
@@ -78,7 +80,7 @@ func (a *Authority) noteUse(ctx context.Context, t *Token, now time.Time) {
 	if now.Unix()-last < int64(useGrain/time.Second) || !t.used.CompareAndSwap(last, now.Unix()) {
 		return
 	}
-	a.uses.add(Use{ID: t.ID, Address: audit.OriginOf(ctx).Address, At: now})
+	a.uses.add(records.Use{ID: t.ID, Address: audit.OriginOf(ctx).Address, At: now})
 	if t.replaces != "" {
 		a.uses.end(t.replaces)
 	}

@@ -3,6 +3,8 @@ package authority_test
 import (
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -198,10 +200,10 @@ func TestTokenThatMayRevokeItselfCanDoNothingElse(t *testing.T) {
 	c := toRevoke(t, f, abroad)
 	mine := apiToken(t, f, root, authority.NewCredential{})
 	for name, err := range map[string]error{
-		"administering":        second(f.UserList(t.Context(), c, authority.UserQuery{})),
+		"administering":        second(f.UserList(t.Context(), c, records.UserQuery{})),
 		"changing a user":      second(f.UpdateUser(t.Context(), c, "root", authority.UserPatch{Name: new("x")})),
 		"reading the audit":    second(f.AuditEvents(t.Context(), c, audit.Filter{})),
-		"listing tokens":       second(f.TokenList(t.Context(), c, authority.TokenQuery{Owner: c.Subject()})),
+		"listing tokens":       second(f.TokenList(t.Context(), c, records.TokenQuery{Owner: c.Subject()})),
 		"making an API token":  second(f.CreateAPIToken(t.Context(), c, authority.NewCredential{Name: "x"})),
 		"making an API key":    second(f.CreateAPIKey(t.Context(), c, authority.NewCredential{})),
 		"an access token":      second(f.Issue(t.Context(), c, &authority.Request{Kind: token.KindAccess})),

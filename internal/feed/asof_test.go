@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -93,7 +95,7 @@ func (h *history) add(seq int64, at time.Duration) {
 func (h *history) commit(t *testing.T, e *env, seed uint64) {
 	dice := rand.New(rand.NewPCG(seed, 4))
 	for range 120 {
-		seq, err := e.Store.Commit(context.Background(), authority.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(time.Hour), e.Time())}})
+		seq, err := e.Store.Commit(context.Background(), records.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(time.Hour), e.Time())}})
 		if err != nil {
 			t.Error(err)
 			return

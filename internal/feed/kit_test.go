@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/feed"
@@ -181,7 +183,7 @@ func (e *env) append(t testing.TB, n int) revocation.Seq {
 		for i := range batch {
 			batch[i] = entry(fmt.Sprintf("id-%d-%d", n, i), e.Time().Add(48*time.Hour), e.Time())
 		}
-		seq, err := e.Store.Commit(t.Context(), authority.Batch{Log: batch})
+		seq, err := e.Store.Commit(t.Context(), records.Batch{Log: batch})
 		must(t, err)
 		last, n = seq, n-len(batch)
 	}
@@ -361,12 +363,12 @@ func (e *env) refused(t testing.TB, r *http.Request) (status int, header http.He
 
 // countedStore counts what subscribers ask of the log.
 type countedStore struct {
-	authority.Store
+	records.Store
 
 	entries atomic.Int64
 }
 
-func (s *countedStore) of(store authority.Store) authority.Store { s.Store = store; return s }
+func (s *countedStore) of(store records.Store) records.Store { s.Store = store; return s }
 
 func (s *countedStore) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
 	s.entries.Add(1)

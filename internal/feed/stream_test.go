@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -34,7 +36,7 @@ func TestStreamTellsOfRevocationsAndBeats(t *testing.T) {
 	}
 	id := "a < role &\n\"Größe\""
 	at := e.Time().UTC().Truncate(time.Microsecond)
-	_, err := e.Store.Commit(t.Context(), authority.Batch{Log: []revocation.Entry{
+	_, err := e.Store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{
 		{What: revocation.Role, ID: id, At: at},
 		entry("6d854edd-2e20-4856-9600-7a68fade783e", at.Add(time.Hour), at),
 	}})
@@ -99,7 +101,7 @@ func TestResumeUnderRevocations(t *testing.T) {
 	for range 3 {
 		all.Go(func() {
 			for range revocations / 3 {
-				_, err := e.Store.Commit(context.Background(), authority.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(48*time.Hour), e.Time())}})
+				_, err := e.Store.Commit(context.Background(), records.Batch{Log: []revocation.Entry{entry("x", e.Time().Add(48*time.Hour), e.Time())}})
 				must(t, err)
 				e.Follower.Wake()
 			}
@@ -136,7 +138,7 @@ func TestSnapshotHasWhatMattersStill(t *testing.T) {
 	raw := e.reader(t)
 	base := e.head(t)
 	now := e.Time()
-	_, err := e.Store.Commit(t.Context(), authority.Batch{Log: []revocation.Entry{
+	_, err := e.Store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{
 		entry("dead", now.Add(-time.Hour), now), entry("live", now.Add(time.Hour), now), {What: revocation.Subject, ID: "s", At: now},
 	}})
 	must(t, err)
@@ -246,7 +248,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 			return err
 		}},
 		"the user loses the permission": {user, func(t *testing.T, e *env, _ string) error {
-			bindings, err := e.Store.Bindings(t.Context(), authority.BindingQuery{})
+			bindings, err := e.Store.Bindings(t.Context(), records.BindingQuery{})
 			must(t, err)
 			_, err = e.RemoveBinding(t.Context(), authority.Operator(), bindings[0].ID)
 			return err

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"pgregory.net/rapid"
 
 	"github.com/bearerd/bearerd/internal/authority"
@@ -33,7 +35,7 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 		many := rapid.SliceOfN(text, 0, 4)
 		number := rapid.Int64Min(0).Draw(t, "collection")
 		c := &authority.Caller{
-			Principal: &authority.Principal{User: &identity.User{
+			Principal: &records.Principal{User: &identity.User{
 				Username: text.Draw(t, "username"), Name: text.Draw(t, "name"), Email: text.Draw(t, "email"), Groups: many.Draw(t, "groups"),
 			}},
 			Token: &authority.Token{
@@ -71,7 +73,7 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 
 func TestWhatWasRenderedIsTheTokensAndThePrincipals(t *testing.T) {
 	t.Parallel()
-	ada := &authority.Principal{User: &identity.User{Username: "ada"}}
+	ada := &records.Principal{User: &identity.User{Username: "ada"}}
 	tokens := []*authority.Token{{ID: "1"}, {ID: "2"}}
 	for range 2 {
 		for _, token := range tokens {
@@ -81,8 +83,8 @@ func TestWhatWasRenderedIsTheTokensAndThePrincipals(t *testing.T) {
 			}
 		}
 	}
-	renamed := &authority.Principal{User: &identity.User{Username: "countess"}}
-	for _, p := range []*authority.Principal{renamed, ada} {
+	renamed := &records.Principal{User: &identity.User{Username: "countess"}}
+	for _, p := range []*records.Principal{renamed, ada} {
 		if got := rendered(&authority.Caller{Principal: p, Token: tokens[0]}); got[0] != p.User.Username {
 			t.Errorf("%s is said to be %v", p.User.Username, got)
 		}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -125,6 +127,6 @@ func must(t testing.TB, err error) {
 
 func addClient(t testing.TB, n *node, id string) {
 	t.Helper()
-	_, err := n.store.Commit(t.Context(), authority.Batch{Ops: []authority.Op{authority.CreateClient{Client: identity.Client{ID: id}}}})
+	_, err := n.store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.CreateClient{Client: identity.Client{ID: id}}}})
 	must(t, err)
 }

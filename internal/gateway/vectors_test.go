@@ -13,7 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
@@ -82,8 +83,8 @@ func vectorNode(t testing.TB, k vectorKeys, verifier string) *node {
 		t.Fatalf("no verifier %q", verifier)
 	}
 	n := newNode(t, o)
-	_, err := n.store.Commit(t.Context(), authority.Batch{Ops: []authority.Op{
-		authority.CreateUser{User: identity.User{ID: vectorSubject, Username: "jthomas"}},
+	_, err := n.store.Commit(t.Context(), records.Batch{Ops: []records.Op{
+		records.CreateUser{User: identity.User{ID: vectorSubject, Username: "jthomas"}},
 	}})
 	must(t, err)
 	return n

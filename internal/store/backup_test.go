@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -35,7 +36,7 @@ func TestBackupOfABusyStore(t *testing.T) {
 				default:
 				}
 				b := kill("x")
-				b.Ops = []authority.Op{authority.CreateClient{Client: identity.Client{ID: fmt.Sprint(n, "-", i)}}}
+				b.Ops = []records.Op{records.CreateClient{Client: identity.Client{ID: fmt.Sprint(n, "-", i)}}}
 				if _, err := s.Commit(t.Context(), b); err != nil && !fault.Is(err, fault.Unavailable) {
 					t.Error(err)
 				}

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
@@ -23,8 +24,8 @@ func benchStore(b *testing.B) *store.Store {
 }
 
 // issued is what issuing a token without a row writes.
-func issued(n int64) authority.Batch {
-	return authority.Batch{Audit: []audit.Event{{
+func issued(n int64) records.Batch {
+	return records.Batch{Audit: []audit.Event{{
 		At: time.Now().UTC(), Actor: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11", Action: audit.TokenIssue, Target: "0b9f6f5a-6f3b-4c6e-9a7e-6d1d3b0c2f11",
 		TokenID: fmt.Sprintf("%08x-%04x-4c6e-9a7e-6d1d3b0c2f11", uint32(n*2654435761), n&0xffff), Address: "192.0.2.7", RequestID: fmt.Sprint(n), Outcome: audit.OK,
 	}}}
@@ -66,18 +67,18 @@ func BenchmarkCommit(b *testing.B) {
 func BenchmarkPrincipal(b *testing.B) {
 	s := benchStore(b)
 	u := identity.User{ID: "id", Username: "name", Groups: []string{"a", "b"}}
-	ops := []authority.Op{
-		authority.CreateUser{User: u},
-		authority.CreateClient{Client: identity.Client{ID: "ci", Grants: []string{"client_credentials"}}},
-		authority.CreateRole{Role: access.Role{Name: "r", Permissions: []access.Permission{{Action: "*", Path: "/"}}}},
+	ops := []records.Op{
+		records.CreateUser{User: u},
+		records.CreateClient{Client: identity.Client{ID: "ci", Grants: []string{"client_credentials"}}},
+		records.CreateRole{Role: access.Role{Name: "r", Permissions: []access.Permission{{Action: "*", Path: "/"}}}},
 	}
 	for n := range 4 {
-		ops = append(ops, authority.AddBinding{Binding: access.Binding{ID: fmt.Sprint(n), User: u.ID, Role: "r", Path: access.CollectionPath(int64(n))}})
+		ops = append(ops, records.AddBinding{Binding: access.Binding{ID: fmt.Sprint(n), User: u.ID, Role: "r", Path: access.CollectionPath(int64(n))}})
 	}
-	if _, err := s.Commit(b.Context(), authority.Batch{Ops: ops}); err != nil {
+	if _, err := s.Commit(b.Context(), records.Batch{Ops: ops}); err != nil {
 		b.Fatal(err)
 	}
-	for name, who := range map[string]authority.Who{"User": {UserID: u.ID}, "Client": {ClientID: "ci"}} {
+	for name, who := range map[string]records.Who{"User": {UserID: u.ID}, "Client": {ClientID: "ci"}} {
 		b.Run(name, func(b *testing.B) {
 			before := s.Queries()
 			for b.Loop() {
@@ -92,8 +93,8 @@ func BenchmarkPrincipal(b *testing.B) {
 
 func BenchmarkTokenByDigest(b *testing.B) {
 	s := benchStore(b)
-	one := authority.StoredToken{ID: "t", Kind: token.KindAPIToken, Digest: [32]byte{1}, Scope: []string{"read"}, CreatedAt: time.Now()}
-	if _, err := s.Commit(b.Context(), authority.Batch{Ops: []authority.Op{authority.AddToken{Token: one}}}); err != nil {
+	one := records.StoredToken{ID: "t", Kind: token.KindAPIToken, Digest: [32]byte{1}, Scope: []string{"read"}, CreatedAt: time.Now()}
+	if _, err := s.Commit(b.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: one}}}); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
@@ -109,7 +110,7 @@ func BenchmarkEntries(b *testing.B) {
 	s := benchStore(b)
 	now := time.Now()
 	for n := 0; n < total; n += page {
-		var batch authority.Batch
+		var batch records.Batch
 		for i := range page {
 			batch.Log = append(batch.Log, revocation.Entry{What: revocation.Token, ID: fmt.Sprintf("%08x-%04x-4c6e-9a7e-6d1d3b0c2f11", uint32((n+i)*2654435761), i), At: now, Until: now.Add(time.Hour)})
 		}

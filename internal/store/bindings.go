@@ -3,8 +3,9 @@ package store
 import (
 	"context"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 )
 
 const (
@@ -67,7 +68,7 @@ func grants(ctx context.Context, c conn, userID string) ([]access.Grant, error) 
 
 // Bindings gives the bindings that the query asks for, in the order of their
 // paths.
-func (s *Store) Bindings(ctx context.Context, q authority.BindingQuery) ([]access.Binding, error) {
+func (s *Store) Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error) {
 	text, args := selectBindings, []any(nil)
 	switch {
 	case q.User != "" && q.WithGroups:

@@ -6,7 +6,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -16,7 +17,7 @@ import (
 //
 // An operation that can't be done gives a fault: NotFound for what it changes,
 // Conflict for what exists, Invalid for what it names besides.
-func (s *Store) Commit(ctx context.Context, b authority.Batch) (seq revocation.Seq, err error) {
+func (s *Store) Commit(ctx context.Context, b records.Batch) (seq revocation.Seq, err error) {
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
 		seq = 0
 		if err := lockFor(ctx, c, b.Ops); err != nil {
@@ -39,15 +40,15 @@ func (s *Store) Commit(ctx context.Context, b authority.Batch) (seq revocation.S
 }
 
 // lockFor takes the locks that the operations need, in their order.
-func lockFor(ctx context.Context, c conn, ops []authority.Op) error {
+func lockFor(ctx context.Context, c conn, ops []records.Op) error {
 	needed := map[lock]bool{}
 	for _, op := range ops {
 		switch op.(type) {
-		case authority.ChangeKeys:
+		case records.ChangeKeys:
 			needed[lockKeys] = true
-		case authority.KillTokens, authority.ShortenToken:
+		case records.KillTokens, records.ShortenToken:
 			needed[lockKill] = true
-		case authority.AddToken:
+		case records.AddToken:
 			needed[lockTokens] = true
 		}
 	}
@@ -62,65 +63,65 @@ func lockFor(ctx context.Context, c conn, ops []authority.Op) error {
 	return nil
 }
 
-func carryOut(ctx context.Context, c conn, op authority.Op) error {
+func carryOut(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
-	case authority.CreateUser:
+	case records.CreateUser:
 		return createUser(ctx, c, op)
-	case authority.UpdateUser:
+	case records.UpdateUser:
 		return updateUser(ctx, c, op)
-	case authority.Rehash:
+	case records.Rehash:
 		_, err := c.exec(ctx, rehash, op.ID, op.Old.Reveal(), op.New.Reveal(), op.Old.Fingerprint())
 		return err
-	case authority.RemoveUser:
+	case records.RemoveUser:
 		return change(ctx, c, "no such user", deleteUser, op.ID)
-	case authority.CreateCollection:
+	case records.CreateCollection:
 		return createCollection(ctx, c, op)
-	case authority.UpdateCollection:
+	case records.UpdateCollection:
 		return updateCollection(ctx, c, op)
-	case authority.RemoveCollection:
+	case records.RemoveCollection:
 		return removeCollection(ctx, c, op)
-	case authority.CreateRole:
+	case records.CreateRole:
 		return createRole(ctx, c, op)
-	case authority.UpdateRole:
+	case records.UpdateRole:
 		return updateRole(ctx, c, op)
-	case authority.RemoveRole:
+	case records.RemoveRole:
 		return change(ctx, c, "no such role", deleteRole, op.Name)
-	case authority.AddBinding:
+	case records.AddBinding:
 		return addBinding(ctx, c, op)
-	case authority.RemoveBinding:
+	case records.RemoveBinding:
 		return change(ctx, c, "no such binding", deleteBinding, op.ID)
-	case authority.CreateClient:
+	case records.CreateClient:
 		return createClient(ctx, c, op)
-	case authority.UpdateClient:
+	case records.UpdateClient:
 		return updateClient(ctx, c, op)
-	case authority.RemoveClient:
+	case records.RemoveClient:
 		return change(ctx, c, "no such client", deleteClient, op.ID)
-	case authority.ChangeKeys:
+	case records.ChangeKeys:
 		return changeKeys(ctx, c, op.Plan)
 	}
 	return carryOutOnToken(ctx, c, op)
 }
 
 // carryOutOnToken does the operations on stored tokens and device codes.
-func carryOutOnToken(ctx context.Context, c conn, op authority.Op) error {
+func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
-	case authority.AddToken:
+	case records.AddToken:
 		return addToken(ctx, c, op)
-	case authority.SpendToken:
+	case records.SpendToken:
 		return spendToken(ctx, c, op)
-	case authority.ShortenToken:
+	case records.ShortenToken:
 		return shortenToken(ctx, c, op)
-	case authority.KillTokens:
+	case records.KillTokens:
 		return killTokens(ctx, c, op)
-	case authority.ClaimNotice:
+	case records.ClaimNotice:
 		return claim(ctx, c, op)
-	case authority.AddDevice:
+	case records.AddDevice:
 		return addDevice(ctx, c, op.Device)
-	case authority.PollDevice:
+	case records.PollDevice:
 		return c.post(ctx, pollDevice, op.Digest[:], micros(op.At))
-	case authority.DecideDevice:
+	case records.DecideDevice:
 		return decide(ctx, c, op)
-	case authority.SpendDevice:
+	case records.SpendDevice:
 		return spend(ctx, c, op)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", op)

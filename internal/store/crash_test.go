@@ -17,7 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -66,9 +67,9 @@ func runVictim(t *testing.T, role, path string) *exec.Cmd {
 func commitOne(ctx context.Context, s *store.Store) error {
 	id := fmt.Sprintf("%016x", rand.Uint64())
 	b := kill(id)
-	b.Ops = []authority.Op{
-		authority.CreateClient{Client: identity.Client{ID: id}},
-		authority.AddToken{Token: authority.StoredToken{ID: id, Kind: token.KindAPIToken, CreatedAt: time.Now()}},
+	b.Ops = []records.Op{
+		records.CreateClient{Client: identity.Client{ID: id}},
+		records.AddToken{Token: records.StoredToken{ID: id, Kind: token.KindAPIToken, CreatedAt: time.Now()}},
 	}
 	seq, err := s.Commit(ctx, b)
 	if err == nil {
@@ -211,7 +212,7 @@ func wantAllOf(t *testing.T, path string, told map[revocation.Seq]string) {
 				found++
 			}
 			_, _, noToken := s.TokenByID(t.Context(), e.ID)
-			_, noClient := s.Principal(t.Context(), authority.Who{ClientID: e.ID})
+			_, noClient := s.Principal(t.Context(), records.Who{ClientID: e.ID})
 			if noToken != nil || noClient != nil {
 				t.Fatalf("entry %d is there by half: %v, %v", e.Seq, noToken, noClient)
 			}

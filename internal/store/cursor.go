@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
@@ -25,12 +26,12 @@ func pageSize(limit int) int {
 }
 
 // paged makes a page of the items that a query for one more than limit gave.
-func paged[T any](items []T, limit int, cursor func(last T) string) authority.Page[T] {
+func paged[T any](items []T, limit int, cursor func(last T) string) records.Page[T] {
 	if len(items) <= limit {
-		return authority.Page[T]{Items: items}
+		return records.Page[T]{Items: items}
 	}
 	items = items[:limit]
-	return authority.Page[T]{Items: items, Next: cursor(items[limit-1])}
+	return records.Page[T]{Items: items, Next: cursor(items[limit-1])}
 }
 
 var errCursor = fault.New(fault.Invalid, "the cursor is not one of this list")

@@ -3,7 +3,8 @@ package store
 import (
 	"context"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
@@ -24,29 +25,29 @@ WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expi
 )
 
 // Device finds a device code by its SHA-256. None is fault.NotFound.
-func (s *Store) Device(ctx context.Context, digest [32]byte) (authority.Device, error) {
+func (s *Store) Device(ctx context.Context, digest [32]byte) (records.Device, error) {
 	return s.device(ctx, deviceByDigest, digest[:])
 }
 
 // DeviceByUserCode finds a device code by the code that the user types. None is
 // fault.NotFound.
-func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (authority.Device, error) {
+func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (records.Device, error) {
 	return s.device(ctx, deviceByUserCode, userCode)
 }
 
-func (s *Store) device(ctx context.Context, text string, key any) (d authority.Device, err error) {
+func (s *Store) device(ctx context.Context, text string, key any) (d records.Device, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, into(&d.Scope), &d.Audience,
 			&d.State, &d.Subject, &d.Seq, stamp{&d.PolledAt}, stamp{&d.ExpiresAt})
 		return orNotFound(err, "no such device code")
 	})
 	if err != nil {
-		return authority.Device{}, err
+		return records.Device{}, err
 	}
 	return d, nil
 }
 
-func addDevice(ctx context.Context, c conn, d authority.Device) error {
+func addDevice(ctx context.Context, c conn, d records.Device) error {
 	scope, err := encode(d.Scope)
 	if err != nil {
 		return err
@@ -55,18 +56,18 @@ func addDevice(ctx context.Context, c conn, d authority.Device) error {
 		d.Audience, string(d.State), d.Subject, d.Seq, micros(d.PolledAt), micros(d.ExpiresAt))
 }
 
-func decide(ctx context.Context, c conn, op authority.DecideDevice) error {
+func decide(ctx context.Context, c conn, op records.DecideDevice) error {
 	d := op.Device
 	n, err := c.exec(ctx, decideDevice, d.Digest[:], string(d.State), d.Subject, d.Seq,
-		string(authority.DevicePending), micros(op.Now))
+		string(records.DevicePending), micros(op.Now))
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the device was decided about already, or has run out")
 	}
 	return err
 }
 
-func spend(ctx context.Context, c conn, op authority.SpendDevice) error {
-	n, err := c.exec(ctx, spendDevice, op.Digest[:], string(authority.DeviceApproved))
+func spend(ctx context.Context, c conn, op records.SpendDevice) error {
+	n, err := c.exec(ctx, spendDevice, op.Digest[:], string(records.DeviceApproved))
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the device code was used already")
 	}

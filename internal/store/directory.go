@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 )
@@ -50,26 +51,26 @@ FROM clients c WHERE c.id = $1`
 // Principal reads a user with groups and effective grants, or a client, and with
 // it the sequence of the log, all in one snapshot. Nobody of that name is
 // fault.NotFound.
-func (s *Store) Principal(ctx context.Context, who authority.Who) (p authority.Principal, err error) {
+func (s *Store) Principal(ctx context.Context, who records.Who) (p records.Principal, err error) {
 	if who.ClientID != "" {
 		err = s.read(ctx, func(ctx context.Context, c conn) error { return readClient(ctx, c, who, &p) })
 	} else {
 		err = s.snapshot(ctx, func(ctx context.Context, c conn) error { return readUser(ctx, c, who, &p) })
 	}
 	if err != nil {
-		return authority.Principal{}, err
+		return records.Principal{}, err
 	}
 	return p, nil
 }
 
-func readClient(ctx context.Context, c conn, who authority.Who, p *authority.Principal) error {
+func readClient(ctx context.Context, c conn, who records.Who, p *records.Principal) error {
 	p.Client = &identity.Client{}
 	err := c.row(ctx, principalByClient, []any{who.ClientID, who.Collection},
 		append(clientFields(p.Client), &p.Seq, &p.CollectionExists)...)
 	return orNotFound(err, "no such client")
 }
 
-func readUser(ctx context.Context, c conn, who authority.Who, p *authority.Principal) error {
+func readUser(ctx context.Context, c conn, who records.Who, p *records.Principal) error {
 	text, name := principalByID, who.UserID
 	if name == "" {
 		text, name = principalByUsername, who.Username
@@ -141,15 +142,15 @@ func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.Pas
 // Users gives users in the order of their usernames. Search ignores case, and none
 // of its characters has a meaning of its own. A cursor that is none is
 // fault.Invalid.
-func (s *Store) Users(ctx context.Context, q authority.UserQuery) (authority.Page[identity.User], error) {
+func (s *Store) Users(ctx context.Context, q records.UserQuery) (records.Page[identity.User], error) {
 	var after string
 	if len(q.Search) > maxSearch {
-		return authority.Page[identity.User]{}, fault.New(fault.Invalid, "the search is longer than %d bytes", maxSearch)
+		return records.Page[identity.User]{}, fault.New(fault.Invalid, "the search is longer than %d bytes", maxSearch)
 	}
 	if q.After != "" {
 		var err error
 		if after, err = unseal(userCursor, q.After); err != nil {
-			return authority.Page[identity.User]{}, err
+			return records.Page[identity.User]{}, err
 		}
 	}
 	limit := pageSize(q.Limit)
@@ -157,7 +158,7 @@ func (s *Store) Users(ctx context.Context, q authority.UserQuery) (authority.Pag
 		return u, scan(userFields(&u)...)
 	}, selectUsers, after, containing(q.Search), limit+1)
 	if err != nil {
-		return authority.Page[identity.User]{}, err
+		return records.Page[identity.User]{}, err
 	}
 	return paged(users, limit, func(u identity.User) string { return seal(userCursor, u.Username) }), nil
 }
@@ -184,8 +185,8 @@ func (s *Store) Clients(ctx context.Context) ([]identity.Client, error) {
 }
 
 // Collections gives every collection in the order of their ids.
-func (s *Store) Collections(ctx context.Context) ([]authority.Collection, error) {
-	return query(ctx, s, func(scan scanner) (c authority.Collection, err error) {
+func (s *Store) Collections(ctx context.Context) ([]records.Collection, error) {
+	return query(ctx, s, func(scan scanner) (c records.Collection, err error) {
 		return c, scan(&c.ID, &c.Name)
 	}, selectCollections)
 }

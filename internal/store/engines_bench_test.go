@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/store"
@@ -23,9 +24,9 @@ func BenchmarkEngines(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := open(b)
-			one := authority.StoredToken{ID: "t", Kind: token.KindAPIToken, Digest: [32]byte{1}, Scope: []string{"read"}, CreatedAt: time.Now()}
+			one := records.StoredToken{ID: "t", Kind: token.KindAPIToken, Digest: [32]byte{1}, Scope: []string{"read"}, CreatedAt: time.Now()}
 			u := identity.User{ID: "id", Username: "name", Groups: []string{"a", "b"}}
-			if _, err := s.Commit(b.Context(), authority.Batch{Ops: []authority.Op{authority.AddToken{Token: one}, authority.CreateUser{User: u}}}); err != nil {
+			if _, err := s.Commit(b.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: one}, records.CreateUser{User: u}}}); err != nil {
 				b.Fatal(err)
 			}
 			var n atomic.Int64
@@ -36,7 +37,7 @@ func BenchmarkEngines(b *testing.B) {
 					_, _, err := s.TokenByDigest(b.Context(), one.Digest)
 					return err
 				},
-				"Principal": func() error { return second(s.Principal(b.Context(), authority.Who{UserID: u.ID})) },
+				"Principal": func() error { return second(s.Principal(b.Context(), records.Who{UserID: u.ID})) },
 			} {
 				b.Run(what, func(b *testing.B) {
 					before := s.Queries()

@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -20,8 +21,8 @@ import (
 )
 
 // kill is a batch that revokes a token.
-func kill(id string) authority.Batch {
-	return authority.Batch{Log: []revocation.Entry{{What: revocation.Token, ID: id, At: time.Now()}}}
+func kill(id string) records.Batch {
+	return records.Batch{Log: []revocation.Entry{{What: revocation.Token, ID: id, At: time.Now()}}}
 }
 
 func head(t *testing.T, s *store.Store) revocation.Seq {
@@ -256,7 +257,7 @@ func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
 	s := mustOpen(t, path, store.Options{})
-	if _, err := s.Commit(t.Context(), authority.Batch{Ops: []authority.Op{authority.CreateClient{Client: identity.Client{ID: "taken"}}}}); err != nil {
+	if _, err := s.Commit(t.Context(), records.Batch{Ops: []records.Op{records.CreateClient{Client: identity.Client{ID: "taken"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	unlock := locked(t, path)
@@ -265,12 +266,12 @@ func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 	for n := range results {
 		all.Go(func() {
 			b := kill(fmt.Sprint(n))
-			b.Ops = []authority.Op{authority.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
+			b.Ops = []records.Op{records.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
 			switch n % 3 {
 			case 1:
-				b.Ops = append(b.Ops, authority.CreateClient{Client: identity.Client{ID: "taken"}})
+				b.Ops = append(b.Ops, records.CreateClient{Client: identity.Client{ID: "taken"}})
 			case 2:
-				b.Ops = append(b.Ops, authority.ChangeKeys{Plan: store.Panicking})
+				b.Ops = append(b.Ops, records.ChangeKeys{Plan: store.Panicking})
 			}
 			_, results[n] = s.Commit(t.Context(), b)
 		})
@@ -282,7 +283,7 @@ func TestOneFailureDoesNotTakeOthersWithIt(t *testing.T) {
 		case n%3 == 0 && err != nil, n%3 == 1 && !fault.Is(err, fault.Conflict), n%3 == 2 && (err == nil || !strings.Contains(err.Error(), "a plan with a mistake")):
 			t.Errorf("write %d: %v", n, err)
 		}
-		_, err := s.Principal(t.Context(), authority.Who{ClientID: fmt.Sprint("client", n)})
+		_, err := s.Principal(t.Context(), records.Who{ClientID: fmt.Sprint("client", n)})
 		if done := err == nil; done != (n%3 == 0) {
 			t.Errorf("write %d is done: %t", n, done)
 		}

@@ -4,7 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -19,13 +20,13 @@ ORDER BY t.expires_at LIMIT $5`
 
 // Expiring gives living API tokens and keys that end after now and not later than
 // before, of which nobody was told, those that end first.
-func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]authority.StoredToken, error) {
-	return query(ctx, s, func(scan scanner) (t authority.StoredToken, err error) {
+func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
+	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)
 	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindAPIKey.String(), limit)
 }
 
-func claim(ctx context.Context, c conn, op authority.ClaimNotice) error {
+func claim(ctx context.Context, c conn, op records.ClaimNotice) error {
 	if op.At.IsZero() {
 		_, err := c.exec(ctx, unclaimNotice, op.ID)
 		return err

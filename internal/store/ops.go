@@ -4,8 +4,9 @@ import (
 	"context"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 )
@@ -68,7 +69,7 @@ func change(ctx context.Context, c conn, missing, text string, args ...any) erro
 	return err
 }
 
-func createUser(ctx context.Context, c conn, op authority.CreateUser) error {
+func createUser(ctx context.Context, c conn, op records.CreateUser) error {
 	u := op.User
 	err := add(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username, u.Name, u.Email,
 		flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email))
@@ -87,7 +88,7 @@ func insertGroups(ctx context.Context, c conn, u identity.User) error {
 	return nil
 }
 
-func updateUser(ctx context.Context, c conn, op authority.UpdateUser) error {
+func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
 	if err := c.post(ctx, lockUser, op.ID); err != nil {
 		return err
 	}
@@ -119,11 +120,11 @@ func set[T any](field, value *T) {
 
 const collectionExists = "a collection of that id or name exists already"
 
-func createCollection(ctx context.Context, c conn, op authority.CreateCollection) error {
+func createCollection(ctx context.Context, c conn, op records.CreateCollection) error {
 	return add(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name)
 }
 
-func updateCollection(ctx context.Context, c conn, op authority.UpdateCollection) error {
+func updateCollection(ctx context.Context, c conn, op records.UpdateCollection) error {
 	taken, err := exists(ctx, c, otherCollection, op.Collection.ID, op.Collection.Name)
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func updateCollection(ctx context.Context, c conn, op authority.UpdateCollection
 	return change(ctx, c, "no such collection", renameCollection, op.Collection.ID, op.Collection.Name)
 }
 
-func removeCollection(ctx context.Context, c conn, op authority.RemoveCollection) error {
+func removeCollection(ctx context.Context, c conn, op records.RemoveCollection) error {
 	whole := string(access.CollectionPath(op.ID))
 	parent, last := whole[:strings.LastIndexByte(whole, '/')], whole[strings.LastIndexByte(whole, '/'):]
 	// '0' is the character after '/', so what begins with path and a slash is between.
@@ -144,7 +145,7 @@ func removeCollection(ctx context.Context, c conn, op authority.RemoveCollection
 	return change(ctx, c, "no such collection", deleteCollection, op.ID)
 }
 
-func createRole(ctx context.Context, c conn, op authority.CreateRole) error {
+func createRole(ctx context.Context, c conn, op records.CreateRole) error {
 	permissions, err := encode(op.Role.Permissions)
 	if err != nil {
 		return err
@@ -152,7 +153,7 @@ func createRole(ctx context.Context, c conn, op authority.CreateRole) error {
 	return add(ctx, c, "a role of that name exists already", insertRole, op.Role.Name, permissions)
 }
 
-func updateRole(ctx context.Context, c conn, op authority.UpdateRole) error {
+func updateRole(ctx context.Context, c conn, op records.UpdateRole) error {
 	permissions, err := encode(op.Role.Permissions)
 	if err != nil {
 		return err
@@ -160,7 +161,7 @@ func updateRole(ctx context.Context, c conn, op authority.UpdateRole) error {
 	return change(ctx, c, "no such role", setPermissions, op.Role.Name, permissions)
 }
 
-func addBinding(ctx context.Context, c conn, op authority.AddBinding) error {
+func addBinding(ctx context.Context, c conn, op records.AddBinding) error {
 	b := op.Binding
 	if err := named(ctx, c, "user", userExists, b.User); err != nil {
 		return err
@@ -198,7 +199,7 @@ func clientLists(cl identity.Client) (lists [3]string, err error) {
 	return lists, nil
 }
 
-func createClient(ctx context.Context, c conn, op authority.CreateClient) error {
+func createClient(ctx context.Context, c conn, op records.CreateClient) error {
 	lists, err := clientLists(op.Client)
 	if err != nil {
 		return err
@@ -207,7 +208,7 @@ func createClient(ctx context.Context, c conn, op authority.CreateClient) error 
 		lists[0], lists[1], lists[2])
 }
 
-func updateClient(ctx context.Context, c conn, op authority.UpdateClient) error {
+func updateClient(ctx context.Context, c conn, op records.UpdateClient) error {
 	lists, err := clientLists(op.Client)
 	if err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/clustertest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -61,7 +62,7 @@ func TestLogOfATransactionThatCommitsLate(t *testing.T) {
 	dsn, s := onPostgres(t, 3, store.Options{})
 	begun, goOn := make(chan struct{}), make(chan struct{})
 	late := kill("late")
-	late.Ops = []authority.Op{authority.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+	late.Ops = []records.Op{records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		begun <- struct{}{}
 		<-goOn
 		return nil, nil
@@ -136,11 +137,11 @@ func TestASilentNodeDoesNotBlockTheOthers(t *testing.T) {
 				_, failed := s[0].RecordFailure(t.Context(), []string{"k"}, at, time.Hour)
 				disabled := true
 				return errors.Join(err, failed,
-					batch(t, s[0], authority.AddToken{Token: stored(fmt.Sprint(time.Now().UnixNano()))}, authority.UpdateUser{ID: "id-ada", Disabled: &disabled}),
+					batch(t, s[0], records.AddToken{Token: stored(fmt.Sprint(time.Now().UnixNano()))}, records.UpdateUser{ID: "id-ada", Disabled: &disabled}),
 					s[0].ChangeSigningKeys(t.Context(), func([]keyring.Key) ([]keyring.Key, error) { return nil, nil }),
 					s[0].Confirm(t.Context(), revocation.Confirmation{Node: "n", Seq: 1, Lease: lease}), s[0].Purge(t.Context(), at))
 			}
-			mustCommit(t, s[0], authority.CreateUser{User: ada()})
+			mustCommit(t, s[0], records.CreateUser{User: ada()})
 			if err := everything(); err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +167,7 @@ func TestALineThatDiesBeforeTheCommit(t *testing.T) {
 	line, through := behind(t, dsn)
 	cut := mustOpen(t, through, store.Options{})
 	b := kill("never")
-	b.Ops = []authority.Op{authority.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+	b.Ops = []records.Op{records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		weather(t, line, clustertest.Weather{Up: clustertest.Lose})
 		return nil, nil
 	}}}
@@ -209,13 +210,13 @@ func TestAStoreThatDoesNotAnswerIsAnErrorWithinASecond(t *testing.T) {
 			dsn := pgtest.New(t)
 			line, through := behind(t, dsn)
 			s := mustOpen(t, through, store.Options{})
-			mustCommit(t, s, authority.CreateUser{User: ada()})
+			mustCommit(t, s, records.CreateUser{User: ada()})
 			weather(t, line, w)
 			var all sync.WaitGroup
 			for range 50 { // more than there are connections
 				all.Go(func() {
 					begun := time.Now()
-					_, reading := s.Principal(t.Context(), authority.Who{Username: "ada"})
+					_, reading := s.Principal(t.Context(), records.Who{Username: "ada"})
 					read := time.Since(begun)
 					_, writing := s.Commit(t.Context(), kill("x"))
 					wrote := time.Since(begun) - read
@@ -232,7 +233,7 @@ func TestAStoreThatDoesNotAnswerIsAnErrorWithinASecond(t *testing.T) {
 			all.Wait()
 			weather(t, line, clustertest.Weather{})
 			eventually(t, func() error {
-				_, err := s.Principal(t.Context(), authority.Who{Username: "ada"})
+				_, err := s.Principal(t.Context(), records.Who{Username: "ada"})
 				return err
 			})
 		})
@@ -251,7 +252,7 @@ func TestAnExhaustedPoolHasNoEndlessQueue(t *testing.T) {
 	for range 1200 {
 		all.Go(func() {
 			begun := time.Now()
-			_, err := s[0].Principal(t.Context(), authority.Who{Username: "ada"})
+			_, err := s[0].Principal(t.Context(), records.Who{Username: "ada"})
 			if took := time.Since(begun); !fault.Is(err, fault.Unavailable) || took > 1500*time.Millisecond {
 				t.Errorf("after %s: %v", took, err)
 			}
@@ -284,7 +285,7 @@ func TestTheLogIsFollowedWhileThePoolIsExhausted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for range 1100 {
-		all.Go(func() { _, _ = s[0].Principal(ctx, authority.Who{Username: "ada"}) })
+		all.Go(func() { _, _ = s[0].Principal(ctx, records.Who{Username: "ada"}) })
 	}
 	waiting(t, rawPG(t, dsn, nil))
 	for range 20 {
@@ -366,7 +367,7 @@ func TestAcknowledgedEntriesSurviveTheServersDeath(t *testing.T) {
 		all.Wait()
 		c.Restart(t)
 		eventually(t, func() error {
-			_, err := s.Commit(t.Context(), authority.Batch{})
+			_, err := s.Commit(t.Context(), records.Batch{})
 			_, reading := s.Entries(t.Context(), 0, 1)
 			return errors.Join(err, reading)
 		})

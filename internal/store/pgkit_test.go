@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/jackc/pgx/v5"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/clustertest"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
@@ -97,11 +98,11 @@ func waiting(tb testing.TB, c *pgx.Conn) {
 
 // midway commits a batch that stops before its end and does what is given meanwhile,
 // until that waits for a lock.
-func midway(t *testing.T, dsn string, s *store.Store, b authority.Batch, meanwhile func() error) (first, second error) {
+func midway(t *testing.T, dsn string, s *store.Store, b records.Batch, meanwhile func() error) (first, second error) {
 	t.Helper()
 	look := rawPG(t, dsn, nil)
 	begun, goOn := make(chan struct{}), make(chan struct{})
-	b.Ops = append(slices.Clone(b.Ops), authority.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+	b.Ops = append(slices.Clone(b.Ops), records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
 		begun <- struct{}{}
 		<-goOn
 		return nil, nil

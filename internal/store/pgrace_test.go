@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -19,20 +20,20 @@ var at = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func ada() identity.User { return identity.User{ID: "id-ada", Username: "ada"} }
 
-func stored(id string) authority.StoredToken {
-	return authority.StoredToken{
+func stored(id string) records.StoredToken {
+	return records.StoredToken{
 		ID: id, Kind: token.KindAPIToken, Digest: token.Digest(id), Owner: "ada", Name: id, CreatedAt: at,
 	}
 }
 
 // batch commits operations and gives the error.
-func batch(t *testing.T, s *store.Store, ops ...authority.Op) error {
+func batch(t *testing.T, s *store.Store, ops ...records.Op) error {
 	t.Helper()
-	_, err := s.Commit(t.Context(), authority.Batch{Ops: ops})
+	_, err := s.Commit(t.Context(), records.Batch{Ops: ops})
 	return err
 }
 
-func mustCommit(t *testing.T, s *store.Store, ops ...authority.Op) {
+func mustCommit(t *testing.T, s *store.Store, ops ...records.Op) {
 	t.Helper()
 	if err := batch(t, s, ops...); err != nil {
 		t.Fatalf("%T: %v", ops[0], err)
@@ -40,9 +41,9 @@ func mustCommit(t *testing.T, s *store.Store, ops ...authority.Op) {
 }
 
 // taken is a batch that takes back everything of somebody.
-func taken(owner string) authority.Batch {
-	return authority.Batch{
-		Ops: []authority.Op{authority.KillTokens{Owner: owner, At: at, Reason: "revoked"}},
+func taken(owner string) records.Batch {
+	return records.Batch{
+		Ops: []records.Op{records.KillTokens{Owner: owner, At: at, Reason: "revoked"}},
 		Log: []revocation.Entry{{What: revocation.Subject, ID: owner, At: at}},
 	}
 }
@@ -59,7 +60,7 @@ func wantAllDead(t *testing.T, s *store.Store, id string) {
 func TestATokenThatIsBeingAddedIsTakenBackToo(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	added := authority.Batch{Ops: []authority.Op{authority.AddToken{Token: stored("t1")}}}
+	added := records.Batch{Ops: []records.Op{records.AddToken{Token: stored("t1")}}}
 	first, second := midway(t, dsn, s[0], added, func() error {
 		_, err := s[1].Commit(t.Context(), taken("ada"))
 		return err
@@ -74,7 +75,7 @@ func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
 	first, second := midway(t, dsn, s[0], taken("ada"), func() error {
-		return batch(t, s[1], authority.AddToken{Token: stored("t1")})
+		return batch(t, s[1], records.AddToken{Token: stored("t1")})
 	})
 	if err := errors.Join(first, second); err != nil {
 		t.Fatal(err)
@@ -85,11 +86,11 @@ func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 func TestAnHeirThatIsBeingAddedIsShortenedToo(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	mustCommit(t, s[0], authority.AddToken{Token: stored("t1")})
+	mustCommit(t, s[0], records.AddToken{Token: stored("t1")})
 	heir := stored("t2")
 	heir.Chain = []string{"t1"}
-	first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{authority.AddToken{Token: heir}}}, func() error {
-		return batch(t, s[1], authority.ShortenToken{ID: "t1", Now: at, ExpiresAt: at.Add(time.Minute), Reason: "regenerated"})
+	first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{records.AddToken{Token: heir}}}, func() error {
+		return batch(t, s[1], records.ShortenToken{ID: "t1", Now: at, ExpiresAt: at.Add(time.Minute), Reason: "regenerated"})
 	})
 	if err := errors.Join(first, second); err != nil {
 		t.Fatal(err)
@@ -104,16 +105,16 @@ func TestAnHeirThatIsBeingAddedIsShortenedToo(t *testing.T) {
 func TestChangesOfAUserAreNotLost(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	mustCommit(t, s[0], authority.CreateUser{User: ada()})
+	mustCommit(t, s[0], records.CreateUser{User: ada()})
 	name, groups, disabled := "Ada", []string{"staff"}, true
-	change := authority.Batch{Ops: []authority.Op{authority.UpdateUser{ID: "id-ada", Disabled: &disabled}}}
+	change := records.Batch{Ops: []records.Op{records.UpdateUser{ID: "id-ada", Disabled: &disabled}}}
 	first, second := midway(t, dsn, s[0], change, func() error {
-		return batch(t, s[1], authority.UpdateUser{ID: "id-ada", Name: &name, Groups: &groups})
+		return batch(t, s[1], records.UpdateUser{ID: "id-ada", Name: &name, Groups: &groups})
 	})
 	if err := errors.Join(first, second); err != nil {
 		t.Fatal(err)
 	}
-	p, err := s[0].Principal(t.Context(), authority.Who{Username: "ada"})
+	p, err := s[0].Principal(t.Context(), records.Who{Username: "ada"})
 	if err != nil || !p.User.Disabled || p.User.Name != "Ada" || len(p.User.Groups) != 1 {
 		t.Errorf("%+v, %v", p.User, err)
 	}
@@ -123,45 +124,45 @@ func TestOfTwoThatMakeTheSameOneIsRefused(t *testing.T) {
 	t.Parallel()
 	twin := ada()
 	twin.ID = "another"
-	for name, ops := range map[string][2]authority.Op{
-		"users":       {authority.CreateUser{User: ada()}, authority.CreateUser{User: twin}},
-		"collections": {authority.CreateCollection{Collection: authority.Collection{ID: 4, Name: "x"}}, authority.CreateCollection{Collection: authority.Collection{ID: 5, Name: "x"}}},
-		"roles":       {authority.CreateRole{Role: access.Role{Name: "x"}}, authority.CreateRole{Role: access.Role{Name: "x"}}},
-		"clients":     {authority.CreateClient{Client: identity.Client{ID: "x"}}, authority.CreateClient{Client: identity.Client{ID: "x"}}},
+	for name, ops := range map[string][2]records.Op{
+		"users":       {records.CreateUser{User: ada()}, records.CreateUser{User: twin}},
+		"collections": {records.CreateCollection{Collection: records.Collection{ID: 4, Name: "x"}}, records.CreateCollection{Collection: records.Collection{ID: 5, Name: "x"}}},
+		"roles":       {records.CreateRole{Role: access.Role{Name: "x"}}, records.CreateRole{Role: access.Role{Name: "x"}}},
+		"clients":     {records.CreateClient{Client: identity.Client{ID: "x"}}, records.CreateClient{Client: identity.Client{ID: "x"}}},
 		"renaming": {
-			authority.UpdateCollection{Collection: authority.Collection{ID: 1, Name: "x"}},
-			authority.UpdateCollection{Collection: authority.Collection{ID: 2, Name: "x"}},
+			records.UpdateCollection{Collection: records.Collection{ID: 1, Name: "x"}},
+			records.UpdateCollection{Collection: records.Collection{ID: 2, Name: "x"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, s := onPostgres(t, 2, store.Options{})
 			for id, name := range map[int64]string{1: "a", 2: "b"} {
-				mustCommit(t, s[0], authority.CreateCollection{Collection: authority.Collection{ID: id, Name: name}})
+				mustCommit(t, s[0], records.CreateCollection{Collection: records.Collection{ID: id, Name: name}})
 			}
-			first, second := midway(t, dsn, s[0], authority.Batch{Ops: ops[:1]}, func() error { return batch(t, s[1], ops[1]) })
+			first, second := midway(t, dsn, s[0], records.Batch{Ops: ops[:1]}, func() error { return batch(t, s[1], ops[1]) })
 			if first != nil || !fault.Is(second, fault.Conflict) {
 				t.Errorf("%v; %v, want a conflict", first, second)
 			}
-			mustCommit(t, s[1], authority.CreateRole{Role: access.Role{Name: "after"}}) // nothing is left aborted
+			mustCommit(t, s[1], records.CreateRole{Role: access.Role{Name: "after"}}) // nothing is left aborted
 		})
 	}
 }
 
 func TestABindingToWhatIsBeingRemoved(t *testing.T) {
 	t.Parallel()
-	toRole := authority.AddBinding{Binding: access.Binding{ID: "b1", Group: "staff", Role: "x", Path: "/"}}
-	toUser := authority.AddBinding{Binding: access.Binding{ID: "b2", User: "id-ada", Permission: &access.Permission{Action: "access", Path: "/"}, Path: "/"}}
-	for name, c := range map[string]struct{ remove, add authority.Op }{
-		"role": {authority.RemoveRole{Name: "x"}, toRole},
-		"user": {authority.RemoveUser{ID: "id-ada"}, toUser},
+	toRole := records.AddBinding{Binding: access.Binding{ID: "b1", Group: "staff", Role: "x", Path: "/"}}
+	toUser := records.AddBinding{Binding: access.Binding{ID: "b2", User: "id-ada", Permission: &access.Permission{Action: "access", Path: "/"}, Path: "/"}}
+	for name, c := range map[string]struct{ remove, add records.Op }{
+		"role": {records.RemoveRole{Name: "x"}, toRole},
+		"user": {records.RemoveUser{ID: "id-ada"}, toUser},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, s := onPostgres(t, 2, store.Options{})
-			have := []authority.Op{authority.CreateUser{User: ada()}, authority.CreateRole{Role: access.Role{Name: "x"}}}
+			have := []records.Op{records.CreateUser{User: ada()}, records.CreateRole{Role: access.Role{Name: "x"}}}
 			mustCommit(t, s[0], have...)
-			first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{c.remove}}, func() error { return batch(t, s[1], c.add) })
+			first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{c.remove}}, func() error { return batch(t, s[1], c.add) })
 			if first != nil || !fault.Is(second, fault.Invalid) {
 				t.Errorf("removed first: %v; %v, want invalid", first, second)
 			}
@@ -170,11 +171,11 @@ func TestABindingToWhatIsBeingRemoved(t *testing.T) {
 				again = have[1]
 			}
 			mustCommit(t, s[0], again)
-			first, second = midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{c.add}}, func() error { return batch(t, s[1], c.remove) })
+			first, second = midway(t, dsn, s[0], records.Batch{Ops: []records.Op{c.add}}, func() error { return batch(t, s[1], c.remove) })
 			if err := errors.Join(first, second); err != nil {
 				t.Error(err)
 			}
-			if left, err := s[0].Bindings(t.Context(), authority.BindingQuery{}); err != nil || len(left) != 0 {
+			if left, err := s[0].Bindings(t.Context(), records.BindingQuery{}); err != nil || len(left) != 0 {
 				t.Errorf("added first: %v are left, %v", left, err)
 			}
 		})
@@ -184,11 +185,11 @@ func TestABindingToWhatIsBeingRemoved(t *testing.T) {
 func TestPlansOverKeysFollowOneAnother(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})
-	make1 := authority.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
+	make1 := records.ChangeKeys{Plan: func(now []keyring.Key) ([]keyring.Key, error) {
 		return []keyring.Key{{KID: "one", Algorithm: token.EdDSA, State: keyring.Active, CreatedAt: at}}, nil
 	}}
 	var seen int
-	first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{make1}}, func() error {
+	first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{make1}}, func() error {
 		return s[1].ChangeSigningKeys(t.Context(), func(now []keyring.Key) ([]keyring.Key, error) {
 			seen = len(now)
 			return nil, nil
@@ -205,23 +206,23 @@ func TestPlansOverKeysFollowOneAnother(t *testing.T) {
 // What happens at the very same time on two nodes happens once.
 func TestOnceAmongNodes(t *testing.T) {
 	t.Parallel()
-	device := authority.Device{Digest: token.Digest("d"), UserCode: "BDWP-HQPK", State: authority.DevicePending, ExpiresAt: at.Add(time.Hour)}
+	device := records.Device{Digest: token.Digest("d"), UserCode: "BDWP-HQPK", State: records.DevicePending, ExpiresAt: at.Add(time.Hour)}
 	approved := device
-	approved.State, approved.Subject = authority.DeviceApproved, "id-ada"
+	approved.State, approved.Subject = records.DeviceApproved, "id-ada"
 	for name, c := range map[string]struct {
-		have []authority.Op
-		once authority.Op
+		have []records.Op
+		once records.Op
 	}{
-		"a token is spent":     {[]authority.Op{authority.AddToken{Token: stored("t1")}}, authority.SpendToken{ID: "t1", At: at, Reason: "used"}},
-		"a notice is claimed":  {[]authority.Op{authority.AddToken{Token: stored("t1")}}, authority.ClaimNotice{ID: "t1", At: at}},
-		"a device is decided":  {[]authority.Op{authority.AddDevice{Device: device}}, authority.DecideDevice{Device: approved, Now: at}},
-		"a device code is won": {[]authority.Op{authority.AddDevice{Device: approved}}, authority.SpendDevice{Digest: device.Digest}},
+		"a token is spent":     {[]records.Op{records.AddToken{Token: stored("t1")}}, records.SpendToken{ID: "t1", At: at, Reason: "used"}},
+		"a notice is claimed":  {[]records.Op{records.AddToken{Token: stored("t1")}}, records.ClaimNotice{ID: "t1", At: at}},
+		"a device is decided":  {[]records.Op{records.AddDevice{Device: device}}, records.DecideDevice{Device: approved, Now: at}},
+		"a device code is won": {[]records.Op{records.AddDevice{Device: approved}}, records.SpendDevice{Digest: device.Digest}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn, s := onPostgres(t, 2, store.Options{})
 			mustCommit(t, s[0], c.have...)
-			first, second := midway(t, dsn, s[0], authority.Batch{Ops: []authority.Op{c.once}}, func() error { return batch(t, s[1], c.once) })
+			first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{c.once}}, func() error { return batch(t, s[1], c.once) })
 			if first != nil || !fault.Is(second, fault.Conflict) {
 				t.Errorf("%v; %v, want a conflict", first, second)
 			}

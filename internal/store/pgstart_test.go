@@ -12,12 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/clustertest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -311,7 +312,7 @@ func TestListenWakes(t *testing.T) {
 		}
 	}
 	wake("once at the start")
-	mustCommit(t, s[0], authority.CreateUser{User: ada()}) // which is not in the log
+	mustCommit(t, s[0], records.CreateUser{User: ada()}) // which is not in the log
 	if _, err := s[0].Commit(t.Context(), kill("x")); err != nil {
 		t.Fatal(err)
 	}
@@ -346,20 +347,20 @@ func TestTextThatPostgresCannotKeep(t *testing.T) {
 	for _, bad := range []string{"a\x00b", "\xff"} {
 		u := ada()
 		u.Name = bad
-		if err := batch(t, s[0], authority.CreateUser{User: u}); !fault.Is(err, fault.Invalid) {
+		if err := batch(t, s[0], records.CreateUser{User: u}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q is stored: %v", bad, err)
 		}
-		if _, err := s[0].Principal(t.Context(), authority.Who{Username: bad}); !fault.Is(err, fault.NotFound) {
+		if _, err := s[0].Principal(t.Context(), records.Who{Username: bad}); !fault.Is(err, fault.NotFound) {
 			t.Errorf("%q is looked for: %v", bad, err)
 		}
-		if page, err := s[0].Users(t.Context(), authority.UserQuery{Search: bad}); err != nil || len(page.Items) != 0 {
+		if page, err := s[0].Users(t.Context(), records.UserQuery{Search: bad}); err != nil || len(page.Items) != 0 {
 			t.Errorf("%q is searched for: %v", bad, err)
 		}
 		if _, err := s[0].Commit(t.Context(), kill(bad)); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q is in the log: %v", bad, err)
 		}
 		e := audit.Event{At: at, Actor: audit.ActorSystem, Action: audit.Login, Target: bad, Outcome: audit.OK}.Clean()
-		if _, err := s[0].Commit(t.Context(), authority.Batch{Audit: []audit.Event{e}}); err != nil {
+		if _, err := s[0].Commit(t.Context(), records.Batch{Audit: []audit.Event{e}}); err != nil {
 			t.Errorf("%q can't be told of: %v", bad, err)
 		}
 	}
@@ -382,9 +383,9 @@ func TestLongestBindingIsKept(t *testing.T) {
 	if err := b.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	mustCommit(t, s[0], authority.AddBinding{Binding: b})
+	mustCommit(t, s[0], records.AddBinding{Binding: b})
 	b.ID = "c"
-	if err := batch(t, s[0], authority.AddBinding{Binding: b}); !fault.Is(err, fault.Conflict) {
+	if err := batch(t, s[0], records.AddBinding{Binding: b}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("the same again: %v", err)
 	}
 }

@@ -4,7 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/store/storetest"
@@ -12,8 +13,8 @@ import (
 
 func TestPostgresConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, now func() time.Time) func() authority.Store {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) func() records.Store {
 		dsn := pgtest.New(t)
-		return func() authority.Store { return mustOpen(t, dsn, store.Options{Now: now}) }
+		return func() records.Store { return mustOpen(t, dsn, store.Options{Now: now}) }
 	})
 }

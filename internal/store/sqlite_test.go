@@ -5,16 +5,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/store/storetest"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, now func() time.Time) func() authority.Store {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) func() records.Store {
 		path := filepath.Join(t.TempDir(), "bearerd.db")
-		return func() authority.Store { return mustOpen(t, path, store.Options{Now: now}) }
+		return func() records.Store { return mustOpen(t, path, store.Options{Now: now}) }
 	})
 }
 

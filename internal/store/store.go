@@ -33,10 +33,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
-var _ authority.Store = (*Store)(nil)
+var _ records.Store = (*Store)(nil)
 
 // Options say how to open a store. Now is required.
 type Options struct {

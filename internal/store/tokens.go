@@ -5,7 +5,8 @@ import (
 	"context"
 	"slices"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -76,7 +77,7 @@ func (d digest) Scan(value any) error {
 	return nil
 }
 
-func tokenFields(t *authority.StoredToken) []any {
+func tokenFields(t *records.StoredToken) []any {
 	return []any{
 		&t.ID,
 		kind{&t.Kind},
@@ -96,32 +97,32 @@ func tokenFields(t *authority.StoredToken) []any {
 // TokenByDigest finds a stored token, dead ones included, by the SHA-256 of its
 // value, and gives the log's sequence of the same snapshot. No such token is
 // fault.NotFound.
-func (s *Store) TokenByDigest(ctx context.Context, digest [32]byte) (authority.StoredToken, revocation.Seq, error) {
+func (s *Store) TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error) {
 	return s.token(ctx, tokenByDigest, digest[:])
 }
 
 // TokenByID finds a stored token by its public id, as TokenByDigest does.
-func (s *Store) TokenByID(ctx context.Context, id string) (authority.StoredToken, revocation.Seq, error) {
+func (s *Store) TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error) {
 	return s.token(ctx, tokenByID, id)
 }
 
-func (s *Store) token(ctx context.Context, text string, key any) (t authority.StoredToken, seq revocation.Seq, err error) {
+func (s *Store) token(ctx context.Context, text string, key any) (t records.StoredToken, seq revocation.Seq, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, text, []any{key}, append(tokenFields(&t), &seq)...)
 		return orNotFound(err, "no such token")
 	})
 	if err != nil {
-		return authority.StoredToken{}, 0, err
+		return records.StoredToken{}, 0, err
 	}
 	return t, seq, nil
 }
 
 // StoredTokens lists tokens, newest first, dead ones included. Tokens that are made
 // meanwhile don't move the pages. A cursor that is none is fault.Invalid.
-func (s *Store) StoredTokens(ctx context.Context, q authority.TokenQuery) (authority.Page[authority.StoredToken], error) {
+func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records.Page[records.StoredToken], error) {
 	after, err := readPlace(q.After)
 	if err != nil {
-		return authority.Page[authority.StoredToken]{}, err
+		return records.Page[records.StoredToken]{}, err
 	}
 	limit := pageSize(q.Limit)
 	text, args := allTokens, []any{after.at, after.id, flag(len(q.Kinds) > 0)}
@@ -134,13 +135,13 @@ func (s *Store) StoredTokens(ctx context.Context, q authority.TokenQuery) (autho
 	case q.ClientID != "":
 		text, args = clientsTokens, append(args, q.ClientID)
 	}
-	tokens, err := query(ctx, s, func(scan scanner) (t authority.StoredToken, err error) {
+	tokens, err := query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)
 	}, text, args...)
 	if err != nil {
-		return authority.Page[authority.StoredToken]{}, err
+		return records.Page[records.StoredToken]{}, err
 	}
-	return paged(tokens, limit, func(t authority.StoredToken) string { return place{micros(t.CreatedAt), t.ID}.cursor() }), nil
+	return paged(tokens, limit, func(t records.StoredToken) string { return place{micros(t.CreatedAt), t.ID}.cursor() }), nil
 }
 
 // kindNames are the seven parameters for kinds; there are no more kinds than that.
@@ -155,9 +156,9 @@ func kindNames(kinds []token.Kind) []any {
 // Touch notes last uses, those that are later than what is noted. A token that is
 // gone is passed over. Many uses take several transactions, so that others get
 // their turn.
-func (s *Store) Touch(ctx context.Context, uses []authority.Use) error {
+func (s *Store) Touch(ctx context.Context, uses []records.Use) error {
 	// In one order, or two nodes that touch the same tokens would wait for each other.
-	uses = slices.SortedFunc(slices.Values(uses), func(a, b authority.Use) int { return cmp.Compare(a.ID, b.ID) })
+	uses = slices.SortedFunc(slices.Values(uses), func(a, b records.Use) int { return cmp.Compare(a.ID, b.ID) })
 	for chunk := range slices.Chunk(uses, touchChunk) {
 		err := s.write(ctx, func(ctx context.Context, c conn) error {
 			if err := c.lock(ctx, lockTokens); err != nil {
@@ -181,7 +182,7 @@ const touchChunk = 500
 
 // addToken stores a token. One that rests on what was taken back before this
 // transaction is stored as dead: the log says so now, and forgets it one day.
-func addToken(ctx context.Context, c conn, op authority.AddToken) error {
+func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	t := op.Token
 	void, err := takenBack(ctx, c, t)
 	if err != nil {
@@ -217,7 +218,7 @@ func addToken(ctx context.Context, c conn, op authority.AddToken) error {
 
 // takenBack reports whether the log says of a token's owner or client that what was
 // decided as of the token's sequence is void, or has killed what it was made from.
-func takenBack(ctx context.Context, c conn, t authority.StoredToken) (bool, error) {
+func takenBack(ctx context.Context, c conn, t records.StoredToken) (bool, error) {
 	void, err := exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
 	if !void && err == nil && t.ClientID != "" {
 		void, err = exists(ctx, c, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
@@ -239,7 +240,7 @@ func digestOrNull(d [32]byte) any {
 	return d[:]
 }
 
-func spendToken(ctx context.Context, c conn, op authority.SpendToken) error {
+func spendToken(ctx context.Context, c conn, op records.SpendToken) error {
 	n, err := c.exec(ctx, spendOne, op.ID, micros(op.At), op.Reason)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the token isn't alive any more")
@@ -247,7 +248,7 @@ func spendToken(ctx context.Context, c conn, op authority.SpendToken) error {
 	return err
 }
 
-func shortenToken(ctx context.Context, c conn, op authority.ShortenToken) error {
+func shortenToken(ctx context.Context, c conn, op records.ShortenToken) error {
 	n, err := c.exec(ctx, shortenOne, op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "the token isn't alive any more, or ends earlier")
@@ -258,7 +259,7 @@ func shortenToken(ctx context.Context, c conn, op authority.ShortenToken) error 
 	return c.post(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
 }
 
-func killTokens(ctx context.Context, c conn, op authority.KillTokens) error {
+func killTokens(ctx context.Context, c conn, op records.KillTokens) error {
 	at := micros(op.At)
 	for _, id := range op.IDs {
 		if err := c.post(ctx, killByID, id, at, op.Reason); err != nil {

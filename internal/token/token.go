@@ -12,6 +12,8 @@
 // silently, such as which of two members of one name counts.
 package token
 
+import "time"
+
 // MaxBytes is the length beyond which a token is refused unread.
 const MaxBytes = 8 << 10
 
@@ -39,6 +41,16 @@ var kindNames = [...]string{
 	KindRefresh:      "refresh-token",
 	KindSession:      "session",
 	KindClientSecret: "client-secret",
+}
+
+// ExpiryNotice is how long before its end a token is said to expire soon.
+const ExpiryNotice = 7 * 24 * time.Hour
+
+// ExpiresSoon reports whether a token of this kind that ends at expiry (zero: never)
+// is one that somebody must replace by hand and is in its last week at now.
+func (k Kind) ExpiresSoon(expiry, now time.Time) bool {
+	byHand := k == KindAPIToken || k == KindAPIKey
+	return byHand && !expiry.IsZero() && expiry.Sub(now) < ExpiryNotice
 }
 
 // String gives the stored name of k, such as "api-key"; "unknown" for a value

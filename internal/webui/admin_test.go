@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/authority"
@@ -244,7 +246,7 @@ func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 		b.post("/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...).want(http.StatusBadRequest,
 			`create-`+field+`-error" aria-invalid="true"`, `role="alert" id="create-`+field+`-error"`).without(`class="note bad"`)
 	}
-	all, err := s.BindingList(t.Context(), authority.Operator(), authority.BindingQuery{})
+	all, err := s.BindingList(t.Context(), authority.Operator(), records.BindingQuery{})
 	if err != nil || len(all) != 1 {
 		t.Errorf("bindings: %+v %v", all, err)
 	}
@@ -419,7 +421,7 @@ func TestTheAuditLogIsPagedAndExportedWhole(t *testing.T) {
 	const many = 1203
 	d := authority.Desired{}
 	for i := range many {
-		d.Collections = append(d.Collections, authority.Collection{ID: int64(i), Name: fmt.Sprintf("Collection %04d", i)})
+		d.Collections = append(d.Collections, records.Collection{ID: int64(i), Name: fmt.Sprintf("Collection %04d", i)})
 	}
 	if _, _, err := s.Apply(t.Context(), authority.Operator(), d); err != nil {
 		t.Fatal(err)

@@ -4,8 +4,9 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
@@ -33,7 +34,7 @@ func (p *Pages) bindingsPage(w http.ResponseWriter, r *request) error {
 func (p *Pages) showBindings(w http.ResponseWriter, r *request, status int, s sheet) error {
 	q := r.URL.Query()
 	view := bindingsView{sheet: s, User: q.Get("user"), Group: q.Get("group")}
-	found, err := p.Authority.BindingList(r.Context(), r.caller, authority.BindingQuery{User: view.User, Group: view.Group})
+	found, err := p.Authority.BindingList(r.Context(), r.caller, records.BindingQuery{User: view.User, Group: view.Group})
 	if fault.Is(err, fault.NotFound) {
 		view.Wrong, err = sentence(fault.Message(err)), nil
 	}

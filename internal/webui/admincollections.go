@@ -5,14 +5,15 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
 // collectionsView is the page of all collections.
 type collectionsView struct {
 	sheet
-	Collections []authority.Collection
+	Collections []records.Collection
 	Edit        string // the id of the one that is being renamed
 }
 
@@ -61,12 +62,12 @@ func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
 	}})
 }
 
-func readCollection(form url.Values) (authority.Collection, error) {
+func readCollection(form url.Values) (records.Collection, error) {
 	id, err := strconv.ParseInt(form.Get("id"), 10, 64)
 	if err != nil {
-		return authority.Collection{}, fault.New(fault.Invalid, "a collection's id is an integer")
+		return records.Collection{}, fault.New(fault.Invalid, "a collection's id is an integer")
 	}
-	return authority.Collection{ID: id, Name: form.Get("name")}, nil
+	return records.Collection{ID: id, Name: form.Get("name")}, nil
 }
 
 func askRemoveCollection(_ *request, form url.Values) (question, error) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -23,7 +25,7 @@ type userView struct {
 	Dead        int
 	More        bool
 	Grants      []access.Grant
-	Collections []authority.Collection
+	Collections []records.Collection
 	Action      string // what was asked about
 	Path        string
 	Answer      *authority.Explanation
@@ -57,7 +59,7 @@ func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s sheet)
 
 // addTokens lists the user's tokens, sessions and refresh tokens included.
 func (p *Pages) addTokens(r *request, view *userView) error {
-	page, err := p.Authority.TokenList(r.Context(), r.caller, authority.TokenQuery{Owner: view.User.ID, Limit: listedTokens})
+	page, err := p.Authority.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: view.User.ID, Limit: listedTokens})
 	if err != nil {
 		return err
 	}
@@ -240,7 +242,7 @@ func (p *Pages) askRevokeToken(r *request, form url.Values) (question, error) {
 }
 
 // lastUse says when and from where a token was used last.
-func lastUse(t authority.StoredToken, now time.Time) string {
+func lastUse(t records.StoredToken, now time.Time) string {
 	if t.LastUsedAt.IsZero() {
 		return "It was never used."
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
@@ -27,7 +29,7 @@ func (p *Pages) usersPage(w http.ResponseWriter, r *request) error {
 func (p *Pages) showUsers(w http.ResponseWriter, r *request, status int, s sheet) error {
 	q := r.URL.Query()
 	view := usersView{sheet: s, Search: q.Get("q"), After: q.Get("after")}
-	page, err := p.Authority.UserList(r.Context(), r.caller, authority.UserQuery{
+	page, err := p.Authority.UserList(r.Context(), r.caller, records.UserQuery{
 		Search: view.Search, After: view.After, Limit: listedUsers,
 	})
 	if err != nil {

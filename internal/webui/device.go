@@ -3,7 +3,8 @@ package webui
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -45,7 +46,7 @@ func (p *Pages) devicePage(w http.ResponseWriter, r *request) error {
 }
 
 // waiting says what a device asks for. A scope that nobody described stands by its name.
-func (p *Pages) waiting(d authority.Device) *waitingDevice {
+func (p *Pages) waiting(d records.Device) *waitingDevice {
 	x := &waitingDevice{Code: d.UserCode, ClientID: d.ClientID}
 	if n := len(d.UserCode) / 2; n > 0 {
 		x.Code = d.UserCode[:n] + "-" + d.UserCode[n:]

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/webui"
@@ -171,14 +172,14 @@ func TestEveryFieldHasALabel(t *testing.T) {
 
 func TestAnErrorPageTellsNothingInternal(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Store: func(real authority.Store) authority.Store { return broken{real} }})
+	s := newSite(t, authoritytest.Options{Store: func(real records.Store) records.Store { return broken{real} }})
 	a := s.ada(t).get("/auth/tokens").want(http.StatusInternalServerError, "Internal Server Error", "Internal error.")
 	a.without("the disk", "@@", "Sign out")
 }
 
 func TestAnUnreachableStoreIs503(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Store: func(real authority.Store) authority.Store { return away{real} }})
+	s := newSite(t, authoritytest.Options{Store: func(real records.Store) records.Store { return away{real} }})
 	b := s.browser(t)
 	a := b.post("/auth/login", "username", "ada", "password", "correct horse").want(http.StatusServiceUnavailable, "The store is away.")
 	if a.header.Get("Retry-After") == "" {

@@ -5,19 +5,20 @@ import (
 	"errors"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
 // broken is a store that fails when tokens are listed, in a way nobody foresaw.
-type broken struct{ authority.Store }
+type broken struct{ records.Store }
 
-func (broken) StoredTokens(context.Context, authority.TokenQuery) (authority.Page[authority.StoredToken], error) {
-	return authority.Page[authority.StoredToken]{}, errors.New("reading the disk at 0xbeef")
+func (broken) StoredTokens(context.Context, records.TokenQuery) (records.Page[records.StoredToken], error) {
+	return records.Page[records.StoredToken]{}, errors.New("reading the disk at 0xbeef")
 }
 
 // away is a store that can't be asked who somebody is.
-type away struct{ authority.Store }
+type away struct{ records.Store }
 
 func (away) Failures(context.Context, []string, time.Time) ([]identity.Failures, error) {
 	return nil, errAway()

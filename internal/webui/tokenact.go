@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -126,7 +128,7 @@ func (p *Pages) revokePage(w http.ResponseWriter, r *request) error {
 
 // descendants lists what lives, is stored, and was made from a token.
 func (p *Pages) descendants(r *request, owner, id string) ([]tokenRow, error) {
-	page, err := p.Authority.TokenList(r.Context(), r.caller, authority.TokenQuery{Owner: owner, Limit: listedTokens})
+	page, err := p.Authority.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: owner, Limit: listedTokens})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +159,7 @@ type revokeAllView struct {
 }
 
 func (p *Pages) revokeAllPage(w http.ResponseWriter, r *request) error {
-	page, err := p.Authority.TokenList(r.Context(), r.caller, authority.TokenQuery{
+	page, err := p.Authority.TokenList(r.Context(), r.caller, records.TokenQuery{
 		Owner: r.caller.Subject(), Kinds: ownKinds, Limit: listedTokens,
 	})
 	if err != nil {

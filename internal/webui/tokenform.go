@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -24,7 +26,7 @@ type tokenForm struct {
 	AnyScope    bool   // nothing is declared: any name may be typed
 	OtherScope  string // what was typed
 	ScopeError  string
-	Collections []authority.Collection
+	Collections []records.Collection
 	Collection  field
 	Expiry      expiry
 	Failed      bool
@@ -141,7 +143,7 @@ func (f *tokenForm) readCollection(value string) *int64 {
 		return nil
 	}
 	id, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || !slices.ContainsFunc(f.Collections, func(c authority.Collection) bool { return c.ID == id }) {
+	if err != nil || !slices.ContainsFunc(f.Collections, func(c records.Collection) bool { return c.ID == id }) {
 		f.Collection.Error = "Choose a collection that you have access to."
 	}
 	return &id

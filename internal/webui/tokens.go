@@ -5,7 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -56,7 +57,7 @@ func (p *Pages) tokensPage(w http.ResponseWriter, r *request) error {
 func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f tokenForm) error {
 	q := r.URL.Query()
 	list := tokenList{Notice: notices[q.Get("notice")], Form: f}
-	page, err := p.Authority.TokenList(r.Context(), r.caller, authority.TokenQuery{
+	page, err := p.Authority.TokenList(r.Context(), r.caller, records.TokenQuery{
 		Owner: r.caller.Subject(), Kinds: ownKinds, After: q.Get("after"), Limit: listedTokens,
 	})
 	if err != nil {
@@ -76,7 +77,7 @@ func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f to
 }
 
 // row says what a page shows of a stored token; names are those of collections.
-func (p *Pages) row(t authority.StoredToken, names map[int64]string) tokenRow {
+func (p *Pages) row(t records.StoredToken, names map[int64]string) tokenRow {
 	now := p.Authority.Now()
 	row := tokenRow{
 		ID: t.ID, Name: t.Name, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
@@ -104,7 +105,7 @@ func (p *Pages) row(t authority.StoredToken, names map[int64]string) tokenRow {
 
 // shown is enough of a token to know it by: its prefix and last four characters or,
 // of a JWT, whose ends tell nothing, the beginning of its id.
-func shown(t authority.StoredToken) string {
+func shown(t records.StoredToken) string {
 	if t.Last4 == "" {
 		return "jti " + t.ID[:min(8, len(t.ID))] + "…"
 	}

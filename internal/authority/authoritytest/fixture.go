@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -48,7 +50,7 @@ type Options struct {
 	TokenCache int64 // bytes; 0: the default
 
 	// What a test puts between the authority and what it is made of; nil: nothing.
-	Store func(authority.Store) authority.Store
+	Store func(records.Store) records.Store
 	Log   func(revocation.Log) revocation.Log
 	Clock func() time.Duration  // nil: the boot-time clock
 	Set   func(*revocation.Set) // sees the set before it is used
@@ -101,7 +103,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	f.follow(tb, p, o)
 	forms, err := token.NewForms(o.prefix())
 	must(tb, err)
-	var seen authority.Store = f.Store
+	var seen records.Store = f.Store
 	if o.Store != nil {
 		seen = o.Store(f.Store)
 	}
@@ -246,7 +248,7 @@ func May(action string, path access.Path) access.Binding {
 // Collection makes a collection.
 func (f *Fixture) Collection(tb testing.TB, id int64, name string) {
 	tb.Helper()
-	must(tb, f.CreateCollection(tb.Context(), authority.Operator(), authority.Collection{ID: id, Name: name}))
+	must(tb, f.CreateCollection(tb.Context(), authority.Operator(), records.Collection{ID: id, Name: name}))
 }
 
 // ClientSecret is the secret of the clients that Client makes.

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -44,7 +46,7 @@ func readTrade(query, body url.Values) (authority.Exchange, error) {
 		Subject: body.Get("api_key"), Kinds: []token.Kind{token.KindAPIKey}, Cap: true,
 		TaskType: query.Get("task_token"), ScopeAsList: true,
 	}
-	x.Claims = func(p *authority.Principal) map[string]any { return accessClaims(p, x.TaskType) }
+	x.Claims = func(p *records.Principal) map[string]any { return accessClaims(p, x.TaskType) }
 	if x.Subject == "" {
 		return x, fault.New(fault.Invalid, "please provide an api_key in the body")
 	}
@@ -59,7 +61,7 @@ func readTrade(query, body url.Values) (authority.Exchange, error) {
 }
 
 // accessClaims are what the ecosystem reads of an access or task token.
-func accessClaims(p *authority.Principal, taskType string) map[string]any {
+func accessClaims(p *records.Principal, taskType string) map[string]any {
 	context := map[string]any{"user": map[string]any{"name": p.User.Username}}
 	if taskType != "" {
 		context["task_token_type"] = taskType

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -111,7 +113,7 @@ func (d *Dialect) listKeys(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	list := keyList{Keys: []listedKey{}}
-	q := authority.TokenQuery{Owner: c.Subject(), Kinds: []token.Kind{token.KindAPIKey}, Limit: keysAtOnce}
+	q := records.TokenQuery{Owner: c.Subject(), Kinds: []token.Kind{token.KindAPIKey}, Limit: keysAtOnce}
 	for more := true; more; more = q.After != "" {
 		page, err := d.Authority.TokenList(r.Context(), c, q)
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -47,7 +49,7 @@ func (d *Dialect) user(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, infoOf(c.Principal))
 }
 
-func infoOf(p *authority.Principal) userInfo {
+func infoOf(p *records.Principal) userInfo {
 	u := p.User
 	name := cmp.Or(u.Name, u.Username)
 	info := userInfo{

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -87,8 +89,8 @@ func TestUserIsForUsersWithATokenForThisAudience(t *testing.T) {
 	s.do("GET", "/user", "", bearer(s.revoked())).refused(t, "a revoked token", 401)
 
 	client := s.Client(t, "ci")
-	issued, err := s.Issue(t.Context(), &authority.Caller{Principal: &authority.Principal{Client: &client}}, &authority.Request{
-		Kind: token.KindAccess, Principal: &authority.Principal{Client: &client}, Client: &authority.Principal{Client: &client},
+	issued, err := s.Issue(t.Context(), &authority.Caller{Principal: &records.Principal{Client: &client}}, &authority.Request{
+		Kind: token.KindAccess, Principal: &records.Principal{Client: &client}, Client: &records.Principal{Client: &client},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
@@ -157,13 +159,13 @@ func TestWithoutATokenEndpointThereIsNone(t *testing.T) {
 
 // away is a store that can't be asked about users once it is gone.
 type away struct {
-	authority.Store
+	records.Store
 	gone *bool
 }
 
-func (s away) Principal(ctx context.Context, who authority.Who) (authority.Principal, error) {
+func (s away) Principal(ctx context.Context, who records.Who) (records.Principal, error) {
 	if *s.gone && who.Username == "" {
-		return authority.Principal{}, fault.New(fault.Unavailable, "the store is away")
+		return records.Principal{}, fault.New(fault.Unavailable, "the store is away")
 	}
 	return s.Store.Principal(ctx, who)
 }
@@ -171,7 +173,7 @@ func (s away) Principal(ctx context.Context, who authority.Who) (authority.Princ
 func TestAnUnreachableStoreIs503(t *testing.T) {
 	t.Parallel()
 	gone := false
-	s := newSite(t, authoritytest.Options{Store: func(real authority.Store) authority.Store { return away{real, &gone} }})
+	s := newSite(t, authoritytest.Options{Store: func(real records.Store) records.Store { return away{real, &gone} }})
 	gone = true
 	status, header, body := s.get(t, "/api/token", "Cookie", "bearerd_session="+s.session)
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(body, `"status":"failure"`) {

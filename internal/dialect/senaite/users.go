@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -41,7 +43,7 @@ func (d *Dialect) anonymous() user {
 }
 
 // userOf shows a user to a caller.
-func (d *Dialect) userOf(p *authority.Principal, c *authority.Caller) user {
+func (d *Dialect) userOf(p *records.Principal, c *authority.Caller) user {
 	u := p.User
 	return user{
 		ID: u.Username, Username: u.Username, FullName: u.Name, Email: u.Email, Roles: rolesOf(p),
@@ -51,7 +53,7 @@ func (d *Dialect) userOf(p *authority.Principal, c *authority.Caller) user {
 
 // rolesOf names the roles that give the user something, wherever that is. Manager is
 // the original's word for an administrator.
-func rolesOf(p *authority.Principal) []string {
+func rolesOf(p *records.Principal) []string {
 	roles := []string{roleAuthenticated}
 	if p.May(access.Any, access.Root).Allowed {
 		roles = append(roles, roleManager)
@@ -134,7 +136,7 @@ const usersAtOnce = 1000
 func (d *Dialect) everybody(ctx context.Context, c *authority.Caller, b batch) (page, error) {
 	var names []string
 	count := 0
-	q := authority.UserQuery{Limit: usersAtOnce}
+	q := records.UserQuery{Limit: usersAtOnce}
 	for more := true; more; more = q.After != "" {
 		users, err := d.Authority.UserList(ctx, c, q)
 		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.InsufficientScope) {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
@@ -196,7 +198,7 @@ func TestAClientIsNoUser(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	client := s.Client(t, "ci")
-	p := &authority.Principal{Client: &client}
+	p := &records.Principal{Client: &client}
 	issued, err := s.Issue(t.Context(), &authority.Caller{Principal: p}, &authority.Request{Kind: token.KindAccess, Principal: p, Client: p})
 	if err != nil {
 		t.Fatal(err)

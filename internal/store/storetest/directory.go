@@ -6,8 +6,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -16,61 +17,61 @@ import (
 func testUsers(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := user(1)
-	s.do(t, authority.CreateUser{User: u})
-	same(t, "the user as created", *must[authority.Principal](t)(s.principal(ctx, u.ID)).User, u)
-	byName := must[authority.Principal](t)(s.store.Principal(ctx, authority.Who{Username: u.Username}))
+	s.do(t, records.CreateUser{User: u})
+	same(t, "the user as created", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
+	byName := must[records.Principal](t)(s.store.Principal(ctx, records.Who{Username: u.Username}))
 	same(t, "the user by name", *byName.User, u)
 
 	again := user(2)
 	again.ID = u.ID
-	s.refuse(t, fault.Conflict, authority.CreateUser{User: again})
+	s.refuse(t, fault.Conflict, records.CreateUser{User: again})
 	again = user(2)
 	again.Username = u.Username
-	s.refuse(t, fault.Conflict, authority.CreateUser{User: again})
+	s.refuse(t, fault.Conflict, records.CreateUser{User: again})
 
 	name, hash, disabled, groups := "New Name", identity.PasswordHash("new hash"), true, []string{"guests"}
-	s.do(t, authority.UpdateUser{ID: u.ID, Name: &name, PasswordHash: &hash, Disabled: &disabled})
+	s.do(t, records.UpdateUser{ID: u.ID, Name: &name, PasswordHash: &hash, Disabled: &disabled})
 	u.Name, u.PasswordHash, u.Disabled = name, hash, true
-	same(t, "the user as updated", *must[authority.Principal](t)(s.principal(ctx, u.ID)).User, u)
-	s.do(t, authority.UpdateUser{ID: u.ID, Groups: &groups})
+	same(t, "the user as updated", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
+	s.do(t, records.UpdateUser{ID: u.ID, Groups: &groups})
 	u.Groups = groups
-	same(t, "the user in other groups", *must[authority.Principal](t)(s.principal(ctx, u.ID)).User, u)
+	same(t, "the user in other groups", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
 
-	s.do(t, authority.Rehash{ID: u.ID, Old: "hash of before", New: "stale"})
-	same(t, "the user after a rehash that came too late", *must[authority.Principal](t)(s.principal(ctx, u.ID)).User, u)
-	s.do(t, authority.Rehash{ID: u.ID, Old: hash, New: "newest"})
+	s.do(t, records.Rehash{ID: u.ID, Old: "hash of before", New: "stale"})
+	same(t, "the user after a rehash that came too late", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
+	s.do(t, records.Rehash{ID: u.ID, Old: hash, New: "newest"})
 	u.PasswordHash, u.ReplacedHash = "newest", hash.Fingerprint()
-	same(t, "the rehashed user", *must[authority.Principal](t)(s.principal(ctx, u.ID)).User, u)
+	same(t, "the rehashed user", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
 
-	s.do(t, authority.AddBinding{Binding: access.Binding{ID: "b", User: u.ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: "/"}})
-	s.do(t, authority.RemoveUser{ID: u.ID})
+	s.do(t, records.AddBinding{Binding: access.Binding{ID: "b", User: u.ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: "/"}})
+	s.do(t, records.RemoveUser{ID: u.ID})
 	_, err := s.principal(ctx, u.ID)
 	wantFault(t, err, fault.NotFound)
-	same(t, "bindings after their user", must[[]access.Binding](t)(s.store.Bindings(ctx, authority.BindingQuery{})), []access.Binding(nil))
-	s.refuse(t, fault.NotFound, authority.RemoveUser{ID: u.ID})
-	s.refuse(t, fault.NotFound, authority.UpdateUser{ID: u.ID, Name: &name})
+	same(t, "bindings after their user", must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})), []access.Binding(nil))
+	s.refuse(t, fault.NotFound, records.RemoveUser{ID: u.ID})
+	s.refuse(t, fault.NotFound, records.UpdateUser{ID: u.ID, Name: &name})
 }
 
 func testUserList(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	for n := range 25 {
-		s.do(t, authority.CreateUser{User: user(n)})
+		s.do(t, records.CreateUser{User: user(n)})
 	}
 	odd := user(99)
 	odd.Username, odd.Name = "Zoë_100%", `back\slash`
-	s.do(t, authority.CreateUser{User: odd})
+	s.do(t, records.CreateUser{User: odd})
 
 	var names []string
-	q := authority.UserQuery{Limit: 10}
+	q := records.UserQuery{Limit: 10}
 	for pages := 0; ; pages++ {
-		page := must[authority.Page[identity.User]](t)(s.store.Users(ctx, q))
+		page := must[records.Page[identity.User]](t)(s.store.Users(ctx, q))
 		for _, u := range page.Items {
 			names = append(names, u.Username)
 		}
 		if pages == 0 {
 			before := user(100) // before the cursor: it must not move what follows
 			before.Username = "aaa"
-			s.do(t, authority.CreateUser{User: before})
+			s.do(t, records.CreateUser{User: before})
 		}
 		if q.After = page.Next; q.After == "" {
 			break
@@ -86,16 +87,16 @@ func testUserList(t *testing.T, s *Suite) {
 	for search, want := range map[string]int{
 		"USER 7": 1, "user007": 1, "7@example": 2, "zoë": 1, "ZOË": 1, "_": 1, "%": 1, `\`: 1, "user0_7": 0, "user%7": 0, "nobody": 0,
 	} {
-		if page := must[authority.Page[identity.User]](t)(s.store.Users(ctx, authority.UserQuery{Search: search})); len(page.Items) != want {
+		if page := must[records.Page[identity.User]](t)(s.store.Users(ctx, records.UserQuery{Search: search})); len(page.Items) != want {
 			t.Errorf("searching %q gave %d users, want %d", search, len(page.Items), want)
 		}
 	}
-	tokens := must[authority.Page[authority.StoredToken]](t)(s.store.StoredTokens(ctx, authority.TokenQuery{}))
+	tokens := must[records.Page[records.StoredToken]](t)(s.store.StoredTokens(ctx, records.TokenQuery{}))
 	for _, bad := range []string{"!", "AAAA", "dXNlcg==", "dG9rZW46MTph", tokens.Next + "x"} {
-		_, err := s.store.Users(ctx, authority.UserQuery{After: bad})
+		_, err := s.store.Users(ctx, records.UserQuery{After: bad})
 		wantFault(t, err, fault.Invalid)
 	}
-	_, err := s.store.Users(ctx, authority.UserQuery{Search: strings.Repeat("x", 100_000)})
+	_, err := s.store.Users(ctx, records.UserQuery{Search: strings.Repeat("x", 100_000)})
 	wantFault(t, err, fault.Invalid)
 }
 
@@ -103,15 +104,15 @@ func testPrincipal(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := user(1)
 	role := access.Role{Name: "admin", Permissions: []access.Permission{{Action: "*", Path: "/"}, {Action: "read", Path: "/sub"}}}
-	s.do(t, authority.CreateUser{User: u}, authority.CreateUser{User: user(2)}, authority.CreateRole{Role: role},
-		authority.CreateCollection{Collection: authority.Collection{ID: 4, Name: "Fish"}},
-		authority.AddBinding{Binding: access.Binding{ID: "b1", User: u.ID, Role: "admin", Path: "/collections/4"}},
-		authority.AddBinding{Binding: access.Binding{ID: "b2", Group: "curators", Permission: &access.Permission{Action: "access", Path: "/x"}, Path: "/y"}},
-		authority.AddBinding{Binding: access.Binding{ID: "b3", Group: "others", Role: "admin", Path: "/"}},
-		authority.AddBinding{Binding: access.Binding{ID: "b4", User: user(2).ID, Role: "admin", Path: "/"}})
+	s.do(t, records.CreateUser{User: u}, records.CreateUser{User: user(2)}, records.CreateRole{Role: role},
+		records.CreateCollection{Collection: records.Collection{ID: 4, Name: "Fish"}},
+		records.AddBinding{Binding: access.Binding{ID: "b1", User: u.ID, Role: "admin", Path: "/collections/4"}},
+		records.AddBinding{Binding: access.Binding{ID: "b2", Group: "curators", Permission: &access.Permission{Action: "access", Path: "/x"}, Path: "/y"}},
+		records.AddBinding{Binding: access.Binding{ID: "b3", Group: "others", Role: "admin", Path: "/"}},
+		records.AddBinding{Binding: access.Binding{ID: "b4", User: user(2).ID, Role: "admin", Path: "/"}})
 
 	four, five := int64(4), int64(5)
-	p := must[authority.Principal](t)(s.store.Principal(ctx, authority.Who{UserID: u.ID, Collection: &four}))
+	p := must[records.Principal](t)(s.store.Principal(ctx, records.Who{UserID: u.ID, Collection: &four}))
 	same(t, "grants", p.Grants, []access.Grant{
 		{Action: "*", Path: "/collections/4", Binding: "b1", Via: access.ViaUser, Role: "admin"},
 		{Action: "read", Path: "/collections/4/sub", Binding: "b1", Via: access.ViaUser, Role: "admin"},
@@ -120,22 +121,22 @@ func testPrincipal(t *testing.T, s *Suite) {
 	if !p.CollectionExists {
 		t.Error("collection 4 doesn't exist")
 	}
-	for name, who := range map[string]authority.Who{"another": {UserID: u.ID, Collection: &five}, "none": {UserID: u.ID}} {
-		if must[authority.Principal](t)(s.store.Principal(ctx, who)).CollectionExists {
+	for name, who := range map[string]records.Who{"another": {UserID: u.ID, Collection: &five}, "none": {UserID: u.ID}} {
+		if must[records.Principal](t)(s.store.Principal(ctx, who)).CollectionExists {
 			t.Errorf("%s collection exists", name)
 		}
 	}
-	for _, who := range []authority.Who{{UserID: "nobody"}, {Username: "nobody"}, {ClientID: "nobody"}, {}} {
+	for _, who := range []records.Who{{UserID: "nobody"}, {Username: "nobody"}, {ClientID: "nobody"}, {}} {
 		_, err := s.store.Principal(ctx, who)
 		wantFault(t, err, fault.NotFound)
 	}
-	s.do(t, authority.CreateClient{Client: identity.Client{ID: u.Username, Scopes: []string{"read"}}})
-	p = must[authority.Principal](t)(s.store.Principal(ctx, authority.Who{ClientID: u.Username, Collection: &four}))
-	same(t, "the client", p, authority.Principal{Client: &identity.Client{ID: u.Username, Scopes: []string{"read"}}, CollectionExists: true})
+	s.do(t, records.CreateClient{Client: identity.Client{ID: u.Username, Scopes: []string{"read"}}})
+	p = must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: u.Username, Collection: &four}))
+	same(t, "the client", p, records.Principal{Client: &identity.Client{ID: u.Username, Scopes: []string{"read"}}, CollectionExists: true})
 
-	seq := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Log: []revocation.Entry{entry(revocation.Access, u.ID)}}))
-	for _, who := range []authority.Who{{UserID: u.ID}, {Username: u.Username}, {ClientID: u.Username}} {
-		if p := must[authority.Principal](t)(s.store.Principal(ctx, who)); p.Seq != seq {
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Log: []revocation.Entry{entry(revocation.Access, u.ID)}}))
+	for _, who := range []records.Who{{UserID: u.ID}, {Username: u.Username}, {ClientID: u.Username}} {
+		if p := must[records.Principal](t)(s.store.Principal(ctx, who)); p.Seq != seq {
 			t.Errorf("%+v was read as of %d, want %d", who, p.Seq, seq)
 		}
 	}
@@ -144,7 +145,7 @@ func testPrincipal(t *testing.T, s *Suite) {
 // testSnapshot makes changes that must be seen together while others read.
 func testSnapshot(t *testing.T, s *Suite) {
 	u := user(1)
-	s.do(t, authority.CreateUser{User: u})
+	s.do(t, records.CreateUser{User: u})
 	var writers sync.WaitGroup
 	done := make(chan struct{})
 	writers.Go(func() {
@@ -152,12 +153,12 @@ func testSnapshot(t *testing.T, s *Suite) {
 		for n := range 40 {
 			b := access.Binding{ID: "b", User: u.ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: "/"}
 			disabled := n%2 == 0
-			var op authority.Op = authority.RemoveBinding{ID: b.ID}
+			var op records.Op = records.RemoveBinding{ID: b.ID}
 			if disabled {
-				op = authority.AddBinding{Binding: b}
+				op = records.AddBinding{Binding: b}
 			}
-			_, err := s.store.Commit(t.Context(), authority.Batch{
-				Ops: []authority.Op{op, authority.UpdateUser{ID: u.ID, Disabled: &disabled}}, Log: []revocation.Entry{entry(revocation.Access, u.ID)},
+			_, err := s.store.Commit(t.Context(), records.Batch{
+				Ops: []records.Op{op, records.UpdateUser{ID: u.ID, Disabled: &disabled}}, Log: []revocation.Entry{entry(revocation.Access, u.ID)},
 			})
 			if err != nil {
 				t.Error(err)
@@ -192,7 +193,7 @@ func testDecoy(t *testing.T, s *Suite) {
 	}
 	without := user(2)
 	without.PasswordHash = ""
-	s.do(t, authority.CreateUser{User: user(1)}, authority.CreateUser{User: without}, authority.CreateUser{User: user(3)})
+	s.do(t, records.CreateUser{User: user(1)}, records.CreateUser{User: without}, records.CreateUser{User: user(3)})
 	for after, want := range map[string]identity.PasswordHash{
 		"": "hash1", user(1).ID: "hash3", user(2).ID: "hash3", user(3).ID: "hash1", "ffff": "hash1",
 	} {
@@ -204,58 +205,58 @@ func testDecoy(t *testing.T, s *Suite) {
 
 func testCollections(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	fish, birds := authority.Collection{ID: 42, Name: "Fish"}, authority.Collection{ID: 4, Name: "Birds"}
-	s.do(t, authority.CreateCollection{Collection: fish}, authority.CreateCollection{Collection: birds})
-	s.refuse(t, fault.Conflict, authority.CreateCollection{Collection: authority.Collection{ID: 42, Name: "Other"}})
-	s.refuse(t, fault.Conflict, authority.CreateCollection{Collection: authority.Collection{ID: 43, Name: "Fish"}})
-	s.refuse(t, fault.Conflict, authority.UpdateCollection{Collection: authority.Collection{ID: 42, Name: "Birds"}})
+	fish, birds := records.Collection{ID: 42, Name: "Fish"}, records.Collection{ID: 4, Name: "Birds"}
+	s.do(t, records.CreateCollection{Collection: fish}, records.CreateCollection{Collection: birds})
+	s.refuse(t, fault.Conflict, records.CreateCollection{Collection: records.Collection{ID: 42, Name: "Other"}})
+	s.refuse(t, fault.Conflict, records.CreateCollection{Collection: records.Collection{ID: 43, Name: "Fish"}})
+	s.refuse(t, fault.Conflict, records.UpdateCollection{Collection: records.Collection{ID: 42, Name: "Birds"}})
 	fish.Name = "Fishes"
-	s.do(t, authority.UpdateCollection{Collection: fish})
-	s.do(t, authority.UpdateCollection{Collection: fish})
-	same(t, "collections", must[[]authority.Collection](t)(s.store.Collections(ctx)), []authority.Collection{birds, fish})
+	s.do(t, records.UpdateCollection{Collection: fish})
+	s.do(t, records.UpdateCollection{Collection: fish})
+	same(t, "collections", must[[]records.Collection](t)(s.store.Collections(ctx)), []records.Collection{birds, fish})
 
-	s.do(t, authority.CreateUser{User: user(1)})
+	s.do(t, records.CreateUser{User: user(1)})
 	for id, path := range map[string]access.Path{
 		"at": "/collections/4", "beneath": "/collections/4/x/y", "longer": "/collections/42", "longer still": "/collections/4x/y",
 		"above": "/collections", "root": "/", "elsewhere": "/other/collections/4", "before": "/collections/4!", "after": "/collections/40",
 	} {
-		s.do(t, authority.AddBinding{Binding: access.Binding{ID: id, User: user(1).ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: path}})
+		s.do(t, records.AddBinding{Binding: access.Binding{ID: id, User: user(1).ID, Permission: &access.Permission{Action: "read", Path: "/"}, Path: path}})
 	}
-	s.do(t, authority.RemoveCollection{ID: 4})
+	s.do(t, records.RemoveCollection{ID: 4})
 	var left []string
-	for _, b := range must[[]access.Binding](t)(s.store.Bindings(ctx, authority.BindingQuery{})) {
+	for _, b := range must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})) {
 		left = append(left, b.ID)
 	}
 	slices.Sort(left)
 	same(t, "bindings left", left, []string{"above", "after", "before", "elsewhere", "longer", "longer still", "root"})
-	s.refuse(t, fault.NotFound, authority.RemoveCollection{ID: 4})
-	s.refuse(t, fault.NotFound, authority.UpdateCollection{Collection: authority.Collection{ID: 4, Name: "Gone"}})
+	s.refuse(t, fault.NotFound, records.RemoveCollection{ID: 4})
+	s.refuse(t, fault.NotFound, records.UpdateCollection{Collection: records.Collection{ID: 4, Name: "Gone"}})
 }
 
 func testRoles(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	r := access.Role{Name: "reader", Permissions: []access.Permission{{Action: "read", Path: "/a"}}}
 	empty := access.Role{Name: "empty"}
-	s.do(t, authority.CreateRole{Role: r}, authority.CreateRole{Role: empty}, authority.CreateUser{User: user(1)})
-	s.refuse(t, fault.Conflict, authority.CreateRole{Role: access.Role{Name: "reader"}})
+	s.do(t, records.CreateRole{Role: r}, records.CreateRole{Role: empty}, records.CreateUser{User: user(1)})
+	s.refuse(t, fault.Conflict, records.CreateRole{Role: access.Role{Name: "reader"}})
 	r.Permissions = append(r.Permissions, access.Permission{Action: "*", Path: `/quote"<&`})
-	s.do(t, authority.UpdateRole{Role: r})
+	s.do(t, records.UpdateRole{Role: r})
 	same(t, "roles", must[[]access.Role](t)(s.store.Roles(ctx)), []access.Role{empty, r})
 
-	s.do(t, authority.AddBinding{Binding: access.Binding{ID: "b", User: user(1).ID, Role: "reader", Path: "/"}})
-	s.do(t, authority.RemoveRole{Name: "reader"})
-	if grants := must[authority.Principal](t)(s.principal(ctx, user(1).ID)).Grants; len(grants) != 0 {
+	s.do(t, records.AddBinding{Binding: access.Binding{ID: "b", User: user(1).ID, Role: "reader", Path: "/"}})
+	s.do(t, records.RemoveRole{Name: "reader"})
+	if grants := must[records.Principal](t)(s.principal(ctx, user(1).ID)).Grants; len(grants) != 0 {
 		t.Errorf("a removed role still gives %v", grants)
 	}
-	same(t, "bindings of a removed role", must[[]access.Binding](t)(s.store.Bindings(ctx, authority.BindingQuery{})), []access.Binding(nil))
-	s.refuse(t, fault.NotFound, authority.RemoveRole{Name: "reader"})
-	s.refuse(t, fault.NotFound, authority.UpdateRole{Role: r})
+	same(t, "bindings of a removed role", must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})), []access.Binding(nil))
+	s.refuse(t, fault.NotFound, records.RemoveRole{Name: "reader"})
+	s.refuse(t, fault.NotFound, records.UpdateRole{Role: r})
 }
 
 func testBindings(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	read := &access.Permission{Action: "read", Path: "/a"}
-	s.do(t, authority.CreateUser{User: user(1)}, authority.CreateUser{User: user(2)}, authority.CreateRole{Role: access.Role{Name: "role"}})
+	s.do(t, records.CreateUser{User: user(1)}, records.CreateUser{User: user(2)}, records.CreateRole{Role: access.Role{Name: "role"}})
 	all := []access.Binding{
 		{ID: "1", User: user(1).ID, Role: "role", Path: "/a"},
 		{ID: "2", Group: "curators", Role: "role", Path: "/b"},
@@ -263,29 +264,29 @@ func testBindings(t *testing.T, s *Suite) {
 		{ID: "4", User: user(2).ID, Permission: read, Path: "/d"},
 	}
 	for _, b := range all {
-		s.do(t, authority.AddBinding{Binding: b})
+		s.do(t, records.AddBinding{Binding: b})
 		b.ID = "another"
-		s.refuse(t, fault.Conflict, authority.AddBinding{Binding: b})
+		s.refuse(t, fault.Conflict, records.AddBinding{Binding: b})
 	}
-	s.refuse(t, fault.Conflict, authority.AddBinding{Binding: access.Binding{ID: "1", Group: "x", Role: "role", Path: "/"}})
-	s.refuse(t, fault.Invalid, authority.AddBinding{Binding: access.Binding{ID: "5", User: "nobody", Role: "role", Path: "/"}})
-	s.refuse(t, fault.Invalid, authority.AddBinding{Binding: access.Binding{ID: "5", Group: "x", Role: "no role", Path: "/"}})
+	s.refuse(t, fault.Conflict, records.AddBinding{Binding: access.Binding{ID: "1", Group: "x", Role: "role", Path: "/"}})
+	s.refuse(t, fault.Invalid, records.AddBinding{Binding: access.Binding{ID: "5", User: "nobody", Role: "role", Path: "/"}})
+	s.refuse(t, fault.Invalid, records.AddBinding{Binding: access.Binding{ID: "5", Group: "x", Role: "no role", Path: "/"}})
 
 	for name, c := range map[string]struct {
-		q    authority.BindingQuery
+		q    records.BindingQuery
 		want []access.Binding
 	}{
-		"all":           {authority.BindingQuery{}, all},
-		"a user's own":  {authority.BindingQuery{User: user(1).ID}, all[:1]},
-		"a user's, all": {authority.BindingQuery{User: user(1).ID, WithGroups: true}, all[:2]},
-		"a group's":     {authority.BindingQuery{Group: "others"}, all[2:3]},
-		"nobody's":      {authority.BindingQuery{User: "nobody", WithGroups: true}, nil},
+		"all":           {records.BindingQuery{}, all},
+		"a user's own":  {records.BindingQuery{User: user(1).ID}, all[:1]},
+		"a user's, all": {records.BindingQuery{User: user(1).ID, WithGroups: true}, all[:2]},
+		"a group's":     {records.BindingQuery{Group: "others"}, all[2:3]},
+		"nobody's":      {records.BindingQuery{User: "nobody", WithGroups: true}, nil},
 	} {
 		same(t, name, must[[]access.Binding](t)(s.store.Bindings(ctx, c.q)), c.want)
 	}
-	s.do(t, authority.RemoveBinding{ID: "1"})
-	s.refuse(t, fault.NotFound, authority.RemoveBinding{ID: "1"})
-	s.do(t, authority.AddBinding{Binding: all[0]})
+	s.do(t, records.RemoveBinding{ID: "1"})
+	s.refuse(t, fault.NotFound, records.RemoveBinding{ID: "1"})
+	s.do(t, records.AddBinding{Binding: all[0]})
 }
 
 func testClients(t *testing.T, s *Suite) {
@@ -295,21 +296,21 @@ func testClients(t *testing.T, s *Suite) {
 		Scopes: []string{"read", "write"}, Audiences: []string{"https://a.example/?q=1&r=<2>"},
 	}
 	public := identity.Client{ID: "app"}
-	s.do(t, authority.CreateClient{Client: ci}, authority.CreateClient{Client: public})
-	s.refuse(t, fault.Conflict, authority.CreateClient{Client: identity.Client{ID: "ci"}})
+	s.do(t, records.CreateClient{Client: ci}, records.CreateClient{Client: public})
+	s.refuse(t, fault.Conflict, records.CreateClient{Client: identity.Client{ID: "ci"}})
 	same(t, "clients", must[[]identity.Client](t)(s.store.Clients(ctx)), []identity.Client{public, ci})
 
 	change := identity.Client{ID: "ci", Scopes: []string{"read"}}
-	s.do(t, authority.UpdateClient{Client: change})
+	s.do(t, records.UpdateClient{Client: change})
 	change.SecretDigest = ci.SecretDigest
-	same(t, "a client with its old secret", *must[authority.Principal](t)(s.store.Principal(ctx, authority.Who{ClientID: "ci"})).Client, change)
+	same(t, "a client with its old secret", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "ci"})).Client, change)
 	change.SecretDigest = []byte(strings.Repeat("e", 32))
-	s.do(t, authority.UpdateClient{Client: change})
-	same(t, "a client with a new secret", *must[authority.Principal](t)(s.store.Principal(ctx, authority.Who{ClientID: "ci"})).Client, change)
+	s.do(t, records.UpdateClient{Client: change})
+	same(t, "a client with a new secret", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "ci"})).Client, change)
 
-	s.do(t, authority.RemoveClient{ID: "ci"})
-	s.refuse(t, fault.NotFound, authority.RemoveClient{ID: "ci"})
-	s.refuse(t, fault.NotFound, authority.UpdateClient{Client: ci})
+	s.do(t, records.RemoveClient{ID: "ci"})
+	s.refuse(t, fault.NotFound, records.RemoveClient{ID: "ci"})
+	s.refuse(t, fault.NotFound, records.UpdateClient{Client: ci})
 }
 
 // testIdentifiers has names that some databases take for equal.
@@ -319,14 +320,14 @@ func testIdentifiers(t *testing.T, s *Suite) {
 	for n, name := range names {
 		u := user(n)
 		u.Username, u.ID, u.Groups = name, "id-"+name, []string{"group-" + name}
-		s.do(t, authority.CreateUser{User: u}, authority.CreateRole{Role: access.Role{Name: name, Permissions: []access.Permission{{Action: "read", Path: "/"}}}},
-			authority.CreateClient{Client: identity.Client{ID: name}},
-			authority.CreateCollection{Collection: authority.Collection{ID: int64(n), Name: name}},
-			authority.AddBinding{Binding: access.Binding{ID: name, User: u.ID, Role: name, Path: "/own"}},
-			authority.AddBinding{Binding: access.Binding{ID: "g-" + name, Group: "group-" + name, Role: name, Path: "/group"}})
+		s.do(t, records.CreateUser{User: u}, records.CreateRole{Role: access.Role{Name: name, Permissions: []access.Permission{{Action: "read", Path: "/"}}}},
+			records.CreateClient{Client: identity.Client{ID: name}},
+			records.CreateCollection{Collection: records.Collection{ID: int64(n), Name: name}},
+			records.AddBinding{Binding: access.Binding{ID: name, User: u.ID, Role: name, Path: "/own"}},
+			records.AddBinding{Binding: access.Binding{ID: "g-" + name, Group: "group-" + name, Role: name, Path: "/group"}})
 	}
 	for _, name := range names {
-		p := must[authority.Principal](t)(s.store.Principal(ctx, authority.Who{Username: name}))
+		p := must[records.Principal](t)(s.store.Principal(ctx, records.Who{Username: name}))
 		if p.User.Username != name || p.User.ID != "id-"+name {
 			t.Errorf("%q is %q", name, p.User.Username)
 		}
@@ -334,11 +335,11 @@ func testIdentifiers(t *testing.T, s *Suite) {
 			{Action: "read", Path: "/group", Binding: "g-" + name, Via: access.ViaGroup("group-" + name), Role: name},
 			{Action: "read", Path: "/own", Binding: name, Via: access.ViaUser, Role: name},
 		})
-		if c := must[authority.Principal](t)(s.store.Principal(ctx, authority.Who{ClientID: name})); c.Client.ID != name {
+		if c := must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: name})); c.Client.ID != name {
 			t.Errorf("client %q is %q", name, c.Client.ID)
 		}
 	}
-	if _, err := s.store.Principal(ctx, authority.Who{Username: "zOe"}); !fault.Is(err, fault.NotFound) {
+	if _, err := s.store.Principal(ctx, records.Who{Username: "zOe"}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("zOe: %v", err)
 	}
 }

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -21,7 +22,7 @@ import (
 
 func (s *Suite) log(t *testing.T, entries ...revocation.Entry) revocation.Seq {
 	t.Helper()
-	return must[revocation.Seq](t)(s.store.Commit(t.Context(), authority.Batch{Log: entries}))
+	return must[revocation.Seq](t)(s.store.Commit(t.Context(), records.Batch{Log: entries}))
 }
 
 func (s *Suite) page(t *testing.T, after revocation.Seq, limit int) revocation.Page {
@@ -31,14 +32,14 @@ func (s *Suite) page(t *testing.T, after revocation.Seq, limit int) revocation.P
 
 func testBatches(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	seq := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{
-		Ops: []authority.Op{authority.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "a")}, Audit: []audit.Event{event("a")},
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{
+		Ops: []records.Op{records.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "a")}, Audit: []audit.Event{event("a")},
 	}))
-	bad := map[string]authority.Batch{
-		"op":    {Ops: []authority.Op{authority.CreateUser{User: user(2)}, authority.CreateUser{User: user(1)}}},
-		"plan":  {Ops: []authority.Op{authority.CreateUser{User: user(2)}, authority.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, errPlan }}}},
-		"dirty": {Ops: []authority.Op{authority.CreateUser{User: user(2)}}, Audit: []audit.Event{event("line\nbreak")}},
-		"audit": {Ops: []authority.Op{authority.CreateUser{User: user(2)}}, Log: []revocation.Entry{entry(revocation.Subject, "b")}, Audit: []audit.Event{event("b"), {}}},
+	bad := map[string]records.Batch{
+		"op":    {Ops: []records.Op{records.CreateUser{User: user(2)}, records.CreateUser{User: user(1)}}},
+		"plan":  {Ops: []records.Op{records.CreateUser{User: user(2)}, records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, errPlan }}}},
+		"dirty": {Ops: []records.Op{records.CreateUser{User: user(2)}}, Audit: []audit.Event{event("line\nbreak")}},
+		"audit": {Ops: []records.Op{records.CreateUser{User: user(2)}}, Log: []revocation.Entry{entry(revocation.Subject, "b")}, Audit: []audit.Event{event("b"), {}}},
 	}
 	for name, b := range bad {
 		b.Log = append(b.Log, entry(revocation.Subject, "c"))
@@ -54,7 +55,7 @@ func testBatches(t *testing.T, s *Suite) {
 	if events := must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{})); len(events) != 1 {
 		t.Errorf("the audit log has %v", events)
 	}
-	for name, b := range map[string]authority.Batch{"empty": {}, "without entries": {Audit: []audit.Event{event("d")}}} {
+	for name, b := range map[string]records.Batch{"empty": {}, "without entries": {Audit: []audit.Event{event("d")}}} {
 		if got := must[revocation.Seq](t)(s.store.Commit(ctx, b)); got != 0 {
 			t.Errorf("%s: committed as %d", name, got)
 		}
@@ -121,7 +122,7 @@ func testPurge(t *testing.T, s *Suite) {
 		case end > 0:
 			one.ExpiresAt = start.Add(end * time.Hour)
 		}
-		s.do(t, authority.AddToken{Token: one})
+		s.do(t, records.AddToken{Token: one})
 	}
 	must[[]identity.Failures](t)(s.store.RecordFailure(ctx, []string{"a"}, start, time.Minute))
 
@@ -134,7 +135,7 @@ func testPurge(t *testing.T, s *Suite) {
 		if p := s.page(t, 0, 100); p.Purged != purged || len(p.Entries) != entries || p.Head != 6 {
 			t.Errorf("after %v: purged up to %d of %d, %d left; want %d, %d", after, p.Purged, p.Head, len(p.Entries), purged, entries)
 		}
-		if left := s.listed(t, authority.TokenQuery{}); len(left) != tokens {
+		if left := s.listed(t, records.TokenQuery{}); len(left) != tokens {
 			t.Errorf("after %v: tokens %v; want %d", after, left, tokens)
 		}
 	}
@@ -149,7 +150,7 @@ func testPurge(t *testing.T, s *Suite) {
 	purge(90*days+time.Hour-time.Microsecond, 5, 1, 5)
 	purge(90*days+time.Hour, 5, 1, 3)
 	purge(90*days+2*time.Hour, 5, 1, 2)
-	same(t, "what never ends", s.listed(t, authority.TokenQuery{}), []string{"token-0004", "token-0000"})
+	same(t, "what never ends", s.listed(t, records.TokenQuery{}), []string{"token-0004", "token-0000"})
 	if f := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"a"}, start)); f[0].Count != 0 {
 		t.Error("an old attempt is still there")
 	}
@@ -221,8 +222,8 @@ func testAudit(t *testing.T, s *Suite) {
 			Target: fmt.Sprint("target", n%4), TokenID: fmt.Sprint("token", n%5), Address: "192.0.2.1", RequestID: fmt.Sprint(n), Outcome: audit.OK, Reason: "because",
 		})
 	}
-	must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Audit: all[:12]}))
-	must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Audit: all[12:]}))
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[:12]}))
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[12:]}))
 	for name, f := range map[string]audit.Filter{
 		"all": {}, "actor": {Actor: "ann"}, "action": {Action: audit.Login}, "target": {Target: "target1"}, "token": {TokenID: "token2"},
 		"since": {Since: start.Add(7 * time.Second)}, "until": {Until: start.Add(7 * time.Second)}, "cursor": {Cursor: 5},
@@ -254,7 +255,7 @@ func testTimes(t *testing.T, s *Suite) {
 	} {
 		one := tok(n)
 		one.CreatedAt = at
-		s.do(t, authority.AddToken{Token: one})
+		s.do(t, records.AddToken{Token: one})
 		got := s.token(t, one.ID).CreatedAt
 		if !got.Equal(at.Truncate(time.Microsecond)) || got.Location() != time.UTC {
 			t.Errorf("stored %v, read %v", at, got)
@@ -306,7 +307,7 @@ func testSigningKeys(t *testing.T, s *Suite) {
 
 	a.State, a.RetiredAt, a.GoneAt, a.Sealed = keyring.Gone, start.Add(time.Minute), start.Add(time.Hour), nil
 	b.State = keyring.Active
-	s.do(t, authority.ChangeKeys{Plan: plan(a, b)})
+	s.do(t, records.ChangeKeys{Plan: plan(a, b)})
 	stored("rotated in a batch", a, b)
 	if err := s.store.ChangeSigningKeys(ctx, plan(key("c", keyring.Active))); err == nil {
 		t.Error("there are two active keys")
@@ -319,12 +320,12 @@ func testCancelled(t *testing.T, s *Suite) {
 	cancel()
 	calls := map[string]func() error{
 		"Commit": func() error {
-			_, err := s.store.Commit(ctx, authority.Batch{Ops: []authority.Op{authority.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "x")}})
+			_, err := s.store.Commit(ctx, records.Batch{Ops: []records.Op{records.CreateUser{User: user(1)}}, Log: []revocation.Entry{entry(revocation.Subject, "x")}})
 			return err
 		},
 		"ChangeSigningKeys": func() error { return s.store.ChangeSigningKeys(ctx, plan(key("a", keyring.Active))) },
 		"Confirm":           func() error { return s.store.Confirm(ctx, revocation.Confirmation{Node: "a", Lease: time.Second}) },
-		"Touch":             func() error { return s.store.Touch(ctx, []authority.Use{{ID: "a", At: start}}) },
+		"Touch":             func() error { return s.store.Touch(ctx, []records.Use{{ID: "a", At: start}}) },
 		"Purge":             func() error { return s.store.Purge(ctx, start) },
 		"RecordFailure": func() error {
 			_, err := s.store.RecordFailure(ctx, []string{"a"}, start, time.Minute)
@@ -332,7 +333,7 @@ func testCancelled(t *testing.T, s *Suite) {
 		},
 		"Entries":   func() error { _, err := s.store.Entries(ctx, 0, 1); return err },
 		"Principal": func() error { _, err := s.principal(ctx, "x"); return err },
-		"Users":     func() error { _, err := s.store.Users(ctx, authority.UserQuery{}); return err },
+		"Users":     func() error { _, err := s.store.Users(ctx, records.UserQuery{}); return err },
 	}
 	for name, call := range calls {
 		if err := call(); !errors.Is(err, context.Canceled) {
@@ -344,5 +345,5 @@ func testCancelled(t *testing.T, s *Suite) {
 	wantFault(t, err, fault.NotFound)
 	same(t, "keys", must[[]keyring.Key](t)(s.store.SigningKeys(t.Context())), []keyring.Key(nil))
 	same(t, "nodes", must[[]revocation.Confirmation](t)(s.store.Nodes(t.Context())), []revocation.Confirmation(nil))
-	same(t, "bindings", must[[]access.Binding](t)(s.store.Bindings(t.Context(), authority.BindingQuery{})), []access.Binding(nil))
+	same(t, "bindings", must[[]access.Binding](t)(s.store.Bindings(t.Context(), records.BindingQuery{})), []access.Binding(nil))
 }

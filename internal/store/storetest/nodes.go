@@ -7,7 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -24,9 +25,9 @@ func patiently(do func() error) error {
 }
 
 // each runs do on two nodes, several times at once on each.
-func (s *Suite) each(do func(node, n int, store authority.Store)) {
+func (s *Suite) each(do func(node, n int, store records.Store)) {
 	var all sync.WaitGroup
-	for node, store := range []authority.Store{s.store, s.open()} {
+	for node, store := range []records.Store{s.store, s.open()} {
 		for n := range 4 {
 			all.Go(func() { do(node, n, store) })
 		}
@@ -37,15 +38,15 @@ func (s *Suite) each(do func(node, n int, store authority.Store)) {
 func testTwoNodesSpend(t *testing.T, s *Suite) {
 	for round := range 10 {
 		old := tok(round)
-		s.do(t, authority.AddToken{Token: old})
+		s.do(t, records.AddToken{Token: old})
 		var won atomic.Int32
-		s.each(func(node, n int, store authority.Store) {
+		s.each(func(node, n int, store records.Store) {
 			next := tok(1000)
 			next.ID = fmt.Sprint(round, node, n)
 			next.Digest = token.Digest(next.ID)
 			err := patiently(func() error {
-				_, err := store.Commit(t.Context(), authority.Batch{
-					Ops: []authority.Op{authority.SpendToken{ID: old.ID, At: start, Reason: "used"}, authority.AddToken{Token: next}},
+				_, err := store.Commit(t.Context(), records.Batch{
+					Ops: []records.Op{records.SpendToken{ID: old.ID, At: start, Reason: "used"}, records.AddToken{Token: next}},
 				})
 				return err
 			})
@@ -60,14 +61,14 @@ func testTwoNodesSpend(t *testing.T, s *Suite) {
 			t.Fatalf("a token was spent %d times", won.Load())
 		}
 	}
-	if all := s.listed(t, authority.TokenQuery{Limit: 1000}); len(all) != 20 {
+	if all := s.listed(t, records.TokenQuery{Limit: 1000}); len(all) != 20 {
 		t.Errorf("there are %d tokens, want 20", len(all))
 	}
 }
 
 func testTwoNodesKeys(t *testing.T, s *Suite) {
 	var made atomic.Int32
-	s.each(func(node, n int, store authority.Store) {
+	s.each(func(node, n int, store records.Store) {
 		err := patiently(func() error {
 			return store.ChangeSigningKeys(t.Context(), func(now []keyring.Key) ([]keyring.Key, error) {
 				if len(now) > 0 {
@@ -104,12 +105,12 @@ func testTwoNodesLog(t *testing.T, s *Suite) {
 			}
 		})
 	}
-	s.each(func(node, n int, store authority.Store) {
+	s.each(func(node, n int, store records.Store) {
 		for i := range batches {
 			id := fmt.Sprint(node, "/", n, "/", i)
 			var seq revocation.Seq
 			err := patiently(func() (err error) {
-				seq, err = store.Commit(t.Context(), authority.Batch{Log: []revocation.Entry{entry(revocation.Token, "first"), entry(revocation.Token, id)}})
+				seq, err = store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{entry(revocation.Token, "first"), entry(revocation.Token, id)}})
 				return err
 			})
 			if err != nil {
@@ -137,7 +138,7 @@ func testTwoNodesLog(t *testing.T, s *Suite) {
 }
 
 // follow reads the log as a node does, until it has all of it after stop.
-func follow(t *testing.T, store authority.Store, stop <-chan struct{}) error {
+func follow(t *testing.T, store records.Store, stop <-chan struct{}) error {
 	var last revocation.Seq
 	for {
 		over := false

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -21,7 +22,7 @@ import (
 // Fresh makes an empty database that is removed when the test ends, and gives what
 // opens it: each call is another node on the same database, closed when the test
 // ends.
-type Fresh func(t *testing.T, now func() time.Time) (open func() authority.Store)
+type Fresh func(t *testing.T, now func() time.Time) (open func() records.Store)
 
 // Run runs every test of the suite on databases of its own.
 func Run(t *testing.T, fresh Fresh) {
@@ -77,8 +78,8 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 // Suite is what a test has: a store, more of them on the same database, and a
 // clock that the test moves.
 type Suite struct {
-	store authority.Store
-	open  func() authority.Store
+	store records.Store
+	open  func() records.Store
 	clock atomic.Pointer[time.Time]
 }
 
@@ -87,17 +88,17 @@ func (s *Suite) set(t time.Time)      { s.clock.Store(&t) }
 func (s *Suite) pass(d time.Duration) { s.set(s.now().Add(d)) }
 
 // do commits operations that must succeed.
-func (s *Suite) do(t *testing.T, ops ...authority.Op) {
+func (s *Suite) do(t *testing.T, ops ...records.Op) {
 	t.Helper()
-	if _, err := s.store.Commit(t.Context(), authority.Batch{Ops: ops}); err != nil {
+	if _, err := s.store.Commit(t.Context(), records.Batch{Ops: ops}); err != nil {
 		t.Fatalf("%T: %v", ops[0], err)
 	}
 }
 
 // refuse commits operations that must fail with that kind of fault.
-func (s *Suite) refuse(t *testing.T, kind fault.Kind, ops ...authority.Op) {
+func (s *Suite) refuse(t *testing.T, kind fault.Kind, ops ...records.Op) {
 	t.Helper()
-	_, err := s.store.Commit(t.Context(), authority.Batch{Ops: ops})
+	_, err := s.store.Commit(t.Context(), records.Batch{Ops: ops})
 	wantFault(t, err, kind)
 }
 
@@ -147,6 +148,6 @@ func event(target string) audit.Event {
 }
 
 // principal reads a user by id.
-func (s *Suite) principal(ctx context.Context, id string) (authority.Principal, error) {
-	return s.store.Principal(ctx, authority.Who{UserID: id})
+func (s *Suite) principal(ctx context.Context, id string) (records.Principal, error) {
+	return s.store.Principal(ctx, records.Who{UserID: id})
 }

@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -14,16 +15,16 @@ import (
 )
 
 // tok makes the nth token, later than the ones before.
-func tok(n int) authority.StoredToken {
+func tok(n int) records.StoredToken {
 	id := fmt.Sprintf("token-%04d", n)
-	return authority.StoredToken{
+	return records.StoredToken{
 		ID: id, Kind: token.KindAPIToken, Digest: token.Digest(id), Prefix: "bda_", Last4: "wxyz",
 		Owner: "owner", ClientID: "client", Name: "name", Scope: []string{"read", "write"}, Chain: []string{"root", "middle"},
 		Family: "family", Seq: 7, CreatedAt: start.Add(time.Duration(n) * time.Second), ExpiresAt: start.Add(time.Hour),
 	}
 }
 
-func (s *Suite) token(t *testing.T, id string) authority.StoredToken {
+func (s *Suite) token(t *testing.T, id string) records.StoredToken {
 	t.Helper()
 	stored, _, err := s.store.TokenByID(t.Context(), id)
 	if err != nil {
@@ -39,13 +40,13 @@ func testTokens(t *testing.T, s *Suite) {
 	full.Collection = &four
 	full.LastUsedAt, full.LastUsedBy, full.RevokedAt, full.Reason = start.Add(time.Minute), "192.0.2.1", start.Add(2*time.Minute), "revoked"
 	full.Audience, full.Replaces, full.EndsAt = "https://api.example", "predecessor", start.Add(48*time.Hour)
-	bare := authority.StoredToken{ID: "bare", Kind: token.KindAPIKey, CreatedAt: start}
-	other := authority.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
-	s.do(t, authority.AddToken{Token: full}, authority.AddToken{Token: bare}, authority.AddToken{Token: other})
+	bare := records.StoredToken{ID: "bare", Kind: token.KindAPIKey, CreatedAt: start}
+	other := records.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
+	s.do(t, records.AddToken{Token: full}, records.AddToken{Token: bare}, records.AddToken{Token: other})
 	same(t, "a full token", s.token(t, full.ID), full)
 	same(t, "a bare token", s.token(t, bare.ID), bare)
 
-	seq := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Log: []revocation.Entry{entry(revocation.Token, "x")}}))
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Log: []revocation.Entry{entry(revocation.Token, "x")}}))
 	byDigest, as, err := s.store.TokenByDigest(ctx, full.Digest)
 	if err != nil || as != seq {
 		t.Fatalf("by digest: as of %d, want %d: %v", as, seq, err)
@@ -60,14 +61,14 @@ func testTokens(t *testing.T, s *Suite) {
 
 	sameID, sameDigest := tok(2), tok(2)
 	sameID.ID, sameDigest.Digest = full.ID, full.Digest
-	s.refuse(t, fault.Conflict, authority.AddToken{Token: sameID})
-	s.refuse(t, fault.Conflict, authority.AddToken{Token: sameDigest})
+	s.refuse(t, fault.Conflict, records.AddToken{Token: sameID})
+	s.refuse(t, fault.Conflict, records.AddToken{Token: sameDigest})
 }
 
-func (s *Suite) listed(t *testing.T, q authority.TokenQuery) (ids []string) {
+func (s *Suite) listed(t *testing.T, q records.TokenQuery) (ids []string) {
 	t.Helper()
 	for {
-		page := must[authority.Page[authority.StoredToken]](t)(s.store.StoredTokens(t.Context(), q))
+		page := must[records.Page[records.StoredToken]](t)(s.store.StoredTokens(t.Context(), q))
 		for _, one := range page.Items {
 			ids = append(ids, one.ID)
 		}
@@ -85,12 +86,12 @@ func testTokenList(t *testing.T, s *Suite) {
 		one.Owner = []string{"ann", "bob"}[n%2]
 		one.ClientID = []string{"ci", "app", ""}[n%3]
 		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindAPIKey}[n%4]
-		s.do(t, authority.AddToken{Token: one})
+		s.do(t, records.AddToken{Token: one})
 		all = append(all, one.ID)
 	}
 	slices.Reverse(all)
-	same(t, "all, newest first", s.listed(t, authority.TokenQuery{Limit: 4}), all)
-	same(t, "all on one page", s.listed(t, authority.TokenQuery{}), all)
+	same(t, "all, newest first", s.listed(t, records.TokenQuery{Limit: 4}), all)
+	same(t, "all on one page", s.listed(t, records.TokenQuery{}), all)
 
 	every := func(keep func(n int) bool) (ids []string) {
 		for n := 29; n >= 0; n-- {
@@ -100,29 +101,29 @@ func testTokenList(t *testing.T, s *Suite) {
 		}
 		return ids
 	}
-	same(t, "an owner's", s.listed(t, authority.TokenQuery{Owner: "ann", Limit: 4}), every(func(n int) bool { return n%2 == 0 }))
-	same(t, "a client's", s.listed(t, authority.TokenQuery{ClientID: "ci", Limit: 4}), every(func(n int) bool { return n%3 == 0 }))
-	same(t, "an owner's through a client", s.listed(t, authority.TokenQuery{Owner: "bob", ClientID: "app", Limit: 2}),
+	same(t, "an owner's", s.listed(t, records.TokenQuery{Owner: "ann", Limit: 4}), every(func(n int) bool { return n%2 == 0 }))
+	same(t, "a client's", s.listed(t, records.TokenQuery{ClientID: "ci", Limit: 4}), every(func(n int) bool { return n%3 == 0 }))
+	same(t, "an owner's through a client", s.listed(t, records.TokenQuery{Owner: "bob", ClientID: "app", Limit: 2}),
 		every(func(n int) bool { return n%2 == 1 && n%3 == 1 }))
 	kinds := []token.Kind{token.KindSession, token.KindAPIKey}
-	same(t, "of some kinds", s.listed(t, authority.TokenQuery{Kinds: kinds, Limit: 4}), every(func(n int) bool { return n%2 == 1 }))
-	same(t, "of a kind that none is", s.listed(t, authority.TokenQuery{Kinds: []token.Kind{token.KindAccess}}), []string(nil))
-	same(t, "nobody's", s.listed(t, authority.TokenQuery{Owner: "ANN"}), []string(nil))
+	same(t, "of some kinds", s.listed(t, records.TokenQuery{Kinds: kinds, Limit: 4}), every(func(n int) bool { return n%2 == 1 }))
+	same(t, "of a kind that none is", s.listed(t, records.TokenQuery{Kinds: []token.Kind{token.KindAccess}}), []string(nil))
+	same(t, "nobody's", s.listed(t, records.TokenQuery{Owner: "ANN"}), []string(nil))
 
-	page := must[authority.Page[authority.StoredToken]](t)(s.store.StoredTokens(t.Context(), authority.TokenQuery{Limit: 10}))
+	page := must[records.Page[records.StoredToken]](t)(s.store.StoredTokens(t.Context(), records.TokenQuery{Limit: 10}))
 	newer := tok(500)
-	s.do(t, authority.AddToken{Token: newer})
-	same(t, "the rest, after one was made", s.listed(t, authority.TokenQuery{Limit: 10, After: page.Next}), all[10:])
+	s.do(t, records.AddToken{Token: newer})
+	same(t, "the rest, after one was made", s.listed(t, records.TokenQuery{Limit: 10, After: page.Next}), all[10:])
 	for _, bad := range []string{"!", "AAAA", page.Next[1:], "dXNlcjph", "dG9rZW46", "dG9rZW46eDp5"} {
-		_, err := s.store.StoredTokens(t.Context(), authority.TokenQuery{After: bad})
+		_, err := s.store.StoredTokens(t.Context(), records.TokenQuery{After: bad})
 		wantFault(t, err, fault.Invalid)
 	}
 }
 
 func testKillTokens(t *testing.T, s *Suite) {
 	at := start.Add(time.Minute)
-	tokens := map[string]authority.StoredToken{}
-	plain := func(name string) authority.StoredToken {
+	tokens := map[string]records.StoredToken{}
+	plain := func(name string) records.StoredToken {
 		one := tok(len(tokens))
 		one.ID, one.Owner, one.ClientID, one.Chain, one.Family = name, "o", "c", nil, ""
 		return one
@@ -144,13 +145,13 @@ func testKillTokens(t *testing.T, s *Suite) {
 			one.Owner, one.ClientID = "other", "other"
 		}
 		tokens[name] = one
-		s.do(t, authority.AddToken{Token: one})
+		s.do(t, records.AddToken{Token: one})
 	}
-	kill := func(op authority.KillTokens, names ...string) {
+	kill := func(op records.KillTokens, names ...string) {
 		t.Helper()
 		op.At, op.Reason = at, "killed"
 		s.do(t, op)
-		s.do(t, authority.KillTokens{IDs: op.IDs, Owner: op.Owner, ClientID: op.ClientID, At: at.Add(time.Second), Reason: "again"})
+		s.do(t, records.KillTokens{IDs: op.IDs, Owner: op.Owner, ClientID: op.ClientID, At: at.Add(time.Second), Reason: "again"})
 		for _, name := range names {
 			one := tokens[name]
 			one.RevokedAt, one.Reason = at, "killed"
@@ -160,35 +161,35 @@ func testKillTokens(t *testing.T, s *Suite) {
 			same(t, name, s.token(t, name), want)
 		}
 	}
-	kill(authority.KillTokens{IDs: []string{"nothing", ""}})
-	kill(authority.KillTokens{IDs: []string{"parent"}}, "parent", "child", "familiar", "endless")
-	kill(authority.KillTokens{Owner: "O"})
-	kill(authority.KillTokens{Owner: "other"}, "stranger")
-	kill(authority.KillTokens{ClientID: "c"}, "sibling")
+	kill(records.KillTokens{IDs: []string{"nothing", ""}})
+	kill(records.KillTokens{IDs: []string{"parent"}}, "parent", "child", "familiar", "endless")
+	kill(records.KillTokens{Owner: "O"})
+	kill(records.KillTokens{Owner: "other"}, "stranger")
+	kill(records.KillTokens{ClientID: "c"}, "sibling")
 }
 
 func testSpendToken(t *testing.T, s *Suite) {
 	next := tok(2)
-	spend := []authority.Op{authority.SpendToken{ID: "token-0001", At: start, Reason: "used"}, authority.AddToken{Token: next}}
+	spend := []records.Op{records.SpendToken{ID: "token-0001", At: start, Reason: "used"}, records.AddToken{Token: next}}
 	s.refuse(t, fault.Conflict, spend...)
-	s.do(t, authority.AddToken{Token: tok(1)})
+	s.do(t, records.AddToken{Token: tok(1)})
 	s.do(t, spend...)
 	if one := s.token(t, "token-0001"); !one.RevokedAt.Equal(start) || one.Reason != "used" {
 		t.Errorf("the spent token: %+v", one)
 	}
 	next.ID, next.Digest = "another", [32]byte{9}
-	s.refuse(t, fault.Conflict, authority.AddToken{Token: next}, spend[0])
+	s.refuse(t, fault.Conflict, records.AddToken{Token: next}, spend[0])
 	_, _, err := s.store.TokenByID(t.Context(), "another")
 	wantFault(t, err, fault.NotFound)
-	s.refuse(t, fault.Conflict, authority.SpendToken{ID: tok(2).ID, At: tok(2).ExpiresAt})
+	s.refuse(t, fault.Conflict, records.SpendToken{ID: tok(2).ID, At: tok(2).ExpiresAt})
 }
 
 func testShortenToken(t *testing.T, s *Suite) {
 	one, endless := tok(1), tok(2)
 	endless.ExpiresAt = time.Time{}
-	s.do(t, authority.AddToken{Token: one}, authority.AddToken{Token: endless})
-	shorten := func(id string, now, end time.Duration) authority.ShortenToken {
-		return authority.ShortenToken{ID: id, Now: start.Add(now), ExpiresAt: start.Add(end), Reason: "regenerated"}
+	s.do(t, records.AddToken{Token: one}, records.AddToken{Token: endless})
+	shorten := func(id string, now, end time.Duration) records.ShortenToken {
+		return records.ShortenToken{ID: id, Now: start.Add(now), ExpiresAt: start.Add(end), Reason: "regenerated"}
 	}
 	s.refuse(t, fault.Conflict, shorten("nothing", 0, time.Minute))
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Hour+time.Second))
@@ -200,7 +201,7 @@ func testShortenToken(t *testing.T, s *Suite) {
 	endless.ExpiresAt, endless.Reason = start.Add(time.Hour), "regenerated"
 	same(t, "the shortened token", s.token(t, one.ID), one)
 	same(t, "the endless one", s.token(t, endless.ID), endless)
-	s.do(t, authority.KillTokens{IDs: []string{one.ID}, At: start, Reason: "killed"})
+	s.do(t, records.KillTokens{IDs: []string{one.ID}, At: start, Reason: "killed"})
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
 }
 
@@ -208,83 +209,83 @@ func testShortenToken(t *testing.T, s *Suite) {
 // were decided: when the entry has run out, the row must still say that they are dead.
 func testVoidTokens(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	seq := must[revocation.Seq](t)(s.store.Commit(ctx, authority.Batch{Log: []revocation.Entry{
+	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Log: []revocation.Entry{
 		entry(revocation.Subject, "owner"), entry(revocation.Client, "client"), entry(revocation.Token, "killed"),
 	}}))
 	n := 0
-	add := func(what string, dead bool, change func(*authority.StoredToken)) {
+	add := func(what string, dead bool, change func(*records.StoredToken)) {
 		t.Helper()
 		n++
 		one := tok(n)
 		one.Owner, one.ClientID, one.Chain, one.Family, one.Seq = "other", "other", nil, "", 0
 		change(&one)
-		s.do(t, authority.AddToken{Token: one})
+		s.do(t, records.AddToken{Token: one})
 		if stored := s.token(t, one.ID); stored.RevokedAt.IsZero() == dead || dead && stored.Reason == "" {
 			t.Errorf("%s: revoked at %v, reason %q", what, stored.RevokedAt, stored.Reason)
 		}
 	}
-	add("another's", false, func(*authority.StoredToken) {})
-	add("decided before the owner's cut-off", true, func(one *authority.StoredToken) { one.Owner = "owner" })
-	add("decided as of it", false, func(one *authority.StoredToken) { one.Owner, one.Seq = "owner", 1 })
-	add("decided before the client's cut-off", true, func(one *authority.StoredToken) { one.ClientID, one.Seq = "client", 1 })
-	add("decided as of that", false, func(one *authority.StoredToken) { one.ClientID, one.Seq = "client", 2 })
-	add("made from what was killed", true, func(one *authority.StoredToken) { one.Chain, one.Seq = []string{"root", "killed"}, seq })
-	add("made from another", false, func(one *authority.StoredToken) { one.Chain = []string{"KILLED"} })
-	add("dead already", true, func(one *authority.StoredToken) { one.Owner, one.RevokedAt, one.Reason = "owner", start, "before" })
+	add("another's", false, func(*records.StoredToken) {})
+	add("decided before the owner's cut-off", true, func(one *records.StoredToken) { one.Owner = "owner" })
+	add("decided as of it", false, func(one *records.StoredToken) { one.Owner, one.Seq = "owner", 1 })
+	add("decided before the client's cut-off", true, func(one *records.StoredToken) { one.ClientID, one.Seq = "client", 1 })
+	add("decided as of that", false, func(one *records.StoredToken) { one.ClientID, one.Seq = "client", 2 })
+	add("made from what was killed", true, func(one *records.StoredToken) { one.Chain, one.Seq = []string{"root", "killed"}, seq })
+	add("made from another", false, func(one *records.StoredToken) { one.Chain = []string{"KILLED"} })
+	add("dead already", true, func(one *records.StoredToken) { one.Owner, one.RevokedAt, one.Reason = "owner", start, "before" })
 }
 
 func testReplaces(t *testing.T, s *Suite) {
 	one, other, next := tok(1), tok(2), tok(3)
 	one.Replaces, other.Replaces = "predecessor", "predecessor"
-	s.do(t, authority.AddToken{Token: one}, authority.AddToken{Token: next})
-	s.refuse(t, fault.Conflict, authority.AddToken{Token: other})
+	s.do(t, records.AddToken{Token: one}, records.AddToken{Token: next})
+	s.refuse(t, fault.Conflict, records.AddToken{Token: other})
 	other.Replaces = "PREDECESSOR"
-	s.do(t, authority.AddToken{Token: other})
+	s.do(t, records.AddToken{Token: other})
 }
 
 func testDevices(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	d := authority.Device{
+	d := records.Device{
 		Digest: [32]byte{1}, UserCode: "WDJB-MJHT", ClientID: "app", Scope: []string{"read"}, Audience: "https://api.example",
-		State: authority.DevicePending, ExpiresAt: start.Add(10 * time.Minute),
+		State: records.DevicePending, ExpiresAt: start.Add(10 * time.Minute),
 	}
 	stored := func(what string) {
 		t.Helper()
-		same(t, what, must[authority.Device](t)(s.store.Device(ctx, d.Digest)), d)
-		same(t, what+", by user code", must[authority.Device](t)(s.store.DeviceByUserCode(ctx, d.UserCode)), d)
+		same(t, what, must[records.Device](t)(s.store.Device(ctx, d.Digest)), d)
+		same(t, what+", by user code", must[records.Device](t)(s.store.DeviceByUserCode(ctx, d.UserCode)), d)
 	}
-	s.do(t, authority.AddDevice{Device: d})
+	s.do(t, records.AddDevice{Device: d})
 	stored("added")
 	sameCode, sameDigest := d, d
 	sameCode.Digest, sameDigest.UserCode = [32]byte{2}, "OTHE-RONE"
-	s.refuse(t, fault.Conflict, authority.AddDevice{Device: sameCode})
-	s.refuse(t, fault.Conflict, authority.AddDevice{Device: sameDigest})
+	s.refuse(t, fault.Conflict, records.AddDevice{Device: sameCode})
+	s.refuse(t, fault.Conflict, records.AddDevice{Device: sameDigest})
 	_, err := s.store.DeviceByUserCode(ctx, "wdjb-mjht")
 	wantFault(t, err, fault.NotFound)
 	_, err = s.store.Device(ctx, [32]byte{2})
 	wantFault(t, err, fault.NotFound)
 
-	s.do(t, authority.PollDevice{Digest: d.Digest, At: start.Add(time.Second)})
+	s.do(t, records.PollDevice{Digest: d.Digest, At: start.Add(time.Second)})
 	d.PolledAt = start.Add(time.Second)
 	stored("polled")
 
-	s.refuse(t, fault.Conflict, authority.SpendDevice{Digest: d.Digest})
+	s.refuse(t, fault.Conflict, records.SpendDevice{Digest: d.Digest})
 	yes := d
-	yes.State, yes.Subject, yes.Seq = authority.DeviceApproved, "subject", 7
-	s.refuse(t, fault.Conflict, authority.DecideDevice{Device: yes, Now: d.ExpiresAt})
-	s.do(t, authority.DecideDevice{Device: yes, Now: start})
-	s.refuse(t, fault.Conflict, authority.DecideDevice{Device: yes, Now: start})
+	yes.State, yes.Subject, yes.Seq = records.DeviceApproved, "subject", 7
+	s.refuse(t, fault.Conflict, records.DecideDevice{Device: yes, Now: d.ExpiresAt})
+	s.do(t, records.DecideDevice{Device: yes, Now: start})
+	s.refuse(t, fault.Conflict, records.DecideDevice{Device: yes, Now: start})
 	d = yes
 	stored("approved")
-	s.do(t, authority.SpendDevice{Digest: d.Digest})
-	s.refuse(t, fault.Conflict, authority.SpendDevice{Digest: d.Digest})
+	s.do(t, records.SpendDevice{Digest: d.Digest})
+	s.refuse(t, fault.Conflict, records.SpendDevice{Digest: d.Digest})
 
-	d.State = authority.DevicePending
-	s.do(t, authority.AddDevice{Device: d})
+	d.State = records.DevicePending
+	s.do(t, records.AddDevice{Device: d})
 	if err := s.store.Purge(ctx, d.ExpiresAt.Add(-time.Microsecond)); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "before its end", must[authority.Device](t)(s.store.Device(ctx, d.Digest)), d)
+	same(t, "before its end", must[records.Device](t)(s.store.Device(ctx, d.Digest)), d)
 	if err := s.store.Purge(ctx, d.ExpiresAt); err != nil {
 		t.Fatal(err)
 	}
@@ -293,24 +294,24 @@ func testDevices(t *testing.T, s *Suite) {
 }
 
 func testTouch(t *testing.T, s *Suite) {
-	s.do(t, authority.AddToken{Token: tok(1)}, authority.AddToken{Token: tok(2)})
-	touch := func(uses ...authority.Use) {
+	s.do(t, records.AddToken{Token: tok(1)}, records.AddToken{Token: tok(2)})
+	touch := func(uses ...records.Use) {
 		t.Helper()
 		if err := s.store.Touch(t.Context(), uses); err != nil {
 			t.Fatal(err)
 		}
 	}
 	touch()
-	touch(authority.Use{ID: "token-0001", Address: "192.0.2.1", At: start.Add(time.Minute)}, authority.Use{ID: "gone", At: start})
-	touch(authority.Use{ID: "token-0001", Address: "192.0.2.2", At: start})
+	touch(records.Use{ID: "token-0001", Address: "192.0.2.1", At: start.Add(time.Minute)}, records.Use{ID: "gone", At: start})
+	touch(records.Use{ID: "token-0001", Address: "192.0.2.2", At: start})
 	if one := s.token(t, "token-0001"); !one.LastUsedAt.Equal(start.Add(time.Minute)) || one.LastUsedBy != "192.0.2.1" {
 		t.Errorf("last used at %v by %s", one.LastUsedAt, one.LastUsedBy)
 	}
-	many := make([]authority.Use, 1200)
+	many := make([]records.Use, 1200)
 	for n := range many {
-		many[n] = authority.Use{ID: "gone", At: start}
+		many[n] = records.Use{ID: "gone", At: start}
 	}
-	touch(append(many, authority.Use{ID: "token-0002", Address: "192.0.2.3", At: start})...)
+	touch(append(many, records.Use{ID: "token-0002", Address: "192.0.2.3", At: start})...)
 	if one := s.token(t, "token-0002"); one.LastUsedBy != "192.0.2.3" {
 		t.Error("the last of many uses was not noted")
 	}

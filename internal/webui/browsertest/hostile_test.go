@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/authority/authoritytest"
@@ -36,7 +38,7 @@ func cut(text string, bytes int) string {
 func newHostile(t *testing.T) *studio {
 	t.Helper()
 	s := newStudio(t, hebrew, arabic, once)
-	d := authority.Desired{Collections: []authority.Collection{{ID: 1, Name: unbroken}, {ID: 1<<62 - 1, Name: arabic}, {ID: 3, Name: markup}}}
+	d := authority.Desired{Collections: []records.Collection{{ID: 1, Name: unbroken}, {ID: 1<<62 - 1, Name: arabic}, {ID: 3, Name: markup}}}
 	many := access.Role{Name: "W" + strings.Repeat("w", 200)}
 	for i := range 40 {
 		many.Permissions = append(many.Permissions, access.Permission{Action: "access", Path: access.Path(fmt.Sprintf("/collections/%d/%s", i, strings.Repeat("x", 60)))})

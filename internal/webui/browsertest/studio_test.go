@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -228,7 +230,7 @@ func newSample(t *testing.T) *studio {
 func (s *studio) sampleAccess() {
 	s.t.Helper()
 	d := authority.Desired{
-		Collections: []authority.Collection{
+		Collections: []records.Collection{
 			{ID: 4, Name: "KU Fish Voucher Collection"},
 			{ID: 32768, Name: "KU Fish Tissue Collection"},
 			{ID: 65536, Name: "KU Herpetology"},

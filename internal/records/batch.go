@@ -1,0 +1,144 @@
+package records
+
+import (
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// Batch is one business fact: its operations, what the log says of it, and the
+// audit events that record it, in one transaction.
+type Batch struct {
+	Ops   []Op
+	Log   []revocation.Entry // Seq is given by the store
+	Audit []audit.Event
+}
+
+// Op is one operation of a batch. The store knows every one; an op that can't be
+// done (it exists already, it names what doesn't exist) fails the whole batch.
+type Op interface{ op() }
+
+// The operations. A field of type pointer is left alone when nil.
+type (
+	// CreateUser adds a user. Conflict when id or username exists.
+	CreateUser struct{ User identity.User }
+	// UpdateUser changes what is set.
+	UpdateUser struct {
+		ID           string
+		Name, Email  *string
+		Groups       *[]string
+		Disabled     *bool
+		PasswordHash *identity.PasswordHash
+	}
+	// Rehash replaces a password hash if it is still the old one.
+	Rehash struct {
+		ID       string
+		Old, New identity.PasswordHash
+	}
+	// RemoveUser removes a user with their bindings; their tokens stay listed.
+	RemoveUser struct{ ID string }
+	// CreateCollection adds a collection. Conflict when id or name exists.
+	CreateCollection struct{ Collection Collection }
+	// UpdateCollection renames a collection.
+	UpdateCollection struct{ Collection Collection }
+	// RemoveCollection removes a collection with the bindings that give something
+	// at or beneath it alone.
+	RemoveCollection struct{ ID int64 }
+	// CreateRole adds a role. Conflict when the name exists.
+	CreateRole struct{ Role access.Role }
+	// UpdateRole replaces a role's permissions.
+	UpdateRole struct{ Role access.Role }
+	// RemoveRole removes a role with the bindings that give it.
+	RemoveRole struct{ Name string }
+	// AddBinding adds a binding. Conflict when an equal one exists; Invalid when
+	// the user or role doesn't.
+	AddBinding struct{ Binding access.Binding }
+	// RemoveBinding removes a binding.
+	RemoveBinding struct{ ID string }
+	// CreateClient adds a client. Conflict when the id exists.
+	CreateClient struct{ Client identity.Client }
+	// UpdateClient replaces a client; its secret only when SecretDigest is set.
+	UpdateClient struct{ Client identity.Client }
+	// RemoveClient removes a client.
+	RemoveClient struct{ ID string }
+	// AddToken stores a token.
+	AddToken struct{ Token StoredToken }
+	// SpendToken marks one living token as dead, once. Conflict when it is not
+	// alive any more: somebody else was faster.
+	SpendToken struct {
+		ID     string
+		At     time.Time
+		Reason string
+	}
+	// ShortenToken gives one living token an end no later than its own, which Reason
+	// explains; what is stored of what was made from it ends no later either.
+	// Conflict when it is not alive at Now, or ends earlier.
+	ShortenToken struct {
+		ID             string
+		Now, ExpiresAt time.Time
+		Reason         string
+	}
+	// KillTokens marks living stored tokens as dead: those with the ids, those
+	// whose chain or family is one of the ids, and those of the owner or client.
+	KillTokens struct {
+		IDs             []string
+		Owner, ClientID string
+		At              time.Time
+		Reason          string
+	}
+	// ClaimNotice says that a token's owner is being told of its end: Conflict when
+	// that was said before. A zero At takes it back.
+	ClaimNotice struct {
+		ID string
+		At time.Time
+	}
+	// AddDevice stores a device code. Conflict when one of the codes exists.
+	AddDevice struct{ Device Device }
+	// PollDevice notes that a device asked.
+	PollDevice struct {
+		Digest [32]byte
+		At     time.Time
+	}
+	// DecideDevice writes state, subject and sequence of a device that is pending
+	// and has not run out at Now; Conflict otherwise.
+	DecideDevice struct {
+		Device Device
+		Now    time.Time
+	}
+	// SpendDevice deletes an approved device code, once; Conflict when it is gone.
+	SpendDevice struct{ Digest [32]byte }
+	// ChangeKeys changes signing keys by a plan over what is stored.
+	ChangeKeys struct {
+		Plan func(stored []keyring.Key) ([]keyring.Key, error)
+	}
+)
+
+func (CreateUser) op()       {}
+func (UpdateUser) op()       {}
+func (Rehash) op()           {}
+func (RemoveUser) op()       {}
+func (CreateCollection) op() {}
+func (UpdateCollection) op() {}
+func (RemoveCollection) op() {}
+func (CreateRole) op()       {}
+func (UpdateRole) op()       {}
+func (RemoveRole) op()       {}
+func (AddBinding) op()       {}
+func (RemoveBinding) op()    {}
+func (CreateClient) op()     {}
+func (UpdateClient) op()     {}
+func (RemoveClient) op()     {}
+func (AddToken) op()         {}
+func (SpendToken) op()       {}
+func (ShortenToken) op()     {}
+func (KillTokens) op()       {}
+func (ClaimNotice) op()      {}
+func (AddDevice) op()        {}
+func (PollDevice) op()       {}
+func (DecideDevice) op()     {}
+func (SpendDevice) op()      {}
+func (ChangeKeys) op()       {}

@@ -1,0 +1,106 @@
+package records
+
+import (
+	"context"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// Store keeps everything. Every method is one transaction: what does not exist is
+// a fault of kind NotFound, a store that can't be reached or written is one of kind
+// Unavailable, and nothing is half done.
+type Store interface {
+	Directory
+	Tokens
+	Attempts
+	Devices
+	AuditLog
+	Log
+	keyring.Store
+	Committer
+	Purger
+}
+
+// Committer writes.
+type Committer interface {
+	// Commit carries out a batch: all of it, durably, or nothing. It returns the
+	// sequence of the batch's last log entry, 0 when the batch has none.
+	Commit(ctx context.Context, b Batch) (revocation.Seq, error)
+}
+
+// Log is the revocation log and the list of nodes that honour it.
+type Log interface {
+	revocation.Log
+	// Nodes returns what each registered node has confirmed of the log.
+	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
+	// DropNode removes a node from that list if the list still says this of it.
+	DropNode(ctx context.Context, said revocation.Confirmation) error
+	// LogEntry returns the newest live entry about an id, and whether there is one.
+	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
+}
+
+// AuditLog reads the audit log.
+type AuditLog interface {
+	// AuditEvents returns the events that match, newest first.
+	AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error)
+}
+
+// Purger deletes what no longer matters.
+type Purger interface {
+	// Purge deletes what no longer matters at now: log entries whose Until has
+	// passed, dead tokens past their 90 days, old attempts.
+	Purge(ctx context.Context, now time.Time) error
+}
+
+// Directory reads users, clients, collections, roles and bindings.
+type Directory interface {
+	// Principal reads what a decision about somebody rests on, in one snapshot.
+	Principal(ctx context.Context, who Who) (Principal, error)
+	// DecoyHash returns the password hash of the user whose id follows decoy
+	// (the first user's after the last; empty when there are no users), so that
+	// a login with an unknown username takes the time that a real one does.
+	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
+	// Users returns users by username, Limit at a time, after a cursor.
+	Users(ctx context.Context, q UserQuery) (Page[identity.User], error)
+	Collections(ctx context.Context) ([]Collection, error)
+	Roles(ctx context.Context) ([]access.Role, error)
+	// Bindings returns the bindings of a user (groups' ones included when asked), or all.
+	Bindings(ctx context.Context, q BindingQuery) ([]access.Binding, error)
+	Clients(ctx context.Context) ([]identity.Client, error)
+}
+
+// Tokens reads stored tokens: everything but access and task tokens.
+type Tokens interface {
+	// TokenByDigest finds a stored token by the SHA-256 of its value.
+	TokenByDigest(ctx context.Context, digest [32]byte) (StoredToken, revocation.Seq, error)
+	// TokenByID finds a stored token by its public id.
+	TokenByID(ctx context.Context, id string) (StoredToken, revocation.Seq, error)
+	// StoredTokens lists tokens, newest first, dead ones included.
+	StoredTokens(ctx context.Context, q TokenQuery) (Page[StoredToken], error)
+	// Expiring returns living API tokens and keys that end between two instants and
+	// of which nobody was told, those that end first.
+	Expiring(ctx context.Context, now, before time.Time, limit int) ([]StoredToken, error)
+	// Touch writes a batch of last uses.
+	Touch(ctx context.Context, uses []Use) error
+}
+
+// Attempts counts failed logins under opaque keys (an account's, an address's).
+type Attempts interface {
+	// Failures reads the counts of the keys in the windows that are open at now.
+	Failures(ctx context.Context, keys []string, now time.Time) ([]identity.Failures, error)
+	// RecordFailure adds one to each key, opening a window where none is open,
+	// and returns the counts after it.
+	RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) ([]identity.Failures, error)
+}
+
+// Devices reads device codes (RFC 8628) that wait, by the digest of the code or by
+// the code that the user types.
+type Devices interface {
+	Device(ctx context.Context, digest [32]byte) (Device, error)
+	DeviceByUserCode(ctx context.Context, userCode string) (Device, error)
+}

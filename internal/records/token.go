@@ -1,0 +1,73 @@
+package records
+
+import (
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// StoredToken is what is kept of a token that has a row: never its value.
+type StoredToken struct {
+	ID         string
+	Kind       token.Kind
+	Digest     [32]byte // SHA-256 of the value; zero for API keys, which are found by id
+	Prefix     string
+	Last4      string
+	Owner      string // subject
+	ClientID   string
+	Name       string
+	Scope      []string
+	Collection *int64
+	Audience   string // of refresh tokens: that of the access tokens made from it; else ""
+	Chain      []string
+	Family     string // of refresh tokens: what dies together
+	Replaces   string // of an API token: the id of the one whose value it renewed
+	Seq        revocation.Seq
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero: never
+	EndsAt     time.Time // of refresh tokens: when the family ends at the latest; zero: never
+	LastUsedAt time.Time // zero: never used
+	LastUsedBy string    // the address of the last use
+	RevokedAt  time.Time // zero: live
+	Reason     string    // why it was revoked or ended
+}
+
+// Use is one last use of a stored token, kept in memory until a batch is written.
+type Use struct {
+	ID, Address string
+	At          time.Time
+}
+
+// End returns when a stored token ended and why; ok is false while it is live.
+func (t StoredToken) End(now time.Time) (at time.Time, reason string, ok bool) {
+	switch {
+	case !t.RevokedAt.IsZero():
+		return t.RevokedAt, t.Reason, true
+	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
+		if t.Reason != "" {
+			return t.ExpiresAt, t.Reason, true
+		}
+		return t.ExpiresAt, token.ReasonExpired, true
+	}
+	return time.Time{}, "", false
+}
+
+// ExpiringSoon reports whether a live token that somebody must replace by hand is in
+// its last week.
+func (t StoredToken) ExpiringSoon(now time.Time) bool {
+	_, _, dead := t.End(now)
+	return !dead && t.Kind.ExpiresSoon(t.ExpiresAt, now)
+}
+
+// Lifetime returns for how many seconds the token was created; 0: for ever.
+func (t StoredToken) Lifetime() int64 {
+	if t.ExpiresAt.IsZero() {
+		return 0
+	}
+	return int64(t.ExpiresAt.Sub(t.CreatedAt) / time.Second)
+}
+
+// ErrNoToken is returned for a token that does not exist or is not the caller's to see.
+var ErrNoToken = fault.New(fault.NotFound, "there is no such token")
