@@ -27,12 +27,11 @@ type facts struct {
 	confirmed atomic.Pointer[confirm] // when the issuer was last asked, and said yes
 }
 
-// confirm is a yes of the issuer: as of which sequence, and in which state of the
-// set's filters.
+// confirm is a yes of the issuer: as of which sequence, and in which epoch of the
+// ledger the question was asked.
 type confirm struct {
-	logSeq  revocation.Seq
-	epoch   uint64
-	version uint64
+	logSeq revocation.Seq
+	epoch  uint64
 }
 
 func newFacts(t Token, chain []string, seq revocation.Seq, kid string) *facts {
@@ -67,10 +66,10 @@ func factsOfJWT(j *token.JWT) (*facts, bool) {
 }
 
 // factsOfFinding is for an opaque token that the issuer found active.
-func factsOfFinding(found finding, version uint64) *facts {
+func factsOfFinding(found finding) *facts {
 	f := newFacts(found.token, found.chain, found.seq, "")
 	f.read = found
-	f.confirmed.Store(&confirm{logSeq: found.logSeq, epoch: found.epoch, version: version})
+	f.confirmed.Store(&confirm{logSeq: found.logSeq, epoch: found.epoch})
 	return f
 }
 
@@ -95,29 +94,11 @@ func (f *facts) cost() int64 {
 // revoked reports what the log says of the token, its chain, subject, client and
 // key. A key that was taken back is refused whatever sequence the token names:
 // whoever stole the key writes what they like.
-func (f *facts) revoked(s *revocation.Set) revocation.Answer {
+func (f *facts) revoked(s *revocation.Set) bool {
 	if s.CutOff(f.subject) > f.seq || s.CutOff(f.client) > f.seq || f.jwt != nil && s.CutOff(f.key) > 0 {
-		return revocation.Yes
+		return true
 	}
-	answer := revocation.No
-	for _, k := range f.kills {
-		switch s.Killed(k) {
-		case revocation.Yes:
-			return revocation.Yes
-		case revocation.Maybe:
-			answer = revocation.Maybe
-		case revocation.No:
-		}
-	}
-	return answer
-}
-
-// version is a number that grows when one of its kills may have come.
-func (f *facts) version(s *revocation.Set) (n uint64) {
-	for _, k := range f.kills {
-		n += s.Version(k)
-	}
-	return n
+	return slices.ContainsFunc(f.kills, s.Killed)
 }
 
 // changed is the latest entry of the log by which the token's access must be decided
@@ -132,14 +113,10 @@ func (f *facts) changed(s *revocation.Set) (latest revocation.Seq) {
 	return latest
 }
 
-// doubtful reports whether the issuer must be asked about the token: something about
-// it has changed since it was decided, or it may have been killed.
-func (f *facts) doubtful(l *ledger, kill revocation.Answer) bool {
-	c := f.confirmation(l)
-	if f.jwt == nil && c == nil || f.redecide(l) {
-		return true
-	}
-	return kill == revocation.Maybe && (c == nil || c.version != f.version(&l.set))
+// doubtful reports whether the issuer must be asked about the token, because
+// something about it has changed since it was decided.
+func (f *facts) doubtful(l *ledger) bool {
+	return f.jwt == nil && f.confirmation(l) == nil || f.redecide(l)
 }
 
 // redecide reports whether its access must be decided again.

@@ -16,11 +16,11 @@ const (
 )
 
 const (
-	// maxSet bounds the memory for what the issuer says, in bytes. Kills beyond the
-	// set's own budget become filters, so only cut-offs without end can reach it.
-	maxSet     = 1 << 30
-	checkEvery = 4096 // entries
-	maxID      = 512  // bytes
+	// maxSet bounds the memory for what the issuer says, in bytes: 60 million revoked
+	// tokens. Past it the verifier fails closed, to protect the service that it is in.
+	maxSet     int64 = 2 << 30
+	checkEvery       = 4096 // entries
+	maxID            = 512  // bytes
 	// maxAsOf bounds as_of, in microseconds: a connection of eleven days.
 	maxAsOf = 1e12
 )

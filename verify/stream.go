@@ -37,7 +37,8 @@ type follower struct {
 	// discover gives the metadata, reading it anew when the last connection failed.
 	discover func(ctx context.Context, anew bool) (*site, error)
 
-	afresh bool // the next connection begins with a snapshot; run's own
+	afresh     bool // the next connection begins with a snapshot; run's own
+	overBudget bool // whether it was logged that the set is; run's own
 
 	mu      sync.Mutex
 	lastErr error
@@ -162,6 +163,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func())
 		}
 		if r.renewed {
 			f.report(nil)
+			f.checkMemory()
 		}
 	}
 }
@@ -203,6 +205,23 @@ func (f *follower) report(err error) {
 		case f.failed <- err:
 		default:
 		}
+	}
+}
+
+// checkMemory logs when the revocations take more memory than expected, and when they
+// no longer do. They count all the same.
+func (f *follower) checkMemory() {
+	set := &f.ledger.set
+	over := set.OverBudget()
+	if over == f.overBudget {
+		return
+	}
+	f.overBudget = over
+	size := []any{slog.Int("entries", set.Len()), slog.Int64("bytes", set.Bytes())}
+	if over {
+		f.cfg.Logger.Warn("the issuer's revocations take more memory than expected", size...)
+	} else {
+		f.cfg.Logger.Info("the issuer's revocations take no more memory than expected again", size...)
 	}
 }
 

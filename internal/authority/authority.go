@@ -10,7 +10,6 @@
 //	issue.go      decide, then sign, then store and record
 //	verify.go     the checks of a presented token, in their order
 //	facts.go      what is remembered of a token, and how to tell that it is stale
-//	confirm.go    kills that only the store is sure of
 //	recent.go     how it is remembered: bounded, and without locks for readers
 //	revoke.go     who may take back what, and what dies with it
 //	login.go      passwords, attempt limits, sessions
@@ -71,8 +70,6 @@ type Authority struct {
 	keyNews    chan struct{} // the ring must be read anew
 	hashed     chan struct{} // a password was checked
 	decoySeed  [16]byte      // places unknown usernames among the users
-
-	confirmations atomic.Uint64
 }
 
 // Meter counts what the authority does. Names of refusals come from a fixed set.

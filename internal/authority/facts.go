@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -39,8 +40,7 @@ type Token struct {
 	family   string         // of a refresh token
 	ends     time.Time      // of a refresh token: when its family ends; zero: never
 	keys     factKeys
-	used     atomic.Int64  // when its last use was noted, Unix seconds
-	asked    atomic.Uint64 // what the store said of its kills: see confirm
+	used     atomic.Int64 // when its last use was noted, Unix seconds
 	view     atomic.Pointer[View]
 }
 
@@ -239,18 +239,17 @@ func collectionKey(id int64) revocation.Key {
 	return revocation.KeyOf(revocation.Collection, strconv.FormatInt(id, 10))
 }
 
-// revoked reports whether the log or the token's row has taken it back. The error
-// is Unavailable: only the store could have told, and it didn't.
-func (a *Authority) revoked(ctx context.Context, t *Token) (bool, error) {
+// revoked reports whether the log or the token's row says that it was revoked.
+func (a *Authority) revoked(t *Token) bool {
 	if t.dead != "" || a.signedByRevoked(t) {
-		return true, nil
+		return true
 	}
 	for _, k := range t.keys.cutOffs {
 		if a.Set.CutOff(k) > t.Seq {
-			return true, nil
+			return true
 		}
 	}
-	return a.killed(ctx, t)
+	return slices.ContainsFunc(t.keys.kills, a.Set.Killed)
 }
 
 // signedByRevoked reports whether the key that signed the token was taken back. The

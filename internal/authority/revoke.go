@@ -295,10 +295,7 @@ func (a *Authority) Leaked(ctx context.Context, values []string) error {
 		if err != nil {
 			return err
 		}
-		switch alive, err := a.alive(ctx, t); {
-		case err != nil:
-			return err
-		case !alive:
+		if !a.alive(t) {
 			dead = true
 			continue
 		}

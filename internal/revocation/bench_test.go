@@ -88,29 +88,6 @@ func BenchmarkBudgetRevocationLookup(b *testing.B) {
 	}
 }
 
-// BenchmarkBudgetRevocationFilter is the same past the budget: 10 million ids of
-// which most are in filters, compared with 60 thousand in a budget as scarce. It
-// tells also of how many keys that nobody revoked the store has to be asked.
-func BenchmarkBudgetRevocationFilter(b *testing.B) {
-	const n = 10_000_000
-	few := revocation.Set{Budget: 1 << 20}
-	fill(&few, 60_000)
-	before := heap()
-	many := &revocation.Set{Budget: 96 << 20}
-	fill(many, n)
-	taken := float64(heap() - before)
-	hot, cold := randomKeys(256), randomKeys(1<<20)
-	for b.Loop() {
-		hotFew, hotMany := lookups(b, &few, hot), lookups(b, many, hot)
-		b.ReportMetric(hotMany/hotFew, "ratio")
-		b.ReportMetric(lookups(b, many, cold)/lookups(b, &few, cold), "cold-ratio")
-		b.ReportMetric(hotFew, "ns-60k")
-		b.ReportMetric(hotMany, "ns-10M")
-	}
-	b.ReportMetric(taken/n, "bytes/id")
-	b.ReportMetric(100*doubts(many), "%-in-doubt")
-}
-
 func randomKeys(n int) []revocation.Key {
 	keys := make([]revocation.Key, n)
 	for i := range keys {
@@ -126,7 +103,7 @@ func lookups(b *testing.B, set *revocation.Set, keys []revocation.Key) float64 {
 	for range 5 {
 		start := time.Now()
 		for i := range 1 << 20 {
-			if set.Killed(keys[i&(len(keys)-1)]) == revocation.Yes {
+			if set.Killed(keys[i&(len(keys)-1)]) {
 				b.Fatal("a key that nobody revoked is killed")
 			}
 		}

@@ -38,6 +38,8 @@ type Follower struct {
 	told   Seq           // what the watchers know
 	ticked time.Duration // when they were last told, on the clock
 
+	overBudget bool // whether it was logged that the set is; guarded by turn
+
 	questions atomic.Uint64 // how many have started
 	counts    counts
 	applied   atomic.Int64

@@ -448,3 +448,43 @@ func TestTroubleIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
 		}
 	})
 }
+
+func TestMemoryOverTheBudgetIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var lines strings.Builder
+		b := newBench(t)
+		b.set.Budget = 64 << 10
+		f, err := revocation.NewFollower(revocation.Config{
+			Log: b.log, Set: b.set, Node: "n", Staleness: staleness, Now: time.Now, Clock: b.clock,
+			Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		catchUp := func() {
+			for range 3 {
+				if err := f.CatchUp(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		catchUp()
+		if lines.Len() > 0 {
+			t.Errorf("logged without an entry:\n%s", &lines)
+		}
+		for range 5000 {
+			b.log.revoke(randomUUID())
+		}
+		catchUp()
+		if got := lines.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "WARN") || !strings.Contains(got, "entries=5000") {
+			t.Errorf("logged over the budget:\n%s", got)
+		}
+		lines.Reset()
+		time.Sleep(3 * day)
+		catchUp()
+		if got := lines.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "INFO") {
+			t.Errorf("logged once it is under the budget:\n%s", got)
+		}
+	})
+}

@@ -79,6 +79,7 @@ func (f *Follower) LastError() error {
 // now that it is on the list again does.
 func (f *Follower) settle(ctx context.Context, started time.Duration) (again bool, err error) {
 	f.cfg.Set.Forget(f.cfg.Now())
+	f.checkMemory()
 	p := &f.place
 	if p.left {
 		return false, nil
@@ -155,5 +156,21 @@ func (f *Follower) report(err error) {
 		f.cfg.Logger.Warn("following the revocation log", slog.Any("error", err))
 	case err == nil && before != nil:
 		f.cfg.Logger.Info("following the revocation log again", slog.Int64("seq", f.Applied()))
+	}
+}
+
+// checkMemory logs when the set goes over its budget, and when it is back under it.
+func (f *Follower) checkMemory() {
+	set := f.cfg.Set
+	over := set.OverBudget()
+	if over == f.overBudget {
+		return
+	}
+	f.overBudget = over
+	size := []any{slog.Int("entries", set.Len()), slog.Int64("bytes", set.Bytes()), slog.Int64("budget", set.budget())}
+	if over {
+		f.cfg.Logger.Warn("the revocations take more memory than revocation.memory", size...)
+	} else {
+		f.cfg.Logger.Info("the revocations take no more memory than revocation.memory again", size...)
 	}
 }

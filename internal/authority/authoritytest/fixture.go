@@ -50,9 +50,8 @@ type Options struct {
 	// What a test puts between the authority and what it is made of; nil: nothing.
 	Store func(authority.Store) authority.Store
 	Log   func(revocation.Log) revocation.Log
-	Clock func() time.Duration  // nil: the boot-time clock
-	Set   func(*revocation.Set) // sees the set before it is used
-	Still bool                  // the follower isn't run: the node learns of the log when it asks
+	Clock func() time.Duration // nil: the boot-time clock
+	Still bool                 // the follower isn't run: the node learns of the log when it asks
 }
 
 // Fixture is an authority with what it is made of.
@@ -178,9 +177,6 @@ func master(tb testing.TB, path string) keyring.Master {
 func (f *Fixture) follow(tb testing.TB, p authority.Policy, o Options) {
 	tb.Helper()
 	f.Set = &revocation.Set{}
-	if o.Set != nil {
-		o.Set(f.Set)
-	}
 	var log revocation.Log = f.Store
 	if o.Log != nil {
 		log = o.Log(f.Store)
