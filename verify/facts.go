@@ -94,33 +94,38 @@ func (f *facts) cost() int64 {
 // revoked reports what the log says of the token, its chain, subject, client and
 // key. A key that was taken back is refused whatever sequence the token names:
 // whoever stole the key writes what they like.
-func (f *facts) revoked(s *revocation.Set) bool {
-	if s.CutOff(f.subject) > f.seq || s.CutOff(f.client) > f.seq || f.jwt != nil && s.CutOff(f.key) > 0 {
+func (f *facts) revoked(l *revocation.Ledger) bool {
+	if l.CutOff(f.subject) > f.seq || l.CutOff(f.client) > f.seq || f.jwt != nil && l.CutOff(f.key) > 0 {
 		return true
 	}
-	return slices.ContainsFunc(f.kills, s.Killed)
+	for _, k := range f.kills {
+		if l.Killed(k) {
+			return true
+		}
+	}
+	return false
 }
 
 // changed is the latest entry of the log by which the token's access must be decided
 // again; 0: none.
-func (f *facts) changed(s *revocation.Set) (latest revocation.Seq) {
+func (f *facts) changed(l *revocation.Ledger) (latest revocation.Seq) {
 	if f.token.Collection != nil {
-		latest = max(s.CutOff(f.access), s.Decided(), s.CutOff(f.resource))
+		latest = max(l.CutOff(f.access), l.Decided(), l.CutOff(f.resource))
 	}
 	if f.jwt == nil { // the row of an API token may say something else since
-		latest = max(latest, s.CutOff(f.access))
+		latest = max(latest, l.CutOff(f.access))
 	}
 	return latest
 }
 
 // doubtful reports whether the issuer must be asked about the token, because
 // something about it has changed since it was decided.
-func (f *facts) doubtful(l *ledger) bool {
+func (f *facts) doubtful(l *revocation.Ledger) bool {
 	return f.jwt == nil && f.confirmation(l) == nil || f.redecide(l)
 }
 
 // redecide reports whether its access must be decided again.
-func (f *facts) redecide(l *ledger) bool {
+func (f *facts) redecide(l *revocation.Ledger) bool {
 	decided := revocation.Seq(-1)
 	if f.jwt != nil {
 		decided = f.seq
@@ -128,14 +133,14 @@ func (f *facts) redecide(l *ledger) bool {
 	if c := f.confirmation(l); c != nil {
 		decided = max(decided, c.logSeq)
 	}
-	latest := f.changed(&l.set)
+	latest := f.changed(l)
 	return latest > 0 && latest > decided
 }
 
 // confirmation is the issuer's last yes, unless the log had to be read anew since.
-func (f *facts) confirmation(l *ledger) *confirm {
+func (f *facts) confirmation(l *revocation.Ledger) *confirm {
 	c := f.confirmed.Load()
-	if c != nil && c.epoch != l.epoch.Load() {
+	if c != nil && c.epoch != l.Epoch() {
 		return nil
 	}
 	return c

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 const (
@@ -32,7 +34,7 @@ type follower struct {
 	cfg    Config
 	web    *web
 	own    *credentials
-	ledger *ledger
+	ledger *revocation.Ledger
 	onKey  func()
 	// discover gives the metadata, reading it anew when the last connection failed.
 	discover func(ctx context.Context, anew bool) (*site, error)
@@ -101,7 +103,7 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 
 	r := &reading{ledger: f.ledger, staleness: staleness, onKey: f.onKey, snapshot: f.afresh}
 	if f.afresh {
-		f.ledger.restart()
+		f.ledger.Restart()
 	}
 	err = f.read(ctx, r, request{s.revocations, bearer}, func() { watch.Reset(idle) })
 	if cause := context.Cause(ctx); cause != nil {
@@ -128,7 +130,7 @@ type request struct{ address, bearer string }
 
 func (f *follower) read(ctx context.Context, r *reading, q request, came func()) error {
 	if !r.snapshot {
-		r.last = f.ledger.applied.Load()
+		r.last = f.ledger.Applied()
 		q.address += "?after=" + strconv.FormatInt(r.last, 10)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.address, http.NoBody)
@@ -138,7 +140,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func())
 	req.Header.Set("Authorization", "Bearer "+q.bearer)
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Accept-Encoding", "identity")
-	r.started = f.ledger.clock()
+	r.started = f.ledger.Clock()
 	res, err := f.web.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("asking for the revocations: %w", err)
@@ -198,7 +200,7 @@ func (f *follower) report(err error) {
 	case err != nil && (before == nil || before.Error() != err.Error()):
 		f.cfg.Logger.Warn("following the issuer's revocations", slog.Any("error", err))
 	case err == nil && before != nil:
-		f.cfg.Logger.Info("following the issuer's revocations again", slog.Int64("seq", f.ledger.applied.Load()))
+		f.cfg.Logger.Info("following the issuer's revocations again", slog.Int64("seq", f.ledger.Applied()))
 	}
 	if err != nil {
 		select {
@@ -211,7 +213,7 @@ func (f *follower) report(err error) {
 // checkMemory logs when the revocations take more memory than expected, and when they
 // no longer do. They count all the same.
 func (f *follower) checkMemory() {
-	set := &f.ledger.set
+	set := f.ledger.Set()
 	over := set.OverBudget()
 	if over == f.overBudget {
 		return

@@ -54,16 +54,16 @@ func (v *Verifier) examine(ctx context.Context, p presentation) (*facts, error) 
 		return f, v.judgeClaims(f)
 	}
 	for i := range attempts {
-		lease := v.ledger.lease()
+		lease := v.ledger.Lease()
 		if err := v.judge(f); err != nil {
 			return nil, err
 		}
-		behind := f.seq > v.ledger.applied.Load()
+		behind := f.seq > v.ledger.Applied()
 		doubtful := f.doubtful(v.ledger)
-		now := v.ledger.clock()
+		now := v.ledger.Clock()
 		switch {
-		case now >= lease.end:
-			if !v.ledger.lease().holds() {
+		case !lease.HoldsAt(now):
+			if !v.ledger.Lease().Holds() {
 				return v.withoutLease(ctx, p, f)
 			}
 		case behind:
@@ -89,7 +89,7 @@ func (v *Verifier) judge(f *facts) error {
 	if err := v.judgeClaims(f); err != nil {
 		return err
 	}
-	if f.revoked(&v.ledger.set) {
+	if f.revoked(v.ledger) {
 		return token.Refuse(token.CheckRevoked, token.ReasonRevoked)
 	}
 	return nil
@@ -98,7 +98,7 @@ func (v *Verifier) judge(f *facts) error {
 // judgeClaims checks type, issuer, times and audience. A task token is good for its
 // type alone, whatever else its audience names.
 func (v *Verifier) judgeClaims(f *facts) error {
-	now := v.ledger.wall()
+	now := v.ledger.Now()
 	t := &f.token
 	if f.jwt == nil {
 		switch {
@@ -178,7 +178,7 @@ func (v *Verifier) readOpaque(ctx context.Context, p presentation) (*facts, erro
 	if o.Kind != token.KindAPIToken || v.asker == nil {
 		return nil, token.Malformed()
 	}
-	if v.stream != nil && v.cfg.OnStale == Refuse && !v.ledger.lease().holds() {
+	if v.stream != nil && v.cfg.OnStale == Refuse && !v.ledger.Lease().Holds() {
 		return nil, unavailable(nil, noNews)
 	}
 	found, err := v.asker.ask(ctx, question{presentation: p})
@@ -253,14 +253,14 @@ func (v *Verifier) withoutLease(ctx context.Context, p presentation, f *facts) (
 // reach waits for the entries up to the one as of which a token was decided. One
 // that the log hadn't reached at a later time than this call is of no log of ours.
 func (v *Verifier) reach(ctx context.Context, seq revocation.Seq) error {
-	arrived := v.ledger.clock()
+	arrived := v.ledger.Clock()
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	for {
-		news := v.ledger.watch()
-		asOf := time.Duration(v.ledger.asOf.Load()) // before applied, which it is about
+		news := v.ledger.Watch()
+		asOf := v.ledger.AsOf() // before applied, which it is about
 		switch {
-		case seq <= v.ledger.applied.Load():
+		case seq <= v.ledger.Applied():
 			return nil
 		case asOf > arrived:
 			return token.Malformed()

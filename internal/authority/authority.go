@@ -44,7 +44,6 @@ import (
 type Config struct {
 	Store    Store
 	Ring     *keyring.Ring
-	Set      *revocation.Set
 	Follower *revocation.Follower
 	Roll     *revocation.Roll // where every node beats; nil: who is silent is waited for once
 	Hasher   *identity.Hasher
@@ -62,6 +61,7 @@ type Config struct {
 // from any number of goroutines.
 type Authority struct {
 	Config
+	ledger     *revocation.Ledger // the follower's
 	tokens     *recent[*Token]
 	principals *recent[*Principal]
 	places     *recent[revocation.Seq] // collections that existed as of a sequence
@@ -113,6 +113,7 @@ func New(c Config) (*Authority, error) {
 	}
 	a := &Authority{
 		Config:     c,
+		ledger:     c.Follower.Ledger(),
 		tokens:     newRecent(size[*Token]{budget: c.TokenCache, usual: usualToken, cost: costOfToken}),
 		principals: newRecent(size[*Principal]{budget: principalCache, usual: usualPrincipal, cost: costOfPrincipal}),
 		places: newRecent(size[revocation.Seq]{
@@ -127,7 +128,7 @@ func New(c Config) (*Authority, error) {
 	return a, nil
 }
 
-// applied learns what the log said. Facts are judged by the set whenever they are
+// applied learns what the log said. Facts are judged by the ledger whenever they are
 // used; only when entries were missed is nothing that was read before to be trusted.
 func (a *Authority) applied(c revocation.Change) {
 	if c.Missed {
@@ -136,7 +137,7 @@ func (a *Authority) applied(c revocation.Change) {
 		a.places.flush()
 	}
 	for _, e := range c.Entries {
-		switch e.What { //nolint:exhaustive // the set knows the others
+		switch e.What { //nolint:exhaustive // the ledger knows the others
 		case revocation.SigningKey:
 			a.keyChanged(e.ID)
 		case revocation.Collection:
@@ -157,8 +158,8 @@ func (a *Authority) keyChanged(kid string) {
 
 func (c Config) check() error {
 	switch {
-	case c.Store == nil, c.Ring == nil, c.Set == nil, c.Follower == nil, c.Hasher == nil:
-		return errors.New("authority: store, ring, set, follower and hasher must be set")
+	case c.Store == nil, c.Ring == nil, c.Follower == nil, c.Hasher == nil:
+		return errors.New("authority: store, ring, follower and hasher must be set")
 	case c.Now == nil, c.Clock == nil, c.Log == nil:
 		return errors.New("authority: now, clock and log must be set")
 	case c.TokenCache != 0 && c.TokenCache < MinTokenCache:

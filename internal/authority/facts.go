@@ -3,7 +3,6 @@ package authority
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -123,7 +122,7 @@ func costOfPrincipal(_ string, p *Principal) int64 {
 // outdated reports whether the log has said since a token's row was read that it
 // isn't what it was. A JWT says the same for ever.
 func (a *Authority) outdated(t *Token) bool {
-	return t.jwt == nil && a.Set.CutOff(t.keys.access) > t.read
+	return t.jwt == nil && a.ledger.CutOff(t.keys.access) > t.read
 }
 
 // read tells the kind by prefix or shape, never by trial, so that no validator
@@ -245,11 +244,16 @@ func (a *Authority) revoked(t *Token) bool {
 		return true
 	}
 	for _, k := range t.keys.cutOffs {
-		if a.Set.CutOff(k) > t.Seq {
+		if a.ledger.CutOff(k) > t.Seq {
 			return true
 		}
 	}
-	return slices.ContainsFunc(t.keys.kills, a.Set.Killed)
+	for _, k := range t.keys.kills {
+		if a.ledger.Killed(k) {
+			return true
+		}
+	}
+	return false
 }
 
 // signedByRevoked reports whether the key that signed the token was taken back. The
@@ -288,12 +292,12 @@ func (a *Authority) principalOf(ctx context.Context, t *Token, now time.Time) (*
 
 func (a *Authority) principalHolds(p *Principal, t *Token) bool {
 	for _, k := range t.keys.cutOffs[:2] {
-		if a.Set.CutOff(k) > p.Seq {
+		if a.ledger.CutOff(k) > p.Seq {
 			return false
 		}
 	}
 	// With a collection went the bindings about it, whoever had them.
-	return a.Set.CutOff(t.keys.access) <= p.Seq && a.Set.Decided() <= p.Seq && a.remade.Load() <= p.Seq
+	return a.ledger.CutOff(t.keys.access) <= p.Seq && a.ledger.Decided() <= p.Seq && a.remade.Load() <= p.Seq
 }
 
 // hasAccess decides whether the token's user has access to a collection. For the
@@ -312,12 +316,12 @@ func (a *Authority) hasAccess(ctx context.Context, t *Token, collection int64) (
 }
 
 func (a *Authority) changedSince(t *Token) bool {
-	return a.Set.CutOff(t.keys.access) > t.Seq || a.Set.Decided() > t.Seq || a.Set.CutOff(t.keys.collection) > t.Seq
+	return a.ledger.CutOff(t.keys.access) > t.Seq || a.ledger.Decided() > t.Seq || a.ledger.CutOff(t.keys.collection) > t.Seq
 }
 
 func (a *Authority) collectionExists(ctx context.Context, t *Token, id int64) (bool, error) {
 	name := strconv.FormatInt(id, 10)
-	if seq, ok := a.places.get(name, a.Now()); ok && a.Set.CutOff(collectionKey(id)) <= seq {
+	if seq, ok := a.places.get(name, a.Now()); ok && a.ledger.CutOff(collectionKey(id)) <= seq {
 		return true, nil
 	}
 	p, err := a.Store.Principal(ctx, Who{UserID: t.Subject, Collection: &id})

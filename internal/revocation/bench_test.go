@@ -134,15 +134,13 @@ func BenchmarkBudgetStartMillion(b *testing.B) {
 	const n = 1_000_000
 	log := &memoryLog{entries: kills(1, n), head: n}
 	for b.Loop() {
-		set := &revocation.Set{}
-		f, err := revocation.NewFollower(revocation.Config{
-			Log: log, Set: set, Node: "n", Staleness: time.Minute, Now: func() time.Time { return base }, Clock: revocation.BootClock,
-		})
+		ledger := revocation.NewLedger(revocation.BootClock, func() time.Time { return base })
+		f, err := revocation.NewFollower(revocation.Config{Log: log, Ledger: ledger, Node: "n", Staleness: time.Minute})
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := f.CatchUp(context.Background()); err != nil || !f.Fresh() || set.Len() != n {
-			b.Fatalf("%v, fresh %v, %d held", err, f.Fresh(), set.Len())
+		if err := f.CatchUp(context.Background()); err != nil || !f.Fresh() || ledger.Set().Len() != n {
+			b.Fatalf("%v, fresh %v, %d held", err, f.Fresh(), ledger.Set().Len())
 		}
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s")

@@ -143,7 +143,6 @@ const staleness = 2 * time.Second
 // bench is a follower with all that it needs, inside a bubble of fake time.
 type bench struct {
 	*revocation.Follower
-	set       *revocation.Set
 	log       *memoryLog
 	suspended atomic.Int64 // what the boot-time clock counts and timers don't
 	start     time.Time
@@ -151,14 +150,15 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{set: &revocation.Set{}, log: &memoryLog{}, start: time.Now()}
-	b.Follower = b.follow(t, revocation.Config{Node: "node-a", Log: b.log, Set: b.set})
+	b := &bench{log: &memoryLog{}, start: time.Now()}
+	b.Follower = b.follow(t, revocation.Config{Node: "node-a", Log: b.log})
 	return b
 }
 
+// follow returns a follower with a ledger of its own.
 func (b *bench) follow(t *testing.T, cfg revocation.Config) *revocation.Follower {
 	t.Helper()
-	cfg.Staleness, cfg.Now, cfg.Clock = staleness, time.Now, b.clock
+	cfg.Staleness, cfg.Ledger = staleness, revocation.NewLedger(b.clock, time.Now)
 	f, err := revocation.NewFollower(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func (b *bench) run(t *testing.T) (stop func()) {
 }
 
 func (b *bench) killed(id string) bool {
-	return b.set.Killed(revocation.KeyOf(revocation.Token, id))
+	return b.Ledger().Killed(revocation.KeyOf(revocation.Token, id))
 }
 
 func (b *bench) catchUp(t *testing.T) {

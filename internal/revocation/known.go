@@ -23,39 +23,23 @@ func (f *Follower) Known() (Known, bool) {
 	return Known{}, false
 }
 
-// learn makes known what a complete answer told, and tells the watchers. The lease
-// has its own conditions, and follows.
-func (f *Follower) learn(started time.Duration) {
+// publish makes Known what a complete answer said, and notifies the watchers. The
+// lease has its own conditions, and follows.
+func (f *Follower) publish(started time.Duration) {
 	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.place.purged})
-	f.asked.Store(int64(started))
-	f.beat(started)
+	f.ledger.answered(started)
+	if f.Applied() == f.notified && started-f.notifiedAt < f.cfg.Staleness/8 {
+		return
+	}
+	f.notified, f.notifiedAt = f.Applied(), started
+	f.ledger.notify()
 }
 
-// Watch gives a channel that is closed when Known has a new sequence or, when it
+// Watch returns a channel that is closed when Known has a new sequence or, when it
 // doesn't, at the next question answered in full: a stream that takes a new
 // channel each time and then reads Known has something to send at least every
 // half of L while the store answers. All watchers share the channel.
-func (f *Follower) Watch() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.tick
-}
-
-// beat tells the watchers, when there is news or they have waited long enough.
-func (f *Follower) beat(now time.Duration) {
-	if f.Applied() == f.told && now-f.ticked < f.cfg.Staleness/8 {
-		return
-	}
-	f.told, f.ticked = f.Applied(), now
-	f.wakeWatchers()
-}
-
-func (f *Follower) wakeWatchers() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(f.tick)
-	f.tick = make(chan struct{})
-}
+func (f *Follower) Watch() <-chan struct{} { return f.ledger.Watch() }
 
 // Head is where the log ended in the last answer. It is ahead of Applied while
 // there are pages to read still.

@@ -19,14 +19,16 @@ type Lease struct {
 }
 
 // Holds reports whether the lease has not run out.
-func (l Lease) Holds() bool { return l.clock != nil && l.clock() < l.end }
+func (l Lease) Holds() bool { return l.clock != nil && l.HoldsAt(l.clock()) }
 
-// Lease gives the lease as it stands. Take it before looking anything up and ask
+// HoldsAt reports whether the lease has not run out at an instant of its clock, for
+// callers who have just read that.
+func (l Lease) HoldsAt(instant time.Duration) bool { return instant < l.end }
+
+// Lease returns the lease as it stands. Take it before looking anything up and ask
 // whether it holds afterwards: one renewed in between says nothing of what was
 // looked up before.
-func (f *Follower) Lease() Lease {
-	return Lease{end: time.Duration(f.leaseEnd.Load()), clock: f.cfg.Clock}
-}
+func (f *Follower) Lease() Lease { return f.ledger.Lease() }
 
 // Permit gives the lease while it holds. Otherwise it asks the store, and what it
 // gives is good for the caller's own request alone: that one was under way before
@@ -41,7 +43,7 @@ func (f *Follower) Permit(ctx context.Context) (Lease, error) {
 	if err != nil {
 		return Lease{}, err
 	}
-	return Lease{end: started + f.cfg.Staleness, clock: f.cfg.Clock}, nil
+	return Lease{end: started + f.cfg.Staleness, clock: f.ledger.clock}, nil
 }
 
 // Fresh reports whether the node holds a lease now.
@@ -49,16 +51,21 @@ func (f *Follower) Fresh() bool { return f.Lease().Holds() }
 
 // Ready reports whether the node has ever held a lease: it has read the whole log
 // and is on the list of nodes.
-func (f *Follower) Ready() bool { return f.ready.Load() }
+func (f *Follower) Ready() bool {
+	select {
+	case <-f.ledger.Ready():
+		return true
+	default:
+		return false
+	}
+}
 
 // Applied is the sequence up to which every entry counts here. It never goes back.
-func (f *Follower) Applied() Seq { return f.applied.Load() }
+func (f *Follower) Applied() Seq { return f.ledger.Applied() }
 
 // LeaseAge is the time since the last question started that was answered in full;
-// before the first of them, since the follower was made.
-func (f *Follower) LeaseAge() time.Duration {
-	return f.cfg.Clock() - time.Duration(f.asked.Load())
-}
+// before the first of them, since the ledger was made.
+func (f *Follower) LeaseAge() time.Duration { return f.ledger.Clock() - f.ledger.AsOf() }
 
 // LastError is what went wrong with the last question or confirmation, nil when
 // nothing did.
@@ -78,7 +85,7 @@ func (f *Follower) LastError() error {
 // waited for it: what it knows gives no lease, and only a question that starts
 // now that it is on the list again does.
 func (f *Follower) settle(ctx context.Context, started time.Duration) (again bool, err error) {
-	f.cfg.Set.Forget(f.cfg.Now())
+	f.ledger.forget()
 	f.checkMemory()
 	p := &f.place
 	if p.left {
@@ -94,28 +101,27 @@ func (f *Follower) settle(ctx context.Context, started time.Duration) (again boo
 	if !inTime {
 		return true, nil
 	}
-	f.leaseEnd.Store(int64(started + f.cfg.Staleness))
-	f.ready.Store(true)
+	f.ledger.renew(started, f.cfg.Staleness)
 	return false, nil
 }
 
 // standing reports whether the node is on the list for certain.
 func (f *Follower) standing() bool {
-	return f.place.listed && f.cfg.Clock() < f.place.since+f.cfg.Staleness
+	return f.place.listed && f.ledger.Clock() < f.place.since+f.cfg.Staleness
 }
 
 // confirmAgain confirms, but not at once after it failed: while the store takes no
 // writes, each request is a question, and none should wait for that too.
 func (f *Follower) confirmAgain(ctx context.Context) error {
 	p := &f.place
-	if p.err != nil && f.cfg.Clock()-p.failed < f.cfg.Staleness/8 {
+	if p.err != nil && f.ledger.Clock()-p.failed < f.cfg.Staleness/8 {
 		return p.err
 	}
 	err := f.confirm(ctx, f.cfg.Staleness)
 	if p.err = err; ctx.Err() != nil {
 		p.err = nil // the caller's end is no failure
 	}
-	p.failed = f.cfg.Clock()
+	p.failed = f.ledger.Clock()
 	return err
 }
 
@@ -137,7 +143,7 @@ func (f *Follower) confirm(ctx context.Context, lease time.Duration) error {
 func (f *Follower) leave(ctx context.Context) {
 	f.turn <- struct{}{}
 	defer func() { <-f.turn }()
-	f.leaseEnd.Store(0)
+	f.ledger.endLease()
 	listed := f.place.listed
 	f.place.left, f.place.listed = true, false
 	if listed {
@@ -161,7 +167,7 @@ func (f *Follower) report(err error) {
 
 // checkMemory logs when the set goes over its budget, and when it is back under it.
 func (f *Follower) checkMemory() {
-	set := f.cfg.Set
+	set := f.ledger.Set()
 	over := set.OverBudget()
 	if over == f.overBudget {
 		return

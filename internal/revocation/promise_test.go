@@ -141,8 +141,8 @@ func newWorld(t *testing.T, seed uint64, beats bool) *world {
 	w := &world{log: &memoryLog{}, late: map[string]time.Time{}}
 	for i := range 3 {
 		n := &net{log: w.log, rand: rand.New(rand.NewPCG(seed, uint64(i)))}
-		b := &bench{set: &revocation.Set{}, log: w.log, start: time.Now()}
-		b.Follower = b.follow(t, revocation.Config{Node: fmt.Sprint("node-", i), Log: n, Set: b.set, Beats: beats})
+		b := &bench{log: w.log, start: time.Now()}
+		b.Follower = b.follow(t, revocation.Config{Node: fmt.Sprint("node-", i), Log: n, Beats: beats})
 		w.nodes, w.nets = append(w.nodes, b), append(w.nets, n)
 	}
 	if beats {

@@ -14,7 +14,7 @@ import (
 // beating makes the bench's node one that beats, beside a roll that watches it.
 func beating(t *testing.T, b *bench) *revocation.Roll {
 	t.Helper()
-	b.Follower = b.follow(t, revocation.Config{Node: "node-a", Log: b.log, Set: b.set, Beats: true})
+	b.Follower = b.follow(t, revocation.Config{Node: "node-a", Log: b.log, Beats: true})
 	roll := revocation.NewRoll(b.log.list, b.clock)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

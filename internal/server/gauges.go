@@ -43,7 +43,7 @@ func (m *Metrics) add(c prometheus.Collector) error {
 }
 
 func gauges(a *authority.Authority, streams func() int) []reading {
-	f := a.Follower
+	f, set := a.Follower, a.Follower.Ledger().Set()
 	return []reading{
 		{
 			name: "token_cache_bytes", help: "Memory that facts about tokens seen before take.",
@@ -64,12 +64,12 @@ func gauges(a *authority.Authority, streams func() int) []reading {
 		},
 		{
 			name: "revocations_live", help: "Entries of the revocation log that still matter.",
-			value: func() float64 { return float64(a.Set.Len()) },
+			value: func() float64 { return float64(set.Len()) },
 		},
-		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(a.Set.Bytes()) }},
+		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(set.Bytes()) }},
 		{
 			name: "revocations_over_memory", help: "1 while they take more than revocation.memory.",
-			value: func() float64 { return asNumber(a.Set.OverBudget()) },
+			value: func() float64 { return asNumber(set.OverBudget()) },
 		},
 		{
 			name: "revocation_streams", help: "Subscribers that follow the revocation log from outside.",

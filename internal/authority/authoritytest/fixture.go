@@ -60,7 +60,6 @@ type Fixture struct {
 	Store    *store.Store
 	Ring     *keyring.Ring
 	Follower *revocation.Follower
-	Set      *revocation.Set
 	Hasher   *identity.Hasher
 
 	offset atomic.Int64 // of the wall clock
@@ -105,7 +104,7 @@ func New(tb testing.TB, o Options) *Fixture {
 		seen = o.Store(f.Store)
 	}
 	f.Authority, err = authority.New(authority.Config{
-		Store: seen, Ring: f.Ring, Set: f.Set, Follower: f.Follower, Hasher: f.Hasher,
+		Store: seen, Ring: f.Ring, Follower: f.Follower, Hasher: f.Hasher,
 		Forms: forms, Policy: p, Meter: o.Meter, Now: f.Time, Clock: o.clock(), Log: o.Logger,
 		TokenCache: o.TokenCache,
 	})
@@ -176,15 +175,14 @@ func master(tb testing.TB, path string) keyring.Master {
 
 func (f *Fixture) follow(tb testing.TB, p authority.Policy, o Options) {
 	tb.Helper()
-	f.Set = &revocation.Set{}
 	var log revocation.Log = f.Store
 	if o.Log != nil {
 		log = o.Log(f.Store)
 	}
 	var err error
 	f.Follower, err = revocation.NewFollower(revocation.Config{
-		Log: log, Set: f.Set, Node: uuid.NewString(), Staleness: p.Staleness,
-		Now: f.Time, Clock: o.clock(), Logger: o.Logger,
+		Log: log, Ledger: revocation.NewLedger(o.clock(), f.Time), Node: uuid.NewString(),
+		Staleness: p.Staleness, Logger: o.Logger,
 	})
 	must(tb, err)
 }

@@ -1,4 +1,4 @@
-package main
+package revocation
 
 import (
 	"sync"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestTheClockNeverGoesBack(t *testing.T) {
+func TestWallClockNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	set, passed := time.Duration(0), time.Duration(0) // by how much the clock was set, and what has passed
@@ -32,9 +32,9 @@ func TestTheClockNeverGoesBack(t *testing.T) {
 	}
 }
 
-func TestTheClockShowsTheTime(t *testing.T) {
+func TestWallClockShowsTheTime(t *testing.T) {
 	t.Parallel()
-	now := forwardClock()
+	now := NewWallClock(time.Now)
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -56,8 +56,8 @@ func TestTheClockShowsTheTime(t *testing.T) {
 	all.Wait()
 }
 
-func BenchmarkClock(b *testing.B) {
-	now := forwardClock()
+func BenchmarkWallClock(b *testing.B) {
+	now := NewWallClock(time.Now)
 	for b.Loop() {
 		now()
 	}
