@@ -22,7 +22,7 @@ import (
 type Ledger struct {
 	set   Set
 	clock func() time.Duration
-	now   func() time.Time
+	wall  *wallClock
 
 	applied   atomic.Int64  // every entry up to it counts here; it never goes back
 	asOf      atomic.Int64  // on the clock: applied was all that the log held then
@@ -50,10 +50,10 @@ type Change struct {
 }
 
 // NewLedger returns a ledger that knows nothing and has no lease. The clock is
-// BootClock: leases are measured on it. The wall clock now decides what has expired,
-// through NewWallClock. Both must be set.
+// BootClock: leases are measured on it. The wall clock now decides what has expired, and
+// is kept from going back as NewWallClock does. Both must be set.
 func NewLedger(clock func() time.Duration, now func() time.Time) *Ledger {
-	l := &Ledger{clock: clock, now: NewWallClock(now), ready: make(chan struct{}), news: make(chan struct{})}
+	l := &Ledger{clock: clock, wall: newWallClock(now), ready: make(chan struct{}), news: make(chan struct{})}
 	l.asOf.Store(int64(clock()))
 	return l
 }
@@ -64,13 +64,9 @@ func (l *Ledger) Clock() time.Duration { return l.clock() }
 // Now returns the wall clock's time. It never goes back behind a time as of which
 // entries were forgotten, whatever the clock below does: a token whose kill was
 // forgotten, because the token had expired, must never be taken for unexpired again.
-func (l *Ledger) Now() time.Time {
-	now := l.now()
-	if forgotten := l.forgotten.Load(); now.UnixNano() < forgotten {
-		return time.Unix(0, forgotten)
-	}
-	return now
-}
+func (l *Ledger) Now() time.Time { return time.Unix(0, l.nanos()) }
+
+func (l *Ledger) nanos() int64 { return max(l.wall.nanos(), l.forgotten.Load()) }
 
 // Set returns the set, for its sizes and its budget.
 func (l *Ledger) Set() *Set { return &l.set }
@@ -203,9 +199,9 @@ func (l *Ledger) answered(asOf time.Duration) { l.asOf.Store(int64(asOf)) }
 // forget drops what has expired. That time is recorded first, so no reader of Now who
 // misses an entry can be told an earlier one.
 func (l *Ledger) forget() {
-	now := l.Now()
-	l.forgotten.Store(now.UnixNano())
-	l.set.Forget(now)
+	now := l.nanos()
+	l.forgotten.Store(now)
+	l.set.Forget(time.Unix(0, now))
 }
 
 // Restart records that the log is read again from its beginning: what was missed

@@ -9,34 +9,44 @@ import (
 // is set back, it goes on from where it was as fast as time passes, or tokens that have
 // expired would be accepted again. When the wall clock is set forward, it follows.
 //
-// What has passed is told by the monotonic part of the readings, as time.Now's have it.
-// Readings without that part are returned as they are.
+// What has passed is read from the monotonic part of the readings, as time.Now's have
+// it. Readings without that part are returned as they are.
 func NewWallClock(now func() time.Time) func() time.Time {
-	start := now()
-	return forward(func() (time.Time, time.Duration) {
-		wall := now()
-		return wall, wall.Sub(start)
-	})
+	c := newWallClock(now)
+	return func() time.Time { return time.Unix(0, c.nanos()) }
 }
 
-// forward is NewWallClock for any pair of clocks: read returns the wall clock and, read
-// no earlier than that, how much time has passed since some instant.
-func forward(read func() (wall time.Time, passed time.Duration)) func() time.Time {
-	wall, passed := read()
-	origin := wall.Round(0).Add(-passed)
-	var ahead atomic.Int64 // by how much the wall clock has been ahead of what has passed, at most
-	return func() time.Time {
-		wall, passed := read()
-		shown := wall.Sub(origin)
-		lead := int64(shown - passed)
-		for {
-			most := ahead.Load()
-			if lead <= most {
-				return origin.Add(passed + time.Duration(most))
-			}
-			if ahead.CompareAndSwap(most, lead) {
-				return origin.Add(shown)
-			}
+// wallClock is what NewWallClock returns, in Unix nanoseconds: every verification
+// reads it, and Unix nanoseconds are compared and added faster than a time.Time.
+type wallClock struct {
+	now    func() time.Time
+	start  time.Time
+	origin int64        // the wall clock at start
+	ahead  atomic.Int64 // by how much the wall clock has been ahead of what has passed, at most
+}
+
+func newWallClock(now func() time.Time) *wallClock {
+	start := now()
+	return &wallClock{now: now, start: start, origin: start.UnixNano()}
+}
+
+func (c *wallClock) nanos() int64 {
+	wall := c.now()
+	return c.forward(wall.UnixNano(), int64(wall.Sub(c.start)))
+}
+
+// forward returns the wall clock, but no less than what it was ahead at most of what
+// has passed since the start. What has passed never goes back, and neither does the
+// sum. It must have been read no earlier than the wall clock.
+func (c *wallClock) forward(wall, passed int64) int64 {
+	for {
+		most := c.ahead.Load()
+		shown := c.origin + passed + most
+		if wall <= shown {
+			return shown
+		}
+		if c.ahead.CompareAndSwap(most, wall-c.origin-passed) {
+			return wall
 		}
 	}
 }
