@@ -39,20 +39,20 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Config holds what an authority is made of. Every field but Meter and Roll must
+// Config holds what an authority is made of. Every field but Meter and NodeWatcher must
 // be set.
 type Config struct {
-	Store    Store
-	Ring     *keyring.Ring
-	Follower *revocation.Follower
-	Roll     *revocation.Roll // where every node beats; nil: who is silent is waited for once
-	Hasher   *identity.Hasher
-	Forms    token.Forms
-	Policy   Policy
-	Meter    Meter                // nil: nothing is counted
-	Now      func() time.Time     // the wall clock
-	Clock    func() time.Duration // the boot-time clock, as the follower's
-	Log      *slog.Logger
+	Store       Store
+	Ring        *keyring.Ring
+	Follower    *revocation.Follower
+	NodeWatcher *revocation.NodeWatcher // where every node has ConfirmAlways; nil: a node that died is waited for once
+	Hasher      *identity.Hasher
+	Forms       token.Forms
+	Policy      Policy
+	Meter       Meter                // nil: nothing is counted
+	Now         func() time.Time     // the wall clock
+	Clock       func() time.Duration // the boot-time clock, as the follower's
+	Log         *slog.Logger
 
 	TokenCache int64 // bytes that facts about tokens may take; 0: DefaultTokenCache
 }

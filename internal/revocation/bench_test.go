@@ -96,7 +96,7 @@ func randomKeys(n int) []revocation.Key {
 	return keys
 }
 
-// lookups gives the nanoseconds of one look-up, the least of five rounds.
+// lookups returns the nanoseconds of one look-up, the least of five rounds.
 func lookups(b *testing.B, set *revocation.Set, keys []revocation.Key) float64 {
 	b.Helper()
 	best := time.Duration(1<<63 - 1)
@@ -112,7 +112,7 @@ func lookups(b *testing.B, set *revocation.Set, keys []revocation.Key) float64 {
 	return float64(best) / (1 << 20)
 }
 
-// signatureCheck gives the nanoseconds of one Ed25519 verification.
+// signatureCheck returns the nanoseconds of one Ed25519 verification.
 func signatureCheck() float64 {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {

@@ -129,7 +129,7 @@ func (l *memoryLog) note(format string, args ...any) {
 	l.calls = append(l.calls, fmt.Sprintf(format, args...))
 }
 
-// take gives the calls since the last time.
+// take returns the calls since the last time.
 func (l *memoryLog) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -179,7 +179,7 @@ func (b *bench) run(t *testing.T) (stop func()) {
 	return sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("Run gave %v", err)
+			t.Errorf("Run returned %v", err)
 		}
 	})
 }

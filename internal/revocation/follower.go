@@ -11,29 +11,33 @@ import (
 	"time"
 )
 
-// Config says whom a follower asks and what it feeds. All fields but Logger must
-// be set.
+// Config is whom a follower asks and what it feeds. All fields but Logger and
+// ConfirmAlways must be set.
 type Config struct {
 	Log       Log
 	Ledger    *Ledger       // is fed by this follower alone
 	Node      string        // unique among the processes that live at the same time
-	Staleness time.Duration // L: how long a node may say yes on what it knows
-	Logger    *slog.Logger  // nil: silent
-	// Beats makes the node confirm with every answer, and not only what is new, so
-	// that a Roll can tell who has fallen silent.
-	Beats bool
+	Staleness time.Duration // L: how long a lease runs from the start of a question
+	Logger    *slog.Logger  // nil: nothing is logged
+	// ConfirmAlways makes the node confirm with every answer, and not only what is new, so
+	// that a NodeWatcher sees when its lease has expired.
+	ConfirmAlways bool
 }
 
-// Follower keeps a ledger up with the log and on its lease. It is safe for use by
-// many goroutines.
+// Follower keeps a ledger up with the log in the store, on its lease, and the node on the
+// list. It is safe for use by many goroutines.
+//
+// One goroutine at a time has the turn: it asks, applies, confirms and renews, so all of
+// that happens in the order of the questions. The others wait for the turn or for the
+// answer, and judge tokens by the ledger meanwhile.
 type Follower struct {
 	cfg    Config
 	ledger *Ledger
 	wake   chan struct{}
-	turn   chan struct{} // who holds it may ask; it guards the fields down to overBudget
-	place  place
-	last   answer
+	turn   chan struct{} // holds the turn; it guards the fields down to overBudget
 
+	position   position
+	last       answer
 	notified   Seq           // what the watchers were last notified of
 	notifiedAt time.Duration // when that was, on the clock
 	overBudget bool          // whether it was logged that the set is
@@ -47,17 +51,6 @@ type Follower struct {
 	lastErr error
 }
 
-// place is where the follower stands in the log and on the list of nodes.
-type place struct {
-	purged    Seq           // what the last answer said of it
-	confirmed Seq           // what the list says
-	since     time.Duration // start of the last question whose answer was confirmed
-	listed    bool          // whether since is set
-	left      bool          // no lease any more
-	failed    time.Duration // when confirming last failed
-	err       error         // how
-}
-
 // answer is the outcome of the last question, for those who waited while it was
 // under way.
 type answer struct {
@@ -67,13 +60,14 @@ type answer struct {
 }
 
 const (
-	pageLimit = 5000
-	// A question is given up after L, when its answer could give no lease any
-	// more, but not so early that a slow store is never heard.
-	minPatience = 500 * time.Millisecond
+	pageLimit = 5000 // entries
+	// minAskTimeout is the least time that a question may take. It is given up after L,
+	// when its answer could make no lease any more, but not so early that a slow store
+	// is never heard.
+	minAskTimeout = 500 * time.Millisecond
 )
 
-// NewFollower makes a follower that knows nothing yet and holds no lease.
+// NewFollower returns a follower that knows nothing yet and holds no lease.
 func NewFollower(cfg Config) (*Follower, error) {
 	if cfg.Log == nil || cfg.Ledger == nil || cfg.Node == "" {
 		return nil, errors.New("a follower of the revocation log needs a log, a ledger and a node name")
@@ -99,8 +93,9 @@ func (f *Follower) OnApply(hook func(Change)) Seq {
 	return f.ledger.reached()
 }
 
-// Run asks every quarter of L, and at once when woken, until ctx ends; then it
-// gives the lease up, tells the store so, and returns nil. A follower runs once.
+// Run asks every quarter of L, and at once when woken, until ctx ends; then it ends the
+// lease, leaves the list, and returns nil. A follower runs once. With a quarter
+// two questions may fail before the lease expires.
 func (f *Follower) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		_ = f.CatchUp(ctx) // is reported, and the next turn asks again
@@ -132,15 +127,16 @@ func (f *Follower) Wake() {
 
 // CatchUp asks the log until it has applied everything that was committed before
 // the call. Callers share questions: one that comes while a question is under way
-// waits for the next, which answers all who wait. It gives nil also when the node
-// could not confirm and so holds no lease: what the set says is true as of now.
+// waits for the next, which answers all who wait: the answer to the one under way may
+// have been read before the call. It returns nil also when the node could not confirm and
+// so holds no lease: what the ledger says is true as of now.
 func (f *Follower) CatchUp(ctx context.Context) error {
 	_, err := f.share(ctx)
 	return err
 }
 
 // share waits for a question that started after the call, putting it when nobody
-// else did, and tells when it started.
+// else did, and returns when it started.
 func (f *Follower) share(ctx context.Context) (time.Duration, error) {
 	arrived := f.questions.Load()
 	select {
@@ -165,11 +161,11 @@ func (f *Follower) share(ctx context.Context) (time.Duration, error) {
 }
 
 // maxRounds bounds the complete answers of one CatchUp. The first of a node that
-// joins gives no lease and the second does, unless the first took as long as L.
+// joins makes no lease and the second does, unless the first took as long as L.
 const maxRounds = 3
 
 // catchUp asks page after page until an answer is complete, and again while that
-// gave no lease. It tells when the question of the last answer started.
+// made no lease. It returns when the question of the last answer started.
 func (f *Follower) catchUp(ctx context.Context) (time.Duration, error) {
 	for round := 1; ; {
 		started, complete, err := f.ask(ctx)
@@ -180,7 +176,7 @@ func (f *Follower) catchUp(ctx context.Context) (time.Duration, error) {
 			continue
 		}
 		f.publish(started)
-		again, err := f.settle(ctx, started)
+		again, err := f.renewLease(ctx, started)
 		if err == nil || ctx.Err() == nil {
 			f.report(err)
 		}

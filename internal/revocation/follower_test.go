@@ -367,7 +367,7 @@ func TestWatchersHearOfNewsAtOnceAndOfNothingEveryHalfL(t *testing.T) {
 			began := time.Now()
 			<-b.Watch()
 			if d := time.Since(began); d > staleness/2 {
-				t.Errorf("silent for %v", d)
+				t.Errorf("no news for %v", d)
 			}
 		}
 		b.log.asking.set(away)

@@ -197,7 +197,7 @@ func (l *Ledger) renew(asOf, staleness time.Duration) {
 func (l *Ledger) answered(asOf time.Duration) { l.asOf.Store(int64(asOf)) }
 
 // forget drops what has expired. That time is recorded first, so no reader of Now who
-// misses an entry can be told an earlier one.
+// misses an entry can read an earlier one.
 func (l *Ledger) forget() {
 	now := l.nanos()
 	l.forgotten.Store(now)
@@ -237,7 +237,7 @@ func (l *Ledger) Distrust() {
 	l.notify()
 }
 
-// endLease ends the lease at once. Whoever took it before sees it run out at its time.
+// endLease ends the lease at once. One that was taken before expires at its time.
 func (l *Ledger) endLease() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// ask puts one question and applies its answer. The lease may count from started,
-// which is read before the question leaves.
+// ask puts one question and applies its answer. The lease may count from started: it is
+// read before the question is put, so everything committed before it is in the answer.
 func (f *Follower) ask(ctx context.Context) (started time.Duration, complete bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, max(f.cfg.Staleness, minPatience))
+	ctx, cancel := context.WithTimeout(ctx, max(f.cfg.Staleness, minAskTimeout))
 	defer cancel()
 	f.questions.Add(1)
 	started = f.ledger.Clock()
@@ -30,16 +30,19 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 	return started, page.Complete(after), nil
 }
 
-// distrust ends the lease at once. When the log is as far as this node knew, all of it
-// is read again, and the node joins the list again, which was restored as well.
+// distrust ends the lease at once, when the log ends before what this node has applied.
+// It goes on doing so at each answer until the log has reached that sequence: the entries
+// in between have yet to be written. Then all of the log is read again, and the node
+// joins the list again, which was restored as well.
 func (f *Follower) distrust() {
 	f.known.Store(nil)
-	f.place.listed = false
+	f.position.listed = false
 	f.ledger.Distrust()
 }
 
 // check refuses a page that isn't the log's next one: entries are consecutive,
-// except where some have been purged, and none lies outside of (after, Head].
+// except where some have been purged, and none lies outside of (after, Head]. An entry
+// that is skipped without notice would be a token that is accepted for ever.
 func (p Page) check(after Seq) error {
 	if p.Purged > p.Head || p.Head < after {
 		return fmt.Errorf("head %d, purged up to %d", p.Head, p.Purged)
@@ -67,7 +70,7 @@ func (p Page) check(after Seq) error {
 // apply feeds the ledger with a page, without notifying: what is known isn't complete
 // before the last page.
 func (f *Follower) apply(p Page, after Seq) {
-	f.place.purged = p.Purged
+	f.position.purged = p.Purged
 	if after < p.Purged {
 		f.ledger.skip()
 	}

@@ -143,7 +143,7 @@ func (s *Set) Bytes() int64 {
 }
 
 // OverBudget reports whether the set takes more memory than its budget. It goes on
-// all the same; the operator must give it more, or revoke fewer tokens one by one.
+// all the same: the operator must add memory, or revoke users instead of single tokens.
 func (s *Set) OverBudget() bool { return s.Bytes() > s.budget() }
 
 func (s *Set) budget() int64 {

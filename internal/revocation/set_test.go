@@ -192,7 +192,7 @@ func TestSetKeepsAKillAsLongAsTheLatestEntrySays(t *testing.T) {
 
 func tokenKey(e revocation.Entry) revocation.Key { return revocation.KeyOf(e.What, e.ID) }
 
-// model is a set that keeps what it is told in a map.
+// model is a set as a map.
 type model map[string]time.Time // until; zero: for ever
 
 func (m model) apply(e revocation.Entry) {
@@ -321,7 +321,7 @@ func TestSetCountsTheBytesThatItTakes(t *testing.T) {
 	runtime.KeepAlive(set)
 }
 
-func TestSetGivesMemoryBackWhenItForgets(t *testing.T) {
+func TestSetReleasesMemoryWhenItForgets(t *testing.T) {
 	t.Parallel()
 	var set revocation.Set
 	set.Apply(kills(1, 100_000))

@@ -63,7 +63,7 @@ func (t *table) find(w words, hash uint64) []atomic.Uint64 {
 }
 
 // slot returns the words of the slot that holds the key, or of the free one where
-// it would go, and which of the two it is. A reader can't tell from the slot
+// it would go, and which of the two it is. A reader can't see that in the slot
 // itself: the writer may use it for another key meanwhile. A shard is never full.
 func (s *shard) slot(w words, hash uint64) (slot []atomic.Uint64, found bool) {
 	i, _ := bits.Mul64(hash, s.slots)
