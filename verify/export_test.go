@@ -28,6 +28,6 @@ func NewWithBudget(ctx context.Context, c Config, clock func() time.Duration, by
 	if err != nil {
 		return nil, err
 	}
-	v.ledger.set.Budget = bytes
+	v.ledger.Set().Budget = bytes
 	return v, v.start(ctx)
 }

@@ -27,12 +27,11 @@ type facts struct {
 	confirmed atomic.Pointer[confirm] // when the issuer was last asked, and said yes
 }
 
-// confirm is a yes of the issuer: as of which sequence, and in which state of the
-// set's filters.
+// confirm is a yes of the issuer: as of which sequence, and in which epoch of the
+// ledger the question was asked.
 type confirm struct {
-	logSeq  revocation.Seq
-	epoch   uint64
-	version uint64
+	logSeq revocation.Seq
+	epoch  uint64
 }
 
 func newFacts(t Token, chain []string, seq revocation.Seq, kid string) *facts {
@@ -67,10 +66,10 @@ func factsOfJWT(j *token.JWT) (*facts, bool) {
 }
 
 // factsOfFinding is for an opaque token that the issuer found active.
-func factsOfFinding(found finding, version uint64) *facts {
+func factsOfFinding(found finding) *facts {
 	f := newFacts(found.token, found.chain, found.seq, "")
 	f.read = found
-	f.confirmed.Store(&confirm{logSeq: found.logSeq, epoch: found.epoch, version: version})
+	f.confirmed.Store(&confirm{logSeq: found.logSeq, epoch: found.epoch})
 	return f
 }
 
@@ -95,55 +94,38 @@ func (f *facts) cost() int64 {
 // revoked reports what the log says of the token, its chain, subject, client and
 // key. A key that was taken back is refused whatever sequence the token names:
 // whoever stole the key writes what they like.
-func (f *facts) revoked(s *revocation.Set) revocation.Answer {
-	if s.CutOff(f.subject) > f.seq || s.CutOff(f.client) > f.seq || f.jwt != nil && s.CutOff(f.key) > 0 {
-		return revocation.Yes
+func (f *facts) revoked(l *revocation.Ledger) bool {
+	if l.CutOff(f.subject) > f.seq || l.CutOff(f.client) > f.seq || f.jwt != nil && l.CutOff(f.key) > 0 {
+		return true
 	}
-	answer := revocation.No
 	for _, k := range f.kills {
-		switch s.Killed(k) {
-		case revocation.Yes:
-			return revocation.Yes
-		case revocation.Maybe:
-			answer = revocation.Maybe
-		case revocation.No:
+		if l.Killed(k) {
+			return true
 		}
 	}
-	return answer
-}
-
-// version is a number that grows when one of its kills may have come.
-func (f *facts) version(s *revocation.Set) (n uint64) {
-	for _, k := range f.kills {
-		n += s.Version(k)
-	}
-	return n
+	return false
 }
 
 // changed is the latest entry of the log by which the token's access must be decided
 // again; 0: none.
-func (f *facts) changed(s *revocation.Set) (latest revocation.Seq) {
+func (f *facts) changed(l *revocation.Ledger) (latest revocation.Seq) {
 	if f.token.Collection != nil {
-		latest = max(s.CutOff(f.access), s.Decided(), s.CutOff(f.resource))
+		latest = max(l.CutOff(f.access), l.Decided(), l.CutOff(f.resource))
 	}
 	if f.jwt == nil { // the row of an API token may say something else since
-		latest = max(latest, s.CutOff(f.access))
+		latest = max(latest, l.CutOff(f.access))
 	}
 	return latest
 }
 
-// doubtful reports whether the issuer must be asked about the token: something about
-// it has changed since it was decided, or it may have been killed.
-func (f *facts) doubtful(l *ledger, kill revocation.Answer) bool {
-	c := f.confirmation(l)
-	if f.jwt == nil && c == nil || f.redecide(l) {
-		return true
-	}
-	return kill == revocation.Maybe && (c == nil || c.version != f.version(&l.set))
+// doubtful reports whether the issuer must be asked about the token, because
+// something about it has changed since it was decided.
+func (f *facts) doubtful(l *revocation.Ledger) bool {
+	return f.jwt == nil && f.confirmation(l) == nil || f.redecide(l)
 }
 
 // redecide reports whether its access must be decided again.
-func (f *facts) redecide(l *ledger) bool {
+func (f *facts) redecide(l *revocation.Ledger) bool {
 	decided := revocation.Seq(-1)
 	if f.jwt != nil {
 		decided = f.seq
@@ -151,14 +133,14 @@ func (f *facts) redecide(l *ledger) bool {
 	if c := f.confirmation(l); c != nil {
 		decided = max(decided, c.logSeq)
 	}
-	latest := f.changed(&l.set)
+	latest := f.changed(l)
 	return latest > 0 && latest > decided
 }
 
 // confirmation is the issuer's last yes, unless the log had to be read anew since.
-func (f *facts) confirmation(l *ledger) *confirm {
+func (f *facts) confirmation(l *revocation.Ledger) *confirm {
 	c := f.confirmed.Load()
-	if c != nil && c.epoch != l.epoch.Load() {
+	if c != nil && c.epoch != l.Epoch() {
 		return nil
 	}
 	return c

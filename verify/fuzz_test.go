@@ -21,10 +21,10 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte("data\ndata:\n\n" + strings.Repeat("x", 9000)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		const now, staleness = time.Hour, 2 * time.Second
-		l := newLedger(func() time.Duration { return now }, time.Now)
+		l := revocation.NewLedger(func() time.Duration { return now }, time.Now)
 		r := &reading{ledger: l, started: now - time.Minute, staleness: staleness, onKey: func() {}, snapshot: true}
 		stream := newEvents(bytes.NewReader(text))
-		for before := int64(0); ; before = l.applied.Load() {
+		for before := int64(0); ; before = l.Applied() {
 			e, err := stream.next()
 			if err != nil {
 				break
@@ -36,11 +36,11 @@ func FuzzStream(f *testing.F) {
 			if r.take(e) != nil {
 				break
 			}
-			if after := l.applied.Load(); after < before || !snapshot && after > before+1 {
+			if after := l.Applied(); after < before || !snapshot && after > before+1 {
 				t.Fatalf("applied went from %d to %d", before, after)
 			}
-			if end := time.Duration(l.leaseEnd.Load()); end > now+staleness {
-				t.Fatalf("a lease until %s", end-now)
+			if l.Lease().HoldsAt(now + staleness) {
+				t.Fatal("a lease for longer than the staleness from now")
 			}
 		}
 	})

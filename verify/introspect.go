@@ -43,7 +43,7 @@ type finding struct {
 type asker struct {
 	cfg    Config
 	web    *web
-	ledger *ledger
+	ledger *revocation.Ledger
 	site   func() *site // nil: not known yet
 	spawn  func(func(context.Context)) bool
 
@@ -64,11 +64,11 @@ type flight struct {
 	err error
 }
 
-func newAsker(c Config, w *web, l *ledger) *asker {
+func newAsker(c Config, w *web, l *revocation.Ledger) *asker {
 	return &asker{
 		cfg: c, web: w, ledger: l, flights: map[digest]*flight{},
-		unknown:   newPool(c.NewTokensPerSecond, l.clock),
-		known:     newPool(knownShare*c.NewTokensPerSecond, l.clock),
+		unknown:   newPool(c.NewTokensPerSecond, l.Clock),
+		known:     newPool(knownShare*c.NewTokensPerSecond, l.Clock),
 		negatives: newCache[time.Duration](negativeBytes),
 	}
 }
@@ -88,7 +88,7 @@ var errBusy = &Error{
 
 // ask gives what the issuer says. Questions about one token at one time are one.
 func (a *asker) ask(ctx context.Context, q question) (finding, error) {
-	if until, ok := a.negatives.get(&q.digest); ok && !q.fresh && a.ledger.clock() < until {
+	if until, ok := a.negatives.get(&q.digest); ok && !q.fresh && a.ledger.Clock() < until {
 		return finding{}, nil
 	}
 	a.mu.Lock()
@@ -151,7 +151,7 @@ func (a *asker) inTurn(ctx context.Context, raw string, p *pool) (finding, error
 
 func (a *asker) finish(digest digest, f *flight) {
 	if f.err == nil && !f.active {
-		a.negatives.put(&digest, a.ledger.clock()+negativeFor, 16)
+		a.negatives.put(&digest, a.ledger.Clock()+negativeFor, 16)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -166,7 +166,7 @@ func (a *asker) question(ctx context.Context, raw string) (finding, error) {
 	if s == nil {
 		return finding{}, unavailable(nil, noNews)
 	}
-	before := finding{epoch: a.ledger.epoch.Load(), asked: a.ledger.clock()}
+	before := finding{epoch: a.ledger.Epoch(), asked: a.ledger.Clock()}
 	got, err := a.web.post(ctx, "an introspection", s.introspection, a.cfg, url.Values{"token": {raw}})
 	if err != nil {
 		return finding{}, unavailable(err, cantAsk)

@@ -16,11 +16,11 @@ const (
 )
 
 const (
-	// maxSet bounds the memory for what the issuer says, in bytes. Kills beyond the
-	// set's own budget become filters, so only cut-offs without end can reach it.
-	maxSet     = 1 << 30
-	checkEvery = 4096 // entries
-	maxID      = 512  // bytes
+	// maxSet bounds the memory for what the issuer says, in bytes: 60 million revoked
+	// tokens. Past it the verifier fails closed, to protect the service that it is in.
+	maxSet     int64 = 2 << 30
+	checkEvery       = 4096 // entries
+	maxID            = 512  // bytes
 	// maxAsOf bounds as_of, in microseconds: a connection of eleven days.
 	maxAsOf = 1e12
 )
@@ -34,7 +34,7 @@ var (
 
 // reading is one connection's place in the log. Its events come one after another.
 type reading struct {
-	ledger    *ledger
+	ledger    *revocation.Ledger
 	started   time.Duration // on the clock, just before the request
 	staleness time.Duration
 	onKey     func() // called when the log says that the keys have changed
@@ -70,13 +70,13 @@ func (r *reading) entry(e event) error {
 	case !r.snapshot && entry.Seq != r.last+1:
 		return fmt.Errorf("entry %d is missing", r.last+1)
 	}
-	if r.count++; r.count%checkEvery == 0 && r.ledger.set.Bytes() > maxSet {
+	if r.count++; r.count%checkEvery == 0 && r.ledger.Set().Bytes() > maxSet {
 		return errMemory
 	}
-	r.ledger.set.Apply([]revocation.Entry{entry})
+	r.ledger.Apply([]revocation.Entry{entry})
 	r.last = entry.Seq
 	if !r.snapshot {
-		r.ledger.advance(entry.Seq)
+		r.ledger.Advance(entry.Seq)
 	}
 	if entry.What == revocation.SigningKey {
 		r.onKey()
@@ -95,18 +95,18 @@ func (r *reading) heartbeat(data []byte) error {
 		return err
 	}
 	asOf := r.started + after - max(after, -after)/1000
-	if now := r.ledger.clock(); asOf > now {
+	if now := r.ledger.Clock(); asOf > now {
 		return fmt.Errorf("a heartbeat as of %s from now", asOf-now)
 	}
 	switch {
-	case seq < r.last || seq < r.ledger.applied.Load():
+	case seq < r.last || seq < r.ledger.Applied():
 		return r.behind(seq, asOf)
 	case seq > r.last && !r.snapshot:
 		return fmt.Errorf("entry %d is missing before the heartbeat at %d", r.last+1, seq)
 	}
 	r.snapshot, r.last, r.renewed = false, seq, true
-	r.ledger.advance(seq)
-	r.ledger.renew(asOf, r.staleness)
+	r.ledger.Advance(seq)
+	r.ledger.Renew(asOf, r.staleness)
 	return nil
 }
 
@@ -114,11 +114,11 @@ func (r *reading) heartbeat(data []byte) error {
 // the issuer may be behind another; but one that asked the store after the rest was
 // known here has another log.
 func (r *reading) behind(seq revocation.Seq, asOf time.Duration) error {
-	if r.ledger.knewBefore(asOf) {
-		r.ledger.distrust()
-		return fmt.Errorf("a heartbeat at %d after entry %d: %w", seq, r.ledger.applied.Load(), errBack)
+	if r.ledger.KnewBefore(asOf) {
+		r.ledger.Distrust()
+		return fmt.Errorf("a heartbeat at %d after entry %d: %w", seq, r.ledger.Applied(), errBack)
 	}
-	return fmt.Errorf("a heartbeat at %d after entry %d: %w", seq, max(r.last, r.ledger.applied.Load()), errBehind)
+	return fmt.Errorf("a heartbeat at %d after entry %d: %w", seq, max(r.last, r.ledger.Applied()), errBehind)
 }
 
 // parseEntry reads the data of a revocation event.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 const (
@@ -32,12 +34,13 @@ type follower struct {
 	cfg    Config
 	web    *web
 	own    *credentials
-	ledger *ledger
+	ledger *revocation.Ledger
 	onKey  func()
 	// discover gives the metadata, reading it anew when the last connection failed.
 	discover func(ctx context.Context, anew bool) (*site, error)
 
-	afresh bool // the next connection begins with a snapshot; run's own
+	afresh     bool // the next connection begins with a snapshot; run's own
+	overBudget bool // whether it was logged that the set is; run's own
 
 	mu      sync.Mutex
 	lastErr error
@@ -100,7 +103,7 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 
 	r := &reading{ledger: f.ledger, staleness: staleness, onKey: f.onKey, snapshot: f.afresh}
 	if f.afresh {
-		f.ledger.restart()
+		f.ledger.Restart()
 	}
 	err = f.read(ctx, r, request{s.revocations, bearer}, func() { watch.Reset(idle) })
 	if cause := context.Cause(ctx); cause != nil {
@@ -127,7 +130,7 @@ type request struct{ address, bearer string }
 
 func (f *follower) read(ctx context.Context, r *reading, q request, came func()) error {
 	if !r.snapshot {
-		r.last = f.ledger.applied.Load()
+		r.last = f.ledger.Applied()
 		q.address += "?after=" + strconv.FormatInt(r.last, 10)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.address, http.NoBody)
@@ -137,7 +140,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func())
 	req.Header.Set("Authorization", "Bearer "+q.bearer)
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Accept-Encoding", "identity")
-	r.started = f.ledger.clock()
+	r.started = f.ledger.Clock()
 	res, err := f.web.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("asking for the revocations: %w", err)
@@ -162,6 +165,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func())
 		}
 		if r.renewed {
 			f.report(nil)
+			f.checkMemory()
 		}
 	}
 }
@@ -196,13 +200,30 @@ func (f *follower) report(err error) {
 	case err != nil && (before == nil || before.Error() != err.Error()):
 		f.cfg.Logger.Warn("following the issuer's revocations", slog.Any("error", err))
 	case err == nil && before != nil:
-		f.cfg.Logger.Info("following the issuer's revocations again", slog.Int64("seq", f.ledger.applied.Load()))
+		f.cfg.Logger.Info("following the issuer's revocations again", slog.Int64("seq", f.ledger.Applied()))
 	}
 	if err != nil {
 		select {
 		case f.failed <- err:
 		default:
 		}
+	}
+}
+
+// checkMemory logs when the revocations take more memory than expected, and when they
+// no longer do. They count all the same.
+func (f *follower) checkMemory() {
+	set := f.ledger.Set()
+	over := set.OverBudget()
+	if over == f.overBudget {
+		return
+	}
+	f.overBudget = over
+	size := []any{slog.Int("entries", set.Len()), slog.Int64("bytes", set.Bytes())}
+	if over {
+		f.cfg.Logger.Warn("the issuer's revocations take more memory than expected", size...)
+	} else {
+		f.cfg.Logger.Info("the issuer's revocations take no more memory than expected again", size...)
 	}
 }
 

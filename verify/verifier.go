@@ -26,7 +26,7 @@ type Verifier struct {
 	web    *web
 	site   atomic.Pointer[site]
 	keys   *keys
-	ledger *ledger
+	ledger *revocation.Ledger
 	stream *follower // nil: without revocation
 	asker  *asker    // nil: without a client
 	seen   *cache[*facts]
@@ -84,11 +84,11 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	}
 	v := &Verifier{cfg: c, forms: forms, web: newWeb(c.HTTPClient), seen: newCache[*facts](c.CacheBytes), digests: digests}
 	v.ctx, v.end = context.WithCancel(context.Background())
-	v.ledger = newLedger(clock, c.Now)
+	v.ledger = revocation.NewLedger(clock, c.Now)
 	v.keys = newKeys(c, v.web, shared)
 	v.keys.onSwap = v.seen.flush
 	v.keys.takenBack = func(kid string) bool {
-		return v.ledger.set.CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
+		return v.ledger.CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
 	}
 	v.keys.address = func() string {
 		if s := v.site.Load(); s != nil {
@@ -143,7 +143,7 @@ func (v *Verifier) start(ctx context.Context) error {
 	}
 	v.spawn(v.stream.run)
 	select {
-	case <-v.ledger.ready:
+	case <-v.ledger.Ready():
 		return nil
 	case err := <-v.stream.failed:
 		return err
@@ -192,7 +192,7 @@ func (v *Verifier) Close() {
 	v.mu.Unlock()
 	v.end()
 	v.running.Wait()
-	v.ledger.distrust()
+	v.ledger.Distrust()
 	v.web.client.CloseIdleConnections()
 }
 
@@ -221,23 +221,23 @@ type Health struct {
 // Health tells how the verifier stands.
 func (v *Verifier) Health() Health {
 	h := Health{
-		Seq: v.ledger.applied.Load(), Age: -1, Keys: v.keys.count(),
-		Revocations: v.ledger.set.Len(), RevocationBytes: v.ledger.set.Bytes(), CacheBytes: v.seen.bytes.Load(),
+		Seq: v.ledger.Applied(), Age: -1, Keys: v.keys.count(),
+		Revocations: v.ledger.Set().Len(), RevocationBytes: v.ledger.Set().Bytes(), CacheBytes: v.seen.bytes.Load(),
 	}
 	var errKeys, errStream, errAsk error
 	h.IgnoredKeys, errKeys = v.keys.health()
 	if v.stream != nil {
 		errStream = v.stream.health()
 		select {
-		case <-v.ledger.ready:
-			h.Age = v.ledger.clock() - time.Duration(v.ledger.asOf.Load())
+		case <-v.ledger.Ready():
+			h.Age = v.ledger.Clock() - v.ledger.AsOf()
 		default:
 		}
 	}
 	if v.asker != nil {
 		errAsk = v.asker.health()
 	}
-	h.Ready = h.Keys > 0 && v.ctx.Err() == nil && (v.stream == nil || v.ledger.lease().holds())
+	h.Ready = h.Keys > 0 && v.ctx.Err() == nil && (v.stream == nil || v.ledger.Lease().Holds())
 	h.Err = errors.Join(errStream, errKeys, errAsk)
 	return h
 }

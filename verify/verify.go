@@ -54,17 +54,16 @@ func (v *Verifier) examine(ctx context.Context, p presentation) (*facts, error) 
 		return f, v.judgeClaims(f)
 	}
 	for i := range attempts {
-		lease := v.ledger.lease()
-		kill, err := v.judge(f)
-		if err != nil {
+		lease := v.ledger.Lease()
+		if err := v.judge(f); err != nil {
 			return nil, err
 		}
-		behind := f.seq > v.ledger.applied.Load()
-		doubtful := f.doubtful(v.ledger, kill)
-		now := v.ledger.clock()
+		behind := f.seq > v.ledger.Applied()
+		doubtful := f.doubtful(v.ledger)
+		now := v.ledger.Clock()
 		switch {
-		case now >= lease.end:
-			if !v.ledger.lease().holds() {
+		case !lease.HoldsAt(now):
+			if !v.ledger.Lease().Holds() {
 				return v.withoutLease(ctx, p, f)
 			}
 		case behind:
@@ -75,7 +74,7 @@ func (v *Verifier) examine(ctx context.Context, p presentation) (*facts, error) 
 			if i > 1 && !sleep(ctx, behindPause<<i) {
 				return nil, unavailable(ctx.Err(), noNews)
 			}
-			if f, err = v.again(ctx, p, f, kill); err != nil {
+			if f, err = v.again(ctx, p, f); err != nil {
 				return nil, err
 			}
 		default:
@@ -86,21 +85,20 @@ func (v *Verifier) examine(ctx context.Context, p presentation) (*facts, error) 
 }
 
 // judge makes the checks that need nothing but what is known, in their order.
-func (v *Verifier) judge(f *facts) (revocation.Answer, error) {
+func (v *Verifier) judge(f *facts) error {
 	if err := v.judgeClaims(f); err != nil {
-		return revocation.No, err
+		return err
 	}
-	kill := f.revoked(&v.ledger.set)
-	if kill == revocation.Yes {
-		return kill, token.Refuse(token.CheckRevoked, token.ReasonRevoked)
+	if f.revoked(v.ledger) {
+		return token.Refuse(token.CheckRevoked, token.ReasonRevoked)
 	}
-	return kill, nil
+	return nil
 }
 
 // judgeClaims checks type, issuer, times and audience. A task token is good for its
 // type alone, whatever else its audience names.
 func (v *Verifier) judgeClaims(f *facts) error {
-	now := v.ledger.wall()
+	now := v.ledger.Now()
 	t := &f.token
 	if f.jwt == nil {
 		switch {
@@ -180,7 +178,7 @@ func (v *Verifier) readOpaque(ctx context.Context, p presentation) (*facts, erro
 	if o.Kind != token.KindAPIToken || v.asker == nil {
 		return nil, token.Malformed()
 	}
-	if v.stream != nil && v.cfg.OnStale == Refuse && !v.ledger.lease().holds() {
+	if v.stream != nil && v.cfg.OnStale == Refuse && !v.ledger.Lease().Holds() {
 		return nil, unavailable(nil, noNews)
 	}
 	found, err := v.asker.ask(ctx, question{presentation: p})
@@ -190,27 +188,26 @@ func (v *Verifier) readOpaque(ctx context.Context, p presentation) (*facts, erro
 	if !found.active {
 		return nil, token.Malformed()
 	}
-	return v.learn(p, found, 0)
+	return v.learn(p, found)
 }
 
 // learn makes facts of what the issuer said of an opaque token.
-func (v *Verifier) learn(p presentation, found finding, version uint64) (*facts, error) {
+func (v *Verifier) learn(p presentation, found finding) (*facts, error) {
 	if found.token.Kind != KindAPIToken {
 		return nil, unavailable(errors.New("an introspection of an opaque token tells of a JWT"), cantAsk)
 	}
-	f := factsOfFinding(found, version)
+	f := factsOfFinding(found)
 	if v.stream != nil {
 		v.seen.put(&p.digest, f, f.cost())
 	}
 	return f, nil
 }
 
-// again asks the issuer about a token that was good before. A question that was
-// under way says nothing of a kill that may have come since.
-func (v *Verifier) again(ctx context.Context, p presentation, f *facts, kill revocation.Answer) (*facts, error) {
+// again asks the issuer about a token that was good before.
+func (v *Verifier) again(ctx context.Context, p presentation, f *facts) (*facts, error) {
 	changed := f.redecide(v.ledger)
-	return v.consult(ctx, f, question{presentation: p, known: true, fresh: kill == revocation.Maybe}, func() error {
-		if f.token.Collection != nil && changed && kill == revocation.No {
+	return v.consult(ctx, f, question{presentation: p, known: true}, func() error {
+		if f.token.Collection != nil && changed {
 			return token.Refuse(token.CheckAccess, "no access to the collection")
 		}
 		return token.Refuse(token.CheckRevoked, token.ReasonRevoked)
@@ -220,7 +217,6 @@ func (v *Verifier) again(ctx context.Context, p presentation, f *facts, kill rev
 // consult asks the issuer and gives the facts with its confirmation; refused is the
 // error when it says no.
 func (v *Verifier) consult(ctx context.Context, f *facts, q question, refused func() error) (*facts, error) {
-	version := f.version(&v.ledger.set) // before the question
 	found, err := v.asker.ask(ctx, q)
 	switch {
 	case err != nil:
@@ -230,9 +226,9 @@ func (v *Verifier) consult(ctx context.Context, f *facts, q question, refused fu
 	case found.token.ID != f.token.ID || found.token.Subject != f.token.Subject:
 		return nil, unavailable(errors.New("an introspection tells of another token"), cantAsk)
 	case f.jwt == nil:
-		return v.learn(q.presentation, found, version)
+		return v.learn(q.presentation, found)
 	}
-	f.confirmed.Store(&confirm{logSeq: found.logSeq, epoch: found.epoch, version: version})
+	f.confirmed.Store(&confirm{logSeq: found.logSeq, epoch: found.epoch})
 	return f, nil
 }
 
@@ -251,21 +247,20 @@ func (v *Verifier) withoutLease(ctx context.Context, p presentation, f *facts) (
 	if f.redecide(v.ledger) {
 		return nil, unavailable(nil, disagree)
 	}
-	_, err = v.judge(f)
-	return f, err
+	return f, v.judge(f)
 }
 
 // reach waits for the entries up to the one as of which a token was decided. One
 // that the log hadn't reached at a later time than this call is of no log of ours.
 func (v *Verifier) reach(ctx context.Context, seq revocation.Seq) error {
-	arrived := v.ledger.clock()
+	arrived := v.ledger.Clock()
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	for {
-		news := v.ledger.watch()
-		asOf := time.Duration(v.ledger.asOf.Load()) // before applied, which it is about
+		news := v.ledger.Watch()
+		asOf := v.ledger.AsOf() // before applied, which it is about
 		switch {
-		case seq <= v.ledger.applied.Load():
+		case seq <= v.ledger.Applied():
 			return nil
 		case asOf > arrived:
 			return token.Malformed()

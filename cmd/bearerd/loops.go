@@ -10,7 +10,7 @@ import (
 // loops are what the server does beside its requests.
 func (i *instance) loops(logger *slog.Logger) ([]server.Loop, error) {
 	var loops []server.Loop
-	if i.Roll != nil {
+	if i.NodeWatcher != nil {
 		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.watchNodes})
 	}
 	if i.config.Database.IsPostgres() {
@@ -31,5 +31,5 @@ func (i *instance) loops(logger *slog.Logger) ([]server.Loop, error) {
 func (i *instance) listen(ctx context.Context) error { return i.store.Listen(ctx, i.Follower.Wake) }
 
 func (i *instance) watchNodes(ctx context.Context) error {
-	return i.Roll.Run(ctx, i.config.Revocation.MaxStaleness)
+	return i.NodeWatcher.Run(ctx, i.config.Revocation.MaxStaleness)
 }

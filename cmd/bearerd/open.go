@@ -158,13 +158,13 @@ func storeOptions(c config.Config, o store.Options) store.Options {
 
 // parts are what an instance is assembled from.
 type parts struct {
-	config config.Config
-	store  *store.Store
-	log    revocation.Log
-	roll   *revocation.Roll // of a server whose database others share; nil: none
-	meter  authority.Meter
-	now    func() time.Time
-	logger *slog.Logger
+	config  config.Config
+	store   *store.Store
+	log     revocation.Log
+	watcher *revocation.NodeWatcher // of a server whose database others share; nil: none
+	meter   authority.Meter
+	now     func() time.Time
+	logger  *slog.Logger
 }
 
 // assemble wires an authority: the one place where its parts meet.
@@ -173,10 +173,11 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &revocation.Set{Budget: int64(p.config.Revocation.Memory)}
+	ledger := revocation.NewLedger(revocation.BootClock, p.now)
+	ledger.Set().Budget = int64(p.config.Revocation.Memory)
 	follower, err := revocation.NewFollower(revocation.Config{
-		Log: p.log, Set: set, Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness,
-		Now: p.now, Clock: revocation.BootClock, Logger: p.logger, Beats: p.roll != nil,
+		Log: p.log, Ledger: ledger, Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness,
+		Logger: p.logger, ConfirmAlways: p.watcher != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -187,8 +188,8 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
 	a, err := authority.New(authority.Config{
-		Store: p.store, Ring: ring, Set: set, Follower: follower, Roll: p.roll, Hasher: identity.NewHasher(identity.HasherConfig{}),
-		Forms: forms, Policy: policyOf(p.config), Meter: p.meter, Now: p.now, Clock: revocation.BootClock, Log: p.logger,
+		Store: p.store, Ring: ring, Follower: follower, NodeWatcher: p.watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
+		Forms: forms, Policy: policyOf(p.config), Meter: p.meter, Now: ledger.Now, Clock: ledger.Clock, Log: p.logger,
 		TokenCache: int64(p.config.Verify.Cache),
 	})
 	if err != nil {

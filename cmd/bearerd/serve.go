@@ -56,7 +56,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	metrics := server.NewMetrics()
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, roll: rollOf(c, s), meter: metrics, now: p.now, logger: logger})
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, watcher: nodeWatcher(c, s), meter: metrics, now: p.now, logger: logger})
 	if err != nil {
 		return err
 	}
@@ -93,13 +93,13 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	return nil
 }
 
-// rollOf gives what tells which of many nodes are silent. SQLite has one node as a
-// rule, which needs not write while nothing happens.
-func rollOf(c config.Config, s *store.Store) *revocation.Roll {
+// nodeWatcher returns what watches the list of nodes where there may be many. SQLite has
+// one node as a rule, which needs not write while nothing happens.
+func nodeWatcher(c config.Config, s *store.Store) *revocation.NodeWatcher {
 	if !c.Database.IsPostgres() {
 		return nil
 	}
-	return revocation.NewRoll(s.Nodes, revocation.BootClock)
+	return revocation.NewNodeWatcher(s.Nodes, revocation.BootClock)
 }
 
 // warn tells of what works but should not stay.

@@ -103,7 +103,7 @@ func (a *API) stats(w http.ResponseWriter, r *request) error {
 	follower := a.Authority.Follower
 	answer := stats{
 		Node: node{
-			Fresh: follower.Fresh(), LeaseAge: follower.LeaseAge().Seconds(), Seq: follower.Applied(), Live: a.Authority.Set.Len(),
+			Fresh: follower.Fresh(), LeaseAge: follower.LeaseAge().Seconds(), Seq: follower.Applied(), Live: follower.Ledger().Set().Len(),
 		},
 		Step: int64(step / time.Second), Steps: []statsStep{},
 	}

@@ -59,7 +59,7 @@ func TestStatsTellAdministratorsWhatTheChartsShow(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	node := to[map[string]any](t, m["node"])
-	if node["fresh"] != true || node["seq"] != float64(s.Follower.Applied()) || node["live_revocations"] != float64(s.Set.Len()) {
+	if node["fresh"] != true || node["seq"] != float64(s.Follower.Applied()) || node["live_revocations"] != float64(s.Follower.Ledger().Set().Len()) {
 		t.Errorf("the node: %v", node)
 	}
 }

@@ -10,7 +10,6 @@
 //	issue.go      decide, then sign, then store and record
 //	verify.go     the checks of a presented token, in their order
 //	facts.go      what is remembered of a token, and how to tell that it is stale
-//	confirm.go    kills that only the store is sure of
 //	recent.go     how it is remembered: bounded, and without locks for readers
 //	revoke.go     who may take back what, and what dies with it
 //	login.go      passwords, attempt limits, sessions
@@ -42,21 +41,20 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Config holds what an authority is made of. Every field but Meter and Roll must
+// Config holds what an authority is made of. Every field but Meter and NodeWatcher must
 // be set.
 type Config struct {
-	Store    records.Store
-	Ring     *keyring.Ring
-	Set      *revocation.Set
-	Follower *revocation.Follower
-	Roll     *revocation.Roll // where every node beats; nil: who is silent is waited for once
-	Hasher   *identity.Hasher
-	Forms    token.Forms
-	Policy   Policy
-	Meter    Meter                // nil: nothing is counted
-	Now      func() time.Time     // the wall clock
-	Clock    func() time.Duration // the boot-time clock, as the follower's
-	Log      *slog.Logger
+	Store       records.Store
+	Ring        *keyring.Ring
+	Follower    *revocation.Follower
+	NodeWatcher *revocation.NodeWatcher // where every node has ConfirmAlways; nil: a node that died is waited for once
+	Hasher      *identity.Hasher
+	Forms       token.Forms
+	Policy      Policy
+	Meter       Meter                // nil: nothing is counted
+	Now         func() time.Time     // the wall clock
+	Clock       func() time.Duration // the boot-time clock, as the follower's
+	Log         *slog.Logger
 
 	TokenCache int64 // bytes that facts about tokens may take; 0: DefaultTokenCache
 }
@@ -65,6 +63,7 @@ type Config struct {
 // from any number of goroutines.
 type Authority struct {
 	Config
+	ledger     *revocation.Ledger // the follower's
 	tokens     *recent[*Token]
 	principals *recent[*records.Principal]
 	places     *recent[revocation.Seq] // collections that existed as of a sequence
@@ -73,8 +72,6 @@ type Authority struct {
 	keyNews    chan struct{} // the ring must be read anew
 	hashed     chan struct{} // a password was checked
 	decoySeed  [16]byte      // places unknown usernames among the users
-
-	confirmations atomic.Uint64
 }
 
 // Meter counts what the authority does. Names of refusals come from a fixed set.
@@ -118,6 +115,7 @@ func New(c Config) (*Authority, error) {
 	}
 	a := &Authority{
 		Config:     c,
+		ledger:     c.Follower.Ledger(),
 		tokens:     newRecent(size[*Token]{budget: c.TokenCache, usual: usualToken, cost: costOfToken}),
 		principals: newRecent(size[*records.Principal]{budget: principalCache, usual: usualPrincipal, cost: costOfPrincipal}),
 		places: newRecent(size[revocation.Seq]{
@@ -132,7 +130,7 @@ func New(c Config) (*Authority, error) {
 	return a, nil
 }
 
-// applied learns what the log said. Facts are judged by the set whenever they are
+// applied learns what the log said. Facts are judged by the ledger whenever they are
 // used; only when entries were missed is nothing that was read before to be trusted.
 func (a *Authority) applied(c revocation.Change) {
 	if c.Missed {
@@ -141,7 +139,7 @@ func (a *Authority) applied(c revocation.Change) {
 		a.places.flush()
 	}
 	for _, e := range c.Entries {
-		switch e.What { //nolint:exhaustive // the set knows the others
+		switch e.What { //nolint:exhaustive // the ledger knows the others
 		case revocation.SigningKey:
 			a.keyChanged(e.ID)
 		case revocation.Collection:
@@ -162,8 +160,8 @@ func (a *Authority) keyChanged(kid string) {
 
 func (c Config) check() error {
 	switch {
-	case c.Store == nil, c.Ring == nil, c.Set == nil, c.Follower == nil, c.Hasher == nil:
-		return errors.New("authority: store, ring, set, follower and hasher must be set")
+	case c.Store == nil, c.Ring == nil, c.Follower == nil, c.Hasher == nil:
+		return errors.New("authority: store, ring, follower and hasher must be set")
 	case c.Now == nil, c.Clock == nil, c.Log == nil:
 		return errors.New("authority: now, clock and log must be set")
 	case c.TokenCache != 0 && c.TokenCache < MinTokenCache:

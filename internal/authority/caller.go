@@ -222,7 +222,7 @@ func (a *Authority) clientPrincipal(ctx context.Context, id string) (*records.Pr
 // unchangedSince reports whether the log has said nothing about a client since.
 func (a *Authority) unchangedSince(seq revocation.Seq, id string) bool {
 	for _, what := range []revocation.What{revocation.Client, revocation.Subject, revocation.Access} {
-		if a.Set.CutOff(revocation.KeyOf(what, id)) > seq {
+		if a.ledger.CutOff(revocation.KeyOf(what, id)) > seq {
 			return false
 		}
 	}

@@ -181,10 +181,7 @@ func (a *Authority) regenerable(ctx context.Context, c *Caller, id string) (reco
 	if _, reason, dead := row.End(a.Now()); dead {
 		return records.StoredToken{}, fault.New(fault.Conflict, "the token is dead already: %s", reason)
 	}
-	switch gone, err := a.revoked(ctx, a.fromRow(row, 0)); {
-	case err != nil:
-		return records.StoredToken{}, err
-	case gone:
+	if a.revoked(a.fromRow(row, 0)) {
 		return records.StoredToken{}, fault.New(fault.Conflict, "the token is dead already: %s", token.ReasonRevoked)
 	}
 	return row, nil

@@ -41,8 +41,7 @@ type Token struct {
 	family   string         // of a refresh token
 	ends     time.Time      // of a refresh token: when its family ends; zero: never
 	keys     factKeys
-	used     atomic.Int64  // when its last use was noted, Unix seconds
-	asked    atomic.Uint64 // what the store said of its kills: see confirm
+	used     atomic.Int64 // when its last use was noted, Unix seconds
 	view     atomic.Pointer[View]
 }
 
@@ -125,7 +124,7 @@ func costOfPrincipal(_ string, p *records.Principal) int64 {
 // outdated reports whether the log has said since a token's row was read that it
 // isn't what it was. A JWT says the same for ever.
 func (a *Authority) outdated(t *Token) bool {
-	return t.jwt == nil && a.Set.CutOff(t.keys.access) > t.read
+	return t.jwt == nil && a.ledger.CutOff(t.keys.access) > t.read
 }
 
 // read tells the kind by prefix or shape, never by trial, so that no validator
@@ -241,18 +240,22 @@ func collectionKey(id int64) revocation.Key {
 	return revocation.KeyOf(revocation.Collection, strconv.FormatInt(id, 10))
 }
 
-// revoked reports whether the log or the token's row has taken it back. The error
-// is Unavailable: only the store could have told, and it didn't.
-func (a *Authority) revoked(ctx context.Context, t *Token) (bool, error) {
+// revoked reports whether the log or the token's row says that it was revoked.
+func (a *Authority) revoked(t *Token) bool {
 	if t.dead != "" || a.signedByRevoked(t) {
-		return true, nil
+		return true
 	}
 	for _, k := range t.keys.cutOffs {
-		if a.Set.CutOff(k) > t.Seq {
-			return true, nil
+		if a.ledger.CutOff(k) > t.Seq {
+			return true
 		}
 	}
-	return a.killed(ctx, t)
+	for _, k := range t.keys.kills {
+		if a.ledger.Killed(k) {
+			return true
+		}
+	}
+	return false
 }
 
 // signedByRevoked reports whether the key that signed the token was taken back. The
@@ -291,12 +294,12 @@ func (a *Authority) principalOf(ctx context.Context, t *Token, now time.Time) (*
 
 func (a *Authority) principalHolds(p *records.Principal, t *Token) bool {
 	for _, k := range t.keys.cutOffs[:2] {
-		if a.Set.CutOff(k) > p.Seq {
+		if a.ledger.CutOff(k) > p.Seq {
 			return false
 		}
 	}
 	// With a collection went the bindings about it, whoever had them.
-	return a.Set.CutOff(t.keys.access) <= p.Seq && a.Set.Decided() <= p.Seq && a.remade.Load() <= p.Seq
+	return a.ledger.CutOff(t.keys.access) <= p.Seq && a.ledger.Decided() <= p.Seq && a.remade.Load() <= p.Seq
 }
 
 // hasAccess decides whether the token's user has access to a collection. For the
@@ -315,12 +318,12 @@ func (a *Authority) hasAccess(ctx context.Context, t *Token, collection int64) (
 }
 
 func (a *Authority) changedSince(t *Token) bool {
-	return a.Set.CutOff(t.keys.access) > t.Seq || a.Set.Decided() > t.Seq || a.Set.CutOff(t.keys.collection) > t.Seq
+	return a.ledger.CutOff(t.keys.access) > t.Seq || a.ledger.Decided() > t.Seq || a.ledger.CutOff(t.keys.collection) > t.Seq
 }
 
 func (a *Authority) collectionExists(ctx context.Context, t *Token, id int64) (bool, error) {
 	name := strconv.FormatInt(id, 10)
-	if seq, ok := a.places.get(name, a.Now()); ok && a.Set.CutOff(collectionKey(id)) <= seq {
+	if seq, ok := a.places.get(name, a.Now()); ok && a.ledger.CutOff(collectionKey(id)) <= seq {
 		return true, nil
 	}
 	p, err := a.Store.Principal(ctx, records.Who{UserID: t.Subject, Collection: &id})

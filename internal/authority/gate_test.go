@@ -15,7 +15,7 @@ type gate struct {
 	records.Store
 	mu     sync.Mutex
 	points map[string]func()
-	fails  error // what LogEntry answers; nil: what the store does
+	fails  error // what every read answers; nil: what the store does
 }
 
 // through gives the options of a fixture with a gate in front of its store.
@@ -41,16 +41,42 @@ func (g *gate) pass(point string) {
 	}
 }
 
+// fail makes every read fail with that error until it is nil again.
+func (g *gate) fail(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fails = err
+}
+
+func (g *gate) failure() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fails
+}
+
 func (g *gate) Principal(ctx context.Context, who records.Who) (records.Principal, error) {
 	g.pass("principal asked for")
+	if err := g.failure(); err != nil {
+		return records.Principal{}, err
+	}
 	defer g.pass("principal read")
 	return g.Store.Principal(ctx, who)
 }
 
 func (g *gate) TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error) {
 	g.pass("token asked for")
+	if err := g.failure(); err != nil {
+		return records.StoredToken{}, 0, err
+	}
 	defer g.pass("token read")
 	return g.Store.TokenByDigest(ctx, digest)
+}
+
+func (g *gate) LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error) {
+	if err := g.failure(); err != nil {
+		return revocation.Entry{}, false, err
+	}
+	return g.Store.LogEntry(ctx, what, id)
 }
 
 func (g *gate) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {

@@ -61,7 +61,7 @@ func revokeOthers(f *authoritytest.Fixture, n int) {
 			Seq: 1, What: revocation.Token, ID: uuid.NewString(), At: f.Time(), Until: f.Time().Add(24 * time.Hour),
 		})
 		if len(page) == cap(page) || i == n-1 {
-			f.Set.Apply(page)
+			f.Follower.Ledger().Apply(page)
 			page = page[:0]
 		}
 	}

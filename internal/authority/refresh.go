@@ -84,7 +84,7 @@ func (a *Authority) spent(ctx context.Context, client *Caller, t *Token) error {
 // reused takes back the family of a refresh token that was used twice.
 func (a *Authority) reused(ctx context.Context, client *Caller, t *Token) error {
 	used := fault.New(fault.InvalidGrant, "the refresh token was used before; all that came of it is revoked")
-	if a.Set.Killed(revocation.KeyOf(revocation.Token, t.family)) == revocation.Yes {
+	if a.ledger.Killed(revocation.KeyOf(revocation.Token, t.family)) {
 		return used
 	}
 	if checkTrader(client, t, identity.GrantTypeRefreshToken) != nil {

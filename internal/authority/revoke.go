@@ -200,8 +200,8 @@ func (a *Authority) acknowledge(ctx context.Context, seq revocation.Seq, wait bo
 	waiting := revocation.AwaitConfig{
 		Target: seq, Started: committed, Clock: a.Clock, Nodes: a.Store.Nodes, Drop: a.Store.DropNode,
 	}
-	if a.Roll != nil {
-		waiting.Nodes, waiting.Silent = a.Roll.Read, a.Roll.Silent
+	if a.NodeWatcher != nil {
+		waiting.Nodes, waiting.LeaseExpired = a.NodeWatcher.Read, a.NodeWatcher.LeaseExpired
 	}
 	ack, err := revocation.Await(ctx, waiting)
 	a.Meter.Waited(waitOutcome(ack, err))
@@ -295,10 +295,7 @@ func (a *Authority) Leaked(ctx context.Context, values []string) error {
 		if err != nil {
 			return err
 		}
-		switch alive, err := a.alive(ctx, t); {
-		case err != nil:
-			return err
-		case !alive:
+		if !a.alive(t) {
 			dead = true
 			continue
 		}

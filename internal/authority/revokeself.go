@@ -31,12 +31,7 @@ func (a *Authority) RevokeSelf(ctx context.Context, raw string, wait bool) (Rece
 	if err != nil && !gone {
 		return Receipt{}, err
 	}
-	if !gone {
-		if gone, err = a.revoked(ctx, t); err != nil {
-			return Receipt{}, err
-		}
-	}
-	if !gone {
+	if gone = gone || a.revoked(t); !gone {
 		c := &Caller{Principal: p, Token: t, selfOnly: true}
 		return a.kill(ctx, c, t, killing{action: audit.TokenRevoke, reason: "revoked", wait: wait})
 	}

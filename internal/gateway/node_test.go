@@ -62,9 +62,8 @@ func newNode(t testing.TB, o nodeOptions) *node {
 	must(t, err)
 	t.Cleanup(func() { _ = n.store.Close() })
 	n.log = &cuttableLog{Log: n.store}
-	set := &revocation.Set{}
 	follower, err := revocation.NewFollower(revocation.Config{
-		Log: n.log, Set: set, Node: "node", Staleness: 2 * time.Second, Now: now, Clock: clock,
+		Log: n.log, Ledger: revocation.NewLedger(clock, now), Node: "node", Staleness: 2 * time.Second,
 	})
 	must(t, err)
 	policy := authoritytest.DefaultPolicy()
@@ -72,7 +71,7 @@ func newNode(t testing.TB, o nodeOptions) *node {
 	forms, err := token.NewForms(token.PrefixAPIToken)
 	must(t, err)
 	n.Authority, err = authority.New(authority.Config{
-		Store: n.store, Ring: openRing(t, n.store, o, now), Set: set, Follower: follower,
+		Store: n.store, Ring: openRing(t, n.store, o, now), Follower: follower,
 		Hasher: identity.NewHasher(identity.HasherConfig{}), Forms: forms, Policy: policy,
 		Now: now, Clock: clock, Log: slog.New(slog.DiscardHandler),
 	})

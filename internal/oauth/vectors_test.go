@@ -124,11 +124,11 @@ func newVectorEnv(t *testing.T, k vectorKeys, verifier string) *env {
 	f.Client(t, "api")
 	c := f.Config
 	c.Now = func() time.Time { return time.Unix(k.Now, 0) }
-	c.Ring, c.Set = k.ring(t, verifier), &revocation.Set{}
+	c.Ring = k.ring(t, verifier)
 	c.Policy.Issuer, c.Policy.DefaultAudience = k.Issuer, k.Audience
 	var err error
 	if c.Follower, err = revocation.NewFollower(revocation.Config{
-		Log: f.Store, Set: c.Set, Node: "vectors-" + verifier, Staleness: time.Minute, Now: c.Now, Clock: revocation.BootClock,
+		Log: f.Store, Ledger: revocation.NewLedger(revocation.BootClock, c.Now), Node: "vectors-" + verifier, Staleness: time.Minute,
 	}); err != nil {
 		t.Fatal(err)
 	}

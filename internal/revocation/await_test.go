@@ -50,7 +50,7 @@ func TestAwaitCountsWhatTheNodesSay(t *testing.T) {
 			0,
 		},
 		{
-			"one silent",
+			"one that died",
 			[]revocation.Confirmation{{Node: "a", Seq: 5, Lease: staleness}, {Node: "b", Seq: 4, Lease: time.Second}},
 			revocation.Acknowledgement{Nodes: 2, Confirmed: 1, Expired: 1},
 			time.Second + time.Millisecond,
@@ -108,7 +108,7 @@ func TestAwaitReturnsSoonAfterTheLastConfirmation(t *testing.T) {
 	})
 }
 
-func TestAwaitWaitsForASilentNodeOnce(t *testing.T) {
+func TestAwaitWaitsForADeadNodeOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -184,7 +184,7 @@ func TestAwaitEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		got, err := b.wait(ctx, 2)
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("gave %v", err)
+			t.Errorf("returned %v", err)
 		}
 		if want := (revocation.Acknowledgement{Nodes: 2, Confirmed: 1}); got != want {
 			t.Errorf("known by then: %+v", got)
@@ -238,7 +238,7 @@ func TestAwaitWithoutAListIsNoSuccess(t *testing.T) {
 			Nodes: func(context.Context) ([]revocation.Confirmation, error) { return nil, errStore },
 		})
 		if !errors.Is(err, errStore) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("gave %v", err)
+			t.Errorf("returned %v", err)
 		}
 	})
 }

@@ -88,29 +88,6 @@ func BenchmarkBudgetRevocationLookup(b *testing.B) {
 	}
 }
 
-// BenchmarkBudgetRevocationFilter is the same past the budget: 10 million ids of
-// which most are in filters, compared with 60 thousand in a budget as scarce. It
-// tells also of how many keys that nobody revoked the store has to be asked.
-func BenchmarkBudgetRevocationFilter(b *testing.B) {
-	const n = 10_000_000
-	few := revocation.Set{Budget: 1 << 20}
-	fill(&few, 60_000)
-	before := heap()
-	many := &revocation.Set{Budget: 96 << 20}
-	fill(many, n)
-	taken := float64(heap() - before)
-	hot, cold := randomKeys(256), randomKeys(1<<20)
-	for b.Loop() {
-		hotFew, hotMany := lookups(b, &few, hot), lookups(b, many, hot)
-		b.ReportMetric(hotMany/hotFew, "ratio")
-		b.ReportMetric(lookups(b, many, cold)/lookups(b, &few, cold), "cold-ratio")
-		b.ReportMetric(hotFew, "ns-60k")
-		b.ReportMetric(hotMany, "ns-10M")
-	}
-	b.ReportMetric(taken/n, "bytes/id")
-	b.ReportMetric(100*doubts(many), "%-in-doubt")
-}
-
 func randomKeys(n int) []revocation.Key {
 	keys := make([]revocation.Key, n)
 	for i := range keys {
@@ -119,14 +96,14 @@ func randomKeys(n int) []revocation.Key {
 	return keys
 }
 
-// lookups gives the nanoseconds of one look-up, the least of five rounds.
+// lookups returns the nanoseconds of one look-up, the least of five rounds.
 func lookups(b *testing.B, set *revocation.Set, keys []revocation.Key) float64 {
 	b.Helper()
 	best := time.Duration(1<<63 - 1)
 	for range 5 {
 		start := time.Now()
 		for i := range 1 << 20 {
-			if set.Killed(keys[i&(len(keys)-1)]) == revocation.Yes {
+			if set.Killed(keys[i&(len(keys)-1)]) {
 				b.Fatal("a key that nobody revoked is killed")
 			}
 		}
@@ -135,7 +112,7 @@ func lookups(b *testing.B, set *revocation.Set, keys []revocation.Key) float64 {
 	return float64(best) / (1 << 20)
 }
 
-// signatureCheck gives the nanoseconds of one Ed25519 verification.
+// signatureCheck returns the nanoseconds of one Ed25519 verification.
 func signatureCheck() float64 {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -157,15 +134,13 @@ func BenchmarkBudgetStartMillion(b *testing.B) {
 	const n = 1_000_000
 	log := &memoryLog{entries: kills(1, n), head: n}
 	for b.Loop() {
-		set := &revocation.Set{}
-		f, err := revocation.NewFollower(revocation.Config{
-			Log: log, Set: set, Node: "n", Staleness: time.Minute, Now: func() time.Time { return base }, Clock: revocation.BootClock,
-		})
+		ledger := revocation.NewLedger(revocation.BootClock, func() time.Time { return base })
+		f, err := revocation.NewFollower(revocation.Config{Log: log, Ledger: ledger, Node: "n", Staleness: time.Minute})
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := f.CatchUp(context.Background()); err != nil || !f.Fresh() || set.Len() != n {
-			b.Fatalf("%v, fresh %v, %d held", err, f.Fresh(), set.Len())
+		if err := f.CatchUp(context.Background()); err != nil || !f.Fresh() || ledger.Set().Len() != n {
+			b.Fatalf("%v, fresh %v, %d held", err, f.Fresh(), ledger.Set().Len())
 		}
 	}
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s")

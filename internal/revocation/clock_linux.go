@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BootClock gives the time since boot, suspension included: it never goes back,
+// BootClock returns the time since boot, suspension included: it never goes back,
 // and nobody can set it. Where the kernel has no such clock it stands at the end
 // of time, so that no lease holds.
 //
-// Every verification asks it. The call never blocks, so the scheduler isn't told
+// Every verification asks it. The call never blocks, so the scheduler does not hear
 // of it, which would cost as much again.
 func BootClock() time.Duration {
 	var t unix.Timespec

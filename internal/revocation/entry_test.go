@@ -35,7 +35,7 @@ func TestEntryTravelsAsJSON(t *testing.T) {
 	}
 }
 
-func TestKnownTellsTheValuesOfTheLog(t *testing.T) {
+func TestWhatKnowsTheValuesOfTheLog(t *testing.T) {
 	t.Parallel()
 	for _, w := range []revocation.What{"token", "subject", "client", "key", "access", "role", "group", "collection"} {
 		if !w.Known() {
@@ -91,7 +91,7 @@ func TestKeyOfACanonicalUUIDIsItsBytes(t *testing.T) {
 	}
 }
 
-func TestKeyOfTellsAllNamesApart(t *testing.T) {
+func TestKeyOfDistinguishesAllNames(t *testing.T) {
 	t.Parallel()
 	const id = "0d4f1a52-9b1c-4f1e-8a57-0123456789ab"
 	names := []string{

@@ -129,7 +129,7 @@ func (l *memoryLog) note(format string, args ...any) {
 	l.calls = append(l.calls, fmt.Sprintf(format, args...))
 }
 
-// take gives the calls since the last time.
+// take returns the calls since the last time.
 func (l *memoryLog) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,7 +143,6 @@ const staleness = 2 * time.Second
 // bench is a follower with all that it needs, inside a bubble of fake time.
 type bench struct {
 	*revocation.Follower
-	set       *revocation.Set
 	log       *memoryLog
 	suspended atomic.Int64 // what the boot-time clock counts and timers don't
 	start     time.Time
@@ -151,14 +150,15 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{set: &revocation.Set{}, log: &memoryLog{}, start: time.Now()}
-	b.Follower = b.follow(t, revocation.Config{Node: "node-a", Log: b.log, Set: b.set})
+	b := &bench{log: &memoryLog{}, start: time.Now()}
+	b.Follower = b.follow(t, revocation.Config{Node: "node-a", Log: b.log})
 	return b
 }
 
+// follow returns a follower with a ledger of its own.
 func (b *bench) follow(t *testing.T, cfg revocation.Config) *revocation.Follower {
 	t.Helper()
-	cfg.Staleness, cfg.Now, cfg.Clock = staleness, time.Now, b.clock
+	cfg.Staleness, cfg.Ledger = staleness, revocation.NewLedger(b.clock, time.Now)
 	f, err := revocation.NewFollower(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -179,13 +179,13 @@ func (b *bench) run(t *testing.T) (stop func()) {
 	return sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("Run gave %v", err)
+			t.Errorf("Run returned %v", err)
 		}
 	})
 }
 
 func (b *bench) killed(id string) bool {
-	return b.set.Killed(revocation.KeyOf(revocation.Token, id)) == revocation.Yes
+	return b.Ledger().Killed(revocation.KeyOf(revocation.Token, id))
 }
 
 func (b *bench) catchUp(t *testing.T) {

@@ -11,58 +11,44 @@ import (
 	"time"
 )
 
-// Config says whom a follower asks and what it feeds. All fields but Logger must
-// be set.
+// Config is whom a follower asks and what it feeds. All fields but Logger and
+// ConfirmAlways must be set.
 type Config struct {
 	Log       Log
-	Set       *Set
-	Node      string               // unique among the processes that live at the same time
-	Staleness time.Duration        // L: how long a node may say yes on what it knows
-	Now       func() time.Time     // decides what has run out; must not go back
-	Clock     func() time.Duration // BootClock
-	Logger    *slog.Logger         // nil: silent
-	// Beats makes the node confirm with every answer, and not only what is new, so
-	// that a Roll can tell who has fallen silent.
-	Beats bool
+	Ledger    *Ledger       // is fed by this follower alone
+	Node      string        // unique among the processes that live at the same time
+	Staleness time.Duration // L: how long a lease runs from the start of a question
+	Logger    *slog.Logger  // nil: nothing is logged
+	// ConfirmAlways makes the node confirm with every answer, and not only what is new, so
+	// that a NodeWatcher sees when its lease has expired.
+	ConfirmAlways bool
 }
 
-// Follower keeps a set up with the log and holds the lease. It is safe for use by
-// many goroutines once its hooks are in place.
+// Follower keeps a ledger up with the log in the store, on its lease, and the node on the
+// list. It is safe for use by many goroutines.
+//
+// One goroutine at a time has the turn: it asks, applies, confirms and renews, so all of
+// that happens in the order of the questions. The others wait for the turn or for the
+// answer, and judge tokens by the ledger meanwhile.
 type Follower struct {
 	cfg    Config
-	hooks  []func(Change)
+	ledger *Ledger
 	wake   chan struct{}
-	turn   chan struct{} // who holds it may ask; it guards the next four
-	place  place
-	last   answer
-	told   Seq           // what the watchers know
-	ticked time.Duration // when they were last told, on the clock
+	turn   chan struct{} // holds the turn; it guards the fields down to overBudget
+
+	position   position
+	last       answer
+	notified   Seq           // what the watchers were last notified of
+	notifiedAt time.Duration // when that was, on the clock
+	overBudget bool          // whether it was logged that the set is
 
 	questions atomic.Uint64 // how many have started
 	counts    counts
-	applied   atomic.Int64
 	head      atomic.Int64 // of the log, in the last answer
-	leaseEnd  atomic.Int64 // on the clock; 0: no lease
-	asked     atomic.Int64 // on the clock: start of the last question answered in full
 	known     atomic.Pointer[Known]
-	ready     atomic.Bool
 
-	mu      sync.Mutex // guards the two below
+	mu      sync.Mutex
 	lastErr error
-	tick    chan struct{}
-}
-
-// place is where the follower stands in the log and on the list of nodes.
-type place struct {
-	read      Seq           // everything up to it was read
-	purged    Seq           // what the last answer said of it
-	confirmed Seq           // what the list says
-	since     time.Duration // start of the last question whose answer was confirmed
-	listed    bool          // whether since is set
-	doubt     bool          // the log went back: it must be read anew
-	left      bool          // no lease any more
-	failed    time.Duration // when confirming last failed
-	err       error         // how
 }
 
 // answer is the outcome of the last question, for those who waited while it was
@@ -73,26 +59,18 @@ type answer struct {
 	err      error
 }
 
-// Change is what a hook learns: entries in order, the sequence that they follow,
-// and whether some before them were missed, so that nothing that was read from the
-// store earlier may be kept.
-type Change struct {
-	Entries []Entry
-	After   Seq
-	Missed  bool
-}
-
 const (
-	pageLimit = 5000
-	// A question is given up after L, when its answer could give no lease any
-	// more, but not so early that a slow store is never heard.
-	minPatience = 500 * time.Millisecond
+	pageLimit = 5000 // entries
+	// minAskTimeout is the least time that a question may take. It is given up after L,
+	// when its answer could make no lease any more, but not so early that a slow store
+	// is never heard.
+	minAskTimeout = 500 * time.Millisecond
 )
 
-// NewFollower makes a follower that knows nothing yet and holds no lease.
+// NewFollower returns a follower that knows nothing yet and holds no lease.
 func NewFollower(cfg Config) (*Follower, error) {
-	if cfg.Log == nil || cfg.Set == nil || cfg.Node == "" || cfg.Now == nil || cfg.Clock == nil {
-		return nil, errors.New("a follower of the revocation log needs a log, a set, a node name and its clocks")
+	if cfg.Log == nil || cfg.Ledger == nil || cfg.Node == "" {
+		return nil, errors.New("a follower of the revocation log needs a log, a ledger and a node name")
 	}
 	if cfg.Staleness <= 0 {
 		return nil, fmt.Errorf("the staleness must be positive, not %v", cfg.Staleness)
@@ -100,24 +78,24 @@ func NewFollower(cfg Config) (*Follower, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	f := &Follower{cfg: cfg, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), tick: make(chan struct{})}
-	f.asked.Store(int64(cfg.Clock()))
-	return f, nil
+	return &Follower{cfg: cfg, ledger: cfg.Ledger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}, nil
 }
 
-// OnApply adds a hook that is called for every change, after the set knows it and
-// before Applied and the lease tell of it. Hooks are called one after another. It
-// gives the sequence that the first change follows: 0 before the first question;
-// one that is under way is waited for.
+// Ledger returns what the follower feeds.
+func (f *Follower) Ledger() *Ledger { return f.ledger }
+
+// OnApply is Ledger.OnApply, and returns the sequence that the first change follows: 0
+// before the first question. It waits for a question that is under way.
 func (f *Follower) OnApply(hook func(Change)) Seq {
 	f.turn <- struct{}{}
 	defer func() { <-f.turn }()
-	f.hooks = append(f.hooks, hook)
-	return f.place.read
+	f.ledger.OnApply(hook)
+	return f.ledger.reached()
 }
 
-// Run asks every quarter of L, and at once when woken, until ctx ends; then it
-// gives the lease up, tells the store so, and returns nil. A follower runs once.
+// Run asks every quarter of L, and at once when woken, until ctx ends; then it ends the
+// lease, leaves the list, and returns nil. A follower runs once. With a quarter
+// two questions may fail before the lease expires.
 func (f *Follower) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		_ = f.CatchUp(ctx) // is reported, and the next turn asks again
@@ -149,15 +127,16 @@ func (f *Follower) Wake() {
 
 // CatchUp asks the log until it has applied everything that was committed before
 // the call. Callers share questions: one that comes while a question is under way
-// waits for the next, which answers all who wait. It gives nil also when the node
-// could not confirm and so holds no lease: what the set says is true as of now.
+// waits for the next, which answers all who wait: the answer to the one under way may
+// have been read before the call. It returns nil also when the node could not confirm and
+// so holds no lease: what the ledger says is true as of now.
 func (f *Follower) CatchUp(ctx context.Context) error {
 	_, err := f.share(ctx)
 	return err
 }
 
 // share waits for a question that started after the call, putting it when nobody
-// else did, and tells when it started.
+// else did, and returns when it started.
 func (f *Follower) share(ctx context.Context) (time.Duration, error) {
 	arrived := f.questions.Load()
 	select {
@@ -182,11 +161,11 @@ func (f *Follower) share(ctx context.Context) (time.Duration, error) {
 }
 
 // maxRounds bounds the complete answers of one CatchUp. The first of a node that
-// joins gives no lease and the second does, unless the first took as long as L.
+// joins makes no lease and the second does, unless the first took as long as L.
 const maxRounds = 3
 
 // catchUp asks page after page until an answer is complete, and again while that
-// gave no lease. It tells when the question of the last answer started.
+// made no lease. It returns when the question of the last answer started.
 func (f *Follower) catchUp(ctx context.Context) (time.Duration, error) {
 	for round := 1; ; {
 		started, complete, err := f.ask(ctx)
@@ -196,8 +175,8 @@ func (f *Follower) catchUp(ctx context.Context) (time.Duration, error) {
 		if !complete {
 			continue
 		}
-		f.learn(started)
-		again, err := f.settle(ctx, started)
+		f.publish(started)
+		again, err := f.renewLease(ctx, started)
 		if err == nil || ctx.Err() == nil {
 			f.report(err)
 		}

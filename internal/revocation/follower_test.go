@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -21,18 +20,15 @@ import (
 func TestFollowerNeedsItsWholeConfig(t *testing.T) {
 	t.Parallel()
 	good := revocation.Config{
-		Log: &memoryLog{}, Set: &revocation.Set{}, Node: "n", Staleness: time.Second,
-		Now: time.Now, Clock: revocation.BootClock,
+		Log: &memoryLog{}, Ledger: revocation.NewLedger(revocation.BootClock, time.Now), Node: "n", Staleness: time.Second,
 	}
 	if _, err := revocation.NewFollower(good); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*revocation.Config){
 		"no log":             func(c *revocation.Config) { c.Log = nil },
-		"no set":             func(c *revocation.Config) { c.Set = nil },
+		"no ledger":          func(c *revocation.Config) { c.Ledger = nil },
 		"no node":            func(c *revocation.Config) { c.Node = "" },
-		"no time":            func(c *revocation.Config) { c.Now = nil },
-		"no clock":           func(c *revocation.Config) { c.Clock = nil },
 		"no staleness":       func(c *revocation.Config) { c.Staleness = 0 },
 		"negative staleness": func(c *revocation.Config) { c.Staleness = -time.Second },
 	} {
@@ -371,7 +367,7 @@ func TestWatchersHearOfNewsAtOnceAndOfNothingEveryHalfL(t *testing.T) {
 			began := time.Now()
 			<-b.Watch()
 			if d := time.Since(began); d > staleness/2 {
-				t.Errorf("silent for %v", d)
+				t.Errorf("no news for %v", d)
 			}
 		}
 		b.log.asking.set(away)
@@ -403,7 +399,7 @@ func TestLeaseAfterManyPagesCountsFromTheLastQuestion(t *testing.T) {
 		const n = 100_000
 		b := newBench(t)
 		log := &countingLog{memoryLog: memoryLog{entries: kills(1, n), head: n}}
-		f := b.follow(t, revocation.Config{Node: "node-b", Log: log, Set: b.set})
+		f := b.follow(t, revocation.Config{Node: "node-b", Log: log})
 		f.OnApply(func(c revocation.Change) {
 			if f.Fresh() {
 				t.Errorf("a lease after entry %d", c.Entries[0].Seq)
@@ -412,8 +408,8 @@ func TestLeaseAfterManyPagesCountsFromTheLastQuestion(t *testing.T) {
 		if err := f.CatchUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if f.Applied() != n || b.set.Len() != n || log.asked != n/5000+1 {
-			t.Errorf("applied %d, %d held, after %d questions", f.Applied(), b.set.Len(), log.asked)
+		if f.Applied() != n || f.Ledger().Set().Len() != n || log.asked != n/5000+1 {
+			t.Errorf("applied %d, %d held, after %d questions", f.Applied(), f.Ledger().Set().Len(), log.asked)
 		}
 		if f.LeaseAge() != 100*time.Millisecond || !f.Fresh() {
 			t.Errorf("the lease is %v old, holds %v", f.LeaseAge(), f.Fresh())
@@ -426,13 +422,7 @@ func TestTroubleIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines strings.Builder
 		b := newBench(t)
-		f, err := revocation.NewFollower(revocation.Config{
-			Log: b.log, Set: b.set, Node: "n", Staleness: staleness, Now: time.Now, Clock: b.clock,
-			Logger: slog.New(slog.NewTextHandler(io.MultiWriter(&lines), nil)),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := b.follow(t, revocation.Config{Log: b.log, Node: "n", Logger: slog.New(slog.NewTextHandler(&lines, nil))})
 		b.log.asking.set(away)
 		for range 5 {
 			_ = f.CatchUp(t.Context())
@@ -445,6 +435,40 @@ func TestTroubleIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
 		if strings.Count(got, "\n") != 2 || strings.Count(got, "WARN") != 1 || !strings.Contains(got, errStore.Error()) ||
 			strings.Count(got, "INFO") != 1 {
 			t.Errorf("logged:\n%s", got)
+		}
+	})
+}
+
+func TestMemoryOverTheBudgetIsLoggedOnceAndSoIsItsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var lines strings.Builder
+		b := newBench(t)
+		f := b.follow(t, revocation.Config{Log: b.log, Node: "n", Logger: slog.New(slog.NewTextHandler(&lines, nil))})
+		f.Ledger().Set().Budget = 64 << 10
+		catchUp := func() {
+			for range 3 {
+				if err := f.CatchUp(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		catchUp()
+		if lines.Len() > 0 {
+			t.Errorf("logged without an entry:\n%s", &lines)
+		}
+		for range 5000 {
+			b.log.revoke(randomUUID())
+		}
+		catchUp()
+		if got := lines.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "WARN") || !strings.Contains(got, "entries=5000") {
+			t.Errorf("logged over the budget:\n%s", got)
+		}
+		lines.Reset()
+		time.Sleep(3 * day)
+		catchUp()
+		if got := lines.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "INFO") {
+			t.Errorf("logged once it is under the budget:\n%s", got)
 		}
 	})
 }

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Known is what a follower may vouch for, as of its last complete answer: every
-// entry up to Seq counts here, and none after it was committed before Started.
+// Known is what a follower may vouch for to others, as of its last complete answer:
+// every entry up to Seq counts here, and none after it was committed before Started.
 type Known struct {
 	Seq     Seq
-	Started time.Duration // on the clock: when the question left whose answer ended at Seq
+	Started time.Duration // on the clock: when the question was put whose answer ended at Seq
 	Purged  Seq           // the log's purge mark in that answer
 }
 
-// Known gives what the last complete answer made known, all of one answer. It
-// reports false before the first one, and from when the log went back until all of
-// it has been read anew.
+// Known returns what the last complete answer said, all of one answer. It reports false
+// before the first one, and from when the log went back until all of it has been read
+// again.
 func (f *Follower) Known() (Known, bool) {
 	if k := f.known.Load(); k != nil {
 		return *k, true
@@ -23,55 +23,42 @@ func (f *Follower) Known() (Known, bool) {
 	return Known{}, false
 }
 
-// learn makes known what a complete answer told, and tells the watchers. The lease
-// has its own conditions, and follows.
-func (f *Follower) learn(started time.Duration) {
-	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.place.purged})
-	f.asked.Store(int64(started))
-	f.beat(started)
-}
-
-// Watch gives a channel that is closed when Known has a new sequence or, when it
-// doesn't, at the next question answered in full: a stream that takes a new
-// channel each time and then reads Known has something to send at least every
-// half of L while the store answers. All watchers share the channel.
-func (f *Follower) Watch() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.tick
-}
-
-// beat tells the watchers, when there is news or they have waited long enough.
-func (f *Follower) beat(now time.Duration) {
-	if f.Applied() == f.told && now-f.ticked < f.cfg.Staleness/8 {
+// publish makes Known what a complete answer said, and notifies the watchers. The lease
+// has a further condition, the confirmation, and follows.
+//
+// Watchers are notified of nothing new as well, since a later Started extends leases
+// outside; but not at every question, because without a lease each request asks one.
+func (f *Follower) publish(started time.Duration) {
+	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.position.purged})
+	f.ledger.answered(started)
+	if f.Applied() == f.notified && started-f.notifiedAt < f.cfg.Staleness/8 {
 		return
 	}
-	f.told, f.ticked = f.Applied(), now
-	f.wakeWatchers()
+	f.notified, f.notifiedAt = f.Applied(), started
+	f.ledger.notify()
 }
 
-func (f *Follower) wakeWatchers() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(f.tick)
-	f.tick = make(chan struct{})
-}
+// Watch returns a channel that is closed when Known has a new sequence or, when it
+// doesn't, at the next question answered in full: a stream that takes a new channel each
+// time and then reads Known has something to send at least every half of L while the
+// store answers. All watchers share the channel.
+func (f *Follower) Watch() <-chan struct{} { return f.ledger.Watch() }
 
-// Head is where the log ended in the last answer. It is ahead of Applied while
+// Head returns where the log ended in the last answer. It is ahead of Applied while
 // there are pages to read still.
 func (f *Follower) Head() Seq { return max(f.head.Load(), f.Applied()) }
 
-// Counts says what a follower did since it was made.
+// Counts is what a follower did since it was made.
 type Counts struct {
 	Questions   uint64 // to the log
-	Failed      uint64 // catching up ended without an answer that could be used
+	Failed      uint64 // attempts to catch up that ended without an answer that could be used
 	Unconfirmed uint64 // confirmations that failed
 	Permits     uint64 // requests that asked the log because there was no lease
 }
 
 type counts struct{ failed, unconfirmed, permits atomic.Uint64 }
 
-// Counts gives the counts as they stand.
+// Counts returns the counts as they stand.
 func (f *Follower) Counts() Counts {
 	return Counts{
 		Questions: f.questions.Load(), Failed: f.counts.failed.Load(),

@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// vouches checks the claim that whoever is outside rests a lease on: what is not
+// vouches checks the claim on which leases outside rest: what is not
 // among the first Seq entries was committed after Started.
 func (b *bench) vouches(t *testing.T) {
 	t.Helper()
@@ -38,26 +38,26 @@ func TestKnownNeverBelongsToALaterQuestionThanItsSequence(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t)
-			dice := rand.New(rand.NewPCG(seed, 1))
+			source := rand.New(rand.NewPCG(seed, 1))
 			var mu sync.Mutex
-			roll := func(limit time.Duration) time.Duration {
+			dice := func(limit time.Duration) time.Duration {
 				mu.Lock()
 				defer mu.Unlock()
-				return time.Duration(dice.Int64N(int64(limit)))
+				return time.Duration(source.Int64N(int64(limit)))
 			}
-			slow := func(context.Context) error { time.Sleep(roll(300 * time.Millisecond)); return nil }
+			slow := func(context.Context) error { time.Sleep(dice(300 * time.Millisecond)); return nil }
 			b.log.asking.set(slow)
 			b.log.answering.set(slow)
 			b.log.confirming.set(slow)
 			stop := b.run(t)
 			defer stop()
 			for range 300 {
-				time.Sleep(roll(40 * time.Millisecond))
+				time.Sleep(dice(40 * time.Millisecond))
 				b.vouches(t)
-				if roll(4) == 0 {
+				if dice(4) == 0 {
 					b.log.revoke("x")
 				}
-				if roll(4) == 0 {
+				if dice(4) == 0 {
 					b.Wake()
 				}
 				b.vouches(t)
@@ -66,7 +66,7 @@ func TestKnownNeverBelongsToALaterQuestionThanItsSequence(t *testing.T) {
 	}
 }
 
-func TestKnownIsToldBeforeTheNodeConfirms(t *testing.T) {
+func TestKnownIsPublishedBeforeTheNodeConfirms(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -106,17 +106,17 @@ func TestNothingIsKnownOfALogThatWentBack(t *testing.T) {
 		select {
 		case <-tick:
 		default:
-			t.Error("the watchers were not told")
+			t.Error("the watchers were not notified")
 		}
 		b.log.forge = nil
 		b.catchUp(t)
 		if k, ok := b.Known(); !ok || k.Seq != 2 {
-			t.Errorf("known after it was read anew: %+v, %v", k, ok)
+			t.Errorf("known after it was read again: %+v, %v", k, ok)
 		}
 	})
 }
 
-func TestKnownTellsThePurgeMark(t *testing.T) {
+func TestKnownHasThePurgeMark(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.log.revoke("x")
@@ -145,7 +145,7 @@ func TestHookThatComesLateLearnsWhereItStands(t *testing.T) {
 	}
 }
 
-func TestCountsTellOfTrouble(t *testing.T) {
+func TestCountsShowTrouble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -46,7 +46,7 @@ func TestNodeSaysNoYesBeforeItsFirstCatchUp(t *testing.T) {
 			t.Errorf("fresh %v, ready %v before any question", b.Fresh(), b.Ready())
 		}
 		if err := b.CatchUp(t.Context()); !errors.Is(err, errStore) {
-			t.Errorf("catching up gave %v", err)
+			t.Errorf("catching up returned %v", err)
 		}
 		if b.Fresh() || b.Ready() {
 			t.Errorf("fresh %v, ready %v after a failed question", b.Fresh(), b.Ready())
@@ -290,7 +290,7 @@ func TestHangingConfirmationDoesNotStopTheQuestions(t *testing.T) {
 
 // Who waited in vain for a confirmation drops the node. One that comes too late
 // for that must not bring the lease back before another question.
-func TestLateConfirmationMeansJoiningAnew(t *testing.T) {
+func TestLateConfirmationMeansJoiningAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -76,19 +76,19 @@ func (n *net) cut(off bool) {
 
 // world is a few nodes on one log, and what was taken back.
 type world struct {
-	log   *memoryLog
-	nodes []*bench
-	nets  []*net
-	roll  *revocation.Roll // nil: nobody knows who is silent
-	mu    sync.Mutex
-	acked []string             // acknowledged: no node says yes
-	late  map[string]time.Time // committed: no node says yes after that
-	total revocation.Acknowledgement
+	log     *memoryLog
+	nodes   []*bench
+	nets    []*net
+	watcher *revocation.NodeWatcher // nil: nobody knows whose lease has expired
+	mu      sync.Mutex
+	acked   []string             // acknowledged: no node accepts
+	late    map[string]time.Time // committed: no node accepts after that
+	total   revocation.Acknowledgement
 }
 
-// saysYes is what a verifier does. What has been acknowledged before it starts
+// accepts is what a verifier does. What has been acknowledged before it starts
 // must be refused.
-func (w *world) saysYes(node *bench, id string) bool {
+func (w *world) accepts(node *bench, id string) bool {
 	lease := node.Lease()
 	killed := node.killed(id)
 	return lease.Holds() && !killed
@@ -100,13 +100,13 @@ func (w *world) check(t *testing.T) {
 	defer w.mu.Unlock()
 	for i, node := range w.nodes {
 		for _, id := range w.acked {
-			if w.saysYes(node, id) {
-				t.Errorf("node %d says yes to %s, whose revocation was acknowledged", i, id)
+			if w.accepts(node, id) {
+				t.Errorf("node %d accepts to %s, whose revocation was acknowledged", i, id)
 			}
 		}
 		for id, end := range w.late {
-			if !time.Now().Before(end) && w.saysYes(node, id) {
-				t.Errorf("node %d says yes to %s more than L after its revocation", i, id)
+			if !time.Now().Before(end) && w.accepts(node, id) {
+				t.Errorf("node %d accepts to %s more than L after its revocation", i, id)
 			}
 		}
 	}
@@ -120,8 +120,8 @@ func (w *world) revoke(t *testing.T, id string) {
 	w.mu.Unlock()
 	clock := w.nodes[0].clock
 	cfg := revocation.AwaitConfig{Target: seq, Started: clock(), Clock: clock, Nodes: w.log.list, Drop: w.log.drop}
-	if w.roll != nil {
-		cfg.Nodes, cfg.Silent = w.roll.Read, w.roll.Silent
+	if w.watcher != nil {
+		cfg.Nodes, cfg.LeaseExpired = w.watcher.Read, w.watcher.LeaseExpired
 	}
 	ack, err := revocation.Await(t.Context(), cfg)
 	if err != nil {
@@ -136,17 +136,17 @@ func (w *world) revoke(t *testing.T, id string) {
 	w.check(t)
 }
 
-func newWorld(t *testing.T, seed uint64, beats bool) *world {
+func newWorld(t *testing.T, seed uint64, always bool) *world {
 	t.Helper()
 	w := &world{log: &memoryLog{}, late: map[string]time.Time{}}
 	for i := range 3 {
 		n := &net{log: w.log, rand: rand.New(rand.NewPCG(seed, uint64(i)))}
-		b := &bench{set: &revocation.Set{}, log: w.log, start: time.Now()}
-		b.Follower = b.follow(t, revocation.Config{Node: fmt.Sprint("node-", i), Log: n, Set: b.set, Beats: beats})
+		b := &bench{log: w.log, start: time.Now()}
+		b.Follower = b.follow(t, revocation.Config{Node: fmt.Sprint("node-", i), Log: n, ConfirmAlways: always})
 		w.nodes, w.nets = append(w.nodes, b), append(w.nets, n)
 	}
-	if beats {
-		w.roll = revocation.NewRoll(w.log.list, w.nodes[0].clock)
+	if always {
+		w.watcher = revocation.NewNodeWatcher(w.log.list, w.nodes[0].clock)
 	}
 	return w
 }
@@ -194,14 +194,14 @@ func (w *world) trouble(ctx context.Context, t *testing.T, r *rand.Rand) {
 
 // The promise itself: when a revocation has been acknowledged, every node has
 // honoured it or stopped saying yes, and L after the commit at the latest,
-// whatever the network does and whoever is dropped from the list and joins again.
-func TestNoNodeSaysYesToWhatWasAcknowledged(t *testing.T) {
+// whatever the network does and which nodes are dropped from the list and joins again.
+func TestNoNodeAcceptsWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	for _, beats := range []bool{false, true} {
-		t.Run(fmt.Sprint("beats=", beats), func(t *testing.T) {
+	for _, always := range []bool{false, true} {
+		t.Run(fmt.Sprint("always=", always), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(20) {
-				synctest.Test(t, func(t *testing.T) { newWorld(t, seed, beats).turn(t, seed) })
+				synctest.Test(t, func(t *testing.T) { newWorld(t, seed, always).turn(t, seed) })
 			}
 		})
 	}
@@ -215,8 +215,8 @@ func (w *world) turn(t *testing.T, seed uint64) {
 	for _, node := range w.nodes {
 		running.Go(func() { _ = node.Run(ctx) })
 	}
-	if w.roll != nil {
-		running.Go(func() { _ = w.roll.Run(ctx, staleness) })
+	if w.watcher != nil {
+		running.Go(func() { _ = w.watcher.Run(ctx, staleness) })
 	}
 	running.Go(func() { w.trouble(ctx, t, rand.New(rand.NewPCG(seed, 7))) })
 	for i := range 60 {

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// ask puts one question and applies its answer. The lease may count from started,
-// which is read before the question leaves.
+// ask puts one question and applies its answer. The lease may count from started: it is
+// read before the question is put, so everything committed before it is in the answer.
 func (f *Follower) ask(ctx context.Context) (started time.Duration, complete bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, max(f.cfg.Staleness, minPatience))
+	ctx, cancel := context.WithTimeout(ctx, max(f.cfg.Staleness, minAskTimeout))
 	defer cancel()
 	f.questions.Add(1)
-	started = f.cfg.Clock()
-	after := f.place.read
+	started = f.ledger.Clock()
+	after := f.ledger.reached()
 	page, err := f.cfg.Log.Entries(ctx, after, pageLimit)
 	if err != nil {
 		return 0, false, fmt.Errorf("reading the revocation log after %d: %w", after, err)
@@ -26,25 +26,23 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 		return 0, false, fmt.Errorf("refusing a page of the revocation log after %d: %w", after, err)
 	}
 	f.head.Store(page.Head)
-	f.apply(page)
+	f.apply(page, after)
 	return started, page.Complete(after), nil
 }
 
-// distrust ends the lease at once, because sequences that were given out before
-// may now be given out again, and a cut-off with one of those would not reach the
-// tokens that carry a later one. When the log is as far as this node knew, all of
-// it is read anew, and the node joins the list anew, which was restored as well.
+// distrust ends the lease at once, when the log ends before what this node has applied.
+// It goes on doing so at each answer until the log has reached that sequence: the entries
+// in between have yet to be written. Then all of the log is read again, and the node
+// joins the list again, which was restored as well.
 func (f *Follower) distrust() {
-	f.leaseEnd.Store(0)
 	f.known.Store(nil)
-	f.place.listed = false
-	f.place.doubt = true
-	f.place.read = 0
-	f.wakeWatchers()
+	f.position.listed = false
+	f.ledger.Distrust()
 }
 
 // check refuses a page that isn't the log's next one: entries are consecutive,
-// except where some have been purged, and none lies outside of (after, Head].
+// except where some have been purged, and none lies outside of (after, Head]. An entry
+// that is skipped without notice would be a token that is accepted for ever.
 func (p Page) check(after Seq) error {
 	if p.Purged > p.Head || p.Head < after {
 		return fmt.Errorf("head %d, purged up to %d", p.Head, p.Purged)
@@ -69,17 +67,13 @@ func (p Page) check(after Seq) error {
 	return nil
 }
 
-// apply feeds the set, then the hooks, then those who ask how far it is.
-func (f *Follower) apply(p Page) {
-	missed := f.place.read < p.Purged || f.place.doubt
-	f.place.doubt = false
-	after := f.place.read
-	f.place.read, f.place.purged = p.last(after), p.Purged
-	f.cfg.Set.Apply(p.Entries)
-	if missed || len(p.Entries) > 0 {
-		for _, hook := range f.hooks {
-			hook(Change{Entries: p.Entries, After: after, Missed: missed})
-		}
+// apply feeds the ledger with a page, without notifying: what is known isn't complete
+// before the last page.
+func (f *Follower) apply(p Page, after Seq) {
+	f.position.purged = p.Purged
+	if after < p.Purged {
+		f.ledger.skip()
 	}
-	f.applied.Store(max(f.applied.Load(), f.place.read))
+	f.ledger.Apply(p.Entries)
+	f.ledger.advance(p.last(after))
 }

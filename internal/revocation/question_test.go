@@ -110,10 +110,10 @@ func TestPurgedEntriesMayBeMissing(t *testing.T) {
 	}
 }
 
-// A database that was restored without raising its sequence gives out numbers
-// anew. The node says no yes until the log is as far as it knew, and then reads
+// A database that was restored without raising its sequence assigns numbers
+// again. The node says no yes until the log is as far as it knew, and then reads
 // all of it, because entries that it takes for known are others now, and joins
-// the list anew, which was restored as well.
+// the list again, which was restored as well.
 func TestLogThatWentBackEndsTheLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,57 +2,45 @@ package revocation
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
+// DefaultBudget is the budget of a set that names none, in bytes: some 16 million
+// revoked tokens.
+const DefaultBudget = 512 << 20
+
 // Set is the live part of the log in memory. Look-ups take no lock and allocate
 // nothing; writers take turns. The zero value is an empty set.
 //
 // Kills lie in buckets by the time until which they matter, rounded up, so that
 // forgetting is dropping a bucket. Cut-offs are few and lie in one table, which is
-// made anew once a day without those that have run out.
+// rebuilt once a day without those that have run out.
 //
-// A live entry is never evicted. Kills that the budget has no room for are kept as
-// a filter beside the bucket's table, and Killed then has a third answer, that the
-// store must be asked. Cut-offs are always exact.
+// The set is exact and never evicts a live entry, however many there are: a token
+// whose kill was evicted would be accepted again, and one that is only perhaps
+// killed would have to be looked up in the store.
 type Set struct {
-	// Budget bounds the memory of tables and filters, in bytes; 0 or less stands
-	// for DefaultBudget. It is set before the first use. Only cut-offs, or a budget
-	// below a few hundred KiB, can take more. When the filters' part is used up as
-	// well, more look-ups are answered with Maybe.
+	// Budget is the memory in bytes beyond which OverBudget reports true; 0 or less
+	// stands for DefaultBudget. It limits nothing. Set it before the first use.
 	Budget int64
 
-	mu       sync.Mutex // writers
-	buckets  atomic.Pointer[[]bucket]
-	cutOffs  atomic.Pointer[table]
-	decided  atomic.Int64
-	due      int64 // when to look for cut-offs that have run out; under mu
-	versions [versions]atomic.Uint64
+	mu      sync.Mutex // held by writers
+	buckets atomic.Pointer[[]bucket]
+	cutOffs atomic.Pointer[table]
+	decided atomic.Int64
+	due     int64 // when to look for cut-offs that have run out; under mu
 }
 
-// bucket holds the kills that matter no more at end.
+// bucket holds the kills that matter no more at end. A list of buckets is never
+// changed, only replaced, so a reader walks a list that is all of one moment.
 type bucket struct {
-	end    int64 // Unix seconds
-	kills  *table
-	filter filter
+	end   int64 // Unix seconds
+	kills *table
 }
-
-// Answer is what a set says of a kill.
-type Answer uint8
-
-// The answers. A Maybe is about one look-up in a hundred at most while the filters
-// have room; the store knows.
-const (
-	No Answer = iota
-	Yes
-	Maybe
-)
-
-// versions is by how many numbers keys are told apart in Version.
-const versions = 1024
 
 // never is the end of what matters for ever.
 const never = 1<<63 - 1
@@ -80,46 +68,23 @@ func (s *Set) Apply(entries []Entry) {
 	}
 }
 
-// Killed tells whether the set holds a kill of that key. A No is certain, and so is
-// a Yes.
-func (s *Set) Killed(k Key) Answer {
+// Killed reports whether the set holds a kill of that key.
+func (s *Set) Killed(k Key) bool {
 	list := s.buckets.Load()
 	if list == nil {
-		return No
+		return false
 	}
 	w := k.words()
 	hash := w.hash()
-	filtered := false
 	for i := range *list {
-		b := &(*list)[i]
-		if b.kills.find(w, hash) != nil {
-			return Yes
-		}
-		filtered = filtered || b.filter != nil
-	}
-	if filtered && inFilter(*list, w.mark()) {
-		return Maybe
-	}
-	return No
-}
-
-func inFilter(list []bucket, m mark) bool {
-	for i := range list {
-		if list[i].filter.has(m) {
+		if (*list)[i].kills.find(w, hash) != nil {
 			return true
 		}
 	}
 	return false
 }
 
-// Version is a number that has grown once a kill of that key went into a filter.
-// Who reads it, then asks the store about a Maybe and is told that there is no such
-// kill, may take the next Maybe for a No while the number stays the same.
-func (s *Set) Version(k Key) uint64 { return s.version(k.words().hash()).Load() }
-
-func (s *Set) version(hash uint64) *atomic.Uint64 { return &s.versions[hash/shards%versions] }
-
-// CutOff gives the latest cut-off at that key, 0 when there is none: whatever was
+// CutOff returns the latest cut-off at that key, 0 when there is none: whatever was
 // decided as of an earlier sequence no longer counts.
 func (s *Set) CutOff(k Key) Seq {
 	t := s.cutOffs.Load()
@@ -133,7 +98,7 @@ func (s *Set) CutOff(k Key) Seq {
 	return 0
 }
 
-// Decided gives the latest cut-off at a role or a group of any name, 0 when there
+// Decided returns the latest cut-off at a role or a group of any name, 0 when there
 // was none. It never goes back.
 func (s *Set) Decided() Seq { return s.decided.Load() }
 
@@ -153,14 +118,11 @@ func (s *Set) Forget(now time.Time) {
 	}
 }
 
-// Len counts the kills and cut-offs held. A kill that a filter took for one of its
-// own already isn't counted.
+// Len returns the number of kills and cut-offs held.
 func (s *Set) Len() int {
 	var n int64
-	if list := s.buckets.Load(); list != nil {
-		for _, b := range *list {
-			n += b.kills.count.Load() - b.kills.moved.Load() + b.filter.count()
-		}
+	for b := range s.all() {
+		n += b.kills.count.Load() - b.kills.moved.Load()
 	}
 	if t := s.cutOffs.Load(); t != nil {
 		n += t.count.Load()
@@ -168,36 +130,57 @@ func (s *Set) Len() int {
 	return int(n)
 }
 
-// kill puts a key into the bucket that ends then, unless a later one has it. That a
-// filter only seems to have it makes no difference: it goes on seeming so.
-func (s *Set) kill(w words, end int64) {
-	list, at := s.bucket(end)
-	hash, mark := w.hash(), w.mark()
-	for i, b := range slices.Backward(list) {
-		exact := b.kills.find(w, hash) != nil
-		if i >= at && (exact || b.filter.has(mark)) {
-			if !exact {
-				s.version(hash).Add(1)
-			}
-			return
-		}
-		if exact {
-			b.kills.moved.Add(1)
-			break
-		}
+// Bytes returns the memory that the set takes.
+func (s *Set) Bytes() int64 {
+	var n int64
+	for b := range s.all() {
+		n += b.kills.bytes()
 	}
-	if s.roomFor(list[at].kills.growth(hash)) {
-		list[at].kills.put(w, hash)
-		return
+	if t := s.cutOffs.Load(); t != nil {
+		n += t.bytes()
 	}
-	if list[at].filter.full() {
-		list = s.widen(list, at)
-	}
-	list[at].filter.add(mark)
-	s.version(hash).Add(1)
+	return n
 }
 
-// bucket gives the list of buckets, in order of their ends, and the index of the
+// OverBudget reports whether the set takes more memory than its budget. It goes on
+// all the same: the operator must add memory, or revoke users instead of single tokens.
+func (s *Set) OverBudget() bool { return s.Bytes() > s.budget() }
+
+func (s *Set) budget() int64 {
+	if s.Budget > 0 {
+		return s.Budget
+	}
+	return DefaultBudget
+}
+
+// all yields the buckets, in order of their ends.
+func (s *Set) all() iter.Seq[bucket] {
+	if list := s.buckets.Load(); list != nil {
+		return slices.Values(*list)
+	}
+	return slices.Values[[]bucket](nil)
+}
+
+// kill puts a key into the bucket that ends then, unless a later one has it. An
+// earlier one that has it keeps it, because a table of open addressing can't drop a
+// key under its readers; moved keeps Len right until that bucket is dropped.
+func (s *Set) kill(w words, end int64) {
+	list, at := s.bucket(end)
+	hash := w.hash()
+	for i, b := range slices.Backward(list) {
+		if b.kills.find(w, hash) == nil {
+			continue
+		}
+		if i >= at {
+			return
+		}
+		b.kills.moved.Add(1)
+		break
+	}
+	list[at].kills.put(w, hash)
+}
+
+// bucket returns the list of buckets, in order of their ends, and the index of the
 // one for what matters until end, which it makes when there is room for it.
 func (s *Set) bucket(end int64) ([]bucket, int) {
 	var list []bucket
@@ -234,7 +217,7 @@ var grids = [...]struct{ reach, step int64 }{
 
 const day = 24 * 60 * 60
 
-// bucketEnd gives the end of the bucket for an entry. It depends on the entry
+// bucketEnd returns the end of the bucket for an entry. It depends on the entry
 // alone, so that applying it again finds the same bucket.
 func bucketEnd(e *Entry) int64 {
 	end := endOf(e)
@@ -250,7 +233,7 @@ func bucketEnd(e *Entry) int64 {
 	return never
 }
 
-// endOf gives the first full second at which the entry matters no more.
+// endOf returns the first full second at which the entry matters no more.
 func endOf(e *Entry) int64 {
 	if e.Until.IsZero() {
 		return never
@@ -286,7 +269,7 @@ func (s *Set) cutOff(w words, e *Entry) {
 	}
 }
 
-// rebuild makes the table of cut-offs anew without those that have run out.
+// rebuild replaces the table of cut-offs by one without those that have run out.
 func (s *Set) rebuild(old *table, now int64) {
 	live := &table{width: 4}
 	for i := range old.shards {

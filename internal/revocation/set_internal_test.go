@@ -24,7 +24,7 @@ func TestSetBoundsItsBucketsWhateverTheTimes(t *testing.T) {
 		now := start.AddDate(0, 0, days)
 		set.Forget(now)
 		for _, e := range entries[days+1:] {
-			if set.Killed(KeyOf(e.What, e.ID)) != Yes {
+			if !set.Killed(KeyOf(e.What, e.ID)) {
 				t.Fatalf("what matters until %v is forgotten at %v", e.Until, now)
 			}
 		}

@@ -2,6 +2,7 @@ package revocation_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -51,14 +52,14 @@ func things() []thing {
 
 // seen is all that can be asked of a set about the things.
 type seen struct {
-	Killed  map[thing]revocation.Answer
+	Killed  map[thing]bool
 	CutOffs map[thing]revocation.Seq
 	Decided revocation.Seq
 	Len     int
 }
 
 func observe(s *revocation.Set) seen {
-	out := seen{map[thing]revocation.Answer{}, map[thing]revocation.Seq{}, s.Decided(), s.Len()}
+	out := seen{map[thing]bool{}, map[thing]revocation.Seq{}, s.Decided(), s.Len()}
 	for _, th := range things() {
 		out.Killed[th] = s.Killed(revocation.KeyOf(th.what, th.id))
 		out.CutOffs[th] = s.CutOff(revocation.KeyOf(th.what, th.id))
@@ -136,7 +137,7 @@ func compareWithLog(t *rapid.T, set *revocation.Set, log []revocation.Entry, now
 			decided = max(decided, latest)
 		}
 		if th.what == revocation.Token {
-			if live && got.Killed[th] != revocation.Yes || gone && got.Killed[th] != revocation.No {
+			if live && !got.Killed[th] || gone && got.Killed[th] {
 				t.Fatalf("at %v, %v: killed %v, live %v, gone %v", now, th, got.Killed[th], live, gone)
 			}
 			latest = 0
@@ -180,16 +181,147 @@ func TestSetKeepsAKillAsLongAsTheLatestEntrySays(t *testing.T) {
 		t.Errorf("one id counts as %d", set.Len())
 	}
 	set.Forget(base.Add(29 * day))
-	if set.Killed(key) != revocation.Yes || set.Len() != 1 {
+	if !set.Killed(key) || set.Len() != 1 {
 		t.Errorf("killed %v, %d held, before the later end", set.Killed(key), set.Len())
 	}
 	set.Forget(base.Add(44 * day))
-	if set.Killed(key) != revocation.No || set.Len() != 0 {
+	if set.Killed(key) || set.Len() != 0 {
 		t.Errorf("killed %v, %d held, after the later end", set.Killed(key), set.Len())
 	}
 }
 
-func TestSetGivesMemoryBackWhenItForgets(t *testing.T) {
+func tokenKey(e revocation.Entry) revocation.Key { return revocation.KeyOf(e.What, e.ID) }
+
+// model is a set as a map.
+type model map[string]time.Time // until; zero: for ever
+
+func (m model) apply(e revocation.Entry) {
+	until, known := m[e.ID]
+	if !known || !until.IsZero() && (e.Until.IsZero() || e.Until.After(until)) {
+		m[e.ID] = e.Until
+	}
+}
+
+func (m model) live(id string, now time.Time) bool {
+	until, known := m[id]
+	return known && (until.IsZero() || now.Before(until))
+}
+
+func TestSetNeverForgetsALiveEntryWhateverItsBudget(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		set := revocation.Set{Budget: rapid.SampledFrom([]int64{1, 4 << 10, 16 << 10, 0}).Draw(t, "budget")}
+		ids := make([]string, 600)
+		for i := range ids {
+			ids[i] = fmt.Sprintf("%08x-0000-4000-8000-%012x", i*2654435761&0xffffffff, i)
+		}
+		want, now, seq := model{}, base, revocation.Seq(0)
+		draw := func(t *rapid.T) revocation.Entry {
+			seq++
+			e := revocation.Entry{Seq: seq, What: revocation.Token, ID: rapid.SampledFrom(ids).Draw(t, "id"), At: now}
+			if rapid.IntRange(0, 9).Draw(t, "for ever") > 0 {
+				e.Until = now.Add(time.Duration(rapid.IntRange(1, 5000).Draw(t, "hours")) * time.Hour)
+			}
+			return e
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"apply": func(t *rapid.T) {
+				page := rapid.SliceOfN(rapid.Custom(draw), 1, 5).Draw(t, "page")
+				for _, e := range page {
+					want.apply(e)
+				}
+				set.Apply(rapid.Permutation(page).Draw(t, "in another order"))
+			},
+			"apply many": func(t *rapid.T) {
+				from := rapid.IntRange(0, len(ids)-1).Draw(t, "from")
+				until := now.Add(time.Duration(rapid.IntRange(1, 900).Draw(t, "hours")) * time.Hour)
+				for _, id := range ids[from:min(len(ids), from+200)] {
+					seq++
+					e := revocation.Entry{Seq: seq, What: revocation.Token, ID: id, At: now, Until: until}
+					want.apply(e)
+					set.Apply([]revocation.Entry{e})
+				}
+			},
+			"wait": func(t *rapid.T) {
+				now = now.Add(time.Duration(rapid.IntRange(1, 2000).Draw(t, "hours")) * time.Hour)
+				set.Forget(now)
+			},
+			"": func(t *rapid.T) {
+				for _, id := range ids {
+					killed := set.Killed(revocation.KeyOf(revocation.Token, id))
+					if _, applied := want[id]; want.live(id, now) && !killed || !applied && killed {
+						t.Fatalf("%s is live until %v, and killed is %v at %v", id, want[id], killed, now)
+					}
+				}
+			},
+		})
+	})
+}
+
+func TestSetPastItsBudgetStaysExact(t *testing.T) {
+	t.Parallel()
+	set := revocation.Set{Budget: 64 << 10}
+	if set.OverBudget() {
+		t.Error("an empty set is over its budget")
+	}
+	all := kills(1, 100_000)
+	set.Apply(all)
+	if !set.OverBudget() || set.Len() != len(all) {
+		t.Errorf("over budget %v with %d bytes, %d held", set.OverBudget(), set.Bytes(), set.Len())
+	}
+	for _, e := range all {
+		if !set.Killed(tokenKey(e)) {
+			t.Fatalf("entry %d is evicted", e.Seq)
+		}
+	}
+	for _, k := range randomKeys(100_000) {
+		if set.Killed(k) {
+			t.Fatal("a key is killed that nobody revoked")
+		}
+	}
+	set.Forget(base.Add(3 * day))
+	if set.OverBudget() {
+		t.Errorf("over budget with %d bytes", set.Bytes())
+	}
+}
+
+func TestSetWithoutABudgetHasTheDefault(t *testing.T) {
+	t.Parallel()
+	var set revocation.Set
+	set.Apply(kills(1, 100_000))
+	if set.OverBudget() {
+		t.Errorf("over budget with %d bytes", set.Bytes())
+	}
+}
+
+func TestSetKeepsCutOffsExactPastItsBudget(t *testing.T) {
+	t.Parallel()
+	set := revocation.Set{Budget: 1}
+	for i := range 5000 {
+		set.Apply([]revocation.Entry{{Seq: revocation.Seq(i + 1), What: revocation.Subject, ID: fmt.Sprint(i), At: base, Until: base.Add(day)}})
+	}
+	for i := range 5000 {
+		if got := set.CutOff(revocation.KeyOf(revocation.Subject, fmt.Sprint(i))); got != revocation.Seq(i+1) {
+			t.Fatalf("the cut-off of %d is %d", i, got)
+		}
+	}
+	if got := set.CutOff(revocation.KeyOf(revocation.Subject, "5000")); got != 0 {
+		t.Errorf("a subject that nobody cut off has %d", got)
+	}
+}
+
+func TestSetCountsTheBytesThatItTakes(t *testing.T) {
+	before := heap()
+	set := &revocation.Set{}
+	fill(set, 200_000)
+	taken := int64(heap() - before)
+	if counted := set.Bytes(); taken > counted+counted/16+1<<20 || counted > taken+1<<20 {
+		t.Errorf("%d bytes counted and %d taken", counted, taken)
+	}
+	runtime.KeepAlive(set)
+}
+
+func TestSetReleasesMemoryWhenItForgets(t *testing.T) {
 	t.Parallel()
 	var set revocation.Set
 	set.Apply(kills(1, 100_000))
@@ -241,7 +373,7 @@ func TestSetReadersSeeWhatWasAppliedAndNoMoreWhileItGrows(t *testing.T) {
 	}
 	group.Go(func() {
 		for applied.Load() < int64(len(entries)) {
-			if slices.ContainsFunc(absent, func(k revocation.Key) bool { return set.Killed(k) != revocation.No }) {
+			if slices.ContainsFunc(absent, func(k revocation.Key) bool { return set.Killed(k) }) {
 				t.Error("a key is killed that nobody revoked")
 				return
 			}
@@ -253,7 +385,7 @@ func TestSetReadersSeeWhatWasAppliedAndNoMoreWhileItGrows(t *testing.T) {
 				n = applied.Load()
 				seq := set.CutOff(cutOff)
 				for _, e := range entries[max(0, n-50):n] {
-					if set.Killed(revocation.KeyOf(e.What, e.ID)) != revocation.Yes {
+					if !set.Killed(revocation.KeyOf(e.What, e.ID)) {
 						t.Errorf("entry %d was applied and is not killed", e.Seq)
 						return
 					}
@@ -285,7 +417,7 @@ func TestSetLookupAllocatesNothing(t *testing.T) {
 	hit, miss := revocation.KeyOf(revocation.Token, entries[0].ID), revocation.KeyOf(revocation.Token, uuid.NewString())
 	role := revocation.KeyOf(revocation.Role, "r")
 	if n := testing.AllocsPerRun(100, func() {
-		if set.Killed(hit) != revocation.Yes || set.Killed(miss) != revocation.No || set.CutOff(role) != 1 || set.CutOff(miss) != 0 || set.Decided() != 1 {
+		if !set.Killed(hit) || set.Killed(miss) || set.CutOff(role) != 1 || set.CutOff(miss) != 0 || set.Decided() != 1 {
 			t.Error("wrong answer")
 		}
 	}); n != 0 {
@@ -298,7 +430,7 @@ func TestSetWithoutEntriesKnowsNothing(t *testing.T) {
 	var set revocation.Set
 	set.Forget(base)
 	set.Apply(nil)
-	if set.Killed(revocation.Key{}) != revocation.No || set.CutOff(revocation.Key{}) != 0 || set.Decided() != 0 || set.Len() != 0 || set.Bytes() != 0 {
+	if set.Killed(revocation.Key{}) || set.CutOff(revocation.Key{}) != 0 || set.Decided() != 0 || set.Len() != 0 || set.Bytes() != 0 {
 		t.Error("an empty set knows something")
 	}
 }
@@ -311,15 +443,15 @@ func TestSetKillsIDsWhoseBytesAreZero(t *testing.T) {
 	}
 	var set revocation.Set
 	for i, id := range ids {
-		if set.Killed(revocation.KeyOf(revocation.Token, id)) != revocation.No {
+		if set.Killed(revocation.KeyOf(revocation.Token, id)) {
 			t.Errorf("%q is killed by another", id)
 		}
 		set.Apply([]revocation.Entry{{Seq: revocation.Seq(i + 1), What: revocation.Token, ID: id}})
-		if set.Killed(revocation.KeyOf(revocation.Token, id)) != revocation.Yes {
+		if !set.Killed(revocation.KeyOf(revocation.Token, id)) {
 			t.Errorf("%q is not killed", id)
 		}
 	}
-	if set.Killed(revocation.Key{}) != revocation.No {
+	if set.Killed(revocation.Key{}) {
 		t.Error("the zero key is killed")
 	}
 }

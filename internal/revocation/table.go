@@ -50,7 +50,7 @@ func newShard(width int, slots uint64) *shard {
 	return &shard{width: width, slots: slots, words: make([]atomic.Uint64, uint64(width)*slots)} //nolint:gosec // a width is 2 or 4
 }
 
-// find gives the slot's words, or nil when the key isn't there.
+// find returns the slot's words, or nil when the key isn't there.
 func (t *table) find(w words, hash uint64) []atomic.Uint64 {
 	s := t.shards[hash%shards].Load()
 	if s == nil {
@@ -62,9 +62,9 @@ func (t *table) find(w words, hash uint64) []atomic.Uint64 {
 	return nil
 }
 
-// slot gives the words of the slot that holds the key, or of the free one where
-// it would go, and which of the two it is. A reader can't tell from the slot
-// itself: the writer may give it to another key meanwhile. A shard is never full.
+// slot returns the words of the slot that holds the key, or of the free one where
+// it would go, and which of the two it is. A reader can't see that in the slot
+// itself: the writer may use it for another key meanwhile. A shard is never full.
 func (s *shard) slot(w words, hash uint64) (slot []atomic.Uint64, found bool) {
 	i, _ := bits.Mul64(hash, s.slots)
 	for {
@@ -105,30 +105,14 @@ func (t *table) put(w words, hash uint64, rest ...uint64) bool {
 	return true
 }
 
-// growth is by how many bytes the table grows when it is given another key with
-// that hash.
-func (t *table) growth(hash uint64) int64 {
-	s := t.shards[hash%shards].Load()
-	switch {
-	case s == nil:
-		s = &shard{}
-	case !s.crowded():
-		return 0
-	}
-	return int64(s.larger()-s.slots) * int64(t.width) * 8 //nolint:gosec // a shard fits in memory
-}
-
 // crowded reports whether a shard must grow before it takes another key.
 func (s *shard) crowded() bool {
 	return uint64(s.used+1)*100 > s.slots*maxLoad //nolint:gosec // used counts up from 0
 }
 
-// larger is the number of slots that a shard grows to.
-func (s *shard) larger() uint64 { return max(minSlots, s.slots*growthFactor/100+1) }
-
 // grow copies a shard into a larger one and lets readers see that instead.
 func (t *table) grow(hash uint64, old *shard) *shard {
-	slots := old.larger()
+	slots := max(minSlots, old.slots*growthFactor/100+1)
 	next := newShard(t.width, slots)
 	next.used = old.used
 	old.each(func(from []atomic.Uint64) {
@@ -152,5 +136,5 @@ func (s *shard) each(visit func(slot []atomic.Uint64)) {
 	}
 }
 
-// bytes is what the table takes in memory.
+// bytes returns the memory that the table takes.
 func (t *table) bytes() int64 { return t.size.Load()*int64(t.width)*8 + shards*8 }

@@ -43,19 +43,13 @@ func (m *Metrics) add(c prometheus.Collector) error {
 }
 
 func gauges(a *authority.Authority, streams func() int) []reading {
-	f := a.Follower
-	held := func() float64 {
-		if f.Fresh() {
-			return 1
-		}
-		return 0
-	}
+	f, set := a.Follower, a.Follower.Ledger().Set()
 	return []reading{
 		{
 			name: "token_cache_bytes", help: "Memory that facts about tokens seen before take.",
 			value: func() float64 { return float64(a.TokenCacheBytes()) },
 		},
-		{name: "revocation_lease_held", help: "1 while this node may say yes without asking the store.", value: held},
+		{name: "revocation_lease_held", help: "1 while this node may say yes without asking the store.", value: func() float64 { return asNumber(f.Fresh()) }},
 		{
 			name: "revocation_lease_age_seconds", help: "Time since the last full answer of the revocation log was asked for.",
 			value: func() float64 { return f.LeaseAge().Seconds() },
@@ -70,9 +64,13 @@ func gauges(a *authority.Authority, streams func() int) []reading {
 		},
 		{
 			name: "revocations_live", help: "Entries of the revocation log that still matter.",
-			value: func() float64 { return float64(a.Set.Len()) },
+			value: func() float64 { return float64(set.Len()) },
 		},
-		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(a.Set.Bytes()) }},
+		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(set.Bytes()) }},
+		{
+			name: "revocations_over_memory", help: "1 while they take more than revocation.memory.",
+			value: func() float64 { return asNumber(set.OverBudget()) },
+		},
 		{
 			name: "revocation_streams", help: "Subscribers that follow the revocation log from outside.",
 			value: func() float64 { return float64(streams()) },
@@ -86,6 +84,13 @@ func gauges(a *authority.Authority, streams func() int) []reading {
 			value: func() float64 { return float64(a.Hasher.Waiting()) },
 		},
 	}
+}
+
+func asNumber(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // nodePatience is how long a reading of the metrics waits for the store.
@@ -121,10 +126,6 @@ func totals(a *authority.Authority) []reading {
 		{
 			name: "revocation_fallbacks_total", help: "Verifications that memory alone could not decide, and the store was asked.",
 			value: func() float64 { return float64(f.Counts().Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
-		},
-		{
-			name: "revocation_fallbacks_total", help: "Verifications that memory alone could not decide, and the store was asked.",
-			value: func() float64 { return float64(a.Confirmations()) }, labels: prometheus.Labels{"reason": "filter"},
 		},
 	}
 }

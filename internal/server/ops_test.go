@@ -71,7 +71,7 @@ func TestMetricsCountWhatTheAuthorityDoes(t *testing.T) {
 		`bearerd_http_request_duration_seconds_count{route="none"}`:        "1",
 		`bearerd_revocation_lease_held`:                                    "1",
 		`bearerd_password_hashes_waiting`:                                  "0",
-		`bearerd_revocation_fallbacks_total{reason="filter"}`:              "0",
+		`bearerd_revocations_over_memory`:                                  "0",
 	} {
 		if got := r.metric(t, name); got != want {
 			t.Errorf("%s is %q, want %s", name, got, want)

@@ -143,7 +143,7 @@ func TestRestoredBackupGoesOnAbove(t *testing.T) {
 		}
 	}
 	f, err := revocation.NewFollower(revocation.Config{
-		Log: r, Set: &revocation.Set{}, Node: "new", Staleness: time.Minute, Now: time.Now, Clock: revocation.BootClock,
+		Log: r, Ledger: revocation.NewLedger(revocation.BootClock, time.Now), Node: "new", Staleness: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *request) error {
 	follower := p.Authority.Follower
 	view := overviewView{
 		Fresh: follower.Fresh(), LeaseAge: milliseconds(follower.LeaseAge()) + " ms",
-		Applied: grouped(follower.Applied()), Live: grouped(int64(p.Authority.Set.Len())), Span: r.URL.Query().Get("span"),
+		Applied: grouped(follower.Applied()), Live: grouped(int64(follower.Ledger().Set().Len())), Span: r.URL.Query().Get("span"),
 	}
 	span, known := spans[view.Span]
 	if !known {

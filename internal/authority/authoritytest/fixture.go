@@ -52,9 +52,8 @@ type Options struct {
 	// What a test puts between the authority and what it is made of; nil: nothing.
 	Store func(records.Store) records.Store
 	Log   func(revocation.Log) revocation.Log
-	Clock func() time.Duration  // nil: the boot-time clock
-	Set   func(*revocation.Set) // sees the set before it is used
-	Still bool                  // the follower isn't run: the node learns of the log when it asks
+	Clock func() time.Duration // nil: the boot-time clock
+	Still bool                 // the follower isn't run: the node learns of the log when it asks
 }
 
 // Fixture is an authority with what it is made of.
@@ -63,7 +62,6 @@ type Fixture struct {
 	Store    *store.Store
 	Ring     *keyring.Ring
 	Follower *revocation.Follower
-	Set      *revocation.Set
 	Hasher   *identity.Hasher
 
 	offset atomic.Int64 // of the wall clock
@@ -108,7 +106,7 @@ func New(tb testing.TB, o Options) *Fixture {
 		seen = o.Store(f.Store)
 	}
 	f.Authority, err = authority.New(authority.Config{
-		Store: seen, Ring: f.Ring, Set: f.Set, Follower: f.Follower, Hasher: f.Hasher,
+		Store: seen, Ring: f.Ring, Follower: f.Follower, Hasher: f.Hasher,
 		Forms: forms, Policy: p, Meter: o.Meter, Now: f.Time, Clock: o.clock(), Log: o.Logger,
 		TokenCache: o.TokenCache,
 	})
@@ -179,18 +177,14 @@ func master(tb testing.TB, path string) keyring.Master {
 
 func (f *Fixture) follow(tb testing.TB, p authority.Policy, o Options) {
 	tb.Helper()
-	f.Set = &revocation.Set{}
-	if o.Set != nil {
-		o.Set(f.Set)
-	}
 	var log revocation.Log = f.Store
 	if o.Log != nil {
 		log = o.Log(f.Store)
 	}
 	var err error
 	f.Follower, err = revocation.NewFollower(revocation.Config{
-		Log: log, Set: f.Set, Node: uuid.NewString(), Staleness: p.Staleness,
-		Now: f.Time, Clock: o.clock(), Logger: o.Logger,
+		Log: log, Ledger: revocation.NewLedger(o.clock(), f.Time), Node: uuid.NewString(),
+		Staleness: p.Staleness, Logger: o.Logger,
 	})
 	must(tb, err)
 }
