@@ -27,50 +27,72 @@ const module = "github.com/bearerd/bearerd"
 var (
 	domains = []string{
 		"internal/token", "internal/keyring", "internal/access",
-		"internal/identity", "internal/revocation", "internal/audit",
+		"internal/identity", "internal/revocation", "internal/audit", "internal/fault",
 	}
-	edgeSet = and(domains, "internal/fault", "internal/httpkit", "internal/records", "internal/authority")
-	edges   = []string{
+	// operations decide and commit; each stands on the same few packages and on none
+	// of the others.
+	operations = and(domains, "internal/caller", "internal/journal", "internal/records", "internal/source", "internal/verification")
+	// edges translate. Each imports only the operations that it calls.
+	edge  = and(domains, "internal/httpkit", "internal/caller", "internal/records", "internal/verification")
+	edges = []string{
 		"internal/oauth", "internal/feed", "internal/gateway", "internal/adminapi", "internal/webui",
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
+	}
+	pages = []string{
+		"internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic",
 	}
 )
 
 // mayImport says which of our own packages a package may import. To add a
 // package is a decision: it is made here.
 var mayImport = map[string][]string{
-	"internal/fault":                   nil,
-	"internal/token":                   {"internal/fault"},
-	"internal/keyring":                 {"internal/fault", "internal/token"},
-	"internal/access":                  {"internal/fault"},
-	"internal/identity":                {"internal/fault"},
-	"internal/revocation":              {"internal/fault"},
-	"internal/audit":                   {"internal/fault"},
-	"internal/httpkit":                 {"internal/fault"},
-	"internal/config":                  {"internal/fault"},
-	"internal/records":                 and(domains, "internal/fault"),
-	"internal/authority":               and(domains, "internal/fault", "internal/records"),
-	"internal/store":                   and(domains, "internal/fault", "internal/records"),
-	"internal/store/storetest":         and(domains, "internal/fault", "internal/records"),
-	"internal/authority/authoritytest": and(domains, "internal/fault", "internal/records", "internal/authority", "internal/store", "internal/pgtest"),
-	"internal/pgtest":                  nil,
-	"internal/clustertest":             {"internal/pgtest"},
-	"internal/oauth":                   edgeSet,
-	"internal/feed":                    edgeSet,
-	"internal/gateway":                 edgeSet,
-	"internal/adminapi":                edgeSet,
-	"internal/adminapi/openapitest":    {"internal/adminapi"},
-	"internal/webui":                   edgeSet,
-	"internal/dialect/specify":         edgeSet,
-	"internal/dialect/senaite":         edgeSet,
-	"internal/dialect/hypothesis":      edgeSet,
-	"internal/dialect/gen3":            edgeSet,
-	"internal/dialect/dialecttest":     nil,
-	"internal/server":                  and(edgeSet, edges...),
-	"verify":                           {"internal/fault", "internal/token", "internal/keyring", "internal/revocation"},
-	"verify/verifytest":                {"verify", "internal/token", "internal/revocation"},
-	"examples/protected-service":       {"verify"},
-	"cmd/bearerd":                      and(and(edgeSet, edges...), "internal/server", "internal/store", "internal/config"),
+	"internal/fault":                nil,
+	"internal/cache":                nil,
+	"internal/ratelimit":            nil,
+	"internal/traffic":              nil,
+	"internal/token":                {"internal/fault"},
+	"internal/keyring":              {"internal/fault", "internal/token"},
+	"internal/access":               {"internal/fault"},
+	"internal/identity":             {"internal/fault"},
+	"internal/revocation":           {"internal/fault"},
+	"internal/audit":                {"internal/fault"},
+	"internal/httpkit":              {"internal/fault"},
+	"internal/config":               {"internal/fault"},
+	"internal/records":              domains,
+	"internal/verification":         {"internal/token", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
+	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
+	"internal/source":               and(domains, "internal/records", "internal/verification"),
+	"internal/caller":               and(domains, "internal/records", "internal/source", "internal/verification"),
+	"internal/directory":            operations,
+	"internal/issuance":             operations,
+	"internal/revoking":             operations,
+	"internal/signin":               and(operations, "internal/cache"),
+	"internal/explain":              operations,
+	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain"),
+	"internal/node/nodetest":        and(operations, "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
+	"internal/store":                and(domains, "internal/records"),
+	"internal/store/storetest":      and(domains, "internal/records"),
+	"internal/pgtest":               nil,
+	"internal/clustertest":          {"internal/pgtest"},
+	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
+	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
+	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
+	"internal/adminapi":             and(edge, pages...),
+	"internal/adminapi/openapitest": {"internal/adminapi"},
+	"internal/webui":                and(edge, pages...),
+	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
+	"internal/dialect/senaite":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
+	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance"),
+	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
+	"internal/dialect/dialecttest":  nil,
+	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/traffic"),
+	"verify": {
+		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
+	},
+	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
+	"examples/protected-service": {"verify"},
+	"cmd/bearerd": and(and(and(edge, edges...), pages...),
+		"internal/node", "internal/server", "internal/store", "internal/config"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

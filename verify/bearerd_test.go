@@ -10,11 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/verify"
@@ -22,7 +27,7 @@ import (
 
 // node is a bearerd: the real authority, endpoints and stream on a real database.
 type node struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	url  *url.URL
 	down atomic.Bool
 	stop func()
@@ -30,10 +35,21 @@ type node struct {
 
 func newNode(t testing.TB, dir string) *node {
 	t.Helper()
-	n := &node{Fixture: authoritytest.New(t, authoritytest.Options{Dir: dir})}
+	n := &node{Fixture: nodetest.New(t, nodetest.Options{Dir: dir})}
 	mux := http.NewServeMux()
-	(&oauth.Edge{Authority: n.Authority, CacheTime: 5 * time.Minute}).Register(mux)
-	stream := &feed.Edge{Authority: n.Authority, Tail: feed.Follow(n.Follower)}
+	(&oauth.Edge{
+		SignIn: n.Authenticator, Issuance: n.Issuance, Revoker: n.Revoker, Verifier: n.Verifier,
+		Applied: n.Ledger.Applied, JWKS: n.JWKS, Now: n.Time,
+		Site: oauth.Site{
+			Issuer: n.Settings.Policy.Issuer, DefaultAudience: n.Settings.Policy.DefaultAudience,
+			Scopes: n.Settings.Policy.Scopes, Staleness: n.Settings.Staleness,
+		},
+		CacheTime: 5 * time.Minute,
+	}).Register(mux)
+	stream := &feed.Edge{
+		Verifier: n.Verifier, Log: n.Follower, Tail: feed.Follow(n.Follower), Issuer: n.Settings.Policy.Issuer,
+		Staleness: n.Settings.Staleness, Now: n.Time, Clock: n.Ledger.Clock,
+	}
 	stream.Register(mux)
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: n.Time})
 	server := httptest.NewServer(observer.Wrap(mux))
@@ -85,7 +101,7 @@ func newCluster(t testing.TB, size int) *cluster {
 
 func (c *cluster) config() verify.Config {
 	return verify.Config{
-		Issuer: authoritytest.Issuer, Audience: authoritytest.Issuer, ClientID: "api", ClientSecret: authoritytest.ClientSecret,
+		Issuer: nodetest.Issuer, Audience: nodetest.Issuer, ClientID: "api", ClientSecret: nodetest.ClientSecret,
 		HTTPClient: &http.Client{Transport: &balance{nodes: c.nodes}},
 	}
 }
@@ -105,8 +121,8 @@ func (c *cluster) ada(t testing.TB) (user string, binding string, jwt, opaque st
 	t.Helper()
 	four := int64(4)
 	u := c.User(t, "ada", "correct horse")
-	b, err := c.CreateBinding(t.Context(), authority.Operator(), access.Binding{
-		User: u.ID, Permission: &access.Permission{Action: authority.ActionAccess, Path: "/"}, Path: access.CollectionPath(4),
+	b, err := c.CreateBinding(t.Context(), caller.Operator(), access.Binding{
+		User: u.ID, Permission: &access.Permission{Action: access.ActionAccess, Path: "/"}, Path: access.CollectionPath(4),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +134,7 @@ func (c *cluster) ada(t testing.TB) (user string, binding string, jwt, opaque st
 func (c *cluster) tokens(t testing.TB, collection *int64) (jwt, opaque string) {
 	t.Helper()
 	login := c.Login(t, "ada", "correct horse", *collection)
-	issued, err := c.Issue(t.Context(), login, &authority.Request{Kind: token.KindAccess, Principal: login.Principal, Collection: collection})
+	issued, err := c.Issue(t.Context(), login, &issuance.Request{Kind: token.KindAccess, Principal: login.Principal, Collection: collection})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +146,7 @@ func (c *cluster) tokens(t testing.TB, collection *int64) (jwt, opaque string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := c.CreateAPIToken(t.Context(), caller, authority.NewCredential{Name: "laptop", Collection: collection})
+	made, err := c.CreateAPIToken(t.Context(), caller, issuance.NewCredential{Name: "laptop", Collection: collection})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,23 +170,23 @@ func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 						if err != nil {
 							return err
 						}
-						if _, err := c.Revoke(t.Context(), own, authority.Revocation{Token: raw, Wait: true}); err != nil {
+						if _, err := c.Revoke(t.Context(), own, revoking.Revocation{Token: raw}); err != nil {
 							return err
 						}
 					}
 					return nil
 				}, revoked, revoked},
 				"revoke all": {func(t *testing.T, c *cluster, user, _, _, _ string) error {
-					_, err := c.RevokeAll(t.Context(), authority.Operator(), user, true)
+					_, err := c.RevokeAll(t.Context(), caller.Operator(), user)
 					return err
 				}, revoked, revoked},
 				"a disabled user": {func(t *testing.T, c *cluster, user, _, _, _ string) error {
 					yes := true
-					_, err := c.UpdateUser(t.Context(), authority.Operator(), user, authority.UserPatch{Disabled: &yes})
+					_, err := c.UpdateUser(t.Context(), caller.Operator(), user, directory.UserPatch{Disabled: &yes})
 					return err
 				}, revoked, revoked},
 				"lost access": {func(t *testing.T, c *cluster, _, binding, _, _ string) error {
-					_, err := c.RemoveBinding(t.Context(), authority.Operator(), binding)
+					_, err := c.RemoveBinding(t.Context(), caller.Operator(), binding)
 					return err
 				}, noAccess, noAccess},
 				"a retired key": {func(t *testing.T, c *cluster, _, _, _, _ string) error {
@@ -178,7 +194,7 @@ func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					_, err = c.RetireKey(t.Context(), authority.Operator(), key.KID)
+					_, err = c.RetireKey(t.Context(), caller.Operator(), key.KID)
 					return err
 				}, revoked, yes},
 			} {
@@ -197,7 +213,7 @@ func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 					committed := time.Now()
 					head := cl.Follower.Applied()
 					if c.jwt != yes {
-						notAfter(t, v, jwt, committed.Add(authoritytest.DefaultPolicy().Staleness))
+						notAfter(t, v, jwt, committed.Add(nodetest.DefaultSettings().Staleness))
 					}
 					for _, v := range []*verify.Verifier{v, unseen} {
 						applied(t, v, head)
@@ -239,7 +255,7 @@ func TestBearerdAndAVerifierOutsideTellTheSame(t *testing.T) {
 	_, _, jwt, opaque := c.ada(t)
 	v := c.verifier(t)
 	for _, raw := range []string{jwt, opaque} {
-		inside, err := c.Verify(t.Context(), raw, authority.Demand{})
+		inside, err := c.Verify(t.Context(), raw, verification.Requirements{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +269,7 @@ func TestBearerdAndAVerifierOutsideTellTheSame(t *testing.T) {
 		}
 	}
 	// A key that is made and signs at once is known as soon as the nodes show it.
-	if err := c.RotateKeys(t.Context(), authority.Operator(), true); err != nil {
+	if err := c.RotateKeys(t.Context(), caller.Operator(), true); err != nil {
 		t.Fatal(err)
 	}
 	four := int64(4)
@@ -307,11 +323,11 @@ func TestNoYesLaterThanTheStalenessAfterTheCommit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.Revoke(context.Background(), own, authority.Revocation{Token: raw}); err != nil {
+		if _, err := n.Revoke(context.Background(), own, revoking.Revocation{Token: raw}); err != nil {
 			t.Fatal(err)
 		}
 		committed := time.Now()
-		last := notAfter(t, v, raw, committed.Add(authoritytest.DefaultPolicy().Staleness))
+		last := notAfter(t, v, raw, committed.Add(nodetest.DefaultSettings().Staleness))
 		worst = max(worst, last.Sub(committed))
 	}
 	t.Logf("refused %s after the commit at worst", worst)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/fault"
 )
 
 // The codes of an Error: those of RFC 6750 §3.1, and the one of RFC 6749 for what
@@ -90,25 +90,23 @@ func noToken() *Error {
 	return &Error{Status: http.StatusUnauthorized, Description: "a token is needed"}
 }
 
-func unavailable(cause error, description string) *Error {
-	return &Error{
-		Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Description: description,
-		RetryAfter: time.Second, cause: cause,
-	}
-}
-
-// asError says a refusal in the words of RFC 6750. What nobody classified is never
+// asError puts a decision into the words of RFC 6750. What nobody classified is never
 // shown, and never a yes.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	r, ok := errors.AsType[*token.Refusal](err)
-	switch {
-	case !ok:
-		return unavailable(err, "the token can't be judged now")
-	case r.Check == token.CheckScope || r.Check == token.CheckAccess:
-		return insufficient(r.Reason, "")
+	e := &Error{Description: fault.Message(err), cause: errors.Unwrap(err)}
+	switch fault.KindOf(err) { //nolint:exhaustive // a decision has three
+	case fault.InvalidToken:
+		e.Status, e.Code = http.StatusUnauthorized, CodeInvalidToken
+	case fault.InsufficientScope:
+		e.Status, e.Code = http.StatusForbidden, CodeInsufficientScope
+	case fault.Unavailable:
+		e.Status, e.Code, e.RetryAfter = http.StatusServiceUnavailable, CodeUnavailable, time.Second
+	default:
+		e.Status, e.Code, e.RetryAfter = http.StatusServiceUnavailable, CodeUnavailable, time.Second
+		e.Description = "the token can't be judged now"
 	}
-	return &Error{Status: http.StatusUnauthorized, Code: CodeInvalidToken, Description: r.Reason, cause: r}
+	return e
 }

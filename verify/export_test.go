@@ -17,10 +17,10 @@ const (
 )
 
 // CacheBudget is what the cache of facts may take.
-func (v *Verifier) CacheBudget() int64 { return v.seen.budget }
+func (v *Verifier) CacheBudget() int64 { return v.cfg.CacheBytes }
 
 // Forget drops what is remembered of tokens.
-func (v *Verifier) Forget() { v.seen.flush() }
+func (v *Verifier) Forget() { v.decision.Flush() }
 
 // NewWithBudget is New with that many bytes for the revocations.
 func NewWithBudget(ctx context.Context, c Config, clock func() time.Duration, bytes int64) (*Verifier, error) {

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/cache"
+	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 const (
@@ -30,13 +34,8 @@ const (
 // finding is what the issuer says of a token.
 type finding struct {
 	active bool
-	logSeq revocation.Seq // as of which it was judged; -1: the issuer doesn't say
-	epoch  uint64         // of the ledger, before the question
-	asked  time.Duration  // on the clock, before the question
-
-	token Token
-	chain []string
-	seq   revocation.Seq
+	asked  time.Duration // on the clock, before the question
+	token  *verification.Token
 }
 
 // asker asks the issuer about tokens, within bounds.
@@ -47,13 +46,27 @@ type asker struct {
 	site   func() *site // nil: not known yet
 	spawn  func(func(context.Context)) bool
 
-	unknown, known pool
-	negatives      *cache[time.Duration] // until when on the clock
+	unknown, known turns
+	negatives      *cache.Cache[time.Duration] // until when on the clock
 
 	mu      sync.Mutex
 	began   uint64 // how many questions have begun
-	flights map[digest]*flight
+	flights map[string]*flight
 	lastErr error
+}
+
+// turns bounds how often questions of one sort are put, and how many at once.
+type turns struct {
+	limiter *ratelimit.Limiter[struct{}]
+	slots   chan struct{} // a question under way holds a place
+}
+
+func newTurns(perSecond int) turns {
+	perSecond = max(perSecond, 1)
+	return turns{
+		limiter: ratelimit.New[struct{}](ratelimit.Config{Burst: perSecond, Every: time.Second / time.Duration(perSecond), MaxKeys: 1}),
+		slots:   make(chan struct{}, askersAtOnce),
+	}
 }
 
 // flight is a question that is under way, for all who want its answer.
@@ -66,29 +79,27 @@ type flight struct {
 
 func newAsker(c Config, w *web, l *revocation.Ledger) *asker {
 	return &asker{
-		cfg: c, web: w, ledger: l, flights: map[digest]*flight{},
-		unknown:   newPool(c.NewTokensPerSecond, l.Clock),
-		known:     newPool(knownShare*c.NewTokensPerSecond, l.Clock),
-		negatives: newCache[time.Duration](negativeBytes),
+		cfg: c, web: w, ledger: l, flights: map[string]*flight{},
+		unknown: newTurns(c.NewTokensPerSecond), known: newTurns(knownShare * c.NewTokensPerSecond),
+		negatives: cache.New(cache.Config[time.Duration]{
+			Budget: negativeBytes, Typical: 128, MaxAge: negativeFor,
+			Cost: func(raw string, _ time.Duration) int64 { return int64(len(raw)) + 16 },
+		}),
 	}
 }
 
 // question is about one token.
 type question struct {
-	presentation
-
+	raw   string
 	known bool // it was good here before
 	fresh bool // the answer must be to a question that begins later than this call
 }
 
-var errBusy = &Error{
-	Status: http.StatusServiceUnavailable, Code: CodeUnavailable, RetryAfter: time.Second,
-	Description: "too many tokens are being asked about",
-}
+var errBusy = unavailable(nil, "too many tokens are being asked about")
 
 // ask gives what the issuer says. Questions about one token at one time are one.
 func (a *asker) ask(ctx context.Context, q question) (finding, error) {
-	if until, ok := a.negatives.get(&q.digest); ok && !q.fresh && a.ledger.Clock() < until {
+	if until, ok := a.negatives.Get(q.raw, a.ledger.Now()); ok && !q.fresh && a.ledger.Clock() < until {
 		return finding{}, nil
 	}
 	a.mu.Lock()
@@ -114,48 +125,50 @@ func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 func (a *asker) join(q question) (*flight, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if f, ok := a.flights[q.digest]; ok {
+	if f, ok := a.flights[q.raw]; ok {
 		return f, nil
 	}
 	p := &a.unknown
 	if q.known {
 		p = &a.known
 	}
-	if !p.allow() {
+	if p.limiter.Take(struct{}{}, time.Unix(0, int64(a.ledger.Clock()))) > 0 {
 		return nil, errBusy
 	}
 	a.began++
 	f := &flight{number: a.began, done: make(chan struct{}), err: errClosed}
-	a.flights[q.digest] = f
-	digest, raw := q.digest, q.raw
+	a.flights[q.raw] = f
+	raw := q.raw
 	if !a.spawn(func(ctx context.Context) {
 		f.finding, f.err = a.inTurn(ctx, raw, p)
-		a.finish(digest, f)
+		a.finish(raw, f)
 	}) {
-		delete(a.flights, digest)
+		delete(a.flights, raw)
 		close(f.done)
 	}
 	return f, nil
 }
 
 // inTurn waits until few enough questions are under way, and puts it.
-func (a *asker) inTurn(ctx context.Context, raw string, p *pool) (finding, error) {
+func (a *asker) inTurn(ctx context.Context, raw string, p *turns) (finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
-	if !p.enter(ctx) {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
 		return finding{}, errBusy
 	}
-	defer p.leave()
+	defer func() { <-p.slots }()
 	return a.question(ctx, raw)
 }
 
-func (a *asker) finish(digest digest, f *flight) {
+func (a *asker) finish(raw string, f *flight) {
 	if f.err == nil && !f.active {
-		a.negatives.put(&digest, a.ledger.Clock()+negativeFor, 16)
+		a.negatives.Put(raw, a.ledger.Clock()+negativeFor, a.ledger.Now())
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.flights, digest)
+	delete(a.flights, raw)
 	a.lastErr = f.err
 	close(f.done)
 }
@@ -166,19 +179,19 @@ func (a *asker) question(ctx context.Context, raw string) (finding, error) {
 	if s == nil {
 		return finding{}, unavailable(nil, noNews)
 	}
-	before := finding{epoch: a.ledger.Epoch(), asked: a.ledger.Clock()}
+	asked := a.ledger.Clock()
 	got, err := a.web.post(ctx, "an introspection", s.introspection, a.cfg, url.Values{"token": {raw}})
 	if err != nil {
 		return finding{}, unavailable(err, cantAsk)
 	}
 	f, err := parseIntrospection(got.body, a.cfg.Issuer)
-	if err == nil && f.active && f.logSeq < 0 && !a.cfg.InsecureWithoutRevocation {
+	if err == nil && f.active && f.token.AsOf < 0 && !a.cfg.InsecureWithoutRevocation {
 		err = errors.New("it doesn't say as of which entry of the log (the issuer is too old a version)")
 	}
 	if err != nil {
 		return finding{}, unavailable(fmt.Errorf("an introspection: %w", err), cantAsk)
 	}
-	f.epoch, f.asked = before.epoch, before.asked
+	f.asked = asked
 	return f, nil
 }
 
@@ -188,35 +201,36 @@ func (a *asker) health() error {
 	return a.lastErr
 }
 
-// parseIntrospection reads an answer of RFC 7662 §2.2 with bearerd's members.
+// parseIntrospection reads an answer of RFC 7662 §2.2 with bearerd's members. AsOf is
+// -1 where the issuer doesn't say it.
 func parseIntrospection(body []byte, issuer string) (finding, error) {
 	o, err := parseObject(body)
 	if err != nil {
 		return finding{}, err
 	}
-	f := finding{logSeq: -1}
+	var f finding
 	if err := o.read("active", &f.active); err != nil || !f.active {
 		return finding{}, err
 	}
 	var kind, iss, scope string
-	t := &f.token
+	t := &verification.Token{AsOf: -1}
 	if err := firstError(
-		o.read("jti", &t.ID), o.read("sub", &t.Subject), o.read("iss", &iss), o.read("token_kind", &kind), o.read("seq", &f.seq),
+		o.read("jti", &t.ID), o.read("sub", &t.Subject), o.read("iss", &iss), o.read("token_kind", &kind), o.read("seq", &t.Seq),
 		o.optional("username", &t.Username), o.optional("client_id", &t.ClientID), o.optional("scope", &scope),
 		o.optional("task_token_type", &t.TaskTokenType), o.optional("collection", &t.Collection),
-		o.optional("chain", &f.chain), o.optional("log_seq", &f.logSeq),
+		o.optional("chain", &t.Chain), o.optional("log_seq", &t.AsOf),
 	); err != nil {
 		return finding{}, err
 	}
-	known, _ := token.ParseKind(kind)
-	var ok bool
-	if t.Kind, ok = kindOf(known); !ok || t.ID == "" || t.Subject == "" || f.seq < 0 || len(f.chain) > maxChain {
-		return finding{}, errors.New("it tells of no token that calls APIs")
+	var known bool
+	t.Kind, known = token.ParseKind(kind)
+	if !known || !slices.Contains(verification.APIKinds(), t.Kind) || t.ID == "" || t.Subject == "" || t.Seq < 0 || len(t.Chain) > maxChain {
+		return finding{}, errors.New("it is about no token that calls APIs")
 	}
 	if iss != issuer {
 		return finding{}, errors.New("it is about another issuer's token")
 	}
-	t.Scope = splitScope(scope)
+	t.Scope = strings.Fields(scope)
 	if t.Audience, err = o.strings("aud"); err != nil {
 		return finding{}, err
 	}
@@ -224,6 +238,7 @@ func parseIntrospection(body []byte, issuer string) (finding, error) {
 		return finding{}, err
 	}
 	t.IssuedAt, err = o.instant("iat")
+	f.token = t
 	return f, err
 }
 

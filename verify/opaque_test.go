@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,23 +209,31 @@ func TestWhatWasKnownBeforeAGapIsAskedAgain(t *testing.T) {
 	stream.gone(t)
 	s.take(t).beat(9)
 	applied(t, v, 9)
-	wants(t, judge(v, raw), revoked)
+	if e := errorOf(t, judge(v, raw)); e.Status != http.StatusUnauthorized || e.Code != verify.CodeInvalidToken {
+		t.Errorf("%v", e)
+	}
 }
 
 func TestWhatTheIssuerSaidGrowsOld(t *testing.T) {
 	t.Parallel()
 	s, b := newScript(t), newBootClock()
-	v, stream := s.begin(t, b, 0, func(c *verify.Config) { c.MaxStaleness = time.Hour })
+	var passed atomic.Int64 // on the wall clock too
+	v, stream := s.begin(t, b, 0, func(c *verify.Config) {
+		c.MaxStaleness = time.Hour
+		c.Now = func() time.Time { return time.Unix(1_800_000_000, passed.Load()) }
+	})
 	raw := opaque(t)
 	s.on("/introspect", answers(200, s.active(0)))
 	wants(t, judge(v, raw), yes)
 	b.skip(4 * time.Minute)
+	passed.Store(int64(4 * time.Minute))
 	stream.beat(0)
 	wants(t, judge(v, raw), yes)
 	if n := s.asked.Load(); n != 1 {
 		t.Errorf("%d questions", n)
 	}
 	b.skip(2 * time.Minute)
+	passed.Store(int64(6 * time.Minute))
 	wants(t, judge(v, raw), yes)
 	if n := s.asked.Load(); n != 2 {
 		t.Errorf("%d questions after six minutes", n)

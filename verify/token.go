@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Kind tells what a token is.
@@ -66,18 +64,4 @@ func presentedIn(ctx context.Context) *presented {
 		return p
 	}
 	return &presented{}
-}
-
-// kindOf translates the kinds that call APIs.
-func kindOf(k token.Kind) (Kind, bool) {
-	switch k {
-	case token.KindAccess:
-		return KindAccess, true
-	case token.KindTask:
-		return KindTask, true
-	case token.KindAPIToken:
-		return KindAPIToken, true
-	case token.KindUnknown, token.KindAPIKey, token.KindRefresh, token.KindSession, token.KindClientSecret:
-	}
-	return "", false
 }

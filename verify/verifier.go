@@ -11,27 +11,24 @@ import (
 
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // startTimeout bounds how long New waits for the issuer.
 const startTimeout = 30 * time.Second
 
-var errClosed = unavailable(nil, "the verifier is closed")
-
 // Verifier judges tokens. It is made by New, is safe for use by many goroutines, and
 // must be closed.
 type Verifier struct {
 	cfg    Config
-	forms  token.Forms
 	web    *web
 	site   atomic.Pointer[site]
 	keys   *keys
 	ledger *revocation.Ledger
 	stream *follower // nil: without revocation
 	asker  *asker    // nil: without a client
-	seen   *cache[*facts]
 
-	digests *digester
+	decision *verification.Verifier
 
 	ctx     context.Context //nolint:containedctx // ends what runs in the background, with Close
 	end     context.CancelFunc
@@ -78,15 +75,11 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("APITokenPrefix: %w", err)
 	}
-	digests, err := newDigester()
-	if err != nil {
-		return nil, err
-	}
-	v := &Verifier{cfg: c, forms: forms, web: newWeb(c.HTTPClient), seen: newCache[*facts](c.CacheBytes), digests: digests}
+	v := &Verifier{cfg: c, web: newWeb(c.HTTPClient)}
 	v.ctx, v.end = context.WithCancel(context.Background())
 	v.ledger = revocation.NewLedger(clock, c.Now)
 	v.keys = newKeys(c, v.web, shared)
-	v.keys.onSwap = v.seen.flush
+	v.keys.onSwap = func() { v.decision.Flush() }
 	v.keys.takenBack = func(kid string) bool {
 		return v.ledger.CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
 	}
@@ -106,8 +99,27 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 			own: &credentials{cfg: c, web: v.web, clock: clock},
 		}
 	}
-	return v, nil
+	return v, v.decide(forms)
 }
+
+// decide makes the decision over what the issuer answers.
+func (v *Verifier) decide(forms token.Forms) (err error) {
+	src := &source{
+		cfg: v.cfg, forms: forms, keys: v.keys, asker: v.asker, ledger: v.ledger, closed: v.ctx.Done(),
+		health: func() error { return nil },
+	}
+	if v.stream != nil {
+		src.health = v.stream.health
+	}
+	v.decision, err = verification.New(verification.Config{
+		Source: src, Ledger: v.ledger, Forms: forms, Issuer: v.cfg.Issuer, DefaultAudience: v.cfg.Audience,
+		CacheBytes: v.cfg.CacheBytes, MaxFactAge: maxFindingAge, InsecureWithoutRevocation: v.cfg.InsecureWithoutRevocation,
+	})
+	return err
+}
+
+// maxFindingAge is how long what the issuer said of an opaque token is kept.
+const maxFindingAge = 5 * time.Minute
 
 // discover gives the metadata; anew, it is read again, and what was known stays when
 // that fails.
@@ -222,7 +234,7 @@ type Health struct {
 func (v *Verifier) Health() Health {
 	h := Health{
 		Seq: v.ledger.Applied(), Age: -1, Keys: v.keys.count(),
-		Revocations: v.ledger.Set().Len(), RevocationBytes: v.ledger.Set().Bytes(), CacheBytes: v.seen.bytes.Load(),
+		Revocations: v.ledger.Set().Len(), RevocationBytes: v.ledger.Set().Bytes(), CacheBytes: v.decision.CacheBytes(),
 	}
 	var errKeys, errStream, errAsk error
 	h.IgnoredKeys, errKeys = v.keys.health()

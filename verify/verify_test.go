@@ -41,7 +41,7 @@ const (
 	wrongAud  = "Unauthorized invalid_token wrong audience"
 	wrongType = "Unauthorized invalid_token wrong type"
 	noAccess  = "Forbidden insufficient_scope no access to the collection"
-	noNews    = "Service Unavailable temporarily_unavailable this service has no news of the issuer's revocations and may not say yes"
+	noNews    = "Service Unavailable temporarily_unavailable this service has no recent news of the issuer's revocations and can't accept tokens now"
 )
 
 // judge verifies and gives the error.

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/revocation"
+
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
 )
 
@@ -37,7 +40,7 @@ A mistake is told with the file and line, and nothing is changed.`,
 			}
 			desired.DryRun, desired.Prune = dryRun, prune
 			return p.with(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *instance) error {
-				done, receipt, err := i.Apply(ctx, authority.Operator(), desired)
+				done, receipt, err := i.Directory.Apply(ctx, caller.Operator(), desired)
 				if err != nil {
 					return atLine(err, access)
 				}
@@ -59,7 +62,7 @@ type change struct {
 	Target string `json:"target"`
 }
 
-func (p *program) applied(i *instance, done []authority.Applied, r authority.Receipt, dryRun bool) error {
+func (p *program) applied(i *instance, done []directory.Applied, r revocation.Receipt, dryRun bool) error {
 	changes := make([]change, len(done))
 	verb := ""
 	if dryRun {
@@ -86,7 +89,7 @@ func (p *program) applied(i *instance, done []authority.Applied, r authority.Rec
 }
 
 // inWords turns "user.create" about ada into "create user ada".
-func inWords(d authority.Applied) string {
+func inWords(d directory.Applied) string {
 	noun, verb, _ := strings.Cut(d.Action, ".")
 	if noun == "user" && verb == "password" {
 		return "change the password of user " + d.Target
@@ -103,14 +106,14 @@ func count(n int, noun string) string {
 
 // atLine says where in the file a mistake stands.
 func atLine(err error, file *config.AccessFile) error {
-	m, ok := errors.AsType[*authority.MistakeError](err)
+	m, ok := errors.AsType[*directory.MistakeError](err)
 	if !ok {
 		return err
 	}
 	return fmt.Errorf("%s: %w", position(file, m), m.Err)
 }
 
-func position(file *config.AccessFile, m *authority.MistakeError) config.Position {
+func position(file *config.AccessFile, m *directory.MistakeError) config.Position {
 	switch m.List {
 	case "collections":
 		return file.Collections[m.Index].At

@@ -7,10 +7,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
@@ -95,7 +96,7 @@ func (i *instance) auditEvents(ctx context.Context, f audit.Filter, limit int) (
 	var all []audit.Event
 	for len(all) < limit {
 		f.Limit = min(limit-len(all), audit.MaxLimit)
-		page, err := i.AuditEvents(ctx, authority.Operator(), f)
+		page, err := i.Directory.AuditEvents(ctx, caller.Operator(), f)
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +114,7 @@ func (i *instance) toSubject(ctx context.Context, who *string) error {
 	if *who == "" {
 		return nil
 	}
-	u, err := i.User(ctx, authority.Operator(), *who)
+	u, err := i.Directory.User(ctx, caller.Operator(), *who)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
@@ -131,7 +132,7 @@ func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Ev
 		subjects = append(subjects, e.Actor, e.Target)
 	}
 	slices.Sort(subjects)
-	names, err := i.Usernames(ctx, authority.Operator(), slices.Compact(subjects))
+	names, err := i.Directory.Usernames(ctx, caller.Operator(), slices.Compact(subjects))
 	if err != nil {
 		return err
 	}

@@ -6,9 +6,11 @@ import (
 	"io"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -41,7 +43,7 @@ func (p *program) clientListCommand() *cobra.Command {
 		Args:  takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				clients, err := i.ClientList(ctx, authority.Operator())
+				clients, err := i.Directory.ClientList(ctx, caller.Operator())
 				if err != nil {
 					return err
 				}
@@ -68,7 +70,7 @@ func clientTable(w io.Writer, all []clientJSON) {
 }
 
 func (p *program) clientCreateCommand() *cobra.Command {
-	var n authority.NewClient
+	var n directory.NewClient
 	var public bool
 	var file string
 	cmd := &cobra.Command{
@@ -88,7 +90,7 @@ once, unless one is read from a file or the client is public.`,
 				n.Secret = secret
 			}
 			return p.with(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
-				c, made, err := i.CreateClient(ctx, authority.Operator(), n, !public)
+				c, made, err := i.Directory.CreateClient(ctx, caller.Operator(), n, !public)
 				if err != nil {
 					return err
 				}
@@ -160,7 +162,7 @@ func (p *program) clientRemoveCommand() *cobra.Command {
 		Args:  takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				r, err := i.RemoveClient(ctx, authority.Operator(), args[0])
+				r, err := i.Directory.RemoveClient(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err
 				}
@@ -176,18 +178,18 @@ func (p *program) clientRemoveCommand() *cobra.Command {
 // replaceSecret gives a client a new secret, made here when none is given.
 func (i *instance) replaceSecret(ctx context.Context, id string, given token.Secret) (identity.Client, token.Secret, error) {
 	if given == "" {
-		made, err := i.RenewClientSecret(ctx, authority.Operator(), id)
+		made, err := i.Directory.RenewClientSecret(ctx, caller.Operator(), id)
 		if err != nil {
 			return identity.Client{}, "", err
 		}
-		c, err := i.Client(ctx, authority.Operator(), id)
+		c, err := i.Directory.Client(ctx, caller.Operator(), id)
 		return c, made, err
 	}
-	c, err := i.Client(ctx, authority.Operator(), id)
+	c, err := i.Directory.Client(ctx, caller.Operator(), id)
 	if err != nil {
 		return c, "", err
 	}
-	c, err = i.UpdateClient(ctx, authority.Operator(), authority.NewClient{
+	c, err = i.Directory.UpdateClient(ctx, caller.Operator(), directory.NewClient{
 		ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, Secret: given,
 	})
 	return c, "", err

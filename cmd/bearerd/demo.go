@@ -13,9 +13,10 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -190,7 +191,7 @@ func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (er
 	if err != nil {
 		return err
 	}
-	_, _, err = i.Apply(ctx, authority.Operator(), desired)
+	_, _, err = i.Directory.Apply(ctx, caller.Operator(), desired)
 	return atLine(err, file)
 }
 

@@ -55,11 +55,11 @@ func startSampleAPI(ctx context.Context) (*sampleAPI, error) {
 func (a *sampleAPI) stop() { _ = a.server.Close() }
 
 func (a *sampleAPI) welcome(w http.ResponseWriter, r *http.Request) {
-	answer(w, http.StatusOK, map[string]string{"specimens": "/api/specimens", "you": caller(r)})
+	answer(w, http.StatusOK, map[string]string{"specimens": "/api/specimens", "you": visitor(r)})
 }
 
-// caller is who is calling, as bearerd says.
-func caller(r *http.Request) string {
+// visitor is who is calling, as bearerd says.
+func visitor(r *http.Request) string {
 	if user := r.Header.Get("Remote-User"); user != "" {
 		return user
 	}
@@ -77,7 +77,7 @@ func (a *sampleAPI) whoami(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, identity)
 }
 
-// visible reports whether a caller sees a specimen: a token for a collection shows
+// visible reports whether a visitor sees a specimen: a token for a collection shows
 // that collection alone.
 func visible(r *http.Request, s specimen) bool {
 	collection := r.Header.Get("X-Bearerd-Collection")

@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -15,8 +16,8 @@ import (
 
 // desiredOf says in the authority's words what an access file says. What names
 // mean is for the authority to judge.
-func desiredOf(file *config.AccessFile) (authority.Desired, error) {
-	var d authority.Desired
+func desiredOf(file *config.AccessFile) (directory.Desired, error) {
+	var d directory.Desired
 	for _, c := range file.Collections {
 		d.Collections = append(d.Collections, records.Collection{ID: c.ID, Name: c.Name})
 	}
@@ -43,7 +44,7 @@ func desiredOf(file *config.AccessFile) (authority.Desired, error) {
 		d.Bindings = append(d.Bindings, binding)
 	}
 	for _, c := range file.Clients {
-		d.Clients = append(d.Clients, authority.NewClient{
+		d.Clients = append(d.Clients, directory.NewClient{
 			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
 		})
 	}
@@ -54,9 +55,9 @@ func permissionOf(p config.Permission) access.Permission {
 	return access.Permission{Action: p.Action, Path: access.Path(p.Path)}
 }
 
-func desiredUser(u config.User) (authority.DesiredUser, error) {
-	d := authority.DesiredUser{
-		NewUser: authority.NewUser{
+func desiredUser(u config.User) (directory.DesiredUser, error) {
+	d := directory.DesiredUser{
+		NewUser: directory.NewUser{
 			Username: u.Username, Name: orZero(u.Name), Email: orZero(u.Email), Groups: u.Groups, Disabled: orZero(u.Disabled),
 			Password: token.Secret(u.Password.Reveal()),
 		},

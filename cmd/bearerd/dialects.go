@@ -19,22 +19,23 @@ var dialects = map[config.Dialect]func(*shared, *edges){
 
 func (s *shared) addSpecify(e *edges) {
 	e.own = append(e.own, &specify.Dialect{
-		Authority: s.Authority, Login: s.config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Login: s.config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
 }
 
 func (s *shared) addSenaite(e *edges) {
 	e.own = append(e.own, &senaite.Dialect{
-		Authority: s.Authority, Prefix: s.config.Senaite.Prefix, LoginInQuery: s.config.Senaite.LoginInQuery,
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Issuer: s.config.Issuer, Now: s.now, Prefix: s.config.Senaite.Prefix, LoginInQuery: s.config.Senaite.LoginInQuery,
 		Cookies: s.cookies, CrossOrigin: s.crossOrigin, Challenge: s.challenge,
 	})
+	s.finders = append(s.finders, senaite.Credentials{})
 }
 
 // addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
 func (s *shared) addHypothesis(e *edges) {
 	e.own = append(e.own, &hypothesis.Dialect{
-		Authority: s.Authority, Domain: s.config.Authority(), Token: s.oauth.TokenEndpoint(),
+		SignIn: s.SignIn, Issuance: s.Issuance, Issuer: s.config.Issuer, Domain: s.config.Authority(), Token: s.oauth.TokenEndpoint(),
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
 }
@@ -43,10 +44,11 @@ func (s *shared) addHypothesis(e *edges) {
 // configuration gives it one.
 func (s *shared) addGen3(e *edges) {
 	e.own = append(e.own, &gen3.Dialect{
-		Authority: s.Authority, SessionCookies: s.sessionCookies, CrossOrigin: s.crossOrigin,
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Verifier: s.Verifier, PublicKeys: s.Directory.PublicKeys,
+		Now: s.now, SessionCookies: s.sessionCookies, CrossOrigin: s.crossOrigin,
 		Challenge: s.challenge, CacheTime: jwksLife,
 	})
-	denylist := &gen3.Denylist{Authority: s.Authority}
+	denylist := &gen3.Denylist{Verifier: s.Verifier}
 	if s.config.Gen3.DenylistListen == "" {
 		e.own = append(e.own, denylist)
 		return

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/revocation"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
 	"github.com/bearerd/bearerd/internal/feed"
@@ -43,7 +44,8 @@ type shared struct {
 	sessionCookies []string // the first is the one that is set
 	challenge      httpkit.Challenge
 	oauth          *oauth.Edge
-	description    *adminapi.Description // set when every edge is there
+	finders        []httpkit.CredentialFinder // of the dialects
+	description    *adminapi.Description      // set when every edge is there
 	logger         *slog.Logger
 }
 
@@ -56,15 +58,25 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		instance: i, cookies: httpkit.NewCookies(i.config.Issuer), crossOrigin: crossOrigin,
 		sessionCookies: sessionCookies(i.config), logger: logger,
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
-		oauth:     &oauth.Edge{Authority: i.Authority, CacheTime: jwksLife},
+		oauth: &oauth.Edge{
+			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Verifier: i.Verifier,
+			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, Now: i.now, CacheTime: jwksLife,
+			Site: oauth.Site{
+				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
+				Staleness: i.config.Revocation.MaxStaleness,
+			},
+		},
 	}
-	traffic, _ := i.Meter.(authority.TrafficLog) // nil when nothing is counted
 	e := edges{own: []server.Edge{
 		s.oauth,
-		&feed.Edge{Authority: i.Authority, Tail: i.tail},
+		&feed.Edge{
+			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
+			Staleness: i.config.Revocation.MaxStaleness, Now: i.now, Clock: revocation.BootClock,
+		},
 		&adminapi.API{
-			Authority: i.Authority, CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge,
-			Traffic: traffic,
+			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
+			CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
 		},
 	}}
 	for _, name := range i.config.Dialects {
@@ -78,9 +90,11 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		return edges{}, err
 	}
 	e.own = append(e.own, &webui.Pages{ // behind what programs use, in the description too
-		Authority: i.Authority, CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
+		SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
+		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: traffic,
+		Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },
 	})
 	return e, s.addDescription(&e)
@@ -98,8 +112,7 @@ func sessionCookies(c config.Config) []string {
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
 func (s *shared) addGateway(e *edges) error {
 	gate := &gateway.Gate{
-		Authority: s.Authority, Challenge: s.challenge, CrossOrigin: s.crossOrigin,
-		Senaite: slices.Contains(s.config.Dialects, config.DialectSenaite),
+		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders,
 	}
 	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate})
 	if s.config.Upstream.URL == "" {

@@ -8,9 +8,10 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/keyring"
 )
 
@@ -54,7 +55,7 @@ func (p *program) keysListCommand() *cobra.Command {
 		Args:  takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				keys, err := i.KeyList(ctx, authority.Operator())
+				keys, err := i.Directory.KeyList(ctx, caller.Operator())
 				if err != nil {
 					return err
 				}
@@ -89,10 +90,10 @@ To make an old key's tokens worthless, see "bearerd keys retire".`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				if err := i.RotateKeys(ctx, authority.Operator(), now); err != nil {
+				if err := i.Directory.RotateKeys(ctx, caller.Operator(), now); err != nil {
 					return err
 				}
-				keys, err := i.KeyList(ctx, authority.Operator())
+				keys, err := i.Directory.KeyList(ctx, caller.Operator())
 				if err != nil {
 					return err
 				}
@@ -128,7 +129,7 @@ one the next key signs at once.`,
 		Args: takes("KID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				r, err := i.RetireKey(ctx, authority.Operator(), args[0])
+				r, err := i.Directory.RetireKey(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err
 				}

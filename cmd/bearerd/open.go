@@ -12,10 +12,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/traffic"
+
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -34,11 +38,14 @@ const (
 
 // instance is bearerd on its database, for a command or for the server.
 type instance struct {
-	*authority.Authority
+	*node.Node
 
-	config config.Config
-	store  *store.Store
-	tail   *feed.Tail // of the revocation log
+	config   config.Config
+	store    *store.Store
+	follower *revocation.Follower
+	tail     *feed.Tail // of the revocation log
+	now      func() time.Time
+	traffic  traffic.Log // nil when nothing is counted
 }
 
 // needs says what a command needs of the database.
@@ -162,12 +169,12 @@ type parts struct {
 	store   *store.Store
 	log     revocation.Log
 	watcher *revocation.NodeWatcher // of a server whose database others share; nil: none
-	meter   authority.Meter
+	meter   node.Meter
 	now     func() time.Time
 	logger  *slog.Logger
 }
 
-// assemble wires an authority: the one place where its parts meet.
+// assemble puts a node together: the one place where its parts meet.
 func assemble(ctx context.Context, p parts) (*instance, error) {
 	ring, err := openRing(ctx, p)
 	if err != nil {
@@ -187,32 +194,43 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
-	a, err := authority.New(authority.Config{
-		Store: p.store, Ring: ring, Follower: follower, NodeWatcher: p.watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
-		Forms: forms, Policy: policyOf(p.config), Meter: p.meter, Now: ledger.Now, Clock: ledger.Clock, Log: p.logger,
-		TokenCache: int64(p.config.Verify.Cache),
+	n, err := node.New(node.Config{
+		Store: p.store, Ring: ring, Follower: follower, Watcher: p.watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
+		Forms: forms, Settings: settingsOf(p.config), Meter: p.meter,
+		Clocks: node.Clocks{Now: ledger.Now, Boot: revocation.BootClock}, Log: p.logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &instance{Authority: a, config: p.config, store: p.store, tail: tail}, follower.CatchUp(ctx)
+	i := &instance{Node: n, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
+	i.traffic, _ = p.meter.(traffic.Log)
+	return i, follower.CatchUp(ctx)
 }
 
-func policyOf(c config.Config) authority.Policy {
-	return authority.Policy{
+func settingsOf(c config.Config) node.Settings {
+	wait := revocation.WaitNone
+	if c.Revocation.Wait {
+		wait = revocation.WaitNodes
+	}
+	return node.Settings{
+		Policy: policyOf(c), Staleness: c.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(c.Verify.Cache),
+		Limits: identity.Limits{Account: c.Login.AccountFailures, Address: c.Login.AddressFailures, Window: c.Login.Window},
+	}
+}
+
+func policyOf(c config.Config) issuance.Policy {
+	return issuance.Policy{
 		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
 		APIKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
 		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
-		Limits:    identity.Limits{Account: c.Login.AccountFailures, Address: c.Login.AddressFailures, Window: c.Login.Window},
-		Staleness: c.Revocation.MaxStaleness, Wait: c.Revocation.Wait,
 	}
 }
 
 func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
-		CacheTime: jwksLife, Lag: authority.KeyLag, LongestToken: longestToken(p.config), Now: p.now,
+		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: p.now,
 	}
 	var err error
 	if c.Algorithm == token.HS256 {

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 
-	"github.com/spf13/cobra"
+	"github.com/bearerd/bearerd/internal/caller"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/spf13/cobra"
 )
 
 func (p *program) revokeAllCommand() *cobra.Command {
@@ -17,7 +17,7 @@ They may sign in again at once; to lock them out see "bearerd user disable".`,
 		Args: takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				r, err := i.RevokeAllOf(ctx, authority.Operator(), args[0], i.config.Revocation.Wait)
+				r, err := i.Revoker.RevokeAllOf(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err
 				}

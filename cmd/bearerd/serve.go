@@ -56,7 +56,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	metrics := server.NewMetrics()
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, watcher: nodeWatcher(c, s), meter: metrics, now: p.now, logger: logger})
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, watcher: watcherOf(c, s), meter: metrics, now: p.now, logger: logger})
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 		return err
 	}
 	srv, err := server.New(server.Config{
-		Authority: i.Authority, Metrics: metrics, Listen: c.Listen, OpsListen: c.OpsListen,
+		Node: i.Node, Metrics: metrics, Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
 		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
 		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Loops: loops,
 		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies),
@@ -93,9 +93,9 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	return nil
 }
 
-// nodeWatcher returns what watches the list of nodes where there may be many. SQLite has
-// one node as a rule, which needs not write while nothing happens.
-func nodeWatcher(c config.Config, s *store.Store) *revocation.NodeWatcher {
+// watcherOf returns what watches the list of nodes. SQLite has one node as a rule,
+// which need not write while nothing happens; there it returns nil.
+func watcherOf(c config.Config, s *store.Store) *revocation.NodeWatcher {
 	if !c.Database.IsPostgres() {
 		return nil
 	}

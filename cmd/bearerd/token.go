@@ -6,9 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/verification"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/spf13/cobra"
 )
 
 func (p *program) tokenCommand() *cobra.Command {
@@ -26,7 +27,7 @@ func fileFlag(cmd *cobra.Command, file *string) {
 
 // parseLifetime reads a lifetime in seconds, or as Go writes a duration.
 func parseLifetime(s string) (int64, error) {
-	if n, err := authority.ParseLifetime(s); err == nil {
+	if n, err := issuance.ParseLifetime(s); err == nil {
 		return n, nil
 	}
 	d, err := time.ParseDuration(s)
@@ -86,7 +87,7 @@ type tokenJSON struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 }
 
-func tokenOf(t *authority.Token) *tokenJSON {
+func tokenOf(t *verification.Token) *tokenJSON {
 	if t == nil {
 		return nil
 	}

@@ -7,11 +7,14 @@ import (
 	"io"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
@@ -40,9 +43,9 @@ type undoneJSON struct {
 	Reason string     `json:"reason"`
 }
 
-func explanationOf(x *authority.Explanation) explanationJSON {
+func explanationOf(x *explain.Explanation) explanationJSON {
 	out := explanationJSON{
-		Allowed: x.Allowed, Checks: []checkJSON{}, Bindings: grantsOf(x.Bindings), Token: tokenOf(x.Token), Seq: x.Seq,
+		Allowed: x.Allowed, Checks: []checkJSON{}, Bindings: grantsOf(x.Grants), Token: tokenOf(x.Token), Seq: x.Seq,
 	}
 	for _, c := range x.Checks {
 		out.Checks = append(out.Checks, checkJSON(c))
@@ -69,7 +72,7 @@ func (a *asked) flags(cmd *cobra.Command) {
 	cmd.MarkFlagsRequiredTogether("action", "path")
 }
 
-func (a *asked) demand(cmd *cobra.Command) (d authority.Demand, err error) {
+func (a *asked) demand(cmd *cobra.Command) (d verification.Requirements, err error) {
 	d.Audience = a.audience
 	if d.Scope, err = identity.ParseScope(a.scope); err != nil {
 		return d, err
@@ -109,7 +112,7 @@ bindings that decide access.`,
 				return err
 			}
 			return p.with(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
-				x, err := i.ExplainToken(ctx, authority.Operator(), value.Reveal(), d)
+				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), d)
 				if err != nil {
 					return err
 				}
@@ -122,11 +125,11 @@ bindings that decide access.`,
 	return cmd
 }
 
-func (p *program) showExplanation(ctx context.Context, i *instance, x *authority.Explanation) error {
+func (p *program) showExplanation(ctx context.Context, i *instance, x *explain.Explanation) error {
 	out := explanationOf(x)
 	by := ""
 	if x.Revoked != nil {
-		names, err := i.Usernames(ctx, authority.Operator(), []string{x.Revoked.By})
+		names, err := i.Directory.Usernames(ctx, caller.Operator(), []string{x.Revoked.By})
 		if err != nil {
 			return err
 		}
@@ -138,9 +141,9 @@ func (p *program) showExplanation(ctx context.Context, i *instance, x *authority
 			rows[n] = []string{c.Check, c.verdict(), c.Detail}
 		}
 		table(w, "CHECK\tRESULT\tDETAIL", rows)
-		if len(x.Bindings) > 0 {
+		if len(x.Grants) > 0 {
 			_, _ = fmt.Fprintln(w)
-			grantTable(w, x.Bindings)
+			grantTable(w, x.Grants)
 		}
 		_, _ = fmt.Fprintln(w)
 		if u := out.Revoked; u != nil {

@@ -9,9 +9,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -49,7 +52,7 @@ For the reason why a token is refused see "bearerd token explain".`,
 				return err
 			}
 			return p.with(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
-				x, err := i.ExplainToken(ctx, authority.Operator(), value.Reveal(), authority.Demand{AnyAudience: true})
+				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), verification.Requirements{AnyAudience: true})
 				if err != nil {
 					return err
 				}
@@ -61,7 +64,7 @@ For the reason why a token is refused see "bearerd token explain".`,
 	return cmd
 }
 
-func inspect(x *authority.Explanation, value token.Secret) inspection {
+func inspect(x *explain.Explanation, value token.Secret) inspection {
 	in := inspection{Verified: x.Token != nil, Usable: x.Allowed, Token: tokenOf(x.Token)}
 	for _, c := range x.Checks {
 		if c.OK != nil && !*c.OK {

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -49,8 +51,8 @@ func (n *wanted) flags(cmd *cobra.Command) {
 	f.StringVar(&n.expires, "expires-in", "", "how long it lives: `SECONDS`, or a duration such as 5m")
 }
 
-func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*authority.Request, error) {
-	r := &authority.Request{Kind: kind}
+func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request, error) {
+	r := &issuance.Request{Kind: kind}
 	var err error
 	if cmd.Flags().Changed("expires-in") {
 		if r.Lifetime, err = parseLifetime(n.expires); err != nil {
@@ -76,8 +78,8 @@ type issuedJSON struct {
 	ExpiresIn  *int64   `json:"expires_in"` // seconds; null: never
 }
 
-func (p *program) issue(ctx context.Context, i *instance, ref string, r *authority.Request) error {
-	issued, err := i.IssueFor(ctx, authority.Operator(), ref, r)
+func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuance.Request) error {
+	issued, err := i.Issuance.IssueFor(ctx, caller.Operator(), ref, r)
 	if err != nil {
 		return err
 	}

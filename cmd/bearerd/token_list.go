@@ -7,11 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -68,7 +69,7 @@ tokens are not stored.`,
 }
 
 func (p *program) listTokens(ctx context.Context, i *instance, ref string, q records.TokenQuery) error {
-	u, err := i.User(ctx, authority.Operator(), ref)
+	u, err := i.Directory.User(ctx, caller.Operator(), ref)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (p *program) listTokens(ctx context.Context, i *instance, ref string, q rec
 	all := []storedJSON{}
 	var rows [][]string
 	for {
-		page, err := i.TokenList(ctx, authority.Operator(), q)
+		page, err := i.Issuance.TokenList(ctx, caller.Operator(), q)
 		if err != nil {
 			return err
 		}

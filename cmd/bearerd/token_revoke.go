@@ -9,10 +9,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/revoking"
+
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -51,7 +54,7 @@ command waits until every running server refuses them, unless --wait=false.`,
 }
 
 // findRevocable finds every token that the arguments or the input name.
-func (p *program) findRevocable(ctx context.Context, i *instance, args []string, file string, skip bool) ([]authority.Revocable, error) {
+func (p *program) findRevocable(ctx context.Context, i *instance, args []string, file string, skip bool) ([]revoking.Revocable, error) {
 	s := &search{program: p, instance: i, skip: skip}
 	switch {
 	case len(args) > 0 && file != "":
@@ -76,23 +79,23 @@ func (p *program) findRevocable(ctx context.Context, i *instance, args []string,
 	return s.lines(ctx, file, in)
 }
 
-// search finds tokens to take back, before any is.
+// search finds tokens to revoke, before any is.
 type search struct {
 	*program
 	*instance
 
 	skip    bool
-	found   []authority.Revocable
+	found   []revoking.Revocable
 	unknown []string // where something stands that is no token: "12"
 }
 
-func (s *search) arguments(ctx context.Context, ids []string) ([]authority.Revocable, error) {
+func (s *search) arguments(ctx context.Context, ids []string) ([]revoking.Revocable, error) {
 	for n, id := range ids {
 		if _, err := uuid.Parse(id); err != nil {
 			return nil, hint(fmt.Errorf("argument %d is no id", n+1),
 				"a token's value is no argument, where others can see it: give it on standard input or with --file")
 		}
-		r, err := s.FindRevocable(ctx, authority.Operator(), id)
+		r, err := s.Revoker.FindRevocable(ctx, caller.Operator(), id)
 		if err != nil {
 			return nil, err
 		}
@@ -101,7 +104,7 @@ func (s *search) arguments(ctx context.Context, ids []string) ([]authority.Revoc
 	return s.found, nil
 }
 
-func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]authority.Revocable, error) {
+func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]revoking.Revocable, error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, token.MaxBytes+2)
 	number := 0
@@ -111,7 +114,7 @@ func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]author
 		if ref == "" || ref[0] == '#' {
 			continue
 		}
-		r, err := s.FindRevocable(ctx, authority.Operator(), ref)
+		r, err := s.Revoker.FindRevocable(ctx, caller.Operator(), ref)
 		switch {
 		case fault.Is(err, fault.InvalidToken):
 			s.unknown = append(s.unknown, strconv.Itoa(number))
@@ -154,15 +157,19 @@ func (s *search) complete(name string) error {
 	return hint(errors.New(what), "nothing was revoked; --skip-unknown revokes the others")
 }
 
-// revokeTokens takes tokens back, a thousand at a time. The servers are waited for
+// revokeTokens revokes tokens, a thousand at a time. The servers are waited for
 // once, for the last of them.
-func (p *program) revokeTokens(ctx context.Context, i *instance, tokens []authority.Revocable) error {
-	var r authority.Receipt
-	for done := 0; done < len(tokens); done += authority.MaxRevocations {
-		batch := tokens[done:min(done+authority.MaxRevocations, len(tokens))]
+func (p *program) revokeTokens(ctx context.Context, i *instance, tokens []revoking.Revocable) error {
+	var r revocation.Receipt
+	for done := 0; done < len(tokens); done += revoking.MaxRevocations {
+		batch := tokens[done:min(done+revoking.MaxRevocations, len(tokens))]
 		last := done+len(batch) == len(tokens)
+		by := caller.Operator()
+		if !last {
+			by = by.Waiting(revocation.WaitNone)
+		}
 		var err error
-		if r, err = i.RevokeTokens(ctx, batch, last && i.config.Revocation.Wait); err != nil {
+		if r, err = i.Revoker.RevokeTokens(ctx, by, batch); err != nil {
 			if done > 0 {
 				return hint(err, "the first %d of %d are revoked; run it again, which is safe", done, len(tokens))
 			}

@@ -6,12 +6,14 @@ import (
 	"io"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
@@ -59,7 +61,7 @@ func (p *program) userListCommand() *cobra.Command {
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				var all []userJSON
 				for q := (records.UserQuery{Search: search, Limit: 500}); ; {
-					page, err := i.UserList(ctx, authority.Operator(), q)
+					page, err := i.Directory.UserList(ctx, caller.Operator(), q)
 					if err != nil {
 						return err
 					}
@@ -93,11 +95,11 @@ func (p *program) userShowCommand() *cobra.Command {
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				u, err := i.User(ctx, authority.Operator(), args[0])
+				u, err := i.Directory.User(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err
 				}
-				grants, err := i.UserAccess(ctx, authority.Operator(), u.ID)
+				grants, err := i.Directory.UserAccess(ctx, caller.Operator(), u.ID)
 				if err != nil {
 					return err
 				}
@@ -146,7 +148,7 @@ func grantTable(w io.Writer, grants []access.Grant) {
 }
 
 func (p *program) userCreateCommand() *cobra.Command {
-	var n authority.NewUser
+	var n directory.NewUser
 	var file string
 	var none bool
 	cmd := &cobra.Command{
@@ -165,7 +167,7 @@ standard input or a file otherwise.`,
 				n.Password = password
 			}
 			return p.with(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
-				u, err := i.CreateUser(ctx, authority.Operator(), n)
+				u, err := i.Directory.CreateUser(ctx, caller.Operator(), n)
 				if err != nil {
 					return err
 				}
@@ -201,7 +203,7 @@ file otherwise.`,
 			if err != nil {
 				return err
 			}
-			return p.changeUser(cmd, args[0], authority.UserPatch{Password: &password}, "has a new password; their tokens and sessions are void")
+			return p.changeUser(cmd, args[0], directory.UserPatch{Password: &password}, "has a new password; their tokens and sessions are void")
 		},
 	}
 	passwordFlag(cmd, &file)
@@ -216,7 +218,7 @@ func (p *program) userDisableCommand() *cobra.Command {
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			yes := true
-			return p.changeUser(cmd, args[0], authority.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are void")
+			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are void")
 		},
 	}
 	waitFlag(cmd)
@@ -231,14 +233,14 @@ func (p *program) userEnableCommand() *cobra.Command {
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			no := false
-			return p.changeUser(cmd, args[0], authority.UserPatch{Disabled: &no}, "is enabled")
+			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &no}, "is enabled")
 		},
 	}
 }
 
-func (p *program) changeUser(cmd *cobra.Command, ref string, patch authority.UserPatch, done string) error {
+func (p *program) changeUser(cmd *cobra.Command, ref string, patch directory.UserPatch, done string) error {
 	return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-		u, err := i.UpdateUser(ctx, authority.Operator(), ref, patch)
+		u, err := i.Directory.UpdateUser(ctx, caller.Operator(), ref, patch)
 		if err != nil {
 			return err
 		}
@@ -254,7 +256,7 @@ func (p *program) userRemoveCommand() *cobra.Command {
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				r, err := i.RemoveUser(ctx, authority.Operator(), args[0])
+				r, err := i.Directory.RemoveUser(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err
 				}

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 )
 
 func (p *program) userAccessCommand() *cobra.Command {
@@ -34,7 +35,7 @@ a wider path.`,
 				case action != "":
 					return p.explainUser(ctx, i, args[0], action, path)
 				}
-				grants, err := i.UserAccess(ctx, authority.Operator(), args[0])
+				grants, err := i.Directory.UserAccess(ctx, caller.Operator(), args[0])
 				if err != nil {
 					return err
 				}
@@ -60,7 +61,7 @@ func (p *program) explainUser(ctx context.Context, i *instance, ref, action, pat
 	if err != nil {
 		return err
 	}
-	x, err := i.ExplainUser(ctx, authority.Operator(), ref, action, at)
+	x, err := i.Explainer.ExplainUser(ctx, caller.Operator(), ref, action, at)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (p *program) removeAccess(ctx context.Context, i *instance, ref, path strin
 	if err != nil {
 		return err
 	}
-	removed, remaining, err := i.RemoveAccess(ctx, authority.Operator(), ref, at)
+	removed, remaining, err := i.Directory.RemoveAccess(ctx, caller.Operator(), ref, at)
 	if err != nil {
 		return err
 	}

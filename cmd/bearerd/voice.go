@@ -11,7 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 // How bearerd speaks. Results, and secrets, go to standard output and nothing else
@@ -160,7 +160,7 @@ type acknowledgement struct {
 	Expired   *int  `json:"expired,omitempty"`
 }
 
-func acknowledged(r authority.Receipt) acknowledgement {
+func acknowledged(r revocation.Receipt) acknowledgement {
 	a := acknowledgement{Revoked: r.Revoked, Seq: r.Seq}
 	if n := r.Nodes; n != nil {
 		a.Nodes, a.Confirmed, a.Expired = &n.Nodes, &n.Confirmed, &n.Expired
@@ -169,7 +169,7 @@ func acknowledged(r authority.Receipt) acknowledgement {
 }
 
 // reach says in words how far a revocation has come.
-func (i *instance) reach(r authority.Receipt) string {
+func (i *instance) reach(r revocation.Receipt) string {
 	switch n := r.Nodes; {
 	case n == nil:
 		return fmt.Sprintf("every server refuses it within %s", i.config.Revocation.MaxStaleness)

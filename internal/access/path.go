@@ -17,6 +17,17 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
+// The actions and paths that bearerd itself asks about.
+const (
+	// ActionAccess is what a user needs on /collections/ID to have, and to use, a
+	// token for that collection.
+	ActionAccess = "access"
+	// ActionDelete on PathTokens is the right to revoke others' tokens.
+	ActionDelete = "delete"
+	// PathTokens is where the rights over others' tokens are bound.
+	PathTokens = Path("/tokens")
+)
+
 // Path names a resource: "/" or "/" followed by segments that are separated by
 // single slashes. Paths are compared bytewise by whole segments, so
 // /collections/4 has nothing to do with /collections/42. The zero value names

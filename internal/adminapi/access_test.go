@@ -4,9 +4,11 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
@@ -64,7 +66,7 @@ func TestLostCollectionEndsItsTokensAtOnce(t *testing.T) {
 	s.asAdmin(201, "POST", "/bindings", `{"user":"ada","permission":{"action":"access","path":"/collections/4"}}`)
 	c := s.Login(t, "ada", password, 4)
 	four := int64(4)
-	issued, err := s.Issue(t.Context(), c, &authority.Request{Kind: accessKind, Principal: c.Principal, Collection: &four})
+	issued, err := s.Issue(t.Context(), c, &issuance.Request{Kind: accessKind, Principal: c.Principal, Collection: &four})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,7 @@ func TestLostCollectionEndsItsTokensAtOnce(t *testing.T) {
 	s.as(raw, "GET", "/me", "").is(t, 200)
 	s.asAdmin(200, "DELETE", "/users/ada/access?path=/collections/4", "")
 	s.as(raw, "GET", "/me", "").is(t, 403)
-	if _, err := s.Verify(t.Context(), raw, authority.Demand{}); !fault.Is(err, fault.InsufficientScope) {
+	if _, err := s.Verify(t.Context(), raw, verification.Requirements{}); !fault.Is(err, fault.InsufficientScope) {
 		t.Errorf("verify: %v", err)
 	}
 }
@@ -93,7 +95,7 @@ func TestTokenForACollectionCantAdminister(t *testing.T) {
 	s.Collection(t, 4, "Fish")
 	c := s.Login(t, "root", password, 4)
 	four := int64(4)
-	issued, err := s.Issue(t.Context(), c, &authority.Request{
+	issued, err := s.Issue(t.Context(), c, &issuance.Request{
 		Kind: accessKind, Principal: c.Principal, Collection: &four, Scope: []string{"admin"},
 	})
 	if err != nil {

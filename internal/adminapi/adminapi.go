@@ -15,9 +15,19 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/traffic"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -26,19 +36,26 @@ const base = "/auth/api/v1"
 
 // API is the management API.
 type API struct {
-	Authority      *authority.Authority
+	SignIn    *signin.Authenticator
+	Issuance  *issuance.Issuance
+	Revoker   *revoking.Revoker
+	Directory *directory.Directory
+	Explainer *explain.Explainer
+	Status    func() revocation.Status // how this node stands in the revocation log
+	Policy    issuance.Policy
+	Now       func() time.Time
+
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
 	SessionCookies []string             // the cookies that carry a session; none: Bearer alone
 	Challenge      httpkit.Challenge    // what a 401 answers with
-	Traffic        authority.TrafficLog // what the statistics tell; nil: nothing is counted
+	Traffic        traffic.Log          // what the statistics tell; nil: nothing is counted
 }
 
 // request is a request whose caller is known.
 type request struct {
 	*http.Request
-	caller *authority.Caller
+	caller *caller.Caller
 	query  parameters
-	wait   bool // whether to wait until every node has honoured what is taken back
 }
 
 // route is one endpoint.
@@ -120,7 +137,7 @@ var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 func (a *API) handle(e route) http.Handler {
 	known := strings.Fields(e.query)
 	return httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
-		caller, err := a.caller(r)
+		c, err := a.caller(r)
 		if err != nil {
 			return err
 		}
@@ -129,15 +146,14 @@ func (a *API) handle(e route) http.Handler {
 			return err
 		}
 		httpkit.NoStore(w)
-		if t := caller.Token; t.ExpiringSoon(a.Authority.Now()) {
+		if t := c.Token; t.ExpiringSoon(a.Now()) {
 			httpkit.WarnOfExpiry(w.Header(), t.Expiry)
 		}
-		wait, err := query.wait(a.Authority.Policy.Wait)
+		wait, err := revocation.ParseWait(query.get("wait"))
 		if err != nil {
 			return err
 		}
-		r = r.WithContext(authority.WithWait(r.Context(), wait))
-		return e.serve(w, &request{Request: r, caller: caller, query: query, wait: wait})
+		return e.serve(w, &request{Request: r, caller: c.Waiting(wait), query: query})
 	}, httpkit.Problems(a.Challenge))
 }
 

@@ -58,7 +58,7 @@ func (a *API) audit(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	events, err := a.Authority.AuditEvents(r.Context(), r.caller, f)
+	events, err := a.Directory.AuditEvents(r.Context(), r.caller, f)
 	if err != nil {
 		return err
 	}

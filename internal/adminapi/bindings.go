@@ -51,7 +51,7 @@ func (c bindingChange) on(b access.Binding) (access.Binding, error) {
 var bindingOrder = order[access.Binding]{"bindings", func(b access.Binding) string { return string(b.Path) + "\x00" + b.ID }}
 
 func (a *API) bindings(w http.ResponseWriter, r *request) error {
-	all, err := a.Authority.BindingList(r.Context(), r.caller, records.BindingQuery{
+	all, err := a.Directory.BindingList(r.Context(), r.caller, records.BindingQuery{
 		User: r.query.get("user"), Group: r.query.get("group"),
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding)
 			subjects = append(subjects, b.User)
 		}
 	}
-	names, err := a.Authority.Usernames(r.Context(), r.caller, subjects)
+	names, err := a.Directory.Usernames(r.Context(), r.caller, subjects)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (a *API) createBinding(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	b, err = a.Authority.CreateBinding(r.Context(), r.caller, b)
+	b, err = a.Directory.CreateBinding(r.Context(), r.caller, b)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (a *API) updateBinding(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	b, err := a.Authority.Binding(r.Context(), r.caller, id)
+	b, err := a.Directory.Binding(r.Context(), r.caller, id)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (a *API) updateBinding(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if body != (bindingChange{}) {
-		b, err = a.Authority.UpdateBinding(r.Context(), r.caller, b)
+		b, err = a.Directory.UpdateBinding(r.Context(), r.caller, b)
 	}
 	if err != nil {
 		return err
@@ -142,6 +142,6 @@ func (a *API) removeBinding(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Authority.RemoveBinding(r.Context(), r.caller, id)
+	_, err = a.Directory.RemoveBinding(r.Context(), r.caller, id)
 	return done(w, err)
 }

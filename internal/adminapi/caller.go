@@ -3,30 +3,31 @@ package adminapi
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // caller finds out who asks: by a Bearer token or, where there is none, by a
 // session cookie. A first credential that is bad is never rescued by a second.
-func (a *API) caller(r *http.Request) (*authority.Caller, error) {
+func (a *API) caller(r *http.Request) (*caller.Caller, error) {
 	c, err := a.identify(r)
 	if err != nil {
 		return nil, err
 	}
 	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = c.Subject(), c.Token.ID
+	event.Principal, event.TokenID = c.ID(), c.Token.ID
 	return c, nil
 }
 
-func (a *API) identify(r *http.Request) (*authority.Caller, error) {
+func (a *API) identify(r *http.Request) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)
 	if err != nil {
 		return nil, err
 	}
 	if found {
-		return a.Authority.Bearer(r.Context(), raw)
+		return a.SignIn.Bearer(r.Context(), raw)
 	}
 	session, found := a.session(r)
 	if !found {
@@ -38,7 +39,7 @@ func (a *API) identify(r *http.Request) (*authority.Caller, error) {
 	if err := a.CrossOrigin.Check(r); err != nil {
 		return nil, err
 	}
-	return a.Authority.Session(r.Context(), session)
+	return a.SignIn.Session(r.Context(), session)
 }
 
 // session gives the first of the session cookies that the request has.

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/authority"
 )
 
 func TestNobodyIsChallenged(t *testing.T) {
@@ -95,8 +96,8 @@ func TestZeroAPIRefusesSessions(t *testing.T) {
 	s := newSite(t)
 	value := s.SessionToken(t, "ada", password).Value.Reveal()
 	for name, api := range map[string]*adminapi.API{
-		"no cookie named":       {Authority: s.Authority},
-		"no cross-origin check": {Authority: s.Authority, SessionCookies: []string{cookie}},
+		"no cookie named":       {SignIn: s.Authenticator, Issuance: s.Issuance, Now: s.Time},
+		"no cross-origin check": {SignIn: s.Authenticator, Issuance: s.Issuance, Now: s.Time, SessionCookies: []string{cookie}},
 	} {
 		mux := http.NewServeMux()
 		api.Register(mux)
@@ -175,7 +176,7 @@ func TestMeTellsWhoCame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.Issue(t.Context(), c, &authority.Request{Kind: accessKind, Principal: c.Principal, Client: c.Principal})
+	issued, err := s.Issue(t.Context(), c, &issuance.Request{Kind: accessKind, Principal: c.Principal, Client: c.Principal})
 	if err != nil {
 		t.Fatal(err)
 	}

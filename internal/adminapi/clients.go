@@ -4,7 +4,8 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -37,8 +38,8 @@ type clientPatch struct {
 }
 
 // on gives the client that the patch makes of c.
-func (p clientPatch) on(c identity.Client) (authority.NewClient, error) {
-	n := authority.NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences}
+func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
+	n := directory.NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences}
 	if p.Grants != nil {
 		n.Grants = *p.Grants
 	}
@@ -85,7 +86,7 @@ func forPublic(grants []string) bool {
 var clientOrder = order[identity.Client]{"clients", func(c identity.Client) string { return c.ID }}
 
 func (a *API) clients(w http.ResponseWriter, r *request) error {
-	all, err := a.Authority.ClientList(r.Context(), r.caller)
+	all, err := a.Directory.ClientList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (a *API) createClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	made, secret, err := a.Authority.CreateClient(r.Context(), r.caller, n, !public)
+	made, secret, err := a.Directory.CreateClient(r.Context(), r.caller, n, !public)
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	c, err := a.Authority.Client(r.Context(), r.caller, id)
+	c, err := a.Directory.Client(r.Context(), r.caller, id)
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if body != (clientPatch{}) {
-		c, err = a.Authority.UpdateClient(r.Context(), r.caller, n)
+		c, err = a.Directory.UpdateClient(r.Context(), r.caller, n)
 	}
 	if err != nil {
 		return err
@@ -149,6 +150,6 @@ func (a *API) removeClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Authority.RemoveClient(r.Context(), r.caller, id)
+	_, err = a.Directory.RemoveClient(r.Context(), r.caller, id)
 	return done(w, err)
 }

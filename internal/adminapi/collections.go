@@ -29,7 +29,7 @@ var collectionOrder = order[records.Collection]{"collections", func(c records.Co
 }}
 
 func (a *API) collections(w http.ResponseWriter, r *request) error {
-	all, err := a.Authority.CollectionList(r.Context(), r.caller)
+	all, err := a.Directory.CollectionList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (a *API) createCollection(w http.ResponseWriter, r *request) error {
 		return missing("id")
 	}
 	made := records.Collection{ID: *body.ID, Name: body.Name}
-	if err := a.Authority.CreateCollection(r.Context(), r.caller, made); err != nil {
+	if err := a.Directory.CreateCollection(r.Context(), r.caller, made); err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusCreated, collectionOf(made))
@@ -66,7 +66,7 @@ func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	all, err := a.Authority.CollectionList(r.Context(), r.caller)
+	all, err := a.Directory.CollectionList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (a *API) updateCollection(w http.ResponseWriter, r *request) error {
 	}
 	if body.Name != nil {
 		c.Name = *body.Name
-		err = a.Authority.UpdateCollection(r.Context(), r.caller, c)
+		err = a.Directory.UpdateCollection(r.Context(), r.caller, c)
 	}
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (a *API) removeCollection(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Authority.RemoveCollection(r.Context(), r.caller, id)
+	_, err = a.Directory.RemoveCollection(r.Context(), r.caller, id)
 	return done(w, err)
 }
 

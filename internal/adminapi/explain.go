@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -82,17 +84,17 @@ type undoing struct {
 	Reason string     `json:"reason"`
 }
 
-func explanationOf(x *authority.Explanation) explanation {
+func explanationOf(x *explain.Explanation) explanation {
 	return explanation{
 		Allowed:  x.Allowed,
-		Checks:   each(x.Checks, func(c authority.CheckResult) check { return check(c) }),
-		Bindings: each(x.Bindings, grantOf),
+		Checks:   each(x.Checks, func(c verification.CheckResult) check { return check(c) }),
+		Bindings: each(x.Grants, grantOf),
 		Token:    claimsOf(x.Token), Revoked: undoingOf(x.Revoked),
 		Seq: x.Seq, LeaseAge: x.LeaseAge.Seconds(), Fresh: x.Fresh,
 	}
 }
 
-func claimsOf(t *authority.Token) *claims {
+func claimsOf(t *verification.Token) *claims {
 	if t == nil {
 		return nil
 	}
@@ -102,7 +104,7 @@ func claimsOf(t *authority.Token) *claims {
 	}
 }
 
-func undoingOf(u *authority.Undoing) *undoing {
+func undoingOf(u *explain.Cause) *undoing {
 	if u == nil {
 		return nil
 	}
@@ -120,14 +122,14 @@ func (a *API) explain(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	var x *authority.Explanation
+	var x *explain.Explanation
 	if q.User != nil {
-		x, err = a.Authority.ExplainUser(r.Context(), r.caller, *q.User, q.Action, path)
+		x, err = a.Explainer.ExplainUser(r.Context(), r.caller, *q.User, q.Action, path)
 		if fault.Is(err, fault.NotFound) { // the body names them, not the path
 			err = fault.Wrap(err, fault.Invalid, "%s", fault.Message(err))
 		}
 	} else {
-		x, err = a.Authority.ExplainToken(r.Context(), r.caller, *q.Token, authority.Demand{
+		x, err = a.Explainer.ExplainToken(r.Context(), r.caller, *q.Token, verification.Requirements{
 			Audience: q.Audience, Scope: q.Scope, Collection: q.Collection, Action: q.Action, Path: path,
 		})
 	}

@@ -38,7 +38,7 @@ func (a *API) keys(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) writeKeys(w http.ResponseWriter, r *request, status int) error {
-	all, err := a.Authority.KeyList(r.Context(), r.caller)
+	all, err := a.Directory.KeyList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (a *API) rotateKeys(w http.ResponseWriter, r *request) error {
 	if err := r.optionalBody(w, &body); err != nil {
 		return err
 	}
-	if err := a.Authority.RotateKeys(r.Context(), r.caller, body.Now); err != nil {
+	if err := a.Directory.RotateKeys(r.Context(), r.caller, body.Now); err != nil {
 		return err
 	}
 	return a.writeKeys(w, r, http.StatusCreated)
@@ -68,6 +68,6 @@ func (a *API) retireKey(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Authority.RetireKey(r.Context(), r.caller, kid)
+	_, err = a.Directory.RetireKey(r.Context(), r.caller, kid)
 	return done(w, err)
 }

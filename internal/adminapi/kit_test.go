@@ -11,9 +11,9 @@ import (
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 // site is the API over a real authority, with an administrator "root" and a user
 // "ada". Every answer is held against the API description.
 type site struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	t          *testing.T
 	url        string
 	admin, ada string // Bearer tokens
@@ -36,8 +36,8 @@ type site struct {
 
 func newSite(t *testing.T, change ...func(*adminapi.API)) *site {
 	t.Helper()
-	s := &site{Fixture: authoritytest.New(t, authoritytest.Options{}), t: t}
-	s.User(t, "root", password, authoritytest.Admin())
+	s := &site{Fixture: nodetest.New(t, nodetest.Options{}), t: t}
+	s.User(t, "root", password, nodetest.Admin())
 	s.adaID = s.User(t, "ada", password).ID
 	s.admin = s.AccessToken(t, "root", password, identity.ScopeAdmin).Value.Reveal()
 	s.ada = s.AccessToken(t, "ada", password).Value.Reveal()
@@ -47,18 +47,20 @@ func newSite(t *testing.T, change ...func(*adminapi.API)) *site {
 
 func (s *site) serve(change ...func(*adminapi.API)) *httptest.Server {
 	s.t.Helper()
-	origin, err := httpkit.NewCrossOrigin(authoritytest.Issuer)
+	origin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	api := &adminapi.API{
-		Authority: s.Authority, CrossOrigin: origin, SessionCookies: []string{cookie},
+		SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Explainer: s.Explainer,
+		Status: s.Follower.Status, Policy: s.Settings.Policy, Now: s.Time,
+		CrossOrigin: origin, SessionCookies: []string{cookie},
 		Challenge: httpkit.Challenge{Realm: "bearerd"},
 	}
 	for _, c := range change {
 		c(api)
 	}
-	described, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{api}})
+	described, err := adminapi.Describe(adminapi.Sources{Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{api}})
 	if err != nil {
 		s.t.Fatal(err)
 	}

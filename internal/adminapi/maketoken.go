@@ -5,7 +5,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -40,7 +41,7 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	if n.Name == "" && n.Kind != token.KindAPIKey.String() {
 		return missing("name")
 	}
-	issued, err := a.makeToken(r, n.Kind, authority.NewCredential{
+	issued, err := a.makeToken(r, n.Kind, issuance.NewCredential{
 		Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: int64(n.ExpiresIn),
 	})
 	if err != nil {
@@ -49,12 +50,12 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	return writeMade(w, issued)
 }
 
-func (a *API) makeToken(r *request, kind string, c authority.NewCredential) (*authority.Issued, error) {
+func (a *API) makeToken(r *request, kind string, c issuance.NewCredential) (*issuance.Issued, error) {
 	switch kind {
 	case "", token.KindAPIToken.String():
-		return a.Authority.CreateAPIToken(r.Context(), r.caller, c)
+		return a.Issuance.CreateAPIToken(r.Context(), r.caller, c)
 	case token.KindAPIKey.String():
-		return a.Authority.CreateAPIKey(r.Context(), r.caller, c)
+		return a.Issuance.CreateAPIKey(r.Context(), r.caller, c)
 	}
 	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key")
 }
@@ -72,11 +73,11 @@ func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	if err := r.optionalBody(w, &body); err != nil {
 		return err
 	}
-	overlap := int64(a.Authority.Policy.APITokenOverlap / time.Second)
+	overlap := int64(a.Policy.APITokenOverlap / time.Second)
 	if body.Overlap != nil {
 		overlap = *body.Overlap
 	}
-	issued, err := a.Authority.Regenerate(r.Context(), r.caller, id, overlap)
+	issued, err := a.Issuance.Regenerate(r.Context(), r.caller, id, overlap)
 	if err != nil {
 		return unpermitted(err)
 	}
@@ -86,7 +87,7 @@ func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 // unpermitted makes a matter of rights of a scope that wants a permission: OAuth
 // has no word for it, this API has.
 func unpermitted(err error) error {
-	if errors.Is(err, authority.ErrScopePermission) {
+	if errors.Is(err, issuance.ErrScopePermission) {
 		return fault.Wrap(err, fault.Forbidden, "%s", fault.Message(err))
 	}
 	return err
@@ -100,12 +101,12 @@ func (l *lifetime) UnmarshalJSON(raw []byte) error {
 	if string(raw) == "null" {
 		return nil
 	}
-	seconds, err := authority.ParseLifetime(string(raw))
+	seconds, err := issuance.ParseLifetime(string(raw))
 	*l = lifetime(seconds)
 	return err
 }
 
-func writeMade(w http.ResponseWriter, issued *authority.Issued) error {
+func writeMade(w http.ResponseWriter, issued *issuance.Issued) error {
 	return httpkit.WriteJSON(w, http.StatusCreated, madeToken{
 		ID: issued.ID, Token: issued.Value.Reveal(), Name: issued.Name, Kind: issued.Kind.String(),
 		Scope: identity.FormatScope(issued.Scope), Collection: issued.Collection, ExpiresAt: instant(issued.Expiry),

@@ -6,11 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/access"
+
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func made(t *testing.T, a answer) (m struct{ ID, Token, Name, Kind, Scope string }) {
@@ -101,7 +102,7 @@ func TestMakingTokensIsRefused(t *testing.T) {
 	if after := s.count(t); after != before {
 		t.Errorf("refusals made %d tokens", after-before)
 	}
-	if got := s.send("POST", root+"/tokens/"+api.ID+"/regenerate", "", bearer(s.admin)); got.status != http.StatusNotFound {
+	if got := s.send("POST", root+"/tokens/"+api.ID+"/regenerate", "", bearer(s.admin)); got.status != http.StatusForbidden {
 		t.Errorf("somebody else regenerated it: %d", got.status)
 	}
 	if got := s.send("POST", root+"/tokens/"+api.ID+"/regenerate", `{"overlap":-1}`, credentials); got.status != http.StatusBadRequest {
@@ -122,7 +123,7 @@ func (s *site) count(t *testing.T) int {
 func TestReadingScopesAreForThoseWithThePermission(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.User(t, "auditor", password, authoritytest.May(identity.ScopeIntrospect, authority.PathTokens))
+	s.User(t, "auditor", password, nodetest.May(identity.ScopeIntrospect, access.PathTokens))
 	with := []option{session(s.SessionToken(t, "auditor", password).Value.Reveal()), header("Sec-Fetch-Site", "same-origin")}
 	made(t, s.send("POST", root+"/tokens", `{"name":"x","scope":"introspect","expires_in":null}`, with...))
 	s.send("POST", root+"/tokens", `{"name":"y","scope":"introspect revocations"}`, with...).is(t, http.StatusForbidden)

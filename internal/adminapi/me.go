@@ -4,8 +4,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 )
@@ -29,7 +30,7 @@ type credential struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 }
 
-func credentialOf(t *authority.Token) credential {
+func credentialOf(t *verification.Token) credential {
 	return credential{
 		ID: t.ID, Kind: t.Kind.String(), Scope: identity.FormatScope(t.Scope), Collection: t.Collection,
 		ClientID: t.ClientID, ExpiresAt: instant(t.Expiry),
@@ -37,16 +38,19 @@ func credentialOf(t *authority.Token) credential {
 }
 
 func (a *API) me(w http.ResponseWriter, r *request) error {
-	p := r.caller.Principal
-	answer := self{Type: "client", user: user{ID: p.Subject(), Groups: []string{}}, Token: credentialOf(r.caller.Token)}
-	if p.User != nil {
-		answer.Type, answer.user = "user", userOf(*p.User)
-		answer.Administrator = p.May(access.Any, access.Root).Allowed
+	s := r.caller.Subject
+	answer := self{Type: "client", user: user{ID: s.ID, Groups: []string{}}, Token: credentialOf(r.caller.Token)}
+	if !s.Client {
+		answer.Type = "user"
+		answer.user = user{
+			ID: s.ID, Username: s.Username, Name: s.Name, Email: s.Email, Groups: append([]string{}, s.Groups...), Disabled: s.Disabled,
+		}
+		answer.Administrator = s.May(access.Any, access.Root).Allowed
 	}
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (a *API) revokeMine(w http.ResponseWriter, r *request) error {
-	_, err := a.Authority.RevokeAll(r.Context(), r.caller, r.caller.Subject(), r.wait)
+	_, err := a.Revoker.RevokeAll(r.Context(), r.caller, r.caller.ID())
 	return done(w, err)
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func TestDescriptionIsServedToEverybody(t *testing.T) {
@@ -27,7 +27,7 @@ func TestDescriptionIsServedToEverybody(t *testing.T) {
 		t.Fatal(err)
 	}
 	if document.OpenAPI != "3.1.0" || document.Info.Version != "test" || document.Servers[0].URL != "/" ||
-		!strings.HasSuffix(document.Servers[0].Description, authoritytest.Issuer) {
+		!strings.HasSuffix(document.Servers[0].Description, nodetest.Issuer) {
 		t.Errorf("%+v", document)
 	}
 	again := s.send("GET", "/auth/openapi.json", "", header("If-None-Match", a.header.Get("Etag")))

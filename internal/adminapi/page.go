@@ -31,19 +31,6 @@ func readParameters(r *http.Request, known []string) (parameters, error) {
 
 func (p parameters) get(name string) string { return url.Values(p).Get(name) }
 
-// wait reads whether to wait until every node has honoured what is taken back.
-func (p parameters) wait(standard bool) (bool, error) {
-	switch p.get("wait") {
-	case "":
-		return standard, nil
-	case "true":
-		return true, nil
-	case "false":
-		return false, nil
-	}
-	return false, fault.New(fault.Invalid, "the parameter \"wait\" must be true or false")
-}
-
 // instant reads a time; the zero time when it isn't given.
 func (p parameters) instant(name string) (time.Time, error) {
 	text := p.get(name)

@@ -28,7 +28,7 @@ func permissionsOf(all []permission) []access.Permission {
 var roleOrder = order[access.Role]{"roles", func(r access.Role) string { return r.Name }}
 
 func (a *API) roles(w http.ResponseWriter, r *request) error {
-	all, err := a.Authority.RoleList(r.Context(), r.caller)
+	all, err := a.Directory.RoleList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (a *API) createRole(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	made := access.Role{Name: body.Name, Permissions: permissionsOf(body.Permissions)}
-	if err := a.Authority.CreateRole(r.Context(), r.caller, made); err != nil {
+	if err := a.Directory.CreateRole(r.Context(), r.caller, made); err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusCreated, roleOf(made))
@@ -62,7 +62,7 @@ func (a *API) updateRole(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	all, err := a.Authority.RoleList(r.Context(), r.caller)
+	all, err := a.Directory.RoleList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (a *API) updateRole(w http.ResponseWriter, r *request) error {
 	}
 	if body.Permissions != nil {
 		changed.Permissions = permissionsOf(*body.Permissions)
-		err = a.Authority.UpdateRole(r.Context(), r.caller, changed)
+		err = a.Directory.UpdateRole(r.Context(), r.caller, changed)
 	}
 	if err != nil {
 		return err
@@ -85,6 +85,6 @@ func (a *API) removeRole(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Authority.RemoveRole(r.Context(), r.caller, name)
+	_, err = a.Directory.RemoveRole(r.Context(), r.caller, name)
 	return done(w, err)
 }

@@ -5,7 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/traffic"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -53,7 +54,7 @@ type lag struct {
 	Below float64 `json:"below"` // what the slowest stayed below
 }
 
-func statsStepOf(t authority.Traffic) statsStep {
+func statsStepOf(t traffic.Step) statsStep {
 	s := statsStep{
 		From: t.From.UTC(), Until: t.Until.UTC(), Issued: t.Issued, IssueRefused: t.IssueRefused, Verified: t.Verified,
 		VerifyRefused: t.VerifyRefused, Logins: t.Logins, Revocations: t.Revoked,
@@ -92,18 +93,18 @@ func (p parameters) steps(now time.Time) (step time.Duration, count int, err err
 
 // stats tells administrators what the charts of the pages show.
 func (a *API) stats(w http.ResponseWriter, r *request) error {
-	if err := a.Authority.RequireAdministrator(r.caller); err != nil {
+	if err := r.caller.RequireAdministrator(); err != nil {
 		return err
 	}
-	now := a.Authority.Now()
+	now := a.Now()
 	step, count, err := r.query.steps(now)
 	if err != nil {
 		return err
 	}
-	follower := a.Authority.Follower
+	status := a.Status()
 	answer := stats{
 		Node: node{
-			Fresh: follower.Fresh(), LeaseAge: follower.LeaseAge().Seconds(), Seq: follower.Applied(), Live: follower.Ledger().Set().Len(),
+			Fresh: status.Fresh, LeaseAge: status.LeaseAge.Seconds(), Seq: status.Applied, Live: status.Live,
 		},
 		Step: int64(step / time.Second), Steps: []statsStep{},
 	}

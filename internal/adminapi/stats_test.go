@@ -9,18 +9,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/traffic"
 )
 
-// traffic is a log of steps in which nothing happened but in the last one.
-type traffic struct{}
+// counts is a log of steps in which nothing happened but in the last one.
+type counts struct{}
 
-func (traffic) Traffic(now time.Time, step time.Duration, steps int) ([]authority.Traffic, error) {
-	list := make([]authority.Traffic, steps)
+func (counts) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
+	list := make([]traffic.Step, steps)
 	for i := range list {
 		from := now.Truncate(step).Add(time.Duration(i+1-steps) * step)
 		none := map[string]int64{}
-		list[i] = authority.Traffic{
+		list[i] = traffic.Step{
 			From: from, Until: from.Add(step), Issued: none, IssueRefused: none, Verified: none, VerifyRefused: none, Logins: none,
 		}
 	}
@@ -31,7 +31,7 @@ func (traffic) Traffic(now time.Time, step time.Duration, steps int) ([]authorit
 	return list, nil
 }
 
-func counted(a *adminapi.API) { a.Traffic = traffic{} }
+func counted(a *adminapi.API) { a.Traffic = counts{} }
 
 func TestStatsTellAdministratorsWhatTheChartsShow(t *testing.T) {
 	t.Parallel()
@@ -59,7 +59,7 @@ func TestStatsTellAdministratorsWhatTheChartsShow(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	node := to[map[string]any](t, m["node"])
-	if node["fresh"] != true || node["seq"] != float64(s.Follower.Applied()) || node["live_revocations"] != float64(s.Follower.Ledger().Set().Len()) {
+	if node["fresh"] != true || node["seq"] != float64(s.Ledger.Applied()) || node["live_revocations"] != float64(s.Ledger.Set().Len()) {
 		t.Errorf("the node: %v", node)
 	}
 }

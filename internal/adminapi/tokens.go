@@ -30,7 +30,7 @@ type storedToken struct {
 }
 
 func (a *API) tokenOf(t records.StoredToken) storedToken {
-	now := a.Authority.Now()
+	now := a.Now()
 	_, reason, _ := t.End(now)
 	return storedToken{
 		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4,
@@ -41,7 +41,7 @@ func (a *API) tokenOf(t records.StoredToken) storedToken {
 }
 
 func (a *API) tokens(w http.ResponseWriter, r *request) error {
-	return a.listTokens(w, r, r.caller.Subject())
+	return a.listTokens(w, r, r.caller.ID())
 }
 
 func (a *API) userTokens(w http.ResponseWriter, r *request) error {
@@ -49,7 +49,7 @@ func (a *API) userTokens(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	u, err := a.Authority.User(r.Context(), r.caller, id)
+	u, err := a.Directory.User(r.Context(), r.caller, id)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 		}
 		q.Kinds = []token.Kind{kind}
 	}
-	page, err := a.Authority.TokenList(r.Context(), r.caller, q)
+	page, err := a.Issuance.TokenList(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,6 @@ func (a *API) revokeToken(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Authority.RevokeID(r.Context(), r.caller, id, r.wait)
+	_, err = a.Revoker.RevokeID(r.Context(), r.caller, id)
 	return done(w, err)
 }

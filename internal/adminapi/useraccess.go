@@ -34,7 +34,7 @@ func (a *API) access(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	grants, err := a.Authority.UserAccess(r.Context(), r.caller, id)
+	grants, err := a.Directory.UserAccess(r.Context(), r.caller, id)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (a *API) removeAccess(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	removed, remaining, err := a.Authority.RemoveAccess(r.Context(), r.caller, id, at)
+	removed, remaining, err := a.Directory.RemoveAccess(r.Context(), r.caller, id, at)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,10 @@ package adminapi
 import (
 	"net/http"
 
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
@@ -33,8 +34,8 @@ type userPatch struct {
 	Disabled *bool     `json:"disabled"`
 }
 
-func (p userPatch) patch() authority.UserPatch {
-	return authority.UserPatch{
+func (p userPatch) patch() directory.UserPatch {
+	return directory.UserPatch{
 		Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled, Password: (*token.Secret)(p.Password),
 	}
 }
@@ -45,8 +46,8 @@ type newUser struct {
 	userPatch
 }
 
-func (n newUser) user() (authority.NewUser, error) {
-	u := authority.NewUser{
+func (n newUser) user() (directory.NewUser, error) {
+	u := directory.NewUser{
 		Username: n.Username, Name: value(n.Name), Email: value(n.Email),
 		Groups: value(n.Groups), Disabled: value(n.Disabled),
 	}
@@ -70,7 +71,7 @@ func (a *API) users(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page, err := a.Authority.UserList(r.Context(), r.caller, records.UserQuery{
+	page, err := a.Directory.UserList(r.Context(), r.caller, records.UserQuery{
 		Search: r.query.get("search"), After: r.query.get("cursor"), Limit: limit,
 	})
 	if err != nil {
@@ -88,7 +89,7 @@ func (a *API) createUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	made, err := a.Authority.CreateUser(r.Context(), r.caller, n)
+	made, err := a.Directory.CreateUser(r.Context(), r.caller, n)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (a *API) user(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	u, err := a.Authority.User(r.Context(), r.caller, id)
+	u, err := a.Directory.User(r.Context(), r.caller, id)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (a *API) updateUser(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	u, err := a.Authority.UpdateUser(r.Context(), r.caller, id, body.patch())
+	u, err := a.Directory.UpdateUser(r.Context(), r.caller, id, body.patch())
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (a *API) removeUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Authority.RemoveUser(r.Context(), r.caller, id)
+	_, err = a.Directory.RemoveUser(r.Context(), r.caller, id)
 	return done(w, err)
 }
 
@@ -137,6 +138,6 @@ func (a *API) revokeUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.Authority.RevokeAllOf(r.Context(), r.caller, id, r.wait)
+	_, err = a.Revoker.RevokeAllOf(r.Context(), r.caller, id)
 	return done(w, err)
 }

@@ -8,12 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/signin"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -87,7 +89,7 @@ func TestDisablingTakesTokensBackAndRefusesNewOnes(t *testing.T) {
 		t.Errorf("answer: %v", got)
 	}
 	s.as(s.ada, "GET", "/me", "").is(t, 401)
-	if _, err := s.Authority.Login(t.Context(), credentials("ada", password)); !fault.Is(err, fault.BadCredentials) {
+	if _, err := s.SignIn.Login(t.Context(), credentials("ada", password)); !fault.Is(err, fault.BadCredentials) {
 		t.Errorf("login of a disabled user: %v", err)
 	}
 	s.asAdmin(200, "PATCH", "/users/ada", `{"disabled":false}`)
@@ -113,13 +115,13 @@ func TestUserWithoutPasswordCantSignIn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.asAdmin(201, "POST", "/users", `{"username":"robot"}`)
-	if _, err := s.Authority.Login(t.Context(), credentials("robot", "")); !fault.Is(err, fault.BadCredentials) {
+	if _, err := s.SignIn.Login(t.Context(), credentials("robot", "")); !fault.Is(err, fault.BadCredentials) {
 		t.Errorf("login without a password: %v", err)
 	}
 }
 
-func credentials(username, password string) authority.Credentials {
-	return authority.Credentials{Username: username, Password: password}
+func credentials(username, password string) signin.Credentials {
+	return signin.Credentials{Username: username, Password: password}
 }
 
 func TestBadUsersAreRefused(t *testing.T) {
@@ -206,7 +208,7 @@ func TestRevokeAllOfAUser(t *testing.T) {
 	s.asAdmin(404, "POST", "/users/nobody/revoke-all", "")
 	s.asAdmin(400, "POST", "/users/ada/revoke-all?wait=yes", "")
 
-	s.User(t, "warden", password, authoritytest.May(authority.ActionDelete, authority.PathTokens))
+	s.User(t, "warden", password, nodetest.May(access.ActionDelete, access.PathTokens))
 	warden := s.AccessToken(t, "warden", password, identity.ScopeAdmin).Value.Reveal()
 	again := s.AccessToken(t, "ada", password).Value.Reveal()
 	s.as(warden, "POST", "/users/ada/revoke-all", "").is(t, 204)

@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/node"
+
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -34,8 +35,8 @@ func TestLeaseOfAClientNeverOutlivesWhatItHasNotSeen(t *testing.T) {
 			t.Parallel()
 			clock := &clock{}
 			dice := rand.New(rand.NewPCG(seed, 3))
-			e := newEnv(t, options{Options: authoritytest.Options{
-				Clock: clock.now, Policy: func(p *authority.Policy) { p.Staleness = 300 * time.Millisecond },
+			e := newEnv(t, options{Options: nodetest.Options{
+				Clock: clock.now, Settings: func(p *node.Settings) { p.Staleness = 300 * time.Millisecond },
 			}})
 			raw := e.reader(t)
 			must(t, e.Follower.CatchUp(t.Context()))

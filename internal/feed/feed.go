@@ -21,15 +21,19 @@
 package feed
 
 import (
+	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // Path is where the stream is served.
@@ -48,12 +52,27 @@ const (
 	askPatience = 5 * time.Second // for one page
 )
 
-// Edge serves the stream. Authority and Tail must be set.
+// Log is the revocation log as this node follows it: a revocation.Follower.
+type Log interface {
+	// Entries reads a page of the stored log.
+	Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error)
+	CatchUp(ctx context.Context) error
+	Known() (revocation.Known, bool)
+	Watch() <-chan struct{}
+	Fresh() bool
+}
+
+// Edge serves the stream. All but MaxStreams and Patience must be set.
 type Edge struct {
-	Authority  *authority.Authority
+	Verifier   *verification.Verifier
+	Log        Log
 	Tail       *Tail
-	MaxStreams int           // more are answered 503; 0: 20,000
-	Patience   time.Duration // how long a client may take to read what was written; 0: 10 s
+	Issuer     string
+	Staleness  time.Duration        // L
+	Now        func() time.Time     // the wall clock
+	Clock      func() time.Duration // the boot clock, as the log's
+	MaxStreams int                  // more are answered 503; 0: 20,000
+	Patience   time.Duration        // how long a client may take to read what was written; 0: 10 s
 
 	streams atomic.Int64
 	behind  chan struct{} // who holds a place may read pages of the store
@@ -101,7 +120,7 @@ func (e *Edge) enter() error {
 
 // serve answers one subscriber, from the request to the end of its stream.
 func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
-	received := e.Authority.Clock()
+	received := e.Clock()
 	if r.Method != http.MethodGet {
 		return httpkit.MethodNotAllowed(w, r, http.MethodGet)
 	}
@@ -125,7 +144,7 @@ func (e *Edge) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// authenticate judges the Bearer token. A cookie is nobody's.
+// authenticate decides about the Bearer token. A cookie is not looked at.
 func (s *stream) authenticate(r *http.Request) error {
 	raw, found, err := httpkit.Bearer(r)
 	if err != nil {
@@ -135,17 +154,28 @@ func (s *stream) authenticate(r *http.Request) error {
 		return fault.New(fault.Unauthenticated, "a Bearer token is needed")
 	}
 	s.raw = raw
-	if s.reader, err = s.Authority.Bearer(r.Context(), raw); err != nil {
+	if s.reader, err = s.Verifier.Identify(r.Context(), raw, verification.Requirements{}); err != nil {
 		return err
 	}
 	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = s.reader.Subject(), s.reader.Token.ID
-	return s.reader.RequireRevocations()
+	event.Principal, event.TokenID = s.reader.Subject.ID, s.reader.Token.ID
+	return mayRead(s.reader)
 }
 
-// writeError answers by RFC 6750 §3, and by 410 whoever must start anew.
+// mayRead admits who may read the revocation log: by a token with the scope
+// revocations and, where it speaks for a user, with that permission on /tokens. The
+// error is fault.InsufficientScope.
+func mayRead(id *verification.Identity) error {
+	permitted := id.Subject.Client || id.Subject.May(identity.ScopeRevocations, access.PathTokens).Allowed
+	if permitted && slices.Contains(id.Token.Scope, identity.ScopeRevocations) {
+		return nil
+	}
+	return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeRevocations)
+}
+
+// writeError answers by RFC 6750 §3, and by 410 who must start from a snapshot.
 func (e *Edge) writeError(w http.ResponseWriter, r *http.Request, err error) {
-	challenge := httpkit.Challenge{Realm: e.Authority.Policy.Issuer}
+	challenge := httpkit.Challenge{Realm: e.Issuer}
 	switch {
 	case isGone(err):
 		httpkit.NoStore(w)

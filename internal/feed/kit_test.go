@@ -17,12 +17,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/node"
+
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/server"
 )
@@ -30,7 +33,7 @@ import (
 // env is the real server on a real listener, in front of an application that takes
 // every path.
 type env struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	srv    *server.Server
 	edge   *feed.Edge
 	log    *wire
@@ -41,11 +44,12 @@ type env struct {
 }
 
 type options struct {
-	authoritytest.Options
+	nodetest.Options
 
 	streams  int // 0: as many as usual
 	patience time.Duration
-	unread   int // entries of the log before anything follows it
+	counted  *countedLog // what the subscribers read; nil: the log itself
+	unread   int         // entries of the log before anything follows it
 }
 
 func newEnv(t testing.TB, o options) *env {
@@ -54,11 +58,15 @@ func newEnv(t testing.TB, o options) *env {
 	e.Fixture = e.fixture(t, o.Options)
 	e.append(t, o.unread)
 	e.edge = &feed.Edge{
-		Authority: e.Authority, Tail: feed.Follow(e.Follower), MaxStreams: o.streams, Patience: o.patience,
+		Verifier: e.Verifier, Log: e.Follower, Tail: feed.Follow(e.Follower), Issuer: e.Settings.Policy.Issuer,
+		Staleness: e.Settings.Staleness, Now: e.Time, Clock: e.Ledger.Clock, MaxStreams: o.streams, Patience: o.patience,
+	}
+	if o.counted != nil {
+		o.counted.Log, e.edge.Log = e.Follower, o.counted
 	}
 	var err error
 	e.srv, err = server.New(server.Config{
-		Authority: e.Authority, Metrics: server.NewMetrics(), Listen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
+		Node: e.Node, Issuer: nodetest.Issuer, Now: e.Time, Log: slog.New(slog.NewJSONHandler(e.lines, nil)), Metrics: server.NewMetrics(), Listen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
 		Edges: []server.Edge{e.edge}, Gateway: []server.Edge{application{}},
 	})
 	must(t, err)
@@ -68,19 +76,19 @@ func newEnv(t testing.TB, o options) *env {
 	return e
 }
 
-func (e *env) fixture(t testing.TB, o authoritytest.Options) *authoritytest.Fixture {
+func (e *env) fixture(t testing.TB, o nodetest.Options) *nodetest.Fixture {
 	t.Helper()
 	o.Still = true // the server runs the follower
 	o.Logger = slog.New(slog.NewJSONHandler(e.lines, nil))
-	policy := o.Policy
-	o.Policy = func(p *authority.Policy) {
-		p.Wait = false
-		if policy != nil {
-			policy(p)
+	settings := o.Settings
+	o.Settings = func(p *node.Settings) {
+		p.Wait = revocation.WaitNone
+		if settings != nil {
+			settings(p)
 		}
 	}
 	o.Log = func(l revocation.Log) revocation.Log { e.log.Log = l; return e.log }
-	return authoritytest.New(t, o)
+	return nodetest.New(t, o)
 }
 
 func (e *env) run(t testing.TB) {
@@ -160,9 +168,9 @@ func (e *env) token(t testing.TB, client string, scope ...string) string {
 
 func (e *env) tokenOf(t testing.TB, client string, scope ...string) string {
 	t.Helper()
-	c, err := e.AuthenticateClient(t.Context(), client, authoritytest.ClientSecret)
+	c, err := e.AuthenticateClient(t.Context(), client, nodetest.ClientSecret)
 	must(t, err)
-	issued, err := e.ClientCredentials(t.Context(), authority.ClientCredentials{Client: c, Scope: scope})
+	issued, err := e.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: c, Scope: scope})
 	must(t, err)
 	return issued.Value.Reveal()
 }
@@ -361,18 +369,16 @@ func (e *env) refused(t testing.TB, r *http.Request) (status int, header http.He
 	return res.StatusCode, res.Header, body
 }
 
-// countedStore counts what subscribers ask of the log.
-type countedStore struct {
-	records.Store
+// countedLog counts what subscribers ask of the stored log.
+type countedLog struct {
+	feed.Log
 
 	entries atomic.Int64
 }
 
-func (s *countedStore) of(store records.Store) records.Store { s.Store = store; return s }
-
-func (s *countedStore) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
-	s.entries.Add(1)
-	return s.Store.Entries(ctx, after, limit)
+func (l *countedLog) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
+	l.entries.Add(1)
+	return l.Log.Entries(ctx, after, limit)
 }
 
 func eventually(t testing.TB, what string, ok func() bool) {

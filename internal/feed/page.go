@@ -64,7 +64,7 @@ func (s *stream) readPage(ctx context.Context) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	page, err := s.Authority.Store.Entries(ctx, s.seq, pageSize)
+	page, err := s.Log.Entries(ctx, s.seq, pageSize)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading the revocation log after %d: %w", s.seq, err)

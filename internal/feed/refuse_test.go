@@ -13,9 +13,9 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func TestRefusals(t *testing.T) {
@@ -96,11 +96,14 @@ func TestNoOtherMethodAndNeverTheApplication(t *testing.T) {
 
 func TestAnswersAreAsDescribed(t *testing.T) {
 	t.Parallel()
-	f := authoritytest.New(t, authoritytest.Options{})
-	edge := &feed.Edge{Authority: f.Authority, Tail: feed.Follow(f.Follower)}
+	f := nodetest.New(t, nodetest.Options{})
+	edge := &feed.Edge{
+		Verifier: f.Verifier, Log: f.Follower, Tail: feed.Follow(f.Follower), Issuer: f.Settings.Policy.Issuer,
+		Staleness: f.Settings.Staleness, Now: f.Time, Clock: f.Ledger.Clock,
+	}
 	mux := http.NewServeMux()
 	edge.Register(mux)
-	document := openapitest.Describe(t, adminapi.Sources{Issuer: authoritytest.Issuer, Edges: []adminapi.Described{edge}})
+	document := openapitest.Describe(t, adminapi.Sources{Issuer: nodetest.Issuer, Edges: []adminapi.Described{edge}})
 	e := &env{Fixture: f, edge: edge, client: http.DefaultClient}
 	good := e.reader(t)
 	narrow := e.token(t, "narrow")

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // stream is one subscriber.
@@ -20,7 +20,7 @@ type stream struct {
 
 	w        http.ResponseWriter
 	control  *http.ResponseController
-	reader   *authority.Caller
+	reader   *verification.Identity
 	raw      string        // the token that it came with
 	received time.Duration // when its request came, on the clock
 
@@ -51,7 +51,7 @@ func (s *stream) begin(ctx context.Context, from position) error {
 	}
 	s.resumes = from.resume
 	if !from.resume {
-		s.then = s.Authority.Now().Unix()
+		s.then = s.Now().Unix()
 	} else if from.after < known.Purged {
 		return errPurged
 	}
@@ -71,7 +71,7 @@ func (s *stream) begin(ctx context.Context, from position) error {
 // reach gives what this node knows, once that includes a sequence: another node may
 // have told the subscriber of it already.
 func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Known, error) {
-	f := s.Authority.Follower
+	f := s.Log
 	known, ok := f.Known()
 	if ok && f.Fresh() && known.Seq < after {
 		ctx, cancel := context.WithTimeout(ctx, askPatience)
@@ -97,7 +97,7 @@ func (s *stream) run(ctx context.Context) error {
 		return err
 	}
 	for {
-		news := s.Authority.Follower.Watch()
+		news := s.Log.Watch()
 		if err := s.turn(ctx); err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (s *stream) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return errLeft
 		}
-		if s.Authority.Clock() >= end {
+		if s.Clock() >= end {
 			return errOld
 		}
 		if !s.spread(ctx) {
@@ -124,7 +124,7 @@ func (s *stream) run(ctx context.Context) error {
 // clocks that nobody can set, slewed by at most 500 millionths each, part by no more
 // than a tenth of L.
 func (s *stream) life() time.Duration {
-	longest := 100 * s.Authority.Policy.Staleness
+	longest := 100 * s.Staleness
 	return longest - rand.N(longest/8) //nolint:gosec // spreads who comes back, hides nothing
 }
 
@@ -134,7 +134,7 @@ const spreading = 10 * time.Microsecond
 
 // spread reports false when the client left meanwhile.
 func (s *stream) spread(ctx context.Context) bool {
-	window := min(time.Duration(s.Streams())*spreading, s.Authority.Policy.Staleness/8)
+	window := min(time.Duration(s.Streams())*spreading, s.Staleness/8)
 	if window < time.Millisecond {
 		return true
 	}
@@ -157,7 +157,12 @@ func (s *stream) judge(ctx context.Context) error {
 		}
 		defer s.answered()
 	}
-	return s.Authority.StillReadsRevocations(ctx, s.reader, s.raw)
+	reader, err := s.Verifier.StillGood(ctx, s.reader, s.raw, verification.Requirements{})
+	if err != nil {
+		return err
+	}
+	s.reader = reader
+	return mayRead(reader)
 }
 
 // head writes the header, and for clients that come back by themselves after how
@@ -170,13 +175,13 @@ func (s *stream) head() error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	s.w.WriteHeader(http.StatusOK)
-	retry := max(s.Authority.Policy.Staleness/4, time.Millisecond).Milliseconds()
+	retry := max(s.Staleness/4, time.Millisecond).Milliseconds()
 	return s.write([]byte("retry: " + strconv.FormatInt(retry, 10) + "\n\n"))
 }
 
 // turn writes what there is to write, and gives why the stream ends if it does.
 func (s *stream) turn(ctx context.Context) error {
-	known, ok := s.Authority.Follower.Known()
+	known, ok := s.Log.Known()
 	for ok {
 		stored, err := s.deliver(ctx)
 		if err != nil {
@@ -185,7 +190,7 @@ func (s *stream) turn(ctx context.Context) error {
 		if !stored {
 			break
 		}
-		known, ok = s.Authority.Follower.Known() // reading the store took its time
+		known, ok = s.Log.Known() // reading the store took its time
 	}
 	if !ok {
 		return errRestarted

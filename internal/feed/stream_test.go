@@ -12,11 +12,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/revoking"
+
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -59,7 +65,7 @@ func TestStreamTellsOfRevocationsAndBeats(t *testing.T) {
 		if next.name != "heartbeat" || next.seq != kill.seq || next.asOf <= beat.asOf {
 			t.Errorf("after %s came %s", beat.text, next.text)
 		}
-		if d := time.Since(began); d > e.Policy.Staleness { // twice what it should be: the machine may be busy
+		if d := time.Since(began); d > e.Settings.Staleness { // twice what it should be: the machine may be busy
 			t.Errorf("silent for %v", d)
 		}
 		beat = next
@@ -206,7 +212,7 @@ func TestPurgedLogIsFollowedFromASnapshotAlone(t *testing.T) {
 // TestSequenceOfAnotherNodeIsWaitedFor: a node that hasn't heard of it yet asks.
 func TestSequenceOfAnotherNodeIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, options{Options: authoritytest.Options{Policy: func(p *authority.Policy) { p.Staleness = time.Minute }}})
+	e := newEnv(t, options{Options: nodetest.Options{Settings: func(p *node.Settings) { p.Staleness = time.Minute }}})
 	raw := e.reader(t)
 	must(t, e.Follower.CatchUp(t.Context()))
 	seq := e.append(t, 1)
@@ -226,7 +232,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	client := func(t *testing.T, e *env) string { return e.token(t, "c", identity.ScopeRevocations) }
 	user := func(t *testing.T, e *env) string {
-		e.User(t, "ada", "correct horse", authoritytest.May(identity.ScopeRevocations, authority.PathTokens))
+		e.User(t, "ada", "correct horse", nodetest.May(identity.ScopeRevocations, access.PathTokens))
 		return e.AccessToken(t, "ada", "correct horse", identity.ScopeRevocations).Value.Reveal()
 	}
 	for name, c := range map[string]struct {
@@ -234,23 +240,23 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 		end   func(*testing.T, *env, string) error
 	}{
 		"revoked": {client, func(t *testing.T, e *env, raw string) error {
-			_, err := e.Revoke(t.Context(), authority.Operator(), authority.Revocation{Token: raw})
+			_, err := e.Revoke(t.Context(), caller.Operator(), revoking.Revocation{Token: raw})
 			return err
 		}},
 		"expired": {client, func(_ *testing.T, e *env, _ string) error { e.Advance(2 * time.Hour); return nil }},
 		"the client is removed": {client, func(t *testing.T, e *env, _ string) error {
-			_, err := e.RemoveClient(t.Context(), authority.Operator(), "c")
+			_, err := e.RemoveClient(t.Context(), caller.Operator(), "c")
 			return err
 		}},
 		"the user is disabled": {user, func(t *testing.T, e *env, _ string) error {
 			disabled := true
-			_, err := e.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Disabled: &disabled})
+			_, err := e.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &disabled})
 			return err
 		}},
 		"the user loses the permission": {user, func(t *testing.T, e *env, _ string) error {
 			bindings, err := e.Store.Bindings(t.Context(), records.BindingQuery{})
 			must(t, err)
-			_, err = e.RemoveBinding(t.Context(), authority.Operator(), bindings[0].ID)
+			_, err = e.RemoveBinding(t.Context(), caller.Operator(), bindings[0].ID)
 			return err
 		}},
 	} {
@@ -279,7 +285,7 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 
 func TestNoHeartbeatWithoutAnswersOfTheLog(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, options{Options: authoritytest.Options{Policy: func(p *authority.Policy) { p.Staleness = 400 * time.Millisecond }}})
+	e := newEnv(t, options{Options: nodetest.Options{Settings: func(p *node.Settings) { p.Staleness = 400 * time.Millisecond }}})
 	raw := e.reader(t)
 	s := e.subscribe(t, "", raw)
 	_, last := s.upTo(t, 0)
@@ -291,7 +297,7 @@ func TestNoHeartbeatWithoutAnswersOfTheLog(t *testing.T) {
 		t.Errorf("without a lease: %d %v", status, header)
 	}
 	head := e.append(t, 1)
-	time.Sleep(e.Policy.Staleness) // in which nothing may come
+	time.Sleep(e.Settings.Staleness) // in which nothing may come
 	e.log.cut.Store(false)
 	cutBeats := 0
 	for {
@@ -319,7 +325,7 @@ func TestNoHeartbeatWithoutAnswersOfTheLog(t *testing.T) {
 
 func TestStopEndsStreamsAtOnce(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, options{Options: authoritytest.Options{Policy: func(p *authority.Policy) { p.Staleness = time.Minute }}})
+	e := newEnv(t, options{Options: nodetest.Options{Settings: func(p *node.Settings) { p.Staleness = time.Minute }}})
 	raw := e.reader(t)
 	var all []*subscriber
 	for range 20 {
@@ -364,8 +370,8 @@ func TestStreamsAreLimited(t *testing.T) {
 func TestStreamEndsAfterAHundredTimesL(t *testing.T) {
 	t.Parallel()
 	clock := &clock{}
-	e := newEnv(t, options{Options: authoritytest.Options{
-		Clock: clock.now, Policy: func(p *authority.Policy) { p.Staleness = 200 * time.Millisecond },
+	e := newEnv(t, options{Options: nodetest.Options{
+		Clock: clock.now, Settings: func(p *node.Settings) { p.Staleness = 200 * time.Millisecond },
 	}})
 	raw := e.reader(t)
 	s := e.subscribe(t, "", raw)
@@ -400,8 +406,8 @@ func TestSlowReaderIsDropped(t *testing.T) {
 // asked for none of it.
 func TestTailKeepsUpWithMany(t *testing.T) {
 	t.Parallel()
-	counted := &countedStore{}
-	e := newEnv(t, options{Options: authoritytest.Options{Store: counted.of}})
+	counted := &countedLog{}
+	e := newEnv(t, options{counted: counted})
 	raw := e.reader(t)
 	from := e.head(t)
 	var all sync.WaitGroup
@@ -426,8 +432,8 @@ func TestTailKeepsUpWithMany(t *testing.T) {
 
 func TestWhoFellBehindReadsTheStore(t *testing.T) {
 	t.Parallel()
-	counted := &countedStore{}
-	e := newEnv(t, options{Options: authoritytest.Options{Store: counted.of}})
+	counted := &countedLog{}
+	e := newEnv(t, options{counted: counted})
 	raw := e.reader(t)
 	from := e.head(t)
 	s := e.subscribe(t, fmt.Sprintf("?after=%d", from), raw)
@@ -446,11 +452,11 @@ func TestWhoFellBehindReadsTheStore(t *testing.T) {
 func TestUsersTokenOfTheRightKindsAlone(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, options{})
-	e.User(t, "ada", "correct horse", authoritytest.May(identity.ScopeRevocations, authority.PathTokens))
+	e.User(t, "ada", "correct horse", nodetest.May(identity.ScopeRevocations, access.PathTokens))
 	session := e.SessionToken(t, "ada", "correct horse").Value.Reveal()
 	signedIn, err := e.Session(t.Context(), session)
 	must(t, err)
-	issued, err := e.Issue(t.Context(), signedIn, &authority.Request{
+	issued, err := e.Issue(t.Context(), signedIn, &issuance.Request{
 		Kind: token.KindAPIToken, Scope: []string{identity.ScopeRevocations}, Name: "verifier",
 	})
 	must(t, err)

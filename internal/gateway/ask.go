@@ -9,27 +9,27 @@ import (
 	"sync/atomic"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // ask is what a token has to be good for. It is never changed once it is made.
 type ask struct {
-	demand   authority.Demand
-	optional bool // a request without a token may pass
+	requirements verification.Requirements
+	optional     bool // a request without a token may pass
 }
 
 // parameters are those of /auth/verify. The operator writes them, so one that is
 // unknown is a mistake: taken for nothing, it would let too much pass.
 var parameters = map[string]func(*ask, string) error{
 	"audience": func(a *ask, v string) error {
-		a.demand.Audience = v
+		a.requirements.Audience = v
 		return nil
 	},
 	"scope": func(a *ask, v string) (err error) {
-		a.demand.Scope, err = identity.ParseScope(v)
+		a.requirements.Scope, err = identity.ParseScope(v)
 		return err
 	},
 	"collection": func(a *ask, v string) error {
@@ -37,15 +37,15 @@ var parameters = map[string]func(*ask, string) error{
 		if err != nil || id < 0 || strconv.FormatInt(id, 10) != v {
 			return fault.New(fault.Invalid, "must be the number of a collection")
 		}
-		a.demand.Collection = &id
+		a.requirements.Collection = &id
 		return nil
 	},
 	"action": func(a *ask, v string) (err error) {
-		a.demand.Action, err = access.ParseAction(v)
+		a.requirements.Action, err = access.ParseAction(v)
 		return err
 	},
 	"path": func(a *ask, v string) (err error) {
-		a.demand.Path, err = access.ParsePath(v)
+		a.requirements.Path, err = access.ParsePath(v)
 		return err
 	},
 	"optional": func(a *ask, v string) error {
@@ -79,7 +79,7 @@ func parseAsk(r *http.Request) (*ask, error) {
 			return nil, queryError{fault.New(fault.Invalid, "query parameter %s: %s", name, fault.Message(err))}
 		}
 	}
-	if (a.demand.Action == "") != (a.demand.Path == "") {
+	if (a.requirements.Action == "") != (a.requirements.Path == "") {
 		return nil, queryError{fault.New(fault.Invalid, "query parameters action and path need each other")}
 	}
 	return a, nil

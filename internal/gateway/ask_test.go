@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func TestVerifyRefusesEveryQueryThatIsWrong(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base := w.verifier(t) + "/auth/verify?"
 	good := w.issue(t, nil)
 	for query, why := range map[string]string{
@@ -67,7 +67,7 @@ func TestVerifyRefusesEveryQueryThatIsWrong(t *testing.T) {
 
 func TestQueriesThatFallIntoOnePlaceAreNotConfused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	mux := http.NewServeMux()
 	(&gateway.ForwardAuth{Gate: w.gate}).Register(mux)
 	good := w.issue(t, nil)
@@ -76,7 +76,7 @@ func TestQueriesThatFallIntoOnePlaceAreNotConfused(t *testing.T) {
 		for n := range 2000 {
 			query, want := "scope=s"+strings.Repeat("x", n%7)+"&optional=true", http.StatusForbidden
 			if n%2 == 0 {
-				query, want = "optional=true&audience="+url.QueryEscape(authoritytest.Issuer)+strings.Repeat("&", n), http.StatusOK
+				query, want = "optional=true&audience="+url.QueryEscape(nodetest.Issuer)+strings.Repeat("&", n), http.StatusOK
 			}
 			r := httptest.NewRequest(http.MethodGet, "/auth/verify?"+query, nil)
 			r.Header = bearer(good)

@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/issuance"
+	parts "github.com/bearerd/bearerd/internal/node"
+
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 const (
@@ -30,8 +32,8 @@ const (
 // concerns all three: bearerd, a handler that sends the same ten headers and
 // checks nothing, and one that answers 204. The ratios are medians over rounds.
 func BenchmarkBudgetForwardAuthSeen(b *testing.B) {
-	w := newWorld(b, authoritytest.Options{Policy: func(p *authority.Policy) { p.Staleness = time.Hour }})
-	issued := w.issue(b, func(r *authority.Request) { r.Scope = []string{"read"} })
+	w := newWorld(b, nodetest.Options{Settings: func(p *parts.Settings) { p.Staleness = time.Hour }})
+	issued := w.issue(b, func(r *issuance.Request) { r.Scope = []string{"read"} })
 	loads := []*load{
 		newLoad(b, observedVerifier(w), bearer(issued)),
 		newLoad(b, sameHeaders(adaIdentity(w, issued)), bearer(issued)),
@@ -146,11 +148,11 @@ func (l *load) ask(b *testing.B, conn net.Conn, until time.Time) (n int64) {
 
 // BenchmarkVerifyHandler tells what /auth/verify costs without HTTP.
 func BenchmarkVerifyHandler(b *testing.B) {
-	w := newWorld(b, authoritytest.Options{})
+	w := newWorld(b, nodetest.Options{})
 	mux := http.NewServeMux()
 	(&gateway.ForwardAuth{Gate: w.gate}).Register(mux)
 	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/auth/verify?scope=read&action=read&path=/things", nil)
-	r.Header = bearer(w.issue(b, func(r *authority.Request) { r.Scope = []string{"read"} }))
+	r.Header = bearer(w.issue(b, func(r *issuance.Request) { r.Scope = []string{"read"} }))
 	rec := &discard{header: http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {

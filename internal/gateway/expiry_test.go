@@ -5,26 +5,27 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // TestForwardAuthWarnsOfTokensThatEndSoon: whoever uses an API token in its last
 // week is told when it ends.
 func TestForwardAuthWarnsOfTokensThatEndSoon(t *testing.T) {
 	t.Parallel()
-	f := authoritytest.New(t, authoritytest.Options{})
+	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
 	session, err := f.Session(t.Context(), f.SessionToken(t, "ada", "correct horse").Value.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	(&gateway.ForwardAuth{Gate: &gateway.Gate{Authority: f.Authority}}).Register(mux)
+	(&gateway.ForwardAuth{Gate: &gateway.Gate{Verifier: f.Verifier, Now: f.Time}}).Register(mux)
 	for lifetime, warned := range map[int64]bool{3600: true, 30 * 24 * 3600: false, 0: false} {
-		issued, err := f.CreateAPIToken(t.Context(), session, authority.NewCredential{Name: "laptop", Lifetime: lifetime})
+		issued, err := f.CreateAPIToken(t.Context(), session, issuance.NewCredential{Name: "laptop", Lifetime: lifetime})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,16 +5,18 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // forwarding is a request that may pass.
 type forwarding struct {
-	path   string            // as it was sent
-	caller *authority.Caller // nil: nobody, and the request passes as it came
+	path   string                 // as it was sent
+	caller *verification.Identity // nil: nobody, and the request passes as it came
 }
 
 // rewrite makes of the request that came in the one that goes out. Hop-by-hop
@@ -93,13 +95,21 @@ func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 	consumed := f.caller != nil && !p.PassToken
 	if consumed {
 		removeBearer(h)
-		if p.Gate.Senaite {
-			delete(h, tokenHeader)
+		for _, finder := range p.Gate.Finders {
+			for _, name := range finder.Headers() {
+				delete(h, name)
+			}
 		}
 	}
 	removeCookies(h, func(name, value string) bool {
-		return strings.HasPrefix(strings.Trim(value, ` "`), token.PrefixSession) ||
-			consumed && p.Gate.Senaite && name == tokenCookie
+		return strings.HasPrefix(strings.Trim(value, ` "`), token.PrefixSession) || consumed && p.holdsToken(name)
+	})
+}
+
+// holdsToken reports whether a dialect looks for a token in the cookie of that name.
+func (p *Proxy) holdsToken(cookie string) bool {
+	return slices.ContainsFunc(p.Gate.Finders, func(f httpkit.CredentialFinder) bool {
+		return slices.Contains(f.Cookies(), cookie)
 	})
 }
 

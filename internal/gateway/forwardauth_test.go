@@ -8,17 +8,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	parts "github.com/bearerd/bearerd/internal/node"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func adaIdentity(w *world, issued *authority.Issued) map[string]string {
+func adaIdentity(w *world, issued *issuance.Issued) map[string]string {
 	return map[string]string{
 		"Remote-User": "ada", "Remote-Name": "Ada Lovelace", "Remote-Email": "ada@example.org", "Remote-Groups": "curators,staff",
 		"X-Bearerd-Subject": w.ada.ID, "X-Bearerd-Token-Id": issued.ID, "X-Bearerd-Token-Kind": "access",
@@ -28,20 +32,20 @@ func adaIdentity(w *world, issued *authority.Issued) map[string]string {
 
 func TestVerifySaysWhoIsCalling(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	url := w.verifier(t) + "/auth/verify"
 
-	plain := w.issue(t, func(r *authority.Request) { r.Scope = []string{"read", "write"} })
+	plain := w.issue(t, func(r *issuance.Request) { r.Scope = []string{"read", "write"} })
 	four := int64(4)
-	bound := w.issue(t, func(r *authority.Request) { r.Collection = &four })
+	bound := w.issue(t, func(r *issuance.Request) { r.Collection = &four })
 	boundIdentity := adaIdentity(w, bound)
 	boundIdentity["X-Bearerd-Collection"] = "4"
-	api, err := w.CreateAPIToken(t.Context(), session(t, w), authority.NewCredential{Name: "notebook", Scope: []string{"read"}})
+	api, err := w.CreateAPIToken(t.Context(), session(t, w), issuance.NewCredential{Name: "notebook", Scope: []string{"read"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	apiIdentity := adaIdentity(w, api)
-	apiIdentity["X-Bearerd-Token-Kind"], apiIdentity["X-Bearerd-Audience"] = "api-token", authoritytest.Issuer
+	apiIdentity["X-Bearerd-Token-Kind"], apiIdentity["X-Bearerd-Audience"] = "api-token", nodetest.Issuer
 
 	for _, tc := range []struct {
 		name   string
@@ -63,7 +67,7 @@ func TestVerifySaysWhoIsCalling(t *testing.T) {
 	}
 }
 
-func session(t testing.TB, w *world) *authority.Caller {
+func session(t testing.TB, w *world) *caller.Caller {
 	t.Helper()
 	c, err := w.Session(t.Context(), w.SessionToken(t, "ada", password).Value.Reveal())
 	if err != nil {
@@ -74,13 +78,13 @@ func session(t testing.TB, w *world) *authority.Caller {
 
 func TestVerifyDoesNotTakeAClientForAUser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	w.Client(t, "ada-sync", "read")
-	c, err := w.AuthenticateClient(t.Context(), "ada-sync", authoritytest.ClientSecret)
+	c, err := w.AuthenticateClient(t.Context(), "ada-sync", nodetest.ClientSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := w.Issue(t.Context(), c, &authority.Request{
+	issued, err := w.Issue(t.Context(), c, &issuance.Request{
 		Kind: token.KindAccess, Principal: c.Principal, Client: c.Principal, Scope: []string{"read"},
 	})
 	if err != nil {
@@ -90,7 +94,7 @@ func TestVerifyDoesNotTakeAClientForAUser(t *testing.T) {
 	want := nobody()
 	maps.Copy(want, map[string]string{
 		"X-Bearerd-Subject": "ada-sync", "X-Bearerd-Token-Id": issued.ID, "X-Bearerd-Token-Kind": "access",
-		"X-Bearerd-Scope": "read", "X-Bearerd-Audience": authoritytest.Issuer,
+		"X-Bearerd-Scope": "read", "X-Bearerd-Audience": nodetest.Issuer,
 	})
 	if diff := cmp.Diff(want, identityIn(t, got.header)); got.status != http.StatusOK || diff != "" {
 		t.Errorf("%d (-want +got):\n%s", got.status, diff)
@@ -99,7 +103,7 @@ func TestVerifyDoesNotTakeAClientForAUser(t *testing.T) {
 
 func TestVerifyAnswersEveryMethodAndIgnoresTheBody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	url := w.verifier(t) + "/auth/verify"
 	good := w.issue(t, nil)
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "BREW"} {
@@ -115,7 +119,7 @@ func TestVerifyAnswersEveryMethodAndIgnoresTheBody(t *testing.T) {
 
 func TestVerifyRefusesAsRFC6750Says(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	url := w.verifier(t) + "/auth/verify"
 	good := w.issue(t, nil)
 	revoked := w.issue(t, nil)
@@ -168,7 +172,7 @@ func TestVerifyRefusesAsRFC6750Says(t *testing.T) {
 
 func TestVerifyNeverLooksIntoTheQueryForAToken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	good := w.issue(t, nil).Value.Reveal()
 	for _, name := range []string{"access_token", "token", "authorization"} {
 		if got := get(t, w.verifier(t)+"/auth/verify?optional=true&"+name+"="+good, nil); got.status != http.StatusBadRequest {
@@ -179,7 +183,7 @@ func TestVerifyNeverLooksIntoTheQueryForAToken(t *testing.T) {
 
 func TestVerifyWithOptionalLetsNobodyPass(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	for _, header := range []http.Header{nil, {"Authorization": {"Basic YWRhOng="}}, {"Remote-User": {"root"}}} {
 		got := get(t, w.verifier(t)+"/auth/verify?optional=true", header)
 		if diff := cmp.Diff(nobody(), identityIn(t, got.header)); got.status != http.StatusOK || diff != "" {
@@ -192,18 +196,18 @@ func TestVerifyWithOptionalLetsNobodyPass(t *testing.T) {
 
 func TestVerifyJudgesWhatTheQueryAsks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.TaskMax = map[string]time.Duration{"TES": 0} }})
+	w := newWorld(t, nodetest.Options{Settings: func(p *parts.Settings) { p.Policy.TaskMax = map[string]time.Duration{"TES": 0} }})
 	url := w.verifier(t) + "/auth/verify?"
 	four := int64(4)
-	plain, reader := w.issue(t, nil), w.issue(t, func(r *authority.Request) { r.Scope = []string{"read", "export"} })
-	bound := w.issue(t, func(r *authority.Request) { r.Collection = &four })
+	plain, reader := w.issue(t, nil), w.issue(t, func(r *issuance.Request) { r.Scope = []string{"read", "export"} })
+	bound := w.issue(t, func(r *issuance.Request) { r.Collection = &four })
 	for _, tc := range []struct {
 		query  string
-		issued *authority.Issued
+		issued *issuance.Issued
 		status int
 	}{
 		{"", plain, 200},
-		{"audience=" + authoritytest.Issuer, plain, 200},
+		{"audience=" + nodetest.Issuer, plain, 200},
 		{"audience=", plain, 200}, // an empty one counts as absent
 		{"audience=TES", plain, 401},
 		{"scope=read", reader, 200},
@@ -220,7 +224,7 @@ func TestVerifyJudgesWhatTheQueryAsks(t *testing.T) {
 		{"action=read&path=/thingsandmore", plain, 403},
 		{"action=write&path=/things/7", plain, 403},
 		{"action=*&path=/things", plain, 403},
-		{"scope=read&collection=4&action=read&path=/things&audience=" + authoritytest.Issuer + "&optional=true", reader, 200},
+		{"scope=read&collection=4&action=read&path=/things&audience=" + nodetest.Issuer + "&optional=true", reader, 200},
 	} {
 		for range 2 { // parsed, and remembered
 			if got := get(t, url+tc.query, bearer(tc.issued)); got.status != tc.status {
@@ -232,14 +236,14 @@ func TestVerifyJudgesWhatTheQueryAsks(t *testing.T) {
 
 func TestVerifyRefusesAtOnceWhoLostAccess(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	url := w.verifier(t) + "/auth/verify"
 	four := int64(4)
-	bound, plain := w.issue(t, func(r *authority.Request) { r.Collection = &four }), w.issue(t, nil)
+	bound, plain := w.issue(t, func(r *issuance.Request) { r.Collection = &four }), w.issue(t, nil)
 	if got := get(t, url, bearer(bound)); got.status != http.StatusOK {
 		t.Fatal(got.status, got.body)
 	}
-	if _, _, err := w.RemoveAccess(t.Context(), authority.Operator(), "ada", "/collections/4"); err != nil {
+	if _, _, err := w.RemoveAccess(t.Context(), caller.Operator(), "ada", "/collections/4"); err != nil {
 		t.Fatal(err)
 	}
 	get(t, url, bearer(bound)).refused(t, 403, "insufficient_scope", "no access to the collection")
@@ -249,7 +253,7 @@ func TestVerifyRefusesAtOnceWhoLostAccess(t *testing.T) {
 	}
 
 	disabled := true
-	if _, err := w.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Disabled: &disabled}); err != nil {
+	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &disabled}); err != nil {
 		t.Fatal(err)
 	}
 	get(t, url, bearer(plain)).refused(t, 401, "invalid_token", "revoked")
@@ -257,13 +261,13 @@ func TestVerifyRefusesAtOnceWhoLostAccess(t *testing.T) {
 
 func TestVerifyTellsTheNewNameOfAUser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	url, issued := w.verifier(t)+"/auth/verify", w.issue(t, nil)
 	if got := get(t, url, bearer(issued)); got.header.Get("Remote-Groups") != "curators,staff" {
 		t.Fatal(got.header)
 	}
 	groups, name := []string{}, "Ada King"
-	if _, err := w.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Name: &name, Groups: &groups}); err != nil {
+	if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Name: &name, Groups: &groups}); err != nil {
 		t.Fatal(err)
 	}
 	got := get(t, url, bearer(issued))
@@ -274,16 +278,16 @@ func TestVerifyTellsTheNewNameOfAUser(t *testing.T) {
 
 func TestSenaiteTokensStandInThreePlaces(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	good := w.issue(t, nil).Value.Reveal()
 	cookie := func(values ...string) http.Header { return http.Header{"Cookie": values} }
 	off := w.verifier(t) + "/auth/verify"
 	for _, h := range []http.Header{cookie("token=" + good), {"X-Jwt-Auth-Token": {good}}} {
 		get(t, off, h).refused(t, 401, "", "")
 	}
-	senaite := *w.gate
-	senaite.Senaite = true
-	w.gate = &senaite
+	gate := *w.gate
+	gate.Finders = senaiteFinders
+	w.gate = &gate
 	on := w.verifier(t) + "/auth/verify"
 	both := func(h http.Header, name, value string) http.Header {
 		h.Set(name, value)
@@ -321,8 +325,8 @@ func TestSenaiteTokensStandInThreePlaces(t *testing.T) {
 
 func TestATokenInACookieNeedsTheOwnOriginForUnsafeRequests(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
-	w.gate.Senaite = true
+	w := newWorld(t, nodetest.Options{})
+	w.gate.Finders = senaiteFinders
 	good := w.issue(t, nil).Value.Reveal()
 	request := func(url, method, name, value string) answer {
 		h := http.Header{"Cookie": {"token=" + good}, "Sec-Fetch-Site": {"cross-site"}}
@@ -364,7 +368,7 @@ func TestATokenInACookieNeedsTheOwnOriginForUnsafeRequests(t *testing.T) {
 
 func TestVerifyLogsRefusalsAndNotSuccesses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	var log lockedBuffer
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.NewJSONHandler(&log, nil)), Now: time.Now})
 	mux := http.NewServeMux()
@@ -386,7 +390,7 @@ func TestVerifyLogsRefusalsAndNotSuccesses(t *testing.T) {
 
 func TestVerifyAsksTheStoreNothingAboutATokenSeenBefore(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Staleness = time.Hour }})
+	w := newWorld(t, nodetest.Options{Settings: func(p *parts.Settings) { p.Staleness = time.Hour }})
 	url := w.verifier(t) + "/auth/verify?collection=4&action=read&path=/things"
 	good := w.issue(t, nil)
 	if got := get(t, url, bearer(good)); got.status != http.StatusOK {
@@ -403,9 +407,9 @@ func TestVerifyAsksTheStoreNothingAboutATokenSeenBefore(t *testing.T) {
 
 func TestVerifySaysNoToARemovedUser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	url, good := w.verifier(t)+"/auth/verify", w.issue(t, nil)
-	if _, err := w.RemoveUser(t.Context(), authority.Operator(), "ada"); err != nil {
+	if _, err := w.RemoveUser(t.Context(), caller.Operator(), "ada"); err != nil {
 		t.Fatal(err)
 	}
 	get(t, url, bearer(good)).refused(t, 401, "invalid_token", "revoked")
@@ -413,12 +417,12 @@ func TestVerifySaysNoToARemovedUser(t *testing.T) {
 
 func TestUsernamesOfAnyScriptReachTheApplication(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	const username = "Åsa \"the 魚\" Ωμέγα, Jr. <a@b>"
 	if err := identity.ValidateUsername(username); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.CreateUser(t.Context(), authority.Operator(), authority.NewUser{Username: username, Password: password}); err != nil {
+	if _, err := w.CreateUser(t.Context(), caller.Operator(), directory.NewUser{Username: username, Password: password}); err != nil {
 		t.Fatal(err)
 	}
 	got := get(t, w.verifier(t)+"/auth/verify", bearer(w.AccessToken(t, username, password)))

@@ -18,12 +18,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // A starter runs a web server with the files that its page in docs/ shows, in front
@@ -221,9 +224,9 @@ func identityOf(h http.Header) map[string]string {
 
 func TestFrontendTellsTheApplicationWhoIsCallingAndNothingForged(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
-		w := newWorld(t, authoritytest.Options{})
+		w := newWorld(t, nodetest.Options{})
 		client, _ := w.behind(t, f.start)
-		issued := w.issue(t, func(r *authority.Request) { r.Scope = []string{"read"} })
+		issued := w.issue(t, func(r *issuance.Request) { r.Scope = []string{"read"} })
 		sess := w.SessionToken(t, "ada", password).Value.Reveal()
 		for _, tc := range []struct {
 			target string
@@ -261,7 +264,7 @@ func TestFrontendTellsTheApplicationWhoIsCallingAndNothingForged(t *testing.T) {
 
 func TestFrontendLeavesOtherCredentialsToTheApplication(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
-		w := newWorld(t, authoritytest.Options{})
+		w := newWorld(t, nodetest.Options{})
 		client, _ := w.behind(t, f.start)
 		h := http.Header{"Authorization": {"Basic YTpi"}, "Cookie": {"session=mine"}}
 		s := through(t, client, http.MethodGet, "/session/x", h, nil).reached(t)
@@ -273,13 +276,13 @@ func TestFrontendLeavesOtherCredentialsToTheApplication(t *testing.T) {
 
 func TestFrontendHasRoomForAUserOfManyGroups(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
-		w := newWorld(t, authoritytest.Options{})
+		w := newWorld(t, nodetest.Options{})
 		client, _ := w.behind(t, f.start)
 		var groups []string
 		for i := range 50 {
 			groups = append(groups, fmt.Sprintf("%02d%s", i, strings.Repeat("g", 250)))
 		}
-		if _, err := w.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Groups: &groups}); err != nil {
+		if _, err := w.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Groups: &groups}); err != nil {
 			t.Fatal(err)
 		}
 		s := through(t, client, http.MethodGet, "/x", bearer(w.issue(t, nil)), nil).reached(t)
@@ -291,15 +294,15 @@ func TestFrontendHasRoomForAUserOfManyGroups(t *testing.T) {
 
 func TestFrontendPassesRefusalsOn(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
-		w := newWorld(t, authoritytest.Options{})
+		w := newWorld(t, nodetest.Options{})
 		client, _ := w.behind(t, f.start)
 		issued, revoked := w.issue(t, nil), w.issue(t, nil)
 		four := int64(4)
-		lost := w.issue(t, func(r *authority.Request) { r.Collection = &four })
+		lost := w.issue(t, func(r *issuance.Request) { r.Collection = &four })
 		through(t, client, http.MethodGet, "/x", bearer(revoked), nil).reached(t)
 		through(t, client, http.MethodGet, "/x", bearer(lost), nil).reached(t)
 		w.revoke(t, revoked)
-		if _, _, err := w.RemoveAccess(t.Context(), authority.Operator(), w.ada.ID, access.CollectionPath(4)); err != nil {
+		if _, _, err := w.RemoveAccess(t.Context(), caller.Operator(), w.ada.ID, access.CollectionPath(4)); err != nil {
 			t.Fatal(err)
 		}
 		bare := fmt.Sprintf(`Bearer realm="%s", resource_metadata="%s"`, realm, metadata)
@@ -341,7 +344,7 @@ func TestFrontendPassesRefusalsOn(t *testing.T) {
 // configured, or none.
 func TestFrontendLetsNobodyChooseTheQuestion(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
-		w := newWorld(t, authoritytest.Options{})
+		w := newWorld(t, nodetest.Options{})
 		client, a := w.behind(t, f.start)
 		twice := bearer(w.issue(t, nil))
 		twice.Add("Authorization", "Basic YTpi")
@@ -383,7 +386,7 @@ func TestFrontendLetsNobodyChooseTheQuestion(t *testing.T) {
 
 func TestFrontendAsksWithoutQueryAndBodyAndLosesNeither(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
-		w := newWorld(t, authoritytest.Options{})
+		w := newWorld(t, nodetest.Options{})
 		client, a := w.behind(t, f.start)
 		issued := w.issue(t, nil)
 		long := strings.Repeat("x", 200<<10)
@@ -438,7 +441,7 @@ func TestFrontendLetsNothingPassWithoutBearerd(t *testing.T) {
 
 func TestFrontendLeavesTheApplicationsOwnAnswersAlone(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
-		w := newWorld(t, authoritytest.Options{})
+		w := newWorld(t, nodetest.Options{})
 		application := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			code := 0
 			_, _ = fmt.Sscan(r.URL.Query().Get("status"), &code)
@@ -458,7 +461,7 @@ func TestFrontendLeavesTheApplicationsOwnAnswersAlone(t *testing.T) {
 
 func TestFrontendPassesStreamsAndUpgrades(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
-		w := newWorld(t, authoritytest.Options{})
+		w := newWorld(t, nodetest.Options{})
 		client := f.start(t, serve(t, w.questions()), serve(t, upperEcho(t)))
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://museum.example.org/live", nil)
 		must(t, err)

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func FuzzVerifyQuery(f *testing.F) {
-	w := newWorld(f, authoritytest.Options{})
+	w := newWorld(f, nodetest.Options{})
 	mux := http.NewServeMux()
 	(&gateway.ForwardAuth{Gate: w.gate}).Register(mux)
 	good := bearer(w.issue(f, nil))

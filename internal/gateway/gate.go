@@ -4,42 +4,35 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Gate decides whether a request may pass, and whom it speaks for.
+// Gate decides whether a request is allowed, and who sent it.
 type Gate struct {
-	Authority *authority.Authority
+	Verifier *verification.Verifier
+	Now      func() time.Time
 	// Challenge is the bare one, for a request without a token: its realm, and
 	// where the metadata of the protected resource stands.
 	Challenge httpkit.Challenge
-	// Senaite also accepts a token in the cookie token or the header
-	// X-JWT-Auth-Token, as the dialect of that name does.
-	Senaite bool
-	// CrossOrigin judges unsafe requests whose token came in a cookie; nil
+	// Finders look for a token where the Authorization header has none, in their
+	// order. A dialect brings its own.
+	Finders []httpkit.CredentialFinder
+	// CrossOrigin judges unsafe requests whose token a browser sends unasked; nil
 	// refuses them all.
 	CrossOrigin *httpkit.CrossOrigin
 }
 
-// Where the senaite dialect has tokens besides the Authorization header.
-const (
-	tokenCookie = "token"
-	tokenHeader = "X-Jwt-Auth-Token" //nolint:gosec // the name of a header
-)
-
-// maxToken bounds a token, in bytes.
-const maxToken = 8 << 10
-
 var errNoToken = fault.New(fault.Unauthenticated, "a bearer token is needed")
 
-// admit decides about a request. It gives nil for one without a token where that
-// may pass. The error is a fault: Unauthenticated without a token, Invalid when it
-// can't be told which token is meant, and those of [authority.Authority.Admit].
-func (g *Gate) admit(r *http.Request, a *ask) (*authority.Caller, error) {
+// admit decides about a request. It returns nil for one without a token where that
+// is allowed. The error is a fault: Unauthenticated without a token, Invalid when it
+// is ambiguous which token is meant, and those of [verification.Verifier.Identify].
+func (g *Gate) admit(r *http.Request, a *ask) (*verification.Identity, error) {
 	raw, err := g.find(r)
 	switch {
 	case err != nil:
@@ -49,17 +42,17 @@ func (g *Gate) admit(r *http.Request, a *ask) (*authority.Caller, error) {
 	case raw == "":
 		return nil, errNoToken
 	}
-	c, err := g.Authority.Admit(r.Context(), raw, a.demand)
+	id, err := g.Verifier.Identify(r.Context(), raw, a.requirements)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {
-		err = &scopeError{err, strings.Join(a.demand.Scope, " ")}
+		err = &scopeError{err, strings.Join(a.requirements.Scope, " ")}
 	}
-	return c, err
+	return id, err
 }
 
-// warn tells in the answer that the caller's token ends soon.
-func (g *Gate) warn(h http.Header, c *authority.Caller) {
-	if c != nil && c.Token.ExpiringSoon(g.Authority.Now()) {
-		httpkit.WarnOfExpiry(h, c.Token.Expiry)
+// warn says in the answer that the caller's token ends soon.
+func (g *Gate) warn(h http.Header, id *verification.Identity) {
+	if id != nil && id.Token.ExpiringSoon(g.Now()) {
+		httpkit.WarnOfExpiry(h, id.Token.Expiry)
 	}
 }
 
@@ -71,48 +64,33 @@ type scopeError struct {
 
 func (e *scopeError) Unwrap() error { return e.error }
 
-// find gives the token of a request; "" when it has none. The first place that
-// holds one decides: a good token further on doesn't rescue a bad one.
+// find returns the token of a request; "" when it has none. The first place that
+// holds one decides: a good token further on does not rescue a bad one.
 func (g *Gate) find(r *http.Request) (string, error) {
 	raw, found, err := httpkit.Bearer(r)
-	if found || err != nil || !g.Senaite {
+	if found || err != nil {
 		return raw, err
 	}
-	if raw, err = only(cookies(r), "more than one cookie holds a token"); err != nil {
-		return "", err
+	for _, finder := range g.Finders {
+		c, err := finder.Find(r)
+		switch {
+		case err != nil:
+			return "", err
+		case c.Token == "":
+		case c.Ambient:
+			return c.Token, g.checkOrigin(r)
+		default:
+			return c.Token, nil
+		}
 	}
-	if raw != "" {
-		return raw, g.checkOrigin(r)
-	}
-	return only(r.Header[tokenHeader], "more than one "+tokenHeader+" header")
-}
-
-func cookies(r *http.Request) []string {
-	var values []string
-	for _, c := range r.CookiesNamed(tokenCookie) {
-		values = append(values, c.Value)
-	}
-	return values
-}
-
-// only gives the one value there is; an empty one counts as none.
-func only(values []string, tooMany string) (string, error) {
-	switch {
-	case len(values) == 0:
-		return "", nil
-	case len(values) > 1:
-		return "", fault.New(fault.Invalid, "%s", tooMany)
-	case len(values[0]) > maxToken:
-		return "", fault.New(fault.Invalid, "the token is longer than 8 KiB")
-	}
-	return values[0], nil
+	return "", nil
 }
 
 var errForeignOrigin = fault.New(fault.Forbidden, "cross-origin request refused")
 
 // checkOrigin refuses a token in a cookie that another site made a browser send
-// with an unsafe method. A proxy that asks for a decision sends GET, and tells the
-// method of the request it asks about in a header.
+// with an unsafe method. A proxy that asks for a decision sends GET, and names
+// the method of the request it asks about in a header.
 func (g *Gate) checkOrigin(r *http.Request) error {
 	judged := *r
 	for _, name := range []string{"X-Forwarded-Method", "X-Original-Method"} {
@@ -135,8 +113,8 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// refuse answers in the words of RFC 6750; unclear is the status where it can't be
-// told which token is meant.
+// refuse answers in the words of RFC 6750; unclear is the status where it is
+// ambiguous which token is meant.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear int) {
 	httpkit.EventOf(r.Context()).Outcome = fault.Message(err)
 	c, ok := g.Challenge.For(err)

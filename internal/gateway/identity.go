@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // identityHeaders are what the application learns of who is calling, in the order
@@ -25,13 +25,13 @@ type identification [len(identityHeaders)]string
 // identityOf describes a caller; nil is nobody. A client is no user: its id never
 // stands where a username would. A value that can't stand in a header, of which
 // there should be none, is left out.
-func identityOf(c *authority.Caller) *identification {
+func identityOf(c *verification.Identity) *identification {
 	var id identification
 	if c == nil {
 		return &id
 	}
-	if u := c.Principal.User; u != nil {
-		id[0], id[1], id[2], id[3] = sendable(u.Username), sendable(u.Name), sendable(u.Email), list(u.Groups, ",")
+	if s := c.Subject; !s.Client {
+		id[0], id[1], id[2], id[3] = sendable(s.Username), sendable(s.Name), sendable(s.Email), list(s.Groups, ",")
 	}
 	t := c.Token
 	id[4], id[5], id[6] = sendable(t.Subject), sendable(t.ID), t.Kind.String()
@@ -50,20 +50,19 @@ func (id *identification) set(h http.Header) {
 	}
 }
 
-// rendered is identityOf, made once for each token that is remembered: neither a
-// token nor a principal is ever changed, and what the store says otherwise comes as
-// another one.
-func rendered(c *authority.Caller) *identification {
+// rendered is identityOf, made once for each token that is kept: neither a token nor
+// a subject is ever changed, and a later reading of either is another value.
+func rendered(c *verification.Identity) *identification {
 	if c == nil {
 		return identityOf(nil)
 	}
-	if v := c.Token.View(); v != nil && v.Principal == c.Principal {
+	if v := c.Token.View(); v != nil && v.Subject == c.Subject {
 		if id, ok := v.Rendered.(*identification); ok {
 			return id
 		}
 	}
 	id := identityOf(c)
-	c.Token.SetView(&authority.View{Principal: c.Principal, Rendered: id})
+	c.Token.SetView(&verification.View{Subject: c.Subject, Rendered: id})
 	return id
 }
 

@@ -6,12 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/verification"
 
 	"pgregory.net/rapid"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -34,11 +32,11 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-z\r\n\t ,:\x00]{0,12}`))
 		many := rapid.SliceOfN(text, 0, 4)
 		number := rapid.Int64Min(0).Draw(t, "collection")
-		c := &authority.Caller{
-			Principal: &records.Principal{User: &identity.User{
+		c := &verification.Identity{
+			Subject: &verification.Subject{
 				Username: text.Draw(t, "username"), Name: text.Draw(t, "name"), Email: text.Draw(t, "email"), Groups: many.Draw(t, "groups"),
-			}},
-			Token: &authority.Token{
+			},
+			Token: &verification.Token{
 				Kind: token.KindAccess, Subject: text.Draw(t, "subject"), ID: text.Draw(t, "id"),
 				Scope: many.Draw(t, "scope"), Audience: many.Draw(t, "audience"), Collection: &number,
 			},
@@ -60,33 +58,33 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 				t.Fatalf("%s: %q", name, values)
 			}
 		}
-		if u := h.Get("Remote-User"); u != "" && u != c.Principal.User.Username {
-			t.Fatalf("%q is sent as %q", c.Principal.User.Username, u)
+		if u := h.Get("Remote-User"); u != "" && u != c.Subject.Username {
+			t.Fatalf("%q is sent as %q", c.Subject.Username, u)
 		}
 		for g := range strings.SplitSeq(h.Get("Remote-Groups"), ",") {
-			if g != "" && !slices.Contains(c.Principal.User.Groups, g) {
-				t.Fatalf("the group %q of none of %q", g, c.Principal.User.Groups)
+			if g != "" && !slices.Contains(c.Subject.Groups, g) {
+				t.Fatalf("the group %q of none of %q", g, c.Subject.Groups)
 			}
 		}
 	})
 }
 
-func TestWhatWasRenderedIsTheTokensAndThePrincipals(t *testing.T) {
+func TestWhatWasRenderedIsTheTokensAndTheSubjects(t *testing.T) {
 	t.Parallel()
-	ada := &records.Principal{User: &identity.User{Username: "ada"}}
-	tokens := []*authority.Token{{ID: "1"}, {ID: "2"}}
+	ada := &verification.Subject{Username: "ada"}
+	tokens := []*verification.Token{{ID: "1"}, {ID: "2"}}
 	for range 2 {
 		for _, token := range tokens {
-			c := &authority.Caller{Principal: ada, Token: token}
+			c := &verification.Identity{Subject: ada, Token: token}
 			if got := rendered(c); got[0] != "ada" || got[5] != token.ID || got != rendered(c) {
 				t.Fatalf("token %s is said to be %v", token.ID, got)
 			}
 		}
 	}
-	renamed := &records.Principal{User: &identity.User{Username: "countess"}}
-	for _, p := range []*records.Principal{renamed, ada} {
-		if got := rendered(&authority.Caller{Principal: p, Token: tokens[0]}); got[0] != p.User.Username {
-			t.Errorf("%s is said to be %v", p.User.Username, got)
+	renamed := &verification.Subject{Username: "countess"}
+	for _, p := range []*verification.Subject{renamed, ada} {
+		if got := rendered(&verification.Identity{Subject: p, Token: tokens[0]}); got[0] != p.Username {
+			t.Errorf("%s is said to be %v", p.Username, got)
 		}
 	}
 	if got := rendered(nil); *got != (identification{}) {

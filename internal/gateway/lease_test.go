@@ -23,7 +23,7 @@ func TestANodeWithoutALeaseSaysNeitherYesNorNo(t *testing.T) {
 	})
 	must(t, err)
 	addClient(t, n, "importer")
-	w := &world{gate: &gateway.Gate{Authority: n.Authority, Challenge: challenge}}
+	w := &world{gate: &gateway.Gate{Verifier: n.Verifier, Now: n.now, Challenge: challenge}}
 	verify, app := w.verifier(t)+"/auth/verify", w.proxy(t, nil)+"/x"
 	header := http.Header{"Authorization": {"Bearer " + good}}
 	judge := func(want, wantProxied int) {

@@ -10,14 +10,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/dialect/senaite"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revoking"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -31,31 +37,34 @@ var identityHeaders = []string{
 const (
 	password = "correct horse"
 	realm    = "the museum"
-	metadata = authoritytest.Issuer + "/.well-known/oauth-protected-resource"
+	metadata = nodetest.Issuer + "/.well-known/oauth-protected-resource"
 )
 
 var challenge = httpkit.Challenge{Realm: realm, ResourceMetadata: metadata}
 
 // world is an authority with one user, ada, and a gate in front of it.
+// senaiteFinders are what the senaite dialect brings when it is mounted.
+var senaiteFinders = []httpkit.CredentialFinder{senaite.Credentials{}}
+
 type world struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	gate  *gateway.Gate
 	ada   identity.User
-	login *authority.Caller
+	login *caller.Caller
 }
 
-func newWorld(t testing.TB, o authoritytest.Options) *world {
+func newWorld(t testing.TB, o nodetest.Options) *world {
 	t.Helper()
-	return inhabit(t, authoritytest.New(t, o))
+	return inhabit(t, nodetest.New(t, o))
 }
 
 // inhabit makes the user ada, who may use collection 4 and read beneath /things.
-func inhabit(t testing.TB, f *authoritytest.Fixture) *world {
+func inhabit(t testing.TB, f *nodetest.Fixture) *world {
 	t.Helper()
-	w := &world{Fixture: f, gate: &gateway.Gate{Authority: f.Authority, Challenge: challenge}}
+	w := &world{Fixture: f, gate: &gateway.Gate{Verifier: f.Verifier, Now: f.Time, Challenge: challenge}}
 	f.Collection(t, 4, "Fish")
 	f.Collection(t, 5, "Birds")
-	ada, err := f.CreateUser(t.Context(), authority.Operator(), authority.NewUser{
+	ada, err := f.CreateUser(t.Context(), caller.Operator(), directory.NewUser{
 		Username: "ada", Name: "Ada Lovelace", Email: "ada@example.org",
 		Groups: []string{"curators", "staff"}, Password: password,
 	})
@@ -63,9 +72,9 @@ func inhabit(t testing.TB, f *authoritytest.Fixture) *world {
 		t.Fatal(err)
 	}
 	w.ada = ada
-	for _, b := range []access.Binding{authoritytest.May("access", "/collections/4"), authoritytest.May("read", "/things")} {
+	for _, b := range []access.Binding{nodetest.May("access", "/collections/4"), nodetest.May("read", "/things")} {
 		b.User = ada.ID
-		if _, err := f.CreateBinding(t.Context(), authority.Operator(), b); err != nil {
+		if _, err := f.CreateBinding(t.Context(), caller.Operator(), b); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,9 +83,9 @@ func inhabit(t testing.TB, f *authoritytest.Fixture) *world {
 }
 
 // issue gives an access token of ada's, changed by what is asked for.
-func (w *world) issue(t testing.TB, change func(*authority.Request)) *authority.Issued {
+func (w *world) issue(t testing.TB, change func(*issuance.Request)) *issuance.Issued {
 	t.Helper()
-	r := &authority.Request{Kind: token.KindAccess, Principal: w.login.Principal}
+	r := &issuance.Request{Kind: token.KindAccess, Principal: w.login.Principal}
 	if change != nil {
 		change(r)
 	}
@@ -90,9 +99,9 @@ func (w *world) issue(t testing.TB, change func(*authority.Request)) *authority.
 	return issued
 }
 
-func (w *world) revoke(t testing.TB, issued *authority.Issued) {
+func (w *world) revoke(t testing.TB, issued *issuance.Issued) {
 	t.Helper()
-	r, err := w.Revoke(t.Context(), w.login, authority.Revocation{Token: issued.Value.Reveal()})
+	r, err := w.Revoke(t.Context(), w.login, revoking.Revocation{Token: issued.Value.Reveal()})
 	if err != nil || !r.Revoked {
 		t.Fatal(r, err)
 	}
@@ -102,7 +111,7 @@ func (w *world) revoke(t testing.TB, issued *authority.Issued) {
 func (w *world) verifier(t testing.TB) string {
 	t.Helper()
 	edge := &gateway.ForwardAuth{Gate: w.gate}
-	described, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{edge}})
+	described, err := adminapi.Describe(adminapi.Sources{Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{edge}})
 	must(t, err)
 	mux := http.NewServeMux()
 	edge.Register(mux)
@@ -126,7 +135,7 @@ type answer struct {
 	body   string
 }
 
-func bearer(issued *authority.Issued) http.Header {
+func bearer(issued *issuance.Issued) http.Header {
 	return http.Header{"Authorization": {"Bearer " + issued.Value.Reveal()}}
 }
 

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // startNginx runs nginx with the documented files in front of bearerd and the
@@ -41,7 +41,7 @@ func startNginx(t testing.TB, bearerd, application string) *http.Client {
 
 func TestNginxAsksOnLastingConnectionsWithoutQueryAndBody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	client, a := w.behind(t, startNginx)
 	issued := w.issue(t, nil)
 	chunked := func() io.Reader { return io.MultiReader(strings.NewReader(strings.Repeat("x", 200<<10))) }

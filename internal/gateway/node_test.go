@@ -11,10 +11,11 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
+	parts "github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -23,7 +24,8 @@ import (
 // node is an authority whose clocks stand still until the test moves them, whose
 // log the test can cut off, and whose signing keys the test brings along.
 type node struct {
-	*authority.Authority
+	*parts.Node
+	now   func() time.Time
 	store *store.Store
 	log   *cuttableLog
 	clock atomic.Int64 // the boot-time clock
@@ -62,22 +64,27 @@ func newNode(t testing.TB, o nodeOptions) *node {
 	must(t, err)
 	t.Cleanup(func() { _ = n.store.Close() })
 	n.log = &cuttableLog{Log: n.store}
+	n.now = now
 	follower, err := revocation.NewFollower(revocation.Config{
 		Log: n.log, Ledger: revocation.NewLedger(clock, now), Node: "node", Staleness: 2 * time.Second,
 	})
 	must(t, err)
-	policy := authoritytest.DefaultPolicy()
-	policy.Issuer, policy.DefaultAudience = o.issuer, o.audience
+	settings := nodetest.DefaultSettings()
+	settings.Policy.Issuer, settings.Policy.DefaultAudience = o.issuer, o.audience
 	forms, err := token.NewForms(token.PrefixAPIToken)
 	must(t, err)
-	n.Authority, err = authority.New(authority.Config{
+	n.Node, err = parts.New(parts.Config{
 		Store: n.store, Ring: openRing(t, n.store, o, now), Follower: follower,
-		Hasher: identity.NewHasher(identity.HasherConfig{}), Forms: forms, Policy: policy,
-		Now: now, Clock: clock, Log: slog.New(slog.DiscardHandler),
+		Hasher: identity.NewHasher(identity.HasherConfig{}), Forms: forms, Settings: settings,
+		Clocks: parts.Clocks{Now: now, Boot: clock}, Log: slog.New(slog.DiscardHandler),
 	})
 	must(t, err)
 	must(t, follower.CatchUp(t.Context()))
 	return n
+}
+
+func (n *node) gate() *gateway.Gate {
+	return &gateway.Gate{Verifier: n.Verifier, Now: n.now, Challenge: challenge}
 }
 
 func openRing(t testing.TB, s *store.Store, o nodeOptions, now func() time.Time) *keyring.Ring {

@@ -17,9 +17,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // ProxyConfig says what a [Proxy] stands in front of.
@@ -107,18 +107,18 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	if strings.ContainsFunc(r.Header.Get("Upgrade"), unprintable) {
 		return errUpgrade
 	}
-	var c *authority.Caller
+	var id *verification.Identity
 	if !rule.none {
-		if c, err = p.Gate.admit(r, &rule.ask); err != nil {
+		if id, err = p.Gate.admit(r, &rule.ask); err != nil {
 			return err
 		}
-		p.Gate.warn(w.Header(), c)
-		note(r.Context(), c)
+		p.Gate.warn(w.Header(), id)
+		note(r.Context(), id)
 	}
 	// Answers may begin before the body has ended; where that can't be had, the
 	// server reads the body first.
 	_ = http.NewResponseController(w).EnableFullDuplex()
-	return p.forward(w, r, &forwarding{path: path, caller: c})
+	return p.forward(w, r, &forwarding{path: path, caller: id})
 }
 
 var (
@@ -128,8 +128,8 @@ var (
 
 func unprintable(c rune) bool { return c < ' ' || c > '~' }
 
-// note tells the log who is calling.
-func note(ctx context.Context, c *authority.Caller) {
+// note puts who is calling into the log.
+func note(ctx context.Context, c *verification.Identity) {
 	if c != nil {
 		e := httpkit.EventOf(ctx)
 		e.Principal, e.TokenID = c.Token.Subject, c.Token.ID

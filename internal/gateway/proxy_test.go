@@ -12,13 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // seen is a request as the application got it.
@@ -88,10 +89,10 @@ func (a answer) reached(t testing.TB) seen {
 
 func TestProxyAppliesItsRoutes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base := w.proxy(t, nil)
 	plain := w.issue(t, nil)
-	reader := w.issue(t, func(r *authority.Request) { r.Scope = []string{"read"} })
+	reader := w.issue(t, func(r *issuance.Request) { r.Scope = []string{"read"} })
 	junk := http.Header{"Authorization": {"Bearer junk"}}
 	const passes = http.StatusTeapot
 	for _, tc := range []struct {
@@ -127,7 +128,7 @@ func TestProxyAppliesItsRoutes(t *testing.T) {
 
 func TestProxyRefusesAsRFC6750Says(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base := w.proxy(t, nil)
 	plain, revoked := w.issue(t, nil), w.issue(t, nil)
 	w.revoke(t, revoked)
@@ -150,7 +151,7 @@ func TestProxyRefusesAsRFC6750Says(t *testing.T) {
 
 func TestRevokedIsRefusedByTheProxyAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base, issued := w.proxy(t, nil), w.issue(t, nil)
 	get(t, base+"/x", bearer(issued)).reached(t)
 	w.revoke(t, issued)
@@ -159,7 +160,7 @@ func TestRevokedIsRefusedByTheProxyAtOnce(t *testing.T) {
 
 func TestTheApplicationLearnsWhoIsCalling(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base, issued := w.proxy(t, nil), w.issue(t, nil)
 	for _, path := range []string{"/x", "/session/x"} {
 		s := get(t, base+path, bearer(issued)).reached(t)
@@ -186,7 +187,7 @@ func forgeries() http.Header {
 
 func TestForgedIdentityNeverReachesTheApplication(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base, issued := w.proxy(t, nil), w.issue(t, nil)
 	for _, tc := range []struct {
 		path string
@@ -241,7 +242,7 @@ func raw(t testing.TB, base, text string) answer {
 
 func TestForgedIdentityInATrailerNeverReachesTheApplication(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	got := raw(t, w.proxy(t, nil), "POST /public/x HTTP/1.1\r\nHost: app\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"+
 		"Trailer: Remote-User, Remote_name, X-Sum\r\n\r\n3\r\nabc\r\n0\r\nRemote-User: root\r\nRemote_name: root\r\nX-Sum: 1\r\n\r\n")
 	s := got.reached(t)
@@ -257,14 +258,14 @@ func TestForgedIdentityInATrailerNeverReachesTheApplication(t *testing.T) {
 
 func TestTheTokenStaysWithTheProxy(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	issued := w.issue(t, nil)
 	value := issued.Value.Reveal()
 	sess := w.SessionToken(t, "ada", password).Value.Reveal()
 	plain, passing := w.proxy(t, nil), w.proxy(t, func(c *gateway.ProxyConfig) { c.PassToken = true })
-	senaite := *w.gate
-	senaite.Senaite = true
-	w.gate = &senaite
+	gate := *w.gate
+	gate.Finders = senaiteFinders
+	w.gate = &gate
 	three := w.proxy(t, nil)
 	const basic = "Basic YWRhOng="
 	for _, tc := range []struct {
@@ -301,7 +302,7 @@ func TestTheTokenStaysWithTheProxy(t *testing.T) {
 
 func TestTheRequestPassesAsItWasSent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base := w.proxy(t, nil)
 	for _, target := range []string{
 		"/public/a%2Fb%20c/%E9%AD%9A", "/public/caf\xc3\xa9", "/public/a|b^c\"d{e}`<f>", "/public/%61", "/public/a+b;c=d,e",
@@ -327,7 +328,7 @@ func TestTheRequestPassesAsItWasSent(t *testing.T) {
 
 func TestThePathOfTheUpstreamStandsBeforeThatOfTheRequest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	for _, prefix := range []string{"/app", "/app/"} {
 		base := w.proxy(t, func(c *gateway.ProxyConfig) { c.Upstream = parseURL(t, c.Upstream.String()+prefix) })
 		if s := get(t, base+"/public/x%2Fy?z", nil).reached(t); s.Target != "/app/public/x%2Fy?z" {
@@ -338,7 +339,7 @@ func TestThePathOfTheUpstreamStandsBeforeThatOfTheRequest(t *testing.T) {
 
 func TestAmbiguousPathsNeverReachTheApplication(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	direct := w.proxy(t, nil)
 	p, err := gateway.NewProxy(gateway.ProxyConfig{Gate: w.gate, Upstream: mirror(t), Routes: routes})
 	if err != nil {
@@ -373,7 +374,7 @@ func TestAmbiguousPathsNeverReachTheApplication(t *testing.T) {
 
 func TestRequestsThatAreBrokenAreTheClientsFault(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base := w.proxy(t, nil)
 	for name, request := range map[string]string{
 		"body":    "POST /public/x HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nno number\r\n",
@@ -388,7 +389,7 @@ func TestRequestsThatAreBrokenAreTheClientsFault(t *testing.T) {
 
 func TestWhereARequestCameFromIsSaidByTrustedProxiesAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	stranger := w.proxy(t, nil)
 	trusted := w.proxy(t, func(c *gateway.ProxyConfig) { c.TrustedProxies = httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")} })
 	said := http.Header{
@@ -423,7 +424,7 @@ func TestWhereARequestCameFromIsSaidByTrustedProxiesAlone(t *testing.T) {
 
 func TestAnApplicationThatIsDownIs502(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -451,7 +452,7 @@ func TestAnApplicationThatIsDownIs502(t *testing.T) {
 
 func TestProxyConfigurationsThatMakeNoSenseAreRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	good := parseURL(t, "http://127.0.0.1:1")
 	for name, c := range map[string]gateway.ProxyConfig{
 		"nothing":    {},

@@ -11,9 +11,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // Requirement says whether requests need a token.
@@ -83,7 +83,7 @@ func (r Route) compile() (route, error) {
 	}
 	var err error
 	c.path, err = routeSegments(r.Path)
-	c.ask.demand = authority.Demand{
+	c.ask.requirements = verification.Requirements{
 		Audience: r.Audience, Scope: r.Scope, Action: r.Permission.Action, Path: r.Permission.Path,
 	}
 	return c, err

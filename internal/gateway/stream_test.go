@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // observed serves the proxy as the server does, behind the observer.
@@ -56,7 +56,7 @@ func upperEcho(t testing.TB) http.Handler {
 
 func TestUpgradedConnectionsPassBothWays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base, _ := w.observed(t, upperEcho(t))
 	issued := w.issue(t, nil)
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", parseURL(t, base).Host)
@@ -98,7 +98,7 @@ func TestUpgradedConnectionsPassBothWays(t *testing.T) {
 // TestAnswersBeginBeforeTheBodyHasEnded talks line by line over one request.
 func TestAnswersBeginBeforeTheBodyHasEnded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base, _ := w.observed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := http.NewResponseController(w)
 		if err := c.EnableFullDuplex(); err != nil {
@@ -167,7 +167,7 @@ func TestAnswersPassAsTheyAreWritten(t *testing.T) {
 
 func passesAsWritten(t *testing.T, header http.Header) {
 	t.Helper()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	release := make(chan struct{})
 	base, log := w.observed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		maps.Copy(w.Header(), header)
@@ -215,7 +215,7 @@ func awaitLog(t testing.TB, log *lockedBuffer, text string) {
 
 func TestAnAnswerThatBreaksOffIsNotTakenForAWholeOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base, log := w.observed(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "half")
 		_ = http.NewResponseController(w).Flush()
@@ -240,7 +240,7 @@ func TestAnAnswerThatBreaksOffIsNotTakenForAWholeOne(t *testing.T) {
 // TestALargeBodyIsNotKept sends more than any buffer on the way holds.
 func TestALargeBodyIsNotKept(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base, _ := w.observed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
 		if err != nil || n != 64<<20 {
@@ -263,7 +263,7 @@ func (zeros) Read(p []byte) (int, error) {
 
 func TestAnApplicationMayAnswerWithoutReadingTheBody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	base, _ := w.observed(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 	}))
@@ -277,7 +277,7 @@ func TestAnApplicationMayAnswerWithoutReadingTheBody(t *testing.T) {
 
 func TestAClientThatLeavesEndsTheRequestToTheApplication(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, authoritytest.Options{})
+	w := newWorld(t, nodetest.Options{})
 	began, ended := make(chan struct{}, 2), make(chan struct{}, 2)
 	base, _ := w.observed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()

@@ -169,7 +169,7 @@ func (j judge) judge(t testing.TB, raw string) answer {
 // vectorServers gives /auth/verify and something behind the proxy.
 func vectorServers(t testing.TB, keys vectorKeys, verifier string) [2]judge {
 	t.Helper()
-	gate := &gateway.Gate{Authority: vectorNode(t, keys, verifier).Authority, Challenge: challenge}
+	gate := vectorNode(t, keys, verifier).gate()
 	mux := http.NewServeMux()
 	(&gateway.ForwardAuth{Gate: gate}).Register(mux)
 	p, err := gateway.NewProxy(gateway.ProxyConfig{Gate: gate, Upstream: mirror(t)})

@@ -35,6 +35,11 @@ const (
 	maxClientList  = 1000
 )
 
+// OwnClientID is the client_id of tokens that are issued to no OAuth client
+// (RFC 9068 §2.2 requires one): what users got on bearerd's own pages and command
+// line. It can't be registered.
+const OwnClientID = "bearerd"
+
 // Client is an OAuth 2 client. A client without a secret is public. The zero
 // value may do nothing.
 type Client struct {

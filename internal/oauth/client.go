@@ -5,7 +5,8 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -13,7 +14,7 @@ import (
 // client authenticates the client of a request by HTTP Basic or by the form
 // (RFC 6749 §2.3.1). One that gives an id and no secret is identified alone, if it
 // has none. It is nil when the request names no client.
-func (e *Edge) client(r *http.Request, form url.Values) (*authority.Caller, error) {
+func (e *Edge) client(r *http.Request, form url.Values) (*caller.Caller, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	basic, found, err := httpkit.ClientBasic(r)
 	switch {
@@ -30,17 +31,17 @@ func (e *Edge) client(r *http.Request, form url.Values) (*authority.Caller, erro
 	case id == "" && secret == "":
 		return nil, nil
 	case secret == "":
-		return e.Authority.IdentifyClient(r.Context(), id)
+		return e.SignIn.IdentifyClient(r.Context(), id)
 	}
-	return e.Authority.AuthenticateClient(r.Context(), id, secret)
+	return e.SignIn.AuthenticateClient(r.Context(), id, secret)
 }
 
 // judge authenticates by a Bearer token.
-type judge func(ctx context.Context, raw string) (*authority.Caller, error)
+type judge func(ctx context.Context, raw string) (*caller.Caller, error)
 
 // caller authenticates the holder of a Bearer token, whom bearer judges, or else a
 // client. Neither rescues the other: with both, the request contradicts itself.
-func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*authority.Caller, error) {
+func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)
 	switch {
 	case err != nil:
@@ -61,9 +62,9 @@ func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*authorit
 }
 
 // note tells the log who called.
-func note(r *http.Request, c *authority.Caller) {
+func note(r *http.Request, c *caller.Caller) {
 	event := httpkit.EventOf(r.Context())
-	event.Principal = c.Subject()
+	event.Principal = c.ID()
 	if c != nil && c.Token != nil {
 		event.TokenID = c.Token.ID
 	}

@@ -5,7 +5,8 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -22,7 +23,7 @@ func (e *Edge) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	if value == "" {
 		return nil, fault.New(fault.Invalid, "refresh_token is missing")
 	}
-	pair, err := e.Authority.Refresh(r.Context(), authority.Refresh{
+	pair, err := e.Issuance.Refresh(r.Context(), issuance.Refresh{
 		Token: value, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {
@@ -45,7 +46,7 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 	case t.form.Get("actor_token") != "" || t.form.Get("actor_token_type") != "":
 		return nil, fault.New(fault.Invalid, "actor tokens are not supported")
 	}
-	pair, err := e.Authority.Exchange(r.Context(), authority.Exchange{
+	pair, err := e.Issuance.Exchange(r.Context(), issuance.Exchange{
 		Subject: subject, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {
@@ -63,7 +64,7 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 // is no good makes the request invalid, as does a lifetime that isn't granted; a task
 // token type that isn't granted is a target that can't be asked for.
 func exchangeError(err error) error {
-	if errors.Is(err, authority.ErrLifetime) {
+	if errors.Is(err, issuance.ErrLifetime) {
 		return fault.Wrap(err, fault.Invalid, "%s", fault.Message(err))
 	}
 	switch fault.KindOf(err) { //nolint:exhaustive // the other kinds have their own words
@@ -81,14 +82,14 @@ func (e *Edge) deviceCode(r *http.Request, t *tokenRequest) (*tokenAnswer, error
 	if code == "" {
 		return nil, fault.New(fault.Invalid, "device_code is missing")
 	}
-	pair, err := e.Authority.RedeemDevice(r.Context(), t.client, code)
+	pair, err := e.Issuance.RedeemDevice(r.Context(), t.client, code)
 	if err != nil {
 		return nil, err
 	}
 	return bearerPair(pair), nil
 }
 
-func bearerPair(pair authority.Pair) *tokenAnswer {
+func bearerPair(pair issuance.Pair) *tokenAnswer {
 	answer := bearer(pair.Access)
 	if pair.Refresh != nil {
 		answer.RefreshToken = pair.Refresh.Value.Reveal()
@@ -121,7 +122,7 @@ func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	start, err := e.Authority.StartDevice(r.Context(), client, t.scope, t.audience)
+	start, err := e.Issuance.StartDevice(r.Context(), client, t.scope, t.audience)
 	if err != nil {
 		return err
 	}

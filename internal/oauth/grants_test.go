@@ -6,9 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -23,20 +28,20 @@ const (
 // with clients of several makes.
 func newGrants(t *testing.T) *env {
 	t.Helper()
-	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) {
-		p.TaskMax = map[string]time.Duration{"TES": 2 * time.Hour, "WES": time.Hour}
+	e := newEnv(t, nodetest.Options{Settings: func(p *node.Settings) {
+		p.Policy.TaskMax = map[string]time.Duration{"TES": 2 * time.Hour, "WES": time.Hour}
 	}})
-	e.User(t, "ada", "correct horse", authoritytest.May("create", "/task-tokens/TES"))
+	e.User(t, "ada", "correct horse", nodetest.May("create", "/task-tokens/TES"))
 	e.client(t, "tv", "", identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken)
 	e.client(t, "other", "", identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken)
-	e.client(t, "trader", authoritytest.ClientSecret, exchangeType, identity.GrantTypeRefreshToken)
+	e.client(t, "trader", nodetest.ClientSecret, exchangeType, identity.GrantTypeRefreshToken)
 	e.Client(t, "plain", "read")
 	return e
 }
 
 func (e *env) client(t *testing.T, id, secret string, grants ...string) {
 	t.Helper()
-	_, _, err := e.CreateClient(t.Context(), authority.Operator(), authority.NewClient{
+	_, _, err := e.CreateClient(t.Context(), caller.Operator(), directory.NewClient{
 		ID: id, Secret: token.Secret(secret), Grants: grants,
 	}, false)
 	if err != nil {
@@ -45,7 +50,7 @@ func (e *env) client(t *testing.T, id, secret string, grants ...string) {
 }
 
 // session signs ada in.
-func (e *env) session(t *testing.T) *authority.Caller {
+func (e *env) session(t *testing.T) *caller.Caller {
 	t.Helper()
 	c, err := e.Session(t.Context(), e.SessionToken(t, "ada", "correct horse").Value.Reveal())
 	if err != nil {
@@ -56,7 +61,7 @@ func (e *env) session(t *testing.T) *authority.Caller {
 
 func (e *env) apiToken(t *testing.T, scope ...string) string {
 	t.Helper()
-	issued, err := e.CreateAPIToken(t.Context(), e.session(t), authority.NewCredential{Name: "laptop", Scope: scope})
+	issued, err := e.CreateAPIToken(t.Context(), e.session(t), issuance.NewCredential{Name: "laptop", Scope: scope})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +70,7 @@ func (e *env) apiToken(t *testing.T, scope ...string) string {
 
 func (e *env) apiKey(t *testing.T, scope ...string) string {
 	t.Helper()
-	issued, err := e.CreateAPIKey(t.Context(), e.session(t), authority.NewCredential{Scope: scope})
+	issued, err := e.CreateAPIKey(t.Context(), e.session(t), issuance.NewCredential{Scope: scope})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +98,11 @@ func TestExchangeNarrowsAndDiesWithItsSubject(t *testing.T) {
 			t.Errorf("%s: a refresh token that nobody asked for", name)
 		}
 		made := a.str(t, "access_token")
-		if _, err := e.Verify(t.Context(), made, authority.Demand{Scope: []string{"read"}}); err != nil {
+		if _, err := e.Verify(t.Context(), made, verification.Requirements{Scope: []string{"read"}}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		e.post(t, "/oauth2/revoke", form("token", subject), asBearer(subject)).ok(t)
-		if _, err := e.Verify(t.Context(), made, authority.Demand{}); err == nil {
+		if _, err := e.Verify(t.Context(), made, verification.Requirements{}); err == nil {
 			t.Errorf("%s: what was made from it outlived it", name)
 		}
 		e.trade(t, subject).refused(t, http.StatusBadRequest, "invalid_request")
@@ -112,7 +117,7 @@ func TestExchangeGivesTaskTokensByAudience(t *testing.T) {
 	if task.body["expires_in"] != 7200.0 {
 		t.Errorf("without a lifetime, the ceiling: %s", task.text)
 	}
-	got, err := e.Verify(t.Context(), task.str(t, "access_token"), authority.Demand{Audience: "TES"})
+	got, err := e.Verify(t.Context(), task.str(t, "access_token"), verification.Requirements{Audience: "TES"})
 	if err != nil || got.Kind != token.KindTask || got.TaskTokenType != "TES" {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -127,9 +132,9 @@ func TestExchangeGivesTaskTokensByAudience(t *testing.T) {
 func TestExchangeTellsTheLifetimeFromTheType(t *testing.T) {
 	t.Parallel()
 	e := newGrants(t)
-	right := authoritytest.May("create", "/task-tokens/WES/100")
+	right := nodetest.May("create", "/task-tokens/WES/100")
 	right.User = "ada"
-	if _, err := e.CreateBinding(t.Context(), authority.Operator(), right); err != nil {
+	if _, err := e.CreateBinding(t.Context(), caller.Operator(), right); err != nil {
 		t.Fatal(err)
 	}
 	key := e.apiKey(t)
@@ -188,13 +193,13 @@ func TestRefreshTokenIsGoodOnceAndReuseKillsItsFamily(t *testing.T) {
 	old := first.str(t, "refresh_token")
 	e.post(t, "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", old, "scope", "admin")).refused(t, 400, "invalid_scope")
 	second := refresh(old).ok(t)
-	if _, err := e.Verify(t.Context(), second.str(t, "access_token"), authority.Demand{Scope: []string{"read"}}); err != nil {
+	if _, err := e.Verify(t.Context(), second.str(t, "access_token"), verification.Requirements{Scope: []string{"read"}}); err != nil {
 		t.Fatal(err)
 	}
 	refresh(old).refused(t, http.StatusBadRequest, "invalid_grant")
 	refresh(second.str(t, "refresh_token")).refused(t, http.StatusBadRequest, "invalid_grant")
 	for _, a := range []answer{first, second} {
-		if _, err := e.Verify(t.Context(), a.str(t, "access_token"), authority.Demand{}); err == nil {
+		if _, err := e.Verify(t.Context(), a.str(t, "access_token"), verification.Requirements{}); err == nil {
 			t.Error("an access token of a killed family is good")
 		}
 	}
@@ -218,7 +223,7 @@ func TestDeviceFlow(t *testing.T) {
 	e := newGrants(t)
 	start := e.post(t, "/oauth2/device_authorization", form("client_id", "tv", "scope", "read offline_access")).ok(t)
 	start.uncached(t)
-	if start.str(t, "verification_uri") != authoritytest.Issuer+"/auth/device" || start.body["interval"] != 5.0 {
+	if start.str(t, "verification_uri") != nodetest.Issuer+"/auth/device" || start.body["interval"] != 5.0 {
 		t.Errorf("start: %s", start.text)
 	}
 	poll := func(client string) answer {
@@ -231,7 +236,7 @@ func TestDeviceFlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	pair := poll("tv").ok(t)
-	got, err := e.Verify(t.Context(), pair.str(t, "access_token"), authority.Demand{Scope: []string{"read"}})
+	got, err := e.Verify(t.Context(), pair.str(t, "access_token"), verification.Requirements{Scope: []string{"read"}})
 	if err != nil || got.Username != "ada" || got.ClientID != "tv" {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -264,10 +269,10 @@ func TestDeviceFlowRefusals(t *testing.T) {
 func TestResourceMetadata(t *testing.T) {
 	t.Parallel()
 	a := newGrants(t).get(t, "/.well-known/oauth-protected-resource").ok(t)
-	if a.body["resource"] != authoritytest.Issuer {
+	if a.body["resource"] != nodetest.Issuer {
 		t.Errorf("resource: %s", a.text)
 	}
-	if servers, ok := a.body["authorization_servers"].([]any); !ok || len(servers) != 1 || servers[0] != authoritytest.Issuer {
+	if servers, ok := a.body["authorization_servers"].([]any); !ok || len(servers) != 1 || servers[0] != nodetest.Issuer {
 		t.Errorf("authorization_servers: %s", a.text)
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -47,7 +48,7 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, err := e.caller(r, form, e.Authority.Bearer)
+	c, err := e.caller(r, form, e.SignIn.Bearer)
 	if err != nil {
 		return err
 	}
@@ -55,8 +56,8 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if raw == "" {
 		return fault.New(fault.Invalid, "token is missing")
 	}
-	asOf := e.Authority.Follower.Applied() // before anything is looked up
-	t, active, err := e.Authority.Introspect(r.Context(), c, raw)
+	asOf := e.Applied() // before anything is looked up
+	t, active, err := e.SignIn.Introspect(r.Context(), c, raw)
 	if err != nil {
 		return err
 	}
@@ -74,11 +75,11 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 
 // describeToken tells what is known of a token. The username is the one that the
 // user has now, where the token itself names none.
-func (e *Edge) describeToken(ctx context.Context, t *authority.Token) (*introspection, error) {
+func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*introspection, error) {
 	i := &introspection{
 		Active: true, Scope: identity.FormatScope(t.Scope), ClientID: t.ClientID, Username: t.Username,
 		TokenType: "Bearer", Expiry: unix(t.Expiry), IssuedAt: unix(t.IssuedAt), Subject: t.Subject,
-		Audience: t.Audience, Issuer: e.Authority.Policy.Issuer, ID: t.ID,
+		Audience: t.Audience, Issuer: e.Site.Issuer, ID: t.ID,
 		Kind: t.Kind.String(), TaskType: t.TaskTokenType, Collection: t.Collection, Chain: t.Chain, Seq: t.Seq,
 	}
 	if len(t.Audience) == 1 {
@@ -87,14 +88,14 @@ func (e *Edge) describeToken(ctx context.Context, t *authority.Token) (*introspe
 	if i.Username != "" || t.OfClient() {
 		return i, nil
 	}
-	p, err := e.Authority.PrincipalOf(ctx, t)
+	s, err := e.Verifier.Subject(ctx, t)
 	if fault.Is(err, fault.NotFound) {
 		return i, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	i.Username = p.User.Username
+	i.Username = s.Username
 	return i, nil
 }
 

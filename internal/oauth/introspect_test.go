@@ -6,12 +6,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -34,17 +39,17 @@ func (a answer) inactive(t testing.TB, what string) {
 
 func newIntrospectEnv(t testing.TB) (*env, identity.User) {
 	t.Helper()
-	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.TaskMax = map[string]time.Duration{"TES": time.Hour} }})
+	e := newEnv(t, nodetest.Options{Settings: func(p *node.Settings) { p.Policy.TaskMax = map[string]time.Duration{"TES": time.Hour} }})
 	e.Client(t, "api", "read")
 	e.Collection(t, 4, "Fish")
 	ada := e.User(t, "ada", "correct horse",
-		authoritytest.May("access", "/collections/4"), authoritytest.May("create", "/task-tokens/TES"),
-		authoritytest.May(identity.ScopeIntrospect, authority.PathTokens))
+		nodetest.May("access", "/collections/4"), nodetest.May("create", "/task-tokens/TES"),
+		nodetest.May(identity.ScopeIntrospect, access.PathTokens))
 	return e, ada
 }
 
 // issueTo issues a token to ada by her session.
-func (e *env) issueTo(t testing.TB, r authority.Request) *authority.Issued {
+func (e *env) issueTo(t testing.TB, r issuance.Request) *issuance.Issued {
 	t.Helper()
 	if r.Parent == nil {
 		session, err := e.Session(t.Context(), e.SessionToken(t, "ada", "correct horse").Value.Reveal())
@@ -53,11 +58,11 @@ func (e *env) issueTo(t testing.TB, r authority.Request) *authority.Issued {
 		}
 		r.Parent = session.Token
 	}
-	p, err := e.PrincipalOf(t.Context(), r.Parent)
+	s, err := e.Subject(t.Context(), r.Parent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := e.Issue(t.Context(), &authority.Caller{Principal: p, Token: r.Parent}, &r)
+	issued, err := e.Issue(t.Context(), caller.ByToken(&verification.Identity{Token: r.Parent, Subject: s}), &r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,14 +73,14 @@ func TestIntrospectionTellsWhatATokenIs(t *testing.T) {
 	t.Parallel()
 	e, ada := newIntrospectEnv(t)
 	four := int64(4)
-	issued := e.issueTo(t, authority.Request{Kind: token.KindAccess, Scope: []string{"read", "write"}, Collection: &four, Lifetime: 300})
+	issued := e.issueTo(t, issuance.Request{Kind: token.KindAccess, Scope: []string{"read", "write"}, Collection: &four, Lifetime: 300})
 	a := e.introspect(t, issued.Value.Reveal()).ok(t)
 	a.uncached(t)
 	chain, _ := a.body["chain"].([]any)
 	seq, _ := a.body["seq"].(float64)
 	want := map[string]any{
-		"active": true, "iss": authoritytest.Issuer, "sub": ada.ID, "username": "ada", "client_id": authority.OwnClientID,
-		"aud": authoritytest.Issuer, "scope": "read write", "token_type": "Bearer", "token_kind": "access",
+		"active": true, "iss": nodetest.Issuer, "sub": ada.ID, "username": "ada", "client_id": identity.OwnClientID,
+		"aud": nodetest.Issuer, "scope": "read write", "token_type": "Bearer", "token_kind": "access",
 		"jti": issued.ID, "exp": float64(issued.Expiry.Unix()), "iat": float64(issued.Expiry.Unix() - 300),
 		"collection": 4.0, "chain": chain, "seq": seq, "log_seq": float64(e.Follower.Applied()),
 	}
@@ -87,21 +92,21 @@ func TestIntrospectionTellsWhatATokenIs(t *testing.T) {
 func TestIntrospectionOfEachKind(t *testing.T) {
 	t.Parallel()
 	e, ada := newIntrospectEnv(t)
-	key := e.issueTo(t, authority.Request{Kind: token.KindAPIKey, Name: "key"})
+	key := e.issueTo(t, issuance.Request{Kind: token.KindAPIKey, Name: "key"})
 	session := e.SessionToken(t, "ada", "correct horse")
 	e.introspect(t, key.Value.Reveal()).inactive(t, "an API key")
 	e.introspect(t, session.Value.Reveal()).inactive(t, "a session")
 
-	a := e.introspect(t, e.issueTo(t, authority.Request{Kind: token.KindAPIToken, Name: "laptop", Scope: []string{"read"}}).Value.Reveal()).ok(t)
+	a := e.introspect(t, e.issueTo(t, issuance.Request{Kind: token.KindAPIToken, Name: "laptop", Scope: []string{"read"}}).Value.Reveal()).ok(t)
 	_, expires := a.body["exp"]
-	if a.body["token_kind"] != "api-token" || a.body["username"] != "ada" || a.body["sub"] != ada.ID || a.body["aud"] != authoritytest.Issuer || expires {
+	if a.body["token_kind"] != "api-token" || a.body["username"] != "ada" || a.body["sub"] != ada.ID || a.body["aud"] != nodetest.Issuer || expires {
 		t.Errorf("an API token: %s", a.text)
 	}
 	access, err := e.Bearer(t.Context(), e.accessToken(t, "ada"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a = e.introspect(t, e.issueTo(t, authority.Request{Kind: token.KindTask, Parent: access.Token, TaskType: "TES"}).Value.Reveal()).ok(t)
+	a = e.introspect(t, e.issueTo(t, issuance.Request{Kind: token.KindTask, Parent: access.Token, TaskType: "TES"}).Value.Reveal()).ok(t)
 	if a.body["token_kind"] != "task" || a.body["aud"] != "TES" || a.body["task_token_type"] != "TES" {
 		t.Errorf("a task token: %s", a.text)
 	}
@@ -122,14 +127,14 @@ func TestWhatCantBeUsedIsInactiveAndNothingMore(t *testing.T) {
 		e.introspect(t, junk).inactive(t, junk[:4])
 	}
 	short := e.clientToken(t, "api", "expires_in", "60")
-	lost := e.issueTo(t, authority.Request{Kind: token.KindAccess, Collection: &four, Lifetime: 3600}).Value.Reveal()
+	lost := e.issueTo(t, issuance.Request{Kind: token.KindAccess, Collection: &four, Lifetime: 3600}).Value.Reveal()
 	e.introspect(t, short).ok(t)
 	e.Advance(time.Minute)
 	e.introspect(t, short).inactive(t, "expired")
 	if a := e.introspect(t, lost); a.body["active"] != true {
 		t.Errorf("with access: %s", a.text)
 	}
-	if _, _, err := e.RemoveAccess(t.Context(), authority.Operator(), ada.ID, access.CollectionPath(4)); err != nil {
+	if _, _, err := e.RemoveAccess(t.Context(), caller.Operator(), ada.ID, access.CollectionPath(4)); err != nil {
 		t.Fatal(err)
 	}
 	e.introspect(t, lost).inactive(t, "a lost collection")
@@ -138,15 +143,15 @@ func TestWhatCantBeUsedIsInactiveAndNothingMore(t *testing.T) {
 func TestIntrospectionIsForWhoMay(t *testing.T) {
 	t.Parallel()
 	e, _ := newIntrospectEnv(t)
-	e.addClient(t, authority.NewClient{ID: "app", Grants: []string{identity.GrantTypeDeviceCode}})
-	e.addClient(t, authority.NewClient{
-		ID: "robot", Secret: authoritytest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials},
+	e.addClient(t, directory.NewClient{ID: "app", Grants: []string{identity.GrantTypeDeviceCode}})
+	e.addClient(t, directory.NewClient{
+		ID: "robot", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials},
 		Scopes: []string{identity.ScopeIntrospect},
 	})
 	victim := e.accessToken(t, "ada")
 	e.introspect(t, victim, asBearer(e.accessToken(t, "ada", identity.ScopeIntrospect))).ok(t)
 	e.introspect(t, victim, asBearer(e.clientToken(t, "robot", "scope", identity.ScopeIntrospect))).ok(t)
-	e.post(t, "/oauth2/introspect", form("token", victim, "client_id", "api", "client_secret", authoritytest.ClientSecret)).ok(t)
+	e.post(t, "/oauth2/introspect", form("token", victim, "client_id", "api", "client_secret", nodetest.ClientSecret)).ok(t)
 
 	secret := form("token", victim)
 	for name, c := range map[string]struct {
@@ -162,7 +167,7 @@ func TestIntrospectionIsForWhoMay(t *testing.T) {
 		"a client's token":    {secret, []option{asBearer(e.clientToken(t, "api"))}, 403, "insufficient_scope"},
 		"bad Bearer":          {secret, []option{asBearer("junk")}, 401, "invalid_token"},
 		"Bearer and a client": {secret + "&client_secret=x", []option{asBearer(victim)}, 400, "invalid_request"},
-		"two ways":            {form("token", victim, "client_id", "api", "client_secret", authoritytest.ClientSecret), []option{asClient("api")}, 400, "invalid_request"},
+		"two ways":            {form("token", victim, "client_id", "api", "client_secret", nodetest.ClientSecret), []option{asClient("api")}, 400, "invalid_request"},
 		"no token":            {"", []option{asClient("api")}, 400, "invalid_request"},
 		"repeated":            {secret + "&token=x", []option{asClient("api")}, 400, "invalid_request"},
 		"JSON":                {`{"token":"x"}`, []option{asClient("api"), withHeader("Content-Type", "application/json")}, 400, "invalid_request"},

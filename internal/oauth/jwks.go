@@ -12,7 +12,7 @@ import (
 // jwks serves the JWK Set (RFC 7517 §5). It says application/json, which is right
 // for it as well: clients are in use that take nothing else.
 func (e *Edge) jwks(w http.ResponseWriter, r *http.Request) error {
-	set := e.Authority.Ring.JWKS()
+	set := e.JWKS()
 	sum := sha256.Sum256(set)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

@@ -11,33 +11,43 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
 )
 
 // env is the endpoints on a real authority, behind a real listener.
 type env struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	url string
 }
 
 const cacheTime = 5 * time.Minute
 
-func newEnv(t testing.TB, o authoritytest.Options) *env {
+func newEnv(t testing.TB, o nodetest.Options) *env {
 	t.Helper()
-	return serve(t, authoritytest.New(t, o))
+	return serve(t, nodetest.New(t, o))
 }
 
-func serve(t testing.TB, f *authoritytest.Fixture) *env {
+func serve(t testing.TB, f *nodetest.Fixture) *env {
 	t.Helper()
 	mux := http.NewServeMux()
-	edge := &oauth.Edge{Authority: f.Authority, CacheTime: cacheTime}
+	edge := &oauth.Edge{
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+		Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
+		Site: oauth.Site{
+			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
+			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,
+		},
+		CacheTime: cacheTime,
+	}
 	edge.Register(mux)
-	document := openapitest.Describe(t, adminapi.Sources{Issuer: authoritytest.Issuer, Edges: []adminapi.Described{edge}})
+	document := openapitest.Describe(t, adminapi.Sources{Issuer: nodetest.Issuer, Edges: []adminapi.Described{edge}})
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: f.Time})
 	server := httptest.NewServer(observer.Wrap(document.Watch(mux)))
 	t.Cleanup(server.Close)
@@ -63,7 +73,7 @@ func asBasic(id, secret string) option {
 	return func(r *http.Request) { r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret)) }
 }
 
-func asClient(id string) option { return asBasic(id, authoritytest.ClientSecret) }
+func asClient(id string) option { return asBasic(id, nodetest.ClientSecret) }
 
 func withHeader(name, value string) option {
 	return func(r *http.Request) { r.Header.Set(name, value) }
@@ -165,9 +175,9 @@ func (e *env) clientToken(t testing.TB, id string, pairs ...string) string {
 }
 
 // addClient makes a client as it is described.
-func (e *env) addClient(t testing.TB, n authority.NewClient) {
+func (e *env) addClient(t testing.TB, n directory.NewClient) {
 	t.Helper()
-	if _, _, err := e.CreateClient(t.Context(), authority.Operator(), n, false); err != nil {
+	if _, _, err := e.CreateClient(t.Context(), caller.Operator(), n, false); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -23,7 +23,7 @@ type report struct {
 // same whatever they are.
 func (e *Edge) leaked(w http.ResponseWriter, r *http.Request) error {
 	address := httpkit.EventOf(r.Context()).Address()
-	if wait := e.reports.take(address, e.Authority.Now()); wait > 0 {
+	if wait := e.reports.take(address, e.Now()); wait > 0 {
 		return fault.After(fault.Limited, wait, "too many reports from this address")
 	}
 	var body report
@@ -36,7 +36,7 @@ func (e *Edge) leaked(w http.ResponseWriter, r *http.Request) error {
 	if len(body.Tokens) > maxLeaked {
 		return fault.New(fault.Invalid, "a report has at most %d tokens", maxLeaked)
 	}
-	if err := e.Authority.Leaked(r.Context(), body.Tokens); err != nil {
+	if err := e.Revoker.Leaked(r.Context(), body.Tokens); err != nil {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusAccepted, struct{}{})

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -38,12 +39,12 @@ func (a answer) accepted(t testing.TB, what string) {
 
 func TestLeakedTokensDieWhoeverReportsThem(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	session, err := e.Session(t.Context(), e.SessionToken(t, "ada", "correct horse").Value.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := e.Issue(t.Context(), session, &authority.Request{Kind: token.KindAPIToken, Parent: session.Token, Name: "laptop"})
+	issued, err := e.Issue(t.Context(), session, &issuance.Request{Kind: token.KindAPIToken, Parent: session.Token, Name: "laptop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestLeakedTokensDieWhoeverReportsThem(t *testing.T) {
 
 func TestReportsAreAnsweredAlikeForGoodAndBad(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	good := e.accessToken(t, "ada")
 	for name, body := range map[string]string{
 		"good": reportOf(t, good), "again": reportOf(t, good), "junk": reportOf(t, "junk"), "empty": reportOf(t, ""),
@@ -79,7 +80,7 @@ func TestReportsAreAnsweredAlikeForGoodAndBad(t *testing.T) {
 
 func TestBadReportsAreRefused(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	good := e.accessToken(t, "ada")
 	for name, c := range map[string]struct {
 		body   string
@@ -115,7 +116,7 @@ func TestBadReportsAreRefused(t *testing.T) {
 
 func TestReportsAreLimitedAnAddress(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	good := e.accessToken(t, "ada")
 	for i := range 60 {
 		e.report(t, reportOf(t, "junk")).accepted(t, strconv.Itoa(i))

@@ -41,7 +41,7 @@ const metadataAge = "public, max-age=300"
 // also inserted before it (RFC 8414 §3.1).
 func (e *Edge) metadataPaths() []string {
 	paths := []string{pathMetadata, pathOpenID}
-	u, err := url.Parse(e.Authority.Policy.Issuer)
+	u, err := url.Parse(e.Site.Issuer)
 	if err != nil {
 		return paths
 	}
@@ -66,7 +66,7 @@ func (e *Edge) metadata() metadata {
 		}
 	}
 	return metadata{
-		Issuer:                   e.Authority.Policy.Issuer,
+		Issuer:                   e.Site.Issuer,
 		TokenEndpoint:            e.url(pathToken),
 		TokenAuthMethods:         tokenMethods,
 		GrantTypes:               grantTypes(),
@@ -79,7 +79,7 @@ func (e *Edge) metadata() metadata {
 		IntrospectionAuthMethods: append(slices.Clone(confidential), "Bearer"),
 		DeviceEndpoint:           e.url(pathDevice),
 		RevocationsEndpoint:      e.url(pathRevocations),
-		RevocationsMaxStaleness:  e.Authority.Policy.Staleness.Seconds(),
+		RevocationsMaxStaleness:  e.Site.Staleness.Seconds(),
 		Documentation:            e.Documentation,
 	}
 }
@@ -87,7 +87,7 @@ func (e *Edge) metadata() metadata {
 // scopes are the declared ones and the built-in ones that mean something here.
 func (e *Edge) scopes() []string {
 	known := map[string]bool{}
-	for name := range e.Authority.Policy.Scopes {
+	for name := range e.Site.Scopes {
 		known[name] = true
 	}
 	_, refresh := grants[identity.GrantTypeRefreshToken]

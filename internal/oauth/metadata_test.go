@@ -7,21 +7,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/node"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 func TestMetadataTellsWhatThereIs(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) {
-		p.Scopes = map[string]string{"read": "Read specimens"}
+	e := newEnv(t, nodetest.Options{Settings: func(p *node.Settings) {
+		p.Policy.Scopes = map[string]string{"read": "Read specimens"}
 		p.Staleness = 1500 * time.Millisecond
 	}})
-	const iss = authoritytest.Issuer
+	const iss = nodetest.Issuer
 	want := map[string]any{
 		"issuer":                                iss,
 		"token_endpoint":                        iss + "/oauth2/token",
@@ -30,7 +32,7 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 			"client_credentials", "refresh_token",
 			"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
 		},
-		"device_authorization_endpoint":                 authoritytest.Issuer + "/oauth2/device_authorization",
+		"device_authorization_endpoint":                 nodetest.Issuer + "/oauth2/device_authorization",
 		"revocations_endpoint":                          iss + "/auth/revocations",
 		"revocations_max_staleness":                     1.5,
 		"response_types_supported":                      []any{},
@@ -55,7 +57,7 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 // TestEveryGrantInTheMetadataIsServed keeps the document honest.
 func TestEveryGrantInTheMetadataIsServed(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	listed, _ := e.get(t, "/.well-known/oauth-authorization-server").ok(t).body["grant_types_supported"].([]any)
 	for _, listing := range listed {
 		name := fmt.Sprint(listing)
@@ -71,7 +73,7 @@ func TestEveryGrantInTheMetadataIsServed(t *testing.T) {
 
 func TestMetadataOfAnIssuerWithAPathStandsBeforeIt(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Issuer = "https://example.org/tokens" }})
+	e := newEnv(t, nodetest.Options{Settings: func(p *node.Settings) { p.Policy.Issuer = "https://example.org/tokens" }})
 	for _, path := range []string{
 		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/tokens",
 		"/.well-known/openid-configuration", "/.well-known/openid-configuration/tokens",
@@ -88,7 +90,7 @@ func TestMetadataOfAnIssuerWithAPathStandsBeforeIt(t *testing.T) {
 
 func TestJWKSetIsCacheableAndVerifiesTokens(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	e.Client(t, "ci")
 	raw := e.clientToken(t, "ci")
 	a := e.get(t, "/.well-known/jwks.json").ok(t)
@@ -121,9 +123,9 @@ func TestJWKSetIsCacheableAndVerifiesTokens(t *testing.T) {
 
 func TestNextKeyShowsInTheJWKSetAtOnce(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	before := e.get(t, "/.well-known/jwks.json").ok(t)
-	if err := e.RotateKeys(t.Context(), authority.Operator(), false); err != nil {
+	if err := e.RotateKeys(t.Context(), caller.Operator(), false); err != nil {
 		t.Fatal(err)
 	}
 	after := e.get(t, "/.well-known/jwks.json", withHeader("If-None-Match", before.header.Get("ETag"))).ok(t)
@@ -140,7 +142,7 @@ func TestNextKeyShowsInTheJWKSetAtOnce(t *testing.T) {
 
 func TestJWKSetOfASharedSecretIsEmpty(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{Algorithm: token.HS256, Secret: []byte("0123456789abcdefghijklmnopqrstuv")})
+	e := newEnv(t, nodetest.Options{Algorithm: token.HS256, Secret: []byte("0123456789abcdefghijklmnopqrstuv")})
 	if a := e.get(t, "/.well-known/jwks.json").ok(t); a.text != `{"keys":[]}` {
 		t.Errorf("answered %s", a.text)
 	}

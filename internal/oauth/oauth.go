@@ -3,7 +3,7 @@
 // (RFC 7517), device authorization (RFC 8628), protected-resource metadata
 // (RFC 9728), and beside them the report of leaked tokens.
 //
-// An endpoint reads its request strictly, calls the authority, and writes what
+// An endpoint reads its request strictly, calls an operation, and writes what
 // came of it. Faults become RFC 6749 §5.2 errors by the one table in errors.go. A
 // grant type is a row of the table in token.go.
 package oauth
@@ -13,14 +13,27 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
-// Edge holds the endpoints. Authority must be set.
+// Edge holds the endpoints. All but CacheTime and Documentation must be set.
 type Edge struct {
-	Authority *authority.Authority
+	SignIn   *signin.Authenticator
+	Issuance *issuance.Issuance
+	Revoker  *revoking.Revoker
+	Verifier *verification.Verifier
+	Applied  func() revocation.Seq // up to which this node has applied the log
+	JWKS     func() []byte         // the JWK Set (RFC 7517 §5)
+	Now      func() time.Time
+	Site     Site
+
 	// CacheTime is the max-age of the JWK Set: that of keyring.Config. 0: caches
 	// must ask each time.
 	CacheTime time.Duration
@@ -28,6 +41,14 @@ type Edge struct {
 	Documentation string
 
 	reports *limiter
+}
+
+// Site is what the metadata says of this deployment.
+type Site struct {
+	Issuer          string
+	DefaultAudience string
+	Scopes          map[string]string // declared, with their descriptions
+	Staleness       time.Duration     // L, of the revocation log
 }
 
 // Paths of the endpoints, beneath the issuer.
@@ -66,9 +87,9 @@ func (e *Edge) Register(mux *http.ServeMux) {
 func (e *Edge) TokenEndpoint() http.Handler { return httpkit.Handle(e.token, e.writeError) }
 
 // realm names the protection space in challenges.
-func (e *Edge) realm() string { return e.Authority.Policy.Issuer }
+func (e *Edge) realm() string { return e.Site.Issuer }
 
 // url gives an endpoint's address.
 func (e *Edge) url(path string) string {
-	return strings.TrimSuffix(e.Authority.Policy.Issuer, "/") + path
+	return strings.TrimSuffix(e.Site.Issuer, "/") + path
 }

@@ -21,7 +21,7 @@ type resourceMetadata struct {
 func (e *Edge) serveResource(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Cache-Control", metadataAge)
 	return httpkit.WriteJSON(w, http.StatusOK, resourceMetadata{
-		Resource: e.resource(), AuthorizationServers: []string{e.Authority.Policy.Issuer}, JWKSURI: e.url(pathJWKS),
+		Resource: e.resource(), AuthorizationServers: []string{e.Site.Issuer}, JWKSURI: e.url(pathJWKS),
 		Scopes: e.scopes(), BearerMethods: []string{"header"}, Documentation: e.Documentation,
 	})
 }
@@ -29,9 +29,9 @@ func (e *Edge) serveResource(w http.ResponseWriter, _ *http.Request) error {
 // resource is what tokens for the application are for: the default audience, where
 // that is the URL that RFC 9728 asks for, and else the issuer.
 func (e *Edge) resource() string {
-	audience := e.Authority.Policy.DefaultAudience
+	audience := e.Site.DefaultAudience
 	if u, err := url.Parse(audience); err == nil && u.IsAbs() && u.Host != "" && u.Fragment == "" {
 		return audience
 	}
-	return e.Authority.Policy.Issuer
+	return e.Site.Issuer
 }

@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/revoking"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -25,20 +27,21 @@ func (e *Edge) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, err := e.caller(r, form, e.Authority.BearerToRevoke)
+	c, err := e.caller(r, form, e.SignIn.BearerToRevoke)
 	refused := fault.Is(err, fault.InvalidToken) || fault.Is(err, fault.InsufficientScope)
 	itself := refused && presentsItself(r, form)
 	if err != nil && !itself {
 		return err
 	}
-	what := authority.Revocation{Token: form.Get("token")}
+	what := revoking.Revocation{Token: form.Get("token")}
 	if what.Token == "" {
 		return fault.New(fault.Invalid, "token is missing")
 	}
-	if what.Wait, err = e.readWait(form); err != nil {
+	wait, err := revocation.ParseWait(form.Get("wait"))
+	if err != nil {
 		return err
 	}
-	receipt, err := e.take(r, c, what, itself)
+	receipt, err := e.take(r, c, what, itself, wait)
 	if err != nil {
 		return err
 	}
@@ -56,26 +59,13 @@ func presentsItself(r *http.Request, form url.Values) bool {
 
 // take revokes. A client that sends what is no token has nothing left to revoke; a
 // request whose only credential that is, is nobody's.
-func (e *Edge) take(r *http.Request, c *authority.Caller, what authority.Revocation, itself bool) (authority.Receipt, error) {
+func (e *Edge) take(r *http.Request, c *caller.Caller, what revoking.Revocation, itself bool, wait revocation.Wait) (revocation.Receipt, error) {
 	if itself {
-		return e.Authority.RevokeSelf(r.Context(), what.Token, what.Wait)
+		return e.Revoker.RevokeSelf(r.Context(), what.Token, wait)
 	}
-	receipt, err := e.Authority.Revoke(r.Context(), c, what)
+	receipt, err := e.Revoker.Revoke(r.Context(), c.Waiting(wait), what)
 	if fault.Is(err, fault.InvalidToken) {
-		return authority.Receipt{}, nil
+		return revocation.Receipt{}, nil
 	}
 	return receipt, err
-}
-
-// readWait reads whether the answer waits for every node.
-func (e *Edge) readWait(form url.Values) (bool, error) {
-	switch form.Get("wait") {
-	case "":
-		return e.Authority.Policy.Wait, nil
-	case "true":
-		return true, nil
-	case "false":
-		return false, nil
-	}
-	return false, fault.New(fault.Invalid, "wait must be true or false")
 }

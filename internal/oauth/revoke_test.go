@@ -5,17 +5,24 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // dead reports whether a token is refused as revoked.
 func (e *env) dead(t testing.TB, raw string) bool {
 	t.Helper()
-	_, err := e.Verify(t.Context(), raw, authority.Demand{AnyAudience: true})
+	_, err := e.Verify(t.Context(), raw, verification.Requirements{AnyAudience: true})
 	return fault.Is(err, fault.InvalidToken) && fault.Message(err) == token.ReasonRevoked
 }
 
@@ -25,12 +32,12 @@ func (e *env) accessToken(t testing.TB, username string, scope ...string) string
 }
 
 // newRevokeEnv has two users, one who may revoke others' tokens, and two clients.
-func newRevokeEnv(t testing.TB, o authoritytest.Options) *env {
+func newRevokeEnv(t testing.TB, o nodetest.Options) *env {
 	t.Helper()
 	e := newEnv(t, o)
 	e.User(t, "ada", "correct horse")
 	e.User(t, "bob", "correct horse")
-	e.User(t, "warden", "correct horse", authoritytest.May(authority.ActionDelete, authority.PathTokens))
+	e.User(t, "warden", "correct horse", nodetest.May(access.ActionDelete, access.PathTokens))
 	e.Client(t, "ci", "read")
 	e.Client(t, "other")
 	return e
@@ -38,7 +45,7 @@ func newRevokeEnv(t testing.TB, o authoritytest.Options) *env {
 
 func TestRevokingTakesATokenBack(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	for name, c := range map[string]struct {
 		victim string
 		by     func(victim string) option
@@ -63,7 +70,7 @@ func TestRevokingTakesATokenBack(t *testing.T) {
 
 func TestRevokingTwiceIsSuccess(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	victim := e.clientToken(t, "ci")
 	for range 2 {
 		if a := e.post(t, "/oauth2/revoke", form("token", victim), asClient("ci")).ok(t); a.body["revoked"] != true {
@@ -74,7 +81,7 @@ func TestRevokingTwiceIsSuccess(t *testing.T) {
 
 func TestRevokingAnExpiredTokenIsSuccess(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	victim := e.clientToken(t, "ci", "expires_in", "60")
 	e.Advance(2 * time.Minute)
 	if a := e.post(t, "/oauth2/revoke", form("token", victim), asClient("ci")).ok(t); a.body["revoked"] != true {
@@ -84,9 +91,9 @@ func TestRevokingAnExpiredTokenIsSuccess(t *testing.T) {
 
 func TestWaitIsAsThePolicyOrTheRequestSays(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []bool{true, false} {
-		e := newRevokeEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Wait = policy }})
-		for wait, want := range map[string]bool{"": policy, "true": true, "false": false} {
+	for policy, waits := range map[revocation.Wait]bool{revocation.WaitNodes: true, revocation.WaitNone: false} {
+		e := newRevokeEnv(t, nodetest.Options{Settings: func(p *node.Settings) { p.Wait = policy }})
+		for wait, want := range map[string]bool{"": waits, "true": true, "false": false} {
 			victim := e.clientToken(t, "ci")
 			a := e.post(t, "/oauth2/revoke", form("token", victim, "wait", wait), asClient("ci")).ok(t)
 			if _, waited := a.body["nodes"]; waited != want {
@@ -101,7 +108,7 @@ func TestWaitIsAsThePolicyOrTheRequestSays(t *testing.T) {
 
 func TestATokenTypeHintChangesNothing(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	for _, hint := range []string{"access_token", "refresh_token", "nonsense", ""} {
 		victim := e.clientToken(t, "ci")
 		if a := e.post(t, "/oauth2/revoke", form("token", victim, "token_type_hint", hint), asClient("ci")).ok(t); a.body["revoked"] != true {
@@ -112,7 +119,7 @@ func TestATokenTypeHintChangesNothing(t *testing.T) {
 
 func TestWhatIsNoTokenIsNotRevokedAndNoError(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	good := e.clientToken(t, "ci")
 	for _, junk := range []string{"junk", "a.b.c", good[:len(good)-4] + "AAAA", "bda_" + strings.Repeat("0", 36), strings.Repeat("x", 20<<10), "\n"} {
 		a := e.post(t, "/oauth2/revoke", form("token", junk), asClient("ci")).ok(t)
@@ -129,7 +136,7 @@ func TestWhatIsNoTokenIsNotRevokedAndNoError(t *testing.T) {
 
 func TestRevocationEndpointRefuses(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	victim, users := e.clientToken(t, "ci"), e.accessToken(t, "ada")
 	mine := form("token", victim)
 	revoked := e.accessToken(t, "bob")
@@ -172,7 +179,7 @@ func TestRevocationEndpointRefuses(t *testing.T) {
 
 func TestNobodyIsToldBothWaysToAuthenticate(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	for _, path := range []string{"/oauth2/revoke", "/oauth2/introspect"} {
 		a := e.post(t, path, "token=x")
 		want := []string{`Basic realm="http://localhost:8080", charset="UTF-8"`, `Bearer realm="http://localhost:8080"`}
@@ -189,12 +196,12 @@ func TestNobodyIsToldBothWaysToAuthenticate(t *testing.T) {
 
 func TestAPIKeyRevokesItselfAlone(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	session, err := e.Session(t.Context(), e.SessionToken(t, "ada", "correct horse").Value.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := e.Issue(t.Context(), session, &authority.Request{Kind: token.KindAPIKey, Parent: session.Token, Name: "key"})
+	issued, err := e.Issue(t.Context(), session, &issuance.Request{Kind: token.KindAPIKey, Parent: session.Token, Name: "key"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,16 +215,16 @@ func TestAPIKeyRevokesItselfAlone(t *testing.T) {
 
 func TestATokenRevokesItselfTwiceAndThoughItHasExpired(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	session, err := e.Session(t.Context(), e.SessionToken(t, "ada", "correct horse").Value.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := e.Issue(t.Context(), session, &authority.Request{Kind: token.KindAPIKey, Parent: session.Token, Name: "key"})
+	key, err := e.Issue(t.Context(), session, &issuance.Request{Kind: token.KindAPIKey, Parent: session.Token, Name: "key"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	opaque, err := e.CreateAPIToken(t.Context(), session, authority.NewCredential{Name: "laptop"})
+	opaque, err := e.CreateAPIToken(t.Context(), session, issuance.NewCredential{Name: "laptop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,20 +257,20 @@ func TestATokenRevokesItselfTwiceAndThoughItHasExpired(t *testing.T) {
 
 func TestATokenThatLostItsCollectionRevokesItself(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	e.Collection(t, 4, "Fish")
-	e.User(t, "lis", "correct horse", authoritytest.May("access", "/collections/4"))
+	e.User(t, "lis", "correct horse", nodetest.May("access", "/collections/4"))
 	lis := e.Login(t, "lis", "correct horse", 4)
 	four := int64(4)
-	issued, err := e.Issue(t.Context(), lis, &authority.Request{Kind: token.KindAccess, Principal: lis.Principal, Collection: &four})
+	issued, err := e.Issue(t.Context(), lis, &issuance.Request{Kind: token.KindAccess, Principal: lis.Principal, Collection: &four})
 	if err != nil {
 		t.Fatal(err)
 	}
 	raw := issued.Value.Reveal()
-	if _, _, err := e.RemoveAccess(t.Context(), authority.Operator(), "lis", "/collections/4"); err != nil {
+	if _, _, err := e.RemoveAccess(t.Context(), caller.Operator(), "lis", "/collections/4"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Verify(t.Context(), raw, authority.Demand{}); !fault.Is(err, fault.InsufficientScope) {
+	if _, err := e.Verify(t.Context(), raw, verification.Requirements{}); !fault.Is(err, fault.InsufficientScope) {
 		t.Fatalf("the token without its collection: %v", err)
 	}
 	e.post(t, "/oauth2/revoke", form("token", raw), asBearer(raw)).ok(t)
@@ -274,7 +281,7 @@ func TestATokenThatLostItsCollectionRevokesItself(t *testing.T) {
 
 func TestWhatIsNoTokenOrOfAnotherKindDoesNotRevokeItself(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	good := e.accessToken(t, "ada")
 	session := e.SessionToken(t, "ada", "correct horse").Value.Reveal()
 	for name, raw := range map[string]string{
@@ -290,7 +297,7 @@ func TestWhatIsNoTokenOrOfAnotherKindDoesNotRevokeItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.RetireKey(t.Context(), authority.Operator(), signing.KID); err != nil {
+	if _, err := e.RetireKey(t.Context(), caller.Operator(), signing.KID); err != nil {
 		t.Fatal(err)
 	}
 	e.post(t, "/oauth2/revoke", form("token", good), asBearer(good)).refused(t, 401, "invalid_token")
@@ -298,14 +305,14 @@ func TestWhatIsNoTokenOrOfAnotherKindDoesNotRevokeItself(t *testing.T) {
 
 func TestPublicClientRevokesWhatWasIssuedToItAlone(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
-	e.addClient(t, authority.NewClient{ID: "app", Grants: []string{identity.GrantTypeDeviceCode}})
+	e := newRevokeEnv(t, nodetest.Options{})
+	e.addClient(t, directory.NewClient{ID: "app", Grants: []string{identity.GrantTypeDeviceCode}})
 	app, err := e.IdentifyClient(t.Context(), "app")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ada := e.Login(t, "ada", "correct horse")
-	issued, err := e.Issue(t.Context(), ada, &authority.Request{Kind: token.KindAccess, Principal: ada.Principal, Client: app.Principal})
+	issued, err := e.Issue(t.Context(), ada, &issuance.Request{Kind: token.KindAccess, Principal: ada.Principal, Client: app.Principal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,13 +326,13 @@ func TestPublicClientRevokesWhatWasIssuedToItAlone(t *testing.T) {
 
 func TestRevokedParentTakesWhatWasMadeFromIt(t *testing.T) {
 	t.Parallel()
-	e := newRevokeEnv(t, authoritytest.Options{})
+	e := newRevokeEnv(t, nodetest.Options{})
 	parent := e.accessToken(t, "ada")
 	caller, err := e.Bearer(t.Context(), parent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := e.Issue(t.Context(), caller, &authority.Request{Kind: token.KindAccess, Parent: caller.Token})
+	child, err := e.Issue(t.Context(), caller, &issuance.Request{Kind: token.KindAccess, Parent: caller.Token})
 	if err != nil {
 		t.Fatal(err)
 	}

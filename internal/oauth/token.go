@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -34,10 +36,10 @@ func grantTypes() []string { return slices.Sorted(maps.Keys(grants)) }
 // tokenRequest is what every grant reads of a request.
 type tokenRequest struct {
 	form     url.Values
-	client   *authority.Caller // nil: none
-	audience string            // of resource or audience; "": none asked for
-	scope    []string          // nil: none asked for
-	lifetime int64             // seconds; 0: none asked for
+	client   *caller.Caller // nil: none
+	audience string         // of resource or audience; "": none asked for
+	scope    []string       // nil: none asked for
+	lifetime int64          // seconds; 0: none asked for
 }
 
 // tokenAnswer is the JSON of RFC 6749 §5.1.
@@ -94,7 +96,7 @@ func readTokenRequest(form url.Values) (t *tokenRequest, err error) {
 		return nil, err
 	}
 	if s := form.Get("expires_in"); s != "" {
-		t.lifetime, err = authority.ParseLifetime(s)
+		t.lifetime, err = issuance.ParseLifetime(s)
 	}
 	return t, err
 }
@@ -116,7 +118,7 @@ func readAudience(resource, audience string) (string, error) {
 }
 
 // bearer is the answer that gives an access token.
-func bearer(issued *authority.Issued) *tokenAnswer {
+func bearer(issued *issuance.Issued) *tokenAnswer {
 	return &tokenAnswer{
 		AccessToken: issued.Value.Reveal(), TokenType: "Bearer", ExpiresIn: issued.Lifetime,
 		Scope: identity.FormatScope(issued.Scope),
@@ -125,7 +127,7 @@ func bearer(issued *authority.Issued) *tokenAnswer {
 
 // clientCredentials is the grant for a client that speaks for itself (RFC 6749 §4.4).
 func (e *Edge) clientCredentials(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
-	issued, err := e.Authority.ClientCredentials(r.Context(), authority.ClientCredentials{
+	issued, err := e.Issuance.ClientCredentials(r.Context(), issuance.ClientCredentials{
 		Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {

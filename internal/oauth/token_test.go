@@ -6,17 +6,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 const ccGrant = "grant_type=client_credentials"
 
 func TestClientCredentialsGiveAnAccessToken(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	e.Client(t, "ci", "read", "write")
 	for name, get := range map[string]func() answer{
 		"Basic": func() answer { return e.post(t, "/oauth2/token", ccGrant+"&scope=write+read", asClient("ci")) },
@@ -24,7 +27,7 @@ func TestClientCredentialsGiveAnAccessToken(t *testing.T) {
 			return e.post(t, "/oauth2/token", ccGrant+"&scope=write+read&client_id=ci", asClient("ci"))
 		},
 		"form": func() answer {
-			return e.post(t, "/oauth2/token", ccGrant+"&scope=write+read&"+form("client_id", "ci", "client_secret", authoritytest.ClientSecret))
+			return e.post(t, "/oauth2/token", ccGrant+"&scope=write+read&"+form("client_id", "ci", "client_secret", nodetest.ClientSecret))
 		},
 		"a charset": func() answer {
 			return e.post(t, "/oauth2/token", ccGrant+"&scope=write+read", asClient("ci"), withHeader("Content-Type", typeForm+"; charset=UTF-8"))
@@ -41,7 +44,7 @@ func TestClientCredentialsGiveAnAccessToken(t *testing.T) {
 		if got := a.header.Get("Content-Type"); got != "application/json" {
 			t.Errorf("%s: Content-Type %q", name, got)
 		}
-		token, err := e.Verify(t.Context(), a.str(t, "access_token"), authority.Demand{Scope: []string{"read"}})
+		token, err := e.Verify(t.Context(), a.str(t, "access_token"), verification.Requirements{Scope: []string{"read"}})
 		if err != nil || token.Subject != "ci" || token.ClientID != "ci" {
 			t.Errorf("%s: token of %v, %v", name, token, err)
 		}
@@ -50,22 +53,22 @@ func TestClientCredentialsGiveAnAccessToken(t *testing.T) {
 
 func TestClientIdAndSecretAreFormDecodedInBasic(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	secret := "a secret with + and % and : in it, long"
-	e.addClient(t, authority.NewClient{ID: "a:b c+d", Secret: "a secret with + and % and : in it, long", Grants: []string{identity.GrantTypeClientCredentials}})
+	e.addClient(t, directory.NewClient{ID: "a:b c+d", Secret: "a secret with + and % and : in it, long", Grants: []string{identity.GrantTypeClientCredentials}})
 	e.post(t, "/oauth2/token", ccGrant, asBasic("a:b c+d", secret)).ok(t)
 	e.post(t, "/oauth2/token", ccGrant, func(r *http.Request) { r.SetBasicAuth("a%3Ab+c%2Bd", secret) }).refused(t, 400, "invalid_request")
 }
 
 func TestTokenEndpointRefuses(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{Policy: func(p *authority.Policy) {
-		p.TaskMax = map[string]time.Duration{"TES": time.Hour}
-		p.Scopes = map[string]string{"declared": "by the operator"}
+	e := newEnv(t, nodetest.Options{Settings: func(p *node.Settings) {
+		p.Policy.TaskMax = map[string]time.Duration{"TES": time.Hour}
+		p.Policy.Scopes = map[string]string{"declared": "by the operator"}
 	}})
 	e.Client(t, "ci", "read")
-	e.addClient(t, authority.NewClient{ID: "other", Secret: authoritytest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
-	e.addClient(t, authority.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
+	e.addClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
+	e.addClient(t, directory.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
 	ci := asClient("ci")
 	for name, c := range map[string]struct {
 		form    string
@@ -84,7 +87,7 @@ func TestTokenEndpointRefuses(t *testing.T) {
 		"a secret of nobody":   {ccGrant + "&client_secret=x", nil, 401, "invalid_client"},
 		"public client":        {ccGrant + "&client_id=public", nil, 401, "invalid_client"},
 		"Bearer":               {ccGrant, []option{asBearer("abc")}, 401, "invalid_client"},
-		"two ways":             {ccGrant + "&" + form("client_id", "ci", "client_secret", authoritytest.ClientSecret), []option{ci}, 400, "invalid_request"},
+		"two ways":             {ccGrant + "&" + form("client_id", "ci", "client_secret", nodetest.ClientSecret), []option{ci}, 400, "invalid_request"},
 		"two clients":          {ccGrant + "&client_id=other", []option{ci}, 400, "invalid_request"},
 		"two Authorizations":   {ccGrant, []option{ci, func(r *http.Request) { r.Header.Add("Authorization", "Basic eDp5") }}, 400, "invalid_request"},
 		"bad Basic":            {ccGrant, []option{withHeader("Authorization", "Basic !!!")}, 400, "invalid_request"},
@@ -123,16 +126,16 @@ func TestTokenEndpointRefuses(t *testing.T) {
 
 func TestClientThatUsedBasicIsChallengedForIt(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	a := e.post(t, "/oauth2/token", ccGrant, asBasic("ci", "wrong"))
-	if got := a.header["Www-Authenticate"]; len(got) != 1 || !strings.HasPrefix(got[0], `Basic realm="`+authoritytest.Issuer+`"`) {
+	if got := a.header["Www-Authenticate"]; len(got) != 1 || !strings.HasPrefix(got[0], `Basic realm="`+nodetest.Issuer+`"`) {
 		t.Errorf("WWW-Authenticate: %q", got)
 	}
 }
 
 func TestLifetimeIsADecimalIntegerOfSeconds(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	e.Client(t, "ci")
 	for _, good := range []string{"1", "300", "3600"} {
 		a := e.post(t, "/oauth2/token", ccGrant+"&expires_in="+good, asClient("ci")).ok(t)
@@ -151,24 +154,24 @@ func TestLifetimeIsADecimalIntegerOfSeconds(t *testing.T) {
 
 func TestAudienceIsWhatWasAskedFor(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	const api = "https://api.example.org/v1?tenant=4"
-	e.addClient(t, authority.NewClient{
-		ID: "ci", Secret: authoritytest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Audiences: []string{api, "warehouse"},
+	e.addClient(t, directory.NewClient{
+		ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Audiences: []string{api, "warehouse"},
 	})
 	for _, c := range []struct {
 		pairs []string
 		want  string
 	}{
-		{nil, authoritytest.Issuer},
+		{nil, nodetest.Issuer},
 		{[]string{"resource", api}, api},
 		{[]string{"audience", api}, api},
 		{[]string{"resource", api, "audience", api}, api},
 		{[]string{"audience", "warehouse"}, "warehouse"},
-		{[]string{"resource", authoritytest.Issuer}, authoritytest.Issuer},
+		{[]string{"resource", nodetest.Issuer}, nodetest.Issuer},
 	} {
 		raw := e.clientToken(t, "ci", c.pairs...)
-		if _, err := e.Verify(t.Context(), raw, authority.Demand{Audience: c.want}); err != nil {
+		if _, err := e.Verify(t.Context(), raw, verification.Requirements{Audience: c.want}); err != nil {
 			t.Errorf("%v: %v", c.pairs, err)
 		}
 	}
@@ -176,7 +179,7 @@ func TestAudienceIsWhatWasAskedFor(t *testing.T) {
 
 func TestOtherMethodsAreNotAllowed(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, authoritytest.Options{})
+	e := newEnv(t, nodetest.Options{})
 	for path, allow := range map[string]string{
 		"/oauth2/token": "POST", "/oauth2/revoke": "POST", "/oauth2/introspect": "POST", "/auth/leaked": "POST",
 	} {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // TestWithoutStoreAndLeaseNothingIsAnswered: a node that can't know says so, and when
@@ -14,7 +14,7 @@ import (
 func TestWithoutStoreAndLeaseNothingIsAnswered(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64
-	e := newRevokeEnv(t, authoritytest.Options{
+	e := newRevokeEnv(t, nodetest.Options{
 		Still: true, Clock: func() time.Duration { return time.Hour + time.Duration(clock.Load()) },
 	})
 	raw := e.accessToken(t, "ada")

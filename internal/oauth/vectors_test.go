@@ -14,10 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -120,24 +119,12 @@ func (k vectorKeys) ring(t *testing.T, verifier string) *keyring.Ring {
 // does, at the same time.
 func newVectorEnv(t *testing.T, k vectorKeys, verifier string) *env {
 	t.Helper()
-	f := authoritytest.New(t, authoritytest.Options{})
+	f := nodetest.New(t, nodetest.Options{
+		At: time.Unix(k.Now, 0), Ring: k.ring(t, verifier), Settings: func(s *node.Settings) {
+			s.Policy.Issuer, s.Policy.DefaultAudience = k.Issuer, k.Audience
+		},
+	})
 	f.Client(t, "api")
-	c := f.Config
-	c.Now = func() time.Time { return time.Unix(k.Now, 0) }
-	c.Ring = k.ring(t, verifier)
-	c.Policy.Issuer, c.Policy.DefaultAudience = k.Issuer, k.Audience
-	var err error
-	if c.Follower, err = revocation.NewFollower(revocation.Config{
-		Log: f.Store, Ledger: revocation.NewLedger(revocation.BootClock, c.Now), Node: "vectors-" + verifier, Staleness: time.Minute,
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if f.Authority, err = authority.New(c); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Follower.CatchUp(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return serve(t, f)
 }
 

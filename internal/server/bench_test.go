@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/server"
 )
@@ -37,25 +37,32 @@ func control(w http.ResponseWriter, _ *http.Request) {
 	h.Set("X-Bearerd-Token-Kind", "access")
 	h.Set("X-Bearerd-Scope", "read")
 	h.Set("X-Bearerd-Collection", "")
-	h.Set("X-Bearerd-Audience", authoritytest.Issuer)
+	h.Set("X-Bearerd-Audience", nodetest.Issuer)
 	w.WriteHeader(http.StatusOK)
 }
 
 // benchEnv is a server as `bearerd serve` makes it, beside the control.
 type benchEnv struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	address, control string
 }
 
 func newBenchEnv(b *testing.B) *benchEnv {
 	b.Helper()
 	m := server.NewMetrics()
-	f := authoritytest.New(b, authoritytest.Options{Meter: m, Logger: slog.New(slog.NewJSONHandler(nowhere{}, nil))})
+	f := nodetest.New(b, nodetest.Options{Meter: m, Logger: slog.New(slog.NewJSONHandler(nowhere{}, nil))})
 	s, err := server.New(server.Config{
-		Authority: f.Authority, Metrics: m, Listen: "127.0.0.1:0",
-		Edges: []server.Edge{&oauth.Edge{Authority: f.Authority}},
+		Node: f.Node, Issuer: nodetest.Issuer, Now: f.Time, Log: slog.New(slog.DiscardHandler), Metrics: m, Listen: "127.0.0.1:0",
+		Edges: []server.Edge{&oauth.Edge{
+			SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+			Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
+			Site: oauth.Site{
+				Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
+				Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,
+			},
+		}},
 		Gateway: []server.Edge{&gateway.ForwardAuth{Gate: &gateway.Gate{
-			Authority: f.Authority, Challenge: httpkit.Challenge{Realm: authoritytest.Issuer},
+			Verifier: f.Verifier, Now: f.Time, Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 		}}},
 	})
 	if err != nil {
@@ -172,7 +179,7 @@ func (e *benchEnv) basic(b *testing.B) string {
 	b.Helper()
 	e.Client(b, "api", "read")
 	r := &http.Request{Header: http.Header{}}
-	r.SetBasicAuth("api", url.QueryEscape(authoritytest.ClientSecret))
+	r.SetBasicAuth("api", url.QueryEscape(nodetest.ClientSecret))
 	return r.Header.Get("Authorization")
 }
 
@@ -198,9 +205,9 @@ func BenchmarkControl(b *testing.B) {
 // BenchmarkChain is what stands around a handler, without HTTP.
 func BenchmarkChain(b *testing.B) {
 	m := server.NewMetrics()
-	f := authoritytest.New(b, authoritytest.Options{Meter: m})
+	f := nodetest.New(b, nodetest.Options{Meter: m})
 	s, err := server.New(server.Config{
-		Authority: f.Authority, Metrics: m, Listen: "127.0.0.1:0",
+		Node: f.Node, Issuer: nodetest.Issuer, Now: f.Time, Log: slog.New(slog.DiscardHandler), Metrics: m, Listen: "127.0.0.1:0",
 		Gateway: []server.Edge{edge{"/auth/verify": func(_ http.ResponseWriter, r *http.Request) { httpkit.EventOf(r.Context()).Mute() }}},
 	})
 	if err != nil {

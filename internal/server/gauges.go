@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/node"
 )
 
 // reading is a metric that is read when it is asked for.
@@ -19,14 +19,14 @@ type reading struct {
 }
 
 // watch adds the metrics that others keep. The streams are those of the edges.
-func (m *Metrics) watch(a *authority.Authority, streams func() int) error {
-	for _, g := range gauges(a, streams) {
+func (m *Metrics) watch(n *node.Node, streams func() int) error {
+	for _, g := range gauges(n, streams) {
 		opts := prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help, ConstLabels: g.labels}
 		if err := m.add(prometheus.NewGaugeFunc(opts, g.value)); err != nil {
 			return err
 		}
 	}
-	for _, c := range totals(a) {
+	for _, c := range totals(n) {
 		opts := prometheus.CounterOpts{Name: "bearerd_" + c.name, Help: c.help, ConstLabels: c.labels}
 		if err := m.add(prometheus.NewCounterFunc(opts, c.value)); err != nil {
 			return err
@@ -42,34 +42,33 @@ func (m *Metrics) add(c prometheus.Collector) error {
 	return nil
 }
 
-func gauges(a *authority.Authority, streams func() int) []reading {
-	f, set := a.Follower, a.Follower.Ledger().Set()
+func gauges(n *node.Node, streams func() int) []reading {
 	return []reading{
 		{
 			name: "token_cache_bytes", help: "Memory that facts about tokens seen before take.",
-			value: func() float64 { return float64(a.TokenCacheBytes()) },
+			value: func() float64 { return float64(n.Status().TokenCacheBytes) },
 		},
-		{name: "revocation_lease_held", help: "1 while this node may say yes without asking the store.", value: func() float64 { return asNumber(f.Fresh()) }},
+		{name: "revocation_lease_held", help: "1 while this node may say yes without asking the store.", value: func() float64 { return asNumber(n.Status().Fresh) }},
 		{
 			name: "revocation_lease_age_seconds", help: "Time since the last full answer of the revocation log was asked for.",
-			value: func() float64 { return f.LeaseAge().Seconds() },
+			value: func() float64 { return n.Status().LeaseAge.Seconds() },
 		},
 		{
 			name: "revocation_log_applied", help: "Sequence of the revocation log up to which this node honours it.",
-			value: func() float64 { return float64(f.Applied()) },
+			value: func() float64 { return float64(n.Status().Applied) },
 		},
 		{
 			name: "revocation_log_lag", help: "Sequences by which this node was behind the revocation log in its last answer.",
-			value: func() float64 { return float64(max(f.Head()-f.Applied(), 0)) },
+			value: func() float64 { return lag(n.Status()) },
 		},
 		{
 			name: "revocations_live", help: "Entries of the revocation log that still matter.",
-			value: func() float64 { return float64(set.Len()) },
+			value: func() float64 { return float64(n.Status().Live) },
 		},
-		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(set.Bytes()) }},
+		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(n.Status().LiveBytes) }},
 		{
-			name: "revocations_over_memory", help: "1 while they take more than revocation.memory.",
-			value: func() float64 { return asNumber(set.OverBudget()) },
+			name: "revocations_over_memory", help: "1 while they take more than revocation.memory; none is dropped.",
+			value: func() float64 { return asNumber(n.Status().OverBudget) },
 		},
 		{
 			name: "revocation_streams", help: "Subscribers that follow the revocation log from outside.",
@@ -77,11 +76,11 @@ func gauges(a *authority.Authority, streams func() int) []reading {
 		},
 		{
 			name: "nodes", help: "Nodes on the list of those that a revocation waits for; NaN when the store does not tell.",
-			value: func() float64 { return nodes(a) },
+			value: func() float64 { return nodes(n) },
 		},
 		{
 			name: "password_hashes_waiting", help: "Sign-ins that wait to have their password checked.",
-			value: func() float64 { return float64(a.Hasher.Waiting()) },
+			value: func() float64 { return float64(n.Status().HashesWaiting) },
 		},
 	}
 }
@@ -96,36 +95,37 @@ func asNumber(is bool) float64 {
 // nodePatience is how long a reading of the metrics waits for the store.
 const nodePatience = 500 * time.Millisecond
 
-func nodes(a *authority.Authority) float64 {
+func nodes(n *node.Node) float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), nodePatience)
 	defer cancel()
-	list, err := a.Store.Nodes(ctx)
+	count, err := n.Nodes(ctx)
 	if err != nil {
 		return math.NaN()
 	}
-	return float64(len(list))
+	return float64(count)
 }
+
+func lag(s node.Status) float64 { return float64(max(s.Head-s.Applied, 0)) }
 
 // totals count what the follower does. A request that had to ask the store is a
 // fallback, by the reason why memory was not enough.
-func totals(a *authority.Authority) []reading {
-	f := a.Follower
+func totals(n *node.Node) []reading {
 	return []reading{
 		{
 			name: "revocation_questions_total", help: "Questions to the revocation log.",
-			value: func() float64 { return float64(f.Counts().Questions) },
+			value: func() float64 { return float64(n.Status().Counts.Questions) },
 		},
 		{
 			name: "revocation_catchup_errors_total", help: "Attempts to catch up with the revocation log that failed.",
-			value: func() float64 { return float64(f.Counts().Failed) },
+			value: func() float64 { return float64(n.Status().Counts.Failed) },
 		},
 		{
 			name: "revocation_confirm_errors_total", help: "Attempts to confirm the revocation log that failed.",
-			value: func() float64 { return float64(f.Counts().Unconfirmed) },
+			value: func() float64 { return float64(n.Status().Counts.Unconfirmed) },
 		},
 		{
 			name: "revocation_fallbacks_total", help: "Verifications that memory alone could not decide, and the store was asked.",
-			value: func() float64 { return float64(f.Counts().Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
+			value: func() float64 { return float64(n.Status().Counts.Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
 		},
 	}
 }

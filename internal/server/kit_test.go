@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/server"
 )
 
@@ -51,7 +51,7 @@ func (b *logBuffer) String() string {
 // running is a server on real listeners.
 type running struct {
 	*server.Server
-	fixture *authoritytest.Fixture
+	fixture *nodetest.Fixture
 	log     *logBuffer
 	url     string
 	ops     string
@@ -61,12 +61,15 @@ type running struct {
 }
 
 // newServer makes a server that is not running yet. What is not set in c is set.
-func newServer(t testing.TB, c server.Config) (*server.Server, *authoritytest.Fixture, *logBuffer) {
+func newServer(t testing.TB, c server.Config) (*server.Server, *nodetest.Fixture, *logBuffer) {
 	t.Helper()
 	log := &logBuffer{}
 	c.Metrics = server.NewMetrics()
-	f := authoritytest.New(t, authoritytest.Options{Meter: c.Metrics, Logger: slog.New(slog.NewJSONHandler(log, nil))})
-	c.Authority = f.Authority
+	f := nodetest.New(t, nodetest.Options{Meter: c.Metrics, Logger: slog.New(slog.NewJSONHandler(log, nil))})
+	c.Node, c.Issuer, c.Now = f.Node, nodetest.Issuer, f.Time
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewJSONHandler(log, nil))
+	}
 	c.Listen, c.OpsListen = "127.0.0.1:0", "127.0.0.1:0"
 	s, err := server.New(c)
 	if err != nil {

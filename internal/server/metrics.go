@@ -6,10 +6,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/traffic"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
@@ -36,11 +39,11 @@ type Metrics struct {
 	byRoute atomic.Pointer[map[string]prometheus.Observer]
 }
 
-var _ authority.Meter = (*Metrics)(nil)
+var _ node.Meter = (*Metrics)(nil)
 
 const lastKind = token.KindClientSecret
 
-// loginOutcomes are the words of authority.Meter's LoginTried; what is none of them
+// loginOutcomes are the words of node.Meter's LoginTried; what is none of them
 // is counted as "other".
 var loginOutcomes = []string{"ok", "failed", "limited", "disabled", "other"}
 
@@ -78,18 +81,18 @@ func (m *Metrics) addSeries() {
 	for k := range m.issued {
 		kind := token.Kind(k).String()
 		m.series = append(m.series,
-			series{m.issued[k], kind, func(t *authority.Traffic) map[string]int64 { return t.Issued }},
-			series{m.verified[k], kind, func(t *authority.Traffic) map[string]int64 { return t.Verified }})
+			series{m.issued[k], kind, func(t *traffic.Step) map[string]int64 { return t.Issued }},
+			series{m.verified[k], kind, func(t *traffic.Step) map[string]int64 { return t.Verified }})
 	}
 	for k := range m.issueRefused {
 		code := httpkit.Code(fault.Kind(k))
-		m.series = append(m.series, series{m.issueRefused[k], code, func(t *authority.Traffic) map[string]int64 { return t.IssueRefused }})
+		m.series = append(m.series, series{m.issueRefused[k], code, func(t *traffic.Step) map[string]int64 { return t.IssueRefused }})
 	}
 	for _, c := range token.Checks() {
-		m.series = append(m.series, series{m.verifyRefused[c], c.String(), func(t *authority.Traffic) map[string]int64 { return t.VerifyRefused }})
+		m.series = append(m.series, series{m.verifyRefused[c], c.String(), func(t *traffic.Step) map[string]int64 { return t.VerifyRefused }})
 	}
 	for _, outcome := range loginOutcomes {
-		m.series = append(m.series, series{m.logins[outcome], outcome, func(t *authority.Traffic) map[string]int64 { return t.Logins }})
+		m.series = append(m.series, series{m.logins[outcome], outcome, func(t *traffic.Step) map[string]int64 { return t.Logins }})
 	}
 	m.series = append(m.series, series{counter: m.revocations})
 }
@@ -115,7 +118,7 @@ func (m *Metrics) addRevocation() {
 	m.registry.MustRegister(m.revocations, m.acknowledgment)
 	waits := m.counters("revocation_waits_total", "Revocations that were waited for until they held on every node.", "outcome")
 	m.waits = map[string]prometheus.Counter{}
-	for _, outcome := range []string{authority.WaitConfirmed, authority.WaitExpired, authority.WaitFailed} {
+	for _, outcome := range []string{journal.WaitConfirmed, journal.WaitExpired, journal.WaitFailed} {
 		m.waits[outcome] = waits.WithLabelValues(outcome)
 	}
 }

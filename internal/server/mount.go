@@ -15,7 +15,7 @@ const bodyPatience = 30 * time.Second
 // mount makes the handler of one listener.
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 	r := newRouter(own, gateway)
-	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Authority.Policy.Issuer})
+	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
 	return o.Wrap(httpkit.CORS(s.CORS)(httpkit.Handle(r.serve, onError)))
 }
 
@@ -31,7 +31,7 @@ func newMux(edges []Edge) *http.ServeMux {
 // each came from, and the metrics and the log which route it took.
 func (s *Server) observer() *httpkit.Observer {
 	return httpkit.NewObserver(httpkit.ObserverConfig{
-		Logger: s.log, Now: s.Authority.Now, Proxies: s.Proxies,
+		Logger: s.log, Now: s.Now, Proxies: s.Proxies,
 		Value: func(key any, e *httpkit.Event) any {
 			if !audit.IsOrigin(key) {
 				return nil

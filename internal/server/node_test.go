@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/server"
 )
@@ -77,7 +80,7 @@ func TestMetricsTellOfTheOtherNodes(t *testing.T) {
 	r.fixture.User(t, "ada", "correct horse")
 	for want := range 2 {
 		issued := r.fixture.AccessToken(t, "ada", "correct horse").Value.Reveal()
-		if _, err := r.fixture.Revoke(t.Context(), authority.Operator(), authority.Revocation{Token: issued, Wait: true}); err != nil {
+		if _, err := r.fixture.Revoke(t.Context(), caller.Operator(), revoking.Revocation{Token: issued}); err != nil {
 			t.Fatal(err)
 		}
 		expired, confirmed := r.number(t, `bearerd_revocation_waits_total{outcome="expired"}`), r.number(t, `bearerd_revocation_waits_total{outcome="confirmed"}`)
@@ -90,7 +93,7 @@ func TestMetricsTellOfTheOtherNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the lease runs out", func() bool { return r.metric(t, "bearerd_revocation_lease_held") == "0" })
-	if _, err := r.fixture.Verify(context.WithoutCancel(t.Context()), issued, authority.Demand{}); err == nil || errors.Is(err, context.Canceled) {
+	if _, err := r.fixture.Verify(context.WithoutCancel(t.Context()), issued, verification.Requirements{}); err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("verified without a store: %v", err)
 	}
 	for _, name := range []string{"bearerd_revocation_catchup_errors_total", `bearerd_revocation_fallbacks_total{reason="no_lease"}`, "bearerd_revocation_questions_total"} {

@@ -34,17 +34,12 @@ func (s *Server) opsHandler() http.Handler {
 	return mux
 }
 
-// unready tells why this node should get no requests; "" when it should.
+// unready returns why this node should get no requests; "" when it should.
 func (s *Server) unready() string {
-	switch f := s.Authority.Follower; {
-	case s.state.stopping.Load():
+	if s.state.stopping.Load() {
 		return "stopping"
-	case !f.Ready():
-		return "reading the revocation log"
-	case !f.Fresh():
-		return "no news of the revocation log"
 	}
-	return ""
+	return s.Node.Status().Unready()
 }
 
 func answerHealth(w http.ResponseWriter, reason string) {

@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/token"
@@ -38,7 +42,7 @@ func TestMetricsCountWhatTheAuthorityDoes(t *testing.T) {
 	r := run(t, server.Config{Edges: []server.Edge{edge{"GET /x/{id}": says("x")}}})
 	f, ctx := r.fixture, t.Context()
 	f.User(t, "ada", "correct horse")
-	if _, err := f.Authority.Login(ctx, authority.Credentials{Username: "ada", Password: "wrong"}); !fault.Is(err, fault.BadCredentials) {
+	if _, err := f.SignIn.Login(ctx, signin.Credentials{Username: "ada", Password: "wrong"}); !fault.Is(err, fault.BadCredentials) {
 		t.Fatal(err)
 	}
 	issued := f.AccessToken(t, "ada", "correct horse")
@@ -46,13 +50,13 @@ func TestMetricsCountWhatTheAuthorityDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Issue(ctx, caller, &authority.Request{Kind: token.KindAPIKey, Parent: caller.Token}); !fault.Is(err, fault.InsufficientScope) {
+	if _, err := f.Issue(ctx, caller, &issuance.Request{Kind: token.KindAPIKey, Parent: caller.Token}); !fault.Is(err, fault.InsufficientScope) {
 		t.Fatal(err)
 	}
-	if _, err := f.Revoke(ctx, caller, authority.Revocation{Token: issued.Value.Reveal(), Wait: true}); err != nil {
+	if _, err := f.Revoke(ctx, caller, revoking.Revocation{Token: issued.Value.Reveal()}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Verify(ctx, issued.Value.Reveal(), authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := f.Verify(ctx, issued.Value.Reveal(), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Fatal(err)
 	}
 	r.get(t, "/x/1")

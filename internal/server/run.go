@@ -167,8 +167,8 @@ func (s *Server) drain(l *listener) {
 // loops are what runs beside the requests.
 func (s *Server) loops() []Loop {
 	return append([]Loop{
-		{Name: "following the revocation log", Run: s.Authority.Follower.Run},
-		{Name: "housekeeping", Run: s.Authority.Run},
-		{Name: "sampling the metrics", Run: func(ctx context.Context) error { return s.Metrics.sampling(ctx, s.Authority.Now) }},
+		{Name: "following the revocation log", Run: s.Node.Follow},
+		{Name: "housekeeping", Run: s.Node.Run},
+		{Name: "sampling the metrics", Run: func(ctx context.Context) error { return s.Metrics.sampling(ctx, s.Now) }},
 	}, s.Loops...)
 }

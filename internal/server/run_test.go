@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -10,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/server"
 )
 
@@ -126,9 +127,9 @@ func TestAddressInUseIsAnErrorAndLeavesNothingOpen(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	m := server.NewMetrics()
-	f := authoritytest.New(t, authoritytest.Options{Meter: m})
+	f := nodetest.New(t, nodetest.Options{Meter: m})
 	s, err := server.New(server.Config{
-		Authority: f.Authority, Metrics: m, Listen: "127.0.0.1:0", OpsListen: taken.Addr().String(),
+		Node: f.Node, Issuer: nodetest.Issuer, Now: f.Time, Log: slog.New(slog.DiscardHandler), Metrics: m, Listen: "127.0.0.1:0", OpsListen: taken.Addr().String(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -144,18 +145,18 @@ func TestAddressInUseIsAnErrorAndLeavesNothingOpen(t *testing.T) {
 func TestConfigurationIsChecked(t *testing.T) {
 	t.Parallel()
 	m := server.NewMetrics()
-	f := authoritytest.New(t, authoritytest.Options{Meter: m})
+	f := nodetest.New(t, nodetest.Options{Meter: m})
 	for name, c := range map[string]server.Config{
 		"no authority": {Metrics: m, Listen: "127.0.0.1:0"},
-		"no metrics":   {Authority: f.Authority, Listen: "127.0.0.1:0"},
-		"no address":   {Authority: f.Authority, Metrics: m},
-		"half a TLS":   {Authority: f.Authority, Metrics: server.NewMetrics(), Listen: "127.0.0.1:0", TLS: server.TLS{CertFile: "x.pem"}},
+		"no metrics":   {Node: f.Node, Issuer: nodetest.Issuer, Now: f.Time, Log: slog.New(slog.DiscardHandler), Listen: "127.0.0.1:0"},
+		"no address":   {Node: f.Node, Issuer: nodetest.Issuer, Now: f.Time, Log: slog.New(slog.DiscardHandler), Metrics: m},
+		"half a TLS":   {Node: f.Node, Issuer: nodetest.Issuer, Now: f.Time, Log: slog.New(slog.DiscardHandler), Metrics: server.NewMetrics(), Listen: "127.0.0.1:0", TLS: server.TLS{CertFile: "x.pem"}},
 	} {
 		if _, err := server.New(c); err == nil {
 			t.Errorf("%s is no error", name)
 		}
 	}
-	good := server.Config{Authority: f.Authority, Metrics: m, Listen: "127.0.0.1:0"}
+	good := server.Config{Node: f.Node, Issuer: nodetest.Issuer, Now: f.Time, Log: slog.New(slog.DiscardHandler), Metrics: m, Listen: "127.0.0.1:0"}
 	if _, err := server.New(good); err != nil {
 		t.Fatal(err)
 	}

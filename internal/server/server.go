@@ -22,7 +22,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/node"
+
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
@@ -67,11 +68,14 @@ type TLS struct {
 	CertFile, KeyFile string
 }
 
-// Config is what a server serves and where. Authority, Metrics and Listen must be
-// set; the clocks, the log and the issuer are the authority's.
+// Config is what a server serves and where. All of Node, Metrics, Issuer, Now, Log
+// and Listen must be set.
 type Config struct {
-	Authority *authority.Authority
-	Metrics   *Metrics // the authority's Meter
+	Node    *node.Node
+	Metrics *Metrics // the node's Meter
+	Issuer  string   // the realm of challenges
+	Now     func() time.Time
+	Log     *slog.Logger
 
 	Listen    string // host:port of the endpoints
 	OpsListen string // host:port of /healthz, /readyz and /metrics; "": none
@@ -80,7 +84,7 @@ type Config struct {
 	Edges   []Edge  // bearerd's own endpoints
 	Gateway []Edge  // forward auth, and at "/" the proxied application
 	Inner   []Inner // more listeners, apart from these
-	Loops   []Loop  // beside the follower, the authority and the server's own
+	Loops   []Loop  // beside the follower, the housekeeping and the server's own
 
 	CORS    []string        // origins whose scripts may call with a Bearer token
 	Proxies httpkit.Proxies // whose X-Forwarded-For is believed
@@ -127,14 +131,14 @@ func (s *Server) streams() int {
 // that claim the same endpoint are a programming error and panic, as with
 // http.ServeMux.
 func New(c Config) (*Server, error) {
-	if c.Authority == nil || c.Metrics == nil || c.Listen == "" {
-		return nil, errors.New("server: authority, metrics and listen must be set")
+	if c.Node == nil || c.Metrics == nil || c.Issuer == "" || c.Now == nil || c.Log == nil || c.Listen == "" {
+		return nil, errors.New("server: node, metrics, issuer, clock, log and listen must be set")
 	}
 	if c.Drain == 0 {
 		c.Drain = defaultDrain
 	}
-	s := &Server{Config: c, log: c.Authority.Log, streaming: streaming(c.Edges)}
-	if err := c.Metrics.watch(c.Authority, s.streams); err != nil {
+	s := &Server{Config: c, log: c.Log, streaming: streaming(c.Edges)}
+	if err := c.Metrics.watch(c.Node, s.streams); err != nil {
 		return nil, err
 	}
 	observer := s.observer()
@@ -154,7 +158,7 @@ func (s *Server) secure() error {
 	if s.TLS == (TLS{}) {
 		return nil
 	}
-	c, err := newCertificate(s.TLS, s.Authority.Now, s.log)
+	c, err := newCertificate(s.TLS, s.Now, s.log)
 	if err != nil {
 		return err
 	}

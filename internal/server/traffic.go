@@ -7,10 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/traffic"
+
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
@@ -25,7 +26,7 @@ const (
 type series struct {
 	counter prometheus.Counter
 	name    string
-	of      func(*authority.Traffic) map[string]int64 // nil: counted as revoked
+	of      func(*traffic.Step) map[string]int64 // nil: counted as revoked
 }
 
 // sample is one reading of everything. Counters are kept modulo 2³², which is enough
@@ -92,9 +93,9 @@ func (m *Metrics) sampling(ctx context.Context, now func() time.Time) error {
 	}
 }
 
-// Traffic tells what this node did lately; see [authority.TrafficLog]. A step is a
+// Traffic tells what this node did lately; see [traffic.Log]. A step is a
 // whole number of minutes, and all of them lie within a day.
-func (m *Metrics) Traffic(now time.Time, step time.Duration, steps int) ([]authority.Traffic, error) {
+func (m *Metrics) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
 	if step < sampleEvery || step%sampleEvery != 0 || steps <= 0 || steps > samplesKept || step*time.Duration(steps) > samplesKept*sampleEvery {
 		return nil, fault.New(fault.Invalid, "steps are whole minutes within a day")
 	}
@@ -102,7 +103,7 @@ func (m *Metrics) Traffic(now time.Time, step time.Duration, steps int) ([]autho
 	m.history.mu.Lock()
 	defer m.history.mu.Unlock()
 	end := now.Truncate(step)
-	out := make([]authority.Traffic, steps)
+	out := make([]traffic.Step, steps)
 	for i := steps - 1; i >= 0; i-- {
 		first := m.history.before(end)
 		out[i] = m.between(first, last)
@@ -128,8 +129,8 @@ func (h *history) before(t time.Time) sample {
 
 // between gives what happened between two readings. A reading that is missing is one
 // of a process that had done nothing.
-func (m *Metrics) between(first, last sample) authority.Traffic {
-	t := authority.Traffic{
+func (m *Metrics) between(first, last sample) traffic.Step {
+	t := traffic.Step{
 		Issued: map[string]int64{}, IssueRefused: map[string]int64{}, Verified: map[string]int64{},
 		VerifyRefused: map[string]int64{}, Logins: map[string]int64{},
 	}

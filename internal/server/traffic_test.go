@@ -4,15 +4,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/traffic"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-var _ authority.TrafficLog = (*server.Metrics)(nil)
+var _ traffic.Log = (*server.Metrics)(nil)
 
 // noon is a time that begins an hour.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -41,13 +42,13 @@ func TestTrafficIsToldStepByStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	step := func(minute int) authority.Traffic {
-		return authority.Traffic{
+	step := func(minute int) traffic.Step {
+		return traffic.Step{
 			From: noon.Add(time.Duration(minute) * time.Minute), Until: noon.Add(time.Duration(minute+1) * time.Minute),
 			Issued: counts{}, IssueRefused: counts{}, Verified: counts{}, VerifyRefused: counts{}, Logins: counts{},
 		}
 	}
-	want := []authority.Traffic{step(-1), step(0), step(1), step(2)}
+	want := []traffic.Step{step(-1), step(0), step(1), step(2)}
 	want[1].Issued, want[1].Verified, want[1].VerifyRefused = counts{"access": 1}, counts{"api-token": 1}, counts{"revoked": 1}
 	want[3].Issued, want[3].IssueRefused, want[3].Logins = counts{"task": 2}, counts{"invalid_scope": 1}, counts{"failed": 1}
 	want[3].Revoked, want[3].Acknowledged, want[3].AcknowledgedIn, want[3].SlowestBelow = 3, 2, 60*time.Millisecond, 50*time.Millisecond

@@ -14,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/issuance"
+
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/server"
 )
 
@@ -23,7 +24,7 @@ import (
 // once; after a failure it is told again; one that lives longer is not.
 func TestWebhookTellsOnceOfWhatEndsSoon(t *testing.T) {
 	t.Parallel()
-	f := authoritytest.New(t, authoritytest.Options{})
+	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
 	session, err := f.Session(t.Context(), f.SessionToken(t, "ada", "correct horse").Value.Reveal())
 	if err != nil {
@@ -31,7 +32,7 @@ func TestWebhookTellsOnceOfWhatEndsSoon(t *testing.T) {
 	}
 	const day = int64(24 * 60 * 60)
 	for name, lifetime := range map[string]int64{"ends soon": 6 * day, "lives on": 8 * day, "never ends": 0} {
-		if _, err := f.CreateAPIToken(t.Context(), session, authority.NewCredential{Name: name, Lifetime: lifetime}); err != nil {
+		if _, err := f.CreateAPIToken(t.Context(), session, issuance.NewCredential{Name: name, Lifetime: lifetime}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,7 +54,7 @@ func TestWebhookTellsOnceOfWhatEndsSoon(t *testing.T) {
 	}))
 	t.Cleanup(hook.Close)
 	h := &server.Webhook{
-		Authority: f.Authority, URL: hook.URL, Secret: secret, Every: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Issuance: f.Issuance, URL: hook.URL, Secret: secret, Every: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

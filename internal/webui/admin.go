@@ -75,7 +75,7 @@ func (p *Pages) registerAdmin(mux *http.ServeMux) {
 // admin mounts a page for administrators.
 func (p *Pages) admin(mux *http.ServeMux, pattern string, serve page) {
 	p.user(mux, pattern, func(w http.ResponseWriter, r *request) error {
-		if err := p.Authority.RequireAdministrator(r.caller); err != nil {
+		if err := r.caller.RequireAdministrator(); err != nil {
 			return err
 		}
 		return serve(w, r)

@@ -11,14 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui"
 )
@@ -29,16 +33,16 @@ var adminPages = []string{"", "users", "users/ada", "collections", "roles", "bin
 var long = strings.Repeat("long ", 1000)
 
 // newOffice is a site with an administrator who is signed in.
-func newOffice(t *testing.T, o authoritytest.Options, change ...func(*webui.Pages)) (*site, *browser) {
+func newOffice(t *testing.T, o nodetest.Options, change ...func(*webui.Pages)) (*site, *browser) {
 	t.Helper()
 	s := newSite(t, o, change...)
-	s.User(t, "root", "power to root", authoritytest.Admin())
+	s.User(t, "root", "power to root", nodetest.Admin())
 	return s, s.signedIn(t, "root", "power to root")
 }
 
 func (s *site) id(t *testing.T, username string) string {
 	t.Helper()
-	u, err := s.Authority.User(t.Context(), authority.Operator(), username)
+	u, err := s.Directory.User(t.Context(), caller.Operator(), username)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +51,7 @@ func (s *site) id(t *testing.T, username string) string {
 
 func TestAdministrationIsForAdministrators(t *testing.T) {
 	t.Parallel()
-	s, root := newOffice(t, authoritytest.Options{})
+	s, root := newOffice(t, nodetest.Options{})
 	nobody, ada := s.browser(t), s.ada(t)
 	root.get("/auth/tokens").want(http.StatusOK, `href="/auth/admin/"`)
 	ada.get("/auth/tokens").want(http.StatusOK).without("/auth/admin/")
@@ -75,7 +79,7 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 
 func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	a := b.post("/auth/admin/users", "do", "create", "username", "lis", "name", "Lis <b>", "email", "lis@example.org",
 		"groups", "curators, fish & co ,", "password", "a good password")
 	id := s.id(t, "lis")
@@ -96,7 +100,7 @@ func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 
 	page := "/auth/admin/users/" + id
 	b.post(page, "do", "update", "name", "", "email", "", "groups", "staff").leads(page + "?notice=saved")
-	u, err := s.Authority.User(t.Context(), authority.Operator(), "lis")
+	u, err := s.Directory.User(t.Context(), caller.Operator(), "lis")
 	if err != nil || u.Name != "" || u.Email != "" || len(u.Groups) != 1 || u.Groups[0] != "staff" {
 		t.Errorf("updated: %+v %v", u, err)
 	}
@@ -107,12 +111,12 @@ func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 
 func TestAManyUsersArePaged(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
-	d := authority.Desired{}
+	s, b := newOffice(t, nodetest.Options{})
+	d := directory.Desired{}
 	for i := range 120 {
-		d.Users = append(d.Users, authority.DesiredUser{NewUser: authority.NewUser{Username: fmt.Sprintf("u%03d", i)}})
+		d.Users = append(d.Users, directory.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprintf("u%03d", i)}})
 	}
-	if _, _, err := s.Apply(t.Context(), authority.Operator(), d); err != nil {
+	if _, _, err := s.Apply(t.Context(), caller.Operator(), d); err != nil {
 		t.Fatal(err)
 	}
 	a := b.get("/auth/admin/users?q=u").want(http.StatusOK, ">u000</bdi></a>", "More users").body
@@ -125,7 +129,7 @@ func TestAManyUsersArePaged(t *testing.T) {
 
 func TestDisablingAsksAndThenEndsEverything(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
 	b.post(page, "do", "disable").want(http.StatusOK, "Disable ada?", `name="confirm" value="yes"`, `name="do" value="disable"`)
@@ -145,7 +149,7 @@ func TestDisablingAsksAndThenEndsEverything(t *testing.T) {
 
 func TestAPasswordIsChangedAndNeverShown(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
 	b.post(page, "do", "password").want(http.StatusBadRequest, "Type the new password.")
@@ -157,7 +161,7 @@ func TestAPasswordIsChangedAndNeverShown(t *testing.T) {
 
 func TestTokensOfOthersAreSeenAndRevoked(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
 	value := ada.post("/auth/tokens", "name", "adas <own>").want(http.StatusCreated).value()
 	id, page := ada.idOf(), "/auth/admin/users/"+s.id(t, "ada")
@@ -165,7 +169,7 @@ func TestTokensOfOthersAreSeenAndRevoked(t *testing.T) {
 	b.post(page, "do", "revoke-token", "id", id).want(http.StatusOK, "Revoke “adas &lt;own&gt;”?", "It was never used.")
 	b.post(page, "do", "revoke-token", "id", "nonsense").want(http.StatusNotFound)
 	b.post(page, "do", "revoke-token", "id", id, "confirm", "yes").leads(page + "?notice=revoked")
-	if _, err := s.Verify(t.Context(), value, authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("it lives: %v", err)
 	}
 	ada.get("/auth/tokens").want(http.StatusOK)
@@ -178,7 +182,7 @@ func TestTokensOfOthersAreSeenAndRevoked(t *testing.T) {
 
 func TestRemovingAUserEndsThem(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
 	b.post(page, "do", "remove").want(http.StatusOK, "Remove ada?")
@@ -189,7 +193,7 @@ func TestRemovingAUserEndsThem(t *testing.T) {
 
 func TestAccessIsToldWithItsReasonsAndTakenAway(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	s.Collection(t, 4, "Fish")
 	b.post("/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /\r\nedit /specimens\r\n").want(http.StatusSeeOther)
 	b.post("/auth/admin/bindings", "do", "create", "whose", "user", "name", "ada", "gives", "role", "role", "curator", "at", "/collections/4").
@@ -207,7 +211,7 @@ func TestAccessIsToldWithItsReasonsAndTakenAway(t *testing.T) {
 		"still granted by: the group staff, access /collections at /.").without("edit /specimens")
 	b.post(page, "do", "remove-access", "at", "/collections/4").want(http.StatusOK, "No binding of the user&#39;s own lies at or beneath")
 	b.post(page, "do", "remove-access", "at", "collections").want(http.StatusBadRequest, `value="collections"`)
-	p, err := s.UserPrincipal(t.Context(), authority.Operator(), "ada")
+	p, err := s.UserSubject(t.Context(), caller.Operator(), "ada")
 	if err != nil || p.May("edit", "/collections/4/specimens").Allowed || !p.May("access", "/collections/4").Allowed {
 		t.Errorf("left: %+v %v", p, err)
 	}
@@ -215,7 +219,7 @@ func TestAccessIsToldWithItsReasonsAndTakenAway(t *testing.T) {
 
 func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	b.get("/auth/admin/bindings").want(http.StatusOK, ">root</a>", "<code class=\"tag\">* /</code>")
 	for name, pairs := range map[string][]string{
 		"choose whose binding it is":             {"gives", "role"},
@@ -246,7 +250,7 @@ func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 		b.post("/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...).want(http.StatusBadRequest,
 			`create-`+field+`-error" aria-invalid="true"`, `role="alert" id="create-`+field+`-error"`).without(`class="note bad"`)
 	}
-	all, err := s.BindingList(t.Context(), authority.Operator(), records.BindingQuery{})
+	all, err := s.BindingList(t.Context(), caller.Operator(), records.BindingQuery{})
 	if err != nil || len(all) != 1 {
 		t.Errorf("bindings: %+v %v", all, err)
 	}
@@ -262,7 +266,7 @@ func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 
 func TestCollectionsAreMadeRenamedAndRemoved(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	const page = "/auth/admin/collections"
 	b.get(page).want(http.StatusOK, "There are no collections.")
 	b.post(page, "do", "create", "id", "4", "name", "Fish & Co").leads(page + "?notice=made")
@@ -276,14 +280,14 @@ func TestCollectionsAreMadeRenamedAndRemoved(t *testing.T) {
 	b.get(page).want(http.StatusOK, "Birds")
 	b.post(page, "do", "remove", "id", "4", "name", "Birds").want(http.StatusOK, "Remove the collection Birds?")
 	b.post(page, "do", "remove", "id", "4", "confirm", "yes").leads(page + "?notice=removed")
-	if all, err := s.CollectionList(t.Context(), authority.Operator()); err != nil || len(all) != 0 {
+	if all, err := s.CollectionList(t.Context(), caller.Operator()); err != nil || len(all) != 0 {
 		t.Errorf("left: %v %v", all, err)
 	}
 }
 
 func TestRolesAreMadeChangedAndRemoved(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	const page = "/auth/admin/roles"
 	b.get(page).want(http.StatusOK, "There are no roles.")
 	b.post(page, "do", "create", "name", "a/b?c", "permissions", "access   /\n\n* /x").leads(page + "?notice=made")
@@ -292,7 +296,7 @@ func TestRolesAreMadeChangedAndRemoved(t *testing.T) {
 	b.post(page, "do", "create", "name", "bad", "permissions", "access /\naccess").want(http.StatusBadRequest, "The line &#34;access&#34;", "access /\naccess</textarea>")
 	b.post(page, "do", "update", "name", "a/b?c", "permissions", "nonsense /..").want(http.StatusBadRequest, "Change a/b?c", "nonsense /..</textarea>")
 	b.post(page, "do", "update", "name", "a/b?c", "permissions", "read /").leads(page + "?notice=saved")
-	roles, err := s.RoleList(t.Context(), authority.Operator())
+	roles, err := s.RoleList(t.Context(), caller.Operator())
 	if err != nil || len(roles) != 1 || len(roles[0].Permissions) != 1 || roles[0].Permissions[0] != (access.Permission{Action: "read", Path: "/"}) {
 		t.Errorf("roles: %+v %v", roles, err)
 	}
@@ -303,7 +307,7 @@ func TestRolesAreMadeChangedAndRemoved(t *testing.T) {
 
 func TestAClientsSecretIsShownOnce(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	const page = "/auth/admin/clients"
 	secretOf := func(a *answer) string {
 		t.Helper()
@@ -346,7 +350,7 @@ func TestAClientsSecretIsShownOnce(t *testing.T) {
 
 func TestKeysAreRotatedAndRetired(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	const page = "/auth/admin/keys"
 	first := s.Ring.Keys()[0].KID
 	b.get(page).want(http.StatusOK, first, "active")
@@ -355,7 +359,7 @@ func TestKeysAreRotatedAndRetired(t *testing.T) {
 	b.post(page, "do", "rotate", "now", "yes").leads(page + "?notice=rotated")
 	b.get(page).want(http.StatusOK, "retired")
 	issued := s.AccessToken(t, "ada", "correct horse").Value.Reveal()
-	if _, err := s.Verify(t.Context(), issued, authority.Demand{}); err != nil {
+	if _, err := s.Verify(t.Context(), issued, verification.Requirements{}); err != nil {
 		t.Fatal(err)
 	}
 	signing, err := s.Ring.Signing()
@@ -364,7 +368,7 @@ func TestKeysAreRotatedAndRetired(t *testing.T) {
 	}
 	b.post(page, "do", "retire", "kid", signing.KID).want(http.StatusOK, "Every token that "+signing.KID+" signed")
 	b.post(page, "do", "retire", "kid", signing.KID, "confirm", "yes").leads(page + "?notice=retired")
-	if _, err := s.Verify(t.Context(), issued, authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := s.Verify(t.Context(), issued, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("a token of a retired key: %v", err)
 	}
 	b.get(page).want(http.StatusOK, "taken back")
@@ -373,13 +377,13 @@ func TestKeysAreRotatedAndRetired(t *testing.T) {
 
 func TestASharedSecretHasNoKeys(t *testing.T) {
 	t.Parallel()
-	_, b := newOffice(t, authoritytest.Options{Algorithm: token.HS256, Secret: []byte("q7ZkT3mVw9RbLx2NcYh8PdFs5GjUe4Aa")})
+	_, b := newOffice(t, nodetest.Options{Algorithm: token.HS256, Secret: []byte("q7ZkT3mVw9RbLx2NcYh8PdFs5GjUe4Aa")})
 	b.get("/auth/admin/keys").want(http.StatusOK, "signing.secret_file").without("Rotate the keys", "q7ZkT3m")
 }
 
 func TestTheAuditLogIsFilteredAndExported(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	s.browser(t).post("/auth/login", "username", "=cmd()", "password", "wrong")
 	s.ada(t)
 	b.get("/auth/admin/audit").want(http.StatusOK, "user.create", ">ada</bdi>", "=cmd()")
@@ -416,14 +420,14 @@ func TestTheAuditLogIsFilteredAndExported(t *testing.T) {
 
 func TestTheAuditLogIsPagedAndExportedWhole(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{})
+	s, b := newOffice(t, nodetest.Options{})
 	b.get("/auth/admin/audit?action=collection.create").want(http.StatusOK).without("Older events")
 	const many = 1203
-	d := authority.Desired{}
+	d := directory.Desired{}
 	for i := range many {
 		d.Collections = append(d.Collections, records.Collection{ID: int64(i), Name: fmt.Sprintf("Collection %04d", i)})
 	}
-	if _, _, err := s.Apply(t.Context(), authority.Operator(), d); err != nil {
+	if _, _, err := s.Apply(t.Context(), caller.Operator(), d); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
@@ -448,7 +452,7 @@ func TestTheAuditLogIsPagedAndExportedWhole(t *testing.T) {
 
 func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, authoritytest.Options{Policy: scopes})
+	s, b := newOffice(t, nodetest.Options{Settings: scopes})
 	s.Collection(t, 4, "Fish")
 	value := s.ada(t).post("/auth/tokens", "name", "n", "scope", "read").want(http.StatusCreated).value()
 	const page = "/auth/admin/inspector"
@@ -466,7 +470,7 @@ func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 		b.post(page, append(pairs, "token", value)...).want(http.StatusBadRequest, `role="alert" id="ask-`+field+`-error"`).
 			without(value, `class="note bad"`)
 	}
-	if _, err := s.RevokeAllOf(t.Context(), authority.Operator(), "ada", true); err != nil {
+	if _, err := s.RevokeAllOf(t.Context(), caller.Operator(), "ada"); err != nil {
 		t.Fatal(err)
 	}
 	b.post(page, "token", value).want(http.StatusOK, "refused", "Taken back", "revoke-all")
@@ -475,8 +479,8 @@ func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 // numbers are a traffic log that a test makes up.
 type numbers struct{ err error }
 
-func (n numbers) Traffic(now time.Time, step time.Duration, steps int) ([]authority.Traffic, error) {
-	list := make([]authority.Traffic, steps)
+func (n numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
+	list := make([]traffic.Step, steps)
 	for i := range list {
 		list[i].From = now.Add(-step * time.Duration(steps-i))
 	}
@@ -492,8 +496,8 @@ func (n numbers) Traffic(now time.Time, step time.Duration, steps int) ([]author
 // refusals are a traffic log of tokens that every check refused.
 type refusals struct{}
 
-func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]authority.Traffic, error) {
-	list := make([]authority.Traffic, steps)
+func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
+	list := make([]traffic.Step, steps)
 	for i := range list {
 		list[i].From = now.Add(-step * time.Duration(steps-i))
 	}
@@ -509,7 +513,7 @@ func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]authori
 // are drawn as one, and the table tells them apart.
 func TestAChartHasAColourForEachPart(t *testing.T) {
 	t.Parallel()
-	_, b := newOffice(t, authoritytest.Options{}, func(p *webui.Pages) { p.Traffic = refusals{} })
+	_, b := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = refusals{} })
 	body := b.get("/auth/admin/").want(http.StatusOK, "374 the rest", "the rest: 374</title>", ">expired or early</th>", ">access</th>").body
 	classes := regexp.MustCompile(`<rect class="(s\d)" x=`).FindAllStringSubmatch(body, -1)
 	var got []string
@@ -523,7 +527,7 @@ func TestAChartHasAColourForEachPart(t *testing.T) {
 
 func TestTheFirstPageDrawsWhatHappened(t *testing.T) {
 	t.Parallel()
-	_, b := newOffice(t, authoritytest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{} })
+	_, b := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{} })
 	for _, span := range []string{"", "?span=hour", "?span=day", "?span=nonsense"} {
 		b.get("/auth/admin/"+span).want(http.StatusOK,
 			`aria-label="Tokens issued: 3 access token, 1 API token"`, `aria-label="Tokens refused, by the check that failed: 7 revoked"`,
@@ -531,8 +535,8 @@ func TestTheFirstPageDrawsWhatHappened(t *testing.T) {
 			"<dt>Passwords refused</dt><dd>6</dd>", "<dt>Sign-ins</dt><dd>2</dd>", "<dt>Token requests refused</dt><dd>4</dd>").
 			without("NaN", "Inf", "style=")
 	}
-	_, plain := newOffice(t, authoritytest.Options{})
+	_, plain := newOffice(t, nodetest.Options{})
 	plain.get("/auth/admin/").want(http.StatusOK, "This server keeps no numbers.", "Log honoured up to")
-	_, failing := newOffice(t, authoritytest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{errAway()} })
+	_, failing := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{errAway()} })
 	failing.get("/auth/admin/").want(http.StatusServiceUnavailable)
 }

@@ -47,7 +47,7 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	events, err := p.Authority.AuditEvents(r.Context(), r.caller, f)
+	events, err := p.Directory.AuditEvents(r.Context(), r.caller, f)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (p *Pages) subject(r *request, name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
-	u, err := p.Authority.User(r.Context(), r.caller, name)
+	u, err := p.Directory.User(r.Context(), r.caller, name)
 	if fault.Is(err, fault.NotFound) {
 		return name, nil
 	}
@@ -134,7 +134,7 @@ func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) 
 
 // names gives the usernames of those of ids that are users' subjects.
 func (p *Pages) names(r *request, ids ...string) (map[string]string, error) {
-	return p.Authority.Usernames(r.Context(), r.caller, slices.DeleteFunc(ids, func(id string) bool { return uuid.Validate(id) != nil }))
+	return p.Directory.Usernames(r.Context(), r.caller, slices.DeleteFunc(ids, func(id string) bool { return uuid.Validate(id) != nil }))
 }
 
 // exportAudit gives every event that the filter lists, newest first, as CSV or as
@@ -155,11 +155,11 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 		return fault.New(fault.Invalid, "the format is csv or jsonl")
 	}
 	f.Limit = audit.MaxLimit
-	events, err := p.Authority.AuditEvents(r.Context(), r.caller, f)
+	events, err := p.Directory.AuditEvents(r.Context(), r.caller, f)
 	if err != nil {
 		return err
 	}
-	name := "bearerd-audit-" + p.Authority.Now().UTC().Format("20060102-150405") + "." + q.Get("format")
+	name := "bearerd-audit-" + p.Now().UTC().Format("20060102-150405") + "." + q.Get("format")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	w.Header().Set("Content-Type", out.contentType())
 	if err := out.begin(); err != nil {
@@ -175,7 +175,7 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 			return out.end()
 		}
 		f.Cursor = events[len(events)-1].ID
-		if events, err = p.Authority.AuditEvents(r.Context(), r.caller, f); err != nil {
+		if events, err = p.Directory.AuditEvents(r.Context(), r.caller, f); err != nil {
 			return err
 		}
 	}

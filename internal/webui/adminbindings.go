@@ -34,7 +34,7 @@ func (p *Pages) bindingsPage(w http.ResponseWriter, r *request) error {
 func (p *Pages) showBindings(w http.ResponseWriter, r *request, status int, s sheet) error {
 	q := r.URL.Query()
 	view := bindingsView{sheet: s, User: q.Get("user"), Group: q.Get("group")}
-	found, err := p.Authority.BindingList(r.Context(), r.caller, records.BindingQuery{User: view.User, Group: view.Group})
+	found, err := p.Directory.BindingList(r.Context(), r.caller, records.BindingQuery{User: view.User, Group: view.Group})
 	if fault.Is(err, fault.NotFound) {
 		view.Wrong, err = sentence(fault.Message(err)), nil
 	}
@@ -44,7 +44,7 @@ func (p *Pages) showBindings(w http.ResponseWriter, r *request, status int, s sh
 	if view.Bindings, err = p.bindingRows(r, found); err != nil {
 		return err
 	}
-	if view.Roles, err = p.Authority.RoleList(r.Context(), r.caller); err != nil {
+	if view.Roles, err = p.Directory.RoleList(r.Context(), r.caller); err != nil {
 		return err
 	}
 	return p.render(w, r, status, "bindings", "Bindings", view)
@@ -57,7 +57,7 @@ func (p *Pages) bindingRows(r *request, all []access.Binding) ([]bindingRow, err
 			subjects = append(subjects, b.User)
 		}
 	}
-	names, err := p.Authority.Usernames(r.Context(), r.caller, subjects)
+	names, err := p.Directory.Usernames(r.Context(), r.caller, subjects)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +75,11 @@ func (p *Pages) changeBindings(w http.ResponseWriter, r *request) error {
 			if err != nil {
 				return result{}, err
 			}
-			_, err = p.Authority.CreateBinding(r.Context(), r.caller, b)
+			_, err = p.Directory.CreateBinding(r.Context(), r.caller, b)
 			return result{to: toBindings + "?notice=made"}, err
 		}},
 		"remove": {ask: askRemoveBinding, do: func(r *request, form url.Values) (result, error) {
-			_, err := p.Authority.RemoveBinding(r.Context(), r.caller, form.Get("id"))
+			_, err := p.Directory.RemoveBinding(r.Context(), r.caller, form.Get("id"))
 			return result{to: toBindings + "?notice=removed"}, err
 		}},
 	}})

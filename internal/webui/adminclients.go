@@ -5,7 +5,8 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 )
@@ -43,7 +44,7 @@ func (p *Pages) clientsPage(w http.ResponseWriter, r *request) error {
 }
 
 func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s sheet) error {
-	all, err := p.Authority.ClientList(r.Context(), r.caller)
+	all, err := p.Directory.ClientList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -70,9 +71,9 @@ func (p *Pages) changeClients(w http.ResponseWriter, r *request) error {
 	}})
 }
 
-func readClient(form url.Values) (authority.NewClient, error) {
+func readClient(form url.Values) (directory.NewClient, error) {
 	scopes, err := identity.ParseScope(form.Get("scopes"))
-	return authority.NewClient{
+	return directory.NewClient{
 		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: words(form.Get("audiences"), "\r\n"),
 	}, err
 }
@@ -83,7 +84,7 @@ func (p *Pages) createClient(r *request, form url.Values) (result, error) {
 		return result{}, err
 	}
 	public := form.Get("public") == "yes"
-	c, secret, err := p.Authority.CreateClient(r.Context(), r.caller, n, !public)
+	c, secret, err := p.Directory.CreateClient(r.Context(), r.caller, n, !public)
 	if err != nil || secret == "" {
 		return result{to: toClients + "?notice=made"}, err
 	}
@@ -95,7 +96,7 @@ func (p *Pages) updateClient(r *request, form url.Values) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	_, err = p.Authority.UpdateClient(r.Context(), r.caller, n)
+	_, err = p.Directory.UpdateClient(r.Context(), r.caller, n)
 	return result{to: toClients + "?notice=saved"}, err
 }
 
@@ -104,12 +105,12 @@ func (p *Pages) renewSecret(r *request, form url.Values) (result, error) {
 	if id == "" {
 		return result{}, fault.New(fault.Invalid, "the client is missing")
 	}
-	secret, err := p.Authority.RenewClientSecret(r.Context(), r.caller, id)
+	secret, err := p.Directory.RenewClientSecret(r.Context(), r.caller, id)
 	return result{secret: &clientSecret{id, secret.Reveal()}}, err
 }
 
 func (p *Pages) removeClient(r *request, form url.Values) (result, error) {
-	_, err := p.Authority.RemoveClient(r.Context(), r.caller, form.Get("id"))
+	_, err := p.Directory.RemoveClient(r.Context(), r.caller, form.Get("id"))
 	return result{to: toClients + "?notice=removed"}, err
 }
 

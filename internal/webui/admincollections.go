@@ -24,7 +24,7 @@ func (p *Pages) collectionsPage(w http.ResponseWriter, r *request) error {
 }
 
 func (p *Pages) showCollections(w http.ResponseWriter, r *request, status int, s sheet) error {
-	all, err := p.Authority.CollectionList(r.Context(), r.caller)
+	all, err := p.Directory.CollectionList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -42,21 +42,21 @@ func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
 			if err != nil {
 				return result{}, err
 			}
-			return result{to: toCollections + "?notice=made"}, p.Authority.CreateCollection(r.Context(), r.caller, n)
+			return result{to: toCollections + "?notice=made"}, p.Directory.CreateCollection(r.Context(), r.caller, n)
 		}},
 		"update": {do: func(r *request, form url.Values) (result, error) {
 			n, err := readCollection(form)
 			if err != nil {
 				return result{}, err
 			}
-			return result{to: toCollections + "?notice=saved"}, p.Authority.UpdateCollection(r.Context(), r.caller, n)
+			return result{to: toCollections + "?notice=saved"}, p.Directory.UpdateCollection(r.Context(), r.caller, n)
 		}},
 		"remove": {ask: askRemoveCollection, do: func(r *request, form url.Values) (result, error) {
 			n, err := readCollection(form)
 			if err != nil {
 				return result{}, err
 			}
-			_, err = p.Authority.RemoveCollection(r.Context(), r.caller, n.ID)
+			_, err = p.Directory.RemoveCollection(r.Context(), r.caller, n.ID)
 			return result{to: toCollections + "?notice=removed"}, err
 		}},
 	}})

@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -17,7 +19,7 @@ import (
 type inspectorView struct {
 	sheet
 	Asked  url.Values
-	Answer *authority.Explanation
+	Answer *explain.Explanation
 	Shown  string // the end of the token that was asked about
 	Whose  string // the name of the user that it speaks for
 	By     string // and of the one who took it back
@@ -44,7 +46,7 @@ func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
 		view.sheet = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
 		return p.render(w, r, http.StatusBadRequest, "inspector", "Inspector", view)
 	}
-	if view.Answer, err = p.Authority.ExplainToken(r.Context(), r.caller, raw, d); err != nil {
+	if view.Answer, err = p.Explainer.ExplainToken(r.Context(), r.caller, raw, d); err != nil {
 		return err
 	}
 	if err := p.addNames(r, &view); err != nil {
@@ -71,8 +73,8 @@ func (p *Pages) addNames(r *request, view *inspectorView) error {
 }
 
 // readDemand reads what an application would ask of the token.
-func readDemand(form url.Values) (authority.Demand, error) {
-	d := authority.Demand{Audience: form.Get("audience")}
+func readDemand(form url.Values) (verification.Requirements, error) {
+	d := verification.Requirements{Audience: form.Get("audience")}
 	var err error
 	if d.Scope, err = identity.ParseScope(form.Get("scope")); err != nil {
 		return d, about("scope", err)

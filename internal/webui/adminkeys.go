@@ -5,7 +5,6 @@ import (
 	"net/url"
 
 	"github.com/bearerd/bearerd/internal/keyring"
-	"github.com/bearerd/bearerd/internal/token"
 )
 
 // keysView is the page of the signing keys.
@@ -22,22 +21,21 @@ func (p *Pages) keysPage(w http.ResponseWriter, r *request) error {
 }
 
 func (p *Pages) showKeys(w http.ResponseWriter, r *request, status int, s sheet) error {
-	keys, err := p.Authority.KeyList(r.Context(), r.caller)
+	keys, err := p.Directory.KeyList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
-	signing, err := p.Authority.Ring.Signing()
-	view := keysView{sheet: s, Keys: keys, Shared: err == nil && signing.Algorithm == token.HS256}
+	view := keysView{sheet: s, Keys: keys, Shared: p.Directory.SharedSecret()}
 	return p.render(w, r, status, "keys", "Signing keys", view)
 }
 
 func (p *Pages) changeKeys(w http.ResponseWriter, r *request) error {
 	return p.run(w, r, errands{show: p.showKeys, forms: map[string]errand{
 		"rotate": {do: func(r *request, form url.Values) (result, error) {
-			return result{to: toKeys + "?notice=rotated"}, p.Authority.RotateKeys(r.Context(), r.caller, form.Get("now") == "yes")
+			return result{to: toKeys + "?notice=rotated"}, p.Directory.RotateKeys(r.Context(), r.caller, form.Get("now") == "yes")
 		}},
 		"retire": {ask: askRetire, do: func(r *request, form url.Values) (result, error) {
-			_, err := p.Authority.RetireKey(r.Context(), r.caller, form.Get("kid"))
+			_, err := p.Directory.RetireKey(r.Context(), r.caller, form.Get("kid"))
 			return result{to: toKeys + "?notice=retired"}, err
 		}},
 	}})

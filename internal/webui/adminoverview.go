@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/traffic"
 )
 
 // overviewView is the first page of administration: how this node fares.
@@ -28,17 +28,17 @@ var spans = map[string]struct {
 }
 
 func (p *Pages) overview(w http.ResponseWriter, r *request) error {
-	follower := p.Authority.Follower
+	status := p.Status()
 	view := overviewView{
-		Fresh: follower.Fresh(), LeaseAge: milliseconds(follower.LeaseAge()) + " ms",
-		Applied: grouped(follower.Applied()), Live: grouped(int64(follower.Ledger().Set().Len())), Span: r.URL.Query().Get("span"),
+		Fresh: status.Fresh, LeaseAge: milliseconds(status.LeaseAge) + " ms",
+		Applied: grouped(status.Applied), Live: grouped(int64(status.Live)), Span: r.URL.Query().Get("span"),
 	}
 	span, known := spans[view.Span]
 	if !known {
 		view.Span, span = "hour", spans["hour"]
 	}
 	if p.Traffic != nil {
-		steps, err := p.Traffic.Traffic(p.Authority.Now(), span.step, span.steps)
+		steps, err := p.Traffic.Traffic(p.Now(), span.step, span.steps)
 		if err != nil {
 			return err
 		}
@@ -47,8 +47,8 @@ func (p *Pages) overview(w http.ResponseWriter, r *request) error {
 	return p.render(w, r, http.StatusOK, "overview", "Overview", view)
 }
 
-func charts(steps []authority.Traffic) []chart {
-	by := func(of func(t authority.Traffic) map[string]int64) []column {
+func charts(steps []traffic.Step) []chart {
+	by := func(of func(t traffic.Step) map[string]int64) []column {
 		columns := make([]column, len(steps))
 		for i, t := range steps {
 			columns[i] = column{t.From, of(t)}
@@ -63,10 +63,10 @@ func charts(steps []authority.Traffic) []chart {
 		}
 	}
 	return []chart{
-		stacked("Tokens issued", by(func(t authority.Traffic) map[string]int64 { return named(t.Issued, kindNames) })),
-		stacked("Tokens found good", by(func(t authority.Traffic) map[string]int64 { return named(t.Verified, kindNames) })),
-		stacked("Tokens refused, by the check that failed", by(func(t authority.Traffic) map[string]int64 { return named(t.VerifyRefused, checkNames) })),
-		stacked("Sign-ins, by outcome", by(func(t authority.Traffic) map[string]int64 { return named(t.Logins, outcomeNames) })),
+		stacked("Tokens issued", by(func(t traffic.Step) map[string]int64 { return named(t.Issued, kindNames) })),
+		stacked("Tokens found good", by(func(t traffic.Step) map[string]int64 { return named(t.Verified, kindNames) })),
+		stacked("Tokens refused, by the check that failed", by(func(t traffic.Step) map[string]int64 { return named(t.VerifyRefused, checkNames) })),
+		stacked("Sign-ins, by outcome", by(func(t traffic.Step) map[string]int64 { return named(t.Logins, outcomeNames) })),
 		delays("Revocation lag", lag),
 	}
 }
@@ -95,7 +95,7 @@ func named(counts map[string]int64, names map[string]string) map[string]int64 {
 }
 
 // totals are the numbers that have no chart.
-func totals(steps []authority.Traffic) []pair {
+func totals(steps []traffic.Step) []pair {
 	var logins, failed, refused, revoked int64
 	for _, t := range steps {
 		for outcome, n := range t.Logins {

@@ -24,7 +24,7 @@ func (p *Pages) rolesPage(w http.ResponseWriter, r *request) error {
 }
 
 func (p *Pages) showRoles(w http.ResponseWriter, r *request, status int, s sheet) error {
-	all, err := p.Authority.RoleList(r.Context(), r.caller)
+	all, err := p.Directory.RoleList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -56,17 +56,17 @@ func (p *Pages) changeRoles(w http.ResponseWriter, r *request) error {
 			if err != nil {
 				return result{}, err
 			}
-			return result{to: toRoles + "?notice=made"}, p.Authority.CreateRole(r.Context(), r.caller, role)
+			return result{to: toRoles + "?notice=made"}, p.Directory.CreateRole(r.Context(), r.caller, role)
 		}},
 		"update": {do: func(r *request, form url.Values) (result, error) {
 			role, err := readRole(form)
 			if err != nil {
 				return result{}, err
 			}
-			return result{to: toRoles + "?notice=saved"}, p.Authority.UpdateRole(r.Context(), r.caller, role)
+			return result{to: toRoles + "?notice=saved"}, p.Directory.UpdateRole(r.Context(), r.caller, role)
 		}},
 		"remove": {ask: askRemoveRole, do: func(r *request, form url.Values) (result, error) {
-			_, err := p.Authority.RemoveRole(r.Context(), r.caller, form.Get("name"))
+			_, err := p.Directory.RemoveRole(r.Context(), r.caller, form.Get("name"))
 			return result{to: toRoles + "?notice=removed"}, err
 		}},
 	}})

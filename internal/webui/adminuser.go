@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/explain"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
@@ -28,7 +30,7 @@ type userView struct {
 	Collections []records.Collection
 	Action      string // what was asked about
 	Path        string
-	Answer      *authority.Explanation
+	Answer      *explain.Explanation
 	Question    sheet // what is wrong with the question
 }
 
@@ -37,15 +39,15 @@ func (p *Pages) userPage(w http.ResponseWriter, r *request) error {
 }
 
 func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s sheet) error {
-	u, err := p.Authority.User(r.Context(), r.caller, r.PathValue("id"))
+	u, err := p.Directory.User(r.Context(), r.caller, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	view := userView{sheet: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.caller.Subject()}
-	if view.Grants, err = p.Authority.UserAccess(r.Context(), r.caller, u.ID); err != nil {
+	view := userView{sheet: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.caller.ID()}
+	if view.Grants, err = p.Directory.UserAccess(r.Context(), r.caller, u.ID); err != nil {
 		return err
 	}
-	if view.Collections, err = p.Authority.CollectionList(r.Context(), r.caller); err != nil {
+	if view.Collections, err = p.Directory.CollectionList(r.Context(), r.caller); err != nil {
 		return err
 	}
 	if err := p.addTokens(r, &view); err != nil {
@@ -59,7 +61,7 @@ func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s sheet)
 
 // addTokens lists the user's tokens, sessions and refresh tokens included.
 func (p *Pages) addTokens(r *request, view *userView) error {
-	page, err := p.Authority.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: view.User.ID, Limit: listedTokens})
+	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: view.User.ID, Limit: listedTokens})
 	if err != nil {
 		return err
 	}
@@ -87,7 +89,7 @@ func (p *Pages) addAnswer(r *request, view *userView) error {
 		view.Question = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
 		return nil
 	}
-	view.Answer, err = p.Authority.ExplainUser(r.Context(), r.caller, view.User.ID, action, path)
+	view.Answer, err = p.Explainer.ExplainUser(r.Context(), r.caller, view.User.ID, action, path)
 	return err
 }
 
@@ -115,14 +117,14 @@ func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
 }
 
 // patch changes the user that the path names.
-func (p *Pages) patch(r *request, patch authority.UserPatch) (result, error) {
-	u, err := p.Authority.UpdateUser(r.Context(), r.caller, r.PathValue("id"), patch)
+func (p *Pages) patch(r *request, patch directory.UserPatch) (result, error) {
+	u, err := p.Directory.UpdateUser(r.Context(), r.caller, r.PathValue("id"), patch)
 	return result{to: pathUser(u.ID) + "?notice=saved"}, err
 }
 
 func (p *Pages) updateUser(r *request, form url.Values) (result, error) {
 	name, email, groups := form.Get("name"), form.Get("email"), words(form.Get("groups"), ",")
-	return p.patch(r, authority.UserPatch{Name: &name, Email: &email, Groups: &groups})
+	return p.patch(r, directory.UserPatch{Name: &name, Email: &email, Groups: &groups})
 }
 
 func (p *Pages) setPassword(r *request, form url.Values) (result, error) {
@@ -130,32 +132,32 @@ func (p *Pages) setPassword(r *request, form url.Values) (result, error) {
 	if password == "" {
 		return result{}, fault.New(fault.Invalid, "type the new password")
 	}
-	return p.patch(r, authority.UserPatch{Password: &password})
+	return p.patch(r, directory.UserPatch{Password: &password})
 }
 
 func (p *Pages) disableUser(r *request, _ url.Values) (result, error) {
 	disabled := true
-	return p.patch(r, authority.UserPatch{Disabled: &disabled})
+	return p.patch(r, directory.UserPatch{Disabled: &disabled})
 }
 
 func (p *Pages) enableUser(r *request, _ url.Values) (result, error) {
 	disabled := false
-	return p.patch(r, authority.UserPatch{Disabled: &disabled})
+	return p.patch(r, directory.UserPatch{Disabled: &disabled})
 }
 
 func (p *Pages) removeUser(r *request, _ url.Values) (result, error) {
-	_, err := p.Authority.RemoveUser(r.Context(), r.caller, r.PathValue("id"))
+	_, err := p.Directory.RemoveUser(r.Context(), r.caller, r.PathValue("id"))
 	return result{to: pathAdmin + "users?notice=removed"}, err
 }
 
 func (p *Pages) revokeAllOf(r *request, _ url.Values) (result, error) {
 	id := r.PathValue("id")
-	_, err := p.Authority.RevokeAllOf(r.Context(), r.caller, id, p.Authority.Policy.Wait)
+	_, err := p.Revoker.RevokeAllOf(r.Context(), r.caller, id)
 	return result{to: pathUser(id) + "?notice=all-dead"}, err
 }
 
 func (p *Pages) revokeTokenOf(r *request, form url.Values) (result, error) {
-	_, err := p.Authority.RevokeID(r.Context(), r.caller, form.Get("id"), p.Authority.Policy.Wait)
+	_, err := p.Revoker.RevokeID(r.Context(), r.caller, form.Get("id"))
 	return result{to: pathUser(r.PathValue("id")) + "?notice=revoked"}, err
 }
 
@@ -166,7 +168,7 @@ func (p *Pages) removeAccess(r *request, form url.Values) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	removed, remaining, err := p.Authority.RemoveAccess(r.Context(), r.caller, r.PathValue("id"), at)
+	removed, remaining, err := p.Directory.RemoveAccess(r.Context(), r.caller, r.PathValue("id"), at)
 	if err != nil {
 		return result{}, err
 	}
@@ -199,12 +201,12 @@ func describe(b access.Binding) string {
 // askAbout is a question about the user that the path names. NAME in its title
 // stands for them.
 func (p *Pages) askAbout(r *request, q question) (question, error) {
-	u, err := p.Authority.User(r.Context(), r.caller, r.PathValue("id"))
+	u, err := p.Directory.User(r.Context(), r.caller, r.PathValue("id"))
 	if err != nil {
 		return q, err
 	}
 	q.Title = strings.Replace(q.Title, "NAME", u.Username, 1)
-	if u.ID == r.caller.Subject() {
+	if u.ID == r.caller.ID() {
 		q.Text = append([]string{"This is you: you will be signed out."}, q.Text...)
 	}
 	return q, nil
@@ -230,11 +232,11 @@ func (p *Pages) askRevokeAll(r *request, _ url.Values) (question, error) {
 
 func (p *Pages) askRevokeToken(r *request, form url.Values) (question, error) {
 	id := form.Get("id")
-	t, err := p.Authority.StoredToken(r.Context(), r.caller, id)
+	t, err := p.Issuance.StoredToken(r.Context(), r.caller, id)
 	if err != nil {
 		return question{}, err
 	}
-	text := []string{"Whatever presents it is refused from then on, and what was made from it too.", lastUse(t, p.Authority.Now())}
+	text := []string{"Whatever presents it is refused from then on, and what was made from it too.", lastUse(t, p.Now())}
 	if made, err := p.descendants(r, t.Owner, id); err == nil && len(made) > 0 {
 		text = append(text, "It made "+count(int64(len(made)), "refresh token")+" that lives still and dies with it.")
 	}

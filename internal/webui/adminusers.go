@@ -4,9 +4,10 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -29,7 +30,7 @@ func (p *Pages) usersPage(w http.ResponseWriter, r *request) error {
 func (p *Pages) showUsers(w http.ResponseWriter, r *request, status int, s sheet) error {
 	q := r.URL.Query()
 	view := usersView{sheet: s, Search: q.Get("q"), After: q.Get("after")}
-	page, err := p.Authority.UserList(r.Context(), r.caller, records.UserQuery{
+	page, err := p.Directory.UserList(r.Context(), r.caller, records.UserQuery{
 		Search: view.Search, After: view.After, Limit: listedUsers,
 	})
 	if err != nil {
@@ -44,7 +45,7 @@ func (p *Pages) changeUsers(w http.ResponseWriter, r *request) error {
 }
 
 func (p *Pages) createUser(r *request, form url.Values) (result, error) {
-	u, err := p.Authority.CreateUser(r.Context(), r.caller, authority.NewUser{
+	u, err := p.Directory.CreateUser(r.Context(), r.caller, directory.NewUser{
 		Username: form.Get("username"), Name: form.Get("name"), Email: form.Get("email"),
 		Groups: words(form.Get("groups"), ","), Password: token.Secret(form.Get("password")),
 	})

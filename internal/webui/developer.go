@@ -3,13 +3,14 @@ package webui
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // developerToken is the one token that a user has on the Hypothesis developer page.
-var developerToken = authority.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis}
+var developerToken = issuance.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis}
 
 // developerView is that page.
 type developerView struct {
@@ -25,7 +26,7 @@ func (p *Pages) developerPage(w http.ResponseWriter, r *request) error {
 // renewDeveloperToken makes the token, or makes it anew, upon which the old value
 // is dead.
 func (p *Pages) renewDeveloperToken(w http.ResponseWriter, r *request) error {
-	issued, err := p.Authority.RenewSole(r.Context(), r.caller, developerToken)
+	issued, err := p.Issuance.RenewSole(r.Context(), r.caller, developerToken)
 	if fault.Is(err, fault.Conflict) {
 		view := developerView{Error: "It was regenerated elsewhere at the same time. Regenerate it again if you need its value."}
 		return p.renderDeveloper(w, r, http.StatusConflict, view)
@@ -39,7 +40,7 @@ func (p *Pages) renewDeveloperToken(w http.ResponseWriter, r *request) error {
 }
 
 func (p *Pages) renderDeveloper(w http.ResponseWriter, r *request, status int, view developerView) error {
-	t, ok, err := p.Authority.SoleToken(r.Context(), r.caller, developerToken)
+	t, ok, err := p.Issuance.SoleToken(r.Context(), r.caller, developerToken)
 	if err != nil {
 		return err
 	}

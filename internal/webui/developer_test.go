@@ -5,29 +5,30 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func TestTheDeveloperPageHasOneTokenAndShowsItOnce(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, hypothesis)
+	s := newSite(t, nodetest.Options{}, hypothesis)
 	b := s.ada(t)
 	b.get("/profile/developer").want(http.StatusOK, "You have no developer token yet.", "Make a token").without("6879-")
 	first := b.post("/profile/developer").want(http.StatusOK, "shown this once").value()
 	if !strings.HasPrefix(first, "6879-") {
 		t.Fatalf("the token is %q", first)
 	}
-	if got, err := s.Verify(t.Context(), first, authority.Demand{}); err != nil || got.Name != "Developer token" {
+	if got, err := s.Verify(t.Context(), first, verification.Requirements{}); err != nil || got.Name != "Developer token" {
 		t.Fatalf("%+v %v", got, err)
 	}
 	b.get("/account/developer").want(http.StatusOK, "6879-…"+first[len(first)-4:], "Regenerate the token").without(first)
 	second := b.post("/account/developer").want(http.StatusOK).value()
-	if _, err := s.Verify(t.Context(), first, authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := s.Verify(t.Context(), first, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("the old value: %v", err)
 	}
-	if _, err := s.Verify(t.Context(), second, authority.Demand{}); err != nil {
+	if _, err := s.Verify(t.Context(), second, verification.Requirements{}); err != nil {
 		t.Errorf("the new one: %v", err)
 	}
 	b.get("/profile/developer").want(http.StatusOK).without(first, second)

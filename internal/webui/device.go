@@ -37,7 +37,7 @@ func (p *Pages) devicePage(w http.ResponseWriter, r *request) error {
 	if view.Code.Value == "" {
 		return p.renderDevice(w, r, http.StatusOK, view)
 	}
-	d, err := p.Authority.PendingDevice(r.Context(), r.caller, view.Code.Value)
+	d, err := p.Issuance.PendingDevice(r.Context(), r.caller, view.Code.Value)
 	if err != nil {
 		return p.deviceRefused(w, r, view, err)
 	}
@@ -51,10 +51,10 @@ func (p *Pages) waiting(d records.Device) *waitingDevice {
 	if n := len(d.UserCode) / 2; n > 0 {
 		x.Code = d.UserCode[:n] + "-" + d.UserCode[n:]
 	}
-	if d.Audience != "" && d.Audience != p.Authority.Policy.DefaultAudience {
+	if d.Audience != "" && d.Audience != p.Policy.DefaultAudience {
 		x.Audience = d.Audience
 	}
-	described := p.Authority.DeclaredScopes()
+	described := p.Issuance.DeclaredScopes()
 	described[identity.ScopeOfflineAccess] = "go on without asking you again"
 	for _, name := range d.Scope {
 		strong := name == identity.ScopeAdmin || name == identity.ScopeCredentials
@@ -79,9 +79,9 @@ func (p *Pages) decideDevice(w http.ResponseWriter, r *request) error {
 		view.Error = "Choose whether to let the device in."
 		return p.renderDevice(w, r, http.StatusBadRequest, view)
 	}
-	d, err := p.Authority.PendingDevice(r.Context(), r.caller, view.Code.Value)
+	d, err := p.Issuance.PendingDevice(r.Context(), r.caller, view.Code.Value)
 	if err == nil {
-		err = p.Authority.DecideDevice(r.Context(), r.caller, view.Code.Value, decision == "approve")
+		err = p.Issuance.DecideDevice(r.Context(), r.caller, view.Code.Value, decision == "approve")
 	}
 	if err != nil {
 		return p.deviceRefused(w, r, view, err)

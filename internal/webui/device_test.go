@@ -6,22 +6,27 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // device is a client in the device flow.
 type device struct {
-	*authority.DeviceStart
-	client *authority.Caller
+	*issuance.DeviceStart
+	client *caller.Caller
 }
 
 // device starts the device flow for a public client.
 func (s *site) device(t *testing.T, scope ...string) device {
 	t.Helper()
-	_, _, err := s.CreateClient(t.Context(), authority.Operator(), authority.NewClient{
+	_, _, err := s.CreateClient(t.Context(), caller.Operator(), directory.NewClient{
 		ID: "tv & radio", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken},
 	}, false)
 	if err != nil && !fault.Is(err, fault.Conflict) {
@@ -40,7 +45,7 @@ func (s *site) device(t *testing.T, scope ...string) device {
 
 func TestADeviceIsLetInAfterOneSawWhatItAsksFor(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Policy: scopes})
+	s := newSite(t, nodetest.Options{Settings: scopes})
 	d := s.device(t, "read", "credentials", "offline_access")
 	b := s.ada(t)
 	b.get("/auth/device").want(http.StatusOK, `method="get" action="/auth/device"`, `name="user_code"`)
@@ -57,7 +62,7 @@ func TestADeviceIsLetInAfterOneSawWhatItAsksFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Verify(t.Context(), pair.Access.Value.Reveal(), authority.Demand{}); err != nil || got.Username != "ada" {
+	if got, err := s.Verify(t.Context(), pair.Access.Value.Reveal(), verification.Requirements{}); err != nil || got.Username != "ada" {
 		t.Errorf("%+v %v", got, err)
 	}
 	b.post("/auth/device", "user_code", d.UserCode, "decision", "approve").want(http.StatusNotFound)
@@ -65,7 +70,7 @@ func TestADeviceIsLetInAfterOneSawWhatItAsksFor(t *testing.T) {
 
 func TestADeviceIsTurnedAway(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	d := s.device(t)
 	b := s.ada(t)
 	b.get("/auth/device?user_code="+d.UserCode).want(http.StatusOK, "no scope")
@@ -77,7 +82,7 @@ func TestADeviceIsTurnedAway(t *testing.T) {
 
 func TestADeviceIsNotDecidedByHalves(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	d := s.device(t)
 	b := s.ada(t)
 	b.post("/auth/device").want(http.StatusBadRequest, "Type the code that the device shows.")
@@ -96,7 +101,7 @@ func TestADeviceIsNotDecidedByHalves(t *testing.T) {
 
 func TestWrongCodesAreLimited(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Limits.Account = 2 }})
+	s := newSite(t, nodetest.Options{Settings: func(p *node.Settings) { p.Limits.Account = 2 }})
 	d := s.device(t)
 	b := s.ada(t)
 	b.get("/auth/device?user_code=BBBB-<b>").want(http.StatusNotFound, "No device shows this code", "BBBB-&lt;b&gt;")
@@ -110,7 +115,7 @@ func TestWrongCodesAreLimited(t *testing.T) {
 
 func TestACodeThatRanOutIsNoCode(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	d := s.device(t)
 	s.Advance(10 * time.Minute)
 	s.ada(t).get("/auth/device?user_code="+d.UserCode).want(http.StatusNotFound, "or it has run out")

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
 )
 
 // expiry is the part of a form that says when a token is to expire.
@@ -98,7 +98,7 @@ func (x *expiry) read(form url.Values) (lifetime int64) {
 	case chosen == "", chosen == never:
 	default:
 		var err error
-		if lifetime, err = authority.ParseLifetime(chosen); err != nil {
+		if lifetime, err = issuance.ParseLifetime(chosen); err != nil {
 			x.Error = "Choose one of these."
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
@@ -32,7 +32,7 @@ func explored(document string) func(*webui.Pages) {
 
 func TestTheExplorerIsForEverybody(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
 	a := s.browser(t).get("/auth/docs").want(http.StatusOK, `data-document="/auth/openapi.json"`, `href="/auth/login?next=/auth/docs"`)
 	a.without("data-username")
 	ada := s.ada(t)
@@ -45,7 +45,7 @@ func TestTheExplorerIsForEverybody(t *testing.T) {
 
 func TestWithoutADocumentThereIsNoExplorer(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	b.get("/auth/docs").want(http.StatusNotFound)
 	b.get("/auth/tokens").want(http.StatusOK).without("/auth/docs")
@@ -55,7 +55,7 @@ func TestWithoutADocumentThereIsNoExplorer(t *testing.T) {
 // its policy lets it load.
 func TestTheExplorerLoadsFromThisServerAlone(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
 	b := s.browser(t)
 	a := b.get("/auth/docs").want(http.StatusOK)
 	if found := inline.FindString(a.body); found != "" {
@@ -90,7 +90,7 @@ func TestTheExplorerLoadsFromThisServerAlone(t *testing.T) {
 
 func TestOtherPagesKeepTheStrictPolicy(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
 	for _, path := range []string{"/auth/tokens", "/auth/device"} {
 		if got := s.ada(t).get(path).header.Get("Content-Security-Policy"); strings.Contains(got, "unsafe") || strings.Contains(got, "data:") {
 			t.Errorf("%s: %q", path, got)
@@ -100,7 +100,7 @@ func TestOtherPagesKeepTheStrictPolicy(t *testing.T) {
 
 func TestWithoutScriptsTheExplorerIsAList(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
 	body := s.browser(t).get("/auth/docs").want(http.StatusOK, "All &lt;things&gt;.").body
 	_, list, found := strings.Cut(body, "<noscript>")
 	if !found {
@@ -122,7 +122,7 @@ func TestWithoutScriptsTheExplorerIsAList(t *testing.T) {
 func TestADocumentThatIsNoneIsAnErrorPage(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{`{`, `{"paths":{"/a":{"get":7}}}`} {
-		s := newSite(t, authoritytest.Options{}, explored(document))
+		s := newSite(t, nodetest.Options{}, explored(document))
 		if a := s.plain(t, "/auth/docs"); a.status != http.StatusInternalServerError {
 			t.Errorf("%s: %d", document, a.status)
 		}
@@ -153,7 +153,7 @@ func (s *site) plain(t *testing.T, path string, change ...with) *answer {
 
 func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
 	path := regexp.MustCompile(`/auth/assets/[0-9a-f]+/swagger-ui-bundle\.js`).FindString(s.browser(t).get("/auth/docs").body)
 	for accept, packed := range map[string]bool{
 		"gzip": true, "br, GZIP;q=0.5": true, "gzip; q=1": true,
@@ -185,7 +185,7 @@ func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
 // themselves.
 func TestTheRealDocumentIsListed(t *testing.T) {
 	t.Parallel()
-	plain := newSite(t, authoritytest.Options{}, explored(sampleDocument))
+	plain := newSite(t, nodetest.Options{}, explored(sampleDocument))
 	document := plain.browser(t).get("/auth/openapi.json").body
 	var d struct {
 		Paths map[string]map[string]any
@@ -201,7 +201,7 @@ func TestTheRealDocumentIsListed(t *testing.T) {
 			}
 		}
 	}
-	body := newSite(t, authoritytest.Options{}, explored(document)).browser(t).get("/auth/docs").want(http.StatusOK).body
+	body := newSite(t, nodetest.Options{}, explored(document)).browser(t).get("/auth/docs").want(http.StatusOK).body
 	if got := strings.Count(body, "<tr><td>"); got != operations || got == 0 {
 		t.Errorf("%d operations are listed, of %d", got, operations)
 	}

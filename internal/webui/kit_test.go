@@ -12,29 +12,31 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
 // site is the pages on a server, over a real authority.
 type site struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	url string
 }
 
 // newSite serves the pages. Ada is a user, and eve another.
-func newSite(t *testing.T, o authoritytest.Options, change ...func(*webui.Pages)) *site {
+func newSite(t *testing.T, o nodetest.Options, change ...func(*webui.Pages)) *site {
 	t.Helper()
-	f := authoritytest.New(t, o)
+	f := nodetest.New(t, o)
 	f.User(t, "ada", "correct horse")
 	f.User(t, "eve", "battery staple")
-	origin, err := httpkit.NewCrossOrigin(authoritytest.Issuer)
+	origin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &webui.Pages{
-		Authority: f.Authority, CrossOrigin: origin, Cookies: httpkit.NewCookies(authoritytest.Issuer),
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
+		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
+		CrossOrigin: origin, Cookies: httpkit.NewCookies(nodetest.Issuer),
 		SessionCookies: []string{"bearerd_session", "sessionid"}, Challenge: httpkit.Challenge{Realm: "test"},
 	}
 	for _, c := range change {
@@ -42,7 +44,7 @@ func newSite(t *testing.T, o authoritytest.Options, change ...func(*webui.Pages)
 	}
 	mux := http.NewServeMux()
 	p.Register(mux)
-	description, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Edges: []adminapi.Described{p}})
+	description, err := adminapi.Describe(adminapi.Sources{Issuer: nodetest.Issuer, Edges: []adminapi.Described{p}})
 	if err != nil {
 		t.Fatal(err)
 	}

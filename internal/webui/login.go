@@ -5,7 +5,8 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/signin"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -36,7 +37,7 @@ var notices = map[string]string{
 
 func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
-	f := signIn{Notice: notices[q.Get("notice")], Next: ownPath(q.Get("next"), p.Authority.Policy.Issuer)}
+	f := signIn{Notice: notices[q.Get("notice")], Next: ownPath(q.Get("next"), p.Policy.Issuer)}
 	return p.render(w, r, http.StatusOK, "login", "Sign in", f)
 }
 
@@ -46,19 +47,19 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	f := readSignIn(form, p.Authority.Policy.Issuer)
+	f := readSignIn(form, p.Policy.Issuer)
 	if !f.complete() {
 		return p.render(w, r, http.StatusBadRequest, "login", "Sign in", f)
 	}
 	if len(p.SessionCookies) == 0 {
 		return fault.New(fault.Forbidden, "there are no sessions here")
 	}
-	c, err := p.Authority.Login(r.Context(), authority.Credentials{Username: f.Username.Value, Password: form.Get("password")})
+	c, err := p.SignIn.Login(r.Context(), signin.Credentials{Username: f.Username.Value, Password: form.Get("password")})
 	if err != nil {
 		return p.loginRefused(w, r, f, err)
 	}
 	note(r.Request, c)
-	session, err := p.Authority.StartSession(r.Context(), c, nil)
+	session, err := p.Issuance.StartSession(r.Context(), c, nil)
 	if err != nil {
 		return err
 	}

@@ -6,17 +6,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
 func TestSigningInGivesASessionAndLeadsOn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.browser(t)
 	b.get("/auth/login").want(http.StatusOK, "<h1>Sign in</h1>", `name="password"`).without("Sign out")
 	a := b.post("/auth/login", "username", "ada", "password", "correct horse")
@@ -34,7 +39,7 @@ func TestSigningInGivesASessionAndLeadsOn(t *testing.T) {
 
 func TestSigningInTakesJSONToo(t *testing.T) {
 	t.Parallel()
-	b := newSite(t, authoritytest.Options{}).browser(t)
+	b := newSite(t, nodetest.Options{}).browser(t)
 	json := header("Content-Type", "application/json")
 	b.do("POST", "/auth/login", `{"username":"ada","password":"correct horse","next":"/app"}`, json).leads("/app")
 	a := b.do("POST", "/auth/login", `{"username":"ada","password":"wrong"}`, json, header("Accept", "application/json"))
@@ -46,13 +51,13 @@ func TestSigningInTakesJSONToo(t *testing.T) {
 
 func TestSignInLeadsToOwnPagesAlone(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.browser(t)
 	for next, want := range map[string]string{
 		"":                                   "/auth/tokens",
 		"/app?a=b%20c":                       "/app?a=b%20c",
 		"/auth/device?user_code=BCDF":        "/auth/device?user_code=BCDF",
-		authoritytest.Issuer + "/app":        "/app",
+		nodetest.Issuer + "/app":             "/app",
 		"//evil.example":                     "/auth/tokens",
 		"///evil.example":                    "/auth/tokens",
 		`/\evil.example`:                     "/auth/tokens",
@@ -81,10 +86,10 @@ func TestSignInLeadsToOwnPagesAlone(t *testing.T) {
 
 func TestAWrongPasswordKeepsWhatWasTypedAndTellsNothing(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	yes := true
 	s.User(t, "gone", "correct horse")
-	if _, err := s.UpdateUser(t.Context(), authority.Operator(), "gone", authority.UserPatch{Disabled: &yes}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "gone", directory.UserPatch{Disabled: &yes}); err != nil {
 		t.Fatal(err)
 	}
 	b := s.browser(t)
@@ -109,7 +114,7 @@ func TestAWrongPasswordKeepsWhatWasTypedAndTellsNothing(t *testing.T) {
 
 func TestSignInAsksForWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	b := newSite(t, authoritytest.Options{}).browser(t)
+	b := newSite(t, nodetest.Options{}).browser(t)
 	b.post("/auth/login").want(http.StatusBadRequest, "Type your username.", "Type your password.", `aria-invalid="true"`)
 	b.post("/auth/login", "username", "ada").want(http.StatusBadRequest, "Type your password.", `value="ada"`).without("Type your username.")
 	b.post("/auth/login", "password", "correct horse").want(http.StatusBadRequest, "Type your username.").without("correct horse")
@@ -117,7 +122,7 @@ func TestSignInAsksForWhatIsMissing(t *testing.T) {
 
 func TestTooManyFailuresSayWhenToTryAgain(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Limits.Account = 2 }})
+	s := newSite(t, nodetest.Options{Settings: func(p *node.Settings) { p.Limits.Account = 2 }})
 	s.Freeze()
 	b := s.browser(t)
 	for range 2 {
@@ -134,7 +139,7 @@ func TestTooManyFailuresSayWhenToTryAgain(t *testing.T) {
 
 func TestSignInRefusesWhatIsNoForm(t *testing.T) {
 	t.Parallel()
-	b := newSite(t, authoritytest.Options{}).browser(t)
+	b := newSite(t, nodetest.Options{}).browser(t)
 	isForm := header("Content-Type", "application/x-www-form-urlencoded")
 	for name, tt := range map[string]struct {
 		body   string
@@ -158,7 +163,7 @@ func TestSignInRefusesWhatIsNoForm(t *testing.T) {
 
 func TestAnotherSiteCanSignNobodyInOrOut(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.browser(t)
 	isForm := header("Content-Type", "application/x-www-form-urlencoded")
 	for _, foreign := range []with{header("Sec-Fetch-Site", "cross-site"), header("Origin", "https://evil.example"), header("Origin", "null")} {
@@ -175,15 +180,15 @@ func TestAnotherSiteCanSignNobodyInOrOut(t *testing.T) {
 
 func TestPagesWithoutCookiesOrOriginCheckLetNobodyIn(t *testing.T) {
 	t.Parallel()
-	none := newSite(t, authoritytest.Options{}, func(p *webui.Pages) { p.SessionCookies = nil })
+	none := newSite(t, nodetest.Options{}, func(p *webui.Pages) { p.SessionCookies = nil })
 	none.browser(t).post("/auth/login", "username", "ada", "password", "correct horse").want(http.StatusForbidden)
-	unchecked := newSite(t, authoritytest.Options{}, func(p *webui.Pages) { p.CrossOrigin = nil })
+	unchecked := newSite(t, nodetest.Options{}, func(p *webui.Pages) { p.CrossOrigin = nil })
 	unchecked.browser(t).post("/auth/login", "username", "ada", "password", "correct horse").want(http.StatusForbidden)
 }
 
 func TestSigningOutEndsEverySessionOfTheBrowser(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	first := b.cookie("bearerd_session")
 	second := s.SessionToken(t, "ada", "correct horse").Value.Reveal()
@@ -191,7 +196,7 @@ func TestSigningOutEndsEverySessionOfTheBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := s.Issue(t.Context(), c, &authority.Request{Kind: token.KindAccess, Parent: c.Token})
+	made, err := s.Issue(t.Context(), c, &issuance.Request{Kind: token.KindAccess, Parent: c.Token})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +212,7 @@ func TestSigningOutEndsEverySessionOfTheBrowser(t *testing.T) {
 			t.Errorf("a session lives: %v", err)
 		}
 	}
-	if _, err := s.Verify(t.Context(), made.Value.Reveal(), authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := s.Verify(t.Context(), made.Value.Reveal(), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("a token that was made from it lives: %v", err)
 	}
 	if got := len(s.Events(t, audit.Filter{Action: audit.Logout})); got != 2 {

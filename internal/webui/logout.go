@@ -16,12 +16,12 @@ func (p *Pages) logout(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			continue
 		}
-		c, err := p.Authority.Session(r.Context(), cookie.Value)
+		c, err := p.SignIn.Session(r.Context(), cookie.Value)
 		if lost(err) {
 			continue
 		}
 		if err == nil {
-			err = p.Authority.EndSession(r.Context(), c)
+			err = p.Revoker.EndSession(r.Context(), c)
 		}
 		if err != nil {
 			return err

@@ -10,8 +10,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
@@ -33,7 +33,7 @@ var userForms = []string{
 
 func TestWhoHasNoSessionSignsInAndIsLedBack(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, hypothesis)
+	s := newSite(t, nodetest.Options{}, hypothesis)
 	b := s.browser(t)
 	for _, path := range userPages {
 		b.get(path).leads("/auth/login?next=" + url.QueryEscape(path))
@@ -52,7 +52,7 @@ func TestWhoHasNoSessionSignsInAndIsLedBack(t *testing.T) {
 
 func TestABearerIsNeverLedToASignInPageNorRescuedByACookie(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	token := s.AccessToken(t, "ada", "correct horse").Value.Reveal()
 	for _, b := range []*browser{s.browser(t), s.ada(t)} {
 		for _, value := range []string{"Bearer " + token, "Bearer nonsense"} {
@@ -67,7 +67,7 @@ func TestABearerIsNeverLedToASignInPageNorRescuedByACookie(t *testing.T) {
 
 func TestABadCookieIsNotRescuedByAnother(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	good := s.SessionToken(t, "ada", "correct horse").Value.Reveal()
 	b := s.browser(t)
 	b.get("/auth/tokens", header("Cookie", "sessionid="+good)).want(http.StatusOK)
@@ -78,7 +78,7 @@ func TestABadCookieIsNotRescuedByAnother(t *testing.T) {
 
 func TestEveryAnswerMayBeKeptByNoCacheAndHeldByNoFrame(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, hypothesis)
+	s := newSite(t, nodetest.Options{}, hypothesis)
 	nobody, ada := s.browser(t), s.ada(t)
 	answers := []*answer{
 		nobody.get("/auth/login"), nobody.get("/auth/logout"), nobody.get("/auth/tokens"),
@@ -116,7 +116,7 @@ var (
 
 func TestPagesHaveNothingInlineAndTheirAssetsExist(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, hypothesis)
+	s := newSite(t, nodetest.Options{}, hypothesis)
 	b := s.ada(t)
 	assets := map[string]bool{}
 	for _, path := range append([]string{"/auth/login", "/auth/logout"}, userPages...) {
@@ -147,10 +147,10 @@ func TestPagesHaveNothingInlineAndTheirAssetsExist(t *testing.T) {
 
 func TestEveryFieldHasALabel(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Policy: scopes}, hypothesis)
+	s := newSite(t, nodetest.Options{Settings: scopes}, hypothesis)
 	s.Collection(t, 4, "Fish")
 	s.Collection(t, 5, "Birds")
-	s.User(t, "lis", "a third one", authoritytest.May("access", "/collections"))
+	s.User(t, "lis", "a third one", nodetest.May("access", "/collections"))
 	b := s.signedIn(t, "lis", "a third one")
 	for _, path := range []string{"/auth/login", "/auth/tokens", "/auth/device"} {
 		body := b.get(path).want(http.StatusOK).body
@@ -172,14 +172,14 @@ func TestEveryFieldHasALabel(t *testing.T) {
 
 func TestAnErrorPageTellsNothingInternal(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Store: func(real records.Store) records.Store { return broken{real} }})
+	s := newSite(t, nodetest.Options{Store: func(real records.Store) records.Store { return broken{real} }})
 	a := s.ada(t).get("/auth/tokens").want(http.StatusInternalServerError, "Internal Server Error", "Internal error.")
 	a.without("the disk", "@@", "Sign out")
 }
 
 func TestAnUnreachableStoreIs503(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Store: func(real records.Store) records.Store { return away{real} }})
+	s := newSite(t, nodetest.Options{Store: func(real records.Store) records.Store { return away{real} }})
 	b := s.browser(t)
 	a := b.post("/auth/login", "username", "ada", "password", "correct horse").want(http.StatusServiceUnavailable, "The store is away.")
 	if a.header.Get("Retry-After") == "" {
@@ -192,7 +192,7 @@ func TestAnUnreachableStoreIs503(t *testing.T) {
 
 func TestOtherMethodsAreRefused(t *testing.T) {
 	t.Parallel()
-	b := newSite(t, authoritytest.Options{}).ada(t)
+	b := newSite(t, nodetest.Options{}).ada(t)
 	for _, path := range []string{"/auth/login", "/auth/tokens", "/auth/device"} {
 		a := b.do("DELETE", path, "").want(http.StatusMethodNotAllowed)
 		if a.header.Get("Allow") != "GET, HEAD, POST" {

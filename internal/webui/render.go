@@ -50,9 +50,9 @@ func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, titl
 	if p.Explorer != nil {
 		f.Explorer = pathExplorer
 	}
-	if r.caller != nil && r.caller.Principal.User != nil {
-		f.Username = r.caller.Principal.User.Username
-		f.Admin = r.caller.Principal.May(access.Any, access.Root).Allowed
+	if r.caller != nil && !r.caller.Subject.Client {
+		f.Username = r.caller.Subject.Username
+		f.Admin = r.caller.Subject.May(access.Any, access.Root).Allowed
 		f.Menu = menu(r.URL.Path)
 	}
 	var body bytes.Buffer

@@ -4,20 +4,21 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // caller gives who is signed in. The first session cookie decides: a bad one is not
 // rescued by another.
-func (p *Pages) caller(r *http.Request) (*authority.Caller, error) {
+func (p *Pages) caller(r *http.Request) (*caller.Caller, error) {
 	for _, name := range p.SessionCookies {
 		cookie, err := r.Cookie(name)
 		if err != nil {
 			continue
 		}
-		c, err := p.Authority.Session(r.Context(), cookie.Value)
+		c, err := p.SignIn.Session(r.Context(), cookie.Value)
 		if err != nil {
 			return nil, err
 		}
@@ -28,9 +29,9 @@ func (p *Pages) caller(r *http.Request) (*authority.Caller, error) {
 }
 
 // note tells the log who came.
-func note(r *http.Request, c *authority.Caller) {
+func note(r *http.Request, c *caller.Caller) {
 	event := httpkit.EventOf(r.Context())
-	event.Principal = c.Subject()
+	event.Principal = c.ID()
 	if c.Token != nil {
 		event.TokenID = c.Token.ID
 	}

@@ -7,9 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -33,11 +34,11 @@ type oneToken struct {
 
 // find gives one of the caller's own tokens.
 func (p *Pages) find(r *request) (oneToken, error) {
-	t, err := p.Authority.StoredToken(r.Context(), r.caller, r.PathValue("id"))
+	t, err := p.Issuance.StoredToken(r.Context(), r.caller, r.PathValue("id"))
 	if err != nil {
 		return oneToken{}, err
 	}
-	names, err := p.Authority.CollectionsOpenTo(r.Context(), r.caller)
+	names, err := p.Directory.CollectionsOpenTo(r.Context(), r.caller)
 	if err != nil {
 		return oneToken{}, err
 	}
@@ -66,7 +67,7 @@ func (x *oneToken) choose(value string) {
 		known = known || c.Chosen
 		x.Overlaps = append(x.Overlaps, c)
 	}
-	if n, err := authority.ParseLifetime(value); !known && err == nil && n < int64(time.Duration(1<<62)/time.Second) {
+	if n, err := issuance.ParseLifetime(value); !known && err == nil && n < int64(time.Duration(1<<62)/time.Second) {
 		text := "when the new one is first used, or in " + inWords(time.Duration(n)*time.Second)
 		x.Overlaps = append(x.Overlaps, choice{Value: value, Text: text, Chosen: true})
 	}
@@ -88,7 +89,7 @@ func (p *Pages) regenerate(w http.ResponseWriter, r *request) error {
 		x.Error = "Choose when the old value dies."
 		return p.renderRegenerate(w, r, http.StatusBadRequest, x)
 	}
-	issued, err := p.Authority.Regenerate(r.Context(), r.caller, x.Token.ID, overlap)
+	issued, err := p.Issuance.Regenerate(r.Context(), r.caller, x.Token.ID, overlap)
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 	case kind == fault.Conflict || kind == fault.Invalid || kind == fault.Forbidden || kind == fault.InvalidScope:
@@ -112,7 +113,7 @@ func readOverlap(form url.Values) (int64, error) {
 	if text == "" || text == "0" {
 		return 0, nil
 	}
-	return authority.ParseLifetime(text)
+	return issuance.ParseLifetime(text)
 }
 
 func (p *Pages) revokePage(w http.ResponseWriter, r *request) error {
@@ -120,7 +121,7 @@ func (p *Pages) revokePage(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if x.Descendants, err = p.descendants(r, r.caller.Subject(), x.Token.ID); err != nil {
+	if x.Descendants, err = p.descendants(r, r.caller.ID(), x.Token.ID); err != nil {
 		return err
 	}
 	return p.render(w, r, http.StatusOK, "revoke", "Revoke "+x.Token.Name, x)
@@ -128,7 +129,7 @@ func (p *Pages) revokePage(w http.ResponseWriter, r *request) error {
 
 // descendants lists what lives, is stored, and was made from a token.
 func (p *Pages) descendants(r *request, owner, id string) ([]tokenRow, error) {
-	page, err := p.Authority.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: owner, Limit: listedTokens})
+	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: owner, Limit: listedTokens})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func (p *Pages) revoke(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Authority.RevokeID(r.Context(), r.caller, x.Token.ID, p.Authority.Policy.Wait); err != nil {
+	if _, err := p.Revoker.RevokeID(r.Context(), r.caller, x.Token.ID); err != nil {
 		return err
 	}
 	return seeOther(w, pathTokens+"?notice=revoked")
@@ -159,15 +160,15 @@ type revokeAllView struct {
 }
 
 func (p *Pages) revokeAllPage(w http.ResponseWriter, r *request) error {
-	page, err := p.Authority.TokenList(r.Context(), r.caller, records.TokenQuery{
-		Owner: r.caller.Subject(), Kinds: ownKinds, Limit: listedTokens,
+	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{
+		Owner: r.caller.ID(), Kinds: ownKinds, Limit: listedTokens,
 	})
 	if err != nil {
 		return err
 	}
 	living := 0
 	for _, t := range page.Items {
-		if _, _, dead := t.End(p.Authority.Now()); !dead {
+		if _, _, dead := t.End(p.Now()); !dead {
 			living++
 		}
 	}
@@ -180,7 +181,7 @@ func (p *Pages) revokeAllPage(w http.ResponseWriter, r *request) error {
 
 // revokeAll kills every token and session of the caller's, this one included.
 func (p *Pages) revokeAll(w http.ResponseWriter, r *request) error {
-	if _, err := p.Authority.RevokeAll(r.Context(), r.caller, r.caller.Subject(), p.Authority.Policy.Wait); err != nil {
+	if _, err := p.Revoker.RevokeAll(r.Context(), r.caller, r.caller.ID()); err != nil {
 		return err
 	}
 	p.forgetSessions(w)

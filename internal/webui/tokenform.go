@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -42,18 +44,18 @@ type scopeChoice struct {
 
 // newTokenForm offers what the caller may ask for.
 func (p *Pages) newTokenForm(r *request) (tokenForm, error) {
-	open, err := p.Authority.CollectionsOpenTo(r.Context(), r.caller)
-	policy := p.Authority.Policy
+	open, err := p.Directory.CollectionsOpenTo(r.Context(), r.caller)
+	policy := p.Policy
 	return tokenForm{
 		Scopes: p.scopesFor(r.caller), AnyScope: len(policy.Scopes) == 0, Collections: open,
-		Expiry: newExpiry(p.Authority.Now(), policy.APITokenMax),
+		Expiry: newExpiry(p.Now(), policy.APITokenMax),
 	}, err
 }
 
 // scopesFor lists the scopes: the operator's first, then the built-in ones, of which
 // not everybody may choose each.
-func (p *Pages) scopesFor(c *authority.Caller) []scopeChoice {
-	all := p.Authority.DeclaredScopes()
+func (p *Pages) scopesFor(c *caller.Caller) []scopeChoice {
+	all := p.Issuance.DeclaredScopes()
 	for name, text := range watching {
 		if all[name] == "" {
 			all[name] = text
@@ -81,11 +83,11 @@ var watching = map[string]string{
 }
 
 // whyNot says why the caller can't choose a scope; "" when they can.
-func whyNot(c *authority.Caller, name string) string {
+func whyNot(c *caller.Caller, name string) string {
 	switch _, watches := watching[name]; {
-	case watches && !c.Principal.May(name, authority.PathTokens).Allowed:
-		return "needs the permission " + name + " on " + string(authority.PathTokens) + ", which you don't have"
-	case name == identity.ScopeAdmin && !c.Principal.May(access.Any, access.Root).Allowed:
+	case watches && !c.Subject.May(name, access.PathTokens).Allowed:
+		return "needs the permission " + name + " on " + string(access.PathTokens) + ", which you don't have"
+	case name == identity.ScopeAdmin && !c.Subject.May(access.Any, access.Root).Allowed:
 		return "needs an administrator, which you aren't"
 	}
 	return ""
@@ -101,14 +103,14 @@ func (f *tokenForm) collectionNames() map[int64]string {
 
 // read keeps what was typed and gives what is asked for. What is wrong is left
 // beside its field, and tells ok.
-func (f *tokenForm) read(form url.Values) (n authority.NewCredential, ok bool) {
+func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
 	f.Name.Value = strings.TrimSpace(form.Get("name"))
 	n.Name = f.Name.Value
 	switch {
 	case n.Name == "":
 		f.Name.Error = "Give it a name, so that you know later what it is for."
-	case authority.ValidateTokenName(n.Name) != nil:
-		f.Name.Error = sentence(fault.Message(authority.ValidateTokenName(n.Name)))
+	case issuance.ValidateTokenName(n.Name) != nil:
+		f.Name.Error = sentence(fault.Message(issuance.ValidateTokenName(n.Name)))
 	}
 	n.Scope = f.readScope(form["scope"])
 	n.Collection = f.readCollection(form.Get("collection"))
@@ -181,7 +183,7 @@ func (p *Pages) createToken(w http.ResponseWriter, r *request) error {
 	if !ok {
 		return p.renderTokens(w, r, http.StatusBadRequest, f)
 	}
-	issued, err := p.Authority.CreateAPIToken(r.Context(), r.caller, n)
+	issued, err := p.Issuance.CreateAPIToken(r.Context(), r.caller, n)
 	if err != nil {
 		if f.refused(err) {
 			return p.renderTokens(w, r, httpkit.Status(fault.KindOf(err)), f)
@@ -203,7 +205,7 @@ type made struct {
 	OldDies    string // when the value that it replaces dies; "": it replaces none
 }
 
-func (p *Pages) made(issued *authority.Issued, name string, names map[int64]string) made {
+func (p *Pages) made(issued *issuance.Issued, name string, names map[int64]string) made {
 	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Expires: issued.Expiry, Back: pathTokens}
 	if issued.Collection != nil {
 		m.Collection = collectionName(*issued.Collection, names)
@@ -217,7 +219,7 @@ type example struct{ ID, Name, Text string }
 
 // examples try a token out on this server.
 func (p *Pages) examples(value token.Secret) []example {
-	me := strings.TrimSuffix(p.Authority.Policy.Issuer, "/") + "/auth/api/v1/me"
+	me := strings.TrimSuffix(p.Policy.Issuer, "/") + "/auth/api/v1/me"
 	return []example{
 		{"curl", "curl", `curl -H "Authorization: Bearer ` + value.Reveal() + `" "` + me + `"`},
 		{"python", "Python", "import urllib.request\n\n" +

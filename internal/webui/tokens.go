@@ -57,8 +57,8 @@ func (p *Pages) tokensPage(w http.ResponseWriter, r *request) error {
 func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f tokenForm) error {
 	q := r.URL.Query()
 	list := tokenList{Notice: notices[q.Get("notice")], Form: f}
-	page, err := p.Authority.TokenList(r.Context(), r.caller, records.TokenQuery{
-		Owner: r.caller.Subject(), Kinds: ownKinds, After: q.Get("after"), Limit: listedTokens,
+	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{
+		Owner: r.caller.ID(), Kinds: ownKinds, After: q.Get("after"), Limit: listedTokens,
 	})
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f to
 
 // row says what a page shows of a stored token; names are those of collections.
 func (p *Pages) row(t records.StoredToken, names map[int64]string) tokenRow {
-	now := p.Authority.Now()
+	now := p.Now()
 	row := tokenRow{
 		ID: t.ID, Name: t.Name, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
 		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt, Client: t.ClientID,

@@ -6,17 +6,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
 // scopes declares some.
-func scopes(p *authority.Policy) {
-	p.Scopes = map[string]string{"read": "Read specimens", "write": "Write <specimens>"}
+func scopes(p *node.Settings) {
+	p.Policy.Scopes = map[string]string{"read": "Read specimens", "write": "Write <specimens>"}
 }
 
 // living lists what a page of tokens shows above the dead ones.
@@ -27,11 +30,11 @@ func (a *answer) living() string {
 
 func TestATokenIsMadeAndShownOnce(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Policy: scopes})
+	s := newSite(t, nodetest.Options{Settings: scopes})
 	s.Freeze()
 	s.Collection(t, 4, "Fish & Co")
 	s.Collection(t, 5, "Birds")
-	s.User(t, "lis", "a third one", authoritytest.May("access", "/collections/4"))
+	s.User(t, "lis", "a third one", nodetest.May("access", "/collections/4"))
 	b := s.signedIn(t, "lis", "a third one")
 	b.get("/auth/tokens").want(http.StatusOK, "No tokens yet", "Read specimens", "Write &lt;specimens&gt;",
 		`<option value="4">Fish &amp; Co (4)</option>`, "credentials").without("Birds", `value="admin">`)
@@ -41,12 +44,12 @@ func TestATokenIsMadeAndShownOnce(t *testing.T) {
 	a := b.post("/auth/tokens", "name", " nightly <b>export</b> ", "scope", "read", "scope", "write", "collection", "4", "expires", "604800")
 	a.want(http.StatusCreated, "nightly &lt;b&gt;export&lt;/b&gt;", "shown this once", "Fish &amp; Co (4)", "<code class=\"tag\">read</code>")
 	value := a.value()
-	a.want(http.StatusCreated, "Authorization: Bearer "+value+"&#34; &#34;"+authoritytest.Issuer+"/auth/api/v1/me", "import urllib.request")
+	a.want(http.StatusCreated, "Authorization: Bearer "+value+"&#34; &#34;"+nodetest.Issuer+"/auth/api/v1/me", "import urllib.request")
 	if a.header.Get("Location") != "" {
 		t.Error("the value is carried on by a redirect")
 	}
 
-	got, err := s.Verify(t.Context(), value, authority.Demand{Scope: []string{"read", "write"}})
+	got, err := s.Verify(t.Context(), value, verification.Requirements{Scope: []string{"read", "write"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +62,10 @@ func TestATokenIsMadeAndShownOnce(t *testing.T) {
 
 func TestATokenWithoutWishesHasNoScopeAndNoEnd(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	for _, pairs := range [][]string{{"name", "n"}, {"name", "n", "expires", "never"}} {
-		got, err := s.Verify(t.Context(), b.post("/auth/tokens", pairs...).want(http.StatusCreated).value(), authority.Demand{})
+		got, err := s.Verify(t.Context(), b.post("/auth/tokens", pairs...).want(http.StatusCreated).value(), verification.Requirements{})
 		if err != nil || len(got.Scope) != 0 || got.Collection != nil || !got.Expiry.IsZero() {
 			t.Errorf("%v: %+v %v", pairs, got, err)
 		}
@@ -71,33 +74,33 @@ func TestATokenWithoutWishesHasNoScopeAndNoEnd(t *testing.T) {
 
 func TestWhereNothingIsDeclaredAnyScopeMayBeTyped(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	b.get("/auth/tokens").want(http.StatusOK, `id="scope-other"`)
 	a := b.post("/auth/tokens", "name", "n", "scope", "credentials", "scope", "specimens:read x").want(http.StatusCreated)
-	if _, err := s.Verify(t.Context(), a.value(), authority.Demand{Scope: []string{"credentials", "specimens:read", "x"}}); err != nil {
+	if _, err := s.Verify(t.Context(), a.value(), verification.Requirements{Scope: []string{"credentials", "specimens:read", "x"}}); err != nil {
 		t.Error(err)
 	}
-	declared := newSite(t, authoritytest.Options{Policy: scopes})
+	declared := newSite(t, nodetest.Options{Settings: scopes})
 	declared.ada(t).get("/auth/tokens").want(http.StatusOK).without(`id="scope-other"`)
 }
 
 func TestAdministratorsAreOfferedTheirScope(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
-	s.User(t, "root", "power to root", authoritytest.Admin())
+	s := newSite(t, nodetest.Options{})
+	s.User(t, "root", "power to root", nodetest.Admin())
 	s.signedIn(t, "root", "power to root").get("/auth/tokens").want(http.StatusOK, `name="scope" value="admin"`)
 }
 
 func TestAFormThatIsWrongComesBackWithWhatWasTyped(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Policy: func(p *authority.Policy) {
+	s := newSite(t, nodetest.Options{Settings: func(p *node.Settings) {
 		scopes(p)
-		p.APITokenMax = 90 * 24 * time.Hour
+		p.Policy.APITokenMax = 90 * 24 * time.Hour
 	}})
 	s.Collection(t, 4, "Fish")
 	s.Collection(t, 5, "Birds")
-	s.User(t, "lis", "a third one", authoritytest.May("access", "/collections/4"))
+	s.User(t, "lis", "a third one", nodetest.May("access", "/collections/4"))
 	b := s.signedIn(t, "lis", "a third one")
 	tomorrow := s.Time().UTC().Add(24 * time.Hour).Format("2006-01-02")
 	for name, tt := range map[string]struct {
@@ -135,13 +138,13 @@ func TestAFormThatIsWrongComesBackWithWhatWasTyped(t *testing.T) {
 
 func TestAnExpiryIsADayOrOneOfAFew(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	s.Freeze()
 	b := s.ada(t)
 	day := s.Time().UTC().Truncate(24 * time.Hour).Add(10 * 24 * time.Hour)
 	for _, pairs := range [][]string{{"expires", "date", "until", day.Format("2006-01-02")}, {"until", day.Format("2006-01-02")}} {
 		a := b.post("/auth/tokens", append(pairs, "name", "n")...).want(http.StatusCreated)
-		got, err := s.Verify(t.Context(), a.value(), authority.Demand{})
+		got, err := s.Verify(t.Context(), a.value(), verification.Requirements{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +156,7 @@ func TestAnExpiryIsADayOrOneOfAFew(t *testing.T) {
 
 func TestTheDeadAreListedWithTheReason(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	b.post("/auth/tokens", "name", "short", "expires", "60").want(http.StatusCreated)
 	b.post("/auth/tokens", "name", "long").want(http.StatusCreated)
@@ -166,20 +169,20 @@ func TestTheDeadAreListedWithTheReason(t *testing.T) {
 
 func TestAPIKeysAreListedToo(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	c, err := s.Session(t.Context(), b.cookie("bearerd_session"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := s.CreateAPIKey(t.Context(), c, authority.NewCredential{})
+	key, err := s.CreateAPIKey(t.Context(), c, issuance.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.get("/auth/tokens").want(http.StatusOK, "API key", "jti "+key.ID[:8]+"…", "/auth/tokens/"+key.ID+"/revoke").
 		without("/auth/tokens/"+key.ID+"/regenerate", "bds_")
 	b.post("/auth/tokens/" + key.ID + "/revoke").leads("/auth/tokens?notice=revoked")
-	asKey := authority.Demand{Kinds: []token.Kind{token.KindAPIKey}, AnyAudience: true}
+	asKey := verification.Requirements{Kinds: []token.Kind{token.KindAPIKey}, AnyAudience: true}
 	if _, err := s.Verify(t.Context(), key.Value.Reveal(), asKey); fault.Message(err) != token.ReasonRevoked {
 		t.Errorf("the key lives: %v", err)
 	}
@@ -187,11 +190,11 @@ func TestAPIKeysAreListedToo(t *testing.T) {
 
 func TestLastUseIsTold(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	value := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
 	ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.7"})
-	if _, err := s.Verify(ctx, value, authority.Demand{}); err != nil {
+	if _, err := s.Verify(ctx, value, verification.Requirements{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.FlushUses(t.Context()); err != nil {
@@ -213,16 +216,16 @@ func (b *browser) idOf() string {
 
 func TestRevokingSaysWhatStopsAndStopsIt(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	value := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
 	page := "/auth/tokens/" + b.idOf() + "/revoke"
 	b.get(page).want(http.StatusOK, "Revoke “n”?", "It was never used", "made from it and still lives").without(value)
-	if _, err := s.Verify(t.Context(), value, authority.Demand{}); err != nil {
+	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); err != nil {
 		t.Fatalf("a GET revoked it: %v", err)
 	}
 	b.post(page).leads("/auth/tokens?notice=revoked")
-	if _, err := s.Verify(t.Context(), value, authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("it lives: %v", err)
 	}
 	b.post(page).leads("/auth/tokens?notice=revoked")
@@ -232,7 +235,7 @@ func TestRevokingSaysWhatStopsAndStopsIt(t *testing.T) {
 
 func TestRegeneratingKeepsAllButTheValue(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{Policy: scopes}, func(p *webui.Pages) { p.Overlap = 2 * time.Hour })
+	s := newSite(t, nodetest.Options{Settings: scopes}, func(p *webui.Pages) { p.Overlap = 2 * time.Hour })
 	b := s.ada(t)
 	old := b.post("/auth/tokens", "name", "n", "scope", "read").want(http.StatusCreated).value()
 	page := "/auth/tokens/" + b.idOf() + "/regenerate"
@@ -244,7 +247,7 @@ func TestRegeneratingKeepsAllButTheValue(t *testing.T) {
 		t.Fatal("the value is the old one")
 	}
 	for _, value := range []string{old, a.value()} {
-		if _, err := s.Verify(t.Context(), value, authority.Demand{Scope: []string{"read"}}); err != nil {
+		if _, err := s.Verify(t.Context(), value, verification.Requirements{Scope: []string{"read"}}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -254,13 +257,13 @@ func TestRegeneratingKeepsAllButTheValue(t *testing.T) {
 
 func TestRegeneratingAtOnceEndsTheOldValue(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
 	old := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
 	page := "/auth/tokens/" + b.idOf() + "/regenerate"
 	b.get(page).want(http.StatusOK, `value="0" checked`)
 	b.post(page).want(http.StatusCreated, "dies at once")
-	if _, err := s.Verify(t.Context(), old, authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := s.Verify(t.Context(), old, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("the old value: %v", err)
 	}
 	b.post(page).want(http.StatusConflict, "The token is dead already: regenerated.")
@@ -268,7 +271,7 @@ func TestRegeneratingAtOnceEndsTheOldValue(t *testing.T) {
 
 func TestAUserSeesAndTouchesOnlyTheirOwn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	ada, eve := s.ada(t), s.signedIn(t, "eve", "battery staple")
 	value := ada.post("/auth/tokens", "name", "adas own").want(http.StatusCreated).value()
 	id := ada.idOf()
@@ -277,19 +280,19 @@ func TestAUserSeesAndTouchesOnlyTheirOwn(t *testing.T) {
 		eve.get(page).want(http.StatusNotFound, "There is no such token.").without("adas own")
 		eve.post(page).want(http.StatusNotFound).without("adas own")
 	}
-	if _, err := s.Verify(t.Context(), value, authority.Demand{}); err != nil {
+	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRevokingEverythingEndsThisSessionToo(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	b, phone, eve := s.ada(t), s.ada(t), s.signedIn(t, "eve", "battery staple")
 	value := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
 	b.get("/auth/tokens/revoke-all").want(http.StatusOK, "You have 1 token that lives.")
 	b.post("/auth/tokens/revoke-all").leads("/auth/login?notice=revoked-all")
-	if _, err := s.Verify(t.Context(), value, authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("a token lives: %v", err)
 	}
 	b.get("/auth/tokens").want(http.StatusSeeOther)
@@ -300,7 +303,7 @@ func TestRevokingEverythingEndsThisSessionToo(t *testing.T) {
 
 func TestAnotherSiteCanMakeAndRevokeNothing(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, hypothesis)
+	s := newSite(t, nodetest.Options{}, hypothesis)
 	b := s.ada(t)
 	value := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
 	id := b.idOf()
@@ -313,9 +316,9 @@ func TestAnotherSiteCanMakeAndRevokeNothing(t *testing.T) {
 			}
 		}
 	}
-	if _, err := s.Verify(t.Context(), value, authority.Demand{}); err != nil {
+	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); err != nil {
 		t.Error(err)
 	}
-	same := header("Origin", authoritytest.Issuer)
+	same := header("Origin", nodetest.Issuer)
 	b.do("POST", "/auth/tokens/"+id+"/revoke", "", same).want(http.StatusSeeOther)
 }

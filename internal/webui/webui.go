@@ -18,14 +18,31 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/traffic"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// Pages are the web pages. Authority must be set.
+// Pages are the web pages.
 type Pages struct {
-	Authority      *authority.Authority
+	SignIn    *signin.Authenticator
+	Issuance  *issuance.Issuance
+	Revoker   *revoking.Revoker
+	Directory *directory.Directory
+	Explainer *explain.Explainer
+	Status    func() revocation.Status // how this node stands in the revocation log
+	Policy    issuance.Policy
+	Now       func() time.Time
+
 	CrossOrigin    *httpkit.CrossOrigin // nil: nobody can sign in or change anything
 	Cookies        httpkit.Cookies      // how cookies are made
 	SessionCookies []string             // those that carry a session; the first is the one that is set
@@ -35,7 +52,7 @@ type Pages struct {
 	// /profile/developer and /account/developer.
 	Hypothesis bool
 	// Traffic is what the charts of administration show; nil: there are none.
-	Traffic authority.TrafficLog
+	Traffic traffic.Log
 	// Explorer gives the OpenAPI document that the API explorer shows. It is asked
 	// when the explorer is, and always answers the same; nil: there is no explorer.
 	Explorer func() []byte
@@ -53,7 +70,7 @@ const (
 // request is a request whose caller is known.
 type request struct {
 	*http.Request
-	caller *authority.Caller // nil: nobody signed in, on pages that are for anybody
+	caller *caller.Caller // nil: nobody signed in, on pages that are for anybody
 }
 
 // page serves one page.
@@ -62,7 +79,7 @@ type page func(w http.ResponseWriter, r *request) error
 // Register mounts the pages. It panics when a template doesn't parse, which a test
 // would have told.
 func (p *Pages) Register(mux *http.ServeMux) {
-	p.theme = newTheme(p.Authority.Now)
+	p.theme = newTheme(p.Now)
 	mux.Handle("GET "+pathAssets+"{sum}/{name}", http.HandlerFunc(p.theme.serveAsset))
 
 	p.anybody(mux, "GET "+pathLogin, p.loginPage)

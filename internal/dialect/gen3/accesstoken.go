@@ -4,9 +4,10 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/verification"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
@@ -33,7 +34,7 @@ func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pair, err := d.Authority.Exchange(r.Context(), x)
+	pair, err := d.Issuance.Exchange(r.Context(), x)
 	if err != nil {
 		return err
 	}
@@ -41,12 +42,12 @@ func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, newToken{pair.Access.Value.Reveal()})
 }
 
-func readTrade(query, body url.Values) (authority.Exchange, error) {
-	x := authority.Exchange{
+func readTrade(query, body url.Values) (issuance.Exchange, error) {
+	x := issuance.Exchange{
 		Subject: body.Get("api_key"), Kinds: []token.Kind{token.KindAPIKey}, Cap: true,
 		TaskType: query.Get("task_token"), ScopeAsList: true,
 	}
-	x.Claims = func(p *records.Principal) map[string]any { return accessClaims(p, x.TaskType) }
+	x.Claims = func(s *verification.Subject) map[string]any { return accessClaims(s, x.TaskType) }
 	if x.Subject == "" {
 		return x, fault.New(fault.Invalid, "please provide an api_key in the body")
 	}
@@ -61,8 +62,8 @@ func readTrade(query, body url.Values) (authority.Exchange, error) {
 }
 
 // accessClaims are what the ecosystem reads of an access or task token.
-func accessClaims(p *records.Principal, taskType string) map[string]any {
-	context := map[string]any{"user": map[string]any{"name": p.User.Username}}
+func accessClaims(s *verification.Subject, taskType string) map[string]any {
+	context := map[string]any{"user": map[string]any{"name": s.Username}}
 	if taskType != "" {
 		context["task_token_type"] = taskType
 	}

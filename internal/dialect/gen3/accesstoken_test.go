@@ -7,15 +7,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 func TestTradesAreRefusedForBadRequests(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.May("create", "/task-tokens/FOO"))
+	s := newSite(t, nodetest.May("create", "/task-tokens/FOO"))
 	key := s.key("").Value
 	good := `{"api_key":"` + key + `"}`
 	for name, c := range map[string]struct {
@@ -51,7 +55,7 @@ func TestTradesAreRefusedForBadRequests(t *testing.T) {
 		"two lifetimes":               {query: "?expires_in=60&expires_in=60", body: good, status: 400},
 		"two types":                   {query: "?task_token=FOO&task_token=FOO", body: good, status: 400},
 		"a type that isn't listed":    {query: "?task_token=NONE", body: good, status: 400},
-		"the default audience":        {query: "?task_token=" + authoritytest.Issuer, body: good, status: 400},
+		"the default audience":        {query: "?task_token=" + nodetest.Issuer, body: good, status: 400},
 		"a type with a slash":         {query: "?task_token=FOO/60", body: good, status: 400},
 		"a type in another case":      {query: "?task_token=foo", body: good, status: 400},
 		"a type that isn't UTF-8":     {query: "?task_token=%ff", body: good, status: 400},
@@ -81,7 +85,7 @@ func TestOnlyALivingAPIKeyIsTraded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opaque, err := s.CreateAPIToken(t.Context(), c, authority.NewCredential{Name: "laptop"})
+	opaque, err := s.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "laptop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +107,8 @@ func TestTradesEndWithTheirUser(t *testing.T) {
 	s := newSite(t)
 	key := s.key("").Value
 	yes, no := true, false
-	for _, p := range []authority.UserPatch{{Disabled: &yes}, {Disabled: &no}} {
-		if _, err := s.UpdateUser(t.Context(), authority.Operator(), "ada", p); err != nil {
+	for _, p := range []directory.UserPatch{{Disabled: &yes}, {Disabled: &no}} {
+		if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", p); err != nil {
 			t.Fatal(err)
 		}
 		s.trade("", key).refused(t, "a key from before the user was disabled", 401)
@@ -114,7 +118,7 @@ func TestTradesEndWithTheirUser(t *testing.T) {
 // lifeOf is how long a token lives, in seconds, by what it says.
 func (s *site) lifeOf(raw, audience string) int64 {
 	s.t.Helper()
-	t, err := s.Verify(s.t.Context(), raw, authority.Demand{Audience: audience})
+	t, err := s.Verify(s.t.Context(), raw, verification.Requirements{Audience: audience})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -123,8 +127,8 @@ func (s *site) lifeOf(raw, audience string) int64 {
 
 func TestTradeLifetimes(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.May("create", "/task-tokens/FOO"), authoritytest.May("create", "/task-tokens/BAR/100"),
-		authoritytest.May("create", "/task-tokens/BAR/7200"))
+	s := newSite(t, nodetest.May("create", "/task-tokens/FOO"), nodetest.May("create", "/task-tokens/BAR/100"),
+		nodetest.May("create", "/task-tokens/BAR/7200"))
 	key := s.key("").Value
 	for name, c := range map[string]struct {
 		query, audience string
@@ -159,7 +163,7 @@ func TestTradeLifetimes(t *testing.T) {
 
 func TestNothingOutlivesItsKey(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.May("create", "/task-tokens/FOO"))
+	s := newSite(t, nodetest.May("create", "/task-tokens/FOO"))
 	key := s.key("?expires_in=600").Value
 	for _, query := range []string{"?expires_in=601", "?expires_in=3600", "?expires_in=99999", "?task_token=FOO&expires_in=3600"} {
 		a := s.trade(query, key)

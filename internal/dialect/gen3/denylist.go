@@ -6,7 +6,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -15,7 +16,7 @@ import (
 // from [Dialect] because it can be kept to an inner listener: whoever asks needs no
 // credentials.
 type Denylist struct {
-	Authority *authority.Authority
+	Verifier *verification.Verifier
 }
 
 // Register mounts the endpoint.
@@ -40,7 +41,7 @@ func (d *Denylist) denylisted(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, raw := range tokens {
-		dead, err := d.Authority.Denylisted(r.Context(), raw)
+		dead, err := d.Verifier.Denylisted(r.Context(), raw)
 		if err != nil {
 			return err
 		}

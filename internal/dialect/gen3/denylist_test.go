@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/revoking"
+
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 const denylisted = "/credentials/token/denylisted"
@@ -16,7 +19,7 @@ const denylisted = "/credentials/token/denylisted"
 func (s *site) revoked() string {
 	s.t.Helper()
 	raw := s.AccessToken(s.t, "ada", password).Value.Reveal()
-	if _, err := s.Revoke(s.t.Context(), authority.Operator(), authority.Revocation{Token: raw}); err != nil {
+	if _, err := s.Revoke(s.t.Context(), caller.Operator(), revoking.Revocation{Token: raw}); err != nil {
 		s.t.Fatal(err)
 	}
 	return raw
@@ -80,7 +83,7 @@ func TestDenylistRefusesWhatWasTakenBackAndNothingElse(t *testing.T) {
 
 func TestDenylistKnowsKeysAndWhatWasMadeFromThem(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.May("create", "/task-tokens/FOO"))
+	s := newSite(t, nodetest.May("create", "/task-tokens/FOO"))
 	key := s.key("")
 	all := []string{key.Value, s.accessToken("", key.Value), s.accessToken("?task_token=FOO", key.Value)}
 	for _, raw := range all {
@@ -98,7 +101,7 @@ func TestDenylistKnowsKeysAndWhatWasMadeFromThem(t *testing.T) {
 
 func TestDenylistDoesNotSayYesWithoutNews(t *testing.T) {
 	t.Parallel()
-	s := newSiteWith(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Staleness = 50 * time.Millisecond }})
+	s := newSiteWith(t, nodetest.Options{Settings: func(p *node.Settings) { p.Staleness = 50 * time.Millisecond }})
 	good := s.AccessToken(t, "ada", password).Value.Reveal()
 	if err := s.Store.Close(); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,14 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/token"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -29,7 +36,12 @@ import (
 
 // Dialect is the endpoints of Fence, but for the denylist: see [Denylist].
 type Dialect struct {
-	Authority      *authority.Authority
+	SignIn         *signin.Authenticator
+	Issuance       *issuance.Issuance
+	Revoker        *revoking.Revoker
+	Verifier       *verification.Verifier
+	PublicKeys     func() []token.VerificationKey // those of the JWK Set
+	Now            func() time.Time
 	SessionCookies []string             // those that carry a session; the first that is there decides
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is done by session
 	Challenge      httpkit.Challenge    // what a 401 answers with
@@ -97,17 +109,17 @@ func writeError(base httpkit.Challenge) httpkit.ErrorWriter {
 	}
 }
 
-// caller finds out who asks: by a Bearer token that meets the demand or, where the
+// caller finds out who asks: by a Bearer token that meets the requirements or, where the
 // request has none, by session. A first credential that is bad is never rescued by
 // a second.
-func (d *Dialect) caller(r *http.Request, demand authority.Demand) (*authority.Caller, error) {
+func (d *Dialect) caller(r *http.Request, needs verification.Requirements) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)
 	if err != nil {
 		return nil, err
 	}
-	var c *authority.Caller
+	var c *caller.Caller
 	if found {
-		c, err = d.Authority.Admit(r.Context(), raw, demand)
+		c, err = d.identify(r, raw, needs)
 	} else {
 		c, err = d.session(r)
 	}
@@ -115,16 +127,24 @@ func (d *Dialect) caller(r *http.Request, demand authority.Demand) (*authority.C
 		return nil, err
 	}
 	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = c.Subject(), c.Token.ID
+	event.Principal, event.TokenID = c.ID(), c.Token.ID
 	return c, nil
 }
 
-// keyOwner is the caller where API keys are made, listed and deleted.
-func (d *Dialect) keyOwner(r *http.Request) (*authority.Caller, error) {
-	return d.caller(r, authority.Demand{Scope: []string{identity.ScopeCredentials}})
+func (d *Dialect) identify(r *http.Request, raw string, needs verification.Requirements) (*caller.Caller, error) {
+	id, err := d.Verifier.Identify(r.Context(), raw, needs)
+	if err != nil {
+		return nil, err
+	}
+	return caller.ByToken(id), nil
 }
 
-func (d *Dialect) session(r *http.Request) (*authority.Caller, error) {
+// keyOwner is the caller where API keys are made, listed and deleted.
+func (d *Dialect) keyOwner(r *http.Request) (*caller.Caller, error) {
+	return d.caller(r, verification.Requirements{Scope: []string{identity.ScopeCredentials}})
+}
+
+func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
 	for _, name := range d.SessionCookies {
 		cookie, err := r.Cookie(name)
 		if err != nil {
@@ -136,7 +156,7 @@ func (d *Dialect) session(r *http.Request) (*authority.Caller, error) {
 		if err := d.CrossOrigin.Check(r); err != nil {
 			return nil, err
 		}
-		return d.Authority.Session(r.Context(), cookie.Value)
+		return d.SignIn.Session(r.Context(), cookie.Value)
 	}
 	return nil, fault.New(fault.Unauthenticated, "sign in or send a Bearer token")
 }

@@ -20,7 +20,7 @@ type publicKeys struct {
 // jwtKeys serves what /.well-known/jwks.json does.
 func (d *Dialect) jwtKeys(w http.ResponseWriter, _ *http.Request) error {
 	set := publicKeys{Keys: [][2]string{}}
-	for _, k := range d.Authority.Ring.Public() {
+	for _, k := range d.PublicKeys() {
 		der, err := x509.MarshalPKIXPublicKey(k.Key)
 		if err != nil {
 			return fmt.Errorf("encoding key %s: %w", k.KID, err)

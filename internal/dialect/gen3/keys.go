@@ -6,9 +6,10 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/records"
 
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -31,14 +32,14 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n := authority.NewCredential{Cap: true, ScopeAsList: true, Claims: claims("api_key")}
+	n := issuance.NewCredential{Cap: true, ScopeAsList: true, Claims: claims("api_key")}
 	if n.Lifetime, err = lifetime(query); err != nil {
 		return err
 	}
 	if n.Scope, err = readScope(w, r); err != nil {
 		return err
 	}
-	issued, err := d.Authority.CreateAPIKey(r.Context(), c, n)
+	issued, err := d.Issuance.CreateAPIKey(r.Context(), c, n)
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func lifetime(query url.Values) (int64, error) {
 	if !query.Has("expires_in") {
 		return 0, nil
 	}
-	return authority.ParseLifetime(query.Get("expires_in"))
+	return issuance.ParseLifetime(query.Get("expires_in"))
 }
 
 // claims are what the ecosystem reads of every token. No OAuth client comes here, so
@@ -113,14 +114,14 @@ func (d *Dialect) listKeys(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	list := keyList{Keys: []listedKey{}}
-	q := records.TokenQuery{Owner: c.Subject(), Kinds: []token.Kind{token.KindAPIKey}, Limit: keysAtOnce}
+	q := records.TokenQuery{Owner: c.ID(), Kinds: []token.Kind{token.KindAPIKey}, Limit: keysAtOnce}
 	for more := true; more; more = q.After != "" {
-		page, err := d.Authority.TokenList(r.Context(), c, q)
+		page, err := d.Issuance.TokenList(r.Context(), c, q)
 		if err != nil {
 			return err
 		}
 		for _, key := range page.Items {
-			if _, _, dead := key.End(d.Authority.Now()); !dead {
+			if _, _, dead := key.End(d.Now()); !dead {
 				list.Keys = append(list.Keys, listedKey{key.ID, key.ExpiresAt.Unix()})
 			}
 		}
@@ -136,7 +137,7 @@ func (d *Dialect) deleteKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.Authority.RevokeID(r.Context(), c, r.PathValue("key_id"), d.Authority.Policy.Wait); err != nil {
+	if _, err := d.Revoker.RevokeID(r.Context(), c, r.PathValue("key_id")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

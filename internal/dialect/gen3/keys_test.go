@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/gen3"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // listed is the ids of ada's keys.
@@ -96,7 +97,7 @@ func TestKeyScopeMayBeAListOfFormFields(t *testing.T) {
 			t.Errorf("%q: %d %s", body, a.status, a.text)
 			continue
 		}
-		got, err := s.Verify(t.Context(), s.accessToken("", decode[newKey](t, a).Value), authority.Demand{})
+		got, err := s.Verify(t.Context(), s.accessToken("", decode[newKey](t, a).Value), verification.Requirements{})
 		if err != nil || !cmp.Equal(want, got.Scope) {
 			t.Errorf("%q: scope %v, %v", body, got.Scope, err)
 		}
@@ -188,7 +189,7 @@ func TestSessionsOfOtherSitesDoNothing(t *testing.T) {
 	if ids := s.listed(); len(ids) != 1 {
 		t.Errorf("%v", ids)
 	}
-	own := header("Origin", authoritytest.Issuer)
+	own := header("Origin", nodetest.Issuer)
 	if a := s.do("POST", "/credentials/api", "", s.bySession, own); a.status != http.StatusOK {
 		t.Errorf("%d %s", a.status, a.text)
 	}
@@ -221,7 +222,7 @@ func TestABadCredentialIsNotRescued(t *testing.T) {
 func TestWithoutCrossOriginSessionsDoNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	h := serve(t, &gen3.Dialect{Authority: s.Authority, SessionCookies: []string{sessionCookie}})
+	h := serve(t, &gen3.Dialect{SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Verifier: s.Verifier, Now: s.Time, SessionCookies: []string{sessionCookie}})
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/user", nil)
 	s.bySession(r)
 	w := httptest.NewRecorder()

@@ -11,14 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/node"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
 	"github.com/bearerd/bearerd/internal/dialect/gen3"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 var update = flag.Bool("update", false, "write the conversations anew")
@@ -32,7 +36,7 @@ const (
 
 // site is the dialect on a real authority, behind a real listener.
 type site struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	t       testing.TB
 	url     string
 	session string // ada's
@@ -40,25 +44,26 @@ type site struct {
 }
 
 // tasks are the task token types of a site: FOO has a ceiling of its own.
-func tasks(p *authority.Policy) {
-	p.TaskMax = map[string]time.Duration{"FOO": 4 * time.Hour, "BAR": 0}
+func tasks(p *node.Settings) {
+	p.Policy.TaskMax = map[string]time.Duration{"FOO": 4 * time.Hour, "BAR": 0}
 }
 
 func newSite(t testing.TB, bindings ...access.Binding) *site {
 	t.Helper()
-	return newSiteWith(t, authoritytest.Options{Policy: tasks}, bindings...)
+	return newSiteWith(t, nodetest.Options{Settings: tasks}, bindings...)
 }
 
-func newSiteWith(t testing.TB, o authoritytest.Options, bindings ...access.Binding) *site {
+func newSiteWith(t testing.TB, o nodetest.Options, bindings ...access.Binding) *site {
 	t.Helper()
-	f := authoritytest.New(t, o)
-	crossOrigin, err := httpkit.NewCrossOrigin(authoritytest.Issuer)
+	f := nodetest.New(t, o)
+	crossOrigin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(serve(t, &gen3.Dialect{
-		Authority: f.Authority, SessionCookies: []string{sessionCookie}, CrossOrigin: crossOrigin,
-		Challenge: httpkit.Challenge{Realm: authoritytest.Issuer}, CacheTime: 5 * time.Minute,
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier, PublicKeys: f.PublicKeys, Now: f.Time,
+		SessionCookies: []string{sessionCookie}, CrossOrigin: crossOrigin,
+		Challenge: httpkit.Challenge{Realm: nodetest.Issuer}, CacheTime: 5 * time.Minute,
 	}))
 	t.Cleanup(server.Close)
 	ada := f.User(t, "ada", password, bindings...)
@@ -69,9 +74,9 @@ func newSiteWith(t testing.TB, o authoritytest.Options, bindings ...access.Bindi
 // described.
 func serve(t testing.TB, d *gen3.Dialect) http.Handler {
 	t.Helper()
-	denylist := &gen3.Denylist{Authority: d.Authority}
+	denylist := &gen3.Denylist{Verifier: d.Verifier}
 	described, err := adminapi.Describe(adminapi.Sources{
-		Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{d, denylist},
+		Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{d, denylist},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +87,7 @@ func serve(t testing.TB, d *gen3.Dialect) http.Handler {
 	described.Register(mux)
 	document := openapitest.Load(t, described.JSON())
 	document.CheckRoutes(mux)
-	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: d.Authority.Now})
+	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: d.Now})
 	return observer.Wrap(document.Watch(mux))
 }
 
@@ -212,8 +217,8 @@ func TestConversations(t *testing.T) {
 	dialecttest.Play(t, *update, func(t *testing.T) dialecttest.Stage {
 		t.Helper()
 		s := newSite(t,
-			authoritytest.May("create", "/task-tokens/FOO"), authoritytest.May("create", "/task-tokens/BAR/100"),
-			authoritytest.May("read", "/programs/jnkns"),
+			nodetest.May("create", "/task-tokens/FOO"), nodetest.May("create", "/task-tokens/BAR/100"),
+			nodetest.May("read", "/programs/jnkns"),
 		)
 		s.User(t, "mallory", "battery staple")
 		return dialecttest.Stage{URL: s.url, Secrets: map[string]string{
@@ -224,13 +229,13 @@ func TestConversations(t *testing.T) {
 		}, Acts: map[string]func(){
 			"two hours pass": func() { s.Advance(2 * time.Hour) },
 			"the signing key is rotated": func() {
-				if err := s.RotateKeys(t.Context(), authority.Operator(), true); err != nil {
+				if err := s.RotateKeys(t.Context(), caller.Operator(), true); err != nil {
 					t.Fatal(err)
 				}
 			},
 			"ada is disabled": func() {
 				yes := true
-				if _, err := s.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Disabled: &yes}); err != nil {
+				if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &yes}); err != nil {
 					t.Fatal(err)
 				}
 			},

@@ -6,10 +6,9 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/verification"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -38,24 +37,23 @@ type right struct {
 
 // user tells the caller who they are. A task token is for its own service alone.
 func (d *Dialect) user(w http.ResponseWriter, r *http.Request) error {
-	c, err := d.caller(r, authority.Demand{})
+	c, err := d.caller(r, verification.Requirements{})
 	if err != nil {
 		return err
 	}
-	if c.Principal.User == nil {
+	if c.Subject.Client {
 		return fault.New(fault.Forbidden, "the token speaks for a client and no user")
 	}
 	httpkit.NoStore(w)
-	return httpkit.WriteJSON(w, http.StatusOK, infoOf(c.Principal))
+	return httpkit.WriteJSON(w, http.StatusOK, infoOf(c.Subject))
 }
 
-func infoOf(p *records.Principal) userInfo {
-	u := p.User
+func infoOf(u *verification.Subject) userInfo {
 	name := cmp.Or(u.Name, u.Username)
 	info := userInfo{
 		UserID: u.ID, Subject: u.ID, Username: u.Username, Preferred: u.Username, Name: name, DisplayName: name,
-		Email: u.Email, IsAdmin: p.May(access.Any, access.Root).Allowed, Role: "user",
-		Groups: append([]string{}, u.Groups...), Authz: authz(p.Grants),
+		Email: u.Email, IsAdmin: u.May(access.Any, access.Root).Allowed, Role: "user",
+		Groups: append([]string{}, u.Groups...), Authz: authz(u.Grants),
 	}
 	if info.IsAdmin {
 		info.Role = "admin"

@@ -8,13 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -32,13 +35,13 @@ type userInfo struct {
 
 func TestUserTellsWhoTheyAreAndWhatTheyMayDo(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.May("read", "/programs/jnkns"), authoritytest.May("create", "/programs/jnkns"),
-		authoritytest.May("*", "/programs/jnkns/projects/a"))
+	s := newSite(t, nodetest.May("read", "/programs/jnkns"), nodetest.May("create", "/programs/jnkns"),
+		nodetest.May("*", "/programs/jnkns/projects/a"))
 	groups := []string{"curators"}
-	if _, err := s.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Groups: &groups}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Groups: &groups}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.CreateBinding(t.Context(), authority.Operator(), access.Binding{
+	_, err := s.CreateBinding(t.Context(), caller.Operator(), access.Binding{
 		Group: "curators", Permission: &access.Permission{Action: "read", Path: "/programs/jnkns"},
 	})
 	if err != nil {
@@ -63,7 +66,7 @@ func TestUserTellsWhoTheyAreAndWhatTheyMayDo(t *testing.T) {
 func TestUserHasNoNullsForWhoHasNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	if _, err := s.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Name: new(string), Email: new(string)}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Name: new(string), Email: new(string)}); err != nil {
 		t.Fatal(err)
 	}
 	a := s.do("GET", "/user/", "", s.bySession)
@@ -74,7 +77,7 @@ func TestUserHasNoNullsForWhoHasNothing(t *testing.T) {
 
 func TestUserTellsAnAdministrator(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Admin())
+	s := newSite(t, nodetest.Admin())
 	if got := decode[userInfo](t, s.do("GET", "/user", "", s.bySession)); !got.IsAdmin || got.Role != "admin" {
 		t.Errorf("%+v", got)
 	}
@@ -82,14 +85,14 @@ func TestUserTellsAnAdministrator(t *testing.T) {
 
 func TestUserIsForUsersWithATokenForThisAudience(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.May("create", "/task-tokens/FOO"))
+	s := newSite(t, nodetest.May("create", "/task-tokens/FOO"))
 	key := s.key("").Value
 	s.do("GET", "/user", "", bearer(s.accessToken("?task_token=FOO", key))).refused(t, "a task token", 401)
 	s.do("GET", "/user", "", bearer(key)).refused(t, "an API key", 401)
 	s.do("GET", "/user", "", bearer(s.revoked())).refused(t, "a revoked token", 401)
 
 	client := s.Client(t, "ci")
-	issued, err := s.Issue(t.Context(), &authority.Caller{Principal: &records.Principal{Client: &client}}, &authority.Request{
+	issued, err := s.Issue(t.Context(), &caller.Caller{Principal: &records.Principal{Client: &client}}, &issuance.Request{
 		Kind: token.KindAccess, Principal: &records.Principal{Client: &client}, Client: &records.Principal{Client: &client},
 	})
 	if err != nil {
@@ -125,7 +128,7 @@ func TestJWTKeysAreThoseThatSign(t *testing.T) {
 
 func TestJWTKeysAreNoneForASharedSecret(t *testing.T) {
 	t.Parallel()
-	s := newSiteWith(t, authoritytest.Options{Algorithm: token.HS256, Secret: []byte("a secret that is long enough for HS256 and unlike any other")})
+	s := newSiteWith(t, nodetest.Options{Algorithm: token.HS256, Secret: []byte("a secret that is long enough for HS256 and unlike any other")})
 	if a := s.do("GET", "/jwt/keys", ""); a.status != http.StatusOK || strings.TrimSpace(a.text) != `{"keys":[]}` {
 		t.Errorf("%d %s", a.status, a.text)
 	}

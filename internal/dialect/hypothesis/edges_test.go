@@ -9,13 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -61,7 +64,7 @@ func TestAUserIDCanBeTakenApart(t *testing.T) {
 	} {
 		t.Run(username, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, authoritytest.Options{}, func(d *hypothesis.Dialect) { d.Domain = "h.example" })
+			s := newSite(t, nodetest.Options{}, func(d *hypothesis.Dialect) { d.Domain = "h.example" })
 			s.User(t, username, password)
 			_, _, body := s.get(t, "/api/profile", "Authorization", "Bearer "+s.AccessToken(t, username, password).Value.Reveal())
 			if got := userID(t, body); got != want {
@@ -73,13 +76,13 @@ func TestAUserIDCanBeTakenApart(t *testing.T) {
 
 func TestAClientIsNobody(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	s.Client(t, "ci")
-	client, err := s.AuthenticateClient(t.Context(), "ci", authoritytest.ClientSecret)
+	client, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.ClientCredentials(t.Context(), authority.ClientCredentials{Client: client})
+	issued, err := s.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: client})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,15 +94,15 @@ func TestAClientIsNobody(t *testing.T) {
 
 func TestALostCollectionIs403(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	s.Collection(t, 4, "Fish")
-	s.User(t, "lis", password, authoritytest.May("access", "/collections/4"))
+	s.User(t, "lis", password, nodetest.May("access", "/collections/4"))
 	c, four := s.Login(t, "lis", password, 4), int64(4)
-	issued, err := s.Issue(t.Context(), c, &authority.Request{Kind: token.KindAccess, Principal: c.Principal, Collection: &four})
+	issued, err := s.Issue(t.Context(), c, &issuance.Request{Kind: token.KindAccess, Principal: c.Principal, Collection: &four})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.RemoveAccess(t.Context(), authority.Operator(), "lis", access.CollectionPath(4)); err != nil {
+	if _, _, err := s.RemoveAccess(t.Context(), caller.Operator(), "lis", access.CollectionPath(4)); err != nil {
 		t.Fatal(err)
 	}
 	status, header, body := s.get(t, "/api/profile", "Authorization", "Bearer "+issued.Value.Reveal())
@@ -110,7 +113,7 @@ func TestALostCollectionIs403(t *testing.T) {
 
 func TestOnlyASessionGetsAToken(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	for name, cookie := range map[string]string{
 		"junk":            "junk",
 		"a developer's":   s.developerToken(t),
@@ -125,13 +128,13 @@ func TestOnlyASessionGetsAToken(t *testing.T) {
 
 func TestTheTokenEndsWithTheSession(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	s.Advance(12*time.Hour - 10*time.Minute)
 	status, header, raw := s.get(t, "/api/token", "Cookie", "bearerd_session="+s.session)
 	if status != http.StatusOK || header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %v", status, header)
 	}
-	got, err := s.Verify(t.Context(), raw, authority.Demand{})
+	got, err := s.Verify(t.Context(), raw, verification.Requirements{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +145,7 @@ func TestTheTokenEndsWithTheSession(t *testing.T) {
 
 func TestWithoutATokenEndpointThereIsNone(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{}, func(d *hypothesis.Dialect) { d.Token = nil })
+	s := newSite(t, nodetest.Options{}, func(d *hypothesis.Dialect) { d.Token = nil })
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/token", strings.NewReader("grant_type=refresh_token"))
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +176,7 @@ func (s away) Principal(ctx context.Context, who records.Who) (records.Principal
 func TestAnUnreachableStoreIs503(t *testing.T) {
 	t.Parallel()
 	gone := false
-	s := newSite(t, authoritytest.Options{Store: func(real records.Store) records.Store { return away{real, &gone} }})
+	s := newSite(t, nodetest.Options{Store: func(real records.Store) records.Store { return away{real, &gone} }})
 	gone = true
 	status, header, body := s.get(t, "/api/token", "Cookie", "bearerd_session="+s.session)
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(body, `"status":"failure"`) {

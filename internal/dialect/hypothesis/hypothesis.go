@@ -14,14 +14,20 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/signin"
+
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// Dialect is the endpoints of Hypothesis. Authority must be set.
+// Dialect is the endpoints of Hypothesis.
 type Dialect struct {
-	Authority *authority.Authority
+	SignIn   *signin.Authenticator
+	Issuance *issuance.Issuance
+	Issuer   string
 	// Domain is the AUTHORITY of acct:NAME@AUTHORITY; "": the issuer's host.
 	Domain string
 	// Token serves POST /api/token, which is the token endpoint by another name; nil:
@@ -60,7 +66,7 @@ func (d *Dialect) domain() string {
 	if d.Domain != "" {
 		return d.Domain
 	}
-	u, err := url.Parse(d.Authority.Policy.Issuer)
+	u, err := url.Parse(d.Issuer)
 	if err != nil {
 		return ""
 	}
@@ -68,9 +74,9 @@ func (d *Dialect) domain() string {
 }
 
 // note tells the log who came.
-func note(r *http.Request, c *authority.Caller) {
+func note(r *http.Request, c *caller.Caller) {
 	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = c.Subject(), c.Token.ID
+	event.Principal, event.TokenID = c.ID(), c.Token.ID
 }
 
 // failure is the body of a refusal: the original's members, and those of the

@@ -5,13 +5,14 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -20,19 +21,26 @@ const password = "correct horse"
 
 // site is the dialect over a real authority. Ada is a user.
 type site struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	url     string
 	ada     identity.User
 	session string // hers
 }
 
-func newSite(t *testing.T, o authoritytest.Options, change ...func(*hypothesis.Dialect)) *site {
+func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialect)) *site {
 	t.Helper()
-	f := authoritytest.New(t, o)
-	edge := &oauth.Edge{Authority: f.Authority}
+	f := nodetest.New(t, o)
+	edge := &oauth.Edge{
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+		Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
+		Site: oauth.Site{
+			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
+			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,
+		},
+	}
 	d := &hypothesis.Dialect{
-		Authority: f.Authority, SessionCookies: []string{"bearerd_session"},
-		Challenge: httpkit.Challenge{Realm: authoritytest.Issuer},
+		SignIn: f.Authenticator, Issuance: f.Issuance, Issuer: nodetest.Issuer, SessionCookies: []string{"bearerd_session"},
+		Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}
 	oauthMux, mux := http.NewServeMux(), http.NewServeMux()
 	edge.Register(oauthMux)
@@ -41,7 +49,7 @@ func newSite(t *testing.T, o authoritytest.Options, change ...func(*hypothesis.D
 		c(d)
 	}
 	d.Register(mux)
-	sources := adminapi.Sources{Issuer: authoritytest.Issuer, Edges: []adminapi.Described{edge, d}}
+	sources := adminapi.Sources{Issuer: nodetest.Issuer, Edges: []adminapi.Described{edge, d}}
 	server := httptest.NewServer(openapitest.Describe(t, sources).Watch(mux))
 	t.Cleanup(server.Close)
 	s := &site{Fixture: f, url: server.URL, ada: f.User(t, "ada", password)}
@@ -56,7 +64,7 @@ func (s *site) developerToken(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.RenewSole(t.Context(), c, authority.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis})
+	issued, err := s.RenewSole(t.Context(), c, issuance.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +75,7 @@ func (s *site) developerToken(t *testing.T) string {
 func (s *site) refreshToken(t *testing.T) string {
 	t.Helper()
 	access := s.AccessToken(t, "ada", password)
-	pair, err := s.Exchange(t.Context(), authority.Exchange{
+	pair, err := s.Exchange(t.Context(), issuance.Exchange{
 		Subject: access.Value.Reveal(), Scope: []string{identity.ScopeOfflineAccess},
 	})
 	if err != nil {

@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/identity"
 )
 
 // profile tells whom a request speaks for. Features and preferences are the
@@ -38,7 +38,7 @@ func (d *Dialect) profile(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer := profile{Authority: d.domain(), Groups: []group{}, Features: map[string]bool{}, Preferences: map[string]bool{}}
 	if found {
-		c, err := d.Authority.Bearer(r.Context(), raw)
+		c, err := d.SignIn.Bearer(r.Context(), raw)
 		if err != nil {
 			return err
 		}
@@ -50,12 +50,12 @@ func (d *Dialect) profile(w http.ResponseWriter, r *http.Request) error {
 }
 
 // fill says what is known of the caller. A client that speaks for itself is no user.
-func (p *profile) fill(c *authority.Caller) {
-	u := c.Principal.User
-	if u == nil {
+func (p *profile) fill(c *caller.Caller) {
+	u := c.Subject
+	if u.Client {
 		return
 	}
-	id := userID(*u, p.Authority)
+	id := userID(u.Username, p.Authority)
 	p.UserID, p.UserInfo = &id, &userInfo{}
 	if u.Name != "" {
 		p.UserInfo.DisplayName = &u.Name
@@ -67,10 +67,10 @@ func (p *profile) fill(c *authority.Caller) {
 
 // userID writes the acct URI of a user. A client splits it at the @: what may not
 // stand in a name by RFC 7565 is escaped.
-func userID(u identity.User, domain string) string {
+func userID(username, domain string) string {
 	var b strings.Builder
 	b.WriteString("acct:")
-	for _, c := range []byte(u.Username) {
+	for _, c := range []byte(username) {
 		if isUserPart(c) {
 			b.WriteByte(c)
 			continue

@@ -4,7 +4,9 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
@@ -21,7 +23,7 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	note(r, c)
-	issued, err := d.Authority.Issue(r.Context(), c, &authority.Request{Kind: token.KindAccess, Parent: c.Token, Usual: lifetime})
+	issued, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{Kind: token.KindAccess, Parent: c.Token, Usual: lifetime})
 	if err != nil {
 		return err
 	}
@@ -33,7 +35,7 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 
 // session gives who is signed in. The first session cookie decides, and a Bearer
 // token is neither one nor helped by one.
-func (d *Dialect) session(r *http.Request) (*authority.Caller, error) {
+func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
 	_, byToken, err := httpkit.Bearer(r)
 	if err != nil {
 		return nil, err
@@ -41,7 +43,7 @@ func (d *Dialect) session(r *http.Request) (*authority.Caller, error) {
 	if !byToken {
 		for _, name := range d.SessionCookies {
 			if cookie, err := r.Cookie(name); err == nil {
-				return d.Authority.Session(r.Context(), cookie.Value)
+				return d.SignIn.Session(r.Context(), cookie.Value)
 			}
 		}
 	}

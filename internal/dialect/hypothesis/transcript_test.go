@@ -4,9 +4,11 @@ import (
 	"flag"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 var update = flag.Bool("update", false, "write the conversations anew")
@@ -14,7 +16,7 @@ var update = flag.Bool("update", false, "write the conversations anew")
 func TestConversations(t *testing.T) {
 	t.Parallel()
 	dialecttest.Play(t, *update, func(t *testing.T) dialecttest.Stage {
-		s := newSite(t, authoritytest.Options{})
+		s := newSite(t, nodetest.Options{})
 		act := func(do func() error) func() {
 			return func() {
 				t.Helper()
@@ -32,11 +34,11 @@ func TestConversations(t *testing.T) {
 				"ada regenerates her token": func() { s.developerToken(t) },
 				"ada joins two groups": act(func() error {
 					groups, none := []string{"curators", "fish & co"}, ""
-					_, err := s.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Groups: &groups, Name: &none})
+					_, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Groups: &groups, Name: &none})
 					return err
 				}),
 				"ada revokes everything": act(func() error {
-					_, err := s.RevokeAll(t.Context(), s.Login(t, "ada", password), s.ada.ID, true)
+					_, err := s.RevokeAll(t.Context(), s.Login(t, "ada", password), s.ada.ID)
 					return err
 				}),
 			},

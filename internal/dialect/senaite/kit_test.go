@@ -12,14 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/revoking"
+
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 var update = flag.Bool("update", false, "write the conversations anew")
@@ -34,32 +36,32 @@ const (
 // site is the dialect on a real authority, behind a real listener. Ada is an
 // analyst, Root an administrator; everybody has the same password.
 type site struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	t   testing.TB
 	url string
 }
 
 func newSite(t testing.TB, configure ...func(*senaite.Dialect)) *site {
 	t.Helper()
-	return newSiteWith(t, authoritytest.Options{}, configure...)
+	return newSiteWith(t, nodetest.Options{}, configure...)
 }
 
-func newSiteWith(t testing.TB, o authoritytest.Options, configure ...func(*senaite.Dialect)) *site {
+func newSiteWith(t testing.TB, o nodetest.Options, configure ...func(*senaite.Dialect)) *site {
 	t.Helper()
-	f := authoritytest.New(t, o)
-	crossOrigin, err := httpkit.NewCrossOrigin(authoritytest.Issuer)
+	f := nodetest.New(t, o)
+	crossOrigin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &senaite.Dialect{
-		Authority: f.Authority, Cookies: httpkit.NewCookies(authoritytest.Issuer), CrossOrigin: crossOrigin,
-		Challenge: httpkit.Challenge{Realm: authoritytest.Issuer},
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Issuer: nodetest.Issuer, Now: f.Time, Cookies: httpkit.NewCookies(nodetest.Issuer), CrossOrigin: crossOrigin,
+		Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}
 	for _, c := range configure {
 		c(d)
 	}
-	f.User(t, "ada", password, authoritytest.May("read", "/samples"))
-	f.User(t, "root", password, authoritytest.Admin())
+	f.User(t, "ada", password, nodetest.May("read", "/samples"))
+	f.User(t, "root", password, nodetest.Admin())
 	return &site{Fixture: f, t: t, url: serve(t, d)}
 }
 
@@ -67,7 +69,7 @@ func newSiteWith(t testing.TB, o authoritytest.Options, configure ...func(*senai
 // described, and gives the server's address.
 func serve(t testing.TB, d *senaite.Dialect) string {
 	t.Helper()
-	described, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{d}})
+	described, err := adminapi.Describe(adminapi.Sources{Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{d}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +79,7 @@ func serve(t testing.TB, d *senaite.Dialect) string {
 	document := openapitest.Load(t, described.JSON())
 	document.CheckRoutes(mux)
 	watched := document.Watch(mux)
-	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: d.Authority.Now})
+	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: d.Now})
 	server := httptest.NewServer(observer.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		watched.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), audit.Origin{Address: "192.0.2.1", RequestID: "r-1"})))
 	})))
@@ -215,7 +217,7 @@ func (s *site) login(name string) string {
 func (s *site) revoked() string {
 	s.t.Helper()
 	raw := s.AccessToken(s.t, "ada", password).Value.Reveal()
-	if _, err := s.Revoke(s.t.Context(), authority.Operator(), authority.Revocation{Token: raw}); err != nil {
+	if _, err := s.Revoke(s.t.Context(), caller.Operator(), revoking.Revocation{Token: raw}); err != nil {
 		s.t.Fatal(err)
 	}
 	return raw

@@ -5,7 +5,9 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/signin"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
@@ -30,55 +32,55 @@ type loggedIn struct {
 // login gives a token for a password, in the answer and in a cookie. Tokens that the
 // request carries don't matter to it: whoever logs in anew has none that is good.
 func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
-	start := d.Authority.Now()
+	start := d.Now()
 	cred, err := d.password(w, r)
 	if err != nil {
 		return err
 	}
-	c, err := d.Authority.Login(r.Context(), cred)
+	c, err := d.SignIn.Login(r.Context(), cred)
 	if err != nil {
 		return err
 	}
 	note(r, c)
-	issued, err := d.Authority.Issue(r.Context(), c, &authority.Request{Kind: token.KindAccess, Principal: c.Principal})
+	issued, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{Kind: token.KindAccess, Principal: c.Principal})
 	if err != nil {
 		return err
 	}
 	if d.sameOrigin(r) == nil { // another site must not log a browser in
-		life := issued.Expiry.Sub(d.Authority.Now()) // whole seconds of it
-		http.SetCookie(w, d.Cookies.Make(cookieName, issued.Value.Reveal(), life))
+		life := issued.Expiry.Sub(d.Now()) // whole seconds of it
+		http.SetCookie(w, d.Cookies.Make(tokenCookie, issued.Value.Reveal(), life))
 	}
 	httpkit.NoStore(w)
 	return httpkit.WriteJSON(w, http.StatusOK, loggedIn{
-		URL: d.url("/users"), Count: 1, Items: []user{d.userOf(c.Principal, c)},
+		URL: d.url("/users"), Count: 1, Items: []user{d.userOf(c.Subject, c)},
 		Token: issued.Value.Reveal(), Expires: issued.Expiry.Unix(), Runtime: d.since(start),
 	})
 }
 
 // since is for how long a request has been served, in seconds.
-func (d *Dialect) since(start time.Time) float64 { return d.Authority.Now().Sub(start).Seconds() }
+func (d *Dialect) since(start time.Time) float64 { return d.Now().Sub(start).Seconds() }
 
 // password reads a username and a password: HTTP Basic or, where the request has
 // none, the form.
-func (d *Dialect) password(w http.ResponseWriter, r *http.Request) (authority.Credentials, error) {
+func (d *Dialect) password(w http.ResponseWriter, r *http.Request) (signin.Credentials, error) {
 	pair, found, err := httpkit.Basic(r)
 	if found || err != nil {
-		return authority.Credentials{Username: pair.Name, Password: pair.Password}, err
+		return signin.Credentials{Username: pair.Name, Password: pair.Password}, err
 	}
 	fields, err := d.fields(w, r)
 	if err != nil {
-		return authority.Credentials{}, err
+		return signin.Credentials{}, err
 	}
 	for _, name := range []string{fieldName, fieldPassword} {
 		if fields.Has(name) {
 			continue
 		}
 		if _, err := d.visitor(r); err != nil {
-			return authority.Credentials{}, err // a bad token is no better here
+			return signin.Credentials{}, err // a bad token is no better here
 		}
-		return authority.Credentials{}, fault.New(fault.Invalid, "%s is missing", name)
+		return signin.Credentials{}, fault.New(fault.Invalid, "%s is missing", name)
 	}
-	return authority.Credentials{Username: fields.Get(fieldName), Password: fields.Get(fieldPassword)}, nil
+	return signin.Credentials{Username: fields.Get(fieldName), Password: fields.Get(fieldPassword)}, nil
 }
 
 // fields reads the login form: of the body of a POST and, where that is allowed, of

@@ -6,11 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func inQuery(d *senaite.Dialect) { d.LoginInQuery = true }
@@ -41,7 +45,7 @@ func TestLoginByEveryDoor(t *testing.T) {
 		}
 		got := decode[loggedIn](t, a)
 		if got.Count != 1 || len(got.Items) != 1 || got.Items[0].Username != "ada" || !got.Items[0].Authenticated ||
-			got.URL != authoritytest.Issuer+prefix+"/users" || got.Runtime == nil {
+			got.URL != nodetest.Issuer+prefix+"/users" || got.Runtime == nil {
 			t.Errorf("%s: %s", name, a.text)
 		}
 		c := a.cookies["token"]
@@ -58,7 +62,7 @@ func TestLoginAnswersATokenWithItsExpiry(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	got := decode[loggedIn](t, s.do("POST", "/login", form("ada", password)))
-	token, err := s.Verify(t.Context(), got.Token, authority.Demand{})
+	token, err := s.Verify(t.Context(), got.Token, verification.Requirements{})
 	if err != nil || token.Username != "ada" || token.Expiry.Unix() != got.Expires || len(token.Scope) != 0 {
 		t.Errorf("%+v, %v; expires %d", token, err, got.Expires)
 	}
@@ -153,7 +157,7 @@ func TestAnotherSiteLogsNobodyIn(t *testing.T) {
 			t.Errorf("%d: %d %v %s", i, a.status, a.cookies, a.text)
 		}
 	}
-	for _, o := range []option{header("Sec-Fetch-Site", "same-origin"), header("Sec-Fetch-Site", "none"), header("Origin", authoritytest.Issuer)} {
+	for _, o := range []option{header("Sec-Fetch-Site", "same-origin"), header("Sec-Fetch-Site", "none"), header("Origin", nodetest.Issuer)} {
 		if a := s.do("POST", "/login", form("ada", password), o); a.cookies["token"] == nil {
 			t.Errorf("%d %s", a.status, a.text)
 		}
@@ -162,7 +166,7 @@ func TestAnotherSiteLogsNobodyIn(t *testing.T) {
 
 func TestLoginIsLimited(t *testing.T) {
 	t.Parallel()
-	s := newSiteWith(t, authoritytest.Options{Policy: func(p *authority.Policy) {
+	s := newSiteWith(t, nodetest.Options{Settings: func(p *node.Settings) {
 		p.Limits = identity.Limits{Account: 2, Address: 100, Window: 15 * time.Minute}
 	}})
 	s.do("POST", "/login", form("ada", "x")).refused(t, "a wrong password", 401)
@@ -185,7 +189,7 @@ func TestADisabledUserHasAWrongPassword(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	yes := true
-	if _, err := s.UpdateUser(t.Context(), authority.Operator(), "ada", authority.UserPatch{Disabled: &yes}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: &yes}); err != nil {
 		t.Fatal(err)
 	}
 	right, wrong := s.do("POST", "/login", form("ada", password)), s.do("POST", "/login", form("ada", "x"))

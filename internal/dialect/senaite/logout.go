@@ -3,7 +3,8 @@ package senaite
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/revoking"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -20,7 +21,7 @@ type loggedOut struct {
 // logout makes a browser forget its token. The token itself is taken back when the
 // request says so.
 func (d *Dialect) logout(w http.ResponseWriter, r *http.Request) error {
-	start := d.Authority.Now()
+	start := d.Now()
 	revoke, err := readRevoke(r)
 	if err != nil {
 		return err
@@ -34,7 +35,7 @@ func (d *Dialect) logout(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	http.SetCookie(w, d.Cookies.Expire(cookieName))
+	http.SetCookie(w, d.Cookies.Expire(tokenCookie))
 	httpkit.NoStore(w)
 	return httpkit.WriteJSON(w, http.StatusOK, loggedOut{
 		URL: d.url("/users"), Success: true, Revoked: revoke, Runtime: d.since(start),
@@ -63,6 +64,6 @@ func (d *Dialect) revoke(r *http.Request, v visitor) error {
 	if err := d.mayChange(r, v); err != nil {
 		return err
 	}
-	_, err := d.Authority.Revoke(r.Context(), v.Caller, authority.Revocation{Token: v.token, Wait: d.Authority.Policy.Wait})
+	_, err := d.Revoker.Revoke(r.Context(), v.Caller, revoking.Revocation{Token: v.token})
 	return err
 }

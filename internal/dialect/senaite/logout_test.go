@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func noCrossOrigin(d *senaite.Dialect) { d.CrossOrigin = nil }
@@ -22,7 +22,7 @@ func TestLogoutForgetsTheCookieAndLeavesTheToken(t *testing.T) {
 			a := s.do("GET", path, "", options...)
 			got := decode[map[string]any](t, a)
 			if a.status != http.StatusOK || got["authenticated"] != false || got["success"] != true ||
-				got["url"] != authoritytest.Issuer+prefix+"/users" || got["revoked"] != nil {
+				got["url"] != nodetest.Issuer+prefix+"/users" || got["revoked"] != nil {
 				t.Errorf("%s, %s: %d %s", name, path, a.status, a.text)
 			}
 			if c := a.cookies["token"]; c == nil || c.MaxAge >= 0 || c.Path != "/" || !c.HttpOnly {

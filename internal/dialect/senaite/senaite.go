@@ -21,8 +21,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -32,7 +37,12 @@ const DefaultPrefix = "/@@API/senaite/v1"
 
 // Dialect is the endpoints of SENAITE.
 type Dialect struct {
-	Authority    *authority.Authority
+	SignIn       *signin.Authenticator
+	Issuance     *issuance.Issuance
+	Revoker      *revoking.Revoker
+	Directory    *directory.Directory
+	Issuer       string
+	Now          func() time.Time
 	Prefix       string               // where the endpoints stand, with no slash at its end; "": DefaultPrefix
 	LoginInQuery bool                 // take passwords from URLs, which everybody logs
 	Cookies      httpkit.Cookies      // how cookies are made
@@ -68,7 +78,7 @@ func (d *Dialect) prefix() string {
 
 // url gives the address of an endpoint.
 func (d *Dialect) url(path string) string {
-	return strings.TrimSuffix(d.Authority.Policy.Issuer, "/") + d.prefix() + path
+	return strings.TrimSuffix(d.Issuer, "/") + d.prefix() + path
 }
 
 // userURL gives the address of a user.
@@ -107,7 +117,7 @@ func (d *Dialect) writeError(w http.ResponseWriter, r *http.Request, err error) 
 		w.Header().Add("WWW-Authenticate", c.String())
 	}
 	if _, stale := errors.AsType[cookieError](err); stale {
-		http.SetCookie(w, d.Cookies.Expire(cookieName))
+		http.SetCookie(w, d.Cookies.Expire(tokenCookie))
 	}
 	httpkit.SetRetryAfter(w, err)
 	httpkit.NoStore(w)

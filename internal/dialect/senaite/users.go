@@ -5,10 +5,13 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/verification"
+
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -43,22 +46,21 @@ func (d *Dialect) anonymous() user {
 }
 
 // userOf shows a user to a caller.
-func (d *Dialect) userOf(p *records.Principal, c *authority.Caller) user {
-	u := p.User
+func (d *Dialect) userOf(u *verification.Subject, c *caller.Caller) user {
 	return user{
-		ID: u.Username, Username: u.Username, FullName: u.Name, Email: u.Email, Roles: rolesOf(p),
-		Groups: append([]string{}, u.Groups...), Authenticated: u.ID == c.Subject(), URL: d.userURL(u.Username),
+		ID: u.Username, Username: u.Username, FullName: u.Name, Email: u.Email, Roles: rolesOf(u),
+		Groups: append([]string{}, u.Groups...), Authenticated: u.ID == c.ID(), URL: d.userURL(u.Username),
 	}
 }
 
 // rolesOf names the roles that give the user something, wherever that is. Manager is
 // the original's word for an administrator.
-func rolesOf(p *records.Principal) []string {
+func rolesOf(s *verification.Subject) []string {
 	roles := []string{roleAuthenticated}
-	if p.May(access.Any, access.Root).Allowed {
+	if s.May(access.Any, access.Root).Allowed {
 		roles = append(roles, roleManager)
 	}
-	for _, g := range p.Grants {
+	for _, g := range s.Grants {
 		if g.Role != "" {
 			roles = append(roles, g.Role)
 		}
@@ -92,7 +94,7 @@ func (d *Dialect) one(w http.ResponseWriter, r *http.Request) error {
 		if name == current {
 			return d.self(v.Caller, b)
 		}
-		p, err := d.Authority.UserPrincipal(r.Context(), v.Caller, name)
+		p, err := d.Directory.UserSubject(r.Context(), v.Caller, name)
 		if err != nil {
 			return page{}, err
 		}
@@ -102,7 +104,7 @@ func (d *Dialect) one(w http.ResponseWriter, r *http.Request) error {
 
 // show answers with a page of users. Nobody sees themselves, whomever they ask for.
 func (d *Dialect) show(w http.ResponseWriter, r *http.Request, find func(visitor, batch) (page, error)) error {
-	start := d.Authority.Now()
+	start := d.Now()
 	v, err := d.visitor(r)
 	if err != nil {
 		return err
@@ -122,23 +124,23 @@ func (d *Dialect) show(w http.ResponseWriter, r *http.Request, find func(visitor
 }
 
 // self shows the caller.
-func (d *Dialect) self(c *authority.Caller, b batch) (page, error) {
-	if c.Principal.User == nil {
+func (d *Dialect) self(c *caller.Caller, b batch) (page, error) {
+	if c.Subject.Client {
 		return page{}, fault.New(fault.Forbidden, "the token speaks for a client and no user")
 	}
-	return d.single(d.userOf(c.Principal, c), b), nil
+	return d.single(d.userOf(c.Subject, c), b), nil
 }
 
 // usersAtOnce is how many users are read from the store at a time.
 const usersAtOnce = 1000
 
 // everybody shows a batch of all users, or the caller where they may not see others.
-func (d *Dialect) everybody(ctx context.Context, c *authority.Caller, b batch) (page, error) {
+func (d *Dialect) everybody(ctx context.Context, c *caller.Caller, b batch) (page, error) {
 	var names []string
 	count := 0
 	q := records.UserQuery{Limit: usersAtOnce}
 	for more := true; more; more = q.After != "" {
-		users, err := d.Authority.UserList(ctx, c, q)
+		users, err := d.Directory.UserList(ctx, c, q)
 		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.InsufficientScope) {
 			return d.self(c, b)
 		}
@@ -155,7 +157,7 @@ func (d *Dialect) everybody(ctx context.Context, c *authority.Caller, b batch) (
 	}
 	items := make([]user, 0, len(names))
 	for _, name := range names {
-		p, err := d.Authority.UserPrincipal(ctx, c, name)
+		p, err := d.Directory.UserSubject(ctx, c, name)
 		if fault.Is(err, fault.NotFound) {
 			continue // removed meanwhile
 		}
@@ -177,7 +179,7 @@ type rotated struct {
 // rotateSecret makes every token of a user invalid: the caller's own, or anybody's
 // for whoever may.
 func (d *Dialect) rotateSecret(w http.ResponseWriter, r *http.Request) error {
-	start := d.Authority.Now()
+	start := d.Now()
 	v, err := d.visitor(r)
 	if err != nil {
 		return err
@@ -187,9 +189,9 @@ func (d *Dialect) rotateSecret(w http.ResponseWriter, r *http.Request) error {
 	}
 	name := r.PathValue("name")
 	if name == current {
-		name = v.Subject()
+		name = v.ID()
 	}
-	if _, err := d.Authority.RevokeAllOf(r.Context(), v.Caller, name, d.Authority.Policy.Wait); err != nil {
+	if _, err := d.Revoker.RevokeAllOf(r.Context(), v.Caller, name); err != nil {
 		return err
 	}
 	httpkit.NoStore(w)

@@ -6,16 +6,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // subjectOf gives the subject of a user.
 func (s *site) subjectOf(name string) (string, error) {
-	u, err := s.Authority.User(s.t.Context(), authority.Operator(), name)
+	u, err := s.Directory.User(s.t.Context(), caller.Operator(), name)
 	return u.ID, err
 }
 
@@ -50,7 +52,7 @@ func TestEverybodyElseSeesThemselves(t *testing.T) {
 			got := decode[listing](t, a)
 			want := []user{{
 				Username: "ada", FullName: "ada Example", Email: "ada@example.org", Roles: []string{"Authenticated"}, Groups: []string{},
-				Authenticated: true, URL: authoritytest.Issuer + prefix + "/users/ada",
+				Authenticated: true, URL: nodetest.Issuer + prefix + "/users/ada",
 			}}
 			if diff := cmp.Diff(want, got.Items); diff != "" || got.Count != 1 || a.status != http.StatusOK {
 				t.Errorf("%s: %s: %d (-want +got)\n%s", name, path, a.status, diff)
@@ -65,9 +67,9 @@ func TestEverybodyElseSeesThemselves(t *testing.T) {
 func TestUsersHaveTheirRolesAndGroups(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	operator := authority.Operator()
+	operator := caller.Operator()
 	groups := []string{"analysts"}
-	if _, err := s.UpdateUser(t.Context(), operator, "ada", authority.UserPatch{Groups: &groups}); err != nil {
+	if _, err := s.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Groups: &groups}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"Analyst", "Sampler"} {
@@ -97,14 +99,14 @@ func TestPagesOfUsers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for i := range 3 {
-		_, err := s.CreateUser(t.Context(), authority.Operator(), authority.NewUser{Username: fmt.Sprintf("user %d", i)})
+		_, err := s.CreateUser(t.Context(), caller.Operator(), directory.NewUser{Username: fmt.Sprintf("user %d", i)})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	as := bearer(s.login("root"))
 	link := func(start, size int) string {
-		return fmt.Sprintf("%s%s/users?b_start=%d&limit=%d", authoritytest.Issuer, prefix, start, size)
+		return fmt.Sprintf("%s%s/users?b_start=%d&limit=%d", nodetest.Issuer, prefix, start, size)
 	}
 	for query, want := range map[string]struct {
 		names             []string
@@ -179,7 +181,7 @@ func TestRotatingASecretKillsEveryTokenOfThatUser(t *testing.T) {
 				URL     string
 				Success bool
 			}](t, a)
-			if a.status != http.StatusOK || !got.Success || !strings.HasPrefix(got.URL, authoritytest.Issuer+prefix+"/users/") {
+			if a.status != http.StatusOK || !got.Success || !strings.HasPrefix(got.URL, nodetest.Issuer+prefix+"/users/") {
 				t.Fatalf("%d %s", a.status, a.text)
 			}
 			for _, dead := range []string{first, second, opaque} {

@@ -3,19 +3,18 @@ package senaite
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/signin"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // Where tokens stand besides the Authorization header.
 const (
-	cookieName  = "token"
+	tokenCookie = "token"
 	tokenHeader = "X-Jwt-Auth-Token" //nolint:gosec // a name
 )
-
-// maxToken bounds a token, in bytes.
-const maxToken = 8 << 10
 
 // credentials are what a request came with; the zero value is nothing.
 type credentials struct {
@@ -39,34 +38,13 @@ func find(r *http.Request) (c credentials, err error) {
 	if found {
 		return credentials{basic: &pair}, nil
 	}
-	var cookies []string
-	for _, cookie := range r.CookiesNamed(cookieName) {
-		cookies = append(cookies, cookie.Value)
-	}
-	if c.token, err = only(cookies, "more than one cookie holds a token"); c.token != "" || err != nil {
-		c.inCookie = true
-		return c, err
-	}
-	c.token, err = only(r.Header[tokenHeader], "more than one "+tokenHeader+" header")
-	return c, err
-}
-
-// only gives the one value there is; an empty one counts as none.
-func only(values []string, tooMany string) (string, error) {
-	switch {
-	case len(values) == 0:
-		return "", nil
-	case len(values) > 1:
-		return "", fault.New(fault.Invalid, "%s", tooMany)
-	case len(values[0]) > maxToken:
-		return "", fault.New(fault.Invalid, "the token is longer than 8 KiB")
-	}
-	return values[0], nil
+	credential, err := Credentials{}.Find(r)
+	return credentials{token: credential.Token, inCookie: credential.Ambient}, err
 }
 
 // visitor is who makes a request; the zero value is nobody.
 type visitor struct {
-	*authority.Caller
+	*caller.Caller
 	credentials
 }
 
@@ -78,9 +56,9 @@ func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
 	}
 	switch {
 	case v.basic != nil:
-		v.Caller, err = d.Authority.Login(r.Context(), authority.Credentials{Username: v.basic.Name, Password: v.basic.Password})
+		v.Caller, err = d.SignIn.Login(r.Context(), signin.Credentials{Username: v.basic.Name, Password: v.basic.Password})
 	case v.token != "":
-		v.Caller, err = d.Authority.DialectBearer(r.Context(), v.token)
+		v.Caller, err = d.SignIn.DialectBearer(r.Context(), v.token)
 	}
 	if v.inCookie && fault.Is(err, fault.InvalidToken) {
 		err = cookieError{err}
@@ -96,12 +74,12 @@ type cookieError struct{ error }
 func (e cookieError) Unwrap() error { return e.error }
 
 // note tells the log who came.
-func note(r *http.Request, c *authority.Caller) {
+func note(r *http.Request, c *caller.Caller) {
 	if c == nil {
 		return
 	}
 	event := httpkit.EventOf(r.Context())
-	event.Principal = c.Subject()
+	event.Principal = c.ID()
 	if c.Token != nil {
 		event.TokenID = c.Token.ID
 	}

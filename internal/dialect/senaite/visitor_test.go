@@ -6,12 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -46,7 +49,7 @@ func (s *site) apiToken() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	issued, err := s.CreateAPIToken(s.t.Context(), c, authority.NewCredential{Name: "laptop"})
+	issued, err := s.CreateAPIToken(s.t.Context(), c, issuance.NewCredential{Name: "laptop"})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -63,7 +66,7 @@ func TestABadTokenIsRefusedEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := s.CreateAPIKey(t.Context(), c, authority.NewCredential{})
+	key, err := s.CreateAPIKey(t.Context(), c, issuance.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +176,7 @@ func TestATokenThatLostItsCollectionIsForbidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := s.CreateBinding(t.Context(), authority.Operator(), access.Binding{
+	b, err := s.CreateBinding(t.Context(), caller.Operator(), access.Binding{
 		User: u, Permission: &access.Permission{Action: "access", Path: "/collections/4"},
 	})
 	if err != nil {
@@ -181,14 +184,14 @@ func TestATokenThatLostItsCollectionIsForbidden(t *testing.T) {
 	}
 	c := s.Login(t, "ada", password, 4)
 	four := int64(4)
-	issued, err := s.Issue(t.Context(), c, &authority.Request{Kind: token.KindAccess, Principal: c.Principal, Collection: &four})
+	issued, err := s.Issue(t.Context(), c, &issuance.Request{Kind: token.KindAccess, Principal: c.Principal, Collection: &four})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !s.alive(issued.Value.Reveal()) {
 		t.Error("it is refused before")
 	}
-	if _, err := s.RemoveBinding(t.Context(), authority.Operator(), b.ID); err != nil {
+	if _, err := s.RemoveBinding(t.Context(), caller.Operator(), b.ID); err != nil {
 		t.Fatal(err)
 	}
 	s.do("GET", "/users/current", "", bearer(issued.Value.Reveal())).refused(t, "afterwards", 403)
@@ -199,7 +202,7 @@ func TestAClientIsNoUser(t *testing.T) {
 	s := newSite(t)
 	client := s.Client(t, "ci")
 	p := &records.Principal{Client: &client}
-	issued, err := s.Issue(t.Context(), &authority.Caller{Principal: p}, &authority.Request{Kind: token.KindAccess, Principal: p, Client: p})
+	issued, err := s.Issue(t.Context(), &caller.Caller{Principal: p}, &issuance.Request{Kind: token.KindAccess, Principal: p, Client: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +220,7 @@ func TestAClientIsNoUser(t *testing.T) {
 
 func TestNothingIsSaidWithoutNewsOfTheLog(t *testing.T) {
 	t.Parallel()
-	s := newSiteWith(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.Staleness = 50 * time.Millisecond }})
+	s := newSiteWith(t, nodetest.Options{Settings: func(p *node.Settings) { p.Staleness = 50 * time.Millisecond }})
 	good := s.login("ada")
 	if err := s.Store.Close(); err != nil {
 		t.Fatal(err)
@@ -239,7 +242,7 @@ func TestThePrefixIsTheOperators(t *testing.T) {
 	s := newSite(t, func(d *senaite.Dialect) { d.Prefix = "/lims" + prefix })
 	here, there := s.do("GET", "/users/current", ""), s.url
 	s.url += "/lims"
-	if a := s.do("GET", "/users/current", ""); a.status != http.StatusOK || !strings.Contains(a.text, authoritytest.Issuer+"/lims"+prefix+"/users/current") {
+	if a := s.do("GET", "/users/current", ""); a.status != http.StatusOK || !strings.Contains(a.text, nodetest.Issuer+"/lims"+prefix+"/users/current") {
 		t.Errorf("%d %s", a.status, a.text)
 	}
 	if here.status != http.StatusNotFound {

@@ -10,16 +10,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // TestTheDocumentedFlow is what a script does: it asks for the context, signs in
 // with the CSRF token, gets a token, uses it, takes it back.
 func TestTheDocumentedFlow(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -66,12 +68,12 @@ func TestTheDocumentedFlow(t *testing.T) {
 	if issued.ExpiresIn != 1800 {
 		t.Errorf("expires in %d", issued.ExpiresIn)
 	}
-	got, err := s.Verify(t.Context(), issued.AccessToken, authority.Demand{Collection: &id})
+	got, err := s.Verify(t.Context(), issued.AccessToken, verification.Requirements{Collection: &id})
 	if err != nil || got.Username != "ada" || *got.Collection != 4 {
 		t.Fatalf("verified: %+v, %v", got, err)
 	}
 	do(204, "POST", revPath, formType, form("access_token", issued.AccessToken), nil)
-	if _, err := s.Verify(t.Context(), issued.AccessToken, authority.Demand{}); !fault.Is(err, fault.InvalidToken) {
+	if _, err := s.Verify(t.Context(), issued.AccessToken, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("after revoking: %v", err)
 	}
 	do(204, "PUT", loginPath, "application/json", `{"username":null,"password":null,"collection":null}`, nil)
@@ -81,7 +83,7 @@ func TestTheDocumentedFlow(t *testing.T) {
 func TestUsualLifetimeIsTheOriginalsOrTheCeiling(t *testing.T) {
 	t.Parallel()
 	for ceiling, want := range map[time.Duration]string{2 * time.Hour: `"expires_in":1800}`, 10 * time.Minute: `"expires_in":600}`} {
-		s := newSite(t, authoritytest.Options{Policy: func(p *authority.Policy) { p.AccessTTL, p.AccessMax = ceiling, ceiling }})
+		s := newSite(t, nodetest.Options{Settings: func(p *node.Settings) { p.Policy.AccessTTL, p.Policy.AccessMax = ceiling, ceiling }})
 		a := s.send("POST", tokenPath, good)
 		a.is(t, 200)
 		if !strings.Contains(a.body, want) {

@@ -11,9 +11,9 @@ import (
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 const (
@@ -28,25 +28,25 @@ const (
 // access to 4, and "root" who may do everything. Every answer is held against the
 // API description.
 type site struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	*specify.Dialect
 	t   *testing.T
 	url string
 }
 
-func newSite(t *testing.T, options authoritytest.Options) *site {
+func newSite(t *testing.T, options nodetest.Options) *site {
 	t.Helper()
-	f := authoritytest.New(t, options)
+	f := nodetest.New(t, options)
 	f.Collection(t, 4, "KU Fish Voucher Collection")
 	f.Collection(t, 5, "KU Herpetology")
-	f.User(t, "ada", password, authoritytest.May("access", "/collections/4"))
-	f.User(t, "root", password, authoritytest.Admin())
-	origin, err := httpkit.NewCrossOrigin(authoritytest.Issuer)
+	f.User(t, "ada", password, nodetest.May("access", "/collections/4"))
+	f.User(t, "root", password, nodetest.Admin())
+	origin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &site{Fixture: f, t: t, Dialect: &specify.Dialect{
-		Authority: f.Authority, Login: true, CrossOrigin: origin, Cookies: httpkit.NewCookies(authoritytest.Issuer),
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Login: true, CrossOrigin: origin, Cookies: httpkit.NewCookies(nodetest.Issuer),
 		SessionCookies: []string{specify.SessionCookie}, Challenge: httpkit.Challenge{Realm: "bearerd"},
 	}}
 	s.url = serve(t, s.Dialect)
@@ -56,7 +56,7 @@ func newSite(t *testing.T, options authoritytest.Options) *site {
 // serve mounts a dialect on a server of its own and gives the server's address.
 func serve(t *testing.T, d *specify.Dialect) string {
 	t.Helper()
-	described, err := adminapi.Describe(adminapi.Sources{Issuer: authoritytest.Issuer, Version: "test", Edges: []adminapi.Described{d}})
+	described, err := adminapi.Describe(adminapi.Sources{Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{d}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/signin"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -23,10 +24,10 @@ type form struct {
 }
 
 func (d *Dialect) loginForm(w http.ResponseWriter, r *http.Request) error {
-	if _, err := d.bearer(r, d.Authority.Bearer); err != nil {
+	if _, err := d.bearer(r, d.SignIn.Bearer); err != nil {
 		return err
 	}
-	all, err := d.Authority.PublicCollections(r.Context())
+	all, err := d.Directory.PublicCollections(r.Context())
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (s *signIn) signsOut() bool {
 }
 
 func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
-	if _, err := d.bearer(r, d.Authority.Bearer); err != nil {
+	if _, err := d.bearer(r, d.SignIn.Bearer); err != nil {
 		return err
 	}
 	if err := d.checkCSRF(r); err != nil {
@@ -108,14 +109,14 @@ func (d *Dialect) signIn(w http.ResponseWriter, r *http.Request, body *signIn) e
 	if len(d.SessionCookies) == 0 {
 		return fault.New(fault.Forbidden, "there are no sessions here")
 	}
-	c, err := d.Authority.Login(r.Context(), authority.Credentials{
+	c, err := d.SignIn.Login(r.Context(), signin.Credentials{
 		Username: *body.Username.value, Password: *body.Password.value, Collection: body.Collection.value,
 	})
 	if err != nil {
 		return err
 	}
 	note(r, c)
-	session, err := d.Authority.StartSession(r.Context(), c, body.Collection.value)
+	session, err := d.Issuance.StartSession(r.Context(), c, body.Collection.value)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (d *Dialect) signOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if c != nil {
-		if err := d.Authority.EndSession(r.Context(), c); err != nil {
+		if err := d.Revoker.EndSession(r.Context(), c); err != nil {
 			return err
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 const good = "username=ada&password=correct+horse&collectionid=4"
@@ -24,7 +24,7 @@ func (s *site) issued() int {
 
 func TestBadFormsGiveNoToken(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	for _, body := range []string{
 		"", "username=ada", "username=&password=x&collectionid=4", "username=ada&password=&collectionid=4", "username=ada&password=x&collectionid=",
 		good + "&username=ada", good + "&collectionid=4", good + "&expires=60&expires=60",
@@ -62,7 +62,7 @@ func TestBadFormsGiveNoToken(t *testing.T) {
 
 func TestBadBodiesDoNotSignIn(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	for _, body := range []string{
 		``, `{}`, `[]`, `null`, `{`, `{"username":"ada","password":"correct horse"}`, `{"username":"ada","collection":4}`, `{"password":"correct horse","collection":4}`,
 		`{"username":null,"password":null}`, `{"username":7,"password":"correct horse","collection":4}`, `{"username":"ada","password":["correct horse"],"collection":4}`,
@@ -89,7 +89,7 @@ func TestBadBodiesDoNotSignIn(t *testing.T) {
 
 func TestBadBodiesRevokeNothing(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	by := bearer(s.AccessToken(t, "root", password).Value.Reveal())
 	value := s.AccessToken(t, "ada", password).Value.Reveal()
 	for _, body := range []string{"", "access_token=", "token=" + value, "access_token=" + value + "&access_token=" + value, "access_token=%ff", "access_token=" + strings.Repeat("x", 9<<10), "access_token=a.b.c"} {
@@ -107,7 +107,7 @@ func TestBadBodiesRevokeNothing(t *testing.T) {
 
 func TestAuthorizationHeaderIsReadStrictly(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	value := s.AccessToken(t, "ada", password).Value.Reveal()
 	for name, change := range map[string]option{
 		"two headers":     func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer " + value, "Bearer " + value} },
@@ -127,7 +127,7 @@ func TestAuthorizationHeaderIsReadStrictly(t *testing.T) {
 
 func TestBadTokenIsRefusedOnEveryRequest(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	for method, path := range map[string]string{"GET": loginPath, "PUT": loginPath, "POST": tokenPath} {
 		s.send(method, path, good, bearer("junk")).is(t, 401)
 	}
@@ -139,7 +139,7 @@ func TestBadTokenIsRefusedOnEveryRequest(t *testing.T) {
 
 func TestCSRFTokenMustBeThere(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	const a, b = "AAAAAAAAAAAAAAAAAAAAAAAAAA", "BBBBBBBBBBBBBBBBBBBBBBBBBB"
 	body := `{"username":"ada","password":"correct horse","collection":4}`
 	for name, tc := range map[string]struct {
@@ -180,7 +180,7 @@ func TestCSRFTokenMustBeThere(t *testing.T) {
 
 func TestCookiesAreSecureUnlessOnLoopback(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	d := *s.Dialect
 	d.Cookies = httpkit.NewCookies("https://id.example.org")
 	url := serve(t, &d)
@@ -196,7 +196,7 @@ func TestCookiesAreSecureUnlessOnLoopback(t *testing.T) {
 
 func TestSessionRemembersItsCollection(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	a := s.send("PUT", loginPath, `{"username":"ada","password":"correct horse","collection":4}`, csrf(""), jsonBody())
 	a.is(t, 204)
 	c, err := s.Session(t.Context(), a.cookies["sessionid"].Value)
@@ -215,7 +215,7 @@ func TestSessionRemembersItsCollection(t *testing.T) {
 
 func TestLoginCanBeLeftToTheApplication(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	d := *s.Dialect
 	d.Login, d.SessionCookies = false, nil
 	url := serve(t, &d)
@@ -232,8 +232,8 @@ func TestLoginCanBeLeftToTheApplication(t *testing.T) {
 
 func TestZeroDialectDoesNothingByCookie(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
-	url := serve(t, &specify.Dialect{Authority: s.Fixture.Authority, Login: true})
+	s := newSite(t, nodetest.Options{})
+	url := serve(t, &specify.Dialect{SignIn: s.SignIn, Issuance: s.Dialect.Issuance, Revoker: s.Dialect.Revoker, Directory: s.Dialect.Directory, Login: true})
 	body := `{"username":"ada","password":"correct horse","collection":4}`
 	send(t, "PUT", url+loginPath, body, csrf(""), jsonBody()).is(t, 403)
 	d := *s.Dialect
@@ -246,7 +246,7 @@ func TestZeroDialectDoesNothingByCookie(t *testing.T) {
 
 func TestStoreOutOfReachIs503(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, authoritytest.Options{})
+	s := newSite(t, nodetest.Options{})
 	session := s.SessionToken(t, "ada", password).Value.Reveal()
 	if err := s.Store.Close(); err != nil {
 		t.Fatal(err)

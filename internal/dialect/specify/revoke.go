@@ -3,7 +3,9 @@ package specify
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/revoking"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -21,9 +23,7 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	if raw == "" {
 		return fault.New(fault.Invalid, "the parameter \"access_token\" is missing")
 	}
-	_, err = d.Authority.Revoke(r.Context(), c, authority.Revocation{
-		Token: raw, Wait: d.Authority.Policy.Wait, RefuseExpired: true,
-	})
+	_, err = d.Revoker.Revoke(r.Context(), c, revoking.Revocation{Token: raw, RefuseExpired: true})
 	if err != nil {
 		return err
 	}
@@ -34,8 +34,8 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 
 // revoker finds out who takes a token back: by Bearer, or by session with the CSRF
 // token.
-func (d *Dialect) revoker(r *http.Request) (*authority.Caller, error) {
-	c, err := d.bearer(r, d.Authority.BearerToRevoke)
+func (d *Dialect) revoker(r *http.Request) (*caller.Caller, error) {
+	c, err := d.bearer(r, d.SignIn.BearerToRevoke)
 	if c != nil || err != nil {
 		return c, err
 	}

@@ -15,7 +15,13 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+
+	"github.com/bearerd/bearerd/internal/caller"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -25,7 +31,10 @@ const SessionCookie = "sessionid"
 
 // Dialect is the endpoints of Specify 7.
 type Dialect struct {
-	Authority      *authority.Authority
+	SignIn         *signin.Authenticator
+	Issuance       *issuance.Issuance
+	Revoker        *revoking.Revoker
+	Directory      *directory.Directory
 	Login          bool                 // serve /context/login/; false: it is the application's own
 	Cookies        httpkit.Cookies      // how cookies are made
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is done by cookie
@@ -72,7 +81,7 @@ func (p presented) Unwrap() error { return p.error }
 
 // bearer gives the caller of a request that carries a token; nil when it carries
 // none. The error is a presented one.
-func (d *Dialect) bearer(r *http.Request, judge judge) (*authority.Caller, error) {
+func (d *Dialect) bearer(r *http.Request, judge judge) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)
 	if err != nil {
 		return nil, presented{err}
@@ -89,9 +98,9 @@ func (d *Dialect) bearer(r *http.Request, judge judge) (*authority.Caller, error
 }
 
 // note tells the log who came.
-func note(r *http.Request, c *authority.Caller) {
+func note(r *http.Request, c *caller.Caller) {
 	event := httpkit.EventOf(r.Context())
-	event.Principal = c.Subject()
+	event.Principal = c.ID()
 	if c.Token != nil {
 		event.TokenID = c.Token.ID
 	}

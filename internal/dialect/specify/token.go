@@ -5,7 +5,9 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/bearerd/bearerd/internal/authority"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/signin"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
@@ -32,7 +34,7 @@ func parseTokenRequest(values url.Values) (q tokenRequest, err error) {
 		return q, err
 	}
 	if values.Has("expires") {
-		q.lifetime, err = authority.ParseLifetime(values.Get("expires"))
+		q.lifetime, err = issuance.ParseLifetime(values.Get("expires"))
 	}
 	return q, err
 }
@@ -52,7 +54,7 @@ type issued struct {
 }
 
 func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
-	if _, err := d.bearer(r, d.Authority.Bearer); err != nil {
+	if _, err := d.bearer(r, d.SignIn.Bearer); err != nil {
 		return err
 	}
 	values, err := httpkit.FormOrJSONWithEmpty(w, r)
@@ -63,14 +65,14 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, err := d.Authority.Login(r.Context(), authority.Credentials{
+	c, err := d.SignIn.Login(r.Context(), signin.Credentials{
 		Username: q.username, Password: q.password, Collection: &q.collection,
 	})
 	if err != nil {
 		return err
 	}
 	note(r, c)
-	made, err := d.Authority.Issue(r.Context(), c, &authority.Request{
+	made, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{
 		Kind: token.KindAccess, Principal: c.Principal, Collection: &q.collection,
 		Lifetime: q.lifetime, Usual: usualLifetime,
 	})

@@ -15,13 +15,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/node"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 var update = flag.Bool("update", false, "write the transcripts anew")
@@ -65,7 +68,7 @@ type conversation struct {
 
 func play(t *testing.T, script *txtar.Archive) *txtar.Archive {
 	t.Helper()
-	options := authoritytest.Options{Policy: func(p *authority.Policy) {
+	options := nodetest.Options{Settings: func(p *node.Settings) {
 		p.Limits = identity.Limits{Account: 3, Address: 100, Window: 15 * time.Minute}
 	}}
 	c := &conversation{site: newSite(t, options), names: map[string]string{}}
@@ -88,7 +91,7 @@ func play(t *testing.T, script *txtar.Archive) *txtar.Archive {
 // do does what an administrator, or time, does.
 func (c *conversation) do(words []string) {
 	c.t.Helper()
-	ctx, operator := c.t.Context(), authority.Operator()
+	ctx, operator := c.t.Context(), caller.Operator()
 	var err error
 	switch words[0] {
 	case "advance":
@@ -99,7 +102,7 @@ func (c *conversation) do(words []string) {
 		_, _, err = c.RemoveAccess(ctx, operator, words[1], access.Path(words[2]))
 	case "disable":
 		disabled := true
-		_, err = c.UpdateUser(ctx, operator, words[1], authority.UserPatch{Disabled: &disabled})
+		_, err = c.UpdateUser(ctx, operator, words[1], directory.UserPatch{Disabled: &disabled})
 	default:
 		c.t.Fatalf("unknown deed %q", words)
 	}

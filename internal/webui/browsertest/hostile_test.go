@@ -6,12 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // Names that break pages: as long as a name may be, from right to left, without a
@@ -38,29 +41,29 @@ func cut(text string, bytes int) string {
 func newHostile(t *testing.T) *studio {
 	t.Helper()
 	s := newStudio(t, hebrew, arabic, once)
-	d := authority.Desired{Collections: []records.Collection{{ID: 1, Name: unbroken}, {ID: 1<<62 - 1, Name: arabic}, {ID: 3, Name: markup}}}
+	d := directory.Desired{Collections: []records.Collection{{ID: 1, Name: unbroken}, {ID: 1<<62 - 1, Name: arabic}, {ID: 3, Name: markup}}}
 	many := access.Role{Name: "W" + strings.Repeat("w", 200)}
 	for i := range 40 {
 		many.Permissions = append(many.Permissions, access.Permission{Action: "access", Path: access.Path(fmt.Sprintf("/collections/%d/%s", i, strings.Repeat("x", 60)))})
 	}
 	d.Roles = []access.Role{many, {Name: markup, Permissions: []access.Permission{{Action: "*", Path: "/"}}}}
 	for i, name := range []string{unbroken, emoji, markup} {
-		d.Users = append(d.Users, authority.DesiredUser{SetName: true, SetEmail: true, SetGroups: true, NewUser: authority.NewUser{
+		d.Users = append(d.Users, directory.DesiredUser{SetName: true, SetEmail: true, SetGroups: true, NewUser: directory.NewUser{
 			Username: name, Name: name, Email: strings.Repeat("e", 180) + fmt.Sprint(i) + "@example.org", Groups: []string{unbroken, "a", "b", emoji},
 		}})
 	}
-	d.Clients = []authority.NewClient{{
-		ID: strings.Repeat("client-", 25), Secret: authoritytest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials},
+	d.Clients = []directory.NewClient{{
+		ID: strings.Repeat("client-", 25), Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials},
 		Scopes: []string{strings.Repeat("s", 120), "read"}, Audiences: []string{"https://example.org/" + strings.Repeat("a", 180)},
 	}}
-	_, _, err := s.Apply(t.Context(), authority.Operator(), d)
+	_, _, err := s.Apply(t.Context(), caller.Operator(), d)
 	s.must(err)
 	s.bindTo(many.Name)
 	names := []string{unbroken, emoji, markup, arabic, hebrew}
 	session, err := s.Session(t.Context(), s.SessionToken(t, s.user, password).Value.Reveal())
 	s.must(err)
 	for i := range 100 {
-		n := authority.NewCredential{Name: names[i%len(names)], Scope: []string{"read", "write", "export"}, Lifetime: int64(i%9+90) * 86400}
+		n := issuance.NewCredential{Name: names[i%len(names)], Scope: []string{"read", "write", "export"}, Lifetime: int64(i%9+90) * 86400}
 		_, err := s.CreateAPIToken(s.from("2001:0db8:85a3:0000:0000:8a2e:0370:7334"), session, n)
 		s.must(err)
 	}
@@ -70,10 +73,10 @@ func newHostile(t *testing.T) *studio {
 
 func (s *studio) bindTo(role string) {
 	s.t.Helper()
-	u, err := s.Authority.User(s.t.Context(), authority.Operator(), s.user)
+	u, err := s.Directory.User(s.t.Context(), caller.Operator(), s.user)
 	s.must(err)
 	for _, b := range []access.Binding{{User: u.ID, Role: role, Path: "/"}, {Group: unbroken, Role: role, Path: "/collections/1"}} {
-		_, err := s.CreateBinding(s.t.Context(), authority.Operator(), b)
+		_, err := s.CreateBinding(s.t.Context(), caller.Operator(), b)
 		s.must(err)
 	}
 }

@@ -13,6 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/traffic"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/verification"
+
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/chromedp/cdproto/network"
@@ -20,11 +30,10 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/authority/authoritytest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui"
 )
@@ -42,7 +51,7 @@ var (
 // studio serves the pages with a clock that stands still and numbers that are made
 // up, so that they look the same each time.
 type studio struct {
-	*authoritytest.Fixture
+	*nodetest.Fixture
 	t     *testing.T
 	url   string
 	admin string // the administrator's username
@@ -50,20 +59,22 @@ type studio struct {
 }
 
 // newStudio serves pages without anything on them but an administrator and a user.
-func newStudio(t *testing.T, admin, user string, numbers traffic) *studio {
+func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 	t.Helper()
-	f := authoritytest.New(t, authoritytest.Options{At: opening, Policy: func(p *authority.Policy) {
-		p.Issuer, p.DefaultAudience = studioIssuer, studioIssuer
-		p.Scopes = map[string]string{"read": "Read specimens", "write": "Add and change specimens", "export": "Download whole collections"}
-		p.SessionMax = 200 * 24 * time.Hour
+	f := nodetest.New(t, nodetest.Options{At: opening, Settings: func(p *node.Settings) {
+		p.Policy.Issuer, p.Policy.DefaultAudience = studioIssuer, studioIssuer
+		p.Policy.Scopes = map[string]string{"read": "Read specimens", "write": "Add and change specimens", "export": "Download whole collections"}
+		p.Policy.SessionMax = 200 * 24 * time.Hour
 	}})
 	origin, err := httpkit.NewCrossOrigin(studioIssuer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &webui.Pages{
-		Authority: f.Authority, CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
-		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, Hypothesis: true, Traffic: numbers,
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
+		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
+		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
+		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, Hypothesis: true, Traffic: shown,
 		Explorer: func() []byte { return []byte(`{}`) }, // it is looked at on the live server
 	}
 	mux := http.NewServeMux()
@@ -74,9 +85,9 @@ func newStudio(t *testing.T, admin, user string, numbers traffic) *studio {
 	s.must(s.person(user, ""))
 	s.must(s.person(admin, "Morgan Okafor"))
 	id := s.fillFor("{user}", admin)
-	all := authoritytest.Admin()
+	all := nodetest.Admin()
 	all.User = id
-	_, err = s.CreateBinding(t.Context(), authority.Operator(), all)
+	_, err = s.CreateBinding(t.Context(), caller.Operator(), all)
 	s.must(err)
 	return s
 }
@@ -109,11 +120,11 @@ func seenFromOutside(next http.Handler) http.Handler {
 
 // person makes a user.
 func (s *studio) person(username, name string) error {
-	n := authority.NewUser{Username: username, Name: name, Password: password}
+	n := directory.NewUser{Username: username, Name: name, Password: password}
 	if len(username) < 30 {
 		n.Email = username + "@example.org"
 	}
-	_, err := s.CreateUser(s.t.Context(), authority.Operator(), n)
+	_, err := s.CreateUser(s.t.Context(), caller.Operator(), n)
 	return err
 }
 
@@ -151,7 +162,7 @@ func (s *studio) from(address string) context.Context {
 }
 
 // token makes an API token of somebody's.
-func (s *studio) token(username string, n authority.NewCredential) *authority.Issued {
+func (s *studio) token(username string, n issuance.NewCredential) *issuance.Issued {
 	s.t.Helper()
 	session, err := s.Session(s.t.Context(), s.SessionToken(s.t, username, password).Value.Reveal())
 	s.must(err)
@@ -161,20 +172,20 @@ func (s *studio) token(username string, n authority.NewCredential) *authority.Is
 }
 
 // use uses a token from an address.
-func (s *studio) use(issued *authority.Issued, address string) {
+func (s *studio) use(issued *issuance.Issued, address string) {
 	s.t.Helper()
-	_, err := s.Verify(s.from(address), issued.Value.Reveal(), authority.Demand{})
+	_, err := s.Verify(s.from(address), issued.Value.Reveal(), verification.Requirements{})
 	s.must(err)
 	s.must(s.FlushUses(s.t.Context()))
 }
 
-// traffic are numbers for the charts: what happened in the steps that it knows, and
+// numbers are those of the charts: what happened in the steps that it knows, and
 // nothing in the others.
-type traffic func(step, steps int) authority.Traffic
+type numbers func(step, steps int) traffic.Step
 
 // Traffic gives the numbers of each step.
-func (f traffic) Traffic(now time.Time, step time.Duration, steps int) ([]authority.Traffic, error) {
-	list := make([]authority.Traffic, steps)
+func (f numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
+	list := make([]traffic.Step, steps)
 	for i := range list {
 		list[i] = f(i, steps)
 		list[i].From = now.Truncate(step).Add(time.Duration(i+1-steps) * step)
@@ -184,25 +195,25 @@ func (f traffic) Traffic(now time.Time, step time.Duration, steps int) ([]author
 }
 
 // quiet is a node on which nothing happened; once, one on which a little did, once.
-func quiet(int, int) authority.Traffic { return authority.Traffic{} }
+func quiet(int, int) traffic.Step { return traffic.Step{} }
 
-func once(step, steps int) authority.Traffic {
+func once(step, steps int) traffic.Step {
 	if step != steps/3 {
-		return authority.Traffic{}
+		return traffic.Step{}
 	}
-	return authority.Traffic{
+	return traffic.Step{
 		Issued: map[string]int64{"access": 1}, Verified: map[string]int64{"access": 1}, VerifyRefused: map[string]int64{"time": 1},
 		Logins: map[string]int64{"ok": 1}, Revoked: 1, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
 	}
 }
 
 // busy is a node with the tides of a working day.
-func busy(step, steps int) authority.Traffic {
+func busy(step, steps int) traffic.Step {
 	tide := 1 + math.Sin(4*math.Pi*float64(step)/float64(steps)-1)
 	n := func(scale float64, phase int) int64 {
 		return int64(scale * (0.4 + tide) * (1 + 0.3*math.Sin(float64(step*phase))))
 	}
-	t := authority.Traffic{
+	t := traffic.Step{
 		Issued:   map[string]int64{"access": n(40, 3), "api-token": n(2, 5), "task": n(12, 7), "refresh": n(6, 11), "session": n(5, 2), "api-key": n(1, 13)},
 		Verified: map[string]int64{"access": n(5200, 5), "api-token": n(2100, 3), "task": n(400, 2)},
 		VerifyRefused: map[string]int64{
@@ -229,7 +240,7 @@ func newSample(t *testing.T) *studio {
 
 func (s *studio) sampleAccess() {
 	s.t.Helper()
-	d := authority.Desired{
+	d := directory.Desired{
 		Collections: []records.Collection{
 			{ID: 4, Name: "KU Fish Voucher Collection"},
 			{ID: 32768, Name: "KU Fish Tissue Collection"},
@@ -241,10 +252,10 @@ func (s *studio) sampleAccess() {
 			{Name: "curator", Permissions: []access.Permission{{Action: "access", Path: "/"}, {Action: "update", Path: "/specimens"}}},
 			{Name: "batch-runner", Permissions: []access.Permission{{Action: "create", Path: "/task-tokens/TES"}}},
 		},
-		Clients: []authority.NewClient{
-			{ID: "ci", Secret: authoritytest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Scopes: []string{"read"}},
+		Clients: []directory.NewClient{
+			{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Scopes: []string{"read"}},
 			{
-				ID: "portal", Secret: authoritytest.ClientSecret, Scopes: []string{"read", "write", "offline_access"},
+				ID: "portal", Secret: nodetest.ClientSecret, Scopes: []string{"read", "write", "offline_access"},
 				Grants: []string{identity.GrantTypeTokenExchange, identity.GrantTypeRefreshToken}, Audiences: []string{"https://images.example.org"},
 			},
 			{ID: "field-tablet", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}, Scopes: []string{"read", "write", "offline_access"}},
@@ -260,13 +271,13 @@ func (s *studio) sampleAccess() {
 		{"h.olsen", "Henrik Olsen", "curators"},
 		{"importer", "Nightly importer", "batch"},
 	} {
-		n := authority.NewUser{Username: u.username, Name: u.name, Email: u.username + "@example.org"}
+		n := directory.NewUser{Username: u.username, Name: u.name, Email: u.username + "@example.org"}
 		if u.groups != "" {
 			n.Groups = []string{u.groups}
 		}
-		d.Users = append(d.Users, authority.DesiredUser{NewUser: n, SetName: true, SetEmail: true, SetGroups: true})
+		d.Users = append(d.Users, directory.DesiredUser{NewUser: n, SetName: true, SetEmail: true, SetGroups: true})
 	}
-	_, _, err := s.Apply(s.t.Context(), authority.Operator(), d)
+	_, _, err := s.Apply(s.t.Context(), caller.Operator(), d)
 	s.must(err)
 	s.sampleBindings()
 }
@@ -274,11 +285,11 @@ func (s *studio) sampleAccess() {
 func (s *studio) sampleBindings() {
 	s.t.Helper()
 	name, groups, off := "Astrid Lindqvist", []string{"curators", "fish"}, true
-	_, err := s.UpdateUser(s.t.Context(), authority.Operator(), s.user, authority.UserPatch{Name: &name, Groups: &groups})
+	_, err := s.UpdateUser(s.t.Context(), caller.Operator(), s.user, directory.UserPatch{Name: &name, Groups: &groups})
 	s.must(err)
-	_, err = s.UpdateUser(s.t.Context(), authority.Operator(), "g.ferrari", authority.UserPatch{Disabled: &off})
+	_, err = s.UpdateUser(s.t.Context(), caller.Operator(), "g.ferrari", directory.UserPatch{Disabled: &off})
 	s.must(err)
-	u, err := s.Authority.User(s.t.Context(), authority.Operator(), s.user)
+	u, err := s.Directory.User(s.t.Context(), caller.Operator(), s.user)
 	s.must(err)
 	for _, b := range []access.Binding{
 		{User: u.ID, Role: "collection-admin", Path: "/collections/4"},
@@ -287,7 +298,7 @@ func (s *studio) sampleBindings() {
 		{Group: "students", Permission: &access.Permission{Action: "access", Path: "/collections/32768"}, Path: "/"},
 		{Group: "batch", Role: "batch-runner", Path: "/"},
 	} {
-		_, err := s.CreateBinding(s.from("192.0.2.4"), authority.Operator(), b)
+		_, err := s.CreateBinding(s.from("192.0.2.4"), caller.Operator(), b)
 		s.must(err)
 	}
 }
@@ -297,22 +308,22 @@ func (s *studio) sampleTokens() {
 	s.t.Helper()
 	day := int64(24 * time.Hour / time.Second)
 	fish, tissue := int64(4), int64(32768)
-	old := s.token(s.user, authority.NewCredential{Name: "old export script", Scope: []string{"read"}, Lifetime: 60 * day})
+	old := s.token(s.user, issuance.NewCredential{Name: "old export script", Scope: []string{"read"}, Lifetime: 60 * day})
 	s.use(old, "192.0.2.17")
 	s.Advance(30 * 24 * time.Hour)
-	export := s.token(s.user, authority.NewCredential{Name: "nightly export on lab-3", Scope: []string{"read", "export"}, Collection: &fish, Lifetime: 365 * day})
-	lost := s.token(s.user, authority.NewCredential{Name: "laptop that was lost", Scope: []string{"read", "write"}})
+	export := s.token(s.user, issuance.NewCredential{Name: "nightly export on lab-3", Scope: []string{"read", "export"}, Collection: &fish, Lifetime: 365 * day})
+	lost := s.token(s.user, issuance.NewCredential{Name: "laptop that was lost", Scope: []string{"read", "write"}})
 	s.use(lost, "198.51.100.23")
 	s.Advance(8 * 24 * time.Hour)
 	caller, err := s.Session(s.t.Context(), s.SessionToken(s.t, s.user, password).Value.Reveal())
 	s.must(err)
-	_, err = s.RevokeID(s.from("192.0.2.17"), caller, lost.ID, false)
+	_, err = s.RevokeID(s.from("192.0.2.17"), caller.Waiting(revocation.WaitNone), lost.ID)
 	s.must(err)
 	s.Advance(sitting.Add(-25 * 24 * time.Hour).Sub(s.Time()))
-	tablet := s.token(s.user, authority.NewCredential{Name: "field tablet", Scope: []string{"read", "write"}, Collection: &tissue, Lifetime: 30 * day})
-	board := s.token(s.user, authority.NewCredential{Name: "Grafana dashboard", Scope: []string{"read"}})
-	s.token(s.user, authority.NewCredential{Name: "R notebook", Scope: []string{"read"}, Lifetime: 90 * day})
-	_, err = s.CreateAPIKey(s.from("192.0.2.17"), caller, authority.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
+	tablet := s.token(s.user, issuance.NewCredential{Name: "field tablet", Scope: []string{"read", "write"}, Collection: &tissue, Lifetime: 30 * day})
+	board := s.token(s.user, issuance.NewCredential{Name: "Grafana dashboard", Scope: []string{"read"}})
+	s.token(s.user, issuance.NewCredential{Name: "R notebook", Scope: []string{"read"}, Lifetime: 90 * day})
+	_, err = s.CreateAPIKey(s.from("192.0.2.17"), caller, issuance.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
 	s.must(err)
 	s.Advance(sitting.Add(-26 * time.Hour).Sub(s.Time()))
 	s.use(tablet, "2001:db8:85a3::8a2e:370:7334")
@@ -326,14 +337,14 @@ func (s *studio) sampleTokens() {
 func (s *studio) sampleEvents() {
 	s.t.Helper()
 	for i := range 6 {
-		_, err := s.Authority.Login(s.from(fmt.Sprintf("203.0.113.%d", 40+i)), authority.Credentials{Username: "b.haddad", Password: "a guess"})
+		_, err := s.SignIn.Login(s.from(fmt.Sprintf("203.0.113.%d", 40+i)), signin.Credentials{Username: "b.haddad", Password: "a guess"})
 		if !fault.Is(err, fault.BadCredentials) {
 			s.t.Fatal(err)
 		}
 	}
 	admin := s.Login(s.t, s.admin, password)
 	for _, email := range []string{"d.novak@students.example.org", "d.novak@example.org"} {
-		_, err := s.UpdateUser(s.from("192.0.2.4"), admin, "d.novak", authority.UserPatch{Email: &email})
+		_, err := s.UpdateUser(s.from("192.0.2.4"), admin, "d.novak", directory.UserPatch{Email: &email})
 		s.must(err)
 	}
 }
@@ -359,13 +370,13 @@ func (s *studio) fill(path string) string { return s.fillFor(path, s.user) }
 
 func (s *studio) fillFor(path, username string) string {
 	s.t.Helper()
-	u, err := s.Authority.User(s.t.Context(), authority.Operator(), username)
+	u, err := s.Directory.User(s.t.Context(), caller.Operator(), username)
 	s.must(err)
 	return strings.ReplaceAll(path, "{user}", u.ID)
 }
 
-func newCredential(name string) authority.NewCredential {
-	return authority.NewCredential{Name: name, Scope: []string{"read"}}
+func newCredential(name string) issuance.NewCredential {
+	return issuance.NewCredential{Name: name, Scope: []string{"read"}}
 }
 
 // quoted is a text as JavaScript has it.

@@ -1,0 +1,159 @@
+// Package caller is who asks for something, by what, and what that lets them do:
+// the gate in the first line of every operation. Package signin finds out who is
+// calling; the operations ask this package whether they may.
+package caller
+
+import (
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/source"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Caller is who asks for something, and by what. A nil Caller is nobody.
+type Caller struct {
+	Subject   *verification.Subject // whom the caller is; nil for the operator
+	Token     *verification.Token   // what was presented; nil for a password, a client secret, the operator
+	Principal *records.Principal    // as read when the password or the secret was checked; nil who came by a token
+	Wait      revocation.Wait       // for what the answer to a revocation waits
+
+	asOf revocation.Seq // as of which Token was found good
+	role role
+	// dialect says that the caller came through a dialect that knows no scopes: what
+	// the caller may do there is what their bindings allow.
+	dialect bool
+}
+
+// role is what a caller is beside who.
+type role uint8
+
+const (
+	ordinary       role = iota
+	operator            // the command line, beside the store
+	system              // bearerd itself
+	publicClient        // a client that was named and has no secret: nobody authenticated
+	onlyRevokeSelf      // what was presented may revoke itself and nothing else
+)
+
+// Operator returns the caller of the command line: whoever holds the store and the
+// master key.
+func Operator() *Caller { return &Caller{role: operator} }
+
+// System returns bearerd itself as a caller.
+func System() *Caller { return &Caller{role: system} }
+
+// ByToken returns the caller who presented a token that was accepted.
+func ByToken(id *verification.Identity) *Caller {
+	return &Caller{Subject: id.Subject, Token: id.Token, asOf: id.AsOf}
+}
+
+// ByPrincipal returns the caller whose password or client secret was good.
+func ByPrincipal(p *records.Principal) *Caller {
+	return &Caller{Subject: source.SubjectOf(p), Principal: p}
+}
+
+// PublicClient returns a client that was named by its id and has no secret.
+func PublicClient(p *records.Principal) *Caller {
+	c := ByPrincipal(p)
+	c.role = publicClient
+	return c
+}
+
+// OnlyRevokeSelf returns the caller as one who may revoke the presented token and do
+// nothing else.
+func (c *Caller) OnlyRevokeSelf() *Caller {
+	restricted := *c
+	restricted.role = onlyRevokeSelf
+	return &restricted
+}
+
+// InDialect returns the caller as one who came through a dialect that knows no
+// scopes.
+func (c *Caller) InDialect() *Caller {
+	unscoped := *c
+	unscoped.dialect = true
+	return &unscoped
+}
+
+// Waiting returns the caller as one whose revocations are acknowledged as w says.
+func (c *Caller) Waiting(w revocation.Wait) *Caller {
+	waiting := *c
+	waiting.Wait = w
+	return &waiting
+}
+
+// ID returns the caller's subject; "" for nobody and for the operator.
+func (c *Caller) ID() string {
+	if c == nil || c.Subject == nil {
+		return ""
+	}
+	return c.Subject.ID
+}
+
+// Actor returns how the audit log names the caller; "" for nobody.
+func (c *Caller) Actor() string {
+	switch {
+	case c != nil && c.role == operator:
+		return audit.ActorCLI
+	case c != nil && c.role == system:
+		return audit.ActorSystem
+	}
+	return c.ID()
+}
+
+// Is reports whether ref, a subject or username, names the caller.
+func (c *Caller) Is(ref string) bool {
+	return c != nil && c.Subject != nil && !c.Subject.Client && (ref == c.Subject.ID || ref == c.Subject.Username)
+}
+
+// IsOperator reports whether the command line is calling.
+func (c *Caller) IsOperator() bool { return c != nil && c.role == operator }
+
+// BySession reports whether the caller presented a session cookie.
+func (c *Caller) BySession() bool {
+	return c != nil && c.Token != nil && c.Token.Kind == token.KindSession
+}
+
+// byBearer reports whether the caller presented a token that has a scope.
+func (c *Caller) byBearer() bool { return c != nil && c.Token != nil && !c.BySession() }
+
+// Client returns the OAuth client that authenticated with its secret, if that is who
+// asks; nil otherwise.
+func (c *Caller) Client() *identity.Client {
+	if c == nil || c.Principal == nil || c.Token != nil || c.role == publicClient {
+		return nil
+	}
+	return c.Principal.Client
+}
+
+// AsOf returns the sequence of the log as of which what the caller presented was
+// found good.
+func (c *Caller) AsOf() revocation.Seq { return max(c.asOf, c.Token.Seq) }
+
+// HasScope reports whether the caller's token has the scope. A session has them all.
+func (c *Caller) HasScope(name string) bool {
+	return !c.byBearer() || c.dialect || slices.Contains(c.Token.Scope, name)
+}
+
+// May decides an action on a path for the caller.
+func (c *Caller) May(action string, path access.Path) bool {
+	return c != nil && (c.role == operator || c.Subject.May(action, path).Allowed)
+}
+
+// ErrSignIn is the error of an operation that nobody may do without signing in.
+var ErrSignIn = fault.New(fault.Unauthenticated, "sign in first")
+
+// ErrBadClient is the error of client authentication, alike for an unknown client, a
+// public one and a wrong secret (RFC 6749 §5.2).
+var ErrBadClient = fault.New(fault.InvalidClient, "client authentication failed")
+
+// SelfRevokingKinds returns the kinds of token that may be presented as a Bearer to
+// revoke themselves.
+func SelfRevokingKinds() []token.Kind { return append(verification.APIKinds(), token.KindAPIKey) }

@@ -1,0 +1,135 @@
+package caller
+
+import (
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// RequireSignedIn admits everybody who is somebody, and whose token may do more than
+// revoke itself. The error is fault.Unauthenticated.
+func (c *Caller) RequireSignedIn() error {
+	if c == nil || c.role == onlyRevokeSelf {
+		return ErrSignIn
+	}
+	return nil
+}
+
+// RequireAdministrator admits administrators: `*` at `/` and, of a Bearer, the scope
+// admin. A token for one collection is no token for administration. The error is
+// Unauthenticated, InsufficientScope or Forbidden.
+func (c *Caller) RequireAdministrator() error {
+	switch {
+	case c == nil:
+		return ErrSignIn
+	case c.role == operator:
+		return nil
+	case c.role == onlyRevokeSelf:
+		return fault.New(fault.InsufficientScope, "the token is good for revoking itself alone")
+	case c.byBearer() && c.Token.Collection != nil:
+		return fault.New(fault.InsufficientScope, "a token for a collection can't administer")
+	case !c.HasScope(identity.ScopeAdmin):
+		return needsScope(identity.ScopeAdmin)
+	case !c.May(access.Any, access.Root):
+		return fault.New(fault.Forbidden, "an administrator is needed")
+	}
+	return nil
+}
+
+// RequireDelete admits who may revoke others' tokens on the management API: delete
+// on /tokens and, of a Bearer, the scope admin. The errors are those of
+// RequireAdministrator.
+func (c *Caller) RequireDelete() error {
+	switch {
+	case c == nil:
+		return ErrSignIn
+	case c.role == onlyRevokeSelf || c.byBearer() && (c.Token.Collection != nil || !c.HasScope(identity.ScopeAdmin)):
+		return needsScope(identity.ScopeAdmin)
+	case !c.May(access.ActionDelete, access.PathTokens):
+		return fault.New(fault.Forbidden, "the permission %s on %s is needed", access.ActionDelete, access.PathTokens)
+	}
+	return nil
+}
+
+// RequireIntrospect admits confidential clients, and holders of a token with the
+// scope introspect whose user still has that permission. The error is
+// InsufficientScope.
+func (c *Caller) RequireIntrospect() error {
+	if c.IsOperator() || c.Client() != nil || c.reads(identity.ScopeIntrospect) {
+		return nil
+	}
+	return needsScope(identity.ScopeIntrospect)
+}
+
+// reads reports whether the caller presented a token with the scope and, where it
+// speaks for a user, whether that user still has the permission of that name.
+func (c *Caller) reads(scope string) bool {
+	return c.byBearer() && c.role == ordinary && c.HasScope(scope) && (c.Subject.Client || c.May(scope, access.PathTokens))
+}
+
+// Owns reports whether the caller is the token itself, its owner, or the client that
+// it was issued to.
+func (c *Caller) Owns(t *verification.Token) bool {
+	switch {
+	case c == nil:
+		return false
+	case c.role == operator, c.Token != nil && c.Token.ID == t.ID:
+		return true
+	case c.role == onlyRevokeSelf:
+		return false
+	case c.Client() != nil:
+		return t.ClientID == c.Client().ID
+	}
+	return c.ID() == t.Subject
+}
+
+// MayRevoke decides who may revoke a token by its value: who owns it, and who has
+// delete on /tokens. A public client proves nothing but that it has the token, and
+// so may revoke what was issued to it (RFC 7009 §2.1).
+func (c *Caller) MayRevoke(t *verification.Token) bool {
+	if c != nil && c.role == publicClient {
+		return t.ClientID == c.Principal.Client.ID
+	}
+	return c.Owns(t) || c != nil && c.role != onlyRevokeSelf && c.May(access.ActionDelete, access.PathTokens)
+}
+
+// RequireRevokeAll admits who may end everything that was issued to a subject: the
+// subject, or who has delete on /tokens.
+func (c *Caller) RequireRevokeAll(subject string) error {
+	switch {
+	case c == nil || c.role == onlyRevokeSelf || c.role == publicClient:
+		return ErrSignIn
+	case c.ID() == subject:
+		return nil
+	}
+	return c.RequireDelete()
+}
+
+// RequireClientCredentials admits a client that has authenticated and may have
+// tokens for itself (RFC 6749 §4.4).
+func (c *Caller) RequireClientCredentials() error {
+	switch client := c.Client(); {
+	case client == nil:
+		return ErrBadClient
+	case !client.MayUse(identity.GrantTypeClientCredentials):
+		return fault.New(fault.UnauthorizedClient, "the client may not use this grant type")
+	}
+	return nil
+}
+
+// RequireDeviceGrant admits a client, public or not, that may use the device grant
+// (RFC 8628).
+func (c *Caller) RequireDeviceGrant() error {
+	switch {
+	case c == nil || c.Principal == nil || c.Principal.Client == nil:
+		return ErrBadClient
+	case !c.Principal.Client.MayUse(identity.GrantTypeDeviceCode):
+		return fault.New(fault.UnauthorizedClient, "the client may not use the device flow")
+	}
+	return nil
+}
+
+func needsScope(name string) error {
+	return fault.New(fault.InsufficientScope, "the scope %s is needed", name)
+}

@@ -1,0 +1,75 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// Desired is the state that an access file describes. What it doesn't name is left as
+// it is or, with Prune, removed.
+type Desired struct {
+	Collections []records.Collection
+	Roles       []access.Role
+	Users       []DesiredUser
+	Bindings    []access.Binding // User is a username
+	Clients     []NewClient
+	Prune       bool
+	DryRun      bool // change nothing, and return what would change
+}
+
+// DesiredUser is a user as the file describes them. The password is left as it is
+// when Password and PasswordHash are empty.
+type DesiredUser struct {
+	NewUser
+	SetDisabled, SetGroups, SetName, SetEmail bool // the file has this member
+}
+
+// MistakeError names the element of a list of Desired that is wrong.
+type MistakeError struct {
+	List  string // collections, roles, users, bindings, clients
+	Index int
+	Err   error
+}
+
+// Error returns the list, the position and what is wrong.
+func (m *MistakeError) Error() string { return fmt.Sprintf("%s[%d]: %v", m.List, m.Index, m.Err) }
+
+// Unwrap returns what is wrong.
+func (m *MistakeError) Unwrap() error { return m.Err }
+
+// Applied is one change that Apply made, or would make.
+type Applied struct {
+	Action string // an audit action
+	Target string // as people know it: a username, not a subject
+}
+
+// Apply brings what is stored to the desired state, in one transaction: all of it or
+// nothing. Applying the same state twice changes nothing the second time. The error is
+// a *MistakeError where one element is wrong.
+func (d *Directory) Apply(ctx context.Context, c *caller.Caller, desired Desired) ([]Applied, revocation.Receipt, error) {
+	if err := d.editor.admit(ctx, c, audit.Apply, ""); err != nil {
+		return nil, revocation.Receipt{}, err
+	}
+	p, err := newPlan(ctx, d.store, d.editor)
+	if err != nil {
+		return nil, revocation.Receipt{}, err
+	}
+	if err := p.reach(ctx, &desired); err != nil {
+		return nil, revocation.Receipt{}, err
+	}
+	switch {
+	case desired.DryRun:
+		return p.applied, revocation.Receipt{}, nil
+	case len(p.changes) == 0:
+		_, err := d.editor.journal.Settled(ctx, c.Wait)
+		return p.applied, revocation.Receipt{}, err
+	}
+	r, err := d.editor.commit(ctx, c, p.changes...)
+	return p.applied, r, err
+}

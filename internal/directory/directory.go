@@ -1,0 +1,80 @@
+// Package directory reads and changes what access rests on: users and their groups,
+// collections, roles, bindings, OAuth clients and signing keys. Apply brings all of
+// them to the state that an access file describes.
+//
+// Every operation begins with its gate: it decides whether the caller may do it
+// before it looks anything up or judges what was sent. A change that was refused is
+// recorded in the audit log. A change that can take a right from somebody has an
+// entry in the revocation log and is acknowledged like a revocation.
+package directory
+
+import (
+	"context"
+	"errors"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Store is what a directory reads.
+type Store interface {
+	records.Directory
+	records.AuditLog
+}
+
+// Config says what a directory is made of. All fields must be set.
+type Config struct {
+	Store   Store
+	Journal *journal.Journal
+	Hasher  *identity.Hasher
+	Ring    *keyring.Ring
+	Forms   token.Forms // the form of client secrets
+}
+
+// Directory reads and changes what access rests on. Its methods may be called from
+// any number of goroutines.
+type Directory struct {
+	*Users
+	*Access
+	*Clients
+	*Keys
+
+	store  Store
+	editor *editor
+}
+
+// New returns a directory.
+func New(cfg Config) (*Directory, error) {
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Hasher == nil || cfg.Ring == nil {
+		return nil, errors.New("directory: store, journal, hasher and ring must be set")
+	}
+	if _, _, err := cfg.Forms.New(token.KindClientSecret); err != nil {
+		return nil, errors.New("directory: the forms must have one for client secrets")
+	}
+	e := &editor{journal: cfg.Journal, hasher: cfg.Hasher}
+	return &Directory{
+		Users:   &Users{store: cfg.Store, editor: e},
+		Access:  &Access{store: cfg.Store, editor: e},
+		Clients: &Clients{store: cfg.Store, editor: e, forms: cfg.Forms},
+		Keys:    &Keys{ring: cfg.Ring, editor: e},
+		store:   cfg.Store,
+		editor:  e,
+	}, nil
+}
+
+// AuditEvents lists the audit log, newest first, for administrators.
+func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.Filter) ([]audit.Event, error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return nil, err
+	}
+	f, err := f.Canonical()
+	if err != nil {
+		return nil, err
+	}
+	return d.store.AuditEvents(ctx, f)
+}

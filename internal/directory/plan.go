@@ -1,0 +1,280 @@
+package directory
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+// plan is the difference between what is stored and what is desired, as it grows. Its
+// maps hold what is stored and what the changes planned so far add to it.
+type plan struct {
+	editor *editor
+
+	collections map[int64]records.Collection
+	roles       map[string]access.Role
+	users       map[string]identity.User // by username
+	names       map[string]string        // username by subject
+	bindings    []access.Binding
+	clients     map[string]identity.Client
+
+	changes []change
+	applied []Applied // what the changes are for people, in the same order
+}
+
+// usersPerPage is how many users are read at a time.
+const usersPerPage = 500
+
+// newPlan returns a plan without changes, over what is stored.
+func newPlan(ctx context.Context, store records.Directory, e *editor) (*plan, error) {
+	p := &plan{
+		editor: e, collections: map[int64]records.Collection{}, roles: map[string]access.Role{},
+		users: map[string]identity.User{}, names: map[string]string{}, clients: map[string]identity.Client{},
+	}
+	collections, err := store.Collections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range collections {
+		p.collections[n.ID] = n
+	}
+	roles, err := store.Roles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range roles {
+		p.roles[r.Name] = r
+	}
+	clients, err := store.Clients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, client := range clients {
+		p.clients[client.ID] = client
+	}
+	if p.bindings, err = store.Bindings(ctx, records.BindingQuery{}); err != nil {
+		return nil, err
+	}
+	for q := (records.UserQuery{Limit: usersPerPage}); ; {
+		page, err := store.Users(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range page.Items {
+			p.users[u.Username], p.names[u.ID] = u, u.Username
+		}
+		if page.Next == "" {
+			return p, nil
+		}
+		q.After = page.Next
+	}
+}
+
+// add appends changes of a target.
+func (p *plan) add(target string, changes ...change) {
+	for _, one := range changes {
+		p.changes = append(p.changes, one)
+		p.applied = append(p.applied, Applied{Action: one.action, Target: target})
+	}
+}
+
+// reach plans the changes that lead to the desired state. What other lists refer to is
+// created first and removed last, but for collections: only paths refer to them, and a
+// pruned collection's name may be used again for another.
+func (p *plan) reach(ctx context.Context, d *Desired) error {
+	if d.Prune {
+		p.pruneCollections(d)
+	}
+	steps := []struct {
+		list string
+		n    int
+		one  func(i int) error
+	}{
+		{"collections", len(d.Collections), func(i int) error { return p.collection(d.Collections[i]) }},
+		{"roles", len(d.Roles), func(i int) error { return p.role(d.Roles[i]) }},
+		{"users", len(d.Users), func(i int) error { return p.user(ctx, d.Users[i]) }},
+		{"bindings", len(d.Bindings), func(i int) error { return p.binding(d, &d.Bindings[i]) }},
+		{"clients", len(d.Clients), func(i int) error { return p.client(d.Clients[i]) }},
+	}
+	for _, s := range steps {
+		for i := range s.n {
+			if err := s.one(i); err != nil {
+				return &MistakeError{List: s.list, Index: i, Err: err}
+			}
+		}
+	}
+	if d.Prune {
+		p.prune(d)
+	}
+	return nil
+}
+
+func (p *plan) collection(n records.Collection) error {
+	if err := n.Validate(); err != nil {
+		return err
+	}
+	old, ok := p.collections[n.ID]
+	switch {
+	case !ok:
+		p.add(n.Name, p.editor.createCollection(n))
+	case old != n:
+		p.add(n.Name, change{action: audit.CollectionUpdate, target: n.Name, ops: []records.Op{records.UpdateCollection{Collection: n}}})
+	}
+	p.collections[n.ID] = n
+	return nil
+}
+
+func (p *plan) role(r access.Role) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	old, ok := p.roles[r.Name]
+	switch {
+	case !ok:
+		p.add(r.Name, createRole(r))
+	case !slices.Equal(old.Permissions, r.Permissions):
+		p.add(r.Name, p.editor.updateRole(r))
+	}
+	p.roles[r.Name] = r
+	return nil
+}
+
+func (p *plan) user(ctx context.Context, n DesiredUser) error {
+	old, ok := p.users[n.Username]
+	if !ok {
+		creation, u, err := p.editor.createUser(ctx, n.NewUser)
+		if err != nil {
+			return err
+		}
+		p.users[u.Username], p.names[u.ID] = u, u.Username
+		p.add(u.Username, creation)
+		return nil
+	}
+	patch, err := p.userPatch(ctx, old, n)
+	if err != nil {
+		return err
+	}
+	changes, u, err := p.editor.updateUser(ctx, old, patch)
+	if err != nil {
+		return err
+	}
+	p.users[u.Username] = u
+	p.add(u.Username, changes...)
+	return nil
+}
+
+// userPatch returns what the file says of a user and is not stored yet. A password
+// that matches the stored hash is no change.
+func (p *plan) userPatch(ctx context.Context, old identity.User, n DesiredUser) (UserPatch, error) {
+	var patch UserPatch
+	if n.SetName && n.Name != old.Name {
+		patch.Name = &n.Name
+	}
+	if n.SetEmail && n.Email != old.Email {
+		patch.Email = &n.Email
+	}
+	if n.SetGroups && !sameSet(n.Groups, old.Groups) {
+		patch.Groups = &n.Groups
+	}
+	if n.SetDisabled && n.Disabled != old.Disabled {
+		patch.Disabled = &n.Disabled
+	}
+	if n.PasswordHash != "" && n.PasswordHash != old.PasswordHash && n.PasswordHash.Fingerprint() != old.ReplacedHash {
+		patch.PasswordHash = &n.PasswordHash
+	}
+	if n.Password != "" {
+		match, err := p.editor.hasher.Verify(ctx, old.PasswordHash, n.Password.Reveal())
+		if err != nil && !fault.Is(err, fault.Invalid) {
+			return patch, err
+		}
+		if !match.OK {
+			patch.Password = &n.Password
+		}
+	}
+	return patch, nil
+}
+
+// sameSet reports whether two lists have the same elements, in any order and number.
+func sameSet(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+// binding adds a binding that is not stored yet. It can't name a user or a role that
+// the same file prunes.
+func (p *plan) binding(d *Desired, b *access.Binding) error {
+	if b.User != "" {
+		u, ok := p.users[b.User]
+		if !ok || d.Prune && !d.hasUser(b.User) {
+			return errNoSuchUser(b.User)
+		}
+		b.User = u.ID
+	}
+	if _, ok := p.roles[b.Role]; b.Role != "" && (!ok || d.Prune && !d.hasRole(b.Role)) {
+		return fault.New(fault.Invalid, "there is no role %q", b.Role)
+	}
+	canonical, err := b.Canonical()
+	if err != nil {
+		return err
+	}
+	*b = canonical
+	if slices.ContainsFunc(p.bindings, func(have access.Binding) bool { return sameBinding(have, *b) }) {
+		return nil
+	}
+	b.ID = uuid.NewString()
+	p.bindings = append(p.bindings, *b)
+	p.add(p.bindingName(*b), p.editor.createBinding(*b))
+	return nil
+}
+
+// sameBinding reports whether two bindings grant the same to the same user or group.
+func sameBinding(a, b access.Binding) bool {
+	same := a.User == b.User && a.Group == b.Group && a.Role == b.Role && a.Path == b.Path
+	if a.Permission == nil || b.Permission == nil {
+		return same && a.Permission == b.Permission
+	}
+	return same && *a.Permission == *b.Permission
+}
+
+func (p *plan) bindingName(b access.Binding) string {
+	who := "group " + b.Group
+	if b.User != "" {
+		who = p.names[b.User]
+	}
+	return who + ": " + describeBinding(b)
+}
+
+func (p *plan) client(n NewClient) error {
+	old, ok := p.clients[n.ID]
+	if !ok {
+		creation, client, err := createClient(n)
+		if err == nil {
+			p.clients[client.ID] = client
+			p.add(client.ID, creation)
+		}
+		return err
+	}
+	update, client, err := p.editor.updateClient(old, n)
+	if err != nil {
+		return err
+	}
+	if !sameClient(old, client) {
+		p.clients[client.ID] = client
+		p.add(client.ID, update)
+	}
+	return nil
+}
+
+func sameClient(a, b identity.Client) bool {
+	return slices.Equal(a.SecretDigest, b.SecretDigest) && sameSet(a.Grants, b.Grants) &&
+		sameSet(a.Scopes, b.Scopes) && sameSet(a.Audiences, b.Audiences)
+}

@@ -1,0 +1,239 @@
+package directory
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/source"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Users reads and changes users and the groups they are in.
+type Users struct {
+	store  records.Directory
+	editor *editor
+}
+
+// NewUser is a user to be created. Without a password and a hash, no password is
+// accepted for the user.
+type NewUser struct {
+	Username, Name, Email string
+	Groups                []string
+	Disabled              bool
+	Password              token.Secret
+	PasswordHash          identity.PasswordHash // of another system; see identity.ParseHash
+}
+
+// UserPatch is a change of a user; a nil field is left as it is.
+type UserPatch struct {
+	Name, Email  *string
+	Groups       *[]string
+	Disabled     *bool
+	Password     *token.Secret
+	PasswordHash *identity.PasswordHash
+}
+
+// CreateUser creates a user with a new subject id.
+func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (identity.User, error) {
+	if err := u.editor.admit(ctx, c, audit.UserCreate, n.Username); err != nil {
+		return identity.User{}, err
+	}
+	creation, user, err := u.editor.createUser(ctx, n)
+	if err != nil {
+		return identity.User{}, err
+	}
+	_, err = u.editor.commit(ctx, c, creation)
+	return user, err
+}
+
+// UpdateUser changes a user, named by subject or username, and returns the new state.
+// A changed password, and disabling, revoke every token and session of the user.
+// After any change, access is decided again from the new state.
+func (u *Users) UpdateUser(ctx context.Context, c *caller.Caller, ref string, p UserPatch) (identity.User, error) {
+	if err := u.editor.admit(ctx, c, audit.UserUpdate, ref); err != nil {
+		return identity.User{}, err
+	}
+	user, err := findUser(ctx, u.store, ref)
+	if err != nil {
+		return identity.User{}, err
+	}
+	changes, user, err := u.editor.updateUser(ctx, user, p)
+	if err != nil || len(changes) == 0 {
+		return user, err
+	}
+	_, err = u.editor.commit(ctx, c, changes...)
+	return user, err
+}
+
+// RemoveUser removes a user, named by subject or username, with their bindings.
+// Everything that was issued to the user is revoked.
+func (u *Users) RemoveUser(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
+	if err := u.editor.admit(ctx, c, audit.UserRemove, ref); err != nil {
+		return revocation.Receipt{}, err
+	}
+	user, err := findUser(ctx, u.store, ref)
+	if err != nil {
+		return revocation.Receipt{}, err
+	}
+	return u.editor.commit(ctx, c, u.editor.removeUser(user))
+}
+
+// User returns a user by subject or username: the caller, or anybody for
+// administrators.
+func (u *Users) User(ctx context.Context, c *caller.Caller, ref string) (identity.User, error) {
+	p, err := u.UserPrincipal(ctx, c, ref)
+	if err != nil {
+		return identity.User{}, err
+	}
+	return *p.User, nil
+}
+
+// UserPrincipal returns a user, by subject or username, with their grants: the
+// caller, or anybody for administrators.
+func (u *Users) UserPrincipal(ctx context.Context, c *caller.Caller, ref string) (*records.Principal, error) {
+	gate := c.RequireAdministrator
+	if c.Is(ref) {
+		gate = c.RequireSignedIn
+	}
+	if err := gate(); err != nil {
+		return nil, err
+	}
+	return findPrincipal(ctx, u.store, ref)
+}
+
+// UserSubject returns a user, by subject or username, as the decision about a request
+// sees them: the caller, or anybody for administrators.
+func (u *Users) UserSubject(ctx context.Context, c *caller.Caller, ref string) (*verification.Subject, error) {
+	p, err := u.UserPrincipal(ctx, c, ref)
+	if err != nil {
+		return nil, err
+	}
+	return source.SubjectOf(p), nil
+}
+
+// UserList lists users by username, for administrators.
+func (u *Users) UserList(ctx context.Context, c *caller.Caller, q records.UserQuery) (records.Page[identity.User], error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.Page[identity.User]{}, err
+	}
+	return u.store.Users(ctx, q)
+}
+
+// Usernames returns the usernames of subjects, for administrators. Subjects that no
+// longer exist are left out.
+func (u *Users) Usernames(ctx context.Context, c *caller.Caller, subjects []string) (map[string]string, error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(subjects))
+	for _, id := range subjects {
+		if _, known := names[id]; known {
+			continue
+		}
+		user, err := findUser(ctx, u.store, id)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		names[id] = user.Username
+	}
+	return names, nil
+}
+
+// UserAccess returns the grants of a user, each with the binding it comes from: the
+// caller's own, or anybody's for administrators.
+func (u *Users) UserAccess(ctx context.Context, c *caller.Caller, ref string) ([]access.Grant, error) {
+	p, err := u.UserPrincipal(ctx, c, ref)
+	if err != nil {
+		return nil, err
+	}
+	return p.Grants, nil
+}
+
+// RemoveAccess removes every direct binding of a user at and beneath a path, those
+// through roles included. It also returns the bindings that still grant something
+// there: a group's, or one at a wider path.
+func (u *Users) RemoveAccess(ctx context.Context, c *caller.Caller, ref string, at access.Path) (removed, remaining []access.Binding, err error) {
+	if err := u.editor.admit(ctx, c, audit.UserAccess, ref); err != nil {
+		return nil, nil, err
+	}
+	user, err := findUser(ctx, u.store, ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	removed, remaining, err = u.bindingsAt(ctx, user.ID, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(removed) == 0 {
+		_, err := u.editor.journal.Settled(ctx, c.Wait)
+		return removed, remaining, err
+	}
+	removal := change{
+		action: audit.UserAccess, target: user.ID, remark: "removed at " + string(at),
+		log: []revocation.Entry{u.editor.journal.CutOff(revocation.Access, user.ID)},
+	}
+	for _, b := range removed {
+		removal.ops = append(removal.ops, records.RemoveBinding{ID: b.ID})
+	}
+	_, err = u.editor.commit(ctx, c, removal)
+	return removed, remaining, err
+}
+
+// bindingsAt divides a user's bindings into those that removing access at a path
+// removes and those that still grant something there.
+func (u *Users) bindingsAt(ctx context.Context, subject string, at access.Path) (removed, remaining []access.Binding, err error) {
+	bindings, err := u.store.Bindings(ctx, records.BindingQuery{User: subject, WithGroups: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := u.store.Roles(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	roles := make(map[string]access.Role, len(list))
+	for _, r := range list {
+		roles[r.Name] = r
+	}
+	removed, remaining = access.Remove(bindings, roles, at)
+	return removed, remaining, nil
+}
+
+// findUser reads a user by subject or username. The error of an unknown one is
+// records.ErrNoUser.
+func findUser(ctx context.Context, store records.Directory, ref string) (identity.User, error) {
+	p, err := findPrincipal(ctx, store, ref)
+	if err != nil {
+		return identity.User{}, err
+	}
+	return *p.User, nil
+}
+
+func findPrincipal(ctx context.Context, store records.Directory, ref string) (*records.Principal, error) {
+	if identity.ValidateUsername(ref) != nil {
+		return nil, records.ErrNoUser // not every store accepts every text
+	}
+	who := records.Who{Username: ref}
+	if _, err := uuid.Parse(ref); err == nil {
+		who = records.Who{UserID: ref}
+	}
+	p, err := store.Principal(ctx, who)
+	switch {
+	case fault.Is(err, fault.NotFound), err == nil && p.User == nil:
+		return nil, records.ErrNoUser
+	case err != nil:
+		return nil, err
+	}
+	return &p, nil
+}

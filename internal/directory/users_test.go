@@ -1,0 +1,79 @@
+package directory_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+func TestUserChangesRefuseWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ctx := t.Context()
+	f.User(t, "ada", "")
+	for name, c := range map[string]struct {
+		err  error
+		kind fault.Kind
+	}{
+		"a user twice":                {second(f.CreateUser(ctx, operator, directory.NewUser{Username: "ada"})), fault.Conflict},
+		"a user without a name":       {second(f.CreateUser(ctx, operator, directory.NewUser{})), fault.Invalid},
+		"a user in no group":          {second(f.CreateUser(ctx, operator, directory.NewUser{Username: "x", Groups: []string{""}})), fault.Invalid},
+		"a user in two groups in one": {second(f.CreateUser(ctx, operator, directory.NewUser{Username: "x", Groups: []string{"a,b"}})), fault.Invalid},
+		"no password":                 {second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Password: new(token.Secret(""))})), fault.Invalid},
+		"a user who isn't there":      {second(f.UpdateUser(ctx, operator, "nobody", directory.UserPatch{Name: new("x")})), fault.NotFound},
+		"no user to remove":           {second(f.RemoveUser(ctx, operator, "nobody")), fault.NotFound},
+	} {
+		wantFault(t, name, c.err, c.kind, "")
+	}
+}
+
+func TestUserReadsThemselvesAndAdministratorsReadEverybody(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada := person(t, f, "ada", nodetest.May("access", "/collections/4"))
+	root := person(t, f, "root", nodetest.Admin())
+	for _, c := range []*caller.Caller{ada, root} {
+		for _, ref := range []string{"ada", ada.ID()} {
+			u, err := f.Directory.User(t.Context(), c, ref)
+			if err != nil || u.Username != "ada" {
+				t.Errorf("%s: %+v, %v", ref, u, err)
+			}
+			subject, err := f.UserSubject(t.Context(), c, ref)
+			if err != nil || subject.ID != ada.ID() || !subject.May("access", "/collections/4").Allowed {
+				t.Errorf("%s: %+v, %v", ref, subject, err)
+			}
+			grants, err := f.UserAccess(t.Context(), c, ref)
+			if err != nil || len(grants) != 1 || grants[0].Path != "/collections/4" {
+				t.Errorf("access of %s: %+v, %v", ref, grants, err)
+			}
+		}
+	}
+	for _, ref := range []string{"root", root.ID(), "nobody", "\xff"} {
+		_, err := f.Directory.User(t.Context(), ada, ref)
+		wantFault(t, "ada reads "+ref, err, fault.Forbidden, "")
+	}
+	for _, ref := range []string{"nobody", "\xff", "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11"} {
+		_, err := f.Directory.User(t.Context(), root, ref)
+		wantFault(t, "root reads "+ref, err, fault.NotFound, "")
+	}
+	_, err := f.Directory.User(t.Context(), ada.OnlyRevokeSelf(), "ada")
+	wantFault(t, "by a token that may only revoke itself", err, fault.Unauthenticated, "")
+}
+
+func TestUsernamesAreThoseOfUsersWhoExist(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada, eve := f.User(t, "ada", ""), f.User(t, "eve", "")
+	must(t, second(f.RemoveUser(t.Context(), operator, "eve")))
+	got, err := f.Usernames(t.Context(), operator, []string{ada.ID, eve.ID, ada.ID, "app"})
+	must(t, err)
+	if diff := cmp.Diff(map[string]string{ada.ID: "ada"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,78 @@
+package explain
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Cause is the log entry that revoked a token and who made it, as far as the audit
+// log still knows.
+type Cause struct {
+	Entry  revocation.Entry
+	By     string // subject, client, "cli" or "system"; "" when unknown
+	Reason string // the audit log's action; without an entry, what the token's row says
+	At     time.Time
+}
+
+// cause finds the entry that revoked a token: a kill of it or of what it was made
+// from, or a cut-off later than its sequence; of a signing key any cut-off, because
+// who has stolen the key may have dated the token after it.
+func (x *Explainer) cause(ctx context.Context, t *verification.Token) (*Cause, error) {
+	for _, id := range append([]string{t.ID}, t.Chain...) {
+		e, ok, err := x.store.LogEntry(ctx, revocation.Token, id)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return x.causeOf(ctx, e, audit.Filter{TokenID: id}, t.Subject)
+		}
+	}
+	names := []struct {
+		what revocation.What
+		id   string
+	}{{revocation.Subject, t.Subject}, {revocation.Client, t.ClientID}, {revocation.SigningKey, t.KID}}
+	for _, n := range names {
+		e, ok, err := x.store.LogEntry(ctx, n.what, n.id)
+		if err != nil {
+			return nil, err
+		}
+		if ok && (e.Seq > t.Seq || n.what == revocation.SigningKey) {
+			return x.causeOf(ctx, e, audit.Filter{Target: n.id}, n.id)
+		}
+	}
+	return &Cause{Reason: t.Ended}, nil
+}
+
+// revokingActions are the acts that append a kill or a cut-off which voids tokens.
+var revokingActions = []string{
+	audit.TokenRevoke, audit.TokenRegenerate, audit.TokenReuse, audit.Logout, audit.LeakedReport, audit.RevokeAll,
+	audit.UserDisable, audit.UserPassword, audit.UserRemove, audit.ClientUpdate, audit.ClientRemove, audit.KeyRetire,
+}
+
+// causeOf finds the event of an entry. An event that names another id, as that of a
+// family does, is found by its target and its time, which is the entry's.
+func (x *Explainer) causeOf(ctx context.Context, e revocation.Entry, f audit.Filter, target string) (*Cause, error) {
+	c := &Cause{Entry: e, At: e.At}
+	for _, f := range []audit.Filter{f, {Target: target, Since: e.At, Until: e.At.Add(time.Microsecond)}} {
+		f, err := f.Canonical()
+		if err != nil {
+			return nil, err
+		}
+		events, err := x.store.AuditEvents(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, event := range events {
+			if event.Outcome == audit.OK && slices.Contains(revokingActions, event.Action) {
+				c.By, c.Reason = event.Actor, event.Action
+				return c, nil
+			}
+		}
+	}
+	return c, nil
+}

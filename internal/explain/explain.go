@@ -1,0 +1,139 @@
+// Package explain says why a token or a user is let in or not, and who revoked what
+// is not.
+package explain
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Store is what an Explainer reads.
+type Store interface {
+	// Principal reads a user with their grants, in one snapshot.
+	Principal(ctx context.Context, who records.Who) (records.Principal, error)
+	// LogEntry returns the newest live entry about an id, and whether there is one.
+	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
+	records.AuditLog
+}
+
+// Config says what an Explainer is made of. All fields must be set.
+type Config struct {
+	Store    Store
+	Journal  *journal.Journal
+	Verifier *verification.Verifier
+}
+
+// Explainer explains decisions. Its methods may be called from any number of
+// goroutines.
+type Explainer struct {
+	store    Store
+	journal  *journal.Journal
+	verifier *verification.Verifier
+}
+
+// New returns an Explainer.
+func New(cfg Config) (*Explainer, error) {
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil {
+		return nil, errors.New("explain: store, journal and verifier must be set")
+	}
+	return &Explainer{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier}, nil
+}
+
+// Explanation says why a token or a user is let in or not.
+type Explanation struct {
+	*verification.Explanation
+	Revoked *Cause // nil when the token is not revoked, or not the caller's to see
+}
+
+// catchUpTimeout is how long reading the log may take while a request waits.
+const catchUpTimeout = 900 * time.Millisecond
+
+// ExplainToken makes every check of a verification on a token and reports on each.
+// Everybody who is signed in and has the token may ask; what lies behind the checks
+// (its claims, the grants, who revoked it) is for its owner and for administrators.
+// The error is Unauthenticated, or Unavailable when this node can't decide now.
+func (x *Explainer) ExplainToken(ctx context.Context, c *caller.Caller, raw string, r verification.Requirements) (*Explanation, error) {
+	if err := c.RequireSignedIn(); err != nil {
+		return nil, err
+	}
+	if err := x.catchUp(ctx); err != nil && !x.verifier.Knowledge().Fresh {
+		return nil, err
+	}
+	made, err := x.verifier.Explain(ctx, raw, r)
+	if err != nil {
+		return nil, err
+	}
+	out := &Explanation{Explanation: made}
+	t := made.Token
+	if t == nil || !c.Owns(t) && c.RequireAdministrator() != nil {
+		made.Withhold()
+		return out, nil
+	}
+	if x.verifier.Revoked(t) {
+		out.Revoked, err = x.cause(ctx, t)
+	}
+	return out, err
+}
+
+func (x *Explainer) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, catchUpTimeout)
+	defer cancel()
+	return x.journal.CatchUp(ctx)
+}
+
+// ExplainUser says whether a user, named by subject or username, may do an action on
+// a path, and which grants decide it. It is for the user and for administrators. The
+// error is Unauthenticated, InsufficientScope, Forbidden or NotFound.
+func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, action string, path access.Path) (*Explanation, error) {
+	require := c.RequireAdministrator
+	if c.Is(ref) {
+		require = c.RequireSignedIn
+	}
+	if err := require(); err != nil {
+		return nil, err
+	}
+	p, err := x.user(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	enabled, decision := !p.User.Disabled, p.May(action, path)
+	detail := "the account is enabled"
+	if !enabled {
+		detail = "the account is disabled"
+	}
+	made := x.verifier.Knowledge()
+	made.Allowed, made.Grants = decision.Allowed, decision.Because
+	made.Checks = []verification.CheckResult{
+		{Check: "enabled", OK: &enabled, Detail: detail},
+		{Check: token.CheckAccess.String(), OK: &decision.Allowed, Detail: action + " " + string(path)},
+	}
+	return &Explanation{Explanation: made}, nil
+}
+
+func (x *Explainer) user(ctx context.Context, ref string) (*records.Principal, error) {
+	if identity.ValidateUsername(ref) != nil {
+		return nil, records.ErrNoUser // not every store takes every text
+	}
+	who := records.Who{Username: ref}
+	if _, err := uuid.Parse(ref); err == nil {
+		who = records.Who{UserID: ref}
+	}
+	p, err := x.store.Principal(ctx, who)
+	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
+		return nil, records.ErrNoUser
+	}
+	return &p, err
+}

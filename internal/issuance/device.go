@@ -1,0 +1,212 @@
+package issuance
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Devices runs the device flow (RFC 8628): a device without a browser shows a code,
+// its user types that code on bearerd's page, and the device gets its tokens.
+type Devices struct {
+	cfg    Config
+	issuer *Issuer
+}
+
+// How long a code lives, and how often a device may ask.
+const (
+	deviceLife     = 10 * time.Minute
+	deviceInterval = 5 * time.Second
+)
+
+// userCodeLetters has no vowels, so that codes spell nothing, and nothing that is
+// easily mistaken (RFC 8628 §6.1). Eight of them are 34 bits; guesses are limited.
+const (
+	userCodeLetters = "BCDFGHJKLMNPQRSTVWXZ"
+	userCodeLength  = 8
+)
+
+// DeviceStart is what a device needs to go on. The code is shown once.
+type DeviceStart struct {
+	DeviceCode token.Secret
+	UserCode   string // WDJB-MJHT
+	ExpiresIn  int64  // seconds
+	Interval   int64  // seconds
+}
+
+// StartDevice begins the device flow for a client that has its grant.
+func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope []string, audience string) (*DeviceStart, error) {
+	if err := client.RequireDeviceGrant(); err != nil {
+		return nil, err
+	}
+	r := &Request{Kind: token.KindAccess, Principal: &records.Principal{User: &identity.User{}}, Client: client.Principal, Audience: audience}
+	for _, name := range scope {
+		if err := f.checkScope(ctx, r, name); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := f.cfg.Policy.audience(r); err != nil {
+		return nil, err
+	}
+	code, d, err := newDevice(f.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	d.ClientID, d.Scope, d.Audience = client.Principal.Client.ID, scope, audience
+	if _, err := f.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.AddDevice{Device: d}}}); err != nil {
+		return nil, err
+	}
+	return &DeviceStart{
+		DeviceCode: code, UserCode: d.UserCode[:4] + "-" + d.UserCode[4:],
+		ExpiresIn: seconds(deviceLife), Interval: seconds(deviceInterval),
+	}, nil
+}
+
+// checkScope refuses what no user's approval could grant, before one is asked.
+func (f *Devices) checkScope(ctx context.Context, r *Request, name string) error {
+	if !r.clientAllows(name) {
+		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
+	}
+	if name == identity.ScopeOfflineAccess {
+		return r.checkOffline()
+	}
+	return f.issuer.checkDeclared(ctx, name)
+}
+
+func newDevice(now time.Time) (token.Secret, records.Device, error) {
+	var code [32]byte
+	_, _ = rand.Read(code[:])
+	raw := base64.RawURLEncoding.EncodeToString(code[:])
+	user := make([]byte, userCodeLength)
+	for i := range user {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(userCodeLetters))))
+		if err != nil {
+			return "", records.Device{}, err
+		}
+		user[i] = userCodeLetters[n.Int64()]
+	}
+	return token.Secret(raw), records.Device{
+		Digest: token.Digest(raw), UserCode: string(user), State: records.DevicePending, ExpiresAt: now.Add(deviceLife),
+	}, nil
+}
+
+// PendingDevice returns the device that shows a user code, for the page of a
+// signed-in user. Guesses are limited like wrong passwords.
+func (f *Devices) PendingDevice(ctx context.Context, c *caller.Caller, userCode string) (records.Device, error) {
+	if !c.BySession() {
+		return records.Device{}, caller.ErrSignIn
+	}
+	keys := []string{"device:" + c.ID()}
+	if err := f.cfg.Guesses.Check(ctx, keys); err != nil {
+		return records.Device{}, err
+	}
+	d, err := f.cfg.Store.DeviceByUserCode(ctx, canonicalUserCode(userCode))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return records.Device{}, err
+	}
+	if err == nil && d.State == records.DevicePending && f.cfg.Now().Before(d.ExpiresAt) {
+		// Guesses that ran at the same time may have reached the limit.
+		if err := f.cfg.Guesses.Check(ctx, keys); err != nil {
+			return records.Device{}, err
+		}
+		return d, nil
+	}
+	if err := f.cfg.Guesses.Failed(ctx, keys); err != nil {
+		return records.Device{}, err
+	}
+	return records.Device{}, fault.New(fault.NotFound, "no device shows this code, or it has run out")
+}
+
+// canonicalUserCode takes what a person types: in any case, with or without the dash.
+func canonicalUserCode(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(userCodeLetters, r) {
+			return r
+		}
+		return -1
+	}, strings.ToUpper(s[:min(len(s), 64)]))
+}
+
+// DecideDevice approves or denies a device, as the signed-in user says.
+func (f *Devices) DecideDevice(ctx context.Context, c *caller.Caller, userCode string, approve bool) error {
+	d, err := f.PendingDevice(ctx, c, userCode)
+	if err != nil {
+		return err
+	}
+	e := f.cfg.Journal.Event(ctx, c.Actor(), audit.DeviceDeny)
+	d.State, d.Subject, d.Seq = records.DeviceDenied, c.ID(), c.AsOf()
+	if approve {
+		e.Action, d.State = audit.DeviceApprove, records.DeviceApproved
+	}
+	e.Target = d.ClientID
+	_, err = f.cfg.Journal.Commit(ctx, records.Batch{
+		Ops: []records.Op{records.DecideDevice{Device: d, Now: f.cfg.Now()}}, Audit: []audit.Event{e},
+	})
+	return err
+}
+
+// RedeemDevice issues a device its tokens, once, when the user has approved it. The
+// errors are those of RFC 8628 §3.5. What is issued is decided as of the approval:
+// revoking everything of the user in between revokes this too.
+func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code string) (Pair, error) {
+	if err := client.RequireDeviceGrant(); err != nil {
+		return Pair{}, err
+	}
+	d, err := f.cfg.Store.Device(ctx, token.Digest(code))
+	if fault.Is(err, fault.NotFound) || err == nil && d.ClientID != client.Principal.Client.ID {
+		return Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")
+	}
+	if err != nil {
+		return Pair{}, err
+	}
+	if err := f.checkPoll(ctx, d); err != nil {
+		return Pair{}, err
+	}
+	p, err := f.cfg.Store.Principal(ctx, records.Who{UserID: d.Subject})
+	if fault.Is(err, fault.NotFound) {
+		return Pair{}, fault.New(fault.AccessDenied, "the user is gone")
+	}
+	if err != nil {
+		return Pair{}, err
+	}
+	p.Seq = min(p.Seq, d.Seq)
+	pair, err := f.issuer.issuePair(ctx, client, &Request{
+		Kind: token.KindAccess, Principal: &p, Client: client.Principal, Scope: d.Scope, Audience: d.Audience,
+		spend: []records.Op{records.SpendDevice{Digest: d.Digest}},
+	})
+	if fault.Is(err, fault.Conflict) {
+		return Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")
+	}
+	return pair, err
+}
+
+// checkPoll answers a device that can't have its tokens (yet).
+func (f *Devices) checkPoll(ctx context.Context, d records.Device) error {
+	now := f.cfg.Now()
+	switch {
+	case !now.Before(d.ExpiresAt):
+		return fault.New(fault.ExpiredToken, "the device code has run out")
+	case d.State == records.DeviceDenied:
+		return fault.New(fault.AccessDenied, "the user said no")
+	case d.State == records.DeviceApproved:
+		return nil
+	}
+	_, err := f.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.PollDevice{Digest: d.Digest, At: now}}})
+	if err != nil {
+		return err
+	}
+	if now.Before(d.PolledAt.Add(deviceInterval)) {
+		return fault.New(fault.SlowDown, "ask no more often than every %d seconds", seconds(deviceInterval))
+	}
+	return fault.New(fault.AuthorizationPending, "the user has not decided yet")
+}

@@ -1,0 +1,95 @@
+// Package issuance decides what is issued: whether this caller may have this token,
+// for how long and with which scope. It signs it, stores what must be stored, and
+// trades one token for another: exchange, refresh, device flow, client credentials.
+// The stored tokens of a user, which are created, listed and regenerated, are here
+// too.
+//
+// Decide, then sign: nothing is signed, stored or recorded as issued before every
+// rule has passed, judged on the principal that the token will speak for. A refusal
+// leaves nothing behind but its audit event.
+//
+// What a token is issued on (the reading of a user, of a client, the check of the
+// token that was presented) is true as of a sequence of the revocation log. The
+// earliest of these is the token's own sequence: what was revoked between that
+// reading and the signature revokes the new token too.
+package issuance
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Store is what issuance reads.
+type Store interface {
+	records.Directory
+	records.Tokens
+	records.Devices
+}
+
+// Guesses counts wrong user codes of devices as wrong passwords are counted.
+type Guesses interface {
+	// Check returns fault.Limited when one of the keys has failed too often.
+	Check(ctx context.Context, keys []string) error
+	// Failed counts a failure under each key. The error is fault.Limited when this
+	// one was beyond the limit, because others ran at the same time.
+	Failed(ctx context.Context, keys []string) error
+}
+
+// Meter counts what is issued and why something was not.
+type Meter interface {
+	Issued(kind token.Kind)
+	IssueRefused(kind fault.Kind)
+}
+
+// Config says what issuance is made of. Every field but Meter must be set.
+type Config struct {
+	Store    Store
+	Journal  *journal.Journal
+	Verifier *verification.Verifier
+	Ring     *keyring.Ring
+	Forms    token.Forms
+	Policy   Policy
+	Guesses  Guesses
+	Meter    Meter // nil: nothing is counted
+	Now      func() time.Time
+}
+
+// Issuance issues tokens. Its methods may be called from any number of goroutines.
+type Issuance struct {
+	*Issuer
+	*Devices
+	*Tokens
+}
+
+// New returns an Issuance.
+func New(cfg Config) (*Issuance, error) {
+	switch {
+	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil:
+		return nil, errors.New("issuance: store, journal, verifier and ring must be set")
+	case cfg.Guesses == nil || cfg.Now == nil:
+		return nil, errors.New("issuance: guesses and now must be set")
+	}
+	if err := cfg.Policy.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
+	}
+	issuer := &Issuer{cfg: cfg}
+	return &Issuance{
+		Issuer: issuer, Devices: &Devices{cfg: cfg, issuer: issuer}, Tokens: &Tokens{cfg: cfg, issuer: issuer},
+	}, nil
+}
+
+type noMeter struct{}
+
+func (noMeter) Issued(token.Kind)       {}
+func (noMeter) IssueRefused(fault.Kind) {}

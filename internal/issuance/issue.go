@@ -1,0 +1,360 @@
+package issuance
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Issuer issues tokens and trades them.
+type Issuer struct{ cfg Config }
+
+// Request asks for a token. The zero value of a field means that nothing was
+// asked for; Kind must be set.
+type Request struct {
+	Kind       token.Kind
+	Principal  *records.Principal  // whom the token will speak for; nil: the caller, read from the store
+	Client     *records.Principal  // the client to which it is issued; nil: none
+	Parent     *verification.Token // what it is made from; nil: what the caller presented, a password or a client secret
+	Audience   string              // RFC 8707 resource, or audience
+	Scope      []string            // nil: none asked for
+	Collection *int64              // where Principal is set: the one that was read with it
+	Lifetime   int64               // seconds
+	Usual      int64               // seconds when no lifetime is asked for; 0: the kind's own
+	Cap        bool                // a lifetime above the ceiling becomes the ceiling
+	TaskType   string              // of task tokens
+	Name       string              // of stored tokens
+	Prefix     string              // of an API token; "": the operator's
+
+	// What is added to a JWT for the protocol that asks; it can't replace a claim.
+	ScopeAsList bool
+	Claims      map[string]any
+
+	id    string         // of a stored token; "": any
+	spend []records.Op   // what this uses up, in the same transaction
+	alone bool           // no refresh token can be issued beside it
+	asOf  revocation.Seq // as of which Parent was found good
+}
+
+// Issued is a token that was issued. Its value is known here and nowhere else.
+type Issued struct {
+	Value      token.Secret
+	ID         string
+	Kind       token.Kind
+	Name       string // of stored tokens
+	Scope      []string
+	Audience   string
+	Collection *int64
+	Lifetime   int64     // seconds; 0: for ever
+	Expiry     time.Time // zero: never
+}
+
+// Pair is an access token and, where it was asked for, the refresh token beside it.
+type Pair struct {
+	Access  *Issued
+	Refresh *Issued // nil: none
+}
+
+// Issue decides, signs, and records. The caller's request is not changed. The errors
+// are Unauthenticated for nobody, Forbidden and InsufficientScope where this caller
+// may not have such a token, and the kind of the rule that refused it.
+func (i *Issuer) Issue(ctx context.Context, c *caller.Caller, r *Request) (*Issued, error) {
+	own := *r
+	own.alone = true
+	pair, err := i.issuePair(ctx, c, &own)
+	return pair.Access, err
+}
+
+// IssueFor issues a token for a user, named by subject or username, at the
+// operator's request: the same rules hold, but that nothing was presented.
+func (i *Issuer) IssueFor(ctx context.Context, c *caller.Caller, ref string, r *Request) (*Issued, error) {
+	if !c.IsOperator() {
+		return nil, fault.New(fault.Forbidden, "only the operator issues tokens for others")
+	}
+	if identity.ValidateUsername(ref) != nil {
+		return nil, records.ErrNoUser // not every store takes every text
+	}
+	who := records.Who{Username: ref, Collection: r.Collection}
+	if _, err := uuid.Parse(ref); err == nil {
+		who = records.Who{UserID: ref, Collection: r.Collection}
+	}
+	p, err := i.cfg.Store.Principal(ctx, who)
+	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
+		return nil, records.ErrNoUser
+	}
+	if err != nil {
+		return nil, err
+	}
+	own := *r
+	own.Principal = &p
+	return i.Issue(ctx, c, &own)
+}
+
+// StartSession issues a session for a user who has just signed in; its value is for
+// a cookie. The collection is what the user has chosen to work in, and may be nil.
+func (i *Issuer) StartSession(ctx context.Context, c *caller.Caller, collection *int64) (*Issued, error) {
+	if err := c.RequireSignedIn(); err != nil {
+		return nil, err
+	}
+	return i.Issue(ctx, c, &Request{Kind: token.KindSession, Principal: c.Principal, Collection: collection, Name: "session"})
+}
+
+// ClientCredentials asks for an access token that speaks for a client itself
+// (RFC 6749 §4.4).
+type ClientCredentials struct {
+	Client   *caller.Caller // authenticated by its secret
+	Scope    []string       // nil: none
+	Audience string         // or resource; "": the default
+	Lifetime int64          // seconds; 0: none asked for
+}
+
+// ClientCredentials issues the token. The error is InvalidClient for a client that
+// did not authenticate, UnauthorizedClient for one that may not use this grant
+// type, and otherwise that of Issue.
+func (i *Issuer) ClientCredentials(ctx context.Context, x ClientCredentials) (*Issued, error) {
+	if x.Client.Client() == nil {
+		return nil, caller.ErrBadClient
+	}
+	return i.Issue(ctx, x.Client, &Request{
+		Kind: token.KindAccess, Principal: x.Client.Principal, Client: x.Client.Principal,
+		Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime,
+	})
+}
+
+// DeclaredScopes returns the scopes that a user may ask for, each with its
+// description: the operator's, and credentials and admin.
+func (i *Issuer) DeclaredScopes() map[string]string {
+	out := map[string]string{
+		identity.ScopeCredentials: "make API keys and API tokens",
+		identity.ScopeAdmin:       "use administrative rights on the management API",
+	}
+	maps.Copy(out, i.cfg.Policy.Scopes)
+	return out
+}
+
+// issuePair issues a token and, when its scope asks for offline access, a refresh
+// token beside it, in one transaction with what the request uses up.
+func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
+	if err := i.admit(ctx, c, r); err != nil {
+		return Pair{}, err
+	}
+	if err := i.loadSubject(ctx, c, r); err != nil {
+		return Pair{}, err
+	}
+	d, err := i.decide(ctx, r)
+	if err != nil {
+		return Pair{}, i.refuse(ctx, c, r, err)
+	}
+	var pair Pair
+	ops := r.spend
+	if d.offline {
+		refresh, op, err := i.createRefresh(r, d)
+		if err != nil {
+			return Pair{}, err
+		}
+		pair.Refresh, ops = refresh, append(ops, op)
+	}
+	issued, stored, err := i.create(ctx, r, d)
+	if err != nil {
+		return Pair{}, err
+	}
+	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
+	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), d.id, d.remark(r.Kind)
+	_, err = i.cfg.Journal.Commit(ctx, records.Batch{Ops: append(ops, stored...), Audit: []audit.Event{e}})
+	if err != nil {
+		return Pair{}, err
+	}
+	i.cfg.Meter.Issued(r.Kind)
+	pair.Access = issued
+	return pair, nil
+}
+
+// admit is the first step of every operation that issues: it makes what the caller
+// presented the parent and decides whether this caller may have such a token at all.
+// The refusal of somebody known is recorded.
+func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error {
+	if c == nil {
+		return caller.ErrSignIn
+	}
+	r.useParent(c)
+	if err := r.checkOrigin(c); err != nil {
+		return i.refuse(ctx, c, r, err)
+	}
+	return nil
+}
+
+// useParent makes what the caller presented the parent, and notes as of when that
+// was found good: what was revoked since revokes the new token too.
+func (r *Request) useParent(c *caller.Caller) {
+	if r.Parent == nil {
+		r.Parent = c.Token
+	}
+	switch r.Parent {
+	case nil:
+	case c.Token:
+		r.asOf = c.AsOf()
+	default:
+		r.asOf = r.Parent.Seq
+	}
+}
+
+// loadSubject reads whom the token will speak for, with the collection that it would
+// be bound to, in one snapshot.
+func (i *Issuer) loadSubject(ctx context.Context, c *caller.Caller, r *Request) error {
+	if r.Principal != nil {
+		return nil
+	}
+	if c.Subject == nil {
+		return caller.ErrSignIn
+	}
+	who := records.Who{UserID: c.ID(), Collection: r.Collection}
+	if c.Subject.Client {
+		who = records.Who{ClientID: c.ID(), Collection: r.Collection}
+	}
+	if r.Parent.BindsCollection() {
+		who.Collection = r.Parent.Collection
+	}
+	p, err := i.cfg.Store.Principal(ctx, who)
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.InvalidToken, token.ReasonRevoked)
+	}
+	r.Principal = &p
+	return err
+}
+
+// refuse records that somebody known asked for a token and did not get it, and
+// returns the reason.
+func (i *Issuer) refuse(ctx context.Context, c *caller.Caller, r *Request, reason error) error {
+	i.cfg.Meter.IssueRefused(fault.KindOf(reason))
+	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
+	e.Target = c.ID()
+	if r.Principal != nil {
+		e.Target = r.Principal.Subject()
+	}
+	return i.cfg.Journal.Refuse(ctx, e, reason)
+}
+
+// action returns how the audit log names what the request asks for.
+func (r *Request) action() string {
+	if r.Parent != nil && !kindRules[r.Kind].rooted && r.Parent.Kind != token.KindSession {
+		return audit.TokenExchange
+	}
+	return audit.TokenIssue
+}
+
+// maxChain is how many ids a chain may have; verifying looks each of them up.
+const maxChain = 16
+
+// decision says what is issued: every rule has passed, nothing is signed yet.
+type decision struct {
+	id         string
+	scope      []string
+	audience   string
+	collection *int64
+	lifetime   int64 // seconds; 0: for ever
+	issuedAt   time.Time
+	chain      []string // what it was made from, root first
+	replaces   string   // the id of the API token whose value this one renews
+
+	// Of a refresh token that is issued beside it.
+	offline      bool
+	family       string
+	familyEnd    time.Time // zero: never
+	refreshScope []string
+}
+
+// expiry returns when the token ends; zero: never.
+func (d *decision) expiry() time.Time {
+	if d.lifetime == 0 {
+		return time.Time{}
+	}
+	return d.issuedAt.Add(time.Duration(d.lifetime) * time.Second)
+}
+
+// remark says in the audit log what was issued.
+func (d *decision) remark(kind token.Kind) string {
+	parts := []string{kind.String()}
+	if len(d.scope) > 0 {
+		parts = append(parts, "scope "+strings.Join(d.scope, " "))
+	}
+	if d.collection != nil {
+		parts = append(parts, "collection "+strconv.FormatInt(*d.collection, 10))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// decide judges a request that was admitted by every other rule, each on its own.
+func (i *Issuer) decide(ctx context.Context, r *Request) (*decision, error) {
+	if err := r.checkSubject(); err != nil {
+		return nil, err
+	}
+	d := &decision{id: cmp.Or(r.id, uuid.NewString()), issuedAt: i.cfg.Now().Truncate(time.Second), chain: r.chain()}
+	right, err := i.cfg.Policy.taskRight(r)
+	if err != nil {
+		return nil, err
+	}
+	if d.lifetime, err = i.cfg.Policy.lifetime(r, right, d.issuedAt.Unix()); err != nil {
+		return nil, err
+	}
+	if d.audience, err = i.cfg.Policy.audience(r); err != nil {
+		return nil, err
+	}
+	if d.scope, err = i.scope(ctx, r); err != nil {
+		return nil, err
+	}
+	if d.collection, err = r.collection(); err != nil {
+		return nil, err
+	}
+	return d, r.decideFamily(d)
+}
+
+// decideFamily decides about the refresh token that the scope may ask for, and
+// about the chain: what is made from a refresh token has its family for a parent.
+func (r *Request) decideFamily(d *decision) error {
+	fromRefresh := r.Parent != nil && r.Parent.Kind == token.KindRefresh
+	if fromRefresh || slices.Contains(d.scope, identity.ScopeOfflineAccess) {
+		if err := r.checkOffline(); err != nil {
+			return err
+		}
+		d.offline, d.refreshScope = true, d.scope
+		if fromRefresh {
+			d.family, d.familyEnd, d.refreshScope = r.Parent.Family, r.Parent.FamilyEnd, r.Parent.Scope
+		} else {
+			d.family = uuid.NewString()
+			d.chain = append(d.chain, d.family)
+			if r.Parent != nil {
+				d.familyEnd = r.Parent.Expiry
+			}
+		}
+	}
+	if len(d.chain) > maxChain {
+		return fault.New(fault.Invalid, "the token was traded too many times")
+	}
+	return nil
+}
+
+// chain returns what the token is made from, root first.
+func (r *Request) chain() []string {
+	switch {
+	case r.Parent == nil || kindRules[r.Kind].rooted:
+		return nil
+	case r.Parent.Kind == token.KindRefresh:
+		return slices.Clone(r.Parent.Chain) // the family, which is its last link, stands for it
+	}
+	return append(slices.Clone(r.Parent.Chain), r.Parent.ID)
+}

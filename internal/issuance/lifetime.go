@@ -1,0 +1,120 @@
+package issuance
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const maxLifetimeDigits = 18
+
+// ParseLifetime reads a lifetime as it stands in a request: a decimal integer of
+// seconds greater than 0, of at most 18 digits, with no sign, space, fraction or
+// leading zero. An empty text is fault.Invalid; leave the call out when none is asked for.
+func ParseLifetime(s string) (int64, error) {
+	bad := fault.New(fault.Invalid, "the lifetime must be a positive integer of seconds")
+	if s == "" || len(s) > maxLifetimeDigits || s[0] == '0' {
+		return 0, bad
+	}
+	n := int64(0)
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return 0, bad
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, nil
+}
+
+// lifetime decides how long the token lives, in seconds; 0 is for ever. The
+// ceiling and the parent are two checks: a default shrinks to what both allow, an
+// explicit lifetime that is too long is refused with the maximum.
+func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, error) {
+	ttl, ceiling := kindRules[r.Kind].lifetimes(p, r.TaskType)
+	if r.Usual > 0 {
+		ttl = min(r.Usual, ceiling)
+	}
+	asked := r.Lifetime
+	if asked > ceiling {
+		if !r.Cap {
+			return 0, fault.New(fault.Invalid, "the lifetime is above the ceiling; the maximum is %d seconds", ceiling)
+		}
+		if r.Kind == token.KindTask && !right.Any {
+			return 0, fault.New(fault.Forbidden, "the lifetime granted is above the ceiling of this task token type")
+		}
+		asked = ceiling
+	}
+	remaining, bounded := r.remaining(now)
+	switch {
+	case bounded && remaining <= 0:
+		return 0, fault.New(fault.InvalidToken, token.ReasonExpired)
+	case asked == 0 && bounded && (ttl == 0 || remaining < ttl):
+		return remaining, nil
+	case asked == 0:
+		return ttl, nil
+	case bounded && asked > remaining && r.Parent.Kind == token.KindAPIKey:
+		return 0, fault.New(fault.Invalid,
+			"the token would expire after the provided API key does; the maximum is %d seconds", remaining)
+	case bounded && asked > remaining:
+		return 0, fault.New(fault.Invalid,
+			"the token would outlive what it is made from; the maximum is %d seconds", remaining)
+	}
+	return asked, nil
+}
+
+// remaining returns how many seconds are left of what the token is made from, and
+// whether that bounds it.
+func (r *Request) remaining(now int64) (int64, bool) {
+	if kindRules[r.Kind].rooted || r.Parent == nil {
+		return 0, false
+	}
+	end := r.Parent.Expiry
+	if r.Parent.Kind == token.KindRefresh {
+		end = r.Parent.FamilyEnd // how long it may idle bounds its use, not what is made from it
+	}
+	return end.Unix() - now, !end.IsZero()
+}
+
+// taskRight decides rule 6: the type is on the operator's list, and the user may
+// have task tokens of it, of the lifetime that was asked for.
+func (p Policy) taskRight(r *Request) (access.TaskRight, error) {
+	if r.Kind != token.KindTask {
+		return access.TaskRight{}, nil
+	}
+	if _, ok := p.TaskMax[r.TaskType]; !ok {
+		return access.TaskRight{}, fault.New(fault.InvalidTarget, "unknown task token type")
+	}
+	if r.Principal.User == nil {
+		return access.TaskRight{}, fault.New(fault.Forbidden, "task tokens are for users")
+	}
+	right := access.TaskRights(r.Principal.Grants, r.TaskType)
+	switch {
+	case right.Any:
+		return right, nil
+	case len(right.Exact) == 0:
+		return right, fault.New(fault.Forbidden, "no permission to have task tokens of this type")
+	case r.Lifetime == 0:
+		return right, fault.Wrap(ErrLifetime, fault.Forbidden, "a lifetime must be asked for: %s", listSeconds(right.Exact))
+	case !right.Allows(r.Lifetime):
+		return right, fault.Wrap(ErrLifetime, fault.Forbidden, "only these lifetimes are granted: %s; the maximum is %d seconds",
+			listSeconds(right.Exact), slices.Max(right.Exact))
+	}
+	return right, nil
+}
+
+// ErrLifetime is the cause of a refusal of a task token whose type is granted, with
+// other lifetimes than the one asked for. Protocols differ in what that is.
+var ErrLifetime = errors.New("the type is granted, with another lifetime")
+
+func listSeconds(all []int64) string {
+	texts := make([]string, len(all))
+	for i, n := range all {
+		texts[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(texts, ", ")
+}

@@ -1,0 +1,65 @@
+package issuance
+
+import (
+	"context"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Notice says that a token of somebody's ends within a week.
+type Notice struct {
+	Token    records.StoredToken
+	Username string
+	Name     string // of the owner; may be empty
+	Email    string // of the owner; may be empty
+}
+
+const noticesAtOnce = 100
+
+// NotifyExpiring calls send for every API token and API key that is in its last week
+// and has had no notice yet. Of several nodes one sends; what can't be sent is tried
+// again at the next call.
+func (s *Tokens) NotifyExpiring(ctx context.Context, send func(context.Context, Notice) error) error {
+	now := s.cfg.Now()
+	due, err := s.cfg.Store.Expiring(ctx, now, now.Add(token.ExpiryNotice), noticesAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, t := range due {
+		if err := s.notify(ctx, t, now, send); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notify claims the notice, so that no other node sends it too, and drops the claim
+// when the notice could not be sent.
+func (s *Tokens) notify(ctx context.Context, t records.StoredToken, now time.Time, send func(context.Context, Notice) error) error {
+	p, err := s.cfg.Store.Principal(ctx, records.Who{UserID: t.Owner})
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.ClaimNotice{ID: t.ID, At: now}}})
+	if fault.Is(err, fault.Conflict) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = send(ctx, Notice{Token: t, Username: p.User.Username, Name: p.User.Name, Email: p.User.Email})
+	if err == nil {
+		return nil
+	}
+	unclaim := records.Batch{Ops: []records.Op{records.ClaimNotice{ID: t.ID}}}
+	if _, undo := s.cfg.Journal.Commit(context.WithoutCancel(ctx), unclaim); undo != nil {
+		return undo
+	}
+	return err
+}

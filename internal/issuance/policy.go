@@ -1,0 +1,108 @@
+package issuance
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Policy is what the operator decides about tokens.
+type Policy struct {
+	Issuer          string
+	DefaultAudience string
+	AccessTTL       time.Duration
+	AccessMax       time.Duration
+	APIKeyMax       time.Duration
+	APITokenMax     time.Duration // 0: no ceiling
+	APITokenOverlap time.Duration // how long a regenerated one stays good where none is asked for
+	RefreshIdle     time.Duration
+	SessionMax      time.Duration
+	TaskMax         map[string]time.Duration // ceiling of each task token type; 0: that of access tokens
+	Scopes          map[string]string        // declared scopes with their descriptions; none: any name
+}
+
+func (p Policy) check() error {
+	switch {
+	case p.Issuer == "" || p.DefaultAudience == "":
+		return errors.New("issuance: issuer and default audience must be set")
+	case p.AccessTTL <= 0 || p.AccessMax < p.AccessTTL:
+		return errors.New("issuance: access token lifetimes must be positive, ttl at most max_ttl")
+	case p.APIKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.SessionMax <= 0:
+		return errors.New("issuance: lifetimes must be positive")
+	}
+	if _, clash := p.TaskMax[p.DefaultAudience]; clash {
+		return fmt.Errorf("issuance: the task token type %q is the default audience too", p.DefaultAudience)
+	}
+	return nil
+}
+
+// Longest returns how long any JWT may live, and never less than the longest default.
+func (p Policy) Longest() time.Duration {
+	longest := max(30*24*time.Hour, p.AccessMax, p.APIKeyMax)
+	for _, d := range p.TaskMax {
+		longest = max(longest, d)
+	}
+	return longest
+}
+
+// unbounded is a ceiling for kinds that have none: no lifetime in seconds that
+// fits a time.Duration is above it.
+const unbounded = int64(math.MaxInt64 / time.Second)
+
+// kindRule is what a kind of token differs in.
+type kindRule struct {
+	typ    string // the JWT's typ; "" for opaque kinds
+	stored bool   // a row is kept
+	rooted bool   // it has no parent: what it was made with only bounds its scope and collection
+	// lifetimes returns the default and the ceiling in seconds; default 0: no expiry.
+	lifetimes func(p Policy, taskType string) (ttl, ceiling int64)
+	// parents are the kinds it may be made from; a password is KindUnknown.
+	parents []token.Kind
+}
+
+var kindRules = map[token.Kind]kindRule{
+	token.KindAccess: {
+		typ:       token.TypeAccess,
+		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.AccessTTL), seconds(p.AccessMax) },
+		parents: []token.Kind{
+			token.KindUnknown, token.KindSession, token.KindAPIKey, token.KindAPIToken,
+			token.KindAccess, token.KindRefresh, token.KindClientSecret,
+		},
+	},
+	token.KindTask: {
+		typ: token.TypeAccess,
+		lifetimes: func(p Policy, taskType string) (int64, int64) {
+			ceiling := p.TaskMax[taskType]
+			if ceiling == 0 {
+				ceiling = p.AccessMax
+			}
+			return seconds(ceiling), seconds(ceiling)
+		},
+		parents: []token.Kind{token.KindAPIKey, token.KindAPIToken, token.KindAccess},
+	},
+	token.KindAPIKey: {
+		typ: token.TypeAPIKey, stored: true, rooted: true,
+		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.APIKeyMax), seconds(p.APIKeyMax) },
+		parents:   []token.Kind{token.KindSession, token.KindAccess},
+	},
+	token.KindAPIToken: {
+		stored: true, rooted: true,
+		lifetimes: func(p Policy, _ string) (int64, int64) {
+			if p.APITokenMax == 0 {
+				return 0, unbounded
+			}
+			return seconds(p.APITokenMax), seconds(p.APITokenMax)
+		},
+		parents: []token.Kind{token.KindSession, token.KindAccess},
+	},
+	token.KindSession: {
+		stored:    true,
+		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.SessionMax), seconds(p.SessionMax) },
+		parents:   []token.Kind{token.KindUnknown},
+	},
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }

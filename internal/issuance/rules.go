@@ -1,0 +1,121 @@
+package issuance
+
+import (
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// checkOrigin is the gate of every token that is issued: it decides whether this
+// caller may have a token of this kind, made from what was presented, before
+// anything is read or validated.
+func (r *Request) checkOrigin(c *caller.Caller) error {
+	if _, known := kindRules[r.Kind]; !known {
+		return fault.New(fault.Forbidden, "no %s is made by itself", r.Kind)
+	}
+	switch {
+	case c == nil:
+		return caller.ErrSignIn
+	case c.IsOperator():
+		return nil
+	case c.RequireSignedIn() != nil:
+		return fault.New(fault.Forbidden, "the token is good for revoking itself alone")
+	}
+	subject, ofClient := c.ID(), c.Subject != nil && c.Subject.Client
+	if r.Principal != nil {
+		subject, ofClient = r.Principal.Subject(), r.Principal.User == nil
+	}
+	from := token.KindUnknown
+	switch {
+	case r.Parent != nil:
+		from = r.Parent.Kind
+	case ofClient:
+		from = token.KindClientSecret
+	}
+	switch {
+	case !slices.Contains(kindRules[r.Kind].parents, from):
+		return fault.New(fault.Forbidden, "no %s can be made from this", r.Kind)
+	case from == token.KindClientSecret:
+		return c.RequireClientCredentials()
+	case kindRules[r.Kind].rooted && from == token.KindAccess && !slices.Contains(r.Parent.Scope, identity.ScopeCredentials):
+		return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeCredentials)
+	case r.Parent != nil && r.Parent.Subject != subject:
+		return fault.New(fault.Forbidden, "the token speaks for somebody else")
+	}
+	return nil
+}
+
+// checkTrader decides who may trade a token: with no client, what was issued to
+// none; with one, what was issued to it or to none, if it has the grant.
+func checkTrader(client *caller.Caller, t *verification.Token, grantType string) error {
+	own := t.ClientID == "" || t.ClientID == identity.OwnClientID
+	switch {
+	case client == nil && own:
+		return nil
+	case client == nil:
+		return fault.New(fault.InvalidClient, "the token was issued to a client, which must authenticate")
+	case client.Principal == nil || client.Principal.Client == nil:
+		return caller.ErrBadClient
+	case !client.Principal.Client.MayUse(grantType):
+		return fault.New(fault.UnauthorizedClient, "the client may not use this grant type")
+	case !own && t.ClientID != client.Principal.Client.ID:
+		return fault.New(fault.InvalidGrant, "the token was issued to another client")
+	}
+	return nil
+}
+
+// checkSubject refuses tokens for users who may have none.
+func (r *Request) checkSubject() error {
+	if r.Principal.User != nil && r.Principal.User.Disabled {
+		return fault.New(fault.Forbidden, "the account is disabled")
+	}
+	return nil
+}
+
+// audience decides whom the token is for: the task token type, the resource asked
+// for when the client may name it, or the default audience.
+func (p Policy) audience(r *Request) (string, error) {
+	if r.Kind == token.KindTask {
+		return r.TaskType, nil
+	}
+	asked := r.Audience
+	if asked == "" && r.Parent != nil && r.Parent.Kind == token.KindRefresh {
+		asked = r.Parent.Audience[0]
+	}
+	if asked == "" || asked == p.DefaultAudience {
+		return p.DefaultAudience, nil
+	}
+	if _, task := p.TaskMax[asked]; task {
+		return "", fault.New(fault.InvalidTarget, "the audience is a task token type")
+	}
+	if r.Client == nil || !slices.Contains(r.Client.Client.Audiences, asked) {
+		return "", fault.New(fault.InvalidTarget, "the audience is not one that may be asked for")
+	}
+	return asked, nil
+}
+
+// collection decides which collection the token is bound to. A token made from
+// one that is bound stays bound to the same.
+func (r *Request) collection() (*int64, error) {
+	asked := r.Collection
+	if r.Parent.BindsCollection() {
+		if asked != nil && *asked != *r.Parent.Collection {
+			return nil, fault.New(fault.Forbidden, "the token it is made from is bound to another collection")
+		}
+		asked = r.Parent.Collection
+	}
+	switch {
+	case asked == nil:
+		return nil, nil
+	case !r.Principal.CollectionExists:
+		return nil, fault.New(fault.Invalid, "there is no such collection")
+	case !r.Principal.May(access.ActionAccess, access.CollectionPath(*asked)).Allowed:
+		return nil, fault.New(fault.Forbidden, "no access to this collection")
+	}
+	return asked, nil
+}

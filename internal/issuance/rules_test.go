@@ -1,0 +1,370 @@
+package issuance_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+var allGrants = []string{
+	identity.GrantTypeClientCredentials, identity.GrantTypeRefreshToken, identity.GrantTypeTokenExchange, identity.GrantTypeDeviceCode,
+}
+
+// What each kind may be made from, by what is presented: the table of DESIGN 2.
+func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{Settings: withTaskTypes})
+	ada := person(t, f, "ada", nodetest.May("create", "/task-tokens/TES"))
+	keyValue := apiKey(t, f, ada, issuance.NewCredential{}).Value.Reveal()
+	key, err := f.Identify(t.Context(), keyValue, verification.Requirements{Kinds: everyKind})
+	must(t, err)
+	task, err := f.Exchange(t.Context(), issuance.Exchange{Subject: keyValue, TaskType: "TES"})
+	must(t, err)
+	taskToken, err := f.Identify(t.Context(), task.Access.Value.Reveal(), verification.Requirements{Audience: "TES"})
+	must(t, err)
+	callers := map[string]*caller.Caller{
+		"session":  ada,
+		"access":   bearer(t, f, accessToken(t, f, ada, "credentials")),
+		"apitoken": bearer(t, f, apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"credentials"}})),
+		"apikey":   caller.ByToken(key),
+		"task":     caller.ByToken(taskToken),
+		"password": byPassword(t, f),
+		"client":   client(t, f, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants}),
+	}
+	allowed := map[token.Kind]string{
+		token.KindAccess:       "session access apitoken apikey password client",
+		token.KindTask:         "access apitoken apikey",
+		token.KindAPIKey:       "session access",
+		token.KindAPIToken:     "session access",
+		token.KindSession:      "password",
+		token.KindRefresh:      "",
+		token.KindClientSecret: "",
+		token.KindUnknown:      "",
+	}
+	for kind, from := range allowed {
+		for name, c := range callers {
+			r := &issuance.Request{Kind: kind, Name: "x", Principal: c.Principal, Parent: c.Token}
+			if kind == token.KindTask {
+				r.TaskType = "TES"
+			}
+			_, err := f.Issue(t.Context(), c, r)
+			if want := containsWord(from, name); (err == nil) != want || err != nil && !fault.Is(err, fault.Forbidden) {
+				t.Errorf("%s from %s: %v; want it made: %t", kind, name, err, want)
+			}
+		}
+		if from != "" {
+			continue
+		}
+		_, err := f.IssueFor(t.Context(), caller.Operator(), "ada", &issuance.Request{Kind: kind, Name: "x"})
+		wantFault(t, kind.String()+" by the caller.Operator()", err, fault.Forbidden, "")
+	}
+}
+
+func TestClientGetsATokenForItselfByItsSecretAndGrantAlone(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	with := directory.NewClient{ID: "with", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}
+	without := directory.NewClient{ID: "without", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}}
+	public := client(t, f, directory.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
+	issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: client(t, f, with)})
+	must(t, err)
+	got, err := verify(t, f, issued)
+	must(t, err)
+	if !got.OfClient() || got.Subject != "with" || got.Username != "" {
+		t.Errorf("%+v", got)
+	}
+	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: client(t, f, without)})
+	wantFault(t, "without the grant", err, fault.UnauthorizedClient, "")
+	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: public})
+	wantFault(t, "a public client", err, fault.InvalidClient, "")
+	_, err = f.Issue(t.Context(), public, &issuance.Request{Kind: token.KindAccess, Client: public.Principal})
+	wantFault(t, "a public client, past the grant", err, fault.InvalidClient, "")
+	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: person(t, f, "ada")})
+	wantFault(t, "a user", err, fault.InvalidClient, "")
+	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{})
+	wantFault(t, "nobody", err, fault.InvalidClient, "")
+	for name, c := range map[string]directory.NewClient{"a wrong secret": with, "no secret": with, "an unknown client": {ID: "nobody"}, "a public client's": {ID: "public"}, "no id": {}} {
+		_, err := f.AuthenticateClient(t.Context(), c.ID, map[string]string{"a wrong secret": "wrong"}[name])
+		wantFault(t, name, err, fault.InvalidClient, "client authentication failed")
+	}
+}
+
+// A caller who came with a token can't have another one that is not bounded by it,
+// whatever the request leaves out.
+func TestWhatWasPresentedIsTheParent(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada := person(t, f, "ada")
+	issued, err := f.Issue(t.Context(), ada, &issuance.Request{Kind: token.KindAccess})
+	must(t, err)
+	must(t, f.EndSession(t.Context(), ada))
+	wantDead(t, f, "an access token of a session that ended", issued)
+}
+
+func TestTokenSpeaksForTheOwnerOfItsParent(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.User(t, "ada", "")
+	eve := person(t, f, "eve")
+	_, err := f.Issue(t.Context(), eve, &issuance.Request{Kind: token.KindAccess, Parent: eve.Token, Principal: byPassword(t, f).Principal})
+	wantFault(t, "for somebody else", err, fault.Forbidden, "somebody else")
+	_, err = f.IssueFor(t.Context(), eve, "ada", &issuance.Request{Kind: token.KindAccess})
+	wantFault(t, "at somebody else's request", err, fault.Forbidden, "")
+	_, err = f.IssueFor(t.Context(), nil, "ada", &issuance.Request{Kind: token.KindAccess})
+	wantFault(t, "at nobody's request", err, fault.Forbidden, "")
+	_, err = f.Issue(t.Context(), nil, &issuance.Request{Kind: token.KindAccess})
+	wantFault(t, "nobody", err, fault.Unauthenticated, "")
+}
+
+func TestDisabledUserGetsNoToken(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada := person(t, f, "ada")
+	key := apiKey(t, f, ada, issuance.NewCredential{})
+	_, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)})
+	must(t, err)
+	_, err = ask(t, f, ada, issuance.Request{Kind: token.KindAccess})
+	wantFault(t, "by a session of before", err, fault.Forbidden, "disabled")
+	_, err = f.IssueFor(t.Context(), caller.Operator(), "ada", &issuance.Request{Kind: token.KindAccess})
+	wantFault(t, "by the caller.Operator()", err, fault.Forbidden, "disabled")
+	_, err = f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal()})
+	wantFault(t, "by an API key", err, fault.InvalidToken, "revoked")
+	_, err = f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(false)})
+	must(t, err)
+	wantDead(t, f, "the key of before, enabled again", key)
+	must(t, second(f.Issue(t.Context(), signedIn(t, f, "ada"), &issuance.Request{Kind: token.KindAccess})))
+}
+
+func TestChainNamesWhatATokenWasMadeFromAndEnds(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada := person(t, f, "ada")
+	now := accessToken(t, f, ada)
+	want := []string{ada.Token.ID}
+	for range 15 {
+		got, err := verify(t, f, now)
+		must(t, err)
+		if len(got.Chain) != len(want) || got.Chain[len(want)-1] != want[len(want)-1] || got.Chain[0] != ada.Token.ID {
+			t.Fatalf("chain %q, want %q", got.Chain, want)
+		}
+		want = append(want, now.ID)
+		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: now.Value.Reveal()})
+		must(t, err)
+		now = pair.Access
+	}
+	_, err := f.Exchange(t.Context(), issuance.Exchange{Subject: now.Value.Reveal()})
+	wantFault(t, "the seventeenth link", err, fault.Invalid, "too many times")
+	must(t, f.EndSession(t.Context(), ada))
+	wantDead(t, f, "the end of the chain", now)
+}
+
+func TestAudienceIsTheDefaultOrOneThatTheClientMayName(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{Settings: withTaskTypes})
+	ada := person(t, f, "ada")
+	key := apiKey(t, f, ada, issuance.NewCredential{}).Value.Reveal()
+	app := client(t, f, directory.NewClient{
+		ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants, Audiences: []string{"https://files.example", "FOO"},
+	})
+	for name, c := range map[string]struct {
+		client   *caller.Caller
+		audience string
+		want     string // "": refused
+	}{
+		"none, no client":                   {nil, "", nodetest.Issuer},
+		"the default, no client":            {nil, nodetest.Issuer, nodetest.Issuer},
+		"another, no client":                {nil, "https://files.example", ""},
+		"none, a client":                    {app, "", nodetest.Issuer},
+		"one of the client's":               {app, "https://files.example", "https://files.example"},
+		"a longer one":                      {app, "https://files.example/", ""},
+		"not the client's":                  {app, "https://else.example", ""},
+		"a task token type with no grant":   {app, "TES", ""},
+		"a task token type that it lists":   {app, "FOO", ""},
+		"a task token type with no client":  {nil, "TES", ""},
+		"something like the default, ended": {nil, nodetest.Issuer + "/", ""},
+	} {
+		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key, Client: c.client, Audience: c.audience, Lifetime: 60})
+		if c.want == "" && err == nil || c.want != "" && (err != nil || pair.Access.Audience != c.want) {
+			t.Errorf("%s: %+v, %v; want %q", name, pair.Access, err, c.want)
+		}
+		if err != nil && !fault.Is(err, fault.InvalidTarget) && !fault.Is(err, fault.Forbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// A task token is refused everywhere else, bearerd's own API included.
+	_, err := f.CreateBinding(t.Context(), caller.Operator(), withUser("ada", nodetest.May("create", "/task-tokens/TES")))
+	must(t, err)
+	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key, Audience: "TES"})
+	must(t, err)
+	task := pair.Access.Value.Reveal()
+	must(t, second(f.Verify(t.Context(), task, verification.Requirements{Audience: "TES"})))
+	for _, audience := range []string{"", "FOO", "https://files.example"} {
+		_, err := f.Verify(t.Context(), task, verification.Requirements{Audience: audience})
+		wantFault(t, "a task token at "+audience, err, fault.InvalidToken, "wrong audience")
+	}
+	_, err = f.Bearer(t.Context(), task)
+	wantFault(t, "a task token at bearerd's own API", err, fault.InvalidToken, "wrong audience")
+	_, err = f.Exchange(t.Context(), issuance.Exchange{Subject: task})
+	wantFault(t, "a task token to be traded", err, fault.InvalidToken, "wrong type")
+}
+
+func TestWhoMayTradeAToken(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada := person(t, f, "ada")
+	app := client(t, f, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants})
+	other := client(t, f, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: allGrants})
+	bare := client(t, f, directory.NewClient{ID: "bare", Secret: nodetest.ClientSecret})
+	own := accessToken(t, f, ada)
+	apps := made(t, f, ada, issuance.Request{Kind: token.KindAccess, Client: app.Principal})
+	for name, c := range map[string]struct {
+		subject *issuance.Issued
+		client  *caller.Caller
+		kind    fault.Kind // 0: traded
+	}{
+		"issued to none, no client":          {own, nil, 0},
+		"issued to none, a client":           {own, app, 0},
+		"issued to none, without the grant":  {own, bare, fault.UnauthorizedClient},
+		"issued to a client, that client":    {apps, app, 0},
+		"issued to a client, no client":      {apps, nil, fault.InvalidClient},
+		"issued to a client, another client": {apps, other, fault.InvalidGrant},
+	} {
+		before := refusals(t, f)
+		_, err := f.Exchange(t.Context(), issuance.Exchange{Subject: c.subject.Value.Reveal(), Client: c.client})
+		after := refusals(t, f)
+		if c.kind == 0 && (err != nil || after != before) || c.kind != 0 && (!fault.Is(err, c.kind) || after != before+1) {
+			t.Errorf("%s: %v, %d refusals recorded", name, err, after-before)
+		}
+	}
+	f.Advance(time.Hour)
+	_, err := f.Exchange(t.Context(), issuance.Exchange{Subject: own.Value.Reveal()})
+	wantFault(t, "expired", err, fault.InvalidToken, "expired")
+}
+
+// A session remembers the collection that its user last chose; it bounds nothing.
+func TestSessionIsNotBoundToItsCollection(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Collection(t, 4, "Fish")
+	f.Collection(t, 5, "Birds")
+	f.User(t, "ada", "", nodetest.May("access", "/collections/4"), nodetest.May("access", "/collections/5"))
+	session, err := f.IssueFor(t.Context(), caller.Operator(), "ada", &issuance.Request{Kind: token.KindSession, Collection: new(int64(4))})
+	must(t, err)
+	c, err := f.Session(t.Context(), session.Value.Reveal())
+	must(t, err)
+	issued := made(t, f, c, issuance.Request{Kind: token.KindAccess, Collection: new(int64(5))})
+	must(t, second(f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Collection: new(int64(5))})))
+	_, _, err = f.RemoveAccess(t.Context(), caller.Operator(), "ada", "/collections/4")
+	must(t, err)
+	must(t, second(f.Session(t.Context(), session.Value.Reveal())))
+}
+
+func TestAnAPIKeyIsTheUsersWithAnyClientItWasMade(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.User(t, "ada", "correct horse")
+	client, _, err := f.CreateClient(t.Context(), caller.Operator(), directory.NewClient{ID: "cli", Secret: nodetest.ClientSecret}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := f.Login(t, "ada", "correct horse")
+	made, err := f.Issue(t.Context(), c, &issuance.Request{
+		Kind: token.KindAccess, Principal: c.Principal, Client: &records.Principal{Client: &client}, Scope: []string{"credentials"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bearer, err := f.Bearer(t.Context(), made.Value.Reveal())
+	if err != nil || bearer.Token.ClientID != "cli" {
+		t.Fatalf("%+v, %v", bearer, err)
+	}
+	key, err := f.CreateAPIKey(t.Context(), bearer, issuance.NewCredential{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.Verify(t.Context(), pair.Access.Value.Reveal(), verification.Requirements{})
+	if err != nil || got.ClientID != identity.OwnClientID {
+		t.Errorf("made from it: %+v, %v", got, err)
+	}
+	// The token itself is the client's, which must authenticate to trade it.
+	if _, err := f.Exchange(t.Context(), issuance.Exchange{Subject: made.Value.Reveal()}); !fault.Is(err, fault.InvalidClient) {
+		t.Errorf("the client's token: %v", err)
+	}
+}
+
+// Who may not is refused as such, and that is recorded, before anything else of the
+// request is judged.
+func TestACallerWhoMayNotIsRefusedBeforeTheRequestIsJudged(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada := person(t, f, "ada")
+	plain := bearer(t, f, accessToken(t, f, ada, "read"))
+	for name, c := range map[string]struct {
+		ask   func(by *caller.Caller) error
+		kind  fault.Kind // for plain
+		event string
+	}{
+		"an API token without a name": {func(by *caller.Caller) error {
+			return second(f.CreateAPIToken(t.Context(), by, issuance.NewCredential{}))
+		}, fault.InsufficientScope, audit.TokenIssue},
+		"an API key for too long": {func(by *caller.Caller) error {
+			return second(f.CreateAPIKey(t.Context(), by, issuance.NewCredential{Lifetime: 1 << 40}))
+		}, fault.InsufficientScope, audit.TokenIssue},
+		"an overlap that is none": {func(by *caller.Caller) error {
+			return second(f.Regenerate(t.Context(), by, "x", -1))
+		}, fault.InsufficientScope, audit.TokenRegenerate},
+		"a session in no collection": {func(by *caller.Caller) error {
+			return second(f.StartSession(t.Context(), by, new(int64(404))))
+		}, fault.Forbidden, audit.TokenExchange},
+	} {
+		before := refusals(t, f)
+		wantFault(t, name+" by a plain Bearer", c.ask(plain), c.kind, "")
+		if refusals(t, f) != before+1 {
+			t.Errorf("%s: the refusal is not recorded", name)
+		}
+		if f.Events(t, audit.Filter{Limit: 1})[0].Action != c.event {
+			t.Errorf("%s: recorded as another act", name)
+		}
+		wantFault(t, name+" by nobody", c.ask(nil), fault.Unauthenticated, "")
+	}
+}
+
+// What is made from a token that is bound to a collection is bound to the same one.
+func TestATokenMadeFromABoundOneIsBoundToTheSameCollection(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Collection(t, 4, "Fish")
+	f.Collection(t, 5, "Birds")
+	ada := person(t, f, "ada", nodetest.Admin())
+	four := int64(4)
+	for name, parent := range map[string]*issuance.Issued{
+		"an access token": made(t, f, ada, issuance.Request{Kind: token.KindAccess, Collection: &four}),
+		"an API token":    apiToken(t, f, ada, issuance.NewCredential{Collection: &four}),
+		"an API key":      apiKey(t, f, ada, issuance.NewCredential{Collection: &four}),
+	} {
+		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: parent.Value.Reveal()})
+		must(t, err)
+		pair, err = f.Exchange(t.Context(), issuance.Exchange{Subject: pair.Access.Value.Reveal()})
+		must(t, err)
+		if got := pair.Access.Collection; got == nil || *got != four {
+			t.Errorf("traded twice for %s: bound to %v", name, got)
+		}
+	}
+	by := bearer(t, f, apiToken(t, f, ada, issuance.NewCredential{Collection: &four}))
+	_, err := ask(t, f, by, issuance.Request{Kind: token.KindAccess, Collection: new(int64(5))})
+	wantFault(t, "for another collection", err, fault.Forbidden, "another collection")
+}

@@ -1,0 +1,137 @@
+package issuance
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// scope decides the token's scope: what was asked for, when every part of it is
+// within the parent's, the client's and the user's; what the parent has, when
+// nothing was asked for.
+func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
+	if r.Scope == nil {
+		return r.inheritedScope(), nil
+	}
+	for _, name := range r.Scope {
+		if err := r.checkScopeName(name); err != nil {
+			return nil, err
+		}
+		if err := i.checkDeclared(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return r.Scope, nil
+}
+
+// inheritedScope returns the scope of a token for which none was asked: its parent's,
+// less what this user, client or kind can't have. From a session or a password there
+// is none.
+func (r *Request) inheritedScope() []string {
+	if r.Parent == nil || r.Parent.Kind == token.KindSession || kindRules[r.Kind].rooted {
+		return nil
+	}
+	offline := r.Parent.Kind == token.KindRefresh
+	return slices.DeleteFunc(slices.Clone(r.Parent.Scope), func(name string) bool {
+		return name == identity.ScopeOfflineAccess && !offline ||
+			r.neverScope(name) || !r.clientAllows(name) || !r.subjectAllows(name)
+	})
+}
+
+// ErrScopePermission is the cause of an InvalidScope that the user could have with
+// one more permission.
+var ErrScopePermission = errors.New("the user lacks the permission that the scope stands for")
+
+func (r *Request) checkScopeName(name string) error {
+	switch {
+	case !identity.ValidScopeName(name):
+		return fault.New(fault.InvalidScope, "not a scope name (RFC 6749 section 3.3)")
+	case r.neverScope(name):
+		return fault.New(fault.InvalidScope, "a token of this kind can't have the scope %s", name)
+	case !r.subjectAllows(name):
+		return fault.Wrap(ErrScopePermission, fault.InvalidScope,
+			"the permission %s on %s is needed for the scope %s", name, access.PathTokens, name)
+	case !r.parentAllows(name):
+		return fault.New(fault.InvalidScope, "the scope %s is not within that of the token it is made from", name)
+	case !r.clientAllows(name):
+		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
+	}
+	return nil
+}
+
+// neverScope reports scopes that this kind of token can't have, for any caller. An
+// API key never has credentials, and so nothing that is made from one has.
+func (r *Request) neverScope(name string) bool {
+	return name == identity.ScopeCredentials &&
+		(r.Kind == token.KindAPIKey || r.Kind == token.KindTask || r.Principal.User == nil)
+}
+
+// parentAllows bounds by what the token is made from. Asking for a refresh token is
+// no right over an API, and the refresh token is revoked with its parent.
+func (r *Request) parentAllows(name string) bool {
+	if name == identity.ScopeOfflineAccess {
+		return true
+	}
+	return r.Parent == nil || r.Parent.Kind == token.KindSession || slices.Contains(r.Parent.Scope, name)
+}
+
+// clientAllows bounds by the client. A client that acts for itself has only the
+// scopes it lists; one that acts for a user is bounded where it lists any.
+func (r *Request) clientAllows(name string) bool {
+	if r.Client == nil {
+		return true
+	}
+	client := r.Client.Client
+	if r.Principal.User != nil && len(client.Scopes) == 0 {
+		return true
+	}
+	return slices.Contains(client.Scopes, name)
+}
+
+// subjectAllows bounds by the user: reading every token's state or the log is a
+// right that an administrator grants.
+func (r *Request) subjectAllows(name string) bool {
+	if name != identity.ScopeIntrospect && name != identity.ScopeRevocations {
+		return true
+	}
+	return r.Principal.User == nil || r.Principal.May(name, access.PathTokens).Allowed
+}
+
+// checkDeclared refuses names that the operator has not declared. Those that a
+// client lists count as declared; with nothing declared, any name does.
+func (i *Issuer) checkDeclared(ctx context.Context, name string) error {
+	declared := i.cfg.Policy.Scopes
+	if _, ok := declared[name]; ok || len(declared) == 0 || slices.Contains(identity.BuiltinScopes(), name) {
+		return nil
+	}
+	clients, err := i.cfg.Store.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range clients {
+		if slices.Contains(c.Scopes, name) {
+			return nil
+		}
+	}
+	return fault.New(fault.InvalidScope, "the scope %s is not declared", name)
+}
+
+// checkOffline decides whether a refresh token is issued beside the access token.
+// The scope offline_access asks for it; only a user's access token can have one,
+// and a client needs the grant.
+func (r *Request) checkOffline() error {
+	switch {
+	case r.Kind != token.KindAccess || r.Principal.User == nil:
+		return fault.New(fault.InvalidScope, "the scope %s is for access tokens of users", identity.ScopeOfflineAccess)
+	case r.alone:
+		return fault.New(fault.InvalidScope, "the scope %s is for devices and for token exchange", identity.ScopeOfflineAccess)
+	case r.Client != nil && !r.Client.Client.MayUse(identity.GrantTypeRefreshToken):
+		return fault.New(fault.InvalidScope, "the client may not have refresh tokens")
+	}
+	return nil
+}

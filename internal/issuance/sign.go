@@ -1,0 +1,123 @@
+package issuance
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// create creates the token that was decided, signed or opaque, with the row to store
+// where one is kept.
+func (i *Issuer) create(ctx context.Context, r *Request, d *decision) (*Issued, []records.Op, error) {
+	issued := &Issued{
+		ID: d.id, Kind: r.Kind, Name: r.Name, Scope: d.scope, Audience: d.audience, Collection: d.collection,
+		Lifetime: d.lifetime, Expiry: d.expiry(),
+	}
+	var o token.Opaque
+	var err error
+	switch {
+	case kindRules[r.Kind].typ != "":
+		issued.Value, err = i.sign(ctx, r, d)
+	case r.Prefix != "":
+		issued.Value, o, err = i.cfg.Forms.NewAPIToken(r.Prefix)
+	default:
+		issued.Value, o, err = i.cfg.Forms.New(r.Kind)
+	}
+	if err != nil || !kindRules[r.Kind].stored {
+		return issued, nil, err
+	}
+	row := r.row(o, d)
+	row.ID, row.Kind, row.Name, row.Scope = d.id, r.Kind, r.Name, d.scope
+	row.Replaces, row.ExpiresAt = d.replaces, d.expiry()
+	return issued, []records.Op{records.AddToken{Token: row}}, nil
+}
+
+// sign signs with the active key. Where another node has just revoked that one, the
+// key that follows is read first.
+func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secret, error) {
+	key, err := i.cfg.Ring.Signing()
+	if err != nil && i.cfg.Ring.Refresh(ctx) == nil {
+		key, err = i.cfg.Ring.Signing()
+	}
+	if err != nil {
+		return "", fault.Wrap(err, fault.Unavailable, "no signing key is active")
+	}
+	claims := token.Claims{
+		Issuer: i.cfg.Policy.Issuer, Subject: r.Principal.Subject(), Audience: []string{d.audience},
+		IssuedAt: d.issuedAt, Expiry: d.expiry(), ID: d.id, ClientID: r.clientID(),
+		Scope: d.scope, Collection: d.collection, Chain: d.chain, Seq: r.seq(),
+		TaskTokenType: r.TaskType, ScopeAsList: r.ScopeAsList, Extra: r.Claims,
+	}
+	if r.Principal.User != nil {
+		claims.Username = r.Principal.User.Username
+	}
+	raw, err := token.Sign(key, kindRules[r.Kind].typ, claims)
+	if err != nil {
+		return "", err
+	}
+	return token.Secret(raw), nil
+}
+
+// createRefresh creates the refresh token of a pair. The first of a family has the
+// family's name, which then stands in the chain of everything made from it; each may
+// idle for as long as the first, but none outlives what the first was made from.
+func (i *Issuer) createRefresh(r *Request, d *decision) (*Issued, records.Op, error) {
+	value, o, err := i.cfg.Forms.New(token.KindRefresh)
+	if err != nil {
+		return nil, nil, err
+	}
+	row := r.row(o, d)
+	row.ID, row.Kind, row.Name, row.Scope = uuid.NewString(), token.KindRefresh, "refresh token", d.refreshScope
+	row.Audience, row.Family, row.EndsAt = d.audience, d.family, d.familyEnd
+	row.ExpiresAt = d.issuedAt.Add(i.cfg.Policy.RefreshIdle)
+	if !row.EndsAt.IsZero() && row.EndsAt.Before(row.ExpiresAt) {
+		row.ExpiresAt = row.EndsAt
+	}
+	issued := &Issued{Value: value, ID: row.ID, Kind: row.Kind, Scope: row.Scope, Expiry: row.ExpiresAt}
+	return issued, records.AddToken{Token: row}, nil
+}
+
+// row returns what every row says that comes of a request: the form of the value,
+// whose it is, and what it was decided on.
+func (r *Request) row(o token.Opaque, d *decision) records.StoredToken {
+	row := records.StoredToken{
+		Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4, Owner: r.Principal.Subject(),
+		Collection: d.collection, Chain: d.chain, Seq: r.seq(), CreatedAt: d.issuedAt,
+	}
+	if r.Client != nil {
+		row.ClientID = r.Client.Client.ID
+	}
+	return row
+}
+
+// clientID returns the client_id claim. RFC 9068 requires one: a token that a user
+// got for themselves, with no client, names the issuer's own pages and command line.
+// What has no parent is the user's own, with any client's token it was made.
+func (r *Request) clientID() string {
+	switch {
+	case r.Client != nil:
+		return r.Client.Client.ID
+	case r.Parent != nil && r.Parent.ClientID != "" && !kindRules[r.Kind].rooted:
+		return r.Parent.ClientID
+	}
+	return identity.OwnClientID
+}
+
+// seq returns the sequence as of which the token is decided: the earliest of the
+// readings that it rests on.
+func (r *Request) seq() revocation.Seq {
+	seq := r.Principal.Seq
+	if r.Client != nil {
+		seq = min(seq, r.Client.Seq)
+	}
+	if r.Parent != nil {
+		seq = min(seq, r.asOf)
+	}
+	return seq
+}

@@ -1,0 +1,107 @@
+package issuance
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Sole names an API token of which a user has one and no more: all that have this
+// name and this prefix are the same one, created and regenerated.
+type Sole struct {
+	Name   string
+	Prefix string // one that Forms reads as an API token's
+}
+
+// SoleToken returns the caller's live token that s names; ok is false when there is
+// none.
+func (s *Tokens) SoleToken(ctx context.Context, c *caller.Caller, name Sole) (t records.StoredToken, ok bool, err error) {
+	all, err := s.soleTokens(ctx, c, name)
+	live := s.live(all)
+	if err != nil || len(live) == 0 {
+		return records.StoredToken{}, false, err
+	}
+	return live[0], true, nil
+}
+
+// RenewSole creates the caller's token that s names, or replaces its value, upon
+// which the old one is revoked. Where several ask at the same time each either gets
+// a token in turn or a Conflict, and one token is good in the end. The errors are
+// those of CreateAPIToken and Regenerate.
+func (s *Tokens) RenewSole(ctx context.Context, c *caller.Caller, name Sole) (*Issued, error) {
+	if c == nil || c.Token == nil {
+		return nil, caller.ErrSignIn
+	}
+	all, err := s.soleTokens(ctx, c, name)
+	if err != nil {
+		return nil, err
+	}
+	live := s.live(all)
+	if len(live) == 0 {
+		return s.createSole(ctx, c, name, all)
+	}
+	issued, err := s.Regenerate(ctx, c, live[0].ID, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range live[1:] { // created in another way, with this name
+		if err := s.end(ctx, c, other, token.ReasonRevoked); err != nil {
+			return nil, err
+		}
+	}
+	return issued, nil
+}
+
+// createSole creates the token where none is live. Its id follows from the tokens that
+// there were: of two who find the same ones the store lets one create the next.
+func (s *Tokens) createSole(ctx context.Context, c *caller.Caller, name Sole, before []records.StoredToken) (*Issued, error) {
+	var names bytes.Buffer
+	for _, part := range []string{c.ID(), name.Name, name.Prefix} {
+		names.WriteString(strconv.Quote(part))
+	}
+	for _, t := range before {
+		names.WriteString(t.ID)
+	}
+	id := uuid.NewHash(sha256.New(), uuid.Nil, names.Bytes(), 8)
+	return s.issuer.Issue(ctx, c, &Request{
+		Kind: token.KindAPIToken, Parent: c.Token, Name: name.Name, Prefix: name.Prefix, id: id.String(),
+	})
+}
+
+// live returns those of the tokens that have not ended.
+func (s *Tokens) live(all []records.StoredToken) []records.StoredToken {
+	var live []records.StoredToken
+	for _, t := range all {
+		if _, _, ended := t.End(s.cfg.Now()); !ended {
+			live = append(live, t)
+		}
+	}
+	return live
+}
+
+// soleTokens returns the tokens that name names, ended ones included, newest first.
+func (s *Tokens) soleTokens(ctx context.Context, c *caller.Caller, name Sole) ([]records.StoredToken, error) {
+	var all []records.StoredToken
+	q := records.TokenQuery{Owner: c.ID(), Kinds: []token.Kind{token.KindAPIToken}}
+	for {
+		page, err := s.TokenList(ctx, c, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page.Items {
+			if t.Name == name.Name && t.Prefix == name.Prefix {
+				all = append(all, t)
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			return all, nil
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package journal
+
+import (
+	"context"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// Revoke commits a batch whose log entries revoke something. It returns when this
+// node refuses what they name and, as wait says, when every other node has confirmed
+// the sequence or can accept nothing any more. The error is Unavailable when it is
+// stored but not known to hold everywhere: asking again is safe.
+func (j *Journal) Revoke(ctx context.Context, b records.Batch, wait revocation.Wait) (revocation.Receipt, error) {
+	seq, err := j.Commit(ctx, b)
+	if err != nil {
+		return revocation.Receipt{}, err
+	}
+	j.cfg.Meter.Revoked(len(b.Log))
+	return j.acknowledge(ctx, seq, wait)
+}
+
+// Settled acknowledges what is revoked already: who finds nothing left to revoke is
+// told so when that holds everywhere, as the one was who revoked it.
+func (j *Journal) Settled(ctx context.Context, wait revocation.Wait) (revocation.Receipt, error) {
+	if err := j.CatchUp(ctx); err != nil {
+		return revocation.Receipt{}, err
+	}
+	return j.acknowledge(ctx, j.cfg.Follower.Ledger().Applied(), wait)
+}
+
+// CatchUp brings this node up to what the log says now. The error is Unavailable.
+func (j *Journal) CatchUp(ctx context.Context) error {
+	if err := j.cfg.Follower.CatchUp(ctx); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "this node could not read the revocation log: ask again").Retry(time.Second)
+	}
+	return nil
+}
+
+// acknowledge returns when this node honours what was committed and, as wait says,
+// every other does up to that sequence or can accept nothing any more.
+func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revocation.Wait) (revocation.Receipt, error) {
+	committed := j.cfg.Clock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*j.cfg.Staleness+time.Second)
+	defer cancel()
+	if err := j.cfg.Follower.CatchUp(ctx); err != nil {
+		return revocation.Receipt{}, fault.Wrap(err, fault.Unavailable,
+			"it is stored, but this node could not read the revocation log: ask again").Retry(time.Second)
+	}
+	r := revocation.Receipt{Revoked: true, Seq: seq}
+	if wait == revocation.WaitDefault {
+		wait = j.cfg.Wait
+	}
+	if wait == revocation.WaitNone {
+		return r, nil
+	}
+	ack, err := revocation.Await(ctx, j.await(seq, committed))
+	j.cfg.Meter.Waited(waitOutcome(ack, err))
+	if err != nil {
+		return revocation.Receipt{}, fault.Wrap(err, fault.Unavailable,
+			"it is stored, but the nodes have not all confirmed it: ask again").Retry(time.Second)
+	}
+	r.Nodes = &ack
+	j.cfg.Meter.Acknowledged(j.cfg.Clock() - committed)
+	return r, nil
+}
+
+func (j *Journal) await(seq revocation.Seq, committed time.Duration) revocation.AwaitConfig {
+	a := revocation.AwaitConfig{
+		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Store.Nodes, Drop: j.cfg.Store.DropNode,
+	}
+	if w := j.cfg.Watcher; w != nil {
+		a.Nodes, a.LeaseExpired = w.Read, w.LeaseExpired
+	}
+	return a
+}
+
+func waitOutcome(ack revocation.Acknowledgement, err error) string {
+	switch {
+	case err != nil:
+		return WaitFailed
+	case ack.Expired > 0:
+		return WaitExpired
+	}
+	return WaitConfirmed
+}

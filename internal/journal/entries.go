@@ -1,0 +1,61 @@
+package journal
+
+import (
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// Kill names a token that is to be revoked with everything that was made from it.
+type Kill struct {
+	ID     string
+	Family string    // of a refresh token: it dies with its family; "" otherwise
+	Expiry time.Time // zero: never
+	Opaque bool      // it has a row, and JWTs that outlive it may have been made from it
+	Reason string    // for the row
+}
+
+// Kill returns what the rows and the log say of a killed token.
+func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
+	last := k.Expiry
+	if k.Opaque {
+		last = j.Horizon()
+	}
+	ids := []string{k.ID}
+	if k.Family != "" {
+		ids = append(ids, k.Family)
+	}
+	entries := make([]revocation.Entry, len(ids))
+	for i, id := range ids {
+		entries[i] = revocation.Entry{
+			What: revocation.Token, ID: id, At: j.cfg.Now(), Until: revocation.KeepUntil(last, j.cfg.Now()),
+		}
+	}
+	return []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason}}, entries
+}
+
+// EndSubject returns the batch that voids whatever was issued to a subject.
+func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) records.Batch {
+	return records.Batch{
+		Ops:   []records.Op{records.KillTokens{Owner: subject, At: j.cfg.Now(), Reason: reason}},
+		Log:   []revocation.Entry{j.CutOff(revocation.Subject, subject)},
+		Audit: events,
+	}
+}
+
+// CutOff returns an entry about a name, kept for as long as it can concern a token.
+func (j *Journal) CutOff(what revocation.What, id string) revocation.Entry {
+	return revocation.Entry{What: what, ID: id, At: j.cfg.Now(), Until: j.Horizon()}
+}
+
+// Horizon returns the latest expiry of any JWT issued so far, also of one that was
+// issued under a ceiling which has been lowered since.
+func (j *Journal) Horizon() time.Time {
+	end := j.cfg.Now().Add(j.cfg.LongestToken)
+	if last := j.cfg.LastExpiry(); last.After(end) {
+		return last
+	}
+	return end
+}

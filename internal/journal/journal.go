@@ -1,0 +1,117 @@
+// Package journal commits one business fact at a time: its operations, what the
+// revocation log says of it, and the audit events that record it, in one
+// transaction. Where the log says something, the answer waits until that holds: here
+// always, on every other node as the caller asks.
+package journal
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// Store is where a journal writes, and the list of nodes that it waits for.
+type Store interface {
+	records.Committer
+	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
+	DropNode(ctx context.Context, said revocation.Confirmation) error
+}
+
+// Config says what a journal is made of. Every field but Watcher and Meter must be
+// set.
+type Config struct {
+	Store    Store
+	Follower *revocation.Follower
+	Watcher  *revocation.NodeWatcher // nil: a silent node is waited for once
+	Meter    Meter                   // nil: nothing is counted
+
+	Wait         revocation.Wait  // what WaitDefault stands for: WaitNodes or WaitNone
+	Staleness    time.Duration    // L
+	LongestToken time.Duration    // no JWT that is issued now lives longer
+	LastExpiry   func() time.Time // of the JWTs that the signing keys have signed
+	Now          func() time.Time
+	Clock        func() time.Duration // the boot clock, as the follower's
+}
+
+// Meter counts what a journal acknowledges.
+type Meter interface {
+	Revoked(entries int)
+	Acknowledged(took time.Duration)
+	Waited(outcome string) // WaitConfirmed and so on
+}
+
+// Outcomes of waiting until a revocation holds on every node.
+const (
+	WaitConfirmed = "confirmed" // every node did
+	WaitExpired   = "expired"   // the lease of some had to run out
+	WaitFailed    = "failed"    // it is not known; what was revoked is revoked
+)
+
+// Journal commits. Its methods may be called from any number of goroutines.
+type Journal struct{ cfg Config }
+
+// New returns a journal.
+func New(cfg Config) (*Journal, error) {
+	switch {
+	case cfg.Store == nil || cfg.Follower == nil:
+		return nil, errors.New("journal: store and follower must be set")
+	case cfg.Now == nil || cfg.Clock == nil || cfg.LastExpiry == nil:
+		return nil, errors.New("journal: the clocks and the last expiry must be set")
+	case cfg.Wait != revocation.WaitNodes && cfg.Wait != revocation.WaitNone:
+		return nil, errors.New("journal: the default must say whether to wait for the nodes")
+	case cfg.Staleness <= 0 || cfg.LongestToken <= 0:
+		return nil, errors.New("journal: staleness and the longest token must be positive")
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
+	}
+	return &Journal{cfg: cfg}, nil
+}
+
+// Commit carries out a batch. Its events are cleaned of secrets first, and what the
+// log and the audit log say of one act they say of one moment. The error is that of
+// records.Committer.
+func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+	now := j.cfg.Now()
+	for i := range b.Log {
+		b.Log[i].At = now
+	}
+	for i := range b.Audit {
+		b.Audit[i].At = now
+		b.Audit[i] = b.Audit[i].Clean()
+	}
+	return j.cfg.Store.Commit(ctx, b)
+}
+
+// Event returns an audit event about what an actor does, of the request in ctx.
+func (j *Journal) Event(ctx context.Context, actor, action string) audit.Event {
+	o := audit.OriginOf(ctx)
+	return audit.Event{
+		At: j.cfg.Now(), Actor: actor, Action: action, Outcome: audit.OK,
+		Address: o.Address, RequestID: o.RequestID,
+	}
+}
+
+// Refuse records that something was asked for and not done, and returns the reason.
+// When that can't be recorded, the error says so instead.
+func (j *Journal) Refuse(ctx context.Context, e audit.Event, reason error) error {
+	e.Outcome, e.Reason = audit.Refused, fault.Message(reason)
+	if _, err := j.Commit(ctx, records.Batch{Audit: []audit.Event{e}}); err != nil {
+		return err
+	}
+	return reason
+}
+
+// Now is the journal's wall clock.
+func (j *Journal) Now() time.Time { return j.cfg.Now() }
+
+type noMeter struct{}
+
+func (noMeter) Revoked(int)                {}
+func (noMeter) Acknowledged(time.Duration) {}
+func (noMeter) Waited(string)              {}

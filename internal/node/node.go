@@ -1,0 +1,293 @@
+// Package node puts one node of bearerd together from its parts: the follower of
+// the revocation log, the one decision, the operations, and the work that goes on
+// behind them. It decides nothing.
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/source"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Config says what a node is made of. Every field but Watcher and Meter must be set.
+type Config struct {
+	Store    records.Store
+	Follower *revocation.Follower
+	Watcher  *revocation.NodeWatcher // where nodes share a store; nil: a silent node is waited for once
+	Ring     *keyring.Ring
+	Hasher   *identity.Hasher
+	Forms    token.Forms
+	Settings Settings
+	Meter    Meter // nil: nothing is counted
+	Clocks   Clocks
+	Log      *slog.Logger
+}
+
+// Settings are what the operator decides.
+type Settings struct {
+	Policy     issuance.Policy
+	Limits     identity.Limits
+	Staleness  time.Duration   // L
+	Wait       revocation.Wait // WaitNodes or WaitNone: what an acknowledgement waits for unless told
+	CacheBytes int64           // for facts about tokens; 0: the default
+}
+
+// Clocks are the wall clock and the boot clock, as the follower's ledger has them.
+type Clocks struct {
+	Now  func() time.Time
+	Boot func() time.Duration
+}
+
+// Meter counts what a node does.
+type Meter interface {
+	verification.Meter
+	journal.Meter
+	issuance.Meter
+	signin.Meter
+}
+
+// Node is one node. The operations are its fields; what they stand on is its own.
+type Node struct {
+	Verifier  *verification.Verifier
+	SignIn    *signin.Authenticator
+	Issuance  *issuance.Issuance
+	Revoker   *revoking.Revoker
+	Directory *directory.Directory
+	Explainer *explain.Explainer
+	Journal   *journal.Journal
+
+	cfg        Config
+	uses       *verification.Uses
+	keyChanged chan struct{} // the ring must be read
+}
+
+// New puts a node together. It starts nothing: the follower and Run are run by the
+// owner.
+func New(cfg Config) (*Node, error) {
+	switch {
+	case cfg.Store == nil || cfg.Ring == nil || cfg.Follower == nil || cfg.Hasher == nil:
+		return nil, errors.New("node: store, ring, follower and hasher must be set")
+	case cfg.Clocks.Now == nil || cfg.Clocks.Boot == nil || cfg.Log == nil:
+		return nil, errors.New("node: the clocks and the log must be set")
+	}
+	n := &Node{
+		cfg: cfg, keyChanged: make(chan struct{}, 1),
+		uses: verification.NewUses(func(ctx context.Context) string { return audit.OriginOf(ctx).Address }),
+	}
+	cfg.Follower.Ledger().OnApply(n.applied)
+	if err := n.core(); err != nil {
+		return nil, err
+	}
+	return n, n.operations()
+}
+
+// core makes the decision and the journal.
+func (n *Node) core() (err error) {
+	c := &n.cfg
+	v := verification.Config{
+		Source: source.New(source.Config{
+			Store: c.Store, Ring: c.Ring, Follower: c.Follower, DefaultAudience: c.Settings.Policy.DefaultAudience,
+		}),
+		Ledger: c.Follower.Ledger(), Forms: c.Forms,
+		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
+		Uses: n.uses, CacheBytes: c.Settings.CacheBytes,
+	}
+	j := journal.Config{
+		Store: c.Store, Follower: c.Follower, Watcher: c.Watcher, Wait: c.Settings.Wait, Staleness: c.Settings.Staleness,
+		LongestToken: c.Settings.Policy.Longest(), LastExpiry: c.Ring.LastExpiry, Now: c.Clocks.Now, Clock: c.Clocks.Boot,
+	}
+	if c.Meter != nil {
+		v.Meter, j.Meter = c.Meter, c.Meter
+	}
+	if n.Verifier, err = verification.New(v); err != nil {
+		return err
+	}
+	n.Journal, err = journal.New(j)
+	return err
+}
+
+// operations makes what the edges call.
+func (n *Node) operations() (err error) {
+	c := &n.cfg
+	in := signin.Config{
+		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
+		Limits: c.Settings.Limits, Now: c.Clocks.Now,
+	}
+	is := issuance.Config{
+		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
+		Policy: c.Settings.Policy, Now: c.Clocks.Now,
+	}
+	if c.Meter != nil {
+		in.Meter, is.Meter = c.Meter, c.Meter
+	}
+	if n.SignIn, err = signin.New(in); err != nil {
+		return err
+	}
+	is.Guesses = n.SignIn.Limiter()
+	if n.Issuance, err = issuance.New(is); err != nil {
+		return err
+	}
+	n.Revoker, err = revoking.New(revoking.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Now: c.Clocks.Now})
+	if err != nil {
+		return err
+	}
+	n.Directory, err = directory.New(directory.Config{
+		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Ring: c.Ring, Forms: c.Forms,
+	})
+	if err != nil {
+		return err
+	}
+	n.Explainer, err = explain.New(explain.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier})
+	return err
+}
+
+// applied refuses at once what a revoked key signed, and has the ring read soon.
+func (n *Node) applied(c revocation.Change) {
+	for _, e := range c.Entries {
+		if e.What != revocation.SigningKey {
+			continue
+		}
+		if e.ID != directory.KeySetChangedID {
+			n.cfg.Ring.Distrust(e.ID)
+		}
+		n.cfg.Ring.Expect()
+		select {
+		case n.keyChanged <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// KeyLag is how often the signing keys are tended, and so how long it may take until
+// every node has seen a change of theirs that the log doesn't mention.
+const KeyLag = time.Minute
+
+const (
+	flushEvery = 5 * time.Second
+	purgeEvery = 10 * time.Minute
+
+	// While the memory of a password's hash counts as in use, the collector lets as
+	// much garbage again pile up; so it is returned after a moment.
+	trimAfter = 50 * time.Millisecond
+)
+
+// Run does what must be done from time to time until ctx ends: it reads the signing
+// keys when the log says that they changed and tends them, writes last uses, ends
+// tokens whose successors were used, returns the memory of password hashing, and
+// purges what no longer matters. What fails is logged and tried again.
+func (n *Node) Run(ctx context.Context) error {
+	flush, tend, purge := time.NewTicker(flushEvery), time.NewTicker(KeyLag), time.NewTicker(purgeEvery)
+	defer flush.Stop()
+	defer tend.Stop()
+	defer purge.Stop()
+	trim := time.NewTimer(trimAfter)
+	defer trim.Stop()
+	for {
+		select {
+		case <-n.keyChanged:
+			n.try(ctx, "reading the signing keys", n.cfg.Ring.Refresh)
+		case <-n.uses.Replaced():
+			n.try(ctx, "ending tokens that were regenerated", n.endReplaced)
+		case <-flush.C:
+			n.try(ctx, "writing last uses", n.FlushUses)
+			n.cfg.Hasher.Trim()
+		case <-n.SignIn.PasswordChecked():
+			trim.Reset(trimAfter)
+		case <-trim.C:
+			n.cfg.Hasher.Trim()
+		case <-tend.C:
+			n.try(ctx, "tending the signing keys", n.cfg.Ring.Tend)
+		case <-purge.C:
+			n.try(ctx, "purging", func(ctx context.Context) error { return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now()) })
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushEvery)
+			defer cancel()
+			n.try(ctx, "writing last uses", n.FlushUses)
+			return nil
+		}
+	}
+}
+
+func (n *Node) try(ctx context.Context, what string, f func(context.Context) error) {
+	if err := f(ctx); err != nil && ctx.Err() == nil {
+		n.cfg.Log.WarnContext(ctx, what, slog.Any("error", err))
+	}
+}
+
+func (n *Node) endReplaced(ctx context.Context) error {
+	return n.Issuance.EndReplaced(ctx, n.uses.TakeReplaced())
+}
+
+// FlushUses writes the last uses noted since the last call. They are lost when the
+// store can't take them: a last use is a convenience, not a guarantee.
+func (n *Node) FlushUses(ctx context.Context) error {
+	noted := n.uses.Take()
+	if len(noted) == 0 {
+		return nil
+	}
+	batch := make([]records.Use, len(noted))
+	for i, use := range noted {
+		batch[i] = records.Use(use)
+	}
+	return n.cfg.Store.Touch(ctx, batch)
+}
+
+// Follow runs the follower of the revocation log until ctx ends.
+func (n *Node) Follow(ctx context.Context) error { return n.cfg.Follower.Run(ctx) }
+
+// WatchNodes watches the list of nodes until ctx ends; it returns at once where
+// there is none.
+func (n *Node) WatchNodes(ctx context.Context) error {
+	if n.cfg.Watcher == nil {
+		return nil
+	}
+	return n.cfg.Watcher.Run(ctx, n.cfg.Settings.Staleness)
+}
+
+// Status is how the node fares.
+type Status struct {
+	revocation.Status
+
+	TokenCacheBytes int64 // memory of facts about tokens
+	HashesWaiting   int   // sign-ins that wait to have their password checked
+}
+
+// Status returns how the node fares.
+func (n *Node) Status() Status {
+	return Status{
+		Status: n.cfg.Follower.Status(), TokenCacheBytes: n.Verifier.CacheBytes(), HashesWaiting: n.cfg.Hasher.Waiting(),
+	}
+}
+
+// Nodes counts the nodes on the list of those that a revocation waits for.
+func (n *Node) Nodes(ctx context.Context) (int, error) {
+	list, err := n.cfg.Store.Nodes(ctx)
+	return len(list), err
+}
+
+// Unready returns why this node should get no requests; "" when it should.
+func (s Status) Unready() string {
+	switch {
+	case !s.Ready:
+		return "reading the revocation log"
+	case !s.Fresh:
+		return "no news of the revocation log"
+	}
+	return ""
+}

@@ -1,0 +1,50 @@
+package revoking_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Who holds a token may revoke it, though it signs nobody in any more.
+func TestHolderRevokesATokenThatSignsNobodyIn(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada := person(t, f, "ada")
+	expired, key := accessToken(t, f, ada), apiKey(t, f, ada)
+	f.Advance(31 * time.Minute)
+	for name, issued := range map[string]*issuance.Issued{"expired": expired, "an API key": key} {
+		for range 2 { // twice is success
+			r, err := f.RevokeSelf(t.Context(), issued.Value.Reveal(), revocation.WaitNodes)
+			if err != nil || !r.Revoked || r.Nodes == nil {
+				t.Errorf("%s: %+v, %v", name, r, err)
+			}
+		}
+		events := f.Events(t, audit.Filter{TokenID: issued.ID, Action: audit.TokenRevoke})
+		if len(events) != 1 || events[0].Actor != ada.ID() || events[0].Target != ada.ID() {
+			t.Errorf("%s is recorded as %+v", name, events)
+		}
+	}
+	wantDead(t, f, "an API key", key)
+
+	orphan := accessToken(t, f, person(t, f, "eve"))
+	must(t, second(f.RemoveUser(t.Context(), operator, "eve")))
+	head := f.Ledger.Applied()
+	r, err := f.RevokeSelf(t.Context(), orphan.Value.Reveal(), revocation.WaitNone)
+	if err != nil || !r.Revoked || r.Nodes != nil || f.Ledger.Applied() != head {
+		t.Errorf("of a user who was removed: %+v, %v", r, err)
+	}
+
+	for name, raw := range map[string]string{
+		"junk": "junk", "a forged one": key.Value.Reveal() + "A", "a session": sessionOf(t, f, "ada").Value.Reveal(),
+	} {
+		_, err := f.RevokeSelf(t.Context(), raw, revocation.WaitDefault)
+		wantFault(t, name, err, fault.InvalidToken, token.ReasonMalformed)
+	}
+}

@@ -1,0 +1,102 @@
+package revoking
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/source"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// MaxRevocations is how many tokens RevokeTokens revokes in one transaction.
+const MaxRevocations = 1000
+
+// Revocable is a token that FindRevocable found and that its caller may revoke. It
+// keeps little of the token, for there may be many.
+type Revocable struct {
+	kill    journal.Kill
+	subject string
+	actor   string // who may revoke it
+}
+
+// ID returns the public id of the token.
+func (r Revocable) ID() string { return r.kill.ID }
+
+// FindRevocable finds the token that a value or a public id stands for, and decides
+// whether the caller may revoke it; it writes nothing. The error is InvalidToken for
+// a value that is no token of ours, Forbidden for a value that is somebody else's,
+// and NotFound for an id that does not exist or is somebody else's. For the operator
+// every UUID is an id: only some tokens are stored.
+func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref string) (Revocable, error) {
+	if id, err := uuid.Parse(ref); err == nil {
+		return r.findID(ctx, c, id.String())
+	}
+	t, err := r.verifier.Genuine(ctx, ref)
+	if err != nil {
+		return Revocable{}, err
+	}
+	if !c.MayRevoke(t) {
+		return Revocable{}, errNotYours
+	}
+	return revocable(c, t), nil
+}
+
+func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revocable, error) {
+	if c == nil {
+		return Revocable{}, records.ErrNoToken
+	}
+	row, seq, err := r.store.TokenByID(ctx, id)
+	switch {
+	case fault.Is(err, fault.NotFound) && c.IsOperator():
+		return revocable(c, &verification.Token{ID: id}), nil
+	case fault.Is(err, fault.NotFound):
+		return Revocable{}, records.ErrNoToken
+	case err != nil:
+		return Revocable{}, err
+	}
+	t := source.TokenOf(row, seq)
+	if !c.Owns(t) && c.RequireDelete() != nil {
+		return Revocable{}, records.ErrNoToken
+	}
+	return revocable(c, t), nil
+}
+
+func revocable(c *caller.Caller, t *verification.Token) Revocable {
+	return Revocable{kill: killOf(t, token.ReasonRevoked), subject: t.Subject, actor: c.Actor()}
+}
+
+// RevokeTokens revokes tokens that FindRevocable returned to the same caller, at
+// most MaxRevocations, in one transaction: all of them or none. The error is
+// Forbidden for a token that was found for somebody else, and Invalid for a list
+// that is empty or too long.
+func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []Revocable) (revocation.Receipt, error) {
+	for _, t := range tokens {
+		if c == nil || t.kill.ID == "" || t.actor != c.Actor() {
+			return revocation.Receipt{}, errNotYours
+		}
+	}
+	if len(tokens) == 0 || len(tokens) > MaxRevocations {
+		return revocation.Receipt{}, fault.New(fault.Invalid, "1 to %d tokens are revoked at a time", MaxRevocations)
+	}
+	var all records.Batch
+	seen := make(map[string]bool, len(tokens))
+	for _, t := range tokens {
+		if seen[t.kill.ID] {
+			continue
+		}
+		seen[t.kill.ID] = true
+		e := r.journal.Event(ctx, c.Actor(), audit.TokenRevoke)
+		e.Target, e.TokenID, e.Reason = t.subject, t.kill.ID, t.kill.Reason
+		ops, entries := r.journal.Kill(t.kill)
+		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
+	}
+	return r.journal.Revoke(ctx, all, c.Wait)
+}

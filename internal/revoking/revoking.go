@@ -1,0 +1,178 @@
+// Package revoking decides who may revoke which tokens and what is revoked along
+// with them, and acknowledges when that holds: on this node always, on every other
+// as Wait of the caller says.
+package revoking
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Store is what a Revoker reads.
+type Store interface {
+	// Principal reads a user.
+	Principal(ctx context.Context, who records.Who) (records.Principal, error)
+	// TokenByID finds a stored token by its public id.
+	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+}
+
+// Config says what a Revoker is made of. All fields must be set.
+type Config struct {
+	Store    Store
+	Journal  *journal.Journal
+	Verifier *verification.Verifier
+	Now      func() time.Time
+}
+
+// Revoker revokes tokens. Its methods may be called from any number of goroutines.
+type Revoker struct {
+	store    Store
+	journal  *journal.Journal
+	verifier *verification.Verifier
+	now      func() time.Time
+}
+
+// New returns a Revoker.
+func New(cfg Config) (*Revoker, error) {
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Now == nil {
+		return nil, errors.New("revoking: store, journal, verifier and now must be set")
+	}
+	return &Revoker{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, now: cfg.Now}, nil
+}
+
+// errNotYours is the error for a token that the caller may not revoke.
+var errNotYours = fault.New(fault.Forbidden, "this token is somebody else's")
+
+// Revocation names a token that is to be revoked by its value.
+type Revocation struct {
+	Token         string // the value
+	RefuseExpired bool   // an expired token is InvalidToken (a dialect's own rule)
+}
+
+// Revoke revokes a token by its value, with everything that was made from it. The
+// token must be genuine; whether it has expired doesn't matter. Revoking twice is
+// success. The error is InvalidToken for a value that is no token of ours (nothing
+// is left to revoke), and Forbidden when the caller may not.
+func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation) (revocation.Receipt, error) {
+	t, err := r.verifier.Genuine(ctx, what.Token)
+	if err != nil {
+		return revocation.Receipt{}, err
+	}
+	e := r.journal.Event(ctx, c.Actor(), audit.TokenRevoke)
+	e.Target, e.TokenID = t.Subject, t.ID
+	if !c.MayRevoke(t) {
+		return revocation.Receipt{}, r.journal.Refuse(ctx, e, errNotYours)
+	}
+	if what.RefuseExpired && !t.Expiry.IsZero() && !r.now().Before(t.Expiry) {
+		return revocation.Receipt{}, fault.New(fault.InvalidToken, token.ReasonExpired)
+	}
+	e.Reason = token.ReasonRevoked
+	return r.kill(ctx, t, e, c.Wait)
+}
+
+// RevokeID revokes a token by its public id: a stored token, or any id for the
+// operator, who may know it from a log. The error is NotFound for a token that does
+// not exist or is somebody else's.
+func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
+	known, err := uuid.Parse(id)
+	if c == nil || err != nil {
+		return revocation.Receipt{}, records.ErrNoToken
+	}
+	found, err := r.findID(ctx, c, known.String())
+	if err != nil {
+		return revocation.Receipt{}, err
+	}
+	return r.RevokeTokens(ctx, c, []Revocable{found})
+}
+
+// EndSession signs the caller out: the session and everything that was made from it
+// are revoked. The error is Unauthenticated for a caller without a session.
+func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {
+	if !c.BySession() {
+		return fault.New(fault.Unauthenticated, "there is no session")
+	}
+	e := r.journal.Event(ctx, c.Actor(), audit.Logout)
+	e.Target, e.TokenID, e.Reason = c.Token.Subject, c.Token.ID, "signed out"
+	_, err := r.kill(ctx, c.Token, e, c.Wait)
+	return err
+}
+
+// RevokeAll revokes every token and session of a subject. It is for the subject and
+// for holders of delete on /tokens. The error is Unauthenticated, InsufficientScope
+// or Forbidden.
+func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject string) (revocation.Receipt, error) {
+	if err := c.RequireRevokeAll(subject); err != nil {
+		return revocation.Receipt{}, r.refuseAll(ctx, c, subject, err)
+	}
+	if subject == "" {
+		return revocation.Receipt{}, records.ErrNoUser
+	}
+	e := r.journal.Event(ctx, c.Actor(), audit.RevokeAll)
+	e.Target = subject
+	return r.journal.Revoke(ctx, r.journal.EndSubject(subject, "all tokens revoked", e), c.Wait)
+}
+
+// RevokeAllOf is RevokeAll for a user who is named by subject or username. The error
+// is NotFound when there is none, which only those learn who may revoke.
+func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
+	if !c.Is(ref) {
+		if err := c.RequireDelete(); err != nil {
+			return revocation.Receipt{}, r.refuseAll(ctx, c, ref, err)
+		}
+	}
+	if identity.ValidateUsername(ref) != nil {
+		return revocation.Receipt{}, records.ErrNoUser // not every store takes every text
+	}
+	who := records.Who{Username: ref}
+	if _, err := uuid.Parse(ref); err == nil {
+		who = records.Who{UserID: ref}
+	}
+	p, err := r.store.Principal(ctx, who)
+	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
+		return revocation.Receipt{}, records.ErrNoUser
+	}
+	if err != nil {
+		return revocation.Receipt{}, err
+	}
+	return r.RevokeAll(ctx, c, p.User.ID)
+}
+
+// refuseAll records that somebody asked to revoke everything of a user and may not.
+// For nobody there is nobody to record.
+func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string, reason error) error {
+	if c == nil {
+		return reason
+	}
+	e := r.journal.Event(ctx, c.Actor(), audit.RevokeAll)
+	e.Target = target
+	return r.journal.Refuse(ctx, e, reason)
+}
+
+// kill revokes one token with everything that was made from it, in one transaction
+// with the event that says why.
+func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, wait revocation.Wait) (revocation.Receipt, error) {
+	ops, entries := r.journal.Kill(killOf(t, e.Reason))
+	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, wait)
+}
+
+// killOf returns what the journal needs to know of a token that is revoked. An API
+// key has a row, and what is made from it ends with it.
+func killOf(t *verification.Token, reason string) journal.Kill {
+	return journal.Kill{
+		ID: t.ID, Family: t.Family, Expiry: t.Expiry, Reason: reason,
+		Opaque: t.Opaque() && t.Kind != token.KindAPIKey,
+	}
+}

@@ -1,0 +1,155 @@
+package signin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+// Credentials are a username and a password, and what they are to be used for.
+type Credentials struct {
+	Username   string
+	Password   string
+	Collection *int64 // read in the same snapshot as the user; nil: none
+}
+
+// The outcomes of a login, for the meter.
+const (
+	outcomeOK       = "ok"
+	outcomeFailed   = "failed"
+	outcomeDisabled = "disabled"
+	outcomeLimited  = "limited"
+)
+
+var errBadCredentials = fault.New(fault.BadCredentials, "wrong username or password")
+
+// Login authenticates a user by password. The error is BadCredentials, alike for an
+// unknown user, a wrong password and a disabled account, and after the same time;
+// Limited when there were too many failures, for the right password too; Unavailable
+// when too many passwords are being checked already.
+//
+// The user is read before the password is checked, in one snapshot with the grants
+// and the log's sequence: what is issued to them is void if the password changes
+// meanwhile.
+func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Caller, error) {
+	keys := attemptKeys(cred.Username, audit.OriginOf(ctx).Address)
+	if err := a.limiter.Check(ctx, keys); err != nil {
+		return nil, a.loginLimited(err)
+	}
+	p, hash, err := a.loginPrincipal(ctx, cred)
+	if err != nil {
+		return nil, err
+	}
+	match, err := a.cfg.Hasher.Verify(identity.From(ctx, keys[len(keys)-1]), hash, cred.Password)
+	a.signalPasswordChecked()
+	if err != nil && !fault.Is(err, fault.Invalid) {
+		return nil, err
+	}
+	if !match.OK || p == nil {
+		return nil, a.loginFailed(ctx, cred.Username, keys)
+	}
+	// Attempts that ran at the same time may have reached the limit meanwhile: then
+	// this answer must say no more than theirs.
+	if err := a.limiter.Check(ctx, keys); err != nil {
+		return nil, a.loginLimited(err)
+	}
+	return a.loggedIn(ctx, p, match.Stale, cred.Password)
+}
+
+// loginPrincipal reads the user. For an unknown one it returns nil and the hash of
+// another user, always the same one, so that the time reveals nothing.
+func (a *Authenticator) loginPrincipal(ctx context.Context, cred Credentials) (*records.Principal, identity.PasswordHash, error) {
+	if identity.ValidateUsername(cred.Username) == nil {
+		p, err := a.cfg.Store.Principal(ctx, records.Who{Username: cred.Username, Collection: cred.Collection})
+		if err == nil && p.User.PasswordHash != "" {
+			return &p, p.User.PasswordHash, nil
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, "", err
+		}
+	}
+	sum := sha256.Sum256(append(a.decoySeed[:], cred.Username...))
+	hash, err := a.cfg.Store.DecoyHash(ctx, uuid.UUID(sum[:16]).String())
+	return nil, hash, err
+}
+
+func (a *Authenticator) signalPasswordChecked() {
+	select {
+	case a.passwordChecked <- struct{}{}:
+	default:
+	}
+}
+
+func (a *Authenticator) loginLimited(err error) error {
+	if fault.Is(err, fault.Limited) {
+		a.cfg.Meter.LoginTried(outcomeLimited)
+	}
+	return err
+}
+
+// loginFailed counts the failure, records it, and returns the answer.
+func (a *Authenticator) loginFailed(ctx context.Context, username string, keys []string) error {
+	if err := a.limiter.Failed(ctx, keys); err != nil {
+		return a.loginLimited(err)
+	}
+	a.cfg.Meter.LoginTried(outcomeFailed)
+	e := a.cfg.Journal.Event(ctx, "", audit.Login)
+	e.Target = username
+	return a.cfg.Journal.Refuse(ctx, e, errBadCredentials)
+}
+
+// loggedIn returns the user as the caller, unless disabled: the right password of a
+// disabled account is no failure, and the answer is that of a wrong one.
+func (a *Authenticator) loggedIn(ctx context.Context, p *records.Principal, stale bool, password string) (*caller.Caller, error) {
+	e := a.cfg.Journal.Event(ctx, "", audit.Login)
+	e.Target = p.User.Username
+	if p.User.Disabled {
+		a.cfg.Meter.LoginTried(outcomeDisabled)
+		reason := fault.New(fault.BadCredentials, "the account is disabled")
+		if err := a.cfg.Journal.Refuse(ctx, e, reason); !fault.Is(err, fault.BadCredentials) {
+			return nil, err
+		}
+		return nil, errBadCredentials
+	}
+	c := caller.ByPrincipal(p)
+	e.Actor = c.Actor()
+	b := records.Batch{Audit: []audit.Event{e}}
+	if stale {
+		// When there is no room to hash now, the next login will do.
+		if hash, err := a.cfg.Hasher.Hash(ctx, password); err == nil {
+			b.Ops = append(b.Ops, records.Rehash{ID: p.User.ID, Old: p.User.PasswordHash, New: hash})
+		}
+	}
+	if _, err := a.cfg.Journal.Commit(ctx, b); err != nil {
+		return nil, err
+	}
+	a.cfg.Meter.LoginTried(outcomeOK)
+	return c, nil
+}
+
+// attemptKeys returns the names under which failures are counted: the account's and,
+// where it is known, the address's. An IPv6 client has its whole /64.
+func attemptKeys(username, address string) []string {
+	sum := sha256.Sum256([]byte(username))
+	keys := []string{"account:" + hex.EncodeToString(sum[:16])}
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return keys
+	}
+	addr = addr.Unmap().WithZone("")
+	if addr.Is6() {
+		if prefix, err := addr.Prefix(64); err == nil {
+			addr = prefix.Addr()
+		}
+	}
+	return append(keys, "address:"+addr.String())
+}

@@ -1,0 +1,149 @@
+// Package signin finds out who is calling: by a token, a session, a password, or as
+// an OAuth client.
+package signin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/cache"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Store is what an Authenticator reads, and where it counts failures.
+type Store interface {
+	// Principal reads a user or a client, in one snapshot.
+	Principal(ctx context.Context, who records.Who) (records.Principal, error)
+	// DecoyHash returns the password hash of the user whose id follows decoy, as
+	// records.Directory says.
+	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
+	records.Attempts
+}
+
+// Meter counts logins by their outcome, one of a fixed set of words.
+type Meter interface {
+	LoginTried(outcome string)
+}
+
+// Config says what an Authenticator is made of. Every field but Meter must be set.
+type Config struct {
+	Store    Store
+	Journal  *journal.Journal
+	Verifier *verification.Verifier
+	Ledger   *revocation.Ledger // what this node knows of the log, and its lease
+	Hasher   *identity.Hasher
+	Limits   identity.Limits // of failures
+	Meter    Meter           // nil: nothing is counted
+	Now      func() time.Time
+}
+
+// Authenticator authenticates callers. Its methods may be called from any number of
+// goroutines.
+type Authenticator struct {
+	cfg             Config
+	limiter         *Limiter
+	clients         *cache.Cache[*records.Principal]
+	passwordChecked chan struct{}
+	decoySeed       [16]byte // places unknown usernames among the users
+}
+
+// New returns an Authenticator.
+func New(cfg Config) (*Authenticator, error) {
+	switch {
+	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil:
+		return nil, errors.New("signin: store, journal and verifier must be set")
+	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Now == nil:
+		return nil, errors.New("signin: ledger, hasher and now must be set")
+	}
+	if err := cfg.Limits.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
+	}
+	a := &Authenticator{
+		cfg:             cfg,
+		limiter:         &Limiter{attempts: cfg.Store, limits: cfg.Limits, now: cfg.Now},
+		clients:         newClientCache(),
+		passwordChecked: make(chan struct{}, 1),
+		decoySeed:       uuid.New(),
+	}
+	cfg.Ledger.OnApply(a.applied)
+	return a, nil
+}
+
+// Limiter returns the limiter of failed attempts, for other secrets that people type.
+func (a *Authenticator) Limiter() *Limiter { return a.limiter }
+
+// PasswordChecked returns a channel that receives after passwords were checked: the
+// memory that this took can be returned to the operating system.
+func (a *Authenticator) PasswordChecked() <-chan struct{} { return a.passwordChecked }
+
+// Bearer authenticates a caller of bearerd's own API by a token. The errors are those
+// of verification.Verifier.Identify.
+func (a *Authenticator) Bearer(ctx context.Context, raw string) (*caller.Caller, error) {
+	return a.byToken(ctx, raw, verification.Requirements{})
+}
+
+// DialectBearer is Bearer for the endpoints of a dialect whose tokens have no scopes:
+// what the caller may do there is what their bindings allow, as if they had come with
+// their password. The management API asks for the scope admin.
+func (a *Authenticator) DialectBearer(ctx context.Context, raw string) (*caller.Caller, error) {
+	c, err := a.byToken(ctx, raw, verification.Requirements{})
+	if err != nil {
+		return nil, err
+	}
+	return c.InDialect(), nil
+}
+
+// Session authenticates a caller by a session cookie. The errors are those of Bearer.
+func (a *Authenticator) Session(ctx context.Context, raw string) (*caller.Caller, error) {
+	return a.byToken(ctx, raw, verification.Requirements{Kinds: []token.Kind{token.KindSession}})
+}
+
+// BearerToRevoke authenticates a caller who wants to revoke a token. A token that
+// calls other APIs than bearerd's, or an API key, may revoke itself and nothing else.
+func (a *Authenticator) BearerToRevoke(ctx context.Context, raw string) (*caller.Caller, error) {
+	c, err := a.byToken(ctx, raw, verification.Requirements{})
+	if err == nil || fault.Is(err, fault.Unavailable) {
+		return c, err
+	}
+	c, selfErr := a.byToken(ctx, raw, verification.Requirements{Kinds: caller.SelfRevokingKinds(), AnyAudience: true})
+	if selfErr != nil {
+		return nil, err
+	}
+	return c.OnlyRevokeSelf(), nil
+}
+
+func (a *Authenticator) byToken(ctx context.Context, raw string, r verification.Requirements) (*caller.Caller, error) {
+	id, err := a.cfg.Verifier.Identify(ctx, raw, r)
+	if err != nil {
+		return nil, err
+	}
+	return caller.ByToken(id), nil
+}
+
+// Introspect returns to a resource server what a token is (RFC 7662). live is false
+// for everything that could not be used as an access token. The audience is not
+// judged; access to the token's collection is. The error is InsufficientScope for a
+// caller who may not ask, or Unavailable.
+func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw string) (t *verification.Token, live bool, err error) {
+	if err := c.RequireIntrospect(); err != nil {
+		return nil, false, err
+	}
+	return a.cfg.Verifier.Inspect(ctx, raw)
+}
+
+type noMeter struct{}
+
+func (noMeter) LoginTried(string) {}

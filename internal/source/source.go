@@ -1,0 +1,127 @@
+// Package source answers package verification from what this node keeps: the store
+// and the key ring.
+package source
+
+import (
+	"context"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// Store is what the source reads.
+type Store interface {
+	Principal(ctx context.Context, who records.Who) (records.Principal, error)
+	TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error)
+}
+
+// storeTimeout is how long a question to the log may take while a request waits.
+const storeTimeout = 900 * time.Millisecond
+
+// Config says what a source reads from. All fields must be set.
+type Config struct {
+	Store           Store
+	Ring            *keyring.Ring
+	Follower        *revocation.Follower
+	DefaultAudience string // of opaque tokens that name none
+}
+
+// Source answers from the store. It implements verification.Source.
+type Source struct{ cfg Config }
+
+var _ verification.Source = (*Source)(nil)
+
+// New returns a source.
+func New(cfg Config) *Source { return &Source{cfg: cfg} }
+
+// Key returns the key of that id from the ring.
+func (s *Source) Key(kid string) (token.VerificationKey, bool) { return s.cfg.Ring.Find(kid) }
+
+// RefreshKeys reads the ring once more for a key that another node may have made.
+func (s *Source) RefreshKeys(ctx context.Context, kid string) error {
+	return s.cfg.Ring.RefreshUnknown(ctx, kid)
+}
+
+// Opaque reads the row of an opaque token.
+func (s *Source) Opaque(ctx context.Context, raw string, _ *verification.Token) (*verification.Token, error) {
+	row, seq, err := s.cfg.Store.TokenByDigest(ctx, token.Digest(raw))
+	if fault.Is(err, fault.NotFound) {
+		return nil, token.Malformed()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tokenOf(row, seq, s.cfg.DefaultAudience), nil
+}
+
+// Subject reads a user with their bindings, or a client, in one snapshot.
+func (s *Source) Subject(ctx context.Context, _ string, t *verification.Token, collection *int64) (*verification.Subject, error) {
+	who := records.Who{UserID: t.Subject, Collection: collection}
+	if t.OfClient() {
+		who = records.Who{ClientID: t.Subject, Collection: collection}
+	}
+	p, err := s.cfg.Store.Principal(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	return SubjectOf(&p), nil
+}
+
+// Permit asks the log, and confirms where nodes must, for one request.
+func (s *Source) Permit(ctx context.Context, _ string, _ *verification.Token) (revocation.Lease, error) {
+	return s.cfg.Follower.Permit(ctx)
+}
+
+// Reach asks the log. A sequence that it has not reached is of no log of ours.
+func (s *Source) Reach(ctx context.Context, seq revocation.Seq) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := s.cfg.Follower.CatchUp(ctx); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(time.Second)
+	}
+	if seq > s.cfg.Follower.Ledger().Applied() {
+		return token.Malformed()
+	}
+	return nil
+}
+
+// TokenOf returns the facts about a stored token as of a sequence of the log.
+func TokenOf(row records.StoredToken, seq revocation.Seq) *verification.Token {
+	return verification.Index(tokenOf(row, seq, ""))
+}
+
+func tokenOf(row records.StoredToken, seq revocation.Seq, defaultAudience string) *verification.Token {
+	t := &verification.Token{
+		Kind: row.Kind, ID: row.ID, Subject: row.Owner, ClientID: row.ClientID, Name: row.Name,
+		Audience: []string{defaultAudience}, Scope: row.Scope, Collection: row.Collection,
+		Chain: row.Chain, IssuedAt: row.CreatedAt, Expiry: row.ExpiresAt, Seq: row.Seq,
+		AsOf: seq, Replaces: row.Replaces, Family: row.Family, FamilyEnd: row.EndsAt,
+	}
+	if row.Audience != "" {
+		t.Audience = []string{row.Audience}
+	}
+	if !row.RevokedAt.IsZero() {
+		t.Ended = row.Reason
+		if t.Ended == "" {
+			t.Ended = token.ReasonRevoked
+		}
+	}
+	return t
+}
+
+// SubjectOf returns what verification needs of a principal.
+func SubjectOf(p *records.Principal) *verification.Subject {
+	s := &verification.Subject{ID: p.Subject(), Seq: p.Seq, CollectionExists: p.CollectionExists, Grants: p.Grants}
+	if p.User == nil {
+		s.Client = true
+		return s
+	}
+	s.Disabled = p.User.Disabled
+	s.Username, s.Name, s.Email, s.Groups = p.User.Username, p.User.Name, p.User.Email, p.User.Groups
+	return s
+}

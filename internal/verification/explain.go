@@ -1,0 +1,182 @@
+package verification
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Explanation says why a token is accepted or refused: each check in order, what it
+// looked at, and how recent this process's knowledge is.
+type Explanation struct {
+	Allowed  bool
+	Checks   []CheckResult
+	Token    *Token         // nil when it is not genuine
+	Grants   []access.Grant // that decided access, or would
+	Seq      revocation.Seq // up to which the log is applied here
+	LeaseAge time.Duration  // since the last news of the log
+	Fresh    bool           // whether this process may accept tokens now
+}
+
+// CheckResult is one check. OK is nil when it was not reached.
+type CheckResult struct {
+	Check  string
+	OK     *bool
+	Detail string
+}
+
+// Explain makes every check of Verify on a token and reports on each. The error is
+// Unavailable when that can't be done now.
+func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Explanation, error) {
+	t, err := v.recall(ctx, raw)
+	if err == nil {
+		if t.Seq > v.ledger.Applied() {
+			err = token.Malformed()
+		} else {
+			err = v.judge(ctx, raw, t, &r)
+		}
+	}
+	refusal, refused := RefusalOf(err)
+	if err != nil && !refused {
+		return nil, err
+	}
+	x := v.Knowledge()
+	x.Allowed, x.Token = err == nil && x.Fresh, t
+	for _, check := range token.Checks() {
+		x.Checks = append(x.Checks, checkResult(check, refusal, v.detail(check, t, &r)))
+	}
+	if t == nil {
+		return x, nil
+	}
+	x.Grants, err = v.grants(ctx, raw, t, &r)
+	return x, err
+}
+
+// Knowledge returns an explanation of nothing: how recent this process's knowledge
+// of the log is.
+func (v *Verifier) Knowledge() *Explanation {
+	return &Explanation{
+		Seq: v.ledger.Applied(), LeaseAge: v.ledger.LeaseAge(), Fresh: v.ledger.Lease().Holds(),
+	}
+}
+
+// Withhold leaves out what only the owner of the token and administrators may see.
+func (x *Explanation) Withhold() {
+	x.Token, x.Grants = nil, nil
+	for i := range x.Checks {
+		if ok := x.Checks[i].OK; ok != nil && *ok {
+			x.Checks[i].Detail = ""
+		}
+	}
+}
+
+// checkResult reports a check as passed, failed, or after the one that failed.
+func checkResult(check token.Check, r *token.Refusal, detail string) CheckResult {
+	out := CheckResult{Check: check.String(), Detail: detail}
+	switch ok := true; {
+	case r == nil || check < r.Check:
+		out.OK = &ok
+	case check == r.Check:
+		ok = false
+		out.OK, out.Detail = &ok, r.Reason
+	default:
+		out.Detail = "not checked"
+	}
+	return out
+}
+
+// detail says what a check looked at.
+func (v *Verifier) detail(check token.Check, t *Token, r *Requirements) string {
+	if t == nil {
+		return ""
+	}
+	switch check {
+	case token.CheckWellFormed:
+		if t.jwt == nil {
+			return "well-formed opaque token"
+		}
+		return "well-formed JWT"
+	case token.CheckSignature:
+		if t.jwt == nil {
+			return "found by its digest"
+		}
+		return "signed by " + t.KID
+	case token.CheckType:
+		return t.Kind.String()
+	case token.CheckIssuer:
+		return v.cfg.Issuer
+	case token.CheckTime:
+		return lifetimeDetail(t)
+	case token.CheckAudience:
+		return strings.Join(t.Audience, " ")
+	case token.CheckRevoked:
+		return "decided as of log entry " + strconv.FormatInt(t.Seq, 10) + ", not revoked since"
+	case token.CheckScope:
+		return scopeDetail(r.Scope, t.Scope)
+	case token.CheckAccess:
+		return accessDetail(t, r)
+	}
+	return ""
+}
+
+func lifetimeDetail(t *Token) string {
+	from := "issued " + t.IssuedAt.UTC().Format(time.RFC3339)
+	if t.Expiry.IsZero() {
+		return from + ", never expires"
+	}
+	return from + ", expires " + t.Expiry.UTC().Format(time.RFC3339)
+}
+
+func scopeDetail(needed, has []string) string {
+	if len(needed) == 0 {
+		return "no scope is needed"
+	}
+	return fmt.Sprintf("needs %q, has %q", strings.Join(needed, " "), strings.Join(has, " "))
+}
+
+func accessDetail(t *Token, r *Requirements) string {
+	var parts []string
+	if t.BindsCollection() {
+		parts = append(parts, fmt.Sprintf("bound to collection %d", *t.Collection))
+	}
+	if r.Collection != nil {
+		parts = append(parts, fmt.Sprintf("needs collection %d", *r.Collection))
+	}
+	if r.Action != "" {
+		parts = append(parts, "needs "+r.Action+" "+string(r.Path))
+	}
+	if len(parts) == 0 {
+		return "no collection and no permission is needed"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// grants returns the grants that decide access, whatever the other checks said.
+func (v *Verifier) grants(ctx context.Context, raw string, t *Token, r *Requirements) ([]access.Grant, error) {
+	collection := r.Collection
+	if t.BindsCollection() {
+		collection = t.Collection
+	}
+	s, err := v.subject(ctx, raw, t, v.ledger.Now())
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var grants []access.Grant
+	if collection != nil {
+		grants = s.May(access.ActionAccess, access.CollectionPath(*collection)).Because
+	}
+	if r.Action != "" {
+		grants = append(grants, s.May(r.Action, r.Path).Because...)
+	}
+	return grants, nil
+}

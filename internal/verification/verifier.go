@@ -1,0 +1,131 @@
+package verification
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/cache"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Config says what a verifier is made of. Every field but Meter, Uses, CacheBytes
+// and MaxFactAge must be set.
+type Config struct {
+	Source          Source
+	Ledger          *revocation.Ledger // what this process knows of the log, and its lease
+	Forms           token.Forms
+	Issuer          string
+	DefaultAudience string
+
+	Meter      Meter         // nil: nothing is counted
+	Uses       *Uses         // nil: last uses are not noted
+	CacheBytes int64         // for facts about tokens; 0: DefaultCacheBytes
+	MaxFactAge time.Duration // older facts are read again; 0: DefaultMaxFactAge
+
+	// InsecureWithoutRevocation judges claims alone and never asks for the log: what
+	// was revoked stays good until it expires.
+	InsecureWithoutRevocation bool
+}
+
+// Meter counts what a verifier decides.
+type Meter interface {
+	Verified(kind token.Kind)
+	VerifyRefused(check token.Check)
+}
+
+// Bounds of what is kept of tokens and subjects, in bytes, and for how long.
+const (
+	DefaultCacheBytes = 32 << 20
+	MinCacheBytes     = 64 << 10
+	DefaultMaxFactAge = time.Hour
+
+	subjectCache    = 8 << 20
+	collectionCache = 256 << 10
+)
+
+// Verifier decides whether a token may do something now. Its methods may be called
+// from any number of goroutines.
+type Verifier struct {
+	cfg         Config
+	ledger      *revocation.Ledger
+	tokens      *cache.Cache[*Token]
+	subjects    *cache.Cache[*Subject]
+	collections *cache.Cache[revocation.Seq] // those that existed as of a sequence
+	epoch       atomic.Uint64                // the ledger's, of all that is kept
+	remade      atomic.Int64                 // the latest sequence at which any collection was made or removed
+}
+
+// New returns a verifier that follows the ledger. Who feeds the ledger is run by
+// its owner.
+func New(cfg Config) (*Verifier, error) {
+	switch {
+	case cfg.Source == nil || cfg.Ledger == nil:
+		return nil, errors.New("verification: source and ledger must be set")
+	case cfg.Issuer == "" || cfg.DefaultAudience == "":
+		return nil, errors.New("verification: issuer and default audience must be set")
+	case cfg.CacheBytes != 0 && cfg.CacheBytes < MinCacheBytes:
+		return nil, fmt.Errorf("verification: a cache of %d bytes is too small, it must have %d", cfg.CacheBytes, MinCacheBytes)
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = DefaultCacheBytes
+	}
+	if cfg.MaxFactAge == 0 {
+		cfg.MaxFactAge = DefaultMaxFactAge
+	}
+	v := &Verifier{
+		cfg: cfg, ledger: cfg.Ledger,
+		tokens: cache.New(cache.Config[*Token]{
+			Budget: cfg.CacheBytes, Typical: typicalToken, MaxAge: cfg.MaxFactAge, Cost: costOfToken,
+		}),
+		subjects: cache.New(cache.Config[*Subject]{
+			Budget: subjectCache, Typical: typicalSubject, MaxAge: cfg.MaxFactAge, Cost: costOfSubject,
+		}),
+		collections: cache.New(cache.Config[revocation.Seq]{
+			Budget: collectionCache, Typical: 8, MaxAge: cfg.MaxFactAge,
+			Cost: func(key string, _ revocation.Seq) int64 { return int64(len(key)) },
+		}),
+	}
+	cfg.Ledger.OnApply(v.applied)
+	return v, nil
+}
+
+// applied notes that collections were made or removed.
+func (v *Verifier) applied(c revocation.Change) {
+	for _, e := range c.Entries {
+		if e.What == revocation.Collection {
+			v.remade.Store(max(v.remade.Load(), e.Seq))
+		}
+	}
+}
+
+// kept returns the facts that are kept about a token. Once the ledger may have missed
+// entries, nothing that was read before is to be trusted.
+func (v *Verifier) kept(raw string, now time.Time) (*Token, bool) {
+	if epoch := v.ledger.Epoch(); epoch != v.epoch.Load() {
+		v.Flush()
+		v.epoch.Store(epoch)
+	}
+	return v.tokens.Get(raw, now)
+}
+
+// Flush drops every fact that was read, when what it was read from is not what it
+// was.
+func (v *Verifier) Flush() {
+	v.tokens.Flush()
+	v.subjects.Flush()
+	v.collections.Flush()
+}
+
+// CacheBytes returns the memory that facts about tokens take.
+func (v *Verifier) CacheBytes() int64 { return v.tokens.Bytes() }
+
+type noMeter struct{}
+
+func (noMeter) Verified(token.Kind)       {}
+func (noMeter) VerifyRefused(token.Check) {}

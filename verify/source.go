@@ -1,0 +1,163 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
+)
+
+// reachTimeout bounds the wait for what the log said before a token was issued.
+const reachTimeout = 2 * time.Second
+
+// What a client reads when nothing can be said.
+const (
+	noNews  = "this service has no recent news of the issuer's revocations and can't accept tokens now"
+	cantAsk = "the issuer can't be asked about the token now"
+)
+
+var errClosed = unavailable(nil, "the verifier is closed")
+
+// unavailable is the error when nothing can be said now; the cause is for the
+// service's own log.
+func unavailable(cause error, description string) error {
+	if cause == nil {
+		return fault.After(fault.Unavailable, time.Second, "%s", description)
+	}
+	return fault.Wrap(cause, fault.Unavailable, "%s", description).Retry(time.Second)
+}
+
+// source answers package verification by asking the issuer: the JWK Set for keys,
+// introspection for opaque tokens and for access that must be decided again. It
+// implements verification.Source.
+type source struct {
+	cfg    Config
+	forms  token.Forms
+	keys   *keys
+	asker  *asker // nil: without a client
+	ledger *revocation.Ledger
+	health func() error    // what is wrong with following the log
+	closed <-chan struct{} // closed when the verifier is
+}
+
+var _ verification.Source = (*source)(nil)
+
+// Key returns a key of the JWK Set as last read.
+func (s *source) Key(kid string) (token.VerificationKey, bool) { return s.keys.find(kid) }
+
+// RefreshKeys reads the JWK Set once more, at a limited rate.
+func (s *source) RefreshKeys(ctx context.Context, kid string) error {
+	if s.keys.count() == 0 {
+		return unavailable(nil, "the issuer's keys are not known yet")
+	}
+	return s.keys.look(ctx, kid)
+}
+
+// Opaque asks the issuer about an API token. No other opaque token calls APIs.
+func (s *source) Opaque(ctx context.Context, raw string, known *verification.Token) (*verification.Token, error) {
+	o, err := s.forms.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if o.Kind != token.KindAPIToken || s.asker == nil {
+		return nil, token.Malformed()
+	}
+	if !s.cfg.InsecureWithoutRevocation && s.cfg.OnStale == Refuse && !s.ledger.Lease().Holds() {
+		return nil, unavailable(s.health(), noNews)
+	}
+	found, err := s.ask(ctx, question{raw: raw, known: known != nil}, known)
+	if err != nil {
+		return nil, err
+	}
+	if found.token.Kind != token.KindAPIToken {
+		return nil, unavailable(errors.New("an introspection of an opaque token is about a JWT"), cantAsk)
+	}
+	if found.token.Collection != nil {
+		found.token.SetSubject(subjectOf(found))
+	}
+	return found.token, nil
+}
+
+// ask introspects. What is inactive is refused: as revoked, or for want of access
+// where that is what may have changed; of a token that was never good here nothing
+// is known.
+func (s *source) ask(ctx context.Context, q question, known *verification.Token) (finding, error) {
+	found, err := s.asker.ask(ctx, q)
+	switch {
+	case err != nil:
+		return finding{}, err
+	case !found.active && known == nil:
+		return finding{}, token.Malformed()
+	case !found.active && known.Collection != nil && !q.fresh:
+		return finding{}, token.Refuse(token.CheckAccess, "no access to the collection")
+	case !found.active:
+		return finding{}, token.Refuse(token.CheckRevoked, token.ReasonRevoked)
+	case known != nil && (found.token.ID != known.ID || found.token.Subject != known.Subject):
+		return finding{}, unavailable(errors.New("an introspection is about another token"), cantAsk)
+	}
+	return found, nil
+}
+
+// Subject asks whether the token's user still has access to the token's own
+// collection: the issuer says a token is active only then. Of any other collection
+// nothing is known here.
+func (s *source) Subject(ctx context.Context, raw string, t *verification.Token, collection *int64) (*verification.Subject, error) {
+	if s.asker == nil || collection == nil || t.Collection == nil || *collection != *t.Collection {
+		return nil, unavailable(errors.New("the issuer says nothing of other permissions"), cantAsk)
+	}
+	found, err := s.ask(ctx, question{raw: raw, known: true}, t)
+	if err != nil {
+		return nil, err
+	}
+	return subjectOf(found), nil
+}
+
+// subjectOf returns what an active token says about its user: access to the token's
+// collection, where it has one.
+func subjectOf(found finding) *verification.Subject {
+	return &verification.Subject{
+		ID: found.token.Subject, Username: found.token.Username, Seq: found.token.AsOf, CollectionExists: true, Partial: true,
+	}
+}
+
+// Permit asks the issuer about the token where that was chosen; its answer is good
+// for this request alone.
+func (s *source) Permit(ctx context.Context, raw string, t *verification.Token) (revocation.Lease, error) {
+	if s.cfg.OnStale != AskIssuer || s.asker == nil {
+		return revocation.Lease{}, unavailable(s.health(), noNews)
+	}
+	found, err := s.ask(ctx, question{raw: raw, known: true, fresh: true}, t)
+	if err != nil {
+		return revocation.Lease{}, err
+	}
+	return s.ledger.Permit(found.asked, questionTimeout), nil
+}
+
+// Reach waits for the entries up to the one as of which a token was decided. One that
+// the log hadn't reached at a later time than this call is of no log of ours.
+func (s *source) Reach(ctx context.Context, seq revocation.Seq) error {
+	arrived := s.ledger.Clock()
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	for {
+		news := s.ledger.Watch()
+		asOf := s.ledger.AsOf() // before applied, which it is about
+		switch {
+		case seq <= s.ledger.Applied():
+			return nil
+		case asOf > arrived:
+			return token.Malformed()
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return unavailable(ctx.Err(), noNews)
+		case <-s.closed:
+			return errClosed
+		}
+	}
+}
