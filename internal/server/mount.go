@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -32,11 +33,8 @@ func newMux(edges []Edge) *http.ServeMux {
 func (s *Server) observer() *httpkit.Observer {
 	return httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: s.log, Now: s.Authority.Now, Proxies: s.Proxies,
-		Value: func(key any, e *httpkit.Event) any {
-			if !audit.IsOrigin(key) {
-				return nil
-			}
-			return audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()}
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()})
 		},
 		Done: func(r *http.Request, _ int, took time.Duration) { s.Metrics.served(r.Pattern, took) },
 	})
