@@ -35,11 +35,11 @@ const maxPathBytes = 1024
 func ParsePath(s string) (Path, error) {
 	switch {
 	case s == "":
-		return "", fault.New(fault.Invalid, "path is missing")
+		return "", fault.New(fault.Invalid, "path is missing").In("path")
 	case len(s) > maxPathBytes:
-		return "", fault.New(fault.Invalid, "path is longer than %d bytes", maxPathBytes)
+		return "", fault.New(fault.Invalid, "path is longer than %d bytes", maxPathBytes).In("path")
 	case s[0] != '/':
-		return "", fault.New(fault.Invalid, "path does not begin with a slash")
+		return "", fault.New(fault.Invalid, "path does not begin with a slash").In("path")
 	case s == "/":
 		return Root, nil
 	}
@@ -54,15 +54,15 @@ func ParsePath(s string) (Path, error) {
 func checkSegment(s string) error {
 	switch {
 	case s == "":
-		return fault.New(fault.Invalid, "path has an empty segment")
+		return fault.New(fault.Invalid, "path has an empty segment").In("path")
 	case s == "." || s == "..":
-		return fault.New(fault.Invalid, "path has a segment %q", s)
+		return fault.New(fault.Invalid, "path has a segment %q", s).In("path")
 	case strings.Contains(s, "%"):
-		return fault.New(fault.Invalid, "path has a percent sign")
+		return fault.New(fault.Invalid, "path has a percent sign").In("path")
 	case !utf8.ValidString(s):
-		return fault.New(fault.Invalid, "path is not valid UTF-8")
+		return fault.New(fault.Invalid, "path is not valid UTF-8").In("path")
 	case strings.ContainsFunc(s, invisible):
-		return fault.New(fault.Invalid, "path has a control character")
+		return fault.New(fault.Invalid, "path has a control character").In("path")
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (a *API) makeToken(r *request, kind string, c authority.NewCredential) (*au
 	case token.KindAPIKey.String():
 		return a.Authority.CreateAPIKey(r.Context(), r.caller, c)
 	}
-	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key")
+	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key").In("kind")
 }
 
 // regenerateToken gives an API token a new value. Without an overlap in the body the

@@ -100,10 +100,10 @@ func (a *Authority) collectionAct(action string, id int64, op Op) act {
 	}
 }
 
-// Validate says what is wrong with a collection.
+// Validate returns what is wrong with a collection, with the field at fault.
 func (c Collection) Validate() error {
 	if c.ID < 0 {
-		return fault.New(fault.Invalid, "a collection's id is not negative")
+		return fault.New(fault.Invalid, "a collection's id is not negative").In("id")
 	}
 	return validateLabel("a collection's name", c.Name)
 }
@@ -244,7 +244,7 @@ func (a *Authority) canonicalBinding(ctx context.Context, b access.Binding) (acc
 	if b.User != "" {
 		u, err := a.user(ctx, b.User)
 		if fault.Is(err, fault.NotFound) {
-			return b, fault.New(fault.Invalid, "there is no user %q", b.User)
+			return b, fault.New(fault.Invalid, "there is no user %q", b.User).In("user")
 		}
 		if err != nil {
 			return b, err

@@ -273,12 +273,12 @@ func (p *plan) binding(d *Desired, b *access.Binding) error {
 	if b.User != "" {
 		u, ok := p.users[b.User]
 		if !ok || d.Prune && !d.hasUser(b.User) {
-			return fault.New(fault.Invalid, "there is no user %q", b.User)
+			return fault.New(fault.Invalid, "there is no user %q", b.User).In("user")
 		}
 		b.User = u.ID
 	}
 	if _, ok := p.roles[b.Role]; b.Role != "" && (!ok || d.Prune && !d.hasRole(b.Role)) {
-		return fault.New(fault.Invalid, "there is no role %q", b.Role)
+		return fault.New(fault.Invalid, "there is no role %q", b.Role).In("role")
 	}
 	canonical, err := b.Canonical()
 	if err != nil {

@@ -55,7 +55,7 @@ func (a *Authority) createClientAct(n NewClient) (act, identity.Client, error) {
 func (n NewClient) client() (identity.Client, error) {
 	client := identity.Client{ID: n.ID, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences}
 	if _, err := uuid.Parse(n.ID); err == nil || n.ID == OwnClientID {
-		return client, fault.New(fault.Invalid, "a client's id can be neither a UUID nor %q", OwnClientID)
+		return client, fault.New(fault.Invalid, "a client's id can be neither a UUID nor %q", OwnClientID).In("id")
 	}
 	if n.Secret != "" {
 		digest, err := identity.DigestSecret(n.Secret.Reveal())

@@ -139,7 +139,7 @@ const reasonRegenerated = "regenerated"
 // second time is Conflict.
 func (a *Authority) Regenerate(ctx context.Context, c *Caller, id string, overlap int64) (*Issued, error) {
 	if overlap < 0 || overlap > unbounded {
-		return nil, fault.New(fault.Invalid, "the overlap is a number of seconds, 0 or more")
+		return nil, fault.New(fault.Invalid, "the overlap is a number of seconds, 0 or more").In("overlap")
 	}
 	old, err := a.regenerable(ctx, c, id)
 	if err != nil {

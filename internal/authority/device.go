@@ -91,7 +91,7 @@ func (a *Authority) StartDevice(ctx context.Context, client *Caller, scope []str
 // checkDeviceScope refuses what no user's approval could give, before one is asked.
 func (a *Authority) checkDeviceScope(ctx context.Context, r *Request, name string) error {
 	if !r.clientAllows(name) {
-		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
+		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name).In("scope")
 	}
 	if name == identity.ScopeOfflineAccess {
 		return r.checkOffline()

@@ -137,11 +137,11 @@ func (r *Request) checkOffline() error {
 	client := r.Client
 	switch {
 	case r.Kind != token.KindAccess || r.Principal.User == nil:
-		return fault.New(fault.InvalidScope, "the scope %s is for access tokens of users", identity.ScopeOfflineAccess)
+		return fault.New(fault.InvalidScope, "the scope %s is for access tokens of users", identity.ScopeOfflineAccess).In("scope")
 	case r.alone:
-		return fault.New(fault.InvalidScope, "the scope %s is for devices and for token exchange", identity.ScopeOfflineAccess)
+		return fault.New(fault.InvalidScope, "the scope %s is for devices and for token exchange", identity.ScopeOfflineAccess).In("scope")
 	case client != nil && !client.Client.MayUse(identity.GrantTypeRefreshToken):
-		return fault.New(fault.InvalidScope, "the client may not have refresh tokens")
+		return fault.New(fault.InvalidScope, "the client may not have refresh tokens").In("scope")
 	}
 	return nil
 }

@@ -21,11 +21,17 @@ const PathTokens = access.Path("/tokens")
 
 const maxLifetimeDigits = 18
 
+// The fields that errors about a request for a token name.
+const (
+	fieldLifetime   = "expires_in"
+	fieldCollection = "collection"
+)
+
 // ParseLifetime reads a lifetime as it stands in a request: a decimal integer of
 // seconds greater than 0, of at most 18 digits, with no sign, space, fraction or
 // leading zero. An empty text is fault.Invalid; leave the call out when none is asked for.
 func ParseLifetime(s string) (int64, error) {
-	bad := fault.New(fault.Invalid, "the lifetime must be a positive integer of seconds")
+	bad := fault.New(fault.Invalid, "the lifetime must be a positive integer of seconds").In(fieldLifetime)
 	if s == "" || len(s) > maxLifetimeDigits || s[0] == '0' {
 		return 0, bad
 	}
@@ -50,10 +56,10 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 	asked := r.Lifetime
 	if asked > ceiling {
 		if !r.Cap {
-			return 0, fault.New(fault.Invalid, "the lifetime is above the ceiling; the maximum is %d seconds", ceiling)
+			return 0, fault.New(fault.Invalid, "the lifetime is above the ceiling; the maximum is %d seconds", ceiling).In(fieldLifetime)
 		}
 		if r.Kind == token.KindTask && !right.Any {
-			return 0, fault.New(fault.Forbidden, "the lifetime granted is above the ceiling of this task token type")
+			return 0, fault.New(fault.Forbidden, "the lifetime granted is above the ceiling of this task token type").In(fieldLifetime)
 		}
 		asked = ceiling
 	}
@@ -89,10 +95,10 @@ func (r *Request) remaining(now int64) (int64, bool) {
 func (r *Request) outlives(remaining int64) error {
 	if r.Parent.Kind == token.KindAPIKey {
 		return fault.New(fault.Invalid,
-			"the token would expire after the provided API key does; the maximum is %d seconds", remaining)
+			"the token would expire after the provided API key does; the maximum is %d seconds", remaining).In(fieldLifetime)
 	}
 	return fault.New(fault.Invalid,
-		"the token would outlive what it is made from; the maximum is %d seconds", remaining)
+		"the token would outlive what it is made from; the maximum is %d seconds", remaining).In(fieldLifetime)
 }
 
 // checkOrigin decides whether this kind of token may be made from what was presented.
@@ -182,15 +188,15 @@ var ErrScopePermission = errors.New("the user lacks the permission that the scop
 func (a *Authority) checkScopeName(ctx context.Context, r *Request, name string) error {
 	switch {
 	case !identity.ValidScopeName(name):
-		return fault.New(fault.InvalidScope, "not a scope name (RFC 6749 section 3.3)")
+		return fault.New(fault.InvalidScope, "not a scope name (RFC 6749 section 3.3)").In("scope")
 	case r.neverScope(name):
-		return fault.New(fault.InvalidScope, "a token of this kind can't have the scope %s", name)
+		return fault.New(fault.InvalidScope, "a token of this kind can't have the scope %s", name).In("scope")
 	case !r.subjectAllows(name):
-		return fault.Wrap(ErrScopePermission, fault.InvalidScope, "the permission %s on %s is needed for the scope %s", name, PathTokens, name)
+		return fault.Wrap(ErrScopePermission, fault.InvalidScope, "the permission %s on %s is needed for the scope %s", name, PathTokens, name).In("scope")
 	case !r.parentAllows(name):
-		return fault.New(fault.InvalidScope, "the scope %s is not within that of the token it is made from", name)
+		return fault.New(fault.InvalidScope, "the scope %s is not within that of the token it is made from", name).In("scope")
 	case !r.clientAllows(name):
-		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
+		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name).In("scope")
 	}
 	return a.checkDeclared(ctx, name)
 }
@@ -248,7 +254,7 @@ func (a *Authority) checkDeclared(ctx context.Context, name string) error {
 			return nil
 		}
 	}
-	return fault.New(fault.InvalidScope, "the scope %s is not declared", name)
+	return fault.New(fault.InvalidScope, "the scope %s is not declared", name).In("scope")
 }
 
 // audience decides whom the token is for: the task token type, the resource asked
@@ -265,10 +271,10 @@ func (p Policy) audience(r *Request) (string, error) {
 		return p.DefaultAudience, nil
 	}
 	if _, task := p.TaskMax[asked]; task {
-		return "", fault.New(fault.InvalidTarget, "the audience is a task token type")
+		return "", fault.New(fault.InvalidTarget, "the audience is a task token type").In("audience")
 	}
 	if r.Client == nil || !slices.Contains(r.Client.Client.Audiences, asked) {
-		return "", fault.New(fault.InvalidTarget, "the audience is not one that may be asked for")
+		return "", fault.New(fault.InvalidTarget, "the audience is not one that may be asked for").In("audience")
 	}
 	return asked, nil
 }
@@ -279,7 +285,7 @@ func (r *Request) collection() (*int64, error) {
 	asked := r.Collection
 	if r.Parent.bindsCollection() {
 		if asked != nil && *asked != *r.Parent.Collection {
-			return nil, fault.New(fault.Forbidden, "the token it is made from is bound to another collection")
+			return nil, fault.New(fault.Forbidden, "the token it is made from is bound to another collection").In(fieldCollection)
 		}
 		asked = r.Parent.Collection
 	}
@@ -287,10 +293,10 @@ func (r *Request) collection() (*int64, error) {
 		return nil, nil
 	}
 	if !r.Principal.CollectionExists {
-		return nil, fault.New(fault.Invalid, "there is no such collection")
+		return nil, fault.New(fault.Invalid, "there is no such collection").In(fieldCollection)
 	}
 	if !r.Principal.May(ActionAccess, access.CollectionPath(*asked)).Allowed {
-		return nil, fault.New(fault.Forbidden, "no access to this collection")
+		return nil, fault.New(fault.Forbidden, "no access to this collection").In(fieldCollection)
 	}
 	return asked, nil
 }

@@ -53,7 +53,7 @@ func (a *Authority) createUserAct(ctx context.Context, n NewUser) (act, identity
 		Groups: n.Groups, Disabled: n.Disabled, PasswordHash: n.PasswordHash,
 	}
 	if _, err := uuid.Parse(n.Username); err == nil {
-		return act{}, u, fault.New(fault.Invalid, "a username can't have the form of a subject id")
+		return act{}, u, fault.New(fault.Invalid, "a username can't have the form of a subject id").In("username")
 	}
 	if err := u.Validate(); err != nil {
 		return act{}, u, err
@@ -305,7 +305,7 @@ func (a *Authority) bindingsAt(ctx context.Context, userID string, at access.Pat
 // validateLabel checks a name that people give to something.
 func validateLabel(what, s string) error {
 	if s == "" || len(s) > 255 || !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fault.New(fault.Invalid, "%s has 1 to 255 bytes of text, with no space at either end and no control characters", what)
+		return fault.New(fault.Invalid, "%s has 1 to 255 bytes of text, with no space at either end and no control characters", what).In("name")
 	}
 	return nil
 }

@@ -42,14 +42,14 @@ func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
 				return result{}, err
 			}
 			return result{to: toCollections + "?notice=made"}, p.Authority.CreateCollection(r.Context(), r.caller, n)
-		}},
+		}, fields: fieldsNamed("id", "name")},
 		"update": {do: func(r *request, form url.Values) (result, error) {
 			n, err := readCollection(form)
 			if err != nil {
 				return result{}, err
 			}
 			return result{to: toCollections + "?notice=saved"}, p.Authority.UpdateCollection(r.Context(), r.caller, n)
-		}},
+		}, fields: fieldsNamed("name")},
 		"remove": {ask: askRemoveCollection, do: func(r *request, form url.Values) (result, error) {
 			n, err := readCollection(form)
 			if err != nil {
@@ -64,7 +64,7 @@ func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
 func readCollection(form url.Values) (authority.Collection, error) {
 	id, err := strconv.ParseInt(form.Get("id"), 10, 64)
 	if err != nil {
-		return authority.Collection{}, fault.New(fault.Invalid, "a collection's id is an integer")
+		return authority.Collection{}, fault.New(fault.Invalid, "a collection's id is an integer").In("id")
 	}
 	return authority.Collection{ID: id, Name: form.Get("name")}, nil
 }

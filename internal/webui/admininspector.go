@@ -38,10 +38,10 @@ func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
 	view := inspectorView{Asked: form}
 	d, err := readDemand(form)
 	if err == nil && raw == "" {
-		err = about("token", fault.New(fault.Invalid, "paste a token"))
+		err = fault.New(fault.Invalid, "paste a token").In("token")
 	}
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.InvalidScope) {
-		view.sheet = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
+		view.sheet = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fault.FieldOf(err)}
 		return p.render(w, r, http.StatusBadRequest, "inspector", "Inspector", view)
 	}
 	if view.Answer, err = p.Authority.ExplainToken(r.Context(), r.caller, raw, d); err != nil {
@@ -75,12 +75,12 @@ func readDemand(form url.Values) (authority.Demand, error) {
 	d := authority.Demand{Audience: form.Get("audience")}
 	var err error
 	if d.Scope, err = identity.ParseScope(form.Get("scope")); err != nil {
-		return d, about("scope", err)
+		return d, err
 	}
 	if text := form.Get("collection"); text != "" {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return d, about("collection", fault.New(fault.Invalid, "a collection's id is an integer"))
+			return d, fault.New(fault.Invalid, "a collection's id is an integer").In("collection")
 		}
 		d.Collection = &id
 	}
