@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 const entrySeed = "event: revocation\nid: 1\ndata: {\"seq\":1,\"what\":\"token\",\"id\":\"x\",\"until\":null,\"at\":\"2026-01-02T03:04:05Z\"}\n\n"
@@ -75,7 +76,7 @@ func FuzzMetadata(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s, err := parseMetadata(body, c)
 		if err != nil {
-			if s != nil && s.check(c) == nil && !errors.Is(err, errMember) {
+			if s != nil && s.check(c) == nil && !errors.Is(err, strictjson.ErrMember) {
 				t.Fatalf("%v with %+v", err, s)
 			}
 			return

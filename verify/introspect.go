@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/strictjson"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -190,21 +191,21 @@ func (a *asker) health() error {
 
 // parseIntrospection reads an answer of RFC 7662 §2.2 with bearerd's members.
 func parseIntrospection(body []byte, issuer string) (finding, error) {
-	o, err := parseObject(body)
+	o, err := strictjson.Parse(body)
 	if err != nil {
 		return finding{}, err
 	}
 	f := finding{logSeq: -1}
-	if err := o.read("active", &f.active); err != nil || !f.active {
+	if err := o.Read("active", &f.active); err != nil || !f.active {
 		return finding{}, err
 	}
 	var kind, iss, scope string
 	t := &f.token
 	if err := firstError(
-		o.read("jti", &t.ID), o.read("sub", &t.Subject), o.read("iss", &iss), o.read("token_kind", &kind), o.read("seq", &f.seq),
-		o.optional("username", &t.Username), o.optional("client_id", &t.ClientID), o.optional("scope", &scope),
-		o.optional("task_token_type", &t.TaskTokenType), o.optional("collection", &t.Collection),
-		o.optional("chain", &f.chain), o.optional("log_seq", &f.logSeq),
+		o.Read("jti", &t.ID), o.Read("sub", &t.Subject), o.Read("iss", &iss), o.Read("token_kind", &kind), o.Read("seq", &f.seq),
+		o.Optional("username", &t.Username), o.Optional("client_id", &t.ClientID), o.Optional("scope", &scope),
+		o.Optional("task_token_type", &t.TaskTokenType), o.Optional("collection", &t.Collection),
+		o.Optional("chain", &f.chain), o.Optional("log_seq", &f.logSeq),
 	); err != nil {
 		return finding{}, err
 	}
@@ -217,13 +218,13 @@ func parseIntrospection(body []byte, issuer string) (finding, error) {
 		return finding{}, errors.New("it is about another issuer's token")
 	}
 	t.Scope = splitScope(scope)
-	if t.Audience, err = o.strings("aud"); err != nil {
+	if t.Audience, err = o.Strings("aud"); err != nil {
 		return finding{}, err
 	}
-	if t.Expiry, err = o.instant("exp"); err != nil {
+	if t.Expiry, err = o.Instant("exp"); err != nil {
 		return finding{}, err
 	}
-	t.IssuedAt, err = o.instant("iat")
+	t.IssuedAt, err = o.Instant("iat")
 	return f, err
 }
 
