@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/revocation":              {"internal/fault"},
 	"internal/audit":                   {"internal/fault"},
 	"internal/httpkit":                 {"internal/fault", "internal/strictjson", "internal/token"},
-	"internal/config":                  {"internal/fault"},
+	"internal/config":                  {"internal/fault", "internal/token"},
 	"internal/authority":               and(domains, "internal/fault"),
 	"internal/store":                   and(domains, "internal/fault", "internal/authority"),
 	"internal/store/storetest":         and(domains, "internal/fault", "internal/authority"),

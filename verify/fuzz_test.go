@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/strictjson"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 const entrySeed = "event: revocation\nid: 1\ndata: {\"seq\":1,\"what\":\"token\",\"id\":\"x\",\"until\":null,\"at\":\"2026-01-02T03:04:05Z\"}\n\n"
@@ -86,7 +87,7 @@ func FuzzMetadata(f *testing.F) {
 		}
 		for _, address := range []string{s.jwks, s.token, s.introspection, s.revocations} {
 			u, err := checkURL(address, false)
-			if err != nil || u.Scheme != "https" && !isLoopback(u.Hostname()) {
+			if err != nil || u.Scheme != "https" && !token.IsLoopback(u.Hostname()) {
 				t.Fatalf("%q is accepted", address)
 			}
 		}

@@ -100,6 +100,16 @@ func (p Path) Join(q Path) Path {
 	return p + q
 }
 
+// ParseCollection reads the id of a collection: an integer, 0 or more, in its one
+// spelling. Everything else is fault.Invalid.
+func ParseCollection(s string) (int64, error) {
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id < 0 || strconv.FormatInt(id, 10) != s {
+		return 0, fault.New(fault.Invalid, "a collection's id is an integer, 0 or more").In("collection")
+	}
+	return id, nil
+}
+
 // CollectionPath is the path of the collection with that id.
 func CollectionPath(id int64) Path {
 	return Path("/collections/" + strconv.FormatInt(id, 10))

@@ -38,6 +38,14 @@ func (c *Caller) Subject() string {
 	return c.Principal.Subject()
 }
 
+// TokenID is the public id of the token that the caller came with; "" when there is none.
+func (c *Caller) TokenID() string {
+	if c == nil || c.Token == nil {
+		return ""
+	}
+	return c.Token.ID
+}
+
 // BySession reports whether the caller came with a session cookie.
 func (c *Caller) BySession() bool {
 	return c != nil && c.Token != nil && c.Token.Kind == token.KindSession

@@ -138,8 +138,7 @@ func (s *stream) authenticate(r *http.Request) error {
 	if s.reader, err = s.Authority.Bearer(r.Context(), raw); err != nil {
 		return err
 	}
-	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = s.reader.Subject(), s.reader.Token.ID
+	httpkit.Note(r, s.reader)
 	return s.reader.RequireRevocations()
 }
 

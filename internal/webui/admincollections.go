@@ -3,8 +3,8 @@ package webui
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 )
@@ -62,11 +62,8 @@ func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
 }
 
 func readCollection(form url.Values) (authority.Collection, error) {
-	id, err := strconv.ParseInt(form.Get("id"), 10, 64)
-	if err != nil {
-		return authority.Collection{}, fault.New(fault.Invalid, "a collection's id is an integer").In("id")
-	}
-	return authority.Collection{ID: id, Name: form.Get("name")}, nil
+	id, err := access.ParseCollection(form.Get("id"))
+	return authority.Collection{ID: id, Name: form.Get("name")}, fault.In("id", err)
 }
 
 func askRemoveCollection(_ *request, form url.Values) (question, error) {

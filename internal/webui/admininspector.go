@@ -3,9 +3,9 @@ package webui
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -78,9 +78,9 @@ func readDemand(form url.Values) (authority.Demand, error) {
 		return d, err
 	}
 	if text := form.Get("collection"); text != "" {
-		id, err := strconv.ParseInt(text, 10, 64)
+		id, err := access.ParseCollection(text)
 		if err != nil {
-			return d, fault.New(fault.Invalid, "a collection's id is an integer").In("collection")
+			return d, err
 		}
 		d.Collection = &id
 	}

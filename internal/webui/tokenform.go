@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -140,7 +139,7 @@ func (f *tokenForm) readCollection(value string) *int64 {
 	if value == "" {
 		return nil
 	}
-	id, err := strconv.ParseInt(value, 10, 64)
+	id, err := access.ParseCollection(value)
 	if err != nil || !slices.ContainsFunc(f.Collections, func(c authority.Collection) bool { return c.ID == id }) {
 		f.Collection.Error = "Choose a collection that you have access to."
 	}

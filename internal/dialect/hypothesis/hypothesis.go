@@ -67,12 +67,6 @@ func (d *Dialect) domain() string {
 	return u.Hostname()
 }
 
-// note tells the log who came.
-func note(r *http.Request, c *authority.Caller) {
-	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = c.Subject(), c.Token.ID
-}
-
 // failure is the body of a refusal: the original's members, and those of the
 // challenge.
 type failure struct {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -20,7 +19,7 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	issued, err := d.Authority.Issue(r.Context(), c, &authority.Request{Kind: token.KindAccess, Parent: c.Token, Usual: lifetime})
 	if err != nil {
 		return err
@@ -39,11 +38,9 @@ func (d *Dialect) session(r *http.Request) (*authority.Caller, error) {
 		return nil, err
 	}
 	if !byToken {
-		for _, name := range d.SessionCookies {
-			if cookie, err := r.Cookie(name); err == nil {
-				return d.Authority.Session(r.Context(), cookie.Value)
-			}
+		if cookie, found := httpkit.SessionCookie(r, d.SessionCookies); found {
+			return d.Authority.Session(r.Context(), cookie)
 		}
 	}
-	return nil, fault.New(fault.Unauthenticated, "sign in first")
+	return nil, httpkit.SignInFirst()
 }

@@ -39,7 +39,7 @@ func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	issued, err := d.Authority.Issue(r.Context(), c, &authority.Request{Kind: token.KindAccess, Principal: c.Principal})
 	if err != nil {
 		return err

@@ -84,17 +84,8 @@ func (d *Dialect) bearer(r *http.Request, judge judge) (*authority.Caller, error
 	if err != nil {
 		return nil, presented{err}
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	return c, nil
-}
-
-// note tells the log who came.
-func note(r *http.Request, c *authority.Caller) {
-	event := httpkit.EventOf(r.Context())
-	event.Principal = c.Subject()
-	if c.Token != nil {
-		event.TokenID = c.Token.ID
-	}
 }
 
 // writeError answers to an error: with a challenge when it is the fault of the

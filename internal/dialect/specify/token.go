@@ -3,8 +3,8 @@ package specify
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -28,21 +28,13 @@ func parseTokenRequest(values url.Values) (q tokenRequest, err error) {
 		}
 	}
 	q.username, q.password = values.Get("username"), values.Get("password")
-	if q.collection, err = parseCollection(values.Get("collectionid")); err != nil {
-		return q, err
+	if q.collection, err = access.ParseCollection(values.Get("collectionid")); err != nil {
+		return q, fault.New(fault.Invalid, "the parameter \"collectionid\" must be the id of a collection, an integer").In("collectionid")
 	}
 	if values.Has("expires") {
 		q.lifetime, err = authority.ParseLifetime(values.Get("expires"))
 	}
 	return q, err
-}
-
-func parseCollection(text string) (int64, error) {
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || id < 0 || strconv.FormatInt(id, 10) != text {
-		return 0, fault.New(fault.Invalid, "the parameter \"collectionid\" must be the id of a collection, an integer")
-	}
-	return id, nil
 }
 
 // issued is the answer to a password that is good in its collection.
@@ -69,7 +61,7 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	made, err := d.Authority.Issue(r.Context(), c, &authority.Request{
 		Kind: token.KindAccess, Principal: c.Principal, Collection: &q.collection,
 		Lifetime: q.lifetime, Usual: usualLifetime,
