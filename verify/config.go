@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -207,13 +206,8 @@ func checkURL(raw string, allowHTTP bool) (*url.URL, error) {
 	case u.Scheme == "https":
 	case u.Scheme != "http":
 		return nil, fmt.Errorf("%q: must be https", raw)
-	case !allowHTTP && !isLoopback(u.Hostname()):
+	case !allowHTTP && !token.IsLoopback(u.Hostname()):
 		return nil, fmt.Errorf("%q: must be https, or InsecureAllowHTTP set", raw)
 	}
 	return u, nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

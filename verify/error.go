@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // The codes of an Error: those of RFC 6750 §3.1, and the one of RFC 6749 for what
@@ -51,30 +52,14 @@ func (e *Error) Challenge(realm string) string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString(`Bearer realm="` + printable(realm) + `"`)
+	b.WriteString(`Bearer realm="` + token.ChallengeText(realm) + `"`)
 	if e.Code != "" {
-		b.WriteString(`, error="` + printable(e.Code) + `", error_description="` + printable(e.Description) + `"`)
+		b.WriteString(`, error="` + token.ChallengeText(e.Code) + `", error_description="` + token.ChallengeText(e.Description) + `"`)
 	}
 	if e.Scope != "" {
-		b.WriteString(`, scope="` + printable(e.Scope) + `"`)
+		b.WriteString(`, scope="` + token.ChallengeText(e.Scope) + `"`)
 	}
 	return b.String()
-}
-
-// maxParameter bounds a parameter of a challenge, in bytes.
-const maxParameter = 512
-
-// printable keeps the characters that RFC 6750 §3 allows.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '"':
-			return '\''
-		case c < ' ' || c > '~' || c == '\\':
-			return '?'
-		}
-		return c
-	}, s[:min(len(s), maxParameter)])
 }
 
 func invalidRequest(description string) *Error {

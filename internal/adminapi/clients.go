@@ -71,7 +71,7 @@ func (n newClient) public() (bool, error) {
 	case n.Public == nil:
 		return n.Secret == nil && forPublic(value(n.Grants)), nil
 	case *n.Public && n.Secret != nil:
-		return false, fault.New(fault.Invalid, "a public client has no secret")
+		return false, fault.New(fault.Invalid, "a public client has no secret").In("secret")
 	}
 	return *n.Public, nil
 }

@@ -57,7 +57,7 @@ func (a *API) makeToken(r *request, kind string, c issuance.NewCredential) (*iss
 	case token.KindAPIKey.String():
 		return a.Issuance.CreateAPIKey(r.Context(), r.caller, c)
 	}
-	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key")
+	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key").In("kind")
 }
 
 // regenerateToken gives an API token a new value. Without an overlap in the body the

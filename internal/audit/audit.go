@@ -156,13 +156,13 @@ func (f Filter) Canonical() (Filter, error) {
 	}
 	switch {
 	case f.Limit < 0 || f.Limit > MaxLimit:
-		return Filter{}, fault.New(fault.Invalid, "limit is 1 to %d", MaxLimit)
+		return Filter{}, fault.New(fault.Invalid, "limit is 1 to %d", MaxLimit).In("limit")
 	case f.Cursor < 0:
-		return Filter{}, fault.New(fault.Invalid, "cursor is not one of ours")
+		return Filter{}, fault.New(fault.Invalid, "cursor is not one of ours").In("cursor")
 	case f.Action != "" && !slices.Contains(actions, f.Action):
-		return Filter{}, fault.New(fault.Invalid, "unknown action")
+		return Filter{}, fault.New(fault.Invalid, "unknown action").In("action")
 	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
-		return Filter{}, fault.New(fault.Invalid, "since is not before until")
+		return Filter{}, fault.New(fault.Invalid, "since is not before until").In("since")
 	}
 	return f, nil
 }
@@ -186,7 +186,7 @@ func ParseCursor(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n <= 0 || strconv.FormatInt(n, 10) != s {
-		return 0, fault.New(fault.Invalid, "cursor is not one of ours")
+		return 0, fault.New(fault.Invalid, "cursor is not one of ours").In("cursor")
 	}
 	return n, nil
 }

@@ -16,13 +16,6 @@ func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
 }
 
-// IsOrigin reports whether the key of a context's value is that of the origin, for
-// a context that makes one when it is asked.
-func IsOrigin(key any) bool {
-	_, ok := key.(originKey)
-	return ok
-}
-
 // OriginOf gives the origin that the context carries; zero when there is none.
 func OriginOf(ctx context.Context) Origin {
 	o, _ := ctx.Value(originKey{}).(Origin)

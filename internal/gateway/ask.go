@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -33,8 +32,8 @@ var parameters = map[string]func(*ask, string) error{
 		return err
 	},
 	"collection": func(a *ask, v string) error {
-		id, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || id < 0 || strconv.FormatInt(id, 10) != v {
+		id, err := access.ParseCollection(v)
+		if err != nil {
 			return fault.New(fault.Invalid, "must be the number of a collection")
 		}
 		a.requirements.Collection = &id

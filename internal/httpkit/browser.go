@@ -3,12 +3,12 @@ package httpkit
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // CORS lets scripts of the given origins call next with a Bearer token. It
@@ -109,12 +109,7 @@ type Cookies struct{ insecure bool }
 // NewCookies makes Secure cookies, unless the issuer is http on loopback.
 func NewCookies(issuer string) Cookies {
 	u, err := url.Parse(issuer)
-	return Cookies{insecure: err == nil && u.Scheme == "http" && isLoopback(u.Hostname())}
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+	return Cookies{insecure: err == nil && u.Scheme == "http" && token.IsLoopback(u.Hostname())}
 }
 
 // Make gives a cookie that carries a token or session: HttpOnly, SameSite=Lax,

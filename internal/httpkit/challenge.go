@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Challenge is what WWW-Authenticate says of a request that was refused
@@ -33,7 +34,7 @@ func (c Challenge) For(err error) (Challenge, bool) {
 // are replaced.
 func (c Challenge) String() string {
 	var b strings.Builder
-	b.WriteString(`Bearer realm="` + printable(c.Realm) + `"`)
+	b.WriteString(`Bearer realm="` + token.ChallengeText(c.Realm) + `"`)
 	for _, p := range []struct{ name, value string }{
 		{"error", c.Error},
 		{"error_description", c.Description},
@@ -41,29 +42,10 @@ func (c Challenge) String() string {
 		{"resource_metadata", c.ResourceMetadata},
 	} {
 		if p.value != "" {
-			b.WriteString(`, ` + p.name + `="` + printable(p.value) + `"`)
+			b.WriteString(`, ` + p.name + `="` + token.ChallengeText(p.value) + `"`)
 		}
 	}
 	return b.String()
-}
-
-// maxParameter bounds a parameter of a challenge, in bytes.
-const maxParameter = 512
-
-// printable keeps ASCII without quotes, backslashes and control characters; a
-// double quote becomes a single one, all else a question mark.
-func printable(s string) string {
-	s = s[:min(len(s), maxParameter)]
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '"':
-			return '\''
-		case c < ' ' || c > '~' || c == '\\':
-			return '?'
-		default:
-			return c
-		}
-	}, s)
 }
 
 // bearerBody is the JSON beside a challenge: the same members.

@@ -200,11 +200,8 @@ func TestObserverAddsToTheContextAndTellsTheEnd(t *testing.T) {
 	var ends []end
 	o := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: discard(), Now: clock(),
-		Value: func(asked any, e *httpkit.Event) any {
-			if asked != any(key{}) {
-				return nil
-			}
-			return e.ClientAddress()
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			return context.WithValue(ctx, key{}, e.ClientAddress())
 		},
 		Done: func(r *http.Request, status int, took time.Duration) {
 			ends = append(ends, end{r.Pattern, status, took})

@@ -23,11 +23,11 @@ const (
 func ValidatePassword(password string) error {
 	switch {
 	case password == "":
-		return fault.New(fault.Invalid, "the password is missing")
+		return fault.New(fault.Invalid, "the password is missing").In("password")
 	case len(password) > maxPasswordBytes:
-		return fault.New(fault.Invalid, "the password is longer than %d bytes", maxPasswordBytes)
+		return fault.New(fault.Invalid, "the password is longer than %d bytes", maxPasswordBytes).In("password")
 	case !utf8.ValidString(password):
-		return fault.New(fault.Invalid, "the password is not valid UTF-8")
+		return fault.New(fault.Invalid, "the password is not valid UTF-8").In("password")
 	}
 	return nil
 }

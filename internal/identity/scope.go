@@ -46,7 +46,7 @@ func ValidScopeName(s string) bool {
 // fault.InvalidScope. The empty string has no names.
 func ParseScope(s string) ([]string, error) {
 	if len(s) > maxScopeBytes {
-		return nil, fault.New(fault.InvalidScope, "scope is longer than %d bytes", maxScopeBytes)
+		return nil, fault.New(fault.InvalidScope, "scope is longer than %d bytes", maxScopeBytes).In("scope")
 	}
 	var names []string
 	seen := map[string]bool{}
@@ -55,7 +55,7 @@ func ParseScope(s string) ([]string, error) {
 			continue
 		}
 		if !ValidScopeName(name) {
-			return nil, fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow")
+			return nil, fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow").In("scope")
 		}
 		seen[name] = true
 		names = append(names, name)

@@ -75,7 +75,7 @@ func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope 
 // checkScope refuses what no user's approval could grant, before one is asked.
 func (f *Devices) checkScope(ctx context.Context, r *Request, name string) error {
 	if !r.clientAllows(name) {
-		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
+		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name).In("scope")
 	}
 	if name == identity.ScopeOfflineAccess {
 		return r.checkOffline()

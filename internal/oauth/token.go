@@ -70,7 +70,7 @@ func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	note(r, client)
+	httpkit.Note(r, client)
 	if client == nil && !g.public {
 		return fault.New(fault.InvalidClient, "client authentication is needed")
 	}

@@ -31,7 +31,7 @@ func (s *Server) opsHandler() http.Handler {
 		answerHealth(w, s.unready())
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics.registry, promhttp.HandlerOpts{}))
-	return mux
+	return httpkit.BoundBodies(s.BodyTimeout, mux)
 }
 
 // unready returns why this node should get no requests; "" when it should.

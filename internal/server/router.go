@@ -23,7 +23,7 @@ const everything = "/"
 
 func newRouter(own, gateway []Edge) *router {
 	t := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}}
-	t.ownHandler = httpkit.SecurityHeaders(limitBody(t.own, bodyPatience))
+	t.ownHandler = httpkit.SecurityHeaders(t.own)
 	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
 	if h, pattern := t.gateway.Handler(root); pattern == everything {
 		t.application = h

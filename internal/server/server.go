@@ -2,7 +2,7 @@
 // what every request needs around them, opens the listeners, runs the loops
 // behind them, and stops in an order that loses nothing.
 //
-// A request passes, outermost first: the observer (an id, one log event, the origin
+// A request passes, outermost first: the bound on its body, the observer (an id, one log event, the origin
 // for the audit log, the metric of its route, the last recover), CORS, and the
 // router. The router asks three places in turn: the gateway's named endpoints,
 // bearerd's own edges, whose answers carry the security headers, and the gateway's
@@ -90,6 +90,9 @@ type Config struct {
 	Proxies httpkit.Proxies // whose X-Forwarded-For is believed
 	Notice  time.Duration   // how long to go on serving after /readyz says no
 	Drain   time.Duration   // how long requests may take to finish; 0: 10 s
+	// BodyTimeout is how long each 64 KiB of a request's body may take to arrive; 0:
+	// 30 s. What is proxied is no exception until the application has begun to answer.
+	BodyTimeout time.Duration
 }
 
 const defaultDrain = 10 * time.Second
@@ -136,6 +139,9 @@ func New(c Config) (*Server, error) {
 	}
 	if c.Drain == 0 {
 		c.Drain = defaultDrain
+	}
+	if c.BodyTimeout == 0 {
+		c.BodyTimeout = httpkit.BodyTimeout
 	}
 	s := &Server{Config: c, log: c.Log, streaming: streaming(c.Edges)}
 	if err := c.Metrics.watch(c.Node, s.streams); err != nil {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 // The two values of typ that bearerd signs and accepts, compared exactly.
@@ -15,6 +17,9 @@ const (
 
 // maxKID bounds a key id; ours are thumbprints of 43 characters.
 const maxKID = 128
+
+// maxMembers bounds a header or payload; a token of ours has about 15 members.
+const maxMembers = 64
 
 var (
 	errParts     = errors.New("not three parts")
@@ -135,27 +140,27 @@ func parseHeader(part string) (h header, err error) {
 	if err != nil {
 		return header{}, err
 	}
-	err = readObject(string(text), h.member)
+	err = strictjson.ReadObject(string(text), maxMembers, h.member)
 	return h, err
 }
 
-func (h *header) member(p *scanner, name string) (err error) {
+func (h *header) member(p *strictjson.Scanner, name string) (err error) {
 	switch name {
 	case "alg":
 		var alg string
-		alg, err = p.text()
+		alg, err = p.Text()
 		h.alg = Algorithm(alg)
 	case "typ":
-		h.typ, err = p.text()
+		h.typ, err = p.Text()
 	case "kid":
 		h.hasKID = true
-		if h.kid, err = p.text(); err == nil && (h.kid == "" || len(h.kid) > maxKID) {
+		if h.kid, err = p.Text(); err == nil && (h.kid == "" || len(h.kid) > maxKID) {
 			err = errKID
 		}
 	case "crit", "jku", "jwk", "x5u", "x5c", "b64":
 		err = errForbidden
 	default:
-		err = p.skip()
+		err = p.Skip()
 	}
 	return err
 }

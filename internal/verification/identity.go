@@ -15,6 +15,22 @@ type Identity struct {
 	AsOf    revocation.Seq // as of which the token was found good
 }
 
+// ID returns the subject; "" for nobody.
+func (id *Identity) ID() string {
+	if id == nil {
+		return ""
+	}
+	return id.Subject.ID
+}
+
+// TokenID returns the public id of the token; "" for nobody.
+func (id *Identity) TokenID() string {
+	if id == nil {
+		return ""
+	}
+	return id.Token.ID
+}
+
 // Identify decides as Verify does and returns whom the token speaks for. What was
 // issued to somebody who no longer exists is revoked.
 func (v *Verifier) Identify(ctx context.Context, raw string, r Requirements) (*Identity, error) {

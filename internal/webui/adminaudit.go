@@ -41,7 +41,7 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	view := auditView{Actions: audit.Actions(), Asked: q}
 	f, err := p.readFilter(r, q)
 	if fault.Is(err, fault.Invalid) {
-		view.sheet = sheet{At: "filter", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
+		view.sheet = sheet{At: "filter", Problem: sentence(fault.Message(err)), About: filterMarks[fault.FieldOf(err)]}
 		return p.render(w, r, http.StatusBadRequest, "audit", "Audit log", view)
 	}
 	if err != nil {
@@ -68,6 +68,9 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	return p.render(w, r, http.StatusOK, "audit", "Audit log", view)
 }
 
+// filterMarks are the fields of the filter that are marked when they are wrong.
+var filterMarks = fieldsNamed("since", "until")
+
 // readFilter reads which events are asked for. Who and whom may be usernames.
 func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error) {
 	f = audit.Filter{Action: q.Get("action"), TokenID: q.Get("token_id"), Limit: audit.DefaultLimit}
@@ -78,10 +81,10 @@ func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error)
 		return f, err
 	}
 	if f.Since, err = readMoment(q.Get("since")); err != nil {
-		return f, about("since", err)
+		return f, fault.In("since", err)
 	}
 	if f.Until, err = readMoment(q.Get("until")); err != nil {
-		return f, about("until", err)
+		return f, fault.In("until", err)
 	}
 	if f.Cursor, err = audit.ParseCursor(q.Get("cursor")); err != nil {
 		return f, err

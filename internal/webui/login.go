@@ -58,7 +58,7 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return p.loginRefused(w, r, f, err)
 	}
-	note(r.Request, c)
+	httpkit.Note(r.Request, c)
 	session, err := p.Issuance.StartSession(r.Context(), c, nil)
 	if err != nil {
 		return err

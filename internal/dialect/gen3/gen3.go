@@ -126,8 +126,7 @@ func (d *Dialect) caller(r *http.Request, needs verification.Requirements) (*cal
 	if err != nil {
 		return nil, err
 	}
-	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = c.ID(), c.Token.ID
+	httpkit.Note(r, c)
 	return c, nil
 }
 
@@ -145,18 +144,15 @@ func (d *Dialect) keyOwner(r *http.Request) (*caller.Caller, error) {
 }
 
 func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
-	for _, name := range d.SessionCookies {
-		cookie, err := r.Cookie(name)
-		if err != nil {
-			continue
-		}
-		if d.CrossOrigin == nil {
-			return nil, fault.New(fault.Forbidden, "a session can't be used here")
-		}
-		if err := d.CrossOrigin.Check(r); err != nil {
-			return nil, err
-		}
-		return d.SignIn.Session(r.Context(), cookie.Value)
+	cookie, found := httpkit.SessionCookie(r, d.SessionCookies)
+	switch {
+	case !found:
+		return nil, httpkit.SignInOrToken()
+	case d.CrossOrigin == nil:
+		return nil, fault.New(fault.Forbidden, "a session can't be used here")
 	}
-	return nil, fault.New(fault.Unauthenticated, "sign in or send a Bearer token")
+	if err := d.CrossOrigin.Check(r); err != nil {
+		return nil, err
+	}
+	return d.SignIn.Session(r.Context(), cookie)
 }

@@ -17,8 +17,6 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/signin"
 
-	"github.com/bearerd/bearerd/internal/caller"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -71,12 +69,6 @@ func (d *Dialect) domain() string {
 		return ""
 	}
 	return u.Hostname()
-}
-
-// note tells the log who came.
-func note(r *http.Request, c *caller.Caller) {
-	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = c.ID(), c.Token.ID
 }
 
 // failure is the body of a refusal: the original's members, and those of the

@@ -42,7 +42,7 @@ func (d *Dialect) profile(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		note(r, c)
+		httpkit.Note(r, c)
 		answer.fill(c)
 	}
 	httpkit.NoStore(w)

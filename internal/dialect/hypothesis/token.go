@@ -7,7 +7,6 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/issuance"
 
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -22,7 +21,7 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	issued, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{Kind: token.KindAccess, Parent: c.Token, Usual: lifetime})
 	if err != nil {
 		return err
@@ -41,11 +40,9 @@ func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
 		return nil, err
 	}
 	if !byToken {
-		for _, name := range d.SessionCookies {
-			if cookie, err := r.Cookie(name); err == nil {
-				return d.SignIn.Session(r.Context(), cookie.Value)
-			}
+		if cookie, found := httpkit.SessionCookie(r, d.SessionCookies); found {
+			return d.SignIn.Session(r.Context(), cookie)
 		}
 	}
-	return nil, fault.New(fault.Unauthenticated, "sign in first")
+	return nil, httpkit.SignInFirst()
 }

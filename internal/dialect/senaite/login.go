@@ -41,7 +41,7 @@ func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	issued, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{Kind: token.KindAccess, Principal: c.Principal})
 	if err != nil {
 		return err

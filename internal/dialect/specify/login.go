@@ -115,7 +115,7 @@ func (d *Dialect) signIn(w http.ResponseWriter, r *http.Request, body *signIn) e
 	if err != nil {
 		return err
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	session, err := d.Issuance.StartSession(r.Context(), c, body.Collection.value)
 	if err != nil {
 		return err

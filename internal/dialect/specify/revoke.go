@@ -44,7 +44,7 @@ func (d *Dialect) revoker(r *http.Request) (*caller.Caller, error) {
 		return nil, err
 	}
 	if c == nil {
-		return nil, fault.New(fault.Unauthenticated, "sign in first")
+		return nil, httpkit.SignInFirst()
 	}
 	return c, d.checkCSRF(r)
 }

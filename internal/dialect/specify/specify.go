@@ -93,17 +93,8 @@ func (d *Dialect) bearer(r *http.Request, judge judge) (*caller.Caller, error) {
 	if err != nil {
 		return nil, presented{err}
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	return c, nil
-}
-
-// note tells the log who came.
-func note(r *http.Request, c *caller.Caller) {
-	event := httpkit.EventOf(r.Context())
-	event.Principal = c.ID()
-	if c.Token != nil {
-		event.TokenID = c.Token.ID
-	}
 }
 
 // writeError answers to an error: with a challenge when it is the fault of the

@@ -104,11 +104,8 @@ func seenFromOutside(next http.Handler) http.Handler {
 	own := httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
 	o := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Proxies: own,
-		Value: func(key any, e *httpkit.Event) any {
-			if !audit.IsOrigin(key) {
-				return nil
-			}
-			return audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()}
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()})
 		},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
