@@ -39,15 +39,16 @@ var (
 // mayImport says which of our own packages a package may import. To add a
 // package is a decision: it is made here.
 var mayImport = map[string][]string{
-	"internal/fault":                   nil,
+	"internal/redact":                  nil,
+	"internal/fault":                   {"internal/redact"},
 	"internal/strictjson":              nil,
 	"internal/token":                   {"internal/fault", "internal/strictjson"},
 	"internal/keyring":                 {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":                  {"internal/fault"},
 	"internal/identity":                {"internal/fault"},
 	"internal/revocation":              {"internal/fault"},
-	"internal/audit":                   {"internal/fault"},
-	"internal/httpkit":                 {"internal/fault", "internal/strictjson", "internal/token"},
+	"internal/audit":                   {"internal/fault", "internal/redact"},
+	"internal/httpkit":                 {"internal/fault", "internal/redact", "internal/strictjson", "internal/token"},
 	"internal/config":                  {"internal/fault", "internal/token"},
 	"internal/authority":               and(domains, "internal/fault"),
 	"internal/store":                   and(domains, "internal/fault", "internal/authority"),

@@ -49,7 +49,7 @@ func TestUsersCompileLittle(t *testing.T) {
 		t.Errorf("needs %q, want %q", needed, outside)
 	}
 	want := []string{
-		"internal/fault", "internal/keyring", "internal/revocation", "internal/strictjson", "internal/token", "verify", "verify/verifytest",
+		"internal/fault", "internal/keyring", "internal/redact", "internal/revocation", "internal/strictjson", "internal/token", "verify", "verify/verifytest",
 	}
 	if got := sorted(seen); !slices.Equal(got, want) {
 		t.Errorf("needs %q of our own, want %q", got, want)

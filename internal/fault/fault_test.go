@@ -57,3 +57,19 @@ func TestRetryLeavesASharedFaultAlone(t *testing.T) {
 		t.Errorf("Retry: %s, and the shared fault has %s", got.RetryAfter, shared.RetryAfter)
 	}
 }
+
+func TestAMessageHoldsNoTokenOfTheClients(t *testing.T) {
+	t.Parallel()
+	const secret = "bda_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for _, err := range []*fault.Error{
+		fault.New(fault.Invalid, "no user %q", secret), fault.Wrap(errors.New("x"), fault.Invalid, "no user %q", secret),
+		fault.After(fault.Limited, 1, "no user %q", secret),
+	} {
+		if err.Message != `no user "[token]"` {
+			t.Errorf("the message is %s", err.Message)
+		}
+	}
+	if err := fault.New(fault.Invalid, "unknown").In(secret); err.Field != "[token]" {
+		t.Errorf("the field is %s", err.Field)
+	}
+}
