@@ -109,7 +109,7 @@ func In(field string, err error) error {
 		return err
 	}
 	named := f.In(field)
-	if err != error(f) {
+	if err != error(f) { //nolint:errorlint // whether there is something around f
 		named.cause = err
 	}
 	return named

@@ -36,7 +36,7 @@ func TestInChangesTheFieldAlone(t *testing.T) {
 	shared := fault.After(fault.Limited, time.Minute, "too many")
 	err := fault.In("name", fmt.Errorf("line 3: %w", shared))
 	if fault.KindOf(err) != fault.Limited || fault.Message(err) != "too many" || fault.RetryAfter(err) != time.Minute || !errors.Is(err, shared) {
-		t.Errorf("In gives %v of kind %d after %s", err, fault.KindOf(err), fault.RetryAfter(err))
+		t.Errorf("In returns %v of kind %d after %s", err, fault.KindOf(err), fault.RetryAfter(err))
 	}
 	if shared.Field != "" {
 		t.Errorf("the fault it was given has the field %q now", shared.Field)

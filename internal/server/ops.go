@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// state is what /readyz tells.
+// state is what /readyz reports.
 type state struct {
 	stopping atomic.Bool
 }
@@ -34,7 +34,7 @@ func (s *Server) opsHandler() http.Handler {
 	return httpkit.BoundBodies(s.BodyTimeout, mux)
 }
 
-// unready tells why this node should get no requests; "" when it should.
+// unready returns why this node should get no requests; "" when it should.
 func (s *Server) unready() string {
 	switch f := s.Authority.Follower; {
 	case s.state.stopping.Load():
