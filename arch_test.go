@@ -46,7 +46,8 @@ var (
 // mayImport says which of our own packages a package may import. To add a
 // package is a decision: it is made here.
 var mayImport = map[string][]string{
-	"internal/fault":                nil,
+	"internal/redact":               nil,
+	"internal/fault":                {"internal/redact"},
 	"internal/cache":                nil,
 	"internal/ratelimit":            nil,
 	"internal/traffic":              nil,
@@ -56,8 +57,8 @@ var mayImport = map[string][]string{
 	"internal/access":               {"internal/fault"},
 	"internal/identity":             {"internal/fault"},
 	"internal/revocation":           {"internal/fault"},
-	"internal/audit":                {"internal/fault"},
-	"internal/httpkit":              {"internal/fault", "internal/strictjson", "internal/token"},
+	"internal/audit":                {"internal/fault", "internal/redact"},
+	"internal/httpkit":              {"internal/fault", "internal/redact", "internal/strictjson", "internal/token"},
 	"internal/config":               {"internal/fault", "internal/token"},
 	"internal/records":              domains,
 	"internal/verification":         {"internal/token", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},

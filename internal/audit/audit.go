@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/redact"
 )
 
 // Outcome values.
@@ -49,9 +50,9 @@ const (
 	maxReasonBytes = 500
 )
 
-// Clean gives the event with its text made safe to store and to show: cut to a
-// bounded length between two characters, invalid UTF-8 and control characters
-// replaced by U+FFFD, the time in UTC. What a client typed may stand in an event.
+// Clean returns the event with its text made safe to store and to show: cut to a
+// bounded length between two characters, tokens redacted, invalid UTF-8 and control
+// characters replaced by U+FFFD, the time in UTC. What a client typed may stand in an event.
 func (e Event) Clean() Event {
 	e.At = e.At.UTC()
 	for _, f := range []struct {
@@ -73,6 +74,7 @@ func (e Event) Clean() Event {
 }
 
 func clean(s string, limit int) string {
+	s = redact.Tokens(s[:min(len(s), 2*limit)])
 	if len(s) <= limit && plain(s) {
 		return s
 	}

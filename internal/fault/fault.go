@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/redact"
 )
 
 // Kind is what went wrong, in terms that every protocol can translate.
@@ -64,19 +66,24 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.cause }
 
 // New returns a fault. The message is shown to the client: no secrets, no internals.
+// A token that the client's own text brought into it is redacted.
 func New(kind Kind, format string, args ...any) *Error {
-	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: kind, Message: redact.Tokens(fmt.Sprintf(format, args...))}
 }
 
 // Wrap returns a fault that keeps its cause for the log.
 func Wrap(cause error, kind Kind, format string, args ...any) *Error {
-	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...), cause: cause}
+	e := New(kind, format, args...)
+	e.cause = cause
+	return e
 }
 
 // After returns a fault of kind Limited or Unavailable with the time after which
 // to ask again.
 func After(kind Kind, wait time.Duration, format string, args ...any) *Error {
-	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...), RetryAfter: wait}
+	e := New(kind, format, args...)
+	e.RetryAfter = wait
+	return e
 }
 
 // Retry returns a copy of the fault with the time after which to ask again.
@@ -89,7 +96,7 @@ func (e *Error) Retry(after time.Duration) *Error {
 // In returns a copy of the fault that names the field at fault.
 func (e *Error) In(field string) *Error {
 	c := *e
-	c.Field = field
+	c.Field = redact.Tokens(field)
 	return &c
 }
 
@@ -102,7 +109,7 @@ func In(field string, err error) error {
 		return err
 	}
 	named := f.In(field)
-	if err != error(f) {
+	if err != error(f) { //nolint:errorlint // whether there is something around f
 		named.cause = err
 	}
 	return named

@@ -36,7 +36,7 @@ func TestInChangesTheFieldAlone(t *testing.T) {
 	shared := fault.After(fault.Limited, time.Minute, "too many")
 	err := fault.In("name", fmt.Errorf("line 3: %w", shared))
 	if fault.KindOf(err) != fault.Limited || fault.Message(err) != "too many" || fault.RetryAfter(err) != time.Minute || !errors.Is(err, shared) {
-		t.Errorf("In gives %v of kind %d after %s", err, fault.KindOf(err), fault.RetryAfter(err))
+		t.Errorf("In returns %v of kind %d after %s", err, fault.KindOf(err), fault.RetryAfter(err))
 	}
 	if shared.Field != "" {
 		t.Errorf("the fault it was given has the field %q now", shared.Field)
@@ -55,5 +55,21 @@ func TestRetryLeavesASharedFaultAlone(t *testing.T) {
 	shared := fault.New(fault.Unavailable, "not now")
 	if got := shared.Retry(time.Second); got.RetryAfter != time.Second || shared.RetryAfter != 0 {
 		t.Errorf("Retry: %s, and the shared fault has %s", got.RetryAfter, shared.RetryAfter)
+	}
+}
+
+func TestAMessageHoldsNoTokenOfTheClients(t *testing.T) {
+	t.Parallel()
+	const secret = "bda_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for _, err := range []*fault.Error{
+		fault.New(fault.Invalid, "no user %q", secret), fault.Wrap(errors.New("x"), fault.Invalid, "no user %q", secret),
+		fault.After(fault.Limited, 1, "no user %q", secret),
+	} {
+		if err.Message != `no user "[token]"` {
+			t.Errorf("the message is %s", err.Message)
+		}
+	}
+	if err := fault.New(fault.Invalid, "unknown").In(secret); err.Field != "[token]" {
+		t.Errorf("the field is %s", err.Field)
 	}
 }

@@ -17,7 +17,7 @@ import (
 const BodyTimeout = 30 * time.Second
 
 // BoundBodies returns a handler that never waits longer than timeout for the next
-// MaxBody bytes of a request's body, whoever reads it, and that answers without waiting
+// MaxBody bytes of a request's body, in next or behind it, and that answers without waiting
 // for a body that next has not read: the answer is sent at once and the connection
 // closes behind it. A handler that enables full duplex may read on after it has begun
 // to answer, for as long as it wants. It must be the outermost handler, since it relies
@@ -37,7 +37,7 @@ func BoundBodies(timeout time.Duration, next http.Handler) http.Handler {
 	})
 }
 
-// boundBody is a body that can't be waited for without end. It is read and closed by
+// boundBody is a body with a deadline for each of its parts. It is read and closed by
 // one goroutine while another may begin the answer.
 type boundBody struct {
 	io.ReadCloser
@@ -77,7 +77,7 @@ func (b *boundBody) grant() {
 	b.deadline(time.Now().Add(b.timeout)) //nolint:forbidigo // the network's own clock
 }
 
-// Close gives the body up: what has not arrived is not waited for.
+// Close ends the body without waiting for what has not arrived.
 func (b *boundBody) Close() error {
 	b.giveUp()
 	return b.ReadCloser.Close() //nolint:wrapcheck // as the body says it
@@ -115,7 +115,7 @@ func (b *boundBody) isComplete() bool {
 	return b.complete
 }
 
-// hijacked leaves the connection to whoever took it over.
+// hijacked leaves the connection alone from now on.
 func (b *boundBody) hijacked() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

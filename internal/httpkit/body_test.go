@@ -34,8 +34,15 @@ func dial(t *testing.T, timeout time.Duration, h http.HandlerFunc) (net.Conn, *b
 	return conn, bufio.NewReader(conn)
 }
 
-// answerTo sends text and returns the answer, with its body.
-func answerTo(t *testing.T, conn io.Writer, buf *bufio.Reader, text string) (*http.Response, string) {
+// rawAnswer is an answer that was read off a connection.
+type rawAnswer struct {
+	status int
+	closes bool // whether the connection ends with it
+	body   string
+}
+
+// answerTo sends text and returns the answer.
+func answerTo(t *testing.T, conn io.Writer, buf *bufio.Reader, text string) rawAnswer {
 	t.Helper()
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
@@ -49,7 +56,7 @@ func answerTo(t *testing.T, conn io.Writer, buf *bufio.Reader, text string) (*ht
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(body)
+	return rawAnswer{res.StatusCode, res.Close, string(body)}
 }
 
 // TestAnAnswerDoesNotWaitForABodyThatNobodyReads announces bodies and never sends them.
@@ -77,9 +84,9 @@ func TestAnAnswerDoesNotWaitForABodyThatNobodyReads(t *testing.T) {
 	for name, h := range handlers {
 		for _, announced := range []string{"Content-Length: 77", "Content-Length: 999999999", "Transfer-Encoding: chunked", "Content-Length: 9\r\nExpect: 100-continue"} {
 			conn, buf := dial(t, time.Hour, h)
-			res, _ := answerTo(t, conn, buf, "POST / HTTP/1.1\r\nHost: x\r\n"+announced+"\r\n\r\n")
-			if res.StatusCode/100 == 5 || !res.Close {
-				t.Errorf("%s, %s: %d, closes: %t", name, announced, res.StatusCode, res.Close)
+			a := answerTo(t, conn, buf, "POST / HTTP/1.1\r\nHost: x\r\n"+announced+"\r\n\r\n")
+			if a.status/100 == 5 || !a.closes {
+				t.Errorf("%s, %s: %d, closes: %t", name, announced, a.status, a.closes)
 			}
 			if _, err := buf.ReadByte(); !errors.Is(err, io.EOF) {
 				t.Errorf("%s, %s: the connection goes on: %v", name, announced, err)
@@ -115,8 +122,8 @@ func TestAClientThatIsStillSendingSeesTheAnswer(t *testing.T) {
 	t.Parallel()
 	conn, buf := dial(t, time.Hour, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusUnauthorized) })
 	const size = 200 << 10
-	if _, body := answerTo(t, conn, buf, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 204800\r\n\r\n"+strings.Repeat("x", size)); body != "no\n" {
-		t.Errorf("the answer is %q", body)
+	if a := answerTo(t, conn, buf, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 204800\r\n\r\n"+strings.Repeat("x", size)); a.body != "no\n" {
+		t.Errorf("the answer is %q", a.body)
 	}
 }
 
@@ -129,7 +136,7 @@ func TestASlowBodyIsGivenUp(t *testing.T) {
 		read <- err
 		w.WriteHeader(http.StatusBadRequest)
 	})
-	if res, _ := answerTo(t, conn, buf, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"); !res.Close {
+	if a := answerTo(t, conn, buf, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"); !a.closes {
 		t.Error("the connection goes on")
 	}
 	if err := <-read; !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -145,8 +152,8 @@ func TestAConnectionGoesOnBehindABodyThatWasRead(t *testing.T) {
 		_, _ = w.Write(text)
 	})
 	for _, announced := range []string{"Content-Length: 4\r\n\r\nbody", "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", "Content-Length: 4\r\n\r\nbody"} {
-		if res, text := answerTo(t, conn, buf, "POST / HTTP/1.1\r\nHost: x\r\n"+announced); text != "body" || res.Close {
-			t.Errorf("%q: %q, closes: %t", announced, text, res.Close)
+		if a := answerTo(t, conn, buf, "POST / HTTP/1.1\r\nHost: x\r\n"+announced); a.body != "body" || a.closes {
+			t.Errorf("%q: %q, closes: %t", announced, a.body, a.closes)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 // CORS lets scripts of the given origins call next with a Bearer token. It
 // never allows cookies. An origin is "https://host" or "https://host:port";
-// "*" is every origin. Requests of others pass as they came; with no origins
-// next is given back unchanged.
+// "*" is every origin. Other requests are passed on unchanged; with no origins next
+// itself is returned.
 func CORS(origins []string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if len(origins) == 0 {
@@ -74,7 +74,7 @@ func SecurityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// CrossOrigin tells requests that another site made a browser send. Make one
+// CrossOrigin recognises requests that another site made a browser send. Make one
 // with [NewCrossOrigin].
 type CrossOrigin struct{ protection *http.CrossOriginProtection }
 
@@ -112,7 +112,7 @@ func NewCookies(issuer string) Cookies {
 	return Cookies{insecure: err == nil && u.Scheme == "http" && token.IsLoopback(u.Hostname())}
 }
 
-// Make gives a cookie that carries a token or session: HttpOnly, SameSite=Lax,
+// Make returns a cookie that carries a token or session: HttpOnly, SameSite=Lax,
 // for the whole site. It lives as long as life says, in whole seconds, and with
 // 0 until the browser closes.
 func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
@@ -127,7 +127,7 @@ func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
 	}
 }
 
-// Expire gives the cookie that makes a browser forget name.
+// Expire returns the cookie that makes a browser forget name.
 func (c Cookies) Expire(name string) *http.Cookie {
 	cookie := c.Make(name, "", 0) //nolint:gosec // as Make decides
 	cookie.MaxAge = -1

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/redact"
 )
 
 // Event is what the log says about one request. [Observer.Wrap] creates it and
@@ -137,7 +139,7 @@ func settle(rec *recorder, event *Event, v any) bool {
 	return false
 }
 
-// requestID believes a sane id of a trusted proxy and else makes one.
+// requestID returns a sane id of a trusted proxy, and else a new one.
 func (o *Observer) requestID(r *http.Request) string {
 	if ids := r.Header[HeaderRequestID]; len(ids) == 1 && saneID(ids[0]) && o.cfg.Proxies.Trusts(peer(r)) {
 		return ids[0]
@@ -147,9 +149,9 @@ func (o *Observer) requestID(r *http.Request) string {
 
 const maxRequestID = 64
 
-// saneID reports whether id is 1 to 64 characters of A-Z a-z 0-9 . _ -.
+// saneID reports whether id is 1 to 64 characters of A-Z a-z 0-9 . _ - and no token.
 func saneID(id string) bool {
-	if id == "" || len(id) > maxRequestID {
+	if id == "" || len(id) > maxRequestID || redact.Tokens(id) != id {
 		return false
 	}
 	for _, c := range []byte(id) {
@@ -177,8 +179,8 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method),
-		slog.String("path", r.URL.Path[:min(len(r.URL.Path), maxLoggedPath)]),
+		slog.String("method", logged(r.Method)),
+		slog.String("path", logged(r.URL.Path)),
 		slog.String("route", r.Pattern),
 		slog.Int("status", status),
 		slog.Int64("bytes", rec.bytes),
@@ -190,13 +192,20 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 	o.cfg.Logger.LogAttrs(r.Context(), level(status, crashed), "request", attrs...)
 }
 
-// attrs gives what a handler filled in, and the error chain of a server error.
+// logged returns a client's text as the log may hold it: bounded, and without tokens. A
+// token that the bound cuts is still known for one.
+func logged(text string) string {
+	text = redact.Tokens(text[:min(len(text), 2*maxLoggedPath)])
+	return text[:min(len(text), maxLoggedPath)]
+}
+
+// attrs returns what a handler filled in, and the error chain of a server error.
 func (e *Event) attrs(status int) []slog.Attr {
 	var attrs []slog.Attr
 	for _, a := range []slog.Attr{
-		slog.String("principal", e.Principal),
-		slog.String("token_id", e.TokenID),
-		slog.String("outcome", e.Outcome),
+		slog.String("principal", redact.Tokens(e.Principal)),
+		slog.String("token_id", redact.Tokens(e.TokenID)),
+		slog.String("outcome", redact.Tokens(e.Outcome)),
 	} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)
@@ -204,7 +213,7 @@ func (e *Event) attrs(status int) []slog.Attr {
 	}
 	crash, crashed := errors.AsType[*panicError](e.err)
 	if e.err != nil && (status >= http.StatusInternalServerError || crashed) {
-		attrs = append(attrs, slog.String("error", e.err.Error()))
+		attrs = append(attrs, slog.String("error", redact.Tokens(e.err.Error())))
 	}
 	if crashed {
 		attrs = append(attrs, slog.String("stack", string(crash.stack)))

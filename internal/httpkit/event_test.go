@@ -250,7 +250,7 @@ func TestContextOfARequestEndsWithIt(t *testing.T) {
 	}
 }
 
-// Whoever works for a request in another goroutine may ask its event too.
+// Another goroutine that works for a request may read its event too.
 func TestEventMayBeAskedFromSeveralGoroutines(t *testing.T) {
 	t.Parallel()
 	o := httpkit.NewObserver(httpkit.ObserverConfig{Logger: discard(), Now: clock()})

@@ -43,7 +43,7 @@ func Query(r *http.Request) (url.Values, error) {
 }
 
 // QueryWithEmpty is [Query] for endpoints that refuse a parameter without a value:
-// it stands in the result without values, so that Has tells of it.
+// it is in the result without values, so that Has reports it.
 func QueryWithEmpty(r *http.Request) (url.Values, error) {
 	return parseParameters(r.URL.RawQuery)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// mount makes the handler of one listener.
+// mount returns the handler of one listener.
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 	r := newRouter(own, gateway)
 	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
@@ -24,8 +24,8 @@ func newMux(edges []Edge) *http.ServeMux {
 	return mux
 }
 
-// observer watches over the requests of every listener: it tells the authority where
-// each came from, and the metrics and the log which route it took.
+// observer returns the observer of every listener: it puts the origin of each request
+// into its context for the audit log, and counts it under the route that it took.
 func (s *Server) observer() *httpkit.Observer {
 	return httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: s.log, Now: s.Now, Proxies: s.Proxies,

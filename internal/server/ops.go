@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// state is what /readyz tells.
+// state is what /readyz reports.
 type state struct {
 	stopping atomic.Bool
 }
