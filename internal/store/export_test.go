@@ -60,9 +60,6 @@ func CheckServer(version int, encoding string, standby, readOnly bool) error {
 	return server{version, encoding, standby, readOnly}.check()
 }
 
-// Inline writes arguments into a statement.
-func Inline(text string, args ...any) (string, error) { return inline(text, args) }
-
 // Sole asks a question of one row, on a connection of the store.
 func (s *Store) Sole(ctx context.Context, text string, dest ...any) error {
 	return s.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, text, nil, dest...) })

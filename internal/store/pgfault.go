@@ -15,7 +15,17 @@ import (
 var (
 	errSlow    = errors.New("there was no answer, or no free connection, for as long as postgres.statement_timeout")
 	errCrowded = fault.After(fault.Unavailable, soon, "too many are waiting for the database")
+	errBusy    = fault.After(fault.Unavailable, soon, "the store is busy")
+	errStuck   = fault.After(fault.Unavailable, soon, "too many commits are waiting for the database")
 )
+
+// unreplicated is why a commit failed that the server has carried out: no standby
+// has said that it has it, and the server was made to stop waiting.
+type unreplicated struct{ warning *pgconn.Notice }
+
+func (u *unreplicated) Error() string {
+	return fmt.Sprintf("it has committed, but perhaps on this server alone: %s (%s)", u.warning.Message, u.warning.Detail)
+}
 
 // lost is an error of the server or of the way to it, as opposed to one of what was
 // done with its answers.
@@ -36,11 +46,14 @@ func (db *postgresDB) classify(err error) error {
 	var pg *pgconn.PgError
 	var l *lost
 	var connect *pgconn.ConnectError
+	var alone *unreplicated
 	switch {
 	case errors.As(err, &pg):
 		return classifyCode(pg, cause)
 	case errors.Is(err, errSlow):
 		return unavailable(cause, "the store doesn't answer", soon)
+	case errors.As(err, &alone):
+		return unavailable(cause, "the store's standby doesn't answer", soon)
 	case errors.As(err, &l), errors.As(err, &connect), errors.Is(err, errUnfit):
 		return unavailable(cause, "the store can't be used now", soon)
 	}
