@@ -12,7 +12,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, now func() time.Time) func() authority.Store {
+	storetest.RunOnProcessClock(t, func(t *testing.T, now func() time.Time) func() authority.Store {
 		path := filepath.Join(t.TempDir(), "bearerd.db")
 		return func() authority.Store { return mustOpen(t, path, store.Options{Now: now}) }
 	})

@@ -26,6 +26,18 @@ type Fresh func(t *testing.T, now func() time.Time) (open func() authority.Store
 // Run runs every test of the suite on databases of its own.
 func Run(t *testing.T, fresh Fresh) {
 	t.Helper()
+	run(t, fresh, false)
+}
+
+// RunOnProcessClock is Run for a store whose database has no clock but that of the
+// process.
+func RunOnProcessClock(t *testing.T, fresh Fresh) {
+	t.Helper()
+	run(t, fresh, true)
+}
+
+func run(t *testing.T, fresh Fresh, processClock bool) {
+	t.Helper()
 	for name, test := range map[string]func(*testing.T, *Suite){
 		"Users":         testUsers,
 		"UserList":      testUserList,
@@ -52,6 +64,8 @@ func Run(t *testing.T, fresh Fresh) {
 		"Batches":       testBatches,
 		"Log":           testLog,
 		"Purge":         testPurge,
+		"PurgeAhead":    testPurgeAhead,
+		"ClockOffset":   testClockOffset,
 		"Nodes":         testNodes,
 		"Audit":         testAudit,
 		"Times":         testTimes,
@@ -62,7 +76,7 @@ func Run(t *testing.T, fresh Fresh) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &Suite{}
+			s := &Suite{processClock: processClock}
 			s.set(start)
 			s.open = fresh(t, s.now)
 			s.store = s.open()
@@ -80,6 +94,8 @@ type Suite struct {
 	store authority.Store
 	open  func() authority.Store
 	clock atomic.Pointer[time.Time]
+
+	processClock bool // the database has no clock but the process's
 }
 
 func (s *Suite) now() time.Time       { return *s.clock.Load() }
