@@ -165,7 +165,7 @@ func withoutSecrets(err error, dsn string) string {
 func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) error) error {
 	uncounted := &postgresDB{queries: new(atomic.Int64)} // nobody asked for these
 	db.config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		if err := checkServer(ctx, c); err != nil {
+		if err := checkServer(ctx, c, db.limits.session()); err != nil {
 			return err
 		}
 		moved, err := db.restored(ctx, &pgConn{db: uncounted, c: c})
@@ -182,6 +182,15 @@ func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) er
 	return nil
 }
 
+// look makes sure that the server is one to use, with the settings of a session.
+func (db *postgresDB) look(ctx context.Context) error {
+	c, err := db.dial(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return c.Close(detached(ctx))
+}
+
 // dial makes one connection, outside the pool.
 func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pgx.Conn, error) {
 	config := db.config.ConnConfig.Copy()
@@ -191,7 +200,7 @@ func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pg
 	if err != nil {
 		return nil, explain(err)
 	}
-	if err := checkServer(ctx, c); err != nil {
+	if err := checkServer(ctx, c, config.RuntimeParams); err != nil {
 		return nil, errors.Join(err, c.Close(detached(ctx)))
 	}
 	return c, nil
@@ -390,6 +399,9 @@ func (*postgresDB) schema() schema {
 func pendingPostgres(ctx context.Context, dsn string, o Options) (todo []string, err error) {
 	db, err := openPostgres(dsn, o, new(atomic.Int64))
 	if err != nil {
+		return nil, err
+	}
+	if err := db.look(ctx); err != nil {
 		return nil, err
 	}
 	c, err := db.dial(ctx, patient())
