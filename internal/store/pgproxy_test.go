@@ -201,3 +201,10 @@ func (p *proxy) cut() {
 		_ = c.Close()
 	}
 }
+
+// soFar is what was said since listen, which goes on.
+func (p *proxy) soFar() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said
+}
