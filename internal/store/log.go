@@ -30,12 +30,19 @@ func appendLog(ctx context.Context, c conn, entries []revocation.Entry, head *re
 	if len(entries) == 0 {
 		return nil
 	}
+	if err := checkEntries(entries); err != nil {
+		return err
+	}
+	return c.append(ctx, entries, head)
+}
+
+func checkEntries(entries []revocation.Entry) error {
 	for _, e := range entries {
 		if !e.What.Known() || e.ID == "" {
 			return fmt.Errorf("an entry (what: %q) that would stop every node", e.What)
 		}
 	}
-	return c.append(ctx, entries, head)
+	return nil
 }
 
 // Entries gives up to limit entries after that sequence, oldest first, with the

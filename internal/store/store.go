@@ -114,6 +114,9 @@ func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
 		return err
 	}
 	s.engine = db
+	if err := db.look(ctx); err != nil {
+		return err
+	}
 	if err := s.prepare(ctx, o); err != nil {
 		return err
 	}

@@ -160,18 +160,7 @@ func (s *Store) Touch(ctx context.Context, uses []records.Use) error {
 	// In one order, or two nodes that touch the same tokens would wait for each other.
 	uses = slices.SortedFunc(slices.Values(uses), func(a, b records.Use) int { return cmp.Compare(a.ID, b.ID) })
 	for chunk := range slices.Chunk(uses, touchChunk) {
-		err := s.write(ctx, func(ctx context.Context, c conn) error {
-			if err := c.lock(ctx, lockTokens); err != nil {
-				return err
-			}
-			for _, u := range chunk {
-				if err := c.post(ctx, touch, u.ID, micros(u.At), u.Address); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := s.engine.touch(ctx, chunk); err != nil {
 			return err
 		}
 	}

@@ -126,14 +126,19 @@ func testPurge(t *testing.T, s *Suite) {
 	}
 	must[[]identity.Failures](t)(s.store.RecordFailure(ctx, []string{"a"}, start, time.Minute))
 
+	ticks := 0
 	purge := func(after time.Duration, purged revocation.Seq, entries, tokens int) {
 		t.Helper()
 		s.set(start.Add(after))
+		s.tick(t)
+		ticks++
 		if err := s.store.Purge(ctx, s.now()); err != nil {
 			t.Fatal(err)
 		}
-		if p := s.page(t, 0, 100); p.Purged != purged || len(p.Entries) != entries || p.Head != 6 {
-			t.Errorf("after %v: purged up to %d of %d, %d left; want %d, %d", after, p.Purged, p.Head, len(p.Entries), purged, entries)
+		p := s.page(t, 0, 100)
+		left := len(p.Entries) - ticks
+		if p.Purged != purged || left != entries || p.Head != revocation.Seq(6+ticks) {
+			t.Errorf("after %v: purged up to %d of %d, %d left; want %d, %d", after, p.Purged, p.Head, left, purged, entries)
 		}
 		if left := s.listed(t, records.TokenQuery{}); len(left) != tokens {
 			t.Errorf("after %v: tokens %v; want %d", after, left, tokens)
@@ -160,12 +165,66 @@ func testPurge(t *testing.T, s *Suite) {
 		many = append(many, entry(revocation.Token, "y"))
 	}
 	head := s.log(t, many...)
+	s.tick(t)
+	ticks++
 	if err := s.store.Purge(ctx, start.Add(1000*days)); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "after a long purge", s.page(t, head, 10), revocation.Page{Head: head, Purged: head})
-	if p := s.page(t, 0, 10); len(p.Entries) != 1 || p.Entries[0].ID != "for ever" {
+	if p := s.page(t, head, 10); p.Head != head+1 || p.Purged != head || len(p.Entries) != 1 {
+		t.Errorf("after a long purge: %+v", p)
+	}
+	if p := s.page(t, 0, 100); len(p.Entries) != 1+ticks || p.Entries[0].ID != "for ever" {
 		t.Errorf("left are %v", p.Entries)
+	}
+}
+
+// tick appends an entry that says what time it is, and never ends.
+func (s *Suite) tick(t *testing.T) {
+	t.Helper()
+	s.log(t, revocation.Entry{What: revocation.Token, ID: "tick", At: s.now()})
+}
+
+// testPurgeAhead purges on a node whose wall clock is a day ahead, the log on one
+// that is right: nothing that lives is purged, and what has run out is.
+func testPurgeAhead(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	right := time.Now().UTC()
+	s.log(t,
+		revocation.Entry{What: revocation.Token, ID: "over", At: right.Add(-2 * time.Hour), Until: right.Add(-time.Hour)},
+		revocation.Entry{What: revocation.Token, ID: "lives", At: right, Until: right.Add(time.Hour)},
+	)
+	dead, dying := tok(1), tok(2)
+	dead.ExpiresAt = right.Add(-91 * 24 * time.Hour)
+	dying.ExpiresAt = right.Add(-90*24*time.Hour + time.Hour) // which is listed for an hour yet
+	s.do(t, records.AddToken{Token: dead}, records.AddToken{Token: dying})
+	s.set(right.Add(26 * time.Hour))
+	if err := s.store.Purge(ctx, s.now()); err != nil {
+		t.Fatal(err)
+	}
+	if p := s.page(t, 0, 10); len(p.Entries) != 1 || p.Entries[0].ID != "lives" || p.Purged != 1 {
+		t.Errorf("left are %+v", p)
+	}
+	same(t, "tokens", s.listed(t, records.TokenQuery{}), []string{dying.ID})
+}
+
+// testClockOffset moves the process's clock: where the database has one of its own,
+// the offset moves with it, and where it has none, there is no offset.
+func testClockOffset(t *testing.T, s *Suite) {
+	clock, ok := s.store.(interface {
+		ClockOffset(ctx context.Context) (time.Duration, error)
+	})
+	if !ok {
+		t.Fatal("the store doesn't compare clocks")
+	}
+	for _, ahead := range []time.Duration{0, 26 * time.Hour, -26 * time.Hour} {
+		s.set(time.Now().Add(ahead))
+		got := must[time.Duration](t)(clock.ClockOffset(t.Context()))
+		if s.processClock && got == 0 {
+			continue
+		}
+		if off := (got - ahead).Abs(); s.processClock || off > 30*time.Second {
+			t.Errorf("a clock that is %v ahead of the machine's is %v ahead of the database's", ahead, got)
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ CREATE TABLE nodes (
     seq     INTEGER NOT NULL,
     lease   INTEGER NOT NULL, -- microseconds
     seen_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE TABLE roles (
     name        TEXT NOT NULL PRIMARY KEY,
