@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/clustertest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"

@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/authority"
-	"github.com/bearerd/bearerd/internal/clustertest"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
 	"github.com/bearerd/bearerd/internal/store"

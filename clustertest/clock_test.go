@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
 // TestAClockThatIsSetBackRevivesNothing sets one node's clock back by an hour.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
 // What can be broken. A process is told by a variable which of them it is.

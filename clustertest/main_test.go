@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/pgtest"
 )
 

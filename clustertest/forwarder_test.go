@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
 // echo is a server that says everything back.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
 // seed is that of the environment, or a new one.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
 // atOnce asks all nodes the same so many times, at the same time, and counts the

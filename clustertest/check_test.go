@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
 const ms = time.Millisecond
