@@ -18,21 +18,21 @@ import (
 	"time"
 )
 
-// Staleness is the L of the nodes of a cluster that asks for no other.
+// Staleness is revocation.max_staleness (L) unless Config says otherwise.
 const Staleness = time.Second
 
-// Config says what a cluster is made of.
+// Config describes a cluster.
 type Config struct {
 	Binary    string
-	Database  string        // a DSN; postgres://… goes through a forwarder for each node
-	Nodes     int           // how many are started
+	Database  string        // a DSN; with postgres://… each node gets a forwarder
+	Nodes     int           // how many to start
 	Staleness time.Duration // 0: Staleness
-	// Environment is what processes have besides what they inherit.
+	// Environment is added to the environment of every process.
 	Environment []string
 }
 
-// Cluster is nodes on one database. What goes wrong with the harness itself ends
-// the test.
+// Cluster is a set of nodes on one database. An error of the harness itself ends the
+// test.
 type Cluster struct {
 	testing.TB
 
@@ -46,7 +46,7 @@ type Cluster struct {
 	dir    string
 }
 
-// People and clients of every cluster.
+// Users and clients of every cluster.
 const (
 	Users        = 4 // user0 to user3
 	Collections  = 2 // 4 and 5
@@ -55,8 +55,8 @@ const (
 	clientSecret = "a secret of well over 32 characters, for ci"
 )
 
-// New makes the database's contents and starts the nodes, which are ready when it
-// returns. When the test ends they are stopped, and their logs must hold no secret.
+// New fills the database, starts the nodes and waits until they are ready. When the
+// test ends it stops them, and fails the test if a log contains a secret.
 func New(tb testing.TB, config Config) *Cluster {
 	tb.Helper()
 	c := Prepare(tb, config)
@@ -67,7 +67,7 @@ func New(tb testing.TB, config Config) *Cluster {
 	return c
 }
 
-// Prepare makes a cluster without nodes on an empty database.
+// Prepare returns a cluster without nodes on an empty database.
 func Prepare(tb testing.TB, config Config) *Cluster {
 	tb.Helper()
 	c := &Cluster{TB: tb, History: NewHistory(), Client: newClient(), config: config, dir: tb.TempDir()}
@@ -93,7 +93,8 @@ login: {account_failures: 10, address_failures: 1000000}
 `, dsn, filepath.Join(c.dir, "master.key"), c.staleness())
 }
 
-// apply makes the people, by the command line, and a token of the administrator's.
+// apply creates the users and clients, and a token for the administrator, by the
+// command line.
 func (c *Cluster) apply() {
 	c.Helper()
 	var text strings.Builder
@@ -122,8 +123,7 @@ func (c *Cluster) write(name, text string) {
 	}
 }
 
-// Run runs a command, which has a line of its own to the database, and gives what it
-// printed.
+// Run runs a command of bearerd, directly on the database, and returns its output.
 func (c *Cluster) Run(args ...string) string {
 	c.Helper()
 	text, err := c.TryRun(args...)
@@ -135,7 +135,7 @@ func (c *Cluster) Run(args ...string) string {
 
 // TryRun is Run for a command that may fail.
 func (c *Cluster) TryRun(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	args = append(args, "--config", filepath.Join(c.dir, "cli.yaml"))
 	cmd := exec.CommandContext(ctx, c.config.Binary, args...) //nolint:gosec // our own binary
@@ -149,7 +149,7 @@ func (c *Cluster) TryRun(args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Add makes a node that doesn't run yet.
+// Add adds a node without starting it.
 func (c *Cluster) Add() *Node {
 	c.Helper()
 	n := &Node{Number: len(c.Nodes), binary: c.config.Binary, environment: c.config.Environment}
@@ -180,7 +180,7 @@ func (c *Cluster) Start(n *Node) {
 	}
 }
 
-// end stops what runs, and reads the logs.
+// end stops the nodes and checks their logs.
 func (c *Cluster) end() {
 	for _, n := range c.Nodes {
 		if n.Link != nil {
@@ -206,10 +206,10 @@ func (c *Cluster) end() {
 	c.Client.HTTP.CloseIdleConnections()
 }
 
-// secretShape is what no log may hold: tokens of any kind.
+// secretShape matches tokens of any kind, which no log may contain.
 var secretShape = regexp.MustCompile(`\bbd[arsc]_[0-9A-Za-z]{30,}|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+`)
 
-// checkLog looks for secrets, and for what a server says only when it is broken.
+// checkLog returns an error if a node's log contains a secret, a panic or a data race.
 func (c *Cluster) checkLog(n *Node) error {
 	text, err := os.ReadFile(n.logFile)
 	if errors.Is(err, os.ErrNotExist) {
@@ -219,11 +219,11 @@ func (c *Cluster) checkLog(n *Node) error {
 		return err
 	}
 	if secretShape.Match(text) || bytes.Contains(text, []byte(password)) || bytes.Contains(text, []byte(clientSecret)) {
-		return fmt.Errorf("the log of node %d holds a secret", n.Number)
+		return fmt.Errorf("the log of node %d contains a secret", n.Number)
 	}
 	for _, word := range []string{"panic", "DATA RACE"} {
 		if i := bytes.Index(text, []byte(word)); i >= 0 {
-			return fmt.Errorf("the log of node %d tells of a %s:\n%s", n.Number, word, text[i:min(len(text), i+2000)])
+			return fmt.Errorf("the log of node %d reports a %s:\n%s", n.Number, word, text[i:min(len(text), i+2000)])
 		}
 	}
 	return nil
@@ -231,7 +231,7 @@ func (c *Cluster) checkLog(n *Node) error {
 
 func (c *Cluster) staleness() time.Duration { return cmp.Or(c.config.Staleness, Staleness) }
 
-// Check checks the history so far.
+// Check returns the violations in the history so far.
 func (c *Cluster) Check() []Violation {
 	return Check(c.History, Promise{Staleness: c.staleness(), Nodes: len(c.Nodes)})
 }

@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// Breakage is one way to break a node, and what mends it again. Both return when it
-// is done.
+// Breakage is one way to break a node, and how to repair it. Both functions return
+// when that is done.
 type Breakage struct {
-	Name        string
-	Break, Mend func(c *Cluster, n *Node) error
+	Name          string
+	Break, Repair func(c *Cluster, n *Node) error
 }
 
 func weather(name string, w Weather) Breakage {
 	return Breakage{
-		Name:  name,
-		Break: func(_ *Cluster, n *Node) error { return n.Link.Set(w) },
-		Mend:  func(_ *Cluster, n *Node) error { return n.Link.Restore() },
+		Name:   name,
+		Break:  func(_ *Cluster, n *Node) error { return n.Link.Set(w) },
+		Repair: func(_ *Cluster, n *Node) error { return n.Link.Restore() },
 	}
 }
 
-// Breakages are what the random faults are drawn from.
+// Breakages returns the faults of a single node that random tests choose from.
 func Breakages() []Breakage {
 	return []Breakage{
 		weather("cut off", Weather{Cut: true}),
@@ -34,19 +34,19 @@ func Breakages() []Breakage {
 		weather("slow", Weather{Delay: 60 * time.Millisecond}),
 		weather("very slow", Weather{Delay: 250 * time.Millisecond}),
 		{
-			Name:  "paused",
-			Break: func(_ *Cluster, n *Node) error { return n.Pause() },
-			Mend:  func(_ *Cluster, n *Node) error { return n.Resume() },
+			Name:   "paused",
+			Break:  func(_ *Cluster, n *Node) error { return n.Pause() },
+			Repair: func(_ *Cluster, n *Node) error { return n.Resume() },
 		},
 		{
-			Name:  "killed",
-			Break: func(_ *Cluster, n *Node) error { return n.Kill() },
-			Mend:  restart,
+			Name:   "killed",
+			Break:  func(_ *Cluster, n *Node) error { return n.Kill() },
+			Repair: restart,
 		},
 		{
-			Name:  "restarted",
-			Break: func(_ *Cluster, n *Node) error { return n.Stop() },
-			Mend:  restart,
+			Name:   "restarted",
+			Break:  func(_ *Cluster, n *Node) error { return n.Stop() },
+			Repair: restart,
 		},
 	}
 }
@@ -58,17 +58,17 @@ func restart(c *Cluster, n *Node) error {
 	return n.WaitReady(context.Background(), c.Client.HTTP)
 }
 
-// Break breaks a node, writes it down, and gives what mends it.
-func (c *Cluster) Break(n *Node, b Breakage) (mend func() error) {
-	mended := c.History.Break(b.Name, n.Number)
+// Break breaks a node and records that. The function it returns repairs the node.
+func (c *Cluster) Break(n *Node, b Breakage) (repair func() error) {
+	repaired := c.History.Break(b.Name, n.Number)
 	n.broken.Store(true)
 	err := b.Break(c, n)
 	return func() error {
 		if err == nil {
-			err = b.Mend(c, n)
+			err = b.Repair(c, n)
 		}
 		n.broken.Store(false)
-		mended()
+		repaired()
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.Name, err)
 		}
@@ -76,14 +76,14 @@ func (c *Cluster) Break(n *Node, b Breakage) (mend func() error) {
 	}
 }
 
-// CutAll breaks every node's line at once, as a database that is gone.
-func (c *Cluster) CutAll(w Weather) (mend func() error) {
-	mended := c.History.Break("the database is gone", everyNode)
+// CutAll breaks the lines of all nodes at once: the database is unreachable.
+func (c *Cluster) CutAll(w Weather) (repair func() error) {
+	repaired := c.History.Break("the database is gone", everyNode)
 	for _, n := range c.Nodes {
 		_ = n.Link.Set(w)
 	}
 	return func() error {
-		defer mended()
+		defer repaired()
 		for _, n := range c.Nodes {
 			if err := n.Link.Restore(); err != nil {
 				return err
@@ -93,21 +93,21 @@ func (c *Cluster) CutAll(w Weather) (mend func() error) {
 	}
 }
 
-// gremlin breaks things at random, one after another, until stop is closed.
-func (c *Cluster) gremlin(random *rand.Rand, stop <-chan struct{}) error {
+// breakAtRandom breaks and repairs one thing after another until stop is closed.
+func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
 	all := Breakages()
 	for {
-		var mend func() error
+		var repair func() error
 		if random.IntN(8) == 0 {
-			mend = c.CutAll([]Weather{{Cut: true}, {Up: Lose, Down: Lose}, {Up: Hold, Down: Hold}}[random.IntN(3)])
+			repair = c.CutAll([]Weather{{Cut: true}, {Up: Lose, Down: Lose}, {Up: Hold, Down: Hold}}[random.IntN(3)])
 		} else {
-			mend = c.Break(c.Nodes[random.IntN(len(c.Nodes))], all[random.IntN(len(all))])
+			repair = c.Break(c.Nodes[random.IntN(len(c.Nodes))], all[random.IntN(len(all))])
 		}
 		stopped := sleepUntil(stop, 100*time.Millisecond+time.Duration(random.Int64N(int64(2*Staleness))))
-		if err := mend(); err != nil {
+		if err := repair(); err != nil {
 			return err
 		}
-		// Now and then there is time to recover in full, and to check that.
+		// Sometimes there is time to recover completely, so that recovery is checked.
 		calm := time.Duration(random.Int64N(int64(Staleness)))
 		if random.IntN(4) == 0 {
 			calm += Staleness + recovery
@@ -118,7 +118,7 @@ func (c *Cluster) gremlin(random *rand.Rand, stop <-chan struct{}) error {
 	}
 }
 
-// sleepUntil reports whether stop was closed before.
+// sleepUntil sleeps, and reports whether stop was closed before the time was over.
 func sleepUntil(stop <-chan struct{}, d time.Duration) bool {
 	select {
 	case <-stop:

@@ -6,55 +6,55 @@ import (
 	"time"
 )
 
-// Kind is what was asked of a node.
+// Kind is the kind of an operation.
 type Kind string
 
-// The operations that a history knows.
+// The kinds.
 const (
 	Issue     Kind = "issue"
 	Verify    Kind = "verify"
-	Kill      Kind = "kill"       // of a token, with all that was made from it
-	RevokeAll Kind = "revoke-all" // of a subject
-	Disable   Kind = "disable"    // of a subject: it voids what revoke-all does
+	Revoke    Kind = "revoke"     // a token, with everything made from it
+	RevokeAll Kind = "revoke-all" // a subject's tokens
+	Disable   Kind = "disable"    // a subject; it revokes what revoke-all does
 	Enable    Kind = "enable"
 	Unbind    Kind = "unbind" // a subject from a collection
 	Bind      Kind = "bind"
 	Rotate    Kind = "rotate" // the signing keys
-	Retire    Kind = "retire" // of a signing key
+	Retire    Kind = "retire" // a signing key
 )
 
-// voids reports whether what it concerns is dead for ever.
-func (k Kind) voids() bool { return k == Kill || k == RevokeAll || k == Disable || k == Retire }
+// voids reports whether the operation revokes tokens for ever.
+func (k Kind) voids() bool { return k == Revoke || k == RevokeAll || k == Disable || k == Retire }
 
-// Outcome is how an operation ended, as far as its client knows.
+// Outcome is how an operation ended, as far as the client knows.
 type Outcome string
 
-// The outcomes. What is unavailable or unknown may have happened all the same, and
-// may still happen.
+// The outcomes. After Unavailable and Unknown the operation may have happened, or may
+// still happen.
 const (
 	Yes         Outcome = "yes"         // 2xx
 	No          Outcome = "no"          // 400, 401, 403
 	Unavailable Outcome = "unavailable" // 503
 	Unknown     Outcome = "unknown"     // no answer
-	Wrong       Outcome = "wrong"       // an answer that nothing may give
+	Wrong       Outcome = "wrong"       // a response that bearerd must never send
 )
 
-// Token is one that was issued, or a session.
+// Token is an issued token or a session.
 type Token struct {
 	Name       string // for people
 	Value      string // never printed
-	ID         string // public; "" where it wasn't told
+	ID         string // public; "" when not known
 	Subject    string
-	KID        string        // of the key that signed it; "" when opaque
+	KID        string        // id of the key that signed it; "" when opaque
 	Collection int           // 0: none
-	Parent     *Token        // what it was made from, and dies with
-	Maker      *Token        // what it was made with, and may outlive
-	Expiry     time.Duration // before then it has not expired; 0: never
-	Gone       time.Duration // from then on it has; 0: never
-	From, To   time.Duration // of the operation that issued it
+	Parent     *Token        // what it was made from; it is revoked with that
+	Maker      *Token        // what authorized making it; it may outlive that
+	Expiry     time.Duration // it has not expired before; 0: never expires
+	Gone       time.Duration // it has expired from then on; 0: never expires
+	From, To   time.Duration // start and end of the operation that issued it
 }
 
-// lineage gives a token and all that it was made from.
+// lineage returns a token and everything it was made from.
 func (t *Token) lineage() []*Token {
 	var all []*Token
 	for ; t != nil; t = t.Parent {
@@ -63,42 +63,42 @@ func (t *Token) lineage() []*Token {
 	return all
 }
 
-// Op is one thing that was asked, from before the request was sent to after its
-// answer was read.
+// Op is one operation: from before the request was sent until after its response was
+// read.
 type Op struct {
 	Kind       Kind
 	Node       int
 	Start, End time.Duration
 	Outcome    Outcome
-	Reason     string // what an answer that isn't yes says
-	Token      *Token // issued, verified or killed
-	Parent     *Token // what a token was to be made from
+	Reason     string // stated by an error response
+	Token      *Token // issued, verified or revoked
+	Parent     *Token // what a token was asked to be made from
 	Subject    string
 	Collection int
 	Key        string
 	Wait       bool
-	Told       *Told // what the answer says of the nodes
+	Counts     *Counts // of the nodes, in the response; nil when it has none
 }
 
-// Told is what the acknowledgement of a revocation says.
-type Told struct{ Nodes, Confirmed, Expired int }
+// Counts are the numbers of nodes in the acknowledgement of a revocation.
+type Counts struct{ Nodes, Confirmed, Expired int }
 
-// Fault is something that was broken. The instants are those before it was broken
-// and after it was mended.
+// Fault is something that was broken: from before it was broken until after it was
+// repaired.
 type Fault struct {
 	Kind     string
-	Node     int // everyNode: all of them
+	Node     int // everyNode: all nodes
 	From, To time.Duration
 }
 
-// everyNode stands for all nodes, in a fault.
+// everyNode is the Node of a fault that concerns all nodes.
 const everyNode = -1
 
 // forEver is later than any instant of a history.
 const forEver = time.Duration(1<<63 - 1)
 
-// History is what was asked and what was broken. It is safe for use by many
-// goroutines; its clock is the harness's own and never goes back.
+// History records operations and faults. It is safe for use by many goroutines. Its
+// clock never goes back.
 type History struct {
 	begun time.Time
 
@@ -107,22 +107,22 @@ type History struct {
 	faults []Fault
 }
 
-// NewHistory makes an empty one that begins now.
+// NewHistory returns an empty history that begins now.
 func NewHistory() *History { return &History{begun: time.Now()} }
 
-// Now is the time since it began.
+// Now returns the time since the history began.
 func (h *History) Now() time.Duration { return time.Since(h.begun) }
 
-// Add writes an operation down.
+// Add records an operation.
 func (h *History) Add(o Op) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ops = append(h.ops, o)
 }
 
-// Break writes down that something is broken from now on, and gives what writes
-// down that it is mended.
-func (h *History) Break(kind string, node int) (mended func()) {
+// Break records that something is broken from now on. The function it returns records
+// that it is repaired.
+func (h *History) Break(kind string, node int) (repaired func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	i := len(h.faults)
@@ -134,7 +134,7 @@ func (h *History) Break(kind string, node int) (mended func()) {
 	}
 }
 
-// Ops gives the operations in the order of their starts.
+// Ops returns the operations in the order of their starts.
 func (h *History) Ops() []Op {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -143,18 +143,18 @@ func (h *History) Ops() []Op {
 	return ops
 }
 
-// Faults gives the faults in the order in which they began.
+// Faults returns the faults in the order of their starts.
 func (h *History) Faults() []Fault {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.faults)
 }
 
-// stall is for how long the harness itself must have stood still for it to count
-// as a fault of the machine, which then stood still for the nodes too.
+// When the harness itself gets no processor time for as long as stall, neither did the
+// nodes, and that counts as a fault of the machine.
 const stall = 250 * time.Millisecond
 
-// WatchMachine writes down when the machine stands still, until stop is closed.
+// WatchMachine records when the machine stands still, until stop is closed.
 func (h *History) WatchMachine(stop <-chan struct{}) {
 	const often = 10 * time.Millisecond
 	ticker := time.NewTicker(often)
@@ -175,7 +175,7 @@ func (h *History) WatchMachine(stop <-chan struct{}) {
 	}
 }
 
-// HistoryOf gives a history that was made by hand.
+// HistoryOf returns a history of the given operations and faults.
 func HistoryOf(ops []Op, faults []Fault) *History {
 	return &History{begun: time.Now(), ops: ops, faults: faults}
 }

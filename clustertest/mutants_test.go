@@ -10,19 +10,19 @@ import (
 	"github.com/bearerd/bearerd/clustertest"
 )
 
-// What can be broken. A process is told by a variable which of them it is.
+// The mutants. The environment variable SABOTAGE of a process selects one of them.
 const (
 	noLease      = "no lease"
 	noSequence   = "cache filled without a sequence"
-	noOrder      = "appended without order" // and nobody complains of a gap
+	noOrder      = "appended without order" // and gaps are ignored
 	noWait       = "a wait that doesn't wait"
 	tooEarly     = "acknowledged before it is honoured here"
 	unnotified   = "no notifications"
-	clockSetBack = "a wall clock that is set back" // by an hour, at SIGUSR1
+	clockSetBack = "a wall clock that is set back" // by an hour, at each SIGUSR1
 )
 
-// broken is bearerd with all of them in it. One binary is built for all, because
-// that takes longer than most of the tests.
+// broken builds one binary that contains all mutants, because building takes longer
+// than most of the tests.
 var broken = sync.OnceValues(func() (string, error) {
 	breakable := func(name string) string {
 		return "package " + name + "\n\nimport \"os\"\n\nvar sabotage = os.Getenv(\"SABOTAGE\")\n"
@@ -71,8 +71,8 @@ var broken = sync.OnceValues(func() (string, error) {
 
 const noSequenceHere = "if sabotage == \"cache filled without a sequence\" {\n\t\tp.Seq = a.Follower.Applied()\n\t}\n\t"
 
-// Without order, sequences are given out in a transaction of their own, so that a
-// later one may be there first.
+// Without order, sequences are assigned in a separate transaction, so that a later
+// entry may become visible first.
 const brokenStore = `package store
 
 import (
@@ -113,9 +113,8 @@ func sabotageNotify(text string) string {
 }
 `
 
-// No process can be given a wall clock of its own, so it is the one place where the
-// program reads it that is changed. What tells how much time has passed is the real
-// one, as is the boot-time clock.
+// A process can't have its own wall clock, so the one place that reads it is changed.
+// The monotonic clock and the boot-time clock stay as they are.
 const brokenClock = `package main
 
 import (
@@ -145,7 +144,7 @@ func setBack() time.Duration {
 }
 `
 
-// brokenConfig is of a cluster whose processes are broken in one way.
+// brokenConfig returns the configuration of a cluster whose nodes are one mutant.
 func brokenConfig(tb testing.TB, how string, nodes int) clustertest.Config {
 	tb.Helper()
 	conf := config(tb, nodes)
@@ -157,23 +156,23 @@ func brokenConfig(tb testing.TB, how string, nodes int) clustertest.Config {
 	return conf
 }
 
-// provocations bring to light what is broken: the checker must complain of the broken
-// one, and not of bearerd itself.
-var provocations = map[string]func(*clustertest.Cluster){
+// triggers make each mutant break the promise. The checker must find that, and must
+// find nothing when bearerd itself runs.
+var triggers = map[string]func(*clustertest.Cluster){
 	noLease: func(c *clustertest.Cluster) {
-		_, mend := cutOffAndRevoke(c, clustertest.Breakages()[0])
-		must(c, mend())
+		_, repair := cutOffAndRevoke(c, clustertest.Breakages()[0])
+		must(c, repair())
 	},
-	noSequence: takeAccessDuringALookUp,
-	noOrder:    takeManyBackAtOnce,
-	noWait:     func(c *clustertest.Cluster) { askAtOnce(c, c.Nodes[0], c.Nodes[1], true) },
-	tooEarly:   func(c *clustertest.Cluster) { askAtOnce(c, c.Nodes[0], c.Nodes[0], false) },
+	noSequence: removeAccessDuringALookUp,
+	noOrder:    revokeManyAtOnce,
+	noWait:     func(c *clustertest.Cluster) { verifyAtOnce(c, c.Nodes[0], c.Nodes[1], true) },
+	tooEarly:   func(c *clustertest.Cluster) { verifyAtOnce(c, c.Nodes[0], c.Nodes[0], false) },
 }
 
-// takeAccessDuringALookUp takes users' access at one node while another reads what
-// they may do, and holds what was read back until the first has acknowledged: for one
-// user after another, until the other node didn't lose patience meanwhile.
-func takeAccessDuringALookUp(c *clustertest.Cluster) {
+// removeAccessDuringALookUp removes a user's access at one node while another node
+// reads the user's permissions, and holds the result of that read until the removal is
+// acknowledged. It goes on with the next user if the reading node timed out meanwhile.
+func removeAccessDuringALookUp(c *clustertest.Cluster) {
 	c.Helper()
 	here, far := c.Nodes[0], c.Nodes[1]
 	for i := range clustertest.Users {
@@ -184,90 +183,90 @@ func takeAccessDuringALookUp(c *clustertest.Cluster) {
 		must(c, err)
 		id := a.Member("id")
 		if id == "" {
-			c.Fatalf("who is %s? %s", user, a.Text)
+			c.Fatalf("no id of %s: %s", user, a.Text)
 		}
-		mended := c.History.Break("a look-up is slow", far.Number)
+		repaired := c.History.Break("a look-up is slow", far.Number)
 		must(c, far.Link.Set(clustertest.Weather{HoldReply: func(asked []byte) bool { return bytes.Contains(asked, []byte(id)) }}))
 		asked := make(chan clustertest.Op, 1)
 		go func() { asked <- c.Verify(far, token) }()
-		eventually(c, 10*time.Second, "what was read is on its way back", func() bool { return far.Link.Held() > 0 })
+		eventually(c, 10*time.Second, "the result of the read is held", func() bool { return far.Link.Held() > 0 })
 		acknowledged(c, func() clustertest.Op { return c.Unbind(here, user, 4) })
 		must(c, far.Link.Restore())
-		patient := (<-asked).Outcome != clustertest.Unavailable
-		mended()
+		answered := (<-asked).Outcome != clustertest.Unavailable
+		repaired()
 		for range 20 {
 			c.Verify(far, token)
 		}
-		if patient {
+		if answered {
 			return
 		}
 	}
 }
 
-// takeManyBackAtOnce takes tokens back at the same time and asks another node about
-// each as soon as it is acknowledged.
-func takeManyBackAtOnce(c *clustertest.Cluster) {
+// revokeManyAtOnce revokes tokens concurrently and verifies each at another node as
+// soon as its revocation is acknowledged.
+func revokeManyAtOnce(c *clustertest.Cluster) {
 	c.Helper()
 	here, far := c.Nodes[0], c.Nodes[1]
 	const rounds, inOne = 6, 8
 	for range rounds {
-		var taking sync.WaitGroup
+		var revoking sync.WaitGroup
 		for range inOne {
 			token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 			accepted(c, far, token)
-			taking.Go(func() {
-				c.Kill(here, token, true)
+			revoking.Go(func() {
+				c.Revoke(here, token, true)
 				for range 5 {
 					c.Verify(far, token)
 				}
 			})
 		}
-		taking.Wait()
+		revoking.Wait()
 	}
 }
 
-// askAtOnce takes tokens back at a node whose line is slow, as is that of the node
-// that is asked about them at once.
-func askAtOnce(c *clustertest.Cluster, here, asked *clustertest.Node, wait bool) {
+// verifyAtOnce revokes tokens at one node and verifies them immediately at another (or
+// the same) node whose line is slow.
+func verifyAtOnce(c *clustertest.Cluster, here, asked *clustertest.Node, wait bool) {
 	c.Helper()
-	mended := c.History.Break("slow", asked.Number)
+	repaired := c.History.Break("slow", asked.Number)
 	for range 3 {
 		token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 		accepted(c, asked, token)
 		must(c, asked.Link.Set(clustertest.Weather{Delay: 50 * time.Millisecond}))
-		acknowledged(c, func() clustertest.Op { return c.Kill(here, token, wait) })
+		acknowledged(c, func() clustertest.Op { return c.Revoke(here, token, wait) })
 		for range 20 {
 			c.Verify(asked, token)
 		}
 		must(c, asked.Link.Restore())
 	}
-	mended()
+	repaired()
 }
 
-// TestTheHarnessCatchesBrokenOnes breaks bearerd in each of these ways.
-func TestTheHarnessCatchesBrokenOnes(t *testing.T) {
+// TestTheHarnessCatchesEveryMutant runs each mutant with its trigger.
+func TestTheHarnessCatchesEveryMutant(t *testing.T) {
 	t.Parallel()
-	for how, provoke := range provocations {
+	for how, trigger := range triggers {
 		t.Run(how, func(t *testing.T) {
 			c := clustertest.New(t, brokenConfig(t, how, 2))
-			provoke(c)
+			trigger(c)
 			for _, v := range c.Check() {
-				if v.Rule == clustertest.RuleTakenBack {
+				if v.Rule == clustertest.RuleRevoked {
 					t.Logf("caught: %v", v)
 					return
 				}
 			}
-			t.Errorf("nobody noticed: %s", c.Report())
+			t.Errorf("the checker found nothing: %s", c.Report())
 		})
 	}
 }
 
-// TestBearerdStandsWhatBreaksTheBrokenOnes does the same with bearerd as it is.
-func TestBearerdStandsWhatBreaksTheBrokenOnes(t *testing.T) {
+// TestBearerdPassesWhatCatchesTheMutants runs the same triggers with bearerd itself.
+func TestBearerdPassesWhatCatchesTheMutants(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 2)
-	for how, provoke := range provocations {
-		provoke(c)
+	for how, trigger := range triggers {
+		trigger(c)
 		for _, n := range c.Nodes {
 			must(c, n.WaitReady(t.Context(), c.Client.HTTP))
 		}
@@ -277,8 +276,8 @@ func TestBearerdStandsWhatBreaksTheBrokenOnes(t *testing.T) {
 	}
 }
 
-// TestAMutationThatFitsNowhereIsRefused holds the harness to what it changes.
-func TestAMutationThatFitsNowhereIsRefused(t *testing.T) {
+// TestAMutationThatMatchesNothingFails protects against mutants that change nothing.
+func TestAMutationThatMatchesNothingFails(t *testing.T) {
 	t.Parallel()
 	const file = "internal/revocation/lease.go"
 	for name, m := range map[string]clustertest.Mutation{
@@ -288,7 +287,7 @@ func TestAMutationThatFitsNowhereIsRefused(t *testing.T) {
 		"there":   {Files: map[string]string{file: "package revocation"}},
 	} {
 		if _, err := m.Build(t.Context(), t.TempDir(), false); err == nil {
-			t.Errorf("%s: it was built", name)
+			t.Errorf("%s: the build succeeded", name)
 		}
 	}
 }

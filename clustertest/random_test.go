@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/clustertest"
 )
 
-// seed is that of the environment, or a new one.
+// seed returns SEED of the environment, or a new one.
 func seed(t *testing.T) uint64 {
 	t.Helper()
 	n := uint64(time.Now().UnixNano())
@@ -23,8 +23,8 @@ func seed(t *testing.T) uint64 {
 	return n
 }
 
-// TestThePromiseUnderRandomFaults lets everybody do anything on three nodes while
-// things break, for as long as SOAK says.
+// TestThePromiseUnderRandomFaults runs a random workload on three nodes while one
+// thing after another breaks, for as long as SOAK says.
 func TestThePromiseUnderRandomFaults(t *testing.T) {
 	t.Parallel()
 	length := 12 * time.Second
@@ -40,7 +40,8 @@ func TestThePromiseUnderRandomFaults(t *testing.T) {
 	keepsItsPromise(c)
 }
 
-// TestThePromiseInPeace does the same and breaks nothing: then there is no 503 either.
+// TestThePromiseInPeace runs the same workload and breaks nothing: then no answer is
+// 503 either.
 func TestThePromiseInPeace(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 3)
