@@ -25,6 +25,7 @@ const Staleness = time.Second
 type Config struct {
 	Binary    string
 	Database  string        // a DSN; with postgres://… each node gets a forwarder
+	Pair      *Pair         // the database, instead of Database; nil: none
 	Nodes     int           // how many to start
 	Staleness time.Duration // 0: Staleness
 	// Environment is added to the environment of every process.
@@ -44,6 +45,7 @@ type Cluster struct {
 	serial serial
 	config Config
 	dir    string
+	link   *Forwarder // of the commands, to a pair; nil: there is no pair
 }
 
 // Users and clients of every cluster.
@@ -53,6 +55,7 @@ const (
 	password     = "correct horse battery staple"
 	clientID     = "ci"
 	clientSecret = "a secret of well over 32 characters, for ci"
+	followerID   = "follower" // may follow the revocation log
 )
 
 // New fills the database, starts the nodes and waits until they are ready. When the
@@ -74,8 +77,12 @@ func Prepare(tb testing.TB, config Config) *Cluster {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	c.write("master.key", base64.StdEncoding.EncodeToString(key)+"\n")
-	c.write("cli.yaml", c.settings(config.Database))
 	tb.Cleanup(c.end)
+	dsn := config.Database
+	if config.Pair != nil {
+		c.link, dsn = c.forward(config.Pair.DSN())
+	}
+	c.write("cli.yaml", c.settings(dsn))
 	stop := make(chan struct{})
 	go c.History.WatchMachine(stop)
 	tb.Cleanup(func() { close(stop) })
@@ -110,6 +117,7 @@ func (c *Cluster) apply() {
 		}
 	}
 	fmt.Fprintf(&text, "clients:\n  - {id: %s, secret: %q, grants: [client_credentials]}\n", clientID, clientSecret)
+	fmt.Fprintf(&text, "  - {id: %s, secret: %q, grants: [client_credentials], scopes: [revocations]}\n", followerID, clientSecret)
 	text.WriteString("  - {id: tv, grants: [\"urn:ietf:params:oauth:grant-type:device_code\", refresh_token]}\n")
 	c.write("access.yaml", text.String())
 	c.Run("apply", "-f", filepath.Join(c.dir, "access.yaml"))
@@ -123,7 +131,7 @@ func (c *Cluster) write(name, text string) {
 	}
 }
 
-// Run runs a command of bearerd, directly on the database, and returns its output.
+// Run runs a command of bearerd, beside the nodes, and returns its output.
 func (c *Cluster) Run(args ...string) string {
 	c.Helper()
 	text, err := c.TryRun(args...)
@@ -152,20 +160,39 @@ func (c *Cluster) TryRun(args ...string) (string, error) {
 // Add adds a node without starting it.
 func (c *Cluster) Add() *Node {
 	c.Helper()
-	n := &Node{Number: len(c.Nodes), binary: c.config.Binary, environment: c.config.Environment}
+	return c.AddBinary(c.config.Binary, c.config.Environment...)
+}
+
+// AddBinary is Add for a node with a binary and an environment of its own.
+func (c *Cluster) AddBinary(binary string, environment ...string) *Node {
+	c.Helper()
+	n := &Node{Number: len(c.Nodes), binary: binary, environment: environment}
 	dsn := c.config.Database
-	if u, err := url.Parse(dsn); err == nil && u.Scheme == "postgres" {
-		if n.Link, err = NewForwarder(u.Host); err != nil {
-			c.Fatal(err)
-		}
-		u.Host = n.Link.Addr()
-		dsn = u.String()
+	if c.config.Pair != nil {
+		dsn = c.config.Pair.DSN()
 	}
+	n.Link, dsn = c.forward(dsn)
 	name := fmt.Sprintf("node%d", n.Number)
 	c.write(name+".yaml", c.settings(dsn))
 	n.config, n.logFile = filepath.Join(c.dir, name+".yaml"), filepath.Join(c.dir, name+".log")
 	c.Nodes = append(c.Nodes, n)
 	return n
+}
+
+// forward returns a forwarder to the server of a DSN, and the DSN that goes through it.
+// What isn't PostgreSQL has none.
+func (c *Cluster) forward(dsn string) (*Forwarder, string) {
+	c.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "postgres" {
+		return nil, dsn
+	}
+	f, err := NewForwarder(u.Host)
+	if err != nil {
+		c.Fatal(err)
+	}
+	u.Host = f.Addr()
+	return f, u.String()
 }
 
 // Start starts a node and waits until it is ready.
@@ -202,6 +229,9 @@ func (c *Cluster) end() {
 		if c.Failed() {
 			c.Logf("the log of node %d ends:\n%s", n.Number, n.LogTail())
 		}
+	}
+	if c.link != nil {
+		_ = c.link.Close()
 	}
 	c.Client.HTTP.CloseIdleConnections()
 }

@@ -98,9 +98,12 @@ func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
 	all := Breakages()
 	for {
 		var repair func() error
-		if random.IntN(8) == 0 {
+		switch n := random.IntN(24); {
+		case n < 3:
 			repair = c.CutAll([]Weather{{Cut: true}, {Up: Lose, Down: Lose}, {Up: Hold, Down: Hold}}[random.IntN(3)])
-		} else {
+		case n < 9 && c.config.Pair != nil:
+			repair = c.BreakPair(PairBreakages()[random.IntN(len(PairBreakages()))], c.Nodes[random.IntN(len(c.Nodes))])
+		default:
 			repair = c.Break(c.Nodes[random.IntN(len(c.Nodes))], all[random.IntN(len(all))])
 		}
 		stopped := sleepUntil(stop, 100*time.Millisecond+time.Duration(random.Int64N(int64(2*Staleness))))

@@ -36,12 +36,12 @@ type Weather struct {
 // Forwarder forwards TCP connections to a server and can disturb them. It is safe for
 // use by many goroutines.
 type Forwarder struct {
-	target string
-	addr   string
-	sent   atomic.Int64
-	kept   atomic.Int64 // replies held because of HoldReply
+	addr string
+	sent atomic.Int64
+	kept atomic.Int64 // replies held because of HoldReply
 
 	mu       sync.Mutex // guards the fields below
+	target   string
 	weather  Weather
 	changed  chan struct{} // closed when the weather changes
 	listener net.Listener  // nil while cut
@@ -104,6 +104,21 @@ func (f *Forwarder) Set(w Weather) error {
 	}
 	if !w.Cut && l == nil {
 		return f.listen()
+	}
+	return nil
+}
+
+// Redirect forwards to another server from now on, and resets every connection to the
+// former one: what a failover looks like from a node.
+func (f *Forwarder) Redirect(target string) error {
+	if _, _, err := net.SplitHostPort(target); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.target = target
+	for l := range f.lines {
+		l.reset()
 	}
 	return nil
 }
@@ -175,7 +190,10 @@ func (f *Forwarder) connect(near net.Conn) {
 			return
 		}
 	}
-	far, err := new(net.Dialer).DialContext(context.Background(), "tcp", f.target)
+	f.mu.Lock()
+	target := f.target
+	f.mu.Unlock()
+	far, err := new(net.Dialer).DialContext(context.Background(), "tcp", target)
 	if err != nil || !l.meet(far) {
 		l.reset()
 		return

@@ -223,6 +223,36 @@ func TestForwarderCutsAndRefuses(t *testing.T) {
 	}
 }
 
+func TestForwarderGoesToAnotherServer(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "the other one\n")
+		}
+	}()
+	f := forwarder(t, echo(t))
+	before := call(t, f)
+	before.say("one")
+	before.hears("one")
+	if err := f.Redirect(l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	before.isCut()
+	call(t, f).hears("the other one")
+	if err := f.Redirect("nowhere"); err == nil {
+		t.Error("it goes to an address without a port")
+	}
+}
+
 func TestForwarderHoldsTheRepliesToChosenQuestions(t *testing.T) {
 	t.Parallel()
 	f := forwarder(t, echo(t))

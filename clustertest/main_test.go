@@ -54,6 +54,17 @@ func config(tb testing.TB, nodes int) clustertest.Config {
 	return clustertest.Config{Binary: binary, Database: database, Nodes: nodes}
 }
 
+// pairConfig returns the configuration of a cluster on a pair.
+func pairConfig(tb testing.TB, nodes int) (clustertest.Config, *clustertest.Pair) {
+	tb.Helper()
+	pair := clustertest.NewPair(tb) // skips where there is no PostgreSQL
+	binary, err := bearerd()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return clustertest.Config{Binary: binary, Pair: pair, Nodes: nodes}, pair
+}
+
 // keepsItsPromise fails the test for every violation in the history.
 func keepsItsPromise(c *clustertest.Cluster) {
 	c.Helper()

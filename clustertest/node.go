@@ -238,4 +238,19 @@ func (n *Node) LogTail() string {
 	return string(bytes.Join(lines[max(0, len(lines)-12):], []byte("\n")))
 }
 
+// Logged returns the number of lines of the log that match.
+func (n *Node) Logged(lines *regexp.Regexp) int {
+	text, err := os.ReadFile(n.logFile)
+	if err != nil {
+		return 0
+	}
+	count := 0
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
+		if lines.Match(line) {
+			count++
+		}
+	}
+	return count
+}
+
 var ordinary = regexp.MustCompile(`"msg":"request".*"status":[234]\d\d`)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -183,6 +184,37 @@ func (c *Cluster) Revoke(n *Node, t *Token, wait bool) Op {
 	return c.do(n, Op{Kind: Revoke, Token: t, Wait: wait}, Ask{
 		Path: "/oauth2/revoke", Bearer: c.admin, Form: url.Values{"token": {t.Value}, "wait": {strconv.FormatBool(wait)}},
 	})
+}
+
+// ReportLeaked reports a token as leaked, which revokes it. As the configuration says,
+// the answer comes when every node honours that.
+func (c *Cluster) ReportLeaked(n *Node, t *Token) Op {
+	return c.do(n, Op{Kind: Revoke, Token: t, Wait: true}, Ask{Path: "/auth/leaked", JSON: map[string]any{"tokens": []string{t.Value}}})
+}
+
+// RevokeByCommand revokes a token with the command line.
+func (c *Cluster) RevokeByCommand(t *Token) Op {
+	file := fmt.Sprintf("revoke-%d.txt", c.History.Now())
+	c.write(file, t.Value+"\n")
+	return c.command(Op{Kind: Revoke, Token: t, Wait: true}, "token", "revoke", "--file", filepath.Join(c.dir, file))
+}
+
+// DisableByApply disables a user with an access file.
+func (c *Cluster) DisableByApply(user string) Op {
+	file := fmt.Sprintf("disable-%d.yaml", c.History.Now())
+	c.write(file, fmt.Sprintf("users:\n  - {username: %s, disabled: true}\n", user))
+	return c.command(Op{Kind: Disable, Subject: user, Wait: true}, "apply", "-f", filepath.Join(c.dir, file))
+}
+
+// command runs a command and records it. One that fails may have happened.
+func (c *Cluster) command(o Op, args ...string) Op {
+	o.Node, o.Start, o.Outcome = everyNode, c.History.Now(), Yes
+	if _, err := c.TryRun(args...); err != nil {
+		o.Outcome, o.Reason = Unknown, err.Error()
+	}
+	o.End = c.History.Now()
+	c.History.Add(o)
+	return o
 }
 
 // RevokeByID revokes a stored token by its id.
