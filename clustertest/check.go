@@ -109,6 +109,9 @@ func (c *checker) index(o *Op) {
 
 func final(reason string) bool { return reason == "revoked" || reason == "expired" }
 
+// unknownReason is how the reason ends for refusing a token that a node does not know.
+const unknownReason = "malformed or unknown token"
+
 func seatOf(subject string, collection int) string { return fmt.Sprintf("%s@%d", subject, collection) }
 
 func (c *checker) judge(o *Op) (rule, why string) {
@@ -243,7 +246,7 @@ func (c *checker) judgeNo(o *Op) (rule, why string) {
 				return "", ""
 			}
 		}
-		if t.KID != "" && c.keyUnknown(o) {
+		if t.KID != "" && c.keyUnknown(o) || c.notReplicated(t, o) {
 			return "", ""
 		}
 	}
@@ -264,12 +267,20 @@ func (c *checker) judgeNo(o *Op) (rule, why string) {
 // that does not know of it, and has looked for another key a moment ago, doesn't look
 // again.
 func (c *checker) keyUnknown(o *Op) bool {
-	return strings.HasSuffix(o.Reason, "malformed or unknown token") && slices.ContainsFunc(c.keys, func(k *Op) bool {
+	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.keys, func(k *Op) bool {
 		until := k.End
 		if k.Outcome != Yes {
 			until += c.promise.Staleness + recovery
 		}
 		return k.Start < o.End && o.Start < until
+	})
+}
+
+// notReplicated reports whether a token was called unknown at a node on a former primary,
+// which lacks what was issued since the promotion.
+func (c *checker) notReplicated(t *Token, o *Op) bool {
+	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.faults, func(f Fault) bool {
+		return f.Kind == formerPrimary && f.Node == o.Node && f.From < t.To && f.From < o.End && o.Start < f.To
 	})
 }
 

@@ -90,6 +90,10 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 	fault := func(node, from, to int) clustertest.Fault {
 		return clustertest.Fault{Kind: "cut", Node: node, From: time.Duration(from) * ms, To: time.Duration(to) * ms}
 	}
+	former := func(from, to int) clustertest.Fault {
+		return clustertest.Fault{Kind: "on the former primary", Node: 2, From: time.Duration(from) * ms, To: time.Duration(to) * ms}
+	}
+	const unknown = "malformed or unknown token"
 	type ops = []clustertest.Op
 	for name, s := range map[string]story{
 		"nothing":                      {},
@@ -108,20 +112,20 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 		"refused without a cause":      {ops: ops{at(verify(token, no, "revoked"), 50, 60)}, want: []string{clustertest.RuleRefused}},
 		"refused before the cause":     {ops: ops{at(verify(token, no, "revoked"), 50, 60), at(kill(token, true), 100, 120)}, want: []string{clustertest.RuleRefused}},
 		"refused while it happens":     {ops: ops{at(kill(token, true), 100, 120), at(verify(token, no, "revoked"), 90, 101)}},
-		"all of hers":                  {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(on(2, verify(child, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
-		"all of another's":             {ops: ops{at(about(clustertest.RevokeAll, "bob", true), 100, 120), at(on(2, verify(token, yes, "")), 130, 140)}},
+		"all of a user":                {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(on(2, verify(child, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
+		"all of another user":          {ops: ops{at(about(clustertest.RevokeAll, "bob", true), 100, 120), at(on(2, verify(token, yes, "")), 130, 140)}},
 		"the next one lives":           {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(verify(later, yes, ""), 230, 240)}},
 		"the next one must live":       {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(verify(later, no, "revoked"), 230, 240)}, want: []string{clustertest.RuleRefused}},
-		"made with a dead one":         {ops: ops{at(about(clustertest.RevokeAll, "ada", false), 100, 120), at(verify(made, no, "revoked"), 230, 240)}},
+		"made with a revoked one":      {ops: ops{at(about(clustertest.RevokeAll, "ada", false), 100, 120), at(verify(made, no, "revoked"), 230, 240)}},
 		"issued while it happened":     {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 205, 220), at(verify(later, no, "revoked"), 230, 240)}},
 		"issued while, the other way":  {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 205, 220), at(verify(later, yes, ""), 230, 240)}},
 		"disabled":                     {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(on(1, verify(token, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
 		"disabled and enabled":         {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(about(clustertest.Enable, "ada", false), 130, 140), at(on(1, verify(token, yes, "")), 150, 160)}, want: []string{clustertest.RuleRevoked}},
 		"no token while disabled":      {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(as(issue, no), 130, 140)}},
 		"a token when enabled":         {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(about(clustertest.Enable, "ada", false), 130, 140), at(as(issue, no), 1200, 1210)}, want: []string{clustertest.RuleRefused}},
-		"made from the dead":           {ops: ops{at(kill(token, true), 100, 120), at(from(as(issue, yes), token), 130, 140)}, want: []string{clustertest.RuleRevoked}},
-		"not made from the dead":       {ops: ops{at(kill(token, true), 100, 120), at(from(as(issue, no), token), 130, 140)}},
-		"not made from the living":     {ops: ops{at(from(as(issue, no), token), 130, 140)}, want: []string{clustertest.RuleRefused}},
+		"made from a revoked one":      {ops: ops{at(kill(token, true), 100, 120), at(from(as(issue, yes), token), 130, 140)}, want: []string{clustertest.RuleRevoked}},
+		"not made from a revoked one":  {ops: ops{at(kill(token, true), 100, 120), at(from(as(issue, no), token), 130, 140)}},
+		"not made from a good one":     {ops: ops{at(from(as(issue, no), token), 130, 140)}, want: []string{clustertest.RuleRefused}},
 		"a lost collection":            {ops: ops{at(unbind, 100, 120), at(on(1, verify(scoped, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
 		"a lost collection, refused":   {ops: ops{at(unbind, 100, 120), at(on(1, verify(scoped, no, "no access to the collection")), 130, 140)}},
 		"a collection given back":      {ops: ops{at(unbind, 100, 120), at(bind, 125, 128), at(on(1, verify(scoped, yes, "")), 130, 140)}},
@@ -132,6 +136,11 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 		"a retired key, refused":       {ops: ops{at(retire, 100, 120), at(on(1, verify(signed, no, "revoked")), 130, 140)}},
 		"a key that isn't known yet":   {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 60, 65)}},
 		"a key that must be known":     {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 71, 75)}, want: []string{clustertest.RuleRefused}},
+		"unknown to a former primary":  {ops: ops{at(on(2, verify(later, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}},
+		"known to a former primary":    {ops: ops{at(on(2, verify(token, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
+		"known to the other nodes":     {ops: ops{at(on(1, verify(later, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
+		"revoked by a former primary":  {ops: ops{at(on(2, verify(later, no, "revoked")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
+		"after it was fenced":          {ops: ops{at(on(2, verify(later, no, unknown)), 410, 420)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
 		"another reason than the key":  {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "revoked"), 60, 65)}, want: []string{clustertest.RuleRefused}},
 		"expired":                      {ops: ops{at(verify(mortal, no, "expired"), 510, 520)}},
 		"expired too early":            {ops: ops{at(verify(mortal, no, "expired"), 410, 420)}, want: []string{clustertest.RuleRefused}},
@@ -143,7 +152,7 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 		"everybody's trouble":          {ops: ops{at(verify(token, lost, ""), 50, 60)}, faults: []clustertest.Fault{fault(-1, 40, 55)}},
 		"still unavailable":            {ops: ops{at(verify(token, lost, ""), 2040, 2050)}, faults: []clustertest.Fault{fault(0, 40, 55)}},
 		"unavailable for too long":     {ops: ops{at(verify(token, lost, ""), 2060, 2070)}, faults: []clustertest.Fault{fault(0, 40, 55)}, want: []string{clustertest.RuleSilent}},
-		"an answer of no kind":         {ops: ops{at(verify(token, clustertest.Wrong, "500"), 50, 60)}, want: []string{clustertest.RuleWrong}},
+		"a response with 500":          {ops: ops{at(verify(token, clustertest.Wrong, "500"), 50, 60)}, want: []string{clustertest.RuleWrong}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -95,18 +95,9 @@ func (c *Cluster) CutAll(w Weather) (repair func() error) {
 
 // breakAtRandom breaks and repairs one thing after another until stop is closed.
 func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
-	all := Breakages()
 	for {
-		var repair func() error
-		switch n := random.IntN(24); {
-		case n < 3:
-			repair = c.CutAll([]Weather{{Cut: true}, {Up: Lose, Down: Lose}, {Up: Hold, Down: Hold}}[random.IntN(3)])
-		case n < 9 && c.config.Pair != nil:
-			repair = c.BreakPair(PairBreakages()[random.IntN(len(PairBreakages()))], c.Nodes[random.IntN(len(c.Nodes))])
-		default:
-			repair = c.Break(c.Nodes[random.IntN(len(c.Nodes))], all[random.IntN(len(all))])
-		}
-		stopped := sleepUntil(stop, 100*time.Millisecond+time.Duration(random.Int64N(int64(2*Staleness))))
+		repair, longest := c.breakSomething(random)
+		stopped := sleepUntil(stop, 100*time.Millisecond+time.Duration(random.Int64N(int64(longest))))
 		if err := repair(); err != nil {
 			return err
 		}
@@ -118,6 +109,21 @@ func (c *Cluster) breakAtRandom(random *rand.Rand, stop <-chan struct{}) error {
 		if stopped || sleepUntil(stop, calm) {
 			return nil
 		}
+	}
+}
+
+// breakSomething breaks one thing, and returns what repairs it and how long it may take
+// until that is called.
+func (c *Cluster) breakSomething(random *rand.Rand) (repair func() error, longest time.Duration) {
+	n := c.Nodes[random.IntN(len(c.Nodes))]
+	switch all, ofPair := Breakages(), PairBreakages(); {
+	case c.config.Pair != nil && random.IntN(3) == 0:
+		// After L nodes fall silent. What they say then must be seen too.
+		return c.BreakPair(ofPair[random.IntN(len(ofPair))], n), 4 * Staleness
+	case random.IntN(8) == 0:
+		return c.CutAll([]Weather{{Cut: true}, {Up: Lose, Down: Lose}, {Up: Hold, Down: Hold}}[random.IntN(3)]), 2 * Staleness
+	default:
+		return c.Break(n, all[random.IntN(len(all))]), 2 * Staleness
 	}
 }
 

@@ -91,6 +91,10 @@ type Fault struct {
 	From, To time.Duration
 }
 
+// formerPrimary is the Kind of a fault: the node is connected to a primary that was
+// replaced and runs on.
+const formerPrimary = "on the former primary"
+
 // everyNode is the Node of a fault that concerns all nodes.
 const everyNode = -1
 

@@ -18,6 +18,7 @@ const (
 	noWait       = "a wait that doesn't wait"
 	tooEarly     = "acknowledged before it is honoured here"
 	unnotified   = "no notifications"
+	unreplicated = "commits that don't wait for the standby"
 	clockSetBack = "a wall clock that is set back" // by an hour, at each SIGUSR1
 )
 
@@ -50,6 +51,8 @@ var broken = sync.OnceValues(func() (string, error) {
 			File: "internal/store/pgconn.go", Old: "fmt.Sprintf(appendEntries, n,", New: "fmt.Sprintf(sabotageAppend(appendEntries), n,",
 		}, {
 			File: "internal/store/pgconn.go", Old: "selectHead, notify)", New: "sabotageHead(selectHead), sabotageNotify(notify))",
+		}, {
+			File: "internal/store/postgres.go", Old: "\"synchronous_commit\":                  \"on\"", New: "\"synchronous_commit\": sabotageCommit()",
 		}, {
 			File: "internal/revocation/question.go", Old: "missing > last && missing > p.Purged",
 			New: `missing > last && missing > p.Purged && sabotage != "appended without order"`,
@@ -111,6 +114,13 @@ func sabotageNotify(text string) string {
 	}
 	return text
 }
+
+func sabotageCommit() string {
+	if sabotage == "commits that don't wait for the standby" {
+		return "local"
+	}
+	return "on"
+}
 `
 
 // A process can't have its own wall clock, so the one place that reads it is changed.
@@ -147,7 +157,12 @@ func setBack() time.Duration {
 // brokenConfig returns the configuration of a cluster whose nodes are one mutant.
 func brokenConfig(tb testing.TB, how string, nodes int) clustertest.Config {
 	tb.Helper()
-	conf := config(tb, nodes)
+	return sabotaged(tb, how, config(tb, nodes))
+}
+
+// sabotaged returns a configuration with one mutant instead of bearerd.
+func sabotaged(tb testing.TB, how string, conf clustertest.Config) clustertest.Config {
+	tb.Helper()
 	binary, err := broken()
 	if err != nil {
 		tb.Fatal(err)
@@ -167,6 +182,35 @@ var triggers = map[string]func(*clustertest.Cluster){
 	noOrder:    revokeManyAtOnce,
 	noWait:     func(c *clustertest.Cluster) { verifyAtOnce(c, c.Nodes[0], c.Nodes[1], true) },
 	tooEarly:   func(c *clustertest.Cluster) { verifyAtOnce(c, c.Nodes[0], c.Nodes[0], false) },
+}
+
+// pairTriggers are the triggers of mutants that break the promise on a pair alone. The
+// pair is whole again when one returns.
+var pairTriggers = map[string]func(*clustertest.Cluster, *clustertest.Pair){
+	unreplicated: revokeAndLoseThePrimary,
+}
+
+// revokeAndLoseThePrimary revokes tokens while nothing reaches the standby, and loses the
+// primary.
+func revokeAndLoseThePrimary(c *clustertest.Cluster, pair *clustertest.Pair) {
+	c.Helper()
+	var tokens []*clustertest.Token
+	for range 2 {
+		tokens = append(tokens, issued(c, func() *clustertest.Token { return c.ClientToken(c.Nodes[0]) }))
+	}
+	repaired := c.History.Break("the standby is silent, and the primary is lost", -1)
+	must(c, pair.Silence())
+	for i, token := range tokens {
+		c.Revoke(c.Nodes[i], token, true)
+	}
+	must(c, pair.KillPrimary())
+	failOver(c, pair)
+	repaired()
+	for _, n := range c.Nodes {
+		for _, token := range tokens {
+			c.Verify(n, token)
+		}
+	}
 }
 
 // removeAccessDuringALookUp removes a user's access at one node while another node
@@ -250,29 +294,55 @@ func TestTheHarnessCatchesEveryMutant(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			c := clustertest.New(t, brokenConfig(t, how, 2))
 			trigger(c)
-			for _, v := range c.Check() {
-				if v.Rule == clustertest.RuleRevoked {
-					t.Logf("caught: %v", v)
-					return
-				}
-			}
-			t.Errorf("the checker found nothing: %s", c.Report())
+			isCaught(c)
 		})
 	}
+	for how, trigger := range pairTriggers {
+		t.Run(how, func(t *testing.T) {
+			conf, pair := pairConfig(t, 2)
+			c := clustertest.New(t, sabotaged(t, how, conf))
+			trigger(c, pair)
+			isCaught(c)
+		})
+	}
+}
+
+// isCaught fails the test unless the checker found that a revoked token was accepted.
+func isCaught(c *clustertest.Cluster) {
+	c.Helper()
+	for _, v := range c.Check() {
+		if v.Rule == clustertest.RuleRevoked {
+			c.Logf("caught: %v", v)
+			return
+		}
+	}
+	c.Errorf("the checker found nothing: %s", c.Report())
 }
 
 // TestBearerdPassesWhatCatchesTheMutants runs the same triggers with bearerd itself.
 func TestBearerdPassesWhatCatchesTheMutants(t *testing.T) {
 	t.Parallel()
-	c := cluster(t, 2)
+	one := cluster(t, 2)
 	for how, trigger := range triggers {
-		trigger(c)
-		for _, n := range c.Nodes {
-			must(c, n.WaitReady(t.Context(), c.Client.HTTP))
-		}
-		if violations := c.Check(); len(violations) > 0 {
-			t.Fatalf("%s: %v\n%s", how, violations[0], c.History.Story(violations[0]))
-		}
+		trigger(one)
+		passes(one, how)
+	}
+	conf, pair := pairConfig(t, 2)
+	two := clustertest.New(t, conf)
+	for how, trigger := range pairTriggers {
+		trigger(two, pair)
+		passes(two, how)
+	}
+}
+
+// passes fails the test when the checker found something after a trigger.
+func passes(c *clustertest.Cluster, how string) {
+	c.Helper()
+	for _, n := range c.Nodes {
+		must(c, n.WaitReady(c.Context(), c.Client.HTTP))
+	}
+	if violations := c.Check(); len(violations) > 0 {
+		c.Fatalf("%s: %v\n%s", how, violations[0], c.History.Story(violations[0]))
 	}
 }
 

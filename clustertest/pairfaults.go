@@ -5,43 +5,33 @@ import (
 	"fmt"
 )
 
-// PairBreakage is one way to break a pair. Of all nodes one is chosen, to which some of
-// them do more than to the others. After Repair there is a primary with a synchronous
-// standby again, every node is connected to it, and those that run are ready.
+// PairBreakage is one way to break a pair. Something more happens to one of the nodes,
+// which the caller chooses. After repair there is a primary with a synchronous standby
+// again, every node is connected to it, and those that run are ready.
 type PairBreakage struct {
-	Name          string
-	Break, Repair func(c *Cluster, chosen *Node) error
+	Name  string
+	Break func(c *Cluster, chosen *Node) (repair func() error, err error)
 }
 
 // PairBreakages returns the faults of a pair that random tests choose from.
 func PairBreakages() []PairBreakage {
 	return []PairBreakage{
-		{
-			Name:   "the standby is silent",
-			Break:  func(c *Cluster, _ *Node) error { return c.config.Pair.Silence() },
-			Repair: func(c *Cluster, _ *Node) error { return c.config.Pair.Heal() },
-		},
-		{
-			Name:   "the standby is paused",
-			Break:  func(c *Cluster, _ *Node) error { return c.config.Pair.PauseStandby() },
-			Repair: func(c *Cluster, _ *Node) error { return c.config.Pair.ResumeStandby() },
-		},
-		{
-			Name:   "the primary is lost behind a silent standby",
-			Break:  func(c *Cluster, _ *Node) error { return c.config.Pair.Silence() },
-			Repair: loseThePrimary,
-		},
-		{
-			Name:   "the former primary is not fenced",
-			Break:  leaveOnTheFormerPrimary,
-			Repair: fenceTheFormerPrimary,
-		},
+		{"the standby is silent", func(c *Cluster, _ *Node) (func() error, error) {
+			return c.config.Pair.Heal, c.config.Pair.Silence()
+		}},
+		{"the standby is paused", func(c *Cluster, _ *Node) (func() error, error) {
+			return c.config.Pair.ResumeStandby, c.config.Pair.PauseStandby()
+		}},
+		{"the primary is lost behind a silent standby", func(c *Cluster, restarted *Node) (func() error, error) {
+			return func() error { return c.loseThePrimary(restarted) }, c.config.Pair.Silence()
+		}},
+		{"the former primary is not fenced", (*Cluster).leaveOnTheFormerPrimary},
 	}
 }
 
-// loseThePrimary fails over, and restarts a node: what it remembers must not be what
-// keeps the promise.
-func loseThePrimary(c *Cluster, restarted *Node) error {
+// loseThePrimary fails over, and restarts a node: the promise must not rest on what it
+// remembers.
+func (c *Cluster) loseThePrimary(restarted *Node) error {
 	p := c.config.Pair
 	if err := p.KillPrimary(); err != nil {
 		return err
@@ -64,32 +54,40 @@ func loseThePrimary(c *Cluster, restarted *Node) error {
 }
 
 // leaveOnTheFormerPrimary promotes the standby while the primary runs on, and leaves one
-// node on that.
-func leaveOnTheFormerPrimary(c *Cluster, left *Node) error {
-	left.broken.Store(true)
+// node there. Repairing fences the former primary.
+func (c *Cluster) leaveOnTheFormerPrimary(left *Node) (repair func() error, err error) {
 	p := c.config.Pair
+	returned := c.LeaveBehind(left)
 	if err := errors.Join(p.Silence(), p.Promote(), c.ReconnectCommands()); err != nil {
-		return err
+		return nil, err
 	}
 	for _, n := range c.Nodes {
 		if n == left {
 			continue
 		}
 		if err := c.Reconnect(n); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return func() error {
+		err := errors.Join(p.Fence(), c.Reconnect(left), p.AddStandby())
+		returned()
+		if err != nil {
+			return err
+		}
+		return c.waitReady()
+	}, nil
 }
 
-func fenceTheFormerPrimary(c *Cluster, left *Node) error {
-	p := c.config.Pair
-	err := errors.Join(p.Fence(), c.Reconnect(left), p.AddStandby())
-	left.broken.Store(false)
-	if err != nil {
-		return err
+// LeaveBehind records that a node stays on the primary while the standby is promoted.
+// Call it before that. The function it returns records that the node was reconnected.
+func (c *Cluster) LeaveBehind(n *Node) (returned func()) {
+	reconnected := c.History.Break(formerPrimary, n.Number)
+	n.broken.Store(true)
+	return func() {
+		n.broken.Store(false)
+		reconnected()
 	}
-	return c.waitReady()
 }
 
 // Reconnect connects nodes to the primary of the pair: after a promotion, to the new
@@ -121,10 +119,10 @@ func (c *Cluster) waitReady() error {
 // BreakPair breaks the pair and records that. The function it returns repairs it.
 func (c *Cluster) BreakPair(b PairBreakage, chosen *Node) (repair func() error) {
 	repaired := c.History.Break(b.Name, everyNode)
-	err := b.Break(c, chosen)
+	undo, err := b.Break(c, chosen)
 	return func() error {
 		if err == nil {
-			err = b.Repair(c, chosen)
+			err = undo()
 		}
 		repaired()
 		if err != nil {

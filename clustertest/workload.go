@@ -166,11 +166,16 @@ func (w *worker) revoke() {
 	if t == nil {
 		return
 	}
-	wait := w.random.IntN(3) > 0
-	if t.ID != "" && w.random.IntN(2) == 0 {
-		w.RevokeByID(w.node(), t, wait)
-	} else {
-		w.Revoke(w.node(), t, wait)
+	wait, byID := w.random.IntN(3) > 0, t.ID != "" && w.random.IntN(2) == 0
+	for range 2 { // what was not acknowledged is asked for again
+		revoke := w.Revoke
+		if byID {
+			revoke = w.RevokeByID
+		}
+		o := revoke(w.node(), t, wait)
+		if o.Outcome == Yes || o.Outcome == No {
+			break
+		}
 	}
 	w.check(func(other *Token) bool { return other == t })
 	w.check(func(other *Token) bool { return other.Parent == t })
