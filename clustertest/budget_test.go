@@ -23,7 +23,7 @@ import (
 func BenchmarkBudgetRevokeToRefused(b *testing.B) {
 	// Behind a pooler that passes no notifications, a node learns by polling alone.
 	for name, conf := range map[string]clustertest.Config{
-		"notified": config(b, 2), "polling": brokenConfig(b, unnotified, 2),
+		"notified": config(b, 2), "polling": brokenConfig(b, unnotified),
 	} {
 		b.Run(name, func(b *testing.B) {
 			conf.Staleness = 2 * time.Second

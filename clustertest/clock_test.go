@@ -11,7 +11,7 @@ import (
 // TestAClockSetBackRevivesNothing sets one node's wall clock back by an hour.
 func TestAClockSetBackRevivesNothing(t *testing.T) {
 	t.Parallel()
-	c := clustertest.New(t, brokenConfig(t, clockSetBack, 2))
+	c := clustertest.New(t, brokenConfig(t, clockSetBack))
 	jumps, other := c.Nodes[0], c.Nodes[1]
 	session := issued(c, func() *clustertest.Token { return c.Session(other, "user0") })
 	good := issued(c, func() *clustertest.Token { return c.SessionToken(other, session) })

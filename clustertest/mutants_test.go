@@ -19,7 +19,9 @@ const (
 	tooEarly     = "acknowledged before it is honoured here"
 	unnotified   = "no notifications"
 	unreplicated = "commits that don't wait for the standby"
-	clockSetBack = "a wall clock that is set back" // by an hour, at each SIGUSR1
+	clockSetBack = "a wall clock that is set back"  // by an hour, at each SIGUSR1
+	clockJumps   = "a wall clock that jumps ahead"  // by twenty seconds, at each SIGUSR2
+	clockAhead   = "a wall clock that starts ahead" // by 26 hours, for two seconds; it purges every second
 )
 
 // broken builds one binary that contains all mutants, because building takes longer
@@ -32,7 +34,7 @@ var broken = sync.OnceValues(func() (string, error) {
 		Name: "broken",
 		Files: map[string]string{
 			"internal/revocation/sabotage.go": breakable("revocation"),
-			"internal/authority/sabotage.go":  breakable("authority"),
+			"internal/authority/sabotage.go":  brokenPurge,
 			"internal/store/sabotage.go":      brokenStore,
 			"cmd/bearerd/sabotage.go":         brokenClock,
 		},
@@ -67,7 +69,12 @@ var broken = sync.OnceValues(func() (string, error) {
 			New: "defer cancel()\n\tcatchUp := a.Follower.CatchUp\n\tif sabotage == \"acknowledged before it is honoured here\" {\n" +
 				"\t\tcatchUp = func(context.Context) error { return nil }\n\t}\n\tif err := catchUp(ctx); err != nil {",
 		}, {
-			File: "cmd/bearerd/clock.go", Old: "return now, now.Sub(start)", New: "return now.Round(0).Add(-setBack()), now.Sub(start)",
+			File: "internal/authority/housekeeping.go", Old: "time.NewTicker(purgeEvery)", New: "time.NewTicker(sabotagePurge(purgeEvery))",
+		}, {
+			File: "internal/authority/housekeeping.go", Old: "a.try(ctx, \"purging\", a.purge)",
+			New: "a.try(ctx, \"purging\", a.purge)\n\t\t\tprintln(\"sabotage: purged\")",
+		}, {
+			File: "cmd/bearerd/clock.go", Old: "return now, now.Sub(start)", New: "return now.Round(0).Add(clockShift(now)), now.Sub(start)",
 		}},
 	}, false)
 })
@@ -136,28 +143,56 @@ import (
 	"time"
 )
 
-var back atomic.Int64
+var (
+	started = time.Now()
+	shift   atomic.Int64
+)
 
 var listen = sync.OnceFunc(func() {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
 	go func() {
-		for range signals {
-			back.Add(int64(time.Hour))
+		for s := range signals {
+			if s == syscall.SIGUSR1 {
+				shift.Add(-int64(time.Hour))
+			} else {
+				shift.Add(int64(20 * time.Second))
+			}
 		}
 	}()
 })
 
-func setBack() time.Duration {
+func clockShift(now time.Time) time.Duration {
 	listen()
-	return time.Duration(back.Load())
+	if os.Getenv("SABOTAGE") == "a wall clock that starts ahead" && now.Sub(started) < 2*time.Second {
+		return 26 * time.Hour
+	}
+	return time.Duration(shift.Load())
 }
 `
 
-// brokenConfig returns the configuration of a cluster whose nodes are one mutant.
-func brokenConfig(tb testing.TB, how string, nodes int) clustertest.Config {
+// A test can't wait ten minutes for a purge.
+const brokenPurge = `package authority
+
+import (
+	"os"
+	"time"
+)
+
+var sabotage = os.Getenv("SABOTAGE")
+
+func sabotagePurge(often time.Duration) time.Duration {
+	if sabotage == "a wall clock that starts ahead" {
+		return time.Second
+	}
+	return often
+}
+`
+
+// brokenConfig returns the configuration of a cluster of two nodes, which are one mutant.
+func brokenConfig(tb testing.TB, how string) clustertest.Config {
 	tb.Helper()
-	return sabotaged(tb, how, config(tb, nodes))
+	return sabotaged(tb, how, config(tb, 2))
 }
 
 // sabotaged returns a configuration with one mutant instead of bearerd.
@@ -292,7 +327,7 @@ func TestTheHarnessCatchesEveryMutant(t *testing.T) {
 	t.Parallel()
 	for how, trigger := range triggers {
 		t.Run(how, func(t *testing.T) {
-			c := clustertest.New(t, brokenConfig(t, how, 2))
+			c := clustertest.New(t, brokenConfig(t, how))
 			trigger(c)
 			isCaught(c)
 		})
