@@ -24,7 +24,8 @@ func seed(t *testing.T) uint64 {
 }
 
 // TestThePromiseUnderRandomFaults runs a random workload on three nodes while one
-// thing after another breaks, for as long as SOAK says.
+// thing after another breaks, for as long as SOAK says: on one PostgreSQL server, and
+// on a primary with a synchronous standby, which break too.
 func TestThePromiseUnderRandomFaults(t *testing.T) {
 	t.Parallel()
 	length := 12 * time.Second
@@ -34,10 +35,21 @@ func TestThePromiseUnderRandomFaults(t *testing.T) {
 			t.Fatalf("SOAK: %v", err)
 		}
 	}
-	c := cluster(t, 3)
-	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: length}))
-	t.Log(c.Report())
-	keepsItsPromise(c)
+	for name, configured := range map[string]func(testing.TB) clustertest.Config{
+		"server": func(tb testing.TB) clustertest.Config { return config(tb, 3) },
+		"pair": func(tb testing.TB) clustertest.Config {
+			conf, _ := pairConfig(tb, 3)
+			return conf
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := clustertest.New(t, configured(t))
+			must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: length}))
+			t.Log(c.Report())
+			keepsItsPromise(c)
+		})
+	}
 }
 
 // TestThePromiseInPeace runs the same workload and breaks nothing: then no answer is
