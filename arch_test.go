@@ -75,7 +75,7 @@ var mayImport = map[string][]string{
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/pgtest":               nil,
-	"internal/clustertest":          {"internal/pgtest"},
+	"clustertest":                   {"internal/pgtest"},
 	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
 	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking"),

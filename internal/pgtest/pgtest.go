@@ -3,7 +3,8 @@
 // [New] makes an empty database, on the server that BEARERD_TEST_POSTGRES names or
 // else on a throwaway one that all tests of a process share. [Start] starts a
 // server of a test's own, which keeps what it acknowledged and can be stopped,
-// killed and started again.
+// killed and started again. [Cluster.Follow] makes a standby of it, which can be
+// paused, resumed and promoted.
 //
 // A server is watched over by a shell that reads from a pipe: when the test
 // process ends, however it ends, the pipe closes, and the shell stops the server

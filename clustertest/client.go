@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Answer is what an endpoint said.
+// Answer is an HTTP response.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -21,19 +21,19 @@ type Answer struct {
 	Body   map[string]any // nil when it is no JSON object
 }
 
-// Member gives a member of the body, "" when it isn't a string.
+// Member returns a string member of the body, and "" when it is missing or no string.
 func (a Answer) Member(name string) string {
 	s, _ := a.Body[name].(string)
 	return s
 }
 
-// count gives a member of the body that is a number.
+// count returns a numeric member of the body, and 0 when it is missing or no number.
 func (a Answer) count(name string) int {
 	n, _ := a.Body[name].(float64)
 	return int(n)
 }
 
-// Outcome says what an answer comes to. The error is that of the request.
+// Outcome classifies the answer. err is the error of the request.
 func (a Answer) Outcome(err error) Outcome {
 	switch {
 	case err != nil:
@@ -48,7 +48,7 @@ func (a Answer) Outcome(err error) Outcome {
 	return Wrong
 }
 
-// Reason is why an answer isn't yes.
+// Reason returns the reason that an error response states.
 func (a Answer) Reason() string {
 	for _, name := range []string{"error_description", "detail", "title", "error"} {
 		if s := a.Member(name); s != "" {
@@ -61,9 +61,9 @@ func (a Answer) Reason() string {
 	return ""
 }
 
-// Ask is a request, of which any field but Path may be empty.
+// Ask is a request. Every field but Path is optional.
 type Ask struct {
-	Method string // POST where there is a body, else GET
+	Method string // empty: POST with a body, GET without
 	Path   string
 	Bearer string
 	Basic  [2]string
@@ -75,10 +75,11 @@ type Ask struct {
 // Client sends requests to nodes.
 type Client struct{ HTTP *http.Client }
 
-// patience is for how long a request may take.
-const patience = 8 * time.Second
+// requestTimeout bounds one request.
+const requestTimeout = 8 * time.Second
 
-// newClient keeps connections open, as a proxy in front would, and follows nowhere.
+// newClient returns a client that keeps connections open, as a proxy in front of
+// bearerd does, and follows no redirect.
 func newClient() *Client {
 	return &Client{&http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute, DisableCompression: true},
@@ -86,15 +87,15 @@ func newClient() *Client {
 	}}
 }
 
-var errNowhere = errors.New("the node has no address")
+var errNowhere = errors.New("the node has no address yet")
 
-// Do asks a node.
+// Do sends a request to a node and reads the whole response.
 func (c *Client) Do(ctx context.Context, n *Node, ask Ask) (Answer, error) {
 	base := n.Base()
 	if base == "" {
 		return Answer{}, errNowhere
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	r, err := ask.request(ctx, base)
 	if err != nil {

@@ -5,15 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
 const ms = time.Millisecond
 
-// promise is that of the histories below: L is 1 s, and there are three nodes.
+// promise is what the histories below are checked against: L is 1 s, three nodes run.
 var promise = clustertest.Promise{Staleness: 1000 * ms, Nodes: 3}
 
-// at gives when an operation began and ended, in milliseconds.
+// at returns the operation with its start and end set, in milliseconds.
 func at(o clustertest.Op, start, end int) clustertest.Op {
 	o.Start, o.End = time.Duration(start)*ms, time.Duration(end)*ms
 	return o
@@ -24,7 +24,7 @@ func on(node int, o clustertest.Op) clustertest.Op {
 	return o
 }
 
-// The tokens of the histories: each was issued from 0 to 10 ms.
+// newToken returns a token that was issued from 0 to 10 ms.
 func newToken(name, subject string) *clustertest.Token {
 	return &clustertest.Token{Name: name, Subject: subject, To: 10 * ms}
 }
@@ -34,9 +34,9 @@ func verify(t *clustertest.Token, out clustertest.Outcome, reason string) cluste
 }
 
 func kill(t *clustertest.Token, wait bool) clustertest.Op {
-	o := clustertest.Op{Kind: clustertest.Kill, Token: t, Outcome: clustertest.Yes, Wait: wait}
+	o := clustertest.Op{Kind: clustertest.Revoke, Token: t, Outcome: clustertest.Yes, Wait: wait}
 	if wait {
-		o.Told = &clustertest.Told{Nodes: 3, Confirmed: 3}
+		o.Counts = &clustertest.Counts{Nodes: 3, Confirmed: 3}
 	}
 	return o
 }
@@ -46,7 +46,7 @@ func about(kind clustertest.Kind, subject string, wait bool) clustertest.Op {
 }
 
 func unanswered(o clustertest.Op) clustertest.Op {
-	o.Outcome, o.Told = clustertest.Unknown, nil
+	o.Outcome, o.Counts = clustertest.Unknown, nil
 	return o
 }
 
@@ -68,7 +68,7 @@ func (s story) check(t *testing.T) {
 	}
 }
 
-func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
+func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 	t.Parallel()
 	const (
 		yes, no, lost = clustertest.Yes, clustertest.No, clustertest.Unavailable
@@ -90,17 +90,21 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 	fault := func(node, from, to int) clustertest.Fault {
 		return clustertest.Fault{Kind: "cut", Node: node, From: time.Duration(from) * ms, To: time.Duration(to) * ms}
 	}
+	former := func(from, to int) clustertest.Fault {
+		return clustertest.Fault{Kind: "on the former primary", Node: 2, From: time.Duration(from) * ms, To: time.Duration(to) * ms}
+	}
+	const unknown = "malformed or unknown token"
 	type ops = []clustertest.Op
 	for name, s := range map[string]story{
 		"nothing":                      {},
 		"a yes before, a no after":     {ops: ops{at(verify(token, yes, ""), 50, 60), at(kill(token, true), 100, 120), at(verify(token, no, "revoked"), 130, 140)}},
 		"a yes that began before":      {ops: ops{at(kill(token, true), 100, 120), at(on(1, verify(token, yes, "")), 119, 300)}},
-		"a yes that began after":       {ops: ops{at(kill(token, true), 100, 120), at(on(1, verify(token, yes, "")), 121, 130)}, want: []string{clustertest.RuleTakenBack}},
-		"a child's":                    {ops: ops{at(kill(token, true), 100, 120), at(on(1, verify(child, yes, "")), 121, 130)}, want: []string{clustertest.RuleTakenBack}},
+		"a yes that began after":       {ops: ops{at(kill(token, true), 100, 120), at(on(1, verify(token, yes, "")), 121, 130)}, want: []string{clustertest.RuleRevoked}},
+		"a child's":                    {ops: ops{at(kill(token, true), 100, 120), at(on(1, verify(child, yes, "")), 121, 130)}, want: []string{clustertest.RuleRevoked}},
 		"a parent's":                   {ops: ops{at(kill(child, true), 100, 120), at(on(1, verify(token, yes, "")), 121, 130)}},
 		"no wait, another node":        {ops: ops{at(kill(token, false), 100, 120), at(on(1, verify(token, yes, "")), 1119, 1130)}},
-		"no wait, too late":            {ops: ops{at(kill(token, false), 100, 120), at(on(1, verify(token, yes, "")), 1121, 1130)}, want: []string{clustertest.RuleTakenBack}},
-		"no wait, the same node":       {ops: ops{at(kill(token, false), 100, 120), at(verify(token, yes, ""), 121, 130)}, want: []string{clustertest.RuleTakenBack}},
+		"no wait, too late":            {ops: ops{at(kill(token, false), 100, 120), at(on(1, verify(token, yes, "")), 1121, 1130)}, want: []string{clustertest.RuleRevoked}},
+		"no wait, the same node":       {ops: ops{at(kill(token, false), 100, 120), at(verify(token, yes, ""), 121, 130)}, want: []string{clustertest.RuleRevoked}},
 		"unanswered, either way":       {ops: ops{at(unanswered(kill(token, true)), 100, 120), at(verify(token, yes, ""), 121, 130), at(verify(token, no, "revoked"), 9000, 9010)}, faults: []clustertest.Fault{fault(0, 90, 125)}},
 		"unanswered, then revived":     {ops: ops{at(unanswered(kill(token, true)), 100, 120), at(verify(token, no, "revoked"), 121, 130), at(verify(token, yes, ""), 131, 140)}, faults: []clustertest.Fault{fault(0, 90, 125)}, want: []string{clustertest.RuleRevived}},
 		"revived elsewhere in time":    {ops: ops{at(kill(token, true), 100, 900), at(verify(token, no, "revoked"), 121, 130), at(on(1, verify(token, yes, "")), 131, 140)}},
@@ -108,30 +112,35 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 		"refused without a cause":      {ops: ops{at(verify(token, no, "revoked"), 50, 60)}, want: []string{clustertest.RuleRefused}},
 		"refused before the cause":     {ops: ops{at(verify(token, no, "revoked"), 50, 60), at(kill(token, true), 100, 120)}, want: []string{clustertest.RuleRefused}},
 		"refused while it happens":     {ops: ops{at(kill(token, true), 100, 120), at(verify(token, no, "revoked"), 90, 101)}},
-		"all of hers":                  {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(on(2, verify(child, yes, "")), 130, 140)}, want: []string{clustertest.RuleTakenBack}},
-		"all of another's":             {ops: ops{at(about(clustertest.RevokeAll, "bob", true), 100, 120), at(on(2, verify(token, yes, "")), 130, 140)}},
+		"all of a user":                {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(on(2, verify(child, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
+		"all of another user":          {ops: ops{at(about(clustertest.RevokeAll, "bob", true), 100, 120), at(on(2, verify(token, yes, "")), 130, 140)}},
 		"the next one lives":           {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(verify(later, yes, ""), 230, 240)}},
 		"the next one must live":       {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 100, 120), at(verify(later, no, "revoked"), 230, 240)}, want: []string{clustertest.RuleRefused}},
-		"made with a dead one":         {ops: ops{at(about(clustertest.RevokeAll, "ada", false), 100, 120), at(verify(made, no, "revoked"), 230, 240)}},
+		"made with a revoked one":      {ops: ops{at(about(clustertest.RevokeAll, "ada", false), 100, 120), at(verify(made, no, "revoked"), 230, 240)}},
 		"issued while it happened":     {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 205, 220), at(verify(later, no, "revoked"), 230, 240)}},
 		"issued while, the other way":  {ops: ops{at(about(clustertest.RevokeAll, "ada", true), 205, 220), at(verify(later, yes, ""), 230, 240)}},
-		"disabled":                     {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(on(1, verify(token, yes, "")), 130, 140)}, want: []string{clustertest.RuleTakenBack}},
-		"disabled and enabled":         {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(about(clustertest.Enable, "ada", false), 130, 140), at(on(1, verify(token, yes, "")), 150, 160)}, want: []string{clustertest.RuleTakenBack}},
+		"disabled":                     {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(on(1, verify(token, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
+		"disabled and enabled":         {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(about(clustertest.Enable, "ada", false), 130, 140), at(on(1, verify(token, yes, "")), 150, 160)}, want: []string{clustertest.RuleRevoked}},
 		"no token while disabled":      {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(as(issue, no), 130, 140)}},
 		"a token when enabled":         {ops: ops{at(about(clustertest.Disable, "ada", true), 100, 120), at(about(clustertest.Enable, "ada", false), 130, 140), at(as(issue, no), 1200, 1210)}, want: []string{clustertest.RuleRefused}},
-		"made from the dead":           {ops: ops{at(kill(token, true), 100, 120), at(from(as(issue, yes), token), 130, 140)}, want: []string{clustertest.RuleTakenBack}},
-		"not made from the dead":       {ops: ops{at(kill(token, true), 100, 120), at(from(as(issue, no), token), 130, 140)}},
-		"not made from the living":     {ops: ops{at(from(as(issue, no), token), 130, 140)}, want: []string{clustertest.RuleRefused}},
-		"a lost collection":            {ops: ops{at(unbind, 100, 120), at(on(1, verify(scoped, yes, "")), 130, 140)}, want: []string{clustertest.RuleTakenBack}},
+		"made from a revoked one":      {ops: ops{at(kill(token, true), 100, 120), at(from(as(issue, yes), token), 130, 140)}, want: []string{clustertest.RuleRevoked}},
+		"not made from a revoked one":  {ops: ops{at(kill(token, true), 100, 120), at(from(as(issue, no), token), 130, 140)}},
+		"not made from a good one":     {ops: ops{at(from(as(issue, no), token), 130, 140)}, want: []string{clustertest.RuleRefused}},
+		"a lost collection":            {ops: ops{at(unbind, 100, 120), at(on(1, verify(scoped, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
 		"a lost collection, refused":   {ops: ops{at(unbind, 100, 120), at(on(1, verify(scoped, no, "no access to the collection")), 130, 140)}},
 		"a collection given back":      {ops: ops{at(unbind, 100, 120), at(bind, 125, 128), at(on(1, verify(scoped, yes, "")), 130, 140)}},
 		"given back, refused for a L":  {ops: ops{at(unbind, 100, 120), at(bind, 125, 128), at(on(1, verify(scoped, no, "")), 1120, 1140)}},
 		"given back, refused for good": {ops: ops{at(unbind, 100, 120), at(bind, 125, 128), at(on(1, verify(scoped, no, "")), 1140, 1150)}, want: []string{clustertest.RuleRefused}},
-		"lost after it was given back": {ops: ops{at(bind, 90, 95), at(unbind, 100, 120), at(on(1, verify(scoped, yes, "")), 130, 140)}, want: []string{clustertest.RuleTakenBack}},
-		"a retired key":                {ops: ops{at(retire, 100, 120), at(on(1, verify(signed, yes, "")), 130, 140)}, want: []string{clustertest.RuleTakenBack}},
+		"lost after it was given back": {ops: ops{at(bind, 90, 95), at(unbind, 100, 120), at(on(1, verify(scoped, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
+		"a retired key":                {ops: ops{at(retire, 100, 120), at(on(1, verify(signed, yes, "")), 130, 140)}, want: []string{clustertest.RuleRevoked}},
 		"a retired key, refused":       {ops: ops{at(retire, 100, 120), at(on(1, verify(signed, no, "revoked")), 130, 140)}},
 		"a key that isn't known yet":   {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 60, 65)}},
 		"a key that must be known":     {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "malformed or unknown token"), 71, 75)}, want: []string{clustertest.RuleRefused}},
+		"unknown to a former primary":  {ops: ops{at(on(2, verify(later, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}},
+		"known to a former primary":    {ops: ops{at(on(2, verify(token, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
+		"known to the other nodes":     {ops: ops{at(on(1, verify(later, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
+		"revoked by a former primary":  {ops: ops{at(on(2, verify(later, no, "revoked")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
+		"after it was fenced":          {ops: ops{at(on(2, verify(later, no, unknown)), 410, 420)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
 		"another reason than the key":  {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "revoked"), 60, 65)}, want: []string{clustertest.RuleRefused}},
 		"expired":                      {ops: ops{at(verify(mortal, no, "expired"), 510, 520)}},
 		"expired too early":            {ops: ops{at(verify(mortal, no, "expired"), 410, 420)}, want: []string{clustertest.RuleRefused}},
@@ -143,7 +152,7 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 		"everybody's trouble":          {ops: ops{at(verify(token, lost, ""), 50, 60)}, faults: []clustertest.Fault{fault(-1, 40, 55)}},
 		"still unavailable":            {ops: ops{at(verify(token, lost, ""), 2040, 2050)}, faults: []clustertest.Fault{fault(0, 40, 55)}},
 		"unavailable for too long":     {ops: ops{at(verify(token, lost, ""), 2060, 2070)}, faults: []clustertest.Fault{fault(0, 40, 55)}, want: []string{clustertest.RuleSilent}},
-		"an answer of no kind":         {ops: ops{at(verify(token, clustertest.Wrong, "500"), 50, 60)}, want: []string{clustertest.RuleWrong}},
+		"a response with 500":          {ops: ops{at(verify(token, clustertest.Wrong, "500"), 50, 60)}, want: []string{clustertest.RuleWrong}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,22 +164,22 @@ func TestCheckTellsGoodHistoriesFromBad(t *testing.T) {
 func TestCheckCountsTheNodes(t *testing.T) {
 	t.Parallel()
 	token := newToken("token", "ada")
-	told := func(nodes, confirmed, expired int) clustertest.Op {
+	counted := func(nodes, confirmed, expired int) clustertest.Op {
 		o := kill(token, true)
-		o.Told = &clustertest.Told{Nodes: nodes, Confirmed: confirmed, Expired: expired}
+		o.Counts = &clustertest.Counts{Nodes: nodes, Confirmed: confirmed, Expired: expired}
 		return at(o, 5000, 5010)
 	}
 	trouble := []clustertest.Fault{{Kind: "killed", Node: 1, From: 3000 * ms, To: 4000 * ms}}
-	bad := []string{clustertest.RuleTold}
+	bad := []string{clustertest.RuleAcknowledgement}
 	for name, s := range map[string]story{
-		"all":                      {ops: []clustertest.Op{told(3, 3, 0)}},
-		"one too few":              {ops: []clustertest.Op{told(2, 2, 0)}, want: bad},
-		"one expired in peace":     {ops: []clustertest.Op{told(3, 2, 1)}, want: bad},
-		"one expired in trouble":   {ops: []clustertest.Op{told(3, 2, 1)}, faults: trouble},
-		"one more after a restart": {ops: []clustertest.Op{told(4, 3, 1)}, faults: trouble},
-		"two more":                 {ops: []clustertest.Op{told(5, 3, 2)}, faults: trouble, want: bad},
-		"the sum is wrong":         {ops: []clustertest.Op{told(3, 2, 0)}, faults: trouble, want: bad},
-		"nobody":                   {ops: []clustertest.Op{told(0, 0, 0)}, faults: trouble, want: bad},
+		"all":                      {ops: []clustertest.Op{counted(3, 3, 0)}},
+		"one too few":              {ops: []clustertest.Op{counted(2, 2, 0)}, want: bad},
+		"one expired in peace":     {ops: []clustertest.Op{counted(3, 2, 1)}, want: bad},
+		"one expired in trouble":   {ops: []clustertest.Op{counted(3, 2, 1)}, faults: trouble},
+		"one more after a restart": {ops: []clustertest.Op{counted(4, 3, 1)}, faults: trouble},
+		"two more":                 {ops: []clustertest.Op{counted(5, 3, 2)}, faults: trouble, want: bad},
+		"the sum is wrong":         {ops: []clustertest.Op{counted(3, 2, 0)}, faults: trouble, want: bad},
+		"nobody":                   {ops: []clustertest.Op{counted(0, 0, 0)}, faults: trouble, want: bad},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,21 +18,22 @@ import (
 	"time"
 )
 
-// Staleness is the L of the nodes of a cluster that asks for no other.
+// Staleness is revocation.max_staleness (L) unless Config says otherwise.
 const Staleness = time.Second
 
-// Config says what a cluster is made of.
+// Config describes a cluster.
 type Config struct {
 	Binary    string
-	Database  string        // a DSN; postgres://… goes through a forwarder for each node
-	Nodes     int           // how many are started
+	Database  string        // a DSN; with postgres://… each node gets a forwarder
+	Pair      *Pair         // the database, instead of Database; nil: none
+	Nodes     int           // how many to start
 	Staleness time.Duration // 0: Staleness
-	// Environment is what processes have besides what they inherit.
+	// Environment is added to the environment of every process.
 	Environment []string
 }
 
-// Cluster is nodes on one database. What goes wrong with the harness itself ends
-// the test.
+// Cluster is a set of nodes on one database. An error of the harness itself ends the
+// test.
 type Cluster struct {
 	testing.TB
 
@@ -44,19 +45,21 @@ type Cluster struct {
 	serial serial
 	config Config
 	dir    string
+	link   *Forwarder // of the commands, to a pair; nil: there is no pair
 }
 
-// People and clients of every cluster.
+// Users and clients of every cluster.
 const (
 	Users        = 4 // user0 to user3
 	Collections  = 2 // 4 and 5
 	password     = "correct horse battery staple"
 	clientID     = "ci"
 	clientSecret = "a secret of well over 32 characters, for ci"
+	followerID   = "follower" // may follow the revocation log
 )
 
-// New makes the database's contents and starts the nodes, which are ready when it
-// returns. When the test ends they are stopped, and their logs must hold no secret.
+// New fills the database, starts the nodes and waits until they are ready. When the
+// test ends it stops them, and fails the test if a log contains a secret.
 func New(tb testing.TB, config Config) *Cluster {
 	tb.Helper()
 	c := Prepare(tb, config)
@@ -67,15 +70,19 @@ func New(tb testing.TB, config Config) *Cluster {
 	return c
 }
 
-// Prepare makes a cluster without nodes on an empty database.
+// Prepare returns a cluster without nodes on an empty database.
 func Prepare(tb testing.TB, config Config) *Cluster {
 	tb.Helper()
 	c := &Cluster{TB: tb, History: NewHistory(), Client: newClient(), config: config, dir: tb.TempDir()}
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	c.write("master.key", base64.StdEncoding.EncodeToString(key)+"\n")
-	c.write("cli.yaml", c.settings(config.Database))
 	tb.Cleanup(c.end)
+	dsn := config.Database
+	if config.Pair != nil {
+		c.link, dsn = c.forward(config.Pair.DSN())
+	}
+	c.write("cli.yaml", c.settings(dsn))
 	stop := make(chan struct{})
 	go c.History.WatchMachine(stop)
 	tb.Cleanup(func() { close(stop) })
@@ -93,7 +100,8 @@ login: {account_failures: 10, address_failures: 1000000}
 `, dsn, filepath.Join(c.dir, "master.key"), c.staleness())
 }
 
-// apply makes the people, by the command line, and a token of the administrator's.
+// apply creates the users and clients, and a token for the administrator, by the
+// command line.
 func (c *Cluster) apply() {
 	c.Helper()
 	var text strings.Builder
@@ -109,6 +117,7 @@ func (c *Cluster) apply() {
 		}
 	}
 	fmt.Fprintf(&text, "clients:\n  - {id: %s, secret: %q, grants: [client_credentials]}\n", clientID, clientSecret)
+	fmt.Fprintf(&text, "  - {id: %s, secret: %q, grants: [client_credentials], scopes: [revocations]}\n", followerID, clientSecret)
 	text.WriteString("  - {id: tv, grants: [\"urn:ietf:params:oauth:grant-type:device_code\", refresh_token]}\n")
 	c.write("access.yaml", text.String())
 	c.Run("apply", "-f", filepath.Join(c.dir, "access.yaml"))
@@ -122,8 +131,7 @@ func (c *Cluster) write(name, text string) {
 	}
 }
 
-// Run runs a command, which has a line of its own to the database, and gives what it
-// printed.
+// Run runs a command of bearerd, beside the nodes, and returns its output.
 func (c *Cluster) Run(args ...string) string {
 	c.Helper()
 	text, err := c.TryRun(args...)
@@ -135,7 +143,7 @@ func (c *Cluster) Run(args ...string) string {
 
 // TryRun is Run for a command that may fail.
 func (c *Cluster) TryRun(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	args = append(args, "--config", filepath.Join(c.dir, "cli.yaml"))
 	cmd := exec.CommandContext(ctx, c.config.Binary, args...) //nolint:gosec // our own binary
@@ -149,23 +157,42 @@ func (c *Cluster) TryRun(args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Add makes a node that doesn't run yet.
+// Add adds a node without starting it.
 func (c *Cluster) Add() *Node {
 	c.Helper()
-	n := &Node{Number: len(c.Nodes), binary: c.config.Binary, environment: c.config.Environment}
+	return c.AddBinary(c.config.Binary, c.config.Environment...)
+}
+
+// AddBinary is Add for a node with a binary and an environment of its own.
+func (c *Cluster) AddBinary(binary string, environment ...string) *Node {
+	c.Helper()
+	n := &Node{Number: len(c.Nodes), binary: binary, environment: environment}
 	dsn := c.config.Database
-	if u, err := url.Parse(dsn); err == nil && u.Scheme == "postgres" {
-		if n.Link, err = NewForwarder(u.Host); err != nil {
-			c.Fatal(err)
-		}
-		u.Host = n.Link.Addr()
-		dsn = u.String()
+	if c.config.Pair != nil {
+		dsn = c.config.Pair.DSN()
 	}
+	n.Link, dsn = c.forward(dsn)
 	name := fmt.Sprintf("node%d", n.Number)
 	c.write(name+".yaml", c.settings(dsn))
 	n.config, n.logFile = filepath.Join(c.dir, name+".yaml"), filepath.Join(c.dir, name+".log")
 	c.Nodes = append(c.Nodes, n)
 	return n
+}
+
+// forward returns a forwarder to the server of a DSN, and the DSN that goes through it.
+// What isn't PostgreSQL has none.
+func (c *Cluster) forward(dsn string) (*Forwarder, string) {
+	c.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "postgres" {
+		return nil, dsn
+	}
+	f, err := NewForwarder(u.Host)
+	if err != nil {
+		c.Fatal(err)
+	}
+	u.Host = f.Addr()
+	return f, u.String()
 }
 
 // Start starts a node and waits until it is ready.
@@ -180,7 +207,7 @@ func (c *Cluster) Start(n *Node) {
 	}
 }
 
-// end stops what runs, and reads the logs.
+// end stops the nodes and checks their logs.
 func (c *Cluster) end() {
 	for _, n := range c.Nodes {
 		if n.Link != nil {
@@ -203,13 +230,16 @@ func (c *Cluster) end() {
 			c.Logf("the log of node %d ends:\n%s", n.Number, n.LogTail())
 		}
 	}
+	if c.link != nil {
+		_ = c.link.Close()
+	}
 	c.Client.HTTP.CloseIdleConnections()
 }
 
-// secretShape is what no log may hold: tokens of any kind.
+// secretShape matches tokens of any kind, which no log may contain.
 var secretShape = regexp.MustCompile(`\bbd[arsc]_[0-9A-Za-z]{30,}|\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+`)
 
-// checkLog looks for secrets, and for what a server says only when it is broken.
+// checkLog returns an error if a node's log contains a secret, a panic or a data race.
 func (c *Cluster) checkLog(n *Node) error {
 	text, err := os.ReadFile(n.logFile)
 	if errors.Is(err, os.ErrNotExist) {
@@ -219,11 +249,11 @@ func (c *Cluster) checkLog(n *Node) error {
 		return err
 	}
 	if secretShape.Match(text) || bytes.Contains(text, []byte(password)) || bytes.Contains(text, []byte(clientSecret)) {
-		return fmt.Errorf("the log of node %d holds a secret", n.Number)
+		return fmt.Errorf("the log of node %d contains a secret", n.Number)
 	}
 	for _, word := range []string{"panic", "DATA RACE"} {
 		if i := bytes.Index(text, []byte(word)); i >= 0 {
-			return fmt.Errorf("the log of node %d tells of a %s:\n%s", n.Number, word, text[i:min(len(text), i+2000)])
+			return fmt.Errorf("the log of node %d reports a %s:\n%s", n.Number, word, text[i:min(len(text), i+2000)])
 		}
 	}
 	return nil
@@ -231,7 +261,7 @@ func (c *Cluster) checkLog(n *Node) error {
 
 func (c *Cluster) staleness() time.Duration { return cmp.Or(c.config.Staleness, Staleness) }
 
-// Check checks the history so far.
+// Check returns the violations in the history so far.
 func (c *Cluster) Check() []Violation {
 	return Check(c.History, Promise{Staleness: c.staleness(), Nodes: len(c.Nodes)})
 }

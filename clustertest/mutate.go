@@ -11,23 +11,24 @@ import (
 	"path/filepath"
 )
 
-// Edit replaces one exact text of a source file.
+// Edit replaces a text that occurs exactly once in a source file.
 type Edit struct {
 	File     string // relative to the module
 	Old, New string
 }
 
-// Mutation is bearerd with something broken. The sources stay as they are.
+// Mutation is a change to bearerd's sources that breaks something. The files in the
+// tree stay as they are.
 type Mutation struct {
 	Name  string
 	Edits []Edit
 	Files map[string]string // new source files, by path relative to the module
 }
 
-// Build builds the binary into a directory and gives its path. With race it has
-// the race detector, which needs a C compiler. The zero Mutation is bearerd itself.
-// It fails when a text that is to be replaced isn't found exactly once, because
-// then the mutation breaks something else, or nothing.
+// Build builds the binary in a directory and returns its path. With race the binary
+// has the race detector, which needs a C compiler. The zero Mutation is bearerd itself.
+// Build fails when the old text of an edit doesn't occur exactly once, because then the
+// mutation breaks something else, or nothing.
 func (m Mutation) Build(ctx context.Context, dir string, race bool) (string, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
@@ -62,7 +63,7 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(string(bytes.TrimSpace(text))), nil
 }
 
-// overlay writes the changed sources, and the file that tells the compiler of them.
+// overlay writes the changed sources and the file for the compiler's -overlay.
 func (m Mutation) overlay(root, dir string) (string, error) {
 	changed := map[string][]byte{}
 	for _, e := range m.Edits {
@@ -74,13 +75,13 @@ func (m Mutation) overlay(root, dir string) (string, error) {
 			}
 		}
 		if n := bytes.Count(text, []byte(e.Old)); n != 1 {
-			return "", fmt.Errorf("the text that %q replaces stands %d times in %s, not once:\n%s", m.Name, n, e.File, e.Old)
+			return "", fmt.Errorf("mutation %q: the text to replace occurs %d times in %s, not once:\n%s", m.Name, n, e.File, e.Old)
 		}
 		changed[e.File] = bytes.Replace(text, []byte(e.Old), []byte(e.New), 1)
 	}
 	for file, text := range m.Files {
 		if _, err := os.Stat(filepath.Join(root, file)); err == nil {
-			return "", errors.New(file + " is there already")
+			return "", errors.New(file + " exists already")
 		}
 		changed[file] = []byte(text)
 	}

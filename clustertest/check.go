@@ -7,47 +7,45 @@ import (
 	"time"
 )
 
-// Promise is what a history is checked against.
+// Promise holds the parameters of the promise.
 type Promise struct {
 	Staleness time.Duration // L
-	Nodes     int           // how many run at most
+	Nodes     int           // how many run at most at the same time
 }
 
-// recovery is how long after a fault a node may go on saying that it can't tell,
-// beside L.
+// recovery is how long after a fault, in addition to L, a node may answer 503.
 const recovery = time.Second
 
-// Violation is one thing that must not be.
+// Violation is an operation that violates a rule.
 type Violation struct {
 	Rule string
 	Op   Op
 	Why  string
 }
 
-// String says it in one line, without secrets.
+// String returns the violation in one line, without secrets.
 func (v Violation) String() string { return fmt.Sprintf("%s: %v: %s", v.Rule, v.Op, v.Why) }
 
 // The rules.
 const (
-	RuleTakenBack = "accepted although it was taken back"
-	RuleRevived   = "came back to life"
-	RuleRefused   = "refused without a cause"
-	RuleSilent    = "no answer without a fault"
-	RuleTold      = "the acknowledgement makes no sense"
-	RuleWrong     = "an answer that nothing may give"
+	RuleRevoked         = "accepted although it was revoked"
+	RuleRevived         = "accepted after a final refusal"
+	RuleRefused         = "refused without a cause"
+	RuleSilent          = "no answer without a fault"
+	RuleAcknowledgement = "the acknowledgement counts the wrong nodes"
+	RuleWrong           = "a response that bearerd must never send"
 )
 
-// Check gives what in a history must not be, in the order of the operations:
+// Check returns the violations in a history, in the order of the operations. The rules:
 //
-//   - no yes to a token that a revocation concerns, for a verify that began after
-//     its acknowledgement; without wait that holds at once for the node that
-//     acknowledged, and for every other from L after;
-//   - no yes after a final no, at the same node at once and at every other from L
-//     after;
-//   - no refusal of what nothing concerned; but a token may be unknown while a key is
-//     replaced, and until that is acknowledged;
-//   - no unavailability but during a fault and until L and a second after;
-//   - no acknowledgement that counts nodes which aren't there.
+//   - No yes to a revoked token, when the verification began after the revocation was
+//     acknowledged. Without wait this holds at once for the node that acknowledged, and
+//     L later for every other node.
+//   - No yes after a final no: at once at the same node, L later at every other.
+//   - No refusal without a cause. But a token may be unknown while a key is replaced,
+//     until that is acknowledged.
+//   - No 503 except during a fault and until L and a second after it.
+//   - No acknowledgement that counts nodes which don't exist.
 func Check(h *History, p Promise) []Violation {
 	c := newChecker(h.Ops(), h.Faults(), p)
 	var all []Violation
@@ -64,10 +62,10 @@ type checker struct {
 	promise Promise
 	ops     []Op
 	faults  []Fault
-	voids   map[string][]*Op // kills by value, the others by what they name
+	voids   map[string][]*Op // revocations by token, user, client or key
 	seats   map[string][]*Op // binds and unbinds, by subject and collection
 	state   map[string][]*Op // disables and enables, by subject
-	finals  map[*Token][]*Op // refusals for ever
+	finals  map[*Token][]*Op // final refusals
 	keys    []*Op            // rotated and retired
 }
 
@@ -87,10 +85,10 @@ func (c *checker) index(o *Op) {
 		c.finals[o.Token] = append(c.finals[o.Token], o)
 	}
 	if o.Outcome == No {
-		return // it has not happened
+		return // it did not happen
 	}
 	switch o.Kind {
-	case Kill:
+	case Revoke:
 		c.voids[o.Token.Name] = append(c.voids[o.Token.Name], o)
 	case Retire:
 		c.voids[o.Key] = append(c.voids[o.Key], o)
@@ -111,6 +109,9 @@ func (c *checker) index(o *Op) {
 
 func final(reason string) bool { return reason == "revoked" || reason == "expired" }
 
+// unknownReason is how the reason ends for refusing a token that a node does not know.
+const unknownReason = "malformed or unknown token"
+
 func seatOf(subject string, collection int) string { return fmt.Sprintf("%s@%d", subject, collection) }
 
 func (c *checker) judge(o *Op) (rule, why string) {
@@ -122,15 +123,15 @@ func (c *checker) judge(o *Op) (rule, why string) {
 	case Wrong:
 		return RuleWrong, o.Reason
 	case Yes:
-		switch o.Kind { //nolint:exhaustive // to the others there is nothing to say
+		switch o.Kind { //nolint:exhaustive // the others have no rule
 		case Verify:
 			return c.judgeYes(o, o.Token)
 		case Issue:
 			if o.Parent != nil {
 				return c.judgeYes(o, o.Parent)
 			}
-		case Kill:
-			return c.judgeTold(o)
+		case Revoke:
+			return c.judgeAcknowledgement(o)
 		}
 	case No:
 		return c.judgeNo(o)
@@ -138,14 +139,14 @@ func (c *checker) judge(o *Op) (rule, why string) {
 	return "", ""
 }
 
-// judgeYes judges that a token was accepted.
+// judgeYes judges the acceptance of a token.
 func (c *checker) judgeYes(o *Op, t *Token) (rule, why string) {
 	if t.Gone > 0 && o.Start > t.Gone {
 		return RuleRevived, fmt.Sprintf("it had expired at %v", t.Gone)
 	}
 	for v := range c.concerning(t) {
 		if v.surely(t) && c.bound(v, o) {
-			return RuleTakenBack, fmt.Sprintf("%s at node %d was acknowledged at %v (wait: %t)", v.Kind, v.Node, v.End, v.Wait)
+			return RuleRevoked, fmt.Sprintf("%s at node %d was acknowledged at %v (wait: %t)", v.Kind, v.Node, v.End, v.Wait)
 		}
 	}
 	for _, no := range c.finals[t] {
@@ -160,13 +161,13 @@ func (c *checker) judgeYes(o *Op, t *Token) (rule, why string) {
 	for _, u := range seats {
 		bindsAgain := func(b *Op) bool { return b.Kind == Bind && b.until() > u.Start && b.Start < o.End }
 		if u.Kind == Unbind && c.bound(u, o) && !slices.ContainsFunc(seats, bindsAgain) {
-			return RuleTakenBack, fmt.Sprintf("the collection was lost at node %d at %v", u.Node, u.End)
+			return RuleRevoked, fmt.Sprintf("the collection was lost at node %d at %v", u.Node, u.End)
 		}
 	}
 	return "", ""
 }
 
-// concerning gives what may have taken a token back.
+// concerning returns the operations that may have revoked a token.
 func (c *checker) concerning(t *Token) func(func(*Op) bool) {
 	return func(yield func(*Op) bool) {
 		for _, a := range t.lineage() {
@@ -181,26 +182,27 @@ func (c *checker) concerning(t *Token) func(func(*Op) bool) {
 	}
 }
 
-// surely reports whether an act that concerns a token made it dead: always when it
-// names the token, what that was made from, or its key, and else when one of those
+// surely reports whether an operation that concerns a token revoked it: always when it
+// names the token, an ancestor, or its key, and otherwise when the token or an ancestor
 // was issued before.
 func (o *Op) surely(t *Token) bool {
 	switch o.Kind { //nolint:exhaustive // the others name a subject
-	case Kill:
+	case Revoke:
 		return true
-	case Retire: // what was made from one of its tokens, another key has signed
+	case Retire: // a token made from one of its tokens may be signed by another key
 		return t.KID == o.Key
 	}
 	return slices.ContainsFunc(t.lineage(), func(a *Token) bool { return a.Subject == o.Subject && a.To < o.Start })
 }
 
-// maybe reports whether it may have made a token dead before an instant. A token that
-// was made with a dead one, at a node that had not heard of that yet, is dead too.
+// maybe reports whether an operation may have revoked a token before an instant. A token
+// that was created with a revoked one, at a node that did not know that yet, is revoked
+// too.
 func (o *Op) maybe(t *Token, before time.Duration) bool {
 	if o.Start >= before {
 		return false
 	}
-	if o.Kind == Kill {
+	if o.Kind == Revoke {
 		return true
 	}
 	return slices.ContainsFunc(append(t.lineage(), t.Maker.lineage()...), func(a *Token) bool {
@@ -208,8 +210,8 @@ func (o *Op) maybe(t *Token, before time.Duration) bool {
 	})
 }
 
-// until is when an act has happened at the latest: what was not acknowledged may
-// still happen.
+// until returns when an operation has happened at the latest. Without an
+// acknowledgement it may still happen.
 func (o *Op) until() time.Duration {
 	if o.Outcome == Yes {
 		return o.End
@@ -217,7 +219,7 @@ func (o *Op) until() time.Duration {
 	return forEver
 }
 
-// bound reports whether an operation must honour an act.
+// bound reports whether an operation must honour a revocation.
 func (c *checker) bound(act, o *Op) bool {
 	if act.Outcome != Yes {
 		return false
@@ -244,7 +246,7 @@ func (c *checker) judgeNo(o *Op) (rule, why string) {
 				return "", ""
 			}
 		}
-		if t.KID != "" && c.news(o) {
+		if t.KID != "" && c.keyUnknown(o) || c.notReplicated(t, o) {
 			return "", ""
 		}
 	}
@@ -261,10 +263,11 @@ func (c *checker) judgeNo(o *Op) (rule, why string) {
 	return RuleRefused, "nothing concerns it"
 }
 
-// news reports whether a token was called unknown while a key was replaced: a node that
-// has not heard of that, and has looked for another key a moment ago, doesn't look.
-func (c *checker) news(o *Op) bool {
-	return strings.HasSuffix(o.Reason, "malformed or unknown token") && slices.ContainsFunc(c.keys, func(k *Op) bool {
+// keyUnknown reports whether a token was called unknown while a key was replaced: a node
+// that does not know of it, and has looked for another key a moment ago, doesn't look
+// again.
+func (c *checker) keyUnknown(o *Op) bool {
+	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.keys, func(k *Op) bool {
 		until := k.End
 		if k.Outcome != Yes {
 			until += c.promise.Staleness + recovery
@@ -273,8 +276,16 @@ func (c *checker) news(o *Op) bool {
 	})
 }
 
-// maybeIn reports whether something may have been in the state that one kind of act
-// leads into and another out of. The way out may take L to be seen everywhere.
+// notReplicated reports whether a token was called unknown at a node on a former primary,
+// which lacks what was issued since the promotion.
+func (c *checker) notReplicated(t *Token, o *Op) bool {
+	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.faults, func(f Fault) bool {
+		return f.Kind == formerPrimary && f.Node == o.Node && f.From < t.To && f.From < o.End && o.Start < f.To
+	})
+}
+
+// maybeIn reports whether something may have been in the state that one kind of
+// operation enters and another leaves. Leaving may take L to be seen everywhere.
 func (c *checker) maybeIn(acts []*Op, in, out Kind, o *Op) bool {
 	return slices.ContainsFunc(acts, func(a *Op) bool {
 		if a.Kind != in || a.Start >= o.End {
@@ -286,7 +297,7 @@ func (c *checker) maybeIn(acts []*Op, in, out Kind, o *Op) bool {
 	})
 }
 
-// disturbed reports whether a fault can be the cause of what happened.
+// disturbed reports whether a fault can be the cause of an operation's outcome.
 func (c *checker) disturbed(o *Op) bool {
 	return slices.ContainsFunc(c.faults, func(f Fault) bool {
 		until := f.To
@@ -297,20 +308,20 @@ func (c *checker) disturbed(o *Op) bool {
 	})
 }
 
-// judgeTold judges what an acknowledgement says of the nodes. With nothing broken
-// anywhere, nobody is waited for in vain.
-func (c *checker) judgeTold(o *Op) (rule, why string) {
+// judgeAcknowledgement judges the numbers of nodes in an acknowledgement. While nothing
+// is broken, every node confirms.
+func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
 	if !o.Wait {
-		if o.Told != nil {
-			return RuleTold, "nothing was waited for"
+		if o.Counts != nil {
+			return RuleAcknowledgement, "it counts nodes without wait"
 		}
 		return "", ""
 	}
-	if o.Told == nil {
-		return "", "" // this endpoint doesn't tell
+	if o.Counts == nil {
+		return "", "" // this endpoint has no counts
 	}
-	n := *o.Told
-	// Each broken node may have left a name on the list, of the process before.
+	n := *o.Counts
+	// A node that broke may have left its former process on the list of nodes.
 	left, calm := 0, true
 	for _, f := range c.faults {
 		if f.From < o.End {
@@ -320,9 +331,9 @@ func (c *checker) judgeTold(o *Op) (rule, why string) {
 	}
 	switch why := fmt.Sprintf("%+v", n); {
 	case n.Nodes < 1, n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > c.promise.Nodes+left:
-		return RuleTold, why
+		return RuleAcknowledgement, why
 	case calm && (n.Expired > 0 || n.Confirmed != c.promise.Nodes):
-		return RuleTold, why + " while nothing was broken"
+		return RuleAcknowledgement, why + " while nothing was broken"
 	}
 	return "", ""
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Story tells what a violation came of: what else was asked about the same token,
-// and done to it, shortly before and after, and what was broken then.
+// Story explains a violation: the operations on the same token, and the faults, shortly
+// before and after.
 func (h *History) Story(v Violation) string {
 	const before, after = 3 * time.Second, time.Second
 	from, to := v.Op.Start-before, v.Op.End+after
@@ -25,7 +25,7 @@ func (h *History) Story(v Violation) string {
 	return text.String()
 }
 
-// String says it in one line, without secrets.
+// String returns the operation in one line, without secrets.
 func (o Op) String() string {
 	name := strings.TrimSpace(o.Subject + " " + o.Key)
 	if o.Token != nil {
@@ -40,7 +40,7 @@ func (o Op) String() string {
 	return fmt.Sprintf("[%v, %v] node %d: %s of %s: %s %s", o.Start, o.End, o.Node, o.Kind, name, o.Outcome, o.Reason)
 }
 
-// about reports whether an operation has to do with what another was about.
+// about reports whether an operation concerns the same token or subject as another.
 func (o Op) about(other Op) bool {
 	subject := other.Subject
 	if other.Token != nil {

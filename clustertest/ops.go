@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -18,15 +19,15 @@ type serial struct{ n atomic.Int64 }
 
 func (s *serial) next(kind string) string { return fmt.Sprintf("%s %d", kind, s.n.Add(1)) }
 
-// do asks a node and writes down what came of it.
+// do sends a request to a node and records the operation.
 func (c *Cluster) do(n *Node, o Op, ask Ask) Op {
 	a, err := c.ask(n, &o, ask)
-	if o.Kind == Kill && o.Outcome == Yes {
-		if _, told := a.Body["nodes"]; told {
-			o.Told = &Told{a.count("nodes"), a.count("confirmed"), a.count("expired")}
+	if o.Kind == Revoke && o.Outcome == Yes {
+		if _, counted := a.Body["nodes"]; counted {
+			o.Counts = &Counts{a.count("nodes"), a.count("confirmed"), a.count("expired")}
 		}
 		if revoked, known := a.Body["revoked"].(bool); known && !revoked {
-			o.Outcome = No // it was no token of theirs any more
+			o.Outcome = No // nothing was revoked
 		}
 	}
 	if err != nil {
@@ -44,18 +45,18 @@ func (c *Cluster) ask(n *Node, o *Op, ask Ask) (Answer, error) {
 	return a, err
 }
 
-// want is a token that is asked for.
+// want describes a token to ask for.
 type want struct {
 	kind       string // for people
 	subject    string
 	collection int
 	parent     *Token
 	status     int
-	lifetime   time.Duration       // 0: the usual one
-	value      func(Answer) string // where it stands in the answer
+	lifetime   time.Duration       // 0: the default
+	value      func(Answer) string // takes the token from the answer
 }
 
-// issue asks for a token; it is nil when there is none.
+// issue asks for a token and records that. It returns nil when none was issued.
 func (c *Cluster) issue(n *Node, w want, ask Ask) *Token {
 	o := Op{Kind: Issue, Subject: w.subject, Collection: w.collection, Parent: w.parent}
 	a, err := c.ask(n, &o, ask)
@@ -75,15 +76,15 @@ func (w want) token(c *Cluster, a Answer, o Op) *Token {
 		Parent: w.parent, From: o.Start, To: o.End,
 	}
 	t.ID, t.KID = a.Member("id"), kidOf(t.Value)
-	if w.lifetime > 0 { // whole seconds, from the beginning of one
+	if w.lifetime > 0 { // JWT times are whole seconds
 		t.Expiry, t.Gone = o.Start+w.lifetime-time.Second, o.End+w.lifetime
-	} else if p := w.parent; p != nil && p.Gone > 0 { // it doesn't outlive that
+	} else if p := w.parent; p != nil && p.Gone > 0 { // it doesn't outlive its parent
 		t.Expiry, t.Gone = max(p.Expiry-time.Second, 1), p.Gone
 	}
 	return t
 }
 
-// kidOf reads which key signed a JWT; "" for what is none.
+// kidOf returns the id of the key that signed a JWT, and "" for other tokens.
 func kidOf(value string) string {
 	header, _, isJWT := strings.Cut(value, ".")
 	text, err := base64.RawURLEncoding.DecodeString(header)
@@ -100,7 +101,7 @@ func member(name string) func(Answer) string {
 	return func(a Answer) string { return a.Member(name) }
 }
 
-// Session signs a user in; the token is that of the cookie.
+// Session signs a user in and returns the session.
 func (c *Cluster) Session(n *Node, user string) *Token {
 	return c.issue(n, want{kind: "session", subject: user, status: http.StatusSeeOther, value: func(a Answer) string {
 		for _, cookie := range (&http.Response{Header: a.Header}).Cookies() {
@@ -116,14 +117,15 @@ func cookieOf(session *Token) *http.Cookie {
 	return &http.Cookie{Name: "sessionid", Value: session.Value} //nolint:gosec // of a request
 }
 
-// ClientToken gives an access token by client credentials.
+// ClientToken returns an access token issued for client credentials. It, and all
+// functions here that return a token, return nil when none was issued.
 func (c *Cluster) ClientToken(n *Node) *Token {
 	return c.issue(n, want{kind: "client's", subject: clientID, status: http.StatusOK, value: member("access_token")}, Ask{
 		Path: "/oauth2/token", Form: url.Values{"grant_type": {"client_credentials"}}, Basic: [2]string{clientID, clientSecret},
 	})
 }
 
-// PasswordToken gives an access token for a collection by the user's password.
+// PasswordToken returns an access token for a collection, issued for a password.
 func (c *Cluster) PasswordToken(n *Node, user string, collection int) *Token {
 	return c.issue(n, want{
 		kind: "password", subject: user, collection: collection, status: http.StatusOK, value: member("access_token"),
@@ -132,7 +134,7 @@ func (c *Cluster) PasswordToken(n *Node, user string, collection int) *Token {
 	}})
 }
 
-// SessionToken gives an access token made from a session.
+// SessionToken returns an access token made from a session.
 func (c *Cluster) SessionToken(n *Node, session *Token) *Token {
 	return c.issue(n, want{
 		kind: "session's", subject: session.Subject, parent: session, status: http.StatusOK,
@@ -140,8 +142,8 @@ func (c *Cluster) SessionToken(n *Node, session *Token) *Token {
 	}, Ask{Path: "/api/token", Cookie: cookieOf(session)})
 }
 
-// APIToken gives an opaque token, for a collection or, with 0, for none. It is made
-// by a session, which it outlives.
+// APIToken returns an opaque token for a collection, or for none when it is 0. It is
+// created by a session and outlives it.
 func (c *Cluster) APIToken(n *Node, session *Token, collection int) *Token {
 	body := map[string]any{"name": "made by the harness"}
 	if collection != 0 {
@@ -156,8 +158,8 @@ func (c *Cluster) APIToken(n *Node, session *Token, collection int) *Token {
 	return t
 }
 
-// Exchange gives an access token made from another, which lives for so long, or as
-// usual with 0.
+// Exchange returns an access token made from another, with that lifetime or, when it
+// is 0, the default one.
 func (c *Cluster) Exchange(n *Node, parent *Token, lifetime time.Duration) *Token {
 	form := url.Values{
 		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {parent.Value},
@@ -172,36 +174,67 @@ func (c *Cluster) Exchange(n *Node, parent *Token, lifetime time.Duration) *Toke
 	}, Ask{Path: "/oauth2/token", Form: form})
 }
 
-// Verify asks whether a token is good.
+// Verify verifies a token at a node.
 func (c *Cluster) Verify(n *Node, t *Token) Op {
 	return c.do(n, Op{Kind: Verify, Token: t}, Ask{Path: "/auth/verify", Bearer: t.Value})
 }
 
-// Kill takes a token back by its value.
-func (c *Cluster) Kill(n *Node, t *Token, wait bool) Op {
-	return c.do(n, Op{Kind: Kill, Token: t, Wait: wait}, Ask{
+// Revoke revokes a token by its value.
+func (c *Cluster) Revoke(n *Node, t *Token, wait bool) Op {
+	return c.do(n, Op{Kind: Revoke, Token: t, Wait: wait}, Ask{
 		Path: "/oauth2/revoke", Bearer: c.admin, Form: url.Values{"token": {t.Value}, "wait": {strconv.FormatBool(wait)}},
 	})
 }
 
-// KillByID takes a stored token back by its id.
-func (c *Cluster) KillByID(n *Node, t *Token, wait bool) Op {
-	return c.do(n, Op{Kind: Kill, Token: t, Wait: wait}, Ask{
+// ReportLeaked reports a token as leaked, which revokes it. As the configuration says,
+// the answer comes when every node honours that.
+func (c *Cluster) ReportLeaked(n *Node, t *Token) Op {
+	return c.do(n, Op{Kind: Revoke, Token: t, Wait: true}, Ask{Path: "/auth/leaked", JSON: map[string]any{"tokens": []string{t.Value}}})
+}
+
+// RevokeByCommand revokes a token with the command line.
+func (c *Cluster) RevokeByCommand(t *Token) Op {
+	file := fmt.Sprintf("revoke-%d.txt", c.History.Now())
+	c.write(file, t.Value+"\n")
+	return c.command(Op{Kind: Revoke, Token: t, Wait: true}, "token", "revoke", "--file", filepath.Join(c.dir, file))
+}
+
+// DisableByApply disables a user with an access file.
+func (c *Cluster) DisableByApply(user string) Op {
+	file := fmt.Sprintf("disable-%d.yaml", c.History.Now())
+	c.write(file, fmt.Sprintf("users:\n  - {username: %s, disabled: true}\n", user))
+	return c.command(Op{Kind: Disable, Subject: user, Wait: true}, "apply", "-f", filepath.Join(c.dir, file))
+}
+
+// command runs a command and records it. One that fails may have happened.
+func (c *Cluster) command(o Op, args ...string) Op {
+	o.Node, o.Start, o.Outcome = everyNode, c.History.Now(), Yes
+	if _, err := c.TryRun(args...); err != nil {
+		o.Outcome, o.Reason = Unknown, err.Error()
+	}
+	o.End = c.History.Now()
+	c.History.Add(o)
+	return o
+}
+
+// RevokeByID revokes a stored token by its id.
+func (c *Cluster) RevokeByID(n *Node, t *Token, wait bool) Op {
+	return c.do(n, Op{Kind: Revoke, Token: t, Wait: wait}, Ask{
 		Method: http.MethodDelete, Path: "/auth/api/v1/tokens/" + t.ID + "?wait=" + strconv.FormatBool(wait), Bearer: c.admin,
 	})
 }
 
-// RevokeAll takes all of a user's tokens back.
+// RevokeAll revokes all tokens of a user.
 func (c *Cluster) RevokeAll(n *Node, user string, wait bool) Op {
 	return c.do(n, Op{Kind: RevokeAll, Subject: user, Wait: wait}, Ask{
 		Method: http.MethodPost, Path: "/auth/api/v1/users/" + user + "/revoke-all?wait=" + strconv.FormatBool(wait), Bearer: c.admin,
 	})
 }
 
-// Disable disables a user, and Enable enables them again.
+// Disable disables a user.
 func (c *Cluster) Disable(n *Node, user string) Op { return c.setDisabled(n, user, Disable) }
 
-// Enable lets a disabled user have new tokens.
+// Enable enables a disabled user again.
 func (c *Cluster) Enable(n *Node, user string) Op { return c.setDisabled(n, user, Enable) }
 
 func (c *Cluster) setDisabled(n *Node, user string, kind Kind) Op {
@@ -211,14 +244,14 @@ func (c *Cluster) setDisabled(n *Node, user string, kind Kind) Op {
 	})
 }
 
-// Unbind takes a user's access to a collection, and Bind gives it.
+// Unbind removes a user's access to a collection.
 func (c *Cluster) Unbind(n *Node, user string, collection int) Op {
 	return c.do(n, Op{Kind: Unbind, Subject: user, Collection: collection, Wait: true}, Ask{
 		Method: http.MethodDelete, Path: fmt.Sprintf("/auth/api/v1/users/%s/access?path=/collections/%d", user, collection), Bearer: c.admin,
 	})
 }
 
-// Bind gives a user access to a collection.
+// Bind grants a user access to a collection.
 func (c *Cluster) Bind(n *Node, user string, collection int) Op {
 	path := fmt.Sprintf("/collections/%d", collection)
 	return c.do(n, Op{Kind: Bind, Subject: user, Collection: collection, Wait: true}, Ask{
@@ -227,12 +260,12 @@ func (c *Cluster) Bind(n *Node, user string, collection int) Op {
 	})
 }
 
-// Rotate lets the next key sign at once.
+// Rotate makes the next signing key active at once.
 func (c *Cluster) Rotate(n *Node) Op {
 	return c.do(n, Op{Kind: Rotate}, Ask{Path: "/auth/api/v1/keys", Bearer: c.admin, JSON: map[string]bool{"now": true}})
 }
 
-// Retire takes a signing key back, with all that it signed.
+// Retire revokes a signing key, with everything that it signed.
 func (c *Cluster) Retire(n *Node, kid string) Op {
 	return c.do(n, Op{Kind: Retire, Key: kid, Wait: true}, Ask{
 		Method: http.MethodDelete, Path: "/auth/api/v1/keys/" + url.PathEscape(kid), Bearer: c.admin,

@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/pgtest"
 )
 
-// binaries is where the binaries of this run are.
+// binaries returns the directory for the binaries of this run.
 var binaries = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "bearerd-clustertest-") })
 
 func TestMain(m *testing.M) {
@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// bearerd is the binary of this run, with the race detector where RACE=1.
+// bearerd builds the binary of this run, with the race detector when RACE=1.
 var bearerd = sync.OnceValues(func() (string, error) {
 	return build(clustertest.Mutation{Name: "bearerd"}, os.Getenv("RACE") == "1")
 })
@@ -38,7 +38,7 @@ func build(m clustertest.Mutation, race bool) (string, error) {
 	return m.Build(context.Background(), dir, race)
 }
 
-// cluster is of so many nodes, on an empty database.
+// cluster returns a cluster of that many nodes on an empty database.
 func cluster(tb testing.TB, nodes int) *clustertest.Cluster {
 	tb.Helper()
 	return clustertest.New(tb, config(tb, nodes))
@@ -54,26 +54,37 @@ func config(tb testing.TB, nodes int) clustertest.Config {
 	return clustertest.Config{Binary: binary, Database: database, Nodes: nodes}
 }
 
-// keepsItsPromise fails the test for what must not be in the history.
+// pairConfig returns the configuration of a cluster on a pair.
+func pairConfig(tb testing.TB, nodes int) (clustertest.Config, *clustertest.Pair) {
+	tb.Helper()
+	pair := clustertest.NewPair(tb) // skips where there is no PostgreSQL
+	binary, err := bearerd()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return clustertest.Config{Binary: binary, Pair: pair, Nodes: nodes}, pair
+}
+
+// keepsItsPromise fails the test for every violation in the history.
 func keepsItsPromise(c *clustertest.Cluster) {
 	c.Helper()
 	const enough = 10
 	violations := c.Check()
-	told := map[string]bool{}
+	shown := map[string]bool{}
 	for _, v := range violations[:min(enough, len(violations))] {
 		c.Error(v)
-		if !told[v.Rule] {
+		if !shown[v.Rule] {
 			c.Logf("its story:\n%s", c.History.Story(v))
 		}
-		told[v.Rule] = true
+		shown[v.Rule] = true
 	}
 	if len(violations) > enough {
 		c.Errorf("and %d more", len(violations)-enough)
 	}
 }
 
-// eventually fails the test when something isn't so within a time, and tells how
-// long it took.
+// eventually waits until so returns true, and returns how long that took. It fails the
+// test when it takes longer than within.
 func eventually(c *clustertest.Cluster, within time.Duration, what string, so func() bool) time.Duration {
 	c.Helper()
 	begun := time.Now()
@@ -93,10 +104,10 @@ func must(c *clustertest.Cluster, err error) {
 	}
 }
 
-// tries is how often what a busy machine may refuse is asked for.
+// tries is how often a request is sent that a busy machine may refuse.
 const tries = 5
 
-// issued gives a token, and fails the test when there is none.
+// issued returns the token that ask returns, and fails the test when there is none.
 func issued(c *clustertest.Cluster, ask func() *clustertest.Token) *clustertest.Token {
 	c.Helper()
 	for range tries {
@@ -105,11 +116,11 @@ func issued(c *clustertest.Cluster, ask func() *clustertest.Token) *clustertest.
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	c.Fatal("there is no token")
+	c.Fatal("no token was issued")
 	return nil
 }
 
-// accepted fails the test when a token isn't accepted at a node.
+// accepted fails the test when a node doesn't accept a token.
 func accepted(c *clustertest.Cluster, n *clustertest.Node, t *clustertest.Token) {
 	c.Helper()
 	o := c.Verify(n, t)
@@ -121,8 +132,8 @@ func accepted(c *clustertest.Cluster, n *clustertest.Node, t *clustertest.Token)
 	}
 }
 
-// acknowledged gives the acknowledgement of an act, and fails the test when there is
-// none. To do it twice is success.
+// acknowledged does act until it is acknowledged, and returns the acknowledgement. It
+// fails the test when there is none. Revoking twice is success.
 func acknowledged(c *clustertest.Cluster, act func() clustertest.Op) clustertest.Op {
 	c.Helper()
 	o := act()
@@ -135,5 +146,5 @@ func acknowledged(c *clustertest.Cluster, act func() clustertest.Op) clustertest
 	return o
 }
 
-// slack is what a busy machine may add to a time that is promised.
+// slack is what a busy machine may add to a promised time.
 const slack = 700 * time.Millisecond

@@ -18,29 +18,29 @@ import (
 	"time"
 )
 
-// startPatience is how long a node may take to listen, or to be ready.
-const startPatience = 30 * time.Second
+// startTimeout bounds how long a node may take to listen, and to become ready.
+const startTimeout = 30 * time.Second
 
-// Node is one bearerd and its line to the database. Its process may end and another
-// take its place; methods that do that are called by one goroutine at a time.
+// Node is one bearerd and its line to the database. It may be stopped and started
+// again; only one goroutine at a time may do that.
 type Node struct {
 	Number int
-	Link   *Forwarder // nil: it has a line of its own to the database
+	Link   *Forwarder // nil: it connects to the database directly
 
 	binary, config, logFile string
 	environment             []string
-	broken                  atomic.Bool // by the gremlin
+	broken                  atomic.Bool // set by Cluster.Break
 
 	mu        sync.Mutex // guards the fields below
-	cmd       *exec.Cmd  // nil: it doesn't run
+	cmd       *exec.Cmd  // nil: not running
 	ended     chan struct{}
 	base, ops string
 }
 
-var errEnded = errors.New("the server ended before it listened")
+var errEnded = errors.New("the process ended before it listened")
 
-// Start runs bearerd serve on free ports and returns when it listens. It need not
-// be ready yet.
+// Start runs bearerd serve on free ports and returns when it listens, which is before
+// it is ready.
 func (n *Node) Start() error {
 	log, err := os.OpenFile(n.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -71,13 +71,14 @@ func (n *Node) Start() error {
 		return nil
 	case <-ended:
 		return fmt.Errorf("node %d: %w\n%s", n.Number, errEnded, n.LogTail())
-	case <-time.After(startPatience):
+	case <-time.After(startTimeout):
 		_ = cmd.Process.Kill()
 		return fmt.Errorf("node %d does not listen\n%s", n.Number, n.LogTail())
 	}
 }
 
-// cleanEnv is what a process gets of this one's environment: no setting of bearerd's.
+// cleanEnv returns the part of this process's environment that nodes inherit: no
+// setting of bearerd.
 func cleanEnv() []string {
 	env := []string{}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE"} {
@@ -88,7 +89,7 @@ func cleanEnv() []string {
 	return env
 }
 
-// follow copies the log, and looks in it for the addresses.
+// follow copies the log to a file and takes the addresses from it.
 func (n *Node) follow(pipe io.Reader, log io.Writer, listening chan struct{}) {
 	lines := bufio.NewReader(pipe)
 	for {
@@ -104,7 +105,8 @@ func (n *Node) follow(pipe io.Reader, log io.Writer, listening chan struct{}) {
 	}
 }
 
-// note takes an address from a line of the log, and reports whether both are known.
+// note takes an address from a line of the log, and reports whether both addresses are
+// known.
 func (n *Node) note(line []byte) bool {
 	var event struct{ Msg, Listener, Address string }
 	if json.Unmarshal(line, &event) != nil || event.Msg != "listening" {
@@ -121,21 +123,21 @@ func (n *Node) note(line []byte) bool {
 	return n.base != "" && n.ops != ""
 }
 
-// Base is the URL of its endpoints, "" while there is none.
+// Base returns the URL of the endpoints, and "" while the node doesn't listen.
 func (n *Node) Base() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.base
 }
 
-// Ops is the URL of its health and metrics.
+// Ops returns the URL of health and metrics.
 func (n *Node) Ops() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.ops
 }
 
-// Ready reports whether /readyz says so.
+// Ready reports whether /readyz answers 200.
 func (n *Node) Ready(ctx context.Context, client *http.Client) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -151,9 +153,9 @@ func (n *Node) Ready(ctx context.Context, client *http.Client) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// WaitReady waits until it is ready.
+// WaitReady waits until the node is ready.
 func (n *Node) WaitReady(ctx context.Context, client *http.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for !n.Ready(ctx, client) {
 		if ctx.Err() != nil {
@@ -164,7 +166,7 @@ func (n *Node) WaitReady(ctx context.Context, client *http.Client) error {
 	return nil
 }
 
-// signal sends its process a signal.
+// signal sends the process a signal.
 func (n *Node) signal(s os.Signal) error {
 	n.mu.Lock()
 	cmd := n.cmd
@@ -175,19 +177,20 @@ func (n *Node) signal(s os.Signal) error {
 	return cmd.Process.Signal(s)
 }
 
-// Signal sends its process a signal of the test's own.
+// Signal sends the process a signal.
 func (n *Node) Signal(s syscall.Signal) error { return n.signal(s) }
 
-// Pause stops the process where it is, until Resume.
+// Pause stops the process (SIGSTOP) until Resume.
 func (n *Node) Pause() error { return n.signal(syscall.SIGSTOP) }
 
-// Resume lets it go on.
+// Resume continues a paused process.
 func (n *Node) Resume() error { return n.signal(syscall.SIGCONT) }
 
-// Kill ends the process at once, and returns when it is gone.
+// Kill kills the process (SIGKILL) and waits until it has ended.
 func (n *Node) Kill() error { return n.end(syscall.SIGKILL) }
 
-// Stop ends the process in order; a paused one goes on first.
+// Stop ends the process by SIGTERM and waits until it has ended. A paused process is
+// resumed first.
 func (n *Node) Stop() error {
 	_ = n.signal(syscall.SIGCONT)
 	return n.end(syscall.SIGTERM)
@@ -202,7 +205,7 @@ func (n *Node) end(s os.Signal) error {
 	n.mu.Unlock()
 	select {
 	case <-ended:
-	case <-time.After(startPatience):
+	case <-time.After(startTimeout):
 		_ = cmd.Process.Kill()
 		<-ended
 		return fmt.Errorf("node %d did not end\n%s", n.Number, n.LogTail())
@@ -213,14 +216,14 @@ func (n *Node) end(s os.Signal) error {
 	return nil
 }
 
-// Running reports whether it has a process.
+// Running reports whether the node has a process.
 func (n *Node) Running() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.cmd != nil
 }
 
-// LogTail is the end of its log, ordinary requests aside.
+// LogTail returns the end of the log without ordinary requests.
 func (n *Node) LogTail() string {
 	text, err := os.ReadFile(n.logFile)
 	if err != nil {
@@ -233,6 +236,21 @@ func (n *Node) LogTail() string {
 		}
 	}
 	return string(bytes.Join(lines[max(0, len(lines)-12):], []byte("\n")))
+}
+
+// Logged returns the number of lines of the log that match.
+func (n *Node) Logged(lines *regexp.Regexp) int {
+	text, err := os.ReadFile(n.logFile)
+	if err != nil {
+		return 0
+	}
+	count := 0
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
+		if lines.Match(line) {
+			count++
+		}
+	}
+	return count
 }
 
 var ordinary = regexp.MustCompile(`"msg":"request".*"status":[234]\d\d`)

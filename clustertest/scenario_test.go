@@ -6,28 +6,29 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/pgtest"
 )
 
 const staleness = clustertest.Staleness
 
-// cutOffAndRevoke takes a token back while one node hears nothing.
-func cutOffAndRevoke(c *clustertest.Cluster, b clustertest.Breakage) (kill clustertest.Op, mend func() error) {
+// cutOffAndRevoke revokes a token while one node is cut off from the database.
+func cutOffAndRevoke(c *clustertest.Cluster, b clustertest.Breakage) (revocation clustertest.Op, repair func() error) {
 	c.Helper()
 	here, far := c.Nodes[0], c.Nodes[len(c.Nodes)-1]
 	token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 	for _, n := range c.Nodes {
 		accepted(c, n, token)
 	}
-	mend = c.Break(far, b)
-	kill = acknowledged(c, func() clustertest.Op { return c.Kill(here, token, true) })
-	askEachOften(c, token)
-	return kill, mend
+	repair = c.Break(far, b)
+	revocation = acknowledged(c, func() clustertest.Op { return c.Revoke(here, token, true) })
+	verifyOftenEverywhere(c, token)
+	return revocation, repair
 }
 
-// askEachOften asks every node about a token, until it has said no, or nothing.
-func askEachOften(c *clustertest.Cluster, token *clustertest.Token) {
+// verifyOftenEverywhere verifies a token at every node several times. It asks a node
+// that answers 503 no more.
+func verifyOftenEverywhere(c *clustertest.Cluster, token *clustertest.Token) {
 	c.Helper()
 	for _, n := range c.Nodes {
 		for range 20 {
@@ -38,7 +39,7 @@ func askEachOften(c *clustertest.Cluster, token *clustertest.Token) {
 	}
 }
 
-// TestACutOffNodeStopsSayingYes cuts a node off in each way there is.
+// TestACutOffNodeStopsSayingYes cuts a node off from the database in every way.
 func TestACutOffNodeStopsSayingYes(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 3)
@@ -53,30 +54,30 @@ func TestACutOffNodeStopsSayingYes(t *testing.T) {
 		for _, n := range c.Nodes {
 			accepted(c, n, good)
 		}
-		kill, mend := cutOffAndRevoke(c, b)
-		if took := kill.End - kill.Start; took > staleness+slack {
+		revocation, repair := cutOffAndRevoke(c, b)
+		if took := revocation.End - revocation.Start; took > staleness+slack {
 			t.Errorf("%s: the acknowledgement took %v", b.Name, took)
 		}
-		if n := *kill.Told; n.Nodes != 3 || n.Confirmed != 2 || n.Expired != 1 {
-			t.Errorf("%s: the acknowledgement tells %+v", b.Name, n)
+		if n := *revocation.Counts; n.Nodes != 3 || n.Confirmed != 2 || n.Expired != 1 {
+			t.Errorf("%s: the acknowledgement counts %+v", b.Name, n)
 		}
 		accepted(c, here, good) // the others go on
 		accepted(c, c.Nodes[1], good)
 		if o := c.Verify(far, good); o.Outcome != clustertest.Unavailable || o.End-o.Start > time.Second+slack {
 			t.Errorf("%s: the node answers %s after %v, not 503 within a second", b.Name, o.Outcome, o.End-o.Start)
 		}
-		must(c, mend())
+		must(c, repair())
 		took := eventually(c, staleness+time.Second+slack, b.Name+": the node says yes again", func() bool {
 			return c.Verify(far, good).Outcome == clustertest.Yes
 		})
-		t.Logf("%s: acknowledged after %v, recovered after %v", b.Name, kill.End-kill.Start, took)
+		t.Logf("%s: acknowledged after %v, recovered after %v", b.Name, revocation.End-revocation.Start, took)
 		must(c, far.WaitReady(t.Context(), c.Client.HTTP))
 	}
 	keepsItsPromise(c)
 }
 
-// TestWithoutADatabaseNobodySaysYes takes the database from all of them.
-func TestWithoutADatabaseNobodySaysYes(t *testing.T) {
+// TestWithoutADatabaseNoNodeSaysYes makes the database unreachable for all nodes.
+func TestWithoutADatabaseNoNodeSaysYes(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 3)
 	good := issued(c, func() *clustertest.Token { return c.ClientToken(c.Nodes[0]) })
@@ -84,12 +85,12 @@ func TestWithoutADatabaseNobodySaysYes(t *testing.T) {
 		for _, n := range c.Nodes {
 			accepted(c, n, good)
 		}
-		mend := c.CutAll(w)
+		repair := c.CutAll(w)
 		cut := c.History.Now()
 		eachNode(c, func(n *clustertest.Node) {
 			for o := c.Verify(n, good); o.Outcome != clustertest.Unavailable; o = c.Verify(n, good) {
 				if o.Start > cut+staleness {
-					t.Errorf("node %d says %s %v after it has heard anything", n.Number, o.Outcome, o.Start-cut)
+					t.Errorf("node %d answers %s, %v after it was cut off", n.Number, o.Outcome, o.Start-cut)
 					return
 				}
 			}
@@ -98,15 +99,15 @@ func TestWithoutADatabaseNobodySaysYes(t *testing.T) {
 				t.Errorf("node %d answers %d without a Retry-After (%v)", n.Number, a.Status, err)
 			}
 			if c.ClientToken(n) != nil {
-				t.Errorf("node %d issued a token that nobody wrote down", n.Number)
+				t.Errorf("node %d issued a token without storing its audit event", n.Number)
 			}
 		})
-		must(c, mend())
+		must(c, repair())
 		eachNode(c, func(n *clustertest.Node) {
-			mended := c.History.Now()
+			repaired := c.History.Now()
 			for o := c.Verify(n, good); o.Outcome != clustertest.Yes; o = c.Verify(n, good) {
-				if o.Start > mended+staleness+time.Second {
-					t.Errorf("node %d still says %s", n.Number, o.Outcome)
+				if o.Start > repaired+staleness+time.Second {
+					t.Errorf("node %d still answers %s", n.Number, o.Outcome)
 					return
 				}
 			}
@@ -115,7 +116,7 @@ func TestWithoutADatabaseNobodySaysYes(t *testing.T) {
 	keepsItsPromise(c)
 }
 
-// eachNode does something with every node at the same time.
+// eachNode calls do for every node concurrently.
 func eachNode(c *clustertest.Cluster, do func(*clustertest.Node)) {
 	var all sync.WaitGroup
 	for _, n := range c.Nodes {
@@ -124,8 +125,7 @@ func eachNode(c *clustertest.Cluster, do func(*clustertest.Node)) {
 	all.Wait()
 }
 
-// TestAKilledDatabaseLosesNothing kills PostgreSQL while revocations are under way,
-// as a power cut would.
+// TestAKilledDatabaseLosesNothing kills PostgreSQL while revocations are under way.
 func TestAKilledDatabaseLosesNothing(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
@@ -140,13 +140,13 @@ func TestAKilledDatabaseLosesNothing(t *testing.T) {
 		for range 40 {
 			tokens = append(tokens, issued(c, func() *clustertest.Token { return c.ClientToken(c.Nodes[0]) }))
 		}
-		mended := c.History.Break("the database was killed", -1)
+		repaired := c.History.Break("the database was killed", -1)
 		var revoking sync.WaitGroup
 		work := make(chan *clustertest.Token)
 		for i := range 4 {
 			revoking.Go(func() {
 				for token := range work {
-					c.Kill(c.Nodes[i%2], token, i < 2)
+					c.Revoke(c.Nodes[i%2], token, i < 2)
 				}
 			})
 		}
@@ -159,7 +159,7 @@ func TestAKilledDatabaseLosesNothing(t *testing.T) {
 		close(work)
 		revoking.Wait()
 		server.Restart(t)
-		mended()
+		repaired()
 		for _, n := range c.Nodes {
 			eventually(c, staleness+time.Second+slack, "yes again", func() bool { return c.Verify(n, good).Outcome == clustertest.Yes })
 			for _, token := range tokens {
@@ -170,24 +170,24 @@ func TestAKilledDatabaseLosesNothing(t *testing.T) {
 	keepsItsPromise(c)
 }
 
-// sleepThrough takes a token back while one node is stopped where it is, and wakes
-// that with questions that have been waiting for it.
+// sleepThrough revokes a token while one node is paused, and resumes that node with
+// requests already waiting in its sockets.
 func sleepThrough(c *clustertest.Cluster) {
 	c.Helper()
 	here, far := c.Nodes[0], c.Nodes[len(c.Nodes)-1]
 	token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 	accepted(c, far, token)
-	mended := c.History.Break("paused", far.Number)
+	repaired := c.History.Break("paused", far.Number)
 	must(c, far.Pause())
-	acknowledged(c, func() clustertest.Op { return c.Kill(here, token, true) })
+	acknowledged(c, func() clustertest.Op { return c.Revoke(here, token, true) })
 	var asking sync.WaitGroup
 	for range 8 {
 		asking.Go(func() { c.Verify(far, token) })
 	}
-	time.Sleep(20 * time.Millisecond) // for the questions to arrive; it matters to nothing else
+	time.Sleep(20 * time.Millisecond) // for the requests to arrive; nothing depends on it
 	must(c, far.Resume())
 	asking.Wait()
-	mended()
+	repaired()
 	for range 20 {
 		c.Verify(far, token)
 	}
@@ -203,7 +203,7 @@ func TestAPausedNodeWakesUpWithoutAYes(t *testing.T) {
 	keepsItsPromise(c)
 }
 
-// TestAKilledNodeLosesNothing kills a node that is revoking, again and again.
+// TestAKilledNodeLosesNothing kills a node while it revokes, several times.
 func TestAKilledNodeLosesNothing(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 2)
@@ -214,23 +214,23 @@ func TestAKilledNodeLosesNothing(t *testing.T) {
 		for range 20 {
 			tokens = append(tokens, issued(c, func() *clustertest.Token { return c.ClientToken(other) }))
 		}
-		mend := c.Break(victim, clustertest.Breakage{
+		repair := c.Break(victim, clustertest.Breakage{
 			Break: func(c *clustertest.Cluster, n *clustertest.Node) error {
 				var revoking sync.WaitGroup
 				for i, token := range tokens {
-					revoking.Go(func() { c.Kill(victim, token, i%2 == 0) })
+					revoking.Go(func() { c.Revoke(victim, token, i%2 == 0) })
 				}
-				time.Sleep(15 * time.Millisecond) // some have been acknowledged, most have not
+				time.Sleep(15 * time.Millisecond) // some are acknowledged by now, most are not
 				err := n.Kill()
 				revoking.Wait()
 				return err
 			},
-			Mend: func(c *clustertest.Cluster, n *clustertest.Node) error {
+			Repair: func(c *clustertest.Cluster, n *clustertest.Node) error {
 				c.Start(n)
 				return nil
 			},
 		})
-		must(c, mend())
+		must(c, repair())
 		for _, n := range c.Nodes {
 			accepted(c, n, good)
 			for _, token := range tokens {
@@ -241,9 +241,9 @@ func TestAKilledNodeLosesNothing(t *testing.T) {
 	keepsItsPromise(c)
 }
 
-// TestASlowLineCostsNoYes makes the way to the database long. A node keeps its lease
-// as long as there and back is well within a quarter of L; beyond that it asks for
-// each token, and may have no answer in time.
+// TestASlowLineCostsNoYes delays the line to the database. A node keeps its lease as
+// long as the round trip is well within a quarter of L. Beyond that it asks the
+// database for each token, and may get no answer in time.
 func TestASlowLineCostsNoYes(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 2)
@@ -252,13 +252,13 @@ func TestASlowLineCostsNoYes(t *testing.T) {
 	accepted(c, far, good)
 	for _, delay := range []time.Duration{50 * time.Millisecond, 200 * time.Millisecond} {
 		must(c, far.Link.Set(clustertest.Weather{Delay: delay}))
-		mended := c.History.Break("slow", far.Number)
+		repaired := c.History.Break("slow", far.Number)
 		refused := 0
 		for range 4 {
 			token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 			c.Verify(far, token)
-			kill := acknowledged(c, func() clustertest.Op { return c.Kill(here, token, true) })
-			if took := kill.End - kill.Start; took > staleness+slack {
+			revocation := acknowledged(c, func() clustertest.Op { return c.Revoke(here, token, true) })
+			if took := revocation.End - revocation.Start; took > staleness+slack {
 				t.Errorf("with a delay of %v the acknowledgement took %v", delay, took)
 			}
 			c.Verify(far, token)
@@ -270,23 +270,23 @@ func TestASlowLineCostsNoYes(t *testing.T) {
 			t.Errorf("with a delay of %v a good token was refused %d times", delay, refused)
 		}
 		must(c, far.Link.Restore())
-		mended()
+		repaired()
 		eventually(c, staleness+time.Second+slack, "yes again", func() bool { return c.Verify(far, good).Outcome == clustertest.Yes })
 	}
 	keepsItsPromise(c)
 }
 
-// TestANodeJoinsWhileRevocationsGoOn starts nodes one after another, and asks each at
-// once about what was acknowledged before it was there.
-func TestANodeJoinsWhileRevocationsGoOn(t *testing.T) {
+// TestAJoiningNodeHonoursEarlierRevocations starts nodes one after another while
+// revocations go on, and verifies at each at once what was revoked before it started.
+func TestAJoiningNodeHonoursEarlierRevocations(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 1)
 	here := c.Nodes[0]
-	mended := c.History.Break("nodes are joining", -1)
+	repaired := c.History.Break("nodes are joining", -1)
 	done := make(chan struct{})
 	var revoking sync.WaitGroup
 	var mu sync.Mutex
-	var dead []*clustertest.Token
+	var revoked []*clustertest.Token
 	revoking.Go(func() {
 		for {
 			select {
@@ -295,43 +295,44 @@ func TestANodeJoinsWhileRevocationsGoOn(t *testing.T) {
 			default:
 			}
 			token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
-			if token == nil || c.Kill(here, token, true).Outcome != clustertest.Yes {
+			if token == nil || c.Revoke(here, token, true).Outcome != clustertest.Yes {
 				continue
 			}
 			mu.Lock()
-			dead = append(dead, token)
+			revoked = append(revoked, token)
 			mu.Unlock()
 		}
 	})
-	eventually(c, 10*time.Second, "something is taken back", func() bool {
+	eventually(c, 10*time.Second, "a token is revoked", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return len(dead) > 0
+		return len(revoked) > 0
 	})
 	for range 2 {
 		n := c.Add()
 		must(c, n.Start())
 		for range 100 {
 			mu.Lock()
-			token := dead[len(dead)-1]
+			token := revoked[len(revoked)-1]
 			mu.Unlock()
 			c.Verify(n, token)
 		}
 		must(c, n.WaitReady(t.Context(), c.Client.HTTP))
 	}
-	mended()
+	repaired()
 	close(done)
 	revoking.Wait()
 	for _, n := range c.Nodes {
-		for _, token := range dead {
+		for _, token := range revoked {
 			c.Verify(n, token)
 		}
 	}
 	keepsItsPromise(c)
 }
 
-// TestNodesThatStartTogetherMakeOneKey starts three at once on an empty database.
-func TestNodesThatStartTogetherMakeOneKey(t *testing.T) {
+// TestNodesThatStartTogetherCreateOneKey starts three nodes at once on an empty
+// database.
+func TestNodesThatStartTogetherCreateOneKey(t *testing.T) {
 	t.Parallel()
 	c := clustertest.Prepare(t, config(t, 0))
 	var starting sync.WaitGroup

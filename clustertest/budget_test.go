@@ -13,17 +13,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/pgtest"
 )
 
-// BenchmarkBudgetRevokeToRefused is the time from the request to revoke at one node,
+// BenchmarkBudgetRevokeToRefused measures the time from the request to revoke at one node,
 // without wait, to the first refusal by another, with the default L of 2 s. The
 // budget is a median (ms) of 50, and never over L.
 func BenchmarkBudgetRevokeToRefused(b *testing.B) {
-	// Polling alone is what is left behind a pooler that passes no notifications.
+	// Behind a pooler that passes no notifications, a node learns by polling alone.
 	for name, conf := range map[string]clustertest.Config{
-		"notified": config(b, 2), "polling": brokenConfig(b, unnotified, 2),
+		"notified": config(b, 2), "polling": brokenConfig(b, unnotified),
 	} {
 		b.Run(name, func(b *testing.B) {
 			conf.Staleness = 2 * time.Second
@@ -51,10 +51,10 @@ func revokeToRefused(c *clustertest.Cluster) time.Duration {
 	here, far := c.Nodes[0], c.Nodes[1]
 	token := issued(c, func() *clustertest.Token { return c.ClientToken(here) })
 	accepted(c, far, token)
-	time.Sleep(rand.N(500 * time.Millisecond)) // or each would come just after the question that found the one before
+	time.Sleep(rand.N(500 * time.Millisecond)) // else each would come just after the node's last question
 	kill := make(chan clustertest.Op, 1)
 	begun := c.History.Now()
-	go func() { kill <- c.Kill(here, token, false) }()
+	go func() { kill <- c.Revoke(here, token, false) }()
 	o := c.Verify(far, token)
 	for o.Outcome == clustertest.Yes {
 		o = c.Verify(far, token)
@@ -65,10 +65,11 @@ func revokeToRefused(c *clustertest.Cluster) time.Duration {
 	return o.End - begun
 }
 
-// BenchmarkBudgetVerifyRateOfANode is the rate of one node of three, the others being
-// idle, to that of one alone (ratio), and of one with a million live revocations to
-// one with none (million-ratio). queries/op is what one of three sent to the database
-// for each verify, beside what it sends anyway.
+// BenchmarkBudgetVerifyRateOfANode compares the rate of one node of three, the others
+// idle, with that of a node alone (ratio), and the rate of a node with a million live
+// revocations with that of one with none (million-ratio). queries/op counts what one
+// of three nodes sent to the database for each verification, beyond what it sends when
+// idle.
 func BenchmarkBudgetVerifyRateOfANode(b *testing.B) {
 	alone, three, full := cluster(b, 1), cluster(b, 3), million(b, 1)
 	benches := []*load{newLoad(alone), newLoad(three), newLoad(full)}
@@ -99,7 +100,7 @@ func middle(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-// load is connections to one node, over which one token is verified.
+// load is a set of connections to one node, on which one token is verified.
 type load struct {
 	*clustertest.Cluster
 
@@ -123,7 +124,7 @@ func newLoad(c *clustertest.Cluster) *load {
 	return l
 }
 
-// rate is how many verifies a second there are, all of which must say yes.
+// rate returns the verifications per second. Each of them must succeed.
 func (l *load) rate(d time.Duration) float64 {
 	l.Helper()
 	counts := make([]int, len(l.conns))
@@ -169,7 +170,7 @@ func readYes(r *bufio.Reader) error {
 	}
 }
 
-// million is a cluster in whose log a million living tokens were taken back.
+// million returns a cluster whose log has a million live revocations.
 func million(b *testing.B, nodes int) *clustertest.Cluster {
 	b.Helper()
 	conf := config(b, 0)
@@ -185,7 +186,7 @@ FROM log_head h, generate_series(1, 1000000) AS n, (SELECT (extract(epoch FROM n
 	return c
 }
 
-// BenchmarkBudgetStartMillionOnPostgres is the time from starting the process to
+// BenchmarkBudgetStartMillionOnPostgres measures the time from starting the process to
 // readiness with a million live revocations in the log; the budget is 5 s.
 func BenchmarkBudgetStartMillionOnPostgres(b *testing.B) {
 	c := million(b, 0)

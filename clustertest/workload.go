@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Workload is what users, administrators and gremlins do at random. The same seed
-// chooses the same, but nobody can choose how they meet.
+// Workload is random work of users and administrators, and random faults. The same
+// seed makes the same choices, but their timing differs from run to run.
 type Workload struct {
 	Seed    uint64
 	Workers int // 0: 6
@@ -19,7 +19,7 @@ type Workload struct {
 	Calm    bool // nothing is broken
 }
 
-// pool is the tokens that the workers have in their hands.
+// pool holds the tokens that the workers use.
 type pool struct {
 	mu       sync.Mutex
 	tokens   []*Token
@@ -41,7 +41,7 @@ func (p *pool) add(t *Token, random *rand.Rand) {
 	p.tokens[random.IntN(poolSize)] = t
 }
 
-// one gives a token that is accepted by a filter, nil when there is none.
+// one returns a random token that the filter accepts, nil when there is none.
 func (p *pool) one(random *rand.Rand, filter func(*Token) bool) *Token {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,7 +59,7 @@ func (p *pool) remove(t *Token) {
 	p.tokens = slices.DeleteFunc(p.tokens, func(a *Token) bool { return a == t })
 }
 
-// worker is one of those who do things at the same time.
+// worker does one random thing after another.
 type worker struct {
 	*Cluster
 
@@ -67,8 +67,8 @@ type worker struct {
 	pool   *pool
 }
 
-// Work does as the workload says and returns when everything is mended again. The
-// error is one of the harness's.
+// Work runs the workload and returns when everything is repaired again. The error is
+// one of the harness.
 func (c *Cluster) Work(w Workload) error {
 	if w.Workers == 0 {
 		w.Workers = 6
@@ -77,7 +77,7 @@ func (c *Cluster) Work(w Workload) error {
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	for i := range w.Workers {
-		own := &worker{c, rand.New(rand.NewPCG(w.Seed, uint64(i))), shared} //nolint:gosec // to be had again
+		own := &worker{c, rand.New(rand.NewPCG(w.Seed, uint64(i))), shared} //nolint:gosec // reproducible
 		all.Go(func() {
 			for !sleepUntil(stop, time.Duration(own.random.Int64N(int64(4*time.Millisecond)))) {
 				own.act()
@@ -85,23 +85,24 @@ func (c *Cluster) Work(w Workload) error {
 		})
 	}
 	var errs []error
-	var gremlins sync.WaitGroup
+	var breaking sync.WaitGroup
 	if !w.Calm {
-		gremlins.Go(func() {
-			random := rand.New(rand.NewPCG(w.Seed, 1<<32)) //nolint:gosec // to be had again
-			if err := c.gremlin(random, stop); err != nil {
+		breaking.Go(func() {
+			random := rand.New(rand.NewPCG(w.Seed, 1<<32)) //nolint:gosec // reproducible
+			if err := c.breakAtRandom(random, stop); err != nil {
 				errs = append(errs, err)
 			}
 		})
 	}
 	time.Sleep(w.Length)
 	close(stop)
-	gremlins.Wait()
+	breaking.Wait()
 	all.Wait()
 	return errors.Join(errs...)
 }
 
-// node is one to ask: mostly one that isn't broken, or everybody would wait for it.
+// node returns a random node, mostly one that isn't broken: otherwise all workers
+// would soon wait for broken nodes.
 func (w *worker) node() *Node {
 	n := w.Nodes[w.random.IntN(len(w.Nodes))]
 	if n.broken.Load() && w.random.IntN(4) > 0 {
@@ -114,17 +115,17 @@ func (w *worker) user() string { return "user" + strconv.Itoa(w.random.IntN(User
 
 func (w *worker) collection() int { return 4 + w.random.IntN(Collections) }
 
-// act does one thing.
+// act does one random thing.
 func (w *worker) act() {
 	switch p := w.random.IntN(1000); {
 	case p < 780:
 		if t := w.pool.one(w.random, nil); t != nil && w.Verify(w.node(), t).Outcome == No && w.random.IntN(4) == 0 {
-			w.pool.remove(t) // or everybody would ask about dead ones alone
+			w.pool.remove(t) // otherwise the pool would fill with revoked tokens
 		}
 	case p < 900:
 		w.pool.add(w.newToken(), w.random)
 	case p < 960:
-		w.kill()
+		w.revoke()
 	case p < 970:
 		w.RevokeAll(w.node(), w.user(), w.random.IntN(2) == 0)
 	case p < 976:
@@ -142,12 +143,12 @@ func (w *worker) act() {
 			w.Retire(w.node(), t.KID)
 			w.check(func(other *Token) bool { return other.KID == t.KID })
 		}
-	default: // the password costs time on purpose
+	default: // rare, because hashing a password is slow on purpose
 		w.pool.add(w.PasswordToken(w.node(), w.user(), w.collection()), w.random)
 	}
 }
 
-// check verifies tokens at every node at once, when something was just taken back.
+// check verifies a token at every node, right after something was revoked.
 func (w *worker) check(which func(*Token) bool) {
 	t := w.pool.one(w.random, which)
 	if t == nil {
@@ -160,20 +161,25 @@ func (w *worker) check(which func(*Token) bool) {
 	}
 }
 
-func (w *worker) kill() {
+func (w *worker) revoke() {
 	t := w.pool.one(w.random, nil)
 	if t == nil {
 		return
 	}
-	wait := w.random.IntN(3) > 0
-	if t.ID != "" && w.random.IntN(2) == 0 {
-		w.KillByID(w.node(), t, wait)
-	} else {
-		w.Kill(w.node(), t, wait)
+	wait, byID := w.random.IntN(3) > 0, t.ID != "" && w.random.IntN(2) == 0
+	for range 2 { // what was not acknowledged is asked for again
+		revoke := w.Revoke
+		if byID {
+			revoke = w.RevokeByID
+		}
+		o := revoke(w.node(), t, wait)
+		if o.Outcome == Yes || o.Outcome == No {
+			break
+		}
 	}
 	w.check(func(other *Token) bool { return other == t })
 	w.check(func(other *Token) bool { return other.Parent == t })
-	if w.random.IntN(2) == 0 { // else it goes on being presented
+	if w.random.IntN(2) == 0 { // otherwise it is presented again
 		w.pool.remove(t)
 	}
 }
@@ -185,7 +191,7 @@ func (w *worker) rebind() {
 	w.Bind(w.node(), user, collection)
 }
 
-// newToken gives one of any kind, nil when there was none.
+// newToken returns a token of a random kind, nil when none was issued.
 func (w *worker) newToken() *Token {
 	switch w.random.IntN(6) {
 	case 0:
@@ -211,8 +217,8 @@ func (w *worker) newToken() *Token {
 	}
 }
 
-// bySession makes something with a user's session, a new one where the old one is
-// no good any more.
+// bySession calls do with a session of a random user. It signs in when there is no
+// session, and forgets the session when do returns nil.
 func (w *worker) bySession(do func(*Token) *Token) *Token {
 	user := w.user()
 	w.pool.mu.Lock()
@@ -235,7 +241,7 @@ func (w *worker) bySession(do func(*Token) *Token) *Token {
 	return t
 }
 
-// Report says a workload's numbers, a line each.
+// Report returns the numbers of the history as text.
 func (c *Cluster) Report() string {
 	s := statsOf(c.History.Ops(), c.History.Faults())
 	return fmt.Sprintf("%d operations, %d verifies (%d yes, %d no, %d unavailable, %d unanswered), %d revocations acknowledged, %d faults\n"+

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
-// echo is a server that says everything back.
+// echo starts a server that returns everything it reads, and returns its address.
 func echo(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,7 +47,7 @@ func forwarder(t *testing.T, target string) *clustertest.Forwarder {
 	return f
 }
 
-// caller is a connection through a forwarder.
+// caller is a connection through a forwarder, and the test that uses it.
 type caller struct {
 	*testing.T
 
@@ -77,16 +77,16 @@ func (c *caller) hears(want string) {
 	c.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if got, err := c.lines.ReadString('\n'); err != nil || got != want+"\n" {
-		c.Fatalf("heard %q, %v, not %q", got, err, want)
+		c.Fatalf("read %q, %v; want %q", got, err, want)
 	}
 }
 
-// hearsNothing waits for a moment in which what is said would come back.
+// hearsNothing fails the test if an answer comes within a moment.
 func (c *caller) hearsNothing() {
 	c.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if got, err := c.lines.ReadString('\n'); !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.Fatalf("heard %q, %v", got, err)
+		c.Fatalf("read %q, %v; want nothing", got, err)
 	}
 }
 
@@ -94,7 +94,7 @@ func (c *caller) isCut() {
 	c.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if got, err := c.lines.ReadString('\n'); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		c.Fatalf("the connection lives: %q, %v", got, err)
+		c.Fatalf("the connection is still open: %q, %v", got, err)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestForwarderPassesEverythingInOrder(t *testing.T) {
 	go func() { _, _ = c.Write(sent) }()
 	got := make([]byte, len(sent))
 	if _, err := io.ReadFull(c.lines, got); err != nil || !bytes.Equal(sent, got) {
-		t.Errorf("a mebibyte does not come back as it was: %v", err)
+		t.Errorf("a mebibyte came back changed: %v", err)
 	}
 }
 
@@ -124,18 +124,18 @@ func TestForwarderDelaysEachWay(t *testing.T) {
 	const delay = 60 * time.Millisecond
 	set(t, f, clustertest.Weather{Delay: delay})
 	begun := time.Now()
-	for range 5 { // one after another on the line, not one after another in time
+	for range 5 { // the delays overlap
 		c.say("slow")
 	}
 	for range 5 {
 		c.hears("slow")
 	}
 	if took := time.Since(begun); took < 2*delay || took > 8*delay {
-		t.Errorf("it took %v there and back", took)
+		t.Errorf("the round trip took %v", took)
 	}
 }
 
-func TestForwarderHoldsAndGivesLater(t *testing.T) {
+func TestForwarderDeliversLaterWhatItHeld(t *testing.T) {
 	t.Parallel()
 	f := forwarder(t, echo(t))
 	c := call(t, f)
@@ -159,7 +159,7 @@ func TestForwarderLosesAndThenResets(t *testing.T) {
 	set(t, f, clustertest.Weather{Up: clustertest.Lose, Down: clustertest.Lose})
 	busy.say("two")
 	busy.hearsNothing()
-	late := call(t, f) // is taken by the system, and gets no further
+	late := call(t, f) // the system accepts it, the forwarder doesn't
 	late.say("hello")
 	late.hearsNothing()
 	set(t, f, clustertest.Weather{})
@@ -169,8 +169,8 @@ func TestForwarderLosesAndThenResets(t *testing.T) {
 	idle.hears("three")
 }
 
-// TestForwarderIsHalfOpen loses what goes one way alone.
-func TestForwarderIsHalfOpen(t *testing.T) {
+// TestForwarderLosesOneDirectionAlone leaves a connection half open.
+func TestForwarderLosesOneDirectionAlone(t *testing.T) {
 	t.Parallel()
 	heard := make(chan string, 8)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -196,7 +196,7 @@ func TestForwarderIsHalfOpen(t *testing.T) {
 	set(t, f, clustertest.Weather{Down: clustertest.Lose})
 	c.say("two")
 	if got := <-heard; got != "two" {
-		t.Errorf("the server heard %q", got)
+		t.Errorf("the server read %q", got)
 	}
 	c.hearsNothing()
 	set(t, f, clustertest.Weather{})
@@ -223,7 +223,37 @@ func TestForwarderCutsAndRefuses(t *testing.T) {
 	}
 }
 
-func TestForwarderHoldsTheRepliesToSomeQuestions(t *testing.T) {
+func TestForwarderGoesToAnotherServer(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "the other one\n")
+		}
+	}()
+	f := forwarder(t, echo(t))
+	before := call(t, f)
+	before.say("one")
+	before.hears("one")
+	if err := f.Redirect(l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	before.isCut()
+	call(t, f).hears("the other one")
+	if err := f.Redirect("nowhere"); err == nil {
+		t.Error("it goes to an address without a port")
+	}
+}
+
+func TestForwarderHoldsTheRepliesToChosenQuestions(t *testing.T) {
 	t.Parallel()
 	f := forwarder(t, echo(t))
 	asks, other := call(t, f), call(t, f)

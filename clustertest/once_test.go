@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/clustertest"
+	"github.com/bearerd/bearerd/clustertest"
 )
 
-// atOnce asks all nodes the same so many times, at the same time, and counts the
-// answers by status.
+// atOnce sends the same request that many times concurrently, spread over all nodes,
+// and counts the answers by status.
 func atOnce(c *clustertest.Cluster, times int, ask clustertest.Ask) (map[int]int, []clustertest.Answer) {
 	c.Helper()
 	var asking sync.WaitGroup
@@ -42,8 +42,8 @@ func sum(counts map[int]int) (n int) {
 	return n
 }
 
-// exactlyOne wants one success. A busy machine may answer some of the others with
-// 503, which uses nothing up.
+// exactlyOne fails the test unless exactly one request succeeded and the others were
+// refused. A busy machine may answer some with 503, which uses nothing up.
 func exactlyOne(c *clustertest.Cluster, what string, counts map[int]int, success, refusal int) {
 	c.Helper()
 	delete(counts, http.StatusServiceUnavailable)
@@ -54,7 +54,8 @@ func exactlyOne(c *clustertest.Cluster, what string, counts map[int]int, success
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// approved begins the device flow and lets a user approve it at another node.
+// approved begins the device flow at one node, approves it at another, and returns the
+// device code.
 func approved(c *clustertest.Cluster) (deviceCode string) {
 	c.Helper()
 	session := issued(c, func() *clustertest.Token { return c.Session(c.Nodes[1], "user0") })
@@ -80,7 +81,7 @@ func TestWhatMayHappenOnceHappensOnceOnAllNodes(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 3)
 
-	// A device code gives one pair of tokens.
+	// A device code is exchanged for one pair of tokens.
 	counts, answers := atOnce(c, 9, clustertest.Ask{Path: "/oauth2/token", Form: url.Values{
 		"grant_type": {deviceGrant}, "device_code": {approved(c)}, "client_id": {"tv"},
 	}})
@@ -95,7 +96,7 @@ func TestWhatMayHappenOnceHappensOnceOnAllNodes(t *testing.T) {
 		t.Fatal("no refresh token")
 	}
 
-	// A refresh token is used once; the second use kills the family.
+	// A refresh token is used once; the second use revokes the family.
 	counts, answers = atOnce(c, 9, clustertest.Ask{Path: "/oauth2/token", Form: url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "client_id": {"tv"},
 	}})
@@ -123,7 +124,7 @@ func TestWhatMayHappenOnceHappensOnceOnAllNodes(t *testing.T) {
 	exactlyOne(c, "regenerate", counts, http.StatusCreated, http.StatusConflict)
 
 	// Ten wrong passwords lock an account, whichever nodes heard them.
-	// What a busy machine answers with 503 is asked again.
+	// Requests that a busy machine answers with 503 are sent again.
 	wrong := 0
 	for round, left := 0, 30; left > 0 && round < 10; round++ {
 		counts, _ = atOnce(c, left, clustertest.Ask{Path: "/auth/login", Form: url.Values{"username": {"user2"}, "password": {"wrong"}}})
@@ -145,8 +146,8 @@ func TestWhatMayHappenOnceHappensOnceOnAllNodes(t *testing.T) {
 	}
 }
 
-// TestARotatedKeyIsKnownEverywhereAtOnce rotates and retires at one node, and lets
-// the others judge.
+// TestARotatedKeyIsKnownEverywhereAtOnce rotates and retires keys at one node and
+// verifies at the others.
 func TestARotatedKeyIsKnownEverywhereAtOnce(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 3)

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// stats are the numbers of a history.
+// stats summarize a history.
 type stats struct {
 	ops, verifies, yes, no, unavailable, unknown int
 	revocations, faults, silentSeconds           int
 	median, p99, worst                           time.Duration // of an acknowledgement with wait
-	lastWaited, lastUnwaited                     time.Duration // from the request to revoke to the end of the last yes
+	lastWaited, lastUnwaited                     time.Duration // from the start of the revocation to the end of the last yes
 }
 
 func statsOf(ops []Op, faults []Fault) stats {
@@ -45,7 +45,7 @@ func statsOf(ops []Op, faults []Fault) stats {
 		if o.Wait {
 			took = append(took, o.End-o.Start)
 		}
-		if last, known := lastYes[o.Token]; o.Kind == Kill && known {
+		if last, known := lastYes[o.Token]; o.Kind == Revoke && known {
 			if o.Wait {
 				s.lastWaited = max(s.lastWaited, last-o.Start)
 			} else {
@@ -60,7 +60,7 @@ func statsOf(ops []Op, faults []Fault) stats {
 	return s
 }
 
-// quantile gives the one that so much of a sorted list is not above.
+// quantile returns the q-quantile of a sorted list.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Round(10 * time.Microsecond)
 }

@@ -12,36 +12,36 @@ import (
 	"time"
 )
 
-// Way is what becomes of the bytes that go one way.
+// Way says what happens to the bytes in one direction.
 type Way int
 
-// What may become of them.
+// The ways.
 const (
 	Pass Way = iota
-	Hold     // they wait until the way is free again, as with packets that are sent anew
-	Lose     // they are gone; a connection that lost some is reset once the way is free again
+	Hold     // they wait until the way is free again, as if retransmitted
+	Lose     // they are dropped; a connection that lost some is reset once the way is free again
 )
 
 // Weather is the state of a line between a node and its database. The zero value
-// is fair.
+// passes everything.
 type Weather struct {
 	Up, Down Way           // towards the database, and back
-	Delay    time.Duration // of everything, each way
+	Delay    time.Duration // of each direction
 	Cut      bool          // connections are reset, and new ones refused
-	// HoldReply holds what comes back on connections on which something went up that
-	// it accepts. It is called by many goroutines.
+	// HoldReply is called with what goes up, by many goroutines. Once it returns true
+	// for a connection, everything that comes back on that connection is held.
 	HoldReply func([]byte) bool
 }
 
-// Forwarder is a line to a TCP server whose weather can be made. It is safe for use
-// by many goroutines.
+// Forwarder forwards TCP connections to a server and can disturb them. It is safe for
+// use by many goroutines.
 type Forwarder struct {
-	target string
-	addr   string
-	sent   atomic.Int64
-	kept   atomic.Int64 // replies that HoldReply holds
+	addr string
+	sent atomic.Int64
+	kept atomic.Int64 // replies held because of HoldReply
 
 	mu       sync.Mutex // guards the fields below
+	target   string
 	weather  Weather
 	changed  chan struct{} // closed when the weather changes
 	listener net.Listener  // nil while cut
@@ -50,26 +50,26 @@ type Forwarder struct {
 	wait     sync.WaitGroup
 }
 
-// line is one connection, from end to end.
+// line is one forwarded connection.
 type line struct {
 	near, far net.Conn
 	ended     chan struct{}
 	end       sync.Once
 	mu        sync.Mutex
-	lost      bool // it misses bytes
-	held      bool // by HoldReply
+	lost      bool // bytes were dropped
+	held      bool // because of HoldReply
 }
 
-// parcel is what was read at once.
+// parcel is the result of one read, and when to deliver it.
 type parcel struct {
 	bytes []byte
 	due   time.Time
 }
 
-// NewForwarder listens on a free port and connects whoever comes with the target.
+// NewForwarder listens on a free port and forwards connections to target.
 func NewForwarder(target string) (*Forwarder, error) {
 	f := &Forwarder{target: target, changed: make(chan struct{}), lines: map[*line]bool{}}
-	// A port that the system doesn't give out by itself is still free after a cut.
+	// Ports outside the ephemeral range are still free after a cut.
 	for range 100 {
 		f.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.N(20_000))) //nolint:gosec // a port, no secret
 		if err := f.listen(); err == nil {
@@ -79,11 +79,11 @@ func NewForwarder(target string) (*Forwarder, error) {
 	return nil, errors.New("no free port for a forwarder")
 }
 
-// Addr is where it listens.
+// Addr returns the address it listens on.
 func (f *Forwarder) Addr() string { return f.addr }
 
-// Set makes the weather. It returns an error only when the port could not be taken
-// again after a cut.
+// Set changes the weather. It fails only when it can't listen on its port again after
+// a cut.
 func (f *Forwarder) Set(w Weather) error {
 	f.mu.Lock()
 	f.weather = w
@@ -108,10 +108,25 @@ func (f *Forwarder) Set(w Weather) error {
 	return nil
 }
 
-// Restore makes the weather fair.
+// Redirect forwards to another server from now on, and resets every connection to the
+// former one: what a failover looks like from a node.
+func (f *Forwarder) Redirect(target string) error {
+	if _, _, err := net.SplitHostPort(target); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.target = target
+	for l := range f.lines {
+		l.reset()
+	}
+	return nil
+}
+
+// Restore passes everything again.
 func (f *Forwarder) Restore() error { return f.Set(Weather{}) }
 
-// Close ends every connection, and the listener.
+// Close closes the listener and every connection.
 func (f *Forwarder) Close() error {
 	err := f.Set(Weather{Cut: true})
 	f.mu.Lock()
@@ -121,18 +136,18 @@ func (f *Forwarder) Close() error {
 	return err
 }
 
-// Lines is how many connections there are.
+// Lines returns the number of open connections.
 func (f *Forwarder) Lines() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.lines)
 }
 
-// Held is how many replies HoldReply holds back now.
+// Held returns the number of replies that are held because of HoldReply now.
 func (f *Forwarder) Held() int64 { return f.kept.Load() }
 
-// Sent is how many times something has come from the node: once for each question,
-// unless two came at the same moment.
+// Sent returns how often data came from the node: once for each query, unless two
+// came in the same read.
 func (f *Forwarder) Sent() int64 { return f.sent.Load() }
 
 func (f *Forwarder) listen() error {
@@ -157,7 +172,7 @@ func (f *Forwarder) accept(listener net.Listener) {
 	}
 }
 
-// connect waits for weather in which a connection can be made at all, and makes it.
+// connect waits until the weather allows a connection, connects and forwards.
 func (f *Forwarder) connect(near net.Conn) {
 	l := &line{near: near, ended: make(chan struct{})}
 	if !f.add(l) {
@@ -175,7 +190,10 @@ func (f *Forwarder) connect(near net.Conn) {
 			return
 		}
 	}
-	far, err := new(net.Dialer).DialContext(context.Background(), "tcp", f.target)
+	f.mu.Lock()
+	target := f.target
+	f.mu.Unlock()
+	far, err := new(net.Dialer).DialContext(context.Background(), "tcp", target)
 	if err != nil || !l.meet(far) {
 		l.reset()
 		return
@@ -202,15 +220,15 @@ func (f *Forwarder) remove(l *line) {
 	delete(f.lines, l)
 }
 
-// now gives the weather, and a channel that is closed when it changes.
+// now returns the weather, and a channel that is closed when it changes.
 func (f *Forwarder) now() (Weather, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.weather, f.changed
 }
 
-// carry carries one way what a connection says, until it ends. What was read waits
-// on a belt for its time: a delay doesn't make the line narrower.
+// carry forwards one direction of a connection until it ends. Parcels wait on a belt
+// for their time, so that a delay doesn't limit the throughput.
 func (f *Forwarder) carry(l *line, from, to net.Conn, up bool) {
 	belt := make(chan parcel, 1024)
 	var reader sync.WaitGroup
@@ -241,7 +259,7 @@ func (f *Forwarder) carry(l *line, from, to net.Conn, up bool) {
 	l.close()
 }
 
-// deliver does with a parcel what the weather says.
+// deliver writes, holds or drops a parcel, as the weather says.
 func (f *Forwarder) deliver(l *line, p parcel, to net.Conn, up bool) {
 	for {
 		w, changed := f.now()
@@ -259,7 +277,7 @@ func (f *Forwarder) deliver(l *line, p parcel, to net.Conn, up bool) {
 			l.lose()
 			return
 		case way == Pass && late <= 0:
-			_, _ = to.Write(p.bytes) // who isn't there any more has ended the line
+			_, _ = to.Write(p.bytes) // the peer may be gone; then the line ends
 			return
 		case way == Hold:
 			late = time.Hour
@@ -277,8 +295,8 @@ func (f *Forwarder) deliver(l *line, p parcel, to net.Conn, up bool) {
 	}
 }
 
-// wait waits for a time, or until the weather changes, and reports whether the line
-// ended before.
+// wait waits for d or until the weather changes, and reports whether the line ended
+// before that.
 func (l *line) wait(d time.Duration, changed <-chan struct{}) (ended bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -291,7 +309,7 @@ func (l *line) wait(d time.Duration, changed <-chan struct{}) (ended bool) {
 	return false
 }
 
-// meet makes the connection's far end known, unless it has ended.
+// meet sets the far end of the line, unless the line has ended.
 func (l *line) meet(far net.Conn) bool {
 	l.mu.Lock()
 	l.far = far
@@ -329,7 +347,7 @@ func (l *line) isHeld() bool {
 	return l.held
 }
 
-// reset ends the connection so that both ends notice at once.
+// reset ends the line by TCP resets, so that both ends notice at once.
 func (l *line) reset() {
 	l.mu.Lock()
 	for _, c := range []net.Conn{l.near, l.far} {
