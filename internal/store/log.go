@@ -28,7 +28,7 @@ ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, see
 	selectNodes = `SELECT node, seq, lease, seen_at FROM nodes ORDER BY node`
 )
 
-// appendLog gives the entries their sequences and puts the last of them into head.
+// appendLog returns the entries their sequences and puts the last of them into head.
 func appendLog(ctx context.Context, c conn, entries []revocation.Entry, head *revocation.Seq) error {
 	if len(entries) == 0 {
 		return nil
@@ -123,7 +123,7 @@ func (s *Store) DropNode(ctx context.Context, said revocation.Confirmation) erro
 	})
 }
 
-// Nodes gives the nodes on the list in the order of their names.
+// Nodes returns the nodes on the list in the order of their names.
 func (s *Store) Nodes(ctx context.Context) ([]revocation.Confirmation, error) {
 	return query(ctx, s, func(scan scanner) (n revocation.Confirmation, err error) {
 		var lease int64
