@@ -38,18 +38,15 @@ func (f *Fixture) Forge(tb testing.TB, subject string, seq revocation.Seq) *issu
 	return f.Sign(tb, f.Claims(subject, seq))
 }
 
-// Stored stores an API token as it is given, with an id and a value of its own.
-func (f *Fixture) Stored(tb testing.TB, row records.StoredToken) *issuance.Issued {
+// StoredAs stores an API token with the facts that are given, under a new value.
+func (f *Fixture) StoredAs(tb testing.TB, row records.StoredToken) *issuance.Issued {
 	tb.Helper()
 	forms, err := token.NewForms(token.PrefixAPIToken)
 	Must(tb, err)
 	value, o, err := forms.New(token.KindAPIToken)
 	Must(tb, err)
-	row.ID, row.Kind, row.Digest, row.Prefix, row.Last4 = uuid.NewString(), token.KindAPIToken, o.Digest, o.Prefix, o.Last4
-	row.Name, row.CreatedAt = "forged", f.Time()
-	if row.ClientID == "" {
-		row.ClientID = identity.OwnClientID
-	}
+	row.Kind, row.Digest, row.Prefix, row.Last4 = token.KindAPIToken, o.Digest, o.Prefix, o.Last4
+	row.Name, row.CreatedAt = "laptop", f.Time()
 	_, err = f.Store.Commit(tb.Context(), records.Batch{Ops: []records.Op{records.AddToken{Token: row}}})
 	Must(tb, err)
 	return &issuance.Issued{ID: row.ID, Kind: row.Kind, Value: value, Expiry: row.ExpiresAt}
