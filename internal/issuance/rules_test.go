@@ -364,3 +364,35 @@ func TestATokenMadeFromABoundOneIsBoundToTheSameCollection(t *testing.T) {
 	_, err := f.Ask(t, by, issuance.Request{Kind: token.KindAccess, Collection: new(int64(5))})
 	nodetest.WantFault(t, "for another collection", err, fault.Forbidden, "another collection")
 }
+
+func TestTokenForACollectionNeedsAccessNow(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Collection(t, 4, "Fish")
+	f.Collection(t, 42, "Birds")
+	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"), nodetest.May("read", "/collections/42"),
+		nodetest.May("access", "/collections/9"))
+	for _, c := range []struct {
+		id   int64
+		kind fault.Kind // 0: issued
+	}{
+		{4, 0},
+		{42, fault.Forbidden}, // another action is granted, and the other's number begins alike
+		{9, fault.Invalid},    // granted, and there is none
+		{-1, fault.Invalid},
+	} {
+		for _, kind := range []token.Kind{token.KindAccess, token.KindAPIKey, token.KindAPIToken} {
+			issued, err := f.Ask(t, ada, issuance.Request{Kind: kind, Name: "x", Collection: &c.id})
+			switch {
+			case c.kind != 0:
+				nodetest.WantFault(t, kind.String(), err, c.kind, "")
+			case err != nil || issued.Collection == nil || *issued.Collection != c.id:
+				t.Errorf("%s for %d: %+v, %v", kind, c.id, issued, err)
+			}
+		}
+	}
+	_, _, err := f.RemoveAccess(t.Context(), caller.Operator(), "ada", "/collections/4")
+	nodetest.Must(t, err)
+	_, err = f.Ask(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
+	nodetest.WantFault(t, "after access was lost", err, fault.Forbidden, "no access")
+}
