@@ -75,7 +75,10 @@ func (c class) plain() bool { return c == recording || c == revoking }
 
 // most is how many batches a group may have.
 func (c class) most() int {
-	if c.plain() {
+	switch {
+	case c == byItself:
+		return 1
+	case c.plain():
 		return mostPlain
 	}
 	return mostSaved
@@ -86,7 +89,7 @@ func (c class) most() int {
 func (c class) lanes(connections int) int {
 	switch {
 	case c.plain():
-		return plainLanes
+		return min(plainLanes, max(connections-1, 1))
 	case c == killing:
 		return killerLanes
 	}
@@ -98,6 +101,7 @@ func (c class) lanes(connections int) int {
 type pgJob struct {
 	ctx     context.Context
 	batch   authority.Batch
+	plain   bool // of a class that is plain
 	settled atomic.Bool
 	seq     revocation.Seq
 	err     error
@@ -145,7 +149,7 @@ func (db *postgresDB) commit(ctx context.Context, b authority.Batch) (revocation
 	if err != nil {
 		return 0, err
 	}
-	j := &pgJob{ctx: detached(ctx), batch: b, done: make(chan struct{})}
+	j := &pgJob{ctx: detached(ctx), batch: b, plain: c.plain(), done: make(chan struct{})}
 	if c == byItself {
 		j.ctx = ctx
 		db.commitAlone(j)
@@ -198,12 +202,7 @@ func (g *committer) add(c class, j *pgJob) error {
 	case g.queued >= queueLength:
 		return errCrowded
 	}
-	g.waiting[c] = append(g.waiting[c], j)
-	g.queued++
-	if g.lanes[c] < c.lanes(g.db.limits.Connections) {
-		g.lanes[c]++
-		g.running.Go(func() { g.lane(c) })
-	}
+	g.enqueue(c, j)
 	return nil
 }
 
@@ -225,7 +224,7 @@ func (g *committer) take(c class) (jobs []*pgJob) {
 			break
 		}
 		n++
-		if j.claim() {
+		if c == byItself || j.claim() { // the former were taken before
 			jobs = append(jobs, j)
 			rows += j.rows()
 		}
@@ -249,11 +248,21 @@ func (g *committer) wait() {
 	g.running.Wait()
 }
 
-// apart carries out a job beside its group.
+// apart lets a job that was taken wait for a transaction of its own.
 func (g *committer) apart(j *pgJob) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running.Go(func() { g.db.commitAlone(j) })
+	g.enqueue(byItself, j)
+}
+
+// enqueue needs the mutex.
+func (g *committer) enqueue(c class, j *pgJob) {
+	g.waiting[c] = append(g.waiting[c], j)
+	g.queued++
+	if g.lanes[c] < c.lanes(g.db.limits.Connections) {
+		g.lanes[c]++
+		g.running.Go(func() { g.lane(c) })
+	}
 }
 
 // carryOutGroup answers all jobs.
@@ -265,6 +274,8 @@ func (db *postgresDB) carryOutGroup(c class, jobs []*pgJob) {
 		}
 	case c.plain():
 		db.revoke(jobs)
+	case jobs[0].plain:
+		db.revokeAlone(jobs[0])
 	case len(jobs) == 1:
 		db.commitAlone(jobs[0])
 	default:
