@@ -29,12 +29,10 @@ const (
 )
 
 const (
-	mostPlain   = 1000 // batches in a group that needs no savepoints
-	mostRows    = 5000 // and the rows of it, or those of one batch
-	mostSaved   = 50   // batches in a group with savepoints: PostgreSQL keeps 64 in fast memory
-	groupWait   = 5 * time.Millisecond
-	plainLanes  = 2 // one commits, the next is ready
-	killerLanes = 1 // they exclude one another
+	mostPlain = 1000 // batches in a group that needs no savepoints
+	mostRows  = 5000 // and the rows of it, or those of one batch
+	mostSaved = 50   // batches in a group with savepoints: PostgreSQL keeps 64 in fast memory
+	groupWait = 5 * time.Millisecond
 )
 
 // classOf returns the class of a batch, or why it can't be stored at all.
@@ -88,10 +86,10 @@ func (c class) most() int {
 // away, operations that look before they write take longer than their commits.
 func (c class) lanes(connections int) int {
 	switch {
-	case c.plain():
-		return min(plainLanes, max(connections-1, 1))
-	case c == killing:
-		return killerLanes
+	case c == revoking, c == killing:
+		return 1 // they wait for one another at the server
+	case c == recording:
+		return min(2, max(connections-1, 1)) // one commits, the next is ready
 	}
 	return max(connections/2, 1)
 }
