@@ -16,11 +16,11 @@ const (
 
 // revoke carries out batches that revoke and record, in one transaction and one
 // message. Those whose tokens somebody else holds are carried out apart.
-func (db *postgresDB) revoke(jobs []*pgJob) {
-	head, left, err := db.callRevoke(jobs)
+func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
+	head, left, err := db.callRevoke(ctx, jobs)
 	if err != nil && len(jobs) > 1 && !shared(err) {
 		for _, j := range jobs { // one of them can't be done
-			db.revoke([]*pgJob{j})
+			db.revoke(ctx, []*pgJob{j})
 		}
 		return
 	}
@@ -41,13 +41,13 @@ func (db *postgresDB) revoke(jobs []*pgJob) {
 
 // revokeAlone carries out a batch whose tokens somebody else holds. It tries again
 // and again, and then waits for them: who waits holds up all other revocations.
-func (db *postgresDB) revokeAlone(j *pgJob) {
+func (db *postgresDB) revokeAlone(ctx context.Context, j *pgJob) {
 	enough := time.NewTimer(db.limits.StatementTimeout / 2)
 	defer enough.Stop()
 	pause := time.NewTicker(groupWait)
 	defer pause.Stop()
 	for {
-		head, left, err := db.callRevoke([]*pgJob{j})
+		head, left, err := db.callRevoke(ctx, []*pgJob{j})
 		if err != nil || len(left) == 0 {
 			if len(j.batch.Log) == 0 {
 				head = 0
@@ -61,7 +61,7 @@ func (db *postgresDB) revokeAlone(j *pgJob) {
 			j.answer(0, errClosed)
 			return
 		case <-enough.C:
-			db.commitAlone(j)
+			db.commitAlone(ctx, j)
 			return
 		}
 	}
@@ -69,13 +69,13 @@ func (db *postgresDB) revokeAlone(j *pgJob) {
 
 // callRevoke returns the last sequence, and the numbers of the jobs that were left
 // out. It is 0 when nothing was appended.
-func (db *postgresDB) callRevoke(jobs []*pgJob) (seq revocation.Seq, left []int64, err error) {
+func (db *postgresDB) callRevoke(ctx context.Context, jobs []*pgJob) (seq revocation.Seq, left []int64, err error) {
 	args := revokeArgs(jobs)
 	var answer struct { // which a commit that goes on may still write
-		head *int64
+		head *revocation.Seq
 		left []int64
 	}
-	err = db.patiently(jobs[0].ctx, func(ctx context.Context, c *pgConn) error {
+	err = db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
 		answer.head, answer.left = nil, nil
 		return c.call(ctx, callRevoke, args, &answer.head, &answer.left)
 	})
@@ -83,7 +83,7 @@ func (db *postgresDB) callRevoke(jobs []*pgJob) (seq revocation.Seq, left []int6
 		return 0, nil, err
 	}
 	if answer.head != nil {
-		seq = revocation.Seq(*answer.head)
+		seq = *answer.head
 	}
 	return seq, answer.left, nil
 }
