@@ -78,7 +78,7 @@ var mayImport = map[string][]string{
 	"clustertest":                   {"internal/pgtest"},
 	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
 	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
-	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
+	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/ratelimit"),
 	"internal/adminapi":             and(edge, pages...),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
 	"internal/webui":                and(edge, pages...),
