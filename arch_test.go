@@ -164,7 +164,7 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 	}
 }
 
-// moduleOf gives the required module that a package belongs to.
+// moduleOf returns the required module that a package belongs to.
 func moduleOf(imported string, required [][]string) string {
 	for _, r := range required {
 		if imported == r[1] || strings.HasPrefix(imported, r[1]+"/") {
@@ -203,7 +203,7 @@ func complaints(packages []goPackage, table map[string][]string) []string {
 	return list
 }
 
-// ownImports gives those of imports that are ours, relative to the module.
+// ownImports returns those of imports that are ours, relative to the module.
 func ownImports(imports []string) []string {
 	var own []string
 	for _, i := range imports {

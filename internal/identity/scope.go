@@ -66,7 +66,7 @@ func ParseScope(s string) ([]string, error) {
 // FormatScope writes names as a scope parameter.
 func FormatScope(names []string) string { return strings.Join(names, " ") }
 
-// Subset gives those of a that b lacks, in their order; none when a is a subset.
+// Subset returns those of a that b lacks, in their order; none when a is a subset.
 func Subset(a, b []string) (missing []string) {
 	for _, name := range a {
 		if !slices.Contains(b, name) {

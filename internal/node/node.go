@@ -218,7 +218,7 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-tend.C:
 			n.try(ctx, "tending the signing keys", n.cfg.Ring.Tend)
 		case <-purge.C:
-			n.try(ctx, "purging", func(ctx context.Context) error { return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now()) })
+			n.try(ctx, "purging", n.purge)
 		case <-ctx.Done():
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushEvery)
 			defer cancel()
@@ -232,6 +232,24 @@ func (n *Node) try(ctx context.Context, what string, f func(context.Context) err
 	if err := f(ctx); err != nil && ctx.Err() == nil {
 		n.cfg.Log.WarnContext(ctx, what, slog.Any("error", err))
 	}
+}
+
+// maxClockOffset is how far the wall clock may differ from the store's.
+const maxClockOffset = time.Minute
+
+// purge deletes what no longer matters. A node whose clock is wrong deletes nothing:
+// what it takes for expired others may still accept.
+func (n *Node) purge(ctx context.Context) error {
+	offset, err := n.cfg.Store.ClockOffset(ctx)
+	if err != nil {
+		return err
+	}
+	if offset.Abs() > maxClockOffset {
+		n.cfg.Log.ErrorContext(ctx, "the clock of this machine is not the database's: set it right; nothing is purged here until then",
+			slog.Duration("ahead", offset.Round(time.Second)))
+		return nil
+	}
+	return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now())
 }
 
 func (n *Node) endReplaced(ctx context.Context) error {

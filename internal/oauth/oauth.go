@@ -91,7 +91,7 @@ func (e *Edge) TokenEndpoint() http.Handler { return httpkit.Handle(e.token, e.w
 // realm names the protection space in challenges.
 func (e *Edge) realm() string { return e.Site.Issuer }
 
-// url gives an endpoint's address.
+// url returns an endpoint's address.
 func (e *Edge) url(path string) string {
 	return strings.TrimSuffix(e.Site.Issuer, "/") + path
 }

@@ -74,7 +74,7 @@ type (
 		At     time.Time
 		Reason string
 	}
-	// ShortenToken gives one living token an end no later than its own, which Reason
+	// ShortenToken returns one living token an end no later than its own, which Reason
 	// explains; what is stored of what was made from it ends no later either.
 	// Conflict when it is not alive at Now, or ends earlier.
 	ShortenToken struct {
@@ -91,7 +91,7 @@ type (
 		Reason          string
 	}
 	// ClaimNotice says that a token's owner is being told of its end: Conflict when
-	// that was said before. A zero At takes it back.
+	// that was said before. A zero At revokes it.
 	ClaimNotice struct {
 		ID string
 		At time.Time

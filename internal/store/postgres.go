@@ -280,7 +280,7 @@ func (db *postgresDB) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// cause gives the reason for which a context was ended, where err comes of that.
+// cause returns the reason for which a context was ended, where err comes of that.
 func cause(ctx context.Context, err error) error {
 	var answer *pgconn.PgError
 	var f *fault.Error

@@ -156,7 +156,7 @@ func (s *Store) Close() error {
 // Migrated names the migrations that this Open ran.
 func (s *Store) Migrated() []string { return slices.Clone(s.migrated) }
 
-// Queries tells how many statements were sent since the store was opened.
+// Queries returns how many statements were sent since the store was opened.
 func (s *Store) Queries() int64 { return s.queries.Load() }
 
 // Listen calls wake soon after any node appended to the revocation log, until ctx

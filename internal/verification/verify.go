@@ -254,9 +254,13 @@ func judgeOpaque(t *Token, r *Requirements, audience string) error {
 // subject or client after the token was decided; the key that signed it at any time,
 // because who has the private half writes what sequence they like.
 func (v *Verifier) Revoked(t *Token) bool {
-	if t.Ended != "" || v.signedByRevoked(t) {
-		return true
-	}
+	return t.Ended != "" || v.signedByRevoked(t) || v.RevokedInLog(t)
+}
+
+// RevokedInLog reports whether the log itself, up to the sequence applied here, revokes
+// a token with everything that was made from it, so that there is nothing left to
+// append.
+func (v *Verifier) RevokedInLog(t *Token) bool {
 	if v.ledger.CutOff(t.names.subject) > t.Seq || v.ledger.CutOff(t.names.client) > t.Seq {
 		return true
 	}

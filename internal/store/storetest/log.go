@@ -332,7 +332,7 @@ func key(kid string, state keyring.State) keyring.Key {
 	return keyring.Key{KID: kid, Algorithm: token.EdDSA, State: state, CreatedAt: start, Sealed: []byte("sealed " + kid)}
 }
 
-// plan gives back keys whatever is stored.
+// plan returns keys whatever is stored.
 func plan(keys ...keyring.Key) keyring.Plan {
 	return func([]keyring.Key) ([]keyring.Key, error) { return keys, nil }
 }

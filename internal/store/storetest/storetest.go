@@ -138,7 +138,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// must gives a result that comes without an error.
+// must returns a result that comes without an error.
 func must[T any](t *testing.T) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()

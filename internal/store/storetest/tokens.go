@@ -205,7 +205,7 @@ func testShortenToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
 }
 
-// testVoidTokens adds tokens that rest on what the log has taken back since they
+// testVoidTokens adds tokens that rest on what the log has revoked since they
 // were decided: when the entry has run out, the row must still say that they are dead.
 func testVoidTokens(t *testing.T, s *Suite) {
 	ctx := t.Context()
