@@ -1,6 +1,9 @@
 package audit
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
 // Origin returns where a request came from; it travels in the context from the
 // edge that received the request to the events it causes.
@@ -20,4 +23,23 @@ func WithOrigin(ctx context.Context, o Origin) context.Context {
 func OriginOf(ctx context.Context) Origin {
 	o, _ := ctx.Value(originKey{}).(Origin)
 	return o
+}
+
+// Network returns the name under which what a client does is counted: its address or,
+// of an IPv6 client, the /64 that it has all of. It is empty when the address is not
+// known.
+func (o Origin) Network() string {
+	addr, err := netip.ParseAddr(o.Address)
+	if err != nil {
+		return ""
+	}
+	addr = addr.Unmap().WithZone("")
+	if !addr.Is6() {
+		return addr.String()
+	}
+	prefix, err := addr.Prefix(64)
+	if err != nil {
+		return addr.String()
+	}
+	return prefix.String()
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -60,6 +61,7 @@ type Meter interface {
 	journal.Meter
 	issuance.Meter
 	signin.Meter
+	quota.Meter
 }
 
 // Node is one node. The operations are its fields; what they stand on is its own.
@@ -71,6 +73,7 @@ type Node struct {
 	Directory *directory.Directory
 	Explainer *explain.Explainer
 	Journal   *journal.Journal
+	Quota     *quota.Quota
 
 	cfg        Config
 	uses       *verification.Uses
@@ -90,6 +93,7 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, keyChanged: make(chan struct{}, 1),
 		uses: verification.NewUses(func(ctx context.Context) string { return audit.OriginOf(ctx).Address }),
 	}
+	n.Quota = quota.New(cfg.Clocks.Now, cfg.Meter)
 	cfg.Follower.Ledger().OnApply(n.applied)
 	if err := n.core(); err != nil {
 		return nil, err
@@ -131,7 +135,7 @@ func (n *Node) operations() (err error) {
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
-		Policy: c.Settings.Policy, Now: c.Clocks.Now,
+		Policy: c.Settings.Policy, Quota: n.Quota, Now: c.Clocks.Now,
 	}
 	if c.Meter != nil {
 		in.Meter, is.Meter = c.Meter, c.Meter

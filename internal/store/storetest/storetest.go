@@ -59,6 +59,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Replaces":      testReplaces,
 		"Touch":         testTouch,
 		"Devices":       testDevices,
+		"DeviceBounds":  testDeviceBounds,
 		"Notices":       testNotices,
 		"Attempts":      testAttempts,
 		"SigningKeys":   testSigningKeys,
