@@ -265,6 +265,11 @@ func May(action string, path access.Path) access.Binding {
 	return access.Binding{Permission: &access.Permission{Action: action, Path: path}, Path: "/"}
 }
 
+// Grants are those of a user who may do one action on a path.
+func Grants(action string, path access.Path) []access.Grant {
+	return []access.Grant{{Action: action, Path: path}}
+}
+
 // Collection makes a collection.
 func (f *Fixture) Collection(tb testing.TB, id int64, name string) {
 	tb.Helper()
