@@ -157,7 +157,7 @@ func (a answer) ok(t testing.TB) answer {
 	return a
 }
 
-// str gives a member that must be a string.
+// str returns a member that must be a string.
 func (a answer) str(t testing.TB, name string) string {
 	t.Helper()
 	s, ok := a.body[name].(string)

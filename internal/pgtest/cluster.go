@@ -306,7 +306,7 @@ func running(pid int) bool {
 	return state != "" && state != "Z" && state != "X"
 }
 
-// stat gives the state and the parent of a process; none for one that isn't there.
+// stat returns the state and the parent of a process; none for one that isn't there.
 func stat(pid int) (state string, parent int) {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(b), ") ")

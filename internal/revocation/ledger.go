@@ -28,6 +28,8 @@ type Ledger struct {
 	asOf      atomic.Int64  // on the clock: applied was all that the log held then
 	leaseEnd  atomic.Int64  // on the clock; 0: no lease
 	epoch     atomic.Uint64 // counts Restart, Distrust and skip
+	staleness atomic.Int64  // of the last renewal
+	paused    atomic.Int64  // on the clock: when a pause was last noticed
 	forgotten atomic.Int64  // Unix nanoseconds: the latest time as of which entries were forgotten
 	ready     chan struct{} // closed at the first lease
 	readyOnce sync.Once
@@ -66,7 +68,27 @@ func (l *Ledger) Clock() time.Duration { return l.clock() }
 // forgotten, because the token had expired, must never be taken for unexpired again.
 func (l *Ledger) Now() time.Time { return time.Unix(0, l.nanos()) }
 
-func (l *Ledger) nanos() int64 { return max(l.wall.nanos(), l.forgotten.Load()) }
+func (l *Ledger) nanos() int64 {
+	now, jump := l.wall.read()
+	if jump > 0 && jump > time.Duration(l.staleness.Load())/2 {
+		l.notePause()
+	}
+	return max(now, l.forgotten.Load())
+}
+
+// notePause ends the lease, because the wall clock jumped ahead of the clocks that count
+// what passes. A machine that its hypervisor stopped wakes so: the boot clock stands
+// where it stood, and a lease by it would hold for as long as it would have held then.
+// What an earlier question learned is not relied on either.
+func (l *Ledger) notePause() {
+	l.paused.Store(int64(l.clock()))
+	l.endLease()
+}
+
+// pausedSince reports whether a pause was noticed after an instant of the clock.
+func (l *Ledger) pausedSince(instant time.Duration) bool {
+	return l.paused.Load() >= int64(instant) && l.paused.Load() > 0
+}
 
 // Set returns the set, for its sizes and its budget.
 func (l *Ledger) Set() *Set { return &l.set }
@@ -182,7 +204,8 @@ func (l *Ledger) Renew(asOf, staleness time.Duration) {
 func (l *Ledger) renew(asOf, staleness time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if int64(asOf) < l.asOf.Load() && l.leaseEnd.Load() != 0 {
+	l.staleness.Store(int64(staleness))
+	if int64(asOf) < l.asOf.Load() && l.leaseEnd.Load() != 0 || l.pausedSince(asOf) {
 		return
 	}
 	l.asOf.Store(int64(asOf))

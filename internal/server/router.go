@@ -90,7 +90,7 @@ func clean(p string) bool {
 
 var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 
-// allowed gives the methods that the mux serves at the path of a request that it
+// allowed returns the methods that the mux serves at the path of a request that it
 // doesn't serve; "" when there are none.
 func allowed(mux *http.ServeMux, r *http.Request) string {
 	refusal, _ := mux.Handler(r)

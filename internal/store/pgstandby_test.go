@@ -12,9 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/authority"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/pgtest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -25,7 +25,7 @@ func silentStandby(t *testing.T, o store.Options) (s *store.Store, look *pgx.Con
 	t.Helper()
 	c := pgtest.Start(t)
 	s = mustOpen(t, c.DSN(), o)
-	mustCommit(t, s, authority.CreateUser{User: ada()}, authority.AddToken{Token: stored("t1")})
+	mustCommit(t, s, records.CreateUser{User: ada()}, records.AddToken{Token: stored("t1")})
 	look = rawPG(t, c.DSN(), map[string]string{"synchronous_commit": "local"})
 	mustExec(t, look, "ALTER SYSTEM SET synchronous_standby_names = 'silent'")
 	mustExec(t, look, "SELECT pg_reload_conf()")
@@ -64,13 +64,13 @@ func TestACommitThatNoStandbyHasIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	s, look, answered := silentStandby(t, store.Options{Postgres: store.Postgres{StatementTimeout: 20 * time.Second}})
 	changed := revoked("changed")
-	changed.Ops = append(changed.Ops, authority.CreateRole{Role: access.Role{Name: "changed"}})
+	changed.Ops = append(changed.Ops, records.CreateRole{Role: access.Role{Name: "changed"}})
 	for name, write := range map[string]func() error{
 		"a revocation":     func() error { return second(s.Commit(t.Context(), revoked("one"))) },
 		"a change":         func() error { return second(s.Commit(t.Context(), changed)) },
 		"an audit event":   func() error { return second(s.Commit(t.Context(), issued(1))) },
 		"a confirmation":   func() error { return s.Confirm(t.Context(), revocation.Confirmation{Node: "n", Lease: time.Second}) },
-		"a use":            func() error { return s.Touch(t.Context(), []authority.Use{{ID: "t1", At: at.Add(time.Hour)}}) },
+		"a use":            func() error { return s.Touch(t.Context(), []records.Use{{ID: "t1", At: at.Add(time.Hour)}}) },
 		"a failed attempt": func() error { return second(s.RecordFailure(t.Context(), []string{"k"}, at, time.Hour)) },
 	} {
 		result := make(chan error, 1)
@@ -127,8 +127,8 @@ func TestACommitUnderWayIsNeverCancelled(t *testing.T) {
 	for _, refused := range []func() error{
 		func() error { return write(2) },
 		func() error { return second(s.Commit(t.Context(), revoked("x"))) },
-		func() error { return batch(t, s, authority.CreateRole{Role: access.Role{Name: "x"}}) },
-		func() error { return s.Touch(t.Context(), []authority.Use{{ID: "t1", At: at}}) },
+		func() error { return batch(t, s, records.CreateRole{Role: access.Role{Name: "x"}}) },
+		func() error { return s.Touch(t.Context(), []records.Use{{ID: "t1", At: at}}) },
 		func() error { return second(s.RecordFailure(t.Context(), []string{"k"}, at, time.Hour)) },
 	} {
 		begun := time.Now()
@@ -138,7 +138,7 @@ func TestACommitUnderWayIsNeverCancelled(t *testing.T) {
 			t.Errorf("after %s: %v", took, err)
 		}
 	}
-	if _, err := s.Principal(t.Context(), authority.Who{Username: "ada"}); err != nil {
+	if _, err := s.Principal(t.Context(), records.Who{Username: "ada"}); err != nil {
 		t.Errorf("reading: %v", err)
 	}
 	// A node confirms nevertheless, but not without end either.

@@ -261,7 +261,7 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 	}
 }
 
-// plan tells how a statement is carried out.
+// plan returns how a statement is carried out.
 func plan(t *testing.T, db *sql.DB, text string) (details []string) {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, strings.Count(text, "$"))...)

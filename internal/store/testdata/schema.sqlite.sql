@@ -100,6 +100,11 @@ CREATE TABLE log_head (
     purged INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE log_settled (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    n   INTEGER NOT NULL
+);
+
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
