@@ -1,7 +1,6 @@
 package issuance_test
 
 import (
-	"context"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -17,29 +16,15 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// keepHouse runs a node's housekeeping until the test ends.
-func keepHouse(t *testing.T, f *nodetest.Fixture) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := f.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	t.Cleanup(func() { cancel(); <-done })
-}
-
 // wantSoonDead waits for what a background step does.
 func wantSoonDead(t *testing.T, f *nodetest.Fixture, what string, issued *issuance.Issued) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if _, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: everyKind}); err != nil {
+		if _, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: nodetest.EveryKind()}); err != nil {
 			break
 		}
 	}
-	wantDead(t, f, what, issued)
+	f.WantDead(t, what, issued)
 }
 
 func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
@@ -47,26 +32,26 @@ func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
 	f.Collection(t, 4, "Fish")
-	ada := person(t, f, "ada", nodetest.May("access", "/collections/4"))
-	old := apiToken(t, f, ada, issuance.NewCredential{
+	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"))
+	old := f.APIToken(t, ada, issuance.NewCredential{
 		Name: "laptop", Scope: []string{"read", "credentials"}, Collection: new(int64(4)), Lifetime: 1000, Prefix: token.PrefixHypothesis,
 	})
 	child, err := f.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
-	must(t, err)
-	wantAlive(t, f, "the old one before", old)
+	nodetest.Must(t, err)
+	f.WantAlive(t, "the old one before", old)
 	f.Advance(600 * time.Second)
 	again, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-	must(t, err)
-	wantDead(t, f, "the old one, at once", old)
-	wantDead(t, f, "what was made from it", child.Access)
-	wantAlive(t, f, "the new one", again)
+	nodetest.Must(t, err)
+	f.WantDead(t, "the old one, at once", old)
+	f.WantDead(t, "what was made from it", child.Access)
+	f.WantAlive(t, "the new one", again)
 	row, _, err := f.Store.TokenByID(t.Context(), again.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if row.Name != "laptop" || len(row.Scope) != 2 || row.Collection == nil || row.Prefix != token.PrefixHypothesis || again.Lifetime != 1000 || again.ID == old.ID {
 		t.Errorf("%+v, %d seconds", row, again.Lifetime)
 	}
 	ended, _, err := f.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if _, reason, ok := ended.End(f.Time()); !ok || reason != "regenerated" {
 		t.Errorf("the old one's end: %q", reason)
 	}
@@ -76,38 +61,38 @@ func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
 	}
 	for range 2 {
 		_, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-		wantFault(t, "twice", err, fault.Conflict, "dead already: regenerated")
+		nodetest.WantFault(t, "twice", err, fault.Conflict, "dead already: regenerated")
 	}
-	must(t, second(f.Regenerate(t.Context(), ada, again.ID, 0)))
+	nodetest.Must(t, nodetest.Second(f.Regenerate(t.Context(), ada, again.ID, 0)))
 }
 
 func TestOldValueIsRevokedWhenTheNewOneIsFirstUsed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.New(t, nodetest.Options{Dir: dir})
-	keepHouse(t, there)
-	ada := person(t, here, "ada")
-	old := apiToken(t, here, ada, issuance.NewCredential{})
+	there.KeepHouse(t)
+	ada := here.Person(t, "ada")
+	old := here.APIToken(t, ada, issuance.NewCredential{})
 	child, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
-	must(t, err)
+	nodetest.Must(t, err)
 	for _, f := range []*nodetest.Fixture{here, there} {
-		wantAlive(t, f, "the old one, which is remembered from now on", old)
+		f.WantAlive(t, "the old one, which is remembered from now on", old)
 	}
 	again, err := here.Regenerate(t.Context(), ada, old.ID, 3600)
-	must(t, err)
+	nodetest.Must(t, err)
 	for _, f := range []*nodetest.Fixture{here, there} {
-		wantAlive(t, f, "the old one during the overlap", old)
-		wantAlive(t, f, "what was made from it", child.Access)
+		f.WantAlive(t, "the old one during the overlap", old)
+		f.WantAlive(t, "what was made from it", child.Access)
 	}
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 3600)
-	wantFault(t, "twice, during the overlap", err, fault.Conflict, "")
-	wantAlive(t, there, "the new one", again)
+	nodetest.WantFault(t, "twice, during the overlap", err, fault.Conflict, "")
+	there.WantAlive(t, "the new one", again)
 	wantSoonDead(t, there, "the old one", old)
 	wantSoonDead(t, here, "the old one on the other node", old)
-	wantDead(t, here, "what was made from it", child.Access)
-	wantAlive(t, here, "the new one", again)
+	here.WantDead(t, "what was made from it", child.Access)
+	here.WantAlive(t, "the new one", again)
 	row, _, err := here.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if _, reason, ok := row.End(here.Time()); !ok || reason != "regenerated" {
 		t.Errorf("the old one's end: %q", reason)
 	}
@@ -121,44 +106,44 @@ func TestOldValueEndsWithTheOverlap(t *testing.T) {
 	dir := t.TempDir()
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.New(t, nodetest.Options{Dir: dir})
 	here.Freeze()
-	ada := person(t, here, "ada")
-	old := apiToken(t, here, ada, issuance.NewCredential{})
-	wantAlive(t, there, "the old one, which is remembered from now on", old)
+	ada := here.Person(t, "ada")
+	old := here.APIToken(t, ada, issuance.NewCredential{})
+	there.WantAlive(t, "the old one, which is remembered from now on", old)
 	pair, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal(), Scope: []string{"offline_access"}})
-	must(t, err)
+	nodetest.Must(t, err)
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 60)
-	must(t, err)
+	nodetest.Must(t, err)
 	pair, err = refresh(t, here, nil, pair) // its family goes on for as long as it does
-	must(t, err)
+	nodetest.Must(t, err)
 	here.Advance(60*time.Second - time.Microsecond)
 	there.Advance(50 * time.Second)
-	wantAlive(t, here, "the old one in the overlap's last moment", old)
-	wantAlive(t, there, "the old one on the other node", old)
+	here.WantAlive(t, "the old one in the overlap's last moment", old)
+	there.WantAlive(t, "the old one on the other node", old)
 	here.Advance(time.Microsecond)
 	there.Advance(10 * time.Second)
 	for _, f := range []*nodetest.Fixture{here, there} {
-		_, err := verify(t, f, old)
-		wantFault(t, "the old one", err, fault.InvalidToken, "expired")
+		_, err := f.Judge(t, old)
+		nodetest.WantFault(t, "the old one", err, fault.InvalidToken, "expired")
 		_, err = refresh(t, f, nil, pair)
-		wantFault(t, "a refresh token that came of it", err, fault.InvalidGrant, "expired")
+		nodetest.WantFault(t, "a refresh token that came of it", err, fault.InvalidGrant, "expired")
 	}
 	row, _, err := here.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if _, reason, ok := row.End(here.Time()); !ok || reason != "regenerated" {
 		t.Errorf("the old one's end: %q", reason)
 	}
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 0)
-	wantFault(t, "afterwards", err, fault.Conflict, "dead already: regenerated")
+	nodetest.WantFault(t, "afterwards", err, fault.Conflict, "dead already: regenerated")
 }
 
 func TestOfConcurrentRegenerationsOneIsAnswered(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
-	ada := person(t, here, "ada")
-	byThere, err := there.Session(t.Context(), sessionOf(t, here, "ada").Value.Reveal())
-	must(t, err)
+	here, there := nodetest.Two(t, nodetest.Options{})
+	ada := here.Person(t, "ada")
+	byThere, err := there.Session(t.Context(), here.SessionOf(t, "ada").Value.Reveal())
+	nodetest.Must(t, err)
 	for _, overlap := range []int64{0, 3600} {
-		old := apiToken(t, here, ada, issuance.NewCredential{})
+		old := here.APIToken(t, ada, issuance.NewCredential{})
 		var answered atomic.Int64
 		var wg sync.WaitGroup
 		for i := range 8 {
@@ -184,33 +169,33 @@ func TestOfConcurrentRegenerationsOneIsAnswered(t *testing.T) {
 func TestWhoMayRegenerate(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada, eve, root := person(t, f, "ada"), person(t, f, "eve"), person(t, f, "root", nodetest.Admin())
-	old := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"read"}})
-	key := apiKey(t, f, ada, issuance.NewCredential{})
+	ada, eve, root := f.Person(t, "ada"), f.Person(t, "eve"), f.Person(t, "root", nodetest.Admin())
+	old := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})
+	key := f.APIKey(t, ada, issuance.NewCredential{})
 	for name, c := range map[string]*caller.Caller{"somebody else": eve, "an administrator": root} {
 		_, err := f.Regenerate(t.Context(), c, old.ID, 0)
-		wantFault(t, name, err, fault.NotFound, "")
+		nodetest.WantFault(t, name, err, fault.NotFound, "")
 	}
-	for name, c := range map[string]*caller.Caller{"nobody": nil, "a password": byPassword(t, f), "an API key": toRevoke(t, f, key)} {
+	for name, c := range map[string]*caller.Caller{"nobody": nil, "a password": f.ByPassword(t, "ada"), "an API key": f.ToRevoke(t, key)} {
 		_, err := f.Regenerate(t.Context(), c, old.ID, 0)
-		wantFault(t, name, err, fault.Unauthenticated, "")
+		nodetest.WantFault(t, name, err, fault.Unauthenticated, "")
 	}
 	for name, id := range map[string]string{"an API key": key.ID, "a session": ada.Token.ID, "no id": "x", "an unknown id": eve.Token.ID} {
 		_, err := f.Regenerate(t.Context(), ada, id, 0)
-		wantFault(t, name, err, fault.NotFound, "")
+		nodetest.WantFault(t, name, err, fault.NotFound, "")
 	}
-	_, err := f.Regenerate(t.Context(), bearer(t, f, accessToken(t, f, ada, "read")), old.ID, 0)
-	wantFault(t, "a Bearer without credentials", err, fault.InsufficientScope, "credentials")
-	_, err = f.Regenerate(t.Context(), bearer(t, f, accessToken(t, f, ada, "credentials")), old.ID, 0)
-	wantFault(t, "a Bearer with less scope", err, fault.InvalidScope, "read")
-	wantAlive(t, f, "after all of that", old)
-	again, err := f.Regenerate(t.Context(), bearer(t, f, accessToken(t, f, ada, "credentials", "read")), old.ID, 0)
-	must(t, err)
-	wantAlive(t, f, "the new one", again)
+	_, err := f.Regenerate(t.Context(), f.ByBearer(t, f.MadeAccess(t, ada, "read")), old.ID, 0)
+	nodetest.WantFault(t, "a Bearer without credentials", err, fault.InsufficientScope, "credentials")
+	_, err = f.Regenerate(t.Context(), f.ByBearer(t, f.MadeAccess(t, ada, "credentials")), old.ID, 0)
+	nodetest.WantFault(t, "a Bearer with less scope", err, fault.InvalidScope, "read")
+	f.WantAlive(t, "after all of that", old)
+	again, err := f.Regenerate(t.Context(), f.ByBearer(t, f.MadeAccess(t, ada, "credentials", "read")), old.ID, 0)
+	nodetest.Must(t, err)
+	f.WantAlive(t, "the new one", again)
 
-	must(t, second(f.RevokeID(t.Context(), ada, again.ID)))
+	nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), ada, again.ID)))
 	_, err = f.Regenerate(t.Context(), ada, again.ID, 0)
-	wantFault(t, "a revoked token", err, fault.Conflict, "revoked")
+	nodetest.WantFault(t, "a revoked token", err, fault.Conflict, "revoked")
 }
 
 func TestAnOverlapEndsNoLaterThanTheToken(t *testing.T) {

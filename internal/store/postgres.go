@@ -239,7 +239,7 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 		}
 		return cause(within, err)
 	}
-	c := &pgConn{db: db, c: held.Conn(), reply: reply, calm: func() { timer.Stop() }}
+	c := &pgConn{db: db, c: held.Conn(), reply: reply.Done(), calm: func() { timer.Stop() }}
 	c.heard = func() { timer.Reset(db.limits.StatementTimeout) }
 	giveBack := func() {
 		held.Release()

@@ -196,8 +196,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 	return v.judgeAccess(ctx, raw, t, r)
 }
 
-// judgeClaims checks type, issuer, times and audience. A task token is good for its
-// own type alone, whatever else its audience names.
+// judgeClaims checks type, issuer, times and audience.
 func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	kinds := r.Kinds
 	if kinds == nil {
@@ -218,11 +217,10 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	if t.jwt == nil {
 		return judgeOpaque(t, r, audience)
 	}
-	err := t.jwt.Validate(v.expectation(t, audience, r))
-	if err == nil && !r.AnyAudience && t.TaskTokenType != "" && t.TaskTokenType != audience {
-		err = token.Refuse(token.CheckAudience, token.ReasonWrongAudience)
+	if err := t.jwt.Validate(v.expectation(t, audience, r)); err != nil {
+		return err
 	}
-	return err
+	return judgeAudience(t, r, audience)
 }
 
 // The `typ` of each kind of JWT (RFC 9068 §2.1), as Validate takes it.
@@ -243,7 +241,12 @@ func judgeOpaque(t *Token, r *Requirements, audience string) error {
 	if !t.Expiry.IsZero() && !r.at.Before(t.Expiry) {
 		return token.Refuse(token.CheckTime, token.ReasonExpired)
 	}
-	if !r.AnyAudience && !slices.Contains(t.Audience, audience) {
+	return judgeAudience(t, r, audience)
+}
+
+// judgeAudience refuses a token that is not good for an audience, or for none at all.
+func judgeAudience(t *Token, r *Requirements, audience string) error {
+	if len(t.Audience) == 0 || !r.AnyAudience && !slices.Contains(t.Audience, audience) {
 		return token.Refuse(token.CheckAudience, token.ReasonWrongAudience)
 	}
 	return nil

@@ -66,6 +66,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Batches":       testBatches,
 		"Log":           testLog,
 		"Purge":         testPurge,
+		"LongPurge":     testLongPurge,
 		"PurgeAhead":    testPurgeAhead,
 		"ClockOffset":   testClockOffset,
 		"Nodes":         testNodes,
