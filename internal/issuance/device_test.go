@@ -86,7 +86,7 @@ func TestDeviceMayPollASecondEarly(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	tv := client(t, f, tvClient)
+	tv := f.NewClient(t, tvClient)
 	start := startDevice(t, f, tv)
 	for n, step := range []struct {
 		after time.Duration
@@ -102,7 +102,7 @@ func TestDeviceMayPollASecondEarly(t *testing.T) {
 	} {
 		f.Advance(step.after)
 		_, err := redeem(t, f, tv, start)
-		wantFault(t, fmt.Sprint("poll ", n), err, step.want, "")
+		nodetest.WantFault(t, fmt.Sprint("poll ", n), err, step.want, "")
 	}
 }
 
@@ -112,7 +112,7 @@ func TestPollingWritesNothing(t *testing.T) {
 	dir := t.TempDir()
 	f := nodetest.New(t, nodetest.Options{Dir: dir, File: true})
 	f.Freeze()
-	tv := client(t, f, tvClient)
+	tv := f.NewClient(t, tvClient)
 	start := startDevice(t, f, tv)
 	before := storetest.Dump(t, filepath.Join(dir, "bearerd.db"))
 	for range 20 {
@@ -135,7 +135,7 @@ func TestFloodOfDeviceFlowsIsBounded(t *testing.T) {
 	refused := &nodetest.LimitMeter{}
 	f := nodetest.New(t, nodetest.Options{Dir: dir, File: true, Meter: refused})
 	f.Freeze()
-	tv := client(t, f, tvClient)
+	tv := f.NewClient(t, tvClient)
 	begin := func(address string) error {
 		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: address})
 		_, err := f.StartDevice(ctx, tv, []string{"read"}, "")
@@ -144,7 +144,7 @@ func TestFloodOfDeviceFlowsIsBounded(t *testing.T) {
 	var wait time.Duration
 	for range 2000 { // one address
 		if err := begin("192.0.2.1"); err != nil {
-			wantFault(t, "a flood from one address", err, fault.Limited, "address")
+			nodetest.WantFault(t, "a flood from one address", err, fault.Limited, "address")
 			wait = fault.RetryAfter(err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestFloodOfDeviceFlowsIsBounded(t *testing.T) {
 	}
 	for n := range 2000 { // many addresses
 		if err := begin(fmt.Sprintf("198.51.%d.%d", n/250, n%250)); err != nil {
-			wantFault(t, "a flood from many addresses", err, fault.Limited, "client")
+			nodetest.WantFault(t, "a flood from many addresses", err, fault.Limited, "client")
 			wait = fault.RetryAfter(err)
 		}
 	}
@@ -169,16 +169,16 @@ func TestDeviceCodesThatWaitAreBounded(t *testing.T) {
 	refused := &nodetest.LimitMeter{}
 	f := nodetest.New(t, nodetest.Options{Meter: refused})
 	f.Freeze()
-	tv := client(t, f, tvClient)
+	tv := f.NewClient(t, tvClient)
 	for n := range 1000 { // as other nodes may have stored
 		_, err := f.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.AddDevice{Device: records.Device{
 			Digest: [32]byte{byte(n), byte(n >> 8)}, UserCode: fmt.Sprint(n), ClientID: "tv", State: records.DevicePending,
 			ExpiresAt: f.Time().Add(7 * time.Minute),
 		}}}})
-		must(t, err)
+		nodetest.Must(t, err)
 	}
 	_, err := f.StartDevice(t.Context(), tv, nil, "")
-	wantFault(t, "one too many", err, fault.Limited, "too many device codes")
+	nodetest.WantFault(t, "one too many", err, fault.Limited, "too many device codes")
 	if fault.RetryAfter(err).Round(time.Second) != 7*time.Minute || refused.Count(quota.DeviceCodes) != 1 {
 		t.Errorf("again after %v, counted %d times", fault.RetryAfter(err), refused.Count(quota.DeviceCodes))
 	}
@@ -192,15 +192,15 @@ func TestUnknownDeviceCodesAreLimited(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	tv := client(t, f, tvClient)
+	tv := f.NewClient(t, tvClient)
 	start := startDevice(t, f, tv)
 	ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"})
 	for n := range 300 {
 		_, err := f.RedeemDevice(ctx, tv, fmt.Sprint("junk", n))
-		wantFault(t, "junk", err, fault.InvalidGrant, "")
+		nodetest.WantFault(t, "junk", err, fault.InvalidGrant, "")
 	}
 	_, err := f.RedeemDevice(ctx, tv, "more junk")
-	wantFault(t, "too much junk", err, fault.Unavailable, "address")
+	nodetest.WantFault(t, "too much junk", err, fault.Unavailable, "address")
 	if _, err := redeem(t, f, tv, start); !fault.Is(err, fault.AuthorizationPending) {
 		t.Errorf("from elsewhere: %v", err)
 	}
