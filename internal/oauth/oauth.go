@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -33,6 +34,7 @@ type Edge struct {
 	Verifier *verification.Verifier
 	Applied  func() revocation.Seq // up to which this node has applied the log
 	JWKS     func() []byte         // the JWK Set (RFC 7517 §5)
+	Quota    *quota.Quota // counts what limits refuse
 	Now      func() time.Time
 	Site     Site
 

@@ -80,6 +80,8 @@ CREATE TABLE devices (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX devices_client ON devices (client_id, expires_at);
+
 CREATE INDEX devices_expired ON devices (expires_at);
 
 CREATE TABLE log_entries (
