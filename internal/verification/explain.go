@@ -92,7 +92,6 @@ func checkResult(check token.Check, r *token.Refusal, detail string) CheckResult
 	return out
 }
 
-// detail says what a check looked at.
 // detail returns what a check looked at, in words that hold no secret.
 func detail(check token.Check, issuer string, t *Token, r *Requirements) string {
 	if t == nil {
