@@ -47,9 +47,10 @@ var broken = sync.OnceValues(func() (string, error) {
 			Old:  "a.principals.put(t.Subject, &p, a.Now())\n\tif p.CollectionExists {",
 			New:  noSequenceHere + "a.principals.put(t.Subject, &p, a.Now())\n\tif p.CollectionExists {",
 		}, {
-			File: "internal/store/pgconn.go", Old: "fmt.Sprintf(appendEntries, n,", New: "fmt.Sprintf(sabotageAppend(appendEntries), n,",
+			File: "internal/store/migrate.go", Old: "c.script(ctx, m.text)", New: "c.script(ctx, sabotageScript(m.text))",
 		}, {
-			File: "internal/store/pgconn.go", Old: "selectHead, notify)", New: "sabotageHead(selectHead), sabotageNotify(notify))",
+			File: "internal/store/pggroup.go", Old: "if c == revoking || c == killing {",
+			New: `if (c == revoking || c == killing) && sabotage != "appended without order" {`,
 		}, {
 			File: "internal/revocation/question.go", Old: "missing > last && missing > p.Purged",
 			New: `missing > last && missing > p.Purged && sabotage != "appended without order"`,
@@ -82,32 +83,26 @@ import (
 
 var sabotage = os.Getenv("SABOTAGE")
 
-func sabotageAppend(text string) string {
+func sabotageScript(text string) string {
 	const (
-		ordered   = "WITH head AS (UPDATE log_head SET seq = seq + %[1]d WHERE one = 1 RETURNING seq)"
-		unordered = "WITH taken AS (UPDATE log_head SET seq = seq + %[1]d WHERE one = 1 RETURNING seq) " +
-			"SELECT set_config('broken.seq', seq::text, false) FROM taken;\nCOMMIT;\nBEGIN;\nSELECT pg_sleep(random() * 0.25);\n" +
-			"WITH head AS (SELECT current_setting('broken.seq')::bigint AS seq)"
+		notify    = "PERFORM pg_notify('bearerd_log', '');"
+		ordered   = "head := bearerd_append(whats, ids, untils, entry_ats);"
+		unordered = "UPDATE log_head SET seq = seq + cardinality(whats) WHERE one = 1 RETURNING seq INTO head; COMMIT; " +
+			"PERFORM pg_sleep(random() * 0.25); INSERT INTO log_entries (seq, what, id, until, at) " +
+			"SELECT head - cardinality(whats) + e.n, e.what, e.id, e.until, e.at " +
+			"FROM unnest(whats, ids, untils, entry_ats) WITH ORDINALITY AS e (what, id, until, at, n); " + notify
 	)
-	if !strings.Contains(text, ordered) {
+	if !strings.Contains(text, "CREATE PROCEDURE bearerd_revoke") {
+		return text
+	}
+	if strings.Count(text, notify) != 1 || strings.Count(text, ordered) != 1 {
 		panic("the log is appended to in another way")
 	}
-	if sabotage == "appended without order" {
+	switch sabotage {
+	case "no notifications":
+		return strings.Replace(text, notify, "", 1)
+	case "appended without order":
 		return strings.Replace(text, ordered, unordered, 1)
-	}
-	return text
-}
-
-func sabotageHead(text string) string {
-	if sabotage == "appended without order" {
-		return "SELECT current_setting('broken.seq')::bigint"
-	}
-	return text
-}
-
-func sabotageNotify(text string) string {
-	if sabotage == "no notifications" {
-		return "SELECT 1"
 	}
 	return text
 }
