@@ -133,11 +133,12 @@ func (p *Pages) OpenAPI() [][]byte {
 	return fragments
 }
 
-// anybody mounts a page that needs no session. Its caller is known where there is one.
+// anybody mounts a page that needs no session. Its caller is known where there is one
+// session and no more: who has two can sign out here.
 func (p *Pages) anybody(mux *http.ServeMux, pattern string, serve page) {
 	p.mount(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
 		c, err := p.caller(r)
-		if err != nil && !lost(err) {
+		if err != nil && !lost(err) && !fault.Is(err, fault.Invalid) {
 			return err
 		}
 		return serve(w, &request{Request: r, caller: c})
