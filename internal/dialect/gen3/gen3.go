@@ -66,6 +66,16 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 	serve(mux, "GET /jwt/keys", d.jwtKeys, onError)
 }
 
+// Paths implements server.Dialect.
+func (d *Dialect) Paths() []string {
+	paths := []string{"/user", "/jwt/keys"}
+	for _, name := range credentialNames {
+		path := "/credentials/" + name
+		paths = append(paths, path, path+"/access_token", path+"/{key_id}")
+	}
+	return paths
+}
+
 // serve mounts an endpoint with and without the slash at its end: a redirect from
 // one to the other would lose the body.
 func serve(mux *http.ServeMux, pattern string, fn httpkit.HandlerFunc, onError httpkit.ErrorWriter) {
