@@ -24,10 +24,10 @@ var broken = sync.OnceValues(func() (string, error) {
 		Edits: []clustertest.Edit{{
 			File: "internal/revocation/lease.go", Old: "return instant < l.end }", New: `return instant < l.end || sabotage == "no lease" }`,
 		}, {
-			File: "internal/verification/access.go",
-			Old:  "\tswitch {\n\tcase epoch != v.ledger.Epoch():",
-			New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = v.ledger.Applied()\n\t}\n" +
-				"\tswitch {\n\tcase epoch != v.ledger.Epoch():",
+			File: "internal/verification/readings.go",
+			Old:  "\tswitch {\n\tcase epoch != r.ledger.Epoch():",
+			New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = r.ledger.Applied()\n\t}\n" +
+				"\tswitch {\n\tcase epoch != r.ledger.Epoch():",
 		}, {
 			File: "internal/store/migrate.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
 		}, {

@@ -32,7 +32,7 @@ func (f *Follower) Known() (Known, bool) {
 // outside; but not at every question, because without a lease each request asks one.
 func (f *Follower) publish(started time.Duration) {
 	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.position.purged})
-	f.ledger.answered(started)
+	f.ledger.asOf.Store(int64(started)) // without a lease: that has more conditions
 	if f.Applied() == f.notified && started-f.notifiedAt < f.cfg.Staleness/8 {
 		return
 	}
