@@ -74,6 +74,13 @@ func (l *Ledger) Set() *Set { return &l.set }
 // Killed reports whether the log has a kill of that key in force.
 func (l *Ledger) Killed(k Key) bool { return l.set.Killed(k) }
 
+// Ended reports whether the log says of the token of that key that it has ended by now,
+// by the clock that judges expiry.
+func (l *Ledger) Ended(k Key) bool {
+	at, ok := l.set.End(k)
+	return ok && !l.Now().Before(at)
+}
+
 // CutOff returns the latest cut-off at that key, 0 when there is none: whatever was
 // decided as of an earlier sequence no longer counts.
 func (l *Ledger) CutOff(k Key) Seq { return l.set.CutOff(k) }

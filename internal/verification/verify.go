@@ -249,11 +249,18 @@ func judgeOpaque(t *Token, r *Requirements, audience string) error {
 	return nil
 }
 
-// Revoked reports whether a token is revoked, by its source or by what the log has
-// said of it up to the sequence applied here: its id or an id of its chain; its
-// subject or client after the token was decided; the key that signed it at any time,
-// because who has the private half writes what sequence they like.
+// Revoked reports whether a token is revoked: it is void, or the log has said that it or
+// what it was made from ends, and that time has come by the clock of this process.
 func (v *Verifier) Revoked(t *Token) bool {
+	return v.Void(t) || slices.ContainsFunc(t.names.kills, v.ledger.Ended)
+}
+
+// Void reports whether a token is revoked, by its source or by what the log has said of
+// it up to the sequence applied here: its id or an id of its chain; its subject or client
+// after the token was decided; the key that signed it at any time, because who has the
+// private half writes what sequence they like. No clock is involved: every process that
+// has applied as much says the same.
+func (v *Verifier) Void(t *Token) bool {
 	if t.Ended != "" || v.signedByRevoked(t) {
 		return true
 	}
