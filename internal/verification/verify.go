@@ -263,12 +263,7 @@ func (v *Verifier) Revoked(t *Token) bool {
 	if v.ledger.CutOff(t.names.subject) > t.Seq || v.ledger.CutOff(t.names.client) > t.Seq {
 		return true
 	}
-	for _, id := range t.names.kills {
-		if v.ledger.Killed(id) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.names.kills, v.ledger.Killed)
 }
 
 func (v *Verifier) signedByRevoked(t *Token) bool {
