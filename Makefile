@@ -52,8 +52,8 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
 		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done
 
-soak: ## three nodes at random work and random faults for 5 min (SOAK=1h for longer)
-	SOAK=$(SOAK) $(GO) test ./internal/clustertest -count=1 -run '^TestThePromiseUnderRandomFaults$$' -v -timeout 0
+soak: ## random work and faults for 5 min, on one server and on a pair (SOAK=1h for longer)
+	SOAK=$(SOAK) $(GO) test ./clustertest -count=1 -run '^TestThePromiseUnderRandomFaults$$' -v -timeout 0
 
 bench: ## the benchmarks that matter, as one table beside their budgets (about eight minutes)
 	cd bench && $(GO) run .

@@ -141,7 +141,7 @@ func isResult(fields []string) bool {
 	return err == nil
 }
 
-// machine tells what it was measured on.
+// machine returns what it was measured on.
 func machine(ctx context.Context, seen measurements) string {
 	cpu := runtime.GOARCH
 	for name := range seen {

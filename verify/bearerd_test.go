@@ -159,7 +159,7 @@ func (c *cluster) tokens(t testing.TB, collection *int64) (jwt, opaque string) {
 	return issued.Value.Reveal(), made.Value.Reveal()
 }
 
-// What bearerd takes back is refused outside within max_staleness, and usually at
+// What bearerd revokes is refused outside within max_staleness, and usually at
 // once: by one node and by several, of tokens that were seen and of new ones.
 func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 	t.Parallel()

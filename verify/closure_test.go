@@ -49,8 +49,8 @@ func TestUsersCompileLittle(t *testing.T) {
 		t.Errorf("needs %q, want %q", needed, outside)
 	}
 	want := []string{
-		"internal/access", "internal/cache", "internal/fault", "internal/keyring", "internal/ratelimit", "internal/revocation",
-		"internal/token", "internal/verification", "verify", "verify/verifytest",
+		"internal/access", "internal/cache", "internal/fault", "internal/keyring", "internal/ratelimit", "internal/redact", "internal/revocation",
+		"internal/strictjson", "internal/token", "internal/verification", "verify", "verify/verifytest",
 	}
 	if got := sorted(seen); !slices.Equal(got, want) {
 		t.Errorf("needs %q of our own, want %q", got, want)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,7 +23,7 @@ type OnStale int
 const (
 	// Refuse answers 503. It is the zero value.
 	Refuse OnStale = iota
-	// AskIssuer introspects every token anew, JWTs too; when the issuer can't be
+	// AskIssuer introspects every token again, JWTs too; when the issuer can't be
 	// asked, the answer is 503. It is for a service that can reach the issuer while
 	// the stream of revocations can't get through.
 	AskIssuer
@@ -207,13 +206,8 @@ func checkURL(raw string, allowHTTP bool) (*url.URL, error) {
 	case u.Scheme == "https":
 	case u.Scheme != "http":
 		return nil, fmt.Errorf("%q: must be https", raw)
-	case !allowHTTP && !isLoopback(u.Hostname()):
+	case !allowHTTP && !token.IsLoopback(u.Hostname()):
 		return nil, fmt.Errorf("%q: must be https, or InsecureAllowHTTP set", raw)
 	}
 	return u, nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/strictjson"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -30,7 +31,7 @@ type credentials struct {
 	endsAt  time.Duration
 }
 
-// bearer gives a token that is good for a while yet, asking for one when a fifth of
+// bearer returns a token that is good for a while yet, asking for one when a fifth of
 // its life or less is left. Who calls it limits the rate.
 func (c *credentials) bearer(ctx context.Context, s *site) (raw string, left time.Duration, err error) {
 	c.mu.Lock()
@@ -73,16 +74,16 @@ func (c *credentials) renew(ctx context.Context, s *site, now time.Duration) err
 
 // parseAccessToken reads an answer of RFC 6749 §5.1.
 func parseAccessToken(body []byte) (raw string, life time.Duration, err error) {
-	o, err := parseObject(body)
+	o, err := strictjson.Parse(body)
 	if err != nil {
 		return "", 0, err
 	}
 	var kind string
 	var seconds int64
-	if err := firstError(o.read("access_token", &raw), o.read("token_type", &kind), o.read("expires_in", &seconds)); err != nil {
+	if err := firstError(o.Read("access_token", &raw), o.Read("token_type", &kind), o.Read("expires_in", &seconds)); err != nil {
 		return "", 0, err
 	}
-	if !isB64Token(raw) || len(raw) > token.MaxBytes || !strings.EqualFold(kind, "Bearer") || seconds <= 0 {
+	if !token.IsB64Token(raw) || len(raw) > token.MaxBytes || !strings.EqualFold(kind, "Bearer") || seconds <= 0 {
 		return "", 0, errors.New("it holds no Bearer token that lives")
 	}
 	return raw, time.Duration(min(seconds, int64(maxTokenLife/time.Second))) * time.Second, nil

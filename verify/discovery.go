@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 // site is what the issuer's metadata says (RFC 8414 §2).
@@ -50,7 +52,7 @@ func (w *web) discover(ctx context.Context, c Config) (*site, error) {
 
 // parseMetadata reads metadata. That of another issuer is refused (RFC 8414 §3.3).
 func parseMetadata(body []byte, c Config) (*site, error) {
-	o, err := parseObject(body)
+	o, err := strictjson.Parse(body)
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +60,9 @@ func parseMetadata(body []byte, c Config) (*site, error) {
 	var s site
 	var seconds float64
 	if err := firstError(
-		o.read("issuer", &issuer), o.read("jwks_uri", &s.jwks), o.optional("token_endpoint", &s.token),
-		o.optional("introspection_endpoint", &s.introspection), o.optional("revocations_endpoint", &s.revocations),
-		o.optional("revocations_max_staleness", &seconds),
+		o.Read("issuer", &issuer), o.Read("jwks_uri", &s.jwks), o.Optional("token_endpoint", &s.token),
+		o.Optional("introspection_endpoint", &s.introspection), o.Optional("revocations_endpoint", &s.revocations),
+		o.Optional("revocations_max_staleness", &seconds),
 	); err != nil {
 		return nil, err
 	}
@@ -76,7 +78,7 @@ func parseMetadata(body []byte, c Config) (*site, error) {
 		}
 	}
 	if seconds < 0 || seconds > maxStaleness.Seconds() {
-		return nil, fmt.Errorf("%q %w", "revocations_max_staleness", errMember)
+		return nil, fmt.Errorf("%q %w", "revocations_max_staleness", strictjson.ErrMember)
 	}
 	s.staleness = time.Duration(seconds * float64(time.Second))
 	return &s, s.check(c)
@@ -101,7 +103,7 @@ func (s *site) check(c Config) error {
 	return nil
 }
 
-// lease gives L.
+// lease returns L.
 func (s *site) lease(c Config) time.Duration {
 	if c.MaxStaleness != 0 {
 		return c.MaxStaleness

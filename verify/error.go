@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // The codes of an Error: those of RFC 6750 §3.1, and the one of RFC 6749 for what
@@ -29,7 +30,7 @@ type Error struct {
 	cause       error
 }
 
-// Error gives the code and the description, and for the service's own log the cause.
+// Error returns the code and the description, and for the service's own log the cause.
 func (e *Error) Error() string {
 	text := e.Description
 	if e.Code != "" {
@@ -41,40 +42,24 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the cause, such as a context's end. It is nothing to show a client.
+// Unwrap returns the cause, such as a context's end. It is nothing to show a client.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Challenge gives the value of WWW-Authenticate (RFC 6750 §3), or "" where no
+// Challenge returns the value of WWW-Authenticate (RFC 6750 §3), or "" where no
 // challenge is due, which is with 503.
 func (e *Error) Challenge(realm string) string {
 	if e.Status == http.StatusServiceUnavailable {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString(`Bearer realm="` + printable(realm) + `"`)
+	b.WriteString(`Bearer realm="` + token.ChallengeText(realm) + `"`)
 	if e.Code != "" {
-		b.WriteString(`, error="` + printable(e.Code) + `", error_description="` + printable(e.Description) + `"`)
+		b.WriteString(`, error="` + token.ChallengeText(e.Code) + `", error_description="` + token.ChallengeText(e.Description) + `"`)
 	}
 	if e.Scope != "" {
-		b.WriteString(`, scope="` + printable(e.Scope) + `"`)
+		b.WriteString(`, scope="` + token.ChallengeText(e.Scope) + `"`)
 	}
 	return b.String()
-}
-
-// maxParameter bounds a parameter of a challenge, in bytes.
-const maxParameter = 512
-
-// printable keeps the characters that RFC 6750 §3 allows.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '"':
-			return '\''
-		case c < ' ' || c > '~' || c == '\\':
-			return '?'
-		}
-		return c
-	}, s[:min(len(s), maxParameter)])
 }
 
 func invalidRequest(description string) *Error {

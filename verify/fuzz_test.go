@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/strictjson"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -76,7 +77,7 @@ func FuzzMetadata(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s, err := parseMetadata(body, c)
 		if err != nil {
-			if s != nil && s.check(c) == nil && !errors.Is(err, errMember) {
+			if s != nil && s.check(c) == nil && !errors.Is(err, strictjson.ErrMember) {
 				t.Fatalf("%v with %+v", err, s)
 			}
 			return
@@ -86,7 +87,7 @@ func FuzzMetadata(f *testing.F) {
 		}
 		for _, address := range []string{s.jwks, s.token, s.introspection, s.revocations} {
 			u, err := checkURL(address, false)
-			if err != nil || u.Scheme != "https" && !isLoopback(u.Hostname()) {
+			if err != nil || u.Scheme != "https" && !token.IsLoopback(u.Hostname()) {
 				t.Fatalf("%q is accepted", address)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/strictjson"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -97,7 +98,7 @@ type question struct {
 
 var errBusy = unavailable(nil, "too many tokens are being asked about")
 
-// ask gives what the issuer says. Questions about one token at one time are one.
+// ask returns what the issuer says. Questions about one token at one time are one.
 func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 	if until, ok := a.negatives.Get(q.raw, a.ledger.Now()); ok && !q.fresh && a.ledger.Clock() < until {
 		return finding{}, nil
@@ -121,7 +122,7 @@ func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 	}
 }
 
-// join gives the question about the token that is under way, or begins one.
+// join returns the question about the token that is under way, or begins one.
 func (a *asker) join(q question) (*flight, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -204,21 +205,21 @@ func (a *asker) health() error {
 // parseIntrospection reads an answer of RFC 7662 §2.2 with bearerd's members. AsOf is
 // -1 where the issuer doesn't say it.
 func parseIntrospection(body []byte, issuer string) (finding, error) {
-	o, err := parseObject(body)
+	o, err := strictjson.Parse(body)
 	if err != nil {
 		return finding{}, err
 	}
 	var f finding
-	if err := o.read("active", &f.active); err != nil || !f.active {
+	if err := o.Read("active", &f.active); err != nil || !f.active {
 		return finding{}, err
 	}
 	var kind, iss, scope string
 	t := &verification.Token{AsOf: -1}
 	if err := firstError(
-		o.read("jti", &t.ID), o.read("sub", &t.Subject), o.read("iss", &iss), o.read("token_kind", &kind), o.read("seq", &t.Seq),
-		o.optional("username", &t.Username), o.optional("client_id", &t.ClientID), o.optional("scope", &scope),
-		o.optional("task_token_type", &t.TaskTokenType), o.optional("collection", &t.Collection),
-		o.optional("chain", &t.Chain), o.optional("log_seq", &t.AsOf),
+		o.Read("jti", &t.ID), o.Read("sub", &t.Subject), o.Read("iss", &iss), o.Read("token_kind", &kind), o.Read("seq", &t.Seq),
+		o.Optional("username", &t.Username), o.Optional("client_id", &t.ClientID), o.Optional("scope", &scope),
+		o.Optional("task_token_type", &t.TaskTokenType), o.Optional("collection", &t.Collection),
+		o.Optional("chain", &t.Chain), o.Optional("log_seq", &t.AsOf),
 	); err != nil {
 		return finding{}, err
 	}
@@ -231,13 +232,13 @@ func parseIntrospection(body []byte, issuer string) (finding, error) {
 		return finding{}, errors.New("it is about another issuer's token")
 	}
 	t.Scope = strings.Fields(scope)
-	if t.Audience, err = o.strings("aud"); err != nil {
+	if t.Audience, err = o.Strings("aud"); err != nil {
 		return finding{}, err
 	}
-	if t.Expiry, err = o.instant("exp"); err != nil {
+	if t.Expiry, err = o.Instant("exp"); err != nil {
 		return finding{}, err
 	}
-	t.IssuedAt, err = o.instant("iat")
+	t.IssuedAt, err = o.Instant("iat")
 	f.token = t
 	return f, err
 }

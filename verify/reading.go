@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 // The names of the stream's events.
@@ -123,14 +124,14 @@ func (r *reading) behind(seq revocation.Seq, asOf time.Duration) error {
 
 // parseEntry reads the data of a revocation event.
 func parseEntry(data []byte) (revocation.Entry, error) {
-	o, err := parseObject(data)
+	o, err := strictjson.Parse(data)
 	if err != nil {
 		return revocation.Entry{}, err
 	}
 	var e revocation.Entry
 	if err := firstError(
-		o.read("seq", &e.Seq), o.read("what", &e.What), o.read("id", &e.ID),
-		o.optional("until", &e.Until), o.read("at", &e.At),
+		o.Read("seq", &e.Seq), o.Read("what", &e.What), o.Read("id", &e.ID),
+		o.Optional("until", &e.Until), o.Read("at", &e.At),
 	); err != nil {
 		return revocation.Entry{}, fmt.Errorf("an entry of the log: %w", err)
 	}
@@ -147,16 +148,16 @@ func parseEntry(data []byte) (revocation.Entry, error) {
 
 // parseHeartbeat reads the data of a heartbeat.
 func parseHeartbeat(data []byte) (seq revocation.Seq, asOf time.Duration, err error) {
-	o, err := parseObject(data)
+	o, err := strictjson.Parse(data)
 	if err != nil {
 		return 0, 0, err
 	}
 	var micros int64
-	if err := firstError(o.read("seq", &seq), o.optional("as_of", &micros)); err != nil {
+	if err := firstError(o.Read("seq", &seq), o.Optional("as_of", &micros)); err != nil {
 		return 0, 0, fmt.Errorf("a heartbeat: %w", err)
 	}
 	switch {
-	case !o.has("as_of"):
+	case !o.Has("as_of"):
 		return 0, 0, errNoAsOf
 	case seq < 0 || micros > maxAsOf || micros < -maxAsOf:
 		return 0, 0, errors.New("a heartbeat with absurd numbers")

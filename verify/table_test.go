@@ -20,6 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -56,6 +57,7 @@ func (r *refusals) Waited(string)              {}
 func (r *refusals) Issued(token.Kind)          {}
 func (r *refusals) IssueRefused(fault.Kind)    {}
 func (r *refusals) LoginTried(string)          {}
+func (r *refusals) Limited(quota.Limit)        {}
 
 // homes are the four places where a token is judged, of one node.
 type homes struct {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 // Bounds of what is read from the issuer, in bytes, and of how long it takes.
@@ -88,9 +90,9 @@ func refusedStatus(what string, status int, header http.Header, body []byte) err
 	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.after = min(time.Duration(seconds)*time.Second, maxPause)
 	}
-	if o, err := parseObject(body); err == nil {
+	if o, err := strictjson.Parse(body); err == nil {
 		var code string
-		if o.optional("error", &code) == nil && len(code) <= 40 && strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") == "" {
+		if o.Optional("error", &code) == nil && len(code) <= 40 && strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") == "" {
 			e.code = code
 		}
 	}
@@ -119,7 +121,7 @@ func (w *web) post(ctx context.Context, what, address string, c Config, form url
 	return w.ask(r, what, maxAnswer)
 }
 
-// ask gives an answer of status 200; every other one is an error.
+// ask returns an answer of status 200; every other one is an error.
 func (w *web) ask(r *http.Request, what string, limit int64) (answer, error) {
 	res, err := w.client.Do(r)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command bearerd issues, verifies and takes back bearer tokens for HTTP APIs.
+// Command bearerd issues, verifies and revokes bearer tokens for HTTP APIs.
 //
 // The server is `bearerd serve`; `bearerd demo` is one with sample data. Every
 // other command works on the database directly, beside a running server, which

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"syscall"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -49,7 +49,6 @@ Its log is JSON on standard error; "listening" tells the address of each listene
 
 // serve runs the server until ctx ends, and calls ready when its listeners are open.
 func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logger, ready func()) (err error) {
-	defer headroom()()
 	s, err := openStore(ctx, c, store.Options{Now: p.now, Logger: logger})
 	if err != nil {
 		return err
@@ -68,6 +67,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
+	loops = append(loops, server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
 	srv, err := server.New(server.Config{
 		Node: i.Node, Metrics: metrics, Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
 		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
@@ -105,10 +105,7 @@ func watcherOf(c config.Config, s *store.Store) *revocation.NodeWatcher {
 // warn tells of what works but should not stay.
 func warn(ctx context.Context, c config.Config, logger *slog.Logger) {
 	u, err := url.Parse(c.Issuer)
-	if err != nil || u.Scheme != "http" || u.Hostname() == "localhost" {
-		return
-	}
-	if ip := net.ParseIP(u.Hostname()); ip == nil || !ip.IsLoopback() {
+	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
 			slog.String("issuer", c.Issuer))
 	}

@@ -25,7 +25,7 @@ func ParseAction(s string) (string, error) {
 	}
 	if s == "" || len(s) > maxActionBytes || strings.ContainsFunc(s, notActionRune) {
 		return "", fault.New(fault.Invalid,
-			"an action is * or 1 to %d of the characters A-Z a-z 0-9 _ . : -", maxActionBytes)
+			"an action is * or 1 to %d of the characters A-Z a-z 0-9 _ . : -", maxActionBytes).In("action")
 	}
 	return s, nil
 }
@@ -39,7 +39,7 @@ func notActionRune(r rune) bool {
 }
 
 // Permission is an action at a path. The path is relative to that of the binding
-// which gives the permission.
+// which returns the permission.
 type Permission struct {
 	Action string
 	Path   Path
@@ -60,24 +60,24 @@ type Role struct {
 	Permissions []Permission
 }
 
-// Validate says what is wrong with a role, as fault.Invalid. A name has 1 to 255
+// Validate returns what is wrong with a role, as fault.Invalid with the field at fault. A name has 1 to 255
 // bytes of valid UTF-8 without control characters or space at its ends.
 func (r Role) Validate() error {
 	if err := checkName("role", r.Name); err != nil {
-		return err
+		return fault.In("name", err)
 	}
 	if len(r.Permissions) > maxRolePermissions {
-		return fault.New(fault.Invalid, "a role has at most %d permissions", maxRolePermissions)
+		return fault.New(fault.Invalid, "a role has at most %d permissions", maxRolePermissions).In("permissions")
 	}
 	for _, p := range r.Permissions {
 		if err := p.Validate(); err != nil {
-			return err
+			return fault.In("permissions", err)
 		}
 	}
 	return nil
 }
 
-// Binding gives one user or one group one role or one permission at a path.
+// Binding returns one user or one group one role or one permission at a path.
 type Binding struct {
 	ID         string
 	User       string // subject id; empty when Group is set
@@ -87,7 +87,7 @@ type Binding struct {
 	Path       Path // what the role or permission is relative to; see Canonical
 }
 
-// Canonical gives the binding as it is stored: where no path was given it is
+// Canonical returns the binding as it is stored: where no path was given it is
 // Root. The error is that of Validate. Only this says that no path means Root:
 // a binding that lost its path on the way must not become one for everything.
 func (b Binding) Canonical() (Binding, error) {
@@ -97,24 +97,28 @@ func (b Binding) Canonical() (Binding, error) {
 	return b, b.Validate()
 }
 
-// Validate says what is wrong with a binding, as fault.Invalid. It does not look
+// Validate returns what is wrong with a binding, as fault.Invalid with the field at fault. It does not look
 // at the ID, and not at whether the user, group and role exist.
 func (b Binding) Validate() error {
 	if (b.User == "") == (b.Group == "") {
-		return fault.New(fault.Invalid, "a binding names either a user or a group")
+		return fault.New(fault.Invalid, "a binding names either a user or a group").In("user")
 	}
 	if (b.Role == "") == (b.Permission == nil) {
-		return fault.New(fault.Invalid, "a binding gives either a role or a permission")
+		return fault.New(fault.Invalid, "a binding gives either a role or a permission").In("role")
+	}
+	field := "user"
+	if b.Group != "" {
+		field = "group"
 	}
 	if err := checkName("binding's user or group", b.User+b.Group); err != nil {
-		return err
+		return fault.In(field, err)
 	}
 	if b.Permission != nil {
 		if err := b.Permission.Validate(); err != nil {
-			return err
+			return fault.In("permission", err)
 		}
 	} else if err := checkName("role", b.Role); err != nil {
-		return err
+		return fault.In("role", err)
 	}
 	_, err := ParsePath(string(b.Path))
 	return err

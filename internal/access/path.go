@@ -2,7 +2,7 @@
 // come in as values, a decision comes out together with the grants that made it.
 //
 // Everything is a path, and a binding covers its path and all beneath it. A
-// Binding gives a user or a group a role or a single permission at a path;
+// Binding returns a user or a group a role or a single permission at a path;
 // Expand turns it into grants, each one action at one absolute path; Decide
 // looks for a grant that covers what is asked. There is no way to say no: a
 // grant more never takes access away, and what no grant covers is refused.
@@ -46,11 +46,11 @@ const maxPathBytes = 1024
 func ParsePath(s string) (Path, error) {
 	switch {
 	case s == "":
-		return "", fault.New(fault.Invalid, "path is missing")
+		return "", fault.New(fault.Invalid, "path is missing").In("path")
 	case len(s) > maxPathBytes:
-		return "", fault.New(fault.Invalid, "path is longer than %d bytes", maxPathBytes)
+		return "", fault.New(fault.Invalid, "path is longer than %d bytes", maxPathBytes).In("path")
 	case s[0] != '/':
-		return "", fault.New(fault.Invalid, "path does not begin with a slash")
+		return "", fault.New(fault.Invalid, "path does not begin with a slash").In("path")
 	case s == "/":
 		return Root, nil
 	}
@@ -65,15 +65,15 @@ func ParsePath(s string) (Path, error) {
 func checkSegment(s string) error {
 	switch {
 	case s == "":
-		return fault.New(fault.Invalid, "path has an empty segment")
+		return fault.New(fault.Invalid, "path has an empty segment").In("path")
 	case s == "." || s == "..":
-		return fault.New(fault.Invalid, "path has a segment %q", s)
+		return fault.New(fault.Invalid, "path has a segment %q", s).In("path")
 	case strings.Contains(s, "%"):
-		return fault.New(fault.Invalid, "path has a percent sign")
+		return fault.New(fault.Invalid, "path has a percent sign").In("path")
 	case !utf8.ValidString(s):
-		return fault.New(fault.Invalid, "path is not valid UTF-8")
+		return fault.New(fault.Invalid, "path is not valid UTF-8").In("path")
 	case strings.ContainsFunc(s, invisible):
-		return fault.New(fault.Invalid, "path has a control character")
+		return fault.New(fault.Invalid, "path has a control character").In("path")
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (p Path) Covers(q Path) bool {
 	return len(q) > len(p) && q[len(p)] == '/' && strings.HasPrefix(string(q), string(p))
 }
 
-// Join gives the path that q names when it is read relative to p: /a joined with
+// Join returns the path that q names when it is read relative to p: /a joined with
 // /b is /a/b. The zero value on either side gives the zero value. The result may
 // be longer than ParsePath allows, and then covers nothing that can be asked for.
 func (p Path) Join(q Path) Path {
@@ -109,6 +109,16 @@ func (p Path) Join(q Path) Path {
 		return p
 	}
 	return p + q
+}
+
+// ParseCollection reads the id of a collection: an integer, 0 or more, in its one
+// spelling. Everything else is fault.Invalid.
+func ParseCollection(s string) (int64, error) {
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id < 0 || strconv.FormatInt(id, 10) != s {
+		return 0, fault.New(fault.Invalid, "a collection's id is an integer, 0 or more").In("collection")
+	}
+	return id, nil
 }
 
 // CollectionPath is the path of the collection with that id.

@@ -176,7 +176,7 @@ func (r *request) optionalBody(w http.ResponseWriter, dst any) error {
 
 // missing is the answer to a body without a member that must be there.
 func missing(member string) error {
-	return fault.New(fault.Invalid, "the member %q is missing", member)
+	return fault.New(fault.Invalid, "the member %q is missing", member).In(member)
 }
 
 // done answers that it was done, and that there is nothing to say of it.

@@ -16,8 +16,7 @@ func (a *API) caller(r *http.Request) (*caller.Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = c.ID(), c.Token.ID
+	httpkit.Note(r, c)
 	return c, nil
 }
 
@@ -29,9 +28,8 @@ func (a *API) identify(r *http.Request) (*caller.Caller, error) {
 	if found {
 		return a.SignIn.Bearer(r.Context(), raw)
 	}
-	session, found := a.session(r)
-	if !found {
-		return nil, fault.New(fault.Unauthenticated, "sign in or send a Bearer token")
+	if len(httpkit.SessionCookies(r, a.SessionCookies)) == 0 {
+		return nil, httpkit.SignInOrToken()
 	}
 	if a.CrossOrigin == nil {
 		return nil, fault.New(fault.Forbidden, "a session can't be used here")
@@ -39,15 +37,6 @@ func (a *API) identify(r *http.Request) (*caller.Caller, error) {
 	if err := a.CrossOrigin.Check(r); err != nil {
 		return nil, err
 	}
-	return a.SignIn.Session(r.Context(), session)
-}
-
-// session gives the first of the session cookies that the request has.
-func (a *API) session(r *http.Request) (string, bool) {
-	for _, name := range a.SessionCookies {
-		if c, err := r.Cookie(name); err == nil {
-			return c.Value, true
-		}
-	}
-	return "", false
+	c, _, err := httpkit.Session(r, a.SessionCookies, a.SignIn.Session)
+	return c, err
 }

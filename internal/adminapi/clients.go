@@ -37,7 +37,7 @@ type clientPatch struct {
 	Audiences *[]string `json:"audiences"`
 }
 
-// on gives the client that the patch makes of c.
+// on returns the client that the patch makes of c.
 func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
 	n := directory.NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences}
 	if p.Grants != nil {
@@ -71,7 +71,7 @@ func (n newClient) public() (bool, error) {
 	case n.Public == nil:
 		return n.Secret == nil && forPublic(value(n.Grants)), nil
 	case *n.Public && n.Secret != nil:
-		return false, fault.New(fault.Invalid, "a public client has no secret")
+		return false, fault.New(fault.Invalid, "a public client has no secret").In("secret")
 	}
 	return *n.Public, nil
 }

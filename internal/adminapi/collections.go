@@ -3,12 +3,11 @@ package adminapi
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 
-	"github.com/bearerd/bearerd/internal/records"
-
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 type collection struct {
@@ -95,10 +94,9 @@ func (a *API) removeCollection(w http.ResponseWriter, r *request) error {
 
 // collection is the collection that the path names.
 func (r *request) collection() (int64, error) {
-	text := r.PathValue("id")
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || strconv.FormatInt(id, 10) != text {
-		return 0, fault.New(fault.NotFound, "there is no such collection")
+	id, err := access.ParseCollection(r.PathValue("id"))
+	if err != nil {
+		return 0, fault.New(fault.NotFound, "there is no such collection").In("collection")
 	}
 	return id, nil
 }

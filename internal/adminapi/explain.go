@@ -33,7 +33,7 @@ func (q question) check() (access.Path, error) {
 	case q.User != nil && ofToken:
 		return "", fault.New(fault.Invalid, "audience, scope and collection are asked of a token")
 	case (q.Action == "") != (q.Path == "") || q.User != nil && q.Action == "":
-		return "", fault.New(fault.Invalid, "the members \"action\" and \"path\" need each other")
+		return "", fault.New(fault.Invalid, "the members \"action\" and \"path\" need each other").In("path")
 	case q.Action == "":
 		return "", nil
 	}

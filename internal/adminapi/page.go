@@ -23,7 +23,7 @@ func readParameters(r *http.Request, known []string) (parameters, error) {
 	}
 	for name := range values {
 		if !slices.Contains(known, name) {
-			return nil, fault.New(fault.Invalid, "the parameter %.64q is unknown", name)
+			return nil, fault.New(fault.Invalid, "the parameter %.64q is unknown", name).In(name)
 		}
 	}
 	return parameters(values), nil
@@ -39,7 +39,7 @@ func (p parameters) instant(name string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return time.Time{}, fault.New(fault.Invalid, "the parameter %q must be a time of RFC 3339, such as 2026-01-02T03:04:05Z", name)
+		return time.Time{}, fault.New(fault.Invalid, "the parameter %q must be a time of RFC 3339, such as 2026-01-02T03:04:05Z", name).In(name)
 	}
 	return t, nil
 }
@@ -57,12 +57,12 @@ func (p parameters) limit() (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > maxLimit || strconv.Itoa(n) != text {
-		return 0, fault.New(fault.Invalid, "the parameter \"limit\" must be an integer from 1 to %d", maxLimit)
+		return 0, fault.New(fault.Invalid, "the parameter \"limit\" must be an integer from 1 to %d", maxLimit).In("limit")
 	}
 	return n, nil
 }
 
-var errCursor = fault.New(fault.Invalid, "the parameter \"cursor\" is not one of this list")
+var errCursor = fault.New(fault.Invalid, "the parameter \"cursor\" is not one of this list").In("cursor")
 
 // seal makes a cursor of a place in a list. It says which list that is.
 func seal(list, place string) string {
@@ -92,7 +92,7 @@ type order[T any] struct {
 	key  func(T) string
 }
 
-// cut gives one page of the whole list.
+// cut returns one page of the whole list.
 func (o order[T]) cut(all []T, p parameters) (page []T, next string, err error) {
 	limit, err := p.limit()
 	if err != nil {
@@ -141,7 +141,7 @@ func each[S, T any](items []S, render func(S) T) []T {
 	return out
 }
 
-// some gives the list, never null.
+// some returns the list, never null.
 func some(names []string) []string {
 	if names == nil {
 		return []string{}
@@ -149,7 +149,7 @@ func some(names []string) []string {
 	return names
 }
 
-// instant gives a time as it is answered: null when there is none.
+// instant returns a time as it is answered: null when there is none.
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -158,7 +158,7 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-// find gives the item that is meant.
+// find returns the item that is meant.
 func find[T any](items []T, what string, is func(T) bool) (T, error) {
 	i := slices.IndexFunc(items, is)
 	if i < 0 {

@@ -21,11 +21,11 @@ func (s *scopeList) UnmarshalJSON(raw []byte) error {
 	}
 	if json.Unmarshal(raw, &text) != nil {
 		if json.Unmarshal(raw, &names) != nil {
-			return fault.New(fault.Invalid, "the member \"scope\" must be a string or a list of strings")
+			return fault.New(fault.Invalid, "the member \"scope\" must be a string or a list of strings").In("scope")
 		}
 		for _, name := range names {
 			if !identity.ValidScopeName(name) {
-				return fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow")
+				return fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow").In("scope")
 			}
 		}
 		text = strings.Join(names, " ")

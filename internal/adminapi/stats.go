@@ -76,14 +76,14 @@ func (p parameters) steps(now time.Time) (step time.Duration, count int, err err
 		since = now.Add(-standardSpan)
 	}
 	if since.After(now) || now.Sub(since) > maxSpan {
-		return 0, 0, fault.New(fault.Invalid, "the parameter \"since\" must be a time within the last 24 hours")
+		return 0, 0, fault.New(fault.Invalid, "the parameter \"since\" must be a time within the last 24 hours").In("since")
 	}
 	step = standardStep
 	if text := p.get("step"); text != "" {
 		n, err := strconv.Atoi(text)
 		step = time.Duration(n) * time.Second
 		if err != nil || n < 60 || n > int(maxSpan/time.Second) || n%60 != 0 || strconv.Itoa(n) != text {
-			return 0, 0, fault.New(fault.Invalid, "the parameter \"step\" must be whole minutes within a day, in seconds: 60, 120, … 86400")
+			return 0, 0, fault.New(fault.Invalid, "the parameter \"step\" must be whole minutes within a day, in seconds: 60, 120, … 86400").In("step")
 		}
 	}
 	first, last := since.Truncate(step), now.Truncate(step)

@@ -65,7 +65,7 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 	if name := r.query.get("kind"); name != "" {
 		kind, ok := token.ParseKind(name)
 		if !ok {
-			return fault.New(fault.Invalid, "the parameter \"kind\" is no kind of token")
+			return fault.New(fault.Invalid, "the parameter \"kind\" is no kind of token").In("kind")
 		}
 		q.Kinds = []token.Kind{kind}
 	}

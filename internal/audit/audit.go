@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/redact"
 )
 
 // Outcome values.
@@ -23,7 +24,7 @@ const (
 	Refused = "refused" // it was asked for and not done; Reason says why
 )
 
-// Event tells who did what to what, from where, and how it ended.
+// Event returns who did what to what, from where, and how it ended.
 type Event struct {
 	ID        int64 // given by the store, ascending in the order of writing
 	At        time.Time
@@ -49,9 +50,9 @@ const (
 	maxReasonBytes = 500
 )
 
-// Clean gives the event with its text made safe to store and to show: cut to a
-// bounded length between two characters, invalid UTF-8 and control characters
-// replaced by U+FFFD, the time in UTC. What a client typed may stand in an event.
+// Clean returns the event with its text made safe to store and to show: cut to a
+// bounded length between two characters, tokens redacted, invalid UTF-8 and control
+// characters replaced by U+FFFD, the time in UTC. What a client typed may stand in an event.
 func (e Event) Clean() Event {
 	e.At = e.At.UTC()
 	for _, f := range []struct {
@@ -73,6 +74,7 @@ func (e Event) Clean() Event {
 }
 
 func clean(s string, limit int) string {
+	s = redact.Tokens(s[:min(len(s), 2*limit)])
 	if len(s) <= limit && plain(s) {
 		return s
 	}
@@ -147,7 +149,7 @@ const (
 	MaxLimit     = 1000
 )
 
-// Canonical gives the filter with its default limit filled in, or fault.Invalid
+// Canonical returns the filter with its default limit filled in, or fault.Invalid
 // when it can't be answered. An action that bearerd doesn't know is an error
 // rather than an empty list.
 func (f Filter) Canonical() (Filter, error) {
@@ -156,13 +158,13 @@ func (f Filter) Canonical() (Filter, error) {
 	}
 	switch {
 	case f.Limit < 0 || f.Limit > MaxLimit:
-		return Filter{}, fault.New(fault.Invalid, "limit is 1 to %d", MaxLimit)
+		return Filter{}, fault.New(fault.Invalid, "limit is 1 to %d", MaxLimit).In("limit")
 	case f.Cursor < 0:
-		return Filter{}, fault.New(fault.Invalid, "cursor is not one of ours")
+		return Filter{}, fault.New(fault.Invalid, "cursor is not one of ours").In("cursor")
 	case f.Action != "" && !slices.Contains(actions, f.Action):
-		return Filter{}, fault.New(fault.Invalid, "unknown action")
+		return Filter{}, fault.New(fault.Invalid, "unknown action").In("action")
 	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
-		return Filter{}, fault.New(fault.Invalid, "since is not before until")
+		return Filter{}, fault.New(fault.Invalid, "since is not before until").In("since")
 	}
 	return f, nil
 }
@@ -186,7 +188,7 @@ func ParseCursor(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n <= 0 || strconv.FormatInt(n, 10) != s {
-		return 0, fault.New(fault.Invalid, "cursor is not one of ours")
+		return 0, fault.New(fault.Invalid, "cursor is not one of ours").In("cursor")
 	}
 	return n, nil
 }

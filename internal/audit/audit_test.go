@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,6 +98,20 @@ func TestWhatCleanGivesCanBeWritten(t *testing.T) {
 			t.Fatalf("cleaning twice (-once +twice)\n%s", diff)
 		}
 	})
+}
+
+func TestCleanKeepsTokensOutOfTheLog(t *testing.T) {
+	t.Parallel()
+	const secret = "bda_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	e := event()
+	e.Actor, e.Target, e.TokenID, e.Reason = secret, "user "+secret, secret, strings.Repeat("x ", 245)+secret
+	e = e.Clean()
+	if text := fmt.Sprint(e); strings.Contains(text, secret[4:20]) || e.Target != "user [token]" {
+		t.Errorf("the event is %s", text)
+	}
+	if err := e.Validate(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestCleanLeavesGoodEventsAlone(t *testing.T) {

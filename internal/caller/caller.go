@@ -97,6 +97,15 @@ func (c *Caller) ID() string {
 	return c.Subject.ID
 }
 
+// TokenID returns the public id of the token that the caller presented; "" when there
+// is none.
+func (c *Caller) TokenID() string {
+	if c == nil || c.Token == nil {
+		return ""
+	}
+	return c.Token.ID
+}
+
 // Actor returns how the audit log names the caller; "" for nobody.
 func (c *Caller) Actor() string {
 	switch {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // checker judges a configuration whose values have the right types.
@@ -21,7 +23,7 @@ type checker struct {
 	problems []Problem
 }
 
-// validate gives all that is wrong with c. origin tells where a key was set.
+// validate returns all that is wrong with c. origin tells where a key was set.
 func validate(c Config, origin map[string]string) []Problem {
 	k := &checker{Config: c, origin: origin}
 	k.checkIssuer()
@@ -358,10 +360,10 @@ func isCleanPath(p string) bool {
 	return true
 }
 
-// Warnings gives what is allowed and seldom meant.
+// Warnings returns what is allowed and seldom meant.
 func (c Config) Warnings() []string {
 	var warnings []string
-	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
 		warnings = append(warnings, "issuer: is http on a host that is not this machine: tokens travel in the clear, "+
 			"and browsers won't sign in, because the session cookie is for https alone")
 	}
@@ -376,9 +378,4 @@ func (c Config) Warnings() []string {
 		warnings = append(warnings, "signing.algorithm: with HS256 whoever can verify a token can also make one")
 	}
 	return warnings
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }

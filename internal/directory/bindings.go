@@ -112,7 +112,9 @@ func (a *Access) canonical(ctx context.Context, b access.Binding) (access.Bindin
 }
 
 // errNoSuchUser is the error of a binding that names a user who does not exist.
-func errNoSuchUser(name string) error { return fault.New(fault.Invalid, "there is no user %q", name) }
+func errNoSuchUser(name string) error {
+	return fault.New(fault.Invalid, "there is no user %q", name).In("user")
+}
 
 func (e *editor) createBinding(b access.Binding) change {
 	return e.binding(audit.BindingCreate, b, records.AddBinding{Binding: b})

@@ -139,7 +139,7 @@ func (cl *Clients) newSecret() (token.Secret, error) {
 // stands for no client, would let one speak for the other.
 func createClient(n NewClient) (change, identity.Client, error) {
 	if _, err := uuid.Parse(n.ID); err == nil || n.ID == identity.OwnClientID {
-		return change{}, identity.Client{}, fault.New(fault.Invalid, "a client's id can be neither a UUID nor %q", identity.OwnClientID)
+		return change{}, identity.Client{}, fault.New(fault.Invalid, "a client's id can be neither a UUID nor %q", identity.OwnClientID).In("id")
 	}
 	client, err := n.client(nil)
 	if err != nil {

@@ -220,7 +220,7 @@ func (p *plan) binding(d *Desired, b *access.Binding) error {
 		b.User = u.ID
 	}
 	if _, ok := p.roles[b.Role]; b.Role != "" && (!ok || d.Prune && !d.hasRole(b.Role)) {
-		return fault.New(fault.Invalid, "there is no role %q", b.Role)
+		return fault.New(fault.Invalid, "there is no role %q", b.Role).In("role")
 	}
 	canonical, err := b.Canonical()
 	if err != nil {

@@ -19,7 +19,7 @@ func (e *editor) createUser(ctx context.Context, n NewUser) (change, identity.Us
 		Groups: n.Groups, Disabled: n.Disabled, PasswordHash: n.PasswordHash,
 	}
 	if _, err := uuid.Parse(n.Username); err == nil {
-		return change{}, u, fault.New(fault.Invalid, "a username can't have the form of a subject id")
+		return change{}, u, fault.New(fault.Invalid, "a username can't have the form of a subject id").In("username")
 	}
 	if err := u.Validate(); err != nil {
 		return change{}, u, err

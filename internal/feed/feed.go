@@ -157,8 +157,7 @@ func (s *stream) authenticate(r *http.Request) error {
 	if s.reader, err = s.Verifier.Identify(r.Context(), raw, verification.Requirements{}); err != nil {
 		return err
 	}
-	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = s.reader.Subject.ID, s.reader.Token.ID
+	httpkit.Note(r, s.reader)
 	return mayRead(s.reader)
 }
 

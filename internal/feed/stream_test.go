@@ -183,6 +183,9 @@ func TestPurgedLogIsFollowedFromASnapshotAlone(t *testing.T) {
 	s := e.subscribe(t, "", raw)
 	s.upTo(t, head)
 	e.Advance(72 * time.Hour)
+	// The log itself must say that this much time has passed.
+	_, err := e.Store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{entry("over", e.Time(), e.Time())}})
+	must(t, err)
 	must(t, e.Store.Purge(t.Context(), e.Time()))
 	raw = e.tokenOf(t, "reader", identity.ScopeRevocations)
 	must(t, e.Follower.CatchUp(t.Context()))

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -33,8 +32,8 @@ var parameters = map[string]func(*ask, string) error{
 		return err
 	},
 	"collection": func(a *ask, v string) error {
-		id, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || id < 0 || strconv.FormatInt(id, 10) != v {
+		id, err := access.ParseCollection(v)
+		if err != nil {
 			return fault.New(fault.Invalid, "must be the number of a collection")
 		}
 		a.requirements.Collection = &id
@@ -96,7 +95,7 @@ type rememberedAsk struct {
 
 const maxRememberedQuery = 1 << 10
 
-// of gives what the query of a request asks for.
+// of returns what the query of a request asks for.
 func (m *asks) of(r *http.Request) (*ask, error) {
 	query := r.URL.RawQuery
 	place := &m[hash(query)%uint32(len(m))]

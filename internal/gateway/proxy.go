@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,7 +112,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		p.Gate.warn(w.Header(), id)
-		note(r.Context(), id)
+		httpkit.Note(r, id)
 	}
 	// Answers may begin before the body has ended; where that can't be had, the
 	// server reads the body first.
@@ -127,14 +126,6 @@ var (
 )
 
 func unprintable(c rune) bool { return c < ' ' || c > '~' }
-
-// note puts who is calling into the log.
-func note(ctx context.Context, c *verification.Identity) {
-	if c != nil {
-		e := httpkit.EventOf(ctx)
-		e.Principal, e.TokenID = c.Token.Subject, c.Token.ID
-	}
-}
 
 // upstreamError is the application's failing to answer.
 type upstreamError struct{ error }
@@ -206,7 +197,7 @@ func writeBadGateway(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// pathAsSent gives the path of a request with the escapes that its client wrote.
+// pathAsSent returns the path of a request with the escapes that its client wrote.
 func pathAsSent(u *url.URL) string {
 	if u.RawPath != "" {
 		return u.RawPath
@@ -219,7 +210,7 @@ type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
 
-// Get gives a buffer.
+// Get returns a buffer.
 func (b *buffers) Get() []byte {
 	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
 		return p[:]

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Proxies are the networks whose X-Forwarded-For and X-Request-Id are believed.
-// The zero value believes nobody.
+// Proxies are the networks whose X-Forwarded-For and X-Request-Id are trusted. The
+// zero value trusts none.
 type Proxies []netip.Prefix
 
 // maxHops bounds how much of X-Forwarded-For is read.
@@ -25,7 +25,7 @@ func (p Proxies) Trusts(addr netip.Addr) bool {
 	return false
 }
 
-// Client gives the address that a request came from: the peer's, or where the
+// Client returns the address that a request came from: the peer's, or where the
 // peer is trusted the last untrusted one of X-Forwarded-For. An entry that is no
 // address ends the walk at the proxy that sent it. The zero Addr means that the
 // peer has no address, as on a Unix socket.
@@ -63,7 +63,7 @@ func cutLast(list string) (rest, last string) {
 	return list[:i], list[i+1:]
 }
 
-// peer gives the address at the other end of the connection.
+// peer returns the address at the other end of the connection.
 func peer(r *http.Request) netip.Addr {
 	addr, _ := parseHop(r.RemoteAddr)
 	return addr

@@ -3,18 +3,18 @@ package httpkit
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // CORS lets scripts of the given origins call next with a Bearer token. It
 // never allows cookies. An origin is "https://host" or "https://host:port";
-// "*" is every origin. Requests of others pass as they came; with no origins
-// next is given back unchanged.
+// "*" is every origin. Other requests are passed on unchanged; with no origins next
+// itself is returned.
 func CORS(origins []string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if len(origins) == 0 {
@@ -74,7 +74,7 @@ func SecurityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// CrossOrigin tells requests that another site made a browser send. Make one
+// CrossOrigin recognises requests that another site made a browser send. Make one
 // with [NewCrossOrigin].
 type CrossOrigin struct{ protection *http.CrossOriginProtection }
 
@@ -109,15 +109,19 @@ type Cookies struct{ insecure bool }
 // NewCookies makes Secure cookies, unless the issuer is http on loopback.
 func NewCookies(issuer string) Cookies {
 	u, err := url.Parse(issuer)
-	return Cookies{insecure: err == nil && u.Scheme == "http" && isLoopback(u.Hostname())}
+	return Cookies{insecure: err == nil && u.Scheme == "http" && token.IsLoopback(u.Hostname())}
 }
 
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+// SessionName returns the name of bearerd's own session cookie. On https it has the
+// prefix that keeps other hosts of the domain from setting one (RFC 6265bis).
+func (c Cookies) SessionName() string {
+	if c.insecure {
+		return "bearerd_session"
+	}
+	return "__Host-bearerd_session"
 }
 
-// Make gives a cookie that carries a token or session: HttpOnly, SameSite=Lax,
+// Make returns a cookie that carries a token or session: HttpOnly, SameSite=Lax,
 // for the whole site. It lives as long as life says, in whole seconds, and with
 // 0 until the browser closes.
 func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
@@ -132,7 +136,19 @@ func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
 	}
 }
 
-// Expire gives the cookie that makes a browser forget name.
+// SetSession sets the first of the names to a session token and makes the browser
+// forget the others: of two sessions neither would count.
+func (c Cookies) SetSession(w http.ResponseWriter, names []string, value string, life time.Duration) {
+	for i, name := range names {
+		if i == 0 {
+			http.SetCookie(w, c.Make(name, value, life))
+			continue
+		}
+		http.SetCookie(w, c.Expire(name))
+	}
+}
+
+// Expire returns the cookie that makes a browser forget name.
 func (c Cookies) Expire(name string) *http.Cookie {
 	cookie := c.Make(name, "", 0) //nolint:gosec // as Make decides
 	cookie.MaxAge = -1

@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// served answers 200, and tells a preflight that it got through.
+// served answers 200, so that a preflight that got through is seen.
 var served = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("served")) })
 
 func crossOrigin(method string, headers map[string]string) *http.Request {

@@ -5,17 +5,18 @@ import (
 	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Challenge is what WWW-Authenticate says of a request that was refused
+// Challenge is the value of WWW-Authenticate for a request that was refused
 // (RFC 6750 §3). Without Error it is the bare one for a request that had no
 // token. ResourceMetadata is the URL of RFC 9728 §5.1.
 type Challenge struct {
 	Realm, Error, Description, Scope, ResourceMetadata string
 }
 
-// For completes the challenge for err. It reports false, and gives c as it is,
-// when a challenge is no answer to that kind of fault.
+// For returns the challenge completed for err. It returns c unchanged, and false, when
+// a challenge is no answer to that kind of fault.
 func (c Challenge) For(err error) (Challenge, bool) {
 	kind := fault.KindOf(err)
 	switch kind { //nolint:exhaustive // the kinds that RFC 6750 has no word for get no challenge
@@ -29,11 +30,11 @@ func (c Challenge) For(err error) (Challenge, bool) {
 	}
 }
 
-// String gives the header's value. Characters that RFC 6750 §3 does not allow
+// String returns the header's value. Characters that RFC 6750 §3 does not allow
 // are replaced.
 func (c Challenge) String() string {
 	var b strings.Builder
-	b.WriteString(`Bearer realm="` + printable(c.Realm) + `"`)
+	b.WriteString(`Bearer realm="` + token.ChallengeText(c.Realm) + `"`)
 	for _, p := range []struct{ name, value string }{
 		{"error", c.Error},
 		{"error_description", c.Description},
@@ -41,29 +42,10 @@ func (c Challenge) String() string {
 		{"resource_metadata", c.ResourceMetadata},
 	} {
 		if p.value != "" {
-			b.WriteString(`, ` + p.name + `="` + printable(p.value) + `"`)
+			b.WriteString(`, ` + p.name + `="` + token.ChallengeText(p.value) + `"`)
 		}
 	}
 	return b.String()
-}
-
-// maxParameter bounds a parameter of a challenge, in bytes.
-const maxParameter = 512
-
-// printable keeps ASCII without quotes, backslashes and control characters; a
-// double quote becomes a single one, all else a question mark.
-func printable(s string) string {
-	s = s[:min(len(s), maxParameter)]
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '"':
-			return '\''
-		case c < ' ' || c > '~' || c == '\\':
-			return '?'
-		default:
-			return c
-		}
-	}, s)
 }
 
 // bearerBody is the JSON beside a challenge: the same members.
@@ -81,7 +63,7 @@ func WriteChallenge(w http.ResponseWriter, status int, c Challenge) {
 	_ = WriteJSON(w, status, bearerBody{Error: c.Error, Description: c.Description, Scope: c.Scope})
 }
 
-// BearerErrors gives the [ErrorWriter] of a protected resource (RFC 6750 §3): a
+// BearerErrors returns the [ErrorWriter] of a protected resource (RFC 6750 §3): a
 // challenge and a JSON body with the same members. Faults that RFC 6750 has no
 // code for have the body alone, with [Code] and [Status].
 func BearerErrors(base Challenge) ErrorWriter {

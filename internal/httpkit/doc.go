@@ -4,11 +4,11 @@
 // log event a request.
 //
 // A handler parses once, calls the core and writes, or returns an error. The
-// edge that mounts it gives an [ErrorWriter], its own table from fault kinds to
+// edge that mounts it passes an [ErrorWriter], its own table from fault kinds to
 // answers. What is read here is read strictly: a parameter or member that
 // stands twice, bytes that are not UTF-8, or a body of another type are refused
 // with a message that names them, never guessed at.
 //
-// The order of middleware, outermost first: [Observer.Wrap], then
+// The order of middleware, outermost first: [BoundBodies], [Observer.Wrap], then
 // [SecurityHeaders] and [CORS] where an edge wants them, then the mux.
 package httpkit

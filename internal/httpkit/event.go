@@ -9,68 +9,54 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/redact"
 )
 
-// Event is what the log will say of one request. [Observer.Wrap] makes it and
-// writes it once, at the end; handlers fill it on the way, in the request's own
+// Event is what the log says about one request. [Observer.Wrap] creates it and
+// writes it once, at the end; handlers fill it in on the way, in the request's own
 // goroutine. It never holds a query, a header or a secret.
 type Event struct {
 	Principal string // whom the request spoke for: a subject or client id
 	TokenID   string // the public id of the token it came with
 	Outcome   string // what was decided, in a word or two: "ok", "expired", "revoked"
 
-	observer *Observer     // nil outside of a request
-	request  *http.Request // as it came
-	look     sync.Once     // fills the two below when somebody asks
-	id       string
-	address  netip.Addr
-	err      error
-	muted    bool
+	id      string
+	address netip.Addr
+	err     error
+	muted   bool
 }
 
-// RequestID names the request: what a trusted proxy said, or an id that no other
-// request has. Outside of a request it is empty.
-func (e *Event) RequestID() string {
-	e.look.Do(e.lookUp)
-	return e.id
-}
+// RequestID returns the id of the request: what a trusted proxy sent, or an id that
+// no other request has. Outside of a request it is empty.
+func (e *Event) RequestID() string { return e.id }
 
-// Address is the client's, see [Proxies]; zero when it has none.
-func (e *Event) Address() netip.Addr {
-	e.look.Do(e.lookUp)
-	return e.address
-}
+// Address returns the client's address, see [Proxies]; zero when it has none.
+func (e *Event) Address() netip.Addr { return e.address }
 
-func (e *Event) lookUp() {
-	if o := e.observer; o != nil {
-		e.id, e.address = o.requestID(e.request), o.cfg.Proxies.Client(e.request)
+// ClientAddress returns the address as text; empty when there is none.
+func (e *Event) ClientAddress() string {
+	if !e.address.IsValid() {
+		return ""
 	}
+	return e.address.String()
 }
 
-// Fail notes the error that the request ended with. The log tells it for
-// answers of 500 and above alone: below, the answer itself says what was wrong.
+// Fail records the error that the request ended with. The log holds it only for
+// answers of 500 and above: below, the answer itself says what was wrong.
 func (e *Event) Fail(err error) { e.err = err }
 
 // Mute keeps the event out of the log unless the request ends in an internal
 // error. It is for answers that come with the traffic, such as a verification
-// that said yes.
+// that allowed the request.
 func (e *Event) Mute() { e.muted = true }
-
-// ClientAddress gives the address in text; empty when there is none.
-func (e *Event) ClientAddress() string {
-	if !e.Address().IsValid() {
-		return ""
-	}
-	return e.Address().String()
-}
 
 type eventKey struct{}
 
-// EventOf gives the event of the request that ctx belongs to. Outside of
-// [Observer.Wrap] it gives one that nobody will write, never nil.
+// EventOf returns the event of the request that ctx belongs to. Outside of
+// [Observer.Wrap] it returns one that is never written, not nil.
 func EventOf(ctx context.Context) *Event {
 	if e, ok := ctx.Value(eventKey{}).(*Event); ok {
 		return e
@@ -92,11 +78,11 @@ type ObserverConfig struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	Proxies Proxies
-	// Value adds to the context that a request is served with: what it gives for a
-	// key, unless that is nil. nil adds nothing.
-	Value func(key any, e *Event) any
-	// Done learns of each request when it has ended, with its final status; nil:
-	// nobody does. The request's Pattern is the route that it took.
+	// Context returns the context that a request is served with, made of its own; nil
+	// leaves that as it is.
+	Context func(ctx context.Context, e *Event) context.Context
+	// Done is called when a request has ended, with its final status; nil: nothing is.
+	// The request's Pattern is the route that it took.
 	Done func(r *http.Request, status int, took time.Duration)
 }
 
@@ -104,8 +90,8 @@ type ObserverConfig struct {
 func NewObserver(cfg ObserverConfig) *Observer {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails: it ends the process instead
-	if cfg.Value == nil {
-		cfg.Value = func(any, *Event) any { return nil }
+	if cfg.Context == nil {
+		cfg.Context = func(ctx context.Context, _ *Event) context.Context { return ctx }
 	}
 	if cfg.Done == nil {
 		cfg.Done = func(*http.Request, int, time.Duration) {}
@@ -113,44 +99,25 @@ func NewObserver(cfg ObserverConfig) *Observer {
 	return &Observer{cfg: cfg, prefix: hex.EncodeToString(random[:]) + "-"}
 }
 
-// exchange is all that is kept of a request while it is served: the context it is
-// served with, its event, and what was answered. It is one allocation.
-type exchange struct {
-	context.Context //nolint:containedctx // it is one, with two values more
-
-	event Event
-	rec   recorder
-}
-
-// Value gives the event, and what the observer's configuration adds.
-func (x *exchange) Value(key any) any {
-	if _, ok := key.(eventKey); ok {
-		return &x.event
-	}
-	if v := x.event.observer.cfg.Value(key, &x.event); v != nil {
-		return v
-	}
-	return x.Context.Value(key)
-}
-
-// Wrap gives next an [Event] a request, catches what panics outside of
-// [Handle], and writes the event when the request has ended.
+// Wrap returns a handler that serves each request with next and an [Event], recovers
+// from panics outside of [Handle], and writes the event when the request has ended.
 func (o *Observer) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := o.cfg.Now()
-		x := &exchange{Context: r.Context(), event: Event{observer: o, request: r}, rec: recorder{ResponseWriter: w}}
-		r = r.WithContext(x)
+		rec := &recorder{ResponseWriter: w}
+		event := &Event{id: o.requestID(r), address: o.cfg.Proxies.Client(r)}
+		r = r.WithContext(o.cfg.Context(context.WithValue(r.Context(), eventKey{}, event), event))
 		defer func() {
 			v := recover()
-			aborted := settle(&x.rec, &x.event, v)
+			aborted := settle(rec, event, v)
 			took := o.cfg.Now().Sub(start)
-			o.write(r, &x.rec, &x.event, took)
-			o.cfg.Done(r, x.rec.final(), took)
+			o.write(r, rec, event, took)
+			o.cfg.Done(r, rec.final(), took)
 			if aborted {
 				panic(http.ErrAbortHandler)
 			}
 		}()
-		next.ServeHTTP(&x.rec, r)
+		next.ServeHTTP(rec, r)
 	})
 }
 
@@ -172,7 +139,7 @@ func settle(rec *recorder, event *Event, v any) bool {
 	return false
 }
 
-// requestID believes a sane id of a trusted proxy and else makes one.
+// requestID returns a sane id of a trusted proxy, and else a new one.
 func (o *Observer) requestID(r *http.Request) string {
 	if ids := r.Header[HeaderRequestID]; len(ids) == 1 && saneID(ids[0]) && o.cfg.Proxies.Trusts(peer(r)) {
 		return ids[0]
@@ -182,9 +149,9 @@ func (o *Observer) requestID(r *http.Request) string {
 
 const maxRequestID = 64
 
-// saneID reports whether id is 1 to 64 characters of A-Z a-z 0-9 . _ -.
+// saneID reports whether id is 1 to 64 characters of A-Z a-z 0-9 . _ - and no token.
 func saneID(id string) bool {
-	if id == "" || len(id) > maxRequestID {
+	if id == "" || len(id) > maxRequestID || redact.Tokens(id) != id {
 		return false
 	}
 	for _, c := range []byte(id) {
@@ -212,8 +179,8 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method),
-		slog.String("path", r.URL.Path[:min(len(r.URL.Path), maxLoggedPath)]),
+		slog.String("method", logged(r.Method)),
+		slog.String("path", logged(r.URL.Path)),
 		slog.String("route", r.Pattern),
 		slog.Int("status", status),
 		slog.Int64("bytes", rec.bytes),
@@ -225,13 +192,20 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 	o.cfg.Logger.LogAttrs(r.Context(), level(status, crashed), "request", attrs...)
 }
 
-// attrs gives what a handler filled in, and the error chain of a server error.
+// logged returns a client's text as the log may hold it: bounded, and without tokens. A
+// token that the bound cuts is still known for one.
+func logged(text string) string {
+	text = redact.Tokens(text[:min(len(text), 2*maxLoggedPath)])
+	return text[:min(len(text), maxLoggedPath)]
+}
+
+// attrs returns what a handler filled in, and the error chain of a server error.
 func (e *Event) attrs(status int) []slog.Attr {
 	var attrs []slog.Attr
 	for _, a := range []slog.Attr{
-		slog.String("principal", e.Principal),
-		slog.String("token_id", e.TokenID),
-		slog.String("outcome", e.Outcome),
+		slog.String("principal", redact.Tokens(e.Principal)),
+		slog.String("token_id", redact.Tokens(e.TokenID)),
+		slog.String("outcome", redact.Tokens(e.Outcome)),
 	} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)
@@ -239,7 +213,7 @@ func (e *Event) attrs(status int) []slog.Attr {
 	}
 	crash, crashed := errors.AsType[*panicError](e.err)
 	if e.err != nil && (status >= http.StatusInternalServerError || crashed) {
-		attrs = append(attrs, slog.String("error", e.err.Error()))
+		attrs = append(attrs, slog.String("error", redact.Tokens(e.err.Error())))
 	}
 	if crashed {
 		attrs = append(attrs, slog.String("stack", string(crash.stack)))

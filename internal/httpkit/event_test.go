@@ -200,11 +200,8 @@ func TestObserverAddsToTheContextAndTellsTheEnd(t *testing.T) {
 	var ends []end
 	o := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: discard(), Now: clock(),
-		Value: func(asked any, e *httpkit.Event) any {
-			if asked != any(key{}) {
-				return nil
-			}
-			return e.ClientAddress()
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			return context.WithValue(ctx, key{}, e.ClientAddress())
 		},
 		Done: func(r *http.Request, status int, took time.Duration) {
 			ends = append(ends, end{r.Pattern, status, took})
@@ -253,7 +250,7 @@ func TestContextOfARequestEndsWithIt(t *testing.T) {
 	}
 }
 
-// Whoever works for a request in another goroutine may ask its event too.
+// Another goroutine that works for a request may read its event too.
 func TestEventMayBeAskedFromSeveralGoroutines(t *testing.T) {
 	t.Parallel()
 	o := httpkit.NewObserver(httpkit.ObserverConfig{Logger: discard(), Now: clock()})

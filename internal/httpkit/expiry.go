@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// HeaderTokenExpires tells, in answers to requests that came with an API token in
-// its last week, when it ends (RFC 3339, UTC), so that a script can say so in time.
+// HeaderTokenExpires is the expiry (RFC 3339, UTC) of the API token that a request came
+// with, in answers during the last week of the token, so that a script can warn in time.
 const HeaderTokenExpires = "X-Bearerd-Token-Expires" // #nosec G101 -- a name
 
 // WarnOfExpiry sets HeaderTokenExpires.

@@ -43,7 +43,7 @@ func Query(r *http.Request) (url.Values, error) {
 }
 
 // QueryWithEmpty is [Query] for endpoints that refuse a parameter without a value:
-// it stands in the result without values, so that Has tells of it.
+// it is in the result without values, so that Has reports it.
 func QueryWithEmpty(r *http.Request) (url.Values, error) {
 	return parseParameters(r.URL.RawQuery)
 }
@@ -119,7 +119,7 @@ func parseParameters(text string, lists ...string) (url.Values, error) {
 			return nil, err
 		}
 		if values.Has(name) && !slices.Contains(lists, name) {
-			return nil, fault.New(fault.Invalid, "the parameter %s is repeated", quoted(name))
+			return nil, fault.New(fault.Invalid, "the parameter %s is repeated", quoted(name)).In(field(name))
 		}
 		add(values, name, value)
 	}
@@ -134,7 +134,7 @@ func parseParameter(pair string) (name, value string, err error) {
 	}
 	value, err = url.QueryUnescape(rawValue)
 	if err != nil || !isStorable(value) {
-		return "", "", fault.New(fault.Invalid, "the value of the parameter %s is not well formed", quoted(name))
+		return "", "", fault.New(fault.Invalid, "the value of the parameter %s is not well formed", quoted(name)).In(field(name))
 	}
 	return name, value, nil
 }
@@ -159,6 +159,9 @@ func quoted(s string) string {
 		return c
 	}, s) + `"`
 }
+
+// field returns a client's name for a member or parameter as an error may hold it.
+func field(name string) string { return strings.Trim(quoted(name), `"`) }
 
 // wantType checks that the content type is want, whatever its parameters.
 func wantType(r *http.Request, want string) error {

@@ -167,7 +167,7 @@ func TestWrappedWriterKeepsWhatNetHTTPCanDo(t *testing.T) {
 	}
 }
 
-// lineHandler gives status and bytes of each event.
+// lineHandler records status and bytes of each event.
 type lineHandler struct {
 	slog.Handler
 	lines chan string

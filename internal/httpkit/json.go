@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 // DecodeJSON reads a JSON body of at most [MaxBody] bytes into dst, a pointer.
@@ -33,47 +33,30 @@ func DecodeJSONLimit(w http.ResponseWriter, r *http.Request, limit int64, dst an
 	return unmarshalStrict(body, dst)
 }
 
-// unmarshalStrict is json.Unmarshal for bodies that strangers send.
+// unmarshalStrict is [strictjson.Decode], whose errors become faults that name the
+// member.
 func unmarshalStrict(body []byte, dst any) error {
-	if err := checkJSON(body, reflect.TypeOf(dst)); err != nil {
-		return err
+	err := strictjson.Decode(body, dst)
+	if err == nil {
+		return nil
 	}
-	err := json.Unmarshal(body, dst)
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
-	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "the body does not have the form that is expected here")
+	if m, ok := errors.AsType[*strictjson.MemberError](err); ok {
+		if m.Path == "" {
+			return fault.New(fault.Invalid, "the body %s", m.Problem())
+		}
+		return fault.New(fault.Invalid, "the member %s %s", quoted(m.Path), m.Problem()).In(field(m.Path))
 	}
-	return nil
-}
-
-// memberName names the member at a path for a message.
-func memberName(path string) string {
-	if path == "" {
-		return "the body"
+	for _, known := range []error{
+		strictjson.ErrSyntax, strictjson.ErrUTF8, strictjson.ErrNull, strictjson.ErrTrailing, strictjson.ErrDepth,
+	} {
+		if errors.Is(err, known) {
+			return fault.New(fault.Invalid, "the body %s", known)
+		}
 	}
-	return "the member " + quoted(path)
-}
-
-// jsonKind says in JSON's words what a Go type takes.
-func jsonKind(t reflect.Type) string {
-	switch t.Kind() { //nolint:exhaustive // the rest of Go's kinds take an object or nothing
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return "an integer"
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return "an integer, 0 or more"
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	default:
-		return "an object"
-	}
+	return fault.Wrap(err, fault.Invalid, "the body does not have the form that is expected here")
 }
 
 // scalar is a JSON string, number or boolean in the text that a form would have.

@@ -149,6 +149,9 @@ func TestDecodeJSONRefusesAndNamesTheMember(t *testing.T) {
 		if !fault.Is(err, fault.Invalid) || fault.Message(err) != want {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
+		if field := fault.FieldOf(err); strings.Contains(want, `"`+field+`"`) != strings.HasPrefix(want, "the member") {
+			t.Errorf("%s: %q is about the field %q", text, want, field)
+		}
 	}
 }
 

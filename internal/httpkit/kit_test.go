@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// clock gives times that advance by a second a call.
+// clock returns times that advance by a second a call.
 func clock() func() time.Time {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return func() time.Time {
@@ -27,7 +27,7 @@ func proxies() httpkit.Proxies {
 	return httpkit.Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
 }
 
-// observed serves one request under an observer and gives the answer and the
+// observed serves one request under an observer and returns the answer and the
 // log lines.
 func observed(t *testing.T, h http.Handler, r *http.Request) (*httptest.ResponseRecorder, []map[string]any) {
 	t.Helper()
@@ -60,7 +60,7 @@ func observed(t *testing.T, h http.Handler, r *http.Request) (*httptest.Response
 	return w, lines
 }
 
-// oneLine gives the only log line.
+// oneLine returns the only log line.
 func oneLine(t *testing.T, lines []map[string]any) map[string]any {
 	t.Helper()
 	if len(lines) != 1 {

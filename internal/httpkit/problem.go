@@ -10,19 +10,21 @@ import (
 
 const typeProblem = "application/problem+json"
 
-// Problem is the body of an error in the management API (RFC 9457). Code and
-// RequestID are bearerd's own members: the first tells kinds of one status
-// apart, the second finds the request in the log.
+// Problem is the body of an error in the management API (RFC 9457). Code, Field and
+// RequestID are bearerd's own members: the first distinguishes kinds of one status,
+// the second names the member or parameter that is wrong, the third finds the request
+// in the log.
 type Problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
 	Status    int    `json:"status"`
 	Detail    string `json:"detail,omitempty"`
 	Code      string `json:"code"`
+	Field     string `json:"field,omitempty"`
 	RequestID string `json:"request_id,omitempty"`
 }
 
-// Problems gives an [ErrorWriter] of problem details. The base names the realm
+// Problems returns an [ErrorWriter] of problem details. The base names the realm
 // of the challenge that goes with a 401 and an insufficient scope.
 func Problems(base Challenge) ErrorWriter {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
@@ -39,6 +41,7 @@ func Problems(base Challenge) ErrorWriter {
 			Status:    status,
 			Detail:    fault.Message(err),
 			Code:      Code(kind),
+			Field:     fault.FieldOf(err),
 			RequestID: EventOf(r.Context()).RequestID(),
 		})
 	}
@@ -57,7 +60,7 @@ func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) erro
 	})
 }
 
-// Status gives the HTTP status of a fault kind where no protocol says otherwise.
+// Status returns the HTTP status of a fault kind where no protocol says otherwise.
 func Status(kind fault.Kind) int {
 	switch kind {
 	case fault.Invalid, fault.InvalidGrant, fault.UnauthorizedClient, fault.UnsupportedGrantType,
@@ -83,7 +86,7 @@ func Status(kind fault.Kind) int {
 	return http.StatusInternalServerError
 }
 
-// Code gives a fault kind a name for machines, the standard's where there is
+// Code returns the name of a fault kind for machines, the standard's where there is
 // one (RFC 6749 §5.2, RFC 6750 §3.1, RFC 8628 §3.5, RFC 8707 §2).
 func Code(kind fault.Kind) string {
 	switch kind {

@@ -16,7 +16,7 @@ type recorder struct {
 	bytes  int64
 }
 
-// record gives w as a recorder, wrapping it unless it is one.
+// record returns w as a recorder, wrapping it unless it is one.
 func record(w http.ResponseWriter) *recorder {
 	if rec, ok := w.(*recorder); ok {
 		return rec
@@ -27,7 +27,7 @@ func record(w http.ResponseWriter) *recorder {
 // begun reports whether a status line has been sent or the connection taken over.
 func (w *recorder) begun() bool { return w.status != 0 }
 
-// final gives the status of an answer that has ended: 200 where none was named.
+// final returns the status of an answer that has ended: 200 where none was named.
 func (w *recorder) final() int {
 	if w.status == 0 {
 		return http.StatusOK
@@ -92,8 +92,8 @@ func (w *recorder) begin() {
 	}
 }
 
-// innermost gives the writer that net/http made: http.MaxBytesReader tells it
-// to close the connection, which no wrapper can pass on.
+// innermost returns the writer that net/http made: http.MaxBytesReader makes it
+// close the connection, which no wrapper can pass on.
 func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {
 		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })

@@ -70,17 +70,18 @@ func (c Client) CheckSecret(raw string) bool {
 func DigestSecret(raw string) ([]byte, error) {
 	switch {
 	case len(raw) < minSecretBytes || len(raw) > maxSecretBytes:
-		return nil, fault.New(fault.Invalid, "a client secret has %d to %d characters", minSecretBytes, maxSecretBytes)
+		return nil, fault.New(fault.Invalid, "a client secret has %d to %d characters", minSecretBytes, maxSecretBytes).In("secret")
 	case strings.ContainsFunc(raw, notVisible):
-		return nil, fault.New(fault.Invalid, "a client secret has printable ASCII characters alone")
+		return nil, fault.New(fault.Invalid, "a client secret has printable ASCII characters alone").In("secret")
 	case strings.Trim(raw, raw[:1]) == "":
-		return nil, fault.New(fault.Invalid, "a client secret is not one character repeated")
+		return nil, fault.New(fault.Invalid, "a client secret is not one character repeated").In("secret")
 	}
 	digest := sha256.Sum256([]byte(raw))
 	return digest[:], nil
 }
 
-// Validate says what is wrong with a client, as fault.Invalid. Whether its scopes
+// Validate returns what is wrong with a client, as fault.Invalid with the field at
+// fault. Whether its scopes
 // are declared is not looked at: being listed here declares them.
 func (c Client) Validate() error {
 	if err := ValidateClientID(c.ID); err != nil {
@@ -93,13 +94,13 @@ func (c Client) Validate() error {
 		return err
 	}
 	if err := checkList("scope", c.Scopes, validateScopeName); err != nil {
-		return err
+		return fault.In("scopes", err)
 	}
-	return checkList("audience", c.Audiences, ValidateAudience)
+	return fault.In("audiences", checkList("audience", c.Audiences, ValidateAudience))
 }
 
 func (c Client) validateGrants() error {
-	return checkList("grant", c.Grants, func(name string) error {
+	return fault.In("grants", checkList("grant", c.Grants, func(name string) error {
 		if !slices.Contains(GrantTypes(), name) {
 			return fault.New(fault.Invalid, "unknown grant type; known are %s", strings.Join(GrantTypes(), ", "))
 		}
@@ -107,7 +108,7 @@ func (c Client) validateGrants() error {
 			return fault.New(fault.Invalid, "the grant type %s needs a client secret", name)
 		}
 		return nil
-	})
+	}))
 }
 
 // ValidateClientID accepts 1 to 255 printable ASCII characters (VSCHAR, RFC 6749
@@ -116,10 +117,10 @@ func (c Client) validateGrants() error {
 // to send its id in the body.
 func ValidateClientID(s string) error {
 	if err := checkName("client id", s); err != nil {
-		return err
+		return fault.In("id", err)
 	}
 	if strings.ContainsFunc(s, notVisible) {
-		return fault.New(fault.Invalid, "the client id has other than printable ASCII characters")
+		return fault.New(fault.Invalid, "the client id has other than printable ASCII characters").In("id")
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func ParseHash(encoded string) (PasswordHash, error) {
 
 func parseHash(encoded string) (digest, error) {
 	if len(encoded) > maxHashBytes {
-		return nil, fault.New(fault.Invalid, "password hash: longer than %d bytes", maxHashBytes)
+		return nil, fault.New(fault.Invalid, "password hash: longer than %d bytes", maxHashBytes).In("password_hash")
 	}
 	for _, s := range schemes() {
 		rest, ok := strings.CutPrefix(encoded, s.prefix)
@@ -74,11 +74,11 @@ func parseHash(encoded string) (digest, error) {
 		}
 		d, err := s.parse(rest)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "password hash %s: %s", s.prefix, err)
+			return nil, fault.New(fault.Invalid, "password hash %s: %s", s.prefix, err).In("password_hash")
 		}
 		return d, nil
 	}
-	return nil, fault.New(fault.Invalid, "password hash: unknown scheme")
+	return nil, fault.New(fault.Invalid, "password hash: unknown scheme").In("password_hash")
 }
 
 var (

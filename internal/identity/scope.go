@@ -17,7 +17,7 @@ const (
 )
 
 const (
-	maxScopeBytes     = 4096
+	maxScopeBytes     = 1024
 	maxScopeNameBytes = 255
 )
 
@@ -42,11 +42,11 @@ func ValidScopeName(s string) bool {
 
 // ParseScope reads a scope parameter of RFC 6749 §3.3 into its names, in the
 // order given, each once. More spaces than one between names do no harm; any
-// other character that doesn't belong there, or more than 4,096 bytes, is
+// other character that doesn't belong there, or more than 1,024 bytes, is
 // fault.InvalidScope. The empty string has no names.
 func ParseScope(s string) ([]string, error) {
 	if len(s) > maxScopeBytes {
-		return nil, fault.New(fault.InvalidScope, "scope is longer than %d bytes", maxScopeBytes)
+		return nil, fault.New(fault.InvalidScope, "scope is longer than %d bytes", maxScopeBytes).In("scope")
 	}
 	var names []string
 	seen := map[string]bool{}
@@ -55,7 +55,7 @@ func ParseScope(s string) ([]string, error) {
 			continue
 		}
 		if !ValidScopeName(name) {
-			return nil, fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow")
+			return nil, fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow").In("scope")
 		}
 		seen[name] = true
 		names = append(names, name)
@@ -66,7 +66,7 @@ func ParseScope(s string) ([]string, error) {
 // FormatScope writes names as a scope parameter.
 func FormatScope(names []string) string { return strings.Join(names, " ") }
 
-// Subset gives those of a that b lacks, in their order; none when a is a subset.
+// Subset returns those of a that b lacks, in their order; none when a is a subset.
 func Subset(a, b []string) (missing []string) {
 	for _, name := range a {
 		if !slices.Contains(b, name) {

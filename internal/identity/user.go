@@ -44,7 +44,7 @@ type PasswordHash string
 
 const redacted = "[redacted]"
 
-// Reveal gives the encoded hash itself.
+// Reveal returns the encoded hash itself.
 func (h PasswordHash) Reveal() string { return string(h) }
 
 // Fingerprint tells hashes apart without being one: the hexadecimal SHA-256.
@@ -53,13 +53,13 @@ func (h PasswordHash) Fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// String gives a fixed text.
+// String returns a fixed text.
 func (h PasswordHash) String() string { return redacted }
 
 // Format writes the same fixed text for every verb.
 func (h PasswordHash) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// MarshalText gives the same fixed text; JSON, YAML and slog use it.
+// MarshalText returns the same fixed text; JSON, YAML and slog use it.
 func (h PasswordHash) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 const (
@@ -67,8 +67,11 @@ const (
 	maxGroups    = 1000
 )
 
-// Validate says what is wrong with a user, as fault.Invalid. It looks at neither
-// the ID nor the password hash.
+// fieldGroups is the field that errors about groups name.
+const fieldGroups = "groups"
+
+// Validate returns what is wrong with a user, as fault.Invalid with the field at
+// fault. It looks at neither the ID nor the password hash.
 func (u User) Validate() error {
 	if err := ValidateUsername(u.Username); err != nil {
 		return err
@@ -86,28 +89,28 @@ func (u User) Validate() error {
 // header and on a page: no control characters or line separators, nothing that
 // turns the direction of writing around, no space at either end. Usernames are
 // compared bytewise. The error is fault.Invalid.
-func ValidateUsername(s string) error { return checkName("username", s) }
+func ValidateUsername(s string) error { return fault.In("username", checkName("username", s)) }
 
 // ValidateGroup accepts what ValidateUsername does, without commas: groups are
 // sent to the application in one header, separated by them.
 func ValidateGroup(s string) error {
 	if strings.Contains(s, ",") {
-		return fault.New(fault.Invalid, "the group name has a comma")
+		return fault.New(fault.Invalid, "the group name has a comma").In(fieldGroups)
 	}
-	return checkName("group name", s)
+	return fault.In(fieldGroups, checkName("group name", s))
 }
 
 // ValidateGroups accepts at most 1,000 different valid group names.
 func ValidateGroups(names []string) error {
 	if len(names) > maxGroups {
-		return fault.New(fault.Invalid, "a user is in at most %d groups", maxGroups)
+		return fault.New(fault.Invalid, "a user is in at most %d groups", maxGroups).In(fieldGroups)
 	}
 	for i, name := range names {
 		if err := ValidateGroup(name); err != nil {
 			return err
 		}
 		if slices.Contains(names[:i], name) {
-			return fault.New(fault.Invalid, "the group %q is named twice", name)
+			return fault.New(fault.Invalid, "the group %q is named twice", name).In(fieldGroups)
 		}
 	}
 	return nil
@@ -118,7 +121,7 @@ func ValidateName(s string) error {
 	if s == "" {
 		return nil
 	}
-	return checkName("name", s)
+	return fault.In("name", checkName("name", s))
 }
 
 // ValidateEmail accepts the empty string, or what could be an address: text on
@@ -129,11 +132,11 @@ func ValidateEmail(s string) error {
 		return nil
 	}
 	if err := checkName("email address", s); err != nil {
-		return err
+		return fault.In("email", err)
 	}
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at == len(s)-1 || strings.ContainsFunc(s, unicode.IsSpace) {
-		return fault.New(fault.Invalid, "the email address is not one")
+		return fault.New(fault.Invalid, "the email address is not one").In("email")
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, ov
 		return nil, s.cfg.Journal.Refuse(ctx, e, err)
 	}
 	if overlap < 0 || overlap > unbounded {
-		return nil, fault.New(fault.Invalid, "the overlap is a number of seconds, 0 or more")
+		return nil, fault.New(fault.Invalid, "the overlap is a number of seconds, 0 or more").In("overlap")
 	}
 	old, err := s.regenerable(ctx, c, id)
 	if err != nil {

@@ -1,11 +1,15 @@
 package issuance_test
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -15,6 +19,9 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/quota"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store/storetest"
 )
 
 var tvClient = directory.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}}
@@ -69,6 +76,133 @@ func TestDeviceGetsItsTokensWhenItsUserSaysYes(t *testing.T) {
 	nodetest.Must(t, nodetest.Second(f.Refresh(t.Context(), issuance.Refresh{Token: pair.Refresh.Value.Reveal(), Client: tv})))
 	if events := f.Events(t, audit.Filter{Action: audit.DeviceApprove}); len(events) != 1 || events[0].Actor != ada.ID() || events[0].Target != "tv" {
 		t.Errorf("%+v", events)
+	}
+}
+
+// A device that asks every five seconds by its own clock, which may be early by up to
+// a second on the way, is never told to slow down; one that asks sooner is, and
+// is not made to wait longer by asking.
+func TestDeviceMayPollASecondEarly(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Freeze()
+	tv := f.NewClient(t, tvClient)
+	start := startDevice(t, f, tv)
+	for n, step := range []struct {
+		after time.Duration
+		want  fault.Kind
+	}{
+		{0, fault.AuthorizationPending},
+		{5 * time.Second, fault.AuthorizationPending},
+		{4500 * time.Millisecond, fault.AuthorizationPending},
+		{4 * time.Second, fault.AuthorizationPending},
+		{3 * time.Second, fault.SlowDown},
+		{500 * time.Millisecond, fault.SlowDown},
+		{500 * time.Millisecond, fault.AuthorizationPending}, // 4 s after the last that was answered
+	} {
+		f.Advance(step.after)
+		_, err := redeem(t, f, tv, start)
+		nodetest.WantFault(t, fmt.Sprint("poll ", n), err, step.want, "")
+	}
+}
+
+// A poll reads and writes nothing, answered or refused.
+func TestPollingWritesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := nodetest.New(t, nodetest.Options{Dir: dir, File: true})
+	f.Freeze()
+	tv := f.NewClient(t, tvClient)
+	start := startDevice(t, f, tv)
+	before := storetest.Dump(t, filepath.Join(dir, "bearerd.db"))
+	for range 20 {
+		_, err := redeem(t, f, tv, start)
+		if !fault.Is(err, fault.AuthorizationPending) && !fault.Is(err, fault.SlowDown) {
+			t.Fatal(err)
+		}
+		f.Advance(3 * time.Second)
+	}
+	if diff := cmp.Diff(before, storetest.Dump(t, filepath.Join(dir, "bearerd.db"))); diff != "" {
+		t.Errorf("polling wrote (-before +after):\n%s", diff)
+	}
+}
+
+// Anybody knows the id of a public client. However many begin device flows with it,
+// from however many addresses, the codes that wait are bounded.
+func TestFloodOfDeviceFlowsIsBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	refused := &nodetest.LimitMeter{}
+	f := nodetest.New(t, nodetest.Options{Dir: dir, File: true, Meter: refused})
+	f.Freeze()
+	tv := f.NewClient(t, tvClient)
+	begin := func(address string) error {
+		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: address})
+		_, err := f.StartDevice(ctx, tv, []string{"read"}, "")
+		return err
+	}
+	var wait time.Duration
+	for range 2000 { // one address
+		if err := begin("192.0.2.1"); err != nil {
+			nodetest.WantFault(t, "a flood from one address", err, fault.Limited, "address")
+			wait = fault.RetryAfter(err)
+		}
+	}
+	rows := func() int { return len(storetest.Dump(t, filepath.Join(dir, "bearerd.db"))["devices"]) }
+	if n := rows(); n != 30 || wait != 10*time.Second || refused.Count(quota.DeviceAddress) != 1970 {
+		t.Errorf("%d codes of one address, again after %v, %d refusals counted; want 30, 10s, 1970", n, wait, refused.Count(quota.DeviceAddress))
+	}
+	for n := range 2000 { // many addresses
+		if err := begin(fmt.Sprintf("198.51.%d.%d", n/250, n%250)); err != nil {
+			nodetest.WantFault(t, "a flood from many addresses", err, fault.Limited, "client")
+			wait = fault.RetryAfter(err)
+		}
+	}
+	if n := rows(); n != 300 || wait != time.Second || refused.Count(quota.DeviceClient) != 1730 {
+		t.Errorf("%d codes of one client, again after %v, %d refusals counted; want 300, 1s, 1730", n, wait, refused.Count(quota.DeviceClient))
+	}
+}
+
+// The codes that wait are bounded for all nodes together, though each limits by itself.
+func TestDeviceCodesThatWaitAreBounded(t *testing.T) {
+	t.Parallel()
+	refused := &nodetest.LimitMeter{}
+	f := nodetest.New(t, nodetest.Options{Meter: refused})
+	f.Freeze()
+	tv := f.NewClient(t, tvClient)
+	for n := range 1000 { // as other nodes may have stored
+		_, err := f.Store.Commit(t.Context(), records.Batch{Ops: []records.Op{records.AddDevice{Device: records.Device{
+			Digest: [32]byte{byte(n), byte(n >> 8)}, UserCode: fmt.Sprint(n), ClientID: "tv", State: records.DevicePending,
+			ExpiresAt: f.Time().Add(7 * time.Minute),
+		}}}})
+		nodetest.Must(t, err)
+	}
+	_, err := f.StartDevice(t.Context(), tv, nil, "")
+	nodetest.WantFault(t, "one too many", err, fault.Limited, "too many device codes")
+	if fault.RetryAfter(err).Round(time.Second) != 7*time.Minute || refused.Count(quota.DeviceCodes) != 1 {
+		t.Errorf("again after %v, counted %d times", fault.RetryAfter(err), refused.Count(quota.DeviceCodes))
+	}
+	f.Advance(7 * time.Minute)
+	startDevice(t, f, tv)
+}
+
+// Device codes have no checksum: what nobody was given costs a look-up each, so those
+// are limited by the address.
+func TestUnknownDeviceCodesAreLimited(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Freeze()
+	tv := f.NewClient(t, tvClient)
+	start := startDevice(t, f, tv)
+	ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.1"})
+	for n := range 300 {
+		_, err := f.RedeemDevice(ctx, tv, fmt.Sprint("junk", n))
+		nodetest.WantFault(t, "junk", err, fault.InvalidGrant, "")
+	}
+	_, err := f.RedeemDevice(ctx, tv, "more junk")
+	nodetest.WantFault(t, "too much junk", err, fault.Unavailable, "address")
+	if _, err := redeem(t, f, tv, start); !fault.Is(err, fault.AuthorizationPending) {
+		t.Errorf("from elsewhere: %v", err)
 	}
 }
 

@@ -17,7 +17,7 @@ const maxLifetimeDigits = 18
 // seconds greater than 0, of at most 18 digits, with no sign, space, fraction or
 // leading zero. An empty text is fault.Invalid; leave the call out when none is asked for.
 func ParseLifetime(s string) (int64, error) {
-	bad := fault.New(fault.Invalid, "the lifetime must be a positive integer of seconds")
+	bad := fault.New(fault.Invalid, "the lifetime must be a positive integer of seconds").In("expires_in")
 	if s == "" || len(s) > maxLifetimeDigits || s[0] == '0' {
 		return 0, bad
 	}
@@ -42,10 +42,10 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 	asked := r.Lifetime
 	if asked > ceiling {
 		if !r.Cap {
-			return 0, fault.New(fault.Invalid, "the lifetime is above the ceiling; the maximum is %d seconds", ceiling)
+			return 0, fault.New(fault.Invalid, "the lifetime is above the ceiling; the maximum is %d seconds", ceiling).In("expires_in")
 		}
 		if r.Kind == token.KindTask && !right.Any {
-			return 0, fault.New(fault.Forbidden, "the lifetime granted is above the ceiling of this task token type")
+			return 0, fault.New(fault.Forbidden, "the lifetime granted is above the ceiling of this task token type").In("expires_in")
 		}
 		asked = ceiling
 	}
@@ -59,10 +59,10 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 		return ttl, nil
 	case bounded && asked > remaining && r.Parent.Kind == token.KindAPIKey:
 		return 0, fault.New(fault.Invalid,
-			"the token would expire after the provided API key does; the maximum is %d seconds", remaining)
+			"the token would expire after the provided API key does; the maximum is %d seconds", remaining).In("expires_in")
 	case bounded && asked > remaining:
 		return 0, fault.New(fault.Invalid,
-			"the token would outlive what it is made from; the maximum is %d seconds", remaining)
+			"the token would outlive what it is made from; the maximum is %d seconds", remaining).In("expires_in")
 	}
 	return asked, nil
 }

@@ -91,10 +91,10 @@ func (p Policy) audience(r *Request) (string, error) {
 		return p.DefaultAudience, nil
 	}
 	if _, task := p.TaskMax[asked]; task {
-		return "", fault.New(fault.InvalidTarget, "the audience is a task token type")
+		return "", fault.New(fault.InvalidTarget, "the audience is a task token type").In("audience")
 	}
 	if r.Client == nil || !slices.Contains(r.Client.Client.Audiences, asked) {
-		return "", fault.New(fault.InvalidTarget, "the audience is not one that may be asked for")
+		return "", fault.New(fault.InvalidTarget, "the audience is not one that may be asked for").In("audience")
 	}
 	return asked, nil
 }
@@ -105,7 +105,7 @@ func (r *Request) collection() (*int64, error) {
 	asked := r.Collection
 	if r.Parent.BindsCollection() {
 		if asked != nil && *asked != *r.Parent.Collection {
-			return nil, fault.New(fault.Forbidden, "the token it is made from is bound to another collection")
+			return nil, fault.New(fault.Forbidden, "the token it is made from is bound to another collection").In("collection")
 		}
 		asked = r.Parent.Collection
 	}
@@ -113,9 +113,9 @@ func (r *Request) collection() (*int64, error) {
 	case asked == nil:
 		return nil, nil
 	case !r.Principal.CollectionExists:
-		return nil, fault.New(fault.Invalid, "there is no such collection")
+		return nil, fault.New(fault.Invalid, "there is no such collection").In("collection")
 	case !r.Principal.May(access.ActionAccess, access.CollectionPath(*asked)).Allowed:
-		return nil, fault.New(fault.Forbidden, "no access to this collection")
+		return nil, fault.New(fault.Forbidden, "no access to this collection").In("collection")
 	}
 	return asked, nil
 }

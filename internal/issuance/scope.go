@@ -50,16 +50,16 @@ var ErrScopePermission = errors.New("the user lacks the permission that the scop
 func (r *Request) checkScopeName(name string) error {
 	switch {
 	case !identity.ValidScopeName(name):
-		return fault.New(fault.InvalidScope, "not a scope name (RFC 6749 section 3.3)")
+		return fault.New(fault.InvalidScope, "not a scope name (RFC 6749 section 3.3)").In("scope")
 	case r.neverScope(name):
-		return fault.New(fault.InvalidScope, "a token of this kind can't have the scope %s", name)
+		return fault.New(fault.InvalidScope, "a token of this kind can't have the scope %s", name).In("scope")
 	case !r.subjectAllows(name):
 		return fault.Wrap(ErrScopePermission, fault.InvalidScope,
-			"the permission %s on %s is needed for the scope %s", name, access.PathTokens, name)
+			"the permission %s on %s is needed for the scope %s", name, access.PathTokens, name).In("scope")
 	case !r.parentAllows(name):
-		return fault.New(fault.InvalidScope, "the scope %s is not within that of the token it is made from", name)
+		return fault.New(fault.InvalidScope, "the scope %s is not within that of the token it is made from", name).In("scope")
 	case !r.clientAllows(name):
-		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name)
+		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name).In("scope")
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (i *Issuer) checkDeclared(ctx context.Context, name string) error {
 			return nil
 		}
 	}
-	return fault.New(fault.InvalidScope, "the scope %s is not declared", name)
+	return fault.New(fault.InvalidScope, "the scope %s is not declared", name).In("scope")
 }
 
 // checkOffline decides whether a refresh token is issued beside the access token.
@@ -127,11 +127,11 @@ func (i *Issuer) checkDeclared(ctx context.Context, name string) error {
 func (r *Request) checkOffline() error {
 	switch {
 	case r.Kind != token.KindAccess || r.Principal.User == nil:
-		return fault.New(fault.InvalidScope, "the scope %s is for access tokens of users", identity.ScopeOfflineAccess)
+		return fault.New(fault.InvalidScope, "the scope %s is for access tokens of users", identity.ScopeOfflineAccess).In("scope")
 	case r.alone:
-		return fault.New(fault.InvalidScope, "the scope %s is for devices and for token exchange", identity.ScopeOfflineAccess)
+		return fault.New(fault.InvalidScope, "the scope %s is for devices and for token exchange", identity.ScopeOfflineAccess).In("scope")
 	case r.Client != nil && !r.Client.Client.MayUse(identity.GrantTypeRefreshToken):
-		return fault.New(fault.InvalidScope, "the client may not have refresh tokens")
+		return fault.New(fault.InvalidScope, "the client may not have refresh tokens").In("scope")
 	}
 	return nil
 }

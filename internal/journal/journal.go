@@ -20,6 +20,7 @@ type Store interface {
 	records.Committer
 	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
 	DropNode(ctx context.Context, said revocation.Confirmation) error
+	Settle(ctx context.Context) (revocation.Seq, error)
 }
 
 // Config says what a journal is made of. Every field but Watcher and Meter must be
@@ -53,7 +54,10 @@ const (
 )
 
 // Journal commits. Its methods may be called from any number of goroutines.
-type Journal struct{ cfg Config }
+type Journal struct {
+	cfg     Config
+	settler settler
+}
 
 // New returns a journal.
 func New(cfg Config) (*Journal, error) {
@@ -70,16 +74,18 @@ func New(cfg Config) (*Journal, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
 	}
-	return &Journal{cfg: cfg}, nil
+	return &Journal{cfg: cfg, settler: settler{turn: make(chan struct{}, 1)}}, nil
 }
 
 // Commit carries out a batch. Its events are cleaned of secrets first, and what the
-// log and the audit log say of one act they say of one moment. The error is that of
-// records.Committer.
+// log and the audit log say of one act they say of one moment; an End keeps the time that
+// it names. The error is that of records.Committer.
 func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
 	now := j.cfg.Now()
 	for i := range b.Log {
-		b.Log[i].At = now
+		if b.Log[i].What != revocation.End {
+			b.Log[i].At = now
+		}
 	}
 	for i := range b.Audit {
 		b.Audit[i].At = now

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/bearerd/bearerd/internal/strictjson"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -30,11 +31,8 @@ func ReadJWKS(body []byte) ([]token.VerificationKey, error) {
 	if len(body) > maxSet {
 		return nil, fmt.Errorf("reading a JWK Set: more than %d bytes", maxSet)
 	}
-	if err := token.CheckObject(body); err != nil {
-		return nil, fmt.Errorf("reading a JWK Set: %w", err)
-	}
-	var set map[string]json.RawMessage // a struct would take "KEYS" too
-	if err := json.Unmarshal(body, &set); err != nil {
+	set, err := strictjson.Parse(body)
+	if err != nil {
 		return nil, fmt.Errorf("reading a JWK Set: %w", err)
 	}
 	var members []map[string]any

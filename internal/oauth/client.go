@@ -50,22 +50,13 @@ func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*caller.C
 		return nil, fault.New(fault.Invalid, "the request has a Bearer token and a client")
 	case found:
 		c, err := bearer(r.Context(), raw)
-		note(r, c)
+		httpkit.Note(r, c)
 		return c, err
 	}
 	c, err := e.client(r, form)
 	if err == nil && c == nil {
 		return nil, fault.New(fault.Unauthenticated, "client authentication or a Bearer token is needed")
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	return c, err
-}
-
-// note tells the log who called.
-func note(r *http.Request, c *caller.Caller) {
-	event := httpkit.EventOf(r.Context())
-	event.Principal = c.ID()
-	if c != nil && c.Token != nil {
-		event.TokenID = c.Token.ID
-	}
 }

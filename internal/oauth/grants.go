@@ -117,7 +117,7 @@ func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	note(r, client)
+	httpkit.Note(r, client)
 	t, err := readTokenRequest(form)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
 )
 
@@ -45,6 +46,7 @@ type report struct {
 func (e *Edge) leaked(w http.ResponseWriter, r *http.Request) error {
 	address := httpkit.EventOf(r.Context()).Address()
 	if wait := e.reports.Take(network(address), e.Now()); wait > 0 {
+		e.Quota.Refused(quota.LeakedAddress)
 		return fault.After(fault.Limited, wait, "too many reports from this address")
 	}
 	var body report

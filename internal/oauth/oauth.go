@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -33,6 +34,7 @@ type Edge struct {
 	Verifier *verification.Verifier
 	Applied  func() revocation.Seq // up to which this node has applied the log
 	JWKS     func() []byte         // the JWK Set (RFC 7517 §5)
+	Quota    *quota.Quota // counts what limits refuse
 	Now      func() time.Time
 	Site     Site
 
@@ -91,7 +93,7 @@ func (e *Edge) TokenEndpoint() http.Handler { return httpkit.Handle(e.token, e.w
 // realm names the protection space in challenges.
 func (e *Edge) realm() string { return e.Site.Issuer }
 
-// url gives an endpoint's address.
+// url returns an endpoint's address.
 func (e *Edge) url(path string) string {
 	return strings.TrimSuffix(e.Site.Issuer, "/") + path
 }

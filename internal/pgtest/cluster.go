@@ -32,15 +32,18 @@ type Cluster struct {
 }
 
 // A guard runs a server until a line tells which signal ends it, or until there is
-// no one left to tell.
+// no one left to tell. When its test dies while the server is paused, the kernel sends
+// the process group a SIGHUP, which must not end the guard.
 const guard = `cd /
 "$@" </dev/null >>"$0/log" 2>&1 &
 server=$!
+trap '' HUP
 if read -r signal; then
 	kill -s "$signal" $server
 	wait $server
 else
 	kill -s QUIT $server
+	kill -s CONT $server
 	wait $server
 	rm -rf "$0"
 fi`
@@ -59,7 +62,7 @@ func Start(tb testing.TB, more ...string) *Cluster {
 	c, err := start(append([]string{"max_connections=200"}, more...))
 	giveUp(tb, err)
 	tb.Cleanup(func() {
-		if err := c.remove(); err != nil {
+		if err := c.Remove(); err != nil {
 			tb.Error(err)
 		}
 	})
@@ -86,9 +89,16 @@ func (c *Cluster) Stop(tb testing.TB) {
 // Kill ends every process of the server at once, as a power cut would.
 func (c *Cluster) Kill(tb testing.TB) {
 	tb.Helper()
+	if err := c.Crash(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Crash is Kill for callers that are no test.
+func (c *Cluster) Crash() error {
 	pid, err := c.pid()
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
 	_ = syscall.Kill(pid, syscall.SIGSTOP) // it starts no more of them
 	started := children(pid)
@@ -96,13 +106,14 @@ func (c *Cluster) Kill(tb testing.TB) {
 		_ = syscall.Kill(child, syscall.SIGKILL)
 	}
 	if err := c.end("KILL"); err != nil {
-		tb.Fatal(err)
+		return err
 	}
 	for _, child := range started {
 		for running(child) { // and holds on to the memory that the next server must have alone
 			time.Sleep(time.Millisecond)
 		}
 	}
+	return nil
 }
 
 // Restart starts the server again, on the same address and with the same data. If
@@ -112,7 +123,7 @@ func (c *Cluster) Restart(tb testing.TB) {
 	if c.guard != nil {
 		c.Stop(tb)
 	}
-	if err := c.serve(); err != nil {
+	if err := c.Serve(); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -127,31 +138,37 @@ func start(conf []string) (c *Cluster, err error) {
 	if c.user, err = unprivileged(); err != nil {
 		return nil, err
 	}
+	return c, c.create(c.initialize)
+}
+
+// create makes the cluster's directory, has fill make its data, and starts the server.
+// Nothing is left behind when that fails.
+func (c *Cluster) create(fill func() error) (err error) {
 	if c.dir, err = os.MkdirTemp("", "bearerd-pg-"); err != nil {
-		return nil, err
+		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.remove())
+			err = errors.Join(err, c.Remove())
 		}
 	}()
 	if c.user != nil {
 		if err := os.Chown(c.dir, int(c.user.Uid), int(c.user.Gid)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := c.initialize(); err != nil {
-		return nil, err
+	if err := fill(); err != nil {
+		return err
 	}
 	for range 5 { // the port that was free may be taken again
 		if c.port, err = freePort(); err != nil {
-			return nil, err
+			return err
 		}
-		if err = c.serve(); err == nil {
-			return c, nil
+		if err = c.Serve(); err == nil {
+			return nil
 		}
 	}
-	return nil, err
+	return err
 }
 
 // initialize makes the data directory. Where it can, it takes a collation that
@@ -184,8 +201,9 @@ func (c *Cluster) run(program string, args ...string) error {
 	return nil
 }
 
-// serve starts the server and waits until it takes connections.
-func (c *Cluster) serve() (err error) {
+// Serve starts a server that doesn't run, on the same address and with the same data,
+// and waits until it takes connections.
+func (c *Cluster) Serve() (err error) {
 	args := []string{"-c", guard, c.dir, filepath.Join(c.bin, "postgres"), "-D", c.data(), "-p", strconv.Itoa(c.port)}
 	settings := append([]string{
 		"listen_addresses=127.0.0.1", "unix_socket_directories=", "dynamic_shared_memory_type=mmap", "shared_buffers=32MB", "timezone=Etc/GMT+5",
@@ -241,11 +259,12 @@ func (c *Cluster) end(signal string) error {
 	return err
 }
 
-// remove ends the server and leaves nothing behind.
-func (c *Cluster) remove() error {
+// Remove ends the server, paused or not, and leaves nothing behind. A server that a
+// test started is removed with the test; to remove one twice is no error.
+func (c *Cluster) Remove() error {
 	var err error
 	if c.guard != nil {
-		err = c.end("QUIT")
+		err = errors.Join(c.Resume(), c.end("QUIT"))
 	} else if lines := c.pidFile(); len(lines) > 6 {
 		// A killed server leaves a piece of shared memory: its key and its id.
 		if ids := strings.Fields(lines[6]); len(ids) == 2 {
@@ -287,7 +306,7 @@ func running(pid int) bool {
 	return state != "" && state != "Z" && state != "X"
 }
 
-// stat gives the state and the parent of a process; none for one that isn't there.
+// stat returns the state and the parent of a process; none for one that isn't there.
 func stat(pid int) (state string, parent int) {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(b), ") ")

@@ -3,7 +3,8 @@
 // [New] makes an empty database, on the server that BEARERD_TEST_POSTGRES names or
 // else on a throwaway one that all tests of a process share. [Start] starts a
 // server of a test's own, which keeps what it acknowledged and can be stopped,
-// killed and started again.
+// killed and started again. [Cluster.Follow] makes a standby of it, which can be
+// paused, resumed and promoted.
 //
 // A server is watched over by a shell that reads from a pipe: when the test
 // process ends, however it ends, the pipe closes, and the shell stops the server
@@ -37,7 +38,7 @@ const patience = time.Minute
 // shared is the server of all tests of this process; it ends with the process.
 var shared = sync.OnceValues(func() (*Cluster, error) { return start(throwaway) })
 
-// New gives the DSN of a new, empty database, which is dropped when the test ends.
+// New returns the DSN of a new, empty database, which is dropped when the test ends.
 func New(tb testing.TB) string {
 	tb.Helper()
 	admin := Server(tb)
@@ -47,7 +48,7 @@ func New(tb testing.TB) string {
 	return withDatabase(tb, admin, name)
 }
 
-// Server gives the DSN of the server on which New makes databases, as a user who
+// Server returns the DSN of the server on which New makes databases, as a user who
 // may.
 func Server(tb testing.TB) string {
 	tb.Helper()

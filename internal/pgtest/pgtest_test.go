@@ -74,13 +74,30 @@ func TestClusterKeepsWhatItAcknowledged(t *testing.T) {
 func TestAKilledTestLeavesNoServer(t *testing.T) {
 	t.Parallel()
 	const asVictim = "BEARERD_PGTEST_VICTIM"
-	if os.Getenv(asVictim) != "" {
+	if how := os.Getenv(asVictim); how != "" {
 		c := pgtest.Start(t)
+		if how == "paused" {
+			if err := c.Pause(); err != nil {
+				t.Fatal(err)
+			}
+		}
 		_, _ = os.Stdout.WriteString("at " + c.Addr() + "\n")
 		select {}
 	}
 	pgtest.Server(t) // skips where there is none
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAKilledTestLeavesNoServer$")
+	for _, how := range []string{"running", "paused"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAKilledTestLeavesNoServer$")
+			leavesNoServer(t, cmd, asVictim+"="+how)
+		})
+	}
+}
+
+// leavesNoServer runs a test that starts one server, kills it, and fails unless the
+// server ends and its directory is removed.
+func leavesNoServer(t *testing.T, cmd *exec.Cmd, variable string) {
+	t.Helper()
 	tmp := t.TempDir()
 	if err := os.Chmod(filepath.Dir(tmp), 0o755); err != nil {
 		t.Fatal(err)
@@ -88,7 +105,7 @@ func TestAKilledTestLeavesNoServer(t *testing.T) {
 	if err := os.Chmod(tmp, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Env = append(os.Environ(), asVictim+"=1", "TMPDIR="+tmp)
+	cmd.Env = append(os.Environ(), variable, "TMPDIR="+tmp)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

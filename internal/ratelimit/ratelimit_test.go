@@ -167,3 +167,25 @@ func TestManyAtOnceTakeNoMoreThanTheBurst(t *testing.T) {
 		t.Errorf("%d are allowed at once, want 50", n)
 	}
 }
+
+func TestWaitCountsNothing(t *testing.T) {
+	t.Parallel()
+	l := ratelimit.New[string](ratelimit.Config{Burst: 2, Every: time.Minute, MaxKeys: 1})
+	now := time.Unix(1_700_000_000, 0)
+	for range 5 {
+		if wait := l.Wait("a", now); wait != 0 {
+			t.Fatalf("wait %s of a key that took nothing", wait)
+		}
+	}
+	l.Take("a", now)
+	l.Take("a", now)
+	if asked, took := l.Wait("a", now.Add(10*time.Second)), l.Take("a", now.Add(10*time.Second)); asked != took || took != 50*time.Second {
+		t.Errorf("asked: wait %s, taking: %s; want 50s", asked, took)
+	}
+	// Keys that find no room share one allowance, for who asks too.
+	l.Take("b", now)
+	l.Take("c", now)
+	if asked, took := l.Wait("d", now), l.Take("d", now); asked != took || took == 0 {
+		t.Errorf("with no room: asked %s, took %s", asked, took)
+	}
+}

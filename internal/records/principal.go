@@ -56,7 +56,7 @@ type Collection struct {
 // Validate reports, as fault.Invalid, what is wrong with a collection.
 func (c Collection) Validate() error {
 	if c.ID < 0 {
-		return fault.New(fault.Invalid, "a collection's id is not negative")
+		return fault.New(fault.Invalid, "a collection's id is not negative").In("id")
 	}
 	return ValidateLabel("a collection's name", c.Name)
 }
@@ -68,7 +68,7 @@ var ErrNoUser = fault.New(fault.NotFound, "there is no such user")
 // something; what names it in the message.
 func ValidateLabel(what, s string) error {
 	if s == "" || len(s) > 255 || !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return fault.New(fault.Invalid, "%s has 1 to 255 bytes of text, with no space at either end and no control characters", what)
+		return fault.New(fault.Invalid, "%s has 1 to 255 bytes of text, with no space at either end and no control characters", what).In("name")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -34,17 +35,27 @@ func (f *Follower) Lease() Lease { return f.ledger.Lease() }
 // that it returns is good for the caller's own request alone: that request was under way
 // before the question was put, so nobody who revokes has to wait for it. As with Lease,
 // look up afterwards and then ask whether it still holds.
+//
+// Where nodes always confirm, an answer alone permits nothing: a primary that was
+// replaced and that nobody has fenced still answers, and knows nothing of what the new
+// one commits. Only a confirmation proves that this one still commits: one that began
+// after the call and was committed. One serves all who came before it began.
 func (f *Follower) Permit(ctx context.Context) (Lease, error) {
 	if lease := f.Lease(); lease.Holds() {
 		return lease, nil
 	}
 	f.counts.permits.Add(1)
-	started, err := f.share(ctx)
-	if err != nil {
+	a, err := f.share(ctx)
+	switch {
+	case err != nil:
 		return Lease{}, err
+	case f.cfg.ConfirmAlways && !a.confirmed:
+		return Lease{}, errUnconfirmed
 	}
-	return Lease{end: started + f.cfg.Staleness, clock: f.ledger.clock}, nil
+	return f.ledger.Permit(a.started, f.cfg.Staleness), nil
 }
+
+var errUnconfirmed = errors.New("the revocation log answers, but commits nothing")
 
 // Fresh reports whether the node holds a lease now.
 func (f *Follower) Fresh() bool { return f.Lease().Holds() }
@@ -101,6 +112,9 @@ func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again
 	f.checkMemory()
 	p := &f.position
 	if p.left {
+		if f.cfg.ConfirmAlways { // for the requests that are still under way, without a lease
+			return false, f.confirm(ctx, 0)
+		}
 		return false, nil
 	}
 	if f.cfg.ConfirmAlways || !f.isListed() || p.confirmed != f.Applied() {
@@ -114,7 +128,8 @@ func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again
 		return true, nil
 	}
 	f.ledger.renew(started, f.cfg.Staleness)
-	return false, nil
+	f.publish(started)
+	return f.ledger.pausedSince(started), nil
 }
 
 // isListed reports whether the node is on the list for certain: nobody can have waited

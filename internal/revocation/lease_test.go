@@ -357,17 +357,28 @@ func TestRunEndsAlthoughTheStoreHangs(t *testing.T) {
 	})
 }
 
-func TestBootClockCountsForward(t *testing.T) {
+// A primary that was replaced and not fenced answers questions and commits nothing. A
+// request without a lease gets none from it.
+func TestAReadingAloneIsNoPermit(t *testing.T) {
 	t.Parallel()
-	before := revocation.BootClock()
-	if before <= 0 {
-		t.Fatalf("%v since boot", before)
-	}
-	for range 1000 {
-		now := revocation.BootClock()
-		if now < before {
-			t.Fatalf("the clock went back from %v to %v", before, now)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		f := b.follow(t, revocation.Config{Node: "node-b", Log: b.log, ConfirmAlways: true})
+		if err := f.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		before = now
-	}
+		time.Sleep(2 * staleness) // the lease has expired
+		b.log.confirming.set(away)
+		for range 3 {
+			if _, err := f.Permit(t.Context()); err == nil {
+				t.Fatal("permitted by a reading that nothing confirms")
+			}
+			time.Sleep(staleness)
+		}
+		b.log.confirming.set(nil)
+		lease, err := f.Permit(t.Context())
+		if err != nil || !lease.Holds() {
+			t.Errorf("with a confirmation: %v", err)
+		}
+	})
 }

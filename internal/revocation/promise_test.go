@@ -74,7 +74,7 @@ func (n *net) cut(off bool) {
 	n.cutOff = off
 }
 
-// world is a few nodes on one log, and what was taken back.
+// world is a few nodes on one log, and what was revoked.
 type world struct {
 	log     *memoryLog
 	nodes   []*bench

@@ -67,8 +67,9 @@ func (p Page) check(after Seq) error {
 	return nil
 }
 
-// apply feeds the ledger with a page, without notifying: what is known isn't complete
-// before the last page.
+// apply feeds the ledger with a page: first the gap, so that hooks learn of it with the
+// entries after it; then the entries; then how far they reach, which nobody may rely on
+// before. It doesn't notify: what is known isn't complete before the last page.
 func (f *Follower) apply(p Page, after Seq) {
 	f.position.purged = p.Purged
 	if after < p.Purged {

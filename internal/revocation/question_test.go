@@ -111,7 +111,7 @@ func TestPurgedEntriesMayBeMissing(t *testing.T) {
 }
 
 // A database that was restored without raising its sequence assigns numbers
-// again. The node says no yes until the log is as far as it knew, and then reads
+// again. The node accepts nothing until the log is as far as it knew, and then reads
 // all of it, because entries that it takes for known are others now, and joins
 // the list again, which was restored as well.
 func TestLogThatWentBackEndsTheLease(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// state is what /readyz tells.
+// state is what /readyz reports.
 type state struct {
 	stopping atomic.Bool
 }
@@ -31,7 +31,7 @@ func (s *Server) opsHandler() http.Handler {
 		answerHealth(w, s.unready())
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics.registry, promhttp.HandlerOpts{}))
-	return mux
+	return httpkit.BoundBodies(s.BodyTimeout, mux)
 }
 
 // unready returns why this node should get no requests; "" when it should.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Limits of a connection. There is none on writing an answer: streams and what is
-// proxied may take as long as they do.
+// Limits of a connection; those of a body are Config.BodyTimeout. There is none on
+// writing an answer: streams and what is proxied may take as long as they do.
 const (
 	headerPatience = 10 * time.Second
 	idlePatience   = 2 * time.Minute

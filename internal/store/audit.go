@@ -29,10 +29,10 @@ FROM audit_events WHERE id < $1 AND at >= $2 AND at < $3 AND ($4 = '' OR action 
 
 // record writes the events in their order. What can't be recorded doesn't happen.
 func record(ctx context.Context, c conn, events []audit.Event) error {
+	if err := checkEvents(events); err != nil {
+		return err
+	}
 	for _, e := range events {
-		if err := e.Validate(); err != nil {
-			return fmt.Errorf("recording what was done: %w", err)
-		}
 		err := c.post(ctx, insertEvent, micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID,
 			e.Outcome, e.Reason)
 		if err != nil {
@@ -42,7 +42,16 @@ func record(ctx context.Context, c conn, events []audit.Event) error {
 	return nil
 }
 
-// AuditEvents gives the events that match, newest first. A filter that can't be
+func checkEvents(events []audit.Event) error {
+	for _, e := range events {
+		if err := e.Validate(); err != nil {
+			return fmt.Errorf("recording what was done: %w", err)
+		}
+	}
+	return nil
+}
+
+// AuditEvents returns the events that match, newest first. A filter that can't be
 // answered is fault.Invalid.
 func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error) {
 	f, err := f.Canonical()

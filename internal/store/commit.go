@@ -12,35 +12,41 @@ import (
 )
 
 // Commit carries out a batch: its operations in their order, its audit events and
-// its log entries, all of it durably or nothing. It gives the sequence of its
+// its log entries, all of it durably or nothing. It returns the sequence of its
 // last log entry, 0 when it has none. An event that isn't valid fails it.
 //
-// An operation that can't be done gives a fault: NotFound for what it changes,
+// An operation that can't be done returns a fault: NotFound for what it changes,
 // Conflict for what exists, Invalid for what it names besides.
-func (s *Store) Commit(ctx context.Context, b records.Batch) (seq revocation.Seq, err error) {
-	err = s.write(ctx, func(ctx context.Context, c conn) error {
-		seq = 0
-		if err := lockFor(ctx, c, b.Ops); err != nil {
-			return err
-		}
-		for _, op := range b.Ops {
-			if err := carryOut(ctx, c, op); err != nil {
-				return err
-			}
-		}
-		if err := record(ctx, c, b.Audit); err != nil {
-			return err
-		}
-		return appendLog(ctx, c, b.Log, &seq) // last, because appends wait for one another
-	})
-	if err != nil {
-		return 0, err
-	}
-	return seq, nil
+func (s *Store) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+	return s.engine.commit(ctx, b)
 }
 
-// lockFor takes the locks that the operations need, in their order.
-func lockFor(ctx context.Context, c conn, ops []records.Op) error {
+// carryOutBatch does everything that a batch asks for, within a transaction, and
+// puts the sequence of its last entry into seq. The log comes last, because appends
+// wait for one another.
+func carryOutBatch(ctx context.Context, c conn, b records.Batch, seq *revocation.Seq) error {
+	*seq = 0
+	if err := lockFor(ctx, c, b.Ops); err != nil {
+		return err
+	}
+	if err := carryOutOps(ctx, c, b); err != nil {
+		return err
+	}
+	return appendLog(ctx, c, b.Log, seq)
+}
+
+// carryOutOps does the operations of a batch and records its events.
+func carryOutOps(ctx context.Context, c conn, b records.Batch) error {
+	for _, op := range b.Ops {
+		if err := carryOut(ctx, c, op); err != nil {
+			return err
+		}
+	}
+	return record(ctx, c, b.Audit)
+}
+
+// locksFor returns the locks that the operations need, in their order.
+func locksFor(ops []records.Op) []lock {
 	needed := map[lock]bool{}
 	for _, op := range ops {
 		switch op.(type) {
@@ -55,7 +61,12 @@ func lockFor(ctx context.Context, c conn, ops []records.Op) error {
 	if needed[lockKill] {
 		delete(needed, lockTokens)
 	}
-	for _, l := range slices.Sorted(maps.Keys(needed)) {
+	return slices.Sorted(maps.Keys(needed))
+}
+
+// lockFor takes the locks that the operations need.
+func lockFor(ctx context.Context, c conn, ops []records.Op) error {
+	for _, l := range locksFor(ops) {
 		if err := c.lock(ctx, l); err != nil {
 			return err
 		}
@@ -116,9 +127,7 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	case records.ClaimNotice:
 		return claim(ctx, c, op)
 	case records.AddDevice:
-		return addDevice(ctx, c, op.Device)
-	case records.PollDevice:
-		return c.post(ctx, pollDevice, op.Digest[:], micros(op.At))
+		return addDevice(ctx, c, op)
 	case records.DecideDevice:
 		return decide(ctx, c, op)
 	case records.SpendDevice:

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"time"
 
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -21,6 +23,13 @@ type engine interface {
 	// error. It waits for its turn for as long as ctx allows, and less than a second;
 	// from then on it runs to its end.
 	write(ctx context.Context, do work) error
+	// commit carries out a batch, alone or with others that wait, and returns the
+	// sequence of its last log entry.
+	commit(ctx context.Context, b records.Batch) (revocation.Seq, error)
+	// touch notes last uses in one transaction. They are in the order of their ids.
+	touch(ctx context.Context, uses []records.Use) error
+	// clock returns the database's own clock; ok is false when it has none.
+	clock(ctx context.Context) (at time.Time, ok bool, err error)
 	// alone runs do in a transaction beside which no other process migrates, and
 	// waits for that as long as ctx allows.
 	alone(ctx context.Context, do work) error
@@ -43,8 +52,7 @@ type conn interface {
 	// exec runs a statement and gives the number of rows that it changed.
 	exec(ctx context.Context, text string, args ...any) (int64, error)
 	// post is exec where the number doesn't matter. The statement may travel with
-	// the next, or with the commit, and so may its error. It must hold no secret: it
-	// may be found in the server's log.
+	// the next, or with the commit, and so may its error.
 	post(ctx context.Context, text string, args ...any) error
 	// row reads the one row of a query into dest; sql.ErrNoRows when there is none.
 	row(ctx context.Context, text string, args []any, dest ...any) error
@@ -52,7 +60,7 @@ type conn interface {
 	each(ctx context.Context, text string, args []any, read func(scanner) error) error
 	// script runs statements that have no parameters.
 	script(ctx context.Context, text string) error
-	// append gives entries their sequences and puts the last of them into head, when
+	// append returns entries their sequences and puts the last of them into head, when
 	// the transaction is committed at the latest.
 	append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error
 	// lock makes this transaction wait for others that hold the lock, until it ends.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/bearerd/bearerd/internal/keyring"
 )
@@ -39,7 +40,7 @@ func Lookups() map[string]string {
 		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken,
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
 		"purgeAttempts": purgeAttempts, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
-		"pollDevice": pollDevice, "decideDevice": decideDevice, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
+		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 	}
 }
@@ -57,11 +58,22 @@ func Session(p Postgres) map[string]string { return p.withDefaults().session() }
 
 // CheckServer judges a server of PostgreSQL by what it says of itself.
 func CheckServer(version int, encoding string, standby, readOnly bool) error {
-	return server{version, encoding, standby, readOnly}.check()
+	return server{version: version, encoding: encoding, standby: standby, readOnly: readOnly}.check(nil)
 }
 
-// Inline writes arguments into a statement.
-func Inline(text string, args ...any) (string, error) { return inline(text, args) }
+// Queued is how many batches wait for a group of PostgreSQL.
+func (s *Store) Queued() int {
+	db, ok := s.engine.(*postgresDB)
+	if !ok {
+		return 0
+	}
+	db.committer.mu.Lock()
+	defer db.committer.mu.Unlock()
+	return db.committer.queued
+}
+
+// Relied are the settings that a connection must have.
+func Relied() []string { return slices.Clone(relied) }
 
 // Sole asks a question of one row, on a connection of the store.
 func (s *Store) Sole(ctx context.Context, text string, dest ...any) error {

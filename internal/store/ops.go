@@ -51,6 +51,14 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
 	deleteClient    = `DELETE FROM clients WHERE id = $1`
 )
 
+// taken names the field that a Conflict is about.
+func taken(field string, err error) error {
+	if fault.Is(err, fault.Conflict) {
+		return fault.In(field, err)
+	}
+	return err
+}
+
 // add runs an insert that does nothing where the thing exists.
 func add(ctx context.Context, c conn, exists, text string, args ...any) error {
 	n, err := c.exec(ctx, text, args...)
@@ -71,8 +79,8 @@ func change(ctx context.Context, c conn, missing, text string, args ...any) erro
 
 func createUser(ctx context.Context, c conn, op records.CreateUser) error {
 	u := op.User
-	err := add(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username, u.Name, u.Email,
-		flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email))
+	err := taken("username", add(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username, u.Name, u.Email,
+		flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email)))
 	if err != nil {
 		return err
 	}
@@ -121,16 +129,24 @@ func set[T any](field, value *T) {
 const collectionExists = "a collection of that id or name exists already"
 
 func createCollection(ctx context.Context, c conn, op records.CreateCollection) error {
-	return add(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name)
+	if err := nameFree(ctx, c, op.Collection); err != nil {
+		return err
+	}
+	return taken("id", add(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name))
+}
+
+// nameFree makes sure that no other collection has the name.
+func nameFree(ctx context.Context, c conn, one records.Collection) error {
+	found, err := exists(ctx, c, otherCollection, one.ID, one.Name)
+	if err == nil && found {
+		return fault.New(fault.Conflict, "%s", collectionExists).In("name")
+	}
+	return err
 }
 
 func updateCollection(ctx context.Context, c conn, op records.UpdateCollection) error {
-	taken, err := exists(ctx, c, otherCollection, op.Collection.ID, op.Collection.Name)
-	if err != nil {
+	if err := nameFree(ctx, c, op.Collection); err != nil {
 		return err
-	}
-	if taken {
-		return fault.New(fault.Conflict, "%s", collectionExists)
 	}
 	return change(ctx, c, "no such collection", renameCollection, op.Collection.ID, op.Collection.Name)
 }
@@ -150,7 +166,7 @@ func createRole(ctx context.Context, c conn, op records.CreateRole) error {
 	if err != nil {
 		return err
 	}
-	return add(ctx, c, "a role of that name exists already", insertRole, op.Role.Name, permissions)
+	return taken("name", add(ctx, c, "a role of that name exists already", insertRole, op.Role.Name, permissions))
 }
 
 func updateRole(ctx context.Context, c conn, op records.UpdateRole) error {
@@ -184,7 +200,7 @@ func named(ctx context.Context, c conn, what, text, name string) error {
 	}
 	found, err := exists(ctx, c, text, name)
 	if err == nil && !found {
-		return fault.New(fault.Invalid, "the %s doesn't exist", what)
+		return fault.New(fault.Invalid, "the %s doesn't exist", what).In(what)
 	}
 	return err
 }
@@ -204,8 +220,8 @@ func createClient(ctx context.Context, c conn, op records.CreateClient) error {
 	if err != nil {
 		return err
 	}
-	return add(ctx, c, "a client of that id exists already", insertClient, op.Client.ID, bytesOf(op.Client.SecretDigest),
-		lists[0], lists[1], lists[2])
+	return taken("id", add(ctx, c, "a client of that id exists already", insertClient, op.Client.ID, bytesOf(op.Client.SecretDigest),
+		lists[0], lists[1], lists[2]))
 }
 
 func updateClient(ctx context.Context, c conn, op records.UpdateClient) error {

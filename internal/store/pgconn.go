@@ -5,11 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -17,15 +17,30 @@ import (
 const (
 	// The first number says that a lock is one of bearerd's.
 	lockMigrations = `SELECT pg_advisory_xact_lock(1650815588, 0)`
-	notify         = `NOTIFY bearerd_log`
+	beginCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED`
+	beginSnapshot  = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
+	selectHead     = `SELECT seq FROM log_head WHERE one = 1`
 
-	// %[1]d is the number of the entries, %[2]s are their rows. The head is locked
-	// from here to the commit, which follows in the same message.
-	appendEntries = `WITH head AS (UPDATE log_head SET seq = seq + %[1]d WHERE one = 1 RETURNING seq)
-INSERT INTO log_entries (seq, what, id, until, at)
-SELECT head.seq - %[1]d + e.n, e.what, e.id, e.until, e.at FROM head, (VALUES %[2]s) AS e (n, what, id, until, at)`
-	entryRow   = `($1, $2, $3, $4, $5)`
-	selectHead = `SELECT seq FROM log_head WHERE one = 1`
+	// What is to be appended waits in settings that end with the transaction. The
+	// time to wait for the log is that of a session, also after setPatience.
+	stageEntries = `SELECT set_config('bearerd.whats', ($1::text[])::text, true), set_config('bearerd.ids', ($2::text[])::text, true),
+    set_config('bearerd.untils', ($3::bigint[])::text, true), set_config('bearerd.ats', ($4::bigint[])::text, true),
+    set_config('lock_timeout', $5, true)`
+	setPatience = `SELECT set_config('lock_timeout', $1, true)`
+
+	// No time-out cuts off a COMMIT: a server that is told to stop waiting for its
+	// standby has committed nevertheless.
+	noTimeout     = `SET LOCAL statement_timeout = 0`
+	noLockTimeout = `SET LOCAL lock_timeout = 0`
+	commitNow     = `COMMIT`
+	// The server reads a message of the simple protocol to its end before it begins:
+	// no client stands between the lock of the log and its release.
+	appendAndCommit = `SELECT bearerd_append_staged(); ` + noTimeout + `; ` + noLockTimeout + `; ` + commitNow
+
+	// Around a procedure, which the first of these must not make part of a
+	// transaction: it commits by itself.
+	untimed = `SET statement_timeout = 0`
+	timed   = `RESET statement_timeout`
 )
 
 var advisory = map[lock]string{ //nolint:gosec // locks, no credentials
@@ -39,7 +54,11 @@ var advisory = map[lock]string{ //nolint:gosec // locks, no credentials
 type pgConn struct {
 	db    *postgresDB
 	c     *pgx.Conn
-	heard func(extra time.Duration) // tells of an answer, and how much longer the next may take; nil: nobody cares
+	heard func()          // says that there was an answer; nil: nobody cares
+	calm  func()          // ends the time-outs; nil: there are none
+	reply <-chan struct{} // closed when the caller must have an answer; nil: never
+
+	pending chan error // a commit that is waited for no more; the connection is its own
 
 	posted     []statement
 	entries    []revocation.Entry
@@ -150,7 +169,7 @@ func (c *pgConn) send(ctx context.Context, text string, args []any, read func(pg
 func (c *pgConn) finish(rows pgx.Rows, read func(pgx.Rows) error) error {
 	err := read(rows)
 	rows.Close()
-	c.hear(0)
+	c.hear()
 	var scan pgx.ScanArgError
 	if rowsErr := rows.Err(); rowsErr != nil && !errors.As(rowsErr, &scan) {
 		return &lost{rowsErr}
@@ -159,9 +178,9 @@ func (c *pgConn) finish(rows pgx.Rows, read func(pgx.Rows) error) error {
 	return err
 }
 
-func (c *pgConn) hear(extra time.Duration) {
+func (c *pgConn) hear() {
 	if c.heard != nil {
-		c.heard(extra)
+		c.heard()
 	}
 }
 
@@ -208,68 +227,205 @@ func (c *pgConn) rollback(ctx context.Context) {
 	}
 }
 
-// commit sends what was posted, the entries of the log and the commit in one message
-// of the simple protocol, which the server reads to its end before it begins: so no
-// node that falls silent holds up the log, or those who add tokens.
+// commit ends the transaction. Entries of the log are staged before, so that their
+// append and the COMMIT are one message without arguments. Whatever else was posted
+// travels with the COMMIT.
 func (c *pgConn) commit(ctx context.Context) error {
 	if !c.began && len(c.posted) == 1 && len(c.entries) == 0 {
 		c.posted = nil
 		return nil // nothing but the begin
 	}
-	texts, err := c.last()
+	if len(c.entries) == 0 {
+		return c.conclude(ctx, c.sendCommit)
+	}
+	err := c.post(ctx, stageEntries, append(entryColumns(c.entries), c.db.limits.lockTimeout())...)
+	if err == nil {
+		err = c.flush(ctx)
+	}
 	if err != nil {
 		c.rollback(ctx)
 		return err
 	}
-	c.db.queries.Add(int64(len(texts)))
-	c.hear(time.Duration(len(texts)) * postedTime)
-	c.committing = true
-	results, err := c.c.PgConn().Exec(ctx, strings.Join(texts, ";\n")).ReadAll()
+	return c.conclude(ctx, c.sendAppend)
+}
+
+// entryColumns returns the columns of entries, as arrays.
+func entryColumns(entries []revocation.Entry) []any {
+	n := len(entries)
+	whats, ids, untils, ats := make([]string, n), make([]string, n), make([]int64, n), make([]int64, n)
+	for i, e := range entries {
+		whats[i], ids[i], untils[i], ats[i] = string(e.What), e.ID, micros(e.Until), micros(e.At)
+	}
+	return []any{whats, ids, untils, ats}
+}
+
+// sendCommit sends what was posted and the COMMIT.
+func (c *pgConn) sendCommit(ctx context.Context) error {
+	var batch pgx.Batch
+	for _, s := range c.posted {
+		batch.Queue(s.text, s.args...)
+	}
+	c.posted = nil
+	for _, text := range []string{noTimeout, noLockTimeout, commitNow} {
+		batch.Queue(text)
+	}
+	c.db.queries.Add(int64(batch.Len()))
+	results := c.c.SendBatch(ctx, &batch)
+	var tag pgconn.CommandTag
+	var err error
+	for range batch.Len() {
+		if tag, err = results.Exec(); err != nil {
+			break
+		}
+	}
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	return c.committed(ctx, tag, err)
+}
+
+// sendAppend sends the append of what was staged, with the COMMIT.
+func (c *pgConn) sendAppend(ctx context.Context) error {
+	c.db.queries.Add(4)
+	results, err := c.c.PgConn().Exec(ctx, appendAndCommit).ReadAll()
+	var tag pgconn.CommandTag
+	if err == nil {
+		tag = results[len(results)-1].CommandTag
+	}
+	if err := c.committed(ctx, tag, err); err != nil {
+		return err
+	}
+	return c.c.TypeMap().Scan(pgtype.Int8OID, pgtype.TextFormatCode, results[0].Rows[0][0], c.head)
+}
+
+// committed judges the answer to a COMMIT.
+func (c *pgConn) committed(ctx context.Context, tag pgconn.CommandTag, err error) error {
 	if err != nil {
 		c.began = true
 		c.rollback(ctx)
 		return &lost{err}
 	}
-	if tag := results[len(results)-1].CommandTag.String(); tag != "COMMIT" {
+	if tag.String() != commitNow {
 		return &lost{fmt.Errorf("a commit was answered by %s", tag)}
 	}
-	if len(c.entries) > 0 {
-		return c.c.TypeMap().Scan(20, 0, results[len(results)-3].Rows[0][0], c.head)
+	return c.replicated()
+}
+
+// replicated reports an error when the server has warned since conclude. What it
+// warns of at a COMMIT is that it was told to wait for a standby no longer: what it
+// has committed may be lost with its disk.
+func (c *pgConn) replicated() error {
+	if w := lineOf(c.c).warned; w != nil {
+		return &unreplicated{w}
 	}
 	return nil
 }
 
-// postedTime is how much longer an answer may take for each statement that is sent.
-const postedTime = 5 * time.Millisecond
+// conclude does what ends in a COMMIT, under no time-out and to its end, whatever
+// happens to the caller. When the caller must have an answer before that, it returns
+// errSlow, and the connection belongs to the commit until pending has its outcome.
+func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) error {
+	lineOf(c.c).warned = nil
+	c.committing = true
+	if c.reply == nil {
+		return do(ctx)
+	}
+	c.calm()
+	c.heard = nil
+	done := make(chan error, 1)
+	go func() { done <- do(detached(ctx)) }()
+	grace := time.NewTimer(c.db.limits.leastCommit())
+	defer grace.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-grace.C: // at least so long, however late it is
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-c.reply:
+		c.pending = done
+		return errSlow
+	}
+}
 
-// last gives the statements that end the transaction.
-func (c *pgConn) last() ([]string, error) {
-	texts := make([]string, 0, len(c.posted)+4)
-	for _, s := range c.posted {
-		text, err := inline(s.text, s.args)
+// call runs a procedure that commits by itself, and reads the row that it returns
+// into dest, where there are any. Arguments, procedure and COMMIT are one message:
+// what the client says or doesn't say after it changes nothing.
+func (c *pgConn) call(ctx context.Context, text string, args []any, dest ...any) error {
+	if !storable(args) {
+		return errUnstorable
+	}
+	described, err := c.c.Prepare(ctx, text, text)
+	if err != nil {
+		return &lost{err}
+	}
+	var q pgx.ExtendedQueryBuilder
+	if err := q.Build(c.c.TypeMap(), described, args); err != nil {
+		return err
+	}
+	return c.conclude(ctx, func(ctx context.Context) error {
+		c.db.queries.Add(3)
+		p := c.c.PgConn().StartPipeline(ctx)
+		p.SendQueryParams(untimed, nil, nil, nil, nil)
+		p.SendPipelineSync()
+		p.SendQueryPrepared(described.Name, q.ParamValues, q.ParamFormats, q.ResultFormats)
+		p.SendPipelineSync()
+		p.SendQueryParams(timed, nil, nil, nil, nil)
+		if err := p.Sync(); err != nil {
+			return &lost{errors.Join(err, p.Close())}
+		}
+		err := c.answers(p, described, dest)
+		if closeErr := p.Close(); err == nil && closeErr != nil {
+			err = &lost{closeErr}
+		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		texts = append(texts, text)
-	}
-	c.posted = nil
-	if n := len(c.entries); n > 0 {
-		rows := make([]string, n)
-		for i, e := range c.entries {
-			row, err := inline(entryRow, []any{i + 1, string(e.What), e.ID, micros(e.Until), micros(e.At)})
-			if err != nil {
-				return nil, err
+		return c.replicated()
+	})
+}
+
+// answers reads the answers to what call sends.
+func (c *pgConn) answers(p *pgconn.Pipeline, described *pgconn.StatementDescription, dest []any) error {
+	var failed error
+	for {
+		result, err := p.GetResults()
+		if rows, ok := result.(*pgconn.ResultReader); ok && err == nil {
+			for rows.NextRow() {
+				failed = errors.Join(failed, c.scan(described, rows.Values(), dest))
 			}
-			rows[i] = row
+			_, err = rows.Close()
 		}
-		texts = append(texts, fmt.Sprintf(appendEntries, n, strings.Join(rows, ", ")), selectHead, notify)
+		if err != nil {
+			failed = errors.Join(failed, &lost{err})
+			if c.c.IsClosed() {
+				return failed
+			}
+		}
+		if result == nil && err == nil {
+			return failed
+		}
 	}
-	return append(texts, "COMMIT"), nil
+}
+
+func (c *pgConn) scan(described *pgconn.StatementDescription, row [][]byte, dest []any) error {
+	for i := range min(len(dest), len(row)) {
+		oid := described.Fields[i].DataTypeOID
+		if err := c.c.TypeMap().Scan(oid, c.c.TypeMap().FormatCodeForOID(oid), row[i], dest[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // undone reports whether what failed with err has left nothing behind and may be done
 // again.
 func (c *pgConn) undone(err error) bool {
+	if c.pending != nil {
+		return false
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "40001", "40P01", "25P03": // serialization, deadlock, idle in transaction

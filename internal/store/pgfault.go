@@ -1,12 +1,10 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -15,7 +13,17 @@ import (
 var (
 	errSlow    = errors.New("there was no answer, or no free connection, for as long as postgres.statement_timeout")
 	errCrowded = fault.After(fault.Unavailable, soon, "too many are waiting for the database")
+	errBusy    = fault.After(fault.Unavailable, soon, "the store is busy")
+	errStuck   = fault.After(fault.Unavailable, soon, "too many commits are waiting for the database")
 )
+
+// unreplicated is why a commit failed that the server has carried out: no standby
+// has said that it has it, and the server was made to stop waiting.
+type unreplicated struct{ warning *pgconn.Notice }
+
+func (u *unreplicated) Error() string {
+	return fmt.Sprintf("it has committed, but perhaps on this server alone: %s (%s)", u.warning.Message, u.warning.Detail)
+}
 
 // lost is an error of the server or of the way to it, as opposed to one of what was
 // done with its answers.
@@ -36,11 +44,14 @@ func (db *postgresDB) classify(err error) error {
 	var pg *pgconn.PgError
 	var l *lost
 	var connect *pgconn.ConnectError
+	var alone *unreplicated
 	switch {
 	case errors.As(err, &pg):
 		return classifyCode(pg, cause)
 	case errors.Is(err, errSlow):
 		return unavailable(cause, "the store doesn't answer", soon)
+	case errors.As(err, &alone):
+		return unavailable(cause, "the store's standby doesn't answer", soon)
 	case errors.As(err, &l), errors.As(err, &connect), errors.Is(err, errUnfit):
 		return unavailable(cause, "the store can't be used now", soon)
 	}
@@ -74,51 +85,6 @@ func classifyCode(pg *pgconn.PgError, cause error) error {
 	return cause
 }
 
-// oldest is the first version of PostgreSQL that bearerd is for.
-const oldest = 13
-
-// errUnfit is why a server is not used.
-var errUnfit = errors.New("the server can't be used")
-
-// unfit is errUnfit with its reason, in words for the operator.
-type unfit string
-
-func (u unfit) Error() string      { return string(u) }
-func (unfit) Is(target error) bool { return target == errUnfit }
-
-// server is what a connection says of the server.
-type server struct {
-	version           int // as in 150004
-	encoding          string
-	standby, readOnly bool
-}
-
-const selectServer = `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
-    pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'`
-
-func checkServer(ctx context.Context, c *pgx.Conn) error {
-	var s server
-	if err := c.QueryRow(ctx, selectServer).Scan(&s.version, &s.encoding, &s.standby, &s.readOnly); err != nil {
-		return explain(&lost{err})
-	}
-	return s.check()
-}
-
-// check says what is wrong with a server.
-func (s server) check() error {
-	switch {
-	case s.version < oldest*10000:
-		return unfit(fmt.Sprintf("its server is PostgreSQL %d, and the oldest that is good enough is %d", s.version/10000, oldest))
-	case s.encoding != "UTF8":
-		return unfit(fmt.Sprintf("its encoding is %s: make it anew with ENCODING 'UTF8'", s.encoding))
-	case s.standby:
-		return unfit("its server is a standby, which is read-only: name the primary")
-	case s.readOnly:
-		return unfit("it is read-only (default_transaction_read_only)")
-	}
-	return nil
-}
-
 // explain says what an operator can do about an error of the start.
 func explain(err error) error {
 	var pg *pgconn.PgError
@@ -129,6 +95,8 @@ func explain(err error) error {
 		return err
 	}
 	switch pg.Code {
+	case "08P01": // protocol_violation: PgBouncer takes few settings
+		return fmt.Errorf("%w: %s", err, noPooler)
 	case "28P01", "28000":
 		return fmt.Errorf("the server refuses the user or the password: %w", err)
 	case "3D000":

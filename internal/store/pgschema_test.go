@@ -25,6 +25,8 @@ UNION ALL
 SELECT format('%s: %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'
 UNION ALL
 SELECT replace(indexdef, 'public.', '') FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL
+SELECT format('%s(%s)', proname, pg_get_function_arguments(oid)) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 ORDER BY 1`
 
 func lines(t *testing.T, c *pgx.Conn, query string) (all []string) {

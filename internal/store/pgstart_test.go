@@ -15,11 +15,10 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
+	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/clustertest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
@@ -41,7 +40,7 @@ func refused(t *testing.T, dsn string) string {
 	return err.Error()
 }
 
-// edited gives a DSN with something about it changed.
+// edited returns a DSN with something about it changed.
 func edited(t *testing.T, dsn string, change func(*url.URL)) string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -146,7 +145,7 @@ func TestOpenJudgesTheServer(t *testing.T) {
 		{120022, "UTF8", false, false, "its server is PostgreSQL 12, and the oldest that is good enough is 13"},
 		{90624, "UTF8", false, false, "its server is PostgreSQL 9,"},
 		{150004, "SQL_ASCII", false, false, "its encoding is SQL_ASCII"},
-		{150004, "LATIN1", false, false, "make it anew with ENCODING 'UTF8'"},
+		{150004, "LATIN1", false, false, "create it again with ENCODING 'UTF8'"},
 		{150004, "UTF8", true, true, "its server is a standby"},
 		{150004, "UTF8", false, true, "it is read-only"},
 	} {
@@ -387,41 +386,5 @@ func TestLongestBindingIsKept(t *testing.T) {
 	b.ID = "c"
 	if err := batch(t, s[0], records.AddBinding{Binding: b}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("the same again: %v", err)
-	}
-}
-
-// What is written into a statement is read as it was, whatever it is.
-func TestInlineIsReadAsItWas(t *testing.T) {
-	t.Parallel()
-	dsn, _ := onPostgres(t, 1, store.Options{})
-	raw := rawPG(t, dsn, store.Session(store.Postgres{}))
-	rapid.Check(t, func(r *rapid.T) {
-		text := rapid.OneOf(rapid.StringOf(rapid.RuneFrom([]rune(`'"\$1;-/*E%`+"\n\u2028é"))), rapid.String()).
-			Filter(func(s string) bool { return !strings.Contains(s, "\x00") }).Draw(r, "text")
-		number := rapid.Int64().Draw(r, "number")
-		data := rapid.SliceOf(rapid.Byte()).Draw(r, "data")
-		sql, err := store.Inline("SELECT $1::text, 1 -$2::bigint, $3::bytea, $4::text", text, number, data, nil)
-		if err != nil {
-			r.Fatal(err)
-		}
-		results, err := raw.PgConn().Exec(t.Context(), sql).ReadAll()
-		if number == -1<<63 || number < -1<<62 {
-			return // 1 - number is no bigint
-		}
-		if err != nil || len(results) != 1 || len(results[0].Rows) != 1 {
-			r.Fatalf("%s: %v", sql, err)
-		}
-		row := results[0].Rows[0]
-		if string(row[0]) != text || row[3] != nil {
-			r.Errorf("%q was read as %q", text, row[0])
-		}
-	})
-	for name, arg := range map[string]any{"NUL": "\x00", "not UTF-8": "\xff", "a float": 1.5} {
-		if sql, err := store.Inline("SELECT $1", arg); err == nil {
-			t.Errorf("%s: %s", name, sql)
-		}
-	}
-	if sql, err := store.Inline("SELECT $2", "one"); err == nil {
-		t.Errorf("an argument too few: %s", sql)
 	}
 }

@@ -35,6 +35,9 @@ type Postgres struct {
 	Staleness time.Duration
 }
 
+// selectClock asks for the server's wall clock.
+const selectClock = `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
+
 // longestSilence is for how long at most a transaction may be left alone. Those who
 // wait for it wait for longer.
 const longestSilence = 500 * time.Millisecond
@@ -47,18 +50,29 @@ func (p Postgres) withDefaults() Postgres {
 	return p
 }
 
+// leastCommit is how long the answer to a COMMIT is waited for, however late it is.
+// With the default it is within a second of the request.
+func (p Postgres) leastCommit() time.Duration { return p.StatementTimeout / 9 }
+
+// lockTimeout is how long a session waits for a lock, in milliseconds.
+func (p Postgres) lockTimeout() string { return ms(p.StatementTimeout * 9 / 10) }
+
+// mostStuck is how many commits may go on without anybody who waits for them.
+func (p Postgres) mostStuck() int { return max(p.Connections/4, 1) }
+
+func ms(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
+
 // session are the settings of every connection, whatever the server's defaults. A
 // node that is cut off must not keep what others wait for, and what is acknowledged
 // is on the disk.
 func (p Postgres) session() map[string]string {
-	ms := func(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
 	return map[string]string{
 		"synchronous_commit":                  "on",
 		"default_transaction_isolation":       "read committed",
 		"standard_conforming_strings":         "on",
 		"client_encoding":                     "UTF8",
 		"statement_timeout":                   ms(p.StatementTimeout),
-		"lock_timeout":                        ms(p.StatementTimeout * 9 / 10),
+		"lock_timeout":                        p.lockTimeout(),
 		"idle_in_transaction_session_timeout": ms(min(p.Staleness/4, longestSilence)),
 		"tcp_keepalives_idle":                 "5",
 		"tcp_keepalives_interval":             "1",
@@ -91,14 +105,16 @@ func nameOf(database string) string {
 
 // postgresDB is a PostgreSQL database, and the connections to it.
 type postgresDB struct {
-	name    string
-	config  *pgxpool.Config
-	limits  Postgres
-	queries *atomic.Int64
-	waiting atomic.Int64  // for a connection
-	places  chan struct{} // who holds one may have a connection, where it isn't for the log
-	stop    chan struct{} // closed: nothing more is begun
-	pool    *pgxpool.Pool // nil until serve
+	name      string
+	config    *pgxpool.Config
+	limits    Postgres
+	queries   *atomic.Int64
+	waiting   atomic.Int64  // for a connection
+	places    chan struct{} // who holds one may have a connection, where it isn't for the log
+	stop      chan struct{} // closed: nothing more is begun
+	pool      *pgxpool.Pool // nil until serve
+	committer committer
+	stuck     stuck
 }
 
 // openPostgres reads the URL. It connects to nothing yet.
@@ -109,10 +125,15 @@ func openPostgres(dsn string, o Options, queries *atomic.Int64) (*postgresDB, er
 	}
 	db := &postgresDB{name: nameOf(dsn), config: config, limits: o.Postgres.withDefaults(), queries: queries, stop: make(chan struct{})}
 	db.places = make(chan struct{}, max(db.limits.Connections-1, 1))
+	db.committer.db = db
 	config.ConnConfig.ConnectTimeout = db.limits.ConnectTimeout
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = cmp.Or(params["application_name"], "bearerd")
 	maps.Copy(params, db.limits.session())
+	config.BeforeConnect = func(_ context.Context, one *pgx.ConnConfig) error {
+		own(one)
+		return nil
+	}
 	config.MaxConns = int32(min(db.limits.Connections, 10_000)) //nolint:gosec // bounded
 	config.MinIdleConns = 1
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = time.Hour, 10*time.Minute
@@ -144,7 +165,7 @@ func withoutSecrets(err error, dsn string) string {
 func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) error) error {
 	uncounted := &postgresDB{queries: new(atomic.Int64)} // nobody asked for these
 	db.config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-		if err := checkServer(ctx, c); err != nil {
+		if err := checkServer(ctx, c, db.limits.session()); err != nil {
 			return err
 		}
 		moved, err := db.restored(ctx, &pgConn{db: uncounted, c: c})
@@ -161,15 +182,25 @@ func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) er
 	return nil
 }
 
+// look makes sure that the server is one to use, with the settings of a session.
+func (db *postgresDB) look(ctx context.Context) error {
+	c, err := db.dial(ctx, nil)
+	if err != nil {
+		return err
+	}
+	return c.Close(detached(ctx))
+}
+
 // dial makes one connection, outside the pool.
 func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pgx.Conn, error) {
 	config := db.config.ConnConfig.Copy()
 	maps.Copy(config.RuntimeParams, settings)
+	own(config)
 	c, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, explain(err)
 	}
-	if err := checkServer(ctx, c); err != nil {
+	if err := checkServer(ctx, c, config.RuntimeParams); err != nil {
 		return nil, errors.Join(err, c.Close(detached(ctx)))
 	}
 	return c, nil
@@ -177,8 +208,9 @@ func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pg
 
 // on runs do on a connection of the pool. It is undone when no connection is free, or
 // nothing is heard of the server, for so long, and later for the time that a
-// statement may take.
-func (db *postgresDB) on(ctx context.Context, patience time.Duration, do func(context.Context, *pgConn) error) error {
+// statement may take. Once it commits it is not undone any more: when reply ends
+// before, the commit keeps the connection for as long as it takes.
+func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do func(context.Context, *pgConn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -199,20 +231,31 @@ func (db *postgresDB) on(ctx context.Context, patience time.Duration, do func(co
 	if err != nil {
 		return cause(within, err)
 	}
-	defer leave()
-	c, err := db.pool.Acquire(within)
-	if err != nil && db.stopped() {
-		return errClosed
-	}
+	held, err := db.pool.Acquire(within)
 	if err != nil {
+		leave()
+		if db.stopped() {
+			return errClosed
+		}
 		return cause(within, err)
 	}
-	defer c.Release()
+	c := &pgConn{db: db, c: held.Conn(), reply: reply.Done(), calm: func() { timer.Stop() }}
+	c.heard = func() { timer.Reset(db.limits.StatementTimeout) }
+	giveBack := func() {
+		held.Release()
+		leave()
+	}
+	defer func() {
+		if c.pending == nil {
+			giveBack()
+		} else {
+			db.stuck.add(ctx, held.Conn(), c.pending, giveBack)
+		}
+	}()
 	if !given() { // from here on, whoever asked waits for the outcome
 		return ctx.Err()
 	}
-	heard := func(extra time.Duration) { timer.Reset(db.limits.StatementTimeout + extra) }
-	return cause(within, do(within, &pgConn{db: db, c: c.Conn(), heard: heard}))
+	return cause(within, do(within, c))
 }
 
 // firstKey marks the context of those who go before all others.
@@ -237,7 +280,7 @@ func (db *postgresDB) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// cause gives the reason for which a context was ended, where err comes of that.
+// cause returns the reason for which a context was ended, where err comes of that.
 func cause(ctx context.Context, err error) error {
 	var answer *pgconn.PgError
 	var f *fault.Error
@@ -253,15 +296,18 @@ func (db *postgresDB) read(ctx context.Context, do work) error {
 
 func (db *postgresDB) snapshot(ctx context.Context, do work) error {
 	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
-		c.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+		c.begin(beginSnapshot)
 		defer c.rollback(ctx)
 		return do(ctx, c)
 	})
 }
 
 func (db *postgresDB) write(ctx context.Context, do work) error {
+	if db.stuck.crowded(ctx, db.limits.mostStuck()) {
+		return errStuck
+	}
 	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
-		c.begin("BEGIN ISOLATION LEVEL READ COMMITTED")
+		c.begin(beginCommitted)
 		err := guarded(func() error { return do(ctx, c) })
 		if err == nil {
 			return c.commit(ctx)
@@ -276,9 +322,11 @@ func (db *postgresDB) write(ctx context.Context, do work) error {
 func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *pgConn) error) error {
 	const attempts = 5
 	patience := db.limits.StatementTimeout
+	reply, cancel := context.WithTimeout(detached(ctx), db.limits.StatementTimeout)
+	defer cancel()
 	for n := 1; ; n++ {
 		again := false
-		err := db.on(ctx, patience, func(ctx context.Context, c *pgConn) error {
+		err := db.on(ctx, reply, patience, func(ctx context.Context, c *pgConn) error {
 			err := cause(ctx, do(ctx, c))
 			again = err != nil && c.undone(err) // while the connection is nobody else's
 			return err
@@ -297,7 +345,7 @@ func (db *postgresDB) alone(ctx context.Context, do work) (err error) {
 	}
 	defer func() { err = errors.Join(err, dialed.Close(detached(ctx))) }()
 	c := &pgConn{db: db, c: dialed}
-	c.begin("BEGIN ISOLATION LEVEL READ COMMITTED")
+	c.begin(beginCommitted)
 	if _, err := c.exec(ctx, lockMigrations); err != nil {
 		return fmt.Errorf("waiting for another process that migrates: %w", err)
 	}
@@ -309,6 +357,12 @@ func (db *postgresDB) alone(ctx context.Context, do work) (err error) {
 	return explain(c.commit(ctx))
 }
 
+// clock implements engine.
+func (db *postgresDB) clock(ctx context.Context) (at time.Time, ok bool, err error) {
+	err = db.read(ctx, func(ctx context.Context, c conn) error { return c.row(ctx, selectClock, nil, stamp{&at}) })
+	return at, err == nil, err
+}
+
 func (db *postgresDB) stopped() bool {
 	select {
 	case <-db.stop:
@@ -318,8 +372,12 @@ func (db *postgresDB) stopped() bool {
 	}
 }
 
+// close waits for what is under way. A commit that nobody waits for any more goes on
+// at the server.
 func (db *postgresDB) close() error {
 	close(db.stop)
+	db.committer.wait()
+	db.stuck.hangUp(db.limits.StatementTimeout)
 	db.pool.Close()
 	return nil
 }
@@ -343,11 +401,16 @@ func pendingPostgres(ctx context.Context, dsn string, o Options) (todo []string,
 	if err != nil {
 		return nil, err
 	}
+	if err := db.look(ctx); err != nil {
+		return nil, err
+	}
 	c, err := db.dial(ctx, patient())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close(detached(ctx))) }()
-	todo, err = names(ctx, &pgConn{db: db, c: c}, db.schema())
+	looking := &pgConn{db: db, c: c}
+	looking.begin(beginSnapshot)
+	todo, err = names(ctx, looking, db.schema())
 	return todo, explain(err)
 }

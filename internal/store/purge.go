@@ -27,16 +27,21 @@ const (
 
 // Purge deletes what no longer matters at that instant: log entries that have run
 // out, tokens that have been dead for 90 days, attempts whose window has closed,
-// device codes that have run out. It goes in small steps, and what it did is kept
-// when ctx ends on the way.
+// device codes that have run out. An instant that has not passed by the clock of
+// the database, or on SQLite by the newest entry of the log, is taken for that one.
+// It goes in small steps, and what it did is kept when ctx ends on the way.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
-	dead := micros(now.Add(-keptDead))
+	end, err := s.passed(ctx, now)
+	if err != nil {
+		return err
+	}
+	dead := end.tokens - keptDead.Microseconds()
 	steps := []func(context.Context, conn) (int64, error){
-		func(ctx context.Context, c conn) (int64, error) { return purgeLog(ctx, c, micros(now)) },
+		func(ctx context.Context, c conn) (int64, error) { return purgeLog(ctx, c, end.log) },
 		purging(purgeExpired, dead),
 		purging(purgeRevoked, dead),
-		purging(purgeAttempts, micros(now)),
-		purging(purgeDevices, micros(now)),
+		purging(purgeAttempts, end.rest),
+		purging(purgeDevices, end.rest),
 	}
 	for _, step := range steps {
 		for n := int64(purgeChunk); n == purgeChunk; {

@@ -18,6 +18,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 const (
@@ -180,6 +182,32 @@ func (db *sqliteDB) alone(ctx context.Context, do work) error {
 	})
 }
 
+// commit implements engine.
+func (db *sqliteDB) commit(ctx context.Context, b records.Batch) (seq revocation.Seq, err error) {
+	err = db.write(ctx, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, b, &seq) })
+	if err != nil {
+		return 0, err
+	}
+	return seq, nil
+}
+
+// touch implements engine.
+func (db *sqliteDB) touch(ctx context.Context, uses []records.Use) error {
+	return db.write(ctx, func(ctx context.Context, c conn) error {
+		for _, u := range uses {
+			if err := c.post(ctx, touch, u.ID, micros(u.At), u.Address); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// clock implements engine: the process is the database.
+func (*sqliteDB) clock(context.Context) (at time.Time, ok bool, err error) {
+	return time.Time{}, false, nil
+}
+
 // listen waits for ctx: SQLite tells nobody what other processes do.
 func (*sqliteDB) listen(ctx context.Context, _ func()) error {
 	<-ctx.Done()
@@ -272,6 +300,9 @@ func pendingSQLite(ctx context.Context, path string) (todo []string, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
+	if _, err := c.exec(ctx, beginRead); err != nil { // another process may migrate meanwhile
+		return nil, err
+	}
 	return names(ctx, c, db.schema())
 }
 
@@ -321,6 +352,17 @@ func broken(err error) bool {
 		return true
 	}
 	return errors.Is(err, errMoved)
+}
+
+// explainFile says what an operator can do about an error of the start.
+func explainFile(err error) error {
+	switch code(err) {
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("its disk is full: %w", err)
+	case sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("its disk is full, or it fails: %w", err)
+	}
+	return err
 }
 
 // errMoved is why nothing is written any more to a file that lost its name: who

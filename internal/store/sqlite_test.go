@@ -13,7 +13,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, now func() time.Time) func() records.Store {
+	storetest.RunOnProcessClock(t, func(t *testing.T, now func() time.Time) func() records.Store {
 		path := filepath.Join(t.TempDir(), "bearerd.db")
 		return func() records.Store { return mustOpen(t, path, store.Options{Now: now}) }
 	})

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 // The bounds of the chain of ids that a token was made from.
@@ -13,6 +15,9 @@ const (
 	maxChain   = 16
 	maxChainID = 64
 )
+
+// maxDate is the greatest NumericDate that is read.
+const maxDate = 1 << 53
 
 var (
 	errMissing  = errors.New("a claim that must be there is missing or empty")
@@ -49,7 +54,7 @@ func (c *Claims) parse(part string) error {
 	if err != nil {
 		return err
 	}
-	if err := readObject(string(text), c.member); err != nil {
+	if err := strictjson.ReadObject(string(text), maxMembers, c.member); err != nil {
 		return err
 	}
 	if c.Issuer == "" || c.Subject == "" || c.ID == "" || len(c.Audience) == 0 ||
@@ -59,54 +64,54 @@ func (c *Claims) parse(part string) error {
 	return nil
 }
 
-func (c *Claims) member(p *scanner, name string) (err error) {
+func (c *Claims) member(p *strictjson.Scanner, name string) (err error) {
 	switch name {
 	case "iss":
-		c.Issuer, err = p.text()
+		c.Issuer, err = p.Text()
 	case "sub":
-		c.Subject, err = p.text()
+		c.Subject, err = p.Text()
 	case "aud":
-		c.Audience, err = p.audience()
+		c.Audience, err = readAudience(p)
 	case "exp":
-		c.Expiry, err = p.date()
+		c.Expiry, err = readDate(p)
 	case "iat":
-		c.IssuedAt, err = p.date()
+		c.IssuedAt, err = readDate(p)
 	case "nbf":
-		c.NotBefore, err = p.date()
+		c.NotBefore, err = readDate(p)
 	case "jti":
-		c.ID, err = p.text()
+		c.ID, err = p.Text()
 	case "client_id":
-		c.ClientID, err = p.text()
+		c.ClientID, err = p.Text()
 	case "username":
-		c.Username, err = p.text()
+		c.Username, err = p.Text()
 	case "scope":
-		c.Scope, err = p.scope()
+		c.Scope, err = readScope(p)
 	case "collection":
 		var id int64
-		id, err = p.integer(math.MaxInt64)
+		id, err = p.Integer(math.MaxInt64)
 		c.Collection = &id
 	case "chain":
-		c.Chain, err = p.chain()
+		c.Chain, err = readChain(p)
 	case "seq":
-		c.Seq, err = p.integer(math.MaxInt64)
+		c.Seq, err = p.Integer(math.MaxInt64)
 	case "task_token_type":
-		if c.TaskTokenType, err = p.text(); err == nil && c.TaskTokenType == "" {
+		if c.TaskTokenType, err = p.Text(); err == nil && c.TaskTokenType == "" {
 			err = errTaskType
 		}
 	default:
-		err = p.skip()
+		err = p.Skip()
 	}
 	return err
 }
 
-// date reads a NumericDate (RFC 7519 §2) of whole seconds from 0 to 2^53.
-func (p *scanner) date() (time.Time, error) {
-	n, err := p.integer(maxDate)
+// readDate reads a NumericDate (RFC 7519 §2) of whole seconds from 0 to 2^53.
+func readDate(p *strictjson.Scanner) (time.Time, error) {
+	n, err := p.Integer(maxDate)
 	return time.Unix(n, 0).UTC(), err
 }
 
-func (p *scanner) audience() ([]string, error) {
-	list, err := p.texts()
+func readAudience(p *strictjson.Scanner) ([]string, error) {
+	list, err := readTexts(p)
 	if err != nil {
 		return nil, err
 	}
@@ -116,35 +121,35 @@ func (p *scanner) audience() ([]string, error) {
 	return list, nil
 }
 
-// texts reads a string, or a list of strings.
-func (p *scanner) texts() ([]string, error) {
-	if p.peek() == '"' {
-		s, err := p.text()
+// readTexts reads a string, or a list of strings.
+func readTexts(p *strictjson.Scanner) ([]string, error) {
+	if p.Peek() == '"' {
+		s, err := p.Text()
 		return []string{s}, err
 	}
-	return p.list()
+	return readList(p)
 }
 
-func (p *scanner) list() (out []string, err error) {
-	err = p.array(func() error {
-		s, err := p.text()
+func readList(p *strictjson.Scanner) (out []string, err error) {
+	err = p.Array(func() error {
+		s, err := p.Text()
 		out = append(out, s)
 		return err
 	})
 	return out, err
 }
 
-// scope reads a space-separated string (RFC 6749 §3.3), or an array of names.
-func (p *scanner) scope() ([]string, error) {
+// readScope reads a space-separated string (RFC 6749 §3.3), or an array of names.
+func readScope(p *strictjson.Scanner) ([]string, error) {
 	var names []string
-	if p.peek() != '"' {
-		list, err := p.list()
+	if p.Peek() != '"' {
+		list, err := readList(p)
 		if err != nil {
 			return nil, err
 		}
 		names = list
 	} else {
-		s, err := p.text()
+		s, err := p.Text()
 		if err != nil {
 			return nil, err
 		}
@@ -171,8 +176,8 @@ func validScope(s string) bool {
 	return s != ""
 }
 
-func (p *scanner) chain() ([]string, error) {
-	list, err := p.list()
+func readChain(p *strictjson.Scanner) ([]string, error) {
+	list, err := readList(p)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 // The two values of typ that bearerd signs and accepts, compared exactly.
@@ -15,6 +17,9 @@ const (
 
 // maxKID bounds a key id; ours are thumbprints of 43 characters.
 const maxKID = 128
+
+// maxMembers bounds a header or payload; a token of ours has about 15 members.
+const maxMembers = 64
 
 var (
 	errParts     = errors.New("not three parts")
@@ -31,7 +36,7 @@ type JWT struct {
 	Claims Claims
 }
 
-// Kind tells what the token is good for: KindAccess, KindTask, KindAPIKey, or
+// Kind returns what the token is good for: KindAccess, KindTask, KindAPIKey, or
 // KindUnknown for a type that isn't ours.
 func (t *JWT) Kind() Kind {
 	switch {
@@ -57,7 +62,7 @@ type header struct {
 // Verify reads a JWT and checks its signature with the key that find gives for
 // its kid. find("") is asked when there is no kid; only an HS256 key may answer.
 // The error is a *Refusal of CheckWellFormed or CheckSignature; of CheckRevoked
-// when the signature is good and the key was taken back. Claims are read only
+// when the signature is good and the key was revoked. Claims are read only
 // after the signature has been found good.
 func Verify(raw string, find func(kid string) (VerificationKey, bool)) (*JWT, error) {
 	if len(raw) > MaxBytes {
@@ -109,7 +114,7 @@ func (h header) verify(key VerificationKey, signed string, sig []byte) error {
 	return nil
 }
 
-// splitJWT gives the three parts of a compact serialisation, none of them empty.
+// splitJWT returns the three parts of a compact serialisation, none of them empty.
 func splitJWT(raw string) (head, payload, signature string, ok bool) {
 	head, rest, _ := strings.Cut(raw, ".")
 	payload, signature, _ = strings.Cut(rest, ".")
@@ -135,27 +140,27 @@ func parseHeader(part string) (h header, err error) {
 	if err != nil {
 		return header{}, err
 	}
-	err = readObject(string(text), h.member)
+	err = strictjson.ReadObject(string(text), maxMembers, h.member)
 	return h, err
 }
 
-func (h *header) member(p *scanner, name string) (err error) {
+func (h *header) member(p *strictjson.Scanner, name string) (err error) {
 	switch name {
 	case "alg":
 		var alg string
-		alg, err = p.text()
+		alg, err = p.Text()
 		h.alg = Algorithm(alg)
 	case "typ":
-		h.typ, err = p.text()
+		h.typ, err = p.Text()
 	case "kid":
 		h.hasKID = true
-		if h.kid, err = p.text(); err == nil && (h.kid == "" || len(h.kid) > maxKID) {
+		if h.kid, err = p.Text(); err == nil && (h.kid == "" || len(h.kid) > maxKID) {
 			err = errKID
 		}
 	case "crit", "jku", "jwk", "x5u", "x5c", "b64":
 		err = errForbidden
 	default:
-		err = p.skip()
+		err = p.Skip()
 	}
 	return err
 }

@@ -63,25 +63,3 @@ func TestRefusalHidesTheRuleFromTheClient(t *testing.T) {
 		t.Errorf("Refuse reads %q", r.Error())
 	}
 }
-
-func TestCheckObjectTakesOneObjectOfOneReading(t *testing.T) {
-	t.Parallel()
-	for text, good := range map[string]bool{
-		`{}`: true, ` {"a":[{"b":1},{"b":2}],"A":null} `: true, `{"a":{"a":{"a":1}}}`: true,
-		`{"a":[[],[],[],[],[],[],[],[],[],[],{},{},{},{}]}`: true,
-		``: false, `[]`: false, `{"a":1,"a":1}`: false, `{"a":{"b":1,"b":2}}`: false, `{"a":1,"\u0061":1}`: false,
-		`{"a":tru}`: false, `{"a":t`: false, `{"a":falsy}`: false, `{"a":nul`: false, `{"a":`: false, `{"a"`: false, `{`: false, `{"a":-}`: false,
-		`{"a":[true,false,null,0,-0,1.5,-1E+2,10e-1]}`: true,
-		`{} {}`: false, "{\"a\":\"\xff\"}": false, `{"a":"\ud800"}`: false,
-	} {
-		if err := token.CheckObject([]byte(text)); (err == nil) != good {
-			t.Errorf("CheckObject(%s) = %v", text, err)
-		}
-	}
-	if err := token.CheckObject([]byte("{" + strings.TrimSuffix(manyMembers(4096), ",") + "}")); err != nil {
-		t.Errorf("4096 members: %v", err)
-	}
-	if err := token.CheckObject([]byte("{" + strings.TrimSuffix(manyMembers(4097), ",") + "}")); err == nil {
-		t.Error("4097 members are taken")
-	}
-}

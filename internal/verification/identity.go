@@ -15,6 +15,22 @@ type Identity struct {
 	AsOf    revocation.Seq // as of which the token was found good
 }
 
+// ID returns the subject; "" for nobody.
+func (id *Identity) ID() string {
+	if id == nil {
+		return ""
+	}
+	return id.Subject.ID
+}
+
+// TokenID returns the public id of the token; "" for nobody.
+func (id *Identity) TokenID() string {
+	if id == nil {
+		return ""
+	}
+	return id.Token.ID
+}
+
 // Identify decides as Verify does and returns whom the token speaks for. What was
 // issued to somebody who no longer exists is revoked.
 func (v *Verifier) Identify(ctx context.Context, raw string, r Requirements) (*Identity, error) {
@@ -42,9 +58,9 @@ func subjectError(err error) error {
 // is not counted and is no use of the token. The error is that of Identify.
 func (v *Verifier) StillGood(ctx context.Context, id *Identity, raw string, r Requirements) (*Identity, error) {
 	t := id.Token
-	if v.outdated(t) {
+	if v.facts.outdated(t) {
 		var err error
-		if t, err = v.recall(ctx, raw); err != nil {
+		if t, err = v.facts.recall(ctx, raw); err != nil {
 			return nil, v.refused(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package webui
 
 import (
-	"errors"
 	"html/template"
 	"maps"
 	"net/http"
@@ -35,7 +34,7 @@ type link struct {
 	Current     bool
 }
 
-// menu gives the links between the pages of administration; none on other pages.
+// menu returns the links between the pages of administration; none on other pages.
 func menu(path string) []link {
 	rest, found := strings.CutPrefix(path, pathAdmin)
 	if !found {
@@ -88,12 +87,11 @@ type sheet struct {
 	Warning string     // what to mind of what was done
 	Problem string     // what is wrong with the form that was sent
 	At      string     // that form's name
-	About   string     // the field that the problem is about, where that is known
+	About   string     // the field of the form that is wrong; empty: the form as a whole
 	Typed   url.Values // what it held, without secrets
-	sent    url.Values // what it held
 }
 
-// Old gives what a field of a form shows: what was typed when the form comes back,
+// Old returns what a field of a form shows: what was typed when the form comes back,
 // else what is stored.
 func (s sheet) Old(form, name, stored string) string {
 	if s.At == form {
@@ -110,24 +108,24 @@ func (s sheet) Ticked(form, name, value string, stored bool) bool {
 	return slices.Contains(s.Typed[name], value)
 }
 
-// General gives what is wrong with the form as a whole; "" when that is about one of
-// its fields.
+// General returns what is wrong with the form as a whole; empty when one of its
+// fields is wrong.
 func (s sheet) General() string {
-	if s.field() != "" {
+	if s.About != "" {
 		return ""
 	}
 	return s.Problem
 }
 
-// Error gives what is wrong with a field of a form.
+// Error returns what is wrong with a field of a form.
 func (s sheet) Error(form, name string) string {
-	if s.At == form && s.field() == name {
+	if s.At == form && s.About == name {
 		return s.Problem
 	}
 	return ""
 }
 
-// Attr gives the attributes that tie a field to its hint and to what is wrong with it.
+// Attr returns the attributes that tie a field to its hint and to what is wrong with it.
 func (s sheet) Attr(form, name, hint string) template.HTMLAttr {
 	described, invalid := hint, ""
 	if s.Error(form, name) != "" {
@@ -139,81 +137,6 @@ func (s sheet) Attr(form, name, hint string) template.HTMLAttr {
 	return template.HTMLAttr(` aria-describedby="` + described + `"` + invalid) //nolint:gosec // the template's own words
 }
 
-// fieldWords are the words by which a message tells which field it is about.
-var fieldWords = []struct{ word, field string }{
-	{"username", "username"},
-	{"user ", "username"},
-	{"user ", "name"},
-	{"email", "email"},
-	{"password", "password"},
-	{"group", "groups"},
-	{"permission", "permissions"},
-	{"action", "permissions"},
-	{"audience", "audiences"},
-	{"scope", "scopes"},
-	{"path", "at"},
-	{"path", "permissions"},
-	{"id", "id"},
-	{"collection", "id"},
-	{"client", "id"},
-	{"role", "role"},
-	{"role", "name"},
-	{"name", "name"},
-}
-
-// field gives the field of the form that came back which the problem is about: the one
-// that the message names first; "" when it names none.
-func (s sheet) field() string {
-	if s.About != "" {
-		return s.About
-	}
-	found, first := "", len(s.Problem)
-	message := strings.ToLower(s.Problem)
-	for _, f := range fieldWords {
-		if _, sent := s.sent[f.field]; !sent {
-			continue
-		}
-		if i := indexWord(message, f.word); i >= 0 && i < first {
-			found, first = f.field, i
-		}
-	}
-	return found
-}
-
-// fieldError is an error about a field of a form.
-type fieldError struct {
-	field string
-	error
-}
-
-func (e fieldError) Unwrap() error { return e.error }
-
-// fieldOf gives the field that an error is about; "" when it tells none.
-func fieldOf(err error) string {
-	if e, ok := errors.AsType[fieldError](err); ok {
-		return e.field
-	}
-	return ""
-}
-
-// about ties an error to a field; no error stays none.
-func about(field string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fieldError{field, err}
-}
-
-// indexWord finds where a word begins in a text.
-func indexWord(text, word string) int {
-	for i := 0; i+len(word) <= len(text); i++ {
-		if strings.HasPrefix(text[i:], word) && (i == 0 || text[i-1] == ' ') {
-			return i
-		}
-	}
-	return -1
-}
-
 // newSheet is the sheet of a page that is looked at.
 func newSheet(r *request) sheet { return sheet{Notice: notices[r.URL.Query().Get("notice")]} }
 
@@ -223,6 +146,18 @@ type errand struct {
 	// ask is what is asked before it is done; nil: nothing. The error is that what it
 	// would be done to isn't there.
 	ask func(r *request, form url.Values) (question, error)
+	// fields are the fields that the form marks when they are wrong, by the names that
+	// errors have for them.
+	fields map[string]string
+}
+
+// fieldsNamed returns the fields of a form that have the names that errors use.
+func fieldsNamed(fields ...string) map[string]string {
+	m := make(map[string]string, len(fields))
+	for _, f := range fields {
+		m[f] = f
+	}
+	return m
 }
 
 // result is what came of it: a page to go to, a text to show, or a value that is
@@ -275,7 +210,7 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e errands) error {
 	}
 	done, err := one.do(r, form)
 	if err != nil {
-		return p.refused(w, r, e, sheet{At: name, Typed: form, sent: form}, err)
+		return p.refused(w, r, e, sheet{At: name, Typed: form, About: one.fields[fault.FieldOf(err)]}, err)
 	}
 	switch {
 	case done.secret != nil:
@@ -299,7 +234,7 @@ func (p *Pages) refused(w http.ResponseWriter, r *request, e errands, s sheet, e
 	if wantsJSON(r.Request) {
 		return err
 	}
-	s.Problem, s.About = sentence(fault.Message(err)), fieldOf(err)
+	s.Problem = sentence(fault.Message(err))
 	s.Typed = maps.Clone(s.Typed)
 	for _, name := range secretFields {
 		s.Typed.Del(name)

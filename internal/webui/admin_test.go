@@ -109,6 +109,60 @@ func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 	b.post("/auth/admin/users/nobody", "do", "update").want(http.StatusNotFound)
 }
 
+// TestEveryFormMarksTheFieldThatIsWrong sends each form of administration with one
+// field wrong, some with the name of another field in its text.
+func TestEveryFormMarksTheFieldThatIsWrong(t *testing.T) {
+	t.Parallel()
+	s, b := newOffice(t, nodetest.Options{})
+	s.Collection(t, 4, "Fish")
+	b.post("/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /").want(http.StatusSeeOther)
+	b.post("/auth/admin/clients", "do", "create", "id", "ci", "grants", identity.GrantTypeClientCredentials).want(http.StatusCreated)
+	ada := "users/" + s.id(t, "ada")
+	uuid := "5f0c7d3e-7d4c-4a86-9d5a-0c6f4f1f2b11"
+	for _, tt := range []struct {
+		page, do, field string
+		pairs           []string
+	}{
+		{"users", "create", "username", []string{"name", "No Username"}},
+		{"users", "create", "username", []string{"username", "ada"}},
+		{"users", "create", "username", []string{"username", uuid}},
+		{"users", "create", "name", []string{"username", "x", "name", " email"}},
+		{"users", "create", "email", []string{"username", "x", "email", "username"}},
+		{"users", "create", "groups", []string{"username", "x", "groups", "email,email"}},
+		{"users", "create", "password", []string{"username", "x", "password", long}},
+		{ada, "update", "name", []string{"name", " x"}},
+		{ada, "update", "email", []string{"email", "x"}},
+		{ada, "update", "groups", []string{"groups", "name,name"}},
+		{ada, "password", "password", nil},
+		{ada, "password", "password", []string{"password", long}},
+		{ada, "remove-access", "at", []string{"at", "x"}},
+		{"collections", "create", "id", []string{"id", "x", "name", "Birds"}},
+		{"collections", "create", "id", []string{"id", "-1", "name", "Birds"}},
+		{"collections", "create", "id", []string{"id", "4", "name", "Birds"}},
+		{"collections", "create", "name", []string{"id", "5"}},
+		{"collections", "create", "name", []string{"id", "5", "name", "Fish"}},
+		{"collections", "update", "name", []string{"id", "4", "name", " x"}},
+		{"roles", "create", "name", []string{"permissions", "access /"}},
+		{"roles", "create", "name", []string{"name", "curator", "permissions", "access /"}},
+		{"roles", "create", "permissions", []string{"name", "r", "permissions", "name"}},
+		{"roles", "update", "permissions", []string{"name", "curator", "permissions", "read x"}},
+		{"clients", "create", "id", []string{"scopes", "read"}},
+		{"clients", "create", "id", []string{"id", "ci"}},
+		{"clients", "create", "id", []string{"id", uuid}},
+		{"clients", "create", "scopes", []string{"id", "x", "scopes", "a\\b"}},
+		{"clients", "create", "audiences", []string{"id", "x", "audiences", "https://id.example/#scope"}},
+		{"clients", "update", "scopes", []string{"id", "ci", "scopes", "a\"b"}},
+		{"clients", "update", "audiences", []string{"id", "ci", "audiences", "a\r\na"}},
+		{"bindings", "create", "name", []string{"whose", "group", "name", " g", "gives", "permission", "action", "x", "on", "/"}},
+	} {
+		a := b.post("/auth/admin/"+tt.page, append([]string{"do", tt.do}, tt.pairs...)...)
+		marked := regexp.MustCompile(`role="alert" id="([^"]*)-error"`).FindAllStringSubmatch(a.body, -1)
+		if len(marked) != 1 || marked[0][1] != tt.do+"-"+tt.field || strings.Contains(a.body, `class="note bad"`) {
+			t.Errorf("%s %s %q: %d, marked: %q, want %s", tt.page, tt.do, tt.pairs, a.status, marked, tt.field)
+		}
+	}
+}
+
 func TestAManyUsersArePaged(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
@@ -457,7 +511,7 @@ func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 	value := s.ada(t).post("/auth/tokens", "name", "n", "scope", "read").want(http.StatusCreated).value()
 	const page = "/auth/admin/inspector"
 	b.post(page, "token", " "+value+"\n").want(http.StatusOK, "let in", "…"+value[len(value)-4:], "ada", "n").without(value)
-	b.post(page, "token", value, "scope", "write").want(http.StatusOK, "refused", "the scope write is needed", "not reached", `value="write"`).without(value)
+	b.post(page, "token", value, "scope", "write").want(http.StatusOK, "refused", "the scope write is needed", "not checked", `value="write"`).without(value)
 	b.post(page, "token", value, "collection", "4").want(http.StatusOK, "refused", "no access to the collection")
 	b.post(page, "token", "nonsense").want(http.StatusOK, "refused", "malformed").without("nonsense")
 	b.post(page).want(http.StatusBadRequest, "Paste a token.")

@@ -41,7 +41,7 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	view := auditView{Actions: audit.Actions(), Asked: q}
 	f, err := p.readFilter(r, q)
 	if fault.Is(err, fault.Invalid) {
-		view.sheet = sheet{At: "filter", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
+		view.sheet = sheet{At: "filter", Problem: sentence(fault.Message(err)), About: filterMarks[fault.FieldOf(err)]}
 		return p.render(w, r, http.StatusBadRequest, "audit", "Audit log", view)
 	}
 	if err != nil {
@@ -68,6 +68,9 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	return p.render(w, r, http.StatusOK, "audit", "Audit log", view)
 }
 
+// filterMarks are the fields of the filter that are marked when they are wrong.
+var filterMarks = fieldsNamed("since", "until")
+
 // readFilter reads which events are asked for. Who and whom may be usernames.
 func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error) {
 	f = audit.Filter{Action: q.Get("action"), TokenID: q.Get("token_id"), Limit: audit.DefaultLimit}
@@ -78,10 +81,10 @@ func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error)
 		return f, err
 	}
 	if f.Since, err = readMoment(q.Get("since")); err != nil {
-		return f, about("since", err)
+		return f, fault.In("since", err)
 	}
 	if f.Until, err = readMoment(q.Get("until")); err != nil {
-		return f, about("until", err)
+		return f, fault.In("until", err)
 	}
 	if f.Cursor, err = audit.ParseCursor(q.Get("cursor")); err != nil {
 		return f, err
@@ -89,7 +92,7 @@ func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error)
 	return f.Canonical()
 }
 
-// subject gives the subject of a username; what is none stands for itself.
+// subject returns the subject of a username; what is none stands for itself.
 func (p *Pages) subject(r *request, name string) (string, error) {
 	if name == "" {
 		return "", nil
@@ -132,12 +135,12 @@ func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) 
 	return rows, nil
 }
 
-// names gives the usernames of those of ids that are users' subjects.
+// names returns the usernames of those of ids that are users' subjects.
 func (p *Pages) names(r *request, ids ...string) (map[string]string, error) {
 	return p.Directory.Usernames(r.Context(), r.caller, slices.DeleteFunc(ids, func(id string) bool { return uuid.Validate(id) != nil }))
 }
 
-// exportAudit gives every event that the filter lists, newest first, as CSV or as
+// exportAudit returns every event that the filter lists, newest first, as CSV or as
 // JSON, one event a line.
 func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()

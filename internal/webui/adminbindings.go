@@ -77,12 +77,19 @@ func (p *Pages) changeBindings(w http.ResponseWriter, r *request) error {
 			}
 			_, err = p.Directory.CreateBinding(r.Context(), r.caller, b)
 			return result{to: toBindings + "?notice=made"}, err
-		}},
+		}, fields: bindingFields},
 		"remove": {ask: askRemoveBinding, do: func(r *request, form url.Values) (result, error) {
 			_, err := p.Directory.RemoveBinding(r.Context(), r.caller, form.Get("id"))
 			return result{to: toBindings + "?notice=removed"}, err
 		}},
 	}})
+}
+
+// bindingFields are the fields of the form for a binding by what errors call them:
+// the core has a member for a user and one for a group, the form has one for both.
+var bindingFields = map[string]string{
+	"user": "name", "group": "name", "name": "name", "whose": "whose", "gives": "gives", "role": "role",
+	"action": "action", "on": "on", "at": "at", "path": "at",
 }
 
 // readBinding reads a binding. Whose it is and what it gives is chosen, and only
@@ -95,10 +102,10 @@ func readBinding(form url.Values) (access.Binding, error) {
 	case "group":
 		b.Group = form.Get("name")
 	default:
-		return b, about("whose", fault.New(fault.Invalid, "choose whose binding it is"))
+		return b, fault.New(fault.Invalid, "choose whose binding it is").In("whose")
 	}
 	if b.User+b.Group == "" {
-		return b, about("name", fault.New(fault.Invalid, "type the name of the user or group"))
+		return b, fault.New(fault.Invalid, "type the name of the user or group").In("name")
 	}
 	if err := readGift(form, &b); err != nil {
 		return b, err
@@ -107,7 +114,7 @@ func readBinding(form url.Values) (access.Binding, error) {
 	if at := form.Get("at"); at != "" {
 		b.Path, err = access.ParsePath(at)
 	}
-	return b, about("at", err)
+	return b, fault.In("at", err)
 }
 
 // readGift reads what a binding gives.
@@ -115,20 +122,20 @@ func readGift(form url.Values, b *access.Binding) error {
 	switch form.Get("gives") {
 	case "role":
 		if b.Role = form.Get("role"); b.Role == "" {
-			return about("role", fault.New(fault.Invalid, "choose a role"))
+			return fault.New(fault.Invalid, "choose a role").In("role")
 		}
 	case "permission":
 		action, err := access.ParseAction(form.Get("action"))
 		if err != nil {
-			return about("action", err)
+			return err
 		}
 		path, err := access.ParsePath(form.Get("on"))
 		if err != nil {
-			return about("on", err)
+			return fault.In("on", err)
 		}
 		b.Permission = &access.Permission{Action: action, Path: path}
 	default:
-		return about("gives", fault.New(fault.Invalid, "choose what it gives"))
+		return fault.New(fault.Invalid, "choose what it gives").In("gives")
 	}
 	return nil
 }

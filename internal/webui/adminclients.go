@@ -31,7 +31,7 @@ var grantTypes = []grantType{
 	{identity.GrantTypeDeviceCode, "device_code", "is let in by a user on another screen"},
 }
 
-// shortGrant gives the last part of a grant type's name.
+// shortGrant returns the last part of a grant type's name.
 func shortGrant(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
 
 // clientSecret is a page that shows a client's secret this once.
@@ -64,8 +64,8 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s she
 
 func (p *Pages) changeClients(w http.ResponseWriter, r *request) error {
 	return p.run(w, r, errands{show: p.showClients, forms: map[string]errand{
-		"create": {do: p.createClient},
-		"update": {do: p.updateClient},
+		"create": {do: p.createClient, fields: fieldsNamed("id", "scopes", "audiences")},
+		"update": {do: p.updateClient, fields: fieldsNamed("scopes", "audiences")},
 		"renew":  {do: p.renewSecret, ask: askRenewSecret},
 		"remove": {do: p.removeClient, ask: askRemoveClient},
 	}})
@@ -75,7 +75,7 @@ func readClient(form url.Values) (directory.NewClient, error) {
 	scopes, err := identity.ParseScope(form.Get("scopes"))
 	return directory.NewClient{
 		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: words(form.Get("audiences"), "\r\n"),
-	}, err
+	}, fault.In("scopes", err)
 }
 
 func (p *Pages) createClient(r *request, form url.Values) (result, error) {

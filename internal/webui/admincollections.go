@@ -3,11 +3,10 @@ package webui
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 
-	"github.com/bearerd/bearerd/internal/records"
-
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // collectionsView is the page of all collections.
@@ -43,14 +42,14 @@ func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
 				return result{}, err
 			}
 			return result{to: toCollections + "?notice=made"}, p.Directory.CreateCollection(r.Context(), r.caller, n)
-		}},
+		}, fields: fieldsNamed("id", "name")},
 		"update": {do: func(r *request, form url.Values) (result, error) {
 			n, err := readCollection(form)
 			if err != nil {
 				return result{}, err
 			}
 			return result{to: toCollections + "?notice=saved"}, p.Directory.UpdateCollection(r.Context(), r.caller, n)
-		}},
+		}, fields: fieldsNamed("name")},
 		"remove": {ask: askRemoveCollection, do: func(r *request, form url.Values) (result, error) {
 			n, err := readCollection(form)
 			if err != nil {
@@ -63,11 +62,8 @@ func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
 }
 
 func readCollection(form url.Values) (records.Collection, error) {
-	id, err := strconv.ParseInt(form.Get("id"), 10, 64)
-	if err != nil {
-		return records.Collection{}, fault.New(fault.Invalid, "a collection's id is an integer")
-	}
-	return records.Collection{ID: id, Name: form.Get("name")}, nil
+	id, err := access.ParseCollection(form.Get("id"))
+	return records.Collection{ID: id, Name: form.Get("name")}, fault.In("id", err)
 }
 
 func askRemoveCollection(_ *request, form url.Values) (question, error) {

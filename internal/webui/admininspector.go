@@ -3,12 +3,12 @@ package webui
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/verification"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -40,10 +40,10 @@ func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
 	view := inspectorView{Asked: form}
 	d, err := readDemand(form)
 	if err == nil && raw == "" {
-		err = about("token", fault.New(fault.Invalid, "paste a token"))
+		err = fault.New(fault.Invalid, "paste a token").In("token")
 	}
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.InvalidScope) {
-		view.sheet = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
+		view.sheet = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fault.FieldOf(err)}
 		return p.render(w, r, http.StatusBadRequest, "inspector", "Inspector", view)
 	}
 	if view.Answer, err = p.Explainer.ExplainToken(r.Context(), r.caller, raw, d); err != nil {
@@ -77,12 +77,12 @@ func readDemand(form url.Values) (verification.Requirements, error) {
 	d := verification.Requirements{Audience: form.Get("audience")}
 	var err error
 	if d.Scope, err = identity.ParseScope(form.Get("scope")); err != nil {
-		return d, about("scope", err)
+		return d, err
 	}
 	if text := form.Get("collection"); text != "" {
-		id, err := strconv.ParseInt(text, 10, 64)
+		id, err := access.ParseCollection(text)
 		if err != nil {
-			return d, about("collection", fault.New(fault.Invalid, "a collection's id is an integer"))
+			return d, err
 		}
 		d.Collection = &id
 	}

@@ -57,14 +57,14 @@ func (p *Pages) changeRoles(w http.ResponseWriter, r *request) error {
 				return result{}, err
 			}
 			return result{to: toRoles + "?notice=made"}, p.Directory.CreateRole(r.Context(), r.caller, role)
-		}},
+		}, fields: fieldsNamed("name", "permissions")},
 		"update": {do: func(r *request, form url.Values) (result, error) {
 			role, err := readRole(form)
 			if err != nil {
 				return result{}, err
 			}
 			return result{to: toRoles + "?notice=saved"}, p.Directory.UpdateRole(r.Context(), r.caller, role)
-		}},
+		}, fields: fieldsNamed("permissions")},
 		"remove": {ask: askRemoveRole, do: func(r *request, form url.Values) (result, error) {
 			_, err := p.Directory.RemoveRole(r.Context(), r.caller, form.Get("name"))
 			return result{to: toRoles + "?notice=removed"}, err
@@ -79,7 +79,7 @@ func readRole(form url.Values) (access.Role, error) {
 		action, path, _ := strings.Cut(line, " ")
 		action, parsed, err := readPermission(action, strings.TrimSpace(path))
 		if err != nil {
-			return role, fault.New(fault.Invalid, "the line %q is no action and path: %s", line, fault.Message(err))
+			return role, fault.New(fault.Invalid, "the line %q is no action and path: %s", line, fault.Message(err)).In("permissions")
 		}
 		role.Permissions = append(role.Permissions, access.Permission{Action: action, Path: parsed})
 	}

@@ -86,33 +86,33 @@ func (p *Pages) addAnswer(r *request, view *userView) error {
 	}
 	action, path, err := readPermission(view.Action, view.Path)
 	if err != nil {
-		view.Question = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fieldOf(err)}
+		view.Question = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fault.FieldOf(err)}
 		return nil
 	}
 	view.Answer, err = p.Explainer.ExplainUser(r.Context(), r.caller, view.User.ID, action, path)
 	return err
 }
 
-// readPermission reads an action and a path, fields of these names.
+// readPermission reads an action and a path. The error names the one that is wrong.
 func readPermission(action, path string) (string, access.Path, error) {
 	action, err := access.ParseAction(action)
 	if err != nil {
-		return "", "", about("action", err)
+		return "", "", err
 	}
 	parsed, err := access.ParsePath(path)
-	return action, parsed, about("path", err)
+	return action, parsed, err
 }
 
 func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
 	return p.run(w, r, errands{show: p.showUser, forms: map[string]errand{
-		"update":        {do: p.updateUser},
-		"password":      {do: p.setPassword},
+		"update":        {do: p.updateUser, fields: fieldsNamed("name", "email", "groups")},
+		"password":      {do: p.setPassword, fields: fieldsNamed("password")},
 		"disable":       {do: p.disableUser, ask: p.askDisable},
 		"enable":        {do: p.enableUser},
 		"remove":        {do: p.removeUser, ask: p.askRemoveUser},
 		"revoke-all":    {do: p.revokeAllOf, ask: p.askRevokeAll},
 		"revoke-token":  {do: p.revokeTokenOf, ask: p.askRevokeToken},
-		"remove-access": {do: p.removeAccess},
+		"remove-access": {do: p.removeAccess, fields: map[string]string{"path": "at"}},
 	}})
 }
 
@@ -130,7 +130,7 @@ func (p *Pages) updateUser(r *request, form url.Values) (result, error) {
 func (p *Pages) setPassword(r *request, form url.Values) (result, error) {
 	password := token.Secret(form.Get("password"))
 	if password == "" {
-		return result{}, fault.New(fault.Invalid, "type the new password")
+		return result{}, fault.New(fault.Invalid, "type the new password").In("password")
 	}
 	return p.patch(r, directory.UserPatch{Password: &password})
 }

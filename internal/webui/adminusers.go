@@ -41,7 +41,9 @@ func (p *Pages) showUsers(w http.ResponseWriter, r *request, status int, s sheet
 }
 
 func (p *Pages) changeUsers(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, errands{show: p.showUsers, forms: map[string]errand{"create": {do: p.createUser}}})
+	return p.run(w, r, errands{show: p.showUsers, forms: map[string]errand{
+		"create": {do: p.createUser, fields: fieldsNamed("username", "name", "email", "groups", "password")},
+	}})
 }
 
 func (p *Pages) createUser(r *request, form url.Values) (result, error) {

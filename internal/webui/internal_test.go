@@ -1,10 +1,14 @@
 package webui
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
 )
 
 const issuer = "https://auth.example"
@@ -98,6 +102,40 @@ func TestDurationsInWords(t *testing.T) {
 	} {
 		if got := inWords(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// TestAFormIsMarkedByTheFieldAlone lets a form fail with messages that name other
+// fields than the one at fault.
+func TestAFormIsMarkedByTheFieldAlone(t *testing.T) {
+	t.Parallel()
+	for message, err := range map[string]*fault.Error{
+		"username":             fault.New(fault.Invalid, "the email, password and name are fine").In("username"),
+		"email":                fault.New(fault.Conflict, "qwertz").In("email"),
+		"":                     fault.New(fault.Invalid, "the username is wrong"),
+		"no field of the form": fault.New(fault.NotFound, "the username is wrong").In("secret"),
+	} {
+		var got sheet
+		forms := errands{
+			forms: map[string]errand{"create": {
+				do:     func(*request, url.Values) (result, error) { return result{}, err },
+				fields: fieldsNamed("username", "email"),
+			}},
+			show: func(_ http.ResponseWriter, _ *request, _ int, s sheet) error { got = s; return nil },
+		}
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("do=create&username=x"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Accept", "text/html")
+		if err := (&Pages{}).run(httptest.NewRecorder(), &request{Request: r}, forms); err != nil {
+			t.Fatal(err)
+		}
+		want := err.Field
+		if want == "secret" {
+			want = ""
+		}
+		if got.About != want || (want == "") != (got.General() != "") || want != "" && got.Error("create", want) == "" {
+			t.Errorf("%q: the field %q is marked, and the form says %q", message, got.About, got.General())
 		}
 	}
 }

@@ -58,13 +58,13 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return p.loginRefused(w, r, f, err)
 	}
-	note(r.Request, c)
+	httpkit.Note(r.Request, c)
 	session, err := p.Issuance.StartSession(r.Context(), c, nil)
 	if err != nil {
 		return err
 	}
 	life := time.Duration(session.Lifetime) * time.Second
-	http.SetCookie(w, p.Cookies.Make(p.SessionCookies[0], session.Value.Reveal(), life))
+	p.Cookies.SetSession(w, p.SessionCookies, session.Value.Reveal(), life)
 	if f.Next == "" {
 		f.Next = pathTokens
 	}

@@ -10,31 +10,17 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// caller gives who is signed in. The first session cookie decides: a bad one is not
-// rescued by another.
+// caller returns who is signed in.
 func (p *Pages) caller(r *http.Request) (*caller.Caller, error) {
-	for _, name := range p.SessionCookies {
-		cookie, err := r.Cookie(name)
-		if err != nil {
-			continue
-		}
-		c, err := p.SignIn.Session(r.Context(), cookie.Value)
-		if err != nil {
-			return nil, err
-		}
-		note(r, c)
-		return c, nil
+	c, found, err := httpkit.Session(r, p.SessionCookies, p.SignIn.Session)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fault.New(fault.Unauthenticated, "sign in first")
-}
-
-// note tells the log who came.
-func note(r *http.Request, c *caller.Caller) {
-	event := httpkit.EventOf(r.Context())
-	event.Principal = c.ID()
-	if c.Token != nil {
-		event.TokenID = c.Token.ID
+	if !found {
+		return nil, httpkit.SignInFirst()
 	}
+	httpkit.Note(r, c)
+	return c, nil
 }
 
 // lost reports whether there is no session, or not any more.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -119,7 +118,7 @@ func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
 	return n, !f.Failed
 }
 
-// readScope gives the scopes that were ticked and those that were typed: all are
+// readScope returns the scopes that were ticked and those that were typed: all are
 // values of one parameter.
 func (f *tokenForm) readScope(values []string) []string {
 	var typed []string
@@ -144,23 +143,25 @@ func (f *tokenForm) readCollection(value string) *int64 {
 	if value == "" {
 		return nil
 	}
-	id, err := strconv.ParseInt(value, 10, 64)
+	id, err := access.ParseCollection(value)
 	if err != nil || !slices.ContainsFunc(f.Collections, func(c records.Collection) bool { return c.ID == id }) {
 		f.Collection.Error = "Choose a collection that you have access to."
 	}
 	return &id
 }
 
-// refused puts an error of the authority beside the field that it is about. It
-// reports false for one that is about none.
+// refused puts an error beside the field that it names. It reports false for an
+// error that names none.
 func (f *tokenForm) refused(err error) bool {
 	message := sentence(fault.Message(err))
-	switch fault.KindOf(err) { //nolint:exhaustive // the rest is about no field
-	case fault.InvalidScope:
+	switch fault.FieldOf(err) {
+	case "name":
+		f.Name.Error = message
+	case "scope":
 		f.ScopeError = message
-	case fault.Forbidden:
+	case "collection":
 		f.Collection.Error = message
-	case fault.Invalid:
+	case "expires_in":
 		f.Expiry.Error = message
 	default:
 		return false

@@ -17,8 +17,6 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/signin"
 
-	"github.com/bearerd/bearerd/internal/caller"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -46,6 +44,9 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 	}
 }
 
+// Paths implements server.Dialect.
+func (d *Dialect) Paths() []string { return []string{"/api/token", "/api/profile"} }
+
 var (
 	//go:embed openapi.json
 	described []byte
@@ -71,12 +72,6 @@ func (d *Dialect) domain() string {
 		return ""
 	}
 	return u.Hostname()
-}
-
-// note tells the log who came.
-func note(r *http.Request, c *caller.Caller) {
-	event := httpkit.EventOf(r.Context())
-	event.Principal, event.TokenID = c.ID(), c.Token.ID
 }
 
 // failure is the body of a refusal: the original's members, and those of the

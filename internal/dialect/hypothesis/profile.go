@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// profile tells whom a request speaks for. Features and preferences are the
+// profile returns whom a request speaks for. Features and preferences are the
 // application's own: there are none here.
 type profile struct {
 	UserID      *string         `json:"userid"` // null: nobody
@@ -42,7 +42,7 @@ func (d *Dialect) profile(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		note(r, c)
+		httpkit.Note(r, c)
 		answer.fill(c)
 	}
 	httpkit.NoStore(w)

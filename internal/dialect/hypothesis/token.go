@@ -7,7 +7,6 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/issuance"
 
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -16,13 +15,13 @@ import (
 // session or the operator's ceiling ends it.
 const lifetime = 3600
 
-// token gives a page that is signed in a JWT to call the API with.
+// token issues a JWT to a page that is signed in, for calling the API.
 func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.session(r)
 	if err != nil {
 		return err
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	issued, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{Kind: token.KindAccess, Parent: c.Token, Usual: lifetime})
 	if err != nil {
 		return err
@@ -33,19 +32,18 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// session gives who is signed in. The first session cookie decides, and a Bearer
-// token is neither one nor helped by one.
+// session returns who is signed in. A Bearer token is no session and not helped by one.
 func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
 	_, byToken, err := httpkit.Bearer(r)
 	if err != nil {
 		return nil, err
 	}
-	if !byToken {
-		for _, name := range d.SessionCookies {
-			if cookie, err := r.Cookie(name); err == nil {
-				return d.SignIn.Session(r.Context(), cookie.Value)
-			}
-		}
+	if byToken {
+		return nil, httpkit.SignInFirst()
 	}
-	return nil, fault.New(fault.Unauthenticated, "sign in first")
+	c, found, err := httpkit.Session(r, d.SessionCookies, d.SignIn.Session)
+	if err == nil && !found {
+		err = httpkit.SignInFirst()
+	}
+	return c, err
 }

@@ -23,7 +23,7 @@ type credentials struct {
 	inCookie bool // the token: a browser sends it by itself
 }
 
-// find gives the first credentials that a request has: Authorization, the cookie,
+// find returns the first credentials that a request has: Authorization, the cookie,
 // the header X-JWT-Auth-Token. What stands further on is not looked at, so that a
 // good token doesn't rescue a bad one.
 func find(r *http.Request) (c credentials, err error) {
@@ -63,7 +63,7 @@ func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
 	if v.inCookie && fault.Is(err, fault.InvalidToken) {
 		err = cookieError{err}
 	}
-	note(r, v.Caller)
+	httpkit.Note(r, v.Caller)
 	return v, err
 }
 
@@ -72,18 +72,6 @@ func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
 type cookieError struct{ error }
 
 func (e cookieError) Unwrap() error { return e.error }
-
-// note tells the log who came.
-func note(r *http.Request, c *caller.Caller) {
-	if c == nil {
-		return
-	}
-	event := httpkit.EventOf(r.Context())
-	event.Principal = c.ID()
-	if c.Token != nil {
-		event.TokenID = c.Token.ID
-	}
-}
 
 // mayChange must pass before a request changes something, whatever its method: what a
 // browser sends by itself, a cookie or a password that it remembers, authenticates

@@ -3,11 +3,11 @@ package specify
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/signin"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
@@ -30,21 +30,13 @@ func parseTokenRequest(values url.Values) (q tokenRequest, err error) {
 		}
 	}
 	q.username, q.password = values.Get("username"), values.Get("password")
-	if q.collection, err = parseCollection(values.Get("collectionid")); err != nil {
-		return q, err
+	if q.collection, err = access.ParseCollection(values.Get("collectionid")); err != nil {
+		return q, fault.New(fault.Invalid, "the parameter \"collectionid\" must be the id of a collection, an integer").In("collectionid")
 	}
 	if values.Has("expires") {
 		q.lifetime, err = issuance.ParseLifetime(values.Get("expires"))
 	}
 	return q, err
-}
-
-func parseCollection(text string) (int64, error) {
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || id < 0 || strconv.FormatInt(id, 10) != text {
-		return 0, fault.New(fault.Invalid, "the parameter \"collectionid\" must be the id of a collection, an integer")
-	}
-	return id, nil
 }
 
 // issued is the answer to a password that is good in its collection.
@@ -71,7 +63,7 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	note(r, c)
+	httpkit.Note(r, c)
 	made, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{
 		Kind: token.KindAccess, Principal: c.Principal, Collection: &q.collection,
 		Lifetime: q.lifetime, Usual: usualLifetime,

@@ -175,7 +175,7 @@ func (f *Fixture) open(tb testing.TB, p node.Settings, o Options) {
 	Must(tb, err)
 }
 
-// database gives the database of a directory.
+// database returns the database of a directory.
 func (o Options) database(tb testing.TB) string {
 	tb.Helper()
 	if o.File || !o.Postgres && os.Getenv("BEARERD_TEST_ENGINE") != "postgres" {
@@ -301,7 +301,7 @@ func (f *Fixture) Login(tb testing.TB, username, password string, collection ...
 	return c
 }
 
-// AccessToken gives an access token that speaks for a user, by password, with a scope.
+// AccessToken returns an access token that speaks for a user, by password, with a scope.
 func (f *Fixture) AccessToken(tb testing.TB, username, password string, scope ...string) *issuance.Issued {
 	tb.Helper()
 	c := f.Login(tb, username, password)
@@ -310,7 +310,7 @@ func (f *Fixture) AccessToken(tb testing.TB, username, password string, scope ..
 	return issued
 }
 
-// SessionToken gives a session of a user, by password.
+// SessionToken returns a session of a user, by password.
 func (f *Fixture) SessionToken(tb testing.TB, username, password string) *issuance.Issued {
 	tb.Helper()
 	issued, err := f.StartSession(tb.Context(), f.Login(tb, username, password), nil)

@@ -126,14 +126,19 @@ func testPurge(t *testing.T, s *Suite) {
 	}
 	must[[]identity.Failures](t)(s.store.RecordFailure(ctx, []string{"a"}, start, time.Minute))
 
+	ticks := 0
 	purge := func(after time.Duration, purged revocation.Seq, entries, tokens int) {
 		t.Helper()
 		s.set(start.Add(after))
+		s.tick(t)
+		ticks++
 		if err := s.store.Purge(ctx, s.now()); err != nil {
 			t.Fatal(err)
 		}
-		if p := s.page(t, 0, 100); p.Purged != purged || len(p.Entries) != entries || p.Head != 6 {
-			t.Errorf("after %v: purged up to %d of %d, %d left; want %d, %d", after, p.Purged, p.Head, len(p.Entries), purged, entries)
+		p := s.page(t, 0, 100)
+		left := len(p.Entries) - ticks
+		if p.Purged != purged || left != entries || p.Head != revocation.Seq(6+ticks) {
+			t.Errorf("after %v: purged up to %d of %d, %d left; want %d, %d", after, p.Purged, p.Head, left, purged, entries)
 		}
 		if left := s.listed(t, records.TokenQuery{}); len(left) != tokens {
 			t.Errorf("after %v: tokens %v; want %d", after, left, tokens)
@@ -154,18 +159,85 @@ func testPurge(t *testing.T, s *Suite) {
 	if f := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"a"}, start)); f[0].Count != 0 {
 		t.Error("an old attempt is still there")
 	}
+}
 
+// testLongPurge has more to purge than goes into one transaction.
+func testLongPurge(t *testing.T, s *Suite) {
+	s.log(t, revocation.Entry{What: revocation.Token, ID: "for ever", At: start})
 	var many []revocation.Entry
 	for range 1200 {
 		many = append(many, entry(revocation.Token, "y"))
 	}
 	head := s.log(t, many...)
-	if err := s.store.Purge(ctx, start.Add(1000*days)); err != nil {
+	s.pass(1000 * time.Hour)
+	s.tick(t)
+	if err := s.store.Purge(t.Context(), s.now()); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "after a long purge", s.page(t, head, 10), revocation.Page{Head: head, Purged: head})
-	if p := s.page(t, 0, 10); len(p.Entries) != 1 || p.Entries[0].ID != "for ever" {
+	if p := s.page(t, head, 10); p.Head != head+1 || p.Purged != head || len(p.Entries) != 1 {
+		t.Errorf("after a long purge: %+v", p)
+	}
+	if p := s.page(t, 0, 100); len(p.Entries) != 2 || p.Entries[0].ID != "for ever" {
 		t.Errorf("left are %v", p.Entries)
+	}
+}
+
+// tick appends an entry that says what time it is, and never ends.
+func (s *Suite) tick(t *testing.T) {
+	t.Helper()
+	s.log(t, revocation.Entry{What: revocation.Token, ID: "tick", At: s.now()})
+}
+
+// testPurgeAhead purges on a node whose wall clock is a day ahead, the log on one
+// that is right: nothing that lives is purged, and what has run out is.
+func testPurgeAhead(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	right := s.now().Add(-s.offset(t)).Truncate(time.Microsecond)
+	s.log(t,
+		revocation.Entry{What: revocation.Token, ID: "over", At: right.Add(-2 * time.Hour), Until: right.Add(-time.Hour)},
+		revocation.Entry{What: revocation.Token, ID: "lives", At: right, Until: right.Add(time.Hour)},
+		// An end names a time that is yet to come, and confirms no clock.
+		revocation.Entry{What: revocation.End, ID: "ends", At: right.Add(25 * time.Hour), Until: right.Add(49 * time.Hour)},
+	)
+	dead, dying := tok(1), tok(2)
+	dead.ExpiresAt = right.Add(-91 * 24 * time.Hour)
+	dying.ExpiresAt = right.Add(-90*24*time.Hour + time.Hour) // which is listed for an hour yet
+	s.do(t, records.AddToken{Token: dead}, records.AddToken{Token: dying})
+	s.set(right.Add(26 * time.Hour))
+	if err := s.store.Purge(ctx, s.now()); err != nil {
+		t.Fatal(err)
+	}
+	if p := s.page(t, 0, 10); len(p.Entries) != 2 || p.Entries[0].ID != "lives" || p.Entries[1].ID != "ends" || p.Purged != 1 {
+		t.Errorf("left are %+v", p)
+	}
+	same(t, "tokens", s.listed(t, records.TokenQuery{}), []string{dying.ID})
+}
+
+// offset is how far the process's clock is ahead of the database's.
+func (s *Suite) offset(t *testing.T) time.Duration {
+	t.Helper()
+	clock, ok := s.store.(interface {
+		ClockOffset(ctx context.Context) (time.Duration, error)
+	})
+	if !ok {
+		t.Fatal("the store doesn't compare clocks")
+	}
+	return must[time.Duration](t)(clock.ClockOffset(t.Context()))
+}
+
+// testClockOffset moves the process's clock: where the database has one of its own,
+// the offset moves with it, and where it has none, there is no offset.
+func testClockOffset(t *testing.T, s *Suite) {
+	first := s.offset(t)
+	if s.processClock != (first == 0) {
+		t.Fatalf("the offset is %v", first)
+	}
+	for _, ahead := range []time.Duration{26 * time.Hour, -26 * time.Hour} {
+		s.set(start.Add(ahead))
+		moved := s.offset(t) - first
+		if off := (moved - ahead).Abs(); s.processClock && moved != 0 || !s.processClock && off > time.Minute {
+			t.Errorf("a clock that was moved by %v is moved by %v to the database's", ahead, moved)
+		}
 	}
 }
 
@@ -273,7 +345,7 @@ func key(kid string, state keyring.State) keyring.Key {
 	return keyring.Key{KID: kid, Algorithm: token.EdDSA, State: state, CreatedAt: start, Sealed: []byte("sealed " + kid)}
 }
 
-// plan gives back keys whatever is stored.
+// plan returns keys whatever is stored.
 func plan(keys ...keyring.Key) keyring.Plan {
 	return func([]keyring.Key) ([]keyring.Key, error) { return keys, nil }
 }

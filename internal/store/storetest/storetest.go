@@ -27,6 +27,18 @@ type Fresh func(t *testing.T, now func() time.Time) (open func() records.Store)
 // Run runs every test of the suite on databases of its own.
 func Run(t *testing.T, fresh Fresh) {
 	t.Helper()
+	run(t, fresh, false)
+}
+
+// RunOnProcessClock is Run for a store whose database has no clock but that of the
+// process.
+func RunOnProcessClock(t *testing.T, fresh Fresh) {
+	t.Helper()
+	run(t, fresh, true)
+}
+
+func run(t *testing.T, fresh Fresh, processClock bool) {
+	t.Helper()
 	for name, test := range map[string]func(*testing.T, *Suite){
 		"Users":         testUsers,
 		"UserList":      testUserList,
@@ -43,16 +55,21 @@ func Run(t *testing.T, fresh Fresh) {
 		"KillTokens":    testKillTokens,
 		"SpendToken":    testSpendToken,
 		"ShortenToken":  testShortenToken,
+		"LateHeirs":     testLateHeirs,
 		"VoidTokens":    testVoidTokens,
 		"Replaces":      testReplaces,
 		"Touch":         testTouch,
 		"Devices":       testDevices,
+		"DeviceBounds":  testDeviceBounds,
 		"Notices":       testNotices,
 		"Attempts":      testAttempts,
 		"SigningKeys":   testSigningKeys,
 		"Batches":       testBatches,
 		"Log":           testLog,
 		"Purge":         testPurge,
+		"LongPurge":     testLongPurge,
+		"PurgeAhead":    testPurgeAhead,
+		"ClockOffset":   testClockOffset,
 		"Nodes":         testNodes,
 		"Audit":         testAudit,
 		"Times":         testTimes,
@@ -63,7 +80,7 @@ func Run(t *testing.T, fresh Fresh) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &Suite{}
+			s := &Suite{processClock: processClock}
 			s.set(start)
 			s.open = fresh(t, s.now)
 			s.store = s.open()
@@ -81,6 +98,8 @@ type Suite struct {
 	store records.Store
 	open  func() records.Store
 	clock atomic.Pointer[time.Time]
+
+	processClock bool // the database has no clock but the process's
 }
 
 func (s *Suite) now() time.Time       { return *s.clock.Load() }
@@ -121,7 +140,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// must gives a result that comes without an error.
+// must returns a result that comes without an error.
 func must[T any](t *testing.T) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()

@@ -205,7 +205,39 @@ func testShortenToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
 }
 
-// testVoidTokens adds tokens that rest on what the log has taken back since they
+// testLateHeirs adds tokens to a chain after a token in it was shortened: a node that had
+// not heard of it decided them.
+func testLateHeirs(t *testing.T, s *Suite) {
+	root, short, own := tok(1), tok(2), tok(3)
+	for _, one := range []*records.StoredToken{&root, &short, &own} {
+		one.ExpiresAt, one.Chain, one.Family = time.Time{}, nil, ""
+	}
+	own.ExpiresAt = start.Add(30 * time.Minute) // its own end, which was known
+	end := start.Add(time.Minute)
+	s.do(t, records.AddToken{Token: root}, records.AddToken{Token: short}, records.AddToken{Token: own},
+		records.ShortenToken{ID: short.ID, Now: start, ExpiresAt: end, Reason: "regenerated"})
+	n := 3
+	add := func(what string, change func(*records.StoredToken), expires, ends time.Time) {
+		t.Helper()
+		n++
+		heir := tok(n)
+		heir.ExpiresAt, heir.EndsAt, heir.Family, heir.Chain = start.Add(time.Hour), time.Time{}, "", []string{root.ID, short.ID}
+		change(&heir)
+		s.do(t, records.AddToken{Token: heir})
+		if got := s.token(t, heir.ID); !got.ExpiresAt.Equal(expires) || !got.EndsAt.Equal(ends) || !got.RevokedAt.IsZero() {
+			t.Errorf("%s ends at %v and %v, want %v and %v", what, got.ExpiresAt, got.EndsAt, expires, ends)
+		}
+	}
+	never := time.Time{}
+	add("one that would live longer", func(*records.StoredToken) {}, end, never)
+	add("an endless one", func(h *records.StoredToken) { h.ExpiresAt = never }, end, never)
+	add("one that ends sooner", func(h *records.StoredToken) { h.ExpiresAt = start.Add(time.Second) }, start.Add(time.Second), never)
+	add("a family", func(h *records.StoredToken) { h.Family = "family" }, end, end)
+	add("of another", func(h *records.StoredToken) { h.Chain = []string{root.ID} }, start.Add(time.Hour), never)
+	add("of one with an end of its own", func(h *records.StoredToken) { h.Chain = []string{own.ID} }, start.Add(time.Hour), never)
+}
+
+// testVoidTokens adds tokens that rest on what the log has revoked since they
 // were decided: when the entry has run out, the row must still say that they are dead.
 func testVoidTokens(t *testing.T, s *Suite) {
 	ctx := t.Context()
@@ -264,10 +296,6 @@ func testDevices(t *testing.T, s *Suite) {
 	wantFault(t, err, fault.NotFound)
 	_, err = s.store.Device(ctx, [32]byte{2})
 	wantFault(t, err, fault.NotFound)
-
-	s.do(t, records.PollDevice{Digest: d.Digest, At: start.Add(time.Second)})
-	d.PolledAt = start.Add(time.Second)
-	stored("polled")
 
 	s.refuse(t, fault.Conflict, records.SpendDevice{Digest: d.Digest})
 	yes := d
@@ -335,4 +363,33 @@ func testAttempts(t *testing.T, s *Suite) {
 	same(t, "after the window", failures(later, "a", "b"), []identity.Failures{none, none})
 	same(t, "in a new window", record(later, "b"), []identity.Failures{{Count: 1, Since: later}})
 	same(t, "the same key twice", record(later, "d", "d"), []identity.Failures{{Count: 1, Since: later}, {Count: 2, Since: later}})
+}
+
+// testDeviceBounds has as many device codes wait as may.
+func testDeviceBounds(t *testing.T, s *Suite) {
+	add := func(n int, client string, now time.Time) records.AddDevice {
+		return records.AddDevice{Now: now, Most: 5, MostOfClient: 3, Device: records.Device{
+			Digest: [32]byte{byte(n)}, UserCode: fmt.Sprint("CODE", n), ClientID: client, State: records.DevicePending,
+			ExpiresAt: start.Add(time.Duration(n) * time.Minute),
+		}}
+	}
+	full := func(what string, op records.AddDevice, wait time.Duration) {
+		t.Helper()
+		_, err := s.store.Commit(t.Context(), records.Batch{Ops: []records.Op{op}})
+		wantFault(t, err, fault.Limited)
+		if got := fault.RetryAfter(err); got != wait {
+			t.Errorf("%s: again after %v, want %v: when the first expires", what, got, wait)
+		}
+	}
+	for n := range 3 {
+		s.do(t, add(n+1, "tv", start))
+	}
+	full("a client's fourth", add(4, "tv", start), time.Minute)
+	s.do(t, add(5, "radio", start), add(6, "radio", start))
+	full("the sixth of all", add(7, "radio", start), time.Minute)
+	later := start.Add(time.Minute) // the first has expired; nobody has purged it
+	full("a client's sixth", records.AddDevice{Device: add(8, "radio", later).Device, Now: later, MostOfClient: 2}, 4*time.Minute)
+	s.do(t, add(9, "tv", later))
+	full("again full", add(10, "clock", later), time.Minute)
+	s.do(t, records.AddDevice{Device: add(11, "clock", later).Device}) // 0 is no bound
 }

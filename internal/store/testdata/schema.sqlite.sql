@@ -80,6 +80,8 @@ CREATE TABLE devices (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX devices_client ON devices (client_id, expires_at);
+
 CREATE INDEX devices_expired ON devices (expires_at);
 
 CREATE TABLE log_entries (
@@ -100,6 +102,11 @@ CREATE TABLE log_head (
     purged INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE log_settled (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    n   INTEGER NOT NULL
+);
+
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
@@ -115,7 +122,7 @@ CREATE TABLE nodes (
     seq     INTEGER NOT NULL,
     lease   INTEGER NOT NULL, -- microseconds
     seen_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE TABLE roles (
     name        TEXT NOT NULL PRIMARY KEY,

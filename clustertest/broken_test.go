@@ -1,0 +1,172 @@
+package clustertest_test
+
+import (
+	"sync"
+
+	"github.com/bearerd/bearerd/clustertest"
+)
+
+// broken builds one binary that contains all mutants, because building takes longer
+// than most of the tests.
+var broken = sync.OnceValues(func() (string, error) {
+	breakable := func(name string) string {
+		return "package " + name + "\n\nimport \"os\"\n\nvar sabotage = os.Getenv(\"SABOTAGE\")\n"
+	}
+	return build(clustertest.Mutation{
+		Name: "broken",
+		Files: map[string]string{
+			"internal/revocation/sabotage.go":   brokenClock,
+			"internal/verification/sabotage.go": breakable("verification"),
+			"internal/journal/sabotage.go":      breakable("journal"),
+			"internal/node/sabotage.go":         brokenPurge,
+			"internal/store/sabotage.go":        brokenStore,
+		},
+		Edits: []clustertest.Edit{{
+			File: "internal/revocation/lease.go", Old: "return instant < l.end }", New: `return instant < l.end || sabotage == "no lease" }`,
+		}, {
+			File: "internal/verification/readings.go",
+			Old:  "\tswitch {\n\tcase epoch != r.ledger.Epoch():",
+			New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = r.ledger.Applied()\n\t}\n" +
+				"\tswitch {\n\tcase epoch != r.ledger.Epoch():",
+		}, {
+			File: "internal/store/migrate.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
+		}, {
+			File: "internal/revocation/question.go", Old: "missing > last && missing > p.Purged",
+			New: `missing > last && missing > p.Purged && sabotage != "appended without order"`,
+		}, {
+			File: "internal/revocation/question.go", Old: "len(p.Entries) == 0 && p.last(after) != p.Head",
+			New: `len(p.Entries) == 0 && p.last(after) != p.Head && sabotage != "appended without order"`,
+		}, {
+			File: "internal/store/pglisten.go", Old: `"LISTEN bearerd_log"`, New: "sabotageListen()",
+		}, {
+			File: "internal/store/postgres.go", Old: `"synchronous_commit":                  "on"`, New: `"synchronous_commit": sabotageCommit()`,
+		}, {
+			File: "internal/revocation/await.go", Old: "case c.Seq >= cfg.Target:",
+			New: `case c.Seq >= cfg.Target, sabotage == "a wait that doesn't wait":`,
+		}, {
+			File: "internal/journal/acknowledge.go",
+			Old:  "defer cancel()\n\tif err := j.cfg.Follower.CatchUp(ctx); err != nil {",
+			New: "defer cancel()\n\tcatchUp := j.cfg.Follower.CatchUp\n\tif sabotage == \"acknowledged before it is honoured here\" {\n" +
+				"\t\tcatchUp = func(context.Context) error { return nil }\n\t}\n\tif err := catchUp(ctx); err != nil {",
+		}, {
+			File: "internal/node/node.go", Old: "time.NewTicker(purgeEvery)", New: "time.NewTicker(sabotagePurge(purgeEvery))",
+		}, {
+			File: "internal/node/node.go",
+			Old:  "n.try(ctx, \"purging\", func(ctx context.Context) error { return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now()) })",
+			New: "n.try(ctx, \"purging\", func(ctx context.Context) error { return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now()) })\n" +
+				"\t\t\tprintln(\"sabotage: purged\")",
+		}, {
+			File: "internal/revocation/wallclock.go", Old: "origin: start.UnixNano()", New: "origin: start.UnixNano() + clockShift(start)",
+		}, {
+			File: "internal/revocation/wallclock.go", Old: "c.forward(wall.UnixNano(), ", New: "c.forward(wall.UnixNano()+clockShift(wall), ",
+		}},
+	}, false)
+})
+
+// Without order, the procedure that revokes assigns sequences in a transaction of its
+// own, so that a later entry may become visible first.
+const brokenStore = `package store
+
+import (
+	"os"
+	"strings"
+)
+
+var sabotage = os.Getenv("SABOTAGE")
+
+func sabotageMigration(text string) string {
+	const (
+		ordered   = "head := bearerd_append(whats, ids, untils, entry_ats);"
+		unordered = "UPDATE log_head SET seq = seq + cardinality(whats) WHERE one = 1 RETURNING seq INTO STRICT head;\n" +
+			"COMMIT;\nPERFORM pg_sleep(random() * 0.25);\n" +
+			"INSERT INTO log_entries (seq, what, id, until, at) SELECT head - cardinality(whats) + e.n, e.what, e.id, e.until, e.at\n" +
+			"FROM unnest(whats, ids, untils, entry_ats) WITH ORDINALITY AS e (what, id, until, at, n);\n" +
+			"PERFORM pg_notify('bearerd_log', '');"
+	)
+	if sabotage != "appended without order" || !strings.Contains(text, "PROCEDURE bearerd_revoke(") {
+		return text
+	}
+	if strings.Count(text, ordered) != 1 {
+		panic("the log is appended to in another way")
+	}
+	return strings.Replace(text, ordered, unordered, 1)
+}
+
+func sabotageListen() string {
+	if sabotage == "no notifications" {
+		return "LISTEN bearerd_nothing"
+	}
+	return "LISTEN bearerd_log"
+}
+
+func sabotageCommit() string {
+	if sabotage == "commits that don't wait for the standby" {
+		return "local"
+	}
+	return "on"
+}
+`
+
+// A process can't have its own wall clock, so the one place that reads it is changed.
+// The monotonic clock and the boot-time clock stay as they are. A reading without a
+// monotonic part is of a clock that has been changed already.
+const brokenClock = `package revocation
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+var (
+	sabotage = os.Getenv("SABOTAGE")
+	started  = time.Now()
+	shift    atomic.Int64
+)
+
+var listen = sync.OnceFunc(func() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	go func() {
+		for s := range signals {
+			if s == syscall.SIGUSR1 {
+				shift.Add(-int64(time.Hour))
+			} else {
+				shift.Add(int64(20 * time.Second))
+			}
+		}
+	}()
+})
+
+func clockShift(now time.Time) int64 {
+	if now == now.Round(0) {
+		return 0
+	}
+	listen()
+	if sabotage == "a wall clock that starts ahead" && now.Sub(started) < 2*time.Second {
+		return int64(26 * time.Hour)
+	}
+	return shift.Load()
+}
+`
+
+// A test can't wait ten minutes for a purge.
+const brokenPurge = `package node
+
+import (
+	"os"
+	"time"
+)
+
+var sabotage = os.Getenv("SABOTAGE")
+
+func sabotagePurge(often time.Duration) time.Duration {
+	if sabotage == "a wall clock that starts ahead" {
+		return time.Second
+	}
+	return often
+}
+`

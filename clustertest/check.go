@@ -1,0 +1,339 @@
+package clustertest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Promise holds the parameters of the promise.
+type Promise struct {
+	Staleness time.Duration // L
+	Nodes     int           // how many run at most at the same time
+}
+
+// recovery is how long after a fault, in addition to L, a node may answer 503.
+const recovery = time.Second
+
+// Violation is an operation that violates a rule.
+type Violation struct {
+	Rule string
+	Op   Op
+	Why  string
+}
+
+// String returns the violation in one line, without secrets.
+func (v Violation) String() string { return fmt.Sprintf("%s: %v: %s", v.Rule, v.Op, v.Why) }
+
+// The rules.
+const (
+	RuleRevoked         = "accepted although it was revoked"
+	RuleRevived         = "accepted after a final refusal"
+	RuleRefused         = "refused without a cause"
+	RuleSilent          = "no answer without a fault"
+	RuleAcknowledgement = "the acknowledgement counts the wrong nodes"
+	RuleWrong           = "a response that bearerd must never send"
+)
+
+// Check returns the violations in a history, in the order of the operations. The rules:
+//
+//   - No yes to a revoked token, when the verification began after the revocation was
+//     acknowledged. Without wait this holds at once for the node that acknowledged, and
+//     L later for every other node.
+//   - No yes after a final no: at once at the same node, L later at every other.
+//   - No refusal without a cause. But a token may be unknown while a key is replaced,
+//     until that is acknowledged.
+//   - No 503 except during a fault and until L and a second after it.
+//   - No acknowledgement that counts nodes which don't exist.
+func Check(h *History, p Promise) []Violation {
+	c := newChecker(h.Ops(), h.Faults(), p)
+	var all []Violation
+	for i := range c.ops {
+		o := &c.ops[i]
+		if rule, why := c.judge(o); rule != "" {
+			all = append(all, Violation{rule, *o, why})
+		}
+	}
+	return all
+}
+
+type checker struct {
+	promise Promise
+	ops     []Op
+	faults  []Fault
+	voids   map[string][]*Op // revocations by token, user, client or key
+	seats   map[string][]*Op // binds and unbinds, by subject and collection
+	state   map[string][]*Op // disables and enables, by subject
+	finals  map[*Token][]*Op // final refusals
+	keys    []*Op            // rotated and retired
+}
+
+func newChecker(ops []Op, faults []Fault, p Promise) *checker {
+	c := &checker{
+		promise: p, ops: ops, faults: faults,
+		voids: map[string][]*Op{}, seats: map[string][]*Op{}, state: map[string][]*Op{}, finals: map[*Token][]*Op{},
+	}
+	for i := range ops {
+		c.index(&ops[i])
+	}
+	return c
+}
+
+func (c *checker) index(o *Op) {
+	if o.Kind == Verify && o.Outcome == No && final(o.Reason) {
+		c.finals[o.Token] = append(c.finals[o.Token], o)
+	}
+	if o.Outcome == No {
+		return // it did not happen
+	}
+	switch o.Kind {
+	case Revoke:
+		c.voids[o.Token.Name] = append(c.voids[o.Token.Name], o)
+	case Retire:
+		c.voids[o.Key] = append(c.voids[o.Key], o)
+	case RevokeAll, Disable:
+		c.voids[o.Subject] = append(c.voids[o.Subject], o)
+	case Bind, Unbind:
+		seat := seatOf(o.Subject, o.Collection)
+		c.seats[seat] = append(c.seats[seat], o)
+	case Issue, Verify, Rotate, Enable:
+	}
+	if o.Kind == Rotate || o.Kind == Retire {
+		c.keys = append(c.keys, o)
+	}
+	if o.Kind == Disable || o.Kind == Enable {
+		c.state[o.Subject] = append(c.state[o.Subject], o)
+	}
+}
+
+func final(reason string) bool { return reason == "revoked" || reason == "expired" }
+
+// unknownReason is how the reason ends for refusing a token that a node does not know.
+const unknownReason = "malformed or unknown token"
+
+func seatOf(subject string, collection int) string { return fmt.Sprintf("%s@%d", subject, collection) }
+
+func (c *checker) judge(o *Op) (rule, why string) {
+	switch o.Outcome {
+	case Unavailable, Unknown:
+		if !c.disturbed(o) {
+			return RuleSilent, "nothing was broken"
+		}
+	case Wrong:
+		return RuleWrong, o.Reason
+	case Yes:
+		switch o.Kind { //nolint:exhaustive // the others have no rule
+		case Verify:
+			return c.judgeYes(o, o.Token)
+		case Issue:
+			if o.Parent != nil {
+				return c.judgeYes(o, o.Parent)
+			}
+		case Revoke:
+			return c.judgeAcknowledgement(o)
+		}
+	case No:
+		return c.judgeNo(o)
+	}
+	return "", ""
+}
+
+// judgeYes judges the acceptance of a token.
+func (c *checker) judgeYes(o *Op, t *Token) (rule, why string) {
+	if t.Gone > 0 && o.Start > t.Gone {
+		return RuleRevived, fmt.Sprintf("it had expired at %v", t.Gone)
+	}
+	for v := range c.concerning(t) {
+		if v.surely(t) && c.bound(v, o) {
+			return RuleRevoked, fmt.Sprintf("%s at node %d was acknowledged at %v (wait: %t)", v.Kind, v.Node, v.End, v.Wait)
+		}
+	}
+	for _, no := range c.finals[t] {
+		if no.End < o.Start && no.Node == o.Node || no.End+c.promise.Staleness < o.Start {
+			return RuleRevived, fmt.Sprintf("node %d had refused it at %v: %s", no.Node, no.End, no.Reason)
+		}
+	}
+	if t.Collection == 0 {
+		return "", ""
+	}
+	seats := c.seats[seatOf(t.Subject, t.Collection)]
+	for _, u := range seats {
+		bindsAgain := func(b *Op) bool { return b.Kind == Bind && b.until() > u.Start && b.Start < o.End }
+		if u.Kind == Unbind && c.bound(u, o) && !slices.ContainsFunc(seats, bindsAgain) {
+			return RuleRevoked, fmt.Sprintf("the collection was lost at node %d at %v", u.Node, u.End)
+		}
+	}
+	return "", ""
+}
+
+// concerning returns the operations that may have revoked a token.
+func (c *checker) concerning(t *Token) func(func(*Op) bool) {
+	return func(yield func(*Op) bool) {
+		for _, a := range t.lineage() {
+			for _, name := range []string{a.Name, a.Subject, a.KID} {
+				for _, v := range c.voids[name] {
+					if name != "" && !yield(v) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// surely reports whether an operation that concerns a token revoked it: always when it
+// names the token, an ancestor, or its key, and otherwise when the token or an ancestor
+// was issued before.
+func (o *Op) surely(t *Token) bool {
+	switch o.Kind { //nolint:exhaustive // the others name a subject
+	case Revoke:
+		return true
+	case Retire: // a token made from one of its tokens may be signed by another key
+		return t.KID == o.Key
+	}
+	return slices.ContainsFunc(t.lineage(), func(a *Token) bool { return a.Subject == o.Subject && a.To < o.Start })
+}
+
+// maybe reports whether an operation may have revoked a token before an instant. A token
+// that was created with a revoked one, at a node that did not know that yet, is revoked
+// too.
+func (o *Op) maybe(t *Token, before time.Duration) bool {
+	if o.Start >= before {
+		return false
+	}
+	if o.Kind == Revoke {
+		return true
+	}
+	return slices.ContainsFunc(append(t.lineage(), t.Maker.lineage()...), func(a *Token) bool {
+		return (a.Subject == o.Subject || o.Kind == Retire && a.KID == o.Key) && a.From < o.until()
+	})
+}
+
+// until returns when an operation has happened at the latest. Without an
+// acknowledgement it may still happen.
+func (o *Op) until() time.Duration {
+	if o.Outcome == Yes {
+		return o.End
+	}
+	return forEver
+}
+
+// bound reports whether an operation must honour a revocation.
+func (c *checker) bound(act, o *Op) bool {
+	if act.Outcome != Yes {
+		return false
+	}
+	from := act.End
+	if !act.Wait && act.Node != o.Node {
+		from += c.promise.Staleness
+	}
+	return o.Start > from
+}
+
+// judgeNo judges a refusal.
+func (c *checker) judgeNo(o *Op) (rule, why string) {
+	t := o.Token
+	if o.Kind == Issue {
+		t = o.Parent
+	}
+	if t != nil {
+		if t.Expiry > 0 && o.End >= t.Expiry {
+			return "", ""
+		}
+		for v := range c.concerning(t) {
+			if v.maybe(t, o.End) {
+				return "", ""
+			}
+		}
+		if t.KID != "" && c.keyUnknown(o) || c.notReplicated(t, o) {
+			return "", ""
+		}
+	}
+	subject, collection := o.Subject, o.Collection
+	if t != nil {
+		subject = t.Subject
+		collection = max(collection, t.Collection)
+	}
+	lost := collection != 0 && c.maybeIn(c.seats[seatOf(subject, collection)], Unbind, Bind, o)
+	disabled := o.Kind != Verify && c.maybeIn(c.state[subject], Disable, Enable, o)
+	if lost || disabled || o.Kind != Verify && o.Kind != Issue {
+		return "", ""
+	}
+	return RuleRefused, "nothing concerns it"
+}
+
+// keyUnknown reports whether a token was called unknown while a key was replaced: a node
+// that does not know of it, and has looked for another key a moment ago, doesn't look
+// again.
+func (c *checker) keyUnknown(o *Op) bool {
+	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.keys, func(k *Op) bool {
+		until := k.End
+		if k.Outcome != Yes {
+			until += c.promise.Staleness + recovery
+		}
+		return k.Start < o.End && o.Start < until
+	})
+}
+
+// notReplicated reports whether a token was called unknown at a node on a former primary,
+// which lacks what was issued since the promotion.
+func (c *checker) notReplicated(t *Token, o *Op) bool {
+	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.faults, func(f Fault) bool {
+		return f.Kind == formerPrimary && f.Node == o.Node && f.From < t.To && f.From < o.End && o.Start < f.To
+	})
+}
+
+// maybeIn reports whether something may have been in the state that one kind of
+// operation enters and another leaves. Leaving may take L to be seen everywhere.
+func (c *checker) maybeIn(acts []*Op, in, out Kind, o *Op) bool {
+	return slices.ContainsFunc(acts, func(a *Op) bool {
+		if a.Kind != in || a.Start >= o.End {
+			return false
+		}
+		return !slices.ContainsFunc(acts, func(b *Op) bool {
+			return b.Kind == out && b.Outcome == Yes && b.Start > a.until() && b.End+c.promise.Staleness < o.Start
+		})
+	})
+}
+
+// disturbed reports whether a fault can be the cause of an operation's outcome.
+func (c *checker) disturbed(o *Op) bool {
+	return slices.ContainsFunc(c.faults, func(f Fault) bool {
+		until := f.To
+		if until != forEver {
+			until += c.promise.Staleness + recovery
+		}
+		return (f.Node == o.Node || f.Node == everyNode) && f.From < o.End && o.Start < until
+	})
+}
+
+// judgeAcknowledgement judges the numbers of nodes in an acknowledgement. While nothing
+// is broken, every node confirms.
+func (c *checker) judgeAcknowledgement(o *Op) (rule, why string) {
+	if !o.Wait {
+		if o.Counts != nil {
+			return RuleAcknowledgement, "it counts nodes without wait"
+		}
+		return "", ""
+	}
+	if o.Counts == nil {
+		return "", "" // this endpoint has no counts
+	}
+	n := *o.Counts
+	// A node that broke may have left its former process on the list of nodes.
+	left, calm := 0, true
+	for _, f := range c.faults {
+		if f.From < o.End {
+			left++
+			calm = calm && f.To < o.Start-2*c.promise.Staleness-recovery
+		}
+	}
+	switch why := fmt.Sprintf("%+v", n); {
+	case n.Nodes < 1, n.Confirmed < 0, n.Expired < 0, n.Confirmed+n.Expired != n.Nodes, n.Nodes > c.promise.Nodes+left:
+		return RuleAcknowledgement, why
+	case calm && (n.Expired > 0 || n.Confirmed != c.promise.Nodes):
+		return RuleAcknowledgement, why + " while nothing was broken"
+	}
+	return "", ""
+}

@@ -1,0 +1,63 @@
+package clustertest_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/clustertest"
+)
+
+// seed returns SEED of the environment, or a new one.
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	n := uint64(time.Now().UnixNano())
+	if text := os.Getenv("SEED"); text != "" {
+		var err error
+		if n, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("SEED: %v", err)
+		}
+	}
+	t.Logf("SEED=%d", n)
+	return n
+}
+
+// TestThePromiseUnderRandomFaults runs a random workload on three nodes while one
+// thing after another breaks, for as long as SOAK says: on one PostgreSQL server, and
+// on a primary with a synchronous standby, which break too.
+func TestThePromiseUnderRandomFaults(t *testing.T) {
+	t.Parallel()
+	length := 12 * time.Second
+	if text := os.Getenv("SOAK"); text != "" {
+		var err error
+		if length, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("SOAK: %v", err)
+		}
+	}
+	for name, configured := range map[string]func(testing.TB) clustertest.Config{
+		"server": func(tb testing.TB) clustertest.Config { return config(tb, 3) },
+		"pair": func(tb testing.TB) clustertest.Config {
+			conf, _ := pairConfig(tb, 3)
+			return conf
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := clustertest.New(t, configured(t))
+			must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: length}))
+			t.Log(c.Report())
+			keepsItsPromise(c)
+		})
+	}
+}
+
+// TestThePromiseInPeace runs the same workload and breaks nothing: then no answer is
+// 503 either.
+func TestThePromiseInPeace(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 3)
+	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: 5 * time.Second, Calm: true}))
+	t.Log(c.Report())
+	keepsItsPromise(c)
+}

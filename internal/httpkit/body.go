@@ -1,0 +1,218 @@
+package httpkit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// BodyTimeout is how long each [MaxBody] bytes of a request's body may take to arrive,
+// where nothing else is configured.
+const BodyTimeout = 30 * time.Second
+
+// BoundBodies returns a handler that never waits longer than timeout for the next
+// MaxBody bytes of a request's body, in next or behind it, and that answers without waiting
+// for a body that next has not read: the answer is sent at once and the connection
+// closes behind it. A handler that enables full duplex may read on after it has begun
+// to answer, for as long as it wants. It must be the outermost handler, since it relies
+// on what net/http does with the connection.
+func BoundBodies(timeout time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength == 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
+		b := &boundBody{ReadCloser: r.Body, control: http.NewResponseController(w), timeout: timeout}
+		bounded := &bodyWriter{ResponseWriter: w, body: b}
+		defer bounded.end()
+		r = r.WithContext(r.Context()) // net/http goes on using the body of its own request
+		r.Body = b
+		next.ServeHTTP(bounded, r)
+	})
+}
+
+// boundBody is a body with a deadline for each of its parts. It is read and closed by
+// one goroutine while another may begin the answer.
+type boundBody struct {
+	io.ReadCloser
+
+	control *http.ResponseController
+	timeout time.Duration
+
+	mu       sync.Mutex
+	complete bool  // the end was read, or the connection is not HTTP's any more
+	free     bool  // it may take as long as it wants
+	given    bool  // nobody will read it any more
+	read     int64 // bytes so far
+	granted  int64 // bytes that the deadline which is set is for
+}
+
+// Read reads, and sets the deadline for the part that it begins.
+func (b *boundBody) Read(p []byte) (int, error) {
+	b.grant()
+	n, err := b.ReadCloser.Read(p)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read += int64(n)
+	if errors.Is(err, io.EOF) && !b.complete {
+		b.complete = true
+		b.deadline(time.Time{}) // net/http watches from now on whether the client leaves
+	}
+	return n, err //nolint:wrapcheck // as the body says it
+}
+
+func (b *boundBody) grant() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.complete || b.free || b.given || b.read < b.granted {
+		return
+	}
+	b.granted = b.read + MaxBody
+	b.deadline(time.Now().Add(b.timeout)) //nolint:forbidigo // the network's own clock
+}
+
+// Close ends the body without waiting for what has not arrived.
+func (b *boundBody) Close() error {
+	b.giveUp()
+	return b.ReadCloser.Close() //nolint:wrapcheck // as the body says it
+}
+
+// giveUp makes every read of the rest fail at once, those of net/http included, which
+// would wait for the rest to use the connection again.
+func (b *boundBody) giveUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.complete {
+		b.given = true
+		b.deadline(time.Unix(1, 0))
+	}
+}
+
+// stream lets the body take as long as it wants.
+func (b *boundBody) stream() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.complete && !b.given {
+		b.free = true
+		b.deadline(time.Time{})
+	}
+}
+
+// deadline sets the deadline of the connection. A writer that can't, as in tests, has
+// no slow clients either.
+func (b *boundBody) deadline(t time.Time) { _ = b.control.SetReadDeadline(t) }
+
+// isComplete reports whether nothing more is to come.
+func (b *boundBody) isComplete() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.complete
+}
+
+// hijacked leaves the connection alone from now on.
+func (b *boundBody) hijacked() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.complete = true
+}
+
+// bodyWriter answers to a request with a body.
+type bodyWriter struct {
+	http.ResponseWriter
+
+	body   *boundBody
+	duplex bool // the body is read on when the answer has begun
+	begun  bool
+}
+
+// begin is called before the first byte of the answer. A connection with the rest of a
+// body on its way can't be used again.
+func (w *bodyWriter) begin() {
+	if w.begun {
+		return
+	}
+	w.begun = true
+	if w.body.isComplete() {
+		return
+	}
+	closeGently(w.ResponseWriter)
+	if w.duplex {
+		w.body.stream()
+		return
+	}
+	w.body.giveUp()
+}
+
+// end is called when the handler has returned. The body is closed here, because
+// net/http takes the deadline away before it closes it when a read is under way, as one
+// of a transport may be.
+func (w *bodyWriter) end() {
+	w.begin()
+	if !w.body.isComplete() {
+		_ = w.body.Close()
+	}
+}
+
+// closeGently makes net/http close the connection behind the answer as it does for a
+// body that is too large: its own side first, so that a client that is still sending
+// reads the answer instead of being cut off. Only http.MaxBytesReader can ask for that.
+func closeGently(w http.ResponseWriter) {
+	tooLarge := http.MaxBytesReader(innermost(w), io.NopCloser(strings.NewReader("x")), 0)
+	_, _ = tooLarge.Read(make([]byte, 1))
+}
+
+// Unwrap serves http.ResponseController.
+func (w *bodyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// EnableFullDuplex serves http.ResponseController.
+func (w *bodyWriter) EnableFullDuplex() error {
+	err := http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
+	w.duplex = err == nil
+	return err //nolint:wrapcheck // as the server says it
+}
+
+// WriteHeader begins the answer; informational ones precede it.
+func (w *bodyWriter) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.begin()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins the answer.
+func (w *bodyWriter) Write(p []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(p) //nolint:wrapcheck // as the server says it
+}
+
+// ReadFrom keeps the sendfile path of net/http open.
+func (w *bodyWriter) ReadFrom(src io.Reader) (int64, error) {
+	w.begin()
+	return io.Copy(w.ResponseWriter, src) //nolint:wrapcheck // as the server says it
+}
+
+// FlushError serves http.ResponseController.
+func (w *bodyWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:wrapcheck // as the server says it
+}
+
+// Flush serves code that asserts http.Flusher.
+func (w *bodyWriter) Flush() { _ = w.FlushError() }
+
+// Hijack serves protocol upgrades.
+func (w *bodyWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("taking the connection over: %w", err)
+	}
+	w.begun = true
+	w.body.hijacked()
+	return conn, buf, nil
+}

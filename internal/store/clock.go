@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// newestAt is when the newest entry of the log was written. An end names a later time.
+const newestAt = `SELECT at FROM log_entries WHERE what <> 'end' ORDER BY seq DESC LIMIT 1`
+
+// ClockOffset returns how far the process's wall clock is ahead of the database's;
+// negative when it is behind. It is off by no more than half the time that the
+// answer took. An SQLite database has no clock but the process's: there it is 0.
+func (s *Store) ClockOffset(ctx context.Context) (time.Duration, error) {
+	before := s.now()
+	at, ok, err := s.engine.clock(ctx)
+	if err != nil || !ok {
+		return 0, err
+	}
+	after := s.now()
+	return before.Add(after.Sub(before) / 2).Sub(at), nil
+}
+
+// passed are the instants up to which a purge may go.
+type passed struct {
+	log, tokens, rest int64
+}
+
+// passed returns how much of the time up to now has certainly passed. A wall clock
+// that is ahead, for moments only, must not delete what lives. On PostgreSQL the
+// server's clock decides. SQLite has none: of the log, and of tokens, only what the
+// newest entry of the log confirms is taken for the past; device codes and attempts
+// go by the clock that judges them in each request.
+func (s *Store) passed(ctx context.Context, now time.Time) (passed, error) {
+	at, ok, err := s.engine.clock(ctx)
+	if err != nil {
+		return passed{}, err
+	}
+	if ok {
+		end := min(micros(now), micros(at))
+		return passed{log: end, tokens: end, rest: end}, nil
+	}
+	end := int64(0)
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		return c.each(ctx, newestAt, nil, func(scan scanner) error { return scan(&end) })
+	})
+	end = min(micros(now), end)
+	return passed{log: end, tokens: end, rest: micros(now)}, err
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// deadLine is after how long without a sign of the other end a connection is given
+// up. The server's end has the same, in its settings.
+const deadLine = 5 * time.Second
+
+// line is what bearerd keeps about one connection.
+type line struct {
+	up atomic.Bool // the connection is made
+
+	// warned is the last warning since it was cleared. It belongs to the goroutine
+	// that uses the connection.
+	warned *pgconn.Notice
+}
+
+// lineKey is where a connection keeps its line.
+const lineKey = "bearerd"
+
+// lineOf returns the line of a connection that own prepared.
+func lineOf(c *pgx.Conn) *line {
+	l, ok := c.PgConn().CustomData()[lineKey].(*line)
+	if !ok {
+		return &line{}
+	}
+	return l
+}
+
+// own prepares the configuration of one connection: it notices a dead line, keeps
+// the server's warnings, and never asks the server to cancel anything. The driver
+// would do so whenever a connection is lost, and the server would then end the wait
+// of a COMMIT for its standby. What else runs has a time-out at the server.
+func own(config *pgx.ConnConfig) {
+	l := &line{}
+	dialer := &net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: deadLine, Interval: time.Second, Count: 3},
+		Control:         limitSilence,
+	}
+	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if l.up.Load() {
+			return nil, errNoCancel
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+	config.AfterConnect = func(_ context.Context, c *pgconn.PgConn) error {
+		c.CustomData()[lineKey] = l
+		l.up.Store(true)
+		return nil
+	}
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.SeverityUnlocalized == "WARNING" {
+			l.warned = n
+		}
+	}
+}
+
+var errNoCancel = errors.New("the server is never asked to cancel a statement")

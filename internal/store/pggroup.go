@@ -1,0 +1,410 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+// class says which batches may share a transaction.
+type class int
+
+const (
+	byItself     class = iota // a transaction of its own
+	recording                 // nothing but audit events
+	revoking                  // tokens are killed, entries appended, events recorded; nothing else
+	changing                  // other operations that take no lock of bearerd's
+	addingTokens              // the same under lockTokens
+	killing                   // the same under lockKill
+	classes
+)
+
+const (
+	mostPlain = 1000 // batches in a group that needs no savepoints
+	mostRows  = 5000 // and the rows of it, or those of one batch
+	mostSaved = 50   // batches in a group with savepoints: PostgreSQL keeps 64 in fast memory
+	groupWait = 5 * time.Millisecond
+)
+
+// classOf returns the class of a batch, or why it can't be stored at all.
+func classOf(b records.Batch) (class, error) {
+	if err := errors.Join(checkEvents(b.Audit), checkEntries(b.Log)); err != nil {
+		return byItself, err
+	}
+	if len(b.Ops) > mostSaved {
+		return byItself, nil // it is a group already
+	}
+	kills := 0
+	for _, op := range b.Ops {
+		switch op.(type) {
+		case records.ChangeKeys:
+			return byItself, nil // a plan may take its time
+		case records.KillTokens:
+			kills++
+		}
+	}
+	switch {
+	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
+		return byItself, nil
+	case kills == len(b.Ops) && len(b.Ops)+len(b.Log) == 0:
+		return recording, nil
+	case kills == len(b.Ops):
+		return revoking, nil
+	}
+	switch locks := locksFor(b.Ops); {
+	case len(locks) == 0:
+		return changing, nil
+	case locks[0] == lockTokens:
+		return addingTokens, nil
+	}
+	return killing, nil
+}
+
+func (c class) plain() bool { return c == recording || c == revoking }
+
+// most is how many batches a group may have.
+func (c class) most() int {
+	switch {
+	case c == byItself:
+		return 1
+	case c.plain():
+		return mostPlain
+	}
+	return mostSaved
+}
+
+// lanes is how many groups of a class may be under way. Where the database is far
+// away, operations that look before they write take longer than their commits.
+func (c class) lanes(connections int) int {
+	if c == revoking || c == killing {
+		return 1 // they wait for one another at the server
+	}
+	if c == recording {
+		return min(2, max(connections-1, 1)) // one commits, the next is ready
+	}
+	return max(connections/2, 1)
+}
+
+// pgJob is a batch that waits for its group. It is either taken by a lane and then
+// answered, or given up by whoever waits for it, never both.
+type pgJob struct {
+	batch   records.Batch
+	plain   bool // of a class that is plain
+	settled atomic.Bool
+	seq     revocation.Seq
+	err     error
+	done    chan struct{} // closed when seq and err are set
+}
+
+func (j *pgJob) claim() bool { return j.settled.CompareAndSwap(false, true) }
+
+func (j *pgJob) answer(seq revocation.Seq, err error) {
+	j.seq, j.err = seq, err
+	close(j.done)
+}
+
+// rows is about how many rows a batch writes.
+func (j *pgJob) rows() int {
+	n := len(j.batch.Log) + len(j.batch.Audit)
+	for _, op := range j.batch.Ops {
+		if kill, ok := op.(records.KillTokens); ok {
+			n += len(kill.IDs)
+		}
+	}
+	return n + 1
+}
+
+// committer keeps the batches that wait. Each class has lanes, goroutines that take what
+// waits together and commit it in one transaction, and end when nothing waits. The
+// zero value with a database is ready.
+type committer struct {
+	db      *postgresDB
+	running sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below
+	waiting [classes][]*pgJob
+	queued  int
+	lanes   [classes]int
+	closed  bool
+}
+
+// commit implements engine.
+func (db *postgresDB) commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	c, err := classOf(b)
+	if err != nil {
+		return 0, err
+	}
+	j := &pgJob{batch: b, plain: c.plain(), done: make(chan struct{})}
+	if c == byItself {
+		db.commitAlone(ctx, j)
+		return j.seq, j.err
+	}
+	if err := db.committer.add(ctx, c, j); err != nil {
+		return 0, err
+	}
+	return db.await(ctx, j)
+}
+
+// await waits for the outcome of a job, but no longer than a caller may have to.
+func (db *postgresDB) await(ctx context.Context, j *pgJob) (revocation.Seq, error) {
+	timer := time.NewTimer(db.limits.StatementTimeout)
+	defer timer.Stop()
+	select {
+	case <-j.done:
+		return j.seq, j.err
+	case <-ctx.Done():
+		if j.claim() {
+			return 0, ctx.Err()
+		}
+	case <-db.stop:
+		if j.claim() {
+			return 0, errClosed
+		}
+	case <-timer.C:
+		if j.claim() {
+			return 0, errBusy
+		}
+		timer.Reset(0)
+	}
+	select {
+	case <-j.done:
+		return j.seq, j.err
+	case <-timer.C:
+		return 0, db.classify(errSlow)
+	}
+}
+
+// add lets a job wait, and starts a lane for it where one is missing.
+func (g *committer) add(ctx context.Context, c class, j *pgJob) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.closed || g.db.stopped():
+		return errClosed
+	case g.db.stuck.crowded(ctx, g.db.limits.mostStuck()):
+		return errStuck
+	case g.queued >= queueLength:
+		return errCrowded
+	}
+	g.enqueue(c, j)
+	return nil
+}
+
+// lane carries out groups of a class until nothing waits.
+func (g *committer) lane(ctx context.Context, c class) {
+	for jobs := g.take(c); jobs != nil; jobs = g.take(c) {
+		g.db.carryOutGroup(ctx, c, jobs)
+	}
+}
+
+// take returns the jobs of the next group; nil when there is none, and the lane has
+// ended.
+func (g *committer) take(c class) (jobs []*pgJob) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rows, n := 0, 0
+	for _, j := range g.waiting[c] {
+		if len(jobs) == c.most() || len(jobs) > 0 && rows+j.rows() > mostRows {
+			break
+		}
+		n++
+		if c == byItself || j.claim() { // the former were taken before
+			jobs = append(jobs, j)
+			rows += j.rows()
+		}
+	}
+	g.queued -= n
+	g.waiting[c] = g.waiting[c][n:]
+	if len(g.waiting[c]) == 0 {
+		g.waiting[c] = nil
+	}
+	if jobs == nil {
+		g.lanes[c]--
+	}
+	return jobs
+}
+
+// wait waits for the lanes to end. Nothing can be added any more.
+func (g *committer) wait() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.running.Wait()
+}
+
+// apart lets a job that was taken wait for a transaction of its own.
+func (g *committer) apart(j *pgJob) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.enqueue(byItself, j)
+}
+
+// enqueue needs the mutex.
+func (g *committer) enqueue(c class, j *pgJob) {
+	g.waiting[c] = append(g.waiting[c], j)
+	g.queued++
+	if g.lanes[c] < c.lanes(g.db.limits.Connections) {
+		g.lanes[c]++
+		g.running.Go(func() { g.lane(context.Background(), c) }) // for callers of whom each may go
+	}
+}
+
+// carryOutGroup answers all jobs.
+func (db *postgresDB) carryOutGroup(ctx context.Context, c class, jobs []*pgJob) {
+	switch {
+	case db.stuck.crowded(ctx, db.limits.mostStuck()):
+		for _, j := range jobs {
+			j.answer(0, errStuck)
+		}
+	case c.plain():
+		db.revoke(ctx, jobs)
+	case jobs[0].plain:
+		db.revokeAlone(ctx, jobs[0])
+	case len(jobs) == 1:
+		db.commitAlone(ctx, jobs[0])
+	default:
+		db.commitTogether(ctx, jobs)
+	}
+}
+
+// commitAlone carries out one job in a transaction of its own, which waits for the
+// locks that it needs.
+func (db *postgresDB) commitAlone(ctx context.Context, j *pgJob) {
+	var seq revocation.Seq
+	err := db.write(ctx, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, j.batch, &seq) })
+	if err != nil {
+		j.answer(0, err) // a commit that goes on may still write seq
+		return
+	}
+	j.answer(seq, nil)
+}
+
+// outcome is what became of a job within its group.
+type outcome struct {
+	err   error // it has failed, and left nothing behind
+	leave bool  // it had to wait for somebody, and is done apart
+}
+
+// commitTogether carries out jobs of one class in one transaction: the operations of
+// each in a savepoint, then the entries of all.
+func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
+	outcomes := make([]outcome, len(jobs))
+	var head revocation.Seq
+	err := db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
+		c.begin(beginCommitted)
+		err := guarded(func() error { return c.together(ctx, jobs, outcomes, &head) })
+		if err == nil {
+			return c.commit(ctx)
+		}
+		c.rollback(ctx)
+		return err
+	})
+	var seq revocation.Seq
+	if err == nil { // a commit that goes on may still write it
+		seq = head
+	}
+	for i, j := range slices.Backward(jobs) {
+		o := outcomes[i]
+		switch {
+		case err != nil:
+			j.answer(0, err)
+		case o.leave:
+			db.committer.apart(j)
+		case o.err != nil:
+			j.answer(0, db.classify(o.err))
+		case len(j.batch.Log) == 0:
+			j.answer(0, nil)
+		default:
+			j.answer(seq, nil)
+			seq -= revocation.Seq(len(j.batch.Log))
+		}
+	}
+}
+
+// together does the operations of the jobs. An error is one of the whole group.
+func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome, head *revocation.Seq) error {
+	if err := lockFor(ctx, c, jobs[0].batch.Ops); err != nil {
+		return err
+	}
+	if err := c.post(ctx, setPatience, ms(groupWait)); err != nil {
+		return err
+	}
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	var entries []revocation.Entry
+	for i, j := range jobs {
+		o, err := c.attempt(ctx, j)
+		if err != nil {
+			return err
+		}
+		if outcomes[i] = o; o == (outcome{}) {
+			entries = append(entries, j.batch.Log...)
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return c.append(ctx, entries, head)
+}
+
+// attempt does the operations of one job so that they leave nothing behind when they
+// fail. An error is one of the whole group.
+func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
+	if err := c.post(ctx, savepoint); err != nil {
+		return outcome{}, err
+	}
+	err := guarded(func() error { return carryOutOps(ctx, c, j.batch) })
+	if err == nil {
+		if err = c.post(ctx, release); err == nil {
+			err = c.flush(ctx)
+		}
+	}
+	if err == nil {
+		return outcome{}, nil
+	}
+	pg, answered := errors.AsType[*pgconn.PgError](err)
+	_, atServer := errors.AsType[*lost](err)
+	if c.c.IsClosed() || atServer && !answered {
+		return outcome{}, err
+	}
+	begun := len(c.posted) == 0 || c.posted[0].text != savepoint
+	c.posted = nil
+	if begun {
+		// By itself: until it is done the server takes, and prepares, nothing else.
+		if _, err := c.exec(ctx, undo); err != nil {
+			return outcome{}, err
+		}
+		if err := c.post(ctx, release); err != nil {
+			return outcome{}, err
+		}
+	}
+	return outcome{err: err, leave: answered && contended(pg)}, nil
+}
+
+// contended reports whether a statement failed because somebody else was at it.
+func contended(pg *pgconn.PgError) bool {
+	switch pg.Code {
+	case "55P03", "40P01", "40001": // lock_not_available, deadlock, serialization
+		return true
+	}
+	return false
+}
+
+// shared reports whether the error of a group is its own, and not that of a batch
+// which the others could do without.
+func shared(err error) bool {
+	return fault.Is(err, fault.Unavailable) || !errors.As(err, new(*pgconn.PgError))
+}

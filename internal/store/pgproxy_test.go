@@ -1,0 +1,210 @@
+package store_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// proxy stands between a store and its server, and knows the protocol. It leaves
+// out settings that the client asks for, and it can fall silent after a number of
+// bytes of what the client says.
+type proxy struct {
+	listener net.Listener
+	target   string
+	all      sync.WaitGroup
+
+	mu     sync.Mutex // guards the fields below
+	strip  map[string]bool
+	limit  int // bytes that still pass; negative: all
+	said   []byte
+	record bool
+	ends   map[string]net.Conn
+}
+
+// newProxy returns a proxy for the server of a DSN, and the DSN through it.
+func newProxy(tb testing.TB, dsn string) (*proxy, string) {
+	tb.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p := &proxy{listener: l, target: u.Host, limit: -1, ends: map[string]net.Conn{}}
+	p.all.Go(p.serve)
+	tb.Cleanup(func() {
+		_ = l.Close()
+		p.cut()
+		p.all.Wait()
+	})
+	u.Host = l.Addr().String()
+	return p, u.String()
+}
+
+func (p *proxy) serve() {
+	for {
+		near, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.all.Go(func() { p.carry(near) })
+	}
+}
+
+// carry carries one connection to its end.
+func (p *proxy) carry(near net.Conn) {
+	far, err := net.Dial("tcp", p.target)
+	if err != nil {
+		_ = near.Close()
+		return
+	}
+	one, other := uuid.NewString(), uuid.NewString()
+	p.mu.Lock()
+	p.ends[one], p.ends[other] = near, far
+	p.mu.Unlock()
+	defer func() {
+		_, _ = near.Close(), far.Close()
+		p.mu.Lock()
+		delete(p.ends, one)
+		delete(p.ends, other)
+		p.mu.Unlock()
+	}()
+	if p.begin(near, far) != nil {
+		return
+	}
+	var both sync.WaitGroup
+	both.Go(func() {
+		_, _ = io.Copy(near, far)
+		_ = near.Close()
+	})
+	both.Go(func() {
+		_, _ = io.Copy(up{p, far}, near)
+		_ = far.Close()
+	})
+	both.Wait()
+}
+
+// begin passes on the first message without the settings to strip.
+func (p *proxy) begin(near, far net.Conn) error {
+	const encryption = 80877103 // a client asks for TLS
+	for {
+		var head [8]byte
+		if _, err := io.ReadFull(near, head[:]); err != nil {
+			return err
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[:4])-8)
+		if _, err := io.ReadFull(near, body); err != nil {
+			return err
+		}
+		if binary.BigEndian.Uint32(head[4:]) == encryption {
+			if _, err := near.Write([]byte("N")); err != nil {
+				return err
+			}
+			continue
+		}
+		body = p.stripped(body)
+		binary.BigEndian.PutUint32(head[:4], uint32(len(body)+8))
+		_, err := far.Write(append(head[:], body...))
+		return err
+	}
+}
+
+// stripped leaves settings out of a list of names and values.
+func (p *proxy) stripped(body []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var kept []byte
+	parts := bytes.Split(body, []byte{0})
+	for i := 0; i+1 < len(parts) && len(parts[i]) > 0; i += 2 {
+		if !p.strip[string(parts[i])] {
+			kept = append(append(append(append(kept, parts[i]...), 0), parts[i+1]...), 0)
+		}
+	}
+	return append(kept, 0)
+}
+
+// up is what the client says.
+type up struct {
+	p   *proxy
+	far net.Conn
+}
+
+func (u up) Write(b []byte) (int, error) {
+	pass := u.p.passing(b)
+	if len(pass) > 0 {
+		if _, err := u.far.Write(pass); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil // what doesn't pass is lost, and the line looks well
+}
+
+func (p *proxy) passing(b []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.record {
+		p.said = append(p.said, b...)
+	}
+	if p.limit >= 0 {
+		b = b[:min(len(b), p.limit)]
+		p.limit -= len(b)
+	}
+	return b
+}
+
+// listen begins to record what clients say.
+func (p *proxy) listen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.record, p.said = true, nil
+}
+
+// heard returns what was said since listen.
+func (p *proxy) heard() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.record = false
+	return bytes.Clone(p.said)
+}
+
+// silenceAfter lets so many bytes pass, and then no more; all, if negative.
+func (p *proxy) silenceAfter(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = n
+}
+
+// stripSettings leaves out these settings from now on.
+func (p *proxy) stripSettings(names ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.strip = map[string]bool{}
+	for _, name := range names {
+		p.strip[name] = true
+	}
+}
+
+// cut ends all connections.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.ends {
+		_ = c.Close()
+	}
+}
+
+// soFar is what was said since listen, which goes on.
+func (p *proxy) soFar() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said
+}

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+const (
+	callRevoke = `CALL bearerd_revoke($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, NULL, NULL)`
+	callTouch  = `CALL bearerd_touch($1, $2, $3)`
+)
+
+// revoke carries out batches that revoke and record, in one transaction and one
+// message. Those whose tokens somebody else holds are carried out apart.
+func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
+	head, left, err := db.callRevoke(ctx, jobs)
+	if err != nil && len(jobs) > 1 && !shared(err) {
+		for _, j := range jobs { // one of them can't be done
+			db.revoke(ctx, []*pgJob{j})
+		}
+		return
+	}
+	for i, j := range slices.Backward(jobs) {
+		switch {
+		case err != nil:
+			j.answer(0, err)
+		case slices.Contains(left, int64(i)):
+			db.committer.apart(j)
+		case len(j.batch.Log) == 0:
+			j.answer(0, nil)
+		default:
+			j.answer(head, nil)
+			head -= revocation.Seq(len(j.batch.Log))
+		}
+	}
+}
+
+// revokeAlone carries out a batch whose tokens somebody else holds. It tries again
+// and again, and then waits for them: who waits holds up all other revocations.
+func (db *postgresDB) revokeAlone(ctx context.Context, j *pgJob) {
+	enough := time.NewTimer(db.limits.StatementTimeout / 2)
+	defer enough.Stop()
+	pause := time.NewTicker(groupWait)
+	defer pause.Stop()
+	for {
+		head, left, err := db.callRevoke(ctx, []*pgJob{j})
+		if err != nil || len(left) == 0 {
+			if len(j.batch.Log) == 0 {
+				head = 0
+			}
+			j.answer(head, err)
+			return
+		}
+		select {
+		case <-pause.C:
+		case <-db.stop:
+			j.answer(0, errClosed)
+			return
+		case <-enough.C:
+			db.commitAlone(ctx, j)
+			return
+		}
+	}
+}
+
+// callRevoke returns the last sequence, and the numbers of the jobs that were left
+// out. It is 0 when nothing was appended.
+func (db *postgresDB) callRevoke(ctx context.Context, jobs []*pgJob) (seq revocation.Seq, left []int64, err error) {
+	args := revokeArgs(jobs)
+	var answer struct { // which a commit that goes on may still write
+		head *revocation.Seq
+		left []int64
+	}
+	err = db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
+		answer.head, answer.left = nil, nil
+		return c.call(ctx, callRevoke, args, &answer.head, &answer.left)
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	if answer.head != nil {
+		seq = *answer.head
+	}
+	return seq, answer.left, nil
+}
+
+// revokeArgs returns the arguments of callRevoke: columns, each row with the number
+// of its job.
+func revokeArgs(jobs []*pgJob) []any {
+	var kills, events, entries columns
+	for n, j := range jobs {
+		batch := int64(n)
+		for _, op := range j.batch.Ops {
+			kill, ok := op.(records.KillTokens)
+			if !ok {
+				continue
+			}
+			at := micros(kill.At)
+			for _, id := range kill.IDs {
+				kills.add(batch, "id", id, at, kill.Reason)
+			}
+			if kill.Owner != "" {
+				kills.add(batch, "owner", kill.Owner, at, kill.Reason)
+			}
+			if kill.ClientID != "" {
+				kills.add(batch, "client", kill.ClientID, at, kill.Reason)
+			}
+		}
+		for _, e := range j.batch.Audit {
+			events.add(batch, micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason)
+		}
+		for _, e := range j.batch.Log {
+			entries.add(batch, string(e.What), e.ID, micros(e.Until), micros(e.At))
+		}
+	}
+	return slices.Concat(
+		kills.of(integers, texts, texts, integers, texts),
+		events.of(integers, integers, texts, texts, texts, texts, texts, texts, texts, texts),
+		entries.of(integers, texts, texts, integers, integers),
+	)
+}
+
+// touch implements engine.
+func (db *postgresDB) touch(ctx context.Context, uses []records.Use) error {
+	if db.stuck.crowded(ctx, db.limits.mostStuck()) {
+		return errStuck
+	}
+	var rows columns
+	for _, u := range uses {
+		rows.add(u.ID, micros(u.At), u.Address)
+	}
+	args := rows.of(texts, integers, texts)
+	return db.patiently(ctx, func(ctx context.Context, c *pgConn) error { return c.call(ctx, callTouch, args) })
+}

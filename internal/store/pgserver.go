@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// oldest is the first version of PostgreSQL that bearerd is for.
+const oldest = 13
+
+// errUnfit is why a server is not used.
+var errUnfit = errors.New("the server can't be used")
+
+// unfit is errUnfit with its reason, in words for the operator.
+type unfit string
+
+func (u unfit) Error() string      { return string(u) }
+func (unfit) Is(target error) bool { return target == errUnfit }
+
+// server is what a connection says of the server.
+type server struct {
+	version           int // as in 150004
+	encoding          string
+	standby, readOnly bool
+	settings          map[string]string // of those that $1 names
+}
+
+const (
+	selectServer = `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
+    pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
+    (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name = ANY ($1))`
+
+	// PostgreSQL 17 can end a transaction that takes long, also one that waits for
+	// its standby; before, there is no such setting.
+	noTransactionTimeout = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout' AND setting <> '0'`
+)
+
+// relied are the settings without which a connection isn't used: without the first
+// what is acknowledged may be lost, and without the last three a node that is cut
+// off, or one that waits, holds up the others. Those of TCP are not among them: a
+// connection through a socket has none.
+var relied = []string{
+	"synchronous_commit", "default_transaction_isolation", "standard_conforming_strings", "client_encoding",
+	"idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout",
+}
+
+const noPooler = "if a connection pooler such as PgBouncer stands between, name the PostgreSQL server itself"
+
+// checkServer looks at the server and at what is in force of the settings that the
+// connection asked for.
+func checkServer(ctx context.Context, c *pgx.Conn, wanted map[string]string) error {
+	var s server
+	err := c.QueryRow(ctx, selectServer, relied).Scan(&s.version, &s.encoding, &s.standby, &s.readOnly, &s.settings)
+	if err != nil {
+		return explain(&lost{err})
+	}
+	if err := s.check(wanted); err != nil {
+		return err
+	}
+	if _, err := c.Exec(ctx, noTransactionTimeout); err != nil {
+		return explain(&lost{err})
+	}
+	return nil
+}
+
+// check says what is wrong with a server.
+func (s server) check(wanted map[string]string) error {
+	switch {
+	case s.version < oldest*10000:
+		return unfit(fmt.Sprintf("its server is PostgreSQL %d, and the oldest that is good enough is %d", s.version/10000, oldest))
+	case s.encoding != "UTF8":
+		return unfit(fmt.Sprintf("its encoding is %s: create it again with ENCODING 'UTF8'", s.encoding))
+	case s.standby:
+		return unfit("its server is a standby, which is read-only: name the primary")
+	case s.readOnly:
+		return unfit("it is read-only (default_transaction_read_only)")
+	}
+	for _, name := range relied {
+		if got, want := s.settings[name], wanted[name]; got != want {
+			return unfit(fmt.Sprintf("the setting %s is %q on the server, and bearerd asked for %q: %s", name, got, want, noPooler))
+		}
+	}
+	return nil
+}
