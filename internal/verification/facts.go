@@ -165,12 +165,7 @@ func (f *facts) revokedInLog(t *Token) bool {
 	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq {
 		return true
 	}
-	for _, id := range t.names.kills {
-		if f.log.Killed(id) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.names.kills, f.log.Killed)
 }
 
 // signedByRevoked reports whether the key that signed a token was revoked, at any time:
