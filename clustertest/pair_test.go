@@ -163,9 +163,8 @@ func nothingIsAcknowledged(c *clustertest.Cluster, pair *clustertest.Pair, e exp
 // revokeBehindASilentStandby revokes while nothing reaches the standby, and again where
 // that was not acknowledged. Then the primary is lost, and every node starts again on
 // the former standby.
-func revokeBehindASilentStandby(c *clustertest.Cluster, pair *clustertest.Pair, e exposure) {
+func revokeBehindASilentStandby(c *clustertest.Cluster, pair *clustertest.Pair, e exposure, acts []act) {
 	c.Helper()
-	acts := requests(c)
 	repaired := c.History.Break("the standby is silent, and the primary is lost", -1)
 	must(c, pair.Silence())
 	for _, a := range acts {
@@ -184,7 +183,7 @@ func revokeBehindASilentStandby(c *clustertest.Cluster, pair *clustertest.Pair, 
 func TestAnAcknowledgedRevocationSurvivesTheLossOfThePrimary(t *testing.T) {
 	t.Parallel()
 	onPairs(t, []exposure{waiting, cancelled, restarted}, func(c *clustertest.Cluster, pair *clustertest.Pair, e exposure) {
-		revokeBehindASilentStandby(c, pair, e)
+		revokeBehindASilentStandby(c, pair, e, requests(c))
 		keepsItsPromise(c)
 	})
 }
@@ -264,6 +263,9 @@ type leftBehind struct {
 	acknowledged []clustertest.Op // revocations
 	end          func()           // records that the node was reconnected
 }
+
+// silent returns when the node must have sent its last heartbeat.
+func (l *leftBehind) silent() time.Duration { return l.cut + staleness + slack }
 
 // leaveANodeBehind promotes the standby while the primary runs on. One node stays there
 // for a while, and the others go to the new primary. It is revoked on both sides.
@@ -346,7 +348,7 @@ func TestANodeOnAReplacedPrimaryFallsSilent(t *testing.T) {
 	for _, o := range l.acknowledged {
 		t.Errorf("the node acknowledged what nothing replicates: %v", o)
 	}
-	if n := beats(l.cut + staleness + slack); n > 0 {
+	if n := beats(l.silent()); n > 0 {
 		t.Errorf("the node sent %d heartbeats without a lease", n)
 	}
 	l.bringBack(c, pair)

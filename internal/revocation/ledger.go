@@ -49,7 +49,8 @@ type Change struct {
 
 // NewLedger returns a ledger that knows nothing and has no lease. The clock is
 // BootClock: leases are measured on it. The wall clock now decides what has expired, and
-// is kept from going back as NewWallClock does. Both must be set.
+// is kept from going back as NewWallClock does. It must be the machine's own: without
+// the monotonic part of its readings no pause is noticed. Both must be set.
 func NewLedger(clock func() time.Duration, now func() time.Time) *Ledger {
 	l := &Ledger{ready: make(chan struct{}), news: news{next: make(chan struct{})}}
 	l.clocks = clocks{clock: clock, wall: newWallClock(now), onPause: l.endLease}
