@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -97,5 +99,35 @@ func TestEndingASubjectIsOneBatch(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, k.EndSubject("ada", "left", e)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// An end is written ahead, with the time from which it counts, which committing it
+// leaves alone. Where no JWT can outlive that time there is nothing to say.
+func TestAnEndIsWrittenAheadWhereSomethingCanOutliveIt(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.Freeze()
+	now := k.Time().Truncate(time.Microsecond) // as it is stored
+	for in, until := range map[time.Duration]time.Duration{
+		0: longest, time.Hour: longest, longest - time.Hour: longest - time.Hour + day, longest: 0, longest + day: 0,
+	} {
+		id := uuid.NewString()
+		at := now.Add(in)
+		if in == longest {
+			at = k.Horizon()
+		}
+		entries := k.End(id, at)
+		if until == 0 {
+			if len(entries) != 0 {
+				t.Errorf("an end in %s, which nothing outlives: %+v", in, entries)
+			}
+			continue
+		}
+		nodetest.Must(t, nodetest.Second(k.Commit(t.Context(), records.Batch{Log: entries})))
+		e, found, err := k.Store.LogEntry(t.Context(), revocation.End, id)
+		if err != nil || !found || !e.At.Equal(at) || e.Until.Sub(now).Round(time.Second) != until {
+			t.Errorf("an end in %s: %+v, %t, %v; want it from %s on and kept for %s", in, e, found, err, at, until)
+		}
 	}
 }

@@ -62,6 +62,13 @@ func NewLedger(clock func() time.Duration, now func() time.Time) *Ledger {
 // are. It knows an entry before Applied and the lease say so.
 func (l *Ledger) Set() *Set { return &l.set }
 
+// Ended reports whether the log says of the token of that key that it has ended by now,
+// by the clock that judges expiry.
+func (l *Ledger) Ended(k Key) bool {
+	at, ok := l.set.End(k)
+	return ok && !l.Now().Before(at)
+}
+
 // Applied returns the sequence up to which every entry counts here. It never goes back.
 func (l *Ledger) Applied() Seq { return l.applied.Load() }
 

@@ -124,15 +124,18 @@ func TestTheSubjectOfATokenIsAUserOrAClient(t *testing.T) {
 		want      *verification.Subject
 	}{
 		"a user": {
-			&verification.Token{Subject: "1", ClientID: "app"}, user, records.Who{UserID: "1", Collection: &four},
+			&verification.Token{Subject: "1", ClientID: "app"}, user,
+			records.Who{UserID: "1", Collection: &four},
 			&verification.Subject{
 				ID: "1", Username: "ada", Name: "Ada", Email: "ada@example.org", Groups: []string{"staff"}, Disabled: true,
 				Grants: grants, CollectionExists: true, Seq: 9,
 			},
 		},
 		"a client": {
-			&verification.Token{Subject: "ci", ClientID: "ci"}, records.Principal{Client: &identity.Client{ID: "ci"}, Seq: 9},
-			records.Who{ClientID: "ci", Collection: &four}, &verification.Subject{ID: "ci", Client: true, Seq: 9},
+			&verification.Token{Subject: "ci", ClientID: "ci"},
+			records.Principal{Client: &identity.Client{ID: "ci"}, Seq: 9},
+			records.Who{ClientID: "ci", Collection: &four},
+			&verification.Subject{ID: "ci", Client: true, Seq: 9},
 		},
 	} {
 		s := &shelf{principal: c.principal}

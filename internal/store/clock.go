@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// newestAt is when the newest entry of the log was written.
-const newestAt = `SELECT at FROM log_entries ORDER BY seq DESC LIMIT 1`
+// newestAt is when the newest entry of the log was written. An end names a later time.
+const newestAt = `SELECT at FROM log_entries WHERE what <> 'end' ORDER BY seq DESC LIMIT 1`
 
 // ClockOffset returns how far the process's wall clock is ahead of the database's;
 // negative when it is behind. It is off by no more than half the time that the

@@ -78,6 +78,7 @@ func TestNothingIsKeptAcrossAGapInTheLog(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.opaque = func(*verification.Token) (*verification.Token, error) { return s.answer(s.ledger.Applied()), nil }
+	other := s.jwt(t)
 	nodetest.Must(t, s.judge(t, apiToken))
 	s.ledger.Restart()
 	nodetest.Must(t, s.judge(t, apiToken))
@@ -89,6 +90,7 @@ func TestNothingIsKeptAcrossAGapInTheLog(t *testing.T) {
 	s.opaque = func(*verification.Token) (*verification.Token, error) {
 		if s.read == 1 {
 			s.ledger.Restart()
+			nodetest.Must(t, s.judge(t, other)) // drops what is kept, before this answer comes
 		}
 		return s.answer(s.ledger.Applied()), nil
 	}
@@ -97,6 +99,19 @@ func TestNothingIsKeptAcrossAGapInTheLog(t *testing.T) {
 	}
 	if s.read != 2 {
 		t.Errorf("read %d times, want the reading from before the gap once more, and then kept", s.read)
+	}
+	s.subject = func(*int64) (*verification.Subject, error) {
+		if s.subjects == 1 {
+			s.ledger.Restart()
+			nodetest.Must(t, s.judge(t, other))
+		}
+		return &verification.Subject{ID: "ada", Seq: s.ledger.Applied(), Grants: nodetest.Grants("read", "/x")}, nil
+	}
+	for range 4 {
+		nodetest.Must(t, nodetest.Second(s.Verify(t.Context(), other, verification.Requirements{Action: "read", Path: "/x"})))
+	}
+	if s.subjects != 2 {
+		t.Errorf("the subject is read %d times, want likewise", s.subjects)
 	}
 }
 

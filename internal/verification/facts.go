@@ -2,6 +2,7 @@ package verification
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -142,11 +143,18 @@ func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
 	return f.cache.Get(raw, now)
 }
 
-// revoked reports whether a token is revoked, by its source or by what the log has
-// said of it up to the sequence applied here: its id or an id of its chain; its
-// subject or client after the token was decided; the key that signed it at any time,
-// because who has the private half writes what sequence they like.
+// revoked reports whether a token is revoked: it is void, or the log has said that it or
+// what it was made from ends, and that time has come by the clock of this process.
 func (f *facts) revoked(t *Token) bool {
+	return f.void(t) || slices.ContainsFunc(t.names.kills, f.ledger.Ended)
+}
+
+// void reports whether a token is revoked by its source or by what the log has said of
+// it up to the sequence applied here: its id or an id of its chain; its subject or client
+// after the token was decided; the key that signed it at any time, because who has the
+// private half writes what sequence they like. No clock is involved: every process that
+// has applied as much says the same.
+func (f *facts) void(t *Token) bool {
 	return t.Ended != "" || f.signedByRevoked(t) || f.revokedInLog(t)
 }
 
@@ -157,12 +165,7 @@ func (f *facts) revokedInLog(t *Token) bool {
 	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq {
 		return true
 	}
-	for _, id := range t.names.kills {
-		if f.log.Killed(id) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.names.kills, f.log.Killed)
 }
 
 // signedByRevoked reports whether the key that signed a token was revoked, at any time:

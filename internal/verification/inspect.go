@@ -96,6 +96,11 @@ func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
 // said up to the sequence applied here.
 func (v *Verifier) Revoked(t *Token) bool { return v.facts.revoked(t) }
 
+// Void reports whether a token is revoked whatever the time is, so that there is nothing
+// left to revoke: a token whose end was written ahead is revoked at that time, and void
+// only once it was killed.
+func (v *Verifier) Void(t *Token) bool { return v.facts.void(t) }
+
 // RevokedInLog reports whether the log itself, up to the sequence applied here, revokes
 // a token with everything that was made from it, so that there is nothing left to
 // append.

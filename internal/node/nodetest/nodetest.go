@@ -133,7 +133,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	})
 	Must(tb, err)
 	f.Directory, f.Issuance, f.Revoker = f.Node.Directory, f.Node.Issuance, f.Node.Revoker
-	f.Authenticator, f.Verifier, f.Explainer = f.Node.SignIn, f.Node.Verifier, f.Node.Explainer
+	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))
 	if !o.Still {
 		f.run(tb)
