@@ -28,7 +28,7 @@ func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 
 func (c *clocks) nanos() int64 {
 	now, jump := c.wall.read()
-	if jump > 0 && jump > time.Duration(c.staleness.Load())/2 {
+	if staleness := time.Duration(c.staleness.Load()); staleness > 0 && jump > staleness/2 {
 		c.notePause()
 	}
 	return max(now, c.forgotten.Load())
