@@ -246,6 +246,11 @@ func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 		"a regenerated root": {func(f *family) error {
 			return second(f.Regenerate(t.Context(), f.owner, f.all["apitoken"].ID, 0))
 		}, "apitoken.access", "owner", audit.TokenRegenerate},
+		"the end of an overlap": {func(f *family) error {
+			err := second(f.Regenerate(t.Context(), f.owner, f.all["apitoken"].ID, 60))
+			f.Advance(time.Minute)
+			return err
+		}, "apitoken.access", "owner", audit.TokenRegenerate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

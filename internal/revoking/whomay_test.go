@@ -27,7 +27,9 @@ func toRevoke(t *testing.T, f *nodetest.Fixture, issued *issuance.Issued) *calle
 func TestWhoMayRevokeAToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: taskSettings})
-	ada := person(t, f, "ada", nodetest.May("create", "/task-tokens/TES"))
+	f.Collection(t, 4, "Fish")
+	ada := person(t, f, "ada", nodetest.May("create", "/task-tokens/TES"), nodetest.May("access", "/collections/4"))
+	bound := made(t, f, ada, issuance.Request{Kind: token.KindAccess, Scope: []string{"read"}, Collection: new(int64(4))})
 	p, err := f.Store.Principal(t.Context(), records.Who{UserID: ada.ID()})
 	must(t, err)
 	byPassword := caller.ByPrincipal(&p)
@@ -62,6 +64,8 @@ func TestWhoMayRevokeAToken(t *testing.T) {
 		"the owner, by session":                    {own, always(ada), true},
 		"the owner, by password":                   {own, always(byPassword), true},
 		"the owner, by another token":              {own, always(bearer(t, f, own())), true},
+		"the owner, by a token for a collection":   {own, always(bearer(t, f, bound)), true},
+		"the owner, a session, by another token":   {func() *issuance.Issued { return sessionOf(t, f, "ada") }, always(bearer(t, f, own())), true},
 		"the owner, by an API token":               {own, always(bearer(t, f, apiToken(t, f, ada))), true},
 		"the owner, what a client has":             {apps, always(ada), true},
 		"the owner, a task token":                  {task, always(ada), true},
@@ -111,29 +115,45 @@ func TestWhoMayRevokeByID(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada, eve := person(t, f, "ada"), person(t, f, "eve")
 	warden := person(t, f, "warden", nodetest.May("delete", access.PathTokens))
+	const may = fault.Kind(0)
 	for name, c := range map[string]struct {
-		by  *caller.Caller
-		may bool
+		by   *caller.Caller
+		kind fault.Kind
 	}{
-		"the owner, by session":                   {ada, true},
-		"the owner, by Bearer":                    {bearer(t, f, accessToken(t, f, ada)), true},
-		"delete on /tokens, by session":           {warden, true},
-		"delete on /tokens, by Bearer with admin": {bearer(t, f, accessToken(t, f, warden, "admin")), true},
-		"delete on /tokens, by a plain Bearer":    {bearer(t, f, accessToken(t, f, warden)), false},
-		"somebody else":                           {eve, false},
-		"an API key of the owner's":               {toRevoke(t, f, apiKey(t, f, ada)), false},
-		"nobody":                                  {nil, false},
-		"the operator":                            {operator, true},
+		"the owner, by session":                             {ada, may},
+		"the owner, by Bearer with credentials":             {bearer(t, f, accessToken(t, f, ada, "credentials")), may},
+		"the owner, by a plain Bearer":                      {bearer(t, f, accessToken(t, f, ada, "read")), fault.InsufficientScope},
+		"the owner, by an API token without scopes":         {bearer(t, f, apiToken(t, f, ada)), fault.InsufficientScope},
+		"the owner, by Bearer with admin and no such right": {bearer(t, f, accessToken(t, f, ada, "admin")), fault.InsufficientScope},
+		"delete on /tokens, by session":                     {warden, may},
+		"delete on /tokens, by Bearer with admin":           {bearer(t, f, accessToken(t, f, warden, "admin")), may},
+		"delete on /tokens, by a plain Bearer":              {bearer(t, f, accessToken(t, f, warden)), fault.NotFound},
+		"delete on /tokens, by Bearer with credentials":     {bearer(t, f, accessToken(t, f, warden, "credentials")), fault.NotFound},
+		"somebody else":                                     {eve, fault.NotFound},
+		"somebody else, by Bearer with credentials":         {bearer(t, f, accessToken(t, f, eve, "credentials")), fault.NotFound},
+		"an API key of the owner's":                         {toRevoke(t, f, apiKey(t, f, ada)), fault.NotFound},
+		"nobody":                                            {nil, fault.NotFound},
+		"the operator":                                      {operator, may},
 	} {
 		issued := apiToken(t, f, ada)
 		_, err := f.RevokeID(t.Context(), c.by, issued.ID)
-		if c.may {
+		switch c.kind { //nolint:exhaustive // what RevokeID refuses with
+		case may:
 			must(t, err)
 			wantDead(t, f, name, issued)
 			continue
+		case fault.NotFound: // whether it is there is nobody else's business
+			wantFault(t, name, err, fault.NotFound, "there is no such token")
+		default:
+			wantFault(t, name, err, c.kind, "the scope credentials is needed")
 		}
-		wantFault(t, name, err, fault.NotFound, "there is no such token") // whether it is there is nobody else's business
 		wantAlive(t, f, name, issued)
+	}
+	for name, issued := range map[string]*issuance.Issued{
+		"an access token": accessToken(t, f, ada), "an API token": apiToken(t, f, ada), "an API key": apiKey(t, f, ada),
+	} {
+		must(t, second(f.RevokeID(t.Context(), toRevoke(t, f, issued), issued.ID)))
+		wantDead(t, f, "itself: "+name, issued)
 	}
 	for _, id := range []string{"", "x", "../" + uuid.NewString(), uuid.NewString() + "0"} {
 		_, err := f.RevokeID(t.Context(), operator, id)
@@ -187,7 +207,27 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	wantFault(t, "an unknown user", err, fault.NotFound, "")
 	_, err = f.RevokeAllOf(t.Context(), eve, "nobody")
 	wantFault(t, "an unknown user, to somebody", err, fault.Forbidden, "")
+	for name, by := range map[string]*caller.Caller{
+		"by a plain Bearer":               bearer(t, f, accessToken(t, f, eve, "read")),
+		"by an API token without scopes":  bearer(t, f, apiToken(t, f, eve)),
+		"by Bearer with admin, no rights": bearer(t, f, accessToken(t, f, eve, "admin")),
+	} {
+		for _, ref := range []string{eve.ID(), "eve"} {
+			before := refusals(t, f)
+			_, err := f.RevokeAllOf(t.Context(), by, ref)
+			wantFault(t, "one's own, "+name, err, fault.InsufficientScope, "credentials")
+			wantFault(t, "one's own, asked before, "+name, f.MayRevokeAllOf(t.Context(), by, ref), fault.InsufficientScope, "credentials")
+			if got := refusals(t, f) - before; got != 2 {
+				t.Errorf("%s: %d refusals in the audit log, want 2", name, got)
+			}
+		}
+		_, err := f.RevokeAll(t.Context(), by, eve.ID())
+		wantFault(t, "one's own, by subject, "+name, err, fault.InsufficientScope, "credentials")
+	}
+	must(t, f.MayRevokeAllOf(t.Context(), eve, "eve"))
 	must(t, second(f.RevokeAllOf(t.Context(), eve, "eve")))
+	must(t, second(f.RevokeAllOf(t.Context(), bearer(t, f, accessToken(t, f, signedIn(t, f, "eve"), "credentials")), "eve")))
+	must(t, second(f.RevokeAll(t.Context(), bearer(t, f, accessToken(t, f, warden, "admin")), warden.ID())))
 	// A subject that is nobody's would be an entry that no node can honour.
 	_, err = f.RevokeAll(t.Context(), operator, "")
 	wantFault(t, "no subject", err, fault.NotFound, "")

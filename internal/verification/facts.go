@@ -109,11 +109,11 @@ func (v *Verifier) recall(ctx context.Context, raw string) (*Token, error) {
 	return v.read(ctx, raw, nil)
 }
 
-// Live reports whether a token has neither expired nor been revoked, as far as the
-// log is applied here.
+// Live reports whether a token has neither expired nor become void, as far as the log is
+// applied here.
 func (v *Verifier) Live(t *Token) bool {
 	expired := !t.Expiry.IsZero() && !v.ledger.Now().Before(t.Expiry)
-	return !expired && !v.Revoked(t)
+	return !expired && !v.Void(t)
 }
 
 // Index returns t, ready for Revoked and Live: a token that the caller made from
