@@ -112,7 +112,7 @@ func command(t *testing.T, dir, name string, args ...string) string {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), searchTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // the test's own arguments
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -229,7 +229,7 @@ func TestModelGetsThere(t *testing.T) {
 	}
 }
 
-// TestEveryStepIsTaken: no line of the model is dead.
+// TestEveryStepIsTaken: each line of the model is reached.
 func TestEveryStepIsTaken(t *testing.T) {
 	t.Parallel()
 	r := search{switches: []string{"NODES=1", "L=1"}}.run(t)

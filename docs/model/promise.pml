@@ -105,7 +105,7 @@ typedef Node {
 	byte question;          /* age of the question under way */
 	bool late;              /* which answers requests that came after the acknowledgement */
 	byte since = OVER;      /* age of the question that was confirmed last */
-	bool leased;            /* and gave a lease */
+	bool leased;            /* and renewed the lease */
 	bool forgot             /* the entry; see CLOCK_BACK */
 }
 
@@ -155,7 +155,7 @@ inline idle() {
 	me.late = false
 }
 
-inline giveUpLease() {
+inline endLease() {
 	me.since = OVER;
 	me.leased = false
 }
@@ -168,7 +168,7 @@ inline leaveList() {
 inline restart() {
 	d_step {
 		idle();
-		giveUpLease();
+		endLease();
 		leaveList();                    /* a new process has a new name */
 		me.knows = false;
 		me.forgot = false;
@@ -208,16 +208,16 @@ proctype Follower(byte i) {
 		me.late = acknowledged && !me.knows
 	}
 	/* N2. The answer: what is visible on some server. One that is behind what the
-	 * node was told before is refused, and the lease is given up. */
+	 * node has seen before is refused, and the lease ends. */
 	:: atomic { me.step == ASKED ->
 		anyServer(s);
 		if
-		:: s < me.origin -> giveUpLease(); idle()
+		:: s < me.origin -> endLease(); idle()
 		:: s >= me.origin ->
 			me.origin = s;
 			me.step = ANSWERED;
 			if
-			:: learns(s) -> me.knows = true; giveUpLease(); me.question = 0; me.late = false
+			:: learns(s) -> me.knows = true; endLease(); me.question = 0; me.late = false
 			:: else
 			fi
 		fi;
@@ -226,7 +226,7 @@ proctype Follower(byte i) {
 	/* N3. Confirm what is known, in the database that the answer came from: in another
 	 * one nothing is written. It counts when its answer comes, without a warning. The
 	 * node may have been dropped before, and a revocation may not have waited for it,
-	 * unless its last confirmed question is younger than L. So either this gives a
+	 * unless its last confirmed question is younger than L. So either this renews the
 	 * lease, or the node asks again. */
 	:: atomic { me.step == ANSWERED ->
 		anyServer(s);
@@ -254,11 +254,11 @@ proctype Follower(byte i) {
 	/* N5. A verifier that listens to this node accepts until L after the last question
 	 * that was confirmed. Nobody waits for it: of the promise it keeps P2. */
 	:: d_step { within(me.since) && accepts -> assert(shown <= L) }
-	/* N6. Leave: give up the lease, then go from the list. */
+	/* N6. Leave: end the lease, then leave the list. */
 	:: d_step { me.step == IDLE ->
 		if
 		:: LEAVE_LISTED -> leaveList()
-		:: else -> giveUpLease()
+		:: else -> endLease()
 		fi;
 		me.step = LEAVING
 	}

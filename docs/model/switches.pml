@@ -15,10 +15,10 @@
 #ifndef READ_PERMITS            /* a request's own permit needs an answer alone, no confirmation */
 #define READ_PERMITS 0
 #endif
-#ifndef READ_HEARTBEATS         /* a stream's heartbeat tells of an answer that isn't confirmed */
+#ifndef READ_HEARTBEATS         /* a stream's heartbeat carries an answer that isn't confirmed */
 #define READ_HEARTBEATS 0
 #endif
-#ifndef ONE_QUESTION            /* the first confirmed question of a node that joins gives a lease */
+#ifndef ONE_QUESTION            /* the first confirmed question of a node that joins makes a lease */
 #define ONE_QUESTION 0
 #endif
 #ifndef FROM_ANSWER             /* the lease counts from when the answer has come */
@@ -27,7 +27,7 @@
 #ifndef CONFIRM_ELSEWHERE       /* a confirmation counts though another server answered the question */
 #define CONFIRM_ELSEWHERE 0
 #endif
-#ifndef LEAVE_LISTED            /* a node goes from the list first, and gives up its lease then */
+#ifndef LEAVE_LISTED            /* a node leaves the list first, and ends its lease then */
 #define LEAVE_LISTED 0
 #endif
 #ifndef DROP_AT_ONCE            /* a silent node isn't waited for until its lease has run out */
@@ -59,7 +59,7 @@
 #ifndef PROMOTE_ASYNC           /* a standby is promoted that commits don't wait for */
 #define PROMOTE_ASYNC 0
 #endif
-#ifndef ALONE                   /* the old primary is told to do without its standby */
+#ifndef ALONE                   /* the old primary goes on without its standby */
 #define ALONE 0
 #endif
 #ifndef STOPPED                 /* a node's boot-time clock stands while the world goes on */
