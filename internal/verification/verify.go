@@ -105,6 +105,9 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 			continue
 		case final(err):
 			return t, err
+		case v.ledger.ForgottenAfter(r.at):
+			r.at = v.ledger.Now()
+			continue
 		case lease.Holds():
 			return t, err
 		}
