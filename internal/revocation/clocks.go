@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,9 @@ type clocks struct {
 // Clock returns the time on the clock of the leases.
 func (c *clocks) Clock() time.Duration { return c.clock() }
 
+// firstJump is by how much the wall clock may jump before the first lease.
+const firstJump = 100 * time.Millisecond
+
 // Now returns the wall clock's time. It never goes back behind a time as of which
 // entries were forgotten, whatever the clock below does: a token whose kill was
 // forgotten, because the token had expired, must never be taken for unexpired again.
@@ -28,7 +32,7 @@ func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 
 func (c *clocks) nanos() int64 {
 	now, jump := c.wall.read()
-	if jump > 0 && jump > time.Duration(c.staleness.Load())/2 {
+	if jump > cmp.Or(time.Duration(c.staleness.Load())/2, firstJump) {
 		c.notePause()
 	}
 	return max(now, c.forgotten.Load())

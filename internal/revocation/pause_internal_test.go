@@ -39,3 +39,21 @@ func TestAPauseFromOutsideEndsTheLease(t *testing.T) {
 		}
 	})
 }
+
+// The two clocks are never read at the same instant, so they differ by a little.
+func TestTheFirstLeaseIsNotLostToAStepOfTheWallClock(t *testing.T) {
+	t.Parallel()
+	for step, holds := range map[time.Duration]bool{time.Millisecond: true, firstJump + time.Millisecond: false} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			clock := func() time.Duration { return time.Hour + time.Since(start) }
+			ledger := NewLedger(clock, time.Now)
+			asked := clock()
+			ledger.wall.origin -= int64(step)
+			ledger.Renew(asked, 2*time.Second)
+			if got := ledger.Lease().Holds(); got != holds {
+				t.Errorf("a lease after a step of %v: %t", step, got)
+			}
+		})
+	}
+}
