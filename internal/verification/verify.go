@@ -252,15 +252,7 @@ func judgeOpaque(t *Token, r *Requirements, audience string) error {
 // Revoked reports whether a token is revoked: it is void, or the log has said that it or
 // what it was made from ends, and that time has come by the clock of this process.
 func (v *Verifier) Revoked(t *Token) bool {
-	if v.Void(t) {
-		return true
-	}
-	for _, id := range t.names.kills {
-		if v.ledger.Ended(id) {
-			return true
-		}
-	}
-	return false
+	return v.Void(t) || slices.ContainsFunc(t.names.kills, v.ledger.Ended)
 }
 
 // Void reports whether a token is revoked, by its source or by what the log has said of
@@ -275,12 +267,7 @@ func (v *Verifier) Void(t *Token) bool {
 	if v.ledger.CutOff(t.names.subject) > t.Seq || v.ledger.CutOff(t.names.client) > t.Seq {
 		return true
 	}
-	for _, id := range t.names.kills {
-		if v.ledger.Killed(id) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.names.kills, v.ledger.Killed)
 }
 
 func (v *Verifier) signedByRevoked(t *Token) bool {
