@@ -2,6 +2,7 @@
 // It runs real processes on a real PostgreSQL. Each process reaches the database
 // through its own [Forwarder], which can delay, hold, lose and cut the traffic. The
 // harness uses HTTP and the command line only, and knows nothing of the internals.
+// The database is one server or a [Pair], a primary with a synchronous standby.
 //
 // A [Cluster] runs nodes and sends requests to them through a [Client]. Every request
 // is recorded in a [History], with its start and end on one monotonic clock, and

@@ -18,6 +18,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/feed"
+	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
@@ -25,18 +26,23 @@ import (
 	"github.com/bearerd/bearerd/verify"
 )
 
-// node is a bearerd: the real authority, endpoints and stream on a real database.
+// node is a bearerd: a real node, its endpoints and stream on a real database.
 type node struct {
 	*nodetest.Fixture
-	url  *url.URL
-	down atomic.Bool
-	stop func()
+	url     *url.URL
+	down    atomic.Bool
+	stop    func()
+	refused refusals
 }
 
 func newNode(t testing.TB, dir string) *node {
 	t.Helper()
-	n := &node{Fixture: nodetest.New(t, nodetest.Options{Dir: dir})}
+	n := &node{}
+	n.Fixture = nodetest.New(t, nodetest.Options{Dir: dir, Meter: &n.refused})
 	mux := http.NewServeMux()
+	(&gateway.ForwardAuth{Gate: &gateway.Gate{
+		Verifier: n.Verifier, Now: n.Time, Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
+	}}).Register(mux)
 	(&oauth.Edge{
 		SignIn: n.Authenticator, Issuance: n.Issuance, Revoker: n.Revoker, Verifier: n.Verifier,
 		Applied: n.Ledger.Applied, JWKS: n.JWKS, Now: n.Time,
@@ -153,7 +159,7 @@ func (c *cluster) tokens(t testing.TB, collection *int64) (jwt, opaque string) {
 	return issued.Value.Reveal(), made.Value.Reveal()
 }
 
-// What bearerd takes back is refused outside within max_staleness, and usually at
+// What bearerd revokes is refused outside within max_staleness, and usually at
 // once: by one node and by several, of tokens that were seen and of new ones.
 func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 	t.Parallel()

@@ -98,7 +98,7 @@ type question struct {
 
 var errBusy = unavailable(nil, "too many tokens are being asked about")
 
-// ask gives what the issuer says. Questions about one token at one time are one.
+// ask returns what the issuer says. Questions about one token at one time are one.
 func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 	if until, ok := a.negatives.Get(q.raw, a.ledger.Now()); ok && !q.fresh && a.ledger.Clock() < until {
 		return finding{}, nil
@@ -122,7 +122,7 @@ func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 	}
 }
 
-// join gives the question about the token that is under way, or begins one.
+// join returns the question about the token that is under way, or begins one.
 func (a *asker) join(q question) (*flight, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -96,7 +96,7 @@ func TestAStreamThatCantBeTrustedIsDroppedAndReported(t *testing.T) {
 				t.Error("ready without a lease")
 			}
 
-			second := s.take(t) // all is read anew, and counts
+			second := s.take(t) // all is read again, and counts
 			if second.after != "none" {
 				t.Errorf("it goes on after %s", second.after)
 			}

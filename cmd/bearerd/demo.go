@@ -126,7 +126,7 @@ func (d *demo) findPlace(ctx context.Context) (err error) {
 	return err
 }
 
-// freeAddress gives the address, or one with another port when that is taken.
+// freeAddress returns the address, or one with another port when that is taken.
 func freeAddress(ctx context.Context, address string) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -141,7 +141,7 @@ func freeAddress(ctx context.Context, address string) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// writeFiles writes the configuration anew, whose ports change, and the access file
+// writeFiles writes the configuration again, whose ports change, and the access file
 // when there is none, and loads the former. Variables are left out: a demo is the
 // same everywhere.
 func (d *demo) writeFiles() (config.Config, error) {

@@ -108,7 +108,7 @@ func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool,
 // firstMigration is pending where there is no schema yet.
 const firstMigration = "0001_initial"
 
-// elsewhere gives the configuration with an empty database in a directory of its own.
+// elsewhere returns the configuration with an empty database in a directory of its own.
 func elsewhere(c config.Config) (config.Config, error) {
 	dir, err := os.MkdirTemp("", "bearerd-dry-run-")
 	if err != nil {
@@ -119,7 +119,7 @@ func elsewhere(c config.Config) (config.Config, error) {
 	return c, nil
 }
 
-// waitFlag gives a command that takes something back the flag --wait.
+// waitFlag adds the flag --wait to a command that revokes something.
 func waitFlag(cmd *cobra.Command) {
 	cmd.Flags().Bool("wait", true, "wait until every running server has confirmed it (revocation.wait)")
 }
@@ -135,7 +135,7 @@ type bystander struct {
 // Confirm leaves the list of nodes as it is.
 func (bystander) Confirm(context.Context, revocation.Confirmation) error { return nil }
 
-// Entries gives the log to a command that judges tokens. To every other it is as
+// Entries returns the log, for a command that judges tokens. For every other it is as
 // good as purged: only where it ends matters, and there may be millions of entries.
 func (b bystander) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
 	if b.judges {
@@ -156,6 +156,7 @@ func openStore(ctx context.Context, c config.Config, o store.Options) (*store.St
 
 // storeOptions completes options by what the configuration says.
 func storeOptions(c config.Config, o store.Options) store.Options {
+	o.Now = revocation.NewWallClock(o.Now)
 	o.Postgres = store.Postgres{
 		Connections: c.Postgres.Connections, ConnectTimeout: c.Postgres.ConnectTimeout,
 		StatementTimeout: c.Postgres.StatementTimeout, Staleness: c.Revocation.MaxStaleness,
@@ -170,7 +171,7 @@ type parts struct {
 	log     revocation.Log
 	watcher *revocation.NodeWatcher // of a server whose database others share; nil: none
 	meter   node.Meter
-	now     func() time.Time
+	now     func() time.Time // the machine's own: the ledger sees by it that the machine was stopped
 	logger  *slog.Logger
 }
 
@@ -230,7 +231,7 @@ func policyOf(c config.Config) issuance.Policy {
 func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
-		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: p.now,
+		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: revocation.NewWallClock(p.now),
 	}
 	var err error
 	if c.Algorithm == token.HS256 {

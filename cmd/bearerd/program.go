@@ -84,7 +84,7 @@ A command that fails exits with 1 and has changed nothing, or says what it has.`
 	return root
 }
 
-// loadConfig gives the configuration with the flags of cmd over it. Flags that
+// loadConfig returns the configuration with the flags of cmd over it. Flags that
 // only this command has are named in more, by key.
 func (p *program) loadConfig(cmd *cobra.Command, more ...string) (config.Config, error) {
 	over := map[string]string{}

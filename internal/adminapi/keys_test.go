@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// states gives the state of each key.
+// states returns the state of each key.
 func (s *site) states() map[string]string {
 	s.t.Helper()
 	list, _ := items(s.t, s.asAdmin(200, "GET", "/keys", ""))

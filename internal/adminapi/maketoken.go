@@ -60,7 +60,7 @@ func (a *API) makeToken(r *request, kind string, c issuance.NewCredential) (*iss
 	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key").In("kind")
 }
 
-// regenerateToken gives an API token a new value. Without an overlap in the body the
+// regenerateToken returns an API token a new value. Without an overlap in the body the
 // operator's holds.
 func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	id, err := r.id()

@@ -58,7 +58,7 @@ func (n newUser) user() (directory.NewUser, error) {
 	return u, identity.ValidatePassword(*n.Password)
 }
 
-// value gives what a member says; the zero value when it isn't there.
+// value returns what a member says; the zero value when it isn't there.
 func value[T any](member *T) (v T) {
 	if member != nil {
 		v = *member

@@ -22,7 +22,7 @@ import (
 
 const accessKind = token.KindAccess
 
-// serveOn gives the status of one request, without a server.
+// serveOn returns the status of one request, without a server.
 func serveOn(mux *http.ServeMux, method, path string, options ...option) int {
 	r := httptest.NewRequest(method, path, nil)
 	for _, o := range options {

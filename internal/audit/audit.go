@@ -24,7 +24,7 @@ const (
 	Refused = "refused" // it was asked for and not done; Reason says why
 )
 
-// Event tells who did what to what, from where, and how it ended.
+// Event returns who did what to what, from where, and how it ended.
 type Event struct {
 	ID        int64 // given by the store, ascending in the order of writing
 	At        time.Time
@@ -149,7 +149,7 @@ const (
 	MaxLimit     = 1000
 )
 
-// Canonical gives the filter with its default limit filled in, or fault.Invalid
+// Canonical returns the filter with its default limit filled in, or fault.Invalid
 // when it can't be answered. An action that bearerd doesn't know is an error
 // rather than an empty list.
 func (f Filter) Canonical() (Filter, error) {

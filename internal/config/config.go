@@ -193,7 +193,7 @@ type Gen3 struct {
 	DenylistListen string `yaml:"denylist_listen"`
 }
 
-// Default gives the configuration of an empty file.
+// Default returns the configuration of an empty file.
 func Default() Config {
 	return Config{
 		Issuer:         "http://localhost:8080",
@@ -221,7 +221,7 @@ func Default() Config {
 	}
 }
 
-// DefaultAudience gives the audience of a token that asks for none: the
+// DefaultAudience returns the audience of a token that asks for none: the
 // configured one, or else the issuer.
 func (c Config) DefaultAudience() string {
 	if c.Audience != "" {
@@ -230,7 +230,7 @@ func (c Config) DefaultAudience() string {
 	return c.Issuer
 }
 
-// Authority gives the authority of the hypothesis dialect: the configured one,
+// Authority returns the authority of the hypothesis dialect: the configured one,
 // or else the issuer's host without the port.
 func (c Config) Authority() string {
 	if c.Hypothesis.Authority != "" {
@@ -243,7 +243,7 @@ func (c Config) Authority() string {
 	return u.Hostname()
 }
 
-// MasterKeyPath gives the path of the master key. A bare file name stands for a
+// MasterKeyPath returns the path of the master key. A bare file name stands for a
 // file beside the SQLite database; every other path is used as it is.
 func (c Config) MasterKeyPath() string {
 	if c.Database.IsPostgres() || strings.ContainsRune(c.MasterKeyFile, filepath.Separator) {
@@ -252,7 +252,7 @@ func (c Config) MasterKeyPath() string {
 	return filepath.Join(filepath.Dir(c.Database.Reveal()), c.MasterKeyFile)
 }
 
-// TaskCeilings gives the longest lifetime of each task token type: its own, or
+// TaskCeilings returns the longest lifetime of each task token type: its own, or
 // else that of access tokens.
 func (c Config) TaskCeilings() map[string]time.Duration {
 	ceilings := make(map[string]time.Duration, len(c.TaskTokens))

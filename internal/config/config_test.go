@@ -22,7 +22,7 @@ var same = cmp.Options{
 	cmpopts.IgnoreTypes(config.Position{}),
 }
 
-// write gives the path of a file with that text.
+// write returns the path of a file with that text.
 func write(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bearerd.yaml")
@@ -105,7 +105,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	}
 }
 
-// wanted gives what the "# want: " lines of a file say.
+// wanted returns what the "# want: " lines of a file say.
 func wanted(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)

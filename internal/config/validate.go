@@ -23,7 +23,7 @@ type checker struct {
 	problems []Problem
 }
 
-// validate gives all that is wrong with c. origin tells where a key was set.
+// validate returns all that is wrong with c. origin tells where a key was set.
 func validate(c Config, origin map[string]string) []Problem {
 	k := &checker{Config: c, origin: origin}
 	k.checkIssuer()
@@ -360,7 +360,7 @@ func isCleanPath(p string) bool {
 	return true
 }
 
-// Warnings gives what is allowed and seldom meant.
+// Warnings returns what is allowed and seldom meant.
 func (c Config) Warnings() []string {
 	var warnings []string
 	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {

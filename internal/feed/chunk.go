@@ -56,7 +56,7 @@ func runsUntil(e *revocation.Entry) int64 {
 	return e.Until.Unix()
 }
 
-// events gives the text of what follows a sequence, without what has run out by
+// events returns the text of what follows a sequence, without what has run out by
 // then: the shared text where that is all of it.
 func (c *chunk) events(after revocation.Seq, then int64) []byte {
 	c.once.Do(c.render)

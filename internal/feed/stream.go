@@ -68,7 +68,7 @@ func (s *stream) begin(ctx context.Context, from position) error {
 	return fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(retryAfter)
 }
 
-// reach gives what this node knows, once that includes a sequence: another node may
+// reach returns what this node knows, once that includes a sequence: another node may
 // have told the subscriber of it already.
 func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Known, error) {
 	f := s.Log
@@ -225,7 +225,7 @@ const (
 	fromStore
 )
 
-// next gives the text of what follows, which may be empty, and moves on.
+// next returns the text of what follows, which may be empty, and moves on.
 func (s *stream) next(ctx context.Context) ([]byte, source, error) {
 	if s.page != nil {
 		text := s.page

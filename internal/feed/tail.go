@@ -76,7 +76,7 @@ var (
 	errRestarted = errors.New("the revocation log was read anew")
 )
 
-// follows gives the first chunk with something after a place; nil when there is
+// follows returns the first chunk with something after a place; nil when there is
 // nothing. The error is errBehind, with where the tail begins, or errRestarted.
 func (t *Tail) follows(p place) (c *chunk, from revocation.Seq, err error) {
 	t.mu.RLock()
@@ -96,7 +96,7 @@ func (t *Tail) follows(p place) (c *chunk, from revocation.Seq, err error) {
 	return t.chunks[i], t.from, nil
 }
 
-// now gives the run of the log that the tail is of.
+// now returns the run of the log that the tail is of.
 func (t *Tail) now() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -24,7 +24,7 @@ type forwarding struct {
 func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	pr.Out.URL = &url.URL{
 		Scheme: p.Upstream.Scheme, Host: p.Upstream.Host,
-		Opaque:   basePath(p.Upstream) + f.path, // Path would be escaped anew
+		Opaque:   basePath(p.Upstream) + f.path, // Path would be escaped again
 		RawQuery: pr.In.URL.RawQuery, ForceQuery: pr.In.URL.ForceQuery,
 	}
 	trusted := p.TrustedProxies.Trusts(peer(pr.In))

@@ -68,7 +68,7 @@ func program(t testing.TB, names ...string) string {
 	return ""
 }
 
-// documented gives the files that a server's page shows, by their names beneath the
+// documented returns the files that a server's page shows, by their names beneath the
 // server's directory in /etc.
 func documented(t testing.TB, server string) map[string]string {
 	t.Helper()
@@ -208,7 +208,7 @@ func (w *world) questions() http.Handler {
 	return mux
 }
 
-// identityOf gives the headers of a request that some application could take for
+// identityOf returns the headers of a request that some application could take for
 // bearerd's, but for empty ones.
 func identityOf(h http.Header) map[string]string {
 	got := map[string]string{}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // table is one with something weaker and something stronger at every depth.
@@ -143,7 +144,7 @@ func TestRoutesThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
-// readings gives what software on the way may take a path for.
+// readings returns what software on the way may take a path for.
 func readings(raw string) []string {
 	seen := []string{raw}
 	for i := 0; i < len(seen) && len(seen) < 200; i++ {
@@ -201,7 +202,7 @@ func FuzzNoReadingOfAPathFallsUnderAnotherRule(f *testing.F) {
 			}
 			decoded := make([]string, len(segments))
 			for i, s := range segments {
-				decoded[i] = unescape(s)
+				decoded[i] = httpkit.Unescape(s)
 			}
 			if other := r.covering(decoded); other != chosen {
 				t.Fatalf("%q falls under %q, and read as %q under %q", raw, chosen.path, reading, other.path)

@@ -51,7 +51,7 @@ type forwardAuth struct {
 	AuthResponseHeadersRegex string   `yaml:"authResponseHeadersRegex"`
 }
 
-// traefikBlocks gives the YAML of the page, in order.
+// traefikBlocks returns the YAML of the page, in order.
 func traefikBlocks(t testing.TB) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/deploy-traefik.md")

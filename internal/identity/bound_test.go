@@ -243,7 +243,7 @@ func FuzzParseHash(f *testing.F) {
 	})
 }
 
-// FuzzVerify gives Verify well-formed hashes of any cost. What it accepts is only
+// FuzzVerify returns Verify well-formed hashes of any cost. What it accepts is only
 // computed when it is cheap; that the rest is bounded is checked instead.
 func FuzzVerify(f *testing.F) {
 	forms := []func(a, b, c uint64) string{

@@ -53,7 +53,7 @@ func (l Limits) Check(account, address Failures, now time.Time) error {
 	return fault.After(fault.Limited, wait, "too many failed attempts")
 }
 
-// wait tells how long this count stands in the way of another attempt.
+// wait returns how long this count stands in the way of another attempt.
 func (l Limits) wait(f Failures, limit int, now time.Time) time.Duration {
 	if limit <= 0 || l.Window <= 0 {
 		return max(l.Window, time.Second)

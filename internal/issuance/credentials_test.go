@@ -46,13 +46,13 @@ func TestAStoredTokenIsShownToItsOwnerAndWhoMayRevokeIt(t *testing.T) {
 func credentialsBy(t *testing.T, f *nodetest.Fixture, c *caller.Caller) map[string]*issuance.Issued {
 	t.Helper()
 	all := map[string]*issuance.Issued{
-		"an API token": apiToken(t, f, c, issuance.NewCredential{Scope: []string{"credentials", "read"}}),
-		"an API key":   apiKey(t, f, c, issuance.NewCredential{Scope: []string{"read"}}),
+		"an API token": f.APIToken(t, c, issuance.NewCredential{Scope: []string{"credentials", "read"}}),
+		"an API key":   f.APIKey(t, c, issuance.NewCredential{Scope: []string{"read"}}),
 	}
-	all["an API token of that one"] = apiToken(t, f, bearer(t, f, all["an API token"]), issuance.NewCredential{})
+	all["an API token of that one"] = f.APIToken(t, f.ByBearer(t, all["an API token"]), issuance.NewCredential{})
 	for _, from := range []string{"an API token", "an API key"} {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: all[from].Value.Reveal()})
-		must(t, err)
+		nodetest.Must(t, err)
 		all["an access token of "+from] = pair.Access
 	}
 	return all
@@ -63,28 +63,28 @@ func makers(t *testing.T, f *nodetest.Fixture, c *caller.Caller) map[string]*iss
 	t.Helper()
 	scope := []string{"credentials", "read"}
 	return map[string]*issuance.Issued{
-		"an access token":      made(t, f, c, issuance.Request{Kind: token.KindAccess, Scope: scope, Lifetime: 120}),
-		"an API token":         apiToken(t, f, c, issuance.NewCredential{Scope: scope, Lifetime: 600}),
-		"an endless API token": apiToken(t, f, c, issuance.NewCredential{Scope: scope}),
+		"an access token":      f.Made(t, c, issuance.Request{Kind: token.KindAccess, Scope: scope, Lifetime: 120}),
+		"an API token":         f.APIToken(t, c, issuance.NewCredential{Scope: scope, Lifetime: 600}),
+		"an endless API token": f.APIToken(t, c, issuance.NewCredential{Scope: scope}),
 	}
 }
 
 func TestWhatABearerCreatesIsRevokedWithIt(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
-	ada := person(t, here, "ada")
+	here, there := nodetest.Two(t, nodetest.Options{})
+	ada := here.Person(t, "ada")
 	for name, maker := range makers(t, here, ada) {
-		children := credentialsBy(t, here, bearer(t, here, maker))
+		children := credentialsBy(t, here, here.ByBearer(t, maker))
 		for what, issued := range children {
-			wantAlive(t, there, name+" made "+what, issued)
+			there.WantAlive(t, name+" made "+what, issued)
 			if row, _, err := here.Store.TokenByID(t.Context(), issued.ID); err == nil && (len(row.Chain) == 0 || !slices.Contains(row.Chain, maker.ID)) {
 				t.Errorf("%s made %s: the chain is %v", name, what, row.Chain)
 			}
 		}
-		must(t, second(here.Revoke(t.Context(), ada, revoking.Revocation{Token: maker.Value.Reveal()})))
+		nodetest.Must(t, nodetest.Second(here.Revoke(t.Context(), ada, revoking.Revocation{Token: maker.Value.Reveal()})))
 		for what, issued := range children {
-			wantDead(t, here, name+" is revoked: "+what, issued)
-			wantDead(t, there, name+" is revoked, on the other node: "+what, issued)
+			here.WantDead(t, name+" is revoked: "+what, issued)
+			there.WantDead(t, name+" is revoked, on the other node: "+what, issued)
 		}
 	}
 }
@@ -93,9 +93,9 @@ func TestWhatABearerCreatesEndsNoLaterThanIt(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	for name, maker := range makers(t, f, ada) {
-		by := bearer(t, f, maker)
+		by := f.ByBearer(t, maker)
 		children := credentialsBy(t, f, by)
 		if maker.Expiry.IsZero() {
 			if got := children["an API token"]; !got.Expiry.IsZero() {
@@ -109,14 +109,14 @@ func TestWhatABearerCreatesEndsNoLaterThanIt(t *testing.T) {
 			}
 		}
 		_, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x", Lifetime: maker.Lifetime + 1})
-		wantFault(t, name+", a longer API token", err, fault.Invalid, "the maximum is "+strconv.FormatInt(maker.Lifetime, 10)+" seconds")
+		nodetest.WantFault(t, name+", a longer API token", err, fault.Invalid, "the maximum is "+strconv.FormatInt(maker.Lifetime, 10)+" seconds")
 		_, err = f.CreateAPIKey(t.Context(), by, issuance.NewCredential{Lifetime: maker.Lifetime + 1})
-		wantFault(t, name+", a longer API key", err, fault.Invalid, "the maximum is")
-		capped := apiKey(t, f, by, issuance.NewCredential{Lifetime: maker.Lifetime + 1, Cap: true})
+		nodetest.WantFault(t, name+", a longer API key", err, fault.Invalid, "the maximum is")
+		capped := f.APIKey(t, by, issuance.NewCredential{Lifetime: maker.Lifetime + 1, Cap: true})
 		if capped.Lifetime != maker.Lifetime {
 			t.Errorf("%s: a capped key lives %d seconds, want %d", name, capped.Lifetime, maker.Lifetime)
 		}
-		shorter := apiToken(t, f, by, issuance.NewCredential{Lifetime: 60})
+		shorter := f.APIToken(t, by, issuance.NewCredential{Lifetime: 60})
 		if shorter.Lifetime != 60 {
 			t.Errorf("%s: %d seconds, want 60", name, shorter.Lifetime)
 		}
@@ -127,47 +127,47 @@ func TestWhatAPersonCreatesOutlivesTheSession(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	children := credentialsBy(t, f, ada)
 	for _, what := range []string{"an API token", "an API key"} {
 		row, _, err := f.Store.TokenByID(t.Context(), children[what].ID)
-		must(t, err)
+		nodetest.Must(t, err)
 		if len(row.Chain) != 0 || row.ClientID != "" {
 			t.Errorf("%s is made from %v, through %q", what, row.Chain, row.ClientID)
 		}
 	}
-	must(t, f.EndSession(t.Context(), ada))
+	nodetest.Must(t, f.EndSession(t.Context(), ada))
 	for what, issued := range children {
-		wantAlive(t, f, "signed out: "+what, issued)
+		f.WantAlive(t, "signed out: "+what, issued)
 	}
 	f.Advance(13 * time.Hour) // longer than the session could have lived
-	wantAlive(t, f, "much later", children["an API token"])
-	wantAlive(t, f, "much later", children["an API key"])
+	f.WantAlive(t, "much later", children["an API token"])
+	f.WantAlive(t, "much later", children["an API key"])
 }
 
 func TestBearerWithoutCredentialsSeesItselfAlone(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
-	ada := person(t, f, "ada", nodetest.May("access", "/collections/4"))
-	eve := person(t, f, "eve")
-	other := apiToken(t, f, ada, issuance.NewCredential{})
+	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"))
+	eve := f.Person(t, "eve")
+	other := f.APIToken(t, ada, issuance.NewCredential{})
 	list := func(c *caller.Caller, q records.TokenQuery) []records.StoredToken {
 		t.Helper()
 		q.Owner = c.ID()
 		page, err := f.TokenList(t.Context(), c, q)
-		must(t, err)
+		nodetest.Must(t, err)
 		if page.Next != "" {
 			t.Errorf("it goes on after %q", page.Next)
 		}
 		return page.Items
 	}
 	for name, issued := range map[string]*issuance.Issued{
-		"an access token":    made(t, f, ada, issuance.Request{Kind: token.KindAccess, Scope: []string{"read"}, Collection: new(int64(4))}),
-		"an API token":       apiToken(t, f, ada, issuance.NewCredential{Name: "mine", Scope: []string{"read"}, Collection: new(int64(4))}),
-		"one without scopes": apiToken(t, f, ada, issuance.NewCredential{Name: "mine"}),
+		"an access token":    f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Scope: []string{"read"}, Collection: new(int64(4))}),
+		"an API token":       f.APIToken(t, ada, issuance.NewCredential{Name: "mine", Scope: []string{"read"}, Collection: new(int64(4))}),
+		"one without scopes": f.APIToken(t, ada, issuance.NewCredential{Name: "mine"}),
 	} {
-		c := bearer(t, f, issued)
+		c := f.ByBearer(t, issued)
 		all := list(c, records.TokenQuery{})
 		if len(all) != 1 || all[0].ID != issued.ID || all[0].Kind != issued.Kind || all[0].Name != issued.Name ||
 			!slices.Equal(all[0].Scope, issued.Scope) || !all[0].ExpiresAt.Equal(issued.Expiry) || all[0].CreatedAt.IsZero() {
@@ -180,19 +180,19 @@ func TestBearerWithoutCredentialsSeesItselfAlone(t *testing.T) {
 			t.Errorf("%s, of another kind: %+v", name, got)
 		}
 		_, err := f.TokenList(t.Context(), c, records.TokenQuery{Owner: c.ID(), After: "x"})
-		wantFault(t, name+", a cursor", err, fault.Invalid, "cursor")
+		nodetest.WantFault(t, name+", a cursor", err, fault.Invalid, "cursor")
 		_, err = f.TokenList(t.Context(), c, records.TokenQuery{Owner: eve.ID()})
-		wantFault(t, name+", somebody else's", err, fault.InsufficientScope, "admin")
+		nodetest.WantFault(t, name+", somebody else's", err, fault.InsufficientScope, "admin")
 		row, err := f.StoredToken(t.Context(), c, issued.ID)
 		if err != nil || row.ID != issued.ID {
 			t.Errorf("%s sees itself as %+v, %v", name, row, err)
 		}
 		_, err = f.StoredToken(t.Context(), c, other.ID)
-		wantFault(t, name+", another of its owner's", err, fault.InsufficientScope, "credentials")
+		nodetest.WantFault(t, name+", another of its owner's", err, fault.InsufficientScope, "credentials")
 		_, err = f.StoredToken(t.Context(), c, eve.Token.ID)
-		wantFault(t, name+", somebody else's", err, fault.NotFound, "")
+		nodetest.WantFault(t, name+", somebody else's", err, fault.NotFound, "")
 	}
-	with := bearer(t, f, accessToken(t, f, ada, "credentials"))
+	with := f.ByBearer(t, f.MadeAccess(t, ada, "credentials"))
 	for name, c := range map[string]*caller.Caller{"by session": ada, "with credentials": with} {
 		if got := list(c, records.TokenQuery{Kinds: []token.Kind{token.KindAPIToken}}); len(got) != 3 {
 			t.Errorf("%s: %d tokens", name, len(got))

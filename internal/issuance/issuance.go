@@ -22,6 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -58,6 +59,7 @@ type Config struct {
 	Forms    token.Forms
 	Policy   Policy
 	Guesses  Guesses
+	Quota    *quota.Quota // how often clients and users may ask
 	Meter    Meter // nil: nothing is counted
 	Now      func() time.Time
 }
@@ -74,8 +76,8 @@ func New(cfg Config) (*Issuance, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil:
 		return nil, errors.New("issuance: store, journal, verifier and ring must be set")
-	case cfg.Guesses == nil || cfg.Now == nil:
-		return nil, errors.New("issuance: guesses and now must be set")
+	case cfg.Guesses == nil || cfg.Quota == nil || cfg.Now == nil:
+		return nil, errors.New("issuance: guesses, quota and now must be set")
 	}
 	if err := cfg.Policy.check(); err != nil {
 		return nil, err
@@ -85,7 +87,7 @@ func New(cfg Config) (*Issuance, error) {
 	}
 	issuer := &Issuer{cfg: cfg}
 	return &Issuance{
-		Issuer: issuer, Devices: &Devices{cfg: cfg, issuer: issuer}, Tokens: &Tokens{cfg: cfg, issuer: issuer},
+		Issuer: issuer, Devices: newDevices(cfg, issuer), Tokens: &Tokens{cfg: cfg, issuer: issuer},
 	}, nil
 }
 

@@ -38,11 +38,11 @@ func keepHouse(t *testing.T, f *nodetest.Fixture) {
 func wantSoonDead(t *testing.T, f *nodetest.Fixture, what string, issued *issuance.Issued) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if _, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: everyKind}); err != nil {
+		if _, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: nodetest.EveryKind()}); err != nil {
 			break
 		}
 	}
-	wantDead(t, f, what, issued)
+	f.WantDead(t, what, issued)
 }
 
 func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
@@ -50,26 +50,26 @@ func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
 	f.Collection(t, 4, "Fish")
-	ada := person(t, f, "ada", nodetest.May("access", "/collections/4"))
-	old := apiToken(t, f, ada, issuance.NewCredential{
+	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"))
+	old := f.APIToken(t, ada, issuance.NewCredential{
 		Name: "laptop", Scope: []string{"read", "credentials"}, Collection: new(int64(4)), Lifetime: 1000, Prefix: token.PrefixHypothesis,
 	})
 	child, err := f.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
-	must(t, err)
-	wantAlive(t, f, "the old one before", old)
+	nodetest.Must(t, err)
+	f.WantAlive(t, "the old one before", old)
 	f.Advance(600 * time.Second)
 	again, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-	must(t, err)
-	wantDead(t, f, "the old one, at once", old)
-	wantDead(t, f, "what was made from it", child.Access)
-	wantAlive(t, f, "the new one", again)
+	nodetest.Must(t, err)
+	f.WantDead(t, "the old one, at once", old)
+	f.WantDead(t, "what was made from it", child.Access)
+	f.WantAlive(t, "the new one", again)
 	row, _, err := f.Store.TokenByID(t.Context(), again.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if row.Name != "laptop" || len(row.Scope) != 2 || row.Collection == nil || row.Prefix != token.PrefixHypothesis || again.Lifetime != 1000 || again.ID == old.ID {
 		t.Errorf("%+v, %d seconds", row, again.Lifetime)
 	}
 	ended, _, err := f.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if _, reason, ok := ended.End(f.Time()); !ok || reason != "regenerated" {
 		t.Errorf("the old one's end: %q", reason)
 	}
@@ -79,9 +79,9 @@ func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
 	}
 	for range 2 {
 		_, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-		wantFault(t, "twice", err, fault.Conflict, "dead already: regenerated")
+		nodetest.WantFault(t, "twice", err, fault.Conflict, "dead already: regenerated")
 	}
-	must(t, second(f.Regenerate(t.Context(), ada, again.ID, 0)))
+	nodetest.Must(t, nodetest.Second(f.Regenerate(t.Context(), ada, again.ID, 0)))
 }
 
 func TestOldValueIsRevokedWhenTheNewOneIsFirstUsed(t *testing.T) {
@@ -89,28 +89,28 @@ func TestOldValueIsRevokedWhenTheNewOneIsFirstUsed(t *testing.T) {
 	dir := t.TempDir()
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.New(t, nodetest.Options{Dir: dir})
 	keepHouse(t, there)
-	ada := person(t, here, "ada")
-	old := apiToken(t, here, ada, issuance.NewCredential{})
+	ada := here.Person(t, "ada")
+	old := here.APIToken(t, ada, issuance.NewCredential{})
 	child, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
-	must(t, err)
+	nodetest.Must(t, err)
 	for _, f := range []*nodetest.Fixture{here, there} {
-		wantAlive(t, f, "the old one, which is remembered from now on", old)
+		f.WantAlive(t, "the old one, which is remembered from now on", old)
 	}
 	again, err := here.Regenerate(t.Context(), ada, old.ID, 3600)
-	must(t, err)
+	nodetest.Must(t, err)
 	for _, f := range []*nodetest.Fixture{here, there} {
-		wantAlive(t, f, "the old one during the overlap", old)
-		wantAlive(t, f, "what was made from it", child.Access)
+		f.WantAlive(t, "the old one during the overlap", old)
+		f.WantAlive(t, "what was made from it", child.Access)
 	}
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 3600)
-	wantFault(t, "twice, during the overlap", err, fault.Conflict, "")
-	wantAlive(t, there, "the new one", again)
+	nodetest.WantFault(t, "twice, during the overlap", err, fault.Conflict, "")
+	there.WantAlive(t, "the new one", again)
 	wantSoonDead(t, there, "the old one", old)
 	wantSoonDead(t, here, "the old one on the other node", old)
-	wantDead(t, here, "what was made from it", child.Access)
-	wantAlive(t, here, "the new one", again)
+	here.WantDead(t, "what was made from it", child.Access)
+	here.WantAlive(t, "the new one", again)
 	row, _, err := here.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if _, reason, ok := row.End(here.Time()); !ok || reason != "regenerated" {
 		t.Errorf("the old one's end: %q", reason)
 	}
@@ -124,44 +124,44 @@ func TestOldValueEndsWithTheOverlap(t *testing.T) {
 	dir := t.TempDir()
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.New(t, nodetest.Options{Dir: dir})
 	here.Freeze()
-	ada := person(t, here, "ada")
-	old := apiToken(t, here, ada, issuance.NewCredential{})
-	wantAlive(t, there, "the old one, which is remembered from now on", old)
+	ada := here.Person(t, "ada")
+	old := here.APIToken(t, ada, issuance.NewCredential{})
+	there.WantAlive(t, "the old one, which is remembered from now on", old)
 	pair, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal(), Scope: []string{"offline_access"}})
-	must(t, err)
+	nodetest.Must(t, err)
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 60)
-	must(t, err)
+	nodetest.Must(t, err)
 	pair, err = refresh(t, here, nil, pair) // its family goes on for as long as it does
-	must(t, err)
+	nodetest.Must(t, err)
 	here.Advance(60*time.Second - time.Microsecond)
 	there.Advance(50 * time.Second)
-	wantAlive(t, here, "the old one in the overlap's last moment", old)
-	wantAlive(t, there, "the old one on the other node", old)
+	here.WantAlive(t, "the old one in the overlap's last moment", old)
+	there.WantAlive(t, "the old one on the other node", old)
 	here.Advance(time.Microsecond)
 	there.Advance(10 * time.Second)
 	for _, f := range []*nodetest.Fixture{here, there} {
-		_, err := verify(t, f, old)
-		wantFault(t, "the old one", err, fault.InvalidToken, "expired")
+		_, err := f.Verify(t.Context(), old.Value.Reveal(), verification.Requirements{})
+		nodetest.WantFault(t, "the old one", err, fault.InvalidToken, "expired")
 		_, err = refresh(t, f, nil, pair)
-		wantFault(t, "a refresh token that came of it", err, fault.InvalidGrant, "expired")
+		nodetest.WantFault(t, "a refresh token that came of it", err, fault.InvalidGrant, "expired")
 	}
 	row, _, err := here.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if _, reason, ok := row.End(here.Time()); !ok || reason != "regenerated" {
 		t.Errorf("the old one's end: %q", reason)
 	}
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 0)
-	wantFault(t, "afterwards", err, fault.Conflict, "dead already: regenerated")
+	nodetest.WantFault(t, "afterwards", err, fault.Conflict, "dead already: regenerated")
 }
 
 func TestOfConcurrentRegenerationsOneIsAnswered(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
-	ada := person(t, here, "ada")
-	byThere, err := there.Session(t.Context(), sessionOf(t, here, "ada").Value.Reveal())
-	must(t, err)
+	here, there := nodetest.Two(t, nodetest.Options{})
+	ada := here.Person(t, "ada")
+	byThere, err := there.Session(t.Context(), here.SessionOf(t, "ada").Value.Reveal())
+	nodetest.Must(t, err)
 	for _, overlap := range []int64{0, 3600} {
-		old := apiToken(t, here, ada, issuance.NewCredential{})
+		old := here.APIToken(t, ada, issuance.NewCredential{})
 		var answered atomic.Int64
 		var wg sync.WaitGroup
 		for i := range 8 {
@@ -187,45 +187,45 @@ func TestOfConcurrentRegenerationsOneIsAnswered(t *testing.T) {
 func TestWhoMayRegenerate(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada, eve, root := person(t, f, "ada"), person(t, f, "eve"), person(t, f, "root", nodetest.Admin())
-	old := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"read"}})
-	key := apiKey(t, f, ada, issuance.NewCredential{})
+	ada, eve, root := f.Person(t, "ada"), f.Person(t, "eve"), f.Person(t, "root", nodetest.Admin())
+	old := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})
+	key := f.APIKey(t, ada, issuance.NewCredential{})
 	for name, c := range map[string]*caller.Caller{"somebody else": eve, "an administrator": root} {
 		_, err := f.Regenerate(t.Context(), c, old.ID, 0)
-		wantFault(t, name, err, fault.NotFound, "")
+		nodetest.WantFault(t, name, err, fault.NotFound, "")
 	}
-	for name, c := range map[string]*caller.Caller{"nobody": nil, "a password": byPassword(t, f), "an API key": toRevoke(t, f, key)} {
+	for name, c := range map[string]*caller.Caller{"nobody": nil, "a password": f.ByPassword(t, "ada"), "an API key": f.ToRevoke(t, key)} {
 		_, err := f.Regenerate(t.Context(), c, old.ID, 0)
-		wantFault(t, name, err, fault.Unauthenticated, "")
+		nodetest.WantFault(t, name, err, fault.Unauthenticated, "")
 	}
 	for name, id := range map[string]string{"an API key": key.ID, "a session": ada.Token.ID, "no id": "x", "an unknown id": eve.Token.ID} {
 		_, err := f.Regenerate(t.Context(), ada, id, 0)
-		wantFault(t, name, err, fault.NotFound, "")
+		nodetest.WantFault(t, name, err, fault.NotFound, "")
 	}
-	_, err := f.Regenerate(t.Context(), bearer(t, f, accessToken(t, f, ada, "read")), old.ID, 0)
-	wantFault(t, "a Bearer without credentials", err, fault.InsufficientScope, "credentials")
-	_, err = f.Regenerate(t.Context(), bearer(t, f, accessToken(t, f, ada, "credentials", "read")), old.ID, 0)
-	wantFault(t, "a Bearer that it wasn't made from", err, fault.Forbidden, "made from it")
-	maker := bearer(t, f, apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"credentials"}}))
-	child := bearer(t, f, made(t, f, maker, issuance.Request{Kind: token.KindAccess, Scope: []string{"credentials"}}))
+	_, err := f.Regenerate(t.Context(), f.ByBearer(t, f.MadeAccess(t, ada, "read")), old.ID, 0)
+	nodetest.WantFault(t, "a Bearer without credentials", err, fault.InsufficientScope, "credentials")
+	_, err = f.Regenerate(t.Context(), f.ByBearer(t, f.MadeAccess(t, ada, "credentials", "read")), old.ID, 0)
+	nodetest.WantFault(t, "a Bearer that it wasn't made from", err, fault.Forbidden, "made from it")
+	maker := f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"credentials"}}))
+	child := f.ByBearer(t, f.Made(t, maker, issuance.Request{Kind: token.KindAccess, Scope: []string{"credentials"}}))
 	_, err = f.Regenerate(t.Context(), child, maker.Token.ID, 0)
-	wantFault(t, "what was made from it", err, fault.Forbidden, "made from it")
-	_, err = f.Regenerate(t.Context(), bearer(t, f, old), old.ID, 0)
-	wantFault(t, "itself, without credentials", err, fault.InsufficientScope, "credentials")
-	for name, c := range map[string]*caller.Caller{"by another of its owner's": maker, "by Bearer, somebody else's": bearer(t, f, accessToken(t, f, eve, "credentials"))} {
+	nodetest.WantFault(t, "what was made from it", err, fault.Forbidden, "made from it")
+	_, err = f.Regenerate(t.Context(), f.ByBearer(t, old), old.ID, 0)
+	nodetest.WantFault(t, "itself, without credentials", err, fault.InsufficientScope, "credentials")
+	for name, c := range map[string]*caller.Caller{"by another of its owner's": maker, "by Bearer, somebody else's": f.ByBearer(t, f.MadeAccess(t, eve, "credentials"))} {
 		if err := f.MayRegenerate(t.Context(), c, old.ID); err == nil {
 			t.Errorf("%s: may regenerate", name)
 		}
 	}
-	wantAlive(t, f, "after all of that", old)
-	must(t, f.MayRegenerate(t.Context(), ada, old.ID))
+	f.WantAlive(t, "after all of that", old)
+	nodetest.Must(t, f.MayRegenerate(t.Context(), ada, old.ID))
 	again, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-	must(t, err)
-	wantAlive(t, f, "the new one", again)
+	nodetest.Must(t, err)
+	f.WantAlive(t, "the new one", again)
 
-	must(t, second(f.RevokeID(t.Context(), ada, again.ID)))
+	nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), ada, again.ID)))
 	_, err = f.Regenerate(t.Context(), ada, again.ID, 0)
-	wantFault(t, "a revoked token", err, fault.Conflict, "revoked")
+	nodetest.WantFault(t, "a revoked token", err, fault.Conflict, "revoked")
 }
 
 func TestAnOverlapEndsNoLaterThanTheToken(t *testing.T) {
@@ -276,38 +276,38 @@ func TestBearerThatRegeneratesKeepsChainAndEnd(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	scope := []string{"credentials", "read"}
 	for name, root := range map[string]issuance.NewCredential{
 		"with an end": {Scope: scope, Lifetime: 1000},
 		"endless":     {Scope: scope},
 	} {
-		maker := apiToken(t, f, ada, root)
-		one := apiToken(t, f, bearer(t, f, maker), issuance.NewCredential{Scope: []string{"read"}, Lifetime: 500})
-		endless := apiToken(t, f, bearer(t, f, maker), issuance.NewCredential{Scope: scope})
+		maker := f.APIToken(t, ada, root)
+		one := f.APIToken(t, f.ByBearer(t, maker), issuance.NewCredential{Scope: []string{"read"}, Lifetime: 500})
+		endless := f.APIToken(t, f.ByBearer(t, maker), issuance.NewCredential{Scope: scope})
 		start := f.Time().Truncate(time.Second) // as tokens count
 		f.Advance(100 * time.Second)
 
-		next, err := f.Regenerate(t.Context(), bearer(t, f, maker), one.ID, 0)
-		must(t, err)
-		wantDead(t, f, name+": the old value", one)
+		next, err := f.Regenerate(t.Context(), f.ByBearer(t, maker), one.ID, 0)
+		nodetest.Must(t, err)
+		f.WantDead(t, name+": the old value", one)
 		wantChild(t, f, name+": what it made", next, start.Add(500*time.Second), maker.ID)
-		itself, err := f.Regenerate(t.Context(), bearer(t, f, endless), endless.ID, 0)
-		must(t, err)
-		wantDead(t, f, name+": itself", endless)
+		itself, err := f.Regenerate(t.Context(), f.ByBearer(t, endless), endless.ID, 0)
+		nodetest.Must(t, err)
+		f.WantDead(t, name+": itself", endless)
 		wantChild(t, f, name+": itself again", itself, maker.Expiry, maker.ID)
 		bySession, err := f.Regenerate(t.Context(), ada, next.ID, 0)
-		must(t, err)
+		nodetest.Must(t, err)
 		wantChild(t, f, name+": by session", bySession, start.Add(500*time.Second), maker.ID)
-		own, err := f.Regenerate(t.Context(), bearer(t, f, maker), maker.ID, 0)
-		must(t, err)
+		own, err := f.Regenerate(t.Context(), f.ByBearer(t, maker), maker.ID, 0)
+		nodetest.Must(t, err)
 		wantChild(t, f, name+": the maker itself", own, maker.Expiry)
 		for _, issued := range []*issuance.Issued{itself, bySession} {
-			wantDead(t, f, name+": what was made from the maker's old value", issued)
+			f.WantDead(t, name+": what was made from the maker's old value", issued)
 		}
-		wantAlive(t, f, name+": the maker's new value", own)
+		f.WantAlive(t, name+": the maker's new value", own)
 		renewed, err := f.Regenerate(t.Context(), ada, own.ID, 0)
-		must(t, err)
+		nodetest.Must(t, err)
 		if root.Lifetime > 0 && renewed.Lifetime != own.Lifetime {
 			t.Errorf("%s: by session %d seconds, want the length of life %d", name, renewed.Lifetime, own.Lifetime)
 		}
@@ -317,9 +317,9 @@ func TestBearerThatRegeneratesKeepsChainAndEnd(t *testing.T) {
 // wantChild fails unless the token is alive, ends then, and has these in its chain.
 func wantChild(t *testing.T, f *nodetest.Fixture, what string, issued *issuance.Issued, end time.Time, chain ...string) {
 	t.Helper()
-	wantAlive(t, f, what, issued)
+	f.WantAlive(t, what, issued)
 	row, _, err := f.Store.TokenByID(t.Context(), issued.ID)
-	must(t, err)
+	nodetest.Must(t, err)
 	if !row.ExpiresAt.Equal(end) || !slices.Equal(row.Chain, chain) {
 		t.Errorf("%s: ends at %v, made from %v; want %v and %v", what, row.ExpiresAt, row.Chain, end, chain)
 	}
@@ -338,17 +338,17 @@ func regeneratedWithOverlap(t *testing.T) *overlap {
 	t.Helper()
 	o := &overlap{children: map[string]*issuance.Issued{}}
 	o.options = nodetest.Options{Dir: t.TempDir(), At: time.Now(), Settings: func(s *node.Settings) {
-		withTaskTypes(s)
+		nodetest.WithTaskTypes(s)
 		s.Policy.AccessTTL, s.Policy.AccessMax = 3*time.Hour, 3*time.Hour // longer than the overlap
 	}}
 	o.here, o.there = nodetest.New(t, o.options), nodetest.New(t, o.options)
-	ada := person(t, o.here, "ada", nodetest.May("create", "/task-tokens/TES"))
-	o.old = apiToken(t, o.here, ada, issuance.NewCredential{Scope: []string{"credentials", "read"}})
+	ada := o.here.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
+	o.old = o.here.APIToken(t, ada, issuance.NewCredential{Scope: []string{"credentials", "read"}})
 	o.make(t, o.here, "before")
 	o.alive(t, "before")
 	var err error
 	o.next, err = o.here.Regenerate(t.Context(), ada, o.old.ID, 3600)
-	must(t, err)
+	nodetest.Must(t, err)
 	o.make(t, o.there, "during")
 	return o
 }
@@ -357,26 +357,26 @@ func (o *overlap) make(t *testing.T, f *nodetest.Fixture, when string) {
 	t.Helper()
 	add := func(what string, issued *issuance.Issued, err error) {
 		t.Helper()
-		must(t, err)
+		nodetest.Must(t, err)
 		o.children[what+" "+when] = issued
 	}
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: o.old.Value.Reveal(), Scope: []string{"offline_access", "read"}})
-	must(t, err)
+	nodetest.Must(t, err)
 	add("an access token", pair.Access, nil)
 	add("a refresh token", pair.Refresh, nil)
 	pair, err = f.Exchange(t.Context(), issuance.Exchange{Subject: pair.Access.Value.Reveal()})
-	must(t, err)
+	nodetest.Must(t, err)
 	add("a grandchild", pair.Access, nil)
 	pair, err = f.Exchange(t.Context(), issuance.Exchange{Subject: o.old.Value.Reveal(), TaskType: "TES"})
-	must(t, err)
+	nodetest.Must(t, err)
 	add("a task token", pair.Access, nil)
-	by := bearer(t, f, o.old)
+	by := f.ByBearer(t, o.old)
 	issued, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x"})
 	add("an API token", issued, err)
 	issued, err = f.CreateAPIKey(t.Context(), by, issuance.NewCredential{})
 	add("an API key", issued, err)
 	pair, err = f.Exchange(t.Context(), issuance.Exchange{Subject: issued.Value.Reveal()})
-	must(t, err)
+	nodetest.Must(t, err)
 	add("an access token of that key", pair.Access, nil)
 }
 
@@ -387,9 +387,9 @@ func (o *overlap) nodes() map[string]*nodetest.Fixture {
 func (o *overlap) alive(t *testing.T, when string) {
 	t.Helper()
 	for where, f := range o.nodes() {
-		wantAlive(t, f, when+" "+where+", the old value", o.old)
+		f.WantAlive(t, when+" "+where+", the old value", o.old)
 		for what, issued := range o.children {
-			wantAlive(t, f, when+" "+where+", "+what, issued)
+			f.WantAlive(t, when+" "+where+", "+what, issued)
 		}
 	}
 }
@@ -399,10 +399,10 @@ func (o *overlap) dead(t *testing.T, when string) {
 	o.children["the old value"] = o.old
 	for where, f := range o.nodes() {
 		for what, issued := range o.children {
-			_, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: everyKind, AnyAudience: true})
-			wantFault(t, when+" "+where+", "+what, err, fault.InvalidToken, "")
+			_, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: nodetest.EveryKind(), AnyAudience: true})
+			nodetest.WantFault(t, when+" "+where+", "+what, err, fault.InvalidToken, "")
 		}
-		wantAlive(t, f, when+" "+where+", the new value", o.next)
+		f.WantAlive(t, when+" "+where+", the new value", o.next)
 	}
 }
 
@@ -428,8 +428,8 @@ func TestWhatWasMadeFromTheOldValueEndsWithTheOverlap(t *testing.T) {
 	third := nodetest.New(t, o.options)
 	third.Advance(time.Hour)
 	for what, issued := range o.children {
-		_, err := third.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: everyKind, AnyAudience: true})
-		wantFault(t, "on a node that starts afterwards, "+what, err, fault.InvalidToken, "")
+		_, err := third.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: nodetest.EveryKind(), AnyAudience: true})
+		nodetest.WantFault(t, "on a node that starts afterwards, "+what, err, fault.InvalidToken, "")
 	}
 }
 
@@ -438,7 +438,7 @@ func TestWhatWasMadeFromTheOldValueEndsWhenTheNewOneIsUsed(t *testing.T) {
 	o := regeneratedWithOverlap(t)
 	keepHouse(t, o.there)
 	o.alive(t, "in the overlap")
-	wantAlive(t, o.there, "the new value", o.next)
+	o.there.WantAlive(t, "the new value", o.next)
 	wantSoonDead(t, o.there, "the old value", o.old)
 	wantSoonDead(t, o.here, "the old value", o.old)
 	o.dead(t, "after the first use")

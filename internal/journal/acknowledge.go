@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -22,13 +23,52 @@ func (j *Journal) Revoke(ctx context.Context, b records.Batch, wait revocation.W
 	return j.acknowledge(ctx, seq, wait)
 }
 
-// Settled acknowledges what is revoked already: who finds nothing left to revoke is
-// told so when that holds everywhere, as the one was who revoked it.
+// Settled acknowledges what is revoked already, so that nothing is left to write. What
+// was read is not enough for that: the entry may be visible here and on no standby, if
+// the commit that wrote it was cut off. So something is committed, which makes every
+// entry before it as durable as itself, and the answer waits for the head of the log
+// that this transaction saw. The error is that of Revoke.
 func (j *Journal) Settled(ctx context.Context, wait revocation.Wait) (revocation.Receipt, error) {
-	if err := j.CatchUp(ctx); err != nil {
+	head, err := j.settler.settle(ctx, j.cfg.Store)
+	if err != nil {
 		return revocation.Receipt{}, err
 	}
-	return j.acknowledge(ctx, j.cfg.Follower.Ledger().Applied(), wait)
+	return j.acknowledge(ctx, head, wait)
+}
+
+// settler lets one commit serve all requests that came before it began: a flood of
+// requests with nothing left to do costs one commit at a time.
+type settler struct {
+	turn  chan struct{} // holds the turn, which guards last
+	began atomic.Uint64 // commits
+	last  settlement
+}
+
+// settlement is the outcome of a commit, for those who came before it began.
+type settlement struct {
+	number uint64
+	head   revocation.Seq
+	err    error
+}
+
+func (s *settler) settle(ctx context.Context, store Store) (revocation.Seq, error) {
+	arrived := s.began.Load()
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return 0, fault.Wrap(ctx.Err(), fault.Unavailable, "the revocation log is busy: ask again").Retry(time.Second)
+	}
+	defer func() { <-s.turn }()
+	if s.last.number > arrived {
+		return s.last.head, s.last.err
+	}
+	number := s.began.Add(1)
+	head, err := store.Settle(ctx)
+	if err != nil && ctx.Err() != nil {
+		return 0, err // this caller's own end says nothing to the others
+	}
+	s.last = settlement{number: number, head: head, err: err}
+	return head, err
 }
 
 // CatchUp brings this node up to what the log says now. The error is Unavailable.
@@ -48,6 +88,10 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 	if err := j.cfg.Follower.CatchUp(ctx); err != nil {
 		return revocation.Receipt{}, fault.Wrap(err, fault.Unavailable,
 			"it is stored, but this node could not read the revocation log: ask again").Retry(time.Second)
+	}
+	if j.cfg.Follower.Ledger().Applied() < seq { // what answered is behind what committed
+		return revocation.Receipt{}, fault.After(fault.Unavailable, time.Second,
+			"it is stored, but this node has not read it from the revocation log yet: ask again")
 	}
 	r := revocation.Receipt{Revoked: true, Seq: seq}
 	if wait == revocation.WaitDefault {

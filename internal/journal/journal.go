@@ -20,6 +20,7 @@ type Store interface {
 	records.Committer
 	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
 	DropNode(ctx context.Context, said revocation.Confirmation) error
+	Settle(ctx context.Context) (revocation.Seq, error)
 }
 
 // Config says what a journal is made of. Every field but Watcher and Meter must be
@@ -53,7 +54,10 @@ const (
 )
 
 // Journal commits. Its methods may be called from any number of goroutines.
-type Journal struct{ cfg Config }
+type Journal struct {
+	cfg     Config
+	settler settler
+}
 
 // New returns a journal.
 func New(cfg Config) (*Journal, error) {
@@ -70,7 +74,7 @@ func New(cfg Config) (*Journal, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
 	}
-	return &Journal{cfg: cfg}, nil
+	return &Journal{cfg: cfg, settler: settler{turn: make(chan struct{}, 1)}}, nil
 }
 
 // Commit carries out a batch. Its events are cleaned of secrets first, and what the

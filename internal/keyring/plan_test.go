@@ -40,7 +40,7 @@ func maker() func() (Key, error) {
 
 func draftAt(now time.Time) draft { return draft{policy: testPolicy(), now: now, fresh: maker()} }
 
-// at gives the time since the epoch.
+// at returns the time since the epoch.
 func at(d time.Duration) time.Time { return epoch.Add(d) }
 
 // newKey, activeKey, … give stored keys; the numbers are since the epoch.

@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -60,6 +61,7 @@ type Meter interface {
 	journal.Meter
 	issuance.Meter
 	signin.Meter
+	quota.Meter
 }
 
 // Node is one node. The operations are its fields; what they stand on is its own.
@@ -71,6 +73,7 @@ type Node struct {
 	Directory *directory.Directory
 	Explainer *explain.Explainer
 	Journal   *journal.Journal
+	Quota     *quota.Quota
 
 	cfg        Config
 	uses       *verification.Uses
@@ -90,6 +93,7 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, keyChanged: make(chan struct{}, 1),
 		uses: verification.NewUses(func(ctx context.Context) string { return audit.OriginOf(ctx).Address }),
 	}
+	n.Quota = quota.New(cfg.Clocks.Now, cfg.Meter)
 	cfg.Follower.Ledger().OnApply(n.applied)
 	if err := n.core(); err != nil {
 		return nil, err
@@ -131,7 +135,7 @@ func (n *Node) operations() (err error) {
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
-		Policy: c.Settings.Policy, Now: c.Clocks.Now,
+		Policy: c.Settings.Policy, Quota: n.Quota, Now: c.Clocks.Now,
 	}
 	if c.Meter != nil {
 		in.Meter, is.Meter = c.Meter, c.Meter
@@ -214,7 +218,7 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-tend.C:
 			n.try(ctx, "tending the signing keys", n.cfg.Ring.Tend)
 		case <-purge.C:
-			n.try(ctx, "purging", func(ctx context.Context) error { return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now()) })
+			n.try(ctx, "purging", n.purge)
 		case <-ctx.Done():
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushEvery)
 			defer cancel()
@@ -228,6 +232,24 @@ func (n *Node) try(ctx context.Context, what string, f func(context.Context) err
 	if err := f(ctx); err != nil && ctx.Err() == nil {
 		n.cfg.Log.WarnContext(ctx, what, slog.Any("error", err))
 	}
+}
+
+// maxClockOffset is how far the wall clock may differ from the store's.
+const maxClockOffset = time.Minute
+
+// purge deletes what no longer matters. A node whose clock is wrong deletes nothing:
+// what it takes for expired others may still accept.
+func (n *Node) purge(ctx context.Context) error {
+	offset, err := n.cfg.Store.ClockOffset(ctx)
+	if err != nil {
+		return err
+	}
+	if offset.Abs() > maxClockOffset {
+		n.cfg.Log.ErrorContext(ctx, "the clock of this machine is not the database's: set it right; nothing is purged here until then",
+			slog.Duration("ahead", offset.Round(time.Second)))
+		return nil
+	}
+	return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now())
 }
 
 func (n *Node) endReplaced(ctx context.Context) error {

@@ -75,7 +75,7 @@ type (
 		At     time.Time
 		Reason string
 	}
-	// ShortenToken gives one living token an end no later than its own, which Reason
+	// ShortenToken returns one living token an end no later than its own, which Reason
 	// explains; what is stored of what was made from it ends no later either.
 	// Conflict when it is not alive at Now, or ends earlier.
 	ShortenToken struct {
@@ -92,17 +92,18 @@ type (
 		Reason          string
 	}
 	// ClaimNotice says that a token's owner is being told of its end: Conflict when
-	// that was said before. A zero At takes it back.
+	// that was said before. A zero At revokes it.
 	ClaimNotice struct {
 		ID string
 		At time.Time
 	}
-	// AddDevice stores a device code. Conflict when one of the codes exists.
-	AddDevice struct{ Device Device }
-	// PollDevice notes that a device asked.
-	PollDevice struct {
-		Digest [32]byte
-		At     time.Time
+	// AddDevice stores a device code. Conflict when one of the codes exists. Limited,
+	// until the first of them expires, when as many as Most have not expired at Now, or
+	// of the same client as many as MostOfClient; 0 is no bound.
+	AddDevice struct {
+		Device             Device
+		Now                time.Time
+		Most, MostOfClient int
 	}
 	// DecideDevice writes state, subject and sequence of a device that is pending
 	// and has not run out at Now; Conflict otherwise.
@@ -139,7 +140,6 @@ func (ShortenToken) op()     {}
 func (KillTokens) op()       {}
 func (ClaimNotice) op()      {}
 func (AddDevice) op()        {}
-func (PollDevice) op()       {}
 func (DecideDevice) op()     {}
 func (SpendDevice) op()      {}
 func (ChangeKeys) op()       {}

@@ -36,6 +36,10 @@ type Committer interface {
 // Log is the revocation log and the list of nodes that honour it.
 type Log interface {
 	revocation.Log
+	// Settle commits something, as durably as Commit does, and returns the head of the
+	// log that its transaction saw: every entry up to it is then as durable too, also
+	// one that somebody else committed and whose commit was cut off.
+	Settle(ctx context.Context) (revocation.Seq, error)
 	// Nodes returns what each registered node has confirmed of the log.
 	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
 	// DropNode removes a node from that list if the list still says this of it.
@@ -55,6 +59,9 @@ type Purger interface {
 	// Purge deletes what no longer matters at now: log entries whose Until has
 	// passed, dead tokens past their 90 days, old attempts.
 	Purge(ctx context.Context, now time.Time) error
+	// ClockOffset returns how far the process's wall clock is ahead of the store's;
+	// negative when it is behind.
+	ClockOffset(ctx context.Context) (time.Duration, error)
 }
 
 // Directory reads users, clients, collections, roles and bindings.

@@ -19,14 +19,14 @@ func TestEndCountsFromItsTimeOn(t *testing.T) {
 	named, other := revocation.KeyOf(revocation.Token, "x"), revocation.KeyOf(revocation.Token, "y")
 	l.Apply([]revocation.Entry{endOf(1, base.Add(time.Minute), base.Add(day))})
 	c.pass(time.Minute - time.Microsecond)
-	if l.Ended(named) || l.Killed(named) || l.CutOff(named) != 0 {
+	if l.Ended(named) || l.Set().Killed(named) || l.Set().CutOff(named) != 0 {
 		t.Error("it has ended before its time")
 	}
 	c.pass(time.Microsecond)
 	if !l.Ended(named) {
 		t.Error("its time has come and it hasn't ended")
 	}
-	if l.Ended(other) || l.Killed(named) {
+	if l.Ended(other) || l.Set().Killed(named) {
 		t.Error("an end is no kill, and names one token")
 	}
 }

@@ -36,7 +36,8 @@ type Follower struct {
 	wake   chan struct{}
 	turn   chan struct{} // holds the turn; it guards the fields down to overBudget
 
-	position   position
+	membership membership
+	purged     Seq // the log's purge mark in the last answer
 	last       answer
 	notified   Seq           // what the watchers were last notified of
 	notifiedAt time.Duration // when that was, on the clock
@@ -54,9 +55,10 @@ type Follower struct {
 // answer is the outcome of the last question, for those who waited while it was
 // under way.
 type answer struct {
-	question uint64
-	started  time.Duration
-	err      error
+	question  uint64
+	started   time.Duration
+	confirmed bool // a confirmation that began after started was committed, where nodes must
+	err       error
 }
 
 const (
@@ -78,7 +80,9 @@ func NewFollower(cfg Config) (*Follower, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Follower{cfg: cfg, ledger: cfg.Ledger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}, nil
+	f := &Follower{cfg: cfg, ledger: cfg.Ledger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+	f.membership = membership{cfg: &f.cfg, counts: &f.counts}
+	return f, nil
 }
 
 // Ledger returns what the follower feeds.
@@ -136,28 +140,29 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 }
 
 // share waits for a question that started after the call, putting it when nobody
-// else did, and returns when it started.
-func (f *Follower) share(ctx context.Context) (time.Duration, error) {
+// else did, and returns its outcome.
+func (f *Follower) share(ctx context.Context) (answer, error) {
 	arrived := f.questions.Load()
 	select {
 	case f.turn <- struct{}{}:
 	case <-ctx.Done():
-		return 0, fmt.Errorf("waiting to ask the revocation log: %w", ctx.Err())
+		return answer{}, fmt.Errorf("waiting to ask the revocation log: %w", ctx.Err())
 	}
 	defer func() { <-f.turn }()
 	if f.last.question > arrived {
-		return f.last.started, f.last.err
+		return f.last, f.last.err
 	}
-	started, err := f.catchUp(ctx)
+	a, err := f.catchUp(ctx)
 	if err != nil && ctx.Err() != nil {
-		return 0, err // this caller's own end says nothing of the log
+		return answer{}, err // this caller's own end says nothing of the log
 	}
 	if err != nil {
 		f.counts.failed.Add(1)
 		f.report(err)
 	}
-	f.last = answer{question: f.questions.Load(), started: started, err: err}
-	return started, err
+	a.question, a.err = f.questions.Load(), err
+	f.last = a
+	return a, err
 }
 
 // maxRounds bounds the complete answers of one CatchUp. The first of a node that
@@ -165,23 +170,22 @@ func (f *Follower) share(ctx context.Context) (time.Duration, error) {
 const maxRounds = 3
 
 // catchUp asks page after page until an answer is complete, and again while that
-// made no lease. It returns when the question of the last answer started.
-func (f *Follower) catchUp(ctx context.Context) (time.Duration, error) {
+// made no lease.
+func (f *Follower) catchUp(ctx context.Context) (answer, error) {
 	for round := 1; ; {
 		started, complete, err := f.ask(ctx)
 		if err != nil {
-			return 0, err
+			return answer{}, err
 		}
 		if !complete {
 			continue
 		}
-		f.publish(started)
 		again, err := f.renewLease(ctx, started)
 		if err == nil || ctx.Err() == nil {
 			f.report(err)
 		}
 		if !again || round == maxRounds {
-			return started, nil
+			return answer{started: started, confirmed: err == nil}, nil
 		}
 		round++
 	}

@@ -5,17 +5,18 @@ import (
 	"time"
 )
 
-// Known is what a follower may vouch for to others, as of its last complete answer:
-// every entry up to Seq counts here, and none after it was committed before Started.
+// Known is what a follower may vouch for to others, as of its last complete answer
+// that it could confirm, the one that its own lease counts from: every entry up to Seq
+// counts here, and none after it was committed before Started.
 type Known struct {
 	Seq     Seq
 	Started time.Duration // on the clock: when the question was put whose answer ended at Seq
 	Purged  Seq           // the log's purge mark in that answer
 }
 
-// Known returns what the last complete answer said, all of one answer. It reports false
-// before the first one, and from when the log went back until all of it has been read
-// again.
+// Known returns what the last complete and confirmed answer said, all of one answer. It
+// reports false before the first one, and from when the log went back until all of it
+// has been read again.
 func (f *Follower) Known() (Known, bool) {
 	if k := f.known.Load(); k != nil {
 		return *k, true
@@ -23,30 +24,21 @@ func (f *Follower) Known() (Known, bool) {
 	return Known{}, false
 }
 
-// publish makes Known what a complete answer said, and notifies the watchers. The lease
-// has a further condition, the confirmation, and follows.
+// publish makes Known what a complete answer said that the lease was renewed from, and
+// notifies the watchers. An answer that could not be confirmed is not published: it may
+// come from a primary that was replaced, and others would accept tokens on it.
 //
 // Watchers are notified of nothing new as well, since a later Started extends leases
 // outside; but not at every question, because without a lease each request asks one.
 func (f *Follower) publish(started time.Duration) {
-	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.position.purged})
-	f.ledger.answered(started)
+	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})
+	f.ledger.asOf.Store(int64(started)) // without a lease: that has more conditions
 	if f.Applied() == f.notified && started-f.notifiedAt < f.cfg.Staleness/8 {
 		return
 	}
 	f.notified, f.notifiedAt = f.Applied(), started
 	f.ledger.notify()
 }
-
-// Watch returns a channel that is closed when Known has a new sequence or, when it
-// doesn't, at the next question answered in full: a stream that takes a new channel each
-// time and then reads Known has something to send at least every half of L while the
-// store answers. All watchers share the channel.
-func (f *Follower) Watch() <-chan struct{} { return f.ledger.Watch() }
-
-// Head returns where the log ended in the last answer. It is ahead of Applied while
-// there are pages to read still.
-func (f *Follower) Head() Seq { return max(f.head.Load(), f.Applied()) }
 
 // Counts is what a follower did since it was made.
 type Counts struct {
@@ -58,10 +50,8 @@ type Counts struct {
 
 type counts struct{ failed, unconfirmed, permits atomic.Uint64 }
 
-// Counts returns the counts as they stand.
-func (f *Follower) Counts() Counts {
-	return Counts{
-		Questions: f.questions.Load(), Failed: f.counts.failed.Load(),
-		Unconfirmed: f.counts.unconfirmed.Load(), Permits: f.counts.permits.Load(),
-	}
-}
+// Watch returns a channel that is closed when Known has a new sequence or, when it
+// doesn't, at the next question answered in full: a stream that takes a new channel each
+// time and then reads Known has something to send at least every half of L while the
+// store answers. All watchers share the channel.
+func (f *Follower) Watch() <-chan struct{} { return f.ledger.Watch() }

@@ -31,8 +31,17 @@ func newWallClock(now func() time.Time) *wallClock {
 }
 
 func (c *wallClock) nanos() int64 {
+	now, _ := c.read()
+	return now
+}
+
+// read returns the wall clock, and by how much it has jumped ahead of what has passed
+// since it was last read; 0 when it has not.
+func (c *wallClock) read() (now int64, jump time.Duration) {
 	wall := c.now()
-	return c.forward(wall.UnixNano(), int64(wall.Sub(c.start)))
+	before := c.ahead.Load()
+	now = c.forward(wall.UnixNano(), int64(wall.Sub(c.start)))
+	return now, time.Duration(c.ahead.Load() - before)
 }
 
 // forward returns the wall clock, but no less than what it was ahead at most of what

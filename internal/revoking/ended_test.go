@@ -16,23 +16,23 @@ func TestWhatHasEndedByTheClockIsRevokedByAKill(t *testing.T) {
 	for name, revoke := range map[string]func(f *nodetest.Fixture, raw string) error{
 		"reported as leaked": func(f *nodetest.Fixture, raw string) error { return f.Leaked(t.Context(), []string{raw}) },
 		"by its holder": func(f *nodetest.Fixture, raw string) error {
-			return second(f.RevokeSelf(t.Context(), raw, revocation.WaitDefault))
+			return nodetest.Second(f.RevokeSelf(t.Context(), raw, revocation.WaitDefault))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := nodetest.Options{Dir: t.TempDir(), At: time.Now()}
 			here, behind := nodetest.New(t, o), nodetest.New(t, o)
-			ada := person(t, here, "ada")
-			old := apiToken(t, here, ada)
+			ada := here.Person(t, "ada")
+			old := here.APIToken(t, ada, issuance.NewCredential{})
 			pair, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
-			must(t, err)
-			must(t, second(here.Regenerate(t.Context(), ada, old.ID, 60)))
+			nodetest.Must(t, err)
+			nodetest.Must(t, nodetest.Second(here.Regenerate(t.Context(), ada, old.ID, 60)))
 			here.Advance(time.Minute)
-			wantDead(t, here, "after the overlap", pair.Access)
-			wantAlive(t, behind, "where the overlap goes on", pair.Access)
-			must(t, revoke(here, pair.Access.Value.Reveal()))
-			wantDead(t, behind, "revoked", pair.Access)
+			here.WantDead(t, "after the overlap", pair.Access)
+			behind.WantAlive(t, "where the overlap goes on", pair.Access)
+			nodetest.Must(t, revoke(here, pair.Access.Value.Reveal()))
+			behind.WantDead(t, "revoked", pair.Access)
 		})
 	}
 }

@@ -25,6 +25,7 @@ type Revocable struct {
 	kill    journal.Kill
 	subject string
 	actor   string // who may revoke it
+	revoked bool   // the log has revoked it already
 }
 
 // ID returns the public id of the token.
@@ -47,7 +48,7 @@ func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref strin
 	if !c.MayRevoke(t) {
 		return Revocable{}, errNotYours
 	}
-	return revocable(c, t), nil
+	return r.revocable(c, t), nil
 }
 
 func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revocable, error) {
@@ -55,12 +56,12 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 	case c == nil:
 		return Revocable{}, records.ErrNoToken
 	case c.TokenID() == id:
-		return revocable(c, c.Token), nil // access and task tokens have no row
+		return r.revocable(c, c.Token), nil // access and task tokens have no row
 	}
 	row, seq, err := r.store.TokenByID(ctx, id)
 	switch {
 	case fault.Is(err, fault.NotFound) && c.IsOperator():
-		return revocable(c, &verification.Token{ID: id}), nil
+		return r.revocable(c, verification.Index(&verification.Token{ID: id})), nil
 	case fault.Is(err, fault.NotFound):
 		return Revocable{}, records.ErrNoToken
 	case err != nil:
@@ -70,11 +71,13 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 	if err := c.RequireRevokeID(t); err != nil {
 		return Revocable{}, err
 	}
-	return revocable(c, t), nil
+	return r.revocable(c, t), nil
 }
 
-func revocable(c *caller.Caller, t *verification.Token) Revocable {
-	return Revocable{kill: killOf(t, token.ReasonRevoked), subject: t.Subject, actor: c.Actor()}
+func (r *Revoker) revocable(c *caller.Caller, t *verification.Token) Revocable {
+	return Revocable{
+		kill: killOf(t, token.ReasonRevoked), subject: t.Subject, actor: c.Actor(), revoked: r.verifier.RevokedInLog(t),
+	}
 }
 
 // RevokeTokens revokes tokens that FindRevocable returned to the same caller, at
@@ -93,7 +96,7 @@ func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []R
 	var all records.Batch
 	seen := make(map[string]bool, len(tokens))
 	for _, t := range tokens {
-		if seen[t.kill.ID] {
+		if seen[t.kill.ID] || t.revoked {
 			continue
 		}
 		seen[t.kill.ID] = true
@@ -101,6 +104,9 @@ func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []R
 		e.Target, e.TokenID, e.Reason = t.subject, t.kill.ID, t.kill.Reason
 		ops, entries := r.journal.Kill(t.kill)
 		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
+	}
+	if len(all.Log) == 0 {
+		return r.journal.Settled(ctx, c.Wait)
 	}
 	return r.journal.Revoke(ctx, all, c.Wait)
 }

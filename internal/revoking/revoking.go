@@ -182,8 +182,12 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 }
 
 // kill revokes one token with everything that was made from it, in one transaction
-// with the event that says why.
+// with the event that says why. If the log has revoked it already, nothing is appended:
+// whoever asks again and again would fill the log.
 func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, wait revocation.Wait) (revocation.Receipt, error) {
+	if r.verifier.RevokedInLog(t) {
+		return r.journal.Settled(ctx, wait)
+	}
 	ops, entries := r.journal.Kill(killOf(t, e.Reason))
 	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, wait)
 }

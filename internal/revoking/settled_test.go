@@ -20,21 +20,21 @@ func TestWhatIsRevokedAlreadyIsAcknowledgedWhenItHoldsEverywhere(t *testing.T) {
 			return f.Leaked(t.Context(), []string{raw})
 		},
 		"by its holder": func(f *nodetest.Fixture, raw string) error {
-			return second(f.RevokeSelf(t.Context(), raw, revocation.WaitDefault))
+			return nodetest.Second(f.RevokeSelf(t.Context(), raw, revocation.WaitDefault))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := nodetest.Options{Dir: t.TempDir()}
 			here := nodetest.New(t, o)
-			issued := accessToken(t, here, person(t, here, "ada"))
+			issued := here.MadeAccess(t, here.Person(t, "ada"))
 			o.Still = true // learns of the log only when it asks
 			there := nodetest.New(t, o)
-			wantAlive(t, there, "before", issued)
-			must(t, second(here.RevokeID(t.Context(), operator.Waiting(revocation.WaitNone), issued.ID)))
+			there.WantAlive(t, "before", issued)
+			nodetest.Must(t, nodetest.Second(here.RevokeID(t.Context(), operator.Waiting(revocation.WaitNone), issued.ID)))
 			before := here.Ledger.Applied()
-			must(t, again(here, issued.Value.Reveal()))
-			wantDead(t, there, "revoked already", issued)
+			nodetest.Must(t, again(here, issued.Value.Reveal()))
+			there.WantDead(t, "revoked already", issued)
 			if here.Ledger.Applied() != before {
 				t.Error("what was revoked is revoked again")
 			}
@@ -45,19 +45,19 @@ func TestWhatIsRevokedAlreadyIsAcknowledgedWhenItHoldsEverywhere(t *testing.T) {
 func TestCallerSaysWhetherToWait(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	for wait, nodes := range map[revocation.Wait]bool{
 		revocation.WaitDefault: true, revocation.WaitNodes: true, revocation.WaitNone: false,
 	} {
 		for name, revoke := range map[string]func(c *caller.Caller) (revocation.Receipt, error){
 			"by value": func(c *caller.Caller) (revocation.Receipt, error) {
-				return f.Revoke(t.Context(), c, revoking.Revocation{Token: accessToken(t, f, ada).Value.Reveal()})
+				return f.Revoke(t.Context(), c, revoking.Revocation{Token: f.MadeAccess(t, ada).Value.Reveal()})
 			},
 			"by id": func(c *caller.Caller) (revocation.Receipt, error) {
-				return f.RevokeID(t.Context(), c, accessToken(t, f, ada).ID)
+				return f.RevokeID(t.Context(), c, f.MadeAccess(t, ada).ID)
 			},
 			"all": func(c *caller.Caller) (revocation.Receipt, error) {
-				return f.RevokeAllOf(t.Context(), c, person(t, f, uuid.NewString()[:8]).Subject.Username)
+				return f.RevokeAllOf(t.Context(), c, f.Person(t, uuid.NewString()[:8]).Subject.Username)
 			},
 		} {
 			r, err := revoke(operator.Waiting(wait))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -154,6 +155,18 @@ func (r *running) send(req *http.Request) (answer, error) {
 	return answer{res.StatusCode, res.Header, string(text)}, err
 }
 
+// raw sends a request for a path that no client would send: it goes out as it is.
+func (r *running) raw(t testing.TB, method, path string) answer {
+	t.Helper()
+	host := strings.TrimPrefix(r.url, "http://")
+	req := &http.Request{Method: method, URL: &url.URL{Scheme: "http", Host: host, Opaque: r.url + path}, Host: host, Header: http.Header{}}
+	a, err := r.send(req.WithContext(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 func (r *running) get(t testing.TB, path string, header ...string) answer {
 	t.Helper()
 	return r.do(t, http.MethodGet, r.url+path, header...)
@@ -186,7 +199,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// metric gives the line of a metric, "" when there is none.
+// metric returns the line of a metric, "" when there is none.
 func (r *running) metric(t testing.TB, name string) string {
 	t.Helper()
 	for line := range strings.Lines(r.do(t, http.MethodGet, r.ops+"/metrics").text) {

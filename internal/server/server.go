@@ -7,8 +7,11 @@
 // router. The router asks three places in turn: the gateway's named endpoints,
 // bearerd's own edges, whose answers carry the security headers, and the gateway's
 // "/", which is the proxied application. So an application behind bearerd can't
-// take a path from it, and its answers pass as they came. A path that is not clean
-// is nobody's but the application's, whose proxy refuses it or passes it as it came.
+// take a path from it, and its answers pass as they came. What lies beneath /auth/ and
+// /oauth2/, and every other spelling of an endpoint's path, never reaches the
+// application: it is 404, and names the endpoint. Beside that a dialect takes the
+// methods and paths that it serves, and leaves the rest to the application, whose proxy
+// refuses a path that is not clean or passes it as it came.
 //
 // On the end of its context a server says first on /readyz that it is going, then
 // takes no more connections, ends its streams and lets requests finish, and only
@@ -43,7 +46,7 @@ type Streaming interface {
 // Exact is an edge of the gateway whose one endpoint is asked with every request to
 // an application. It is found without a search.
 type Exact interface {
-	// Exact gives its path, which is also its pattern in Register, and who serves it
+	// Exact returns its path, which is also its pattern in Register, and who serves it
 	// by every method.
 	Exact() (path string, h http.Handler)
 }
@@ -63,7 +66,7 @@ type Inner struct {
 }
 
 // TLS names a certificate chain and its key in PEM. With neither the main listener
-// speaks plain HTTP. A file that changes is read anew.
+// speaks plain HTTP. A file that changes is read again.
 type TLS struct {
 	CertFile, KeyFile string
 }
@@ -110,7 +113,7 @@ type Server struct {
 	streaming []Streaming
 }
 
-// streaming gives those of the edges that are.
+// streaming returns those of the edges that are.
 func streaming(edges []Edge) []Streaming {
 	var list []Streaming
 	for _, e := range edges {

@@ -51,7 +51,7 @@ func checkEvents(events []audit.Event) error {
 	return nil
 }
 
-// AuditEvents gives the events that match, newest first. A filter that can't be
+// AuditEvents returns the events that match, newest first. A filter that can't be
 // answered is fault.Invalid.
 func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error) {
 	f, err := f.Canonical()

@@ -127,9 +127,7 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	case records.ClaimNotice:
 		return claim(ctx, c, op)
 	case records.AddDevice:
-		return addDevice(ctx, c, op.Device)
-	case records.PollDevice:
-		return c.post(ctx, pollDevice, op.Digest[:], micros(op.At))
+		return addDevice(ctx, c, op)
 	case records.DecideDevice:
 		return decide(ctx, c, op)
 	case records.SpendDevice:

@@ -40,7 +40,7 @@ func Lookups() map[string]string {
 		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken,
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
 		"purgeAttempts": purgeAttempts, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
-		"pollDevice": pollDevice, "decideDevice": decideDevice, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
+		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 	}
 }

@@ -18,6 +18,9 @@ FROM log_head h LEFT JOIN (
 	newestEntry = `SELECT seq, what, id, until, at FROM log_entries
 WHERE what = $1 AND id = $2 AND (until = 0 OR until > $3) ORDER BY seq DESC LIMIT 1`
 
+	countSettled = `UPDATE log_settled SET n = n + 1 WHERE one = 1`
+	seqOfHead    = `SELECT seq FROM log_head WHERE one = 1`
+
 	upsertNode = `INSERT INTO nodes (node, seq, lease, seen_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, seen_at = excluded.seen_at`
 	deleteNode  = `DELETE FROM nodes WHERE node = $1`
@@ -25,7 +28,7 @@ ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, see
 	selectNodes = `SELECT node, seq, lease, seen_at FROM nodes ORDER BY node`
 )
 
-// appendLog gives the entries their sequences and puts the last of them into head.
+// appendLog returns the entries their sequences and puts the last of them into head.
 func appendLog(ctx context.Context, c conn, entries []revocation.Entry, head *revocation.Seq) error {
 	if len(entries) == 0 {
 		return nil
@@ -72,6 +75,22 @@ func scanEntry(scan scanner) (e revocation.Entry, err error) {
 	return e, err
 }
 
+// Settle commits a count and returns the head of the log. An entry may be visible that
+// no standby has: the server shows it when the wait for the standby was cut off. This
+// commit waits for the standby too, which then has everything before it.
+func (s *Store) Settle(ctx context.Context) (head revocation.Seq, err error) {
+	err = s.write(first(ctx), func(ctx context.Context, c conn) error {
+		if err := c.post(ctx, countSettled); err != nil {
+			return err
+		}
+		return c.each(ctx, seqOfHead, nil, func(scan scanner) error { return scan(&head) })
+	})
+	if err != nil {
+		return 0, err
+	}
+	return head, nil
+}
+
 // LogEntry finds the newest entry about an id that has not run out, and reports
 // whether there is one.
 func (s *Store) LogEntry(ctx context.Context, what revocation.What, id string) (e revocation.Entry, found bool, err error) {
@@ -104,7 +123,7 @@ func (s *Store) DropNode(ctx context.Context, said revocation.Confirmation) erro
 	})
 }
 
-// Nodes gives the nodes on the list in the order of their names.
+// Nodes returns the nodes on the list in the order of their names.
 func (s *Store) Nodes(ctx context.Context) ([]revocation.Confirmation, error) {
 	return query(ctx, s, func(scan scanner) (n revocation.Confirmation, err error) {
 		var lease int64

@@ -18,7 +18,7 @@ ORDER BY t.expires_at LIMIT $5`
 	unclaimNotice = `UPDATE tokens SET noticed_at = 0 WHERE id = $1`
 )
 
-// Expiring gives living API tokens and keys that end after now and not later than
+// Expiring returns living API tokens and keys that end after now and not later than
 // before, of which nobody was told, those that end first.
 func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
 	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {

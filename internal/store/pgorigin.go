@@ -9,7 +9,7 @@ import (
 const (
 	// What a copy of the database, made by whatever means but one of the server's
 	// whole disk, has otherwise: the server, the database, the table; and the server's
-	// timeline, which a recovery to a point in time and a failover begin anew.
+	// timeline, which a recovery to a point in time and a failover begin again.
 	currentOrigin = `(SELECT s.system_identifier || '/' || d.oid || '/' || 'log_head'::regclass::oid || '/' ||
     substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system() s, pg_database d WHERE d.datname = current_database())`
 

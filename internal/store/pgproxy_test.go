@@ -62,7 +62,7 @@ func (p *proxy) serve() {
 
 // carry carries one connection to its end.
 func (p *proxy) carry(near net.Conn) {
-	far, err := net.Dial("tcp", p.target) //nolint:noctx // ended by cut
+	far, err := net.Dial("tcp", p.target)
 	if err != nil {
 		_ = near.Close()
 		return
@@ -112,7 +112,7 @@ func (p *proxy) begin(near, far net.Conn) error {
 			continue
 		}
 		body = p.stripped(body)
-		binary.BigEndian.PutUint32(head[:4], uint32(len(body)+8)) //nolint:gosec // short
+		binary.BigEndian.PutUint32(head[:4], uint32(len(body)+8))
 		_, err := far.Write(append(head[:], body...))
 		return err
 	}

@@ -239,7 +239,7 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 		}
 		return cause(within, err)
 	}
-	c := &pgConn{db: db, c: held.Conn(), reply: reply, calm: func() { timer.Stop() }}
+	c := &pgConn{db: db, c: held.Conn(), reply: reply.Done(), calm: func() { timer.Stop() }}
 	c.heard = func() { timer.Reset(db.limits.StatementTimeout) }
 	giveBack := func() {
 		held.Release()
@@ -280,7 +280,7 @@ func (db *postgresDB) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// cause gives the reason for which a context was ended, where err comes of that.
+// cause returns the reason for which a context was ended, where err comes of that.
 func cause(ctx context.Context, err error) error {
 	var answer *pgconn.PgError
 	var f *fault.Error

@@ -354,6 +354,17 @@ func broken(err error) bool {
 	return errors.Is(err, errMoved)
 }
 
+// explainFile says what an operator can do about an error of the start.
+func explainFile(err error) error {
+	switch code(err) {
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("its disk is full: %w", err)
+	case sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("its disk is full, or it fails: %w", err)
+	}
+	return err
+}
+
 // errMoved is why nothing is written any more to a file that lost its name: who
 // opens the database next would not find it.
 var errMoved = errors.New("the file was moved, removed or replaced since it was opened")

@@ -21,7 +21,7 @@ const (
 	tokenByDigest = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
 	tokenByID     = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
 
-	// Newest first, after a place; $3 tells whether $4 to $10 narrow the kinds.
+	// Newest first, after a place; $3 says whether $4 to $10 narrow the kinds.
 	inOrder = ` AND (t.created_at, t.id) < ($1, $2)
     AND ($3 = 0 OR t.kind IN ($4, $5, $6, $7, $8, $9, $10))
 ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
@@ -172,7 +172,7 @@ func (s *Store) Touch(ctx context.Context, uses []records.Use) error {
 
 const touchChunk = 500
 
-// addToken stores a token. One that rests on what was taken back before this
+// addToken stores a token. One that rests on what was revoked before this
 // transaction is stored as dead: the log says so now, and forgets it one day.
 func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	t := op.Token

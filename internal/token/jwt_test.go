@@ -43,12 +43,12 @@ func newKey(t testing.TB, alg token.Algorithm) token.SigningKey {
 	return k
 }
 
-// only gives the finder of one key by its id.
+// only returns the finder of one key by its id.
 func only(k token.VerificationKey) func(string) (token.VerificationKey, bool) {
 	return func(kid string) (token.VerificationKey, bool) { return k, kid == k.KID }
 }
 
-// checkOf gives the check that err refuses by.
+// checkOf returns the check that err refuses by.
 func checkOf(err error) token.Check {
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
 		return refusal.Check

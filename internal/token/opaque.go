@@ -36,7 +36,7 @@ const redacted = "[redacted]"
 // show it.)
 type Secret string
 
-// Reveal gives the secret itself, for the one answer that shows it.
+// Reveal returns the secret itself, for the one answer that shows it.
 func (s Secret) Reveal() string { return string(s) }
 
 // String redacts.
@@ -66,7 +66,7 @@ type Opaque struct {
 	Digest [32]byte // SHA-256 of the whole token
 }
 
-// Digest gives the SHA-256 under which an opaque token is stored.
+// Digest returns the SHA-256 under which an opaque token is stored.
 func Digest(raw string) [32]byte { return sha256.Sum256([]byte(raw)) }
 
 // Shape is what a token looks like, by which its validator is chosen.
@@ -91,7 +91,7 @@ type form struct {
 	kind   Kind
 }
 
-// NewForms gives the forms in which new API tokens begin with apiTokenPrefix;
+// NewForms returns the forms in which new API tokens begin with apiTokenPrefix;
 // PrefixAPIToken and PrefixHypothesis are recognised all the same. It is an error
 // when the prefix is not of [A-Za-z0-9_-]{2,16}, or could be confused with another
 // one or with a JWT.
@@ -179,19 +179,43 @@ func (f Forms) Parse(raw string) (Opaque, error) {
 	if !ok {
 		return Opaque{}, malformed(errPrefix)
 	}
-	body := raw[len(o.prefix):]
+	if err := checkBody(raw[len(o.prefix):]); err != nil {
+		return Opaque{}, malformed(err)
+	}
+	return describe(o, raw), nil
+}
+
+// checkBody checks what follows the prefix of an opaque token.
+func checkBody(body string) error {
 	if len(body) != randomChars+sumChars {
-		return Opaque{}, malformed(errLength)
+		return errLength
 	}
 	for i := range len(body) {
 		if strings.IndexByte(base62, body[i]) < 0 {
-			return Opaque{}, malformed(errAlphabet)
+			return errAlphabet
 		}
 	}
 	if sum := checksum(body[:randomChars]); string(sum[:]) != body[randomChars:] {
-		return Opaque{}, malformed(errChecksum)
+		return errChecksum
 	}
-	return describe(o, raw), nil
+	return nil
+}
+
+// LooksLikeToken reports whether raw has the shape of a token: three parts with dots
+// between, or a body with the right checksum behind a prefix, whatever that is.
+func LooksLikeToken(raw string) bool {
+	if _, _, _, ok := splitJWT(raw); ok {
+		return true
+	}
+	prefix := len(raw) - randomChars - sumChars
+	return prefix > 0 && checkBody(raw[prefix:]) == nil
+}
+
+// IsSession reports whether raw is a well-formed session token. Whether there is such a
+// session only the store knows.
+func IsSession(raw string) bool {
+	body, found := strings.CutPrefix(raw, PrefixSession)
+	return found && checkBody(body) == nil
 }
 
 var (
@@ -201,7 +225,7 @@ var (
 	errChecksum = errors.New("wrong checksum")
 )
 
-// Shape tells which validator a token belongs to, by its prefix or its shape and
+// Shape returns which validator a token belongs to, by its prefix or its shape and
 // never by trial. A token of a known shape may still be malformed.
 func (f Forms) Shape(raw string) Shape {
 	if _, ok := f.find(raw); ok {
@@ -241,7 +265,7 @@ func randomBase62(n int) (string, error) {
 	}
 }
 
-// checksum gives the CRC-32 (IEEE) of s in six base62 characters, as GitHub's
+// checksum returns the CRC-32 (IEEE) of s in six base62 characters, as GitHub's
 // tokens end: the greatest CRC-32 needs all six.
 func checksum(s string) (out [sumChars]byte) {
 	sum := crc32.ChecksumIEEE([]byte(s))

@@ -17,7 +17,7 @@ import "time"
 // MaxBytes is the length beyond which a token is refused unread.
 const MaxBytes = 8 << 10
 
-// Kind tells what a token is good for. Its String is the stored value.
+// Kind returns what a token is good for. Its String is the stored value.
 type Kind uint8
 
 // The kinds of tokens and secrets. The zero value is none of them.
@@ -53,7 +53,7 @@ func (k Kind) ExpiresSoon(expiry, now time.Time) bool {
 	return byHand && !expiry.IsZero() && expiry.Sub(now) < ExpiryNotice
 }
 
-// String gives the stored name of k, such as "api-key"; "unknown" for a value
+// String returns the stored name of k, such as "api-key"; "unknown" for a value
 // that is no kind.
 func (k Kind) String() string {
 	if int(k) >= len(kindNames) {

@@ -1,6 +1,7 @@
 package verification
 
 import (
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -114,11 +115,23 @@ func ofJWT(j *token.JWT) *Token {
 	c := &j.Claims
 	t := &Token{
 		Kind: j.Kind(), ID: c.ID, Subject: c.Subject, Username: c.Username, ClientID: c.ClientID,
-		Audience: c.Audience, Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
+		Audience: audienceOf(c), Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
 		IssuedAt: c.IssuedAt, Expiry: c.Expiry, Seq: c.Seq, TaskTokenType: c.TaskTokenType,
 		KID: j.KID, jwt: j,
 	}
 	return t.index()
+}
+
+// audienceOf returns what a JWT is good for. A task token is good for its own type
+// alone, whatever else its audience names; for nothing where its type is not there.
+func audienceOf(c *token.Claims) []string {
+	switch {
+	case c.TaskTokenType == "":
+		return c.Audience
+	case slices.Contains(c.Audience, c.TaskTokenType):
+		return []string{c.TaskTokenType}
+	}
+	return nil
 }
 
 // What facts take in memory, in bytes: an estimate that a test holds against the

@@ -34,7 +34,7 @@ type link struct {
 	Current     bool
 }
 
-// menu gives the links between the pages of administration; none on other pages.
+// menu returns the links between the pages of administration; none on other pages.
 func menu(path string) []link {
 	rest, found := strings.CutPrefix(path, pathAdmin)
 	if !found {
@@ -91,7 +91,7 @@ type sheet struct {
 	Typed   url.Values // what it held, without secrets
 }
 
-// Old gives what a field of a form shows: what was typed when the form comes back,
+// Old returns what a field of a form shows: what was typed when the form comes back,
 // else what is stored.
 func (s sheet) Old(form, name, stored string) string {
 	if s.At == form {
@@ -117,7 +117,7 @@ func (s sheet) General() string {
 	return s.Problem
 }
 
-// Error gives what is wrong with a field of a form.
+// Error returns what is wrong with a field of a form.
 func (s sheet) Error(form, name string) string {
 	if s.At == form && s.About == name {
 		return s.Problem
@@ -125,7 +125,7 @@ func (s sheet) Error(form, name string) string {
 	return ""
 }
 
-// Attr gives the attributes that tie a field to its hint and to what is wrong with it.
+// Attr returns the attributes that tie a field to its hint and to what is wrong with it.
 func (s sheet) Attr(form, name, hint string) template.HTMLAttr {
 	described, invalid := hint, ""
 	if s.Error(form, name) != "" {

@@ -92,7 +92,7 @@ func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error)
 	return f.Canonical()
 }
 
-// subject gives the subject of a username; what is none stands for itself.
+// subject returns the subject of a username; what is none stands for itself.
 func (p *Pages) subject(r *request, name string) (string, error) {
 	if name == "" {
 		return "", nil
@@ -135,12 +135,12 @@ func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) 
 	return rows, nil
 }
 
-// names gives the usernames of those of ids that are users' subjects.
+// names returns the usernames of those of ids that are users' subjects.
 func (p *Pages) names(r *request, ids ...string) (map[string]string, error) {
 	return p.Directory.Usernames(r.Context(), r.caller, slices.DeleteFunc(ids, func(id string) bool { return uuid.Validate(id) != nil }))
 }
 
-// exportAudit gives every event that the filter lists, newest first, as CSV or as
+// exportAudit returns every event that the filter lists, newest first, as CSV or as
 // JSON, one event a line.
 func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()

@@ -31,7 +31,7 @@ var grantTypes = []grantType{
 	{identity.GrantTypeDeviceCode, "device_code", "is let in by a user on another screen"},
 }
 
-// shortGrant gives the last part of a grant type's name.
+// shortGrant returns the last part of a grant type's name.
 func shortGrant(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
 
 // clientSecret is a page that shows a client's secret this once.

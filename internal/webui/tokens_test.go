@@ -230,7 +230,7 @@ func TestLastUseIsTold(t *testing.T) {
 	b.get("/auth/tokens").want(http.StatusOK, `<span class="address">192.0.2.7</span>`)
 }
 
-// idOf gives the id of the one living token on the page.
+// idOf returns the id of the one living token on the page.
 func (b *browser) idOf() string {
 	b.t.Helper()
 	_, rest, _ := strings.Cut(b.get("/auth/tokens").want(http.StatusOK).living(), `href="/auth/tokens/`)

@@ -62,7 +62,7 @@ func claims(purpose string) map[string]any {
 	return map[string]any{"pur": purpose, "azp": ""}
 }
 
-// readScope gives the scopes asked for: {"scope": […]}, or form fields of that name.
+// readScope returns the scopes asked for: {"scope": […]}, or form fields of that name.
 func readScope(w http.ResponseWriter, r *http.Request) ([]string, error) {
 	switch {
 	case r.ContentLength == 0:

@@ -15,7 +15,7 @@ import (
 // session or the operator's ceiling ends it.
 const lifetime = 3600
 
-// token gives a page that is signed in a JWT to call the API with.
+// token issues a JWT to a page that is signed in, for calling the API.
 func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.session(r)
 	if err != nil {
@@ -32,17 +32,18 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// session gives who is signed in. The first session cookie decides, and a Bearer
-// token is neither one nor helped by one.
+// session returns who is signed in. A Bearer token is no session and not helped by one.
 func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
 	_, byToken, err := httpkit.Bearer(r)
 	if err != nil {
 		return nil, err
 	}
-	if !byToken {
-		if cookie, found := httpkit.SessionCookie(r, d.SessionCookies); found {
-			return d.SignIn.Session(r.Context(), cookie)
-		}
+	if byToken {
+		return nil, httpkit.SignInFirst()
 	}
-	return nil, httpkit.SignInFirst()
+	c, found, err := httpkit.Session(r, d.SessionCookies, d.SignIn.Session)
+	if err == nil && !found {
+		err = httpkit.SignInFirst()
+	}
+	return c, err
 }

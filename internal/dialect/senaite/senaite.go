@@ -69,6 +69,17 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 	serve("POST", "/users/{name}/rotate_secret", d.rotateSecret)
 }
 
+// Paths implements server.Dialect.
+func (d *Dialect) Paths() []string {
+	paths := []string{d.prefix() + "/users", d.prefix() + "/users/{name}", d.prefix() + "/users/{name}/rotate_secret"}
+	for _, at := range loginPaths {
+		for _, name := range []string{"/login", "/logout", "/auth"} {
+			paths = append(paths, d.prefix()+at+name)
+		}
+	}
+	return paths
+}
+
 func (d *Dialect) prefix() string {
 	if d.Prefix == "" {
 		return DefaultPrefix
@@ -76,12 +87,12 @@ func (d *Dialect) prefix() string {
 	return d.Prefix
 }
 
-// url gives the address of an endpoint.
+// url returns the address of an endpoint.
 func (d *Dialect) url(path string) string {
 	return strings.TrimSuffix(d.Issuer, "/") + d.prefix() + path
 }
 
-// userURL gives the address of a user.
+// userURL returns the address of a user.
 func (d *Dialect) userURL(name string) string { return d.url("/users/" + url.PathEscape(name)) }
 
 var (

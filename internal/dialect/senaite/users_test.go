@@ -17,7 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// subjectOf gives the subject of a user.
+// subjectOf returns the subject of a user.
 func (s *site) subjectOf(name string) (string, error) {
 	u, err := s.Directory.User(s.t.Context(), caller.Operator(), name)
 	return u.ID, err

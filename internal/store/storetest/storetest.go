@@ -60,12 +60,14 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Replaces":      testReplaces,
 		"Touch":         testTouch,
 		"Devices":       testDevices,
+		"DeviceBounds":  testDeviceBounds,
 		"Notices":       testNotices,
 		"Attempts":      testAttempts,
 		"SigningKeys":   testSigningKeys,
 		"Batches":       testBatches,
 		"Log":           testLog,
 		"Purge":         testPurge,
+		"LongPurge":     testLongPurge,
 		"PurgeAhead":    testPurgeAhead,
 		"ClockOffset":   testClockOffset,
 		"Nodes":         testNodes,
@@ -138,7 +140,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// must gives a result that comes without an error.
+// must returns a result that comes without an error.
 func must[T any](t *testing.T) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()

@@ -237,7 +237,7 @@ func testLateHeirs(t *testing.T, s *Suite) {
 	add("of one with an end of its own", func(h *records.StoredToken) { h.Chain = []string{own.ID} }, start.Add(time.Hour), never)
 }
 
-// testVoidTokens adds tokens that rest on what the log has taken back since they
+// testVoidTokens adds tokens that rest on what the log has revoked since they
 // were decided: when the entry has run out, the row must still say that they are dead.
 func testVoidTokens(t *testing.T, s *Suite) {
 	ctx := t.Context()
@@ -296,10 +296,6 @@ func testDevices(t *testing.T, s *Suite) {
 	wantFault(t, err, fault.NotFound)
 	_, err = s.store.Device(ctx, [32]byte{2})
 	wantFault(t, err, fault.NotFound)
-
-	s.do(t, records.PollDevice{Digest: d.Digest, At: start.Add(time.Second)})
-	d.PolledAt = start.Add(time.Second)
-	stored("polled")
 
 	s.refuse(t, fault.Conflict, records.SpendDevice{Digest: d.Digest})
 	yes := d
@@ -367,4 +363,33 @@ func testAttempts(t *testing.T, s *Suite) {
 	same(t, "after the window", failures(later, "a", "b"), []identity.Failures{none, none})
 	same(t, "in a new window", record(later, "b"), []identity.Failures{{Count: 1, Since: later}})
 	same(t, "the same key twice", record(later, "d", "d"), []identity.Failures{{Count: 1, Since: later}, {Count: 2, Since: later}})
+}
+
+// testDeviceBounds has as many device codes wait as may.
+func testDeviceBounds(t *testing.T, s *Suite) {
+	add := func(n int, client string, now time.Time) records.AddDevice {
+		return records.AddDevice{Now: now, Most: 5, MostOfClient: 3, Device: records.Device{
+			Digest: [32]byte{byte(n)}, UserCode: fmt.Sprint("CODE", n), ClientID: client, State: records.DevicePending,
+			ExpiresAt: start.Add(time.Duration(n) * time.Minute),
+		}}
+	}
+	full := func(what string, op records.AddDevice, wait time.Duration) {
+		t.Helper()
+		_, err := s.store.Commit(t.Context(), records.Batch{Ops: []records.Op{op}})
+		wantFault(t, err, fault.Limited)
+		if got := fault.RetryAfter(err); got != wait {
+			t.Errorf("%s: again after %v, want %v: when the first expires", what, got, wait)
+		}
+	}
+	for n := range 3 {
+		s.do(t, add(n+1, "tv", start))
+	}
+	full("a client's fourth", add(4, "tv", start), time.Minute)
+	s.do(t, add(5, "radio", start), add(6, "radio", start))
+	full("the sixth of all", add(7, "radio", start), time.Minute)
+	later := start.Add(time.Minute) // the first has expired; nobody has purged it
+	full("a client's sixth", records.AddDevice{Device: add(8, "radio", later).Device, Now: later, MostOfClient: 2}, 4*time.Minute)
+	s.do(t, add(9, "tv", later))
+	full("again full", add(10, "clock", later), time.Minute)
+	s.do(t, records.AddDevice{Device: add(11, "clock", later).Device}) // 0 is no bound
 }

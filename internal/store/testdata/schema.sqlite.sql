@@ -80,6 +80,8 @@ CREATE TABLE devices (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX devices_client ON devices (client_id, expires_at);
+
 CREATE INDEX devices_expired ON devices (expires_at);
 
 CREATE TABLE log_entries (
@@ -99,6 +101,11 @@ CREATE TABLE log_head (
     seq    INTEGER NOT NULL,
     purged INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE log_settled (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    n   INTEGER NOT NULL
+);
 
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,

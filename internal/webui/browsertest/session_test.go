@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// session gives the cookie of the session.
+// session returns the cookie of the session.
 func (b *tab) session() *network.Cookie {
 	b.t.Helper()
 	cookies := get(b, func(ctx context.Context, _ *chromedp.Target) ([]*network.Cookie, error) {

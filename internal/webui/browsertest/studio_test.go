@@ -98,7 +98,7 @@ const (
 	requestID = "01JV2Q4W8N"
 )
 
-// seenFromOutside gives each request the address and the name that it would have got
+// seenFromOutside returns each request the address and the name that it would have got
 // on its way.
 func seenFromOutside(next http.Handler) http.Handler {
 	own := httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
@@ -180,7 +180,7 @@ func (s *studio) use(issued *issuance.Issued, address string) {
 // nothing in the others.
 type numbers func(step, steps int) traffic.Step
 
-// Traffic gives the numbers of each step.
+// Traffic returns the numbers of each step.
 func (f numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
 	list := make([]traffic.Step, steps)
 	for i := range list {
@@ -356,7 +356,7 @@ func (s *studio) device(scope ...string) string {
 	return start.UserCode
 }
 
-// accessToken gives an access token of somebody's.
+// accessToken returns an access token of somebody's.
 func (s *studio) accessToken(username string) token.Secret {
 	s.t.Helper()
 	return s.AccessToken(s.t, username, password, "read").Value
