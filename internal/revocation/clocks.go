@@ -1,7 +1,6 @@
 package revocation
 
 import (
-	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,17 +21,19 @@ type clocks struct {
 // Clock returns the time on the clock of the leases.
 func (c *clocks) Clock() time.Duration { return c.clock() }
 
-// firstJump is by how much the wall clock may jump before the first lease.
-const firstJump = 100 * time.Millisecond
-
 // Now returns the wall clock's time. It never goes back behind a time as of which
 // entries were forgotten, whatever the clock below does: a token whose kill was
 // forgotten, because the token had expired, must never be taken for unexpired again.
 func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 
+// minPause is the least jump of the wall clock that is taken for a pause. It counts
+// while there was no renewal yet: clocks that are kept right differ by some nanoseconds
+// at each reading, and each of them would cost the answer that makes the first lease.
+const minPause = 10 * time.Millisecond
+
 func (c *clocks) nanos() int64 {
 	now, jump := c.wall.read()
-	if jump > cmp.Or(time.Duration(c.staleness.Load())/2, firstJump) {
+	if jump > max(minPause, time.Duration(c.staleness.Load())/2) {
 		c.notePause()
 	}
 	return max(now, c.forgotten.Load())
