@@ -34,6 +34,11 @@ func (c *clocks) nanos() int64 {
 	return max(now, c.forgotten.Load())
 }
 
+// ForgottenAfter reports whether entries were forgotten as of a time after t. A caller that
+// judged a token's expiry as of t and looked it up in the set afterwards may have missed
+// its kill, and must judge again as of now.
+func (c *clocks) ForgottenAfter(t time.Time) bool { return c.forgotten.Load() > t.UnixNano() }
+
 // notePause ends the lease, because the wall clock jumped ahead of the clocks that count
 // what passes. A machine that its hypervisor stopped wakes so: the boot clock stands
 // where it stood, and a lease by it would hold for as long as it would have held then.

@@ -25,11 +25,11 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 	return t, nil
 }
 
-// Live reports whether a token has neither expired nor been revoked, as far as the
+// Live reports whether a token has neither expired nor become void, as far as the
 // log is applied here.
 func (v *Verifier) Live(t *Token) bool {
 	expired := !t.Expiry.IsZero() && !v.ledger.Now().Before(t.Expiry)
-	return !expired && !v.facts.revoked(t)
+	return !expired && !v.facts.void(t)
 }
 
 // Inspect decides as Verify does, for a resource server that judges the audience
