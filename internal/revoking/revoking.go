@@ -27,6 +27,8 @@ type Store interface {
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+	// LogEntry returns the newest live entry about an id, and whether there is one.
+	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
 
 // Config says what a Revoker is made of. All fields must be set.
@@ -185,11 +187,50 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 // with the event that says why. If the log has revoked it already, nothing is appended:
 // whoever asks again and again would fill the log.
 func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, wait revocation.Wait) (revocation.Receipt, error) {
-	if r.verifier.RevokedInLog(t) {
-		return r.journal.Settled(ctx, wait)
+	read := r.journal.Reading()
+	var left records.Batch
+	revoked, err := r.revokedInLog(ctx, t)
+	switch {
+	case err != nil:
+		return revocation.Receipt{}, err
+	case !revoked:
+		left.Ops, left.Log = r.journal.Kill(killOf(t, e.Reason))
+		left.Audit = []audit.Event{e}
 	}
-	ops, entries := r.journal.Kill(killOf(t, e.Reason))
-	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, wait)
+	return r.journal.RevokeRest(ctx, left, read, wait)
+}
+
+// revokedInLog reports whether the log in the store revokes a token with everything that
+// was made from it. What this node remembers is no proof: it may have read entries that
+// were lost with the server that had them. The store is asked only about what the node
+// takes for revoked.
+func (r *Revoker) revokedInLog(ctx context.Context, t *verification.Token) (bool, error) {
+	if !r.verifier.RevokedInLog(t) {
+		return false, nil
+	}
+	return r.inLog(ctx, t)
+}
+
+// inLog asks the store for an entry that revokes a token.
+func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error) {
+	type name struct {
+		what  revocation.What
+		id    string
+		after revocation.Seq // an earlier entry doesn't concern the token
+	}
+	names := []name{{revocation.Token, t.ID, 0}, {revocation.Subject, t.Subject, t.Seq}, {revocation.Client, t.ClientID, t.Seq}}
+	for _, id := range t.Chain {
+		names = append(names, name{revocation.Token, id, 0})
+	}
+	for _, n := range names {
+		if n.id == "" {
+			continue
+		}
+		if e, found, err := r.store.LogEntry(ctx, n.what, n.id); err != nil || found && e.Seq > n.after {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // killOf returns what the journal needs to know of a token that is revoked. An API
