@@ -60,7 +60,7 @@ type Config struct {
 	Policy   Policy
 	Guesses  Guesses
 	Quota    *quota.Quota // how often clients and users may ask
-	Meter    Meter // nil: nothing is counted
+	Meter    Meter        // nil: nothing is counted
 	Now      func() time.Time
 }
 

@@ -59,6 +59,8 @@ type Purger interface {
 	// Purge deletes what no longer matters at now: log entries whose Until has
 	// passed, dead tokens past their 90 days, old attempts.
 	Purge(ctx context.Context, now time.Time) error
+	// PurgeAudit deletes what stands in the audit log for longer than retention at now.
+	PurgeAudit(ctx context.Context, now time.Time, retention time.Duration) error
 	// ClockOffset returns how far the process's wall clock is ahead of the store's;
 	// negative when it is behind.
 	ClockOffset(ctx context.Context) (time.Duration, error)

@@ -71,6 +71,8 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"ClockOffset":   testClockOffset,
 		"Nodes":         testNodes,
 		"Audit":         testAudit,
+		"AuditCounts":   testAuditCounts,
+		"AuditKept":     testAuditRetention,
 		"Times":         testTimes,
 		"Cancelled":     testCancelled,
 		"TwoNodesSpend": testTwoNodesSpend,

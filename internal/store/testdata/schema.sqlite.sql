@@ -18,9 +18,13 @@ CREATE TABLE audit_events (
     request_id TEXT    NOT NULL,
     outcome    TEXT    NOT NULL,
     reason     TEXT    NOT NULL
-) STRICT;
+, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
+
+CREATE INDEX audit_events_at ON audit_events (at);
+
+CREATE UNIQUE INDEX audit_events_tally ON audit_events (tally) WHERE tally <> '';
 
 CREATE INDEX audit_events_target ON audit_events (target, id);
 
