@@ -215,7 +215,10 @@ func settingsOf(c config.Config) node.Settings {
 	}
 	return node.Settings{
 		Policy: policyOf(c), Audit: c.Audit.Retention, Staleness: c.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(c.Verify.Cache),
-		Limits: identity.Limits{Account: c.Login.AccountFailures, Address: c.Login.AddressFailures, Window: c.Login.Window},
+		Limits: identity.Limits{
+			Account: c.Login.AccountFailures, AccountTotal: c.Login.AccountFailuresTotal,
+			Address: c.Login.AddressFailures, Window: c.Login.Window,
+		},
 	}
 }
 

@@ -82,6 +82,7 @@ func (a *API) routes() []route {
 		{"DELETE", "/users/{id}", a.removeUser, "wait"},
 		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging},
 		{"POST", "/users/{id}/revoke-all", a.revokeUser, "wait"},
+		{"POST", "/users/{id}/unlock", a.unlockUser, ""},
 		{"GET", "/users/{id}/access", a.access, ""},
 		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait"},
 		{"GET", "/collections", a.collections, paging},

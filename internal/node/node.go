@@ -135,7 +135,7 @@ func (n *Node) operations() (err error) {
 	c := &n.cfg
 	in := signin.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
-		Limits: c.Settings.Limits, Now: c.Clocks.Now,
+		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,

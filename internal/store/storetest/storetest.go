@@ -62,6 +62,8 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"DeviceBounds":  testDeviceBounds,
 		"Notices":       testNotices,
 		"Attempts":      testAttempts,
+		"AccountFails":  testAccountFailures,
+		"Addresses":     testKnownAddresses,
 		"SigningKeys":   testSigningKeys,
 		"Batches":       testBatches,
 		"Log":           testLog,

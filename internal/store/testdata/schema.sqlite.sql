@@ -88,6 +88,15 @@ CREATE INDEX devices_client ON devices (client_id, expires_at);
 
 CREATE INDEX devices_expired ON devices (expires_at);
 
+CREATE TABLE known_addresses (
+    account TEXT NOT NULL,
+    address TEXT NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (account, address)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX known_addresses_last ON known_addresses (last_at);
+
 CREATE TABLE log_entries (
     seq   INTEGER NOT NULL PRIMARY KEY,
     what  TEXT    NOT NULL,
