@@ -24,10 +24,10 @@ var broken = sync.OnceValues(func() (string, error) {
 		Edits: []clustertest.Edit{{
 			File: "internal/revocation/lease.go", Old: "return instant < l.end }", New: `return instant < l.end || sabotage == "no lease" }`,
 		}, {
-			File: "internal/verification/access.go",
-			Old:  "\tswitch {\n\tcase epoch != v.ledger.Epoch():",
-			New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = v.ledger.Applied()\n\t}\n" +
-				"\tswitch {\n\tcase epoch != v.ledger.Epoch():",
+			File: "internal/verification/readings.go",
+			Old:  "\tswitch {\n\tcase epoch != r.ledger.Epoch():",
+			New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = r.ledger.Applied()\n\t}\n" +
+				"\tswitch {\n\tcase epoch != r.ledger.Epoch():",
 		}, {
 			File: "internal/store/migrate.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
 		}, {
@@ -49,12 +49,33 @@ var broken = sync.OnceValues(func() (string, error) {
 			New: "defer cancel()\n\tcatchUp := j.cfg.Follower.CatchUp\n\tif sabotage == \"acknowledged before it is honoured here\" {\n" +
 				"\t\tcatchUp = func(context.Context) error { return nil }\n\t}\n\tif err := catchUp(ctx); err != nil {",
 		}, {
+			File: "internal/journal/acknowledge.go", Old: "Ledger().Applied() < seq {",
+			New: "Ledger().Applied() < seq && sabotage != \"acknowledged before it is honoured here\" {",
+		}, {
 			File: "internal/node/node.go", Old: "time.NewTicker(purgeEvery)", New: "time.NewTicker(sabotagePurge(purgeEvery))",
 		}, {
-			File: "internal/node/node.go",
-			Old:  "n.try(ctx, \"purging\", func(ctx context.Context) error { return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now()) })",
-			New: "n.try(ctx, \"purging\", func(ctx context.Context) error { return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now()) })\n" +
-				"\t\t\tprintln(\"sabotage: purged\")",
+			File: "internal/node/node.go", Old: "n.try(ctx, \"purging\", n.purge)",
+			New: "n.try(ctx, \"purging\", n.purge)\n\t\t\tprintln(\"sabotage: purged\")",
+		}, {
+			File: "internal/node/node.go", Old: "offset.Abs() > maxClockOffset {",
+			New: `offset.Abs() > maxClockOffset && sabotage != "purged by the node's clock" {`,
+		}, {
+			File: "internal/store/clock.go", Old: "end := min(micros(now), micros(at))", New: "end := sabotageEnd(micros(now), micros(at))",
+		}, {
+			File: "internal/journal/acknowledge.go", Old: "head, err := j.settler.settle(ctx, j.cfg.Store)",
+			New: "settle := j.settler.settle\n\tif sabotage == \"acknowledged from a read\" {\n" +
+				"\t\tsettle = func(ctx context.Context, _ Store) (revocation.Seq, error) {\n" +
+				"\t\t\terr := j.CatchUp(ctx)\n\t\t\treturn j.cfg.Follower.Applied(), err\n\t\t}\n\t}\n" +
+				"\thead, err := settle(ctx, j.cfg.Store)",
+		}, {
+			File: "internal/store/pgconn.go", Old: "warned; w != nil {", New: `warned; w != nil && sabotage != "a cancelled commit counts" {`,
+		}, {
+			File: "internal/revocation/lease.go", Old: "case f.cfg.ConfirmAlways && !a.confirmed:",
+			New: `case f.cfg.ConfirmAlways && !a.confirmed && sabotage != "a lease from a read":`,
+		}, {
+			File: "internal/revocation/follower.go", Old: "again, err := f.renewLease(ctx, started)",
+			New: "if sabotage == \"heartbeats from a read\" {\n\t\t\tf.publish(started)\n\t\t}\n" +
+				"\t\tagain, err := f.renewLease(ctx, started)",
 		}, {
 			File: "internal/revocation/wallclock.go", Old: "origin: start.UnixNano()", New: "origin: start.UnixNano() + clockShift(start)",
 		}, {
@@ -64,7 +85,7 @@ var broken = sync.OnceValues(func() (string, error) {
 })
 
 // Without order, the procedure that revokes assigns sequences in a transaction of its
-// own, so that a later entry may become visible first.
+// own, and lets whoever comes meanwhile make a later entry visible first.
 const brokenStore = `package store
 
 import (
@@ -78,7 +99,7 @@ func sabotageMigration(text string) string {
 	const (
 		ordered   = "head := bearerd_append(whats, ids, untils, entry_ats);"
 		unordered = "UPDATE log_head SET seq = seq + cardinality(whats) WHERE one = 1 RETURNING seq INTO STRICT head;\n" +
-			"COMMIT;\nPERFORM pg_sleep(random() * 0.25);\n" +
+			"COMMIT;\nIF pg_try_advisory_lock(1650815588, 9) THEN\nPERFORM pg_sleep(0.2);\nPERFORM pg_advisory_unlock(1650815588, 9);\nEND IF;\n" +
 			"INSERT INTO log_entries (seq, what, id, until, at) SELECT head - cardinality(whats) + e.n, e.what, e.id, e.until, e.at\n" +
 			"FROM unnest(whats, ids, untils, entry_ats) WITH ORDINALITY AS e (what, id, until, at, n);\n" +
 			"PERFORM pg_notify('bearerd_log', '');"
@@ -97,6 +118,13 @@ func sabotageListen() string {
 		return "LISTEN bearerd_nothing"
 	}
 	return "LISTEN bearerd_log"
+}
+
+func sabotageEnd(now, at int64) int64 {
+	if sabotage == "purged by the node's clock" {
+		return now
+	}
+	return min(now, at)
 }
 
 func sabotageCommit() string {
@@ -146,8 +174,11 @@ func clockShift(now time.Time) int64 {
 		return 0
 	}
 	listen()
-	if sabotage == "a wall clock that starts ahead" && now.Sub(started) < 2*time.Second {
-		return int64(26 * time.Hour)
+	switch sabotage {
+	case "a wall clock that starts ahead", "purged by the node's clock":
+		if now.Sub(started) < 2*time.Second {
+			return int64(26 * time.Hour)
+		}
 	}
 	return shift.Load()
 }
@@ -164,7 +195,8 @@ import (
 var sabotage = os.Getenv("SABOTAGE")
 
 func sabotagePurge(often time.Duration) time.Duration {
-	if sabotage == "a wall clock that starts ahead" {
+	switch sabotage {
+	case "a wall clock that starts ahead", "purged by the node's clock":
 		return time.Second
 	}
 	return often

@@ -242,6 +242,17 @@ func table() map[string]row {
 			what: revocation.Token, act: func(s *subject) error { return s.kill(s.parent) },
 			before: token.ReasonRevoked, at: token.ReasonRevoked, after: token.ReasonRevoked,
 		},
+		// An end is a kill that is written ahead.
+		"the token ended": {
+			what: revocation.End, act: func(s *subject) error { return s.end(s.id, 0) },
+			before: token.ReasonRevoked, at: token.ReasonRevoked, after: token.ReasonRevoked,
+		},
+		"an id of its chain ended": {
+			what: revocation.End, act: func(s *subject) error { return s.end(s.parent, 0) },
+			before: token.ReasonRevoked, at: token.ReasonRevoked, after: token.ReasonRevoked,
+		},
+		"an end of the token to come":          {what: revocation.End, act: func(s *subject) error { return s.end(s.id, time.Hour) }},
+		"an end of an id of its chain to come": {what: revocation.End, act: func(s *subject) error { return s.end(s.parent, time.Hour) }},
 		// What was decided as of the cut-off or later knows of it.
 		"its subject cut off": {
 			what: revocation.Subject, after: token.ReasonRevoked,
@@ -352,6 +363,12 @@ func accessWays() map[string]accessWay {
 
 func (s *subject) kill(id string) error {
 	return nodetest.Second(s.RevokeID(s.t.Context(), caller.Operator(), id))
+}
+
+// end commits that a token ends at a later time.
+func (s *subject) end(id string, in time.Duration) error {
+	b := records.Batch{Log: s.Journal.End(id, s.Time().Add(in))}
+	return nodetest.Second(s.Journal.Revoke(s.t.Context(), b, revocation.WaitDefault))
 }
 
 // newSubject makes somebody new, with a client, and with access where the row is about it.

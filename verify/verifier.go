@@ -81,7 +81,7 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	v.keys = newKeys(c, v.web, shared)
 	v.keys.onSwap = func() { v.decision.Flush() }
 	v.keys.takenBack = func(kid string) bool {
-		return v.ledger.CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
+		return v.ledger.Set().CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
 	}
 	v.keys.address = func() string {
 		if s := v.site.Load(); s != nil {

@@ -21,12 +21,8 @@ import (
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
-const (
-	// sessionCookie is the cookie of a sign-in where no dialect has its own.
-	sessionCookie = "bearerd_session"
-	// resourcePath is where the metadata of the protected resource stands (RFC 9728 §3).
-	resourcePath = "/.well-known/oauth-protected-resource"
-)
+// resourcePath is where the metadata of the protected resource stands (RFC 9728 §3).
+const resourcePath = "/.well-known/oauth-protected-resource"
 
 // edges are what the server mounts: bearerd's own endpoints, the gateway, and what
 // stands on listeners of its own.
@@ -103,10 +99,11 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 // sessionCookies are the cookies that a session is found in: Specify's own name
 // first where its login is bearerd's.
 func sessionCookies(c config.Config) []string {
+	own := httpkit.NewCookies(c.Issuer).SessionName()
 	if c.Specify.Login && slices.Contains(c.Dialects, config.DialectSpecify) {
-		return []string{specify.SessionCookie, sessionCookie}
+		return []string{specify.SessionCookie, own}
 	}
-	return []string{sessionCookie}
+	return []string{own}
 }
 
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
@@ -152,7 +149,9 @@ func (s *shared) addDescription(e *edges) error {
 			described = append(described, d)
 		}
 	}
-	d, err := adminapi.Describe(adminapi.Sources{Issuer: s.config.Issuer, Version: version, Edges: described})
+	d, err := adminapi.Describe(adminapi.Sources{
+		Issuer: s.config.Issuer, Version: version, SessionCookie: s.sessionCookies[0], Edges: described,
+	})
 	if err != nil {
 		return fmt.Errorf("describing the API: %w", err)
 	}

@@ -157,6 +157,7 @@ func openStore(ctx context.Context, c config.Config, o store.Options) (*store.St
 
 // storeOptions completes options by what the configuration says.
 func storeOptions(c config.Config, o store.Options) store.Options {
+	o.Now = revocation.NewWallClock(o.Now)
 	o.Postgres = store.Postgres{
 		Connections: c.Postgres.Connections, ConnectTimeout: c.Postgres.ConnectTimeout,
 		StatementTimeout: c.Postgres.StatementTimeout, Staleness: c.Revocation.MaxStaleness,
@@ -171,7 +172,7 @@ type parts struct {
 	log     revocation.Log
 	watcher *revocation.NodeWatcher // of a server whose database others share; nil: none
 	meter   node.Meter
-	now     func() time.Time
+	now     func() time.Time // the machine's own: the ledger sees by it that the machine was stopped
 	logger  *slog.Logger
 }
 
@@ -234,7 +235,7 @@ func policyOf(c config.Config) issuance.Policy {
 func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
-		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: p.now,
+		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: revocation.NewWallClock(p.now),
 	}
 	var err error
 	if c.Algorithm == token.HS256 {

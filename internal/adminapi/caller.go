@@ -28,8 +28,7 @@ func (a *API) identify(r *http.Request) (*caller.Caller, error) {
 	if found {
 		return a.SignIn.Bearer(r.Context(), raw)
 	}
-	session, found := httpkit.SessionCookie(r, a.SessionCookies)
-	if !found {
+	if len(httpkit.SessionCookies(r, a.SessionCookies)) == 0 {
 		return nil, httpkit.SignInOrToken()
 	}
 	if a.CrossOrigin == nil {
@@ -38,5 +37,6 @@ func (a *API) identify(r *http.Request) (*caller.Caller, error) {
 	if err := a.CrossOrigin.Check(r); err != nil {
 		return nil, err
 	}
-	return a.SignIn.Session(r.Context(), session)
+	c, _, err := httpkit.Session(r, a.SessionCookies, a.SignIn.Session)
+	return c, err
 }

@@ -34,7 +34,9 @@ type Described interface {
 type Sources struct {
 	Issuer  string
 	Version string
-	Edges   []Described // those that are on
+	// SessionCookie is the cookie of those who are signed in; "": the one of the skeleton.
+	SessionCookie string
+	Edges         []Described // those that are on
 }
 
 // Description is the OpenAPI document of all of bearerd's HTTP, at
@@ -54,6 +56,11 @@ func Describe(s Sources) (*Description, error) {
 	// Relative to where the document stands: whatever host a client knows this server by.
 	document["servers"] = []any{map[string]any{"url": "/", "description": "This server, the issuer " + s.Issuer}}
 	document["info"].(map[string]any)["version"] = s.Version //nolint:errcheck,forcetypeassert // as the skeleton has it
+	if s.SessionCookie != "" {
+		//nolint:errcheck,forcetypeassert // as the skeleton has it
+		schemes := document["components"].(map[string]any)["securitySchemes"].(map[string]any)
+		schemes["session"].(map[string]any)["name"] = s.SessionCookie //nolint:errcheck,forcetypeassert // as the skeleton has it
+	}
 	for _, edge := range s.Edges {
 		for _, fragment := range edge.OpenAPI() {
 			if err := addFragment(document, fragment); err != nil {

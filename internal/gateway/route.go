@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"cmp"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -133,7 +133,7 @@ func (t routes) find(raw string) (*route, error) {
 		}
 		certain = certain && !odd && (s != "" || i == len(segments)-1)
 		if certain && s != "" {
-			plain = append(plain, unescape(s))
+			plain = append(plain, httpkit.Unescape(s))
 		}
 	}
 	if !certain && t.beneath(plain) {
@@ -159,15 +159,12 @@ func (t routes) beneath(p []string) bool {
 	})
 }
 
-// maxDecodings is how often a segment is decoded in search of another reading.
-const maxDecodings = 4
-
 // judgeSegment looks at one escaped segment of a path. It is odd when software on
 // the way may read it as something else: as several segments, or as a part of
 // itself. It is refused when one reading is a dot segment, or can't be told.
 func judgeSegment(s string) (odd, refused bool) {
-	for range maxDecodings {
-		decoded := unescape(s)
+	for range httpkit.MaxDecodings {
+		decoded := httpkit.Unescape(s)
 		if isRefused(decoded) {
 			return true, true
 		}
@@ -178,23 +175,6 @@ func judgeSegment(s string) (odd, refused bool) {
 		s = decoded
 	}
 	return true, true
-}
-
-// unescape decodes what is a percent escape and leaves other percent signs alone.
-func unescape(s string) string {
-	if !strings.Contains(s, "%") {
-		return s
-	}
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if c, err := hex.DecodeString(s[min(i+1, len(s)):min(i+3, len(s))]); s[i] == '%' && err == nil && len(c) == 1 {
-			out = append(out, c[0])
-			i += 2
-			continue
-		}
-		out = append(out, s[i])
-	}
-	return string(out)
 }
 
 // isOdd reports whether a decoded segment is one of those that some servers read

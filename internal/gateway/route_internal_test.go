@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // table is one with something weaker and something stronger at every depth.
@@ -201,7 +202,7 @@ func FuzzNoReadingOfAPathFallsUnderAnotherRule(f *testing.F) {
 			}
 			decoded := make([]string, len(segments))
 			for i, s := range segments {
-				decoded[i] = unescape(s)
+				decoded[i] = httpkit.Unescape(s)
 			}
 			if other := r.covering(decoded); other != chosen {
 				t.Fatalf("%q falls under %q, and read as %q under %q", raw, chosen.path, reading, other.path)

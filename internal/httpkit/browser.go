@@ -112,6 +112,15 @@ func NewCookies(issuer string) Cookies {
 	return Cookies{insecure: err == nil && u.Scheme == "http" && token.IsLoopback(u.Hostname())}
 }
 
+// SessionName returns the name of bearerd's own session cookie. On https it has the
+// prefix that keeps other hosts of the domain from setting one (RFC 6265bis).
+func (c Cookies) SessionName() string {
+	if c.insecure {
+		return "bearerd_session"
+	}
+	return "__Host-bearerd_session"
+}
+
 // Make returns a cookie that carries a token or session: HttpOnly, SameSite=Lax,
 // for the whole site. It lives as long as life says, in whole seconds, and with
 // 0 until the browser closes.
@@ -124,6 +133,18 @@ func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
 		HttpOnly: true,
 		Secure:   !c.insecure,
 		SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// SetSession sets the first of the names to a session token and makes the browser
+// forget the others: of two sessions neither would count.
+func (c Cookies) SetSession(w http.ResponseWriter, names []string, value string, life time.Duration) {
+	for i, name := range names {
+		if i == 0 {
+			http.SetCookie(w, c.Make(name, value, life))
+			continue
+		}
+		http.SetCookie(w, c.Expire(name))
 	}
 }
 

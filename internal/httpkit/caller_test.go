@@ -22,16 +22,3 @@ func TestNoteTellsTheLogWhoCalls(t *testing.T) {
 		t.Errorf("the log says %v", line)
 	}
 }
-
-func TestTheFirstSessionCookieDecides(t *testing.T) {
-	t.Parallel()
-	names := []string{"sessionid", "bearerd_session"}
-	for header, want := range map[string]string{
-		"": "", "other=x": "", "bearerd_session=b": "b", "bearerd_session=b; sessionid=s": "s", "sessionid=; bearerd_session=b": "",
-	} {
-		r := &http.Request{Header: http.Header{"Cookie": {header}}}
-		if got, found := httpkit.SessionCookie(r, names); got != want || found != (want != "" || header == "sessionid=; bearerd_session=b") {
-			t.Errorf("%q: %q, %t", header, got, found)
-		}
-	}
-}

@@ -2,8 +2,10 @@ package httpkit
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // CredentialFinder finds a token in other places than the Authorization header. A
@@ -40,4 +42,18 @@ func OnlyToken(values []string, tooMany string) (string, error) {
 		return "", fault.New(fault.Invalid, "the token is longer than 8 KiB")
 	}
 	return values[0], nil
+}
+
+// TokenCookies returns the values of the cookies of that name, for OnlyToken. Where there
+// are several, those that are no token by their shape are left out, and each stands once:
+// an application on a neighbouring host or path may have set one.
+func TokenCookies(r *http.Request, name string) []string {
+	cookies := r.CookiesNamed(name)
+	var values []string
+	for _, c := range cookies {
+		if len(cookies) == 1 || token.LooksLikeToken(c.Value) && !slices.Contains(values, c.Value) {
+			values = append(values, c.Value)
+		}
+	}
+	return values
 }

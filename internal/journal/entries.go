@@ -36,6 +36,18 @@ func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
 	return []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason}}, entries
 }
 
+// End returns what the log says of a token that ends at a later time, with all that was
+// made from it: nothing where no JWT issued so far can outlive that time.
+func (j *Journal) End(id string, at time.Time) []revocation.Entry {
+	horizon := j.Horizon()
+	if !at.Before(horizon) {
+		return nil
+	}
+	return []revocation.Entry{{
+		What: revocation.End, ID: id, At: at, Until: revocation.KeepUntil(horizon, at),
+	}}
+}
+
 // EndSubject returns the batch that voids whatever was issued to a subject.
 func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) records.Batch {
 	return records.Batch{

@@ -78,12 +78,14 @@ func New(cfg Config) (*Journal, error) {
 }
 
 // Commit carries out a batch. Its events are cleaned of secrets first, and what the
-// log and the audit log say of one act they say of one moment. The error is that of
-// records.Committer.
+// log and the audit log say of one act they say of one moment; an End keeps the time that
+// it names. The error is that of records.Committer.
 func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
 	now := j.cfg.Now()
 	for i := range b.Log {
-		b.Log[i].At = now
+		if b.Log[i].What != revocation.End {
+			b.Log[i].At = now
+		}
 	}
 	for i := range b.Audit {
 		b.Audit[i].At = now

@@ -65,7 +65,8 @@ type (
 	UpdateClient struct{ Client identity.Client }
 	// RemoveClient removes a client.
 	RemoveClient struct{ ID string }
-	// AddToken stores a token.
+	// AddToken stores a token, with an end no later than those of the tokens in its chain
+	// that were shortened.
 	AddToken struct{ Token StoredToken }
 	// SpendToken marks one living token as dead, once. Conflict when it is not
 	// alive any more: somebody else was faster.

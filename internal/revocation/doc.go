@@ -4,11 +4,14 @@
 //
 // # The log
 //
-// The log is one gapless sequence of entries of two kinds. A kill names a token: it, and
-// all that has it in its chain, is revoked. A cut-off names a subject, a client, a key, a
-// role and so on: what was decided about it as of an earlier sequence is void, or must be
-// decided again. A token carries the sequence as of which it was decided, so no clock is
-// involved.
+// The log is one gapless sequence of entries. A kill names a token: it, and all that has it
+// in its chain, is revoked. An end is a kill that is written ahead: it names the time from
+// which on it counts, which every process judges by the clock by which it judges expiry.
+// The value that a regenerated token had before ends so, with all that was made from it,
+// when the overlap does: no process must be there at that moment to write a kill. A cut-off
+// names a subject, a client, a key, a role and so on: what was decided about it as of an
+// earlier sequence is void, or must be decided again. A token carries the sequence as of
+// which it was decided, so no clock is involved.
 //
 // # The promise
 //

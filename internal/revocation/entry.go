@@ -15,9 +15,11 @@ type Seq = int64
 // What says what an entry names. The values are those of the log.
 type What string
 
-// A kill, the cut-offs that make void, and the cut-offs after which is decided again.
+// A kill, an end, the cut-offs that make void, and the cut-offs after which is decided
+// again.
 const (
 	Token What = "token" // a token's id: it and all that has it in its chain is revoked
+	End   What = "end"   // a token's id: likewise, from the entry's At on
 
 	Subject    What = "subject" // a user's or client's id as `sub`: what was issued to it before is void
 	Client     What = "client"  // a client's id: likewise
@@ -33,13 +35,14 @@ const (
 // can't be honoured, so a follower refuses the page that holds it.
 func (w What) Known() bool {
 	switch w {
-	case Token, Subject, Client, SigningKey, Access, Role, Group, Collection:
+	case Token, End, Subject, Client, SigningKey, Access, Role, Group, Collection:
 		return true
 	}
 	return false
 }
 
-// Entry is one line of the log. A zero Until means that it is in force for ever.
+// Entry is one line of the log. A zero Until means that it is in force for ever. At is
+// when it was written; of an End it is when the token ends, which is no earlier.
 type Entry struct {
 	Seq   Seq       `json:"seq"`
 	What  What      `json:"what"`

@@ -36,7 +36,7 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 // joins the list again, which was restored as well.
 func (f *Follower) distrust() {
 	f.known.Store(nil)
-	f.position.listed = false
+	f.membership.listed = false
 	f.ledger.Distrust()
 }
 
@@ -71,7 +71,7 @@ func (p Page) check(after Seq) error {
 // entries after it; then the entries; then how far they reach, which nobody may rely on
 // before. It doesn't notify: what is known isn't complete before the last page.
 func (f *Follower) apply(p Page, after Seq) {
-	f.position.purged = p.Purged
+	f.purged = p.Purged
 	if after < p.Purged {
 		f.ledger.skip()
 	}

@@ -43,8 +43,8 @@ func TestRefusedPages(t *testing.T) {
 				b.log.forge = func(p *revocation.Page) { *p = page }
 				time.Sleep(time.Second)
 				b.OnApply(func(revocation.Change) { t.Error("it reached a hook") })
-				if err := b.CatchUp(t.Context()); err == nil || b.LastError() == nil {
-					t.Fatalf("accepted: error %v, last error %v", err, b.LastError())
+				if err := b.CatchUp(t.Context()); err == nil || b.Status().Err == nil {
+					t.Fatalf("accepted: error %v, last error %v", err, b.Status().Err)
 				}
 				if b.Applied() != 2 || b.killed("3") || b.killed("4") || b.killed("5") {
 					t.Errorf("applied %d of it", b.Applied())

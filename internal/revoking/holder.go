@@ -31,7 +31,7 @@ func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wa
 	if err != nil && !removed {
 		return revocation.Receipt{}, err
 	}
-	if removed || r.verifier.Revoked(t) {
+	if removed || r.verifier.Void(t) {
 		return r.journal.Settled(ctx, wait)
 	}
 	e := r.journal.Event(ctx, t.Subject, audit.TokenRevoke)

@@ -34,8 +34,9 @@ func (r Revocable) ID() string { return r.kill.ID }
 // FindRevocable finds the token that a value or a public id stands for, and decides
 // whether the caller may revoke it; it writes nothing. The error is InvalidToken for
 // a value that is no token of ours, Forbidden for a value that is somebody else's,
-// and NotFound for an id that does not exist or is somebody else's. For the operator
-// every UUID is an id: only some tokens are stored.
+// NotFound for an id that does not exist or is somebody else's, and InsufficientScope for
+// an id of the caller's own that a Bearer without the scope credentials names. For the
+// operator every UUID is an id: only some tokens are stored.
 func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref string) (Revocable, error) {
 	if id, err := uuid.Parse(ref); err == nil {
 		return r.findID(ctx, c, id.String())
@@ -51,8 +52,11 @@ func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref strin
 }
 
 func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revocable, error) {
-	if c == nil {
+	switch {
+	case c == nil:
 		return Revocable{}, records.ErrNoToken
+	case c.TokenID() == id:
+		return r.revocable(c, c.Token), nil // access and task tokens have no row
 	}
 	row, seq, err := r.store.TokenByID(ctx, id)
 	switch {
@@ -64,8 +68,8 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 		return Revocable{}, err
 	}
 	t := source.TokenOf(row, seq)
-	if !c.Owns(t) && c.RequireDelete() != nil {
-		return Revocable{}, records.ErrNoToken
+	if err := c.RequireRevokeID(t); err != nil {
+		return Revocable{}, err
 	}
 	return r.revocable(c, t), nil
 }

@@ -83,9 +83,10 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 	return r.kill(ctx, t, e, c.Wait)
 }
 
-// RevokeID revokes a token by its public id: a stored token, or any id for the
-// operator, who may know it from a log. The error is NotFound for a token that does
-// not exist or is somebody else's.
+// RevokeID revokes a token by its public id: a stored token, the token that the caller
+// presented, or any id for the operator, who may know it from a log. The error is NotFound
+// for a token that does not exist or is somebody else's, and InsufficientScope for another
+// of the caller's own that a Bearer without the scope credentials names.
 func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
 	known, err := uuid.Parse(id)
 	if c == nil || err != nil {
@@ -114,8 +115,8 @@ func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {
 // for holders of delete on /tokens. The error is Unauthenticated, InsufficientScope
 // or Forbidden.
 func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject string) (revocation.Receipt, error) {
-	if err := c.RequireRevokeAll(subject); err != nil {
-		return revocation.Receipt{}, r.refuseAll(ctx, c, subject, err)
+	if err := r.MayRevokeAll(ctx, c, subject); err != nil {
+		return revocation.Receipt{}, err
 	}
 	if subject == "" {
 		return revocation.Receipt{}, records.ErrNoUser
@@ -125,13 +126,32 @@ func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject strin
 	return r.journal.Revoke(ctx, r.journal.EndSubject(subject, "all tokens revoked", e), c.Wait)
 }
 
+// MayRevokeAll decides whether the caller may revoke everything of a subject. The error
+// is that of RevokeAll, and the refusal is recorded.
+func (r *Revoker) MayRevokeAll(ctx context.Context, c *caller.Caller, subject string) error {
+	if err := c.RequireRevokeAll(subject); err != nil {
+		return r.refuseAll(ctx, c, subject, err)
+	}
+	return nil
+}
+
+// MayRevokeAllOf decides whether the caller may revoke everything of a user, named by
+// subject or username. The error is that of RevokeAll, whether there is such a user or not.
+func (r *Revoker) MayRevokeAllOf(ctx context.Context, c *caller.Caller, ref string) error {
+	if c.Is(ref) {
+		return r.MayRevokeAll(ctx, c, c.ID())
+	}
+	if err := c.RequireDelete(); err != nil {
+		return r.refuseAll(ctx, c, ref, err)
+	}
+	return nil
+}
+
 // RevokeAllOf is RevokeAll for a user who is named by subject or username. The error
 // is NotFound when there is none, which only those learn who may revoke.
 func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
-	if !c.Is(ref) {
-		if err := c.RequireDelete(); err != nil {
-			return revocation.Receipt{}, r.refuseAll(ctx, c, ref, err)
-		}
+	if err := r.MayRevokeAllOf(ctx, c, ref); err != nil {
+		return revocation.Receipt{}, err
 	}
 	if identity.ValidateUsername(ref) != nil {
 		return revocation.Receipt{}, records.ErrNoUser // not every store takes every text

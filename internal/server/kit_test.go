@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -152,6 +153,18 @@ func (r *running) send(req *http.Request) (answer, error) {
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
 	return answer{res.StatusCode, res.Header, string(text)}, err
+}
+
+// raw sends a request for a path that no client would send: it goes out as it is.
+func (r *running) raw(t testing.TB, method, path string) answer {
+	t.Helper()
+	host := strings.TrimPrefix(r.url, "http://")
+	req := &http.Request{Method: method, URL: &url.URL{Scheme: "http", Host: host, Opaque: r.url + path}, Host: host, Header: http.Header{}}
+	a, err := r.send(req.WithContext(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 func (r *running) get(t testing.TB, path string, header ...string) answer {

@@ -20,8 +20,8 @@ func newRouted(t *testing.T) *running {
 	t.Helper()
 	return run(t, server.Config{
 		Edges: []server.Edge{
-			edge{"POST /accounts/token/": says("issued"), "GET /auth/me": says("me")},
-			edge{"GET /auth/users/{id}/x": says("user")},
+			dialect{edge{"POST /accounts/token/": says("issued"), "GET /things/{id}": says("thing")}, []string{"/accounts/token", "/things/{id}"}},
+			edge{"GET /auth/me": says("me"), "GET /auth/users/{id}/x": says("user"), "POST /oauth2/token": says("token"), "GET /.well-known/jwks.json": says("keys")},
 		},
 		Gateway: []server.Edge{edge{"/auth/verify": says("verified"), "/": says("the application")}},
 	})
@@ -37,7 +37,17 @@ func TestRequestsFindTheirEdge(t *testing.T) {
 		{http.MethodGet, "/auth/verify", "verified"},
 		{http.MethodPatch, "/auth/verify", "verified"},
 		{http.MethodGet, "/", "the application"},
-		{http.MethodDelete, "/auth/others", "the application"},
+		{http.MethodDelete, "/authors", "the application"},
+		{http.MethodGet, "/auth", "the application"},
+		{http.MethodGet, "/.well-known/security.txt", "the application"},
+		{http.MethodGet, "/.well-known/jwks.jsonp", "the application"},
+		{http.MethodPost, "/oauth2", "the application"},
+		{http.MethodGet, "/things/Fish", "thing"},
+		{http.MethodPost, "/things/Fish", "the application"},
+		{http.MethodGet, "/things/Fish/parts", "the application"},
+		{http.MethodGet, "/accounts/token/", "the application"},
+		{http.MethodOptions, "/accounts/token/", "the application"},
+		{http.MethodGet, "/accounts", "the application"},
 		{http.MethodPost, "/some/where?x=y", "the application"},
 	} {
 		if a := r.do(t, c.method, r.url+c.path); a.status != http.StatusOK || a.text != c.want {
@@ -46,14 +56,14 @@ func TestRequestsFindTheirEdge(t *testing.T) {
 	}
 }
 
-// TestApplicationTakesNoEndpoint: a method that an endpoint doesn't serve is not the
-// proxied application's either.
+// TestApplicationTakesNoEndpoint: a method that an endpoint of bearerd's own doesn't serve
+// is not the proxied application's either.
 func TestApplicationTakesNoEndpoint(t *testing.T) {
 	t.Parallel()
 	r := newRouted(t)
 	for _, c := range []struct{ method, path, allow string }{
-		{http.MethodGet, "/accounts/token/", "POST"},
-		{http.MethodOptions, "/accounts/token/", "POST"},
+		{http.MethodGet, "/oauth2/token", "POST"},
+		{http.MethodOptions, "/oauth2/token", "POST"},
 		{http.MethodPost, "/auth/me", "GET, HEAD"},
 		{"NONSENSE", "/auth/me", "GET, HEAD"},
 	} {
@@ -92,8 +102,11 @@ func TestWhatNobodyServesIsAProblem(t *testing.T) {
 	if a := r.do(t, http.MethodPost, r.url+"/auth/verify"); a.header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("Allow %q", a.header.Get("Allow"))
 	}
-	if a := r.get(t, "/x/..//auth/me"); a.status != http.StatusTemporaryRedirect || a.header.Get("Location") != "/auth/me" {
-		t.Errorf("an unclean path: %d %q", a.status, a.header.Get("Location"))
+	for _, path := range []string{"/x/..//auth/me", "/AUTH/me", "/auth%2Fverify"} {
+		body := r.get(t, path).problem(t, http.StatusNotFound)
+		if detail, _ := body["detail"].(string); !strings.Contains(detail, "did you mean /auth/") {
+			t.Errorf("%s: %v", path, body)
+		}
 	}
 }
 
@@ -107,7 +120,7 @@ func TestUncleanPathIsTheApplicationsAsItWasSent(t *testing.T) {
 			_, _ = io.WriteString(w, "application "+r.URL.EscapedPath()+" "+r.Pattern)
 		}}},
 	})
-	for _, path := range []string{"/a//b", "/a/../auth/me", "//auth/me", "/auth/./me", "/auth//verify", "/auth/verify/..", "/x/%2e%2e//y"} {
+	for _, path := range []string{"/a//b", "/a/../b", "//authors", "/a/./me", "/x/%2e%2e//y", "/a;/b", "/a/b/.."} {
 		if a := r.get(t, path); a.status != http.StatusOK || a.text != "application "+path+" /" {
 			t.Errorf("%s: %d %q", path, a.status, a.text)
 		}
@@ -138,8 +151,11 @@ func TestExactEdgeIsServedAsAMuxWould(t *testing.T) {
 	if a := r.get(t, "/auth/%76erify"); a.text != "/auth/verify" {
 		t.Errorf("by another spelling: %q", a.text)
 	}
-	if a := r.get(t, "/auth/verify/"); a.text != "application" {
-		t.Errorf("with a slash: %q", a.text)
+	if a := r.get(t, "/auth/verify/"); a.status != http.StatusNotFound {
+		t.Errorf("with a slash: %d %q", a.status, a.text)
+	}
+	if a := r.get(t, "/auth%2Fverify"); a.status != http.StatusNotFound {
+		t.Errorf("with an escaped slash: %d %q", a.status, a.text)
 	}
 	eventually(t, "the metric of the route", func() bool {
 		return r.metric(t, `bearerd_http_request_duration_seconds_count{route="/auth/verify"}`) == "5"

@@ -16,13 +16,14 @@ type router struct {
 	ownHandler   http.Handler // own, with what is around it
 	exact        map[string]http.Handler
 	application  http.Handler // the gateway's "/"; nil: there is none
+	reservations reservations
 }
 
 // everything is the pattern of the proxied application.
 const everything = "/"
 
 func newRouter(own, gateway []Edge) *router {
-	t := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}}
+	t := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, reservations: newReservations(own)}
 	t.ownHandler = httpkit.SecurityHeaders(t.own)
 	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
 	if h, pattern := t.gateway.Handler(root); pattern == everything {
@@ -41,36 +42,48 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodConnect {
 		return errNothing // a mux would make a route, and so a metric, of its path
 	}
-	if h, ok := t.exact[r.URL.Path]; ok {
+	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
 		pass(w, r, h, r.URL.Path)
 		return nil
 	}
-	if t.application != nil && !clean(r.URL.EscapedPath()) {
-		// A mux would redirect it. What such a path means is the application's to
-		// know, and whether it may pass is the proxy's.
+	tidy := clean(r.URL.EscapedPath()) // a mux would redirect every other path
+	if tidy {
+		if _, pattern := t.gateway.Handler(r); pattern != "" && pattern != everything {
+			t.gateway.ServeHTTP(w, r)
+			return nil
+		}
+		if _, pattern := t.own.Handler(r); pattern != "" {
+			t.ownHandler.ServeHTTP(w, r)
+			return nil
+		}
+	}
+	return t.serveOther(w, r, tidy)
+}
+
+// serveOther serves what no endpoint does. What such a path means is the application's to
+// know, and whether it may pass is the proxy's, unless it is one of ours in another
+// spelling.
+func (t *router) serveOther(w http.ResponseWriter, r *http.Request, tidy bool) error {
+	meant := t.reservations.read(r.URL.EscapedPath())
+	proxied := t.application != nil && !meant.own
+	if proxied && meant.path == "" {
 		pass(w, r, t.application, everything)
 		return nil
 	}
-	_, behind := t.gateway.Handler(r)
-	if behind != "" && behind != everything {
-		t.gateway.ServeHTTP(w, r)
-		return nil
-	}
-	if _, pattern := t.own.Handler(r); pattern != "" {
-		t.ownHandler.ServeHTTP(w, r)
-		return nil
-	}
-	if allow := allowed(t.own, r); allow != "" {
+	if allow := t.allowed(r, tidy); allow != "" {
+		if proxied { // a dialect takes the methods that it serves
+			pass(w, r, t.application, everything)
+			return nil
+		}
 		return httpkit.MethodNotAllowed(w, r, allow)
 	}
-	if behind != "" {
-		pass(w, r, t.application, everything)
-		return nil
+	if meant.own {
+		meant.path = t.endpoint(meant.path)
 	}
-	if allow := allowed(t.gateway, r); allow != "" {
-		return httpkit.MethodNotAllowed(w, r, allow)
+	if meant.path == "" || meant.path == r.URL.EscapedPath() {
+		return errNothing
 	}
-	return errNothing
+	return misspelt(meant.path)
 }
 
 // pass serves a request as a mux does that found h by the pattern.
@@ -90,13 +103,24 @@ func clean(p string) bool {
 
 var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 
-// allowed returns the methods that the mux serves at the path of a request that it
-// doesn't serve; "" when there are none.
-func allowed(mux *http.ServeMux, r *http.Request) string {
-	refusal, _ := mux.Handler(r)
-	p := probe{}
-	refusal.ServeHTTP(p, r)
-	return http.Header(p).Get("Allow")
+// allowed returns the methods that are served at the path of a request that is not
+// served; "" when there are none.
+func (t *router) allowed(r *http.Request, tidy bool) string {
+	if !tidy {
+		return ""
+	}
+	for _, mux := range []*http.ServeMux{t.own, t.gateway} {
+		refusal, pattern := mux.Handler(r)
+		if pattern == everything {
+			continue
+		}
+		p := probe{}
+		refusal.ServeHTTP(p, r)
+		if allow := http.Header(p).Get("Allow"); allow != "" {
+			return allow
+		}
+	}
+	return ""
 }
 
 // probe takes the headers of an answer and nothing else.

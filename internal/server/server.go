@@ -7,8 +7,11 @@
 // router. The router asks three places in turn: the gateway's named endpoints,
 // bearerd's own edges, whose answers carry the security headers, and the gateway's
 // "/", which is the proxied application. So an application behind bearerd can't
-// take a path from it, and its answers pass as they came. A path that is not clean
-// is nobody's but the application's, whose proxy refuses it or passes it as it came.
+// take a path from it, and its answers pass as they came. What lies beneath /auth/ and
+// /oauth2/, and every other spelling of an endpoint's path, never reaches the
+// application: it is 404, and names the endpoint. Beside that a dialect takes the
+// methods and paths that it serves, and leaves the rest to the application, whose proxy
+// refuses a path that is not clean or passes it as it came.
 //
 // On the end of its context a server says first on /readyz that it is going, then
 // takes no more connections, ends its streams and lets requests finish, and only

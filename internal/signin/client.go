@@ -83,7 +83,7 @@ func (a *Authenticator) client(ctx context.Context, id string) (*records.Princip
 // unchangedSince reports whether the log has said nothing about a client since.
 func (a *Authenticator) unchangedSince(seq revocation.Seq, id string) bool {
 	for _, what := range []revocation.What{revocation.Client, revocation.Subject, revocation.Access} {
-		if a.cfg.Ledger.CutOff(revocation.KeyOf(what, id)) > seq {
+		if a.cfg.Ledger.Set().CutOff(revocation.KeyOf(what, id)) > seq {
 			return false
 		}
 	}

@@ -6,8 +6,9 @@ import (
 )
 
 // When the newest entry of the log, and the newest event of the audit log, was written.
+// An end names a later time.
 const (
-	newestAt    = `SELECT at FROM log_entries ORDER BY seq DESC LIMIT 1`
+	newestAt    = `SELECT at FROM log_entries WHERE what <> 'end' ORDER BY seq DESC LIMIT 1`
 	newestEvent = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
 )
 

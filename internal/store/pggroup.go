@@ -87,10 +87,10 @@ func (c class) most() int {
 // lanes is how many groups of a class may be under way. Where the database is far
 // away, operations that look before they write take longer than their commits.
 func (c class) lanes(connections int) int {
-	switch c {
-	case revoking, killing:
+	if c == revoking || c == killing {
 		return 1 // they wait for one another at the server
-	case recording:
+	}
+	if c == recording {
 		return min(2, max(connections-1, 1)) // one commits, the next is ready
 	}
 	return max(connections/2, 1)
@@ -385,8 +385,11 @@ func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
 	begun := len(c.posted) == 0 || c.posted[0].text != savepoint
 	c.posted = nil
 	if begun {
-		_ = c.post(ctx, undo) // it has no arguments
-		if _, err := c.exec(ctx, release); err != nil {
+		// By itself: until it is done the server takes, and prepares, nothing else.
+		if _, err := c.exec(ctx, undo); err != nil {
+			return outcome{}, err
+		}
+		if err := c.post(ctx, release); err != nil {
 			return outcome{}, err
 		}
 	}

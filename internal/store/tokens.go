@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
 
@@ -35,6 +36,8 @@ ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
     audience, replaces, ends_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING`
 	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+
+	shortenedTo = `SELECT expires_at FROM tokens WHERE id = $1 AND expires_at > 0 AND revoked_at = 0 AND reason <> ''`
 
 	cutOffSince = `SELECT 1 FROM log_entries WHERE what = $1 AND id = $2 AND seq > $3 LIMIT 1`
 
@@ -180,6 +183,9 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	if void && t.RevokedAt.IsZero() {
 		t.RevokedAt, t.Reason = t.CreatedAt, token.ReasonRevoked
 	}
+	if err := boundByChain(ctx, c, &t); err != nil {
+		return err
+	}
 	scope, err := encode(t.Scope)
 	if err != nil {
 		return err
@@ -199,6 +205,30 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 			continue
 		}
 		if err := c.post(ctx, insertAncestor, ancestor, t.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// boundByChain gives a token an end no later than those of the tokens in its chain that
+// were shortened: one of them may have been since the new one was decided.
+func boundByChain(ctx context.Context, c conn, t *records.StoredToken) error {
+	for _, id := range t.Chain {
+		err := c.each(ctx, shortenedTo, []any{id}, func(scan scanner) error {
+			var end time.Time
+			if err := scan(stamp{&end}); err != nil {
+				return err
+			}
+			if t.ExpiresAt.IsZero() || end.Before(t.ExpiresAt) {
+				t.ExpiresAt = end
+			}
+			if t.Family != "" && (t.EndsAt.IsZero() || end.Before(t.EndsAt)) {
+				t.EndsAt = end
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -179,19 +179,43 @@ func (f Forms) Parse(raw string) (Opaque, error) {
 	if !ok {
 		return Opaque{}, malformed(errPrefix)
 	}
-	body := raw[len(o.prefix):]
+	if err := checkBody(raw[len(o.prefix):]); err != nil {
+		return Opaque{}, malformed(err)
+	}
+	return describe(o, raw), nil
+}
+
+// checkBody checks what follows the prefix of an opaque token.
+func checkBody(body string) error {
 	if len(body) != randomChars+sumChars {
-		return Opaque{}, malformed(errLength)
+		return errLength
 	}
 	for i := range len(body) {
 		if strings.IndexByte(base62, body[i]) < 0 {
-			return Opaque{}, malformed(errAlphabet)
+			return errAlphabet
 		}
 	}
 	if sum := checksum(body[:randomChars]); string(sum[:]) != body[randomChars:] {
-		return Opaque{}, malformed(errChecksum)
+		return errChecksum
 	}
-	return describe(o, raw), nil
+	return nil
+}
+
+// LooksLikeToken reports whether raw has the shape of a token: three parts with dots
+// between, or a body with the right checksum behind a prefix, whatever that is.
+func LooksLikeToken(raw string) bool {
+	if _, _, _, ok := splitJWT(raw); ok {
+		return true
+	}
+	prefix := len(raw) - randomChars - sumChars
+	return prefix > 0 && checkBody(raw[prefix:]) == nil
+}
+
+// IsSession reports whether raw is a well-formed session token. Whether there is such a
+// session only the store knows.
+func IsSession(raw string) bool {
+	body, found := strings.CutPrefix(raw, PrefixSession)
+	return found && checkBody(body) == nil
 }
 
 var (

@@ -12,7 +12,9 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -71,6 +73,101 @@ func TestLookUpUnderWayDuringARegenerationCantMakeTheOldTokenLast(t *testing.T) 
 	for _, when := range []string{"the look-up that was under way", "the next"} {
 		_, err := f.Judge(t, old)
 		nodetest.WantFault(t, when, err, fault.InvalidToken, "expired")
+	}
+}
+
+// Genuine is for revoking: what has expired or been revoked is as genuine as before.
+// What a revoked key signed, or another issuer, is not, for anybody could have.
+func TestGenuineIsWhatWeIssuedWhateverBecameOfIt(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	api := s.answer(0)
+	api.Ended = "regenerated"
+	s.opaque = func(*verification.Token) (*verification.Token, error) { return api, nil }
+	expired := s.jwt(t, func(c *token.Claims) { c.Expiry = s.now.Add(time.Minute) })
+	killed := s.jwt(t, func(c *token.Claims) { c.ID = "killed" })
+	elsewhere := s.jwt(t, func(c *token.Claims) { c.Audience = []string{"https://elsewhere.example"} })
+	s.says(revocation.Token, "killed")
+	s.says(revocation.Subject, "ada")
+	s.now = s.now.Add(10 * time.Minute)
+	for name, raw := range map[string]string{"expired": expired, "revoked": killed, "for another audience": elsewhere, "an ended API token": apiToken} {
+		got, err := s.Genuine(t.Context(), raw)
+		if err != nil || got.Subject != "ada" {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if err == nil && s.Live(got) {
+			t.Errorf("%s lives", name)
+		}
+	}
+	for name, raw := range map[string]string{"junk": "junk", "a forgery": killed[:len(killed)-4] + "AAAA", "another issuer's": s.jwt(t, func(c *token.Claims) { c.Issuer = "https://x.example" })} {
+		if _, err := s.Genuine(t.Context(), raw); !fault.Is(err, fault.InvalidToken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if fresh, err := s.Genuine(t.Context(), s.jwt(t)); err != nil || !s.Live(fresh) {
+		t.Errorf("a good token: %v", err)
+	}
+	s.says(revocation.SigningKey, "k")
+	for name, raw := range map[string]string{"seen before": killed, "new": s.jwt(t)} {
+		_, err := s.Genuine(t.Context(), raw)
+		nodetest.WantFault(t, "what a revoked key signed, "+name, err, fault.InvalidToken, "revoked")
+	}
+}
+
+// A resource server that introspects judges the audience itself. What can't call an API
+// is not live, and why is not said.
+func TestInspectJudgesAllButTheAudience(t *testing.T) {
+	t.Parallel()
+	f := nodetest.NewFamily(t)
+	revoked := f.MadeAccess(t, f.Owner)
+	nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), operator, revoked.ID)))
+	abroad := f.Claims(f.Owner.ID(), f.Ledger.Applied())
+	abroad.Audience = []string{"https://elsewhere.example"}
+	for name, c := range map[string]struct {
+		issued *issuance.Issued
+		live   bool
+	}{
+		"an access token":  {f.All["access"], true},
+		"an API token":     {f.All["apitoken"], true},
+		"a task token":     {f.All["key.task"], true},
+		"another audience": {f.Sign(t, abroad), true},
+		"an API key":       {f.All["key"], false},
+		"a session":        {f.All["session"], false},
+		"a refresh token":  {f.All["apitoken.refresh"], false},
+		"a revoked token":  {revoked, false},
+		"junk":             {&issuance.Issued{Value: "junk"}, false},
+	} {
+		got, live, err := f.Inspect(t.Context(), c.issued.Value.Reveal())
+		if live != c.live || err != nil || (got != nil) != c.live {
+			t.Errorf("%s: live %t, %+v, %v", name, live, got, err)
+		}
+	}
+}
+
+// Who redeems a token needs its facts also when it is refused: a second use of it is
+// known by them.
+func TestRedeemReturnsTheFactsBesideARefusal(t *testing.T) {
+	t.Parallel()
+	f := nodetest.NewFamily(t)
+	asks := verification.Requirements{Kinds: []token.Kind{token.KindRefresh}, AnyAudience: true}
+	f.Flush()
+	for name, c := range map[string]struct {
+		of    string
+		check token.Check // 0: accepted
+	}{
+		"a refresh token": {"apitoken.refresh", 0},
+		"a used one":      {"apitoken.used", token.CheckRevoked}, // as its row says
+		"another kind":    {"apitoken", token.CheckType},
+	} {
+		got, err := f.Redeem(t.Context(), f.All[c.of].Value.Reveal(), asks)
+		refusal, refused := verification.RefusalOf(err)
+		if got == nil || got.ID != f.All[c.of].ID || refused != (c.check != 0) || refused && refusal.Check != c.check {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	got, err := f.Redeem(t.Context(), "junk", asks)
+	if _, refused := verification.RefusalOf(err); got != nil || !refused {
+		t.Errorf("junk: %+v, %v", got, err)
 	}
 }
 

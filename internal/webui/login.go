@@ -65,7 +65,7 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	life := time.Duration(session.Lifetime) * time.Second
-	http.SetCookie(w, p.Cookies.Make(p.SessionCookies[0], session.Value.Reveal(), life))
+	p.Cookies.SetSession(w, p.SessionCookies, session.Value.Reveal(), life)
 	if f.Next == "" {
 		f.Next = pathTokens
 	}

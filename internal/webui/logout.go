@@ -2,6 +2,8 @@ package webui
 
 import (
 	"net/http"
+
+	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 func (p *Pages) logoutPage(w http.ResponseWriter, r *request) error {
@@ -11,12 +13,8 @@ func (p *Pages) logoutPage(w http.ResponseWriter, r *request) error {
 // logout ends every session that the browser has here, with the access tokens made
 // from it. Signing out twice is success.
 func (p *Pages) logout(w http.ResponseWriter, r *request) error {
-	for _, name := range p.SessionCookies {
-		cookie, err := r.Cookie(name)
-		if err != nil {
-			continue
-		}
-		c, err := p.SignIn.Session(r.Context(), cookie.Value)
+	for _, raw := range httpkit.SessionCookies(r.Request, p.SessionCookies) {
+		c, err := p.SignIn.Session(r.Context(), raw)
 		if lost(err) {
 			continue
 		}

@@ -65,13 +65,20 @@ func TestABearerIsNeverLedToASignInPageNorRescuedByACookie(t *testing.T) {
 	}
 }
 
-func TestABadCookieIsNotRescuedByAnother(t *testing.T) {
+// TestTwoSessionsAreNoneUntilOneSignsOut: which of the two somebody else set can't be known.
+func TestTwoSessionsAreNoneUntilOneSignsOut(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})
-	good := s.SessionToken(t, "ada", "correct horse").Value.Reveal()
+	good, other := s.SessionToken(t, "ada", "correct horse").Value.Reveal(), s.SessionToken(t, "ada", "correct horse").Value.Reveal()
 	b := s.browser(t)
 	b.get("/auth/tokens", header("Cookie", "sessionid="+good)).want(http.StatusOK)
-	b.get("/auth/tokens", header("Cookie", "bearerd_session=bad; sessionid="+good)).want(http.StatusSeeOther)
+	b.get("/auth/tokens", header("Cookie", "bearerd_session=bad; sessionid="+good)).want(http.StatusOK)
+	two := header("Cookie", "sessionid="+good+"; sessionid="+other)
+	b.get("/auth/tokens", two).want(http.StatusBadRequest, "/auth/logout")
+	b.get("/auth/logout", two).want(http.StatusOK)
+	b.do("POST", "/auth/logout", "", two).leads("/auth/login?notice=signed-out")
+	b.get("/auth/tokens", header("Cookie", "sessionid="+good)).leads("/auth/login?next=%2Fauth%2Ftokens&notice=ended")
+	b.get("/auth/tokens", header("Cookie", "sessionid="+other)).leads("/auth/login?next=%2Fauth%2Ftokens&notice=ended")
 	token := s.AccessToken(t, "ada", "correct horse").Value.Reveal()
 	b.get("/auth/tokens", header("Cookie", "bearerd_session="+token)).want(http.StatusSeeOther)
 }

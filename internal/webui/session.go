@@ -10,16 +10,14 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// caller returns who is signed in. The first session cookie decides: a bad one is not
-// rescued by another.
+// caller returns who is signed in.
 func (p *Pages) caller(r *http.Request) (*caller.Caller, error) {
-	session, found := httpkit.SessionCookie(r, p.SessionCookies)
-	if !found {
-		return nil, httpkit.SignInFirst()
-	}
-	c, err := p.SignIn.Session(r.Context(), session)
+	c, found, err := httpkit.Session(r, p.SessionCookies, p.SignIn.Session)
 	if err != nil {
 		return nil, err
+	}
+	if !found {
+		return nil, httpkit.SignInFirst()
 	}
 	httpkit.Note(r, c)
 	return c, nil

@@ -16,6 +16,7 @@ package webui
 import (
 	_ "embed" // the description
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/directory"
@@ -103,11 +104,22 @@ func (p *Pages) Register(mux *http.ServeMux) {
 		p.anybody(mux, "GET "+pathExplorer, p.newExplorer().page)
 	}
 	if p.Hypothesis {
-		for _, path := range []string{"/profile/developer", "/account/developer"} {
+		for _, path := range developerPaths {
 			p.user(mux, "GET "+path, p.developerPage)
 			p.user(mux, "POST "+path, p.renewDeveloperToken)
 		}
 	}
+}
+
+// developerPaths are those of the developer page of the Hypothesis service.
+var developerPaths = []string{"/profile/developer", "/account/developer"}
+
+// Paths implements server.Dialect.
+func (p *Pages) Paths() []string {
+	if !p.Hypothesis {
+		return nil
+	}
+	return slices.Clone(developerPaths)
 }
 
 var (
@@ -133,11 +145,12 @@ func (p *Pages) OpenAPI() [][]byte {
 	return fragments
 }
 
-// anybody mounts a page that needs no session. Its caller is known where there is one.
+// anybody mounts a page that needs no session. Its caller is known where there is one
+// session and no more: who has two can sign out here.
 func (p *Pages) anybody(mux *http.ServeMux, pattern string, serve page) {
 	p.mount(mux, pattern, func(w http.ResponseWriter, r *http.Request) error {
 		c, err := p.caller(r)
-		if err != nil && !lost(err) {
+		if err != nil && !lost(err) && !fault.Is(err, fault.Invalid) {
 			return err
 		}
 		return serve(w, &request{Request: r, caller: c})

@@ -396,6 +396,8 @@ func (r *row) deadBy(e revocation.Entry) bool {
 	switch e.What {
 	case revocation.Token:
 		return e.ID == r.id || len(r.chain) > 0 && e.ID == r.chain[0]
+	case revocation.End:
+		return (e.ID == r.id || slices.Contains(r.chain, e.ID)) && !time.Now().Before(e.At)
 	case revocation.Subject:
 		return e.ID == r.subject && e.Seq > r.seq
 	case revocation.Client:

@@ -24,6 +24,9 @@ func (d *Denylist) Register(mux *http.ServeMux) {
 	serve(mux, "POST /credentials/token/denylisted", d.denylisted, writeError(httpkit.Challenge{}))
 }
 
+// Paths implements server.Dialect.
+func (d *Denylist) Paths() []string { return []string{"/credentials/token/denylisted"} }
+
 //go:embed openapi-denylist.json
 var describedDenylist []byte
 

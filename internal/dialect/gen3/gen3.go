@@ -42,7 +42,7 @@ type Dialect struct {
 	Verifier       *verification.Verifier
 	PublicKeys     func() []token.VerificationKey // those of the JWK Set
 	Now            func() time.Time
-	SessionCookies []string             // those that carry a session; the first that is there decides
+	SessionCookies []string             // those that carry a session
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is done by session
 	Challenge      httpkit.Challenge    // what a 401 answers with
 	CacheTime      time.Duration        // max-age of /jwt/keys: that of the JWK Set; 0: caches ask each time
@@ -64,6 +64,16 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 	}
 	serve(mux, "GET /user", d.user, onError)
 	serve(mux, "GET /jwt/keys", d.jwtKeys, onError)
+}
+
+// Paths implements server.Dialect.
+func (d *Dialect) Paths() []string {
+	paths := []string{"/user", "/jwt/keys"}
+	for _, name := range credentialNames {
+		path := "/credentials/" + name
+		paths = append(paths, path, path+"/access_token", path+"/{key_id}")
+	}
+	return paths
 }
 
 // serve mounts an endpoint with and without the slash at its end: a redirect from
@@ -144,9 +154,8 @@ func (d *Dialect) keyOwner(r *http.Request) (*caller.Caller, error) {
 }
 
 func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
-	cookie, found := httpkit.SessionCookie(r, d.SessionCookies)
 	switch {
-	case !found:
+	case len(httpkit.SessionCookies(r, d.SessionCookies)) == 0:
 		return nil, httpkit.SignInOrToken()
 	case d.CrossOrigin == nil:
 		return nil, fault.New(fault.Forbidden, "a session can't be used here")
@@ -154,5 +163,6 @@ func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
 	if err := d.CrossOrigin.Check(r); err != nil {
 		return nil, err
 	}
-	return d.SignIn.Session(r.Context(), cookie)
+	c, _, err := httpkit.Session(r, d.SessionCookies, d.SignIn.Session)
+	return c, err
 }

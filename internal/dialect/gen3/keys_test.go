@@ -201,7 +201,6 @@ func TestABadCredentialIsNotRescued(t *testing.T) {
 	for name, o := range map[string][]option{
 		"a bad Bearer, a good session":  {bearer("junk"), s.bySession},
 		"a bad session":                 {func(r *http.Request) { r.AddCookie(&http.Cookie{Name: sessionCookie, Value: "junk"}) }},
-		"a bad session, then a good":    {func(r *http.Request) { r.AddCookie(&http.Cookie{Name: sessionCookie, Value: "junk"}) }, s.bySession},
 		"a session as Bearer":           {bearer(s.session)},
 		"nobody":                        nil,
 		"the session in another cookie": {func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "sessionid", Value: s.session}) }},
@@ -210,6 +209,8 @@ func TestABadCredentialIsNotRescued(t *testing.T) {
 		s.do("GET", "/credentials/api", "", o...).refused(t, name, 401)
 		s.do("GET", "/user", "", o...).refused(t, name, 401)
 	}
+	another := s.SessionToken(t, "ada", password).Value.Reveal()
+	s.do("POST", "/credentials/api", "", s.bySession, func(r *http.Request) { r.AddCookie(&http.Cookie{Name: sessionCookie, Value: another}) }).refused(t, "two sessions", 400)
 	good := s.AccessToken(t, "ada", password, "credentials").Value.Reveal()
 	s.do("POST", "/credentials/api", "", bearer(good), bearer(good)).refused(t, "two Bearers", 400)
 	s.do("POST", "/credentials/api", "", bearer(strings.Repeat("a", 9000))).refused(t, "a huge Bearer", 400)

@@ -44,6 +44,9 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 	}
 }
 
+// Paths implements server.Dialect.
+func (d *Dialect) Paths() []string { return []string{"/api/token", "/api/profile"} }
+
 var (
 	//go:embed openapi.json
 	described []byte

@@ -32,17 +32,18 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// session returns who is signed in. The first session cookie decides, and a Bearer
-// token is neither one nor helped by one.
+// session returns who is signed in. A Bearer token is no session and not helped by one.
 func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
 	_, byToken, err := httpkit.Bearer(r)
 	if err != nil {
 		return nil, err
 	}
-	if !byToken {
-		if cookie, found := httpkit.SessionCookie(r, d.SessionCookies); found {
-			return d.SignIn.Session(r.Context(), cookie)
-		}
+	if byToken {
+		return nil, httpkit.SignInFirst()
 	}
-	return nil, httpkit.SignInFirst()
+	c, found, err := httpkit.Session(r, d.SessionCookies, d.SignIn.Session)
+	if err == nil && !found {
+		err = httpkit.SignInFirst()
+	}
+	return c, err
 }

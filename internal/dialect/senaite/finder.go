@@ -14,11 +14,7 @@ var _ httpkit.CredentialFinder = Credentials{}
 
 // Find implements httpkit.CredentialFinder.
 func (Credentials) Find(r *http.Request) (httpkit.Credential, error) {
-	var values []string
-	for _, c := range r.CookiesNamed(tokenCookie) {
-		values = append(values, c.Value)
-	}
-	raw, err := httpkit.OnlyToken(values, "more than one cookie holds a token")
+	raw, err := httpkit.OnlyToken(httpkit.TokenCookies(r, tokenCookie), "more than one cookie holds a token")
 	if raw != "" || err != nil {
 		return httpkit.Credential{Token: raw, Ambient: true}, err
 	}

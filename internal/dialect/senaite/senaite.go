@@ -69,6 +69,17 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 	serve("POST", "/users/{name}/rotate_secret", d.rotateSecret)
 }
 
+// Paths implements server.Dialect.
+func (d *Dialect) Paths() []string {
+	paths := []string{d.prefix() + "/users", d.prefix() + "/users/{name}", d.prefix() + "/users/{name}/rotate_secret"}
+	for _, at := range loginPaths {
+		for _, name := range []string{"/login", "/logout", "/auth"} {
+			paths = append(paths, d.prefix()+at+name)
+		}
+	}
+	return paths
+}
+
 func (d *Dialect) prefix() string {
 	if d.Prefix == "" {
 		return DefaultPrefix

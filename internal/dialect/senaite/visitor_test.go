@@ -133,7 +133,7 @@ func TestUnclearCredentialsAreRefused(t *testing.T) {
 	for name, options := range map[string][]option{
 		"two Authorization headers": {bearer(good), bearer(good)},
 		"Bearer and Basic":          {bearer(good), header("Authorization", "Basic eDp5")},
-		"two cookies":               {cookie(good), cookie(good)},
+		"two cookies":               {cookie(good), cookie(s.login("ada"))},
 		"two headers":               {jwtHeader(good), jwtHeader(good)},
 		"a huge Bearer":             {bearer(strings.Repeat("a", 9000))},
 		"a huge cookie":             {cookie(strings.Repeat("a", 9000))},

@@ -121,19 +121,23 @@ func (d *Dialect) signIn(w http.ResponseWriter, r *http.Request, body *signIn) e
 		return err
 	}
 	life := time.Duration(session.Lifetime) * time.Second
-	http.SetCookie(w, d.Cookies.Make(d.SessionCookies[0], session.Value.Reveal(), life))
+	d.Cookies.SetSession(w, d.SessionCookies, session.Value.Reveal(), life)
 	d.setReadable(w, collectionCookie, strconv.FormatInt(*body.Collection.value, 10))
 	return d.noContent(w, r)
 }
 
-// signOut ends the session, if there is one.
+// signOut ends every session that the request has.
 func (d *Dialect) signOut(w http.ResponseWriter, r *http.Request) error {
-	c, err := d.session(r)
-	if err != nil {
-		return err
-	}
-	if c != nil {
-		if err := d.Revoker.EndSession(r.Context(), c); err != nil {
+	for _, raw := range httpkit.SessionCookies(r, d.SessionCookies) {
+		c, err := d.SignIn.Session(r.Context(), raw)
+		if fault.Is(err, fault.InvalidToken) {
+			continue
+		}
+		if err == nil {
+			httpkit.Note(r, c)
+			err = d.Revoker.EndSession(r.Context(), c)
+		}
+		if err != nil {
 			return err
 		}
 	}

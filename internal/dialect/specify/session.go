@@ -14,14 +14,10 @@ import (
 type judge func(ctx context.Context, raw string) (*caller.Caller, error)
 
 // session returns the caller of a request that carries the cookie of a valid session;
-// nil for nobody. The first cookie decides.
+// nil for nobody.
 func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
-	cookie, found := httpkit.SessionCookie(r, d.SessionCookies)
-	if !found {
-		return nil, nil
-	}
-	c, err := d.SignIn.Session(r.Context(), cookie)
-	if fault.Is(err, fault.InvalidToken) {
+	c, found, err := httpkit.Session(r, d.SessionCookies, d.SignIn.Session)
+	if !found || fault.Is(err, fault.InvalidToken) {
 		return nil, nil
 	}
 	if err != nil {

@@ -59,6 +59,15 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 	serve("POST", "/accounts/token/revoke", d.revoke)
 }
 
+// Paths implements server.Dialect.
+func (d *Dialect) Paths() []string {
+	paths := []string{"/accounts/token", "/accounts/token/revoke"}
+	if d.Login {
+		paths = append(paths, "/context/login")
+	}
+	return paths
+}
+
 var (
 	//go:embed openapi.json
 	described []byte

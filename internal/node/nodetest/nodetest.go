@@ -133,7 +133,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	})
 	Must(tb, err)
 	f.Directory, f.Issuance, f.Revoker = f.Node.Directory, f.Node.Issuance, f.Node.Revoker
-	f.Authenticator, f.Verifier, f.Explainer = f.Node.SignIn, f.Node.Verifier, f.Node.Explainer
+	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))
 	if !o.Still {
 		f.run(tb)
@@ -263,6 +263,11 @@ func Admin() access.Binding {
 // May is a binding that gives one action on a path.
 func May(action string, path access.Path) access.Binding {
 	return access.Binding{Permission: &access.Permission{Action: action, Path: path}, Path: "/"}
+}
+
+// Grants are those of a user who may do one action on a path.
+func Grants(action string, path access.Path) []access.Grant {
+	return []access.Grant{{Action: action, Path: path}}
 }
 
 // Collection makes a collection.

@@ -196,6 +196,8 @@ func testPurgeAhead(t *testing.T, s *Suite) {
 	s.log(t,
 		revocation.Entry{What: revocation.Token, ID: "over", At: right.Add(-2 * time.Hour), Until: right.Add(-time.Hour)},
 		revocation.Entry{What: revocation.Token, ID: "lives", At: right, Until: right.Add(time.Hour)},
+		// An end names a time that is yet to come, and confirms no clock.
+		revocation.Entry{What: revocation.End, ID: "ends", At: right.Add(25 * time.Hour), Until: right.Add(49 * time.Hour)},
 	)
 	dead, dying := tok(1), tok(2)
 	dead.ExpiresAt = right.Add(-91 * 24 * time.Hour)
@@ -205,7 +207,7 @@ func testPurgeAhead(t *testing.T, s *Suite) {
 	if err := s.store.Purge(ctx, s.now()); err != nil {
 		t.Fatal(err)
 	}
-	if p := s.page(t, 0, 10); len(p.Entries) != 1 || p.Entries[0].ID != "lives" || p.Purged != 1 {
+	if p := s.page(t, 0, 10); len(p.Entries) != 2 || p.Entries[0].ID != "lives" || p.Entries[1].ID != "ends" || p.Purged != 1 {
 		t.Errorf("left are %+v", p)
 	}
 	same(t, "tokens", s.listed(t, records.TokenQuery{}), []string{dying.ID})

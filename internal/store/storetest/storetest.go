@@ -55,6 +55,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"KillTokens":    testKillTokens,
 		"SpendToken":    testSpendToken,
 		"ShortenToken":  testShortenToken,
+		"LateHeirs":     testLateHeirs,
 		"VoidTokens":    testVoidTokens,
 		"Replaces":      testReplaces,
 		"Touch":         testTouch,

@@ -205,6 +205,38 @@ func testShortenToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
 }
 
+// testLateHeirs adds tokens to a chain after a token in it was shortened: a node that had
+// not heard of it decided them.
+func testLateHeirs(t *testing.T, s *Suite) {
+	root, short, own := tok(1), tok(2), tok(3)
+	for _, one := range []*records.StoredToken{&root, &short, &own} {
+		one.ExpiresAt, one.Chain, one.Family = time.Time{}, nil, ""
+	}
+	own.ExpiresAt = start.Add(30 * time.Minute) // its own end, which was known
+	end := start.Add(time.Minute)
+	s.do(t, records.AddToken{Token: root}, records.AddToken{Token: short}, records.AddToken{Token: own},
+		records.ShortenToken{ID: short.ID, Now: start, ExpiresAt: end, Reason: "regenerated"})
+	n := 3
+	add := func(what string, change func(*records.StoredToken), expires, ends time.Time) {
+		t.Helper()
+		n++
+		heir := tok(n)
+		heir.ExpiresAt, heir.EndsAt, heir.Family, heir.Chain = start.Add(time.Hour), time.Time{}, "", []string{root.ID, short.ID}
+		change(&heir)
+		s.do(t, records.AddToken{Token: heir})
+		if got := s.token(t, heir.ID); !got.ExpiresAt.Equal(expires) || !got.EndsAt.Equal(ends) || !got.RevokedAt.IsZero() {
+			t.Errorf("%s ends at %v and %v, want %v and %v", what, got.ExpiresAt, got.EndsAt, expires, ends)
+		}
+	}
+	never := time.Time{}
+	add("one that would live longer", func(*records.StoredToken) {}, end, never)
+	add("an endless one", func(h *records.StoredToken) { h.ExpiresAt = never }, end, never)
+	add("one that ends sooner", func(h *records.StoredToken) { h.ExpiresAt = start.Add(time.Second) }, start.Add(time.Second), never)
+	add("a family", func(h *records.StoredToken) { h.Family = "family" }, end, end)
+	add("of another", func(h *records.StoredToken) { h.Chain = []string{root.ID} }, start.Add(time.Hour), never)
+	add("of one with an end of its own", func(h *records.StoredToken) { h.Chain = []string{own.ID} }, start.Add(time.Hour), never)
+}
+
 // testVoidTokens adds tokens that rest on what the log has revoked since they
 // were decided: when the entry has run out, the row must still say that they are dead.
 func testVoidTokens(t *testing.T, s *Suite) {

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// Dialect is an edge with endpoints outside /auth/, /oauth2/ and bearerd's names beneath
+// /.well-known/, where an application behind bearerd has paths of its own.
+type Dialect interface {
+	Edge
+	// Paths returns the paths of these endpoints, with wildcards as in Register and
+	// without a slash at the end.
+	Paths() []string
+}
+
+// What lies beneath reservedFirst, and these names beneath /.well-known/ with what lies
+// beneath them, is bearerd's alone.
+var (
+	reservedFirst = []string{"auth", "oauth2"}
+	wellKnown     = []string{"oauth-authorization-server", "openid-configuration", "jwks.json", "oauth-protected-resource"}
+)
+
+// reservations decide which paths never reach a proxied application: a client that spells
+// the path of an endpoint wrong sends its secrets all the same.
+type reservations struct {
+	places []place // of the dialects
+}
+
+// place is the path of an endpoint.
+type place struct {
+	path     string
+	segments []string // "" is a wildcard
+}
+
+func newReservations(edges []Edge) reservations {
+	var r reservations
+	for _, e := range edges {
+		d, ok := e.(Dialect)
+		if !ok {
+			continue
+		}
+		for _, path := range d.Paths() {
+			p := place{path: path, segments: strings.Split(strings.TrimPrefix(path, "/"), "/")}
+			for i, s := range p.segments {
+				if strings.HasPrefix(s, "{") {
+					p.segments[i] = ""
+				}
+			}
+			r.places = append(r.places, p)
+		}
+	}
+	return r
+}
+
+// meaning is what a path that was sent may be read as.
+type meaning struct {
+	own  bool   // it lies where nothing but bearerd's endpoints may
+	path string // "": no endpoint of a dialect has such a path
+}
+
+// read reads a path as leniently as any application might.
+func (r reservations) read(path string) meaning {
+	segments := httpkit.LenientSegments(path)
+	resolved := segments
+	if slices.Contains(segments, ".") || slices.Contains(segments, "..") {
+		resolved = httpkit.ResolveDots(segments)
+	}
+	if reserved(path, segments) || reserved(path, resolved) {
+		return meaning{own: true, path: "/" + strings.ToLower(strings.Join(resolved, "/"))}
+	}
+	for _, p := range r.places {
+		if p.covers(resolved) {
+			return meaning{path: p.path}
+		}
+	}
+	return meaning{}
+}
+
+// reserved reports whether segments, a reading of the path, lie where nothing but
+// bearerd's endpoints may.
+func reserved(path string, segments []string) bool {
+	switch {
+	case len(segments) == 0:
+		return false
+	case foldContains(reservedFirst, segments[0]):
+		return len(segments) > 1 || path != "/"+segments[0] // beneath, not beside
+	}
+	return len(segments) > 1 && strings.EqualFold(segments[0], ".well-known") && foldContains(wellKnown, segments[1])
+}
+
+func foldContains(names []string, s string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, s) })
+}
+
+func (p place) covers(segments []string) bool {
+	return slices.EqualFunc(p.segments, segments, func(pattern, s string) bool {
+		return pattern == "" || strings.EqualFold(pattern, s)
+	})
+}
+
+// misspelt is the fault for a path that is spelt almost as one of ours; it names that one.
+func misspelt(path string) error {
+	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", path)
+}
+
+// endpoint returns the path of the endpoint that a request for a tidy path would reach by
+// some method; "" when there is none.
+func (t *router) endpoint(path string) string {
+	if _, ok := t.exact[path]; ok {
+		return path
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
+		r := &http.Request{Method: method, URL: &url.URL{Path: path}}
+		for _, mux := range []*http.ServeMux{t.own, t.gateway} {
+			_, pattern := mux.Handler(r)
+			if _, found, ok := strings.Cut(pattern, " "); ok {
+				pattern = found
+			}
+			if pattern != "" && pattern != everything {
+				return strings.TrimSuffix(strings.TrimSuffix(pattern, "{$}"), "/")
+			}
+		}
+	}
+	return ""
+}
