@@ -26,9 +26,14 @@ func (c *clocks) Clock() time.Duration { return c.clock() }
 // forgotten, because the token had expired, must never be taken for unexpired again.
 func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 
+// minPause is the least jump of the wall clock that is taken for a pause. It counts
+// while there was no renewal yet: clocks that are kept right differ by some nanoseconds
+// at each reading, and each of them would cost the answer that makes the first lease.
+const minPause = 10 * time.Millisecond
+
 func (c *clocks) nanos() int64 {
 	now, jump := c.wall.read()
-	if staleness := time.Duration(c.staleness.Load()); staleness > 0 && jump > staleness/2 {
+	if jump > max(minPause, time.Duration(c.staleness.Load())/2) {
 		c.notePause()
 	}
 	return max(now, c.forgotten.Load())
