@@ -188,16 +188,14 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 // whoever asks again and again would fill the log.
 func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, wait revocation.Wait) (revocation.Receipt, error) {
 	read := r.journal.Reading()
-	var left records.Batch
-	revoked, err := r.revokedInLog(ctx, t)
-	switch {
+	switch revoked, err := r.revokedInLog(ctx, t); {
 	case err != nil:
 		return revocation.Receipt{}, err
-	case !revoked:
-		left.Ops, left.Log = r.journal.Kill(killOf(t, e.Reason))
-		left.Audit = []audit.Event{e}
+	case revoked:
+		return r.journal.Settled(ctx, read, wait)
 	}
-	return r.journal.RevokeRest(ctx, left, read, wait)
+	ops, entries := r.journal.Kill(killOf(t, e.Reason))
+	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, wait)
 }
 
 // revokedInLog reports whether the log in the store revokes a token with everything that
