@@ -37,6 +37,9 @@ func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, s.network, s.address)
 }
 
+// Address returns where the server listens: host and port, or a socket's path.
+func (s *Server) Address() string { return s.address }
+
 // Client returns a client that sends every request to the server and follows no
 // redirect.
 func (s *Server) Client() *http.Client {

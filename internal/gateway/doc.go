@@ -11,6 +11,7 @@
 //	forwardauth.go  /auth/verify
 //	route.go        which rule a path falls under, and which paths fall under none
 //	proxy.go        the reverse proxy
+//	upgrade.go      which protocol a connection may change to
 //	forward.go      what of a request reaches the application, and as what
 //
 // A decision is made once, when a request begins. A response that streams, or a

@@ -103,9 +103,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if strings.ContainsFunc(r.Header.Get("Upgrade"), unprintable) {
-		return errUpgrade
-	}
+	onlyWebSocket(r)
 	var id *verification.Identity
 	if !rule.none {
 		if id, err = p.Gate.admit(r, &rule.ask); err != nil {
@@ -120,12 +118,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	return p.forward(w, r, &forwarding{path: path, caller: id})
 }
 
-var (
-	errUpgrade = requestError{fault.New(fault.Invalid, "the Upgrade header names no protocol")}
-	errBody    = requestError{fault.New(fault.Invalid, "the body could not be read")}
-)
-
-func unprintable(c rune) bool { return c < ' ' || c > '~' }
+var errBody = requestError{fault.New(fault.Invalid, "the body could not be read")}
 
 // upstreamError is the application's failing to answer.
 type upstreamError struct{ error }

@@ -63,6 +63,16 @@ func TestTraefiksPageCopiesTheTenHeadersAndNoOther(t *testing.T) {
 			t.Errorf("the router %s asks nobody", name)
 		}
 	}
+	for _, name := range []string{"bearerd-keep", "bearerd-http"} {
+		for header, value := range f.HTTP.Middlewares[name].Headers.CustomRequestHeaders {
+			if got, there := labels["traefik.http.middlewares."+name+".headers.customrequestheaders."+header]; !there || got != value {
+				t.Errorf("no label removes %s", header)
+			}
+		}
+	}
+	if got := traefikLabels(t, blocks[3])["traefik.http.routers.application.middlewares"]; got != "bearerd@docker,bearerd-keep@docker,bearerd-http@docker" {
+		t.Errorf("the label's middlewares are %s", got)
+	}
 }
 
 func traefikLabels(t *testing.T, text string) map[string]string {
