@@ -57,7 +57,7 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 	case c == nil:
 		return Revocable{}, records.ErrNoToken
 	case c.TokenID() == id:
-		return r.revocable(c, c.Token), nil // access and task tokens have no row
+		return r.revocable(ctx, c, c.Token) // access and task tokens have no row
 	}
 	row, seq, err := r.store.TokenByID(ctx, id)
 	switch {
