@@ -239,6 +239,46 @@ func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 	}
 }
 
+// What was made from the old value of a regenerated token ends with the overlap outside
+// too. Nothing happens at bearerd at that moment, and the token itself says that it lives
+// for half an hour.
+func TestTheEndOfAnOverlapIsHonouredOutside(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	_, _, _, old := c.ada(t)
+	owner, err := c.Bearer(t.Context(), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := c.Exchange(t.Context(), issuance.Exchange{Subject: old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := c.verifier(t)
+	wants(t, judge(v, pair.Access.Value.Reveal()), yes)
+	login := c.Login(t, "ada", "correct horse")
+	session, err := c.StartSession(t.Context(), login, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, err := c.Session(t.Context(), session.Value.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Regenerate(t.Context(), ada, owner.Token.ID, 3); err != nil {
+		t.Fatal(err)
+	}
+	head := c.Follower.Applied()
+	applied(t, v, head)
+	end := time.Now().Add(3 * time.Second)
+	eventually(t, "the end of the overlap", func() bool { return time.Now().After(end) })
+	eventually(t, "the lease", func() bool { return v.Health().Ready })
+	wants(t, judge(v, pair.Access.Value.Reveal()), revoked)
+	if c.Follower.Applied() != head {
+		t.Error("something was written to the log at the end of the overlap")
+	}
+}
+
 // notAfter waits until a token is refused, and checks that no yes began later than
 // that. It gives when the first no began.
 func notAfter(t testing.TB, v *verify.Verifier, raw string, latest time.Time) time.Time {

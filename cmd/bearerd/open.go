@@ -89,7 +89,8 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	if err != nil {
 		return err
 	}
-	return do(cmd.Context(), i)
+	err = do(cmd.Context(), i)
+	return errors.Join(err, i.Journal.FlushRefusals(cmd.Context(), true))
 }
 
 // empty reports whether a rehearsal would make a database, or fill an empty one.
@@ -221,8 +222,11 @@ func settingsOf(c config.Config) node.Settings {
 		wait = revocation.WaitNodes
 	}
 	return node.Settings{
-		Policy: policyOf(c), Staleness: c.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(c.Verify.Cache),
-		Limits: identity.Limits{Account: c.Login.AccountFailures, Address: c.Login.AddressFailures, Window: c.Login.Window},
+		Policy: policyOf(c), Audit: c.Audit.Retention, Staleness: c.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(c.Verify.Cache),
+		Limits: identity.Limits{
+			Account: c.Login.AccountFailures, AccountTotal: c.Login.AccountFailuresTotal,
+			Address: c.Login.AddressFailures, Window: c.Login.Window,
+		},
 	}
 }
 

@@ -118,6 +118,11 @@ func (a *API) explain(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &q); err != nil {
 		return err
 	}
+	if q.User != nil {
+		if err := a.Explainer.MayExplainUser(r.caller, *q.User); err != nil {
+			return err
+		}
+	}
 	path, err := q.check()
 	if err != nil {
 		return err

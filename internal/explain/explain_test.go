@@ -248,6 +248,11 @@ func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 		"a regenerated root": {func(f *nodetest.Family) error {
 			return nodetest.Second(f.Regenerate(t.Context(), f.Owner, f.All["apitoken"].ID, 0))
 		}, "apitoken.access", "owner", audit.TokenRegenerate},
+		"the end of an overlap": {func(f *nodetest.Family) error {
+			err := nodetest.Second(f.Regenerate(t.Context(), f.Owner, f.All["apitoken"].ID, 60))
+			f.Advance(time.Minute)
+			return err
+		}, "apitoken.access", "owner", audit.TokenRegenerate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

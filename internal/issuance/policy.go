@@ -56,7 +56,10 @@ const unbounded = int64(math.MaxInt64 / time.Second)
 type kindRule struct {
 	typ    string // the JWT's typ; "" for opaque kinds
 	stored bool   // a row is kept
-	rooted bool   // it has no parent: what it was made with only bounds its scope and collection
+	// credential says that it is a credential of its own: it is created in a session,
+	// which then only bounds its collection and is no parent, or by a token with the scope
+	// credentials, which is.
+	credential bool
 	// lifetimes returns the default and the ceiling in seconds; default 0: no expiry.
 	lifetimes func(p Policy, taskType string) (ttl, ceiling int64)
 	// parents are the kinds it may be made from; a password is KindUnknown.
@@ -84,19 +87,19 @@ var kindRules = map[token.Kind]kindRule{
 		parents: []token.Kind{token.KindAPIKey, token.KindAPIToken, token.KindAccess},
 	},
 	token.KindAPIKey: {
-		typ: token.TypeAPIKey, stored: true, rooted: true,
+		typ: token.TypeAPIKey, stored: true, credential: true,
 		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.APIKeyMax), seconds(p.APIKeyMax) },
-		parents:   []token.Kind{token.KindSession, token.KindAccess},
+		parents:   []token.Kind{token.KindSession, token.KindAccess, token.KindAPIToken},
 	},
 	token.KindAPIToken: {
-		stored: true, rooted: true,
+		stored: true, credential: true,
 		lifetimes: func(p Policy, _ string) (int64, int64) {
 			if p.APITokenMax == 0 {
 				return 0, unbounded
 			}
 			return seconds(p.APITokenMax), seconds(p.APITokenMax)
 		},
-		parents: []token.Kind{token.KindSession, token.KindAccess},
+		parents: []token.Kind{token.KindSession, token.KindAccess, token.KindAPIToken},
 	},
 	token.KindSession: {
 		stored:    true,

@@ -40,8 +40,8 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 	allowed := map[token.Kind]string{
 		token.KindAccess:       "session access apitoken apikey password client",
 		token.KindTask:         "access apitoken apikey",
-		token.KindAPIKey:       "session access",
-		token.KindAPIToken:     "session access",
+		token.KindAPIKey:       "session access apitoken",
+		token.KindAPIToken:     "session access apitoken",
 		token.KindSession:      "password",
 		token.KindRefresh:      "",
 		token.KindClientSecret: "",
@@ -265,7 +265,9 @@ func TestSessionIsNotBoundToItsCollection(t *testing.T) {
 	nodetest.Must(t, nodetest.Second(f.Session(t.Context(), session.Value.Reveal())))
 }
 
-func TestAnAPIKeyIsTheUsersWithAnyClientItWasMade(t *testing.T) {
+// Scripts that have no client trade the key, but it ends with the client through which it
+// was created: the client's token is what it was made from.
+func TestAnAPIKeyCreatedThroughAClientIsItsHoldersAndEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
@@ -293,12 +295,16 @@ func TestAnAPIKeyIsTheUsersWithAnyClientItWasMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := f.Verify(t.Context(), pair.Access.Value.Reveal(), verification.Requirements{})
-	if err != nil || got.ClientID != identity.OwnClientID {
+	if err != nil || got.ClientID != "cli" {
 		t.Errorf("made from it: %+v, %v", got, err)
 	}
 	// The token itself is the client's, which must authenticate to trade it.
 	if _, err := f.Exchange(t.Context(), issuance.Exchange{Subject: made.Value.Reveal()}); !fault.Is(err, fault.InvalidClient) {
 		t.Errorf("the client's token: %v", err)
+	}
+	nodetest.Must(t, nodetest.Second(f.RemoveClient(t.Context(), caller.Operator(), "cli")))
+	for what, issued := range map[string]*issuance.Issued{"the client's token": made, "the key": key, "what was made from the key": pair.Access} {
+		f.WantDead(t, what+", without the client", issued)
 	}
 }
 

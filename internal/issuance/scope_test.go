@@ -166,14 +166,13 @@ func TestCredentialsAreMadeBySessionOrByTheScope(t *testing.T) {
 	}
 	for name, c := range map[string]*caller.Caller{
 		"an access token without the scope": f.ByBearer(t, f.MadeAccess(t, ada, "read")),
-		"an API token with the scope":       f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"credentials"}})),
+		"an API token without the scope":    f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})),
+		"an access token without any":       f.ByBearer(t, f.MadeAccess(t, ada)),
 	} {
-		if _, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"}); err == nil {
-			t.Errorf("%s made an API token", name)
-		}
-		if _, err := f.CreateAPIKey(t.Context(), c, issuance.NewCredential{}); err == nil {
-			t.Errorf("%s made an API key", name)
-		}
+		_, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"})
+		nodetest.WantFault(t, name+", an API token", err, fault.InsufficientScope, "credentials")
+		_, err = f.CreateAPIKey(t.Context(), c, issuance.NewCredential{})
+		nodetest.WantFault(t, name+", an API key", err, fault.InsufficientScope, "credentials")
 	}
 	for _, nobody := range []*caller.Caller{nil, {}} {
 		_, err := f.CreateAPIToken(t.Context(), nobody, issuance.NewCredential{Name: "x"})

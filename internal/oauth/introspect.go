@@ -52,6 +52,9 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := c.RequireIntrospect(); err != nil {
+		return err
+	}
 	raw := form.Get("token")
 	if raw == "" {
 		return fault.New(fault.Invalid, "token is missing")

@@ -113,6 +113,17 @@ type (
 	}
 	// SpendDevice deletes an approved device code, once; Conflict when it is gone.
 	SpendDevice struct{ Digest [32]byte }
+	// ClearFailures forgets the failures counted under a key or, with Account, every
+	// count of that account.
+	ClearFailures struct{ Key, Account string }
+	// KnowAddress notes that an account signed in from an address: its digest. Of each
+	// account the latest are kept.
+	KnowAddress struct {
+		Account, Address string
+		At               time.Time
+	}
+	// ForgetAddresses forgets from where an account signed in.
+	ForgetAddresses struct{ Account string }
 	// ChangeKeys changes signing keys by a plan over what is stored.
 	ChangeKeys struct {
 		Plan func(stored []keyring.Key) ([]keyring.Key, error)
@@ -142,4 +153,7 @@ func (ClaimNotice) op()      {}
 func (AddDevice) op()        {}
 func (DecideDevice) op()     {}
 func (SpendDevice) op()      {}
+func (ClearFailures) op()    {}
+func (KnowAddress) op()      {}
+func (ForgetAddresses) op()  {}
 func (ChangeKeys) op()       {}

@@ -60,6 +60,8 @@ type Purger interface {
 	// Purge deletes what no longer matters at now: log entries whose Until has
 	// passed, dead tokens past their 90 days, old attempts.
 	Purge(ctx context.Context, now time.Time) error
+	// PurgeAudit deletes what stands in the audit log for longer than retention at now.
+	PurgeAudit(ctx context.Context, now time.Time, retention time.Duration) error
 	// ClockOffset returns how far the process's wall clock is ahead of the store's;
 	// negative when it is behind.
 	ClockOffset(ctx context.Context) (time.Duration, error)
@@ -97,13 +99,32 @@ type Tokens interface {
 	Touch(ctx context.Context, uses []Use) error
 }
 
-// Attempts counts failed logins under opaque keys (an account's, an address's).
+// AttemptKey returns the key of the failures of an account from one address. Those of
+// the account from everywhere have the account itself for a key.
+func AttemptKey(account, address string) string { return account + "@" + address }
+
+// AccountFailures are failures of an account.
+type AccountFailures struct {
+	identity.Failures
+
+	Everywhere bool   // of the account from everywhere
+	Address    string // otherwise: from where; "" when that is not known
+}
+
+// Attempts counts failed logins under keys (an account's, an address's), and knows
+// from where accounts signed in.
 type Attempts interface {
 	// Failures reads the counts of the keys in the windows that are open at now.
 	Failures(ctx context.Context, keys []string, now time.Time) ([]identity.Failures, error)
 	// RecordFailure adds one to each key, opening a window where none is open,
 	// and returns the counts after it.
 	RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) ([]identity.Failures, error)
+	// AccountFailures returns the open counts of an account: of all that AttemptKey
+	// returns for it, the highest first, at most limit.
+	AccountFailures(ctx context.Context, account string, now time.Time, limit int) ([]AccountFailures, error)
+	// KnownAddress returns when an account last signed in from an address, by what
+	// KnowAddress stored; zero for never.
+	KnownAddress(ctx context.Context, account, address string) (time.Time, error)
 }
 
 // Devices reads device codes (RFC 8628) that wait, by the digest of the code or by

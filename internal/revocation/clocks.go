@@ -26,13 +26,23 @@ func (c *clocks) Clock() time.Duration { return c.clock() }
 // forgotten, because the token had expired, must never be taken for unexpired again.
 func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 
+// minPause is the least jump of the wall clock that is taken for a pause. It counts
+// while there was no renewal yet: clocks that are kept right differ by some nanoseconds
+// at each reading, and each of them would cost the answer that makes the first lease.
+const minPause = 10 * time.Millisecond
+
 func (c *clocks) nanos() int64 {
 	now, jump := c.wall.read()
-	if jump > 0 && jump > time.Duration(c.staleness.Load())/2 {
+	if jump > max(minPause, time.Duration(c.staleness.Load())/2) {
 		c.notePause()
 	}
 	return max(now, c.forgotten.Load())
 }
+
+// ForgottenAfter reports whether entries were forgotten as of a time after t. A caller that
+// judged a token's expiry as of t and looked it up in the set afterwards may have missed
+// its kill, and must judge again as of now.
+func (c *clocks) ForgottenAfter(t time.Time) bool { return c.forgotten.Load() > t.UnixNano() }
 
 // notePause ends the lease, because the wall clock jumped ahead of the clocks that count
 // what passes. A machine that its hypervisor stopped wakes so: the boot clock stands

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // RevokeSelf revokes a token for its holder, who proves nothing but that they hold
@@ -32,7 +33,13 @@ func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wa
 		return revocation.Receipt{}, err
 	}
 	if removed || r.verifier.Void(t) {
-		return r.journal.Settled(ctx, wait)
+		read := r.journal.Reading()
+		switch revoked, err := r.inLog(ctx, t); {
+		case err != nil:
+			return revocation.Receipt{}, err
+		case revoked:
+			return r.journal.Settled(ctx, read, wait)
+		}
 	}
 	e := r.journal.Event(ctx, t.Subject, audit.TokenRevoke)
 	e.Target, e.TokenID, e.Reason = t.Subject, t.ID, token.ReasonRevoked
@@ -42,8 +49,9 @@ func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wa
 // Leaked revokes every value that is a token of ours, whoever reports it, and records
 // it for the owners. Nothing in the answer says which ones were.
 func (r *Revoker) Leaked(ctx context.Context, values []string) error {
+	read := r.journal.Reading()
 	var all records.Batch
-	anyRevoked := false
+	anyDead := false
 	seen := map[string]bool{}
 	for _, value := range values {
 		t, err := r.verifier.Genuine(ctx, value)
@@ -53,8 +61,12 @@ func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 		if err != nil {
 			return err
 		}
-		if !r.verifier.Live(t) {
-			anyRevoked = true
+		dead, err := r.dead(ctx, t)
+		if err != nil {
+			return err
+		}
+		if dead {
+			anyDead = true
 			continue
 		}
 		seen[t.ID] = true
@@ -63,12 +75,19 @@ func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 		ops, entries := r.journal.Kill(killOf(t, "reported as leaked"))
 		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
 	}
-	var err error
-	switch {
-	case len(all.Log) > 0:
-		_, err = r.journal.Revoke(ctx, all, revocation.WaitDefault)
-	case anyRevoked:
-		_, err = r.journal.Settled(ctx, revocation.WaitDefault)
+	if len(all.Log) == 0 && !anyDead {
+		return nil
 	}
+	_, err := r.journal.RevokeRest(ctx, all, read, revocation.WaitDefault)
 	return err
+}
+
+// dead reports whether a token has ended, expired, or been revoked by the log in the
+// store.
+func (r *Revoker) dead(ctx context.Context, t *verification.Token) (bool, error) {
+	expired := !t.Expiry.IsZero() && !r.now().Before(t.Expiry)
+	if expired || !r.verifier.Void(t) {
+		return !r.verifier.Live(t), nil
+	}
+	return r.inLog(ctx, t)
 }

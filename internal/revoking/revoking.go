@@ -27,6 +27,8 @@ type Store interface {
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+	// LogEntry returns the newest live entry about an id, and whether there is one.
+	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
 
 // Config says what a Revoker is made of. All fields must be set.
@@ -83,9 +85,10 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 	return r.kill(ctx, t, e, c.Wait)
 }
 
-// RevokeID revokes a token by its public id: a stored token, or any id for the
-// operator, who may know it from a log. The error is NotFound for a token that does
-// not exist or is somebody else's.
+// RevokeID revokes a token by its public id: a stored token, the token that the caller
+// presented, or any id for the operator, who may know it from a log. The error is NotFound
+// for a token that does not exist or is somebody else's, and InsufficientScope for another
+// of the caller's own that a Bearer without the scope credentials names.
 func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
 	known, err := uuid.Parse(id)
 	if c == nil || err != nil {
@@ -114,8 +117,8 @@ func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {
 // for holders of delete on /tokens. The error is Unauthenticated, InsufficientScope
 // or Forbidden.
 func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject string) (revocation.Receipt, error) {
-	if err := c.RequireRevokeAll(subject); err != nil {
-		return revocation.Receipt{}, r.refuseAll(ctx, c, subject, err)
+	if err := r.MayRevokeAll(ctx, c, subject); err != nil {
+		return revocation.Receipt{}, err
 	}
 	if subject == "" {
 		return revocation.Receipt{}, records.ErrNoUser
@@ -125,13 +128,32 @@ func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject strin
 	return r.journal.Revoke(ctx, r.journal.EndSubject(subject, "all tokens revoked", e), c.Wait)
 }
 
+// MayRevokeAll decides whether the caller may revoke everything of a subject. The error
+// is that of RevokeAll, and the refusal is recorded.
+func (r *Revoker) MayRevokeAll(ctx context.Context, c *caller.Caller, subject string) error {
+	if err := c.RequireRevokeAll(subject); err != nil {
+		return r.refuseAll(ctx, c, subject, err)
+	}
+	return nil
+}
+
+// MayRevokeAllOf decides whether the caller may revoke everything of a user, named by
+// subject or username. The error is that of RevokeAll, whether there is such a user or not.
+func (r *Revoker) MayRevokeAllOf(ctx context.Context, c *caller.Caller, ref string) error {
+	if c.Is(ref) {
+		return r.MayRevokeAll(ctx, c, c.ID())
+	}
+	if err := c.RequireDelete(); err != nil {
+		return r.refuseAll(ctx, c, ref, err)
+	}
+	return nil
+}
+
 // RevokeAllOf is RevokeAll for a user who is named by subject or username. The error
 // is NotFound when there is none, which only those learn who may revoke.
 func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
-	if !c.Is(ref) {
-		if err := c.RequireDelete(); err != nil {
-			return revocation.Receipt{}, r.refuseAll(ctx, c, ref, err)
-		}
+	if err := r.MayRevokeAllOf(ctx, c, ref); err != nil {
+		return revocation.Receipt{}, err
 	}
 	if identity.ValidateUsername(ref) != nil {
 		return revocation.Receipt{}, records.ErrNoUser // not every store takes every text
@@ -165,11 +187,50 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 // with the event that says why. If the log has revoked it already, nothing is appended:
 // whoever asks again and again would fill the log.
 func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, wait revocation.Wait) (revocation.Receipt, error) {
-	if r.verifier.RevokedInLog(t) {
-		return r.journal.Settled(ctx, wait)
+	read := r.journal.Reading()
+	var left records.Batch
+	revoked, err := r.revokedInLog(ctx, t)
+	switch {
+	case err != nil:
+		return revocation.Receipt{}, err
+	case !revoked:
+		left.Ops, left.Log = r.journal.Kill(killOf(t, e.Reason))
+		left.Audit = []audit.Event{e}
 	}
-	ops, entries := r.journal.Kill(killOf(t, e.Reason))
-	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, wait)
+	return r.journal.RevokeRest(ctx, left, read, wait)
+}
+
+// revokedInLog reports whether the log in the store revokes a token with everything that
+// was made from it. What this node remembers is no proof: it may have read entries that
+// were lost with the server that had them. The store is asked only about what the node
+// takes for revoked.
+func (r *Revoker) revokedInLog(ctx context.Context, t *verification.Token) (bool, error) {
+	if !r.verifier.RevokedInLog(t) {
+		return false, nil
+	}
+	return r.inLog(ctx, t)
+}
+
+// inLog asks the store for an entry that revokes a token.
+func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error) {
+	type name struct {
+		what  revocation.What
+		id    string
+		after revocation.Seq // an earlier entry doesn't concern the token
+	}
+	names := []name{{revocation.Token, t.ID, 0}, {revocation.Subject, t.Subject, t.Seq}, {revocation.Client, t.ClientID, t.Seq}}
+	for _, id := range t.Chain {
+		names = append(names, name{revocation.Token, id, 0})
+	}
+	for _, n := range names {
+		if n.id == "" {
+			continue
+		}
+		if e, found, err := r.store.LogEntry(ctx, n.what, n.id); err != nil || found && e.Seq > n.after {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // killOf returns what the journal needs to know of a token that is revoked. An API

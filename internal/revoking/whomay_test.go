@@ -20,7 +20,9 @@ import (
 func TestWhoMayRevokeAToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
-	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
+	f.Collection(t, 4, "Fish")
+	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"), nodetest.May("access", "/collections/4"))
+	bound := f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Scope: []string{"read"}, Collection: new(int64(4))})
 	p, err := f.Store.Principal(t.Context(), records.Who{UserID: ada.ID()})
 	nodetest.Must(t, err)
 	byPassword := caller.ByPrincipal(&p)
@@ -55,6 +57,8 @@ func TestWhoMayRevokeAToken(t *testing.T) {
 		"the owner, by session":                    {own, always(ada), true},
 		"the owner, by password":                   {own, always(byPassword), true},
 		"the owner, by another token":              {own, always(f.ByBearer(t, own())), true},
+		"the owner, by a token for a collection":   {own, always(f.ByBearer(t, bound)), true},
+		"the owner, a session, by another token":   {func() *issuance.Issued { return f.SessionOf(t, "ada") }, always(f.ByBearer(t, own())), true},
 		"the owner, by an API token":               {own, always(f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{}))), true},
 		"the owner, what a client has":             {apps, always(ada), true},
 		"the owner, a task token":                  {task, always(ada), true},
@@ -104,29 +108,45 @@ func TestWhoMayRevokeByID(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada, eve := f.Person(t, "ada"), f.Person(t, "eve")
 	warden := f.Person(t, "warden", nodetest.May("delete", access.PathTokens))
+	const may = fault.Kind(0)
 	for name, c := range map[string]struct {
-		by  *caller.Caller
-		may bool
+		by   *caller.Caller
+		kind fault.Kind
 	}{
-		"the owner, by session":                   {ada, true},
-		"the owner, by Bearer":                    {f.ByBearer(t, f.MadeAccess(t, ada)), true},
-		"delete on /tokens, by session":           {warden, true},
-		"delete on /tokens, by Bearer with admin": {f.ByBearer(t, f.MadeAccess(t, warden, "admin")), true},
-		"delete on /tokens, by a plain Bearer":    {f.ByBearer(t, f.MadeAccess(t, warden)), false},
-		"somebody else":                           {eve, false},
-		"an API key of the owner's":               {f.ToRevoke(t, f.APIKey(t, ada, issuance.NewCredential{})), false},
-		"nobody":                                  {nil, false},
-		"the operator":                            {operator, true},
+		"the owner, by session":                             {ada, may},
+		"the owner, by Bearer with credentials":             {f.ByBearer(t, f.MadeAccess(t, ada, "credentials")), may},
+		"the owner, by a plain Bearer":                      {f.ByBearer(t, f.MadeAccess(t, ada, "read")), fault.InsufficientScope},
+		"the owner, by an API token without scopes":         {f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{})), fault.InsufficientScope},
+		"the owner, by Bearer with admin and no such right": {f.ByBearer(t, f.MadeAccess(t, ada, "admin")), fault.InsufficientScope},
+		"delete on /tokens, by session":                     {warden, may},
+		"delete on /tokens, by Bearer with admin":           {f.ByBearer(t, f.MadeAccess(t, warden, "admin")), may},
+		"delete on /tokens, by a plain Bearer":              {f.ByBearer(t, f.MadeAccess(t, warden)), fault.NotFound},
+		"delete on /tokens, by Bearer with credentials":     {f.ByBearer(t, f.MadeAccess(t, warden, "credentials")), fault.NotFound},
+		"somebody else":                                     {eve, fault.NotFound},
+		"somebody else, by Bearer with credentials":         {f.ByBearer(t, f.MadeAccess(t, eve, "credentials")), fault.NotFound},
+		"an API key of the owner's":                         {f.ToRevoke(t, f.APIKey(t, ada, issuance.NewCredential{})), fault.NotFound},
+		"nobody":                                            {nil, fault.NotFound},
+		"the operator":                                      {operator, may},
 	} {
 		issued := f.APIToken(t, ada, issuance.NewCredential{})
 		_, err := f.RevokeID(t.Context(), c.by, issued.ID)
-		if c.may {
+		switch c.kind { //nolint:exhaustive // what RevokeID refuses with
+		case may:
 			nodetest.Must(t, err)
 			f.WantDead(t, name, issued)
 			continue
+		case fault.NotFound: // whether it is there is nobody else's business
+			nodetest.WantFault(t, name, err, fault.NotFound, "there is no such token")
+		default:
+			nodetest.WantFault(t, name, err, c.kind, "the scope credentials is needed")
 		}
-		nodetest.WantFault(t, name, err, fault.NotFound, "there is no such token") // whether it is there is nobody else's business
 		f.WantAlive(t, name, issued)
+	}
+	for name, issued := range map[string]*issuance.Issued{
+		"an access token": f.MadeAccess(t, ada), "an API token": f.APIToken(t, ada, issuance.NewCredential{}), "an API key": f.APIKey(t, ada, issuance.NewCredential{}),
+	} {
+		nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), f.ToRevoke(t, issued), issued.ID)))
+		f.WantDead(t, "itself: "+name, issued)
 	}
 	for _, id := range []string{"", "x", "../" + uuid.NewString(), uuid.NewString() + "0"} {
 		_, err := f.RevokeID(t.Context(), operator, id)
@@ -180,7 +200,27 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	nodetest.WantFault(t, "an unknown user", err, fault.NotFound, "")
 	_, err = f.RevokeAllOf(t.Context(), eve, "nobody")
 	nodetest.WantFault(t, "an unknown user, to somebody", err, fault.Forbidden, "")
+	for name, by := range map[string]*caller.Caller{
+		"by a plain Bearer":               f.ByBearer(t, f.MadeAccess(t, eve, "read")),
+		"by an API token without scopes":  f.ByBearer(t, f.APIToken(t, eve, issuance.NewCredential{})),
+		"by Bearer with admin, no rights": f.ByBearer(t, f.MadeAccess(t, eve, "admin")),
+	} {
+		for _, ref := range []string{eve.ID(), "eve"} {
+			before := f.Refusals(t)
+			_, err := f.RevokeAllOf(t.Context(), by, ref)
+			nodetest.WantFault(t, "one's own, "+name, err, fault.InsufficientScope, "credentials")
+			nodetest.WantFault(t, "one's own, asked before, "+name, f.MayRevokeAllOf(t.Context(), by, ref), fault.InsufficientScope, "credentials")
+			if got := f.Refusals(t) - before; got != 2 {
+				t.Errorf("%s: %d refusals in the audit log, want 2", name, got)
+			}
+		}
+		_, err := f.RevokeAll(t.Context(), by, eve.ID())
+		nodetest.WantFault(t, "one's own, by subject, "+name, err, fault.InsufficientScope, "credentials")
+	}
+	nodetest.Must(t, f.MayRevokeAllOf(t.Context(), eve, "eve"))
 	nodetest.Must(t, nodetest.Second(f.RevokeAllOf(t.Context(), eve, "eve")))
+	nodetest.Must(t, nodetest.Second(f.RevokeAllOf(t.Context(), f.ByBearer(t, f.MadeAccess(t, f.SignedIn(t, "eve"), "credentials")), "eve")))
+	nodetest.Must(t, nodetest.Second(f.RevokeAll(t.Context(), f.ByBearer(t, f.MadeAccess(t, warden, "admin")), warden.ID())))
 	// A subject that is nobody's would be an entry that no node can honour.
 	_, err = f.RevokeAll(t.Context(), operator, "")
 	nodetest.WantFault(t, "no subject", err, fault.NotFound, "")

@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -43,6 +44,7 @@ type Config struct {
 	Ledger   *revocation.Ledger // what this node knows of the log, and its lease
 	Hasher   *identity.Hasher
 	Limits   identity.Limits // of failures
+	Quota    *quota.Quota    // of look-ups, and the meter of limits
 	Meter    Meter           // nil: nothing is counted
 	Now      func() time.Time
 }
@@ -62,8 +64,8 @@ func New(cfg Config) (*Authenticator, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil:
 		return nil, errors.New("signin: store, journal and verifier must be set")
-	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Now == nil:
-		return nil, errors.New("signin: ledger, hasher and now must be set")
+	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Quota == nil || cfg.Now == nil:
+		return nil, errors.New("signin: ledger, hasher, quota and now must be set")
 	}
 	if err := cfg.Limits.Validate(); err != nil {
 		return nil, err
@@ -73,7 +75,7 @@ func New(cfg Config) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		cfg:             cfg,
-		limiter:         &Limiter{attempts: cfg.Store, limits: cfg.Limits, now: cfg.Now},
+		limiter:         &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
 		clients:         newClientCache(),
 		passwordChecked: make(chan struct{}, 1),
 		decoySeed:       uuid.New(),

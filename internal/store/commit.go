@@ -133,5 +133,18 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	case records.SpendDevice:
 		return spend(ctx, c, op)
 	}
+	return carryOutOnAttempts(ctx, c, op)
+}
+
+// carryOutOnAttempts does the operations on failures and known addresses.
+func carryOutOnAttempts(ctx context.Context, c conn, op records.Op) error {
+	switch op := op.(type) {
+	case records.ClearFailures:
+		return clearFailures(ctx, c, op)
+	case records.KnowAddress:
+		return know(ctx, c, op)
+	case records.ForgetAddresses:
+		return c.post(ctx, forgetAddresses, op.Account)
+	}
 	return fmt.Errorf("the store doesn't know the operation %T", op)
 }

@@ -39,7 +39,8 @@ func Lookups() map[string]string {
 		"deleteNode": deleteNode, "dropNode": dropNode,
 		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken,
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
-		"purgeAttempts": purgeAttempts, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
+		"purgeAttempts": purgeAttempts, "purgeEvents": purgeEvents, "purgeAddresses": purgeAddresses, "selectAccount": selectAccount,
+		"deleteAttempt": deleteAttempt, "deleteAttempts": deleteAttempts, "selectAddress": selectAddress, "forgetAddresses": forgetAddresses, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
 		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 	}

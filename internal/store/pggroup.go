@@ -40,7 +40,7 @@ func classOf(b records.Batch) (class, error) {
 	if err := errors.Join(checkEvents(b.Audit), checkEntries(b.Log)); err != nil {
 		return byItself, err
 	}
-	if len(b.Ops) > mostSaved {
+	if len(b.Ops) > mostSaved || len(b.Audit) > mostSaved && slices.ContainsFunc(b.Audit, counted) {
 		return byItself, nil // it is a group already
 	}
 	kills := 0
@@ -53,6 +53,8 @@ func classOf(b records.Batch) (class, error) {
 		}
 	}
 	switch {
+	case slices.ContainsFunc(b.Audit, counted):
+		return changing, nil // bearerd_revoke doesn't count
 	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
 		return byItself, nil
 	case kills == len(b.Ops) && len(b.Ops)+len(b.Log) == 0:

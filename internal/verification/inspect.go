@@ -25,11 +25,11 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 	return t, nil
 }
 
-// Live reports whether a token has neither expired nor been revoked, as far as the
+// Live reports whether a token has neither expired nor become void, as far as the
 // log is applied here.
 func (v *Verifier) Live(t *Token) bool {
 	expired := !t.Expiry.IsZero() && !v.ledger.Now().Before(t.Expiry)
-	return !expired && !v.facts.revoked(t)
+	return !expired && !v.facts.void(t)
 }
 
 // Inspect decides as Verify does, for a resource server that judges the audience
@@ -72,8 +72,8 @@ func (v *Verifier) Denylisted(ctx context.Context, raw string) (bool, error) {
 	return r.Check == token.CheckRevoked, nil
 }
 
-// Index returns t, ready for Revoked and Live: a token that the caller made from
-// what is stored of it. It is for tokens that no Source returned.
+// Index returns t, ready for Revoked and Live and for being shared: a token that the
+// caller made from what is known of it.
 func Index(t *Token) *Token { return t.index() }
 
 // Subject returns the user or client that a token speaks for, as of no earlier than

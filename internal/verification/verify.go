@@ -84,7 +84,7 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 	}
 	lease := v.ledger.Lease()
 	for attempt := range attempts {
-		if v.facts.outdated(t) && !v.facts.revoked(t) {
+		if v.facts.outdated(t) && !v.facts.void(t) {
 			fresh, err := v.facts.readAgain(ctx, raw, t, attempt)
 			if err != nil {
 				return t, err
@@ -105,6 +105,9 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 			continue
 		case final(err):
 			return t, err
+		case v.ledger.ForgottenAfter(r.at):
+			r.at = v.ledger.Now()
+			continue
 		case lease.Holds():
 			return t, err
 		}

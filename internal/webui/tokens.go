@@ -27,6 +27,7 @@ type tokenRow struct {
 	Reason     string // why it is dead; "" while it lives
 	Renewable  bool   // whether it can be given a new value
 	Client     string // that it was issued to; "": none
+	KeepsEnd   bool   // a new value ends when this one does
 }
 
 // tokenList is the page of one's tokens.
@@ -82,6 +83,7 @@ func (p *Pages) row(t records.StoredToken, names map[int64]string) tokenRow {
 	row := tokenRow{
 		ID: t.ID, Name: t.Name, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
 		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt, Client: t.ClientID,
+		KeepsEnd: len(t.Chain) > 0,
 	}
 	if row.Name == "" {
 		row.Name = row.Kind

@@ -85,6 +85,33 @@ func TestWhereNothingIsDeclaredAnyScopeMayBeTyped(t *testing.T) {
 	declared.ada(t).get("/auth/tokens").want(http.StatusOK).without(`id="scope-other"`)
 }
 
+// A page offers the scope credentials, and a token that has it creates others, which end
+// with it.
+func TestATokenWithCredentialsCreatesOthers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nodetest.Options{Settings: scopes})
+	b := s.ada(t)
+	b.get("/auth/tokens").want(http.StatusOK, `name="scope" value="credentials"`)
+	value := b.post("/auth/tokens", "name", "maker", "scope", "credentials", "scope", "read", "expires", "604800").want(http.StatusCreated).value()
+	maker, err := s.Bearer(t.Context(), value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := s.CreateAPIToken(t.Context(), maker, issuance.NewCredential{Name: "child", Scope: []string{"read"}})
+	if err != nil || !child.Expiry.Equal(maker.Token.Expiry) {
+		t.Fatalf("an API token: %+v, %v", child, err)
+	}
+	if _, err := s.CreateAPIKey(t.Context(), maker, issuance.NewCredential{}); err != nil {
+		t.Errorf("an API key: %v", err)
+	}
+	b.get("/auth/tokens/"+child.ID+"/regenerate").want(http.StatusOK, "ends when it would have")
+	b.get("/auth/tokens/"+maker.Token.ID+"/regenerate").want(http.StatusOK, "lives as long again")
+	b.post("/auth/tokens/" + maker.Token.ID + "/revoke").want(http.StatusSeeOther)
+	if _, err := s.Bearer(t.Context(), child.Value.Reveal()); !fault.Is(err, fault.InvalidToken) {
+		t.Errorf("the child without its maker: %v", err)
+	}
+}
+
 func TestAdministratorsAreOfferedTheirScope(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})

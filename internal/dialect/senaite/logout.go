@@ -22,11 +22,11 @@ type loggedOut struct {
 // request says so.
 func (d *Dialect) logout(w http.ResponseWriter, r *http.Request) error {
 	start := d.Now()
-	revoke, err := readRevoke(r)
+	v, err := d.visitor(r)
 	if err != nil {
 		return err
 	}
-	v, err := d.visitor(r)
+	revoke, err := readRevoke(r)
 	if err != nil {
 		return err
 	}

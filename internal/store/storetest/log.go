@@ -296,7 +296,7 @@ func testAudit(t *testing.T, s *Suite) {
 	for n := range 20 {
 		all = append(all, audit.Event{
 			ID: int64(n + 1), At: start.Add(time.Duration(n) * time.Second), Actor: []string{"ann", "bob"}[n%2], Action: []string{audit.Login, audit.TokenIssue, audit.TokenRevoke}[n%3],
-			Target: fmt.Sprint("target", n%4), TokenID: fmt.Sprint("token", n%5), Address: "192.0.2.1", RequestID: fmt.Sprint(n), Outcome: audit.OK, Reason: "because",
+			Target: fmt.Sprint("target", n%4), TokenID: fmt.Sprint("token", n%5), Address: "192.0.2.1", RequestID: fmt.Sprint(n), Outcome: audit.OK, Reason: "because", Count: 1,
 		})
 	}
 	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[:12]}))
@@ -320,6 +320,72 @@ func testAudit(t *testing.T, s *Suite) {
 		_, err := s.store.AuditEvents(ctx, f)
 		wantFault(t, err, fault.Invalid)
 	}
+}
+
+// testAuditCounts writes events that stand for several, each into the row of its tally.
+func testAuditCounts(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	refused := func(tally, reason string, count int64) audit.Event {
+		e := event("ada")
+		e.Outcome, e.Reason, e.Tally, e.Count = audit.Refused, reason, tally, count
+		return e
+	}
+	plain := event("bob")
+	for _, batch := range [][]audit.Event{
+		{refused("one", "wrong", 1), plain},
+		{plain, refused("two", "wrong", 0)},
+		{refused("one", "wrong; also for others", 56), refused("two", "wrong", 2), refused("one", "wrong; also for others", 3)},
+		{refused("three", "wrong", 1000)},
+	} {
+		must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: batch}))
+	}
+	var got []audit.Event
+	for _, e := range must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{})) {
+		got = append(got, audit.Event{Target: e.Target, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Tally: e.Tally})
+	}
+	same(t, "newest first", got, []audit.Event{
+		{Target: "ada", Outcome: audit.Refused, Reason: "wrong", Count: 1000},
+		{Target: "ada", Outcome: audit.Refused, Reason: "wrong", Count: 3},
+		{Target: "bob", Outcome: audit.OK, Count: 1},
+		{Target: "bob", Outcome: audit.OK, Count: 1},
+		{Target: "ada", Outcome: audit.Refused, Reason: "wrong; also for others", Count: 60},
+	})
+	all := make([]audit.Event, 500)
+	for n := range all {
+		all[n] = refused(fmt.Sprint("many", n), "wrong", 2)
+	}
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all}))
+	same(t, "many at once", len(must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{Limit: audit.MaxLimit}))), 505)
+}
+
+// testAuditRetention deletes what is older than it may be, and nothing else.
+func testAuditRetention(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	const year = 365 * 24 * time.Hour
+	now := time.Now().Truncate(time.Microsecond) // the database may have a clock of its own
+	s.set(now)
+	at := func(age time.Duration) audit.Event {
+		e := event(age.String())
+		e.At = now.Add(-age).UTC()
+		return e
+	}
+	var old []audit.Event
+	for range 1200 { // more than go in one step
+		old = append(old, at(year+time.Second))
+	}
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: old}))
+	kept := []audit.Event{at(year - time.Minute), at(time.Hour), at(0)}
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: kept}))
+	purge := func(now time.Time, want int) {
+		t.Helper()
+		if err := s.store.PurgeAudit(ctx, now, year); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "events left", len(must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{Limit: audit.MaxLimit}))), want)
+	}
+	purge(now, 3)
+	// A wall clock that is years ahead deletes nothing that is recent.
+	purge(now.Add(10*year), 3)
 }
 
 // testTimes has instants that lose something in other units or zones.

@@ -393,3 +393,66 @@ func testDeviceBounds(t *testing.T, s *Suite) {
 	full("again full", add(10, "clock", later), time.Minute)
 	s.do(t, records.AddDevice{Device: add(11, "clock", later).Device}) // 0 is no bound
 }
+
+// testKnownAddresses notes from where accounts signed in, and forgets it.
+func testKnownAddresses(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	known := func(account, address string) time.Time {
+		t.Helper()
+		return must[time.Time](t)(s.store.KnownAddress(ctx, account, address))
+	}
+	same(t, "never", known("ada", "x"), time.Time{})
+	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start}, records.KnowAddress{Account: "bob", Address: "x", At: start.Add(time.Hour)})
+	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start.Add(time.Minute)})
+	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start}) // by a node that is behind
+	same(t, "the latest", known("ada", "x"), start.Add(time.Minute))
+	same(t, "another's", known("bob", "x"), start.Add(time.Hour))
+	for n := range 60 {
+		s.do(t, records.KnowAddress{Account: "eve", Address: fmt.Sprint(n), At: start.Add(time.Duration(n) * time.Minute)})
+	}
+	same(t, "the eleventh is one of the latest 50", known("eve", "10"), start.Add(10*time.Minute))
+	same(t, "the tenth isn't", known("eve", "9"), time.Time{})
+	s.do(t, records.ForgetAddresses{Account: "bob"})
+	same(t, "forgotten", known("bob", "x"), time.Time{})
+	if err := s.store.Purge(ctx, start.Add(time.Minute+identity.KnownAddress-time.Microsecond)); err != nil {
+		t.Fatal(err)
+	}
+	if s.processClock { // elsewhere the database's clock decides
+		same(t, "for 30 days", known("ada", "x"), start.Add(time.Minute))
+		if err := s.store.Purge(ctx, start.Add(time.Minute+identity.KnownAddress)); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "and no longer", known("ada", "x"), time.Time{})
+	}
+}
+
+// testAccountFailures lists and clears the failures of an account.
+func testAccountFailures(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	fail := func(n int, keys ...string) {
+		for range n {
+			must[[]identity.Failures](t)(s.store.RecordFailure(ctx, keys, start, time.Minute))
+		}
+	}
+	fail(2, "account:ab", records.AttemptKey("account:ab", "192.0.2.1"), "address:192.0.2.1")
+	fail(1, "account:ab", records.AttemptKey("account:ab", "2001:db8::/64"))
+	fail(4, "account:abc", records.AttemptKey("account:abc", "192.0.2.1"))
+	fail(1, "account:aa", "account:a")
+	list := func(now time.Time, limit int) []records.AccountFailures {
+		return must[[]records.AccountFailures](t)(s.store.AccountFailures(ctx, "account:ab", now, limit))
+	}
+	all := []records.AccountFailures{
+		{Failures: identity.Failures{Count: 3, Since: start}, Everywhere: true},
+		{Failures: identity.Failures{Count: 2, Since: start}, Address: "192.0.2.1"},
+		{Failures: identity.Failures{Count: 1, Since: start}, Address: "2001:db8::/64"},
+	}
+	same(t, "the highest first", list(start, 10), all)
+	same(t, "some", list(start, 2), all[:2])
+	same(t, "after the window", list(start.Add(time.Minute), 10), []records.AccountFailures(nil))
+	s.do(t, records.ClearFailures{Key: records.AttemptKey("account:ab", "192.0.2.1")})
+	same(t, "one cleared", list(start, 10), []records.AccountFailures{all[0], all[2]})
+	s.do(t, records.ClearFailures{Account: "account:ab"})
+	same(t, "all cleared", list(start, 10), []records.AccountFailures(nil))
+	left := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"account:abc", "account:abc@192.0.2.1", "account:aa", "account:a", "address:192.0.2.1"}, start))
+	same(t, "others'", []int{left[0].Count, left[1].Count, left[2].Count, left[3].Count, left[4].Count}, []int{4, 4, 1, 1, 2})
+}
