@@ -68,7 +68,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		s.oauth,
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Now: i.now, Clock: revocation.BootClock,
+			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
 		},
 		&adminapi.API{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,

@@ -341,7 +341,7 @@ func (n *Node) Status() Status {
 
 // Nodes counts the nodes on the list of those that a revocation waits for.
 func (n *Node) Nodes(ctx context.Context) (int, error) {
-	list, err := n.cfg.Store.Nodes(ctx)
+	list, err := n.cfg.Store.Nodes(ctx, "")
 	return len(list), err
 }
 

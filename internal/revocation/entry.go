@@ -123,11 +123,17 @@ func (k Key) words() words {
 }
 
 // Page is an answer of the log: entries after a sequence, in order, with the
-// log's head and its purge mark, all three read in one snapshot.
+// log's head and its purge marks, all read in one snapshot.
 type Page struct {
 	Entries []Entry
 	Head    Seq // the last sequence assigned
 	Purged  Seq // the highest sequence purged: up to it, and only there, entries may be missing
+	// PurgedUntil is until when at most mattered what was purged: a token that had
+	// expired by then may be one that was revoked.
+	PurgedUntil time.Time
+	// Origin names the database server that answered, where a name may lead to several: a
+	// primary and the standby that took its place have different ones.
+	Origin string
 }
 
 // Complete reports whether the page holds everything that the log knows after
@@ -154,6 +160,9 @@ type Confirmation struct {
 	Seq    Seq           // it honours every entry up to this one
 	Lease  time.Duration // how long its lease runs from the start of a question; 0: it has left
 	SeenAt time.Time     // when it last confirmed; the store sets it with every confirmation
+	// Origin is that of the answer that is confirmed, to be written to that database or
+	// not at all; "": to any. The list doesn't keep it.
+	Origin string
 }
 
 // expiredAfter reports whether the lease has expired once that much time has elapsed
@@ -176,6 +185,6 @@ type Log interface {
 	// snapshot that holds everything committed before the call.
 	Entries(ctx context.Context, after Seq, limit int) (Page, error)
 	// Confirm puts a node on the list or replaces what the list says of it; when
-	// it returns, that is committed.
+	// it returns, that is committed, on the database that c.Origin names.
 	Confirm(ctx context.Context, c Confirmation) error
 }
