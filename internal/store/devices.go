@@ -24,8 +24,9 @@ FROM (SELECT expires_at FROM devices WHERE expires_at > $1 ORDER BY expires_at L
 	waitingOfClient = `SELECT count(*), coalesce(min(expires_at), 0)
 FROM (SELECT expires_at FROM devices WHERE expires_at > $1 AND client_id = $3 ORDER BY expires_at LIMIT $2) AS d`
 
-	decideDevice = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
-	spendDevice  = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+	decideDevice  = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
+	spendDevice   = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+	deleteDevices = `DELETE FROM devices`
 
 	purgeDevices = `DELETE FROM devices
 WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`
