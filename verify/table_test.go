@@ -268,6 +268,12 @@ func table() map[string]row {
 				}))
 			},
 		},
+		"everything cut off": {
+			what: revocation.Everything, after: token.ReasonRevoked,
+			act: func(s *subject) error {
+				return nodetest.Second(s.Journal.Revoke(s.t.Context(), s.Journal.EndEverything("restored"), revocation.WaitDefault))
+			},
+		},
 		// Who has the private half of a revoked key writes what sequence they like. An
 		// opaque token is signed by no key.
 		"its key revoked": {

@@ -151,7 +151,7 @@ func (n *Node) operations() (err error) {
 	if n.Issuance, err = issuance.New(is); err != nil {
 		return err
 	}
-	n.Revoker, err = revoking.New(revoking.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Now: c.Clocks.Now})
+	n.Revoker, err = revoking.New(revoking.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Now: c.Clocks.Now})
 	if err != nil {
 		return err
 	}

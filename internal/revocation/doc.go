@@ -10,8 +10,9 @@
 // The value that a regenerated token had before ends so, with all that was made from it,
 // when the overlap does: no process must be there at that moment to write a kill. A cut-off
 // names a subject, a client, a key, a role and so on: what was decided about it as of an
-// earlier sequence is void, or must be decided again. A token carries the sequence as of
-// which it was decided, so no clock is involved.
+// earlier sequence is void, or must be decided again. One of everything makes void whatever
+// was issued to anybody as of an earlier sequence. A token carries the sequence as of which
+// it was decided, so no clock is involved.
 //
 // # The promise
 //

@@ -24,6 +24,7 @@ const (
 	Subject    What = "subject" // a user's or client's id as `sub`: what was issued to it before is void
 	Client     What = "client"  // a client's id: likewise
 	SigningKey What = "key"     // a `kid`: what it signed before is void
+	Everything What = "all"     // EverythingID alone: whatever was issued before, to anybody, is void
 
 	Access     What = "access"     // a subject, whose bindings or groups changed
 	Role       What = "role"       // a role's name, whose permissions changed
@@ -31,11 +32,14 @@ const (
 	Collection What = "collection" // a collection's id, which was created or removed
 )
 
+// EverythingID is the id of every entry about Everything.
+const EverythingID = "*"
+
 // Known reports whether w is one of the values above. An entry of another kind
 // can't be honoured, so a follower refuses the page that holds it.
 func (w What) Known() bool {
 	switch w {
-	case Token, End, Subject, Client, SigningKey, Access, Role, Group, Collection:
+	case Token, End, Subject, Client, SigningKey, Everything, Access, Role, Group, Collection:
 		return true
 	}
 	return false

@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -36,6 +37,7 @@ type Config struct {
 	Store    Store
 	Journal  *journal.Journal
 	Verifier *verification.Verifier
+	Ring     *keyring.Ring
 	Now      func() time.Time
 }
 
@@ -44,15 +46,16 @@ type Revoker struct {
 	store    Store
 	journal  *journal.Journal
 	verifier *verification.Verifier
+	ring     *keyring.Ring
 	now      func() time.Time
 }
 
 // New returns a Revoker.
 func New(cfg Config) (*Revoker, error) {
-	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Now == nil {
-		return nil, errors.New("revoking: store, journal, verifier and now must be set")
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil || cfg.Now == nil {
+		return nil, errors.New("revoking: store, journal, verifier, ring and now must be set")
 	}
-	return &Revoker{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, now: cfg.Now}, nil
+	return &Revoker{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, ring: cfg.Ring, now: cfg.Now}, nil
 }
 
 // errNotYours is the error for a token that the caller may not revoke.
