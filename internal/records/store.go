@@ -120,8 +120,8 @@ type Attempts interface {
 	// and returns the counts after it.
 	RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) ([]identity.Failures, error)
 	// AccountFailures returns the open counts of an account: of all that AttemptKey
-	// returns for it, the highest first, at most limit.
-	AccountFailures(ctx context.Context, account string, now time.Time, limit int) ([]AccountFailures, error)
+	// returns for it, the highest first.
+	AccountFailures(ctx context.Context, account string, now time.Time) ([]AccountFailures, error)
 	// KnownAddress returns when an account last signed in from an address, by what
 	// KnowAddress stored; zero for never.
 	KnownAddress(ctx context.Context, account, address string) (time.Time, error)
