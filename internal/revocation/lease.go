@@ -160,11 +160,16 @@ func (f *Follower) confirm(ctx context.Context, lease time.Duration) error {
 	seq := f.Applied()
 	if err := f.cfg.Log.Confirm(ctx, Confirmation{Node: f.cfg.Node, Seq: seq, Lease: lease}); err != nil {
 		f.counts.unconfirmed.Add(1)
-		return fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)
+		return unconfirmed{fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)}
 	}
 	f.position.confirmed = seq
 	return nil
 }
+
+// unconfirmed is the error of a confirmation: the store was read and took no write.
+type unconfirmed struct{ error }
+
+func (u unconfirmed) Unwrap() error { return u.error }
 
 // leave ends the lease and then takes the node off the list, so that nobody waits for
 // it. The other way round somebody might not wait for a lease that holds. Requests that

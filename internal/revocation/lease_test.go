@@ -51,12 +51,12 @@ func TestNodeSaysNoYesBeforeItsFirstCatchUp(t *testing.T) {
 		if b.Fresh() || b.Ready() {
 			t.Errorf("fresh %v, ready %v after a failed question", b.Fresh(), b.Ready())
 		}
-		if !errors.Is(b.LastError(), errStore) || b.LeaseAge() != time.Second {
+		if !errors.Is(b.LastError(), errStore) || b.Status().Unwritten || b.LeaseAge() != time.Second {
 			t.Errorf("last error %v, age %v", b.LastError(), b.LeaseAge())
 		}
 		b.log.asking.set(nil)
 		b.catchUp(t)
-		if !b.Fresh() || !b.Ready() || b.LastError() != nil || b.LeaseAge() != 0 {
+		if !b.Fresh() || !b.Ready() || b.Status().Unwritten || b.LastError() != nil || b.LeaseAge() != 0 {
 			t.Errorf("fresh %v, ready %v, error %v, age %v", b.Fresh(), b.Ready(), b.LastError(), b.LeaseAge())
 		}
 	})
@@ -98,7 +98,7 @@ func TestNodeThatCanNotConfirmGetsNoFirstLease(t *testing.T) {
 		if !b.killed("x") || b.Applied() != 1 {
 			t.Errorf("killed %v, applied %d: what was read doesn't count", b.killed("x"), b.Applied())
 		}
-		if b.Fresh() || b.Ready() || !errors.Is(b.LastError(), errStore) {
+		if b.Fresh() || b.Ready() || !b.Status().Unwritten || !errors.Is(b.LastError(), errStore) {
 			t.Errorf("fresh %v, ready %v, error %v", b.Fresh(), b.Ready(), b.LastError())
 		}
 	})

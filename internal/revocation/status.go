@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -14,6 +15,7 @@ type Status struct {
 	LeaseAge  time.Duration // since the last question started that was answered in full
 	Fresh     bool          // the node holds a lease now
 	Ready     bool          // it has held one
+	Unwritten bool          // the last answer could not be confirmed: the store takes no writes
 	Live      int           // entries that still matter
 	LiveBytes int64         // memory that they take
 	Counts    Counts
@@ -24,8 +26,10 @@ type Status struct {
 // Status returns how the node stands.
 func (f *Follower) Status() Status {
 	set := f.Ledger().Set()
+	_, unwritten := errors.AsType[unconfirmed](f.LastError())
 	return Status{
-		Applied: f.Ledger().Applied(), Head: f.Head(), LeaseAge: f.LeaseAge(), Fresh: f.Fresh(), Ready: f.Ready(),
+		Unwritten: unwritten,
+		Applied:   f.Ledger().Applied(), Head: f.Head(), LeaseAge: f.LeaseAge(), Fresh: f.Fresh(), Ready: f.Ready(),
 		Live: set.Len(), LiveBytes: set.Bytes(), Counts: f.Counts(),
 		OverBudget: set.OverBudget(),
 	}
