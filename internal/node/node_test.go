@@ -167,6 +167,12 @@ func TestStatusSaysWhetherANodeIsReady(t *testing.T) {
 	if why := n.Status().Unready(); why != "no news of the revocation log" {
 		t.Errorf("without a lease: %q", why)
 	}
+	if why := (node.Status{Status: revocation.Status{Unwritten: true}}).Unready(); why != "the database takes no writes; the log says why" {
+		t.Errorf("a node that can't confirm: %q", why)
+	}
+	if why := (node.Status{Status: revocation.Status{Unwritten: true, Fresh: true, Ready: true}}).Unready(); why != "" {
+		t.Errorf("one that holds a lease all the same: %q", why)
+	}
 	if why := (node.Status{}).Unready(); why != "reading the revocation log" {
 		t.Errorf("before the first lease: %q", why)
 	}
