@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -27,6 +28,8 @@ type Store interface {
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+	// TokensByDigest finds stored tokens by the SHA-256 of their values.
+	TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error)
 }
 
 // Config says what a Revoker is made of. All fields must be set.
@@ -34,6 +37,8 @@ type Config struct {
 	Store    Store
 	Journal  *journal.Journal
 	Verifier *verification.Verifier
+	Forms    token.Forms
+	Quota    *quota.Quota // of revocations of what is not live
 	Now      func() time.Time
 }
 
@@ -42,15 +47,19 @@ type Revoker struct {
 	store    Store
 	journal  *journal.Journal
 	verifier *verification.Verifier
+	forms    token.Forms
+	quota    *quota.Quota
 	now      func() time.Time
 }
 
 // New returns a Revoker.
 func New(cfg Config) (*Revoker, error) {
-	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Now == nil {
-		return nil, errors.New("revoking: store, journal, verifier and now must be set")
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Quota == nil || cfg.Now == nil {
+		return nil, errors.New("revoking: store, journal, verifier, quota and now must be set")
 	}
-	return &Revoker{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, now: cfg.Now}, nil
+	return &Revoker{
+		store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, forms: cfg.Forms, quota: cfg.Quota, now: cfg.Now,
+	}, nil
 }
 
 // errNotYours is the error for a token that the caller may not revoke.
@@ -65,7 +74,9 @@ type Revocation struct {
 // Revoke revokes a token by its value, with everything that was made from it. The
 // token must be genuine; whether it has expired doesn't matter. Revoking twice is
 // success. The error is InvalidToken for a value that is no token of ours (nothing
-// is left to revoke), and Forbidden when the caller may not.
+// is left to revoke), and Forbidden when the caller may not. What is live is revoked
+// however often the caller asks; to ask again and again for what is revoked already is
+// Limited.
 func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, what.Token)
 	if err != nil {
@@ -78,6 +89,11 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 	}
 	if what.RefuseExpired && !t.Expiry.IsZero() && !r.now().Before(t.Expiry) {
 		return revocation.Receipt{}, fault.New(fault.InvalidToken, token.ReasonExpired)
+	}
+	if r.verifier.RevokedInLog(t) && !c.Unlimited() {
+		if err := r.quota.Again(t.Subject); err != nil {
+			return revocation.Receipt{}, err
+		}
 	}
 	e.Reason = token.ReasonRevoked
 	return r.kill(ctx, t, e, c.Wait)
@@ -95,6 +111,11 @@ func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (re
 	found, err := r.findID(ctx, c, known.String())
 	if err != nil {
 		return revocation.Receipt{}, err
+	}
+	if found.revoked && !c.Unlimited() {
+		if err := r.quota.Again(found.subject); err != nil {
+			return revocation.Receipt{}, err
+		}
 	}
 	return r.RevokeTokens(ctx, c, []Revocable{found})
 }
