@@ -54,7 +54,7 @@ var junk = map[string]func(*http.Request){
 func body(text string) func(*http.Request) {
 	return func(r *http.Request) {
 		r.Body = http.NoBody
-		again, err := http.NewRequest(r.Method, r.URL.String(), strings.NewReader(text)) //nolint:noctx // for its body
+		again, err := http.NewRequest(r.Method, r.URL.String(), strings.NewReader(text))
 		if err == nil {
 			r.Body, r.ContentLength, r.GetBody = again.Body, again.ContentLength, again.GetBody
 		}

@@ -221,6 +221,9 @@ func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 		"revoke all": {func(f *nodetest.Family) error {
 			return nodetest.Second(f.RevokeAll(t.Context(), f.Owner, f.Owner.ID()))
 		}, "key.task", "owner", audit.RevokeAll},
+		"revoking everything": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.RevokeEverything(t.Context(), operator))
+		}, "access", audit.ActorCLI, audit.RevokeAll},
 		"a new password": {func(f *nodetest.Family) error {
 			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("new"))}))
 		}, "access", audit.ActorCLI, audit.UserPassword},

@@ -31,6 +31,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	for _, h := range []http.Header{pr.Out.Header, pr.Out.Trailer} {
 		clean(h, trusted)
 	}
+	removeFromTrailer(pr.Out.Trailer)
 	setForwarded(pr, trusted)
 	p.removeCredentials(pr.Out.Header, f)
 	if f.caller != nil {

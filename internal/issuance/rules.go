@@ -53,7 +53,7 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 // hasParent reports whether the new token is revoked with what it is made from and can't
 // outlive it. A credential that a person creates in a session has no parent.
 func (r *Request) hasParent() bool {
-	return r.Parent != nil && !(kindRules[r.Kind].credential && r.Parent.Kind == token.KindSession)
+	return r.Parent != nil && (r.Parent.Kind != token.KindSession || !kindRules[r.Kind].credential)
 }
 
 // checkTrader decides who may trade a token: with no client, what was issued to

@@ -250,6 +250,10 @@ func (r *Ring) PlanRetire(kid string) Plan {
 	return r.plan(func(d *draft) error { return d.retire(kid) })
 }
 
+// PlanRetireAll is what a transaction writes that revokes every key, with all that they
+// signed, and makes a new one that signs at once; Refresh after it.
+func (r *Ring) PlanRetireAll() Plan { return r.plan((*draft).retireAll) }
+
 // plan makes a Plan that makes at most one key, however often it is run.
 func (r *Ring) plan(op func(*draft) error) Plan {
 	if r.cfg.Algorithm == token.HS256 {

@@ -153,7 +153,7 @@ func (n *Node) operations() (err error) {
 		return err
 	}
 	n.Revoker, err = revoking.New(revoking.Config{
-		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Forms: c.Forms, Quota: n.Quota, Now: c.Clocks.Now,
+		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms, Quota: n.Quota, Now: c.Clocks.Now,
 	})
 	if err != nil {
 		return err
@@ -344,7 +344,7 @@ func (n *Node) Status() Status {
 
 // Nodes counts the nodes on the list of those that a revocation waits for.
 func (n *Node) Nodes(ctx context.Context) (int, error) {
-	list, err := n.cfg.Store.Nodes(ctx)
+	list, err := n.cfg.Store.Nodes(ctx, "")
 	return len(list), err
 }
 

@@ -40,8 +40,9 @@ type Log interface {
 	// log that its transaction saw: every entry up to it is then as durable too, also
 	// one that somebody else committed and whose commit was cut off.
 	Settle(ctx context.Context) (revocation.Seq, error)
-	// Nodes returns what each registered node has confirmed of the log.
-	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
+	// Nodes returns what each registered node has confirmed of the log, as the database
+	// has it that Page.Origin names; "" is any. Unavailable when another one is reached.
+	Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error)
 	// DropNode removes a node from that list if the list still says this of it.
 	DropNode(ctx context.Context, said revocation.Confirmation) error
 	// LogEntry returns the newest live entry about an id, and whether there is one.

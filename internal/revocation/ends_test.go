@@ -9,15 +9,15 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-func endOf(seq revocation.Seq, id string, at, until time.Time) revocation.Entry {
-	return revocation.Entry{Seq: seq, What: revocation.End, ID: id, At: at, Until: until}
+func endOf(seq revocation.Seq, at, until time.Time) revocation.Entry {
+	return revocation.Entry{Seq: seq, What: revocation.End, ID: "x", At: at, Until: until}
 }
 
 func TestEndCountsFromItsTimeOn(t *testing.T) {
 	t.Parallel()
 	l, c := newLedger()
 	named, other := revocation.KeyOf(revocation.Token, "x"), revocation.KeyOf(revocation.Token, "y")
-	l.Apply([]revocation.Entry{endOf(1, "x", base.Add(time.Minute), base.Add(day))})
+	l.Apply([]revocation.Entry{endOf(1, base.Add(time.Minute), base.Add(day))})
 	c.pass(time.Minute - time.Microsecond)
 	if l.Ended(named) || l.Set().Killed(named) || l.Set().CutOff(named) != 0 {
 		t.Error("it has ended before its time")
@@ -36,7 +36,7 @@ func TestEndCountsFromItsTimeOn(t *testing.T) {
 func TestEndIsJudgedByTheClockThatNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	l, c := newLedger()
-	l.Apply([]revocation.Entry{endOf(1, "x", base.Add(time.Minute), base.Add(day))})
+	l.Apply([]revocation.Entry{endOf(1, base.Add(time.Minute), base.Add(day))})
 	c.pass(time.Hour)
 	l.Renew(c.clock(), staleness)
 	c.wall.Store(0)
@@ -53,7 +53,7 @@ func TestOfSeveralEndsTheEarliestCountsForAsLongAsTheLatestMatters(t *testing.T)
 		var log []revocation.Entry
 		first, last := base.Add(1000*time.Hour), base
 		for i := range minutes {
-			e := endOf(revocation.Seq(i+1), "x", base.Add(time.Duration(minutes[i])*time.Minute), base.Add(time.Duration(days[i])*day))
+			e := endOf(revocation.Seq(i+1), base.Add(time.Duration(minutes[i])*time.Minute), base.Add(time.Duration(days[i])*day))
 			log = append(log, e)
 			if e.At.Before(first) {
 				first = e.At
@@ -84,7 +84,7 @@ func TestOfSeveralEndsTheEarliestCountsForAsLongAsTheLatestMatters(t *testing.T)
 
 func TestLookingUpAnEndAllocatesNothing(t *testing.T) {
 	l, _ := newLedger()
-	l.Apply([]revocation.Entry{endOf(1, "x", base, base.Add(day))})
+	l.Apply([]revocation.Entry{endOf(1, base, base.Add(day))})
 	hit, miss := revocation.KeyOf(revocation.Token, "x"), revocation.KeyOf(revocation.Token, "y")
 	if n := testing.AllocsPerRun(100, func() {
 		if !l.Ended(hit) || l.Ended(miss) {

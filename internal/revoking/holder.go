@@ -35,32 +35,43 @@ func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wa
 		return revocation.Receipt{}, err
 	}
 	if removed || r.verifier.Void(t) {
-		if err := r.quota.Again(t.Subject); err != nil {
+		read := r.journal.Reading()
+		switch revoked, err := r.inLog(ctx, t); {
+		case err != nil:
 			return revocation.Receipt{}, err
+		case revoked:
+			if err := r.quota.Again(t.Subject); err != nil {
+				return revocation.Receipt{}, err
+			}
+			return r.journal.Settled(ctx, read, wait)
 		}
-		return r.journal.Settled(ctx, wait)
 	}
 	e := r.journal.Event(ctx, t.Subject, audit.TokenRevoke)
 	e.Target, e.TokenID, e.Reason = t.Subject, t.ID, token.ReasonRevoked
-	return r.kill(ctx, t, e, wait)
+	return r.kill(ctx, t, e, terms{wait: wait})
 }
 
 // Leaked revokes every value that is a token of ours, whoever reports it, and records
 // it for the owners. Nothing in the answer says which ones were.
 func (r *Revoker) Leaked(ctx context.Context, values []string) error {
+	read := r.journal.Reading()
 	found, err := r.genuine(ctx, values)
 	if err != nil {
 		return err
 	}
 	var all records.Batch
-	anyRevoked := false
+	anyDead := false
 	seen := map[string]bool{}
 	for _, t := range found {
 		if seen[t.ID] {
 			continue
 		}
-		if !r.verifier.Live(t) {
-			anyRevoked = true
+		dead, err := r.dead(ctx, t)
+		if err != nil {
+			return err
+		}
+		if dead {
+			anyDead = true
 			continue
 		}
 		seen[t.ID] = true
@@ -69,13 +80,21 @@ func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 		ops, entries := r.journal.Kill(killOf(t, "reported as leaked"))
 		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
 	}
-	switch {
-	case len(all.Log) > 0:
-		_, err = r.journal.Revoke(ctx, all, revocation.WaitDefault)
-	case anyRevoked:
-		_, err = r.journal.Settled(ctx, revocation.WaitDefault)
+	if len(all.Log) == 0 && !anyDead {
+		return nil
 	}
+	_, err = r.journal.RevokeRest(ctx, all, read, revocation.WaitDefault)
 	return err
+}
+
+// dead reports whether a token has ended, expired, or been revoked by the log in the
+// store.
+func (r *Revoker) dead(ctx context.Context, t *verification.Token) (bool, error) {
+	expired := !t.Expiry.IsZero() && !r.now().Before(t.Expiry)
+	if expired || !r.verifier.Void(t) {
+		return !r.verifier.Live(t), nil
+	}
+	return r.inLog(ctx, t)
 }
 
 // genuine returns those of the values that are tokens of ours, whatever has become of

@@ -53,6 +53,7 @@ WHERE id IN (SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive 
 WHERE id IN (SELECT $1 UNION ALL SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive
 	killByOwner  = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE owner = $1` + alive
 	killByClient = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE client_id = $1` + alive
+	killAll      = `UPDATE tokens SET revoked_at = $1, reason = $2 WHERE revoked_at = 0 AND (expires_at = 0 OR expires_at > $1)`
 
 	touch = `UPDATE tokens SET last_used_at = $2, last_used_by = $3 WHERE id = $1 AND last_used_at < $2`
 )
@@ -274,12 +275,16 @@ func boundByChain(ctx context.Context, c conn, t *records.StoredToken) error {
 	return nil
 }
 
-// takenBack reports whether the log says of a token's owner or client that what was
-// decided as of the token's sequence is void, or has killed what it was made from.
+// takenBack reports whether the log says of a token's owner or client, or of everything,
+// that what was decided as of the token's sequence is void, or has killed what it was
+// made from.
 func takenBack(ctx context.Context, c conn, t records.StoredToken) (bool, error) {
 	void, err := exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
 	if !void && err == nil && t.ClientID != "" {
 		void, err = exists(ctx, c, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
+	}
+	if !void && err == nil {
+		void, err = exists(ctx, c, cutOffSince, string(revocation.Everything), revocation.EverythingID, t.Seq)
 	}
 	for _, id := range t.Chain { // a refresh token's family is its last link
 		if void || err != nil {
@@ -333,4 +338,12 @@ func killTokens(ctx context.Context, c conn, op records.KillTokens) error {
 		return nil
 	}
 	return c.post(ctx, killByClient, op.ClientID, at, op.Reason)
+}
+
+func killEverything(ctx context.Context, c conn, op records.KillEverything) error {
+	if _, err := c.exec(ctx, killAll, micros(op.At), op.Reason); err != nil {
+		return err
+	}
+	_, err := c.exec(ctx, deleteDevices)
+	return err
 }

@@ -168,6 +168,36 @@ func testKillTokens(t *testing.T, s *Suite) {
 	kill(records.KillTokens{ClientID: "c"}, "sibling")
 }
 
+func testKillEverything(t *testing.T, s *Suite) {
+	at := start.Add(time.Minute)
+	live, endless, expired, dead := tok(1), tok(2), tok(3), tok(4)
+	endless.ExpiresAt = time.Time{}
+	expired.ExpiresAt = at
+	dead.RevokedAt, dead.Reason = start, "before"
+	for _, one := range []records.StoredToken{live, endless, expired, dead} {
+		s.do(t, records.AddToken{Token: one})
+	}
+	waiting := records.Device{
+		Digest: [32]byte{1}, UserCode: "WDJB-MJHT", ClientID: "app", State: records.DevicePending, ExpiresAt: start.Add(time.Hour),
+	}
+	s.do(t, records.AddDevice{Device: waiting, Now: start})
+	for i, reason := range []string{"restored", "again"} {
+		s.do(t, records.KillEverything{At: at.Add(time.Duration(i) * time.Second), Reason: reason})
+		for _, one := range []*records.StoredToken{&live, &endless} {
+			one.RevokedAt, one.Reason = at, "restored"
+		}
+		for name, want := range map[string]records.StoredToken{"live": live, "endless": endless, "expired": expired, "dead": dead} {
+			same(t, name, s.token(t, want.ID), want)
+		}
+	}
+	_, err := s.store.Device(t.Context(), waiting.Digest)
+	wantFault(t, err, fault.NotFound)
+	s.do(t, records.AddToken{Token: tok(5)}) // what is issued afterwards lives
+	if one := s.token(t, tok(5).ID); !one.RevokedAt.IsZero() {
+		t.Errorf("issued afterwards: %+v", one)
+	}
+}
+
 func testSpendToken(t *testing.T, s *Suite) {
 	next := tok(2)
 	spend := []records.Op{records.SpendToken{ID: "token-0001", At: start, Reason: "used"}, records.AddToken{Token: next}}
@@ -263,6 +293,11 @@ func testVoidTokens(t *testing.T, s *Suite) {
 	add("decided as of that", false, func(one *records.StoredToken) { one.ClientID, one.Seq = "client", 2 })
 	add("made from what was killed", true, func(one *records.StoredToken) { one.Chain, one.Seq = []string{"root", "killed"}, seq })
 	add("made from another", false, func(one *records.StoredToken) { one.Chain = []string{"KILLED"} })
+	all := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{
+		Log: []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: start}},
+	}))
+	add("decided before everything was cut off", true, func(one *records.StoredToken) { one.Seq = all - 1 })
+	add("decided as of then", false, func(one *records.StoredToken) { one.Seq = all })
 	add("dead already", true, func(one *records.StoredToken) { one.Owner, one.RevokedAt, one.Reason = "owner", start, "before" })
 }
 
