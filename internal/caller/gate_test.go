@@ -191,6 +191,26 @@ func TestGates(t *testing.T) {
 	}
 }
 
+// The limits of what writes are for people, and for who has proved nothing.
+func TestWhoseActsAreNotLimited(t *testing.T) {
+	t.Parallel()
+	unlimited := map[string]bool{
+		"the operator": true, "bearerd": true,
+		"an administrator, by password": true, "an administrator's session": true, "an administrator's session, collection": true,
+		"an administrator's token": true, "an administrator's token with the scope": true, "an administrator's API token with it": true,
+		"an administrator's token for a collection": true, "an administrator's token in a dialect": true,
+		"an administrator's token, to revoke itself": true,
+		"a client": true, "a client without grants": true,
+		"a client's token": true, "a client's token, to introspect": true, "a client's token with the scope": true,
+		"a client's token, to revoke itself": true,
+	}
+	for who, c := range callers() {
+		if c.Unlimited() != unlimited[who] {
+			t.Errorf("%s: %t", who, c.Unlimited())
+		}
+	}
+}
+
 // Whose token it is, and who may revoke it by its value. A public client has proved
 // nothing, and revokes what it holds and was issued to it alone.
 func TestOwnershipOfAToken(t *testing.T) {

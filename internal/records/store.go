@@ -84,10 +84,16 @@ type Directory interface {
 	Clients(ctx context.Context) ([]identity.Client, error)
 }
 
+// MaxDigests is how many tokens TokensByDigest finds at a time.
+const MaxDigests = 1000
+
 // Tokens reads stored tokens: everything but access and task tokens.
 type Tokens interface {
 	// TokenByDigest finds a stored token by the SHA-256 of its value.
 	TokenByDigest(ctx context.Context, digest [32]byte) (StoredToken, revocation.Seq, error)
+	// TokensByDigest finds those stored tokens that have one of the digests, at most
+	// MaxDigests, as of one sequence.
+	TokensByDigest(ctx context.Context, digests [][32]byte) ([]StoredToken, revocation.Seq, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (StoredToken, revocation.Seq, error)
 	// StoredTokens lists tokens, newest first, dead ones included.

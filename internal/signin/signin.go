@@ -143,7 +143,7 @@ func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw st
 	if err := c.RequireIntrospect(); err != nil {
 		return nil, false, err
 	}
-	return a.cfg.Verifier.Inspect(ctx, raw)
+	return a.cfg.Verifier.Inspect(quota.ForClient(ctx), raw)
 }
 
 type noMeter struct{}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
@@ -103,6 +105,43 @@ func tokenFields(t *records.StoredToken) []any {
 // fault.NotFound.
 func (s *Store) TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error) {
 	return s.token(ctx, tokenByDigest, digest[:])
+}
+
+// TokensByDigest finds those stored tokens, dead ones included, that have one of the
+// digests, in one query, and gives the log's sequence of the same snapshot. More than
+// records.MaxDigests are fault.Invalid.
+func (s *Store) TokensByDigest(ctx context.Context, digests [][32]byte) (tokens []records.StoredToken, seq revocation.Seq, err error) {
+	switch n := len(digests); {
+	case n == 0:
+		return nil, 0, nil
+	case n > records.MaxDigests:
+		return nil, 0, fault.New(fault.Invalid, "at most %d tokens are looked up at a time", records.MaxDigests)
+	}
+	// Two lengths of the list are two statements to prepare; the last digest fills it up.
+	length := records.MaxDigests
+	if len(digests) <= fewDigests {
+		length = fewDigests
+	}
+	args := make([]any, length)
+	for i := range args {
+		args[i] = digests[min(i, len(digests)-1)][:]
+	}
+	tokens, err = query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
+		return t, scan(append(tokenFields(&t), &seq)...)
+	}, tokensByDigest(length), args...)
+	return tokens, seq, err
+}
+
+const fewDigests = 32
+
+// tokensByDigest returns the query of as many digests.
+func tokensByDigest(n int) string {
+	var text strings.Builder
+	text.WriteString(selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest IN ($1`)
+	for i := 2; i <= n; i++ {
+		text.WriteString(", $" + strconv.Itoa(i))
+	}
+	return text.String() + ")"
 }
 
 // TokenByID finds a stored token by its public id, as TokenByDigest does.

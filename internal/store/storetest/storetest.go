@@ -52,6 +52,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Identifiers":    testIdentifiers,
 		"Tokens":         testTokens,
 		"TokenList":      testTokenList,
+		"TokenDigests":   testTokensByDigest,
 		"KillTokens":     testKillTokens,
 		"SpendToken":     testSpendToken,
 		"ShortenToken":   testShortenToken,
