@@ -230,7 +230,8 @@ func TestANodeWhoseClockIsBehindAcceptsNothingThatWasPurged(t *testing.T) {
 		t.Fatalf("the entry: %t, %v", found, err)
 	}
 	f.Advance(e.Until.Sub(f.Time()))
-	f.RevokeAllOfUser(t, "ada") // by which the log says what time it is
+	f.User(t, "bob", "")
+	f.RevokeAllOfUser(t, "bob") // by which the log says what time it is
 	nodetest.Must(t, f.Store.Purge(t.Context(), f.Time()))
 	if p, err := f.Store.Entries(t.Context(), 0, 1); err != nil || p.Purged < e.Seq {
 		t.Fatalf("the entry isn't purged: %+v, %v", p, err)
