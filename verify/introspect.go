@@ -193,7 +193,18 @@ func (a *asker) question(ctx context.Context, raw string) (finding, error) {
 		return finding{}, unavailable(fmt.Errorf("an introspection: %w", err), cantAsk)
 	}
 	f.asked = asked
+	if f.active {
+		f.share()
+	}
 	return f, nil
+}
+
+// share makes the token ready for all who asked about it at one time.
+func (f *finding) share() {
+	if f.token.Collection != nil {
+		f.token.SetSubject(subjectOf(*f))
+	}
+	verification.Index(f.token)
 }
 
 func (a *asker) health() error {

@@ -90,6 +90,7 @@ func (a *API) routes() []route {
 		{"DELETE", "/users/{id}", a.removeUser, "wait", a.mayDo(audit.UserRemove)},
 		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging, a.mayReadUser},
 		{"POST", "/users/{id}/revoke-all", a.revokeUser, "wait", a.mayRevokeUser},
+		{"POST", "/users/{id}/unlock", a.unlockUser, "", a.mayDo(audit.UserUnlock)},
 		{"GET", "/users/{id}/access", a.access, "", a.mayReadUser},
 		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait", a.mayDo(audit.UserAccess)},
 		{"GET", "/collections", a.collections, paging, administrator},

@@ -141,3 +141,11 @@ func (a *API) revokeUser(w http.ResponseWriter, r *request) error {
 	_, err = a.Revoker.RevokeAllOf(r.Context(), r.caller, id)
 	return done(w, err)
 }
+
+func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	return done(w, a.SignIn.Unlock(r.Context(), r.caller, id))
+}

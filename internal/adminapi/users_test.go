@@ -267,3 +267,13 @@ func TestRevokeMine(t *testing.T) {
 	s.asAdmin(200, "GET", "/me", "")
 	s.as(s.AccessToken(t, "ada", password).Value.Reveal(), "GET", "/me", "").is(t, 200)
 }
+
+func TestUnlockIsAnsweredWith204(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.asAdmin(204, "POST", "/users/ada/unlock", "")
+	s.asAdmin(404, "POST", "/users/nobody/unlock", "")
+	if a := s.as(s.ada, "POST", "/users/ada/unlock", ""); a.status != 403 {
+		t.Errorf("a user: %d", a.status)
+	}
+}

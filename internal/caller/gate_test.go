@@ -218,7 +218,7 @@ func TestGatesOfATokenByItsID(t *testing.T) {
 		"a token":                       {presenting(ada, token.KindAPIToken), row{scope, ok, scope, scope, scope, scope, unknown}},
 		"a token with another scope":    {presenting(ada, token.KindAccess, "read"), row{scope, ok, scope, scope, scope, scope, unknown}},
 		"a token with credentials":      {presenting(ada, token.KindAPIToken, identity.ScopeCredentials), row{ok, ok, forbidden, ok, ok, ok, unknown}},
-		"a token that revokes itself":   {presenting(ada, token.KindAPIKey).OnlyRevokeSelf(), row{missing, ok, unknown, unknown, unknown, unknown, unknown}},
+		"a token that revokes itself":   {presenting(ada, token.KindExchangeKey).OnlyRevokeSelf(), row{missing, ok, unknown, unknown, unknown, unknown, unknown}},
 		"another's session":             {presenting(subject("bob"), token.KindSession), row{missing, missing, ok, ok, ok, ok, ok}}, // whose it is, is looked at before
 		"another's, with credentials":   {presenting(subject("bob"), token.KindAccess, identity.ScopeCredentials), row{missing, missing, forbidden, forbidden, forbidden, ok, unknown}},
 		"a deleter's session":           {presenting(eve, token.KindSession), row{ok, ok, ok, ok, ok, ok, ok}},
@@ -240,6 +240,26 @@ func TestGatesOfATokenByItsID(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %+v, want %+v", who, got, c.want)
+		}
+	}
+}
+
+// The limits of what writes are for people, and for who has proved nothing.
+func TestWhoseActsAreNotLimited(t *testing.T) {
+	t.Parallel()
+	unlimited := map[string]bool{
+		"the operator": true, "bearerd": true,
+		"an administrator, by password": true, "an administrator's session": true, "an administrator's session, collection": true,
+		"an administrator's token": true, "an administrator's token with the scope": true, "an administrator's API token with it": true,
+		"an administrator's token for a collection": true, "an administrator's token in a dialect": true,
+		"an administrator's token, to revoke itself": true,
+		"a client": true, "a client without grants": true,
+		"a client's token": true, "a client's token, to introspect": true, "a client's token with the scope": true,
+		"a client's token, to revoke itself": true,
+	}
+	for who, c := range callers() {
+		if c.Unlimited() != unlimited[who] {
+			t.Errorf("%s: %t", who, c.Unlimited())
 		}
 	}
 }

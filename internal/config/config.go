@@ -23,6 +23,7 @@ type Config struct {
 	Signing        Signing              `yaml:"signing"`
 	TrustedProxies []netip.Prefix       `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
 	Login          Login                `yaml:"login"`
+	Audit          Audit                `yaml:"audit"`
 	CORS           CORS                 `yaml:"cors"`
 	AccessToken    AccessToken          `yaml:"access_token"`
 	APIKey         APIKey               `yaml:"api_key"`
@@ -75,9 +76,15 @@ type Signing struct {
 
 // Login limits failed passwords within the window.
 type Login struct {
-	AccountFailures int           `yaml:"account_failures"`
-	AddressFailures int           `yaml:"address_failures"`
-	Window          time.Duration `yaml:"window"`
+	AccountFailures      int           `yaml:"account_failures"`       // of one account from one address
+	AccountFailuresTotal int           `yaml:"account_failures_total"` // of one account from everywhere
+	AddressFailures      int           `yaml:"address_failures"`       // of one address
+	Window               time.Duration `yaml:"window"`
+}
+
+// Audit says how long events stand in the audit log.
+type Audit struct {
+	Retention time.Duration `yaml:"retention"`
 }
 
 // CORS lists the origins whose scripts may call with a Bearer token; "*" is any.
@@ -205,7 +212,8 @@ func Default() Config {
 		Dialects:       []Dialect{},
 		Signing:        Signing{Algorithm: "EdDSA", RotateEvery: 720 * time.Hour},
 		TrustedProxies: []netip.Prefix{},
-		Login:          Login{AccountFailures: 10, AddressFailures: 100, Window: 15 * time.Minute},
+		Login:          Login{AccountFailures: 10, AccountFailuresTotal: 100, AddressFailures: 100, Window: 15 * time.Minute},
+		Audit:          Audit{Retention: 8760 * time.Hour},
 		CORS:           CORS{Origins: []string{}},
 		AccessToken:    AccessToken{TTL: 30 * time.Minute, MaxTTL: time.Hour},
 		APIKey:         APIKey{MaxTTL: 720 * time.Hour},

@@ -171,6 +171,7 @@ func (k *checker) checkLogin() {
 		count int
 	}{
 		{"login.account_failures", k.Login.AccountFailures},
+		{"login.account_failures_total", k.Login.AccountFailuresTotal},
 		{"login.address_failures", k.Login.AddressFailures},
 	} {
 		if l.count < 1 {
@@ -178,6 +179,7 @@ func (k *checker) checkLogin() {
 		}
 	}
 	k.positive("login.window", k.Login.Window)
+	k.positive("audit.retention", k.Audit.Retention)
 }
 
 func (k *checker) checkOrigins() {

@@ -67,7 +67,7 @@ func (d *Directory) Apply(ctx context.Context, c *caller.Caller, desired Desired
 	case desired.DryRun:
 		return p.applied, revocation.Receipt{}, nil
 	case len(p.changes) == 0:
-		_, err := d.editor.journal.Settled(ctx, c.Wait)
+		_, err := d.editor.journal.Settled(ctx, d.editor.journal.Reading(), c.Wait)
 		return p.applied, revocation.Receipt{}, err
 	}
 	r, err := d.editor.commit(ctx, c, p.changes...)

@@ -178,12 +178,13 @@ func (u *Users) RemoveAccess(ctx context.Context, c *caller.Caller, ref string, 
 	if err != nil {
 		return nil, nil, err
 	}
+	read := u.editor.journal.Reading()
 	removed, remaining, err = u.bindingsAt(ctx, user.ID, at)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(removed) == 0 {
-		_, err := u.editor.journal.Settled(ctx, c.Wait)
+		_, err := u.editor.journal.Settled(ctx, read, c.Wait)
 		return removed, remaining, err
 	}
 	removal := change{

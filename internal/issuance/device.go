@@ -132,8 +132,8 @@ func (f *Devices) PendingDevice(ctx context.Context, c *caller.Caller, userCode 
 	if !c.BySession() {
 		return records.Device{}, caller.ErrSignIn
 	}
-	keys := []string{"device:" + c.ID()}
-	if err := f.cfg.Guesses.Check(ctx, keys); err != nil {
+	key := "device:" + c.ID()
+	if err := f.cfg.Guesses.Check(ctx, key); err != nil {
 		return records.Device{}, err
 	}
 	d, err := f.cfg.Store.DeviceByUserCode(ctx, canonicalUserCode(userCode))
@@ -142,12 +142,12 @@ func (f *Devices) PendingDevice(ctx context.Context, c *caller.Caller, userCode 
 	}
 	if err == nil && d.State == records.DevicePending && f.cfg.Now().Before(d.ExpiresAt) {
 		// Guesses that ran at the same time may have reached the limit.
-		if err := f.cfg.Guesses.Check(ctx, keys); err != nil {
+		if err := f.cfg.Guesses.Check(ctx, key); err != nil {
 			return records.Device{}, err
 		}
 		return d, nil
 	}
-	if err := f.cfg.Guesses.Failed(ctx, keys); err != nil {
+	if err := f.cfg.Guesses.Failed(ctx, key); err != nil {
 		return records.Device{}, err
 	}
 	return records.Device{}, fault.New(fault.NotFound, "no device shows this code, or it has run out")

@@ -37,11 +37,11 @@ type Store interface {
 
 // Guesses counts wrong user codes of devices as wrong passwords are counted.
 type Guesses interface {
-	// Check returns fault.Limited when one of the keys has failed too often.
-	Check(ctx context.Context, keys []string) error
-	// Failed counts a failure under each key. The error is fault.Limited when this
+	// Check returns fault.Limited when guesses under the key have failed too often.
+	Check(ctx context.Context, key string) error
+	// Failed counts a failure under the key. The error is fault.Limited when this
 	// one was beyond the limit, because others ran at the same time.
-	Failed(ctx context.Context, keys []string) error
+	Failed(ctx context.Context, key string) error
 }
 
 // Meter counts what is issued and why something was not.
@@ -60,7 +60,7 @@ type Config struct {
 	Policy   Policy
 	Guesses  Guesses
 	Quota    *quota.Quota // how often clients and users may ask
-	Meter    Meter // nil: nothing is counted
+	Meter    Meter        // nil: nothing is counted
 	Now      func() time.Time
 }
 

@@ -66,11 +66,11 @@ func (d *disk) Commit(ctx context.Context, b records.Batch) (revocation.Seq, err
 	return seq, err
 }
 
-func (d *disk) Nodes(ctx context.Context) ([]revocation.Confirmation, error) {
+func (d *disk) Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error) {
 	if d.nodesErr != nil {
 		return nil, d.nodesErr
 	}
-	return d.Store.Nodes(ctx)
+	return d.Store.Nodes(ctx, origin)
 }
 
 // kit is a journal on a real node's store, with what a test changes about it.
@@ -182,8 +182,10 @@ func TestRefuseRecordsTheReasonAndReturnsIt(t *testing.T) {
 func TestAcknowledgementsWaitAsAsked(t *testing.T) {
 	t.Parallel()
 	acts := map[string]func(k *kit, w revocation.Wait) (revocation.Receipt, error){
-		"revoke":  func(k *kit, w revocation.Wait) (revocation.Receipt, error) { return k.Revoke(t.Context(), k.kill(), w) },
-		"settled": func(k *kit, w revocation.Wait) (revocation.Receipt, error) { return k.Settled(t.Context(), w) },
+		"revoke": func(k *kit, w revocation.Wait) (revocation.Receipt, error) { return k.Revoke(t.Context(), k.kill(), w) },
+		"settled": func(k *kit, w revocation.Wait) (revocation.Receipt, error) {
+			return k.Settled(t.Context(), k.Reading(), w)
+		},
 	}
 	for name, act := range acts {
 		for _, c := range []struct {
@@ -247,7 +249,7 @@ func TestADeadNodeIsNotWaitedForByAWatcher(t *testing.T) {
 	dead := revocation.Confirmation{Node: "dead", Seq: 0, Lease: time.Minute}
 	nodetest.Must(t, f.Store.Confirm(t.Context(), dead))
 	clock := new(time.Duration)
-	watcher := revocation.NewNodeWatcher(f.Store.Nodes, func() time.Duration { return *clock })
+	watcher := revocation.NewNodeWatcher(f.Follower.List(f.Store.Nodes), func() time.Duration { return *clock })
 	k := on(t, f, func(c *journal.Config) { c.Watcher, c.Clock = watcher, func() time.Duration { return *clock } })
 	nodetest.Must(t, nodetest.Second(watcher.Read(t.Context())))
 	*clock += 2 * time.Minute
@@ -272,7 +274,7 @@ func TestWhatIsNotKnownToHoldIsNotAcknowledged(t *testing.T) {
 			t.Errorf("applied up to %d, again after %s, counted as %q", k.Ledger.Applied(), fault.RetryAfter(err), k.meter.outcomes)
 		}
 		k.disk.nodesErr = nil
-		nodetest.Must(t, nodetest.Second(k.Settled(t.Context(), revocation.WaitNodes)))
+		nodetest.Must(t, nodetest.Second(k.Settled(t.Context(), k.Reading(), revocation.WaitNodes)))
 	})
 	t.Run("this node can't read the log", func(t *testing.T) {
 		t.Parallel()
@@ -282,7 +284,7 @@ func TestWhatIsNotKnownToHoldIsNotAcknowledged(t *testing.T) {
 		for _, wait := range []revocation.Wait{revocation.WaitNone, revocation.WaitNodes} {
 			_, err := k.Revoke(t.Context(), k.kill(), wait)
 			nodetest.WantFault(t, "revoking", err, fault.Unavailable, "it is stored")
-			_, err = k.Settled(t.Context(), wait)
+			_, err = k.Settled(t.Context(), k.Reading(), wait)
 			nodetest.WantFault(t, "what is revoked already", err, fault.Unavailable, "ask again")
 		}
 		n.Log.Reads.Store(false)
@@ -290,6 +292,22 @@ func TestWhatIsNotKnownToHoldIsNotAcknowledged(t *testing.T) {
 		if got := k.Ledger.Applied(); got < 2 {
 			t.Errorf("what was stored is not in the log, which ends at %d", got)
 		}
+	})
+	t.Run("the log was replaced", func(t *testing.T) {
+		t.Parallel()
+		k := newKit(t)
+		read := k.Reading()
+		k.Ledger.Restart()
+		for what, act := range map[string]func() (revocation.Receipt, error){
+			"settled": func() (revocation.Receipt, error) { return k.Settled(t.Context(), read, revocation.WaitNone) },
+			"the rest": func() (revocation.Receipt, error) {
+				return k.RevokeRest(t.Context(), k.kill(), read, revocation.WaitNone)
+			},
+		} {
+			_, err := act()
+			nodetest.WantFault(t, what, err, fault.Unavailable, "ask again")
+		}
+		nodetest.Must(t, nodetest.Second(k.Settled(t.Context(), k.Reading(), revocation.WaitNone)))
 	})
 	t.Run("it isn't stored", func(t *testing.T) {
 		t.Parallel()

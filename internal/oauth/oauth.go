@@ -34,7 +34,7 @@ type Edge struct {
 	Verifier *verification.Verifier
 	Applied  func() revocation.Seq // up to which this node has applied the log
 	JWKS     func() []byte         // the JWK Set (RFC 7517 §5)
-	Quota    *quota.Quota // counts what limits refuse
+	Quota    *quota.Quota          // counts what limits refuse
 	Now      func() time.Time
 	Site     Site
 

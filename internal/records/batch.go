@@ -91,6 +91,12 @@ type (
 		At              time.Time
 		Reason          string
 	}
+	// KillEverything marks every living stored token as dead, and deletes every device
+	// code.
+	KillEverything struct {
+		At     time.Time
+		Reason string
+	}
 	// ClaimNotice says that a token's owner is being told of its end: Conflict when
 	// that was said before. A zero At revokes it.
 	ClaimNotice struct {
@@ -113,6 +119,17 @@ type (
 	}
 	// SpendDevice deletes an approved device code, once; Conflict when it is gone.
 	SpendDevice struct{ Digest [32]byte }
+	// ClearFailures forgets the failures counted under a key or, with Account, every
+	// count of that account.
+	ClearFailures struct{ Key, Account string }
+	// KnowAddress notes that an account signed in from an address: its digest. Of each
+	// account the latest are kept.
+	KnowAddress struct {
+		Account, Address string
+		At               time.Time
+	}
+	// ForgetAddresses forgets from where an account signed in.
+	ForgetAddresses struct{ Account string }
 	// ChangeKeys changes signing keys by a plan over what is stored.
 	ChangeKeys struct {
 		Plan func(stored []keyring.Key) ([]keyring.Key, error)
@@ -138,8 +155,12 @@ func (AddToken) op()         {}
 func (SpendToken) op()       {}
 func (ShortenToken) op()     {}
 func (KillTokens) op()       {}
+func (KillEverything) op()   {}
 func (ClaimNotice) op()      {}
 func (AddDevice) op()        {}
 func (DecideDevice) op()     {}
 func (SpendDevice) op()      {}
+func (ClearFailures) op()    {}
+func (KnowAddress) op()      {}
+func (ForgetAddresses) op()  {}
 func (ChangeKeys) op()       {}

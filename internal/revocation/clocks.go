@@ -14,7 +14,7 @@ type clocks struct {
 	wall      *wallClock
 	staleness atomic.Int64 // of the last renewal
 	paused    atomic.Int64 // on the boot clock: when a pause was last noticed
-	forgotten atomic.Int64 // Unix nanoseconds: the latest time as of which entries were forgotten
+	forgotten atomic.Int64 // Unix nanoseconds: the latest time as of which entries were forgotten, here or by the log
 	onPause   func()       // ends the lease
 }
 
@@ -22,17 +22,27 @@ type clocks struct {
 func (c *clocks) Clock() time.Duration { return c.clock() }
 
 // Now returns the wall clock's time. It never goes back behind a time as of which
-// entries were forgotten, whatever the clock below does: a token whose kill was
+// entries were forgotten, here or by the log, whatever the clock below does: a token whose kill was
 // forgotten, because the token had expired, must never be taken for unexpired again.
 func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 
+// minPause is the least jump of the wall clock that is taken for a pause. It counts
+// while there was no renewal yet: clocks that are kept right differ by some nanoseconds
+// at each reading, and each of them would cost the answer that makes the first lease.
+const minPause = 10 * time.Millisecond
+
 func (c *clocks) nanos() int64 {
 	now, jump := c.wall.read()
-	if jump > 0 && jump > time.Duration(c.staleness.Load())/2 {
+	if jump > max(minPause, time.Duration(c.staleness.Load())/2) {
 		c.notePause()
 	}
 	return max(now, c.forgotten.Load())
 }
+
+// ForgottenAfter reports whether entries were forgotten as of a time after t. A caller that
+// judged a token's expiry as of t and looked it up in the set afterwards may have missed
+// its kill, and must judge again as of now.
+func (c *clocks) ForgottenAfter(t time.Time) bool { return c.forgotten.Load() > t.UnixNano() }
 
 // notePause ends the lease, because the wall clock jumped ahead of the clocks that count
 // what passes. A machine that its hypervisor stopped wakes so: the boot clock stands

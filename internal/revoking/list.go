@@ -2,6 +2,7 @@ package revoking
 
 import (
 	"context"
+	"math"
 
 	"github.com/google/uuid"
 
@@ -24,8 +25,9 @@ const MaxRevocations = 1000
 type Revocable struct {
 	kill    journal.Kill
 	subject string
-	actor   string // who may revoke it
-	revoked bool   // the log has revoked it already
+	actor   string          // who may revoke it
+	revoked bool            // the log in the store has revoked it already
+	read    journal.Reading // from which that was read
 }
 
 // ID returns the public id of the token.
@@ -48,7 +50,7 @@ func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref strin
 	if !c.MayRevoke(t) {
 		return Revocable{}, errNotYours
 	}
-	return r.revocable(c, t), nil
+	return r.revocable(ctx, c, t)
 }
 
 func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revocable, error) {
@@ -56,12 +58,13 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 	case c == nil:
 		return Revocable{}, records.ErrNoToken
 	case c.TokenID() == id:
-		return r.revocable(c, c.Token), nil // access and task tokens have no row
+		return r.revocable(ctx, c, c.Token) // access and task tokens have no row
 	}
 	row, seq, err := r.store.TokenByID(ctx, id)
 	switch {
 	case fault.Is(err, fault.NotFound) && c.IsOperator():
-		return r.revocable(c, verification.Index(&verification.Token{ID: id})), nil
+		// Nothing is known of it but its id: it may be newer than every cut-off.
+		return r.revocable(ctx, c, verification.Index(&verification.Token{ID: id, Seq: math.MaxInt64}))
 	case fault.Is(err, fault.NotFound):
 		return Revocable{}, records.ErrNoToken
 	case err != nil:
@@ -71,13 +74,18 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 	if err := c.RequireRevokeID(t); err != nil {
 		return Revocable{}, err
 	}
-	return r.revocable(c, t), nil
+	return r.revocable(ctx, c, t)
 }
 
-func (r *Revoker) revocable(c *caller.Caller, t *verification.Token) Revocable {
-	return Revocable{
-		kill: killOf(t, token.ReasonRevoked), subject: t.Subject, actor: c.Actor(), revoked: r.verifier.RevokedInLog(t),
+func (r *Revoker) revocable(ctx context.Context, c *caller.Caller, t *verification.Token) (Revocable, error) {
+	read := r.journal.Reading()
+	revoked, err := r.revokedInLog(ctx, t)
+	if err != nil {
+		return Revocable{}, err
 	}
+	return Revocable{
+		kill: killOf(t, token.ReasonRevoked), subject: t.Subject, actor: c.Actor(), revoked: revoked, read: read,
+	}, nil
 }
 
 // RevokeTokens revokes tokens that FindRevocable returned to the same caller, at
@@ -93,10 +101,11 @@ func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []R
 	if len(tokens) == 0 || len(tokens) > MaxRevocations {
 		return revocation.Receipt{}, fault.New(fault.Invalid, "1 to %d tokens are revoked at a time", MaxRevocations)
 	}
+	read := r.journal.Reading()
 	var all records.Batch
 	seen := make(map[string]bool, len(tokens))
 	for _, t := range tokens {
-		if seen[t.kill.ID] || t.revoked {
+		if seen[t.kill.ID] || t.revoked && t.read == read {
 			continue
 		}
 		seen[t.kill.ID] = true
@@ -105,8 +114,5 @@ func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []R
 		ops, entries := r.journal.Kill(t.kill)
 		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
 	}
-	if len(all.Log) == 0 {
-		return r.journal.Settled(ctx, c.Wait)
-	}
-	return r.journal.Revoke(ctx, all, c.Wait)
+	return r.journal.RevokeRest(ctx, all, read, c.Wait)
 }

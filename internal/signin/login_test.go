@@ -30,7 +30,7 @@ func login(t *testing.T, f *nodetest.Fixture, username, password, address string
 
 func limits(account, address int) func(*node.Settings) {
 	return func(s *node.Settings) {
-		s.Limits = identity.Limits{Account: account, Address: address, Window: 15 * time.Minute}
+		s.Limits = identity.Limits{Account: account, AccountTotal: 1000, Address: address, Window: 15 * time.Minute}
 	}
 }
 
@@ -89,61 +89,6 @@ func TestLoginOfAnUnknownUserTakesAsLong(t *testing.T) {
 	}
 	if ratio < 0.6 || ratio > 1.7 {
 		t.Errorf("an unknown user takes %v, a known one %v", unknown, known)
-	}
-}
-
-func TestFailuresOfAnAccountAreLimited(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{Settings: limits(3, 1000)})
-	f.Freeze()
-	for _, name := range []string{"ada", "eve"} {
-		_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: name, PasswordHash: nodetest.CheapHash(t)})
-		nodetest.Must(t, err)
-	}
-	for i := range 3 { // from here and there; right ones in between don't make them forgotten
-		nodetest.WantFault(t, "a failure", login(t, f, "ada", "wrong", fmt.Sprintf("192.0.2.%d", i)), fault.BadCredentials, "")
-		if i < 2 {
-			nodetest.Must(t, login(t, f, "ada", "right", "192.0.2.9"))
-		}
-	}
-	f.Advance(time.Minute)
-	for _, password := range []string{"right", "wrong"} {
-		err := login(t, f, "ada", password, "198.51.100.1")
-		nodetest.WantFault(t, "one too many, "+password, err, fault.Limited, "too many")
-		if fault.RetryAfter(err) != 14*time.Minute {
-			t.Errorf("again after %v", fault.RetryAfter(err))
-		}
-	}
-	nodetest.Must(t, login(t, f, "eve", "right", "198.51.100.1"))
-	// An account that isn't there is limited like one that is.
-	for range 3 {
-		nodetest.WantFault(t, "nobody's failure", login(t, f, "nobody", "wrong", ""), fault.BadCredentials, "")
-	}
-	nodetest.WantFault(t, "one too many for nobody", login(t, f, "nobody", "wrong", ""), fault.Limited, "")
-	f.Advance(14*time.Minute - time.Second)
-	nodetest.WantFault(t, "in the window's last second", login(t, f, "ada", "right", ""), fault.Limited, "")
-	f.Advance(time.Second)
-	nodetest.Must(t, login(t, f, "ada", "right", ""))
-}
-
-func TestFailuresOfAnAddressAreLimited(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ address, same, other string }{
-		"IPv4":           {"192.0.2.1", "192.0.2.1", "192.0.2.2"},
-		"mapped IPv4":    {"::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2"},
-		"IPv6, its /64":  {"2001:db8:1:2:3::4", "2001:db8:1:2:ffff::", "2001:db8:1:3:3::4"},
-		"IPv6 in a zone": {"fe80::1%eth0", "fe80::2", "2001:db8::1"},
-	} {
-		f := nodetest.New(t, nodetest.Options{Settings: limits(1000, 3)})
-		_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
-		nodetest.Must(t, err)
-		for i := range 3 {
-			nodetest.WantFault(t, name, login(t, f, fmt.Sprintf("user-%d", i), "wrong", c.address), fault.BadCredentials, "")
-		}
-		nodetest.WantFault(t, name+", the same address", login(t, f, "ada", "right", c.same), fault.Limited, "")
-		nodetest.Must(t, login(t, f, "ada", "right", c.other))
-		nodetest.Must(t, login(t, f, "ada", "right", ""))
-		nodetest.Must(t, login(t, f, "ada", "right", "not an address"))
 	}
 }
 

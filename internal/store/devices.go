@@ -18,14 +18,14 @@ const (
 	insertDevice = `INSERT INTO devices (digest, user_code, client_id, scope, audience, state, subject, seq, polled_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT DO NOTHING`
 
-	// Counts those that have not expired, but not beyond a bound, and the first to expire.
-	waitingDevices = `SELECT count(*), coalesce(min(expires_at), 0)
-FROM (SELECT expires_at FROM devices WHERE expires_at > $1 ORDER BY expires_at LIMIT $2) AS d`
-	waitingOfClient = `SELECT count(*), coalesce(min(expires_at), 0)
-FROM (SELECT expires_at FROM devices WHERE expires_at > $1 AND client_id = $3 ORDER BY expires_at LIMIT $2) AS d`
+	// Those that have not expired, of which there are no more than may be, and the first
+	// of them to expire.
+	waitingDevices  = `SELECT count(*), coalesce(min(expires_at), 0) FROM devices WHERE expires_at > $1`
+	waitingOfClient = waitingDevices + ` AND client_id = $2`
 
-	decideDevice = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
-	spendDevice  = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+	decideDevice  = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
+	spendDevice   = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+	deleteDevices = `DELETE FROM devices`
 
 	purgeDevices = `DELETE FROM devices
 WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`
@@ -78,7 +78,7 @@ func roomForDevice(ctx context.Context, c conn, now time.Time, most int, text st
 	}
 	var count int
 	var first time.Time
-	if err := c.row(ctx, text, append([]any{micros(now), most}, of...), &count, stamp{&first}); err != nil {
+	if err := c.row(ctx, text, append([]any{micros(now)}, of...), &count, stamp{&first}); err != nil {
 		return err
 	}
 	if count < most {

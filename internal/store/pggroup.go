@@ -40,19 +40,21 @@ func classOf(b records.Batch) (class, error) {
 	if err := errors.Join(checkEvents(b.Audit), checkEntries(b.Log)); err != nil {
 		return byItself, err
 	}
-	if len(b.Ops) > mostSaved {
+	if len(b.Ops) > mostSaved || len(b.Audit) > mostSaved && slices.ContainsFunc(b.Audit, counted) {
 		return byItself, nil // it is a group already
 	}
 	kills := 0
 	for _, op := range b.Ops {
 		switch op.(type) {
-		case records.ChangeKeys:
-			return byItself, nil // a plan may take its time
+		case records.ChangeKeys, records.KillEverything:
+			return byItself, nil // a plan may take its time, and so may all rows
 		case records.KillTokens:
 			kills++
 		}
 	}
 	switch {
+	case slices.ContainsFunc(b.Audit, counted):
+		return changing, nil // bearerd_revoke doesn't count
 	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
 		return byItself, nil
 	case kills == len(b.Ops) && len(b.Ops)+len(b.Log) == 0:

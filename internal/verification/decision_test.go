@@ -1,7 +1,9 @@
 package verification_test
 
 import (
+	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -342,6 +344,50 @@ func TestAPartialReadingIsAboutTheTokensOwnCollection(t *testing.T) {
 	}
 	_, err := s.Verify(t.Context(), jwt, verification.Requirements{})
 	nodetest.WantFault(t, "lost", err, fault.InsufficientScope, "no access to the collection")
+}
+
+// One answer may serve all who asked at one time: nobody changes it under the others.
+func TestOneAnswerServesAllWhoAskedForIt(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	shared := s.answer(0)
+	shared.Chain = []string{"session"}
+	verification.Index(shared)
+	s.says(revocation.Token, "session")
+	asking, answer := make(chan struct{}), make(chan struct{})
+	source := &together{script: &s.script, asking: asking, answer: answer, token: shared}
+	forms, err := token.NewForms(token.PrefixAPIToken)
+	nodetest.Must(t, err)
+	v, err := verification.New(verification.Config{
+		Source: source, Ledger: s.ledger, Forms: forms, Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer,
+	})
+	nodetest.Must(t, err)
+	const callers = 8
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			_, err := v.Verify(t.Context(), apiToken, verification.Requirements{})
+			nodetest.WantFault(t, "what was made from a revoked session", err, fault.InvalidToken, "revoked")
+		})
+	}
+	for range callers {
+		<-asking
+	}
+	close(answer)
+	all.Wait()
+}
+
+// together is a source that answers all who ask at one time with one token.
+type together struct {
+	*script
+	asking, answer chan struct{}
+	token          *verification.Token
+}
+
+func (s *together) Opaque(context.Context, string, *verification.Token) (*verification.Token, error) {
+	s.asking <- struct{}{}
+	<-s.answer
+	return s.token, nil
 }
 
 // A service that does without revocation judges claims alone, asks for no lease, and

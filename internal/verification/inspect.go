@@ -72,8 +72,8 @@ func (v *Verifier) Denylisted(ctx context.Context, raw string) (bool, error) {
 	return r.Check == token.CheckRevoked, nil
 }
 
-// Index returns t, ready for Revoked and Live: a token that the caller made from
-// what is stored of it. It is for tokens that no Source returned.
+// Index returns t, ready for Revoked and Live and for being shared: a token that the
+// caller made from what is known of it.
 func Index(t *Token) *Token { return t.index() }
 
 // Subject returns the user or client that a token speaks for, as of no earlier than

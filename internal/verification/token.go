@@ -86,9 +86,13 @@ type names struct {
 	collection revocation.Key // of a token that has one
 }
 
-// index computes the token's names, once, before it is shared.
+// index computes the token's names, once, before it is shared: of a token that has
+// them it changes nothing.
 func (t *Token) index() *Token {
 	n := &t.names
+	if n.kills != nil {
+		return t
+	}
 	n.kills = make([]revocation.Key, 0, 1+len(t.Chain))
 	n.kills = append(n.kills, revocation.KeyOf(revocation.Token, t.ID))
 	for _, id := range t.Chain {

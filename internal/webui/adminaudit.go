@@ -197,13 +197,13 @@ type csvEvents struct{ *csv.Writer }
 func (csvEvents) contentType() string { return "text/csv; charset=utf-8" }
 
 func (c csvEvents) begin() error {
-	return c.Write([]string{"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason"})
+	return c.Write([]string{"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason", "count"})
 }
 
 func (c csvEvents) write(e audit.Event) error {
 	cells := []string{
 		strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Action, e.Target,
-		e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason,
+		e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, strconv.FormatInt(e.Count, 10),
 	}
 	for i := range cells {
 		cells[i] = harmless(cells[i])
@@ -242,5 +242,7 @@ func (j jsonEvents) write(e audit.Event) error {
 		RequestID string    `json:"request_id"`
 		Outcome   string    `json:"outcome"`
 		Reason    string    `json:"reason"`
+		Count     int64     `json:"count"`
+		Tally     string    `json:"-"`
 	}(e))
 }

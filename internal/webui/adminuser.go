@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/signin"
 
 	"github.com/bearerd/bearerd/internal/records"
 
@@ -23,6 +24,7 @@ type userView struct {
 	User        identity.User
 	Groups      string
 	Self        bool
+	Lock        signin.Lock
 	Living      []tokenRow
 	Dead        int
 	More        bool
@@ -44,6 +46,9 @@ func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s sheet)
 		return err
 	}
 	view := userView{sheet: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.caller.ID()}
+	if view.Lock, err = p.SignIn.Lock(r.Context(), r.caller, u.ID); err != nil {
+		return err
+	}
 	if view.Grants, err = p.Directory.UserAccess(r.Context(), r.caller, u.ID); err != nil {
 		return err
 	}
@@ -109,6 +114,7 @@ func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
 		"password":      {do: p.setPassword, fields: fieldsNamed("password")},
 		"disable":       {do: p.disableUser, ask: p.askDisable},
 		"enable":        {do: p.enableUser},
+		"unlock":        {do: p.unlockUser},
 		"remove":        {do: p.removeUser, ask: p.askRemoveUser},
 		"revoke-all":    {do: p.revokeAllOf, ask: p.askRevokeAll},
 		"revoke-token":  {do: p.revokeTokenOf, ask: p.askRevokeToken},
@@ -143,6 +149,11 @@ func (p *Pages) disableUser(r *request, _ url.Values) (result, error) {
 func (p *Pages) enableUser(r *request, _ url.Values) (result, error) {
 	disabled := false
 	return p.patch(r, directory.UserPatch{Disabled: &disabled})
+}
+
+func (p *Pages) unlockUser(r *request, _ url.Values) (result, error) {
+	id := r.PathValue("id")
+	return result{to: pathUser(id) + "?notice=unlocked"}, p.SignIn.Unlock(r.Context(), r.caller, id)
 }
 
 func (p *Pages) removeUser(r *request, _ url.Values) (result, error) {

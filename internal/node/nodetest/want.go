@@ -26,7 +26,7 @@ func Second[T any](_ T, err error) error { return err }
 // EveryKind returns all kinds of token.
 func EveryKind() []token.Kind {
 	return []token.Kind{
-		token.KindAccess, token.KindTask, token.KindAPIKey, token.KindAPIToken, token.KindRefresh, token.KindSession,
+		token.KindAccess, token.KindTask, token.KindExchangeKey, token.KindAPIToken, token.KindRefresh, token.KindSession,
 	}
 }
 
@@ -77,12 +77,14 @@ func WantFault(tb testing.TB, what string, err error, kind fault.Kind, text stri
 	}
 }
 
-// Refusals counts what the audit log says was asked for and not done.
+// Refusals counts what was asked for and not done, after writing to the audit log what
+// the node has counted of it.
 func (f *Fixture) Refusals(tb testing.TB) (n int) {
 	tb.Helper()
+	Must(tb, f.Journal.FlushRefusals(tb.Context(), true))
 	for _, e := range f.Events(tb, audit.Filter{Limit: audit.MaxLimit}) {
 		if e.Outcome == audit.Refused {
-			n++
+			n += int(e.Count)
 		}
 	}
 	return n
