@@ -92,7 +92,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	return nil
 }
 
-// warn tells of what works but should not stay.
+// warn logs what works but should not stay.
 func warn(ctx context.Context, c config.Config, logger *slog.Logger) {
 	u, err := url.Parse(c.Issuer)
 	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {

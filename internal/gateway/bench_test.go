@@ -163,7 +163,7 @@ func BenchmarkVerifyHandler(b *testing.B) {
 	}
 }
 
-// BenchmarkProxied tells what a proxied request costs without HTTP on either side.
+// BenchmarkProxied measures what a proxied request costs without HTTP on either side.
 func BenchmarkProxied(b *testing.B) {
 	w := newWorld(b, nodetest.Options{})
 	p, err := gateway.NewProxy(gateway.ProxyConfig{

@@ -136,13 +136,14 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 
 // forward passes a request on and copies the answer as it comes.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) error {
-	// Answers may begin before the body has ended; where that can't be had, the
-	// server reads the body first.
-	_ = http.NewResponseController(w).EnableFullDuplex()
 	defer noteEnd(r)
 	var failed error
-	body := &watchedBody{ReadCloser: r.Body}
+	var body *watchedBody
 	if r.ContentLength != 0 {
+		// Answers may begin before the body has ended; where that can't be had, the
+		// server reads the body first.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		body = &watchedBody{ReadCloser: r.Body}
 		r.Body = body
 	}
 	(&httputil.ReverseProxy{
@@ -156,7 +157,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 			switch {
 			case ended != nil:
 				failed = ended
-			case body.broken.Load():
+			case body != nil && body.broken.Load():
 				failed = errBody
 			default:
 				failed = upstreamError{fmt.Errorf("asking the application: %w", err)}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,11 @@ const shortStaleness = 400 * time.Millisecond
 // guarded serves an application by a proxy that runs, as the server does.
 func (w *world) guarded(t testing.TB, app http.Handler, change func(*gateway.ProxyConfig)) string {
 	t.Helper()
+	return w.guardedBy(t, app, change, func(h http.Handler) string { return serve(t, h) })
+}
+
+func (w *world) guardedBy(t testing.TB, app http.Handler, change func(*gateway.ProxyConfig), serveProxy func(http.Handler) string) string {
+	t.Helper()
 	c := gateway.ProxyConfig{Gate: w.gate, Upstream: parseURL(t, serve(t, app)), Routes: routes, Staleness: w.Settings.Staleness}
 	if change != nil {
 		change(&c)
@@ -41,7 +47,7 @@ func (w *world) guarded(t testing.TB, app http.Handler, change func(*gateway.Pro
 	running.Go(func() { _ = p.Run(ctx) })
 	t.Cleanup(running.Wait)
 	t.Cleanup(stop)
-	return serve(t, httpkit.BoundBodies(time.Minute, p))
+	return serveProxy(httpkit.BoundBodies(time.Minute, p))
 }
 
 func shortLived(t testing.TB) *world {
@@ -113,11 +119,10 @@ func (a *acting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		a.acted.Add(1)
 		w.WriteHeader(http.StatusNoContent)
-	case strings.HasSuffix(r.URL.Path, "/flood"):
-		for r.Context().Err() == nil {
-			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
-				break
-			}
+	case strings.HasSuffix(r.URL.Path, "/flood"): // until nobody takes any more of it
+		for err := error(nil); err == nil; {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+			_, err = w.Write(make([]byte, 64<<10))
 		}
 	case strings.HasSuffix(r.URL.Path, "/stream"):
 		_, _ = io.WriteString(w, "begun\n")
@@ -263,27 +268,50 @@ func TestWhatGoesOnEndsWhenItsTokenIsRevoked(t *testing.T) {
 	app := newActing()
 	base := w.guarded(t, app, nil)
 	issued := w.issue(t, nil)
-	stream, flood := hold(t, base, head("GET", "/x/stream", issued)), hold(t, base, head("GET", "/x/flood", issued))
+	stream := hold(t, base, head("GET", "/x/stream", issued))
 	socket := hold(t, base, head("GET", "/live", issued, "Connection: Upgrade\r\nUpgrade: websocket\r\n"))
 	thinking := hold(t, base, head("GET", "/x/thinking", issued))
-	for range 4 {
+	for range 3 {
 		<-app.began
 	}
 	for _, h := range []*held{stream, socket} {
 		_, err := http.ReadResponse(h.reader, nil) //nolint:bodyclose // the connection is read on
 		must(t, err)
 	}
-	// The flood's client reads nothing, so that the proxy is stuck in a write to it.
 	w.revoke(t, issued)
 	if got := thinking.answer(t); got.status != http.StatusUnauthorized || got.members(t)["error_description"] != "revoked" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	stream.ends(t, "a stream")
 	socket.ends(t, "a WebSocket")
-	for range 4 {
+	for range 3 {
 		app.await(t, "the end of a request to the application", app.ended)
 	}
-	flood.ends(t, "an answer that nobody reads")
+}
+
+// TestAnAnswerThatNobodyReadsEnds: the proxy is stuck in a write to the client.
+func TestAnAnswerThatNobodyReadsEnds(t *testing.T) {
+	t.Parallel()
+	w := shortLived(t)
+	app := newActing()
+	closed := make(chan struct{}, 1)
+	base := w.guardedBy(t, app, nil, func(h http.Handler) string {
+		s := httptest.NewUnstartedServer(h)
+		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				closed <- struct{}{}
+			}
+		}
+		s.Start()
+		t.Cleanup(s.Close)
+		return s.URL
+	})
+	issued := w.issue(t, nil)
+	hold(t, base, head("GET", "/x/flood", issued))
+	<-app.began
+	app.await(t, "a write that is stuck", app.ended)
+	w.revoke(t, issued)
+	app.await(t, "the end of the connection", closed)
 }
 
 // TestARequestThatWasLetInInTheMomentOfTheRevocationEnds: the token is revoked after its request was

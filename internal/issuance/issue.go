@@ -208,7 +208,7 @@ func (i *Issuer) limit(c *caller.Caller, r *Request) (err error) {
 	switch {
 	case r.Parent == nil || c.Unlimited():
 		return nil
-	case r.Kind == token.KindAPIToken || r.Kind == token.KindAPIKey:
+	case r.Kind == token.KindAPIToken || r.Kind == token.KindExchangeKey:
 		err = i.cfg.Quota.Create(c.ID())
 	default:
 		err = i.cfg.Quota.Exchange(c.ID())

@@ -35,7 +35,7 @@ func TestTokensThatAUserCreatesAreLimited(t *testing.T) {
 	ada, eve := f.Person(t, "ada"), f.Person(t, "eve")
 	before := storetest.Dump(t, database)
 	last := f.APIToken(t, ada, issuance.NewCredential{})
-	f.APIKey(t, ada, issuance.NewCredential{})
+	f.ExchangeKey(t, ada, issuance.NewCredential{})
 	for range 298 {
 		issued, err := f.Regenerate(t.Context(), ada, last.ID, 0)
 		nodetest.Must(t, err)
@@ -45,7 +45,7 @@ func TestTokensThatAUserCreatesAreLimited(t *testing.T) {
 		"an API token": func() error {
 			return nodetest.Second(f.CreateAPIToken(t.Context(), ada, issuance.NewCredential{Name: "x"}))
 		},
-		"an API key":   func() error { return nodetest.Second(f.CreateAPIKey(t.Context(), ada, issuance.NewCredential{})) },
+		"an API key":   func() error { return nodetest.Second(f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{})) },
 		"regenerating": func() error { return nodetest.Second(f.Regenerate(t.Context(), ada, last.ID, 0)) },
 		"the token of a dialect": func() error {
 			return nodetest.Second(f.RenewSole(t.Context(), ada, issuance.Sole{Name: "developer", Prefix: token.PrefixAPIToken}))
@@ -76,7 +76,7 @@ func TestTokensThatAUserExchangesAreLimited(t *testing.T) {
 	t.Parallel()
 	f, meter, database := limitsOf(t)
 	ada := f.Person(t, "ada")
-	key := f.APIKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
 	app := f.NewClient(t, directory.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange, identity.GrantTypeRefreshToken},
 	})

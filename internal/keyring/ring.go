@@ -165,7 +165,7 @@ func (r *Ring) read(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
-// Expect tells that there are new keys, as the log says when they changed: the next
+// Expect records that there are new keys, as the log says when they changed: the next
 // look for an unknown key is made however lately another was.
 func (r *Ring) Expect() { r.expected.Store(true) }
 

@@ -351,6 +351,8 @@ func (n *Node) Nodes(ctx context.Context) (int, error) {
 // Unready returns why this node should get no requests; "" when it should.
 func (s Status) Unready() string {
 	switch {
+	case !s.Fresh && s.Unwritten:
+		return "the database takes no writes; the log says why"
 	case !s.Ready:
 		return "reading the revocation log"
 	case !s.Fresh:

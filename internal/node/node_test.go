@@ -167,6 +167,12 @@ func TestStatusSaysWhetherANodeIsReady(t *testing.T) {
 	if why := n.Status().Unready(); why != "no news of the revocation log" {
 		t.Errorf("without a lease: %q", why)
 	}
+	if why := (node.Status{Status: revocation.Status{Unwritten: true}}).Unready(); why != "the database takes no writes; the log says why" {
+		t.Errorf("a node that can't confirm: %q", why)
+	}
+	if why := (node.Status{Status: revocation.Status{Unwritten: true, Fresh: true, Ready: true}}).Unready(); why != "" {
+		t.Errorf("one that holds a lease all the same: %q", why)
+	}
 	if why := (node.Status{}).Unready(); why != "reading the revocation log" {
 		t.Errorf("before the first lease: %q", why)
 	}
@@ -224,7 +230,8 @@ func TestANodeWhoseClockIsBehindAcceptsNothingThatWasPurged(t *testing.T) {
 		t.Fatalf("the entry: %t, %v", found, err)
 	}
 	f.Advance(e.Until.Sub(f.Time()))
-	f.RevokeAllOfUser(t, "ada") // by which the log says what time it is
+	f.User(t, "bob", "")
+	f.RevokeAllOfUser(t, "bob") // by which the log says what time it is
 	nodetest.Must(t, f.Store.Purge(t.Context(), f.Time()))
 	if p, err := f.Store.Entries(t.Context(), 0, 1); err != nil || p.Purged < e.Seq {
 		t.Fatalf("the entry isn't purged: %+v, %v", p, err)

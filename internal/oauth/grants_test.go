@@ -70,7 +70,7 @@ func (e *env) apiToken(t *testing.T, scope ...string) string {
 
 func (e *env) apiKey(t *testing.T, scope ...string) string {
 	t.Helper()
-	issued, err := e.CreateAPIKey(t.Context(), e.session(t), issuance.NewCredential{Scope: scope})
+	issued, err := e.CreateExchangeKey(t.Context(), e.session(t), issuance.NewCredential{Scope: scope})
 	if err != nil {
 		t.Fatal(err)
 	}

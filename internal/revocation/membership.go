@@ -52,7 +52,7 @@ func (m *membership) confirm(ctx context.Context, lease time.Duration) error {
 	seq := m.cfg.Ledger.Applied()
 	if err := m.cfg.Log.Confirm(ctx, Confirmation{Node: m.cfg.Node, Seq: seq, Lease: lease, Origin: m.origin}); err != nil {
 		m.counts.unconfirmed.Add(1)
-		return fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)
+		return unconfirmed{fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)}
 	}
 	m.confirmed = seq
 	return nil
@@ -75,3 +75,9 @@ func (f *Follower) List(nodes func(ctx context.Context, origin string) ([]Confir
 		return nodes(ctx, origin)
 	}
 }
+
+// unconfirmed is the error of a confirmation: the store was read and took no write.
+type unconfirmed struct{ error }
+
+// Unwrap returns what the store said.
+func (u unconfirmed) Unwrap() error { return u.error }

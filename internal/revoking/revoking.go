@@ -264,11 +264,11 @@ func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error
 	return false, nil
 }
 
-// killOf returns what the journal needs to know of a token that is revoked. An API
+// killOf returns what the journal needs to know of a token that is revoked. An exchange
 // key has a row, and what is made from it ends with it.
 func killOf(t *verification.Token, reason string) journal.Kill {
 	return journal.Kill{
 		ID: t.ID, Family: t.Family, Expiry: t.Expiry, Reason: reason,
-		Opaque: t.Opaque() && t.Kind != token.KindAPIKey,
+		Opaque: t.Opaque() && t.Kind != token.KindExchangeKey,
 	}
 }

@@ -114,7 +114,7 @@ func (a *Authenticator) Session(ctx context.Context, raw string) (*caller.Caller
 }
 
 // BearerToRevoke authenticates a caller who wants to revoke a token. A token that
-// calls other APIs than bearerd's, or an API key, may revoke itself and nothing else.
+// calls other APIs than bearerd's, or an exchange key, may revoke itself and nothing else.
 func (a *Authenticator) BearerToRevoke(ctx context.Context, raw string) (*caller.Caller, error) {
 	c, err := a.byToken(ctx, raw, verification.Requirements{})
 	if err == nil || fault.Is(err, fault.Unavailable) {

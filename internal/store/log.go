@@ -48,7 +48,7 @@ func checkEntries(entries []revocation.Entry) error {
 	return nil
 }
 
-// Entries gives up to limit entries after that sequence, oldest first, with the
+// Entries returns up to limit entries after that sequence, oldest first, with the
 // log's head and purge mark of the same snapshot.
 func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
 	err = s.read(first(ctx), func(ctx context.Context, c conn) error {

@@ -251,7 +251,7 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	return nil
 }
 
-// boundByChain gives a token an end no later than those of the tokens in its chain that
+// boundByChain sets a token an end no later than those of the tokens in its chain that
 // were shortened: one of them may have been since the new one was decided.
 func boundByChain(ctx context.Context, c conn, t *records.StoredToken) error {
 	for _, id := range t.Chain {

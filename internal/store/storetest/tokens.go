@@ -40,7 +40,7 @@ func testTokens(t *testing.T, s *Suite) {
 	full.Collection = &four
 	full.LastUsedAt, full.LastUsedBy, full.RevokedAt, full.Reason = start.Add(time.Minute), "192.0.2.1", start.Add(2*time.Minute), "revoked"
 	full.Audience, full.Replaces, full.EndsAt = "https://api.example", "predecessor", start.Add(48*time.Hour)
-	bare := records.StoredToken{ID: "bare", Kind: token.KindAPIKey, CreatedAt: start}
+	bare := records.StoredToken{ID: "bare", Kind: token.KindExchangeKey, CreatedAt: start}
 	other := records.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
 	s.do(t, records.AddToken{Token: full}, records.AddToken{Token: bare}, records.AddToken{Token: other})
 	same(t, "a full token", s.token(t, full.ID), full)
@@ -85,7 +85,7 @@ func testTokenList(t *testing.T, s *Suite) {
 		one.CreatedAt = start.Add(time.Duration(n/3) * time.Second) // several at the same time
 		one.Owner = []string{"ann", "bob"}[n%2]
 		one.ClientID = []string{"ci", "app", ""}[n%3]
-		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindAPIKey}[n%4]
+		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindExchangeKey}[n%4]
 		s.do(t, records.AddToken{Token: one})
 		all = append(all, one.ID)
 	}
@@ -105,7 +105,7 @@ func testTokenList(t *testing.T, s *Suite) {
 	same(t, "a client's", s.listed(t, records.TokenQuery{ClientID: "ci", Limit: 4}), every(func(n int) bool { return n%3 == 0 }))
 	same(t, "an owner's through a client", s.listed(t, records.TokenQuery{Owner: "bob", ClientID: "app", Limit: 2}),
 		every(func(n int) bool { return n%2 == 1 && n%3 == 1 }))
-	kinds := []token.Kind{token.KindSession, token.KindAPIKey}
+	kinds := []token.Kind{token.KindSession, token.KindExchangeKey}
 	same(t, "of some kinds", s.listed(t, records.TokenQuery{Kinds: kinds, Limit: 4}), every(func(n int) bool { return n%2 == 1 }))
 	same(t, "of a kind that none is", s.listed(t, records.TokenQuery{Kinds: []token.Kind{token.KindAccess}}), []string(nil))
 	same(t, "nobody's", s.listed(t, records.TokenQuery{Owner: "ANN"}), []string(nil))
