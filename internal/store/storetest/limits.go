@@ -10,13 +10,14 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // testDeviceBounds has as many device codes wait as may.
 func testDeviceBounds(t *testing.T, s *Suite) {
 	add := func(n int, client string, now time.Time) records.AddDevice {
 		return records.AddDevice{Now: now, Most: 5, MostOfClient: 3, Device: records.Device{
-			Digest: [32]byte{byte(n)}, UserCode: fmt.Sprint("CODE", n), ClientID: client, State: records.DevicePending,
+			Digest: token.Digest(fmt.Sprint(n)), UserCode: fmt.Sprint("CODE", n), ClientID: client, State: records.DevicePending,
 			ExpiresAt: start.Add(time.Duration(n) * time.Minute),
 		}}
 	}

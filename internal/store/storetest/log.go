@@ -362,7 +362,8 @@ func testAuditCounts(t *testing.T, s *Suite) {
 func testAuditRetention(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	const year = 365 * 24 * time.Hour
-	now := time.Now().Truncate(time.Microsecond) // the database may have a clock of its own
+	ahead := must[time.Duration](t)(s.store.ClockOffset(ctx)) // of the database's clock, where it has one
+	now := s.now().Add(-ahead).Truncate(time.Microsecond)
 	s.set(now)
 	at := func(age time.Duration) audit.Event {
 		e := event(age.String())
