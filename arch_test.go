@@ -77,6 +77,7 @@ var mayImport = map[string][]string{
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/pgtest":               nil,
 	"clustertest":                   {"internal/pgtest"},
+	"internal/frontendtest":         nil,
 	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
 	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit"),

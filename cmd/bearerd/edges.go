@@ -29,6 +29,7 @@ const resourcePath = "/.well-known/oauth-protected-resource"
 type edges struct {
 	own, gateway []server.Edge
 	inner        []server.Inner
+	loops        []server.Loop
 }
 
 // shared is what several edges are made with.
@@ -67,7 +68,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		s.oauth,
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Now: i.now, Clock: revocation.BootClock,
+			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
 		},
 		&adminapi.API{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
@@ -121,12 +122,13 @@ func (s *shared) addGateway(e *edges) error {
 	}
 	proxy, err := gateway.NewProxy(gateway.ProxyConfig{
 		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), PassToken: s.config.Upstream.PassToken, Log: s.logger,
-		TrustedProxies: httpkit.Proxies(s.config.TrustedProxies),
+		TrustedProxies: httpkit.Proxies(s.config.TrustedProxies), Staleness: s.config.Revocation.MaxStaleness,
 	})
 	if err != nil {
 		return fmt.Errorf("upstream: %w", err)
 	}
 	e.gateway = append(e.gateway, proxy)
+	e.loops = append(e.loops, server.Loop{Name: "ending what is no longer allowed", Run: proxy.Run})
 	return nil
 }
 

@@ -109,7 +109,7 @@ To make an old key's tokens worthless, see "bearerd keys retire".`,
 	return cmd
 }
 
-// sayKey tells of a key that signs or will sign.
+// sayKey prints a key that signs or will sign.
 func (p *program) sayKey(k keyring.Key) {
 	switch k.State {
 	case keyring.Active:

@@ -169,13 +169,16 @@ func storeOptions(c config.Config, o store.Options) store.Options {
 
 // parts are what an instance is assembled from.
 type parts struct {
-	config  config.Config
-	store   *store.Store
-	log     revocation.Log
-	watcher *revocation.NodeWatcher // of a server whose database others share; nil: none
-	meter   node.Meter
-	now     func() time.Time // the machine's own: the ledger sees by it that the machine was stopped
-	logger  *slog.Logger
+	config config.Config
+	store  *store.Store
+	log    revocation.Log
+	// shared says that the database is other nodes' as well: the node confirms always, and
+	// watches their list. SQLite has one node as a rule, which need not write while
+	// nothing happens.
+	shared bool
+	meter  node.Meter
+	now    func() time.Time // the machine's own: the ledger sees by it that the machine was stopped
+	logger *slog.Logger
 }
 
 // assemble puts a node together: the one place where its parts meet.
@@ -188,10 +191,14 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	ledger.Set().Budget = int64(p.config.Revocation.Memory)
 	follower, err := revocation.NewFollower(revocation.Config{
 		Log: p.log, Ledger: ledger, Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness,
-		Logger: p.logger, ConfirmAlways: p.watcher != nil,
+		Logger: p.logger, ConfirmAlways: p.shared,
 	})
 	if err != nil {
 		return nil, err
+	}
+	var watcher *revocation.NodeWatcher
+	if p.shared {
+		watcher = revocation.NewNodeWatcher(follower.List(p.store.Nodes), revocation.BootClock)
 	}
 	tail := feed.Follow(follower)
 	forms, err := token.NewForms(p.config.APIToken.Prefix)
@@ -199,7 +206,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
 	n, err := node.New(node.Config{
-		Store: p.store, Ring: ring, Follower: follower, Watcher: p.watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
+		Store: p.store, Ring: ring, Follower: follower, Watcher: watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
 		Forms: forms, Settings: settingsOf(p.config), Meter: p.meter,
 		Clocks: node.Clocks{Now: ledger.Now, Boot: revocation.BootClock}, Log: p.logger,
 	})
@@ -229,7 +236,7 @@ func policyOf(c config.Config) issuance.Policy {
 	return issuance.Policy{
 		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
-		APIKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
+		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
 		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
 	}
 }

@@ -22,7 +22,7 @@ import (
 
 const prefix = "bearerd: "
 
-// say tells people something on standard error.
+// say prints a message on standard error.
 func (p *program) say(text string, args ...any) {
 	for line := range strings.SplitSeq(fmt.Sprintf(text, args...), "\n") {
 		_, _ = fmt.Fprintln(p.stderr, prefix+strings.TrimSpace(line))

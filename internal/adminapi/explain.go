@@ -43,8 +43,8 @@ func (q question) check() (access.Path, error) {
 	return access.ParsePath(q.Path)
 }
 
-// explanation tells each check in order. What lies behind them is null to whoever
-// only has the token.
+// explanation renders each check in order. What lies behind them is null to callers who
+// only have the token.
 type explanation struct {
 	Allowed  bool     `json:"allowed"`
 	Checks   []check  `json:"checks"`

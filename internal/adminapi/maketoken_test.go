@@ -147,3 +147,17 @@ func TestAnswersWarnOfTokensThatEndSoon(t *testing.T) {
 		t.Errorf("an access token: %q", got)
 	}
 }
+
+func TestTokenTooManyIs429(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Freeze()
+	ada := s.AccessToken(t, "ada", password, identity.ScopeCredentials).Value.Reveal()
+	var a answer
+	for range 301 {
+		a = s.as(ada, "POST", "/tokens", `{"name":"x"}`)
+	}
+	if a.status != 429 || a.header.Get("Retry-After") != "2" || !strings.Contains(a.body, "created or regenerated") {
+		t.Errorf("%d %s, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
+	}
+}

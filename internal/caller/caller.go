@@ -171,4 +171,4 @@ var ErrBadClient = fault.New(fault.InvalidClient, "client authentication failed"
 
 // SelfRevokingKinds returns the kinds of token that may be presented as a Bearer to
 // revoke themselves.
-func SelfRevokingKinds() []token.Kind { return append(verification.APIKinds(), token.KindAPIKey) }
+func SelfRevokingKinds() []token.Kind { return append(verification.APIKinds(), token.KindExchangeKey) }

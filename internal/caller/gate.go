@@ -19,6 +19,20 @@ func (c *Caller) RequireSignedIn() error {
 	return nil
 }
 
+// Unlimited reports whether the caller may do what writes as often as they like: the
+// command line, bearerd itself, clients that have authenticated, and administrators.
+func (c *Caller) Unlimited() bool {
+	switch {
+	case c == nil:
+		return false
+	case c.role == operator || c.role == system:
+		return true
+	case c.Subject != nil && c.Subject.Client:
+		return c.role != publicClient
+	}
+	return c.May(access.Any, access.Root)
+}
+
 // RequireAdministrator admits administrators: `*` at `/` and, of a Bearer, the scope
 // admin. A token for one collection is no token for administration. The error is
 // Unauthenticated, InsufficientScope or Forbidden.

@@ -68,6 +68,7 @@ func callers() map[string]*caller.Caller {
 		"a disabled administrator's session":     presenting(gone, token.KindSession),
 
 		"a user's token":                             presenting(ada, token.KindAccess),
+		"a user's token with credentials":            presenting(ada, token.KindAccess, identity.ScopeCredentials),
 		"a user's token with every scope":            presenting(ada, token.KindAccess, identity.ScopeAdmin, identity.ScopeIntrospect),
 		"an administrator's token":                   presenting(root, token.KindAccess),
 		"an administrator's token with the scope":    presenting(root, token.KindAccess, identity.ScopeAdmin),
@@ -75,6 +76,8 @@ func callers() map[string]*caller.Caller {
 		"an administrator's token for a collection":  inCollection(presenting(root, token.KindAccess, identity.ScopeAdmin)),
 		"an administrator's token in a dialect":      presenting(root, token.KindAccess).InDialect(),
 		"a user's token in a dialect":                presenting(ada, token.KindAccess).InDialect(),
+		"a user's token with a scope in a dialect":   presenting(ada, token.KindAccess, "read").InDialect(),
+		"a collection's token in a dialect":          inCollection(presenting(ada, token.KindAccess)).InDialect(),
 		"an administrator's token, to revoke itself": presenting(root, token.KindAccess, identity.ScopeAdmin).OnlyRevokeSelf(),
 
 		"a deleter's session":              presenting(eve, token.KindSession),
@@ -144,22 +147,25 @@ func TestGates(t *testing.T) {
 		"an administrator's session, collection": {ok, ok, ok, scope, ok, ok, badClient, badClient}, // it bounds nothing
 		"a disabled administrator's session":     {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
 
-		"a user's token":                             {ok, scope, scope, scope, ok, scope, badClient, badClient},
-		"a user's token with every scope":            {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
-		"an administrator's token":                   {ok, scope, scope, scope, ok, scope, badClient, badClient},
+		"a user's token":                             {ok, scope, scope, scope, scope, scope, badClient, badClient},
+		"a user's token with credentials":            {ok, scope, scope, scope, ok, scope, badClient, badClient},
+		"a user's token with every scope":            {ok, forbidden, forbidden, scope, scope, forbidden, badClient, badClient},
+		"an administrator's token":                   {ok, scope, scope, scope, scope, scope, badClient, badClient},
 		"an administrator's token with the scope":    {ok, ok, ok, scope, ok, ok, badClient, badClient},
 		"an administrator's API token with it":       {ok, ok, ok, scope, ok, ok, badClient, badClient},
-		"an administrator's token for a collection":  {ok, scope, scope, scope, ok, scope, badClient, badClient},
+		"an administrator's token for a collection":  {ok, scope, scope, scope, scope, scope, badClient, badClient},
 		"an administrator's token in a dialect":      {ok, ok, ok, ok, ok, ok, badClient, badClient},
 		"a user's token in a dialect":                {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
+		"a user's token with a scope in a dialect":   {ok, scope, scope, scope, scope, scope, badClient, badClient},
+		"a collection's token in a dialect":          {ok, scope, scope, scope, scope, scope, badClient, badClient},
 		"an administrator's token, to revoke itself": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient},
 
 		"a deleter's session":              {ok, forbidden, ok, scope, ok, ok, badClient, badClient},
-		"a deleter's token":                {ok, scope, scope, scope, ok, scope, badClient, badClient},
+		"a deleter's token":                {ok, scope, scope, scope, scope, scope, badClient, badClient},
 		"a deleter's token with the scope": {ok, forbidden, ok, scope, ok, ok, badClient, badClient},
 
-		"an introspecter's token":                {ok, scope, scope, ok, ok, scope, badClient, badClient},
-		"an introspecter's token without it":     {ok, scope, scope, scope, ok, scope, badClient, badClient},
+		"an introspecter's token":                {ok, scope, scope, ok, scope, scope, badClient, badClient},
+		"an introspecter's token without it":     {ok, scope, scope, scope, scope, scope, badClient, badClient},
 		"an introspecter's session":              {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
 		"an introspecter's token, revoking self": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient},
 
@@ -167,9 +173,9 @@ func TestGates(t *testing.T) {
 		"a client without grants":            {ok, forbidden, forbidden, ok, ok, forbidden, unauthorized, unauthorized},
 		"a public client":                    {ok, forbidden, forbidden, scope, unknown, unknown, badClient, ok},
 		"a public client without grants":     {ok, forbidden, forbidden, scope, unknown, unknown, badClient, unauthorized},
-		"a client's token":                   {ok, scope, scope, scope, ok, scope, badClient, badClient},
-		"a client's token, to introspect":    {ok, scope, scope, ok, ok, scope, badClient, badClient},
-		"a client's token with the scope":    {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
+		"a client's token":                   {ok, scope, scope, scope, scope, scope, badClient, badClient},
+		"a client's token, to introspect":    {ok, scope, scope, ok, scope, scope, badClient, badClient},
+		"a client's token with the scope":    {ok, forbidden, forbidden, scope, scope, forbidden, badClient, badClient},
 		"a client's token, to revoke itself": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient},
 	}
 	all := callers()
@@ -187,6 +193,73 @@ func TestGates(t *testing.T) {
 			if got := fault.KindOf(err); err == nil && want[i] != ok || err != nil && got != want[i] {
 				t.Errorf("%s, %s: kind %d (%v), want %d", who, gate.name, got, err, want[i])
 			}
+		}
+	}
+}
+
+// Who may see, revoke and regenerate which of ada's tokens by their ids: her own by
+// session, or by a Bearer with the scope credentials, which regenerates itself and what was
+// made from it alone.
+func TestGatesOfATokenByItsID(t *testing.T) {
+	t.Parallel()
+	other := &verification.Token{ID: "other", Subject: "ada", ClientID: identity.OwnClientID}
+	child := &verification.Token{ID: "child", Subject: "ada", ClientID: identity.OwnClientID, Chain: []string{"root", "token of ada"}}
+	itself := &verification.Token{ID: "token of ada", Subject: "ada", ClientID: identity.OwnClientID}
+	const missing = fault.NotFound
+	type row struct{ revoke, revokeItself, regenerate, regenerateItself, regenerateChild, manage, fresh fault.Kind }
+	ada, eve, root := subject("ada"), subject("eve", deleter), subject("root", everything)
+	for who, c := range map[string]struct {
+		by   *caller.Caller
+		want row
+	}{
+		"nobody":                        {nil, row{missing, missing, unknown, unknown, unknown, unknown, unknown}},
+		"the owner's session":           {presenting(ada, token.KindSession), row{ok, ok, ok, ok, ok, ok, ok}},
+		"the owner's password":          {byPassword("ada"), row{ok, ok, unknown, unknown, unknown, ok, unknown}},
+		"a token":                       {presenting(ada, token.KindAPIToken), row{scope, ok, scope, scope, scope, scope, unknown}},
+		"a token with another scope":    {presenting(ada, token.KindAccess, "read"), row{scope, ok, scope, scope, scope, scope, unknown}},
+		"a token with credentials":      {presenting(ada, token.KindAPIToken, identity.ScopeCredentials), row{ok, ok, forbidden, ok, ok, ok, unknown}},
+		"a token that revokes itself":   {presenting(ada, token.KindExchangeKey).OnlyRevokeSelf(), row{missing, ok, unknown, unknown, unknown, unknown, unknown}},
+		"another's session":             {presenting(subject("bob"), token.KindSession), row{missing, missing, ok, ok, ok, ok, ok}}, // whose it is, is looked at before
+		"another's, with credentials":   {presenting(subject("bob"), token.KindAccess, identity.ScopeCredentials), row{missing, missing, forbidden, forbidden, forbidden, ok, unknown}},
+		"a deleter's session":           {presenting(eve, token.KindSession), row{ok, ok, ok, ok, ok, ok, ok}},
+		"a deleter's token":             {presenting(eve, token.KindAccess), row{missing, missing, scope, scope, scope, scope, unknown}},
+		"a deleter's, with the scope":   {presenting(eve, token.KindAccess, identity.ScopeAdmin), row{ok, ok, scope, scope, scope, scope, unknown}},
+		"an administrator's, with both": {presenting(root, token.KindAccess, identity.ScopeAdmin, identity.ScopeCredentials), row{ok, ok, forbidden, forbidden, forbidden, ok, unknown}},
+		"a public client":               {caller.PublicClient(client("ci")), row{missing, missing, unknown, unknown, unknown, unknown, unknown}},
+	} {
+		kind := func(err error) fault.Kind {
+			if err == nil {
+				return ok
+			}
+			return fault.KindOf(err)
+		}
+		got := row{
+			kind(c.by.RequireRevokeID(other)), kind(c.by.RequireRevokeID(itself)),
+			kind(c.by.RequireRegenerate(other)), kind(c.by.RequireRegenerate(itself)), kind(c.by.RequireRegenerate(child)),
+			kind(c.by.RequireManageTokens()), kind(c.by.RequireFreshSession()),
+		}
+		if got != c.want {
+			t.Errorf("%s: %+v, want %+v", who, got, c.want)
+		}
+	}
+}
+
+// The limits of what writes are for people, and for who has proved nothing.
+func TestWhoseActsAreNotLimited(t *testing.T) {
+	t.Parallel()
+	unlimited := map[string]bool{
+		"the operator": true, "bearerd": true,
+		"an administrator, by password": true, "an administrator's session": true, "an administrator's session, collection": true,
+		"an administrator's token": true, "an administrator's token with the scope": true, "an administrator's API token with it": true,
+		"an administrator's token for a collection": true, "an administrator's token in a dialect": true,
+		"an administrator's token, to revoke itself": true,
+		"a client": true, "a client without grants": true,
+		"a client's token": true, "a client's token, to introspect": true, "a client's token with the scope": true,
+		"a client's token, to revoke itself": true,
+	}
+	for who, c := range callers() {
+		if c.Unlimited() != unlimited[who] {
+			t.Errorf("%s: %t", who, c.Unlimited())
 		}
 	}
 }

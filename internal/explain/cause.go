@@ -37,7 +37,12 @@ func (x *Explainer) cause(ctx context.Context, t *verification.Token) (*Cause, e
 	names := []struct {
 		what revocation.What
 		id   string
-	}{{revocation.Subject, t.Subject}, {revocation.Client, t.ClientID}, {revocation.SigningKey, t.KID}}
+	}{
+		{revocation.Subject, t.Subject},
+		{revocation.Client, t.ClientID},
+		{revocation.Everything, revocation.EverythingID},
+		{revocation.SigningKey, t.KID},
+	}
 	for _, n := range names {
 		e, ok, err := x.store.LogEntry(ctx, n.what, n.id)
 		if err != nil {

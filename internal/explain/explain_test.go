@@ -97,7 +97,7 @@ func TestExplanationNamesTheCheckThatRefusedAToken(t *testing.T) {
 		"a wrong checksum":            {opaque[:len(opaque)-1] + "!", verification.Requirements{}, token.CheckWellFormed, "malformed or unknown token"},
 		"beyond the log":              {signed(func(c *token.Claims) { c.Seq = 1 << 40 }), verification.Requirements{}, token.CheckWellFormed, "malformed or unknown token"},
 		"a bad signature":             {good[:len(good)-6] + "AAAAAA", verification.Requirements{}, token.CheckSignature, "malformed or unknown token"},
-		"an API key":                  {f.APIKey(t, ada, issuance.NewCredential{}).Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
+		"an API key":                  {f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
 		"a session":                   {f.SessionOf(t, "ada").Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
 		"another issuer":              {signed(func(c *token.Claims) { c.Issuer = "https://x.example" }), verification.Requirements{}, token.CheckIssuer, "wrong issuer"},
 		"expired":                     {signed(func(c *token.Claims) { c.Expiry = f.Time() }), verification.Requirements{}, token.CheckTime, "expired"},
@@ -221,6 +221,9 @@ func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 		"revoke all": {func(f *nodetest.Family) error {
 			return nodetest.Second(f.RevokeAll(t.Context(), f.Owner, f.Owner.ID()))
 		}, "key.task", "owner", audit.RevokeAll},
+		"revoking everything": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.RevokeEverything(t.Context(), operator))
+		}, "access", audit.ActorCLI, audit.RevokeAll},
 		"a new password": {func(f *nodetest.Family) error {
 			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("new"))}))
 		}, "access", audit.ActorCLI, audit.UserPassword},

@@ -59,7 +59,7 @@ func newEnv(t testing.TB, o options) *env {
 	e.append(t, o.unread)
 	e.edge = &feed.Edge{
 		Verifier: e.Verifier, Log: e.Follower, Tail: feed.Follow(e.Follower), Issuer: e.Settings.Policy.Issuer,
-		Staleness: e.Settings.Staleness, Now: e.Time, Clock: e.Ledger.Clock, MaxStreams: o.streams, Patience: o.patience,
+		Staleness: e.Settings.Staleness, Clock: e.Ledger.Clock, MaxStreams: o.streams, Patience: o.patience,
 	}
 	if o.counted != nil {
 		o.counted.Log, e.edge.Log = e.Follower, o.counted

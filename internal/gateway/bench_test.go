@@ -163,6 +163,31 @@ func BenchmarkVerifyHandler(b *testing.B) {
 	}
 }
 
+// BenchmarkProxied measures what a proxied request costs without HTTP on either side.
+func BenchmarkProxied(b *testing.B) {
+	w := newWorld(b, nodetest.Options{})
+	p, err := gateway.NewProxy(gateway.ProxyConfig{
+		Gate: w.gate, Upstream: parseURL(b, "http://app"),
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
+		}),
+	})
+	must(b, err)
+	header := bearer(w.issue(b, nil))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/x", nil)
+		rec := &discard{header: http.Header{}}
+		for pb.Next() {
+			r.Header = header.Clone()
+			if p.ServeHTTP(rec, r); rec.status != http.StatusNoContent {
+				b.Error(rec.status)
+				return
+			}
+		}
+	})
+}
+
 // discard is a writer that keeps the status alone.
 type discard struct {
 	header http.Header

@@ -11,9 +11,25 @@
 //	forwardauth.go  /auth/verify
 //	route.go        which rule a path falls under, and which paths fall under none
 //	proxy.go        the reverse proxy
+//	upgrade.go      which protocol a connection may change to
+//	underway.go     what was let in and has not ended
 //	forward.go      what of a request reaches the application, and as what
 //
-// A decision is made once, when a request begins. A response that streams, or a
-// connection that was upgraded, lives on when its token dies: whoever needs that
-// to end sooner ends it in the application.
+// A decision is made when a request begins. What the proxy let in by a token is judged
+// again when the log says something new, and is ended when the token is revoked, has
+// expired, or has lost what its route asks for (underway.go):
+//
+//  1. At t0 the request is judged, as of sequence s, and then added to what is under way.
+//  2. At t1 an entry is applied here; the log has sequence s' > s from then on.
+//  3. Within L/8 of t1 Run sweeps: everything that was judged as of an earlier sequence
+//     than s' is judged again by what is known here. That the request may have been added
+//     after t1 doesn't matter: s is of before its judgement.
+//  4. What is no longer allowed has its context ended. Where nothing was answered yet, the
+//     answer is the refusal, and the connection closes; else the connection is cut. What
+//     is stuck in a read or a write gets a deadline that has passed at the next sweep.
+//
+// Without a lease this node may not hear of a revocation, which is acknowledged once the
+// lease has run out: so what is under way goes on for another L/2 and then ends with 503.
+// What a request made the application begin, it may finish. What a frontend let in that
+// asked by forward auth is out of reach here.
 package gateway

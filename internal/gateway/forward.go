@@ -31,6 +31,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	for _, h := range []http.Header{pr.Out.Header, pr.Out.Trailer} {
 		clean(h, trusted)
 	}
+	removeFromTrailer(pr.Out.Trailer)
 	setForwarded(pr, trusted)
 	p.removeCredentials(pr.Out.Header, f)
 	if f.caller != nil {
@@ -66,7 +67,7 @@ func oddlySpelt(name string) bool {
 	return false
 }
 
-// setForwarded tells the application who asked whom. A trusted proxy's word is
+// setForwarded sets the headers that say who asked whom. A trusted proxy's word is
 // passed on with its own address added; whatever others say is replaced.
 func setForwarded(pr *httputil.ProxyRequest, trusted bool) {
 	if trusted {

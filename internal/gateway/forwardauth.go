@@ -35,7 +35,7 @@ func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, err := f.Gate.admit(r, a)
+	c, _, err := f.Gate.admit(r, a)
 	if err != nil {
 		return err
 	}

@@ -289,6 +289,7 @@ func TestSenaiteTokensStandInThreePlaces(t *testing.T) {
 	gate.Finders = senaiteFinders
 	w.gate = &gate
 	on := w.verifier(t) + "/auth/verify"
+	other := w.issue(t, nil).Value.Reveal()
 	both := func(h http.Header, name, value string) http.Header {
 		h.Set(name, value)
 		return h
@@ -307,7 +308,9 @@ func TestSenaiteTokensStandInThreePlaces(t *testing.T) {
 		{"good bearer, bad cookie", both(cookie("token=junk"), "Authorization", "Bearer "+good), 200, ""},
 		{"empty cookie, good header", both(cookie("token="), "X-Jwt-Auth-Token", good), 200, ""},
 		{"basic, good cookie", both(cookie("token="+good), "Authorization", "Basic YWRhOng="), 200, ""},
-		{"two cookies", cookie("token=" + good + "; token=" + good), 401, "invalid_request"},
+		{"the same cookie twice", cookie("token=" + good + "; token=" + good), 200, ""},
+		{"two cookies", cookie("token=" + good + "; token=" + other), 401, "invalid_request"},
+		{"junk, then a good cookie", cookie("token=junk; token=" + good), 200, ""},
 		{"two headers", http.Header{"X-Jwt-Auth-Token": {good, good}}, 401, "invalid_request"},
 		{"long cookie", cookie("token=" + strings.Repeat("a", 8<<10+1)), 401, "invalid_request"},
 		{"long header", http.Header{"X-Jwt-Auth-Token": {strings.Repeat("a", 8<<10+1)}}, 401, "invalid_request"},

@@ -9,10 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +16,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/frontendtest"
 	"github.com/bearerd/bearerd/internal/issuance"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,117 +26,30 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
-// A starter runs a web server with the files that its page in docs/ shows, in front
-// of bearerd and the application, and gives a client whose requests it gets.
-type starter func(t testing.TB, bearerd, application string) *http.Client
-
 // frontend is a web server that we have a page for. Traefik is played by what its
-// documentation says: it has no route without a question, can't take a cookie away,
+// documentation says: it has no route without a question, can't take one cookie away,
 // and says nothing about odd paths.
 type frontend struct {
-	start  starter
+	run    frontendtest.Starter
 	played bool
+}
+
+// start runs the web server and returns a client whose requests it gets.
+func (f frontend) start(t testing.TB, bearerd, application string) *http.Client {
+	t.Helper()
+	return f.run(t, bearerd, application).Client()
 }
 
 // eachFrontend runs a test behind each of them.
 func eachFrontend(t *testing.T, do func(t *testing.T, f frontend)) {
 	t.Parallel()
-	for name, f := range map[string]frontend{"nginx": {start: startNginx}, "caddy": {start: startCaddy}, "traefik": {playTraefik, true}} {
+	for name, f := range map[string]frontend{
+		"nginx": {run: frontendtest.Nginx}, "caddy": {run: frontendtest.Caddy}, "traefik": {frontendtest.Traefik, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			do(t, f)
 		})
-	}
-}
-
-// program finds a program by its names. Without it the test is skipped, in CI it
-// fails.
-func program(t testing.TB, names ...string) string {
-	t.Helper()
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing", names[0])
-	}
-	t.Skipf("%s is missing: make packages installs it", names[0])
-	return ""
-}
-
-// documented returns the files that a server's page shows, by their names beneath the
-// server's directory in /etc.
-func documented(t testing.TB, server string) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/deploy-" + server + ".md")
-	must(t, err)
-	files := map[string]string{}
-	for _, m := range regexp.MustCompile("(?ms)^```"+server+"\n# /etc/"+server+"/(\\S+)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		files[m[1]] = m[2]
-	}
-	return files
-}
-
-// replaceOnce fails when the document no longer says what the test replaces.
-func replaceOnce(t testing.TB, text, old, new string) string {
-	t.Helper()
-	if n := strings.Count(text, old); n != 1 {
-		t.Fatalf("%q stands %d times in the document", old, n)
-	}
-	return strings.Replace(text, old, new, 1)
-}
-
-// socketDir makes a directory whose path is short enough for a socket in it.
-func socketDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "front") //nolint:usetesting // t.TempDir can be too long for a socket
-	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-// run runs a web server until the test ends, and gives a client of its file "socket".
-func run(t testing.TB, dir, binary string, args ...string) *http.Client {
-	t.Helper()
-	var log lockedBuffer
-	cmd := exec.Command(binary, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
-	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
-	must(t, cmd.Start())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait()
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-		if t.Failed() {
-			t.Logf("%s said:\n%s", binary, log.String())
-		}
-	})
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, "socket"))
-	}
-	for start := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		conn, err := dial(t.Context(), "", "")
-		if err == nil {
-			_ = conn.Close()
-			break
-		}
-		select {
-		case <-ended:
-			t.Fatalf("%s ended: %s", binary, log.String())
-		default:
-		}
-		if time.Since(start) > 20*time.Second {
-			t.Fatalf("%s doesn't listen: %v\n%s", binary, err, log.String())
-		}
-	}
-	return &http.Client{
-		Transport:     &http.Transport{DisableCompression: true, DialContext: dial},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
@@ -195,10 +105,10 @@ func (a *asked) take() []question {
 }
 
 // behind is a world with a web server in front of a mirror.
-func (w *world) behind(t testing.TB, start starter) (*http.Client, *asked) {
+func (w *world) behind(t testing.TB, f frontend) (*http.Client, *asked) {
 	t.Helper()
 	a := &asked{}
-	return start(t, serve(t, a.wrap(w.questions())), mirror(t).String()), a
+	return f.start(t, serve(t, a.wrap(w.questions())), mirror(t).String()), a
 }
 
 // questions serves what a web server asks.
@@ -225,7 +135,7 @@ func identityOf(h http.Header) map[string]string {
 func TestFrontendTellsTheApplicationWhoIsCallingAndNothingForged(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
 		w := newWorld(t, nodetest.Options{})
-		client, _ := w.behind(t, f.start)
+		client, _ := w.behind(t, f)
 		issued := w.issue(t, func(r *issuance.Request) { r.Scope = []string{"read"} })
 		sess := w.SessionToken(t, "ada", password).Value.Reveal()
 		for _, tc := range []struct {
@@ -265,7 +175,7 @@ func TestFrontendTellsTheApplicationWhoIsCallingAndNothingForged(t *testing.T) {
 func TestFrontendLeavesOtherCredentialsToTheApplication(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
 		w := newWorld(t, nodetest.Options{})
-		client, _ := w.behind(t, f.start)
+		client, _ := w.behind(t, f)
 		h := http.Header{"Authorization": {"Basic YTpi"}, "Cookie": {"session=mine"}}
 		s := through(t, client, http.MethodGet, "/session/x", h, nil).reached(t)
 		if s.Header.Get("Authorization") != "Basic YTpi" || s.Header.Get("Cookie") != "session=mine" {
@@ -277,7 +187,7 @@ func TestFrontendLeavesOtherCredentialsToTheApplication(t *testing.T) {
 func TestFrontendHasRoomForAUserOfManyGroups(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
 		w := newWorld(t, nodetest.Options{})
-		client, _ := w.behind(t, f.start)
+		client, _ := w.behind(t, f)
 		var groups []string
 		for i := range 50 {
 			groups = append(groups, fmt.Sprintf("%02d%s", i, strings.Repeat("g", 250)))
@@ -295,7 +205,7 @@ func TestFrontendHasRoomForAUserOfManyGroups(t *testing.T) {
 func TestFrontendPassesRefusalsOn(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
 		w := newWorld(t, nodetest.Options{})
-		client, _ := w.behind(t, f.start)
+		client, _ := w.behind(t, f)
 		issued, revoked := w.issue(t, nil), w.issue(t, nil)
 		four := int64(4)
 		lost := w.issue(t, func(r *issuance.Request) { r.Collection = &four })
@@ -345,7 +255,7 @@ func TestFrontendPassesRefusalsOn(t *testing.T) {
 func TestFrontendLetsNobodyChooseTheQuestion(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
 		w := newWorld(t, nodetest.Options{})
-		client, a := w.behind(t, f.start)
+		client, a := w.behind(t, f)
 		twice := bearer(w.issue(t, nil))
 		twice.Add("Authorization", "Basic YTpi")
 		for _, tc := range []struct {
@@ -387,7 +297,7 @@ func TestFrontendLetsNobodyChooseTheQuestion(t *testing.T) {
 func TestFrontendAsksWithoutQueryAndBodyAndLosesNeither(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
 		w := newWorld(t, nodetest.Options{})
-		client, a := w.behind(t, f.start)
+		client, a := w.behind(t, f)
 		issued := w.issue(t, nil)
 		long := strings.Repeat("x", 200<<10)
 		for _, body := range []string{"", "body", long} {

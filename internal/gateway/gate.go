@@ -29,24 +29,25 @@ type Gate struct {
 
 var errNoToken = fault.New(fault.Unauthenticated, "a bearer token is needed")
 
-// admit decides about a request. It returns nil for one without a token where that
-// is allowed. The error is a fault: Unauthenticated without a token, Invalid when it
-// is ambiguous which token is meant, and those of [verification.Verifier.Identify].
-func (g *Gate) admit(r *http.Request, a *ask) (*verification.Identity, error) {
-	raw, err := g.find(r)
+// admit decides about a request, and returns whom its token speaks for and the token. It
+// returns nil for one without a token where that is allowed. The error is a fault:
+// Unauthenticated without a token, Invalid when it is ambiguous which token is meant, and
+// those of [verification.Verifier.Identify].
+func (g *Gate) admit(r *http.Request, a *ask) (id *verification.Identity, raw string, err error) {
+	raw, err = g.find(r)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, "", err
 	case raw == "" && a.optional:
-		return nil, nil
+		return nil, "", nil
 	case raw == "":
-		return nil, errNoToken
+		return nil, "", errNoToken
 	}
-	id, err := g.Verifier.Identify(r.Context(), raw, a.requirements)
+	id, err = g.Verifier.Identify(r.Context(), raw, a.requirements)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {
 		err = &scopeError{err, strings.Join(a.requirements.Scope, " ")}
 	}
-	return id, err
+	return id, raw, err
 }
 
 // warn says in the answer that the caller's token ends soon.

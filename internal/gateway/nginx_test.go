@@ -5,44 +5,18 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/frontendtest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
-
-// startNginx runs nginx with the documented files in front of bearerd and the
-// application, and gives a client whose requests it gets.
-func startNginx(t testing.TB, bearerd, application string) *http.Client {
-	t.Helper()
-	binary := program(t, "nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx")
-	files := documented(t, "nginx")
-	for _, name := range []string{"bearerd-verify.conf", "bearerd-application.conf", "conf.d/application.conf"} {
-		if files[name] == "" {
-			t.Fatalf("the document doesn't show %s", name)
-		}
-	}
-	dir := socketDir(t)
-	site := files["conf.d/application.conf"]
-	site = replaceOnce(t, site, "server 127.0.0.1:8080;", "server "+parseURL(t, bearerd).Host+";")
-	site = replaceOnce(t, site, "server 127.0.0.1:8000;", "server "+parseURL(t, application).Host+";")
-	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", "listen unix:"+filepath.Join(dir, "socket")+";")
-	files["nginx.conf"] = "daemon off; master_process off; pid nginx.pid;\nevents {}\nhttp {\n  access_log off;\n  client_body_temp_path body;" +
-		" proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n  include conf.d/*.conf;\n}\n"
-	for name, text := range files {
-		must(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
-		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
-	}
-	return run(t, dir, binary, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
-}
 
 func TestNginxAsksOnLastingConnectionsWithoutQueryAndBody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nodetest.Options{})
-	client, a := w.behind(t, startNginx)
+	client, a := w.behind(t, frontend{run: frontendtest.Nginx})
 	issued := w.issue(t, nil)
 	chunked := func() io.Reader { return io.MultiReader(strings.NewReader(strings.Repeat("x", 200<<10))) }
 	for _, body := range []func() io.Reader{func() io.Reader { return nil }, func() io.Reader { return strings.NewReader("body") }, chunked} {
@@ -85,7 +59,7 @@ func TestNginxSays503WhenBearerdHasNoAnswer(t *testing.T) {
 		w.WriteHeader(code)
 	}))
 	t.Cleanup(bearerd.Close)
-	client := startNginx(t, bearerd.URL, mirror(t).String())
+	client := frontendtest.Nginx(t, bearerd.URL, mirror(t).String()).Client()
 	check := func(set, retry string, want int, wantRetry string) {
 		t.Helper()
 		mu.Lock()

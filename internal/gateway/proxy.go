@@ -18,7 +18,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // ProxyConfig says what a [Proxy] stands in front of.
@@ -32,15 +31,24 @@ type ProxyConfig struct {
 	// PassToken leaves the token that was accepted in the request. Otherwise the
 	// application learns who is calling and can't call anybody in their name.
 	PassToken bool
-	Log       *slog.Logger      // nil: nothing is logged
-	Transport http.RoundTripper // nil: one of its own, without any proxy of the environment
+	// Staleness is L: within it Run ends what a revoked token let in. 0: DefaultStaleness.
+	Staleness time.Duration
+	// MaxUnderWay bounds the requests with a token that are under way; a further one is
+	// 503. 0: DefaultMaxUnderWay.
+	MaxUnderWay int
+	Log         *slog.Logger      // nil: nothing is logged
+	Transport   http.RoundTripper // nil: one of its own, without any proxy of the environment
 }
 
-// Proxy passes requests on to an application when its routes let them. Make one
-// with [NewProxy].
+// DefaultStaleness is L where nothing else is said.
+const DefaultStaleness = 2 * time.Second
+
+// Proxy passes requests on to an application when its routes let them, and ends what is
+// no longer allowed while Run runs. Make one with [NewProxy].
 type Proxy struct {
 	ProxyConfig
 	routes   routes
+	underWay *underWay
 	handler  http.Handler
 	errorLog *log.Logger
 	buffers  buffers
@@ -64,7 +72,10 @@ func NewProxy(c ProxyConfig) (*Proxy, error) {
 	if c.Transport == nil {
 		c.Transport = newTransport()
 	}
-	p := &Proxy{ProxyConfig: c, routes: table, errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
+	if c.Staleness <= 0 {
+		c.Staleness = DefaultStaleness
+	}
+	p := &Proxy{ProxyConfig: c, routes: table, underWay: newUnderWay(c.MaxUnderWay), errorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn)}
 	p.handler = httpkit.Handle(p.serve, p.refuse)
 	return p, nil
 }
@@ -103,40 +114,36 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if strings.ContainsFunc(r.Header.Get("Upgrade"), unprintable) {
-		return errUpgrade
+	onlyWebSocket(r)
+	if rule.none {
+		return p.forward(w, r, &forwarding{path: path})
 	}
-	var id *verification.Identity
-	if !rule.none {
-		if id, err = p.Gate.admit(r, &rule.ask); err != nil {
+	id, raw, err := p.Gate.admit(r, &rule.ask)
+	if err != nil {
+		return err
+	}
+	p.Gate.warn(w.Header(), id)
+	httpkit.Note(r, id)
+	if id != nil {
+		a := &admission{identity: id, raw: raw, needs: &rule.ask.requirements}
+		if r, err = p.underWay.admit(w, r, a); err != nil {
 			return err
 		}
-		p.Gate.warn(w.Header(), id)
-		httpkit.Note(r, id)
+		defer a.done()
 	}
-	// Answers may begin before the body has ended; where that can't be had, the
-	// server reads the body first.
-	_ = http.NewResponseController(w).EnableFullDuplex()
 	return p.forward(w, r, &forwarding{path: path, caller: id})
 }
 
-var (
-	errUpgrade = requestError{fault.New(fault.Invalid, "the Upgrade header names no protocol")}
-	errBody    = requestError{fault.New(fault.Invalid, "the body could not be read")}
-)
-
-func unprintable(c rune) bool { return c < ' ' || c > '~' }
-
-// upstreamError is the application's failing to answer.
-type upstreamError struct{ error }
-
-func (e upstreamError) Unwrap() error { return e.error }
-
 // forward passes a request on and copies the answer as it comes.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) error {
+	defer noteEnd(r)
 	var failed error
-	body := &watchedBody{ReadCloser: r.Body}
+	var body *watchedBody
 	if r.ContentLength != 0 {
+		// Answers may begin before the body has ended; where that can't be had, the
+		// server reads the body first.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		body = &watchedBody{ReadCloser: r.Body}
 		r.Body = body
 	}
 	(&httputil.ReverseProxy{
@@ -146,14 +153,33 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 		ErrorLog:      p.errorLog,
 		BufferPool:    &p.buffers,
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
-			failed = upstreamError{fmt.Errorf("asking the application: %w", err)}
-			if body.broken.Load() {
+			ended := endedBy(r.Context())
+			switch {
+			case ended != nil:
+				failed = ended
+			case body != nil && body.broken.Load():
 				failed = errBody
+			default:
+				failed = upstreamError{fmt.Errorf("asking the application: %w", err)}
 			}
 		},
 	}).ServeHTTP(w, r)
 	return failed
 }
+
+// noteEnd says in the log why a request was ended.
+func noteEnd(r *http.Request) {
+	if ended := endedBy(r.Context()); ended != nil {
+		httpkit.EventOf(r.Context()).Outcome = "ended: " + fault.Message(ended)
+	}
+}
+
+var errBody = requestError{fault.New(fault.Invalid, "the body could not be read")}
+
+// upstreamError is the application's failing to answer.
+type upstreamError struct{ error }
+
+func (e upstreamError) Unwrap() error { return e.error }
 
 // watchedBody knows whether it was the client's fault that it could not be read.
 type watchedBody struct {

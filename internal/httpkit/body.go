@@ -94,6 +94,15 @@ func (b *boundBody) giveUp() {
 	}
 }
 
+// AbandonBody makes every read of a request's body fail at once, one that is under way
+// too, so that what waits for it goes on; an answer can still be written. The request
+// must have come through BoundBodies, and its handler must not have returned.
+func AbandonBody(body io.ReadCloser) {
+	if b, ok := body.(*boundBody); ok {
+		b.giveUp()
+	}
+}
+
 // stream lets the body take as long as it wants.
 func (b *boundBody) stream() {
 	b.mu.Lock()

@@ -34,30 +34,30 @@ func SessionCookies(r *http.Request, names []string) []string {
 // stand in the way of a good one. Two that differ and are both good are fault.Invalid:
 // somebody else may have set one of them. Any other error of judge is returned as it is.
 func Session[T any](r *http.Request, names []string, judge func(ctx context.Context, raw string) (T, error)) (session T, found bool, err error) {
+	var nobody T
 	tokens := SessionCookies(r, names)
 	if len(tokens) > maxSessions {
-		return session, true, errManySessions()
+		return nobody, true, errManySessions()
 	}
-	good := 0
 	var refused error
+	good := false
 	for _, raw := range tokens {
 		s, err := judge(r.Context(), raw)
 		switch {
 		case fault.Is(err, fault.InvalidToken):
 			refused = err
 		case err != nil:
-			return session, true, err
-		case good > 0:
-			var nobody T
+			return nobody, true, err
+		case good:
 			return nobody, true, errManySessions()
 		default:
-			session, good = s, 1
+			session, good = s, true
 		}
 	}
-	if good > 0 {
-		refused = nil
+	if good {
+		return session, true, nil
 	}
-	return session, len(tokens) > 0, refused
+	return nobody, len(tokens) > 0, refused
 }
 
 func errManySessions() error {

@@ -370,7 +370,7 @@ func TestQueueFullOfShortLinesSendsTheNewcomerAway(t *testing.T) {
 	})
 }
 
-// Whoever gives up at the moment of their turn gives the slots back too.
+// A caller who stops waiting at the moment of their turn returns the slots too.
 func TestNoSlotIsLostByThoseWhoGiveUp(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(HasherConfig{Slots: 2, Queue: 50})

@@ -9,7 +9,7 @@ import (
 
 // Built-in scopes. No token has one of them unless it was asked for.
 const (
-	ScopeCredentials   = "credentials"    // create API keys and API tokens, and manage all of one's own
+	ScopeCredentials   = "credentials"    // create exchange keys and API tokens, and manage all of one's own
 	ScopeAdmin         = "admin"          // use one's administrative bindings on the management API
 	ScopeIntrospect    = "introspect"     // introspect any token
 	ScopeRevocations   = "revocations"    // read the revocation log

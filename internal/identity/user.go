@@ -47,7 +47,7 @@ const redacted = "[redacted]"
 // Reveal returns the encoded hash itself.
 func (h PasswordHash) Reveal() string { return string(h) }
 
-// Fingerprint tells hashes apart without being one: the hexadecimal SHA-256.
+// Fingerprint identifies a hash without revealing it: the hexadecimal SHA-256.
 func (h PasswordHash) Fingerprint() string {
 	sum := sha256.Sum256([]byte(h))
 	return hex.EncodeToString(sum[:])

@@ -17,7 +17,7 @@ type Tokens struct {
 	issuer *Issuer
 }
 
-// NewCredential is an API token or an API key to be created for its caller.
+// NewCredential is an API token or an exchange key to be created for its caller.
 type NewCredential struct {
 	Name       string   // of an API token; required there
 	Scope      []string // nil: none asked for
@@ -26,7 +26,7 @@ type NewCredential struct {
 	Cap        bool   // a lifetime above the ceiling becomes the ceiling
 	Prefix     string // of an API token; "": the operator's
 
-	// What is added to an API key for the protocol that asks; it can't replace a claim.
+	// What is added to an exchange key for the protocol that asks; it can't replace a claim.
 	ScopeAsList bool
 	Claims      map[string]any
 }
@@ -56,9 +56,9 @@ func (s *Tokens) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCred
 	return s.issuer.Issue(ctx, c, r)
 }
 
-// CreateAPIKey creates an API key for the caller, as CreateAPIToken does.
-func (s *Tokens) CreateAPIKey(ctx context.Context, c *caller.Caller, n NewCredential) (*Issued, error) {
-	r, err := s.admit(ctx, c, token.KindAPIKey, n)
+// CreateExchangeKey creates an exchange key for the caller, as CreateAPIToken does.
+func (s *Tokens) CreateExchangeKey(ctx context.Context, c *caller.Caller, n NewCredential) (*Issued, error) {
+	r, err := s.admit(ctx, c, token.KindExchangeKey, n)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func credentialsBy(t *testing.T, f *nodetest.Fixture, c *caller.Caller) map[stri
 	t.Helper()
 	all := map[string]*issuance.Issued{
 		"an API token": f.APIToken(t, c, issuance.NewCredential{Scope: []string{"credentials", "read"}}),
-		"an API key":   f.APIKey(t, c, issuance.NewCredential{Scope: []string{"read"}}),
+		"an API key":   f.ExchangeKey(t, c, issuance.NewCredential{Scope: []string{"read"}}),
 	}
 	all["an API token of that one"] = f.APIToken(t, f.ByBearer(t, all["an API token"]), issuance.NewCredential{})
 	for _, from := range []string{"an API token", "an API key"} {
@@ -110,9 +110,9 @@ func TestWhatABearerCreatesEndsNoLaterThanIt(t *testing.T) {
 		}
 		_, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x", Lifetime: maker.Lifetime + 1})
 		nodetest.WantFault(t, name+", a longer API token", err, fault.Invalid, "the maximum is "+strconv.FormatInt(maker.Lifetime, 10)+" seconds")
-		_, err = f.CreateAPIKey(t.Context(), by, issuance.NewCredential{Lifetime: maker.Lifetime + 1})
+		_, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Lifetime: maker.Lifetime + 1})
 		nodetest.WantFault(t, name+", a longer API key", err, fault.Invalid, "the maximum is")
-		capped := f.APIKey(t, by, issuance.NewCredential{Lifetime: maker.Lifetime + 1, Cap: true})
+		capped := f.ExchangeKey(t, by, issuance.NewCredential{Lifetime: maker.Lifetime + 1, Cap: true})
 		if capped.Lifetime != maker.Lifetime {
 			t.Errorf("%s: a capped key lives %d seconds, want %d", name, capped.Lifetime, maker.Lifetime)
 		}

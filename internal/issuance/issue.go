@@ -154,6 +154,9 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 	if err := i.admit(ctx, c, r); err != nil {
 		return Pair{}, err
 	}
+	if err := i.limit(c, r); err != nil {
+		return Pair{}, err
+	}
 	if err := i.loadSubject(ctx, c, r); err != nil {
 		return Pair{}, err
 	}
@@ -197,6 +200,23 @@ func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error 
 		return i.refuse(ctx, c, r, err)
 	}
 	return nil
+}
+
+// limit counts what a user has issued for a token or session that they presented. To
+// check a password costs enough by itself.
+func (i *Issuer) limit(c *caller.Caller, r *Request) (err error) {
+	switch {
+	case r.Parent == nil || c.Unlimited():
+		return nil
+	case r.Kind == token.KindAPIToken || r.Kind == token.KindExchangeKey:
+		err = i.cfg.Quota.Create(c.ID())
+	default:
+		err = i.cfg.Quota.Exchange(c.ID())
+	}
+	if err != nil {
+		i.cfg.Meter.IssueRefused(fault.KindOf(err))
+	}
+	return err
 }
 
 // useParent makes what the caller presented the parent, and notes as of when that

@@ -32,7 +32,7 @@ func TestWhatIsMadeFromWhatWasRevokedMeanwhileIsRevoked(t *testing.T) {
 	f.RevokeAllOfUser(t, "ada")
 	for name, c := range map[string]*caller.Caller{"a session": ada, "an access token": by} {
 		f.WantDead(t, "an access token by "+name, f.Made(t, c, issuance.Request{Kind: token.KindAccess}))
-		f.WantDead(t, "an API key by "+name, f.APIKey(t, c, issuance.NewCredential{}))
+		f.WantDead(t, "an API key by "+name, f.ExchangeKey(t, c, issuance.NewCredential{}))
 		f.WantDead(t, "an API token by "+name, f.APIToken(t, c, issuance.NewCredential{}))
 	}
 	f.WantDead(t, "a task token", f.Made(t, by, issuance.Request{Kind: token.KindTask, TaskType: "TES"}))
@@ -53,7 +53,7 @@ func TestRevokeAllDuringAnIssueVoidsIt(t *testing.T) {
 	device := directory.NewClient{ID: "tv", Scopes: []string{"offline_access"}}
 	device.Grants = []string{"refresh_token", "urn:ietf:params:oauth:grant-type:device_code"}
 	tv := f.NewClient(t, device)
-	subject := func() string { return f.APIKey(t, f.SignedIn(t, "ada"), issuance.NewCredential{}).Value.Reveal() }
+	subject := func() string { return f.ExchangeKey(t, f.SignedIn(t, "ada"), issuance.NewCredential{}).Value.Reveal() }
 	for name, r := range map[string]func() raced{
 		"password": func() raced {
 			return raced{nodetest.PrincipalRead, func() (*issuance.Issued, error) {
@@ -132,7 +132,7 @@ func TestTokenByARememberedClientIsNoOlderThanItsUser(t *testing.T) {
 	f.Person(t, "ada")
 	f.RevokeAllOfUser(t, "ada")
 	ada := f.SignedIn(t, "ada")
-	key := f.APIKey(t, ada, issuance.NewCredential{})
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal(), Client: f.AsClient(t, n)})
 	nodetest.Must(t, err)
 	f.WantAlive(t, "a token by a remembered client", pair.Access)
@@ -147,7 +147,7 @@ func TestTheSameSecondHasABeforeAndAnAfter(t *testing.T) {
 	ada := f.Person(t, "ada")
 	before := map[string]*issuance.Issued{
 		"access token": f.MadeAccess(t, ada),
-		"API key":      f.APIKey(t, ada, issuance.NewCredential{}),
+		"API key":      f.ExchangeKey(t, ada, issuance.NewCredential{}),
 		"API token":    f.APIToken(t, ada, issuance.NewCredential{}),
 		"session":      f.SessionOf(t, "ada"),
 	}
@@ -156,7 +156,7 @@ func TestTheSameSecondHasABeforeAndAnAfter(t *testing.T) {
 		again := f.SignedIn(t, "ada")
 		after := map[string]*issuance.Issued{
 			"access token": f.MadeAccess(t, again),
-			"API key":      f.APIKey(t, again, issuance.NewCredential{}),
+			"API key":      f.ExchangeKey(t, again, issuance.NewCredential{}),
 			"API token":    f.APIToken(t, again, issuance.NewCredential{}),
 			"session":      f.SessionOf(t, "ada"),
 		}
@@ -214,7 +214,7 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{Dir: dir, File: true, Settings: nodetest.WithTaskTypes})
 	f.Collection(t, 4, "Fish")
 	ada, eve := f.Person(t, "ada"), f.Person(t, "eve")
-	key := f.APIKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
 	mine := f.APIToken(t, ada, issuance.NewCredential{})
 	plain := f.ByBearer(t, f.MadeAccess(t, ada))
 	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
@@ -247,7 +247,7 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 		}, audit.TokenExchange},
 		"a client without the grant": {func() error { return nodetest.Second(f.Exchange(ctx, issuance.Exchange{Subject: key, Client: bare})) }, audit.TokenExchange},
 		"an API key's credentials": {func() error {
-			return nodetest.Second(f.CreateAPIKey(ctx, ada, issuance.NewCredential{Scope: []string{"credentials"}}))
+			return nodetest.Second(f.CreateExchangeKey(ctx, ada, issuance.NewCredential{Scope: []string{"credentials"}}))
 		}, audit.TokenIssue},
 		"an API token by a plain Bearer": {func() error { return nodetest.Second(f.CreateAPIToken(ctx, plain, issuance.NewCredential{Name: "x"})) }, audit.TokenIssue},
 		"client credentials": {func() error {

@@ -60,7 +60,7 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 		return ttl, nil
 	case bounded && asked > remaining && r.Cap && kindRules[r.Kind].credential:
 		return remaining, nil
-	case bounded && asked > remaining && r.Parent.Kind == token.KindAPIKey:
+	case bounded && asked > remaining && r.Parent.Kind == token.KindExchangeKey:
 		return 0, fault.New(fault.Invalid,
 			"the token would expire after the provided API key does; the maximum is %d seconds", remaining).In("expires_in")
 	case bounded && asked > remaining:

@@ -80,7 +80,7 @@ func withKey(t *testing.T, o nodetest.Options, bindings ...string) (f *nodetest.
 		_, err := f.CreateBinding(t.Context(), caller.Operator(), nodetest.WithUser("ada", b))
 		nodetest.Must(t, err)
 	}
-	issued := f.APIKey(t, ada, issuance.NewCredential{Lifetime: keyLife})
+	issued := f.ExchangeKey(t, ada, issuance.NewCredential{Lifetime: keyLife})
 	now := int64(keyLife)
 	return f, issued.Value.Reveal(), func(seconds int64) {
 		t.Helper()
@@ -218,7 +218,7 @@ func TestTaskTokenTypeMustBeListedAndGranted(t *testing.T) {
 	}
 }
 
-func TestAPIKeyLifetimeHasACeilingAndNoParent(t *testing.T) {
+func TestExchangeKeyLifetimeHasACeilingAndNoParent(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
@@ -233,7 +233,7 @@ func TestAPIKeyLifetimeHasACeilingAndNoParent(t *testing.T) {
 		{lifetime: ceiling + 1, cap: true, want: ceiling},
 		{lifetime: 999_999_999_999_999_999, maximum: ceiling},
 	} {
-		issued, err := f.CreateAPIKey(t.Context(), ada, issuance.NewCredential{Lifetime: a.lifetime, Cap: a.cap})
+		issued, err := f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Lifetime: a.lifetime, Cap: a.cap})
 		a.check(t, issuance.Pair{Access: issued}, err, fault.Invalid)
 	}
 }

@@ -21,7 +21,7 @@ func TestOneNoticeIsSentOfEachTokenInItsLastWeek(t *testing.T) {
 	for name, lifetime := range map[string]int64{"six days": 6 * day, "eight days": 8 * day, "for ever": 0} {
 		here.APIToken(t, ada, issuance.NewCredential{Name: name, Lifetime: lifetime})
 	}
-	here.APIKey(t, ada, issuance.NewCredential{Lifetime: 6 * day})
+	here.ExchangeKey(t, ada, issuance.NewCredential{Lifetime: 6 * day})
 	var sent []string
 	send := func(_ context.Context, n issuance.Notice) error {
 		sent = append(sent, n.Username+" "+n.Email+" "+n.Token.Kind.String()+" "+n.Token.Name)

@@ -15,7 +15,7 @@ type Policy struct {
 	DefaultAudience string
 	AccessTTL       time.Duration
 	AccessMax       time.Duration
-	APIKeyMax       time.Duration
+	ExchangeKeyMax  time.Duration
 	APITokenMax     time.Duration // 0: no ceiling
 	APITokenOverlap time.Duration // how long a regenerated one stays good where none is asked for
 	RefreshIdle     time.Duration
@@ -30,7 +30,7 @@ func (p Policy) check() error {
 		return errors.New("issuance: issuer and default audience must be set")
 	case p.AccessTTL <= 0 || p.AccessMax < p.AccessTTL:
 		return errors.New("issuance: access token lifetimes must be positive, ttl at most max_ttl")
-	case p.APIKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.SessionMax <= 0:
+	case p.ExchangeKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.SessionMax <= 0:
 		return errors.New("issuance: lifetimes must be positive")
 	}
 	if _, clash := p.TaskMax[p.DefaultAudience]; clash {
@@ -41,7 +41,7 @@ func (p Policy) check() error {
 
 // Longest returns how long any JWT may live, and never less than the longest default.
 func (p Policy) Longest() time.Duration {
-	longest := max(30*24*time.Hour, p.AccessMax, p.APIKeyMax)
+	longest := max(30*24*time.Hour, p.AccessMax, p.ExchangeKeyMax)
 	for _, d := range p.TaskMax {
 		longest = max(longest, d)
 	}
@@ -71,7 +71,7 @@ var kindRules = map[token.Kind]kindRule{
 		typ:       token.TypeAccess,
 		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.AccessTTL), seconds(p.AccessMax) },
 		parents: []token.Kind{
-			token.KindUnknown, token.KindSession, token.KindAPIKey, token.KindAPIToken,
+			token.KindUnknown, token.KindSession, token.KindExchangeKey, token.KindAPIToken,
 			token.KindAccess, token.KindRefresh, token.KindClientSecret,
 		},
 	},
@@ -84,11 +84,11 @@ var kindRules = map[token.Kind]kindRule{
 			}
 			return seconds(ceiling), seconds(ceiling)
 		},
-		parents: []token.Kind{token.KindAPIKey, token.KindAPIToken, token.KindAccess},
+		parents: []token.Kind{token.KindExchangeKey, token.KindAPIToken, token.KindAccess},
 	},
-	token.KindAPIKey: {
-		typ: token.TypeAPIKey, stored: true, credential: true,
-		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.APIKeyMax), seconds(p.APIKeyMax) },
+	token.KindExchangeKey: {
+		typ: token.TypeExchangeKey, stored: true, credential: true,
+		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.ExchangeKeyMax), seconds(p.ExchangeKeyMax) },
 		parents:   []token.Kind{token.KindSession, token.KindAccess, token.KindAPIToken},
 	},
 	token.KindAPIToken: {

@@ -225,7 +225,7 @@ func TestRefreshTokenDoesNotOutliveWhatItCameOf(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Policy.RefreshIdle = 10 * time.Hour }})
 	f.Freeze()
-	key := f.APIKey(t, f.Person(t, "ada"), issuance.NewCredential{Lifetime: 16 * 3600})
+	key := f.ExchangeKey(t, f.Person(t, "ada"), issuance.NewCredential{Lifetime: 16 * 3600})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal(), Scope: []string{"offline_access"}})
 	nodetest.Must(t, err)
 	if !pair.Refresh.Expiry.Equal(pair.Refresh.Expiry.Truncate(time.Second)) || !pair.Refresh.Expiry.Before(key.Expiry) {

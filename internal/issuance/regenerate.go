@@ -62,6 +62,9 @@ func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, ov
 		r.Lifetime = old.Lifetime()
 	}
 	r.useParent(c)
+	if err := s.issuer.limit(c, r); err != nil {
+		return nil, err
+	}
 	if err := s.issuer.loadSubject(ctx, c, r); err != nil {
 		return nil, err
 	}

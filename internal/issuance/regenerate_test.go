@@ -189,7 +189,7 @@ func TestWhoMayRegenerate(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada, eve, root := f.Person(t, "ada"), f.Person(t, "eve"), f.Person(t, "root", nodetest.Admin())
 	old := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})
-	key := f.APIKey(t, ada, issuance.NewCredential{})
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{})
 	for name, c := range map[string]*caller.Caller{"somebody else": eve, "an administrator": root} {
 		_, err := f.Regenerate(t.Context(), c, old.ID, 0)
 		nodetest.WantFault(t, name, err, fault.NotFound, "")
@@ -373,7 +373,7 @@ func (o *overlap) make(t *testing.T, f *nodetest.Fixture, when string) {
 	by := f.ByBearer(t, o.old)
 	issued, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x"})
 	add("an API token", issued, err)
-	issued, err = f.CreateAPIKey(t.Context(), by, issuance.NewCredential{})
+	issued, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{})
 	add("an API key", issued, err)
 	pair, err = f.Exchange(t.Context(), issuance.Exchange{Subject: issued.Value.Reveal()})
 	nodetest.Must(t, err)

@@ -21,7 +21,7 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
-	keyValue := f.APIKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	keyValue := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
 	key, err := f.Identify(t.Context(), keyValue, verification.Requirements{Kinds: nodetest.EveryKind()})
 	nodetest.Must(t, err)
 	task, err := f.Exchange(t.Context(), issuance.Exchange{Subject: keyValue, TaskType: "TES"})
@@ -40,7 +40,7 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 	allowed := map[token.Kind]string{
 		token.KindAccess:       "session access apitoken apikey password client",
 		token.KindTask:         "access apitoken apikey",
-		token.KindAPIKey:       "session access apitoken",
+		token.KindExchangeKey:  "session access apitoken",
 		token.KindAPIToken:     "session access apitoken",
 		token.KindSession:      "password",
 		token.KindRefresh:      "",
@@ -126,7 +126,7 @@ func TestDisabledUserGetsNoToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	key := f.APIKey(t, ada, issuance.NewCredential{})
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{})
 	_, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)})
 	nodetest.Must(t, err)
 	_, err = f.Ask(t, ada, issuance.Request{Kind: token.KindAccess})
@@ -168,7 +168,7 @@ func TestAudienceIsTheDefaultOrOneThatTheClientMayName(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 	ada := f.Person(t, "ada")
-	key := f.APIKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
 	app := f.NewClient(t, directory.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://files.example", "FOO"},
 	})
@@ -267,7 +267,7 @@ func TestSessionIsNotBoundToItsCollection(t *testing.T) {
 
 // Scripts that have no client trade the key, but it ends with the client through which it
 // was created: the client's token is what it was made from.
-func TestAnAPIKeyCreatedThroughAClientIsItsHoldersAndEndsWithTheClient(t *testing.T) {
+func TestAnExchangeKeyCreatedThroughAClientIsItsHoldersAndEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
@@ -286,7 +286,7 @@ func TestAnAPIKeyCreatedThroughAClientIsItsHoldersAndEndsWithTheClient(t *testin
 	if err != nil || bearer.Token.ClientID != "cli" {
 		t.Fatalf("%+v, %v", bearer, err)
 	}
-	key, err := f.CreateAPIKey(t.Context(), bearer, issuance.NewCredential{})
+	key, err := f.CreateExchangeKey(t.Context(), bearer, issuance.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +324,7 @@ func TestACallerWhoMayNotIsRefusedBeforeTheRequestIsJudged(t *testing.T) {
 			return nodetest.Second(f.CreateAPIToken(t.Context(), by, issuance.NewCredential{}))
 		}, fault.InsufficientScope, audit.TokenIssue},
 		"an API key for too long": {func(by *caller.Caller) error {
-			return nodetest.Second(f.CreateAPIKey(t.Context(), by, issuance.NewCredential{Lifetime: 1 << 40}))
+			return nodetest.Second(f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Lifetime: 1 << 40}))
 		}, fault.InsufficientScope, audit.TokenIssue},
 		"an overlap that is none": {func(by *caller.Caller) error {
 			return nodetest.Second(f.Regenerate(t.Context(), by, "x", -1))
@@ -356,7 +356,7 @@ func TestATokenMadeFromABoundOneIsBoundToTheSameCollection(t *testing.T) {
 	for name, parent := range map[string]*issuance.Issued{
 		"an access token": f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: &four}),
 		"an API token":    f.APIToken(t, ada, issuance.NewCredential{Collection: &four}),
-		"an API key":      f.APIKey(t, ada, issuance.NewCredential{Collection: &four}),
+		"an API key":      f.ExchangeKey(t, ada, issuance.NewCredential{Collection: &four}),
 	} {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: parent.Value.Reveal()})
 		nodetest.Must(t, err)
@@ -387,7 +387,7 @@ func TestTokenForACollectionNeedsAccessNow(t *testing.T) {
 		{9, fault.Invalid},    // granted, and there is none
 		{-1, fault.Invalid},
 	} {
-		for _, kind := range []token.Kind{token.KindAccess, token.KindAPIKey, token.KindAPIToken} {
+		for _, kind := range []token.Kind{token.KindAccess, token.KindExchangeKey, token.KindAPIToken} {
 			issued, err := f.Ask(t, ada, issuance.Request{Kind: kind, Name: "x", Collection: &c.id})
 			switch {
 			case c.kind != 0:

@@ -65,10 +65,10 @@ func (r *Request) checkScopeName(name string) error {
 }
 
 // neverScope reports scopes that this kind of token can't have, for any caller. An
-// API key never has credentials, and so nothing that is made from one has.
+// exchange key never has credentials, and so nothing that is made from one has.
 func (r *Request) neverScope(name string) bool {
 	return name == identity.ScopeCredentials &&
-		(r.Kind == token.KindAPIKey || r.Kind == token.KindTask || r.Principal.User == nil)
+		(r.Kind == token.KindExchangeKey || r.Kind == token.KindTask || r.Principal.User == nil)
 }
 
 // parentAllows bounds by what the token is made from. Asking for a refresh token is

@@ -101,7 +101,7 @@ func TestScopeIsWithinThatOfTheParent(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
 	parents := map[string]*issuance.Issued{
-		"API key":      f.APIKey(t, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
+		"API key":      f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
 		"API token":    f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
 		"access token": f.MadeAccess(t, ada, "read", "write", "admin"),
 	}
@@ -121,13 +121,13 @@ func TestScopeIsWithinThatOfTheParent(t *testing.T) {
 	}
 }
 
-func TestCredentialsAreNeverHandedDownFromAnAPIKey(t *testing.T) {
+func TestCredentialsAreNeverHandedDownFromAnExchangeKey(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
-	_, err := f.CreateAPIKey(t.Context(), ada, issuance.NewCredential{Scope: []string{"read", "credentials"}})
+	_, err := f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Scope: []string{"read", "credentials"}})
 	nodetest.WantFault(t, "an API key with credentials", err, fault.InvalidScope, "credentials")
-	key := f.APIKey(t, ada, issuance.NewCredential{Scope: []string{"read"}})
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"read"}})
 	_, err = exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal(), Scope: []string{"credentials"}})
 	nodetest.WantFault(t, "an access token from it", err, fault.InvalidScope, "credentials")
 	access, err := exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal()})
@@ -136,7 +136,7 @@ func TestCredentialsAreNeverHandedDownFromAnAPIKey(t *testing.T) {
 	nodetest.WantFault(t, "an access token from that", err, fault.InvalidScope, "credentials")
 
 	by := f.ByBearer(t, access)
-	_, err = f.CreateAPIKey(t.Context(), by, issuance.NewCredential{})
+	_, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{})
 	nodetest.WantFault(t, "an API key from that", err, fault.InsufficientScope, "credentials")
 	_, err = f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x"})
 	nodetest.WantFault(t, "an API token from that", err, fault.InsufficientScope, "credentials")
@@ -161,7 +161,7 @@ func TestCredentialsAreMadeBySessionOrByTheScope(t *testing.T) {
 	} {
 		issued, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x", Scope: s.ask})
 		s.check(t, "an API token by Bearer", issued, err)
-		issued, err = f.CreateAPIKey(t.Context(), by, issuance.NewCredential{Scope: s.ask})
+		issued, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Scope: s.ask})
 		s.check(t, "an API key by Bearer", issued, err)
 	}
 	for name, c := range map[string]*caller.Caller{
@@ -171,7 +171,7 @@ func TestCredentialsAreMadeBySessionOrByTheScope(t *testing.T) {
 	} {
 		_, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"})
 		nodetest.WantFault(t, name+", an API token", err, fault.InsufficientScope, "credentials")
-		_, err = f.CreateAPIKey(t.Context(), c, issuance.NewCredential{})
+		_, err = f.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
 		nodetest.WantFault(t, name+", an API key", err, fault.InsufficientScope, "credentials")
 	}
 	for _, nobody := range []*caller.Caller{nil, {}} {
@@ -186,7 +186,7 @@ func TestReadingScopesNeedThePermissionAsLongAsTheyAreUsed(t *testing.T) {
 	ada := f.Person(t, "ada")
 	_, err := f.CreateBinding(t.Context(), caller.Operator(), nodetest.WithUser("ada", nodetest.May("introspect", access.PathTokens)))
 	nodetest.Must(t, err)
-	key := f.APIKey(t, ada, issuance.NewCredential{Scope: []string{"introspect", "read"}})
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"introspect", "read"}})
 	lasting := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"introspect"}})
 	victim := f.MadeAccess(t, ada)
 	introspects := func(by *issuance.Issued) error {
@@ -270,7 +270,7 @@ func TestOfflineAccessIsForWhoCanGetARefreshToken(t *testing.T) {
 	nodetest.WantFault(t, "a session", err, fault.InvalidScope, "offline_access")
 	_, err = f.CreateAPIToken(t.Context(), ada, issuance.NewCredential{Name: "x", Scope: offline})
 	nodetest.WantFault(t, "an API token", err, fault.InvalidScope, "offline_access")
-	_, err = f.CreateAPIKey(t.Context(), ada, issuance.NewCredential{Scope: offline})
+	_, err = f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Scope: offline})
 	nodetest.WantFault(t, "an API key", err, fault.InvalidScope, "offline_access")
 
 	subject := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}}).Value.Reveal()

@@ -144,7 +144,7 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 
 func (j *Journal) await(seq revocation.Seq, committed time.Duration) revocation.AwaitConfig {
 	a := revocation.AwaitConfig{
-		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Store.Nodes, Drop: j.cfg.Store.DropNode,
+		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Follower.List(j.cfg.Store.Nodes), Drop: j.cfg.Store.DropNode,
 	}
 	if w := j.cfg.Watcher; w != nil {
 		a.Nodes, a.LeaseExpired = w.Read, w.LeaseExpired

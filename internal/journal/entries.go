@@ -57,6 +57,17 @@ func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) reco
 	}
 }
 
+// EndEverything returns the batch that voids whatever was issued to anybody. Its entry is
+// in force for ever: of tokens that were issued after a backup nobody knows how long they
+// live.
+func (j *Journal) EndEverything(reason string, events ...audit.Event) records.Batch {
+	return records.Batch{
+		Ops:   []records.Op{records.KillEverything{At: j.cfg.Now(), Reason: reason}},
+		Log:   []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: j.cfg.Now()}},
+		Audit: events,
+	}
+}
+
 // CutOff returns an entry about a name, kept for as long as it can concern a token.
 func (j *Journal) CutOff(what revocation.What, id string) revocation.Entry {
 	return revocation.Entry{What: what, ID: id, At: j.cfg.Now(), Until: j.Horizon()}

@@ -87,6 +87,21 @@ func TestACutOffIsKeptUntilTheLastJWTHasEnded(t *testing.T) {
 	}
 }
 
+func TestEndingEverythingIsOneBatchThatIsInForceForEver(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.Freeze()
+	e := audit.Event{Actor: audit.ActorCLI, Action: audit.RevokeAll, Target: revocation.EverythingID}
+	want := records.Batch{
+		Ops:   []records.Op{records.KillEverything{At: k.Time(), Reason: "restored"}},
+		Log:   []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: k.Time()}},
+		Audit: []audit.Event{e},
+	}
+	if diff := cmp.Diff(want, k.EndEverything("restored", e)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestEndingASubjectIsOneBatch(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

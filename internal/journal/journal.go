@@ -17,7 +17,7 @@ import (
 // Store is where a journal writes, and the list of nodes that it waits for.
 type Store interface {
 	records.Committer
-	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
+	Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error)
 	DropNode(ctx context.Context, said revocation.Confirmation) error
 	Settle(ctx context.Context) (revocation.Seq, error)
 }

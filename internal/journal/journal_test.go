@@ -66,11 +66,11 @@ func (d *disk) Commit(ctx context.Context, b records.Batch) (revocation.Seq, err
 	return seq, err
 }
 
-func (d *disk) Nodes(ctx context.Context) ([]revocation.Confirmation, error) {
+func (d *disk) Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error) {
 	if d.nodesErr != nil {
 		return nil, d.nodesErr
 	}
-	return d.Store.Nodes(ctx)
+	return d.Store.Nodes(ctx, origin)
 }
 
 // kit is a journal on a real node's store, with what a test changes about it.
@@ -249,7 +249,7 @@ func TestADeadNodeIsNotWaitedForByAWatcher(t *testing.T) {
 	dead := revocation.Confirmation{Node: "dead", Seq: 0, Lease: time.Minute}
 	nodetest.Must(t, f.Store.Confirm(t.Context(), dead))
 	clock := new(time.Duration)
-	watcher := revocation.NewNodeWatcher(f.Store.Nodes, func() time.Duration { return *clock })
+	watcher := revocation.NewNodeWatcher(f.Follower.List(f.Store.Nodes), func() time.Duration { return *clock })
 	k := on(t, f, func(c *journal.Config) { c.Watcher, c.Clock = watcher, func() time.Duration { return *clock } })
 	nodetest.Must(t, nodetest.Second(watcher.Read(t.Context())))
 	*clock += 2 * time.Minute

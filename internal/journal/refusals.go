@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -152,10 +153,8 @@ func (m *countedMinute) name(target string) {
 	if target == m.first.Target {
 		return
 	}
-	for _, known := range m.targets {
-		if known == target {
-			return
-		}
+	if slices.Contains(m.targets, target) {
+		return
 	}
 	if len(m.targets) == maxOtherTargets {
 		m.others = true

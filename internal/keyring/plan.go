@@ -134,6 +134,17 @@ func (d *draft) retire(kid string) error {
 	return d.follow()
 }
 
+// retireAll revokes every key that has signed or could, and makes a new one that signs
+// at once.
+func (d *draft) retireAll() error {
+	for _, k := range d.keys {
+		if k.State != Gone && !k.Revoked() {
+			k.State, k.RetiredAt, k.GoneAt = Retired, d.now, d.now
+		}
+	}
+	return d.follow()
+}
+
 // follow makes the next key active, making one if need be, and retires the active
 // one.
 func (d *draft) follow() error {

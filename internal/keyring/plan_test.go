@@ -276,6 +276,19 @@ func TestRetireTakesAKeyBack(t *testing.T) {
 	})
 }
 
+func TestRetireAllTakesEveryKeyBackAndMakesANewOne(t *testing.T) {
+	t.Parallel()
+	unborn := nextKey("n", hour-1)
+	unborn.State, unborn.RetiredAt, unborn.GoneAt = Retired, at(hour), at(hour)
+	runPlans(t, (*draft).retireAll, []planCase{
+		{
+			"every one that has signed or could", hour,
+			[]Key{activeKey("a", 0), unbornKey(unborn), retiredKey("r", -day, 0), revokedKey("v", -day, 0), goneKey(retiredKey("g", -9*day, -8*day))},
+			[]Key{revokedKey("a", 0, hour), unborn, revokedKey("r", -day, hour), madeKey("new1", Active, hour)},
+		},
+	})
+}
+
 func unbornKey(k Key) Key { return nextKey(k.KID, k.CreatedAt.Sub(epoch)) }
 
 func TestRetireOfAnUnknownKeyIsNotFound(t *testing.T) {

@@ -165,7 +165,7 @@ func (r *Ring) read(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
-// Expect tells that there are new keys, as the log says when they changed: the next
+// Expect records that there are new keys, as the log says when they changed: the next
 // look for an unknown key is made however lately another was.
 func (r *Ring) Expect() { r.expected.Store(true) }
 
@@ -249,6 +249,10 @@ func (r *Ring) PlanRotate(atOnce bool) Plan {
 func (r *Ring) PlanRetire(kid string) Plan {
 	return r.plan(func(d *draft) error { return d.retire(kid) })
 }
+
+// PlanRetireAll is what a transaction writes that revokes every key, with all that they
+// signed, and makes a new one that signs at once; Refresh after it.
+func (r *Ring) PlanRetireAll() Plan { return r.plan((*draft).retireAll) }
 
 // plan makes a Plan that makes at most one key, however often it is run.
 func (r *Ring) plan(op func(*draft) error) Plan {

@@ -111,6 +111,7 @@ func (n *Node) core() (err error) {
 	v := verification.Config{
 		Source: source.New(source.Config{
 			Store: c.Store, Ring: c.Ring, Follower: c.Follower, DefaultAudience: c.Settings.Policy.DefaultAudience,
+			Quota: n.Quota,
 		}),
 		Ledger: c.Follower.Ledger(), Forms: c.Forms,
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
@@ -151,7 +152,9 @@ func (n *Node) operations() (err error) {
 	if n.Issuance, err = issuance.New(is); err != nil {
 		return err
 	}
-	n.Revoker, err = revoking.New(revoking.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Now: c.Clocks.Now})
+	n.Revoker, err = revoking.New(revoking.Config{
+		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms, Quota: n.Quota, Now: c.Clocks.Now,
+	})
 	if err != nil {
 		return err
 	}
@@ -341,13 +344,15 @@ func (n *Node) Status() Status {
 
 // Nodes counts the nodes on the list of those that a revocation waits for.
 func (n *Node) Nodes(ctx context.Context) (int, error) {
-	list, err := n.cfg.Store.Nodes(ctx)
+	list, err := n.cfg.Store.Nodes(ctx, "")
 	return len(list), err
 }
 
 // Unready returns why this node should get no requests; "" when it should.
 func (s Status) Unready() string {
 	switch {
+	case !s.Fresh && s.Unwritten:
+		return "the database takes no writes; the log says why"
 	case !s.Ready:
 		return "reading the revocation log"
 	case !s.Fresh:

@@ -167,6 +167,12 @@ func TestStatusSaysWhetherANodeIsReady(t *testing.T) {
 	if why := n.Status().Unready(); why != "no news of the revocation log" {
 		t.Errorf("without a lease: %q", why)
 	}
+	if why := (node.Status{Status: revocation.Status{Unwritten: true}}).Unready(); why != "the database takes no writes; the log says why" {
+		t.Errorf("a node that can't confirm: %q", why)
+	}
+	if why := (node.Status{Status: revocation.Status{Unwritten: true, Fresh: true, Ready: true}}).Unready(); why != "" {
+		t.Errorf("one that holds a lease all the same: %q", why)
+	}
 	if why := (node.Status{}).Unready(); why != "reading the revocation log" {
 		t.Errorf("before the first lease: %q", why)
 	}
@@ -206,4 +212,31 @@ func TestNewRefusesAnIncompleteConfig(t *testing.T) {
 			t.Errorf("made without its %s", name)
 		}
 	}
+}
+
+// A node whose clock is far behind starts after the purge of what revoked a token, which
+// is unexpired by that clock.
+func TestANodeWhoseClockIsBehindAcceptsNothingThatWasPurged(t *testing.T) {
+	t.Parallel()
+	o := nodetest.Options{Dir: t.TempDir()}
+	f := nodetest.New(t, o)
+	f.User(t, "ada", "")
+	issued, err := f.IssueFor(t.Context(), operator, "ada", &issuance.Request{Kind: token.KindAccess})
+	nodetest.Must(t, err)
+	f.WantAlive(t, "the token", issued)
+	nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), operator, issued.ID)))
+	e, found, err := f.Store.LogEntry(t.Context(), revocation.Token, issued.ID)
+	if err != nil || !found {
+		t.Fatalf("the entry: %t, %v", found, err)
+	}
+	f.Advance(e.Until.Sub(f.Time()))
+	f.User(t, "bob", "")
+	f.RevokeAllOfUser(t, "bob") // by which the log says what time it is
+	nodetest.Must(t, f.Store.Purge(t.Context(), f.Time()))
+	if p, err := f.Store.Entries(t.Context(), 0, 1); err != nil || p.Purged < e.Seq {
+		t.Fatalf("the entry isn't purged: %+v, %v", p, err)
+	}
+	behind := nodetest.New(t, o)
+	_, err = behind.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{AnyAudience: true})
+	nodetest.WantFault(t, "the token", err, fault.InvalidToken, "expired")
 }

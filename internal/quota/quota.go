@@ -32,7 +32,7 @@ const (
 	LeakedAddress       Limit = "leaked_address"        // reports of leaked tokens from one address
 	CreateSubject       Limit = "create_subject"        // tokens that one user created or regenerated
 	ExchangeSubject     Limit = "exchange_subject"      // tokens that one user had issued for other tokens
-	RevokeAgain         Limit = "revoke_again"          // revocations of what is revoked or expired already
+	RevokeAgain         Limit = "revoke_again"          // revocations of what is revoked already
 )
 
 // Limits returns every limit.
@@ -106,12 +106,28 @@ func (q *Quota) BeginDevice(ctx context.Context, client string) error {
 	return nil
 }
 
+type unlimitedKey struct{}
+
+// ForClient returns a context whose look-ups are not limited: a client who has
+// authenticated asks about the tokens of others, and its address is not theirs.
+func ForClient(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unlimitedKey{}, true)
+}
+
+// stranger returns the network whose look-ups are limited; "" for nobody's.
+func stranger(ctx context.Context) string {
+	if ctx.Value(unlimitedKey{}) != nil {
+		return ""
+	}
+	return audit.OriginOf(ctx).Network()
+}
+
 // LookUp decides whether a value that is not known here may be looked up for the
 // address of a request. The error is fault.Unavailable, and not a refusal of the
 // value: it may be good, and an honest client behind the same address as somebody who
 // sends junk must not discard it.
 func (q *Quota) LookUp(ctx context.Context) error {
-	network := audit.OriginOf(ctx).Network()
+	network := stranger(ctx)
 	if q == nil || network == "" {
 		return nil
 	}
@@ -125,7 +141,7 @@ func (q *Quota) LookUp(ctx context.Context) error {
 
 // NotFound counts a look-up that found nothing against the address of its request.
 func (q *Quota) NotFound(ctx context.Context) {
-	if network := audit.OriginOf(ctx).Network(); q != nil && network != "" {
+	if network := stranger(ctx); q != nil && network != "" {
 		q.limiters[LookUpAddress].Take(network, q.now())
 	}
 }
@@ -148,11 +164,11 @@ func (q *Quota) Exchange(subject string) error {
 	return nil
 }
 
-// Again counts a revocation, by a subject, of a token that is not live. The error is
+// Again counts a revocation of a subject's token that is revoked already. The error is
 // fault.Limited.
 func (q *Quota) Again(subject string) error {
 	if wait := q.take(RevokeAgain, subject); wait > 0 {
-		return fault.After(fault.Limited, wait, "too many revocations of tokens that are revoked or expired already")
+		return fault.After(fault.Limited, wait, "too many requests to revoke tokens that are revoked already")
 	}
 	return nil
 }

@@ -91,6 +91,12 @@ type (
 		At              time.Time
 		Reason          string
 	}
+	// KillEverything marks every living stored token as dead, and deletes every device
+	// code.
+	KillEverything struct {
+		At     time.Time
+		Reason string
+	}
 	// ClaimNotice says that a token's owner is being told of its end: Conflict when
 	// that was said before. A zero At revokes it.
 	ClaimNotice struct {
@@ -149,6 +155,7 @@ func (AddToken) op()         {}
 func (SpendToken) op()       {}
 func (ShortenToken) op()     {}
 func (KillTokens) op()       {}
+func (KillEverything) op()   {}
 func (ClaimNotice) op()      {}
 func (AddDevice) op()        {}
 func (DecideDevice) op()     {}

@@ -14,7 +14,7 @@ type clocks struct {
 	wall      *wallClock
 	staleness atomic.Int64 // of the last renewal
 	paused    atomic.Int64 // on the boot clock: when a pause was last noticed
-	forgotten atomic.Int64 // Unix nanoseconds: the latest time as of which entries were forgotten
+	forgotten atomic.Int64 // Unix nanoseconds: the latest time as of which entries were forgotten, here or by the log
 	onPause   func()       // ends the lease
 }
 
@@ -22,7 +22,7 @@ type clocks struct {
 func (c *clocks) Clock() time.Duration { return c.clock() }
 
 // Now returns the wall clock's time. It never goes back behind a time as of which
-// entries were forgotten, whatever the clock below does: a token whose kill was
+// entries were forgotten, here or by the log, whatever the clock below does: a token whose kill was
 // forgotten, because the token had expired, must never be taken for unexpired again.
 func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 

@@ -47,6 +47,7 @@ type Follower struct {
 	counts    counts
 	head      atomic.Int64 // of the log, in the last answer
 	known     atomic.Pointer[Known]
+	origin    atomic.Pointer[string] // of the database, in the last answer
 
 	mu      sync.Mutex
 	lastErr error

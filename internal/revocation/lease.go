@@ -96,7 +96,7 @@ func (f *Follower) leave(ctx context.Context) {
 	defer func() { <-f.turn }()
 	f.ledger.endLease()
 	listed := f.membership.listed
-	f.membership.left, f.membership.listed = true, false
+	f.membership.left, f.membership.listed, f.membership.origin = true, false, ""
 	if listed {
 		f.report(f.membership.confirm(context.WithoutCancel(ctx), 0))
 	}

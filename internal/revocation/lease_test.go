@@ -51,12 +51,12 @@ func TestNodeSaysNoYesBeforeItsFirstCatchUp(t *testing.T) {
 		if b.Fresh() || b.Status().Ready {
 			t.Errorf("fresh %v, ready %v after a failed question", b.Fresh(), b.Status().Ready)
 		}
-		if !errors.Is(b.Status().Err, errStore) || b.Ledger().LeaseAge() != time.Second {
+		if !errors.Is(b.Status().Err, errStore) || b.Status().Unwritten || b.Ledger().LeaseAge() != time.Second {
 			t.Errorf("last error %v, age %v", b.Status().Err, b.Ledger().LeaseAge())
 		}
 		b.log.asking.set(nil)
 		b.catchUp(t)
-		if !b.Fresh() || !b.Status().Ready || b.Status().Err != nil || b.Ledger().LeaseAge() != 0 {
+		if !b.Fresh() || !b.Status().Ready || b.Status().Unwritten || b.Status().Err != nil || b.Ledger().LeaseAge() != 0 {
 			t.Errorf("fresh %v, ready %v, error %v, age %v", b.Fresh(), b.Status().Ready, b.Status().Err, b.Ledger().LeaseAge())
 		}
 	})
@@ -98,7 +98,7 @@ func TestNodeThatCanNotConfirmGetsNoFirstLease(t *testing.T) {
 		if !b.killed("x") || b.Applied() != 1 {
 			t.Errorf("killed %v, applied %d: what was read doesn't count", b.killed("x"), b.Applied())
 		}
-		if b.Fresh() || b.Status().Ready || !errors.Is(b.Status().Err, errStore) {
+		if b.Fresh() || b.Status().Ready || !b.Status().Unwritten || !errors.Is(b.Status().Err, errStore) {
 			t.Errorf("fresh %v, ready %v, error %v", b.Fresh(), b.Status().Ready, b.Status().Err)
 		}
 	})

@@ -10,8 +10,8 @@ import (
 // permission to accept tokens on that knowledge.
 //
 // One feeder at a time writes it: a Follower that asks the store, or package verify,
-// which reads the stream of an issuer. Each of them does, in this order: Apply, for
-// entries; Advance, once everything up to a sequence was applied; Renew, once that was
+// which reads the stream of an issuer. Each of them does, in this order: Purged, where
+// entries may be missing; Apply, for entries; Advance, once everything up to a sequence was applied; Renew, once that was
 // all that the log held. Where it can't go on from what it has read it says so first:
 // Restart, or Distrust.
 //
@@ -35,16 +35,19 @@ type Ledger struct {
 	hooks    []func(Change)
 	position Seq           // where the feeder stands: it has applied what it read up to here
 	missed   bool          // the next change is the first after a gap
+	purged   time.Time     // until when at most mattered what the log has purged
 	advanced time.Duration // on the clock: when applied last advanced
 }
 
 // Change is what a hook is called with: entries in order, the sequence that they
 // follow, and whether some before them may have been missed, so that nothing that was
-// read from the source earlier may be kept.
+// read from the source earlier may be kept. What has expired by PurgedUntil may have been
+// revoked by entries that were purged.
 type Change struct {
-	Entries []Entry
-	After   Seq
-	Missed  bool
+	Entries     []Entry
+	After       Seq
+	Missed      bool
+	PurgedUntil time.Time
 }
 
 // NewLedger returns a ledger that knows nothing and has no lease. The clock is
@@ -106,12 +109,25 @@ func (l *Ledger) KnewBefore(instant time.Duration) bool {
 	return l.advanced < instant
 }
 
+// Purged records that the log has lost entries, which mattered until then at most. A
+// feeder calls it before it applies what is left. From here on Now shows no earlier time:
+// what has expired by then may have been revoked, and a wall clock that is behind must not
+// make it unexpired.
+func (l *Ledger) Purged(until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until.After(l.purged) {
+		l.purged = until
+		l.forgotten.Store(max(l.forgotten.Load(), until.UnixNano()))
+	}
+}
+
 // Apply makes entries count, in the order of the log. From here on tokens that they
 // name are refused; that everything before them counts too is said by Advance alone.
 func (l *Ledger) Apply(entries []Entry) {
 	l.set.Apply(entries)
 	l.mu.Lock()
-	change := Change{Entries: entries, After: l.position, Missed: l.missed}
+	change := Change{Entries: entries, After: l.position, Missed: l.missed, PurgedUntil: l.purged}
 	l.missed = false
 	if n := len(entries); n > 0 {
 		l.position = entries[n-1].Seq

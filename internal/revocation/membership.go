@@ -17,6 +17,7 @@ type membership struct {
 	counts *counts
 
 	confirmed Seq           // what the list says
+	origin    string        // of the last answer: where it is confirmed; "": anywhere
 	since     time.Duration // start of the last complete question that the node was on the list for
 	listed    bool          // whether since is set
 	left      bool          // the node takes no lease any more
@@ -49,10 +50,34 @@ func (m *membership) confirm(ctx context.Context, lease time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, max(m.cfg.Staleness/4, minConfirmTimeout))
 	defer cancel()
 	seq := m.cfg.Ledger.Applied()
-	if err := m.cfg.Log.Confirm(ctx, Confirmation{Node: m.cfg.Node, Seq: seq, Lease: lease}); err != nil {
+	if err := m.cfg.Log.Confirm(ctx, Confirmation{Node: m.cfg.Node, Seq: seq, Lease: lease, Origin: m.origin}); err != nil {
 		m.counts.unconfirmed.Add(1)
-		return fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)
+		return unconfirmed{fmt.Errorf("confirming the revocation log up to %d: %w", seq, err)}
 	}
 	m.confirmed = seq
 	return nil
 }
+
+// List returns a reader of the list of nodes, for Await and a NodeWatcher: each time as
+// the database has it that answered this node last.
+//
+// A former primary that nobody has fenced has a list as well, without the nodes that have
+// joined since and with confirmations that are too old to be waited for. Once a node has
+// applied an entry, every answer that it takes is of a database that has the entry. So
+// after that the list is of no earlier database than the one that the entry was committed
+// on.
+func (f *Follower) List(nodes func(ctx context.Context, origin string) ([]Confirmation, error)) func(context.Context) ([]Confirmation, error) {
+	return func(ctx context.Context) ([]Confirmation, error) {
+		origin := ""
+		if o := f.origin.Load(); o != nil {
+			origin = *o
+		}
+		return nodes(ctx, origin)
+	}
+}
+
+// unconfirmed is the error of a confirmation: the store was read and took no write.
+type unconfirmed struct{ error }
+
+// Unwrap returns what the store said.
+func (u unconfirmed) Unwrap() error { return u.error }

@@ -26,6 +26,8 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 		return 0, false, fmt.Errorf("refusing a page of the revocation log after %d: %w", after, err)
 	}
 	f.head.Store(page.Head)
+	f.membership.origin = page.Origin
+	f.origin.Store(&page.Origin)
 	f.apply(page, after)
 	return started, page.Complete(after), nil
 }
@@ -67,11 +69,12 @@ func (p Page) check(after Seq) error {
 	return nil
 }
 
-// apply feeds the ledger with a page: first the gap, so that hooks learn of it with the
-// entries after it; then the entries; then how far they reach, which nobody may rely on
-// before. It doesn't notify: what is known isn't complete before the last page.
+// apply feeds the ledger with a page: first the gap, so that no clock that is behind finds
+// unexpired what was purged, and hooks learn of it with the entries after it; then the
+// entries; then how far they reach, which nobody may rely on before. It doesn't notify: what is known isn't complete before the last page.
 func (f *Follower) apply(p Page, after Seq) {
 	f.purged = p.Purged
+	f.ledger.Purged(p.PurgedUntil)
 	if after < p.Purged {
 		f.ledger.skip()
 	}

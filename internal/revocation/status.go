@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -14,6 +15,7 @@ type Status struct {
 	LeaseAge  time.Duration // since the last question started that was answered in full
 	Fresh     bool          // the node holds a lease now
 	Ready     bool          // it has held one: it has read the whole log and was on the list of nodes
+	Unwritten bool          // the last answer could not be confirmed: the store takes no writes
 	Live      int           // entries that still matter
 	LiveBytes int64         // memory that they take
 	Counts    Counts
@@ -41,6 +43,7 @@ func (f *Follower) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.Err = f.lastErr
+	_, s.Unwritten = errors.AsType[unconfirmed](f.lastErr)
 	return s
 }
 

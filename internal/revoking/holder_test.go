@@ -17,7 +17,7 @@ func TestHolderRevokesATokenThatSignsNobodyIn(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	expired, key := f.MadeAccess(t, ada), f.APIKey(t, ada, issuance.NewCredential{})
+	expired, key := f.MadeAccess(t, ada), f.ExchangeKey(t, ada, issuance.NewCredential{})
 	f.Advance(31 * time.Minute)
 	for name, issued := range map[string]*issuance.Issued{"expired": expired, "an API key": key} {
 		for range 2 { // twice is success

@@ -15,6 +15,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -27,6 +29,8 @@ type Store interface {
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+	// TokensByDigest finds stored tokens by the SHA-256 of their values.
+	TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error)
 	// LogEntry returns the newest live entry about an id, and whether there is one.
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
@@ -36,6 +40,9 @@ type Config struct {
 	Store    Store
 	Journal  *journal.Journal
 	Verifier *verification.Verifier
+	Ring     *keyring.Ring
+	Forms    token.Forms
+	Quota    *quota.Quota // of revocations of what is not live
 	Now      func() time.Time
 }
 
@@ -44,15 +51,20 @@ type Revoker struct {
 	store    Store
 	journal  *journal.Journal
 	verifier *verification.Verifier
+	ring     *keyring.Ring
+	forms    token.Forms
+	quota    *quota.Quota
 	now      func() time.Time
 }
 
 // New returns a Revoker.
 func New(cfg Config) (*Revoker, error) {
-	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Now == nil {
-		return nil, errors.New("revoking: store, journal, verifier and now must be set")
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil || cfg.Quota == nil || cfg.Now == nil {
+		return nil, errors.New("revoking: store, journal, verifier, ring, quota and now must be set")
 	}
-	return &Revoker{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, now: cfg.Now}, nil
+	return &Revoker{
+		store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, ring: cfg.Ring, forms: cfg.Forms, quota: cfg.Quota, now: cfg.Now,
+	}, nil
 }
 
 // errNotYours is the error for a token that the caller may not revoke.
@@ -67,7 +79,9 @@ type Revocation struct {
 // Revoke revokes a token by its value, with everything that was made from it. The
 // token must be genuine; whether it has expired doesn't matter. Revoking twice is
 // success. The error is InvalidToken for a value that is no token of ours (nothing
-// is left to revoke), and Forbidden when the caller may not.
+// is left to revoke), and Forbidden when the caller may not. What is live is revoked
+// however often the caller asks; to ask again and again for what is revoked already is
+// Limited.
 func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, what.Token)
 	if err != nil {
@@ -82,7 +96,7 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 		return revocation.Receipt{}, fault.New(fault.InvalidToken, token.ReasonExpired)
 	}
 	e.Reason = token.ReasonRevoked
-	return r.kill(ctx, t, e, c.Wait)
+	return r.kill(ctx, t, e, termsOf(c))
 }
 
 // RevokeID revokes a token by its public id: a stored token, the token that the caller
@@ -98,6 +112,11 @@ func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (re
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
+	if found.revoked && !c.Unlimited() {
+		if err := r.quota.Again(found.subject); err != nil {
+			return revocation.Receipt{}, err
+		}
+	}
 	return r.RevokeTokens(ctx, c, []Revocable{found})
 }
 
@@ -109,7 +128,7 @@ func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {
 	}
 	e := r.journal.Event(ctx, c.Actor(), audit.Logout)
 	e.Target, e.TokenID, e.Reason = c.Token.Subject, c.Token.ID, "signed out"
-	_, err := r.kill(ctx, c.Token, e, c.Wait)
+	_, err := r.kill(ctx, c.Token, e, termsOf(c))
 	return err
 }
 
@@ -183,19 +202,32 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 	return r.journal.Refuse(ctx, e, reason)
 }
 
+// terms are on which a token is revoked.
+type terms struct {
+	wait      revocation.Wait
+	unlimited bool // to revoke again what is revoked is not limited
+}
+
+func termsOf(c *caller.Caller) terms { return terms{wait: c.Wait, unlimited: c.Unlimited()} }
+
 // kill revokes one token with everything that was made from it, in one transaction
 // with the event that says why. If the log has revoked it already, nothing is appended:
 // whoever asks again and again would fill the log.
-func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, wait revocation.Wait) (revocation.Receipt, error) {
+func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, on terms) (revocation.Receipt, error) {
 	read := r.journal.Reading()
 	switch revoked, err := r.revokedInLog(ctx, t); {
 	case err != nil:
 		return revocation.Receipt{}, err
 	case revoked:
-		return r.journal.Settled(ctx, read, wait)
+		if !on.unlimited {
+			if err := r.quota.Again(t.Subject); err != nil {
+				return revocation.Receipt{}, err
+			}
+		}
+		return r.journal.Settled(ctx, read, on.wait)
 	}
 	ops, entries := r.journal.Kill(killOf(t, e.Reason))
-	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, wait)
+	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, on.wait)
 }
 
 // revokedInLog reports whether the log in the store revokes a token with everything that
@@ -231,11 +263,11 @@ func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error
 	return false, nil
 }
 
-// killOf returns what the journal needs to know of a token that is revoked. An API
+// killOf returns what the journal needs to know of a token that is revoked. An exchange
 // key has a row, and what is made from it ends with it.
 func killOf(t *verification.Token, reason string) journal.Kill {
 	return journal.Kill{
 		ID: t.ID, Family: t.Family, Expiry: t.Expiry, Reason: reason,
-		Opaque: t.Opaque() && t.Kind != token.KindAPIKey,
+		Opaque: t.Opaque() && t.Kind != token.KindExchangeKey,
 	}
 }

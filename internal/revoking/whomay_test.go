@@ -39,7 +39,7 @@ func TestWhoMayRevokeAToken(t *testing.T) {
 		return f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Client: public.Principal})
 	}
 	own := func() *issuance.Issued { return f.MadeAccess(t, ada) }
-	key := func() *issuance.Issued { return f.APIKey(t, ada, issuance.NewCredential{}) }
+	key := func() *issuance.Issued { return f.ExchangeKey(t, ada, issuance.NewCredential{}) }
 	task := func() *issuance.Issued {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key().Value.Reveal(), TaskType: "TES"})
 		nodetest.Must(t, err)
@@ -124,7 +124,7 @@ func TestWhoMayRevokeByID(t *testing.T) {
 		"delete on /tokens, by Bearer with credentials":     {f.ByBearer(t, f.MadeAccess(t, warden, "credentials")), fault.NotFound},
 		"somebody else":                                     {eve, fault.NotFound},
 		"somebody else, by Bearer with credentials":         {f.ByBearer(t, f.MadeAccess(t, eve, "credentials")), fault.NotFound},
-		"an API key of the owner's":                         {f.ToRevoke(t, f.APIKey(t, ada, issuance.NewCredential{})), fault.NotFound},
+		"an API key of the owner's":                         {f.ToRevoke(t, f.ExchangeKey(t, ada, issuance.NewCredential{})), fault.NotFound},
 		"nobody":                                            {nil, fault.NotFound},
 		"the operator":                                      {operator, may},
 	} {
@@ -143,7 +143,7 @@ func TestWhoMayRevokeByID(t *testing.T) {
 		f.WantAlive(t, name, issued)
 	}
 	for name, issued := range map[string]*issuance.Issued{
-		"an access token": f.MadeAccess(t, ada), "an API token": f.APIToken(t, ada, issuance.NewCredential{}), "an API key": f.APIKey(t, ada, issuance.NewCredential{}),
+		"an access token": f.MadeAccess(t, ada), "an API token": f.APIToken(t, ada, issuance.NewCredential{}), "an API key": f.ExchangeKey(t, ada, issuance.NewCredential{}),
 	} {
 		nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), f.ToRevoke(t, issued), issued.ID)))
 		f.WantDead(t, "itself: "+name, issued)
@@ -166,7 +166,7 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	}{
 		"somebody else":                        {eve, fault.Forbidden},
 		"delete on /tokens, by a plain Bearer": {f.ByBearer(t, f.MadeAccess(t, warden)), fault.InsufficientScope},
-		"an API key of the user's":             {f.ToRevoke(t, f.APIKey(t, ada, issuance.NewCredential{})), fault.Unauthenticated},
+		"an API key of the user's":             {f.ToRevoke(t, f.ExchangeKey(t, ada, issuance.NewCredential{})), fault.Unauthenticated},
 		"delete on /tokens":                    {warden, 0},
 		"by Bearer with admin":                 {f.ByBearer(t, f.MadeAccess(t, warden, "admin")), 0},
 		"the operator":                         {operator, 0},
@@ -244,7 +244,7 @@ func TestTokenThatMayRevokeItselfCanDoNothingElse(t *testing.T) {
 		"reading the audit":    nodetest.Second(f.AuditEvents(t.Context(), c, audit.Filter{})),
 		"listing tokens":       nodetest.Second(f.TokenList(t.Context(), c, records.TokenQuery{Owner: c.ID()})),
 		"making an API token":  nodetest.Second(f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"})),
-		"making an API key":    nodetest.Second(f.CreateAPIKey(t.Context(), c, issuance.NewCredential{})),
+		"making an API key":    nodetest.Second(f.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})),
 		"an access token":      nodetest.Second(f.Issue(t.Context(), c, &issuance.Request{Kind: token.KindAccess})),
 		"regenerating":         nodetest.Second(f.Regenerate(t.Context(), c, mine.ID, 0)),
 		"revoking another":     nodetest.Second(f.RevokeID(t.Context(), c, mine.ID)),

@@ -48,7 +48,7 @@ func (a *Authenticator) Lock(ctx context.Context, c *caller.Caller, ref string) 
 		return Lock{}, err
 	}
 	now, limits := a.cfg.Now(), a.cfg.Limits
-	counts, err := a.cfg.Store.AccountFailures(ctx, identity.AccountKey(u.Username), now, maxLockedAddresses+1)
+	counts, err := a.cfg.Store.AccountFailures(ctx, identity.AccountKey(u.Username), now)
 	if err != nil {
 		return Lock{}, err
 	}

@@ -114,7 +114,7 @@ func (a *Authenticator) Session(ctx context.Context, raw string) (*caller.Caller
 }
 
 // BearerToRevoke authenticates a caller who wants to revoke a token. A token that
-// calls other APIs than bearerd's, or an API key, may revoke itself and nothing else.
+// calls other APIs than bearerd's, or an exchange key, may revoke itself and nothing else.
 func (a *Authenticator) BearerToRevoke(ctx context.Context, raw string) (*caller.Caller, error) {
 	c, err := a.byToken(ctx, raw, verification.Requirements{})
 	if err == nil || fault.Is(err, fault.Unavailable) {
@@ -143,7 +143,7 @@ func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw st
 	if err := c.RequireIntrospect(); err != nil {
 		return nil, false, err
 	}
-	return a.cfg.Verifier.Inspect(ctx, raw)
+	return a.cfg.Verifier.Inspect(quota.ForClient(ctx), raw)
 }
 
 type noMeter struct{}

@@ -42,8 +42,13 @@ func (s *shelf) TokenByDigest(_ context.Context, digest [32]byte) (records.Store
 	return s.row, s.seq, s.err
 }
 
-func newSource(s *shelf) *source.Source {
-	return source.New(source.Config{Store: s, DefaultAudience: "https://default.example"})
+func newSource(t *testing.T, s *shelf) *source.Source {
+	t.Helper()
+	follower, err := revocation.NewFollower(revocation.Config{
+		Log: &nodetest.CutLog{}, Ledger: revocation.NewLedger(revocation.BootClock, time.Now), Node: "n", Staleness: time.Second,
+	})
+	nodetest.Must(t, err)
+	return source.New(source.Config{Store: s, Follower: follower, DefaultAudience: "https://default.example"})
 }
 
 func TestARowBecomesFacts(t *testing.T) {
@@ -54,7 +59,7 @@ func TestARowBecomesFacts(t *testing.T) {
 		Collection: new(int64(4)), Audience: "https://api.example", Chain: []string{"root"}, Family: "family", Replaces: "old",
 		Seq: 7, CreatedAt: made, ExpiresAt: end, EndsAt: familyEnd,
 	}}
-	got, err := newSource(s).Opaque(t.Context(), "the value", nil)
+	got, err := newSource(t, s).Opaque(t.Context(), "the value", nil)
 	nodetest.Must(t, err)
 	want := &verification.Token{
 		ID: "id", Kind: token.KindRefresh, Subject: "ada", ClientID: "app", Name: "laptop", Scope: []string{"read"},
@@ -68,7 +73,7 @@ func TestARowBecomesFacts(t *testing.T) {
 		t.Error("it is looked up by something else than its digest")
 	}
 	s.row.Audience = ""
-	got, err = newSource(s).Opaque(t.Context(), "the value", nil)
+	got, err = newSource(t, s).Opaque(t.Context(), "the value", nil)
 	if err != nil || len(got.Audience) != 1 || got.Audience[0] != "https://default.example" {
 		t.Errorf("a row without an audience: %v, %v", got.Audience, err)
 	}
@@ -94,17 +99,17 @@ func TestAnEndedRowIsRevoked(t *testing.T) {
 func TestWhatTheStoreDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	s := &shelf{err: records.ErrNoToken}
-	_, err := newSource(s).Opaque(t.Context(), "x", nil)
+	_, err := newSource(t, s).Opaque(t.Context(), "x", nil)
 	if r, refused := verification.RefusalOf(err); !refused || r.Reason != token.ReasonMalformed {
 		t.Errorf("an unknown token: %v", err)
 	}
 	s.err = fault.New(fault.Unavailable, "connection refused")
-	_, err = newSource(s).Opaque(t.Context(), "x", nil)
+	_, err = newSource(t, s).Opaque(t.Context(), "x", nil)
 	if _, refused := verification.RefusalOf(err); refused || !fault.Is(err, fault.Unavailable) {
 		t.Errorf("a store that is away: %v", err)
 	}
 	s.err = records.ErrNoUser
-	if _, err = newSource(s).Subject(t.Context(), "", &verification.Token{Subject: "ada"}, nil); !fault.Is(err, fault.NotFound) {
+	if _, err = newSource(t, s).Subject(t.Context(), "", &verification.Token{Subject: "ada"}, nil); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a user who is gone: %v", err)
 	}
 }
@@ -139,7 +144,7 @@ func TestTheSubjectOfATokenIsAUserOrAClient(t *testing.T) {
 		},
 	} {
 		s := &shelf{principal: c.principal}
-		got, err := newSource(s).Subject(t.Context(), "", c.token, &four)
+		got, err := newSource(t, s).Subject(t.Context(), "", c.token, &four)
 		nodetest.Must(t, err)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -234,7 +239,7 @@ var errAny = errors.New("anything")
 // An error of the store that nobody classified stays what it is: no refusal.
 func TestOtherErrorsAreNoRefusals(t *testing.T) {
 	t.Parallel()
-	s := newSource(&shelf{err: errAny})
+	s := newSource(t, &shelf{err: errAny})
 	_, err := s.Opaque(t.Context(), "x", nil)
 	_, err2 := s.Subject(t.Context(), "", &verification.Token{Subject: "ada"}, nil)
 	for _, err := range []error{err, err2} {

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +24,7 @@ RETURNING count, since`
 
 	// Of an account: from everywhere, and from each address. 'A' is the character after '@'.
 	ofAccount      = `(key = $1 OR key >= $1 || '@' AND key < $1 || 'A')`
-	selectAccount  = `SELECT key, count, since FROM attempts WHERE ` + ofAccount + ` AND until > $2 ORDER BY count DESC, key LIMIT $3`
+	selectAccount  = `SELECT key, count, since FROM attempts WHERE ` + ofAccount + ` AND until > $2`
 	deleteAttempt  = `DELETE FROM attempts WHERE key = $1`
 	deleteAttempts = `DELETE FROM attempts WHERE ` + ofAccount
 
@@ -68,8 +70,8 @@ func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time,
 }
 
 // AccountFailures returns the open counts of an account, the highest first.
-func (s *Store) AccountFailures(ctx context.Context, account string, now time.Time, limit int) ([]records.AccountFailures, error) {
-	return query(ctx, s, func(scan scanner) (f records.AccountFailures, err error) {
+func (s *Store) AccountFailures(ctx context.Context, account string, now time.Time) ([]records.AccountFailures, error) {
+	found, err := query(ctx, s, func(scan scanner) (f records.AccountFailures, err error) {
 		var key string
 		err = scan(&key, &f.Count, stamp{&f.Since})
 		f.Address = strings.TrimPrefix(key, records.AttemptKey(account, ""))
@@ -77,7 +79,11 @@ func (s *Store) AccountFailures(ctx context.Context, account string, now time.Ti
 			f.Everywhere, f.Address = true, ""
 		}
 		return f, err
-	}, selectAccount, account, micros(now), limit)
+	}, selectAccount, account, micros(now))
+	slices.SortFunc(found, func(a, b records.AccountFailures) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Address, b.Address))
+	})
+	return found, err
 }
 
 // KnownAddress returns when an account last signed in from an address; zero for never.

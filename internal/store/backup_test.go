@@ -133,7 +133,7 @@ func TestRestoredBackupGoesOnAbove(t *testing.T) {
 	if seq := commit(r, "after"); seq != 5+store.Raise+1 || seq <= lost {
 		t.Errorf("the log goes on at %d", seq)
 	}
-	if nodes, err := r.Nodes(t.Context()); err != nil || len(nodes) != 0 {
+	if nodes, err := r.Nodes(t.Context(), ""); err != nil || len(nodes) != 0 {
 		t.Errorf("nodes of before: %v, %v", nodes, err)
 	}
 	for _, after := range []revocation.Seq{0, lost} {

@@ -52,7 +52,7 @@ func locksFor(ops []records.Op) []lock {
 		switch op.(type) {
 		case records.ChangeKeys:
 			needed[lockKeys] = true
-		case records.KillTokens, records.ShortenToken:
+		case records.KillTokens, records.KillEverything, records.ShortenToken:
 			needed[lockKill] = true
 		case records.AddToken:
 			needed[lockTokens] = true
@@ -124,6 +124,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		return shortenToken(ctx, c, op)
 	case records.KillTokens:
 		return killTokens(ctx, c, op)
+	case records.KillEverything:
+		return killEverything(ctx, c, op)
 	case records.ClaimNotice:
 		return claim(ctx, c, op)
 	case records.AddDevice:

@@ -23,8 +23,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT DO NOTHING`
 	waitingDevices  = `SELECT count(*), coalesce(min(expires_at), 0) FROM devices WHERE expires_at > $1`
 	waitingOfClient = waitingDevices + ` AND client_id = $2`
 
-	decideDevice = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
-	spendDevice  = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+	decideDevice  = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
+	spendDevice   = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+	deleteDevices = `DELETE FROM devices`
 
 	purgeDevices = `DELETE FROM devices
 WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`

@@ -63,6 +63,8 @@ type conn interface {
 	// append returns entries their sequences and puts the last of them into head, when
 	// the transaction is committed at the latest.
 	append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error
+	// origin returns which server the connection leads to, as Page.Origin says it.
+	origin() string
 	// lock makes this transaction wait for others that hold the lock, until it ends.
 	lock(ctx context.Context, l lock) error
 }

@@ -23,7 +23,7 @@ ORDER BY t.expires_at LIMIT $5`
 func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
 	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)
-	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindAPIKey.String(), limit)
+	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindExchangeKey.String(), limit)
 }
 
 func claim(ctx context.Context, c conn, op records.ClaimNotice) error {

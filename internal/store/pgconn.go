@@ -216,6 +216,8 @@ func (c *pgConn) append(_ context.Context, entries []revocation.Entry, head *rev
 	return nil
 }
 
+func (c *pgConn) origin() string { return lineOf(c.c).origin }
+
 func (c *pgConn) lock(ctx context.Context, l lock) error { return c.post(ctx, advisory[l]) }
 
 // rollback undoes the transaction, if the server knows of it. Where that fails, the

@@ -46,8 +46,8 @@ func classOf(b records.Batch) (class, error) {
 	kills := 0
 	for _, op := range b.Ops {
 		switch op.(type) {
-		case records.ChangeKeys:
-			return byItself, nil // a plan may take its time
+		case records.ChangeKeys, records.KillEverything:
+			return byItself, nil // a plan may take its time, and so may all rows
 		case records.KillTokens:
 			kills++
 		}

@@ -10,8 +10,9 @@ import (
 
 const (
 	purgeEntries = `DELETE FROM log_entries
-WHERE seq IN (SELECT seq FROM log_entries WHERE until > 0 AND until <= $1 ORDER BY until LIMIT 500) RETURNING seq`
-	raisePurged = `UPDATE log_head SET purged = $1 WHERE one = 1 AND purged < $1`
+WHERE seq IN (SELECT seq FROM log_entries WHERE until > 0 AND until <= $1 ORDER BY until LIMIT 500) RETURNING seq, until`
+	raisePurged = `UPDATE log_head SET purged = CASE WHEN purged < $1 THEN $1 ELSE purged END,
+    purged_until = CASE WHEN purged_until < $2 THEN $2 ELSE purged_until END WHERE one = 1`
 
 	purgeExpired = `DELETE FROM tokens
 WHERE id IN (SELECT id FROM tokens WHERE expires_at > 0 AND expires_at <= $1 ORDER BY expires_at LIMIT 500)`
@@ -88,16 +89,21 @@ func purging(text string, until int64) func(context.Context, conn) (int64, error
 	return func(ctx context.Context, c conn) (int64, error) { return c.exec(ctx, text, until) }
 }
 
-// purgeLog deletes a chunk of entries and notes how far there are gaps now.
-func purgeLog(ctx context.Context, c conn, until int64) (int64, error) {
-	purged, err := list(ctx, c, func(scan scanner) (seq revocation.Seq, err error) { return seq, scan(&seq) },
-		purgeEntries, until)
-	if err != nil || len(purged) == 0 {
+// purgeLog deletes a chunk of entries. It notes how far there are gaps now, and until
+// when at most mattered what is gone: a token that had expired by then may have been
+// revoked, and nobody may take it for unexpired by a clock that is behind.
+func purgeLog(ctx context.Context, c conn, end int64) (purged int64, err error) {
+	var last, until int64
+	err = c.each(ctx, purgeEntries, []any{end}, func(scan scanner) error {
+		var seq revocation.Seq
+		var one int64
+		err := scan(&seq, &one)
+		last, until = max(last, seq), max(until, one)
+		purged++
+		return err
+	})
+	if err != nil || purged == 0 {
 		return 0, err
 	}
-	var last revocation.Seq
-	for _, seq := range purged {
-		last = max(last, seq)
-	}
-	return int64(len(purged)), c.post(ctx, raisePurged, last)
+	return purged, c.post(ctx, raisePurged, last, until)
 }

@@ -18,6 +18,11 @@ const (
 // between two backups.
 const raise = int64(1) << 32
 
+// restoredMessage says what a restored database means for those who revoked something,
+// and what to do about it.
+const restoredMessage = "the database was restored from a backup, or its server failed over. Revocations made between these two times are no longer in force: tokens that were revoked then are accepted again. " +
+	`To revoke every token issued until now, stop every node and run "bearerd migrate --restored --revoke-all". The revocation log goes on at a higher sequence`
+
 // resume puts a database that was restored, as it tells or as we are told, back into
 // service: sequences that were given out after the copy was made must never be
 // given out again for something else.
@@ -47,7 +52,7 @@ func (s *Store) resume(ctx context.Context, told bool) error {
 	})
 	if err == nil && head > 0 {
 		s.restored.Store(true)
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "the database was restored from a backup, or its server failed over: what was revoked between these times may be accepted again; the revocation log goes on at a higher sequence",
+		s.logger.LogAttrs(ctx, slog.LevelWarn, restoredMessage,
 			slog.Int64("seq", head), slog.Time("from", instant(last)), slog.Time("to", s.now().UTC()))
 	}
 	return err

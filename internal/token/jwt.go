@@ -11,8 +11,8 @@ import (
 
 // The two values of typ that bearerd signs and accepts, compared exactly.
 const (
-	TypeAccess = "at+jwt"      // RFC 9068
-	TypeAPIKey = "api-key+jwt" //nolint:gosec // a media type
+	TypeAccess      = "at+jwt"      // RFC 9068
+	TypeExchangeKey = "api-key+jwt" //nolint:gosec // a media type
 )
 
 // maxKID bounds a key id; ours are thumbprints of 43 characters.
@@ -36,12 +36,12 @@ type JWT struct {
 	Claims Claims
 }
 
-// Kind returns what the token is good for: KindAccess, KindTask, KindAPIKey, or
+// Kind returns what the token is good for: KindAccess, KindTask, KindExchangeKey, or
 // KindUnknown for a type that isn't ours.
 func (t *JWT) Kind() Kind {
 	switch {
-	case t.Type == TypeAPIKey:
-		return KindAPIKey
+	case t.Type == TypeExchangeKey:
+		return KindExchangeKey
 	case t.Type != TypeAccess:
 		return KindUnknown
 	case t.Claims.TaskTokenType != "":

@@ -201,7 +201,7 @@ func TestVectorFilesAreWhatTheirRecipesSay(t *testing.T) {
 	}
 }
 
-// isRandom tells of the one token whose signature is random: PS256 has a salt.
+// isRandom reports whether it is the one token whose signature is random: PS256 has a salt.
 func isRandom(p cmp.Path) bool {
 	for i, step := range p {
 		s, ok := step.(cmp.SliceIndex)

@@ -98,7 +98,7 @@ func TestDenylistedTakesTokensOfEveryKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := f.CreateAPIKey(t.Context(), c, issuance.NewCredential{})
+	key, err := f.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}

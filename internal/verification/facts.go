@@ -23,6 +23,7 @@ type facts struct {
 	source     Source
 	ledger     *revocation.Ledger
 	log        *revocation.Set // the ledger's
+	everything revocation.Key  // under which the log speaks of all tokens at once
 	forms      token.Forms
 	claimsOnly bool // nothing follows the log, so what may be revoked is not kept
 
@@ -34,6 +35,7 @@ type facts struct {
 func newFacts(cfg *Config, flushed func()) *facts {
 	return &facts{
 		source: cfg.Source, ledger: cfg.Ledger, log: cfg.Ledger.Set(), forms: cfg.Forms,
+		everything: revocation.KeyOf(revocation.Everything, revocation.EverythingID),
 		claimsOnly: cfg.InsecureWithoutRevocation, flushed: flushed,
 		cache: cache.New(cache.Config[*Token]{
 			Budget: cfg.CacheBytes, Typical: typicalToken, MaxAge: cfg.MaxFactAge, Cost: costOfToken,
@@ -150,8 +152,8 @@ func (f *facts) revoked(t *Token) bool {
 }
 
 // void reports whether a token is revoked by its source or by what the log has said of
-// it up to the sequence applied here: its id or an id of its chain; its subject or client
-// after the token was decided; the key that signed it at any time, because who has the
+// it up to the sequence applied here: its id or an id of its chain; its subject, its client
+// or everything after the token was decided; the key that signed it at any time, because who has the
 // private half writes what sequence they like. No clock is involved: every process that
 // has applied as much says the same.
 func (f *facts) void(t *Token) bool {
@@ -162,7 +164,7 @@ func (f *facts) void(t *Token) bool {
 // a token with everything that was made from it, so that there is nothing left to
 // append.
 func (f *facts) revokedInLog(t *Token) bool {
-	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq {
+	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq || f.log.CutOff(f.everything) > t.Seq {
 		return true
 	}
 	return slices.ContainsFunc(t.names.kills, f.log.Killed)

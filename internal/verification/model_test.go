@@ -156,11 +156,11 @@ func TestWhatWasRevokedStaysSoUntilItsExpiry(t *testing.T) {
 	t.Parallel()
 	const life = 80 * 24 * time.Hour
 	dir := t.TempDir()
-	generous := nodetest.New(t, nodetest.Options{Dir: dir, Settings: func(s *node.Settings) { s.Policy.APIKeyMax = 90 * 24 * time.Hour }})
+	generous := nodetest.New(t, nodetest.Options{Dir: dir, Settings: func(s *node.Settings) { s.Policy.ExchangeKeyMax = 90 * 24 * time.Hour }})
 	ada, eve := generous.Person(t, "ada"), generous.Person(t, "eve")
 	long := issuance.NewCredential{Lifetime: int64(life / time.Second)}
-	byValue, byID, byAll := generous.APIKey(t, ada, long), generous.APIKey(t, ada, long), generous.APIKey(t, eve, long)
-	kept := generous.APIKey(t, ada, long)
+	byValue, byID, byAll := generous.ExchangeKey(t, ada, long), generous.ExchangeKey(t, ada, long), generous.ExchangeKey(t, eve, long)
+	kept := generous.ExchangeKey(t, ada, long)
 
 	f := nodetest.New(t, nodetest.Options{Dir: dir}) // whose ceiling is 30 days
 	nodetest.Must(t, nodetest.Second(f.Revoke(t.Context(), operator, revoking.Revocation{Token: byValue.Value.Reveal()})))

@@ -229,13 +229,13 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 // The `typ` of each kind of JWT (RFC 9068 §2.1), as Validate takes it.
 var (
 	accessTypes = []string{token.TypeAccess}
-	keyTypes    = []string{token.TypeAPIKey}
+	keyTypes    = []string{token.TypeExchangeKey}
 )
 
 // expectation returns what the signed claims of a token must say.
 func expectation(t *Token, issuer, audience string, r *Requirements) token.Expectation {
 	types := accessTypes
-	if t.Kind == token.KindAPIKey {
+	if t.Kind == token.KindExchangeKey {
 		types = keyTypes
 	}
 	return token.Expectation{Types: types, Issuer: issuer, Audience: audience, Now: r.at, AnyAudience: r.AnyAudience}

@@ -40,7 +40,7 @@ type tokenList struct {
 }
 
 // ownKinds are those that people make and look after.
-var ownKinds = []token.Kind{token.KindAPIToken, token.KindAPIKey}
+var ownKinds = []token.Kind{token.KindAPIToken, token.KindExchangeKey}
 
 // listedTokens is how many a page lists. The dead go after 90 days, so that few
 // people ever see a second page.
@@ -118,7 +118,7 @@ func kindName(k token.Kind) string {
 	switch k { //nolint:exhaustive // the others aren't listed
 	case token.KindAPIToken:
 		return "API token"
-	case token.KindAPIKey:
+	case token.KindExchangeKey:
 		return "API key"
 	case token.KindRefresh:
 		return "refresh token"

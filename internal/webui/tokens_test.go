@@ -101,7 +101,7 @@ func TestATokenWithCredentialsCreatesOthers(t *testing.T) {
 	if err != nil || !child.Expiry.Equal(maker.Token.Expiry) {
 		t.Fatalf("an API token: %+v, %v", child, err)
 	}
-	if _, err := s.CreateAPIKey(t.Context(), maker, issuance.NewCredential{}); err != nil {
+	if _, err := s.CreateExchangeKey(t.Context(), maker, issuance.NewCredential{}); err != nil {
 		t.Errorf("an API key: %v", err)
 	}
 	b.get("/auth/tokens/"+child.ID+"/regenerate").want(http.StatusOK, "ends when it would have")
@@ -194,7 +194,7 @@ func TestTheDeadAreListedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestAPIKeysAreListedToo(t *testing.T) {
+func TestExchangeKeysAreListedToo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
@@ -202,14 +202,14 @@ func TestAPIKeysAreListedToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := s.CreateAPIKey(t.Context(), c, issuance.NewCredential{})
+	key, err := s.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.get("/auth/tokens").want(http.StatusOK, "API key", "jti "+key.ID[:8]+"…", "/auth/tokens/"+key.ID+"/revoke").
 		without("/auth/tokens/"+key.ID+"/regenerate", "bds_")
 	b.post("/auth/tokens/" + key.ID + "/revoke").leads("/auth/tokens?notice=revoked")
-	asKey := verification.Requirements{Kinds: []token.Kind{token.KindAPIKey}, AnyAudience: true}
+	asKey := verification.Requirements{Kinds: []token.Kind{token.KindExchangeKey}, AnyAudience: true}
 	if _, err := s.Verify(t.Context(), key.Value.Reveal(), asKey); fault.Message(err) != token.ReasonRevoked {
 		t.Errorf("the key lives: %v", err)
 	}

@@ -402,6 +402,8 @@ func (r *row) deadBy(e revocation.Entry) bool {
 		return e.ID == r.subject && e.Seq > r.seq
 	case revocation.Client:
 		return e.ID == r.client && e.Seq > r.seq
+	case revocation.Everything:
+		return e.Seq > r.seq
 	case revocation.SigningKey:
 		return e.ID == r.kid
 	case revocation.Access, revocation.Role, revocation.Group, revocation.Collection:

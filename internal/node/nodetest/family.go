@@ -27,7 +27,7 @@ func NewFamily(tb testing.TB) *Family {
 	f.All["session"] = session
 	f.All["access"] = f.Made(tb, by, issuance.Request{Kind: token.KindAccess})
 	f.Trade(tb, "access.access", "access", issuance.Exchange{})
-	f.All["key"] = f.APIKey(tb, by, issuance.NewCredential{})
+	f.All["key"] = f.ExchangeKey(tb, by, issuance.NewCredential{})
 	f.Trade(tb, "key.access", "key", issuance.Exchange{})
 	f.Trade(tb, "key.access.access", "key.access", issuance.Exchange{})
 	f.Trade(tb, "key.task", "key", issuance.Exchange{TaskType: "TES"})

@@ -92,7 +92,7 @@ func DefaultSettings() node.Settings {
 		Policy: issuance.Policy{
 			Issuer: Issuer, DefaultAudience: Issuer,
 			AccessTTL: 30 * time.Minute, AccessMax: time.Hour,
-			APIKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, SessionMax: 12 * time.Hour,
+			ExchangeKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, SessionMax: 12 * time.Hour,
 		},
 		Limits: identity.Limits{Account: 10, AccountTotal: 100, Address: 100, Window: 15 * time.Minute},
 		Audit:  8760 * time.Hour, Staleness: 2 * time.Second, Wait: revocation.WaitNodes,
@@ -164,7 +164,7 @@ func (f *Fixture) open(tb testing.TB, p node.Settings, o Options) {
 	if f.Ring = o.Ring; f.Ring != nil {
 		return
 	}
-	cfg := keyring.Config{Algorithm: o.Algorithm, Secret: o.Secret, LongestToken: max(720*time.Hour, p.Policy.APIKeyMax), Now: f.Time}
+	cfg := keyring.Config{Algorithm: o.Algorithm, Secret: o.Secret, LongestToken: max(720*time.Hour, p.Policy.ExchangeKeyMax), Now: f.Time}
 	if o.Algorithm == "" {
 		cfg.Algorithm = token.EdDSA
 	}

@@ -86,10 +86,10 @@ func (f *Fixture) MadeAccess(tb testing.TB, c *caller.Caller, scope ...string) *
 	return f.Made(tb, c, issuance.Request{Kind: token.KindAccess, Scope: scope})
 }
 
-// APIKey creates an API key from the caller's session.
-func (f *Fixture) APIKey(tb testing.TB, c *caller.Caller, n issuance.NewCredential) *issuance.Issued {
+// ExchangeKey creates an exchange key from the caller's session.
+func (f *Fixture) ExchangeKey(tb testing.TB, c *caller.Caller, n issuance.NewCredential) *issuance.Issued {
 	tb.Helper()
-	issued, err := f.CreateAPIKey(tb.Context(), c, n)
+	issued, err := f.CreateExchangeKey(tb.Context(), c, n)
 	Must(tb, err)
 	return issued
 }

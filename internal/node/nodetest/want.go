@@ -26,7 +26,7 @@ func Second[T any](_ T, err error) error { return err }
 // EveryKind returns all kinds of token.
 func EveryKind() []token.Kind {
 	return []token.Kind{
-		token.KindAccess, token.KindTask, token.KindAPIKey, token.KindAPIToken, token.KindRefresh, token.KindSession,
+		token.KindAccess, token.KindTask, token.KindExchangeKey, token.KindAPIToken, token.KindRefresh, token.KindSession,
 	}
 }
 

@@ -40,7 +40,7 @@ func testTokens(t *testing.T, s *Suite) {
 	full.Collection = &four
 	full.LastUsedAt, full.LastUsedBy, full.RevokedAt, full.Reason = start.Add(time.Minute), "192.0.2.1", start.Add(2*time.Minute), "revoked"
 	full.Audience, full.Replaces, full.EndsAt = "https://api.example", "predecessor", start.Add(48*time.Hour)
-	bare := records.StoredToken{ID: "bare", Kind: token.KindAPIKey, CreatedAt: start}
+	bare := records.StoredToken{ID: "bare", Kind: token.KindExchangeKey, CreatedAt: start}
 	other := records.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
 	s.do(t, records.AddToken{Token: full}, records.AddToken{Token: bare}, records.AddToken{Token: other})
 	same(t, "a full token", s.token(t, full.ID), full)
@@ -85,7 +85,7 @@ func testTokenList(t *testing.T, s *Suite) {
 		one.CreatedAt = start.Add(time.Duration(n/3) * time.Second) // several at the same time
 		one.Owner = []string{"ann", "bob"}[n%2]
 		one.ClientID = []string{"ci", "app", ""}[n%3]
-		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindAPIKey}[n%4]
+		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindExchangeKey}[n%4]
 		s.do(t, records.AddToken{Token: one})
 		all = append(all, one.ID)
 	}
@@ -105,7 +105,7 @@ func testTokenList(t *testing.T, s *Suite) {
 	same(t, "a client's", s.listed(t, records.TokenQuery{ClientID: "ci", Limit: 4}), every(func(n int) bool { return n%3 == 0 }))
 	same(t, "an owner's through a client", s.listed(t, records.TokenQuery{Owner: "bob", ClientID: "app", Limit: 2}),
 		every(func(n int) bool { return n%2 == 1 && n%3 == 1 }))
-	kinds := []token.Kind{token.KindSession, token.KindAPIKey}
+	kinds := []token.Kind{token.KindSession, token.KindExchangeKey}
 	same(t, "of some kinds", s.listed(t, records.TokenQuery{Kinds: kinds, Limit: 4}), every(func(n int) bool { return n%2 == 1 }))
 	same(t, "of a kind that none is", s.listed(t, records.TokenQuery{Kinds: []token.Kind{token.KindAccess}}), []string(nil))
 	same(t, "nobody's", s.listed(t, records.TokenQuery{Owner: "ANN"}), []string(nil))
@@ -166,6 +166,36 @@ func testKillTokens(t *testing.T, s *Suite) {
 	kill(records.KillTokens{Owner: "O"})
 	kill(records.KillTokens{Owner: "other"}, "stranger")
 	kill(records.KillTokens{ClientID: "c"}, "sibling")
+}
+
+func testKillEverything(t *testing.T, s *Suite) {
+	at := start.Add(time.Minute)
+	live, endless, expired, dead := tok(1), tok(2), tok(3), tok(4)
+	endless.ExpiresAt = time.Time{}
+	expired.ExpiresAt = at
+	dead.RevokedAt, dead.Reason = start, "before"
+	for _, one := range []records.StoredToken{live, endless, expired, dead} {
+		s.do(t, records.AddToken{Token: one})
+	}
+	waiting := records.Device{
+		Digest: [32]byte{1}, UserCode: "WDJB-MJHT", ClientID: "app", State: records.DevicePending, ExpiresAt: start.Add(time.Hour),
+	}
+	s.do(t, records.AddDevice{Device: waiting, Now: start})
+	for i, reason := range []string{"restored", "again"} {
+		s.do(t, records.KillEverything{At: at.Add(time.Duration(i) * time.Second), Reason: reason})
+		for _, one := range []*records.StoredToken{&live, &endless} {
+			one.RevokedAt, one.Reason = at, "restored"
+		}
+		for name, want := range map[string]records.StoredToken{"live": live, "endless": endless, "expired": expired, "dead": dead} {
+			same(t, name, s.token(t, want.ID), want)
+		}
+	}
+	_, err := s.store.Device(t.Context(), waiting.Digest)
+	wantFault(t, err, fault.NotFound)
+	s.do(t, records.AddToken{Token: tok(5)}) // what is issued afterwards lives
+	if one := s.token(t, tok(5).ID); !one.RevokedAt.IsZero() {
+		t.Errorf("issued afterwards: %+v", one)
+	}
 }
 
 func testSpendToken(t *testing.T, s *Suite) {
@@ -263,6 +293,11 @@ func testVoidTokens(t *testing.T, s *Suite) {
 	add("decided as of that", false, func(one *records.StoredToken) { one.ClientID, one.Seq = "client", 2 })
 	add("made from what was killed", true, func(one *records.StoredToken) { one.Chain, one.Seq = []string{"root", "killed"}, seq })
 	add("made from another", false, func(one *records.StoredToken) { one.Chain = []string{"KILLED"} })
+	all := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{
+		Log: []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: start}},
+	}))
+	add("decided before everything was cut off", true, func(one *records.StoredToken) { one.Seq = all - 1 })
+	add("decided as of then", false, func(one *records.StoredToken) { one.Seq = all })
 	add("dead already", true, func(one *records.StoredToken) { one.Owner, one.RevokedAt, one.Reason = "owner", start, "before" })
 }
 
@@ -363,96 +398,4 @@ func testAttempts(t *testing.T, s *Suite) {
 	same(t, "after the window", failures(later, "a", "b"), []identity.Failures{none, none})
 	same(t, "in a new window", record(later, "b"), []identity.Failures{{Count: 1, Since: later}})
 	same(t, "the same key twice", record(later, "d", "d"), []identity.Failures{{Count: 1, Since: later}, {Count: 2, Since: later}})
-}
-
-// testDeviceBounds has as many device codes wait as may.
-func testDeviceBounds(t *testing.T, s *Suite) {
-	add := func(n int, client string, now time.Time) records.AddDevice {
-		return records.AddDevice{Now: now, Most: 5, MostOfClient: 3, Device: records.Device{
-			Digest: [32]byte{byte(n)}, UserCode: fmt.Sprint("CODE", n), ClientID: client, State: records.DevicePending,
-			ExpiresAt: start.Add(time.Duration(n) * time.Minute),
-		}}
-	}
-	full := func(what string, op records.AddDevice, wait time.Duration) {
-		t.Helper()
-		_, err := s.store.Commit(t.Context(), records.Batch{Ops: []records.Op{op}})
-		wantFault(t, err, fault.Limited)
-		if got := fault.RetryAfter(err); got != wait {
-			t.Errorf("%s: again after %v, want %v: when the first expires", what, got, wait)
-		}
-	}
-	for n := range 3 {
-		s.do(t, add(n+1, "tv", start))
-	}
-	full("a client's fourth", add(4, "tv", start), time.Minute)
-	s.do(t, add(5, "radio", start), add(6, "radio", start))
-	full("the sixth of all", add(7, "radio", start), time.Minute)
-	later := start.Add(time.Minute) // the first has expired; nobody has purged it
-	full("a client's sixth", records.AddDevice{Device: add(8, "radio", later).Device, Now: later, MostOfClient: 2}, 4*time.Minute)
-	s.do(t, add(9, "tv", later))
-	full("again full", add(10, "clock", later), time.Minute)
-	s.do(t, records.AddDevice{Device: add(11, "clock", later).Device}) // 0 is no bound
-}
-
-// testKnownAddresses notes from where accounts signed in, and forgets it.
-func testKnownAddresses(t *testing.T, s *Suite) {
-	ctx := t.Context()
-	known := func(account, address string) time.Time {
-		t.Helper()
-		return must[time.Time](t)(s.store.KnownAddress(ctx, account, address))
-	}
-	same(t, "never", known("ada", "x"), time.Time{})
-	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start}, records.KnowAddress{Account: "bob", Address: "x", At: start.Add(time.Hour)})
-	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start.Add(time.Minute)})
-	s.do(t, records.KnowAddress{Account: "ada", Address: "x", At: start}) // by a node that is behind
-	same(t, "the latest", known("ada", "x"), start.Add(time.Minute))
-	same(t, "another's", known("bob", "x"), start.Add(time.Hour))
-	for n := range 60 {
-		s.do(t, records.KnowAddress{Account: "eve", Address: fmt.Sprint(n), At: start.Add(time.Duration(n) * time.Minute)})
-	}
-	same(t, "the eleventh is one of the latest 50", known("eve", "10"), start.Add(10*time.Minute))
-	same(t, "the tenth isn't", known("eve", "9"), time.Time{})
-	s.do(t, records.ForgetAddresses{Account: "bob"})
-	same(t, "forgotten", known("bob", "x"), time.Time{})
-	if err := s.store.Purge(ctx, start.Add(time.Minute+identity.KnownAddress-time.Microsecond)); err != nil {
-		t.Fatal(err)
-	}
-	if s.processClock { // elsewhere the database's clock decides
-		same(t, "for 30 days", known("ada", "x"), start.Add(time.Minute))
-		if err := s.store.Purge(ctx, start.Add(time.Minute+identity.KnownAddress)); err != nil {
-			t.Fatal(err)
-		}
-		same(t, "and no longer", known("ada", "x"), time.Time{})
-	}
-}
-
-// testAccountFailures lists and clears the failures of an account.
-func testAccountFailures(t *testing.T, s *Suite) {
-	ctx := t.Context()
-	fail := func(n int, keys ...string) {
-		for range n {
-			must[[]identity.Failures](t)(s.store.RecordFailure(ctx, keys, start, time.Minute))
-		}
-	}
-	fail(2, "account:ab", records.AttemptKey("account:ab", "192.0.2.1"), "address:192.0.2.1")
-	fail(1, "account:ab", records.AttemptKey("account:ab", "2001:db8::/64"))
-	fail(4, "account:abc", records.AttemptKey("account:abc", "192.0.2.1"))
-	fail(1, "account:aa", "account:a")
-	list := func(now time.Time, limit int) []records.AccountFailures {
-		return must[[]records.AccountFailures](t)(s.store.AccountFailures(ctx, "account:ab", now, limit))
-	}
-	all := []records.AccountFailures{
-		{Failures: identity.Failures{Count: 3, Since: start}, Everywhere: true},
-		{Failures: identity.Failures{Count: 2, Since: start}, Address: "192.0.2.1"},
-		{Failures: identity.Failures{Count: 1, Since: start}, Address: "2001:db8::/64"},
-	}
-	same(t, "the highest first", list(start, 10), all)
-	same(t, "some", list(start, 2), all[:2])
-	same(t, "after the window", list(start.Add(time.Minute), 10), []records.AccountFailures(nil))
-	s.do(t, records.ClearFailures{Key: records.AttemptKey("account:ab", "192.0.2.1")})
-	same(t, "one cleared", list(start, 10), []records.AccountFailures{all[0], all[2]})
-	s.do(t, records.ClearFailures{Account: "account:ab"})
-	same(t, "all cleared", list(start, 10), []records.AccountFailures(nil))
-	left := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"account:abc", "account:abc@192.0.2.1", "account:aa", "account:a", "address:192.0.2.1"}, start))
-	same(t, "others'", []int{left[0].Count, left[1].Count, left[2].Count, left[3].Count, left[4].Count}, []int{4, 4, 1, 1, 2})
 }

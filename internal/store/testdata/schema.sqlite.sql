@@ -113,7 +113,7 @@ CREATE TABLE log_head (
     one    INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     seq    INTEGER NOT NULL,
     purged INTEGER NOT NULL
-) STRICT;
+, purged_until INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE log_settled (
     one INTEGER PRIMARY KEY CHECK (one = 1),

@@ -320,7 +320,7 @@ func (s *studio) sampleTokens() {
 	tablet := s.token(s.user, issuance.NewCredential{Name: "field tablet", Scope: []string{"read", "write"}, Collection: &tissue, Lifetime: 30 * day})
 	board := s.token(s.user, issuance.NewCredential{Name: "Grafana dashboard", Scope: []string{"read"}})
 	s.token(s.user, issuance.NewCredential{Name: "R notebook", Scope: []string{"read"}, Lifetime: 90 * day})
-	_, err = s.CreateAPIKey(s.from("192.0.2.17"), caller, issuance.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
+	_, err = s.CreateExchangeKey(s.from("192.0.2.17"), caller, issuance.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
 	s.must(err)
 	s.Advance(sitting.Add(-26 * time.Hour).Sub(s.Time()))
 	s.use(tablet, "2001:db8:85a3::8a2e:370:7334")
