@@ -57,7 +57,7 @@ func TestTheHarnessCatchesEveryMutantOnAPair(t *testing.T) {
 			conf, pair := pairConfig(t, 2)
 			c := clustertest.New(t, sabotaged(t, how, conf))
 			trigger(c, pair)
-			isCaught(c)
+			isCaught(c, clustertest.RuleRevoked)
 		})
 	}
 	t.Run(beatsByRead, func(t *testing.T) {
