@@ -20,7 +20,7 @@ func TestNoRequestIsAcknowledgedFromMemory(t *testing.T) {
 	for range 3 * len(acts) {
 		later = append(later, issued(c, func() *clustertest.Token { return c.ClientToken(other) }))
 	}
-	repaired := c.History.Break("what the standby lacks is lost with the primary", -1)
+	repaired := c.History.Break(clustertest.Lost, -1)
 	must(c, pair.Silence())
 	end := pair.CancelCommits()
 	for _, a := range acts {

@@ -26,8 +26,8 @@ func PairBreakages() []PairBreakage {
 		{"the primary is lost behind a silent standby", func(c *Cluster, restarted *Node) (func() error, error) {
 			return func() error { return c.loseThePrimary(restarted) }, c.config.Pair.Silence()
 		}},
-		{"the primary is lost while what waits for a silent standby is cancelled", (*Cluster).cancelBehindASilentStandby},
-		{"the primary restarts behind a silent standby, and is lost", (*Cluster).restartBehindASilentStandby},
+		{Lost + ": its primary no longer waits for it", (*Cluster).cancelBehindASilentStandby},
+		{Lost + ": its primary restarts", (*Cluster).restartBehindASilentStandby},
 		{"the former primary is not fenced", (*Cluster).leaveOnTheFormerPrimary},
 	}
 }
