@@ -148,6 +148,7 @@ func (b bystander) Entries(ctx context.Context, after revocation.Seq, limit int)
 
 // openStore opens the database that the configuration names.
 func openStore(ctx context.Context, c config.Config, o store.Options) (*store.Store, error) {
+	o.Now = revocation.NewWallClock(o.Now)
 	s, err := store.Open(ctx, c.Database.Reveal(), storeOptions(c, o))
 	if isMissing(err) && o.MustExist {
 		return nil, hint(err, `check database in the configuration; "bearerd serve" and "bearerd apply" make a new one`)
@@ -157,7 +158,6 @@ func openStore(ctx context.Context, c config.Config, o store.Options) (*store.St
 
 // storeOptions completes options by what the configuration says.
 func storeOptions(c config.Config, o store.Options) store.Options {
-	o.Now = revocation.NewWallClock(o.Now)
 	o.Postgres = store.Postgres{
 		Connections: c.Postgres.Connections, ConnectTimeout: c.Postgres.ConnectTimeout,
 		StatementTimeout: c.Postgres.StatementTimeout, Staleness: c.Revocation.MaxStaleness,
