@@ -84,7 +84,7 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	i, err := assemble(cmd.Context(), parts{
-		config: c, store: s, log: bystander{s, need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
+		config: c, store: s, log: &bystander{Store: s, all: need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
@@ -130,19 +130,21 @@ func waitFlag(cmd *cobra.Command) {
 type bystander struct {
 	*store.Store
 
-	judges bool
+	all bool // it reads all of the log: it judges tokens, or knows where the log ended
 }
 
 // Confirm leaves the list of nodes as it is.
-func (bystander) Confirm(context.Context, revocation.Confirmation) error { return nil }
+func (*bystander) Confirm(context.Context, revocation.Confirmation) error { return nil }
 
 // Entries returns the log, for a command that judges tokens. For every other it is as
-// good as purged: only where it ends matters, and there may be millions of entries.
-func (b bystander) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
-	if b.judges {
+// good as purged up to where the command found it: there may be millions of entries, and
+// only what is written from then on matters.
+func (b *bystander) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
+	if b.all {
 		return b.Store.Entries(ctx, after, limit)
 	}
 	page, err := b.Store.Entries(ctx, after, 1)
+	b.all = err == nil
 	return revocation.Page{Head: page.Head, Purged: page.Head}, err
 }
 

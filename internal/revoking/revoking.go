@@ -215,20 +215,19 @@ func termsOf(c *caller.Caller) terms { return terms{wait: c.Wait, unlimited: c.U
 // whoever asks again and again would fill the log.
 func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, on terms) (revocation.Receipt, error) {
 	read := r.journal.Reading()
-	var left records.Batch
-	revoked, err := r.revokedInLog(ctx, t)
-	switch {
+	switch revoked, err := r.revokedInLog(ctx, t); {
 	case err != nil:
 		return revocation.Receipt{}, err
-	case revoked && !on.unlimited:
-		if err := r.quota.Again(t.Subject); err != nil {
-			return revocation.Receipt{}, err
+	case revoked:
+		if !on.unlimited {
+			if err := r.quota.Again(t.Subject); err != nil {
+				return revocation.Receipt{}, err
+			}
 		}
-	case !revoked:
-		left.Ops, left.Log = r.journal.Kill(killOf(t, e.Reason))
-		left.Audit = []audit.Event{e}
+		return r.journal.Settled(ctx, read, on.wait)
 	}
-	return r.journal.RevokeRest(ctx, left, read, on.wait)
+	ops, entries := r.journal.Kill(killOf(t, e.Reason))
+	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, on.wait)
 }
 
 // revokedInLog reports whether the log in the store revokes a token with everything that
