@@ -111,7 +111,7 @@ func (p *program) migrate(ctx context.Context, c config.Config, mode restoring, 
 }
 
 func (p *program) revokeEverything(ctx context.Context, c config.Config, s *store.Store) (*revokedEverything, error) {
-	i, err := assemble(ctx, parts{config: c, store: s, log: &bystander{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
