@@ -70,7 +70,7 @@ func keyTable(w io.Writer, keys []keyring.Key) {
 	for i, k := range keys {
 		state := string(k.State)
 		if k.Revoked() {
-			state += " (taken back)"
+			state += " (revoked)"
 		}
 		rows[i] = []string{k.KID, state, string(k.Algorithm), clock(k.CreatedAt), clock(k.ActiveAt), clock(k.RetiredAt)}
 	}
@@ -133,7 +133,7 @@ one the next key signs at once.`,
 				if err != nil {
 					return err
 				}
-				p.say("key %s is taken back, and what it signed; %s", args[0], i.reach(r))
+				p.say("key %s is revoked, with all that it signed; %s", args[0], i.reach(r))
 				return p.show(acknowledged(r), silent)
 			})
 		},

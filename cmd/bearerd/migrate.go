@@ -28,12 +28,13 @@ itself that a database was restored from a backup, or that PostgreSQL failed ove
 and goes on at a higher sequence. It can't see that the server's whole disk was put
 back: then stop every node and run this with --restored before they start.
 
-A restored database has forgotten what was revoked after the backup: those tokens are
-accepted again. --revoke-all with --restored revokes whatever was issued until now, to
-anybody: access and task tokens, API keys and tokens, sessions, refresh tokens, device
-codes, also those that were issued after the backup. The signing keys are replaced.
-Everybody signs in again, and programs need new API tokens and keys. With HS256 the
-secret stays; change it too where tokens are verified without the revocation log.`,
+A restored database doesn't know what was revoked after the backup: those tokens
+are accepted again. --revoke-all with --restored revokes everything that was issued
+until now, to anybody: access and task tokens, API keys and tokens, sessions,
+refresh tokens, device codes, also those that were issued after the backup. The
+signing keys are replaced. Everybody signs in again, and programs need new API
+tokens and keys. With HS256 the secret stays; change it too where tokens are
+verified without the revocation log.`,
 		Example: `  bearerd migrate --dry-run
   bearerd migrate --restored
   bearerd migrate --restored --revoke-all`,
@@ -110,7 +111,7 @@ func (p *program) migrate(ctx context.Context, c config.Config, mode restoring, 
 }
 
 func (p *program) revokeEverything(ctx context.Context, c config.Config, s *store.Store) (*revokedEverything, error) {
-	i, err := assemble(ctx, parts{config: c, store: s, log: &bystander{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (p *program) revokeEverything(ctx context.Context, c config.Config, s *stor
 	if err != nil {
 		return nil, err
 	}
-	p.say("every token, session and device code issued until now is revoked, whoever has it; %s", i.reach(e.Receipt))
+	p.say("every token, session and device code issued until now is revoked; %s", i.reach(e.Receipt))
 	for _, kid := range e.Keys {
 		p.say("the signing key %s is revoked", kid)
 	}

@@ -84,7 +84,7 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	i, err := assemble(cmd.Context(), parts{
-		config: c, store: s, log: &bystander{Store: s, all: need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
+		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
@@ -125,21 +125,21 @@ func waitFlag(cmd *cobra.Command) {
 	cmd.Flags().Bool("wait", true, "wait until every running server has confirmed it (revocation.wait)")
 }
 
-// bystander is the revocation log for a command. A command is no server: nobody
+// readOnlyLog is the revocation log for a command. A command is no server: nobody
 // may wait for it, so it confirms nothing.
-type bystander struct {
+type readOnlyLog struct {
 	*store.Store
 
 	all bool // it reads all of the log: it judges tokens, or knows where the log ended
 }
 
 // Confirm leaves the list of nodes as it is.
-func (*bystander) Confirm(context.Context, revocation.Confirmation) error { return nil }
+func (*readOnlyLog) Confirm(context.Context, revocation.Confirmation) error { return nil }
 
 // Entries returns the log, for a command that judges tokens. For every other it is as
 // good as purged up to where the command found it: there may be millions of entries, and
 // only what is written from then on matters.
-func (b *bystander) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
+func (b *readOnlyLog) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
 	if b.all {
 		return b.Store.Entries(ctx, after, limit)
 	}

@@ -51,7 +51,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bearerd",
-		Short: "Issue, verify and take back bearer tokens",
+		Short: "Issue, verify and revoke bearer tokens",
 		Long: `bearerd issues, verifies and takes back bearer tokens for HTTP APIs.
 
 Begin with "bearerd demo", which starts a server with sample data and prints

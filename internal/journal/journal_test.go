@@ -295,9 +295,13 @@ func TestWhatIsNotKnownToHoldIsNotAcknowledged(t *testing.T) {
 	})
 	t.Run("the log was replaced", func(t *testing.T) {
 		t.Parallel()
-		k := newKit(t)
+		n := nodetest.NewStill(t, nodetest.Options{Settings: func(s *node.Settings) { s.Staleness = staleness }})
+		k := on(t, n.Fixture)
+		n.Log.Server.Store(new("the first"))
+		nodetest.Must(t, k.CatchUp(t.Context()))
 		read := k.Reading()
-		k.Ledger.Restart()
+		nodetest.Must(t, nodetest.Second(k.Settled(t.Context(), read, revocation.WaitNone)))
+		n.Log.Server.Store(new("its successor"))
 		for what, act := range map[string]func() (revocation.Receipt, error){
 			"settled": func() (revocation.Receipt, error) { return k.Settled(t.Context(), read, revocation.WaitNone) },
 			"the rest": func() (revocation.Receipt, error) {

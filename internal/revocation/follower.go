@@ -43,6 +43,7 @@ type Follower struct {
 	notifiedAt time.Duration // when that was, on the clock
 	overBudget bool          // whether it was logged that the set is
 
+	replaced  atomic.Uint64 // how often the log was replaced
 	questions atomic.Uint64 // how many have started
 	counts    counts
 	head      atomic.Int64 // of the log, in the last answer

@@ -55,3 +55,8 @@ type counts struct{ failed, unconfirmed, permits atomic.Uint64 }
 // time and then reads Known has something to send at least every half of L while the
 // store answers. All watchers share the channel.
 func (f *Follower) Watch() <-chan struct{} { return f.ledger.Watch() }
+
+// Replaced returns how often the log that is followed was replaced: by that of another
+// server, or by an earlier one that was restored. What was read before it grew, and what
+// was committed after, may be in different logs.
+func (f *Follower) Replaced() uint64 { return f.replaced.Load() }

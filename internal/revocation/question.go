@@ -27,7 +27,9 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 	}
 	f.head.Store(page.Head)
 	f.membership.origin = page.Origin
-	f.origin.Store(&page.Origin)
+	if before := f.origin.Swap(&page.Origin); before != nil && *before != page.Origin {
+		f.replaced.Add(1)
+	}
 	f.apply(page, after)
 	return started, page.Complete(after), nil
 }
@@ -37,6 +39,7 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 // in between have yet to be written. Then all of the log is read again, and the node
 // joins the list again, which was restored as well.
 func (f *Follower) distrust() {
+	f.replaced.Add(1)
 	f.known.Store(nil)
 	f.membership.listed = false
 	f.ledger.Distrust()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -55,13 +56,16 @@ func newReservations(edges []Edge) reservations {
 			r.places = append(r.places, p)
 		}
 	}
+	// /users/login is meant before /users/{name}.
+	slices.SortStableFunc(r.places, func(a, b place) int { return cmp.Compare(a.wildcards(), b.wildcards()) })
 	return r
 }
 
 // meaning is what a path that was sent may be read as.
 type meaning struct {
-	own  bool   // it lies where nothing but bearerd's endpoints may
-	path string // "": no endpoint of a dialect has such a path
+	own   bool   // it lies where nothing but bearerd's endpoints may
+	path  string // of an endpoint; "": there is no such endpoint of a dialect's
+	exact bool   // it is spelt as that path is
 }
 
 // read reads a path as leniently as any application might.
@@ -76,7 +80,7 @@ func (r reservations) read(path string) meaning {
 	}
 	for _, p := range r.places {
 		if p.covers(resolved) {
-			return meaning{path: p.path}
+			return meaning{path: p.path, exact: p.spelt(path)}
 		}
 	}
 	return meaning{}
@@ -102,6 +106,24 @@ func (p place) covers(segments []string) bool {
 	return slices.EqualFunc(p.segments, segments, func(pattern, s string) bool {
 		return pattern == "" || strings.EqualFold(pattern, s)
 	})
+}
+
+// spelt reports whether a path that was sent is this one, with or without a slash at its
+// end, as a mux compares them.
+func (p place) spelt(path string) bool {
+	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/")
+	return slices.EqualFunc(p.segments, segments, func(pattern, s string) bool {
+		return pattern == "" && s != "" || pattern == httpkit.Unescape(s)
+	})
+}
+
+func (p place) wildcards() (n int) {
+	for _, s := range p.segments {
+		if s == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // misspelt is the fault for a path that is spelt almost as one of ours; it names that one.

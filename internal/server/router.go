@@ -65,16 +65,11 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 // spelling.
 func (t *router) serveOther(w http.ResponseWriter, r *http.Request, tidy bool) error {
 	meant := t.reservations.read(r.URL.EscapedPath())
-	proxied := t.application != nil && !meant.own
-	if proxied && meant.path == "" {
-		pass(w, r, t.application, everything)
+	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
+		pass(w, r, t.application, everything) // of its own paths a dialect takes the methods that it serves
 		return nil
 	}
-	if allow := t.allowed(r, tidy); allow != "" {
-		if proxied { // a dialect takes the methods that it serves
-			pass(w, r, t.application, everything)
-			return nil
-		}
+	if allow := t.allowed(r, tidy); allow != "" && (meant.own || meant.path == "" || meant.exact) {
 		return httpkit.MethodNotAllowed(w, r, allow)
 	}
 	if meant.own {

@@ -12,7 +12,7 @@ import (
 // The two values of typ that bearerd signs and accepts, compared exactly.
 const (
 	TypeAccess      = "at+jwt"      // RFC 9068
-	TypeExchangeKey = "api-key+jwt" //nolint:gosec // a media type
+	TypeExchangeKey = "api-key+jwt"
 )
 
 // maxKID bounds a key id; ours are thumbprints of 43 characters.

@@ -19,12 +19,12 @@ import (
 
 // auditView is the page of the audit log.
 type auditView struct {
-	sheet   // what is wrong with the filter
-	Actions []string
-	Asked   url.Values // the filter, as it was asked for
-	Events  []eventRow
-	Export  template.URL // the filter as a query
-	Next    template.URL // the query of the page after this one
+	formState // what is wrong with the filter
+	Actions   []string
+	Asked     url.Values // the filter, as it was asked for
+	Events    []eventRow
+	Export    template.URL // the filter as a query
+	Next      template.URL // the query of the page after this one
 }
 
 // eventRow is an event with the names of who and whom.
@@ -41,7 +41,7 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	view := auditView{Actions: audit.Actions(), Asked: q}
 	f, err := p.readFilter(r, q)
 	if fault.Is(err, fault.Invalid) {
-		view.sheet = sheet{At: "filter", Problem: sentence(fault.Message(err)), About: filterMarks[fault.FieldOf(err)]}
+		view.formState = formState{At: "filter", Problem: sentence(fault.Message(err)), About: filterMarks[fault.FieldOf(err)]}
 		return p.render(w, r, http.StatusBadRequest, "audit", "Audit log", view)
 	}
 	if err != nil {

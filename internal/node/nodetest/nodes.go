@@ -40,7 +40,8 @@ func (f *Fixture) KeepHouse(tb testing.TB) {
 // CutLog is a log that can't be read, or not be written, while a test says so.
 type CutLog struct {
 	revocation.Log
-	Reads, Writes atomic.Bool // fail
+	Reads, Writes atomic.Bool            // fail
+	Server        atomic.Pointer[string] // that the log says it is on; nil: what it is on
 }
 
 var errCut = errors.New("the store is away")
@@ -50,13 +51,20 @@ func (l *CutLog) Entries(ctx context.Context, after revocation.Seq, limit int) (
 	if l.Reads.Load() {
 		return revocation.Page{}, errCut
 	}
-	return l.Log.Entries(ctx, after, limit)
+	p, err := l.Log.Entries(ctx, after, limit)
+	if name := l.Server.Load(); name != nil {
+		p.Origin = *name
+	}
+	return p, err
 }
 
 // Confirm confirms a sequence.
 func (l *CutLog) Confirm(ctx context.Context, c revocation.Confirmation) error {
 	if l.Writes.Load() {
 		return errCut
+	}
+	if l.Server.Load() != nil {
+		c.Origin = ""
 	}
 	return l.Log.Confirm(ctx, c)
 }
