@@ -34,7 +34,8 @@ type Set struct {
 	cutOffs atomic.Pointer[table]
 	ends    atomic.Pointer[map[Key]end] // never changed, only replaced
 	decided atomic.Int64
-	due     int64 // when to look for cut-offs and ends that have run out; under mu
+	voided  atomic.Int64 // the latest cut-off of everything
+	due     int64        // when to look for cut-offs and ends that have run out; under mu
 }
 
 // bucket holds the kills that matter no more at end. A list of buckets is never
@@ -70,6 +71,8 @@ func (s *Set) Apply(entries []Entry) {
 			continue
 		case Role, Group:
 			s.decided.Store(max(s.decided.Load(), e.Seq))
+		case Everything:
+			s.voided.Store(max(s.voided.Load(), e.Seq))
 		}
 		s.cutOff(KeyOf(e.What, e.ID).words(), e)
 	}
@@ -149,6 +152,10 @@ func (s *Set) CutOff(k Key) Seq {
 	}
 	return 0
 }
+
+// Voided returns the latest cut-off of everything, 0 when there was none. It is apart
+// from the others because every decision asks for it.
+func (s *Set) Voided() Seq { return s.voided.Load() }
 
 // Decided returns the latest cut-off at a role or a group of any name, 0 when there
 // was none. It never goes back.

@@ -2,7 +2,6 @@ package verification
 
 import (
 	"context"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +22,6 @@ type facts struct {
 	source     Source
 	ledger     *revocation.Ledger
 	log        *revocation.Set // the ledger's
-	everything revocation.Key  // under which the log speaks of all tokens at once
 	forms      token.Forms
 	claimsOnly bool // nothing follows the log, so what may be revoked is not kept
 
@@ -35,7 +33,6 @@ type facts struct {
 func newFacts(cfg *Config, flushed func()) *facts {
 	return &facts{
 		source: cfg.Source, ledger: cfg.Ledger, log: cfg.Ledger.Set(), forms: cfg.Forms,
-		everything: revocation.KeyOf(revocation.Everything, revocation.EverythingID),
 		claimsOnly: cfg.InsecureWithoutRevocation, flushed: flushed,
 		cache: cache.New(cache.Config[*Token]{
 			Budget: cfg.CacheBytes, Typical: typicalToken, MaxAge: cfg.MaxFactAge, Cost: costOfToken,
@@ -148,13 +145,21 @@ func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
 // revoked reports whether a token is revoked: it is void, or the log has said that it or
 // what it was made from ends, and that time has come by the clock of this process.
 func (f *facts) revoked(t *Token) bool {
-	return f.void(t) || slices.ContainsFunc(t.names.kills, f.ledger.Ended)
+	if f.void(t) {
+		return true
+	}
+	for _, id := range t.names.kills {
+		if f.ledger.Ended(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // void reports whether a token is revoked by its source or by what the log has said of
-// it up to the sequence applied here: its id or an id of its chain; its subject, its client
-// or everything after the token was decided; the key that signed it at any time, because who has the
-// private half writes what sequence they like. No clock is involved: every process that
+// it up to the sequence applied here: its id or an id of its chain; its subject, its
+// client or everything, after the token was decided; the key that signed it at any time,
+// because who has the private half writes what sequence they like. No clock is involved: every process that
 // has applied as much says the same.
 func (f *facts) void(t *Token) bool {
 	return t.Ended != "" || f.signedByRevoked(t) || f.revokedInLog(t)
@@ -164,10 +169,15 @@ func (f *facts) void(t *Token) bool {
 // a token with everything that was made from it, so that there is nothing left to
 // append.
 func (f *facts) revokedInLog(t *Token) bool {
-	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq || f.log.CutOff(f.everything) > t.Seq {
+	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq || f.log.Voided() > t.Seq {
 		return true
 	}
-	return slices.ContainsFunc(t.names.kills, f.log.Killed)
+	for _, id := range t.names.kills {
+		if f.log.Killed(id) {
+			return true
+		}
+	}
+	return false
 }
 
 // signedByRevoked reports whether the key that signed a token was revoked, at any time:
