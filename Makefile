@@ -11,7 +11,7 @@ SOAK    ?= 5m
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check vet lint unit race cover fuzz soak bench bench-write golden vuln packages screenshots
+.PHONY: help build demo test check vet lint unit race cover fuzz soak bench bench-write golden vuln packages screenshots model
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ fuzz: ## every fuzz target, 30 s each (FUZZTIME=5m for longer)
 		echo "== $$target in $$(dirname "$$file")"; \
 		$(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	done
+
+model: ## the promise, in every order that the steps of docs/model can take (two minutes)
+	CI=true $(GO) test ./docs/model -count=1 -v
 
 soak: ## random work and faults for 5 min, on one server and on a pair (SOAK=1h for longer)
 	SOAK=$(SOAK) $(GO) test ./clustertest -count=1 -run '^TestThePromiseUnderRandomFaults$$' -v -timeout 0

@@ -31,7 +31,7 @@ var (
 	}
 	// operations decide and commit; each stands on the same few packages and on none
 	// of the others.
-	operations = and(domains, "internal/caller", "internal/journal", "internal/records", "internal/source", "internal/verification")
+	operations = and(domains, "internal/caller", "internal/journal", "internal/quota", "internal/records", "internal/source", "internal/verification")
 	// edges translate. Each imports only the operations that it calls.
 	edge  = and(domains, "internal/httpkit", "internal/caller", "internal/records", "internal/verification")
 	edges = []string{
@@ -58,15 +58,16 @@ var mayImport = map[string][]string{
 	"internal/identity":             {"internal/fault"},
 	"internal/revocation":           {"internal/fault"},
 	"internal/audit":                {"internal/fault", "internal/redact"},
+	"internal/quota":                {"internal/ratelimit", "internal/fault", "internal/audit"},
 	"internal/httpkit":              {"internal/fault", "internal/redact", "internal/strictjson", "internal/token"},
 	"internal/config":               {"internal/fault", "internal/token"},
 	"internal/records":              domains,
 	"internal/verification":         {"internal/token", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
-	"internal/source":               and(domains, "internal/records", "internal/verification"),
+	"internal/source":               and(domains, "internal/cache", "internal/quota", "internal/records", "internal/verification"),
 	"internal/caller":               and(domains, "internal/records", "internal/source", "internal/verification"),
 	"internal/directory":            operations,
-	"internal/issuance":             operations,
+	"internal/issuance":             and(operations, "internal/ratelimit"),
 	"internal/revoking":             operations,
 	"internal/signin":               and(operations, "internal/cache"),
 	"internal/explain":              operations,
@@ -79,7 +80,7 @@ var mayImport = map[string][]string{
 	"internal/frontendtest":         nil,
 	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
 	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
-	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
+	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit"),
 	"internal/adminapi":             and(edge, pages...),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
 	"internal/webui":                and(edge, pages...),
@@ -88,7 +89,7 @@ var mayImport = map[string][]string{
 	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance"),
 	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/dialecttest":  nil,
-	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/traffic"),
+	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/traffic"),
 	"verify": {
 		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/strictjson",
@@ -96,7 +97,7 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
-		"internal/node", "internal/server", "internal/store", "internal/config"),
+		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }
@@ -164,7 +165,7 @@ func TestEveryDependencyHasItsReason(t *testing.T) {
 	}
 }
 
-// moduleOf gives the required module that a package belongs to.
+// moduleOf returns the required module that a package belongs to.
 func moduleOf(imported string, required [][]string) string {
 	for _, r := range required {
 		if imported == r[1] || strings.HasPrefix(imported, r[1]+"/") {
@@ -203,7 +204,7 @@ func complaints(packages []goPackage, table map[string][]string) []string {
 	return list
 }
 
-// ownImports gives those of imports that are ours, relative to the module.
+// ownImports returns those of imports that are ours, relative to the module.
 func ownImports(imports []string) []string {
 	var own []string
 	for _, i := range imports {

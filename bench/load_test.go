@@ -131,7 +131,7 @@ const slice = 150 * time.Millisecond
 // rounds holds the results of several loads, round by round.
 type rounds [][]result
 
-// interleave gives each load its turn, a round an iteration, first once to warm up.
+// interleave runs each load in turn, a round an iteration, first once to warm up.
 func interleave(b *testing.B, loads ...*load) rounds {
 	b.Helper()
 	for _, l := range loads {

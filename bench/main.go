@@ -32,11 +32,11 @@ type suite struct {
 // The suites. What takes long to set up is run once: its figures are no ratios.
 var suites = []suite{
 	{dir: "./internal/token", bench: "BudgetVerifyNew", time: "1s", count: 5},
-	{dir: "./internal/authority", bench: "BudgetVerifySeen", time: "1s", count: 5},
+	{dir: "./internal/verification", bench: "BudgetVerifySeen", time: "1s", count: 5},
 	{dir: "./internal/gateway", bench: "BudgetForwardAuthSeen", time: "6s", count: 5},
 	{dir: "./internal/server", bench: "BudgetIntrospection|BudgetIssue", time: "1s", count: 5},
 	{dir: "./internal/revocation", bench: "Budget", time: "1x", count: 1},
-	{dir: "./internal/authority", bench: "Growth", time: "1x", count: 1},
+	{dir: "./internal/verification", bench: "Growth", time: "1x", count: 1},
 	{dir: "./internal/store", bench: "Commit|TokenByDigest", time: "1s", count: 1},
 	{dir: ".", module: "bench", bench: "Libraries", time: "1s", count: 5},
 	{dir: ".", module: "bench", bench: "ForwardAuth|Nginx|Issuing", time: "5x", count: 5},
@@ -141,7 +141,7 @@ func isResult(fields []string) bool {
 	return err == nil
 }
 
-// machine tells what it was measured on.
+// machine returns what it was measured on.
 func machine(ctx context.Context, seen measurements) string {
 	cpu := runtime.GOARCH
 	for name := range seen {

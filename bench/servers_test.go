@@ -45,7 +45,7 @@ func member(b *testing.B, of map[string]any, name string) string {
 	return value
 }
 
-// accessToken gives an access token of ada's for a collection, by password.
+// accessToken returns an access token of ada's for a collection, by password.
 func accessToken(b *testing.B, p *process) string {
 	b.Helper()
 	return member(b, post(b, http.DefaultClient, "http://"+p.address+"/accounts/token/", url.Values{
@@ -53,7 +53,7 @@ func accessToken(b *testing.B, p *process) string {
 	}), "access_token")
 }
 
-// signedIn gives a client with ada's session.
+// signedIn returns a client with ada's session.
 func signedIn(b *testing.B, p *process) *http.Client {
 	b.Helper()
 	jar, err := cookiejar.New(nil)

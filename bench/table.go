@@ -112,7 +112,7 @@ func number(v float64) string {
 	return text
 }
 
-// met tells whether the median keeps the budget.
+// met reports whether the median keeps the budget.
 func (r row) met(s spread) string {
 	switch {
 	case r.budget == 0:

@@ -41,7 +41,8 @@ const (
 //   - No yes to a revoked token, when the verification began after the revocation was
 //     acknowledged. Without wait this holds at once for the node that acknowledged, and
 //     L later for every other node.
-//   - No yes after a final no: at once at the same node, L later at every other.
+//   - No yes after a final no: at once at the same node, L later at every other. A no
+//     that rests on what was lost with the primary is not final.
 //   - No refusal without a cause. But a token may be unknown while a key is replaced,
 //     until that is acknowledged.
 //   - No 503 except during a fault and until L and a second after it.
@@ -150,6 +151,9 @@ func (c *checker) judgeYes(o *Op, t *Token) (rule, why string) {
 		}
 	}
 	for _, no := range c.finals[t] {
+		if c.mayBeLost(t, no) {
+			continue
+		}
 		if no.End < o.Start && no.Node == o.Node || no.End+c.promise.Staleness < o.Start {
 			return RuleRevived, fmt.Sprintf("node %d had refused it at %v: %s", no.Node, no.End, no.Reason)
 		}
@@ -165,6 +169,24 @@ func (c *checker) judgeYes(o *Op, t *Token) (rule, why string) {
 		}
 	}
 	return "", ""
+}
+
+// mayBeLost reports whether a final no may rest on nothing but revocations that were not
+// acknowledged and were lost with the primary.
+func (c *checker) mayBeLost(t *Token, no *Op) bool {
+	lost := false
+	for v := range c.concerning(t) {
+		if !v.maybe(t, no.End) {
+			continue
+		}
+		lost = v.Outcome != Yes && slices.ContainsFunc(c.faults, func(f Fault) bool {
+			return strings.HasPrefix(f.Kind, Lost) && f.From < no.End && f.From < v.End+recovery && v.Start < f.To
+		})
+		if !lost {
+			return false
+		}
+	}
+	return lost
 }
 
 // concerning returns the operations that may have revoked a token.

@@ -93,6 +93,11 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 	former := func(from, to int) clustertest.Fault {
 		return clustertest.Fault{Kind: "on the former primary", Node: 2, From: time.Duration(from) * ms, To: time.Duration(to) * ms}
 	}
+	exposed := func(from, to int) []clustertest.Fault {
+		return []clustertest.Fault{{
+			Kind: clustertest.Lost, Node: -1, From: time.Duration(from) * ms, To: time.Duration(to) * ms,
+		}}
+	}
 	const unknown = "malformed or unknown token"
 	type ops = []clustertest.Op
 	for name, s := range map[string]story{
@@ -141,6 +146,9 @@ func TestCheckFindsEachViolationAndNoOther(t *testing.T) {
 		"known to the other nodes":     {ops: ops{at(on(1, verify(later, no, unknown)), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
 		"revoked by a former primary":  {ops: ops{at(on(2, verify(later, no, "revoked")), 230, 240)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
 		"after it was fenced":          {ops: ops{at(on(2, verify(later, no, unknown)), 410, 420)}, faults: []clustertest.Fault{former(150, 400)}, want: []string{clustertest.RuleRefused}},
+		"lost with the primary":        {ops: ops{at(as(kill(token, true), lost), 100, 120), at(verify(token, no, "revoked"), 130, 140), at(on(1, verify(token, yes, "")), 1500, 1510)}, faults: exposed(90, 200)},
+		"lost, acknowledged before":    {ops: ops{at(kill(token, false), 60, 65), at(as(kill(token, true), lost), 100, 120), at(on(1, verify(token, no, "revoked")), 130, 140), at(on(1, verify(token, yes, "")), 150, 160)}, faults: exposed(90, 200), want: []string{clustertest.RuleRevived}},
+		"lost, not with that primary":  {ops: ops{at(as(kill(token, true), lost), 100, 120), at(verify(token, no, "revoked"), 130, 140), at(on(1, verify(token, yes, "")), 1500, 1510)}, faults: append(exposed(1200, 1300), fault(-1, 90, 200)), want: []string{clustertest.RuleRevived}},
 		"another reason than the key":  {ops: ops{at(on(1, rotate), 40, 70), at(verify(signed, no, "revoked"), 60, 65)}, want: []string{clustertest.RuleRefused}},
 		"expired":                      {ops: ops{at(verify(mortal, no, "expired"), 510, 520)}},
 		"expired too early":            {ops: ops{at(verify(mortal, no, "expired"), 410, 420)}, want: []string{clustertest.RuleRefused}},

@@ -34,13 +34,14 @@ func signIn(c *clustertest.Cluster, user, password string) int {
 	return a.Status
 }
 
-// joinWithAClockAhead starts a node whose wall clock is 26 h ahead for two seconds, and
-// stops it when it has purged twice. Then every other node starts again, and knows only
-// what the database has. It returns the node.
-func joinWithAClockAhead(c *clustertest.Cluster) *clustertest.Node {
+// joinWithAClockAhead starts a node, which is one mutant, whose wall clock is 26 h ahead
+// for two seconds, and stops it when it has purged twice. Then every other node starts
+// again, and knows only what the database has. It returns the node.
+func joinWithAClockAhead(c *clustertest.Cluster, how string) *clustertest.Node {
 	c.Helper()
 	others := c.Nodes
 	token := issued(c, func() *clustertest.Token { return c.ClientToken(others[0]) })
+	good := issued(c, func() *clustertest.Token { return c.ClientToken(others[0]) })
 	session := issued(c, func() *clustertest.Token { return c.Session(others[0], "user0") })
 	made := issued(c, func() *clustertest.Token { return c.SessionToken(others[0], session) })
 	for _, n := range others {
@@ -53,7 +54,7 @@ func joinWithAClockAhead(c *clustertest.Cluster) *clustertest.Node {
 
 	binary, err := broken()
 	must(c, err)
-	ahead := c.AddBinary(binary, "SABOTAGE="+clockAhead)
+	ahead := c.AddBinary(binary, "SABOTAGE="+how)
 	must(c, ahead.Start())
 	eventually(c, time.Minute, "the node has purged twice", func() bool { return ahead.Logged(purged) >= 2 })
 	must(c, ahead.Stop())
@@ -68,6 +69,7 @@ func joinWithAClockAhead(c *clustertest.Cluster) *clustertest.Node {
 		for range 3 {
 			c.Verify(n, token)
 			c.Verify(n, made)
+			c.Verify(n, good)
 		}
 	}
 	return ahead
@@ -79,7 +81,7 @@ func TestANodeWithItsClockAheadPurgesNothingOfOthers(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, 2)
 	lockOut(c, "user3")
-	ahead := joinWithAClockAhead(c)
+	ahead := joinWithAClockAhead(c, clockAhead)
 	if status := signIn(c, "user3", "correct horse battery staple"); status != http.StatusTooManyRequests {
 		t.Errorf("a user who was locked out signs in: status %d", status)
 	}
@@ -87,6 +89,15 @@ func TestANodeWithItsClockAheadPurgesNothingOfOthers(t *testing.T) {
 		t.Error("the node says nothing of its clock in its log")
 	}
 	keepsItsPromise(c)
+}
+
+// TestTheHarnessCatchesAPurgeByTheNodesClock joins a node that trusts its clock. What it
+// purges is taken for expired by every other node, good tokens too.
+func TestTheHarnessCatchesAPurgeByTheNodesClock(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 2)
+	joinWithAClockAhead(c, ownClock)
+	isCaught(c, clustertest.RuleRefused)
 }
 
 // TestAWallClockThatJumpsAheadEndsTheLease cuts a node off, and sets its wall clock ahead

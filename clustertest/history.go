@@ -95,6 +95,10 @@ type Fault struct {
 // replaced and runs on.
 const formerPrimary = "on the former primary"
 
+// Lost is how the Kind of a fault begins in which nodes read what no standby has, and
+// which ends with the loss of the primary: what was not acknowledged has not happened.
+const Lost = "what the standby lacks is lost"
+
 // everyNode is the Node of a fault that concerns all nodes.
 const everyNode = -1
 

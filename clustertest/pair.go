@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/pgtest"
 )
@@ -101,6 +102,37 @@ func (p *Pair) Silence() error { return p.Replication.Set(Weather{Up: Lose, Down
 
 // Heal ends Silence. The standby connects again.
 func (p *Pair) Heal() error { return p.Replication.Restore() }
+
+// RestartPrimary ends every process of the primary at once and starts it again. What it
+// has committed is visible then, whether the standby has it or not.
+func (p *Pair) RestartPrimary() error {
+	primary := p.current()
+	if err := primary.Crash(); err != nil {
+		return err
+	}
+	return primary.Serve()
+}
+
+// CancelCommits makes the primary end every commit that waits for the standby, as an
+// operator may, until the function it returns is called. What has committed is visible
+// then, whether the standby has it or not. The primary warns of that.
+func (p *Pair) CancelCommits() (end func() error) {
+	const often = 50 * time.Millisecond
+	primary, stop, ended := p.current(), make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			err := primary.Exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+			if err != nil || sleepUntil(stop, often) {
+				ended <- err
+				return
+			}
+		}
+	}()
+	return func() error {
+		close(stop)
+		return <-ended
+	}
+}
 
 // PauseStandby stops the standby's processes until ResumeStandby.
 func (p *Pair) PauseStandby() error { return p.onStandby((*pgtest.Cluster).Pause) }

@@ -61,17 +61,43 @@ func commands(c *clustertest.Cluster) []act {
 	}
 }
 
-// attempts asks for a revocation, and asks the nodes in turn again while that is not
-// acknowledged: at least once, and for three times as long as a request may take. It
-// returns the acknowledgement, and false when there is none.
-func (a act) attempts(c *clustertest.Cluster) (clustertest.Op, bool) {
-	begun := c.History.Now()
-	for i := 0; i < 2 || c.History.Now()-begun < 3*time.Second; i++ {
-		if o := a.do(c.Nodes[i%len(c.Nodes)]); o.Outcome == clustertest.Yes {
-			return o, true
-		}
+// exposure is what happens while something waits for a silent standby.
+type exposure string
+
+const (
+	waiting   exposure = "waiting"   // nothing
+	cancelled exposure = "cancelled" // the wait is: what has committed is visible on the primary
+	restarted exposure = "restarted" // the primary is: the same
+)
+
+// begin has it happen, and returns what ends it.
+func (e exposure) begin(pair *clustertest.Pair) (end func() error, err error) {
+	end = func() error { return nil }
+	switch e {
+	case cancelled:
+		end = pair.CancelCommits()
+	case restarted:
+		err = pair.RestartPrimary()
+	case waiting:
 	}
-	return clustertest.Op{}, false
+	return end, err
+}
+
+// attempts asks for a revocation while the standby is silent, has it exposed, and asks
+// the nodes in turn again while it is not acknowledged: at least once, and for three
+// times as long as a request may take. It returns the acknowledgement, and false when
+// there is none.
+func (a act) attempts(c *clustertest.Cluster, pair *clustertest.Pair, e exposure) (clustertest.Op, bool) {
+	c.Helper()
+	begun := c.History.Now()
+	o := a.do(c.Nodes[0])
+	end, err := e.begin(pair)
+	must(c, err)
+	for i := 1; o.Outcome != clustertest.Yes && (i < 2 || c.History.Now()-begun < 3*time.Second); i++ {
+		o = a.do(c.Nodes[i%len(c.Nodes)])
+	}
+	must(c, end())
+	return o, o.Outcome == clustertest.Yes
 }
 
 // verifyEverywhere verifies the tokens of an act at every node.
@@ -83,33 +109,44 @@ func (a act) verifyEverywhere(c *clustertest.Cluster) {
 	}
 }
 
+// onPairs runs a test on pairs of their own, one for each exposure.
+func onPairs(t *testing.T, exposures []exposure, test func(c *clustertest.Cluster, pair *clustertest.Pair, e exposure)) {
+	t.Helper()
+	for _, e := range exposures {
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			conf, pair := pairConfig(t, 2)
+			test(clustertest.New(t, conf), pair, e)
+		})
+	}
+}
+
 // TestNoRequestIsAcknowledgedThatTheStandbyLacks revokes by every request while no
 // commit can be replicated.
 func TestNoRequestIsAcknowledgedThatTheStandbyLacks(t *testing.T) {
 	t.Parallel()
-	conf, pair := pairConfig(t, 2)
-	c := clustertest.New(t, conf)
-	nothingIsAcknowledged(c, pair, requests(c))
+	onPairs(t, []exposure{waiting, cancelled, restarted}, func(c *clustertest.Cluster, pair *clustertest.Pair, e exposure) {
+		nothingIsAcknowledged(c, pair, e, requests(c))
+	})
 }
 
 // TestNoCommandSucceedsThatTheStandbyLacks does the same by the command line.
 func TestNoCommandSucceedsThatTheStandbyLacks(t *testing.T) {
 	t.Parallel()
-	conf, pair := pairConfig(t, 2)
-	c := clustertest.New(t, conf)
-	nothingIsAcknowledged(c, pair, commands(c))
+	onPairs(t, []exposure{waiting, cancelled}, func(c *clustertest.Cluster, pair *clustertest.Pair, e exposure) {
+		nothingIsAcknowledged(c, pair, e, commands(c))
+	})
 }
 
-// nothingIsAcknowledged fails the test when an act, or its repetition at another node,
-// is acknowledged while the standby is silent: because a node can read what the first
-// attempt wrote, or remembers it. Once the standby is back, a repetition must be
-// acknowledged.
-func nothingIsAcknowledged(c *clustertest.Cluster, pair *clustertest.Pair, acts []act) {
+// nothingIsAcknowledged fails the test when an act, or its repetition, is acknowledged
+// while the standby is silent: because a node can read what the first attempt wrote, or
+// remembers it. Once the standby is back, a repetition must be acknowledged.
+func nothingIsAcknowledged(c *clustertest.Cluster, pair *clustertest.Pair, e exposure, acts []act) {
 	c.Helper()
 	for _, a := range acts {
 		repaired := c.History.Break("the standby is silent", -1)
 		must(c, pair.Silence())
-		if o, yes := a.attempts(c); yes {
+		if o, yes := a.attempts(c, pair, e); yes {
 			c.Errorf("%s was acknowledged while the standby was silent: %v", a.name, o)
 		}
 		must(c, pair.Heal())
@@ -126,13 +163,12 @@ func nothingIsAcknowledged(c *clustertest.Cluster, pair *clustertest.Pair, acts 
 // revokeBehindASilentStandby revokes while nothing reaches the standby, and again where
 // that was not acknowledged. Then the primary is lost, and every node starts again on
 // the former standby.
-func revokeBehindASilentStandby(c *clustertest.Cluster, pair *clustertest.Pair) {
+func revokeBehindASilentStandby(c *clustertest.Cluster, pair *clustertest.Pair, e exposure, acts []act) {
 	c.Helper()
-	acts := requests(c)
 	repaired := c.History.Break("the standby is silent, and the primary is lost", -1)
 	must(c, pair.Silence())
 	for _, a := range acts {
-		_, _ = a.attempts(c)
+		_, _ = a.attempts(c, pair, e)
 	}
 	must(c, pair.KillPrimary())
 	failOver(c, pair)
@@ -146,10 +182,10 @@ func revokeBehindASilentStandby(c *clustertest.Cluster, pair *clustertest.Pair) 
 // standby has been silent for a while.
 func TestAnAcknowledgedRevocationSurvivesTheLossOfThePrimary(t *testing.T) {
 	t.Parallel()
-	conf, pair := pairConfig(t, 2)
-	c := clustertest.New(t, conf)
-	revokeBehindASilentStandby(c, pair)
-	keepsItsPromise(c)
+	onPairs(t, []exposure{waiting, cancelled, restarted}, func(c *clustertest.Cluster, pair *clustertest.Pair, e exposure) {
+		revokeBehindASilentStandby(c, pair, e, requests(c))
+		keepsItsPromise(c)
+	})
 }
 
 // TestASilentStandbyStopsEveryYesUntilItIsBack revokes while a commit can't be
@@ -227,6 +263,9 @@ type leftBehind struct {
 	acknowledged []clustertest.Op // revocations
 	end          func()           // records that the node was reconnected
 }
+
+// silent returns when the node must have sent its last heartbeat.
+func (l *leftBehind) silent() time.Duration { return l.cut + staleness + slack }
 
 // leaveANodeBehind promotes the standby while the primary runs on. One node stays there
 // for a while, and the others go to the new primary. It is revoked on both sides.
@@ -309,7 +348,7 @@ func TestANodeOnAReplacedPrimaryFallsSilent(t *testing.T) {
 	for _, o := range l.acknowledged {
 		t.Errorf("the node acknowledged what nothing replicates: %v", o)
 	}
-	if n := beats(l.cut + staleness + slack); n > 0 {
+	if n := beats(l.silent()); n > 0 {
 		t.Errorf("the node sent %d heartbeats without a lease", n)
 	}
 	l.bringBack(c, pair)

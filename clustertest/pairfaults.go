@@ -3,6 +3,7 @@ package clustertest
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // PairBreakage is one way to break a pair. Something more happens to one of the nodes,
@@ -25,6 +26,8 @@ func PairBreakages() []PairBreakage {
 		{"the primary is lost behind a silent standby", func(c *Cluster, restarted *Node) (func() error, error) {
 			return func() error { return c.loseThePrimary(restarted) }, c.config.Pair.Silence()
 		}},
+		{Lost + ": its primary no longer waits for it", (*Cluster).cancelBehindASilentStandby},
+		{Lost + ": its primary restarts", (*Cluster).restartBehindASilentStandby},
 		{"the former primary is not fenced", (*Cluster).leaveOnTheFormerPrimary},
 	}
 }
@@ -51,6 +54,26 @@ func (c *Cluster) loseThePrimary(restarted *Node) error {
 		}
 	}
 	return c.waitReady()
+}
+
+// cancelBehindASilentStandby silences the standby, and has no commit wait for it.
+// Repairing loses the primary.
+func (c *Cluster) cancelBehindASilentStandby(restarted *Node) (repair func() error, err error) {
+	err = c.config.Pair.Silence()
+	end := c.config.Pair.CancelCommits()
+	return func() error { return errors.Join(end(), c.loseThePrimary(restarted)) }, err
+}
+
+// restartBehindASilentStandby silences the standby. Repairing restarts the primary, and
+// loses it when the workers have had time to ask again.
+func (c *Cluster) restartBehindASilentStandby(restarted *Node) (repair func() error, err error) {
+	return func() error {
+		if err := c.config.Pair.RestartPrimary(); err != nil {
+			return err
+		}
+		time.Sleep(Staleness)
+		return c.loseThePrimary(restarted)
+	}, c.config.Pair.Silence()
 }
 
 // leaveOnTheFormerPrimary promotes the standby while the primary runs on, and leaves one

@@ -18,6 +18,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/feed"
+	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
@@ -25,18 +26,23 @@ import (
 	"github.com/bearerd/bearerd/verify"
 )
 
-// node is a bearerd: the real authority, endpoints and stream on a real database.
+// node is a bearerd: a real node, its endpoints and stream on a real database.
 type node struct {
 	*nodetest.Fixture
-	url  *url.URL
-	down atomic.Bool
-	stop func()
+	url     *url.URL
+	down    atomic.Bool
+	stop    func()
+	refused refusals
 }
 
 func newNode(t testing.TB, dir string) *node {
 	t.Helper()
-	n := &node{Fixture: nodetest.New(t, nodetest.Options{Dir: dir})}
+	n := &node{}
+	n.Fixture = nodetest.New(t, nodetest.Options{Dir: dir, Meter: &n.refused})
 	mux := http.NewServeMux()
+	(&gateway.ForwardAuth{Gate: &gateway.Gate{
+		Verifier: n.Verifier, Now: n.Time, Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
+	}}).Register(mux)
 	(&oauth.Edge{
 		SignIn: n.Authenticator, Issuance: n.Issuance, Revoker: n.Revoker, Verifier: n.Verifier,
 		Applied: n.Ledger.Applied, JWKS: n.JWKS, Now: n.Time,
@@ -48,7 +54,7 @@ func newNode(t testing.TB, dir string) *node {
 	}).Register(mux)
 	stream := &feed.Edge{
 		Verifier: n.Verifier, Log: n.Follower, Tail: feed.Follow(n.Follower), Issuer: n.Settings.Policy.Issuer,
-		Staleness: n.Settings.Staleness, Now: n.Time, Clock: n.Ledger.Clock,
+		Staleness: n.Settings.Staleness, Clock: n.Ledger.Clock,
 	}
 	stream.Register(mux)
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: n.Time})
@@ -153,7 +159,7 @@ func (c *cluster) tokens(t testing.TB, collection *int64) (jwt, opaque string) {
 	return issued.Value.Reveal(), made.Value.Reveal()
 }
 
-// What bearerd takes back is refused outside within max_staleness, and usually at
+// What bearerd revokes is refused outside within max_staleness, and usually at
 // once: by one node and by several, of tokens that were seen and of new ones.
 func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 	t.Parallel()
@@ -230,6 +236,46 @@ func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// What was made from the old value of a regenerated token ends with the overlap outside
+// too. Nothing happens at bearerd at that moment, and the token itself says that it lives
+// for half an hour.
+func TestTheEndOfAnOverlapIsHonouredOutside(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	_, _, _, old := c.ada(t)
+	owner, err := c.Bearer(t.Context(), old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := c.Exchange(t.Context(), issuance.Exchange{Subject: old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := c.verifier(t)
+	wants(t, judge(v, pair.Access.Value.Reveal()), yes)
+	login := c.Login(t, "ada", "correct horse")
+	session, err := c.StartSession(t.Context(), login, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, err := c.Session(t.Context(), session.Value.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Regenerate(t.Context(), ada, owner.Token.ID, 3); err != nil {
+		t.Fatal(err)
+	}
+	head := c.Follower.Applied()
+	applied(t, v, head)
+	end := time.Now().Add(3 * time.Second)
+	eventually(t, "the end of the overlap", func() bool { return time.Now().After(end) })
+	eventually(t, "the lease", func() bool { return v.Health().Ready })
+	wants(t, judge(v, pair.Access.Value.Reveal()), revoked)
+	if c.Follower.Applied() != head {
+		t.Error("something was written to the log at the end of the overlap")
 	}
 }
 

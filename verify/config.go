@@ -23,7 +23,7 @@ type OnStale int
 const (
 	// Refuse answers 503. It is the zero value.
 	Refuse OnStale = iota
-	// AskIssuer introspects every token anew, JWTs too; when the issuer can't be
+	// AskIssuer introspects every token again, JWTs too; when the issuer can't be
 	// asked, the answer is 503. It is for a service that can reach the issuer while
 	// the stream of revocations can't get through.
 	AskIssuer

@@ -31,7 +31,7 @@ type credentials struct {
 	endsAt  time.Duration
 }
 
-// bearer gives a token that is good for a while yet, asking for one when a fifth of
+// bearer returns a token that is good for a while yet, asking for one when a fifth of
 // its life or less is left. Who calls it limits the rate.
 func (c *credentials) bearer(ctx context.Context, s *site) (raw string, left time.Duration, err error) {
 	c.mu.Lock()

@@ -103,7 +103,7 @@ func (s *site) check(c Config) error {
 	return nil
 }
 
-// lease gives L.
+// lease returns L.
 func (s *site) lease(c Config) time.Duration {
 	if c.MaxStaleness != 0 {
 		return c.MaxStaleness

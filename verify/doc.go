@@ -1,5 +1,5 @@
 // Package verify lets a Go service accept the tokens of a bearerd, in-process and
-// at the price of a map look-up, and refuse those that were taken back.
+// at the price of a map look-up, and refuse those that were revoked.
 //
 //	v, err := verify.New(ctx, verify.Config{
 //		Issuer:           "https://auth.example.org",
@@ -22,7 +22,7 @@
 // client_credentials and the scopes revocations and introspect.
 //
 // A JWT is judged without asking anybody: its form, signature, type, issuer, times
-// and audience, and then whether the log has taken back the token, something that
+// and audience, and then whether the log has revoked the token, something that
 // it was made from, its subject, its client or its key. An opaque API token is
 // asked about once (RFC 7662); what the answer said is remembered for at most five
 // minutes, and until the log says that it may have changed. Only facts are

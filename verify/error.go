@@ -30,7 +30,7 @@ type Error struct {
 	cause       error
 }
 
-// Error gives the code and the description, and for the service's own log the cause.
+// Error returns the code and the description, and for the service's own log the cause.
 func (e *Error) Error() string {
 	text := e.Description
 	if e.Code != "" {
@@ -42,10 +42,10 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the cause, such as a context's end. It is nothing to show a client.
+// Unwrap returns the cause, such as a context's end. It is nothing to show a client.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Challenge gives the value of WWW-Authenticate (RFC 6750 §3), or "" where no
+// Challenge returns the value of WWW-Authenticate (RFC 6750 §3), or "" where no
 // challenge is due, which is with 503.
 func (e *Error) Challenge(realm string) string {
 	if e.Status == http.StatusServiceUnavailable {

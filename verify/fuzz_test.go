@@ -61,8 +61,8 @@ func FuzzEntry(f *testing.F) {
 		if err == nil {
 			(&revocation.Set{}).Apply([]revocation.Entry{e})
 		}
-		if seq, asOf, err := parseHeartbeat(data); err == nil && (seq < 0 || asOf > maxAsOf*time.Microsecond || asOf < -maxAsOf*time.Microsecond) {
-			t.Fatalf("%d %s", seq, asOf)
+		if b, err := parseHeartbeat(data); err == nil && (b.seq < 0 || b.asOf > maxAsOf*time.Microsecond || b.asOf < -maxAsOf*time.Microsecond) {
+			t.Fatalf("%+v", b)
 		}
 	})
 }

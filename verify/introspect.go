@@ -98,7 +98,7 @@ type question struct {
 
 var errBusy = unavailable(nil, "too many tokens are being asked about")
 
-// ask gives what the issuer says. Questions about one token at one time are one.
+// ask returns what the issuer says. Questions about one token at one time are one.
 func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 	if until, ok := a.negatives.Get(q.raw, a.ledger.Now()); ok && !q.fresh && a.ledger.Clock() < until {
 		return finding{}, nil
@@ -122,7 +122,7 @@ func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 	}
 }
 
-// join gives the question about the token that is under way, or begins one.
+// join returns the question about the token that is under way, or begins one.
 func (a *asker) join(q question) (*flight, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -193,7 +193,18 @@ func (a *asker) question(ctx context.Context, raw string) (finding, error) {
 		return finding{}, unavailable(fmt.Errorf("an introspection: %w", err), cantAsk)
 	}
 	f.asked = asked
+	if f.active {
+		f.share()
+	}
 	return f, nil
+}
+
+// share makes the token ready for all who asked about it at one time.
+func (f *finding) share() {
+	if f.token.Collection != nil {
+		f.token.SetSubject(subjectOf(*f))
+	}
+	verification.Index(f.token)
 }
 
 func (a *asker) health() error {

@@ -264,7 +264,7 @@ func TestTheLogTellsWhenToFetchTheKeys(t *testing.T) {
 		t.Errorf("%d sets fetched in %s", n, time.Since(began))
 	}
 
-	// A key that was taken back is refused at once, whatever its tokens say.
+	// A key that was revoked is refused at once, whatever its tokens say.
 	future := s.sign(t, func(c *token.Claims) { c.Seq = 52 })
 	c.entry(52, "key", next.KID)
 	applied(t, v, 52)

@@ -27,7 +27,7 @@ const (
 	// newsFetches is how often the set is fetched after the log said that there is
 	// news, for the same reason.
 	newsFetches = 3
-	// The set is fetched anew when its max-age has passed, within these bounds.
+	// The set is fetched again when its max-age has passed, within these bounds.
 	minKeysAge     = time.Minute
 	maxKeysAge     = time.Hour
 	defaultKeysAge = 5 * time.Minute
@@ -69,7 +69,7 @@ func newKeys(c Config, w *web, shared token.VerificationKey) *keys {
 	return k
 }
 
-// find gives the key of that id.
+// find returns the key of that id.
 func (k *keys) find(kid string) (token.VerificationKey, bool) {
 	key, ok := (*k.known.Load())[kid]
 	return key, ok

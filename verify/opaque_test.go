@@ -195,7 +195,7 @@ func TestANodeThatStaysBehindGivesNoYes(t *testing.T) {
 	}
 }
 
-// When the log had to be read anew, something may have been missed.
+// When the log had to be read again, something may have been missed.
 func TestWhatWasKnownBeforeAGapIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)

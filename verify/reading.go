@@ -91,11 +91,12 @@ func (r *reading) entry(e event) error {
 // earlier than this reckons, however late the bytes come; and two clocks that nobody
 // can set differ by at most a thousandth of the time between.
 func (r *reading) heartbeat(data []byte) error {
-	seq, after, err := parseHeartbeat(data)
+	b, err := parseHeartbeat(data)
 	if err != nil {
 		return err
 	}
-	asOf := r.started + after - max(after, -after)/1000
+	seq := b.seq
+	asOf := r.started + b.asOf - max(b.asOf, -b.asOf)/1000
 	if now := r.ledger.Clock(); asOf > now {
 		return fmt.Errorf("a heartbeat as of %s from now", asOf-now)
 	}
@@ -106,6 +107,7 @@ func (r *reading) heartbeat(data []byte) error {
 		return fmt.Errorf("entry %d is missing before the heartbeat at %d", r.last+1, seq)
 	}
 	r.snapshot, r.last, r.renewed = false, seq, true
+	r.ledger.Purged(b.purged)
 	r.ledger.Advance(seq)
 	r.ledger.Renew(asOf, r.staleness)
 	return nil
@@ -146,21 +148,30 @@ func parseEntry(data []byte) (revocation.Entry, error) {
 	return e, nil
 }
 
+// heartbeat is the data of one.
+type heartbeat struct {
+	seq    revocation.Seq
+	asOf   time.Duration // from when the request came
+	purged time.Time     // until when at most mattered what the snapshot before it lacks
+}
+
 // parseHeartbeat reads the data of a heartbeat.
-func parseHeartbeat(data []byte) (seq revocation.Seq, asOf time.Duration, err error) {
+func parseHeartbeat(data []byte) (heartbeat, error) {
 	o, err := strictjson.Parse(data)
 	if err != nil {
-		return 0, 0, err
+		return heartbeat{}, err
 	}
+	var b heartbeat
 	var micros int64
-	if err := firstError(o.Read("seq", &seq), o.Optional("as_of", &micros)); err != nil {
-		return 0, 0, fmt.Errorf("a heartbeat: %w", err)
+	if err := firstError(o.Read("seq", &b.seq), o.Optional("as_of", &micros), o.Optional("purged_until", &b.purged)); err != nil {
+		return heartbeat{}, fmt.Errorf("a heartbeat: %w", err)
 	}
 	switch {
 	case !o.Has("as_of"):
-		return 0, 0, errNoAsOf
-	case seq < 0 || micros > maxAsOf || micros < -maxAsOf:
-		return 0, 0, errors.New("a heartbeat with absurd numbers")
+		return heartbeat{}, errNoAsOf
+	case b.seq < 0 || micros > maxAsOf || micros < -maxAsOf:
+		return heartbeat{}, errors.New("a heartbeat with absurd numbers")
 	}
-	return seq, time.Duration(micros) * time.Microsecond, nil
+	b.asOf = time.Duration(micros) * time.Microsecond
+	return b, nil
 }

@@ -163,7 +163,7 @@ func (s *script) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// metadata gives the document; members in extra replace the usual ones.
+// metadata returns the document; members in extra replace the usual ones.
 func (s *script) metadata(extra string) string {
 	members := []string{}
 	for _, m := range [][2]string{
@@ -291,7 +291,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// errorOf gives the error that Verify gave; the zero Error for none.
+// errorOf returns the error that Verify gave; the zero Error for none.
 func errorOf(t testing.TB, err error) *verify.Error {
 	t.Helper()
 	var e *verify.Error

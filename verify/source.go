@@ -76,9 +76,6 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 	if found.token.Kind != token.KindAPIToken {
 		return nil, unavailable(errors.New("an introspection of an opaque token is about a JWT"), cantAsk)
 	}
-	if found.token.Collection != nil {
-		found.token.SetSubject(subjectOf(found))
-	}
 	return found.token, nil
 }
 

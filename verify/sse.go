@@ -37,7 +37,7 @@ type events struct {
 
 func newEvents(r io.Reader) *events { return &events{lines: bufio.NewReaderSize(r, maxLine)} }
 
-// next gives the next event that has data. What the stream's end cuts short is none.
+// next returns the next event that has data. What the stream's end cuts short is none.
 func (s *events) next() (event, error) {
 	var e event
 	s.data = s.data[:0]
@@ -81,7 +81,7 @@ func (s *events) field(e *event, line []byte, any *bool) error {
 	return nil
 }
 
-// line gives a line without its end.
+// line returns a line without its end.
 func (s *events) line() ([]byte, error) {
 	line, err := s.lines.ReadSlice('\n')
 	switch {

@@ -36,7 +36,7 @@ type follower struct {
 	own    *credentials
 	ledger *revocation.Ledger
 	onKey  func()
-	// discover gives the metadata, reading it anew when the last connection failed.
+	// discover returns the metadata, reading it again when the last connection failed.
 	discover func(ctx context.Context, anew bool) (*site, error)
 
 	afresh     bool // the next connection begins with a snapshot; run's own
@@ -76,7 +76,7 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// pause gives a time to wait, at random so that verifiers don't come all at once.
+// pause returns a time to wait, at random so that verifiers don't come all at once.
 func (f *follower) pause(err error, usual time.Duration) time.Duration {
 	if e, ok := errors.AsType[*statusError](err); ok && e.after > usual {
 		usual = e.after
@@ -84,7 +84,7 @@ func (f *follower) pause(err error, usual time.Duration) time.Duration {
 	return usual/2 + rand.N(usual) //nolint:gosec // spreads the questions, hides nothing
 }
 
-// connect reads one connection to its end, and tells whether it renewed the lease.
+// connect reads one connection to its end, and says whether it renewed the lease.
 func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err error) {
 	bearer, left, err := f.own.bearer(ctx, s)
 	if err != nil {
@@ -109,7 +109,7 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	// After anything but a connection's own end the next one starts anew: what can't
+	// After anything but a connection's own end the next one starts again: what can't
 	// be trusted in part isn't built upon.
 	f.afresh = f.afresh && !r.renewed || isBad(err)
 	return r.renewed, err

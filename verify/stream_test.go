@@ -96,7 +96,7 @@ func TestAStreamThatCantBeTrustedIsDroppedAndReported(t *testing.T) {
 				t.Error("ready without a lease")
 			}
 
-			second := s.take(t) // all is read anew, and counts
+			second := s.take(t) // all is read again, and counts
 			if second.after != "none" {
 				t.Errorf("it goes on after %s", second.after)
 			}
@@ -390,4 +390,25 @@ func TestAFailingIssuerIsAskedLessAndLess(t *testing.T) {
 	if n := s.tokens.Load(); n != 1 {
 		t.Errorf("%d tokens asked for", n)
 	}
+}
+
+// A snapshot lacks what was purged. Its heartbeat says until when that mattered, and what
+// had expired by then has expired here, although the clock of this machine is behind.
+func TestWhatAPurgedEntryMayHaveRevokedHasExpired(t *testing.T) {
+	t.Parallel()
+	s, b := newScript(t), newBootClock()
+	s.set(func() { s.auto = false })
+	purged := time.Now().Add(30 * time.Minute) // by the issuer's clock that has passed
+	go func() {
+		c := <-s.streams
+		c.entry(7, "token", "x")
+		c.lines <- fmt.Sprintf("event: heartbeat\nid: 7\ndata: {\"seq\":7,\"as_of\":%d,\"purged_until\":%q}\n\n",
+			c.since().Microseconds(), purged.UTC().Format(time.RFC3339Nano))
+	}()
+	v := s.startWithClock(t, b)
+	ends := func(in time.Duration) string {
+		return s.sign(t, func(c *token.Claims) { c.Expiry = time.Now().Add(in) })
+	}
+	wants(t, judge(v, ends(20*time.Minute)), expired)
+	wants(t, judge(v, ends(40*time.Minute)), yes)
 }

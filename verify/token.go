@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Kind tells what a token is.
+// Kind returns what a token is.
 type Kind string
 
 // The kinds that Verify accepts.
@@ -46,13 +46,13 @@ type presented struct {
 
 type contextKey struct{}
 
-// NewContext gives a context that carries a token, as Middleware makes for the
+// NewContext returns a context that carries a token, as Middleware makes for the
 // handlers behind it. It is for the tests of those handlers.
 func NewContext(ctx context.Context, t *Token) context.Context {
 	return context.WithValue(ctx, contextKey{}, &presented{token: t})
 }
 
-// FromContext gives the token that Middleware found good. It reports false where
+// FromContext returns the token that Middleware found good. It reports false where
 // there is none: behind Optional, or behind no middleware of a Verifier.
 func FromContext(ctx context.Context) (*Token, bool) {
 	p := presentedIn(ctx)

@@ -37,7 +37,7 @@ type Verifier struct {
 	running sync.WaitGroup
 }
 
-// New makes a verifier and waits until it may say yes, for 30 seconds at most. The
+// New makes a verifier and waits until it may accept tokens, for 30 seconds at most. The
 // error says what is wrong: the configuration, or why the issuer can't be used. With
 // Config.StartRefusing only the configuration can be an error. The context bounds
 // New and nothing after it.
@@ -81,7 +81,7 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	v.keys = newKeys(c, v.web, shared)
 	v.keys.onSwap = func() { v.decision.Flush() }
 	v.keys.takenBack = func(kid string) bool {
-		return v.ledger.CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
+		return v.ledger.Set().CutOff(revocation.KeyOf(revocation.SigningKey, kid)) > 0
 	}
 	v.keys.address = func() string {
 		if s := v.site.Load(); s != nil {
@@ -121,7 +121,7 @@ func (v *Verifier) decide(forms token.Forms) (err error) {
 // maxFindingAge is how long what the issuer said of an opaque token is kept.
 const maxFindingAge = 5 * time.Minute
 
-// discover gives the metadata; anew, it is read again, and what was known stays when
+// discover returns the metadata; again, it is read again, and what was known stays when
 // that fails.
 func (v *Verifier) discover(ctx context.Context, anew bool) (*site, error) {
 	before := v.site.Load()
@@ -225,12 +225,12 @@ type Health struct {
 	// Keys is how many keys verify, and IgnoredKeys how many are of a sort that isn't
 	// used.
 	Keys, IgnoredKeys int
-	// Err tells what goes wrong, joined: following the log, reading the keys, asking
+	// Err returns what goes wrong, joined: following the log, reading the keys, asking
 	// about tokens. Nil: nothing does.
 	Err error
 }
 
-// Health tells how the verifier stands.
+// Health returns how the verifier stands.
 func (v *Verifier) Health() Health {
 	h := Health{
 		Seq: v.ledger.Applied(), Age: -1, Keys: v.keys.count(),

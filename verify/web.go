@@ -121,7 +121,7 @@ func (w *web) post(ctx context.Context, what, address string, c Config, form url
 	return w.ask(r, what, maxAnswer)
 }
 
-// ask gives an answer of status 200; every other one is an error.
+// ask returns an answer of status 200; every other one is an error.
 func (w *web) ask(r *http.Request, what string, limit int64) (answer, error) {
 	res, err := w.client.Do(r)
 	if err != nil {

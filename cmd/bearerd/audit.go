@@ -27,6 +27,7 @@ type eventJSON struct {
 	RequestID string    `json:"request_id"`
 	Outcome   string    `json:"outcome"`
 	Reason    string    `json:"reason"`
+	Count     int64     `json:"count"`
 }
 
 func (p *program) auditCommand() *cobra.Command {
@@ -37,7 +38,10 @@ func (p *program) auditCommand() *cobra.Command {
 		Use:   "audit",
 		Short: "Show the audit log, newest first",
 		Long: `Show the audit log, newest first: who did what to what, from where, and how it
-ended. Nobody is "-", this command line is "cli", and bearerd itself "system".`,
+ended. Nobody is "-", this command line is "cli", and bearerd itself "system".
+
+Refusals that are alike, of one caller or from one address, are one event a minute,
+which says how many they were.`,
 		Example: `  bearerd audit --since 24h --action token.revoke
   bearerd audit --target spadmin --output json`,
 		Args: takes(),
@@ -128,7 +132,7 @@ func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Ev
 	all := make([]eventJSON, len(events))
 	var subjects []string
 	for n, e := range events {
-		all[n] = eventJSON{e.ID, e.At.UTC(), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason}
+		all[n] = eventJSON{e.ID, e.At.UTC(), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.Count}
 		subjects = append(subjects, e.Actor, e.Target)
 	}
 	slices.Sort(subjects)
@@ -148,7 +152,11 @@ func eventTable(w io.Writer, all []eventJSON, names map[string]string) {
 	}
 	rows := make([][]string, len(all))
 	for i, e := range all {
-		rows[i] = []string{e.At.Format(time.RFC3339), named(e.Actor), e.Action, named(e.Target), e.Outcome, e.Address, e.Reason, e.TokenID}
+		outcome := e.Outcome
+		if e.Count > 1 {
+			outcome = fmt.Sprintf("%s %d times", e.Outcome, e.Count)
+		}
+		rows[i] = []string{e.At.Format(time.RFC3339), named(e.Actor), e.Action, named(e.Target), outcome, e.Address, e.Reason, e.TokenID}
 	}
 	table(w, "AT\tACTOR\tACTION\tTARGET\tOUTCOME\tFROM\tREASON\tTOKEN", rows)
 }

@@ -33,7 +33,7 @@ beside a running server. ` + "`bearerd completion SHELL`" + ` prints completions
 %s` + "```" + `
 `
 
-// commands gives every command of ours, depth first.
+// commands returns every command of ours, depth first.
 func commands(parent *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	for _, c := range parent.Commands() {

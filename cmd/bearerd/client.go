@@ -175,7 +175,7 @@ func (p *program) clientRemoveCommand() *cobra.Command {
 	return cmd
 }
 
-// replaceSecret gives a client a new secret, made here when none is given.
+// replaceSecret sets a new secret of a client, made here when none is given.
 func (i *instance) replaceSecret(ctx context.Context, id string, given token.Secret) (identity.Client, token.Secret, error) {
 	if given == "" {
 		made, err := i.Directory.RenewClientSecret(ctx, caller.Operator(), id)

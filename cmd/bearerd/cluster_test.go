@@ -22,7 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/pgtest"
 )
 
-// shown gives the blocks of a page in docs/: those of a language, by the file that
+// shown returns the blocks of a page in docs/: those of a language, by the file that
 // their first line names, or by their number.
 func shown(t *testing.T, page, language string) map[string]string {
 	t.Helper()
@@ -201,7 +201,7 @@ const pageWait = 2 * time.Second
 
 const outside = "http://museum.example.org"
 
-// get asks for something of the application's, and tells whether it came from there.
+// get asks for something of the application's, and says whether it came from there.
 func (s *site) get(t *testing.T, token string) (status int, reached bool, header http.Header) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, outside+"/x", nil)
@@ -289,7 +289,7 @@ func TestTwoNodesBehindNginx(t *testing.T) {
 	s.dumpIsRestored(t)
 }
 
-// revocationHolds takes a token back on whichever node nginx asks.
+// revocationHolds revokes a token on whichever node nginx asks.
 func (s *site) revocationHolds(t *testing.T, token string) {
 	t.Helper()
 	if _, reached, _ := s.get(t, token); !reached {

@@ -41,7 +41,7 @@ func TestNoAcknowledgedRevocationIsLost(t *testing.T) {
 }
 
 // revokeAndKill revokes tokens, four at a time, and kills the server while it does.
-// It gives those whose revocation was acknowledged. To wait is to wait for the one
+// It returns those whose revocation was acknowledged. To wait is to wait for the one
 // that was killed before, too.
 func (b *bench) revokeAndKill(p *process, tokens []string, wait bool) (acknowledged []string) {
 	b.Helper()

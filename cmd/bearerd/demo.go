@@ -126,7 +126,7 @@ func (d *demo) findPlace(ctx context.Context) (err error) {
 	return err
 }
 
-// freeAddress gives the address, or one with another port when that is taken.
+// freeAddress returns the address, or one with another port when that is taken.
 func freeAddress(ctx context.Context, address string) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -141,7 +141,7 @@ func freeAddress(ctx context.Context, address string) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// writeFiles writes the configuration anew, whose ports change, and the access file
+// writeFiles writes the configuration again, whose ports change, and the access file
 // when there is none, and loads the former. Variables are left out: a demo is the
 // same everywhere.
 func (d *demo) writeFiles() (config.Config, error) {
@@ -187,7 +187,7 @@ func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	i, err := assemble(ctx, parts{config: c, store: s, log: bystander{s, false}, now: p.now, logger: slog.New(slog.DiscardHandler)})
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

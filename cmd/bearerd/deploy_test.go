@@ -198,7 +198,7 @@ func dockerfile(t *testing.T) (stages [][]instruction) {
 	return stages
 }
 
-// only gives the one instruction of that name.
+// only returns the one instruction of that name.
 func only(t *testing.T, stage []instruction, name string) string {
 	t.Helper()
 	var found []string

@@ -71,7 +71,7 @@ func desiredUser(u config.User) (directory.DesiredUser, error) {
 	return d, err
 }
 
-// orZero gives what the file says of a member, and the zero value where it says
+// orZero returns what the file says of a member, and the zero value where it says
 // nothing.
 func orZero[T any](member *T) (v T) {
 	if member != nil {

@@ -41,7 +41,7 @@ func (s *shared) addHypothesis(e *edges) {
 }
 
 // addGen3 mounts the dialect, with the denylist on a listener of its own where the
-// configuration gives it one.
+// configuration returns it one.
 func (s *shared) addGen3(e *edges) {
 	e.own = append(e.own, &gen3.Dialect{
 		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Verifier: s.Verifier, PublicKeys: s.Directory.PublicKeys,

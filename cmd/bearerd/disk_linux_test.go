@@ -1,12 +1,16 @@
 package main
 
 import (
+	"database/sql"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -134,8 +138,79 @@ func TestAServerThatFindsNoRoomSaysSo(t *testing.T) {
 		_ = p.stop()
 		t.Fatal("it started")
 	}
+	wantDiskNamed(t, p, err)
+}
+
+// A server that was killed leaves a write-ahead log behind, which the next one must apply.
+func TestAServerOnADiskThatIsFullAfterACrashServesOrSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, tokens := range []int{1, 30, 90} { // that the write-ahead log holds
+		t.Run(strconv.Itoa(tokens), func(t *testing.T) {
+			t.Parallel()
+			d := newDisk(t)
+			b := newBench(t, d.dir, "")
+			p := b.serve()
+			good := ""
+			for range tokens {
+				good = b.token(p)
+			}
+			_ = p.cmd.Process.Kill()
+			<-p.done
+
+			cmd := b.command("serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0")
+			d.confine(cmd)
+			p, err := start(cmd)
+			if err != nil {
+				wantDiskNamed(t, p, err)
+				return
+			}
+			if a, err := b.verify(p, good); err != nil || a.status != http.StatusOK {
+				t.Errorf("verifying needs no write: %v, %+v", err, a)
+			}
+			b.untilNoMoreFits(p)
+			if err := p.stop(); err != nil {
+				t.Error(err)
+			}
+			if !strings.Contains(p.log.String(), d.message+filepath.Join(d.dir, "bearerd.db")) {
+				t.Errorf("the log doesn't name the disk:\n%s", p.log)
+			}
+		})
+	}
+}
+
+// wantDiskNamed fails unless a server that doesn't listen has ended and named its
+// database.
+func wantDiskNamed(t *testing.T, p *process, err error) {
+	t.Helper()
+	if !errors.Is(err, errNotListening) {
+		t.Fatalf("%v\n%s", err, p.log)
+	}
 	<-p.done
-	if code := p.cmd.ProcessState.ExitCode(); code != 1 || !regexp.MustCompile(`(?m)^bearerd: .*bearerd\.db.*(full|no space|I/O)`).Match(p.log.Bytes()) {
+	if code := p.cmd.ProcessState.ExitCode(); code != 1 || !regexp.MustCompile(`(?m)^bearerd: .*bearerd\.db.*(full|no space|I/O|locked)`).Match(p.log.Bytes()) {
 		t.Errorf("exit code %d:\n%s", code, p.log)
+	}
+}
+
+// A database that stays locked must not make a server wait for ever in silence.
+func TestAServerWhoseDatabaseStaysLockedEndsAndSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, t.TempDir(), "")
+	holder, err := sql.Open("sqlite", "file:"+filepath.Join(b.dir, "bearerd.db")+"?_pragma=locking_mode(EXCLUSIVE)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = holder.Close() })
+	holder.SetMaxOpenConns(1)
+	if _, err := holder.ExecContext(t.Context(), "UPDATE meta SET value = value"); err != nil {
+		t.Fatal(err)
+	}
+	p, err := start(b.command("serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"))
+	if err == nil {
+		_ = p.stop()
+		t.Fatal("it started")
+	}
+	wantDiskNamed(t, p, err)
+	if !strings.Contains(p.log.String(), "another process holds it") {
+		t.Errorf("it doesn't say what to look for:\n%s", p.log)
 	}
 }

@@ -57,7 +57,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 		oauth: &oauth.Edge{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Verifier: i.Verifier,
-			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, Now: i.now, CacheTime: jwksLife,
+			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
 			Site: oauth.Site{
 				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
 				Staleness: i.config.Revocation.MaxStaleness,
@@ -68,7 +68,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		s.oauth,
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
-			Staleness: i.config.Revocation.MaxStaleness, Now: i.now, Clock: revocation.BootClock,
+			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
 		},
 		&adminapi.API{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,

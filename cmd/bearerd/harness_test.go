@@ -213,7 +213,7 @@ func (b *bench) send(r *http.Request) (a reply, err error) {
 	return a, nil
 }
 
-// token gives an access token of the client's.
+// token returns an access token of the client's.
 func (b *bench) token(p *process) string {
 	b.Helper()
 	a, err := b.post(p.base+"/oauth2/token", url.Values{"grant_type": {"client_credentials"}})

@@ -70,7 +70,7 @@ func keyTable(w io.Writer, keys []keyring.Key) {
 	for i, k := range keys {
 		state := string(k.State)
 		if k.Revoked() {
-			state += " (taken back)"
+			state += " (revoked)"
 		}
 		rows[i] = []string{k.KID, state, string(k.Algorithm), clock(k.CreatedAt), clock(k.ActiveAt), clock(k.RetiredAt)}
 	}
@@ -109,7 +109,7 @@ To make an old key's tokens worthless, see "bearerd keys retire".`,
 	return cmd
 }
 
-// sayKey tells of a key that signs or will sign.
+// sayKey prints a key that signs or will sign.
 func (p *program) sayKey(k keyring.Key) {
 	switch k.State {
 	case keyring.Active:
@@ -133,7 +133,7 @@ one the next key signs at once.`,
 				if err != nil {
 					return err
 				}
-				p.say("key %s is taken back, and what it signed; %s", args[0], i.reach(r))
+				p.say("key %s is revoked, with all that it signed; %s", args[0], i.reach(r))
 				return p.show(acknowledged(r), silent)
 			})
 		},

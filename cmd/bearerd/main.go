@@ -1,4 +1,4 @@
-// Command bearerd issues, verifies and takes back bearer tokens for HTTP APIs.
+// Command bearerd issues, verifies and revokes bearer tokens for HTTP APIs.
 //
 // The server is `bearerd serve`; `bearerd demo` is one with sample data. Every
 // other command works on the database directly, beside a running server, which
@@ -15,8 +15,6 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-
-	"github.com/bearerd/bearerd/internal/revocation"
 )
 
 // version is set by the linker.
@@ -27,6 +25,6 @@ func main() { os.Exit(execute()) }
 func execute() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), now: revocation.NewWallClock(time.Now)}
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), now: time.Now}
 	return p.run(ctx, os.Args[1:])
 }

@@ -1,13 +1,21 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/store"
 )
 
 func (p *program) migrateCommand() *cobra.Command {
-	var dryRun, restored bool
+	var dryRun bool
+	var mode restoring
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database's schema up to date",
@@ -18,11 +26,24 @@ that still runs goes on working with the new schema.
 Sequences of the revocation log must never be given out twice. bearerd sees by
 itself that a database was restored from a backup, or that PostgreSQL failed over,
 and goes on at a higher sequence. It can't see that the server's whole disk was put
-back: then stop every node and run this with --restored before they start.`,
+back: then stop every node and run this with --restored before they start.
+
+A restored database doesn't know what was revoked after the backup: those tokens
+are accepted again. --revoke-all with --restored revokes everything that was issued
+until now, to anybody: access and task tokens, API keys and tokens, sessions,
+refresh tokens, device codes, also those that were issued after the backup. The
+signing keys are replaced. Everybody signs in again, and programs need new API
+tokens and keys. With HS256 the secret stays; change it too where tokens are
+verified without the revocation log.`,
 		Example: `  bearerd migrate --dry-run
-  bearerd migrate --restored`,
+  bearerd migrate --restored
+  bearerd migrate --restored --revoke-all`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if mode.revokeAll && !mode.restored {
+				return hint(errors.New("--revoke-all needs --restored: it is for a database that was put back"),
+					`to revoke everything of one user, see "bearerd revoke-all --help"`)
+			}
 			c, err := p.loadConfig(cmd)
 			if err != nil {
 				return err
@@ -36,34 +57,82 @@ back: then stop every node and run this with --restored before they start.`,
 			} else if len(names) == 0 {
 				p.say("the schema is up to date")
 			}
+			out := migrated{Migrations: nonNil(names), DryRun: dryRun}
 			if !dryRun {
-				s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: restored, Restored: restored})
-				if err != nil {
-					return err
-				}
-				if s.Restored() {
-					p.say("the revocation log goes on at a higher sequence")
-				}
-				if err := s.Close(); err != nil {
+				if err := p.migrate(cmd.Context(), c, mode, &out); err != nil {
 					return err
 				}
 			}
-			return p.showMigrations(names, dryRun)
+			return p.showMigrations(out)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
-	cmd.Flags().BoolVar(&restored, "restored", false, "the database is a copy that was put back")
+	cmd.Flags().BoolVar(&mode.restored, "restored", false, "the database is a copy that was put back")
+	cmd.Flags().BoolVar(&mode.revokeAll, "revoke-all", false, "with --restored: revoke every token and session issued until now")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "restored")
 	return cmd
 }
 
-func (p *program) showMigrations(names []string, dryRun bool) error {
-	for _, name := range names {
-		if dryRun {
+// restoring says what is known of a database that was put back, and what to do about it.
+type restoring struct{ restored, revokeAll bool }
+
+// migrated is what a migration did, for --output json.
+type migrated struct {
+	Migrations []string           `json:"migrations"`
+	DryRun     bool               `json:"dry_run"`
+	RevokedAll *revokedEverything `json:"revoked_all,omitempty"`
+}
+
+type revokedEverything struct {
+	acknowledgement
+
+	Keys []string `json:"keys"`
+}
+
+// migrate opens the database, which brings its schema up to date, and revokes everything
+// where that is asked for.
+func (p *program) migrate(ctx context.Context, c config.Config, mode restoring, out *migrated) (err error) {
+	s, err := openStore(ctx, c, store.Options{Now: p.now, MustExist: mode.restored, Restored: mode.restored})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if s.Restored() {
+		p.say("the revocation log goes on at a higher sequence")
+	}
+	if !mode.revokeAll {
+		return nil
+	}
+	out.RevokedAll, err = p.revokeEverything(ctx, c, s)
+	if err != nil {
+		return hint(fmt.Errorf("nothing is known to be revoked: %w", err), "run the same command again before a node starts")
+	}
+	return nil
+}
+
+func (p *program) revokeEverything(ctx context.Context, c config.Config, s *store.Store) (*revokedEverything, error) {
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	e, err := i.Revoker.RevokeEverything(ctx, caller.Operator())
+	if err != nil {
+		return nil, err
+	}
+	p.say("every token, session and device code issued until now is revoked; %s", i.reach(e.Receipt))
+	for _, kid := range e.Keys {
+		p.say("the signing key %s is revoked", kid)
+	}
+	return &revokedEverything{acknowledgement: acknowledged(e.Receipt), Keys: nonNil(e.Keys)}, nil
+}
+
+func (p *program) showMigrations(m migrated) error {
+	for _, name := range m.Migrations {
+		if m.DryRun {
 			p.say("would run %s", name)
 		} else {
 			p.say("ran %s", name)
 		}
 	}
-	return p.show(map[string]any{"migrations": nonNil(names), "dry_run": dryRun}, silent)
+	return p.show(m, silent)
 }

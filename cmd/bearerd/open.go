@@ -84,12 +84,13 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	i, err := assemble(cmd.Context(), parts{
-		config: c, store: s, log: bystander{s, need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
+		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
 	}
-	return do(cmd.Context(), i)
+	err = do(cmd.Context(), i)
+	return errors.Join(err, i.Journal.FlushRefusals(cmd.Context(), true))
 }
 
 // empty reports whether a rehearsal would make a database, or fill an empty one.
@@ -108,7 +109,7 @@ func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool,
 // firstMigration is pending where there is no schema yet.
 const firstMigration = "0001_initial"
 
-// elsewhere gives the configuration with an empty database in a directory of its own.
+// elsewhere returns the configuration with an empty database in a directory of its own.
 func elsewhere(c config.Config) (config.Config, error) {
 	dir, err := os.MkdirTemp("", "bearerd-dry-run-")
 	if err != nil {
@@ -119,34 +120,37 @@ func elsewhere(c config.Config) (config.Config, error) {
 	return c, nil
 }
 
-// waitFlag gives a command that takes something back the flag --wait.
+// waitFlag adds the flag --wait to a command that revokes something.
 func waitFlag(cmd *cobra.Command) {
 	cmd.Flags().Bool("wait", true, "wait until every running server has confirmed it (revocation.wait)")
 }
 
-// bystander is the revocation log for a command. A command is no server: nobody
+// readOnlyLog is the revocation log for a command. A command is no server: nobody
 // may wait for it, so it confirms nothing.
-type bystander struct {
+type readOnlyLog struct {
 	*store.Store
 
-	judges bool
+	all bool // it reads all of the log: it judges tokens, or knows where the log ended
 }
 
 // Confirm leaves the list of nodes as it is.
-func (bystander) Confirm(context.Context, revocation.Confirmation) error { return nil }
+func (*readOnlyLog) Confirm(context.Context, revocation.Confirmation) error { return nil }
 
-// Entries gives the log to a command that judges tokens. To every other it is as
-// good as purged: only where it ends matters, and there may be millions of entries.
-func (b bystander) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
-	if b.judges {
+// Entries returns the log, for a command that judges tokens. For every other it is as
+// good as purged up to where the command found it: there may be millions of entries, and
+// only what is written from then on matters.
+func (b *readOnlyLog) Entries(ctx context.Context, after revocation.Seq, limit int) (revocation.Page, error) {
+	if b.all {
 		return b.Store.Entries(ctx, after, limit)
 	}
 	page, err := b.Store.Entries(ctx, after, 1)
+	b.all = err == nil
 	return revocation.Page{Head: page.Head, Purged: page.Head}, err
 }
 
 // openStore opens the database that the configuration names.
 func openStore(ctx context.Context, c config.Config, o store.Options) (*store.Store, error) {
+	o.Now = revocation.NewWallClock(o.Now)
 	s, err := store.Open(ctx, c.Database.Reveal(), storeOptions(c, o))
 	if isMissing(err) && o.MustExist {
 		return nil, hint(err, `check database in the configuration; "bearerd serve" and "bearerd apply" make a new one`)
@@ -165,13 +169,16 @@ func storeOptions(c config.Config, o store.Options) store.Options {
 
 // parts are what an instance is assembled from.
 type parts struct {
-	config  config.Config
-	store   *store.Store
-	log     revocation.Log
-	watcher *revocation.NodeWatcher // of a server whose database others share; nil: none
-	meter   node.Meter
-	now     func() time.Time
-	logger  *slog.Logger
+	config config.Config
+	store  *store.Store
+	log    revocation.Log
+	// shared says that the database is other nodes' as well: the node confirms always, and
+	// watches their list. SQLite has one node as a rule, which need not write while
+	// nothing happens.
+	shared bool
+	meter  node.Meter
+	now    func() time.Time // the machine's own: the ledger sees by it that the machine was stopped
+	logger *slog.Logger
 }
 
 // assemble puts a node together: the one place where its parts meet.
@@ -184,10 +191,14 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	ledger.Set().Budget = int64(p.config.Revocation.Memory)
 	follower, err := revocation.NewFollower(revocation.Config{
 		Log: p.log, Ledger: ledger, Node: uuid.NewString(), Staleness: p.config.Revocation.MaxStaleness,
-		Logger: p.logger, ConfirmAlways: p.watcher != nil,
+		Logger: p.logger, ConfirmAlways: p.shared,
 	})
 	if err != nil {
 		return nil, err
+	}
+	var watcher *revocation.NodeWatcher
+	if p.shared {
+		watcher = revocation.NewNodeWatcher(follower.List(p.store.Nodes), revocation.BootClock)
 	}
 	tail := feed.Follow(follower)
 	forms, err := token.NewForms(p.config.APIToken.Prefix)
@@ -195,7 +206,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
 	n, err := node.New(node.Config{
-		Store: p.store, Ring: ring, Follower: follower, Watcher: p.watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
+		Store: p.store, Ring: ring, Follower: follower, Watcher: watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
 		Forms: forms, Settings: settingsOf(p.config), Meter: p.meter,
 		Clocks: node.Clocks{Now: ledger.Now, Boot: revocation.BootClock}, Log: p.logger,
 	})
@@ -213,8 +224,11 @@ func settingsOf(c config.Config) node.Settings {
 		wait = revocation.WaitNodes
 	}
 	return node.Settings{
-		Policy: policyOf(c), Staleness: c.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(c.Verify.Cache),
-		Limits: identity.Limits{Account: c.Login.AccountFailures, Address: c.Login.AddressFailures, Window: c.Login.Window},
+		Policy: policyOf(c), Audit: c.Audit.Retention, Staleness: c.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(c.Verify.Cache),
+		Limits: identity.Limits{
+			Account: c.Login.AccountFailures, AccountTotal: c.Login.AccountFailuresTotal,
+			Address: c.Login.AddressFailures, Window: c.Login.Window,
+		},
 	}
 }
 
@@ -222,7 +236,7 @@ func policyOf(c config.Config) issuance.Policy {
 	return issuance.Policy{
 		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
-		APIKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
+		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
 		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
 	}
 }
@@ -230,7 +244,7 @@ func policyOf(c config.Config) issuance.Policy {
 func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
-		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: p.now,
+		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: revocation.NewWallClock(p.now),
 	}
 	var err error
 	if c.Algorithm == token.HS256 {

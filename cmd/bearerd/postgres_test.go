@@ -18,7 +18,7 @@ func TestScriptsOnPostgres(t *testing.T) {
 	p := scriptParams()
 	for _, name := range []string{
 		"audit", "client", "keys", "revoke-all", "token-explain", "token-inspect", "token-issue", "token-revoke",
-		"user", "user-access", "webhook",
+		"user", "user-access", "user-unlock", "webhook",
 	} {
 		p.Files = append(p.Files, filepath.Join("testdata", "script", name+".txtar"))
 	}

@@ -51,7 +51,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bearerd",
-		Short: "Issue, verify and take back bearer tokens",
+		Short: "Issue, verify and revoke bearer tokens",
 		Long: `bearerd issues, verifies and takes back bearer tokens for HTTP APIs.
 
 Begin with "bearerd demo", which starts a server with sample data and prints
@@ -84,7 +84,7 @@ A command that fails exits with 1 and has changed nothing, or says what it has.`
 	return root
 }
 
-// loadConfig gives the configuration with the flags of cmd over it. Flags that
+// loadConfig returns the configuration with the flags of cmd over it. Flags that
 // only this command has are named in more, by key.
 func (p *program) loadConfig(cmd *cobra.Command, more ...string) (config.Config, error) {
 	over := map[string]string{}

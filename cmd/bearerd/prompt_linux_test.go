@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal gives both ends of a pseudo-terminal: what a person sees and types at,
+// terminal returns both ends of a pseudo-terminal: what a person sees and types at,
 // and what a program has for standard input.
 func terminal(t *testing.T) (person, program *os.File) {
 	t.Helper()

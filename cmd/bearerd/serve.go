@@ -12,7 +12,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -55,7 +54,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	metrics := server.NewMetrics()
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, watcher: watcherOf(c, s), meter: metrics, now: p.now, logger: logger})
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), meter: metrics, now: p.now, logger: logger})
 	if err != nil {
 		return err
 	}
@@ -93,16 +92,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	return nil
 }
 
-// watcherOf returns what watches the list of nodes. SQLite has one node as a rule,
-// which need not write while nothing happens; there it returns nil.
-func watcherOf(c config.Config, s *store.Store) *revocation.NodeWatcher {
-	if !c.Database.IsPostgres() {
-		return nil
-	}
-	return revocation.NewNodeWatcher(s.Nodes, revocation.BootClock)
-}
-
-// warn tells of what works but should not stay.
+// warn logs what works but should not stay.
 func warn(ctx context.Context, c config.Config, logger *slog.Logger) {
 	u, err := url.Parse(c.Issuer)
 	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// tellManager tells the service manager that started this process what has become
+// tellManager notifies the service manager that started this process what has become
 // of it, as sd_notify(3) describes. Where none asked to be told, nothing is done.
 func (p *program) tellManager(ctx context.Context, state string) error {
 	for _, variable := range p.env {

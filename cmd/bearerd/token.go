@@ -13,8 +13,8 @@ import (
 )
 
 func (p *program) tokenCommand() *cobra.Command {
-	return group("token", "Issue, examine and take back tokens",
-		`Issue, examine and take back tokens. The value of a token is never an argument,
+	return group("token", "Issue, examine and revoke tokens",
+		`Issue, examine and revoke tokens. The value of a token is never an argument,
 where others could see it: it is asked for at a terminal, and read from standard
 input or a file otherwise.`,
 		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),

@@ -170,7 +170,7 @@ func (x explanationJSON) verdict() string {
 	return "refused"
 }
 
-// inWords tells how the token came to be dead; username is that of who did it.
+// inWords returns how the token came to be dead; username is that of who did it.
 func (u *undoneJSON) inWords(username string) string {
 	by := cmp.Or(username, u.By, "somebody unknown")
 	if u.By == audit.ActorCLI {

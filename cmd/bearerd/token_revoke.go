@@ -25,14 +25,14 @@ func (p *program) tokenRevokeCommand() *cobra.Command {
 	var skip bool
 	cmd := &cobra.Command{
 		Use:   "revoke [ID…]",
-		Short: "Take tokens back, with everything made from them",
-		Long: `Take tokens back, with everything made from them. A token is named by its public
-id or by its value; expired ones may be named too. Ids may be arguments. Values
-come from a prompt, from standard input or from a file, and so may ids: one a line,
-with empty lines and those that begin with # left out.
+		Short: "Revoke tokens, with everything that was made from them",
+		Long: `Revoke tokens, with everything that was made from them. A token is named by its
+public id or by its value; expired ones may be named too. Ids may be arguments.
+Values come from a prompt, from standard input or from a file, and so may ids: one
+a line, with empty lines and those that begin with # left out.
 
 Every line is looked at before anything is changed, and one that is no token of
-ours and no id is an error. Then they are taken back, 1,000 a transaction. The
+ours and no id is an error. Then they are revoked, 1,000 a transaction. The
 command waits until every running server refuses them, unless --wait=false.`,
 		Example: `  bearerd token revoke 2f1c6a52-7a0e-4a1b-9f0c-5d0a6b1f3c11
   bearerd token revoke < token.txt

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/signin"
 
 	"github.com/bearerd/bearerd/internal/records"
 
@@ -23,7 +26,7 @@ func (p *program) userCommand() *cobra.Command {
 
 For many users at once, and for roles and bindings, see "bearerd apply".`,
 		p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userPasswordCommand(),
-		p.userDisableCommand(), p.userEnableCommand(), p.userRemoveCommand(), p.userAccessCommand())
+		p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userRemoveCommand(), p.userAccessCommand())
 }
 
 // userJSON is a user as the management API shows them.
@@ -103,12 +106,17 @@ func (p *program) userShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				lock, err := i.SignIn.Lock(ctx, caller.Operator(), u.ID)
+				if err != nil {
+					return err
+				}
 				out := struct {
 					userJSON
+					Locked string      `json:"locked"` // why sign-ins are refused; "" when none are
 					Access []grantJSON `json:"access"`
-				}{userOf(u), grantsOf(grants)}
+				}{userOf(u), locked(lock), grantsOf(grants)}
 				return p.show(out, func(w io.Writer) {
-					fields(w, "username", u.Username, "state", out.state(), "name", u.Name, "email", u.Email,
+					fields(w, "username", u.Username, "state", out.state(), "locked", out.Locked, "name", u.Name, "email", u.Email,
 						"groups", strings.Join(u.Groups, ", "), "id", u.ID)
 					_, _ = fmt.Fprintln(w)
 					grantTable(w, grants)
@@ -116,6 +124,18 @@ func (p *program) userShowCommand() *cobra.Command {
 			})
 		},
 	}
+}
+
+// locked says which sign-ins of a user are refused, and until when.
+func locked(l signin.Lock) string {
+	var parts []string
+	if !l.Everywhere.IsZero() {
+		parts = append(parts, "from new addresses until "+l.Everywhere.UTC().Format(time.RFC3339))
+	}
+	for _, a := range l.Addresses {
+		parts = append(parts, "from "+cmp.Or(a.Address, "an unknown address")+" until "+a.Until.UTC().Format(time.RFC3339))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // grantJSON is one thing that a user may do, and the binding that it comes from.
@@ -234,6 +254,26 @@ func (p *program) userEnableCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			no := false
 			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &no}, "is enabled")
+		},
+	}
+}
+
+func (p *program) userUnlockCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "unlock USER",
+		Short: "Forget a user's failed sign-ins",
+		Long: `Forget a user's failed sign-ins, so that the user can sign in again before the
+window of login.window has passed. An address that failed at many accounts stays
+limited.`,
+		Args: takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+				if err := i.SignIn.Unlock(ctx, caller.Operator(), args[0]); err != nil {
+					return err
+				}
+				p.say("user %s can sign in again", args[0])
+				return nil
+			})
 		},
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// build tells what was built from what.
+// build returns what was built from what.
 type build struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`

@@ -57,7 +57,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	return server.Shutdown(ctx)
 }
 
-// newHandler gives the API. Only the readiness check needs no token; who reads needs
+// newHandler returns the API. Only the readiness check needs no token; who reads needs
 // the scope read, who writes write, and a collection's specimens are for tokens that
 // are for that collection.
 func newHandler(v *verify.Verifier) http.Handler {
@@ -75,7 +75,7 @@ func newHandler(v *verify.Verifier) http.Handler {
 	return root
 }
 
-// collectionOf gives the collection that a request is about.
+// collectionOf returns the collection that a request is about.
 func collectionOf(r *http.Request) (int64, error) {
 	return strconv.ParseInt(r.PathValue("id"), 10, 64)
 }

@@ -39,7 +39,7 @@ func notActionRune(r rune) bool {
 }
 
 // Permission is an action at a path. The path is relative to that of the binding
-// which gives the permission.
+// which returns the permission.
 type Permission struct {
 	Action string
 	Path   Path
@@ -77,7 +77,7 @@ func (r Role) Validate() error {
 	return nil
 }
 
-// Binding gives one user or one group one role or one permission at a path.
+// Binding returns one user or one group one role or one permission at a path.
 type Binding struct {
 	ID         string
 	User       string // subject id; empty when Group is set
@@ -87,7 +87,7 @@ type Binding struct {
 	Path       Path // what the role or permission is relative to; see Canonical
 }
 
-// Canonical gives the binding as it is stored: where no path was given it is
+// Canonical returns the binding as it is stored: where no path was given it is
 // Root. The error is that of Validate. Only this says that no path means Root:
 // a binding that lost its path on the way must not become one for everything.
 func (b Binding) Canonical() (Binding, error) {

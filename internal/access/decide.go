@@ -31,9 +31,9 @@ func (g Grant) Gives(action string, path Path) bool {
 	return action != "" && (g.Action == action || g.Action == Any) && g.Path.Covers(path)
 }
 
-// Expand gives the grants of a binding. The role is the one that the binding
+// Expand returns the grants of a binding. The role is the one that the binding
 // names; it is not looked at when the binding gives a permission, and any other
-// role gives nothing.
+// role returns nothing.
 func Expand(b Binding, role Role) []Grant {
 	var grants []Grant
 	for _, p := range b.permissions(role) {
@@ -50,7 +50,7 @@ type Decision struct {
 	Because []Grant // every grant that allows it by itself, in the order given
 }
 
-// Decide tells whether the grants, which are all of one user's, allow the action
+// Decide reports whether the grants, which are all of one user's, allow the action
 // at the path, and names those that do. An empty action or path is refused.
 func Decide(grants []Grant, action string, path Path) Decision {
 	var d Decision

@@ -2,7 +2,7 @@
 // come in as values, a decision comes out together with the grants that made it.
 //
 // Everything is a path, and a binding covers its path and all beneath it. A
-// Binding gives a user or a group a role or a single permission at a path;
+// Binding returns a user or a group a role or a single permission at a path;
 // Expand turns it into grants, each one action at one absolute path; Decide
 // looks for a grant that covers what is asked. There is no way to say no: a
 // grant more never takes access away, and what no grant covers is refused.
@@ -96,7 +96,7 @@ func (p Path) Covers(q Path) bool {
 	return len(q) > len(p) && q[len(p)] == '/' && strings.HasPrefix(string(q), string(p))
 }
 
-// Join gives the path that q names when it is read relative to p: /a joined with
+// Join returns the path that q names when it is read relative to p: /a joined with
 // /b is /a/b. The zero value on either side gives the zero value. The result may
 // be longer than ParsePath allows, and then covers nothing that can be asked for.
 func (p Path) Join(q Path) Path {

@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -63,49 +64,57 @@ type route struct {
 	method, path string
 	serve        func(w http.ResponseWriter, r *request) error
 	query        string // the parameters that it takes
+	may          gate
 }
+
+// gate decides whether the caller may ask this of the endpoint at all, by what the path
+// names and before anything else of the request is judged. The operation behind an
+// endpoint decides again, for each of its callers.
+type gate func(r *request) error
 
 const paging = "cursor limit"
 
 func (a *API) routes() []route {
 	return []route{
-		{"GET", "/me", a.me, ""},
-		{"POST", "/me/revoke-all", a.revokeMine, "wait"},
-		{"GET", "/tokens", a.tokens, "kind " + paging},
-		{"POST", "/tokens", a.createToken, ""},
-		{"DELETE", "/tokens/{id}", a.revokeToken, "wait"},
-		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait"},
-		{"GET", "/users", a.users, "search " + paging},
-		{"POST", "/users", a.createUser, ""},
-		{"GET", "/users/{id}", a.user, ""},
-		{"PATCH", "/users/{id}", a.updateUser, "wait"},
-		{"DELETE", "/users/{id}", a.removeUser, "wait"},
-		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging},
-		{"POST", "/users/{id}/revoke-all", a.revokeUser, "wait"},
-		{"GET", "/users/{id}/access", a.access, ""},
-		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait"},
-		{"GET", "/collections", a.collections, paging},
-		{"POST", "/collections", a.createCollection, ""},
-		{"PATCH", "/collections/{id}", a.updateCollection, "wait"},
-		{"DELETE", "/collections/{id}", a.removeCollection, "wait"},
-		{"GET", "/roles", a.roles, paging},
-		{"POST", "/roles", a.createRole, ""},
-		{"PATCH", "/roles/{id}", a.updateRole, "wait"},
-		{"DELETE", "/roles/{id}", a.removeRole, "wait"},
-		{"GET", "/bindings", a.bindings, "user group " + paging},
-		{"POST", "/bindings", a.createBinding, ""},
-		{"PATCH", "/bindings/{id}", a.updateBinding, "wait"},
-		{"DELETE", "/bindings/{id}", a.removeBinding, "wait"},
-		{"GET", "/clients", a.clients, paging},
-		{"POST", "/clients", a.createClient, ""},
-		{"PATCH", "/clients/{id}", a.updateClient, "wait"},
-		{"DELETE", "/clients/{id}", a.removeClient, "wait"},
-		{"GET", "/keys", a.keys, paging},
-		{"POST", "/keys", a.rotateKeys, "wait"},
-		{"DELETE", "/keys/{id}", a.retireKey, "wait"},
-		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging},
-		{"GET", "/stats", a.stats, "since step"},
-		{"POST", "/explain", a.explain, ""},
+		{"GET", "/me", a.me, "", anybody},
+		{"POST", "/me/revoke-all", a.revokeMine, "wait", a.mayRevokeMine},
+		{"GET", "/tokens", a.tokens, "kind " + paging, anybody},
+		{"POST", "/tokens", a.createToken, "", a.mayCreateToken},
+		{"GET", "/tokens/{id}", a.token, "", anybody},              // whose it is decides
+		{"DELETE", "/tokens/{id}", a.revokeToken, "wait", anybody}, // likewise
+		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait", a.mayRegenerate},
+		{"GET", "/users", a.users, "search " + paging, administrator},
+		{"POST", "/users", a.createUser, "", a.mayDo(audit.UserCreate)},
+		{"GET", "/users/{id}", a.user, "", a.mayReadUser},
+		{"PATCH", "/users/{id}", a.updateUser, "wait", a.mayDo(audit.UserUpdate)},
+		{"DELETE", "/users/{id}", a.removeUser, "wait", a.mayDo(audit.UserRemove)},
+		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging, a.mayReadUser},
+		{"POST", "/users/{id}/revoke-all", a.revokeUser, "wait", a.mayRevokeUser},
+		{"POST", "/users/{id}/unlock", a.unlockUser, "", a.mayDo(audit.UserUnlock)},
+		{"GET", "/users/{id}/access", a.access, "", a.mayReadUser},
+		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait", a.mayDo(audit.UserAccess)},
+		{"GET", "/collections", a.collections, paging, administrator},
+		{"POST", "/collections", a.createCollection, "", a.mayDo(audit.CollectionCreate)},
+		{"PATCH", "/collections/{id}", a.updateCollection, "wait", a.mayDo(audit.CollectionUpdate)},
+		{"DELETE", "/collections/{id}", a.removeCollection, "wait", a.mayDo(audit.CollectionRemove)},
+		{"GET", "/roles", a.roles, paging, administrator},
+		{"POST", "/roles", a.createRole, "", a.mayDo(audit.RoleCreate)},
+		{"PATCH", "/roles/{id}", a.updateRole, "wait", a.mayDo(audit.RoleUpdate)},
+		{"DELETE", "/roles/{id}", a.removeRole, "wait", a.mayDo(audit.RoleRemove)},
+		{"GET", "/bindings", a.bindings, "user group " + paging, administrator},
+		{"POST", "/bindings", a.createBinding, "", a.mayDo(audit.BindingCreate)},
+		{"PATCH", "/bindings/{id}", a.updateBinding, "wait", a.mayDo(audit.BindingUpdate)},
+		{"DELETE", "/bindings/{id}", a.removeBinding, "wait", a.mayDo(audit.BindingRemove)},
+		{"GET", "/clients", a.clients, paging, administrator},
+		{"POST", "/clients", a.createClient, "", a.mayDo(audit.ClientCreate)},
+		{"PATCH", "/clients/{id}", a.updateClient, "wait", a.mayDo(audit.ClientUpdate)},
+		{"DELETE", "/clients/{id}", a.removeClient, "wait", a.mayDo(audit.ClientRemove)},
+		{"GET", "/keys", a.keys, paging, administrator},
+		{"POST", "/keys", a.rotateKeys, "wait", a.mayDo(audit.KeyRotate)},
+		{"DELETE", "/keys/{id}", a.retireKey, "wait", a.mayDo(audit.KeyRetire)},
+		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging, administrator},
+		{"GET", "/stats", a.stats, "since step", administrator},
+		{"POST", "/explain", a.explain, "", anybody}, // whom the body asks about decides
 	}
 }
 
@@ -132,8 +141,9 @@ func (a *API) Register(mux *http.ServeMux) {
 
 var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 
-// handle makes an endpoint of a route: who asks and with which parameters is found
-// out before it is called. No answer may be kept by a cache.
+// handle makes an endpoint of a route: who asks, whether they may, and with which
+// parameters is found out before it is called, in this order. No answer may be kept by a
+// cache.
 func (a *API) handle(e route) http.Handler {
 	known := strings.Fields(e.query)
 	return httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
@@ -141,19 +151,23 @@ func (a *API) handle(e route) http.Handler {
 		if err != nil {
 			return err
 		}
-		query, err := readParameters(r, known)
-		if err != nil {
+		httpkit.NoStore(w)
+		asked := &request{Request: r, caller: c}
+		if err := e.may(asked); err != nil {
 			return err
 		}
-		httpkit.NoStore(w)
+		if asked.query, err = readParameters(r, known); err != nil {
+			return err
+		}
 		if t := c.Token; t.ExpiringSoon(a.Now()) {
 			httpkit.WarnOfExpiry(w.Header(), t.Expiry)
 		}
-		wait, err := revocation.ParseWait(query.get("wait"))
+		wait, err := revocation.ParseWait(asked.query.get("wait"))
 		if err != nil {
 			return err
 		}
-		return e.serve(w, &request{Request: r, caller: c.Waiting(wait), query: query})
+		asked.caller = c.Waiting(wait)
+		return e.serve(w, asked)
 	}, httpkit.Problems(a.Challenge))
 }
 

@@ -19,12 +19,13 @@ type event struct {
 	RequestID string    `json:"request_id"`
 	Outcome   string    `json:"outcome"`
 	Reason    string    `json:"reason"`
+	Count     int64     `json:"count"`
 }
 
 func eventOf(e audit.Event) event {
 	return event{
 		ID: e.ID, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, Target: e.Target, TokenID: e.TokenID,
-		Address: e.Address, RequestID: e.RequestID, Outcome: e.Outcome, Reason: e.Reason,
+		Address: e.Address, RequestID: e.RequestID, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count,
 	}
 }
 

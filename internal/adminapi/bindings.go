@@ -32,7 +32,7 @@ type bindingChange struct {
 	Path       *string     `json:"path"`
 }
 
-// on gives the binding that the change makes of b.
+// on returns the binding that the change makes of b.
 func (c bindingChange) on(b access.Binding) (access.Binding, error) {
 	if c.User != nil || c.Group != nil {
 		b.User, b.Group = value(c.User), value(c.Group)
@@ -68,7 +68,7 @@ func (a *API) bindings(w http.ResponseWriter, r *request) error {
 	return writeList(w, page, next, render)
 }
 
-// bindingsOf gives what renders these bindings, by the names of their users.
+// bindingsOf returns what renders these bindings, by the names of their users.
 func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding) binding, error) {
 	var subjects []string
 	for _, b := range all {

@@ -37,7 +37,7 @@ type clientPatch struct {
 	Audiences *[]string `json:"audiences"`
 }
 
-// on gives the client that the patch makes of c.
+// on returns the client that the patch makes of c.
 func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
 	n := directory.NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences}
 	if p.Grants != nil {

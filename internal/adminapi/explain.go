@@ -43,8 +43,8 @@ func (q question) check() (access.Path, error) {
 	return access.ParsePath(q.Path)
 }
 
-// explanation tells each check in order. What lies behind them is null to whoever
-// only has the token.
+// explanation renders each check in order. What lies behind them is null to callers who
+// only have the token.
 type explanation struct {
 	Allowed  bool     `json:"allowed"`
 	Checks   []check  `json:"checks"`
@@ -117,6 +117,11 @@ func (a *API) explain(w http.ResponseWriter, r *request) error {
 	var q question
 	if err := httpkit.DecodeJSON(w, r.Request, &q); err != nil {
 		return err
+	}
+	if q.User != nil {
+		if err := a.Explainer.MayExplainUser(r.caller, *q.User); err != nil {
+			return err
+		}
 	}
 	path, err := q.check()
 	if err != nil {

@@ -179,7 +179,7 @@ func (a answer) json(t *testing.T) map[string]any {
 	return m
 }
 
-// to gives what a member says, which must be a T.
+// to returns what a member says, which must be a T.
 func to[T any](t *testing.T, member any) T {
 	t.Helper()
 	v, ok := member.(T)
@@ -189,7 +189,7 @@ func to[T any](t *testing.T, member any) T {
 	return v
 }
 
-// items gives a list's items and its next cursor.
+// items returns a list's items and its next cursor.
 func items(t *testing.T, m map[string]any) ([]map[string]any, string) {
 	t.Helper()
 	raw := to[[]any](t, m["items"])

@@ -38,7 +38,7 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	if err := httpkit.DecodeJSON(w, r.Request, &n); err != nil {
 		return err
 	}
-	if n.Name == "" && n.Kind != token.KindAPIKey.String() {
+	if n.Name == "" && n.Kind != token.KindExchangeKey.String() {
 		return missing("name")
 	}
 	issued, err := a.makeToken(r, n.Kind, issuance.NewCredential{
@@ -54,13 +54,13 @@ func (a *API) makeToken(r *request, kind string, c issuance.NewCredential) (*iss
 	switch kind {
 	case "", token.KindAPIToken.String():
 		return a.Issuance.CreateAPIToken(r.Context(), r.caller, c)
-	case token.KindAPIKey.String():
-		return a.Issuance.CreateAPIKey(r.Context(), r.caller, c)
+	case token.KindExchangeKey.String():
+		return a.Issuance.CreateExchangeKey(r.Context(), r.caller, c)
 	}
 	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key").In("kind")
 }
 
-// regenerateToken gives an API token a new value. Without an overlap in the body the
+// regenerateToken returns an API token a new value. Without an overlap in the body the
 // operator's holds.
 func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	id, err := r.id()

@@ -30,7 +30,7 @@ func TestTokenIsMadeShownOnceRegeneratedAndRevoked(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	credentials := bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials, "read").Value.Reveal())
-	first := made(t, s.send("POST", root+"/tokens", `{"name":"laptop","scope":"read","expires_in":3600}`, credentials))
+	first := made(t, s.send("POST", root+"/tokens", `{"name":"laptop","scope":"read","expires_in":600}`, credentials))
 	if first.Name != "laptop" || first.Kind != "api-token" || first.Scope != "read" {
 		t.Errorf("%+v", first)
 	}
@@ -75,6 +75,7 @@ func TestMakingTokensIsRefused(t *testing.T) {
 		by     option
 		status int
 	}{
+		"outliving its maker":   {`{"name":"x","expires_in":3600}`, credentials, http.StatusBadRequest},
 		"no scope credentials":  {`{"name":"x"}`, bearer(s.ada), http.StatusForbidden},
 		"an API token":          {`{"name":"x"}`, bearer(api.Token), http.StatusForbidden},
 		"no name":               {`{}`, credentials, http.StatusBadRequest},
@@ -134,15 +135,29 @@ func TestReadingScopesAreForThoseWithThePermission(t *testing.T) {
 func TestAnswersWarnOfTokensThatEndSoon(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	credentials := bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials).Value.Reveal())
+	person := session(s.SessionToken(t, "ada", password).Value.Reveal())
 	for lifetime, warned := range map[string]bool{"604700": true, "604900": false} {
-		n := made(t, s.send("POST", root+"/tokens", `{"name":"x","expires_in":`+lifetime+`}`, credentials))
+		n := made(t, s.send("POST", root+"/tokens", `{"name":"x","expires_in":`+lifetime+`}`, person))
 		got := s.send("GET", root+"/me", "", bearer(n.Token)).header.Get("X-Bearerd-Token-Expires")
 		if (got != "") != warned {
 			t.Errorf("%s seconds left: %q", lifetime, got)
 		}
 	}
-	if got := s.send("GET", root+"/me", "", credentials).header.Get("X-Bearerd-Token-Expires"); got != "" {
+	if got := s.as(s.ada, "GET", "/me", "").header.Get("X-Bearerd-Token-Expires"); got != "" {
 		t.Errorf("an access token: %q", got)
+	}
+}
+
+func TestTokenTooManyIs429(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Freeze()
+	ada := s.AccessToken(t, "ada", password, identity.ScopeCredentials).Value.Reveal()
+	var a answer
+	for range 301 {
+		a = s.as(ada, "POST", "/tokens", `{"name":"x"}`)
+	}
+	if a.status != 429 || a.header.Get("Retry-After") != "2" || !strings.Contains(a.body, "created or regenerated") {
+		t.Errorf("%d %s, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
 	}
 }

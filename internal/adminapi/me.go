@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
-// self tells callers who they are and what they came with. Of a client nothing but
+// self returns who the callers are and what they came with. Of a client nothing but
 // the id is known.
 type self struct {
 	Type string `json:"type"` // user or client

@@ -105,7 +105,7 @@ func addFragment(document map[string]any, text []byte) error {
 	return merge(document, fragment, nil)
 }
 
-// complete gives an operation what it doesn't say itself.
+// complete returns an operation what it doesn't say itself.
 func complete(operation, shared map[string]any) {
 	for name, value := range shared {
 		has, there := operation[name]

@@ -92,7 +92,7 @@ type order[T any] struct {
 	key  func(T) string
 }
 
-// cut gives one page of the whole list.
+// cut returns one page of the whole list.
 func (o order[T]) cut(all []T, p parameters) (page []T, next string, err error) {
 	limit, err := p.limit()
 	if err != nil {
@@ -141,7 +141,7 @@ func each[S, T any](items []S, render func(S) T) []T {
 	return out
 }
 
-// some gives the list, never null.
+// some returns the list, never null.
 func some(names []string) []string {
 	if names == nil {
 		return []string{}
@@ -149,7 +149,7 @@ func some(names []string) []string {
 	return names
 }
 
-// instant gives a time as it is answered: null when there is none.
+// instant returns a time as it is answered: null when there is none.
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -158,7 +158,7 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-// find gives the item that is meant.
+// find returns the item that is meant.
 func find[T any](items []T, what string, is func(T) bool) (T, error) {
 	i := slices.IndexFunc(items, is)
 	if i < 0 {

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
 )
 
 func TestCollections(t *testing.T) {
@@ -185,6 +188,24 @@ func TestCursorOfAnotherListIsRefused(t *testing.T) {
 		for _, cursor := range []string{next, "a", "!", "cm9sZXM6", next + "="} {
 			s.asAdmin(400, "GET", path+"?cursor="+url.QueryEscape(cursor), "")
 		}
+	}
+}
+
+func TestAuditSaysHowManyWereRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for range 57 {
+		_ = s.Journal.Refuse(t.Context(), audit.Event{Action: audit.Login, Target: "bob"}, fault.New(fault.BadCredentials, "wrong"))
+	}
+	if err := s.Journal.FlushRefusals(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	list, _ := items(t, s.asAdmin(200, "GET", "/audit?target=bob", ""))
+	if len(list) != 1 || list[0]["count"] != 57. || list[0]["reason"] != "wrong" {
+		t.Errorf("%v", list)
+	}
+	if all, _ := items(t, s.asAdmin(200, "GET", "/audit?action=user.create&limit=1", "")); all[0]["count"] != 1. {
+		t.Errorf("%v", all)
 	}
 }
 

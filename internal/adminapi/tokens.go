@@ -7,6 +7,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -42,6 +43,19 @@ func (a *API) tokenOf(t records.StoredToken) storedToken {
 
 func (a *API) tokens(w http.ResponseWriter, r *request) error {
 	return a.listTokens(w, r, r.caller.ID())
+}
+
+// token shows one of the caller's tokens, or the one that they came with.
+func (a *API) token(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	t, err := a.Issuance.StoredToken(r.Context(), r.caller, id)
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, a.tokenOf(t))
 }
 
 func (a *API) userTokens(w http.ResponseWriter, r *request) error {

@@ -21,7 +21,7 @@ func grantOf(g access.Grant) grant {
 	return grant{Action: g.Action, Path: g.Path, Binding: g.Binding, Via: g.Via, Role: named(g.Role)}
 }
 
-// named gives a name as it is answered: null when there is none.
+// named returns a name as it is answered: null when there is none.
 func named(name string) *string {
 	if name == "" {
 		return nil
@@ -41,7 +41,7 @@ func (a *API) access(w http.ResponseWriter, r *request) error {
 	return writeList(w, grants, "", grantOf)
 }
 
-// accessRemoval tells which bindings are gone, and which ones still grant
+// accessRemoval returns which bindings are gone, and which ones still grant
 // something at the path.
 type accessRemoval struct {
 	Removed   []binding `json:"removed"`

@@ -58,7 +58,7 @@ func (n newUser) user() (directory.NewUser, error) {
 	return u, identity.ValidatePassword(*n.Password)
 }
 
-// value gives what a member says; the zero value when it isn't there.
+// value returns what a member says; the zero value when it isn't there.
 func value[T any](member *T) (v T) {
 	if member != nil {
 		v = *member
@@ -140,4 +140,12 @@ func (a *API) revokeUser(w http.ResponseWriter, r *request) error {
 	}
 	_, err = a.Revoker.RevokeAllOf(r.Context(), r.caller, id)
 	return done(w, err)
+}
+
+func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	return done(w, a.SignIn.Unlock(r.Context(), r.caller, id))
 }

@@ -22,7 +22,7 @@ import (
 
 const accessKind = token.KindAccess
 
-// serveOn gives the status of one request, without a server.
+// serveOn returns the status of one request, without a server.
 func serveOn(mux *http.ServeMux, method, path string, options ...option) int {
 	r := httptest.NewRequest(method, path, nil)
 	for _, o := range options {
@@ -257,9 +257,23 @@ func TestRevokeMine(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	other := s.AccessToken(t, "ada", password).Value.Reveal()
-	s.as(s.ada, "POST", "/me/revoke-all", "").is(t, 204)
+	s.as(s.ada, "POST", "/me/revoke-all", "").is(t, 403)
+	s.as(other, "GET", "/me", "").is(t, 200)
+	credentials := s.AccessToken(t, "ada", password, "credentials").Value.Reveal()
+	s.as(credentials, "POST", "/me/revoke-all", "").is(t, 204)
 	s.as(s.ada, "GET", "/me", "").is(t, 401)
+	s.as(credentials, "GET", "/me", "").is(t, 401)
 	s.as(other, "GET", "/me", "").is(t, 401)
 	s.asAdmin(200, "GET", "/me", "")
 	s.as(s.AccessToken(t, "ada", password).Value.Reveal(), "GET", "/me", "").is(t, 200)
+}
+
+func TestUnlockIsAnsweredWith204(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.asAdmin(204, "POST", "/users/ada/unlock", "")
+	s.asAdmin(404, "POST", "/users/nobody/unlock", "")
+	if a := s.as(s.ada, "POST", "/users/ada/unlock", ""); a.status != 403 {
+		t.Errorf("a user: %d", a.status)
+	}
 }

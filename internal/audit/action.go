@@ -13,7 +13,7 @@ const (
 
 	Login     = "login"
 	Logout    = "logout"
-	RevokeAll = "revoke-all" // every token and session of the target is dead
+	RevokeAll = "revoke-all" // every token and session of the target is dead; of everybody when that is *
 
 	DeviceApprove = "device.approve"
 	DeviceDeny    = "device.deny"
@@ -24,6 +24,7 @@ const (
 	UserDisable  = "user.disable"
 	UserEnable   = "user.enable"
 	UserPassword = "user.password" // the password was changed; not the rehash at a login
+	UserUnlock   = "user.unlock"   // failed sign-ins were forgotten
 	UserAccess   = "user.access"   // direct bindings of a user at a path were removed
 
 	CollectionCreate = "collection.create"
@@ -57,7 +58,7 @@ var actions = []string{
 	TokenIssue, TokenRefuse, TokenExchange, TokenRegenerate, TokenRevoke, TokenReuse,
 	Login, Logout, RevokeAll,
 	DeviceApprove, DeviceDeny,
-	UserCreate, UserUpdate, UserRemove, UserDisable, UserEnable, UserPassword, UserAccess,
+	UserCreate, UserUpdate, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess,
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,

@@ -24,7 +24,7 @@ const (
 	Refused = "refused" // it was asked for and not done; Reason says why
 )
 
-// Event tells who did what to what, from where, and how it ended.
+// Event returns who did what to what, from where, and how it ended.
 type Event struct {
 	ID        int64 // given by the store, ascending in the order of writing
 	At        time.Time
@@ -36,6 +36,14 @@ type Event struct {
 	RequestID string
 	Outcome   string // OK or Refused
 	Reason    string // why it was refused, or a remark
+
+	// Count is how many refusals like this one the event stands for, of a minute from
+	// At on; 0 and 1 are one event.
+	Count int64
+	// Tally names the row of such an event: what is written with the same name is
+	// added to its count, and replaces its reason. It is empty for every other event,
+	// and not read back.
+	Tally string
 }
 
 // Actors that are neither a user nor a client.
@@ -67,6 +75,7 @@ func (e Event) Clean() Event {
 		{&e.RequestID, maxNameBytes},
 		{&e.Outcome, maxNameBytes},
 		{&e.Reason, maxReasonBytes},
+		{&e.Tally, maxNameBytes},
 	} {
 		*f.text = clean(*f.text, f.max)
 	}
@@ -124,6 +133,8 @@ func (e Event) Validate() error {
 		return fmt.Errorf("audit event with the unknown action %q", e.Action)
 	case e.Outcome != OK && e.Outcome != Refused:
 		return fmt.Errorf("audit event with the unknown outcome %q", e.Outcome)
+	case e.Count < 0:
+		return errors.New("audit event that stands for less than none")
 	case e != e.Clean():
 		return errors.New("audit event that was not cleaned")
 	}
@@ -149,7 +160,7 @@ const (
 	MaxLimit     = 1000
 )
 
-// Canonical gives the filter with its default limit filled in, or fault.Invalid
+// Canonical returns the filter with its default limit filled in, or fault.Invalid
 // when it can't be answered. An action that bearerd doesn't know is an error
 // rather than an empty list.
 func (f Filter) Canonical() (Filter, error) {

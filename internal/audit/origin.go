@@ -1,8 +1,11 @@
 package audit
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
-// Origin tells where a request came from; it travels in the context from the
+// Origin returns where a request came from; it travels in the context from the
 // edge that received the request to the events it causes.
 type Origin struct {
 	Address   string // the client's address
@@ -11,13 +14,32 @@ type Origin struct {
 
 type originKey struct{}
 
-// WithOrigin gives a context that carries the origin.
+// WithOrigin returns a context that carries the origin.
 func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
 }
 
-// OriginOf gives the origin that the context carries; zero when there is none.
+// OriginOf returns the origin that the context carries; zero when there is none.
 func OriginOf(ctx context.Context) Origin {
 	o, _ := ctx.Value(originKey{}).(Origin)
 	return o
+}
+
+// Network returns the name under which what a client does is counted: its address or,
+// of an IPv6 client, the /64 that it has all of. It is empty when the address is not
+// known.
+func (o Origin) Network() string {
+	addr, err := netip.ParseAddr(o.Address)
+	if err != nil {
+		return ""
+	}
+	addr = addr.Unmap().WithZone("")
+	if !addr.Is6() {
+		return addr.String()
+	}
+	prefix, err := addr.Prefix(64)
+	if err != nil {
+		return addr.String()
+	}
+	return prefix.String()
 }

@@ -146,9 +146,15 @@ func (c *Caller) Client() *identity.Client {
 // found good.
 func (c *Caller) AsOf() revocation.Seq { return max(c.asOf, c.Token.Seq) }
 
-// HasScope reports whether the caller's token has the scope. A session has them all.
+// HasScope reports whether the caller's token has the scope. A session has them all, and
+// so has, in a dialect that knows no scopes, a token that is limited neither to a scope nor
+// to a collection.
 func (c *Caller) HasScope(name string) bool {
-	return !c.byBearer() || c.dialect || slices.Contains(c.Token.Scope, name)
+	if !c.byBearer() {
+		return true
+	}
+	unlimited := len(c.Token.Scope) == 0 && c.Token.Collection == nil
+	return c.dialect && unlimited || slices.Contains(c.Token.Scope, name)
 }
 
 // May decides an action on a path for the caller.
@@ -165,4 +171,4 @@ var ErrBadClient = fault.New(fault.InvalidClient, "client authentication failed"
 
 // SelfRevokingKinds returns the kinds of token that may be presented as a Bearer to
 // revoke themselves.
-func SelfRevokingKinds() []token.Kind { return append(verification.APIKinds(), token.KindAPIKey) }
+func SelfRevokingKinds() []token.Kind { return append(verification.APIKinds(), token.KindExchangeKey) }

@@ -1,9 +1,12 @@
 package caller
 
 import (
+	"slices"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -14,6 +17,20 @@ func (c *Caller) RequireSignedIn() error {
 		return ErrSignIn
 	}
 	return nil
+}
+
+// Unlimited reports whether the caller may do what writes as often as they like: the
+// command line, bearerd itself, clients that have authenticated, and administrators.
+func (c *Caller) Unlimited() bool {
+	switch {
+	case c == nil:
+		return false
+	case c.role == operator || c.role == system:
+		return true
+	case c.Subject != nil && c.Subject.Client:
+		return c.role != publicClient
+	}
+	return c.May(access.Any, access.Root)
 }
 
 // RequireAdministrator admits administrators: `*` at `/` and, of a Bearer, the scope
@@ -52,6 +69,44 @@ func (c *Caller) RequireDelete() error {
 	return nil
 }
 
+// RequireManageTokens admits who may list, see and revoke all of their own tokens by id:
+// by session or password, or by a Bearer with the scope credentials. Every other Bearer
+// manages itself alone. The error is Unauthenticated or InsufficientScope.
+func (c *Caller) RequireManageTokens() error {
+	switch {
+	case c == nil || c.role == onlyRevokeSelf || c.role == publicClient:
+		return ErrSignIn
+	case !c.HasScope(identity.ScopeCredentials):
+		return needsScope(identity.ScopeCredentials)
+	}
+	return nil
+}
+
+// RequireFreshSession admits users by a session in which they have proved who they are
+// not long ago. Every session counts as fresh. The error is Unauthenticated.
+func (c *Caller) RequireFreshSession() error {
+	if !c.BySession() {
+		return ErrSignIn
+	}
+	return nil
+}
+
+// RequireRegenerate admits who may give a token of theirs a new value: the owner, by a
+// fresh session; a Bearer with the scope credentials, itself and what was made from it.
+// The error is Unauthenticated, InsufficientScope or Forbidden.
+func (c *Caller) RequireRegenerate(t *verification.Token) error {
+	if !c.byBearer() {
+		return c.RequireFreshSession()
+	}
+	if err := c.RequireManageTokens(); err != nil {
+		return err
+	}
+	if c.Token.ID != t.ID && !slices.Contains(t.Chain, c.Token.ID) {
+		return fault.New(fault.Forbidden, "a token regenerates itself and what was made from it, and nothing else")
+	}
+	return nil
+}
+
 // RequireIntrospect admits confidential clients, and holders of a token with the
 // scope introspect whose user still has that permission. The error is
 // InsufficientScope.
@@ -84,6 +139,19 @@ func (c *Caller) Owns(t *verification.Token) bool {
 	return c.ID() == t.Subject
 }
 
+// RequireRevokeID admits who may revoke, or look at, a stored token by its id: the owner
+// who may manage their tokens, the token itself, and who has delete on /tokens. The error
+// is NotFound for a token of somebody else's, and InsufficientScope for the owner's own.
+func (c *Caller) RequireRevokeID(t *verification.Token) error {
+	switch {
+	case c == nil || c.RequireDelete() != nil && !c.Owns(t):
+		return records.ErrNoToken
+	case c.TokenID() == t.ID || c.RequireDelete() == nil:
+		return nil
+	}
+	return c.RequireManageTokens()
+}
+
 // MayRevoke decides who may revoke a token by its value: who owns it, and who has
 // delete on /tokens. A public client proves nothing but that it has the token, and
 // so may revoke what was issued to it (RFC 7009 §2.1).
@@ -95,15 +163,18 @@ func (c *Caller) MayRevoke(t *verification.Token) bool {
 }
 
 // RequireRevokeAll admits who may end everything that was issued to a subject: the
-// subject, or who has delete on /tokens.
+// subject, if they may manage their tokens, or who has delete on /tokens.
 func (c *Caller) RequireRevokeAll(subject string) error {
+	err := c.RequireManageTokens()
 	switch {
-	case c == nil || c.role == onlyRevokeSelf || c.role == publicClient:
-		return ErrSignIn
-	case c.ID() == subject:
+	case fault.Is(err, fault.Unauthenticated):
+		return err
+	case c.ID() != subject:
+		return c.RequireDelete()
+	case err != nil && c.RequireDelete() == nil:
 		return nil
 	}
-	return c.RequireDelete()
+	return err
 }
 
 // RequireClientCredentials admits a client that has authenticated and may have

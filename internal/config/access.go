@@ -47,7 +47,7 @@ type User struct {
 	Disabled     *bool    `yaml:"disabled"`
 }
 
-// Binding gives a user or a group a role or a permission, beneath Path; exactly
+// Binding returns a user or a group a role or a permission, beneath Path; exactly
 // one of each pair is set. Path is "/" where the file says nothing.
 type Binding struct {
 	At         Position    `yaml:"-"`

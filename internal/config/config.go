@@ -23,6 +23,7 @@ type Config struct {
 	Signing        Signing              `yaml:"signing"`
 	TrustedProxies []netip.Prefix       `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
 	Login          Login                `yaml:"login"`
+	Audit          Audit                `yaml:"audit"`
 	CORS           CORS                 `yaml:"cors"`
 	AccessToken    AccessToken          `yaml:"access_token"`
 	APIKey         APIKey               `yaml:"api_key"`
@@ -75,9 +76,15 @@ type Signing struct {
 
 // Login limits failed passwords within the window.
 type Login struct {
-	AccountFailures int           `yaml:"account_failures"`
-	AddressFailures int           `yaml:"address_failures"`
-	Window          time.Duration `yaml:"window"`
+	AccountFailures      int           `yaml:"account_failures"`       // of one account from one address
+	AccountFailuresTotal int           `yaml:"account_failures_total"` // of one account from everywhere
+	AddressFailures      int           `yaml:"address_failures"`       // of one address
+	Window               time.Duration `yaml:"window"`
+}
+
+// Audit says how long events stand in the audit log.
+type Audit struct {
+	Retention time.Duration `yaml:"retention"`
 }
 
 // CORS lists the origins whose scripts may call with a Bearer token; "*" is any.
@@ -193,7 +200,7 @@ type Gen3 struct {
 	DenylistListen string `yaml:"denylist_listen"`
 }
 
-// Default gives the configuration of an empty file.
+// Default returns the configuration of an empty file.
 func Default() Config {
 	return Config{
 		Issuer:         "http://localhost:8080",
@@ -205,7 +212,8 @@ func Default() Config {
 		Dialects:       []Dialect{},
 		Signing:        Signing{Algorithm: "EdDSA", RotateEvery: 720 * time.Hour},
 		TrustedProxies: []netip.Prefix{},
-		Login:          Login{AccountFailures: 10, AddressFailures: 100, Window: 15 * time.Minute},
+		Login:          Login{AccountFailures: 10, AccountFailuresTotal: 100, AddressFailures: 100, Window: 15 * time.Minute},
+		Audit:          Audit{Retention: 8760 * time.Hour},
 		CORS:           CORS{Origins: []string{}},
 		AccessToken:    AccessToken{TTL: 30 * time.Minute, MaxTTL: time.Hour},
 		APIKey:         APIKey{MaxTTL: 720 * time.Hour},
@@ -221,7 +229,7 @@ func Default() Config {
 	}
 }
 
-// DefaultAudience gives the audience of a token that asks for none: the
+// DefaultAudience returns the audience of a token that asks for none: the
 // configured one, or else the issuer.
 func (c Config) DefaultAudience() string {
 	if c.Audience != "" {
@@ -230,7 +238,7 @@ func (c Config) DefaultAudience() string {
 	return c.Issuer
 }
 
-// Authority gives the authority of the hypothesis dialect: the configured one,
+// Authority returns the authority of the hypothesis dialect: the configured one,
 // or else the issuer's host without the port.
 func (c Config) Authority() string {
 	if c.Hypothesis.Authority != "" {
@@ -243,7 +251,7 @@ func (c Config) Authority() string {
 	return u.Hostname()
 }
 
-// MasterKeyPath gives the path of the master key. A bare file name stands for a
+// MasterKeyPath returns the path of the master key. A bare file name stands for a
 // file beside the SQLite database; every other path is used as it is.
 func (c Config) MasterKeyPath() string {
 	if c.Database.IsPostgres() || strings.ContainsRune(c.MasterKeyFile, filepath.Separator) {
@@ -252,7 +260,7 @@ func (c Config) MasterKeyPath() string {
 	return filepath.Join(filepath.Dir(c.Database.Reveal()), c.MasterKeyFile)
 }
 
-// TaskCeilings gives the longest lifetime of each task token type: its own, or
+// TaskCeilings returns the longest lifetime of each task token type: its own, or
 // else that of access tokens.
 func (c Config) TaskCeilings() map[string]time.Duration {
 	ceilings := make(map[string]time.Duration, len(c.TaskTokens))

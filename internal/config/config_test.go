@@ -22,7 +22,7 @@ var same = cmp.Options{
 	cmpopts.IgnoreTypes(config.Position{}),
 }
 
-// write gives the path of a file with that text.
+// write returns the path of a file with that text.
 func write(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bearerd.yaml")
@@ -81,7 +81,8 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Audience:       "specimens",
 		Signing:        config.Signing{Algorithm: "HS256", RotateEvery: 24 * time.Hour, SecretFile: "/etc/bearerd/secret"},
 		TrustedProxies: prefixes("127.0.0.1/32", "10.0.0.0/8", "2001:db8::1/128", "192.0.2.1/32"),
-		Login:          config.Login{AccountFailures: 3, AddressFailures: 30, Window: 90 * time.Minute},
+		Login:          config.Login{AccountFailures: 3, AccountFailuresTotal: 20, AddressFailures: 30, Window: 90 * time.Minute},
+		Audit:          config.Audit{Retention: 720 * time.Hour},
 		CORS:           config.CORS{Origins: []string{"*", "https://app.example.org", "http://localhost:3000"}},
 		AccessToken:    config.AccessToken{TTL: 5 * time.Minute, MaxTTL: 2 * time.Hour},
 		APIKey:         config.APIKey{MaxTTL: 24 * time.Hour},
@@ -105,7 +106,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	}
 }
 
-// wanted gives what the "# want: " lines of a file say.
+// wanted returns what the "# want: " lines of a file say.
 func wanted(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)

@@ -175,7 +175,7 @@ func join(key, name string) string {
 	return key + "." + name
 }
 
-// keysOf gives the keys of a struct, in their order.
+// keysOf returns the keys of a struct, in their order.
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for field := range t.Fields() {

@@ -14,7 +14,7 @@ import (
 
 const handbook = "../../docs/configuration.md"
 
-// keys gives the paths of all keys of a struct.
+// keys returns the paths of all keys of a struct.
 func keys(t reflect.Type, prefix string) []string {
 	var list []string
 	for field := range t.Fields() {
@@ -60,7 +60,7 @@ func TestTheDocumentedFilesAreTaken(t *testing.T) {
 	}
 }
 
-// handbookText gives the operator's page.
+// handbookText returns the operator's page.
 func handbookText(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(handbook)

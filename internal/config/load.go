@@ -18,7 +18,7 @@ const (
 	envTest       = "BEARERD_TEST_"  // is for the tests of bearerd itself
 )
 
-// Load gives the configuration: the defaults, the file at path over them, the
+// Load returns the configuration: the defaults, the file at path over them, the
 // BEARERD_… variables of env ("NAME=value") over it, and overrides, by key path
 // ("revocation.max_staleness"), over all. An empty path means the one that
 // BEARERD_CONFIG names, and without that no file. In variables and overrides a
@@ -61,7 +61,7 @@ func (c *Config) settle() {
 	}
 }
 
-// ownVariables gives those of env that are bearerd's.
+// ownVariables returns those of env that are bearerd's.
 func ownVariables(env []string) map[string]string {
 	own := map[string]string{}
 	for _, variable := range env {
@@ -132,7 +132,7 @@ func (d *decoder) commas(key, text string, v reflect.Value) {
 	v.Set(list)
 }
 
-// leaves gives the paths of all keys that hold a value: what is no struct.
+// leaves returns the paths of all keys that hold a value: what is no struct.
 func leaves(t reflect.Type, prefix string) []string {
 	var paths []string
 	for field := range t.Fields() {
@@ -146,7 +146,7 @@ func leaves(t reflect.Type, prefix string) []string {
 	return paths
 }
 
-// leaf gives the value at a path of leaves.
+// leaf returns the value at a path of leaves.
 func leaf(v reflect.Value, path string) reflect.Value {
 	name, rest, nested := strings.Cut(path, ".")
 	for field, value := range v.Fields() {
@@ -161,7 +161,7 @@ func leaf(v reflect.Value, path string) reflect.Value {
 	panic("config: no key " + path)
 }
 
-// variableOf gives the variable of a key path.
+// variableOf returns the variable of a key path.
 func variableOf(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }

@@ -13,7 +13,7 @@ type Problem struct {
 	Hint    string // what to do about it; may be empty
 }
 
-// String gives the problem on one line, and the hint on another.
+// String returns the problem on one line, and the hint on another.
 func (p Problem) String() string {
 	var b strings.Builder
 	for _, part := range []string{p.Where, p.Key} {
@@ -32,7 +32,7 @@ func (p Problem) String() string {
 // in the order of the sources and their lines.
 type ProblemsError []Problem
 
-// Error gives a line a problem, each with its hint beneath.
+// Error returns a line for each problem, with its hint beneath.
 func (e ProblemsError) Error() string {
 	lines := make([]string, len(e))
 	for i, p := range e {
@@ -47,7 +47,7 @@ type Position struct {
 	Line int
 }
 
-// String gives "access.yaml:12", and nothing for the zero value.
+// String returns "access.yaml:12", and nothing for the zero value.
 func (p Position) String() string {
 	if p == (Position{}) {
 		return ""

@@ -18,7 +18,7 @@ type Secret struct{ text *string }
 // NewSecret hides text.
 func NewSecret(text string) Secret { return Secret{text: &text} }
 
-// Reveal gives the text itself, for the one place that needs it; "" when there
+// Reveal returns the text itself, for the one place that needs it; "" when there
 // is none.
 func (s Secret) Reveal() string {
 	if s.text == nil {
@@ -30,7 +30,7 @@ func (s Secret) Reveal() string {
 // IsSet reports whether there is a text that is not empty.
 func (s Secret) IsSet() bool { return s.Reveal() != "" }
 
-// String gives "[redacted]".
+// String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
 // Format redacts under every verb.
@@ -46,7 +46,7 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // URL, which may hold a password and is printed without it.
 type Database string
 
-// Reveal gives the path or URL with everything in it.
+// Reveal returns the path or URL with everything in it.
 func (d Database) Reveal() string { return string(d) }
 
 // IsPostgres reports whether it is a PostgreSQL URL.
@@ -54,7 +54,7 @@ func (d Database) IsPostgres() bool {
 	return strings.HasPrefix(string(d), "postgres://") || strings.HasPrefix(string(d), "postgresql://")
 }
 
-// String gives the path, or the URL without password and parameters.
+// String returns the path, or the URL without password and parameters.
 func (d Database) String() string {
 	if !d.IsPostgres() {
 		return string(d)
@@ -70,8 +70,8 @@ func (d Database) String() string {
 // Format prints what String gives under every verb.
 func (d Database) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, d.String()) }
 
-// MarshalText gives what String gives, in JSON and the like.
+// MarshalText returns what String gives, in JSON and the like.
 func (d Database) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// LogValue gives what String gives, in the log.
+// LogValue returns what String gives, in the log.
 func (d Database) LogValue() slog.Value { return slog.StringValue(d.String()) }

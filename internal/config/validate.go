@@ -23,7 +23,7 @@ type checker struct {
 	problems []Problem
 }
 
-// validate gives all that is wrong with c. origin tells where a key was set.
+// validate returns all that is wrong with c. origin tells where a key was set.
 func validate(c Config, origin map[string]string) []Problem {
 	k := &checker{Config: c, origin: origin}
 	k.checkIssuer()
@@ -171,6 +171,7 @@ func (k *checker) checkLogin() {
 		count int
 	}{
 		{"login.account_failures", k.Login.AccountFailures},
+		{"login.account_failures_total", k.Login.AccountFailuresTotal},
 		{"login.address_failures", k.Login.AddressFailures},
 	} {
 		if l.count < 1 {
@@ -178,6 +179,7 @@ func (k *checker) checkLogin() {
 		}
 	}
 	k.positive("login.window", k.Login.Window)
+	k.positive("audit.retention", k.Audit.Retention)
 }
 
 func (k *checker) checkOrigins() {
@@ -360,7 +362,7 @@ func isCleanPath(p string) bool {
 	return true
 }
 
-// Warnings gives what is allowed and seldom meant.
+// Warnings returns what is allowed and seldom meant.
 func (c Config) Warnings() []string {
 	var warnings []string
 	if u, err := url.Parse(c.Issuer); err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {

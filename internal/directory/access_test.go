@@ -25,24 +25,24 @@ func TestRemoveAccessReturnsWhatItRemovedAndWhatRemains(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
 	ctx := t.Context()
-	must(t, f.CreateRole(ctx, operator, access.Role{Name: "curator", Permissions: []access.Permission{{Action: "access", Path: "/"}}}))
-	must(t, f.CreateRole(ctx, operator, access.Role{Name: "fish-only", Permissions: []access.Permission{{Action: "access", Path: "/collections/4"}}}))
+	nodetest.Must(t, f.CreateRole(ctx, operator, access.Role{Name: "curator", Permissions: []access.Permission{{Action: "access", Path: "/"}}}))
+	nodetest.Must(t, f.CreateRole(ctx, operator, access.Role{Name: "fish-only", Permissions: []access.Permission{{Action: "access", Path: "/collections/4"}}}))
 	permission := func(path access.Path) *access.Permission { return &access.Permission{Action: "access", Path: path} }
 	ids := map[string]string{}
 	bind := func(name string, b access.Binding) {
 		t.Helper()
 		got, err := f.CreateBinding(ctx, operator, b)
-		must(t, err)
+		nodetest.Must(t, err)
 		ids[got.ID] = name
 	}
-	ada := person(t, f, "ada")
-	must(t, second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &[]string{"fish"}})))
+	ada := f.Person(t, "ada")
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &[]string{"fish"}})))
 	bind("direct", access.Binding{User: "ada", Permission: permission("/collections/4"), Path: "/"})
 	bind("direct, beneath", access.Binding{User: "ada", Permission: permission("/collections/4/loans"), Path: "/"})
 	bind("a role there", access.Binding{User: "ada", Role: "curator", Path: "/collections/4"})
 	bind("a role that is about it alone", access.Binding{User: "ada", Role: "fish-only", Path: "/"})
 	bind("elsewhere", access.Binding{User: "ada", Permission: permission("/collections/42"), Path: "/"})
-	bind("somebody else's", access.Binding{User: person(t, f, "eve").ID(), Permission: permission("/collections/4"), Path: "/"})
+	bind("somebody else's", access.Binding{User: f.Person(t, "eve").ID(), Permission: permission("/collections/4"), Path: "/"})
 	bind("the group's", access.Binding{Group: "fish", Permission: permission("/collections/4"), Path: "/"})
 	bind("another group's", access.Binding{Group: "birds", Permission: permission("/collections/4"), Path: "/"})
 	bind("a wider path", access.Binding{User: "ada", Permission: permission("/collections"), Path: "/"})
@@ -53,25 +53,25 @@ func TestRemoveAccessReturnsWhatItRemovedAndWhatRemains(t *testing.T) {
 		slices.Sort(out)
 		return out
 	}
-	issued := made(t, f, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
+	issued := f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
 	removed, remaining, err := f.RemoveAccess(ctx, operator, "ada", "/collections/4")
-	must(t, err)
+	nodetest.Must(t, err)
 	if diff := cmp.Diff([]string{"a role that is about it alone", "a role there", "direct", "direct, beneath"}, names(removed)); diff != "" {
 		t.Errorf("removed (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"a wider path", "the group's"}, names(remaining)); diff != "" {
 		t.Errorf("remaining (-want +got):\n%s", diff)
 	}
-	wantAlive(t, f, "with what remains", issued)
-	must(t, second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &[]string{}})))
-	wantAlive(t, f, "with the wider path", issued)
+	f.WantAlive(t, "with what remains", issued)
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &[]string{}})))
+	f.WantAlive(t, "with the wider path", issued)
 	removed, remaining, err = f.RemoveAccess(ctx, operator, "ada", "/collections")
-	must(t, err)
+	nodetest.Must(t, err)
 	if len(removed) != 2 || len(remaining) != 0 {
 		t.Errorf("removed %q, remaining %q", names(removed), names(remaining))
 	}
-	_, err = verify(t, f, issued)
-	wantFault(t, "with nothing", err, fault.InsufficientScope, "no access")
+	_, err = f.Judge(t, issued)
+	nodetest.WantFault(t, "with nothing", err, fault.InsufficientScope, "no access")
 	removed, remaining, err = f.RemoveAccess(ctx, operator, "ada", "/")
 	if err != nil || removed != nil || remaining != nil {
 		t.Errorf("again: %v, %v, %v", removed, remaining, err)
@@ -87,12 +87,12 @@ func bind(t *testing.T, f *nodetest.Fixture, c *caller.Caller) bound {
 	t.Helper()
 	four := new(int64(4))
 	b := bound{
-		access:   made(t, f, c, issuance.Request{Kind: token.KindAccess, Collection: four}),
-		apiToken: apiToken(t, f, c, issuance.NewCredential{Collection: four}),
-		unbound:  made(t, f, c, issuance.Request{Kind: token.KindAccess}),
+		access:   f.Made(t, c, issuance.Request{Kind: token.KindAccess, Collection: four}),
+		apiToken: f.APIToken(t, c, issuance.NewCredential{Collection: four}),
+		unbound:  f.Made(t, c, issuance.Request{Kind: token.KindAccess}),
 	}
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: b.apiToken.Value.Reveal()})
-	must(t, err)
+	nodetest.Must(t, err)
 	b.traded = pair.Access
 	return b
 }
@@ -110,7 +110,7 @@ func (b bound) check(t *testing.T, f *nodetest.Fixture, when string, allowed boo
 			case (allowed || free) && err != nil:
 				t.Errorf("%s, %s: %v", when, name, err)
 			case !allowed && !free:
-				wantFault(t, when+", "+name, err, fault.InsufficientScope, "")
+				nodetest.WantFault(t, when+", "+name, err, fault.InsufficientScope, "")
 			}
 		}
 	}
@@ -126,7 +126,7 @@ func ways(t *testing.T) map[string]way {
 	role := access.Role{Name: "curator", Permissions: []access.Permission{{Action: "access", Path: "/"}}}
 	hollow := access.Role{Name: "curator", Permissions: []access.Permission{{Action: "read", Path: "/"}}}
 	add := func(b access.Binding) func(f *nodetest.Fixture) error {
-		return func(f *nodetest.Fixture) error { return second(f.CreateBinding(ctx, operator, b)) }
+		return func(f *nodetest.Fixture) error { return nodetest.Second(f.CreateBinding(ctx, operator, b)) }
 	}
 	remove := func(f *nodetest.Fixture) error {
 		all, err := f.BindingList(ctx, operator, records.BindingQuery{})
@@ -137,7 +137,7 @@ func ways(t *testing.T) map[string]way {
 	}
 	groups := func(names ...string) func(f *nodetest.Fixture) error {
 		return func(f *nodetest.Fixture) error {
-			return second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &names}))
+			return nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Groups: &names}))
 		}
 	}
 	both := func(one, other func(f *nodetest.Fixture) error) func(f *nodetest.Fixture) error {
@@ -152,8 +152,8 @@ func ways(t *testing.T) map[string]way {
 	setRole := func(r access.Role) func(f *nodetest.Fixture) error {
 		return func(f *nodetest.Fixture) error { return f.UpdateRole(ctx, operator, r) }
 	}
-	dropRole := func(f *nodetest.Fixture) error { return second(f.RemoveRole(ctx, operator, "curator")) }
-	dropCollection := func(f *nodetest.Fixture) error { return second(f.RemoveCollection(ctx, operator, 4)) }
+	dropRole := func(f *nodetest.Fixture) error { return nodetest.Second(f.RemoveRole(ctx, operator, "curator")) }
+	dropCollection := func(f *nodetest.Fixture) error { return nodetest.Second(f.RemoveCollection(ctx, operator, 4)) }
 	addCollection := func(f *nodetest.Fixture) error {
 		return f.CreateCollection(ctx, operator, records.Collection{ID: 4, Name: "Fish again"})
 	}
@@ -161,9 +161,9 @@ func ways(t *testing.T) map[string]way {
 		_, _, err := f.RemoveAccess(ctx, operator, "ada", "/collections/4")
 		return err
 	}
-	own := withUser("ada", nodetest.May("access", "/collections/4"))
-	at := withUser("ada", access.Binding{Permission: &access.Permission{Action: "access", Path: "/"}, Path: "/collections/4"})
-	wide := withUser("ada", nodetest.May("access", "/collections"))
+	own := nodetest.WithUser("ada", nodetest.May("access", "/collections/4"))
+	at := nodetest.WithUser("ada", access.Binding{Permission: &access.Permission{Action: "access", Path: "/"}, Path: "/collections/4"})
+	wide := nodetest.WithUser("ada", nodetest.May("access", "/collections"))
 	byGroup := access.Binding{Group: "curators", Permission: own.Permission, Path: "/"}
 	byRole := access.Binding{User: "ada", Role: "curator", Path: "/collections/4"}
 	byBoth := access.Binding{Group: "curators", Role: "curator", Path: "/collections"}
@@ -189,20 +189,20 @@ func TestLostAccessIsLostAtOnceAndComesBackWhenGivenBack(t *testing.T) {
 			t.Parallel()
 			f := nodetest.New(t, nodetest.Options{})
 			f.Collection(t, 4, "Fish")
-			ada := person(t, f, "ada")
-			must(t, w.give(f))
+			ada := f.Person(t, "ada")
+			nodetest.Must(t, w.give(f))
 			b := bind(t, f, ada)
 			for range 2 {
 				b.check(t, f, "with access", true)
-				must(t, w.take(f))
+				nodetest.Must(t, w.take(f))
 				b.check(t, f, "without access", false)
-				if _, err := ask(t, f, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))}); err == nil {
+				if _, err := f.Ask(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))}); err == nil {
 					t.Error("a token for a collection without access to it")
 				}
 				if name == "access removed" {
 					return // what restores the access is wider than what was removed
 				}
-				must(t, w.again(f))
+				nodetest.Must(t, w.again(f))
 			}
 			b.check(t, f, "with access again", true)
 		})
@@ -233,9 +233,9 @@ func TestRemovedCollectionTakesEveryBindingAboutItAlong(t *testing.T) {
 	}
 	f.User(t, "ada", "", append(gone, kept...)...)
 	_, err := f.RemoveCollection(t.Context(), operator, 4)
-	must(t, err)
+	nodetest.Must(t, err)
 	left, err := f.BindingList(t.Context(), operator, records.BindingQuery{User: "ada"})
-	must(t, err)
+	nodetest.Must(t, err)
 	if len(left) != len(kept) {
 		t.Errorf("%d bindings are left, want %d: %+v", len(left), len(kept), left)
 	}
@@ -251,14 +251,14 @@ func TestRemovedCollectionIsForgottenByWhatIsRemembered(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
-	ada := person(t, f, "ada", nodetest.May("read", "/collections/4"))
-	issued := accessToken(t, f, ada)
+	ada := f.Person(t, "ada", nodetest.May("read", "/collections/4"))
+	issued := f.MadeAccess(t, ada)
 	demand := verification.Requirements{Action: "read", Path: "/collections/4/loans"}
-	must(t, second(f.Verify(t.Context(), issued.Value.Reveal(), demand)))
+	nodetest.Must(t, nodetest.Second(f.Verify(t.Context(), issued.Value.Reveal(), demand)))
 	_, err := f.RemoveCollection(t.Context(), operator, 4)
-	must(t, err)
+	nodetest.Must(t, err)
 	_, err = f.Verify(t.Context(), issued.Value.Reveal(), demand)
-	wantFault(t, "a permission about it", err, fault.InsufficientScope, "no permission")
+	nodetest.WantFault(t, "a permission about it", err, fault.InsufficientScope, "no permission")
 }
 
 func TestCollectionsOpenToACallerAreThoseWithAccess(t *testing.T) {
@@ -267,7 +267,7 @@ func TestCollectionsOpenToACallerAreThoseWithAccess(t *testing.T) {
 	f.Collection(t, 4, "Fish")
 	f.Collection(t, 42, "Birds")
 	f.User(t, "ada", "", nodetest.May(access.ActionAccess, "/collections/4"))
-	got, err := f.CollectionsOpenTo(t.Context(), signedIn(t, f, "ada"))
+	got, err := f.CollectionsOpenTo(t.Context(), f.SignedIn(t, "ada"))
 	if err != nil || len(got) != 1 || got[0].ID != 4 {
 		t.Errorf("open: %v %v", got, err)
 	}
@@ -280,31 +280,31 @@ func TestCollectionsOpenToACallerAreThoseWithAccess(t *testing.T) {
 // again at once by a caller who waits and finds nothing to do.
 func TestAChangeThatFindsNothingToDoIsAcknowledgedAlike(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
+	here, there := nodetest.Two(t, nodetest.Options{})
 	here.Collection(t, 4, "Fish")
-	ada := person(t, here, "ada", nodetest.May("access", "/collections/4"))
+	ada := here.Person(t, "ada", nodetest.May("access", "/collections/4"))
 	waits := []revocation.Wait{revocation.WaitNone, revocation.WaitNodes}
 
-	inFour := made(t, here, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
-	wantAlive(t, there, "before", inFour)
+	inFour := here.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
+	there.WantAlive(t, "before", inFour)
 	for i, wait := range waits {
 		removed, _, err := here.RemoveAccess(t.Context(), operator.Waiting(wait), "ada", "/collections/4")
-		must(t, err)
+		nodetest.Must(t, err)
 		if (len(removed) == 0) != (i == 1) {
 			t.Fatalf("removed: %v", removed)
 		}
 	}
-	_, err := verify(t, there, inFour)
-	wantFault(t, "access that was lost already", err, fault.InsufficientScope, "no access")
+	_, err := there.Judge(t, inFour)
+	nodetest.WantFault(t, "access that was lost already", err, fault.InsufficientScope, "no access")
 
 	desired := directory.Desired{Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "ada", Disabled: true}, SetDisabled: true}}}
-	living := accessToken(t, here, ada)
-	wantAlive(t, there, "before", living)
+	living := here.MadeAccess(t, ada)
+	there.WantAlive(t, "before", living)
 	for _, wait := range waits {
 		_, _, err := here.Apply(t.Context(), operator.Waiting(wait), desired)
-		must(t, err)
+		nodetest.Must(t, err)
 	}
-	wantDead(t, there, "disabled already", living)
+	there.WantDead(t, "disabled already", living)
 }
 
 func TestAccessChangesRefuseWhatIsWrong(t *testing.T) {
@@ -313,7 +313,7 @@ func TestAccessChangesRefuseWhatIsWrong(t *testing.T) {
 	ctx := t.Context()
 	f.User(t, "ada", "")
 	f.Collection(t, 4, "Fish")
-	must(t, f.CreateRole(ctx, operator, access.Role{Name: "curator"}))
+	nodetest.Must(t, f.CreateRole(ctx, operator, access.Role{Name: "curator"}))
 	for name, c := range map[string]struct {
 		err  error
 		kind fault.Kind
@@ -323,21 +323,21 @@ func TestAccessChangesRefuseWhatIsWrong(t *testing.T) {
 		"a collection below nothing":  {f.CreateCollection(ctx, operator, records.Collection{ID: -1, Name: "x"}), fault.Invalid},
 		"a collection without a name": {f.CreateCollection(ctx, operator, records.Collection{ID: 5}), fault.Invalid},
 		"no collection to rename":     {f.UpdateCollection(ctx, operator, records.Collection{ID: 5, Name: "x"}), fault.NotFound},
-		"no collection to remove":     {second(f.RemoveCollection(ctx, operator, 5)), fault.NotFound},
+		"no collection to remove":     {nodetest.Second(f.RemoveCollection(ctx, operator, 5)), fault.NotFound},
 		"a role twice":                {f.CreateRole(ctx, operator, access.Role{Name: "curator"}), fault.Conflict},
 		"a role with a bad path":      {f.CreateRole(ctx, operator, access.Role{Name: "x", Permissions: []access.Permission{{Action: "x", Path: "/../x"}}}), fault.Invalid},
 		"no role to change":           {f.UpdateRole(ctx, operator, access.Role{Name: "x"}), fault.NotFound},
-		"no role to remove":           {second(f.RemoveRole(ctx, operator, "x")), fault.NotFound},
-		"a binding of nobody":         {second(f.CreateBinding(ctx, operator, access.Binding{Role: "curator"})), fault.Invalid},
-		"a binding of no such user":   {second(f.CreateBinding(ctx, operator, access.Binding{User: "nobody", Role: "curator"})), fault.Invalid},
-		"a binding of no such role":   {second(f.CreateBinding(ctx, operator, access.Binding{User: "ada", Role: "x"})), fault.Invalid},
-		"no binding to change":        {second(f.UpdateBinding(ctx, operator, access.Binding{ID: "x", User: "ada", Role: "curator"})), fault.NotFound},
-		"no binding to remove":        {second(f.RemoveBinding(ctx, operator, "x")), fault.NotFound},
+		"no role to remove":           {nodetest.Second(f.RemoveRole(ctx, operator, "x")), fault.NotFound},
+		"a binding of nobody":         {nodetest.Second(f.CreateBinding(ctx, operator, access.Binding{Role: "curator"})), fault.Invalid},
+		"a binding of no such user":   {nodetest.Second(f.CreateBinding(ctx, operator, access.Binding{User: "nobody", Role: "curator"})), fault.Invalid},
+		"a binding of no such role":   {nodetest.Second(f.CreateBinding(ctx, operator, access.Binding{User: "ada", Role: "x"})), fault.Invalid},
+		"no binding to change":        {nodetest.Second(f.UpdateBinding(ctx, operator, access.Binding{ID: "x", User: "ada", Role: "curator"})), fault.NotFound},
+		"no binding to remove":        {nodetest.Second(f.RemoveBinding(ctx, operator, "x")), fault.NotFound},
 	} {
-		wantFault(t, name, c.err, c.kind, "")
+		nodetest.WantFault(t, name, c.err, c.kind, "")
 	}
 	binding := access.Binding{User: "ada", Role: "curator"}
-	must(t, second(f.CreateBinding(ctx, operator, binding)))
+	nodetest.Must(t, nodetest.Second(f.CreateBinding(ctx, operator, binding)))
 	_, err := f.CreateBinding(ctx, operator, binding)
-	wantFault(t, "a binding twice", err, fault.Conflict, "")
+	nodetest.WantFault(t, "a binding twice", err, fault.Conflict, "")
 }

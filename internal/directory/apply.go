@@ -56,6 +56,7 @@ func (d *Directory) Apply(ctx context.Context, c *caller.Caller, desired Desired
 	if err := d.editor.admit(ctx, c, audit.Apply, ""); err != nil {
 		return nil, revocation.Receipt{}, err
 	}
+	read := d.editor.journal.Reading()
 	p, err := newPlan(ctx, d.store, d.editor)
 	if err != nil {
 		return nil, revocation.Receipt{}, err
@@ -67,7 +68,7 @@ func (d *Directory) Apply(ctx context.Context, c *caller.Caller, desired Desired
 	case desired.DryRun:
 		return p.applied, revocation.Receipt{}, nil
 	case len(p.changes) == 0:
-		_, err := d.editor.journal.Settled(ctx, c.Wait)
+		_, err := d.editor.journal.Settled(ctx, read, c.Wait)
 		return p.applied, revocation.Receipt{}, err
 	}
 	r, err := d.editor.commit(ctx, c, p.changes...)

@@ -1,9 +1,6 @@
 package directory_test
 
 import (
-	"crypto/pbkdf2"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -52,7 +49,7 @@ func file() directory.Desired {
 func apply(t *testing.T, f *nodetest.Fixture, d directory.Desired) []string {
 	t.Helper()
 	done, _, err := f.Apply(t.Context(), operator, d)
-	must(t, err)
+	nodetest.Must(t, err)
 	var out []string
 	for _, one := range done {
 		out = append(out, one.Action+" "+one.Target)
@@ -75,8 +72,8 @@ func TestApplyMakesWhatTheFileSaysAndNothingTheSecondTime(t *testing.T) {
 	if !c.Principal.May("anything", "/collections/4/x").Allowed || c.Principal.User.Email != "sp@example.org" {
 		t.Errorf("%+v", c.Principal)
 	}
-	must(t, second(f.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret)))
-	issued := accessToken(t, f, signedIn(t, f, "spadmin"))
+	nodetest.Must(t, nodetest.Second(f.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret)))
+	issued := f.MadeAccess(t, f.SignedIn(t, "spadmin"))
 	head, hash := f.Ledger.Applied(), hashOf(t, f, "spadmin")
 	for range 2 {
 		for _, prune := range []bool{false, true} {
@@ -87,11 +84,11 @@ func TestApplyMakesWhatTheFileSaysAndNothingTheSecondTime(t *testing.T) {
 			}
 		}
 	}
-	must(t, f.Follower.CatchUp(t.Context()))
+	nodetest.Must(t, f.Follower.CatchUp(t.Context()))
 	if f.Ledger.Applied() != head || hashOf(t, f, "spadmin") != hash {
 		t.Error("saying the same again is in the log, or changed a password's hash")
 	}
-	wantAlive(t, f, "a token of before", issued)
+	f.WantAlive(t, "a token of before", issued)
 	for _, e := range f.Events(t, audit.Filter{Action: audit.UserCreate}) {
 		if e.Actor != audit.ActorCLI || e.Target == "" {
 			t.Errorf("%+v", e)
@@ -117,7 +114,7 @@ func TestApplyChangesWhatDiffersAlone(t *testing.T) {
 		"a password that isn't said": {func(d *directory.Desired) { d.Users[0].Password = "" }, nil, false},
 		"disabled":                   {func(d *directory.Desired) { d.Users[0].Disabled, d.Users[0].SetDisabled = true, true }, []string{"user.disable spadmin"}, true},
 		"not disabled":               {func(d *directory.Desired) { d.Users[0].SetDisabled = true }, nil, false},
-		"another password's hash":    {func(d *directory.Desired) { d.Users[0].Password, d.Users[0].PasswordHash = "", cheapHash(t) }, []string{"user.password spadmin"}, true},
+		"another password's hash":    {func(d *directory.Desired) { d.Users[0].Password, d.Users[0].PasswordHash = "", nodetest.CheapHash(t) }, []string{"user.password spadmin"}, true},
 		"the secret":                 {func(d *directory.Desired) { d.Clients[0].Secret = "another secret that is long enough, too" }, []string{"client.update ci"}, false},
 		"a secret that isn't said":   {func(d *directory.Desired) { d.Clients[0].Secret = "" }, nil, false},
 		"a scope more":               {func(d *directory.Desired) { d.Clients[0].Scopes = []string{"write", "read"} }, []string{"client.update ci"}, false},
@@ -127,7 +124,7 @@ func TestApplyChangesWhatDiffersAlone(t *testing.T) {
 			t.Parallel()
 			f := nodetest.New(t, nodetest.Options{})
 			apply(t, f, file())
-			issued := accessToken(t, f, signedIn(t, f, "spadmin"))
+			issued := f.MadeAccess(t, f.SignedIn(t, "spadmin"))
 			d := file()
 			c.change(&d)
 			dry := d
@@ -135,14 +132,14 @@ func TestApplyChangesWhatDiffersAlone(t *testing.T) {
 			if diff := cmp.Diff(c.want, apply(t, f, dry)); diff != "" {
 				t.Errorf("dry (-want +got):\n%s", diff)
 			}
-			wantAlive(t, f, "after a dry run", issued)
+			f.WantAlive(t, "after a dry run", issued)
 			if diff := cmp.Diff(c.want, apply(t, f, d)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if c.void {
-				wantDead(t, f, name, issued)
+				f.WantDead(t, name, issued)
 			} else {
-				wantAlive(t, f, name, issued)
+				f.WantAlive(t, name, issued)
 			}
 			again := file()
 			c.change(&again)
@@ -158,12 +155,12 @@ func TestApplyPrunesWhatTheFileDoesNotHave(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	apply(t, f, file())
 	f.Collection(t, 5, "Birds")
-	must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "reader", Permissions: []access.Permission{{Action: "read", Path: "/"}}}))
-	eve := person(t, f, "eve", nodetest.May("access", "/collections/5"), access.Binding{Role: "reader", Path: "/"})
-	must(t, second(f.CreateBinding(t.Context(), operator, withUser("spadmin", nodetest.Admin()))))
+	nodetest.Must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "reader", Permissions: []access.Permission{{Action: "read", Path: "/"}}}))
+	eve := f.Person(t, "eve", nodetest.May("access", "/collections/5"), access.Binding{Role: "reader", Path: "/"})
+	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), operator, nodetest.WithUser("spadmin", nodetest.Admin()))))
 	f.Client(t, "old", "read")
-	evil := accessToken(t, f, eve)
-	kept := accessToken(t, f, signedIn(t, f, "spadmin"))
+	evil := f.MadeAccess(t, eve)
+	kept := f.MadeAccess(t, f.SignedIn(t, "spadmin"))
 	d := file()
 	if got := apply(t, f, d); got != nil {
 		t.Errorf("without prune: %q", got)
@@ -171,7 +168,7 @@ func TestApplyPrunesWhatTheFileDoesNotHave(t *testing.T) {
 	d = file()
 	d.Prune, d.DryRun = true, true
 	dry := apply(t, f, d)
-	wantAlive(t, f, "after a dry run", evil)
+	f.WantAlive(t, "after a dry run", evil)
 	d = file()
 	d.Prune = true
 	got := apply(t, f, d)
@@ -189,8 +186,8 @@ func TestApplyPrunesWhatTheFileDoesNotHave(t *testing.T) {
 	if len(got) != 6 { // a binding about the collection goes with it
 		t.Errorf("%d changes: %q", len(got), got)
 	}
-	wantDead(t, f, "a pruned user's token", evil)
-	wantAlive(t, f, "a token of who stays", kept)
+	f.WantDead(t, "a pruned user's token", evil)
+	f.WantAlive(t, "a token of who stays", kept)
 	d = file()
 	d.Prune = true
 	if got := apply(t, f, d); got != nil {
@@ -205,14 +202,14 @@ func TestApplyGivesAPrunedNameToAnother(t *testing.T) {
 	apply(t, f, directory.Desired{Collections: []records.Collection{{ID: 4, Name: "Fish"}, {ID: 6, Name: "Birds"}}})
 	// Nobody needs the collection to have a right about its number.
 	about := access.Binding{Group: "g", Permission: permission("access", "/collections/4"), Path: "/"}
-	must(t, second(f.CreateBinding(t.Context(), operator, about)))
+	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), operator, about)))
 	d := directory.Desired{Collections: []records.Collection{{ID: 5, Name: "Fish"}, {ID: 6, Name: "Birds"}}, Bindings: []access.Binding{about}, Prune: true}
 	apply(t, f, d)
 	if again := apply(t, f, d); again != nil {
 		t.Errorf("again: %q", again)
 	}
 	all, err := f.CollectionList(t.Context(), operator)
-	must(t, err)
+	nodetest.Must(t, err)
 	if diff := cmp.Diff(d.Collections, all); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -223,7 +220,7 @@ func TestApplyIsAllOrNothingAndNamesTheMistake(t *testing.T) {
 	dir := t.TempDir()
 	f := nodetest.New(t, nodetest.Options{Dir: dir, File: true})
 	f.User(t, "outsider", "")
-	must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "outside"}))
+	nodetest.Must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "outside"}))
 	for name, c := range map[string]struct {
 		change func(d *directory.Desired)
 		want   string
@@ -260,10 +257,10 @@ func TestApplyIsAllOrNothingAndNamesTheMistake(t *testing.T) {
 			t.Errorf("%s left something behind:\n%s", name, diff)
 		}
 	}
-	must(t, f.CreateCollection(t.Context(), operator, records.Collection{ID: 9, Name: "KU Fish Voucher Collection"}))
+	nodetest.Must(t, f.CreateCollection(t.Context(), operator, records.Collection{ID: 9, Name: "KU Fish Voucher Collection"}))
 	before := storetest.Dump(t, filepath.Join(dir, "bearerd.db"))
 	_, _, err := f.Apply(t.Context(), operator, file())
-	wantFault(t, "a name that is taken", err, fault.Conflict, "")
+	nodetest.WantFault(t, "a name that is taken", err, fault.Conflict, "")
 	after := storetest.Dump(t, filepath.Join(dir, "bearerd.db"))
 	if len(after["users"]) != len(before["users"]) || len(after["bindings"]) != len(before["bindings"]) {
 		t.Error("a file that can't be carried out left something behind")
@@ -273,37 +270,27 @@ func TestApplyIsAllOrNothingAndNamesTheMistake(t *testing.T) {
 // What a file changes reaches tokens like a revocation, on every node.
 func TestApplyReachesEveryNode(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
+	here, there := nodetest.Two(t, nodetest.Options{})
 	apply(t, here, file())
-	c := signedIn(t, here, "spadmin")
-	issued := made(t, here, c, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
-	wantAlive(t, there, "before", issued)
+	c := here.SignedIn(t, "spadmin")
+	issued := here.Made(t, c, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
+	there.WantAlive(t, "before", issued)
 	d := file()
 	d.Bindings, d.Prune = d.Bindings[2:], true
 	apply(t, here, d)
 	for _, f := range []*nodetest.Fixture{here, there} {
-		_, err := verify(t, f, issued)
-		wantFault(t, "after", err, fault.InsufficientScope, "no access")
+		_, err := f.Judge(t, issued)
+		nodetest.WantFault(t, "after", err, fault.InsufficientScope, "no access")
 	}
 	apply(t, here, directory.Desired{Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "spadmin", Disabled: true}, SetDisabled: true}}})
 	for _, f := range []*nodetest.Fixture{here, there} {
-		wantDead(t, f, "disabled", issued)
+		f.WantDead(t, "disabled", issued)
 	}
 }
 
 func hashOf(t *testing.T, f *nodetest.Fixture, username string) string {
 	t.Helper()
 	u, err := f.Directory.User(t.Context(), operator, username)
-	must(t, err)
+	nodetest.Must(t, err)
 	return u.PasswordHash.Reveal()
-}
-
-// cheapHash is a hash of "right" as another system makes it, which costs almost nothing.
-func cheapHash(t *testing.T) identity.PasswordHash {
-	t.Helper()
-	key, err := pbkdf2.Key(sha256.New, "right", []byte("salt"), 1, 32)
-	must(t, err)
-	hash, err := identity.ParseHash("pbkdf2_sha256$1$salt$" + base64.StdEncoding.EncodeToString(key))
-	must(t, err)
-	return hash
 }

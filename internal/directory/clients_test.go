@@ -25,7 +25,7 @@ func TestANewClientSecretEndsTheOldOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.RenewClientSecret(t.Context(), person(t, f, "ada"), "ci"); !fault.Is(err, fault.Forbidden) {
+	if _, err := f.RenewClientSecret(t.Context(), f.Person(t, "ada"), "ci"); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("a user: %v", err)
 	}
 	if _, err := f.RenewClientSecret(t.Context(), caller.Operator(), "nobody"); !fault.Is(err, fault.NotFound) {
@@ -51,7 +51,7 @@ func TestANewClientSecretEndsTheOldOne(t *testing.T) {
 func TestNarrowedClientLosesWhatWasIssuedToIt(t *testing.T) {
 	t.Parallel()
 	before := directory.NewClient{
-		ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants, Scopes: []string{"read", "write", "offline_access"},
+		ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "write", "offline_access"},
 		Audiences: []string{"https://a.example", "https://b.example"},
 	}
 	same := func(n *directory.NewClient) { n.Secret = "" }
@@ -72,79 +72,65 @@ func TestNarrowedClientLosesWhatWasIssuedToIt(t *testing.T) {
 		"the same secret again": {func(n *directory.NewClient) { n.Secret = nodetest.ClientSecret }, false},
 	} {
 		f := nodetest.New(t, nodetest.Options{})
-		ada := person(t, f, "ada")
-		app := client(t, f, before)
+		ada := f.Person(t, "ada")
+		app := f.NewClient(t, before)
 		own, apps := tokensOf(t, f, ada, app)
 		after := before
 		same(&after)
 		c.change(&after)
-		must(t, second(f.UpdateClient(t.Context(), operator, after)))
+		nodetest.Must(t, nodetest.Second(f.UpdateClient(t.Context(), operator, after)))
 		for kind, issued := range apps {
 			if c.dead {
-				wantDead(t, f, name+", "+kind, issued)
-				stillDead(t, f, name+", "+kind, issued)
+				f.WantDead(t, name+", "+kind, issued)
+				f.WantRowDead(t, name+", "+kind, issued)
 			} else {
-				wantAlive(t, f, name+", "+kind, issued)
+				f.WantAlive(t, name+", "+kind, issued)
 			}
 		}
-		wantAlive(t, f, name+", what was issued to none", own)
+		f.WantAlive(t, name+", what was issued to none", own)
 	}
 }
 
 // tokensOf makes a token of the user's own, and those that a client gets.
 func tokensOf(t *testing.T, f *nodetest.Fixture, user, app *caller.Caller) (own *issuance.Issued, apps map[string]*issuance.Issued) {
 	t.Helper()
-	own = apiToken(t, f, user, issuance.NewCredential{Scope: []string{"read"}})
+	own = f.APIToken(t, user, issuance.NewCredential{Scope: []string{"read"}})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: own.Value.Reveal(), Client: app, Scope: []string{"read", "offline_access"}})
-	must(t, err)
+	nodetest.Must(t, err)
 	itself, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app, Scope: []string{"read"}})
-	must(t, err)
+	nodetest.Must(t, err)
 	return own, map[string]*issuance.Issued{"access token": pair.Access, "refresh token": pair.Refresh, "its own": itself}
 }
 
 func TestRemovedClientLosesWhatWasIssuedToItForGood(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	n := directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants, Scopes: []string{"read", "offline_access"}}
-	app := client(t, f, n)
-	own, apps := tokensOf(t, f, person(t, f, "ada"), app)
-	must(t, second(f.RemoveClient(t.Context(), operator, "app")))
+	n := directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
+	app := f.NewClient(t, n)
+	own, apps := tokensOf(t, f, f.Person(t, "ada"), app)
+	nodetest.Must(t, nodetest.Second(f.RemoveClient(t.Context(), operator, "app")))
 	check := func(when string) {
 		t.Helper()
 		for kind, issued := range apps {
-			wantDead(t, f, when+", "+kind, issued)
+			f.WantDead(t, when+", "+kind, issued)
 		}
-		wantAlive(t, f, when+", what was issued to none", own)
+		f.WantAlive(t, when+", what was issued to none", own)
 	}
 	check("removed")
 	for _, secret := range []string{nodetest.ClientSecret, "wrong"} {
 		_, err := f.AuthenticateClient(t.Context(), "app", secret)
-		wantFault(t, "the removed client", err, fault.InvalidClient, "")
+		nodetest.WantFault(t, "the removed client", err, fault.InvalidClient, "")
 	}
 	_, err := f.Refresh(t.Context(), issuance.Refresh{Token: apps["refresh token"].Value.Reveal(), Client: app})
-	wantFault(t, "a refresh by a client that had authenticated before", err, fault.InvalidGrant, "")
+	nodetest.WantFault(t, "a refresh by a client that had authenticated before", err, fault.InvalidGrant, "")
 	issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app})
-	must(t, err)
-	wantDead(t, f, "a token of a client that had authenticated before", issued)
-	again := client(t, f, n)
+	nodetest.Must(t, err)
+	f.WantDead(t, "a token of a client that had authenticated before", issued)
+	again := f.NewClient(t, n)
 	check("made again")
 	issued, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: again})
-	must(t, err)
-	wantAlive(t, f, "a token of the client that was made again", issued)
-}
-
-// stillDead fails unless a token that has a row is refused when the log has
-// forgotten why.
-func stillDead(t *testing.T, f *nodetest.Fixture, what string, issued *issuance.Issued) {
-	t.Helper()
-	row, _, err := f.Store.TokenByID(t.Context(), issued.ID)
-	if fault.Is(err, fault.NotFound) {
-		return
-	}
-	must(t, err)
-	if row.RevokedAt.IsZero() {
-		t.Errorf("%s: the row of a token that was void when it was stored says that it lives", what)
-	}
+	nodetest.Must(t, err)
+	f.WantAlive(t, "a token of the client that was made again", issued)
 }
 
 func TestClientChangesRefuseWhatIsWrong(t *testing.T) {
@@ -164,12 +150,12 @@ func TestClientChangesRefuseWhatIsWrong(t *testing.T) {
 		"a client without an id":         {newClient(""), fault.Invalid},
 		"a client that could be a user":  {newClient("{5C1E0B2A-8B6F-4B0E-9A66-0A5C0E7D3F11}"), fault.Invalid},
 		"a client that stands for none":  {newClient(identity.OwnClientID), fault.Invalid},
-		"a client with a short secret":   {second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Secret: "short"})), fault.Invalid},
-		"a client with a public secret":  {second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Secret: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})), fault.Invalid},
-		"a client with an unknown grant": {second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Grants: []string{"password"}})), fault.Invalid},
-		"no client to change":            {second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "x"})), fault.NotFound},
-		"no client to remove":            {second(f.RemoveClient(ctx, operator, "x")), fault.NotFound},
+		"a client with a short secret":   {nodetest.Second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Secret: "short"})), fault.Invalid},
+		"a client with a public secret":  {nodetest.Second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Secret: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})), fault.Invalid},
+		"a client with an unknown grant": {nodetest.Second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "app", Grants: []string{"password"}})), fault.Invalid},
+		"no client to change":            {nodetest.Second(f.UpdateClient(ctx, operator, directory.NewClient{ID: "x"})), fault.NotFound},
+		"no client to remove":            {nodetest.Second(f.RemoveClient(ctx, operator, "x")), fault.NotFound},
 	} {
-		wantFault(t, name, c.err, c.kind, "")
+		nodetest.WantFault(t, name, c.err, c.kind, "")
 	}
 }

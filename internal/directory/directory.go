@@ -67,6 +67,13 @@ func New(cfg Config) (*Directory, error) {
 	}, nil
 }
 
+// MayChange decides whether the caller may carry out a change, one of the actions of
+// package audit, before it is known which; target is what the request names, and may be
+// empty. Every change has this gate itself. The refusal is recorded as that of the change.
+func (d *Directory) MayChange(ctx context.Context, c *caller.Caller, action, target string) error {
+	return d.editor.admit(ctx, c, action, target)
+}
+
 // AuditEvents lists the audit log, newest first, for administrators.
 func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.Filter) ([]audit.Event, error) {
 	if err := c.RequireAdministrator(); err != nil {

@@ -22,6 +22,8 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
+var operator = caller.Operator()
+
 // adminActs are all operations that need an administrator, those of other packages
 // included, and the audit actions of those that change something. Each names things
 // that don't exist, or that are new by n, so that for an administrator only the gate
@@ -36,12 +38,12 @@ func adminActs(t *testing.T, f *nodetest.Fixture, n *int) map[string]func(c *cal
 	}
 	return map[string]act{
 		"CreateUser": one(audit.UserCreate, func(c *caller.Caller) error {
-			return second(f.CreateUser(ctx, c, directory.NewUser{Username: name()}))
+			return nodetest.Second(f.CreateUser(ctx, c, directory.NewUser{Username: name()}))
 		}),
 		"UpdateUser": one(audit.UserUpdate, func(c *caller.Caller) error {
-			return second(f.UpdateUser(ctx, c, "victim", directory.UserPatch{Name: new(name())}))
+			return nodetest.Second(f.UpdateUser(ctx, c, "victim", directory.UserPatch{Name: new(name())}))
 		}),
-		"RemoveUser":   one(audit.UserRemove, func(c *caller.Caller) error { return second(f.RemoveUser(ctx, c, "nobody")) }),
+		"RemoveUser":   one(audit.UserRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveUser(ctx, c, "nobody")) }),
 		"RemoveAccess": one(audit.UserAccess, func(c *caller.Caller) error { _, _, err := f.RemoveAccess(ctx, c, "victim", "/"); return err }),
 		"CreateCollection": one(audit.CollectionCreate, func(c *caller.Caller) error {
 			*n++
@@ -50,44 +52,44 @@ func adminActs(t *testing.T, f *nodetest.Fixture, n *int) map[string]func(c *cal
 		"UpdateCollection": one(audit.CollectionUpdate, func(c *caller.Caller) error {
 			return f.UpdateCollection(ctx, c, records.Collection{ID: 999, Name: name()})
 		}),
-		"RemoveCollection": one(audit.CollectionRemove, func(c *caller.Caller) error { return second(f.RemoveCollection(ctx, c, 999)) }),
+		"RemoveCollection": one(audit.CollectionRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveCollection(ctx, c, 999)) }),
 		"CreateRole":       one(audit.RoleCreate, func(c *caller.Caller) error { return f.CreateRole(ctx, c, access.Role{Name: name()}) }),
 		"UpdateRole":       one(audit.RoleUpdate, func(c *caller.Caller) error { return f.UpdateRole(ctx, c, access.Role{Name: "none"}) }),
-		"RemoveRole":       one(audit.RoleRemove, func(c *caller.Caller) error { return second(f.RemoveRole(ctx, c, "none")) }),
+		"RemoveRole":       one(audit.RoleRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveRole(ctx, c, "none")) }),
 		"CreateBinding": one(audit.BindingCreate, func(c *caller.Caller) error {
 			b.Group = name()
-			return second(f.CreateBinding(ctx, c, b))
+			return nodetest.Second(f.CreateBinding(ctx, c, b))
 		}),
-		"UpdateBinding": one(audit.BindingUpdate, func(c *caller.Caller) error { return second(f.UpdateBinding(ctx, c, b)) }),
-		"RemoveBinding": one(audit.BindingRemove, func(c *caller.Caller) error { return second(f.RemoveBinding(ctx, c, "none")) }),
+		"UpdateBinding": one(audit.BindingUpdate, func(c *caller.Caller) error { return nodetest.Second(f.UpdateBinding(ctx, c, b)) }),
+		"RemoveBinding": one(audit.BindingRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveBinding(ctx, c, "none")) }),
 		"CreateClient": one(audit.ClientCreate, func(c *caller.Caller) error {
 			_, _, err := f.CreateClient(ctx, c, directory.NewClient{ID: name()}, true)
 			return err
 		}),
 		"UpdateClient": one(audit.ClientUpdate, func(c *caller.Caller) error {
-			return second(f.UpdateClient(ctx, c, directory.NewClient{ID: "none"}))
+			return nodetest.Second(f.UpdateClient(ctx, c, directory.NewClient{ID: "none"}))
 		}),
-		"RemoveClient":      one(audit.ClientRemove, func(c *caller.Caller) error { return second(f.RemoveClient(ctx, c, "none")) }),
-		"RenewClientSecret": one(audit.ClientUpdate, func(c *caller.Caller) error { return second(f.RenewClientSecret(ctx, c, "none")) }),
+		"RemoveClient":      one(audit.ClientRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveClient(ctx, c, "none")) }),
+		"RenewClientSecret": one(audit.ClientUpdate, func(c *caller.Caller) error { return nodetest.Second(f.RenewClientSecret(ctx, c, "none")) }),
 		"RotateKeys":        one(audit.KeyRotate, func(c *caller.Caller) error { return f.RotateKeys(ctx, c, false) }),
-		"RetireKey":         one(audit.KeyRetire, func(c *caller.Caller) error { return second(f.RetireKey(ctx, c, "none")) }),
+		"RetireKey":         one(audit.KeyRetire, func(c *caller.Caller) error { return nodetest.Second(f.RetireKey(ctx, c, "none")) }),
 		"Apply":             one(audit.Apply, func(c *caller.Caller) error { _, _, err := f.Apply(ctx, c, directory.Desired{}); return err }),
 
-		"UserList":       one("", func(c *caller.Caller) error { return second(f.UserList(ctx, c, records.UserQuery{})) }),
-		"User":           one("", func(c *caller.Caller) error { return second(f.Directory.User(ctx, c, "victim")) }),
-		"UserPrincipal":  one("", func(c *caller.Caller) error { return second(f.UserPrincipal(ctx, c, "victim")) }),
-		"UserAccess":     one("", func(c *caller.Caller) error { return second(f.UserAccess(ctx, c, "victim")) }),
-		"ExplainUser":    one("", func(c *caller.Caller) error { return second(f.ExplainUser(ctx, c, "victim", "x", "/")) }),
-		"CollectionList": one("", func(c *caller.Caller) error { return second(f.CollectionList(ctx, c)) }),
-		"RoleList":       one("", func(c *caller.Caller) error { return second(f.RoleList(ctx, c)) }),
-		"BindingList":    one("", func(c *caller.Caller) error { return second(f.BindingList(ctx, c, records.BindingQuery{})) }),
-		"Binding":        one("", func(c *caller.Caller) error { return second(f.Binding(ctx, c, "none")) }),
-		"ClientList":     one("", func(c *caller.Caller) error { return second(f.ClientList(ctx, c)) }),
-		"Client":         one("", func(c *caller.Caller) error { return second(f.Directory.Client(ctx, c, "none")) }),
-		"KeyList":        one("", func(c *caller.Caller) error { return second(f.KeyList(ctx, c)) }),
-		"AuditEvents":    one("", func(c *caller.Caller) error { return second(f.AuditEvents(ctx, c, audit.Filter{})) }),
-		"Usernames":      one("", func(c *caller.Caller) error { return second(f.Usernames(ctx, c, nil)) }),
-		"TokenList":      one("", func(c *caller.Caller) error { return second(f.TokenList(ctx, c, records.TokenQuery{})) }),
+		"UserList":       one("", func(c *caller.Caller) error { return nodetest.Second(f.UserList(ctx, c, records.UserQuery{})) }),
+		"User":           one("", func(c *caller.Caller) error { return nodetest.Second(f.Directory.User(ctx, c, "victim")) }),
+		"UserPrincipal":  one("", func(c *caller.Caller) error { return nodetest.Second(f.UserPrincipal(ctx, c, "victim")) }),
+		"UserAccess":     one("", func(c *caller.Caller) error { return nodetest.Second(f.UserAccess(ctx, c, "victim")) }),
+		"ExplainUser":    one("", func(c *caller.Caller) error { return nodetest.Second(f.ExplainUser(ctx, c, "victim", "x", "/")) }),
+		"CollectionList": one("", func(c *caller.Caller) error { return nodetest.Second(f.CollectionList(ctx, c)) }),
+		"RoleList":       one("", func(c *caller.Caller) error { return nodetest.Second(f.RoleList(ctx, c)) }),
+		"BindingList":    one("", func(c *caller.Caller) error { return nodetest.Second(f.BindingList(ctx, c, records.BindingQuery{})) }),
+		"Binding":        one("", func(c *caller.Caller) error { return nodetest.Second(f.Binding(ctx, c, "none")) }),
+		"ClientList":     one("", func(c *caller.Caller) error { return nodetest.Second(f.ClientList(ctx, c)) }),
+		"Client":         one("", func(c *caller.Caller) error { return nodetest.Second(f.Directory.Client(ctx, c, "none")) }),
+		"KeyList":        one("", func(c *caller.Caller) error { return nodetest.Second(f.KeyList(ctx, c)) }),
+		"AuditEvents":    one("", func(c *caller.Caller) error { return nodetest.Second(f.AuditEvents(ctx, c, audit.Filter{})) }),
+		"Usernames":      one("", func(c *caller.Caller) error { return nodetest.Second(f.Usernames(ctx, c, nil)) }),
+		"TokenList":      one("", func(c *caller.Caller) error { return nodetest.Second(f.TokenList(ctx, c, records.TokenQuery{})) }),
 	}
 }
 
@@ -96,11 +98,11 @@ func TestOnlyAdministratorsAdminister(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Wait = revocation.WaitNone }})
 	f.Collection(t, 4, "Fish")
 	f.User(t, "victim", "")
-	eve := person(t, f, "eve", nodetest.May("*", "/collections"), nodetest.May("access", "/"), nodetest.May("admin", "/"))
-	root := person(t, f, "root", nodetest.Admin())
-	app := client(t, f, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants, Scopes: []string{"admin"}})
+	eve := f.Person(t, "eve", nodetest.May("*", "/collections"), nodetest.May("access", "/"), nodetest.May("admin", "/"))
+	root := f.Person(t, "root", nodetest.Admin())
+	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"admin"}})
 	apps, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app, Scope: []string{"admin"}})
-	must(t, err)
+	nodetest.Must(t, err)
 	n := 1000
 	for act, do := range adminActs(t, f, &n) {
 		for name, c := range map[string]struct {
@@ -110,24 +112,24 @@ func TestOnlyAdministratorsAdminister(t *testing.T) {
 			"nobody":                          {nil, fault.Unauthenticated},
 			"a caller of no kind":             {&caller.Caller{}, fault.Forbidden},
 			"a user with many rights":         {eve, fault.Forbidden},
-			"the same by Bearer":              {bearer(t, f, accessToken(t, f, eve, "admin")), fault.Forbidden},
+			"the same by Bearer":              {f.ByBearer(t, f.MadeAccess(t, eve, "admin")), fault.Forbidden},
 			"a client":                        {app, fault.Forbidden},
-			"a client's token":                {bearer(t, f, apps), fault.Forbidden},
-			"an administrator's plain Bearer": {bearer(t, f, accessToken(t, f, root, "read")), fault.InsufficientScope},
-			"an administrator's collection":   {bearer(t, f, made(t, f, root, issuance.Request{Kind: token.KindAccess, Scope: []string{"admin"}, Collection: new(int64(4))})), fault.InsufficientScope},
+			"a client's token":                {f.ByBearer(t, apps), fault.Forbidden},
+			"an administrator's plain Bearer": {f.ByBearer(t, f.MadeAccess(t, root, "read")), fault.InsufficientScope},
+			"an administrator's collection":   {f.ByBearer(t, f.Made(t, root, issuance.Request{Kind: token.KindAccess, Scope: []string{"admin"}, Collection: new(int64(4))})), fault.InsufficientScope},
 			"an administrator":                {root, 0},
-			"an administrator by Bearer":      {bearer(t, f, accessToken(t, f, root, "admin")), 0},
-			"an administrator's API token":    {bearer(t, f, apiToken(t, f, root, issuance.NewCredential{Scope: []string{"admin"}})), 0},
+			"an administrator by Bearer":      {f.ByBearer(t, f.MadeAccess(t, root, "admin")), 0},
+			"an administrator's API token":    {f.ByBearer(t, f.APIToken(t, root, issuance.NewCredential{Scope: []string{"admin"}})), 0},
 			"the operator":                    {operator, 0},
 		} {
-			before := refusals(t, f)
+			before := f.Refusals(t)
 			event, err := do(c.by)
-			refused := refusals(t, f) - before
+			refused := f.Refusals(t) - before
 			switch {
 			case c.kind == 0 && (fault.Is(err, fault.Forbidden) || fault.Is(err, fault.InsufficientScope) || fault.Is(err, fault.Unauthenticated) || refused != 0):
 				t.Errorf("%s by %s: %v, %d refusals", act, name, err, refused)
 			case c.kind != 0:
-				wantFault(t, act+" by "+name, err, c.kind, "")
+				nodetest.WantFault(t, act+" by "+name, err, c.kind, "")
 				want := 0
 				if event != "" && c.by != nil {
 					want = 1
@@ -147,52 +149,52 @@ func TestOnlyAdministratorsAdminister(t *testing.T) {
 func TestAdministratorLosesTheRightAtOnce(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	root := person(t, f, "root", nodetest.Admin())
-	lasting := apiToken(t, f, root, issuance.NewCredential{Scope: []string{"admin"}})
-	must(t, second(f.UserList(t.Context(), bearer(t, f, lasting), records.UserQuery{})))
+	root := f.Person(t, "root", nodetest.Admin())
+	lasting := f.APIToken(t, root, issuance.NewCredential{Scope: []string{"admin"}})
+	nodetest.Must(t, nodetest.Second(f.UserList(t.Context(), f.ByBearer(t, lasting), records.UserQuery{})))
 	_, _, err := f.RemoveAccess(t.Context(), operator, "root", "/")
-	must(t, err)
-	_, err = f.UserList(t.Context(), bearer(t, f, lasting), records.UserQuery{})
-	wantFault(t, "after that", err, fault.Forbidden, "")
+	nodetest.Must(t, err)
+	_, err = f.UserList(t.Context(), f.ByBearer(t, lasting), records.UserQuery{})
+	nodetest.WantFault(t, "after that", err, fault.Forbidden, "")
 }
 
 func TestEveryChangeIsRecordedWithActorAndTarget(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	root := person(t, f, "root", nodetest.Admin())
+	root := f.Person(t, "root", nodetest.Admin())
 	ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.7", RequestID: "r-1"})
 	u, err := f.CreateUser(ctx, root, directory.NewUser{Username: "ada", Password: "correct horse"})
-	must(t, err)
-	must(t, second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Email: new("ada@example.org")})))
-	must(t, second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Password: new(token.Secret("battery staple"))})))
-	must(t, second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: new(true)})))
-	must(t, second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: new(false)})))
-	must(t, second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{}))) // nothing to record
-	must(t, f.CreateCollection(ctx, root, records.Collection{ID: 4, Name: "Fish"}))
-	must(t, f.UpdateCollection(ctx, root, records.Collection{ID: 4, Name: "Fishes"}))
-	must(t, f.CreateRole(ctx, root, access.Role{Name: "curator"}))
-	must(t, f.UpdateRole(ctx, root, access.Role{Name: "curator", Permissions: []access.Permission{{Action: "*", Path: "/"}}}))
+	nodetest.Must(t, err)
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Email: new("ada@example.org")})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Password: new(token.Secret("battery staple"))})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: new(false)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{}))) // nothing to record
+	nodetest.Must(t, f.CreateCollection(ctx, root, records.Collection{ID: 4, Name: "Fish"}))
+	nodetest.Must(t, f.UpdateCollection(ctx, root, records.Collection{ID: 4, Name: "Fishes"}))
+	nodetest.Must(t, f.CreateRole(ctx, root, access.Role{Name: "curator"}))
+	nodetest.Must(t, f.UpdateRole(ctx, root, access.Role{Name: "curator", Permissions: []access.Permission{{Action: "*", Path: "/"}}}))
 	b, err := f.CreateBinding(ctx, root, access.Binding{User: "ada", Role: "curator", Path: "/collections/4"})
-	must(t, err)
+	nodetest.Must(t, err)
 	b.Path = "/collections"
-	must(t, second(f.UpdateBinding(ctx, root, b)))
+	nodetest.Must(t, nodetest.Second(f.UpdateBinding(ctx, root, b)))
 	_, _, err = f.RemoveAccess(ctx, root, "ada", "/collections")
-	must(t, err)
+	nodetest.Must(t, err)
 	g, err := f.CreateBinding(ctx, root, access.Binding{Group: "fish", Role: "curator"})
-	must(t, err)
-	must(t, second(f.RemoveBinding(ctx, root, g.ID)))
+	nodetest.Must(t, err)
+	nodetest.Must(t, nodetest.Second(f.RemoveBinding(ctx, root, g.ID)))
 	_, secret, err := f.CreateClient(ctx, root, directory.NewClient{ID: "app", Grants: []string{identity.GrantTypeClientCredentials}}, true)
-	must(t, err)
-	must(t, second(f.UpdateClient(ctx, root, directory.NewClient{ID: "app"})))
-	must(t, f.RotateKeys(ctx, root, true))
+	nodetest.Must(t, err)
+	nodetest.Must(t, nodetest.Second(f.UpdateClient(ctx, root, directory.NewClient{ID: "app"})))
+	nodetest.Must(t, f.RotateKeys(ctx, root, true))
 	key, err := f.Ring.Signing()
-	must(t, err)
-	must(t, second(f.RetireKey(ctx, root, key.KID)))
-	root = signedIn(t, f, "root")
-	must(t, second(f.RemoveClient(ctx, root, "app")))
-	must(t, second(f.RemoveRole(ctx, root, "curator")))
-	must(t, second(f.RemoveCollection(ctx, root, 4)))
-	must(t, second(f.RemoveUser(ctx, root, "ada")))
+	nodetest.Must(t, err)
+	nodetest.Must(t, nodetest.Second(f.RetireKey(ctx, root, key.KID)))
+	root = f.SignedIn(t, "root")
+	nodetest.Must(t, nodetest.Second(f.RemoveClient(ctx, root, "app")))
+	nodetest.Must(t, nodetest.Second(f.RemoveRole(ctx, root, "curator")))
+	nodetest.Must(t, nodetest.Second(f.RemoveCollection(ctx, root, 4)))
+	nodetest.Must(t, nodetest.Second(f.RemoveUser(ctx, root, "ada")))
 
 	want := [][2]string{
 		{audit.UserCreate, u.ID},
@@ -243,34 +245,36 @@ func TestEveryChangeIsRecordedWithActorAndTarget(t *testing.T) {
 func TestGateComesBeforeValidation(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	eve := person(t, f, "eve")
+	eve := f.Person(t, "eve")
 	ctx := t.Context()
 	bad := access.Role{Name: " "}
 	for action, do := range map[string]func(c *caller.Caller) error{
-		audit.UserCreate:       func(c *caller.Caller) error { return second(f.CreateUser(ctx, c, directory.NewUser{})) },
-		audit.UserUpdate:       func(c *caller.Caller) error { return second(f.UpdateUser(ctx, c, "\xff", directory.UserPatch{})) },
-		audit.UserRemove:       func(c *caller.Caller) error { return second(f.RemoveUser(ctx, c, "\xff")) },
+		audit.UserCreate: func(c *caller.Caller) error { return nodetest.Second(f.CreateUser(ctx, c, directory.NewUser{})) },
+		audit.UserUpdate: func(c *caller.Caller) error {
+			return nodetest.Second(f.UpdateUser(ctx, c, "\xff", directory.UserPatch{}))
+		},
+		audit.UserRemove:       func(c *caller.Caller) error { return nodetest.Second(f.RemoveUser(ctx, c, "\xff")) },
 		audit.UserAccess:       func(c *caller.Caller) error { _, _, err := f.RemoveAccess(ctx, c, "\xff", ""); return err },
 		audit.CollectionCreate: func(c *caller.Caller) error { return f.CreateCollection(ctx, c, records.Collection{ID: -1}) },
 		audit.CollectionUpdate: func(c *caller.Caller) error { return f.UpdateCollection(ctx, c, records.Collection{ID: -1}) },
 		audit.RoleCreate:       func(c *caller.Caller) error { return f.CreateRole(ctx, c, bad) },
 		audit.RoleUpdate:       func(c *caller.Caller) error { return f.UpdateRole(ctx, c, bad) },
-		audit.BindingCreate:    func(c *caller.Caller) error { return second(f.CreateBinding(ctx, c, access.Binding{})) },
-		audit.BindingUpdate:    func(c *caller.Caller) error { return second(f.UpdateBinding(ctx, c, access.Binding{})) },
+		audit.BindingCreate:    func(c *caller.Caller) error { return nodetest.Second(f.CreateBinding(ctx, c, access.Binding{})) },
+		audit.BindingUpdate:    func(c *caller.Caller) error { return nodetest.Second(f.UpdateBinding(ctx, c, access.Binding{})) },
 		audit.ClientCreate: func(c *caller.Caller) error {
 			_, _, err := f.CreateClient(ctx, c, directory.NewClient{Secret: "short"}, false)
 			return err
 		},
 		audit.ClientUpdate: func(c *caller.Caller) error {
-			return second(f.UpdateClient(ctx, c, directory.NewClient{Secret: "short"}))
+			return nodetest.Second(f.UpdateClient(ctx, c, directory.NewClient{Secret: "short"}))
 		},
 		audit.Apply: func(c *caller.Caller) error {
 			_, _, err := f.Apply(ctx, c, directory.Desired{Roles: []access.Role{bad}})
 			return err
 		},
 	} {
-		wantFault(t, action, do(eve), fault.Forbidden, "")
-		wantFault(t, action+" by nobody", do(nil), fault.Unauthenticated, "")
+		nodetest.WantFault(t, action, do(eve), fault.Forbidden, "")
+		nodetest.WantFault(t, action+" by nobody", do(nil), fault.Unauthenticated, "")
 		events := f.Events(t, audit.Filter{Action: action, Actor: eve.ID()})
 		if len(events) != 1 || events[0].Outcome != audit.Refused {
 			t.Errorf("%s by eve recorded %+v, want one refusal", action, events)
@@ -282,9 +286,9 @@ func TestNewRefusesAnIncompleteConfig(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	forms, err := token.NewForms(token.PrefixAPIToken)
-	must(t, err)
+	nodetest.Must(t, err)
 	whole := directory.Config{Store: f.Store, Journal: f.Journal, Hasher: f.Hasher, Ring: f.Ring, Forms: forms}
-	must(t, second(directory.New(whole)))
+	nodetest.Must(t, nodetest.Second(directory.New(whole)))
 	for name, remove := range map[string]func(*directory.Config){
 		"the store":   func(c *directory.Config) { c.Store = nil },
 		"the journal": func(c *directory.Config) { c.Journal = nil },

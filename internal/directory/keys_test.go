@@ -17,27 +17,18 @@ import (
 // another as soon as that is acknowledged.
 func TestTheNextKeySignsEverywhereAtOnce(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
-	c := person(t, here, "ada")
+	here, there := nodetest.Two(t, nodetest.Options{})
+	c := here.Person(t, "ada")
 	for range 5 {
-		retired := signer(t, here)
-		must(t, second(there.RetireKey(t.Context(), operator, retired)))
-		issued := accessToken(t, here, c)
-		wantAlive(t, here, "at the node that issued it", issued)
-		wantAlive(t, there, "at the node that retired the key before", issued)
-		if signer(t, here) == retired {
+		retired := here.Signer(t)
+		nodetest.Must(t, nodetest.Second(there.RetireKey(t.Context(), operator, retired)))
+		issued := here.MadeAccess(t, c)
+		here.WantAlive(t, "at the node that issued it", issued)
+		there.WantAlive(t, "at the node that retired the key before", issued)
+		if here.Signer(t) == retired {
 			t.Error("the retired key is still the active one")
 		}
 	}
-}
-
-func signer(t *testing.T, f *nodetest.Fixture) string {
-	t.Helper()
-	key, err := f.Ring.Signing()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key.KID
 }
 
 // TestOnlyAKeyThatExistsIsRetired names a key that never was.
@@ -45,7 +36,7 @@ func TestOnlyAKeyThatExistsIsRetired(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	_, err := f.RetireKey(t.Context(), operator, "x")
-	wantFault(t, "no key to retire", err, fault.NotFound, "")
+	nodetest.WantFault(t, "no key to retire", err, fault.NotFound, "")
 }
 
 // What anybody may see of the keys is what verifies tokens, and no more of a key than
@@ -53,10 +44,10 @@ func TestOnlyAKeyThatExistsIsRetired(t *testing.T) {
 func TestPublishedKeysAreThoseOfTheJWKSet(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	active := signer(t, f)
-	must(t, f.RotateKeys(t.Context(), operator, false))
+	active := f.Signer(t)
+	nodetest.Must(t, f.RotateKeys(t.Context(), operator, false))
 	set, err := keyring.ReadJWKS(f.JWKS())
-	must(t, err)
+	nodetest.Must(t, err)
 	kids := func(keys []token.VerificationKey) (out []string) {
 		for _, k := range keys {
 			out = append(out, k.KID)
@@ -71,7 +62,7 @@ func TestPublishedKeysAreThoseOfTheJWKSet(t *testing.T) {
 		t.Errorf("published are %q; want the active key %q and a next one", published, active)
 	}
 	all, err := f.KeyList(t.Context(), operator)
-	must(t, err)
+	nodetest.Must(t, err)
 	for _, k := range all {
 		if k.Sealed != nil {
 			t.Errorf("the private half of %s is in the list", k.KID)
@@ -83,17 +74,17 @@ func TestPublishedKeysAreThoseOfTheJWKSet(t *testing.T) {
 func TestRotatedKeysAreInTheLogAndRevokeNothing(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	issued := accessToken(t, f, person(t, f, "ada"))
-	before := signer(t, f)
-	must(t, f.RotateKeys(t.Context(), operator, true))
+	issued := f.MadeAccess(t, f.Person(t, "ada"))
+	before := f.Signer(t)
+	nodetest.Must(t, f.RotateKeys(t.Context(), operator, true))
 	_, found, err := f.Store.LogEntry(t.Context(), revocation.SigningKey, directory.KeySetChangedID)
 	if err != nil || !found {
 		t.Errorf("an entry in the log: %t, %v", found, err)
 	}
-	if signer(t, f) == before {
+	if f.Signer(t) == before {
 		t.Error("the old key still signs")
 	}
-	wantAlive(t, f, "what the old key signed", issued)
+	f.WantAlive(t, "what the old key signed", issued)
 }
 
 func TestASharedSecretHasNoKeys(t *testing.T) {

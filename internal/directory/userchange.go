@@ -77,7 +77,10 @@ func (e *editor) removeUser(u identity.User) change {
 	end := e.journal.EndSubject(u.ID, "account removed")
 	return change{
 		action: audit.UserRemove, target: u.ID, remark: u.Username,
-		ops: append([]records.Op{records.RemoveUser{ID: u.ID}}, end.Ops...), log: end.Log,
+		ops: append([]records.Op{
+			records.RemoveUser{ID: u.ID},
+			records.ForgetAddresses{Account: identity.AccountKey(u.Username)}, // who has the name next is somebody else
+		}, end.Ops...), log: end.Log,
 	}
 }
 

@@ -97,14 +97,20 @@ func (u *Users) User(ctx context.Context, c *caller.Caller, ref string) (identit
 	return *p.User, nil
 }
 
+// MayRead decides whether the caller may see a user, named by subject or username:
+// themselves, or anybody for administrators. Whether there is such a user makes no
+// difference.
+func (u *Users) MayRead(c *caller.Caller, ref string) error {
+	if c.Is(ref) {
+		return c.RequireSignedIn()
+	}
+	return c.RequireAdministrator()
+}
+
 // UserPrincipal returns a user, by subject or username, with their grants: the
 // caller, or anybody for administrators.
 func (u *Users) UserPrincipal(ctx context.Context, c *caller.Caller, ref string) (*records.Principal, error) {
-	gate := c.RequireAdministrator
-	if c.Is(ref) {
-		gate = c.RequireSignedIn
-	}
-	if err := gate(); err != nil {
+	if err := u.MayRead(c, ref); err != nil {
 		return nil, err
 	}
 	return findPrincipal(ctx, u.store, ref)
@@ -172,12 +178,13 @@ func (u *Users) RemoveAccess(ctx context.Context, c *caller.Caller, ref string, 
 	if err != nil {
 		return nil, nil, err
 	}
+	read := u.editor.journal.Reading()
 	removed, remaining, err = u.bindingsAt(ctx, user.ID, at)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(removed) == 0 {
-		_, err := u.editor.journal.Settled(ctx, c.Wait)
+		_, err := u.editor.journal.Settled(ctx, read, c.Wait)
 		return removed, remaining, err
 	}
 	removal := change{

@@ -21,23 +21,23 @@ func TestUserChangesRefuseWhatIsWrong(t *testing.T) {
 		err  error
 		kind fault.Kind
 	}{
-		"a user twice":                {second(f.CreateUser(ctx, operator, directory.NewUser{Username: "ada"})), fault.Conflict},
-		"a user without a name":       {second(f.CreateUser(ctx, operator, directory.NewUser{})), fault.Invalid},
-		"a user in no group":          {second(f.CreateUser(ctx, operator, directory.NewUser{Username: "x", Groups: []string{""}})), fault.Invalid},
-		"a user in two groups in one": {second(f.CreateUser(ctx, operator, directory.NewUser{Username: "x", Groups: []string{"a,b"}})), fault.Invalid},
-		"no password":                 {second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Password: new(token.Secret(""))})), fault.Invalid},
-		"a user who isn't there":      {second(f.UpdateUser(ctx, operator, "nobody", directory.UserPatch{Name: new("x")})), fault.NotFound},
-		"no user to remove":           {second(f.RemoveUser(ctx, operator, "nobody")), fault.NotFound},
+		"a user twice":                {nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{Username: "ada"})), fault.Conflict},
+		"a user without a name":       {nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{})), fault.Invalid},
+		"a user in no group":          {nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{Username: "x", Groups: []string{""}})), fault.Invalid},
+		"a user in two groups in one": {nodetest.Second(f.CreateUser(ctx, operator, directory.NewUser{Username: "x", Groups: []string{"a,b"}})), fault.Invalid},
+		"no password":                 {nodetest.Second(f.UpdateUser(ctx, operator, "ada", directory.UserPatch{Password: new(token.Secret(""))})), fault.Invalid},
+		"a user who isn't there":      {nodetest.Second(f.UpdateUser(ctx, operator, "nobody", directory.UserPatch{Name: new("x")})), fault.NotFound},
+		"no user to remove":           {nodetest.Second(f.RemoveUser(ctx, operator, "nobody")), fault.NotFound},
 	} {
-		wantFault(t, name, c.err, c.kind, "")
+		nodetest.WantFault(t, name, c.err, c.kind, "")
 	}
 }
 
 func TestUserReadsThemselvesAndAdministratorsReadEverybody(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada", nodetest.May("access", "/collections/4"))
-	root := person(t, f, "root", nodetest.Admin())
+	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"))
+	root := f.Person(t, "root", nodetest.Admin())
 	for _, c := range []*caller.Caller{ada, root} {
 		for _, ref := range []string{"ada", ada.ID()} {
 			u, err := f.Directory.User(t.Context(), c, ref)
@@ -56,23 +56,23 @@ func TestUserReadsThemselvesAndAdministratorsReadEverybody(t *testing.T) {
 	}
 	for _, ref := range []string{"root", root.ID(), "nobody", "\xff"} {
 		_, err := f.Directory.User(t.Context(), ada, ref)
-		wantFault(t, "ada reads "+ref, err, fault.Forbidden, "")
+		nodetest.WantFault(t, "ada reads "+ref, err, fault.Forbidden, "")
 	}
 	for _, ref := range []string{"nobody", "\xff", "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11"} {
 		_, err := f.Directory.User(t.Context(), root, ref)
-		wantFault(t, "root reads "+ref, err, fault.NotFound, "")
+		nodetest.WantFault(t, "root reads "+ref, err, fault.NotFound, "")
 	}
 	_, err := f.Directory.User(t.Context(), ada.OnlyRevokeSelf(), "ada")
-	wantFault(t, "by a token that may only revoke itself", err, fault.Unauthenticated, "")
+	nodetest.WantFault(t, "by a token that may only revoke itself", err, fault.Unauthenticated, "")
 }
 
 func TestUsernamesAreThoseOfUsersWhoExist(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada, eve := f.User(t, "ada", ""), f.User(t, "eve", "")
-	must(t, second(f.RemoveUser(t.Context(), operator, "eve")))
+	nodetest.Must(t, nodetest.Second(f.RemoveUser(t.Context(), operator, "eve")))
 	got, err := f.Usernames(t.Context(), operator, []string{ada.ID, eve.ID, ada.ID, "app"})
-	must(t, err)
+	nodetest.Must(t, err)
 	if diff := cmp.Diff(map[string]string{ada.ID: "ada"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

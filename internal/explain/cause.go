@@ -19,23 +19,30 @@ type Cause struct {
 	At     time.Time
 }
 
-// cause finds the entry that revoked a token: a kill of it or of what it was made
-// from, or a cut-off later than its sequence; of a signing key any cut-off, because
+// cause finds the entry that revoked a token: a kill or an end of it or of what it was
+// made from, or a cut-off later than its sequence; of a signing key any cut-off, because
 // who has stolen the key may have dated the token after it.
 func (x *Explainer) cause(ctx context.Context, t *verification.Token) (*Cause, error) {
-	for _, id := range append([]string{t.ID}, t.Chain...) {
-		e, ok, err := x.store.LogEntry(ctx, revocation.Token, id)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			return x.causeOf(ctx, e, audit.Filter{TokenID: id}, t.Subject)
+	for _, what := range []revocation.What{revocation.Token, revocation.End} {
+		for _, id := range append([]string{t.ID}, t.Chain...) {
+			e, ok, err := x.store.LogEntry(ctx, what, id)
+			if err != nil {
+				return nil, err
+			}
+			if ok && (what == revocation.Token || !x.journal.Now().Before(e.At)) {
+				return x.causeOf(ctx, e, audit.Filter{TokenID: id}, t.Subject)
+			}
 		}
 	}
 	names := []struct {
 		what revocation.What
 		id   string
-	}{{revocation.Subject, t.Subject}, {revocation.Client, t.ClientID}, {revocation.SigningKey, t.KID}}
+	}{
+		{revocation.Subject, t.Subject},
+		{revocation.Client, t.ClientID},
+		{revocation.Everything, revocation.EverythingID},
+		{revocation.SigningKey, t.KID},
+	}
 	for _, n := range names {
 		e, ok, err := x.store.LogEntry(ctx, n.what, n.id)
 		if err != nil {

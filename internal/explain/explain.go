@@ -94,15 +94,20 @@ func (x *Explainer) catchUp(ctx context.Context) error {
 	return x.journal.CatchUp(ctx)
 }
 
+// MayExplainUser decides whether the caller may ask about a user: themselves, or anybody
+// for administrators. The error is Unauthenticated, InsufficientScope or Forbidden.
+func (x *Explainer) MayExplainUser(c *caller.Caller, ref string) error {
+	if c.Is(ref) {
+		return c.RequireSignedIn()
+	}
+	return c.RequireAdministrator()
+}
+
 // ExplainUser says whether a user, named by subject or username, may do an action on
 // a path, and which grants decide it. It is for the user and for administrators. The
 // error is Unauthenticated, InsufficientScope, Forbidden or NotFound.
 func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, action string, path access.Path) (*Explanation, error) {
-	require := c.RequireAdministrator
-	if c.Is(ref) {
-		require = c.RequireSignedIn
-	}
-	if err := require(); err != nil {
+	if err := x.MayExplainUser(c, ref); err != nil {
 		return nil, err
 	}
 	p, err := x.user(ctx, ref)

@@ -22,10 +22,12 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
+var operator = caller.Operator()
+
 func explained(t *testing.T, f *nodetest.Fixture, c *caller.Caller, raw string, d verification.Requirements) *explain.Explanation {
 	t.Helper()
 	x, err := f.ExplainToken(t.Context(), c, raw, d)
-	must(t, err)
+	nodetest.Must(t, err)
 	return x
 }
 
@@ -60,12 +62,12 @@ func wantStop(t *testing.T, what string, x *explain.Explanation, stop token.Chec
 
 func TestExplanationNamesTheCheckThatRefusedAToken(t *testing.T) {
 	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{Settings: taskSettings})
+	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 	f.Collection(t, 4, "Fish")
-	ada := person(t, f, "ada", nodetest.May("access", "/collections/4"))
-	root := person(t, f, "root", nodetest.Admin())
+	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"))
+	root := f.Person(t, "root", nodetest.Admin())
 	key, err := f.Ring.Signing()
-	must(t, err)
+	nodetest.Must(t, err)
 	signed := func(change func(*token.Claims)) string {
 		c := token.Claims{
 			Issuer: nodetest.Issuer, Subject: ada.ID(), Audience: []string{nodetest.Issuer}, ClientID: identity.OwnClientID,
@@ -73,14 +75,14 @@ func TestExplanationNamesTheCheckThatRefusedAToken(t *testing.T) {
 		}
 		change(&c)
 		raw, err := token.Sign(key, token.TypeAccess, c)
-		must(t, err)
+		nodetest.Must(t, err)
 		return raw
 	}
-	good := accessToken(t, f, ada, "read").Value.Reveal()
-	bound := made(t, f, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))}).Value.Reveal()
-	opaque := apiToken(t, f, ada, issuance.NewCredential{Lifetime: 60}).Value.Reveal()
-	revoked := accessToken(t, f, ada)
-	must(t, second(f.RevokeID(t.Context(), operator, revoked.ID)))
+	good := f.MadeAccess(t, ada, "read").Value.Reveal()
+	bound := f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))}).Value.Reveal()
+	opaque := f.APIToken(t, ada, issuance.NewCredential{Lifetime: 60}).Value.Reveal()
+	revoked := f.MadeAccess(t, ada)
+	nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), operator, revoked.ID)))
 	for name, c := range map[string]struct {
 		raw    string
 		demand verification.Requirements
@@ -95,8 +97,8 @@ func TestExplanationNamesTheCheckThatRefusedAToken(t *testing.T) {
 		"a wrong checksum":            {opaque[:len(opaque)-1] + "!", verification.Requirements{}, token.CheckWellFormed, "malformed or unknown token"},
 		"beyond the log":              {signed(func(c *token.Claims) { c.Seq = 1 << 40 }), verification.Requirements{}, token.CheckWellFormed, "malformed or unknown token"},
 		"a bad signature":             {good[:len(good)-6] + "AAAAAA", verification.Requirements{}, token.CheckSignature, "malformed or unknown token"},
-		"an API key":                  {apiKey(t, f, ada, issuance.NewCredential{}).Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
-		"a session":                   {sessionOf(t, f, "ada").Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
+		"an API key":                  {f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
+		"a session":                   {f.SessionOf(t, "ada").Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
 		"another issuer":              {signed(func(c *token.Claims) { c.Issuer = "https://x.example" }), verification.Requirements{}, token.CheckIssuer, "wrong issuer"},
 		"expired":                     {signed(func(c *token.Claims) { c.Expiry = f.Time() }), verification.Requirements{}, token.CheckTime, "expired"},
 		"not yet valid":               {signed(func(c *token.Claims) { c.IssuedAt = f.Time().Add(time.Minute) }), verification.Requirements{}, token.CheckTime, "not yet valid"},
@@ -120,7 +122,7 @@ func TestExplanationNamesTheCheckThatRefusedAToken(t *testing.T) {
 		}
 	}
 	_, err = f.ExplainToken(t.Context(), nil, good, verification.Requirements{})
-	wantFault(t, "nobody", err, fault.Unauthenticated, "")
+	nodetest.WantFault(t, "nobody", err, fault.Unauthenticated, "")
 }
 
 // Who only has the token learns which check refuses it, and nothing that they could
@@ -129,12 +131,12 @@ func TestExplanationForOthersLeavesOutWhatLiesBehindTheChecks(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
-	ada, eve := person(t, f, "ada", nodetest.May("access", "/collections/4")), person(t, f, "eve")
-	issued := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"secret-scope"}, Collection: new(int64(4))})
-	app := client(t, f, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret})
-	admin := person(t, f, "root", nodetest.Admin())
+	ada, eve := f.Person(t, "ada", nodetest.May("access", "/collections/4")), f.Person(t, "eve")
+	issued := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"secret-scope"}, Collection: new(int64(4))})
+	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret})
+	admin := f.Person(t, "root", nodetest.Admin())
 	for name, c := range map[string]*caller.Caller{
-		"somebody else": eve, "a client": app, "an administrator's plain Bearer": bearer(t, f, accessToken(t, f, admin)),
+		"somebody else": eve, "a client": app, "an administrator's plain Bearer": f.ByBearer(t, f.MadeAccess(t, admin)),
 	} {
 		x := explained(t, f, c, issued.Value.Reveal(), verification.Requirements{Collection: new(int64(4))})
 		wantStop(t, name, x, 0, "")
@@ -147,7 +149,7 @@ func TestExplanationForOthersLeavesOutWhatLiesBehindTheChecks(t *testing.T) {
 			}
 		}
 	}
-	must(t, second(f.RevokeID(t.Context(), ada, issued.ID)))
+	nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), ada, issued.ID)))
 	x := explained(t, f, eve, issued.Value.Reveal(), verification.Requirements{})
 	wantStop(t, "revoked", x, token.CheckRevoked, "revoked")
 	if x.Token != nil || x.Revoked != nil {
@@ -159,11 +161,11 @@ func TestExplanationNamesTheGrantsThatDecided(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
-	must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "curator", Permissions: []access.Permission{{Action: "*", Path: "/"}}}))
-	ada := person(t, f, "ada", access.Binding{Role: "curator", Path: "/collections/4"}, nodetest.May("read", "/x"))
-	must(t, second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Groups: &[]string{"fish"}})))
-	must(t, second(f.CreateBinding(t.Context(), operator, access.Binding{Group: "fish", Permission: &access.Permission{Action: "access", Path: "/collections"}, Path: "/"})))
-	issued := made(t, f, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
+	nodetest.Must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "curator", Permissions: []access.Permission{{Action: "*", Path: "/"}}}))
+	ada := f.Person(t, "ada", access.Binding{Role: "curator", Path: "/collections/4"}, nodetest.May("read", "/x"))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Groups: &[]string{"fish"}})))
+	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), operator, access.Binding{Group: "fish", Permission: &access.Permission{Action: "access", Path: "/collections"}, Path: "/"})))
+	issued := f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
 	x := explained(t, f, ada, issued.Value.Reveal(), verification.Requirements{Action: "read", Path: "/x/y"})
 	wantStop(t, "the token", x, 0, "")
 	var got []string
@@ -178,86 +180,94 @@ func TestExplanationNamesTheGrantsThatDecided(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	x, err := f.ExplainUser(t.Context(), ada, "ada", "read", "/x/y")
-	must(t, err)
+	nodetest.Must(t, err)
 	if !x.Allowed || len(x.Grants) != 1 || x.Grants[0].Path != "/x" {
 		t.Errorf("%+v", x)
 	}
-	must(t, second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)})))
 	x, err = f.ExplainUser(t.Context(), operator, "ada", "read", "/x/y")
-	must(t, err)
+	nodetest.Must(t, err)
 	if x.Allowed || *x.Checks[0].OK || !strings.Contains(x.Checks[0].Detail, "disabled") {
 		t.Errorf("a disabled user: %+v", x)
 	}
-	_, err = f.ExplainUser(t.Context(), person(t, f, "eve"), "ada", "read", "/x")
-	wantFault(t, "somebody else", err, fault.Forbidden, "")
+	_, err = f.ExplainUser(t.Context(), f.Person(t, "eve"), "ada", "read", "/x")
+	nodetest.WantFault(t, "somebody else", err, fault.Forbidden, "")
 	_, err = f.ExplainUser(t.Context(), operator, "nobody", "read", "/x")
-	wantFault(t, "an unknown user", err, fault.NotFound, "")
+	nodetest.WantFault(t, "an unknown user", err, fault.NotFound, "")
 }
 
 func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		act    func(f *family) error
+		act    func(f *nodetest.Family) error
 		token  string
 		by     string // "owner": the owner
 		reason string
 	}{
-		"the owner": {func(f *family) error {
-			return second(f.Revoke(t.Context(), f.owner, revoking.Revocation{Token: f.all["access"].Value.Reveal()}))
+		"the owner": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.Revoke(t.Context(), f.Owner, revoking.Revocation{Token: f.All["access"].Value.Reveal()}))
 		}, "access", "owner", audit.TokenRevoke},
-		"its parent's end": {func(f *family) error {
-			return second(f.RevokeID(t.Context(), operator, f.all["session"].ID))
+		"its parent's end": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.RevokeID(t.Context(), operator, f.All["session"].ID))
 		}, "access.access", audit.ActorCLI, audit.TokenRevoke},
-		"signing out": {func(f *family) error {
-			c, err := f.Session(t.Context(), f.all["session"].Value.Reveal())
+		"signing out": {func(f *nodetest.Family) error {
+			c, err := f.Session(t.Context(), f.All["session"].Value.Reveal())
 			if err == nil {
 				err = f.EndSession(t.Context(), c)
 			}
 			return err
 		}, "access", "owner", audit.Logout},
-		"a report": {func(f *family) error { return f.Leaked(t.Context(), []string{f.all["key"].Value.Reveal()}) }, "key.access", "", audit.LeakedReport},
-		"revoke all": {func(f *family) error {
-			return second(f.RevokeAll(t.Context(), f.owner, f.owner.ID()))
+		"a report": {func(f *nodetest.Family) error { return f.Leaked(t.Context(), []string{f.All["key"].Value.Reveal()}) }, "key.access", "", audit.LeakedReport},
+		"revoke all": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.RevokeAll(t.Context(), f.Owner, f.Owner.ID()))
 		}, "key.task", "owner", audit.RevokeAll},
-		"a new password": {func(f *family) error {
-			return second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("new"))}))
+		"revoking everything": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.RevokeEverything(t.Context(), operator))
+		}, "access", audit.ActorCLI, audit.RevokeAll},
+		"a new password": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("new"))}))
 		}, "access", audit.ActorCLI, audit.UserPassword},
-		"disabling": {func(f *family) error {
-			return second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)}))
+		"disabling": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)}))
 		}, "apitoken", audit.ActorCLI, audit.UserDisable},
-		"a removed user": {func(f *family) error { return second(f.RemoveUser(t.Context(), operator, "ada")) }, "access", audit.ActorCLI, audit.UserRemove},
-		"a retired key": {func(f *family) error {
+		"a removed user": {func(f *nodetest.Family) error { return nodetest.Second(f.RemoveUser(t.Context(), operator, "ada")) }, "access", audit.ActorCLI, audit.UserRemove},
+		"a retired key": {func(f *nodetest.Family) error {
 			key, err := f.Ring.Signing()
 			if err == nil {
 				_, err = f.RetireKey(t.Context(), operator, key.KID)
 			}
 			return err
 		}, "access", audit.ActorCLI, audit.KeyRetire},
-		"a second use": {func(f *family) error {
-			_, err := f.Refresh(t.Context(), issuance.Refresh{Token: f.all["apitoken.used"].Value.Reveal()})
+		"a second use": {func(f *nodetest.Family) error {
+			_, err := f.Refresh(t.Context(), issuance.Refresh{Token: f.All["apitoken.used"].Value.Reveal()})
 			if fault.Is(err, fault.InvalidGrant) {
 				return nil
 			}
 			return err
 		}, "apitoken.refreshed", "", audit.TokenReuse},
-		"its refresh token's end": {func(f *family) error {
-			return second(f.Revoke(t.Context(), f.owner, revoking.Revocation{Token: f.all["apitoken.refresh"].Value.Reveal()}))
+		"its refresh token's end": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.Revoke(t.Context(), f.Owner, revoking.Revocation{Token: f.All["apitoken.refresh"].Value.Reveal()}))
 		}, "apitoken.refreshed.access", "owner", audit.TokenRevoke},
-		"a regenerated root": {func(f *family) error {
-			return second(f.Regenerate(t.Context(), f.owner, f.all["apitoken"].ID, 0))
+		"a regenerated root": {func(f *nodetest.Family) error {
+			return nodetest.Second(f.Regenerate(t.Context(), f.Owner, f.All["apitoken"].ID, 0))
+		}, "apitoken.access", "owner", audit.TokenRegenerate},
+		"the end of an overlap": {func(f *nodetest.Family) error {
+			err := nodetest.Second(f.Regenerate(t.Context(), f.Owner, f.All["apitoken"].ID, 60))
+			f.Advance(time.Minute)
+			return err
 		}, "apitoken.access", "owner", audit.TokenRegenerate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFamily(t)
-			must(t, c.act(f))
+			f := nodetest.NewFamily(t)
+			nodetest.Must(t, c.act(f))
 			head := f.Ledger.Applied()
-			must(t, second(f.CreateUser(t.Context(), operator, directory.NewUser{Username: "later"}))) // more goes on
-			x := explained(t, f.Fixture, operator, f.all[c.token].Value.Reveal(), verification.Requirements{Kinds: everyKind, AnyAudience: true})
+			nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, directory.NewUser{Username: "later"}))) // more goes on
+			x := explained(t, f.Fixture, operator, f.All[c.token].Value.Reveal(), verification.Requirements{Kinds: nodetest.EveryKind(), AnyAudience: true})
 			wantStop(t, name, x, token.CheckRevoked, "revoked")
 			by := c.by
 			if by == "owner" {
-				by = f.owner.ID()
+				by = f.Owner.ID()
 			}
 			if u := x.Revoked; u == nil || u.By != by || u.Reason != c.reason || u.Entry.Seq < 1 || u.Entry.Seq > head || u.At.IsZero() {
 				t.Errorf("got %+v, want it by %q, %s", u, by, c.reason)

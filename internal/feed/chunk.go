@@ -56,7 +56,7 @@ func runsUntil(e *revocation.Entry) int64 {
 	return e.Until.Unix()
 }
 
-// events gives the text of what follows a sequence, without what has run out by
+// events returns the text of what follows a sequence, without what has run out by
 // then: the shared text where that is all of it.
 func (c *chunk) events(after revocation.Seq, then int64) []byte {
 	c.once.Do(c.render)
@@ -116,13 +116,18 @@ func appendTime(text []byte, t time.Time) []byte {
 }
 
 // appendHeartbeat writes an event that says: what was written before is everything
-// up to seq, as of that many microseconds after the request came.
-func appendHeartbeat(text []byte, seq revocation.Seq, asOf int64) []byte {
+// up to seq, as of that many microseconds after the request came. After a snapshot it also
+// says until when at most mattered what the snapshot lacks; a zero time is none.
+func appendHeartbeat(text []byte, seq revocation.Seq, asOf int64, purged time.Time) []byte {
 	text = append(text, "event: heartbeat\nid: "...)
 	text = strconv.AppendInt(text, seq, 10)
 	text = append(text, "\ndata: {\"seq\":"...)
 	text = strconv.AppendInt(text, seq, 10)
 	text = append(text, ",\"as_of\":"...)
 	text = strconv.AppendInt(text, asOf, 10)
+	if !purged.IsZero() {
+		text = append(text, ",\"purged_until\":"...)
+		text = appendTime(text, purged.UTC())
+	}
 	return append(text, "}\n\n"...)
 }

@@ -69,7 +69,6 @@ type Edge struct {
 	Tail       *Tail
 	Issuer     string
 	Staleness  time.Duration        // L
-	Now        func() time.Time     // the wall clock
 	Clock      func() time.Duration // the boot clock, as the log's
 	MaxStreams int                  // more are answered 503; 0: 20,000
 	Patience   time.Duration        // how long a client may take to read what was written; 0: 10 s

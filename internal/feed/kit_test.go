@@ -59,7 +59,7 @@ func newEnv(t testing.TB, o options) *env {
 	e.append(t, o.unread)
 	e.edge = &feed.Edge{
 		Verifier: e.Verifier, Log: e.Follower, Tail: feed.Follow(e.Follower), Issuer: e.Settings.Policy.Issuer,
-		Staleness: e.Settings.Staleness, Now: e.Time, Clock: e.Ledger.Clock, MaxStreams: o.streams, Patience: o.patience,
+		Staleness: e.Settings.Staleness, Clock: e.Ledger.Clock, MaxStreams: o.streams, Patience: o.patience,
 	}
 	if o.counted != nil {
 		o.counted.Log, e.edge.Log = e.Follower, o.counted
@@ -154,7 +154,7 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// reader gives a token that may read the log, of a client made for it.
+// reader returns a token that may read the log, of a client made for it.
 func (e *env) reader(t testing.TB) string {
 	t.Helper()
 	return e.token(t, "reader", identity.ScopeRevocations)
@@ -262,7 +262,7 @@ func (s *subscriber) close() {
 	_ = s.res.Body.Close()
 }
 
-// read gives the next event. The error is that of the connection; io.EOF at the end
+// read returns the next event. The error is that of the connection; io.EOF at the end
 // of a whole answer.
 func (s *subscriber) read() (event, error) {
 	var e event
@@ -297,7 +297,7 @@ func (e *event) parse() error {
 	return nil
 }
 
-// next gives the next event, and holds it against the rules of every stream: no
+// next returns the next event, and holds it against the rules of every stream: no
 // sequence goes back, and a heartbeat says what was sent.
 func (s *subscriber) next(t testing.TB) event {
 	t.Helper()

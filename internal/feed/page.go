@@ -28,7 +28,7 @@ func (s *stream) queue(ctx context.Context) bool {
 	return s.queued
 }
 
-// release gives the place back.
+// release returns the place back.
 func (s *stream) release() {
 	if s.queued {
 		<-s.behind
@@ -50,7 +50,14 @@ func (s *stream) ask(ctx context.Context) error {
 
 func (s *stream) answered() { <-s.asking }
 
-// readPage gives the events of the next page of the store, never beyond where the
+// notePurge records until when at most mattered what a snapshot lacks.
+func (s *stream) notePurge(until time.Time) {
+	if until.After(s.purged) {
+		s.purged = until
+	}
+}
+
+// readPage returns the events of the next page of the store, never beyond where the
 // tail begins: what follows is told when this node has applied it. The text may be
 // empty and is not nil.
 func (s *stream) readPage(ctx context.Context) ([]byte, error) {
@@ -73,6 +80,7 @@ func (s *stream) readPage(ctx context.Context) ([]byte, error) {
 	case s.resumes && s.seq < page.Purged:
 		return nil, errPurged
 	}
+	s.notePurge(page.PurgedUntil)
 	text := []byte{}
 	last, complete := s.seq, page.Complete(s.seq)
 	for i := range page.Entries {

@@ -43,12 +43,12 @@ func readPosition(r *http.Request) (position, error) {
 	return position{after: revocation.Seq(after), resume: true}, nil
 }
 
-// goneError says that a subscriber can't go on where it was and must start anew.
+// goneError says that a subscriber can't go on where it was and must start again.
 type goneError struct{ reason string }
 
 func (e *goneError) Error() string { return e.reason }
 
-// The two reasons to start anew: what followed is no longer there, or never was.
+// The two reasons to start again: what followed is no longer there, or never was.
 var (
 	errPurged = &goneError{"the log has been purged beyond that sequence: start anew, without after"}
 	errBeyond = &goneError{"the log ends before that sequence, maybe after a restore: start anew, without after"}

@@ -99,7 +99,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	edge := &feed.Edge{
 		Verifier: f.Verifier, Log: f.Follower, Tail: feed.Follow(f.Follower), Issuer: f.Settings.Policy.Issuer,
-		Staleness: f.Settings.Staleness, Now: f.Time, Clock: f.Ledger.Clock,
+		Staleness: f.Settings.Staleness, Clock: f.Ledger.Clock,
 	}
 	mux := http.NewServeMux()
 	edge.Register(mux)

@@ -25,11 +25,12 @@ type stream struct {
 	received time.Duration // when its request came, on the clock
 
 	place
-	resumes bool   // it follows a sequence without a gap
-	then    int64  // what has run out by then isn't in a snapshot; Unix seconds
-	told    told   // by the last heartbeat
-	queued  bool   // it holds a place among those who read pages
-	page    []byte // of the store, read and not written yet
+	resumes bool      // it follows a sequence without a gap
+	then    int64     // what has run out by then isn't in a snapshot; Unix seconds
+	purged  time.Time // until when at most mattered what isn't in the snapshot, as far as it was read
+	told    told      // by the last heartbeat
+	queued  bool      // it holds a place among those who read pages
+	page    []byte    // of the store, read and not written yet
 }
 
 // told is what a heartbeat says.
@@ -44,14 +45,15 @@ func (s *stream) begin(ctx context.Context, from position) error {
 	if s.isEnded() {
 		return fault.After(fault.Unavailable, retryAfter, "the server stops")
 	}
-	s.place = place{seq: from.after, epoch: s.Tail.now()} // of no later log than what is known next
+	epoch, purged := s.Tail.now()
+	s.place = place{seq: from.after, epoch: epoch} // of no later log than what is known next
 	known, err := s.reach(ctx, from.after)
 	if err != nil {
 		return err
 	}
 	s.resumes = from.resume
 	if !from.resume {
-		s.then = s.Now().Unix()
+		s.then = purged.Unix() // by the log's own word: clocks differ
 	} else if from.after < known.Purged {
 		return errPurged
 	}
@@ -68,7 +70,7 @@ func (s *stream) begin(ctx context.Context, from position) error {
 	return fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(retryAfter)
 }
 
-// reach gives what this node knows, once that includes a sequence: another node may
+// reach returns what this node knows, once that includes a sequence: another node may
 // have told the subscriber of it already.
 func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Known, error) {
 	f := s.Log
@@ -225,7 +227,7 @@ const (
 	fromStore
 )
 
-// next gives the text of what follows, which may be empty, and moves on.
+// next returns the text of what follows, which may be empty, and moves on.
 func (s *stream) next(ctx context.Context) ([]byte, source, error) {
 	if s.page != nil {
 		text := s.page
@@ -255,9 +257,15 @@ func (s *stream) beat(known revocation.Known) error {
 	if now == s.told {
 		return nil
 	}
+	var purged time.Time
+	if !s.resumes { // the snapshot ends
+		_, until := s.Tail.now()
+		s.notePurge(until)
+		purged = s.purged
+	}
 	s.told, s.then, s.resumes = now, 0, true
-	var room [96]byte
-	if err := s.write(appendHeartbeat(room[:0], s.seq, floorMicros(known.Started-s.received))); err != nil {
+	var room [160]byte
+	if err := s.write(appendHeartbeat(room[:0], s.seq, floorMicros(known.Started-s.received), purged)); err != nil {
 		return err
 	}
 	return s.flush()

@@ -143,19 +143,39 @@ func TestSnapshotHasWhatMattersStill(t *testing.T) {
 	e := newEnv(t, options{})
 	raw := e.reader(t)
 	base := e.head(t)
-	now := e.Time()
-	_, err := e.Store.Commit(t.Context(), records.Batch{Log: []revocation.Entry{
-		entry("dead", now.Add(-time.Hour), now), entry("live", now.Add(time.Hour), now), {What: revocation.Subject, ID: "s", At: now},
-	}})
-	must(t, err)
+	now := e.Time().Truncate(time.Second)
+	commit := func(entries ...revocation.Entry) {
+		t.Helper()
+		_, err := e.Store.Commit(t.Context(), records.Batch{Log: entries})
+		must(t, err)
+	}
+	dead := now.Add(-time.Hour)
+	commit(entry("dead", dead, now))
+	must(t, e.Store.Purge(t.Context(), e.Time()))
+	commit(
+		entry("dead before what was purged", dead.Add(-time.Second), now), entry("dead by this node's clock", dead.Add(time.Second), now),
+		entry("live", now.Add(time.Hour), now), revocation.Entry{What: revocation.Subject, ID: "s", At: now},
+	)
 	must(t, e.Follower.CatchUp(t.Context()))
-	list, beat := e.subscribe(t, "", raw).upTo(t, base+3)
-	if !slices.Contains(list, base+2) || !slices.Contains(list, base+3) || slices.Contains(list, base+1) || beat.seq != base+3 {
+	s := e.subscribe(t, "", raw)
+	list, beat := s.upTo(t, base+5)
+	if i := slices.Index(list, base+3); i < 0 || !slices.Equal(list[i:], []int64{base + 3, base + 4, base + 5}) || slices.Contains(list, base+1) || slices.Contains(list, base+2) || beat.seq != base+5 {
 		t.Errorf("snapshot %v, then %s", list, beat.text)
 	}
+	// Whose clock is behind learns what may be missing, and once is enough.
+	if beat.data["purged_until"] != dead.UTC().Format(time.RFC3339) {
+		t.Errorf("the heartbeat after the snapshot: %s; want it to say %s", beat.text, dead.UTC())
+	}
+	commit(entry("more", now.Add(time.Hour), now))
+	must(t, e.Follower.CatchUp(t.Context()))
+	if _, beat := s.upTo(t, base+6); beat.data["purged_until"] != nil {
+		t.Errorf("a later heartbeat: %s", beat.text)
+	}
 	// Who resumes has no gap, be it of what has run out.
-	list, _ = e.subscribe(t, fmt.Sprintf("?after=%d", base), raw).upTo(t, base+3)
-	consecutive(t, list, base+1, base+3)
+	list, beat = e.subscribe(t, fmt.Sprintf("?after=%d", base+1), raw).upTo(t, base+6)
+	if consecutive(t, list, base+2, base+6); beat.data["purged_until"] != nil {
+		t.Errorf("who resumes: %s", beat.text)
+	}
 }
 
 func TestSnapshotOfALargeLog(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -23,7 +24,8 @@ type Tail struct {
 	chunks []*chunk // in order
 	from   revocation.Seq
 	size   int
-	epoch  int // which run of the log; another one has begun when entries were missed
+	epoch  int       // which run of the log; another one has begun when entries were missed
+	purged time.Time // until when at most mattered what was purged before these entries
 }
 
 // Follow makes a tail and has the follower feed it. What the follower applied
@@ -41,6 +43,7 @@ func Follow(f *revocation.Follower) *Tail {
 func (t *Tail) apply(c revocation.Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.purged = c.PurgedUntil
 	if c.Missed {
 		t.chunks, t.size, t.from = nil, 0, c.After
 		t.epoch++
@@ -76,7 +79,7 @@ var (
 	errRestarted = errors.New("the revocation log was read anew")
 )
 
-// follows gives the first chunk with something after a place; nil when there is
+// follows returns the first chunk with something after a place; nil when there is
 // nothing. The error is errBehind, with where the tail begins, or errRestarted.
 func (t *Tail) follows(p place) (c *chunk, from revocation.Seq, err error) {
 	t.mu.RLock()
@@ -96,9 +99,10 @@ func (t *Tail) follows(p place) (c *chunk, from revocation.Seq, err error) {
 	return t.chunks[i], t.from, nil
 }
 
-// now gives the run of the log that the tail is of.
-func (t *Tail) now() int {
+// now returns the run of the log that the tail is of, and until when at most mattered
+// what was purged of it.
+func (t *Tail) now() (epoch int, purged time.Time) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.epoch
+	return t.epoch, t.purged
 }

@@ -29,7 +29,7 @@ func (s *stream) flush() error {
 	return err
 }
 
-// allow gives the client that much time for what is written next; 0: any.
+// allow sets how much time the client has for what is written next; 0: any.
 func (s *stream) allow(patience time.Duration) {
 	var deadline time.Time
 	if patience > 0 {

@@ -95,7 +95,7 @@ type rememberedAsk struct {
 
 const maxRememberedQuery = 1 << 10
 
-// of gives what the query of a request asks for.
+// of returns what the query of a request asks for.
 func (m *asks) of(r *http.Request) (*ask, error) {
 	query := r.URL.RawQuery
 	place := &m[hash(query)%uint32(len(m))]

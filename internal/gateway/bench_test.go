@@ -146,7 +146,7 @@ func (l *load) ask(b *testing.B, conn net.Conn, until time.Time) (n int64) {
 	return n
 }
 
-// BenchmarkVerifyHandler tells what /auth/verify costs without HTTP.
+// BenchmarkVerifyHandler returns what /auth/verify costs without HTTP.
 func BenchmarkVerifyHandler(b *testing.B) {
 	w := newWorld(b, nodetest.Options{})
 	mux := http.NewServeMux()
@@ -163,7 +163,7 @@ func BenchmarkVerifyHandler(b *testing.B) {
 	}
 }
 
-// BenchmarkProxied tells what a proxied request costs without HTTP on either side.
+// BenchmarkProxied measures what a proxied request costs without HTTP on either side.
 func BenchmarkProxied(b *testing.B) {
 	w := newWorld(b, nodetest.Options{})
 	p, err := gateway.NewProxy(gateway.ProxyConfig{

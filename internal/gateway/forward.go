@@ -24,7 +24,7 @@ type forwarding struct {
 func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	pr.Out.URL = &url.URL{
 		Scheme: p.Upstream.Scheme, Host: p.Upstream.Host,
-		Opaque:   basePath(p.Upstream) + f.path, // Path would be escaped anew
+		Opaque:   basePath(p.Upstream) + f.path, // Path would be escaped again
 		RawQuery: pr.In.URL.RawQuery, ForceQuery: pr.In.URL.ForceQuery,
 	}
 	trusted := p.TrustedProxies.Trusts(peer(pr.In))
@@ -67,7 +67,7 @@ func oddlySpelt(name string) bool {
 	return false
 }
 
-// setForwarded tells the application who asked whom. A trusted proxy's word is
+// setForwarded sets the headers that say who asked whom. A trusted proxy's word is
 // passed on with its own address added; whatever others say is replaced.
 func setForwarded(pr *httputil.ProxyRequest, trusted bool) {
 	if trusted {

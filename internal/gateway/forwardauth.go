@@ -20,7 +20,7 @@ const pathVerify = "/auth/verify"
 // Register mounts /auth/verify for every method.
 func (f *ForwardAuth) Register(mux *http.ServeMux) { mux.Handle(f.Exact()) }
 
-// Exact gives what Register mounts, for a server that finds it without a search.
+// Exact returns what Register mounts, for a server that finds it without a search.
 func (f *ForwardAuth) Exact() (path string, h http.Handler) {
 	return pathVerify, httpkit.Handle(f.verify, f.refuse)
 }

@@ -118,7 +118,7 @@ func (w *world) questions() http.Handler {
 	return mux
 }
 
-// identityOf gives the headers of a request that some application could take for
+// identityOf returns the headers of a request that some application could take for
 // bearerd's, but for empty ones.
 func identityOf(h http.Header) map[string]string {
 	got := map[string]string{}

@@ -87,7 +87,7 @@ func item(s, separator string) string {
 	return sendable(s)
 }
 
-// sendable gives s, or nothing where s can't be sent as it is: what is not UTF-8,
+// sendable returns s, or nothing where s can't be sent as it is: what is not UTF-8,
 // what has control characters, and what has space at an end, which the receiver
 // would cut off and so read somebody else's name.
 func sendable(s string) string {

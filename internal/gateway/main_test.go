@@ -82,7 +82,7 @@ func inhabit(t testing.TB, f *nodetest.Fixture) *world {
 	return w
 }
 
-// issue gives an access token of ada's, changed by what is asked for.
+// issue returns an access token of ada's, changed by what is asked for.
 func (w *world) issue(t testing.TB, change func(*issuance.Request)) *issuance.Issued {
 	t.Helper()
 	r := &issuance.Request{Kind: token.KindAccess, Principal: w.login.Principal}
@@ -208,7 +208,7 @@ func (a answer) refused(t testing.TB, status int, code, description string) {
 	}
 }
 
-// identity gives the ten headers of an answer, and fails where one isn't there
+// identity returns the ten headers of an answer, and fails where one isn't there
 // exactly once.
 func identityIn(t testing.TB, h http.Header) map[string]string {
 	t.Helper()

@@ -105,7 +105,7 @@ func openRing(t testing.TB, s *store.Store, o nodeOptions, now func() time.Time)
 	return ring
 }
 
-// sealed gives the keys as they are stored: one is active, and the others verify.
+// sealed returns the keys as they are stored: one is active, and the others verify.
 func sealed(t testing.TB, m keyring.Master, o nodeOptions) ([]keyring.Key, error) {
 	t.Helper()
 	var keys []keyring.Key

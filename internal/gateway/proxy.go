@@ -223,7 +223,7 @@ func writeBadGateway(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// pathAsSent gives the path of a request with the escapes that its client wrote.
+// pathAsSent returns the path of a request with the escapes that its client wrote.
 func pathAsSent(u *url.URL) string {
 	if u.RawPath != "" {
 		return u.RawPath
@@ -236,7 +236,7 @@ type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
 
-// Get gives a buffer.
+// Get returns a buffer.
 func (b *buffers) Get() []byte {
 	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
 		return p[:]

@@ -74,7 +74,7 @@ func (w *world) proxy(t testing.TB, change func(*gateway.ProxyConfig)) string {
 	return serve(t, p)
 }
 
-// reached gives what the application got, and fails when it got nothing.
+// reached returns what the application got, and fails when it got nothing.
 func (a answer) reached(t testing.TB) seen {
 	t.Helper()
 	var s seen

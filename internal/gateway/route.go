@@ -115,7 +115,7 @@ var (
 	errAmbiguous = requestError{fault.New(fault.Invalid, "the path can be read in more than one way")}
 )
 
-// find gives the rule for a path as it was sent, escapes and all. What the
+// find returns the rule for a path as it was sent, escapes and all. What the
 // application takes it for is not known, so a path is refused when another
 // reading of it could fall under another rule: dot segments always, and where a
 // segment is odd, what follows it may not matter to the choice.
@@ -142,7 +142,7 @@ func (t routes) find(raw string) (*route, error) {
 	return t.covering(plain), nil
 }
 
-// covering gives the rule with the longest path that covers p.
+// covering returns the rule with the longest path that covers p.
 func (t routes) covering(p []string) *route {
 	for i := range t {
 		if n := len(t[i].path); n <= len(p) && slices.Equal(t[i].path, p[:n]) {

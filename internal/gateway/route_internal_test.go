@@ -144,7 +144,7 @@ func TestRoutesThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 }
 
-// readings gives what software on the way may take a path for.
+// readings returns what software on the way may take a path for.
 func readings(raw string) []string {
 	seen := []string{raw}
 	for i := 0; i < len(seen) && len(seen) < 200; i++ {

@@ -166,7 +166,7 @@ func (j judge) judge(t testing.TB, raw string) answer {
 	return answer{rec.Code, rec.Header(), rec.Body.String()}
 }
 
-// vectorServers gives /auth/verify and something behind the proxy.
+// vectorServers returns /auth/verify and something behind the proxy.
 func vectorServers(t testing.TB, keys vectorKeys, verifier string) [2]judge {
 	t.Helper()
 	gate := vectorNode(t, keys, verifier).gate()

@@ -94,7 +94,7 @@ func (a argon2id) matches(password string) (bool, error) {
 	return subtle.ConstantTimeCompare(key, a.key) == 1, nil
 }
 
-// hash gives a new hash of the password with these parameters.
+// hash returns a new hash of the password with these parameters.
 func (a argon2id) hash(password string) PasswordHash {
 	return PasswordHash(a.encode(a.derive(password, argon2KeyLen)))
 }

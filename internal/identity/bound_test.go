@@ -243,7 +243,7 @@ func FuzzParseHash(f *testing.F) {
 	})
 }
 
-// FuzzVerify gives Verify well-formed hashes of any cost. What it accepts is only
+// FuzzVerify returns Verify well-formed hashes of any cost. What it accepts is only
 // computed when it is cheap; that the rest is bounded is checked instead.
 func FuzzVerify(f *testing.F) {
 	forms := []func(a, b, c uint64) string{
@@ -370,7 +370,7 @@ func TestQueueFullOfShortLinesSendsTheNewcomerAway(t *testing.T) {
 	})
 }
 
-// Whoever gives up at the moment of their turn gives the slots back too.
+// A caller who stops waiting at the moment of their turn returns the slots too.
 func TestNoSlotIsLostByThoseWhoGiveUp(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(HasherConfig{Slots: 2, Queue: 50})

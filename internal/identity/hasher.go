@@ -59,10 +59,10 @@ func NewHasher(c HasherConfig) *Hasher {
 	return &Hasher{slots: slots, queue: queue{free: slots, max: c.Queue}}
 }
 
-// Waiting tells how many callers wait for a slot, for the metrics.
+// Waiting returns how many callers wait for a slot, for the metrics.
 func (h *Hasher) Waiting() int { return h.queue.length() }
 
-// Trim gives the memory of finished hashes back to the operating system, when
+// Trim returns the memory of finished hashes back to the operating system, when
 // there were any since it last did so and none is in flight, and reports whether
 // it did. Left alone the runtime keeps 20 to 40 MiB after a login, for hours when
 // nothing else happens. It costs one garbage collection: call it from a loop,
@@ -77,7 +77,7 @@ func (h *Hasher) Trim() bool {
 	return true
 }
 
-// Hash gives a new argon2id hash of the password. It fails with the error of
+// Hash returns a new argon2id hash of the password. It fails with the error of
 // ValidatePassword, or with fault.Unavailable as Verify does.
 func (h *Hasher) Hash(ctx context.Context, password string) (PasswordHash, error) {
 	if err := ValidatePassword(password); err != nil {

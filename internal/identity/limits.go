@@ -1,59 +1,88 @@
 package identity
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
-
-	"github.com/bearerd/bearerd/internal/fault"
 )
 
 // Limits says how many wrong passwords are too many. Every field must be
 // positive; the zero value lets nobody try.
 type Limits struct {
-	Account int           // failures of one account in a window
-	Address int           // failures of one client address in a window
-	Window  time.Duration // counted from the first failure in it
+	Account      int           // failures of one account from one address in a window
+	AccountTotal int           // failures of one account from everywhere
+	Address      int           // failures from one address, whatever the accounts
+	Window       time.Duration // counted from the first failure in it
 }
+
+// KnownAddress is how long an address is known as one that an account signed in from.
+const KnownAddress = 30 * 24 * time.Hour
 
 // Validate reports limits that would let nobody sign in.
 func (l Limits) Validate() error {
-	if l.Account <= 0 || l.Address <= 0 || l.Window <= 0 {
-		return errors.New("account_failures, address_failures and window must be greater than 0")
+	if l.Account <= 0 || l.AccountTotal <= 0 || l.Address <= 0 || l.Window <= 0 {
+		return errors.New("account_failures, account_failures_total, address_failures and window must be greater than 0")
 	}
 	return nil
 }
 
-// Failures counts wrong passwords since the first of them. The zero value is
-// none. Right passwords are neither counted nor do they make failures forgotten:
-// else the owner of one account could try others for ever from one address.
+// Failures counts wrong passwords since the first of them. The zero value is none.
 type Failures struct {
 	Count int
 	Since time.Time
 }
 
-// Add counts one more failure, in a new window when that of f has run out.
-func (l Limits) Add(f Failures, now time.Time) Failures {
-	if l.over(f, now) {
-		return Failures{Count: 1, Since: now}
-	}
-	return Failures{Count: f.Count + 1, Since: f.Since}
+// Attempts are the counts that a sign-in is held to.
+type Attempts struct {
+	Account Failures // of the account from this address
+	Total   Failures // of the account from everywhere
+	Address Failures // from this address, whatever the accounts
+	// Known says that the account signed in from this address within KnownAddress. Then
+	// the first count alone matters: strangers can't lock an owner out where the owner
+	// is known.
+	Known bool
 }
 
-// Check decides whether another attempt may be made. The error is fault.Limited
-// with the time after which one may, in whole seconds; it is the same for a right
-// password and a wrong one, so it must come before the password is looked at.
-// Attempts that run at the same time see each other only when each is counted as
-// a failure before the password is hashed, and taken off again when it was right.
-func (l Limits) Check(account, address Failures, now time.Time) error {
-	wait := max(l.wait(account, l.Account, now), l.wait(address, l.Address, now))
+// Exceeded is a limit that was reached.
+type Exceeded uint8
+
+// The limits.
+const (
+	WithinLimits         Exceeded = iota
+	ExceededAccount               // of the account from this address
+	ExceededAccountTotal          // of the account from everywhere
+	ExceededAddress               // of this address
+)
+
+// Exceeded returns which limit stands in the way of another attempt, the one that does
+// so for longest, and for how long, in whole seconds. It is the same for a right
+// password and a wrong one, so it must be asked before the password is looked at.
+// Attempts that run at the same time see each other only when it is asked again after
+// the password was looked at.
+func (l Limits) Exceeded(a Attempts, now time.Time) (which Exceeded, wait time.Duration) {
+	which, wait = ExceededAccount, l.wait(a.Account, l.Account, now)
+	if !a.Known {
+		if more := l.wait(a.Total, l.AccountTotal, now); more > wait {
+			which, wait = ExceededAccountTotal, more
+		}
+		if more := l.wait(a.Address, l.Address, now); more > wait {
+			which, wait = ExceededAddress, more
+		}
+	}
 	if wait <= 0 {
-		return nil
+		return WithinLimits, 0
 	}
-	wait = (wait + time.Second - 1).Truncate(time.Second)
-	return fault.After(fault.Limited, wait, "too many failed attempts")
+	return which, (wait + time.Second - 1).Truncate(time.Second)
 }
 
-// wait tells how long this count stands in the way of another attempt.
+// Over reports whether counts, of which this failure is one, are beyond a limit.
+func (l Limits) Over(a Attempts) bool {
+	return a.Account.Count > l.Account ||
+		!a.Known && (a.Total.Count > l.AccountTotal || a.Address.Count > l.Address)
+}
+
+// wait returns how long this count stands in the way of another attempt.
 func (l Limits) wait(f Failures, limit int, now time.Time) time.Duration {
 	if limit <= 0 || l.Window <= 0 {
 		return max(l.Window, time.Second)
@@ -67,4 +96,11 @@ func (l Limits) wait(f Failures, limit int, now time.Time) time.Duration {
 
 func (l Limits) over(f Failures, now time.Time) bool {
 	return f.Count <= 0 || !now.Before(f.Since.Add(l.Window))
+}
+
+// AccountKey returns the name under which the failures of an account are counted, and
+// the addresses kept that it signed in from. There need be no such account.
+func AccountKey(username string) string {
+	sum := sha256.Sum256([]byte(username))
+	return "account:" + hex.EncodeToString(sum[:16])
 }

@@ -6,12 +6,11 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
 var (
-	limits = identity.Limits{Account: 10, Address: 100, Window: 15 * time.Minute}
+	limits = identity.Limits{Account: 10, AccountTotal: 50, Address: 100, Window: 15 * time.Minute}
 	noon   = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 )
 
@@ -19,35 +18,67 @@ func failures(n int, ago time.Duration) identity.Failures {
 	return identity.Failures{Count: n, Since: noon.Add(-ago)}
 }
 
-func TestCheckLimits(t *testing.T) {
+func TestExceededLimits(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		account, address identity.Failures
-		wait             time.Duration
+		attempts identity.Attempts
+		which    identity.Exceeded
+		wait     time.Duration
 	}{
-		"no failures":                {},
-		"one below the limit":        {account: failures(9, time.Minute), address: failures(99, time.Minute)},
-		"the account's limit":        {account: failures(10, time.Minute), wait: 14 * time.Minute},
-		"beyond it":                  {account: failures(1000, time.Minute), wait: 14 * time.Minute},
-		"the address's limit":        {address: failures(100, 5*time.Minute), wait: 10 * time.Minute},
-		"both: the longer wait":      {account: failures(10, 10*time.Minute), address: failures(100, time.Minute), wait: 14 * time.Minute},
-		"the window's last moment":   {account: failures(10, 15*time.Minute-time.Nanosecond), wait: time.Second},
-		"the window is over":         {account: failures(10, 15*time.Minute)},
-		"rounded up":                 {account: failures(10, time.Minute+time.Millisecond), wait: 14 * time.Minute},
-		"the clock was set back":     {account: failures(10, -time.Hour), wait: 15 * time.Minute},
-		"a count that can't be":      {account: failures(-1, 0)},
-		"the other one has run out":  {account: failures(10, time.Hour), address: failures(100, time.Minute), wait: 14 * time.Minute},
-		"the other one has not many": {account: failures(10, time.Minute), address: failures(1, time.Minute), wait: 14 * time.Minute},
+		"no failures": {},
+		"one below each limit": {attempts: identity.Attempts{
+			Account: failures(9, time.Minute), Total: failures(49, time.Minute), Address: failures(99, time.Minute),
+		}},
+		"the account's limit": {
+			identity.Attempts{Account: failures(10, time.Minute)}, identity.ExceededAccount, 14 * time.Minute,
+		},
+		"beyond it": {identity.Attempts{Account: failures(1000, time.Minute)}, identity.ExceededAccount, 14 * time.Minute},
+		"the account's from everywhere": {
+			identity.Attempts{Total: failures(50, 2*time.Minute)}, identity.ExceededAccountTotal, 13 * time.Minute,
+		},
+		"the address's limit": {identity.Attempts{Address: failures(100, 5*time.Minute)}, identity.ExceededAddress, 10 * time.Minute},
+		"all: the longest wait": {identity.Attempts{
+			Account: failures(10, 10*time.Minute), Total: failures(50, 5*time.Minute), Address: failures(100, time.Minute),
+		}, identity.ExceededAddress, 14 * time.Minute},
+		"known here: others' failures don't matter": {attempts: identity.Attempts{
+			Account: failures(9, time.Minute), Total: failures(1000, time.Minute), Address: failures(1000, time.Minute), Known: true,
+		}},
+		"known here: one's own do": {
+			identity.Attempts{Account: failures(10, time.Minute), Known: true}, identity.ExceededAccount, 14 * time.Minute,
+		},
+		"the window's last moment": {
+			identity.Attempts{Account: failures(10, 15*time.Minute-time.Nanosecond)}, identity.ExceededAccount, time.Second,
+		},
+		"the window is over": {attempts: identity.Attempts{Account: failures(10, 15*time.Minute)}},
+		"rounded up": {
+			identity.Attempts{Account: failures(10, time.Minute+time.Millisecond)}, identity.ExceededAccount, 14 * time.Minute,
+		},
+		"the clock was set back": {identity.Attempts{Account: failures(10, -time.Hour)}, identity.ExceededAccount, 15 * time.Minute},
+		"a count that can't be":  {attempts: identity.Attempts{Account: failures(-1, 0)}},
+		"the other one has run out": {
+			identity.Attempts{Account: failures(10, time.Hour), Address: failures(100, time.Minute)}, identity.ExceededAddress, 14 * time.Minute,
+		},
 	} {
-		err := limits.Check(c.account, c.address, noon)
-		if c.wait == 0 {
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			continue
+		if which, wait := limits.Exceeded(c.attempts, noon); which != c.which || wait != c.wait {
+			t.Errorf("%s: %d, again after %v; want %d, %v", name, which, wait, c.which, c.wait)
 		}
-		if !fault.Is(err, fault.Limited) || fault.RetryAfter(err) != c.wait {
-			t.Errorf("%s: %v, retry after %v; want Limited, %v", name, err, fault.RetryAfter(err), c.wait)
+	}
+}
+
+func TestOverCountsTheFailureItself(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		attempts identity.Attempts
+		over     bool
+	}{
+		"the last that is answered": {identity.Attempts{Account: failures(10, 0), Total: failures(50, 0), Address: failures(100, 0)}, false},
+		"one too many":              {identity.Attempts{Account: failures(11, 0)}, true},
+		"from everywhere":           {identity.Attempts{Total: failures(51, 0)}, true},
+		"from the address":          {identity.Attempts{Address: failures(101, 0)}, true},
+		"others', known here":       {identity.Attempts{Total: failures(51, 0), Address: failures(101, 0), Known: true}, false},
+	} {
+		if got := limits.Over(c.attempts); got != c.over {
+			t.Errorf("%s: %t", name, got)
 		}
 	}
 }
@@ -56,15 +87,15 @@ func TestTheZeroLimitsLetNobodyTry(t *testing.T) {
 	t.Parallel()
 	for _, l := range []identity.Limits{
 		{},
-		{Account: 10, Address: 100},
-		{Account: 10, Window: time.Minute},
-		{Address: 100, Window: time.Minute},
-		{Account: -1, Address: 100, Window: time.Minute},
-		{Account: 10, Address: 100, Window: -time.Minute},
+		{Account: 10, AccountTotal: 10, Address: 100},
+		{Account: 10, AccountTotal: 10, Window: time.Minute},
+		{Account: 10, Address: 100, Window: time.Minute},
+		{AccountTotal: 10, Address: 100, Window: time.Minute},
+		{Account: -1, AccountTotal: 10, Address: 100, Window: time.Minute},
+		{Account: 10, AccountTotal: 10, Address: 100, Window: -time.Minute},
 	} {
-		err := l.Check(identity.Failures{}, identity.Failures{}, noon)
-		if !fault.Is(err, fault.Limited) || fault.RetryAfter(err) <= 0 {
-			t.Errorf("%+v: %v", l, err)
+		if which, wait := l.Exceeded(identity.Attempts{}, noon); which == identity.WithinLimits || wait <= 0 {
+			t.Errorf("%+v: %d, %v", l, which, wait)
 		}
 		if l.Validate() == nil {
 			t.Errorf("%+v is valid", l)
@@ -81,21 +112,23 @@ func TestLimitsBoundTheAttemptsOfAWindow(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		l := identity.Limits{
-			Account: rapid.IntRange(1, 5).Draw(t, "limit"), Address: 1000,
+			Account: rapid.IntRange(1, 5).Draw(t, "limit"), AccountTotal: 1000, Address: 1000,
 			Window: time.Duration(rapid.IntRange(1, 1000).Draw(t, "window")) * time.Second,
 		}
 		now, f := noon, identity.Failures{}
 		started, made := noon, 0
 		for range 50 {
 			now = now.Add(time.Duration(rapid.IntRange(0, 400).Draw(t, "pause")) * time.Second)
-			err := l.Check(f, identity.Failures{}, now)
-			if err != nil {
-				if again := now.Add(fault.RetryAfter(err)); l.Check(f, identity.Failures{}, again) != nil {
-					t.Fatalf("told to come back at %v and refused", again)
+			if _, wait := l.Exceeded(identity.Attempts{Account: f}, now); wait > 0 {
+				if _, still := l.Exceeded(identity.Attempts{Account: f}, now.Add(wait)); still > 0 {
+					t.Fatalf("told to come back after %v and refused", wait)
 				}
 				continue
 			}
-			f = l.Add(f, now)
+			if now.Sub(f.Since) >= l.Window { // as the store opens a window
+				f = identity.Failures{Since: now}
+			}
+			f.Count++
 			if now.Sub(started) >= l.Window || made == 0 {
 				started, made = now, 0
 			}

@@ -97,7 +97,7 @@ func (q *queue) makeRoom(own *line) bool {
 	return true
 }
 
-// release gives slots back and lets those in whose turn it is.
+// release returns slots back and lets those in whose turn it is.
 func (q *queue) release(slots int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -138,7 +138,7 @@ func (q *queue) remove(w *waiter) bool {
 	return false
 }
 
-// leave gives a place up, or the slots when its turn came at the same moment.
+// leave returns a place up, or the slots when its turn came at the same moment.
 func (q *queue) leave(w *waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -168,7 +168,7 @@ func (q *queue) length() int {
 
 type fromKey struct{}
 
-// From gives a context that tells the [Hasher] where somebody comes from: those who
+// From returns a context by which the [Hasher] knows where somebody comes from: those who
 // come from one place wait behind one another, and not before others.
 func From(ctx context.Context, place string) context.Context {
 	return context.WithValue(ctx, fromKey{}, place)

@@ -9,7 +9,7 @@ import (
 
 // Built-in scopes. No token has one of them unless it was asked for.
 const (
-	ScopeCredentials   = "credentials"    // make API keys and API tokens
+	ScopeCredentials   = "credentials"    // create exchange keys and API tokens, and manage all of one's own
 	ScopeAdmin         = "admin"          // use one's administrative bindings on the management API
 	ScopeIntrospect    = "introspect"     // introspect any token
 	ScopeRevocations   = "revocations"    // read the revocation log
@@ -17,7 +17,7 @@ const (
 )
 
 const (
-	maxScopeBytes     = 4096
+	maxScopeBytes     = 1024
 	maxScopeNameBytes = 255
 )
 
@@ -42,7 +42,7 @@ func ValidScopeName(s string) bool {
 
 // ParseScope reads a scope parameter of RFC 6749 §3.3 into its names, in the
 // order given, each once. More spaces than one between names do no harm; any
-// other character that doesn't belong there, or more than 4,096 bytes, is
+// other character that doesn't belong there, or more than 1,024 bytes, is
 // fault.InvalidScope. The empty string has no names.
 func ParseScope(s string) ([]string, error) {
 	if len(s) > maxScopeBytes {
@@ -66,7 +66,7 @@ func ParseScope(s string) ([]string, error) {
 // FormatScope writes names as a scope parameter.
 func FormatScope(names []string) string { return strings.Join(names, " ") }
 
-// Subset gives those of a that b lacks, in their order; none when a is a subset.
+// Subset returns those of a that b lacks, in their order; none when a is a subset.
 func Subset(a, b []string) (missing []string) {
 	for _, name := range a {
 		if !slices.Contains(b, name) {

@@ -40,7 +40,7 @@ func (s sshaHash) sums(password []byte) bool {
 	return subtle.ConstantTimeCompare(sum[:], s.sum) == 1
 }
 
-// latin1 gives s in ISO 8859-1, or unchanged when that has not all of its characters.
+// latin1 returns s in ISO 8859-1, or unchanged when that has not all of its characters.
 func latin1(s string) []byte {
 	var b []byte
 	for _, r := range s {

@@ -44,22 +44,22 @@ type PasswordHash string
 
 const redacted = "[redacted]"
 
-// Reveal gives the encoded hash itself.
+// Reveal returns the encoded hash itself.
 func (h PasswordHash) Reveal() string { return string(h) }
 
-// Fingerprint tells hashes apart without being one: the hexadecimal SHA-256.
+// Fingerprint identifies a hash without revealing it: the hexadecimal SHA-256.
 func (h PasswordHash) Fingerprint() string {
 	sum := sha256.Sum256([]byte(h))
 	return hex.EncodeToString(sum[:])
 }
 
-// String gives a fixed text.
+// String returns a fixed text.
 func (h PasswordHash) String() string { return redacted }
 
 // Format writes the same fixed text for every verb.
 func (h PasswordHash) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// MarshalText gives the same fixed text; JSON, YAML and slog use it.
+// MarshalText returns the same fixed text; JSON, YAML and slog use it.
 func (h PasswordHash) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 const (

@@ -1,260 +1,19 @@
 package issuance_test
 
 import (
-	"context"
-	"math"
-	"sync"
-	"sync/atomic"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
-	"github.com/bearerd/bearerd/internal/verification"
 )
-
-// keepHouse runs a node's housekeeping until the test ends.
-func keepHouse(t *testing.T, f *nodetest.Fixture) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := f.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	t.Cleanup(func() { cancel(); <-done })
-}
-
-// wantSoonDead waits for what a background step does.
-func wantSoonDead(t *testing.T, f *nodetest.Fixture, what string, issued *issuance.Issued) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if _, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Kinds: everyKind}); err != nil {
-			break
-		}
-	}
-	wantDead(t, f, what, issued)
-}
-
-func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{})
-	f.Freeze()
-	f.Collection(t, 4, "Fish")
-	ada := person(t, f, "ada", nodetest.May("access", "/collections/4"))
-	old := apiToken(t, f, ada, issuance.NewCredential{
-		Name: "laptop", Scope: []string{"read", "credentials"}, Collection: new(int64(4)), Lifetime: 1000, Prefix: token.PrefixHypothesis,
-	})
-	child, err := f.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
-	must(t, err)
-	wantAlive(t, f, "the old one before", old)
-	f.Advance(600 * time.Second)
-	again, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-	must(t, err)
-	wantDead(t, f, "the old one, at once", old)
-	wantDead(t, f, "what was made from it", child.Access)
-	wantAlive(t, f, "the new one", again)
-	row, _, err := f.Store.TokenByID(t.Context(), again.ID)
-	must(t, err)
-	if row.Name != "laptop" || len(row.Scope) != 2 || row.Collection == nil || row.Prefix != token.PrefixHypothesis || again.Lifetime != 1000 || again.ID == old.ID {
-		t.Errorf("%+v, %d seconds", row, again.Lifetime)
-	}
-	ended, _, err := f.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
-	if _, reason, ok := ended.End(f.Time()); !ok || reason != "regenerated" {
-		t.Errorf("the old one's end: %q", reason)
-	}
-	events := f.Events(t, audit.Filter{Action: audit.TokenRegenerate})
-	if len(events) != 1 || events[0].TokenID != old.ID || events[0].Reason != "new token "+again.ID {
-		t.Errorf("%+v", events)
-	}
-	for range 2 {
-		_, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-		wantFault(t, "twice", err, fault.Conflict, "dead already: regenerated")
-	}
-	must(t, second(f.Regenerate(t.Context(), ada, again.ID, 0)))
-}
-
-func TestOldValueIsRevokedWhenTheNewOneIsFirstUsed(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.New(t, nodetest.Options{Dir: dir})
-	keepHouse(t, there)
-	ada := person(t, here, "ada")
-	old := apiToken(t, here, ada, issuance.NewCredential{})
-	child, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
-	must(t, err)
-	for _, f := range []*nodetest.Fixture{here, there} {
-		wantAlive(t, f, "the old one, which is remembered from now on", old)
-	}
-	again, err := here.Regenerate(t.Context(), ada, old.ID, 3600)
-	must(t, err)
-	for _, f := range []*nodetest.Fixture{here, there} {
-		wantAlive(t, f, "the old one during the overlap", old)
-		wantAlive(t, f, "what was made from it", child.Access)
-	}
-	_, err = here.Regenerate(t.Context(), ada, old.ID, 3600)
-	wantFault(t, "twice, during the overlap", err, fault.Conflict, "")
-	wantAlive(t, there, "the new one", again)
-	wantSoonDead(t, there, "the old one", old)
-	wantSoonDead(t, here, "the old one on the other node", old)
-	wantDead(t, here, "what was made from it", child.Access)
-	wantAlive(t, here, "the new one", again)
-	row, _, err := here.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
-	if _, reason, ok := row.End(here.Time()); !ok || reason != "regenerated" {
-		t.Errorf("the old one's end: %q", reason)
-	}
-	if events := here.Events(t, audit.Filter{Action: audit.TokenRevoke, TokenID: old.ID}); len(events) != 1 || events[0].Actor != audit.ActorSystem {
-		t.Errorf("%+v", events)
-	}
-}
-
-func TestOldValueEndsWithTheOverlap(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.New(t, nodetest.Options{Dir: dir})
-	here.Freeze()
-	ada := person(t, here, "ada")
-	old := apiToken(t, here, ada, issuance.NewCredential{})
-	wantAlive(t, there, "the old one, which is remembered from now on", old)
-	pair, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal(), Scope: []string{"offline_access"}})
-	must(t, err)
-	_, err = here.Regenerate(t.Context(), ada, old.ID, 60)
-	must(t, err)
-	pair, err = refresh(t, here, nil, pair) // its family goes on for as long as it does
-	must(t, err)
-	here.Advance(60*time.Second - time.Microsecond)
-	there.Advance(50 * time.Second)
-	wantAlive(t, here, "the old one in the overlap's last moment", old)
-	wantAlive(t, there, "the old one on the other node", old)
-	here.Advance(time.Microsecond)
-	there.Advance(10 * time.Second)
-	for _, f := range []*nodetest.Fixture{here, there} {
-		_, err := verify(t, f, old)
-		wantFault(t, "the old one", err, fault.InvalidToken, "expired")
-		_, err = refresh(t, f, nil, pair)
-		wantFault(t, "a refresh token that came of it", err, fault.InvalidGrant, "expired")
-	}
-	row, _, err := here.Store.TokenByID(t.Context(), old.ID)
-	must(t, err)
-	if _, reason, ok := row.End(here.Time()); !ok || reason != "regenerated" {
-		t.Errorf("the old one's end: %q", reason)
-	}
-	_, err = here.Regenerate(t.Context(), ada, old.ID, 0)
-	wantFault(t, "afterwards", err, fault.Conflict, "dead already: regenerated")
-}
-
-func TestOfConcurrentRegenerationsOneIsAnswered(t *testing.T) {
-	t.Parallel()
-	here, there := twoNodes(t)
-	ada := person(t, here, "ada")
-	byThere, err := there.Session(t.Context(), sessionOf(t, here, "ada").Value.Reveal())
-	must(t, err)
-	for _, overlap := range []int64{0, 3600} {
-		old := apiToken(t, here, ada, issuance.NewCredential{})
-		var answered atomic.Int64
-		var wg sync.WaitGroup
-		for i := range 8 {
-			wg.Go(func() {
-				f, c := here, ada
-				if i%2 == 1 {
-					f, c = there, byThere
-				}
-				if _, err := f.Regenerate(t.Context(), c, old.ID, overlap); err == nil {
-					answered.Add(1)
-				} else if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.Unavailable) { // or the store is busy
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		if answered.Load() != 1 {
-			t.Errorf("overlap %d: %d regenerations were answered", overlap, answered.Load())
-		}
-	}
-}
-
-func TestWhoMayRegenerate(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{})
-	ada, eve, root := person(t, f, "ada"), person(t, f, "eve"), person(t, f, "root", nodetest.Admin())
-	old := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"read"}})
-	key := apiKey(t, f, ada, issuance.NewCredential{})
-	for name, c := range map[string]*caller.Caller{"somebody else": eve, "an administrator": root} {
-		_, err := f.Regenerate(t.Context(), c, old.ID, 0)
-		wantFault(t, name, err, fault.NotFound, "")
-	}
-	for name, c := range map[string]*caller.Caller{"nobody": nil, "a password": byPassword(t, f), "an API key": toRevoke(t, f, key)} {
-		_, err := f.Regenerate(t.Context(), c, old.ID, 0)
-		wantFault(t, name, err, fault.Unauthenticated, "")
-	}
-	for name, id := range map[string]string{"an API key": key.ID, "a session": ada.Token.ID, "no id": "x", "an unknown id": eve.Token.ID} {
-		_, err := f.Regenerate(t.Context(), ada, id, 0)
-		wantFault(t, name, err, fault.NotFound, "")
-	}
-	_, err := f.Regenerate(t.Context(), bearer(t, f, accessToken(t, f, ada, "read")), old.ID, 0)
-	wantFault(t, "a Bearer without credentials", err, fault.InsufficientScope, "credentials")
-	_, err = f.Regenerate(t.Context(), bearer(t, f, accessToken(t, f, ada, "credentials")), old.ID, 0)
-	wantFault(t, "a Bearer with less scope", err, fault.InvalidScope, "read")
-	wantAlive(t, f, "after all of that", old)
-	again, err := f.Regenerate(t.Context(), bearer(t, f, accessToken(t, f, ada, "credentials", "read")), old.ID, 0)
-	must(t, err)
-	wantAlive(t, f, "the new one", again)
-
-	must(t, second(f.RevokeID(t.Context(), ada, again.ID)))
-	_, err = f.Regenerate(t.Context(), ada, again.ID, 0)
-	wantFault(t, "a revoked token", err, fault.Conflict, "revoked")
-}
-
-func TestAnOverlapEndsNoLaterThanTheToken(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{})
-	f.User(t, "ada", "correct horse")
-	c := session(t, f, "ada", "correct horse")
-	old, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "n", Lifetime: 3600})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Regenerate(t.Context(), c, old.ID, 86400); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Verify(t.Context(), old.Value.Reveal(), verification.Requirements{}); err != nil {
-		t.Errorf("during the overlap: %v", err)
-	}
-	if _, err := f.Regenerate(t.Context(), c, old.ID, 86400); !fault.Is(err, fault.Conflict) {
-		t.Errorf("the second time: %v", err)
-	}
-	f.Advance(time.Hour)
-	if _, err := f.Verify(t.Context(), old.Value.Reveal(), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
-		t.Errorf("after its own end: %v", err)
-	}
-}
-
-func TestAnOverlapIsANumberOfSeconds(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{})
-	f.User(t, "ada", "correct horse")
-	c := session(t, f, "ada", "correct horse")
-	old, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "n"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, overlap := range []int64{-1, math.MinInt64, math.MaxInt64, 999_999_999_999_999_999} {
-		if _, err := f.Regenerate(t.Context(), c, old.ID, overlap); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%d: %v", overlap, err)
-		}
-	}
-	if _, err := f.Verify(t.Context(), old.Value.Reveal(), verification.Requirements{}); err != nil {
-		t.Errorf("the token after that: %v", err)
-	}
-}
 
 func TestAStoredTokenIsShownToItsOwnerAndWhoMayRevokeIt(t *testing.T) {
 	t.Parallel()
@@ -280,5 +39,169 @@ func TestAStoredTokenIsShownToItsOwnerAndWhoMayRevokeIt(t *testing.T) {
 	}
 	if _, err := f.StoredToken(t.Context(), ada, "no id at all"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an id that is none: %v", err)
+	}
+}
+
+// credentialsBy creates a credential of each kind, and what is made from those.
+func credentialsBy(t *testing.T, f *nodetest.Fixture, c *caller.Caller) map[string]*issuance.Issued {
+	t.Helper()
+	all := map[string]*issuance.Issued{
+		"an API token": f.APIToken(t, c, issuance.NewCredential{Scope: []string{"credentials", "read"}}),
+		"an API key":   f.ExchangeKey(t, c, issuance.NewCredential{Scope: []string{"read"}}),
+	}
+	all["an API token of that one"] = f.APIToken(t, f.ByBearer(t, all["an API token"]), issuance.NewCredential{})
+	for _, from := range []string{"an API token", "an API key"} {
+		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: all[from].Value.Reveal()})
+		nodetest.Must(t, err)
+		all["an access token of "+from] = pair.Access
+	}
+	return all
+}
+
+// makers are Bearers that may create credentials, each with its end.
+func makers(t *testing.T, f *nodetest.Fixture, c *caller.Caller) map[string]*issuance.Issued {
+	t.Helper()
+	scope := []string{"credentials", "read"}
+	return map[string]*issuance.Issued{
+		"an access token":      f.Made(t, c, issuance.Request{Kind: token.KindAccess, Scope: scope, Lifetime: 120}),
+		"an API token":         f.APIToken(t, c, issuance.NewCredential{Scope: scope, Lifetime: 600}),
+		"an endless API token": f.APIToken(t, c, issuance.NewCredential{Scope: scope}),
+	}
+}
+
+func TestWhatABearerCreatesIsRevokedWithIt(t *testing.T) {
+	t.Parallel()
+	here, there := nodetest.Two(t, nodetest.Options{})
+	ada := here.Person(t, "ada")
+	for name, maker := range makers(t, here, ada) {
+		children := credentialsBy(t, here, here.ByBearer(t, maker))
+		for what, issued := range children {
+			there.WantAlive(t, name+" made "+what, issued)
+			if row, _, err := here.Store.TokenByID(t.Context(), issued.ID); err == nil && (len(row.Chain) == 0 || !slices.Contains(row.Chain, maker.ID)) {
+				t.Errorf("%s made %s: the chain is %v", name, what, row.Chain)
+			}
+		}
+		nodetest.Must(t, nodetest.Second(here.Revoke(t.Context(), ada, revoking.Revocation{Token: maker.Value.Reveal()})))
+		for what, issued := range children {
+			here.WantDead(t, name+" is revoked: "+what, issued)
+			there.WantDead(t, name+" is revoked, on the other node: "+what, issued)
+		}
+	}
+}
+
+func TestWhatABearerCreatesEndsNoLaterThanIt(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Freeze()
+	ada := f.Person(t, "ada")
+	for name, maker := range makers(t, f, ada) {
+		by := f.ByBearer(t, maker)
+		children := credentialsBy(t, f, by)
+		if maker.Expiry.IsZero() {
+			if got := children["an API token"]; !got.Expiry.IsZero() {
+				t.Errorf("%s made one that ends at %v", name, got.Expiry)
+			}
+			continue
+		}
+		for what, issued := range children {
+			if issued.Expiry.IsZero() || issued.Expiry.After(maker.Expiry) {
+				t.Errorf("%s, which ends at %v, made %s, which ends at %v", name, maker.Expiry, what, issued.Expiry)
+			}
+		}
+		_, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x", Lifetime: maker.Lifetime + 1})
+		nodetest.WantFault(t, name+", a longer API token", err, fault.Invalid, "the maximum is "+strconv.FormatInt(maker.Lifetime, 10)+" seconds")
+		_, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Lifetime: maker.Lifetime + 1})
+		nodetest.WantFault(t, name+", a longer API key", err, fault.Invalid, "the maximum is")
+		capped := f.ExchangeKey(t, by, issuance.NewCredential{Lifetime: maker.Lifetime + 1, Cap: true})
+		if capped.Lifetime != maker.Lifetime {
+			t.Errorf("%s: a capped key lives %d seconds, want %d", name, capped.Lifetime, maker.Lifetime)
+		}
+		shorter := f.APIToken(t, by, issuance.NewCredential{Lifetime: 60})
+		if shorter.Lifetime != 60 {
+			t.Errorf("%s: %d seconds, want 60", name, shorter.Lifetime)
+		}
+	}
+}
+
+func TestWhatAPersonCreatesOutlivesTheSession(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Freeze()
+	ada := f.Person(t, "ada")
+	children := credentialsBy(t, f, ada)
+	for _, what := range []string{"an API token", "an API key"} {
+		row, _, err := f.Store.TokenByID(t.Context(), children[what].ID)
+		nodetest.Must(t, err)
+		if len(row.Chain) != 0 || row.ClientID != "" {
+			t.Errorf("%s is made from %v, through %q", what, row.Chain, row.ClientID)
+		}
+	}
+	nodetest.Must(t, f.EndSession(t.Context(), ada))
+	for what, issued := range children {
+		f.WantAlive(t, "signed out: "+what, issued)
+	}
+	f.Advance(13 * time.Hour) // longer than the session could have lived
+	f.WantAlive(t, "much later", children["an API token"])
+	f.WantAlive(t, "much later", children["an API key"])
+}
+
+func TestBearerWithoutCredentialsSeesItselfAlone(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Collection(t, 4, "Fish")
+	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"))
+	eve := f.Person(t, "eve")
+	other := f.APIToken(t, ada, issuance.NewCredential{})
+	list := func(c *caller.Caller, q records.TokenQuery) []records.StoredToken {
+		t.Helper()
+		q.Owner = c.ID()
+		page, err := f.TokenList(t.Context(), c, q)
+		nodetest.Must(t, err)
+		if page.Next != "" {
+			t.Errorf("it goes on after %q", page.Next)
+		}
+		return page.Items
+	}
+	for name, issued := range map[string]*issuance.Issued{
+		"an access token":    f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Scope: []string{"read"}, Collection: new(int64(4))}),
+		"an API token":       f.APIToken(t, ada, issuance.NewCredential{Name: "mine", Scope: []string{"read"}, Collection: new(int64(4))}),
+		"one without scopes": f.APIToken(t, ada, issuance.NewCredential{Name: "mine"}),
+	} {
+		c := f.ByBearer(t, issued)
+		all := list(c, records.TokenQuery{})
+		if len(all) != 1 || all[0].ID != issued.ID || all[0].Kind != issued.Kind || all[0].Name != issued.Name ||
+			!slices.Equal(all[0].Scope, issued.Scope) || !all[0].ExpiresAt.Equal(issued.Expiry) || all[0].CreatedAt.IsZero() {
+			t.Errorf("%s lists %+v", name, all)
+		}
+		if got := list(c, records.TokenQuery{Kinds: []token.Kind{issued.Kind}}); len(got) != 1 {
+			t.Errorf("%s, of its kind: %+v", name, got)
+		}
+		if got := list(c, records.TokenQuery{Kinds: []token.Kind{token.KindSession}}); len(got) != 0 {
+			t.Errorf("%s, of another kind: %+v", name, got)
+		}
+		_, err := f.TokenList(t.Context(), c, records.TokenQuery{Owner: c.ID(), After: "x"})
+		nodetest.WantFault(t, name+", a cursor", err, fault.Invalid, "cursor")
+		_, err = f.TokenList(t.Context(), c, records.TokenQuery{Owner: eve.ID()})
+		nodetest.WantFault(t, name+", somebody else's", err, fault.InsufficientScope, "admin")
+		row, err := f.StoredToken(t.Context(), c, issued.ID)
+		if err != nil || row.ID != issued.ID {
+			t.Errorf("%s sees itself as %+v, %v", name, row, err)
+		}
+		_, err = f.StoredToken(t.Context(), c, other.ID)
+		nodetest.WantFault(t, name+", another of its owner's", err, fault.InsufficientScope, "credentials")
+		_, err = f.StoredToken(t.Context(), c, eve.Token.ID)
+		nodetest.WantFault(t, name+", somebody else's", err, fault.NotFound, "")
+	}
+	with := f.ByBearer(t, f.MadeAccess(t, ada, "credentials"))
+	for name, c := range map[string]*caller.Caller{"by session": ada, "with credentials": with} {
+		if got := list(c, records.TokenQuery{Kinds: []token.Kind{token.KindAPIToken}}); len(got) != 3 {
+			t.Errorf("%s: %d tokens", name, len(got))
+		}
+		if row, err := f.StoredToken(t.Context(), c, other.ID); err != nil || row.ID != other.ID {
+			t.Errorf("%s: %+v, %v", name, row, err)
+		}
+	}
+	if row, err := f.StoredToken(t.Context(), with, with.Token.ID); err != nil || row.Kind != token.KindAccess {
+		t.Errorf("with credentials, itself: %+v, %v", row, err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/quota"
+	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -21,13 +23,27 @@ import (
 type Devices struct {
 	cfg    Config
 	issuer *Issuer
+	polls  *ratelimit.Limiter[[32]byte] // of devices, by the digest of their codes
 }
 
 // How long a code lives, and how often a device may ask.
 const (
 	deviceLife     = 10 * time.Minute
 	deviceInterval = 5 * time.Second
+	deviceSlack    = time.Second // by which a device may be early: its timer and the network vary
 )
+
+// How many device codes may wait for their users, in all and of one client.
+const (
+	maxDevices         = 10_000
+	maxDevicesOfClient = 1_000
+)
+
+func newDevices(cfg Config, issuer *Issuer) *Devices {
+	return &Devices{cfg: cfg, issuer: issuer, polls: ratelimit.New[[32]byte](ratelimit.Config{
+		Burst: 1, Every: deviceInterval - deviceSlack, MaxKeys: 2 * maxDevices,
+	})}
+}
 
 // userCodeLetters has no vowels, so that codes spell nothing, and nothing that is
 // easily mistaken (RFC 8628 §6.1). Eight of them are 34 bits; guesses are limited.
@@ -44,7 +60,9 @@ type DeviceStart struct {
 	Interval   int64  // seconds
 }
 
-// StartDevice begins the device flow for a client that has its grant.
+// StartDevice begins the device flow for a client that has its grant. The error is
+// Limited when this client or address began too many, or too many codes wait for
+// their users.
 func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope []string, audience string) (*DeviceStart, error) {
 	if err := client.RequireDeviceGrant(); err != nil {
 		return nil, err
@@ -58,12 +76,20 @@ func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope 
 	if _, err := f.cfg.Policy.audience(r); err != nil {
 		return nil, err
 	}
-	code, d, err := newDevice(f.cfg.Now())
+	if err := f.cfg.Quota.BeginDevice(ctx, client.Principal.Client.ID); err != nil {
+		return nil, err
+	}
+	now := f.cfg.Now()
+	code, d, err := newDevice(now)
 	if err != nil {
 		return nil, err
 	}
 	d.ClientID, d.Scope, d.Audience = client.Principal.Client.ID, scope, audience
-	if _, err := f.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.AddDevice{Device: d}}}); err != nil {
+	add := records.AddDevice{Device: d, Now: now, Most: maxDevices, MostOfClient: maxDevicesOfClient}
+	if _, err := f.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{add}}); err != nil {
+		if fault.Is(err, fault.Limited) {
+			f.cfg.Quota.Refused(quota.DeviceCodes)
+		}
 		return nil, err
 	}
 	return &DeviceStart{
@@ -106,8 +132,8 @@ func (f *Devices) PendingDevice(ctx context.Context, c *caller.Caller, userCode 
 	if !c.BySession() {
 		return records.Device{}, caller.ErrSignIn
 	}
-	keys := []string{"device:" + c.ID()}
-	if err := f.cfg.Guesses.Check(ctx, keys); err != nil {
+	key := "device:" + c.ID()
+	if err := f.cfg.Guesses.Check(ctx, key); err != nil {
 		return records.Device{}, err
 	}
 	d, err := f.cfg.Store.DeviceByUserCode(ctx, canonicalUserCode(userCode))
@@ -116,12 +142,12 @@ func (f *Devices) PendingDevice(ctx context.Context, c *caller.Caller, userCode 
 	}
 	if err == nil && d.State == records.DevicePending && f.cfg.Now().Before(d.ExpiresAt) {
 		// Guesses that ran at the same time may have reached the limit.
-		if err := f.cfg.Guesses.Check(ctx, keys); err != nil {
+		if err := f.cfg.Guesses.Check(ctx, key); err != nil {
 			return records.Device{}, err
 		}
 		return d, nil
 	}
-	if err := f.cfg.Guesses.Failed(ctx, keys); err != nil {
+	if err := f.cfg.Guesses.Failed(ctx, key); err != nil {
 		return records.Device{}, err
 	}
 	return records.Device{}, fault.New(fault.NotFound, "no device shows this code, or it has run out")
@@ -162,14 +188,20 @@ func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code 
 	if err := client.RequireDeviceGrant(); err != nil {
 		return Pair{}, err
 	}
+	if err := f.cfg.Quota.LookUp(ctx); err != nil {
+		return Pair{}, err
+	}
 	d, err := f.cfg.Store.Device(ctx, token.Digest(code))
+	if fault.Is(err, fault.NotFound) {
+		f.cfg.Quota.NotFound(ctx)
+	}
 	if fault.Is(err, fault.NotFound) || err == nil && d.ClientID != client.Principal.Client.ID {
 		return Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")
 	}
 	if err != nil {
 		return Pair{}, err
 	}
-	if err := f.checkPoll(ctx, d); err != nil {
+	if err := f.checkPoll(d); err != nil {
 		return Pair{}, err
 	}
 	p, err := f.cfg.Store.Principal(ctx, records.Who{UserID: d.Subject})
@@ -190,8 +222,11 @@ func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code 
 	return pair, err
 }
 
-// checkPoll answers a device that can't have its tokens (yet).
-func (f *Devices) checkPoll(ctx context.Context, d records.Device) error {
+// checkPoll answers a device that can't have its tokens (yet). When it last asked is
+// kept in memory: a device that asks several nodes may ask each of them as often. A
+// poll that is refused as too early moves nothing: the next is early or not by the
+// last one that was answered.
+func (f *Devices) checkPoll(d records.Device) error {
 	now := f.cfg.Now()
 	switch {
 	case !now.Before(d.ExpiresAt):
@@ -201,11 +236,7 @@ func (f *Devices) checkPoll(ctx context.Context, d records.Device) error {
 	case d.State == records.DeviceApproved:
 		return nil
 	}
-	_, err := f.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.PollDevice{Digest: d.Digest, At: now}}})
-	if err != nil {
-		return err
-	}
-	if now.Before(d.PolledAt.Add(deviceInterval)) {
+	if f.polls.Take(d.Digest, now) > 0 {
 		return fault.New(fault.SlowDown, "ask no more often than every %d seconds", seconds(deviceInterval))
 	}
 	return fault.New(fault.AuthorizationPending, "the user has not decided yet")

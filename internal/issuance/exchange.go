@@ -13,7 +13,7 @@ import (
 // more than it has (RFC 8693).
 type Exchange struct {
 	Subject  string         // the value of the token to be traded
-	Kinds    []token.Kind   // that it may be; nil: API key, access token, API token
+	Kinds    []token.Kind   // that it may be; nil: exchange key, access token, API token
 	Client   *caller.Caller // the client that asks; nil: none
 	Audience string         // or resource; a task token type asks for a task token
 	TaskType string         // asks for a task token, where the protocol names it apart
@@ -26,7 +26,7 @@ type Exchange struct {
 	Claims      func(*verification.Subject) map[string]any // nil: nothing
 }
 
-var exchangeable = []token.Kind{token.KindAPIKey, token.KindAccess, token.KindAPIToken}
+var exchangeable = []token.Kind{token.KindExchangeKey, token.KindAccess, token.KindAPIToken}
 
 // Exchange makes the trade. The error is InvalidToken when the subject token is
 // not good, InvalidClient, UnauthorizedClient or InvalidGrant when the client may

@@ -22,6 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -36,11 +37,11 @@ type Store interface {
 
 // Guesses counts wrong user codes of devices as wrong passwords are counted.
 type Guesses interface {
-	// Check returns fault.Limited when one of the keys has failed too often.
-	Check(ctx context.Context, keys []string) error
-	// Failed counts a failure under each key. The error is fault.Limited when this
+	// Check returns fault.Limited when guesses under the key have failed too often.
+	Check(ctx context.Context, key string) error
+	// Failed counts a failure under the key. The error is fault.Limited when this
 	// one was beyond the limit, because others ran at the same time.
-	Failed(ctx context.Context, keys []string) error
+	Failed(ctx context.Context, key string) error
 }
 
 // Meter counts what is issued and why something was not.
@@ -58,7 +59,8 @@ type Config struct {
 	Forms    token.Forms
 	Policy   Policy
 	Guesses  Guesses
-	Meter    Meter // nil: nothing is counted
+	Quota    *quota.Quota // how often clients and users may ask
+	Meter    Meter        // nil: nothing is counted
 	Now      func() time.Time
 }
 
@@ -74,8 +76,8 @@ func New(cfg Config) (*Issuance, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil:
 		return nil, errors.New("issuance: store, journal, verifier and ring must be set")
-	case cfg.Guesses == nil || cfg.Now == nil:
-		return nil, errors.New("issuance: guesses and now must be set")
+	case cfg.Guesses == nil || cfg.Quota == nil || cfg.Now == nil:
+		return nil, errors.New("issuance: guesses, quota and now must be set")
 	}
 	if err := cfg.Policy.check(); err != nil {
 		return nil, err
@@ -85,7 +87,7 @@ func New(cfg Config) (*Issuance, error) {
 	}
 	issuer := &Issuer{cfg: cfg}
 	return &Issuance{
-		Issuer: issuer, Devices: &Devices{cfg: cfg, issuer: issuer}, Tokens: &Tokens{cfg: cfg, issuer: issuer},
+		Issuer: issuer, Devices: newDevices(cfg, issuer), Tokens: &Tokens{cfg: cfg, issuer: issuer},
 	}, nil
 }
 

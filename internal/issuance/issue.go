@@ -45,10 +45,11 @@ type Request struct {
 	ScopeAsList bool
 	Claims      map[string]any
 
-	id    string         // of a stored token; "": any
-	spend []records.Op   // what this uses up, in the same transaction
-	alone bool           // no refresh token can be issued beside it
-	asOf  revocation.Seq // as of which Parent was found good
+	id     string         // of a stored token; "": any
+	renews *renewal       // the API token whose value this one renews; nil: none
+	spend  []records.Op   // what this uses up, in the same transaction
+	alone  bool           // no refresh token can be issued beside it
+	asOf   revocation.Seq // as of which Parent was found good
 }
 
 // Issued is a token that was issued. Its value is known here and nowhere else.
@@ -140,7 +141,7 @@ func (i *Issuer) ClientCredentials(ctx context.Context, x ClientCredentials) (*I
 // description: the operator's, and credentials and admin.
 func (i *Issuer) DeclaredScopes() map[string]string {
 	out := map[string]string{
-		identity.ScopeCredentials: "make API keys and API tokens",
+		identity.ScopeCredentials: "create API keys and API tokens, and manage all of your tokens",
 		identity.ScopeAdmin:       "use administrative rights on the management API",
 	}
 	maps.Copy(out, i.cfg.Policy.Scopes)
@@ -151,6 +152,9 @@ func (i *Issuer) DeclaredScopes() map[string]string {
 // token beside it, in one transaction with what the request uses up.
 func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
 	if err := i.admit(ctx, c, r); err != nil {
+		return Pair{}, err
+	}
+	if err := i.limit(c, r); err != nil {
 		return Pair{}, err
 	}
 	if err := i.loadSubject(ctx, c, r); err != nil {
@@ -196,6 +200,23 @@ func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error 
 		return i.refuse(ctx, c, r, err)
 	}
 	return nil
+}
+
+// limit counts what a user has issued for a token or session that they presented. To
+// check a password costs enough by itself.
+func (i *Issuer) limit(c *caller.Caller, r *Request) (err error) {
+	switch {
+	case r.Parent == nil || c.Unlimited():
+		return nil
+	case r.Kind == token.KindAPIToken || r.Kind == token.KindExchangeKey:
+		err = i.cfg.Quota.Create(c.ID())
+	default:
+		err = i.cfg.Quota.Exchange(c.ID())
+	}
+	if err != nil {
+		i.cfg.Meter.IssueRefused(fault.KindOf(err))
+	}
+	return err
 }
 
 // useParent makes what the caller presented the parent, and notes as of when that
@@ -251,7 +272,7 @@ func (i *Issuer) refuse(ctx context.Context, c *caller.Caller, r *Request, reaso
 
 // action returns how the audit log names what the request asks for.
 func (r *Request) action() string {
-	if r.Parent != nil && !kindRules[r.Kind].rooted && r.Parent.Kind != token.KindSession {
+	if r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
 		return audit.TokenExchange
 	}
 	return audit.TokenIssue
@@ -269,7 +290,6 @@ type decision struct {
 	lifetime   int64 // seconds; 0: for ever
 	issuedAt   time.Time
 	chain      []string // what it was made from, root first
-	replaces   string   // the id of the API token whose value this one renews
 
 	// Of a refresh token that is issued beside it.
 	offline      bool
@@ -348,10 +368,13 @@ func (r *Request) decideFamily(d *decision) error {
 	return nil
 }
 
-// chain returns what the token is made from, root first.
+// chain returns what the token is made from, root first. A new value of a token is made
+// from what that was made from.
 func (r *Request) chain() []string {
 	switch {
-	case r.Parent == nil || kindRules[r.Kind].rooted:
+	case r.renews != nil:
+		return slices.Clone(r.renews.Chain)
+	case !r.hasParent():
 		return nil
 	case r.Parent.Kind == token.KindRefresh:
 		return slices.Clone(r.Parent.Chain) // the family, which is its last link, stands for it

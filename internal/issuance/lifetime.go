@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -57,7 +58,9 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 		return remaining, nil
 	case asked == 0:
 		return ttl, nil
-	case bounded && asked > remaining && r.Parent.Kind == token.KindAPIKey:
+	case bounded && asked > remaining && r.Cap && kindRules[r.Kind].credential:
+		return remaining, nil
+	case bounded && asked > remaining && r.Parent.Kind == token.KindExchangeKey:
 		return 0, fault.New(fault.Invalid,
 			"the token would expire after the provided API key does; the maximum is %d seconds", remaining).In("expires_in")
 	case bounded && asked > remaining:
@@ -67,15 +70,18 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 	return asked, nil
 }
 
-// remaining returns how many seconds are left of what the token is made from, and
-// whether that bounds it.
+// remaining returns how many seconds are left of what the token is made from, or of the
+// token whose end it keeps, and whether that bounds it.
 func (r *Request) remaining(now int64) (int64, bool) {
-	if kindRules[r.Kind].rooted || r.Parent == nil {
-		return 0, false
-	}
-	end := r.Parent.Expiry
-	if r.Parent.Kind == token.KindRefresh {
+	var end time.Time
+	switch {
+	case r.renews != nil && r.renews.keepsEnd:
+		end = r.renews.ExpiresAt
+	case r.renews != nil || !r.hasParent():
+	case r.Parent.Kind == token.KindRefresh:
 		end = r.Parent.FamilyEnd // how long it may idle bounds its use, not what is made from it
+	default:
+		end = r.Parent.Expiry
 	}
 	return end.Unix() - now, !end.IsZero()
 }

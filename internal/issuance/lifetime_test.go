@@ -63,7 +63,7 @@ func (a asked) check(t *testing.T, pair issuance.Pair, err error, kind fault.Kin
 	if a.maximum > 0 {
 		why += fmt.Sprintf("the maximum is %d seconds", a.maximum)
 	}
-	wantFault(t, a.String(), err, kind, why)
+	nodetest.WantFault(t, a.String(), err, kind, why)
 }
 
 const keyLife = 500_000 // seconds; above every ceiling here
@@ -74,13 +74,13 @@ func withKey(t *testing.T, o nodetest.Options, bindings ...string) (f *nodetest.
 	t.Helper()
 	f = nodetest.New(t, o)
 	f.Freeze()
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	for _, path := range bindings {
 		b := nodetest.May("create", access.Path("/task-tokens/"+path))
-		_, err := f.CreateBinding(t.Context(), caller.Operator(), withUser("ada", b))
-		must(t, err)
+		_, err := f.CreateBinding(t.Context(), caller.Operator(), nodetest.WithUser("ada", b))
+		nodetest.Must(t, err)
 	}
-	issued := apiKey(t, f, ada, issuance.NewCredential{Lifetime: keyLife})
+	issued := f.ExchangeKey(t, ada, issuance.NewCredential{Lifetime: keyLife})
 	now := int64(keyLife)
 	return f, issued.Value.Reveal(), func(seconds int64) {
 		t.Helper()
@@ -125,12 +125,12 @@ func TestAccessTokenLifetimeAtEveryBorder(t *testing.T) {
 	}
 	left(0)
 	_, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key})
-	wantFault(t, "a key at its end", err, fault.InvalidToken, "expired")
+	nodetest.WantFault(t, "a key at its end", err, fault.InvalidToken, "expired")
 }
 
 func TestTaskTokenLifetimeOfAnyGrantAtEveryBorder(t *testing.T) {
 	t.Parallel()
-	f, key, left := withKey(t, nodetest.Options{Settings: withTaskTypes}, "TES", "FOO")
+	f, key, left := withKey(t, nodetest.Options{Settings: nodetest.WithTaskTypes}, "TES", "FOO")
 	const ceiling = 345_600
 	for _, c := range []struct {
 		typ string
@@ -162,7 +162,7 @@ func TestTaskTokenLifetimeOfAnyGrantAtEveryBorder(t *testing.T) {
 
 func TestTaskTokenLifetimeOfAnExactGrantIsThatAlone(t *testing.T) {
 	t.Parallel()
-	f, key, left := withKey(t, nodetest.Options{Settings: withTaskTypes}, "TES/100", "TES/200", "FOO/3600", "FOO/3601")
+	f, key, left := withKey(t, nodetest.Options{Settings: nodetest.WithTaskTypes}, "TES/100", "TES/200", "FOO/3600", "FOO/3601")
 	for _, c := range []struct {
 		typ  string
 		kind fault.Kind
@@ -209,7 +209,7 @@ func TestTaskTokenTypeMustBeListedAndGranted(t *testing.T) {
 		"not listed, granted as exact": {[]string{"TES/100"}, "TES/100", fault.InvalidTarget},
 		"another spelling":             {[]string{"TES"}, "tes", fault.InvalidTarget},
 	} {
-		f, key, _ := withKey(t, nodetest.Options{Settings: withTaskTypes}, c.bindings...)
+		f, key, _ := withKey(t, nodetest.Options{Settings: nodetest.WithTaskTypes}, c.bindings...)
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key, TaskType: c.typ, Lifetime: 60})
 		if c.kind == 0 && (err != nil || pair.Access.Audience != "TES" || pair.Access.Kind != token.KindTask) ||
 			c.kind != 0 && !fault.Is(err, c.kind) {
@@ -218,11 +218,11 @@ func TestTaskTokenTypeMustBeListedAndGranted(t *testing.T) {
 	}
 }
 
-func TestAPIKeyLifetimeHasACeilingAndNoParent(t *testing.T) {
+func TestExchangeKeyLifetimeHasACeilingAndNoParent(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	ada := person(t, f, "ada") // by a session that ends in 12 h
+	ada := f.Person(t, "ada") // by a session that ends in 12 h
 	const ceiling = 30 * 24 * 3600
 	for _, a := range []asked{
 		{lifetime: 0, want: ceiling},
@@ -233,7 +233,7 @@ func TestAPIKeyLifetimeHasACeilingAndNoParent(t *testing.T) {
 		{lifetime: ceiling + 1, cap: true, want: ceiling},
 		{lifetime: 999_999_999_999_999_999, maximum: ceiling},
 	} {
-		issued, err := f.CreateAPIKey(t.Context(), ada, issuance.NewCredential{Lifetime: a.lifetime, Cap: a.cap})
+		issued, err := f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Lifetime: a.lifetime, Cap: a.cap})
 		a.check(t, issuance.Pair{Access: issued}, err, fault.Invalid)
 	}
 }
@@ -258,7 +258,7 @@ func TestAPITokenLifetimeWithAndWithoutACeiling(t *testing.T) {
 	} {
 		f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Policy.APITokenMax = time.Duration(ceiling) * time.Second }})
 		f.Freeze()
-		ada := person(t, f, "ada")
+		ada := f.Person(t, "ada")
 		for _, a := range cases {
 			issued, err := f.CreateAPIToken(t.Context(), ada, issuance.NewCredential{Name: "x", Lifetime: a.lifetime, Cap: a.cap})
 			a.check(t, issuance.Pair{Access: issued}, err, fault.Invalid)
@@ -266,12 +266,12 @@ func TestAPITokenLifetimeWithAndWithoutACeiling(t *testing.T) {
 		if ceiling > 0 {
 			continue
 		}
-		forever := apiToken(t, f, ada, issuance.NewCredential{})
+		forever := f.APIToken(t, ada, issuance.NewCredential{})
 		if forever.Lifetime != 0 || !forever.Expiry.IsZero() {
 			t.Errorf("none asked for, no ceiling: %d, %v", forever.Lifetime, forever.Expiry)
 		}
 		f.Advance(200 * 365 * 24 * time.Hour)
-		wantAlive(t, f, "an API token after two centuries", forever)
+		f.WantAlive(t, "an API token after two centuries", forever)
 	}
 }
 
@@ -281,31 +281,31 @@ func TestNothingIsMadeFromATokenInItsLastFraction(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	ada := person(t, f, "ada")
-	old := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"read"}})
+	ada := f.Person(t, "ada")
+	old := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})
 	f.Advance(time.Second - time.Duration(f.Time().Nanosecond()) + 900*time.Millisecond)
 	_, err := f.Regenerate(t.Context(), ada, old.ID, 1) // until 900 ms after a full second
-	must(t, err)
+	nodetest.Must(t, err)
 	f.Advance(time.Second - time.Millisecond)
-	wantAlive(t, f, "the old token in its last millisecond", old)
+	f.WantAlive(t, "the old token in its last millisecond", old)
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
-	wantFault(t, fmt.Sprintf("%+v", pair.Access), err, fault.InvalidToken, "expired")
+	nodetest.WantFault(t, fmt.Sprintf("%+v", pair.Access), err, fault.InvalidToken, "expired")
 	pair, err = f.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal(), Lifetime: 1})
-	wantFault(t, fmt.Sprintf("%+v", pair.Access), err, fault.InvalidToken, "expired")
+	nodetest.WantFault(t, fmt.Sprintf("%+v", pair.Access), err, fault.InvalidToken, "expired")
 }
 
 func TestAccessTokenDoesNotOutliveASession(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	f.Advance(12*time.Hour - 100*time.Second)
-	issued := made(t, f, ada, issuance.Request{Kind: token.KindAccess})
+	issued := f.Made(t, ada, issuance.Request{Kind: token.KindAccess})
 	if issued.Lifetime != 100 {
 		t.Errorf("the default is %d, not what is left", issued.Lifetime)
 	}
-	_, err := ask(t, f, ada, issuance.Request{Kind: token.KindAccess, Lifetime: 101})
-	wantFault(t, "one second more", err, fault.Invalid, "the maximum is 100 seconds")
+	_, err := f.Ask(t, ada, issuance.Request{Kind: token.KindAccess, Lifetime: 101})
+	nodetest.WantFault(t, "one second more", err, fault.Invalid, "the maximum is 100 seconds")
 }
 
 func TestUsualLifetimeShrinksToWhatIsAllowed(t *testing.T) {

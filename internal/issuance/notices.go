@@ -19,7 +19,7 @@ type Notice struct {
 
 const noticesAtOnce = 100
 
-// NotifyExpiring calls send for every API token and API key that is in its last week
+// NotifyExpiring calls send for every API token and exchange key that is in its last week
 // and has had no notice yet. Of several nodes one sends; what can't be sent is tried
 // again at the next call.
 func (s *Tokens) NotifyExpiring(ctx context.Context, send func(context.Context, Notice) error) error {

@@ -10,17 +10,18 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func TestOneNoticeIsSentOfEachTokenInItsLastWeek(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
-	ada := person(t, here, "ada")
+	here, there := nodetest.Two(t, nodetest.Options{})
+	ada := here.Person(t, "ada")
 	const day = int64(24 * 60 * 60)
 	for name, lifetime := range map[string]int64{"six days": 6 * day, "eight days": 8 * day, "for ever": 0} {
-		apiToken(t, here, ada, issuance.NewCredential{Name: name, Lifetime: lifetime})
+		here.APIToken(t, ada, issuance.NewCredential{Name: name, Lifetime: lifetime})
 	}
-	apiKey(t, here, ada, issuance.NewCredential{Lifetime: 6 * day})
+	here.ExchangeKey(t, ada, issuance.NewCredential{Lifetime: 6 * day})
 	var sent []string
 	send := func(_ context.Context, n issuance.Notice) error {
 		sent = append(sent, n.Username+" "+n.Email+" "+n.Token.Kind.String()+" "+n.Token.Name)
@@ -30,8 +31,8 @@ func TestOneNoticeIsSentOfEachTokenInItsLastWeek(t *testing.T) {
 	if err := here.NotifyExpiring(t.Context(), func(context.Context, issuance.Notice) error { return lost }); !errors.Is(err, lost) {
 		t.Errorf("a notice that can't be sent: %v", err)
 	}
-	must(t, here.NotifyExpiring(t.Context(), send))
-	must(t, there.NotifyExpiring(t.Context(), send))
+	nodetest.Must(t, here.NotifyExpiring(t.Context(), send))
+	nodetest.Must(t, there.NotifyExpiring(t.Context(), send))
 	want := []string{"ada ada@example.org api-token six days", "ada ada@example.org api-key "}
 	sorted := cmpopts.SortSlices(func(a, b string) bool { return a < b })
 	if diff := cmp.Diff(want, sent, sorted); diff != "" {
@@ -39,7 +40,7 @@ func TestOneNoticeIsSentOfEachTokenInItsLastWeek(t *testing.T) {
 	}
 	sent = nil
 	here.Advance(2 * 24 * time.Hour)
-	must(t, here.NotifyExpiring(t.Context(), send))
+	nodetest.Must(t, here.NotifyExpiring(t.Context(), send))
 	if diff := cmp.Diff([]string{"ada ada@example.org api-token eight days"}, sent); diff != "" {
 		t.Errorf("sent two days later (-want +got):\n%s", diff)
 	}

@@ -15,7 +15,7 @@ type Policy struct {
 	DefaultAudience string
 	AccessTTL       time.Duration
 	AccessMax       time.Duration
-	APIKeyMax       time.Duration
+	ExchangeKeyMax  time.Duration
 	APITokenMax     time.Duration // 0: no ceiling
 	APITokenOverlap time.Duration // how long a regenerated one stays good where none is asked for
 	RefreshIdle     time.Duration
@@ -30,7 +30,7 @@ func (p Policy) check() error {
 		return errors.New("issuance: issuer and default audience must be set")
 	case p.AccessTTL <= 0 || p.AccessMax < p.AccessTTL:
 		return errors.New("issuance: access token lifetimes must be positive, ttl at most max_ttl")
-	case p.APIKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.SessionMax <= 0:
+	case p.ExchangeKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.SessionMax <= 0:
 		return errors.New("issuance: lifetimes must be positive")
 	}
 	if _, clash := p.TaskMax[p.DefaultAudience]; clash {
@@ -41,7 +41,7 @@ func (p Policy) check() error {
 
 // Longest returns how long any JWT may live, and never less than the longest default.
 func (p Policy) Longest() time.Duration {
-	longest := max(30*24*time.Hour, p.AccessMax, p.APIKeyMax)
+	longest := max(30*24*time.Hour, p.AccessMax, p.ExchangeKeyMax)
 	for _, d := range p.TaskMax {
 		longest = max(longest, d)
 	}
@@ -56,7 +56,10 @@ const unbounded = int64(math.MaxInt64 / time.Second)
 type kindRule struct {
 	typ    string // the JWT's typ; "" for opaque kinds
 	stored bool   // a row is kept
-	rooted bool   // it has no parent: what it was made with only bounds its scope and collection
+	// credential says that it is a credential of its own: it is created in a session,
+	// which then only bounds its collection and is no parent, or by a token with the scope
+	// credentials, which is.
+	credential bool
 	// lifetimes returns the default and the ceiling in seconds; default 0: no expiry.
 	lifetimes func(p Policy, taskType string) (ttl, ceiling int64)
 	// parents are the kinds it may be made from; a password is KindUnknown.
@@ -68,7 +71,7 @@ var kindRules = map[token.Kind]kindRule{
 		typ:       token.TypeAccess,
 		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.AccessTTL), seconds(p.AccessMax) },
 		parents: []token.Kind{
-			token.KindUnknown, token.KindSession, token.KindAPIKey, token.KindAPIToken,
+			token.KindUnknown, token.KindSession, token.KindExchangeKey, token.KindAPIToken,
 			token.KindAccess, token.KindRefresh, token.KindClientSecret,
 		},
 	},
@@ -81,22 +84,22 @@ var kindRules = map[token.Kind]kindRule{
 			}
 			return seconds(ceiling), seconds(ceiling)
 		},
-		parents: []token.Kind{token.KindAPIKey, token.KindAPIToken, token.KindAccess},
+		parents: []token.Kind{token.KindExchangeKey, token.KindAPIToken, token.KindAccess},
 	},
-	token.KindAPIKey: {
-		typ: token.TypeAPIKey, stored: true, rooted: true,
-		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.APIKeyMax), seconds(p.APIKeyMax) },
-		parents:   []token.Kind{token.KindSession, token.KindAccess},
+	token.KindExchangeKey: {
+		typ: token.TypeExchangeKey, stored: true, credential: true,
+		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.ExchangeKeyMax), seconds(p.ExchangeKeyMax) },
+		parents:   []token.Kind{token.KindSession, token.KindAccess, token.KindAPIToken},
 	},
 	token.KindAPIToken: {
-		stored: true, rooted: true,
+		stored: true, credential: true,
 		lifetimes: func(p Policy, _ string) (int64, int64) {
 			if p.APITokenMax == 0 {
 				return 0, unbounded
 			}
 			return seconds(p.APITokenMax), seconds(p.APITokenMax)
 		},
-		parents: []token.Kind{token.KindSession, token.KindAccess},
+		parents: []token.Kind{token.KindSession, token.KindAccess, token.KindAPIToken},
 	},
 	token.KindSession: {
 		stored:    true,

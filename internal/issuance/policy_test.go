@@ -16,9 +16,9 @@ func TestLongestIsTheLongestCeilingOfAnyJWT(t *testing.T) {
 		want   time.Duration
 	}{
 		"the defaults":           {func(*issuance.Policy) {}, month},
-		"short ceilings":         {func(p *issuance.Policy) { p.APIKeyMax = time.Hour }, month},
+		"short ceilings":         {func(p *issuance.Policy) { p.ExchangeKeyMax = time.Hour }, month},
 		"access tokens":          {func(p *issuance.Policy) { p.AccessMax = 2 * month }, 2 * month},
-		"API keys":               {func(p *issuance.Policy) { p.APIKeyMax = 3 * month }, 3 * month},
+		"API keys":               {func(p *issuance.Policy) { p.ExchangeKeyMax = 3 * month }, 3 * month},
 		"a task token type":      {func(p *issuance.Policy) { p.TaskMax = map[string]time.Duration{"TES": 4 * month} }, 4 * month},
 		"API tokens are no JWTs": {func(p *issuance.Policy) { p.APITokenMax = 5 * month }, month},
 	} {

@@ -19,17 +19,17 @@ import (
 )
 
 var appClient = directory.NewClient{
-	ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants, Scopes: []string{"read", "write", "offline_access"},
+	ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "write", "offline_access"},
 	Audiences: []string{"https://files.example"},
 }
 
 // offline returns a pair, traded for an API token that never ends.
 func offline(t *testing.T, f *nodetest.Fixture, owner, app *caller.Caller, x issuance.Exchange) issuance.Pair {
 	t.Helper()
-	x.Subject = apiToken(t, f, owner, issuance.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
+	x.Subject = f.APIToken(t, owner, issuance.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
 	x.Client, x.Scope = app, []string{"read", "write", "offline_access"}
 	pair, err := f.Exchange(t.Context(), x)
-	must(t, err)
+	nodetest.Must(t, err)
 	if pair.Refresh == nil {
 		t.Fatal("no refresh token")
 	}
@@ -44,15 +44,15 @@ func refresh(t *testing.T, f *nodetest.Fixture, app *caller.Caller, pair issuanc
 func TestRefreshTokenIsGoodForOneUse(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	first := offline(t, f, person(t, f, "ada"), nil, issuance.Exchange{})
+	first := offline(t, f, f.Person(t, "ada"), nil, issuance.Exchange{})
 	second, err := refresh(t, f, nil, first)
-	must(t, err)
+	nodetest.Must(t, err)
 	third, err := refresh(t, f, nil, second)
-	must(t, err)
+	nodetest.Must(t, err)
 	for name, issued := range map[string]*issuance.Issued{
 		"the first access token": first.Access, "the second": second.Access, "the third": third.Access, "the last refresh token": third.Refresh,
 	} {
-		wantAlive(t, f, name, issued)
+		f.WantAlive(t, name, issued)
 	}
 	if diff := cmp.Diff([]string{"read", "write", "offline_access"}, third.Access.Scope, cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
 		t.Errorf("the scope (-want +got):\n%s", diff)
@@ -60,18 +60,18 @@ func TestRefreshTokenIsGoodForOneUse(t *testing.T) {
 	before := f.Ledger.Applied()
 	for _, why := range []string{"used before", "", ""} {
 		_, err = refresh(t, f, nil, first)
-		wantFault(t, "a second use", err, fault.InvalidGrant, why)
+		nodetest.WantFault(t, "a second use", err, fault.InvalidGrant, why)
 		for name, issued := range map[string]*issuance.Issued{
 			"the first access token": first.Access, "the second": second.Access, "the third": third.Access, "the last refresh token": third.Refresh,
 		} {
-			wantDead(t, f, name, issued)
+			f.WantDead(t, name, issued)
 		}
 	}
 	if got := f.Ledger.Applied() - before; got != 1 {
 		t.Errorf("%d entries, want 1: a family is revoked once", got)
 	}
 	_, err = refresh(t, f, nil, third)
-	wantFault(t, "the successor", err, fault.InvalidGrant, "revoked")
+	nodetest.WantFault(t, "the successor", err, fault.InvalidGrant, "revoked")
 	if events := f.Events(t, audit.Filter{Action: audit.TokenReuse}); len(events) != 1 || events[0].TokenID == "" {
 		t.Errorf("%+v", events)
 	}
@@ -79,22 +79,22 @@ func TestRefreshTokenIsGoodForOneUse(t *testing.T) {
 
 func TestSecondUseIsNoticedOnAnotherNode(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
-	first := offline(t, here, person(t, here, "ada"), nil, issuance.Exchange{})
+	here, there := nodetest.Two(t, nodetest.Options{})
+	first := offline(t, here, here.Person(t, "ada"), nil, issuance.Exchange{})
 	next, err := refresh(t, here, nil, first)
-	must(t, err)
+	nodetest.Must(t, err)
 	_, err = refresh(t, there, nil, first)
-	wantFault(t, "a second use", err, fault.InvalidGrant, "used before")
+	nodetest.WantFault(t, "a second use", err, fault.InvalidGrant, "used before")
 	for _, f := range []*nodetest.Fixture{here, there} {
-		wantDead(t, f, "the new access token", next.Access)
-		wantDead(t, f, "the new refresh token", next.Refresh)
+		f.WantDead(t, "the new access token", next.Access)
+		f.WantDead(t, "the new refresh token", next.Refresh)
 	}
 }
 
 func TestOfConcurrentUsesOneIsAnswered(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
-	ada := person(t, here, "ada")
+	here, there := nodetest.Two(t, nodetest.Options{})
+	ada := here.Person(t, "ada")
 	for range 3 {
 		first := offline(t, here, ada, nil, issuance.Exchange{})
 		var mu sync.Mutex
@@ -118,8 +118,8 @@ func TestOfConcurrentUsesOneIsAnswered(t *testing.T) {
 			t.Fatalf("%d uses were answered", len(answers))
 		}
 		for _, f := range []*nodetest.Fixture{here, there} {
-			wantDead(t, f, "the answer's access token", answers[0].Access)
-			wantDead(t, f, "the answer's refresh token", answers[0].Refresh)
+			f.WantDead(t, "the answer's access token", answers[0].Access)
+			f.WantDead(t, "the answer's refresh token", answers[0].Refresh)
 		}
 	}
 }
@@ -128,20 +128,20 @@ func TestRefusedRefreshUsesNothingUp(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
-	access := withUser("ada", nodetest.May("access", "/collections/4"))
-	ada := person(t, f, "ada")
-	must(t, second(f.CreateBinding(t.Context(), caller.Operator(), access)))
-	app := client(t, f, appClient)
-	other := client(t, f, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: allGrants})
-	bound := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"read"}, Collection: new(int64(4))})
+	access := nodetest.WithUser("ada", nodetest.May("access", "/collections/4"))
+	ada := f.Person(t, "ada")
+	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), caller.Operator(), access)))
+	app := f.NewClient(t, appClient)
+	other := f.NewClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	bound := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}, Collection: new(int64(4))})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: bound.Value.Reveal(), Client: app, Scope: []string{"read", "offline_access"}})
-	must(t, err)
+	nodetest.Must(t, err)
 	raw := pair.Refresh.Value.Reveal()
 	refused := func(what string, x issuance.Refresh, kind fault.Kind) {
 		t.Helper()
 		x.Token = raw
 		_, err := f.Refresh(t.Context(), x)
-		wantFault(t, what, err, kind, "")
+		nodetest.WantFault(t, what, err, kind, "")
 	}
 	refused("no client", issuance.Refresh{}, fault.InvalidClient)
 	refused("another client", issuance.Refresh{Client: other}, fault.InvalidGrant)
@@ -149,13 +149,13 @@ func TestRefusedRefreshUsesNothingUp(t *testing.T) {
 	refused("a long life", issuance.Refresh{Client: app, Lifetime: 3601}, fault.Invalid)
 	refused("another audience", issuance.Refresh{Client: app, Audience: "https://x.example"}, fault.InvalidTarget)
 	_, _, err = f.RemoveAccess(t.Context(), caller.Operator(), "ada", "/collections/4")
-	must(t, err)
+	nodetest.Must(t, err)
 	refused("no access to its collection", issuance.Refresh{Client: app}, fault.InvalidGrant)
-	must(t, second(f.CreateBinding(t.Context(), caller.Operator(), access)))
-	wantAlive(t, f, "the access token", pair.Access)
+	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), caller.Operator(), access)))
+	f.WantAlive(t, "the access token", pair.Access)
 
 	next, err := refresh(t, f, app, pair)
-	must(t, err)
+	nodetest.Must(t, err)
 	if next.Access.Collection == nil || *next.Access.Collection != 4 {
 		t.Errorf("bound to %v", next.Access.Collection)
 	}
@@ -164,19 +164,19 @@ func TestRefusedRefreshUsesNothingUp(t *testing.T) {
 		if _, err := refresh(t, f, c, pair); !fault.Is(err, fault.InvalidGrant) && !fault.Is(err, fault.InvalidClient) {
 			t.Errorf("a second use by somebody else: %v", err)
 		}
-		wantAlive(t, f, "the family", next.Refresh)
+		f.WantAlive(t, "the family", next.Refresh)
 	}
 }
 
 // What is revoked while it is being used was not used twice.
 func TestRefreshTokenRevokedDuringItsUseIsNoSecondUse(t *testing.T) {
 	t.Parallel()
-	g, store := through()
+	g, store := nodetest.Hook()
 	f := nodetest.New(t, nodetest.Options{Store: store})
-	pair := offline(t, f, person(t, f, "ada"), nil, issuance.Exchange{})
-	g.at("commit asked for", func() { revokeAll(t, f) })
+	pair := offline(t, f, f.Person(t, "ada"), nil, issuance.Exchange{})
+	g.At(nodetest.CommitAsked, func() { f.RevokeAllOfUser(t, "ada") })
 	_, err := refresh(t, f, nil, pair)
-	wantFault(t, "the use", err, fault.InvalidGrant, "revoked")
+	nodetest.WantFault(t, "the use", err, fault.InvalidGrant, "revoked")
 	if n := len(f.Events(t, audit.Filter{Action: audit.TokenReuse})); n != 0 {
 		t.Error("taken for a second use")
 	}
@@ -185,20 +185,20 @@ func TestRefreshTokenRevokedDuringItsUseIsNoSecondUse(t *testing.T) {
 func TestRefreshMayNarrowAndTheNextIsAsWideAsBefore(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	app := client(t, f, appClient)
-	pair := offline(t, f, person(t, f, "ada"), app, issuance.Exchange{Audience: "https://files.example"})
+	app := f.NewClient(t, appClient)
+	pair := offline(t, f, f.Person(t, "ada"), app, issuance.Exchange{Audience: "https://files.example"})
 	narrow, err := f.Refresh(t.Context(), issuance.Refresh{Token: pair.Refresh.Value.Reveal(), Client: app, Scope: []string{"read"}, Lifetime: 60})
-	must(t, err)
+	nodetest.Must(t, err)
 	if diff := cmp.Diff([]string{"read"}, narrow.Access.Scope); diff != "" || narrow.Access.Lifetime != 60 || narrow.Access.Audience != "https://files.example" {
 		t.Errorf("%+v", narrow.Access)
 	}
 	wide, err := refresh(t, f, app, narrow)
-	must(t, err)
+	nodetest.Must(t, err)
 	if len(wide.Access.Scope) != 3 || wide.Access.Audience != "https://files.example" {
 		t.Errorf("%+v", wide.Access)
 	}
 	got, err := f.Verify(t.Context(), wide.Access.Value.Reveal(), verification.Requirements{Audience: "https://files.example"})
-	must(t, err)
+	nodetest.Must(t, err)
 	if got.ClientID != "app" {
 		t.Errorf("client_id %q", got.ClientID)
 	}
@@ -208,75 +208,75 @@ func TestRefreshTokenIdlesForSoLong(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	pair := offline(t, f, person(t, f, "ada"), nil, issuance.Exchange{})
+	pair := offline(t, f, f.Person(t, "ada"), nil, issuance.Exchange{})
 	const idle = 720 * time.Hour
 	for range 3 { // each use begins a new idle time
 		f.Advance(idle - time.Second - time.Duration(f.Time().Nanosecond()))
 		next, err := refresh(t, f, nil, pair)
-		must(t, err)
+		nodetest.Must(t, err)
 		pair = next
 	}
 	f.Advance(idle)
 	_, err := refresh(t, f, nil, pair)
-	wantFault(t, "idle for too long", err, fault.InvalidGrant, "expired")
+	nodetest.WantFault(t, "idle for too long", err, fault.InvalidGrant, "expired")
 }
 
 func TestRefreshTokenDoesNotOutliveWhatItCameOf(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Policy.RefreshIdle = 10 * time.Hour }})
 	f.Freeze()
-	key := apiKey(t, f, person(t, f, "ada"), issuance.NewCredential{Lifetime: 16 * 3600})
+	key := f.ExchangeKey(t, f.Person(t, "ada"), issuance.NewCredential{Lifetime: 16 * 3600})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal(), Scope: []string{"offline_access"}})
-	must(t, err)
+	nodetest.Must(t, err)
 	if !pair.Refresh.Expiry.Equal(pair.Refresh.Expiry.Truncate(time.Second)) || !pair.Refresh.Expiry.Before(key.Expiry) {
 		t.Errorf("ends %v, the key %v", pair.Refresh.Expiry, key.Expiry)
 	}
 	f.Advance(8 * time.Hour)
 	pair, err = refresh(t, f, nil, pair)
-	must(t, err)
+	nodetest.Must(t, err)
 	if !pair.Refresh.Expiry.Equal(key.Expiry) {
 		t.Errorf("ends %v, the key %v", pair.Refresh.Expiry, key.Expiry)
 	}
 	f.Advance(8*time.Hour - 100*time.Second)
 	pair, err = refresh(t, f, nil, pair)
-	must(t, err)
+	nodetest.Must(t, err)
 	if pair.Access.Lifetime != 100 || !pair.Refresh.Expiry.Equal(key.Expiry) {
 		t.Errorf("%d seconds, ends %v, the key %v", pair.Access.Lifetime, pair.Refresh.Expiry, key.Expiry)
 	}
 	_, err = f.Refresh(t.Context(), issuance.Refresh{Token: pair.Refresh.Value.Reveal(), Lifetime: 101})
-	wantFault(t, "longer than the key lives on", err, fault.Invalid, "the maximum is 100 seconds")
+	nodetest.WantFault(t, "longer than the key lives on", err, fault.Invalid, "the maximum is 100 seconds")
 	f.Advance(100 * time.Second)
 	_, err = refresh(t, f, nil, pair)
-	wantFault(t, "at the key's end", err, fault.InvalidGrant, "expired")
+	nodetest.WantFault(t, "at the key's end", err, fault.InvalidGrant, "expired")
 }
 
 func TestRefreshIsOverWithItsUserOrWhatItCameOf(t *testing.T) {
 	t.Parallel()
 	for name, act := range map[string]func(f *nodetest.Fixture, root *issuance.Issued) error{
 		"user disabled": func(f *nodetest.Fixture, _ *issuance.Issued) error {
-			return second(f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)}))
+			return nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)}))
 		},
 		"user removed": func(f *nodetest.Fixture, _ *issuance.Issued) error {
-			return second(f.RemoveUser(t.Context(), caller.Operator(), "ada"))
+			return nodetest.Second(f.RemoveUser(t.Context(), caller.Operator(), "ada"))
 		},
 		"revoked all": func(f *nodetest.Fixture, _ *issuance.Issued) error {
-			return second(f.RevokeAllOf(t.Context(), caller.Operator(), "ada"))
+			return nodetest.Second(f.RevokeAllOf(t.Context(), caller.Operator(), "ada"))
 		},
 		"its root revoked": func(f *nodetest.Fixture, root *issuance.Issued) error {
-			return second(f.RevokeID(t.Context(), caller.Operator(), root.ID))
+			return nodetest.Second(f.RevokeID(t.Context(), caller.Operator(), root.ID))
 		},
 		"its root regenerated": func(f *nodetest.Fixture, root *issuance.Issued) error {
-			return second(f.Regenerate(t.Context(), signedIn(t, f, "ada"), root.ID, 0))
+			return nodetest.Second(f.Regenerate(t.Context(), f.SignedIn(t, "ada"), root.ID, 0))
 		},
 	} {
 		f := nodetest.New(t, nodetest.Options{})
-		root := apiToken(t, f, person(t, f, "ada"), issuance.NewCredential{})
+		root := f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{})
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: root.Value.Reveal(), Scope: []string{"offline_access"}})
-		must(t, err)
-		must(t, act(f, root))
+		nodetest.Must(t, err)
+		nodetest.Must(t, act(f, root))
 		_, err = refresh(t, f, nil, pair)
-		wantFault(t, name, err, fault.InvalidGrant, "revoked")
-		wantDead(t, f, name, pair.Access)
+		nodetest.WantFault(t, name, err, fault.InvalidGrant, "revoked")
+		f.WantDead(t, name, pair.Access)
 		if n := len(f.Events(t, audit.Filter{Action: audit.TokenReuse})); n != 0 {
 			t.Errorf("%s: taken for a second use", name)
 		}

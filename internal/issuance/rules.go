@@ -42,7 +42,7 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 		return fault.New(fault.Forbidden, "no %s can be made from this", r.Kind)
 	case from == token.KindClientSecret:
 		return c.RequireClientCredentials()
-	case kindRules[r.Kind].rooted && from == token.KindAccess && !slices.Contains(r.Parent.Scope, identity.ScopeCredentials):
+	case kindRules[r.Kind].credential && from != token.KindSession && !slices.Contains(r.Parent.Scope, identity.ScopeCredentials):
 		return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeCredentials)
 	case r.Parent != nil && r.Parent.Subject != subject:
 		return fault.New(fault.Forbidden, "the token speaks for somebody else")
@@ -50,10 +50,17 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 	return nil
 }
 
+// hasParent reports whether the new token is revoked with what it is made from and can't
+// outlive it. A credential that a person creates in a session has no parent.
+func (r *Request) hasParent() bool {
+	return r.Parent != nil && (r.Parent.Kind != token.KindSession || !kindRules[r.Kind].credential)
+}
+
 // checkTrader decides who may trade a token: with no client, what was issued to
-// none; with one, what was issued to it or to none, if it has the grant.
+// none; with one, what was issued to it or to none, if it has the grant. A credential
+// that somebody created through a client is theirs to trade.
 func checkTrader(client *caller.Caller, t *verification.Token, grantType string) error {
-	own := t.ClientID == "" || t.ClientID == identity.OwnClientID
+	own := t.ClientID == "" || t.ClientID == identity.OwnClientID || kindRules[t.Kind].credential
 	switch {
 	case client == nil && own:
 		return nil

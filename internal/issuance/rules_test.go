@@ -16,36 +16,32 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-var allGrants = []string{
-	identity.GrantTypeClientCredentials, identity.GrantTypeRefreshToken, identity.GrantTypeTokenExchange, identity.GrantTypeDeviceCode,
-}
-
 // What each kind may be made from, by what is presented: the table of DESIGN 2.
 func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{Settings: withTaskTypes})
-	ada := person(t, f, "ada", nodetest.May("create", "/task-tokens/TES"))
-	keyValue := apiKey(t, f, ada, issuance.NewCredential{}).Value.Reveal()
-	key, err := f.Identify(t.Context(), keyValue, verification.Requirements{Kinds: everyKind})
-	must(t, err)
+	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
+	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
+	keyValue := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	key, err := f.Identify(t.Context(), keyValue, verification.Requirements{Kinds: nodetest.EveryKind()})
+	nodetest.Must(t, err)
 	task, err := f.Exchange(t.Context(), issuance.Exchange{Subject: keyValue, TaskType: "TES"})
-	must(t, err)
+	nodetest.Must(t, err)
 	taskToken, err := f.Identify(t.Context(), task.Access.Value.Reveal(), verification.Requirements{Audience: "TES"})
-	must(t, err)
+	nodetest.Must(t, err)
 	callers := map[string]*caller.Caller{
 		"session":  ada,
-		"access":   bearer(t, f, accessToken(t, f, ada, "credentials")),
-		"apitoken": bearer(t, f, apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"credentials"}})),
+		"access":   f.ByBearer(t, f.MadeAccess(t, ada, "credentials")),
+		"apitoken": f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"credentials"}})),
 		"apikey":   caller.ByToken(key),
 		"task":     caller.ByToken(taskToken),
-		"password": byPassword(t, f),
-		"client":   client(t, f, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants}),
+		"password": f.ByPassword(t, "ada"),
+		"client":   f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()}),
 	}
 	allowed := map[token.Kind]string{
 		token.KindAccess:       "session access apitoken apikey password client",
 		token.KindTask:         "access apitoken apikey",
-		token.KindAPIKey:       "session access",
-		token.KindAPIToken:     "session access",
+		token.KindExchangeKey:  "session access apitoken",
+		token.KindAPIToken:     "session access apitoken",
 		token.KindSession:      "password",
 		token.KindRefresh:      "",
 		token.KindClientSecret: "",
@@ -58,7 +54,7 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 				r.TaskType = "TES"
 			}
 			_, err := f.Issue(t.Context(), c, r)
-			if want := containsWord(from, name); (err == nil) != want || err != nil && !fault.Is(err, fault.Forbidden) {
+			if want := nodetest.HasWord(from, name); (err == nil) != want || err != nil && !fault.Is(err, fault.Forbidden) {
 				t.Errorf("%s from %s: %v; want it made: %t", kind, name, err, want)
 			}
 		}
@@ -66,7 +62,7 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 			continue
 		}
 		_, err := f.IssueFor(t.Context(), caller.Operator(), "ada", &issuance.Request{Kind: kind, Name: "x"})
-		wantFault(t, kind.String()+" by the caller.Operator()", err, fault.Forbidden, "")
+		nodetest.WantFault(t, kind.String()+" by the caller.Operator()", err, fault.Forbidden, "")
 	}
 }
 
@@ -75,27 +71,27 @@ func TestClientGetsATokenForItselfByItsSecretAndGrantAlone(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	with := directory.NewClient{ID: "with", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}
 	without := directory.NewClient{ID: "without", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}}
-	public := client(t, f, directory.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
-	issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: client(t, f, with)})
-	must(t, err)
-	got, err := verify(t, f, issued)
-	must(t, err)
+	public := f.NewClient(t, directory.NewClient{ID: "public", Grants: []string{identity.GrantTypeDeviceCode}})
+	issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: f.NewClient(t, with)})
+	nodetest.Must(t, err)
+	got, err := f.Judge(t, issued)
+	nodetest.Must(t, err)
 	if !got.OfClient() || got.Subject != "with" || got.Username != "" {
 		t.Errorf("%+v", got)
 	}
-	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: client(t, f, without)})
-	wantFault(t, "without the grant", err, fault.UnauthorizedClient, "")
+	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: f.NewClient(t, without)})
+	nodetest.WantFault(t, "without the grant", err, fault.UnauthorizedClient, "")
 	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: public})
-	wantFault(t, "a public client", err, fault.InvalidClient, "")
+	nodetest.WantFault(t, "a public client", err, fault.InvalidClient, "")
 	_, err = f.Issue(t.Context(), public, &issuance.Request{Kind: token.KindAccess, Client: public.Principal})
-	wantFault(t, "a public client, past the grant", err, fault.InvalidClient, "")
-	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: person(t, f, "ada")})
-	wantFault(t, "a user", err, fault.InvalidClient, "")
+	nodetest.WantFault(t, "a public client, past the grant", err, fault.InvalidClient, "")
+	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: f.Person(t, "ada")})
+	nodetest.WantFault(t, "a user", err, fault.InvalidClient, "")
 	_, err = f.ClientCredentials(t.Context(), issuance.ClientCredentials{})
-	wantFault(t, "nobody", err, fault.InvalidClient, "")
+	nodetest.WantFault(t, "nobody", err, fault.InvalidClient, "")
 	for name, c := range map[string]directory.NewClient{"a wrong secret": with, "no secret": with, "an unknown client": {ID: "nobody"}, "a public client's": {ID: "public"}, "no id": {}} {
 		_, err := f.AuthenticateClient(t.Context(), c.ID, map[string]string{"a wrong secret": "wrong"}[name])
-		wantFault(t, name, err, fault.InvalidClient, "client authentication failed")
+		nodetest.WantFault(t, name, err, fault.InvalidClient, "client authentication failed")
 	}
 }
 
@@ -104,77 +100,77 @@ func TestClientGetsATokenForItselfByItsSecretAndGrantAlone(t *testing.T) {
 func TestWhatWasPresentedIsTheParent(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	issued, err := f.Issue(t.Context(), ada, &issuance.Request{Kind: token.KindAccess})
-	must(t, err)
-	must(t, f.EndSession(t.Context(), ada))
-	wantDead(t, f, "an access token of a session that ended", issued)
+	nodetest.Must(t, err)
+	nodetest.Must(t, f.EndSession(t.Context(), ada))
+	f.WantDead(t, "an access token of a session that ended", issued)
 }
 
 func TestTokenSpeaksForTheOwnerOfItsParent(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "")
-	eve := person(t, f, "eve")
-	_, err := f.Issue(t.Context(), eve, &issuance.Request{Kind: token.KindAccess, Parent: eve.Token, Principal: byPassword(t, f).Principal})
-	wantFault(t, "for somebody else", err, fault.Forbidden, "somebody else")
+	eve := f.Person(t, "eve")
+	_, err := f.Issue(t.Context(), eve, &issuance.Request{Kind: token.KindAccess, Parent: eve.Token, Principal: f.ByPassword(t, "ada").Principal})
+	nodetest.WantFault(t, "for somebody else", err, fault.Forbidden, "somebody else")
 	_, err = f.IssueFor(t.Context(), eve, "ada", &issuance.Request{Kind: token.KindAccess})
-	wantFault(t, "at somebody else's request", err, fault.Forbidden, "")
+	nodetest.WantFault(t, "at somebody else's request", err, fault.Forbidden, "")
 	_, err = f.IssueFor(t.Context(), nil, "ada", &issuance.Request{Kind: token.KindAccess})
-	wantFault(t, "at nobody's request", err, fault.Forbidden, "")
+	nodetest.WantFault(t, "at nobody's request", err, fault.Forbidden, "")
 	_, err = f.Issue(t.Context(), nil, &issuance.Request{Kind: token.KindAccess})
-	wantFault(t, "nobody", err, fault.Unauthenticated, "")
+	nodetest.WantFault(t, "nobody", err, fault.Unauthenticated, "")
 }
 
 func TestDisabledUserGetsNoToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	key := apiKey(t, f, ada, issuance.NewCredential{})
+	ada := f.Person(t, "ada")
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{})
 	_, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)})
-	must(t, err)
-	_, err = ask(t, f, ada, issuance.Request{Kind: token.KindAccess})
-	wantFault(t, "by a session of before", err, fault.Forbidden, "disabled")
+	nodetest.Must(t, err)
+	_, err = f.Ask(t, ada, issuance.Request{Kind: token.KindAccess})
+	nodetest.WantFault(t, "by a session of before", err, fault.Forbidden, "disabled")
 	_, err = f.IssueFor(t.Context(), caller.Operator(), "ada", &issuance.Request{Kind: token.KindAccess})
-	wantFault(t, "by the caller.Operator()", err, fault.Forbidden, "disabled")
+	nodetest.WantFault(t, "by the caller.Operator()", err, fault.Forbidden, "disabled")
 	_, err = f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal()})
-	wantFault(t, "by an API key", err, fault.InvalidToken, "revoked")
+	nodetest.WantFault(t, "by an API key", err, fault.InvalidToken, "revoked")
 	_, err = f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(false)})
-	must(t, err)
-	wantDead(t, f, "the key of before, enabled again", key)
-	must(t, second(f.Issue(t.Context(), signedIn(t, f, "ada"), &issuance.Request{Kind: token.KindAccess})))
+	nodetest.Must(t, err)
+	f.WantDead(t, "the key of before, enabled again", key)
+	nodetest.Must(t, nodetest.Second(f.Issue(t.Context(), f.SignedIn(t, "ada"), &issuance.Request{Kind: token.KindAccess})))
 }
 
 func TestChainNamesWhatATokenWasMadeFromAndEnds(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	now := accessToken(t, f, ada)
+	ada := f.Person(t, "ada")
+	now := f.MadeAccess(t, ada)
 	want := []string{ada.Token.ID}
 	for range 15 {
-		got, err := verify(t, f, now)
-		must(t, err)
+		got, err := f.Judge(t, now)
+		nodetest.Must(t, err)
 		if len(got.Chain) != len(want) || got.Chain[len(want)-1] != want[len(want)-1] || got.Chain[0] != ada.Token.ID {
 			t.Fatalf("chain %q, want %q", got.Chain, want)
 		}
 		want = append(want, now.ID)
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: now.Value.Reveal()})
-		must(t, err)
+		nodetest.Must(t, err)
 		now = pair.Access
 	}
 	_, err := f.Exchange(t.Context(), issuance.Exchange{Subject: now.Value.Reveal()})
-	wantFault(t, "the seventeenth link", err, fault.Invalid, "too many times")
-	must(t, f.EndSession(t.Context(), ada))
-	wantDead(t, f, "the end of the chain", now)
+	nodetest.WantFault(t, "the seventeenth link", err, fault.Invalid, "too many times")
+	nodetest.Must(t, f.EndSession(t.Context(), ada))
+	f.WantDead(t, "the end of the chain", now)
 }
 
 func TestAudienceIsTheDefaultOrOneThatTheClientMayName(t *testing.T) {
 	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{Settings: withTaskTypes})
-	ada := person(t, f, "ada")
-	key := apiKey(t, f, ada, issuance.NewCredential{}).Value.Reveal()
-	app := client(t, f, directory.NewClient{
-		ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants, Audiences: []string{"https://files.example", "FOO"},
+	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
+	ada := f.Person(t, "ada")
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	app := f.NewClient(t, directory.NewClient{
+		ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://files.example", "FOO"},
 	})
 	for name, c := range map[string]struct {
 		client   *caller.Caller
@@ -202,31 +198,31 @@ func TestAudienceIsTheDefaultOrOneThatTheClientMayName(t *testing.T) {
 		}
 	}
 	// A task token is refused everywhere else, bearerd's own API included.
-	_, err := f.CreateBinding(t.Context(), caller.Operator(), withUser("ada", nodetest.May("create", "/task-tokens/TES")))
-	must(t, err)
+	_, err := f.CreateBinding(t.Context(), caller.Operator(), nodetest.WithUser("ada", nodetest.May("create", "/task-tokens/TES")))
+	nodetest.Must(t, err)
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key, Audience: "TES"})
-	must(t, err)
+	nodetest.Must(t, err)
 	task := pair.Access.Value.Reveal()
-	must(t, second(f.Verify(t.Context(), task, verification.Requirements{Audience: "TES"})))
+	nodetest.Must(t, nodetest.Second(f.Verify(t.Context(), task, verification.Requirements{Audience: "TES"})))
 	for _, audience := range []string{"", "FOO", "https://files.example"} {
 		_, err := f.Verify(t.Context(), task, verification.Requirements{Audience: audience})
-		wantFault(t, "a task token at "+audience, err, fault.InvalidToken, "wrong audience")
+		nodetest.WantFault(t, "a task token at "+audience, err, fault.InvalidToken, "wrong audience")
 	}
 	_, err = f.Bearer(t.Context(), task)
-	wantFault(t, "a task token at bearerd's own API", err, fault.InvalidToken, "wrong audience")
+	nodetest.WantFault(t, "a task token at bearerd's own API", err, fault.InvalidToken, "wrong audience")
 	_, err = f.Exchange(t.Context(), issuance.Exchange{Subject: task})
-	wantFault(t, "a task token to be traded", err, fault.InvalidToken, "wrong type")
+	nodetest.WantFault(t, "a task token to be traded", err, fault.InvalidToken, "wrong type")
 }
 
 func TestWhoMayTradeAToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	app := client(t, f, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: allGrants})
-	other := client(t, f, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: allGrants})
-	bare := client(t, f, directory.NewClient{ID: "bare", Secret: nodetest.ClientSecret})
-	own := accessToken(t, f, ada)
-	apps := made(t, f, ada, issuance.Request{Kind: token.KindAccess, Client: app.Principal})
+	ada := f.Person(t, "ada")
+	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	other := f.NewClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	bare := f.NewClient(t, directory.NewClient{ID: "bare", Secret: nodetest.ClientSecret})
+	own := f.MadeAccess(t, ada)
+	apps := f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Client: app.Principal})
 	for name, c := range map[string]struct {
 		subject *issuance.Issued
 		client  *caller.Caller
@@ -239,16 +235,16 @@ func TestWhoMayTradeAToken(t *testing.T) {
 		"issued to a client, no client":      {apps, nil, fault.InvalidClient},
 		"issued to a client, another client": {apps, other, fault.InvalidGrant},
 	} {
-		before := refusals(t, f)
+		before := f.Refusals(t)
 		_, err := f.Exchange(t.Context(), issuance.Exchange{Subject: c.subject.Value.Reveal(), Client: c.client})
-		after := refusals(t, f)
+		after := f.Refusals(t)
 		if c.kind == 0 && (err != nil || after != before) || c.kind != 0 && (!fault.Is(err, c.kind) || after != before+1) {
 			t.Errorf("%s: %v, %d refusals recorded", name, err, after-before)
 		}
 	}
 	f.Advance(time.Hour)
 	_, err := f.Exchange(t.Context(), issuance.Exchange{Subject: own.Value.Reveal()})
-	wantFault(t, "expired", err, fault.InvalidToken, "expired")
+	nodetest.WantFault(t, "expired", err, fault.InvalidToken, "expired")
 }
 
 // A session remembers the collection that its user last chose; it bounds nothing.
@@ -259,17 +255,19 @@ func TestSessionIsNotBoundToItsCollection(t *testing.T) {
 	f.Collection(t, 5, "Birds")
 	f.User(t, "ada", "", nodetest.May("access", "/collections/4"), nodetest.May("access", "/collections/5"))
 	session, err := f.IssueFor(t.Context(), caller.Operator(), "ada", &issuance.Request{Kind: token.KindSession, Collection: new(int64(4))})
-	must(t, err)
+	nodetest.Must(t, err)
 	c, err := f.Session(t.Context(), session.Value.Reveal())
-	must(t, err)
-	issued := made(t, f, c, issuance.Request{Kind: token.KindAccess, Collection: new(int64(5))})
-	must(t, second(f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Collection: new(int64(5))})))
+	nodetest.Must(t, err)
+	issued := f.Made(t, c, issuance.Request{Kind: token.KindAccess, Collection: new(int64(5))})
+	nodetest.Must(t, nodetest.Second(f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{Collection: new(int64(5))})))
 	_, _, err = f.RemoveAccess(t.Context(), caller.Operator(), "ada", "/collections/4")
-	must(t, err)
-	must(t, second(f.Session(t.Context(), session.Value.Reveal())))
+	nodetest.Must(t, err)
+	nodetest.Must(t, nodetest.Second(f.Session(t.Context(), session.Value.Reveal())))
 }
 
-func TestAnAPIKeyIsTheUsersWithAnyClientItWasMade(t *testing.T) {
+// Scripts that have no client trade the key, but it ends with the client through which it
+// was created: the client's token is what it was made from.
+func TestAnExchangeKeyCreatedThroughAClientIsItsHoldersAndEndsWithTheClient(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
@@ -288,7 +286,7 @@ func TestAnAPIKeyIsTheUsersWithAnyClientItWasMade(t *testing.T) {
 	if err != nil || bearer.Token.ClientID != "cli" {
 		t.Fatalf("%+v, %v", bearer, err)
 	}
-	key, err := f.CreateAPIKey(t.Context(), bearer, issuance.NewCredential{})
+	key, err := f.CreateExchangeKey(t.Context(), bearer, issuance.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,12 +295,16 @@ func TestAnAPIKeyIsTheUsersWithAnyClientItWasMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := f.Verify(t.Context(), pair.Access.Value.Reveal(), verification.Requirements{})
-	if err != nil || got.ClientID != identity.OwnClientID {
+	if err != nil || got.ClientID != "cli" {
 		t.Errorf("made from it: %+v, %v", got, err)
 	}
 	// The token itself is the client's, which must authenticate to trade it.
 	if _, err := f.Exchange(t.Context(), issuance.Exchange{Subject: made.Value.Reveal()}); !fault.Is(err, fault.InvalidClient) {
 		t.Errorf("the client's token: %v", err)
+	}
+	nodetest.Must(t, nodetest.Second(f.RemoveClient(t.Context(), caller.Operator(), "cli")))
+	for what, issued := range map[string]*issuance.Issued{"the client's token": made, "the key": key, "what was made from the key": pair.Access} {
+		f.WantDead(t, what+", without the client", issued)
 	}
 }
 
@@ -311,35 +313,35 @@ func TestAnAPIKeyIsTheUsersWithAnyClientItWasMade(t *testing.T) {
 func TestACallerWhoMayNotIsRefusedBeforeTheRequestIsJudged(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	plain := bearer(t, f, accessToken(t, f, ada, "read"))
+	ada := f.Person(t, "ada")
+	plain := f.ByBearer(t, f.MadeAccess(t, ada, "read"))
 	for name, c := range map[string]struct {
 		ask   func(by *caller.Caller) error
 		kind  fault.Kind // for plain
 		event string
 	}{
 		"an API token without a name": {func(by *caller.Caller) error {
-			return second(f.CreateAPIToken(t.Context(), by, issuance.NewCredential{}))
+			return nodetest.Second(f.CreateAPIToken(t.Context(), by, issuance.NewCredential{}))
 		}, fault.InsufficientScope, audit.TokenIssue},
 		"an API key for too long": {func(by *caller.Caller) error {
-			return second(f.CreateAPIKey(t.Context(), by, issuance.NewCredential{Lifetime: 1 << 40}))
+			return nodetest.Second(f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Lifetime: 1 << 40}))
 		}, fault.InsufficientScope, audit.TokenIssue},
 		"an overlap that is none": {func(by *caller.Caller) error {
-			return second(f.Regenerate(t.Context(), by, "x", -1))
+			return nodetest.Second(f.Regenerate(t.Context(), by, "x", -1))
 		}, fault.InsufficientScope, audit.TokenRegenerate},
 		"a session in no collection": {func(by *caller.Caller) error {
-			return second(f.StartSession(t.Context(), by, new(int64(404))))
+			return nodetest.Second(f.StartSession(t.Context(), by, new(int64(404))))
 		}, fault.Forbidden, audit.TokenExchange},
 	} {
-		before := refusals(t, f)
-		wantFault(t, name+" by a plain Bearer", c.ask(plain), c.kind, "")
-		if refusals(t, f) != before+1 {
+		before := f.Refusals(t)
+		nodetest.WantFault(t, name+" by a plain Bearer", c.ask(plain), c.kind, "")
+		if f.Refusals(t) != before+1 {
 			t.Errorf("%s: the refusal is not recorded", name)
 		}
 		if f.Events(t, audit.Filter{Limit: 1})[0].Action != c.event {
 			t.Errorf("%s: recorded as another act", name)
 		}
-		wantFault(t, name+" by nobody", c.ask(nil), fault.Unauthenticated, "")
+		nodetest.WantFault(t, name+" by nobody", c.ask(nil), fault.Unauthenticated, "")
 	}
 }
 
@@ -349,22 +351,54 @@ func TestATokenMadeFromABoundOneIsBoundToTheSameCollection(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
 	f.Collection(t, 5, "Birds")
-	ada := person(t, f, "ada", nodetest.Admin())
+	ada := f.Person(t, "ada", nodetest.Admin())
 	four := int64(4)
 	for name, parent := range map[string]*issuance.Issued{
-		"an access token": made(t, f, ada, issuance.Request{Kind: token.KindAccess, Collection: &four}),
-		"an API token":    apiToken(t, f, ada, issuance.NewCredential{Collection: &four}),
-		"an API key":      apiKey(t, f, ada, issuance.NewCredential{Collection: &four}),
+		"an access token": f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: &four}),
+		"an API token":    f.APIToken(t, ada, issuance.NewCredential{Collection: &four}),
+		"an API key":      f.ExchangeKey(t, ada, issuance.NewCredential{Collection: &four}),
 	} {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: parent.Value.Reveal()})
-		must(t, err)
+		nodetest.Must(t, err)
 		pair, err = f.Exchange(t.Context(), issuance.Exchange{Subject: pair.Access.Value.Reveal()})
-		must(t, err)
+		nodetest.Must(t, err)
 		if got := pair.Access.Collection; got == nil || *got != four {
 			t.Errorf("traded twice for %s: bound to %v", name, got)
 		}
 	}
-	by := bearer(t, f, apiToken(t, f, ada, issuance.NewCredential{Collection: &four}))
-	_, err := ask(t, f, by, issuance.Request{Kind: token.KindAccess, Collection: new(int64(5))})
-	wantFault(t, "for another collection", err, fault.Forbidden, "another collection")
+	by := f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Collection: &four}))
+	_, err := f.Ask(t, by, issuance.Request{Kind: token.KindAccess, Collection: new(int64(5))})
+	nodetest.WantFault(t, "for another collection", err, fault.Forbidden, "another collection")
+}
+
+func TestTokenForACollectionNeedsAccessNow(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Collection(t, 4, "Fish")
+	f.Collection(t, 42, "Birds")
+	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"), nodetest.May("read", "/collections/42"),
+		nodetest.May("access", "/collections/9"))
+	for _, c := range []struct {
+		id   int64
+		kind fault.Kind // 0: issued
+	}{
+		{4, 0},
+		{42, fault.Forbidden}, // another action is granted, and the other's number begins alike
+		{9, fault.Invalid},    // granted, and there is none
+		{-1, fault.Invalid},
+	} {
+		for _, kind := range []token.Kind{token.KindAccess, token.KindExchangeKey, token.KindAPIToken} {
+			issued, err := f.Ask(t, ada, issuance.Request{Kind: kind, Name: "x", Collection: &c.id})
+			switch {
+			case c.kind != 0:
+				nodetest.WantFault(t, kind.String(), err, c.kind, "")
+			case err != nil || issued.Collection == nil || *issued.Collection != c.id:
+				t.Errorf("%s for %d: %+v, %v", kind, c.id, issued, err)
+			}
+		}
+	}
+	_, _, err := f.RemoveAccess(t.Context(), caller.Operator(), "ada", "/collections/4")
+	nodetest.Must(t, err)
+	_, err = f.Ask(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
+	nodetest.WantFault(t, "after access was lost", err, fault.Forbidden, "no access")
 }

@@ -13,7 +13,7 @@ import (
 
 // scope decides the token's scope: what was asked for, when every part of it is
 // within the parent's, the client's and the user's; what the parent has, when
-// nothing was asked for.
+// nothing was asked for. A credential of its own then has none.
 func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
 	if r.Scope == nil {
 		return r.inheritedScope(), nil
@@ -33,7 +33,7 @@ func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
 // less what this user, client or kind can't have. From a session or a password there
 // is none.
 func (r *Request) inheritedScope() []string {
-	if r.Parent == nil || r.Parent.Kind == token.KindSession || kindRules[r.Kind].rooted {
+	if r.Parent == nil || r.Parent.Kind == token.KindSession || kindRules[r.Kind].credential {
 		return nil
 	}
 	offline := r.Parent.Kind == token.KindRefresh
@@ -65,10 +65,10 @@ func (r *Request) checkScopeName(name string) error {
 }
 
 // neverScope reports scopes that this kind of token can't have, for any caller. An
-// API key never has credentials, and so nothing that is made from one has.
+// exchange key never has credentials, and so nothing that is made from one has.
 func (r *Request) neverScope(name string) bool {
 	return name == identity.ScopeCredentials &&
-		(r.Kind == token.KindAPIKey || r.Kind == token.KindTask || r.Principal.User == nil)
+		(r.Kind == token.KindExchangeKey || r.Kind == token.KindTask || r.Principal.User == nil)
 }
 
 // parentAllows bounds by what the token is made from. Asking for a refresh token is

@@ -28,7 +28,7 @@ func none() []string { return []string{} }
 func (s scopes) check(t *testing.T, what string, issued *issuance.Issued, err error) {
 	t.Helper()
 	if s.want == nil {
-		wantFault(t, what, err, fault.InvalidScope, "")
+		nodetest.WantFault(t, what, err, fault.InvalidScope, "")
 		return
 	}
 	if err != nil {
@@ -49,7 +49,7 @@ func exchange(t *testing.T, f *nodetest.Fixture, x issuance.Exchange) (*issuance
 func TestOfASessionTheScopeIsWhatIsAskedForAndNoneByDefault(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	for _, s := range []scopes{
 		{nil, none()},
 		{none(), none()},
@@ -68,7 +68,7 @@ func TestOfASessionTheScopeIsWhatIsAskedForAndNoneByDefault(t *testing.T) {
 		{[]string{"lïne"}, nil},
 		{[]string{"line\nbreak"}, nil},
 	} {
-		issued, err := ask(t, f, ada, issuance.Request{Kind: token.KindAccess, Scope: s.ask})
+		issued, err := f.Ask(t, ada, issuance.Request{Kind: token.KindAccess, Scope: s.ask})
 		s.check(t, "a session", issued, err)
 	}
 }
@@ -78,10 +78,10 @@ func TestOnlyDeclaredScopesAreIssued(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) {
 		s.Policy.Scopes = map[string]string{"read": "read specimens"}
 	}})
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	check := func(s scopes) {
 		t.Helper()
-		issued, err := ask(t, f, ada, issuance.Request{Kind: token.KindAccess, Scope: s.ask})
+		issued, err := f.Ask(t, ada, issuance.Request{Kind: token.KindAccess, Scope: s.ask})
 		s.check(t, "with declared scopes", issued, err)
 	}
 	check(scopes{[]string{"read"}, []string{"read"}})
@@ -92,18 +92,18 @@ func TestOnlyDeclaredScopesAreIssued(t *testing.T) {
 	f.Client(t, "api", "write") // what a client lists counts as declared
 	check(scopes{[]string{"write"}, []string{"write"}})
 	_, err := f.RemoveClient(t.Context(), caller.Operator(), "api")
-	must(t, err)
+	nodetest.Must(t, err)
 	check(scopes{[]string{"write"}, nil})
 }
 
 func TestScopeIsWithinThatOfTheParent(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	parents := map[string]*issuance.Issued{
-		"API key":      apiKey(t, f, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
-		"API token":    apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
-		"access token": accessToken(t, f, ada, "read", "write", "admin"),
+		"API key":      f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
+		"API token":    f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
+		"access token": f.MadeAccess(t, ada, "read", "write", "admin"),
 	}
 	for name, parent := range parents {
 		for _, s := range []scopes{
@@ -121,39 +121,39 @@ func TestScopeIsWithinThatOfTheParent(t *testing.T) {
 	}
 }
 
-func TestCredentialsAreNeverHandedDownFromAnAPIKey(t *testing.T) {
+func TestCredentialsAreNeverHandedDownFromAnExchangeKey(t *testing.T) {
 	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{Settings: withTaskTypes})
-	ada := person(t, f, "ada", nodetest.May("create", "/task-tokens/TES"))
-	_, err := f.CreateAPIKey(t.Context(), ada, issuance.NewCredential{Scope: []string{"read", "credentials"}})
-	wantFault(t, "an API key with credentials", err, fault.InvalidScope, "credentials")
-	key := apiKey(t, f, ada, issuance.NewCredential{Scope: []string{"read"}})
+	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
+	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
+	_, err := f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Scope: []string{"read", "credentials"}})
+	nodetest.WantFault(t, "an API key with credentials", err, fault.InvalidScope, "credentials")
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"read"}})
 	_, err = exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal(), Scope: []string{"credentials"}})
-	wantFault(t, "an access token from it", err, fault.InvalidScope, "credentials")
+	nodetest.WantFault(t, "an access token from it", err, fault.InvalidScope, "credentials")
 	access, err := exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal()})
-	must(t, err)
+	nodetest.Must(t, err)
 	_, err = exchange(t, f, issuance.Exchange{Subject: access.Value.Reveal(), Scope: []string{"credentials"}})
-	wantFault(t, "an access token from that", err, fault.InvalidScope, "credentials")
+	nodetest.WantFault(t, "an access token from that", err, fault.InvalidScope, "credentials")
 
-	by := bearer(t, f, access)
-	_, err = f.CreateAPIKey(t.Context(), by, issuance.NewCredential{})
-	wantFault(t, "an API key from that", err, fault.InsufficientScope, "credentials")
+	by := f.ByBearer(t, access)
+	_, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{})
+	nodetest.WantFault(t, "an API key from that", err, fault.InsufficientScope, "credentials")
 	_, err = f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x"})
-	wantFault(t, "an API token from that", err, fault.InsufficientScope, "credentials")
+	nodetest.WantFault(t, "an API token from that", err, fault.InsufficientScope, "credentials")
 
 	// A task token has its parent's scope, less credentials.
-	rich := accessToken(t, f, ada, "credentials", "read")
+	rich := f.MadeAccess(t, ada, "credentials", "read")
 	task, err := exchange(t, f, issuance.Exchange{Subject: rich.Value.Reveal(), TaskType: "TES", Lifetime: 60})
 	scopes{want: []string{"read"}}.check(t, "a task token", task, err)
 	_, err = exchange(t, f, issuance.Exchange{Subject: rich.Value.Reveal(), TaskType: "TES", Lifetime: 60, Scope: []string{"credentials"}})
-	wantFault(t, "a task token with credentials", err, fault.InvalidScope, "credentials")
+	nodetest.WantFault(t, "a task token with credentials", err, fault.InvalidScope, "credentials")
 }
 
 func TestCredentialsAreMadeBySessionOrByTheScope(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	by := bearer(t, f, accessToken(t, f, ada, "credentials", "read"))
+	ada := f.Person(t, "ada")
+	by := f.ByBearer(t, f.MadeAccess(t, ada, "credentials", "read"))
 	for _, s := range []scopes{
 		{nil, none()},
 		{[]string{"read"}, []string{"read"}},
@@ -161,59 +161,58 @@ func TestCredentialsAreMadeBySessionOrByTheScope(t *testing.T) {
 	} {
 		issued, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x", Scope: s.ask})
 		s.check(t, "an API token by Bearer", issued, err)
-		issued, err = f.CreateAPIKey(t.Context(), by, issuance.NewCredential{Scope: s.ask})
+		issued, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Scope: s.ask})
 		s.check(t, "an API key by Bearer", issued, err)
 	}
 	for name, c := range map[string]*caller.Caller{
-		"an access token without the scope": bearer(t, f, accessToken(t, f, ada, "read")),
-		"an API token with the scope":       bearer(t, f, apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"credentials"}})),
+		"an access token without the scope": f.ByBearer(t, f.MadeAccess(t, ada, "read")),
+		"an API token without the scope":    f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})),
+		"an access token without any":       f.ByBearer(t, f.MadeAccess(t, ada)),
 	} {
-		if _, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"}); err == nil {
-			t.Errorf("%s made an API token", name)
-		}
-		if _, err := f.CreateAPIKey(t.Context(), c, issuance.NewCredential{}); err == nil {
-			t.Errorf("%s made an API key", name)
-		}
+		_, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"})
+		nodetest.WantFault(t, name+", an API token", err, fault.InsufficientScope, "credentials")
+		_, err = f.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
+		nodetest.WantFault(t, name+", an API key", err, fault.InsufficientScope, "credentials")
 	}
 	for _, nobody := range []*caller.Caller{nil, {}} {
 		_, err := f.CreateAPIToken(t.Context(), nobody, issuance.NewCredential{Name: "x"})
-		wantFault(t, "nobody", err, fault.Unauthenticated, "")
+		nodetest.WantFault(t, "nobody", err, fault.Unauthenticated, "")
 	}
 }
 
 func TestReadingScopesNeedThePermissionAsLongAsTheyAreUsed(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	_, err := f.CreateBinding(t.Context(), caller.Operator(), withUser("ada", nodetest.May("introspect", access.PathTokens)))
-	must(t, err)
-	key := apiKey(t, f, ada, issuance.NewCredential{Scope: []string{"introspect", "read"}})
-	lasting := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"introspect"}})
-	victim := accessToken(t, f, ada)
+	ada := f.Person(t, "ada")
+	_, err := f.CreateBinding(t.Context(), caller.Operator(), nodetest.WithUser("ada", nodetest.May("introspect", access.PathTokens)))
+	nodetest.Must(t, err)
+	key := f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"introspect", "read"}})
+	lasting := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"introspect"}})
+	victim := f.MadeAccess(t, ada)
 	introspects := func(by *issuance.Issued) error {
-		_, _, err := f.Introspect(t.Context(), bearer(t, f, by), victim.Value.Reveal())
+		_, _, err := f.Introspect(t.Context(), f.ByBearer(t, by), victim.Value.Reveal())
 		return err
 	}
-	must(t, introspects(lasting))
+	nodetest.Must(t, introspects(lasting))
 	child, err := exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal()})
 	scopes{want: []string{"introspect", "read"}}.check(t, "with the permission", child, err)
-	must(t, introspects(child))
+	nodetest.Must(t, introspects(child))
 
-	_, err = f.CreateBinding(t.Context(), caller.Operator(), withUser("ada", nodetest.May("revocations", access.PathTokens)))
-	must(t, err)
-	follower := accessToken(t, f, ada, "revocations")
+	_, err = f.CreateBinding(t.Context(), caller.Operator(), nodetest.WithUser("ada", nodetest.May("revocations", access.PathTokens)))
+	nodetest.Must(t, err)
+	follower := f.MadeAccess(t, ada, "revocations")
 	follows := func(by *issuance.Issued) error {
-		return second(f.Verify(t.Context(), by.Value.Reveal(), verification.Requirements{
+		return nodetest.Second(f.Verify(t.Context(), by.Value.Reveal(), verification.Requirements{
 			Scope: []string{identity.ScopeRevocations}, Action: identity.ScopeRevocations, Path: access.PathTokens,
 		}))
 	}
-	must(t, follows(follower))
-	wantFault(t, "another scope", follows(lasting), fault.InsufficientScope, "revocations")
+	nodetest.Must(t, follows(follower))
+	nodetest.WantFault(t, "another scope", follows(lasting), fault.InsufficientScope, "revocations")
 	_, _, err = f.RemoveAccess(t.Context(), caller.Operator(), "ada", access.PathTokens)
-	must(t, err)
-	wantFault(t, "a token that followed before", follows(follower), fault.InsufficientScope, "revocations")
-	wantFault(t, "an API token made before", introspects(lasting), fault.InsufficientScope, "introspect")
-	wantFault(t, "an access token made before", introspects(child), fault.InsufficientScope, "introspect")
+	nodetest.Must(t, err)
+	nodetest.WantFault(t, "a token that followed before", follows(follower), fault.InsufficientScope, "revocations")
+	nodetest.WantFault(t, "an API token made before", introspects(lasting), fault.InsufficientScope, "introspect")
+	nodetest.WantFault(t, "an access token made before", introspects(child), fault.InsufficientScope, "introspect")
 	child, err = exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal()})
 	scopes{want: []string{"read"}}.check(t, "without the permission", child, err)
 	child, err = exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal(), Scope: []string{"introspect"}})
@@ -223,11 +222,11 @@ func TestReadingScopesNeedThePermissionAsLongAsTheyAreUsed(t *testing.T) {
 func TestClientBoundsTheScope(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	subject := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
+	ada := f.Person(t, "ada")
+	subject := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
 	exchanging := []string{identity.GrantTypeTokenExchange, identity.GrantTypeClientCredentials}
-	bounded := client(t, f, directory.NewClient{ID: "bounded", Secret: nodetest.ClientSecret, Grants: exchanging, Scopes: []string{"read", "delete", "introspect"}})
-	unbounded := client(t, f, directory.NewClient{ID: "unbounded", Secret: nodetest.ClientSecret, Grants: exchanging})
+	bounded := f.NewClient(t, directory.NewClient{ID: "bounded", Secret: nodetest.ClientSecret, Grants: exchanging, Scopes: []string{"read", "delete", "introspect"}})
+	unbounded := f.NewClient(t, directory.NewClient{ID: "unbounded", Secret: nodetest.ClientSecret, Grants: exchanging})
 	for _, c := range []struct {
 		client *caller.Caller
 		scopes
@@ -265,16 +264,16 @@ func TestClientBoundsTheScope(t *testing.T) {
 func TestOfflineAccessIsForWhoCanGetARefreshToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
+	ada := f.Person(t, "ada")
 	offline := []string{"offline_access"}
-	_, err := ask(t, f, ada, issuance.Request{Kind: token.KindAccess, Scope: offline})
-	wantFault(t, "a session", err, fault.InvalidScope, "offline_access")
+	_, err := f.Ask(t, ada, issuance.Request{Kind: token.KindAccess, Scope: offline})
+	nodetest.WantFault(t, "a session", err, fault.InvalidScope, "offline_access")
 	_, err = f.CreateAPIToken(t.Context(), ada, issuance.NewCredential{Name: "x", Scope: offline})
-	wantFault(t, "an API token", err, fault.InvalidScope, "offline_access")
-	_, err = f.CreateAPIKey(t.Context(), ada, issuance.NewCredential{Scope: offline})
-	wantFault(t, "an API key", err, fault.InvalidScope, "offline_access")
+	nodetest.WantFault(t, "an API token", err, fault.InvalidScope, "offline_access")
+	_, err = f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Scope: offline})
+	nodetest.WantFault(t, "an API key", err, fault.InvalidScope, "offline_access")
 
-	subject := apiToken(t, f, ada, issuance.NewCredential{Scope: []string{"read"}}).Value.Reveal()
+	subject := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}}).Value.Reveal()
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: subject, Scope: []string{"read", "offline_access"}})
 	if err != nil || pair.Refresh == nil {
 		t.Fatalf("an exchange: %+v, %v", pair, err)
@@ -294,7 +293,7 @@ func TestOfflineAccessIsForWhoCanGetARefreshToken(t *testing.T) {
 		"without the grant":           {[]string{identity.GrantTypeTokenExchange}, []string{"read", "offline_access"}, false},
 		"without the scope":           {[]string{identity.GrantTypeTokenExchange, identity.GrantTypeRefreshToken}, []string{"read"}, false},
 	} {
-		by := client(t, f, directory.NewClient{ID: name, Secret: nodetest.ClientSecret, Grants: c.grants, Scopes: c.scopes})
+		by := f.NewClient(t, directory.NewClient{ID: name, Secret: nodetest.ClientSecret, Grants: c.grants, Scopes: c.scopes})
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: subject, Client: by, Scope: []string{"read", "offline_access"}})
 		if c.ok && (err != nil || pair.Refresh == nil) || !c.ok && !fault.Is(err, fault.InvalidScope) {
 			t.Errorf("a client with %s: %+v, %v", name, pair, err)

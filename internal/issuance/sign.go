@@ -34,7 +34,10 @@ func (i *Issuer) create(ctx context.Context, r *Request, d *decision) (*Issued, 
 	}
 	row := r.row(o, d)
 	row.ID, row.Kind, row.Name, row.Scope = d.id, r.Kind, r.Name, d.scope
-	row.Replaces, row.ExpiresAt = d.replaces, d.expiry()
+	row.ExpiresAt = d.expiry()
+	if r.renews != nil {
+		row.Replaces = r.renews.ID
+	}
 	return issued, []records.Op{records.AddToken{Token: row}}, nil
 }
 
@@ -90,20 +93,22 @@ func (r *Request) row(o token.Opaque, d *decision) records.StoredToken {
 		Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4, Owner: r.Principal.Subject(),
 		Collection: d.collection, Chain: d.chain, Seq: r.seq(), CreatedAt: d.issuedAt,
 	}
-	if r.Client != nil {
-		row.ClientID = r.Client.Client.ID
+	if id := r.clientID(); id != identity.OwnClientID {
+		row.ClientID = id
 	}
 	return row
 }
 
 // clientID returns the client_id claim. RFC 9068 requires one: a token that a user
 // got for themselves, with no client, names the issuer's own pages and command line.
-// What has no parent is the user's own, with any client's token it was made.
+// What is made from a client's token is that client's too, and is revoked with it.
 func (r *Request) clientID() string {
 	switch {
 	case r.Client != nil:
 		return r.Client.Client.ID
-	case r.Parent != nil && r.Parent.ClientID != "" && !kindRules[r.Kind].rooted:
+	case r.renews != nil && r.renews.ClientID != "":
+		return r.renews.ClientID
+	case r.renews == nil && r.hasParent() && r.Parent.ClientID != "":
 		return r.Parent.ClientID
 	}
 	return identity.OwnClientID

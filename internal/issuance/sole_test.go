@@ -126,7 +126,7 @@ func TestNobodyHasNoSoleToken(t *testing.T) {
 
 func TestASoleTokenIsOneAmongNodes(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
+	here, there := nodetest.Two(t, nodetest.Options{})
 	here.User(t, "ada", "correct horse")
 	c := []*caller.Caller{session(t, here, "ada", "correct horse"), session(t, there, "ada", "correct horse")}
 	values := make([]string, 8)

@@ -23,12 +23,43 @@ func (j *Journal) Revoke(ctx context.Context, b records.Batch, wait revocation.W
 	return j.acknowledge(ctx, seq, wait)
 }
 
-// Settled acknowledges what is revoked already, so that nothing is left to write. What
-// was read is not enough for that: the entry may be visible here and on no standby, if
-// the commit that wrote it was cut off. So something is committed, which makes every
-// entry before it as durable as itself, and the answer waits for the head of the log
-// that this transaction saw. The error is that of Revoke.
-func (j *Journal) Settled(ctx context.Context, wait revocation.Wait) (revocation.Receipt, error) {
+// Reading is the log, as this node follows it, from which something was read.
+type Reading struct{ replaced uint64 }
+
+// Reading returns the log as it is followed now. Take it before reading from the store
+// that something is revoked already.
+func (j *Journal) Reading() Reading { return Reading{j.cfg.Follower.Replaced()} }
+
+// Settled acknowledges what is revoked already, as was read from the store after the
+// reading was taken, so that nothing is left to write. What was read is not enough for
+// that: the entry may be visible here and on no standby, if the commit that wrote it was
+// cut off. So something is committed, which makes every entry before it as durable as
+// itself, and the answer waits for the head of the log that this transaction saw. The
+// error is that of Revoke, and Unavailable when what was committed may be in another log
+// than what was read: that of a server that has replaced the first one.
+func (j *Journal) Settled(ctx context.Context, read Reading, wait revocation.Wait) (revocation.Receipt, error) {
+	return j.RevokeRest(ctx, records.Batch{}, read, wait)
+}
+
+// RevokeRest revokes what is left of something, and acknowledges all of it: it is Revoke
+// and Settled at once.
+func (j *Journal) RevokeRest(ctx context.Context, b records.Batch, read Reading, wait revocation.Wait) (revocation.Receipt, error) {
+	commit := j.Revoke
+	if len(b.Log) == 0 {
+		commit = j.settle
+	}
+	r, err := commit(ctx, b, wait)
+	if err != nil {
+		return revocation.Receipt{}, err
+	}
+	if read != j.Reading() {
+		return revocation.Receipt{}, fault.After(fault.Unavailable, time.Second, "the revocation log was replaced meanwhile: ask again")
+	}
+	return r, nil
+}
+
+// settle acknowledges what a batch without entries is about.
+func (j *Journal) settle(ctx context.Context, _ records.Batch, wait revocation.Wait) (revocation.Receipt, error) {
 	head, err := j.settler.settle(ctx, j.cfg.Store)
 	if err != nil {
 		return revocation.Receipt{}, err
@@ -113,7 +144,7 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 
 func (j *Journal) await(seq revocation.Seq, committed time.Duration) revocation.AwaitConfig {
 	a := revocation.AwaitConfig{
-		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Store.Nodes, Drop: j.cfg.Store.DropNode,
+		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Follower.List(j.cfg.Store.Nodes), Drop: j.cfg.Store.DropNode,
 	}
 	if w := j.cfg.Watcher; w != nil {
 		a.Nodes, a.LeaseExpired = w.Read, w.LeaseExpired

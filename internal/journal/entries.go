@@ -36,11 +36,34 @@ func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
 	return []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason}}, entries
 }
 
+// End returns what the log says of a token that ends at a later time, with all that was
+// made from it: nothing where no JWT issued so far can outlive that time.
+func (j *Journal) End(id string, at time.Time) []revocation.Entry {
+	horizon := j.Horizon()
+	if !at.Before(horizon) {
+		return nil
+	}
+	return []revocation.Entry{{
+		What: revocation.End, ID: id, At: at, Until: revocation.KeepUntil(horizon, at),
+	}}
+}
+
 // EndSubject returns the batch that voids whatever was issued to a subject.
 func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) records.Batch {
 	return records.Batch{
 		Ops:   []records.Op{records.KillTokens{Owner: subject, At: j.cfg.Now(), Reason: reason}},
 		Log:   []revocation.Entry{j.CutOff(revocation.Subject, subject)},
+		Audit: events,
+	}
+}
+
+// EndEverything returns the batch that voids whatever was issued to anybody. Its entry is
+// in force for ever: of tokens that were issued after a backup nobody knows how long they
+// live.
+func (j *Journal) EndEverything(reason string, events ...audit.Event) records.Batch {
+	return records.Batch{
+		Ops:   []records.Op{records.KillEverything{At: j.cfg.Now(), Reason: reason}},
+		Log:   []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: j.cfg.Now()}},
 		Audit: events,
 	}
 }

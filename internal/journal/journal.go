@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -18,7 +17,7 @@ import (
 // Store is where a journal writes, and the list of nodes that it waits for.
 type Store interface {
 	records.Committer
-	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
+	Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error)
 	DropNode(ctx context.Context, said revocation.Confirmation) error
 	Settle(ctx context.Context) (revocation.Seq, error)
 }
@@ -55,8 +54,9 @@ const (
 
 // Journal commits. Its methods may be called from any number of goroutines.
 type Journal struct {
-	cfg     Config
-	settler settler
+	cfg      Config
+	settler  settler
+	refusals refusals
 }
 
 // New returns a journal.
@@ -78,12 +78,14 @@ func New(cfg Config) (*Journal, error) {
 }
 
 // Commit carries out a batch. Its events are cleaned of secrets first, and what the
-// log and the audit log say of one act they say of one moment. The error is that of
-// records.Committer.
+// log and the audit log say of one act they say of one moment; an End keeps the time that
+// it names. The error is that of records.Committer.
 func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
 	now := j.cfg.Now()
 	for i := range b.Log {
-		b.Log[i].At = now
+		if b.Log[i].What != revocation.End {
+			b.Log[i].At = now
+		}
 	}
 	for i := range b.Audit {
 		b.Audit[i].At = now
@@ -99,16 +101,6 @@ func (j *Journal) Event(ctx context.Context, actor, action string) audit.Event {
 		At: j.cfg.Now(), Actor: actor, Action: action, Outcome: audit.OK,
 		Address: o.Address, RequestID: o.RequestID,
 	}
-}
-
-// Refuse records that something was asked for and not done, and returns the reason.
-// When that can't be recorded, the error says so instead.
-func (j *Journal) Refuse(ctx context.Context, e audit.Event, reason error) error {
-	e.Outcome, e.Reason = audit.Refused, fault.Message(reason)
-	if _, err := j.Commit(ctx, records.Batch{Audit: []audit.Event{e}}); err != nil {
-		return err
-	}
-	return reason
 }
 
 // Now is the journal's wall clock.

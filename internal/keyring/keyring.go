@@ -46,12 +46,12 @@ type Key struct {
 	// GoneAt is the earliest time at which none of its tokens is good any more. Of
 	// an active key it is reckoned from ActiveAt, and so tells how long its tokens
 	// may live; of a retired key it is final, and equal to RetiredAt when the key
-	// was taken back. Zero of a next key.
+	// was revoked. Zero of a next key.
 	GoneAt time.Time
 	Sealed []byte // the private key, sealed with the master key; nil when gone
 }
 
-// Revoked reports whether the key was taken back, with all that it signed.
+// Revoked reports whether the key was revoked, with all that it signed.
 func (k Key) Revoked() bool { return k.State == Retired && !k.GoneAt.After(k.RetiredAt) }
 
 // Plan is a change of the ring: given all keys, it tells those that are new or
@@ -62,7 +62,7 @@ type Plan = func(now []Key) ([]Key, error)
 
 // Store keeps the keys.
 type Store interface {
-	// SigningKeys gives every key, in any order.
+	// SigningKeys returns every key, in any order.
 	SigningKeys(ctx context.Context) ([]Key, error)
 	// ChangeSigningKeys reads every key, runs the plan on them, and writes what it
 	// gives back, in one transaction that is serialised against every other; a

@@ -32,7 +32,7 @@ type Master struct {
 	path string
 }
 
-// String gives the path of the key's file, never the key.
+// String returns the path of the key's file, never the key.
 func (m Master) String() string { return "master key " + m.path }
 
 // GoString is String.

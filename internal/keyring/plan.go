@@ -40,7 +40,7 @@ func plan(d draft, op func(*draft) error) Plan {
 	}
 }
 
-// changed gives the keys that are new or differ, the active one last.
+// changed returns the keys that are new or differ, the active one last.
 func (d *draft) changed(before []Key) []Key {
 	var out []Key
 	for _, k := range d.keys {
@@ -65,7 +65,7 @@ func same(a, b Key) bool {
 		a.RetiredAt.Equal(b.RetiredAt) && a.GoneAt.Equal(b.GoneAt)
 }
 
-// in gives the key that is in a state, of which there is at most one for Next and
+// in returns the key that is in a state, of which there is at most one for Next and
 // Active; nil when there is none.
 func (d *draft) in(s State) *Key {
 	for _, k := range d.keys {
@@ -134,6 +134,17 @@ func (d *draft) retire(kid string) error {
 	return d.follow()
 }
 
+// retireAll revokes every key that has signed or could, and makes a new one that signs
+// at once.
+func (d *draft) retireAll() error {
+	for _, k := range d.keys {
+		if k.State != Gone && !k.Revoked() {
+			k.State, k.RetiredAt, k.GoneAt = Retired, d.now, d.now
+		}
+	}
+	return d.follow()
+}
+
 // follow makes the next key active, making one if need be, and retires the active
 // one.
 func (d *draft) follow() error {
@@ -172,7 +183,7 @@ func (d *draft) stretch() {
 	}
 }
 
-// bury lets retired keys go whose last token has expired. One that was taken back
+// bury lets retired keys go whose last token has expired. One that was revoked
 // is kept as long, so that its tokens are refused for the right reason.
 func (d *draft) bury() {
 	for _, k := range d.keys {

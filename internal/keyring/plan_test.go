@@ -40,7 +40,7 @@ func maker() func() (Key, error) {
 
 func draftAt(now time.Time) draft { return draft{policy: testPolicy(), now: now, fresh: maker()} }
 
-// at gives the time since the epoch.
+// at returns the time since the epoch.
 func at(d time.Duration) time.Time { return epoch.Add(d) }
 
 // newKey, activeKey, … give stored keys; the numbers are since the epoch.
@@ -273,6 +273,19 @@ func TestRetireTakesAKeyBack(t *testing.T) {
 		{"one that never signed", hour, []Key{activeKey("a", 0), unbornKey(unborn)}, []Key{unborn}},
 		{"twice is no error", hour, []Key{activeKey("a", 0), revokedKey("k", -day, 0)}, nil},
 		{"nor is one that is gone", hour, []Key{activeKey("a", 0), goneKey(retiredKey("k", -9*day, -8*day))}, nil},
+	})
+}
+
+func TestRetireAllTakesEveryKeyBackAndMakesANewOne(t *testing.T) {
+	t.Parallel()
+	unborn := nextKey("n", hour-1)
+	unborn.State, unborn.RetiredAt, unborn.GoneAt = Retired, at(hour), at(hour)
+	runPlans(t, (*draft).retireAll, []planCase{
+		{
+			"every one that has signed or could", hour,
+			[]Key{activeKey("a", 0), unbornKey(unborn), retiredKey("r", -day, 0), revokedKey("v", -day, 0), goneKey(retiredKey("g", -9*day, -8*day))},
+			[]Key{revokedKey("a", 0, hour), unborn, revokedKey("r", -day, hour), madeKey("new1", Active, hour)},
+		},
 	})
 }
 

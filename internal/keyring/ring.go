@@ -28,7 +28,7 @@ const (
 var errReplacing = fault.After(fault.Unavailable, time.Second, "the signing key is being replaced")
 
 // Ring is the signing keys as a node knows them. Reading it takes no lock and asks
-// no store; Refresh, Tend and every change read the store anew.
+// no store; Refresh, Tend and every change read the store again.
 type Ring struct {
 	cfg    Config
 	view   atomic.Pointer[view]
@@ -43,7 +43,7 @@ type Ring struct {
 	distrusted atomic.Pointer[map[string]bool] // replaced whole, under mu
 }
 
-// Open gives the ring, and makes the first key when there is none. It is an error
+// Open returns the ring, and makes the first key when there is none. It is an error
 // that names the master key when that doesn't open the ring.
 func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	if err := cfg.check(); err != nil {
@@ -60,8 +60,8 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	return r, nil
 }
 
-// Signing gives the active key. It is an Unavailable fault for the moment between
-// the log's taking back the active key and the ring's reading of the next one.
+// Signing returns the active key. It is an Unavailable fault for the moment between
+// the log's revoking the active key and the ring's reading of the next one.
 func (r *Ring) Signing() (token.SigningKey, error) {
 	k := r.view.Load().signing
 	if r.isDistrusted(k.KID) {
@@ -70,8 +70,8 @@ func (r *Ring) Signing() (token.SigningKey, error) {
 	return k, nil
 }
 
-// Find gives the key that verifies what kid signed; with a shared secret, the
-// secret for its own id and for none. A key that was taken back is found, and
+// Find returns the key that verifies what kid signed; with a shared secret, the
+// secret for its own id and for none. A key that was revoked is found, and
 // marked Revoked.
 func (r *Ring) Find(kid string) (token.VerificationKey, bool) {
 	k, ok := r.view.Load().find[kid]
@@ -81,14 +81,14 @@ func (r *Ring) Find(kid string) (token.VerificationKey, bool) {
 	return k, ok
 }
 
-// JWKS gives the JWK Set (RFC 7517 §5) of the active, the next and the retired
+// JWKS returns the JWK Set (RFC 7517 §5) of the active, the next and the retired
 // keys whose tokens may be good. The bytes are shared and must not be changed.
 func (r *Ring) JWKS() []byte { return r.view.Load().jwks }
 
-// Public gives the keys of the JWK Set in its order.
+// Public returns the keys of the JWK Set in its order.
 func (r *Ring) Public() []token.VerificationKey { return slices.Clone(r.view.Load().public) }
 
-// Keys gives every key as it is stored, those that are gone too: the active one
+// Keys returns every key as it is stored, those that are gone too: the active one
 // first, then next, retired and gone, newest first. With HS256 there are none.
 func (r *Ring) Keys() []Key { return slices.Clone(r.view.Load().keys) }
 
@@ -110,7 +110,7 @@ func (r *Ring) LastExpiry() (last time.Time) {
 }
 
 // Distrust refuses, on this node and from now on, what the key signed. It is for
-// whoever reads in the log that the key was taken back, and works before the store
+// whoever reads in the log that the key was revoked, and works before the store
 // has been asked for what follows it: call Refresh soon after.
 func (r *Ring) Distrust(kid string) {
 	r.mu.Lock()
@@ -165,7 +165,7 @@ func (r *Ring) read(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
-// Expect tells that there are new keys, as the log says when they changed: the next
+// Expect records that there are new keys, as the log says when they changed: the next
 // look for an unknown key is made however lately another was.
 func (r *Ring) Expect() { r.expected.Store(true) }
 
@@ -233,7 +233,7 @@ func (r *Ring) Rotate(ctx context.Context, atOnce bool) error {
 
 // Retire takes a key back: what it signed is refused from now on, and when it was
 // active the next key signs at once. The error is a NotFound fault for a key that
-// never was; a key that is gone or was taken back is no error.
+// never was; a key that is gone or was revoked is no error.
 func (r *Ring) Retire(ctx context.Context, kid string) error {
 	return r.change(ctx, r.PlanRetire(kid))
 }
@@ -249,6 +249,10 @@ func (r *Ring) PlanRotate(atOnce bool) Plan {
 func (r *Ring) PlanRetire(kid string) Plan {
 	return r.plan(func(d *draft) error { return d.retire(kid) })
 }
+
+// PlanRetireAll is what a transaction writes that revokes every key, with all that they
+// signed, and makes a new one that signs at once; Refresh after it.
+func (r *Ring) PlanRetireAll() Plan { return r.plan((*draft).retireAll) }
 
 // plan makes a Plan that makes at most one key, however often it is run.
 func (r *Ring) plan(op func(*draft) error) Plan {

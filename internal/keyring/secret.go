@@ -91,11 +91,11 @@ func worded(secret []byte) bool {
 	return len(rest) < minSecret/2 && len(rest) < len(secret)/2
 }
 
-// Shared gives the key that verifies what is signed with a shared secret, for a
+// Shared returns the key that verifies what is signed with a shared secret, for a
 // verifier that holds the secret and no ring. The secret must pass CheckSecret.
 func Shared(secret []byte) token.VerificationKey { return shared(secret).Verification() }
 
-// shared gives the key that a secret is. Its id tells one secret from another and
+// shared returns the key that a secret is. Its id tells one secret from another and
 // nothing else: to guess the secret from it is no easier than from a token.
 func shared(secret []byte) token.SigningKey {
 	mac := hmac.New(sha256.New, secret)

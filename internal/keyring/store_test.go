@@ -135,7 +135,7 @@ func verify(r *keyring.Ring, raw string) error {
 	return err
 }
 
-// published gives the ids in the JWK Set, sorted.
+// published returns the ids in the JWK Set, sorted.
 func published(t *testing.T, r *keyring.Ring) []string {
 	t.Helper()
 	keys, err := keyring.ReadJWKS(r.JWKS())

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -16,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -43,6 +45,7 @@ type Config struct {
 type Settings struct {
 	Policy     issuance.Policy
 	Limits     identity.Limits
+	Audit      time.Duration   // how long events stand in the audit log
 	Staleness  time.Duration   // L
 	Wait       revocation.Wait // WaitNodes or WaitNone: what an acknowledgement waits for unless told
 	CacheBytes int64           // for facts about tokens; 0: the default
@@ -60,6 +63,7 @@ type Meter interface {
 	journal.Meter
 	issuance.Meter
 	signin.Meter
+	quota.Meter
 }
 
 // Node is one node. The operations are its fields; what they stand on is its own.
@@ -71,6 +75,7 @@ type Node struct {
 	Directory *directory.Directory
 	Explainer *explain.Explainer
 	Journal   *journal.Journal
+	Quota     *quota.Quota
 
 	cfg        Config
 	uses       *verification.Uses
@@ -85,11 +90,14 @@ func New(cfg Config) (*Node, error) {
 		return nil, errors.New("node: store, ring, follower and hasher must be set")
 	case cfg.Clocks.Now == nil || cfg.Clocks.Boot == nil || cfg.Log == nil:
 		return nil, errors.New("node: the clocks and the log must be set")
+	case cfg.Settings.Audit <= 0:
+		return nil, errors.New("node: events must stand in the audit log for some time")
 	}
 	n := &Node{
 		cfg: cfg, keyChanged: make(chan struct{}, 1),
 		uses: verification.NewUses(func(ctx context.Context) string { return audit.OriginOf(ctx).Address }),
 	}
+	n.Quota = quota.New(cfg.Clocks.Now, cfg.Meter)
 	cfg.Follower.Ledger().OnApply(n.applied)
 	if err := n.core(); err != nil {
 		return nil, err
@@ -103,6 +111,7 @@ func (n *Node) core() (err error) {
 	v := verification.Config{
 		Source: source.New(source.Config{
 			Store: c.Store, Ring: c.Ring, Follower: c.Follower, DefaultAudience: c.Settings.Policy.DefaultAudience,
+			Quota: n.Quota,
 		}),
 		Ledger: c.Follower.Ledger(), Forms: c.Forms,
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
@@ -127,11 +136,11 @@ func (n *Node) operations() (err error) {
 	c := &n.cfg
 	in := signin.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
-		Limits: c.Settings.Limits, Now: c.Clocks.Now,
+		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
-		Policy: c.Settings.Policy, Now: c.Clocks.Now,
+		Policy: c.Settings.Policy, Quota: n.Quota, Now: c.Clocks.Now,
 	}
 	if c.Meter != nil {
 		in.Meter, is.Meter = c.Meter, c.Meter
@@ -143,7 +152,9 @@ func (n *Node) operations() (err error) {
 	if n.Issuance, err = issuance.New(is); err != nil {
 		return err
 	}
-	n.Revoker, err = revoking.New(revoking.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Now: c.Clocks.Now})
+	n.Revoker, err = revoking.New(revoking.Config{
+		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms, Quota: n.Quota, Now: c.Clocks.Now,
+	})
 	if err != nil {
 		return err
 	}
@@ -179,8 +190,9 @@ func (n *Node) applied(c revocation.Change) {
 const KeyLag = time.Minute
 
 const (
-	flushEvery = 5 * time.Second
-	purgeEvery = 10 * time.Minute
+	flushEvery      = 5 * time.Second
+	purgeEvery      = 10 * time.Minute
+	purgeAuditEvery = time.Hour
 
 	// While the memory of a password's hash counts as in use, the collector lets as
 	// much garbage again pile up; so it is returned after a moment.
@@ -188,10 +200,13 @@ const (
 )
 
 // Run does what must be done from time to time until ctx ends: it reads the signing
-// keys when the log says that they changed and tends them, writes last uses, ends
-// tokens whose successors were used, returns the memory of password hashing, and
-// purges what no longer matters. What fails is logged and tried again.
+// keys when the log says that they changed and tends them, writes last uses and counted
+// refusals, ends tokens whose successors were used, returns the memory of password
+// hashing, and purges what no longer matters. What fails is logged and tried again.
 func (n *Node) Run(ctx context.Context) error {
+	var aside sync.WaitGroup
+	defer aside.Wait()
+	aside.Go(func() { n.keepAudit(ctx) })
 	flush, tend, purge := time.NewTicker(flushEvery), time.NewTicker(KeyLag), time.NewTicker(purgeEvery)
 	defer flush.Stop()
 	defer tend.Stop()
@@ -206,6 +221,7 @@ func (n *Node) Run(ctx context.Context) error {
 			n.try(ctx, "ending tokens that were regenerated", n.endReplaced)
 		case <-flush.C:
 			n.try(ctx, "writing last uses", n.FlushUses)
+			n.try(ctx, "writing refusals", func(ctx context.Context) error { return n.Journal.FlushRefusals(ctx, false) })
 			n.cfg.Hasher.Trim()
 		case <-n.SignIn.PasswordChecked():
 			trim.Reset(trimAfter)
@@ -219,7 +235,23 @@ func (n *Node) Run(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushEvery)
 			defer cancel()
 			n.try(ctx, "writing last uses", n.FlushUses)
+			n.try(ctx, "writing refusals", func(ctx context.Context) error { return n.Journal.FlushRefusals(ctx, true) })
 			return nil
+		}
+	}
+}
+
+// keepAudit purges the audit log by age at the start and every hour. The first time
+// there may be years of it to delete, beside which everything else goes on.
+func (n *Node) keepAudit(ctx context.Context) {
+	purge := time.NewTicker(purgeAuditEvery)
+	defer purge.Stop()
+	for {
+		n.try(ctx, "purging the audit log", n.purgeAudit)
+		select {
+		case <-purge.C:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -233,19 +265,36 @@ func (n *Node) try(ctx context.Context, what string, f func(context.Context) err
 // maxClockOffset is how far the wall clock may differ from the store's.
 const maxClockOffset = time.Minute
 
-// purge deletes what no longer matters. A node whose clock is wrong deletes nothing:
-// what it takes for expired others may still accept.
+// purge deletes what no longer matters.
 func (n *Node) purge(ctx context.Context) error {
+	right, err := n.clockIsRight(ctx)
+	if err != nil || !right {
+		return err
+	}
+	return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now())
+}
+
+func (n *Node) purgeAudit(ctx context.Context) error {
+	right, err := n.clockIsRight(ctx)
+	if err != nil || !right {
+		return err
+	}
+	return n.cfg.Store.PurgeAudit(ctx, n.cfg.Clocks.Now(), n.cfg.Settings.Audit)
+}
+
+// clockIsRight reports whether the wall clock is about the store's. A node whose clock
+// is wrong deletes nothing: what it takes for expired others may still accept.
+func (n *Node) clockIsRight(ctx context.Context) (bool, error) {
 	offset, err := n.cfg.Store.ClockOffset(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if offset.Abs() > maxClockOffset {
 		n.cfg.Log.ErrorContext(ctx, "the clock of this machine is not the database's: set it right; nothing is purged here until then",
 			slog.Duration("ahead", offset.Round(time.Second)))
-		return nil
+		return false, nil
 	}
-	return n.cfg.Store.Purge(ctx, n.cfg.Clocks.Now())
+	return true, nil
 }
 
 func (n *Node) endReplaced(ctx context.Context) error {
@@ -295,13 +344,15 @@ func (n *Node) Status() Status {
 
 // Nodes counts the nodes on the list of those that a revocation waits for.
 func (n *Node) Nodes(ctx context.Context) (int, error) {
-	list, err := n.cfg.Store.Nodes(ctx)
+	list, err := n.cfg.Store.Nodes(ctx, "")
 	return len(list), err
 }
 
 // Unready returns why this node should get no requests; "" when it should.
 func (s Status) Unready() string {
 	switch {
+	case !s.Fresh && s.Unwritten:
+		return "the database takes no writes; the log says why"
 	case !s.Ready:
 		return "reading the revocation log"
 	case !s.Fresh:

@@ -97,7 +97,7 @@ func (f failure) write(w http.ResponseWriter, err error) {
 	_ = httpkit.WriteJSON(w, f.status, errorBody{f.code, describe(err)}) // strings can be encoded
 }
 
-// describe gives the message with the characters that error_description may have
+// describe returns the message with the characters that error_description may have
 // (RFC 6749 §5.2).
 func describe(err error) string {
 	return strings.Map(func(c rune) rune {

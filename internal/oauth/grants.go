@@ -118,6 +118,9 @@ func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	httpkit.Note(r, client)
+	if err := client.RequireDeviceGrant(); err != nil {
+		return err
+	}
 	t, err := readTokenRequest(form)
 	if err != nil {
 		return err

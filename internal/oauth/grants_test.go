@@ -70,7 +70,7 @@ func (e *env) apiToken(t *testing.T, scope ...string) string {
 
 func (e *env) apiKey(t *testing.T, scope ...string) string {
 	t.Helper()
-	issued, err := e.CreateAPIKey(t.Context(), e.session(t), issuance.NewCredential{Scope: scope})
+	issued, err := e.CreateExchangeKey(t.Context(), e.session(t), issuance.NewCredential{Scope: scope})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,4 +275,29 @@ func TestResourceMetadata(t *testing.T) {
 	if servers, ok := a.body["authorization_servers"].([]any); !ok || len(servers) != 1 || servers[0] != nodetest.Issuer {
 		t.Errorf("authorization_servers: %s", a.text)
 	}
+}
+
+// A device flow too many is answered in the words of OAuth, with when to come back.
+func TestDeviceFlowTooManyIs429(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nodetest.Options{})
+	e.Freeze()
+	e.addClient(t, directory.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode}})
+	for range 300 {
+		e.post(t, "/oauth2/device_authorization", form("client_id", "tv")).ok(t)
+	}
+	a := e.post(t, "/oauth2/device_authorization", form("client_id", "tv"))
+	a.refused(t, http.StatusTooManyRequests, "temporarily_unavailable")
+	if got := a.header.Get("Retry-After"); got != "1" || a.str(t, "error_description") != "too many device flows were begun by this client" {
+		t.Errorf("Retry-After %q, %s", got, a.text)
+	}
+}
+
+func TestScopeIsBounded(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nodetest.Options{})
+	e.addClient(t, directory.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode}})
+	names := func(n int) string { return strings.TrimSpace(strings.Repeat("abcdefg ", n)) }
+	e.post(t, "/oauth2/device_authorization", form("client_id", "tv", "scope", names(128))).ok(t)
+	e.post(t, "/oauth2/device_authorization", form("client_id", "tv", "scope", names(129))).refused(t, http.StatusBadRequest, "invalid_scope")
 }

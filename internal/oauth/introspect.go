@@ -52,6 +52,9 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := c.RequireIntrospect(); err != nil {
+		return err
+	}
 	raw := form.Get("token")
 	if raw == "" {
 		return fault.New(fault.Invalid, "token is missing")
@@ -73,7 +76,7 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 
-// describeToken tells what is known of a token. The username is the one that the
+// describeToken returns what is known of a token. The username is the one that the
 // user has now, where the token itself names none.
 func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*introspection, error) {
 	i := &introspection{
@@ -99,7 +102,7 @@ func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*intro
 	return i, nil
 }
 
-// unix gives an instant in seconds; 0 for none.
+// unix returns an instant in seconds; 0 for none.
 func unix(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -92,7 +92,7 @@ func TestIntrospectionTellsWhatATokenIs(t *testing.T) {
 func TestIntrospectionOfEachKind(t *testing.T) {
 	t.Parallel()
 	e, ada := newIntrospectEnv(t)
-	key := e.issueTo(t, issuance.Request{Kind: token.KindAPIKey, Name: "key"})
+	key := e.issueTo(t, issuance.Request{Kind: token.KindExchangeKey, Name: "key"})
 	session := e.SessionToken(t, "ada", "correct horse")
 	e.introspect(t, key.Value.Reveal()).inactive(t, "an API key")
 	e.introspect(t, session.Value.Reveal()).inactive(t, "a session")

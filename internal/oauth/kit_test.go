@@ -39,7 +39,7 @@ func serve(t testing.TB, f *nodetest.Fixture) *env {
 	mux := http.NewServeMux()
 	edge := &oauth.Edge{
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
-		Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
+		Applied: f.Ledger.Applied, JWKS: f.JWKS, Quota: f.Quota, Now: f.Time,
 		Site: oauth.Site{
 			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
 			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,
@@ -157,7 +157,7 @@ func (a answer) ok(t testing.TB) answer {
 	return a
 }
 
-// str gives a member that must be a string.
+// str returns a member that must be a string.
 func (a answer) str(t testing.TB, name string) string {
 	t.Helper()
 	s, ok := a.body[name].(string)

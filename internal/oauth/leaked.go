@@ -2,17 +2,39 @@ package oauth
 
 import (
 	"net/http"
+	"net/netip"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/quota"
+	"github.com/bearerd/bearerd/internal/ratelimit"
 )
 
-// Bounds of a report of leaked tokens, and how many one address may send at once.
+// Bounds of a report of leaked tokens.
 const (
 	maxLeaked     = 1000
 	maxLeakedBody = 1 << 20
-	reportBurst   = 60
 )
+
+// newReportLimiter returns the limiter of reports: 60 at once from one address, and
+// then one a minute. Its keys take about 1 MiB.
+func newReportLimiter() *ratelimit.Limiter[netip.Addr] {
+	return ratelimit.New[netip.Addr](ratelimit.Config{Burst: 60, Every: time.Minute, MaxKeys: 10_000})
+}
+
+// network returns what is limited for an address: itself, or the /64 of an IPv6
+// client, which has all of it.
+func network(address netip.Addr) netip.Addr {
+	if !address.Is6() {
+		return address
+	}
+	prefix, err := address.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return prefix.Addr()
+}
 
 // report is the body of a report.
 type report struct {
@@ -23,7 +45,8 @@ type report struct {
 // same whatever they are.
 func (e *Edge) leaked(w http.ResponseWriter, r *http.Request) error {
 	address := httpkit.EventOf(r.Context()).Address()
-	if wait := e.reports.take(address, e.Now()); wait > 0 {
+	if wait := e.reports.Take(network(address), e.Now()); wait > 0 {
+		e.Quota.Refused(quota.LeakedAddress)
 		return fault.After(fault.Limited, wait, "too many reports from this address")
 	}
 	var body report

@@ -10,10 +10,13 @@ package oauth
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/quota"
+	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -31,6 +34,7 @@ type Edge struct {
 	Verifier *verification.Verifier
 	Applied  func() revocation.Seq // up to which this node has applied the log
 	JWKS     func() []byte         // the JWK Set (RFC 7517 §5)
+	Quota    *quota.Quota          // counts what limits refuse
 	Now      func() time.Time
 	Site     Site
 
@@ -40,7 +44,7 @@ type Edge struct {
 	// Documentation is the URL of service_documentation; "": none.
 	Documentation string
 
-	reports *limiter
+	reports *ratelimit.Limiter[netip.Addr]
 }
 
 // Site is what the metadata says of this deployment.
@@ -69,7 +73,7 @@ const (
 
 // Register mounts the endpoints.
 func (e *Edge) Register(mux *http.ServeMux) {
-	e.reports = newLimiter(reportBurst)
+	e.reports = newReportLimiter()
 	mux.Handle("POST "+pathToken, e.TokenEndpoint())
 	mux.Handle("POST "+pathDevice, httpkit.Handle(e.deviceAuthorization, e.writeError))
 	mux.Handle("POST "+pathRevoke, httpkit.Handle(e.revoke, e.bearerErrors("")))
@@ -89,7 +93,7 @@ func (e *Edge) TokenEndpoint() http.Handler { return httpkit.Handle(e.token, e.w
 // realm names the protection space in challenges.
 func (e *Edge) realm() string { return e.Site.Issuer }
 
-// url gives an endpoint's address.
+// url returns an endpoint's address.
 func (e *Edge) url(path string) string {
 	return strings.TrimSuffix(e.Site.Issuer, "/") + path
 }

@@ -194,14 +194,14 @@ func TestNobodyIsToldBothWaysToAuthenticate(t *testing.T) {
 	}
 }
 
-func TestAPIKeyRevokesItselfAlone(t *testing.T) {
+func TestExchangeKeyRevokesItselfAlone(t *testing.T) {
 	t.Parallel()
 	e := newRevokeEnv(t, nodetest.Options{})
 	session, err := e.Session(t.Context(), e.SessionToken(t, "ada", "correct horse").Value.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := e.Issue(t.Context(), session, &issuance.Request{Kind: token.KindAPIKey, Parent: session.Token, Name: "key"})
+	issued, err := e.Issue(t.Context(), session, &issuance.Request{Kind: token.KindExchangeKey, Parent: session.Token, Name: "key"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestATokenRevokesItselfTwiceAndThoughItHasExpired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := e.Issue(t.Context(), session, &issuance.Request{Kind: token.KindAPIKey, Parent: session.Token, Name: "key"})
+	key, err := e.Issue(t.Context(), session, &issuance.Request{Kind: token.KindExchangeKey, Parent: session.Token, Name: "key"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func readTokenRequest(form url.Values) (t *tokenRequest, err error) {
 	return t, err
 }
 
-// readAudience gives whom the token is to be for. A resource is an absolute URI
+// readAudience returns whom the token is to be for. A resource is an absolute URI
 // without a fragment (RFC 8707 §2); an audience may be any name.
 func readAudience(resource, audience string) (string, error) {
 	if resource == "" {

@@ -123,7 +123,7 @@ func (c *Cluster) Restart(tb testing.TB) {
 	if c.guard != nil {
 		c.Stop(tb)
 	}
-	if err := c.serve(); err != nil {
+	if err := c.Serve(); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -164,7 +164,7 @@ func (c *Cluster) create(fill func() error) (err error) {
 		if c.port, err = freePort(); err != nil {
 			return err
 		}
-		if err = c.serve(); err == nil {
+		if err = c.Serve(); err == nil {
 			return nil
 		}
 	}
@@ -201,8 +201,9 @@ func (c *Cluster) run(program string, args ...string) error {
 	return nil
 }
 
-// serve starts the server and waits until it takes connections.
-func (c *Cluster) serve() (err error) {
+// Serve starts a server that doesn't run, on the same address and with the same data,
+// and waits until it takes connections.
+func (c *Cluster) Serve() (err error) {
 	args := []string{"-c", guard, c.dir, filepath.Join(c.bin, "postgres"), "-D", c.data(), "-p", strconv.Itoa(c.port)}
 	settings := append([]string{
 		"listen_addresses=127.0.0.1", "unix_socket_directories=", "dynamic_shared_memory_type=mmap", "shared_buffers=32MB", "timezone=Etc/GMT+5",
@@ -305,7 +306,7 @@ func running(pid int) bool {
 	return state != "" && state != "Z" && state != "X"
 }
 
-// stat gives the state and the parent of a process; none for one that isn't there.
+// stat returns the state and the parent of a process; none for one that isn't there.
 func stat(pid int) (state string, parent int) {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(b), ") ")

@@ -38,7 +38,7 @@ const patience = time.Minute
 // shared is the server of all tests of this process; it ends with the process.
 var shared = sync.OnceValues(func() (*Cluster, error) { return start(throwaway) })
 
-// New gives the DSN of a new, empty database, which is dropped when the test ends.
+// New returns the DSN of a new, empty database, which is dropped when the test ends.
 func New(tb testing.TB) string {
 	tb.Helper()
 	admin := Server(tb)
@@ -48,7 +48,7 @@ func New(tb testing.TB) string {
 	return withDatabase(tb, admin, name)
 }
 
-// Server gives the DSN of the server on which New makes databases, as a user who
+// Server returns the DSN of the server on which New makes databases, as a user who
 // may.
 func Server(tb testing.TB) string {
 	tb.Helper()

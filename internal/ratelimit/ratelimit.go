@@ -54,6 +54,22 @@ func (l *Limiter[K]) Take(key K, now time.Time) (wait time.Duration) {
 	return wait
 }
 
+// Wait returns how long a key must wait until Take allows it an act; 0 when it does so
+// now. It counts nothing.
+func (l *Limiter[K]) Wait(key K, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	until, known := l.until[key]
+	if !known && len(l.until) >= l.maxKeys {
+		l.sweep(now)
+		if len(l.until) >= l.maxKeys {
+			until = l.shared
+		}
+	}
+	_, wait := l.next(until, now)
+	return wait
+}
+
 // next returns the instant after one more act, or the same one and how long to wait.
 func (l *Limiter[K]) next(until, now time.Time) (time.Time, time.Duration) {
 	full := now.Add(l.burst)

@@ -65,7 +65,8 @@ type (
 	UpdateClient struct{ Client identity.Client }
 	// RemoveClient removes a client.
 	RemoveClient struct{ ID string }
-	// AddToken stores a token.
+	// AddToken stores a token, with an end no later than those of the tokens in its chain
+	// that were shortened.
 	AddToken struct{ Token StoredToken }
 	// SpendToken marks one living token as dead, once. Conflict when it is not
 	// alive any more: somebody else was faster.
@@ -74,7 +75,7 @@ type (
 		At     time.Time
 		Reason string
 	}
-	// ShortenToken gives one living token an end no later than its own, which Reason
+	// ShortenToken returns one living token an end no later than its own, which Reason
 	// explains; what is stored of what was made from it ends no later either.
 	// Conflict when it is not alive at Now, or ends earlier.
 	ShortenToken struct {
@@ -90,18 +91,25 @@ type (
 		At              time.Time
 		Reason          string
 	}
+	// KillEverything marks every living stored token as dead, and deletes every device
+	// code.
+	KillEverything struct {
+		At     time.Time
+		Reason string
+	}
 	// ClaimNotice says that a token's owner is being told of its end: Conflict when
-	// that was said before. A zero At takes it back.
+	// that was said before. A zero At revokes it.
 	ClaimNotice struct {
 		ID string
 		At time.Time
 	}
-	// AddDevice stores a device code. Conflict when one of the codes exists.
-	AddDevice struct{ Device Device }
-	// PollDevice notes that a device asked.
-	PollDevice struct {
-		Digest [32]byte
-		At     time.Time
+	// AddDevice stores a device code. Conflict when one of the codes exists. Limited,
+	// until the first of them expires, when as many as Most have not expired at Now, or
+	// of the same client as many as MostOfClient; 0 is no bound.
+	AddDevice struct {
+		Device             Device
+		Now                time.Time
+		Most, MostOfClient int
 	}
 	// DecideDevice writes state, subject and sequence of a device that is pending
 	// and has not run out at Now; Conflict otherwise.
@@ -111,6 +119,17 @@ type (
 	}
 	// SpendDevice deletes an approved device code, once; Conflict when it is gone.
 	SpendDevice struct{ Digest [32]byte }
+	// ClearFailures forgets the failures counted under a key or, with Account, every
+	// count of that account.
+	ClearFailures struct{ Key, Account string }
+	// KnowAddress notes that an account signed in from an address: its digest. Of each
+	// account the latest are kept.
+	KnowAddress struct {
+		Account, Address string
+		At               time.Time
+	}
+	// ForgetAddresses forgets from where an account signed in.
+	ForgetAddresses struct{ Account string }
 	// ChangeKeys changes signing keys by a plan over what is stored.
 	ChangeKeys struct {
 		Plan func(stored []keyring.Key) ([]keyring.Key, error)
@@ -136,9 +155,12 @@ func (AddToken) op()         {}
 func (SpendToken) op()       {}
 func (ShortenToken) op()     {}
 func (KillTokens) op()       {}
+func (KillEverything) op()   {}
 func (ClaimNotice) op()      {}
 func (AddDevice) op()        {}
-func (PollDevice) op()       {}
 func (DecideDevice) op()     {}
 func (SpendDevice) op()      {}
+func (ClearFailures) op()    {}
+func (KnowAddress) op()      {}
+func (ForgetAddresses) op()  {}
 func (ChangeKeys) op()       {}

@@ -26,6 +26,5 @@ type Device struct {
 	State     DeviceState
 	Subject   string         // who decided
 	Seq       revocation.Seq // as of which they did
-	PolledAt  time.Time      // when the device last asked; zero: never
 	ExpiresAt time.Time
 }

@@ -40,8 +40,9 @@ type Log interface {
 	// log that its transaction saw: every entry up to it is then as durable too, also
 	// one that somebody else committed and whose commit was cut off.
 	Settle(ctx context.Context) (revocation.Seq, error)
-	// Nodes returns what each registered node has confirmed of the log.
-	Nodes(ctx context.Context) ([]revocation.Confirmation, error)
+	// Nodes returns what each registered node has confirmed of the log, as the database
+	// has it that Page.Origin names; "" is any. Unavailable when another one is reached.
+	Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error)
 	// DropNode removes a node from that list if the list still says this of it.
 	DropNode(ctx context.Context, said revocation.Confirmation) error
 	// LogEntry returns the newest live entry about an id, and whether there is one.
@@ -59,6 +60,8 @@ type Purger interface {
 	// Purge deletes what no longer matters at now: log entries whose Until has
 	// passed, dead tokens past their 90 days, old attempts.
 	Purge(ctx context.Context, now time.Time) error
+	// PurgeAudit deletes what stands in the audit log for longer than retention at now.
+	PurgeAudit(ctx context.Context, now time.Time, retention time.Duration) error
 	// ClockOffset returns how far the process's wall clock is ahead of the store's;
 	// negative when it is behind.
 	ClockOffset(ctx context.Context) (time.Duration, error)
@@ -81,10 +84,16 @@ type Directory interface {
 	Clients(ctx context.Context) ([]identity.Client, error)
 }
 
+// MaxDigests is how many tokens TokensByDigest finds at a time.
+const MaxDigests = 1000
+
 // Tokens reads stored tokens: everything but access and task tokens.
 type Tokens interface {
 	// TokenByDigest finds a stored token by the SHA-256 of its value.
 	TokenByDigest(ctx context.Context, digest [32]byte) (StoredToken, revocation.Seq, error)
+	// TokensByDigest finds those stored tokens that have one of the digests, at most
+	// MaxDigests, as of one sequence.
+	TokensByDigest(ctx context.Context, digests [][32]byte) ([]StoredToken, revocation.Seq, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (StoredToken, revocation.Seq, error)
 	// StoredTokens lists tokens, newest first, dead ones included.
@@ -96,13 +105,32 @@ type Tokens interface {
 	Touch(ctx context.Context, uses []Use) error
 }
 
-// Attempts counts failed logins under opaque keys (an account's, an address's).
+// AttemptKey returns the key of the failures of an account from one address. Those of
+// the account from everywhere have the account itself for a key.
+func AttemptKey(account, address string) string { return account + "@" + address }
+
+// AccountFailures are failures of an account.
+type AccountFailures struct {
+	identity.Failures
+
+	Everywhere bool   // of the account from everywhere
+	Address    string // otherwise: from where; "" when that is not known
+}
+
+// Attempts counts failed logins under keys (an account's, an address's), and knows
+// from where accounts signed in.
 type Attempts interface {
 	// Failures reads the counts of the keys in the windows that are open at now.
 	Failures(ctx context.Context, keys []string, now time.Time) ([]identity.Failures, error)
 	// RecordFailure adds one to each key, opening a window where none is open,
 	// and returns the counts after it.
 	RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) ([]identity.Failures, error)
+	// AccountFailures returns the open counts of an account: of all that AttemptKey
+	// returns for it, the highest first.
+	AccountFailures(ctx context.Context, account string, now time.Time) ([]AccountFailures, error)
+	// KnownAddress returns when an account last signed in from an address, by what
+	// KnowAddress stored; zero for never.
+	KnownAddress(ctx context.Context, account, address string) (time.Time, error)
 }
 
 // Devices reads device codes (RFC 8628) that wait, by the digest of the code or by

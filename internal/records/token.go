@@ -12,7 +12,7 @@ import (
 type StoredToken struct {
 	ID         string
 	Kind       token.Kind
-	Digest     [32]byte // SHA-256 of the value; zero for API keys, which are found by id
+	Digest     [32]byte // SHA-256 of the value; zero for exchange keys, which are found by id
 	Prefix     string
 	Last4      string
 	Owner      string // subject

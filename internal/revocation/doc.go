@@ -4,11 +4,15 @@
 //
 // # The log
 //
-// The log is one gapless sequence of entries of two kinds. A kill names a token: it, and
-// all that has it in its chain, is revoked. A cut-off names a subject, a client, a key, a
-// role and so on: what was decided about it as of an earlier sequence is void, or must be
-// decided again. A token carries the sequence as of which it was decided, so no clock is
-// involved.
+// The log is one gapless sequence of entries. A kill names a token: it, and all that has it
+// in its chain, is revoked. An end is a kill that is written ahead: it names the time from
+// which on it counts, which every process judges by the clock by which it judges expiry.
+// The value that a regenerated token had before ends so, with all that was made from it,
+// when the overlap does: no process must be there at that moment to write a kill. A cut-off
+// names a subject, a client, a key, a role and so on: what was decided about it as of an
+// earlier sequence is void, or must be decided again. One of everything makes void whatever
+// was issued to anybody as of an earlier sequence. A token carries the sequence as of which
+// it was decided, so no clock is involved.
 //
 // # The promise
 //
@@ -39,7 +43,8 @@
 //     entries committed before t0 count here. It publishes that as Known.
 //  5. At t3 the node confirms in the store the sequence that it honours. Where the list
 //     says so already, and the node can't have been dropped from it, there is nothing to
-//     confirm.
+//     confirm. It is written to the database that answered, or not at all: a former primary that
+//     nobody has fenced still answers, and doesn't know what the new one commits.
 //  6. At t4 the confirmation is committed. The lease runs to t0 + L.
 //
 // So the lease counts from the start of the question and never from the answer: an entry
@@ -70,7 +75,9 @@
 //
 //  1. At T the entry is committed with sequence s. At c, after that, the waiting node
 //     reads its own clock.
-//  2. It reads the list, again and again. A node on it is done when its confirmed
+//  2. It reads the list, again and again, in the database that last answered a question of
+//     its own after it had read the entry (Follower.List): that has the entry, so it is no
+//     earlier one than the entry was committed on. A node on it is done when its confirmed
 //     sequence is at least s, because it has applied the entry before it confirmed, or
 //     when its clock says c + 1.001 L.
 //  3. When every node is done, the entry is acknowledged.
@@ -126,10 +133,15 @@
 // entries are forgotten, by one wall clock that never goes back (Ledger.Now): a token
 // whose kill was forgotten is never taken for unexpired again.
 //
+// The store purges by another clock. So each page says until when what was purged mattered
+// (Page.PurgedUntil), and from before the page counts Ledger.Now shows no earlier time: a
+// node that starts after the purge, with a clock that is behind, takes no such token for
+// unexpired.
+//
 // # Outside the cluster
 //
 // Package verify follows the log through the stream of a node and feeds a Ledger of its
 // own. It is on no list and nobody waits for it: it has the promise of T + L alone. What
 // the stream's heartbeat says is Known: no entry after this sequence was committed before
-// that t0.
+// that t0. The heartbeat that ends a snapshot says until when what was purged mattered.
 package revocation

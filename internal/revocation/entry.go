@@ -15,13 +15,16 @@ type Seq = int64
 // What says what an entry names. The values are those of the log.
 type What string
 
-// A kill, the cut-offs that make void, and the cut-offs after which is decided again.
+// A kill, an end, the cut-offs that make void, and the cut-offs after which is decided
+// again.
 const (
 	Token What = "token" // a token's id: it and all that has it in its chain is revoked
+	End   What = "end"   // a token's id: likewise, from the entry's At on
 
 	Subject    What = "subject" // a user's or client's id as `sub`: what was issued to it before is void
 	Client     What = "client"  // a client's id: likewise
 	SigningKey What = "key"     // a `kid`: what it signed before is void
+	Everything What = "all"     // EverythingID alone: whatever was issued before, to anybody, is void
 
 	Access     What = "access"     // a subject, whose bindings or groups changed
 	Role       What = "role"       // a role's name, whose permissions changed
@@ -29,17 +32,21 @@ const (
 	Collection What = "collection" // a collection's id, which was created or removed
 )
 
+// EverythingID is the id of every entry about Everything.
+const EverythingID = "*"
+
 // Known reports whether w is one of the values above. An entry of another kind
 // can't be honoured, so a follower refuses the page that holds it.
 func (w What) Known() bool {
 	switch w {
-	case Token, Subject, Client, SigningKey, Access, Role, Group, Collection:
+	case Token, End, Subject, Client, SigningKey, Everything, Access, Role, Group, Collection:
 		return true
 	}
 	return false
 }
 
-// Entry is one line of the log. A zero Until means that it is in force for ever.
+// Entry is one line of the log. A zero Until means that it is in force for ever. At is
+// when it was written; of an End it is when the token ends, which is no earlier.
 type Entry struct {
 	Seq   Seq       `json:"seq"`
 	What  What      `json:"what"`
@@ -120,11 +127,17 @@ func (k Key) words() words {
 }
 
 // Page is an answer of the log: entries after a sequence, in order, with the
-// log's head and its purge mark, all three read in one snapshot.
+// log's head and its purge marks, all read in one snapshot.
 type Page struct {
 	Entries []Entry
 	Head    Seq // the last sequence assigned
 	Purged  Seq // the highest sequence purged: up to it, and only there, entries may be missing
+	// PurgedUntil is until when at most mattered what was purged: a token that had
+	// expired by then may be one that was revoked.
+	PurgedUntil time.Time
+	// Origin names the database server that answered, where a name may lead to several: a
+	// primary and the standby that took its place have different ones.
+	Origin string
 }
 
 // Complete reports whether the page holds everything that the log knows after
@@ -151,6 +164,9 @@ type Confirmation struct {
 	Seq    Seq           // it honours every entry up to this one
 	Lease  time.Duration // how long its lease runs from the start of a question; 0: it has left
 	SeenAt time.Time     // when it last confirmed; the store sets it with every confirmation
+	// Origin is that of the answer that is confirmed, to be written to that database or
+	// not at all; "": to any. The list doesn't keep it.
+	Origin string
 }
 
 // expiredAfter reports whether the lease has expired once that much time has elapsed
@@ -173,6 +189,6 @@ type Log interface {
 	// snapshot that holds everything committed before the call.
 	Entries(ctx context.Context, after Seq, limit int) (Page, error)
 	// Confirm puts a node on the list or replaces what the list says of it; when
-	// it returns, that is committed.
+	// it returns, that is committed, on the database that c.Origin names.
 	Confirm(ctx context.Context, c Confirmation) error
 }

@@ -37,7 +37,7 @@ func TestEntryTravelsAsJSON(t *testing.T) {
 
 func TestWhatKnowsTheValuesOfTheLog(t *testing.T) {
 	t.Parallel()
-	for _, w := range []revocation.What{"token", "subject", "client", "key", "access", "role", "group", "collection"} {
+	for _, w := range []revocation.What{"token", "subject", "client", "key", "all", "access", "role", "group", "collection"} {
 		if !w.Known() {
 			t.Errorf("%q is not known", w)
 		}

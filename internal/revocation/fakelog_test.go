@@ -185,7 +185,7 @@ func (b *bench) run(t *testing.T) (stop func()) {
 }
 
 func (b *bench) killed(id string) bool {
-	return b.Ledger().Killed(revocation.KeyOf(revocation.Token, id))
+	return b.Ledger().Set().Killed(revocation.KeyOf(revocation.Token, id))
 }
 
 func (b *bench) catchUp(t *testing.T) {

@@ -36,16 +36,19 @@ type Follower struct {
 	wake   chan struct{}
 	turn   chan struct{} // holds the turn; it guards the fields down to overBudget
 
-	position   position
+	membership membership
+	purged     Seq // the log's purge mark in the last answer
 	last       answer
 	notified   Seq           // what the watchers were last notified of
 	notifiedAt time.Duration // when that was, on the clock
 	overBudget bool          // whether it was logged that the set is
 
+	replaced  atomic.Uint64 // how often the log was replaced
 	questions atomic.Uint64 // how many have started
 	counts    counts
 	head      atomic.Int64 // of the log, in the last answer
 	known     atomic.Pointer[Known]
+	origin    atomic.Pointer[string] // of the database, in the last answer
 
 	mu      sync.Mutex
 	lastErr error
@@ -79,7 +82,9 @@ func NewFollower(cfg Config) (*Follower, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Follower{cfg: cfg, ledger: cfg.Ledger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}, nil
+	f := &Follower{cfg: cfg, ledger: cfg.Ledger, wake: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
+	f.membership = membership{cfg: &f.cfg, counts: &f.counts}
+	return f, nil
 }
 
 // Ledger returns what the follower feeds.

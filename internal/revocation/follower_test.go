@@ -138,8 +138,8 @@ func TestCatchUpEndsWithItsContext(t *testing.T) {
 		if err := <-first; !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 300*time.Millisecond {
 			t.Errorf("who asked: %v after %v", err, time.Since(began))
 		}
-		if b.LastError() != nil {
-			t.Errorf("a caller's own end counts as %v", b.LastError())
+		if b.Status().Err != nil {
+			t.Errorf("a caller's own end counts as %v", b.Status().Err)
 		}
 	})
 }
@@ -225,8 +225,8 @@ func TestConfirmationIsNotPutOffByACallerWhoLeft(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		_ = b.CatchUp(ctx)
-		if b.Fresh() || b.LastError() != nil {
-			t.Errorf("fresh %v, error %v", b.Fresh(), b.LastError())
+		if b.Fresh() || b.Status().Err != nil {
+			t.Errorf("fresh %v, error %v", b.Fresh(), b.Status().Err)
 		}
 		b.log.confirming.set(nil)
 		b.catchUp(t)
@@ -350,7 +350,7 @@ func TestWatchersHearOfNewsAtOnceAndOfNothingEveryHalfL(t *testing.T) {
 		var heard atomic.Int64
 		var group sync.WaitGroup
 		for range 1000 {
-			tick := b.Watch()
+			tick := b.Ledger().Watch()
 			group.Go(func() {
 				<-tick
 				heard.Add(b.Applied())
@@ -365,13 +365,13 @@ func TestWatchersHearOfNewsAtOnceAndOfNothingEveryHalfL(t *testing.T) {
 		b.log.answering.set(after(100 * time.Millisecond))
 		for range 20 {
 			began := time.Now()
-			<-b.Watch()
+			<-b.Ledger().Watch()
 			if d := time.Since(began); d > staleness/2 {
 				t.Errorf("no news for %v", d)
 			}
 		}
 		b.log.asking.set(away)
-		tick := b.Watch()
+		tick := b.Ledger().Watch()
 		time.Sleep(10 * time.Second)
 		select {
 		case <-tick:
@@ -411,8 +411,8 @@ func TestLeaseAfterManyPagesCountsFromTheLastQuestion(t *testing.T) {
 		if f.Applied() != n || f.Ledger().Set().Len() != n || log.asked != n/5000+1 {
 			t.Errorf("applied %d, %d held, after %d questions", f.Applied(), f.Ledger().Set().Len(), log.asked)
 		}
-		if f.LeaseAge() != 100*time.Millisecond || !f.Fresh() {
-			t.Errorf("the lease is %v old, holds %v", f.LeaseAge(), f.Fresh())
+		if f.Ledger().LeaseAge() != 100*time.Millisecond || !f.Fresh() {
+			t.Errorf("the lease is %v old, holds %v", f.Ledger().LeaseAge(), f.Fresh())
 		}
 	})
 }

@@ -31,24 +31,14 @@ func (f *Follower) Known() (Known, bool) {
 // Watchers are notified of nothing new as well, since a later Started extends leases
 // outside; but not at every question, because without a lease each request asks one.
 func (f *Follower) publish(started time.Duration) {
-	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.position.purged})
-	f.ledger.answered(started)
+	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})
+	f.ledger.asOf.Store(int64(started)) // without a lease: that has more conditions
 	if f.Applied() == f.notified && started-f.notifiedAt < f.cfg.Staleness/8 {
 		return
 	}
 	f.notified, f.notifiedAt = f.Applied(), started
 	f.ledger.notify()
 }
-
-// Watch returns a channel that is closed when Known has a new sequence or, when it
-// doesn't, at the next question answered in full: a stream that takes a new channel each
-// time and then reads Known has something to send at least every half of L while the
-// store answers. All watchers share the channel.
-func (f *Follower) Watch() <-chan struct{} { return f.ledger.Watch() }
-
-// Head returns where the log ended in the last answer. It is ahead of Applied while
-// there are pages to read still.
-func (f *Follower) Head() Seq { return max(f.head.Load(), f.Applied()) }
 
 // Counts is what a follower did since it was made.
 type Counts struct {
@@ -60,10 +50,13 @@ type Counts struct {
 
 type counts struct{ failed, unconfirmed, permits atomic.Uint64 }
 
-// Counts returns the counts as they stand.
-func (f *Follower) Counts() Counts {
-	return Counts{
-		Questions: f.questions.Load(), Failed: f.counts.failed.Load(),
-		Unconfirmed: f.counts.unconfirmed.Load(), Permits: f.counts.permits.Load(),
-	}
-}
+// Watch returns a channel that is closed when Known has a new sequence or, when it
+// doesn't, at the next question answered in full: a stream that takes a new channel each
+// time and then reads Known has something to send at least every half of L while the
+// store answers. All watchers share the channel.
+func (f *Follower) Watch() <-chan struct{} { return f.ledger.Watch() }
+
+// Replaced returns how often the log that is followed was replaced: by that of another
+// server, or by an earlier one that was restored. What was read before it grew, and what
+// was committed after, may be in different logs.
+func (f *Follower) Replaced() uint64 { return f.replaced.Load() }

@@ -79,7 +79,7 @@ func TestKnownIsPublishedOnceTheNodeHasConfirmed(t *testing.T) {
 		before, _ := b.Known()
 		b.log.confirming.set(away)
 		b.log.revoke("x")
-		news := b.Watch()
+		news := b.Ledger().Watch()
 		time.Sleep(time.Second)
 		b.catchUp(t)
 		if got, _ := b.Known(); got != before || !b.killed("x") {
@@ -108,7 +108,7 @@ func TestNothingIsKnownOfALogThatWentBack(t *testing.T) {
 		b.log.revoke("x")
 		b.log.revoke("y")
 		b.catchUp(t)
-		tick := b.Watch()
+		tick := b.Ledger().Watch()
 		b.log.forge = func(p *revocation.Page) { *p = revocation.Page{Head: 1} }
 		if err := b.CatchUp(t.Context()); err == nil {
 			t.Fatal("a shorter log was accepted")
@@ -163,14 +163,14 @@ func TestCountsShowTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.catchUp(t)
-		if got := b.Counts(); got.Failed != 0 || got.Unconfirmed != 0 || got.Permits != 0 || got.Questions == 0 {
+		if got := b.Status().Counts; got.Failed != 0 || got.Unconfirmed != 0 || got.Permits != 0 || got.Questions == 0 {
 			t.Errorf("without trouble: %+v", got)
 		}
-		before := b.Counts()
+		before := b.Status().Counts
 		if _, err := b.Permit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(before, b.Counts()); diff != "" {
+		if diff := cmp.Diff(before, b.Status().Counts); diff != "" {
 			t.Errorf("a permit under the lease (-want +got):\n%s", diff)
 		}
 		time.Sleep(2 * staleness)
@@ -183,7 +183,7 @@ func TestCountsShowTrouble(t *testing.T) {
 		if _, err := b.Permit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := b.Counts(); got.Failed != 1 || got.Unconfirmed != 1 || got.Permits != 2 {
+		if got := b.Status().Counts; got.Failed != 1 || got.Unconfirmed != 1 || got.Permits != 2 {
 			t.Errorf("after trouble: %+v", got)
 		}
 	})
@@ -197,12 +197,12 @@ func TestHeadIsAheadWhileThereArePagesToRead(t *testing.T) {
 		b.log.revoke("x")
 	}
 	var lag []revocation.Seq
-	b.OnApply(func(revocation.Change) { lag = append(lag, b.Head()-b.Applied()) })
+	b.OnApply(func(revocation.Change) { lag = append(lag, b.Status().Head-b.Applied()) })
 	b.catchUp(t)
 	if diff := cmp.Diff([]revocation.Seq{5001, 1}, lag); diff != "" {
 		t.Errorf("behind the head (-want +got):\n%s", diff)
 	}
-	if b.Head() != 5001 || b.Applied() != 5001 {
-		t.Errorf("at the end: head %d, applied %d", b.Head(), b.Applied())
+	if b.Status().Head != 5001 || b.Applied() != 5001 {
+		t.Errorf("at the end: head %d, applied %d", b.Status().Head, b.Applied())
 	}
 }

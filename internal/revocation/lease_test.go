@@ -42,22 +42,22 @@ func TestNodeSaysNoYesBeforeItsFirstCatchUp(t *testing.T) {
 		b := newBench(t)
 		b.log.asking.set(away)
 		time.Sleep(time.Second)
-		if b.Fresh() || b.Ready() {
-			t.Errorf("fresh %v, ready %v before any question", b.Fresh(), b.Ready())
+		if b.Fresh() || b.Status().Ready {
+			t.Errorf("fresh %v, ready %v before any question", b.Fresh(), b.Status().Ready)
 		}
 		if err := b.CatchUp(t.Context()); !errors.Is(err, errStore) {
 			t.Errorf("catching up returned %v", err)
 		}
-		if b.Fresh() || b.Ready() {
-			t.Errorf("fresh %v, ready %v after a failed question", b.Fresh(), b.Ready())
+		if b.Fresh() || b.Status().Ready {
+			t.Errorf("fresh %v, ready %v after a failed question", b.Fresh(), b.Status().Ready)
 		}
-		if !errors.Is(b.LastError(), errStore) || b.LeaseAge() != time.Second {
-			t.Errorf("last error %v, age %v", b.LastError(), b.LeaseAge())
+		if !errors.Is(b.Status().Err, errStore) || b.Status().Unwritten || b.Ledger().LeaseAge() != time.Second {
+			t.Errorf("last error %v, age %v", b.Status().Err, b.Ledger().LeaseAge())
 		}
 		b.log.asking.set(nil)
 		b.catchUp(t)
-		if !b.Fresh() || !b.Ready() || b.LastError() != nil || b.LeaseAge() != 0 {
-			t.Errorf("fresh %v, ready %v, error %v, age %v", b.Fresh(), b.Ready(), b.LastError(), b.LeaseAge())
+		if !b.Fresh() || !b.Status().Ready || b.Status().Unwritten || b.Status().Err != nil || b.Ledger().LeaseAge() != 0 {
+			t.Errorf("fresh %v, ready %v, error %v, age %v", b.Fresh(), b.Status().Ready, b.Status().Err, b.Ledger().LeaseAge())
 		}
 	})
 }
@@ -98,8 +98,8 @@ func TestNodeThatCanNotConfirmGetsNoFirstLease(t *testing.T) {
 		if !b.killed("x") || b.Applied() != 1 {
 			t.Errorf("killed %v, applied %d: what was read doesn't count", b.killed("x"), b.Applied())
 		}
-		if b.Fresh() || b.Ready() || !errors.Is(b.LastError(), errStore) {
-			t.Errorf("fresh %v, ready %v, error %v", b.Fresh(), b.Ready(), b.LastError())
+		if b.Fresh() || b.Status().Ready || !b.Status().Unwritten || !errors.Is(b.Status().Err, errStore) {
+			t.Errorf("fresh %v, ready %v, error %v", b.Fresh(), b.Status().Ready, b.Status().Err)
 		}
 	})
 }
@@ -121,7 +121,7 @@ func TestLeaseRunsOutWhileAQuestionHangs(t *testing.T) {
 		if b.Fresh() {
 			t.Fatal("the lease holds although no question was answered for L")
 		}
-		if !b.Ready() {
+		if !b.Status().Ready {
 			t.Error("a node that was ready is no more")
 		}
 	})
@@ -172,13 +172,13 @@ func TestLeaseIsGoneAfterSuspension(t *testing.T) {
 		stop := b.run(t)
 		defer stop()
 		synctest.Wait()
-		held := b.Lease()
+		held := b.Ledger().Lease()
 		b.suspended.Add(int64(staleness))
 		if b.Fresh() || held.Holds() {
 			t.Error("the lease holds after L of suspension")
 		}
-		if b.LeaseAge() != staleness {
-			t.Errorf("age %v", b.LeaseAge())
+		if b.Ledger().LeaseAge() != staleness {
+			t.Errorf("age %v", b.Ledger().LeaseAge())
 		}
 		time.Sleep(staleness / 4)
 		synctest.Wait()
@@ -203,14 +203,14 @@ func TestFollowerRecoversByItself(t *testing.T) {
 				synctest.Wait()
 				b.log.asking.set(trouble)
 				time.Sleep(20*time.Second + 123*time.Millisecond)
-				if b.Fresh() || b.LastError() == nil {
-					t.Fatalf("fresh %v, error %v during the trouble", b.Fresh(), b.LastError())
+				if b.Fresh() || b.Status().Err == nil {
+					t.Fatalf("fresh %v, error %v during the trouble", b.Fresh(), b.Status().Err)
 				}
 				b.log.asking.set(nil)
 				b.log.revoke("x")
 				time.Sleep(staleness + time.Second)
-				if !b.Fresh() || !b.killed("x") || b.LastError() != nil {
-					t.Errorf("fresh %v, killed %v, error %v", b.Fresh(), b.killed("x"), b.LastError())
+				if !b.Fresh() || !b.killed("x") || b.Status().Err != nil {
+					t.Errorf("fresh %v, killed %v, error %v", b.Fresh(), b.killed("x"), b.Status().Err)
 				}
 			})
 		})
@@ -245,8 +245,8 @@ func TestFailedConfirmationDelaysTheLeaseAndIsRetried(t *testing.T) {
 		b.log.revoke("x")
 		time.Sleep(time.Second)
 		b.catchUp(t)
-		if !b.killed("x") || !b.Fresh() || !errors.Is(b.LastError(), errStore) {
-			t.Errorf("killed %v, fresh %v, error %v", b.killed("x"), b.Fresh(), b.LastError())
+		if !b.killed("x") || !b.Fresh() || !errors.Is(b.Status().Err, errStore) {
+			t.Errorf("killed %v, fresh %v, error %v", b.killed("x"), b.Fresh(), b.Status().Err)
 		}
 		time.Sleep(time.Second)
 		if b.Fresh() {
@@ -255,8 +255,8 @@ func TestFailedConfirmationDelaysTheLeaseAndIsRetried(t *testing.T) {
 		b.log.confirming.set(nil)
 		b.log.take()
 		b.catchUp(t)
-		if !b.Fresh() || b.LastError() != nil {
-			t.Errorf("fresh %v, error %v", b.Fresh(), b.LastError())
+		if !b.Fresh() || b.Status().Err != nil {
+			t.Errorf("fresh %v, error %v", b.Fresh(), b.Status().Err)
 		}
 		want := []string{"ask 1", "confirm 1", "ask 1"}
 		if diff := cmp.Diff(want, b.log.take()); diff != "" {

@@ -10,8 +10,8 @@ import (
 // permission to accept tokens on that knowledge.
 //
 // One feeder at a time writes it: a Follower that asks the store, or package verify,
-// which reads the stream of an issuer. Each of them does, in this order: Apply, for
-// entries; Advance, once everything up to a sequence was applied; Renew, once that was
+// which reads the stream of an issuer. Each of them does, in this order: Purged, where
+// entries may be missing; Apply, for entries; Advance, once everything up to a sequence was applied; Renew, once that was
 // all that the log held. Where it can't go on from what it has read it says so first:
 // Restart, or Distrust.
 //
@@ -20,17 +20,14 @@ import (
 // needs, and asks last whether that lease holds: then all that it saw was true at one
 // moment at which the process was permitted to rely on it.
 type Ledger struct {
-	set   Set
-	clock func() time.Duration
-	wall  *wallClock
+	clocks
+	news
+	set Set
 
 	applied   atomic.Int64  // every entry up to it counts here; it never goes back
 	asOf      atomic.Int64  // on the clock: applied was all that the log held then
 	leaseEnd  atomic.Int64  // on the clock; 0: no lease
 	epoch     atomic.Uint64 // counts Restart, Distrust and skip
-	staleness atomic.Int64  // of the last renewal
-	paused    atomic.Int64  // on the clock: when a pause was last noticed
-	forgotten atomic.Int64  // Unix nanoseconds: the latest time as of which entries were forgotten
 	ready     chan struct{} // closed at the first lease
 	readyOnce sync.Once
 
@@ -38,71 +35,42 @@ type Ledger struct {
 	hooks    []func(Change)
 	position Seq           // where the feeder stands: it has applied what it read up to here
 	missed   bool          // the next change is the first after a gap
+	purged   time.Time     // until when at most mattered what the log has purged
 	advanced time.Duration // on the clock: when applied last advanced
-	news     chan struct{} // closed and replaced at news
 }
 
 // Change is what a hook is called with: entries in order, the sequence that they
 // follow, and whether some before them may have been missed, so that nothing that was
-// read from the source earlier may be kept.
+// read from the source earlier may be kept. What has expired by PurgedUntil may have been
+// revoked by entries that were purged.
 type Change struct {
-	Entries []Entry
-	After   Seq
-	Missed  bool
+	Entries     []Entry
+	After       Seq
+	Missed      bool
+	PurgedUntil time.Time
 }
 
 // NewLedger returns a ledger that knows nothing and has no lease. The clock is
 // BootClock: leases are measured on it. The wall clock now decides what has expired, and
-// is kept from going back as NewWallClock does. Both must be set.
+// is kept from going back as NewWallClock does. It must be the machine's own: without
+// the monotonic part of its readings no pause is noticed. Both must be set.
 func NewLedger(clock func() time.Duration, now func() time.Time) *Ledger {
-	l := &Ledger{clock: clock, wall: newWallClock(now), ready: make(chan struct{}), news: make(chan struct{})}
+	l := &Ledger{ready: make(chan struct{}), news: news{next: make(chan struct{})}}
+	l.clocks = clocks{clock: clock, wall: newWallClock(now), onPause: l.endLease}
 	l.asOf.Store(int64(clock()))
 	return l
 }
 
-// Clock returns the time on the clock of the leases.
-func (l *Ledger) Clock() time.Duration { return l.clock() }
-
-// Now returns the wall clock's time. It never goes back behind a time as of which
-// entries were forgotten, whatever the clock below does: a token whose kill was
-// forgotten, because the token had expired, must never be taken for unexpired again.
-func (l *Ledger) Now() time.Time { return time.Unix(0, l.nanos()) }
-
-func (l *Ledger) nanos() int64 {
-	now, jump := l.wall.read()
-	if jump > 0 && jump > time.Duration(l.staleness.Load())/2 {
-		l.notePause()
-	}
-	return max(now, l.forgotten.Load())
-}
-
-// notePause ends the lease, because the wall clock jumped ahead of the clocks that count
-// what passes. A machine that its hypervisor stopped wakes so: the boot clock stands
-// where it stood, and a lease by it would hold for as long as it would have held then.
-// What an earlier question learned is not relied on either.
-func (l *Ledger) notePause() {
-	l.paused.Store(int64(l.clock()))
-	l.endLease()
-}
-
-// pausedSince reports whether a pause was noticed after an instant of the clock.
-func (l *Ledger) pausedSince(instant time.Duration) bool {
-	return l.paused.Load() >= int64(instant) && l.paused.Load() > 0
-}
-
-// Set returns the set, for its sizes and its budget.
+// Set returns what the log says: which tokens are revoked, and which cut-offs there
+// are. It knows an entry before Applied and the lease say so.
 func (l *Ledger) Set() *Set { return &l.set }
 
-// Killed reports whether the log has a kill of that key in force.
-func (l *Ledger) Killed(k Key) bool { return l.set.Killed(k) }
-
-// CutOff returns the latest cut-off at that key, 0 when there is none: whatever was
-// decided as of an earlier sequence no longer counts.
-func (l *Ledger) CutOff(k Key) Seq { return l.set.CutOff(k) }
-
-// Decided returns the latest cut-off at a role or a group of any name, 0 when there
-// was none.
-func (l *Ledger) Decided() Seq { return l.set.Decided() }
+// Ended reports whether the log says of the token of that key that it has ended by now,
+// by the clock that judges expiry.
+func (l *Ledger) Ended(k Key) bool {
+	at, ok := l.set.End(k)
+	return ok && !l.Now().Before(at)
+}
 
 // Applied returns the sequence up to which every entry counts here. It never goes back.
 func (l *Ledger) Applied() Seq { return l.applied.Load() }
@@ -125,15 +93,6 @@ func (l *Ledger) Lease() Lease {
 // Ready returns a channel that is closed once the ledger has held a lease.
 func (l *Ledger) Ready() <-chan struct{} { return l.ready }
 
-// Watch returns a channel that is closed at the next news: entries, a renewal, or the
-// end of the lease by Distrust. All who watch share the channel. Take it before
-// looking at what may change.
-func (l *Ledger) Watch() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.news
-}
-
 // OnApply adds a hook that is called for every change, after the set knows it and
 // before Applied and the lease say so. Hooks are called one after another.
 func (l *Ledger) OnApply(hook func(Change)) {
@@ -150,12 +109,25 @@ func (l *Ledger) KnewBefore(instant time.Duration) bool {
 	return l.advanced < instant
 }
 
+// Purged records that the log has lost entries, which mattered until then at most. A
+// feeder calls it before it applies what is left. From here on Now shows no earlier time:
+// what has expired by then may have been revoked, and a wall clock that is behind must not
+// make it unexpired.
+func (l *Ledger) Purged(until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until.After(l.purged) {
+		l.purged = until
+		l.forgotten.Store(max(l.forgotten.Load(), until.UnixNano()))
+	}
+}
+
 // Apply makes entries count, in the order of the log. From here on tokens that they
 // name are refused; that everything before them counts too is said by Advance alone.
 func (l *Ledger) Apply(entries []Entry) {
 	l.set.Apply(entries)
 	l.mu.Lock()
-	change := Change{Entries: entries, After: l.position, Missed: l.missed}
+	change := Change{Entries: entries, After: l.position, Missed: l.missed, PurgedUntil: l.purged}
 	l.missed = false
 	if n := len(entries); n > 0 {
 		l.position = entries[n-1].Seq
@@ -215,10 +187,6 @@ func (l *Ledger) renew(asOf, staleness time.Duration) {
 	}
 }
 
-// answered records that Applied was all that the log held at an instant of the clock,
-// without a lease: that may have other conditions.
-func (l *Ledger) answered(asOf time.Duration) { l.asOf.Store(int64(asOf)) }
-
 // forget drops what has expired. That time is recorded first, so no reader of Now who
 // misses an entry can read an earlier one.
 func (l *Ledger) forget() {
@@ -272,12 +240,4 @@ func (l *Ledger) reached() Seq {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.position
-}
-
-// notify wakes those who watch.
-func (l *Ledger) notify() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	close(l.news)
-	l.news = make(chan struct{})
 }

@@ -66,11 +66,11 @@ func TestLedgerAnswersWhatItWasFed(t *testing.T) {
 		{Seq: 2, What: revocation.Subject, ID: "ada", At: base},
 		{Seq: 3, What: revocation.Group, ID: "g", At: base},
 	})
-	if !l.Killed(revocation.KeyOf(revocation.Token, "x")) || l.Killed(revocation.KeyOf(revocation.Token, "y")) {
+	if !l.Set().Killed(revocation.KeyOf(revocation.Token, "x")) || l.Set().Killed(revocation.KeyOf(revocation.Token, "y")) {
 		t.Error("the kills are wrong")
 	}
-	if got := l.CutOff(revocation.KeyOf(revocation.Subject, "ada")); got != 2 || l.Decided() != 3 || l.Set().Len() != 3 {
-		t.Errorf("cut-off %d, decided %d, %d held", got, l.Decided(), l.Set().Len())
+	if got := l.Set().CutOff(revocation.KeyOf(revocation.Subject, "ada")); got != 2 || l.Set().Decided() != 3 || l.Set().Len() != 3 {
+		t.Errorf("cut-off %d, decided %d, %d held", got, l.Set().Decided(), l.Set().Len())
 	}
 	if l.Applied() != 0 {
 		t.Errorf("applied %d before the feeder has said so", l.Applied())
@@ -138,7 +138,7 @@ func TestDistrustEndsTheLeaseUntilTheNextAnswer(t *testing.T) {
 	if l.Lease().Holds() || l.Epoch() <= epoch || !isClosed(news) {
 		t.Errorf("holds %v, epoch %d after %d, notified %v", l.Lease().Holds(), l.Epoch(), epoch, isClosed(news))
 	}
-	if l.Applied() != 1 || !l.Killed(revocation.KeyOf(revocation.Token, "x")) {
+	if l.Applied() != 1 || !l.Set().Killed(revocation.KeyOf(revocation.Token, "x")) {
 		t.Error("what counted counts no more")
 	}
 	l.Renew(c.clock()-1, staleness) // older than the one before, and of another log
@@ -163,7 +163,7 @@ func TestHooksLearnWhatFollowsWhatAndWhetherSomeWereMissed(t *testing.T) {
 	l, _ := newLedger()
 	var got []revocation.Change
 	l.OnApply(func(c revocation.Change) {
-		if n := len(c.Entries); n > 0 && (!l.Killed(tokenKey(c.Entries[n-1])) || l.Applied() >= c.Entries[n-1].Seq) {
+		if n := len(c.Entries); n > 0 && (!l.Set().Killed(tokenKey(c.Entries[n-1])) || l.Applied() >= c.Entries[n-1].Seq) {
 			t.Errorf("in the hook: applied %d", l.Applied())
 		}
 		got = append(got, c)
@@ -236,7 +236,7 @@ func TestWallClockStaysAheadOfWhatWasForgotten(t *testing.T) {
 	l.Advance(1)
 	c.pass(3 * day)
 	l.Renew(c.clock(), staleness)
-	if l.Killed(tokenKey(x)) {
+	if l.Set().Killed(tokenKey(x)) {
 		t.Fatal("it isn't forgotten")
 	}
 	c.wall.Store(0)
@@ -246,7 +246,7 @@ func TestWallClockStaysAheadOfWhatWasForgotten(t *testing.T) {
 	y := killOf(2, "y", base.Add(4*day))
 	l.Apply([]revocation.Entry{y})
 	l.Renew(c.clock(), staleness)
-	if !l.Killed(tokenKey(y)) {
+	if !l.Set().Killed(tokenKey(y)) {
 		t.Error("a live entry is forgotten")
 	}
 }
@@ -282,7 +282,7 @@ func TestReadersSeeAllThatAppliedSays(t *testing.T) {
 			for applied := revocation.Seq(0); applied < n; {
 				applied = l.Applied()
 				for _, e := range entries[max(0, applied-20):applied] {
-					if !l.Killed(tokenKey(e)) {
+					if !l.Set().Killed(tokenKey(e)) {
 						t.Errorf("entry %d of %d applied is not killed", e.Seq, applied)
 						return
 					}
@@ -309,7 +309,7 @@ func TestLedgerLookUpsAllocateNothing(t *testing.T) {
 	hit, miss := tokenKey(entries[0]), revocation.KeyOf(revocation.Token, randomUUID())
 	if n := testing.AllocsPerRun(100, func() {
 		lease := l.Lease()
-		if !l.Killed(hit) || l.Killed(miss) || l.CutOff(miss) != 0 || l.Decided() != 0 || l.Applied() != 1000 || l.Now().IsZero() || !lease.Holds() {
+		if !l.Set().Killed(hit) || l.Set().Killed(miss) || l.Set().CutOff(miss) != 0 || l.Set().Decided() != 0 || l.Applied() != 1000 || l.Now().IsZero() || !lease.Holds() {
 			t.Error("wrong answer")
 		}
 	}); n != 0 {

@@ -39,3 +39,23 @@ func TestAPauseFromOutsideEndsTheLease(t *testing.T) {
 		}
 	})
 }
+
+// Before the first lease the clocks may differ by what keeping them right makes of them:
+// the answer counts all the same. One from before a pause does not.
+func TestThePauseBeforeTheFirstLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const staleness = 2 * time.Second
+		start := time.Now()
+		clock := func() time.Duration { return time.Hour + time.Since(start) }
+		for jump, holds := range map[time.Duration]bool{time.Nanosecond: true, time.Millisecond: true, time.Second: false} {
+			ledger := NewLedger(clock, time.Now)
+			asked := clock()
+			ledger.wall.origin -= int64(jump) // the wall clock is ahead by so much
+			ledger.Renew(asked, staleness)
+			if ledger.Lease().Holds() != holds {
+				t.Errorf("a jump of %v before the answer: the lease holds: %t", jump, !holds)
+			}
+		}
+	})
+}

@@ -74,7 +74,7 @@ func (n *net) cut(off bool) {
 	n.cutOff = off
 }
 
-// world is a few nodes on one log, and what was taken back.
+// world is a few nodes on one log, and what was revoked.
 type world struct {
 	log     *memoryLog
 	nodes   []*bench
@@ -89,7 +89,7 @@ type world struct {
 // accepts is what a verifier does. What has been acknowledged before it starts
 // must be refused.
 func (w *world) accepts(node *bench, id string) bool {
-	lease := node.Lease()
+	lease := node.Ledger().Lease()
 	killed := node.killed(id)
 	return lease.Holds() && !killed
 }

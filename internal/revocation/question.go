@@ -26,6 +26,10 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 		return 0, false, fmt.Errorf("refusing a page of the revocation log after %d: %w", after, err)
 	}
 	f.head.Store(page.Head)
+	f.membership.origin = page.Origin
+	if before := f.origin.Swap(&page.Origin); before != nil && *before != page.Origin {
+		f.replaced.Add(1)
+	}
 	f.apply(page, after)
 	return started, page.Complete(after), nil
 }
@@ -35,8 +39,9 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 // in between have yet to be written. Then all of the log is read again, and the node
 // joins the list again, which was restored as well.
 func (f *Follower) distrust() {
+	f.replaced.Add(1)
 	f.known.Store(nil)
-	f.position.listed = false
+	f.membership.listed = false
 	f.ledger.Distrust()
 }
 
@@ -67,11 +72,12 @@ func (p Page) check(after Seq) error {
 	return nil
 }
 
-// apply feeds the ledger with a page: first the gap, so that hooks learn of it with the
-// entries after it; then the entries; then how far they reach, which nobody may rely on
-// before. It doesn't notify: what is known isn't complete before the last page.
+// apply feeds the ledger with a page: first the gap, so that no clock that is behind finds
+// unexpired what was purged, and hooks learn of it with the entries after it; then the
+// entries; then how far they reach, which nobody may rely on before. It doesn't notify: what is known isn't complete before the last page.
 func (f *Follower) apply(p Page, after Seq) {
-	f.position.purged = p.Purged
+	f.purged = p.Purged
+	f.ledger.Purged(p.PurgedUntil)
 	if after < p.Purged {
 		f.ledger.skip()
 	}

@@ -43,8 +43,8 @@ func TestRefusedPages(t *testing.T) {
 				b.log.forge = func(p *revocation.Page) { *p = page }
 				time.Sleep(time.Second)
 				b.OnApply(func(revocation.Change) { t.Error("it reached a hook") })
-				if err := b.CatchUp(t.Context()); err == nil || b.LastError() == nil {
-					t.Fatalf("accepted: error %v, last error %v", err, b.LastError())
+				if err := b.CatchUp(t.Context()); err == nil || b.Status().Err == nil {
+					t.Fatalf("accepted: error %v, last error %v", err, b.Status().Err)
 				}
 				if b.Applied() != 2 || b.killed("3") || b.killed("4") || b.killed("5") {
 					t.Errorf("applied %d of it", b.Applied())
@@ -111,7 +111,7 @@ func TestPurgedEntriesMayBeMissing(t *testing.T) {
 }
 
 // A database that was restored without raising its sequence assigns numbers
-// again. The node says no yes until the log is as far as it knew, and then reads
+// again. The node accepts nothing until the log is as far as it knew, and then reads
 // all of it, because entries that it takes for known are others now, and joins
 // the list again, which was restored as well.
 func TestLogThatWentBackEndsTheLease(t *testing.T) {

@@ -3,6 +3,7 @@ package revocation
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,7 +19,7 @@ const DefaultBudget = 512 << 20
 //
 // Kills lie in buckets by the time until which they matter, rounded up, so that
 // forgetting is dropping a bucket. Cut-offs are few and lie in one table, which is
-// rebuilt once a day without those that have run out.
+// rebuilt once a day without those that have run out. Ends are fewer still.
 //
 // The set is exact and never evicts a live entry, however many there are: a token
 // whose kill was evicted would be accepted again, and one that is only perhaps
@@ -31,8 +32,9 @@ type Set struct {
 	mu      sync.Mutex // held by writers
 	buckets atomic.Pointer[[]bucket]
 	cutOffs atomic.Pointer[table]
+	ends    atomic.Pointer[map[Key]end] // never changed, only replaced
 	decided atomic.Int64
-	due     int64 // when to look for cut-offs that have run out; under mu
+	due     int64 // when to look for cut-offs and ends that have run out; under mu
 }
 
 // bucket holds the kills that matter no more at end. A list of buckets is never
@@ -41,6 +43,10 @@ type bucket struct {
 	end   int64 // Unix seconds
 	kills *table
 }
+
+// end is when a token ends, and when that matters no more; Unix microseconds and
+// seconds.
+type end struct{ at, until int64 }
 
 // never is the end of what matters for ever.
 const never = 1<<63 - 1
@@ -56,16 +62,48 @@ func (s *Set) Apply(entries []Entry) {
 	defer s.mu.Unlock()
 	for i := range entries {
 		e := &entries[i]
-		key := KeyOf(e.What, e.ID).words()
-		if e.What == Token {
-			s.kill(key, bucketEnd(e))
+		switch e.What { //nolint:exhaustive // the rest are cut-offs
+		case Token:
+			s.kill(KeyOf(Token, e.ID).words(), bucketEnd(e))
 			continue
-		}
-		s.cutOff(key, e)
-		if e.What == Role || e.What == Group {
+		case End:
+			continue
+		case Role, Group:
 			s.decided.Store(max(s.decided.Load(), e.Seq))
 		}
+		s.cutOff(KeyOf(e.What, e.ID).words(), e)
 	}
+	s.applyEnds(entries)
+}
+
+// applyEnds adds the ends among the entries. Of several ends of one token the earliest
+// counts, for as long as the latest entry matters.
+func (s *Set) applyEnds(entries []Entry) {
+	var ends map[Key]end
+	for i := range entries {
+		e := &entries[i]
+		if e.What != End {
+			continue
+		}
+		if ends == nil {
+			ends = s.cloneEnds()
+		}
+		key, one := KeyOf(Token, e.ID), end{at: e.At.UnixMicro(), until: endOf(e)}
+		if known, ok := ends[key]; ok {
+			one = end{at: min(known.at, one.at), until: max(known.until, one.until)}
+		}
+		ends[key] = one
+	}
+	if ends != nil {
+		s.ends.Store(&ends)
+	}
+}
+
+func (s *Set) cloneEnds() map[Key]end {
+	if p := s.ends.Load(); p != nil {
+		return maps.Clone(*p)
+	}
+	return map[Key]end{}
 }
 
 // Killed reports whether the set holds a kill of that key.
@@ -82,6 +120,20 @@ func (s *Set) Killed(k Key) bool {
 		}
 	}
 	return false
+}
+
+// End returns when the token of that key ends, with all that has it in its chain; ok is
+// false when the log says nothing of an end. A kill of the token is another matter.
+func (s *Set) End(k Key) (at time.Time, ok bool) {
+	p := s.ends.Load()
+	if p == nil {
+		return time.Time{}, false
+	}
+	e, ok := (*p)[k]
+	if !ok {
+		return time.Time{}, false
+	}
+	return time.UnixMicro(e.at), true
 }
 
 // CutOff returns the latest cut-off at that key, 0 when there is none: whatever was
@@ -104,7 +156,7 @@ func (s *Set) Decided() Seq { return s.decided.Load() }
 
 // Forget drops what has run out at now, rounded up: by a day where an entry was to
 // matter for two days at most, by 14 days up to 35, by 182 days up to 400, and by
-// four years beyond. A cut-off stays for a day at most. The caller's clock must
+// four years beyond. A cut-off or an end stays for a day at most. The caller's clock must
 // not go back, because what was dropped can't be had again.
 func (s *Set) Forget(now time.Time) {
 	s.mu.Lock()
@@ -113,12 +165,21 @@ func (s *Set) Forget(now time.Time) {
 		live := slices.DeleteFunc(slices.Clone(*list), func(b bucket) bool { return b.end <= now.Unix() })
 		s.buckets.Store(&live)
 	}
-	if t := s.cutOffs.Load(); t != nil && s.due <= now.Unix() {
+	if s.due > now.Unix() {
+		return
+	}
+	s.due = now.Unix() + day
+	if t := s.cutOffs.Load(); t != nil {
 		s.rebuild(t, now.Unix())
+	}
+	if p := s.ends.Load(); p != nil {
+		live := maps.Clone(*p)
+		maps.DeleteFunc(live, func(_ Key, e end) bool { return e.until <= now.Unix() })
+		s.ends.Store(&live)
 	}
 }
 
-// Len returns the number of kills and cut-offs held.
+// Len returns the number of kills, cut-offs and ends held.
 func (s *Set) Len() int {
 	var n int64
 	for b := range s.all() {
@@ -127,8 +188,18 @@ func (s *Set) Len() int {
 	if t := s.cutOffs.Load(); t != nil {
 		n += t.count.Load()
 	}
-	return int(n)
+	return int(n) + s.lenEnds()
 }
+
+func (s *Set) lenEnds() int {
+	if p := s.ends.Load(); p != nil {
+		return len(*p)
+	}
+	return 0
+}
+
+// endBytes is about what an end takes in a map.
+const endBytes = 64
 
 // Bytes returns the memory that the set takes.
 func (s *Set) Bytes() int64 {
@@ -139,7 +210,7 @@ func (s *Set) Bytes() int64 {
 	if t := s.cutOffs.Load(); t != nil {
 		n += t.bytes()
 	}
-	return n
+	return n + int64(s.lenEnds())*endBytes
 }
 
 // OverBudget reports whether the set takes more memory than its budget. It goes on
@@ -283,7 +354,6 @@ func (s *Set) rebuild(old *table, now int64) {
 		}
 	}
 	s.cutOffs.Store(live)
-	s.due = now + day
 }
 
 func seqOf(slot []atomic.Uint64) Seq { return Seq(slot[2].Load()) } //nolint:gosec // a sequence was stored

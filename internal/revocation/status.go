@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -10,25 +11,40 @@ import (
 // Status is how a node stands in the revocation log.
 type Status struct {
 	Applied   Seq           // up to which every entry counts here
-	Head      Seq           // where the log ended in the last answer
+	Head      Seq           // where the log ended in the last answer: ahead of Applied while there are pages to read
 	LeaseAge  time.Duration // since the last question started that was answered in full
 	Fresh     bool          // the node holds a lease now
-	Ready     bool          // it has held one
+	Ready     bool          // it has held one: it has read the whole log and was on the list of nodes
+	Unwritten bool          // the last answer could not be confirmed: the store takes no writes
 	Live      int           // entries that still matter
 	LiveBytes int64         // memory that they take
 	Counts    Counts
+	Err       error // what went wrong with the last question or confirmation; nil when nothing did
 
 	OverBudget bool // they take more than the set's budget
 }
 
 // Status returns how the node stands.
 func (f *Follower) Status() Status {
-	set := f.Ledger().Set()
-	return Status{
-		Applied: f.Ledger().Applied(), Head: f.Head(), LeaseAge: f.LeaseAge(), Fresh: f.Fresh(), Ready: f.Ready(),
-		Live: set.Len(), LiveBytes: set.Bytes(), Counts: f.Counts(),
-		OverBudget: set.OverBudget(),
+	set, applied := f.ledger.Set(), f.ledger.Applied()
+	s := Status{
+		Applied: applied, Head: max(f.head.Load(), applied), LeaseAge: f.ledger.LeaseAge(), Fresh: f.Fresh(),
+		Live: set.Len(), LiveBytes: set.Bytes(), OverBudget: set.OverBudget(),
+		Counts: Counts{
+			Questions: f.questions.Load(), Failed: f.counts.failed.Load(),
+			Unconfirmed: f.counts.unconfirmed.Load(), Permits: f.counts.permits.Load(),
+		},
 	}
+	select {
+	case <-f.ledger.Ready():
+		s.Ready = true
+	default:
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.Err = f.lastErr
+	_, s.Unwritten = errors.AsType[unconfirmed](f.lastErr)
+	return s
 }
 
 // Entries reads a page of the stored log, for who is further behind than this node.

@@ -17,55 +17,26 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// family is one token of every kind, and what was made from what.
-type family struct {
-	*nodetest.Fixture
-	owner *caller.Caller // by a session that is not of the family
-	all   map[string]*issuance.Issued
-}
+var operator = caller.Operator()
+
+// family is a nodetest.Family that is looked at as a whole.
+type family struct{ *nodetest.Family }
 
 func newFamily(t *testing.T) *family {
 	t.Helper()
-	f := &family{Fixture: nodetest.New(t, nodetest.Options{Settings: taskSettings}), all: map[string]*issuance.Issued{}}
-	f.owner = person(t, f.Fixture, "ada", nodetest.May("create", "/task-tokens/TES"))
-	session := sessionOf(t, f.Fixture, "ada")
-	by, err := f.Session(t.Context(), session.Value.Reveal())
-	must(t, err)
-	f.all["session"] = session
-	f.all["access"] = made(t, f.Fixture, by, issuance.Request{Kind: token.KindAccess})
-	f.trade(t, "access.access", "access", issuance.Exchange{})
-	f.all["key"] = apiKey(t, f.Fixture, by)
-	f.trade(t, "key.access", "key", issuance.Exchange{})
-	f.trade(t, "key.access.access", "key.access", issuance.Exchange{})
-	f.trade(t, "key.task", "key", issuance.Exchange{TaskType: "TES"})
-	f.all["apitoken"] = apiToken(t, f.Fixture, by)
-	first := f.trade(t, "apitoken.access", "apitoken", issuance.Exchange{Scope: []string{"offline_access"}})
-	pair, err := f.Refresh(t.Context(), issuance.Refresh{Token: first.Refresh.Value.Reveal()})
-	must(t, err)
-	f.all["apitoken.used"], f.all["apitoken.refresh"], f.all["apitoken.refreshed"] = first.Refresh, pair.Refresh, pair.Access
-	f.trade(t, "apitoken.refreshed.access", "apitoken.refreshed", issuance.Exchange{})
-	return f
-}
-
-func (f *family) trade(t *testing.T, name, from string, x issuance.Exchange) issuance.Pair {
-	t.Helper()
-	x.Subject = f.all[from].Value.Reveal()
-	pair, err := f.Exchange(t.Context(), x)
-	must(t, err)
-	f.all[name] = pair.Access
-	return pair
+	return &family{nodetest.NewFamily(t)}
 }
 
 // wantDeadAlone fails unless exactly these are dead, the used refresh token aside.
 func (f *family) wantDeadAlone(t *testing.T, dead string) {
 	t.Helper()
-	for name, issued := range f.all {
+	for name, issued := range f.All {
 		switch {
 		case name == "apitoken.used":
-		case containsWord(dead, name):
-			wantDead(t, f.Fixture, name, issued)
+		case nodetest.HasWord(dead, name):
+			f.WantDead(t, name, issued)
 		default:
-			wantAlive(t, f.Fixture, name, issued)
+			f.WantAlive(t, name, issued)
 		}
 	}
 }
@@ -95,13 +66,13 @@ func TestRevokedTokenTakesAllThatWasMadeFromItAlong(t *testing.T) {
 			t.Parallel()
 			f := newFamily(t)
 			f.wantDeadAlone(t, "")
-			r, err := f.Revoke(t.Context(), f.owner, revoking.Revocation{Token: f.all[name].Value.Reveal()})
+			r, err := f.Revoke(t.Context(), f.Owner, revoking.Revocation{Token: f.All[name].Value.Reveal()})
 			if err != nil || !r.Revoked || r.Seq != f.Ledger.Applied() || r.Nodes == nil || r.Nodes.Confirmed != 1 {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			f.wantDeadAlone(t, dead)
 			// Twice is success, with the same effect.
-			again, err := f.Revoke(t.Context(), f.owner, revoking.Revocation{Token: f.all[name].Value.Reveal()})
+			again, err := f.Revoke(t.Context(), f.Owner, revoking.Revocation{Token: f.All[name].Value.Reveal()})
 			if err != nil || !again.Revoked {
 				t.Errorf("twice: %+v, %v", again, err)
 			}
@@ -114,9 +85,9 @@ func TestRevokedTokenTakesAllThatWasMadeFromItAlong(t *testing.T) {
 // wantRefusedEverywhere fails unless what is dead is good for nothing else either.
 func (f *family) wantRefusedEverywhere(t *testing.T, dead string) {
 	t.Helper()
-	rs := client(t, f.Fixture, directory.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
+	rs := f.NewClient(t, directory.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
 	for name := range strings.FieldsSeq(dead) {
-		raw := f.all[name].Value.Reveal()
+		raw := f.All[name].Value.Reveal()
 		if _, active, err := f.Introspect(t.Context(), rs, raw); active || err != nil {
 			t.Errorf("%s is introspected: %t, %v", name, active, err)
 		}
@@ -138,18 +109,18 @@ func TestRevokedIDTakesAllThatWasMadeFromItAlong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFamily(t)
-			by := f.owner
-			if _, _, err := f.Store.TokenByID(t.Context(), f.all[name].ID); err != nil {
+			by := f.Owner
+			if _, _, err := f.Store.TokenByID(t.Context(), f.All[name].ID); err != nil {
 				by = operator // who may know the id of what isn't stored
-				_, err := f.RevokeID(t.Context(), f.owner, f.all[name].ID)
-				wantFault(t, "an id that isn't stored", err, fault.NotFound, "")
+				_, err := f.RevokeID(t.Context(), f.Owner, f.All[name].ID)
+				nodetest.WantFault(t, "an id that isn't stored", err, fault.NotFound, "")
 			}
-			r, err := f.RevokeID(t.Context(), by, strings.ToUpper(f.all[name].ID))
+			r, err := f.RevokeID(t.Context(), by, strings.ToUpper(f.All[name].ID))
 			if err != nil || !r.Revoked {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			f.wantDeadAlone(t, dead)
-			must(t, second(f.RevokeID(t.Context(), by, f.all[name].ID)))
+			nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), by, f.All[name].ID)))
 			f.wantDeadAlone(t, dead)
 		})
 	}
@@ -159,14 +130,14 @@ func TestWhatVoidsEverythingOfAUser(t *testing.T) {
 	t.Parallel()
 	for name, act := range map[string]func(f *family) error{
 		"revoke all by oneself": func(f *family) error {
-			return second(f.RevokeAll(t.Context(), f.owner, f.owner.ID()))
+			return nodetest.Second(f.RevokeAll(t.Context(), f.Owner, f.Owner.ID()))
 		},
-		"revoke all by name": func(f *family) error { return second(f.RevokeAllOf(t.Context(), operator, "ada")) },
+		"revoke all by name": func(f *family) error { return nodetest.Second(f.RevokeAllOf(t.Context(), operator, "ada")) },
 		"disabled": func(f *family) error {
-			return second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)}))
 		},
 		"password": func(f *family) error {
-			return second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("new"))}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("new"))}))
 		},
 		"password hash": func(f *family) error {
 			other, err := f.Hasher.Hash(t.Context(), "another")
@@ -175,20 +146,20 @@ func TestWhatVoidsEverythingOfAUser(t *testing.T) {
 			}
 			return err
 		},
-		"removed": func(f *family) error { return second(f.RemoveUser(t.Context(), operator, "ada")) },
+		"removed": func(f *family) error { return nodetest.Second(f.RemoveUser(t.Context(), operator, "ada")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFamily(t)
-			other := accessToken(t, f.Fixture, person(t, f.Fixture, "eve"))
-			f.trade(t, "more", "key", issuance.Exchange{})
-			must(t, act(f))
-			for name, issued := range f.all {
-				wantDead(t, f.Fixture, name, issued)
+			other := f.MadeAccess(t, f.Person(t, "eve"))
+			f.Trade(t, "more", "key", issuance.Exchange{})
+			nodetest.Must(t, act(f))
+			for name, issued := range f.All {
+				f.WantDead(t, name, issued)
 			}
-			_, err := f.Session(t.Context(), f.all["session"].Value.Reveal())
-			wantFault(t, "the session", err, fault.InvalidToken, "revoked")
-			wantAlive(t, f.Fixture, "somebody else's token", other)
+			_, err := f.Session(t.Context(), f.All["session"].Value.Reveal())
+			nodetest.WantFault(t, "the session", err, fault.InvalidToken, "revoked")
+			f.WantAlive(t, "somebody else's token", other)
 		})
 	}
 }
@@ -197,10 +168,10 @@ func TestWhatDoesNotVoidAUsersTokens(t *testing.T) {
 	t.Parallel()
 	f := newFamily(t)
 	patch := directory.UserPatch{Name: new("Ada Lovelace"), Email: new("ada@example.net"), Groups: &[]string{"x"}, Disabled: new(false)}
-	must(t, second(f.UpdateUser(t.Context(), operator, "ada", patch)))
-	must(t, second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{})))
-	must(t, f.RotateKeys(t.Context(), operator, true))
-	must(t, f.RotateKeys(t.Context(), operator, true))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", patch)))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{})))
+	nodetest.Must(t, f.RotateKeys(t.Context(), operator, true))
+	nodetest.Must(t, f.RotateKeys(t.Context(), operator, true))
 	f.wantDeadAlone(t, "")
 }
 
@@ -208,9 +179,9 @@ func TestWhatDoesNotVoidAUsersTokens(t *testing.T) {
 func TestTokenOfAnOlderKeyIsRevoked(t *testing.T) {
 	t.Parallel()
 	f := newFamily(t)
-	must(t, f.RotateKeys(t.Context(), operator, true))
+	nodetest.Must(t, f.RotateKeys(t.Context(), operator, true))
 	for _, name := range []string{"access", "key", "apitoken"} {
-		r, err := f.Revoke(t.Context(), f.owner, revoking.Revocation{Token: f.all[name].Value.Reveal()})
+		r, err := f.Revoke(t.Context(), f.Owner, revoking.Revocation{Token: f.All[name].Value.Reveal()})
 		if err != nil || !r.Revoked {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
@@ -222,19 +193,19 @@ func TestExpiredTokenIsRevokedAndItsDescendantsWithIt(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	ada := person(t, f, "ada")
-	short := accessToken(t, f, ada)
-	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: apiToken(t, f, ada).Value.Reveal(), Scope: []string{"offline_access"}})
-	must(t, err)
+	ada := f.Person(t, "ada")
+	short := f.MadeAccess(t, ada)
+	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: f.APIToken(t, ada, issuance.NewCredential{}).Value.Reveal(), Scope: []string{"offline_access"}})
+	nodetest.Must(t, err)
 	f.Advance(31 * time.Minute)
-	_, err = verify(t, f, short)
-	wantFault(t, "a token past its end", err, fault.InvalidToken, "expired")
+	_, err = f.Judge(t, short)
+	nodetest.WantFault(t, "a token past its end", err, fault.InvalidToken, "expired")
 	r, err := f.Revoke(t.Context(), ada, revoking.Revocation{Token: short.Value.Reveal()})
 	if err != nil || !r.Revoked {
 		t.Errorf("%+v, %v", r, err)
 	}
 	_, err = f.Revoke(t.Context(), ada, revoking.Revocation{Token: short.Value.Reveal(), RefuseExpired: true})
-	wantFault(t, "where a dialect says no", err, fault.InvalidToken, "expired")
+	nodetest.WantFault(t, "where a dialect says no", err, fault.InvalidToken, "expired")
 	f.Advance(31 * 24 * time.Hour) // the refresh token has idled for too long
 	r, err = f.Revoke(t.Context(), operator, revoking.Revocation{Token: pair.Refresh.Value.Reveal()})
 	if err != nil || !r.Revoked {
@@ -245,33 +216,33 @@ func TestExpiredTokenIsRevokedAndItsDescendantsWithIt(t *testing.T) {
 func TestSessionThatEndsTakesItsAccessTokensAlong(t *testing.T) {
 	t.Parallel()
 	f := newFamily(t)
-	by, err := f.Session(t.Context(), f.all["session"].Value.Reveal())
-	must(t, err)
-	must(t, f.EndSession(t.Context(), by))
+	by, err := f.Session(t.Context(), f.All["session"].Value.Reveal())
+	nodetest.Must(t, err)
+	nodetest.Must(t, f.EndSession(t.Context(), by))
 	f.wantDeadAlone(t, deaths["session"])
-	must(t, f.EndSession(t.Context(), by))
-	for name, c := range map[string]*caller.Caller{"nobody": nil, "the operator": operator, "a Bearer": bearer(t, f.Fixture, f.all["apitoken"])} {
-		wantFault(t, name, f.EndSession(t.Context(), c), fault.Unauthenticated, "")
+	nodetest.Must(t, f.EndSession(t.Context(), by))
+	for name, c := range map[string]*caller.Caller{"nobody": nil, "the operator": operator, "a Bearer": f.ByBearer(t, f.All["apitoken"])} {
+		nodetest.WantFault(t, name, f.EndSession(t.Context(), c), fault.Unauthenticated, "")
 	}
 }
 
 func TestLeakedTokensDieWhoReportsThem(t *testing.T) {
 	t.Parallel()
 	f := newFamily(t)
-	other := accessToken(t, f.Fixture, person(t, f.Fixture, "eve"))
+	other := f.MadeAccess(t, f.Person(t, "eve"))
 	before := f.Ledger.Applied()
 	junk := []string{"", "junk", "a.b.c", "bda_" + strings.Repeat("0", 36), other.Value.Reveal() + "x", uuid.NewString()}
-	must(t, f.Leaked(t.Context(), junk))
+	nodetest.Must(t, f.Leaked(t.Context(), junk))
 	if f.Ledger.Applied() != before || len(f.Events(t, audit.Filter{Action: audit.LeakedReport})) != 0 {
 		t.Error("junk was acted upon")
 	}
-	values := append(junk, f.all["apitoken"].Value.Reveal(), f.all["key.access"].Value.Reveal(), f.all["session"].Value.Reveal(), f.all["apitoken"].Value.Reveal())
-	must(t, f.Leaked(t.Context(), values))
+	values := append(junk, f.All["apitoken"].Value.Reveal(), f.All["key.access"].Value.Reveal(), f.All["session"].Value.Reveal(), f.All["apitoken"].Value.Reveal())
+	nodetest.Must(t, f.Leaked(t.Context(), values))
 	f.wantDeadAlone(t, deaths["apitoken"]+" "+deaths["key.access"]+" "+deaths["session"])
-	wantAlive(t, f.Fixture, "somebody else's", other)
+	f.WantAlive(t, "somebody else's", other)
 	events := f.Events(t, audit.Filter{Action: audit.LeakedReport})
 	for _, e := range events {
-		if e.Actor != "" || e.Target != f.owner.ID() {
+		if e.Actor != "" || e.Target != f.Owner.ID() {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -279,7 +250,7 @@ func TestLeakedTokensDieWhoReportsThem(t *testing.T) {
 		t.Errorf("%d events", len(events))
 	}
 	before = f.Ledger.Applied()
-	must(t, f.Leaked(t.Context(), values)) // nothing is left to be done
+	nodetest.Must(t, f.Leaked(t.Context(), values)) // nothing is left to be done
 	if f.Ledger.Applied() != before {
 		t.Error("what was dead was killed again")
 	}

@@ -9,7 +9,9 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // RevokeSelf revokes a token for its holder, who proves nothing but that they hold
@@ -17,7 +19,8 @@ import (
 // matter, and revoking twice is success. If it is revoked already, nothing is
 // written; the receipt comes when that holds as wait says, as the first one did. The
 // error is InvalidToken for a value that is no token of ours, that was signed by a
-// revoked key, or that is of a kind which may not revoke itself.
+// revoked key, or that is of a kind which may not revoke itself, and Limited as for
+// Revoke.
 func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, raw)
 	if err != nil {
@@ -31,30 +34,44 @@ func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wa
 	if err != nil && !removed {
 		return revocation.Receipt{}, err
 	}
-	if removed || r.verifier.Revoked(t) {
-		return r.journal.Settled(ctx, wait)
+	if removed || r.verifier.Void(t) {
+		read := r.journal.Reading()
+		switch revoked, err := r.inLog(ctx, t); {
+		case err != nil:
+			return revocation.Receipt{}, err
+		case revoked:
+			if err := r.quota.Again(t.Subject); err != nil {
+				return revocation.Receipt{}, err
+			}
+			return r.journal.Settled(ctx, read, wait)
+		}
 	}
 	e := r.journal.Event(ctx, t.Subject, audit.TokenRevoke)
 	e.Target, e.TokenID, e.Reason = t.Subject, t.ID, token.ReasonRevoked
-	return r.kill(ctx, t, e, wait)
+	return r.kill(ctx, t, e, terms{wait: wait})
 }
 
 // Leaked revokes every value that is a token of ours, whoever reports it, and records
 // it for the owners. Nothing in the answer says which ones were.
 func (r *Revoker) Leaked(ctx context.Context, values []string) error {
+	read := r.journal.Reading()
+	found, err := r.genuine(ctx, values)
+	if err != nil {
+		return err
+	}
 	var all records.Batch
-	anyRevoked := false
+	anyDead := false
 	seen := map[string]bool{}
-	for _, value := range values {
-		t, err := r.verifier.Genuine(ctx, value)
-		if fault.Is(err, fault.InvalidToken) || err == nil && seen[t.ID] {
+	for _, t := range found {
+		if seen[t.ID] {
 			continue
 		}
+		dead, err := r.dead(ctx, t)
 		if err != nil {
 			return err
 		}
-		if !r.verifier.Live(t) {
-			anyRevoked = true
+		if dead {
+			anyDead = true
 			continue
 		}
 		seen[t.ID] = true
@@ -63,12 +80,51 @@ func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 		ops, entries := r.journal.Kill(killOf(t, "reported as leaked"))
 		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
 	}
-	var err error
-	switch {
-	case len(all.Log) > 0:
-		_, err = r.journal.Revoke(ctx, all, revocation.WaitDefault)
-	case anyRevoked:
-		_, err = r.journal.Settled(ctx, revocation.WaitDefault)
+	if len(all.Log) == 0 && !anyDead {
+		return nil
 	}
+	_, err = r.journal.RevokeRest(ctx, all, read, revocation.WaitDefault)
 	return err
+}
+
+// dead reports whether a token has ended, expired, or been revoked by the log in the
+// store.
+func (r *Revoker) dead(ctx context.Context, t *verification.Token) (bool, error) {
+	expired := !t.Expiry.IsZero() && !r.now().Before(t.Expiry)
+	if expired || !r.verifier.Void(t) {
+		return !r.verifier.Live(t), nil
+	}
+	return r.inLog(ctx, t)
+}
+
+// genuine returns those of the values that are tokens of ours, whatever has become of
+// them. Opaque ones are looked up together: junk with a good checksum is cheap to make,
+// and a report may hold a thousand.
+func (r *Revoker) genuine(ctx context.Context, values []string) ([]*verification.Token, error) {
+	var found []*verification.Token
+	var digests [][32]byte
+	for _, value := range values {
+		if r.forms.Shape(value) == token.ShapeOpaque {
+			if _, err := r.forms.Parse(value); err == nil {
+				digests = append(digests, token.Digest(value))
+			}
+			continue
+		}
+		t, err := r.verifier.Genuine(ctx, value)
+		if err == nil {
+			found = append(found, t)
+		} else if !fault.Is(err, fault.InvalidToken) {
+			return nil, err
+		}
+	}
+	for chunk := range slices.Chunk(digests, records.MaxDigests) {
+		rows, seq, err := r.store.TokensByDigest(ctx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			found = append(found, source.TokenOf(row, seq))
+		}
+	}
+	return found, nil
 }

@@ -16,8 +16,8 @@ import (
 func TestHolderRevokesATokenThatSignsNobodyIn(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	expired, key := accessToken(t, f, ada), apiKey(t, f, ada)
+	ada := f.Person(t, "ada")
+	expired, key := f.MadeAccess(t, ada), f.ExchangeKey(t, ada, issuance.NewCredential{})
 	f.Advance(31 * time.Minute)
 	for name, issued := range map[string]*issuance.Issued{"expired": expired, "an API key": key} {
 		for range 2 { // twice is success
@@ -31,10 +31,10 @@ func TestHolderRevokesATokenThatSignsNobodyIn(t *testing.T) {
 			t.Errorf("%s is recorded as %+v", name, events)
 		}
 	}
-	wantDead(t, f, "an API key", key)
+	f.WantDead(t, "an API key", key)
 
-	orphan := accessToken(t, f, person(t, f, "eve"))
-	must(t, second(f.RemoveUser(t.Context(), operator, "eve")))
+	orphan := f.MadeAccess(t, f.Person(t, "eve"))
+	nodetest.Must(t, nodetest.Second(f.RemoveUser(t.Context(), operator, "eve")))
 	head := f.Ledger.Applied()
 	r, err := f.RevokeSelf(t.Context(), orphan.Value.Reveal(), revocation.WaitNone)
 	if err != nil || !r.Revoked || r.Nodes != nil || f.Ledger.Applied() != head {
@@ -42,9 +42,9 @@ func TestHolderRevokesATokenThatSignsNobodyIn(t *testing.T) {
 	}
 
 	for name, raw := range map[string]string{
-		"junk": "junk", "a forged one": key.Value.Reveal() + "A", "a session": sessionOf(t, f, "ada").Value.Reveal(),
+		"junk": "junk", "a forged one": key.Value.Reveal() + "A", "a session": f.SessionOf(t, "ada").Value.Reveal(),
 	} {
 		_, err := f.RevokeSelf(t.Context(), raw, revocation.WaitDefault)
-		wantFault(t, name, err, fault.InvalidToken, token.ReasonMalformed)
+		nodetest.WantFault(t, name, err, fault.InvalidToken, token.ReasonMalformed)
 	}
 }

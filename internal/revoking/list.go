@@ -2,6 +2,7 @@ package revoking
 
 import (
 	"context"
+	"math"
 
 	"github.com/google/uuid"
 
@@ -24,8 +25,9 @@ const MaxRevocations = 1000
 type Revocable struct {
 	kill    journal.Kill
 	subject string
-	actor   string // who may revoke it
-	revoked bool   // the log has revoked it already
+	actor   string          // who may revoke it
+	revoked bool            // the log in the store has revoked it already
+	read    journal.Reading // from which that was read
 }
 
 // ID returns the public id of the token.
@@ -34,8 +36,9 @@ func (r Revocable) ID() string { return r.kill.ID }
 // FindRevocable finds the token that a value or a public id stands for, and decides
 // whether the caller may revoke it; it writes nothing. The error is InvalidToken for
 // a value that is no token of ours, Forbidden for a value that is somebody else's,
-// and NotFound for an id that does not exist or is somebody else's. For the operator
-// every UUID is an id: only some tokens are stored.
+// NotFound for an id that does not exist or is somebody else's, and InsufficientScope for
+// an id of the caller's own that a Bearer without the scope credentials names. For the
+// operator every UUID is an id: only some tokens are stored.
 func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref string) (Revocable, error) {
 	if id, err := uuid.Parse(ref); err == nil {
 		return r.findID(ctx, c, id.String())
@@ -47,33 +50,42 @@ func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref strin
 	if !c.MayRevoke(t) {
 		return Revocable{}, errNotYours
 	}
-	return r.revocable(c, t), nil
+	return r.revocable(ctx, c, t)
 }
 
 func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revocable, error) {
-	if c == nil {
+	switch {
+	case c == nil:
 		return Revocable{}, records.ErrNoToken
+	case c.TokenID() == id:
+		return r.revocable(ctx, c, c.Token) // access and task tokens have no row
 	}
 	row, seq, err := r.store.TokenByID(ctx, id)
 	switch {
 	case fault.Is(err, fault.NotFound) && c.IsOperator():
-		return r.revocable(c, verification.Index(&verification.Token{ID: id})), nil
+		// Nothing is known of it but its id: it may be newer than every cut-off.
+		return r.revocable(ctx, c, verification.Index(&verification.Token{ID: id, Seq: math.MaxInt64}))
 	case fault.Is(err, fault.NotFound):
 		return Revocable{}, records.ErrNoToken
 	case err != nil:
 		return Revocable{}, err
 	}
 	t := source.TokenOf(row, seq)
-	if !c.Owns(t) && c.RequireDelete() != nil {
-		return Revocable{}, records.ErrNoToken
+	if err := c.RequireRevokeID(t); err != nil {
+		return Revocable{}, err
 	}
-	return r.revocable(c, t), nil
+	return r.revocable(ctx, c, t)
 }
 
-func (r *Revoker) revocable(c *caller.Caller, t *verification.Token) Revocable {
-	return Revocable{
-		kill: killOf(t, token.ReasonRevoked), subject: t.Subject, actor: c.Actor(), revoked: r.verifier.RevokedInLog(t),
+func (r *Revoker) revocable(ctx context.Context, c *caller.Caller, t *verification.Token) (Revocable, error) {
+	read := r.journal.Reading()
+	revoked, err := r.revokedInLog(ctx, t)
+	if err != nil {
+		return Revocable{}, err
 	}
+	return Revocable{
+		kill: killOf(t, token.ReasonRevoked), subject: t.Subject, actor: c.Actor(), revoked: revoked, read: read,
+	}, nil
 }
 
 // RevokeTokens revokes tokens that FindRevocable returned to the same caller, at
@@ -89,10 +101,11 @@ func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []R
 	if len(tokens) == 0 || len(tokens) > MaxRevocations {
 		return revocation.Receipt{}, fault.New(fault.Invalid, "1 to %d tokens are revoked at a time", MaxRevocations)
 	}
+	read := r.journal.Reading()
 	var all records.Batch
 	seen := make(map[string]bool, len(tokens))
 	for _, t := range tokens {
-		if seen[t.kill.ID] || t.revoked {
+		if seen[t.kill.ID] || t.revoked && t.read == read {
 			continue
 		}
 		seen[t.kill.ID] = true
@@ -101,8 +114,5 @@ func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []R
 		ops, entries := r.journal.Kill(t.kill)
 		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
 	}
-	if len(all.Log) == 0 {
-		return r.journal.Settled(ctx, c.Wait)
-	}
-	return r.journal.Revoke(ctx, all, c.Wait)
+	return r.journal.RevokeRest(ctx, all, read, c.Wait)
 }

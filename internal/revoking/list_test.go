@@ -130,19 +130,19 @@ func TestRevokeTokensIsBounded(t *testing.T) {
 func TestRevokeTokensIsForWhoFoundThem(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada, eve := person(t, f, "ada"), person(t, f, "eve")
-	issued := accessToken(t, f, ada)
+	ada, eve := f.Person(t, "ada"), f.Person(t, "eve")
+	issued := f.MadeAccess(t, ada)
 	found, err := f.FindRevocable(t.Context(), ada, issued.Value.Reveal())
-	must(t, err)
+	nodetest.Must(t, err)
 	for name, c := range map[string]*caller.Caller{"somebody else": eve, "nobody": nil} {
 		_, err := f.RevokeTokens(t.Context(), c, []revoking.Revocable{found})
-		wantFault(t, name, err, fault.Forbidden, "somebody else's")
+		nodetest.WantFault(t, name, err, fault.Forbidden, "somebody else's")
 	}
 	for _, c := range []*caller.Caller{ada, {}} {
 		_, err = f.RevokeTokens(t.Context(), c, []revoking.Revocable{{}})
-		wantFault(t, "what was not found", err, fault.Forbidden, "somebody else's")
+		nodetest.WantFault(t, "what was not found", err, fault.Forbidden, "somebody else's")
 	}
-	wantAlive(t, f, "after the refusals", issued)
-	must(t, second(f.RevokeTokens(t.Context(), ada, []revoking.Revocable{found})))
-	wantDead(t, f, "by its owner", issued)
+	f.WantAlive(t, "after the refusals", issued)
+	nodetest.Must(t, nodetest.Second(f.RevokeTokens(t.Context(), ada, []revoking.Revocable{found})))
+	f.WantDead(t, "by its owner", issued)
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -27,6 +29,10 @@ type Store interface {
 	Principal(ctx context.Context, who records.Who) (records.Principal, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+	// TokensByDigest finds stored tokens by the SHA-256 of their values.
+	TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error)
+	// LogEntry returns the newest live entry about an id, and whether there is one.
+	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
 
 // Config says what a Revoker is made of. All fields must be set.
@@ -34,6 +40,9 @@ type Config struct {
 	Store    Store
 	Journal  *journal.Journal
 	Verifier *verification.Verifier
+	Ring     *keyring.Ring
+	Forms    token.Forms
+	Quota    *quota.Quota // of revocations of what is not live
 	Now      func() time.Time
 }
 
@@ -42,15 +51,20 @@ type Revoker struct {
 	store    Store
 	journal  *journal.Journal
 	verifier *verification.Verifier
+	ring     *keyring.Ring
+	forms    token.Forms
+	quota    *quota.Quota
 	now      func() time.Time
 }
 
 // New returns a Revoker.
 func New(cfg Config) (*Revoker, error) {
-	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Now == nil {
-		return nil, errors.New("revoking: store, journal, verifier and now must be set")
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil || cfg.Quota == nil || cfg.Now == nil {
+		return nil, errors.New("revoking: store, journal, verifier, ring, quota and now must be set")
 	}
-	return &Revoker{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, now: cfg.Now}, nil
+	return &Revoker{
+		store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, ring: cfg.Ring, forms: cfg.Forms, quota: cfg.Quota, now: cfg.Now,
+	}, nil
 }
 
 // errNotYours is the error for a token that the caller may not revoke.
@@ -65,7 +79,9 @@ type Revocation struct {
 // Revoke revokes a token by its value, with everything that was made from it. The
 // token must be genuine; whether it has expired doesn't matter. Revoking twice is
 // success. The error is InvalidToken for a value that is no token of ours (nothing
-// is left to revoke), and Forbidden when the caller may not.
+// is left to revoke), and Forbidden when the caller may not. What is live is revoked
+// however often the caller asks; to ask again and again for what is revoked already is
+// Limited.
 func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, what.Token)
 	if err != nil {
@@ -80,12 +96,13 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 		return revocation.Receipt{}, fault.New(fault.InvalidToken, token.ReasonExpired)
 	}
 	e.Reason = token.ReasonRevoked
-	return r.kill(ctx, t, e, c.Wait)
+	return r.kill(ctx, t, e, termsOf(c))
 }
 
-// RevokeID revokes a token by its public id: a stored token, or any id for the
-// operator, who may know it from a log. The error is NotFound for a token that does
-// not exist or is somebody else's.
+// RevokeID revokes a token by its public id: a stored token, the token that the caller
+// presented, or any id for the operator, who may know it from a log. The error is NotFound
+// for a token that does not exist or is somebody else's, and InsufficientScope for another
+// of the caller's own that a Bearer without the scope credentials names.
 func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
 	known, err := uuid.Parse(id)
 	if c == nil || err != nil {
@@ -94,6 +111,11 @@ func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (re
 	found, err := r.findID(ctx, c, known.String())
 	if err != nil {
 		return revocation.Receipt{}, err
+	}
+	if found.revoked && !c.Unlimited() {
+		if err := r.quota.Again(found.subject); err != nil {
+			return revocation.Receipt{}, err
+		}
 	}
 	return r.RevokeTokens(ctx, c, []Revocable{found})
 }
@@ -106,7 +128,7 @@ func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {
 	}
 	e := r.journal.Event(ctx, c.Actor(), audit.Logout)
 	e.Target, e.TokenID, e.Reason = c.Token.Subject, c.Token.ID, "signed out"
-	_, err := r.kill(ctx, c.Token, e, c.Wait)
+	_, err := r.kill(ctx, c.Token, e, termsOf(c))
 	return err
 }
 
@@ -114,8 +136,8 @@ func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {
 // for holders of delete on /tokens. The error is Unauthenticated, InsufficientScope
 // or Forbidden.
 func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject string) (revocation.Receipt, error) {
-	if err := c.RequireRevokeAll(subject); err != nil {
-		return revocation.Receipt{}, r.refuseAll(ctx, c, subject, err)
+	if err := r.MayRevokeAll(ctx, c, subject); err != nil {
+		return revocation.Receipt{}, err
 	}
 	if subject == "" {
 		return revocation.Receipt{}, records.ErrNoUser
@@ -125,13 +147,32 @@ func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject strin
 	return r.journal.Revoke(ctx, r.journal.EndSubject(subject, "all tokens revoked", e), c.Wait)
 }
 
+// MayRevokeAll decides whether the caller may revoke everything of a subject. The error
+// is that of RevokeAll, and the refusal is recorded.
+func (r *Revoker) MayRevokeAll(ctx context.Context, c *caller.Caller, subject string) error {
+	if err := c.RequireRevokeAll(subject); err != nil {
+		return r.refuseAll(ctx, c, subject, err)
+	}
+	return nil
+}
+
+// MayRevokeAllOf decides whether the caller may revoke everything of a user, named by
+// subject or username. The error is that of RevokeAll, whether there is such a user or not.
+func (r *Revoker) MayRevokeAllOf(ctx context.Context, c *caller.Caller, ref string) error {
+	if c.Is(ref) {
+		return r.MayRevokeAll(ctx, c, c.ID())
+	}
+	if err := c.RequireDelete(); err != nil {
+		return r.refuseAll(ctx, c, ref, err)
+	}
+	return nil
+}
+
 // RevokeAllOf is RevokeAll for a user who is named by subject or username. The error
 // is NotFound when there is none, which only those learn who may revoke.
 func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
-	if !c.Is(ref) {
-		if err := c.RequireDelete(); err != nil {
-			return revocation.Receipt{}, r.refuseAll(ctx, c, ref, err)
-		}
+	if err := r.MayRevokeAllOf(ctx, c, ref); err != nil {
+		return revocation.Receipt{}, err
 	}
 	if identity.ValidateUsername(ref) != nil {
 		return revocation.Receipt{}, records.ErrNoUser // not every store takes every text
@@ -161,22 +202,72 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 	return r.journal.Refuse(ctx, e, reason)
 }
 
+// terms are on which a token is revoked.
+type terms struct {
+	wait      revocation.Wait
+	unlimited bool // to revoke again what is revoked is not limited
+}
+
+func termsOf(c *caller.Caller) terms { return terms{wait: c.Wait, unlimited: c.Unlimited()} }
+
 // kill revokes one token with everything that was made from it, in one transaction
 // with the event that says why. If the log has revoked it already, nothing is appended:
 // whoever asks again and again would fill the log.
-func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, wait revocation.Wait) (revocation.Receipt, error) {
-	if r.verifier.RevokedInLog(t) {
-		return r.journal.Settled(ctx, wait)
+func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, on terms) (revocation.Receipt, error) {
+	read := r.journal.Reading()
+	switch revoked, err := r.revokedInLog(ctx, t); {
+	case err != nil:
+		return revocation.Receipt{}, err
+	case revoked:
+		if !on.unlimited {
+			if err := r.quota.Again(t.Subject); err != nil {
+				return revocation.Receipt{}, err
+			}
+		}
+		return r.journal.Settled(ctx, read, on.wait)
 	}
 	ops, entries := r.journal.Kill(killOf(t, e.Reason))
-	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, wait)
+	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, on.wait)
 }
 
-// killOf returns what the journal needs to know of a token that is revoked. An API
+// revokedInLog reports whether the log in the store revokes a token with everything that
+// was made from it. What this node remembers is no proof: it may have read entries that
+// were lost with the server that had them. The store is asked only about what the node
+// takes for revoked.
+func (r *Revoker) revokedInLog(ctx context.Context, t *verification.Token) (bool, error) {
+	if !r.verifier.RevokedInLog(t) {
+		return false, nil
+	}
+	return r.inLog(ctx, t)
+}
+
+// inLog asks the store for an entry that revokes a token.
+func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error) {
+	type name struct {
+		what  revocation.What
+		id    string
+		after revocation.Seq // an earlier entry doesn't concern the token
+	}
+	names := []name{{revocation.Token, t.ID, 0}, {revocation.Subject, t.Subject, t.Seq}, {revocation.Client, t.ClientID, t.Seq}}
+	for _, id := range t.Chain {
+		names = append(names, name{revocation.Token, id, 0})
+	}
+	for _, n := range names {
+		if n.id == "" {
+			continue
+		}
+		if e, found, err := r.store.LogEntry(ctx, n.what, n.id); err != nil || found && e.Seq > n.after {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// killOf returns what the journal needs to know of a token that is revoked. An exchange
 // key has a row, and what is made from it ends with it.
 func killOf(t *verification.Token, reason string) journal.Kill {
 	return journal.Kill{
 		ID: t.ID, Family: t.Family, Expiry: t.Expiry, Reason: reason,
-		Opaque: t.Opaque() && t.Kind != token.KindAPIKey,
+		Opaque: t.Opaque() && t.Kind != token.KindExchangeKey,
 	}
 }

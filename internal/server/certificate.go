@@ -10,7 +10,7 @@ import (
 )
 
 // certificate is a certificate in files that may be replaced while the server
-// runs, as ACME clients do. It is read anew when a handshake finds them changed.
+// runs, as ACME clients do. It is read again when a handshake finds them changed.
 type certificate struct {
 	files TLS
 	now   func() time.Time
@@ -22,7 +22,7 @@ type certificate struct {
 	checked time.Time
 }
 
-// stamp tells whether a file has changed.
+// stamp reports whether a file has changed.
 type stamp struct {
 	modified time.Time
 	size     int64
@@ -46,7 +46,7 @@ func (c *certificate) config() *tls.Config {
 	}
 }
 
-// current gives the certificate as the files have it. Files that can't be used,
+// current returns the certificate as the files have it. Files that can't be used,
 // such as a chain that is newer than its key, leave it as it was.
 func (c *certificate) current() *tls.Certificate {
 	c.mu.Lock()

@@ -50,7 +50,7 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 	}
 }
 
-// shown gives the name in the certificate that a handshake shows.
+// shown returns the name in the certificate that a handshake shows.
 func shown(t *testing.T, address string) string {
 	t.Helper()
 	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})

@@ -199,7 +199,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// metric gives the line of a metric, "" when there is none.
+// metric returns the line of a metric, "" when there is none.
 func (r *running) metric(t testing.TB, name string) string {
 	t.Helper()
 	for line := range strings.Lines(r.do(t, http.MethodGet, r.ops+"/metrics").text) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/traffic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,7 @@ type Metrics struct {
 	revocations    prometheus.Counter
 	acknowledgment prometheus.Histogram
 	waits          map[string]prometheus.Counter
+	limited        map[quota.Limit]prometheus.Counter
 	routes         *prometheus.HistogramVec
 	series         []series // what the history is made of
 	history        history
@@ -69,6 +71,11 @@ func NewMetrics() *Metrics {
 	logins := m.counters("logins_total", "Passwords tried.", "outcome")
 	for _, outcome := range loginOutcomes {
 		m.logins[outcome] = logins.WithLabelValues(outcome)
+	}
+	limited := m.counters("limited_total", "Requests that were refused because a limit was reached.", "limit")
+	m.limited = make(map[quota.Limit]prometheus.Counter, len(quota.Limits()))
+	for _, limit := range quota.Limits() {
+		m.limited[limit] = limited.WithLabelValues(string(limit))
 	}
 	m.addRevocation()
 	m.addRoutes()
@@ -158,6 +165,13 @@ func (m *Metrics) LoginTried(outcome string) {
 		c = m.logins["other"]
 	}
 	c.Inc()
+}
+
+// Limited counts a request that a limit refused.
+func (m *Metrics) Limited(limit quota.Limit) {
+	if c := m.limited[limit]; c != nil {
+		c.Inc()
+	}
 }
 
 // Revoked counts entries written to the log.

@@ -50,7 +50,7 @@ func TestMetricsCountWhatTheAuthorityDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Issue(ctx, caller, &issuance.Request{Kind: token.KindAPIKey, Parent: caller.Token}); !fault.Is(err, fault.InsufficientScope) {
+	if _, err := f.Issue(ctx, caller, &issuance.Request{Kind: token.KindExchangeKey, Parent: caller.Token}); !fault.Is(err, fault.InsufficientScope) {
 		t.Fatal(err)
 	}
 	if _, err := f.Revoke(ctx, caller, revoking.Revocation{Token: issued.Value.Reveal()}); err != nil {

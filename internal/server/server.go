@@ -46,7 +46,7 @@ type Streaming interface {
 // Exact is an edge of the gateway whose one endpoint is asked with every request to
 // an application. It is found without a search.
 type Exact interface {
-	// Exact gives its path, which is also its pattern in Register, and who serves it
+	// Exact returns its path, which is also its pattern in Register, and who serves it
 	// by every method.
 	Exact() (path string, h http.Handler)
 }
@@ -66,7 +66,7 @@ type Inner struct {
 }
 
 // TLS names a certificate chain and its key in PEM. With neither the main listener
-// speaks plain HTTP. A file that changes is read anew.
+// speaks plain HTTP. A file that changes is read again.
 type TLS struct {
 	CertFile, KeyFile string
 }
@@ -113,7 +113,7 @@ type Server struct {
 	streaming []Streaming
 }
 
-// streaming gives those of the edges that are.
+// streaming returns those of the edges that are.
 func streaming(edges []Edge) []Streaming {
 	var list []Streaming
 	for _, e := range edges {

@@ -93,7 +93,7 @@ func (m *Metrics) sampling(ctx context.Context, now func() time.Time) error {
 	}
 }
 
-// Traffic tells what this node did lately; see [traffic.Log]. A step is a
+// Traffic returns what this node did lately; see [traffic.Log]. A step is a
 // whole number of minutes, and all of them lie within a day.
 func (m *Metrics) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
 	if step < sampleEvery || step%sampleEvery != 0 || steps <= 0 || steps > samplesKept || step*time.Duration(steps) > samplesKept*sampleEvery {
@@ -113,7 +113,7 @@ func (m *Metrics) Traffic(now time.Time, step time.Duration, steps int) ([]traff
 	return out, nil
 }
 
-// before gives the last reading of a time or earlier; the first one where there is
+// before returns the last reading of a time or earlier; the first one where there is
 // none so early, and none at all before the first.
 func (h *history) before(t time.Time) sample {
 	for _, s := range slices.Backward(h.samples) {
@@ -127,7 +127,7 @@ func (h *history) before(t time.Time) sample {
 	return sample{}
 }
 
-// between gives what happened between two readings. A reading that is missing is one
+// between returns what happened between two readings. A reading that is missing is one
 // of a process that had done nothing.
 func (m *Metrics) between(first, last sample) traffic.Step {
 	t := traffic.Step{

@@ -16,7 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 )
 
-// Webhook tells a URL of tokens that end within a week, each once. What is sent is
+// Webhook notifies a URL of tokens that expire within a week, each once. What is sent is
 // JSON with the header X-Bearerd-Signature: sha256= and the HMAC-SHA-256 of the
 // body, in hexadecimal, when there is a secret. An answer other than 2xx is a
 // failure, which is tried again an hour later.
@@ -47,7 +47,7 @@ type expiring struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// Run tells at once and then from time to time, until ctx ends.
+// Run notifies at once and then from time to time, until ctx ends.
 func (h *Webhook) Run(ctx context.Context) error {
 	every := h.Every
 	if every == 0 {

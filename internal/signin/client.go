@@ -70,8 +70,14 @@ func (a *Authenticator) client(ctx context.Context, id string) (*records.Princip
 		known.Seq = max(p.Seq, asOf) // what is issued by it is based on a reading as new as that
 		return &known, nil
 	}
+	if err := a.cfg.Quota.LookUp(ctx); err != nil {
+		return nil, err
+	}
 	p, err := a.cfg.Store.Principal(ctx, records.Who{ClientID: id})
 	if err != nil {
+		if fault.Is(err, fault.NotFound) {
+			a.cfg.Quota.NotFound(ctx)
+		}
 		return nil, err
 	}
 	if epoch == ledger.Epoch() {
@@ -83,7 +89,7 @@ func (a *Authenticator) client(ctx context.Context, id string) (*records.Princip
 // unchangedSince reports whether the log has said nothing about a client since.
 func (a *Authenticator) unchangedSince(seq revocation.Seq, id string) bool {
 	for _, what := range []revocation.What{revocation.Client, revocation.Subject, revocation.Access} {
-		if a.cfg.Ledger.CutOff(revocation.KeyOf(what, id)) > seq {
+		if a.cfg.Ledger.Set().CutOff(revocation.KeyOf(what, id)) > seq {
 			return false
 		}
 	}

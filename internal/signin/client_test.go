@@ -15,13 +15,6 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// twoNodes share a database.
-func twoNodes(t *testing.T) (here, there *nodetest.Fixture) {
-	t.Helper()
-	o := nodetest.Options{Dir: t.TempDir()}
-	return nodetest.New(t, o), nodetest.New(t, o)
-}
-
 // known reports whether a node authenticates the client ci.
 func known(t *testing.T, f *nodetest.Fixture, secret string) bool {
 	t.Helper()
@@ -51,7 +44,7 @@ func TestClientIsRememberedWhileTheLogSaysNothingOfIt(t *testing.T) {
 
 func TestRemovedClientIsForgottenEverywhere(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
+	here, there := nodetest.Two(t, nodetest.Options{})
 	here.Client(t, "ci", "read")
 	if !known(t, there, nodetest.ClientSecret) {
 		t.Fatal("the other node doesn't know the client")
@@ -70,7 +63,7 @@ func TestRemovedClientIsForgottenEverywhere(t *testing.T) {
 
 func TestNewSecretCountsEverywhereAtOnce(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
+	here, there := nodetest.Two(t, nodetest.Options{})
 	here.Client(t, "ci", "read")
 	known(t, there, nodetest.ClientSecret)
 	const renewed = "another secret of more than 32 characters"
@@ -86,7 +79,7 @@ func TestNewSecretCountsEverywhereAtOnce(t *testing.T) {
 
 func TestWidenedClientMayMoreEverywhereAtOnce(t *testing.T) {
 	t.Parallel()
-	here, there := twoNodes(t)
+	here, there := nodetest.Two(t, nodetest.Options{})
 	here.Client(t, "ci", "read")
 	issue := func() error {
 		c, err := there.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret)

@@ -2,51 +2,164 @@ package signin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
 // Limiter limits failed attempts at what people type: passwords, and the codes of
-// devices. It counts them in the store, so on all nodes together, under opaque keys.
-// The first key counts against the limit of an account; the second, where there is
-// one, against that of an address.
+// devices. It counts them in the store, so on all nodes together.
 type Limiter struct {
 	attempts records.Attempts
 	limits   identity.Limits
+	quota    *quota.Quota
 	now      func() time.Time
 }
 
-// Check reports, as fault.Limited, that too many attempts under the keys have failed.
-// Attempts that run at the same time see each other only afterwards: check before
-// the secret is looked at, and again before a right one is accepted.
-func (l *Limiter) Check(ctx context.Context, keys []string) error {
-	counts, err := l.attempts.Failures(ctx, keys, l.now())
+// attempt is an attempt to sign in: at an account, whether there is one or not, from an
+// address.
+type attempt struct {
+	account string // identity.AccountKey
+	network string // "": the address is not known
+}
+
+func attemptOf(ctx context.Context, username string) attempt {
+	return attempt{account: identity.AccountKey(username), network: audit.OriginOf(ctx).Network()}
+}
+
+// keys returns the names under which failures are counted: of the account from this
+// address, of the account, and of the address where it is known.
+func (a attempt) keys() []string {
+	keys := []string{records.AttemptKey(a.account, a.network), a.account}
+	if a.network == "" {
+		return keys
+	}
+	return append(keys, "address:"+a.network)
+}
+
+// address returns what is kept of an address that an account signed in from: a digest
+// that is another for each account.
+func (a attempt) address() string {
+	sum := sha256.Sum256([]byte(a.account + "@" + a.network))
+	return hex.EncodeToString(sum[:16])
+}
+
+// place is where somebody comes from who waits for their password to be checked.
+func (a attempt) place() string {
+	if a.network == "" {
+		return a.account
+	}
+	return a.network
+}
+
+// read reads the counts that an attempt is held to, and when the account last signed in
+// from its address; zero for never.
+func (l *Limiter) read(ctx context.Context, a attempt) (counts identity.Attempts, last time.Time, err error) {
+	now := l.now()
+	found, err := l.attempts.Failures(ctx, a.keys(), now)
+	if err != nil {
+		return counts, last, err
+	}
+	if a.network != "" {
+		if last, err = l.attempts.KnownAddress(ctx, a.account, a.address()); err != nil {
+			return counts, last, err
+		}
+	}
+	return countsOf(found, now.Sub(last) < identity.KnownAddress), last, nil
+}
+
+// countsOf names counts that are in the order of keys.
+func countsOf(found []identity.Failures, known bool) identity.Attempts {
+	counts := identity.Attempts{Account: found[0], Total: found[1], Known: known}
+	if len(found) > 2 {
+		counts.Address = found[2]
+	}
+	return counts
+}
+
+// failed counts a failure. The error is fault.Limited when it was one too many, because
+// others failed at the same time: the answer must then say no more about the secret
+// than theirs.
+func (l *Limiter) failed(ctx context.Context, a attempt, known bool) error {
+	found, err := l.attempts.RecordFailure(ctx, a.keys(), l.now(), l.limits.Window)
 	if err != nil {
 		return err
 	}
-	return l.check(counts)
+	counts := countsOf(found, known)
+	if !l.limits.Over(counts) {
+		return nil
+	}
+	return l.judge(counts)
 }
 
-// Failed counts a failure under the keys. The error is fault.Limited when it was one
-// too many, because others failed at the same time: the answer must then say no more
-// about the secret than theirs.
-func (l *Limiter) Failed(ctx context.Context, keys []string) error {
-	counts, err := l.attempts.RecordFailure(ctx, keys, l.now(), l.limits.Window)
+// knownAgain is how old the last sign-in from an address is when the next is noted.
+const knownAgain = 24 * time.Hour
+
+// succeeded returns what a good sign-in changes: it clears the failures of the account
+// from that address and no others, or the owner of one account could try others for
+// ever; and the address is known from now on.
+func (l *Limiter) succeeded(a attempt, counts identity.Attempts, last time.Time) (ops []records.Op) {
+	if counts.Account.Count > 0 {
+		ops = append(ops, records.ClearFailures{Key: records.AttemptKey(a.account, a.network)})
+	}
+	if now := l.now(); a.network != "" && now.Sub(last) >= knownAgain {
+		ops = append(ops, records.KnowAddress{Account: a.account, Address: a.address(), At: now})
+	}
+	return ops
+}
+
+// judge returns fault.Limited, with what was exceeded and for how long, unless another
+// attempt may be made.
+func (l *Limiter) judge(counts identity.Attempts) error {
+	which, wait := l.limits.Exceeded(counts, l.now())
+	switch which {
+	case identity.WithinLimits:
+		return nil
+	case identity.ExceededAccount:
+		l.quota.Refused(quota.LoginAccountAddress)
+		return fault.After(fault.Limited, wait, "too many failed sign-ins to this account from this address")
+	case identity.ExceededAccountTotal:
+		l.quota.Refused(quota.LoginAccount)
+		return fault.After(fault.Limited, wait, "too many failed sign-ins to this account")
+	case identity.ExceededAddress:
+	}
+	l.quota.Refused(quota.LoginAddress)
+	return fault.After(fault.Limited, wait, "too many failed sign-ins from this address")
+}
+
+// Check reports, as fault.Limited, that too many guesses under a key have failed; the
+// limit is that of an account from one address. Guesses that run at the same time see
+// each other only afterwards: check before the secret is looked at, and again before a
+// right one is accepted.
+func (l *Limiter) Check(ctx context.Context, key string) error {
+	found, err := l.attempts.Failures(ctx, []string{key}, l.now())
 	if err != nil {
 		return err
 	}
-	if counts[0].Count > l.limits.Account || len(counts) > 1 && counts[1].Count > l.limits.Address {
-		return l.check(counts)
-	}
-	return nil
+	return l.judgeGuess(found[0])
 }
 
-func (l *Limiter) check(counts []identity.Failures) error {
-	var address identity.Failures
-	if len(counts) > 1 {
-		address = counts[1]
+// Failed counts a wrong guess under a key. The error is fault.Limited when it was one
+// too many, because others were made at the same time.
+func (l *Limiter) Failed(ctx context.Context, key string) error {
+	found, err := l.attempts.RecordFailure(ctx, []string{key}, l.now(), l.limits.Window)
+	if err != nil || found[0].Count <= l.limits.Account {
+		return err
 	}
-	return l.limits.Check(counts[0], address, l.now())
+	return l.judgeGuess(found[0])
+}
+
+func (l *Limiter) judgeGuess(f identity.Failures) error {
+	which, wait := l.limits.Exceeded(identity.Attempts{Account: f}, l.now())
+	if which == identity.WithinLimits {
+		return nil
+	}
+	l.quota.Refused(quota.UserCode)
+	return fault.After(fault.Limited, wait, "too many wrong codes")
 }

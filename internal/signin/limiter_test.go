@@ -15,8 +15,8 @@ func TestGuessesOnAllNodesCountTogether(t *testing.T) {
 	t.Parallel()
 	o := nodetest.Options{Dir: t.TempDir(), Postgres: true, Settings: limits(5, 1000)}
 	nodes := []*nodetest.Fixture{nodetest.New(t, o), nodetest.New(t, o)}
-	_, err := nodes[0].CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
-	must(t, err)
+	_, err := nodes[0].CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	nodetest.Must(t, err)
 	var wrong, limited, unanswered atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 40 {
@@ -42,6 +42,6 @@ func TestGuessesOnAllNodesCountTogether(t *testing.T) {
 		t.Errorf("%d guesses were answered as wrong, %d limited; want 5 and 35", n, limited.Load())
 	}
 	for _, f := range nodes {
-		wantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
+		nodetest.WantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
 	}
 }

@@ -2,9 +2,6 @@ package signin_test
 
 import (
 	"context"
-	"crypto/pbkdf2"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"strings"
 	"sync"
@@ -31,19 +28,9 @@ func login(t *testing.T, f *nodetest.Fixture, username, password, address string
 	return err
 }
 
-// cheapHash is a hash of "right" as another system makes it, which costs almost nothing.
-func cheapHash(t *testing.T) identity.PasswordHash {
-	t.Helper()
-	key, err := pbkdf2.Key(sha256.New, "right", []byte("salt"), 1, 32)
-	must(t, err)
-	hash, err := identity.ParseHash("pbkdf2_sha256$1$salt$" + base64.StdEncoding.EncodeToString(key))
-	must(t, err)
-	return hash
-}
-
 func limits(account, address int) func(*node.Settings) {
 	return func(s *node.Settings) {
-		s.Limits = identity.Limits{Account: account, Address: address, Window: 15 * time.Minute}
+		s.Limits = identity.Limits{Account: account, AccountTotal: 1000, Address: address, Window: 15 * time.Minute}
 	}
 }
 
@@ -53,8 +40,8 @@ func TestLoginAnswersEveryFailureAlike(t *testing.T) {
 	f.User(t, "ada", "correct horse")
 	f.User(t, "nopassword", "")
 	f.User(t, "gone", "battery staple")
-	must(t, second(f.UpdateUser(t.Context(), operator, "gone", directory.UserPatch{Disabled: new(true)})))
-	must(t, login(t, f, "ada", "correct horse", "192.0.2.1"))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "gone", directory.UserPatch{Disabled: new(true)})))
+	nodetest.Must(t, login(t, f, "ada", "correct horse", "192.0.2.1"))
 	for name, c := range map[string]struct{ username, password string }{
 		"a wrong password":                  {"ada", "correct horsE"},
 		"no password":                       {"ada", ""},
@@ -66,7 +53,7 @@ func TestLoginAnswersEveryFailureAlike(t *testing.T) {
 		"an unknown user":                   {"nobody", "correct horse"},
 		"an unknown user, nothing":          {"nobody", ""},
 		"another spelling of the user":      {"Ada", "correct horse"},
-		"the user's id":                     {signedIn(t, f, "ada").ID(), "correct horse"},
+		"the user's id":                     {f.SignedIn(t, "ada").ID(), "correct horse"},
 		"no user":                           {"", "correct horse"},
 		"a name that can't be one":          {"ada\x00", "correct horse"},
 		"a disabled user":                   {"gone", "battery staple"},
@@ -90,7 +77,7 @@ func TestLoginOfAnUnknownUserTakesAsLong(t *testing.T) {
 	f.User(t, "ada", "correct horse")
 	took := func(username string) time.Duration {
 		start := time.Now()
-		wantFault(t, username, login(t, f, username, "wrong", ""), fault.BadCredentials, "")
+		nodetest.WantFault(t, username, login(t, f, username, "wrong", ""), fault.BadCredentials, "")
 		return time.Since(start)
 	}
 	// In turns, and the shortest of each: what else the machine does lengthens some of
@@ -105,66 +92,11 @@ func TestLoginOfAnUnknownUserTakesAsLong(t *testing.T) {
 	}
 }
 
-func TestFailuresOfAnAccountAreLimited(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{Settings: limits(3, 1000)})
-	f.Freeze()
-	for _, name := range []string{"ada", "eve"} {
-		_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: name, PasswordHash: cheapHash(t)})
-		must(t, err)
-	}
-	for i := range 3 { // from here and there; right ones in between don't make them forgotten
-		wantFault(t, "a failure", login(t, f, "ada", "wrong", fmt.Sprintf("192.0.2.%d", i)), fault.BadCredentials, "")
-		if i < 2 {
-			must(t, login(t, f, "ada", "right", "192.0.2.9"))
-		}
-	}
-	f.Advance(time.Minute)
-	for _, password := range []string{"right", "wrong"} {
-		err := login(t, f, "ada", password, "198.51.100.1")
-		wantFault(t, "one too many, "+password, err, fault.Limited, "too many")
-		if fault.RetryAfter(err) != 14*time.Minute {
-			t.Errorf("again after %v", fault.RetryAfter(err))
-		}
-	}
-	must(t, login(t, f, "eve", "right", "198.51.100.1"))
-	// An account that isn't there is limited like one that is.
-	for range 3 {
-		wantFault(t, "nobody's failure", login(t, f, "nobody", "wrong", ""), fault.BadCredentials, "")
-	}
-	wantFault(t, "one too many for nobody", login(t, f, "nobody", "wrong", ""), fault.Limited, "")
-	f.Advance(14*time.Minute - time.Second)
-	wantFault(t, "in the window's last second", login(t, f, "ada", "right", ""), fault.Limited, "")
-	f.Advance(time.Second)
-	must(t, login(t, f, "ada", "right", ""))
-}
-
-func TestFailuresOfAnAddressAreLimited(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ address, same, other string }{
-		"IPv4":           {"192.0.2.1", "192.0.2.1", "192.0.2.2"},
-		"mapped IPv4":    {"::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2"},
-		"IPv6, its /64":  {"2001:db8:1:2:3::4", "2001:db8:1:2:ffff::", "2001:db8:1:3:3::4"},
-		"IPv6 in a zone": {"fe80::1%eth0", "fe80::2", "2001:db8::1"},
-	} {
-		f := nodetest.New(t, nodetest.Options{Settings: limits(1000, 3)})
-		_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
-		must(t, err)
-		for i := range 3 {
-			wantFault(t, name, login(t, f, fmt.Sprintf("user-%d", i), "wrong", c.address), fault.BadCredentials, "")
-		}
-		wantFault(t, name+", the same address", login(t, f, "ada", "right", c.same), fault.Limited, "")
-		must(t, login(t, f, "ada", "right", c.other))
-		must(t, login(t, f, "ada", "right", ""))
-		must(t, login(t, f, "ada", "right", "not an address"))
-	}
-}
-
 func TestConcurrentGuessesGetNoMoreAnswersThanTheLimit(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: limits(5, 1000)})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
-	must(t, err)
+	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	nodetest.Must(t, err)
 	var wrong, limited, in atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 40 {
@@ -186,84 +118,84 @@ func TestConcurrentGuessesGetNoMoreAnswersThanTheLimit(t *testing.T) {
 	if wrong.Load() != 5 || limited.Load() != 35 || in.Load() != 0 {
 		t.Errorf("%d guesses were answered as wrong, %d limited, %d let in; want 5, 35 and 0", wrong.Load(), limited.Load(), in.Load())
 	}
-	wantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
+	nodetest.WantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
 }
 
 // The right password that was on its way when the limit was reached reveals no more
 // than the wrong ones.
 func TestRightPasswordIsLimitedWhenOthersReachedTheLimitMeanwhile(t *testing.T) {
 	t.Parallel()
-	g, store := through()
+	g, store := nodetest.Hook()
 	f := nodetest.New(t, nodetest.Options{Settings: limits(3, 1000), Store: store})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
-	must(t, err)
-	g.at("principal read", func() {
+	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	nodetest.Must(t, err)
+	g.At(nodetest.PrincipalRead, func() {
 		for range 3 {
-			wantFault(t, "a failure meanwhile", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
+			nodetest.WantFault(t, "a failure meanwhile", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
 		}
 	})
-	wantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
+	nodetest.WantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
 }
 
 func TestRightPasswordOfADisabledAccountIsNoFailure(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: limits(3, 3)})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "gone", PasswordHash: cheapHash(t), Disabled: true})
-	must(t, err)
+	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "gone", PasswordHash: nodetest.CheapHash(t), Disabled: true})
+	nodetest.Must(t, err)
 	for range 10 {
-		wantFault(t, "the right password", login(t, f, "gone", "right", "192.0.2.1"), fault.BadCredentials, "")
+		nodetest.WantFault(t, "the right password", login(t, f, "gone", "right", "192.0.2.1"), fault.BadCredentials, "")
 	}
-	must(t, second(f.UpdateUser(t.Context(), operator, "gone", directory.UserPatch{Disabled: new(false)})))
-	must(t, login(t, f, "gone", "right", "192.0.2.1"))
+	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "gone", directory.UserPatch{Disabled: new(false)})))
+	nodetest.Must(t, login(t, f, "gone", "right", "192.0.2.1"))
 }
 
 func adasHash(t *testing.T, f *nodetest.Fixture) string {
 	t.Helper()
 	p, err := f.Store.Principal(t.Context(), records.Who{Username: "ada"})
-	must(t, err)
+	nodetest.Must(t, err)
 	return p.User.PasswordHash.Reveal()
 }
 
 func TestForeignHashIsReplacedAtTheFirstLogin(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
-	must(t, err)
-	issued := accessToken(t, f, signedIn(t, f, "ada"))
+	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	nodetest.Must(t, err)
+	issued := f.MadeAccess(t, f.SignedIn(t, "ada"))
 	before := adasHash(t, f)
-	wantFault(t, "a wrong password", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
+	nodetest.WantFault(t, "a wrong password", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
 	if adasHash(t, f) != before {
 		t.Error("a wrong password changed the hash")
 	}
 	head := f.Ledger.Applied()
-	must(t, login(t, f, "ada", "right", ""))
+	nodetest.Must(t, login(t, f, "ada", "right", ""))
 	after := adasHash(t, f)
 	if !strings.HasPrefix(after, "$argon2id$") {
 		t.Errorf("the hash is %.12s", after)
 	}
-	must(t, login(t, f, "ada", "right", ""))
+	nodetest.Must(t, login(t, f, "ada", "right", ""))
 	if adasHash(t, f) != after {
 		t.Error("a hash of our own was replaced")
 	}
-	must(t, f.Follower.CatchUp(t.Context()))
+	nodetest.Must(t, f.Follower.CatchUp(t.Context()))
 	if f.Ledger.Applied() != head {
 		t.Error("a hash that was replaced is in the log")
 	}
-	wantAlive(t, f, "a token of before", issued)
+	f.WantAlive(t, "a token of before", issued)
 }
 
 func TestReplacedHashDoesNotBringAnOldPasswordBack(t *testing.T) {
 	t.Parallel()
-	g, store := through()
+	g, store := nodetest.Hook()
 	f := nodetest.New(t, nodetest.Options{Store: store})
-	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: cheapHash(t)})
-	must(t, err)
-	g.at("commit asked for", func() {
-		must(t, second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("changed"))})))
+	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	nodetest.Must(t, err)
+	g.At(nodetest.CommitAsked, func() {
+		nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("changed"))})))
 	})
-	must(t, login(t, f, "ada", "right", "")) // what it is good for is void: the user was read before
-	wantFault(t, "the old password", login(t, f, "ada", "right", ""), fault.BadCredentials, "")
-	must(t, login(t, f, "ada", "changed", ""))
+	nodetest.Must(t, login(t, f, "ada", "right", "")) // what it is good for is void: the user was read before
+	nodetest.WantFault(t, "the old password", login(t, f, "ada", "right", ""), fault.BadCredentials, "")
+	nodetest.Must(t, login(t, f, "ada", "changed", ""))
 }
 
 func TestLoginThatCantBeHashedNowIsNoFailure(t *testing.T) {
@@ -277,7 +209,7 @@ func TestLoginThatCantBeHashedNowIsNoFailure(t *testing.T) {
 			t.Errorf("a request that was given up: %v", err)
 		}
 	}
-	must(t, login(t, f, "ada", "right", ""))
+	nodetest.Must(t, login(t, f, "ada", "right", ""))
 }
 
 // A hash that nobody can check would answer every login with an internal error.
@@ -287,8 +219,8 @@ func TestUnusablePasswordHashIsRefused(t *testing.T) {
 	f.User(t, "ada", "")
 	for _, bad := range []identity.PasswordHash{"plain text", "$argon2id$", "$md5$x", "pbkdf2_sha256$99999999999$salt$x"} {
 		_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "x", PasswordHash: bad})
-		wantFault(t, "a new user's", err, fault.Invalid, "password hash")
+		nodetest.WantFault(t, "a new user's", err, fault.Invalid, "password hash")
 		_, err = f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{PasswordHash: &bad})
-		wantFault(t, "a user's", err, fault.Invalid, "password hash")
+		nodetest.WantFault(t, "a user's", err, fault.Invalid, "password hash")
 	}
 }

@@ -3,8 +3,6 @@ package signin
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
-	"net/netip"
 
 	"github.com/google/uuid"
 
@@ -41,28 +39,46 @@ var errBadCredentials = fault.New(fault.BadCredentials, "wrong username or passw
 // and the log's sequence: what is issued to them is void if the password changes
 // meanwhile.
 func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Caller, error) {
-	keys := attemptKeys(cred.Username, audit.OriginOf(ctx).Address)
-	if err := a.limiter.Check(ctx, keys); err != nil {
+	at := attemptOf(ctx, cred.Username)
+	counts, _, err := a.limiter.read(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.limiter.judge(counts); err != nil {
 		return nil, a.loginLimited(err)
 	}
 	p, hash, err := a.loginPrincipal(ctx, cred)
 	if err != nil {
 		return nil, err
 	}
-	match, err := a.cfg.Hasher.Verify(identity.From(ctx, keys[len(keys)-1]), hash, cred.Password)
+	match, err := a.cfg.Hasher.Verify(identity.From(ctx, at.place()), hash, cred.Password)
 	a.signalPasswordChecked()
 	if err != nil && !fault.Is(err, fault.Invalid) {
 		return nil, err
 	}
 	if !match.OK || p == nil {
-		return nil, a.loginFailed(ctx, cred.Username, keys)
+		return nil, a.loginFailed(ctx, cred.Username, at, counts.Known)
 	}
 	// Attempts that ran at the same time may have reached the limit meanwhile: then
 	// this answer must say no more than theirs.
-	if err := a.limiter.Check(ctx, keys); err != nil {
+	counts, last, err := a.limiter.read(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.limiter.judge(counts); err != nil {
 		return nil, a.loginLimited(err)
 	}
-	return a.loggedIn(ctx, p, match.Stale, cred.Password)
+	if p.User.Disabled {
+		return nil, a.loginDisabled(ctx, p)
+	}
+	ops := a.limiter.succeeded(at, counts, last)
+	if match.Stale {
+		// When there is no room to hash now, the next login will do.
+		if hash, err := a.cfg.Hasher.Hash(ctx, cred.Password); err == nil {
+			ops = append(ops, records.Rehash{ID: p.User.ID, Old: p.User.PasswordHash, New: hash})
+		}
+	}
+	return a.loggedIn(ctx, p, ops)
 }
 
 // loginPrincipal reads the user. For an unknown one it returns nil and the hash of
@@ -97,8 +113,8 @@ func (a *Authenticator) loginLimited(err error) error {
 }
 
 // loginFailed counts the failure, records it, and returns the answer.
-func (a *Authenticator) loginFailed(ctx context.Context, username string, keys []string) error {
-	if err := a.limiter.Failed(ctx, keys); err != nil {
+func (a *Authenticator) loginFailed(ctx context.Context, username string, at attempt, known bool) error {
+	if err := a.limiter.failed(ctx, at, known); err != nil {
 		return a.loginLimited(err)
 	}
 	a.cfg.Meter.LoginTried(outcomeFailed)
@@ -107,49 +123,27 @@ func (a *Authenticator) loginFailed(ctx context.Context, username string, keys [
 	return a.cfg.Journal.Refuse(ctx, e, errBadCredentials)
 }
 
-// loggedIn returns the user as the caller, unless disabled: the right password of a
-// disabled account is no failure, and the answer is that of a wrong one.
-func (a *Authenticator) loggedIn(ctx context.Context, p *records.Principal, stale bool, password string) (*caller.Caller, error) {
+// loginDisabled refuses the right password of a disabled account. It is no failure, and
+// the answer is that of a wrong one.
+func (a *Authenticator) loginDisabled(ctx context.Context, p *records.Principal) error {
+	a.cfg.Meter.LoginTried(outcomeDisabled)
 	e := a.cfg.Journal.Event(ctx, "", audit.Login)
 	e.Target = p.User.Username
-	if p.User.Disabled {
-		a.cfg.Meter.LoginTried(outcomeDisabled)
-		reason := fault.New(fault.BadCredentials, "the account is disabled")
-		if err := a.cfg.Journal.Refuse(ctx, e, reason); !fault.Is(err, fault.BadCredentials) {
-			return nil, err
-		}
-		return nil, errBadCredentials
+	reason := fault.New(fault.BadCredentials, "the account is disabled")
+	if err := a.cfg.Journal.Refuse(ctx, e, reason); !fault.Is(err, fault.BadCredentials) {
+		return err
 	}
+	return errBadCredentials
+}
+
+// loggedIn records the sign-in with what else it changes, and returns the caller.
+func (a *Authenticator) loggedIn(ctx context.Context, p *records.Principal, ops []records.Op) (*caller.Caller, error) {
 	c := caller.ByPrincipal(p)
-	e.Actor = c.Actor()
-	b := records.Batch{Audit: []audit.Event{e}}
-	if stale {
-		// When there is no room to hash now, the next login will do.
-		if hash, err := a.cfg.Hasher.Hash(ctx, password); err == nil {
-			b.Ops = append(b.Ops, records.Rehash{ID: p.User.ID, Old: p.User.PasswordHash, New: hash})
-		}
-	}
-	if _, err := a.cfg.Journal.Commit(ctx, b); err != nil {
+	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.Login)
+	e.Target = p.User.Username
+	if _, err := a.cfg.Journal.Commit(ctx, records.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
 		return nil, err
 	}
 	a.cfg.Meter.LoginTried(outcomeOK)
 	return c, nil
-}
-
-// attemptKeys returns the names under which failures are counted: the account's and,
-// where it is known, the address's. An IPv6 client has its whole /64.
-func attemptKeys(username, address string) []string {
-	sum := sha256.Sum256([]byte(username))
-	keys := []string{"account:" + hex.EncodeToString(sum[:16])}
-	addr, err := netip.ParseAddr(address)
-	if err != nil {
-		return keys
-	}
-	addr = addr.Unmap().WithZone("")
-	if addr.Is6() {
-		if prefix, err := addr.Prefix(64); err == nil {
-			addr = prefix.Addr()
-		}
-	}
-	return append(keys, "address:"+addr.String())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -43,6 +44,7 @@ type Config struct {
 	Ledger   *revocation.Ledger // what this node knows of the log, and its lease
 	Hasher   *identity.Hasher
 	Limits   identity.Limits // of failures
+	Quota    *quota.Quota    // of look-ups, and the meter of limits
 	Meter    Meter           // nil: nothing is counted
 	Now      func() time.Time
 }
@@ -62,8 +64,8 @@ func New(cfg Config) (*Authenticator, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil:
 		return nil, errors.New("signin: store, journal and verifier must be set")
-	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Now == nil:
-		return nil, errors.New("signin: ledger, hasher and now must be set")
+	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Quota == nil || cfg.Now == nil:
+		return nil, errors.New("signin: ledger, hasher, quota and now must be set")
 	}
 	if err := cfg.Limits.Validate(); err != nil {
 		return nil, err
@@ -73,7 +75,7 @@ func New(cfg Config) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		cfg:             cfg,
-		limiter:         &Limiter{attempts: cfg.Store, limits: cfg.Limits, now: cfg.Now},
+		limiter:         &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
 		clients:         newClientCache(),
 		passwordChecked: make(chan struct{}, 1),
 		decoySeed:       uuid.New(),
@@ -112,7 +114,7 @@ func (a *Authenticator) Session(ctx context.Context, raw string) (*caller.Caller
 }
 
 // BearerToRevoke authenticates a caller who wants to revoke a token. A token that
-// calls other APIs than bearerd's, or an API key, may revoke itself and nothing else.
+// calls other APIs than bearerd's, or an exchange key, may revoke itself and nothing else.
 func (a *Authenticator) BearerToRevoke(ctx context.Context, raw string) (*caller.Caller, error) {
 	c, err := a.byToken(ctx, raw, verification.Requirements{})
 	if err == nil || fault.Is(err, fault.Unavailable) {
@@ -141,7 +143,7 @@ func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw st
 	if err := c.RequireIntrospect(); err != nil {
 		return nil, false, err
 	}
-	return a.cfg.Verifier.Inspect(ctx, raw)
+	return a.cfg.Verifier.Inspect(quota.ForClient(ctx), raw)
 }
 
 type noMeter struct{}

@@ -10,6 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
+var operator = caller.Operator()
+
 func TestDialectBearerNeedsNoScopeButTheBinding(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
@@ -77,7 +79,7 @@ func TestPasswordChecksAreSignalled(t *testing.T) {
 	default:
 	}
 	for range 2 {
-		wantFault(t, "a wrong password", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
+		nodetest.WantFault(t, "a wrong password", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
 	}
 	select {
 	case <-f.PasswordChecked():
@@ -89,21 +91,21 @@ func TestPasswordChecksAreSignalled(t *testing.T) {
 func TestIntrospectionIsForClientsAndHoldersOfTheScope(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := person(t, f, "ada")
-	reader := person(t, f, "reader", nodetest.May("introspect", "/tokens"))
-	rs := client(t, f, directory.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
-	public := client(t, f, directory.NewClient{ID: "public"})
-	raw := accessToken(t, f, ada).Value.Reveal()
+	ada := f.Person(t, "ada")
+	reader := f.Person(t, "reader", nodetest.May("introspect", "/tokens"))
+	rs := f.NewClient(t, directory.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
+	public := f.NewClient(t, directory.NewClient{ID: "public"})
+	raw := f.MadeAccess(t, ada).Value.Reveal()
 	for name, c := range map[string]struct {
 		by  *caller.Caller
 		may bool
 	}{
 		"a confidential client":    {rs, true},
-		"the scope":                {bearer(t, f, accessToken(t, f, reader, "introspect")), true},
+		"the scope":                {f.ByBearer(t, f.MadeAccess(t, reader, "introspect")), true},
 		"the operator":             {operator, true},
 		"a public client":          {public, false},
 		"a session":                {reader, false},
-		"a Bearer without a scope": {bearer(t, f, accessToken(t, f, reader)), false},
+		"a Bearer without a scope": {f.ByBearer(t, f.MadeAccess(t, reader)), false},
 		"nobody":                   {nil, false},
 	} {
 		got, live, err := f.Introspect(t.Context(), c.by, raw)
@@ -111,11 +113,11 @@ func TestIntrospectionIsForClientsAndHoldersOfTheScope(t *testing.T) {
 			t.Errorf("%s: %+v, %t, %v", name, got, live, err)
 		}
 		if !c.may {
-			wantFault(t, name, err, fault.InsufficientScope, "introspect")
+			nodetest.WantFault(t, name, err, fault.InsufficientScope, "introspect")
 		}
 	}
 	// What could not be used as an access token is inactive, and no error.
-	for _, junk := range []string{"", "junk", raw + "x", sessionOf(t, f, "ada").Value.Reveal()} {
+	for _, junk := range []string{"", "junk", raw + "x", f.SessionOf(t, "ada").Value.Reveal()} {
 		if got, live, err := f.Introspect(t.Context(), rs, junk); got != nil || live || err != nil {
 			t.Errorf("%.10q: %+v, %t, %v", junk, got, live, err)
 		}

@@ -4,10 +4,13 @@ package source
 
 import (
 	"context"
+	"strconv"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -20,6 +23,13 @@ type Store interface {
 	TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error)
 }
 
+// What is kept of opaque tokens that nobody was given: bounds in bytes, and for how long.
+const (
+	unknownCache   = 512 << 10
+	typicalUnknown = 40
+	unknownFor     = 5 * time.Second
+)
+
 // storeTimeout is how long a question to the log may take while a request waits.
 const storeTimeout = 900 * time.Millisecond
 
@@ -29,15 +39,25 @@ type Config struct {
 	Ring            *keyring.Ring
 	Follower        *revocation.Follower
 	DefaultAudience string // of opaque tokens that name none
+
+	Quota *quota.Quota // of look-ups that find nothing; nil: they are not limited
 }
 
 // Source answers from the store. It implements verification.Source.
-type Source struct{ cfg Config }
+type Source struct {
+	cfg     Config
+	unknown *cache.Cache[struct{}] // values that were not found lately, by digest
+}
 
 var _ verification.Source = (*Source)(nil)
 
 // New returns a source.
-func New(cfg Config) *Source { return &Source{cfg: cfg} }
+func New(cfg Config) *Source {
+	return &Source{cfg: cfg, unknown: cache.New(cache.Config[struct{}]{
+		Budget: unknownCache, Typical: typicalUnknown, MaxAge: unknownFor,
+		Cost: func(key string, _ struct{}) int64 { return int64(len(key)) },
+	})}
+}
 
 // Key returns the key of that id from the ring.
 func (s *Source) Key(kid string) (token.VerificationKey, bool) { return s.cfg.Ring.Find(kid) }
@@ -47,10 +67,34 @@ func (s *Source) RefreshKeys(ctx context.Context, kid string) error {
 	return s.cfg.Ring.RefreshUnknown(ctx, kid)
 }
 
-// Opaque reads the row of an opaque token.
-func (s *Source) Opaque(ctx context.Context, raw string, _ *verification.Token) (*verification.Token, error) {
-	row, seq, err := s.cfg.Store.TokenByDigest(ctx, token.Digest(raw))
+// Opaque reads the row of an opaque token. The checksum of a token is public, so anybody
+// can make values that only the store knows to be none. A value that was not found is
+// refused from memory for some seconds, and an address that sends many others is not
+// looked up for until it has waited (package quota).
+//
+// Memory hides no token that exists. A value leaves bearerd after its row was committed,
+// and every reading that begins later finds that row, on whichever node. So a reading
+// that found nothing can be of a token that exists now only if somebody presented its 178
+// random bits before they were given to anybody. Two things give a value a row that may
+// have been presented before: an import from another system, for which the value is
+// refused for some seconds longer; and a database that was restored, which ends the
+// ledger's epoch and with it what is kept here.
+func (s *Source) Opaque(ctx context.Context, raw string, known *verification.Token) (*verification.Token, error) {
+	digest := token.Digest(raw)
+	ledger := s.cfg.Follower.Ledger()
+	key := string(strconv.AppendUint(digest[:], ledger.Epoch(), 10)) // the epoch as of before the reading
+	if known == nil {
+		if _, ok := s.unknown.Get(key, ledger.Now()); ok {
+			return nil, token.Malformed()
+		}
+		if err := s.cfg.Quota.LookUp(ctx); err != nil {
+			return nil, err
+		}
+	}
+	row, seq, err := s.cfg.Store.TokenByDigest(ctx, digest)
 	if fault.Is(err, fault.NotFound) {
+		s.cfg.Quota.NotFound(ctx)
+		s.unknown.Put(key, struct{}{}, ledger.Now())
 		return nil, token.Malformed()
 	}
 	if err != nil {

@@ -1,12 +1,16 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 const (
@@ -17,6 +21,19 @@ ON CONFLICT (key) DO UPDATE SET
     since = CASE WHEN attempts.until > $2 THEN attempts.since ELSE $2 END,
     until = CASE WHEN attempts.until > $2 THEN attempts.until ELSE $3 END
 RETURNING count, since`
+
+	// Of an account: from everywhere, and from each address. 'A' is the character after '@'.
+	ofAccount      = `(key = $1 OR key >= $1 || '@' AND key < $1 || 'A')`
+	selectAccount  = `SELECT key, count, since FROM attempts WHERE ` + ofAccount + ` AND until > $2`
+	deleteAttempt  = `DELETE FROM attempts WHERE key = $1`
+	deleteAttempts = `DELETE FROM attempts WHERE ` + ofAccount
+
+	selectAddress = `SELECT last_at FROM known_addresses WHERE account = $1 AND address = $2`
+	knowAddress   = `INSERT INTO known_addresses (account, address, last_at) VALUES ($1, $2, $3)
+ON CONFLICT (account, address) DO UPDATE SET last_at = excluded.last_at WHERE known_addresses.last_at < excluded.last_at`
+	trimAddresses = `DELETE FROM known_addresses WHERE account = $1 AND address NOT IN (
+    SELECT address FROM known_addresses WHERE account = $1 ORDER BY last_at DESC, address LIMIT 50)`
+	forgetAddresses = `DELETE FROM known_addresses WHERE account = $1`
 )
 
 // Failures reads the counts of the keys, in their order, in the windows that are
@@ -50,4 +67,43 @@ func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time,
 		return nil
 	})
 	return found, err
+}
+
+// AccountFailures returns the open counts of an account, the highest first.
+func (s *Store) AccountFailures(ctx context.Context, account string, now time.Time) ([]records.AccountFailures, error) {
+	found, err := query(ctx, s, func(scan scanner) (f records.AccountFailures, err error) {
+		var key string
+		err = scan(&key, &f.Count, stamp{&f.Since})
+		f.Address = strings.TrimPrefix(key, records.AttemptKey(account, ""))
+		if key == account {
+			f.Everywhere, f.Address = true, ""
+		}
+		return f, err
+	}, selectAccount, account, micros(now))
+	slices.SortFunc(found, func(a, b records.AccountFailures) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Address, b.Address))
+	})
+	return found, err
+}
+
+// KnownAddress returns when an account last signed in from an address; zero for never.
+func (s *Store) KnownAddress(ctx context.Context, account, address string) (last time.Time, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		return c.each(ctx, selectAddress, []any{account, address}, func(scan scanner) error { return scan(stamp{&last}) })
+	})
+	return last, err
+}
+
+func clearFailures(ctx context.Context, c conn, op records.ClearFailures) error {
+	if op.Account != "" {
+		return c.post(ctx, deleteAttempts, op.Account)
+	}
+	return c.post(ctx, deleteAttempt, op.Key)
+}
+
+func know(ctx context.Context, c conn, op records.KnowAddress) error {
+	if err := c.post(ctx, knowAddress, op.Account, op.Address, micros(op.At)); err != nil {
+		return err
+	}
+	return c.post(ctx, trimAddresses, op.Account)
 }

@@ -11,9 +11,13 @@ import (
 const (
 	insertEvent = `INSERT INTO audit_events (at, actor, action, target, token_id, address, request_id, outcome, reason)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	countEvent = `INSERT INTO audit_events (at, actor, action, target, token_id, address, request_id, outcome, reason, count, tally)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (tally) WHERE tally <> '' DO UPDATE SET count = audit_events.count + excluded.count, reason = excluded.reason`
 
-	selectEvents = `SELECT id, at, actor, action, target, token_id, address, request_id, outcome, reason
-FROM audit_events WHERE id < $1 AND at >= $2 AND at < $3 AND ($4 = '' OR action = $4)`
+	// The index on at is for purging: events are listed in the order of their ids.
+	selectEvents = `SELECT id, at, actor, action, target, token_id, address, request_id, outcome, reason, count
+FROM audit_events WHERE id < $1 AND +at >= $2 AND +at < $3 AND ($4 = '' OR action = $4)`
 
 	// The one narrowing that has an index comes first, the others only filter.
 	filterActor  = ` AND ($5 = '' OR actor = $5)`
@@ -33,14 +37,21 @@ func record(ctx context.Context, c conn, events []audit.Event) error {
 		return err
 	}
 	for _, e := range events {
-		err := c.post(ctx, insertEvent, micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID,
-			e.Outcome, e.Reason)
-		if err != nil {
+		text, args := insertEvent, []any{
+			micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason,
+		}
+		if counted(e) {
+			text, args = countEvent, append(args, max(e.Count, 1), e.Tally)
+		}
+		if err := c.post(ctx, text, args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// counted reports whether an event is one of a row that is counted up.
+func counted(e audit.Event) bool { return e.Tally != "" }
 
 func checkEvents(events []audit.Event) error {
 	for _, e := range events {
@@ -51,7 +62,7 @@ func checkEvents(events []audit.Event) error {
 	return nil
 }
 
-// AuditEvents gives the events that match, newest first. A filter that can't be
+// AuditEvents returns the events that match, newest first. A filter that can't be
 // answered is fault.Invalid.
 func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error) {
 	f, err := f.Canonical()
@@ -66,7 +77,7 @@ func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event,
 		until = f.Until.UnixMicro()
 	}
 	return query(ctx, s, func(scan scanner) (e audit.Event, err error) {
-		return e, scan(&e.ID, stamp{&e.At}, &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason)
+		return e, scan(&e.ID, stamp{&e.At}, &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason, &e.Count)
 	}, eventsFor(f), before, micros(f.Since), until, f.Action, f.Actor, f.Target, f.TokenID, f.Limit)
 }
 

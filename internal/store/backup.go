@@ -55,7 +55,7 @@ func (db *sqliteDB) backup(ctx context.Context, path string) error {
 	return syncDir(path)
 }
 
-// publish gives a file its name. A link never replaces what is there; where there
+// publish renames a file to its name. A link never replaces what is there; where there
 // are no links, a look and a rename must do.
 func publish(draft, path string) error {
 	err := os.Link(draft, path)

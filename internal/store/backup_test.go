@@ -127,13 +127,13 @@ func TestRestoredBackupGoesOnAbove(t *testing.T) {
 
 	var log bytes.Buffer
 	r := mustOpen(t, path, store.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if !r.Restored() || !strings.Contains(log.String(), "restored") {
-		t.Errorf("nothing tells of the restore: %s", &log)
+	if !r.Restored() || !strings.Contains(log.String(), "restored") || !strings.Contains(log.String(), " from=2") || !strings.Contains(log.String(), " to=2") {
+		t.Errorf("nothing says what the restore may have revived: %s", &log)
 	}
 	if seq := commit(r, "after"); seq != 5+store.Raise+1 || seq <= lost {
 		t.Errorf("the log goes on at %d", seq)
 	}
-	if nodes, err := r.Nodes(t.Context()); err != nil || len(nodes) != 0 {
+	if nodes, err := r.Nodes(t.Context(), ""); err != nil || len(nodes) != 0 {
 		t.Errorf("nodes of before: %v, %v", nodes, err)
 	}
 	for _, after := range []revocation.Seq{0, lost} {

@@ -48,7 +48,7 @@ func (b *bindingRow) binding() access.Binding {
 	return b.Binding
 }
 
-// grants gives what a user's bindings and those of the user's groups come to.
+// grants returns what a user's bindings and those of the user's groups come to.
 func grants(ctx context.Context, c conn, userID string) ([]access.Grant, error) {
 	rows, err := list(ctx, c, func(scan scanner) ([]access.Grant, error) {
 		var b bindingRow
@@ -66,7 +66,7 @@ func grants(ctx context.Context, c conn, userID string) ([]access.Grant, error) 
 	return all, err
 }
 
-// Bindings gives the bindings that the query asks for, in the order of their
+// Bindings returns the bindings that the query asks for, in the order of their
 // paths.
 func (s *Store) Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error) {
 	text, args := selectBindings, []any(nil)

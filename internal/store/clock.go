@@ -5,8 +5,12 @@ import (
 	"time"
 )
 
-// newestAt is when the newest entry of the log was written.
-const newestAt = `SELECT at FROM log_entries ORDER BY seq DESC LIMIT 1`
+// When the newest entry of the log, and the newest event of the audit log, was written.
+// An end names a later time.
+const (
+	newestAt    = `SELECT at FROM log_entries WHERE what <> 'end' ORDER BY seq DESC LIMIT 1`
+	newestEvent = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
+)
 
 // ClockOffset returns how far the process's wall clock is ahead of the database's;
 // negative when it is behind. It is off by no more than half the time that the
@@ -23,14 +27,15 @@ func (s *Store) ClockOffset(ctx context.Context) (time.Duration, error) {
 
 // passed are the instants up to which a purge may go.
 type passed struct {
-	log, tokens, rest int64
+	log, tokens, audit, rest int64
 }
 
 // passed returns how much of the time up to now has certainly passed. A wall clock
 // that is ahead, for moments only, must not delete what lives. On PostgreSQL the
 // server's clock decides. SQLite has none: of the log, and of tokens, only what the
-// newest entry of the log confirms is taken for the past; device codes and attempts
-// go by the clock that judges them in each request.
+// newest entry of the log confirms is taken for the past, and of the audit log what
+// its newest event confirms as well; device codes and attempts go by the clock that
+// judges them in each request.
 func (s *Store) passed(ctx context.Context, now time.Time) (passed, error) {
 	at, ok, err := s.engine.clock(ctx)
 	if err != nil {
@@ -38,12 +43,16 @@ func (s *Store) passed(ctx context.Context, now time.Time) (passed, error) {
 	}
 	if ok {
 		end := min(micros(now), micros(at))
-		return passed{log: end, tokens: end, rest: end}, nil
+		return passed{log: end, tokens: end, audit: end, rest: end}, nil
 	}
-	end := int64(0)
+	entry, event := int64(0), int64(0)
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		return c.each(ctx, newestAt, nil, func(scan scanner) error { return scan(&end) })
+		err := c.each(ctx, newestAt, nil, func(scan scanner) error { return scan(&entry) })
+		if err != nil {
+			return err
+		}
+		return c.each(ctx, newestEvent, nil, func(scan scanner) error { return scan(&event) })
 	})
-	end = min(micros(now), end)
-	return passed{log: end, tokens: end, rest: micros(now)}, err
+	entry, event = min(micros(now), entry), min(micros(now), event)
+	return passed{log: entry, tokens: entry, audit: max(entry, event), rest: micros(now)}, err
 }

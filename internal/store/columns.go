@@ -117,7 +117,7 @@ func bytesOf(b []byte) []byte {
 	return b
 }
 
-// textOf gives a text as drivers hand it to a sql.Scanner.
+// textOf returns a text as drivers hand it to a sql.Scanner.
 func textOf(value any) (string, error) {
 	switch v := value.(type) {
 	case string:

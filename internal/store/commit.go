@@ -52,7 +52,7 @@ func locksFor(ops []records.Op) []lock {
 		switch op.(type) {
 		case records.ChangeKeys:
 			needed[lockKeys] = true
-		case records.KillTokens, records.ShortenToken:
+		case records.KillTokens, records.KillEverything, records.ShortenToken:
 			needed[lockKill] = true
 		case records.AddToken:
 			needed[lockTokens] = true
@@ -124,16 +124,29 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		return shortenToken(ctx, c, op)
 	case records.KillTokens:
 		return killTokens(ctx, c, op)
+	case records.KillEverything:
+		return killEverything(ctx, c, op)
 	case records.ClaimNotice:
 		return claim(ctx, c, op)
 	case records.AddDevice:
-		return addDevice(ctx, c, op.Device)
-	case records.PollDevice:
-		return c.post(ctx, pollDevice, op.Digest[:], micros(op.At))
+		return addDevice(ctx, c, op)
 	case records.DecideDevice:
 		return decide(ctx, c, op)
 	case records.SpendDevice:
 		return spend(ctx, c, op)
+	}
+	return carryOutOnAttempts(ctx, c, op)
+}
+
+// carryOutOnAttempts does the operations on failures and known addresses.
+func carryOutOnAttempts(ctx context.Context, c conn, op records.Op) error {
+	switch op := op.(type) {
+	case records.ClearFailures:
+		return clearFailures(ctx, c, op)
+	case records.KnowAddress:
+		return know(ctx, c, op)
+	case records.ForgetAddresses:
+		return c.post(ctx, forgetAddresses, op.Account)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", op)
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,15 +31,20 @@ import (
 const (
 	victimRole = "BEARERD_TEST_VICTIM"
 	victimFile = "BEARERD_TEST_VICTIM_FILE"
+	victimDisk = "BEARERD_TEST_VICTIM_DISK" // how many bytes a file may have; none: all
 )
 
 func TestMain(m *testing.M) {
-	roles := map[string]func(context.Context, *store.Store) error{"commit": commitForEver, "fill": fillTheDisk}
+	roles := map[string]func(context.Context, *store.Store) error{"commit": commitForEver, "fill": fillTheDisk, "start": func(context.Context, *store.Store) error { return nil }}
 	role := roles[os.Getenv(victimRole)]
 	if role == nil {
 		os.Exit(m.Run())
 	}
 	ctx := context.Background()
+	if size, err := strconv.ParseUint(os.Getenv(victimDisk), 10, 64); err == nil {
+		signal.Ignore(syscall.SIGXFSZ)
+		_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: size, Max: size})
+	}
 	s, err := store.Open(ctx, os.Getenv(victimFile), store.Options{Now: time.Now})
 	if err == nil {
 		err = role(ctx, s)
@@ -269,5 +275,37 @@ func TestNoFileMayGrow(t *testing.T) {
 	wantAllOf(t, path, told)
 	if len(told) < 10 {
 		t.Errorf("only %d were acknowledged", len(told))
+	}
+}
+
+// A start on a full disk ends, and says what is the matter: on an empty one, with a
+// log that another process left, and with that log's index gone.
+func TestAStartOnAFullDiskNamesTheDisk(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(t *testing.T, path string){
+		"a new database": func(*testing.T, string) {},
+		"one that was killed": func(t *testing.T, path string) {
+			acknowledged(t, path)
+			if err := os.Remove(path + "-shm"); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "bearerd.db")
+			prepare(t, path)
+			cmd := runVictim(t, "start", path)
+			var told strings.Builder
+			cmd.Env, cmd.Stderr = append(cmd.Env, victimDisk+"=1000"), &told
+			begun := time.Now()
+			err := cmd.Run()
+			if took := time.Since(begun); err == nil || took > 10*time.Second || !strings.Contains(told.String(), "its disk is full") {
+				t.Errorf("after %s: %v, %s", took, err, told.String())
+			}
+			if err := runVictim(t, "start", path).Run(); err != nil {
+				t.Errorf("with room again: %v", err)
+			}
+		})
 	}
 }

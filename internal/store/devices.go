@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
 
@@ -9,16 +10,22 @@ import (
 )
 
 const (
-	selectDevice = `SELECT digest, user_code, client_id, scope, audience, state, subject, seq, polled_at, expires_at FROM devices`
+	selectDevice = `SELECT digest, user_code, client_id, scope, audience, state, subject, seq, expires_at FROM devices`
 
 	deviceByDigest   = selectDevice + ` WHERE digest = $1`
 	deviceByUserCode = selectDevice + ` WHERE user_code = $1`
 
 	insertDevice = `INSERT INTO devices (digest, user_code, client_id, scope, audience, state, subject, seq, polled_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
-	pollDevice   = `UPDATE devices SET polled_at = $2 WHERE digest = $1`
-	decideDevice = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
-	spendDevice  = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT DO NOTHING`
+
+	// Those that have not expired, of which there are no more than may be, and the first
+	// of them to expire.
+	waitingDevices  = `SELECT count(*), coalesce(min(expires_at), 0) FROM devices WHERE expires_at > $1`
+	waitingOfClient = waitingDevices + ` AND client_id = $2`
+
+	decideDevice  = `UPDATE devices SET state = $2, subject = $3, seq = $4 WHERE digest = $1 AND state = $5 AND expires_at > $6`
+	spendDevice   = `DELETE FROM devices WHERE digest = $1 AND state = $2`
+	deleteDevices = `DELETE FROM devices`
 
 	purgeDevices = `DELETE FROM devices
 WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`
@@ -38,7 +45,7 @@ func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (records.
 func (s *Store) device(ctx context.Context, text string, key any) (d records.Device, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, into(&d.Scope), &d.Audience,
-			&d.State, &d.Subject, &d.Seq, stamp{&d.PolledAt}, stamp{&d.ExpiresAt})
+			&d.State, &d.Subject, &d.Seq, stamp{&d.ExpiresAt})
 		return orNotFound(err, "no such device code")
 	})
 	if err != nil {
@@ -47,13 +54,37 @@ func (s *Store) device(ctx context.Context, text string, key any) (d records.Dev
 	return d, nil
 }
 
-func addDevice(ctx context.Context, c conn, d records.Device) error {
+func addDevice(ctx context.Context, c conn, op records.AddDevice) error {
+	d := op.Device
+	if err := roomForDevice(ctx, c, op.Now, op.Most, waitingDevices); err != nil {
+		return err
+	}
+	if err := roomForDevice(ctx, c, op.Now, op.MostOfClient, waitingOfClient, d.ClientID); err != nil {
+		return err
+	}
 	scope, err := encode(d.Scope)
 	if err != nil {
 		return err
 	}
 	return add(ctx, c, "a device code like this exists already", insertDevice, d.Digest[:], d.UserCode, d.ClientID, scope,
-		d.Audience, string(d.State), d.Subject, d.Seq, micros(d.PolledAt), micros(d.ExpiresAt))
+		d.Audience, string(d.State), d.Subject, d.Seq, micros(d.ExpiresAt))
+}
+
+// roomForDevice refuses a device code where most of them wait already. Transactions
+// that run side by side don't see each other's: there may be a few more.
+func roomForDevice(ctx context.Context, c conn, now time.Time, most int, text string, of ...any) error {
+	if most <= 0 {
+		return nil
+	}
+	var count int
+	var first time.Time
+	if err := c.row(ctx, text, append([]any{micros(now)}, of...), &count, stamp{&first}); err != nil {
+		return err
+	}
+	if count < most {
+		return nil
+	}
+	return fault.After(fault.Limited, first.Sub(now), "too many device codes wait for their users")
 }
 
 func decide(ctx context.Context, c conn, op records.DecideDevice) error {

@@ -126,7 +126,7 @@ func clientFields(c *identity.Client) []any {
 	return []any{&c.ID, blob{&c.SecretDigest}, into(&c.Grants), into(&c.Scopes), into(&c.Audiences)}
 }
 
-// DecoyHash gives the hash of the user with a password whose id follows decoy, and
+// DecoyHash returns the hash of the user with a password whose id follows decoy, and
 // of the first of them when none does; empty when nobody has a password.
 func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.PasswordHash, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
@@ -139,7 +139,7 @@ func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.Pas
 	return found, err
 }
 
-// Users gives users in the order of their usernames. Search ignores case, and none
+// Users returns users in the order of their usernames. Search ignores case, and none
 // of its characters has a meaning of its own. A cursor that is none is
 // fault.Invalid.
 func (s *Store) Users(ctx context.Context, q records.UserQuery) (records.Page[identity.User], error) {
@@ -177,21 +177,21 @@ func searchText(username, name, email string) string {
 	return strings.ToLower(username + "\n" + name + "\n" + email)
 }
 
-// Clients gives every client in the order of their ids.
+// Clients returns every client in the order of their ids.
 func (s *Store) Clients(ctx context.Context) ([]identity.Client, error) {
 	return query(ctx, s, func(scan scanner) (c identity.Client, err error) {
 		return c, scan(clientFields(&c)...)
 	}, selectClients)
 }
 
-// Collections gives every collection in the order of their ids.
+// Collections returns every collection in the order of their ids.
 func (s *Store) Collections(ctx context.Context) ([]records.Collection, error) {
 	return query(ctx, s, func(scan scanner) (c records.Collection, err error) {
 		return c, scan(&c.ID, &c.Name)
 	}, selectCollections)
 }
 
-// Roles gives every role in the order of their names.
+// Roles returns every role in the order of their names.
 func (s *Store) Roles(ctx context.Context) ([]access.Role, error) {
 	return query(ctx, s, func(scan scanner) (r access.Role, err error) {
 		return r, scan(&r.Name, into(&r.Permissions))

@@ -60,9 +60,11 @@ type conn interface {
 	each(ctx context.Context, text string, args []any, read func(scanner) error) error
 	// script runs statements that have no parameters.
 	script(ctx context.Context, text string) error
-	// append gives entries their sequences and puts the last of them into head, when
+	// append returns entries their sequences and puts the last of them into head, when
 	// the transaction is committed at the latest.
 	append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error
+	// origin returns which server the connection leads to, as Page.Origin says it.
+	origin() string
 	// lock makes this transaction wait for others that hold the lock, until it ends.
 	lock(ctx context.Context, l lock) error
 }

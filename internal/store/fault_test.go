@@ -204,7 +204,7 @@ func TestCancelledWhileWaitingWritesNothing(t *testing.T) {
 }
 
 // TestCancelledTooLateIsDone ends the context of a write that is under way: the
-// answer tells what became of it.
+// answer returns what became of it.
 func TestCancelledTooLateIsDone(t *testing.T) {
 	t.Parallel()
 	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})

@@ -20,7 +20,7 @@ func scanKey(scan scanner) (k keyring.Key, err error) {
 	return k, err
 }
 
-// SigningKeys gives every key, oldest first.
+// SigningKeys returns every key, oldest first.
 func (s *Store) SigningKeys(ctx context.Context) ([]keyring.Key, error) {
 	return query(ctx, s, scanKey, selectKeys)
 }

@@ -11,7 +11,7 @@ import (
 const (
 	// One statement, so that it is of one snapshot: the head on every row, with one
 	// that has nothing else where there are no entries.
-	selectEntries = `SELECT h.seq, h.purged, coalesce(e.seq, 0), coalesce(e.what, ''), coalesce(e.id, ''), coalesce(e.until, 0), coalesce(e.at, 0)
+	selectEntries = `SELECT h.seq, h.purged, h.purged_until, coalesce(e.seq, 0), coalesce(e.what, ''), coalesce(e.id, ''), coalesce(e.until, 0), coalesce(e.at, 0)
 FROM log_head h LEFT JOIN (
     SELECT seq, what, id, until, at FROM log_entries WHERE seq > $1 ORDER BY seq LIMIT $2
 ) e ON 1 = 1 WHERE h.one = 1 ORDER BY e.seq`
@@ -28,7 +28,7 @@ ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, see
 	selectNodes = `SELECT node, seq, lease, seen_at FROM nodes ORDER BY node`
 )
 
-// appendLog gives the entries their sequences and puts the last of them into head.
+// appendLog returns the entries their sequences and puts the last of them into head.
 func appendLog(ctx context.Context, c conn, entries []revocation.Entry, head *revocation.Seq) error {
 	if len(entries) == 0 {
 		return nil
@@ -48,13 +48,15 @@ func checkEntries(entries []revocation.Entry) error {
 	return nil
 }
 
-// Entries gives up to limit entries after that sequence, oldest first, with the
+// Entries returns up to limit entries after that sequence, oldest first, with the
 // log's head and purge mark of the same snapshot.
 func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
 	err = s.read(first(ctx), func(ctx context.Context, c conn) error {
-		p = revocation.Page{}
+		p = revocation.Page{Origin: c.origin()}
 		return c.each(ctx, selectEntries, []any{after, limit}, func(scan scanner) error {
-			e, err := scanEntry(func(dest ...any) error { return scan(append([]any{&p.Head, &p.Purged}, dest...)...) })
+			e, err := scanEntry(func(dest ...any) error {
+				return scan(append([]any{&p.Head, &p.Purged, stamp{&p.PurgedUntil}}, dest...)...)
+			})
 			if e.Seq > 0 {
 				p.Entries = append(p.Entries, e)
 			}
@@ -105,10 +107,23 @@ func (s *Store) LogEntry(ctx context.Context, what revocation.What, id string) (
 	return e, found, err
 }
 
+// sameServer refuses a connection that leads to another server than the origin names;
+// "" names any.
+func sameServer(c conn, origin string) error {
+	if origin != "" && c.origin() != origin {
+		return errElsewhere
+	}
+	return nil
+}
+
 // Confirm puts a node on the list or replaces what the list says of it; one without
-// a lease is taken off. It is committed when Confirm returns.
+// a lease is taken off. It is committed when Confirm returns, on the server that the
+// confirmation's origin names: the error is Unavailable where another one is reached.
 func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
 	return s.write(first(ctx), func(ctx context.Context, c conn) error {
+		if err := sameServer(c, n.Origin); err != nil {
+			return err
+		}
 		if n.Lease <= 0 {
 			return c.post(ctx, deleteNode, n.Node)
 		}
@@ -123,12 +138,22 @@ func (s *Store) DropNode(ctx context.Context, said revocation.Confirmation) erro
 	})
 }
 
-// Nodes gives the nodes on the list in the order of their names.
-func (s *Store) Nodes(ctx context.Context) ([]revocation.Confirmation, error) {
-	return query(ctx, s, func(scan scanner) (n revocation.Confirmation, err error) {
-		var lease int64
-		err = scan(&n.Node, &n.Seq, &lease, stamp{&n.SeenAt})
-		n.Lease = time.Duration(lease) * time.Microsecond
-		return n, err
-	}, selectNodes)
+// Nodes returns the nodes on the list, as the server has it that the origin names, in
+// the order of their names. The error is Unavailable where another one is reached.
+func (s *Store) Nodes(ctx context.Context, origin string) (nodes []revocation.Confirmation, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		if err := sameServer(c, origin); err != nil {
+			return err
+		}
+		nodes, err = list(ctx, c, scanNode, selectNodes)
+		return err
+	})
+	return nodes, err
+}
+
+func scanNode(scan scanner) (n revocation.Confirmation, err error) {
+	var lease int64
+	err = scan(&n.Node, &n.Seq, &lease, stamp{&n.SeenAt})
+	n.Lease = time.Duration(lease) * time.Microsecond
+	return n, err
 }

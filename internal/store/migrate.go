@@ -20,7 +20,7 @@ type migration struct {
 	name, text string
 }
 
-// steps gives the migrations in a directory in their order.
+// steps returns the migrations in a directory in their order.
 func steps(dir string) ([]migration, error) {
 	files, err := fs.Glob(migrations, dir+"/*.sql")
 	if err != nil {
@@ -57,7 +57,7 @@ func Pending(ctx context.Context, database string, o Options) (names []string, e
 	return names, nil
 }
 
-// missing gives the migrations that the database doesn't have, and an error when
+// missing returns the migrations that the database doesn't have, and an error when
 // it has some that this version doesn't know.
 func missing(ctx context.Context, c conn, s schema) ([]migration, error) {
 	all, err := steps(s.migrations)
@@ -77,7 +77,7 @@ func missing(ctx context.Context, c conn, s schema) ([]migration, error) {
 	return slices.DeleteFunc(all, func(m migration) bool { return slices.Contains(done, m.name) }), nil
 }
 
-// names gives the names of the migrations that are missing.
+// names returns the names of the migrations that are missing.
 func names(ctx context.Context, c conn, s schema) (names []string, err error) {
 	todo, err := missing(ctx, c, s)
 	for _, m := range todo {
@@ -105,7 +105,7 @@ func applied(ctx context.Context, c conn, s schema) ([]string, error) {
 }
 
 // migrateOne runs the first migration that is missing, alone among all processes,
-// and gives its name; none when there is nothing to do.
+// and returns its name; none when there is nothing to do.
 func (s *Store) migrateOne(ctx context.Context) (name string, err error) {
 	err = s.engine.alone(ctx, func(ctx context.Context, c conn) error {
 		name = ""

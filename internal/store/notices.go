@@ -18,12 +18,12 @@ ORDER BY t.expires_at LIMIT $5`
 	unclaimNotice = `UPDATE tokens SET noticed_at = 0 WHERE id = $1`
 )
 
-// Expiring gives living API tokens and keys that end after now and not later than
+// Expiring returns living API tokens and keys that end after now and not later than
 // before, of which nobody was told, those that end first.
 func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
 	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)
-	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindAPIKey.String(), limit)
+	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindExchangeKey.String(), limit)
 }
 
 func claim(ctx context.Context, c conn, op records.ClaimNotice) error {

@@ -56,7 +56,7 @@ type pgConn struct {
 	c     *pgx.Conn
 	heard func()          // says that there was an answer; nil: nobody cares
 	calm  func()          // ends the time-outs; nil: there are none
-	reply context.Context // ends when the caller must have an answer; nil: never
+	reply <-chan struct{} // closed when the caller must have an answer; nil: never
 
 	pending chan error // a commit that is waited for no more; the connection is its own
 
@@ -216,6 +216,8 @@ func (c *pgConn) append(_ context.Context, entries []revocation.Entry, head *rev
 	return nil
 }
 
+func (c *pgConn) origin() string { return lineOf(c.c).origin }
+
 func (c *pgConn) lock(ctx context.Context, l lock) error { return c.post(ctx, advisory[l]) }
 
 // rollback undoes the transaction, if the server knows of it. Where that fails, the
@@ -344,7 +346,7 @@ func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) e
 	select {
 	case err := <-done:
 		return err
-	case <-c.reply.Done():
+	case <-c.reply:
 		c.pending = done
 		return errSlow
 	}

@@ -19,6 +19,8 @@ const deadLine = 5 * time.Second
 type line struct {
 	up atomic.Bool // the connection is made
 
+	origin string // which server it leads to, as checkServer found it
+
 	// warned is the last warning since it was cleared. It belongs to the goroutine
 	// that uses the connection.
 	warned *pgconn.Notice

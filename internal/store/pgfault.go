@@ -15,6 +15,9 @@ var (
 	errCrowded = fault.After(fault.Unavailable, soon, "too many are waiting for the database")
 	errBusy    = fault.After(fault.Unavailable, soon, "the store is busy")
 	errStuck   = fault.After(fault.Unavailable, soon, "too many commits are waiting for the database")
+
+	errElsewhere = fault.After(fault.Unavailable, soon, "the database's name leads to more than one server")
+	errAmbiguous = unfit("its name leads to another server as well, so the revocation log of this one can't be put back into service yet")
 )
 
 // unreplicated is why a commit failed that the server has carried out: no standby

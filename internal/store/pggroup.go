@@ -29,12 +29,10 @@ const (
 )
 
 const (
-	mostPlain   = 1000 // batches in a group that needs no savepoints
-	mostRows    = 5000 // and the rows of it, or those of one batch
-	mostSaved   = 50   // batches in a group with savepoints: PostgreSQL keeps 64 in fast memory
-	groupWait   = 5 * time.Millisecond
-	plainLanes  = 2 // one commits, the next is ready
-	killerLanes = 1 // they exclude one another
+	mostPlain = 1000 // batches in a group that needs no savepoints
+	mostRows  = 5000 // and the rows of it, or those of one batch
+	mostSaved = 50   // batches in a group with savepoints: PostgreSQL keeps 64 in fast memory
+	groupWait = 5 * time.Millisecond
 )
 
 // classOf returns the class of a batch, or why it can't be stored at all.
@@ -42,19 +40,21 @@ func classOf(b records.Batch) (class, error) {
 	if err := errors.Join(checkEvents(b.Audit), checkEntries(b.Log)); err != nil {
 		return byItself, err
 	}
-	if len(b.Ops) > mostSaved {
+	if len(b.Ops) > mostSaved || len(b.Audit) > mostSaved && slices.ContainsFunc(b.Audit, counted) {
 		return byItself, nil // it is a group already
 	}
 	kills := 0
 	for _, op := range b.Ops {
 		switch op.(type) {
-		case records.ChangeKeys:
-			return byItself, nil // a plan may take its time
+		case records.ChangeKeys, records.KillEverything:
+			return byItself, nil // a plan may take its time, and so may all rows
 		case records.KillTokens:
 			kills++
 		}
 	}
 	switch {
+	case slices.ContainsFunc(b.Audit, counted):
+		return changing, nil // bearerd_revoke doesn't count
 	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
 		return byItself, nil
 	case kills == len(b.Ops) && len(b.Ops)+len(b.Log) == 0:
@@ -75,7 +75,10 @@ func (c class) plain() bool { return c == recording || c == revoking }
 
 // most is how many batches a group may have.
 func (c class) most() int {
-	if c.plain() {
+	switch {
+	case c == byItself:
+		return 1
+	case c.plain():
 		return mostPlain
 	}
 	return mostSaved
@@ -84,11 +87,11 @@ func (c class) most() int {
 // lanes is how many groups of a class may be under way. Where the database is far
 // away, operations that look before they write take longer than their commits.
 func (c class) lanes(connections int) int {
-	switch {
-	case c.plain():
-		return plainLanes
-	case c == killing:
-		return killerLanes
+	if c == revoking || c == killing {
+		return 1 // they wait for one another at the server
+	}
+	if c == recording {
+		return min(2, max(connections-1, 1)) // one commits, the next is ready
 	}
 	return max(connections/2, 1)
 }
@@ -96,8 +99,8 @@ func (c class) lanes(connections int) int {
 // pgJob is a batch that waits for its group. It is either taken by a lane and then
 // answered, or given up by whoever waits for it, never both.
 type pgJob struct {
-	ctx     context.Context
 	batch   records.Batch
+	plain   bool // of a class that is plain
 	settled atomic.Bool
 	seq     revocation.Seq
 	err     error
@@ -145,13 +148,12 @@ func (db *postgresDB) commit(ctx context.Context, b records.Batch) (revocation.S
 	if err != nil {
 		return 0, err
 	}
-	j := &pgJob{ctx: detached(ctx), batch: b, done: make(chan struct{})}
+	j := &pgJob{batch: b, plain: c.plain(), done: make(chan struct{})}
 	if c == byItself {
-		j.ctx = ctx
-		db.commitAlone(j)
+		db.commitAlone(ctx, j)
 		return j.seq, j.err
 	}
-	if err := db.committer.add(c, j); err != nil {
+	if err := db.committer.add(ctx, c, j); err != nil {
 		return 0, err
 	}
 	return db.await(ctx, j)
@@ -187,30 +189,25 @@ func (db *postgresDB) await(ctx context.Context, j *pgJob) (revocation.Seq, erro
 }
 
 // add lets a job wait, and starts a lane for it where one is missing.
-func (g *committer) add(c class, j *pgJob) error {
+func (g *committer) add(ctx context.Context, c class, j *pgJob) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
 	case g.closed || g.db.stopped():
 		return errClosed
-	case g.db.stuck.crowded(j.ctx, g.db.limits.mostStuck()):
+	case g.db.stuck.crowded(ctx, g.db.limits.mostStuck()):
 		return errStuck
 	case g.queued >= queueLength:
 		return errCrowded
 	}
-	g.waiting[c] = append(g.waiting[c], j)
-	g.queued++
-	if g.lanes[c] < c.lanes(g.db.limits.Connections) {
-		g.lanes[c]++
-		g.running.Go(func() { g.lane(c) })
-	}
+	g.enqueue(c, j)
 	return nil
 }
 
 // lane carries out groups of a class until nothing waits.
-func (g *committer) lane(c class) {
+func (g *committer) lane(ctx context.Context, c class) {
 	for jobs := g.take(c); jobs != nil; jobs = g.take(c) {
-		g.db.carryOutGroup(c, jobs)
+		g.db.carryOutGroup(ctx, c, jobs)
 	}
 }
 
@@ -225,7 +222,7 @@ func (g *committer) take(c class) (jobs []*pgJob) {
 			break
 		}
 		n++
-		if j.claim() {
+		if c == byItself || j.claim() { // the former were taken before
 			jobs = append(jobs, j)
 			rows += j.rows()
 		}
@@ -249,34 +246,46 @@ func (g *committer) wait() {
 	g.running.Wait()
 }
 
-// apart carries out a job beside its group.
+// apart lets a job that was taken wait for a transaction of its own.
 func (g *committer) apart(j *pgJob) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running.Go(func() { g.db.commitAlone(j) })
+	g.enqueue(byItself, j)
+}
+
+// enqueue needs the mutex.
+func (g *committer) enqueue(c class, j *pgJob) {
+	g.waiting[c] = append(g.waiting[c], j)
+	g.queued++
+	if g.lanes[c] < c.lanes(g.db.limits.Connections) {
+		g.lanes[c]++
+		g.running.Go(func() { g.lane(context.Background(), c) }) // for callers of whom each may go
+	}
 }
 
 // carryOutGroup answers all jobs.
-func (db *postgresDB) carryOutGroup(c class, jobs []*pgJob) {
+func (db *postgresDB) carryOutGroup(ctx context.Context, c class, jobs []*pgJob) {
 	switch {
-	case db.stuck.crowded(jobs[0].ctx, db.limits.mostStuck()):
+	case db.stuck.crowded(ctx, db.limits.mostStuck()):
 		for _, j := range jobs {
 			j.answer(0, errStuck)
 		}
 	case c.plain():
-		db.revoke(jobs)
+		db.revoke(ctx, jobs)
+	case jobs[0].plain:
+		db.revokeAlone(ctx, jobs[0])
 	case len(jobs) == 1:
-		db.commitAlone(jobs[0])
+		db.commitAlone(ctx, jobs[0])
 	default:
-		db.commitTogether(jobs)
+		db.commitTogether(ctx, jobs)
 	}
 }
 
 // commitAlone carries out one job in a transaction of its own, which waits for the
 // locks that it needs.
-func (db *postgresDB) commitAlone(j *pgJob) {
+func (db *postgresDB) commitAlone(ctx context.Context, j *pgJob) {
 	var seq revocation.Seq
-	err := db.write(j.ctx, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, j.batch, &seq) })
+	err := db.write(ctx, func(ctx context.Context, c conn) error { return carryOutBatch(ctx, c, j.batch, &seq) })
 	if err != nil {
 		j.answer(0, err) // a commit that goes on may still write seq
 		return
@@ -292,10 +301,10 @@ type outcome struct {
 
 // commitTogether carries out jobs of one class in one transaction: the operations of
 // each in a savepoint, then the entries of all.
-func (db *postgresDB) commitTogether(jobs []*pgJob) {
+func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	outcomes := make([]outcome, len(jobs))
 	var head revocation.Seq
-	err := db.patiently(jobs[0].ctx, func(ctx context.Context, c *pgConn) error {
+	err := db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
 		c.begin(beginCommitted)
 		err := guarded(func() error { return c.together(ctx, jobs, outcomes, &head) })
 		if err == nil {
@@ -376,8 +385,11 @@ func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
 	begun := len(c.posted) == 0 || c.posted[0].text != savepoint
 	c.posted = nil
 	if begun {
-		_ = c.post(ctx, undo) // it has no arguments
-		if _, err := c.exec(ctx, release); err != nil {
+		// By itself: until it is done the server takes, and prepares, nothing else.
+		if _, err := c.exec(ctx, undo); err != nil {
+			return outcome{}, err
+		}
+		if err := c.post(ctx, release); err != nil {
 			return outcome{}, err
 		}
 	}

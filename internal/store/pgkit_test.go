@@ -61,7 +61,7 @@ func ask[T any](tb testing.TB, c *pgx.Conn, text string) (value T) {
 	return value
 }
 
-// behind gives a line to a server whose weather can be made, and the DSN through it.
+// behind returns a line to a server whose weather can be made, and the DSN through it.
 func behind(tb testing.TB, dsn string) (*clustertest.Forwarder, string) {
 	tb.Helper()
 	u, err := url.Parse(dsn)

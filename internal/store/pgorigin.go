@@ -7,11 +7,15 @@ import (
 )
 
 const (
+	// timeline is the server's, of which a failover and a recovery to a point in time
+	// begin another: by it a primary differs from the standby that took its place.
+	timeline = `substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)`
+
 	// What a copy of the database, made by whatever means but one of the server's
 	// whole disk, has otherwise: the server, the database, the table; and the server's
-	// timeline, which a recovery to a point in time and a failover begin anew.
+	// timeline, which a recovery to a point in time and a failover begin again.
 	currentOrigin = `(SELECT s.system_identifier || '/' || d.oid || '/' || 'log_head'::regclass::oid || '/' ||
-    substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM pg_control_system() s, pg_database d WHERE d.datname = current_database())`
+    ` + timeline + ` FROM pg_control_system() s, pg_database d WHERE d.datname = current_database())`
 
 	selectOrigin = `SELECT value <> ` + currentOrigin + ` FROM meta WHERE name = 'origin'`
 	insertOrigin = `INSERT INTO meta (name, value) VALUES ('origin', ` + currentOrigin + `) ON CONFLICT (name) DO NOTHING`

@@ -94,18 +94,18 @@ func pooler(t *testing.T, dsn, more string) string {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "bearerd-pgbouncer-")
+	dir, err := os.MkdirTemp("", "bearerd-pgbouncer-") //nolint:usetesting // PgBouncer's user can't enter those
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // for PgBouncer's user
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	conf := filepath.Join(dir, "pgbouncer.ini")
 	text := fmt.Sprintf("[databases]\n* = host=%s port=%s user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %s\nauth_type = any\nunix_socket_dir =\npool_mode = session\n%s\n",
 		u.Hostname(), u.Port(), u.User.Username(), port, more)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil { //nolint:gosec // for PgBouncer's user
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{conf}
@@ -113,7 +113,7 @@ func pooler(t *testing.T, dsn, more string) string {
 		args = []string{"-u", "nobody", conf}
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // PgBouncer itself
+	cmd := exec.CommandContext(ctx, program, args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

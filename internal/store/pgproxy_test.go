@@ -13,8 +13,8 @@ import (
 )
 
 // proxy stands between a store and its server, and knows the protocol. It leaves
-// out settings that the client asks for, and it can fall silent after a number of
-// bytes of what the client says.
+// out settings that the client asks for, it can fall silent after a number of bytes of
+// what the client says, and it can lead those who migrate to another server.
 type proxy struct {
 	listener net.Listener
 	target   string
@@ -22,7 +22,8 @@ type proxy struct {
 
 	mu     sync.Mutex // guards the fields below
 	strip  map[string]bool
-	limit  int // bytes that still pass; negative: all
+	apart  string // the server of those who migrate; "": the same
+	limit  int    // bytes that still pass; negative: all
 	said   []byte
 	record bool
 	ends   map[string]net.Conn
@@ -62,7 +63,12 @@ func (p *proxy) serve() {
 
 // carry carries one connection to its end.
 func (p *proxy) carry(near net.Conn) {
-	far, err := net.Dial("tcp", p.target) //nolint:noctx // ended by cut
+	first, err := p.begin(near)
+	if err != nil {
+		_ = near.Close()
+		return
+	}
+	far, err := net.Dial("tcp", p.targetOf(first))
 	if err != nil {
 		_ = near.Close()
 		return
@@ -78,7 +84,7 @@ func (p *proxy) carry(near net.Conn) {
 		delete(p.ends, other)
 		p.mu.Unlock()
 	}()
-	if p.begin(near, far) != nil {
+	if _, err := far.Write(first); err != nil {
 		return
 	}
 	var both sync.WaitGroup
@@ -93,28 +99,46 @@ func (p *proxy) carry(near net.Conn) {
 	both.Wait()
 }
 
-// begin passes on the first message without the settings to strip.
-func (p *proxy) begin(near, far net.Conn) error {
+// targetOf returns whom a connection with that first message leads to. Who migrates, or
+// puts a database back into service, lets a transaction idle for a minute.
+func (p *proxy) targetOf(first []byte) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.apart != "" && bytes.Contains(first, []byte("idle_in_transaction_session_timeout\x0060000\x00")) {
+		return p.apart
+	}
+	return p.target
+}
+
+// redirect leads whoever connects from now on to other servers, and cuts all others off.
+func (p *proxy) redirect(target, apart string) {
+	p.mu.Lock()
+	p.target, p.apart = target, apart
+	p.mu.Unlock()
+	p.cut()
+}
+
+// begin reads the first message and returns it without the settings to strip.
+func (p *proxy) begin(near net.Conn) ([]byte, error) {
 	const encryption = 80877103 // a client asks for TLS
 	for {
 		var head [8]byte
 		if _, err := io.ReadFull(near, head[:]); err != nil {
-			return err
+			return nil, err
 		}
 		body := make([]byte, binary.BigEndian.Uint32(head[:4])-8)
 		if _, err := io.ReadFull(near, body); err != nil {
-			return err
+			return nil, err
 		}
 		if binary.BigEndian.Uint32(head[4:]) == encryption {
 			if _, err := near.Write([]byte("N")); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
 		body = p.stripped(body)
-		binary.BigEndian.PutUint32(head[:4], uint32(len(body)+8)) //nolint:gosec // short
-		_, err := far.Write(append(head[:], body...))
-		return err
+		binary.BigEndian.PutUint32(head[:4], uint32(len(body)+8))
+		return append(head[:], body...), nil
 	}
 }
 

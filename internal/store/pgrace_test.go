@@ -40,7 +40,7 @@ func mustCommit(t *testing.T, s *store.Store, ops ...records.Op) {
 	}
 }
 
-// taken is a batch that takes back everything of somebody.
+// taken is a batch that revokes everything of somebody.
 func taken(owner string) records.Batch {
 	return records.Batch{
 		Ops: []records.Op{records.KillTokens{Owner: owner, At: at, Reason: "revoked"}},

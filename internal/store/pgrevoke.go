@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -15,23 +16,13 @@ const (
 
 // revoke carries out batches that revoke and record, in one transaction and one
 // message. Those whose tokens somebody else holds are carried out apart.
-func (db *postgresDB) revoke(jobs []*pgJob) {
-	args := revokeArgs(jobs)
-	var head *int64
-	var left []int64
-	err := db.patiently(jobs[0].ctx, func(ctx context.Context, c *pgConn) error {
-		head, left = nil, nil
-		return c.call(ctx, callRevoke, args, &head, &left)
-	})
+func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
+	head, left, err := db.callRevoke(ctx, jobs)
 	if err != nil && len(jobs) > 1 && !shared(err) {
 		for _, j := range jobs { // one of them can't be done
-			db.revoke([]*pgJob{j})
+			db.revoke(ctx, []*pgJob{j})
 		}
 		return
-	}
-	var seq revocation.Seq
-	if err == nil && head != nil { // a commit that goes on may still write it
-		seq = revocation.Seq(*head)
 	}
 	for i, j := range slices.Backward(jobs) {
 		switch {
@@ -42,10 +33,59 @@ func (db *postgresDB) revoke(jobs []*pgJob) {
 		case len(j.batch.Log) == 0:
 			j.answer(0, nil)
 		default:
-			j.answer(seq, nil)
-			seq -= revocation.Seq(len(j.batch.Log))
+			j.answer(head, nil)
+			head -= revocation.Seq(len(j.batch.Log))
 		}
 	}
+}
+
+// revokeAlone carries out a batch whose tokens somebody else holds. It tries again
+// and again, and then waits for them: who waits holds up all other revocations.
+func (db *postgresDB) revokeAlone(ctx context.Context, j *pgJob) {
+	enough := time.NewTimer(db.limits.StatementTimeout / 2)
+	defer enough.Stop()
+	pause := time.NewTicker(groupWait)
+	defer pause.Stop()
+	for {
+		head, left, err := db.callRevoke(ctx, []*pgJob{j})
+		if err != nil || len(left) == 0 {
+			if len(j.batch.Log) == 0 {
+				head = 0
+			}
+			j.answer(head, err)
+			return
+		}
+		select {
+		case <-pause.C:
+		case <-db.stop:
+			j.answer(0, errClosed)
+			return
+		case <-enough.C:
+			db.commitAlone(ctx, j)
+			return
+		}
+	}
+}
+
+// callRevoke returns the last sequence, and the numbers of the jobs that were left
+// out. It is 0 when nothing was appended.
+func (db *postgresDB) callRevoke(ctx context.Context, jobs []*pgJob) (seq revocation.Seq, left []int64, err error) {
+	args := revokeArgs(jobs)
+	var answer struct { // which a commit that goes on may still write
+		head *revocation.Seq
+		left []int64
+	}
+	err = db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
+		answer.head, answer.left = nil, nil
+		return c.call(ctx, callRevoke, args, &answer.head, &answer.left)
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	if answer.head != nil {
+		seq = *answer.head
+	}
+	return seq, answer.left, nil
 }
 
 // revokeArgs returns the arguments of callRevoke: columns, each row with the number

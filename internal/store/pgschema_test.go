@@ -107,6 +107,7 @@ var fillPG = []string{
     SELECT n, 'a' || n % 5000, 'login', 't' || n % 5000, 't' || n, '', '', 'ok', '' FROM generate_series(1, 50000) n`,
 	`INSERT INTO attempts SELECT 'k' || n, 1, n, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO devices SELECT sha256(n::text::bytea), 'code' || n, '', '[]', '', 'pending', '', 0, 0, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO known_addresses SELECT 'k' || n % 20000, n, n FROM generate_series(1, 100000) n`,
 	`ANALYZE`,
 }
 

@@ -24,6 +24,7 @@ func (unfit) Is(target error) bool { return target == errUnfit }
 type server struct {
 	version           int // as in 150004
 	encoding          string
+	origin            string // the server, and since which failover or recovery
 	standby, readOnly bool
 	settings          map[string]string // of those that $1 names
 }
@@ -31,7 +32,8 @@ type server struct {
 const (
 	selectServer = `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
     pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
-    (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name = ANY ($1))`
+    (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name = ANY ($1)),
+    CASE WHEN pg_is_in_recovery() THEN '' ELSE (SELECT system_identifier FROM pg_control_system()) || '/' || ` + timeline + ` END`
 
 	// PostgreSQL 17 can end a transaction that takes long, also one that waits for
 	// its standby; before, there is no such setting.
@@ -50,16 +52,17 @@ var relied = []string{
 const noPooler = "if a connection pooler such as PgBouncer stands between, name the PostgreSQL server itself"
 
 // checkServer looks at the server and at what is in force of the settings that the
-// connection asked for.
+// connection asked for, and notes which server it is.
 func checkServer(ctx context.Context, c *pgx.Conn, wanted map[string]string) error {
 	var s server
-	err := c.QueryRow(ctx, selectServer, relied).Scan(&s.version, &s.encoding, &s.standby, &s.readOnly, &s.settings)
+	err := c.QueryRow(ctx, selectServer, relied).Scan(&s.version, &s.encoding, &s.standby, &s.readOnly, &s.settings, &s.origin)
 	if err != nil {
 		return explain(&lost{err})
 	}
 	if err := s.check(wanted); err != nil {
 		return err
 	}
+	lineOf(c).origin = s.origin // a primary keeps its timeline for as long as it runs
 	if _, err := c.Exec(ctx, noTransactionTimeout); err != nil {
 		return explain(&lost{err})
 	}

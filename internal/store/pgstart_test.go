@@ -40,7 +40,7 @@ func refused(t *testing.T, dsn string) string {
 	return err.Error()
 }
 
-// edited gives a DSN with something about it changed.
+// edited returns a DSN with something about it changed.
 func edited(t *testing.T, dsn string, change func(*url.URL)) string {
 	t.Helper()
 	u, err := url.Parse(dsn)

@@ -45,7 +45,7 @@ func (s *stuck) add(ctx context.Context, c *pgx.Conn, outcome <-chan error, rele
 	}
 	s.mu.Unlock()
 	go func() {
-		<-outcome
+		<-outcome //nolint:errcheck // nobody asks any more
 		s.mu.Lock()
 		delete(s.conns, c)
 		if isFirst(ctx) {

@@ -161,16 +161,23 @@ func withoutSecrets(err error, dsn string) string {
 
 // serve opens the pool. Each new connection is checked before it is used: behind
 // the same name there may be another server by now, and resume is what a database
-// needs that isn't the one it was.
+// needs that isn't the one it was. That makes connections of its own, so whether it is
+// done is asked on the connection that is to be used.
 func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) error) error {
 	uncounted := &postgresDB{queries: new(atomic.Int64)} // nobody asked for these
 	db.config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		if err := checkServer(ctx, c, db.limits.session()); err != nil {
 			return err
 		}
-		moved, err := db.restored(ctx, &pgConn{db: uncounted, c: c})
+		asked := &pgConn{db: uncounted, c: c}
+		moved, err := db.restored(ctx, asked)
 		if err == nil && moved {
-			err = resume(ctx)
+			if err = resume(ctx); err == nil {
+				moved, err = db.restored(ctx, asked) // what was resumed may be another server's
+			}
+		}
+		if err == nil && moved {
+			err = errAmbiguous
 		}
 		return err
 	}
@@ -239,7 +246,7 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 		}
 		return cause(within, err)
 	}
-	c := &pgConn{db: db, c: held.Conn(), reply: reply, calm: func() { timer.Stop() }}
+	c := &pgConn{db: db, c: held.Conn(), reply: reply.Done(), calm: func() { timer.Stop() }}
 	c.heard = func() { timer.Reset(db.limits.StatementTimeout) }
 	giveBack := func() {
 		held.Release()
@@ -280,7 +287,7 @@ func (db *postgresDB) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// cause gives the reason for which a context was ended, where err comes of that.
+// cause returns the reason for which a context was ended, where err comes of that.
 func cause(ctx context.Context, err error) error {
 	var answer *pgconn.PgError
 	var f *fault.Error

@@ -8,6 +8,8 @@ import (
 const (
 	// What was given out between the backup and now is below the new sequence, and
 	// a reader that comes from there finds the gap purged.
+	// When something last happened, in the copy.
+	lastEvent   = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
 	raiseHead   = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
 	deleteNodes = `DELETE FROM nodes`
 )
@@ -16,13 +18,18 @@ const (
 // between two backups.
 const raise = int64(1) << 32
 
+// restoredMessage says what a restored database means for those who revoked something,
+// and what to do about it.
+const restoredMessage = "the database was restored from a backup, or its server failed over. Revocations made between these two times are no longer in force: tokens that were revoked then are accepted again. " +
+	`To revoke every token issued until now, stop every node and run "bearerd migrate --restored --revoke-all". The revocation log goes on at a higher sequence`
+
 // resume puts a database that was restored, as it tells or as we are told, back into
 // service: sequences that were given out after the copy was made must never be
 // given out again for something else.
 func (s *Store) resume(ctx context.Context, told bool) error {
-	var head int64
+	var head, last int64
 	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
-		head = 0
+		head, last = 0, 0
 		restored, err := s.engine.restored(ctx, c)
 		if err != nil || !restored && !told {
 			return err
@@ -30,12 +37,23 @@ func (s *Store) resume(ctx context.Context, told bool) error {
 		if err := s.engine.adopt(ctx, c); err != nil {
 			return err
 		}
+		for _, text := range []string{newestAt, lastEvent} {
+			err := c.each(ctx, text, nil, func(scan scanner) error {
+				var at int64
+				err := scan(&at)
+				last = max(last, at)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
 		return c.row(ctx, raiseHead, []any{raise}, &head)
 	})
 	if err == nil && head > 0 {
 		s.restored.Store(true)
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "the database was restored from a backup; its revocation log goes on at a higher sequence",
-			slog.Int64("seq", head))
+		s.logger.LogAttrs(ctx, slog.LevelWarn, restoredMessage,
+			slog.Int64("seq", head), slog.Time("from", instant(last)), slog.Time("to", s.now().UTC()))
 	}
 	return err
 }

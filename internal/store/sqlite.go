@@ -80,11 +80,27 @@ func openSQLite(ctx context.Context, path string, o Options, queries *atomic.Int
 	if db.file, err = os.Stat(path); err != nil {
 		return nil, err
 	}
-	busyUntil := func() bool { return ctx.Err() != nil }
-	if err := retry(busyUntil, func() error { return db.connect(ctx) }); err != nil {
+	if err := patiently(ctx, func() error { return db.connect(ctx) }); err != nil {
 		return nil, err
 	}
 	return db, nil
+}
+
+// openPatience is how long opening the database waits for another process that has
+// locked it: longer than any write of another bearerd, and not for ever.
+const openPatience = 5 * time.Second
+
+// patiently does something before the writer runs, again and again while another process
+// has locked the database. The error of one that stays locked says what to look for: a
+// server that waited for ever would neither listen nor say why.
+func patiently(ctx context.Context, do func() error) error {
+	patience, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	err := retry(func() bool { return patience.Err() != nil }, do)
+	if busy(err) {
+		return fmt.Errorf("it has been locked for %s: another process holds it, or its disk is full or faulty: %w", openPatience, err)
+	}
+	return err
 }
 
 // connect opens every connection. Before the first that may write, it makes sure
@@ -165,9 +181,8 @@ func (db *sqliteDB) snapshot(ctx context.Context, do work) error {
 
 // alone is for before the writer runs.
 func (db *sqliteDB) alone(ctx context.Context, do work) error {
-	busyUntil := func() bool { return ctx.Err() != nil }
 	c := db.writer
-	return retry(busyUntil, func() error {
+	return patiently(ctx, func() error {
 		if _, err := c.exec(ctx, beginWrite); err != nil {
 			return err
 		}
@@ -352,6 +367,17 @@ func broken(err error) bool {
 		return true
 	}
 	return errors.Is(err, errMoved)
+}
+
+// explainFile says what an operator can do about an error of the start.
+func explainFile(err error) error {
+	switch code(err) {
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("its disk is full: %w", err)
+	case sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("its disk is full, or it fails: %w", err)
+	}
+	return err
 }
 
 // errMoved is why nothing is written any more to a file that lost its name: who

@@ -94,6 +94,9 @@ func (c *sqliteConn) append(ctx context.Context, entries []revocation.Entry, hea
 	return nil
 }
 
+// origin returns none: a file is one database.
+func (*sqliteConn) origin() string { return "" }
+
 // lock has nothing to do: there is one transaction at a time that writes.
 func (*sqliteConn) lock(context.Context, lock) error { return nil }
 

@@ -13,8 +13,10 @@
 //
 // On PostgreSQL any number of nodes write side by side (READ COMMITTED,
 // synchronous_commit=on). What an operation looks at before it writes, it has locked
-// before it looks; statements that only matter when they are committed travel with
-// the commit, in one message.
+// before it looks. Batches that wait together at a node share a transaction, and the
+// entries of the log are appended last, in one message with the commit. A commit
+// that is under way is never cancelled; who waits for it is told after a second that
+// the store doesn't answer.
 //
 // The revocation log gets its sequence from one row that every append updates, in
 // the transaction of what it tells of. So entries are committed in the order of
@@ -87,7 +89,7 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	if isPostgres(database) {
 		err = s.openPostgres(ctx, database, o)
 	} else {
-		err = s.openSQLite(ctx, database, o)
+		err = explainFile(s.openSQLite(ctx, database, o))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", s.name, err)
@@ -156,7 +158,7 @@ func (s *Store) Close() error {
 // Migrated names the migrations that this Open ran.
 func (s *Store) Migrated() []string { return slices.Clone(s.migrated) }
 
-// Queries tells how many statements were sent since the store was opened.
+// Queries returns how many statements were sent since the store was opened.
 func (s *Store) Queries() int64 { return s.queries.Load() }
 
 // Listen calls wake soon after any node appended to the revocation log, until ctx

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
 
@@ -20,7 +23,7 @@ const (
 	tokenByDigest = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
 	tokenByID     = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
 
-	// Newest first, after a place; $3 tells whether $4 to $10 narrow the kinds.
+	// Newest first, after a place; $3 says whether $4 to $10 narrow the kinds.
 	inOrder = ` AND (t.created_at, t.id) < ($1, $2)
     AND ($3 = 0 OR t.kind IN ($4, $5, $6, $7, $8, $9, $10))
 ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
@@ -36,6 +39,8 @@ ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING`
 	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
+	shortenedTo = `SELECT expires_at FROM tokens WHERE id = $1 AND expires_at > 0 AND revoked_at = 0 AND reason <> ''`
+
 	cutOffSince = `SELECT 1 FROM log_entries WHERE what = $1 AND id = $2 AND seq > $3 LIMIT 1`
 
 	alive = ` AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`
@@ -48,6 +53,7 @@ WHERE id IN (SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive 
 WHERE id IN (SELECT $1 UNION ALL SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive
 	killByOwner  = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE owner = $1` + alive
 	killByClient = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE client_id = $1` + alive
+	killAll      = `UPDATE tokens SET revoked_at = $1, reason = $2 WHERE revoked_at = 0 AND (expires_at = 0 OR expires_at > $1)`
 
 	touch = `UPDATE tokens SET last_used_at = $2, last_used_by = $3 WHERE id = $1 AND last_used_at < $2`
 )
@@ -99,6 +105,43 @@ func tokenFields(t *records.StoredToken) []any {
 // fault.NotFound.
 func (s *Store) TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error) {
 	return s.token(ctx, tokenByDigest, digest[:])
+}
+
+// TokensByDigest finds those stored tokens, dead ones included, that have one of the
+// digests, in one query, and gives the log's sequence of the same snapshot. More than
+// records.MaxDigests are fault.Invalid.
+func (s *Store) TokensByDigest(ctx context.Context, digests [][32]byte) (tokens []records.StoredToken, seq revocation.Seq, err error) {
+	switch n := len(digests); {
+	case n == 0:
+		return nil, 0, nil
+	case n > records.MaxDigests:
+		return nil, 0, fault.New(fault.Invalid, "at most %d tokens are looked up at a time", records.MaxDigests)
+	}
+	// Two lengths of the list are two statements to prepare; the last digest fills it up.
+	length := records.MaxDigests
+	if len(digests) <= fewDigests {
+		length = fewDigests
+	}
+	args := make([]any, length)
+	for i := range args {
+		args[i] = digests[min(i, len(digests)-1)][:]
+	}
+	tokens, err = query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
+		return t, scan(append(tokenFields(&t), &seq)...)
+	}, tokensByDigest(length), args...)
+	return tokens, seq, err
+}
+
+const fewDigests = 32
+
+// tokensByDigest returns the query of as many digests.
+func tokensByDigest(n int) string {
+	var text strings.Builder
+	text.WriteString(selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest IN ($1`)
+	for i := 2; i <= n; i++ {
+		text.WriteString(", $" + strconv.Itoa(i))
+	}
+	return text.String() + ")"
 }
 
 // TokenByID finds a stored token by its public id, as TokenByDigest does.
@@ -169,7 +212,7 @@ func (s *Store) Touch(ctx context.Context, uses []records.Use) error {
 
 const touchChunk = 500
 
-// addToken stores a token. One that rests on what was taken back before this
+// addToken stores a token. One that rests on what was revoked before this
 // transaction is stored as dead: the log says so now, and forgets it one day.
 func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	t := op.Token
@@ -179,6 +222,9 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	}
 	if void && t.RevokedAt.IsZero() {
 		t.RevokedAt, t.Reason = t.CreatedAt, token.ReasonRevoked
+	}
+	if err := boundByChain(ctx, c, &t); err != nil {
+		return err
 	}
 	scope, err := encode(t.Scope)
 	if err != nil {
@@ -205,12 +251,40 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	return nil
 }
 
-// takenBack reports whether the log says of a token's owner or client that what was
-// decided as of the token's sequence is void, or has killed what it was made from.
+// boundByChain sets a token an end no later than those of the tokens in its chain that
+// were shortened: one of them may have been since the new one was decided.
+func boundByChain(ctx context.Context, c conn, t *records.StoredToken) error {
+	for _, id := range t.Chain {
+		err := c.each(ctx, shortenedTo, []any{id}, func(scan scanner) error {
+			var end time.Time
+			if err := scan(stamp{&end}); err != nil {
+				return err
+			}
+			if t.ExpiresAt.IsZero() || end.Before(t.ExpiresAt) {
+				t.ExpiresAt = end
+			}
+			if t.Family != "" && (t.EndsAt.IsZero() || end.Before(t.EndsAt)) {
+				t.EndsAt = end
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takenBack reports whether the log says of a token's owner or client, or of everything,
+// that what was decided as of the token's sequence is void, or has killed what it was
+// made from.
 func takenBack(ctx context.Context, c conn, t records.StoredToken) (bool, error) {
 	void, err := exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
 	if !void && err == nil && t.ClientID != "" {
 		void, err = exists(ctx, c, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
+	}
+	if !void && err == nil {
+		void, err = exists(ctx, c, cutOffSince, string(revocation.Everything), revocation.EverythingID, t.Seq)
 	}
 	for _, id := range t.Chain { // a refresh token's family is its last link
 		if void || err != nil {
@@ -264,4 +338,12 @@ func killTokens(ctx context.Context, c conn, op records.KillTokens) error {
 		return nil
 	}
 	return c.post(ctx, killByClient, op.ClientID, at, op.Reason)
+}
+
+func killEverything(ctx context.Context, c conn, op records.KillEverything) error {
+	if _, err := c.exec(ctx, killAll, micros(op.At), op.Reason); err != nil {
+		return err
+	}
+	_, err := c.exec(ctx, deleteDevices)
+	return err
 }

@@ -115,7 +115,7 @@ func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
 	}
 }
 
-// waiting gives the next job, or nil when there is none.
+// waiting returns the next job, or nil when there is none.
 func (db *sqliteDB) waiting() *job {
 	select {
 	case j := <-db.queue:

@@ -84,7 +84,7 @@ func signedTokens(b *testing.B, n int) (token.SigningKey, []string) {
 	return key, raws
 }
 
-// BenchmarkVerify tells what a new token costs with each algorithm.
+// BenchmarkVerify returns what a new token costs with each algorithm.
 func BenchmarkVerify(b *testing.B) {
 	for _, alg := range []token.Algorithm{token.EdDSA, token.ES256, token.RS256, token.PS256} {
 		b.Run(string(alg), func(b *testing.B) {
@@ -107,7 +107,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkSign tells what issuing costs.
+// BenchmarkSign returns what issuing costs.
 func BenchmarkSign(b *testing.B) {
 	key, err := token.GenerateKey(token.EdDSA)
 	if err != nil {
@@ -122,7 +122,7 @@ func BenchmarkSign(b *testing.B) {
 	}
 }
 
-// BenchmarkParseOpaque tells what telling junk from an opaque token costs.
+// BenchmarkParseOpaque returns what telling junk from an opaque token costs.
 func BenchmarkParseOpaque(b *testing.B) {
 	f := forms(b, token.PrefixAPIToken)
 	secret, _, err := f.New(token.KindAPIToken)

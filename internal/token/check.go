@@ -29,7 +29,7 @@ var checkNames = [...]string{
 	CheckAccess:     "access",
 }
 
-// String gives the name under which explain shows the check; "" for a value that
+// String returns the name under which explain shows the check; "" for a value that
 // is none.
 func (c Check) String() string {
 	if int(c) >= len(checkNames) {
@@ -38,7 +38,7 @@ func (c Check) String() string {
 	return checkNames[c]
 }
 
-// Checks gives every check in the order in which they are made.
+// Checks returns every check in the order in which they are made.
 func Checks() []Check {
 	return []Check{
 		CheckWellFormed, CheckSignature, CheckType, CheckIssuer, CheckTime,

@@ -76,7 +76,7 @@ func FuzzPayload(f *testing.F) {
 		mustBeCanonical(t, raw)
 		mustReadTheSame(t, payload, got.Claims)
 		if len(payload) > 2000 {
-			return // escaped anew it may be too long
+			return // escaped again it may be too long
 		}
 		again, err := token.Sign(r.ed, token.TypeAccess, got.Claims)
 		if err != nil {

@@ -25,7 +25,7 @@ var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 // use, which RFC 7517 §5 says to ignore.
 var ErrForeignKey = errors.New("a key of another sort")
 
-// JWK gives the members of the public key's JWK (RFC 7517): kty, crv or e and n,
+// JWK returns the members of the public key's JWK (RFC 7517): kty, crv or e and n,
 // alg, use and kid. It is an error for HS256, whose key is never published.
 func (k VerificationKey) JWK() (map[string]string, error) {
 	m, err := k.required()
@@ -36,7 +36,7 @@ func (k VerificationKey) JWK() (map[string]string, error) {
 	return m, nil
 }
 
-// Thumbprint gives the RFC 7638 SHA-256 thumbprint of the public key, base64url.
+// Thumbprint returns the RFC 7638 SHA-256 thumbprint of the public key, base64url.
 func (k VerificationKey) Thumbprint() (string, error) {
 	m, err := k.required()
 	if err != nil {
@@ -50,7 +50,7 @@ func (k VerificationKey) Thumbprint() (string, error) {
 	return base64url.EncodeToString(sum[:]), nil
 }
 
-// required gives the members that RFC 7638 §3.2 and RFC 8037 §2 hash.
+// required returns the members that RFC 7638 §3.2 and RFC 8037 §2 hash.
 func (k VerificationKey) required() (map[string]string, error) {
 	if err := k.check(); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func ParseJWK(members map[string]any) (VerificationKey, error) {
 	return k, k.check()
 }
 
-// jwkAlgorithm gives the algorithm if the key's sort is one of ours.
+// jwkAlgorithm returns the algorithm if the key's sort is one of ours.
 func jwkAlgorithm(m map[string]string) (Algorithm, bool) {
 	alg := Algorithm(m["alg"])
 	if m["use"] != "sig" {

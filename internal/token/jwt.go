@@ -11,8 +11,8 @@ import (
 
 // The two values of typ that bearerd signs and accepts, compared exactly.
 const (
-	TypeAccess = "at+jwt"      // RFC 9068
-	TypeAPIKey = "api-key+jwt" //nolint:gosec // a media type
+	TypeAccess      = "at+jwt"      // RFC 9068
+	TypeExchangeKey = "api-key+jwt"
 )
 
 // maxKID bounds a key id; ours are thumbprints of 43 characters.
@@ -36,12 +36,12 @@ type JWT struct {
 	Claims Claims
 }
 
-// Kind tells what the token is good for: KindAccess, KindTask, KindAPIKey, or
+// Kind returns what the token is good for: KindAccess, KindTask, KindExchangeKey, or
 // KindUnknown for a type that isn't ours.
 func (t *JWT) Kind() Kind {
 	switch {
-	case t.Type == TypeAPIKey:
-		return KindAPIKey
+	case t.Type == TypeExchangeKey:
+		return KindExchangeKey
 	case t.Type != TypeAccess:
 		return KindUnknown
 	case t.Claims.TaskTokenType != "":
@@ -62,7 +62,7 @@ type header struct {
 // Verify reads a JWT and checks its signature with the key that find gives for
 // its kid. find("") is asked when there is no kid; only an HS256 key may answer.
 // The error is a *Refusal of CheckWellFormed or CheckSignature; of CheckRevoked
-// when the signature is good and the key was taken back. Claims are read only
+// when the signature is good and the key was revoked. Claims are read only
 // after the signature has been found good.
 func Verify(raw string, find func(kid string) (VerificationKey, bool)) (*JWT, error) {
 	if len(raw) > MaxBytes {
@@ -114,7 +114,7 @@ func (h header) verify(key VerificationKey, signed string, sig []byte) error {
 	return nil
 }
 
-// splitJWT gives the three parts of a compact serialisation, none of them empty.
+// splitJWT returns the three parts of a compact serialisation, none of them empty.
 func splitJWT(raw string) (head, payload, signature string, ok bool) {
 	head, rest, _ := strings.Cut(raw, ".")
 	payload, signature, _ = strings.Cut(rest, ".")

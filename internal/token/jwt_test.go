@@ -43,12 +43,12 @@ func newKey(t testing.TB, alg token.Algorithm) token.SigningKey {
 	return k
 }
 
-// only gives the finder of one key by its id.
+// only returns the finder of one key by its id.
 func only(k token.VerificationKey) func(string) (token.VerificationKey, bool) {
 	return func(kid string) (token.VerificationKey, bool) { return k, kid == k.KID }
 }
 
-// checkOf gives the check that err refuses by.
+// checkOf returns the check that err refuses by.
 func checkOf(err error) token.Check {
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok {
 		return refusal.Check
@@ -79,7 +79,7 @@ func TestVerifyReadsWhatSignWrote(t *testing.T) {
 		for name, c := range map[string]token.Claims{
 			"full": full, "bare": bare, "collection 0": bare0, "scope as list": asList, "no scope as list": emptyList, "usual": goodClaims(),
 		} {
-			for _, typ := range []string{token.TypeAccess, token.TypeAPIKey} {
+			for _, typ := range []string{token.TypeAccess, token.TypeExchangeKey} {
 				raw, err := token.Sign(key, typ, c)
 				if err != nil {
 					t.Fatalf("%s, %s: %v", alg, name, err)
@@ -318,10 +318,10 @@ func TestKindIsToldByTheTokenAlone(t *testing.T) {
 	t.Parallel()
 	task := token.Claims{TaskTokenType: "TES"}
 	for want, jwts := range map[token.Kind][]token.JWT{
-		token.KindAccess:  {{Type: "at+jwt"}},
-		token.KindTask:    {{Type: "at+jwt", Claims: task}},
-		token.KindAPIKey:  {{Type: "api-key+jwt"}, {Type: "api-key+jwt", Claims: task}},
-		token.KindUnknown: {{}, {Type: "JWT"}, {Type: "AT+JWT"}, {Type: "JWT", Claims: task}},
+		token.KindAccess:      {{Type: "at+jwt"}},
+		token.KindTask:        {{Type: "at+jwt", Claims: task}},
+		token.KindExchangeKey: {{Type: "api-key+jwt"}, {Type: "api-key+jwt", Claims: task}},
+		token.KindUnknown:     {{}, {Type: "JWT"}, {Type: "AT+JWT"}, {Type: "JWT", Claims: task}},
 	} {
 		for _, j := range jwts {
 			if got := j.Kind(); got != want {

@@ -66,7 +66,7 @@ type VerificationKey struct {
 	KID       string
 	Algorithm Algorithm
 	Key       any
-	// Revoked says that the key was taken back: what it signed is refused whatever
+	// Revoked says that the key was revoked: what it signed is refused whatever
 	// its claims say, because they may be whoever stole the key's.
 	Revoked bool
 }
@@ -80,7 +80,7 @@ type SigningKey struct {
 	Key       any
 }
 
-// String gives algorithm and id, never the key.
+// String returns algorithm and id, never the key.
 func (k SigningKey) String() string { return string(k.Algorithm) + " key " + k.KID }
 
 // Format is String under every verb.
@@ -89,7 +89,7 @@ func (k SigningKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String
 // MarshalText is String, for logs and JSON.
 func (k SigningKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// String gives algorithm and id; the key of HS256 is a secret.
+// String returns algorithm and id; the key of HS256 is a secret.
 func (k VerificationKey) String() string { return string(k.Algorithm) + " key " + k.KID }
 
 // Format is String under every verb.
@@ -98,7 +98,7 @@ func (k VerificationKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.S
 // MarshalText is String, for logs and JSON.
 func (k VerificationKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// Verification gives the key that verifies what k signs: the public half, or for
+// Verification returns the key that verifies what k signs: the public half, or for
 // HS256 the secret itself.
 func (k SigningKey) Verification() VerificationKey {
 	v := VerificationKey{KID: k.KID, Algorithm: k.Algorithm, Key: k.Key}

@@ -229,7 +229,7 @@ func TestKeysPrintAsTheirID(t *testing.T) {
 	}
 }
 
-// zeroBefore gives the same number with a byte more.
+// zeroBefore returns the same number with a byte more.
 func zeroBefore(t *testing.T, number any) string {
 	t.Helper()
 	s, _ := number.(string)
@@ -266,7 +266,7 @@ func jwkOf(t *testing.T, alg token.Algorithm) map[string]any {
 	return anys(m)
 }
 
-// with gives a copy with one member changed; nil leaves it out.
+// with returns a copy with one member changed; nil leaves it out.
 func with(m map[string]any, name string, v any) map[string]any {
 	out := maps.Clone(m)
 	if out[name] = v; v == nil {

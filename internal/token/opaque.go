@@ -36,7 +36,7 @@ const redacted = "[redacted]"
 // show it.)
 type Secret string
 
-// Reveal gives the secret itself, for the one answer that shows it.
+// Reveal returns the secret itself, for the one answer that shows it.
 func (s Secret) Reveal() string { return string(s) }
 
 // String redacts.
@@ -66,7 +66,7 @@ type Opaque struct {
 	Digest [32]byte // SHA-256 of the whole token
 }
 
-// Digest gives the SHA-256 under which an opaque token is stored.
+// Digest returns the SHA-256 under which an opaque token is stored.
 func Digest(raw string) [32]byte { return sha256.Sum256([]byte(raw)) }
 
 // Shape is what a token looks like, by which its validator is chosen.
@@ -91,7 +91,7 @@ type form struct {
 	kind   Kind
 }
 
-// NewForms gives the forms in which new API tokens begin with apiTokenPrefix;
+// NewForms returns the forms in which new API tokens begin with apiTokenPrefix;
 // PrefixAPIToken and PrefixHypothesis are recognised all the same. It is an error
 // when the prefix is not of [A-Za-z0-9_-]{2,16}, or could be confused with another
 // one or with a JWT.
@@ -225,7 +225,7 @@ var (
 	errChecksum = errors.New("wrong checksum")
 )
 
-// Shape tells which validator a token belongs to, by its prefix or its shape and
+// Shape returns which validator a token belongs to, by its prefix or its shape and
 // never by trial. A token of a known shape may still be malformed.
 func (f Forms) Shape(raw string) Shape {
 	if _, ok := f.find(raw); ok {
@@ -265,7 +265,7 @@ func randomBase62(n int) (string, error) {
 	}
 }
 
-// checksum gives the CRC-32 (IEEE) of s in six base62 characters, as GitHub's
+// checksum returns the CRC-32 (IEEE) of s in six base62 characters, as GitHub's
 // tokens end: the greatest CRC-32 needs all six.
 func checksum(s string) (out [sumChars]byte) {
 	sum := crc32.ChecksumIEEE([]byte(s))

@@ -182,7 +182,7 @@ func TestNewFormsRefusesPrefixesThatConfuse(t *testing.T) {
 func TestNewRefusesKindsThatAreNotOpaque(t *testing.T) {
 	t.Parallel()
 	f := forms(t, token.PrefixAPIToken)
-	for _, kind := range []token.Kind{token.KindUnknown, token.KindAccess, token.KindTask, token.KindAPIKey, 99} {
+	for _, kind := range []token.Kind{token.KindUnknown, token.KindAccess, token.KindTask, token.KindExchangeKey, 99} {
 		if s, _, err := f.New(kind); err == nil || s != "" {
 			t.Errorf("New(%s) makes a token", kind)
 		}

@@ -64,7 +64,7 @@ const (
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// header gives the header for a key, with more members at its end.
+// header returns the header for a key, with more members at its end.
 func header(k token.SigningKey, more ...string) string {
 	members := append([]string{
 		fmt.Sprintf(`"alg":%q`, k.Algorithm), `"typ":"at+jwt"`, fmt.Sprintf(`"kid":%q`, k.KID),
@@ -72,7 +72,7 @@ func header(k token.SigningKey, more ...string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-// payload gives the good claims, with some set to other JSON, added, or (as "")
+// payload returns the good claims, with some set to other JSON, added, or (as "")
 // left out. Pairs of name and value.
 func (r *recipes) payload(pairs ...string) string {
 	base := [][2]string{
@@ -201,7 +201,7 @@ func (r *recipes) good() []vector {
 	}
 }
 
-// list gives a JSON list of n times the same.
+// list returns a JSON list of n times the same.
 func list(n int, item string) string {
 	return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
 }

@@ -16,11 +16,11 @@ var ourClaims = []string{
 	"collection", "chain", "seq", "task_token_type",
 }
 
-// Sign makes a JWT of type typ, which is TypeAccess or TypeAPIKey. What it gives
+// Sign makes a JWT of type typ, which is TypeAccess or TypeExchangeKey. What it gives
 // back is what Verify would read: claims that Verify would refuse are an error
 // here, and so is a token longer than MaxBytes.
 func Sign(key SigningKey, typ string, c Claims) (string, error) {
-	if typ != TypeAccess && typ != TypeAPIKey {
+	if typ != TypeAccess && typ != TypeExchangeKey {
 		return "", fmt.Errorf("signing a token of type %q: no such type", typ)
 	}
 	method := key.Algorithm.method()

@@ -17,7 +17,7 @@ import "time"
 // MaxBytes is the length beyond which a token is refused unread.
 const MaxBytes = 8 << 10
 
-// Kind tells what a token is good for. Its String is the stored value.
+// Kind returns what a token is good for. Its String is the stored value.
 type Kind uint8
 
 // The kinds of tokens and secrets. The zero value is none of them.
@@ -25,7 +25,7 @@ const (
 	KindUnknown      Kind = iota
 	KindAccess            // JWT for calling APIs
 	KindTask              // JWT for one kind of task service alone
-	KindAPIKey            // JWT that is traded for access and task tokens
+	KindExchangeKey       // JWT that is traded for access and task tokens
 	KindAPIToken          // opaque, for calling APIs
 	KindRefresh           // opaque, good for one use
 	KindSession           // opaque, in a cookie
@@ -36,7 +36,7 @@ var kindNames = [...]string{
 	KindUnknown:      "unknown",
 	KindAccess:       "access",
 	KindTask:         "task",
-	KindAPIKey:       "api-key",
+	KindExchangeKey:  "api-key",
 	KindAPIToken:     "api-token",
 	KindRefresh:      "refresh-token",
 	KindSession:      "session",
@@ -49,11 +49,11 @@ const ExpiryNotice = 7 * 24 * time.Hour
 // ExpiresSoon reports whether a token of this kind that ends at expiry (zero: never)
 // is one that somebody must replace by hand and is in its last week at now.
 func (k Kind) ExpiresSoon(expiry, now time.Time) bool {
-	byHand := k == KindAPIToken || k == KindAPIKey
+	byHand := k == KindAPIToken || k == KindExchangeKey
 	return byHand && !expiry.IsZero() && expiry.Sub(now) < ExpiryNotice
 }
 
-// String gives the stored name of k, such as "api-key"; "unknown" for a value
+// String returns the stored name of k, such as "api-key"; "unknown" for a value
 // that is no kind.
 func (k Kind) String() string {
 	if int(k) >= len(kindNames) {

@@ -11,7 +11,7 @@ import (
 func TestKindsAreStoredByName(t *testing.T) {
 	t.Parallel()
 	for kind, name := range map[token.Kind]string{
-		token.KindAccess: "access", token.KindTask: "task", token.KindAPIKey: "api-key", token.KindAPIToken: "api-token",
+		token.KindAccess: "access", token.KindTask: "task", token.KindExchangeKey: "api-key", token.KindAPIToken: "api-token",
 		token.KindRefresh: "refresh-token", token.KindSession: "session", token.KindClientSecret: "client-secret",
 	} {
 		if kind.String() != name {

@@ -91,7 +91,7 @@ func (k vectorKeys) expectation() token.Expectation {
 	}
 }
 
-// find gives the keys that a verifier of that name knows.
+// find returns the keys that a verifier of that name knows.
 func (k vectorKeys) find(t testing.TB, verifier string) func(string) (token.VerificationKey, bool) {
 	t.Helper()
 	known := map[string]token.VerificationKey{}
@@ -148,7 +148,7 @@ func readVectors(t testing.TB) map[string]vectorFile {
 	return files
 }
 
-// judge gives the check that refuses the token, and the detail.
+// judge returns the check that refuses the token, and the detail.
 func judge(raw string, find func(string) (token.VerificationKey, bool), x token.Expectation) (check, detail string, err error) {
 	parsed, err := token.Verify(raw, find)
 	if err == nil {
@@ -201,7 +201,7 @@ func TestVectorFilesAreWhatTheirRecipesSay(t *testing.T) {
 	}
 }
 
-// isRandom tells of the one token whose signature is random: PS256 has a salt.
+// isRandom reports whether it is the one token whose signature is random: PS256 has a salt.
 func isRandom(p cmp.Path) bool {
 	for i, step := range p {
 		s, ok := step.(cmp.SliceIndex)

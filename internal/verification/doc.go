@@ -24,10 +24,12 @@
 //     asked for first: a cut-off between the two must not be missed.
 //  4. The checks follow in the order of [token.Checks] and stop at the first that
 //     fails: type, issuer, times, audience; revoked (its id, the ids of its chain,
-//     its subject, its client, its key); scope; access to its collection.
+//     its subject, its client, its key, everything); scope; access to its collection.
 //  5. At t2, after the last look into the log, the lease is asked whether it still
 //     holds. If it does, the answer counts: an entry that this decision did not see
-//     was committed after t1 − L, and whoever waits for it waits for this lease.
+//     was committed after t1 − L, and its acknowledgement waits for this lease. If
+//     entries were forgotten as of a time after the one by which expiry was judged, the
+//     decision starts again: the token's kill may be among them.
 //  6. If it does not, the source is asked for a permit, a lease for this request
 //     alone, and the decision starts again at 3. Without one the answer is
 //     Unavailable, never yes.

@@ -35,7 +35,7 @@ type CheckResult struct {
 // Explain makes every check of Verify on a token and reports on each. The error is
 // Unavailable when that can't be done now.
 func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Explanation, error) {
-	t, err := v.recall(ctx, raw)
+	t, err := v.facts.recall(ctx, raw)
 	if err == nil {
 		if t.Seq > v.ledger.Applied() {
 			err = token.Malformed()
@@ -50,12 +50,12 @@ func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Ex
 	x := v.Knowledge()
 	x.Allowed, x.Token = err == nil && x.Fresh, t
 	for _, check := range token.Checks() {
-		x.Checks = append(x.Checks, checkResult(check, refusal, v.detail(check, t, &r)))
+		x.Checks = append(x.Checks, checkResult(check, refusal, detail(check, v.cfg.Issuer, t, &r)))
 	}
 	if t == nil {
 		return x, nil
 	}
-	x.Grants, err = v.grants(ctx, raw, t, &r)
+	x.Grants, err = v.readings.grants(ctx, raw, t, &r)
 	return x, err
 }
 
@@ -92,8 +92,8 @@ func checkResult(check token.Check, r *token.Refusal, detail string) CheckResult
 	return out
 }
 
-// detail says what a check looked at.
-func (v *Verifier) detail(check token.Check, t *Token, r *Requirements) string {
+// detail returns what a check looked at, in words that hold no secret.
+func detail(check token.Check, issuer string, t *Token, r *Requirements) string {
 	if t == nil {
 		return ""
 	}
@@ -111,7 +111,7 @@ func (v *Verifier) detail(check token.Check, t *Token, r *Requirements) string {
 	case token.CheckType:
 		return t.Kind.String()
 	case token.CheckIssuer:
-		return v.cfg.Issuer
+		return issuer
 	case token.CheckTime:
 		return lifetimeDetail(t)
 	case token.CheckAudience:
@@ -126,6 +126,7 @@ func (v *Verifier) detail(check token.Check, t *Token, r *Requirements) string {
 	return ""
 }
 
+// lifetimeDetail returns both times of a token, in UTC as of RFC 3339.
 func lifetimeDetail(t *Token) string {
 	from := "issued " + t.IssuedAt.UTC().Format(time.RFC3339)
 	if t.Expiry.IsZero() {
@@ -159,12 +160,12 @@ func accessDetail(t *Token, r *Requirements) string {
 }
 
 // grants returns the grants that decide access, whatever the other checks said.
-func (v *Verifier) grants(ctx context.Context, raw string, t *Token, r *Requirements) ([]access.Grant, error) {
-	collection := r.Collection
+func (r *readings) grants(ctx context.Context, raw string, t *Token, asked *Requirements) ([]access.Grant, error) {
+	collection := asked.Collection
 	if t.BindsCollection() {
 		collection = t.Collection
 	}
-	s, err := v.subject(ctx, raw, t, v.ledger.Now())
+	s, err := r.subject(ctx, raw, t)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
 	}
@@ -175,8 +176,8 @@ func (v *Verifier) grants(ctx context.Context, raw string, t *Token, r *Requirem
 	if collection != nil {
 		grants = s.May(access.ActionAccess, access.CollectionPath(*collection)).Because
 	}
-	if r.Action != "" {
-		grants = append(grants, s.May(r.Action, r.Path).Because...)
+	if asked.Action != "" {
+		grants = append(grants, s.May(asked.Action, asked.Path).Because...)
 	}
 	return grants, nil
 }

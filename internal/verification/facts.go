@@ -2,35 +2,79 @@ package verification
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/cache"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
+
+// facts reads what tokens say, keeps it, and reports what the log has said of a token
+// since. A fact is never a decision: nothing here asks what a token is presented for.
+//
+// What is kept is bound to the ledger's epoch. A reading takes the epoch before it asks
+// the source and is kept only if the epoch is still the same afterwards, so that an
+// entry that was missed during the reading can't leave an old fact behind.
+type facts struct {
+	source     Source
+	ledger     *revocation.Ledger
+	log        *revocation.Set // the ledger's
+	everything revocation.Key  // under which the log speaks of all tokens at once
+	forms      token.Forms
+	claimsOnly bool // nothing follows the log, so what may be revoked is not kept
+
+	cache   *cache.Cache[*Token] // by the token's value
+	epoch   atomic.Uint64        // the ledger's, of all that is kept
+	flushed func()               // drops what else was read in an earlier epoch
+}
+
+func newFacts(cfg *Config, flushed func()) *facts {
+	return &facts{
+		source: cfg.Source, ledger: cfg.Ledger, log: cfg.Ledger.Set(), forms: cfg.Forms,
+		everything: revocation.KeyOf(revocation.Everything, revocation.EverythingID),
+		claimsOnly: cfg.InsecureWithoutRevocation, flushed: flushed,
+		cache: cache.New(cache.Config[*Token]{
+			Budget: cfg.CacheBytes, Typical: typicalToken, MaxAge: cfg.MaxFactAge, Cost: costOfToken,
+		}),
+	}
+}
+
+// flush drops every fact, and with them what was read about subjects.
+func (f *facts) flush() {
+	f.cache.Flush()
+	f.flushed()
+}
 
 // read reads a token and checks what makes it genuine. Its kind is decided by
 // prefix or shape, never by trial, so that nothing is looked up for a token that is
 // none of ours. What is genuine is kept; junk takes no room.
-func (v *Verifier) read(ctx context.Context, raw string, known *Token) (*Token, error) {
-	epoch := v.ledger.Epoch()
-	t, err := v.readOnce(ctx, raw, known)
+func (f *facts) read(ctx context.Context, raw string, known *Token) (*Token, error) {
+	epoch := f.ledger.Epoch()
+	t, err := f.readOnce(ctx, raw, known)
 	if err != nil {
 		return nil, err
 	}
-	if epoch == v.ledger.Epoch() && (t.jwt != nil || !v.cfg.InsecureWithoutRevocation) {
-		v.tokens.Put(raw, t, v.ledger.Now())
+	if epoch == f.ledger.Epoch() && (t.jwt != nil || !f.claimsOnly) {
+		f.cache.Put(raw, t, f.ledger.Now())
 	}
 	return t, nil
 }
 
-func (v *Verifier) readOnce(ctx context.Context, raw string, known *Token) (*Token, error) {
-	switch v.cfg.Forms.Shape(raw) {
+// readOnce asks the source once. The form and the checksum of an opaque token are
+// checked first, for free: random values never cause a look-up.
+func (f *facts) readOnce(ctx context.Context, raw string, known *Token) (*Token, error) {
+	switch f.forms.Shape(raw) {
 	case token.ShapeJWT:
-		return v.readJWT(ctx, raw)
+		return f.readJWT(ctx, raw)
 	case token.ShapeOpaque:
-		if _, err := v.cfg.Forms.Parse(raw); err != nil {
+		if _, err := f.forms.Parse(raw); err != nil {
 			return nil, err // a wrong checksum costs no look-up
 		}
-		t, err := v.cfg.Source.Opaque(ctx, raw, known)
+		t, err := f.source.Opaque(ctx, raw, known)
 		if err != nil {
 			return nil, err
 		}
@@ -42,10 +86,10 @@ func (v *Verifier) readOnce(ctx context.Context, raw string, known *Token) (*Tok
 
 // readJWT checks the form and the signature. The key may have been made by another
 // node a moment ago: the keys are read once more, at a limited rate.
-func (v *Verifier) readJWT(ctx context.Context, raw string) (*Token, error) {
+func (f *facts) readJWT(ctx context.Context, raw string) (*Token, error) {
 	missing := ""
 	find := func(kid string) (token.VerificationKey, bool) {
-		key, ok := v.cfg.Source.Key(kid)
+		key, ok := f.source.Key(kid)
 		if !ok {
 			missing = kid
 		}
@@ -54,7 +98,7 @@ func (v *Verifier) readJWT(ctx context.Context, raw string) (*Token, error) {
 	}
 	j, err := token.Verify(raw, find)
 	if err != nil && missing != "" {
-		if err := v.cfg.Source.RefreshKeys(ctx, missing); err != nil {
+		if err := f.source.RefreshKeys(ctx, missing); err != nil {
 			return nil, fault.Wrap(err, fault.Unavailable, "the signing keys can't be read now")
 		}
 		j, err = token.Verify(raw, find)
@@ -67,95 +111,71 @@ func (v *Verifier) readJWT(ctx context.Context, raw string) (*Token, error) {
 
 // outdated reports whether the log has said since an opaque token was read that it
 // may not be what it was. A JWT says the same for ever.
-func (v *Verifier) outdated(t *Token) bool {
-	return t.jwt == nil && v.ledger.CutOff(t.names.access) > t.AsOf
+func (f *facts) outdated(t *Token) bool {
+	return t.jwt == nil && f.log.CutOff(t.names.access) > t.AsOf
 }
 
 // readAgain reads an outdated token. A reading that is outdated itself comes from a
 // node of the issuer that is behind, which is asked again.
-func (v *Verifier) readAgain(ctx context.Context, raw string, t *Token, attempt int) (*Token, error) {
+func (f *facts) readAgain(ctx context.Context, raw string, t *Token, attempt int) (*Token, error) {
 	if err := pause(ctx, attempt); err != nil {
 		return nil, err
 	}
-	return v.read(ctx, raw, t)
-}
-
-// Genuine returns the facts about a token whatever has become of it, expired or
-// revoked: for revoking it, when neither matters. What a revoked key signed is not
-// genuine, for anybody could have signed it. The error is that of Verify.
-func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
-	t, err := v.recall(ctx, raw)
-	if err == nil && t.jwt != nil {
-		x := v.expectation(t, "", &Requirements{AnyAudience: true, at: v.ledger.Now()})
-		x.ExpiredToo = true
-		if err = t.jwt.Validate(x); err == nil && v.signedByRevoked(t) {
-			err = token.Refuse(token.CheckRevoked, token.ReasonRevoked)
-		}
-	}
-	if err != nil {
-		return nil, v.refused(err)
-	}
-	return t, nil
+	return f.read(ctx, raw, t)
 }
 
 // recall returns the facts about a token: kept ones, or by reading it.
-func (v *Verifier) recall(ctx context.Context, raw string) (*Token, error) {
+func (f *facts) recall(ctx context.Context, raw string) (*Token, error) {
 	if len(raw) > token.MaxBytes {
 		return nil, token.Malformed()
 	}
-	if t, ok := v.kept(raw, v.ledger.Now()); ok && !v.outdated(t) {
+	if t, ok := f.kept(raw, f.ledger.Now()); ok && !f.outdated(t) {
 		return t, nil
 	}
-	return v.read(ctx, raw, nil)
+	return f.read(ctx, raw, nil)
 }
 
-// Live reports whether a token has neither expired nor been revoked, as far as the
-// log is applied here.
-func (v *Verifier) Live(t *Token) bool {
-	expired := !t.Expiry.IsZero() && !v.ledger.Now().Before(t.Expiry)
-	return !expired && !v.Revoked(t)
+// kept returns the facts that are kept about a token. Once the ledger may have missed
+// entries, nothing that was read before is to be trusted.
+func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
+	if epoch := f.ledger.Epoch(); epoch != f.epoch.Load() {
+		f.flush()
+		f.epoch.Store(epoch)
+	}
+	return f.cache.Get(raw, now)
 }
 
-// Index returns t, ready for Revoked and Live: a token that the caller made from
-// what is stored of it. It is for tokens that no Source returned.
-func Index(t *Token) *Token { return t.index() }
-
-// Inspect decides as Verify does, for a resource server that judges the audience
-// itself (RFC 7662). live is false for everything that could not be used as an
-// access token; the error is that of Verify and Unavailable alone.
-func (v *Verifier) Inspect(ctx context.Context, raw string) (t *Token, live bool, err error) {
-	t, err = v.examine(ctx, raw, &Requirements{AnyAudience: true})
-	if r, refused := RefusalOf(err); refused {
-		v.cfg.Meter.VerifyRefused(r.Check)
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	v.cfg.Meter.Verified(t.Kind)
-	return t, true, nil
+// revoked reports whether a token is revoked: it is void, or the log has said that it or
+// what it was made from ends, and that time has come by the clock of this process.
+func (f *facts) revoked(t *Token) bool {
+	return f.void(t) || slices.ContainsFunc(t.names.kills, f.ledger.Ended)
 }
 
-// Redeem decides as Verify does of a token that is good for one use, and returns
-// its facts beside a refusal, which the caller needs to know a second use. It is
-// neither counted as a use nor put into RFC 6750's words.
-func (v *Verifier) Redeem(ctx context.Context, raw string, r Requirements) (*Token, error) {
-	t, err := v.examine(ctx, raw, &r)
-	if refusal, refused := RefusalOf(err); refused {
-		v.cfg.Meter.VerifyRefused(refusal.Check)
-	}
-	return t, err
+// void reports whether a token is revoked by its source or by what the log has said of
+// it up to the sequence applied here: its id or an id of its chain; its subject, its client
+// or everything after the token was decided; the key that signed it at any time, because who has the
+// private half writes what sequence they like. No clock is involved: every process that
+// has applied as much says the same.
+func (f *facts) void(t *Token) bool {
+	return t.Ended != "" || f.signedByRevoked(t) || f.revokedInLog(t)
 }
 
-// Denylisted reports whether a token of any kind is one of ours that was revoked, an
-// expired one too: for a gateway in front of services that verify tokens by
-// themselves. False says nothing good of a token: what is none of ours is not on the
-// list. The error is Unavailable when this process may not answer no.
-func (v *Verifier) Denylisted(ctx context.Context, raw string) (bool, error) {
-	_, err := v.examine(ctx, raw, &Requirements{onlyRevocation: true})
-	r, refused := RefusalOf(err)
-	if !refused {
-		return false, err
+// revokedInLog reports whether the log itself, up to the sequence applied here, revokes
+// a token with everything that was made from it, so that there is nothing left to
+// append.
+func (f *facts) revokedInLog(t *Token) bool {
+	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq || f.log.CutOff(f.everything) > t.Seq {
+		return true
 	}
-	return r.Check == token.CheckRevoked, nil
+	return slices.ContainsFunc(t.names.kills, f.log.Killed)
+}
+
+// signedByRevoked reports whether the key that signed a token was revoked, at any time:
+// by the key ring, which knows it first on the node that retired it, or by the log.
+func (f *facts) signedByRevoked(t *Token) bool {
+	if t.jwt == nil {
+		return false
+	}
+	key, _ := f.source.Key(t.KID)
+	return key.Revoked || f.log.CutOff(t.names.signingKey) > 0
 }

@@ -58,9 +58,9 @@ func subjectError(err error) error {
 // is not counted and is no use of the token. The error is that of Identify.
 func (v *Verifier) StillGood(ctx context.Context, id *Identity, raw string, r Requirements) (*Identity, error) {
 	t := id.Token
-	if v.outdated(t) {
+	if v.facts.outdated(t) {
 		var err error
-		if t, err = v.recall(ctx, raw); err != nil {
+		if t, err = v.facts.recall(ctx, raw); err != nil {
 			return nil, v.refused(err)
 		}
 	}

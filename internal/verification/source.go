@@ -26,7 +26,8 @@ type Source interface {
 	RefreshKeys(ctx context.Context, kid string) error
 	// Opaque reads an opaque token by its value. known are the facts that are read
 	// again; nil for a token that was not seen before. A source that learns of the
-	// subject by the same answer attaches it with SetSubject.
+	// subject by the same answer attaches it with SetSubject. What it returns to several
+	// callers it has put through Index before.
 	Opaque(ctx context.Context, raw string, known *Token) (*Token, error)
 	// Subject reads the user or client that a token speaks for and, where collection
 	// is set, whether that collection exists. A subject that does not exist is

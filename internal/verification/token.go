@@ -1,6 +1,7 @@
 package verification
 
 import (
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -85,9 +86,13 @@ type names struct {
 	collection revocation.Key // of a token that has one
 }
 
-// index computes the token's names, once, before it is shared.
+// index computes the token's names, once, before it is shared: of a token that has
+// them it changes nothing.
 func (t *Token) index() *Token {
 	n := &t.names
+	if n.kills != nil {
+		return t
+	}
 	n.kills = make([]revocation.Key, 0, 1+len(t.Chain))
 	n.kills = append(n.kills, revocation.KeyOf(revocation.Token, t.ID))
 	for _, id := range t.Chain {
@@ -114,11 +119,23 @@ func ofJWT(j *token.JWT) *Token {
 	c := &j.Claims
 	t := &Token{
 		Kind: j.Kind(), ID: c.ID, Subject: c.Subject, Username: c.Username, ClientID: c.ClientID,
-		Audience: c.Audience, Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
+		Audience: audienceOf(c), Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
 		IssuedAt: c.IssuedAt, Expiry: c.Expiry, Seq: c.Seq, TaskTokenType: c.TaskTokenType,
 		KID: j.KID, jwt: j,
 	}
 	return t.index()
+}
+
+// audienceOf returns what a JWT is good for. A task token is good for its own type
+// alone, whatever else its audience names; for nothing where its type is not there.
+func audienceOf(c *token.Claims) []string {
+	switch {
+	case c.TaskTokenType == "":
+		return c.Audience
+	case slices.Contains(c.Audience, c.TaskTokenType):
+		return []string{c.TaskTokenType}
+	}
+	return nil
 }
 
 // What facts take in memory, in bytes: an estimate that a test holds against the

@@ -3,10 +3,8 @@ package verification
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -49,13 +47,10 @@ const (
 // Verifier decides whether a token may do something now. Its methods may be called
 // from any number of goroutines.
 type Verifier struct {
-	cfg         Config
-	ledger      *revocation.Ledger
-	tokens      *cache.Cache[*Token]
-	subjects    *cache.Cache[*Subject]
-	collections *cache.Cache[revocation.Seq] // those that existed as of a sequence
-	epoch       atomic.Uint64                // the ledger's, of all that is kept
-	remade      atomic.Int64                 // the latest sequence at which any collection was made or removed
+	cfg      Config
+	ledger   *revocation.Ledger
+	facts    *facts
+	readings *readings
 }
 
 // New returns a verifier that follows the ledger. Who feeds the ledger is run by
@@ -78,52 +73,16 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.MaxFactAge == 0 {
 		cfg.MaxFactAge = DefaultMaxFactAge
 	}
-	v := &Verifier{
-		cfg: cfg, ledger: cfg.Ledger,
-		tokens: cache.New(cache.Config[*Token]{
-			Budget: cfg.CacheBytes, Typical: typicalToken, MaxAge: cfg.MaxFactAge, Cost: costOfToken,
-		}),
-		subjects: cache.New(cache.Config[*Subject]{
-			Budget: subjectCache, Typical: typicalSubject, MaxAge: cfg.MaxFactAge, Cost: costOfSubject,
-		}),
-		collections: cache.New(cache.Config[revocation.Seq]{
-			Budget: collectionCache, Typical: 8, MaxAge: cfg.MaxFactAge,
-			Cost: func(key string, _ revocation.Seq) int64 { return int64(len(key)) },
-		}),
-	}
-	cfg.Ledger.OnApply(v.applied)
-	return v, nil
-}
-
-// applied notes that collections were made or removed.
-func (v *Verifier) applied(c revocation.Change) {
-	for _, e := range c.Entries {
-		if e.What == revocation.Collection {
-			v.remade.Store(max(v.remade.Load(), e.Seq))
-		}
-	}
-}
-
-// kept returns the facts that are kept about a token. Once the ledger may have missed
-// entries, nothing that was read before is to be trusted.
-func (v *Verifier) kept(raw string, now time.Time) (*Token, bool) {
-	if epoch := v.ledger.Epoch(); epoch != v.epoch.Load() {
-		v.Flush()
-		v.epoch.Store(epoch)
-	}
-	return v.tokens.Get(raw, now)
+	r := newReadings(&cfg)
+	return &Verifier{cfg: cfg, ledger: cfg.Ledger, facts: newFacts(&cfg, r.flush), readings: r}, nil
 }
 
 // Flush drops every fact that was read, when what it was read from is not what it
 // was.
-func (v *Verifier) Flush() {
-	v.tokens.Flush()
-	v.subjects.Flush()
-	v.collections.Flush()
-}
+func (v *Verifier) Flush() { v.facts.flush() }
 
 // CacheBytes returns the memory that facts about tokens take.
-func (v *Verifier) CacheBytes() int64 { return v.tokens.Bytes() }
+func (v *Verifier) CacheBytes() int64 { return v.facts.cache.Bytes() }
 
 type noMeter struct{}
 

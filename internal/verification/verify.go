@@ -71,10 +71,10 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 		return nil, token.Malformed()
 	}
 	r.at = v.ledger.Now()
-	t, known := v.kept(raw, r.at)
+	t, known := v.facts.kept(raw, r.at)
 	if !known {
 		var err error
-		if t, err = v.read(ctx, raw, nil); err != nil {
+		if t, err = v.facts.read(ctx, raw, nil); err != nil {
 			return nil, err
 		}
 		r.at = v.ledger.Now() // the source may have taken its time
@@ -84,12 +84,12 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 	}
 	lease := v.ledger.Lease()
 	for attempt := range attempts {
-		if v.outdated(t) && !v.Revoked(t) {
-			fresh, err := v.readAgain(ctx, raw, t, attempt)
+		if v.facts.outdated(t) && !v.facts.void(t) {
+			fresh, err := v.facts.readAgain(ctx, raw, t, attempt)
 			if err != nil {
 				return t, err
 			}
-			if t = fresh; v.outdated(t) {
+			if t = fresh; v.facts.outdated(t) {
 				continue
 			}
 		}
@@ -105,6 +105,9 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 			continue
 		case final(err):
 			return t, err
+		case v.ledger.ForgottenAfter(r.at):
+			r.at = v.ledger.Now()
+			continue
 		case lease.Holds():
 			return t, err
 		}
@@ -182,7 +185,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 			return err
 		}
 	}
-	if v.Revoked(t) {
+	if v.facts.revoked(t) {
 		return token.Refuse(token.CheckRevoked, token.ReasonRevoked)
 	}
 	if r.onlyRevocation {
@@ -196,8 +199,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 	return v.judgeAccess(ctx, raw, t, r)
 }
 
-// judgeClaims checks type, issuer, times and audience. A task token is good for its
-// own type alone, whatever else its audience names.
+// judgeClaims checks type, issuer, times and audience.
 func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	kinds := r.Kinds
 	if kinds == nil {
@@ -218,66 +220,73 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	if t.jwt == nil {
 		return judgeOpaque(t, r, audience)
 	}
-	err := t.jwt.Validate(v.expectation(t, audience, r))
-	if err == nil && !r.AnyAudience && t.TaskTokenType != "" && t.TaskTokenType != audience {
-		err = token.Refuse(token.CheckAudience, token.ReasonWrongAudience)
+	if err := t.jwt.Validate(expectation(t, v.cfg.Issuer, audience, r)); err != nil {
+		return err
 	}
-	return err
+	return judgeAudience(t, r, audience)
 }
 
 // The `typ` of each kind of JWT (RFC 9068 §2.1), as Validate takes it.
 var (
 	accessTypes = []string{token.TypeAccess}
-	keyTypes    = []string{token.TypeAPIKey}
+	keyTypes    = []string{token.TypeExchangeKey}
 )
 
-func (v *Verifier) expectation(t *Token, audience string, r *Requirements) token.Expectation {
+// expectation returns what the signed claims of a token must say.
+func expectation(t *Token, issuer, audience string, r *Requirements) token.Expectation {
 	types := accessTypes
-	if t.Kind == token.KindAPIKey {
+	if t.Kind == token.KindExchangeKey {
 		types = keyTypes
 	}
-	return token.Expectation{Types: types, Issuer: v.cfg.Issuer, Audience: audience, Now: r.at, AnyAudience: r.AnyAudience}
+	return token.Expectation{Types: types, Issuer: issuer, Audience: audience, Now: r.at, AnyAudience: r.AnyAudience}
 }
 
+// judgeOpaque checks the times and the audience of a token whose source has said what
+// it is; its issuer is the source.
 func judgeOpaque(t *Token, r *Requirements, audience string) error {
 	if !t.Expiry.IsZero() && !r.at.Before(t.Expiry) {
 		return token.Refuse(token.CheckTime, token.ReasonExpired)
 	}
-	if !r.AnyAudience && !slices.Contains(t.Audience, audience) {
+	return judgeAudience(t, r, audience)
+}
+
+// judgeAudience refuses a token that is not good for an audience, or for none at all.
+func judgeAudience(t *Token, r *Requirements, audience string) error {
+	if len(t.Audience) == 0 || !r.AnyAudience && !slices.Contains(t.Audience, audience) {
 		return token.Refuse(token.CheckAudience, token.ReasonWrongAudience)
 	}
 	return nil
 }
 
-// Revoked reports whether a token is revoked, by its source or by what the log has
-// said of it up to the sequence applied here: its id or an id of its chain; its
-// subject or client after the token was decided; the key that signed it at any time,
-// because who has the private half writes what sequence they like.
-func (v *Verifier) Revoked(t *Token) bool {
-	return t.Ended != "" || v.signedByRevoked(t) || v.RevokedInLog(t)
-}
-
-// RevokedInLog reports whether the log itself, up to the sequence applied here, revokes
-// a token with everything that was made from it, so that there is nothing left to
-// append.
-func (v *Verifier) RevokedInLog(t *Token) bool {
-	if v.ledger.CutOff(t.names.subject) > t.Seq || v.ledger.CutOff(t.names.client) > t.Seq {
-		return true
+// judgeAccess checks the collection and the permission. The collection of a session
+// is what the user last chose, and bounds nothing.
+func (v *Verifier) judgeAccess(ctx context.Context, raw string, t *Token, r *Requirements) error {
+	collection := r.Collection
+	if t.BindsCollection() {
+		collection = t.Collection
 	}
-	for _, id := range t.names.kills {
-		if v.ledger.Killed(id) {
-			return true
+	if collection != nil {
+		ok, err := v.readings.hasAccess(ctx, raw, t, *collection)
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return token.Refuse(token.CheckAccess, "no access to the collection")
+		case r.Collection != nil && *r.Collection != *collection:
+			return token.Refuse(token.CheckAccess, "the token is for another collection")
 		}
 	}
-	return false
-}
-
-func (v *Verifier) signedByRevoked(t *Token) bool {
-	if t.jwt == nil {
-		return false
+	if r.Action == "" {
+		return nil
 	}
-	key, _ := v.cfg.Source.Key(t.KID)
-	return key.Revoked || v.ledger.CutOff(t.names.signingKey) > 0
+	s, err := v.readings.subject(ctx, raw, t)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if err != nil || !s.May(r.Action, r.Path).Allowed {
+		return token.Refuse(token.CheckAccess, "no permission to "+r.Action+" "+string(r.Path))
+	}
+	return nil
 }
 
 // refused counts a refusal and puts it into the words of RFC 6750 §3.1.

@@ -34,7 +34,7 @@ type link struct {
 	Current     bool
 }
 
-// menu gives the links between the pages of administration; none on other pages.
+// menu returns the links between the pages of administration; none on other pages.
 func menu(path string) []link {
 	rest, found := strings.CutPrefix(path, pathAdmin)
 	if !found {
@@ -81,8 +81,8 @@ func (p *Pages) admin(mux *http.ServeMux, pattern string, serve page) {
 	})
 }
 
-// sheet is what every page with forms of administration has.
-type sheet struct {
+// formState is what every page with forms of administration has.
+type formState struct {
 	Notice  string
 	Warning string     // what to mind of what was done
 	Problem string     // what is wrong with the form that was sent
@@ -91,9 +91,9 @@ type sheet struct {
 	Typed   url.Values // what it held, without secrets
 }
 
-// Old gives what a field of a form shows: what was typed when the form comes back,
+// Old returns what a field of a form shows: what was typed when the form comes back,
 // else what is stored.
-func (s sheet) Old(form, name, stored string) string {
+func (s formState) Old(form, name, stored string) string {
 	if s.At == form {
 		return s.Typed.Get(name)
 	}
@@ -101,7 +101,7 @@ func (s sheet) Old(form, name, stored string) string {
 }
 
 // Ticked reports whether a box of a form is ticked, likewise.
-func (s sheet) Ticked(form, name, value string, stored bool) bool {
+func (s formState) Ticked(form, name, value string, stored bool) bool {
 	if s.At != form {
 		return stored
 	}
@@ -110,23 +110,23 @@ func (s sheet) Ticked(form, name, value string, stored bool) bool {
 
 // General returns what is wrong with the form as a whole; empty when one of its
 // fields is wrong.
-func (s sheet) General() string {
+func (s formState) General() string {
 	if s.About != "" {
 		return ""
 	}
 	return s.Problem
 }
 
-// Error gives what is wrong with a field of a form.
-func (s sheet) Error(form, name string) string {
+// Error returns what is wrong with a field of a form.
+func (s formState) Error(form, name string) string {
 	if s.At == form && s.About == name {
 		return s.Problem
 	}
 	return ""
 }
 
-// Attr gives the attributes that tie a field to its hint and to what is wrong with it.
-func (s sheet) Attr(form, name, hint string) template.HTMLAttr {
+// Attr returns the attributes that tie a field to its hint and to what is wrong with it.
+func (s formState) Attr(form, name, hint string) template.HTMLAttr {
 	described, invalid := hint, ""
 	if s.Error(form, name) != "" {
 		described, invalid = strings.TrimSpace(hint+" "+form+"-"+name+"-error"), ` aria-invalid="true"`
@@ -137,11 +137,11 @@ func (s sheet) Attr(form, name, hint string) template.HTMLAttr {
 	return template.HTMLAttr(` aria-describedby="` + described + `"` + invalid) //nolint:gosec // the template's own words
 }
 
-// newSheet is the sheet of a page that is looked at.
-func newSheet(r *request) sheet { return sheet{Notice: notices[r.URL.Query().Get("notice")]} }
+// newFormState is the formState of a page that is looked at.
+func newFormState(r *request) formState { return formState{Notice: notices[r.URL.Query().Get("notice")]} }
 
-// errand is what one form of a page does.
-type errand struct {
+// formAction is what one form of a page does.
+type formAction struct {
 	do func(r *request, form url.Values) (result, error)
 	// ask is what is asked before it is done; nil: nothing. The error is that what it
 	// would be done to isn't there.
@@ -180,10 +180,10 @@ type question struct {
 
 type pair struct{ Name, Value string }
 
-// errands are the forms of a page by name, and the page itself.
-type errands struct {
-	forms map[string]errand
-	show  func(w http.ResponseWriter, r *request, status int, s sheet) error
+// formActions are the forms of a page by name, and the page itself.
+type formActions struct {
+	forms map[string]formAction
+	show  func(w http.ResponseWriter, r *request, status int, s formState) error
 }
 
 // secretFields are never shown again.
@@ -191,7 +191,7 @@ var secretFields = []string{"password", "token"}
 
 // run does what a form asks for. What can't be undone is asked about first; what is
 // wrong is told on the page that the form stands on.
-func (p *Pages) run(w http.ResponseWriter, r *request, e errands) error {
+func (p *Pages) run(w http.ResponseWriter, r *request, e formActions) error {
 	form, err := httpkit.FormLists(w, r.Request, "grants")
 	if err != nil {
 		return err
@@ -210,21 +210,21 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e errands) error {
 	}
 	done, err := one.do(r, form)
 	if err != nil {
-		return p.refused(w, r, e, sheet{At: name, Typed: form, About: one.fields[fault.FieldOf(err)]}, err)
+		return p.refused(w, r, e, formState{At: name, Typed: form, About: one.fields[fault.FieldOf(err)]}, err)
 	}
 	switch {
 	case done.secret != nil:
 		return p.render(w, r, http.StatusCreated, "secret", "The client's secret", done.secret)
 	case done.warn:
-		return e.show(w, r, http.StatusOK, sheet{Warning: done.text})
+		return e.show(w, r, http.StatusOK, formState{Warning: done.text})
 	case done.text != "":
-		return e.show(w, r, http.StatusOK, sheet{Notice: done.text})
+		return e.show(w, r, http.StatusOK, formState{Notice: done.text})
 	}
 	return seeOther(w, done.to)
 }
 
 // refused shows the page again with what was typed, when the error is about that.
-func (p *Pages) refused(w http.ResponseWriter, r *request, e errands, s sheet, err error) error {
+func (p *Pages) refused(w http.ResponseWriter, r *request, e formActions, s formState, err error) error {
 	kind := fault.KindOf(err)
 	switch kind { //nolint:exhaustive // the rest has nothing to do with what was typed
 	case fault.Invalid, fault.InvalidScope, fault.NotFound, fault.Conflict:

@@ -68,6 +68,9 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 			nobody.post(path, pairs...).want(http.StatusSeeOther)
 			ada.post(path, pairs...).want(http.StatusForbidden, "An administrator is needed.")
 		}
+		for _, junk := range []string{"", "do=%zz", "do=create&do=create", strings.Repeat("x", 64<<10+1)} { // which is not read
+			ada.do("POST", path, junk, header("Content-Type", "application/x-www-form-urlencoded")).want(http.StatusForbidden, "An administrator is needed.")
+		}
 		root.do("POST", path, form("do", "create"), header("Content-Type", "application/x-www-form-urlencoded"),
 			header("Sec-Fetch-Site", "cross-site")).want(http.StatusForbidden, "Cross-origin")
 		root.post(path, "do", "nonsense").want(http.StatusBadRequest)

@@ -19,12 +19,12 @@ import (
 
 // auditView is the page of the audit log.
 type auditView struct {
-	sheet   // what is wrong with the filter
-	Actions []string
-	Asked   url.Values // the filter, as it was asked for
-	Events  []eventRow
-	Export  template.URL // the filter as a query
-	Next    template.URL // the query of the page after this one
+	formState // what is wrong with the filter
+	Actions   []string
+	Asked     url.Values // the filter, as it was asked for
+	Events    []eventRow
+	Export    template.URL // the filter as a query
+	Next      template.URL // the query of the page after this one
 }
 
 // eventRow is an event with the names of who and whom.
@@ -41,7 +41,7 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	view := auditView{Actions: audit.Actions(), Asked: q}
 	f, err := p.readFilter(r, q)
 	if fault.Is(err, fault.Invalid) {
-		view.sheet = sheet{At: "filter", Problem: sentence(fault.Message(err)), About: filterMarks[fault.FieldOf(err)]}
+		view.formState = formState{At: "filter", Problem: sentence(fault.Message(err)), About: filterMarks[fault.FieldOf(err)]}
 		return p.render(w, r, http.StatusBadRequest, "audit", "Audit log", view)
 	}
 	if err != nil {
@@ -92,7 +92,7 @@ func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error)
 	return f.Canonical()
 }
 
-// subject gives the subject of a username; what is none stands for itself.
+// subject returns the subject of a username; what is none stands for itself.
 func (p *Pages) subject(r *request, name string) (string, error) {
 	if name == "" {
 		return "", nil
@@ -135,12 +135,12 @@ func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) 
 	return rows, nil
 }
 
-// names gives the usernames of those of ids that are users' subjects.
+// names returns the usernames of those of ids that are users' subjects.
 func (p *Pages) names(r *request, ids ...string) (map[string]string, error) {
 	return p.Directory.Usernames(r.Context(), r.caller, slices.DeleteFunc(ids, func(id string) bool { return uuid.Validate(id) != nil }))
 }
 
-// exportAudit gives every event that the filter lists, newest first, as CSV or as
+// exportAudit returns every event that the filter lists, newest first, as CSV or as
 // JSON, one event a line.
 func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
@@ -197,13 +197,13 @@ type csvEvents struct{ *csv.Writer }
 func (csvEvents) contentType() string { return "text/csv; charset=utf-8" }
 
 func (c csvEvents) begin() error {
-	return c.Write([]string{"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason"})
+	return c.Write([]string{"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason", "count"})
 }
 
 func (c csvEvents) write(e audit.Event) error {
 	cells := []string{
 		strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Action, e.Target,
-		e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason,
+		e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, strconv.FormatInt(e.Count, 10),
 	}
 	for i := range cells {
 		cells[i] = harmless(cells[i])
@@ -242,5 +242,7 @@ func (j jsonEvents) write(e audit.Event) error {
 		RequestID string    `json:"request_id"`
 		Outcome   string    `json:"outcome"`
 		Reason    string    `json:"reason"`
+		Count     int64     `json:"count"`
+		Tally     string    `json:"-"`
 	}(e))
 }

@@ -12,7 +12,7 @@ import (
 
 // bindingsView is the page of all bindings.
 type bindingsView struct {
-	sheet
+	formState
 	User, Group string // the filter
 	Wrong       string // with it
 	Bindings    []bindingRow
@@ -28,12 +28,12 @@ type bindingRow struct {
 const toBindings = pathAdmin + "bindings"
 
 func (p *Pages) bindingsPage(w http.ResponseWriter, r *request) error {
-	return p.showBindings(w, r, http.StatusOK, newSheet(r))
+	return p.showBindings(w, r, http.StatusOK, newFormState(r))
 }
 
-func (p *Pages) showBindings(w http.ResponseWriter, r *request, status int, s sheet) error {
+func (p *Pages) showBindings(w http.ResponseWriter, r *request, status int, s formState) error {
 	q := r.URL.Query()
-	view := bindingsView{sheet: s, User: q.Get("user"), Group: q.Get("group")}
+	view := bindingsView{formState: s, User: q.Get("user"), Group: q.Get("group")}
 	found, err := p.Directory.BindingList(r.Context(), r.caller, records.BindingQuery{User: view.User, Group: view.Group})
 	if fault.Is(err, fault.NotFound) {
 		view.Wrong, err = sentence(fault.Message(err)), nil
@@ -69,7 +69,7 @@ func (p *Pages) bindingRows(r *request, all []access.Binding) ([]bindingRow, err
 }
 
 func (p *Pages) changeBindings(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, errands{show: p.showBindings, forms: map[string]errand{
+	return p.run(w, r, formActions{show: p.showBindings, forms: map[string]formAction{
 		"create": {do: func(r *request, form url.Values) (result, error) {
 			b, err := readBinding(form)
 			if err != nil {

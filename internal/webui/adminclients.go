@@ -13,7 +13,7 @@ import (
 
 // clientsView is the page of all OAuth clients.
 type clientsView struct {
-	sheet
+	formState
 	Clients []identity.Client
 	Grants  []grantType
 	Edit    *identity.Client // the one that is being changed
@@ -31,7 +31,7 @@ var grantTypes = []grantType{
 	{identity.GrantTypeDeviceCode, "device_code", "is let in by a user on another screen"},
 }
 
-// shortGrant gives the last part of a grant type's name.
+// shortGrant returns the last part of a grant type's name.
 func shortGrant(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
 
 // clientSecret is a page that shows a client's secret this once.
@@ -40,15 +40,15 @@ type clientSecret struct{ ID, Value string }
 const toClients = pathAdmin + "clients"
 
 func (p *Pages) clientsPage(w http.ResponseWriter, r *request) error {
-	return p.showClients(w, r, http.StatusOK, newSheet(r))
+	return p.showClients(w, r, http.StatusOK, newFormState(r))
 }
 
-func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s sheet) error {
+func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s formState) error {
 	all, err := p.Directory.ClientList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
-	view := clientsView{sheet: s, Clients: all, Grants: grantTypes}
+	view := clientsView{formState: s, Clients: all, Grants: grantTypes}
 	edit := r.URL.Query().Get("edit")
 	if s.At == "update" {
 		edit = s.Typed.Get("id")
@@ -63,7 +63,7 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s she
 }
 
 func (p *Pages) changeClients(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, errands{show: p.showClients, forms: map[string]errand{
+	return p.run(w, r, formActions{show: p.showClients, forms: map[string]formAction{
 		"create": {do: p.createClient, fields: fieldsNamed("id", "scopes", "audiences")},
 		"update": {do: p.updateClient, fields: fieldsNamed("scopes", "audiences")},
 		"renew":  {do: p.renewSecret, ask: askRenewSecret},

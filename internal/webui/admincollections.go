@@ -11,7 +11,7 @@ import (
 
 // collectionsView is the page of all collections.
 type collectionsView struct {
-	sheet
+	formState
 	Collections []records.Collection
 	Edit        string // the id of the one that is being renamed
 }
@@ -19,15 +19,15 @@ type collectionsView struct {
 const toCollections = pathAdmin + "collections"
 
 func (p *Pages) collectionsPage(w http.ResponseWriter, r *request) error {
-	return p.showCollections(w, r, http.StatusOK, newSheet(r))
+	return p.showCollections(w, r, http.StatusOK, newFormState(r))
 }
 
-func (p *Pages) showCollections(w http.ResponseWriter, r *request, status int, s sheet) error {
+func (p *Pages) showCollections(w http.ResponseWriter, r *request, status int, s formState) error {
 	all, err := p.Directory.CollectionList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
-	view := collectionsView{sheet: s, Collections: all, Edit: r.URL.Query().Get("edit")}
+	view := collectionsView{formState: s, Collections: all, Edit: r.URL.Query().Get("edit")}
 	if s.At == "update" {
 		view.Edit = s.Typed.Get("id")
 	}
@@ -35,7 +35,7 @@ func (p *Pages) showCollections(w http.ResponseWriter, r *request, status int, s
 }
 
 func (p *Pages) changeCollections(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, errands{show: p.showCollections, forms: map[string]errand{
+	return p.run(w, r, formActions{show: p.showCollections, forms: map[string]formAction{
 		"create": {do: func(r *request, form url.Values) (result, error) {
 			n, err := readCollection(form)
 			if err != nil {

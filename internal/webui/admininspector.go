@@ -17,7 +17,7 @@ import (
 // inspectorView is the page that tells why a token is let in or not. The token never
 // comes back.
 type inspectorView struct {
-	sheet
+	formState
 	Asked  url.Values
 	Answer *explain.Explanation
 	Shown  string // the end of the token that was asked about
@@ -43,7 +43,7 @@ func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
 		err = fault.New(fault.Invalid, "paste a token").In("token")
 	}
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.InvalidScope) {
-		view.sheet = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fault.FieldOf(err)}
+		view.formState = formState{At: "ask", Problem: sentence(fault.Message(err)), About: fault.FieldOf(err)}
 		return p.render(w, r, http.StatusBadRequest, "inspector", "Inspector", view)
 	}
 	if view.Answer, err = p.Explainer.ExplainToken(r.Context(), r.caller, raw, d); err != nil {

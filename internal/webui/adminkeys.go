@@ -9,7 +9,7 @@ import (
 
 // keysView is the page of the signing keys.
 type keysView struct {
-	sheet
+	formState
 	Keys   []keyring.Key
 	Shared bool // one secret is shared with the application
 }
@@ -17,20 +17,20 @@ type keysView struct {
 const toKeys = pathAdmin + "keys"
 
 func (p *Pages) keysPage(w http.ResponseWriter, r *request) error {
-	return p.showKeys(w, r, http.StatusOK, newSheet(r))
+	return p.showKeys(w, r, http.StatusOK, newFormState(r))
 }
 
-func (p *Pages) showKeys(w http.ResponseWriter, r *request, status int, s sheet) error {
+func (p *Pages) showKeys(w http.ResponseWriter, r *request, status int, s formState) error {
 	keys, err := p.Directory.KeyList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
-	view := keysView{sheet: s, Keys: keys, Shared: p.Directory.SharedSecret()}
+	view := keysView{formState: s, Keys: keys, Shared: p.Directory.SharedSecret()}
 	return p.render(w, r, status, "keys", "Signing keys", view)
 }
 
 func (p *Pages) changeKeys(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, errands{show: p.showKeys, forms: map[string]errand{
+	return p.run(w, r, formActions{show: p.showKeys, forms: map[string]formAction{
 		"rotate": {do: func(r *request, form url.Values) (result, error) {
 			return result{to: toKeys + "?notice=rotated"}, p.Directory.RotateKeys(r.Context(), r.caller, form.Get("now") == "yes")
 		}},

@@ -82,7 +82,7 @@ var (
 	checkNames = map[string]string{"time": "expired or early", "well-formed": "malformed", "type": "wrong kind", "issuer": "other issuer"}
 )
 
-// named gives counts under names that people know.
+// named returns counts under names that people know.
 func named(counts map[string]int64, names map[string]string) map[string]int64 {
 	out := make(map[string]int64, len(counts))
 	for word, n := range counts {

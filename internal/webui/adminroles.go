@@ -11,7 +11,7 @@ import (
 
 // rolesView is the page of all roles.
 type rolesView struct {
-	sheet
+	formState
 	Roles []access.Role
 	Edit  *access.Role // the one that is being changed
 	Lines string       // its permissions
@@ -20,15 +20,15 @@ type rolesView struct {
 const toRoles = pathAdmin + "roles"
 
 func (p *Pages) rolesPage(w http.ResponseWriter, r *request) error {
-	return p.showRoles(w, r, http.StatusOK, newSheet(r))
+	return p.showRoles(w, r, http.StatusOK, newFormState(r))
 }
 
-func (p *Pages) showRoles(w http.ResponseWriter, r *request, status int, s sheet) error {
+func (p *Pages) showRoles(w http.ResponseWriter, r *request, status int, s formState) error {
 	all, err := p.Directory.RoleList(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
-	view := rolesView{sheet: s, Roles: all}
+	view := rolesView{formState: s, Roles: all}
 	edit := r.URL.Query().Get("edit")
 	if s.At == "update" {
 		edit = s.Typed.Get("name")
@@ -50,7 +50,7 @@ func permissionLines(all []access.Permission) string {
 }
 
 func (p *Pages) changeRoles(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, errands{show: p.showRoles, forms: map[string]errand{
+	return p.run(w, r, formActions{show: p.showRoles, forms: map[string]formAction{
 		"create": {do: func(r *request, form url.Values) (result, error) {
 			role, err := readRole(form)
 			if err != nil {

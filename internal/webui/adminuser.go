@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/signin"
 
 	"github.com/bearerd/bearerd/internal/records"
 
@@ -19,10 +20,11 @@ import (
 
 // userView is the page of one user.
 type userView struct {
-	sheet
+	formState
 	User        identity.User
 	Groups      string
 	Self        bool
+	Lock        signin.Lock
 	Living      []tokenRow
 	Dead        int
 	More        bool
@@ -31,19 +33,22 @@ type userView struct {
 	Action      string // what was asked about
 	Path        string
 	Answer      *explain.Explanation
-	Question    sheet // what is wrong with the question
+	Question    formState // what is wrong with the question
 }
 
 func (p *Pages) userPage(w http.ResponseWriter, r *request) error {
-	return p.showUser(w, r, http.StatusOK, newSheet(r))
+	return p.showUser(w, r, http.StatusOK, newFormState(r))
 }
 
-func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s sheet) error {
+func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s formState) error {
 	u, err := p.Directory.User(r.Context(), r.caller, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	view := userView{sheet: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.caller.ID()}
+	view := userView{formState: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.caller.ID()}
+	if view.Lock, err = p.SignIn.Lock(r.Context(), r.caller, u.ID); err != nil {
+		return err
+	}
 	if view.Grants, err = p.Directory.UserAccess(r.Context(), r.caller, u.ID); err != nil {
 		return err
 	}
@@ -86,7 +91,7 @@ func (p *Pages) addAnswer(r *request, view *userView) error {
 	}
 	action, path, err := readPermission(view.Action, view.Path)
 	if err != nil {
-		view.Question = sheet{At: "ask", Problem: sentence(fault.Message(err)), About: fault.FieldOf(err)}
+		view.Question = formState{At: "ask", Problem: sentence(fault.Message(err)), About: fault.FieldOf(err)}
 		return nil
 	}
 	view.Answer, err = p.Explainer.ExplainUser(r.Context(), r.caller, view.User.ID, action, path)
@@ -104,11 +109,12 @@ func readPermission(action, path string) (string, access.Path, error) {
 }
 
 func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, errands{show: p.showUser, forms: map[string]errand{
+	return p.run(w, r, formActions{show: p.showUser, forms: map[string]formAction{
 		"update":        {do: p.updateUser, fields: fieldsNamed("name", "email", "groups")},
 		"password":      {do: p.setPassword, fields: fieldsNamed("password")},
 		"disable":       {do: p.disableUser, ask: p.askDisable},
 		"enable":        {do: p.enableUser},
+		"unlock":        {do: p.unlockUser},
 		"remove":        {do: p.removeUser, ask: p.askRemoveUser},
 		"revoke-all":    {do: p.revokeAllOf, ask: p.askRevokeAll},
 		"revoke-token":  {do: p.revokeTokenOf, ask: p.askRevokeToken},
@@ -143,6 +149,11 @@ func (p *Pages) disableUser(r *request, _ url.Values) (result, error) {
 func (p *Pages) enableUser(r *request, _ url.Values) (result, error) {
 	disabled := false
 	return p.patch(r, directory.UserPatch{Disabled: &disabled})
+}
+
+func (p *Pages) unlockUser(r *request, _ url.Values) (result, error) {
+	id := r.PathValue("id")
+	return result{to: pathUser(id) + "?notice=unlocked"}, p.SignIn.Unlock(r.Context(), r.caller, id)
 }
 
 func (p *Pages) removeUser(r *request, _ url.Values) (result, error) {

@@ -14,7 +14,7 @@ import (
 
 // usersView is the page of all users.
 type usersView struct {
-	sheet
+	formState
 	Search string
 	Users  []identity.User
 	After  string
@@ -24,12 +24,12 @@ type usersView struct {
 const listedUsers = 100
 
 func (p *Pages) usersPage(w http.ResponseWriter, r *request) error {
-	return p.showUsers(w, r, http.StatusOK, newSheet(r))
+	return p.showUsers(w, r, http.StatusOK, newFormState(r))
 }
 
-func (p *Pages) showUsers(w http.ResponseWriter, r *request, status int, s sheet) error {
+func (p *Pages) showUsers(w http.ResponseWriter, r *request, status int, s formState) error {
 	q := r.URL.Query()
-	view := usersView{sheet: s, Search: q.Get("q"), After: q.Get("after")}
+	view := usersView{formState: s, Search: q.Get("q"), After: q.Get("after")}
 	page, err := p.Directory.UserList(r.Context(), r.caller, records.UserQuery{
 		Search: view.Search, After: view.After, Limit: listedUsers,
 	})
@@ -41,7 +41,7 @@ func (p *Pages) showUsers(w http.ResponseWriter, r *request, status int, s sheet
 }
 
 func (p *Pages) changeUsers(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, errands{show: p.showUsers, forms: map[string]errand{
+	return p.run(w, r, formActions{show: p.showUsers, forms: map[string]formAction{
 		"create": {do: p.createUser, fields: fieldsNamed("username", "name", "email", "groups", "password")},
 	}})
 }

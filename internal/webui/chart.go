@@ -106,7 +106,7 @@ func stacked(name string, columns []column) chart {
 	return out
 }
 
-// row gives the step as a row of a table; some is false when nothing happened in it.
+// row returns the step as a row of a table; some is false when nothing happened in it.
 func (c column) row(order []string) (row chartRow, some bool) {
 	row.Name = c.from.UTC().Format(clock)
 	for _, part := range order {
@@ -116,7 +116,7 @@ func (c column) row(order []string) (row chartRow, some bool) {
 	return row, some
 }
 
-// draw gives the parts of a step, the most frequent one at the bottom.
+// draw returns the parts of a step, the most frequent one at the bottom.
 func (c column) draw(at int, order []string, top int64) []bar {
 	var bars []bar
 	floor, left := 100.0, c.sum()

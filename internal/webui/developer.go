@@ -23,7 +23,7 @@ func (p *Pages) developerPage(w http.ResponseWriter, r *request) error {
 	return p.renderDeveloper(w, r, http.StatusOK, developerView{})
 }
 
-// renewDeveloperToken makes the token, or makes it anew, upon which the old value
+// renewDeveloperToken makes the token, or makes it again, upon which the old value
 // is dead.
 func (p *Pages) renewDeveloperToken(w http.ResponseWriter, r *request) error {
 	issued, err := p.Issuance.RenewSole(r.Context(), r.caller, developerToken)

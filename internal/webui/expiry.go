@@ -76,7 +76,7 @@ func (x *expiry) offer(life time.Duration, text string, chosen bool) {
 
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
-// read gives the lifetime in seconds that was chosen, 0 for none asked for, and
+// read returns the lifetime in seconds that was chosen, 0 for none asked for, and
 // keeps what was chosen. What is wrong with it is left in Error.
 func (x *expiry) read(form url.Values) (lifetime int64) {
 	chosen := form.Get("expires")
@@ -105,7 +105,7 @@ func (x *expiry) read(form url.Values) (lifetime int64) {
 	return lifetime
 }
 
-// readDate gives how long it is to the end of the day that was chosen, in UTC.
+// readDate returns how long it is to the end of the day that was chosen, in UTC.
 func (x *expiry) readDate() int64 {
 	last, err := time.Parse(dateForm, x.Until)
 	if err != nil {

@@ -68,7 +68,7 @@ func takesGzip(r *http.Request) bool {
 	return false
 }
 
-// unpack gives what a gzip of ours holds.
+// unpack returns what a gzip of ours holds.
 func unpack(packed []byte) []byte {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {

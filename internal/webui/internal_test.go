@@ -116,13 +116,13 @@ func TestAFormIsMarkedByTheFieldAlone(t *testing.T) {
 		"":                     fault.New(fault.Invalid, "the username is wrong"),
 		"no field of the form": fault.New(fault.NotFound, "the username is wrong").In("secret"),
 	} {
-		var got sheet
-		forms := errands{
-			forms: map[string]errand{"create": {
+		var got formState
+		forms := formActions{
+			forms: map[string]formAction{"create": {
 				do:     func(*request, url.Values) (result, error) { return result{}, err },
 				fields: fieldsNamed("username", "email"),
 			}},
-			show: func(_ http.ResponseWriter, _ *request, _ int, s sheet) error { got = s; return nil },
+			show: func(_ http.ResponseWriter, _ *request, _ int, s formState) error { got = s; return nil },
 		}
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("do=create&username=x"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

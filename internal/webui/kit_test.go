@@ -138,7 +138,7 @@ func (b *browser) do(method, path, body string, change ...with) *answer {
 	return &answer{t: b.t, what: method + " " + path, status: resp.StatusCode, header: resp.Header, body: string(text)}
 }
 
-// cookie gives a cookie that the browser has.
+// cookie returns a cookie that the browser has.
 func (b *browser) cookie(name string) string {
 	b.t.Helper()
 	u, err := url.Parse(b.site.url)
@@ -188,7 +188,7 @@ func (a *answer) leads(to string) {
 
 var apiToken = regexp.MustCompile(`(?:bda_|6879-)[0-9A-Za-z]{36}`)
 
-// value gives the API token that a page shows.
+// value returns the API token that a page shows.
 func (a *answer) value() string {
 	a.t.Helper()
 	value := apiToken.FindString(a.body)

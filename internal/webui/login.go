@@ -30,6 +30,7 @@ var notices = map[string]string{
 	"made":     "It is made.",
 	"saved":    "It is saved, and holds on every node.",
 	"removed":  "It is gone.",
+	"unlocked": "The user can sign in again.",
 	"all-dead": "Every token and session of this user is dead.",
 	"rotated":  "The keys are rotated. A next key signs when every cache has had time to fetch it, or at once if you said so.",
 	"retired":  "The key is retired, and every token that it signed is dead.",
@@ -92,7 +93,7 @@ func (p *Pages) loginRefused(w http.ResponseWriter, r *request, f signIn, err er
 	case fault.BadCredentials:
 		f.Problem = "That is not a username and password that go together."
 	case fault.Limited:
-		f.Problem = "There were too many failed attempts. Try again in " + inWords(fault.RetryAfter(err)) + "."
+		f.Problem = sentence(fault.Message(err)) + " Try again in " + inWords(fault.RetryAfter(err)) + "."
 	default:
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 // maxNext bounds where one is led back to, in bytes.
 const maxNext = 2048
 
-// ownPath gives the path and query that next leads to on this server; "" when it
+// ownPath returns the path and query that next leads to on this server; "" when it
 // leads anywhere else or could be read so. A browser takes a backslash for a
 // slash, drops tabs and line ends, and reads two slashes as the beginning of a
 // host: text with any of them, escaped ones included, is refused rather than mended.

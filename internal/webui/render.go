@@ -32,7 +32,7 @@ type frame struct {
 	Page       any
 }
 
-// Within tells whether the page is the one at a path, "page", or one of those beneath
+// Within reports whether the page is the one at a path, "page", or one of those beneath
 // it, "true"; "" when it is neither.
 func (f frame) Within(path string) string {
 	switch {

@@ -89,7 +89,7 @@ func read(name string) []byte {
 	return body
 }
 
-// address gives where an asset stands. It changes with the content, so that it may
+// address returns where an asset stands. It changes with the content, so that it may
 // be kept for ever.
 func (t *theme) address(name string) string { return pathAssets + t.assets[name].sum + "/" + name }
 

@@ -32,7 +32,7 @@ type oneToken struct {
 	Descendants []tokenRow
 }
 
-// find gives one of the caller's own tokens.
+// find returns one of the caller's own tokens.
 func (p *Pages) find(r *request) (oneToken, error) {
 	t, err := p.Issuance.StoredToken(r.Context(), r.caller, r.PathValue("id"))
 	if err != nil {
@@ -73,7 +73,7 @@ func (x *oneToken) choose(value string) {
 	}
 }
 
-// regenerate gives an API token a new value and shows it, this once.
+// regenerate returns an API token a new value and shows it, this once.
 func (p *Pages) regenerate(w http.ResponseWriter, r *request) error {
 	form, err := httpkit.FormOrJSON(w, r.Request)
 	if err != nil {

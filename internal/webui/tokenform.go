@@ -118,7 +118,7 @@ func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
 	return n, !f.Failed
 }
 
-// readScope gives the scopes that were ticked and those that were typed: all are
+// readScope returns the scopes that were ticked and those that were typed: all are
 // values of one parameter.
 func (f *tokenForm) readScope(values []string) []string {
 	var typed []string

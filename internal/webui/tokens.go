@@ -27,6 +27,7 @@ type tokenRow struct {
 	Reason     string // why it is dead; "" while it lives
 	Renewable  bool   // whether it can be given a new value
 	Client     string // that it was issued to; "": none
+	KeepsEnd   bool   // a new value ends when this one does
 }
 
 // tokenList is the page of one's tokens.
@@ -39,7 +40,7 @@ type tokenList struct {
 }
 
 // ownKinds are those that people make and look after.
-var ownKinds = []token.Kind{token.KindAPIToken, token.KindAPIKey}
+var ownKinds = []token.Kind{token.KindAPIToken, token.KindExchangeKey}
 
 // listedTokens is how many a page lists. The dead go after 90 days, so that few
 // people ever see a second page.
@@ -82,6 +83,7 @@ func (p *Pages) row(t records.StoredToken, names map[int64]string) tokenRow {
 	row := tokenRow{
 		ID: t.ID, Name: t.Name, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
 		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt, Client: t.ClientID,
+		KeepsEnd: len(t.Chain) > 0,
 	}
 	if row.Name == "" {
 		row.Name = row.Kind
@@ -116,7 +118,7 @@ func kindName(k token.Kind) string {
 	switch k { //nolint:exhaustive // the others aren't listed
 	case token.KindAPIToken:
 		return "API token"
-	case token.KindAPIKey:
+	case token.KindExchangeKey:
 		return "API key"
 	case token.KindRefresh:
 		return "refresh token"

@@ -85,6 +85,33 @@ func TestWhereNothingIsDeclaredAnyScopeMayBeTyped(t *testing.T) {
 	declared.ada(t).get("/auth/tokens").want(http.StatusOK).without(`id="scope-other"`)
 }
 
+// A page offers the scope credentials, and a token that has it creates others, which end
+// with it.
+func TestATokenWithCredentialsCreatesOthers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nodetest.Options{Settings: scopes})
+	b := s.ada(t)
+	b.get("/auth/tokens").want(http.StatusOK, `name="scope" value="credentials"`)
+	value := b.post("/auth/tokens", "name", "maker", "scope", "credentials", "scope", "read", "expires", "604800").want(http.StatusCreated).value()
+	maker, err := s.Bearer(t.Context(), value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := s.CreateAPIToken(t.Context(), maker, issuance.NewCredential{Name: "child", Scope: []string{"read"}})
+	if err != nil || !child.Expiry.Equal(maker.Token.Expiry) {
+		t.Fatalf("an API token: %+v, %v", child, err)
+	}
+	if _, err := s.CreateExchangeKey(t.Context(), maker, issuance.NewCredential{}); err != nil {
+		t.Errorf("an API key: %v", err)
+	}
+	b.get("/auth/tokens/"+child.ID+"/regenerate").want(http.StatusOK, "ends when it would have")
+	b.get("/auth/tokens/"+maker.Token.ID+"/regenerate").want(http.StatusOK, "lives as long again")
+	b.post("/auth/tokens/" + maker.Token.ID + "/revoke").want(http.StatusSeeOther)
+	if _, err := s.Bearer(t.Context(), child.Value.Reveal()); !fault.Is(err, fault.InvalidToken) {
+		t.Errorf("the child without its maker: %v", err)
+	}
+}
+
 func TestAdministratorsAreOfferedTheirScope(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})
@@ -167,7 +194,7 @@ func TestTheDeadAreListedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestAPIKeysAreListedToo(t *testing.T) {
+func TestExchangeKeysAreListedToo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
@@ -175,14 +202,14 @@ func TestAPIKeysAreListedToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := s.CreateAPIKey(t.Context(), c, issuance.NewCredential{})
+	key, err := s.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.get("/auth/tokens").want(http.StatusOK, "API key", "jti "+key.ID[:8]+"…", "/auth/tokens/"+key.ID+"/revoke").
 		without("/auth/tokens/"+key.ID+"/regenerate", "bds_")
 	b.post("/auth/tokens/" + key.ID + "/revoke").leads("/auth/tokens?notice=revoked")
-	asKey := verification.Requirements{Kinds: []token.Kind{token.KindAPIKey}, AnyAudience: true}
+	asKey := verification.Requirements{Kinds: []token.Kind{token.KindExchangeKey}, AnyAudience: true}
 	if _, err := s.Verify(t.Context(), key.Value.Reveal(), asKey); fault.Message(err) != token.ReasonRevoked {
 		t.Errorf("the key lives: %v", err)
 	}
@@ -203,7 +230,7 @@ func TestLastUseIsTold(t *testing.T) {
 	b.get("/auth/tokens").want(http.StatusOK, `<span class="address">192.0.2.7</span>`)
 }
 
-// idOf gives the id of the one living token on the page.
+// idOf returns the id of the one living token on the page.
 func (b *browser) idOf() string {
 	b.t.Helper()
 	_, rest, _ := strings.Cut(b.get("/auth/tokens").want(http.StatusOK).living(), `href="/auth/tokens/`)

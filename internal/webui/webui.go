@@ -54,7 +54,7 @@ type Pages struct {
 	Hypothesis bool
 	// Traffic is what the charts of administration show; nil: there are none.
 	Traffic traffic.Log
-	// Explorer gives the OpenAPI document that the API explorer shows. It is asked
+	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
 	// when the explorer is, and always answers the same; nil: there is no explorer.
 	Explorer func() []byte
 

@@ -1,6 +1,6 @@
 // Package verifytest is an issuer for the tests of services that use package verify:
 // it has real keys, signs real tokens, answers introspection, and tells of what was
-// taken back, in-process and on a loopback address alone.
+// revoked, in-process and on a loopback address alone.
 //
 //	issuer := verifytest.NewIssuer(t)
 //	handler := issuer.Verifier(t).Middleware(newMux())
@@ -123,7 +123,7 @@ func NewIssuer(tb testing.TB) *Issuer {
 // URL is the issuer's name and address.
 func (i *Issuer) URL() string { return i.server.URL }
 
-// Config gives what makes a verifier of this issuer's tokens, to be changed as a test
+// Config returns what makes a verifier of this issuer's tokens, to be changed as a test
 // needs.
 func (i *Issuer) Config() verify.Config {
 	return verify.Config{Issuer: i.URL(), Audience: Audience, ClientID: ClientID, ClientSecret: ClientSecret}
@@ -214,7 +214,7 @@ func (i *Issuer) row(c Claims, kind token.Kind) *row {
 	return r
 }
 
-// Revoke takes back a token, by value or by id, with what was made from it.
+// Revoke revokes a token, by value or by id, with what was made from it.
 func (i *Issuer) Revoke(tokenOrID string) {
 	i.tb.Helper()
 	i.mu.Lock()
@@ -227,19 +227,19 @@ func (i *Issuer) Revoke(tokenOrID string) {
 	i.append(revocation.Token, id)
 }
 
-// RevokeAll takes back whatever a subject has now. What is issued later is good.
+// RevokeAll revokes whatever a subject has now. What is issued later is good.
 func (i *Issuer) RevokeAll(subject string) {
 	i.tb.Helper()
 	i.append(revocation.Subject, subject)
 }
 
-// RevokeClient takes back whatever was issued to a client until now.
+// RevokeClient revokes whatever was issued to a client until now.
 func (i *Issuer) RevokeClient(client string) {
 	i.tb.Helper()
 	i.append(revocation.Client, client)
 }
 
-// SetAccess gives a subject access to a collection, which all have at first, or takes
+// SetAccess returns a subject access to a collection, which all have at first, or takes
 // it away.
 func (i *Issuer) SetAccess(subject string, collection int64, has bool) {
 	i.tb.Helper()
@@ -359,7 +359,7 @@ func (i *Issuer) isDown() bool {
 	}
 }
 
-// find gives what is known of a token by its value; under mu.
+// find returns what is known of a token by its value; under mu.
 func (i *Issuer) find(raw string) *row {
 	if r := i.rows[token.Digest(raw)]; r != nil {
 		return r
@@ -396,10 +396,14 @@ func (r *row) deadBy(e revocation.Entry) bool {
 	switch e.What {
 	case revocation.Token:
 		return e.ID == r.id || len(r.chain) > 0 && e.ID == r.chain[0]
+	case revocation.End:
+		return (e.ID == r.id || slices.Contains(r.chain, e.ID)) && !time.Now().Before(e.At)
 	case revocation.Subject:
 		return e.ID == r.subject && e.Seq > r.seq
 	case revocation.Client:
 		return e.ID == r.client && e.Seq > r.seq
+	case revocation.Everything:
+		return e.Seq > r.seq
 	case revocation.SigningKey:
 		return e.ID == r.kid
 	case revocation.Access, revocation.Role, revocation.Group, revocation.Collection:

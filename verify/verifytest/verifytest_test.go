@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/verify/verifytest"
 )
 
-// status gives the status that a token is answered with: 200 for a yes.
+// status returns the status that a token is answered with: 200 for a yes.
 func status(t *testing.T, v *verify.Verifier, raw string) int {
 	t.Helper()
 	_, err := v.Verify(t.Context(), raw)

@@ -91,7 +91,7 @@ func (d *Document) resolve(v any) object {
 	return d.at(ref)
 }
 
-// at gives what a reference names.
+// at returns what a reference names.
 func (d *Document) at(ref string) object {
 	pointer, ok := strings.CutPrefix(ref, "#/")
 	if !ok {
@@ -119,7 +119,7 @@ func text(v any) string {
 	return s
 }
 
-// sorted gives the names of an object's members, in order.
+// sorted returns the names of an object's members, in order.
 func sorted(o object) []string { return slices.Sorted(maps.Keys(o)) }
 
 // pointer makes a reference of names.

@@ -48,7 +48,7 @@ func (d *Document) routeComplaints(served []string) []string {
 	return complaints
 }
 
-// operations gives the methods that are described for each path.
+// operations returns the methods that are described for each path.
 func (d *Document) operations() map[string][]string {
 	paths := map[string][]string{}
 	for path, item := range child(d.root, "paths") {
@@ -70,7 +70,7 @@ func split(pattern string) (method, path string) {
 
 var wildcard = regexp.MustCompile(`\{[^{}]*\}`)
 
-// plain gives a path without the names of its wildcards and without the slash at
+// plain returns a path without the names of its wildcards and without the slash at
 // its end, with which and without which some endpoints are served alike.
 func plain(path string) string {
 	path = strings.TrimSuffix(path, "{$}")

@@ -220,7 +220,7 @@ func (p *player) named(text string) string {
 	return runtime.ReplaceAllString(text, "$1<runtime>")
 }
 
-// count tells how many names of a sort there are.
+// count returns how many names of a sort there are.
 func (p *player) count(sort string) (n int) {
 	for name := range p.values {
 		if strings.HasPrefix(name, "<"+sort+" ") {
@@ -230,7 +230,7 @@ func (p *player) count(sort string) (n int) {
 	return n
 }
 
-// claims gives what a token says.
+// claims returns what a token says.
 func (p *player) claims(t *testing.T, name string) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(p.meant(t, name), ".")

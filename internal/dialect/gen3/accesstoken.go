@@ -44,7 +44,7 @@ func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 
 func readTrade(query, body url.Values) (issuance.Exchange, error) {
 	x := issuance.Exchange{
-		Subject: body.Get("api_key"), Kinds: []token.Kind{token.KindAPIKey}, Cap: true,
+		Subject: body.Get("api_key"), Kinds: []token.Kind{token.KindExchangeKey}, Cap: true,
 		TaskType: query.Get("task_token"), ScopeAsList: true,
 	}
 	x.Claims = func(s *verification.Subject) map[string]any { return accessClaims(s, x.TaskType) }

@@ -76,7 +76,7 @@ func TestTradesAreRefusedForBadRequests(t *testing.T) {
 	}
 }
 
-func TestOnlyALivingAPIKeyIsTraded(t *testing.T) {
+func TestOnlyALivingExchangeKeyIsTraded(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	key := s.key("?expires_in=3600").Value

@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// Denylist answers a gateway that asks whether a token was taken back. It is apart
+// Denylist answers a gateway that asks whether a token was revoked. It is apart
 // from [Dialect] because it can be kept to an inner listener: whoever asks needs no
 // credentials.
 type Denylist struct {
@@ -35,7 +35,7 @@ func (d *Denylist) OpenAPI() [][]byte { return [][]byte{describedDenylist} }
 
 var errDenylisted = fault.New(fault.Forbidden, "the token is denylisted")
 
-// denylisted refuses tokens of ours that were taken back, expired ones and those of
+// denylisted refuses tokens of ours that were revoked, expired ones and those of
 // older keys too. It lets pass all else, junk and nothing included: what is no
 // token of ours is for whoever is asked next to refuse.
 func (d *Denylist) denylisted(w http.ResponseWriter, r *http.Request) error {
@@ -56,7 +56,7 @@ func (d *Denylist) denylisted(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, struct{}{})
 }
 
-// presented gives the token of the body or else, where the body has none, those of
+// presented returns the token of the body or else, where the body has none, those of
 // the Authorization headers: which of several the service behind will take isn't
 // known.
 func presented(w http.ResponseWriter, r *http.Request) ([]string, error) {
@@ -76,7 +76,7 @@ func presented(w http.ResponseWriter, r *http.Request) ([]string, error) {
 	return all, nil
 }
 
-// bodyToken gives the member or field token of the body. Gateways often don't say
+// bodyToken returns the member or field token of the body. Gateways often don't say
 // of what type the body is, or repeat what their client said.
 func bodyToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	if isForm(r) {

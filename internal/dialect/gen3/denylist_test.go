@@ -15,7 +15,7 @@ import (
 
 const denylisted = "/credentials/token/denylisted"
 
-// revoked is an access token that was taken back.
+// revoked is an access token that was revoked.
 func (s *site) revoked() string {
 	s.t.Helper()
 	raw := s.AccessToken(s.t, "ada", password).Value.Reveal()

@@ -39,7 +39,7 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request) error {
 	if n.Scope, err = readScope(w, r); err != nil {
 		return err
 	}
-	issued, err := d.Issuance.CreateAPIKey(r.Context(), c, n)
+	issued, err := d.Issuance.CreateExchangeKey(r.Context(), c, n)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func claims(purpose string) map[string]any {
 	return map[string]any{"pur": purpose, "azp": ""}
 }
 
-// readScope gives the scopes asked for: {"scope": […]}, or form fields of that name.
+// readScope returns the scopes asked for: {"scope": […]}, or form fields of that name.
 func readScope(w http.ResponseWriter, r *http.Request) ([]string, error) {
 	switch {
 	case r.ContentLength == 0:
@@ -114,7 +114,7 @@ func (d *Dialect) listKeys(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	list := keyList{Keys: []listedKey{}}
-	q := records.TokenQuery{Owner: c.ID(), Kinds: []token.Kind{token.KindAPIKey}, Limit: keysAtOnce}
+	q := records.TokenQuery{Owner: c.ID(), Kinds: []token.Kind{token.KindExchangeKey}, Limit: keysAtOnce}
 	for more := true; more; more = q.After != "" {
 		page, err := d.Issuance.TokenList(r.Context(), c, q)
 		if err != nil {

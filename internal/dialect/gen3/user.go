@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// userInfo tells a user who they are and what they may do.
+// userInfo says who a user is and what they may do.
 type userInfo struct {
 	UserID      string             `json:"user_id"`
 	Subject     string             `json:"sub"`
@@ -35,7 +35,7 @@ type right struct {
 	Method  string `json:"method"`
 }
 
-// user tells the caller who they are. A task token is for its own service alone.
+// user returns who the caller is. A task token is for its own service alone.
 func (d *Dialect) user(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.caller(r, verification.Requirements{})
 	if err != nil {

@@ -44,7 +44,7 @@ func (s *site) get(t *testing.T, path, name, value string) (int, http.Header, st
 	return resp.StatusCode, resp.Header, string(body)
 }
 
-// userID gives the userid of a profile: a string, or nil.
+// userID returns the userid of a profile: a string, or nil.
 func userID(t *testing.T, body string) any {
 	t.Helper()
 	var profile map[string]any

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// profile tells whom a request speaks for. Features and preferences are the
+// profile returns whom a request speaks for. Features and preferences are the
 // application's own: there are none here.
 type profile struct {
 	UserID      *string         `json:"userid"` // null: nobody

@@ -15,7 +15,7 @@ import (
 // session or the operator's ceiling ends it.
 const lifetime = 3600
 
-// token gives a page that is signed in a JWT to call the API with.
+// token issues a JWT to a page that is signed in, for calling the API.
 func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.session(r)
 	if err != nil {

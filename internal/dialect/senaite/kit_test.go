@@ -203,7 +203,7 @@ func (l listing) names() []string {
 	return names
 }
 
-// login gives a token for a password, which must succeed.
+// login returns a token for a password, which must succeed.
 func (s *site) login(name string) string {
 	s.t.Helper()
 	a := s.do("POST", "/login", form(name, password))
@@ -213,7 +213,7 @@ func (s *site) login(name string) string {
 	return decode[loggedIn](s.t, a).Token
 }
 
-// revoked is a token of ada's that was taken back.
+// revoked is a token of ada's that was revoked.
 func (s *site) revoked() string {
 	s.t.Helper()
 	raw := s.AccessToken(s.t, "ada", password).Value.Reveal()

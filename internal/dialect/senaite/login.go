@@ -29,8 +29,8 @@ type loggedIn struct {
 	Runtime float64 `json:"_runtime"`
 }
 
-// login gives a token for a password, in the answer and in a cookie. Tokens that the
-// request carries don't matter to it: whoever logs in anew has none that is good.
+// login returns a token for a password, in the answer and in a cookie. Tokens that the
+// request carries don't matter to it: whoever logs in again has none that is good.
 func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 	start := d.Now()
 	cred, err := d.password(w, r)

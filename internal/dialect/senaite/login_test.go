@@ -167,7 +167,7 @@ func TestAnotherSiteLogsNobodyIn(t *testing.T) {
 func TestLoginIsLimited(t *testing.T) {
 	t.Parallel()
 	s := newSiteWith(t, nodetest.Options{Settings: func(p *node.Settings) {
-		p.Limits = identity.Limits{Account: 2, Address: 100, Window: 15 * time.Minute}
+		p.Limits = identity.Limits{Account: 2, AccountTotal: 100, Address: 100, Window: 15 * time.Minute}
 	}})
 	s.do("POST", "/login", form("ada", "x")).refused(t, "a wrong password", 401)
 	s.do("GET", "/auth", "", basic("ada", "x")).refused(t, "a wrong Basic, elsewhere", 401)

@@ -18,15 +18,15 @@ type loggedOut struct {
 	Runtime       float64 `json:"_runtime"`
 }
 
-// logout makes a browser forget its token. The token itself is taken back when the
+// logout makes a browser forget its token. The token itself is revoked when the
 // request says so.
 func (d *Dialect) logout(w http.ResponseWriter, r *http.Request) error {
 	start := d.Now()
-	revoke, err := readRevoke(r)
+	v, err := d.visitor(r)
 	if err != nil {
 		return err
 	}
-	v, err := d.visitor(r)
+	revoke, err := readRevoke(r)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func readRevoke(r *http.Request) (bool, error) {
 	return false, fault.New(fault.Invalid, "revoke must be true or false")
 }
 
-// revoke takes back the token that the request came with.
+// revoke revokes the token that the request came with.
 func (d *Dialect) revoke(r *http.Request, v visitor) error {
 	if v.token == "" {
 		return fault.New(fault.Invalid, "there is no token to be revoked")

@@ -87,12 +87,12 @@ func (d *Dialect) prefix() string {
 	return d.Prefix
 }
 
-// url gives the address of an endpoint.
+// url returns the address of an endpoint.
 func (d *Dialect) url(path string) string {
 	return strings.TrimSuffix(d.Issuer, "/") + d.prefix() + path
 }
 
-// userURL gives the address of a user.
+// userURL returns the address of a user.
 func (d *Dialect) userURL(name string) string { return d.url("/users/" + url.PathEscape(name)) }
 
 var (

@@ -69,7 +69,7 @@ func rolesOf(s *verification.Subject) []string {
 	return slices.Compact(roles)
 }
 
-// auth tells whether the caller is somebody.
+// auth reports whether the caller is somebody.
 func (d *Dialect) auth(w http.ResponseWriter, r *http.Request) error {
 	v, err := d.visitor(r)
 	if err != nil {

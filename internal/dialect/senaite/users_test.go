@@ -12,10 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
-// subjectOf gives the subject of a user.
+// subjectOf returns the subject of a user.
 func (s *site) subjectOf(name string) (string, error) {
 	u, err := s.Directory.User(s.t.Context(), caller.Operator(), name)
 	return u.ID, err
@@ -213,6 +215,35 @@ func TestRotatingSomebodyElsesSecretIsRefused(t *testing.T) {
 	}
 	if !s.alive(root) || !s.alive(ada) {
 		t.Error("a token is dead")
+	}
+}
+
+// A token that was limited to less is not its user's password.
+func TestRotatingWithALimitedTokenIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Collection(t, 4, "Fish")
+	s.User(t, "lis", password, nodetest.May("access", "/collections/4"))
+	lis := s.Login(t, "lis", password, 4)
+	whole := s.login("lis")
+	for name, r := range map[string]*issuance.Request{
+		"a scope":      {Scope: []string{"read"}},
+		"a collection": {Collection: new(int64(4))},
+	} {
+		r.Kind, r.Principal = token.KindAccess, lis.Principal
+		issued, err := s.Issue(t.Context(), lis, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/users/lis/rotate_secret", "/users/current/rotate_secret"} {
+			s.do("POST", path, "", bearer(issued.Value.Reveal())).refused(t, name, 403)
+		}
+		if a := s.do("GET", "/logout?revoke=true", "", bearer(issued.Value.Reveal())); a.status != http.StatusOK || s.alive(issued.Value.Reveal()) {
+			t.Errorf("%s: revoking itself: %d %s", name, a.status, a.text)
+		}
+	}
+	if !s.alive(whole) {
+		t.Error("another token is dead")
 	}
 }
 

@@ -23,7 +23,7 @@ type credentials struct {
 	inCookie bool // the token: a browser sends it by itself
 }
 
-// find gives the first credentials that a request has: Authorization, the cookie,
+// find returns the first credentials that a request has: Authorization, the cookie,
 // the header X-JWT-Auth-Token. What stands further on is not looked at, so that a
 // good token doesn't rescue a bad one.
 func find(r *http.Request) (c credentials, err error) {

@@ -66,7 +66,7 @@ func TestABadTokenIsRefusedEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := s.CreateAPIKey(t.Context(), c, issuance.NewCredential{})
+	key, err := s.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}

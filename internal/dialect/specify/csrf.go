@@ -52,7 +52,7 @@ func (d *Dialect) checkCSRF(r *http.Request) error {
 	return nil
 }
 
-// csrfOf gives the request's CSRF token, if it has one that can be ours. Two that
+// csrfOf returns the request's CSRF token, if it has one that can be ours. Two that
 // differ are none: somebody who owns a neighbouring host may have set one of them.
 func csrfOf(r *http.Request) (string, bool) {
 	value := ""

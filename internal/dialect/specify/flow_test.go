@@ -18,7 +18,7 @@ import (
 )
 
 // TestTheDocumentedFlow is what a script does: it asks for the context, signs in
-// with the CSRF token, gets a token, uses it, takes it back.
+// with the CSRF token, gets a token, uses it, revokes it.
 func TestTheDocumentedFlow(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})

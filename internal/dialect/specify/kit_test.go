@@ -92,7 +92,7 @@ func bearer(token string) option { return header("Authorization", "Bearer "+toke
 
 func jsonBody() option { return header("Content-Type", "application/json") }
 
-// csrf gives a request a CSRF token and, where there is one, a session.
+// csrf adds a CSRF token to a request and, where there is one, a session.
 func csrf(session string) option {
 	const value = "AAAAAAAAAAAAAAAAAAAAAAAAAA"
 	return func(r *http.Request) {

@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// collectionCookie tells the original's pages which collection is open.
+// collectionCookie is the cookie that tells the original's pages which collection is open.
 const collectionCookie = "collection"
 
 // form is what a client fills in and puts back.

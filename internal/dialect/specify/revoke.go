@@ -32,7 +32,7 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// revoker finds out who takes a token back: by Bearer, or by session with the CSRF
+// revoker finds out who revokes a token: by Bearer, or by session with the CSRF
 // token.
 func (d *Dialect) revoker(r *http.Request) (*caller.Caller, error) {
 	c, err := d.bearer(r, d.SignIn.BearerToRevoke)

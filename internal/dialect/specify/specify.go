@@ -1,6 +1,6 @@
 // Package specify speaks the endpoints of Specify 7: a user signs in at
 // /context/login/ with a CSRF token and a collection, trades a password for a token
-// that is good in one collection at /accounts/token/, and takes it back at
+// that is good in one collection at /accounts/token/, and revokes it at
 // /accounts/token/revoke/. Where it differs from the original on purpose,
 // docs/dialect-specify.md says so and why.
 //
@@ -88,7 +88,7 @@ type presented struct{ error }
 
 func (p presented) Unwrap() error { return p.error }
 
-// bearer gives the caller of a request that carries a token; nil when it carries
+// bearer returns the caller of a request that carries a token; nil when it carries
 // none. The error is a presented one.
 func (d *Dialect) bearer(r *http.Request, judge judge) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)

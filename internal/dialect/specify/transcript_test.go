@@ -69,7 +69,7 @@ type conversation struct {
 func play(t *testing.T, script *txtar.Archive) *txtar.Archive {
 	t.Helper()
 	options := nodetest.Options{Settings: func(p *node.Settings) {
-		p.Limits = identity.Limits{Account: 3, Address: 100, Window: 15 * time.Minute}
+		p.Limits = identity.Limits{Account: 3, AccountTotal: 100, Address: 100, Window: 15 * time.Minute}
 	}}
 	c := &conversation{site: newSite(t, options), names: map[string]string{}}
 	got := &txtar.Archive{Comment: script.Comment}

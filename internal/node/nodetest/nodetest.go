@@ -92,10 +92,10 @@ func DefaultSettings() node.Settings {
 		Policy: issuance.Policy{
 			Issuer: Issuer, DefaultAudience: Issuer,
 			AccessTTL: 30 * time.Minute, AccessMax: time.Hour,
-			APIKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, SessionMax: 12 * time.Hour,
+			ExchangeKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, SessionMax: 12 * time.Hour,
 		},
-		Limits:    identity.Limits{Account: 10, Address: 100, Window: 15 * time.Minute},
-		Staleness: 2 * time.Second, Wait: revocation.WaitNodes,
+		Limits: identity.Limits{Account: 10, AccountTotal: 100, Address: 100, Window: 15 * time.Minute},
+		Audit:  8760 * time.Hour, Staleness: 2 * time.Second, Wait: revocation.WaitNodes,
 	}
 }
 
@@ -122,7 +122,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	f.open(tb, p, o)
 	f.follow(tb, p, o)
 	forms, err := token.NewForms(o.prefix())
-	must(tb, err)
+	Must(tb, err)
 	var seen records.Store = f.Store
 	if o.Store != nil {
 		seen = o.Store(f.Store)
@@ -131,10 +131,10 @@ func New(tb testing.TB, o Options) *Fixture {
 		Store: seen, Ring: f.Ring, Follower: f.Follower, Hasher: f.Hasher, Forms: forms, Settings: p, Meter: o.Meter,
 		Clocks: node.Clocks{Now: f.Time, Boot: o.clock()}, Log: o.Logger,
 	})
-	must(tb, err)
+	Must(tb, err)
 	f.Directory, f.Issuance, f.Revoker = f.Node.Directory, f.Node.Issuance, f.Node.Revoker
-	f.Authenticator, f.Verifier, f.Explainer = f.Node.SignIn, f.Node.Verifier, f.Node.Explainer
-	must(tb, f.Follower.CatchUp(tb.Context()))
+	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
+	Must(tb, f.Follower.CatchUp(tb.Context()))
 	if !o.Still {
 		f.run(tb)
 	}
@@ -159,12 +159,12 @@ func (f *Fixture) open(tb testing.TB, p node.Settings, o Options) {
 	tb.Helper()
 	var err error
 	f.Store, err = store.Open(tb.Context(), o.database(tb), store.Options{Now: f.Time, Postgres: store.Postgres{Staleness: p.Staleness}})
-	must(tb, err)
+	Must(tb, err)
 	tb.Cleanup(func() { _ = f.Store.Close() })
 	if f.Ring = o.Ring; f.Ring != nil {
 		return
 	}
-	cfg := keyring.Config{Algorithm: o.Algorithm, Secret: o.Secret, LongestToken: max(720*time.Hour, p.Policy.APIKeyMax), Now: f.Time}
+	cfg := keyring.Config{Algorithm: o.Algorithm, Secret: o.Secret, LongestToken: max(720*time.Hour, p.Policy.ExchangeKeyMax), Now: f.Time}
 	if o.Algorithm == "" {
 		cfg.Algorithm = token.EdDSA
 	}
@@ -172,10 +172,10 @@ func (f *Fixture) open(tb testing.TB, p node.Settings, o Options) {
 		cfg.Store, cfg.Master = f.Store, master(tb, filepath.Join(o.Dir, "master.key"))
 	}
 	f.Ring, err = keyring.Open(tb.Context(), cfg)
-	must(tb, err)
+	Must(tb, err)
 }
 
-// database gives the database of a directory.
+// database returns the database of a directory.
 func (o Options) database(tb testing.TB) string {
 	tb.Helper()
 	if o.File || !o.Postgres && os.Getenv("BEARERD_TEST_ENGINE") != "postgres" {
@@ -187,7 +187,7 @@ func (o Options) database(tb testing.TB) string {
 		name = []byte(pgtest.New(tb))
 		err = os.WriteFile(path, name, 0o600)
 	}
-	must(tb, err)
+	Must(tb, err)
 	return string(name)
 }
 
@@ -197,7 +197,7 @@ func master(tb testing.TB, path string) keyring.Master {
 	if err != nil {
 		m, err = keyring.MakeMaster(path)
 	}
-	must(tb, err)
+	Must(tb, err)
 	return m
 }
 
@@ -212,7 +212,7 @@ func (f *Fixture) follow(tb testing.TB, p node.Settings, o Options) {
 	f.Follower, err = revocation.NewFollower(revocation.Config{
 		Log: log, Ledger: f.Ledger, Node: uuid.NewString(), Staleness: p.Staleness, Logger: o.Logger,
 	})
-	must(tb, err)
+	Must(tb, err)
 }
 
 // run runs the follower until the test ends.
@@ -246,11 +246,11 @@ func (f *Fixture) User(tb testing.TB, username, password string, bindings ...acc
 	u, err := f.CreateUser(tb.Context(), caller.Operator(), directory.NewUser{
 		Username: username, Name: username + " Example", Email: username + "@example.org", Password: token.Secret(password),
 	})
-	must(tb, err)
+	Must(tb, err)
 	for _, b := range bindings {
 		b.User = u.ID
 		_, err := f.CreateBinding(tb.Context(), caller.Operator(), b)
-		must(tb, err)
+		Must(tb, err)
 	}
 	return u
 }
@@ -265,10 +265,15 @@ func May(action string, path access.Path) access.Binding {
 	return access.Binding{Permission: &access.Permission{Action: action, Path: path}, Path: "/"}
 }
 
+// Grants are those of a user who may do one action on a path.
+func Grants(action string, path access.Path) []access.Grant {
+	return []access.Grant{{Action: action, Path: path}}
+}
+
 // Collection makes a collection.
 func (f *Fixture) Collection(tb testing.TB, id int64, name string) {
 	tb.Helper()
-	must(tb, f.CreateCollection(tb.Context(), caller.Operator(), records.Collection{ID: id, Name: name}))
+	Must(tb, f.CreateCollection(tb.Context(), caller.Operator(), records.Collection{ID: id, Name: name}))
 }
 
 // ClientSecret is the secret of the clients that Client makes.
@@ -280,7 +285,7 @@ func (f *Fixture) Client(tb testing.TB, id string, scopes ...string) identity.Cl
 	c, _, err := f.CreateClient(tb.Context(), caller.Operator(), directory.NewClient{
 		ID: id, Secret: ClientSecret, Scopes: scopes, Grants: []string{identity.GrantTypeClientCredentials},
 	}, false)
-	must(tb, err)
+	Must(tb, err)
 	return c
 }
 
@@ -292,24 +297,24 @@ func (f *Fixture) Login(tb testing.TB, username, password string, collection ...
 		cred.Collection = &collection[0]
 	}
 	c, err := f.Authenticator.Login(tb.Context(), cred)
-	must(tb, err)
+	Must(tb, err)
 	return c
 }
 
-// AccessToken gives an access token that speaks for a user, by password, with a scope.
+// AccessToken returns an access token that speaks for a user, by password, with a scope.
 func (f *Fixture) AccessToken(tb testing.TB, username, password string, scope ...string) *issuance.Issued {
 	tb.Helper()
 	c := f.Login(tb, username, password)
 	issued, err := f.Issue(tb.Context(), c, &issuance.Request{Kind: token.KindAccess, Principal: c.Principal, Scope: scope})
-	must(tb, err)
+	Must(tb, err)
 	return issued
 }
 
-// SessionToken gives a session of a user, by password.
+// SessionToken returns a session of a user, by password.
 func (f *Fixture) SessionToken(tb testing.TB, username, password string) *issuance.Issued {
 	tb.Helper()
 	issued, err := f.StartSession(tb.Context(), f.Login(tb, username, password), nil)
-	must(tb, err)
+	Must(tb, err)
 	return issued
 }
 
@@ -317,13 +322,6 @@ func (f *Fixture) SessionToken(tb testing.TB, username, password string) *issuan
 func (f *Fixture) Events(tb testing.TB, filter audit.Filter) []audit.Event {
 	tb.Helper()
 	events, err := f.AuditEvents(tb.Context(), caller.Operator(), filter)
-	must(tb, err)
+	Must(tb, err)
 	return events
-}
-
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
 }

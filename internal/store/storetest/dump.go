@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Dump gives every row of every table of the SQLite database in a file, as text, by
+// Dump returns every row of every table of the SQLite database in a file, as text, by
 // table. The driver is the store's: who dumps a database has opened it as well.
 func Dump(tb testing.TB, path string) map[string][]string {
 	tb.Helper()

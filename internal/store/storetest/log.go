@@ -27,7 +27,9 @@ func (s *Suite) log(t *testing.T, entries ...revocation.Entry) revocation.Seq {
 
 func (s *Suite) page(t *testing.T, after revocation.Seq, limit int) revocation.Page {
 	t.Helper()
-	return must[revocation.Page](t)(s.store.Entries(t.Context(), after, limit))
+	p := must[revocation.Page](t)(s.store.Entries(t.Context(), after, limit))
+	p.Origin = "" // which an engine has or not
+	return p
 }
 
 func testBatches(t *testing.T, s *Suite) {
@@ -127,7 +129,7 @@ func testPurge(t *testing.T, s *Suite) {
 	must[[]identity.Failures](t)(s.store.RecordFailure(ctx, []string{"a"}, start, time.Minute))
 
 	ticks := 0
-	purge := func(after time.Duration, purged revocation.Seq, entries, tokens int) {
+	purge := func(after time.Duration, purged revocation.Seq, until time.Duration, entries, tokens int) {
 		t.Helper()
 		s.set(start.Add(after))
 		s.tick(t)
@@ -140,40 +142,47 @@ func testPurge(t *testing.T, s *Suite) {
 		if p.Purged != purged || left != entries || p.Head != revocation.Seq(6+ticks) {
 			t.Errorf("after %v: purged up to %d of %d, %d left; want %d, %d", after, p.Purged, p.Head, left, purged, entries)
 		}
+		if want := start.Add(until); until > 0 && !p.PurgedUntil.Equal(want) || until == 0 && !p.PurgedUntil.IsZero() {
+			t.Errorf("after %v: what was purged mattered until %s, want %s", after, p.PurgedUntil, want)
+		}
 		if left := s.listed(t, records.TokenQuery{}); len(left) != tokens {
 			t.Errorf("after %v: tokens %v; want %d", after, left, tokens)
 		}
 	}
 	const days = 24 * time.Hour
-	purge(0, 0, 6, 5)
+	purge(0, 0, 0, 6, 5)
 	if f := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"a"}, start)); f[0].Count != 1 {
 		t.Error("an attempt in an open window was purged")
 	}
-	purge(time.Hour-time.Microsecond, 0, 6, 5)
-	purge(time.Hour, 2, 5, 5)
-	purge(3*time.Hour, 5, 2, 5)
-	purge(90*days+time.Hour-time.Microsecond, 5, 1, 5)
-	purge(90*days+time.Hour, 5, 1, 3)
-	purge(90*days+2*time.Hour, 5, 1, 2)
+	purge(time.Hour-time.Microsecond, 0, 0, 6, 5)
+	purge(time.Hour, 2, time.Hour, 5, 5)
+	purge(3*time.Hour, 5, 3*time.Hour, 2, 5)
+	purge(90*days+time.Hour-time.Microsecond, 5, 1000*time.Hour, 1, 5)
+	purge(90*days+time.Hour, 5, 1000*time.Hour, 1, 3)
+	purge(90*days+2*time.Hour, 5, 1000*time.Hour, 1, 2)
 	same(t, "what never ends", s.listed(t, records.TokenQuery{}), []string{"token-0004", "token-0000"})
 	if f := must[[]identity.Failures](t)(s.store.Failures(ctx, []string{"a"}, start)); f[0].Count != 0 {
 		t.Error("an old attempt is still there")
 	}
+}
 
+// testLongPurge has more to purge than goes into one transaction.
+func testLongPurge(t *testing.T, s *Suite) {
+	s.log(t, revocation.Entry{What: revocation.Token, ID: "for ever", At: start})
 	var many []revocation.Entry
 	for range 1200 {
 		many = append(many, entry(revocation.Token, "y"))
 	}
 	head := s.log(t, many...)
+	s.pass(1000 * time.Hour)
 	s.tick(t)
-	ticks++
-	if err := s.store.Purge(ctx, start.Add(1000*days)); err != nil {
+	if err := s.store.Purge(t.Context(), s.now()); err != nil {
 		t.Fatal(err)
 	}
 	if p := s.page(t, head, 10); p.Head != head+1 || p.Purged != head || len(p.Entries) != 1 {
 		t.Errorf("after a long purge: %+v", p)
 	}
-	if p := s.page(t, 0, 100); len(p.Entries) != 1+ticks || p.Entries[0].ID != "for ever" {
+	if p := s.page(t, 0, 100); len(p.Entries) != 2 || p.Entries[0].ID != "for ever" {
 		t.Errorf("left are %v", p.Entries)
 	}
 }
@@ -188,10 +197,12 @@ func (s *Suite) tick(t *testing.T) {
 // that is right: nothing that lives is purged, and what has run out is.
 func testPurgeAhead(t *testing.T, s *Suite) {
 	ctx := t.Context()
-	right := time.Now().UTC()
+	right := s.now().Add(-s.offset(t)).Truncate(time.Microsecond)
 	s.log(t,
 		revocation.Entry{What: revocation.Token, ID: "over", At: right.Add(-2 * time.Hour), Until: right.Add(-time.Hour)},
 		revocation.Entry{What: revocation.Token, ID: "lives", At: right, Until: right.Add(time.Hour)},
+		// An end names a time that is yet to come, and confirms no clock.
+		revocation.Entry{What: revocation.End, ID: "ends", At: right.Add(25 * time.Hour), Until: right.Add(49 * time.Hour)},
 	)
 	dead, dying := tok(1), tok(2)
 	dead.ExpiresAt = right.Add(-91 * 24 * time.Hour)
@@ -201,29 +212,36 @@ func testPurgeAhead(t *testing.T, s *Suite) {
 	if err := s.store.Purge(ctx, s.now()); err != nil {
 		t.Fatal(err)
 	}
-	if p := s.page(t, 0, 10); len(p.Entries) != 1 || p.Entries[0].ID != "lives" || p.Purged != 1 {
+	if p := s.page(t, 0, 10); len(p.Entries) != 2 || p.Entries[0].ID != "lives" || p.Entries[1].ID != "ends" || p.Purged != 1 {
 		t.Errorf("left are %+v", p)
 	}
 	same(t, "tokens", s.listed(t, records.TokenQuery{}), []string{dying.ID})
 }
 
-// testClockOffset moves the process's clock: where the database has one of its own,
-// the offset moves with it, and where it has none, there is no offset.
-func testClockOffset(t *testing.T, s *Suite) {
+// offset is how far the process's clock is ahead of the database's.
+func (s *Suite) offset(t *testing.T) time.Duration {
+	t.Helper()
 	clock, ok := s.store.(interface {
 		ClockOffset(ctx context.Context) (time.Duration, error)
 	})
 	if !ok {
 		t.Fatal("the store doesn't compare clocks")
 	}
-	for _, ahead := range []time.Duration{0, 26 * time.Hour, -26 * time.Hour} {
-		s.set(time.Now().Add(ahead))
-		got := must[time.Duration](t)(clock.ClockOffset(t.Context()))
-		if s.processClock && got == 0 {
-			continue
-		}
-		if off := (got - ahead).Abs(); s.processClock || off > 30*time.Second {
-			t.Errorf("a clock that is %v ahead of the machine's is %v ahead of the database's", ahead, got)
+	return must[time.Duration](t)(clock.ClockOffset(t.Context()))
+}
+
+// testClockOffset moves the process's clock: where the database has one of its own,
+// the offset moves with it, and where it has none, there is no offset.
+func testClockOffset(t *testing.T, s *Suite) {
+	first := s.offset(t)
+	if s.processClock != (first == 0) {
+		t.Fatalf("the offset is %v", first)
+	}
+	for _, ahead := range []time.Duration{26 * time.Hour, -26 * time.Hour} {
+		s.set(start.Add(ahead))
+		moved := s.offset(t) - first
+		if off := (moved - ahead).Abs(); s.processClock && moved != 0 || !s.processClock && off > time.Minute {
+			t.Errorf("a clock that was moved by %v is moved by %v to the database's", ahead, moved)
 		}
 	}
 }
@@ -240,7 +258,7 @@ func testNodes(t *testing.T, s *Suite) {
 	}
 	nodes := func(what string, want ...revocation.Confirmation) {
 		t.Helper()
-		same(t, what, must[[]revocation.Confirmation](t)(s.store.Nodes(ctx)), want)
+		same(t, what, must[[]revocation.Confirmation](t)(s.store.Nodes(ctx, "")), want)
 	}
 	drop := func(said revocation.Confirmation) {
 		t.Helper()
@@ -278,7 +296,7 @@ func testAudit(t *testing.T, s *Suite) {
 	for n := range 20 {
 		all = append(all, audit.Event{
 			ID: int64(n + 1), At: start.Add(time.Duration(n) * time.Second), Actor: []string{"ann", "bob"}[n%2], Action: []string{audit.Login, audit.TokenIssue, audit.TokenRevoke}[n%3],
-			Target: fmt.Sprint("target", n%4), TokenID: fmt.Sprint("token", n%5), Address: "192.0.2.1", RequestID: fmt.Sprint(n), Outcome: audit.OK, Reason: "because",
+			Target: fmt.Sprint("target", n%4), TokenID: fmt.Sprint("token", n%5), Address: "192.0.2.1", RequestID: fmt.Sprint(n), Outcome: audit.OK, Reason: "because", Count: 1,
 		})
 	}
 	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[:12]}))
@@ -302,6 +320,73 @@ func testAudit(t *testing.T, s *Suite) {
 		_, err := s.store.AuditEvents(ctx, f)
 		wantFault(t, err, fault.Invalid)
 	}
+}
+
+// testAuditCounts writes events that stand for several, each into the row of its tally.
+func testAuditCounts(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	refused := func(tally, reason string, count int64) audit.Event {
+		e := event("ada")
+		e.Outcome, e.Reason, e.Tally, e.Count = audit.Refused, reason, tally, count
+		return e
+	}
+	plain := event("bob")
+	for _, batch := range [][]audit.Event{
+		{refused("one", "wrong", 1), plain},
+		{plain, refused("two", "wrong", 0)},
+		{refused("one", "wrong; also for others", 56), refused("two", "wrong", 2), refused("one", "wrong; also for others", 3)},
+		{refused("three", "wrong", 1000)},
+	} {
+		must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: batch}))
+	}
+	var got []audit.Event
+	for _, e := range must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{})) {
+		got = append(got, audit.Event{Target: e.Target, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Tally: e.Tally})
+	}
+	same(t, "newest first", got, []audit.Event{
+		{Target: "ada", Outcome: audit.Refused, Reason: "wrong", Count: 1000},
+		{Target: "ada", Outcome: audit.Refused, Reason: "wrong", Count: 3},
+		{Target: "bob", Outcome: audit.OK, Count: 1},
+		{Target: "bob", Outcome: audit.OK, Count: 1},
+		{Target: "ada", Outcome: audit.Refused, Reason: "wrong; also for others", Count: 60},
+	})
+	all := make([]audit.Event, 500)
+	for n := range all {
+		all[n] = refused(fmt.Sprint("many", n), "wrong", 2)
+	}
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all}))
+	same(t, "many at once", len(must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{Limit: audit.MaxLimit}))), 505)
+}
+
+// testAuditRetention deletes what is older than it may be, and nothing else.
+func testAuditRetention(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	const year = 365 * 24 * time.Hour
+	ahead := must[time.Duration](t)(s.store.ClockOffset(ctx)) // of the database's clock, where it has one
+	now := s.now().Add(-ahead).Truncate(time.Microsecond)
+	s.set(now)
+	at := func(age time.Duration) audit.Event {
+		e := event(age.String())
+		e.At = now.Add(-age).UTC()
+		return e
+	}
+	var old []audit.Event
+	for range 1200 { // more than go in one step
+		old = append(old, at(year+time.Second))
+	}
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: old}))
+	kept := []audit.Event{at(year - time.Minute), at(time.Hour), at(0)}
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: kept}))
+	purge := func(now time.Time, want int) {
+		t.Helper()
+		if err := s.store.PurgeAudit(ctx, now, year); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "events left", len(must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{Limit: audit.MaxLimit}))), want)
+	}
+	purge(now, 3)
+	// A wall clock that is years ahead deletes nothing that is recent.
+	purge(now.Add(10*year), 3)
 }
 
 // testTimes has instants that lose something in other units or zones.
@@ -332,7 +417,7 @@ func key(kid string, state keyring.State) keyring.Key {
 	return keyring.Key{KID: kid, Algorithm: token.EdDSA, State: state, CreatedAt: start, Sealed: []byte("sealed " + kid)}
 }
 
-// plan gives back keys whatever is stored.
+// plan returns keys whatever is stored.
 func plan(keys ...keyring.Key) keyring.Plan {
 	return func([]keyring.Key) ([]keyring.Key, error) { return keys, nil }
 }
@@ -403,6 +488,6 @@ func testCancelled(t *testing.T, s *Suite) {
 	_, err := s.principal(t.Context(), user(1).ID)
 	wantFault(t, err, fault.NotFound)
 	same(t, "keys", must[[]keyring.Key](t)(s.store.SigningKeys(t.Context())), []keyring.Key(nil))
-	same(t, "nodes", must[[]revocation.Confirmation](t)(s.store.Nodes(t.Context())), []revocation.Confirmation(nil))
+	same(t, "nodes", must[[]revocation.Confirmation](t)(s.store.Nodes(t.Context(), "")), []revocation.Confirmation(nil))
 	same(t, "bindings", must[[]access.Binding](t)(s.store.Bindings(t.Context(), records.BindingQuery{})), []access.Binding(nil))
 }

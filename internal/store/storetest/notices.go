@@ -22,7 +22,7 @@ func testNotices(t *testing.T, s *Suite) {
 		s.do(t, records.AddToken{Token: one})
 	}
 	add("later", 3*time.Hour, nil)
-	add("sooner", 2*time.Hour, func(one *records.StoredToken) { one.Kind = token.KindAPIKey })
+	add("sooner", 2*time.Hour, func(one *records.StoredToken) { one.Kind = token.KindExchangeKey })
 	add("at the end", 4*time.Hour, nil)
 	add("too late", 4*time.Hour+time.Microsecond, nil)
 	add("over", time.Hour, nil)

@@ -40,7 +40,7 @@ func testTokens(t *testing.T, s *Suite) {
 	full.Collection = &four
 	full.LastUsedAt, full.LastUsedBy, full.RevokedAt, full.Reason = start.Add(time.Minute), "192.0.2.1", start.Add(2*time.Minute), "revoked"
 	full.Audience, full.Replaces, full.EndsAt = "https://api.example", "predecessor", start.Add(48*time.Hour)
-	bare := records.StoredToken{ID: "bare", Kind: token.KindAPIKey, CreatedAt: start}
+	bare := records.StoredToken{ID: "bare", Kind: token.KindExchangeKey, CreatedAt: start}
 	other := records.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
 	s.do(t, records.AddToken{Token: full}, records.AddToken{Token: bare}, records.AddToken{Token: other})
 	same(t, "a full token", s.token(t, full.ID), full)
@@ -85,7 +85,7 @@ func testTokenList(t *testing.T, s *Suite) {
 		one.CreatedAt = start.Add(time.Duration(n/3) * time.Second) // several at the same time
 		one.Owner = []string{"ann", "bob"}[n%2]
 		one.ClientID = []string{"ci", "app", ""}[n%3]
-		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindAPIKey}[n%4]
+		one.Kind = []token.Kind{token.KindAPIToken, token.KindSession, token.KindRefresh, token.KindExchangeKey}[n%4]
 		s.do(t, records.AddToken{Token: one})
 		all = append(all, one.ID)
 	}
@@ -105,7 +105,7 @@ func testTokenList(t *testing.T, s *Suite) {
 	same(t, "a client's", s.listed(t, records.TokenQuery{ClientID: "ci", Limit: 4}), every(func(n int) bool { return n%3 == 0 }))
 	same(t, "an owner's through a client", s.listed(t, records.TokenQuery{Owner: "bob", ClientID: "app", Limit: 2}),
 		every(func(n int) bool { return n%2 == 1 && n%3 == 1 }))
-	kinds := []token.Kind{token.KindSession, token.KindAPIKey}
+	kinds := []token.Kind{token.KindSession, token.KindExchangeKey}
 	same(t, "of some kinds", s.listed(t, records.TokenQuery{Kinds: kinds, Limit: 4}), every(func(n int) bool { return n%2 == 1 }))
 	same(t, "of a kind that none is", s.listed(t, records.TokenQuery{Kinds: []token.Kind{token.KindAccess}}), []string(nil))
 	same(t, "nobody's", s.listed(t, records.TokenQuery{Owner: "ANN"}), []string(nil))
@@ -168,6 +168,36 @@ func testKillTokens(t *testing.T, s *Suite) {
 	kill(records.KillTokens{ClientID: "c"}, "sibling")
 }
 
+func testKillEverything(t *testing.T, s *Suite) {
+	at := start.Add(time.Minute)
+	live, endless, expired, dead := tok(1), tok(2), tok(3), tok(4)
+	endless.ExpiresAt = time.Time{}
+	expired.ExpiresAt = at
+	dead.RevokedAt, dead.Reason = start, "before"
+	for _, one := range []records.StoredToken{live, endless, expired, dead} {
+		s.do(t, records.AddToken{Token: one})
+	}
+	waiting := records.Device{
+		Digest: [32]byte{1}, UserCode: "WDJB-MJHT", ClientID: "app", State: records.DevicePending, ExpiresAt: start.Add(time.Hour),
+	}
+	s.do(t, records.AddDevice{Device: waiting, Now: start})
+	for i, reason := range []string{"restored", "again"} {
+		s.do(t, records.KillEverything{At: at.Add(time.Duration(i) * time.Second), Reason: reason})
+		for _, one := range []*records.StoredToken{&live, &endless} {
+			one.RevokedAt, one.Reason = at, "restored"
+		}
+		for name, want := range map[string]records.StoredToken{"live": live, "endless": endless, "expired": expired, "dead": dead} {
+			same(t, name, s.token(t, want.ID), want)
+		}
+	}
+	_, err := s.store.Device(t.Context(), waiting.Digest)
+	wantFault(t, err, fault.NotFound)
+	s.do(t, records.AddToken{Token: tok(5)}) // what is issued afterwards lives
+	if one := s.token(t, tok(5).ID); !one.RevokedAt.IsZero() {
+		t.Errorf("issued afterwards: %+v", one)
+	}
+}
+
 func testSpendToken(t *testing.T, s *Suite) {
 	next := tok(2)
 	spend := []records.Op{records.SpendToken{ID: "token-0001", At: start, Reason: "used"}, records.AddToken{Token: next}}
@@ -205,7 +235,39 @@ func testShortenToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
 }
 
-// testVoidTokens adds tokens that rest on what the log has taken back since they
+// testLateHeirs adds tokens to a chain after a token in it was shortened: a node that had
+// not heard of it decided them.
+func testLateHeirs(t *testing.T, s *Suite) {
+	root, short, own := tok(1), tok(2), tok(3)
+	for _, one := range []*records.StoredToken{&root, &short, &own} {
+		one.ExpiresAt, one.Chain, one.Family = time.Time{}, nil, ""
+	}
+	own.ExpiresAt = start.Add(30 * time.Minute) // its own end, which was known
+	end := start.Add(time.Minute)
+	s.do(t, records.AddToken{Token: root}, records.AddToken{Token: short}, records.AddToken{Token: own},
+		records.ShortenToken{ID: short.ID, Now: start, ExpiresAt: end, Reason: "regenerated"})
+	n := 3
+	add := func(what string, change func(*records.StoredToken), expires, ends time.Time) {
+		t.Helper()
+		n++
+		heir := tok(n)
+		heir.ExpiresAt, heir.EndsAt, heir.Family, heir.Chain = start.Add(time.Hour), time.Time{}, "", []string{root.ID, short.ID}
+		change(&heir)
+		s.do(t, records.AddToken{Token: heir})
+		if got := s.token(t, heir.ID); !got.ExpiresAt.Equal(expires) || !got.EndsAt.Equal(ends) || !got.RevokedAt.IsZero() {
+			t.Errorf("%s ends at %v and %v, want %v and %v", what, got.ExpiresAt, got.EndsAt, expires, ends)
+		}
+	}
+	never := time.Time{}
+	add("one that would live longer", func(*records.StoredToken) {}, end, never)
+	add("an endless one", func(h *records.StoredToken) { h.ExpiresAt = never }, end, never)
+	add("one that ends sooner", func(h *records.StoredToken) { h.ExpiresAt = start.Add(time.Second) }, start.Add(time.Second), never)
+	add("a family", func(h *records.StoredToken) { h.Family = "family" }, end, end)
+	add("of another", func(h *records.StoredToken) { h.Chain = []string{root.ID} }, start.Add(time.Hour), never)
+	add("of one with an end of its own", func(h *records.StoredToken) { h.Chain = []string{own.ID} }, start.Add(time.Hour), never)
+}
+
+// testVoidTokens adds tokens that rest on what the log has revoked since they
 // were decided: when the entry has run out, the row must still say that they are dead.
 func testVoidTokens(t *testing.T, s *Suite) {
 	ctx := t.Context()
@@ -231,6 +293,11 @@ func testVoidTokens(t *testing.T, s *Suite) {
 	add("decided as of that", false, func(one *records.StoredToken) { one.ClientID, one.Seq = "client", 2 })
 	add("made from what was killed", true, func(one *records.StoredToken) { one.Chain, one.Seq = []string{"root", "killed"}, seq })
 	add("made from another", false, func(one *records.StoredToken) { one.Chain = []string{"KILLED"} })
+	all := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{
+		Log: []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: start}},
+	}))
+	add("decided before everything was cut off", true, func(one *records.StoredToken) { one.Seq = all - 1 })
+	add("decided as of then", false, func(one *records.StoredToken) { one.Seq = all })
 	add("dead already", true, func(one *records.StoredToken) { one.Owner, one.RevokedAt, one.Reason = "owner", start, "before" })
 }
 
@@ -264,10 +331,6 @@ func testDevices(t *testing.T, s *Suite) {
 	wantFault(t, err, fault.NotFound)
 	_, err = s.store.Device(ctx, [32]byte{2})
 	wantFault(t, err, fault.NotFound)
-
-	s.do(t, records.PollDevice{Digest: d.Digest, At: start.Add(time.Second)})
-	d.PolledAt = start.Add(time.Second)
-	stored("polled")
 
 	s.refuse(t, fault.Conflict, records.SpendDevice{Digest: d.Digest})
 	yes := d

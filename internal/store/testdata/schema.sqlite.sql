@@ -18,9 +18,13 @@ CREATE TABLE audit_events (
     request_id TEXT    NOT NULL,
     outcome    TEXT    NOT NULL,
     reason     TEXT    NOT NULL
-) STRICT;
+, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
+
+CREATE INDEX audit_events_at ON audit_events (at);
+
+CREATE UNIQUE INDEX audit_events_tally ON audit_events (tally) WHERE tally <> '';
 
 CREATE INDEX audit_events_target ON audit_events (target, id);
 
@@ -80,7 +84,18 @@ CREATE TABLE devices (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX devices_client ON devices (client_id, expires_at);
+
 CREATE INDEX devices_expired ON devices (expires_at);
+
+CREATE TABLE known_addresses (
+    account TEXT NOT NULL,
+    address TEXT NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (account, address)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX known_addresses_last ON known_addresses (last_at);
 
 CREATE TABLE log_entries (
     seq   INTEGER NOT NULL PRIMARY KEY,
@@ -98,7 +113,7 @@ CREATE TABLE log_head (
     one    INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     seq    INTEGER NOT NULL,
     purged INTEGER NOT NULL
-) STRICT;
+, purged_until INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE log_settled (
     one INTEGER PRIMARY KEY CHECK (one = 1),

@@ -68,7 +68,7 @@ func (b *tab) rules(look, only string) {
 	}
 }
 
-// violations gives what axe-core finds on the page.
+// violations returns what axe-core finds on the page.
 func (b *tab) violations(only string) []violation {
 	b.t.Helper()
 	// It is half a megabyte, which a page is given once.

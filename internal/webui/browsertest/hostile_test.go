@@ -27,7 +27,7 @@ var (
 	markup   = `"><script>alert(1)</script><b>&amp;'`
 )
 
-// cut gives as much of a text as fits in so many bytes.
+// cut returns as much of a text as fits in so many bytes.
 func cut(text string, bytes int) string {
 	for i := range text {
 		if i > bytes {

@@ -175,7 +175,7 @@ func awaitReady(url string, ended <-chan struct{}) error {
 	return errors.New("the server was not ready in time")
 }
 
-// freeAddresses gives two addresses that nobody listens on.
+// freeAddresses returns two addresses that nobody listens on.
 func freeAddresses() (one, two string, err error) {
 	var all [2]net.Listener
 	for i := range all {

@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// session gives the cookie of the session.
+// session returns the cookie of the session.
 func (b *tab) session() *network.Cookie {
 	b.t.Helper()
 	cookies := get(b, func(ctx context.Context, _ *chromedp.Target) ([]*network.Cookie, error) {
@@ -135,7 +135,7 @@ func TestTooManyAttemptsAreToldSo(t *testing.T) {
 	}
 	b.fill("#password", password)
 	b.want(b.follow("Sign in"), 429)
-	b.shows("There were too many failed attempts. Try again in ")
+	b.shows("Too many failed sign-ins to this account from this address. Try again in ")
 	if got := eval[string](b, `document.querySelector("#username").value + document.querySelector("#password").value`); got != "fay" {
 		t.Errorf("the form comes back with %q", got)
 	}

@@ -40,7 +40,7 @@ func shrink(t *testing.T, picture []byte) []byte {
 	return out.Bytes()
 }
 
-// palette gives the colours that a picture has most of.
+// palette returns the colours that a picture has most of.
 func palette(img image.Image) color.Palette {
 	seen := map[color.NRGBA]int{}
 	for y := img.Bounds().Min.Y; y < img.Bounds().Max.Y; y++ {

@@ -98,7 +98,7 @@ const (
 	requestID = "01JV2Q4W8N"
 )
 
-// seenFromOutside gives each request the address and the name that it would have got
+// seenFromOutside returns each request the address and the name that it would have got
 // on its way.
 func seenFromOutside(next http.Handler) http.Handler {
 	own := httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")}
@@ -180,7 +180,7 @@ func (s *studio) use(issued *issuance.Issued, address string) {
 // nothing in the others.
 type numbers func(step, steps int) traffic.Step
 
-// Traffic gives the numbers of each step.
+// Traffic returns the numbers of each step.
 func (f numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
 	list := make([]traffic.Step, steps)
 	for i := range list {
@@ -320,7 +320,7 @@ func (s *studio) sampleTokens() {
 	tablet := s.token(s.user, issuance.NewCredential{Name: "field tablet", Scope: []string{"read", "write"}, Collection: &tissue, Lifetime: 30 * day})
 	board := s.token(s.user, issuance.NewCredential{Name: "Grafana dashboard", Scope: []string{"read"}})
 	s.token(s.user, issuance.NewCredential{Name: "R notebook", Scope: []string{"read"}, Lifetime: 90 * day})
-	_, err = s.CreateAPIKey(s.from("192.0.2.17"), caller, issuance.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
+	_, err = s.CreateExchangeKey(s.from("192.0.2.17"), caller, issuance.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
 	s.must(err)
 	s.Advance(sitting.Add(-26 * time.Hour).Sub(s.Time()))
 	s.use(tablet, "2001:db8:85a3::8a2e:370:7334")
@@ -356,7 +356,7 @@ func (s *studio) device(scope ...string) string {
 	return start.UserCode
 }
 
-// accessToken gives an access token of somebody's.
+// accessToken returns an access token of somebody's.
 func (s *studio) accessToken(username string) token.Secret {
 	s.t.Helper()
 	return s.AccessToken(s.t, username, password, "read").Value

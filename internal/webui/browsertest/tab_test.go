@@ -150,7 +150,7 @@ func eval[T any](b *tab, expression string) T {
 	return get(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// look gives the page's address and text, for a message.
+// look returns the page's address and text, for a message.
 func (b *tab) look() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 
 var apiToken = regexp.MustCompile(`(?:bda_|6879-)[0-9A-Za-z]{36}`)
 
-// value gives the token that the page shows.
+// value returns the token that the page shows.
 func (b *tab) value() string {
 	b.t.Helper()
 	v := eval[string](b, `document.querySelector("#value").textContent`)
@@ -24,7 +24,7 @@ func (b *tab) value() string {
 	return v
 }
 
-// clipboard gives what was copied.
+// clipboard returns what was copied.
 func (b *tab) clipboard() string {
 	b.t.Helper()
 	return eval[string](b, `navigator.clipboard.readText()`)

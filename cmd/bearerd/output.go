@@ -22,14 +22,14 @@ import (
 
 const prefix = "bearerd: "
 
-// say tells people something on standard error.
+// say prints a message on standard error.
 func (p *program) say(text string, args ...any) {
 	for line := range strings.SplitSeq(fmt.Sprintf(text, args...), "\n") {
 		_, _ = fmt.Fprintln(p.stderr, prefix+strings.TrimSpace(line))
 	}
 }
 
-// complain tells why a command failed.
+// complain returns why a command failed.
 func (p *program) complain(err error) {
 	p.say("%s", printable(err.Error()))
 	if h, ok := errors.AsType[*hintedError](err); ok {
@@ -58,7 +58,7 @@ const (
 	formatJSON format = "json"
 )
 
-// String gives the format's name; text is the default.
+// String returns the format's name; text is the default.
 func (f *format) String() string {
 	if *f == "" {
 		return string(formatText)

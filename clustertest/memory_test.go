@@ -1,0 +1,55 @@
+package clustertest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/clustertest"
+)
+
+// TestNoRequestIsAcknowledgedFromMemory has a node read revocations that are lost with
+// the primary, and asks it for the same ones when it follows the new primary. Another
+// node knows nothing but what that has.
+func TestNoRequestIsAcknowledgedFromMemory(t *testing.T) {
+	t.Parallel()
+	conf, pair := pairConfig(t, 2)
+	c := clustertest.New(t, conf)
+	remembers, other := c.Nodes[0], c.Nodes[1]
+	acts := requests(c)
+	var later []*clustertest.Token
+	for range 3 * len(acts) {
+		later = append(later, issued(c, func() *clustertest.Token { return c.ClientToken(other) }))
+	}
+	repaired := c.History.Break(clustertest.Lost, -1)
+	must(c, pair.Silence())
+	end := pair.CancelCommits()
+	for _, a := range acts {
+		_ = a.do(other)
+	}
+	for _, a := range acts {
+		if a.name == "remove access" {
+			continue // a node without a lease says nothing of that
+		}
+		eventually(c, 10*time.Second, "the node has read: "+a.name, func() bool {
+			return c.Verify(remembers, a.tokens[0]).Outcome == clustertest.No
+		})
+	}
+	must(c, end())
+	must(c, pair.KillPrimary())
+	must(c, pair.Promote())
+	must(c, c.Reconnect(c.Nodes...))
+	must(c, other.Kill())
+	must(c, pair.Fence())
+	must(c, pair.AddStandby())
+	c.Start(other)
+	for _, token := range later { // until the log is as long as the node remembers it
+		acknowledged(c, func() clustertest.Op { return c.Revoke(other, token, false) })
+	}
+	must(c, remembers.WaitReady(t.Context(), c.Client.HTTP))
+	repaired()
+	for _, a := range acts {
+		acknowledged(c, func() clustertest.Op { return a.do(remembers) })
+		a.verifyEverywhere(c)
+	}
+	keepsItsPromise(c)
+}

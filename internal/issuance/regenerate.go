@@ -1,0 +1,187 @@
+package issuance
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/source"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const reasonRegenerated = "regenerated"
+
+// renewal is an API token whose value is replaced.
+type renewal struct {
+	records.StoredToken
+	// keepsEnd says that the new value ends when the old one would have, and doesn't
+	// live as long again.
+	keepsEnd bool
+}
+
+// MayRegenerate decides whether the caller may give that token a new value. The error is
+// that of Regenerate.
+func (s *Tokens) MayRegenerate(ctx context.Context, c *caller.Caller, id string) error {
+	_, err := s.admitRenewal(ctx, c, id)
+	return err
+}
+
+// Regenerate replaces the value of an API token; the name, scope, collection and what it
+// was made from stay. It is for the owner by a fresh session, and for a Bearer with the
+// scope credentials: itself, and what was made from it. What a person created lives as
+// long again when a session regenerates it; every other token keeps its end.
+//
+// The old value is revoked at once or, with an overlap of some seconds, when the new one
+// is first used and at the latest when the overlap ends. Everything that was made from it,
+// before or during the overlap, ends with it. A token that ends sooner by itself does so.
+// A token is regenerated once; the second time is Conflict.
+func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, overlap int64) (*Issued, error) {
+	old, err := s.admitRenewal(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
+	if overlap < 0 || overlap > unbounded {
+		return nil, fault.New(fault.Invalid, "the overlap is a number of seconds, 0 or more").In("overlap")
+	}
+	if err := s.requireLive(old.StoredToken); err != nil {
+		return nil, err
+	}
+	r := &Request{
+		Kind: token.KindAPIToken, Name: old.Name, Scope: old.Scope, Collection: old.Collection, Prefix: old.Prefix,
+		Cap: true, renews: old,
+	}
+	if !old.keepsEnd {
+		r.Lifetime = old.Lifetime()
+	}
+	r.useParent(c)
+	if err := s.issuer.limit(c, r); err != nil {
+		return nil, err
+	}
+	if err := s.issuer.loadSubject(ctx, c, r); err != nil {
+		return nil, err
+	}
+	e := s.renewalEvent(ctx, c, old.ID)
+	d, err := s.issuer.decide(ctx, r)
+	if err != nil {
+		return nil, s.cfg.Journal.Refuse(ctx, e, err)
+	}
+	issued, ops, err := s.issuer.create(ctx, r, d)
+	if err != nil {
+		return nil, err
+	}
+	b := s.supersede(old.StoredToken, overlap)
+	e.Reason = "new token " + d.id
+	b.Ops, b.Audit = append(ops, b.Ops...), []audit.Event{e}
+	if _, err := s.cfg.Journal.Revoke(ctx, b, c.Wait); err != nil {
+		return nil, err
+	}
+	s.cfg.Meter.Issued(r.Kind)
+	return issued, nil
+}
+
+func (s *Tokens) renewalEvent(ctx context.Context, c *caller.Caller, id string) audit.Event {
+	e := s.cfg.Journal.Event(ctx, c.Actor(), audit.TokenRegenerate)
+	e.Target = c.ID()
+	if known, err := uuid.Parse(id); err == nil {
+		e.TokenID = known.String()
+	}
+	return e
+}
+
+// admitRenewal is the gate of Regenerate: it finds the token, an API token of the caller's
+// own, and decides whether this caller may regenerate it.
+func (s *Tokens) admitRenewal(ctx context.Context, c *caller.Caller, id string) (*renewal, error) {
+	if c == nil || c.Token == nil || c.RequireSignedIn() != nil {
+		return nil, caller.ErrSignIn
+	}
+	e := s.renewalEvent(ctx, c, id)
+	r := &Request{Kind: token.KindAPIToken}
+	r.useParent(c)
+	if err := r.checkOrigin(c); err != nil {
+		return nil, s.cfg.Journal.Refuse(ctx, e, err)
+	}
+	row, seq, err := s.cfg.Store.TokenByID(ctx, id)
+	if fault.Is(err, fault.NotFound) || err == nil && (row.Owner != c.ID() || row.Kind != token.KindAPIToken) {
+		return nil, records.ErrNoToken
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.RequireRegenerate(source.TokenOf(row, seq)); err != nil {
+		return nil, s.cfg.Journal.Refuse(ctx, e, err)
+	}
+	return &renewal{StoredToken: row, keepsEnd: !c.BySession() || len(row.Chain) > 0}, nil
+}
+
+// requireLive returns a Conflict for a token that has ended.
+func (s *Tokens) requireLive(row records.StoredToken) error {
+	_, reason, ended := row.End(s.cfg.Now())
+	if !ended && s.cfg.Verifier.Revoked(source.TokenOf(row, 0)) {
+		ended, reason = true, token.ReasonRevoked
+	}
+	if ended {
+		return fault.New(fault.Conflict, "the token is dead already: %s", reason)
+	}
+	return nil
+}
+
+// supersede returns the batch that ends the old token: now, or when the overlap ends. In
+// the second case the log says at once when that is, so that the JWTs made from the token
+// end then although no process may be there to revoke them.
+func (s *Tokens) supersede(old records.StoredToken, overlap int64) records.Batch {
+	now := s.cfg.Now()
+	if overlap == 0 {
+		ops, entries := s.cfg.Journal.Kill(journal.Kill{ID: old.ID, Opaque: true, Reason: reasonRegenerated})
+		once := records.SpendToken{ID: old.ID, At: now, Reason: reasonRegenerated}
+		return records.Batch{Ops: append([]records.Op{once}, ops...), Log: entries}
+	}
+	end := now.Add(time.Duration(overlap) * time.Second).Truncate(time.Microsecond) // as the store keeps it
+	var log []revocation.Entry
+	if old.ExpiresAt.IsZero() || end.Before(old.ExpiresAt) {
+		log = s.cfg.Journal.End(old.ID, end)
+	} else {
+		end = old.ExpiresAt // and nothing made from it lives longer
+	}
+	return records.Batch{
+		Ops: []records.Op{records.ShortenToken{ID: old.ID, Now: now, ExpiresAt: end, Reason: reasonRegenerated}},
+		Log: append(log, s.cfg.Journal.CutOff(revocation.Access, old.Owner)), // what was read of the old one is outdated
+	}
+}
+
+// EndReplaced revokes the tokens with these ids, whose successors have been used for
+// the first time. It is called shortly after that use, not by it: verifying never
+// writes. One that can't be ended now ends with its overlap.
+func (s *Tokens) EndReplaced(ctx context.Context, ids []string) error {
+	var all []error
+	for _, id := range ids {
+		row, _, err := s.cfg.Store.TokenByID(ctx, id)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err == nil {
+			err = s.end(ctx, caller.System().Waiting(revocation.WaitNone), row, reasonRegenerated)
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// end revokes a stored API token that is live, with everything made from it.
+func (s *Tokens) end(ctx context.Context, c *caller.Caller, row records.StoredToken, reason string) error {
+	if _, _, ended := row.End(s.cfg.Now()); ended {
+		return nil
+	}
+	e := s.cfg.Journal.Event(ctx, c.Actor(), audit.TokenRevoke)
+	e.Target, e.TokenID, e.Reason = row.Owner, row.ID, reason
+	ops, entries := s.cfg.Journal.Kill(journal.Kill{ID: row.ID, Opaque: true, Reason: reason})
+	_, err := s.cfg.Journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, c.Wait)
+	return err
+}

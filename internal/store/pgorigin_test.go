@@ -1,0 +1,97 @@
+package store_test
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/clustertest"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/store"
+)
+
+// unfenced returns the DSNs of a primary that goes on, and of the standby that took its
+// place after a store on the primary had made the schema.
+func unfenced(t *testing.T) (former, promoted string) {
+	t.Helper()
+	p := clustertest.NewPair(t)
+	former = p.DSN()
+	s := mustOpen(t, former, store.Options{})
+	if _, err := s.Commit(t.Context(), kill("before")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Close(), p.Promote()); err != nil {
+		t.Fatal(err)
+	}
+	return former, p.DSN()
+}
+
+// What one server answered is confirmed on that server or not at all, and the list of
+// nodes is that of the server that was asked for: a former primary still has both.
+func TestWhatOneServerAnsweredIsNotConfirmedOnAnother(t *testing.T) {
+	t.Parallel()
+	former, promoted := unfenced(t)
+	now, then := mustOpen(t, promoted, store.Options{}), mustOpen(t, former, store.Options{})
+	page, err := then.Entries(t.Context(), 0, 10)
+	if err != nil || page.Origin == "" {
+		t.Fatalf("the former primary: %+v, %v", page, err)
+	}
+	n := revocation.Confirmation{Node: "n", Seq: page.Head, Lease: time.Second, Origin: page.Origin}
+	for what, lease := range map[string]time.Duration{"a lease": time.Second, "that it leaves": 0} {
+		n.Lease = lease
+		if err := now.Confirm(t.Context(), n); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "more than one server") {
+			t.Errorf("confirming %s elsewhere: %v", what, err)
+		}
+	}
+	if _, err := now.Nodes(t.Context(), page.Origin); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "more than one server") {
+		t.Errorf("listing elsewhere: %v", err)
+	}
+	if list, err := now.Nodes(t.Context(), ""); err != nil || len(list) != 0 {
+		t.Errorf("it was confirmed elsewhere: %+v, %v", list, err)
+	}
+	page, err = now.Entries(t.Context(), 0, 10)
+	if err != nil || page.Origin == n.Origin {
+		t.Fatalf("the new primary: %+v, %v", page, err)
+	}
+	n.Lease, n.Origin = time.Second, page.Origin
+	if err := now.Confirm(t.Context(), n); err != nil {
+		t.Errorf("confirming where it was answered: %v", err)
+	}
+	if list, err := now.Nodes(t.Context(), page.Origin); err != nil || len(list) != 1 || list[0].Node != "n" {
+		t.Errorf("listing where it was answered: %+v, %v", list, err)
+	}
+}
+
+// A connection to the new primary isn't used before its log was raised, although what
+// raises it reaches the old one, which needs nothing of the sort.
+func TestALogIsRaisedOnTheServerThatIsUsed(t *testing.T) {
+	t.Parallel()
+	former, promoted := unfenced(t)
+	p, through := newProxy(t, former)
+	s := mustOpen(t, through, store.Options{})
+	host := func(dsn string) string {
+		u, err := url.Parse(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Host
+	}
+	p.redirect(host(promoted), host(former))
+	for range 5 {
+		page, err := s.Entries(t.Context(), 0, 1)
+		if err == nil || !strings.Contains(err.Error(), "leads to another server as well") {
+			t.Errorf("read from a log that wasn't raised: %+v, %v", page, err)
+		}
+	}
+	p.redirect(host(promoted), "")
+	eventually(t, func() error {
+		page, err := s.Entries(t.Context(), 0, 1)
+		if err == nil && page.Head <= store.Raise {
+			t.Fatalf("the log wasn't raised: %+v", page)
+		}
+		return err
+	})
+}
