@@ -150,7 +150,7 @@ func (a *ForwardAuth) passes(w http.ResponseWriter, r *http.Request) bool {
 		question.Header.Set("X-Forwarded-"+name, value)
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err := client.Do(question) //nolint:gosec // the page's own address
+	answer, err := client.Do(question)
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
 		return false

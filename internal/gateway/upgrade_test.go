@@ -45,7 +45,7 @@ func hypercorn(t testing.TB) *frontendtest.Server {
 }
 
 // exchange sends bytes to a server and returns the answer, with what follows its header.
-func exchange(t testing.TB, dial func(context.Context) (net.Conn, error), request string) (*http.Response, string) {
+func exchange(t testing.TB, dial func(context.Context) (net.Conn, error), request string) answer {
 	t.Helper()
 	conn, err := dial(t.Context())
 	must(t, err)
@@ -62,10 +62,10 @@ func exchange(t testing.TB, dial func(context.Context) (net.Conn, error), reques
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		first := make([]byte, 64)
 		n, _ := reader.Read(first)
-		return resp, string(first[:n])
+		return answer{resp.StatusCode, resp.Header, string(first[:n])}
 	}
 	body, _ := io.ReadAll(resp.Body)
-	return resp, string(body)
+	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
 // The settings of a client that begins to speak HTTP/2 (RFC 7540 §3.2.1).
@@ -105,18 +105,18 @@ func speaksHTTP(t testing.TB, dial func(context.Context) (net.Conn, error), targ
 	requests["in a trailer"] = "POST " + target + " HTTP/1.1\r\nHost: museum.example.org\r\nTransfer-Encoding: chunked\r\n" +
 		"Trailer: Upgrade, HTTP2-Settings\r\n\r\n3\r\nabc\r\n0\r\nUpgrade: h2c\r\n" + http2Settings + "\r\n"
 	for name, request := range requests {
-		resp, body := exchange(t, dial, request)
-		if resp.StatusCode == http.StatusSwitchingProtocols {
-			t.Errorf("%s: the application speaks %s now: %q", name, resp.Header.Get("Upgrade"), body)
+		got := exchange(t, dial, request)
+		if got.status == http.StatusSwitchingProtocols {
+			t.Errorf("%s: the application speaks %s now: %q", name, got.header.Get("Upgrade"), got.body)
 		}
-		if resp.Header.Get("X-From") != "application" {
+		if got.header.Get("X-From") != "application" {
 			continue // refused on the way, or by Hypercorn itself
 		}
 		var seen struct {
 			Protocol string
 			Header   [][2]string
 		}
-		must(t, json.Unmarshal([]byte(body), &seen))
+		must(t, json.Unmarshal([]byte(got.body), &seen))
 		for _, h := range seen.Header {
 			variable := strings.ReplaceAll(strings.ToLower(h[0]), "_", "-")
 			if seen.Protocol != "1.1" || variable == "http2-settings" || variable == "upgrade" && h[1] != "websocket" {
@@ -132,10 +132,10 @@ func speaksWebSocket(t testing.TB, dial func(context.Context) (net.Conn, error),
 	var header strings.Builder
 	must(t, h.Write(&header))
 	for _, name := range []string{"websocket", "WebSocket"} {
-		resp, first := exchange(t, dial, "GET "+target+" HTTP/1.1\r\nHost: museum.example.org\r\nConnection: keep-alive, Upgrade\r\nUpgrade: "+name+"\r\n"+
+		got := exchange(t, dial, "GET "+target+" HTTP/1.1\r\nHost: museum.example.org\r\nConnection: keep-alive, Upgrade\r\nUpgrade: "+name+"\r\n"+
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+header.String()+"\r\n")
-		if resp.StatusCode != http.StatusSwitchingProtocols || !strings.Contains(first, "hello") {
-			t.Errorf("%s: %d %q", name, resp.StatusCode, first)
+		if got.status != http.StatusSwitchingProtocols || !strings.Contains(got.body, "hello") {
+			t.Errorf("%s: %d %q", name, got.status, got.body)
 		}
 	}
 }
@@ -144,9 +144,9 @@ func speaksWebSocket(t testing.TB, dial func(context.Context) (net.Conn, error),
 func TestTheApplicationOfTheseTestsSpeaksHTTP2(t *testing.T) {
 	t.Parallel()
 	app := hypercorn(t)
-	resp, _ := exchange(t, app.Dial, "GET /session/x HTTP/1.1\r\nHost: x\r\n"+protocols["as RFC 7540 says"]+"\r\n")
-	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Upgrade") != "h2c" {
-		t.Errorf("%d %v", resp.StatusCode, resp.Header)
+	got := exchange(t, app.Dial, "GET /session/x HTTP/1.1\r\nHost: x\r\n"+protocols["as RFC 7540 says"]+"\r\n")
+	if got.status != http.StatusSwitchingProtocols || got.header.Get("Upgrade") != "h2c" {
+		t.Errorf("%d %v", got.status, got.header)
 	}
 }
 
