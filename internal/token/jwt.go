@@ -11,7 +11,7 @@ import (
 
 // The two values of typ that bearerd signs and accepts, compared exactly.
 const (
-	TypeAccess      = "at+jwt"      // RFC 9068
+	TypeAccess      = "at+jwt" // RFC 9068
 	TypeExchangeKey = "api-key+jwt"
 )
 

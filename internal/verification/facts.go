@@ -2,6 +2,7 @@ package verification
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -145,15 +146,7 @@ func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
 // revoked reports whether a token is revoked: it is void, or the log has said that it or
 // what it was made from ends, and that time has come by the clock of this process.
 func (f *facts) revoked(t *Token) bool {
-	if f.void(t) {
-		return true
-	}
-	for _, id := range t.names.kills {
-		if f.ledger.Ended(id) {
-			return true
-		}
-	}
-	return false
+	return f.void(t) || slices.ContainsFunc(t.names.kills, f.ledger.Ended)
 }
 
 // void reports whether a token is revoked by its source or by what the log has said of
@@ -172,12 +165,7 @@ func (f *facts) revokedInLog(t *Token) bool {
 	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq || f.log.Voided() > t.Seq {
 		return true
 	}
-	for _, id := range t.names.kills {
-		if f.log.Killed(id) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.names.kills, f.log.Killed)
 }
 
 // signedByRevoked reports whether the key that signed a token was revoked, at any time:

@@ -138,7 +138,9 @@ func (s formState) Attr(form, name, hint string) template.HTMLAttr {
 }
 
 // newFormState is the formState of a page that is looked at.
-func newFormState(r *request) formState { return formState{Notice: notices[r.URL.Query().Get("notice")]} }
+func newFormState(r *request) formState {
+	return formState{Notice: notices[r.URL.Query().Get("notice")]}
+}
 
 // formAction is what one form of a page does.
 type formAction struct {
