@@ -145,7 +145,7 @@ func (b *readOnlyLog) Entries(ctx context.Context, after revocation.Seq, limit i
 	}
 	page, err := b.Store.Entries(ctx, after, 1)
 	b.all = err == nil
-	return revocation.Page{Head: page.Head, Purged: page.Head}, err
+	return revocation.Page{Head: page.Head, Purged: page.Head, Origin: page.Origin}, err
 }
 
 // openStore opens the database that the configuration names.

@@ -173,13 +173,17 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 		}
 		pair.Refresh, ops = refresh, append(ops, op)
 	}
+	read := i.cfg.Journal.Reading()
 	issued, stored, err := i.create(ctx, r, d)
 	if err != nil {
 		return Pair{}, err
 	}
 	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
 	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), d.id, d.remark(r.Kind)
-	_, err = i.cfg.Journal.Commit(ctx, records.Batch{Ops: append(ops, stored...), Audit: []audit.Event{e}})
+	// In the database that has the signing key: another one may have lost it.
+	_, err = i.cfg.Journal.Commit(ctx, records.Batch{
+		Ops: append(ops, stored...), Audit: []audit.Event{e}, Origin: read.Origin(),
+	})
 	if err != nil {
 		return Pair{}, err
 	}

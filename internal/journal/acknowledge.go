@@ -24,11 +24,19 @@ func (j *Journal) Revoke(ctx context.Context, b records.Batch, wait revocation.W
 }
 
 // Reading is the log, as this node follows it, from which something was read.
-type Reading struct{ replaced uint64 }
+type Reading struct {
+	replaced uint64
+	origin   string
+}
+
+// Origin returns the database of the log, for a batch that must be committed in that one.
+func (r Reading) Origin() string { return r.origin }
 
 // Reading returns the log as it is followed now. Take it before reading from the store
 // that something is revoked already.
-func (j *Journal) Reading() Reading { return Reading{j.cfg.Follower.Replaced()} }
+func (j *Journal) Reading() Reading {
+	return Reading{replaced: j.cfg.Follower.Replaced(), origin: j.cfg.Follower.Origin()}
+}
 
 // Settled acknowledges what is revoked already, as was read from the store after the
 // reading was taken, so that nothing is left to write. What was read is not enough for

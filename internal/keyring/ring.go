@@ -37,7 +37,8 @@ type Ring struct {
 	gate   *Gate
 	missed failure // of the last look for an unknown key; one flight at a time has it
 
-	expected atomic.Bool // a look for an unknown key is due whenever the last one was
+	doubts   atomic.Uint64 // how often Doubt was called
+	expected atomic.Bool   // a look for an unknown key is due whenever the last one was
 
 	mu         sync.Mutex
 	distrusted atomic.Pointer[map[string]bool] // replaced whole, under mu
@@ -61,13 +62,22 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 }
 
 // Signing returns the active key. It is an Unavailable fault for the moment between
-// the log's revoking the active key and the ring's reading of the next one.
+// the log's revoking the active key, or Doubt, and the ring's reading of the keys.
 func (r *Ring) Signing() (token.SigningKey, error) {
-	k := r.view.Load().signing
-	if r.isDistrusted(k.KID) {
+	v := r.view.Load()
+	if r.isDistrusted(v.signing.KID) || v.doubts != r.doubts.Load() {
 		return token.SigningKey{}, errReplacing
 	}
-	return k, nil
+	return v.signing, nil
+}
+
+// Doubt records that the store may lack the keys that were read from it, because its
+// server was replaced: nothing is signed until they are read again. Call Refresh soon
+// after. With HS256, which has no stored keys, it changes nothing.
+func (r *Ring) Doubt() {
+	if r.cfg.Algorithm != token.HS256 {
+		r.doubts.Add(1)
+	}
 }
 
 // Find returns the key that verifies what kid signed; with a shared secret, the
@@ -145,6 +155,7 @@ func (r *Ring) inTurn(ctx context.Context, read func() ([]Key, error)) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	doubts := r.doubts.Load()
 	keys, err := read()
 	if err != nil {
 		return err
@@ -153,6 +164,7 @@ func (r *Ring) inTurn(ctx context.Context, read func() ([]Key, error)) error {
 	if err != nil {
 		return err
 	}
+	v.doubts = doubts
 	r.view.Store(v)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -182,5 +183,27 @@ func TestOpenRefusesBadConfigurations(t *testing.T) {
 		if len(store.keys) > 0 {
 			t.Errorf("%s: a key was made", name)
 		}
+	}
+}
+
+// Keys that the store may have lost sign nothing until they are read again.
+func TestDoubtedKeysSignNothingUntilTheyAreRead(t *testing.T) {
+	t.Parallel()
+	store, c := &memory{}, newClock()
+	r := open(t, config(t, store, c))
+	kept := slices.Clone(store.keys)
+	do(t, r.Rotate(t.Context(), true))
+	lost := signing(t, r).KID
+	store.keys = kept // the server that had the second key is gone
+	r.Doubt()
+	if k, err := r.Signing(); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%s signs, %v", k.KID, err)
+	}
+	do(t, r.Refresh(t.Context()))
+	if got := signing(t, r).KID; got == lost || got != kept[0].KID {
+		t.Errorf("%s signs, the store has %s", got, kept[0].KID)
+	}
+	if _, found := r.Find(lost); found {
+		t.Error("the key that was lost is still known")
 	}
 }

@@ -16,6 +16,7 @@ type view struct {
 	signing token.SigningKey
 	public  []token.VerificationKey
 	jwks    []byte
+	doubts  uint64 // of the ring, before the keys were read
 }
 
 func sharedView(secret []byte) *view {

@@ -99,6 +99,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.Quota = quota.New(cfg.Clocks.Now, cfg.Meter)
 	cfg.Follower.Ledger().OnApply(n.applied)
+	cfg.Follower.OnReplaced(n.replaced)
 	if err := n.core(); err != nil {
 		return nil, err
 	}
@@ -177,11 +178,22 @@ func (n *Node) applied(c revocation.Change) {
 		if e.ID != directory.KeySetChangedID {
 			n.cfg.Ring.Distrust(e.ID)
 		}
-		n.cfg.Ring.Expect()
-		select {
-		case n.keyChanged <- struct{}{}:
-		default:
-		}
+		n.readKeys()
+	}
+}
+
+// replaced has nothing signed with keys that the store may have lost.
+func (n *Node) replaced() {
+	n.cfg.Ring.Doubt()
+	n.readKeys()
+}
+
+// readKeys has the ring read soon.
+func (n *Node) readKeys() {
+	n.cfg.Ring.Expect()
+	select {
+	case n.keyChanged <- struct{}{}:
+	default:
 	}
 }
 

@@ -16,6 +16,10 @@ type Batch struct {
 	Ops   []Op
 	Log   []revocation.Entry // Seq is given by the store
 	Audit []audit.Event
+
+	// Origin names the database that the batch was decided from (revocation.Page). It is
+	// committed in that one or not at all: Unavailable. "": in any.
+	Origin string
 }
 
 // Op is one operation of a batch. The store knows every one; an op that can't be

@@ -41,6 +41,7 @@ type Follower struct {
 	last       answer
 	notified   Seq           // what the watchers were last notified of
 	notifiedAt time.Duration // when that was, on the clock
+	onReplaced []func()      // hooks
 	overBudget bool          // whether it was logged that the set is
 
 	replaced  atomic.Uint64 // how often the log was replaced
@@ -97,6 +98,23 @@ func (f *Follower) OnApply(hook func(Change)) Seq {
 	defer func() { <-f.turn }()
 	f.ledger.OnApply(hook)
 	return f.ledger.reached()
+}
+
+// OnReplaced adds a hook that is called when the log was replaced, before anything of the
+// new one counts and before Replaced or Origin says so: what was read from the store
+// before may not be in it any more. It waits for a question that is under way.
+func (f *Follower) OnReplaced(hook func()) {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	f.onReplaced = append(f.onReplaced, hook)
+}
+
+// replace records that the log was replaced.
+func (f *Follower) replace() {
+	for _, hook := range f.onReplaced {
+		hook()
+	}
+	f.replaced.Add(1)
 }
 
 // Run asks every quarter of L, and at once when woken, until ctx ends; then it ends the

@@ -68,12 +68,17 @@ func (m *membership) confirm(ctx context.Context, lease time.Duration) error {
 // on.
 func (f *Follower) List(nodes func(ctx context.Context, origin string) ([]Confirmation, error)) func(context.Context) ([]Confirmation, error) {
 	return func(ctx context.Context) ([]Confirmation, error) {
-		origin := ""
-		if o := f.origin.Load(); o != nil {
-			origin = *o
-		}
-		return nodes(ctx, origin)
+		return nodes(ctx, f.Origin())
 	}
+}
+
+// Origin returns which database answered last; "" before the first answer, and where
+// there is but one.
+func (f *Follower) Origin() string {
+	if o := f.origin.Load(); o != nil {
+		return *o
+	}
+	return ""
 }
 
 // unconfirmed is the error of a confirmation: the store was read and took no write.

@@ -86,6 +86,34 @@ func TestTheListIsOfTheDatabaseThatAnsweredLast(t *testing.T) {
 	})
 }
 
+// Who keeps what was read from a database hears that another one has taken its place
+// before anything says so, and before anything of the new one counts.
+func TestAReplacedLogIsAnnouncedFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		told := uint64(0)
+		b.OnReplaced(func() {
+			told++
+			if b.Replaced() != told-1 || b.Origin() == "new" || b.Applied() > 2 {
+				t.Errorf("told when it was replaced %d times, by %q, up to %d", b.Replaced(), b.Origin(), b.Applied())
+			}
+		})
+		for _, origin := range []string{"old", "old", "new"} {
+			b.log.revoke(origin)
+			b.log.answerAs(origin)
+			b.catchUp(t)
+			want := uint64(0)
+			if origin == "new" {
+				want = 1
+			}
+			if told != want || b.Replaced() != want || b.Origin() != origin {
+				t.Errorf("after an answer of %q: told %d times, replaced %d times, %q", origin, told, b.Replaced(), b.Origin())
+			}
+		}
+	})
+}
+
 // What was purged may have revoked a token that is unexpired by a clock that is behind.
 // So that clock is put right before anything of the answer counts.
 func TestNoClockIsBehindWhatWasPurged(t *testing.T) {

@@ -27,9 +27,10 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 	}
 	f.head.Store(page.Head)
 	f.membership.origin = page.Origin
-	if before := f.origin.Swap(&page.Origin); before != nil && *before != page.Origin {
-		f.replaced.Add(1)
+	if before := f.origin.Load(); before != nil && *before != page.Origin {
+		f.replace()
 	}
+	f.origin.Store(&page.Origin)
 	f.apply(page, after)
 	return started, page.Complete(after), nil
 }
@@ -39,7 +40,7 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 // in between have yet to be written. Then all of the log is read again, and the node
 // joins the list again, which was restored as well.
 func (f *Follower) distrust() {
-	f.replaced.Add(1)
+	f.replace()
 	f.known.Store(nil)
 	f.membership.listed = false
 	f.ledger.Distrust()

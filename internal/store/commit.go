@@ -26,6 +26,9 @@ func (s *Store) Commit(ctx context.Context, b records.Batch) (revocation.Seq, er
 // wait for one another.
 func carryOutBatch(ctx context.Context, c conn, b records.Batch, seq *revocation.Seq) error {
 	*seq = 0
+	if err := sameServer(c, b.Origin); err != nil {
+		return err
+	}
 	if err := lockFor(ctx, c, b.Ops); err != nil {
 		return err
 	}

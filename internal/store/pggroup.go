@@ -211,14 +211,14 @@ func (g *committer) lane(ctx context.Context, c class) {
 	}
 }
 
-// take returns the jobs of the next group; nil when there is none, and the lane has
-// ended.
+// take returns the jobs of the next group, which belong to the same server; nil when
+// there is none, and the lane has ended.
 func (g *committer) take(c class) (jobs []*pgJob) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	rows, n := 0, 0
 	for _, j := range g.waiting[c] {
-		if len(jobs) == c.most() || len(jobs) > 0 && rows+j.rows() > mostRows {
+		if len(jobs) == c.most() || len(jobs) > 0 && (rows+j.rows() > mostRows || j.batch.Origin != jobs[0].batch.Origin) {
 			break
 		}
 		n++
@@ -337,6 +337,9 @@ func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 
 // together does the operations of the jobs. An error is one of the whole group.
 func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome, head *revocation.Seq) error {
+	if err := sameServer(c, jobs[0].batch.Origin); err != nil {
+		return err
+	}
 	if err := lockFor(ctx, c, jobs[0].batch.Ops); err != nil {
 		return err
 	}

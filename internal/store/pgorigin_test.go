@@ -2,13 +2,18 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/clustertest"
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -62,6 +67,48 @@ func TestWhatOneServerAnsweredIsNotConfirmedOnAnother(t *testing.T) {
 	}
 	if list, err := now.Nodes(t.Context(), page.Origin); err != nil || len(list) != 1 || list[0].Node != "n" {
 		t.Errorf("listing where it was answered: %+v, %v", list, err)
+	}
+}
+
+// What was decided from one server is committed on that server or not at all, by itself
+// or in a group: batches of one group may have been decided from different servers.
+func TestWhatWasDecidedFromOneServerIsNotCommittedOnAnother(t *testing.T) {
+	t.Parallel()
+	former, promoted := unfenced(t)
+	now, then := mustOpen(t, promoted, store.Options{}), mustOpen(t, former, store.Options{})
+	origins := make([]string, 2)
+	for i, s := range []*store.Store{now, then} {
+		page, err := s.Entries(t.Context(), 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		origins[i] = page.Origin
+	}
+	changed := func(n int) records.Batch {
+		return records.Batch{Ops: []records.Op{records.CreateRole{Role: access.Role{Name: fmt.Sprintf("role%d", n)}}}}
+	}
+	var all sync.WaitGroup
+	for what, batch := range map[string]func(n int) records.Batch{
+		"a revocation": func(n int) records.Batch { return revoked(fmt.Sprint(n)) }, "a change": changed,
+		"an audit event": func(n int) records.Batch { return issued(int64(n)) },
+		"of its own": func(int) records.Batch {
+			return records.Batch{Ops: []records.Op{records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) { return nil, nil }}}}
+		},
+	} {
+		for n := range 20 {
+			all.Go(func() {
+				b := batch(n)
+				b.Origin = origins[n%2]
+				_, err := now.Commit(t.Context(), b)
+				if elsewhere := n%2 == 1; elsewhere != fault.Is(err, fault.Unavailable) || !elsewhere && err != nil {
+					t.Errorf("%s, decided elsewhere: %t: %v", what, elsewhere, err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if got := head(t, now); got != store.Raise+1+10 {
+		t.Errorf("the log ends at %d, raised by %d", got, store.Raise)
 	}
 }
 

@@ -77,6 +77,9 @@ func (db *postgresDB) callRevoke(ctx context.Context, jobs []*pgJob) (seq revoca
 	}
 	err = db.patiently(ctx, func(ctx context.Context, c *pgConn) error {
 		answer.head, answer.left = nil, nil
+		if err := sameServer(c, jobs[0].batch.Origin); err != nil {
+			return err
+		}
 		return c.call(ctx, callRevoke, args, &answer.head, &answer.left)
 	})
 	if err != nil {
