@@ -53,3 +53,49 @@ func TestNoRequestIsAcknowledgedFromMemory(t *testing.T) {
 	}
 	keepsItsPromise(c)
 }
+
+// TestAKeyThatIsLostWithThePrimarySignsNothing rotates the signing keys while nothing
+// reaches the standby. A node reads the new key, which is lost with the primary. What it
+// issues from then on must be good at a node that knows nothing but the new primary.
+func TestAKeyThatIsLostWithThePrimarySignsNothing(t *testing.T) {
+	t.Parallel()
+	conf, pair := pairConfig(t, 2)
+	c := clustertest.New(t, conf)
+	remembers, other := c.Nodes[0], c.Nodes[1]
+	before := keySet(c, remembers)
+	repaired := c.History.Break(clustertest.Lost, -1)
+	must(c, pair.Silence())
+	end := pair.CancelCommits()
+	c.Rotate(other)
+	eventually(c, 10*time.Second, "the node has read the new key", func() bool { return keySet(c, remembers) != before })
+	must(c, end())
+	must(c, pair.KillPrimary())
+	must(c, pair.Promote())
+	must(c, c.Reconnect(c.Nodes...))
+	var tokens []*clustertest.Token
+	eventually(c, staleness+time.Second+slack, "the node issues tokens", func() bool {
+		if token := c.ClientToken(remembers); token != nil {
+			tokens = append(tokens, token)
+		}
+		return len(tokens) == 3
+	})
+	must(c, other.Kill())
+	must(c, pair.Fence())
+	must(c, pair.AddStandby())
+	c.Start(other)
+	repaired()
+	tokens = append(tokens, issued(c, func() *clustertest.Token { return c.ClientToken(remembers) }))
+	for _, token := range tokens {
+		accepted(c, remembers, token)
+		accepted(c, other, token)
+	}
+	keepsItsPromise(c)
+}
+
+// keySet returns the JWK Set of a node.
+func keySet(c *clustertest.Cluster, n *clustertest.Node) string {
+	c.Helper()
+	a, err := c.Client.Do(c.Context(), n, clustertest.Ask{Path: "/.well-known/jwks.json"})
+	must(c, err)
+	return a.Text
+}
