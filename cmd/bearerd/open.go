@@ -56,9 +56,9 @@ type needs struct {
 	waits     bool // --wait says whether to wait for the servers
 }
 
-// commandPatience is how long a command waits for an answer of PostgreSQL: no client
+// commandTimeout is how long a command waits for an answer of PostgreSQL: no client
 // waits for it, who would rather be told within a second to come again.
-const commandPatience = 10 * time.Second
+const commandTimeout = 10 * time.Second
 
 // with opens the database for a command, and closes it when do is done.
 func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, *instance) error) (err error) {
@@ -74,7 +74,7 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(filepath.Dir(c.Database.Reveal()))) }()
 	}
-	c.Postgres.StatementTimeout = max(c.Postgres.StatementTimeout, commandPatience)
+	c.Postgres.StatementTimeout = max(c.Postgres.StatementTimeout, commandTimeout)
 	if f := cmd.Flag("wait"); need.waits && f != nil && f.Changed {
 		c.Revocation.Wait = f.Value.String() == "true"
 	}
