@@ -31,6 +31,20 @@ func TestTheNextKeySignsEverywhereAtOnce(t *testing.T) {
 	}
 }
 
+// A node that was cut off while a key was retired elsewhere issues nothing under that key
+// when it reaches the store again: it would be a token that no node accepts.
+func TestNoTokenIsSignedWithAKeyWhoseRetirementThisNodeHasYetToRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.NewStill(t, nodetest.Options{Dir: dir})
+	here.Person(t, "ada")
+	retired := there.Signer(t)
+	nodetest.Must(t, nodetest.Second(here.RetireKey(t.Context(), operator.Waiting(revocation.WaitNone), retired)))
+	issued := there.MadeAccess(t, there.ByPassword(t, "ada"))
+	there.WantAlive(t, "at the node that issued it", issued)
+	here.WantAlive(t, "at the node that retired the key", issued)
+}
+
 // TestOnlyAKeyThatExistsIsRetired names a key that never was.
 func TestOnlyAKeyThatExistsIsRetired(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package issuance
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -42,8 +43,13 @@ func (i *Issuer) create(ctx context.Context, r *Request, d *decision) (*Issued, 
 }
 
 // sign signs with the active key. Where another node has just revoked that one, the
-// key that follows is read first.
+// key that follows is read first. The log must be applied up to the reading that the
+// token rests on: a node that was cut off may have yet to read that its key was revoked,
+// and no node would accept the token.
 func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secret, error) {
+	if err := i.cfg.Verifier.Reach(ctx, r.Principal.Seq); err != nil {
+		return "", fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(time.Second)
+	}
 	key, err := i.cfg.Ring.Signing()
 	if err != nil && i.cfg.Ring.Refresh(ctx) == nil {
 		key, err = i.cfg.Ring.Signing()

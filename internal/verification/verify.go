@@ -93,7 +93,7 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 				continue
 			}
 		}
-		if err := v.reach(ctx, t.Seq); err != nil {
+		if err := v.Reach(ctx, t.Seq); err != nil {
 			return t, err
 		}
 		err := v.judge(ctx, raw, t, r)
@@ -127,9 +127,9 @@ func final(err error) bool {
 	return refused && r.Check != token.CheckAccess
 }
 
-// reach asks for the log where a token was decided as of a sequence that this
-// process has not heard of.
-func (v *Verifier) reach(ctx context.Context, seq revocation.Seq) error {
+// Reach returns when this process has applied the log up to a sequence, which it asks
+// for when it has not heard of it. The error is that of Source.Reach.
+func (v *Verifier) Reach(ctx context.Context, seq revocation.Seq) error {
 	if seq <= v.ledger.Applied() {
 		return nil
 	}
