@@ -71,7 +71,7 @@ func (e *scopeError) Unwrap() error { return e.error }
 // find returns the token of a request; "" when it has none. The first place that
 // holds one decides: a good token further on does not rescue a bad one.
 func (g *Gate) find(r *http.Request) (string, error) {
-	raw, found, err := httpkit.Bearer(r)
+	raw, found, err := token.ParseBearer(r.Header["Authorization"])
 	if found || err != nil {
 		return raw, err
 	}

@@ -183,7 +183,7 @@ const skew = 30 * time.Second
 // Validate checks typ, iss, exp, nbf, iat and aud, in this order; the error is the
 // *Refusal of the first that fails.
 func (t *JWT) Validate(x Expectation) error {
-	c := &t.Claims
+	c, latest := &t.Claims, x.Now.Add(skew)
 	switch {
 	case x.Type == "" || t.Type != x.Type:
 		return Refuse(CheckType, ReasonType)
@@ -191,7 +191,7 @@ func (t *JWT) Validate(x Expectation) error {
 		return Refuse(CheckIssuer, ReasonIssuer)
 	case !x.ExpiredToo && !x.Now.Before(c.Expiry):
 		return Refuse(CheckTime, ReasonExpired)
-	case c.NotBefore.After(x.Now.Add(skew)), c.IssuedAt.After(x.Now.Add(skew)):
+	case c.NotBefore.After(latest), c.IssuedAt.After(latest):
 		return Refuse(CheckTime, ReasonNotYetValid)
 	case !x.AnyAudience && (x.Audience == "" || !slices.Contains(c.Audience, x.Audience)):
 		return Refuse(CheckAudience, ReasonWrongAudience)

@@ -2,13 +2,11 @@ package verification
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -104,27 +102,24 @@ func Index(t *Token) *Token {
 	return t
 }
 
-// ofJWT returns the facts about a JWT whose signature is good.
+// ofJWT returns the facts about a JWT whose signature is good. A task token is good for
+// its own type alone, whatever else its audience names; for nothing where its type is not
+// there.
 func ofJWT(j *token.JWT) *Token {
 	c := &j.Claims
+	audience := c.Audience
+	if c.TaskTokenType != "" {
+		audience = nil
+		if slices.Contains(c.Audience, c.TaskTokenType) {
+			audience = []string{c.TaskTokenType}
+		}
+	}
 	return &Token{
 		Kind: j.Kind(), ID: c.ID, Subject: c.Subject, Username: c.Username, ClientID: c.ClientID,
-		Audience: audienceOf(c), Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
+		Audience: audience, Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
 		IssuedAt: c.IssuedAt, Expiry: c.Expiry, Seq: c.Seq, TaskTokenType: c.TaskTokenType,
 		KID: j.KID, jwt: j,
 	}
-}
-
-// audienceOf returns what a JWT is good for. A task token is good for its own type
-// alone, whatever else its audience names; for nothing where its type is not there.
-func audienceOf(c *token.Claims) []string {
-	switch {
-	case c.TaskTokenType == "":
-		return c.Audience
-	case slices.Contains(c.Audience, c.TaskTokenType):
-		return []string{c.TaskTokenType}
-	}
-	return nil
 }
 
 // facts reads what tokens and subjects say, and keeps it. A fact is never a decision:
@@ -257,8 +252,10 @@ func (f *facts) current(ctx context.Context, raw string, t *Token) (*Token, erro
 		if !f.outdated(t) || t.Ended != "" || f.log.Revokes(&t.names, t.Seq) {
 			return t, nil
 		}
-		if !pause(ctx, attempt) {
-			break
+		select {
+		case <-time.NewTimer(time.Duration(attempt*attempt) * behindPause).C:
+		case <-ctx.Done():
+			return t, errBehind
 		}
 		fresh, err := f.read(ctx, raw, t)
 		if err != nil {
@@ -278,185 +275,6 @@ func (f *facts) recall(ctx context.Context, raw string) (*Token, error) {
 		return f.current(ctx, raw, t)
 	}
 	return f.read(ctx, raw, nil)
-}
-
-// judgeAccess checks the collection and the permission. The collection of a session
-// is what the user last chose, and bounds nothing.
-func (f *facts) judgeAccess(ctx context.Context, raw string, t *Token, asked *Requirements) error {
-	collection := asked.Collection
-	if t.BindsCollection() {
-		collection = t.Collection
-	}
-	if collection != nil {
-		ok, err := f.hasAccess(ctx, raw, t, *collection)
-		switch {
-		case err != nil:
-			return err
-		case !ok:
-			return token.Refuse(token.CheckAccess, "no access to the collection")
-		case asked.Collection != nil && *asked.Collection != *collection:
-			return token.Refuse(token.CheckAccess, "the token is for another collection")
-		}
-	}
-	if asked.Action == "" {
-		return nil
-	}
-	s, err := f.subject(ctx, raw, t)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	if err != nil || !s.May(asked.Action, asked.Path).Allowed {
-		return token.Refuse(token.CheckAccess, "no permission to "+asked.Action+" "+string(asked.Path))
-	}
-	return nil
-}
-
-// hasAccess decides whether the token's user has access to a collection. For the
-// collection that a JWT was issued for, that was decided as of the token's sequence,
-// and needs no look-up until the log says that something about it changed. The same
-// holds of a reading about this token alone.
-func (f *facts) hasAccess(ctx context.Context, raw string, t *Token, collection int64) (bool, error) {
-	own := t.Collection != nil && *t.Collection == collection
-	if own && t.jwt != nil && !f.accessChanged(t, t.Seq) {
-		return true, nil
-	}
-	if s := t.subject.Load(); own && s != nil && !f.accessChanged(t, s.Seq) {
-		return true, nil
-	}
-	exists, err := f.collectionExists(ctx, raw, t, collection)
-	if err != nil || !exists {
-		return false, err
-	}
-	if s := t.subject.Load(); own && s != nil {
-		if f.accessChanged(t, s.Seq) {
-			return false, errBehind
-		}
-		return true, nil
-	}
-	s, err := f.subject(ctx, raw, t)
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return s.May(access.ActionAccess, access.CollectionPath(collection)).Allowed, nil
-}
-
-// accessChanged reports whether the log has said since a sequence that access to the
-// token's collection must be decided again: its user's bindings or groups, any role
-// or group, or the collection itself changed.
-func (f *facts) accessChanged(t *Token, since revocation.Seq) bool {
-	return f.log.CutOff(t.names.Access) > since || f.log.Decided() > since || f.log.CutOff(t.names.Collection) > since
-}
-
-// collectionExists reports whether a collection exists, as of no earlier than what the
-// log says of it here. Only that it exists is kept: a stranger's ids take no memory.
-func (f *facts) collectionExists(ctx context.Context, raw string, t *Token, id int64) (bool, error) {
-	name := strconv.FormatInt(id, 10)
-	key := revocation.KeyOf(revocation.Collection, name)
-	if seq, ok := f.collections.Get(name, f.ledger.Now()); ok && f.log.CutOff(key) <= seq {
-		return true, nil
-	}
-	s, err := f.readSubject(ctx, raw, t, &id)
-	if fault.Is(err, fault.NotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if f.log.CutOff(key) > s.Seq {
-		return false, errBehind
-	}
-	if s.CollectionExists && !s.Partial {
-		f.collections.Put(name, s.Seq, f.ledger.Now())
-	}
-	return s.CollectionExists, nil
-}
-
-// subject returns the subject of a token from a reading that the log has not spoken of
-// since, or reads it. The error is fault.NotFound for a subject that does not exist, and
-// errBehind when the source answers from before what the log says here.
-func (f *facts) subject(ctx context.Context, raw string, t *Token) (*Subject, error) {
-	if s, ok := f.subjects.Get(t.Subject, f.ledger.Now()); ok && f.stands(s, t) {
-		return s, nil
-	}
-	s, err := f.readSubject(ctx, raw, t, nil)
-	if err == nil && !f.stands(s, t) {
-		return nil, errBehind
-	}
-	return s, err
-}
-
-// readSubject asks the source. A partial reading is about this token alone and is kept
-// beside its facts; one that began in another epoch is used once and not kept.
-func (f *facts) readSubject(ctx context.Context, raw string, t *Token, collection *int64) (*Subject, error) {
-	epoch := f.ledger.Epoch()
-	s, err := f.source.Subject(ctx, raw, t, collection)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case epoch != f.ledger.Epoch():
-	case s.Partial:
-		t.subject.Store(s)
-	default:
-		f.subjects.Put(t.Subject, s, f.ledger.Now())
-	}
-	return s, nil
-}
-
-// Subject returns the user or client that a token speaks for, as of no earlier than
-// what the log says here: a reading is good until the log says that something about
-// it changed. The error is fault.NotFound when the subject no longer exists.
-func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
-	for attempt := range attempts {
-		s, err := v.facts.subject(ctx, "", t)
-		if !errors.Is(err, errBehind) {
-			return s, err
-		}
-		if !pause(ctx, attempt) {
-			break
-		}
-	}
-	return nil, errBehind
-}
-
-// identity returns whom a token speaks for that was found good.
-func (v *Verifier) identity(ctx context.Context, t *Token, asOf revocation.Seq) (*Identity, error) {
-	s, err := v.Subject(ctx, t)
-	if fault.Is(err, fault.NotFound) {
-		err = fault.New(fault.InvalidToken, token.ReasonRevoked)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &Identity{Token: t, Subject: s, AsOf: asOf}, nil
-}
-
-// stands reports whether the log has said nothing since a subject was read that
-// could change the reading. A collection takes the bindings about it along when it
-// goes, whoever had them.
-func (f *facts) stands(s *Subject, t *Token) bool {
-	n := &t.names
-	return f.log.CutOff(n.Subject) <= s.Seq && f.log.CutOff(n.Client) <= s.Seq &&
-		f.log.CutOff(n.Access) <= s.Seq && f.log.Decided() <= s.Seq && f.remade.Load() <= s.Seq
-}
-
-// pause waits before another attempt, for longer each time, and reports false when ctx
-// has ended: an issuer's node that is behind catches up in milliseconds.
-func pause(ctx context.Context, attempt int) bool {
-	if attempt == 0 {
-		return true
-	}
-	timer := time.NewTimer(firstPause << attempt)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // What facts take in memory, in bytes: an estimate that a test holds against the

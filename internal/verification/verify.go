@@ -3,7 +3,9 @@ package verification
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -39,8 +41,10 @@ const (
 	sourceTimeout = 900 * time.Millisecond
 	// attempts bounds how often a decision starts over because the log moved, and how
 	// often an issuer's node is asked again that is behind another.
-	attempts   = 6
-	firstPause = 10 * time.Millisecond
+	attempts = 6
+	// behindPause grows with the square of the attempts: such a node catches up in
+	// milliseconds.
+	behindPause = 10 * time.Millisecond
 )
 
 var (
@@ -128,7 +132,7 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 		}
 		err = v.judge(ctx, raw, t, r)
 		switch {
-		case final(err):
+		case err != nil && final(err):
 			return t, err
 		case v.ledger.ForgottenAfter(r.at):
 		case lease.Holds():
@@ -210,8 +214,10 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 		if !errors.Is(err, errBehind) {
 			return err
 		}
-		if !pause(ctx, attempt) {
-			break
+		select {
+		case <-time.NewTimer(time.Duration(attempt*attempt) * behindPause).C:
+		case <-ctx.Done():
+			return errBehind
 		}
 	}
 	return errBehind
@@ -298,3 +304,80 @@ func (v *Verifier) refused(err error) error {
 
 // RefusalOf returns the refusal in an error, if it is one.
 func RefusalOf(err error) (*token.Refusal, bool) { return errors.AsType[*token.Refusal](err) }
+
+// Uses gathers last uses of opaque tokens until a batch of them is written, so that
+// verifying never writes. It is bounded: past the limit, the uses of further tokens
+// are left out of the batch.
+type Uses struct {
+	addressOf func(context.Context) string
+	replaced  chan struct{} // has a value while TakeReplaced has something
+
+	mu       sync.Mutex
+	pending  map[string]Use
+	replaces map[string]bool // ids of tokens whose successors were used
+}
+
+// Use is one last use of a token.
+type Use struct {
+	ID, Address string
+	At          time.Time
+}
+
+const (
+	maxPendingUses = 10_000
+	useGrain       = 30 * time.Second // a token's use is noted this often at most
+)
+
+// NewUses returns an empty collection. addressOf returns the client's address of a
+// request; "" when it is not known.
+func NewUses(addressOf func(context.Context) string) *Uses {
+	return &Uses{
+		addressOf: addressOf, replaced: make(chan struct{}, 1),
+		pending: map[string]Use{}, replaces: map[string]bool{},
+	}
+}
+
+// note remembers that an opaque token was used. A nil Uses remembers nothing.
+func (u *Uses) note(ctx context.Context, t *Token, now time.Time) {
+	if u == nil || t.jwt != nil {
+		return
+	}
+	last := t.used.Load()
+	if now.Unix()-last < int64(useGrain/time.Second) || !t.used.CompareAndSwap(last, now.Unix()) {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.pending[t.ID]; known || len(u.pending) < maxPendingUses {
+		u.pending[t.ID] = Use{ID: t.ID, Address: u.addressOf(ctx), At: now}
+	}
+	if t.Replaces != "" && len(u.replaces) < maxPendingUses {
+		u.replaces[t.Replaces] = true
+		select {
+		case u.replaced <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Take returns the uses noted since the last call.
+func (u *Uses) Take() []Use {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	batch := slices.Collect(maps.Values(u.pending))
+	clear(u.pending)
+	return batch
+}
+
+// Replaced returns a channel that receives when TakeReplaced has something.
+func (u *Uses) Replaced() <-chan struct{} { return u.replaced }
+
+// TakeReplaced returns the ids of tokens whose successors were used since the last
+// call.
+func (u *Uses) TakeReplaced() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	ids := slices.Collect(maps.Keys(u.replaces))
+	clear(u.replaces)
+	return ids
+}
