@@ -87,7 +87,7 @@ func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 		"groups", "curators, fish & co ,", "password", "a good password")
 	id := s.id(t, "lis")
 	a.leads("/auth/admin/users/" + id + "?notice=made")
-	b.get("/auth/admin/users/"+id+"?notice=made").want(http.StatusOK, "It is made.", "Lis &lt;b&gt;", "curators, fish &amp; co", id)
+	b.get("/auth/admin/users/"+id+"?notice=made").want(http.StatusOK, "Created.", "Lis &lt;b&gt;", "curators, fish &amp; co", id)
 	b.get("/auth/admin/users?q=lis").want(http.StatusOK, ">lis</bdi></a>", "lis@example.org").without(">ada</bdi></a>")
 	b.get("/auth/admin/users?q=%3Cnobody%3E").want(http.StatusOK, "No user has “&lt;nobody&gt;”")
 	s.signedIn(t, "lis", "a good password")
@@ -156,7 +156,7 @@ func TestEveryFormMarksTheFieldThatIsWrong(t *testing.T) {
 		{"clients", "create", "audiences", []string{"id", "x", "audiences", "https://id.example/#scope"}},
 		{"clients", "update", "scopes", []string{"id", "ci", "scopes", "a\"b"}},
 		{"clients", "update", "audiences", []string{"id", "ci", "audiences", "a\r\na"}},
-		{"bindings", "create", "name", []string{"whose", "group", "name", " g", "gives", "permission", "action", "x", "on", "/"}},
+		{"bindings", "create", "name", []string{"whose", "group", "name", " g", "grant", "permission", "action", "x", "on", "/"}},
 	} {
 		a := b.post("/auth/admin/"+tt.page, append([]string{"do", tt.do}, tt.pairs...)...)
 		marked := regexp.MustCompile(`role="alert" id="([^"]*)-error"`).FindAllStringSubmatch(a.body, -1)
@@ -209,7 +209,7 @@ func TestAPasswordIsChangedAndNeverShown(t *testing.T) {
 	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
-	b.post(page, "do", "password").want(http.StatusBadRequest, "Type the new password.")
+	b.post(page, "do", "password").want(http.StatusBadRequest, "Enter the new password.")
 	b.post(page, "do", "password", "password", long).want(http.StatusBadRequest, "The password is longer").without(long)
 	b.post(page, "do", "password", "password", "a new password").leads(page + "?notice=saved")
 	ada.get("/auth/tokens").want(http.StatusSeeOther)
@@ -232,9 +232,9 @@ func TestTokensOfOthersAreSeenAndRevoked(t *testing.T) {
 	ada.get("/auth/tokens").want(http.StatusOK)
 	b.post(page, "do", "revoke-token", "id", "nonsense", "confirm", "yes").want(http.StatusNotFound, "There is no such token.")
 	b.post(page, "do", "revoke-all").want(http.StatusOK, "Revoke all tokens of ada?")
-	b.post(page, "do", "revoke-all", "confirm", "yes").leads(page + "?notice=all-dead")
+	b.post(page, "do", "revoke-all", "confirm", "yes").leads(page + "?notice=all-revoked")
 	ada.get("/auth/tokens").want(http.StatusSeeOther)
-	b.get(page+"?notice=all-dead").want(http.StatusOK, "Every token and session of this user is dead.", "None that lives.")
+	b.get(page+"?notice=all-revoked").want(http.StatusOK, "All tokens and sessions of this user are revoked.", "No active tokens.")
 }
 
 func TestRemovingAUserEndsThem(t *testing.T) {
@@ -253,20 +253,20 @@ func TestAccessIsToldWithItsReasonsAndTakenAway(t *testing.T) {
 	s, b := newOffice(t, nodetest.Options{})
 	s.Collection(t, 4, "Fish")
 	b.post("/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /\r\nedit /specimens\r\n").want(http.StatusSeeOther)
-	b.post("/auth/admin/bindings", "do", "create", "whose", "user", "name", "ada", "gives", "role", "role", "curator", "at", "/collections/4").
+	b.post("/auth/admin/bindings", "do", "create", "whose", "user", "name", "ada", "grant", "role", "role", "curator", "at", "/collections/4").
 		leads("/auth/admin/bindings?notice=made")
-	b.post("/auth/admin/bindings", "do", "create", "whose", "group", "name", "staff", "gives", "permission", "action", "access", "on", "/collections").want(http.StatusSeeOther)
+	b.post("/auth/admin/bindings", "do", "create", "whose", "group", "name", "staff", "grant", "permission", "action", "access", "on", "/collections").want(http.StatusSeeOther)
 	page := "/auth/admin/users/" + s.id(t, "ada")
 	b.post(page, "do", "update", "groups", "staff").want(http.StatusSeeOther)
 
-	b.get(page).want(http.StatusOK, "<code>/collections/4/specimens</code>", "the group staff", "a binding of their own", "curator")
+	b.get(page).want(http.StatusOK, "<code>/collections/4/specimens</code>", "the group staff", "a direct binding", "curator")
 	b.get(page+"?action=edit&path=/collections/4/specimens/7").want(http.StatusOK, ">yes</span>", "role curator")
 	b.get(page+"?action=edit&path=/collections/42").want(http.StatusOK, ">no</span>")
 	b.get(page+"?action=edit&path=collections").want(http.StatusOK, `role="alert" id="ask-path-error"`)
 
 	b.post(page, "do", "remove-access", "at", "/collections/4").want(http.StatusOK, "1 binding removed at and beneath /collections/4.",
 		"still granted by: the group staff, access /collections at /.").without("edit /specimens")
-	b.post(page, "do", "remove-access", "at", "/collections/4").want(http.StatusOK, "No binding of the user&#39;s own lies at or beneath")
+	b.post(page, "do", "remove-access", "at", "/collections/4").want(http.StatusOK, "The user has no direct binding at or beneath")
 	b.post(page, "do", "remove-access", "at", "collections").want(http.StatusBadRequest, `value="collections"`)
 	p, err := s.UserSubject(t.Context(), caller.Operator(), "ada")
 	if err != nil || p.May("edit", "/collections/4/specimens").Allowed || !p.May("access", "/collections/4").Allowed {
@@ -279,17 +279,17 @@ func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 	s, b := newOffice(t, nodetest.Options{})
 	b.get("/auth/admin/bindings").want(http.StatusOK, ">root</a>", "<code class=\"tag\">* /</code>")
 	for name, pairs := range map[string][]string{
-		"choose whose binding it is":             {"gives", "role"},
-		"type the name of the user or group":     {"whose", "user", "gives", "role"},
-		"choose a role":                          {"whose", "user", "name", "ada", "gives", "role"},
-		"choose what it gives":                   {"whose", "user", "name", "ada"},
-		"an action is *":                         {"whose", "user", "name", "ada", "gives", "permission", "on", "/"},
-		"there is no user &#34;nobody&#34;":      {"whose", "user", "name", "nobody", "gives", "permission", "action", "x", "on", "/"},
-		"a path":                                 {"whose", "group", "name", "g", "gives", "permission", "action", "x", "on", "/", "at", "x/.."},
-		"The role doesn&#39;t exist":             {"whose", "group", "name", "g", "gives", "role", "role", "nothing"},
-		`value="the group" placeholder`:          {"whose", "group", "name", "the group", "gives", "nonsense"},
-		`name="whose" value="group" checked`:     {"whose", "group", "name", "g", "gives", "nonsense"},
-		`id="gives-permission" name="gives" val`: {"whose", "group", "name", "g", "gives", "permission"},
+		"choose a user or a group":               {"grant", "role"},
+		"enter the name of the user or group":    {"whose", "user", "grant", "role"},
+		"choose a role":                          {"whose", "user", "name", "ada", "grant", "role"},
+		"choose a role or a permission":          {"whose", "user", "name", "ada"},
+		"an action is *":                         {"whose", "user", "name", "ada", "grant", "permission", "on", "/"},
+		"there is no user &#34;nobody&#34;":      {"whose", "user", "name", "nobody", "grant", "permission", "action", "x", "on", "/"},
+		"a path":                                 {"whose", "group", "name", "g", "grant", "permission", "action", "x", "on", "/", "at", "x/.."},
+		"The role doesn&#39;t exist":             {"whose", "group", "name", "g", "grant", "role", "role", "nothing"},
+		`value="the group" placeholder`:          {"whose", "group", "name", "the group", "grant", "nonsense"},
+		`name="whose" value="group" checked`:     {"whose", "group", "name", "g", "grant", "nonsense"},
+		`id="grant-permission" name="grant" val`: {"whose", "group", "name", "g", "grant", "permission"},
 	} {
 		a := b.post("/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...)
 		if a.status != http.StatusBadRequest || !strings.Contains(strings.ToLower(a.body), strings.ToLower(name)) {
@@ -298,11 +298,11 @@ func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 	}
 	b.post("/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /").want(http.StatusSeeOther)
 	for field, pairs := range map[string][]string{
-		"name":   {"whose", "user", "name", "nobody", "gives", "permission", "action", "x", "on", "/"},
-		"role":   {"whose", "group", "name", "g", "gives", "role", "role", "nothing"},
-		"action": {"whose", "group", "name", "g", "gives", "permission", "action", "a b", "on", "/"},
-		"on":     {"whose", "group", "name", "g", "gives", "permission", "action", "x", "on", "x"},
-		"at":     {"whose", "group", "name", "g", "gives", "permission", "action", "x", "on", "/", "at", "x"},
+		"name":   {"whose", "user", "name", "nobody", "grant", "permission", "action", "x", "on", "/"},
+		"role":   {"whose", "group", "name", "g", "grant", "role", "role", "nothing"},
+		"action": {"whose", "group", "name", "g", "grant", "permission", "action", "a b", "on", "/"},
+		"on":     {"whose", "group", "name", "g", "grant", "permission", "action", "x", "on", "x"},
+		"at":     {"whose", "group", "name", "g", "grant", "permission", "action", "x", "on", "/", "at", "x"},
 	} {
 		b.post("/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...).want(http.StatusBadRequest,
 			`create-`+field+`-error" aria-invalid="true"`, `role="alert" id="create-`+field+`-error"`).without(`class="note bad"`)
@@ -311,7 +311,7 @@ func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Errorf("bindings: %+v %v", all, err)
 	}
-	b.post("/auth/admin/bindings", "do", "create", "whose", "group", "name", "g & h", "gives", "permission", "action", "read", "on", "/x").want(http.StatusSeeOther)
+	b.post("/auth/admin/bindings", "do", "create", "whose", "group", "name", "g & h", "grant", "permission", "action", "read", "on", "/x").want(http.StatusSeeOther)
 	list := b.get("/auth/admin/bindings?group=g+%26+h").want(http.StatusOK, "group g &amp; h")
 	list.without(">root</a>")
 	b.get("/auth/admin/bindings?user=nobody").want(http.StatusOK, "There is no such user.")
@@ -368,7 +368,7 @@ func TestAClientsSecretIsShownOnce(t *testing.T) {
 	const page = "/auth/admin/clients"
 	secretOf := func(a *answer) string {
 		t.Helper()
-		value := regexp.MustCompile(`bdc_[0-9A-Za-z]{36}`).FindString(a.want(http.StatusCreated, "shown this once").body)
+		value := regexp.MustCompile(`bdc_[0-9A-Za-z]{36}`).FindString(a.want(http.StatusCreated, "shown only once").body)
 		if value == "" {
 			t.Fatal("no secret is shown")
 		}
@@ -428,7 +428,7 @@ func TestKeysAreRotatedAndRetired(t *testing.T) {
 	if _, err := s.Verify(t.Context(), issued, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("a token of a retired key: %v", err)
 	}
-	b.get(page).want(http.StatusOK, "taken back")
+	b.get(page).want(http.StatusOK, "revoked")
 	b.post(page, "do", "retire", "kid", "nonsense", "confirm", "yes").want(http.StatusNotFound)
 }
 
@@ -446,7 +446,7 @@ func TestTheAuditLogIsFilteredAndExported(t *testing.T) {
 	b.get("/auth/admin/audit").want(http.StatusOK, "user.create", ">ada</bdi>", "=cmd()")
 	b.get("/auth/admin/audit?actor=ada&action=login").want(http.StatusOK, ">ada</bdi>", `<option selected>login</option>`, `value="ada"`).without("user.create</code>", "=cmd()")
 	b.get("/auth/admin/audit?target="+url.QueryEscape("=cmd()")).want(http.StatusOK, "wrong username or password")
-	b.get("/auth/admin/audit?since=2999-01-01T00:00").want(http.StatusOK, "No such event.")
+	b.get("/auth/admin/audit?since=2999-01-01T00:00").want(http.StatusOK, "No events match.")
 	for _, field := range []string{"since", "until"} {
 		b.get("/auth/admin/audit?"+field+"=yesterday").want(http.StatusBadRequest,
 			`aria-describedby="filter-`+field+`-error" aria-invalid="true"`, `role="alert" id="filter-`+field+`-error"`).without("Export")
@@ -471,7 +471,7 @@ func TestTheAuditLogIsFilteredAndExported(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[1]), &e); err != nil || len(lines) != 3 || e.Target != "=cmd()" || e.Action != "login" || e.At.IsZero() {
 		t.Errorf("JSON: %q %+v %v", lines, e, err)
 	}
-	b.get("/auth/admin/audit/export").want(http.StatusBadRequest, "The format is csv or jsonl.")
+	b.get("/auth/admin/audit/export").want(http.StatusBadRequest, "The format must be csv or jsonl.")
 	b.get("/auth/admin/audit/export?format=csv&action=nonsense").want(http.StatusBadRequest)
 }
 
@@ -513,11 +513,11 @@ func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 	s.Collection(t, 4, "Fish")
 	value := s.ada(t).post("/auth/tokens", "name", "n", "scope", "read").want(http.StatusCreated).value()
 	const page = "/auth/admin/inspector"
-	b.post(page, "token", " "+value+"\n").want(http.StatusOK, "let in", "…"+value[len(value)-4:], "ada", "n").without(value)
+	b.post(page, "token", " "+value+"\n").want(http.StatusOK, "accepted", "…"+value[len(value)-4:], "ada", "n").without(value)
 	b.post(page, "token", value, "scope", "write").want(http.StatusOK, "refused", "the scope write is needed", "not checked", `value="write"`).without(value)
 	b.post(page, "token", value, "collection", "4").want(http.StatusOK, "refused", "no access to the collection")
 	b.post(page, "token", "nonsense").want(http.StatusOK, "refused", "malformed").without("nonsense")
-	b.post(page).want(http.StatusBadRequest, "Paste a token.")
+	b.post(page).want(http.StatusBadRequest, "Enter a token.")
 	b.post(page, "token", value, "collection", "x").want(http.StatusBadRequest, "integer", `value="x"`).without(value)
 	b.post(page, "token", value, "path", "/x").want(http.StatusBadRequest, "An action", `id="ask-action-error"`).without(value)
 	b.post(page, "collection", "1").want(http.StatusBadRequest, `aria-describedby="token-hint ask-token-error" aria-invalid="true"`, `value="1"`)
@@ -530,7 +530,7 @@ func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 	if _, err := s.RevokeAllOf(t.Context(), caller.Operator(), "ada"); err != nil {
 		t.Fatal(err)
 	}
-	b.post(page, "token", value).want(http.StatusOK, "refused", "Taken back", "revoke-all")
+	b.post(page, "token", value).want(http.StatusOK, "refused", "Revoked", "revoke-all")
 }
 
 // numbers are a traffic log that a test makes up.
@@ -567,7 +567,7 @@ func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]traffic
 }
 
 // TestAChartHasAColourForEachPart draws more parts than there are colours: the rarest
-// are drawn as one, and the table tells them apart.
+// are drawn as one, and the table lists them one by one.
 func TestAChartHasAColourForEachPart(t *testing.T) {
 	t.Parallel()
 	_, b := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = refusals{} })
@@ -587,13 +587,13 @@ func TestTheFirstPageDrawsWhatHappened(t *testing.T) {
 	_, b := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{} })
 	for _, span := range []string{"", "?span=hour", "?span=day", "?span=nonsense"} {
 		b.get("/auth/admin/"+span).want(http.StatusOK,
-			`aria-label="Tokens issued: 3 access token, 1 API token"`, `aria-label="Tokens refused, by the check that failed: 7 revoked"`,
-			"access token: 3</title>", "5 wrong password", "1 too many attempts", "mean 30 ms, all below 50 ms", "2 revocations, all below 50 ms", "Nothing in this time.",
-			"<dt>Passwords refused</dt><dd>6</dd>", "<dt>Sign-ins</dt><dd>2</dd>", "<dt>Token requests refused</dt><dd>4</dd>").
+			`aria-label="Tokens issued: 3 access token, 1 API token"`, `aria-label="Tokens refused, by failed check: 7 revoked"`,
+			"access token: 3</title>", "5 wrong password", "1 too many attempts", "mean 30 ms, all below 50 ms", "2 revocations, all below 50 ms", "No data in this period.",
+			"<dt>Sign-ins refused</dt><dd>6</dd>", "<dt>Sign-ins</dt><dd>2</dd>", "<dt>Token requests refused</dt><dd>4</dd>").
 			without("NaN", "Inf", "style=")
 	}
 	_, plain := newOffice(t, nodetest.Options{})
-	plain.get("/auth/admin/").want(http.StatusOK, "This server keeps no numbers.", "Log honoured up to")
+	plain.get("/auth/admin/").want(http.StatusOK, "This server collects no statistics.", "Revocations applied up to")
 	_, failing := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{errAway()} })
 	failing.get("/auth/admin/").want(http.StatusServiceUnavailable)
 }

@@ -22,7 +22,7 @@ func TestUserPageShowsAndLiftsTheLock(t *testing.T) {
 			t.Fatal("a wrong password is good")
 		}
 	}
-	b.get("/auth/admin/users/ada").want(http.StatusOK, "Sign-in is locked", "within 30 days", `<span class="address">192.0.2.1</span>`, "Unlock").
+	b.get("/auth/admin/users/ada").want(http.StatusOK, "Sign-in is locked", "in the last 30 days", `<span class="address">192.0.2.1</span>`, "Unlock").
 		without("192.0.2.2")
 	b.post("/auth/admin/users/ada", "do", "unlock").want(http.StatusSeeOther)
 	b.get("/auth/admin/users/ada?notice=unlocked").want(http.StatusOK, "can sign in again").without("Sign-in is locked")

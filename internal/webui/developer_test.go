@@ -15,8 +15,8 @@ func TestTheDeveloperPageHasOneTokenAndShowsItOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, hypothesis)
 	b := s.ada(t)
-	b.get("/profile/developer").want(http.StatusOK, "You have no developer token yet.", "Make a token").without("6879-")
-	first := b.post("/profile/developer").want(http.StatusOK, "shown this once").value()
+	b.get("/profile/developer").want(http.StatusOK, "You have no developer token yet.", "Create token").without("6879-")
+	first := b.post("/profile/developer").want(http.StatusOK, "shown only once").value()
 	if !strings.HasPrefix(first, "6879-") {
 		t.Fatalf("the token is %q", first)
 	}

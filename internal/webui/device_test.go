@@ -52,12 +52,12 @@ func TestADeviceIsLetInAfterOneSawWhatItAsksFor(t *testing.T) {
 	for _, typed := range []string{d.UserCode, strings.ToLower(d.UserCode), strings.ReplaceAll(d.UserCode, "-", "%20")} {
 		b.get("/auth/device?user_code="+typed).want(http.StatusOK,
 			"<strong>tv &amp; radio</strong> asks to act as <strong>ada</strong>", "<code>"+d.UserCode+"</code>",
-			"Read specimens", "strong", "go on without asking you again", `value="approve"`, `value="deny"`)
+			"Read specimens", "strong", "stay connected without asking you again", `value="approve"`, `value="deny"`)
 	}
 	if _, err := s.RedeemDevice(t.Context(), d.client, d.DeviceCode.Reveal()); !fault.Is(err, fault.AuthorizationPending) {
 		t.Fatalf("looking decided: %v", err)
 	}
-	b.post("/auth/device", "user_code", d.UserCode, "decision", "approve").want(http.StatusOK, "It is connected", "act as ada")
+	b.post("/auth/device", "user_code", d.UserCode, "decision", "approve").want(http.StatusOK, "Device connected", "act as ada")
 	pair, err := s.RedeemDevice(t.Context(), d.client, d.DeviceCode.Reveal())
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestADeviceIsTurnedAway(t *testing.T) {
 	d := s.device(t)
 	b := s.ada(t)
 	b.get("/auth/device?user_code="+d.UserCode).want(http.StatusOK, "no scope")
-	b.post("/auth/device", "user_code", d.UserCode, "decision", "deny").want(http.StatusOK, "It was turned away")
+	b.post("/auth/device", "user_code", d.UserCode, "decision", "deny").want(http.StatusOK, "Request denied")
 	if _, err := s.RedeemDevice(t.Context(), d.client, d.DeviceCode.Reveal()); !fault.Is(err, fault.AccessDenied) {
 		t.Errorf("%v", err)
 	}
@@ -85,10 +85,10 @@ func TestADeviceIsNotDecidedByHalves(t *testing.T) {
 	s := newSite(t, nodetest.Options{})
 	d := s.device(t)
 	b := s.ada(t)
-	b.post("/auth/device").want(http.StatusBadRequest, "Type the code that the device shows.")
+	b.post("/auth/device").want(http.StatusBadRequest, "Enter the code that the device shows.")
 	for _, decision := range []string{"", "yes", "Approve"} {
 		b.post("/auth/device", "user_code", d.UserCode, "decision", decision).
-			want(http.StatusBadRequest, "Choose whether to let the device in.", `value="`+d.UserCode+`"`)
+			want(http.StatusBadRequest, "Choose Connect or Deny.", `value="`+d.UserCode+`"`)
 	}
 	foreign := header("Sec-Fetch-Site", "cross-site")
 	b.do("POST", "/auth/device", form("user_code", d.UserCode, "decision", "approve"),
@@ -104,8 +104,8 @@ func TestWrongCodesAreLimited(t *testing.T) {
 	s := newSite(t, nodetest.Options{Settings: func(p *node.Settings) { p.Limits.Account = 2 }})
 	d := s.device(t)
 	b := s.ada(t)
-	b.get("/auth/device?user_code=BBBB-<b>").want(http.StatusNotFound, "No device shows this code", "BBBB-&lt;b&gt;")
-	b.post("/auth/device", "user_code", "BBBB-BBBB", "decision", "approve").want(http.StatusNotFound, "No device shows this code")
+	b.get("/auth/device?user_code=BBBB-<b>").want(http.StatusNotFound, "Wrong or expired code", "BBBB-&lt;b&gt;")
+	b.post("/auth/device", "user_code", "BBBB-BBBB", "decision", "approve").want(http.StatusNotFound, "Wrong or expired code")
 	a := b.get("/auth/device?user_code="+d.UserCode).want(http.StatusTooManyRequests, "Try again in 15 minutes.")
 	if a.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
@@ -118,5 +118,5 @@ func TestACodeThatRanOutIsNoCode(t *testing.T) {
 	s := newSite(t, nodetest.Options{})
 	d := s.device(t)
 	s.Advance(10 * time.Minute)
-	s.ada(t).get("/auth/device?user_code="+d.UserCode).want(http.StatusNotFound, "or it has run out")
+	s.ada(t).get("/auth/device?user_code="+d.UserCode).want(http.StatusNotFound, "Wrong or expired code")
 }

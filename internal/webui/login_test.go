@@ -100,7 +100,7 @@ func TestAWrongPasswordKeepsWhatWasTypedAndTellsNothing(t *testing.T) {
 			password = "wrong & <secret>"
 		}
 		a := b.post("/auth/login", "username", who, "password", password, "next", "/app")
-		a.want(http.StatusUnauthorized, "not a username and password", `value="`+who+`"`, `name="next" value="/app"`)
+		a.want(http.StatusUnauthorized, "Wrong username or password.", `value="`+who+`"`, `name="next" value="/app"`)
 		a.without(password, "secret")
 		if a.header.Get("Set-Cookie") != "" || !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
 			t.Errorf("headers: %v", a.header)
@@ -115,9 +115,9 @@ func TestAWrongPasswordKeepsWhatWasTypedAndTellsNothing(t *testing.T) {
 func TestSignInAsksForWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	b := newSite(t, nodetest.Options{}).browser(t)
-	b.post("/auth/login").want(http.StatusBadRequest, "Type your username.", "Type your password.", `aria-invalid="true"`)
-	b.post("/auth/login", "username", "ada").want(http.StatusBadRequest, "Type your password.", `value="ada"`).without("Type your username.")
-	b.post("/auth/login", "password", "correct horse").want(http.StatusBadRequest, "Type your username.").without("correct horse")
+	b.post("/auth/login").want(http.StatusBadRequest, "Enter your username.", "Enter your password.", `aria-invalid="true"`)
+	b.post("/auth/login", "username", "ada").want(http.StatusBadRequest, "Enter your password.", `value="ada"`).without("Enter your username.")
+	b.post("/auth/login", "password", "correct horse").want(http.StatusBadRequest, "Enter your username.").without("correct horse")
 }
 
 func TestTooManyFailuresSayWhenToTryAgain(t *testing.T) {
@@ -205,7 +205,7 @@ func TestSigningOutEndsEverySessionOfTheBrowser(t *testing.T) {
 	a := b.do("POST", "/auth/logout", "", header("Cookie", "bearerd_session="+first+"; sessionid="+second))
 	a.leads("/auth/login?notice=signed-out")
 	if got := len(a.header.Values("Set-Cookie")); got != 2 {
-		t.Errorf("%d cookies are taken back, want 2", got)
+		t.Errorf("%d cookies are removed, want 2", got)
 	}
 	for _, raw := range []string{first, second} {
 		if _, err := s.Session(t.Context(), raw); !fault.Is(err, fault.InvalidToken) {

@@ -22,8 +22,8 @@ func scopes(p *node.Settings) {
 	p.Policy.Scopes = map[string]string{"read": "Read specimens", "write": "Write <specimens>"}
 }
 
-// living lists what a page of tokens shows above the dead ones.
-func (a *answer) living() string {
+// active returns what a page of tokens shows above the ended ones.
+func (a *answer) active() string {
 	above, _, _ := strings.Cut(a.body, "<details")
 	return above
 }
@@ -38,11 +38,11 @@ func TestATokenIsMadeAndShownOnce(t *testing.T) {
 	b := s.signedIn(t, "lis", "a third one")
 	b.get("/auth/tokens").want(http.StatusOK, "No tokens yet", "Read specimens", "Write &lt;specimens&gt;",
 		`<option value="4">Fish &amp; Co (4)</option>`, "credentials").without("Birds", `value="admin">`)
-	b.get("/auth/tokens").want(http.StatusOK, `value="admin" disabled>`, "needs an administrator, which you aren&#39;t",
-		`value="introspect" disabled>`, "needs the permission introspect on /tokens, which you don&#39;t have")
+	b.get("/auth/tokens").want(http.StatusOK, `value="admin" disabled>`, "administrators only",
+		`value="introspect" disabled>`, "only for users with the permission introspect on /tokens")
 
 	a := b.post("/auth/tokens", "name", " nightly <b>export</b> ", "scope", "read", "scope", "write", "collection", "4", "expires", "604800")
-	a.want(http.StatusCreated, "nightly &lt;b&gt;export&lt;/b&gt;", "shown this once", "Fish &amp; Co (4)", "<code class=\"tag\">read</code>")
+	a.want(http.StatusCreated, "nightly &lt;b&gt;export&lt;/b&gt;", "shown only once", "Fish &amp; Co (4)", "<code class=\"tag\">read</code>")
 	value := a.value()
 	a.want(http.StatusCreated, "Authorization: Bearer "+value+"&#34; &#34;"+nodetest.Issuer+"/auth/api/v1/me", "import urllib.request")
 	if a.header.Get("Location") != "" {
@@ -104,8 +104,8 @@ func TestATokenWithCredentialsCreatesOthers(t *testing.T) {
 	if _, err := s.CreateExchangeKey(t.Context(), maker, issuance.NewCredential{}); err != nil {
 		t.Errorf("an API key: %v", err)
 	}
-	b.get("/auth/tokens/"+child.ID+"/regenerate").want(http.StatusOK, "ends when it would have")
-	b.get("/auth/tokens/"+maker.Token.ID+"/regenerate").want(http.StatusOK, "lives as long again")
+	b.get("/auth/tokens/"+child.ID+"/regenerate").want(http.StatusOK, ", and its expiry")
+	b.get("/auth/tokens/"+maker.Token.ID+"/regenerate").want(http.StatusOK, "its lifetime starts again")
 	b.post("/auth/tokens/" + maker.Token.ID + "/revoke").want(http.StatusSeeOther)
 	if _, err := s.Bearer(t.Context(), child.Value.Reveal()); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("the child without its maker: %v", err)
@@ -135,7 +135,7 @@ func TestAFormThatIsWrongComesBackWithWhatWasTyped(t *testing.T) {
 		status int
 		texts  []string
 	}{
-		"no name":              {[]string{"scope", "read"}, 400, []string{"Give it a name", `value="read" checked`, `aria-describedby="name-hint name-error" aria-invalid="true"`}},
+		"no name":              {[]string{"scope", "read"}, 400, []string{"Enter a name", `value="read" checked`, `aria-describedby="name-hint name-error" aria-invalid="true"`}},
 		"long name":            {[]string{"name", strings.Repeat("ü", 128)}, 400, []string{"1 to 255 bytes", "üüü"}},
 		"control character":    {[]string{"name", "a\x01b"}, 400, []string{"control characters"}},
 		"undeclared scope":     {[]string{"name", "mine", "scope", "delete"}, 400, []string{"The scope delete is not declared.", `value="delete"`, `value="mine"`}},
@@ -143,16 +143,16 @@ func TestAFormThatIsWrongComesBackWithWhatWasTyped(t *testing.T) {
 		"a scope for clients":  {[]string{"name", "mine", "scope", "introspect"}, 400, []string{"The permission introspect on /tokens is needed"}},
 		"another's collection": {[]string{"name", "mine", "collection", "5", "expires", "604800"}, 400, []string{"Choose a collection that you have access to.", `value="604800" checked`}},
 		"a collection's name":  {[]string{"name", "mine", "collection", "Fish"}, 400, []string{"Choose a collection that you have access to."}},
-		"never":                {[]string{"name", "mine", "expires", "never"}, 400, []string{"Tokens of this server expire, after 90 days at the latest."}},
+		"never":                {[]string{"name", "mine", "expires", "never"}, 400, []string{"Choose an expiry of 90 days at most."}},
 		"too long":             {[]string{"name", "mine", "expires", "99999999"}, 400, []string{"the maximum is 7776000 seconds"}},
-		"no lifetime":          {[]string{"name", "mine", "expires", "-1"}, 400, []string{"Choose one of these."}},
+		"no lifetime":          {[]string{"name", "mine", "expires", "-1"}, 400, []string{"Choose one of the options."}},
 		"a date too far":       {[]string{"name", "mine", "expires", "date", "until", "2999-01-01"}, 400, []string{"the maximum is", `value="2999-01-01"`}},
-		"a date that is over":  {[]string{"name", "mine", "expires", "date", "until", "2020-02-02"}, 400, []string{"That day is over."}},
-		"no date":              {[]string{"name", "mine", "expires", "date"}, 400, []string{"Type a date as year-month-day"}},
-		"nonsense for a date":  {[]string{"name", "mine", "expires", "date", "until", "soon"}, 400, []string{"Type a date", `value="soon"`}},
+		"a date that is over":  {[]string{"name", "mine", "expires", "date", "until", "2020-02-02"}, 400, []string{"This date is in the past."}},
+		"no date":              {[]string{"name", "mine", "expires", "date"}, 400, []string{"Enter a date as year-month-day"}},
+		"nonsense for a date":  {[]string{"name", "mine", "expires", "date", "until", "soon"}, 400, []string{"Enter a date", `value="soon"`}},
 		"a date and a preset":  {[]string{"name", "mine", "expires", "604800", "until", tomorrow}, 400, []string{"or leave the date empty", `value="` + tomorrow + `"`}},
 	} {
-		a := b.post("/auth/tokens", tt.pairs...).want(tt.status, append(tt.texts, "No token was made.")...)
+		a := b.post("/auth/tokens", tt.pairs...).want(tt.status, append(tt.texts, "No token was created.")...)
 		if apiToken.MatchString(a.body) {
 			t.Errorf("%s: a token was made", name)
 		}
@@ -188,9 +188,9 @@ func TestTheDeadAreListedWithTheReason(t *testing.T) {
 	b.post("/auth/tokens", "name", "short", "expires", "60").want(http.StatusCreated)
 	b.post("/auth/tokens", "name", "long").want(http.StatusCreated)
 	s.Advance(time.Minute)
-	a := b.get("/auth/tokens").want(http.StatusOK, "Dead tokens", `<span class="badge">expired</span>`)
-	if strings.Contains(a.living(), "short") || !strings.Contains(a.living(), "long") {
-		t.Error("the dead stand among the living")
+	a := b.get("/auth/tokens").want(http.StatusOK, "Ended tokens", `<span class="badge">expired</span>`)
+	if strings.Contains(a.active(), "short") || !strings.Contains(a.active(), "long") {
+		t.Error("an ended token is listed among the active ones")
 	}
 }
 
@@ -230,10 +230,10 @@ func TestLastUseIsTold(t *testing.T) {
 	b.get("/auth/tokens").want(http.StatusOK, `<span class="address">192.0.2.7</span>`)
 }
 
-// idOf returns the id of the one living token on the page.
+// idOf returns the id of the one active token on the page.
 func (b *browser) idOf() string {
 	b.t.Helper()
-	_, rest, _ := strings.Cut(b.get("/auth/tokens").want(http.StatusOK).living(), `href="/auth/tokens/`)
+	_, rest, _ := strings.Cut(b.get("/auth/tokens").want(http.StatusOK).active(), `href="/auth/tokens/`)
 	id, _, ok := strings.Cut(rest, "/")
 	if !ok {
 		b.t.Fatal("no token is listed")
@@ -247,7 +247,7 @@ func TestRevokingSaysWhatStopsAndStopsIt(t *testing.T) {
 	b := s.ada(t)
 	value := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
 	page := "/auth/tokens/" + b.idOf() + "/revoke"
-	b.get(page).want(http.StatusOK, "Revoke “n”?", "It was never used", "made from it and still lives").without(value)
+	b.get(page).want(http.StatusOK, "Revoke “n”?", "It was never used", "created from it and is still valid").without(value)
 	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); err != nil {
 		t.Fatalf("a GET revoked it: %v", err)
 	}
@@ -256,8 +256,8 @@ func TestRevokingSaysWhatStopsAndStopsIt(t *testing.T) {
 		t.Errorf("it lives: %v", err)
 	}
 	b.post(page).leads("/auth/tokens?notice=revoked")
-	b.get(page).want(http.StatusOK, "is dead already", "revoked")
-	b.get("/auth/tokens?notice=revoked").want(http.StatusOK, "The token is dead.", "Dead tokens")
+	b.get(page).want(http.StatusOK, "has ended already", "revoked")
+	b.get("/auth/tokens?notice=revoked").want(http.StatusOK, "The token is revoked.", "Ended tokens")
 }
 
 func TestRegeneratingKeepsAllButTheValue(t *testing.T) {
@@ -267,7 +267,7 @@ func TestRegeneratingKeepsAllButTheValue(t *testing.T) {
 	old := b.post("/auth/tokens", "name", "n", "scope", "read").want(http.StatusCreated).value()
 	page := "/auth/tokens/" + b.idOf() + "/regenerate"
 	b.get(page).want(http.StatusOK, `value="7200" checked`, `value="0"`).without(old)
-	b.post(page, "overlap", "x").want(http.StatusBadRequest, "Choose when the old value dies.")
+	b.post(page, "overlap", "x").want(http.StatusBadRequest, "Choose when the old value stops working.")
 	b.post(page, "overlap", "999999999999999999").want(http.StatusBadRequest, "number of seconds")
 	a := b.post(page, "overlap", "3600").want(http.StatusCreated, "when this one is first used, and in 60 minutes at the latest")
 	if a.value() == old {
@@ -289,7 +289,7 @@ func TestRegeneratingAtOnceEndsTheOldValue(t *testing.T) {
 	old := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
 	page := "/auth/tokens/" + b.idOf() + "/regenerate"
 	b.get(page).want(http.StatusOK, `value="0" checked`)
-	b.post(page).want(http.StatusCreated, "dies at once")
+	b.post(page).want(http.StatusCreated, "stops working at once")
 	if _, err := s.Verify(t.Context(), old, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("the old value: %v", err)
 	}
@@ -317,7 +317,7 @@ func TestRevokingEverythingEndsThisSessionToo(t *testing.T) {
 	s := newSite(t, nodetest.Options{})
 	b, phone, eve := s.ada(t), s.ada(t), s.signedIn(t, "eve", "battery staple")
 	value := b.post("/auth/tokens", "name", "n").want(http.StatusCreated).value()
-	b.get("/auth/tokens/revoke-all").want(http.StatusOK, "You have 1 token that lives.")
+	b.get("/auth/tokens/revoke-all").want(http.StatusOK, "You have 1 token.")
 	b.post("/auth/tokens/revoke-all").leads("/auth/login?notice=revoked-all")
 	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("a token lives: %v", err)
@@ -325,7 +325,7 @@ func TestRevokingEverythingEndsThisSessionToo(t *testing.T) {
 	b.get("/auth/tokens").want(http.StatusSeeOther)
 	phone.get("/auth/tokens").want(http.StatusSeeOther)
 	eve.get("/auth/tokens").want(http.StatusOK)
-	b.get("/auth/login?notice=revoked-all").want(http.StatusOK, "Every token and session of yours is dead.")
+	b.get("/auth/login?notice=revoked-all").want(http.StatusOK, "All your tokens and sessions are revoked.")
 }
 
 func TestAnotherSiteCanMakeAndRevokeNothing(t *testing.T) {
