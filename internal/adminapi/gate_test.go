@@ -62,9 +62,9 @@ func body(text string) func(*http.Request) {
 	}
 }
 
-// TestWhoMayNotIsToldSoBeforeTheRequestIsJudged holds every endpoint of the API: whoever
-// may not use it is told that, whatever they send. What each of them may is listed.
-func TestWhoMayNotIsToldSoBeforeTheRequestIsJudged(t *testing.T) {
+// TestRightsAreCheckedBeforeTheRequestIsRead holds every endpoint of the API: a
+// caller who may not use it gets that answer for every body. The callers' rights are listed.
+func TestRightsAreCheckedBeforeTheRequestIsRead(t *testing.T) {
 	t.Parallel()
 	s := furnished(t)
 	const judged = 0 // who may: the request is judged

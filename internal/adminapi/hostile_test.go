@@ -115,7 +115,7 @@ func (a answer) sorry(t *testing.T, what string, want ...int) {
 	}
 	for _, internal := range []string{"Go ", "json:", "struct", "Patch.", "internal error"} {
 		if strings.Contains(a.body, internal) {
-			t.Errorf("%s: tells %q: %s", what, internal, a.body)
+			t.Errorf("%s: reveals %q: %s", what, internal, a.body)
 		}
 	}
 }

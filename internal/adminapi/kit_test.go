@@ -129,7 +129,7 @@ func (s *site) as(token, method, path, body string) answer {
 }
 
 // asAdmin sends a request of the API as the administrator, checks its status, and
-// gives its body.
+// returns its body.
 func (s *site) asAdmin(want int, method, path, body string) map[string]any {
 	s.t.Helper()
 	a := s.as(s.admin, method, path, body)

@@ -217,7 +217,7 @@ func TestRevokeAllOfAUser(t *testing.T) {
 }
 
 // TestWhoChangesSomethingSaysWhetherToWait: a node that doesn't confirm holds up
-// whoever waits until its lease has run out, and nobody else.
+// a caller who waits, until its lease has run out, and nobody else.
 func TestWhoChangesSomethingSaysWhetherToWait(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

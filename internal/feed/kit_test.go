@@ -106,7 +106,7 @@ func (e *env) run(t testing.TB) {
 	eventually(t, "the lease", func() bool { return e.Follower.CatchUp(t.Context()) == nil && e.Follower.Fresh() })
 }
 
-// application answers whatever reaches it.
+// application answers every request that reaches it.
 type application struct{}
 
 func (application) Register(mux *http.ServeMux) {
@@ -182,7 +182,7 @@ func (e *env) head(t testing.TB) int64 {
 	return e.Follower.Applied()
 }
 
-// append commits n kills, 5,000 a transaction, and gives the last sequence.
+// append commits n kills, 5,000 a transaction, and returns the last sequence.
 func (e *env) append(t testing.TB, n int) revocation.Seq {
 	t.Helper()
 	var last revocation.Seq
@@ -315,7 +315,7 @@ func (s *subscriber) next(t testing.TB) event {
 	return e
 }
 
-// upTo reads to the first heartbeat of at least that sequence and gives the
+// upTo reads to the first heartbeat of at least that sequence and returns the
 // sequences of the revocations before it.
 func (s *subscriber) upTo(t testing.TB, seq int64) (list []int64, beat event) {
 	t.Helper()
@@ -355,7 +355,7 @@ func consecutive(t testing.TB, list []int64, from, to int64) {
 	}
 }
 
-// refused opens no stream and gives the answer.
+// refused opens no stream and returns the answer.
 func (e *env) refused(t testing.TB, r *http.Request) (status int, header http.Header, body map[string]any) {
 	t.Helper()
 	res, err := e.client.Do(r)

@@ -90,7 +90,7 @@ func TestCertificateIsReadAnewWhenItsFilesChange(t *testing.T) {
 		t.Errorf("with a broken file it shows %q", got)
 	}
 	if !strings.Contains(r.log.String(), "keeping the certificate as it was") {
-		t.Error("the log does not tell of the broken file")
+		t.Error("the log does not name the broken file")
 	}
 }
 

@@ -109,7 +109,7 @@ func run(t testing.TB, c server.Config) *running {
 	return r
 }
 
-// wait waits until Run has returned and gives its error.
+// wait waits until Run has returned and returns its error.
 func (r *running) wait(t testing.TB) error {
 	t.Helper()
 	select {
@@ -172,7 +172,7 @@ func (r *running) get(t testing.TB, path string, header ...string) answer {
 	return r.do(t, http.MethodGet, r.url+path, header...)
 }
 
-// problem checks an answer of RFC 9457 and gives its members.
+// problem checks an answer of RFC 9457 and returns its members.
 func (a answer) problem(t testing.TB, status int) map[string]any {
 	t.Helper()
 	var body map[string]any

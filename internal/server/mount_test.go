@@ -110,7 +110,7 @@ func TestWhatNobodyServesIsAProblem(t *testing.T) {
 	}
 }
 
-// TestUncleanPathIsTheApplicationsAsItWasSent: a redirect would tell a client to ask
+// TestUncleanPathIsTheApplicationsAsItWasSent: a redirect would make a client ask
 // for something else than it did, before anybody has judged it.
 func TestUncleanPathIsTheApplicationsAsItWasSent(t *testing.T) {
 	t.Parallel()
@@ -210,7 +210,7 @@ func TestPanicIsAProblemAndTheServerGoesOn(t *testing.T) {
 		t.Errorf("afterwards: %d %s", a.status, a.text)
 	}
 	if log := r.log.String(); !strings.Contains(log, "a secret") || !strings.Contains(log, "mount_test.go") {
-		t.Error("the log does not tell of the panic with its stack")
+		t.Error("the log does not have the panic with its stack")
 	}
 }
 

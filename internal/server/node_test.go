@@ -127,7 +127,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 			name = "bearerd_revocations_live`, `_bytes`" // where two share a line
 		}
 		if !strings.Contains(string(page), "`"+name) {
-			t.Errorf("docs/operations.md doesn't tell of %s", name)
+			t.Errorf("docs/operations.md doesn't mention %s", name)
 		}
 	}
 	if found < 20 {

@@ -16,7 +16,7 @@ type dialect struct {
 
 func (d dialect) Paths() []string { return d.paths }
 
-// TestNoSpellingOfAnEndpointReachesTheApplication: whoever misspells the path of the token
+// TestNoSpellingOfAnEndpointReachesTheApplication: a client that misspells the path of the token
 // endpoint sends a client's secret all the same.
 func TestNoSpellingOfAnEndpointReachesTheApplication(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,7 @@ func (h *held) Register(mux *http.ServeMux) {
 	})
 }
 
-// ask sends the request whose answer is held back, and gives what comes of it.
+// ask sends the request whose answer is held back, and returns the answer.
 func (r *running) ask(t *testing.T) chan answer {
 	t.Helper()
 	got := make(chan answer, 1)

@@ -83,7 +83,7 @@ func TestAllOfItByKeyboardAlone(t *testing.T) {
 	value := b.value()
 	b.tabTo(`e.dataset.copy === "value"`)
 	b.keys(kb.Enter)
-	b.tabTo(`e.textContent.startsWith("I have it")`)
+	b.tabTo(`e.textContent.startsWith("Done")`)
 	b.enter()
 	b.tabTo(`e.getAttribute("aria-label") === "Revoke by hand"`)
 	b.enter()
