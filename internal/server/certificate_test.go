@@ -67,9 +67,9 @@ func TestCertificateIsReadAnewWhenItsFilesChange(t *testing.T) {
 	files := server.TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 	writeCertificate(t, files, "first")
 	r := run(t, server.Config{TLS: files, Edges: []server.Edge{edge{"GET /x": says("x")}}})
-	r.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
-	if a := r.get(t, "/x"); a.text != "x" {
-		t.Errorf("over TLS: %d %s", a.status, a.text)
+	r.HTTP.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	if a := r.Get(t, "/x"); a.Body != "x" {
+		t.Errorf("over TLS: %d %s", a.Status, a.Body)
 	}
 	address := r.Addr().String()
 	if got := shown(t, address); got != "first" {
