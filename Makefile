@@ -64,7 +64,7 @@ bench: ## the benchmarks that matter, as one table beside their budgets (about e
 bench-write: ## the same, and into docs/performance.md with its chart
 	cd bench && $(GO) run . -write ../docs/performance.md
 
-golden: ## write the golden files anew; read the diff before you commit it
+golden: ## write the golden files again; read the diff before you commit it
 	@grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -r -n1 dirname | sort -u | \
 	while read -r dir; do $(GO) test "$$dir" -update || exit 1; done
 
