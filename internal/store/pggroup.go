@@ -300,7 +300,8 @@ type outcome struct {
 }
 
 // commitTogether carries out jobs of one class in one transaction: the operations of
-// each in a savepoint, then the entries of all.
+// each in a savepoint, then the entries of all. Where one of them fails all, because the
+// server refused to prepare its statements before it had the savepoint, each is done apart.
 func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	outcomes := make([]outcome, len(jobs))
 	var head revocation.Seq
@@ -320,10 +321,10 @@ func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	for i, j := range slices.Backward(jobs) {
 		o := outcomes[i]
 		switch {
+		case err != nil && !shared(err), err == nil && o.leave:
+			db.committer.apart(j)
 		case err != nil:
 			j.answer(0, err)
-		case o.leave:
-			db.committer.apart(j)
 		case o.err != nil:
 			j.answer(0, db.classify(o.err))
 		case len(j.batch.Log) == 0:

@@ -406,3 +406,6 @@ func (db *sqliteDB) classify(err error) error {
 	unavailable.RetryAfter = wait
 	return unavailable
 }
+
+// follow implements engine: there is but one file.
+func (*sqliteDB) follow(func() string) {}
