@@ -85,7 +85,7 @@ var mayImport = map[string][]string{
 	"internal/adminapi/openapitest": {"internal/adminapi"},
 	"internal/webui":                and(edge, pages...),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
-	"internal/dialect/senaite":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
+	"internal/dialect/senaite":      and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance"),
 	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/dialecttest":  nil,

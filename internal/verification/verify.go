@@ -22,6 +22,9 @@ type Requirements struct {
 	Action      string // with Path: a permission that the user must have
 	Path        access.Path
 	Kinds       []token.Kind // nil: those that call APIs
+	// SessionCollection binds a session to the collection that it was begun for, as a
+	// token is bound to its own.
+	SessionCollection bool
 
 	onlyRevocation bool      // nothing is asked but whether the token was revoked
 	at             time.Time // when it is asked; zero: now
@@ -192,7 +195,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 		return nil
 	}
 	for _, name := range r.Scope {
-		if !slices.Contains(t.Scope, name) {
+		if t.Kind != token.KindSession && !slices.Contains(t.Scope, name) { // a session has them all
 			return token.Refuse(token.CheckScope, "the scope "+name+" is needed")
 		}
 	}
@@ -259,10 +262,10 @@ func judgeAudience(t *Token, r *Requirements, audience string) error {
 }
 
 // judgeAccess checks the collection and the permission. The collection of a session
-// is what the user last chose, and bounds nothing.
+// is what the user last chose, and bounds nothing unless that is asked for.
 func (v *Verifier) judgeAccess(ctx context.Context, raw string, t *Token, r *Requirements) error {
 	collection := r.Collection
-	if t.BindsCollection() {
+	if t.BindsCollection() || r.SessionCollection && t.Collection != nil {
 		collection = t.Collection
 	}
 	if collection != nil {
