@@ -86,7 +86,7 @@ var mayImport = map[string][]string{
 	"internal/webui":                and(edge, pages...),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/senaite":      and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
-	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance"),
+	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/dialecttest":  nil,
 	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/traffic"),

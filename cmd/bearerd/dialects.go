@@ -38,7 +38,8 @@ func (s *shared) addSenaite(e *edges) {
 // addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
 func (s *shared) addHypothesis(e *edges) {
 	e.own = append(e.own, &hypothesis.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Issuer: s.config.Issuer, Domain: s.config.Authority(), Token: s.oauth.TokenEndpoint(),
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Issuer: s.config.Issuer, Domain: s.config.Authority(),
+		Forms: s.forms, Token: s.oauth.TokenEndpoint(), Application: s.application(),
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
 }
