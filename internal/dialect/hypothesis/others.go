@@ -34,9 +34,11 @@ func (d *Dialect) bearerElsewhere(r *http.Request) bool {
 // isOurs reports whether a value has a form of bearerd's own tokens. The original's have
 // prefixes of their own, or another length.
 func (d *Dialect) isOurs(raw string) bool {
-	if d.Forms.Shape(raw) == token.ShapeJWT {
-		return true
-	}
+	return d.Forms.Shape(raw) == token.ShapeJWT || d.isOpaque(raw)
+}
+
+// isOpaque reports whether a value has the form of an opaque token of bearerd's.
+func (d *Dialect) isOpaque(raw string) bool {
 	_, err := d.Forms.Parse(raw)
 	return err == nil
 }
@@ -56,11 +58,22 @@ func (d *Dialect) grant(w http.ResponseWriter, r *http.Request) error {
 	name := form.Get("grant_type")
 	ours := slices.Contains(ownGrants, name) || name == identity.GrantTypeRefreshToken && d.isOurs(form.Get("refresh_token"))
 	if d.Application != nil && !ours {
-		d.Application.ServeHTTP(w, r)
-		return nil
+		return d.leave(w, r, form)
 	}
 	allowEveryOrigin(w.Header())
 	d.Token.ServeHTTP(w, r)
+	return nil
+}
+
+// leave leaves a request to the application, unless there is a token of bearerd's in it,
+// where nobody here looks for one: whoever has it could use it.
+func (d *Dialect) leave(w http.ResponseWriter, r *http.Request, form url.Values) error {
+	for name, values := range form {
+		if slices.ContainsFunc(values, d.isOpaque) {
+			return fault.New(fault.Invalid, "the parameter %.64q holds a token that is not for this", name)
+		}
+	}
+	d.Application.ServeHTTP(w, r)
 	return nil
 }
 

@@ -19,8 +19,7 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	}
 	raw := form.Get("token")
 	if d.Application != nil && !d.isOurs(raw) {
-		d.Application.ServeHTTP(w, r)
-		return nil
+		return d.leave(w, r, form)
 	}
 	if _, _, err := httpkit.Bearer(r); err != nil {
 		return err
