@@ -37,6 +37,7 @@ type Step struct {
 	Text string   // is part of the answer
 	Not  string   // is no part of it
 	Sets []string // cookies that are set, by name
+	Kept bool     // a cache may keep it; else it says that none may
 	// Keep keeps members of the answer under names.
 	Keep map[string]string
 }
@@ -118,6 +119,9 @@ func (p *player) check(t *testing.T, s Step) string {
 	}
 	if !strings.Contains(body, s.Text) || s.Not != "" && strings.Contains(body, p.meant(t, s.Not)) {
 		return fmt.Sprintf("%.300s, want %q in it, and not %q", body, s.Text, s.Not)
+	}
+	if !s.Kept && response.StatusCode < 300 && response.Header.Get("Cache-Control") != "no-store" {
+		return "a cache may keep it: " + response.Header.Get("Cache-Control")
 	}
 	for _, name := range s.Sets {
 		if !sets(response, name) {

@@ -55,7 +55,7 @@ func facts() []dialecttest.Fact {
 		return dialecttest.Fact{From: from, Says: says, Steps: s, Differs: why}
 	}
 	preflight := func(path string) step {
-		return step{Ask: "OPTIONS " + path, Header: headers("Origin: https://third-party-client.example", "Access-Control-Request-Method: POST"), Status: 200}
+		return step{Ask: "OPTIONS " + path, Header: headers("Origin: https://third-party-client.example", "Access-Control-Request-Method: POST"), Status: 200, Kept: true}
 	}
 	return []dialecttest.Fact{
 		one(oauthTest+"test_getting_an_access_token", "a grant token is traded for an access token, by h",

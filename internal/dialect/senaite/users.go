@@ -35,8 +35,12 @@ const current = "current"
 const (
 	roleAnonymous     = "Anonymous"
 	roleAuthenticated = "Authenticated"
+	roleMember        = "Member"
 	roleManager       = "Manager"
 )
+
+// groupEverybody is the group that the original puts every user into.
+const groupEverybody = "AuthenticatedUsers"
 
 // anonymous is nobody, as nobody sees themselves.
 func (d *Dialect) anonymous() user {
@@ -49,14 +53,14 @@ func (d *Dialect) anonymous() user {
 func (d *Dialect) userOf(u *verification.Subject, c *caller.Caller) user {
 	return user{
 		ID: u.Username, Username: u.Username, FullName: u.Name, Email: u.Email, Roles: rolesOf(u),
-		Groups: append([]string{}, u.Groups...), Authenticated: u.ID == c.ID(), URL: d.userURL(u.Username),
+		Groups: append(slices.Clone(u.Groups), groupEverybody), Authenticated: u.ID == c.ID(), URL: d.userURL(u.Username),
 	}
 }
 
 // rolesOf names the roles that give the user something, wherever that is. Manager is
 // the original's word for an administrator.
 func rolesOf(s *verification.Subject) []string {
-	roles := []string{roleAuthenticated}
+	roles := []string{roleAuthenticated, roleMember}
 	if s.May(access.Any, access.Root).Allowed {
 		roles = append(roles, roleManager)
 	}

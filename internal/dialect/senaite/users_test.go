@@ -53,7 +53,7 @@ func TestEverybodyElseSeesThemselves(t *testing.T) {
 			a := s.do("GET", path, "", o)
 			got := decode[listing](t, a)
 			want := []user{{
-				Username: "ada", FullName: "ada Example", Email: "ada@example.org", Roles: []string{"Authenticated"}, Groups: []string{},
+				Username: "ada", FullName: "ada Example", Email: "ada@example.org", Roles: []string{"Authenticated", "Member"}, Groups: []string{"AuthenticatedUsers"},
 				Authenticated: true, URL: nodetest.Issuer + prefix + "/users/ada",
 			}}
 			if diff := cmp.Diff(want, got.Items); diff != "" || got.Count != 1 || a.status != http.StatusOK {
@@ -83,13 +83,13 @@ func TestUsersHaveTheirRolesAndGroups(t *testing.T) {
 		}
 	}
 	got := decode[listing](t, s.do("GET", "/users", "", bearer(s.login("root"))))
-	if diff := cmp.Diff([]string{"Analyst", "Authenticated", "Sampler"}, got.Items[0].Roles); diff != "" {
+	if diff := cmp.Diff([]string{"Analyst", "Authenticated", "Member", "Sampler"}, got.Items[0].Roles); diff != "" {
 		t.Errorf("ada's roles (-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff(groups, got.Items[0].Groups); diff != "" {
+	if diff := cmp.Diff(append(groups, "AuthenticatedUsers"), got.Items[0].Groups); diff != "" {
 		t.Errorf("ada's groups (-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"Authenticated", "Manager"}, got.Items[1].Roles); diff != "" {
+	if diff := cmp.Diff([]string{"Authenticated", "Manager", "Member"}, got.Items[1].Roles); diff != "" {
 		t.Errorf("root's roles (-want +got)\n%s", diff)
 	}
 }
