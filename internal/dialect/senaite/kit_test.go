@@ -55,7 +55,7 @@ func newSiteWith(t testing.TB, o nodetest.Options, configure ...func(*senaite.Di
 	}
 	d := &senaite.Dialect{
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Issuer: nodetest.Issuer, Now: f.Time, Cookies: httpkit.NewCookies(nodetest.Issuer), CrossOrigin: crossOrigin,
-		Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
+		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}
 	for _, c := range configure {
 		c(d)
@@ -139,7 +139,13 @@ var foreign = []option{header("Sec-Fetch-Site", "cross-site"), header("Origin", 
 // says otherwise.
 func (s *site) do(method, path, body string, options ...option) answer {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+prefix+path, strings.NewReader(body))
+	return s.doAt(prefix, method, path, body, options...)
+}
+
+// doAt is do beneath another prefix.
+func (s *site) doAt(at, method, path, body string, options ...option) answer {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+at+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -164,6 +170,13 @@ func (s *site) do(method, path, body string, options ...option) answer {
 		a.cookies[c.Name] = c
 	}
 	return a
+}
+
+// session is one of bearerd's own pages.
+func (s *site) session(name string) option {
+	s.t.Helper()
+	value := s.SessionToken(s.t, name, password).Value.Reveal()
+	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "bearerd_session", Value: value}) }
 }
 
 // form is the body of a login.
