@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -238,14 +237,6 @@ func (g *committer) take(c class) (jobs []*pgJob) {
 	return jobs
 }
 
-// wait waits for the lanes to end. Nothing can be added any more.
-func (g *committer) wait() {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	g.running.Wait()
-}
-
 // apart lets a job that was taken wait for a transaction of its own.
 func (g *committer) apart(j *pgJob) {
 	g.mu.Lock()
@@ -406,10 +397,4 @@ func contended(pg *pgconn.PgError) bool {
 		return true
 	}
 	return false
-}
-
-// shared reports whether the error of a group is its own, and not that of a batch
-// which the others could do without.
-func shared(err error) bool {
-	return fault.Is(err, fault.Unavailable) || !errors.As(err, new(*pgconn.PgError))
 }
