@@ -9,7 +9,7 @@ import (
 
 // mount returns the handler of one listener.
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
-	r := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, reservations: newReservations(own)}
+	r := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, beneath: map[string]http.Handler{}, reservations: newReservations(own)}
 	r.ownHandler = httpkit.SecurityHeaders(r.own)
 	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
 	if h, pattern := r.gateway.Handler(root); pattern == everything {
@@ -20,9 +20,13 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 			path, h := e.Exact()
 			r.exact[path] = h
 		}
+		if e, ok := e.(Beneath); ok {
+			path, h := e.Beneath()
+			r.beneath[path] = h
+		}
 	}
 	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
-	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(httpkit.CORS(s.CORS)(httpkit.Handle(r.serve, onError))))
+	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(httpkit.CORS(s.CORS, r.leaves)(httpkit.Handle(r.serve, onError))))
 }
 
 func newMux(edges []Edge) *http.ServeMux {

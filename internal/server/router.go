@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"path"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -14,6 +15,7 @@ type router struct {
 	own, gateway *http.ServeMux
 	ownHandler   http.Handler // own, with what is around it
 	exact        map[string]http.Handler
+	beneath      map[string]http.Handler // by the path, with a slash at its end
 	application  http.Handler // the gateway's "/"; nil: there is none
 	reservations reservations
 }
@@ -22,31 +24,18 @@ type router struct {
 const everything = "/"
 
 func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
+	if h, pattern := t.find(r); h != nil {
+		if pattern != "" {
+			r.Pattern = pattern // as a mux does that found h by it
+		}
+		h.ServeHTTP(w, r)
+		return nil
+	}
 	if r.Method == http.MethodConnect {
 		return errNothing // a mux would make a route, and so a metric, of its path
 	}
-	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
-		pass(w, r, h, r.URL.Path)
-		return nil
-	}
-	tidy := clean(r.URL.EscapedPath()) // a mux would redirect every other path
-	if tidy {
-		if _, pattern := t.gateway.Handler(r); pattern != "" && pattern != everything {
-			t.gateway.ServeHTTP(w, r)
-			return nil
-		}
-		if _, pattern := t.own.Handler(r); pattern != "" {
-			t.ownHandler.ServeHTTP(w, r)
-			return nil
-		}
-	}
-	// What such a path means is the application's to know, and whether it may pass is the
-	// proxy's, unless it is one of ours in another spelling.
+	tidy := clean(r.URL.EscapedPath())
 	meant := t.reservations.read(r.URL.EscapedPath())
-	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
-		pass(w, r, t.application, everything) // of its own paths a dialect takes the methods that it serves
-		return nil
-	}
 	if allow := t.allowed(r, tidy); allow != "" && (meant.own || meant.path == "" || meant.exact) {
 		return httpkit.MethodNotAllowed(w, r, allow)
 	}
@@ -59,10 +48,49 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", meant.path)
 }
 
-// pass serves a request as a mux does that found h by the pattern.
-func pass(w http.ResponseWriter, r *http.Request, h http.Handler, pattern string) {
-	r.Pattern = pattern
-	h.ServeHTTP(w, r)
+// find returns who serves a request, with the pattern where no mux of theirs will find
+// one; nil where nobody does.
+func (t *router) find(r *http.Request) (h http.Handler, pattern string) {
+	if r.Method == http.MethodConnect {
+		return nil, ""
+	}
+	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
+		return h, r.URL.Path
+	}
+	sent := r.URL.EscapedPath()
+	for path, h := range t.beneath {
+		if strings.HasPrefix(sent, path) {
+			return h, path
+		}
+	}
+	if clean(sent) { // a mux would redirect every other path
+		if _, pattern := t.gateway.Handler(r); pattern != "" && pattern != everything {
+			return t.gateway, ""
+		}
+		if _, pattern := t.own.Handler(r); pattern != "" {
+			return t.ownHandler, ""
+		}
+	}
+	// What such a path means is the application's to know, and whether it may pass is the
+	// proxy's, unless it is one of ours in another spelling. Of its own paths a dialect
+	// takes the methods that it serves.
+	meant := t.reservations.read(sent)
+	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
+		return t.application, everything
+	}
+	return nil, ""
+}
+
+// leaves reports whether a request is the application's. What scripts may do there is
+// for the proxy to say.
+func (t *router) leaves(r *http.Request) bool {
+	if method := r.Header.Get("Access-Control-Request-Method"); r.Method == http.MethodOptions && method != "" {
+		asked := *r // a preflight belongs to the request that it asks about
+		asked.Method = method
+		r = &asked
+	}
+	_, pattern := t.find(r)
+	return pattern == everything
 }
 
 // clean reports whether a mux would take the path as it is.
