@@ -123,9 +123,9 @@ func (p *program) sayKey(k keyring.Key) {
 func (p *program) keysRetireCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retire KID",
-		Short: "Take a key back, with every token that it signed",
-		Long: `Take a signing key back, with every token that it signed. When it was the active
-one the next key signs at once.`,
+		Short: "Revoke a key, with every token that it signed",
+		Long: `Revoke a signing key, with every token that it signed and all that was made from
+those. When it was the active one the next key signs at once.`,
 		Args: takes("KID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
