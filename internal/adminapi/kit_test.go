@@ -50,7 +50,7 @@ func (s *site) serve(t *testing.T, change ...func(*adminapi.API)) *edgetest.Site
 	for _, c := range change {
 		c(api)
 	}
-	served := edgetest.Serve(t, s.Fixture, api)
+	served := edgetest.Serve(t, s.Time, api)
 	served.Type, served.Check = edgetest.TypeJSON, check
 	return served
 }
