@@ -215,7 +215,11 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	}
 	i := &instance{Node: n, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
-	return i, follower.CatchUp(ctx)
+	p.store.Follow(follower.Origin)
+	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {
+		return i, err
+	}
+	return i, ring.Refresh(ctx) // another server may have answered before there was a log to follow
 }
 
 func settingsOf(c config.Config) node.Settings {
