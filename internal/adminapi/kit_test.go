@@ -66,7 +66,7 @@ func check(a *edgetest.Answer) {
 	}
 }
 
-func session(value string) edgetest.Option { return edgetest.Header("Cookie", cookie+"="+value) }
+func session(value string) edgetest.Option { return edgetest.Cookie(cookie, value) }
 
 // as sends a request of the API with a token.
 func (s *site) as(t *testing.T, token, method, path, body string) *edgetest.Answer {

@@ -200,9 +200,7 @@ func Basic(id, secret string) Option {
 }
 
 // Cookie adds a cookie.
-func Cookie(name, value string) Option {
-	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: name, Value: value}) }
-}
+func Cookie(name, value string) Option { return Header("Cookie", name+"="+value) }
 
 // From sends a request from an address, as a proxy reports it.
 func From(address string) Option { return Header("X-Forwarded-For", address) }
