@@ -219,7 +219,7 @@ func (s *site) get(t *testing.T, token string) (status int, reached bool, header
 	return resp.StatusCode, resp.Header.Get("X-From") == "application", resp.Header
 }
 
-// whoNotices sends requests while something is done, and gives how many were sent
+// whoNotices sends requests while something is done, and returns how many were sent
 // and which of them did not get through.
 func (s *site) whoNotices(t *testing.T, token string, do func()) (sent int, refused []int) {
 	t.Helper()
@@ -334,7 +334,7 @@ func (s *site) databaseStops(t *testing.T, good string) {
 	}
 }
 
-// metricsAreThere holds the names of the page against what a node tells.
+// metricsAreThere compares the names on the page with the metrics of a node.
 func (s *site) metricsAreThere(t *testing.T) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.nodes[0].ops+"/metrics", nil)

@@ -307,7 +307,7 @@ func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 // make a master key of its own.
 func noSharedMaster(path string, err error) error {
 	return hint(fmt.Errorf("the master key is missing, and all nodes of a PostgreSQL database need the same: %w", err),
-		"make one with \"bearerd keys master %s\", once, and give every node a copy", path)
+		"create one with \"bearerd keys master %s\", once, and copy it to every node", path)
 }
 
 // flagOf is the flag of a key, as package config names it in messages.

@@ -89,15 +89,15 @@ func TestNobodyWaitsForABody(t *testing.T) {
 		base, method, path string
 		want               int
 	}{
-		{r.url, "POST", "/auth/verify", http.StatusUnauthorized},
-		{r.url, "POST", "/auth/verify?optional=true", http.StatusOK},
-		{r.url, "POST", "/auth/verify?nonsense=1", http.StatusBadRequest},
-		{r.url, "PUT", "/oauth2/token", http.StatusMethodNotAllowed},
-		{r.url, "POST", "/oauth2/token", http.StatusBadRequest}, // no content type
-		{r.url, "POST", "/application", http.StatusUnauthorized},
-		{r.url, "POST", "/open/upload", http.StatusTeapot}, // the application answers early
-		{r.ops, "GET", "/healthz", http.StatusOK},
-		{r.ops, "POST", "/nothing", http.StatusNotFound},
+		{r.URL, "POST", "/auth/verify", http.StatusUnauthorized},
+		{r.URL, "POST", "/auth/verify?optional=true", http.StatusOK},
+		{r.URL, "POST", "/auth/verify?nonsense=1", http.StatusBadRequest},
+		{r.URL, "PUT", "/oauth2/token", http.StatusMethodNotAllowed},
+		{r.URL, "POST", "/oauth2/token", http.StatusBadRequest}, // no content type
+		{r.URL, "POST", "/application", http.StatusUnauthorized},
+		{r.URL, "POST", "/open/upload", http.StatusTeapot}, // the application answers early
+		{r.ops.URL, "GET", "/healthz", http.StatusOK},
+		{r.ops.URL, "POST", "/nothing", http.StatusNotFound},
 	} {
 		for _, announced := range []string{"Content-Length: 77", "Transfer-Encoding: chunked"} {
 			if got := send(t, tt.base, tt.method+" "+tt.path+" HTTP/1.1\r\nHost: x\r\n"+announced+"\r\n\r\n"); got != tt.want {
@@ -118,7 +118,7 @@ func TestEveryBodyHasADeadline(t *testing.T) {
 		"/oauth2/token": "application/x-www-form-urlencoded", "/open/upload": "application/octet-stream",
 	} {
 		head := "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: " + contentType + "\r\nContent-Length: 77\r\n\r\n"
-		if got := send(t, r.url, head+strings.Repeat("a", 7)); got != http.StatusBadRequest {
+		if got := send(t, r.URL, head+strings.Repeat("a", 7)); got != http.StatusBadRequest {
 			t.Errorf("%s: %d", path, got)
 		}
 	}
@@ -141,7 +141,7 @@ func TestNoRequestHidesBehindChunks(t *testing.T) {
 		for _, length := range []string{"", "Content-Length: 60\r\n"} {
 			requests.Store(0)
 			head := "POST " + path + " HTTP/1.1\r\nHost: x\r\n" + length + "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
-			if got := send(t, r.url, head+"3\r\na=b\r\n0\r\n\r\n"+hidden); got != want {
+			if got := send(t, r.URL, head+"3\r\na=b\r\n0\r\n\r\n"+hidden); got != want {
 				t.Errorf("%s: %d, want %d", path, got, want)
 			}
 			if n := requests.Load(); n > 1 || n == 1 && path != "/open/upload" {
