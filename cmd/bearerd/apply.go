@@ -18,6 +18,7 @@ import (
 func (p *program) applyCommand() *cobra.Command {
 	var file string
 	var dryRun, prune bool
+	var from directory.Desired // the source and its ways
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make users, roles and clients what a file says",
@@ -25,9 +26,20 @@ func (p *program) applyCommand() *cobra.Command {
 all of it or nothing. To apply a file twice changes nothing the second time. What
 the file doesn't have is left alone, unless --prune says to remove it.
 
+With --source NAME the file is that of another system, which writes it again and
+again. The source owns what the file creates: --prune then removes that and nothing
+else, and a file without --source removes nothing that a source owns. Users are who
+their external_id says: a rename keeps the subject, and somebody new with the name of
+somebody who is gone is somebody else. A changed password_hash revokes nothing by
+itself, since a system may write the same password another way; a password_changed_at
+that is later than the last one revokes everything of the user, and so does
+--revoke-on-new-hash for every changed hash. OAuth clients are never pruned by a
+source.
+
 A mistake is told with the file and line, and nothing is changed.`,
 		Example: `  bearerd apply -f access.yaml --dry-run
-  bearerd apply -f access.yaml`,
+  bearerd apply -f access.yaml
+  bearerd apply -f from-django.yaml --source django --prune`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			access, err := config.LoadAccess(file)
@@ -39,6 +51,10 @@ A mistake is told with the file and line, and nothing is changed.`,
 				return err
 			}
 			desired.DryRun, desired.Prune = dryRun, prune
+			desired.Source, desired.Adopt, desired.RevokeOnNewHash = from.Source, from.Adopt, from.RevokeOnNewHash
+			if cmd.Flags().Changed("source") && from.Source == "" {
+				return errors.New("--source needs a name")
+			}
 			return p.with(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *instance) error {
 				done, receipt, err := i.Directory.Apply(ctx, caller.Operator(), desired)
 				if err != nil {
@@ -50,7 +66,10 @@ A mistake is told with the file and line, and nothing is changed.`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the access `FILE`")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would change, and change nothing")
-	cmd.Flags().BoolVar(&prune, "prune", false, "remove what the file doesn't have")
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove what the file doesn't have; with --source, of what it owns")
+	cmd.Flags().StringVar(&from.Source, "source", "", "the file comes from the system with this `NAME`, which owns what it creates")
+	cmd.Flags().BoolVar(&from.Adopt, "adopt", false, "with --source: take over users of the names in the file whom nobody owns")
+	cmd.Flags().BoolVar(&from.RevokeOnNewHash, "revoke-on-new-hash", false, "with --source: a changed password hash revokes everything of the user")
 	_ = cmd.MarkFlagRequired("file")
 	waitFlag(cmd)
 	return cmd
@@ -91,6 +110,9 @@ func (p *program) applied(i *instance, done []directory.Applied, r revocation.Re
 // inWords turns "user.create" about ada into "create user ada".
 func inWords(d directory.Applied) string {
 	noun, verb, _ := strings.Cut(d.Action, ".")
+	if noun == "user" && verb == "rename" {
+		return "rename user to " + d.Target
+	}
 	if noun == "user" && verb == "password" {
 		return "change the password of user " + d.Target
 	}

@@ -93,12 +93,12 @@ func parseHash(encoded string) (digest, error) {
 		}
 		return d, nil
 	}
-	return nil, fault.New(fault.Invalid, "password hash: its form is none that bearerd reads; docs/configuration.md lists them").In("password_hash")
+	return nil, fault.New(fault.Invalid, "password hash: its form is none that bearerd reads; docs/users.md lists them").In("password_hash")
 }
 
 var (
 	errForm = errors.New("not well formed")
-	errCost = errors.New("its cost parameters are out of bounds: checking one password may take 256 MiB and some seconds")
+	errCost = errors.New("its cost parameters are out of bounds: checking one password may take at most 256 MiB and some seconds")
 )
 
 // imported makes a digest stale, whatever its parameters.

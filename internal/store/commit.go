@@ -87,7 +87,9 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		_, err := c.exec(ctx, rehash, op.ID, op.Old.Reveal(), op.New.Reveal(), op.Old.Fingerprint())
 		return err
 	case records.RemoveUser:
-		return change(ctx, c, "no such user", deleteUser, op.ID)
+		return change(ctx, c, noSuchUser, deleteUser, op.ID)
+	case records.AddLink:
+		return addLink(ctx, c, op)
 	case records.CreateCollection:
 		return createCollection(ctx, c, op)
 	case records.UpdateCollection:

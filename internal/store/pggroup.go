@@ -53,8 +53,8 @@ func classOf(b records.Batch) (class, error) {
 		}
 	}
 	switch {
-	case slices.ContainsFunc(b.Audit, counted):
-		return changing, nil // bearerd_revoke doesn't count
+	case slices.ContainsFunc(b.Audit, counted), slices.ContainsFunc(b.Audit, namesSomebody):
+		return changing, nil // bearerd_revoke neither counts nor takes names
 	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
 		return byItself, nil
 	case kills == len(b.Ops) && len(b.Ops)+len(b.Log) == 0:

@@ -18,6 +18,6 @@ func TestTheAuditLogSaysHowManyWereRefused(t *testing.T) {
 	}
 	nodetest.Must(t, s.Journal.FlushRefusals(t.Context(), true))
 	b.get("/auth/admin/audit?target=bob").want(http.StatusOK, `<span class="badge bad">refused 57 times</span>`)
-	b.get("/auth/admin/audit/export?format=csv&target=bob").want(http.StatusOK, ",reason,count\n", ",wrong,57\n")
+	b.get("/auth/admin/audit/export?format=csv&target=bob").want(http.StatusOK, ",reason,count,actor_name,target_name\n", ",wrong,57,,\n")
 	b.get("/auth/admin/audit/export?format=jsonl&target=bob").want(http.StatusOK, `"count":57}`)
 }
