@@ -21,10 +21,10 @@ func (p *program) applyCommand() *cobra.Command {
 	var from directory.Desired // the source and its ways
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Make users, roles and clients what a file says",
-		Long: `Make collections, roles, users, bindings and clients what the access file says,
-all of it or nothing. To apply a file twice changes nothing the second time. What
-the file doesn't have is left alone, unless --prune says to remove it.
+		Short: "Apply an access file: users, roles, bindings, clients",
+		Long: `Change collections, roles, users, bindings and clients to what the access file
+contains, in one transaction. Applying a file a second time changes nothing. What
+is not in the file stays as it is; --prune removes it.
 
 With --source NAME the file is that of another system, which writes it again and
 again. The source owns what the file creates: --prune then removes that and nothing
@@ -36,7 +36,7 @@ that is later than the last one revokes everything of the user, and so does
 --revoke-on-new-hash for every changed hash. OAuth clients are never pruned by a
 source.
 
-A mistake is told with the file and line, and nothing is changed.`,
+An error names the file and the line, and nothing is changed.`,
 		Example: `  bearerd apply -f access.yaml --dry-run
   bearerd apply -f access.yaml
   bearerd apply -f from-django.yaml --source django --prune`,
@@ -65,8 +65,8 @@ A mistake is told with the file and line, and nothing is changed.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the access `FILE`")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would change, and change nothing")
-	cmd.Flags().BoolVar(&prune, "prune", false, "remove what the file doesn't have; with --source, of what it owns")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change, and change nothing")
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove what is not in the file; with --source, only what it owns")
 	cmd.Flags().StringVar(&from.Source, "source", "", "the file comes from the system with this `NAME`, which owns what it creates")
 	cmd.Flags().BoolVar(&from.Adopt, "adopt", false, "with --source: take over users of the names in the file whom nobody owns")
 	cmd.Flags().BoolVar(&from.RevokeOnNewHash, "revoke-on-new-hash", false, "with --source: a changed password hash revokes everything of the user")
@@ -95,11 +95,11 @@ func (p *program) applied(i *instance, done []directory.Applied, r revocation.Re
 	case len(done) == 0:
 		p.say("nothing to change")
 	case dryRun:
-		p.say("%s, none made: this was a dry run", count(len(done), "change"))
+		p.say("%s, not applied: this was a dry run", count(len(done), "change"))
 	case r.Revoked:
-		p.say("%s made; %s", count(len(done), "change"), i.reach(r))
+		p.say("%s applied; %s", count(len(done), "change"), i.reach(r))
 	default:
-		p.say("%s made", count(len(done), "change"))
+		p.say("%s applied", count(len(done), "change"))
 	}
 	return p.show(struct {
 		Changes []change `json:"changes"`

@@ -39,15 +39,15 @@ func (p *program) auditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Show the audit log, newest first",
-		Long: `Show the audit log, newest first: who did what to what, from where, and how it
-ended. Nobody is "-", this command line is "cli", and bearerd itself "system".
+		Long: `Show the audit log, newest first: who did what to what, from where, and the
+outcome. "-" is nobody, "cli" this command line, and "system" bearerd itself.
 
 Users are named as they were at the time, or as somebody typed it. --actor and
 --target take a username in any spelling, or a subject id; --target finds the
 sign-ins that were refused for that name too.
 
-Refusals that are alike, of one caller or from one address, are one event a minute,
-which says how many they were.`,
+Equal refusals of one caller, or from one address, are recorded as one event per
+minute with their number.`,
 		Example: `  bearerd audit --since 24h --action token.revoke
   bearerd audit --target spadmin --output json`,
 		Args: takes(),
@@ -75,10 +75,10 @@ which says how many they were.`,
 	flags.StringVar(&f.Actor, "actor", "", "only what this `USER` or client did")
 	flags.StringVar(&f.Target, "target", "", "only what was done to this `USER`, client, key or role")
 	flags.StringVar(&f.Action, "action", "", "only this `ACTION`, such as token.revoke")
-	flags.StringVar(&f.TokenID, "token", "", "only what concerned the token with this `ID`")
+	flags.StringVar(&f.TokenID, "token", "", "only what is about the token with this `ID`")
 	flags.StringVar(&since, "since", "", "only from this `TIME` on: RFC 3339, or a duration ago such as 24h")
 	flags.StringVar(&until, "until", "", "only before this `TIME`")
-	flags.IntVar(&limit, "limit", limit, "at most so many events, `N`")
+	flags.IntVar(&limit, "limit", limit, "at most `N` events")
 	return cmd
 }
 
