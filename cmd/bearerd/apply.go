@@ -26,15 +26,14 @@ func (p *program) applyCommand() *cobra.Command {
 contains, in one transaction. Applying a file a second time changes nothing. What
 is not in the file stays as it is; --prune removes it.
 
-With --source NAME the file is that of another system, which writes it again and
-again. The source owns what the file creates: --prune then removes that and nothing
-else, and a file without --source removes nothing that a source owns. Users are who
-their external_id says: a rename keeps the subject, and somebody new with the name of
-somebody who is gone is somebody else. A changed password_hash revokes nothing by
-itself, since a system may write the same password another way; a password_changed_at
-that is later than the last one revokes everything of the user, and so does
---revoke-on-new-hash for every changed hash. OAuth clients are never pruned by a
-source.
+With --source NAME, another system writes the file, again and again. The source owns
+what the file creates: --prune removes that and nothing else, and a file without
+--source removes nothing that a source owns. A user is identified by external_id: a
+rename keeps the subject, and a new user with the name of a removed one inherits
+nothing. A changed password_hash alone revokes nothing, since systems encode the
+same password again; a later password_changed_at revokes all tokens of the user, and
+--revoke-on-new-hash does so for every changed hash. A source never prunes OAuth
+clients.
 
 An error names the file and the line, and nothing is changed.`,
 		Example: `  bearerd apply -f access.yaml --dry-run

@@ -210,8 +210,8 @@ func (p *program) userRenameCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rename USER USERNAME",
 		Short: "Give a user another username",
-		Long: `Give a user another username, or another spelling of it. The subject stays, and so
-do tokens, sessions and bindings; applications get the new name with the next request.`,
+		Long: `Give a user another username, or another spelling of it. Subject, tokens, sessions
+and bindings stay. Applications receive the new name with the next request.`,
 		Args: takes("USER", "USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.changeUser(cmd, args[0], directory.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
