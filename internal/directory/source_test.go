@@ -56,9 +56,10 @@ func userNamed(t *testing.T, f *nodetest.Fixture, name string) identity.User {
 	return u
 }
 
-func tokenOf(t *testing.T, f *nodetest.Fixture, username string) *issuance.Issued {
+// tokenOf returns an API token of ada.
+func tokenOf(t *testing.T, f *nodetest.Fixture) *issuance.Issued {
 	t.Helper()
-	return f.APIToken(t, f.SignedIn(t, username), issuance.NewCredential{Name: "laptop"})
+	return f.APIToken(t, f.SignedIn(t, "ada"), issuance.NewCredential{Name: "laptop"})
 }
 
 func wantChanges(t *testing.T, what string, got []string, want ...string) {
@@ -119,7 +120,7 @@ func TestARenameFollowsTheExternalID(t *testing.T) {
 	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
 		apply(t, f, django(sourceUser("7", "ada"), sourceUser("8", "grace")))
 		ada, grace := userNamed(t, f, "ada"), userNamed(t, f, "grace")
-		kept := tokenOf(t, f, "ada")
+		kept := tokenOf(t, f)
 		wantChanges(t, "another spelling", apply(t, f, django(sourceUser("7", "Ada"), sourceUser("8", "grace"))), "user.rename Ada")
 		wantChanges(t, "names exchanged", apply(t, f, django(sourceUser("7", "grace"), sourceUser("8", "ada"))), "user.rename grace", "user.rename ada")
 		if a, g := userNamed(t, f, "grace"), userNamed(t, f, "ada"); a.ID != ada.ID || g.ID != grace.ID {
@@ -139,7 +140,7 @@ func TestSomebodyNewInheritsNothingByName(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
 		apply(t, f, django(sourceUser("7", "ada")))
-		before, old := userNamed(t, f, "ada"), tokenOf(t, f, "ada")
+		before, old := userNamed(t, f, "ada"), tokenOf(t, f)
 		_, _, err := f.Apply(t.Context(), operator, django(sourceUser("12", "ada")))
 		nodetest.WantFault(t, "without pruning", err, fault.Conflict, "")
 		f.WantAlive(t, "a token after what was refused", old)
@@ -180,7 +181,7 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 			t.Parallel()
 			f := nodetest.New(t, nodetest.Options{})
 			apply(t, f, django(c.before))
-			issued := tokenOf(t, f, "ada")
+			issued := tokenOf(t, f)
 			d := django(c.after)
 			d.RevokeOnNewHash = c.always
 			apply(t, f, d)
@@ -203,7 +204,7 @@ func TestANewHashOfAdministratorsRevokes(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	d := directory.Desired{Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "ada", PasswordHash: oneHash}}}}
 	apply(t, f, d)
-	issued := tokenOf(t, f, "ada")
+	issued := tokenOf(t, f)
 	d.Users[0].PasswordHash = anotherHash
 	apply(t, f, d)
 	f.WantDead(t, "a token of before", issued)
@@ -266,7 +267,7 @@ func TestARenamedUserIsTheSameUser(t *testing.T) {
 	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
 		ada := f.User(t, "ada", "correct horse")
 		f.User(t, "grace", "")
-		issued := tokenOf(t, f, "ada")
+		issued := tokenOf(t, f)
 		name := "Ada.Lovelace"
 		u, err := f.UpdateUser(t.Context(), operator, "ADA", directory.UserPatch{Username: &name})
 		if nodetest.Must(t, err); u.ID != ada.ID || u.Username != name {

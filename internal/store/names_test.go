@@ -34,7 +34,7 @@ func earlier(t *testing.T, engine string, usernames ...string) []string {
 		if name >= "0006" {
 			continue
 		}
-		text, err := os.ReadFile(file) //nolint:gosec // one of ours
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,7 @@ var filterFields = []string{"actor", "action", "target", "token_id", "since", "u
 func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
 	view := auditView{Actions: audit.Actions(), Asked: q}
-	f, err := p.readFilter(r, q)
+	f, err := p.readFilter(q)
 	if fault.Is(err, fault.Invalid) {
 		view.formState = formState{At: "filter", Problem: sentence(fault.Message(err)), About: filterMarks[fault.FieldOf(err)]}
 		return p.render(w, r, http.StatusBadRequest, "audit", "Audit log", view)
@@ -73,7 +73,7 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 var filterMarks = fieldsNamed("since", "until")
 
 // readFilter reads which events are asked for. Who and whom may be usernames.
-func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error) {
+func (p *Pages) readFilter(q url.Values) (f audit.Filter, err error) {
 	f = audit.Filter{
 		Actor: q.Get("actor"), Target: q.Get("target"), Action: q.Get("action"), TokenID: q.Get("token_id"), Limit: audit.DefaultLimit,
 	}
@@ -130,7 +130,7 @@ func (p *Pages) names(r *request, ids ...string) (map[string]string, error) {
 // JSON, one event a line.
 func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
-	f, err := p.readFilter(r, q)
+	f, err := p.readFilter(q)
 	if err != nil {
 		return err
 	}
