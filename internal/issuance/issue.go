@@ -87,22 +87,12 @@ func (i *Issuer) IssueFor(ctx context.Context, c *caller.Caller, ref string, r *
 	if !c.IsOperator() {
 		return nil, fault.New(fault.Forbidden, "only the operator issues tokens for others")
 	}
-	if identity.ValidateUsername(ref) != nil {
-		return nil, records.ErrNoUser // not every store takes every text
-	}
-	who := records.Who{Username: ref, Collection: r.Collection}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = records.Who{UserID: ref, Collection: r.Collection}
-	}
-	p, err := i.cfg.Store.Principal(ctx, who)
-	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
-		return nil, records.ErrNoUser
-	}
+	p, err := records.ReadUser(ctx, i.cfg.Store, ref, r.Collection)
 	if err != nil {
 		return nil, err
 	}
 	own := *r
-	own.Principal = &p
+	own.Principal = p
 	return i.Issue(ctx, c, &own)
 }
 

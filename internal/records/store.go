@@ -82,6 +82,8 @@ type Directory interface {
 	// Bindings returns the bindings of a user (groups' ones included when asked), or all.
 	Bindings(ctx context.Context, q BindingQuery) ([]access.Binding, error)
 	Clients(ctx context.Context) ([]identity.Client, error)
+	// Links returns the links of a user or a source, by source and external id.
+	Links(ctx context.Context, q LinkQuery) ([]Link, error)
 }
 
 // MaxDigests is how many tokens TokensByDigest and TokensByID find at a time.

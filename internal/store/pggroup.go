@@ -49,7 +49,8 @@ func classOf(b records.Batch) (class, error) {
 			kills++
 		}
 	}
-	counts := slices.ContainsFunc(b.Audit, counted) // which bearerd_revoke doesn't
+	// bearerd_revoke neither counts nor takes names.
+	counts := slices.ContainsFunc(b.Audit, counted) || slices.ContainsFunc(b.Audit, namesSomebody)
 	switch {
 	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
 		return byItself, nil
