@@ -15,7 +15,8 @@ import (
 
 // AuthenticateClient authenticates an OAuth client by its secret (RFC 6749 §2.3).
 // The error is caller.ErrBadClient, alike for an unknown client, a public one, and a
-// wrong secret, or Unavailable.
+// wrong secret, or Unavailable. An old secret ends with its overlap by the ledger's
+// clock, which never goes back.
 func (a *Authenticator) AuthenticateClient(ctx context.Context, id, secret string) (*caller.Caller, error) {
 	p, err := a.client(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -25,7 +26,7 @@ func (a *Authenticator) AuthenticateClient(ctx context.Context, id, secret strin
 		compareAnyway(secret)
 		return nil, caller.ErrBadClient
 	}
-	if !p.Client.CheckSecret(secret) {
+	if !p.Client.CheckSecret(secret, a.cfg.Ledger.Now()) {
 		return nil, caller.ErrBadClient
 	}
 	return caller.ByPrincipal(p), nil
@@ -55,7 +56,7 @@ func newClientCache() *cache.Cache[*records.Principal] {
 	return cache.New(cache.Config[*records.Principal]{
 		Budget: clientCache, Typical: typicalClient, MaxAge: maxClientAge,
 		Cost: func(_ string, p *records.Principal) int64 {
-			return int64(1024 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)))
+			return int64(1024 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)+len(p.Client.ExchangeFrom)))
 		},
 	})
 }

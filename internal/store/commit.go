@@ -108,6 +108,8 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return createClient(ctx, c, op)
 	case records.UpdateClient:
 		return updateClient(ctx, c, op)
+	case records.RotateSecret:
+		return change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
 	case records.RemoveClient:
 		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
@@ -123,6 +125,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		return addToken(ctx, c, op)
 	case records.SpendToken:
 		return spendToken(ctx, c, op)
+	case records.SpendAgain:
+		return spendTokenAgain(ctx, c, op)
 	case records.ShortenToken:
 		return shortenToken(ctx, c, op)
 	case records.KillTokens:

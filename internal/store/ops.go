@@ -44,11 +44,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
 	deleteBinding = `DELETE FROM bindings WHERE id = $1`
 
-	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
-	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4 WHERE id = $1`
-	setClientSecret = `UPDATE clients SET secret_digest = $2 WHERE id = $1`
-	deleteClient    = `DELETE FROM clients WHERE id = $1`
+	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences, exchange_from)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
+	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4, exchange_from = $5 WHERE id = $1`
+	setClientSecret = `UPDATE clients SET secret_digest = $2, old_secret_digest = $3, old_secret_until = 0 WHERE id = $1`
+	// A public client has no secret that could go on.
+	rotateSecret = `UPDATE clients SET secret_digest = $2,
+    old_secret_digest = CASE WHEN CAST($3 AS BIGINT) > 0 THEN secret_digest ELSE $4 END,
+    old_secret_until = CASE WHEN length(secret_digest) > 0 THEN CAST($3 AS BIGINT) ELSE 0 END WHERE id = $1`
+	deleteClient = `DELETE FROM clients WHERE id = $1`
 )
 
 // taken names the field that a Conflict is about.
@@ -206,8 +210,8 @@ func named(ctx context.Context, c conn, what, text, name string) error {
 }
 
 // clientLists are the lists of a client as they are stored.
-func clientLists(cl identity.Client) (lists [3]string, err error) {
-	for i, items := range [][]string{cl.Grants, cl.Scopes, cl.Audiences} {
+func clientLists(cl identity.Client) (lists [4]string, err error) {
+	for i, items := range [][]string{cl.Grants, cl.Scopes, cl.Audiences, cl.ExchangeFrom} {
 		if lists[i], err = encode(items); err != nil {
 			return lists, err
 		}
@@ -221,7 +225,7 @@ func createClient(ctx context.Context, c conn, op records.CreateClient) error {
 		return err
 	}
 	return taken("id", add(ctx, c, "a client of that id exists already", insertClient, op.Client.ID, bytesOf(op.Client.SecretDigest),
-		lists[0], lists[1], lists[2]))
+		lists[0], lists[1], lists[2], lists[3]))
 }
 
 func updateClient(ctx context.Context, c conn, op records.UpdateClient) error {
@@ -229,10 +233,10 @@ func updateClient(ctx context.Context, c conn, op records.UpdateClient) error {
 	if err != nil {
 		return err
 	}
-	err = change(ctx, c, "no such client", updateClientRow, op.Client.ID, lists[0], lists[1], lists[2])
+	err = change(ctx, c, "no such client", updateClientRow, op.Client.ID, lists[0], lists[1], lists[2], lists[3])
 	if err != nil || len(op.Client.SecretDigest) == 0 {
 		return err
 	}
-	_, err = c.exec(ctx, setClientSecret, op.Client.ID, op.Client.SecretDigest)
+	_, err = c.exec(ctx, setClientSecret, op.Client.ID, op.Client.SecretDigest, []byte{})
 	return err
 }

@@ -193,7 +193,7 @@ func (t *JWT) Validate(x Expectation) error {
 		return Refuse(CheckTime, ReasonExpired)
 	case c.NotBefore.After(x.Now.Add(skew)), c.IssuedAt.After(x.Now.Add(skew)):
 		return Refuse(CheckTime, ReasonNotYetValid)
-	case !x.AnyAudience && !contains(c.Audience, x.Audience):
+	case !x.AnyAudience && (x.Audience == "" || !HasAudience(c.Audience, x.Audience)):
 		return Refuse(CheckAudience, ReasonWrongAudience)
 	}
 	return nil

@@ -144,14 +144,17 @@ func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
 }
 
 // revoked reports whether a token is revoked: it is void, or the log has said that it or
-// what it was made from ends, and that time has come by the clock of this process.
-func (f *facts) revoked(t *Token) bool {
-	return f.void(t) || slices.ContainsFunc(t.names.kills, f.ledger.Ended)
+// what it was made from ends, and that time has come by the clock of this process. An end
+// for the reason despite that its source has noted doesn't count.
+func (f *facts) revoked(t *Token, despite string) bool {
+	ended := t.Ended != "" && t.Ended != despite
+	return ended || f.signedByRevoked(t) || f.revokedInLog(t) || slices.ContainsFunc(t.names.kills, f.ledger.Ended)
 }
 
 // void reports whether a token is revoked by its source or by what the log has said of
 // it up to the sequence applied here: its id or an id of its chain; its subject, its
-// client or everything, after the token was decided; the key that signed it at any time,
+// client, a client of its chain or everything, after the token was decided; the key that
+// signed it at any time,
 // because who has the private half writes what sequence they like. No clock is involved: every process that
 // has applied as much says the same.
 func (f *facts) void(t *Token) bool {
@@ -162,8 +165,13 @@ func (f *facts) void(t *Token) bool {
 // a token with everything that was made from it, so that there is nothing left to
 // append.
 func (f *facts) revokedInLog(t *Token) bool {
-	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq || f.log.Voided() > t.Seq {
+	if f.log.CutOff(t.names.subject) > t.Seq || f.log.Voided() > t.Seq {
 		return true
+	}
+	for _, client := range t.names.clients {
+		if f.log.CutOff(client) > t.Seq {
+			return true
+		}
 	}
 	return slices.ContainsFunc(t.names.kills, f.log.Killed)
 }

@@ -94,7 +94,7 @@ func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
 
 // Revoked reports whether a token is revoked, by its source or by what the log has
 // said up to the sequence applied here.
-func (v *Verifier) Revoked(t *Token) bool { return v.facts.revoked(t) }
+func (v *Verifier) Revoked(t *Token) bool { return v.facts.revoked(t, "") }
 
 // Void reports whether a token is revoked whatever the time is, so that there is nothing
 // left to revoke: a token whose end was written ahead is revoked at that time, and void

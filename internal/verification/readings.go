@@ -147,7 +147,7 @@ func (r *readings) readSubject(ctx context.Context, raw string, t *Token, collec
 // goes, whoever had them.
 func (r *readings) current(s *Subject, t *Token) bool {
 	n := &t.names
-	return r.log.CutOff(n.subject) <= s.Seq && r.log.CutOff(n.client) <= s.Seq &&
+	return r.log.CutOff(n.subject) <= s.Seq && r.log.CutOff(n.clients[0]) <= s.Seq &&
 		r.log.CutOff(n.access) <= s.Seq && r.log.Decided() <= s.Seq && r.remade.Load() <= s.Seq
 }
 

@@ -80,7 +80,7 @@ func (t *Token) BindsCollection() bool {
 type names struct {
 	kills      []revocation.Key // its id, then its chain
 	subject    revocation.Key
-	client     revocation.Key
+	clients    []revocation.Key // its client, then those of its chain
 	signingKey revocation.Key
 	access     revocation.Key
 	collection revocation.Key // of a token that has one
@@ -95,11 +95,15 @@ func (t *Token) index() *Token {
 	}
 	n.kills = make([]revocation.Key, 0, 1+len(t.Chain))
 	n.kills = append(n.kills, revocation.KeyOf(revocation.Token, t.ID))
-	for _, id := range t.Chain {
-		n.kills = append(n.kills, revocation.KeyOf(revocation.Token, id))
+	n.clients = append(n.clients, revocation.KeyOf(revocation.Client, t.ClientID))
+	for _, link := range t.Chain {
+		if client, ok := token.LinkedClient(link); ok {
+			n.clients = append(n.clients, revocation.KeyOf(revocation.Client, client))
+			continue
+		}
+		n.kills = append(n.kills, revocation.KeyOf(revocation.Token, link))
 	}
 	n.subject = revocation.KeyOf(revocation.Subject, t.Subject)
-	n.client = revocation.KeyOf(revocation.Client, t.ClientID)
 	n.signingKey = revocation.KeyOf(revocation.SigningKey, t.KID)
 	n.access = revocation.KeyOf(revocation.Access, t.Subject)
 	if t.Collection != nil {

@@ -22,6 +22,7 @@ type Requirements struct {
 	Action      string // with Path: a permission that the user must have
 	Path        access.Path
 	Kinds       []token.Kind // nil: those that call APIs
+	Despite     string       // an end for this reason that the source has noted is not judged: the caller judges it
 
 	onlyRevocation bool      // nothing is asked but whether the token was revoked
 	at             time.Time // when it is asked; zero: now
@@ -185,7 +186,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 			return err
 		}
 	}
-	if v.facts.revoked(t) {
+	if v.facts.revoked(t, r.Despite) {
 		return token.Refuse(token.CheckRevoked, token.ReasonRevoked)
 	}
 	if r.onlyRevocation {
@@ -252,7 +253,7 @@ func judgeOpaque(t *Token, r *Requirements, audience string) error {
 
 // judgeAudience refuses a token that is not good for an audience, or for none at all.
 func judgeAudience(t *Token, r *Requirements, audience string) error {
-	if len(t.Audience) == 0 || !r.AnyAudience && !slices.Contains(t.Audience, audience) {
+	if len(t.Audience) == 0 || !r.AnyAudience && !token.HasAudience(t.Audience, audience) {
 		return token.Refuse(token.CheckAudience, token.ReasonWrongAudience)
 	}
 	return nil
