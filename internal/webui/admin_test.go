@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -384,8 +385,8 @@ func TestAClientsSecretIsShownOnce(t *testing.T) {
 	b.get(page+"?edit=ci").want(http.StatusOK, `value="client_credentials" checked`, "https://a.example\nhttps://b.example</textarea>", `value="read write"`)
 	b.post(page, "do", "update", "id", "ci", "grants", identity.GrantTypeClientCredentials, "scopes", "read").leads(page + "?notice=saved")
 
-	b.post(page, "do", "renew", "id", "ci").want(http.StatusOK, "A new secret for ci?")
-	second := secretOf(b.post(page, "do", "renew", "id", "ci", "confirm", "yes"))
+	b.post(page, "do", "renew", "id", "ci").want(http.StatusOK, "A new secret for ci?", `name="overlap" value="86400" checked`, `name="revoke" value="no" checked`)
+	second := secretOf(b.post(page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "0", "revoke", "no"))
 	if _, err := s.AuthenticateClient(t.Context(), "ci", first); err == nil {
 		t.Error("the old secret is good")
 	}
@@ -403,6 +404,51 @@ func TestAClientsSecretIsShownOnce(t *testing.T) {
 	b.post(page, "do", "renew", "id", "nobody", "confirm", "yes").want(http.StatusNotFound).without("bdc_")
 	b.post(page, "do", "remove", "id", "ci").want(http.StatusOK, "Remove the client ci?")
 	b.post(page, "do", "remove", "id", "ci", "confirm", "yes").leads(page + "?notice=removed")
+}
+
+// The page offers the overlap, and shows until when the old secret works.
+func TestAClientsSecretIsRotatedWithAnOverlapOnThePage(t *testing.T) {
+	t.Parallel()
+	s, b := newOffice(t, nodetest.Options{})
+	const page = "/auth/admin/clients"
+	s.NewClient(t, directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
+	b.post(page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "86400", "revoke", "no").
+		want(http.StatusCreated, "bdc_", "The old secret works until")
+	b.get(page).want(http.StatusOK, "The old secret works until")
+	if _, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); err != nil {
+		t.Errorf("the old secret during the overlap: %v", err)
+	}
+	b.post(page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "a day").want(http.StatusBadRequest)
+	b.post(page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "0", "revoke", "yes").
+		want(http.StatusCreated).without("The old secret works until")
+	if _, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); err == nil {
+		t.Error("the old secret is good after the overlap was ended")
+	}
+	b.get(page).want(http.StatusOK).without("The old secret works until")
+}
+
+func TestThePageSaysWhatCurlCantSend(t *testing.T) {
+	t.Parallel()
+	_, b := newOffice(t, nodetest.Options{})
+	const page = "/auth/admin/clients"
+	const why = "form-encoding"
+	b.post(page, "do", "create", "id", "a:b", "grants", identity.GrantTypeDeviceCode, "public", "yes").want(http.StatusOK, why)
+	b.post(page, "do", "create", "id", "c+d", "grants", identity.GrantTypeClientCredentials).want(http.StatusCreated, why)
+	b.post(page, "do", "create", "id", "plain", "grants", identity.GrantTypeClientCredentials).want(http.StatusCreated).without(why)
+}
+
+func TestAClientsExchangeFromIsChangedOnThePage(t *testing.T) {
+	t.Parallel()
+	s, b := newOffice(t, nodetest.Options{})
+	const page = "/auth/admin/clients"
+	b.post(page, "do", "create", "id", "api", "grants", identity.GrantTypeTokenExchange, "exchange_from", "web\r\nphone").want(http.StatusCreated)
+	b.get(page+"?edit=api").want(http.StatusOK, "web\nphone</textarea>")
+	b.post(page, "do", "update", "id", "api", "grants", identity.GrantTypeTokenExchange, "exchange_from", "web").leads(page + "?notice=saved")
+	if c, err := s.Directory.Client(t.Context(), caller.Operator(), "api"); err != nil || !slices.Equal(c.ExchangeFrom, []string{"web"}) {
+		t.Errorf("%+v %v", c, err)
+	}
+	b.post(page, "do", "update", "id", "api", "grants", identity.GrantTypeTokenExchange, "exchange_from", "api").
+		want(http.StatusBadRequest, `id="update-exchange_from-error"`)
 }
 
 func TestKeysAreRotatedAndRetired(t *testing.T) {
