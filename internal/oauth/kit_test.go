@@ -39,7 +39,7 @@ func serve(t testing.TB, f *nodetest.Fixture) *env {
 	mux := http.NewServeMux()
 	edge := &oauth.Edge{
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
-		Applied: f.Ledger.Applied, JWKS: f.JWKS, Quota: f.Quota, Now: f.Time,
+		Applied: f.Ledger.Applied, JWKS: f.JWKS, SignedBy: f.Algorithms, Quota: f.Quota, Now: f.Time,
 		Site: oauth.Site{
 			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
 			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,

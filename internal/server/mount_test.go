@@ -262,6 +262,35 @@ func TestPreflightIsAnsweredForEveryPath(t *testing.T) {
 	}
 }
 
+// A public document is for every origin: neither a list of origins nor an application
+// behind comes between.
+func TestPublicDocumentAnswersThePreflightOfEveryOriginItself(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{
+		CORS:    []string{"https://app.example.org"},
+		Edges:   []server.Edge{public{}},
+		Gateway: []server.Edge{edge{"/": says("the application")}},
+	})
+	for _, origin := range []string{"https://app.example.org", "https://other.example.org"} {
+		a := r.do(t, http.MethodOptions, r.url+"/public/a", "Origin", origin, "Access-Control-Request-Method", "GET")
+		if a.status != http.StatusNoContent || a.header.Get("Access-Control-Allow-Headers") != "*, authorization" ||
+			a.header.Get("Access-Control-Allow-Origin") != "*" || a.text != "" {
+			t.Errorf("a preflight from %s: %d %v %s", origin, a.status, a.header, a.text)
+		}
+		a = r.do(t, http.MethodGet, r.url+"/public/a", "Origin", origin)
+		if got := a.header.Values("Access-Control-Allow-Origin"); a.text != "public" || len(got) != 1 || got[0] != "*" {
+			t.Errorf("from %s: %d %v %s", origin, a.status, a.header, a.text)
+		}
+	}
+}
+
+// public is an edge with a public document.
+type public struct{}
+
+func (public) Register(mux *http.ServeMux) {
+	httpkit.HandlePublic(mux, "/public/{path...}", says("public"))
+}
+
 func TestInnerListenerShowsItsOwnEdgesAlone(t *testing.T) {
 	t.Parallel()
 	r := run(t, server.Config{

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -79,6 +80,16 @@ func (t *router) serveOther(w http.ResponseWriter, r *http.Request, tidy bool) e
 		return errNothing
 	}
 	return misspelt(meant.path)
+}
+
+// answersPreflight reports whether a request is for an own endpoint that answers
+// preflights itself, because it is for scripts of every origin.
+func (t *router) answersPreflight(r *http.Request) bool {
+	if r.Method != http.MethodOptions || !clean(r.URL.EscapedPath()) {
+		return false
+	}
+	_, pattern := t.own.Handler(r)
+	return strings.HasPrefix(pattern, http.MethodOptions+" ")
 }
 
 // pass serves a request as a mux does that found h by the pattern.
