@@ -83,12 +83,12 @@ var mayImport = map[string][]string{
 	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit"),
 	"internal/adminapi":             and(edge, pages...),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
+	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
 	"internal/webui":                and(edge, pages...),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/senaite":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance"),
 	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
-	"internal/dialect/dialecttest":  nil,
 	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/traffic"),
 	"verify": {
 		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",

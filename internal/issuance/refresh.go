@@ -48,7 +48,7 @@ type Refresh struct {
 // transaction that stores the answer; that of the sibling's use waits for it, or it for
 // that.
 func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
-	asOf := i.cfg.Verifier.Knowledge().Seq
+	asOf := i.cfg.Verifier.Standing().AsOf
 	asks := verification.Requirements{Kinds: refreshOnly, AnyAudience: true, Despite: reasonUsed}
 	t, err := i.cfg.Verifier.Redeem(ctx, x.Token, asks)
 	if t != nil && t.Kind == token.KindRefresh && (t.Ended == reasonUsed || t.Ended == reasonSibling) {

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,7 +86,12 @@ func TestEveryGrantInTheMetadataIsServed(t *testing.T) {
 
 func TestMetadataOfAnIssuerWithAPathStandsBeforeIt(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, nodetest.Options{Settings: func(p *node.Settings) { p.Policy.Issuer = "https://example.org/tokens" }})
+	f := nodetest.New(t, nodetest.Options{Settings: func(p *node.Settings) { p.Policy.Issuer = "https://example.org/tokens" }})
+	mux := http.NewServeMux() // the description has no paths of an issuer with a path
+	newEdge(f).Register(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	e := &env{Fixture: f, http: edgetest.At(t, server.URL)}
 	for _, path := range []string{
 		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/tokens",
 		"/.well-known/openid-configuration", "/.well-known/openid-configuration/tokens",

@@ -37,10 +37,10 @@ func (v clientsView) OldUntil(c identity.Client) (t time.Time) {
 type grantType struct{ Name, Short, Text string }
 
 var grantTypes = []grantType{
-	{identity.GrantTypeClientCredentials, "client_credentials", "speaks for itself, with its secret"},
-	{identity.GrantTypeRefreshToken, "refresh_token", "goes on without asking the user again"},
-	{identity.GrantTypeTokenExchange, "token-exchange", "trades tokens that users give it"},
-	{identity.GrantTypeDeviceCode, "device_code", "is let in by a user on another screen"},
+	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret"},
+	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
+	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
+	{identity.GrantTypeDeviceCode, "device_code", "is connected by a user on another screen"},
 }
 
 // shortGrant returns the last part of a grant type's name.
@@ -110,7 +110,7 @@ func (p *Pages) createClient(r *request, form url.Values) (result, error) {
 	case secret != "":
 		return result{secret: &clientSecret{ID: c.ID, Value: secret.Reveal(), Warning: warning}}, nil
 	case warning != "":
-		return result{text: "The client is made, but " + warning + ".", warn: true}, nil
+		return result{text: "The client is created, but " + warning + ".", warn: true}, nil
 	}
 	return result{to: toClients + "?notice=made"}, nil
 }
@@ -154,7 +154,7 @@ func (p *Pages) removeClient(r *request, form url.Values) (result, error) {
 
 func askRenewSecret(_ *request, form url.Values) (question, error) {
 	return question{
-		Title: "A new secret for " + form.Get("id") + "?", Yes: "Create a new secret",
+		Title: "A new secret for " + form.Get("id") + "?", Yes: "Create new secret",
 		Text: []string{"The client has two secrets at most. If an older one is still good, it ends at once."},
 		Picks: []pick{
 			{"overlap", "The secret that it has now", []choice{

@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
