@@ -155,13 +155,13 @@ func (p *program) clientSecretCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "secret ID",
 		Short: "Create a new client secret",
-		Long: `Create a new secret for an OAuth client and print it to standard output, only once. With
---overlap the old secret works beside it until that has passed; without, it stops
-working at once. A client has two secrets at most: a rotation during an overlap ends
-the older of the two at once.
+		Long: `Create a new secret for an OAuth client and print it to standard output, only
+once. With --overlap the old secret works beside it until that has passed; without,
+it stops working at once. A client has two secrets at most: a rotation during an
+overlap ends the older of the two at once.
 
-What was issued to the client stays good. With --revoke all of it is revoked, as after
-a leak.`,
+What was issued to the client stays good. With --revoke all of it is revoked, as
+after a leak.`,
 		Example: `  SECRET=$(bearerd client secret ci --overlap 24h)
   bearerd client secret ci --revoke`,
 		Args: takes("ID"),

@@ -171,7 +171,7 @@ type Names struct {
 	Subject, Client, SigningKey Key
 	Access                      Key
 	ChainClients                []Key // the other clients to which tokens of its chain were issued
-	Collection                  Key // of a token that has one
+	Collection                  Key   // of a token that has one
 }
 
 // Revokes reports whether the log revokes the token of those names that was decided as of

@@ -414,14 +414,14 @@ func TestAClientsSecretIsRotatedWithAnOverlapOnThePage(t *testing.T) {
 	const page = "/auth/admin/clients"
 	s.NewClient(t, directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
 	b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "86400", "revoke", "no").
-		want(http.StatusCreated, "bdc_", "The old secret works until")
+		Is(http.StatusCreated, "bdc_", "The old secret works until")
 	b.Get(t, page).Is(http.StatusOK, "The old secret works until")
 	if _, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); err != nil {
 		t.Errorf("the old secret during the overlap: %v", err)
 	}
 	b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "a day").Is(http.StatusBadRequest)
 	b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "0", "revoke", "yes").
-		want(http.StatusCreated).Lacks("The old secret works until")
+		Is(http.StatusCreated).Lacks("The old secret works until")
 	if _, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); err == nil {
 		t.Error("the old secret is good after the overlap was ended")
 	}
@@ -449,7 +449,7 @@ func TestAClientsExchangeFromIsChangedOnThePage(t *testing.T) {
 		t.Errorf("%+v %v", c, err)
 	}
 	b.Submit(t, page, "do", "update", "id", "api", "grants", identity.GrantTypeTokenExchange, "exchange_from", "api").
-		want(http.StatusBadRequest, `id="update-exchange_from-error"`)
+		Is(http.StatusBadRequest, `id="update-exchange_from-error"`)
 }
 
 func TestKeysAreRotatedAndRetired(t *testing.T) {
