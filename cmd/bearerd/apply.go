@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -59,6 +61,7 @@ An error names the file and the line, and nothing is changed.`,
 				if err != nil {
 					return atLine(err, access)
 				}
+				p.warnOfClients(desired, done)
 				return p.applied(i, done, receipt, dryRun)
 			})
 		},
@@ -104,6 +107,18 @@ func (p *program) applied(i *instance, done []directory.Applied, r revocation.Re
 		Changes []change `json:"changes"`
 		DryRun  bool     `json:"dry_run"`
 	}{changes, dryRun}, silent)
+}
+
+// warnOfClients says which of the clients that changed have an id or a secret that can't
+// be sent by every client.
+func (p *program) warnOfClients(desired directory.Desired, done []directory.Applied) {
+	for _, n := range desired.Clients {
+		if slices.ContainsFunc(done, func(d directory.Applied) bool {
+			return d.Target == n.ID && (d.Action == audit.ClientCreate || d.Action == audit.ClientUpdate)
+		}) {
+			p.warnOfBasic(n.ID, n.Secret)
+		}
+	}
 }
 
 // inWords turns "user.create" about ada into "create user ada".

@@ -57,7 +57,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 		oauth: &oauth.Edge{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Verifier: i.Verifier,
-			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
+			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
 			Site: oauth.Site{
 				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
 				Staleness: i.config.Revocation.MaxStaleness,

@@ -240,7 +240,8 @@ func policyOf(c config.Config) issuance.Policy {
 	return issuance.Policy{
 		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
-		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
+		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap,
+		RefreshIdle: c.RefreshToken.IdleTTL, RefreshGrace: c.RefreshToken.Grace,
 		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 var (
@@ -161,10 +163,10 @@ func (d *Description) JSON() []byte { return slices.Clone(d.body) }
 
 // Register mounts the document, which everybody may read.
 func (d *Description) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /auth/openapi.json", func(w http.ResponseWriter, r *http.Request) {
+	httpkit.HandlePublic(mux, "/auth/openapi.json", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("Etag", d.etag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
-	})
+	}))
 }

@@ -42,6 +42,7 @@ const (
 
 	ClientCreate       = "client.create"
 	ClientUpdate       = "client.update"
+	ClientSecret       = "client.secret" // the client got a new secret
 	ClientRemove       = "client.remove"
 	ClientAuthenticate = "client.authenticate" // only when it failed
 
@@ -63,7 +64,7 @@ var actions = []string{
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,
-	ClientCreate, ClientUpdate, ClientRemove, ClientAuthenticate,
+	ClientCreate, ClientUpdate, ClientSecret, ClientRemove, ClientAuthenticate,
 	KeyCreate, KeyActivate, KeyRotate, KeyRetire,
 	LeakedReport, Apply, Backup,
 }

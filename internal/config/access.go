@@ -72,12 +72,13 @@ type Binding struct {
 
 // Client is an OAuth client. Without a Secret it is public.
 type Client struct {
-	At        Position `yaml:"-"`
-	ID        string   `yaml:"id"`
-	Secret    Secret   `yaml:"secret"`
-	Grants    []string `yaml:"grants"`
-	Scopes    []string `yaml:"scopes"`
-	Audiences []string `yaml:"audiences"`
+	At           Position `yaml:"-"`
+	ID           string   `yaml:"id"`
+	Secret       Secret   `yaml:"secret"`
+	Grants       []string `yaml:"grants"`
+	Scopes       []string `yaml:"scopes"`
+	Audiences    []string `yaml:"audiences"`
+	ExchangeFrom []string `yaml:"exchange_from"`
 }
 
 // LoadAccess reads the access file at path. See [ParseAccess].
@@ -227,6 +228,7 @@ func (k *accessChecker) clients(list []Client) {
 		k.distinct(c.At, "grant", c.Grants)
 		k.distinct(c.At, "scope", c.Scopes)
 		k.distinct(c.At, "audience", c.Audiences)
+		k.distinct(c.At, "exchange_from", c.ExchangeFrom)
 	}
 }
 

@@ -30,6 +30,10 @@ func (k *Keys) JWKS() []byte { return k.ring.JWKS() }
 // PublicKeys returns the keys of the JWK Set in its order, for anybody.
 func (k *Keys) PublicKeys() []token.VerificationKey { return k.ring.Public() }
 
+// Algorithms returns the algorithms of tokens that are signed, and were while their keys
+// are shown, for anybody.
+func (k *Keys) Algorithms() []token.Algorithm { return k.ring.Algorithms() }
+
 // SharedSecret reports whether tokens are signed with the operator's shared secret
 // (HS256). Then there are no keys to publish, rotate or retire.
 func (k *Keys) SharedSecret() bool { return len(k.ring.Keys()) == 0 }

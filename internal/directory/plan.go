@@ -259,5 +259,5 @@ func (p *plan) client(n NewClient) error {
 
 func sameClient(a, b identity.Client) bool {
 	return slices.Equal(a.SecretDigest, b.SecretDigest) && sameSet(a.Grants, b.Grants) &&
-		sameSet(a.Scopes, b.Scopes) && sameSet(a.Audiences, b.Audiences)
+		sameSet(a.Scopes, b.Scopes) && sameSet(a.Audiences, b.Audiences) && sameSet(a.ExchangeFrom, b.ExchangeFrom)
 }

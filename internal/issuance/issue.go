@@ -48,6 +48,7 @@ type Request struct {
 	id     string         // of a stored token; "": any
 	renews *renewal       // the API token whose value this one renews; nil: none
 	spend  []records.Op   // what this uses up, in the same transaction
+	again  bool           // a refresh token is used again: what is issued is a sibling
 	alone  bool           // no refresh token can be issued beside it
 	asOf   revocation.Seq // as of which Parent was found good
 }
@@ -169,7 +170,7 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 		return Pair{}, err
 	}
 	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
-	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), d.id, d.remark(r.Kind)
+	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), d.id, d.remark(r)
 	// In the database that has the signing key: another one may have lost it.
 	_, err = i.cfg.Journal.Commit(ctx, records.Batch{
 		Ops: append(ops, stored...), Audit: []audit.Event{e}, Origin: read.Origin(),
@@ -301,8 +302,11 @@ func (d *decision) expiry() time.Time {
 }
 
 // remark says in the audit log what was issued.
-func (d *decision) remark(kind token.Kind) string {
-	parts := []string{kind.String()}
+func (d *decision) remark(r *Request) string {
+	parts := []string{r.Kind.String()}
+	if r.again {
+		parts = append(parts, "for a refresh token used again within its grace")
+	}
 	if len(d.scope) > 0 {
 		parts = append(parts, "scope "+strings.Join(d.scope, " "))
 	}
@@ -362,8 +366,9 @@ func (r *Request) decideFamily(d *decision) error {
 	return nil
 }
 
-// chain returns what the token is made from, root first. A new value of a token is made
-// from what that was made from. Before the id of a JWT stands that of the key that signed
+// chain returns what the token is made from, root first, and beside what another client
+// had that client: the token is revoked with it too. A new value of a token is made from
+// what that was made from. Before the id of a JWT stands that of the key that signed
 // it: who has stolen the key can sign a maker, and what that makes ends with the key.
 func (r *Request) chain() []string {
 	switch {
@@ -378,5 +383,9 @@ func (r *Request) chain() []string {
 	if kid := r.Parent.KID; kid != "" && !slices.Contains(chain, kid) {
 		chain = append(chain, kid)
 	}
-	return append(chain, r.Parent.ID)
+	chain = append(chain, r.Parent.ID)
+	if from := r.Parent.ClientID; from != "" && from != identity.OwnClientID && from != r.clientID() {
+		chain = append(chain, token.ClientLink(from))
+	}
+	return chain
 }

@@ -186,12 +186,14 @@ func TestAudienceIsTheDefaultOrOneThatTheClientMayName(t *testing.T) {
 		"another, no client":                {nil, "https://files.example", ""},
 		"none, a client":                    {app, "", nodetest.Issuer},
 		"one of the client's":               {app, "https://files.example", "https://files.example"},
-		"a longer one":                      {app, "https://files.example/", ""},
+		"one of the client's, with a slash": {app, "https://files.example/", "https://files.example"},
+		"a longer one":                      {app, "https://files.example/a", ""},
 		"not the client's":                  {app, "https://else.example", ""},
 		"a task token type with no grant":   {app, "TES", ""},
 		"a task token type that it lists":   {app, "FOO", ""},
 		"a task token type with no client":  {nil, "TES", ""},
-		"something like the default, ended": {nil, nodetest.Issuer + "/", ""},
+		"the default with a slash":          {nil, nodetest.Issuer + "/", nodetest.Issuer},
+		"the default with two":              {nil, nodetest.Issuer + "//", ""},
 	} {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key, Client: c.client, Audience: c.audience, Lifetime: 60})
 		if c.want == "" && err == nil || c.want != "" && (err != nil || pair.Access.Audience != c.want) {
@@ -237,7 +239,7 @@ func TestWhoMayTradeAToken(t *testing.T) {
 		"issued to none, without the grant":  {own, bare, fault.UnauthorizedClient},
 		"issued to a client, that client":    {apps, app, 0},
 		"issued to a client, no client":      {apps, nil, fault.InvalidClient},
-		"issued to a client, another client": {apps, other, fault.InvalidGrant},
+		"issued to a client, another client": {apps, other, fault.Invalid},
 	} {
 		before := f.Refusals(t)
 		_, err := f.Exchange(t.Context(), issuance.Exchange{Subject: c.subject.Value.Reveal(), Client: c.client})

@@ -84,6 +84,9 @@ func (i *Issuer) createRefresh(r *Request, d *decision) (*Issued, records.Op, er
 	row := r.row(o, d)
 	row.ID, row.Kind, row.Name, row.Scope = uuid.NewString(), token.KindRefresh, "refresh token", d.refreshScope
 	row.Audience, row.Family, row.EndsAt = d.audience, d.family, d.familyEnd
+	if r.Parent != nil && r.Parent.Kind == token.KindRefresh {
+		row.IssuedFor = r.Parent.ID
+	}
 	row.ExpiresAt = d.issuedAt.Add(i.cfg.Policy.RefreshIdle)
 	if !row.EndsAt.IsZero() && row.EndsAt.Before(row.ExpiresAt) {
 		row.ExpiresAt = row.EndsAt

@@ -98,6 +98,21 @@ func (r *Ring) JWKS() []byte { return r.view.Load().jwks }
 // Public returns the keys of the JWK Set in its order.
 func (r *Ring) Public() []token.VerificationKey { return slices.Clone(r.view.Load().public) }
 
+// Algorithms returns the algorithms of the JWK Set's keys in its order, each once; with
+// HS256 that alone.
+func (r *Ring) Algorithms() []token.Algorithm {
+	var all []token.Algorithm
+	for _, k := range r.view.Load().public {
+		if !slices.Contains(all, k.Algorithm) {
+			all = append(all, k.Algorithm)
+		}
+	}
+	if all == nil {
+		return []token.Algorithm{r.cfg.Algorithm}
+	}
+	return all
+}
+
 // Keys returns every key as it is stored, those that are gone too: the active one
 // first, then next, retired and gone, newest first. With HS256 there are none.
 func (r *Ring) Keys() []Key { return slices.Clone(r.view.Load().keys) }

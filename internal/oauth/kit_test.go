@@ -37,7 +37,7 @@ func serve(t testing.TB, f *nodetest.Fixture) *env {
 func newEdge(f *nodetest.Fixture) *oauth.Edge {
 	return &oauth.Edge{
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
-		Applied: f.Ledger.Applied, JWKS: f.JWKS, Quota: f.Quota, Now: f.Time,
+		Applied: f.Ledger.Applied, JWKS: f.JWKS, SignedBy: f.Algorithms, Quota: f.Quota, Now: f.Time,
 		Site: oauth.Site{
 			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
 			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // grants is the dispatch table of the token endpoint, by grant_type.
@@ -111,7 +112,7 @@ func readAudience(resource, audience string) (string, error) {
 	if err != nil || !u.IsAbs() || strings.Contains(resource, "#") {
 		return "", fault.New(fault.InvalidTarget, "resource must be an absolute URI without a fragment")
 	}
-	if audience != "" && audience != resource {
+	if audience != "" && !token.SameAudience(audience, resource) {
 		return "", fault.New(fault.InvalidTarget, "resource and audience differ: a token has one audience")
 	}
 	return resource, nil

@@ -240,8 +240,12 @@ func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error
 		after revocation.Seq // an earlier entry doesn't concern the token
 	}
 	names := []name{{revocation.Token, t.ID, 0}, {revocation.Subject, t.Subject, t.Seq}, {revocation.Client, t.ClientID, t.Seq}}
-	for _, id := range t.Chain {
-		names = append(names, name{revocation.Token, id, 0})
+	for _, link := range t.Chain {
+		if client, ok := token.LinkedClient(link); ok {
+			names = append(names, name{revocation.Client, client, t.Seq})
+			continue
+		}
+		names = append(names, name{revocation.Token, link, 0})
 	}
 	for _, n := range names {
 		if n.id == "" {

@@ -21,8 +21,15 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 			r.exact[path] = h
 		}
 	}
-	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
-	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(httpkit.CORS(s.CORS)(httpkit.Handle(r.serve, onError))))
+	handler := httpkit.Handle(r.serve, httpkit.Problems(httpkit.Challenge{Realm: s.Issuer}))
+	cors := httpkit.CORS(s.CORS)(handler)
+	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if r.answersPreflight(req) {
+			handler.ServeHTTP(w, req)
+			return
+		}
+		cors.ServeHTTP(w, req)
+	})))
 }
 
 func newMux(edges []Edge) *http.ServeMux {

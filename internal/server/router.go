@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"path"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -57,6 +58,16 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 		return errNothing
 	}
 	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", meant.path)
+}
+
+// answersPreflight reports whether a request is for an own endpoint that answers
+// preflights itself, because it is for scripts of every origin.
+func (t *router) answersPreflight(r *http.Request) bool {
+	if r.Method != http.MethodOptions || !clean(r.URL.EscapedPath()) {
+		return false
+	}
+	_, pattern := t.own.Handler(r)
+	return strings.HasPrefix(pattern, http.MethodOptions+" ")
 }
 
 // pass serves a request as a mux does that found h by the pattern.

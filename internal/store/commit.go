@@ -122,15 +122,17 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 	case records.CreateClient:
 		cl := op.Client
 		return taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), cl.Owner))
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner))
 	case records.UpdateClient:
 		cl := op.Client
 		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences))
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom))
 		if err != nil || len(cl.SecretDigest) == 0 {
 			return err
 		}
-		return c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest)
+		return c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest, []byte{})
+	case records.RotateSecret:
+		return change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
 	case records.RemoveClient:
 		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
@@ -145,7 +147,9 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	case records.AddToken:
 		return addToken(ctx, c, op)
 	case records.SpendToken:
-		return unlessConflict(ctx, c, "the token isn't alive any more", spendOne, op.ID, micros(op.At), op.Reason)
+		return spendToken(ctx, c, op)
+	case records.SpendAgain:
+		return spendTokenAgain(ctx, c, op)
 	case records.ShortenToken:
 		err := unlessConflict(ctx, c, "the token isn't alive any more, or ends earlier", shortenOne,
 			op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)

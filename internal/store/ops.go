@@ -47,11 +47,15 @@ UNION ALL SELECT username FROM users WHERE username = $2 AND id <> $3 LIMIT 1`
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`
 	deleteBinding = `DELETE FROM bindings WHERE id = $1`
 
-	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences, owner)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
-	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4 WHERE id = $1`
-	setClientSecret = `UPDATE clients SET secret_digest = $2 WHERE id = $1`
-	deleteClient    = `DELETE FROM clients WHERE id = $1`
+	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences, exchange_from, owner)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4, exchange_from = $5 WHERE id = $1`
+	setClientSecret = `UPDATE clients SET secret_digest = $2, old_secret_digest = $3, old_secret_until = 0 WHERE id = $1`
+	// A public client has no secret that could go on.
+	rotateSecret = `UPDATE clients SET secret_digest = $2,
+    old_secret_digest = CASE WHEN CAST($3 AS BIGINT) > 0 THEN secret_digest ELSE $4 END,
+    old_secret_until = CASE WHEN length(secret_digest) > 0 THEN CAST($3 AS BIGINT) ELSE 0 END WHERE id = $1`
+	deleteClient = `DELETE FROM clients WHERE id = $1`
 )
 
 // taken names the field that a Conflict is about.

@@ -2,7 +2,6 @@ package token
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -193,7 +192,7 @@ func (t *JWT) Validate(x Expectation) error {
 		return Refuse(CheckTime, ReasonExpired)
 	case c.NotBefore.After(latest), c.IssuedAt.After(latest):
 		return Refuse(CheckTime, ReasonNotYetValid)
-	case !x.AnyAudience && (x.Audience == "" || !slices.Contains(c.Audience, x.Audience)):
+	case !x.AnyAudience && (x.Audience == "" || !HasAudience(c.Audience, x.Audience)):
 		return Refuse(CheckAudience, ReasonWrongAudience)
 	}
 	return nil

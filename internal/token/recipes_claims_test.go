@@ -208,13 +208,14 @@ func (r *recipes) audiences() []vector {
 		out = append(out, refused("issuer", token.ReasonIssuer, fmt.Sprintf("iss %q", iss), "not exactly the issuer", r.with("iss", fmt.Sprintf("%q", iss))))
 	}
 	for _, aud := range []string{
-		"https://other.example.org", r.keys.Audience + "/", strings.ToUpper(r.keys.Audience), r.keys.Audience[:10],
+		"https://other.example.org", r.keys.Audience + "//", r.keys.Audience + "/a", strings.ToUpper(r.keys.Audience), r.keys.Audience[:10],
 		r.keys.Audience + " https://other.example.org", "*", r.keys.Issuer,
 	} {
 		out = append(out, refused("audience", token.ReasonWrongAudience, fmt.Sprintf("aud %q", aud), "not exactly the audience", r.with("aud", fmt.Sprintf("%q", aud))))
 	}
 	return append(
 		out,
+		accepted("aud with a slash at its end", "one slash at the end of a URL is nothing: URL libraries add it", r.with("aud", fmt.Sprintf("%q", r.keys.Audience+"/"))),
 		refused("audience", token.ReasonWrongAudience, "aud without it", "", r.with("aud", `["a","b"]`)),
 		refused("audience", token.ReasonWrongAudience, "a task token", "is for the services of its type alone", r.with("aud", `"TES"`, "task_token_type", `"TES"`)),
 		refused("issuer", token.ReasonIssuer, "wrong issuer, expired, wrong audience", "the issuer is looked at first", r.with("iss", `"x"`, "exp", "1", "aud", `"x"`)),

@@ -89,8 +89,12 @@ func Index(t *Token) *Token {
 	}
 	n.Kills = make([]revocation.Key, 0, 1+len(t.Chain))
 	n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, t.ID))
-	for _, id := range t.Chain {
-		n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, id))
+	for _, link := range t.Chain {
+		if client, ok := token.LinkedClient(link); ok {
+			n.ChainClients = append(n.ChainClients, revocation.KeyOf(revocation.Client, client))
+			continue
+		}
+		n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, link))
 	}
 	n.Subject = revocation.KeyOf(revocation.Subject, t.Subject)
 	n.Client = revocation.KeyOf(revocation.Client, t.ClientID)

@@ -24,6 +24,7 @@ type Requirements struct {
 	Action      string // with Path: a permission that the user must have
 	Path        access.Path
 	Kinds       []token.Kind // nil: those that call APIs
+	Despite     string       // an end for this reason that the source has noted is not judged: the caller judges it
 
 	onlyRevocation bool      // nothing is asked but whether the token was revoked
 	at             time.Time // when it is asked; zero: now
@@ -182,7 +183,7 @@ func permit(ctx context.Context, source Source, raw string, t *Token) (revocatio
 // judge makes the checks that follow the signature, in the order of token.Checks, as of
 // r.at. A verifier that does without revocation makes those of the claims alone.
 func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requirements) error {
-	revoked := t.Ended != ""
+	revoked := t.Ended != "" && t.Ended != r.Despite
 	if t.jwt != nil {
 		key, known := v.cfg.Source.Key(t.KID)
 		if !known && !r.onlyRevocation {
@@ -245,7 +246,7 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	case !t.Expiry.IsZero() && !r.at.Before(t.Expiry):
 		return token.Refuse(token.CheckTime, token.ReasonExpired)
 	}
-	if len(t.Audience) == 0 || !r.AnyAudience && !slices.Contains(t.Audience, audience) {
+	if len(t.Audience) == 0 || !r.AnyAudience && !token.HasAudience(t.Audience, audience) {
 		return token.Refuse(token.CheckAudience, token.ReasonWrongAudience) // it may be good for none at all
 	}
 	return nil

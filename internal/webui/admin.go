@@ -175,12 +175,19 @@ type result struct {
 type question struct {
 	Title  string
 	Text   []string
+	Picks  []pick // what is asked besides
 	Yes    string
 	Fields []pair // the form that was sent
 	Back   string
 }
 
 type pair struct{ Name, Value string }
+
+// pick is a field of which one option is picked.
+type pick struct {
+	Name, Legend string
+	Options      []choice
+}
 
 // formActions are the forms of a page by name, and the page itself.
 type formActions struct {

@@ -63,7 +63,9 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 		serve(mux, "POST "+path+"/access_token", d.accessToken, onError)
 	}
 	serve(mux, "GET /user", d.user, onError)
-	serve(mux, "GET /jwt/keys", d.jwtKeys, onError)
+	for _, path := range []string{"/jwt/keys", "/jwt/keys/{$}"} {
+		httpkit.HandlePublic(mux, path, httpkit.Handle(d.jwtKeys, onError))
+	}
 }
 
 // Paths implements server.Dialect.

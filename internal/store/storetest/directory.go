@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -293,7 +294,7 @@ func testClients(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	ci := identity.Client{
 		ID: "ci", SecretDigest: []byte(strings.Repeat("d", 32)), Grants: []string{"client_credentials", "refresh_token"},
-		Scopes: []string{"read", "write"}, Audiences: []string{"https://a.example/?q=1&r=<2>"},
+		Scopes: []string{"read", "write"}, Audiences: []string{"https://a.example/?q=1&r=<2>"}, ExchangeFrom: []string{"web", "ph%ne"},
 	}
 	public := identity.Client{ID: "app"}
 	s.do(t, records.CreateClient{Client: ci}, records.CreateClient{Client: public})
@@ -311,6 +312,43 @@ func testClients(t *testing.T, s *Suite) {
 	s.do(t, records.RemoveClient{ID: "ci"})
 	s.refuse(t, fault.NotFound, records.RemoveClient{ID: "ci"})
 	s.refuse(t, fault.NotFound, records.UpdateClient{Client: ci})
+}
+
+// testRotateSecret: there are two secrets at most, and nothing but a rotation or a new
+// secret ends the old one.
+func testRotateSecret(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	digest := func(letter string) []byte { return []byte(strings.Repeat(letter, 32)) }
+	ci := identity.Client{ID: "ci", SecretDigest: digest("a"), Grants: []string{"client_credentials"}}
+	s.do(t, records.CreateClient{Client: ci}, records.CreateClient{Client: identity.Client{ID: "app"}})
+	is := func(what, id string, secret, old []byte, until time.Time) {
+		t.Helper()
+		c := must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: id})).Client
+		same(t, what+": the secret", c.SecretDigest, secret)
+		same(t, what+": the old one", c.OldSecretDigest, old)
+		same(t, what+": its end", c.OldSecretUntil, until)
+	}
+	rotate := func(id, letter string, until time.Time) {
+		t.Helper()
+		s.do(t, records.RotateSecret{ID: id, SecretDigest: digest(letter), OldUntil: until})
+	}
+	until := start.Add(time.Hour)
+	rotate("ci", "b", until)
+	is("with an overlap", "ci", digest("b"), digest("a"), until)
+	ci.Scopes, ci.SecretDigest = []string{"read"}, nil
+	s.do(t, records.UpdateClient{Client: ci})
+	is("changed", "ci", digest("b"), digest("a"), until)
+	rotate("ci", "c", until.Add(time.Hour))
+	is("again", "ci", digest("c"), digest("b"), until.Add(time.Hour))
+	rotate("ci", "d", time.Time{})
+	is("without an overlap", "ci", digest("d"), nil, time.Time{})
+	rotate("ci", "e", until)
+	ci.SecretDigest = digest("f")
+	s.do(t, records.UpdateClient{Client: ci})
+	is("with a new secret", "ci", digest("f"), nil, time.Time{})
+	rotate("app", "b", until)
+	is("a public client", "app", digest("b"), nil, time.Time{})
+	s.refuse(t, fault.NotFound, records.RotateSecret{ID: "nobody", SecretDigest: digest("b")})
 }
 
 // testIdentifiers has names that some databases take for equal.

@@ -64,7 +64,7 @@ CREATE TABLE clients (
     grants        TEXT NOT NULL,
     scopes        TEXT NOT NULL,
     audiences     TEXT NOT NULL
-, owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
+, exchange_from TEXT NOT NULL DEFAULT '[]', old_secret_digest BLOB NOT NULL DEFAULT x'', old_secret_until INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE collections (
     id   INTEGER NOT NULL PRIMARY KEY,
@@ -187,13 +187,15 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-) STRICT;
+, issued_for TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 
 CREATE INDEX tokens_created ON tokens (created_at, id);
 
 CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at > 0;
+
+CREATE INDEX tokens_issued_for ON tokens (issued_for) WHERE issued_for <> '';
 
 CREATE INDEX tokens_owner ON tokens (owner, created_at, id);
 
