@@ -1,5 +1,5 @@
-// Package explain says why a token or a user is let in or not, and who revoked what
-// is not.
+// Package explain answers why a token or a user is accepted or refused, and who revoked
+// a token.
 package explain
 
 import (
@@ -52,7 +52,7 @@ func New(cfg Config) (*Explainer, error) {
 	return &Explainer{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier}, nil
 }
 
-// Explanation says why a token or a user is let in or not.
+// Explanation is why a token or a user is accepted or refused.
 type Explanation struct {
 	*verification.Explanation
 	Revoked *Cause // nil when the token is not revoked, or not the caller's to see

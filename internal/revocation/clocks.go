@@ -31,12 +31,15 @@ func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 // at each reading, and each of them would cost the answer that makes the first lease.
 const minPause = 10 * time.Millisecond
 
-func (c *clocks) nanos() int64 {
-	now, jump := c.wall.read()
-	if jump > max(minPause, time.Duration(c.staleness.Load())/2) {
+func (c *clocks) nanos() int64 { return max(c.wall.nanos(), c.forgotten.Load()) }
+
+// jumped notes a pause when the wall clock has jumped far enough. It runs before any
+// reading shows the jump: who reads the clock next must not find the lease that another
+// reader is about to end.
+func (c *clocks) jumped(by time.Duration) {
+	if by > max(minPause, time.Duration(c.staleness.Load())/2) {
 		c.notePause()
 	}
-	return max(now, c.forgotten.Load())
 }
 
 // ForgottenAfter reports whether entries were forgotten as of a time after t. A caller that

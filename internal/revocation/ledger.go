@@ -57,6 +57,7 @@ type Change struct {
 func NewLedger(clock func() time.Duration, now func() time.Time) *Ledger {
 	l := &Ledger{ready: make(chan struct{}), news: news{next: make(chan struct{})}}
 	l.clocks = clocks{clock: clock, wall: newWallClock(now), onPause: l.endLease}
+	l.wall.jumped = l.jumped
 	l.asOf.Store(int64(clock()))
 	return l
 }

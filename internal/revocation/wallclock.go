@@ -23,6 +23,10 @@ type wallClock struct {
 	start  time.Time
 	origin int64        // the wall clock at start
 	ahead  atomic.Int64 // by how much the wall clock has been ahead of what has passed, at most
+
+	// jumped is called with by how much the wall clock has jumped ahead of what has passed,
+	// before any reading shows it; nil: nobody wants to know.
+	jumped func(by time.Duration)
 }
 
 func newWallClock(now func() time.Time) *wallClock {
@@ -31,17 +35,8 @@ func newWallClock(now func() time.Time) *wallClock {
 }
 
 func (c *wallClock) nanos() int64 {
-	now, _ := c.read()
-	return now
-}
-
-// read returns the wall clock, and by how much it has jumped ahead of what has passed
-// since it was last read; 0 when it has not.
-func (c *wallClock) read() (now int64, jump time.Duration) {
 	wall := c.now()
-	before := c.ahead.Load()
-	now = c.forward(wall.UnixNano(), int64(wall.Sub(c.start)))
-	return now, time.Duration(c.ahead.Load() - before)
+	return c.forward(wall.UnixNano(), int64(wall.Sub(c.start)))
 }
 
 // forward returns the wall clock, but no less than what it was ahead at most of what
@@ -53,6 +48,9 @@ func (c *wallClock) forward(wall, passed int64) int64 {
 		shown := c.origin + passed + most
 		if wall <= shown {
 			return shown
+		}
+		if c.jumped != nil {
+			c.jumped(time.Duration(wall - shown))
 		}
 		if c.ahead.CompareAndSwap(most, wall-c.origin-passed) {
 			return wall
