@@ -69,7 +69,7 @@ func (x *Explainer) ExplainToken(ctx context.Context, c *caller.Caller, raw stri
 	if err := c.RequireSignedIn(); err != nil {
 		return nil, err
 	}
-	if err := x.catchUp(ctx); err != nil && !x.verifier.Knowledge().Fresh {
+	if err := x.catchUp(ctx); err != nil && !x.verifier.Standing().Fresh {
 		return nil, err
 	}
 	made, err := x.verifier.Explain(ctx, raw, r)
@@ -119,13 +119,15 @@ func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, acti
 	if !enabled {
 		detail = "the account is disabled"
 	}
-	made := x.verifier.Knowledge()
-	made.Allowed, made.Grants = decision.Allowed, decision.Because
-	made.Checks = []verification.CheckResult{
-		{Check: "enabled", OK: &enabled, Detail: detail},
-		{Check: token.CheckAccess.String(), OK: &decision.Allowed, Detail: action + " " + string(path)},
-	}
-	return &Explanation{Explanation: made}, nil
+	now := x.verifier.Standing()
+	return &Explanation{Explanation: &verification.Explanation{
+		Allowed: decision.Allowed, Grants: decision.Because,
+		Checks: []verification.CheckResult{
+			{Check: "enabled", OK: &enabled, Detail: detail},
+			{Check: token.CheckAccess.String(), OK: &decision.Allowed, Detail: action + " " + string(path)},
+		},
+		Seq: now.AsOf, LeaseAge: now.LeaseAge, Fresh: now.Fresh,
+	}}, nil
 }
 
 func (x *Explainer) user(ctx context.Context, ref string) (*records.Principal, error) {

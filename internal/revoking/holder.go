@@ -103,7 +103,7 @@ func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 func (r *Revoker) ended(ctx context.Context, t *verification.Token) (bool, error) {
 	expired := !t.Expiry.IsZero() && !r.now().Before(t.Expiry)
 	if expired || !r.verifier.Void(t) {
-		return !r.verifier.Live(t), nil
+		return expired, nil
 	}
 	return r.inLog(ctx, t)
 }
