@@ -93,7 +93,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: i.traffic,
+		DeveloperPage: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },
 	})
 	return e, s.addDescription(&e)

@@ -72,7 +72,7 @@ func (s *site) developerToken(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.RenewSole(t.Context(), c, issuance.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis})
+	issued, err := s.RenewSole(t.Context(), c, issuance.Sole{Name: "Developer token", Prefix: token.PrefixDeveloper})
 	if err != nil {
 		t.Fatal(err)
 	}
