@@ -373,7 +373,8 @@ func (r *Request) decideFamily(d *decision) error {
 }
 
 // chain returns what the token is made from, root first. A new value of a token is made
-// from what that was made from.
+// from what that was made from. Before the id of a JWT stands that of the key that signed
+// it: who has stolen the key can sign a maker, and what that makes ends with the key.
 func (r *Request) chain() []string {
 	switch {
 	case r.renews != nil:
@@ -383,5 +384,9 @@ func (r *Request) chain() []string {
 	case r.Parent.Kind == token.KindRefresh:
 		return slices.Clone(r.Parent.Chain) // the family, which is its last link, stands for it
 	}
-	return append(slices.Clone(r.Parent.Chain), r.Parent.ID)
+	chain := slices.Clone(r.Parent.Chain)
+	if kid := r.Parent.KID; kid != "" && !slices.Contains(chain, kid) {
+		chain = append(chain, kid)
+	}
+	return append(chain, r.Parent.ID)
 }

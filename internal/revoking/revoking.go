@@ -31,6 +31,8 @@ type Store interface {
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
 	// TokensByDigest finds stored tokens by the SHA-256 of their values.
 	TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error)
+	// TokensByID finds stored tokens by their public ids.
+	TokensByID(ctx context.Context, ids []string) ([]records.StoredToken, revocation.Seq, error)
 	// LogEntry returns the newest live entry about an id, and whether there is one.
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
