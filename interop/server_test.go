@@ -59,17 +59,27 @@ const configFile = `
 issuer: http://%[1]s
 listen: %[1]s
 ops_listen: %[2]s
-dialects: [specify, senaite, hypothesis, gen3]
 task_tokens: {TES: {max_ttl: 96h}}
-signing: {algorithm: %[3]s}
 `
 
 // serve starts a server that signs with the algorithm, and returns its URL.
 func serve(t *testing.T, algorithm string) string {
 	t.Helper()
+	return serveWith(t, fmt.Sprintf("dialects: [specify, senaite, hypothesis, gen3]\nsigning: {algorithm: %s}\n", algorithm))
+}
+
+// serveBehind starts a server with an application behind it, and returns its URL.
+func serveBehind(t *testing.T, application string) string {
+	t.Helper()
+	return serveWith(t, "dialects: [specify, senaite, hypothesis]"+fmt.Sprintf(settingsBehind, application))
+}
+
+// serveWith starts a server with more settings, and returns its URL.
+func serveWith(t *testing.T, settings string) string {
+	t.Helper()
 	dir := t.TempDir()
 	address, ops := freeAddress(t), freeAddress(t)
-	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops, algorithm))
+	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops)+settings)
 	write(t, filepath.Join(dir, "access.yaml"), accessFile)
 	apply := exec.CommandContext(t.Context(), binary, "apply", "-f", "access.yaml", "--config", "bearerd.yaml")
 	apply.Dir = dir

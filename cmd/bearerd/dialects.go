@@ -22,20 +22,24 @@ func (s *shared) addSpecify(e *edges) {
 		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Login: s.config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
+	if s.config.Specify.Login {
+		s.finders = append(s.finders, &specify.Sessions{SignIn: s.SignIn})
+	}
 }
 
 func (s *shared) addSenaite(e *edges) {
 	e.own = append(e.own, &senaite.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Issuer: s.config.Issuer, Now: s.now, Prefix: s.config.Senaite.Prefix, LoginInQuery: s.config.Senaite.LoginInQuery,
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Issuer: s.config.Issuer, Now: s.now, Prefixes: s.config.Senaite.Prefixes, LoginInQuery: s.config.Senaite.LoginInQuery, SessionCookies: s.sessionCookies,
 		Cookies: s.cookies, CrossOrigin: s.crossOrigin, Challenge: s.challenge,
 	})
-	s.finders = append(s.finders, senaite.Credentials{})
+	s.finders = append(s.finders, senaite.NewCredentials(s.SignIn, s.Issuance, s.now))
 }
 
 // addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
 func (s *shared) addHypothesis(e *edges) {
 	e.own = append(e.own, &hypothesis.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Issuer: s.config.Issuer, Domain: s.config.Authority(), Token: s.oauth.TokenEndpoint(),
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Issuer: s.config.Issuer, Domain: s.config.Authority(),
+		Forms: s.forms, Token: s.oauth.TokenEndpoint(), Application: s.application(),
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -42,6 +43,7 @@ type shared struct {
 	challenge      httpkit.Challenge
 	oauth          *oauth.Edge
 	finders        []httpkit.CredentialFinder // of the dialects
+	proxy          http.Handler               // of the application behind; set when its gateway is there
 	description    *adminapi.Description      // set when every edge is there
 	logger         *slog.Logger
 }
@@ -91,7 +93,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: i.traffic,
+		DeveloperPage: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },
 	})
 	return e, s.addDescription(&e)
@@ -127,9 +129,19 @@ func (s *shared) addGateway(e *edges) error {
 	if err != nil {
 		return fmt.Errorf("upstream: %w", err)
 	}
+	s.proxy = proxy
 	e.gateway = append(e.gateway, proxy)
 	e.loops = append(e.loops, server.Loop{Name: "ending what is no longer allowed", Run: proxy.Run})
 	return nil
+}
+
+// application returns what serves a request that a dialect leaves to the application
+// behind, by the routes; nil when there is none.
+func (s *shared) application() http.Handler {
+	if s.config.Upstream.URL == "" {
+		return nil
+	}
+	return httpkit.NotOwn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.proxy.ServeHTTP(w, r) }))
 }
 
 func routesOf(c config.Config) []gateway.Route {

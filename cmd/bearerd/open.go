@@ -40,6 +40,7 @@ const (
 type instance struct {
 	*node.Node
 
+	forms    token.Forms
 	config   config.Config
 	store    *store.Store
 	follower *revocation.Follower
@@ -213,7 +214,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{Node: n, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
+	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
 	p.store.Follow(follower.Origin)
 	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {

@@ -185,10 +185,11 @@ type Specify struct {
 	Login bool `yaml:"login"`
 }
 
-// Senaite holds the settings of that dialect.
+// Senaite holds the settings of that dialect. Its endpoints stand beneath each of
+// Prefixes.
 type Senaite struct {
-	Prefix       string `yaml:"prefix"`
-	LoginInQuery bool   `yaml:"login_in_query"`
+	Prefixes     []string `yaml:"prefixes"`
+	LoginInQuery bool     `yaml:"login_in_query"`
 }
 
 // Hypothesis holds the settings of that dialect; see Config.Authority.
@@ -227,7 +228,7 @@ func Default() Config {
 		Verify:         Verify{Cache: 32 << 20},
 		Upstream:       Upstream{Routes: []Route{}},
 		Specify:        Specify{Login: true},
-		Senaite:        Senaite{Prefix: "/@@API/senaite/v1"},
+		Senaite:        Senaite{Prefixes: []string{"/@@API/senaite/v1", "/senaite/@@API/senaite/v1"}},
 	}
 }
 

@@ -97,7 +97,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{Path: "/api/", Require: config.RequireToken, Audience: "api", Scope: "read write:all"},
 			{Path: "/maybe", Require: config.RequireOptional, Permission: config.Permission{Action: "access", Path: "/collections/4"}},
 		}},
-		Senaite:    config.Senaite{Prefix: "/lims/api", LoginInQuery: true},
+		Senaite:    config.Senaite{Prefixes: []string{"/lims/api"}, LoginInQuery: true},
 		Hypothesis: config.Hypothesis{Authority: "hypothes.is"},
 		Gen3:       config.Gen3{DenylistListen: "127.0.0.1:9181"},
 	}

@@ -31,6 +31,14 @@ func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return present(formWithEmpty(w, r))
 }
 
+// IsForm reports whether a request says that its body is a form.
+func IsForm(r *http.Request) bool { return wantType(r, typeForm) == nil }
+
+// ParseForm is [Form] for a body that was read already.
+func ParseForm(body []byte) (url.Values, error) {
+	return present(parseParameters(string(body)))
+}
+
 // FormLists is [Form] for endpoints where some parameters are lists: those named
 // may be repeated.
 func FormLists(w http.ResponseWriter, r *http.Request, lists ...string) (url.Values, error) {

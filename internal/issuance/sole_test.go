@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-var sole = issuance.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis}
+var sole = issuance.Sole{Name: "Developer token", Prefix: token.PrefixDeveloper}
 
 // session returns a caller by session.
 func session(t *testing.T, f *nodetest.Fixture, username, password string) *caller.Caller {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// The prefixes of opaque tokens. PrefixHypothesis is what the API tokens of the
+// The prefixes of opaque tokens. PrefixDeveloper is what the API tokens of the
 // Hypothesis service begin with; it and PrefixAPIToken are always read as API
 // tokens, whatever prefix the operator chose for new ones.
 const (
@@ -19,7 +19,7 @@ const (
 	PrefixRefresh      = "bdr_"
 	PrefixSession      = "bds_"
 	PrefixClientSecret = "bdc_"
-	PrefixHypothesis   = "6879-"
+	PrefixDeveloper    = "6879-"
 )
 
 const (
@@ -92,18 +92,18 @@ type form struct {
 }
 
 // NewForms returns the forms in which new API tokens begin with apiTokenPrefix;
-// PrefixAPIToken and PrefixHypothesis are recognised all the same. It is an error
+// PrefixAPIToken and PrefixDeveloper are recognised all the same. It is an error
 // when the prefix is not of [A-Za-z0-9_-]{2,16}, or could be confused with another
 // one or with a JWT.
 func NewForms(apiTokenPrefix string) (Forms, error) {
 	f := Forms{apiToken: apiTokenPrefix, forms: []form{
 		{PrefixAPIToken, KindAPIToken},
-		{PrefixHypothesis, KindAPIToken},
+		{PrefixDeveloper, KindAPIToken},
 		{PrefixRefresh, KindRefresh},
 		{PrefixSession, KindSession},
 		{PrefixClientSecret, KindClientSecret},
 	}}
-	if apiTokenPrefix == PrefixAPIToken || apiTokenPrefix == PrefixHypothesis {
+	if apiTokenPrefix == PrefixAPIToken || apiTokenPrefix == PrefixDeveloper {
 		return f, nil
 	}
 	if err := checkPrefix(apiTokenPrefix, f.forms); err != nil {

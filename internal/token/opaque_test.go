@@ -192,7 +192,7 @@ func TestNewRefusesKindsThatAreNotOpaque(t *testing.T) {
 			t.Errorf("NewAPIToken(%q) makes a token", prefix)
 		}
 	}
-	s, o, err := f.NewAPIToken(token.PrefixHypothesis)
+	s, o, err := f.NewAPIToken(token.PrefixDeveloper)
 	if err != nil || o.Kind != token.KindAPIToken || !strings.HasPrefix(s.Reveal(), "6879-") {
 		t.Errorf("NewAPIToken(6879-) = %+v, %v", o, err)
 	}

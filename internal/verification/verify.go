@@ -25,6 +25,9 @@ type Requirements struct {
 	Path        access.Path
 	Kinds       []token.Kind // nil: those that call APIs
 	Despite     string       // an end for this reason that the source has noted is not judged: the caller judges it
+	// SessionCollection binds a session to the collection that it was begun for, as a
+	// token is bound to its own.
+	SessionCollection bool
 
 	onlyRevocation bool      // nothing is asked but whether the token was revoked
 	at             time.Time // when it is asked; zero: now
@@ -206,7 +209,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 		return nil
 	}
 	for _, name := range r.Scope {
-		if !slices.Contains(t.Scope, name) {
+		if t.Kind != token.KindSession && !slices.Contains(t.Scope, name) { // a session has them all
 			return token.Refuse(token.CheckScope, "the scope "+name+" is needed")
 		}
 	}

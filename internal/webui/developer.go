@@ -10,7 +10,7 @@ import (
 )
 
 // developerToken is the one token that a user has on the Hypothesis developer page.
-var developerToken = issuance.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis}
+var developerToken = issuance.Sole{Name: "Developer token", Prefix: token.PrefixDeveloper}
 
 // developerView is that page.
 type developerView struct {

@@ -49,9 +49,9 @@ type Pages struct {
 	SessionCookies []string             // those that carry a session; the first is the one that is set
 	Challenge      httpkit.Challenge    // what a 401 answers with
 	Overlap        time.Duration        // how long an old value lives when nothing is chosen, offered first
-	// Hypothesis also serves the developer page of the Hypothesis service, at
+	// DeveloperPage also serves the page of one's developer token, which a dialect has, at
 	// /profile/developer and /account/developer.
-	Hypothesis bool
+	DeveloperPage bool
 	// Traffic is what the charts of administration show; nil: there are none.
 	Traffic traffic.Log
 	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
@@ -103,7 +103,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	if p.Explorer != nil {
 		p.anybody(mux, "GET "+pathExplorer, p.newExplorer().page)
 	}
-	if p.Hypothesis {
+	if p.DeveloperPage {
 		for _, path := range developerPaths {
 			p.user(mux, "GET "+path, p.developerPage)
 			p.user(mux, "POST "+path, p.renewDeveloperToken)
@@ -116,7 +116,7 @@ var developerPaths = []string{"/profile/developer", "/account/developer"}
 
 // Paths implements server.Dialect.
 func (p *Pages) Paths() []string {
-	if !p.Hypothesis {
+	if !p.DeveloperPage {
 		return nil
 	}
 	return slices.Clone(developerPaths)
@@ -130,7 +130,7 @@ var (
 	//go:embed openapi-explorer.json
 	describedExplorer []byte
 	//go:embed openapi-hypothesis.json
-	describedHypothesis []byte
+	describedDeveloper []byte
 )
 
 // OpenAPI describes the pages that are on.
@@ -139,8 +139,8 @@ func (p *Pages) OpenAPI() [][]byte {
 	if p.Explorer != nil {
 		fragments = append(fragments, describedExplorer)
 	}
-	if p.Hypothesis {
-		fragments = append(fragments, describedHypothesis)
+	if p.DeveloperPage {
+		fragments = append(fragments, describedDeveloper)
 	}
 	return fragments
 }
