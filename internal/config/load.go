@@ -42,7 +42,7 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 	d.isFile = false
 	d.variables(variables, &cfg)
 	d.overrides(overrides, &cfg)
-	cfg.settle()
+	cfg.settle(d.origin)
 	if len(d.problems) == 0 {
 		d.problems = validate(cfg, d.origin)
 	}
@@ -52,8 +52,12 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 	return cfg, nil
 }
 
-// settle fills in what an element of a list leaves out.
-func (c *Config) settle() {
+// settle fills in what an element of a list leaves out, and defaults that depend on
+// other keys. origin tells which keys were set.
+func (c *Config) settle(origin map[string]string) {
+	if _, set := origin["signing.algorithm"]; !set && slices.Contains(c.Dialects, DialectGen3) {
+		c.Signing.Algorithm = algorithmOfGen3
+	}
 	for i := range c.Upstream.Routes {
 		if r := &c.Upstream.Routes[i]; r.Require == "" {
 			r.Require = RequireToken

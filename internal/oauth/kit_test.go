@@ -34,7 +34,7 @@ func newEnv(t testing.TB, o nodetest.Options) *env {
 	return serve(t, nodetest.New(t, o))
 }
 
-func serve(t testing.TB, f *nodetest.Fixture) *env {
+func serve(t testing.TB, f *nodetest.Fixture, change ...func(*oauth.Edge)) *env {
 	t.Helper()
 	mux := http.NewServeMux()
 	edge := &oauth.Edge{
@@ -45,6 +45,9 @@ func serve(t testing.TB, f *nodetest.Fixture) *env {
 			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,
 		},
 		CacheTime: cacheTime,
+	}
+	for _, c := range change {
+		c(edge)
 	}
 	edge.Register(mux)
 	document := openapitest.Describe(t, adminapi.Sources{Issuer: nodetest.Issuer, Edges: []adminapi.Described{edge}})
