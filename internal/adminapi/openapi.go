@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // the description
 	"encoding/hex"
@@ -11,6 +12,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 var (
@@ -54,7 +57,7 @@ func Describe(s Sources) (*Description, error) {
 		return nil, err
 	}
 	// Relative to where the document stands: whatever host a client knows this server by.
-	document["servers"] = []any{map[string]any{"url": "/", "description": "This server, the issuer " + s.Issuer}}
+	document["servers"] = []any{map[string]any{"url": cmp.Or(httpkit.IssuerPath(s.Issuer), "/"), "description": "This server, the issuer " + s.Issuer}}
 	document["info"].(map[string]any)["version"] = s.Version //nolint:errcheck,forcetypeassert // as the skeleton has it
 	if s.SessionCookie != "" {
 		//nolint:errcheck,forcetypeassert // as the skeleton has it

@@ -11,7 +11,7 @@ import (
 
 // mount returns the handler of one listener.
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
-	r := newRouter(own, gateway)
+	r := newRouter(own, gateway, httpkit.IssuerPath(s.Issuer))
 	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
 	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(httpkit.CORS(s.CORS)(httpkit.Handle(r.serve, onError))))
 }

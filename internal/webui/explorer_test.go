@@ -33,7 +33,7 @@ func explored(document string) func(*webui.Pages) {
 func TestTheExplorerIsForEverybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
-	a := s.browser(t).get("/auth/docs").want(http.StatusOK, `data-document="/auth/openapi.json"`, `href="/auth/login?next=/auth/docs"`)
+	a := s.browser(t).get("/auth/docs").want(http.StatusOK, `data-document="/auth/openapi.json"`, `href="/auth/login?next=%2fauth%2fdocs"`)
 	a.without("data-username")
 	ada := s.ada(t)
 	ada.get("/auth/docs").want(http.StatusOK, `data-username="ada"`, `<a href="/auth/docs" aria-current="page">API</a>`)
