@@ -41,6 +41,11 @@ func (p Profile) claims(r *Request) map[string]any {
 	return p.Claims(t)
 }
 
+// gives reports whether the token has a scope whoever asks for it.
+func (p Profile) gives(r *Request, name string) bool {
+	return r.Kind == token.KindExchangeKey && slices.Contains(p.KeyScopes, name)
+}
+
 // scope returns the scope that was decided, with what the profile adds.
 func (p Profile) scope(r *Request, decided []string) []string {
 	if r.Kind != token.KindExchangeKey {

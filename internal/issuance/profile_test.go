@@ -117,6 +117,7 @@ func TestEveryExchangeKeyHasTheScopesOfTheProfile(t *testing.T) {
 		"asked for another":                 {ada, []string{"read"}, []string{"read", "every-key"}},
 		"asked for it too":                  {ada, []string{"every-key", "read"}, []string{"every-key", "read"}},
 		"by a token that doesn't have them": {maker, []string{"read"}, []string{"read", "every-key"}},
+		"asked for by such a token":         {maker, []string{"every-key", "read"}, []string{"every-key", "read"}},
 	} {
 		key := f.ExchangeKey(t, x.by, issuance.NewCredential{Scope: x.ask})
 		if diff := cmp.Diff(x.got, key.Scope); diff != "" {

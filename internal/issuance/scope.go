@@ -19,6 +19,9 @@ func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
 		return i.cfg.Policy.Profile.scope(r, r.inheritedScope()), nil
 	}
 	for _, name := range r.Scope {
+		if i.cfg.Policy.Profile.gives(r, name) {
+			continue
+		}
 		err := r.checkScopeName(name)
 		if err == nil {
 			err = i.checkDeclared(ctx, name)
