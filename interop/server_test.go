@@ -76,6 +76,14 @@ func serve(t *testing.T, algorithm string) string {
 	if out, err := apply.CombinedOutput(); err != nil {
 		t.Fatalf("apply: %v\n%s", err, out)
 	}
+	ended := startServer(t, dir)
+	awaitReady(t, "http://"+ops+"/readyz", ended)
+	return "http://" + address
+}
+
+// startServer starts the server that a directory configures; it ends with the test.
+func startServer(t *testing.T, dir string) (ended <-chan struct{}) {
+	t.Helper()
 	server := exec.CommandContext(t.Context(), binary, "serve", "--config", "bearerd.yaml")
 	server.Dir, server.Stderr = dir, t.Output()
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
@@ -83,14 +91,13 @@ func serve(t *testing.T, algorithm string) string {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	gone := make(chan struct{})
 	go func() {
 		_ = server.Wait()
-		close(ended)
+		close(gone)
 	}()
-	t.Cleanup(func() { <-ended })
-	awaitReady(t, "http://"+ops+"/readyz", ended)
-	return "http://" + address
+	t.Cleanup(func() { <-gone })
+	return gone
 }
 
 func awaitReady(t *testing.T, url string, ended <-chan struct{}) {
