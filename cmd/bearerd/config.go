@@ -21,8 +21,8 @@ func (p *program) configCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration and the files that it names",
 		Long: `Check the configuration, the BEARERD_ variables and the flags, and the files that
-they name: the secret, the master key, and the database's schema. Everything that is
-wrong is told, and nothing is changed.`,
+they name: the secret, the master key, and the database's schema. Every error is
+reported, and nothing is changed.`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.loadConfig(cmd)
@@ -33,7 +33,7 @@ wrong is told, and nothing is changed.`,
 			if err := errors.Join(checkSecrets(c), webhookErr, checkDatabase(cmd, c)); err != nil {
 				return err
 			}
-			p.say("the configuration is good")
+			p.say("the configuration is valid")
 			return p.show(map[string]bool{"ok": true}, silent)
 		},
 	}

@@ -33,7 +33,7 @@ var overrides = []struct{ key, flag, usage string }{
 	{"issuer", "issuer", "the issuer's `URL`"},
 }
 
-// run carries out the command that the arguments name and gives the exit code: 0
+// run carries out the command that the arguments name and returns the exit code: 0
 // when it was done, else 1.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
@@ -52,7 +52,8 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bearerd",
 		Short: "Issue, verify and revoke bearer tokens",
-		Long: `bearerd issues, verifies and takes back bearer tokens for HTTP APIs.
+		Long: `bearerd adds API tokens to applications that you already run, and revokes them
+everywhere at once.
 
 Begin with "bearerd demo", which starts a server with sample data and prints
 commands to paste. "bearerd serve" is the server; every other command works on
@@ -74,7 +75,7 @@ A command that fails exits with 1 and has changed nothing, or says what it has.`
 	flags.StringVar(&p.configFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
 	flags.VarP(&p.output, "output", "o", "print results as `FORMAT`: text or json")
 	for _, o := range overrides {
-		flags.String(o.flag, "", o.usage+", over the configuration's")
+		flags.String(o.flag, "", o.usage+", instead of the configuration's")
 	}
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.applyCommand(), p.userCommand(), p.tokenCommand(), p.revokeAllCommand(),
@@ -124,7 +125,7 @@ func takes(names ...string) cobra.PositionalArgs {
 		case len(args) < len(names):
 			return hint(fmt.Errorf("%s is missing", names[len(args)]), "see %s --help", cmd.CommandPath())
 		case len(args) > len(names) && len(names) == 0:
-			return hint(errors.New("no arguments are taken here"), "see %s --help", cmd.CommandPath())
+			return hint(errors.New("this command takes no arguments"), "see %s --help", cmd.CommandPath())
 		case len(args) > len(names):
 			return hint(fmt.Errorf("too many arguments after %s", names[len(names)-1]), "see %s --help", cmd.CommandPath())
 		}

@@ -11,9 +11,9 @@ import (
 func (p *program) revokeAllCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke-all USER",
-		Short: "Void every token and session of a user",
-		Long: `Void every token and session of a user: whatever was issued to them until now.
-They may sign in again at once; to lock them out see "bearerd user disable".`,
+		Short: "Revoke every token and session of a user",
+		Long: `Revoke every token and session of a user that was issued until now. The user can
+sign in again at once; to prevent that, see "bearerd user disable".`,
 		Args: takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
@@ -21,7 +21,7 @@ They may sign in again at once; to lock them out see "bearerd user disable".`,
 				if err != nil {
 					return err
 				}
-				p.say("every token and session of %s is void; %s", args[0], i.reach(r))
+				p.say("every token and session of %s is revoked; %s", args[0], i.reach(r))
 				return p.show(acknowledged(r), silent)
 			})
 		},

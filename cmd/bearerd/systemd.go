@@ -17,11 +17,11 @@ func (p *program) tellManager(ctx context.Context, state string) error {
 		}
 		conn, err := new(net.Dialer).DialContext(ctx, "unixgram", socket)
 		if err != nil {
-			return fmt.Errorf("telling the service manager %s: %w", state, err)
+			return fmt.Errorf("notifying the service manager of %s: %w", state, err)
 		}
 		defer func() { _ = conn.Close() }()
 		if _, err := conn.Write([]byte(state)); err != nil {
-			return fmt.Errorf("telling the service manager %s: %w", state, err)
+			return fmt.Errorf("notifying the service manager of %s: %w", state, err)
 		}
 	}
 	return nil

@@ -15,8 +15,8 @@ import (
 func (p *program) tokenCommand() *cobra.Command {
 	return group("token", "Issue, examine and revoke tokens",
 		`Issue, examine and revoke tokens. The value of a token is never an argument,
-where others could see it: it is asked for at a terminal, and read from standard
-input or a file otherwise.`,
+where others could see it: bearerd prompts for it at a terminal, and otherwise
+reads it from standard input or a file.`,
 		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),
 		p.tokenExplainCommand(), p.tokenRevokeCommand())
 }
@@ -32,7 +32,7 @@ func parseLifetime(s string) (int64, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 || d%time.Second != 0 {
-		return 0, fmt.Errorf("--expires-in: %q is neither seconds, such as 300, nor a duration of whole seconds, such as 5m", s)
+		return 0, fmt.Errorf("--expires-in: %q is neither a number of seconds, such as 300, nor a duration in whole seconds, such as 5m", s)
 	}
 	return int64(d / time.Second), nil
 }

@@ -13,9 +13,9 @@ func (p *program) tokenCreateCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "create USER --name NAME",
-		Short: "Make an API token for a user",
-		Long: `Make an API token for a user: an opaque token that lives until it is revoked, or as
-long as asked for. It is printed to standard output, and is shown this once.`,
+		Short: "Create an API token for a user",
+		Long: `Create an API token for a user: an opaque token that is valid until it is revoked or
+expires. It is printed to standard output, only once.`,
 		Example: `  bearerd token create spadmin --name "nightly export" --scope read --expires-in 720h`,
 		Args:    takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,7 +30,7 @@ long as asked for. It is printed to standard output, and is shown this once.`,
 		},
 	}
 	n.flags(cmd)
-	cmd.Flags().StringVar(&name, "name", "", "the `NAME` that its owner will know it by")
+	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
 	_ = cmd.MarkFlagRequired("name")
 	return cmd
 }

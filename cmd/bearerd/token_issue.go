@@ -19,8 +19,8 @@ func (p *program) tokenIssueCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "issue USER",
 		Short: "Issue an access token for a user",
-		Long: `Issue an access token that speaks for a user, by every rule that holds when they
-ask for one themselves. It is printed to standard output, and is shown this once.`,
+		Long: `Issue an access token for a user, under the same rules as when the user requests it.
+It is printed to standard output, only once.`,
 		Example: `  TOKEN=$(bearerd token issue spadmin --collection 4)
   bearerd token issue spadmin --scope "read write" --expires-in 5m`,
 		Args: takes("USER"),
@@ -46,9 +46,9 @@ type wanted struct {
 
 func (n *wanted) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names with spaces between them")
-	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to bind it to")
-	f.StringVar(&n.expires, "expires-in", "", "how long it lives: `SECONDS`, or a duration such as 5m")
+	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names separated by spaces")
+	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to limit it to")
+	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m")
 }
 
 func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// question asks why a token or a user is let in or not.
+// question asks why a token or a user is accepted or refused.
 type question struct {
 	Token      *string   `json:"token"`
 	Audience   string    `json:"audience"`
@@ -24,7 +24,7 @@ type question struct {
 	Path   string  `json:"path"`
 }
 
-// check says what is wrong with a question, and gives its path.
+// check returns what is wrong with a question, and its path.
 func (q question) check() (access.Path, error) {
 	ofToken := q.Audience != "" || q.Scope != nil || q.Collection != nil
 	switch {

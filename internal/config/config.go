@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Config is all that an operator can set. [Default] gives the defaults, [Load] a
+// Config is all that an operator can set. [Default] returns the defaults, [Load] a
 // value that has passed every check. Lifetimes are whole seconds.
 type Config struct {
 	Issuer         string               `yaml:"issuer"`          // an http or https URL without a slash at the end
@@ -73,7 +73,7 @@ const algorithmOfGen3 = "RS256"
 
 // Signing says how tokens are signed. SecretFile is for HS256 and nothing else.
 type Signing struct {
-	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256; without one see settle
+	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256; without one see Load
 	RotateEvery time.Duration `yaml:"rotate_every"`
 	SecretFile  string        `yaml:"secret_file"`
 }
@@ -125,9 +125,9 @@ type RefreshToken struct {
 	IdleTTL time.Duration `yaml:"idle_ttl"`
 }
 
-// Revocation sets the lease of a node, 100 ms to 1 h, whether whoever revokes
-// waits for all nodes unless they say otherwise, and the memory for what was taken
-// back, 16 MiB to 1 TiB.
+// Revocation sets the lease of a node, 100 ms to 1 h, whether a revocation
+// waits for all nodes unless the request says otherwise, and the memory for
+// revocations, 16 MiB to 1 TiB.
 type Revocation struct {
 	MaxStaleness time.Duration `yaml:"max_staleness"`
 	Wait         bool          `yaml:"wait"`

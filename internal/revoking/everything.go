@@ -18,9 +18,9 @@ type Everything struct {
 	Keys []string // the ids of the signing keys that were revoked; none with HS256
 }
 
-// RevokeEverything revokes whatever was issued to anybody until now: access and task
+// RevokeEverything revokes everything issued to anybody until now: access and task
 // tokens, API keys and tokens, sessions, refresh tokens, and device codes that wait. It
-// is for the operator, who put a backup back. What was issued after the backup has no
+// is for the operator, after restoring a backup. What was issued after the backup has no
 // row and may have no user any more: the log's entry about everything reaches it by its
 // sequence, which the restored log has left behind. The signing keys are revoked too, for
 // verifiers that follow no log, and a new one signs at once. The error is Forbidden for

@@ -78,7 +78,7 @@ type Revocation struct {
 
 // Revoke revokes a token by its value, with everything that was made from it. The
 // token must be genuine; whether it has expired doesn't matter. Revoking twice is
-// success. The error is InvalidToken for a value that is no token of ours (nothing
+// success. The error is InvalidToken for a value that is not a token of this server (nothing
 // is left to revoke), and Forbidden when the caller may not. What is live is revoked
 // however often the caller asks; to ask again and again for what is revoked already is
 // Limited.
@@ -212,7 +212,7 @@ func termsOf(c *caller.Caller) terms { return terms{wait: c.Wait, unlimited: c.U
 
 // kill revokes one token with everything that was made from it, in one transaction
 // with the event that says why. If the log has revoked it already, nothing is appended:
-// whoever asks again and again would fill the log.
+// repeated requests would fill the log.
 func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, on terms) (revocation.Receipt, error) {
 	read := r.journal.Reading()
 	switch revoked, err := r.revokedInLog(ctx, t); {

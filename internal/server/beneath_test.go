@@ -35,23 +35,23 @@ func TestEverythingStandsBeneathTheIssuersPath(t *testing.T) {
 		{http.MethodGet, "/data/user", "who"},
 	} {
 		for _, base := range []string{"", "/data/user"} { // cut off by a proxy, and not
-			if a := r.do(t, c.method, r.url+base+c.path); a.status != http.StatusOK || a.text != c.want {
-				t.Errorf("%s %s%s: %d %q", c.method, base, c.path, a.status, a.text)
+			if a := r.Do(t, c.method, base+c.path, ""); a.Status != http.StatusOK || a.Body != c.want {
+				t.Errorf("%s %s%s: %d %q", c.method, base, c.path, a.Status, a.Body)
 			}
 		}
 	}
 	// What is no endpoint beneath it is the application's, as it came.
 	for _, path := range []string{"/", "/data", "/data/user/", "/data/user/fish", "/data/users/auth/me", "/data/userauth/me", "/user/auth/me"} {
-		if a := r.do(t, http.MethodGet, r.url+path); a.text != "the application" {
-			t.Errorf("%s: %d %q", path, a.status, a.text)
+		if a := r.Do(t, http.MethodGet, path, ""); a.Body != "the application" {
+			t.Errorf("%s: %d %q", path, a.Status, a.Body)
 		}
 	}
-	a := r.do(t, http.MethodGet, r.url+"/data/user/oauth2/token")
-	if a.problem(t, http.StatusMethodNotAllowed); a.header.Get("Allow") != "POST" {
-		t.Errorf("GET of the token endpoint: %v", a.header)
+	a := r.Do(t, http.MethodGet, "/data/user/oauth2/token", "")
+	if a.Is(http.StatusMethodNotAllowed).Problem(); a.Header.Get("Allow") != "POST" {
+		t.Errorf("GET of the token endpoint: %v", a.Header)
 	}
-	if a := r.do(t, http.MethodPut, r.url+"/data/user/keys"); a.text != "the application" {
-		t.Errorf("a method that the dialect leaves to the application: %d %q", a.status, a.text)
+	if a := r.Do(t, http.MethodPut, "/data/user/keys", ""); a.Body != "the application" {
+		t.Errorf("a method that the dialect leaves to the application: %d %q", a.Status, a.Body)
 	}
 }
 
@@ -68,11 +68,11 @@ func TestNoSpellingBeneathTheIssuersPathReachesTheApplication(t *testing.T) {
 		"/oauth2/token/": "/oauth2/token", "/AUTH/verify": "/auth/verify",
 	} {
 		a := r.raw(t, http.MethodPost, path)
-		if strings.Contains(a.text, "the application") || a.status != http.StatusNotFound {
-			t.Errorf("%s: %d %s", path, a.status, a.text)
+		if strings.Contains(a.Body, "the application") || a.Status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", path, a.Status, a.Body)
 			continue
 		}
-		detail, _ := a.problem(t, http.StatusNotFound)["detail"].(string)
+		detail, _ := a.Is(http.StatusNotFound).Problem()["detail"].(string)
 		_, hint, _ := strings.Cut(detail, "did you mean ")
 		if hint = strings.TrimSuffix(hint, "?"); hint != meant {
 			t.Errorf("%s: names %q, want %q", path, hint, meant)
@@ -84,8 +84,8 @@ func TestBeneathTheIssuersPathNothingElseIsServed(t *testing.T) {
 	t.Parallel()
 	r := newBeneath(t)
 	for _, path := range []string{"/data/user/", "/data/user/nothing", "/data/user/auth", "/data/user/data/user/auth/me", "/data/user%2fauth/me"} {
-		if a := r.get(t, path); a.status != http.StatusNotFound {
-			t.Errorf("%s: %d %s", path, a.status, a.text)
+		if a := r.Get(t, path); a.Status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", path, a.Status, a.Body)
 		}
 	}
 }

@@ -20,13 +20,71 @@ type reading struct {
 
 // watch adds the metrics that others keep. The streams are those of the edges.
 func (m *Metrics) watch(n *node.Node, streams func() int) error {
-	for _, g := range gauges(n, streams) {
+	for _, g := range []reading{
+		{
+			name: "token_cache_bytes", help: "Memory used by facts about tokens seen before.",
+			value: func() float64 { return float64(n.Status().TokenCacheBytes) },
+		},
+		{name: "revocation_lease_held", help: "1 while this node accepts tokens without asking the store.", value: func() float64 { return asNumber(n.Status().Fresh) }},
+		{
+			name: "revocation_lease_age_seconds", help: "Time since the start of the last complete read of the revocation log.",
+			value: func() float64 { return n.Status().LeaseAge.Seconds() },
+		},
+		{
+			name: "revocation_log_applied", help: "Sequence of the revocation log up to which this node has applied it.",
+			value: func() float64 { return float64(n.Status().Applied) },
+		},
+		{
+			name: "revocation_log_lag", help: "Sequences by which this node was behind the revocation log in its last answer.",
+			value: func() float64 { return lag(n.Status()) },
+		},
+		{
+			name: "revocations_live", help: "Revoked entries in memory.",
+			value: func() float64 { return float64(n.Status().Live) },
+		},
+		{name: "revocations_live_bytes", help: "Memory used by the revoked entries.", value: func() float64 { return float64(n.Status().LiveBytes) }},
+		{
+			name: "revocations_over_memory", help: "1 while the revoked entries use more than revocation.memory; none is dropped.",
+			value: func() float64 { return asNumber(n.Status().OverBudget) },
+		},
+		{
+			name: "revocation_streams", help: "Subscribers that follow the revocation log from outside.",
+			value: func() float64 { return float64(streams()) },
+		},
+		{
+			name: "nodes", help: "Nodes on the list of those that a revocation waits for; NaN when the store can't be read.",
+			value: func() float64 { return nodes(n) },
+		},
+		{
+			name: "password_hashes_waiting", help: "Sign-ins that wait for their password to be checked.",
+			value: func() float64 { return float64(n.Status().HashesWaiting) },
+		},
+	} {
 		opts := prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help, ConstLabels: g.labels}
 		if err := m.add(prometheus.NewGaugeFunc(opts, g.value)); err != nil {
 			return err
 		}
 	}
-	for _, c := range totals(n) {
+	// What the follower does. A request that had to ask the store is a fallback, by the
+	// reason why memory was not enough.
+	for _, c := range []reading{
+		{
+			name: "revocation_questions_total", help: "Reads of the revocation log.",
+			value: func() float64 { return float64(n.Status().Counts.Questions) },
+		},
+		{
+			name: "revocation_catchup_errors_total", help: "Attempts to catch up with the revocation log that failed.",
+			value: func() float64 { return float64(n.Status().Counts.Failed) },
+		},
+		{
+			name: "revocation_confirm_errors_total", help: "Attempts to confirm the revocation log that failed.",
+			value: func() float64 { return float64(n.Status().Counts.Unconfirmed) },
+		},
+		{
+			name: "revocation_fallbacks_total", help: "Verifications that asked the store because memory could not decide.",
+			value: func() float64 { return float64(n.Status().Counts.Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
+		},
+	} {
 		opts := prometheus.CounterOpts{Name: "bearerd_" + c.name, Help: c.help, ConstLabels: c.labels}
 		if err := m.add(prometheus.NewCounterFunc(opts, c.value)); err != nil {
 			return err
@@ -40,49 +98,6 @@ func (m *Metrics) add(c prometheus.Collector) error {
 		return fmt.Errorf("server: the metrics belong to another server: %w", err)
 	}
 	return nil
-}
-
-func gauges(n *node.Node, streams func() int) []reading {
-	return []reading{
-		{
-			name: "token_cache_bytes", help: "Memory that facts about tokens seen before take.",
-			value: func() float64 { return float64(n.Status().TokenCacheBytes) },
-		},
-		{name: "revocation_lease_held", help: "1 while this node may say yes without asking the store.", value: func() float64 { return asNumber(n.Status().Fresh) }},
-		{
-			name: "revocation_lease_age_seconds", help: "Time since the last full answer of the revocation log was asked for.",
-			value: func() float64 { return n.Status().LeaseAge.Seconds() },
-		},
-		{
-			name: "revocation_log_applied", help: "Sequence of the revocation log up to which this node honours it.",
-			value: func() float64 { return float64(n.Status().Applied) },
-		},
-		{
-			name: "revocation_log_lag", help: "Sequences by which this node was behind the revocation log in its last answer.",
-			value: func() float64 { return lag(n.Status()) },
-		},
-		{
-			name: "revocations_live", help: "Entries of the revocation log that still matter.",
-			value: func() float64 { return float64(n.Status().Live) },
-		},
-		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(n.Status().LiveBytes) }},
-		{
-			name: "revocations_over_memory", help: "1 while they take more than revocation.memory; none is dropped.",
-			value: func() float64 { return asNumber(n.Status().OverBudget) },
-		},
-		{
-			name: "revocation_streams", help: "Subscribers that follow the revocation log from outside.",
-			value: func() float64 { return float64(streams()) },
-		},
-		{
-			name: "nodes", help: "Nodes on the list of those that a revocation waits for; NaN when the store does not tell.",
-			value: func() float64 { return nodes(n) },
-		},
-		{
-			name: "password_hashes_waiting", help: "Sign-ins that wait to have their password checked.",
-			value: func() float64 { return float64(n.Status().HashesWaiting) },
-		},
-	}
 }
 
 func asNumber(is bool) float64 {
@@ -106,26 +121,3 @@ func nodes(n *node.Node) float64 {
 }
 
 func lag(s node.Status) float64 { return float64(max(s.Head-s.Applied, 0)) }
-
-// totals count what the follower does. A request that had to ask the store is a
-// fallback, by the reason why memory was not enough.
-func totals(n *node.Node) []reading {
-	return []reading{
-		{
-			name: "revocation_questions_total", help: "Questions to the revocation log.",
-			value: func() float64 { return float64(n.Status().Counts.Questions) },
-		},
-		{
-			name: "revocation_catchup_errors_total", help: "Attempts to catch up with the revocation log that failed.",
-			value: func() float64 { return float64(n.Status().Counts.Failed) },
-		},
-		{
-			name: "revocation_confirm_errors_total", help: "Attempts to confirm the revocation log that failed.",
-			value: func() float64 { return float64(n.Status().Counts.Unconfirmed) },
-		},
-		{
-			name: "revocation_fallbacks_total", help: "Verifications that memory alone could not decide, and the store was asked.",
-			value: func() float64 { return float64(n.Status().Counts.Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
-		},
-	}
-}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/http"
-	"net/url"
 	"path"
 	"strings"
 
@@ -23,25 +22,6 @@ type router struct {
 
 // everything is the pattern of the proxied application.
 const everything = "/"
-
-func newRouter(own, gateway []Edge, base string) *router {
-	t := &router{
-		own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{},
-		reservations: newReservations(own, base), base: base,
-	}
-	t.ownHandler = httpkit.SecurityHeaders(t.own)
-	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
-	if h, pattern := t.gateway.Handler(root); pattern == everything {
-		t.application = h
-	}
-	for _, e := range gateway {
-		if e, ok := e.(Exact); ok {
-			path, h := e.Exact()
-			t.exact[path] = h
-		}
-	}
-	return t
-}
 
 func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodConnect {
@@ -120,7 +100,7 @@ func (t *router) serveOther(w http.ResponseWriter, r, inner *http.Request) error
 	if meant.path == "" || meant.path == place.URL.EscapedPath() {
 		return errNothing
 	}
-	return misspelt(base + meant.path)
+	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", base+meant.path)
 }
 
 // pass serves a request as a mux does that found h by the pattern.

@@ -238,14 +238,6 @@ func (g *committer) take(c class) (jobs []*pgJob) {
 	return jobs
 }
 
-// wait waits for the lanes to end. Nothing can be added any more.
-func (g *committer) wait() {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	g.running.Wait()
-}
-
 // apart lets a job that was taken wait for a transaction of its own.
 func (g *committer) apart(j *pgJob) {
 	g.mu.Lock()
@@ -300,7 +292,8 @@ type outcome struct {
 }
 
 // commitTogether carries out jobs of one class in one transaction: the operations of
-// each in a savepoint, then the entries of all.
+// each in a savepoint, then the entries of all. Where one of them fails all, because the
+// server refused to prepare its statements before it had the savepoint, each is done apart.
 func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	outcomes := make([]outcome, len(jobs))
 	var head revocation.Seq
@@ -320,10 +313,10 @@ func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	for i, j := range slices.Backward(jobs) {
 		o := outcomes[i]
 		switch {
+		case err != nil && !shared(err), err == nil && o.leave:
+			db.committer.apart(j)
 		case err != nil:
 			j.answer(0, err)
-		case o.leave:
-			db.committer.apart(j)
 		case o.err != nil:
 			j.answer(0, db.classify(o.err))
 		case len(j.batch.Log) == 0:

@@ -50,10 +50,6 @@ func (p Postgres) withDefaults() Postgres {
 	return p
 }
 
-// leastCommit is how long the answer to a COMMIT is waited for, however late it is.
-// With the default it is within a second of the request.
-func (p Postgres) leastCommit() time.Duration { return p.StatementTimeout / 9 }
-
 // lockTimeout is how long a session waits for a lock, in milliseconds.
 func (p Postgres) lockTimeout() string { return ms(p.StatementTimeout * 9 / 10) }
 
@@ -115,6 +111,7 @@ type postgresDB struct {
 	pool      *pgxpool.Pool // nil until serve
 	committer committer
 	stuck     stuck
+	followed  atomic.Pointer[func() string] // names the server to use; nil: any
 }
 
 // openPostgres reads the URL. It connects to nothing yet.
@@ -238,7 +235,7 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 	if err != nil {
 		return cause(within, err)
 	}
-	held, err := db.pool.Acquire(within)
+	held, err := db.acquire(within)
 	if err != nil {
 		leave()
 		if db.stopped() {
@@ -264,6 +261,41 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 	}
 	return cause(within, do(within, c))
 }
+
+// maxElsewhere is how many connections to another server are given up in a row for one
+// caller. When there are more, the name of the database leads there.
+const maxElsewhere = 4
+
+// acquire takes a connection of the pool that leads to the server whose log is followed.
+// Those that lead to another one, a primary that was replaced as a rule, are given up.
+func (db *postgresDB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	for range maxElsewhere {
+		held, err := db.pool.Acquire(ctx)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // classified by the callers
+		}
+		followed := db.followed.Load()
+		if followed == nil || seeksServer(ctx) {
+			return held, nil
+		}
+		if want := (*followed)(); want == "" || lineOf(held.Conn()).origin == want {
+			return held, nil
+		}
+		drop(held.Hijack())
+	}
+	return nil, errElsewhere
+}
+
+// follow implements engine.
+func (db *postgresDB) follow(origin func() string) { db.followed.Store(&origin) }
+
+// seekKey marks the context of who finds out which server is to be used.
+type seekKey struct{}
+
+// seeking lets a question to the log take any server's answer.
+func seeking(ctx context.Context) context.Context { return context.WithValue(ctx, seekKey{}, true) }
+
+func seeksServer(ctx context.Context) bool { return ctx.Value(seekKey{}) != nil }
 
 // firstKey marks the context of those who go before all others.
 type firstKey struct{}
@@ -370,20 +402,17 @@ func (db *postgresDB) clock(ctx context.Context) (at time.Time, ok bool, err err
 	return at, err == nil, err
 }
 
-func (db *postgresDB) stopped() bool {
-	select {
-	case <-db.stop:
-		return true
-	default:
-		return false
-	}
-}
+func (db *postgresDB) stopped() bool { return isClosed(db.stop) }
 
 // close waits for what is under way. A commit that nobody waits for any more goes on
 // at the server.
 func (db *postgresDB) close() error {
 	close(db.stop)
-	db.committer.wait()
+	// Nothing can be added any more.
+	db.committer.mu.Lock()
+	db.committer.closed = true
+	db.committer.mu.Unlock()
+	db.committer.running.Wait()
 	db.stuck.hangUp(db.limits.StatementTimeout)
 	db.pool.Close()
 	return nil

@@ -162,8 +162,8 @@ func fieldsNamed(fields ...string) map[string]string {
 	return m
 }
 
-// result is what came of it: a page to go to, a text to show, or a value that is
-// shown this once.
+// result is what a form did: a page to go to, a text to show, or a value that is
+// shown only once.
 type result struct {
 	to     string
 	text   string
@@ -191,8 +191,8 @@ type formActions struct {
 // secretFields are never shown again.
 var secretFields = []string{"password", "token"}
 
-// run does what a form asks for. What can't be undone is asked about first; what is
-// wrong is told on the page that the form stands on.
+// run does what a form asks for. It asks first about what can't be undone, and shows
+// an error on the page of the form.
 func (p *Pages) run(w http.ResponseWriter, r *request, e formActions) error {
 	form, err := httpkit.FormLists(w, r.Request, "grants")
 	if err != nil {
@@ -201,7 +201,7 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e formActions) error {
 	name := form.Get("do")
 	one, known := e.forms[name]
 	if !known {
-		return fault.New(fault.Invalid, "this page has no such form")
+		return fault.New(fault.Invalid, "this page has no form of that name")
 	}
 	if one.ask != nil && form.Get("confirm") != "yes" {
 		q, err := one.ask(r, form)

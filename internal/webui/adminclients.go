@@ -25,10 +25,10 @@ type clientsView struct {
 type grantType struct{ Name, Short, Text string }
 
 var grantTypes = []grantType{
-	{identity.GrantTypeClientCredentials, "client_credentials", "speaks for itself, with its secret"},
-	{identity.GrantTypeRefreshToken, "refresh_token", "goes on without asking the user again"},
-	{identity.GrantTypeTokenExchange, "token-exchange", "trades tokens that users give it"},
-	{identity.GrantTypeDeviceCode, "device_code", "is let in by a user on another screen"},
+	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret"},
+	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
+	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
+	{identity.GrantTypeDeviceCode, "device_code", "is connected by a user on another screen"},
 }
 
 // shortGrant returns the last part of a grant type's name.
@@ -115,8 +115,8 @@ func (p *Pages) removeClient(r *request, form url.Values) (result, error) {
 }
 
 func askRenewSecret(_ *request, form url.Values) (question, error) {
-	return question{Title: "A new secret for " + form.Get("id") + "?", Yes: "Make a new secret", Text: []string{
-		"The secret that it has is no longer good, and every token that it got stops working at once.",
+	return question{Title: "A new secret for " + form.Get("id") + "?", Yes: "Create new secret", Text: []string{
+		"The current secret stops working at once, and every token that was issued to the client is revoked.",
 	}}, nil
 }
 

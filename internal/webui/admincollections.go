@@ -68,6 +68,6 @@ func readCollection(form url.Values) (records.Collection, error) {
 
 func askRemoveCollection(_ *request, form url.Values) (question, error) {
 	return question{Title: "Remove the collection " + form.Get("name") + "?", Yes: "Remove", Text: []string{
-		"Tokens that are bound to it are refused at once, and every binding at and beneath it is gone.", "This can't be undone.",
+		"Tokens that are limited to it are refused at once, and every binding at and beneath it is removed.", "This can't be undone.",
 	}}, nil
 }

@@ -79,7 +79,7 @@ func readRole(form url.Values) (access.Role, error) {
 		action, path, _ := strings.Cut(line, " ")
 		action, parsed, err := readPermission(action, strings.TrimSpace(path))
 		if err != nil {
-			return role, fault.New(fault.Invalid, "the line %q is no action and path: %s", line, fault.Message(err)).In("permissions")
+			return role, fault.New(fault.Invalid, "the line %q is not an action and a path: %s", line, fault.Message(err)).In("permissions")
 		}
 		role.Permissions = append(role.Permissions, access.Permission{Action: action, Path: parsed})
 	}
@@ -88,6 +88,6 @@ func readRole(form url.Values) (access.Role, error) {
 
 func askRemoveRole(_ *request, form url.Values) (question, error) {
 	return question{Title: "Remove the role " + form.Get("name") + "?", Yes: "Remove", Text: []string{
-		"Every binding that gives it is gone too, and whoever had something by it loses that at once.", "This can't be undone.",
+		"Every binding that grants it is removed too, and its users lose that access at once.", "This can't be undone.",
 	}}, nil
 }

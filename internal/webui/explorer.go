@@ -40,7 +40,7 @@ func explorerAssets() map[string][]byte {
 	return assets
 }
 
-// serve answers with the file, unpacked for whoever doesn't take it packed.
+// serve answers with the file, decompressed for clients that don't accept gzip.
 func (a asset) serve(w http.ResponseWriter, r *http.Request, name string) {
 	body := io.ReadSeeker(bytes.NewReader(a.body))
 	if a.zipped {
@@ -119,7 +119,7 @@ type endpoint struct {
 	Operation    operation
 }
 
-// operation is what the plain list tells of one.
+// operation is one line of the plain list of endpoints.
 type operation struct {
 	Summary     string
 	Description string

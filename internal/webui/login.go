@@ -22,18 +22,18 @@ type signIn struct {
 
 // notices are the texts that a page can be asked to show.
 var notices = map[string]string{
-	"ended":       "Your session has ended. Sign in to go on.",
+	"ended":       "Your session has ended. Sign in to continue.",
 	"signed-out":  "You are signed out.",
-	"revoked-all": "Every token and session of yours is dead. Sign in to begin anew.",
-	"revoked":     "The token is dead.",
+	"revoked-all": "All your tokens and sessions are revoked. Sign in again to continue.",
+	"revoked":     "The token is revoked.",
 
-	"made":     "It is made.",
-	"saved":    "It is saved, and holds on every node.",
-	"removed":  "It is gone.",
-	"unlocked": "The user can sign in again.",
-	"all-dead": "Every token and session of this user is dead.",
-	"rotated":  "The keys are rotated. A next key signs when every cache has had time to fetch it, or at once if you said so.",
-	"retired":  "The key is retired, and every token that it signed is dead.",
+	"made":        "Created.",
+	"saved":       "Saved, and in force on every node.",
+	"removed":     "Removed.",
+	"unlocked":    "The user can sign in again.",
+	"all-revoked": "All tokens and sessions of this user are revoked.",
+	"rotated":     "The keys are rotated. The next key signs as soon as every cache has had time to fetch it, or at once if you chose so.",
+	"retired":     "The key is retired, and every token that it signed is revoked.",
 }
 
 func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
@@ -42,7 +42,8 @@ func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
 	return p.render(w, r, http.StatusOK, "login", "Sign in", f)
 }
 
-// login checks the password, starts a session, and leads to where one came from.
+// login checks the password, starts a session, and redirects to the page that asked
+// for the sign-in.
 func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	form, err := httpkit.FormOrJSON(w, r.Request)
 	if err != nil {
@@ -53,7 +54,7 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 		return p.render(w, r, http.StatusBadRequest, "login", "Sign in", f)
 	}
 	if len(p.SessionCookies) == 0 {
-		return fault.New(fault.Forbidden, "there are no sessions here")
+		return fault.New(fault.Forbidden, "this server has no sessions")
 	}
 	c, err := p.SignIn.Login(r.Context(), signin.Credentials{Username: f.Username.Value, Password: form.Get("password")})
 	if err != nil {
@@ -75,23 +76,23 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 func readSignIn(form url.Values, issuer string) signIn {
 	f := signIn{Username: field{Value: form.Get("username")}, Next: ownPath(form.Get("next"), issuer)}
 	if f.Username.Value == "" {
-		f.Username.Error = "Type your username."
+		f.Username.Error = "Enter your username."
 	}
 	if form.Get("password") == "" {
-		f.Password.Error = "Type your password."
+		f.Password.Error = "Enter your password."
 	}
 	return f
 }
 
 func (f *signIn) complete() bool { return f.Username.Error == "" && f.Password.Error == "" }
 
-// loginRefused shows the form again and says why. An error that has nothing to do
+// loginRefused shows the form again with the reason. An error that has nothing to do
 // with what was typed has a page of its own.
 func (p *Pages) loginRefused(w http.ResponseWriter, r *request, f signIn, err error) error {
 	kind := fault.KindOf(err)
 	switch kind { //nolint:exhaustive // the rest is no answer to a form
 	case fault.BadCredentials:
-		f.Problem = "That is not a username and password that go together."
+		f.Problem = "Wrong username or password."
 	case fault.Limited:
 		f.Problem = sentence(fault.Message(err)) + " Try again in " + inWords(fault.RetryAfter(err)) + "."
 	default:

@@ -11,7 +11,7 @@ const maxNext = 2048
 // ownPath returns the path and query that next leads to on this server; "" when it
 // leads anywhere else or could be read so. A browser takes a backslash for a
 // slash, drops tabs and line ends, and reads two slashes as the beginning of a
-// host: text with any of them, escaped ones included, is refused rather than mended.
+// host: text with any of them, escaped ones included, is refused rather than repaired.
 func ownPath(next, issuer string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.User != nil || u.Opaque != "" {

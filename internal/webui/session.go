@@ -42,7 +42,7 @@ func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) error
 	return p.seeOther(w, pathLogin+"?"+q.Encode())
 }
 
-// forgetSessions takes the session cookies from the browser, and tells it to drop what
+// forgetSessions removes the session cookies from the browser, and asks it to drop what
 // it kept of the pages: some keep those that the way back leads to for all their
 // Cache-Control says.
 func (p *Pages) forgetSessions(w http.ResponseWriter) {

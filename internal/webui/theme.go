@@ -1,7 +1,6 @@
 package webui
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -20,13 +19,12 @@ var files embed.FS
 
 const pathAssets = "/auth/assets/"
 
-// theme is what pages are made of: templates that are parsed, assets with the
-// checksums that stand in their addresses, and the page of errors.
+// theme is what pages are made of: parsed templates, and assets with the checksums
+// that are part of their addresses.
 type theme struct {
-	base    string // the issuer's path
-	pages   map[string]*template.Template
-	assets  map[string]asset
-	failure failure
+	base   string // the issuer's path
+	pages  map[string]*template.Template
+	assets map[string]asset
 }
 
 // asset is a file that pages refer to.
@@ -63,7 +61,6 @@ func newTheme(base string, now func() time.Time) *theme {
 		template.Must(page.New(name).Parse(t.source(name)))
 		t.pages[strings.TrimSuffix(name, ".html")] = page
 	}
-	t.failure = newFailure(t.pages["error"])
 	return t
 }
 
@@ -130,57 +127,4 @@ func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("ETag", `"`+a.sum+`"`)
 	a.serve(w, r, name)
-}
-
-// failure is the page of errors, cut where the title, the message and the request's
-// id stand.
-type failure [][]byte
-
-// failed is what the page of errors tells.
-type failed struct{ title, message, requestID string }
-
-// Marks that stand for them when the page is rendered. Nothing in the template
-// looks like them.
-const (
-	markTitle   = "@@title@@"
-	markMessage = "@@message@@"
-	markRequest = "@@request@@"
-)
-
-func newFailure(page *template.Template) failure {
-	var b bytes.Buffer
-	err := page.Execute(&b, frame{Title: markTitle, Page: map[string]string{"Message": markMessage, "Request": markRequest}})
-	if err != nil {
-		panic(err)
-	}
-	var parts failure
-	rest := b.Bytes()
-	for len(rest) > 0 {
-		i := bytes.Index(rest, []byte("@@"))
-		if i < 0 {
-			break
-		}
-		end := i + 2 + bytes.Index(rest[i+2:], []byte("@@")) + 2
-		parts = append(parts, rest[:i], rest[i:end])
-		rest = rest[end:]
-	}
-	return append(parts, rest)
-}
-
-// page puts the page together.
-func (f failure) page(x failed) []byte {
-	var b bytes.Buffer
-	for _, part := range f {
-		switch string(part) {
-		case markTitle:
-			b.WriteString(html.EscapeString(x.title))
-		case markMessage:
-			b.WriteString(html.EscapeString(x.message))
-		case markRequest:
-			b.WriteString(html.EscapeString(x.requestID))
-		default:
-			b.Write(part)
-		}
-	}
-	return b.Bytes()
 }

@@ -120,7 +120,16 @@ func New(tb testing.TB, o Options) *Fixture {
 	}
 	f.Settings = p
 	f.open(tb, p, o)
-	f.follow(tb, p, o)
+	f.Ledger = revocation.NewLedger(o.clock(), f.Time)
+	var log revocation.Log = f.Store
+	if o.Log != nil {
+		log = o.Log(f.Store)
+	}
+	var err error
+	f.Follower, err = revocation.NewFollower(revocation.Config{
+		Log: log, Ledger: f.Ledger, Node: uuid.NewString(), Staleness: p.Staleness, Logger: o.Logger,
+	})
+	Must(tb, err)
 	forms, err := token.NewForms(o.prefix())
 	Must(tb, err)
 	var seen records.Store = f.Store
@@ -136,7 +145,11 @@ func New(tb testing.TB, o Options) *Fixture {
 	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))
 	if !o.Still {
-		f.run(tb)
+		var running sync.WaitGroup
+		ctx := tb.Context() // a fuzz test may not be asked for it from elsewhere
+		running.Go(func() { _ = f.Follower.Run(ctx) })
+		running.Go(func() { _ = f.Store.Listen(ctx, f.Follower.Wake) })
+		tb.Cleanup(running.Wait)
 	}
 	return f
 }
@@ -201,30 +214,6 @@ func master(tb testing.TB, path string) keyring.Master {
 	return m
 }
 
-func (f *Fixture) follow(tb testing.TB, p node.Settings, o Options) {
-	tb.Helper()
-	f.Ledger = revocation.NewLedger(o.clock(), f.Time)
-	var log revocation.Log = f.Store
-	if o.Log != nil {
-		log = o.Log(f.Store)
-	}
-	var err error
-	f.Follower, err = revocation.NewFollower(revocation.Config{
-		Log: log, Ledger: f.Ledger, Node: uuid.NewString(), Staleness: p.Staleness, Logger: o.Logger,
-	})
-	Must(tb, err)
-}
-
-// run runs the follower until the test ends.
-func (f *Fixture) run(tb testing.TB) {
-	tb.Helper()
-	var running sync.WaitGroup
-	ctx := tb.Context() // a fuzz test may not be asked for it from elsewhere
-	running.Go(func() { _ = f.Follower.Run(ctx) })
-	running.Go(func() { _ = f.Store.Listen(ctx, f.Follower.Wake) })
-	tb.Cleanup(running.Wait)
-}
-
 // Time is the fixture's wall clock.
 func (f *Fixture) Time() time.Time {
 	offset := time.Duration(f.offset.Load())
@@ -260,7 +249,7 @@ func Admin() access.Binding {
 	return access.Binding{Permission: &access.Permission{Action: access.Any, Path: "/"}, Path: "/"}
 }
 
-// May is a binding that gives one action on a path.
+// May is a binding that grants one action on a path.
 func May(action string, path access.Path) access.Binding {
 	return access.Binding{Permission: &access.Permission{Action: action, Path: path}, Path: "/"}
 }
