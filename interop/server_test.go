@@ -59,7 +59,7 @@ const configFile = `
 issuer: http://%[1]s
 listen: %[1]s
 ops_listen: %[2]s
-dialects: [specify, senaite, hypothesis, gen3]
+dialects: [%[4]s]
 task_tokens: {TES: {max_ttl: 96h}}
 signing: {algorithm: %[3]s}
 `
@@ -67,9 +67,16 @@ signing: {algorithm: %[3]s}
 // serve starts a server that signs with the algorithm, and returns its URL.
 func serve(t *testing.T, algorithm string) string {
 	t.Helper()
+	return serveDialects(t, algorithm, "specify, senaite, hypothesis")
+}
+
+// serveDialects is serve with these dialects. With gen3 among them every token has its
+// scopes and audience as lists.
+func serveDialects(t *testing.T, algorithm, dialects string) string {
+	t.Helper()
 	dir := t.TempDir()
 	address, ops := freeAddress(t), freeAddress(t)
-	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops, algorithm))
+	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops, algorithm, dialects))
 	write(t, filepath.Join(dir, "access.yaml"), accessFile)
 	apply := exec.CommandContext(t.Context(), binary, "apply", "-f", "access.yaml", "--config", "bearerd.yaml")
 	apply.Dir = dir

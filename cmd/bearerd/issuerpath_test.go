@@ -166,9 +166,15 @@ func nginxAt(t *testing.T, location string) string {
 	return ""
 }
 
+// arrived is an answer without its body.
+type arrived struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // send sends a request to an address, and returns the answer and its body. A redirect must
 // lead beneath the issuer's path.
-func (w *walker) send(method string, at *url.URL, form url.Values) (*http.Response, string) {
+func (w *walker) send(method string, at *url.URL, form url.Values) (arrived, string) {
 	w.Helper()
 	r, err := http.NewRequestWithContext(w.Context(), method, at.String(), strings.NewReader(form.Encode()))
 	must(w.T, err)
@@ -176,11 +182,12 @@ func (w *walker) send(method string, at *url.URL, form url.Values) (*http.Respon
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	r.Header.Set("Accept", "text/html")
-	a, err := w.client.Do(r)
+	response, err := w.client.Do(r)
 	must(w.T, err)
-	defer func() { _ = a.Body.Close() }()
-	body, err := io.ReadAll(a.Body)
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
 	must(w.T, err)
+	a := arrived{response.StatusCode, response.Header}
 	if to := a.Header.Get("Location"); to != "" {
 		w.resolve(at, to)
 	}
@@ -312,13 +319,12 @@ func (w *walker) submit(f htmlForm) {
 	}
 }
 
-func (w *walker) getJSON(at *url.URL, into any) *http.Response {
+func (w *walker) getJSON(at *url.URL, into any) {
 	w.Helper()
 	a, body := w.send(http.MethodGet, at, nil)
 	if err := json.Unmarshal([]byte(body), into); err != nil {
 		w.Fatalf("%s: %d %v %s", at, a.StatusCode, err, body)
 	}
-	return a
 }
 
 // documents follows what metadata and the description of the API say.
@@ -350,7 +356,8 @@ func (w *walker) documents() {
 	}
 	inserted := *w.issuer
 	inserted.Path = "/.well-known/oauth-authorization-server" + w.issuer.Path
-	if w.getJSON(&inserted, &metadata); metadata["issuer"] != w.issuer.String() {
+	w.getJSON(&inserted, &metadata)
+	if metadata["issuer"] != w.issuer.String() {
 		w.Errorf("%s: %v", &inserted, metadata)
 	}
 	a, _ := w.send(http.MethodGet, w.at("/auth/verify"), nil)
@@ -361,14 +368,17 @@ func (w *walker) documents() {
 	var resource struct {
 		Servers []string `json:"authorization_servers"`
 	}
-	if w.getJSON(w.resolve(document, m[1]), &resource); len(resource.Servers) != 1 || resource.Servers[0] != w.issuer.String() {
+	w.getJSON(w.resolve(document, m[1]), &resource)
+	if len(resource.Servers) != 1 || resource.Servers[0] != w.issuer.String() {
 		w.Errorf("%+v", resource)
 	}
 	var me struct{ Username string }
-	if w.getJSON(w.at("/auth/api/v1/me"), &me); me.Username != "ada" {
+	w.getJSON(w.at("/auth/api/v1/me"), &me)
+	if me.Username != "ada" {
 		w.Errorf("%+v", me)
 	}
-	if w.getJSON(w.at("/user"), &me); me.Username != "ada" {
+	w.getJSON(w.at("/user"), &me)
+	if me.Username != "ada" {
 		w.Errorf("the gen3 dialect: %+v", me)
 	}
 }

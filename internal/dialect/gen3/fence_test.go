@@ -219,14 +219,14 @@ func (w *fenceWorld) step(t *testing.T, what string, s fenceStep) {
 	w.Advance(time.Duration(s.Later) * time.Second)
 	answer, text := map[string]any{"access_token": w.values[s.Look]}, ""
 	if s.Look == "" {
-		response, body := w.send(t, s)
-		text, answer = body, nil
-		_ = json.Unmarshal([]byte(body), &answer)
-		if want := s.Status; want != 0 && response.StatusCode != want || want == 0 && s.Fact == "" && response.StatusCode != http.StatusOK {
-			t.Errorf("%s: %d %s, want %d", what, response.StatusCode, body, want)
+		response := w.send(t, s)
+		text, answer = response.text, nil
+		_ = json.Unmarshal([]byte(text), &answer)
+		if want := s.Status; want != 0 && response.status != want || want == 0 && s.Fact == "" && response.status != http.StatusOK {
+			t.Errorf("%s: %d %s, want %d", what, response.status, text, want)
 		}
 		for name, want := range s.Header {
-			if got := response.Header.Get(name); got != want {
+			if got := response.header.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", what, name, got, want)
 			}
 		}
@@ -248,7 +248,7 @@ func (w *fenceWorld) step(t *testing.T, what string, s fenceStep) {
 	}
 }
 
-func (w *fenceWorld) send(t *testing.T, s fenceStep) (*http.Response, string) {
+func (w *fenceWorld) send(t *testing.T, s fenceStep) answer {
 	t.Helper()
 	method, path, _ := strings.Cut(w.fill(s.Do), " ")
 	var options []option
@@ -272,8 +272,7 @@ func (w *fenceWorld) send(t *testing.T, s fenceStep) (*http.Response, string) {
 		options = append(options, bearer(w.values[s.By]))
 	}
 	site := &site{Fixture: w.Fixture, t: t, url: w.url}
-	a := site.do(method, path, w.fill(s.Form+s.JSON), options...)
-	return &http.Response{StatusCode: a.status, Header: a.header}, a.text
+	return site.do(method, path, w.fill(s.Form+s.JSON), options...)
 }
 
 // judge compares members; the texts number, text and absent stand for any of that sort.
