@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"reflect"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/dialect/gen3"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -121,7 +121,7 @@ func TestEveryDifferenceFromFenceIsOnThePage(t *testing.T) {
 // fenceWorld is bearerd with the people, clients and tokens of testdata/fence.yaml.
 type fenceWorld struct {
 	*nodetest.Fixture
-	url    string
+	http   *edgetest.Site
 	values map[string]string
 }
 
@@ -150,22 +150,14 @@ func newFenceWorld(t *testing.T, algorithm token.Algorithm) *fenceWorld {
 
 func (w *fenceWorld) serve(t *testing.T) {
 	t.Helper()
-	crossOrigin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
-	nodetest.Must(t, err)
-	mux := http.NewServeMux()
-	(&gen3.Dialect{
+	w.http = edgetest.Serve(t, w.Time, &gen3.Dialect{
 		SignIn: w.Authenticator, Issuance: w.Issuance, Revoker: w.Revoker, Verifier: w.Verifier, PublicKeys: w.PublicKeys, Now: w.Time,
-		SessionCookies: []string{sessionCookie}, CrossOrigin: crossOrigin, Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
-	}).Register(mux)
-	(&gen3.Denylist{Verifier: w.Verifier}).Register(mux)
-	(&oauth.Edge{
+		SessionCookies: []string{sessionCookie}, CrossOrigin: edgetest.CrossOrigin(t), Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
+	}, &gen3.Denylist{Verifier: w.Verifier}, &oauth.Edge{
 		SignIn: w.Authenticator, Issuance: w.Issuance, Revoker: w.Revoker, Verifier: w.Verifier, Applied: w.Ledger.Applied,
 		JWKS: w.JWKS, Quota: w.Quota, Now: w.Time, TokenInQuery: true,
 		Site: oauth.Site{Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer, Staleness: w.Settings.Staleness},
-	}).Register(mux)
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	w.url = server.URL
+	})
 }
 
 func (w *fenceWorld) people(t *testing.T) {
@@ -264,15 +256,15 @@ func (w *fenceWorld) send(t *testing.T, s fenceStep) answer {
 	case name == "session":
 		options = append(options, header("Cookie", sessionCookie+"="+w.values[s.By]))
 	case name == "client":
-		options = append(options, func(r *http.Request) { r.SetBasicAuth(id, nodetest.ClientSecret) })
+		options = append(options, edgetest.Basic(id, nodetest.ClientSecret))
 	case s.By != "":
 		if w.values[s.By] == "" {
 			t.Fatalf("there is no %s", s.By)
 		}
 		options = append(options, bearer(w.values[s.By]))
 	}
-	site := &site{Fixture: w.Fixture, t: t, url: w.url}
-	return site.do(method, path, w.fill(s.Form+s.JSON), options...)
+	a := w.http.Do(t, method, path, w.fill(s.Form+s.JSON), options...)
+	return answer{a.Status, a.Header, a.Body}
 }
 
 // judge compares members; the texts number, text and absent stand for any of that sort.
