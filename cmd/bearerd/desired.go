@@ -62,9 +62,7 @@ func desiredUser(u config.User) (directory.DesiredUser, error) {
 			Password: token.Secret(u.Password.Reveal()),
 		},
 		SetName: u.Name != nil, SetEmail: u.Email != nil, SetGroups: u.Groups != nil, SetDisabled: u.Disabled != nil,
-	}
-	if !u.PasswordHash.IsSet() {
-		return d, nil
+		SetPasswordHash: u.PasswordHash.IsThere(), ExternalID: u.ExternalID, PasswordChangedAt: u.PasswordChangedAt,
 	}
 	var err error
 	d.PasswordHash, err = identity.ParseHash(u.PasswordHash.Reveal())

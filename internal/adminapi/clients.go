@@ -20,12 +20,13 @@ type client struct {
 	Grants    []string `json:"grants"`
 	Scopes    []string `json:"scopes"`
 	Audiences []string `json:"audiences"`
+	Owner     string   `json:"owner"`
 	Secret    string   `json:"secret,omitempty"`
 }
 
 func clientOf(c identity.Client) client {
 	return client{
-		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences),
+		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences), Owner: c.Owner,
 	}
 }
 

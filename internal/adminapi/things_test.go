@@ -14,7 +14,7 @@ import (
 func TestCollections(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	fish := map[string]any{"id": 4.0, "name": "Fish"}
+	fish := map[string]any{"id": 4.0, "name": "Fish", "owner": ""}
 	if diff := cmp.Diff(fish, s.asAdmin(t, 201, "POST", "/collections", `{"id":4,"name":"Fish"}`)); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
@@ -43,7 +43,7 @@ func TestCollections(t *testing.T) {
 	}
 	first, next := items(t, s.asAdmin(t, 200, "GET", "/collections?limit=1", ""))
 	second, end := items(t, s.asAdmin(t, 200, "GET", "/collections?limit=1&cursor="+next, ""))
-	if diff := cmp.Diff([]map[string]any{fish, {"id": 42.0, "name": "Birds"}}, append(first, second...)); diff != "" || end != "" {
+	if diff := cmp.Diff([]map[string]any{fish, {"id": 42.0, "name": "Birds", "owner": ""}}, append(first, second...)); diff != "" || end != "" {
 		t.Errorf("listed, then %q (-want +got):\n%s", end, diff)
 	}
 	s.asAdmin(t, 204, "DELETE", "/collections/4", "")
@@ -66,7 +66,7 @@ func TestRemovingACollectionRemovesItsBindings(t *testing.T) {
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	reader := map[string]any{"name": "reader / all", "permissions": []any{map[string]any{"action": "read", "path": "/a"}}}
+	reader := map[string]any{"name": "reader / all", "permissions": []any{map[string]any{"action": "read", "path": "/a"}}, "owner": ""}
 	if diff := cmp.Diff(reader, s.asAdmin(t, 201, "POST", "/roles", `{"name":"reader / all","permissions":[{"action":"read","path":"/a"}]}`)); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
@@ -101,7 +101,7 @@ func TestBindingsNameUsersByUsername(t *testing.T) {
 	s.asAdmin(t, 201, "POST", "/roles", `{"name":"reader","permissions":[{"action":"read","path":"/"}]}`)
 	made := s.asAdmin(t, 201, "POST", "/bindings", `{"user":"`+s.adaID+`","role":"reader"}`)
 	want := map[string]any{
-		"id": made["id"], "user": "ada", "user_id": s.adaID, "group": nil, "role": "reader", "permission": nil, "path": "/",
+		"id": made["id"], "user": "ada", "user_id": s.adaID, "group": nil, "role": "reader", "permission": nil, "path": "/", "owner": "",
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
@@ -222,7 +222,7 @@ func TestClientSecretIsShownOnce(t *testing.T) {
 	}
 	delete(made, "secret")
 	want := map[string]any{
-		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "audiences": []any{},
+		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "audiences": []any{}, "owner": "",
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
@@ -248,7 +248,7 @@ func TestClientsAreChangedAndRemoved(t *testing.T) {
 	s.asAdmin(t, 409, "POST", "/clients", `{"id":"ci"}`)
 	got := s.asAdmin(t, 200, "PATCH", "/clients/ci", `{"scopes":["read"],"audiences":["https://api.example"]}`)
 	want := map[string]any{
-		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "audiences": []any{"https://api.example"},
+		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "audiences": []any{"https://api.example"}, "owner": "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)

@@ -20,6 +20,7 @@ const (
 
 	UserCreate   = "user.create"
 	UserUpdate   = "user.update"
+	UserRename   = "user.rename" // the username was changed
 	UserRemove   = "user.remove"
 	UserDisable  = "user.disable"
 	UserEnable   = "user.enable"
@@ -58,7 +59,7 @@ var actions = []string{
 	TokenIssue, TokenRefuse, TokenExchange, TokenRegenerate, TokenRevoke, TokenReuse,
 	Login, Logout, RevokeAll,
 	DeviceApprove, DeviceDeny,
-	UserCreate, UserUpdate, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess,
+	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess,
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,

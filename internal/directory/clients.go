@@ -43,7 +43,7 @@ func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n NewClie
 		}
 		n.Secret, generated = secret, secret
 	}
-	creation, client, err := createClient(n)
+	creation, client, err := createClient(n, "")
 	if err != nil {
 		return client, "", err
 	}
@@ -137,7 +137,7 @@ func (cl *Clients) newSecret() (token.Secret, error) {
 
 // createClient validates a new client. An id that could be a user's subject, or that
 // stands for no client, would let one speak for the other.
-func createClient(n NewClient) (change, identity.Client, error) {
+func createClient(n NewClient, owner string) (change, identity.Client, error) {
 	if _, err := uuid.Parse(n.ID); err == nil || n.ID == identity.OwnClientID {
 		return change{}, identity.Client{}, fault.New(fault.Invalid, "a client's id can be neither a UUID nor %q", identity.OwnClientID).In("id")
 	}
@@ -145,6 +145,7 @@ func createClient(n NewClient) (change, identity.Client, error) {
 	if err != nil {
 		return change{}, client, err
 	}
+	client.Owner = owner
 	return change{action: audit.ClientCreate, target: client.ID, ops: []records.Op{records.CreateClient{Client: client}}}, client, nil
 }
 

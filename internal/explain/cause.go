@@ -62,10 +62,12 @@ var revokingActions = []string{
 }
 
 // causeOf finds the event of an entry. An event that names another id, as that of a
-// family does, is found by its target and its time, which is the entry's.
+// family does, is found by its target and its time, which is the entry's; so is that of a
+// signing key, which is its target.
 func (x *Explainer) causeOf(ctx context.Context, e revocation.Entry, f audit.Filter, target string) (*Cause, error) {
 	c := &Cause{Entry: e, At: e.At}
-	for _, f := range []audit.Filter{f, {Target: target, Since: e.At, Until: e.At.Add(time.Microsecond)}} {
+	until := e.At.Add(time.Microsecond)
+	for _, f := range []audit.Filter{f, {Target: target, Since: e.At, Until: until}, {Target: e.ID, Since: e.At, Until: until}} {
 		f, err := f.Canonical()
 		if err != nil {
 			return nil, err

@@ -48,6 +48,7 @@ type Client struct {
 	Grants       []string // grant types
 	Scopes       []string // what its tokens may have at most; empty: no bound of its own
 	Audiences    []string // what it may ask for besides the default audience
+	Owner        string   // the source that created it; empty: nobody but administrators
 }
 
 // Public reports whether the client has no secret.

@@ -83,22 +83,12 @@ func (i *Issuer) IssueFor(ctx context.Context, c *caller.Caller, ref string, r *
 	if !c.IsOperator() {
 		return nil, fault.New(fault.Forbidden, "only the operator issues tokens for others")
 	}
-	if identity.ValidateUsername(ref) != nil {
-		return nil, records.ErrNoUser // not every store takes every text
-	}
-	who := records.Who{Username: ref, Collection: r.Collection}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = records.Who{UserID: ref, Collection: r.Collection}
-	}
-	p, err := i.cfg.Store.Principal(ctx, who)
-	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
-		return nil, records.ErrNoUser
-	}
+	p, err := records.ReadUser(ctx, i.cfg.Store, ref, r.Collection)
 	if err != nil {
 		return nil, err
 	}
 	own := *r
-	own.Principal = &p
+	own.Principal = p
 	return i.Issue(ctx, c, &own)
 }
 
@@ -369,7 +359,8 @@ func (r *Request) decideFamily(d *decision) error {
 }
 
 // chain returns what the token is made from, root first. A new value of a token is made
-// from what that was made from.
+// from what that was made from. Before the id of a JWT stands that of the key that signed
+// it: who has stolen the key can sign a maker, and what that makes ends with the key.
 func (r *Request) chain() []string {
 	switch {
 	case r.renews != nil:
@@ -379,5 +370,9 @@ func (r *Request) chain() []string {
 	case r.Parent.Kind == token.KindRefresh:
 		return slices.Clone(r.Parent.Chain) // the family, which is its last link, stands for it
 	}
-	return append(slices.Clone(r.Parent.Chain), r.Parent.ID)
+	chain := slices.Clone(r.Parent.Chain)
+	if kid := r.Parent.KID; kid != "" && !slices.Contains(chain, kid) {
+		chain = append(chain, kid)
+	}
+	return append(chain, r.Parent.ID)
 }

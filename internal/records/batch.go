@@ -28,16 +28,23 @@ type Op interface{ op() }
 
 // The operations. A field of type pointer is left alone when nil.
 type (
-	// CreateUser adds a user. Conflict when id or username exists.
+	// CreateUser adds a user. Conflict when the id exists, or somebody with a username
+	// that folds to the same (identity.FoldName).
 	CreateUser struct{ User identity.User }
-	// UpdateUser changes what is set.
+	// UpdateUser changes what is set. Conflict when somebody else has the username.
 	UpdateUser struct {
-		ID           string
-		Name, Email  *string
-		Groups       *[]string
-		Disabled     *bool
-		PasswordHash *identity.PasswordHash
+		ID                string
+		Username          *string
+		Name, Email       *string
+		Groups            *[]string
+		Disabled          *bool
+		Owner             *string
+		PasswordHash      *identity.PasswordHash
+		PasswordChangedAt *time.Time
 	}
+	// AddLink links a user to who they are for a source. Conflict when that is linked;
+	// Invalid when the user doesn't exist.
+	AddLink struct{ Link Link }
 	// Rehash replaces a password hash if it is still the old one.
 	Rehash struct {
 		ID       string
@@ -144,6 +151,7 @@ func (CreateUser) op()       {}
 func (UpdateUser) op()       {}
 func (Rehash) op()           {}
 func (RemoveUser) op()       {}
+func (AddLink) op()          {}
 func (CreateCollection) op() {}
 func (UpdateCollection) op() {}
 func (RemoveCollection) op() {}

@@ -86,25 +86,21 @@ func lockFor(ctx context.Context, c conn, ops []records.Op) error {
 func carryOut(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
 	case records.CreateUser:
-		u := op.User
-		err := taken("username", unlessConflict(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username,
-			u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email)))
-		if err != nil {
-			return err
-		}
-		return insertGroups(ctx, c, u)
+		return createUser(ctx, c, op.User)
 	case records.UpdateUser:
 		return updateUser(ctx, c, op)
 	case records.Rehash:
 		_, err := c.exec(ctx, rehash, op.ID, op.Old.Reveal(), op.New.Reveal(), op.Old.Fingerprint())
 		return err
 	case records.RemoveUser:
-		return change(ctx, c, "no such user", deleteUser, op.ID)
+		return change(ctx, c, noSuchUser, deleteUser, op.ID)
+	case records.AddLink:
+		return addLink(ctx, c, op)
 	case records.CreateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err
 		}
-		return taken("id", unlessConflict(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name))
+		return taken("id", unlessConflict(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name, op.Collection.Owner))
 	case records.UpdateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err
@@ -114,7 +110,7 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return removeCollection(ctx, c, op)
 	case records.CreateRole:
 		return taken("name", unlessConflict(ctx, c, "a role of that name exists already",
-			insertRole, op.Role.Name, listOf(&op.Role.Permissions)))
+			insertRole, op.Role.Name, listOf(&op.Role.Permissions), op.Role.Owner))
 	case records.UpdateRole:
 		return change(ctx, c, "no such role", setPermissions, op.Role.Name, listOf(&op.Role.Permissions))
 	case records.RemoveRole:
@@ -126,7 +122,7 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 	case records.CreateClient:
 		cl := op.Client
 		return taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences)))
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), cl.Owner))
 	case records.UpdateClient:
 		cl := op.Client
 		err := change(ctx, c, "no such client", updateClientRow, cl.ID,

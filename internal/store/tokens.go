@@ -109,34 +109,53 @@ func (s *Store) TokenByDigest(ctx context.Context, digest [32]byte) (records.Sto
 // TokensByDigest finds those stored tokens, dead ones included, that have one of the
 // digests, in one query, and gives the log's sequence of the same snapshot. More than
 // records.MaxDigests are fault.Invalid.
-func (s *Store) TokensByDigest(ctx context.Context, digests [][32]byte) (tokens []records.StoredToken, seq revocation.Seq, err error) {
-	switch n := len(digests); {
+func (s *Store) TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error) {
+	keys := make([]any, len(digests))
+	for i := range digests {
+		keys[i] = digests[i][:]
+	}
+	return s.tokens(ctx, "digest", keys)
+}
+
+// TokensByID finds those stored tokens, dead ones included, that have one of the public
+// ids, as TokensByDigest does.
+func (s *Store) TokensByID(ctx context.Context, ids []string) ([]records.StoredToken, revocation.Seq, error) {
+	keys := make([]any, len(ids))
+	for i := range ids {
+		keys[i] = ids[i]
+	}
+	return s.tokens(ctx, "id", keys)
+}
+
+// tokens finds the tokens whose column has one of the keys.
+func (s *Store) tokens(ctx context.Context, column string, keys []any) (tokens []records.StoredToken, seq revocation.Seq, err error) {
+	switch n := len(keys); {
 	case n == 0:
 		return nil, 0, nil
 	case n > records.MaxDigests:
 		return nil, 0, fault.New(fault.Invalid, "at most %d tokens are looked up at a time", records.MaxDigests)
 	}
-	// Two lengths of the list are two statements to prepare; the last digest fills it up.
+	// Two lengths of the list are two statements to prepare; the last key fills it up.
 	length := records.MaxDigests
-	if len(digests) <= fewDigests {
+	if len(keys) <= fewDigests {
 		length = fewDigests
 	}
 	args := make([]any, length)
 	for i := range args {
-		args[i] = digests[min(i, len(digests)-1)][:]
+		args[i] = keys[min(i, len(keys)-1)]
 	}
 	tokens, err = query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(append(tokenFields(&t), &seq)...)
-	}, tokensByDigest(length), args...)
+	}, tokensBy(column, length), args...)
 	return tokens, seq, err
 }
 
 const fewDigests = 32
 
-// tokensByDigest returns the query of as many digests.
-func tokensByDigest(n int) string {
+// tokensBy returns the query of as many keys.
+func tokensBy(column string, n int) string {
 	var text strings.Builder
-	text.WriteString(selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest IN ($1`)
+	text.WriteString(selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.` + column + ` IN ($1`)
 	for i := 2; i <= n; i++ {
 		text.WriteString(", $" + strconv.Itoa(i))
 	}

@@ -41,6 +41,10 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, *Suite){
 		"Users":          testUsers,
+		"Usernames":      testUsernames,
+		"Owners":         testOwners,
+		"Links":          testLinks,
+		"AuditNames":     testAuditNames,
 		"UserList":       testUserList,
 		"Principal":      testPrincipal,
 		"Snapshot":       testSnapshot,

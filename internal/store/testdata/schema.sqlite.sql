@@ -18,7 +18,7 @@ CREATE TABLE audit_events (
     request_id TEXT    NOT NULL,
     outcome    TEXT    NOT NULL,
     reason     TEXT    NOT NULL
-, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '') STRICT;
+, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
 
@@ -37,7 +37,7 @@ CREATE TABLE bindings (
     role        TEXT REFERENCES roles (name) ON DELETE CASCADE,
     action      TEXT,
     action_path TEXT,
-    path        TEXT NOT NULL,
+    path        TEXT NOT NULL, owner TEXT NOT NULL DEFAULT '',
     CHECK ((user_id IS NULL) <> (group_name IS NULL)),
     CHECK ((role IS NULL) <> (action IS NULL)),
     CHECK ((action IS NULL) = (action_path IS NULL))
@@ -64,12 +64,12 @@ CREATE TABLE clients (
     grants        TEXT NOT NULL,
     scopes        TEXT NOT NULL,
     audiences     TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+, owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE collections (
     id   INTEGER NOT NULL PRIMARY KEY,
     name TEXT    NOT NULL UNIQUE
-) STRICT;
+, owner TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE TABLE devices (
     digest     BLOB    NOT NULL PRIMARY KEY,
@@ -140,7 +140,7 @@ CREATE TABLE nodes (
 CREATE TABLE roles (
     name        TEXT NOT NULL PRIMARY KEY,
     permissions TEXT NOT NULL -- JSON: [{"action", "path"}]
-) STRICT, WITHOUT ROWID;
+, owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE signing_keys (
     kid        TEXT    NOT NULL PRIMARY KEY,
@@ -207,6 +207,16 @@ CREATE TABLE user_groups (
     PRIMARY KEY (user_id, group_name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE user_links (
+    source      TEXT    NOT NULL,
+    external_id TEXT    NOT NULL,
+    user_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    linked_at   INTEGER NOT NULL,
+    PRIMARY KEY (source, external_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX user_links_user ON user_links (user_id);
+
 CREATE TABLE users (
     id            TEXT    NOT NULL PRIMARY KEY,
     username      TEXT    NOT NULL UNIQUE,
@@ -216,4 +226,8 @@ CREATE TABLE users (
     password_hash TEXT    NOT NULL,
     replaced_hash TEXT    NOT NULL DEFAULT '', -- SHA-256 of the imported hash that a login replaced
     search        TEXT    NOT NULL -- username, name and email in lower case
-) STRICT, WITHOUT ROWID;
+, folded TEXT NOT NULL DEFAULT '', apart TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', password_changed_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX users_folded ON users (folded, apart) WHERE folded <> '';
+
+CREATE INDEX users_to_fold ON users (id) WHERE folded = '' OR apart <> '';
