@@ -244,12 +244,14 @@ func policyOf(c config.Config) issuance.Policy {
 		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap,
 		RefreshIdle: c.RefreshToken.IdleTTL, RefreshGrace: c.RefreshToken.Grace,
 		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
+		Profile: profileOf(c),
 	}
 }
 
 func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
+		SameType:  slices.Contains(p.config.Dialects, config.DialectGen3),
 		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: revocation.NewWallClock(p.now),
 	}
 	var err error

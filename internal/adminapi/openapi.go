@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // the description
 	"encoding/hex"
@@ -56,7 +57,7 @@ func Describe(s Sources) (*Description, error) {
 		return nil, err
 	}
 	// Relative to the document's address, so that it fits every host name of this server.
-	document["servers"] = []any{map[string]any{"url": "/", "description": "This server, the issuer " + s.Issuer}}
+	document["servers"] = []any{map[string]any{"url": cmp.Or(httpkit.IssuerPath(s.Issuer), "/"), "description": "This server, the issuer " + s.Issuer}}
 	document["info"].(map[string]any)["version"] = s.Version //nolint:errcheck,forcetypeassert // as the skeleton has it
 	if s.SessionCookie != "" {
 		//nolint:errcheck,forcetypeassert // as the skeleton has it

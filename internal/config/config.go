@@ -67,9 +67,13 @@ const (
 	DialectGen3       Dialect = "gen3"
 )
 
+// algorithmOfGen3 is the only one that the services of a data commons verify, and the
+// default where they are served.
+const algorithmOfGen3 = "RS256"
+
 // Signing says how tokens are signed. SecretFile is for HS256 and nothing else.
 type Signing struct {
-	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256
+	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256; without one see Load
 	RotateEvery time.Duration `yaml:"rotate_every"`
 	SecretFile  string        `yaml:"secret_file"`
 }

@@ -21,10 +21,6 @@ type Exchange struct {
 	Scope    []string       // nil: none asked for
 	Lifetime int64          // seconds; 0: none asked for
 	Cap      bool           // a lifetime above the ceiling becomes the ceiling
-
-	// What is added to the JWT for the protocol that asks.
-	ScopeAsList bool
-	Claims      func(*verification.Subject) map[string]any // nil: nothing
 }
 
 var exchangeable = []token.Kind{token.KindExchangeKey, token.KindAccess, token.KindAPIToken}
@@ -47,13 +43,10 @@ func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	c := caller.ByToken(who)
 	r := &Request{
 		Kind: token.KindAccess, Parent: c.Token, Audience: x.Audience, Scope: x.Scope, Lifetime: x.Lifetime, Cap: x.Cap,
-		TaskType: x.TaskType, ScopeAsList: x.ScopeAsList,
+		TaskType: x.TaskType,
 	}
 	if err := checkExchange(x.Client, c.Token); err != nil {
 		return Pair{}, i.refuse(ctx, c, r, err)
-	}
-	if x.Claims != nil {
-		r.Claims = x.Claims(c.Subject)
 	}
 	if x.Client != nil {
 		r.Client = x.Client.Principal

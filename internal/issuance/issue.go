@@ -41,10 +41,6 @@ type Request struct {
 	Name       string              // of stored tokens
 	Prefix     string              // of an API token; "": the operator's
 
-	// What is added to a JWT for the protocol that asks; it can't replace a claim.
-	ScopeAsList bool
-	Claims      map[string]any
-
 	id     string         // of a stored token; "": any
 	renews *renewal       // the API token whose value this one renews; nil: none
 	spend  []records.Op   // what this uses up, in the same transaction

@@ -23,6 +23,7 @@ type Policy struct {
 	SessionMax      time.Duration
 	TaskMax         map[string]time.Duration // ceiling of each task token type; 0: that of access tokens
 	Scopes          map[string]string        // declared scopes with their descriptions; none: any name
+	Profile         Profile                  // what the deployment's verifiers read beside bearerd's own claims
 }
 
 func (p Policy) check() error {

@@ -61,7 +61,7 @@ func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secre
 		Issuer: i.cfg.Policy.Issuer, Subject: r.Principal.Subject(), Audience: []string{d.audience},
 		IssuedAt: d.issuedAt, Expiry: d.expiry(), ID: d.id, ClientID: r.clientID(),
 		Scope: d.scope, Collection: d.collection, Chain: d.chain, Seq: r.seq(),
-		TaskTokenType: r.TaskType, ScopeAsList: r.ScopeAsList, Extra: r.Claims,
+		TaskTokenType: r.TaskType, AsLists: i.cfg.Policy.Profile.AsLists, Extra: i.cfg.Policy.Profile.claims(r),
 	}
 	if r.Principal.User != nil {
 		claims.Username = r.Principal.User.Username

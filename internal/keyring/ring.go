@@ -92,7 +92,7 @@ func (r *Ring) Find(kid string) (token.VerificationKey, bool) {
 }
 
 // JWKS returns the JWK Set (RFC 7517 §5) of the active, the next and the retired
-// keys whose tokens may be good. The bytes are shared and must not be changed.
+// keys whose tokens may be good, with Config.SameType those of one type alone. The bytes are shared and must not be changed.
 func (r *Ring) JWKS() []byte { return r.view.Load().jwks }
 
 // Public returns the keys of the JWK Set in its order.
@@ -175,7 +175,7 @@ func (r *Ring) inTurn(ctx context.Context, read func() ([]Key, error)) error {
 	if err != nil {
 		return err
 	}
-	v, err := newView(keys, r.cfg.Master, r.view.Load())
+	v, err := newView(keys, r.cfg, r.view.Load())
 	if err != nil {
 		return err
 	}

@@ -29,9 +29,13 @@ func newEnv(t testing.TB, o nodetest.Options) *env {
 	return serve(t, nodetest.New(t, o))
 }
 
-func serve(t testing.TB, f *nodetest.Fixture) *env {
+func serve(t testing.TB, f *nodetest.Fixture, change ...func(*oauth.Edge)) *env {
 	t.Helper()
-	return &env{Fixture: f, http: edgetest.Serve(t, f.Time, newEdge(f))}
+	edge := newEdge(f)
+	for _, c := range change {
+		c(edge)
+	}
+	return &env{Fixture: f, http: edgetest.Serve(t, f.Time, edge)}
 }
 
 func newEdge(f *nodetest.Fixture) *oauth.Edge {

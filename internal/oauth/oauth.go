@@ -43,6 +43,9 @@ type Edge struct {
 	// CacheTime is the max-age of the JWK Set: that of keyring.Config. 0: caches
 	// must ask each time.
 	CacheTime time.Duration
+	// TokenInQuery lets a request to the token endpoint that has no body have its
+	// parameters in the query, but for secrets. RFC 6749 §3.2 has them in the body alone.
+	TokenInQuery bool
 	// Documentation is the URL of service_documentation; "": none.
 	Documentation string
 

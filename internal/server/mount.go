@@ -9,7 +9,11 @@ import (
 
 // mount returns the handler of one listener.
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
-	r := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, reservations: newReservations(own)}
+	base := httpkit.IssuerPath(s.Issuer)
+	r := &router{
+		own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{},
+		reservations: newReservations(own, base), base: base,
+	}
 	r.ownHandler = httpkit.SecurityHeaders(r.own)
 	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
 	if h, pattern := r.gateway.Handler(root); pattern == everything {

@@ -60,8 +60,8 @@ type Claims struct {
 	Seq           int64    // the revocation log's sequence as of which it was decided
 	TaskTokenType string   // not empty: a task token
 
-	ScopeAsList bool           // for Sign: scope as an array; both forms are read
-	Extra       map[string]any // for Sign: members that a dialect adds; none of ours
+	AsLists bool           // for Sign: scope and aud as arrays; both forms are read
+	Extra   map[string]any // for Sign: members that a dialect adds; none of ours
 }
 
 // parse reads a payload, in which every claim of ours has exactly its type.

@@ -229,7 +229,7 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e formActions) error {
 	case done.text != "":
 		return e.show(w, r, http.StatusOK, formState{Notice: done.text})
 	}
-	return seeOther(w, done.to)
+	return p.seeOther(w, done.to)
 }
 
 // refused shows the page again with what was typed, when the error is about that.

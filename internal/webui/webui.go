@@ -59,6 +59,7 @@ type Pages struct {
 	Explorer func() []byte
 
 	theme *theme
+	base  string // the issuer's path, which stands before every path of a link
 }
 
 // Paths of the pages that others link to.
@@ -80,7 +81,8 @@ type page func(w http.ResponseWriter, r *request) error
 // Register mounts the pages. It panics when a template doesn't parse, which a test
 // would have told.
 func (p *Pages) Register(mux *http.ServeMux) {
-	p.theme = newTheme(p.Now)
+	p.base = httpkit.IssuerPath(p.Policy.Issuer)
+	p.theme = newTheme(p.base, p.Now)
 	mux.Handle("GET "+pathAssets+"{sum}/{name}", http.HandlerFunc(p.theme.serveAsset))
 
 	p.anybody(mux, "GET "+pathLogin, p.loginPage)
@@ -204,11 +206,16 @@ func (p *Pages) checkOrigin(r *http.Request) error {
 
 // home leads to the page that people come for.
 func (p *Pages) home(w http.ResponseWriter, r *request) error {
-	return seeOther(w, pathTokens)
+	return p.seeOther(w, pathTokens)
 }
 
-// seeOther leads the browser to a page of this server.
-func seeOther(w http.ResponseWriter, path string) error {
+// seeOther leads the browser to one of these pages.
+func (p *Pages) seeOther(w http.ResponseWriter, path string) error {
+	return redirect(w, p.base+path)
+}
+
+// redirect leads the browser to a path of this host.
+func redirect(w http.ResponseWriter, path string) error {
 	w.Header().Set("Location", path)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
