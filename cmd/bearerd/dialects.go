@@ -34,6 +34,7 @@ func (s *shared) addSenaite(e *edges) {
 
 // addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
 func (s *shared) addHypothesis(e *edges) {
+	s.developerPrefix = hypothesis.TokenPrefix
 	e.own = append(e.own, &hypothesis.Dialect{
 		SignIn: s.SignIn, Issuance: s.Issuance, Issuer: s.config.Issuer, Domain: s.config.Authority(), Token: s.oauth.TokenEndpoint(),
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,

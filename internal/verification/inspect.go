@@ -15,7 +15,7 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 		x := expectation(t, v.cfg.Issuer, &Requirements{AnyAudience: true, at: v.ledger.Now()})
 		x.ExpiredToo = true
 		if err = t.jwt.Validate(x); err == nil && v.signedByRevoked(t) {
-			err = token.Refuse(token.CheckRevoked, token.ReasonRevoked)
+			err = token.CheckRevoked.Refuse()
 		}
 	}
 	if err != nil {

@@ -186,7 +186,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 	if t.jwt != nil {
 		key, known := v.cfg.Source.Key(t.KID)
 		if !known && !r.onlyRevocation {
-			return token.Refuse(token.CheckSignature, token.ReasonMalformed)
+			return token.CheckSignature.Refuse()
 		}
 		revoked = key.Revoked || v.log.CutOff(t.names.SigningKey) > 0
 	}
@@ -199,7 +199,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 		return nil
 	}
 	if revoked || v.log.Revokes(&t.names, t.Seq) || v.log.Ended(&t.names, r.at) {
-		return token.Refuse(token.CheckRevoked, token.ReasonRevoked)
+		return token.CheckRevoked.Refuse()
 	}
 	if r.onlyRevocation {
 		return nil
@@ -235,7 +235,7 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	}
 	switch {
 	case !slices.Contains(kinds, t.Kind):
-		return token.Refuse(token.CheckType, token.ReasonType)
+		return token.CheckType.Refuse()
 	case t.jwt != nil:
 		x := expectation(t, v.cfg.Issuer, r)
 		x.Audience = audience
@@ -243,10 +243,10 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 			return err
 		}
 	case !t.Expiry.IsZero() && !r.at.Before(t.Expiry):
-		return token.Refuse(token.CheckTime, token.ReasonExpired)
+		return token.CheckTime.Refuse()
 	}
 	if len(t.Audience) == 0 || !r.AnyAudience && !slices.Contains(t.Audience, audience) {
-		return token.Refuse(token.CheckAudience, token.ReasonWrongAudience) // it may be good for none at all
+		return token.CheckAudience.Refuse() // it may be good for none at all
 	}
 	return nil
 }

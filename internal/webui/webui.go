@@ -49,9 +49,9 @@ type Pages struct {
 	SessionCookies []string             // those that carry a session; the first is the one that is set
 	Challenge      httpkit.Challenge    // what a 401 answers with
 	Overlap        time.Duration        // how long an old value lives when nothing is chosen, offered first
-	// Hypothesis also serves the developer page of the Hypothesis service, at
-	// /profile/developer and /account/developer.
-	Hypothesis bool
+	// Hypothesis is what begins the token of the developer page of the Hypothesis service,
+	// at /profile/developer and /account/developer; "": there is no such page.
+	Hypothesis string
 	// Traffic is what the charts of administration show; nil: there are none.
 	Traffic traffic.Log
 	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
@@ -103,7 +103,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	if p.Explorer != nil {
 		p.anybody(mux, "GET "+pathExplorer, p.newExplorer().page)
 	}
-	if p.Hypothesis {
+	if p.Hypothesis != "" {
 		for _, path := range developerPaths {
 			p.user(mux, "GET "+path, p.developerPage)
 			p.user(mux, "POST "+path, p.renewDeveloperToken)
@@ -116,7 +116,7 @@ var developerPaths = []string{"/profile/developer", "/account/developer"}
 
 // Paths implements server.Dialect.
 func (p *Pages) Paths() []string {
-	if !p.Hypothesis {
+	if p.Hypothesis == "" {
 		return nil
 	}
 	return slices.Clone(developerPaths)
@@ -139,7 +139,7 @@ func (p *Pages) OpenAPI() [][]byte {
 	if p.Explorer != nil {
 		fragments = append(fragments, describedExplorer)
 	}
-	if p.Hypothesis {
+	if p.Hypothesis != "" {
 		fragments = append(fragments, describedHypothesis)
 	}
 	return fragments

@@ -121,7 +121,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	f.Settings = p
 	f.open(tb, p, o)
 	f.follow(tb, p, o)
-	forms, err := token.NewForms(o.prefix())
+	forms, err := token.NewForms(o.prefix(), "6879-") // as a dialect brings one
 	Must(tb, err)
 	var seen records.Store = f.Store
 	if o.Store != nil {
