@@ -111,16 +111,12 @@ func (c *Caller) RequireRegenerate(t *verification.Token) error {
 // scope introspect whose user still has that permission. The error is
 // InsufficientScope.
 func (c *Caller) RequireIntrospect() error {
-	if c.IsOperator() || c.Client() != nil || c.reads(identity.ScopeIntrospect) {
+	const scope = identity.ScopeIntrospect
+	if c.IsOperator() || c.Client() != nil || c.byBearer() && c.role == ordinary && c.HasScope(scope) &&
+		(c.Subject.Client || c.May(scope, access.PathTokens)) {
 		return nil
 	}
-	return needsScope(identity.ScopeIntrospect)
-}
-
-// reads reports whether the caller presented a token with the scope and, where it
-// speaks for a user, whether that user still has the permission of that name.
-func (c *Caller) reads(scope string) bool {
-	return c.byBearer() && c.role == ordinary && c.HasScope(scope) && (c.Subject.Client || c.May(scope, access.PathTokens))
+	return needsScope(scope)
 }
 
 // Owns reports whether the caller is the token itself, its owner, or the client that
