@@ -269,7 +269,7 @@ func (r *Ring) plan(op func(*draft) error) Plan {
 			algorithm: c.Algorithm, every: c.RotateEvery, shown: c.CacheTime + c.Lag,
 			longest: c.LongestToken, lag: c.Lag,
 		},
-		now:   c.Now().UTC(),
+		now: c.Now().UTC(),
 		fresh: sync.OnceValues(func() (Key, error) {
 			k, err := token.GenerateKey(c.Algorithm)
 			if err != nil {

@@ -122,7 +122,7 @@ func (f *Follower) replace() {
 // two questions may fail before the lease expires.
 func (f *Follower) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		_ = f.CatchUp(ctx) // is reported, and the next turn asks again
+		_ = f.CatchUp(ctx)             // is reported, and the next turn asks again
 		quarter := f.cfg.Staleness / 4 // nodes that started together drift apart
 		select {
 		case <-time.NewTimer(quarter - rand.N(quarter/8+1)).C: //nolint:gosec // spreads the nodes' questions, hides nothing

@@ -97,7 +97,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string, r Requirements) (*Tok
 		return nil, v.refused(err)
 	}
 	v.cfg.Meter.Verified(t.Kind)
-	v.cfg.Uses.note(ctx, t, r.at)
+	if t.jwt == nil {
+		v.cfg.Uses.note(ctx, t, r.at)
+	}
 	return t, nil
 }
 
@@ -122,12 +124,13 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 	}
 	lease := v.ledger.Lease()
 	for range attempts {
-		current, err := v.facts.current(ctx, raw, t)
-		if err != nil {
-			return t, err
+		var err error
+		if v.facts.outdated(t) {
+			if t, err = v.facts.current(ctx, raw, t); err != nil {
+				return t, err
+			}
 		}
-		t = current
-		if err := v.Reach(ctx, t.Seq); err != nil {
+		if err = v.Reach(ctx, t.Seq); err != nil {
 			return t, err
 		}
 		err = v.judge(ctx, raw, t, r)
@@ -237,9 +240,9 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	case !slices.Contains(kinds, t.Kind):
 		return token.CheckType.Refuse()
 	case t.jwt != nil:
-		x := expectation(t, v.cfg.Issuer, r)
-		x.Audience = audience
-		if err := t.jwt.Validate(x); err != nil {
+		if err := t.jwt.Validate(token.Expectation{
+			Type: typeOf(t.Kind), Issuer: v.cfg.Issuer, Audience: audience, Now: r.at, AnyAudience: r.AnyAudience,
+		}); err != nil {
 			return err
 		}
 	case !t.Expiry.IsZero() && !r.at.Before(t.Expiry):
@@ -251,14 +254,12 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	return nil
 }
 
-// expectation returns what the signed claims of a token must say, its `typ` among them
-// (RFC 9068 §2.1).
-func expectation(t *Token, issuer string, r *Requirements) token.Expectation {
-	x := token.Expectation{Type: token.TypeAccess, Issuer: issuer, Now: r.at, AnyAudience: r.AnyAudience}
-	if t.Kind == token.KindExchangeKey {
-		x.Type = token.TypeExchangeKey
+// typeOf returns the `typ` that a JWT of a kind must have (RFC 9068 §2.1).
+func typeOf(k token.Kind) string {
+	if k == token.KindExchangeKey {
+		return token.TypeExchangeKey
 	}
-	return x
+	return token.TypeAccess
 }
 
 // Revoked reports whether a token is revoked: it is void, or the log has said that it or
@@ -339,7 +340,7 @@ func NewUses(addressOf func(context.Context) string) *Uses {
 
 // note remembers that an opaque token was used. A nil Uses remembers nothing.
 func (u *Uses) note(ctx context.Context, t *Token, now time.Time) {
-	if u == nil || t.jwt != nil {
+	if u == nil {
 		return
 	}
 	last := t.used.Load()
