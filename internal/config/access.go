@@ -86,8 +86,19 @@ func ParseAccess(name string, text []byte) (*AccessFile, error) {
 	d := &decoder{source: name, isFile: true, origin: map[string]string{}}
 	d.document("", string(text), reflect.ValueOf(file).Elem())
 	if len(d.problems) == 0 {
-		file.settle()
-		d.problems = file.validate()
+		for i := range file.Bindings {
+			if b := &file.Bindings[i]; b.Path == "" {
+				b.Path = "/"
+			}
+		}
+		var k accessChecker
+		k.collections(file.Collections)
+		k.roles(file.Roles)
+		k.users(file.Users)
+		k.bindings(file.Bindings)
+		k.clients(file.Clients)
+
+		d.problems = k.problems
 	}
 	if len(d.problems) > 0 {
 		return nil, ProblemsError(d.problems)
@@ -95,26 +106,8 @@ func ParseAccess(name string, text []byte) (*AccessFile, error) {
 	return file, nil
 }
 
-func (f *AccessFile) settle() {
-	for i := range f.Bindings {
-		if b := &f.Bindings[i]; b.Path == "" {
-			b.Path = "/"
-		}
-	}
-}
-
 // accessChecker collects what is wrong with elements.
 type accessChecker struct{ problems []Problem }
-
-func (f *AccessFile) validate() []Problem {
-	var k accessChecker
-	k.collections(f.Collections)
-	k.roles(f.Roles)
-	k.users(f.Users)
-	k.bindings(f.Bindings)
-	k.clients(f.Clients)
-	return k.problems
-}
 
 func (k *accessChecker) fail(at Position, format string, args ...any) {
 	k.problems = append(k.problems, Problem{Where: at.String(), Message: fmt.Sprintf(format, args...)})

@@ -25,7 +25,13 @@ const (
 // list is written with commas or, like a mapping, as YAML. The error is a
 // [ProblemsError] with all that is wrong; a file that can't be read is another.
 func Load(path string, env []string, overrides map[string]string) (Config, error) {
-	variables := ownVariables(env)
+	variables := map[string]string{} // those that are bearerd's
+	for _, variable := range env {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, envTest) {
+			variables[name] = value
+		}
+	}
 	if path == "" {
 		path = variables[envConfig]
 	}
@@ -40,40 +46,6 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 		d.document("", string(text), reflect.ValueOf(&cfg).Elem())
 	}
 	d.isFile = false
-	d.variables(variables, &cfg)
-	d.overrides(overrides, &cfg)
-	cfg.settle()
-	if len(d.problems) == 0 {
-		d.problems = validate(cfg, d.origin)
-	}
-	if len(d.problems) > 0 {
-		return Config{}, ProblemsError(d.problems)
-	}
-	return cfg, nil
-}
-
-// settle fills in what an element of a list leaves out.
-func (c *Config) settle() {
-	for i := range c.Upstream.Routes {
-		if r := &c.Upstream.Routes[i]; r.Require == "" {
-			r.Require = RequireToken
-		}
-	}
-}
-
-// ownVariables returns those of env that are bearerd's.
-func ownVariables(env []string) map[string]string {
-	own := map[string]string{}
-	for _, variable := range env {
-		name, value, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, envTest) {
-			own[name] = value
-		}
-	}
-	return own
-}
-
-func (d *decoder) variables(variables map[string]string, cfg *Config) {
 	keys := map[string]string{}
 	for _, key := range leaves(reflect.TypeFor[Config](), "") {
 		keys[variableOf(key)] = key
@@ -88,8 +60,22 @@ func (d *decoder) variables(variables map[string]string, cfg *Config) {
 			d.fail(nil, "", "unknown variable", "the variable of access_token.ttl is "+variableOf("access_token.ttl"))
 			continue
 		}
-		d.set(key, variables[name], cfg)
+		d.set(key, variables[name], &cfg)
 	}
+	d.overrides(overrides, &cfg)
+	// An element of a list gets what it leaves out.
+	for i := range cfg.Upstream.Routes {
+		if r := &cfg.Upstream.Routes[i]; r.Require == "" {
+			r.Require = RequireToken
+		}
+	}
+	if len(d.problems) == 0 {
+		d.problems = validate(cfg, d.origin)
+	}
+	if len(d.problems) > 0 {
+		return Config{}, ProblemsError(d.problems)
+	}
+	return cfg, nil
 }
 
 func (d *decoder) overrides(overrides map[string]string, cfg *Config) {
@@ -112,24 +98,20 @@ func (d *decoder) set(key, text string, cfg *Config) {
 	case isScalar(v.Type()):
 		d.text(key, nil, text, v)
 	case v.Kind() == reflect.Slice && isScalar(v.Type().Elem()) && !strings.HasPrefix(strings.TrimSpace(text), "["):
-		d.commas(key, text, v)
+		// A list of scalars from "a, b".
+		list := reflect.MakeSlice(v.Type(), 0, 0)
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				element := reflect.New(v.Type().Elem()).Elem()
+				d.text(key, nil, item, element)
+				list = reflect.Append(list, element)
+			}
+		}
+		v.Set(list)
 	default:
 		v.SetZero() // replaced, not added to
 		d.document(key, text, v)
 	}
-}
-
-// commas sets a list of scalars from "a, b".
-func (d *decoder) commas(key, text string, v reflect.Value) {
-	list := reflect.MakeSlice(v.Type(), 0, 0)
-	for item := range strings.SplitSeq(text, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			element := reflect.New(v.Type().Elem()).Elem()
-			d.text(key, nil, item, element)
-			list = reflect.Append(list, element)
-		}
-	}
-	v.Set(list)
 }
 
 // leaves returns the paths of all keys that hold a value: what is no struct.

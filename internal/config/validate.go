@@ -32,10 +32,20 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkDialects()
 	k.checkSigning()
 	k.checkLogin()
-	k.checkOrigins()
+	for i, origin := range k.CORS.Origins {
+		u, err := url.Parse(origin)
+		if origin == "*" || err == nil && u.Host != "" && origin == u.Scheme+"://"+strings.ToLower(u.Host) &&
+			(u.Scheme == "http" || u.Scheme == "https") {
+			continue
+		}
+		k.fail(fmt.Sprintf("cors.origins[%d]", i), `write https://app.example.org, or "*" for every origin`,
+			"must be an origin as browsers send it: scheme, host in lower case, no path; not %q", origin)
+	}
 	k.checkLifetimes()
 	k.checkNames()
-	k.checkVerify()
+	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
+		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
+	}
 	k.checkUpstream()
 	k.checkWebhook()
 	return k.problems
@@ -182,24 +192,6 @@ func (k *checker) checkLogin() {
 	k.positive("audit.retention", k.Audit.Retention)
 }
 
-func (k *checker) checkOrigins() {
-	for i, origin := range k.CORS.Origins {
-		u, err := url.Parse(origin)
-		if origin == "*" || err == nil && u.Host != "" && origin == u.Scheme+"://"+strings.ToLower(u.Host) &&
-			(u.Scheme == "http" || u.Scheme == "https") {
-			continue
-		}
-		k.fail(fmt.Sprintf("cors.origins[%d]", i), `write https://app.example.org, or "*" for every origin`,
-			"must be an origin as browsers send it: scheme, host in lower case, no path; not %q", origin)
-	}
-}
-
-func (k *checker) checkVerify() {
-	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
-		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
-	}
-}
-
 func (k *checker) checkLifetimes() {
 	k.lifetime("access_token.ttl", k.AccessToken.TTL)
 	k.lifetime("access_token.max_ttl", k.AccessToken.MaxTTL)
@@ -301,7 +293,28 @@ func (k *checker) checkUpstream() {
 	}
 	seen := map[string]int{}
 	for i, r := range k.Upstream.Routes {
-		k.checkRoute(fmt.Sprintf("upstream.routes[%d]", i), r)
+		key := fmt.Sprintf("upstream.routes[%d]", i)
+		if r.Path != "/" && !isCleanPath(strings.TrimSuffix(r.Path, "/")) {
+			k.fail(key+".path", "write /api/", "must be a path prefix without escapes, empty segments, . and .., not %q", r.Path)
+		}
+		switch r.Require {
+		case RequireNone:
+			if r.Audience != "" || r.Scope != "" || r.Permission != (Permission{}) {
+				k.fail(key, "set require to token or optional", "asks for an audience, scope or permission, but requires no token")
+			}
+		case RequireOptional, RequireToken:
+		default:
+			k.fail(key+".require", "", "must be none, optional or token, not %q", r.Require)
+		}
+		for name := range strings.SplitSeq(r.Scope, " ") {
+			if r.Scope != "" && !scopeName.MatchString(name) {
+				k.fail(key+".scope", "", "must be scope names with one space between them, not %q", r.Scope)
+				break
+			}
+		}
+		if (r.Permission.Action == "") != (r.Permission.Path == "") {
+			k.fail(key+".permission", "", "needs both an action and a path")
+		}
 		path := strings.TrimSuffix(r.Path, "/")
 		if first, twice := seen[path]; twice {
 			k.fail(fmt.Sprintf("upstream.routes[%d].path", i), "", "covers the same as upstream.routes[%d]", first)
@@ -320,30 +333,6 @@ func (k *checker) checkWebhook() {
 	u, err := url.Parse(k.Webhook.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		k.fail("webhook.url", "write https://hooks.example.org/tokens", "must be an http or https URL without user and fragment")
-	}
-}
-
-func (k *checker) checkRoute(key string, r Route) {
-	if r.Path != "/" && !isCleanPath(strings.TrimSuffix(r.Path, "/")) {
-		k.fail(key+".path", "write /api/", "must be a path prefix without escapes, empty segments, . and .., not %q", r.Path)
-	}
-	switch r.Require {
-	case RequireNone:
-		if r.Audience != "" || r.Scope != "" || r.Permission != (Permission{}) {
-			k.fail(key, "set require to token or optional", "asks for an audience, scope or permission, but requires no token")
-		}
-	case RequireOptional, RequireToken:
-	default:
-		k.fail(key+".require", "", "must be none, optional or token, not %q", r.Require)
-	}
-	for name := range strings.SplitSeq(r.Scope, " ") {
-		if r.Scope != "" && !scopeName.MatchString(name) {
-			k.fail(key+".scope", "", "must be scope names with one space between them, not %q", r.Scope)
-			break
-		}
-	}
-	if (r.Permission.Action == "") != (r.Permission.Path == "") {
-		k.fail(key+".permission", "", "needs both an action and a path")
 	}
 }
 

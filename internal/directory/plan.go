@@ -157,22 +157,7 @@ func (p *plan) user(ctx context.Context, n DesiredUser) error {
 		p.add(u.Username, creation)
 		return nil
 	}
-	patch, err := p.userPatch(ctx, old, n)
-	if err != nil {
-		return err
-	}
-	changes, u, err := p.editor.updateUser(ctx, old, patch)
-	if err != nil {
-		return err
-	}
-	p.users[u.Username] = u
-	p.add(u.Username, changes...)
-	return nil
-}
-
-// userPatch returns what the file says of a user and is not stored yet. A password
-// that matches the stored hash is no change.
-func (p *plan) userPatch(ctx context.Context, old identity.User, n DesiredUser) (UserPatch, error) {
+	// A password that matches the stored hash is no change.
 	var patch UserPatch
 	if n.SetName && n.Name != old.Name {
 		patch.Name = &n.Name
@@ -192,13 +177,19 @@ func (p *plan) userPatch(ctx context.Context, old identity.User, n DesiredUser) 
 	if n.Password != "" {
 		match, err := p.editor.hasher.Verify(ctx, old.PasswordHash, n.Password.Reveal())
 		if err != nil && !fault.Is(err, fault.Invalid) {
-			return patch, err
+			return err
 		}
 		if !match.OK {
 			patch.Password = &n.Password
 		}
 	}
-	return patch, nil
+	changes, u, err := p.editor.updateUser(ctx, old, patch)
+	if err != nil {
+		return err
+	}
+	p.users[u.Username] = u
+	p.add(u.Username, changes...)
+	return nil
 }
 
 // sameSet reports whether two lists have the same elements, in any order and number.

@@ -41,7 +41,19 @@ func (e *editor) createUser(ctx context.Context, n NewUser) (change, identity.Us
 // no change when the patch sets nothing.
 func (e *editor) updateUser(ctx context.Context, u identity.User, p UserPatch) ([]change, identity.User, error) {
 	op := records.UpdateUser{ID: u.ID, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled, PasswordHash: p.PasswordHash}
-	u = p.applyTo(u)
+	// The password aside.
+	if p.Name != nil {
+		u.Name = *p.Name
+	}
+	if p.Email != nil {
+		u.Email = *p.Email
+	}
+	if p.Groups != nil {
+		u.Groups = *p.Groups
+	}
+	if p.Disabled != nil {
+		u.Disabled = *p.Disabled
+	}
 	if err := u.Validate(); err != nil {
 		return nil, u, err
 	}
@@ -99,23 +111,6 @@ func checkHash(h identity.PasswordHash) error {
 	}
 	_, err := identity.ParseHash(h.Reveal())
 	return err
-}
-
-// applyTo returns the user with what the patch sets, the password aside.
-func (p UserPatch) applyTo(u identity.User) identity.User {
-	if p.Name != nil {
-		u.Name = *p.Name
-	}
-	if p.Email != nil {
-		u.Email = *p.Email
-	}
-	if p.Groups != nil {
-		u.Groups = *p.Groups
-	}
-	if p.Disabled != nil {
-		u.Disabled = *p.Disabled
-	}
-	return u
 }
 
 // updateAction returns the audit action of an update, named after the most important

@@ -162,24 +162,20 @@ func (a *ForwardAuth) passes(w http.ResponseWriter, r *http.Request) bool {
 		_, _ = io.Copy(w, answer.Body)
 		return false
 	}
-	a.copyHeaders(r.Header, answer.Header)
-	return true
-}
-
-func (a *ForwardAuth) copyHeaders(to, from http.Header) {
 	for _, name := range a.AuthResponseHeaders {
-		to.Del(name)
-		if values := from.Values(name); len(values) > 0 {
-			to[http.CanonicalHeaderKey(name)] = values
+		r.Header.Del(name)
+		if values := answer.Header.Values(name); len(values) > 0 {
+			r.Header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
 	match := regexp.MustCompile(a.AuthResponseHeadersRegex).MatchString
-	maps.DeleteFunc(to, func(name string, _ []string) bool { return match(name) })
-	for name, values := range from {
+	maps.DeleteFunc(r.Header, func(name string, _ []string) bool { return match(name) })
+	for name, values := range answer.Header {
 		if match(name) {
-			to[name] = values
+			r.Header[name] = values
 		}
 	}
+	return true
 }
 
 // rule reports whether a router takes a request.
@@ -246,12 +242,6 @@ func (p *ruleParser) single() (rule, error) {
 		}
 		return inner, err
 	}
-	return p.matcher()
-}
-
-var matcher = regexp.MustCompile("^(\\w+)\\(`([^`]*)`(?:, *`([^`]*)`)?\\)")
-
-func (p *ruleParser) matcher() (rule, error) {
 	m := matcher.FindStringSubmatch(p.skip())
 	if m == nil {
 		return nil, fmt.Errorf("no matcher at %q", p.rest)
@@ -271,6 +261,8 @@ func (p *ruleParser) matcher() (rule, error) {
 	}
 	return nil, fmt.Errorf("unknown matcher %s", m[1])
 }
+
+var matcher = regexp.MustCompile("^(\\w+)\\(`([^`]*)`(?:, *`([^`]*)`)?\\)")
 
 // cleaned is the path that rules see: without dot segments and empty ones.
 func cleaned(p string) string {

@@ -128,16 +128,6 @@ func (r *refusals) open(key refusalKey, m *countedMinute) {
 	}
 }
 
-func (r *refusals) forget(key refusalKey) {
-	delete(r.minutes, key)
-	if r.reasons[key.who()]--; r.reasons[key.who()] == 0 {
-		delete(r.reasons, key.who())
-	}
-	if key.actor != "" {
-		r.known--
-	}
-}
-
 // add counts one more in a minute under way.
 func (m *countedMinute) add(e audit.Event) {
 	m.more++
@@ -193,7 +183,13 @@ func (r *refusals) end(now time.Time, all bool) map[refusalKey]*countedMinute {
 			continue
 		}
 		if m.more == 0 {
-			r.forget(key)
+			delete(r.minutes, key)
+			if r.reasons[key.who()]--; r.reasons[key.who()] == 0 {
+				delete(r.reasons, key.who())
+			}
+			if key.actor != "" {
+				r.known--
+			}
 			continue
 		}
 		over[key] = m

@@ -141,7 +141,7 @@ func TestNoRequestHidesBehindChunks(t *testing.T) {
 		for _, length := range []string{"", "Content-Length: 60\r\n"} {
 			requests.Store(0)
 			head := "POST " + path + " HTTP/1.1\r\nHost: x\r\n" + length + "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
-			if got := send(t, r.url, head+"3\r\na=b\r\n0\r\n\r\n"+hidden); got != want {
+			if got := send(t, r.URL, head+"3\r\na=b\r\n0\r\n\r\n"+hidden); got != want {
 				t.Errorf("%s: %d, want %d", path, got, want)
 			}
 			if n := requests.Load(); n > 1 || n == 1 && path != "/open/upload" {

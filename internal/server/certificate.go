@@ -30,22 +30,6 @@ type stamp struct {
 
 const checkFilesEvery = time.Second
 
-func newCertificate(files TLS, now func() time.Time, log *slog.Logger) (*certificate, error) {
-	c := &certificate{files: files, now: now, log: log}
-	if err := c.load(); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// config is a TLS configuration that asks for the certificate at each handshake.
-func (c *certificate) config() *tls.Config {
-	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil },
-	}
-}
-
 // current returns the certificate as the files have it. Files that can't be used,
 // such as a chain that is newer than its key, leave it as it was.
 func (c *certificate) current() *tls.Certificate {

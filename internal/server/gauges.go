@@ -20,30 +20,7 @@ type reading struct {
 
 // watch adds the metrics that others keep. The streams are those of the edges.
 func (m *Metrics) watch(n *node.Node, streams func() int) error {
-	for _, g := range gauges(n, streams) {
-		opts := prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help, ConstLabels: g.labels}
-		if err := m.add(prometheus.NewGaugeFunc(opts, g.value)); err != nil {
-			return err
-		}
-	}
-	for _, c := range totals(n) {
-		opts := prometheus.CounterOpts{Name: "bearerd_" + c.name, Help: c.help, ConstLabels: c.labels}
-		if err := m.add(prometheus.NewCounterFunc(opts, c.value)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *Metrics) add(c prometheus.Collector) error {
-	if err := m.registry.Register(c); err != nil {
-		return fmt.Errorf("server: the metrics belong to another server: %w", err)
-	}
-	return nil
-}
-
-func gauges(n *node.Node, streams func() int) []reading {
-	return []reading{
+	for _, g := range []reading{
 		{
 			name: "token_cache_bytes", help: "Memory used by facts about tokens seen before.",
 			value: func() float64 { return float64(n.Status().TokenCacheBytes) },
@@ -82,7 +59,45 @@ func gauges(n *node.Node, streams func() int) []reading {
 			name: "password_hashes_waiting", help: "Sign-ins that wait for their password to be checked.",
 			value: func() float64 { return float64(n.Status().HashesWaiting) },
 		},
+	} {
+		opts := prometheus.GaugeOpts{Name: "bearerd_" + g.name, Help: g.help, ConstLabels: g.labels}
+		if err := m.add(prometheus.NewGaugeFunc(opts, g.value)); err != nil {
+			return err
+		}
 	}
+	// What the follower does. A request that had to ask the store is a fallback, by the
+	// reason why memory was not enough.
+	for _, c := range []reading{
+		{
+			name: "revocation_questions_total", help: "Reads of the revocation log.",
+			value: func() float64 { return float64(n.Status().Counts.Questions) },
+		},
+		{
+			name: "revocation_catchup_errors_total", help: "Attempts to catch up with the revocation log that failed.",
+			value: func() float64 { return float64(n.Status().Counts.Failed) },
+		},
+		{
+			name: "revocation_confirm_errors_total", help: "Attempts to confirm the revocation log that failed.",
+			value: func() float64 { return float64(n.Status().Counts.Unconfirmed) },
+		},
+		{
+			name: "revocation_fallbacks_total", help: "Verifications that asked the store because memory could not decide.",
+			value: func() float64 { return float64(n.Status().Counts.Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
+		},
+	} {
+		opts := prometheus.CounterOpts{Name: "bearerd_" + c.name, Help: c.help, ConstLabels: c.labels}
+		if err := m.add(prometheus.NewCounterFunc(opts, c.value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Metrics) add(c prometheus.Collector) error {
+	if err := m.registry.Register(c); err != nil {
+		return fmt.Errorf("server: the metrics belong to another server: %w", err)
+	}
+	return nil
 }
 
 func asNumber(is bool) float64 {
@@ -106,26 +121,3 @@ func nodes(n *node.Node) float64 {
 }
 
 func lag(s node.Status) float64 { return float64(max(s.Head-s.Applied, 0)) }
-
-// totals count what the follower does. A request that had to ask the store is a
-// fallback, by the reason why memory was not enough.
-func totals(n *node.Node) []reading {
-	return []reading{
-		{
-			name: "revocation_questions_total", help: "Reads of the revocation log.",
-			value: func() float64 { return float64(n.Status().Counts.Questions) },
-		},
-		{
-			name: "revocation_catchup_errors_total", help: "Attempts to catch up with the revocation log that failed.",
-			value: func() float64 { return float64(n.Status().Counts.Failed) },
-		},
-		{
-			name: "revocation_confirm_errors_total", help: "Attempts to confirm the revocation log that failed.",
-			value: func() float64 { return float64(n.Status().Counts.Unconfirmed) },
-		},
-		{
-			name: "revocation_fallbacks_total", help: "Verifications that asked the store because memory could not decide.",
-			value: func() float64 { return float64(n.Status().Counts.Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
-		},
-	}
-}

@@ -77,8 +77,27 @@ func NewMetrics() *Metrics {
 	for _, limit := range quota.Limits() {
 		m.limited[limit] = limited.WithLabelValues(string(limit))
 	}
-	m.addRevocation()
-	m.addRoutes()
+	m.revocations = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bearerd_revocations_total", Help: "Entries that this node wrote to the revocation log.",
+	})
+	m.acknowledgment = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "bearerd_revocation_acknowledgement_seconds",
+		Help:    "Time from the commit of a revocation until no node accepts what it revoked.",
+		Buckets: acknowledgmentBounds,
+	})
+	m.registry.MustRegister(m.revocations, m.acknowledgment)
+	waits := m.counters("revocation_waits_total", "Revocations that were waited for until they held on every node.", "outcome")
+	m.waits = map[string]prometheus.Counter{}
+	for _, outcome := range []string{journal.WaitConfirmed, journal.WaitExpired, journal.WaitFailed} {
+		m.waits[outcome] = waits.WithLabelValues(outcome)
+	}
+	m.routes = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "bearerd_http_request_duration_seconds",
+		Help:    "Time that requests took, by the pattern that served them.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"route"})
+	m.registry.MustRegister(m.routes)
+	m.byRoute.Store(&map[string]prometheus.Observer{})
 	m.addSeries()
 	return m
 }
@@ -112,33 +131,6 @@ func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
 
 // acknowledgmentBounds are in seconds.
 var acknowledgmentBounds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5}
-
-func (m *Metrics) addRevocation() {
-	m.revocations = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "bearerd_revocations_total", Help: "Entries that this node wrote to the revocation log.",
-	})
-	m.acknowledgment = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name:    "bearerd_revocation_acknowledgement_seconds",
-		Help:    "Time from the commit of a revocation until no node accepts what it revoked.",
-		Buckets: acknowledgmentBounds,
-	})
-	m.registry.MustRegister(m.revocations, m.acknowledgment)
-	waits := m.counters("revocation_waits_total", "Revocations that were waited for until they held on every node.", "outcome")
-	m.waits = map[string]prometheus.Counter{}
-	for _, outcome := range []string{journal.WaitConfirmed, journal.WaitExpired, journal.WaitFailed} {
-		m.waits[outcome] = waits.WithLabelValues(outcome)
-	}
-}
-
-func (m *Metrics) addRoutes() {
-	m.routes = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "bearerd_http_request_duration_seconds",
-		Help:    "Time that requests took, by the pattern that served them.",
-		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-	}, []string{"route"})
-	m.registry.MustRegister(m.routes)
-	m.byRoute.Store(&map[string]prometheus.Observer{})
-}
 
 // Issued counts a token that was issued.
 func (m *Metrics) Issued(kind token.Kind) { m.issued[min(kind, lastKind)].Inc() }
@@ -185,16 +177,6 @@ func (m *Metrics) Waited(outcome string) {
 	if c := m.waits[outcome]; c != nil {
 		c.Inc()
 	}
-}
-
-// served notes how long a request took. The route is a pattern of ours, so that
-// there are few.
-func (m *Metrics) served(route string, took time.Duration) {
-	o, ok := (*m.byRoute.Load())[route]
-	if !ok {
-		o = m.route(route)
-	}
-	o.Observe(took.Seconds())
 }
 
 func (m *Metrics) route(route string) prometheus.Observer {

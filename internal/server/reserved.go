@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
@@ -79,7 +78,9 @@ func (r reservations) read(path string) meaning {
 		return meaning{own: true, path: "/" + strings.ToLower(strings.Join(resolved, "/"))}
 	}
 	for _, p := range r.places {
-		if p.covers(resolved) {
+		if slices.EqualFunc(p.segments, resolved, func(pattern, s string) bool {
+			return pattern == "" || strings.EqualFold(pattern, s)
+		}) {
 			return meaning{path: p.path, exact: p.spelt(path)}
 		}
 	}
@@ -102,12 +103,6 @@ func foldContains(names []string, s string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, s) })
 }
 
-func (p place) covers(segments []string) bool {
-	return slices.EqualFunc(p.segments, segments, func(pattern, s string) bool {
-		return pattern == "" || strings.EqualFold(pattern, s)
-	})
-}
-
 // spelt reports whether a path that was sent is this one, with or without a slash at its
 // end, as a mux compares them.
 func (p place) spelt(path string) bool {
@@ -124,11 +119,6 @@ func (p place) wildcards() (n int) {
 		}
 	}
 	return n
-}
-
-// misspelt is the fault for a path that is spelt almost as one of ours; it names that one.
-func misspelt(path string) error {
-	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", path)
 }
 
 // endpoint returns the path of the endpoint that a request for a tidy path would reach by

@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/http"
-	"net/url"
 	"path"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -21,22 +20,6 @@ type router struct {
 
 // everything is the pattern of the proxied application.
 const everything = "/"
-
-func newRouter(own, gateway []Edge) *router {
-	t := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, reservations: newReservations(own)}
-	t.ownHandler = httpkit.SecurityHeaders(t.own)
-	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
-	if h, pattern := t.gateway.Handler(root); pattern == everything {
-		t.application = h
-	}
-	for _, e := range gateway {
-		if e, ok := e.(Exact); ok {
-			path, h := e.Exact()
-			t.exact[path] = h
-		}
-	}
-	return t
-}
 
 func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodConnect {
@@ -57,13 +40,8 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
-	return t.serveOther(w, r, tidy)
-}
-
-// serveOther serves what no endpoint does. What such a path means is the application's to
-// know, and whether it may pass is the proxy's, unless it is one of ours in another
-// spelling.
-func (t *router) serveOther(w http.ResponseWriter, r *http.Request, tidy bool) error {
+	// What such a path means is the application's to know, and whether it may pass is the
+	// proxy's, unless it is one of ours in another spelling.
 	meant := t.reservations.read(r.URL.EscapedPath())
 	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
 		pass(w, r, t.application, everything) // of its own paths a dialect takes the methods that it serves
@@ -78,7 +56,7 @@ func (t *router) serveOther(w http.ResponseWriter, r *http.Request, tidy bool) e
 	if meant.path == "" || meant.path == r.URL.EscapedPath() {
 		return errNothing
 	}
-	return misspelt(meant.path)
+	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", meant.path)
 }
 
 // pass serves a request as a mux does that found h by the pattern.

@@ -60,20 +60,16 @@ func (s *Server) Listen(ctx context.Context) error {
 	for _, l := range s.listeners() {
 		var err error
 		if l.net, err = new(net.ListenConfig).Listen(ctx, "tcp", l.address); err != nil {
-			s.closeListeners()
+			for _, l := range s.listeners() {
+				if l.net != nil {
+					_ = l.net.Close()
+					l.net = nil
+				}
+			}
 			return fmt.Errorf("opening the %s listener: %w", l.name, err)
 		}
 	}
 	return nil
-}
-
-func (s *Server) closeListeners() {
-	for _, l := range s.listeners() {
-		if l.net != nil {
-			_ = l.net.Close()
-			l.net = nil
-		}
-	}
 }
 
 // Addr is where the main listener is open, OpsAddr the ops listener and InnerAddr
@@ -108,7 +104,11 @@ func (s *Server) Run(ctx context.Context) error {
 	loops, endLoops := context.WithCancel(context.WithoutCancel(ctx))
 	defer endLoops()
 	var all sync.WaitGroup
-	for _, l := range s.loops() {
+	for _, l := range append([]Loop{
+		{Name: "following the revocation log", Run: s.Node.Follow},
+		{Name: "housekeeping", Run: s.Node.Run},
+		{Name: "sampling the metrics", Run: func(ctx context.Context) error { return s.Metrics.sampling(ctx, s.Now) }},
+	}, s.Loops...) {
 		all.Go(func() {
 			if err := l.Run(loops); err != nil && loops.Err() == nil {
 				fail(fmt.Errorf("%s: %w", l.Name, err))
@@ -162,13 +162,4 @@ func (s *Server) drain(l *listener) {
 		s.log.Warn("requests were cut off", slog.String("listener", l.name), slog.Any("error", err))
 		_ = l.http.Close()
 	}
-}
-
-// loops are what runs beside the requests.
-func (s *Server) loops() []Loop {
-	return append([]Loop{
-		{Name: "following the revocation log", Run: s.Node.Follow},
-		{Name: "housekeeping", Run: s.Node.Run},
-		{Name: "sampling the metrics", Run: func(ctx context.Context) error { return s.Metrics.sampling(ctx, s.Now) }},
-	}, s.Loops...)
 }

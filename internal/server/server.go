@@ -20,14 +20,15 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/node"
-
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/node"
 )
 
 // Edge mounts its endpoints.
@@ -150,7 +151,21 @@ func New(c Config) (*Server, error) {
 	if err := c.Metrics.watch(c.Node, s.streams); err != nil {
 		return nil, err
 	}
-	observer := s.observer()
+	// Of every listener: it puts the origin of each request into its context for the audit
+	// log, and counts it under the route that it took.
+	observer := httpkit.NewObserver(httpkit.ObserverConfig{
+		Logger: s.log, Now: s.Now, Proxies: s.Proxies,
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()})
+		},
+		Done: func(r *http.Request, _ int, took time.Duration) { // the routes are patterns of ours, so there are few
+			o, ok := (*s.Metrics.byRoute.Load())[r.Pattern]
+			if !ok {
+				o = s.Metrics.route(r.Pattern)
+			}
+			o.Observe(took.Seconds())
+		},
+	})
 	s.handler = s.mount(observer, c.Edges, c.Gateway)
 	s.main = s.listen("main", c.Listen, s.handler)
 	for _, i := range c.Inner {
@@ -167,11 +182,15 @@ func (s *Server) secure() error {
 	if s.TLS == (TLS{}) {
 		return nil
 	}
-	c, err := newCertificate(s.TLS, s.Now, s.log)
-	if err != nil {
+	c := &certificate{files: s.TLS, now: s.Now, log: s.log}
+	if err := c.load(); err != nil {
 		return err
 	}
-	s.main.http.TLSConfig = c.config()
+	// It asks for the certificate at each handshake.
+	s.main.http.TLSConfig = &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil },
+	}
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/quota"
@@ -27,10 +26,6 @@ type Limiter struct {
 type attempt struct {
 	account string // identity.AccountKey
 	network string // "": the address is not known
-}
-
-func attemptOf(ctx context.Context, username string) attempt {
-	return attempt{account: identity.AccountKey(username), network: audit.OriginOf(ctx).Network()}
 }
 
 // keys returns the names under which failures are counted: of the account from this

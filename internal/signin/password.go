@@ -39,7 +39,7 @@ var errBadCredentials = fault.New(fault.BadCredentials, "wrong username or passw
 // and the log's sequence: what is issued to them is void if the password changes
 // meanwhile.
 func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Caller, error) {
-	at := attemptOf(ctx, cred.Username)
+	at := attempt{account: identity.AccountKey(cred.Username), network: audit.OriginOf(ctx).Network()}
 	counts, _, err := a.limiter.read(ctx, at)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,10 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 		return nil, err
 	}
 	match, err := a.cfg.Hasher.Verify(identity.From(ctx, at.place()), hash, cred.Password)
-	a.signalPasswordChecked()
+	select {
+	case a.passwordChecked <- struct{}{}:
+	default:
+	}
 	if err != nil && !fault.Is(err, fault.Invalid) {
 		return nil, err
 	}
@@ -78,7 +81,15 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 			ops = append(ops, records.Rehash{ID: p.User.ID, Old: p.User.PasswordHash, New: hash})
 		}
 	}
-	return a.loggedIn(ctx, p, ops)
+	// The sign-in is recorded with what else it changes.
+	c := caller.ByPrincipal(p)
+	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.Login)
+	e.Target = p.User.Username
+	if _, err := a.cfg.Journal.Commit(ctx, records.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
+		return nil, err
+	}
+	a.cfg.Meter.LoginTried(outcomeOK)
+	return c, nil
 }
 
 // loginPrincipal reads the user. For an unknown one it returns nil and the hash of
@@ -96,13 +107,6 @@ func (a *Authenticator) loginPrincipal(ctx context.Context, cred Credentials) (*
 	sum := sha256.Sum256(append(a.decoySeed[:], cred.Username...))
 	hash, err := a.cfg.Store.DecoyHash(ctx, uuid.UUID(sum[:16]).String())
 	return nil, hash, err
-}
-
-func (a *Authenticator) signalPasswordChecked() {
-	select {
-	case a.passwordChecked <- struct{}{}:
-	default:
-	}
 }
 
 func (a *Authenticator) loginLimited(err error) error {
@@ -134,16 +138,4 @@ func (a *Authenticator) loginDisabled(ctx context.Context, p *records.Principal)
 		return err
 	}
 	return errBadCredentials
-}
-
-// loggedIn records the sign-in with what else it changes, and returns the caller.
-func (a *Authenticator) loggedIn(ctx context.Context, p *records.Principal, ops []records.Op) (*caller.Caller, error) {
-	c := caller.ByPrincipal(p)
-	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.Login)
-	e.Target = p.User.Username
-	if _, err := a.cfg.Journal.Commit(ctx, records.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
-		return nil, err
-	}
-	a.cfg.Meter.LoginTried(outcomeOK)
-	return c, nil
 }

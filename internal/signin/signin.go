@@ -74,9 +74,14 @@ func New(cfg Config) (*Authenticator, error) {
 		cfg.Meter = noMeter{}
 	}
 	a := &Authenticator{
-		cfg:             cfg,
-		limiter:         &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
-		clients:         newClientCache(),
+		cfg:     cfg,
+		limiter: &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
+		clients: cache.New(cache.Config[*records.Principal]{
+			Budget: clientCache, Typical: typicalClient, MaxAge: maxClientAge,
+			Cost: func(_ string, p *records.Principal) int64 {
+				return int64(1024 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)))
+			},
+		}),
 		passwordChecked: make(chan struct{}, 1),
 		decoySeed:       uuid.New(),
 	}

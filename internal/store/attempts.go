@@ -93,17 +93,3 @@ func (s *Store) KnownAddress(ctx context.Context, account, address string) (last
 	})
 	return last, err
 }
-
-func clearFailures(ctx context.Context, c conn, op records.ClearFailures) error {
-	if op.Account != "" {
-		return c.post(ctx, deleteAttempts, op.Account)
-	}
-	return c.post(ctx, deleteAttempt, op.Key)
-}
-
-func know(ctx context.Context, c conn, op records.KnowAddress) error {
-	if err := c.post(ctx, knowAddress, op.Account, op.Address, micros(op.At)); err != nil {
-		return err
-	}
-	return c.post(ctx, trimAddresses, op.Account)
-}

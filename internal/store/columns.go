@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -63,31 +64,28 @@ func null(s string) any {
 	return s
 }
 
-// encode writes a list as JSON; [] when there is nothing in it.
-func encode[T any](items []T) (string, error) {
-	if len(items) == 0 {
+// asJSON writes and reads a list as JSON; an empty one is [], and nil when it is read.
+type asJSON[T any] struct{ items *[]T }
+
+func listOf[T any](items *[]T) asJSON[T] { return asJSON[T]{items} }
+
+// Value implements driver.Valuer.
+func (l asJSON[T]) Value() (driver.Value, error) {
+	if len(*l.items) == 0 {
 		return "[]", nil
 	}
-	b, err := json.Marshal(items)
-	if err != nil {
-		return "", fmt.Errorf("encoding a list: %w", err)
-	}
-	return string(b), nil
+	b, err := json.Marshal(*l.items)
+	return string(b), err
 }
 
-// decoded reads a list from what encode wrote; an empty one is nil.
-type decoded[T any] struct{ to *[]T }
-
-func into[T any](list *[]T) decoded[T] { return decoded[T]{list} }
-
 // Scan implements sql.Scanner.
-func (d decoded[T]) Scan(value any) error {
+func (l asJSON[T]) Scan(value any) error {
 	text, err := textOf(value)
-	*d.to = nil
+	*l.items = nil
 	if err != nil || text == "[]" {
 		return err
 	}
-	if err := json.Unmarshal([]byte(text), d.to); err != nil {
+	if err := json.Unmarshal([]byte(text), l.items); err != nil {
 		return fmt.Errorf("decoding a list: %w", err)
 	}
 	return nil

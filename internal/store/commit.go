@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -35,7 +34,14 @@ func carryOutBatch(ctx context.Context, c conn, b records.Batch, seq *revocation
 	if err := carryOutOps(ctx, c, b); err != nil {
 		return err
 	}
-	return appendLog(ctx, c, b.Log, seq)
+	// The log comes last, because appends wait for one another.
+	if len(b.Log) == 0 {
+		return nil
+	}
+	if err := checkEntries(b.Log); err != nil {
+		return err
+	}
+	return c.append(ctx, b.Log, seq)
 }
 
 // carryOutOps does the operations of a batch and records its events.
@@ -80,7 +86,13 @@ func lockFor(ctx context.Context, c conn, ops []records.Op) error {
 func carryOut(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
 	case records.CreateUser:
-		return createUser(ctx, c, op)
+		u := op.User
+		err := taken("username", unlessConflict(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username,
+			u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email)))
+		if err != nil {
+			return err
+		}
+		return insertGroups(ctx, c, u)
 	case records.UpdateUser:
 		return updateUser(ctx, c, op)
 	case records.Rehash:
@@ -89,15 +101,22 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 	case records.RemoveUser:
 		return change(ctx, c, "no such user", deleteUser, op.ID)
 	case records.CreateCollection:
-		return createCollection(ctx, c, op)
+		if err := nameFree(ctx, c, op.Collection); err != nil {
+			return err
+		}
+		return taken("id", unlessConflict(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name))
 	case records.UpdateCollection:
-		return updateCollection(ctx, c, op)
+		if err := nameFree(ctx, c, op.Collection); err != nil {
+			return err
+		}
+		return change(ctx, c, "no such collection", renameCollection, op.Collection.ID, op.Collection.Name)
 	case records.RemoveCollection:
 		return removeCollection(ctx, c, op)
 	case records.CreateRole:
-		return createRole(ctx, c, op)
+		return taken("name", unlessConflict(ctx, c, "a role of that name exists already",
+			insertRole, op.Role.Name, listOf(&op.Role.Permissions)))
 	case records.UpdateRole:
-		return updateRole(ctx, c, op)
+		return change(ctx, c, "no such role", setPermissions, op.Role.Name, listOf(&op.Role.Permissions))
 	case records.RemoveRole:
 		return change(ctx, c, "no such role", deleteRole, op.Name)
 	case records.AddBinding:
@@ -105,9 +124,17 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 	case records.RemoveBinding:
 		return change(ctx, c, "no such binding", deleteBinding, op.ID)
 	case records.CreateClient:
-		return createClient(ctx, c, op)
+		cl := op.Client
+		return taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences)))
 	case records.UpdateClient:
-		return updateClient(ctx, c, op)
+		cl := op.Client
+		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences))
+		if err != nil || len(cl.SecretDigest) == 0 {
+			return err
+		}
+		return c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest)
 	case records.RemoveClient:
 		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
@@ -122,32 +149,47 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	case records.AddToken:
 		return addToken(ctx, c, op)
 	case records.SpendToken:
-		return spendToken(ctx, c, op)
+		return unlessConflict(ctx, c, "the token isn't alive any more", spendOne, op.ID, micros(op.At), op.Reason)
 	case records.ShortenToken:
-		return shortenToken(ctx, c, op)
+		err := unlessConflict(ctx, c, "the token isn't alive any more, or ends earlier", shortenOne,
+			op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)
+		if err != nil {
+			return err
+		}
+		return c.post(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
 	case records.KillTokens:
 		return killTokens(ctx, c, op)
 	case records.KillEverything:
-		return killEverything(ctx, c, op)
+		if _, err := c.exec(ctx, killAll, micros(op.At), op.Reason); err != nil {
+			return err
+		}
+		_, err := c.exec(ctx, deleteDevices)
+		return err
 	case records.ClaimNotice:
-		return claim(ctx, c, op)
+		if op.At.IsZero() {
+			return c.post(ctx, unclaimNotice, op.ID)
+		}
+		return unlessConflict(ctx, c, "somebody else tells of this token", claimNotice, op.ID, micros(op.At))
 	case records.AddDevice:
 		return addDevice(ctx, c, op)
 	case records.DecideDevice:
-		return decide(ctx, c, op)
+		d := op.Device
+		return unlessConflict(ctx, c, "the device was decided about already, or has run out", decideDevice,
+			d.Digest[:], string(d.State), d.Subject, d.Seq, string(records.DevicePending), micros(op.Now))
 	case records.SpendDevice:
-		return spend(ctx, c, op)
+		return unlessConflict(ctx, c, "the device code was used already", spendDevice, op.Digest[:], string(records.DeviceApproved))
 	}
-	return carryOutOnAttempts(ctx, c, op)
-}
-
-// carryOutOnAttempts does the operations on failures and known addresses.
-func carryOutOnAttempts(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
 	case records.ClearFailures:
-		return clearFailures(ctx, c, op)
+		if op.Account != "" {
+			return c.post(ctx, deleteAttempts, op.Account)
+		}
+		return c.post(ctx, deleteAttempt, op.Key)
 	case records.KnowAddress:
-		return know(ctx, c, op)
+		if err := c.post(ctx, knowAddress, op.Account, op.Address, micros(op.At)); err != nil {
+			return err
+		}
+		return c.post(ctx, trimAddresses, op.Account)
 	case records.ForgetAddresses:
 		return c.post(ctx, forgetAddresses, op.Account)
 	}

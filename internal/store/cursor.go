@@ -6,9 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 const (
@@ -62,10 +61,6 @@ func unseal(kind, cursor string) (place string, err error) {
 type place struct {
 	at int64
 	id string
-}
-
-func (p place) cursor() string {
-	return seal(tokenCursor, strconv.FormatInt(p.at, 10)+":"+p.id)
 }
 
 // readPlace reads a cursor; the empty one stands before the newest.

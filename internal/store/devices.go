@@ -4,9 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 const (
@@ -44,7 +43,7 @@ func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (records.
 
 func (s *Store) device(ctx context.Context, text string, key any) (d records.Device, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
-		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, into(&d.Scope), &d.Audience,
+		err := c.row(ctx, text, []any{key}, digest{&d.Digest}, &d.UserCode, &d.ClientID, listOf(&d.Scope), &d.Audience,
 			&d.State, &d.Subject, &d.Seq, stamp{&d.ExpiresAt})
 		return orNotFound(err, "no such device code")
 	})
@@ -62,12 +61,8 @@ func addDevice(ctx context.Context, c conn, op records.AddDevice) error {
 	if err := roomForDevice(ctx, c, op.Now, op.MostOfClient, waitingOfClient, d.ClientID); err != nil {
 		return err
 	}
-	scope, err := encode(d.Scope)
-	if err != nil {
-		return err
-	}
-	return add(ctx, c, "a device code like this exists already", insertDevice, d.Digest[:], d.UserCode, d.ClientID, scope,
-		d.Audience, string(d.State), d.Subject, d.Seq, micros(d.ExpiresAt))
+	return unlessConflict(ctx, c, "a device code like this exists already", insertDevice, d.Digest[:], d.UserCode, d.ClientID,
+		listOf(&d.Scope), d.Audience, string(d.State), d.Subject, d.Seq, micros(d.ExpiresAt))
 }
 
 // roomForDevice refuses a device code where most of them wait already. Transactions
@@ -85,22 +80,4 @@ func roomForDevice(ctx context.Context, c conn, now time.Time, most int, text st
 		return nil
 	}
 	return fault.After(fault.Limited, first.Sub(now), "too many device codes wait for their users")
-}
-
-func decide(ctx context.Context, c conn, op records.DecideDevice) error {
-	d := op.Device
-	n, err := c.exec(ctx, decideDevice, d.Digest[:], string(d.State), d.Subject, d.Seq,
-		string(records.DevicePending), micros(op.Now))
-	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "the device was decided about already, or has run out")
-	}
-	return err
-}
-
-func spend(ctx context.Context, c conn, op records.SpendDevice) error {
-	n, err := c.exec(ctx, spendDevice, op.Digest[:], string(records.DeviceApproved))
-	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "the device code was used already")
-	}
-	return err
 }

@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // Group names have no commas.
@@ -55,7 +54,7 @@ func (s *Store) Principal(ctx context.Context, who records.Who) (p records.Princ
 	if who.ClientID != "" {
 		err = s.read(ctx, func(ctx context.Context, c conn) error { return readClient(ctx, c, who, &p) })
 	} else {
-		err = s.snapshot(ctx, func(ctx context.Context, c conn) error { return readUser(ctx, c, who, &p) })
+		err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error { return readUser(ctx, c, who, &p) })
 	}
 	if err != nil {
 		return records.Principal{}, err
@@ -123,7 +122,7 @@ func (g groups) Scan(value any) error {
 
 // clientFields are where the columns of selectClient go.
 func clientFields(c *identity.Client) []any {
-	return []any{&c.ID, blob{&c.SecretDigest}, into(&c.Grants), into(&c.Scopes), into(&c.Audiences)}
+	return []any{&c.ID, blob{&c.SecretDigest}, listOf(&c.Grants), listOf(&c.Scopes), listOf(&c.Audiences)}
 }
 
 // DecoyHash returns the hash of the user with a password whose id follows decoy, and
@@ -194,6 +193,6 @@ func (s *Store) Collections(ctx context.Context) ([]records.Collection, error) {
 // Roles returns every role in the order of their names.
 func (s *Store) Roles(ctx context.Context) ([]access.Role, error) {
 	return query(ctx, s, func(scan scanner) (r access.Role, err error) {
-		return r, scan(&r.Name, into(&r.Permissions))
+		return r, scan(&r.Name, listOf(&r.Permissions))
 	}, selectRoles)
 }

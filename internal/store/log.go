@@ -28,17 +28,6 @@ ON CONFLICT (node) DO UPDATE SET seq = excluded.seq, lease = excluded.lease, see
 	selectNodes = `SELECT node, seq, lease, seen_at FROM nodes ORDER BY node`
 )
 
-// appendLog returns the entries their sequences and puts the last of them into head.
-func appendLog(ctx context.Context, c conn, entries []revocation.Entry, head *revocation.Seq) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	if err := checkEntries(entries); err != nil {
-		return err
-	}
-	return c.append(ctx, entries, head)
-}
-
 func checkEntries(entries []revocation.Entry) error {
 	for _, e := range entries {
 		if !e.What.Known() || e.ID == "" {

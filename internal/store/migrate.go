@@ -20,24 +20,6 @@ type migration struct {
 	name, text string
 }
 
-// steps returns the migrations in a directory in their order.
-func steps(dir string) ([]migration, error) {
-	files, err := fs.Glob(migrations, dir+"/*.sql")
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(files)
-	var all []migration
-	for _, file := range files {
-		text, err := migrations.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, migration{strings.TrimSuffix(path.Base(file), ".sql"), string(text)})
-	}
-	return all, nil
-}
-
 const (
 	selectMigrations = `SELECT name FROM migrations ORDER BY name`
 	insertMigration  = `INSERT INTO migrations (name, at) VALUES ($1, $2)`
@@ -60,9 +42,19 @@ func Pending(ctx context.Context, database string, o Options) (names []string, e
 // missing returns the migrations that the database doesn't have, and an error when
 // it has some that this version doesn't know.
 func missing(ctx context.Context, c conn, s schema) ([]migration, error) {
-	all, err := steps(s.migrations)
+	// The migrations of the directory in their order.
+	files, err := fs.Glob(migrations, s.migrations+"/*.sql")
 	if err != nil {
 		return nil, err
+	}
+	slices.Sort(files)
+	var all []migration
+	for _, file := range files {
+		text, err := migrations.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, migration{strings.TrimSuffix(path.Base(file), ".sql"), string(text)})
 	}
 	done, err := applied(ctx, c, s)
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
-
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -24,16 +22,4 @@ func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) 
 	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)
 	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindExchangeKey.String(), limit)
-}
-
-func claim(ctx context.Context, c conn, op records.ClaimNotice) error {
-	if op.At.IsZero() {
-		_, err := c.exec(ctx, unclaimNotice, op.ID)
-		return err
-	}
-	n, err := c.exec(ctx, claimNotice, op.ID, micros(op.At))
-	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "somebody else tells of this token")
-	}
-	return err
 }

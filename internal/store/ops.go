@@ -4,11 +4,10 @@ import (
 	"context"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 const (
@@ -59,32 +58,24 @@ func taken(field string, err error) error {
 	return err
 }
 
-// add runs an insert that does nothing where the thing exists.
-func add(ctx context.Context, c conn, exists, text string, args ...any) error {
-	n, err := c.exec(ctx, text, args...)
-	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "%s", exists)
-	}
-	return err
+// unlessConflict runs a statement that changes nothing where something stands against
+// it, as an insert of what exists does.
+func unlessConflict(ctx context.Context, c conn, conflict, text string, args ...any) error {
+	return mustChange(ctx, c, fault.New(fault.Conflict, "%s", conflict), text, args...)
 }
 
 // change runs an update or delete of one thing.
 func change(ctx context.Context, c conn, missing, text string, args ...any) error {
-	n, err := c.exec(ctx, text, args...)
-	if err == nil && n == 0 {
-		return fault.New(fault.NotFound, "%s", missing)
-	}
-	return err
+	return mustChange(ctx, c, fault.New(fault.NotFound, "%s", missing), text, args...)
 }
 
-func createUser(ctx context.Context, c conn, op records.CreateUser) error {
-	u := op.User
-	err := taken("username", add(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username, u.Name, u.Email,
-		flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email)))
-	if err != nil {
-		return err
+// mustChange runs a statement, whose error is none where it changes no row.
+func mustChange(ctx context.Context, c conn, none error, text string, args ...any) error {
+	n, err := c.exec(ctx, text, args...)
+	if err == nil && n == 0 {
+		return none
 	}
-	return insertGroups(ctx, c, u)
+	return err
 }
 
 func insertGroups(ctx context.Context, c conn, u identity.User) error {
@@ -128,13 +119,6 @@ func set[T any](field, value *T) {
 
 const collectionExists = "a collection of that id or name exists already"
 
-func createCollection(ctx context.Context, c conn, op records.CreateCollection) error {
-	if err := nameFree(ctx, c, op.Collection); err != nil {
-		return err
-	}
-	return taken("id", add(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name))
-}
-
 // nameFree makes sure that no other collection has the name.
 func nameFree(ctx context.Context, c conn, one records.Collection) error {
 	found, err := exists(ctx, c, otherCollection, one.ID, one.Name)
@@ -142,13 +126,6 @@ func nameFree(ctx context.Context, c conn, one records.Collection) error {
 		return fault.New(fault.Conflict, "%s", collectionExists).In("name")
 	}
 	return err
-}
-
-func updateCollection(ctx context.Context, c conn, op records.UpdateCollection) error {
-	if err := nameFree(ctx, c, op.Collection); err != nil {
-		return err
-	}
-	return change(ctx, c, "no such collection", renameCollection, op.Collection.ID, op.Collection.Name)
 }
 
 func removeCollection(ctx context.Context, c conn, op records.RemoveCollection) error {
@@ -159,22 +136,6 @@ func removeCollection(ctx context.Context, c conn, op records.RemoveCollection) 
 		return err
 	}
 	return change(ctx, c, "no such collection", deleteCollection, op.ID)
-}
-
-func createRole(ctx context.Context, c conn, op records.CreateRole) error {
-	permissions, err := encode(op.Role.Permissions)
-	if err != nil {
-		return err
-	}
-	return taken("name", add(ctx, c, "a role of that name exists already", insertRole, op.Role.Name, permissions))
-}
-
-func updateRole(ctx context.Context, c conn, op records.UpdateRole) error {
-	permissions, err := encode(op.Role.Permissions)
-	if err != nil {
-		return err
-	}
-	return change(ctx, c, "no such role", setPermissions, op.Role.Name, permissions)
 }
 
 func addBinding(ctx context.Context, c conn, op records.AddBinding) error {
@@ -189,7 +150,7 @@ func addBinding(ctx context.Context, c conn, op records.AddBinding) error {
 	if b.Permission != nil {
 		p = *b.Permission
 	}
-	return add(ctx, c, "such a binding exists already", insertBinding, b.ID, null(b.User), null(b.Group), null(b.Role),
+	return unlessConflict(ctx, c, "such a binding exists already", insertBinding, b.ID, null(b.User), null(b.Group), null(b.Role),
 		null(p.Action), null(string(p.Path)), string(b.Path))
 }
 
@@ -202,37 +163,5 @@ func named(ctx context.Context, c conn, what, text, name string) error {
 	if err == nil && !found {
 		return fault.New(fault.Invalid, "the %s doesn't exist", what).In(what)
 	}
-	return err
-}
-
-// clientLists are the lists of a client as they are stored.
-func clientLists(cl identity.Client) (lists [3]string, err error) {
-	for i, items := range [][]string{cl.Grants, cl.Scopes, cl.Audiences} {
-		if lists[i], err = encode(items); err != nil {
-			return lists, err
-		}
-	}
-	return lists, nil
-}
-
-func createClient(ctx context.Context, c conn, op records.CreateClient) error {
-	lists, err := clientLists(op.Client)
-	if err != nil {
-		return err
-	}
-	return taken("id", add(ctx, c, "a client of that id exists already", insertClient, op.Client.ID, bytesOf(op.Client.SecretDigest),
-		lists[0], lists[1], lists[2]))
-}
-
-func updateClient(ctx context.Context, c conn, op records.UpdateClient) error {
-	lists, err := clientLists(op.Client)
-	if err != nil {
-		return err
-	}
-	err = change(ctx, c, "no such client", updateClientRow, op.Client.ID, lists[0], lists[1], lists[2])
-	if err != nil || len(op.Client.SecretDigest) == 0 {
-		return err
-	}
-	_, err = c.exec(ctx, setClientSecret, op.Client.ID, op.Client.SecretDigest)
 	return err
 }

@@ -169,19 +169,15 @@ func (c *pgConn) send(ctx context.Context, text string, args []any, read func(pg
 func (c *pgConn) finish(rows pgx.Rows, read func(pgx.Rows) error) error {
 	err := read(rows)
 	rows.Close()
-	c.hear()
+	if c.heard != nil {
+		c.heard()
+	}
 	var scan pgx.ScanArgError
 	if rowsErr := rows.Err(); rowsErr != nil && !errors.As(rowsErr, &scan) {
 		return &lost{rowsErr}
 	}
 	c.answered = true
 	return err
-}
-
-func (c *pgConn) hear() {
-	if c.heard != nil {
-		c.heard()
-	}
 }
 
 func (c *pgConn) script(ctx context.Context, text string) error {
@@ -240,7 +236,12 @@ func (c *pgConn) commit(ctx context.Context) error {
 	if len(c.entries) == 0 {
 		return c.conclude(ctx, c.sendCommit)
 	}
-	err := c.post(ctx, stageEntries, append(entryColumns(c.entries), c.db.limits.lockTimeout())...)
+	var rows columns
+	for _, e := range c.entries {
+		rows.add(string(e.What), e.ID, micros(e.Until), micros(e.At))
+	}
+	args := append(rows.of(texts, texts, integers, integers), c.db.limits.lockTimeout())
+	err := c.post(ctx, stageEntries, args...)
 	if err == nil {
 		err = c.flush(ctx)
 	}
@@ -249,16 +250,6 @@ func (c *pgConn) commit(ctx context.Context) error {
 		return err
 	}
 	return c.conclude(ctx, c.sendAppend)
-}
-
-// entryColumns returns the columns of entries, as arrays.
-func entryColumns(entries []revocation.Entry) []any {
-	n := len(entries)
-	whats, ids, untils, ats := make([]string, n), make([]string, n), make([]int64, n), make([]int64, n)
-	for i, e := range entries {
-		whats[i], ids[i], untils[i], ats[i] = string(e.What), e.ID, micros(e.Until), micros(e.At)
-	}
-	return []any{whats, ids, untils, ats}
 }
 
 // sendCommit sends what was posted and the COMMIT.
@@ -336,7 +327,9 @@ func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) e
 	c.heard = nil
 	done := make(chan error, 1)
 	go func() { done <- do(detached(ctx)) }()
-	grace := time.NewTimer(c.db.limits.leastCommit())
+	// So long, however late it is: with the default, the answer comes within a second of
+	// the request.
+	grace := time.NewTimer(c.db.limits.StatementTimeout / 9)
 	defer grace.Stop()
 	select {
 	case err := <-done:

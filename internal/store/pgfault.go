@@ -50,7 +50,24 @@ func (db *postgresDB) classify(err error) error {
 	var alone *unreplicated
 	switch {
 	case errors.As(err, &pg):
-		return classifyCode(pg, cause)
+		// By its SQLSTATE (PostgreSQL, appendix A).
+		switch pg.Code {
+		case "23505": // unique_violation
+			return fault.Wrap(cause, fault.Conflict, "something like it exists already")
+		case "23503": // foreign_key_violation
+			return fault.Wrap(cause, fault.Invalid, "something that it names doesn't exist")
+		case "40001", "40P01", "55P03", "57014", "25P03": // serialization, deadlock, lock and statement timeouts, idle
+			return unavailable(cause, "the store is busy", soon)
+		case "53100": // disk_full
+			return unavailable(cause, "the store's disk is full", later)
+		case "25006", "42501": // read_only_sql_transaction, insufficient_privilege
+			return unavailable(cause, "the store can't be used now", later)
+		}
+		switch pg.Code[:min(2, len(pg.Code))] {
+		case "08", "28", "3D", "53", "57", "58": // connection, authorization, catalog, resources, operator, system
+			return unavailable(cause, "the store can't be used now", soon)
+		}
+		return cause
 	case errors.Is(err, errSlow):
 		return unavailable(cause, "the store doesn't answer", soon)
 	case errors.As(err, &alone):
@@ -65,27 +82,6 @@ func unavailable(cause error, message string, wait time.Duration) error {
 	f := fault.Wrap(cause, fault.Unavailable, "%s", message)
 	f.RetryAfter = wait
 	return f
-}
-
-// classifyCode goes by the SQLSTATE (PostgreSQL, appendix A).
-func classifyCode(pg *pgconn.PgError, cause error) error {
-	switch pg.Code {
-	case "23505": // unique_violation
-		return fault.Wrap(cause, fault.Conflict, "something like it exists already")
-	case "23503": // foreign_key_violation
-		return fault.Wrap(cause, fault.Invalid, "something that it names doesn't exist")
-	case "40001", "40P01", "55P03", "57014", "25P03": // serialization, deadlock, lock and statement timeouts, idle
-		return unavailable(cause, "the store is busy", soon)
-	case "53100": // disk_full
-		return unavailable(cause, "the store's disk is full", later)
-	case "25006", "42501": // read_only_sql_transaction, insufficient_privilege
-		return unavailable(cause, "the store can't be used now", later)
-	}
-	switch pg.Code[:min(2, len(pg.Code))] {
-	case "08", "28", "3D", "53", "57", "58": // connection, authorization, catalog, resources, operator, system
-		return unavailable(cause, "the store can't be used now", soon)
-	}
-	return cause
 }
 
 // explain says what an operator can do about an error of the start.

@@ -238,14 +238,6 @@ func (g *committer) take(c class) (jobs []*pgJob) {
 	return jobs
 }
 
-// wait waits for the lanes to end. Nothing can be added any more.
-func (g *committer) wait() {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	g.running.Wait()
-}
-
 // apart lets a job that was taken wait for a transaction of its own.
 func (g *committer) apart(j *pgJob) {
 	g.mu.Lock()

@@ -19,7 +19,7 @@ const (
 func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
 	head, left, err := db.callRevoke(ctx, jobs)
 	if err != nil && len(jobs) > 1 && !shared(err) {
-		for _, j := range jobs { // one of them can't be done
+		for _, j := range jobs {
 			db.revoke(ctx, []*pgJob{j})
 		}
 		return

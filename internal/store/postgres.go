@@ -50,10 +50,6 @@ func (p Postgres) withDefaults() Postgres {
 	return p
 }
 
-// leastCommit is how long the answer to a COMMIT is waited for, however late it is.
-// With the default it is within a second of the request.
-func (p Postgres) leastCommit() time.Duration { return p.StatementTimeout / 9 }
-
 // lockTimeout is how long a session waits for a lock, in milliseconds.
 func (p Postgres) lockTimeout() string { return ms(p.StatementTimeout * 9 / 10) }
 
@@ -406,20 +402,17 @@ func (db *postgresDB) clock(ctx context.Context) (at time.Time, ok bool, err err
 	return at, err == nil, err
 }
 
-func (db *postgresDB) stopped() bool {
-	select {
-	case <-db.stop:
-		return true
-	default:
-		return false
-	}
-}
+func (db *postgresDB) stopped() bool { return isClosed(db.stop) }
 
 // close waits for what is under way. A commit that nobody waits for any more goes on
 // at the server.
 func (db *postgresDB) close() error {
 	close(db.stop)
-	db.committer.wait()
+	// Nothing can be added any more.
+	db.committer.mu.Lock()
+	db.committer.closed = true
+	db.committer.mu.Unlock()
+	db.committer.running.Wait()
 	db.stuck.hangUp(db.limits.StatementTimeout)
 	db.pool.Close()
 	return nil

@@ -63,29 +63,6 @@ type sqliteDB struct {
 	readers chan *sqliteConn
 }
 
-// openSQLite opens a file for writing and reading, one that must exist or not. The
-// writer doesn't run yet.
-func openSQLite(ctx context.Context, path string, o Options, queries *atomic.Int64) (*sqliteDB, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := ensureFile(path, !o.MustExist); err != nil {
-		return nil, err
-	}
-	db := &sqliteDB{
-		path: path, queries: queries,
-		queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
-	}
-	if db.file, err = os.Stat(path); err != nil {
-		return nil, err
-	}
-	if err := patiently(ctx, func() error { return db.connect(ctx) }); err != nil {
-		return nil, err
-	}
-	return db, nil
-}
-
 // openPatience is how long opening the database waits for another process that has
 // locked it: longer than any write of another bearerd, and not for ever.
 const openPatience = 5 * time.Second
@@ -114,7 +91,8 @@ func (db *sqliteDB) connect(ctx context.Context) (err error) {
 			err = errors.Join(err, db.disconnect())
 		}
 	}()
-	if db.writer, err = db.dial(ctx, writing(db.path)); err != nil {
+	// Its waits for a lock are short because begin tries again by itself, and more often.
+	if db.writer, err = db.dial(ctx, dsn(db.path, "busy_timeout(10)", "journal_mode(WAL)")); err != nil {
 		return err
 	}
 	readers := max(4, runtime.GOMAXPROCS(0))
@@ -240,10 +218,6 @@ func dsn(path string, more ...string) string {
 	}, more...)
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
-
-// writing is for the one connection that writes. Its waits for a lock are short
-// because begin tries again by itself, and more often.
-func writing(path string) string { return dsn(path, "busy_timeout(10)", "journal_mode(WAL)") }
 
 // reading is for connections that refuse to write.
 func reading(path string) string { return dsn(path, "busy_timeout(500)", "query_only(1)") }
@@ -402,9 +376,7 @@ func (db *sqliteDB) classify(err error) error {
 	case code(err) == sqlite3.SQLITE_FULL:
 		message = "the store's disk is full"
 	}
-	unavailable := fault.Wrap(cause, fault.Unavailable, "%s", message)
-	unavailable.RetryAfter = wait
-	return unavailable
+	return unavailable(cause, message, wait)
 }
 
 // follow implements engine: there is but one file.

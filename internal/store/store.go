@@ -30,6 +30,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -98,8 +100,22 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 }
 
 func (s *Store) openSQLite(ctx context.Context, path string, o Options) error {
-	db, err := openSQLite(ctx, path, o, &s.queries)
+	// The writer doesn't run yet.
+	path, err := filepath.Abs(path)
 	if err != nil {
+		return err
+	}
+	if err := ensureFile(path, !o.MustExist); err != nil {
+		return err
+	}
+	db := &sqliteDB{
+		path: path, queries: &s.queries,
+		queue: make(chan *job, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if db.file, err = os.Stat(path); err != nil {
+		return err
+	}
+	if err := patiently(ctx, func() error { return db.connect(ctx) }); err != nil {
 		return err
 	}
 	s.engine = db
@@ -172,6 +188,5 @@ func (s *Store) Listen(ctx context.Context, wake func()) error { return s.engine
 // sign there, says nothing of the other, whose log this node does not follow.
 func (s *Store) Follow(origin func() string) { s.engine.follow(origin) }
 
-func (s *Store) read(ctx context.Context, do work) error     { return s.engine.read(ctx, do) }
-func (s *Store) snapshot(ctx context.Context, do work) error { return s.engine.snapshot(ctx, do) }
-func (s *Store) write(ctx context.Context, do work) error    { return s.engine.write(ctx, do) }
+func (s *Store) read(ctx context.Context, do work) error  { return s.engine.read(ctx, do) }
+func (s *Store) write(ctx context.Context, do work) error { return s.engine.write(ctx, do) }

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -88,8 +87,8 @@ func tokenFields(t *records.StoredToken) []any {
 		&t.ID,
 		kind{&t.Kind},
 		digest{&t.Digest},
-		&t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, into(&t.Scope), &t.Collection,
-		into(&t.Chain), &t.Family, &t.Seq,
+		&t.Prefix, &t.Last4, &t.Owner, &t.ClientID, &t.Name, listOf(&t.Scope), &t.Collection,
+		listOf(&t.Chain), &t.Family, &t.Seq,
 		stamp{&t.CreatedAt},
 		stamp{&t.ExpiresAt},
 		stamp{&t.LastUsedAt},
@@ -168,8 +167,12 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 		return records.Page[records.StoredToken]{}, err
 	}
 	limit := pageSize(q.Limit)
-	text, args := allTokens, []any{after.at, after.id, flag(len(q.Kinds) > 0)}
-	args = append(append(args, kindNames(q.Kinds)...), limit+1)
+	kinds := []any{"", "", "", "", "", "", ""} // there are no more than seven
+	for i, k := range q.Kinds[:min(len(q.Kinds), len(kinds))] {
+		kinds[i] = k.String()
+	}
+	text, args := allTokens, append([]any{after.at, after.id, flag(len(q.Kinds) > 0)}, kinds...)
+	args = append(args, limit+1)
 	switch {
 	case q.Owner != "" && q.ClientID != "":
 		text, args = ownerThroughOne, append(args, q.Owner, q.ClientID)
@@ -184,16 +187,9 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 	if err != nil {
 		return records.Page[records.StoredToken]{}, err
 	}
-	return paged(tokens, limit, func(t records.StoredToken) string { return place{micros(t.CreatedAt), t.ID}.cursor() }), nil
-}
-
-// kindNames are the seven parameters for kinds; there are no more kinds than that.
-func kindNames(kinds []token.Kind) []any {
-	names := []any{"", "", "", "", "", "", ""}
-	for i, k := range kinds[:min(len(kinds), len(names))] {
-		names[i] = k.String()
-	}
-	return names
+	return paged(tokens, limit, func(t records.StoredToken) string {
+		return seal(tokenCursor, strconv.FormatInt(micros(t.CreatedAt), 10)+":"+t.ID)
+	}), nil
 }
 
 // Touch notes last uses, those that are later than what is noted. A token that is
@@ -223,38 +219,9 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	if void && t.RevokedAt.IsZero() {
 		t.RevokedAt, t.Reason = t.CreatedAt, token.ReasonRevoked
 	}
-	if err := boundByChain(ctx, c, &t); err != nil {
-		return err
-	}
-	scope, err := encode(t.Scope)
-	if err != nil {
-		return err
-	}
-	chain, err := encode(t.Chain)
-	if err != nil {
-		return err
-	}
-	err = add(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digestOrNull(t.Digest), t.Prefix,
-		t.Last4, t.Owner, t.ClientID, t.Name, scope, t.Collection, chain, t.Family, t.Seq, micros(t.CreatedAt), micros(t.ExpiresAt),
-		micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason, t.Audience, t.Replaces, micros(t.EndsAt))
-	if err != nil {
-		return err
-	}
-	for _, ancestor := range append([]string{t.Family}, t.Chain...) {
-		if ancestor == "" {
-			continue
-		}
-		if err := c.post(ctx, insertAncestor, ancestor, t.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// boundByChain sets a token an end no later than those of the tokens in its chain that
-// were shortened: one of them may have been since the new one was decided.
-func boundByChain(ctx context.Context, c conn, t *records.StoredToken) error {
 	for _, id := range t.Chain {
+		// No later than those that were shortened: one of them may have been since this
+		// token was decided.
 		err := c.each(ctx, shortenedTo, []any{id}, func(scan scanner) error {
 			var end time.Time
 			if err := scan(stamp{&end}); err != nil {
@@ -269,6 +236,25 @@ func boundByChain(ctx context.Context, c conn, t *records.StoredToken) error {
 			return nil
 		})
 		if err != nil {
+			return err
+		}
+	}
+	var digest any // NULL for a token without one, so that none is found by it
+	if t.Digest != [32]byte{} {
+		digest = t.Digest[:]
+	}
+	err = unlessConflict(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digest,
+		t.Prefix, t.Last4, t.Owner, t.ClientID, t.Name, listOf(&t.Scope), t.Collection, listOf(&t.Chain), t.Family, t.Seq,
+		micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason,
+		t.Audience, t.Replaces, micros(t.EndsAt))
+	if err != nil {
+		return err
+	}
+	for _, ancestor := range append([]string{t.Family}, t.Chain...) {
+		if ancestor == "" {
+			continue
+		}
+		if err := c.post(ctx, insertAncestor, ancestor, t.ID); err != nil {
 			return err
 		}
 	}
@@ -295,33 +281,6 @@ func takenBack(ctx context.Context, c conn, t records.StoredToken) (bool, error)
 	return void, err
 }
 
-// digestOrNull keeps tokens without a digest from being found by one.
-func digestOrNull(d [32]byte) any {
-	if d == [32]byte{} {
-		return nil
-	}
-	return d[:]
-}
-
-func spendToken(ctx context.Context, c conn, op records.SpendToken) error {
-	n, err := c.exec(ctx, spendOne, op.ID, micros(op.At), op.Reason)
-	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "the token isn't alive any more")
-	}
-	return err
-}
-
-func shortenToken(ctx context.Context, c conn, op records.ShortenToken) error {
-	n, err := c.exec(ctx, shortenOne, op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)
-	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "the token isn't alive any more, or ends earlier")
-	}
-	if err != nil {
-		return err
-	}
-	return c.post(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
-}
-
 func killTokens(ctx context.Context, c conn, op records.KillTokens) error {
 	at := micros(op.At)
 	for _, id := range op.IDs {
@@ -338,12 +297,4 @@ func killTokens(ctx context.Context, c conn, op records.KillTokens) error {
 		return nil
 	}
 	return c.post(ctx, killByClient, op.ClientID, at, op.Reason)
-}
-
-func killEverything(ctx context.Context, c conn, op records.KillEverything) error {
-	if _, err := c.exec(ctx, killAll, micros(op.At), op.Reason); err != nil {
-		return err
-	}
-	_, err := c.exec(ctx, deleteDevices)
-	return err
 }

@@ -131,9 +131,11 @@ func (db *sqliteDB) waiting() *job {
 func (db *sqliteDB) begin(ctx context.Context, c *sqliteConn, first *job) error {
 	over := func() bool { return first.settled.Load() || db.closing() }
 	return retry(over, func() error {
-		if err := db.inPlace(); err != nil {
-			return err
+		// The open file must still be the one of that name.
+		if now, err := os.Stat(db.path); err != nil || !os.SameFile(now, db.file) {
+			return errMoved
 		}
+
 		_, err := c.exec(ctx, beginWrite)
 		return err
 	})
@@ -150,21 +152,15 @@ func retry(over func() bool, do func() error) error {
 	}
 }
 
-func (db *sqliteDB) closing() bool {
+func (db *sqliteDB) closing() bool { return isClosed(db.stop) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-db.stop:
+	case <-c:
 		return true
 	default:
 		return false
 	}
-}
-
-// inPlace reports an error when the open file isn't the one of that name.
-func (db *sqliteDB) inPlace() error {
-	if now, err := os.Stat(db.path); err != nil || !os.SameFile(now, db.file) {
-		return errMoved
-	}
-	return nil
 }
 
 // attempt does one job so that it leaves nothing behind when it fails. When the

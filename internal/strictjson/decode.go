@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -108,17 +109,43 @@ func (c *checker) value(t reflect.Type) error {
 	want := underlying(t)
 	switch c.Peek() {
 	case '"':
-		return c.string(want)
+		// NUL is refused, which no database takes, and U+FFFD, which stands where bytes were
+		// lost.
+		s, err := c.Text()
+		switch {
+		case errors.Is(err, errSurrogate):
+			return c.wrong(errCharacter)
+		case err != nil:
+			return err
+		case !takes(want, reflect.String):
+			return c.wrongKind(want)
+		case !storable(s):
+			return c.wrong(errCharacter)
+		}
+		return nil
 	case '{':
 		if !takes(want, reflect.Struct, reflect.Map) {
 			return c.wrongKind(want)
 		}
-		return c.object(shapeOf(t))
+		return c.object(membersOf(want))
 	case '[':
 		if !takes(want, reflect.Slice, reflect.Array) {
 			return c.wrongKind(want)
 		}
-		return c.list(elementType(t))
+		var element reflect.Type
+		if want != nil && want.Kind() != reflect.Interface {
+			element = want.Elem()
+		}
+		i := 0
+		return c.Array(func() error {
+			c.path = append(c.path, strconv.Itoa(i))
+			if err := c.value(element); err != nil {
+				return err
+			}
+			c.path = c.path[:len(c.path)-1]
+			i++
+			return nil
+		})
 	}
 	start := c.i
 	if err := c.plain(); err != nil {
@@ -151,37 +178,21 @@ func (c *checker) wrongKind(t reflect.Type) error {
 	return c.wrong(errors.New("must be " + kindName(t)))
 }
 
-// string checks a string. NUL is refused, which no database takes, and U+FFFD, which
-// stands where bytes were lost.
-func (c *checker) string(t reflect.Type) error {
-	s, err := c.Text()
-	switch {
-	case errors.Is(err, errSurrogate):
-		return c.wrong(errCharacter)
-	case err != nil:
-		return err
-	case !takes(t, reflect.String):
-		return c.wrongKind(t)
-	case !storable(s):
-		return c.wrong(errCharacter)
-	}
-	return nil
-}
-
 func storable(s string) bool {
 	return !strings.ContainsRune(s, 0) && !strings.ContainsRune(s, unicode.ReplacementChar)
 }
 
-func (c *checker) object(shape objectShape) error {
+func (c *checker) object(members func(name string) (reflect.Type, bool)) error {
 	err := c.Scanner.object(func(name string) error {
 		c.path = append(c.path, name)
+		member, known := members(name)
 		switch {
 		case !storable(name):
 			return c.wrong(errCharacter)
-		case !shape.has(name):
+		case !known:
 			return c.wrong(errUnknown)
 		}
-		if err := c.value(shape.member(name)); err != nil {
+		if err := c.value(member); err != nil {
 			return err
 		}
 		c.path = c.path[:len(c.path)-1]
@@ -195,19 +206,6 @@ func (c *checker) object(shape objectShape) error {
 		return c.wrong(errCharacter)
 	}
 	return err
-}
-
-func (c *checker) list(element reflect.Type) error {
-	i := 0
-	return c.Array(func() error {
-		c.path = append(c.path, strconv.Itoa(i))
-		if err := c.value(element); err != nil {
-			return err
-		}
-		c.path = c.path[:len(c.path)-1]
-		i++
-		return nil
-	})
 }
 
 // kindName returns what a Go type takes, in JSON's words.
@@ -230,56 +228,26 @@ func kindName(t reflect.Type) string {
 	}
 }
 
-// objectShape is which members an object may have, and of what type. The
-// zero value is any object at all.
-type objectShape struct {
-	fields  map[string]reflect.Type // of a struct, by their JSON names
-	element reflect.Type            // of a map
-}
-
-func (s objectShape) has(name string) bool {
-	_, ok := s.fields[name]
-	return ok || s.fields == nil
-}
-
-func (s objectShape) member(name string) reflect.Type {
-	if s.fields == nil {
-		return s.element
-	}
-	return s.fields[name]
-}
-
-func shapeOf(t reflect.Type) objectShape {
-	t = underlying(t)
+// membersOf returns which members an object may have that a type takes, and of what
+// type each of them is; nil takes any.
+func membersOf(t reflect.Type) func(name string) (reflect.Type, bool) {
 	switch {
-	case t == nil:
-		return objectShape{}
-	case t.Kind() == reflect.Map:
-		return objectShape{element: t.Elem()}
-	case t.Kind() == reflect.Struct:
-		fields := map[string]reflect.Type{}
-		for _, f := range reflect.VisibleFields(t) {
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			if !f.IsExported() || f.Anonymous || name == "-" {
-				continue
-			}
-			if name == "" {
-				name = f.Name
-			}
-			fields[name] = f.Type
+	case t != nil && t.Kind() == reflect.Map:
+		return func(string) (reflect.Type, bool) { return t.Elem(), true }
+	case t == nil || t.Kind() != reflect.Struct:
+		return func(string) (reflect.Type, bool) { return nil, true }
+	}
+	fields := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && !f.Anonymous && name != "-" {
+			fields[cmp.Or(name, f.Name)] = f.Type
 		}
-		return objectShape{fields: fields}
-	default:
-		return objectShape{}
 	}
-}
-
-func elementType(t reflect.Type) reflect.Type {
-	t = underlying(t)
-	if t == nil || t.Kind() != reflect.Slice && t.Kind() != reflect.Array {
-		return nil
+	return func(name string) (reflect.Type, bool) {
+		member, ok := fields[name]
+		return member, ok
 	}
-	return t.Elem()
 }
 
 // underlying looks through pointers. It returns nil for a type that decodes itself,

@@ -210,31 +210,27 @@ func (p *Scanner) escape() (rune, error) {
 	case 't':
 		return '\t', nil
 	case 'u':
-		return p.unicode()
+		r, ok := p.hex4()
+		switch {
+		case !ok:
+			return 0, errEscape
+		case !utf16.IsSurrogate(r):
+			return r, nil
+		case p.i+2 > len(p.s) || p.s[p.i:p.i+2] != `\u`:
+			return 0, errSurrogate
+		}
+		p.i += 2
+		low, ok := p.hex4()
+		if !ok {
+			return 0, errEscape
+		}
+		pair := utf16.DecodeRune(r, low)
+		if pair == utf8.RuneError {
+			return 0, errSurrogate
+		}
+		return pair, nil
 	}
 	return 0, errEscape
-}
-
-func (p *Scanner) unicode() (rune, error) {
-	r, ok := p.hex4()
-	switch {
-	case !ok:
-		return 0, errEscape
-	case !utf16.IsSurrogate(r):
-		return r, nil
-	case p.i+2 > len(p.s) || p.s[p.i:p.i+2] != `\u`:
-		return 0, errSurrogate
-	}
-	p.i += 2
-	low, ok := p.hex4()
-	if !ok {
-		return 0, errEscape
-	}
-	pair := utf16.DecodeRune(r, low)
-	if pair == utf8.RuneError {
-		return 0, errSurrogate
-	}
-	return pair, nil
 }
 
 func (p *Scanner) hex4() (rune, bool) {

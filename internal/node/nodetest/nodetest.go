@@ -120,7 +120,16 @@ func New(tb testing.TB, o Options) *Fixture {
 	}
 	f.Settings = p
 	f.open(tb, p, o)
-	f.follow(tb, p, o)
+	f.Ledger = revocation.NewLedger(o.clock(), f.Time)
+	var log revocation.Log = f.Store
+	if o.Log != nil {
+		log = o.Log(f.Store)
+	}
+	var err error
+	f.Follower, err = revocation.NewFollower(revocation.Config{
+		Log: log, Ledger: f.Ledger, Node: uuid.NewString(), Staleness: p.Staleness, Logger: o.Logger,
+	})
+	Must(tb, err)
 	forms, err := token.NewForms(o.prefix(), "6879-") // as a dialect brings one
 	Must(tb, err)
 	var seen records.Store = f.Store
@@ -136,7 +145,11 @@ func New(tb testing.TB, o Options) *Fixture {
 	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))
 	if !o.Still {
-		f.run(tb)
+		var running sync.WaitGroup
+		ctx := tb.Context() // a fuzz test may not be asked for it from elsewhere
+		running.Go(func() { _ = f.Follower.Run(ctx) })
+		running.Go(func() { _ = f.Store.Listen(ctx, f.Follower.Wake) })
+		tb.Cleanup(running.Wait)
 	}
 	return f
 }
@@ -199,30 +212,6 @@ func master(tb testing.TB, path string) keyring.Master {
 	}
 	Must(tb, err)
 	return m
-}
-
-func (f *Fixture) follow(tb testing.TB, p node.Settings, o Options) {
-	tb.Helper()
-	f.Ledger = revocation.NewLedger(o.clock(), f.Time)
-	var log revocation.Log = f.Store
-	if o.Log != nil {
-		log = o.Log(f.Store)
-	}
-	var err error
-	f.Follower, err = revocation.NewFollower(revocation.Config{
-		Log: log, Ledger: f.Ledger, Node: uuid.NewString(), Staleness: p.Staleness, Logger: o.Logger,
-	})
-	Must(tb, err)
-}
-
-// run runs the follower until the test ends.
-func (f *Fixture) run(tb testing.TB) {
-	tb.Helper()
-	var running sync.WaitGroup
-	ctx := tb.Context() // a fuzz test may not be asked for it from elsewhere
-	running.Go(func() { _ = f.Follower.Run(ctx) })
-	running.Go(func() { _ = f.Store.Listen(ctx, f.Follower.Wake) })
-	tb.Cleanup(running.Wait)
 }
 
 // Time is the fixture's wall clock.
