@@ -122,6 +122,7 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 	if v.cfg.InsecureWithoutRevocation {
 		return t, v.judge(ctx, raw, t, r)
 	}
+	// t1: what is looked up from here on is true as of no earlier than this lease's instant.
 	lease := v.ledger.Lease()
 	for range attempts {
 		var err error
@@ -137,8 +138,8 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 		switch {
 		case err != nil && final(err):
 			return t, err
-		case v.ledger.ForgottenAfter(r.at):
-		case lease.Holds():
+		case v.ledger.ForgottenAfter(r.at): // the kill may be among what was forgotten
+		case lease.Holds(): // t2: the last look into the log was before this
 			return t, err
 		default:
 			if lease = v.ledger.Lease(); lease.Holds() {
@@ -185,6 +186,8 @@ func permit(ctx context.Context, source Source, raw string, t *Token) (revocatio
 // judge makes the checks that follow the signature, in the order of token.Checks, as of
 // r.at. A verifier that does without revocation makes those of the claims alone.
 func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requirements) error {
+	// The key is looked up once: whether it is known is a check of the signature, whether it
+	// was revoked is judged with the other revocations, after what the claims say.
 	revoked := t.Ended != ""
 	if t.jwt != nil {
 		key, known := v.cfg.Source.Key(t.KID)
