@@ -177,15 +177,8 @@ type Names struct {
 // a sequence: by a kill of its id or of an id of its chain; by a cut-off of its subject, its
 // client or everything that is later.
 func (s *Set) Revokes(n *Names, decided Seq) bool {
-	if s.CutOff(n.Subject) > decided || s.CutOff(n.Client) > decided || s.voided.Load() > decided {
-		return true
-	}
-	for _, k := range n.Kills {
-		if s.Killed(k) {
-			return true
-		}
-	}
-	return false
+	return s.CutOff(n.Subject) > decided || s.CutOff(n.Client) > decided || s.voided.Load() > decided ||
+		slices.ContainsFunc(n.Kills, s.Killed)
 }
 
 // Ended reports whether the log has said of the token of those names, or of what it was
