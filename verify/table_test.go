@@ -365,7 +365,7 @@ func TestATaskTokenIsGoodForItsTypeAloneInAllPlaces(t *testing.T) {
 		"as it is issued":           {[]string{"TES"}, ""},
 		"for this audience too":     {[]string{"TES", nodetest.Issuer}, ""},
 		"for another, and itself":   {[]string{nodetest.Issuer, "TES"}, ""},
-		"for this audience instead": {[]string{nodetest.Issuer}, token.ReasonWrongAudience},
+		"for this audience instead": {[]string{nodetest.Issuer}, "wrong audience"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			claims := h.Claims(ada.ID, h.Ledger.Applied())
@@ -373,7 +373,7 @@ func TestATaskTokenIsGoodForItsTypeAloneInAllPlaces(t *testing.T) {
 			raw := h.Sign(t, claims).Value.Reveal()
 			h.settle(t)
 			for place, judge := range h.all() {
-				if got := judge(t, raw, nodetest.Issuer); got != token.ReasonWrongAudience {
+				if got := judge(t, raw, nodetest.Issuer); got != "wrong audience" {
 					t.Errorf("for the other audience, %s says %q", place, got)
 				}
 				if got := judge(t, raw, "TES"); got != c.own {

@@ -53,6 +53,7 @@ func (s *shared) addSenaite(e *edges) {
 
 // addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
 func (s *shared) addHypothesis(e *edges) {
+	s.developerPrefix = hypothesis.TokenPrefix
 	e.own = append(e.own, &hypothesis.Dialect{
 		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Issuer: s.config.Issuer, Domain: s.config.Authority(),
 		Forms: s.forms, Token: s.oauth.TokenEndpoint(), Application: s.application(),

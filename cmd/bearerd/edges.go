@@ -44,8 +44,10 @@ type shared struct {
 	oauth          *oauth.Edge
 	finders        []httpkit.CredentialFinder // of the dialects
 	proxy          http.Handler               // of the application behind; set when its gateway is there
-	description    *adminapi.Description      // set when every edge is there
-	logger         *slog.Logger
+
+	developerPrefix string                // what begins the token of the developer page; "": no dialect has one
+	description     *adminapi.Description // set when every edge is there
+	logger          *slog.Logger
 }
 
 func (i *instance) edges(logger *slog.Logger) (edges, error) {
@@ -93,7 +95,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		DeveloperPage: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: i.traffic,
+		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },
 	})
 	return e, s.addDescription(&e)

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -202,7 +203,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		watcher = revocation.NewNodeWatcher(follower.List(p.store.Nodes), revocation.BootClock)
 	}
 	tail := feed.Follow(follower)
-	forms, err := token.NewForms(p.config.APIToken.Prefix)
+	forms, err := token.NewForms(p.config.APIToken.Prefix, hypothesis.TokenPrefix) // its tokens are read without the dialect, too
 	if err != nil {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}

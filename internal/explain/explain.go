@@ -74,7 +74,7 @@ func (x *Explainer) ExplainToken(ctx context.Context, c *caller.Caller, raw stri
 	}
 	out := &Explanation{Explanation: made}
 	t := made.Token
-	if t == nil || !c.Owns(t) && c.RequireAdministrator() != nil {
+	if t == nil || !caller.Owns(c, t) && c.RequireAdministrator() != nil {
 		made.Withhold()
 		return out, nil
 	}

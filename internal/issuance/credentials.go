@@ -140,7 +140,7 @@ func (s *Tokens) StoredToken(ctx context.Context, c *caller.Caller, id string) (
 		return records.StoredToken{}, records.ErrNoToken
 	}
 	if err == nil {
-		err = c.RequireRevokeID(source.TokenOf(row, seq))
+		err = caller.RequireRevokeID(c, source.TokenOf(row, seq))
 	}
 	if err != nil {
 		return records.StoredToken{}, err

@@ -66,7 +66,7 @@ func (i *Issuer) checkSubjectAudience(client *caller.Caller, t *verification.Tok
 	if token.HasAudience(t.Audience, i.cfg.Policy.DefaultAudience) || meantFor(client, t) {
 		return nil
 	}
-	return fault.New(fault.InvalidToken, token.ReasonWrongAudience)
+	return fault.Wrap(token.CheckAudience.Refuse(), fault.InvalidToken, "wrong audience")
 }
 
 // meantFor reports whether a token's audience is the client.

@@ -42,7 +42,7 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 	case !slices.Contains(kindRules[r.Kind].parents, from):
 		return fault.New(fault.Forbidden, "no %s can be made from this", r.Kind)
 	case from == token.KindClientSecret:
-		return c.RequireClientCredentials()
+		return caller.RequireClientCredentials(c)
 	case kindRules[r.Kind].credential && from != token.KindSession && !slices.Contains(r.Parent.Scope, identity.ScopeCredentials):
 		return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeCredentials)
 	case r.Parent != nil && r.Parent.Subject != subject:

@@ -252,27 +252,17 @@ func (r *Ring) Tend(ctx context.Context) error {
 	return r.change(ctx, r.plan((*draft).tend))
 }
 
-// Rotate shows a next key, which signs when it has been shown for the set's cache
-// time, or at once. What the active key signed lives on. Twice in a row is no error.
-func (r *Ring) Rotate(ctx context.Context, atOnce bool) error {
-	return r.change(ctx, r.PlanRotate(atOnce))
-}
-
-// Retire takes a key back: what it signed is refused from now on, and when it was
-// active the next key signs at once. The error is a NotFound fault for a key that
-// never was; a key that is gone or was revoked is no error.
-func (r *Ring) Retire(ctx context.Context, kid string) error {
-	return r.change(ctx, r.PlanRetire(kid))
-}
-
-// PlanRotate is what Rotate writes, for a transaction that writes more; Refresh
-// after it.
+// PlanRotate is what a transaction writes that shows a next key, which signs when it has
+// been shown for the set's cache time, or at once; Refresh after it. What the active key
+// signed lives on. Twice in a row is no error.
 func (r *Ring) PlanRotate(atOnce bool) Plan {
 	return r.plan(func(d *draft) error { return d.rotate(atOnce) })
 }
 
-// PlanRetire is what Retire writes, for a transaction that writes more; Refresh
-// after it.
+// PlanRetire is what a transaction writes that revokes a key; Refresh after it. What the
+// key signed is refused from then on, and when it was active the next key signs at once.
+// The error is a NotFound fault for a key that never was; a key that is gone or was
+// revoked is no error.
 func (r *Ring) PlanRetire(kid string) Plan {
 	return r.plan(func(d *draft) error { return d.retire(kid) })
 }
@@ -294,8 +284,15 @@ func (r *Ring) plan(op func(*draft) error) Plan {
 			algorithm: c.Algorithm, every: c.RotateEvery, shown: c.CacheTime + c.Lag,
 			longest: c.LongestToken, lag: c.Lag,
 		},
-		now:   c.Now().UTC(),
-		fresh: sync.OnceValues(r.fresh),
+		now: c.Now().UTC(),
+		fresh: sync.OnceValues(func() (Key, error) {
+			k, err := token.GenerateKey(c.Algorithm)
+			if err != nil {
+				return Key{}, err
+			}
+			sealed, err := c.Master.Seal(k)
+			return Key{KID: k.KID, Algorithm: k.Algorithm, Sealed: sealed}, err
+		}),
 	}, op)
 	if v := r.view.Load(); v != nil {
 		// Making an RSA key takes a second, for which no transaction should stay
@@ -303,15 +300,6 @@ func (r *Ring) plan(op func(*draft) error) Plan {
 		_, _ = p(v.keys)
 	}
 	return p
-}
-
-func (r *Ring) fresh() (Key, error) {
-	k, err := token.GenerateKey(r.cfg.Algorithm)
-	if err != nil {
-		return Key{}, err
-	}
-	sealed, err := r.cfg.Master.Seal(k)
-	return Key{KID: k.KID, Algorithm: k.Algorithm, Sealed: sealed}, err
 }
 
 // change runs a plan in the store, if there is something to do, and refreshes.

@@ -181,17 +181,7 @@ func (s *Set) Revokes(n *Names, decided Seq) bool {
 	if s.CutOff(n.Subject) > decided || s.CutOff(n.Client) > decided || s.voided.Load() > decided {
 		return true
 	}
-	for _, k := range n.ChainClients {
-		if s.CutOff(k) > decided {
-			return true
-		}
-	}
-	for _, k := range n.Kills {
-		if s.Killed(k) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.ChainClients, func(k Key) bool { return s.CutOff(k) > decided }) || slices.ContainsFunc(n.Kills, s.Killed)
 }
 
 // Ended reports whether the log has said of the token of those names, or of what it was

@@ -47,7 +47,7 @@ func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref strin
 	if err != nil {
 		return Revocable{}, err
 	}
-	if !c.MayRevoke(t) {
+	if !caller.MayRevoke(c, t) {
 		return Revocable{}, errNotYours
 	}
 	return r.revocable(ctx, c, t)
@@ -70,7 +70,7 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 		return Revocable{}, err
 	}
 	t := source.TokenOf(row, seq)
-	if err := c.RequireRevokeID(t); err != nil {
+	if err := caller.RequireRevokeID(c, t); err != nil {
 		return Revocable{}, err
 	}
 	return r.revocable(ctx, c, t)

@@ -90,7 +90,7 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 	}
 	e := r.journal.Event(ctx, c.Actor(), audit.TokenRevoke)
 	e.Target, e.TokenID = t.Subject, t.ID
-	if !c.MayRevoke(t) {
+	if !caller.MayRevoke(c, t) {
 		return revocation.Receipt{}, r.journal.Refuse(ctx, e, errNotYours)
 	}
 	if what.RefuseExpired && !t.Expiry.IsZero() && !r.now().Before(t.Expiry) {
@@ -151,7 +151,7 @@ func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject strin
 // MayRevokeAll decides whether the caller may revoke everything of a subject. The error
 // is that of RevokeAll, and the refusal is recorded.
 func (r *Revoker) MayRevokeAll(ctx context.Context, c *caller.Caller, subject string) error {
-	if err := c.RequireRevokeAll(subject); err != nil {
+	if err := caller.RequireRevokeAll(c, subject); err != nil {
 		return r.refuseAll(ctx, c, subject, err)
 	}
 	return nil

@@ -46,7 +46,7 @@ func (f frame) Within(path string) string {
 
 // render answers with a page for the caller of the request.
 func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, title string, data any) error {
-	f := frame{Title: title, DeveloperPage: p.DeveloperPage, Path: r.URL.Path, Page: data}
+	f := frame{Title: title, DeveloperPage: p.DeveloperPrefix != "", Path: r.URL.Path, Page: data}
 	if p.Explorer != nil {
 		f.Explorer = pathExplorer
 	}

@@ -49,9 +49,9 @@ type Pages struct {
 	SessionCookies []string             // those that carry a session; the first is the one that is set
 	Challenge      httpkit.Challenge    // what a 401 answers with
 	Overlap        time.Duration        // how long an old value lives when nothing is chosen, offered first
-	// DeveloperPage also serves the page of one's developer token, which a dialect has, at
-	// /profile/developer and /account/developer.
-	DeveloperPage bool
+	// DeveloperPrefix is what begins the token of the developer page, which a dialect has, at
+	// /profile/developer and /account/developer; "": there is no such page.
+	DeveloperPrefix string
 	// Traffic is what the charts of administration show; nil: there are none.
 	Traffic traffic.Log
 	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
@@ -105,7 +105,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	if p.Explorer != nil {
 		p.anybody(mux, "GET "+pathExplorer, p.newExplorer().page)
 	}
-	if p.DeveloperPage {
+	if p.DeveloperPrefix != "" {
 		for _, path := range developerPaths {
 			p.user(mux, "GET "+path, p.developerPage)
 			p.user(mux, "POST "+path, p.renewDeveloperToken)
@@ -118,7 +118,7 @@ var developerPaths = []string{"/profile/developer", "/account/developer"}
 
 // Paths implements server.Dialect.
 func (p *Pages) Paths() []string {
-	if !p.DeveloperPage {
+	if p.DeveloperPrefix == "" {
 		return nil
 	}
 	return slices.Clone(developerPaths)
@@ -141,7 +141,7 @@ func (p *Pages) OpenAPI() [][]byte {
 	if p.Explorer != nil {
 		fragments = append(fragments, describedExplorer)
 	}
-	if p.DeveloperPage {
+	if p.DeveloperPrefix != "" {
 		fragments = append(fragments, describedDeveloper)
 	}
 	return fragments

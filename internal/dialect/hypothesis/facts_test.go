@@ -189,7 +189,7 @@ func newStage(t *testing.T) edgetest.Stage {
 		SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Explainer: s.Explainer,
 		Status: s.Follower.Status, Policy: s.Settings.Policy, Now: s.Time, CrossOrigin: origin,
 		Cookies: httpkit.NewCookies(nodetest.Issuer), SessionCookies: []string{"bearerd_session"},
-		Challenge: httpkit.Challenge{Realm: "test"}, DeveloperPage: true,
+		Challenge: httpkit.Challenge{Realm: "test"}, DeveloperPrefix: hypothesis.TokenPrefix,
 	}).Register(mux)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {

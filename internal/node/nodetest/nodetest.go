@@ -130,7 +130,7 @@ func New(tb testing.TB, o Options) *Fixture {
 		Log: log, Ledger: f.Ledger, Node: uuid.NewString(), Staleness: p.Staleness, Logger: o.Logger,
 	})
 	Must(tb, err)
-	forms, err := token.NewForms(o.prefix())
+	forms, err := token.NewForms(o.prefix(), "6879-") // as a dialect brings one
 	Must(tb, err)
 	var seen records.Store = f.Store
 	if o.Store != nil {
