@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,22 +13,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/fault"
 )
 
 // eventJSON is an audit event as the management API shows it.
 type eventJSON struct {
-	ID        int64     `json:"id"`
-	At        time.Time `json:"at"`
-	Actor     string    `json:"actor"`
-	Action    string    `json:"action"`
-	Target    string    `json:"target"`
-	TokenID   string    `json:"token_id"`
-	Address   string    `json:"address"`
-	RequestID string    `json:"request_id"`
-	Outcome   string    `json:"outcome"`
-	Reason    string    `json:"reason"`
-	Count     int64     `json:"count"`
+	ID         int64     `json:"id"`
+	At         time.Time `json:"at"`
+	Actor      string    `json:"actor"`
+	Action     string    `json:"action"`
+	Target     string    `json:"target"`
+	TokenID    string    `json:"token_id"`
+	Address    string    `json:"address"`
+	RequestID  string    `json:"request_id"`
+	Outcome    string    `json:"outcome"`
+	Reason     string    `json:"reason"`
+	ActorName  string    `json:"actor_name"`
+	TargetName string    `json:"target_name"`
+	Count      int64     `json:"count"`
 }
 
 func (p *program) auditCommand() *cobra.Command {
@@ -39,6 +41,10 @@ func (p *program) auditCommand() *cobra.Command {
 		Short: "Show the audit log, newest first",
 		Long: `Show the audit log, newest first: who did what to what, from where, and the
 outcome. "-" is nobody, "cli" this command line, and "system" bearerd itself.
+
+Users are named as they were at the time, or as somebody typed it. --actor and
+--target take a username in any spelling, or a subject id; --target finds the
+sign-ins that were refused for that name too.
 
 Equal refusals of one caller, or from one address, are recorded as one event per
 minute with their number.`,
@@ -92,11 +98,6 @@ func (p *program) parseInstant(flag, s string) (time.Time, error) {
 
 // auditEvents reads as many events as asked for, page by page.
 func (i *instance) auditEvents(ctx context.Context, f audit.Filter, limit int) ([]audit.Event, error) {
-	for _, who := range []*string{&f.Actor, &f.Target} {
-		if err := i.toSubject(ctx, who); err != nil {
-			return nil, err
-		}
-	}
 	var all []audit.Event
 	for len(all) < limit {
 		f.Limit = min(limit-len(all), audit.MaxLimit)
@@ -113,26 +114,11 @@ func (i *instance) auditEvents(ctx context.Context, f audit.Filter, limit int) (
 	return all, nil
 }
 
-// toSubject replaces a username by its subject, which is what events name.
-func (i *instance) toSubject(ctx context.Context, who *string) error {
-	if *who == "" {
-		return nil
-	}
-	u, err := i.Directory.User(ctx, caller.Operator(), *who)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
-	if err == nil {
-		*who = u.ID
-	}
-	return err
-}
-
 func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Event) error {
 	all := make([]eventJSON, len(events))
 	var subjects []string
 	for n, e := range events {
-		all[n] = eventJSON{e.ID, e.At.UTC(), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.Count}
+		all[n] = eventJSON{e.ID, e.At.UTC(), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName, e.Count}
 		subjects = append(subjects, e.Actor, e.Target)
 	}
 	slices.Sort(subjects)
@@ -144,19 +130,14 @@ func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Ev
 }
 
 func eventTable(w io.Writer, all []eventJSON, names map[string]string) {
-	named := func(subject string) string {
-		if name, ok := names[subject]; ok {
-			return name
-		}
-		return subject
-	}
+	named := func(name, subject string) string { return cmp.Or(name, names[subject], subject) }
 	rows := make([][]string, len(all))
 	for i, e := range all {
 		outcome := e.Outcome
 		if e.Count > 1 {
 			outcome = fmt.Sprintf("%s %d times", e.Outcome, e.Count)
 		}
-		rows[i] = []string{e.At.Format(time.RFC3339), named(e.Actor), e.Action, named(e.Target), outcome, e.Address, e.Reason, e.TokenID}
+		rows[i] = []string{e.At.Format(time.RFC3339), named(e.ActorName, e.Actor), e.Action, named(e.TargetName, e.Target), outcome, e.Address, e.Reason, e.TokenID}
 	}
 	table(w, "AT\tACTOR\tACTION\tTARGET\tOUTCOME\tFROM\tREASON\tTOKEN", rows)
 }

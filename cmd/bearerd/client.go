@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -24,16 +25,25 @@ it only once, or reads it from a file; it is never an argument.`,
 
 // clientJSON is a client as the management API shows it; Secret is there once.
 type clientJSON struct {
-	ID        string   `json:"id"`
-	Public    bool     `json:"public"`
-	Grants    []string `json:"grants"`
-	Scopes    []string `json:"scopes"`
-	Audiences []string `json:"audiences"`
-	Secret    string   `json:"secret,omitempty"`
+	ID             string     `json:"id"`
+	Public         bool       `json:"public"`
+	Grants         []string   `json:"grants"`
+	Scopes         []string   `json:"scopes"`
+	Audiences      []string   `json:"audiences"`
+	ExchangeFrom   []string   `json:"exchange_from"`
+	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"` // while an old secret is good
+	Secret         string     `json:"secret,omitempty"`
 }
 
-func clientOf(c identity.Client) clientJSON {
-	return clientJSON{ID: c.ID, Public: c.Public(), Grants: nonNil(c.Grants), Scopes: nonNil(c.Scopes), Audiences: nonNil(c.Audiences)}
+func clientOf(c identity.Client, now time.Time) clientJSON {
+	out := clientJSON{
+		ID: c.ID, Public: c.Public(), Grants: nonNil(c.Grants), Scopes: nonNil(c.Scopes), Audiences: nonNil(c.Audiences),
+		ExchangeFrom: nonNil(c.ExchangeFrom),
+	}
+	if c.OldSecretGood(now) {
+		out.OldSecretUntil = new(c.OldSecretUntil)
+	}
+	return out
 }
 
 func (p *program) clientListCommand() *cobra.Command {
@@ -49,7 +59,7 @@ func (p *program) clientListCommand() *cobra.Command {
 				}
 				all := make([]clientJSON, len(clients))
 				for n, c := range clients {
-					all[n] = clientOf(c)
+					all[n] = clientOf(c, i.now())
 				}
 				return p.show(listed(all), func(w io.Writer) { clientTable(w, all) })
 			})
@@ -64,9 +74,14 @@ func clientTable(w io.Writer, all []clientJSON) {
 		if c.Public {
 			kind = "public"
 		}
-		rows[i] = []string{c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " ")}
+		if c.OldSecretUntil != nil {
+			kind += ", old secret until " + c.OldSecretUntil.Format(time.RFC3339)
+		}
+		rows[i] = []string{
+			c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " "), strings.Join(c.ExchangeFrom, " "),
+		}
 	}
-	table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES", rows)
+	table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES\tEXCHANGES TOKENS OF", rows)
 }
 
 func (p *program) clientCreateCommand() *cobra.Command {
@@ -95,7 +110,8 @@ once. With --secret-file the secret is read; a public client has none.`,
 					return err
 				}
 				p.say("client %s is created", c.ID)
-				return p.showClient(c, made)
+				p.warnOfBasic(c.ID, n.Secret)
+				return p.showClient(clientOf(c, i.now()), made)
 			})
 		},
 	}
@@ -103,6 +119,7 @@ once. With --secret-file the secret is read; a public client has none.`,
 	f.StringSliceVar(&n.Grants, "grant", nil, "a `GRANT` type that it may use; can be repeated")
 	f.StringSliceVar(&n.Scopes, "scope", nil, "a `SCOPE` that its tokens may have; can be repeated")
 	f.StringSliceVar(&n.Audiences, "audience", nil, "an `AUDIENCE` that it may ask for; can be repeated")
+	f.StringSliceVar(&n.ExchangeFrom, "exchange-from", nil, "another client's `ID`, whose tokens it may exchange besides its own; can be repeated")
 	f.BoolVar(&public, "public", false, "create a client without a secret")
 	clientSecretFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("public", "secret-file")
@@ -113,9 +130,16 @@ func clientSecretFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "secret-file", "", "read the secret from this `FILE`, - for standard input, instead of creating one")
 }
 
+// warnOfBasic says where a client's id or the secret given for it can't be sent by every
+// client.
+func (p *program) warnOfBasic(id string, given token.Secret) {
+	if warning := identity.BasicWarning(id, given.Reveal()); warning != "" {
+		p.say("client %s: %s", id, warning)
+	}
+}
+
 // showClient prints a secret that was made, alone, or the client as JSON.
-func (p *program) showClient(c identity.Client, made token.Secret) error {
-	out := clientOf(c)
+func (p *program) showClient(out clientJSON, made token.Secret) error {
 	out.Secret = made.Reveal()
 	return p.show(out, func(w io.Writer) {
 		if out.Secret != "" {
@@ -126,33 +150,61 @@ func (p *program) showClient(c identity.Client, made token.Secret) error {
 
 func (p *program) clientSecretCommand() *cobra.Command {
 	var file string
+	var overlap time.Duration
+	x := directory.Rotation{}
 	cmd := &cobra.Command{
 		Use:   "secret ID",
-		Short: "Create a new client secret, and revoke the client's tokens",
-		Long: `Create a new secret for an OAuth client and print it to standard output, only once.
-The old secret stops working at once, and the client's tokens are revoked.`,
+		Short: "Create a new client secret",
+		Long: `Create a new secret for an OAuth client and print it to standard output, only
+once. With --overlap the old secret works beside it until that has passed; without,
+it stops working at once. A client has two secrets at most: a rotation during an
+overlap ends the older of the two at once.
+
+What was issued to the client stays good. With --revoke all of it is revoked, as
+after a leak.`,
+		Example: `  SECRET=$(bearerd client secret ci --overlap 24h)
+  bearerd client secret ci --revoke`,
 		Args: takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var given token.Secret
+			x.ID, x.Overlap = args[0], int64(overlap/time.Second)
+			if overlap < 0 || overlap%time.Second != 0 {
+				return fmt.Errorf("--overlap is a whole number of seconds, such as 24h, and not %s", overlap)
+			}
 			if file != "" {
 				var err error
-				if given, err = p.readSecret("client secret", file); err != nil {
+				if x.Secret, err = p.readSecret("client secret", file); err != nil {
 					return err
 				}
 			}
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				c, made, err := i.replaceSecret(ctx, args[0], given)
-				if err != nil {
-					return err
-				}
-				p.say("client %s has a new secret; its tokens are revoked", c.ID)
-				return p.showClient(c, made)
-			})
+			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error { return p.rotateSecret(ctx, i, x) })
 		},
 	}
+	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the old secret work beside the new one for this `TIME`, 90 days at most")
+	cmd.Flags().BoolVar(&x.Revoke, "revoke", false, "revoke what was issued to the client")
 	clientSecretFlag(cmd, &file)
 	waitFlag(cmd)
 	return cmd
+}
+
+func (p *program) rotateSecret(ctx context.Context, i *instance, x directory.Rotation) error {
+	secret, c, err := i.Directory.RotateSecret(ctx, caller.Operator(), x)
+	if err != nil {
+		return err
+	}
+	out := clientOf(c, i.now())
+	old, issued := "the old one is no longer good", "what was issued to it stays good"
+	if out.OldSecretUntil != nil {
+		old = "the old one is good until " + out.OldSecretUntil.Format(time.RFC3339)
+	}
+	if x.Revoke {
+		issued = "what was issued to it is revoked"
+	}
+	p.say("client %s has a new secret; %s; %s", c.ID, old, issued)
+	p.warnOfBasic(c.ID, x.Secret)
+	if x.Secret != "" {
+		secret = "" // it was given, and is not shown
+	}
+	return p.showClient(out, secret)
 }
 
 func (p *program) clientRemoveCommand() *cobra.Command {
@@ -173,24 +225,4 @@ func (p *program) clientRemoveCommand() *cobra.Command {
 	}
 	waitFlag(cmd)
 	return cmd
-}
-
-// replaceSecret sets a new secret of a client, made here when none is given.
-func (i *instance) replaceSecret(ctx context.Context, id string, given token.Secret) (identity.Client, token.Secret, error) {
-	if given == "" {
-		made, err := i.Directory.RenewClientSecret(ctx, caller.Operator(), id)
-		if err != nil {
-			return identity.Client{}, "", err
-		}
-		c, err := i.Directory.Client(ctx, caller.Operator(), id)
-		return c, made, err
-	}
-	c, err := i.Directory.Client(ctx, caller.Operator(), id)
-	if err != nil {
-		return c, "", err
-	}
-	c, err = i.Directory.UpdateClient(ctx, caller.Operator(), directory.NewClient{
-		ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, Secret: given,
-	})
-	return c, "", err
 }

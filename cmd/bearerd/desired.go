@@ -46,6 +46,7 @@ func desiredOf(file *config.AccessFile) (directory.Desired, error) {
 	for _, c := range file.Clients {
 		d.Clients = append(d.Clients, directory.NewClient{
 			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
+			ExchangeFrom: c.ExchangeFrom,
 		})
 	}
 	return d, nil
@@ -62,9 +63,7 @@ func desiredUser(u config.User) (directory.DesiredUser, error) {
 			Password: token.Secret(u.Password.Reveal()),
 		},
 		SetName: u.Name != nil, SetEmail: u.Email != nil, SetGroups: u.Groups != nil, SetDisabled: u.Disabled != nil,
-	}
-	if !u.PasswordHash.IsSet() {
-		return d, nil
+		SetPasswordHash: u.PasswordHash.IsThere(), ExternalID: u.ExternalID, PasswordChangedAt: u.PasswordChangedAt,
 	}
 	var err error
 	d.PasswordHash, err = identity.ParseHash(u.PasswordHash.Reveal())

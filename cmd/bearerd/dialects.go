@@ -6,6 +6,7 @@ import (
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/server"
 )
 
@@ -15,6 +16,21 @@ var dialects = map[config.Dialect]func(*shared, *edges){
 	config.DialectSenaite:    (*shared).addSenaite,
 	config.DialectHypothesis: (*shared).addHypothesis,
 	config.DialectGen3:       (*shared).addGen3,
+}
+
+// profiles are what a dialect has every JWT say, for the verifiers of that system.
+var profiles = map[config.Dialect]func() issuance.Profile{
+	config.DialectGen3: gen3.Profile,
+}
+
+// profileOf returns the profile of the dialects that are on.
+func profileOf(c config.Config) issuance.Profile {
+	for _, name := range c.Dialects {
+		if profile, ok := profiles[name]; ok {
+			return profile()
+		}
+	}
+	return issuance.Profile{}
 }
 
 func (s *shared) addSpecify(e *edges) {
@@ -37,6 +53,7 @@ func (s *shared) addSenaite(e *edges) {
 
 // addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
 func (s *shared) addHypothesis(e *edges) {
+	s.developerPrefix = hypothesis.TokenPrefix
 	e.own = append(e.own, &hypothesis.Dialect{
 		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Issuer: s.config.Issuer, Domain: s.config.Authority(),
 		Forms: s.forms, Token: s.oauth.TokenEndpoint(), Application: s.application(),
@@ -52,6 +69,7 @@ func (s *shared) addGen3(e *edges) {
 		Now: s.now, SessionCookies: s.sessionCookies, CrossOrigin: s.crossOrigin,
 		Challenge: s.challenge, CacheTime: jwksLife,
 	})
+	s.oauth.TokenInQuery = true // the ecosystem's SDK sends no body
 	denylist := &gen3.Denylist{Verifier: s.Verifier}
 	if s.config.Gen3.DenylistListen == "" {
 		e.own = append(e.own, denylist)

@@ -46,8 +46,10 @@ type shared struct {
 	oauth          *oauth.Edge
 	finders        []httpkit.CredentialFinder // of the dialects
 	proxy          http.Handler               // of the application behind; set when its gateway is there
-	description    *adminapi.Description      // set when every edge is there
-	logger         *slog.Logger
+
+	developerPrefix string                // what begins the token of the developer page; "": no dialect has one
+	description     *adminapi.Description // set when every edge is there
+	logger          *slog.Logger
 }
 
 func (i *instance) edges(logger *slog.Logger) (edges, error) {
@@ -61,7 +63,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 		oauth: &oauth.Edge{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Verifier: i.Verifier,
-			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
+			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
 			Site: oauth.Site{
 				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
 				Staleness: i.config.Revocation.MaxStaleness,
@@ -95,7 +97,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: i.traffic,
+		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },
 	})
 	return e, s.addDescription(&e)

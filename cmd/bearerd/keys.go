@@ -124,8 +124,8 @@ func (p *program) keysRetireCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retire KID",
 		Short: "Retire a signing key, and revoke every token that it signed",
-		Long: `Take a signing key back, with every token that it signed. When it was the active
-one the next key signs at once.`,
+		Long: `Revoke a signing key, with every token that it signed and all that was made from
+those. When it was the active one the next key signs at once.`,
 		Args: takes("KID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {

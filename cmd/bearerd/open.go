@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -202,7 +203,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		watcher = revocation.NewNodeWatcher(follower.List(p.store.Nodes), revocation.BootClock)
 	}
 	tail := feed.Follow(follower)
-	forms, err := token.NewForms(p.config.APIToken.Prefix)
+	forms, err := token.NewForms(p.config.APIToken.Prefix, hypothesis.TokenPrefix) // its tokens are read without the dialect, too
 	if err != nil {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
@@ -241,14 +242,17 @@ func policyOf(c config.Config) issuance.Policy {
 	return issuance.Policy{
 		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
-		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
+		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap,
+		RefreshIdle: c.RefreshToken.IdleTTL, RefreshGrace: c.RefreshToken.Grace,
 		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
+		Profile: profileOf(c),
 	}
 }
 
 func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
+		SameType:  slices.Contains(p.config.Dialects, config.DialectGen3),
 		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: revocation.NewWallClock(p.now),
 	}
 	var err error

@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -77,6 +79,9 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 		return err
 	}
 	warn(ctx, c, logger)
+	if err := i.warnOfAlgorithm(ctx, logger); err != nil {
+		return err
+	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen and ops_listen")
@@ -99,4 +104,22 @@ func warn(ctx context.Context, c config.Config, logger *slog.Logger) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
 			slog.String("issuer", c.Issuer))
 	}
+}
+
+// warnOfAlgorithm logs that tokens are not signed as the configuration says: the key that
+// signs was made before it said so.
+func (i *instance) warnOfAlgorithm(ctx context.Context, logger *slog.Logger) error {
+	keys, err := i.Directory.KeyList(ctx, caller.Operator())
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if want := i.config.Signing.Algorithm; k.State == keyring.Active && string(k.Algorithm) != want {
+			logger.LogAttrs(ctx, slog.LevelWarn,
+				"the active signing key has another algorithm than signing.algorithm: it signs until the next key takes over, "+
+					"or until `bearerd keys rotate --now`; verifiers that take the configured algorithm alone refuse its tokens",
+				slog.String("algorithm", string(k.Algorithm)), slog.String("configured", want), slog.String("kid", k.KID))
+		}
+	}
+	return nil
 }

@@ -22,10 +22,10 @@ import (
 
 func (p *program) userCommand() *cobra.Command {
 	return group("user", "List, create and change users",
-		`List, create and change users. USER is a username or a subject id.
+		`List, create and change users. USER is a username, in any spelling, or a subject id.
 
 For many users at once, and for roles and bindings, see "bearerd apply".`,
-		p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userPasswordCommand(),
+		p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userRenameCommand(), p.userPasswordCommand(),
 		p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userRemoveCommand(), p.userAccessCommand())
 }
 
@@ -37,6 +37,7 @@ type userJSON struct {
 	Email    string   `json:"email"`
 	Groups   []string `json:"groups"`
 	Disabled bool     `json:"disabled"`
+	Owner    string   `json:"owner"` // the source that created the user; "": nobody but administrators
 }
 
 func userOf(u identity.User) userJSON {
@@ -44,7 +45,7 @@ func userOf(u identity.User) userJSON {
 	if groups == nil {
 		groups = []string{}
 	}
-	return userJSON{u.ID, u.Username, u.Name, u.Email, groups, u.Disabled}
+	return userJSON{u.ID, u.Username, u.Name, u.Email, groups, u.Disabled, u.Owner}
 }
 
 func (u userJSON) state() string {
@@ -86,9 +87,9 @@ func (p *program) userListCommand() *cobra.Command {
 func userTable(w io.Writer, all []userJSON) {
 	rows := make([][]string, len(all))
 	for i, u := range all {
-		rows[i] = []string{u.Username, u.state(), u.Name, u.Email, strings.Join(u.Groups, ","), u.ID}
+		rows[i] = []string{u.Username, u.state(), u.Name, u.Email, strings.Join(u.Groups, ","), u.Owner, u.ID}
 	}
-	table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tID", rows)
+	table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tOWNER\tID", rows)
 }
 
 func (p *program) userShowCommand() *cobra.Command {
@@ -117,7 +118,7 @@ func (p *program) userShowCommand() *cobra.Command {
 				}{userOf(u), locked(lock), grantsOf(grants)}
 				return p.show(out, func(w io.Writer) {
 					fields(w, "username", u.Username, "state", out.state(), "locked", out.Locked, "name", u.Name, "email", u.Email,
-						"groups", strings.Join(u.Groups, ", "), "id", u.ID)
+						"groups", strings.Join(u.Groups, ", "), "owner", u.Owner, "id", u.ID)
 					_, _ = fmt.Fprintln(w)
 					grantTable(w, grants)
 				})
@@ -203,6 +204,19 @@ reads it from standard input or a file.`,
 	passwordFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
 	return cmd
+}
+
+func (p *program) userRenameCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rename USER USERNAME",
+		Short: "Give a user another username",
+		Long: `Give a user another username, or another spelling of it. Subject, tokens, sessions
+and bindings stay. Applications receive the new name with the next request.`,
+		Args: takes("USER", "USERNAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.changeUser(cmd, args[0], directory.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
+		},
+	}
 }
 
 func passwordFlag(cmd *cobra.Command, file *string) {

@@ -9,23 +9,25 @@ import (
 )
 
 type event struct {
-	ID        int64     `json:"id"`
-	At        time.Time `json:"at"`
-	Actor     string    `json:"actor"`
-	Action    string    `json:"action"`
-	Target    string    `json:"target"`
-	TokenID   string    `json:"token_id"`
-	Address   string    `json:"address"`
-	RequestID string    `json:"request_id"`
-	Outcome   string    `json:"outcome"`
-	Reason    string    `json:"reason"`
-	Count     int64     `json:"count"`
+	ID         int64     `json:"id"`
+	At         time.Time `json:"at"`
+	Actor      string    `json:"actor"`
+	Action     string    `json:"action"`
+	Target     string    `json:"target"`
+	TokenID    string    `json:"token_id"`
+	Address    string    `json:"address"`
+	RequestID  string    `json:"request_id"`
+	Outcome    string    `json:"outcome"`
+	Reason     string    `json:"reason"`
+	ActorName  string    `json:"actor_name"`
+	TargetName string    `json:"target_name"`
+	Count      int64     `json:"count"`
 }
 
 func eventOf(e audit.Event) event {
 	return event{
 		ID: e.ID, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, Target: e.Target, TokenID: e.TokenID,
-		Address: e.Address, RequestID: e.RequestID, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count,
+		Address: e.Address, RequestID: e.RequestID, Outcome: e.Outcome, Reason: e.Reason, ActorName: e.ActorName, TargetName: e.TargetName, Count: e.Count,
 	}
 }
 

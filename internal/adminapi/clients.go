@@ -3,6 +3,7 @@ package adminapi
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/directory"
 
@@ -15,31 +16,41 @@ import (
 // client is an OAuth client. Its secret stands in one answer, that to its
 // creation, and only when bearerd made it.
 type client struct {
-	ID        string   `json:"id"`
-	Public    bool     `json:"public"`
-	Grants    []string `json:"grants"`
-	Scopes    []string `json:"scopes"`
-	Audiences []string `json:"audiences"`
-	Secret    string   `json:"secret,omitempty"`
+	ID             string     `json:"id"`
+	Public         bool       `json:"public"`
+	Grants         []string   `json:"grants"`
+	Scopes         []string   `json:"scopes"`
+	Audiences      []string   `json:"audiences"`
+	ExchangeFrom   []string   `json:"exchange_from"`
+	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"` // while an old secret is good
+	Owner          string     `json:"owner"`
+	Secret         string     `json:"secret,omitempty"`
+	Warning        string     `json:"warning,omitempty"` // of what was sent
 }
 
-func clientOf(c identity.Client) client {
-	return client{
+func (a *API) clientOf(c identity.Client) client {
+	out := client{
 		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences),
+		ExchangeFrom: some(c.ExchangeFrom), Owner: c.Owner,
 	}
+	if c.OldSecretGood(a.Now()) {
+		out.OldSecretUntil = new(c.OldSecretUntil)
+	}
+	return out
 }
 
 // clientPatch is a change of a client; what isn't named stays.
 type clientPatch struct {
-	Secret    *string   `json:"secret"`
-	Grants    *[]string `json:"grants"`
-	Scopes    *[]string `json:"scopes"`
-	Audiences *[]string `json:"audiences"`
+	Secret       *string   `json:"secret"`
+	Grants       *[]string `json:"grants"`
+	Scopes       *[]string `json:"scopes"`
+	Audiences    *[]string `json:"audiences"`
+	ExchangeFrom *[]string `json:"exchange_from"`
 }
 
 // on returns the client that the patch makes of c.
 func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
-	n := directory.NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences}
+	n := directory.NewClientOf(c)
 	if p.Grants != nil {
 		n.Grants = *p.Grants
 	}
@@ -48,6 +59,9 @@ func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
 	}
 	if p.Audiences != nil {
 		n.Audiences = *p.Audiences
+	}
+	if p.ExchangeFrom != nil {
+		n.ExchangeFrom = *p.ExchangeFrom
 	}
 	if p.Secret == nil {
 		return n, nil
@@ -94,7 +108,7 @@ func (a *API) clients(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return writeList(w, page, next, clientOf)
+	return writeList(w, page, next, a.clientOf)
 }
 
 func (a *API) createClient(w http.ResponseWriter, r *request) error {
@@ -114,8 +128,8 @@ func (a *API) createClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	answer := clientOf(made)
-	answer.Secret = secret.Reveal()
+	answer := a.clientOf(made)
+	answer.Secret, answer.Warning = secret.Reveal(), identity.BasicWarning(made.ID, n.Secret.Reveal())
 	return httpkit.WriteJSON(w, http.StatusCreated, answer)
 }
 
@@ -142,7 +156,39 @@ func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, clientOf(c))
+	answer := a.clientOf(c)
+	if n.Secret != "" {
+		answer.Warning = identity.BasicWarning(c.ID, n.Secret.Reveal())
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, answer)
+}
+
+// secretRotation asks for a new secret of a client.
+type secretRotation struct {
+	Overlap int64 `json:"overlap"` // seconds for which the old one is good beside it
+	Revoke  bool  `json:"revoke"`  // what was issued to the client
+}
+
+// newSecret is the answer to it.
+type newSecret struct {
+	Secret         string     `json:"secret"`
+	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"`
+}
+
+func (a *API) rotateSecret(w http.ResponseWriter, r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	var body secretRotation
+	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
+		return err
+	}
+	secret, c, err := a.Directory.RotateSecret(r.Context(), r.caller, directory.Rotation{ID: id, Overlap: body.Overlap, Revoke: body.Revoke})
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, newSecret{Secret: secret.Reveal(), OldSecretUntil: a.clientOf(c).OldSecretUntil})
 }
 
 func (a *API) removeClient(w http.ResponseWriter, r *request) error {

@@ -15,7 +15,7 @@ import (
 // the id is known.
 type self struct {
 	Type string `json:"type"` // user or client
-	user
+	person
 	Administrator bool       `json:"administrator"`
 	Token         credential `json:"token"`
 }
@@ -39,10 +39,10 @@ func credentialOf(t *verification.Token) credential {
 
 func (a *API) me(w http.ResponseWriter, r *request) error {
 	s := r.caller.Subject
-	answer := self{Type: "client", user: user{ID: s.ID, Groups: []string{}}, Token: credentialOf(r.caller.Token)}
+	answer := self{Type: "client", person: person{ID: s.ID, Groups: []string{}}, Token: credentialOf(r.caller.Token)}
 	if !s.Client {
 		answer.Type = "user"
-		answer.user = user{
+		answer.person = person{
 			ID: s.ID, Username: s.Username, Name: s.Name, Email: s.Email, Groups: append([]string{}, s.Groups...), Disabled: s.Disabled,
 		}
 		answer.Administrator = s.May(access.Any, access.Root).Allowed

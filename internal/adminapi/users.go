@@ -12,7 +12,14 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
+// user is a user as administrators see them.
 type user struct {
+	person
+	Owner string `json:"owner"`
+}
+
+// person is a user as they see themselves.
+type person struct {
 	ID       string   `json:"id"`
 	Username string   `json:"username"`
 	Name     string   `json:"name"`
@@ -22,11 +29,14 @@ type user struct {
 }
 
 func userOf(u identity.User) user {
-	return user{ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, Groups: some(u.Groups), Disabled: u.Disabled}
+	return user{
+		person: person{ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, Groups: some(u.Groups), Disabled: u.Disabled},
+		Owner:  u.Owner,
+	}
 }
 
-// userPatch is a change of a user; what isn't named stays.
-type userPatch struct {
+// userFields are what both a new user and a change may have.
+type userFields struct {
 	Password *string   `json:"password"`
 	Name     *string   `json:"name"`
 	Email    *string   `json:"email"`
@@ -34,16 +44,22 @@ type userPatch struct {
 	Disabled *bool     `json:"disabled"`
 }
 
+// userPatch is a change of a user; what isn't named stays.
+type userPatch struct {
+	Username *string `json:"username"`
+	userFields
+}
+
 func (p userPatch) patch() directory.UserPatch {
 	return directory.UserPatch{
-		Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled, Password: (*token.Secret)(p.Password),
+		Username: p.Username, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled, Password: (*token.Secret)(p.Password),
 	}
 }
 
 // newUser is a user to be made. Without a password, none lets them in.
 type newUser struct {
 	Username string `json:"username"`
-	userPatch
+	userFields
 }
 
 func (n newUser) user() (directory.NewUser, error) {

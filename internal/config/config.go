@@ -68,9 +68,13 @@ const (
 	DialectGen3       Dialect = "gen3"
 )
 
+// algorithmOfGen3 is the only one that the services of a data commons verify, and the
+// default where they are served.
+const algorithmOfGen3 = "RS256"
+
 // Signing says how tokens are signed. SecretFile is for HS256 and nothing else.
 type Signing struct {
-	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256
+	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256; without one see Load
 	RotateEvery time.Duration `yaml:"rotate_every"`
 	SecretFile  string        `yaml:"secret_file"`
 }
@@ -117,9 +121,11 @@ type TaskToken struct {
 	MaxTTL time.Duration `yaml:"max_ttl"`
 }
 
-// RefreshToken sets how long a refresh token may lie unused.
+// RefreshToken sets how long a refresh token may lie unused, and how long after its use
+// it may be used again, 0 is not at all.
 type RefreshToken struct {
 	IdleTTL time.Duration `yaml:"idle_ttl"`
+	Grace   time.Duration `yaml:"grace"`
 }
 
 // Revocation sets the lease of a node, 100 ms to 1 h, whether a revocation
@@ -246,7 +252,7 @@ func Default() Config {
 		APIToken:       APIToken{Prefix: "bda_"},
 		TaskTokens:     map[string]TaskToken{},
 		Scopes:         map[string]string{},
-		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour},
+		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour, Grace: 30 * time.Second},
 		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, Memory: 512 << 20},
 		Verify:         Verify{Cache: 32 << 20},
 		Upstream: Upstream{

@@ -206,6 +206,7 @@ func (k *checker) checkLifetimes() {
 	k.lifetime("access_token.max_ttl", k.AccessToken.MaxTTL)
 	k.lifetime("api_key.max_ttl", k.APIKey.MaxTTL)
 	k.lifetime("refresh_token.idle_ttl", k.RefreshToken.IdleTTL)
+	k.between("refresh_token.grace", k.RefreshToken.Grace, 0, 10*time.Minute)
 	if k.APIToken.MaxTTL != 0 {
 		k.lifetime("api_token.max_ttl", k.APIToken.MaxTTL)
 	}

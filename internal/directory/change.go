@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -14,6 +15,7 @@ import (
 // of them, and what the audit log records.
 type change struct {
 	action, target string
+	name           string // of the target, where it has one besides
 	remark         string // the reason in the audit log
 	ops            []records.Op
 	log            []revocation.Entry
@@ -24,6 +26,7 @@ type change struct {
 type editor struct {
 	journal *journal.Journal
 	hasher  *identity.Hasher
+	users   records.PrincipalReader
 }
 
 // admit is the gate of every operation that changes something: it admits
@@ -35,7 +38,9 @@ func (e *editor) admit(ctx context.Context, c *caller.Caller, action, target str
 		return err
 	}
 	event := e.journal.Event(ctx, c.Actor(), action)
-	event.Target = target
+	if event.Target = target; strings.HasPrefix(action, "user.") {
+		event.Target, event.TargetName = records.AuditTarget(ctx, e.users, target)
+	}
 	return e.journal.Refuse(ctx, event, err)
 }
 
@@ -46,7 +51,7 @@ func (e *editor) commit(ctx context.Context, c *caller.Caller, changes ...change
 	var b records.Batch
 	for _, one := range changes {
 		event := e.journal.Event(ctx, c.Actor(), one.action)
-		event.Target, event.Reason = one.target, one.remark
+		event.Target, event.TargetName, event.Reason = one.target, one.name, one.remark
 		b.Ops, b.Log, b.Audit = append(b.Ops, one.ops...), append(b.Log, one.log...), append(b.Audit, event)
 	}
 	if len(b.Log) == 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -56,7 +57,7 @@ func New(cfg Config) (*Directory, error) {
 	if _, _, err := cfg.Forms.New(token.KindClientSecret); err != nil {
 		return nil, errors.New("directory: the forms must have one for client secrets")
 	}
-	e := &editor{journal: cfg.Journal, hasher: cfg.Hasher}
+	e := &editor{journal: cfg.Journal, hasher: cfg.Hasher, users: cfg.Store}
 	return &Directory{
 		Users:   &Users{store: cfg.Store, editor: e},
 		Access:  &Access{store: cfg.Store, editor: e},
@@ -74,7 +75,8 @@ func (d *Directory) MayChange(ctx context.Context, c *caller.Caller, action, tar
 	return d.editor.admit(ctx, c, action, target)
 }
 
-// AuditEvents lists the audit log, newest first, for administrators.
+// AuditEvents lists the audit log, newest first, for administrators. Actor and target of
+// the filter may be usernames in any spelling.
 func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.Filter) ([]audit.Event, error) {
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
@@ -83,5 +85,24 @@ func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.F
 	if err != nil {
 		return nil, err
 	}
+	if f.Actor, _, err = d.identityOf(ctx, f.Actor); err != nil {
+		return nil, err
+	}
+	if f.Target, f.TargetTyped, err = d.identityOf(ctx, f.Target); err != nil {
+		return nil, err
+	}
 	return d.store.AuditEvents(ctx, f)
+}
+
+// identityOf returns how the audit log names somebody: by their subject or, where the name
+// was nobody's, by its folded form. Whatever else is no username stands for itself.
+func (d *Directory) identityOf(ctx context.Context, ref string) (id, typed string, err error) {
+	u, err := findUser(ctx, d.store, ref)
+	switch {
+	case ref == "" || fault.Is(err, fault.NotFound):
+		return ref, identity.FoldName(ref), nil
+	case err != nil:
+		return "", "", err
+	}
+	return u.ID, identity.FoldName(u.Username), nil
 }

@@ -9,11 +9,13 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
+// What is pruned is what the source owns or, without a source, what nobody owns.
+
 // pruneCollections removes the collections that the file doesn't have, and with each
 // the bindings about it alone. Where the file has such a binding, it is created again.
 func (p *plan) pruneCollections(d *Desired) {
 	for _, n := range sorted(p.collections, func(n records.Collection) string { return n.Name }) {
-		if slices.ContainsFunc(d.Collections, func(have records.Collection) bool { return have.ID == n.ID }) {
+		if n.Owner != p.source || slices.ContainsFunc(d.Collections, func(have records.Collection) bool { return have.ID == n.ID }) {
 			continue
 		}
 		p.add(n.Name, p.editor.removeCollection(n.ID))
@@ -32,29 +34,27 @@ func (p *plan) pruneCollections(d *Desired) {
 // file; its parser checks that.
 func (p *plan) prune(d *Desired) {
 	for _, b := range p.bindings {
-		if !slices.ContainsFunc(d.Bindings, func(want access.Binding) bool { return sameBinding(want, b) }) {
+		if b.Owner == p.source && !slices.ContainsFunc(d.Bindings, func(want access.Binding) bool { return sameBinding(want, b) }) {
 			p.add(p.bindingName(b), p.editor.removeBinding(b))
 		}
 	}
 	for _, client := range sorted(p.clients, func(c identity.Client) string { return c.ID }) {
-		if !slices.ContainsFunc(d.Clients, func(n NewClient) bool { return n.ID == client.ID }) {
+		if p.source == "" && client.Owner == "" && !slices.ContainsFunc(d.Clients, func(n NewClient) bool { return n.ID == client.ID }) {
 			p.add(client.ID, p.editor.removeClient(client.ID))
 		}
 	}
-	for _, u := range sorted(p.users, func(u identity.User) string { return u.Username }) {
-		if !d.hasUser(u.Username) {
-			p.add(u.Username, p.editor.removeUser(u))
-		}
-	}
 	for _, r := range sorted(p.roles, func(r access.Role) string { return r.Name }) {
-		if !d.hasRole(r.Name) {
+		if p.prunesRole(d, r.Name) {
 			p.add(r.Name, p.editor.removeRole(r.Name))
 		}
 	}
 }
 
-func (d *Desired) hasUser(username string) bool {
-	return slices.ContainsFunc(d.Users, func(n DesiredUser) bool { return n.Username == username })
+// prunesRole reports whether a role is removed. One that a binding of somebody else grants
+// stays: that binding would go with it.
+func (p *plan) prunesRole(d *Desired, name string) bool {
+	return d.Prune && p.roles[name].Owner == p.source && !d.hasRole(name) &&
+		!slices.ContainsFunc(p.bindings, func(b access.Binding) bool { return b.Role == name && b.Owner != p.source })
 }
 
 func (d *Desired) hasRole(name string) bool {

@@ -7,12 +7,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -78,7 +74,7 @@ func (x *Explainer) ExplainToken(ctx context.Context, c *caller.Caller, raw stri
 	}
 	out := &Explanation{Explanation: made}
 	t := made.Token
-	if t == nil || !c.Owns(t) && c.RequireAdministrator() != nil {
+	if t == nil || !caller.Owns(c, t) && c.RequireAdministrator() != nil {
 		made.Withhold()
 		return out, nil
 	}
@@ -131,16 +127,5 @@ func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, acti
 }
 
 func (x *Explainer) user(ctx context.Context, ref string) (*records.Principal, error) {
-	if identity.ValidateUsername(ref) != nil {
-		return nil, records.ErrNoUser // not every store takes every text
-	}
-	who := records.Who{Username: ref}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = records.Who{UserID: ref}
-	}
-	p, err := x.store.Principal(ctx, who)
-	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
-		return nil, records.ErrNoUser
-	}
-	return &p, err
+	return records.ReadUser(ctx, x.store, ref, nil)
 }

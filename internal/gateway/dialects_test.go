@@ -210,6 +210,9 @@ func TestAPasswordThatIsNotGoodOpensNothing(t *testing.T) {
 		if got := get(t, verify, h); got.status != http.StatusUnauthorized {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
+		if got := get(t, verify, h); name == "wrong" && got.members(t)["error_description"] != "wrong username or password" {
+			t.Errorf("%s: %s", name, got.body)
+		}
 		if got := get(t, verify+"?optional=true", h); got.status != http.StatusUnauthorized {
 			t.Errorf("%s, where none is needed: %d %s", name, got.status, got.body)
 		}

@@ -221,6 +221,16 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
+// refusePassword says what is wrong with a password, for which RFC 6750 has no words.
+func refusePassword(w http.ResponseWriter, c httpkit.Challenge, err error) {
+	w.Header().Set("WWW-Authenticate", c.String())
+	httpkit.NoStore(w)
+	_ = httpkit.WriteJSON(w, http.StatusUnauthorized, struct { // strings can be encoded
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{httpkit.Code(fault.BadCredentials), fault.Message(err)})
+}
+
 // refuse answers in the words of RFC 6750; unclear is the status where it is
 // ambiguous which token is meant. Beside them the body says what to do, to a person who
 // wants to read a page as a page.
@@ -235,6 +245,10 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear
 		c.Scope = strings.Join(s.needed, " ")
 	}
 	status := httpkit.Status(fault.KindOf(err))
+	if fault.Is(err, fault.BadCredentials) {
+		refusePassword(w, c, err)
+		return
+	}
 	if fault.Is(err, fault.Invalid) {
 		status = unclear
 	}

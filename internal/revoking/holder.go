@@ -115,7 +115,7 @@ func (r *Revoker) genuine(ctx context.Context, values []string) ([]*verification
 	var found []*verification.Token
 	var digests [][32]byte
 	for _, value := range values {
-		if r.forms.Shape(value) == token.ShapeOpaque {
+		if r.forms.Opaque(value) {
 			if _, err := r.forms.Parse(value); err == nil {
 				digests = append(digests, token.Digest(value))
 			}

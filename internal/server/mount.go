@@ -9,7 +9,11 @@ import (
 
 // mount returns the handler of one listener.
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
-	r := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, beneath: map[string]http.Handler{}, reservations: newReservations(own)}
+	base := httpkit.IssuerPath(s.Issuer)
+	r := &router{
+		own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, beneath: map[string]http.Handler{},
+		reservations: newReservations(own, base), base: base,
+	}
 	r.ownHandler = httpkit.SecurityHeaders(r.own)
 	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
 	if h, pattern := r.gateway.Handler(root); pattern == everything {
@@ -25,8 +29,15 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 			r.beneath[path] = h
 		}
 	}
-	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
-	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(httpkit.CORS(s.CORS, r.leaves)(httpkit.Handle(r.serve, onError))))
+	handler := httpkit.Handle(r.serve, httpkit.Problems(httpkit.Challenge{Realm: s.Issuer}))
+	cors := httpkit.CORS(s.CORS, r.leaves)(handler)
+	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if r.answersPreflight(req) {
+			handler.ServeHTTP(w, req)
+			return
+		}
+		cors.ServeHTTP(w, req)
+	})))
 }
 
 func newMux(edges []Edge) *http.ServeMux {

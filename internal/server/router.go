@@ -16,44 +16,55 @@ type router struct {
 	ownHandler   http.Handler // own, with what is around it
 	exact        map[string]http.Handler
 	beneath      map[string]http.Handler // by the path, with a slash at its end
-	application  http.Handler // the gateway's "/"; nil: there is none
+	application  http.Handler            // the gateway's "/"; nil: there is none
 	reservations reservations
+	base         string // the issuer's path; "": it has none
 }
 
 // everything is the pattern of the proxied application.
 const everything = "/"
 
 func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
-	if h, pattern := t.find(r); h != nil {
-		if pattern != "" {
-			r.Pattern = pattern // as a mux does that found h by it
-		}
-		h.ServeHTTP(w, r)
-		return nil
-	}
 	if r.Method == http.MethodConnect {
 		return errNothing // a mux would make a route, and so a metric, of its path
 	}
-	tidy := clean(r.URL.EscapedPath())
-	meant := t.reservations.read(r.URL.EscapedPath())
-	if allow := t.allowed(r, tidy); allow != "" && (meant.own || meant.path == "" || meant.exact) {
-		return httpkit.MethodNotAllowed(w, r, allow)
+	inner := t.within(r)
+	h, pattern, asked := t.find(r, inner)
+	if h == nil {
+		return t.refuse(w, r, inner)
 	}
-	if meant.own {
-		meant.path = t.endpoint(meant.path)
+	if pattern != "" {
+		asked.Pattern = pattern // as a mux does that found h by it
 	}
-	if meant.path == "" || meant.path == r.URL.EscapedPath() {
-		return errNothing
-	}
-	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", meant.path)
+	h.ServeHTTP(w, asked)
+	r.Pattern = asked.Pattern
+	return nil
 }
 
-// find returns who serves a request, with the pattern where no mux of theirs will find
-// one; nil where nobody does.
-func (t *router) find(r *http.Request) (h http.Handler, pattern string) {
-	if r.Method == http.MethodConnect {
-		return nil, ""
+// find returns who serves a request, as which request, and the pattern where no mux of
+// theirs will find one; nil where nobody does. Inner is the request beneath the issuer's
+// path, nil for another.
+func (t *router) find(r, inner *http.Request) (h http.Handler, pattern string, asked *http.Request) {
+	for _, asked := range []*http.Request{r, inner} {
+		if asked == nil {
+			continue
+		}
+		if h, pattern := t.findEndpoint(asked); h != nil {
+			return h, pattern, asked
+		}
 	}
+	// What such a path means is the application's to know, and whether it may pass is the
+	// proxy's, unless it is one of ours in another spelling. Of its own paths a dialect
+	// takes the methods that it serves.
+	meant := t.reservations.read(r.URL.EscapedPath())
+	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
+		return t.application, everything, r
+	}
+	return nil, "", nil
+}
+
+// findEndpoint returns who serves a request for an endpoint by a method that it has.
+func (t *router) findEndpoint(r *http.Request) (h http.Handler, pattern string) {
 	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
 		return h, r.URL.Path
 	}
@@ -63,20 +74,14 @@ func (t *router) find(r *http.Request) (h http.Handler, pattern string) {
 			return h, path
 		}
 	}
-	if clean(sent) { // a mux would redirect every other path
-		if _, pattern := t.gateway.Handler(r); pattern != "" && pattern != everything {
-			return t.gateway, ""
-		}
-		if _, pattern := t.own.Handler(r); pattern != "" {
-			return t.ownHandler, ""
-		}
+	if !clean(sent) { // a mux would redirect it
+		return nil, ""
 	}
-	// What such a path means is the application's to know, and whether it may pass is the
-	// proxy's, unless it is one of ours in another spelling. Of its own paths a dialect
-	// takes the methods that it serves.
-	meant := t.reservations.read(sent)
-	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
-		return t.application, everything
+	if _, pattern := t.gateway.Handler(r); pattern != "" && pattern != everything {
+		return t.gateway, ""
+	}
+	if _, pattern := t.own.Handler(r); pattern != "" {
+		return t.ownHandler, ""
 	}
 	return nil, ""
 }
@@ -89,8 +94,60 @@ func (t *router) leaves(r *http.Request) bool {
 		asked.Method = method
 		r = &asked
 	}
-	_, pattern := t.find(r)
+	if r.Method == http.MethodConnect {
+		return false
+	}
+	_, pattern, _ := t.find(r, t.within(r))
 	return pattern == everything
+}
+
+// within returns the request for what its path names beneath the issuer's; nil when it
+// doesn't lie there.
+func (t *router) within(r *http.Request) *http.Request {
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), t.base)
+	if t.base == "" || !ok || rest != "" && rest[0] != '/' {
+		return nil
+	}
+	inner, address := *r, *r.URL
+	address.Path, address.RawPath = strings.TrimPrefix(address.Path, t.base), strings.TrimPrefix(address.RawPath, t.base)
+	if rest == "" {
+		address.Path = "/"
+	}
+	inner.URL = &address
+	return &inner
+}
+
+// refuse says what is wrong with a request that nobody serves. Inner is the request
+// beneath the issuer's path, nil for another.
+func (t *router) refuse(w http.ResponseWriter, r, inner *http.Request) error {
+	meant := t.reservations.read(r.URL.EscapedPath())
+	place, base := r, ""
+	if meant.inner || meant == (meaning{}) && inner != nil {
+		base = t.base
+		if inner != nil {
+			place = inner
+		}
+	}
+	if allow := t.allowed(place); allow != "" && (meant.own || meant.path == "" || meant.exact) {
+		return httpkit.MethodNotAllowed(w, r, allow)
+	}
+	if meant.own {
+		meant.path = t.endpoint(meant.path)
+	}
+	if meant.path == "" || meant.path == place.URL.EscapedPath() {
+		return errNothing
+	}
+	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", base+meant.path)
+}
+
+// answersPreflight reports whether a request is for an own endpoint that answers
+// preflights itself, because it is for scripts of every origin.
+func (t *router) answersPreflight(r *http.Request) bool {
+	if r.Method != http.MethodOptions || !clean(r.URL.EscapedPath()) {
+		return false
+	}
+	_, pattern := t.own.Handler(r)
+	return strings.HasPrefix(pattern, http.MethodOptions+" ")
 }
 
 // clean reports whether a mux would take the path as it is.
@@ -106,8 +163,8 @@ var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 
 // allowed returns the methods that are served at the path of a request that is not
 // served; "" when there are none.
-func (t *router) allowed(r *http.Request, tidy bool) string {
-	if !tidy {
+func (t *router) allowed(r *http.Request) string {
+	if !clean(r.URL.EscapedPath()) {
 		return ""
 	}
 	for _, mux := range []*http.ServeMux{t.own, t.gateway} {

@@ -4,11 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -74,18 +71,18 @@ func (a *Authenticator) Lock(ctx context.Context, c *caller.Caller, ref string) 
 // administrators. What an address has failed at other accounts still counts.
 func (a *Authenticator) Unlock(ctx context.Context, c *caller.Caller, ref string) error {
 	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.UserUnlock)
-	e.Target = ref
 	if err := c.RequireAdministrator(); err != nil {
 		if c == nil {
 			return err
 		}
+		e.Target, e.TargetName = records.AuditTarget(ctx, a.cfg.Store, ref)
 		return a.cfg.Journal.Refuse(ctx, e, err)
 	}
 	u, err := a.user(ctx, ref)
 	if err != nil {
 		return err
 	}
-	e.Target, e.Reason = u.ID, u.Username
+	e.Target, e.TargetName = u.ID, u.Username
 	_, err = a.cfg.Journal.Commit(ctx, records.Batch{
 		Ops: []records.Op{records.ClearFailures{Account: identity.AccountKey(u.Username)}}, Audit: []audit.Event{e},
 	})
@@ -94,18 +91,8 @@ func (a *Authenticator) Unlock(ctx context.Context, c *caller.Caller, ref string
 
 // user reads a user by subject or username.
 func (a *Authenticator) user(ctx context.Context, ref string) (identity.User, error) {
-	if identity.ValidateUsername(ref) != nil {
-		return identity.User{}, records.ErrNoUser // not every store takes every text
-	}
-	who := records.Who{Username: ref}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = records.Who{UserID: ref}
-	}
-	p, err := a.cfg.Store.Principal(ctx, who)
-	switch {
-	case fault.Is(err, fault.NotFound) || err == nil && p.User == nil:
-		return identity.User{}, records.ErrNoUser
-	case err != nil:
+	p, err := records.ReadUser(ctx, a.cfg.Store, ref, nil)
+	if err != nil {
 		return identity.User{}, err
 	}
 	return *p.User, nil

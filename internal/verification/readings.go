@@ -25,7 +25,7 @@ func (f *facts) judgeAccess(ctx context.Context, raw string, t *Token, asked *Re
 		case err != nil:
 			return err
 		case !ok:
-			return token.Refuse(token.CheckAccess, "no access to the collection")
+			return token.CheckAccess.Refuse()
 		case asked.Collection != nil && *asked.Collection != *collection:
 			return token.Refuse(token.CheckAccess, "the token is for another collection")
 		}

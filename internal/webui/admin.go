@@ -175,12 +175,19 @@ type result struct {
 type question struct {
 	Title  string
 	Text   []string
+	Picks  []pick // what is asked besides
 	Yes    string
 	Fields []pair // the form that was sent
 	Back   string
 }
 
 type pair struct{ Name, Value string }
+
+// pick is a field of which one option is picked.
+type pick struct {
+	Name, Legend string
+	Options      []choice
+}
 
 // formActions are the forms of a page by name, and the page itself.
 type formActions struct {
@@ -222,7 +229,7 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e formActions) error {
 	case done.text != "":
 		return e.show(w, r, http.StatusOK, formState{Notice: done.text})
 	}
-	return seeOther(w, done.to)
+	return p.seeOther(w, done.to)
 }
 
 // refused shows the page again with what was typed, when the error is about that.

@@ -111,7 +111,7 @@ func readPermission(action, path string) (string, access.Path, error) {
 
 func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
 	return p.run(w, r, formActions{show: p.showUser, forms: map[string]formAction{
-		"update":        {do: p.updateUser, fields: fieldsNamed("name", "email", "groups")},
+		"update":        {do: p.updateUser, fields: fieldsNamed("username", "name", "email", "groups")},
 		"password":      {do: p.setPassword, fields: fieldsNamed("password")},
 		"disable":       {do: p.disableUser, ask: p.askDisable},
 		"enable":        {do: p.enableUser},
@@ -131,7 +131,11 @@ func (p *Pages) patch(r *request, patch directory.UserPatch) (result, error) {
 
 func (p *Pages) updateUser(r *request, form url.Values) (result, error) {
 	name, email, groups := form.Get("name"), form.Get("email"), words(form.Get("groups"), ",")
-	return p.patch(r, directory.UserPatch{Name: &name, Email: &email, Groups: &groups})
+	patch := directory.UserPatch{Name: &name, Email: &email, Groups: &groups}
+	if username := form.Get("username"); form.Has("username") {
+		patch.Username = &username
+	}
+	return p.patch(r, patch)
 }
 
 func (p *Pages) setPassword(r *request, form url.Values) (result, error) {

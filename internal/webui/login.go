@@ -68,9 +68,9 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	life := time.Duration(session.Lifetime) * time.Second
 	p.Cookies.SetSession(w, p.SessionCookies, session.Value.Reveal(), life)
 	if f.Next == "" {
-		f.Next = pathTokens
+		f.Next = p.base + pathTokens
 	}
-	return seeOther(w, f.Next)
+	return redirect(w, f.Next)
 }
 
 func readSignIn(form url.Values, issuer string) signIn {

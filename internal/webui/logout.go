@@ -26,5 +26,5 @@ func (p *Pages) logout(w http.ResponseWriter, r *request) error {
 		}
 	}
 	p.forgetSessions(w)
-	return seeOther(w, pathLogin+"?notice=signed-out")
+	return p.seeOther(w, pathLogin+"?notice=signed-out")
 }

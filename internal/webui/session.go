@@ -35,11 +35,11 @@ func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) error
 	if r.Method != http.MethodPost {
 		back = r.URL.RequestURI()
 	}
-	q := url.Values{"next": {back}}
+	q := url.Values{"next": {p.base + back}}
 	if fault.Is(err, fault.InvalidToken) {
 		q.Set("notice", "ended")
 	}
-	return seeOther(w, pathLogin+"?"+q.Encode())
+	return p.seeOther(w, pathLogin+"?"+q.Encode())
 }
 
 // forgetSessions removes the session cookies from the browser, and asks it to drop what

@@ -3,7 +3,6 @@ package gen3_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -87,10 +86,11 @@ func TestKeyScopeMayBeAListOfFormFields(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for body, want := range map[string][]string{
-		"scope=data&scope=user&scope=data": {"data", "user"},
-		"scope=data+user":                  {"data", "user"},
-		"scope=":                           nil,
-		"":                                 nil,
+		"scope=data&scope=user&scope=data": {"data", "user", "fence", "openid"},
+		"scope=data+user":                  {"data", "user", "fence", "openid"},
+		"scope=openid&scope=data":          {"openid", "data", "fence"},
+		"scope=":                           {"fence", "openid"},
+		"":                                 {"fence", "openid"},
 	} {
 		a := s.do("POST", "/credentials/api", body, s.bySession, contentType(typeForm+"; charset=utf-8"))
 		if a.status != http.StatusOK {
@@ -223,14 +223,9 @@ func TestABadCredentialIsNotRescued(t *testing.T) {
 func TestWithoutCrossOriginSessionsDoNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	h := serve(t, &gen3.Dialect{SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Verifier: s.Verifier, Now: s.Time, SessionCookies: []string{sessionCookie}})
-	r := httptest.NewRequestWithContext(t.Context(), "GET", "/user", nil)
-	s.bySession(r)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	if w.Code != http.StatusForbidden {
-		t.Errorf("%d %s", w.Code, w.Body)
-	}
+	serve(t, &gen3.Dialect{
+		SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Verifier: s.Verifier, Now: s.Time, SessionCookies: []string{sessionCookie},
+	}).Get(t, "/user", s.bySession).Is(http.StatusForbidden)
 }
 
 func TestOtherMethodsAreNotAllowed(t *testing.T) {
@@ -240,7 +235,9 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 		"/credentials/api":              {"PUT", "DELETE", "PATCH"},
 		"/credentials/api/access_token": {"GET", "PUT"},
 		"/credentials/token/denylisted": {"GET", "PUT", "DELETE"},
-		"/user":                         {"POST", "PUT", "DELETE"},
+		"/user":                         {"PUT", "DELETE"},
+		"/user/anyaccess":               {"POST", "PUT", "DELETE"},
+		"/.well-known/jwks":             {"POST", "PUT", "DELETE"},
 		"/jwt/keys":                     {"POST", "PUT", "DELETE"},
 	} {
 		for _, method := range methods {

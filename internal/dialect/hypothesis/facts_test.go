@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
@@ -37,27 +37,27 @@ const (
 )
 
 type (
-	step = dialecttest.Step
+	step = edgetest.Step
 	has  = map[string]any
 )
 
 func headers(h ...string) []string { return h }
 
 // facts are what h's own tests expect of these endpoints, with h behind bearerd.
-func facts() []dialecttest.Fact {
-	one := func(from, says string, s ...step) dialecttest.Fact {
-		return dialecttest.Fact{From: from, Says: says, Steps: s}
+func facts() []edgetest.Fact {
+	one := func(from, says string, s ...step) edgetest.Fact {
+		return edgetest.Fact{From: from, Says: says, Steps: s}
 	}
-	alone := func(from, says string, s ...step) dialecttest.Fact {
-		return dialecttest.Fact{From: from, Says: says, Steps: s, Fresh: true}
+	alone := func(from, says string, s ...step) edgetest.Fact {
+		return edgetest.Fact{From: from, Says: says, Steps: s, Fresh: true}
 	}
-	differs := func(from, says, why string, s ...step) dialecttest.Fact {
-		return dialecttest.Fact{From: from, Says: says, Steps: s, Differs: why}
+	differs := func(from, says, why string, s ...step) edgetest.Fact {
+		return edgetest.Fact{From: from, Says: says, Steps: s, Differs: why}
 	}
 	preflight := func(path string) step {
 		return step{Ask: "OPTIONS " + path, Header: headers("Origin: https://third-party-client.example", "Access-Control-Request-Method: POST"), Status: 200, Kept: true}
 	}
-	return []dialecttest.Fact{
+	return []edgetest.Fact{
 		one(oauthTest+"test_getting_an_access_token", "a grant token is traded for an access token, by h",
 			step{Ask: "POST /api/token", Body: "grant_type=" + jwtBearer + "&assertion=" + grantToken, Status: itsOwn, Text: grantToken}),
 		one(oauthTest+"assert_is_authorized", "an access token speaks for its user at the profile",
@@ -93,7 +93,7 @@ func facts() []dialecttest.Fact {
 		one(profileTest+"TestGetProfile.test_it_returns_profile_with_single_group_when_not_authd", "it names the site's authority",
 			step{Ask: "GET /api/profile", Status: 200, Has: has{"authority": "localhost"}}),
 		one(profileTest+"TestGetProfile.test_it_returns_profile_with_single_group_when_not_authd", "it has the world's group alone",
-			step{Ask: "GET /api/profile", Status: 200, Has: has{"groups.0.id": "__world__", "groups.1": dialecttest.None}}),
+			step{Ask: "GET /api/profile", Status: 200, Has: has{"groups.0.id": "__world__", "groups.1": edgetest.None}}),
 		one(profileTest+"TestGetProfile.test_it_returns_profile_for_authenticated_user", "a developer token speaks for its user",
 			step{Ask: "GET /api/profile", Header: headers(bearerAPI), Status: 200, Has: has{"userid": "acct:ada@localhost"}}),
 		differs(profileTest+"TestGetProfile.test_it_returns_profile_for_third_party_authd_user", "a user of another authority has none of the open groups", "users of several authorities",
@@ -109,7 +109,7 @@ func facts() []dialecttest.Fact {
 			step{Ask: "POST /api/token", Body: "client_id=c&code=abc&grant_type=authorization_code", Status: itsOwn, Text: "client_id=c\\u0026code=abc"}),
 
 		alone(authTest+"TestOAuthAccessTokenController.test_it_returns_correct_response_on_success", "the answer is JSON with the access token",
-			step{Ask: "POST /api/token", Body: refreshBody + "<refresh>", Status: 200, Has: has{"access_token": dialecttest.Any, "refresh_token": dialecttest.Any, "token_type": "Bearer", "expires_in": dialecttest.Any}}),
+			step{Ask: "POST /api/token", Body: refreshBody + "<refresh>", Status: 200, Has: has{"access_token": edgetest.Any, "refresh_token": edgetest.Any, "token_type": "Bearer", "expires_in": edgetest.Any}}),
 		one(authTest+"TestOAuthAccessTokenController.test_it_raises_when_error", "what is wrong with a grant is 400",
 			step{Ask: "POST /api/token", Body: refreshBody + "<unknown refresh>&refresh_token=x", Status: 400, Has: has{"error": "invalid_request"}}),
 		alone(authTest+"TestOAuthRevocationController.test_it_returns_empty_response_on_success", "a revocation answers an empty object",
@@ -117,21 +117,21 @@ func facts() []dialecttest.Fact {
 		one(authTest+"TestOAuthRevocationController.test_it_raises_when_error", "what is wrong with a revocation is 400",
 			step{Ask: "POST /oauth/revoke", Body: "token=<access>&token=<refresh>", Status: 400, Has: has{"error": "invalid_request"}}),
 		one(authTest+"TestDebugToken.test_it", "a token's user, times and state are shown",
-			step{Ask: "GET /api/debug-token", Header: headers(bearerAccess), Status: 200, Has: has{"userid": "acct:ada@localhost", "expires_at": dialecttest.Any, "issued_at": dialecttest.Any, "expired": false}}),
+			step{Ask: "GET /api/debug-token", Header: headers(bearerAccess), Status: 200, Has: has{"userid": "acct:ada@localhost", "expires_at": edgetest.Any, "issued_at": edgetest.Any, "expired": false}}),
 		one(authTest+"TestDebugToken.test_it", "and the client that it was issued to",
-			step{Ask: "GET /api/debug-token", Header: headers("Authorization: Bearer <of a client>"), Status: 200, Has: has{"client.id": "sidebar", "client.name": dialecttest.Any}}),
+			step{Ask: "GET /api/debug-token", Header: headers("Authorization: Bearer <of a client>"), Status: 200, Has: has{"client.id": "sidebar", "client.name": edgetest.Any}}),
 		one(authTest+"TestDebugToken.test_it_without_auth_client", "where there is one",
-			step{Ask: "GET /api/debug-token", Header: headers(bearerAccess), Status: 200, Has: has{"client": dialecttest.None}}),
+			step{Ask: "GET /api/debug-token", Header: headers(bearerAccess), Status: 200, Has: has{"client": edgetest.None}}),
 		one(authTest+"TestDebugToken.test_it_without_token_string", "no token is an error",
 			step{Ask: "GET /api/debug-token", Status: 401}),
 		one(authTest+"TestDebugToken.test_it_with_invalid_token_string", "a bad one too",
 			step{Ask: "GET /api/debug-token", Header: headers("Authorization: Bearer <unknown>"), Status: 401}),
 		one(authTest+"TestAPITokenError.test_it_returns_the_error", "a bad token's error has a code",
-			step{Ask: "GET /api/debug-token", Header: headers("Authorization: Bearer <unknown>"), Status: 401, Has: has{"error": dialecttest.Any}}),
+			step{Ask: "GET /api/debug-token", Header: headers("Authorization: Bearer <unknown>"), Status: 401, Has: has{"error": edgetest.Any}}),
 		one(authTest+"TestAPITokenError.test_it_returns_error_description", "and a description",
-			step{Ask: "GET /api/debug-token", Header: headers("Authorization: Bearer <unknown>"), Status: 401, Has: has{"error_description": dialecttest.Any}}),
+			step{Ask: "GET /api/debug-token", Header: headers("Authorization: Bearer <unknown>"), Status: 401, Has: has{"error_description": edgetest.Any}}),
 		one(authTest+"TestAPITokenError.test_it_skips_description_when_missing", "which is left out where there is none",
-			step{Ask: "GET /api/debug-token", Status: 401, Has: has{"error_description": dialecttest.None}}),
+			step{Ask: "GET /api/debug-token", Status: 401, Has: has{"error_description": edgetest.None}}),
 
 		one(tokenTest+"test_get_bearer_token[None]", "no Authorization header is no token", step{Ask: "GET /api/profile", Status: 200, Has: has{"userid": nil}}),
 		one(tokenTest+"test_get_bearer_token[abcdef123]", "one without a scheme neither",
@@ -140,13 +140,13 @@ func facts() []dialecttest.Fact {
 			step{Ask: "GET /api/profile", Header: headers("Authorization: Bearer"), Status: 400}),
 
 		one(sessionTest+"test_open_group_is_public", "the world's group is public", step{Ask: "GET /api/profile", Status: 200, Has: has{"groups.0.public": true}}),
-		one(sessionTest+"test_open_group_has_no_url", "and has no address", step{Ask: "GET /api/profile", Status: 200, Has: has{"groups.0.url": dialecttest.None}}),
+		one(sessionTest+"test_open_group_has_no_url", "and has no address", step{Ask: "GET /api/profile", Status: 200, Has: has{"groups.0.url": edgetest.None}}),
 		one(sessionTest+"test_private_group_is_not_public", "a group of one's own is not public",
 			step{Ask: "GET /api/profile", Header: headers("Authorization: Bearer <member>"), Status: 200, Has: has{"groups.1.name": "curators", "groups.1.public": false}}),
 		differs(sessionTest+"test_private_group_has_url", "it has an address", "`groups` have the application's ids and addresses",
-			step{Ask: "GET /api/profile", Header: headers("Authorization: Bearer <member>"), Status: 200, Has: has{"groups.1.url": dialecttest.None}}),
-		one(sessionTest+"test_anonymous_hides_sidebar_tutorial", "nobody has the preference for the tutorial", step{Ask: "GET /api/profile", Status: 200, Has: has{"preferences.show_sidebar_tutorial": dialecttest.None}}),
-		one(sessionTest+"test_anonymous_hides_youtube_gdpr_banner", "nor for the banner", step{Ask: "GET /api/profile", Status: 200, Has: has{"preferences.show_youtube_gdpr_banner": dialecttest.None}}),
+			step{Ask: "GET /api/profile", Header: headers("Authorization: Bearer <member>"), Status: 200, Has: has{"groups.1.url": edgetest.None}}),
+		one(sessionTest+"test_anonymous_hides_sidebar_tutorial", "nobody has the preference for the tutorial", step{Ask: "GET /api/profile", Status: 200, Has: has{"preferences.show_sidebar_tutorial": edgetest.None}}),
+		one(sessionTest+"test_anonymous_hides_youtube_gdpr_banner", "nor for the banner", step{Ask: "GET /api/profile", Status: 200, Has: has{"preferences.show_youtube_gdpr_banner": edgetest.None}}),
 		one(sessionTest+"test_authority_override", "nobody may ask for another authority", step{Ask: "GET /api/profile?authority=foo.com", Status: 200, Has: has{"authority": "foo.com"}}),
 		one(sessionTest+"test_authenticated_ignores_authority_override", "a user has their own, whatever is asked for",
 			step{Ask: "GET /api/profile?authority=foo.com", Header: headers(bearerAPI), Status: 200, Has: has{"authority": "localhost"}}),
@@ -154,7 +154,7 @@ func facts() []dialecttest.Fact {
 			step{Ask: "GET /api/profile", Header: headers(bearerAPI), Status: 200, Has: has{"user_info.display_name": "ada Example"}}),
 		one("h tests/unit/h/session_test.py: TestUserInfo.test_allows_null_display_name", "which may be null",
 			step{Ask: "GET /api/profile", Header: headers("Authorization: Bearer <member>"), Status: 200, Has: has{"user_info.display_name": nil}}),
-		one(sessionTest+"test_user_info_unauthenticated", "nobody has no user_info", step{Ask: "GET /api/profile", Status: 200, Has: has{"user_info": dialecttest.None}}),
+		one(sessionTest+"test_user_info_unauthenticated", "nobody has no user_info", step{Ask: "GET /api/profile", Status: 200, Has: has{"user_info": edgetest.None}}),
 
 		alone(pageTest+"test_get_returns_empty_context_for_missing_token", "the developer page has no token at first",
 			step{Ask: "GET /account/developer", Header: headers("Cookie: bearerd_session=<her session>"), Status: 200, Not: "6879-"}),
@@ -166,18 +166,18 @@ func facts() []dialecttest.Fact {
 			step{Ask: "POST /account/developer", Header: headers(bySession), Status: 200, Text: "6879-", Not: "<developer>"},
 			step{Ask: "GET /api/debug-token", Header: headers(bearerAPI), Status: 401}),
 		one(makerTest+"test_create_returns_new_developer_token_for_userid", "a developer token never expires and is of no client",
-			step{Ask: "GET /api/debug-token", Header: headers(bearerAPI), Status: 200, Has: has{"expires_at": nil, "client": dialecttest.None, "userid": "acct:ada@localhost"}}),
+			step{Ask: "GET /api/debug-token", Header: headers(bearerAPI), Status: 200, Has: has{"expires_at": nil, "client": edgetest.None, "userid": "acct:ada@localhost"}}),
 		one(makerTest+"test_fetch_returns_none_for_missing_userid", "nobody has no page", step{Ask: "GET /account/developer", Status: 303}),
 	}
 }
 
 func TestFactsOfH(t *testing.T) {
 	t.Parallel()
-	dialecttest.CheckFacts(t, facts(), "../../../docs/dialect-hypothesis.md", newStage)
+	edgetest.CheckFacts(t, facts(), "../../../docs/dialect-hypothesis.md", newStage)
 }
 
 // newStage is the dialect and its page, with an application behind.
-func newStage(t *testing.T) dialecttest.Stage {
+func newStage(t *testing.T) edgetest.Stage {
 	t.Helper()
 	var made *hypothesis.Dialect
 	s := newSite(t, nodetest.Options{}, behind, func(d *hypothesis.Dialect) { made = d })
@@ -189,7 +189,7 @@ func newStage(t *testing.T) dialecttest.Stage {
 		SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Explainer: s.Explainer,
 		Status: s.Follower.Status, Policy: s.Settings.Policy, Now: s.Time, CrossOrigin: origin,
 		Cookies: httpkit.NewCookies(nodetest.Issuer), SessionCookies: []string{"bearerd_session"},
-		Challenge: httpkit.Challenge{Realm: "test"}, Hypothesis: true,
+		Challenge: httpkit.Challenge{Realm: "test"}, DeveloperPrefix: hypothesis.TokenPrefix,
 	}).Register(mux)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {
@@ -204,7 +204,7 @@ func newStage(t *testing.T) dialecttest.Stage {
 	groups, none := []string{"curators"}, ""
 	_, err = s.UpdateUser(t.Context(), caller.Operator(), "eve", directory.UserPatch{Groups: &groups, Name: &none})
 	must(t, err)
-	return dialecttest.Stage{
+	return edgetest.Stage{
 		URL: server.URL,
 		Secrets: map[string]string{
 			"session": s.session, "developer": s.developerToken(t), "access": s.AccessToken(t, "ada", password).Value.Reveal(),

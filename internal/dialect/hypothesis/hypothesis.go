@@ -26,6 +26,9 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
+// TokenPrefix is what the developer tokens of Hypothesis begin with.
+const TokenPrefix = "6879-"
+
 // Dialect is the endpoints of Hypothesis.
 type Dialect struct {
 	SignIn   *signin.Authenticator

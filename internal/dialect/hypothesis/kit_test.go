@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/token"
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
@@ -14,7 +15,6 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
-	"github.com/bearerd/bearerd/internal/token"
 )
 
 const password = "correct horse"
@@ -72,7 +72,7 @@ func (s *site) developerToken(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.RenewSole(t.Context(), c, issuance.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis})
+	issued, err := s.RenewSole(t.Context(), c, issuance.Sole{Name: "Developer token", Prefix: hypothesis.TokenPrefix})
 	if err != nil {
 		t.Fatal(err)
 	}

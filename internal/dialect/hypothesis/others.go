@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -33,9 +34,10 @@ func (d *Dialect) bearerElsewhere(r *http.Request) bool {
 
 // isOurs reports whether a value has a form of bearerd's own tokens. The original's have
 // prefixes of their own, or another length.
-func (d *Dialect) isOurs(raw string) bool {
-	return d.Forms.Shape(raw) == token.ShapeJWT || d.isOpaque(raw)
-}
+func (d *Dialect) isOurs(raw string) bool { return isJWT(raw) || d.isOpaque(raw) }
+
+// isJWT reports whether a value has the form of a JWT, whoever signed it.
+func isJWT(raw string) bool { return token.LooksLikeToken(raw) && strings.Count(raw, ".") == 2 }
 
 // isOpaque reports whether a value has the form of an opaque token of bearerd's.
 func (d *Dialect) isOpaque(raw string) bool {

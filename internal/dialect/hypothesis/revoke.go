@@ -31,7 +31,7 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case err != nil && !fault.Is(err, fault.InvalidToken):
 		return err
-	case err != nil && d.Application != nil && d.Forms.Shape(raw) == token.ShapeJWT: // somebody else's
+	case err != nil && d.Application != nil && isJWT(raw): // somebody else's
 		d.Application.ServeHTTP(w, r)
 		return nil
 	}

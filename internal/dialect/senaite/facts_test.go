@@ -8,9 +8,9 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -28,7 +28,7 @@ const (
 )
 
 type (
-	step = dialecttest.Step
+	step = edgetest.Step
 	has  = map[string]any
 )
 
@@ -43,15 +43,15 @@ const (
 
 // facts are what SENAITE's own tests and pages expect of these endpoints. Its test user is
 // root here, the clerk is ada.
-func facts() []dialecttest.Fact {
-	one := func(from, says string, s ...step) dialecttest.Fact {
-		return dialecttest.Fact{From: from, Says: says, Steps: s}
+func facts() []edgetest.Fact {
+	one := func(from, says string, s ...step) edgetest.Fact {
+		return edgetest.Fact{From: from, Says: says, Steps: s}
 	}
-	alone := func(from, says string, s ...step) dialecttest.Fact {
-		return dialecttest.Fact{From: from, Says: says, Steps: s, Fresh: true}
+	alone := func(from, says string, s ...step) edgetest.Fact {
+		return edgetest.Fact{From: from, Says: says, Steps: s, Fresh: true}
 	}
-	differs := func(from, says, why string, s ...step) dialecttest.Fact {
-		return dialecttest.Fact{From: from, Says: says, Steps: s, Differs: why}
+	differs := func(from, says, why string, s ...step) edgetest.Fact {
+		return edgetest.Fact{From: from, Says: says, Steps: s, Differs: why}
 	}
 	get := func(path string, status int, h has, header ...string) step {
 		return step{Ask: "GET " + at + path, Header: header, Status: status, Has: h}
@@ -65,23 +65,23 @@ func facts() []dialecttest.Fact {
 	current := func(authenticated bool, header ...string) step {
 		return get("/users/current", 200, has{"items.0.authenticated": authenticated}, header...)
 	}
-	return []dialecttest.Fact{
+	return []edgetest.Fact{
 		one(authRST+"Login", "a user logs in by GET with the fields in the URL", get("/login"+inURL, 200, has{"items.0.authenticated": true})),
 		one(authRST+"Login", "is then somebody at /auth", byURL, get("/auth", 200, nil, cookie)),
-		one(authRST+"Login", "which answers its running time", byURL, get("/auth", 200, has{"_runtime": dialecttest.Any}, cookie)),
+		one(authRST+"Login", "which answers its running time", byURL, get("/auth", 200, has{"_runtime": edgetest.Any}, cookie)),
 		one(authRST+"Logout", "logs out", byURL, get("/logout", 200, has{"authenticated": false}, cookie)),
 		one(authRST+"Logout", "and is then nobody: 401", get("/auth", 401, nil)),
 
 		one(loginRST+"Issue a token via /login", "who is signed in gets a token without a password", get("/login", 200, has{"items.0.authenticated": true}, "Cookie: bearerd_session=<session>")),
-		one(loginRST+"Issue a token via /login", "it is in the answer", get("/login", 200, has{"token": dialecttest.Any}, "Cookie: bearerd_session=<session>")),
-		one(loginRST+"Issue a token via /login", "with its expiry", get("/login", 200, has{"expires": dialecttest.Any}, "Cookie: bearerd_session=<session>")),
+		one(loginRST+"Issue a token via /login", "it is in the answer", get("/login", 200, has{"token": edgetest.Any}, "Cookie: bearerd_session=<session>")),
+		one(loginRST+"Issue a token via /login", "with its expiry", get("/login", 200, has{"expires": edgetest.Any}, "Cookie: bearerd_session=<session>")),
 		one(loginRST+"Issue a token via /login", "and in a cookie", step{Ask: "GET " + at + "/login", Header: []string{"Cookie: bearerd_session=<session>"}, Status: 200, Sets: []string{"token"}}),
-		one(loginRST+"Authenticate with Authorization: Bearer", "the token opens /auth", byURL, get("/auth", 200, has{"_runtime": dialecttest.Any}, "Authorization: Bearer <made>")),
+		one(loginRST+"Authenticate with Authorization: Bearer", "the token opens /auth", byURL, get("/auth", 200, has{"_runtime": edgetest.Any}, "Authorization: Bearer <made>")),
 		one(loginRST+"Authenticate with Authorization: Bearer", "and /users/current", byURL, current(true, "Authorization: Bearer <made>")),
 		one(loginRST+"An invalid Bearer token is rejected", "a bogus token is 401 at /auth", get("/auth", 401, nil, unknown)),
 		alone(loginRST+"An expired token is rejected", "an expired one too", step{Act: "time passes"}, get("/auth", 401, nil, manager)),
 		alone(loginRST+"Rotating the user's secret revokes existing tokens", "a rotated secret ends the tokens of before", rotate, get("/auth", 401, nil, manager)),
-		alone(loginRST+"Rotating the user's secret revokes existing tokens", "a fresh one works", rotate, byURL, get("/auth", 200, has{"_runtime": dialecttest.Any}, "Authorization: Bearer <made>")),
+		alone(loginRST+"Rotating the user's secret revokes existing tokens", "a fresh one works", rotate, byURL, get("/auth", 200, has{"_runtime": edgetest.Any}, "Authorization: Bearer <made>")),
 
 		one(tokenRST+"No token, no authentication", "without credentials one is nobody", current(false)),
 		one(tokenRST+"A valid Bearer token authenticates the request", "a Bearer token is somebody's", current(true, manager)),
@@ -103,9 +103,9 @@ func facts() []dialecttest.Fact {
 		one(usersRST+"Get all users", "an id", get("/users", 200, has{"items.0.id": "ada"}, manager)),
 		one(usersRST+"Get current user", "the current user is one", get("/users/current", 200, has{"count": 1.0}, manager)),
 		one(usersRST+"Get current user", "by their username", get("/users/current", 200, has{"items.0.username": "root"}, manager)),
-		one(usersRST+"Get current user", "with all properties", get("/users/current", 200, has{"items.0.api_url": dialecttest.Any, "items.0.authenticated": true, "items.0.email": dialecttest.Any, "items.0.groups": dialecttest.Any, "items.0.roles": dialecttest.Any}, manager)),
+		one(usersRST+"Get current user", "with all properties", get("/users/current", 200, has{"items.0.api_url": edgetest.Any, "items.0.authenticated": true, "items.0.email": edgetest.Any, "items.0.groups": edgetest.Any, "items.0.roles": edgetest.Any}, manager)),
 		one(usersRST+"Get a single user", "a manager sees a single user", get("/users/ada", 200, has{"items.0.username": "ada"}, manager)),
-		differs(usersRST+"Extend user info via IInfo", "an add-on may add members to a user", "add-ons may add members to a user", get("/users/current", 200, has{"items.0.dummy_info": dialecttest.None}, manager)),
+		differs(usersRST+"Extend user info via IInfo", "an add-on may add members to a user", "add-ons may add members to a user", get("/users/current", 200, has{"items.0.dummy_info": edgetest.None}, manager)),
 		differs(usersRST+"Filter users via IUsersFilter", "an add-on may filter the list", "add-ons may filter the list of users", get("/users?role=Analyst", 200, has{"count": 2.0}, manager)),
 
 		one(safeRST+"/users listing is restricted to managers", "who is no manager sees one user in the list", get("/users", 200, has{"count": 1.0}, basicAda)),
@@ -114,14 +114,14 @@ func facts() []dialecttest.Fact {
 		one(safeRST+"/users listing is restricted to managers", "and by their own name too", get("/users/ada", 200, has{"items.0.username": "ada"}, clerk)),
 
 		one(docsRST+"Login", "the answer has the address of the users", get("/login"+inURL, 200, has{"url": nodetest.Issuer + at + "/users"})),
-		one(docsRST+"Login", "one item", get("/login"+inURL, 200, has{"count": 1.0, "items.1": dialecttest.None})),
+		one(docsRST+"Login", "one item", get("/login"+inURL, 200, has{"count": 1.0, "items.1": edgetest.None})),
 		one(docsRST+"Login", "with the username", get("/login"+inURL, 200, has{"items.0.username": "root"})),
 		one(docsRST+"Login", "and its roles", get("/login"+inURL, 200, has{"items.0.roles": []any{"Authenticated", "Manager", "Member"}})),
-		one(docsRST+"Login", "and the running time", get("/login"+inURL, 200, has{"_runtime": dialecttest.Any})),
-		one(docsRST+"Login", "HTTP Basic needs no fields", get("/login", 200, has{"token": dialecttest.Any}, basicRoot)),
-		one(docsRST+"Try it: curl", "a form logs in", step{Ask: "POST " + at + "/login", Body: inForm, Status: 200, Has: has{"token": dialecttest.Any}, Sets: []string{"token"}}),
+		one(docsRST+"Login", "and the running time", get("/login"+inURL, 200, has{"_runtime": edgetest.Any})),
+		one(docsRST+"Login", "HTTP Basic needs no fields", get("/login", 200, has{"token": edgetest.Any}, basicRoot)),
+		one(docsRST+"Try it: curl", "a form logs in", step{Ask: "POST " + at + "/login", Body: inForm, Status: 200, Has: has{"token": edgetest.Any}, Sets: []string{"token"}}),
 		one(docsRST+"Logout", "it stands beneath /users as well", get("/users/logout", 200, has{"success": true}, manager)),
-		one(docsRST+"Logout", "and answers the address of the users", get("/logout", 200, has{"url": nodetest.Issuer + at + "/users", "_runtime": dialecttest.Any}, manager)),
+		one(docsRST+"Logout", "and answers the address of the users", get("/logout", 200, has{"url": nodetest.Issuer + at + "/users", "_runtime": edgetest.Any}, manager)),
 		one(docsRST+"Logout", "the token itself stays good", byURL, get("/logout", 200, nil, cookie), get("/auth", 200, nil, "Authorization: Bearer <made>")),
 		one(docsRST+"Basic Authentication", "Basic is somebody at /auth", get("/auth", 200, nil, basicRoot)),
 		one(docsRST+"Basic Authentication", "nobody is 401", get("/users/auth", 401, nil)),
@@ -133,10 +133,10 @@ func facts() []dialecttest.Fact {
 		one(routesPy+"login", "a missing name is 400", step{Ask: "POST " + at + "/login", Body: "__ac_password=x", Status: 400, Text: "__ac_name is missing"}),
 		one(routesPy+"login", "a missing password is 400", step{Ask: "POST " + at + "/login", Body: "__ac_name=root", Status: 400, Text: "__ac_password is missing"}),
 		one(routesPy+"login", "a wrong one is 401", step{Ask: "POST " + at + "/login", Body: "__ac_name=root&__ac_password=x", Status: 401}),
-		one(routesPy+"login", "it stands beneath /users as well", step{Ask: "POST " + at + "/users/login", Body: inForm, Status: 200, Has: has{"token": dialecttest.Any}}),
+		one(routesPy+"login", "it stands beneath /users as well", step{Ask: "POST " + at + "/users/login", Body: inForm, Status: 200, Has: has{"token": edgetest.Any}}),
 		one(routesPy+"get", "nobody sees themselves, whomever they ask for", get("/users/root", 200, has{"items.0.username": "Anonymous User", "items.0.authenticated": false})),
 		one(routesPy+"get", "and has the role Anonymous", get("/users", 200, has{"items.0.roles": []any{"Anonymous"}})),
-		one(routesPy+"get", "the list has pages", get("/users?limit=1&b_start=1", 200, has{"pagesize": 1.0, "page": 2.0, "pages": 2.0, "previous": dialecttest.Any, "items.0.username": "root"}, manager)),
+		one(routesPy+"get", "the list has pages", get("/users?limit=1&b_start=1", 200, has{"pagesize": 1.0, "page": 2.0, "pages": 2.0, "previous": edgetest.Any, "items.0.username": "root"}, manager)),
 		one(routesPy+"get", "and no next one at its end", get("/users?limit=1&b_start=1", 200, has{"next": nil}, manager)),
 		differs(routesPy+"get_user_info", "an unknown user is null", "`/users/NAME` of somebody unknown has `null`", get("/users/nobody", 404, nil, manager)),
 	}
@@ -144,10 +144,10 @@ func facts() []dialecttest.Fact {
 
 func TestFactsOfSENAITE(t *testing.T) {
 	t.Parallel()
-	dialecttest.CheckFacts(t, facts(), "../../../docs/dialect-senaite.md", newFactStage)
+	edgetest.CheckFacts(t, facts(), "../../../docs/dialect-senaite.md", newFactStage)
 }
 
-func newFactStage(t *testing.T) dialecttest.Stage {
+func newFactStage(t *testing.T) edgetest.Stage {
 	t.Helper()
 	s := newSite(t, func(d *senaite.Dialect) { d.LoginInQuery = true })
 	operator, groups := caller.Operator(), []string{"Analysts"}
@@ -158,7 +158,7 @@ func newFactStage(t *testing.T) dialecttest.Stage {
 	nodetest.Must(t, err)
 	forged := s.login("root")
 	var kept int
-	return dialecttest.Stage{
+	return edgetest.Stage{
 		URL: s.url,
 		Secrets: map[string]string{
 			"manager": s.login("root"), "clerk": s.login("ada"), "session": s.SessionToken(t, "root", password).Value.Reveal(),

@@ -6,7 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -23,7 +23,7 @@ const (
 )
 
 type (
-	step = dialecttest.Step
+	step = edgetest.Step
 	has  = map[string]any
 )
 
@@ -34,12 +34,12 @@ const (
 	adaToken = "Authorization: Bearer <token>"
 )
 
-func facts() []dialecttest.Fact {
-	one := func(from, says string, s ...step) dialecttest.Fact {
-		return dialecttest.Fact{From: from, Says: says, Steps: s}
+func facts() []edgetest.Fact {
+	one := func(from, says string, s ...step) edgetest.Fact {
+		return edgetest.Fact{From: from, Says: says, Steps: s}
 	}
-	alone := func(from, says string, s ...step) dialecttest.Fact {
-		return dialecttest.Fact{From: from, Says: says, Steps: s, Fresh: true}
+	alone := func(from, says string, s ...step) edgetest.Fact {
+		return edgetest.Fact{From: from, Says: says, Steps: s, Fresh: true}
 	}
 	put := func(body string, status int) step {
 		return step{Ask: "PUT " + loginPath, Header: []string{isJSON, csrfPair, csrfHead}, Body: body, Status: status}
@@ -56,7 +56,7 @@ func facts() []dialecttest.Fact {
 	probe := func(status int, header ...string) step {
 		return step{Ask: "GET " + loginPath, Header: header, Status: status}
 	}
-	return []dialecttest.Fact{
+	return []edgetest.Fact{
 		one(loginPy+"test_login_put_lifecycle", "signing in is 204", in),
 		alone(loginPy+"test_login_put_lifecycle", "and counts for what comes after", revoke("access_token=<token>", 204, session, csrfHead)),
 		one(loginPy+"test_login_put_lifecycle", "no collection signs out", put(`{"username":"ada","password":"correct horse","collection":null}`, 204)),
@@ -83,11 +83,11 @@ func facts() []dialecttest.Fact {
 		one(ajaxTS, "the form that comes back with its collections is taken", put(`{"collections":{"KU Fish Voucher Collection":4},"username":"ada","password":"correct horse","collection":4}`, 204)),
 		one(ajaxTS, "unsafe requests repeat the cookie in a header", revoke("access_token=<token>", 403, session)),
 
-		one(tokenPy, "a password is traded for a token", post(good, 200, has{"access_token": dialecttest.Any})),
+		one(tokenPy, "a password is traded for a token", post(good, 200, has{"access_token": edgetest.Any})),
 		one(tokenPy, "which lives for 1800 s", post(good, 200, has{"expires_in": 1800.0})),
 		one(tokenPy, "or as long as asked for", post(good+"&expires=60", 200, has{"expires_in": 60.0})),
 		one(tokenPy, "no CSRF token is needed", post(good, 200, nil)),
-		one(tokenPy, "nothing else is in the answer", post(good, 200, has{"refresh_token": dialecttest.None, "token_type": dialecttest.None})),
+		one(tokenPy, "nothing else is in the answer", post(good, 200, has{"refresh_token": edgetest.None, "token_type": edgetest.None})),
 		one(tokenPy, "no username is 400", post("password=x&collectionid=4", 400, nil)),
 		one(tokenPy, "no password is 400", post("username=ada&collectionid=4", 400, nil)),
 		one(tokenPy, "no collection is 400", post("username=ada&password=x", 400, nil)),
@@ -126,10 +126,10 @@ func facts() []dialecttest.Fact {
 
 func TestFactsOfSpecify(t *testing.T) {
 	t.Parallel()
-	dialecttest.CheckFacts(t, facts(), "../../../docs/dialect-specify.md", newFactStage)
+	edgetest.CheckFacts(t, facts(), "../../../docs/dialect-specify.md", newFactStage)
 }
 
-func newFactStage(t *testing.T) dialecttest.Stage {
+func newFactStage(t *testing.T) edgetest.Stage {
 	t.Helper()
 	s := newSite(t, nodetest.Options{})
 	s.Freeze()
@@ -141,7 +141,7 @@ func newFactStage(t *testing.T) dialecttest.Stage {
 		"token": raw, "other": s.send("POST", tokenPath, good).tokens(t).AccessToken, "session": begun.Value.Reveal(),
 		"forged": raw[:len(raw)-8] + "AAAAAAAA", "short": s.send("POST", tokenPath, good+"&expires=60").tokens(t).AccessToken,
 	}
-	return dialecttest.Stage{URL: s.url, Secrets: secrets, Acts: map[string]func(){
+	return edgetest.Stage{URL: s.url, Secrets: secrets, Acts: map[string]func(){
 		"time passes":      func() { s.Advance(2 * time.Hour) },
 		"two minutes pass": func() { s.Advance(2 * time.Minute) },
 		"ada loses the collection": func() {

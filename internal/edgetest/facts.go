@@ -1,10 +1,8 @@
-package dialecttest
+package edgetest
 
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"reflect"
 	"strconv"
@@ -79,7 +77,7 @@ func CheckFacts(t *testing.T, facts []Fact, page string, setUp func(t *testing.T
 
 func (f Fact) check(t *testing.T, stage Stage) {
 	t.Helper()
-	p := newPlayer(stage)
+	p := newPlayer(t, stage)
 	for i, s := range f.Steps {
 		if s.Act != "" {
 			act := stage.Acts[s.Act]
@@ -104,27 +102,19 @@ func (p *player) check(t *testing.T, s Step) string {
 	if s.Body != "" && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	response, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	raw, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body := string(raw)
-	if response.StatusCode != s.Status {
-		return fmt.Sprintf("%d %.300s, want %d", response.StatusCode, body, s.Status)
+	response := p.site.Send(t, r)
+	body := response.Body
+	if response.Status != s.Status {
+		return fmt.Sprintf("%d %.300s, want %d", response.Status, body, s.Status)
 	}
 	if !strings.Contains(body, s.Text) || s.Not != "" && strings.Contains(body, p.meant(t, s.Not)) {
 		return fmt.Sprintf("%.300s, want %q in it, and not %q", body, s.Text, s.Not)
 	}
-	if !s.Kept && response.StatusCode < 300 && response.Header.Get("Cache-Control") != "no-store" {
+	if !s.Kept && response.Status < 300 && response.Header.Get("Cache-Control") != "no-store" {
 		return "a cache may keep it: " + response.Header.Get("Cache-Control")
 	}
 	for _, name := range s.Sets {
-		if !sets(response, name) {
+		if c := response.Cookies()[name]; c == nil || c.Value == "" {
 			return "sets no cookie " + name
 		}
 	}
@@ -148,15 +138,6 @@ func (p *player) check(t *testing.T, s Step) string {
 		p.values["<"+name+">"] = fmt.Sprint(value)
 	}
 	return ""
-}
-
-func sets(r *http.Response, name string) bool {
-	for _, c := range r.Cookies() {
-		if c.Name == name && c.Value != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // member returns the value at a path of members and indices.
