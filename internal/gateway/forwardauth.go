@@ -96,13 +96,17 @@ func (e queryError) Unwrap() error { return e.error }
 // parameter that is unknown is a mistake: taken for nothing, it would let too much pass.
 // The error is a queryError that names the parameter.
 func parseAsk(r *http.Request, named Requirements) (*ask, error) {
+	all, err := httpkit.QueryWithEmpty(r)
+	if err != nil {
+		return nil, queryError{err}
+	}
 	query, err := httpkit.Query(r)
 	if err != nil {
 		return nil, queryError{err}
 	}
 	a := &ask{}
 	want := &a.requirements
-	if query.Has("requirement") {
+	if all.Has("requirement") { // an empty name asks for nothing, which nobody means
 		known := named[query.Get("requirement")]
 		if known == nil {
 			return nil, queryError{fault.New(fault.Invalid, "query parameter requirement: there is no requirement of that name")}

@@ -28,9 +28,11 @@ func (p *Proxy) preflight(w http.ResponseWriter, r *http.Request, f *forwarding)
 	}
 	wants := func(name string) bool { return slices.Contains(asked, strings.ToLower(name)) }
 	if origin == "" || f.route.none || !wants("authorization") && !slices.ContainsFunc(f.route.ask.doors.headers, wants) {
-		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
-		r.Header.Del("Content-Length")
-		return p.forward(w, r, f)
+		bare := *r // the server reads what is left of the body of r
+		bare.Header = r.Header.Clone()
+		bare.Header.Del("Content-Length")
+		bare.Body, bare.ContentLength, bare.TransferEncoding = http.NoBody, 0, nil
+		return p.forward(w, &bare, f)
 	}
 	h := w.Header()
 	h.Set(allowOrigin, origin)
