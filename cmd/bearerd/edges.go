@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/verification"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/adminapi"
@@ -113,19 +115,36 @@ func sessionCookies(c config.Config) []string {
 
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
 func (s *shared) addGateway(e *edges) error {
+	c := s.config.Upstream
+	announcement := gateway.Announcement{Headers: c.Headers, Encoding: gateway.Encoding(c.Encoding), Groups: c.Groups, Now: s.now}
+	if c.AssertionAudience != "" {
+		announcement.Assert = func(ctx context.Context, id *verification.Identity) (string, error) {
+			return s.Issuance.Assert(ctx, id, c.AssertionAudience)
+		}
+	}
+	announcer, err := gateway.NewAnnouncer(announcement)
+	if err != nil {
+		return fmt.Errorf("upstream.%w", err)
+	}
+	requirements, err := gateway.NewRequirements(requirementsOf(s.config))
+	if err != nil {
+		return fmt.Errorf("requirements: %w", err)
+	}
 	gate := &gateway.Gate{
 		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders,
+		Announcer: *announcer, TokensPage: s.config.Issuer + "/auth/tokens",
 	}
-	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate})
-	if s.config.Upstream.URL == "" {
+	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate, Requirements: requirements})
+	if c.URL == "" {
 		return nil
 	}
-	upstream, err := url.Parse(s.config.Upstream.URL)
+	upstream, err := url.Parse(c.URL)
 	if err != nil {
 		return fmt.Errorf("upstream.url: %w", err)
 	}
 	proxy, err := gateway.NewProxy(gateway.ProxyConfig{
-		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), PassToken: s.config.Upstream.PassToken, Log: s.logger,
+		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), PassToken: c.PassToken, KeepCookies: c.Cookies == config.CookiesKeep,
+		Origins: s.config.CORS.Origins, Log: s.logger,
 		TrustedProxies: httpkit.Proxies(s.config.TrustedProxies), Staleness: s.config.Revocation.MaxStaleness,
 	})
 	if err != nil {
@@ -135,6 +154,21 @@ func (s *shared) addGateway(e *edges) error {
 	e.gateway = append(e.gateway, proxy)
 	e.loops = append(e.loops, server.Loop{Name: "ending what is no longer allowed", Run: proxy.Run})
 	return nil
+}
+
+func requirementsOf(c config.Config) map[string]gateway.NamedRequirement {
+	out := map[string]gateway.NamedRequirement{}
+	for name, r := range c.Requirements {
+		named := gateway.NamedRequirement{
+			Audience: r.Audience, Scope: strings.Fields(r.Scope), Collection: r.Collection,
+			Permission: access.Permission{Action: r.Action, Path: access.Path(r.Path)}, In: r.In,
+		}
+		if r.SafeScope != nil {
+			named.SafeScope = append([]string{}, strings.Fields(*r.SafeScope)...)
+		}
+		out[name] = named
+	}
+	return out
 }
 
 // application returns what serves a request that a dialect leaves to the application
@@ -150,7 +184,7 @@ func routesOf(c config.Config) []gateway.Route {
 	routes := make([]gateway.Route, len(c.Upstream.Routes))
 	for i, r := range c.Upstream.Routes {
 		routes[i] = gateway.Route{
-			Path: r.Path, Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
+			Path: r.Path, Methods: r.Methods, TokensIn: r.TokensIn, Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
 			Permission: access.Permission{Action: r.Permission.Action, Path: access.Path(r.Permission.Path)},
 		}
 	}

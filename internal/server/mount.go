@@ -11,7 +11,7 @@ import (
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 	base := httpkit.IssuerPath(s.Issuer)
 	r := &router{
-		own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{},
+		own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, beneath: map[string]http.Handler{},
 		reservations: newReservations(own, base), base: base,
 	}
 	r.ownHandler = httpkit.SecurityHeaders(r.own)
@@ -24,9 +24,13 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 			path, h := e.Exact()
 			r.exact[path] = h
 		}
+		if e, ok := e.(Beneath); ok {
+			path, h := e.Beneath()
+			r.beneath[path] = h
+		}
 	}
 	handler := httpkit.Handle(r.serve, httpkit.Problems(httpkit.Challenge{Realm: s.Issuer}))
-	cors := httpkit.CORS(s.CORS)(handler)
+	cors := httpkit.CORS(s.CORS, r.leaves)(handler)
 	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if r.answersPreflight(req) {
 			handler.ServeHTTP(w, req)
