@@ -212,10 +212,24 @@ func Nginx(t testing.TB, bearerd, application string) *Server {
 // Caddy runs Caddy.
 func Caddy(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
+	return CaddyWith()(t, bearerd, application)
+}
+
+// CaddyWith is Caddy with more headers that bearerd sends.
+func CaddyWith(more ...string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		return caddy(t, bearerd, application, more)
+	}
+}
+
+func caddy(t testing.TB, bearerd, application string, more []string) *Server {
+	t.Helper()
 	binary := Program(t, "caddy")
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "socket")
 	text := Documented(t, "caddy")["Caddyfile"]
+	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(more, " ")+"\n")
 	for _, host := range []string{Host, LoginHost} {
 		text = replaceOnce(t, text, "\n"+host+" {\n", "\nhttp://"+host+" {\nbind unix/"+socket+"\n")
 	}

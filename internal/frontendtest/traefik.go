@@ -89,10 +89,24 @@ func ReadTraefik(t testing.TB, text string) *TraefikFile {
 // Traefik plays Traefik with the documented file.
 func Traefik(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
-	text := strings.ReplaceAll(TraefikBlocks(t)[1], "http://127.0.0.1:8080", bearerd)
-	s := httptest.NewServer(ReadTraefik(t, replaceOnce(t, text, "http://127.0.0.1:8000", application)))
-	t.Cleanup(s.Close)
-	return &Server{"tcp", hostOf(t, s.URL)}
+	return TraefikWith()(t, bearerd, application)
+}
+
+// TraefikWith is Traefik with more headers that bearerd sends.
+func TraefikWith(more ...string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		text := strings.ReplaceAll(TraefikBlocks(t)[1], "http://127.0.0.1:8080", bearerd)
+		file := ReadTraefik(t, replaceOnce(t, text, "http://127.0.0.1:8000", application))
+		for _, m := range file.HTTP.Middlewares {
+			if m.ForwardAuth != nil {
+				m.ForwardAuth.AuthResponseHeaders = append(m.ForwardAuth.AuthResponseHeaders, more...)
+			}
+		}
+		s := httptest.NewServer(file)
+		t.Cleanup(s.Close)
+		return &Server{"tcp", hostOf(t, s.URL)}
+	}
 }
 
 // ServeHTTP takes the router whose rule is the longest of those that match.

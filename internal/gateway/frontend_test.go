@@ -111,11 +111,26 @@ func (w *world) behind(t testing.TB, f frontend) (*http.Client, *asked) {
 	return f.start(t, serve(t, a.wrap(w.questions())), mirror(t).String()), a
 }
 
-// questions serves what a web server asks.
+// questions serves what a web server asks, with the requirements that the page for Envoy
+// names.
 func (w *world) questions() http.Handler {
+	requirements, err := gateway.NewRequirements(map[string]gateway.NamedRequirement{
+		"any": {}, "api": {Scope: []string{"write"}, SafeScope: []string{"read"}}, "files": {In: []string{"basic", "token", "header:X-API-Key"}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	auth := &gateway.ForwardAuth{Gate: w.gate, Requirements: requirements}
 	mux := http.NewServeMux()
-	(&gateway.ForwardAuth{Gate: w.gate}).Register(mux)
-	return mux
+	auth.Register(mux)
+	path, extAuthz := auth.Beneath()
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, path) {
+			extAuthz.ServeHTTP(rw, r)
+			return
+		}
+		mux.ServeHTTP(rw, r)
+	})
 }
 
 // identityOf returns the headers of a request that some application could take for
@@ -191,6 +206,7 @@ func TestFrontendLeavesOtherCredentialsToTheApplication(t *testing.T) {
 func TestFrontendHasRoomForAUserOfManyGroups(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
 		w := newWorld(t, nodetest.Options{})
+		w.announce(t, gateway.Announcement{Headers: map[string]string{"X-Remote-User": "groups"}}) // in two headers
 		client, _ := w.behind(t, f)
 		var groups []string
 		for i := range 32 { // less than the 8 KiB that are sent
