@@ -12,17 +12,18 @@ import (
 // first batch, for all.
 func TestABatchThatNamesSomebodyWaitsWithThoseThatNeedTheSameLocks(t *testing.T) {
 	t.Parallel()
-	at := time.Now()
 	for name, ops := range map[string][]records.Op{
 		"killing": {records.KillTokens{IDs: []string{"a"}}, records.RemoveBinding{ID: "b"}},
 		"adding":  {records.AddToken{}},
 		"others":  {records.RemoveBinding{ID: "b"}},
 	} {
-		plain, err := classOf(records.Batch{Ops: ops, Audit: []audit.Event{{Action: audit.Login, Outcome: audit.OK, At: at}}})
+		event := audit.Event{Action: audit.Login, Outcome: audit.OK, At: time.Now()}
+		plain, err := classOf(records.Batch{Ops: ops, Audit: []audit.Event{event.Clean()}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		named, err := classOf(records.Batch{Ops: ops, Audit: []audit.Event{{Action: audit.Login, Outcome: audit.OK, At: at, TargetName: "ada"}}})
+		event.TargetName = "ada"
+		named, err := classOf(records.Batch{Ops: ops, Audit: []audit.Event{event.Clean()}})
 		if err != nil || named != plain {
 			t.Errorf("%s: class %d, and %d where it names somebody (%v)", name, plain, named, err)
 		}
