@@ -6,67 +6,38 @@ import (
 	"io"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
-
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
-
-func (p *program) clientCommand() *cobra.Command {
-	return group("client", "List, make and remove OAuth clients",
-		`List, make and remove OAuth clients. A client secret is made by bearerd, and shown
-this once, or read from a file; it is never an argument.`,
-		p.clientListCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientRemoveCommand())
-}
-
-// clientJSON is a client as the management API shows it; Secret is there once.
-type clientJSON struct {
-	ID        string   `json:"id"`
-	Public    bool     `json:"public"`
-	Grants    []string `json:"grants"`
-	Scopes    []string `json:"scopes"`
-	Audiences []string `json:"audiences"`
-	Secret    string   `json:"secret,omitempty"`
-}
-
-func clientOf(c identity.Client) clientJSON {
-	return clientJSON{ID: c.ID, Public: c.Public(), Grants: nonNil(c.Grants), Scopes: nonNil(c.Scopes), Audiences: nonNil(c.Audiences)}
-}
 
 func (p *program) clientListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List OAuth clients",
 		Args:  takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				clients, err := i.Directory.ClientList(ctx, caller.Operator())
-				if err != nil {
-					return err
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+			clients, err := i.Directory.ClientList(ctx, caller.Operator())
+			if err != nil {
+				return err
+			}
+			return p.show(listed(rendered(clients, adminapi.ClientOf)), func(w io.Writer) {
+				rows := make([][]string, len(clients))
+				for i, c := range clients {
+					kind := "confidential"
+					if c.Public() {
+						kind = "public"
+					}
+					rows[i] = []string{c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " ")}
 				}
-				all := make([]clientJSON, len(clients))
-				for n, c := range clients {
-					all[n] = clientOf(c)
-				}
-				return p.show(listed(all), func(w io.Writer) { clientTable(w, all) })
+				table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES", rows)
 			})
-		},
+		}),
 	}
-}
-
-func clientTable(w io.Writer, all []clientJSON) {
-	rows := make([][]string, len(all))
-	for i, c := range all {
-		kind := "confidential"
-		if c.Public {
-			kind = "public"
-		}
-		rows[i] = []string{c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " ")}
-	}
-	table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES", rows)
 }
 
 func (p *program) clientCreateCommand() *cobra.Command {
@@ -115,7 +86,7 @@ func clientSecretFlag(cmd *cobra.Command, file *string) {
 
 // showClient prints a secret that was made, alone, or the client as JSON.
 func (p *program) showClient(c identity.Client, made token.Secret) error {
-	out := clientOf(c)
+	out := adminapi.ClientOf(c)
 	out.Secret = made.Reveal()
 	return p.show(out, func(w io.Writer) {
 		if out.Secret != "" {
@@ -156,23 +127,11 @@ secret is worthless at once, and what was issued to the client is void.`,
 }
 
 func (p *program) clientRemoveCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return p.revocation(&cobra.Command{
 		Use:   "remove ID",
 		Short: "Remove an OAuth client, and void its tokens",
 		Args:  takes("ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				r, err := i.Directory.RemoveClient(ctx, caller.Operator(), args[0])
-				if err != nil {
-					return err
-				}
-				p.say("client %s is removed, and what was issued to it is void; %s", args[0], i.reach(r))
-				return p.show(acknowledged(r), silent)
-			})
-		},
-	}
-	waitFlag(cmd)
-	return cmd
+	}, "client %s is removed, and what was issued to it is void; %s", func(i *instance) revokes { return i.Directory.RemoveClient })
 }
 
 // replaceSecret sets a new secret of a client, made here when none is given.

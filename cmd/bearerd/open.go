@@ -9,24 +9,22 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/bearerd/bearerd/internal/traffic"
-
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/node"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/traffic"
 )
 
 const (
@@ -92,6 +90,31 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	err = do(cmd.Context(), i)
 	return errors.Join(err, i.Journal.FlushRefusals(cmd.Context(), true))
 }
+
+// onDatabase returns what a command runs that does nothing but what needs the database.
+func (p *program) onDatabase(need needs, do func(context.Context, *instance, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		return p.with(cmd, need, func(ctx context.Context, i *instance) error { return do(ctx, i, args) })
+	}
+}
+
+// revocation completes a command that revokes or removes what its one argument names,
+// and says how far that has come: done holds the argument and the reach.
+func (p *program) revocation(cmd *cobra.Command, done string, operation func(*instance) revokes) *cobra.Command {
+	cmd.RunE = p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		r, err := operation(i)(ctx, caller.Operator(), args[0])
+		if err != nil {
+			return err
+		}
+		p.say(done, args[0], i.reach(r))
+		return p.show(acknowledged(r), silent)
+	})
+	waitFlag(cmd)
+	return cmd
+}
+
+// revokes is an operation that revokes or removes one thing.
+type revokes func(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error)
 
 // empty reports whether a rehearsal would make a database, or fill an empty one.
 func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool, error) {
@@ -305,6 +328,3 @@ func noSharedMaster(path string, err error) error {
 	return hint(fmt.Errorf("the master key is missing, and all nodes of a PostgreSQL database need the same: %w", err),
 		"make one with \"bearerd keys master %s\", once, and give every node a copy", path)
 }
-
-// flagOf is the flag of a key, as package config names it in messages.
-func flagOf(key string) string { return strings.NewReplacer(".", "-", "_", "-").Replace(key) }

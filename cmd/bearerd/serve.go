@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -62,9 +64,20 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
-	loops, err := i.loops(logger)
-	if err != nil {
-		return err
+	var loops []server.Loop
+	if i.config.Database.IsPostgres() {
+		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.WatchNodes}, server.Loop{
+			Name: "listening for revocations", // asking for the log as soon as another node has added to it
+			Run:  func(ctx context.Context) error { return s.Listen(ctx, i.follower.Wake) },
+		})
+	}
+	if i.config.Webhook.URL != "" {
+		secret, err := readWebhookSecret(i.config)
+		if err != nil {
+			return err
+		}
+		h := &server.Webhook{Issuance: i.Issuance, URL: i.config.Webhook.URL, Secret: secret, Log: logger}
+		loops = append(loops, server.Loop{Name: "telling of tokens that end soon", Run: h.Run})
 	}
 	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
 	srv, err := server.New(server.Config{
@@ -76,7 +89,12 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
-	warn(ctx, c, logger)
+	// What works but should not stay.
+	u, err := url.Parse(c.Issuer)
+	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
+		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
+			slog.String("issuer", c.Issuer))
+	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return hint(err, "another program listens there, maybe another bearerd; choose other addresses in listen and ops_listen")
@@ -92,11 +110,22 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	return nil
 }
 
-// warn logs what works but should not stay.
-func warn(ctx context.Context, c config.Config, logger *slog.Logger) {
-	u, err := url.Parse(c.Issuer)
-	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
-		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
-			slog.String("issuer", c.Issuer))
+// tellManager notifies the service manager that started this process what has become
+// of it, as sd_notify(3) describes. Where none asked to be told, nothing is done.
+func (p *program) tellManager(ctx context.Context, state string) error {
+	for _, variable := range p.env {
+		socket, asked := strings.CutPrefix(variable, "NOTIFY_SOCKET=")
+		if !asked {
+			continue
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, "unixgram", socket)
+		if err != nil {
+			return fmt.Errorf("telling the service manager %s: %w", state, err)
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := conn.Write([]byte(state)); err != nil {
+			return fmt.Errorf("telling the service manager %s: %w", state, err)
+		}
 	}
+	return nil
 }

@@ -12,15 +12,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (p *program) tokenCommand() *cobra.Command {
-	return group("token", "Issue, examine and revoke tokens",
-		`Issue, examine and revoke tokens. The value of a token is never an argument,
-where others could see it: it is asked for at a terminal, and read from standard
-input or a file otherwise.`,
-		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),
-		p.tokenExplainCommand(), p.tokenRevokeCommand())
-}
-
 func fileFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "file", "f", "", "read from this `FILE`, - for standard input")
 }

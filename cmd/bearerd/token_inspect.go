@@ -9,13 +9,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // inspection is what a token says. Token is set when it is genuine, Unverified when

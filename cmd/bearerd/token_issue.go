@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/issuance"
-
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -94,4 +93,31 @@ func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuanc
 	}
 	p.say("token %s for %s; %s", issued.ID, ref, until)
 	return p.show(out, func(w io.Writer) { _, _ = fmt.Fprintln(w, out.Token) })
+}
+
+func (p *program) tokenCreateCommand() *cobra.Command {
+	var n wanted
+	var name string
+	cmd := &cobra.Command{
+		Use:   "create USER --name NAME",
+		Short: "Make an API token for a user",
+		Long: `Make an API token for a user: an opaque token that lives until it is revoked, or as
+long as asked for. It is printed to standard output, and is shown this once.`,
+		Example: `  bearerd token create spadmin --name "nightly export" --scope read --expires-in 720h`,
+		Args:    takes("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := n.request(cmd, token.KindAPIToken)
+			if err != nil {
+				return err
+			}
+			r.Name = name
+			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+				return p.issue(ctx, i, args[0], r)
+			})
+		},
+	}
+	n.flags(cmd)
+	cmd.Flags().StringVar(&name, "name", "", "the `NAME` that its owner will know it by")
+	_ = cmd.MarkFlagRequired("name")
+	return cmd
 }

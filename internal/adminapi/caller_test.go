@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-
 	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/issuance"
 )
 
 func TestNobodyIsChallenged(t *testing.T) {

@@ -5,16 +5,15 @@ import (
 	"slices"
 
 	"github.com/bearerd/bearerd/internal/directory"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// client is an OAuth client. Its secret stands in one answer, that to its
+// Client is an OAuth client as it is shown. Its secret stands in one answer, that to its
 // creation, and only when bearerd made it.
-type client struct {
+type Client struct {
 	ID        string   `json:"id"`
 	Public    bool     `json:"public"`
 	Grants    []string `json:"grants"`
@@ -23,8 +22,9 @@ type client struct {
 	Secret    string   `json:"secret,omitempty"`
 }
 
-func clientOf(c identity.Client) client {
-	return client{
+// ClientOf returns a client as it is shown.
+func ClientOf(c identity.Client) Client {
+	return Client{
 		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences),
 	}
 }
@@ -83,18 +83,10 @@ func forPublic(grants []string) bool {
 	})
 }
 
-var clientOrder = order[identity.Client]{"clients", func(c identity.Client) string { return c.ID }}
+var clientOrder = order[identity.Client, Client]{"clients", func(c identity.Client) string { return c.ID }, ClientOf}
 
 func (a *API) clients(w http.ResponseWriter, r *request) error {
-	all, err := a.Directory.ClientList(r.Context(), r.caller)
-	if err != nil {
-		return err
-	}
-	page, next, err := clientOrder.cut(all, r.query)
-	if err != nil {
-		return err
-	}
-	return writeList(w, page, next, clientOf)
+	return clientOrder.serve(w, r, a.Directory.ClientList)
 }
 
 func (a *API) createClient(w http.ResponseWriter, r *request) error {
@@ -114,21 +106,17 @@ func (a *API) createClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	answer := clientOf(made)
+	answer := ClientOf(made)
 	answer.Secret = secret.Reveal()
 	return httpkit.WriteJSON(w, http.StatusCreated, answer)
 }
 
 func (a *API) updateClient(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
 	var body clientPatch
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	c, err := a.Directory.Client(r.Context(), r.caller, id)
+	c, err := a.Directory.Client(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -142,14 +130,5 @@ func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, clientOf(c))
-}
-
-func (a *API) removeClient(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	_, err = a.Directory.RemoveClient(r.Context(), r.caller, id)
-	return done(w, err)
+	return httpkit.WriteJSON(w, http.StatusOK, ClientOf(c))
 }

@@ -7,11 +7,9 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/access"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 func made(t *testing.T, a answer) (m struct{ ID, Token, Name, Kind, Scope string }) {

@@ -8,15 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/signin"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
