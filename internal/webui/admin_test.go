@@ -11,19 +11,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/traffic"
-	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 

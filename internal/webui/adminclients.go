@@ -1,12 +1,13 @@
 package webui
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 )
@@ -39,10 +40,6 @@ type clientSecret struct{ ID, Value string }
 
 const toClients = pathAdmin + "clients"
 
-func (p *Pages) clientsPage(w http.ResponseWriter, r *request) error {
-	return p.showClients(w, r, http.StatusOK, newFormState(r))
-}
-
 func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s formState) error {
 	all, err := p.Directory.ClientList(r.Context(), r.caller)
 	if err != nil {
@@ -62,13 +59,17 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 	return p.render(w, r, status, "clients", "Clients", view)
 }
 
-func (p *Pages) changeClients(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showClients, forms: map[string]formAction{
+func (p *Pages) clientForms() map[string]formAction {
+	return map[string]formAction{
 		"create": {do: p.createClient, fields: fieldsNamed("id", "scopes", "audiences")},
-		"update": {do: p.updateClient, fields: fieldsNamed("scopes", "audiences")},
+		"update": {fields: fieldsNamed("scopes", "audiences"), do: reading(readClient, toClients+"?notice=saved",
+			func(ctx context.Context, c *caller.Caller, n directory.NewClient) error {
+				_, err := p.Directory.UpdateClient(ctx, c, n)
+				return err
+			})},
 		"renew":  {do: p.renewSecret, ask: askRenewSecret},
 		"remove": {do: p.removeClient, ask: askRemoveClient},
-	}})
+	}
 }
 
 func readClient(form url.Values) (directory.NewClient, error) {
@@ -89,15 +90,6 @@ func (p *Pages) createClient(r *request, form url.Values) (result, error) {
 		return result{to: toClients + "?notice=made"}, err
 	}
 	return result{secret: &clientSecret{c.ID, secret.Reveal()}}, nil
-}
-
-func (p *Pages) updateClient(r *request, form url.Values) (result, error) {
-	n, err := readClient(form)
-	if err != nil {
-		return result{}, err
-	}
-	_, err = p.Directory.UpdateClient(r.Context(), r.caller, n)
-	return result{to: toClients + "?notice=saved"}, err
 }
 
 func (p *Pages) renewSecret(r *request, form url.Values) (result, error) {

@@ -5,13 +5,12 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // inspectorView is the page that tells why a token is let in or not. The token never

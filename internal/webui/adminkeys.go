@@ -16,10 +16,6 @@ type keysView struct {
 
 const toKeys = pathAdmin + "keys"
 
-func (p *Pages) keysPage(w http.ResponseWriter, r *request) error {
-	return p.showKeys(w, r, http.StatusOK, newFormState(r))
-}
-
 func (p *Pages) showKeys(w http.ResponseWriter, r *request, status int, s formState) error {
 	keys, err := p.Directory.KeyList(r.Context(), r.caller)
 	if err != nil {
@@ -29,8 +25,8 @@ func (p *Pages) showKeys(w http.ResponseWriter, r *request, status int, s formSt
 	return p.render(w, r, status, "keys", "Signing keys", view)
 }
 
-func (p *Pages) changeKeys(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showKeys, forms: map[string]formAction{
+func (p *Pages) keyForms() map[string]formAction {
+	return map[string]formAction{
 		"rotate": {do: func(r *request, form url.Values) (result, error) {
 			return result{to: toKeys + "?notice=rotated"}, p.Directory.RotateKeys(r.Context(), r.caller, form.Get("now") == "yes")
 		}},
@@ -38,7 +34,7 @@ func (p *Pages) changeKeys(w http.ResponseWriter, r *request) error {
 			_, err := p.Directory.RetireKey(r.Context(), r.caller, form.Get("kid"))
 			return result{to: toKeys + "?notice=retired"}, err
 		}},
-	}})
+	}
 }
 
 func askRetire(_ *request, form url.Values) (question, error) {

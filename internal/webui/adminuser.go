@@ -6,15 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/signin"
-
-	"github.com/bearerd/bearerd/internal/records"
-
-	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -34,10 +32,6 @@ type userView struct {
 	Path        string
 	Answer      *explain.Explanation
 	Question    formState // what is wrong with the question
-}
-
-func (p *Pages) userPage(w http.ResponseWriter, r *request) error {
-	return p.showUser(w, r, http.StatusOK, newFormState(r))
 }
 
 func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s formState) error {
@@ -108,18 +102,18 @@ func readPermission(action, path string) (string, access.Path, error) {
 	return action, parsed, err
 }
 
-func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showUser, forms: map[string]formAction{
+func (p *Pages) formsOfUser() map[string]formAction {
+	return map[string]formAction{
 		"update":        {do: p.updateUser, fields: fieldsNamed("name", "email", "groups")},
 		"password":      {do: p.setPassword, fields: fieldsNamed("password")},
-		"disable":       {do: p.disableUser, ask: p.askDisable},
-		"enable":        {do: p.enableUser},
+		"disable":       {do: p.setDisabled(true), ask: p.askDisable},
+		"enable":        {do: p.setDisabled(false)},
 		"unlock":        {do: p.unlockUser},
 		"remove":        {do: p.removeUser, ask: p.askRemoveUser},
 		"revoke-all":    {do: p.revokeAllOf, ask: p.askRevokeAll},
 		"revoke-token":  {do: p.revokeTokenOf, ask: p.askRevokeToken},
 		"remove-access": {do: p.removeAccess, fields: map[string]string{"path": "at"}},
-	}})
+	}
 }
 
 // patch changes the user that the path names.
@@ -141,14 +135,10 @@ func (p *Pages) setPassword(r *request, form url.Values) (result, error) {
 	return p.patch(r, directory.UserPatch{Password: &password})
 }
 
-func (p *Pages) disableUser(r *request, _ url.Values) (result, error) {
-	disabled := true
-	return p.patch(r, directory.UserPatch{Disabled: &disabled})
-}
-
-func (p *Pages) enableUser(r *request, _ url.Values) (result, error) {
-	disabled := false
-	return p.patch(r, directory.UserPatch{Disabled: &disabled})
+func (p *Pages) setDisabled(disabled bool) func(*request, url.Values) (result, error) {
+	return func(r *request, _ url.Values) (result, error) {
+		return p.patch(r, directory.UserPatch{Disabled: &disabled})
+	}
 }
 
 func (p *Pages) unlockUser(r *request, _ url.Values) (result, error) {

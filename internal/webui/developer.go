@@ -3,9 +3,8 @@ package webui
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/token"
 )
 

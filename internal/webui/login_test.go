@@ -6,16 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
-	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 

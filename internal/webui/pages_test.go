@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 

@@ -65,8 +65,7 @@ func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, titl
 	return nil
 }
 
-// writeError answers with the page that was rendered at the start, so that it can't
-// fail. A script that asks for JSON gets a problem of RFC 9457.
+// writeError answers with the page of errors. A script that asks for JSON gets a problem of RFC 9457.
 func (p *Pages) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if wantsJSON(r) {
 		httpkit.Problems(p.Challenge)(w, r, err)
@@ -76,9 +75,7 @@ func (p *Pages) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	status := httpkit.Status(fault.KindOf(err))
 	w.WriteHeader(status)
-	_, _ = w.Write(p.theme.failure.page(failed{
-		title: http.StatusText(status), message: sentence(fault.Message(err)), requestID: httpkit.EventOf(r.Context()).RequestID(),
-	}))
+	_, _ = w.Write(p.theme.failure(http.StatusText(status), sentence(fault.Message(err)), httpkit.EventOf(r.Context()).RequestID()))
 }
 
 // setFailureHeaders sets what goes with the status of an error.

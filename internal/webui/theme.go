@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"html"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -19,12 +19,11 @@ var files embed.FS
 
 const pathAssets = "/auth/assets/"
 
-// theme is what pages are made of: templates that are parsed, assets with the
-// checksums that stand in their addresses, and the page of errors.
+// theme is what pages are made of: templates that are parsed, and assets with the
+// checksums that stand in their addresses.
 type theme struct {
-	pages   map[string]*template.Template
-	assets  map[string]asset
-	failure failure
+	pages  map[string]*template.Template
+	assets map[string]asset
 }
 
 // asset is a file that pages refer to.
@@ -58,7 +57,7 @@ func newTheme(now func() time.Time) *theme {
 		page := template.Must(template.Must(layout.Clone()).ParseFS(files, "templates/"+name))
 		t.pages[strings.TrimSuffix(name, ".html")] = page
 	}
-	t.failure = newFailure(t.pages["error"])
+	t.failure("", "", "") // fails now, if ever
 	return t
 }
 
@@ -110,58 +109,26 @@ func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("ETag", `"`+a.sum+`"`)
-	a.serve(w, r, name)
+	// Unpacked for a browser that doesn't take it packed.
+	body := io.ReadSeeker(bytes.NewReader(a.body))
+	if a.zipped {
+		w.Header().Add("Vary", "Accept-Encoding")
+		if takesGzip(r) {
+			w.Header().Set("Content-Encoding", "gzip")
+		} else {
+			body = bytes.NewReader(unpack(a.body))
+		}
+	}
+	http.ServeContent(w, r, name, time.Time{}, body)
 }
 
-// failure is the page of errors, cut where the title, the message and the request's
-// id stand.
-type failure [][]byte
-
-// failed is what the page of errors tells.
-type failed struct{ title, message, requestID string }
-
-// Marks that stand for them when the page is rendered. Nothing in the template
-// looks like them.
-const (
-	markTitle   = "@@title@@"
-	markMessage = "@@message@@"
-	markRequest = "@@request@@"
-)
-
-func newFailure(page *template.Template) failure {
-	var b bytes.Buffer
-	err := page.Execute(&b, frame{Title: markTitle, Page: map[string]string{"Message": markMessage, "Request": markRequest}})
+// failure renders the page of errors. It is rendered once at the start: all that differs
+// is text, with which it can't fail later.
+func (t *theme) failure(title, message, request string) []byte {
+	var page bytes.Buffer
+	err := t.pages["error"].Execute(&page, frame{Title: title, Page: map[string]string{"Message": message, "Request": request}})
 	if err != nil {
 		panic(err)
 	}
-	var parts failure
-	rest := b.Bytes()
-	for len(rest) > 0 {
-		i := bytes.Index(rest, []byte("@@"))
-		if i < 0 {
-			break
-		}
-		end := i + 2 + bytes.Index(rest[i+2:], []byte("@@")) + 2
-		parts = append(parts, rest[:i], rest[i:end])
-		rest = rest[end:]
-	}
-	return append(parts, rest)
-}
-
-// page puts the page together.
-func (f failure) page(x failed) []byte {
-	var b bytes.Buffer
-	for _, part := range f {
-		switch string(part) {
-		case markTitle:
-			b.WriteString(html.EscapeString(x.title))
-		case markMessage:
-			b.WriteString(html.EscapeString(x.message))
-		case markRequest:
-			b.WriteString(html.EscapeString(x.requestID))
-		default:
-			b.Write(part)
-		}
-	}
-	return b.Bytes()
+	return page.Bytes()
 }

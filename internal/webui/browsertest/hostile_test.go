@@ -6,15 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/issuance"
-
-	"github.com/bearerd/bearerd/internal/records"
-
-	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // Names that break pages: as long as a name may be, from right to left, without a
