@@ -3,8 +3,6 @@ package directory
 import (
 	"context"
 
-	"github.com/google/uuid"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -113,7 +111,7 @@ func (u *Users) UserPrincipal(ctx context.Context, c *caller.Caller, ref string)
 	if err := u.MayRead(c, ref); err != nil {
 		return nil, err
 	}
-	return findPrincipal(ctx, u.store, ref)
+	return records.FindUser(ctx, u.store, ref)
 }
 
 // UserSubject returns a user, by subject or username, as the decision about a request
@@ -220,27 +218,9 @@ func (u *Users) bindingsAt(ctx context.Context, subject string, at access.Path) 
 // findUser reads a user by subject or username. The error of an unknown one is
 // records.ErrNoUser.
 func findUser(ctx context.Context, store records.Directory, ref string) (identity.User, error) {
-	p, err := findPrincipal(ctx, store, ref)
+	p, err := records.FindUser(ctx, store, ref)
 	if err != nil {
 		return identity.User{}, err
 	}
 	return *p.User, nil
-}
-
-func findPrincipal(ctx context.Context, store records.Directory, ref string) (*records.Principal, error) {
-	if identity.ValidateUsername(ref) != nil {
-		return nil, records.ErrNoUser // not every store accepts every text
-	}
-	who := records.Who{Username: ref}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = records.Who{UserID: ref}
-	}
-	p, err := store.Principal(ctx, who)
-	switch {
-	case fault.Is(err, fault.NotFound), err == nil && p.User == nil:
-		return nil, records.ErrNoUser
-	case err != nil:
-		return nil, err
-	}
-	return &p, nil
 }

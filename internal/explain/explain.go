@@ -7,12 +7,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -110,7 +106,7 @@ func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, acti
 	if err := x.MayExplainUser(c, ref); err != nil {
 		return nil, err
 	}
-	p, err := x.user(ctx, ref)
+	p, err := records.FindUser(ctx, x.store, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -126,19 +122,4 @@ func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, acti
 		{Check: token.CheckAccess.String(), OK: &decision.Allowed, Detail: action + " " + string(path)},
 	}
 	return &Explanation{Explanation: made}, nil
-}
-
-func (x *Explainer) user(ctx context.Context, ref string) (*records.Principal, error) {
-	if identity.ValidateUsername(ref) != nil {
-		return nil, records.ErrNoUser // not every store takes every text
-	}
-	who := records.Who{Username: ref}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = records.Who{UserID: ref}
-	}
-	p, err := x.store.Principal(ctx, who)
-	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
-		return nil, records.ErrNoUser
-	}
-	return &p, err
 }

@@ -1,8 +1,11 @@
 package records
 
 import (
+	"context"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -59,6 +62,29 @@ func (c Collection) Validate() error {
 		return fault.New(fault.Invalid, "a collection's id is not negative").In("id")
 	}
 	return ValidateLabel("a collection's name", c.Name)
+}
+
+// FindUser reads a user, with their grants, by subject or username. The error of an
+// unknown one is ErrNoUser.
+func FindUser(ctx context.Context, store interface {
+	Principal(ctx context.Context, who Who) (Principal, error)
+}, ref string,
+) (*Principal, error) {
+	if identity.ValidateUsername(ref) != nil {
+		return nil, ErrNoUser // not every store takes every text
+	}
+	who := Who{Username: ref}
+	if _, err := uuid.Parse(ref); err == nil {
+		who = Who{UserID: ref}
+	}
+	p, err := store.Principal(ctx, who)
+	switch {
+	case fault.Is(err, fault.NotFound), err == nil && p.User == nil:
+		return nil, ErrNoUser
+	case err != nil:
+		return nil, err
+	}
+	return &p, nil
 }
 
 // ErrNoUser is returned for a user who does not exist or is not the caller's to see.

@@ -4,11 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -43,12 +40,12 @@ func (a *Authenticator) Lock(ctx context.Context, c *caller.Caller, ref string) 
 	if err := c.RequireAdministrator(); err != nil {
 		return Lock{}, err
 	}
-	u, err := a.user(ctx, ref)
+	p, err := records.FindUser(ctx, a.cfg.Store, ref)
 	if err != nil {
 		return Lock{}, err
 	}
 	now, limits := a.cfg.Now(), a.cfg.Limits
-	counts, err := a.cfg.Store.AccountFailures(ctx, identity.AccountKey(u.Username), now)
+	counts, err := a.cfg.Store.AccountFailures(ctx, identity.AccountKey(p.User.Username), now)
 	if err != nil {
 		return Lock{}, err
 	}
@@ -81,32 +78,13 @@ func (a *Authenticator) Unlock(ctx context.Context, c *caller.Caller, ref string
 		}
 		return a.cfg.Journal.Refuse(ctx, e, err)
 	}
-	u, err := a.user(ctx, ref)
+	p, err := records.FindUser(ctx, a.cfg.Store, ref)
 	if err != nil {
 		return err
 	}
-	e.Target, e.Reason = u.ID, u.Username
+	e.Target, e.Reason = p.User.ID, p.User.Username
 	_, err = a.cfg.Journal.Commit(ctx, records.Batch{
-		Ops: []records.Op{records.ClearFailures{Account: identity.AccountKey(u.Username)}}, Audit: []audit.Event{e},
+		Ops: []records.Op{records.ClearFailures{Account: identity.AccountKey(p.User.Username)}}, Audit: []audit.Event{e},
 	})
 	return err
-}
-
-// user reads a user by subject or username.
-func (a *Authenticator) user(ctx context.Context, ref string) (identity.User, error) {
-	if identity.ValidateUsername(ref) != nil {
-		return identity.User{}, records.ErrNoUser // not every store takes every text
-	}
-	who := records.Who{Username: ref}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = records.Who{UserID: ref}
-	}
-	p, err := a.cfg.Store.Principal(ctx, who)
-	switch {
-	case fault.Is(err, fault.NotFound) || err == nil && p.User == nil:
-		return identity.User{}, records.ErrNoUser
-	case err != nil:
-		return identity.User{}, err
-	}
-	return *p.User, nil
 }
