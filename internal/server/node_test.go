@@ -12,11 +12,10 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/revoking"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/server"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // streams is an edge whose answer goes on until the server ends it.
