@@ -119,8 +119,15 @@ func (s *shared) addGateway(e *edges) error {
 	if err != nil {
 		return fmt.Errorf("upstream.url: %w", err)
 	}
+	routes := make([]gateway.Route, len(s.config.Upstream.Routes))
+	for i, r := range s.config.Upstream.Routes {
+		routes[i] = gateway.Route{
+			Path: r.Path, Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
+			Permission: access.Permission{Action: r.Permission.Action, Path: access.Path(r.Permission.Path)},
+		}
+	}
 	proxy, err := gateway.NewProxy(gateway.ProxyConfig{
-		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), PassToken: s.config.Upstream.PassToken, Log: s.logger,
+		Gate: gate, Upstream: upstream, Routes: routes, PassToken: s.config.Upstream.PassToken, Log: s.logger,
 		TrustedProxies: httpkit.Proxies(s.config.TrustedProxies), Staleness: s.config.Revocation.MaxStaleness,
 	})
 	if err != nil {
@@ -129,17 +136,6 @@ func (s *shared) addGateway(e *edges) error {
 	e.gateway = append(e.gateway, proxy)
 	e.loops = append(e.loops, server.Loop{Name: "ending what is no longer allowed", Run: proxy.Run})
 	return nil
-}
-
-func routesOf(c config.Config) []gateway.Route {
-	routes := make([]gateway.Route, len(c.Upstream.Routes))
-	for i, r := range c.Upstream.Routes {
-		routes[i] = gateway.Route{
-			Path: r.Path, Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
-			Permission: access.Permission{Action: r.Permission.Action, Path: access.Path(r.Permission.Path)},
-		}
-	}
-	return routes
 }
 
 // addDescription mounts the OpenAPI document of all edges that have one.

@@ -228,9 +228,19 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
+	wait := revocation.WaitNone
+	if p.config.Revocation.Wait {
+		wait = revocation.WaitNodes
+	}
 	n, err := node.New(node.Config{
 		Store: p.store, Ring: ring, Follower: follower, Watcher: watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
-		Forms: forms, Settings: settingsOf(p.config), Meter: p.meter,
+		Forms: forms, Settings: node.Settings{
+			Policy: policyOf(p.config), Audit: p.config.Audit.Retention, Staleness: p.config.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(p.config.Verify.Cache),
+			Limits: identity.Limits{
+				Account: p.config.Login.AccountFailures, AccountTotal: p.config.Login.AccountFailuresTotal,
+				Address: p.config.Login.AddressFailures, Window: p.config.Login.Window,
+			},
+		}, Meter: p.meter,
 		Clocks: node.Clocks{Now: ledger.Now, Boot: revocation.BootClock}, Log: p.logger,
 	})
 	if err != nil {
@@ -239,20 +249,6 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	i := &instance{Node: n, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
 	return i, follower.CatchUp(ctx)
-}
-
-func settingsOf(c config.Config) node.Settings {
-	wait := revocation.WaitNone
-	if c.Revocation.Wait {
-		wait = revocation.WaitNodes
-	}
-	return node.Settings{
-		Policy: policyOf(c), Audit: c.Audit.Retention, Staleness: c.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(c.Verify.Cache),
-		Limits: identity.Limits{
-			Account: c.Login.AccountFailures, AccountTotal: c.Login.AccountFailuresTotal,
-			Address: c.Login.AddressFailures, Window: c.Login.Window,
-		},
-	}
 }
 
 func policyOf(c config.Config) issuance.Policy {
@@ -265,9 +261,14 @@ func policyOf(c config.Config) issuance.Policy {
 }
 
 func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
+	// The longest that any JWT may live.
+	longest := max(p.config.AccessToken.MaxTTL, p.config.APIKey.MaxTTL)
+	for _, ceiling := range p.config.TaskCeilings() {
+		longest = max(longest, ceiling)
+	}
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
-		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: revocation.NewWallClock(p.now),
+		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longest, Now: revocation.NewWallClock(p.now),
 	}
 	var err error
 	if c.Algorithm == token.HS256 {
@@ -282,15 +283,6 @@ func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 		return nil, err
 	}
 	return keyring.Open(ctx, c)
-}
-
-// longestToken is the longest that any JWT may live.
-func longestToken(c config.Config) time.Duration {
-	longest := max(c.AccessToken.MaxTTL, c.APIKey.MaxTTL)
-	for _, ceiling := range c.TaskCeilings() {
-		longest = max(longest, ceiling)
-	}
-	return longest
 }
 
 // masterKey reads the master key. The first start makes it; once it has sealed

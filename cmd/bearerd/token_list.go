@@ -63,11 +63,25 @@ tokens are not stored.`,
 						return err
 					}
 					for _, t := range page.Items {
+						state := "lives"
+						if !t.ExpiresAt.IsZero() {
+							state = "until " + clock(t.ExpiresAt)
+						}
+						if at, reason, dead := t.End(p.now()); dead {
+							state = "dead since " + clock(at) + ": " + reason
+						}
+						value := ""
+						if t.Prefix != "" {
+							value = t.Prefix + "…" + t.Last4
+						}
 						all, rows = append(all, storedJSON{
 							ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
 							Collection: t.Collection, CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
 							LastUsedBy: t.LastUsedBy, ExpiresAt: instantOf(t.ExpiresAt), RevokedAt: instantOf(t.RevokedAt), Reason: t.Reason,
-						}), append(rows, p.tokenRow(t))
+						}), append(rows, []string{
+							t.ID, t.Kind.String(), t.Name, value, strings.Join(t.Scope, " "), collectionText(t.Collection),
+							clock(t.CreatedAt), clock(t.LastUsedAt), state,
+						})
 					}
 					if q.After = page.Next; page.Next == "" {
 						break
@@ -81,22 +95,4 @@ tokens are not stored.`,
 	}
 	cmd.Flags().StringVar(&kind, "kind", "", "only this `KIND`: api-token, api-key, refresh-token or session")
 	return cmd
-}
-
-func (p *program) tokenRow(t records.StoredToken) []string {
-	state := "lives"
-	if !t.ExpiresAt.IsZero() {
-		state = "until " + clock(t.ExpiresAt)
-	}
-	if at, reason, dead := t.End(p.now()); dead {
-		state = "dead since " + clock(at) + ": " + reason
-	}
-	value := ""
-	if t.Prefix != "" {
-		value = t.Prefix + "…" + t.Last4
-	}
-	return []string{
-		t.ID, t.Kind.String(), t.Name, value, strings.Join(t.Scope, " "), collectionText(t.Collection),
-		clock(t.CreatedAt), clock(t.LastUsedAt), state,
-	}
 }

@@ -84,16 +84,6 @@ type Undoing struct {
 	Reason string     `json:"reason"`
 }
 
-func explanationOf(x *explain.Explanation) explanation {
-	return explanation{
-		Allowed:  x.Allowed,
-		Checks:   each(x.Checks, func(c verification.CheckResult) Check { return Check(c) }),
-		Bindings: each(x.Grants, grantOf),
-		Token:    claimsOf(x.Token), Revoked: UndoingOf(x.Revoked),
-		Seq: x.Seq, LeaseAge: x.LeaseAge.Seconds(), Fresh: x.Fresh,
-	}
-}
-
 func claimsOf(t *verification.Token) *claims {
 	if t == nil {
 		return nil
@@ -142,5 +132,11 @@ func (a *API) explain(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, explanationOf(x))
+	return httpkit.WriteJSON(w, http.StatusOK, explanation{
+		Allowed:  x.Allowed,
+		Checks:   each(x.Checks, func(c verification.CheckResult) Check { return Check(c) }),
+		Bindings: each(x.Grants, grantOf),
+		Token:    claimsOf(x.Token), Revoked: UndoingOf(x.Revoked),
+		Seq: x.Seq, LeaseAge: x.LeaseAge.Seconds(), Fresh: x.Fresh,
+	})
 }

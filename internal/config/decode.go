@@ -166,7 +166,13 @@ func (d *decoder) member(key string, pair []*yaml.Node, v reflect.Value) {
 			return
 		}
 	}
-	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), "the keys here are "+strings.Join(keysOf(v.Type()), ", "))
+	var keys []string
+	for field := range v.Type().Fields() {
+		if name := field.Tag.Get("yaml"); name != "-" {
+			keys = append(keys, name)
+		}
+	}
+	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), "the keys here are "+strings.Join(keys, ", "))
 }
 
 func join(key, name string) string {
@@ -174,17 +180,6 @@ func join(key, name string) string {
 		return name
 	}
 	return key + "." + name
-}
-
-// keysOf returns the keys of a struct, in their order.
-func keysOf(t reflect.Type) []string {
-	var keys []string
-	for field := range t.Fields() {
-		if name := field.Tag.Get("yaml"); name != "-" {
-			keys = append(keys, name)
-		}
-	}
-	return keys
 }
 
 // isScalar reports whether a type is written as one text.

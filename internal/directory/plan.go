@@ -259,16 +259,13 @@ func (p *plan) client(n NewClient) error {
 	if err != nil {
 		return err
 	}
-	if !sameClient(old, client) {
+	same := slices.Equal(old.SecretDigest, client.SecretDigest) && sameSet(old.Grants, client.Grants) &&
+		sameSet(old.Scopes, client.Scopes) && sameSet(old.Audiences, client.Audiences)
+	if !same {
 		p.clients[client.ID] = client
 		p.add(client.ID, update)
 	}
 	return nil
-}
-
-func sameClient(a, b identity.Client) bool {
-	return slices.Equal(a.SecretDigest, b.SecretDigest) && sameSet(a.Grants, b.Grants) &&
-		sameSet(a.Scopes, b.Scopes) && sameSet(a.Audiences, b.Audiences)
 }
 
 // pruneCollections removes the collections that the file doesn't have, and with each

@@ -81,7 +81,11 @@ func (r reservations) read(path string) meaning {
 		if slices.EqualFunc(p.segments, resolved, func(pattern, s string) bool {
 			return pattern == "" || strings.EqualFold(pattern, s)
 		}) {
-			return meaning{path: p.path, exact: p.spelt(path)}
+			// With or without a slash at its end, as a mux compares paths.
+			segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/")
+			return meaning{path: p.path, exact: slices.EqualFunc(p.segments, segments, func(pattern, s string) bool {
+				return pattern == "" && s != "" || pattern == httpkit.Unescape(s)
+			})}
 		}
 	}
 	return meaning{}
@@ -101,15 +105,6 @@ func reserved(path string, segments []string) bool {
 
 func foldContains(names []string, s string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, s) })
-}
-
-// spelt reports whether a path that was sent is this one, with or without a slash at its
-// end, as a mux compares them.
-func (p place) spelt(path string) bool {
-	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/")
-	return slices.EqualFunc(p.segments, segments, func(pattern, s string) bool {
-		return pattern == "" && s != "" || pattern == httpkit.Unescape(s)
-	})
 }
 
 func (p place) wildcards() (n int) {

@@ -165,6 +165,17 @@ type question struct {
 	Back   string
 }
 
+// asks returns a question in which NAME stands for the value of a field.
+func asks(field, title, yes string, text ...string) func(*request, url.Values) (question, error) {
+	return func(_ *request, form url.Values) (question, error) {
+		q := question{Title: strings.ReplaceAll(title, "NAME", form.Get(field)), Yes: yes}
+		for _, line := range text {
+			q.Text = append(q.Text, strings.ReplaceAll(line, "NAME", form.Get(field)))
+		}
+		return q, nil
+	}
+}
+
 type pair struct{ Name, Value string }
 
 // secretFields are never shown again.

@@ -154,7 +154,16 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	switch q.Get("format") {
 	case "csv":
 		header, contentType = csvHeader, "text/csv; charset=utf-8"
-		write = func(e audit.Event) error { return table.Write(csvCells(e)) }
+		write = func(e audit.Event) error {
+			cells := []string{
+				strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Action, e.Target,
+				e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, strconv.FormatInt(e.Count, 10),
+			}
+			for i := range cells {
+				cells[i] = harmless(cells[i])
+			}
+			return table.Write(cells)
+		}
 	case "jsonl":
 	default:
 		return fault.New(fault.Invalid, "the format is csv or jsonl")
@@ -190,17 +199,6 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 }
 
 var csvHeader = []string{"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason", "count"}
-
-func csvCells(e audit.Event) []string {
-	cells := []string{
-		strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Action, e.Target,
-		e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, strconv.FormatInt(e.Count, 10),
-	}
-	for i := range cells {
-		cells[i] = harmless(cells[i])
-	}
-	return cells
-}
 
 // harmless keeps a spreadsheet from taking what somebody typed for a formula.
 func harmless(cell string) string {

@@ -72,10 +72,14 @@ func (p *Pages) bindingForms() map[string]formAction {
 				_, err := p.Directory.CreateBinding(ctx, c, b)
 				return err
 			})},
-		"remove": {ask: askRemoveBinding, do: func(r *request, form url.Values) (result, error) {
-			_, err := p.Directory.RemoveBinding(r.Context(), r.caller, form.Get("id"))
-			return result{to: toBindings + "?notice=removed"}, err
-		}},
+		"remove": {
+			ask: asks("what", "Remove this binding?", "Remove",
+				"It gives NAME. Whoever has that by nothing else loses it at once, on every node."),
+			do: func(r *request, form url.Values) (result, error) {
+				_, err := p.Directory.RemoveBinding(r.Context(), r.caller, form.Get("id"))
+				return result{to: toBindings + "?notice=removed"}, err
+			},
+		},
 	}
 }
 
@@ -132,10 +136,4 @@ func readGift(form url.Values, b *access.Binding) error {
 		return fault.New(fault.Invalid, "choose what it gives").In("gives")
 	}
 	return nil
-}
-
-func askRemoveBinding(_ *request, form url.Values) (question, error) {
-	return question{Title: "Remove this binding?", Yes: "Remove", Text: []string{
-		"It gives " + form.Get("what") + ". Whoever has that by nothing else loses it at once, on every node.",
-	}}, nil
 }

@@ -67,8 +67,10 @@ func (p *Pages) clientForms() map[string]formAction {
 				_, err := p.Directory.UpdateClient(ctx, c, n)
 				return err
 			})},
-		"renew":  {do: p.renewSecret, ask: askRenewSecret},
-		"remove": {do: p.removeClient, ask: askRemoveClient},
+		"renew": {do: p.renewSecret, ask: asks("id", "A new secret for NAME?", "Make a new secret",
+			"The secret that it has is no longer good, and every token that it got stops working at once.")},
+		"remove": {do: p.removeClient, ask: asks("id", "Remove the client NAME?", "Remove",
+			"Every token that was issued to it stops working at once.", "This can't be undone.")},
 	}
 }
 
@@ -104,16 +106,4 @@ func (p *Pages) renewSecret(r *request, form url.Values) (result, error) {
 func (p *Pages) removeClient(r *request, form url.Values) (result, error) {
 	_, err := p.Directory.RemoveClient(r.Context(), r.caller, form.Get("id"))
 	return result{to: toClients + "?notice=removed"}, err
-}
-
-func askRenewSecret(_ *request, form url.Values) (question, error) {
-	return question{Title: "A new secret for " + form.Get("id") + "?", Yes: "Make a new secret", Text: []string{
-		"The secret that it has is no longer good, and every token that it got stops working at once.",
-	}}, nil
-}
-
-func askRemoveClient(_ *request, form url.Values) (question, error) {
-	return question{Title: "Remove the client " + form.Get("id") + "?", Yes: "Remove", Text: []string{
-		"Every token that was issued to it stops working at once.", "This can't be undone.",
-	}}, nil
 }

@@ -36,7 +36,8 @@ func (p *Pages) collectionForms() map[string]formAction {
 	return map[string]formAction{
 		"create": {do: reading(readCollection, toCollections+"?notice=made", p.Directory.CreateCollection), fields: fieldsNamed("id", "name")},
 		"update": {do: reading(readCollection, toCollections+"?notice=saved", p.Directory.UpdateCollection), fields: fieldsNamed("name")},
-		"remove": {ask: askRemoveCollection, do: reading(readCollection, toCollections+"?notice=removed",
+		"remove": {ask: asks("name", "Remove the collection NAME?", "Remove",
+			"Tokens that are bound to it are refused at once, and every binding at and beneath it is gone.", "This can't be undone."), do: reading(readCollection, toCollections+"?notice=removed",
 			func(ctx context.Context, c *caller.Caller, n records.Collection) error {
 				_, err := p.Directory.RemoveCollection(ctx, c, n.ID)
 				return err
@@ -47,10 +48,4 @@ func (p *Pages) collectionForms() map[string]formAction {
 func readCollection(form url.Values) (records.Collection, error) {
 	id, err := access.ParseCollection(form.Get("id"))
 	return records.Collection{ID: id, Name: form.Get("name")}, fault.In("id", err)
-}
-
-func askRemoveCollection(_ *request, form url.Values) (question, error) {
-	return question{Title: "Remove the collection " + form.Get("name") + "?", Yes: "Remove", Text: []string{
-		"Tokens that are bound to it are refused at once, and every binding at and beneath it is gone.", "This can't be undone.",
-	}}, nil
 }

@@ -30,16 +30,14 @@ func (p *Pages) keyForms() map[string]formAction {
 		"rotate": {do: func(r *request, form url.Values) (result, error) {
 			return result{to: toKeys + "?notice=rotated"}, p.Directory.RotateKeys(r.Context(), r.caller, form.Get("now") == "yes")
 		}},
-		"retire": {ask: askRetire, do: func(r *request, form url.Values) (result, error) {
-			_, err := p.Directory.RetireKey(r.Context(), r.caller, form.Get("kid"))
-			return result{to: toKeys + "?notice=retired"}, err
-		}},
+		"retire": {
+			ask: asks("kid", "Retire this key?", "Retire it",
+				"Every token that NAME signed stops working at once. If it signs now, the next key takes over.",
+				"To change keys without ending tokens, rotate them instead. This can't be undone."),
+			do: func(r *request, form url.Values) (result, error) {
+				_, err := p.Directory.RetireKey(r.Context(), r.caller, form.Get("kid"))
+				return result{to: toKeys + "?notice=retired"}, err
+			},
+		},
 	}
-}
-
-func askRetire(_ *request, form url.Values) (question, error) {
-	return question{Title: "Retire this key?", Yes: "Retire it", Text: []string{
-		"Every token that " + form.Get("kid") + " signed stops working at once. If it signs now, the next key takes over.",
-		"To change keys without ending tokens, rotate them instead. This can't be undone.",
-	}}, nil
 }

@@ -49,7 +49,8 @@ func (p *Pages) roleForms() map[string]formAction {
 	return map[string]formAction{
 		"create": {do: reading(readRole, toRoles+"?notice=made", p.Directory.CreateRole), fields: fieldsNamed("name", "permissions")},
 		"update": {do: reading(readRole, toRoles+"?notice=saved", p.Directory.UpdateRole), fields: fieldsNamed("permissions")},
-		"remove": {ask: askRemoveRole, do: func(r *request, form url.Values) (result, error) {
+		"remove": {ask: asks("name", "Remove the role NAME?", "Remove",
+			"Every binding that gives it is gone too, and whoever had something by it loses that at once.", "This can't be undone."), do: func(r *request, form url.Values) (result, error) {
 			_, err := p.Directory.RemoveRole(r.Context(), r.caller, form.Get("name"))
 			return result{to: toRoles + "?notice=removed"}, err
 		}},
@@ -68,10 +69,4 @@ func readRole(form url.Values) (access.Role, error) {
 		role.Permissions = append(role.Permissions, access.Permission{Action: action, Path: parsed})
 	}
 	return role, nil
-}
-
-func askRemoveRole(_ *request, form url.Values) (question, error) {
-	return question{Title: "Remove the role " + form.Get("name") + "?", Yes: "Remove", Text: []string{
-		"Every binding that gives it is gone too, and whoever had something by it loses that at once.", "This can't be undone.",
-	}}, nil
 }

@@ -104,13 +104,16 @@ func readPermission(action, path string) (string, access.Path, error) {
 
 func (p *Pages) formsOfUser() map[string]formAction {
 	return map[string]formAction{
-		"update":        {do: p.updateUser, fields: fieldsNamed("name", "email", "groups")},
-		"password":      {do: p.setPassword, fields: fieldsNamed("password")},
-		"disable":       {do: p.setDisabled(true), ask: p.askDisable},
-		"enable":        {do: p.setDisabled(false)},
-		"unlock":        {do: p.unlockUser},
-		"remove":        {do: p.removeUser, ask: p.askRemoveUser},
-		"revoke-all":    {do: p.revokeAllOf, ask: p.askRevokeAll},
+		"update":   {do: p.updateUser, fields: fieldsNamed("name", "email", "groups")},
+		"password": {do: p.setPassword, fields: fieldsNamed("password")},
+		"disable": {do: p.setDisabled(true), ask: p.askAbout("Disable NAME?", "Disable",
+			"Every token and session of theirs stops working at once, and they get no new ones until they are enabled again.")},
+		"enable": {do: p.setDisabled(false)},
+		"unlock": {do: p.unlockUser},
+		"remove": {do: p.removeUser, ask: p.askAbout("Remove NAME?", "Remove",
+			"Every token and session of theirs stops working at once. Their bindings are gone with them.", "This can't be undone.")},
+		"revoke-all": {do: p.revokeAllOf, ask: p.askAbout("Revoke all tokens of NAME?", "Revoke everything",
+			"Every token and session of theirs stops working at once. They may sign in again and make new ones.", "This can't be undone.")},
 		"revoke-token":  {do: p.revokeTokenOf, ask: p.askRevokeToken},
 		"remove-access": {do: p.removeAccess, fields: map[string]string{"path": "at"}},
 	}
@@ -199,36 +202,19 @@ func describe(b access.Binding) string {
 	return whose + ", role " + b.Role + " at " + string(b.Path)
 }
 
-// askAbout is a question about the user that the path names. NAME in its title
-// stands for them.
-func (p *Pages) askAbout(r *request, q question) (question, error) {
-	u, err := p.Directory.User(r.Context(), r.caller, r.PathValue("id"))
-	if err != nil {
-		return q, err
+// askAbout asks about the user that the path names. NAME in the title stands for them.
+func (p *Pages) askAbout(title, yes string, text ...string) func(*request, url.Values) (question, error) {
+	return func(r *request, _ url.Values) (question, error) {
+		u, err := p.Directory.User(r.Context(), r.caller, r.PathValue("id"))
+		if err != nil {
+			return question{}, err
+		}
+		q := question{Title: strings.Replace(title, "NAME", u.Username, 1), Yes: yes, Text: text}
+		if u.ID == r.caller.ID() {
+			q.Text = append([]string{"This is you: you will be signed out."}, text...)
+		}
+		return q, nil
 	}
-	q.Title = strings.Replace(q.Title, "NAME", u.Username, 1)
-	if u.ID == r.caller.ID() {
-		q.Text = append([]string{"This is you: you will be signed out."}, q.Text...)
-	}
-	return q, nil
-}
-
-func (p *Pages) askDisable(r *request, _ url.Values) (question, error) {
-	return p.askAbout(r, question{Title: "Disable NAME?", Yes: "Disable", Text: []string{
-		"Every token and session of theirs stops working at once, and they get no new ones until they are enabled again.",
-	}})
-}
-
-func (p *Pages) askRemoveUser(r *request, _ url.Values) (question, error) {
-	return p.askAbout(r, question{Title: "Remove NAME?", Yes: "Remove", Text: []string{
-		"Every token and session of theirs stops working at once. Their bindings are gone with them.", "This can't be undone.",
-	}})
-}
-
-func (p *Pages) askRevokeAll(r *request, _ url.Values) (question, error) {
-	return p.askAbout(r, question{Title: "Revoke all tokens of NAME?", Yes: "Revoke everything", Text: []string{
-		"Every token and session of theirs stops working at once. They may sign in again and make new ones.", "This can't be undone.",
-	}})
 }
 
 func (p *Pages) askRevokeToken(r *request, form url.Values) (question, error) {

@@ -42,15 +42,8 @@ type scopeChoice struct {
 func (p *Pages) newTokenForm(r *request) (tokenForm, error) {
 	open, err := p.Directory.CollectionsOpenTo(r.Context(), r.caller)
 	policy := p.Policy
-	return tokenForm{
-		Scopes: p.scopesFor(r.caller), AnyScope: len(policy.Scopes) == 0, Collections: open,
-		Expiry: newExpiry(p.Now(), policy.APITokenMax),
-	}, err
-}
-
-// scopesFor lists the scopes: the operator's first, then the built-in ones, of which
-// not everybody may choose each.
-func (p *Pages) scopesFor(c *caller.Caller) []scopeChoice {
+	// The operator's scopes first, then the built-in ones, of which not everybody may
+	// choose each.
 	all := p.Issuance.DeclaredScopes()
 	for name, text := range watching {
 		if all[name] == "" {
@@ -59,7 +52,7 @@ func (p *Pages) scopesFor(c *caller.Caller) []scopeChoice {
 	}
 	var list, strong, closed []scopeChoice
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		s := scopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name), Why: whyNot(c, name)}
+		s := scopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name), Why: whyNot(r.caller, name)}
 		switch {
 		case s.Why != "":
 			closed = append(closed, s)
@@ -69,7 +62,10 @@ func (p *Pages) scopesFor(c *caller.Caller) []scopeChoice {
 			list = append(list, s)
 		}
 	}
-	return slices.Concat(list, strong, closed)
+	return tokenForm{
+		Scopes: slices.Concat(list, strong, closed), AnyScope: len(policy.Scopes) == 0, Collections: open,
+		Expiry: newExpiry(p.Now(), policy.APITokenMax),
+	}, err
 }
 
 // watching describes the built-in scopes for programs that watch over tokens.
