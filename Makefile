@@ -11,7 +11,7 @@ SOAK    ?= 5m
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check vet lint unit race cover fuzz soak bench bench-write golden vuln packages screenshots model
+.PHONY: help build demo test check vet lint unit race cover fuzz soak bench bench-write golden vuln packages screenshots model python
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,7 +64,7 @@ bench: ## the benchmarks that matter, as one table beside their budgets (about e
 bench-write: ## the same, and into docs/performance.md with its chart
 	cd bench && $(GO) run . -write ../docs/performance.md
 
-golden: ## write the golden files anew; read the diff before you commit it
+golden: ## write the golden files again; read the diff before you commit it
 	@grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -r -n1 dirname | sort -u | \
 	while read -r dir; do $(GO) test "$$dir" -update || exit 1; done
 
@@ -77,3 +77,6 @@ vuln: ## known vulnerabilities in what the binary uses
 
 packages: ## the programs that the tests drive, by apt where possible
 	.ci/packages
+
+python: ## the Python package, as a wheel in clients/python/dist
+	cd clients/python && rm -rf dist && mkdir dist && /usr/bin/python3 -c 'import setuptools.build_meta as b; print(b.build_wheel("dist"))'

@@ -83,6 +83,7 @@ var mayImport = map[string][]string{
 	"internal/oauth":                and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit"),
 	"internal/adminapi":             and(edge, pages...),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
+	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
 	"internal/webui":                and(edge, pages...),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/senaite":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),

@@ -116,7 +116,7 @@ func ours(key token.SigningKey) judge {
 		if err != nil {
 			return err
 		}
-		return t.Validate(token.Expectation{Types: []string{token.TypeAccess}, Issuer: issuer, Audience: audience, Now: now})
+		return t.Validate(token.Expectation{Type: token.TypeAccess, Issuer: issuer, Audience: audience, Now: now})
 	}}
 }
 

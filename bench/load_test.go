@@ -125,7 +125,7 @@ func whole(answer []byte) bool {
 }
 
 // slice is how long each server is asked before it is another's turn, so that
-// whatever else the machine does weighs on all of them.
+// other load on the machine affects all of them.
 const slice = 150 * time.Millisecond
 
 // rounds holds the results of several loads, round by round.

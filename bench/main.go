@@ -3,7 +3,7 @@
 //
 // Each benchmark that holds a budget is run several times; what is told is the median
 // of the runs, and the least and the most. A run compares what it measures with a
-// control in turns, so that whatever else the machine does weighs on both.
+// control in turns, so that other load on the machine affects both.
 package main
 
 import (
@@ -104,7 +104,7 @@ func (s suite) run(ctx context.Context, seen measurements) error {
 // measurements are the values of each metric of each benchmark.
 type measurements map[string][]float64
 
-// read takes the results from what go test says, and gives all else.
+// read takes the results from the output of go test, and returns the rest.
 func (m measurements) read(r io.Reader) string {
 	var rest strings.Builder
 	name := ""

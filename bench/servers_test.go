@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// post sends a form and gives the answer's members.
+// post sends a form and returns the answer's members.
 func post(b *testing.B, client *http.Client, address string, form url.Values) map[string]any {
 	b.Helper()
 	r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, address, strings.NewReader(form.Encode()))
@@ -163,7 +163,7 @@ func BenchmarkIssuing(b *testing.B) {
 }
 
 // BenchmarkPassword asks for tokens by password, on as many connections as nobody
-// should: what bounds it is the hash, and what waits for it is let in in turn.
+// should: what bounds it is the hash, and requests that wait for it take turns.
 func BenchmarkPassword(b *testing.B) {
 	p := startBearerd(b)
 	q := request{"/accounts/token/", "", url.Values{"username": {"ada"}, "password": {"correct horse"}, "collectionid": {"4"}}.Encode()}

@@ -85,7 +85,7 @@ var broken = sync.OnceValues(func() (string, error) {
 })
 
 // Without order, the procedure that revokes assigns sequences in a transaction of its
-// own, and lets whoever comes meanwhile make a later entry visible first.
+// own, and lets another writer make a later entry visible first.
 const brokenStore = `package store
 
 import (

@@ -52,7 +52,7 @@ func Breakages() []Breakage {
 }
 
 func restart(c *Cluster, n *Node) error {
-	if err := n.Start(); err != nil {
+	if err := n.StartAgain(); err != nil {
 		return err
 	}
 	return n.WaitReady(context.Background(), c.Client.HTTP)

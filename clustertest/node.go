@@ -77,6 +77,17 @@ func (n *Node) Start() error {
 	}
 }
 
+// StartAgain starts a node as a service manager does: one that ends because the database
+// doesn't answer in time is started again, for as long as startTimeout.
+func (n *Node) StartAgain() error {
+	end := time.Now().Add(startTimeout)
+	err := n.Start()
+	for errors.Is(err, errEnded) && time.Now().Before(end) {
+		err = n.Start()
+	}
+	return err
+}
+
 // cleanEnv returns the part of this process's environment that nodes inherit: no
 // setting of bearerd.
 func cleanEnv() []string {

@@ -151,7 +151,7 @@ func (p *Pair) onStandby(do func(*pgtest.Cluster) error) error {
 }
 
 // Promote makes the standby the primary. The former primary is fenced only if it was
-// before: otherwise it goes on running, and nothing tells it or its clients. No node
+// before: otherwise it goes on running, and neither it nor its clients notice. No node
 // is reconnected: see Cluster.Reconnect.
 func (p *Pair) Promote() error {
 	if err := p.onStandby((*pgtest.Cluster).Promote); err != nil {

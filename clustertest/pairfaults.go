@@ -49,7 +49,7 @@ func (c *Cluster) loseThePrimary(restarted *Node) error {
 		if err := restarted.Kill(); err != nil {
 			return err
 		}
-		if err := restarted.Start(); err != nil {
+		if err := restarted.StartAgain(); err != nil {
 			return err
 		}
 	}

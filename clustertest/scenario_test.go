@@ -67,7 +67,7 @@ func TestACutOffNodeStopsSayingYes(t *testing.T) {
 			t.Errorf("%s: the node answers %s after %v, not 503 within a second", b.Name, o.Outcome, o.End-o.Start)
 		}
 		must(c, repair())
-		took := eventually(c, staleness+time.Second+slack, b.Name+": the node says yes again", func() bool {
+		took := eventually(c, staleness+time.Second+slack, b.Name+": the node accepts tokens again", func() bool {
 			return c.Verify(far, good).Outcome == clustertest.Yes
 		})
 		t.Logf("%s: acknowledged after %v, recovered after %v", b.Name, revocation.End-revocation.Start, took)

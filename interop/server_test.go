@@ -64,7 +64,7 @@ task_tokens: {TES: {max_ttl: 96h}}
 signing: {algorithm: %[3]s}
 `
 
-// serve starts a server that signs with the algorithm, and gives its URL.
+// serve starts a server that signs with the algorithm, and returns its URL.
 func serve(t *testing.T, algorithm string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -3,6 +3,7 @@ package verify
 import (
 	"net/http"
 
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -12,7 +13,7 @@ import (
 func bearer(h http.Header) (raw string, found bool, err *Error) {
 	raw, found, wrong := token.ParseBearer(h["Authorization"])
 	if wrong != nil {
-		return "", false, invalidRequest(wrong.Error())
+		return "", false, invalidRequest(fault.Message(wrong))
 	}
 	return raw, found, nil
 }

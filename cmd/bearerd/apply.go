@@ -23,12 +23,12 @@ func (p *program) applyCommand() *cobra.Command {
 	var dryRun, prune bool
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Make users, roles and clients what a file says",
-		Long: `Make collections, roles, users, bindings and clients what the access file says,
-all of it or nothing. To apply a file twice changes nothing the second time. What
-the file doesn't have is left alone, unless --prune says to remove it.
+		Short: "Apply an access file: users, roles, bindings, clients",
+		Long: `Change collections, roles, users, bindings and clients to what the access file
+contains, in one transaction. Applying a file a second time changes nothing. What
+is not in the file stays as it is; --prune removes it.
 
-A mistake is told with the file and line, and nothing is changed.`,
+An error names the file and the line, and nothing is changed.`,
 		Example: `  bearerd apply -f access.yaml --dry-run
   bearerd apply -f access.yaml`,
 		Args: takes(),
@@ -60,11 +60,11 @@ A mistake is told with the file and line, and nothing is changed.`,
 				case len(done) == 0:
 					p.say("nothing to change")
 				case dryRun:
-					p.say("%s, none made: this was a dry run", count(len(done), "change"))
+					p.say("%s, not applied: this was a dry run", count(len(done), "change"))
 				case receipt.Revoked:
-					p.say("%s made; %s", count(len(done), "change"), i.reach(receipt))
+					p.say("%s applied; %s", count(len(done), "change"), i.reach(receipt))
 				default:
-					p.say("%s made", count(len(done), "change"))
+					p.say("%s applied", count(len(done), "change"))
 				}
 				return p.show(struct {
 					Changes []change `json:"changes"`
@@ -74,8 +74,8 @@ A mistake is told with the file and line, and nothing is changed.`,
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the access `FILE`")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would change, and change nothing")
-	cmd.Flags().BoolVar(&prune, "prune", false, "remove what the file doesn't have")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change, and change nothing")
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove what is not in the file")
 	_ = cmd.MarkFlagRequired("file")
 	waitFlag(cmd)
 	return cmd

@@ -21,11 +21,11 @@ func (p *program) auditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Show the audit log, newest first",
-		Long: `Show the audit log, newest first: who did what to what, from where, and how it
-ended. Nobody is "-", this command line is "cli", and bearerd itself "system".
+		Long: `Show the audit log, newest first: who did what to what, from where, and the
+outcome. "-" is nobody, "cli" this command line, and "system" bearerd itself.
 
-Refusals that are alike, of one caller or from one address, are one event a minute,
-which says how many they were.`,
+Equal refusals of one caller, or from one address, are recorded as one event per
+minute with their number.`,
 		Example: `  bearerd audit --since 24h --action token.revoke
   bearerd audit --target spadmin --output json`,
 		Args: takes(),
@@ -67,10 +67,10 @@ which says how many they were.`,
 	flags.StringVar(&f.Actor, "actor", "", "only what this `USER` or client did")
 	flags.StringVar(&f.Target, "target", "", "only what was done to this `USER`, client, key or role")
 	flags.StringVar(&f.Action, "action", "", "only this `ACTION`, such as token.revoke")
-	flags.StringVar(&f.TokenID, "token", "", "only what concerned the token with this `ID`")
+	flags.StringVar(&f.TokenID, "token", "", "only what is about the token with this `ID`")
 	flags.StringVar(&since, "since", "", "only from this `TIME` on: RFC 3339, or a duration ago such as 24h")
 	flags.StringVar(&until, "until", "", "only before this `TIME`")
-	flags.IntVar(&limit, "limit", limit, "at most so many events, `N`")
+	flags.IntVar(&limit, "limit", limit, "at most `N` events")
 	return cmd
 }
 

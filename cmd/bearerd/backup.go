@@ -16,13 +16,14 @@ func (p *program) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a copy of the database, beside a running server",
-		Long: `Write a consistent copy of the SQLite database to a new file, while a server goes
-on. To restore it, stop the server and put the copy where the database was.
+		Long: `Write a consistent copy of the SQLite database to a new file, while a server is
+running. To restore it, stop the server and put the copy in the database's place.
 
-A PostgreSQL database is backed up by PostgreSQL's own means, such as pg_dump;
-docs/operations.md says how, and how to restore.
+Back up a PostgreSQL database with PostgreSQL's own tools, such as pg_dump; see
+docs/operations.md for backing up and restoring.
 
-The copy holds the signing keys sealed. Keep the master key too, but elsewhere.`,
+The copy contains the signing keys, encrypted with the master key. Keep a copy of
+the master key too, in another place.`,
 		Args: takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			c, err := p.loadConfig(cmd)
@@ -30,7 +31,7 @@ The copy holds the signing keys sealed. Keep the master key too, but elsewhere.`
 				return err
 			}
 			if c.Database.IsPostgres() {
-				return hint(errors.New("a PostgreSQL database is backed up by PostgreSQL's own means"), "use pg_dump, or what the server's host offers")
+				return hint(errors.New("back up a PostgreSQL database with PostgreSQL's own tools"), "use pg_dump, or what the server's host offers")
 			}
 			s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: true})
 			if err != nil {
@@ -39,7 +40,7 @@ The copy holds the signing keys sealed. Keep the master key too, but elsewhere.`
 			defer func() { err = errors.Join(err, s.Close()) }()
 			err = s.Backup(cmd.Context(), args[0])
 			if fault.Is(err, fault.Conflict) {
-				return hint(fmt.Errorf("%s exists already, and is left as it is", args[0]), "name another file, or remove that one first")
+				return hint(fmt.Errorf("%s exists already, and was not changed", args[0]), "name another file, or remove that one first")
 			}
 			if err != nil {
 				return err

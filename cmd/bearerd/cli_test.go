@@ -12,20 +12,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var update = flag.Bool("update", false, "write docs/cli.md anew")
+var update = flag.Bool("update", false, "write docs/cli.md again")
 
 const handbook = "../../docs/cli.md"
 
 const handbookHead = `# The command line
 
-This page is what ` + "`bearerd COMMAND --help`" + ` says, written by ` + "`make golden`" + `.
+This page is the output of ` + "`bearerd COMMAND --help`" + `, written by ` + "`make golden`" + `.
 
-Results and secrets are printed to standard output, all else to standard error with
-the prefix ` + "`bearerd: `" + `; an error may be followed by a ` + "`hint:`" + ` that says what to do. The
-exit code is 0, or 1 for a command that failed, which then has changed nothing or
-says what it has. A secret is never an argument: it is asked for at a terminal, and
-read from standard input or a file otherwise. Every command but ` + "`serve`" + ` and ` + "`demo`" + ` works on the database directly,
-beside a running server. ` + "`bearerd completion SHELL`" + ` prints completions for a shell.
+Results and secrets are printed to standard output, everything else to standard error
+with the prefix ` + "`bearerd: `" + `; an error may be followed by a ` + "`hint:`" + ` that says what to do.
+The exit code is 0, or 1 for a command that failed; a failed command has changed nothing,
+or says what it has changed. A secret is never an argument: bearerd prompts for it at a
+terminal, and otherwise reads it from standard input or a file. Every command but ` + "`serve`" + `
+and ` + "`demo`" + ` works on the database directly, beside a running server.
+` + "`bearerd completion SHELL`" + ` prints completions for a shell.
 
 ## Flags of every command
 

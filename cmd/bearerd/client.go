@@ -46,9 +46,9 @@ func (p *program) clientCreateCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "create ID",
-		Short: "Make an OAuth client",
-		Long: `Make an OAuth client. Its secret is made too and printed to standard output, this
-once, unless one is read from a file or the client is public.`,
+		Short: "Create an OAuth client",
+		Long: `Create an OAuth client with a new secret, which is printed to standard output, only
+once. With --secret-file the secret is read; a public client has none.`,
 		Example: `  SECRET=$(bearerd client create ci --grant client_credentials --scope read)`,
 		Args:    takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,23 +65,23 @@ once, unless one is read from a file or the client is public.`,
 				if err != nil {
 					return err
 				}
-				p.say("client %s is made", c.ID)
+				p.say("client %s is created", c.ID)
 				return p.showClient(c, made)
 			})
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&n.Grants, "grant", nil, "a `GRANT` type that it may use; may stand more than once")
-	f.StringSliceVar(&n.Scopes, "scope", nil, "a `SCOPE` that its tokens may have; may stand more than once")
-	f.StringSliceVar(&n.Audiences, "audience", nil, "an `AUDIENCE` that it may ask for; may stand more than once")
-	f.BoolVar(&public, "public", false, "make a client without a secret")
+	f.StringSliceVar(&n.Grants, "grant", nil, "a `GRANT` type that it may use; can be repeated")
+	f.StringSliceVar(&n.Scopes, "scope", nil, "a `SCOPE` that its tokens may have; can be repeated")
+	f.StringSliceVar(&n.Audiences, "audience", nil, "an `AUDIENCE` that it may ask for; can be repeated")
+	f.BoolVar(&public, "public", false, "create a client without a secret")
 	clientSecretFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("public", "secret-file")
 	return cmd
 }
 
 func clientSecretFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "secret-file", "", "read the secret from this `FILE`, - for standard input, instead of making one")
+	cmd.Flags().StringVar(file, "secret-file", "", "read the secret from this `FILE`, - for standard input, instead of creating one")
 }
 
 // showClient prints a secret that was made, alone, or the client as JSON.
@@ -99,9 +99,9 @@ func (p *program) clientSecretCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "secret ID",
-		Short: "Give a client a new secret, and void its tokens",
-		Long: `Give an OAuth client a new secret, printed to standard output, this once. The old
-secret is worthless at once, and what was issued to the client is void.`,
+		Short: "Create a new client secret, and revoke the client's tokens",
+		Long: `Create a new secret for an OAuth client and print it to standard output, only once.
+The old secret stops working at once, and the client's tokens are revoked.`,
 		Args: takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var given token.Secret
@@ -116,7 +116,7 @@ secret is worthless at once, and what was issued to the client is void.`,
 				if err != nil {
 					return err
 				}
-				p.say("client %s has a new secret; what was issued to it is void", c.ID)
+				p.say("client %s has a new secret; its tokens are revoked", c.ID)
 				return p.showClient(c, made)
 			})
 		},
@@ -129,9 +129,9 @@ secret is worthless at once, and what was issued to the client is void.`,
 func (p *program) clientRemoveCommand() *cobra.Command {
 	return p.revocation(&cobra.Command{
 		Use:   "remove ID",
-		Short: "Remove an OAuth client, and void its tokens",
+		Short: "Remove an OAuth client, and revoke its tokens",
 		Args:  takes("ID"),
-	}, "client %s is removed, and what was issued to it is void; %s", func(i *instance) revokes { return i.Directory.RemoveClient })
+	}, "client %s is removed, and its tokens are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveClient })
 }
 
 // replaceSecret sets a new secret of a client, made here when none is given.

@@ -146,12 +146,12 @@ func (s *site) nginx(t *testing.T) {
 	upstream := "upstream bearerd {\n    server 127.0.0.1:8080;\n    keepalive 32;\n}\n"
 	for name, text := range map[string]string{
 		"bearerd-verify.conf":      verify,
+		"bearerd-endpoint.conf":    files["/etc/nginx/bearerd-endpoint.conf"] + retry,
 		"bearerd-application.conf": files["/etc/nginx/bearerd-application.conf"],
 		"bearerd-retry.conf":       nodes["/etc/nginx/bearerd-retry.conf"],
 		"conf.d/bearerd.conf":      swap(t, nodes["/etc/nginx/conf.d/bearerd.conf"], "10.0.0.11:8080", s.address[0], "10.0.0.12:8080", s.address[1]),
 		"conf.d/application.conf": swap(t, files["/etc/nginx/conf.d/application.conf"], upstream, "", "127.0.0.1:8000",
-			strings.TrimPrefix(application.URL, "http://"), "listen 80;", "listen unix:"+filepath.Join(dir, "socket")+";",
-			"        proxy_pass http://bearerd;\n", "        proxy_pass http://bearerd;\n"+retry),
+			strings.TrimPrefix(application.URL, "http://"), "listen 80;", "listen unix:"+filepath.Join(dir, "socket")+";"),
 		"nginx.conf": "daemon off; master_process off; pid nginx.pid;\nevents {}\nhttp {\n  access_log off;\n  client_body_temp_path body;" +
 			" proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n  include conf.d/*.conf;\n}\n",
 	} {
@@ -219,7 +219,7 @@ func (s *site) get(t *testing.T, token string) (status int, reached bool, header
 	return resp.StatusCode, resp.Header.Get("X-From") == "application", resp.Header
 }
 
-// whoNotices sends requests while something is done, and gives how many were sent
+// whoNotices sends requests while something is done, and returns how many were sent
 // and which of them did not get through.
 func (s *site) whoNotices(t *testing.T, token string, do func()) (sent int, refused []int) {
 	t.Helper()
@@ -334,7 +334,7 @@ func (s *site) databaseStops(t *testing.T, good string) {
 	}
 }
 
-// metricsAreThere holds the names of the page against what a node tells.
+// metricsAreThere compares the names on the page with the metrics of a node.
 func (s *site) metricsAreThere(t *testing.T) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.nodes[0].ops+"/metrics", nil)

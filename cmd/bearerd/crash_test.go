@@ -11,7 +11,7 @@ import (
 )
 
 // TestNoAcknowledgedRevocationIsLost kills a server that is revoking, again and
-// again, at any moment: whatever it acknowledged is refused by the next one, and
+// again, at any moment: everything it acknowledged is refused by the next one, and
 // what nobody revoked is still good.
 func TestNoAcknowledgedRevocationIsLost(t *testing.T) {
 	t.Parallel()

@@ -50,8 +50,8 @@ func (p *program) demoCommand() *cobra.Command {
 		Long: `Run a server with sample users, collections and clients, every dialect, and a small
 API of specimens behind the proxy, and print commands to paste into another shell.
 
-All of it stands in a scratch folder that is removed at the end. With --dir it
-stays, and the configuration and access file in it are examples to begin with.`,
+Everything is in a temporary folder that is removed at the end. With --dir it is
+kept, and its configuration and access file are examples to start from.`,
 		Example: `  bearerd demo
   bearerd demo --dir try`,
 		Args: takes(),
@@ -67,8 +67,8 @@ stays, and the configuration and access file in it are examples to begin with.`,
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "keep everything in this `FOLDER`")
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "the `ADDRESS` of the endpoints; another port is taken when it is in use")
-	cmd.Flags().StringVar(&ops, "ops-listen", "127.0.0.1:9180", "the `ADDRESS` of health and metrics, likewise")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "the `ADDRESS` of the endpoints; if the port is in use, another one is taken")
+	cmd.Flags().StringVar(&ops, "ops-listen", "127.0.0.1:9180", "the `ADDRESS` of health and metrics; the same applies")
 	return cmd
 }
 
@@ -199,6 +199,6 @@ func (p *program) printGuide(d *demo) {
 	p.say("its configuration, access file and log are in %s", d.Dir)
 	p.say("its users are admin (password admin#password), spadmin and jthomas (test#password)")
 	p.say("its pages are at http://%s/auth/", d.Listen)
-	p.say("paste this into another shell; Ctrl-C here ends it")
+	p.say("paste this into another shell; press Ctrl-C here to stop the server")
 	_, _ = fmt.Fprintf(p.stdout, "\n%s", guide)
 }

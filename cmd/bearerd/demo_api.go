@@ -12,7 +12,7 @@ import (
 )
 
 // sampleAPI is an application as it may stand behind bearerd: it knows nothing of
-// tokens, and believes the headers that tell who is calling.
+// tokens, and trusts the headers that name the caller.
 type sampleAPI struct {
 	url    string
 	server *http.Server
@@ -133,5 +133,5 @@ func (a *sampleAPI) add(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // whoever asked is gone
+	_ = json.NewEncoder(w).Encode(v) // the client has gone
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// startDemo runs bearerd demo and gives the commands that it prints.
+// startDemo runs bearerd demo and returns the commands that it prints.
 func startDemo(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
 	cmd := exec.Command("bearerd", append([]string{"demo", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, args...)...)
@@ -51,7 +51,7 @@ func startDemo(t *testing.T, args ...string) (*exec.Cmd, string) {
 // guideEnd is how the printed commands end.
 var guideEnd = sampleGuide[strings.LastIndex(sampleGuide, "}}"):][2:]
 
-// paste runs commands in a shell as if they were pasted, and gives what they print.
+// paste runs commands in a shell as if they were pasted, and returns what they print.
 func paste(t *testing.T, dir, commands string) string {
 	t.Helper()
 	cmd := exec.Command("bash", "-e")

@@ -78,7 +78,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	for _, name := range i.config.Dialects {
 		add, known := dialects[name]
 		if !known {
-			return edges{}, fmt.Errorf("dialects: this version doesn't speak %s", name)
+			return edges{}, fmt.Errorf("dialects: this version has no dialect %s", name)
 		}
 		add(s, &e)
 	}

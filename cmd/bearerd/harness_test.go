@@ -149,7 +149,7 @@ func (b *bench) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs a command and gives what it printed.
+// run runs a command and returns what it printed.
 func (b *bench) run(args ...string) string {
 	b.Helper()
 	cmd := b.command(args...)
@@ -172,7 +172,7 @@ func (b *bench) serve() *process {
 	return p
 }
 
-// post sends a form with the client's credentials and gives the answer.
+// post sends a form with the client's credentials and returns the answer.
 func (b *bench) post(target string, form url.Values) (reply, error) {
 	r, err := http.NewRequest(http.MethodPost, target, strings.NewReader(form.Encode()))
 	if err != nil {

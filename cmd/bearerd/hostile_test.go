@@ -348,7 +348,8 @@ func (s target) exchange(t *testing.T, request string, patience time.Duration) s
 }
 
 // TestNoEndpointsPathReachesTheApplicationMisspelt goes through the description of a
-// server with every dialect on.
+// server with every dialect on, through its proxy and through every web server that there
+// is a page for. A good token opens everything else there.
 func TestNoEndpointsPathReachesTheApplicationMisspelt(t *testing.T) {
 	t.Parallel()
 	app := newRecorder(t)
@@ -365,26 +366,37 @@ func TestNoEndpointsPathReachesTheApplicationMisspelt(t *testing.T) {
 	if err := json.NewDecoder(resp.Body).Decode(&document); err != nil || len(document.Paths) < 60 {
 		t.Fatalf("%d paths, %v", len(document.Paths), err)
 	}
-	s := target{name: "proxy", dial: dialer(p.base)}
-	for _, path := range slices.Sorted(maps.Keys(document.Paths)) {
-		plain := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "7")
-		for _, misspelt := range []string{
-			"/" + plain, plain + "//", strings.ToUpper(plain[:2]) + plain[2:] + ";", strings.Replace(plain[1:], "/", "%2F", 1), "/x/.." + plain,
-			strings.ToUpper(plain) + "/", strings.Replace(plain, "/", "/./", 1),
-		} {
-			if !strings.HasPrefix(misspelt, "/") {
-				misspelt = "/" + misspelt
+	targets := append(hostileTargets(t)[2:], target{name: "proxy", dial: dialer(p.base), app: app, secrets: b.secrets(p)})
+	var all sync.WaitGroup
+	for _, s := range targets {
+		all.Go(func() {
+			for _, path := range slices.Sorted(maps.Keys(document.Paths)) {
+				s.misspell(t, path)
 			}
-			if strings.HasSuffix(path, "}") && strings.HasSuffix(misspelt, ";") {
-				continue // a name may end so
-			}
-			if misspelt == plain || strings.Count(plain, "/") == 1 && strings.HasPrefix(misspelt, plain) && misspelt == plain+"/" {
-				continue
-			}
-			got := s.exchange(t, "POST "+misspelt+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 20*time.Second)
-			if requests, _ := app.take(); len(requests) > 0 || got != "404" {
-				t.Errorf("%s: %s, and the application got %q", misspelt, got, requests)
-			}
+		})
+	}
+	all.Wait()
+}
+
+// misspell sends requests for a path of the description, which may have wildcards, in
+// spellings that some application takes for it.
+func (s target) misspell(t *testing.T, path string) {
+	t.Helper()
+	plain := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "7")
+	for _, misspelt := range []string{
+		"/" + plain, plain + "//", strings.ToUpper(plain[:2]) + plain[2:] + ";", "/" + strings.Replace(plain[1:], "/", "%2F", 1), "/x/.." + plain,
+		strings.ToUpper(plain) + "/", strings.Replace(plain, "/", "/./", 1),
+	} {
+		if strings.HasSuffix(path, "}") && strings.HasSuffix(misspelt, ";") {
+			continue // a name may end so
+		}
+		if misspelt == plain || strings.Count(plain, "/") == 1 && misspelt == plain+"/" {
+			continue
+		}
+		got := s.exchange(t, "POST "+misspelt+" HTTP/1.1\r\nHost: museum.example.org\r\nAuthorization: Bearer "+s.secrets["<token>"]+
+			"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 20*time.Second)
+		if requests, _ := s.app.take(); len(requests) > 0 || got != "404" {
+			t.Errorf("%s, %s: %s, and the application got %q", s.name, misspelt, got, requests)
 		}
 	}
 }

@@ -43,12 +43,12 @@ func (p *program) keysRotateCommand() *cobra.Command {
 	var now bool
 	cmd := &cobra.Command{
 		Use:   "rotate",
-		Short: "Let a new key follow the active one",
-		Long: `Show a new key in the JWK Set of every server at once. It signs when it has been
-shown for as long as the set may be cached, so that no verifier meets a key that it
-doesn't know; with --now it signs at once. What the old key signed stays good.
+		Short: "Replace the active key with a new one",
+		Long: `Publish a new key in the JWK Set of every server at once. It signs as soon as every
+cached copy of the set has expired, so that no verifier sees an unknown key; with
+--now it signs at once. Tokens that the old key signed stay valid.
 
-To make an old key's tokens worthless, see "bearerd keys retire".`,
+To revoke the tokens of an old key, see "bearerd keys retire".`,
 		Args: takes(),
 		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, _ []string) error {
 			if err := i.Directory.RotateKeys(ctx, caller.Operator(), now); err != nil {
@@ -63,14 +63,14 @@ To make an old key's tokens worthless, see "bearerd keys retire".`,
 				case keyring.Active:
 					p.say("key %s signs", k.KID)
 				case keyring.Next:
-					p.say("key %s is shown, and signs from %s", k.KID, clock(k.ActiveAt))
+					p.say("key %s is published, and signs from %s", k.KID, clock(k.ActiveAt))
 				case keyring.Retired, keyring.Gone:
 				}
 			}
 			return p.show(listed(rendered(keys, adminapi.KeyOf)), silent)
 		}),
 	}
-	cmd.Flags().BoolVar(&now, "now", false, "let it sign at once")
+	cmd.Flags().BoolVar(&now, "now", false, "sign with the new key at once")
 	waitFlag(cmd)
 	return cmd
 }
@@ -78,31 +78,31 @@ To make an old key's tokens worthless, see "bearerd keys retire".`,
 func (p *program) keysRetireCommand() *cobra.Command {
 	return p.revocation(&cobra.Command{
 		Use:   "retire KID",
-		Short: "Take a key back, with every token that it signed",
+		Short: "Retire a signing key, and revoke every token that it signed",
 		Long: `Take a signing key back, with every token that it signed. When it was the active
 one the next key signs at once.`,
 		Args: takes("KID"),
-	}, "key %s is revoked, with all that it signed; %s", func(i *instance) revokes { return i.Directory.RetireKey })
+	}, "key %s is revoked, with every token that it signed; %s", func(i *instance) revokes { return i.Directory.RetireKey })
 }
 
 func (p *program) keysMasterCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "master FILE",
-		Short: "Make a master key",
-		Long: `Make a master key: 32 random bytes in base64 on one line, in a new file that only
-its owner may read. "bearerd serve" makes one by itself beside a new SQLite
-database; make one by hand to keep it elsewhere.`,
+		Short: "Create a master key",
+		Long: `Create a master key: 32 random bytes in base64 on one line, in a new file that only
+its owner may read. "bearerd serve" creates one beside a new SQLite database; use
+this command to keep it in another place.`,
 		Args: takes("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			_, err := keyring.MakeMaster(args[0])
 			if errors.Is(err, fs.ErrExist) {
-				return hint(fmt.Errorf("%s exists already, and is left as it is", args[0]),
+				return hint(fmt.Errorf("%s exists already, and was not changed", args[0]),
 					"to replace a master key is to lose every signing key that it sealed")
 			}
 			if err != nil {
 				return err
 			}
-			p.say("made the master key %s; keep a copy of it apart from the backups", args[0])
+			p.say("created the master key %s; keep a copy of it apart from the backups", args[0])
 			return p.show(map[string]string{"file": args[0]}, silent)
 		},
 	}

@@ -18,22 +18,22 @@ func (p *program) migrateCommand() *cobra.Command {
 	var mode restoring
 	cmd := &cobra.Command{
 		Use:   "migrate",
-		Short: "Bring the database's schema up to date",
-		Long: `Bring the database's schema up to date, making the database when there is none.
-"bearerd serve" does it by itself when it starts. A server of the version before
-that still runs goes on working with the new schema.
+		Short: "Update the database's schema",
+		Long: `Update the database's schema, or create the database if there is none. "bearerd
+serve" does this when it starts. A running server of the previous version keeps
+working with the new schema.
 
-Sequences of the revocation log must never be given out twice. bearerd sees by
-itself that a database was restored from a backup, or that PostgreSQL failed over,
-and goes on at a higher sequence. It can't see that the server's whole disk was put
-back: then stop every node and run this with --restored before they start.
+A sequence of the revocation log must never be used twice. bearerd detects that a
+database was restored from a backup, or that PostgreSQL failed over, and continues
+at a higher sequence. It can't detect that the server's whole disk was restored:
+then stop every node and run this with --restored before they start.
 
 A restored database doesn't know what was revoked after the backup: those tokens
 are accepted again. --revoke-all with --restored revokes everything that was issued
 until now, to anybody: access and task tokens, API keys and tokens, sessions,
-refresh tokens, device codes, also those that were issued after the backup. The
-signing keys are replaced. Everybody signs in again, and programs need new API
-tokens and keys. With HS256 the secret stays; change it too where tokens are
+refresh tokens, device codes, including those issued after the backup. The
+signing keys are replaced. All users must sign in again, and programs need new
+API tokens and keys. With HS256 the secret stays; change it too if tokens are
 verified without the revocation log.`,
 		Example: `  bearerd migrate --dry-run
   bearerd migrate --restored
@@ -41,7 +41,7 @@ verified without the revocation log.`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if mode.revokeAll && !mode.restored {
-				return hint(errors.New("--revoke-all needs --restored: it is for a database that was put back"),
+				return hint(errors.New("--revoke-all needs --restored: it is for a restored database"),
 					`to revoke everything of one user, see "bearerd revoke-all --help"`)
 			}
 			c, err := p.loadConfig(cmd)
@@ -73,8 +73,8 @@ verified without the revocation log.`,
 			return p.show(out, silent)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell what would be done, and do nothing")
-	cmd.Flags().BoolVar(&mode.restored, "restored", false, "the database is a copy that was put back")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be done, and do nothing")
+	cmd.Flags().BoolVar(&mode.restored, "restored", false, "the database was restored from a copy")
 	cmd.Flags().BoolVar(&mode.revokeAll, "revoke-all", false, "with --restored: revoke every token and session issued until now")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "restored")
 	return cmd
@@ -105,24 +105,23 @@ func (p *program) migrate(ctx context.Context, c config.Config, mode restoring, 
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if s.Restored() {
-		p.say("the revocation log goes on at a higher sequence")
+		p.say("the revocation log continues at a higher sequence")
 	}
 	if !mode.revokeAll {
 		return nil
 	}
 	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return hint(fmt.Errorf("nothing is known to be revoked: %w", err), "run the same command again before a node starts")
+		return hint(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
 	e, err := i.Revoker.RevokeEverything(ctx, caller.Operator())
 	if err != nil {
-		return hint(fmt.Errorf("nothing is known to be revoked: %w", err), "run the same command again before a node starts")
+		return hint(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
 	p.say("every token, session and device code issued until now is revoked; %s", i.reach(e.Receipt))
 	for _, kid := range e.Keys {
 		p.say("the signing key %s is revoked", kid)
 	}
-
 	out.RevokedAll = &revokedEverything{acknowledgement: acknowledged(e.Receipt), Keys: nonNil(e.Keys)}
 	return nil
 }

@@ -248,7 +248,11 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	}
 	i := &instance{Node: n, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
-	return i, follower.CatchUp(ctx)
+	p.store.Follow(follower.Origin)
+	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {
+		return i, err
+	}
+	return i, ring.Refresh(ctx) // another server may have answered before there was a log to follow
 }
 
 func policyOf(c config.Config) issuance.Policy {
@@ -318,5 +322,5 @@ func masterKey(ctx context.Context, p parts) (keyring.Master, error) {
 // make a master key of its own.
 func noSharedMaster(path string, err error) error {
 	return hint(fmt.Errorf("the master key is missing, and all nodes of a PostgreSQL database need the same: %w", err),
-		"make one with \"bearerd keys master %s\", once, and give every node a copy", path)
+		"create one with \"bearerd keys master %s\", once, and copy it to every node", path)
 }

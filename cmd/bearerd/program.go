@@ -34,7 +34,7 @@ var overrides = []struct{ key, flag, usage string }{
 	{"issuer", "issuer", "the issuer's `URL`"},
 }
 
-// run carries out the command that the arguments name and gives the exit code: 0
+// run carries out the command that the arguments name and returns the exit code: 0
 // when it was done, else 1.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
@@ -53,7 +53,8 @@ func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bearerd",
 		Short: "Issue, verify and revoke bearer tokens",
-		Long: `bearerd issues, verifies and takes back bearer tokens for HTTP APIs.
+		Long: `bearerd adds API tokens to applications that you already run, and revokes them
+everywhere at once.
 
 Begin with "bearerd demo", which starts a server with sample data and prints
 commands to paste. "bearerd serve" is the server; every other command works on
@@ -75,41 +76,41 @@ A command that fails exits with 1 and has changed nothing, or says what it has.`
 	flags.StringVar(&p.configFile, "config", "", "the configuration `FILE` (BEARERD_CONFIG)")
 	flags.VarP(&p.output, "output", "o", "print results as `FORMAT`: text or json")
 	for _, o := range overrides {
-		flags.String(o.flag, "", o.usage+", over the configuration's")
+		flags.String(o.flag, "", o.usage+", instead of the configuration's")
 	}
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.applyCommand(),
-		group("user", "List, make and change users",
-			`List, make and change users. USER is a username or a subject id.
+		group("user", "List, create and change users",
+			`List, create and change users. USER is a username or a subject id.
 
 For many users at once, and for roles and bindings, see "bearerd apply".`,
 			p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userPasswordCommand(),
 			p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userRemoveCommand(), p.userAccessCommand()),
 		group("token", "Issue, examine and revoke tokens",
 			`Issue, examine and revoke tokens. The value of a token is never an argument,
-where others could see it: it is asked for at a terminal, and read from standard
-input or a file otherwise.`,
+where others could see it: bearerd prompts for it at a terminal, and otherwise
+reads it from standard input or a file.`,
 			p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),
 			p.tokenExplainCommand(), p.tokenRevokeCommand()),
 		p.revokeAllCommand(),
 		group("keys", "List, rotate and retire signing keys",
-			`List, rotate and retire signing keys, and make a master key.
+			`List, rotate and retire signing keys, and create a master key.
 
-A key is shown in the JWK Set as "next" before it signs, "active" while it signs,
-"retired" until its last token has expired, and then "gone". Keys follow one
-another by themselves (signing.rotate_every).`,
+A key is "next" while it is only published in the JWK Set, "active" while it signs,
+"retired" until its last token has expired, and then "gone". Keys rotate
+automatically (signing.rotate_every).`,
 			p.keysListCommand(), p.keysRotateCommand(), p.keysRetireCommand(), p.keysMasterCommand()),
-		group("client", "List, make and remove OAuth clients",
-			`List, make and remove OAuth clients. A client secret is made by bearerd, and shown
-this once, or read from a file; it is never an argument.`,
+		group("client", "List, create and remove OAuth clients",
+			`List, create and remove OAuth clients. bearerd creates a client's secret and shows
+it only once, or reads it from a file; it is never an argument.`,
 			p.clientListCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientRemoveCommand()),
 		p.auditCommand(), p.backupCommand(), p.migrateCommand(),
 		group("config", "Check the configuration", "Check the configuration.", &cobra.Command{
 			Use:   "check",
 			Short: "Check the configuration and the files that it names",
 			Long: `Check the configuration, the BEARERD_ variables and the flags, and the files that
-they name: the secret, the master key, and the database's schema. Everything that is
-wrong is told, and nothing is changed.`,
+they name: the secret, the master key, and the database's schema. Every error is
+reported, and nothing is changed.`,
 			Args: takes(),
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				c, err := p.loadConfig(cmd)
@@ -120,7 +121,7 @@ wrong is told, and nothing is changed.`,
 				if err := errors.Join(checkSecrets(c), webhookErr, checkDatabase(cmd, c)); err != nil {
 					return err
 				}
-				p.say("the configuration is good")
+				p.say("the configuration is valid")
 				return p.show(map[string]bool{"ok": true}, silent)
 			},
 		}),
@@ -169,7 +170,7 @@ func takes(names ...string) cobra.PositionalArgs {
 		case len(args) < len(names):
 			return hint(fmt.Errorf("%s is missing", names[len(args)]), "see %s --help", cmd.CommandPath())
 		case len(args) > len(names) && len(names) == 0:
-			return hint(errors.New("no arguments are taken here"), "see %s --help", cmd.CommandPath())
+			return hint(errors.New("this command takes no arguments"), "see %s --help", cmd.CommandPath())
 		case len(args) > len(names):
 			return hint(fmt.Errorf("too many arguments after %s", names[len(names)-1]), "see %s --help", cmd.CommandPath())
 		}

@@ -59,7 +59,7 @@ func TestAPasswordThatIsTypedIsNotShown(t *testing.T) {
 	}
 	rest, _ := io.ReadAll(stderr)
 	said.Write(rest)
-	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "user ada is made") {
+	if err := cmd.Wait(); err != nil || !strings.Contains(said.String(), "user ada is created") {
 		t.Fatalf("%v: %s", err, said.String())
 	}
 	// What stands on the screen comes before what is written now.

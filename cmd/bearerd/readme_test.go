@@ -71,7 +71,7 @@ func TestTheGuideOfTheREADMEWorks(t *testing.T) {
 		got := paste(t, dir, before+"echo ==; "+commands)
 		_, got, _ = strings.Cut(got, "==\n")
 		if strings.HasPrefix(commands, "TOKEN=") {
-			// The same token from here on: to ask again would give another.
+			// The same token from here on: asking again would return another one.
 			before = "TOKEN=" + strings.TrimSpace(got) + "\n"
 		}
 		if i+1 == len(all) || all[i+1].language != "text" {

@@ -160,7 +160,7 @@ func (b *bench) revokeAll(sharedSecret bool) {
 		b.Errorf("%v, %s", err, out)
 	}
 	for _, line := range []string{
-		"the revocation log goes on at a higher sequence",
+		"the revocation log continues at a higher sequence",
 		"every token, session and device code issued until now is revoked",
 	} {
 		if !strings.Contains(told.String(), line) {

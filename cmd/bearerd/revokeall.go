@@ -7,9 +7,9 @@ import (
 func (p *program) revokeAllCommand() *cobra.Command {
 	return p.revocation(&cobra.Command{
 		Use:   "revoke-all USER",
-		Short: "Void every token and session of a user",
-		Long: `Void every token and session of a user: whatever was issued to them until now.
-They may sign in again at once; to lock them out see "bearerd user disable".`,
+		Short: "Revoke every token and session of a user",
+		Long: `Revoke every token and session of a user that was issued until now. The user can
+sign in again at once; to prevent that, see "bearerd user disable".`,
 		Args: takes("USER"),
-	}, "every token and session of %s is void; %s", func(i *instance) revokes { return i.Revoker.RevokeAllOf })
+	}, "every token and session of %s is revoked; %s", func(i *instance) revokes { return i.Revoker.RevokeAllOf })
 }

@@ -48,7 +48,7 @@ func (p *program) readNewPassword(file string) (token.Secret, error) {
 		return "", err
 	}
 	if again != password {
-		return "", errors.New("the two passwords are not the same")
+		return "", errors.New("the two passwords differ")
 	}
 	return password, nil
 }

@@ -23,10 +23,10 @@ func (p *program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Run the server until it is told to stop (SIGTERM, SIGINT), and then let requests
-finish. The database, its schema and the master key are made on the first start.
+		Long: `Run the server until it gets SIGTERM or SIGINT; requests that are running can then
+finish. The database, its schema and the master key are created on the first start.
 
-Its log is JSON on standard error; "listening" tells the address of each listener.`,
+The log is JSON on standard error; "listening" has the address of each listener.`,
 		Example: `  bearerd serve --config bearerd.yaml
   bearerd serve --listen 127.0.0.1:0`,
 		Args: takes(),
@@ -43,8 +43,8 @@ Its log is JSON on standard error; "listening" tells the address of each listene
 			})
 		},
 	}
-	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, over the configuration's; port 0 takes a free one")
-	cmd.Flags().String("ops-listen", "", "the `ADDRESS` of health and metrics, over the configuration's")
+	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, instead of the configuration's; port 0 picks a free one")
+	cmd.Flags().String("ops-listen", "", "the `ADDRESS` of health and metrics, instead of the configuration's")
 	return cmd
 }
 
@@ -97,7 +97,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return hint(err, "another program listens there, maybe another bearerd; choose other addresses in listen and ops_listen")
+		return hint(err, "another program uses this address, maybe another bearerd; choose other addresses in listen and ops_listen")
 	}
 	if err != nil {
 		return err
@@ -120,11 +120,11 @@ func (p *program) tellManager(ctx context.Context, state string) error {
 		}
 		conn, err := new(net.Dialer).DialContext(ctx, "unixgram", socket)
 		if err != nil {
-			return fmt.Errorf("telling the service manager %s: %w", state, err)
+			return fmt.Errorf("notifying the service manager of %s: %w", state, err)
 		}
 		defer func() { _ = conn.Close() }()
 		if _, err := conn.Write([]byte(state)); err != nil {
-			return fmt.Errorf("telling the service manager %s: %w", state, err)
+			return fmt.Errorf("notifying the service manager of %s: %w", state, err)
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ func parseLifetime(s string) (int64, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 || d%time.Second != 0 {
-		return 0, fmt.Errorf("--expires-in: %q is neither seconds, such as 300, nor a duration of whole seconds, such as 5m", s)
+		return 0, fmt.Errorf("--expires-in: %q is neither a number of seconds, such as 300, nor a duration in whole seconds, such as 5m", s)
 	}
 	return int64(d / time.Second), nil
 }

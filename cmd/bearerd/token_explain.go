@@ -17,7 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// explanationJSON is an explanation as the management API gives it.
+// explanationJSON is an explanation in the format of the management API.
 type explanationJSON struct {
 	Allowed  bool              `json:"allowed"`
 	Checks   []adminapi.Check  `json:"checks"`
@@ -56,10 +56,10 @@ func (p *program) tokenExplainCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "explain",
-		Short: "Tell why a token is let in or not, check by check",
-		Long: `Make every check on a token, in the order in which the server makes them, and
-tell what each found: up to which it is good, who took it back and when, and the
-bindings that decide access.`,
+		Short: "Show why a token is accepted or refused, check by check",
+		Long: `Run every check on a token, in the order that the server uses, and show each result:
+the check that failed, who revoked the token and when, and the bindings that decide
+access.`,
 		Example: `  bearerd token explain < token.txt
   bearerd token explain --collection 4 --scope read`,
 		Args: takes(),
@@ -82,11 +82,11 @@ bindings that decide access.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&a.audience, "audience", "", "the `AUDIENCE` that asks, instead of the default one")
-	f.StringVar(&a.scope, "scope", "", "the `SCOPE` that is asked for")
-	f.Int64Var(&a.collection, "collection", 0, "the `ID` of the collection that is asked for")
-	f.StringVar(&a.action, "action", "", "the `ACTION` that is asked for")
-	f.StringVar(&a.path, "path", "", "the `PATH` that it is asked for at")
+	f.StringVar(&a.audience, "audience", "", "the required `AUDIENCE`, instead of the default one")
+	f.StringVar(&a.scope, "scope", "", "the required `SCOPE`")
+	f.Int64Var(&a.collection, "collection", 0, "the `ID` of the required collection")
+	f.StringVar(&a.action, "action", "", "the required `ACTION`")
+	f.StringVar(&a.path, "path", "", "the `PATH` of the required action")
 	cmd.MarkFlagsRequiredTogether("action", "path")
 	fileFlag(cmd, &file)
 	return cmd
@@ -140,7 +140,7 @@ func (x explanationJSON) verdict() string {
 	return "refused"
 }
 
-// whoRevoked says how the token was revoked; username is that of who did it.
+// whoRevoked returns how the token was revoked; username is that of the one who did it.
 func whoRevoked(u *adminapi.Undoing, username string) string {
 	by := cmp.Or(username, u.By, "somebody unknown")
 	if u.By == audit.ActorCLI {

@@ -38,12 +38,11 @@ func (p *program) tokenInspectCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "inspect",
-		Short: "Show what a token says, and whether that is proven",
-		Long: `Show what a token says. What is proven, by a signature or by being stored, and
-what only claims to be, are told apart: what is marked UNVERIFIED could have been
-written by anybody.
+		Short: "Show what a token says, and whether that is verified",
+		Long: `Show what a token says. Lines marked UNVERIFIED are proven neither by a signature
+nor by the database: anybody could have written them.
 
-For the reason why a token is refused see "bearerd token explain".`,
+For the reason why a token is refused, see "bearerd token explain".`,
 		Example: `  bearerd token inspect < token.txt`,
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {

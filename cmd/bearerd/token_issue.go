@@ -18,8 +18,8 @@ func (p *program) tokenIssueCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "issue USER",
 		Short: "Issue an access token for a user",
-		Long: `Issue an access token that speaks for a user, by every rule that holds when they
-ask for one themselves. It is printed to standard output, and is shown this once.`,
+		Long: `Issue an access token for a user, under the same rules as when the user requests it.
+It is printed to standard output, only once.`,
 		Example: `  TOKEN=$(bearerd token issue spadmin --collection 4)
   bearerd token issue spadmin --scope "read write" --expires-in 5m`,
 		Args: takes("USER"),
@@ -45,9 +45,9 @@ type wanted struct {
 
 func (n *wanted) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names with spaces between them")
-	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to bind it to")
-	f.StringVar(&n.expires, "expires-in", "", "how long it lives: `SECONDS`, or a duration such as 5m")
+	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names separated by spaces")
+	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to limit it to")
+	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m")
 }
 
 func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request, error) {
@@ -100,9 +100,9 @@ func (p *program) tokenCreateCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "create USER --name NAME",
-		Short: "Make an API token for a user",
-		Long: `Make an API token for a user: an opaque token that lives until it is revoked, or as
-long as asked for. It is printed to standard output, and is shown this once.`,
+		Short: "Create an API token for a user",
+		Long: `Create an API token for a user: an opaque token that is valid until it is revoked or
+expires. It is printed to standard output, only once.`,
 		Example: `  bearerd token create spadmin --name "nightly export" --scope read --expires-in 720h`,
 		Args:    takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -117,7 +117,7 @@ long as asked for. It is printed to standard output, and is shown this once.`,
 		},
 	}
 	n.flags(cmd)
-	cmd.Flags().StringVar(&name, "name", "", "the `NAME` that its owner will know it by")
+	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
 	_ = cmd.MarkFlagRequired("name")
 	return cmd
 }

@@ -37,15 +37,15 @@ func (p *program) tokenListCommand() *cobra.Command {
 		Use:   "list USER",
 		Short: "List the stored tokens of a user, newest first",
 		Long: `List the stored tokens of a user, newest first: API tokens, API keys, refresh tokens
-and sessions, the dead ones of the last 90 days with the reason. Access and task
-tokens are not stored.`,
+and sessions, including those that ended in the last 90 days, with the reason.
+Access and task tokens are not stored.`,
 		Args: takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q := records.TokenQuery{Limit: 500}
 			if kind != "" {
 				k, known := token.ParseKind(kind)
 				if !known {
-					return fmt.Errorf("--kind: %q is no kind of token", kind)
+					return fmt.Errorf("--kind: %q is not a kind of token", kind)
 				}
 				q.Kinds = []token.Kind{k}
 			}
@@ -67,8 +67,8 @@ tokens are not stored.`,
 						if !t.ExpiresAt.IsZero() {
 							state = "until " + clock(t.ExpiresAt)
 						}
-						if at, reason, dead := t.End(p.now()); dead {
-							state = "dead since " + clock(at) + ": " + reason
+						if at, reason, ended := t.End(p.now()); ended {
+							state = "ended " + clock(at) + ": " + reason
 						}
 						value := ""
 						if t.Prefix != "" {

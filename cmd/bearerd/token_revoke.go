@@ -24,15 +24,16 @@ func (p *program) tokenRevokeCommand() *cobra.Command {
 	var skip bool
 	cmd := &cobra.Command{
 		Use:   "revoke [ID…]",
-		Short: "Revoke tokens, with everything that was made from them",
-		Long: `Revoke tokens, with everything that was made from them. A token is named by its
-public id or by its value; expired ones may be named too. Ids may be arguments.
-Values come from a prompt, from standard input or from a file, and so may ids: one
-a line, with empty lines and those that begin with # left out.
+		Short: "Revoke tokens, with every token that was created from them",
+		Long: `Revoke tokens, with every token that was created from them. Name a token by its
+public id or by its value; it may be expired. Ids can be arguments. Values are read
+from a prompt, from standard input or from a file, and so can ids be: one per line.
+Empty lines and lines that start with # are ignored.
 
-Every line is looked at before anything is changed, and one that is no token of
-ours and no id is an error. Then they are revoked, 1,000 a transaction. The
-command waits until every running server refuses them, unless --wait=false.`,
+Every line is checked before anything is changed; a line that is neither a token of
+this server nor an id is an error. Then the tokens are revoked, 1,000 per
+transaction. The command waits until every running server refuses them, unless
+--wait=false.`,
 		Example: `  bearerd token revoke 2f1c6a52-7a0e-4a1b-9f0c-5d0a6b1f3c11
   bearerd token revoke < token.txt
   bearerd token revoke --file leaked.txt`,
@@ -71,7 +72,7 @@ command waits until every running server refuses them, unless --wait=false.`,
 		}),
 	}
 	fileFlag(cmd, &file)
-	cmd.Flags().BoolVar(&skip, "skip-unknown", false, "leave out lines that are no token of ours, instead of stopping")
+	cmd.Flags().BoolVar(&skip, "skip-unknown", false, "skip lines that are not a token of this server, instead of stopping")
 	waitFlag(cmd)
 	return cmd
 }
@@ -85,8 +86,8 @@ func (p *program) findRevocable(ctx context.Context, i *instance, args []string,
 	case len(args) > 0:
 		for n, id := range args {
 			if _, err := uuid.Parse(id); err != nil {
-				return nil, hint(fmt.Errorf("argument %d is no id", n+1),
-					"a token's value is no argument, where others can see it: give it on standard input or with --file")
+				return nil, hint(fmt.Errorf("argument %d is not an id", n+1),
+					"a token's value can't be an argument, where others could see it: use standard input or --file")
 			}
 			r, err := s.Revoker.FindRevocable(ctx, caller.Operator(), id)
 			if err != nil {

@@ -53,7 +53,7 @@ func (p *program) userListCommand() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&search, "search", "", "only those whose username, name or email has this `TEXT` in it")
+	cmd.Flags().StringVar(&search, "search", "", "only those whose username, name or email contains this `TEXT`")
 	return cmd
 }
 
@@ -133,9 +133,9 @@ func (p *program) userCreateCommand() *cobra.Command {
 	var none bool
 	cmd := &cobra.Command{
 		Use:   "create USERNAME",
-		Short: "Make a user",
-		Long: `Make a user. The password is asked for twice at a terminal, and read from
-standard input or a file otherwise.`,
+		Short: "Create a user",
+		Long: `Create a user. bearerd prompts twice for the password at a terminal, and otherwise
+reads it from standard input or a file.`,
 		Args: takes("USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
@@ -151,15 +151,15 @@ standard input or a file otherwise.`,
 				if err != nil {
 					return err
 				}
-				p.say("user %s is made, with the id %s", u.Username, u.ID)
+				p.say("user %s is created, with the id %s", u.Username, u.ID)
 				return p.show(adminapi.UserOf(u), silent)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&n.Name, "name", "", "the `NAME` as people write it")
+	cmd.Flags().StringVar(&n.Name, "name", "", "the full `NAME`")
 	cmd.Flags().StringVar(&n.Email, "email", "", "the email `ADDRESS`")
-	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "a `GROUP` to be in; may stand more than once")
-	cmd.Flags().BoolVar(&none, "no-password", false, "make a user whom no password lets in")
+	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "a `GROUP` of the user; can be repeated")
+	cmd.Flags().BoolVar(&none, "no-password", false, "create a user who can't sign in with a password")
 	passwordFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
 	return cmd
@@ -173,17 +173,17 @@ func (p *program) userPasswordCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "password USER",
-		Short: "Change a user's password, and void their tokens",
-		Long: `Change a user's password. Every token and session of theirs is void at once.
-The password is asked for twice at a terminal, and read from standard input or a
-file otherwise.`,
+		Short: "Change a user's password, and revoke their tokens",
+		Long: `Change a user's password. All tokens and sessions of the user are revoked at once.
+bearerd prompts twice for the password at a terminal, and otherwise reads it from
+standard input or a file.`,
 		Args: takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			password, err := p.readNewPassword(file)
 			if err != nil {
 				return err
 			}
-			return p.changeUser(cmd, args[0], directory.UserPatch{Password: &password}, "has a new password; their tokens and sessions are void")
+			return p.changeUser(cmd, args[0], directory.UserPatch{Password: &password}, "has a new password; their tokens and sessions are revoked")
 		},
 	}
 	passwordFlag(cmd, &file)
@@ -194,11 +194,11 @@ file otherwise.`,
 func (p *program) userDisableCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "disable USER",
-		Short: "Lock a user out, and void their tokens",
+		Short: "Disable a user, and revoke their tokens",
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			yes := true
-			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are void")
+			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are revoked")
 		},
 	}
 	waitFlag(cmd)
@@ -208,8 +208,8 @@ func (p *program) userDisableCommand() *cobra.Command {
 func (p *program) userEnableCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "enable USER",
-		Short: "Let a disabled user in again",
-		Long:  `Let a disabled user in again. What was issued to them before stays void.`,
+		Short: "Enable a disabled user",
+		Long:  `Enable a disabled user. Tokens that were issued before stay revoked.`,
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			no := false
@@ -221,10 +221,9 @@ func (p *program) userEnableCommand() *cobra.Command {
 func (p *program) userUnlockCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "unlock USER",
-		Short: "Forget a user's failed sign-ins",
-		Long: `Forget a user's failed sign-ins, so that the user can sign in again before the
-window of login.window has passed. An address that failed at many accounts stays
-limited.`,
+		Short: "Reset a user's failed sign-ins",
+		Long: `Reset a user's failed sign-ins, so that the user can sign in again before
+login.window has passed. An address with failures at many accounts stays limited.`,
 		Args: takes("USER"),
 		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
 			if err := i.SignIn.Unlock(ctx, caller.Operator(), args[0]); err != nil {
@@ -250,7 +249,7 @@ func (p *program) changeUser(cmd *cobra.Command, ref string, patch directory.Use
 func (p *program) userRemoveCommand() *cobra.Command {
 	return p.revocation(&cobra.Command{
 		Use:   "remove USER",
-		Short: "Remove a user with their bindings, and void their tokens",
+		Short: "Remove a user with their bindings, and revoke their tokens",
 		Args:  takes("USER"),
-	}, "user %s is removed, their tokens and sessions are void; %s", func(i *instance) revokes { return i.Directory.RemoveUser })
+	}, "user %s is removed, and their tokens and sessions are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveUser })
 }

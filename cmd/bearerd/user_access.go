@@ -15,13 +15,13 @@ func (p *program) userAccessCommand() *cobra.Command {
 	var action, path, remove string
 	cmd := &cobra.Command{
 		Use:   "access USER",
-		Short: "Tell what a user may do and why, or take access away",
-		Long: `Tell what a user may do, and the binding that each permission comes from.
+		Short: "Show what a user may do and why, or remove access",
+		Long: `Show what a user may do, and the binding that each permission comes from.
 
-With --action and --path, tell whether the user may do that there, and why. With
---remove, take away every binding of theirs at that path and beneath it, through
-roles too, and name what still gives them something there: a group, or a binding at
-a wider path.`,
+With --action and --path, show whether the user may do that action there, and why.
+With --remove, remove every direct binding of the user at and beneath that path,
+including those with a role, and show what still grants access there: a group, or a
+binding at a wider path.`,
 		Example: `  bearerd user access spadmin
   bearerd user access spadmin --action access --path /collections/4
   bearerd user access spadmin --remove /collections/4`,
@@ -43,13 +43,13 @@ a wider path.`,
 					Remaining []bindingJSON `json:"remaining"`
 				}{bindingsOf(removed), bindingsOf(remaining)}
 				for _, b := range out.Removed {
-					p.say("removed %s", b.gives())
+					p.say("removed %s", b.inWords())
 				}
 				if len(removed) == 0 {
-					p.say("%s has no binding of their own at or beneath %s", ref, at)
+					p.say("%s has no direct binding at or beneath %s", ref, at)
 				}
 				for _, b := range out.Remaining {
-					p.say("still given: %s", b.gives())
+					p.say("still granted: %s", b.inWords())
 				}
 				return p.show(out, silent)
 			case action != "":
@@ -74,9 +74,9 @@ a wider path.`,
 			return p.show(listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
 		}),
 	}
-	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to judge")
-	cmd.Flags().StringVar(&path, "path", "", "the `PATH` to judge it at")
-	cmd.Flags().StringVar(&remove, "remove", "", "take access away at this `PATH`")
+	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to check")
+	cmd.Flags().StringVar(&path, "path", "", "the `PATH` to check it at")
+	cmd.Flags().StringVar(&remove, "remove", "", "remove access at and beneath this `PATH`")
 	cmd.MarkFlagsRequiredTogether("action", "path")
 	cmd.MarkFlagsMutuallyExclusive("action", "remove")
 	waitFlag(cmd)
@@ -109,8 +109,8 @@ func bindingsOf(list []access.Binding) []bindingJSON {
 	return out
 }
 
-// gives says in words what a binding gives.
-func (b bindingJSON) gives() string {
+// inWords returns in words what a binding grants.
+func (b bindingJSON) inWords() string {
 	what, from := "role "+b.Role, ""
 	if b.Permission != nil {
 		what = b.Permission.Action + " " + b.Permission.Path

@@ -21,7 +21,7 @@ type build struct {
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Tell which version this is",
+		Short: "Show the version",
 		Args:  takes(),
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()

@@ -80,7 +80,7 @@ func collectionOf(r *http.Request) (int64, error) {
 	return strconv.ParseInt(r.PathValue("id"), 10, 64)
 }
 
-// ready answers 200 while tokens can be accepted, for whoever sends requests here.
+// ready answers 200 while tokens can be accepted, for the load balancer.
 func ready(w http.ResponseWriter, h verify.Health) {
 	if !h.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -88,7 +88,7 @@ func ready(w http.ResponseWriter, h verify.Health) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"ready": h.Ready, "seq": h.Seq})
 }
 
-// whoami tells callers who they are.
+// whoami shows callers who they are.
 func whoami(w http.ResponseWriter, r *http.Request) {
 	t, ok := verify.FromContext(r.Context())
 	if !ok { // can't be, behind Middleware

@@ -7,8 +7,8 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// Any is the action that stands for every action. Whoever asks for Any is
-// allowed by a grant of Any alone.
+// Any is the action that stands for every action. A request for Any is
+// allowed only by a grant of Any.
 const Any = "*"
 
 const (
@@ -54,7 +54,7 @@ func (p Permission) Validate() error {
 	return err
 }
 
-// Role is a named set of permissions. A role without permissions gives nothing.
+// Role is a named set of permissions. A role without permissions grants nothing.
 type Role struct {
 	Name        string
 	Permissions []Permission
@@ -77,7 +77,7 @@ func (r Role) Validate() error {
 	return nil
 }
 
-// Binding returns one user or one group one role or one permission at a path.
+// Binding grants one role or one permission to one user or one group, at a path.
 type Binding struct {
 	ID         string
 	User       string // subject id; empty when Group is set
@@ -104,7 +104,7 @@ func (b Binding) Validate() error {
 		return fault.New(fault.Invalid, "a binding names either a user or a group").In("user")
 	}
 	if (b.Role == "") == (b.Permission == nil) {
-		return fault.New(fault.Invalid, "a binding gives either a role or a permission").In("role")
+		return fault.New(fault.Invalid, "a binding grants either a role or a permission").In("role")
 	}
 	field := "user"
 	if b.Group != "" {
@@ -146,8 +146,8 @@ func (b Binding) via() string {
 	return ViaUser
 }
 
-// permissions are what the binding gives, relative to its path. A role other
-// than the one it names gives nothing.
+// permissions returns what the binding grants, relative to its path. A role other
+// than the one it names grants nothing.
 func (b Binding) permissions(role Role) []Permission {
 	if b.Permission != nil {
 		return []Permission{*b.Permission}

@@ -125,7 +125,7 @@ func TestExpandReadsPathsRelativeToTheBinding(t *testing.T) {
 			access.Role{},
 			[]access.Grant{{Action: "access", Path: "/collections/4", Binding: "3", Via: "user"}},
 		},
-		"a permission, whatever the role": {
+		"a permission and any role": {
 			access.Binding{ID: "3", User: "u", Permission: &access.Permission{Action: "a", Path: "/"}, Path: "/x"},
 			admin,
 			[]access.Grant{{Action: "a", Path: "/x", Binding: "3", Via: "user"}},

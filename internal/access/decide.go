@@ -17,7 +17,7 @@ type Grant struct {
 	Role    string // the role's name; empty for a permission bound by itself
 }
 
-// String says in words what the grant gives and where it comes from.
+// String returns in words what the grant allows and where it comes from.
 func (g Grant) String() string {
 	from := g.Via
 	if g.Role != "" {
@@ -26,14 +26,14 @@ func (g Grant) String() string {
 	return g.Action + " " + string(g.Path) + " (" + from + ")"
 }
 
-// Gives reports whether this grant alone allows the action at the path.
-func (g Grant) Gives(action string, path Path) bool {
+// Allows reports whether this grant alone allows the action at the path.
+func (g Grant) Allows(action string, path Path) bool {
 	return action != "" && (g.Action == action || g.Action == Any) && g.Path.Covers(path)
 }
 
 // Expand returns the grants of a binding. The role is the one that the binding
-// names; it is not looked at when the binding gives a permission, and any other
-// role returns nothing.
+// names; it is ignored when the binding grants a permission, and any other role grants
+// nothing.
 func Expand(b Binding, role Role) []Grant {
 	var grants []Grant
 	for _, p := range b.permissions(role) {
@@ -44,10 +44,10 @@ func Expand(b Binding, role Role) []Grant {
 	return grants
 }
 
-// Decision says whether something is allowed, and by which grants.
+// Decision is whether something is allowed, and by which grants.
 type Decision struct {
 	Allowed bool
-	Because []Grant // every grant that allows it by itself, in the order given
+	Because []Grant // every grant that allows it by itself, in their order
 }
 
 // Decide reports whether the grants, which are all of one user's, allow the action
@@ -55,7 +55,7 @@ type Decision struct {
 func Decide(grants []Grant, action string, path Path) Decision {
 	var d Decision
 	for _, g := range grants {
-		if g.Gives(action, path) {
+		if g.Allows(action, path) {
 			d.Because = append(d.Because, g)
 		}
 	}
@@ -67,18 +67,18 @@ func Decide(grants []Grant, action string, path Path) Decision {
 // and does not allocate.
 func Allows(grants []Grant, action string, path Path) bool {
 	for i := range grants {
-		if grants[i].Gives(action, path) {
+		if grants[i].Allows(action, path) {
 			return true
 		}
 	}
 	return false
 }
 
-// Remove sorts out what taking a user away from a path means. The bindings are
+// Remove sorts bindings for the removal of a user from a path. The bindings are
 // all that concern the user, direct ones and those of the user's groups.
 //
-// Removed are the direct bindings that give nothing outside of `at`, be it a
-// permission or a role. Remaining are those of the others that still give
+// Removed are the direct bindings that grant nothing outside of `at`, be it a
+// permission or a role. Remaining are those of the others that still grant
 // something at, beneath or above `at`: a group's, or one of a wider path.
 func Remove(bindings []Binding, roles map[string]Role, at Path) (removed, remaining []Binding) {
 	for _, b := range bindings {
@@ -93,9 +93,9 @@ func Remove(bindings []Binding, roles map[string]Role, at Path) (removed, remain
 	return removed, remaining
 }
 
-// within reports whether the binding can give nothing outside of at. A binding
+// within reports whether the binding can grant nothing outside of at. A binding
 // whose own path lies within counts even when its role is empty today, or it
-// would come back to life when the role is filled.
+// would grant access again when the role is filled.
 func within(b Binding, grants []Grant, at Path) bool {
 	if at.Covers(b.Path) {
 		return true

@@ -146,7 +146,7 @@ func TestGrantsLieBeneathTheirBinding(t *testing.T) {
 		b, roles := someBinding().Draw(t, "binding"), someRoles().Draw(t, "roles")
 		for _, g := range access.Expand(b, roles[b.Role]) {
 			if !b.Path.Covers(g.Path) || g.Binding != b.ID || g.Role != b.Role {
-				t.Fatalf("%+v gives %+v", b, g)
+				t.Fatalf("%+v grants %+v", b, g)
 			}
 		}
 	})
@@ -360,7 +360,7 @@ func TestRemoveIsHonest(t *testing.T) {
 		}
 		for _, b := range remaining {
 			if len(access.Expand(b, roles[b.Role])) == 0 {
-				t.Fatalf("%+v remains and gives nothing", b)
+				t.Fatalf("%+v remains and grants nothing", b)
 			}
 		}
 	})

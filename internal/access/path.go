@@ -97,7 +97,7 @@ func (p Path) Covers(q Path) bool {
 }
 
 // Join returns the path that q names when it is read relative to p: /a joined with
-// /b is /a/b. The zero value on either side gives the zero value. The result may
+// /b is /a/b. If either side is the zero value, so is the result. The result may
 // be longer than ParsePath allows, and then covers nothing that can be asked for.
 func (p Path) Join(q Path) Path {
 	switch {

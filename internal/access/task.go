@@ -29,14 +29,14 @@ type TaskRight struct {
 	Because []Grant // the grants that say so
 }
 
-// Allows reports whether that lifetime, in seconds, may be given.
+// Allows reports whether that lifetime, in seconds, is allowed.
 func (t TaskRight) Allows(seconds int64) bool {
 	return seconds > 0 && (t.Any || slices.Contains(t.Exact, seconds))
 }
 
 // TaskRights reads off a user's grants which task tokens of a type they may
-// have: create on /task-tokens/TYPE, or on a wider path, gives any lifetime, and
-// on /task-tokens/TYPE/SECONDS that one. A type that TaskPath refuses gives none.
+// have: create on /task-tokens/TYPE, or on a wider path, allows any lifetime, and
+// on /task-tokens/TYPE/SECONDS that one. A type that TaskPath refuses allows none.
 func TaskRights(grants []Grant, typ string) TaskRight {
 	path, err := TaskPath(typ)
 	if err != nil {
@@ -44,7 +44,7 @@ func TaskRights(grants []Grant, typ string) TaskRight {
 	}
 	var t TaskRight
 	for _, g := range grants {
-		if g.Gives(ActionCreate, path) {
+		if g.Allows(ActionCreate, path) {
 			t.Any = true
 		} else if seconds, ok := exactSeconds(g, path); ok {
 			t.Exact = append(t.Exact, seconds)

@@ -48,7 +48,7 @@ type API struct {
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
 	SessionCookies []string             // the cookies that carry a session; none: Bearer alone
 	Challenge      httpkit.Challenge    // what a 401 answers with
-	Traffic        traffic.Log          // what the statistics tell; nil: nothing is counted
+	Traffic        traffic.Log          // the source of the statistics; nil: nothing is counted
 }
 
 // request is a request whose caller is known.

@@ -30,7 +30,7 @@ func (p parameters) filter() (f audit.Filter, limit int, err error) {
 	return f, limit, err
 }
 
-// audit lists events, newest first. A last page of the greatest length may give a
+// audit lists events, newest first. A full last page may have a
 // cursor to an empty one.
 func (a *API) audit(w http.ResponseWriter, r *request) error {
 	f, limit, err := r.query.filter()

@@ -6,16 +6,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/issuance"
+
+	"github.com/bearerd/bearerd/internal/adminapi"
 )
 
 func TestNobodyIsChallenged(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	a := s.send("GET", root+"/me", "")
-	a.is(t, 401)
-	if got := a.header.Get("WWW-Authenticate"); got != `Bearer realm="bearerd"` {
+	a := s.Do(t, "GET", root+"/me", "")
+	a.Is(401)
+	if got := a.Header.Get("WWW-Authenticate"); got != `Bearer realm="bearerd"` {
 		t.Errorf("challenge %q", got)
 	}
 }
@@ -36,28 +38,28 @@ func TestBadCredentialsAreRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status int
 		error  string
-		with   []option
+		with   []edgetest.Option
 	}{
-		"junk":                          {401, "malformed or unknown token", []option{bearer("junk")}},
-		"empty":                         {400, "", []option{header("Authorization", "Bearer ")}},
-		"two headers":                   {400, "", []option{bearer(s.ada), bearer(s.ada)}},
-		"more than 8 KiB":               {400, "", []option{bearer(strings.Repeat("x", 8<<10+1))}},
-		"a session as Bearer":           {401, "wrong type", []option{bearer(good)}},
-		"a token in the cookie":         {401, "", []option{session(s.ada)}},
-		"a dead session":                {401, "revoked", []option{session(dead)}},
-		"junk in the cookie":            {401, "", []option{session("junk")}},
-		"two good sessions":             {400, "", []option{session(good), session(other)}},
-		"a bad token, a good session":   {401, "malformed or unknown token", []option{bearer("junk"), session(good)}},
-		"another site's cookie":         {401, "", []option{header("Cookie", "sessionid="+good)}},
+		"junk":                          {401, "malformed or unknown token", []edgetest.Option{edgetest.Bearer("junk")}},
+		"empty":                         {400, "", []edgetest.Option{edgetest.Header("Authorization", "Bearer ")}},
+		"two headers":                   {400, "", []edgetest.Option{edgetest.Bearer(s.ada), edgetest.Bearer(s.ada)}},
+		"more than 8 KiB":               {400, "", []edgetest.Option{edgetest.Bearer(strings.Repeat("x", 8<<10+1))}},
+		"a session as Bearer":           {401, "wrong type", []edgetest.Option{edgetest.Bearer(good)}},
+		"a token in the cookie":         {401, "", []edgetest.Option{session(s.ada)}},
+		"a dead session":                {401, "revoked", []edgetest.Option{session(dead)}},
+		"junk in the cookie":            {401, "", []edgetest.Option{session("junk")}},
+		"two good sessions":             {400, "", []edgetest.Option{session(good), session(other)}},
+		"a bad token, a good session":   {401, "malformed or unknown token", []edgetest.Option{edgetest.Bearer("junk"), session(good)}},
+		"another site's cookie":         {401, "", []edgetest.Option{edgetest.Header("Cookie", "sessionid="+good)}},
 		"a token in the query":          {401, "", nil},
-		"HTTP Basic is no login of its": {401, "", []option{header("Authorization", "Basic YTpi")}},
+		"HTTP Basic is no login of its": {401, "", []edgetest.Option{edgetest.Header("Authorization", "Basic YTpi")}},
 	} {
-		a := s.send("GET", root+"/me?access_token="+s.ada, "", tc.with...)
-		if a.status != tc.status {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
+		a := s.Do(t, "GET", root+"/me?access_token="+s.ada, "", tc.with...)
+		if a.Status != tc.status {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
 		}
-		if tc.error != "" && !strings.Contains(a.header.Get("WWW-Authenticate"), `error="invalid_token", error_description="`+tc.error+`"`) {
-			t.Errorf("%s: challenge %q", name, a.header.Get("WWW-Authenticate"))
+		if tc.error != "" && !strings.Contains(a.Header.Get("WWW-Authenticate"), `error="invalid_token", error_description="`+tc.error+`"`) {
+			t.Errorf("%s: challenge %q", name, a.Header.Get("WWW-Authenticate"))
 		}
 	}
 }
@@ -66,10 +68,10 @@ func TestExpiredTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.Advance(time.Hour)
-	a := s.as(s.ada, "GET", "/me", "")
-	a.is(t, 401)
-	if a.detail(t) != "expired" {
-		t.Errorf("detail %q", a.detail(t))
+	a := s.as(t, s.ada, "GET", "/me", "")
+	a.Is(401)
+	if a.Str("detail") != "expired" {
+		t.Errorf("detail %q", a.Str("detail"))
 	}
 }
 
@@ -77,19 +79,19 @@ func TestSessionChangesNothingAcrossOrigins(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	with := session(s.SessionToken(t, "ada", password).Value.Reveal())
-	for name, cross := range map[string][]option{
-		"another origin":   {header("Origin", "https://evil.example")},
-		"another site":     {header("Sec-Fetch-Site", "cross-site")},
-		"a neighbour host": {header("Sec-Fetch-Site", "same-site")},
+	for name, cross := range map[string][]edgetest.Option{
+		"another origin":   {edgetest.Header("Origin", "https://evil.example")},
+		"another site":     {edgetest.Header("Sec-Fetch-Site", "cross-site")},
+		"a neighbour host": {edgetest.Header("Sec-Fetch-Site", "same-site")},
 	} {
-		a := s.send("POST", root+"/me/revoke-all", "", append(cross, with)...)
-		a.is(t, 403)
-		if a := s.send("GET", root+"/me", "", append(cross, with)...); a.status != 200 {
-			t.Errorf("%s: reading is %d", name, a.status)
+		a := s.Do(t, "POST", root+"/me/revoke-all", "", append(cross, with)...)
+		a.Is(403)
+		if a := s.Do(t, "GET", root+"/me", "", append(cross, with)...); a.Status != 200 {
+			t.Errorf("%s: reading is %d", name, a.Status)
 		}
 	}
-	s.send("POST", root+"/me/revoke-all", "", with, header("Sec-Fetch-Site", "same-origin")).is(t, 204)
-	s.send("GET", root+"/me", "", with).is(t, 401)
+	s.Do(t, "POST", root+"/me/revoke-all", "", with, edgetest.Header("Sec-Fetch-Site", "same-origin")).Is(204)
+	s.Do(t, "GET", root+"/me", "", with).Is(401)
 }
 
 func TestZeroAPIRefusesSessions(t *testing.T) {
@@ -115,23 +117,23 @@ func TestAdministrationNeedsRightAndScope(t *testing.T) {
 	for _, path := range []string{
 		"/users", "/collections", "/roles", "/bindings", "/clients", "/keys", "/audit", "/users/" + s.adaID[:8],
 	} {
-		a := s.as(s.ada, "GET", path, "")
-		a.is(t, 403)
-		b := s.as(plain, "GET", path, "")
-		b.is(t, 403)
-		if !strings.Contains(b.header.Get("WWW-Authenticate"), `error="insufficient_scope"`) {
-			t.Errorf("%s: challenge %q", path, b.header.Get("WWW-Authenticate"))
+		a := s.as(t, s.ada, "GET", path, "")
+		a.Is(403)
+		b := s.as(t, plain, "GET", path, "")
+		b.Is(403)
+		if !strings.Contains(b.Header.Get("WWW-Authenticate"), `error="insufficient_scope"`) {
+			t.Errorf("%s: challenge %q", path, b.Header.Get("WWW-Authenticate"))
 		}
 	}
 	by := session(s.SessionToken(t, "root", password).Value.Reveal())
-	s.send("GET", root+"/users", "", by).is(t, 200)
+	s.Do(t, "GET", root+"/users", "", by).Is(200)
 }
 
 func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, path := range []string{"/nothing", "/users/x/y/z", "/users/", "/"} {
-		s.as(s.admin, "GET", path, "").is(t, 404)
+		s.as(t, s.admin, "GET", path, "").Is(404)
 	}
 	for path, allow := range map[string]string{
 		"/me":            "GET, HEAD",
@@ -141,9 +143,9 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 		"/explain":       "POST",
 		"/me/revoke-all": "POST",
 	} {
-		a := s.as(s.admin, "PUT", path, "{}")
-		a.is(t, 405)
-		if got := a.header.Get("Allow"); got != allow {
+		a := s.as(t, s.admin, "PUT", path, "{}")
+		a.Is(405)
+		if got := a.Header.Get("Allow"); got != allow {
 			t.Errorf("%s: Allow %q, want %q", path, got, allow)
 		}
 	}
@@ -155,9 +157,9 @@ func TestStoreOutOfReachIs503(t *testing.T) {
 	if err := s.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	a := s.as(s.admin, "GET", "/users", "")
-	a.is(t, 503)
-	if a.header.Get("Retry-After") == "" {
+	a := s.as(t, s.admin, "GET", "/users", "")
+	a.Is(503)
+	if a.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
 }
@@ -165,11 +167,11 @@ func TestStoreOutOfReachIs503(t *testing.T) {
 func TestMeTellsWhoCame(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	me := s.as(s.ada, "GET", "/me", "").json(t)
+	me := s.as(t, s.ada, "GET", "/me", "").Object()
 	if me["type"] != "user" || me["username"] != "ada" || me["id"] != s.adaID || me["administrator"] != false {
 		t.Errorf("me: %v", me)
 	}
-	if me := s.asAdmin(200, "GET", "/me", ""); me["administrator"] != true || to[map[string]any](t, me["token"])["scope"] != "admin" {
+	if me := s.asAdmin(t, 200, "GET", "/me", ""); me["administrator"] != true || to[map[string]any](t, me["token"])["scope"] != "admin" {
 		t.Errorf("me: %v", me)
 	}
 	s.Client(t, "ci")
@@ -181,7 +183,7 @@ func TestMeTellsWhoCame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if me := s.as(issued.Value.Reveal(), "GET", "/me", "").json(t); me["type"] != "client" || me["id"] != "ci" {
+	if me := s.as(t, issued.Value.Reveal(), "GET", "/me", "").Object(); me["type"] != "client" || me["id"] != "ci" {
 		t.Errorf("a client's: %v", me)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// question asks why a token or a user is let in or not.
+// question asks why a token or a user is accepted or refused.
 type question struct {
 	Token      *string   `json:"token"`
 	Audience   string    `json:"audience"`
@@ -23,7 +23,7 @@ type question struct {
 	Path   string  `json:"path"`
 }
 
-// check says what is wrong with a question, and gives its path.
+// check returns what is wrong with a question, and its path.
 func (q question) check() (access.Path, error) {
 	ofToken := q.Audience != "" || q.Scope != nil || q.Collection != nil
 	switch {

@@ -9,17 +9,18 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/edgetest"
 )
 
 // operations reads from the description every endpoint of the API, with ids of what
 // there is and is not the caller's.
-func (s *site) operations() []string {
-	s.t.Helper()
+func (s *site) operations(t *testing.T) []string {
+	t.Helper()
 	var d struct {
 		Paths map[string]map[string]json.RawMessage
 	}
-	if err := json.Unmarshal([]byte(s.send("GET", "/auth/openapi.json", "").body), &d); err != nil {
-		s.t.Fatal(err)
+	if err := json.Unmarshal([]byte(s.Do(t, "GET", "/auth/openapi.json", "").Body), &d); err != nil {
+		t.Fatal(err)
 	}
 	var all []string
 	for path, item := range d.Paths {
@@ -62,9 +63,9 @@ func body(text string) func(*http.Request) {
 	}
 }
 
-// TestWhoMayNotIsToldSoBeforeTheRequestIsJudged holds every endpoint of the API: whoever
-// may not use it is told that, whatever they send. What each of them may is listed.
-func TestWhoMayNotIsToldSoBeforeTheRequestIsJudged(t *testing.T) {
+// TestRightsAreCheckedBeforeTheRequestIsRead holds every endpoint of the API: a
+// caller who may not use it gets that answer for every body. The callers' rights are listed.
+func TestRightsAreCheckedBeforeTheRequestIsRead(t *testing.T) {
 	t.Parallel()
 	s := furnished(t)
 	const judged = 0 // who may: the request is judged
@@ -83,7 +84,7 @@ func TestWhoMayNotIsToldSoBeforeTheRequestIsJudged(t *testing.T) {
 		"GET /users/root/access":       {403, 403, judged},
 		"POST /users/root/revoke-all":  {403, 403, 403},
 	}
-	all := s.operations()
+	all := s.operations(t)
 	if len(all) < 38 {
 		t.Fatalf("found only %d endpoints", len(all))
 	}
@@ -101,20 +102,20 @@ func TestWhoMayNotIsToldSoBeforeTheRequestIsJudged(t *testing.T) {
 		signedIn := session(s.SessionToken(t, "ada", password).Value.Reveal())
 		for _, what := range slices.Sorted(maps.Keys(junk)) {
 			for who, c := range map[string]struct {
-				with []option
+				with []edgetest.Option
 				want int
 			}{
 				"nobody":             {nil, 401},
-				"a user, by session": {[]option{signedIn, header("Sec-Fetch-Site", "same-origin")}, want.session},
-				"a user, by Bearer":  {[]option{bearer(s.ada)}, want.bearer},
-				"an administrator, by Bearer without admin": {[]option{bearer(plain)}, want.rootsBearer},
+				"a user, by session": {[]edgetest.Option{signedIn, edgetest.Header("Sec-Fetch-Site", "same-origin")}, want.session},
+				"a user, by Bearer":  {[]edgetest.Option{edgetest.Bearer(s.ada)}, want.bearer},
+				"an administrator, by Bearer without admin": {[]edgetest.Option{edgetest.Bearer(plain)}, want.rootsBearer},
 			} {
 				if c.want == judged {
 					continue
 				}
-				a := s.send(method, root+path, "", append(slices.Clone(c.with), option(junk[what]))...)
-				if a.status != c.want || a.header.Get("Content-Type") != "application/problem+json" {
-					t.Errorf("%s, %s sends %s: %d, want %d: %s", operation, who, what, a.status, c.want, a.body)
+				a := s.Do(t, method, root+path, "", append(slices.Clone(c.with), edgetest.Option(junk[what]))...)
+				if a.Status != c.want || a.Header.Get("Content-Type") != "application/problem+json" {
+					t.Errorf("%s, %s sends %s: %d, want %d: %s", operation, who, what, a.Status, c.want, a.Body)
 				}
 			}
 		}
@@ -133,7 +134,7 @@ func TestRefusalOfAnUnreadChangeIsRecorded(t *testing.T) {
 		audit.UserCreate: {"POST", "/users"}, audit.RoleUpdate: {"PATCH", "/roles/curator"}, audit.KeyRotate: {"POST", "/keys"},
 		audit.TokenIssue: {"POST", "/tokens"}, audit.RevokeAll: {"POST", "/me/revoke-all"},
 	} {
-		s.as(s.ada, request[0], request[1], `{"half`).is(t, 403)
+		s.as(t, s.ada, request[0], request[1], `{"half`).Is(403)
 		events := slices.DeleteFunc(s.Events(t, audit.Filter{Action: action, Actor: s.adaID}), func(e audit.Event) bool {
 			return e.Outcome != audit.Refused
 		})
@@ -151,7 +152,7 @@ func TestQuestionAboutAnotherIsRefusedBeforeItIsJudged(t *testing.T) {
 		`{"user":"root"}`, `{"user":"root","action":"read","path":"no path"}`, `{"user":"nobody","action":"","path":"/x"}`,
 		`{"user":"root","audience":"x","action":"read","path":"/"}`,
 	} {
-		s.as(s.ada, "POST", "/explain", question).is(t, 403)
+		s.as(t, s.ada, "POST", "/explain", question).Is(403)
 	}
-	s.as(s.ada, "POST", "/explain", `{"user":"ada","action":"read","path":"no path"}`).is(t, 400)
+	s.as(t, s.ada, "POST", "/explain", `{"user":"ada","action":"read","path":"no path"}`).Is(400)
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bearerd/bearerd/internal/edgetest"
 )
 
 // schema is what of a JSON Schema says which types a value may have.
@@ -37,8 +39,8 @@ type endpoint struct {
 }
 
 // endpoints reads from the description what takes a body, with ids of what there is.
-func (s *site) endpoints() []endpoint {
-	s.t.Helper()
+func (s *site) endpoints(t *testing.T) []endpoint {
+	t.Helper()
 	var d struct {
 		Paths map[string]map[string]struct {
 			RequestBody struct {
@@ -47,21 +49,21 @@ func (s *site) endpoints() []endpoint {
 		}
 		Components struct{ Schemas map[string]schema }
 	}
-	text := s.send("GET", "/auth/openapi.json", "").body
+	text := s.Do(t, "GET", "/auth/openapi.json", "").Body
 	// Parameters stand beside the operations of a path, and are no operation.
 	var raw map[string]any
 	if err := json.Unmarshal([]byte(text), &raw); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	for _, item := range to[map[string]any](s.t, raw["paths"]) {
-		delete(to[map[string]any](s.t, item), "parameters")
+	for _, item := range to[map[string]any](t, raw["paths"]) {
+		delete(to[map[string]any](t, item), "parameters")
 	}
 	again, err := json.Marshal(raw)
 	if err == nil {
 		err = json.Unmarshal(again, &d)
 	}
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var all []endpoint
 	for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
@@ -99,23 +101,23 @@ func furnished(t *testing.T) *site {
 	s.Collection(t, 4, "Fish")
 	s.Client(t, "ci", "read")
 	s.User(t, "spadmin", password) // whom the examples name
-	s.asAdmin(http.StatusCreated, "POST", "/roles", `{"name":"collection-admin","permissions":[]}`)
-	s.asAdmin(http.StatusCreated, "POST", "/roles", `{"name":"curator","permissions":[]}`)
-	s.bound = to[string](t, s.asAdmin(http.StatusCreated, "POST", "/bindings", `{"user":"ada","role":"curator","path":"/collections/4"}`)["id"])
-	made := s.send("POST", root+"/tokens", `{"name":"laptop"}`, session(s.SessionToken(t, "root", password).Value.Reveal()))
-	s.made = to[string](t, made.json(t)["id"])
+	s.asAdmin(t, http.StatusCreated, "POST", "/roles", `{"name":"collection-admin","permissions":[]}`)
+	s.asAdmin(t, http.StatusCreated, "POST", "/roles", `{"name":"curator","permissions":[]}`)
+	s.bound = to[string](t, s.asAdmin(t, http.StatusCreated, "POST", "/bindings", `{"user":"ada","role":"curator","path":"/collections/4"}`)["id"])
+	made := s.Do(t, "POST", root+"/tokens", `{"name":"laptop"}`, session(s.SessionToken(t, "root", password).Value.Reveal()))
+	s.made = to[string](t, made.Object()["id"])
 	return s
 }
 
 // sorry checks a refusal: 4xx, with a reason, in the form of every refusal.
-func (a answer) sorry(t *testing.T, what string, want ...int) {
+func sorry(t *testing.T, a *edgetest.Answer, what string, want ...int) {
 	t.Helper()
-	if !slices.Contains(want, a.status) || a.header.Get("Content-Type") != "application/problem+json" || a.detail(t) == "" {
-		t.Errorf("%s: %d, want %v with a reason: %s", what, a.status, want, a.body)
+	if !slices.Contains(want, a.Status) || a.Header.Get("Content-Type") != "application/problem+json" || a.Str("detail") == "" {
+		t.Errorf("%s: %d, want %v with a reason: %s", what, a.Status, want, a.Body)
 	}
 	for _, internal := range []string{"Go ", "json:", "struct", "Patch.", "internal error"} {
-		if strings.Contains(a.body, internal) {
-			t.Errorf("%s: tells %q: %s", what, internal, a.body)
+		if strings.Contains(a.Body, internal) {
+			t.Errorf("%s: reveals %q: %s", what, internal, a.Body)
 		}
 	}
 }
@@ -123,7 +125,7 @@ func (a answer) sorry(t *testing.T, what string, want ...int) {
 func TestNoBodyIsAnInternalError(t *testing.T) {
 	t.Parallel()
 	s := furnished(t)
-	all := s.endpoints()
+	all := s.endpoints(t)
 	if len(all) < 14 {
 		t.Fatalf("found only %d endpoints with a body", len(all))
 	}
@@ -156,11 +158,11 @@ func TestNoBodyIsAnInternalError(t *testing.T) {
 			"a byte too large":   {`{"` + member + `":"` + strings.Repeat("x", 64<<10-len(member)-7+1) + `"}`, []int{413}},
 			"white space, large": {strings.Repeat(" ", 64<<10+1), []int{413}},
 		} {
-			s.send(e.method, e.path, c.body, signedIn).sorry(t, e.method+" "+e.path+", "+name, c.want...)
+			sorry(t, s.Do(t, e.method, e.path, c.body, signedIn), e.method+" "+e.path+", "+name, c.want...)
 		}
 		for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "application/jsonp", "application/json, application/json"} {
-			a := s.send(e.method, e.path, `{}`, signedIn, func(r *http.Request) { r.Header.Set("Content-Type", contentType) })
-			a.sorry(t, e.method+" "+e.path+" as "+contentType, 400)
+			a := s.Do(t, e.method, e.path, `{}`, signedIn, func(r *http.Request) { r.Header.Set("Content-Type", contentType) })
+			sorry(t, a, e.method+" "+e.path+" as "+contentType, 400)
 		}
 	}
 }
@@ -174,7 +176,7 @@ func TestNoMemberOfAnotherTypeIsTakenOrAnInternalError(t *testing.T) {
 		"boolean": {`true`, `false`}, "array": {`[]`, `[null]`, `["x"]`, `[7]`, `[[]]`, `[{}]`}, "object": {`{}`, `{"x":1}`, `{"action":7,"path":[]}`},
 	}
 	signedIn := session(s.SessionToken(t, "root", password).Value.Reveal())
-	for _, e := range s.endpoints() {
+	for _, e := range s.endpoints(t) {
 		taken := 0
 		sample := map[string]any{}
 		if len(e.body.Examples) > 0 {
@@ -190,12 +192,12 @@ func TestNoMemberOfAnotherTypeIsTakenOrAnInternalError(t *testing.T) {
 						t.Fatal(err)
 					}
 					what := e.method + " " + e.path + " with " + member + " " + value
-					a := s.send(e.method, e.path, string(text), signedIn)
+					a := s.Do(t, e.method, e.path, string(text), signedIn)
 					switch {
 					case typ != "null" && !schema.takes(typ):
-						a.sorry(t, what, 400)
-					case a.status >= 400:
-						a.sorry(t, what, 400, 403, 404, 409)
+						sorry(t, a, what, 400)
+					case a.Status >= 400:
+						sorry(t, a, what, 400, 403, 404, 409)
 					default:
 						taken++
 					}
@@ -206,7 +208,7 @@ func TestNoMemberOfAnotherTypeIsTakenOrAnInternalError(t *testing.T) {
 			t.Errorf("%s %s takes nothing at all", e.method, e.path)
 		}
 	}
-	s.as(s.admin, "GET", "/me", "").is(t, http.StatusOK)
+	s.as(t, s.admin, "GET", "/me", "").Is(http.StatusOK)
 	if _, err := s.Session(t.Context(), s.SessionToken(t, "root", password).Value.Reveal()); err != nil {
 		t.Errorf("the administrator: %v", err)
 	}

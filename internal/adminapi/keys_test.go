@@ -8,22 +8,22 @@ import (
 )
 
 // states returns the state of each key.
-func (s *site) states() map[string]string {
-	s.t.Helper()
-	list, _ := items(s.t, s.asAdmin(200, "GET", "/keys", ""))
+func (s *site) states(t *testing.T) map[string]string {
+	t.Helper()
+	list, _ := items(t, s.asAdmin(t, 200, "GET", "/keys", ""))
 	states := map[string]string{}
 	for _, k := range list {
-		states[to[string](s.t, k["kid"])] = to[string](s.t, k["state"])
+		states[to[string](t, k["kid"])] = to[string](t, k["state"])
 		if _, told := k["sealed"]; told {
-			s.t.Error("a private key is told")
+			t.Error("a private key is told")
 		}
 	}
 	return states
 }
 
-func (s *site) inState(state string) string {
-	s.t.Helper()
-	for kid, is := range s.states() {
+func (s *site) inState(t *testing.T, state string) string {
+	t.Helper()
+	for kid, is := range s.states(t) {
 		if is == state {
 			return kid
 		}
@@ -34,31 +34,31 @@ func (s *site) inState(state string) string {
 func TestRotatingLetsTokensLiveAndRetiringDoesNot(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	first := s.inState("active")
-	shown, _ := items(t, s.asAdmin(201, "POST", "/keys", ""))
+	first := s.inState(t, "active")
+	shown, _ := items(t, s.asAdmin(t, 201, "POST", "/keys", ""))
 	if len(shown) != 2 {
 		t.Errorf("answered %v", shown)
 	}
-	s.asAdmin(201, "POST", "/keys", `{"now":false}`) // twice in a row is no error
-	if got := s.states(); len(got) != 2 || got[first] != "active" || s.inState("next") == "" {
+	s.asAdmin(t, 201, "POST", "/keys", `{"now":false}`) // twice in a row is no error
+	if got := s.states(t); len(got) != 2 || got[first] != "active" || s.inState(t, "next") == "" {
 		t.Errorf("rotated: %v", got)
 	}
-	next := s.inState("next")
-	s.asAdmin(201, "POST", "/keys", `{"now":true}`)
-	if got := s.states(); got[next] != "active" || got[first] != "retired" {
+	next := s.inState(t, "next")
+	s.asAdmin(t, 201, "POST", "/keys", `{"now":true}`)
+	if got := s.states(t); got[next] != "active" || got[first] != "retired" {
 		t.Errorf("at once: %v", got)
 	}
-	s.as(s.ada, "GET", "/me", "").is(t, 200)
+	s.as(t, s.ada, "GET", "/me", "").Is(200)
 	signed := s.AccessToken(t, "ada", password).Value.Reveal()
 
 	s.admin = s.AccessToken(t, "root", password, "admin").Value.Reveal()
-	s.asAdmin(204, "DELETE", "/keys/"+first, "")
-	s.as(s.ada, "GET", "/me", "").is(t, 401)
-	s.as(signed, "GET", "/me", "").is(t, 200)
-	s.asAdmin(404, "DELETE", "/keys/next", "")
-	s.asAdmin(404, "DELETE", "/keys/nothing", "")
+	s.asAdmin(t, 204, "DELETE", "/keys/"+first, "")
+	s.as(t, s.ada, "GET", "/me", "").Is(401)
+	s.as(t, signed, "GET", "/me", "").Is(200)
+	s.asAdmin(t, 404, "DELETE", "/keys/next", "")
+	s.asAdmin(t, 404, "DELETE", "/keys/nothing", "")
 	for _, body := range []string{`{"now":"yes"}`, `{"now":1}`, `[]`, `null`, `{"later":true}`} {
-		s.asAdmin(400, "POST", "/keys", body)
+		s.asAdmin(t, 400, "POST", "/keys", body)
 	}
 }
 
@@ -68,9 +68,9 @@ func TestTokensAreListedAndTakenBack(t *testing.T) {
 	credentials := s.AccessToken(t, "ada", password, "credentials").Value.Reveal()
 	live := s.SessionToken(t, "ada", password)
 	dead := s.SessionToken(t, "ada", password)
-	s.as(credentials, "DELETE", "/tokens/"+dead.ID, "").is(t, 204)
-	s.as(credentials, "DELETE", "/tokens/"+dead.ID+"?wait=false", "").is(t, 204)
-	list, next := items(t, s.as(credentials, "GET", "/tokens", "").json(t))
+	s.as(t, credentials, "DELETE", "/tokens/"+dead.ID, "").Is(204)
+	s.as(t, credentials, "DELETE", "/tokens/"+dead.ID+"?wait=false", "").Is(204)
+	list, next := items(t, s.as(t, credentials, "GET", "/tokens", "").Object())
 	if len(list) != 2 || next != "" {
 		t.Fatalf("listed %v %q", list, next)
 	}
@@ -84,19 +84,19 @@ func TestTokensAreListedAndTakenBack(t *testing.T) {
 	if got := of(dead.ID); got["revoked_at"] == nil || got["reason"] != "revoked" {
 		t.Errorf("the dead one: %v", got)
 	}
-	s.send("GET", root+"/me", "", session(dead.Value.Reveal())).is(t, 401)
+	s.Do(t, "GET", root+"/me", "", session(dead.Value.Reveal())).Is(401)
 
-	byAdmin, _ := items(t, s.asAdmin(200, "GET", "/users/ada/tokens?kind=session&limit=1", ""))
+	byAdmin, _ := items(t, s.asAdmin(t, 200, "GET", "/users/ada/tokens?kind=session&limit=1", ""))
 	if len(byAdmin) != 1 {
 		t.Errorf("one page: %v", byAdmin)
 	}
 	for _, query := range []string{"?kind=x", "?kind=session&kind=session", "?limit=0"} {
-		s.as(credentials, "GET", "/tokens"+query, "").is(t, 400)
+		s.as(t, credentials, "GET", "/tokens"+query, "").Is(400)
 	}
-	if none, _ := items(t, s.as(credentials, "GET", "/tokens?kind=api-key", "").json(t)); len(none) != 0 {
+	if none, _ := items(t, s.as(t, credentials, "GET", "/tokens?kind=api-key", "").Object()); len(none) != 0 {
 		t.Errorf("keys: %v", none)
 	}
-	s.asAdmin(404, "GET", "/users/nobody/tokens", "")
+	s.asAdmin(t, 404, "GET", "/users/nobody/tokens", "")
 }
 
 func TestSomebodyElsesTokenIsNotFoundUnlessOneMayRevokeIt(t *testing.T) {
@@ -105,23 +105,23 @@ func TestSomebodyElsesTokenIsNotFoundUnlessOneMayRevokeIt(t *testing.T) {
 	s.User(t, "bob", password)
 	bob := s.AccessToken(t, "bob", password).Value.Reveal()
 	value := s.SessionToken(t, "ada", password)
-	s.as(bob, "DELETE", "/tokens/"+value.ID, "").is(t, 404)
-	s.as(bob, "DELETE", "/tokens/00000000-0000-0000-0000-000000000000", "").is(t, 404)
-	s.as(bob, "DELETE", "/tokens/"+value.ID+"?wait=1", "").is(t, 400)
-	s.send("GET", root+"/me", "", session(value.Value.Reveal())).is(t, 200)
-	s.asAdmin(204, "DELETE", "/tokens/"+value.ID, "")
-	s.send("GET", root+"/me", "", session(value.Value.Reveal())).is(t, 401)
+	s.as(t, bob, "DELETE", "/tokens/"+value.ID, "").Is(404)
+	s.as(t, bob, "DELETE", "/tokens/00000000-0000-0000-0000-000000000000", "").Is(404)
+	s.as(t, bob, "DELETE", "/tokens/"+value.ID+"?wait=1", "").Is(400)
+	s.Do(t, "GET", root+"/me", "", session(value.Value.Reveal())).Is(200)
+	s.asAdmin(t, 204, "DELETE", "/tokens/"+value.ID, "")
+	s.Do(t, "GET", root+"/me", "", session(value.Value.Reveal())).Is(401)
 }
 
 func TestAuditIsFilteredAndPaged(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	before := s.Time().Add(-time.Hour).UTC().Format(time.RFC3339)
-	s.as(s.ada, "PATCH", "/users/ada", `{"disabled":true}`)
-	s.asAdmin(200, "PATCH", "/users/ada", `{"name":"Ada"}`)
+	s.as(t, s.ada, "PATCH", "/users/ada", `{"disabled":true}`)
+	s.asAdmin(t, 200, "PATCH", "/users/ada", `{"name":"Ada"}`)
 	ask := func(query string) []map[string]any {
 		t.Helper()
-		events, _ := items(t, s.asAdmin(200, "GET", "/audit?"+query, ""))
+		events, _ := items(t, s.asAdmin(t, 200, "GET", "/audit?"+query, ""))
 		return events
 	}
 	all := ask("since=" + before)
@@ -146,7 +146,7 @@ func TestAuditIsFilteredAndPaged(t *testing.T) {
 	var seen []any
 	cursor := ""
 	for range 99 {
-		page, next := items(t, s.asAdmin(200, "GET", "/audit?limit=2&cursor="+cursor, ""))
+		page, next := items(t, s.asAdmin(t, 200, "GET", "/audit?limit=2&cursor="+cursor, ""))
 		for _, e := range page {
 			seen = append(seen, e["id"])
 		}
@@ -160,7 +160,7 @@ func TestAuditIsFilteredAndPaged(t *testing.T) {
 	for _, query := range []string{
 		"action=nothing", "since=yesterday", "until=2026-01-02", "limit=0", "cursor=5", "who=ada", "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "actor=a&actor=b",
 	} {
-		s.asAdmin(400, "GET", "/audit?"+query, "")
+		s.asAdmin(t, 400, "GET", "/audit?"+query, "")
 	}
 }
 
@@ -170,15 +170,15 @@ func TestExplainTellsWhy(t *testing.T) {
 	s.Collection(t, 4, "Fish")
 	ask := func(as, body string) map[string]any {
 		t.Helper()
-		a := s.as(as, "POST", "/explain", body)
-		a.is(t, 200)
-		return a.json(t)
+		a := s.as(t, as, "POST", "/explain", body)
+		a.Is(200)
+		return a.Object()
 	}
 	x := ask(s.ada, `{"user":"ada","action":"access","path":"/collections/4"}`)
 	if x["allowed"] != false || len(to[[]any](t, x["bindings"])) != 0 {
 		t.Errorf("without access: %v", x)
 	}
-	made := s.asAdmin(201, "POST", "/bindings", `{"user":"ada","permission":{"action":"access","path":"/collections"}}`)
+	made := s.asAdmin(t, 201, "POST", "/bindings", `{"user":"ada","permission":{"action":"access","path":"/collections"}}`)
 	x = ask(s.admin, `{"user":"ada","action":"access","path":"/collections/4"}`)
 	if bindings := to[[]any](t, x["bindings"]); x["allowed"] != true || len(bindings) != 1 || to[map[string]any](t, bindings[0])["binding"] != made["id"] {
 		t.Errorf("with access: %v", x)
@@ -203,7 +203,7 @@ func TestExplainTellsWhy(t *testing.T) {
 	if x = ask(bob, `{"token":"`+s.ada+`","collection":4}`); x["allowed"] != true || x["token"] != nil || len(to[[]any](t, x["bindings"])) != 0 {
 		t.Errorf("somebody else's: %v", x)
 	}
-	s.asAdmin(204, "POST", "/users/ada/revoke-all", "")
+	s.asAdmin(t, 204, "POST", "/users/ada/revoke-all", "")
 	x = ask(s.admin, `{"token":"`+s.ada+`"}`)
 	if r, _ := x["revoked"].(map[string]any); x["allowed"] != false || r == nil || r["what"] != "subject" || r["reason"] != "revoke-all" {
 		t.Errorf("a revoked token: %v", x)
@@ -222,11 +222,11 @@ func TestBadQuestionsAreRefused(t *testing.T) {
 		`{"user":"ada","action":"a","path":"/","scope":"read"}`, `{"token":"x","scope":7}`, `{"token":"x","scope":["a b"]}`, `{"token":"x","scope":"é"}`,
 		`{"token":"x","collection":"4"}`, `{"token":7}`, `{"user":"ada","action":"a","path":"/","collection":4}`, `[]`,
 	} {
-		a := s.as(s.admin, "POST", "/explain", body)
-		if a.status != 400 {
-			t.Errorf("%s: %d %s", body, a.status, a.body)
+		a := s.as(t, s.admin, "POST", "/explain", body)
+		if a.Status != 400 {
+			t.Errorf("%s: %d %s", body, a.Status, a.Body)
 		}
 	}
-	s.as(s.ada, "POST", "/explain", `{"user":"root","action":"a","path":"/"}`).is(t, 403)
-	s.asAdmin(400, "POST", "/explain", `{"user":"nobody","action":"a","path":"/"}`)
+	s.as(t, s.ada, "POST", "/explain", `{"user":"root","action":"a","path":"/"}`).Is(403)
+	s.asAdmin(t, 400, "POST", "/explain", `{"user":"nobody","action":"a","path":"/"}`)
 }

@@ -7,17 +7,20 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/edgetest"
+
+	"github.com/bearerd/bearerd/internal/records"
+
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
 )
 
-func made(t *testing.T, a answer) (m struct{ ID, Token, Name, Kind, Scope string }) {
+func made(t *testing.T, a *edgetest.Answer) (m struct{ ID, Token, Name, Kind, Scope string }) {
 	t.Helper()
-	if a.status != http.StatusCreated {
-		t.Fatalf("%d %s", a.status, a.body)
+	if a.Status != http.StatusCreated {
+		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	if err := json.Unmarshal([]byte(a.body), &m); err != nil {
+	if err := json.Unmarshal([]byte(a.Body), &m); err != nil {
 		t.Fatal(err)
 	}
 	return m
@@ -27,55 +30,55 @@ func made(t *testing.T, a answer) (m struct{ ID, Token, Name, Kind, Scope string
 func TestTokenIsMadeShownOnceRegeneratedAndRevoked(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	credentials := bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials, "read").Value.Reveal())
-	first := made(t, s.send("POST", root+"/tokens", `{"name":"laptop","scope":"read","expires_in":600}`, credentials))
+	credentials := edgetest.Bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials, "read").Value.Reveal())
+	first := made(t, s.Do(t, "POST", root+"/tokens", `{"name":"laptop","scope":"read","expires_in":600}`, credentials))
 	if first.Name != "laptop" || first.Kind != "api-token" || first.Scope != "read" {
 		t.Errorf("%+v", first)
 	}
-	if got := s.send("GET", root+"/me", "", bearer(first.Token)); got.status != http.StatusOK {
-		t.Errorf("the token is not good: %d %s", got.status, got.body)
+	if got := s.Do(t, "GET", root+"/me", "", edgetest.Bearer(first.Token)); got.Status != http.StatusOK {
+		t.Errorf("the token is not good: %d %s", got.Status, got.Body)
 	}
-	listed := s.send("GET", root+"/tokens", "", credentials)
-	if strings.Contains(listed.body, first.Token) || !strings.Contains(listed.body, first.ID) ||
-		!strings.Contains(listed.body, `"expiring_soon":true`) {
-		t.Errorf("listed: %s", listed.body)
+	listed := s.Do(t, "GET", root+"/tokens", "", credentials)
+	if strings.Contains(listed.Body, first.Token) || !strings.Contains(listed.Body, first.ID) ||
+		!strings.Contains(listed.Body, `"expiring_soon":true`) {
+		t.Errorf("listed: %s", listed.Body)
 	}
-	second := made(t, s.send("POST", root+"/tokens/"+first.ID+"/regenerate", "", credentials))
+	second := made(t, s.Do(t, "POST", root+"/tokens/"+first.ID+"/regenerate", "", credentials))
 	if second.Name != "laptop" || second.Token == first.Token || second.ID == first.ID {
 		t.Errorf("regenerated: %+v", second)
 	}
-	if got := s.send("GET", root+"/me", "", bearer(first.Token)); got.status != http.StatusUnauthorized {
-		t.Errorf("the old value: %d", got.status)
+	if got := s.Do(t, "GET", root+"/me", "", edgetest.Bearer(first.Token)); got.Status != http.StatusUnauthorized {
+		t.Errorf("the old value: %d", got.Status)
 	}
-	if got := s.send("POST", root+"/tokens/"+first.ID+"/regenerate", "", credentials); got.status != http.StatusConflict {
-		t.Errorf("regenerated twice: %d %s", got.status, got.body)
+	if got := s.Do(t, "POST", root+"/tokens/"+first.ID+"/regenerate", "", credentials); got.Status != http.StatusConflict {
+		t.Errorf("regenerated twice: %d %s", got.Status, got.Body)
 	}
-	if got := s.send("DELETE", root+"/tokens/"+second.ID, "", credentials); got.status != http.StatusNoContent {
-		t.Errorf("revoking: %d %s", got.status, got.body)
+	if got := s.Do(t, "DELETE", root+"/tokens/"+second.ID, "", credentials); got.Status != http.StatusNoContent {
+		t.Errorf("revoking: %d %s", got.Status, got.Body)
 	}
-	if got := s.send("GET", root+"/me", "", bearer(second.Token)); got.status != http.StatusUnauthorized {
-		t.Errorf("revoked: %d", got.status)
+	if got := s.Do(t, "GET", root+"/me", "", edgetest.Bearer(second.Token)); got.Status != http.StatusUnauthorized {
+		t.Errorf("revoked: %d", got.Status)
 	}
 }
 
 func TestMakingTokensIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	credentials := bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials).Value.Reveal())
-	key := made(t, s.send("POST", root+"/tokens", `{"kind":"api-key"}`, credentials))
-	if got := s.send("GET", root+"/me", "", bearer(key.Token)); got.status != http.StatusUnauthorized {
-		t.Errorf("an API key called an API: %d", got.status)
+	credentials := edgetest.Bearer(s.AccessToken(t, "ada", password, identity.ScopeCredentials).Value.Reveal())
+	key := made(t, s.Do(t, "POST", root+"/tokens", `{"kind":"api-key"}`, credentials))
+	if got := s.Do(t, "GET", root+"/me", "", edgetest.Bearer(key.Token)); got.Status != http.StatusUnauthorized {
+		t.Errorf("an API key called an API: %d", got.Status)
 	}
-	api := made(t, s.send("POST", root+"/tokens", `{"name":"x"}`, credentials))
+	api := made(t, s.Do(t, "POST", root+"/tokens", `{"name":"x"}`, credentials))
 	before := s.count(t)
 	for name, c := range map[string]struct {
 		body   string
-		by     option
+		by     edgetest.Option
 		status int
 	}{
 		"outliving its maker":   {`{"name":"x","expires_in":3600}`, credentials, http.StatusBadRequest},
-		"no scope credentials":  {`{"name":"x"}`, bearer(s.ada), http.StatusForbidden},
-		"an API token":          {`{"name":"x"}`, bearer(api.Token), http.StatusForbidden},
+		"no scope credentials":  {`{"name":"x"}`, edgetest.Bearer(s.ada), http.StatusForbidden},
+		"an API token":          {`{"name":"x"}`, edgetest.Bearer(api.Token), http.StatusForbidden},
 		"no name":               {`{}`, credentials, http.StatusBadRequest},
 		"an empty name":         {`{"name":""}`, credentials, http.StatusBadRequest},
 		"a huge name":           {`{"name":"` + strings.Repeat("x", 256) + `"}`, credentials, http.StatusBadRequest},
@@ -94,18 +97,18 @@ func TestMakingTokensIsRefused(t *testing.T) {
 		"true":                  {`{"name":"x","expires_in":true}`, credentials, http.StatusBadRequest},
 		"a key that is too old": {`{"kind":"api-key","expires_in":2592001}`, credentials, http.StatusBadRequest},
 	} {
-		if got := s.send("POST", root+"/tokens", c.body, c.by); got.status != c.status {
-			t.Errorf("%s: %d %s, want %d", name, got.status, got.body, c.status)
+		if got := s.Do(t, "POST", root+"/tokens", c.body, c.by); got.Status != c.status {
+			t.Errorf("%s: %d %s, want %d", name, got.Status, got.Body, c.status)
 		}
 	}
 	if after := s.count(t); after != before {
 		t.Errorf("refusals made %d tokens", after-before)
 	}
-	if got := s.send("POST", root+"/tokens/"+api.ID+"/regenerate", "", bearer(s.admin)); got.status != http.StatusForbidden {
-		t.Errorf("somebody else regenerated it: %d", got.status)
+	if got := s.Do(t, "POST", root+"/tokens/"+api.ID+"/regenerate", "", edgetest.Bearer(s.admin)); got.Status != http.StatusForbidden {
+		t.Errorf("somebody else regenerated it: %d", got.Status)
 	}
-	if got := s.send("POST", root+"/tokens/"+api.ID+"/regenerate", `{"overlap":-1}`, credentials); got.status != http.StatusBadRequest {
-		t.Errorf("a negative overlap: %d", got.status)
+	if got := s.Do(t, "POST", root+"/tokens/"+api.ID+"/regenerate", `{"overlap":-1}`, credentials); got.Status != http.StatusBadRequest {
+		t.Errorf("a negative overlap: %d", got.Status)
 	}
 }
 
@@ -123,9 +126,9 @@ func TestReadingScopesAreForThoseWithThePermission(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.User(t, "auditor", password, nodetest.May(identity.ScopeIntrospect, access.PathTokens))
-	with := []option{session(s.SessionToken(t, "auditor", password).Value.Reveal()), header("Sec-Fetch-Site", "same-origin")}
-	made(t, s.send("POST", root+"/tokens", `{"name":"x","scope":"introspect","expires_in":null}`, with...))
-	s.send("POST", root+"/tokens", `{"name":"y","scope":"introspect revocations"}`, with...).is(t, http.StatusForbidden)
+	with := []edgetest.Option{session(s.SessionToken(t, "auditor", password).Value.Reveal()), edgetest.Header("Sec-Fetch-Site", "same-origin")}
+	made(t, s.Do(t, "POST", root+"/tokens", `{"name":"x","scope":"introspect","expires_in":null}`, with...))
+	s.Do(t, "POST", root+"/tokens", `{"name":"y","scope":"introspect revocations"}`, with...).Is(http.StatusForbidden)
 }
 
 // TestAnswersWarnOfTokensThatEndSoon: the header stands in the last week of an API
@@ -135,13 +138,13 @@ func TestAnswersWarnOfTokensThatEndSoon(t *testing.T) {
 	s := newSite(t)
 	person := session(s.SessionToken(t, "ada", password).Value.Reveal())
 	for lifetime, warned := range map[string]bool{"604700": true, "604900": false} {
-		n := made(t, s.send("POST", root+"/tokens", `{"name":"x","expires_in":`+lifetime+`}`, person))
-		got := s.send("GET", root+"/me", "", bearer(n.Token)).header.Get("X-Bearerd-Token-Expires")
+		n := made(t, s.Do(t, "POST", root+"/tokens", `{"name":"x","expires_in":`+lifetime+`}`, person))
+		got := s.Do(t, "GET", root+"/me", "", edgetest.Bearer(n.Token)).Header.Get("X-Bearerd-Token-Expires")
 		if (got != "") != warned {
 			t.Errorf("%s seconds left: %q", lifetime, got)
 		}
 	}
-	if got := s.as(s.ada, "GET", "/me", "").header.Get("X-Bearerd-Token-Expires"); got != "" {
+	if got := s.as(t, s.ada, "GET", "/me", "").Header.Get("X-Bearerd-Token-Expires"); got != "" {
 		t.Errorf("an access token: %q", got)
 	}
 }
@@ -151,11 +154,11 @@ func TestTokenTooManyIs429(t *testing.T) {
 	s := newSite(t)
 	s.Freeze()
 	ada := s.AccessToken(t, "ada", password, identity.ScopeCredentials).Value.Reveal()
-	var a answer
+	var a *edgetest.Answer
 	for range 301 {
-		a = s.as(ada, "POST", "/tokens", `{"name":"x"}`)
+		a = s.as(t, ada, "POST", "/tokens", `{"name":"x"}`)
 	}
-	if a.status != 429 || a.header.Get("Retry-After") != "2" || !strings.Contains(a.body, "created or regenerated") {
-		t.Errorf("%d %s, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
+	if a.Status != 429 || a.Header.Get("Retry-After") != "2" || !strings.Contains(a.Body, "created or regenerated") {
+		t.Errorf("%d %s, Retry-After %q", a.Status, a.Body, a.Header.Get("Retry-After"))
 	}
 }

@@ -53,7 +53,7 @@ func Describe(s Sources) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Relative to where the document stands: whatever host a client knows this server by.
+	// Relative to the document's address, so that it fits every host name of this server.
 	document["servers"] = []any{map[string]any{"url": "/", "description": "This server, the issuer " + s.Issuer}}
 	document["info"].(map[string]any)["version"] = s.Version //nolint:errcheck,forcetypeassert // as the skeleton has it
 	if s.SessionCookie != "" {

@@ -8,31 +8,32 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func TestDescriptionIsServedToEverybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	a := s.send("GET", "/auth/openapi.json", "")
-	if a.status != 200 || a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-cache" {
-		t.Errorf("%d %v", a.status, a.header)
+	a := s.Do(t, "GET", "/auth/openapi.json", "")
+	if a.Status != 200 || a.Header.Get("Content-Type") != "application/json" || a.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%d %v", a.Status, a.Header)
 	}
 	var document struct {
 		OpenAPI string
 		Info    struct{ Version string }
 		Servers []struct{ URL, Description string }
 	}
-	if err := json.Unmarshal([]byte(a.body), &document); err != nil {
+	if err := json.Unmarshal([]byte(a.Body), &document); err != nil {
 		t.Fatal(err)
 	}
 	if document.OpenAPI != "3.1.0" || document.Info.Version != "test" || document.Servers[0].URL != "/" ||
 		!strings.HasSuffix(document.Servers[0].Description, nodetest.Issuer) {
 		t.Errorf("%+v", document)
 	}
-	again := s.send("GET", "/auth/openapi.json", "", header("If-None-Match", a.header.Get("Etag")))
-	if again.status != http.StatusNotModified || again.body != "" {
-		t.Errorf("asked again: %d %q", again.status, again.body)
+	again := s.Do(t, "GET", "/auth/openapi.json", "", edgetest.Header("If-None-Match", a.Header.Get("Etag")))
+	if again.Status != http.StatusNotModified || again.Body != "" {
+		t.Errorf("asked again: %d %q", again.Status, again.Body)
 	}
 }
 

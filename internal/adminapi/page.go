@@ -134,8 +134,8 @@ type list[T any] struct {
 	Next  *string `json:"next"`
 }
 
-// writeList answers with items, each in the form that render gives it. The list
-// goes on after the cursor next; "" is its end.
+// writeList answers with items, each in the form that render returns. The list
+// continues after the cursor next; "" is its end.
 func writeList[S, T any](w http.ResponseWriter, items []S, next string, render func(S) T) error {
 	return httpkit.WriteJSON(w, http.StatusOK, listOf(items, next, render))
 }

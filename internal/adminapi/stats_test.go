@@ -36,7 +36,7 @@ func counted(a *adminapi.API) { a.Traffic = counts{} }
 func TestStatsTellAdministratorsWhatTheChartsShow(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, counted)
-	m := s.asAdmin(http.StatusOK, "GET", "/stats", "")
+	m := s.asAdmin(t, http.StatusOK, "GET", "/stats", "")
 	steps := to[[]any](t, m["steps"])
 	if m["step"] != 60.0 || len(steps) != 61 {
 		t.Fatalf("%v seconds, %d steps", m["step"], len(steps))
@@ -81,7 +81,7 @@ func TestStatsGoFromSinceUntilNow(t *testing.T) {
 		{time.Minute, "86400", 1},
 	} {
 		q := url.Values{"since": {now.Add(-c.ago).In(time.FixedZone("", 7200)).Format(time.RFC3339Nano)}, "step": {c.step}}
-		m := s.asAdmin(http.StatusOK, "GET", "/stats?"+q.Encode(), "")
+		m := s.asAdmin(t, http.StatusOK, "GET", "/stats?"+q.Encode(), "")
 		// A time that lies in the middle of a step takes that step along.
 		if got := len(to[[]any](t, m["steps"])); got != c.steps && got != min(c.steps+1, 1440) {
 			t.Errorf("since %v, by %s: %d steps, want %d", c.ago, c.step, got, c.steps)
@@ -92,12 +92,12 @@ func TestStatsGoFromSinceUntilNow(t *testing.T) {
 func TestStatsAreForAdministratorsAlone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, counted)
-	s.as(s.ada, "GET", "/stats", "").is(t, http.StatusForbidden)
-	s.as(s.AccessToken(t, "root", password).Value.Reveal(), "GET", "/stats", "").is(t, http.StatusForbidden)
-	s.send("GET", root+"/stats", "").is(t, http.StatusUnauthorized)
-	s.send("GET", root+"/stats", "", session(s.SessionToken(t, "ada", password).Value.Reveal())).is(t, http.StatusForbidden)
-	s.send("GET", root+"/stats", "", session(s.SessionToken(t, "root", password).Value.Reveal())).is(t, http.StatusOK)
-	s.as(s.admin, "POST", "/stats", "").is(t, http.StatusMethodNotAllowed)
+	s.as(t, s.ada, "GET", "/stats", "").Is(http.StatusForbidden)
+	s.as(t, s.AccessToken(t, "root", password).Value.Reveal(), "GET", "/stats", "").Is(http.StatusForbidden)
+	s.Do(t, "GET", root+"/stats", "").Is(http.StatusUnauthorized)
+	s.Do(t, "GET", root+"/stats", "", session(s.SessionToken(t, "ada", password).Value.Reveal())).Is(http.StatusForbidden)
+	s.Do(t, "GET", root+"/stats", "", session(s.SessionToken(t, "root", password).Value.Reveal())).Is(http.StatusOK)
+	s.as(t, s.admin, "POST", "/stats", "").Is(http.StatusMethodNotAllowed)
 }
 
 func TestStatsRefuseWhatIsNotKept(t *testing.T) {
@@ -109,9 +109,9 @@ func TestStatsRefuseWhatIsNotKept(t *testing.T) {
 		"since=yesterday", "since=1700000000", "since=2026-01-01", "since=2000-01-01T00:00:00Z", "since=9999-12-31T23:59:59Z",
 		"since=0000-01-01T00:00:00Z", "until=2026-01-01T00:00:00Z", "range=60",
 	} {
-		a := s.as(s.admin, "GET", "/stats?"+query, "")
-		a.is(t, http.StatusBadRequest)
-		if a.detail(t) == "" {
+		a := s.as(t, s.admin, "GET", "/stats?"+query, "")
+		a.Is(http.StatusBadRequest)
+		if a.Str("detail") == "" {
 			t.Errorf("%s: no reason", query)
 		}
 	}
@@ -120,7 +120,7 @@ func TestStatsRefuseWhatIsNotKept(t *testing.T) {
 func TestStatsOfAServerThatCountsNothingAreEmpty(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	m := s.asAdmin(http.StatusOK, "GET", "/stats", "")
+	m := s.asAdmin(t, http.StatusOK, "GET", "/stats", "")
 	if steps := to[[]any](t, m["steps"]); len(steps) != 0 {
 		t.Errorf("steps: %v", steps)
 	}

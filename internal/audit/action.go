@@ -13,7 +13,7 @@ const (
 
 	Login     = "login"
 	Logout    = "logout"
-	RevokeAll = "revoke-all" // every token and session of the target is dead; of everybody when that is *
+	RevokeAll = "revoke-all" // every token and session of the target was revoked; of everybody if the target is *
 
 	DeviceApprove = "device.approve"
 	DeviceDeny    = "device.deny"

@@ -1,6 +1,6 @@
 // Package audit says what an audit event is. Every issue, refusal, revocation,
 // login and administrative change is one event; the store writes it in the same
-// transaction as what it tells of, so an operation whose event can't be written
+// transaction as what it records, so an operation whose event can't be written
 // does not happen. An event never holds a secret: it names tokens by their id.
 package audit
 

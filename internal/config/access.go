@@ -9,7 +9,7 @@ import (
 const maxAccessFile = 32 << 20
 
 // AccessFile is who may do what, as `bearerd apply` takes it. Every element
-// knows its line, so that whoever finds a mistake in its meaning can name it.
+// knows its line, so that a later check can name it in an error.
 type AccessFile struct {
 	Collections []Collection `yaml:"collections"`
 	Roles       []Role       `yaml:"roles"`

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Config is all that an operator can set. [Default] gives the defaults, [Load] a
+// Config is all that an operator can set. [Default] returns the defaults, [Load] a
 // value that has passed every check. Lifetimes are whole seconds.
 type Config struct {
 	Issuer         string               `yaml:"issuer"`          // an http or https URL without a slash at the end
@@ -121,9 +121,9 @@ type RefreshToken struct {
 	IdleTTL time.Duration `yaml:"idle_ttl"`
 }
 
-// Revocation sets the lease of a node, 100 ms to 1 h, whether whoever revokes
-// waits for all nodes unless they say otherwise, and the memory for what was taken
-// back, 16 MiB to 1 TiB.
+// Revocation sets the lease of a node, 100 ms to 1 h, whether a revocation
+// waits for all nodes unless the request says otherwise, and the memory for
+// revocations, 16 MiB to 1 TiB.
 type Revocation struct {
 	MaxStaleness time.Duration `yaml:"max_staleness"`
 	Wait         bool          `yaml:"wait"`

@@ -288,7 +288,7 @@ func parseSize(text string) (Size, error) {
 	return 0, fmt.Errorf("no size: %w", strconv.ErrSyntax)
 }
 
-// String writes the size in the largest unit that tells it exactly.
+// String writes the size in the largest unit that is exact.
 func (s Size) String() string {
 	for _, unit := range sizeUnits {
 		if n := int64(s); n >= unit.bytes && n%unit.bytes == 0 {

@@ -48,7 +48,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		again, err := config.Load(path, []string{"BEARERD_ISSUER=" + got.Issuer, "BEARERD_API_TOKEN_PREFIX=" + got.APIToken.Prefix}, nil)
 		if diff := cmp.Diff(got, again, same); err != nil || diff != "" {
-			t.Errorf("variables with the same values give another configuration: %v\n%s", err, diff)
+			t.Errorf("variables with the same values make another configuration: %v\n%s", err, diff)
 		}
 	})
 }

@@ -67,11 +67,11 @@ func (d Database) String() string {
 	return u.Redacted()
 }
 
-// Format prints what String gives under every verb.
+// Format prints what String returns, with every verb.
 func (d Database) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, d.String()) }
 
-// MarshalText returns what String gives, in JSON and the like.
+// MarshalText returns what String returns, for JSON and the like.
 func (d Database) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// LogValue returns what String gives, in the log.
+// LogValue returns what String returns, for the log.
 func (d Database) LogValue() slog.Value { return slog.StringValue(d.String()) }

@@ -23,7 +23,7 @@ type checker struct {
 	problems []Problem
 }
 
-// validate returns all that is wrong with c. origin tells where a key was set.
+// validate returns all that is wrong with c. origin returns where a key was set.
 func validate(c Config, origin map[string]string) []Problem {
 	k := &checker{Config: c, origin: origin}
 	k.checkIssuer()
@@ -100,7 +100,7 @@ func (k *checker) checkListeners() {
 			continue
 		}
 		if other, taken := seen[l.address]; taken && number != 0 {
-			k.fail(l.key, "give each listener a port of its own", "is the same as %s", other)
+			k.fail(l.key, "use another port for each listener", "is the same as %s", other)
 		}
 		seen[l.address] = l.key
 	}
@@ -366,7 +366,7 @@ func (c Config) Warnings() []string {
 		warnings = append(warnings, "senaite.login_in_query: takes passwords from URLs, which proxies and browsers log")
 	}
 	if c.Signing.Algorithm == "HS256" {
-		warnings = append(warnings, "signing.algorithm: with HS256 whoever can verify a token can also make one")
+		warnings = append(warnings, "signing.algorithm: with HS256 anyone who can verify a token can also create one")
 	}
 	return warnings
 }

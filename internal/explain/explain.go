@@ -1,5 +1,5 @@
-// Package explain says why a token or a user is let in or not, and who revoked what
-// is not.
+// Package explain answers why a token or a user is accepted or refused, and who revoked
+// a token.
 package explain
 
 import (
@@ -48,7 +48,7 @@ func New(cfg Config) (*Explainer, error) {
 	return &Explainer{store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier}, nil
 }
 
-// Explanation says why a token or a user is let in or not.
+// Explanation is why a token or a user is accepted or refused.
 type Explanation struct {
 	*verification.Explanation
 	Revoked *Cause // nil when the token is not revoked, or not the caller's to see
@@ -65,7 +65,7 @@ func (x *Explainer) ExplainToken(ctx context.Context, c *caller.Caller, raw stri
 	if err := c.RequireSignedIn(); err != nil {
 		return nil, err
 	}
-	if err := x.catchUp(ctx); err != nil && !x.verifier.Knowledge().Fresh {
+	if err := x.catchUp(ctx); err != nil && !x.verifier.Standing().Fresh {
 		return nil, err
 	}
 	made, err := x.verifier.Explain(ctx, raw, r)
@@ -115,11 +115,13 @@ func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, acti
 	if !enabled {
 		detail = "the account is disabled"
 	}
-	made := x.verifier.Knowledge()
-	made.Allowed, made.Grants = decision.Allowed, decision.Because
-	made.Checks = []verification.CheckResult{
-		{Check: "enabled", OK: &enabled, Detail: detail},
-		{Check: token.CheckAccess.String(), OK: &decision.Allowed, Detail: action + " " + string(path)},
-	}
-	return &Explanation{Explanation: made}, nil
+	now := x.verifier.Standing()
+	return &Explanation{Explanation: &verification.Explanation{
+		Allowed: decision.Allowed, Grants: decision.Because,
+		Checks: []verification.CheckResult{
+			{Check: "enabled", OK: &enabled, Detail: detail},
+			{Check: token.CheckAccess.String(), OK: &decision.Allowed, Detail: action + " " + string(path)},
+		},
+		Seq: now.AsOf, LeaseAge: now.LeaseAge, Fresh: now.Fresh,
+	}}, nil
 }

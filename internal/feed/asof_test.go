@@ -25,7 +25,7 @@ func (c *clock) now() time.Duration {
 	return revocation.BootClock() + time.Duration(c.offset.Load())
 }
 
-// TestLeaseOfAClientNeverOutlivesWhatItHasNotSeen: whatever time passes between a
+// TestLeaseOfAClientNeverOutlivesWhatItHasNotSeen: any time may pass between a
 // question, its snapshot, its answer and the reading of the stream, what a client
 // hasn't been told was committed after the instant that its lease counts from.
 func TestLeaseOfAClientNeverOutlivesWhatItHasNotSeen(t *testing.T) {

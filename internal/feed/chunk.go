@@ -86,8 +86,8 @@ func (c *chunk) render() {
 }
 
 // appendRevocation writes an event. JSON has no bare line ends, so the data is one
-// line whatever the id is. What matters for ever, or beyond the years that RFC 3339
-// can write, has no until.
+// line for every id. An entry without an end, or with one beyond the years that RFC
+// 3339 can write, has no until.
 func appendRevocation(text []byte, e *revocation.Entry) []byte {
 	id, _ := json.Marshal(e.ID) // a string can be encoded
 	text = append(text, "event: revocation\nid: "...)

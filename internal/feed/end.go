@@ -14,7 +14,7 @@ var (
 	errToken    = errors.New("the token is no longer good")
 	errStopping = errors.New("the server stops")
 	errOld      = errors.New("as long as a stream goes on")
-	errStore    = errors.New("the store did not give what was missed")
+	errStore    = errors.New("the store did not return the missed entries")
 )
 
 var outcomes = []error{errSlow, errToken, errStopping, errOld, errRestarted, errLeft, errStore}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node"
 
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -34,13 +35,13 @@ import (
 // every path.
 type env struct {
 	*nodetest.Fixture
-	srv    *server.Server
-	edge   *feed.Edge
-	log    *wire
-	lines  *lines
-	url    string
-	client *http.Client
-	stop   func() error
+	*edgetest.Site
+
+	srv   *server.Server
+	edge  *feed.Edge
+	log   *wire
+	lines *lines
+	stop  func() error
 }
 
 type options struct {
@@ -54,7 +55,7 @@ type options struct {
 
 func newEnv(t testing.TB, o options) *env {
 	t.Helper()
-	e := &env{log: &wire{}, lines: &lines{}, client: &http.Client{Transport: &http.Transport{}}}
+	e := &env{log: &wire{}, lines: &lines{}}
 	e.Fixture = e.fixture(t, o.Options)
 	e.append(t, o.unread)
 	e.edge = &feed.Edge{
@@ -71,7 +72,7 @@ func newEnv(t testing.TB, o options) *env {
 	})
 	must(t, err)
 	must(t, e.srv.Listen(t.Context()))
-	e.url = "http://" + e.srv.Addr().String()
+	e.Site = edgetest.At(t, "http://"+e.srv.Addr().String())
 	e.run(t)
 	return e
 }
@@ -98,7 +99,7 @@ func (e *env) run(t testing.TB) {
 	go func() { ended <- e.srv.Run(ctx) }()
 	e.stop = sync.OnceValue(func() error { cancel(); return <-ended })
 	t.Cleanup(func() {
-		e.client.CloseIdleConnections()
+		e.HTTP.CloseIdleConnections()
 		if err := e.stop(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
@@ -106,7 +107,7 @@ func (e *env) run(t testing.TB) {
 	eventually(t, "the lease", func() bool { return e.Follower.CatchUp(t.Context()) == nil && e.Follower.Fresh() })
 }
 
-// application answers whatever reaches it.
+// application answers every request that reaches it.
 type application struct{}
 
 func (application) Register(mux *http.ServeMux) {
@@ -182,7 +183,7 @@ func (e *env) head(t testing.TB) int64 {
 	return e.Follower.Applied()
 }
 
-// append commits n kills, 5,000 a transaction, and gives the last sequence.
+// append commits n kills, 5,000 a transaction, and returns the last sequence.
 func (e *env) append(t testing.TB, n int) revocation.Seq {
 	t.Helper()
 	var last revocation.Seq
@@ -221,7 +222,7 @@ type subscriber struct {
 
 func (e *env) request(ctx context.Context, t testing.TB, query, token string, header ...string) *http.Request {
 	t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+feed.Path+query, http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+feed.Path+query, http.NoBody)
 	must(t, err)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -240,7 +241,7 @@ func (e *env) subscribe(t testing.TB, query, token string, header ...string) *su
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	for {
-		res, err := e.client.Do(e.request(ctx, t, query, token, header...))
+		res, err := e.HTTP.Do(e.request(ctx, t, query, token, header...))
 		must(t, err)
 		if res.StatusCode == http.StatusOK && res.Header.Get("Content-Type") == "text/event-stream" {
 			s := &subscriber{res: res, lines: bufio.NewReader(res.Body), cancel: cancel}
@@ -315,7 +316,7 @@ func (s *subscriber) next(t testing.TB) event {
 	return e
 }
 
-// upTo reads to the first heartbeat of at least that sequence and gives the
+// upTo reads to the first heartbeat of at least that sequence and returns the
 // sequences of the revocations before it.
 func (s *subscriber) upTo(t testing.TB, seq int64) (list []int64, beat event) {
 	t.Helper()
@@ -353,20 +354,6 @@ func consecutive(t testing.TB, list []int64, from, to int64) {
 			t.Fatalf("sequence %d is %d, want %d", i, seq, from+int64(i))
 		}
 	}
-}
-
-// refused opens no stream and gives the answer.
-func (e *env) refused(t testing.TB, r *http.Request) (status int, header http.Header, body map[string]any) {
-	t.Helper()
-	res, err := e.client.Do(r)
-	must(t, err)
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<16))
-	must(t, err)
-	if err := json.Unmarshal(text, &body); err != nil {
-		t.Fatalf("answered %d %q", res.StatusCode, text)
-	}
-	return res.StatusCode, res.Header, body
 }
 
 // countedLog counts what subscribers ask of the stored log.

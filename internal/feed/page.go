@@ -36,7 +36,7 @@ func (s *stream) release() {
 	}
 }
 
-// ask waits for a turn to ask the store, and answered gives it back.
+// ask waits for a turn to ask the store, and answered ends it.
 func (s *stream) ask(ctx context.Context) error {
 	select {
 	case s.asking <- struct{}{}:

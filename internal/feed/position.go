@@ -50,8 +50,8 @@ func (e *goneError) Error() string { return e.reason }
 
 // The two reasons to start again: what followed is no longer there, or never was.
 var (
-	errPurged = &goneError{"the log has been purged beyond that sequence: start anew, without after"}
-	errBeyond = &goneError{"the log ends before that sequence, maybe after a restore: start anew, without after"}
+	errPurged = &goneError{"the log has been purged beyond that sequence: start again without after"}
+	errBeyond = &goneError{"the log ends before that sequence, maybe after a restore: start again without after"}
 )
 
 func isGone(err error) bool {

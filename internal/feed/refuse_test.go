@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -53,18 +52,18 @@ func TestRefusals(t *testing.T) {
 		"repeated header":       {"", good, []string{"Last-Event-ID", "1", "Last-Event-ID", "1"}, http.StatusBadRequest, "invalid_request"},
 		"beyond the log":        {"?after=9223372036854775807", good, nil, http.StatusGone, ""},
 	} {
-		status, header, body := e.refused(t, e.request(t.Context(), t, c.query, c.token, c.header...))
-		challenge := header.Get("WWW-Authenticate")
-		if status != c.status || header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %d %v %v", name, status, header, body)
+		a := e.Send(t, e.request(t.Context(), t, c.query, c.token, c.header...))
+		challenge := a.Header.Get("WWW-Authenticate")
+		if a.Status != c.status || a.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v %v", name, a.Status, a.Header, a.Object())
 		}
-		if c.code != "" && (body["error"] != c.code || !strings.Contains(challenge, `error="`+c.code+`"`) || body["error_description"] == "") {
-			t.Errorf("%s: %s, %v", name, challenge, body)
+		if c.code != "" && (a.Object()["error"] != c.code || !strings.Contains(challenge, `error="`+c.code+`"`) || a.Object()["error_description"] == "") {
+			t.Errorf("%s: %s, %v", name, challenge, a.Object())
 		}
-		if status == http.StatusUnauthorized && !strings.HasPrefix(challenge, `Bearer realm="`) {
+		if a.Status == http.StatusUnauthorized && !strings.HasPrefix(challenge, `Bearer realm="`) {
 			t.Errorf("%s: the challenge is %q", name, challenge)
 		}
-		if status == http.StatusForbidden && !strings.Contains(challenge, `scope="revocations"`) {
+		if a.Status == http.StatusForbidden && !strings.Contains(challenge, `scope="revocations"`) {
 			t.Errorf("%s: the challenge is %q", name, challenge)
 		}
 	}
@@ -82,15 +81,15 @@ func TestNoOtherMethodAndNeverTheApplication(t *testing.T) {
 	for _, method := range []string{http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "NONSENSE"} {
 		r := e.request(t.Context(), t, "", good)
 		r.Method = method
-		res, err := e.client.Do(r)
+		res, err := e.HTTP.Do(r)
 		must(t, err)
 		_ = res.Body.Close()
 		if res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != http.MethodGet {
 			t.Errorf("%s: %d, Allow %q", method, res.StatusCode, res.Header.Get("Allow"))
 		}
 	}
-	if status, _, _ := e.refused(t, e.request(t.Context(), t, "", "")); status != http.StatusUnauthorized {
-		t.Errorf("without a token: %d", status)
+	if a := e.Send(t, e.request(t.Context(), t, "", "")); a.Status != http.StatusUnauthorized {
+		t.Errorf("without a token: %d", a.Status)
 	}
 }
 
@@ -101,24 +100,18 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		Verifier: f.Verifier, Log: f.Follower, Tail: feed.Follow(f.Follower), Issuer: f.Settings.Policy.Issuer,
 		Staleness: f.Settings.Staleness, Clock: f.Ledger.Clock,
 	}
-	mux := http.NewServeMux()
-	edge.Register(mux)
-	document := openapitest.Describe(t, adminapi.Sources{Issuer: nodetest.Issuer, Edges: []adminapi.Described{edge}})
-	e := &env{Fixture: f, edge: edge, client: http.DefaultClient}
+	e := &env{Fixture: f, Site: edgetest.Serve(t, f, edge), edge: edge}
 	good := e.reader(t)
 	narrow := e.token(t, "narrow")
 	edge.EndStreams()
-	web := httptest.NewServer(document.Watch(mux))
-	defer web.Close()
-	e.url = web.URL
 	for status, r := range map[int]*http.Request{
 		http.StatusBadRequest:         e.request(t.Context(), t, "?after=x", good),
 		http.StatusUnauthorized:       e.request(t.Context(), t, "", "junk"),
 		http.StatusForbidden:          e.request(t.Context(), t, "", narrow),
 		http.StatusServiceUnavailable: e.request(t.Context(), t, "", good),
 	} {
-		if got, _, body := e.refused(t, r); got != status {
-			t.Errorf("answered %d %v, want %d", got, body, status)
+		if a := e.Send(t, r); a.Status != status {
+			t.Errorf("answered %d %v, want %d", a.Status, a.Object(), status)
 		}
 	}
 }
@@ -131,7 +124,7 @@ func TestStreamOverHTTP2(t *testing.T) {
 	web.EnableHTTP2 = true
 	web.StartTLS()
 	defer web.Close()
-	e.url, e.client = web.URL, web.Client()
+	e.Site = &edgetest.Site{URL: web.URL, HTTP: web.Client()}
 	s := e.subscribe(t, "", raw)
 	if s.res.ProtoMajor != 2 {
 		t.Fatalf("it is %s", s.res.Proto)
@@ -169,7 +162,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, options{})
 	raw := e.reader(t)
-	e.client.Transport = &http.Transport{MaxConnsPerHost: 1}
+	e.HTTP.Transport = &http.Transport{MaxConnsPerHost: 1}
 	s := e.subscribe(t, "", raw)
 	s.upTo(t, 0)
 	e.Advance(2 * time.Hour)

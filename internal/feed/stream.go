@@ -92,7 +92,7 @@ func (s *stream) reach(ctx context.Context, after revocation.Seq) (revocation.Kn
 	return known, nil
 }
 
-// run writes until there is a reason to end, and gives that.
+// run writes until there is a reason to end, and returns it.
 func (s *stream) run(ctx context.Context) error {
 	end := s.received + s.life()
 	if err := s.head(); err != nil {
@@ -181,7 +181,7 @@ func (s *stream) head() error {
 	return s.write([]byte("retry: " + strconv.FormatInt(retry, 10) + "\n\n"))
 }
 
-// turn writes what there is to write, and gives why the stream ends if it does.
+// turn writes what there is to write, and returns the reason if the stream ends.
 func (s *stream) turn(ctx context.Context) error {
 	known, ok := s.Log.Known()
 	for ok {

@@ -215,10 +215,10 @@ func TestPurgedLogIsFollowedFromASnapshotAlone(t *testing.T) {
 		t.Fatal("nothing was purged")
 	}
 	for _, query := range []string{"?after=0", fmt.Sprintf("?after=%d", purged-1)} {
-		status, header, body := e.refused(t, e.request(t.Context(), t, query, raw))
-		if status != http.StatusGone || body["error"] != "gone" || !strings.Contains(fmt.Sprint(body["error_description"]), "without after") ||
-			header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %d %v", query, status, body)
+		a := e.Send(t, e.request(t.Context(), t, query, raw))
+		if a.Status != http.StatusGone || a.Object()["error"] != "gone" || !strings.Contains(fmt.Sprint(a.Object()["error_description"]), "without after") ||
+			a.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v", query, a.Status, a.Object())
 		}
 	}
 	// The snapshot of a log that is all purged goes as far as its head, and so does
@@ -245,9 +245,9 @@ func TestSequenceOfAnotherNodeIsWaitedFor(t *testing.T) {
 	if _, beat := e.subscribe(t, fmt.Sprintf("?after=%d", seq), raw).upTo(t, 0); beat.seq != seq {
 		t.Errorf("%s", beat.text)
 	}
-	status, _, body := e.refused(t, e.request(t.Context(), t, fmt.Sprintf("?after=%d", seq+1), raw))
-	if status != http.StatusGone || body["error"] != "gone" {
-		t.Errorf("beyond the log: %d %v", status, body)
+	a := e.Send(t, e.request(t.Context(), t, fmt.Sprintf("?after=%d", seq+1), raw))
+	if a.Status != http.StatusGone || a.Object()["error"] != "gone" {
+		t.Errorf("beyond the log: %d %v", a.Status, a.Object())
 	}
 }
 
@@ -292,9 +292,9 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 			s.upTo(t, 0)
 			must(t, c.end(t, e, raw))
 			s.end(t)
-			status, _, _ := e.refused(t, e.request(t.Context(), t, "", raw))
-			if status != http.StatusUnauthorized && status != http.StatusForbidden {
-				t.Errorf("afterwards: %d", status)
+			a := e.Send(t, e.request(t.Context(), t, "", raw))
+			if a.Status != http.StatusUnauthorized && a.Status != http.StatusForbidden {
+				t.Errorf("afterwards: %d", a.Status)
 			}
 			eventually(t, "the line in the log", func() bool {
 				return strings.Contains(e.lines.String(), `"outcome":"the token is no longer good"`)
@@ -315,9 +315,9 @@ func TestNoHeartbeatWithoutAnswersOfTheLog(t *testing.T) {
 	e.log.cut.Store(true)
 	eventually(t, "the lease runs out", func() bool { return !e.Follower.Fresh() })
 	known, _ := e.Follower.Known()
-	status, header, _ := e.refused(t, e.request(t.Context(), t, "", raw))
-	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
-		t.Errorf("without a lease: %d %v", status, header)
+	a := e.Send(t, e.request(t.Context(), t, "", raw))
+	if a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+		t.Errorf("without a lease: %d %v", a.Status, a.Header)
 	}
 	head := e.append(t, 1)
 	time.Sleep(e.Settings.Staleness) // in which nothing may come
@@ -381,9 +381,9 @@ func TestStreamsAreLimited(t *testing.T) {
 	raw := e.reader(t)
 	s := e.subscribe(t, "", raw)
 	e.subscribe(t, "", raw)
-	status, header, body := e.refused(t, e.request(t.Context(), t, "", raw))
-	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || body["error"] != "temporarily_unavailable" {
-		t.Errorf("the third: %d %v %v", status, header, body)
+	a := e.Send(t, e.request(t.Context(), t, "", raw))
+	if a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || a.Object()["error"] != "temporarily_unavailable" {
+		t.Errorf("the third: %d %v %v", a.Status, a.Header, a.Object())
 	}
 	s.close()
 	eventually(t, "a place", func() bool { return e.edge.Streams() == 1 })
@@ -419,7 +419,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 		}
 		return conn, err
 	}
-	e.client.Transport = &http.Transport{DialContext: dial}
+	e.HTTP.Transport = &http.Transport{DialContext: dial}
 	e.subscribe(t, "", raw) // 8 MB, more than what lies in the buffers of such a connection
 	eventually(t, "the slow reader is dropped", func() bool { return e.edge.Streams() == 0 })
 	eventually(t, "the line in the log", func() bool { return strings.Contains(e.lines.String(), "reads too slowly") })
@@ -488,8 +488,8 @@ func TestUsersTokenOfTheRightKindsAlone(t *testing.T) {
 		e.request(t.Context(), t, "", session),
 		e.request(t.Context(), t, "", "", "Cookie", "bearerd_session="+session),
 	} {
-		if status, _, body := e.refused(t, r); status != http.StatusUnauthorized {
-			t.Errorf("a session: %d %v", status, body)
+		if a := e.Send(t, r); a.Status != http.StatusUnauthorized {
+			t.Errorf("a session: %d %v", a.Status, a.Object())
 		}
 	}
 }

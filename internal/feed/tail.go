@@ -76,7 +76,7 @@ type place struct {
 // What a tail answers when it hasn't got what follows.
 var (
 	errBehind    = errors.New("it is no longer in the tail")
-	errRestarted = errors.New("the revocation log was read anew")
+	errRestarted = errors.New("the revocation log was read again from the start")
 )
 
 // follows returns the first chunk with something after a place; nil when there is

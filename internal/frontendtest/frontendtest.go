@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// Host is the name that the pages give to the site.
+// Host is the site's name on the pages.
 const Host = "museum.example.org"
 
 // A Starter runs a web server until the test ends. Its arguments are the URLs of bearerd

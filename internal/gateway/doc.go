@@ -5,15 +5,14 @@
 //
 // Where to find what:
 //
-//	gate.go         where the token of a request stands, who it speaks for, and what a refusal says
-//	identity.go     the ten headers that tell the application who is calling
-//	ask.go          what a query of /auth/verify asks for
-//	forwardauth.go  /auth/verify
+//	forwardauth.go  /auth/verify, and what its query asks for
+//	gate.go         where the token of a request stands, who it speaks for, what a refusal
+//	                says, and the ten headers that tell the application who is calling
 //	route.go        which rule a path falls under, and which paths fall under none
 //	proxy.go        the reverse proxy
-//	upgrade.go      which protocol a connection may change to
 //	underway.go     what was let in and has not ended
-//	forward.go      what of a request reaches the application, and as what
+//	forward.go      what of a request reaches the application, and as what, and which
+//	                protocol a connection may change to
 //
 // A decision is made when a request begins. What the proxy let in by a token is judged
 // again when the log says something new, and is ended when the token is revoked, has

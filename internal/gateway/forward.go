@@ -49,6 +49,41 @@ func clean(h http.Header, trusted bool) {
 	}
 }
 
+// impostor reports whether an application might read the header as one of ours:
+// CGI and its kin take every character that is no letter or digit for the same.
+func impostor(name string) bool {
+	for _, ours := range identityHeaders {
+		if sameVariable(name, ours) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameVariable compares header names as an application does that finds them in
+// variables like HTTP_REMOTE_USER.
+func sameVariable(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if variable(a[i]) != variable(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func variable(c byte) byte {
+	switch {
+	case 'a' <= c && c <= 'z':
+		return c - 'a' + 'A'
+	case 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return c
+	}
+	return '_'
+}
+
 // aboutOrigin reports whether an application might read the header as one that
 // tells where a request came from.
 func aboutOrigin(name string) bool {
@@ -136,6 +171,47 @@ func removeCookies(h http.Header, unwanted func(name, value string) bool) {
 		}
 		if rest := strings.TrimSpace(strings.Join(kept, ";")); rest != "" {
 			h["Cookie"] = append(h["Cookie"], rest)
+		}
+	}
+}
+
+// The one protocol that a connection may change to, and the headers that ask for it.
+const (
+	webSocket     = "websocket"
+	upgradeHeader = "Upgrade"
+	http2Settings = "Http2-Settings"
+)
+
+// onlyWebSocket takes every wish for another protocol than WebSocket out of a request:
+// inside HTTP/2 (h2c), which the application would speak from then on, there are requests
+// that nobody judges, with headers that nobody removes.
+func onlyWebSocket(r *http.Request) {
+	asks := asksForWebSocket(r)
+	for name := range r.Header {
+		if sameVariable(name, upgradeHeader) || sameVariable(name, http2Settings) {
+			delete(r.Header, name)
+		}
+	}
+	if asks {
+		r.Header[upgradeHeader] = []string{webSocket}
+	}
+}
+
+// asksForWebSocket reports whether a request asks for WebSocket and for nothing else
+// (RFC 6455 §4.1). One with a body does not: where the body ends and the protocol begins,
+// two servers may see differently.
+func asksForWebSocket(r *http.Request) bool {
+	protocols := r.Header[upgradeHeader]
+	return len(protocols) == 1 && strings.EqualFold(protocols[0], webSocket) &&
+		r.Method == http.MethodGet && r.ContentLength == 0 && r.ProtoMajor == 1
+}
+
+// removeFromTrailer takes what belongs between neighbours out of a trailer, where an
+// application may merge it with the header.
+func removeFromTrailer(trailer http.Header) {
+	for name := range trailer {
+		if sameVariable(name, upgradeHeader) || sameVariable(name, http2Settings) || sameVariable(name, "Connection") {
+			delete(trailer, name)
 		}
 	}
 }

@@ -1,11 +1,26 @@
 package gateway
 
 import (
+	_ "embed" // the description
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
 
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/verification"
 )
+
+//go:embed openapi.json
+var described []byte
+
+// OpenAPI describes forward auth, as a fragment of an OpenAPI 3.1 document.
+func (f *ForwardAuth) OpenAPI() [][]byte { return [][]byte{described} }
 
 // ForwardAuth answers a proxy that asks whether a request may pass: nginx's
 // auth_request, Caddy's forward_auth, Traefik's ForwardAuth.
@@ -57,4 +72,88 @@ func (f *ForwardAuth) refuse(w http.ResponseWriter, r *http.Request, err error) 
 		return
 	}
 	f.Gate.refuse(w, r, err, http.StatusUnauthorized)
+}
+
+// ask is what a token has to be good for. It is never changed once it is made.
+type ask struct {
+	requirements verification.Requirements
+	optional     bool // a request without a token may pass
+}
+
+// queryError is a query that the operator got wrong.
+type queryError struct{ error }
+
+func (e queryError) Unwrap() error { return e.error }
+
+// parseAsk reads the query of a request to /auth/verify. The operator writes it, so a
+// parameter that is unknown is a mistake: taken for nothing, it would let too much pass.
+// The error is a queryError that names the parameter.
+func parseAsk(r *http.Request) (*ask, error) {
+	query, err := httpkit.Query(r)
+	if err != nil {
+		return nil, queryError{err}
+	}
+	a := &ask{}
+	want := &a.requirements
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		value := query.Get(name)
+		switch name {
+		case "audience":
+			want.Audience = value
+		case "scope":
+			want.Scope, err = identity.ParseScope(value)
+		case "collection":
+			var id int64
+			if id, err = access.ParseCollection(value); err != nil {
+				err = fault.New(fault.Invalid, "must be the number of a collection")
+			}
+			want.Collection = &id
+		case "action":
+			want.Action, err = access.ParseAction(value)
+		case "path":
+			want.Path, err = access.ParsePath(value)
+		case "optional":
+			if a.optional = value == "true"; !a.optional && value != "false" {
+				err = fault.New(fault.Invalid, "must be true or false")
+			}
+		default:
+			return nil, queryError{fault.New(fault.Invalid, "unknown query parameter %.64q", name)}
+		}
+		if err != nil {
+			return nil, queryError{fault.New(fault.Invalid, "query parameter %s: %s", name, fault.Message(err))}
+		}
+	}
+	if (want.Action == "") != (want.Path == "") {
+		return nil, queryError{fault.New(fault.Invalid, "query parameters action and path need each other")}
+	}
+	return a, nil
+}
+
+// asks remembers parsed queries, of which an operator has a handful. Strangers may
+// send others: those that fall into the same place only push one another out.
+type asks [256]atomic.Pointer[rememberedAsk]
+
+type rememberedAsk struct {
+	query string
+	ask   *ask
+}
+
+const maxRememberedQuery = 1 << 10
+
+// of returns what the query of a request asks for. Its place is by FNV-1a.
+func (m *asks) of(r *http.Request) (*ask, error) {
+	query := r.URL.RawQuery
+	hash := uint32(2166136261)
+	for i := range len(query) {
+		hash = (hash ^ uint32(query[i])) * 16777619
+	}
+	place := &m[hash%uint32(len(m))]
+	if known := place.Load(); known != nil && known.query == query {
+		return known.ask, nil
+	}
+	a, err := parseAsk(r)
+	if err == nil && len(query) <= maxRememberedQuery {
+		place.Store(&rememberedAsk{strings.Clone(query), a})
+	}
+	return a, err
 }

@@ -3,8 +3,11 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -45,7 +48,7 @@ func (g *Gate) admit(r *http.Request, a *ask) (id *verification.Identity, raw st
 	}
 	id, err = g.Verifier.Identify(r.Context(), raw, a.requirements)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {
-		err = &scopeError{err, strings.Join(a.requirements.Scope, " ")}
+		err = &scopeError{err, a.requirements.Scope}
 	}
 	return id, raw, err
 }
@@ -60,7 +63,7 @@ func (g *Gate) warn(h http.Header, id *verification.Identity) {
 // scopeError is a refusal for too small a scope, with the one that is needed.
 type scopeError struct {
 	error
-	needed string
+	needed []string
 }
 
 func (e *scopeError) Unwrap() error { return e.error }
@@ -68,7 +71,7 @@ func (e *scopeError) Unwrap() error { return e.error }
 // find returns the token of a request; "" when it has none. The first place that
 // holds one decides: a good token further on does not rescue a bad one.
 func (g *Gate) find(r *http.Request) (string, error) {
-	raw, found, err := httpkit.Bearer(r)
+	raw, found, err := token.ParseBearer(r.Header["Authorization"])
 	if found || err != nil {
 		return raw, err
 	}
@@ -124,11 +127,98 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear
 		return
 	}
 	if s, ok := errors.AsType[*scopeError](err); ok {
-		c.Scope = s.needed
+		c.Scope = strings.Join(s.needed, " ")
 	}
 	status := httpkit.Status(fault.KindOf(err))
 	if fault.Is(err, fault.Invalid) {
 		status = unclear
 	}
 	httpkit.WriteChallenge(w, status, c)
+}
+
+// identityHeaders are what the application learns of who is calling, in the order
+// of [identification]. All of them are always sent, so that none of a client's own can
+// survive. The names are canonical.
+var identityHeaders = [...]string{
+	"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups",
+	"X-Bearerd-Subject", "X-Bearerd-Token-Id", "X-Bearerd-Token-Kind",
+	"X-Bearerd-Scope", "X-Bearerd-Collection", "X-Bearerd-Audience",
+}
+
+// identification holds the values of identityHeaders; the zero value is nobody's.
+type identification [len(identityHeaders)]string
+
+// identityOf describes a caller; nil is nobody. A client is no user: its id never
+// stands where a username would. A value that can't stand in a header, of which
+// there should be none, is left out.
+func identityOf(c *verification.Identity) *identification {
+	var id identification
+	if c == nil {
+		return &id
+	}
+	if s := c.Subject; !s.Client {
+		id[0], id[1], id[2], id[3] = sendable(s.Username), sendable(s.Name), sendable(s.Email), list(s.Groups, ",")
+	}
+	t := c.Token
+	id[4], id[5], id[6] = sendable(t.Subject), sendable(t.ID), t.Kind.String()
+	id[7] = list(t.Scope, " ")
+	if t.Collection != nil {
+		id[8] = strconv.FormatInt(*t.Collection, 10)
+	}
+	id[9] = list(t.Audience, " ")
+	return &id
+}
+
+// set puts the ten headers into h in place of any that are there.
+func (id *identification) set(h http.Header) {
+	for i, name := range identityHeaders {
+		h[name] = id[i : i+1 : i+1]
+	}
+}
+
+// rendered is identityOf, made once for each token that is kept: neither a token nor
+// a subject is ever changed, and a later reading of either is another value.
+func rendered(c *verification.Identity) *identification {
+	if c == nil {
+		return identityOf(nil)
+	}
+	if v := c.Token.View(); v != nil && v.Subject == c.Subject {
+		if id, ok := v.Rendered.(*identification); ok {
+			return id
+		}
+	}
+	id := identityOf(c)
+	c.Token.SetView(&verification.View{Subject: c.Subject, Rendered: id})
+	return id
+}
+
+// list joins those of the values that can be sent and told apart again.
+func list(values []string, separator string) string {
+	if len(values) == 1 {
+		return item(values[0], separator)
+	}
+	var items []string
+	for _, v := range values {
+		if v = item(v, separator); v != "" {
+			items = append(items, v)
+		}
+	}
+	return strings.Join(items, separator)
+}
+
+func item(s, separator string) string {
+	if strings.Contains(s, separator) {
+		return ""
+	}
+	return sendable(s)
+}
+
+// sendable returns s, or nothing where s can't be sent as it is: what is not UTF-8,
+// what has control characters, and what has space at an end, which the receiver
+// would cut off and so read somebody else's name.
+func sendable(s string) string {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.TrimSpace(s) != s {
+		return ""
+	}
+	return s
 }

@@ -126,8 +126,7 @@ type sweeper struct {
 // sweep judges again what was judged as of an earlier sequence than the log has now, what
 // has expired, and what could not be judged, and ends what is no longer allowed. It
 // returns when the next token expires; zero when none does.
-func (s *sweeper) sweep(ctx context.Context) (next time.Time) {
-	now := s.verifier.Standing()
+func (s *sweeper) sweep(ctx context.Context, now verification.Standing) (next time.Time) {
 	again := now.Epoch != s.epoch || !now.Fresh
 	s.epoch, s.due = now.Epoch, s.due[:0]
 	for i := range s.shards {
@@ -240,8 +239,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier, patience: p.Staleness / 2}
 	s.epoch = s.verifier.Standing().Epoch
 	for {
-		news := s.verifier.Watch()
-		next := s.sweep(ctx)
+		now := s.verifier.Standing()
+		next := s.sweep(ctx, now)
 		if !p.rest(ctx, p.Staleness/8, nil) {
 			return nil
 		}
@@ -249,7 +248,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		if !next.IsZero() {
 			longest = min(longest, max(next.Sub(s.verifier.Standing().Now), 0))
 		}
-		if !p.rest(ctx, longest, news) {
+		if !p.rest(ctx, longest, now.News) {
 			return nil
 		}
 	}

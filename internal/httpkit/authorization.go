@@ -12,13 +12,9 @@ import (
 )
 
 // Bearer returns the token of the Authorization header, as [token.ParseBearer] reads
-// it. The error is a fault of kind Invalid.
+// it.
 func Bearer(r *http.Request) (raw string, found bool, err error) {
-	raw, found, err = token.ParseBearer(r.Header["Authorization"])
-	if err != nil {
-		return "", false, fault.New(fault.Invalid, "%s", err)
-	}
-	return raw, found, nil
+	return token.ParseBearer(r.Header["Authorization"])
 }
 
 // BasicPair is what HTTP Basic carries.
@@ -30,11 +26,8 @@ type BasicPair struct{ Name, Password string }
 // control characters or bad UTF-8 are a fault of kind Invalid.
 func Basic(r *http.Request) (pair BasicPair, found bool, err error) {
 	encoded, found, err := token.ParseCredentials(r.Header["Authorization"], "basic")
-	if err != nil {
-		return BasicPair{}, false, fault.New(fault.Invalid, "%s", err)
-	}
-	if !found {
-		return BasicPair{}, false, nil
+	if err != nil || !found {
+		return BasicPair{}, false, err
 	}
 	decoded, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	if err != nil || strings.ContainsAny(encoded, "\r\n") { // which the decoder skips

@@ -19,7 +19,10 @@ const BodyTimeout = 30 * time.Second
 // BoundBodies returns a handler that never waits longer than timeout for the next
 // MaxBody bytes of a request's body, in next or behind it, and that answers without waiting
 // for a body that next has not read: the answer is sent at once and the connection
-// closes behind it. A handler that enables full duplex may read on after it has begun
+// closes behind it. It closes behind a body in chunks in any case: net/http drops a
+// Content-Length beside them, so nobody can see that there was one, and a server in front
+// that goes by it takes another byte for the first of the next request (RFC 9112 §6.1).
+// A handler that enables full duplex may read on after it has begun
 // to answer, for as long as it wants. It must be the outermost handler, since it relies
 // on what net/http does with the connection.
 func BoundBodies(timeout time.Duration, next http.Handler) http.Handler {
@@ -29,7 +32,7 @@ func BoundBodies(timeout time.Duration, next http.Handler) http.Handler {
 			return
 		}
 		b := &boundBody{ReadCloser: r.Body, control: http.NewResponseController(w), timeout: timeout}
-		bounded := &bodyWriter{ResponseWriter: w, body: b}
+		bounded := &bodyWriter{ResponseWriter: w, body: b, chunked: len(r.TransferEncoding) > 0}
 		defer bounded.end()
 		r = r.WithContext(r.Context()) // net/http goes on using the body of its own request
 		r.Body = b
@@ -135,19 +138,23 @@ func (b *boundBody) hijacked() {
 type bodyWriter struct {
 	http.ResponseWriter
 
-	body   *boundBody
-	duplex bool // the body is read on when the answer has begun
-	begun  bool
+	body    *boundBody
+	chunked bool
+	duplex  bool // the body is read on when the answer has begun
+	begun   bool
 }
 
 // begin is called before the first byte of the answer. A connection with the rest of a
-// body on its way can't be used again.
+// body on its way can't be used again, and one that had a body in chunks must not.
 func (w *bodyWriter) begin() {
 	if w.begun {
 		return
 	}
 	w.begun = true
 	if w.body.isComplete() {
+		if w.chunked {
+			w.Header().Set("Connection", "close")
+		}
 		return
 	}
 	closeGently(w.ResponseWriter)

@@ -163,7 +163,7 @@ func quoted(s string) string {
 // field returns a client's name for a member or parameter as an error may hold it.
 func field(name string) string { return strings.Trim(quoted(name), `"`) }
 
-// wantType checks that the content type is want, whatever its parameters.
+// wantType checks that the content type is want, with any parameters.
 func wantType(r *http.Request, want string) error {
 	types := r.Header["Content-Type"]
 	if len(types) == 1 {

@@ -34,7 +34,7 @@ type Refresh struct {
 // the new pair included: one of the two users is not who they should be (RFC 9700
 // §4.14). A request that is refused for another reason uses nothing up.
 func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
-	asOf := i.cfg.Verifier.Knowledge().Seq
+	asOf := i.cfg.Verifier.Standing().AsOf
 	t, err := i.cfg.Verifier.Redeem(ctx, x.Token, verification.Requirements{Kinds: refreshOnly, AnyAudience: true})
 	if t != nil && t.Kind == token.KindRefresh && t.Ended == reasonUsed {
 		return Pair{}, i.reused(ctx, x.Client, t)

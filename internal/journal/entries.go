@@ -48,7 +48,7 @@ func (j *Journal) End(id string, at time.Time) []revocation.Entry {
 	}}
 }
 
-// EndSubject returns the batch that voids whatever was issued to a subject.
+// EndSubject returns the batch that revokes everything issued to a subject.
 func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) records.Batch {
 	return records.Batch{
 		Ops:   []records.Op{records.KillTokens{Owner: subject, At: j.cfg.Now(), Reason: reason}},
@@ -57,9 +57,8 @@ func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) reco
 	}
 }
 
-// EndEverything returns the batch that voids whatever was issued to anybody. Its entry is
-// in force for ever: of tokens that were issued after a backup nobody knows how long they
-// live.
+// EndEverything returns the batch that revokes everything issued to anybody. Its entry is
+// in force for ever: the expiry of tokens that were issued after a backup is unknown.
 func (j *Journal) EndEverything(reason string, events ...audit.Event) records.Batch {
 	return records.Batch{
 		Ops:   []records.Op{records.KillEverything{At: j.cfg.Now(), Reason: reason}},

@@ -110,7 +110,7 @@ func (k *kit) kill() records.Batch {
 	return records.Batch{Log: []revocation.Entry{k.CutOff(revocation.Token, uuid.NewString())}}
 }
 
-// The log and the audit log say of one act that it was at one moment, whatever was
+// The log and the audit log record one moment for one act, whatever was
 // put into the batch, and the events are fit to be printed.
 func TestCommitDatesAndCleansABatch(t *testing.T) {
 	t.Parallel()

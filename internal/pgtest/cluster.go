@@ -25,14 +25,14 @@ type Cluster struct {
 	dir  string
 	port int
 	conf []string
-	user *syscall.Credential // nil: whoever runs the test
+	user *syscall.Credential // nil: the user who runs the test
 
 	guard *exec.Cmd // nil: the server doesn't run
 	order io.WriteCloser
 }
 
-// A guard runs a server until a line tells which signal ends it, or until there is
-// no one left to tell. When its test dies while the server is paused, the kernel sends
+// A guard runs a server until it reads a line with the signal that ends it, or until
+// its standard input is closed. When its test dies while the server is paused, the kernel sends
 // the process group a SIGHUP, which must not end the guard.
 const guard = `cd /
 "$@" </dev/null >>"$0/log" 2>&1 &

@@ -1,4 +1,4 @@
-// Package pgtest gives tests and benchmarks a PostgreSQL to work on.
+// Package pgtest starts PostgreSQL servers for tests and benchmarks.
 //
 // [New] makes an empty database, on the server that BEARERD_TEST_POSTGRES names or
 // else on a throwaway one that all tests of a process share. [Start] starts a

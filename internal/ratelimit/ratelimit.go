@@ -87,7 +87,7 @@ func (l *Limiter[K]) next(until, now time.Time) (time.Time, time.Duration) {
 }
 
 // sweep drops the keys that have everything back. It looks at all of them, and so at
-// most once in the time that gives one act back.
+// most once in the time in which the limit allows one more.
 func (l *Limiter[K]) sweep(now time.Time) {
 	if since := now.Sub(l.swept); since >= 0 && since < l.every {
 		return

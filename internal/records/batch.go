@@ -49,14 +49,14 @@ type (
 	CreateCollection struct{ Collection Collection }
 	// UpdateCollection renames a collection.
 	UpdateCollection struct{ Collection Collection }
-	// RemoveCollection removes a collection with the bindings that give something
+	// RemoveCollection removes a collection with the bindings that grant something
 	// at or beneath it alone.
 	RemoveCollection struct{ ID int64 }
 	// CreateRole adds a role. Conflict when the name exists.
 	CreateRole struct{ Role access.Role }
 	// UpdateRole replaces a role's permissions.
 	UpdateRole struct{ Role access.Role }
-	// RemoveRole removes a role with the bindings that give it.
+	// RemoveRole removes a role with the bindings that grant it.
 	RemoveRole struct{ Name string }
 	// AddBinding adds a binding. Conflict when an equal one exists; Invalid when
 	// the user or role doesn't.
@@ -72,22 +72,22 @@ type (
 	// AddToken stores a token, with an end no later than those of the tokens in its chain
 	// that were shortened.
 	AddToken struct{ Token StoredToken }
-	// SpendToken marks one living token as dead, once. Conflict when it is not
-	// alive any more: somebody else was faster.
+	// SpendToken marks one live token as ended, once. Conflict when it has already
+	// ended: another request was faster.
 	SpendToken struct {
 		ID     string
 		At     time.Time
 		Reason string
 	}
-	// ShortenToken returns one living token an end no later than its own, which Reason
-	// explains; what is stored of what was made from it ends no later either.
-	// Conflict when it is not alive at Now, or ends earlier.
+	// ShortenToken sets an expiry for one live token that is no later than its own, with
+	// the reason; stored tokens that were created from it end no later either.
+	// Conflict when it is not live at Now, or ends earlier.
 	ShortenToken struct {
 		ID             string
 		Now, ExpiresAt time.Time
 		Reason         string
 	}
-	// KillTokens marks living stored tokens as dead: those with the ids, those
+	// KillTokens marks live stored tokens as revoked: those with the ids, those
 	// whose chain or family is one of the ids, and those of the owner or client.
 	KillTokens struct {
 		IDs             []string
@@ -95,14 +95,14 @@ type (
 		At              time.Time
 		Reason          string
 	}
-	// KillEverything marks every living stored token as dead, and deletes every device
+	// KillEverything marks every live stored token as revoked, and deletes every device
 	// code.
 	KillEverything struct {
 		At     time.Time
 		Reason string
 	}
-	// ClaimNotice says that a token's owner is being told of its end: Conflict when
-	// that was said before. A zero At revokes it.
+	// ClaimNotice records that a token's owner is notified of its expiry: Conflict when
+	// that is recorded already. A zero At clears it.
 	ClaimNotice struct {
 		ID string
 		At time.Time

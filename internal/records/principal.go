@@ -90,7 +90,7 @@ func FindUser(ctx context.Context, store interface {
 // ErrNoUser is returned for a user who does not exist or is not the caller's to see.
 var ErrNoUser = fault.New(fault.NotFound, "there is no such user")
 
-// ValidateLabel reports, as fault.Invalid, what is wrong with a name that people give to
+// ValidateLabel reports, as fault.Invalid, what is wrong with a name that people choose for
 // something; what names it in the message.
 func ValidateLabel(what, s string) error {
 	if s == "" || len(s) > 255 || !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {

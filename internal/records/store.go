@@ -58,7 +58,7 @@ type AuditLog interface {
 // Purger deletes what no longer matters.
 type Purger interface {
 	// Purge deletes what no longer matters at now: log entries whose Until has
-	// passed, dead tokens past their 90 days, old attempts.
+	// passed, tokens that ended more than 90 days ago, old attempts.
 	Purge(ctx context.Context, now time.Time) error
 	// PurgeAudit deletes what stands in the audit log for longer than retention at now.
 	PurgeAudit(ctx context.Context, now time.Time, retention time.Duration) error
@@ -96,7 +96,7 @@ type Tokens interface {
 	TokensByDigest(ctx context.Context, digests [][32]byte) ([]StoredToken, revocation.Seq, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (StoredToken, revocation.Seq, error)
-	// StoredTokens lists tokens, newest first, dead ones included.
+	// StoredTokens lists tokens, newest first, ended ones included.
 	StoredTokens(ctx context.Context, q TokenQuery) (Page[StoredToken], error)
 	// Expiring returns living API tokens and keys that end between two instants and
 	// of which nobody was told, those that end first.

@@ -57,8 +57,8 @@ func (t StoredToken) End(now time.Time) (at time.Time, reason string, ok bool) {
 // ExpiringSoon reports whether a live token that somebody must replace by hand is in
 // its last week.
 func (t StoredToken) ExpiringSoon(now time.Time) bool {
-	_, _, dead := t.End(now)
-	return !dead && t.Kind.ExpiresSoon(t.ExpiresAt, now)
+	_, _, ended := t.End(now)
+	return !ended && t.Kind.ExpiresSoon(t.ExpiresAt, now)
 }
 
 // Lifetime returns for how many seconds the token was created; 0: for ever.

@@ -9,7 +9,7 @@ import (
 
 const (
 	body      = "0123456789ABCDEFGHIJKLMNOPQRST" // and its checksum below
-	opaque    = "bda_" + body + "000000"         // the prefix and the length tell, not the checksum
+	opaque    = "bda_" + body + "000000"         // the prefix and the length decide, not the checksum
 	header    = "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9"
 	payload   = "eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZSJ9"
 	signature = "c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJl"
@@ -61,7 +61,7 @@ func TestWhatIsNoTokenStays(t *testing.T) {
 	}
 }
 
-// FuzzTokens: whatever stands around a token, it does not come through; and what is
+// FuzzTokens: a token does not come through, with any text around it; and what is
 // clean stays as it is.
 func FuzzTokens(f *testing.F) {
 	for _, seed := range [][2]string{{"", ""}, {"/auth/verify#", "&x"}, {"a.b.", ".c"}, {"eyJ", "_-"}, {"bda_", "%2e"}, {"é", "\x00"}} {

@@ -26,36 +26,81 @@ func (c *clocks) Clock() time.Duration { return c.clock() }
 // forgotten, because the token had expired, must never be taken for unexpired again.
 func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 
-// minPause is the least jump of the wall clock that is taken for a pause. It counts
-// while there was no renewal yet: clocks that are kept right differ by some nanoseconds
-// at each reading, and each of them would cost the answer that makes the first lease.
-const minPause = 10 * time.Millisecond
-
-func (c *clocks) nanos() int64 {
-	now, jump := c.wall.read()
-	if jump > max(minPause, time.Duration(c.staleness.Load())/2) {
-		c.notePause()
-	}
-	return max(now, c.forgotten.Load())
-}
+func (c *clocks) nanos() int64 { return max(c.wall.nanos(), c.forgotten.Load()) }
 
 // ForgottenAfter reports whether entries were forgotten as of a time after t. A caller that
 // judged a token's expiry as of t and looked it up in the set afterwards may have missed
 // its kill, and must judge again as of now.
 func (c *clocks) ForgottenAfter(t time.Time) bool { return c.forgotten.Load() > t.UnixNano() }
 
-// notePause ends the lease, because the wall clock jumped ahead of the clocks that count
+// minPause is the least jump of the wall clock that is taken for a pause. It counts
+// while there was no renewal yet: clocks that are kept right differ by some nanoseconds
+// at each reading, and each of them would cost the answer that makes the first lease.
+const minPause = 10 * time.Millisecond
+
+// jumped ends the lease when the wall clock has jumped far ahead of the clocks that count
 // what passes. A machine that its hypervisor stopped wakes so: the boot clock stands
 // where it stood, and a lease by it would hold for as long as it would have held then.
 // What an earlier question learned is not relied on either.
-func (c *clocks) notePause() {
-	c.paused.Store(int64(c.clock()))
-	c.onPause()
+func (c *clocks) jumped(by time.Duration) {
+	if by > max(minPause, time.Duration(c.staleness.Load())/2) {
+		c.paused.Store(int64(c.clock()))
+		c.onPause()
+	}
 }
 
 // pausedSince reports whether a pause was noticed after an instant of the clock.
 func (c *clocks) pausedSince(instant time.Duration) bool {
 	return c.paused.Load() >= int64(instant) && c.paused.Load() > 0
+}
+
+// NewWallClock returns a wall clock that never goes back: when the wall clock below it
+// is set back, it goes on from where it was as fast as time passes, or tokens that have
+// expired would be accepted again. When the wall clock is set forward, it follows.
+//
+// What has passed is read from the monotonic part of the readings, as time.Now's have
+// it. Readings without that part are returned as they are.
+func NewWallClock(now func() time.Time) func() time.Time {
+	c := newWallClock(now, func(time.Duration) {})
+	return func() time.Time { return time.Unix(0, c.nanos()) }
+}
+
+// wallClock is what NewWallClock returns, in Unix nanoseconds: every verification
+// reads it, and Unix nanoseconds are compared and added faster than a time.Time.
+type wallClock struct {
+	now    func() time.Time
+	jumped func(by time.Duration) // is called when the wall clock is ahead by more than ever
+	start  time.Time
+	origin int64        // the wall clock at start
+	ahead  atomic.Int64 // by how much the wall clock has been ahead of what has passed, at most
+}
+
+func newWallClock(now func() time.Time, jumped func(time.Duration)) *wallClock {
+	start := now()
+	return &wallClock{now: now, jumped: jumped, start: start, origin: start.UnixNano()}
+}
+
+func (c *wallClock) nanos() int64 {
+	wall := c.now()
+	return c.forward(wall.UnixNano(), int64(wall.Sub(c.start)))
+}
+
+// forward returns the wall clock, but no less than what it was ahead at most of what
+// has passed since the start. What has passed never goes back, and neither does the
+// sum. It must have been read no earlier than the wall clock. A jump is reported before
+// anybody can read it: who reads a time after the jump finds ended what it ended.
+func (c *wallClock) forward(wall, passed int64) int64 {
+	for {
+		most := c.ahead.Load()
+		shown := c.origin + passed + most
+		if wall <= shown {
+			return shown
+		}
+		c.jumped(time.Duration(wall - shown))
+		if c.ahead.CompareAndSwap(most, wall-c.origin-passed) {
+			return wall
+		}
+	}
 }
 
 // news is what wakes those who wait for a ledger to change.

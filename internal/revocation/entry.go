@@ -2,9 +2,6 @@ package revocation
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"time"
 )
 
@@ -71,59 +68,6 @@ func KeepUntil(lastExpiry, at time.Time) time.Time {
 // RunOut reports whether the entry is out of force at now and may be purged.
 func (e Entry) RunOut(now time.Time) bool {
 	return !e.Until.IsZero() && !now.Before(e.Until)
-}
-
-// Key is a named thing as a set keeps it. Its first eight bytes are never all
-// zero: KeyOf is the only maker of keys.
-type Key [16]byte
-
-// KeyOf returns the key of a thing. Under Token a UUID in its canonical form (36
-// characters, lower case) is its own 16 bytes; all else is the truncated SHA-256
-// of what and id, compared bytewise. It does not allocate for ids of up to 255
-// bytes.
-func KeyOf(w What, id string) Key {
-	if w == Token {
-		if k, ok := parseUUID(id); ok && k.words().hi != 0 {
-			return k
-		}
-	}
-	var buffer [320]byte
-	text := append(buffer[:0], w...)
-	text = append(text, 0)
-	sum := sha256.Sum256(append(text, id...))
-	k := Key(sum[:16])
-	if k.words().hi == 0 {
-		k[0] = 1
-	}
-	return k
-}
-
-// parseUUID reads the canonical form and nothing else, so that no two ids share
-// a key.
-func parseUUID(s string) (k Key, ok bool) {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return Key{}, false
-	}
-	var digits [32]byte
-	n := 0
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case i == 8 || i == 13 || i == 18 || i == 23:
-			continue
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'f':
-			digits[n] = c
-			n++
-		default:
-			return Key{}, false
-		}
-	}
-	_, err := hex.Decode(k[:], digits[:])
-	return k, err == nil
-}
-
-func (k Key) words() words {
-	return words{hi: binary.BigEndian.Uint64(k[:8]), lo: binary.BigEndian.Uint64(k[8:])}
 }
 
 // Page is an answer of the log: entries after a sequence, in order, with the

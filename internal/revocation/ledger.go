@@ -56,7 +56,8 @@ type Change struct {
 // the monotonic part of its readings no pause is noticed. Both must be set.
 func NewLedger(clock func() time.Duration, now func() time.Time) *Ledger {
 	l := &Ledger{ready: make(chan struct{}), news: news{next: make(chan struct{})}}
-	l.clocks = clocks{clock: clock, wall: newWallClock(now), onPause: l.endLease}
+	l.clocks = clocks{clock: clock, onPause: l.endLease}
+	l.wall = newWallClock(now, l.jumped)
 	l.asOf.Store(int64(clock()))
 	return l
 }
@@ -64,13 +65,6 @@ func NewLedger(clock func() time.Duration, now func() time.Time) *Ledger {
 // Set returns what the log says: which tokens are revoked, and which cut-offs there
 // are. It knows an entry before Applied and the lease say so.
 func (l *Ledger) Set() *Set { return &l.set }
-
-// Ended reports whether the log says of the token of that key that it has ended by now,
-// by the clock that judges expiry.
-func (l *Ledger) Ended(k Key) bool {
-	at, ok := l.set.End(k)
-	return ok && !l.Now().Before(at)
-}
 
 // Applied returns the sequence up to which every entry counts here. It never goes back.
 func (l *Ledger) Applied() Seq { return l.applied.Load() }

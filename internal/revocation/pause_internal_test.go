@@ -59,3 +59,27 @@ func TestThePauseBeforeTheFirstLease(t *testing.T) {
 		}
 	})
 }
+
+// Two requests may read the clock after one pause. The one that does not notice the pause,
+// because the other has, finds no lease either, however long the other takes to end it.
+func TestNobodyFindsALeaseWhileAPauseIsNoted(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	clock := func() time.Duration { return time.Hour + time.Since(start) }
+	ledger := NewLedger(clock, time.Now)
+	ledger.Renew(clock(), time.Hour)
+	ended, others := ledger.onPause, 0
+	ledger.onPause = func() {
+		if others++; others == 1 { // between noticing the pause and ending the lease
+			ledger.Now()
+			if ledger.Lease().Holds() {
+				t.Error("a second request read the clock after the pause and found the lease")
+			}
+		}
+		ended()
+	}
+	ledger.wall.origin -= int64(2 * time.Hour) // the wall clock is ahead by so much
+	if ledger.Now(); others == 0 || ledger.Lease().Holds() {
+		t.Errorf("the pause was noticed %d times; the lease holds: %t", others, ledger.Lease().Holds())
+	}
+}

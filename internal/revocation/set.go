@@ -2,6 +2,9 @@ package revocation
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"iter"
 	"maps"
 	"slices"
@@ -13,6 +16,59 @@ import (
 // DefaultBudget is the budget of a set that names none, in bytes: some 16 million
 // revoked tokens.
 const DefaultBudget = 512 << 20
+
+// Key is a named thing as a set keeps it. Its first eight bytes are never all
+// zero: KeyOf is the only maker of keys.
+type Key [16]byte
+
+// KeyOf returns the key of a thing. Under Token a UUID in its canonical form (36
+// characters, lower case) is its own 16 bytes; all else is the truncated SHA-256
+// of what and id, compared bytewise. It does not allocate for ids of up to 255
+// bytes.
+func KeyOf(w What, id string) Key {
+	if w == Token {
+		if k, ok := parseUUID(id); ok && k.words().hi != 0 {
+			return k
+		}
+	}
+	var buffer [320]byte
+	text := append(buffer[:0], w...)
+	text = append(text, 0)
+	sum := sha256.Sum256(append(text, id...))
+	k := Key(sum[:16])
+	if k.words().hi == 0 {
+		k[0] = 1
+	}
+	return k
+}
+
+// parseUUID reads the canonical form and nothing else, so that no two ids share
+// a key.
+func parseUUID(s string) (k Key, ok bool) {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return Key{}, false
+	}
+	var digits [32]byte
+	n := 0
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			continue
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'f':
+			digits[n] = c
+			n++
+		default:
+			return Key{}, false
+		}
+	}
+	_, err := hex.Decode(k[:], digits[:])
+	return k, err == nil
+}
+
+func (k Key) words() words {
+	return words{hi: binary.BigEndian.Uint64(k[:8]), lo: binary.BigEndian.Uint64(k[8:])}
+}
 
 // Set is the live part of the log in memory. Look-ups take no lock and allocate
 // nothing; writers take turns. The zero value is an empty set.
@@ -109,6 +165,44 @@ func (s *Set) cloneEnds() map[Key]end {
 	return map[Key]end{}
 }
 
+// Names are the keys under which the log may speak of one token.
+type Names struct {
+	Kills                       []Key // its id, then its chain
+	Subject, Client, SigningKey Key
+	Access                      Key
+	Collection                  Key // of a token that has one
+}
+
+// Revokes reports whether the log revokes the token of those names that was decided as of
+// a sequence: by a kill of its id or of an id of its chain; by a cut-off of its subject, its
+// client or everything that is later.
+func (s *Set) Revokes(n *Names, decided Seq) bool {
+	if s.CutOff(n.Subject) > decided || s.CutOff(n.Client) > decided || s.voided.Load() > decided {
+		return true
+	}
+	for _, k := range n.Kills {
+		if s.Killed(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// Ended reports whether the log has said of the token of those names, or of what it was
+// made from, that it ends, and it has ended at now, by the clock that judges expiry.
+func (s *Set) Ended(n *Names, now time.Time) bool {
+	ends := s.ends.Load()
+	if ends == nil {
+		return false
+	}
+	for _, k := range n.Kills {
+		if e, ok := (*ends)[k]; ok && now.UnixMicro() >= e.at {
+			return true
+		}
+	}
+	return false
+}
+
 // Killed reports whether the set holds a kill of that key.
 func (s *Set) Killed(k Key) bool {
 	list := s.buckets.Load()
@@ -125,20 +219,6 @@ func (s *Set) Killed(k Key) bool {
 	return false
 }
 
-// End returns when the token of that key ends, with all that has it in its chain; ok is
-// false when the log says nothing of an end. A kill of the token is another matter.
-func (s *Set) End(k Key) (at time.Time, ok bool) {
-	p := s.ends.Load()
-	if p == nil {
-		return time.Time{}, false
-	}
-	e, ok := (*p)[k]
-	if !ok {
-		return time.Time{}, false
-	}
-	return time.UnixMicro(e.at), true
-}
-
 // CutOff returns the latest cut-off at that key, 0 when there is none: whatever was
 // decided as of an earlier sequence no longer counts.
 func (s *Set) CutOff(k Key) Seq {
@@ -152,10 +232,6 @@ func (s *Set) CutOff(k Key) Seq {
 	}
 	return 0
 }
-
-// Voided returns the latest cut-off of everything, 0 when there was none. It is apart
-// from the others because every decision asks for it.
-func (s *Set) Voided() Seq { return s.voided.Load() }
 
 // Decided returns the latest cut-off at a role or a group of any name, 0 when there
 // was none. It never goes back.

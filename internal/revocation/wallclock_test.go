@@ -9,7 +9,7 @@ import (
 func TestWallClockNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	c := newWallClock(func() time.Time { return noon })
+	c := newWallClock(func() time.Time { return noon }, func(time.Duration) {})
 	passed := time.Duration(0)
 	for _, step := range []struct {
 		name        string

@@ -27,8 +27,8 @@ func newFamily(t *testing.T) *family {
 	return &family{nodetest.NewFamily(t)}
 }
 
-// wantDeadAlone fails unless exactly these are dead, the used refresh token aside.
-func (f *family) wantDeadAlone(t *testing.T, dead string) {
+// wantOnlyRevoked fails unless exactly these are revoked, the used refresh token aside.
+func (f *family) wantOnlyRevoked(t *testing.T, dead string) {
 	t.Helper()
 	for name, issued := range f.All {
 		switch {
@@ -65,24 +65,24 @@ func TestRevokedTokenTakesAllThatWasMadeFromItAlong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFamily(t)
-			f.wantDeadAlone(t, "")
+			f.wantOnlyRevoked(t, "")
 			r, err := f.Revoke(t.Context(), f.Owner, revoking.Revocation{Token: f.All[name].Value.Reveal()})
 			if err != nil || !r.Revoked || r.Seq != f.Ledger.Applied() || r.Nodes == nil || r.Nodes.Confirmed != 1 {
 				t.Fatalf("%+v, %v", r, err)
 			}
-			f.wantDeadAlone(t, dead)
+			f.wantOnlyRevoked(t, dead)
 			// Twice is success, with the same effect.
 			again, err := f.Revoke(t.Context(), f.Owner, revoking.Revocation{Token: f.All[name].Value.Reveal()})
 			if err != nil || !again.Revoked {
 				t.Errorf("twice: %+v, %v", again, err)
 			}
-			f.wantDeadAlone(t, dead)
+			f.wantOnlyRevoked(t, dead)
 			f.wantRefusedEverywhere(t, dead)
 		})
 	}
 }
 
-// wantRefusedEverywhere fails unless what is dead is good for nothing else either.
+// wantRefusedEverywhere fails unless what is revoked is refused everywhere else too.
 func (f *family) wantRefusedEverywhere(t *testing.T, dead string) {
 	t.Helper()
 	rs := f.NewClient(t, directory.NewClient{ID: "rs", Secret: nodetest.ClientSecret})
@@ -119,9 +119,9 @@ func TestRevokedIDTakesAllThatWasMadeFromItAlong(t *testing.T) {
 			if err != nil || !r.Revoked {
 				t.Fatalf("%+v, %v", r, err)
 			}
-			f.wantDeadAlone(t, dead)
+			f.wantOnlyRevoked(t, dead)
 			nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), by, f.All[name].ID)))
-			f.wantDeadAlone(t, dead)
+			f.wantOnlyRevoked(t, dead)
 		})
 	}
 }
@@ -172,7 +172,7 @@ func TestWhatDoesNotVoidAUsersTokens(t *testing.T) {
 	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{})))
 	nodetest.Must(t, f.RotateKeys(t.Context(), operator, true))
 	nodetest.Must(t, f.RotateKeys(t.Context(), operator, true))
-	f.wantDeadAlone(t, "")
+	f.wantOnlyRevoked(t, "")
 }
 
 // A token that was signed by a key which signs no more is revoked like any other.
@@ -186,7 +186,7 @@ func TestTokenOfAnOlderKeyIsRevoked(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 	}
-	f.wantDeadAlone(t, deaths["access"]+" "+deaths["key"]+" "+deaths["apitoken"])
+	f.wantOnlyRevoked(t, deaths["access"]+" "+deaths["key"]+" "+deaths["apitoken"])
 }
 
 func TestExpiredTokenIsRevokedAndItsDescendantsWithIt(t *testing.T) {
@@ -219,7 +219,7 @@ func TestSessionThatEndsTakesItsAccessTokensAlong(t *testing.T) {
 	by, err := f.Session(t.Context(), f.All["session"].Value.Reveal())
 	nodetest.Must(t, err)
 	nodetest.Must(t, f.EndSession(t.Context(), by))
-	f.wantDeadAlone(t, deaths["session"])
+	f.wantOnlyRevoked(t, deaths["session"])
 	nodetest.Must(t, f.EndSession(t.Context(), by))
 	for name, c := range map[string]*caller.Caller{"nobody": nil, "the operator": operator, "a Bearer": f.ByBearer(t, f.All["apitoken"])} {
 		nodetest.WantFault(t, name, f.EndSession(t.Context(), c), fault.Unauthenticated, "")
@@ -238,7 +238,7 @@ func TestLeakedTokensDieWhoReportsThem(t *testing.T) {
 	}
 	values := append(junk, f.All["apitoken"].Value.Reveal(), f.All["key.access"].Value.Reveal(), f.All["session"].Value.Reveal(), f.All["apitoken"].Value.Reveal())
 	nodetest.Must(t, f.Leaked(t.Context(), values))
-	f.wantDeadAlone(t, deaths["apitoken"]+" "+deaths["key.access"]+" "+deaths["session"])
+	f.wantOnlyRevoked(t, deaths["apitoken"]+" "+deaths["key.access"]+" "+deaths["session"])
 	f.WantAlive(t, "somebody else's", other)
 	events := f.Events(t, audit.Filter{Action: audit.LeakedReport})
 	for _, e := range events {
@@ -252,6 +252,6 @@ func TestLeakedTokensDieWhoReportsThem(t *testing.T) {
 	before = f.Ledger.Applied()
 	nodetest.Must(t, f.Leaked(t.Context(), values)) // nothing is left to be done
 	if f.Ledger.Applied() != before {
-		t.Error("what was dead was killed again")
+		t.Error("what was revoked was revoked again")
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // What has ended with an overlap has ended by this node's clock alone. That it is revoked
-// is acknowledged for every node, whatever their clocks say.
+// is acknowledged for every node, independent of their clocks.
 func TestWhatHasEndedByTheClockIsRevokedByAKill(t *testing.T) {
 	t.Parallel()
 	for name, revoke := range map[string]func(f *nodetest.Fixture, raw string) error{

@@ -38,7 +38,7 @@ func TestRevokingEverythingReachesEveryKindOfEverybody(t *testing.T) {
 	}
 	f.wantRefusedEverywhere(t, "session access access.access key key.access key.task apitoken apitoken.access apitoken.refresh apitoken.refreshed")
 	if _, err := f.RedeemDevice(t.Context(), ci, device.DeviceCode.Reveal()); !fault.Is(err, fault.InvalidGrant) {
-		t.Errorf("a device that was let in before: %v", err)
+		t.Errorf("a device that was connected before: %v", err)
 	}
 	events := f.Events(t, audit.Filter{Action: audit.RevokeAll})
 	if len(events) != 1 || events[0].Actor != audit.ActorCLI || events[0].Target != "*" || events[0].Outcome != audit.OK {

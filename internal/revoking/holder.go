@@ -18,7 +18,7 @@ import (
 // it: for a token that no longer signs anybody in. Whether it has expired doesn't
 // matter, and revoking twice is success. If it is revoked already, nothing is
 // written; the receipt comes when that holds as wait says, as the first one did. The
-// error is InvalidToken for a value that is no token of ours, that was signed by a
+// error is InvalidToken for a value that is not a token of this server, that was signed by a
 // revoked key, or that is of a kind which may not revoke itself, and Limited as for
 // Revoke.
 func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
@@ -51,7 +51,7 @@ func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wa
 	return r.kill(ctx, t, e, terms{wait: wait})
 }
 
-// Leaked revokes every value that is a token of ours, whoever reports it, and records
+// Leaked revokes every value that is a token of this server, for any caller, and records
 // it for the owners. Nothing in the answer says which ones were.
 func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 	read := r.journal.Reading()
@@ -60,18 +60,18 @@ func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 		return err
 	}
 	var all records.Batch
-	anyDead := false
+	anyEnded := false
 	seen := map[string]bool{}
 	for _, t := range found {
 		if seen[t.ID] {
 			continue
 		}
-		dead, err := r.dead(ctx, t)
+		ended, err := r.ended(ctx, t)
 		if err != nil {
 			return err
 		}
-		if dead {
-			anyDead = true
+		if ended {
+			anyEnded = true
 			continue
 		}
 		seen[t.ID] = true
@@ -80,25 +80,25 @@ func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 		ops, entries := r.journal.Kill(killOf(t, "reported as leaked"))
 		all.Ops, all.Log, all.Audit = append(all.Ops, ops...), append(all.Log, entries...), append(all.Audit, e)
 	}
-	if len(all.Log) == 0 && !anyDead {
+	if len(all.Log) == 0 && !anyEnded {
 		return nil
 	}
 	_, err = r.journal.RevokeRest(ctx, all, read, revocation.WaitDefault)
 	return err
 }
 
-// dead reports whether a token has ended, expired, or been revoked by the log in the
+// ended reports whether a token has ended, expired, or been revoked by the log in the
 // store.
-func (r *Revoker) dead(ctx context.Context, t *verification.Token) (bool, error) {
+func (r *Revoker) ended(ctx context.Context, t *verification.Token) (bool, error) {
 	expired := !t.Expiry.IsZero() && !r.now().Before(t.Expiry)
 	if expired || !r.verifier.Void(t) {
-		return !r.verifier.Live(t), nil
+		return expired, nil
 	}
 	return r.inLog(ctx, t)
 }
 
-// genuine returns those of the values that are tokens of ours, whatever has become of
-// them. Opaque ones are looked up together: junk with a good checksum is cheap to make,
+// genuine returns those of the values that are tokens of this server, ended ones
+// included. Opaque ones are looked up together: junk with a good checksum is cheap to make,
 // and a report may hold a thousand.
 func (r *Revoker) genuine(ctx context.Context, values []string) ([]*verification.Token, error) {
 	var found []*verification.Token

@@ -35,7 +35,7 @@ func (r Revocable) ID() string { return r.kill.ID }
 
 // FindRevocable finds the token that a value or a public id stands for, and decides
 // whether the caller may revoke it; it writes nothing. The error is InvalidToken for
-// a value that is no token of ours, Forbidden for a value that is somebody else's,
+// a value that is not a token of this server, Forbidden for a value that is somebody else's,
 // NotFound for an id that does not exist or is somebody else's, and InsufficientScope for
 // an id of the caller's own that a Bearer without the scope credentials names. For the
 // operator every UUID is an id: only some tokens are stored.

@@ -77,7 +77,7 @@ type Revocation struct {
 
 // Revoke revokes a token by its value, with everything that was made from it. The
 // token must be genuine; whether it has expired doesn't matter. Revoking twice is
-// success. The error is InvalidToken for a value that is no token of ours (nothing
+// success. The error is InvalidToken for a value that is not a token of this server (nothing
 // is left to revoke), and Forbidden when the caller may not. What is live is revoked
 // however often the caller asks; to ask again and again for what is revoked already is
 // Limited.
@@ -201,7 +201,7 @@ func termsOf(c *caller.Caller) terms { return terms{wait: c.Wait, unlimited: c.U
 
 // kill revokes one token with everything that was made from it, in one transaction
 // with the event that says why. If the log has revoked it already, nothing is appended:
-// whoever asks again and again would fill the log.
+// repeated requests would fill the log.
 func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, on terms) (revocation.Receipt, error) {
 	read := r.journal.Reading()
 	switch revoked, err := r.revokedInLog(ctx, t); {
@@ -268,9 +268,9 @@ type Everything struct {
 	Keys []string // the ids of the signing keys that were revoked; none with HS256
 }
 
-// RevokeEverything revokes whatever was issued to anybody until now: access and task
+// RevokeEverything revokes everything issued to anybody until now: access and task
 // tokens, API keys and tokens, sessions, refresh tokens, and device codes that wait. It
-// is for the operator, who put a backup back. What was issued after the backup has no
+// is for the operator, after restoring a backup. What was issued after the backup has no
 // row and may have no user any more: the log's entry about everything reaches it by its
 // sequence, which the restored log has left behind. The signing keys are revoked too, for
 // verifiers that follow no log, and a new one signs at once. The error is Forbidden for

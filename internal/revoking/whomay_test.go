@@ -227,7 +227,7 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	f.WantAlive(t, "another's token, the log being whole", f.MadeAccess(t, f.SignedIn(t, "ada")))
 }
 
-// A token that may revoke itself alone can do nothing else, whatever asks it.
+// A token that may revoke only itself can do nothing else, at any endpoint.
 func TestTokenThatMayRevokeItselfCanDoNothingElse(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})

@@ -125,7 +125,7 @@ func (l *load) request() *http.Request {
 	return r
 }
 
-// turn asks perTurn times on each connection and tells how long that took.
+// turn asks perTurn times on each connection and returns how long that took.
 func (l *load) turn(b *testing.B) time.Duration {
 	start := time.Now()
 	var all sync.WaitGroup

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,15 +89,15 @@ func TestNobodyWaitsForABody(t *testing.T) {
 		base, method, path string
 		want               int
 	}{
-		{r.url, "POST", "/auth/verify", http.StatusUnauthorized},
-		{r.url, "POST", "/auth/verify?optional=true", http.StatusOK},
-		{r.url, "POST", "/auth/verify?nonsense=1", http.StatusBadRequest},
-		{r.url, "PUT", "/oauth2/token", http.StatusMethodNotAllowed},
-		{r.url, "POST", "/oauth2/token", http.StatusBadRequest}, // no content type
-		{r.url, "POST", "/application", http.StatusUnauthorized},
-		{r.url, "POST", "/open/upload", http.StatusTeapot}, // the application answers early
-		{r.ops, "GET", "/healthz", http.StatusOK},
-		{r.ops, "POST", "/nothing", http.StatusNotFound},
+		{r.URL, "POST", "/auth/verify", http.StatusUnauthorized},
+		{r.URL, "POST", "/auth/verify?optional=true", http.StatusOK},
+		{r.URL, "POST", "/auth/verify?nonsense=1", http.StatusBadRequest},
+		{r.URL, "PUT", "/oauth2/token", http.StatusMethodNotAllowed},
+		{r.URL, "POST", "/oauth2/token", http.StatusBadRequest}, // no content type
+		{r.URL, "POST", "/application", http.StatusUnauthorized},
+		{r.URL, "POST", "/open/upload", http.StatusTeapot}, // the application answers early
+		{r.ops.URL, "GET", "/healthz", http.StatusOK},
+		{r.ops.URL, "POST", "/nothing", http.StatusNotFound},
 	} {
 		for _, announced := range []string{"Content-Length: 77", "Transfer-Encoding: chunked"} {
 			if got := send(t, tt.base, tt.method+" "+tt.path+" HTTP/1.1\r\nHost: x\r\n"+announced+"\r\n\r\n"); got != tt.want {
@@ -117,8 +118,35 @@ func TestEveryBodyHasADeadline(t *testing.T) {
 		"/oauth2/token": "application/x-www-form-urlencoded", "/open/upload": "application/octet-stream",
 	} {
 		head := "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: " + contentType + "\r\nContent-Length: 77\r\n\r\n"
-		if got := send(t, r.url, head+strings.Repeat("a", 7)); got != http.StatusBadRequest {
+		if got := send(t, r.URL, head+strings.Repeat("a", 7)); got != http.StatusBadRequest {
 			t.Errorf("%s: %d", path, got)
+		}
+	}
+}
+
+// TestNoRequestHidesBehindChunks sends a second request behind a body in chunks, where a
+// server in front that believes the Content-Length beside them would see the body go on.
+func TestNoRequestHidesBehindChunks(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	r := newWhole(t, time.Hour, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusTeapot)
+	})
+	const hidden = "GET /open/hidden HTTP/1.1\r\nHost: x\r\nX: y\r\n\r\n"
+	for path, want := range map[string]int{
+		"/open/upload": http.StatusTeapot, "/auth/verify": http.StatusUnauthorized, "/oauth2/token": http.StatusBadRequest, "/application": http.StatusUnauthorized,
+	} {
+		for _, length := range []string{"", "Content-Length: 60\r\n"} {
+			requests.Store(0)
+			head := "POST " + path + " HTTP/1.1\r\nHost: x\r\n" + length + "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+			if got := send(t, r.URL, head+"3\r\na=b\r\n0\r\n\r\n"+hidden); got != want {
+				t.Errorf("%s: %d, want %d", path, got, want)
+			}
+			if n := requests.Load(); n > 1 || n == 1 && path != "/open/upload" {
+				t.Errorf("%s: the application got %d requests", path, n)
+			}
 		}
 	}
 }

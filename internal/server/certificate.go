@@ -46,7 +46,7 @@ func (c *certificate) current() *tls.Certificate {
 	if err := c.load(); err != nil {
 		c.log.Error("keeping the certificate as it was", slog.Any("error", err))
 	} else {
-		c.log.Info("read the certificate anew", slog.String("file", c.files.CertFile))
+		c.log.Info("reloaded the certificate", slog.String("file", c.files.CertFile))
 	}
 	return c.loaded
 }

@@ -67,9 +67,9 @@ func TestCertificateIsReadAnewWhenItsFilesChange(t *testing.T) {
 	files := server.TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 	writeCertificate(t, files, "first")
 	r := run(t, server.Config{TLS: files, Edges: []server.Edge{edge{"GET /x": says("x")}}})
-	r.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
-	if a := r.get(t, "/x"); a.text != "x" {
-		t.Errorf("over TLS: %d %s", a.status, a.text)
+	r.HTTP.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	if a := r.Get(t, "/x"); a.Body != "x" {
+		t.Errorf("over TLS: %d %s", a.Status, a.Body)
 	}
 	address := r.Addr().String()
 	if got := shown(t, address); got != "first" {
@@ -90,7 +90,7 @@ func TestCertificateIsReadAnewWhenItsFilesChange(t *testing.T) {
 		t.Errorf("with a broken file it shows %q", got)
 	}
 	if !strings.Contains(r.log.String(), "keeping the certificate as it was") {
-		t.Error("the log does not tell of the broken file")
+		t.Error("the log does not name the broken file")
 	}
 }
 

@@ -22,16 +22,16 @@ type reading struct {
 func (m *Metrics) watch(n *node.Node, streams func() int) error {
 	for _, g := range []reading{
 		{
-			name: "token_cache_bytes", help: "Memory that facts about tokens seen before take.",
+			name: "token_cache_bytes", help: "Memory used by facts about tokens seen before.",
 			value: func() float64 { return float64(n.Status().TokenCacheBytes) },
 		},
-		{name: "revocation_lease_held", help: "1 while this node may say yes without asking the store.", value: func() float64 { return asNumber(n.Status().Fresh) }},
+		{name: "revocation_lease_held", help: "1 while this node accepts tokens without asking the store.", value: func() float64 { return asNumber(n.Status().Fresh) }},
 		{
-			name: "revocation_lease_age_seconds", help: "Time since the last full answer of the revocation log was asked for.",
+			name: "revocation_lease_age_seconds", help: "Time since the start of the last complete read of the revocation log.",
 			value: func() float64 { return n.Status().LeaseAge.Seconds() },
 		},
 		{
-			name: "revocation_log_applied", help: "Sequence of the revocation log up to which this node honours it.",
+			name: "revocation_log_applied", help: "Sequence of the revocation log up to which this node has applied it.",
 			value: func() float64 { return float64(n.Status().Applied) },
 		},
 		{
@@ -39,12 +39,12 @@ func (m *Metrics) watch(n *node.Node, streams func() int) error {
 			value: func() float64 { return lag(n.Status()) },
 		},
 		{
-			name: "revocations_live", help: "Entries of the revocation log that still matter.",
+			name: "revocations_live", help: "Revoked entries in memory.",
 			value: func() float64 { return float64(n.Status().Live) },
 		},
-		{name: "revocations_live_bytes", help: "Memory that they take.", value: func() float64 { return float64(n.Status().LiveBytes) }},
+		{name: "revocations_live_bytes", help: "Memory used by the revoked entries.", value: func() float64 { return float64(n.Status().LiveBytes) }},
 		{
-			name: "revocations_over_memory", help: "1 while they take more than revocation.memory; none is dropped.",
+			name: "revocations_over_memory", help: "1 while the revoked entries use more than revocation.memory; none is dropped.",
 			value: func() float64 { return asNumber(n.Status().OverBudget) },
 		},
 		{
@@ -52,11 +52,11 @@ func (m *Metrics) watch(n *node.Node, streams func() int) error {
 			value: func() float64 { return float64(streams()) },
 		},
 		{
-			name: "nodes", help: "Nodes on the list of those that a revocation waits for; NaN when the store does not tell.",
+			name: "nodes", help: "Nodes on the list of those that a revocation waits for; NaN when the store can't be read.",
 			value: func() float64 { return nodes(n) },
 		},
 		{
-			name: "password_hashes_waiting", help: "Sign-ins that wait to have their password checked.",
+			name: "password_hashes_waiting", help: "Sign-ins that wait for their password to be checked.",
 			value: func() float64 { return float64(n.Status().HashesWaiting) },
 		},
 	} {
@@ -69,7 +69,7 @@ func (m *Metrics) watch(n *node.Node, streams func() int) error {
 	// reason why memory was not enough.
 	for _, c := range []reading{
 		{
-			name: "revocation_questions_total", help: "Questions to the revocation log.",
+			name: "revocation_questions_total", help: "Reads of the revocation log.",
 			value: func() float64 { return float64(n.Status().Counts.Questions) },
 		},
 		{
@@ -81,7 +81,7 @@ func (m *Metrics) watch(n *node.Node, streams func() int) error {
 			value: func() float64 { return float64(n.Status().Counts.Unconfirmed) },
 		},
 		{
-			name: "revocation_fallbacks_total", help: "Verifications that memory alone could not decide, and the store was asked.",
+			name: "revocation_fallbacks_total", help: "Verifications that asked the store because memory could not decide.",
 			value: func() float64 { return float64(n.Status().Counts.Permits) }, labels: prometheus.Labels{"reason": "no_lease"},
 		},
 	} {

@@ -3,7 +3,6 @@ package server_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/server"
 )
@@ -52,11 +52,11 @@ func (b *logBuffer) String() string {
 // running is a server on real listeners.
 type running struct {
 	*server.Server
+	*edgetest.Site
+
 	fixture *nodetest.Fixture
 	log     *logBuffer
-	url     string
-	ops     string
-	client  *http.Client
+	ops     *edgetest.Site
 	end     context.CancelFunc // as a signal does
 	ended   chan error
 }
@@ -91,25 +91,22 @@ func run(t testing.TB, c server.Config) *running {
 		scheme = "https://"
 	}
 	r := &running{
-		Server: s, fixture: f, log: log, url: scheme + s.Addr().String(), ops: "http://" + s.OpsAddr().String(),
-		client: &http.Client{
-			Transport:     &http.Transport{},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		ended: make(chan error, 1),
+		Server: s, fixture: f, log: log, ended: make(chan error, 1),
+		Site: edgetest.At(t, scheme+s.Addr().String()), ops: edgetest.At(t, "http://"+s.OpsAddr().String()),
 	}
 	var ctx context.Context
 	ctx, r.end = context.WithCancel(context.Background())
 	go func() { r.ended <- s.Run(ctx) }()
 	t.Cleanup(func() {
-		r.client.CloseIdleConnections()
+		r.HTTP.CloseIdleConnections()
+		r.ops.HTTP.CloseIdleConnections()
 		r.end()
 		_ = r.wait(t)
 	})
 	return r
 }
 
-// wait waits until Run has returned and gives its error.
+// wait waits until Run has returned and returns its error.
 func (r *running) wait(t testing.TB) error {
 	t.Helper()
 	select {
@@ -122,70 +119,12 @@ func (r *running) wait(t testing.TB) error {
 	}
 }
 
-// answer is what came back.
-type answer struct {
-	status int
-	header http.Header
-	text   string
-}
-
-func (r *running) do(t testing.TB, method, url string, header ...string) answer {
-	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), method, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	a, err := r.send(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func (r *running) send(req *http.Request) (answer, error) {
-	res, err := r.client.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, res.Header, string(text)}, err
-}
-
 // raw sends a request for a path that no client would send: it goes out as it is.
-func (r *running) raw(t testing.TB, method, path string) answer {
+func (r *running) raw(t testing.TB, method, path string) *edgetest.Answer {
 	t.Helper()
-	host := strings.TrimPrefix(r.url, "http://")
-	req := &http.Request{Method: method, URL: &url.URL{Scheme: "http", Host: host, Opaque: r.url + path}, Host: host, Header: http.Header{}}
-	a, err := r.send(req.WithContext(t.Context()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func (r *running) get(t testing.TB, path string, header ...string) answer {
-	t.Helper()
-	return r.do(t, http.MethodGet, r.url+path, header...)
-}
-
-// problem checks an answer of RFC 9457 and gives its members.
-func (a answer) problem(t testing.TB, status int) map[string]any {
-	t.Helper()
-	var body map[string]any
-	if err := json.Unmarshal([]byte(a.text), &body); err != nil {
-		t.Errorf("%q: %v", a.text, err)
-	}
-	if a.status != status || body["status"] != float64(status) || a.header.Get("Content-Type") != "application/problem+json" {
-		t.Errorf("answered %d %s %s", a.status, a.header.Get("Content-Type"), a.text)
-	}
-	if body["request_id"] == "" || body["request_id"] == nil {
-		t.Errorf("no request id: %s", a.text)
-	}
-	return body
+	host := strings.TrimPrefix(r.URL, "http://")
+	req := &http.Request{Method: method, URL: &url.URL{Scheme: "http", Host: host, Opaque: r.URL + path}, Host: host, Header: http.Header{}}
+	return r.Send(t, req.WithContext(t.Context()))
 }
 
 // eventually waits for what another goroutine is about to do.
@@ -202,7 +141,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // metric returns the line of a metric, "" when there is none.
 func (r *running) metric(t testing.TB, name string) string {
 	t.Helper()
-	for line := range strings.Lines(r.do(t, http.MethodGet, r.ops+"/metrics").text) {
+	for line := range strings.Lines(r.ops.Get(t, "/metrics").Body) {
 		if value, found := strings.CutPrefix(line, name+" "); found {
 			return strings.TrimSpace(value)
 		}

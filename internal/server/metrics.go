@@ -81,7 +81,7 @@ func NewMetrics() *Metrics {
 	})
 	m.acknowledgment = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "bearerd_revocation_acknowledgement_seconds",
-		Help:    "Time from the commit of a revocation until no node says yes to what it took back.",
+		Help:    "Time from the commit of a revocation until no node accepts what it revoked.",
 		Buckets: acknowledgmentBounds,
 	})
 	m.registry.MustRegister(m.revocations, m.acknowledgment)
@@ -101,7 +101,7 @@ func NewMetrics() *Metrics {
 	return m
 }
 
-// addSeries lists the counters whose growth the history tells.
+// addSeries lists the counters whose growth the history records.
 func (m *Metrics) addSeries() {
 	for k := range m.issued {
 		kind := token.Kind(k).String()

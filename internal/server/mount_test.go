@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/server"
 )
@@ -50,8 +51,8 @@ func TestRequestsFindTheirEdge(t *testing.T) {
 		{http.MethodGet, "/accounts", "the application"},
 		{http.MethodPost, "/some/where?x=y", "the application"},
 	} {
-		if a := r.do(t, c.method, r.url+c.path); a.status != http.StatusOK || a.text != c.want {
-			t.Errorf("%s %s: %d %q", c.method, c.path, a.status, a.text)
+		if a := r.Do(t, c.method, c.path, ""); a.Status != http.StatusOK || a.Body != c.want {
+			t.Errorf("%s %s: %d %q", c.method, c.path, a.Status, a.Body)
 		}
 	}
 }
@@ -67,10 +68,10 @@ func TestApplicationTakesNoEndpoint(t *testing.T) {
 		{http.MethodPost, "/auth/me", "GET, HEAD"},
 		{"NONSENSE", "/auth/me", "GET, HEAD"},
 	} {
-		a := r.do(t, c.method, r.url+c.path)
-		body := a.problem(t, http.StatusMethodNotAllowed)
-		if a.header.Get("Allow") != c.allow || body["code"] != "method_not_allowed" {
-			t.Errorf("%s %s: Allow %q, %s", c.method, c.path, a.header.Get("Allow"), a.text)
+		a := r.Do(t, c.method, c.path, "")
+		body := a.Is(http.StatusMethodNotAllowed).Problem()
+		if a.Header.Get("Allow") != c.allow || body["code"] != "method_not_allowed" {
+			t.Errorf("%s %s: Allow %q, %s", c.method, c.path, a.Header.Get("Allow"), a.Body)
 		}
 	}
 }
@@ -79,7 +80,7 @@ func TestOwnAnswersHaveSecurityHeadersAndOthersNot(t *testing.T) {
 	t.Parallel()
 	r := newRouted(t)
 	for path, want := range map[string]bool{"/auth/me": true, "/auth/verify": false, "/app": false} {
-		h := r.get(t, path).header
+		h := r.Get(t, path).Header
 		for _, name := range []string{"X-Content-Type-Options", "Content-Security-Policy", "X-Frame-Options", "Referrer-Policy"} {
 			if got := h.Get(name) != ""; got != want {
 				t.Errorf("%s: %s is %q", path, name, h.Get(name))
@@ -95,22 +96,22 @@ func TestWhatNobodyServesIsAProblem(t *testing.T) {
 		Gateway: []server.Edge{edge{"GET /auth/verify": says("verified")}},
 	})
 	for _, path := range []string{"/", "/auth", "/auth/mee", "/auth//nothing", "/auth/../nothing", "/%00", "/auth/me/"} {
-		if body := r.get(t, path).problem(t, http.StatusNotFound); body["code"] != "not_found" {
+		if body := r.Get(t, path).Is(http.StatusNotFound).Problem(); body["code"] != "not_found" {
 			t.Errorf("%s: %v", path, body)
 		}
 	}
-	if a := r.do(t, http.MethodPost, r.url+"/auth/verify"); a.header.Get("Allow") != "GET, HEAD" {
-		t.Errorf("Allow %q", a.header.Get("Allow"))
+	if a := r.Do(t, http.MethodPost, "/auth/verify", ""); a.Header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("Allow %q", a.Header.Get("Allow"))
 	}
 	for _, path := range []string{"/x/..//auth/me", "/AUTH/me", "/auth%2Fverify"} {
-		body := r.get(t, path).problem(t, http.StatusNotFound)
+		body := r.Get(t, path).Is(http.StatusNotFound).Problem()
 		if detail, _ := body["detail"].(string); !strings.Contains(detail, "did you mean /auth/") {
 			t.Errorf("%s: %v", path, body)
 		}
 	}
 }
 
-// TestUncleanPathIsTheApplicationsAsItWasSent: a redirect would tell a client to ask
+// TestUncleanPathIsTheApplicationsAsItWasSent: a redirect would make a client ask
 // for something else than it did, before anybody has judged it.
 func TestUncleanPathIsTheApplicationsAsItWasSent(t *testing.T) {
 	t.Parallel()
@@ -121,13 +122,13 @@ func TestUncleanPathIsTheApplicationsAsItWasSent(t *testing.T) {
 		}}},
 	})
 	for _, path := range []string{"/a//b", "/a/../b", "//authors", "/a/./me", "/x/%2e%2e//y", "/a;/b", "/a/b/.."} {
-		if a := r.get(t, path); a.status != http.StatusOK || a.text != "application "+path+" /" {
-			t.Errorf("%s: %d %q", path, a.status, a.text)
+		if a := r.Get(t, path); a.Status != http.StatusOK || a.Body != "application "+path+" /" {
+			t.Errorf("%s: %d %q", path, a.Status, a.Body)
 		}
 	}
 	for path, want := range map[string]string{"/auth/me": "me", "/auth/verify": "verified"} {
-		if a := r.get(t, path); a.text != want {
-			t.Errorf("%s: %q", path, a.text)
+		if a := r.Get(t, path); a.Body != want {
+			t.Errorf("%s: %q", path, a.Body)
 		}
 	}
 }
@@ -144,18 +145,18 @@ func TestExactEdgeIsServedAsAMuxWould(t *testing.T) {
 		exact{edge{"/auth/verify": pattern}}, edge{"/": says("application")},
 	}})
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions, "NONSENSE"} {
-		if a := r.do(t, method, r.url+"/auth/verify?a=b"); a.text != "/auth/verify" {
-			t.Errorf("%s: %q", method, a.text)
+		if a := r.Do(t, method, "/auth/verify?a=b", ""); a.Body != "/auth/verify" {
+			t.Errorf("%s: %q", method, a.Body)
 		}
 	}
-	if a := r.get(t, "/auth/%76erify"); a.text != "/auth/verify" {
-		t.Errorf("by another spelling: %q", a.text)
+	if a := r.Get(t, "/auth/%76erify"); a.Body != "/auth/verify" {
+		t.Errorf("by another spelling: %q", a.Body)
 	}
-	if a := r.get(t, "/auth/verify/"); a.status != http.StatusNotFound {
-		t.Errorf("with a slash: %d %q", a.status, a.text)
+	if a := r.Get(t, "/auth/verify/"); a.Status != http.StatusNotFound {
+		t.Errorf("with a slash: %d %q", a.Status, a.Body)
 	}
-	if a := r.get(t, "/auth%2Fverify"); a.status != http.StatusNotFound {
-		t.Errorf("with an escaped slash: %d %q", a.status, a.text)
+	if a := r.Get(t, "/auth%2Fverify"); a.Status != http.StatusNotFound {
+		t.Errorf("with an escaped slash: %d %q", a.Status, a.Body)
 	}
 	eventually(t, "the metric of the route", func() bool {
 		return r.metric(t, `bearerd_http_request_duration_seconds_count{route="/auth/verify"}`) == "5"
@@ -179,7 +180,7 @@ func TestConnectMakesNoRoute(t *testing.T) {
 		t.Fatalf("%v, %v", res, err)
 	}
 	_ = res.Body.Close()
-	if text := r.do(t, http.MethodGet, r.ops+"/metrics").text; strings.Contains(text, "evil") {
+	if text := r.ops.Get(t, "/metrics").Body; strings.Contains(text, "evil") {
 		t.Error("a client's path became a label")
 	}
 }
@@ -194,23 +195,23 @@ func TestPanicIsAProblemAndTheServerGoesOn(t *testing.T) {
 			panic("half way")
 		},
 	}}})
-	a := r.get(t, "/panic")
-	body := a.problem(t, http.StatusInternalServerError)
-	if strings.Contains(a.text, "secret") || a.header.Get("X-Request-Id") != body["request_id"] {
-		t.Errorf("answered %v %s", a.header, a.text)
+	a := r.Get(t, "/panic")
+	body := a.Is(http.StatusInternalServerError).Problem()
+	if strings.Contains(a.Body, "secret") || a.Header.Get("X-Request-Id") != body["request_id"] {
+		t.Errorf("answered %v %s", a.Header, a.Body)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/half", http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL+"/half", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := r.send(req); err == nil {
-		t.Errorf("half an answer was taken for a whole one: %d", a.status)
+	if a, err := r.Try(t, req); err == nil {
+		t.Errorf("half an answer was taken for a whole one: %d", a.Status)
 	}
-	if a := r.get(t, "/after"); a.text != "well" {
-		t.Errorf("afterwards: %d %s", a.status, a.text)
+	if a := r.Get(t, "/after"); a.Body != "well" {
+		t.Errorf("afterwards: %d %s", a.Status, a.Body)
 	}
 	if log := r.log.String(); !strings.Contains(log, "a secret") || !strings.Contains(log, "mount_test.go") {
-		t.Error("the log does not tell of the panic with its stack")
+		t.Error("the log does not have the panic with its stack")
 	}
 }
 
@@ -225,9 +226,9 @@ func TestOriginReachesTheAuditLog(t *testing.T) {
 	}
 	r := run(t, c)
 	for _, path := range []string{"/own", "/other"} {
-		a := r.get(t, path, "X-Forwarded-For", "192.0.2.7", "X-Request-Id", "abc-1")
-		if want := `{"Address":"192.0.2.7","RequestID":"abc-1"}` + "\n"; a.text != want {
-			t.Errorf("%s: %s", path, a.text)
+		a := r.Get(t, path, edgetest.Header("X-Forwarded-For", "192.0.2.7"), edgetest.Header("X-Request-Id", "abc-1"))
+		if want := `{"Address":"192.0.2.7","RequestID":"abc-1"}` + "\n"; a.Body != want {
+			t.Errorf("%s: %s", path, a.Body)
 		}
 	}
 }
@@ -235,7 +236,7 @@ func TestOriginReachesTheAuditLog(t *testing.T) {
 func TestLogTellsTheRouteAndNeverTheQuery(t *testing.T) {
 	t.Parallel()
 	r := newRouted(t)
-	r.get(t, "/auth/users/4/x?token=very-secret")
+	r.Get(t, "/auth/users/4/x?token=very-secret")
 	eventually(t, "the log event", func() bool { return strings.Contains(r.log.String(), `"route":"GET /auth/users/{id}/x"`) })
 	if strings.Contains(r.log.String(), "very-secret") {
 		t.Error("the query is in the log")
@@ -250,14 +251,14 @@ func TestPreflightIsAnsweredForEveryPath(t *testing.T) {
 		Gateway: []server.Edge{edge{"/": says("the application")}},
 	})
 	for _, path := range []string{"/own", "/app"} {
-		a := r.do(t, http.MethodOptions, r.url+path, "Origin", "https://app.example.org", "Access-Control-Request-Method", "POST")
-		if a.status != http.StatusNoContent || a.header.Get("Access-Control-Allow-Headers") != "authorization, content-type" ||
-			a.header.Get("Access-Control-Allow-Origin") != "https://app.example.org" || a.header.Get("Access-Control-Allow-Credentials") != "" {
-			t.Errorf("%s: %d %v", path, a.status, a.header)
+		a := r.Do(t, http.MethodOptions, path, "", edgetest.Header("Origin", "https://app.example.org"), edgetest.Header("Access-Control-Request-Method", "POST"))
+		if a.Status != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Headers") != "authorization, content-type" ||
+			a.Header.Get("Access-Control-Allow-Origin") != "https://app.example.org" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %d %v", path, a.Status, a.Header)
 		}
-		a = r.do(t, http.MethodOptions, r.url+path, "Origin", "https://evil.example.org", "Access-Control-Request-Method", "POST")
-		if a.header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s: another origin: %v", path, a.header)
+		a = r.Do(t, http.MethodOptions, path, "", edgetest.Header("Origin", "https://evil.example.org"), edgetest.Header("Access-Control-Request-Method", "POST"))
+		if a.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: another origin: %v", path, a.Header)
 		}
 	}
 }
@@ -268,21 +269,21 @@ func TestInnerListenerShowsItsOwnEdgesAlone(t *testing.T) {
 		Edges: []server.Edge{edge{"GET /main": says("main")}},
 		Inner: []server.Inner{{Listen: "127.0.0.1:0", Edges: []server.Edge{edge{"GET /inner": says("inner")}}}},
 	})
-	inner := "http://" + r.InnerAddr(0).String()
-	if a := r.do(t, http.MethodGet, inner+"/inner"); a.text != "inner" {
-		t.Errorf("%d %s", a.status, a.text)
+	inner := edgetest.At(t, "http://"+r.InnerAddr(0).String())
+	if a := inner.Get(t, "/inner"); a.Body != "inner" {
+		t.Errorf("%d %s", a.Status, a.Body)
 	}
-	r.do(t, http.MethodGet, inner+"/main").problem(t, http.StatusNotFound)
-	r.get(t, "/inner").problem(t, http.StatusNotFound)
+	inner.Get(t, "/main").Is(http.StatusNotFound).Problem()
+	r.Get(t, "/inner").Is(http.StatusNotFound).Problem()
 }
 
 func TestHeadersOfEightKiBPassAndHugeOnesNot(t *testing.T) {
 	t.Parallel()
 	r := newRouted(t)
-	if a := r.get(t, "/auth/me", "Authorization", "Bearer "+strings.Repeat("a", 9<<10), "Cookie", strings.Repeat("c", 16<<10)); a.status != http.StatusOK {
-		t.Errorf("a long token: %d", a.status)
+	if a := r.Get(t, "/auth/me", edgetest.Bearer(strings.Repeat("a", 9<<10)), edgetest.Header("Cookie", strings.Repeat("c", 16<<10))); a.Status != http.StatusOK {
+		t.Errorf("a long token: %d", a.Status)
 	}
-	if a := r.get(t, "/auth/me", "X", strings.Repeat("a", 256<<10)); a.status != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("a huge header: %d", a.status)
+	if a := r.Get(t, "/auth/me", edgetest.Header("X", strings.Repeat("a", 256<<10))); a.Status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a huge header: %d", a.Status)
 	}
 }

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/revoking"
-	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/verification"
+
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/server"
 )
 
 // streams is an edge whose answer goes on until the server ends it.
@@ -43,12 +45,12 @@ func TestStopEndsWhatGoesOn(t *testing.T) {
 	if got := r.metric(t, "bearerd_revocation_streams"); got != "3" {
 		t.Errorf("%s streams", got)
 	}
-	got := make(chan answer, 1)
-	go func() { got <- r.get(t, "/stream") }()
+	got := make(chan *edgetest.Answer, 1)
+	go func() { got <- r.Get(t, "/stream") }()
 	<-began
 	r.end()
-	if a := <-got; a.text != "the end" {
-		t.Errorf("the stream got %q", a.text)
+	if a := <-got; a.Body != "the end" {
+		t.Errorf("the stream got %q", a.Body)
 	}
 	if err := r.wait(t); err != nil {
 		t.Errorf("Run: %v", err)
@@ -116,7 +118,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
-	for line := range strings.Lines(r.do(t, http.MethodGet, r.ops+"/metrics").text) {
+	for line := range strings.Lines(r.ops.Get(t, "/metrics").Body) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(line, "# TYPE "), " ")
 		if !strings.HasPrefix(line, "# TYPE bearerd_") {
 			continue
@@ -126,7 +128,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 			name = "bearerd_revocations_live`, `_bytes`" // where two share a line
 		}
 		if !strings.Contains(string(page), "`"+name) {
-			t.Errorf("docs/operations.md doesn't tell of %s", name)
+			t.Errorf("docs/operations.md doesn't mention %s", name)
 		}
 	}
 	if found < 20 {

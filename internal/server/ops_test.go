@@ -19,20 +19,20 @@ func TestReadyTellsOfTheLease(t *testing.T) {
 	t.Parallel()
 	r := run(t, server.Config{})
 	for _, path := range []string{"/healthz", "/readyz"} {
-		if a := r.do(t, http.MethodGet, r.ops+path); a.status != http.StatusOK || a.text != `{"status":"ok"}`+"\n" {
-			t.Errorf("%s: %d %s", path, a.status, a.text)
+		if a := r.ops.Get(t, path); a.Status != http.StatusOK || a.Body != `{"status":"ok"}`+"\n" {
+			t.Errorf("%s: %d %s", path, a.Status, a.Body)
 		}
-		r.get(t, path).problem(t, http.StatusNotFound)
+		r.Get(t, path).Is(http.StatusNotFound).Problem()
 	}
 	if err := r.fixture.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the lease runs out", func() bool {
-		a := r.do(t, http.MethodGet, r.ops+"/readyz")
-		return a.status == http.StatusServiceUnavailable && strings.Contains(a.text, "no news of the revocation log")
+		a := r.ops.Get(t, "/readyz")
+		return a.Status == http.StatusServiceUnavailable && strings.Contains(a.Body, "no news of the revocation log")
 	})
-	if a := r.do(t, http.MethodGet, r.ops+"/healthz"); a.status != http.StatusOK {
-		t.Errorf("/healthz without a store: %d", a.status)
+	if a := r.ops.Get(t, "/healthz"); a.Status != http.StatusOK {
+		t.Errorf("/healthz without a store: %d", a.Status)
 	}
 }
 
@@ -58,9 +58,9 @@ func TestMetricsCountWhatTheAuthorityDoes(t *testing.T) {
 	if _, err := f.Verify(ctx, issued.Value.Reveal(), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Fatal(err)
 	}
-	r.get(t, "/x/1")
-	r.get(t, "/x/2")
-	r.get(t, "/nothing")
+	r.Get(t, "/x/1")
+	r.Get(t, "/x/2")
+	r.Get(t, "/nothing")
 	for name, want := range map[string]string{
 		`bearerd_tokens_issued_total{kind="access"}`:                       "1",
 		`bearerd_tokens_issued_total{kind="task"}`:                         "0",

@@ -16,7 +16,7 @@ type dialect struct {
 
 func (d dialect) Paths() []string { return d.paths }
 
-// TestNoSpellingOfAnEndpointReachesTheApplication: whoever misspells the path of the token
+// TestNoSpellingOfAnEndpointReachesTheApplication: a client that misspells the path of the token
 // endpoint sends a client's secret all the same.
 func TestNoSpellingOfAnEndpointReachesTheApplication(t *testing.T) {
 	t.Parallel()
@@ -37,11 +37,11 @@ func TestNoSpellingOfAnEndpointReachesTheApplication(t *testing.T) {
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, "BREW"} {
 			a := r.raw(t, method, path)
-			if strings.Contains(a.text, "the application") || a.status != http.StatusNotFound {
-				t.Errorf("%s %s: %d %s", method, path, a.status, a.text)
+			if strings.Contains(a.Body, "the application") || a.Status != http.StatusNotFound {
+				t.Errorf("%s %s: %d %s", method, path, a.Status, a.Body)
 				continue
 			}
-			detail, _ := a.problem(t, http.StatusNotFound)["detail"].(string)
+			detail, _ := a.Is(http.StatusNotFound).Problem()["detail"].(string)
 			_, hint, _ := strings.Cut(detail, "did you mean ")
 			if hint = strings.TrimSuffix(hint, "?"); hint != meant {
 				t.Errorf("%s %s: names %q, want %q", method, path, hint, meant)
@@ -54,8 +54,8 @@ func TestWithoutAnApplicationNoPathIsRedirected(t *testing.T) {
 	t.Parallel()
 	r := run(t, server.Config{Edges: []server.Edge{edge{"POST /oauth2/token": says("token")}}})
 	for _, path := range []string{"/oauth2//token", "/x/../oauth2/token", "//x"} {
-		if a := r.raw(t, http.MethodPost, path); a.status != http.StatusNotFound || a.header.Get("Location") != "" {
-			t.Errorf("%s: %d %v", path, a.status, a.header)
+		if a := r.raw(t, http.MethodPost, path); a.Status != http.StatusNotFound || a.Header.Get("Location") != "" {
+			t.Errorf("%s: %d %v", path, a.Status, a.Header)
 		}
 	}
 }

@@ -133,7 +133,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // stop ends everything in its order: readiness, requests, loops, and last the
-// listener that tells of it.
+// listener that reports it.
 func (s *Server) stop(endLoops func()) {
 	s.state.stopping.Store(true)
 	s.log.Info("stopping")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/server"
 )
@@ -34,18 +35,18 @@ func (h *held) Register(mux *http.ServeMux) {
 	})
 }
 
-// ask sends the request whose answer is held back, and gives what comes of it.
-func (r *running) ask(t *testing.T) chan answer {
+// ask sends the request whose answer is held back, and returns the answer.
+func (r *running) ask(t *testing.T) chan *edgetest.Answer {
 	t.Helper()
-	got := make(chan answer, 1)
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, r.url+"/held", http.NoBody)
+	got := make(chan *edgetest.Answer, 1)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, r.URL+"/held", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		a, err := r.send(req)
+		a, err := r.Try(t, req)
 		if err != nil {
-			a.text = err.Error()
+			a.Body = err.Error()
 		}
 		got <- a
 	}()
@@ -68,7 +69,7 @@ func TestStopLetsRequestsFinishAndThenLeaves(t *testing.T) {
 	<-h.entered
 	r.end()
 	eventually(t, "/readyz says no", func() bool {
-		return r.do(t, http.MethodGet, r.ops+"/readyz").status == http.StatusServiceUnavailable
+		return r.ops.Get(t, "/readyz").Status == http.StatusServiceUnavailable
 	})
 	eventually(t, "no new connections", func() bool {
 		conn, err := net.Dial("tcp", r.Addr().String())
@@ -81,8 +82,8 @@ func TestStopLetsRequestsFinishAndThenLeaves(t *testing.T) {
 		t.Error("the loops ended before the requests")
 	}
 	close(h.release)
-	if a := <-got; a.text != "finished" {
-		t.Errorf("the request that was under way got %q", a.text)
+	if a := <-got; a.Body != "finished" {
+		t.Errorf("the request that was under way got %q", a.Body)
 	}
 	if err := r.wait(t); err != nil {
 		t.Errorf("Run: %v", err)
@@ -102,7 +103,7 @@ func TestStopCutsWhatTakesTooLong(t *testing.T) {
 	if err := r.wait(t); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	if a := <-got; a.text == "finished" {
+	if a := <-got; a.Body == "finished" {
 		t.Error("the request finished")
 	}
 	if !strings.Contains(r.log.String(), "requests were cut off") {
@@ -170,10 +171,10 @@ func TestNoticeIsGivenBeforeRequestsAreRefused(t *testing.T) {
 	r := run(t, server.Config{Edges: []server.Edge{edge{"GET /x": says("x")}}, Notice: time.Second})
 	r.end()
 	eventually(t, "/readyz says no", func() bool {
-		a := r.do(t, http.MethodGet, r.ops+"/readyz")
-		return a.status == http.StatusServiceUnavailable && strings.Contains(a.text, "stopping")
+		a := r.ops.Get(t, "/readyz")
+		return a.Status == http.StatusServiceUnavailable && strings.Contains(a.Body, "stopping")
 	})
-	if a := r.get(t, "/x"); a.text != "x" {
-		t.Errorf("a request after the notice: %d %s", a.status, a.text)
+	if a := r.Get(t, "/x"); a.Body != "x" {
+		t.Errorf("a request after the notice: %d %s", a.Status, a.Body)
 	}
 }

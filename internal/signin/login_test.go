@@ -116,7 +116,7 @@ func TestConcurrentGuessesGetNoMoreAnswersThanTheLimit(t *testing.T) {
 	}
 	wg.Wait()
 	if wrong.Load() != 5 || limited.Load() != 35 || in.Load() != 0 {
-		t.Errorf("%d guesses were answered as wrong, %d limited, %d let in; want 5, 35 and 0", wrong.Load(), limited.Load(), in.Load())
+		t.Errorf("%d guesses were answered as wrong, %d limited, %d accepted; want 5, 35 and 0", wrong.Load(), limited.Load(), in.Load())
 	}
 	nodetest.WantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
 }

@@ -37,6 +37,9 @@ type engine interface {
 	schema() schema
 	// listen calls wake soon after others appended to the log, until ctx ends.
 	listen(ctx context.Context, wake func()) error
+	// follow has everything but a question to the log read and written on the server that
+	// origin names; "" is any.
+	follow(origin func() string)
 	// backup writes a copy of the database to a new file.
 	backup(ctx context.Context, path string) error
 	// restored reports whether the database is a copy that was put back into service

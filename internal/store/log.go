@@ -38,9 +38,10 @@ func checkEntries(entries []revocation.Entry) error {
 }
 
 // Entries returns up to limit entries after that sequence, oldest first, with the
-// log's head and purge mark of the same snapshot.
+// log's head and purge mark of the same snapshot. Any server may answer, also one that
+// Follow doesn't name.
 func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
-	err = s.read(first(ctx), func(ctx context.Context, c conn) error {
+	err = s.read(seeking(first(ctx)), func(ctx context.Context, c conn) error {
 		p = revocation.Page{Origin: c.origin()}
 		return c.each(ctx, selectEntries, []any{after, limit}, func(scan scanner) error {
 			e, err := scanEntry(func(dest ...any) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -291,7 +292,8 @@ type outcome struct {
 }
 
 // commitTogether carries out jobs of one class in one transaction: the operations of
-// each in a savepoint, then the entries of all.
+// each in a savepoint, then the entries of all. Where one of them fails all, because the
+// server refused to prepare its statements before it had the savepoint, each is done apart.
 func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	outcomes := make([]outcome, len(jobs))
 	var head revocation.Seq
@@ -311,10 +313,10 @@ func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	for i, j := range slices.Backward(jobs) {
 		o := outcomes[i]
 		switch {
+		case err != nil && !shared(err), err == nil && o.leave:
+			db.committer.apart(j)
 		case err != nil:
 			j.answer(0, err)
-		case o.leave:
-			db.committer.apart(j)
 		case o.err != nil:
 			j.answer(0, db.classify(o.err))
 		case len(j.batch.Log) == 0:
@@ -397,4 +399,10 @@ func contended(pg *pgconn.PgError) bool {
 		return true
 	}
 	return false
+}
+
+// shared reports whether the error of a group is its own, and not that of a batch
+// which the others could do without.
+func shared(err error) bool {
+	return fault.Is(err, fault.Unavailable) || !errors.As(err, new(*pgconn.PgError))
 }

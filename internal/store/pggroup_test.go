@@ -152,6 +152,30 @@ func TestOperationsThatWaitTogetherAreOneTransactionAndFailAlone(t *testing.T) {
 	}
 }
 
+// A statement that the server refuses to prepare fails before its savepoint is there to go
+// back to, and takes the transaction of the group with it. The others are done nevertheless.
+func TestABatchWhoseStatementsCannotBePreparedFailsAlone(t *testing.T) {
+	t.Parallel()
+	dsn, s := onPostgres(t, 1, slow())
+	mustExec(t, rawPG(t, dsn, nil), "ALTER TABLE devices RENAME TO gone")
+	var batches []records.Batch
+	for n := range 9 {
+		b := kill(fmt.Sprint("id-", n))
+		b.Ops = []records.Op{records.CreateClient{Client: identity.Client{ID: fmt.Sprint("client", n)}}}
+		if n%3 == 1 {
+			b.Ops = []records.Op{records.AddDevice{Device: records.Device{UserCode: fmt.Sprint("code", n)}}}
+		}
+		batches = append(batches, b)
+	}
+	results := together(t, dsn, s[0], "LOCK TABLE clients IN SHARE MODE", batches, nil)
+	for n, r := range results {
+		if refused := r.err != nil && strings.Contains(r.err.Error(), "42P01"); refused != (n%3 == 1) || !refused && r.err != nil {
+			t.Errorf("batch %d: %v", n, r.err)
+		}
+	}
+	wantEntries(t, s[0], batches, results)
+}
+
 // A batch that has to wait for a row leaves its group, and is done when the row is
 // free: the others don't wait with it.
 func TestABatchThatWaitsForARowLeavesItsGroup(t *testing.T) {

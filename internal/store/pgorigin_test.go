@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // unfenced returns the DSNs of a primary that goes on, and of the standby that took its
@@ -141,4 +142,62 @@ func TestALogIsRaisedOnTheServerThatIsUsed(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// A store with connections to a former primary reads and writes on the new one as soon as
+// the log of that is followed, whatever is asked.
+func TestEverythingIsReadAndWrittenWhereTheLogIsFollowed(t *testing.T) {
+	t.Parallel()
+	former, promoted := unfenced(t)
+	p, through := newProxy(t, former)
+	s := mustOpen(t, through, store.Options{Postgres: store.Postgres{Connections: 4}})
+	origin := ""
+	s.Follow(func() string { return origin })
+	for range 3 {
+		if keys, err := s.SigningKeys(t.Context()); err != nil || len(keys) != 0 {
+			t.Fatalf("on the former primary: %+v, %v", keys, err)
+		}
+	}
+
+	now := mustOpen(t, promoted, store.Options{})
+	mustCommit(t, now, records.ChangeKeys{Plan: func([]keyring.Key) ([]keyring.Key, error) {
+		return []keyring.Key{{KID: "k", Algorithm: token.EdDSA, State: keyring.Active, CreatedAt: at, ActiveAt: at, GoneAt: at, Sealed: []byte("x")}}, nil
+	}})
+	if _, err := now.Commit(t.Context(), revoked("here")); err != nil {
+		t.Fatal(err)
+	}
+	page, err := now.Entries(t.Context(), 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(promoted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.target = u.Host // for new connections: the others stay
+	p.mu.Unlock()
+	origin = page.Origin
+	if keys, err := s.SigningKeys(t.Context()); err != nil || len(keys) != 1 {
+		t.Errorf("keys of the former primary: %+v, %v", keys, err)
+	}
+	if e, found, err := s.LogEntry(t.Context(), revocation.Token, "here"); err != nil || !found {
+		t.Errorf("the log of the former primary: %+v, %v", e, err)
+	}
+	if head, err := s.Settle(t.Context()); err != nil || head < store.Raise {
+		t.Errorf("settled on the former primary: %d, %v", head, err)
+	}
+	if _, err := s.Commit(t.Context(), revoked("through the proxy")); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := now.LogEntry(t.Context(), revocation.Token, "through the proxy"); err != nil || !found {
+		t.Errorf("written elsewhere: %t, %v", found, err)
+	}
+	origin = "nowhere"
+	if _, err := s.SigningKeys(t.Context()); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "more than one server") {
+		t.Errorf("read from a server that isn't followed: %v", err)
+	}
+	if page, err := s.Entries(t.Context(), 0, 1); err != nil || page.Origin == "" {
+		t.Errorf("nobody can find out which server to follow: %+v, %v", page, err)
+	}
 }

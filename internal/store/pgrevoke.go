@@ -2,13 +2,9 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -22,9 +18,7 @@ const (
 // message. Those whose tokens somebody else holds are carried out apart.
 func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
 	head, left, err := db.callRevoke(ctx, jobs)
-	// An error of the server about what one job does, which the others can do without.
-	ofOne := errors.As(err, new(*pgconn.PgError)) && !fault.Is(err, fault.Unavailable)
-	if ofOne && len(jobs) > 1 {
+	if err != nil && len(jobs) > 1 && !shared(err) {
 		for _, j := range jobs {
 			db.revoke(ctx, []*pgJob{j})
 		}

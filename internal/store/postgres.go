@@ -111,6 +111,7 @@ type postgresDB struct {
 	pool      *pgxpool.Pool // nil until serve
 	committer committer
 	stuck     stuck
+	followed  atomic.Pointer[func() string] // names the server to use; nil: any
 }
 
 // openPostgres reads the URL. It connects to nothing yet.
@@ -234,7 +235,7 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 	if err != nil {
 		return cause(within, err)
 	}
-	held, err := db.pool.Acquire(within)
+	held, err := db.acquire(within)
 	if err != nil {
 		leave()
 		if db.stopped() {
@@ -260,6 +261,41 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 	}
 	return cause(within, do(within, c))
 }
+
+// maxElsewhere is how many connections to another server are given up in a row for one
+// caller. When there are more, the name of the database leads there.
+const maxElsewhere = 4
+
+// acquire takes a connection of the pool that leads to the server whose log is followed.
+// Those that lead to another one, a primary that was replaced as a rule, are given up.
+func (db *postgresDB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	for range maxElsewhere {
+		held, err := db.pool.Acquire(ctx)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // classified by the callers
+		}
+		followed := db.followed.Load()
+		if followed == nil || seeksServer(ctx) {
+			return held, nil
+		}
+		if want := (*followed)(); want == "" || lineOf(held.Conn()).origin == want {
+			return held, nil
+		}
+		drop(held.Hijack())
+	}
+	return nil, errElsewhere
+}
+
+// follow implements engine.
+func (db *postgresDB) follow(origin func() string) { db.followed.Store(&origin) }
+
+// seekKey marks the context of who finds out which server is to be used.
+type seekKey struct{}
+
+// seeking lets a question to the log take any server's answer.
+func seeking(ctx context.Context) context.Context { return context.WithValue(ctx, seekKey{}, true) }
+
+func seeksServer(ctx context.Context) bool { return ctx.Value(seekKey{}) != nil }
 
 // firstKey marks the context of those who go before all others.
 type firstKey struct{}

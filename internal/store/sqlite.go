@@ -378,3 +378,6 @@ func (db *sqliteDB) classify(err error) error {
 	}
 	return unavailable(cause, message, wait)
 }
+
+// follow implements engine: there is but one file.
+func (*sqliteDB) follow(func() string) {}

@@ -182,5 +182,11 @@ func (s *Store) Queries() int64 { return s.queries.Load() }
 // connection. On SQLite, which tells nobody, it only waits.
 func (s *Store) Listen(ctx context.Context, wake func()) error { return s.engine.listen(ctx, wake) }
 
+// Follow makes the store read and write on the server alone that origin names as
+// revocation.Page does, "" being any. Connections to others are given up. A name may lead
+// to a primary and to the one that has replaced it: what is revoked on one, or which keys
+// sign there, says nothing of the other, whose log this node does not follow.
+func (s *Store) Follow(origin func() string) { s.engine.follow(origin) }
+
 func (s *Store) read(ctx context.Context, do work) error  { return s.engine.read(ctx, do) }
 func (s *Store) write(ctx context.Context, do work) error { return s.engine.write(ctx, do) }

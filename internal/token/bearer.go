@@ -1,21 +1,22 @@
 package token
 
 import (
-	"errors"
 	"net/netip"
 	"strings"
+
+	"github.com/bearerd/bearerd/internal/fault"
 )
 
 var (
-	errTwoHeaders  = errors.New("more than one Authorization header")
-	errCredentials = errors.New("the credentials are longer than 8 KiB")
-	errNotB64Token = errors.New("the Authorization header holds no well-formed Bearer token")
+	errTwoHeaders  = fault.New(fault.Invalid, "more than one Authorization header")
+	errCredentials = fault.New(fault.Invalid, "the credentials are longer than 8 KiB")
+	errNotB64Token = fault.New(fault.Invalid, "the Authorization header holds no well-formed Bearer token")
 )
 
 // ParseBearer returns the token in the values of a request's Authorization header
 // (RFC 6750 §2.1); the scheme is in any case. found is false when there is no such
 // header or it has another scheme. A second header, more than [MaxBytes], or what is
-// no b64token is an error, whose text is safe to show to the client.
+// no b64token is a fault of kind Invalid.
 func ParseBearer(headers []string) (raw string, found bool, err error) {
 	raw, found, err = ParseCredentials(headers, "bearer")
 	switch {

@@ -23,7 +23,7 @@ func BenchmarkBudgetVerifyNew(b *testing.B) {
 	}
 	find := func(kid string) (token.VerificationKey, bool) { return key.Verification(), kid == key.KID }
 	x := token.Expectation{
-		Types: []string{token.TypeAccess}, Issuer: "https://auth.example.org", Audience: "https://api.example.org",
+		Type: token.TypeAccess, Issuer: "https://auth.example.org", Audience: "https://api.example.org",
 		Now: time.Unix(1800000000, 0),
 	}
 	var ours, theirs []time.Duration

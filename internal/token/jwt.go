@@ -168,9 +168,9 @@ func (h *header) member(p *strictjson.Scanner, name string) (err error) {
 // Expectation is what a verifier wants of a token. The zero value refuses
 // everything: what is not to be checked has to be said.
 type Expectation struct {
-	Types       []string // of typ; none: no token is good
-	Issuer      string   // empty: no token is good
-	Audience    string   // empty without AnyAudience: no token is good
+	Type        string // typ; empty: no token is good
+	Issuer      string // empty: no token is good
+	Audience    string // empty without AnyAudience: no token is good
 	Now         time.Time
 	AnyAudience bool // the audience isn't judged
 	ExpiredToo  bool // exp isn't judged: for taking a token back
@@ -183,21 +183,18 @@ const skew = 30 * time.Second
 // Validate checks typ, iss, exp, nbf, iat and aud, in this order; the error is the
 // *Refusal of the first that fails.
 func (t *JWT) Validate(x Expectation) error {
-	c := &t.Claims
+	c, latest := &t.Claims, x.Now.Add(skew)
 	switch {
-	case !contains(x.Types, t.Type):
+	case x.Type == "" || t.Type != x.Type:
 		return Refuse(CheckType, ReasonType)
 	case x.Issuer == "" || c.Issuer != x.Issuer:
 		return Refuse(CheckIssuer, ReasonIssuer)
 	case !x.ExpiredToo && !x.Now.Before(c.Expiry):
 		return Refuse(CheckTime, ReasonExpired)
-	case c.NotBefore.After(x.Now.Add(skew)), c.IssuedAt.After(x.Now.Add(skew)):
+	case c.NotBefore.After(latest), c.IssuedAt.After(latest):
 		return Refuse(CheckTime, ReasonNotYetValid)
-	case !x.AnyAudience && !contains(c.Audience, x.Audience):
+	case !x.AnyAudience && (x.Audience == "" || !slices.Contains(c.Audience, x.Audience)):
 		return Refuse(CheckAudience, ReasonWrongAudience)
 	}
 	return nil
 }
-
-// contains reports whether s is not empty and in the list.
-func contains(list []string, s string) bool { return s != "" && slices.Contains(list, s) }

@@ -333,15 +333,14 @@ func TestKindIsToldByTheTokenAlone(t *testing.T) {
 
 func TestValidateRefusesWhenNothingIsExpected(t *testing.T) {
 	t.Parallel()
-	full := token.Expectation{Types: []string{"at+jwt"}, Issuer: "https://auth.example.org", Audience: "https://api.example.org", Now: noon}
+	full := token.Expectation{Type: "at+jwt", Issuer: "https://auth.example.org", Audience: "https://api.example.org", Now: noon}
 	for name, c := range map[string]struct {
 		forget func(*token.Expectation)
 		want   token.Check
 	}{
 		"nothing forgotten":   {func(*token.Expectation) {}, 0},
 		"everything":          {func(x *token.Expectation) { *x = token.Expectation{} }, token.CheckType},
-		"types":               {func(x *token.Expectation) { x.Types = nil }, token.CheckType},
-		"types but an empty":  {func(x *token.Expectation) { x.Types = []string{""} }, token.CheckType},
+		"type":                {func(x *token.Expectation) { x.Type = "" }, token.CheckType},
 		"issuer":              {func(x *token.Expectation) { x.Issuer = "" }, token.CheckIssuer},
 		"audience":            {func(x *token.Expectation) { x.Audience = "" }, token.CheckAudience},
 		"audience on purpose": {func(x *token.Expectation) { x.Audience, x.AnyAudience = "", true }, 0},
@@ -365,7 +364,7 @@ func TestValidateRefusesWhenNothingIsExpected(t *testing.T) {
 
 func TestValidateChecksInOrder(t *testing.T) {
 	t.Parallel()
-	x := token.Expectation{Types: []string{"at+jwt"}, Issuer: "https://auth.example.org", Audience: "https://api.example.org", Now: noon}
+	x := token.Expectation{Type: "at+jwt", Issuer: "https://auth.example.org", Audience: "https://api.example.org", Now: noon}
 	j := token.JWT{Type: "JWT", Claims: goodClaims()}
 	j.Claims.Issuer, j.Claims.Audience = "other", []string{"other"}
 	j.Claims.Expiry, j.Claims.NotBefore, j.Claims.IssuedAt = noon, noon.Add(time.Hour), noon.Add(time.Hour)
@@ -394,7 +393,7 @@ func TestValidateChecksInOrder(t *testing.T) {
 func TestValidateJudgesAllButExpiryOfAnExpiredToken(t *testing.T) {
 	t.Parallel()
 	x := token.Expectation{
-		Types: []string{"at+jwt"}, Issuer: "https://auth.example.org", AnyAudience: true, ExpiredToo: true, Now: noon.Add(24 * time.Hour),
+		Type: "at+jwt", Issuer: "https://auth.example.org", AnyAudience: true, ExpiredToo: true, Now: noon.Add(24 * time.Hour),
 	}
 	j := token.JWT{Type: "at+jwt", Claims: goodClaims()}
 	if err := j.Validate(x); err != nil {

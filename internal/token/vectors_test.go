@@ -86,7 +86,7 @@ func (k vectorKey) signing(t testing.TB) token.SigningKey {
 
 func (k vectorKeys) expectation() token.Expectation {
 	return token.Expectation{
-		Types: []string{token.TypeAccess}, Issuer: k.Issuer, Audience: k.Audience,
+		Type: token.TypeAccess, Issuer: k.Issuer, Audience: k.Audience,
 		Now: time.Unix(k.Now, 0),
 	}
 }

@@ -40,6 +40,7 @@ func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Ex
 		if t.Seq > v.ledger.Applied() {
 			err = token.Malformed()
 		} else {
+			r.at = v.ledger.Now()
 			err = v.judge(ctx, raw, t, &r)
 		}
 	}
@@ -47,24 +48,16 @@ func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Ex
 	if err != nil && !refused {
 		return nil, err
 	}
-	x := v.Knowledge()
-	x.Allowed, x.Token = err == nil && x.Fresh, t
+	now := v.Standing()
+	x := &Explanation{Seq: now.AsOf, LeaseAge: now.LeaseAge, Fresh: now.Fresh, Allowed: err == nil && now.Fresh, Token: t}
 	for _, check := range token.Checks() {
 		x.Checks = append(x.Checks, checkResult(check, refusal, detail(check, v.cfg.Issuer, t, &r)))
 	}
 	if t == nil {
 		return x, nil
 	}
-	x.Grants, err = v.readings.grants(ctx, raw, t, &r)
+	x.Grants, err = v.facts.grants(ctx, raw, t, &r)
 	return x, err
-}
-
-// Knowledge returns an explanation of nothing: how recent this process's knowledge
-// of the log is.
-func (v *Verifier) Knowledge() *Explanation {
-	return &Explanation{
-		Seq: v.ledger.Applied(), LeaseAge: v.ledger.LeaseAge(), Fresh: v.ledger.Lease().Holds(),
-	}
 }
 
 // Withhold leaves out what only the owner of the token and administrators may see.
@@ -160,12 +153,12 @@ func accessDetail(t *Token, r *Requirements) string {
 }
 
 // grants returns the grants that decide access, whatever the other checks said.
-func (r *readings) grants(ctx context.Context, raw string, t *Token, asked *Requirements) ([]access.Grant, error) {
+func (f *facts) grants(ctx context.Context, raw string, t *Token, asked *Requirements) ([]access.Grant, error) {
 	collection := asked.Collection
 	if t.BindsCollection() {
 		collection = t.Collection
 	}
-	s, err := r.subject(ctx, raw, t)
+	s, err := f.subject(ctx, raw, t)
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
 	}

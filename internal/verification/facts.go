@@ -3,22 +3,134 @@ package verification
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/cache"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// facts reads what tokens say, keeps it, and reports what the log has said of a token
-// since. A fact is never a decision: nothing here asks what a token is presented for.
+// Token is the facts about a genuine token: what it says, not whether it may be
+// used. It is shared between requests and never changed.
+type Token struct {
+	Kind          token.Kind
+	ID            string
+	Subject       string
+	Username      string // as it was when the token was issued
+	ClientID      string
+	Name          string
+	Audience      []string
+	Scope         []string
+	Collection    *int64
+	Chain         []string
+	IssuedAt      time.Time
+	Expiry        time.Time // zero: never
+	Seq           revocation.Seq
+	TaskTokenType string
+	KID           string // of the key that signed it; "" when opaque
+
+	// Of an opaque token, as its source says.
+	AsOf      revocation.Seq // the log's sequence in the reading
+	Ended     string         // why it was ended; "" while it is live
+	Replaces  string         // the id of the API token whose value it renewed
+	Family    string         // of a refresh token: what dies together
+	FamilyEnd time.Time      // of a refresh token: when its family ends; zero: never
+
+	jwt     *token.JWT // nil when opaque
+	names   revocation.Names
+	used    atomic.Int64            // when its last use was noted, Unix seconds
+	subject atomic.Pointer[Subject] // what a source said that is about this token alone
+	view    atomic.Pointer[View]
+}
+
+// View is what an edge renders from a token and its subject, kept beside the facts
+// for as long as they are. It is never changed.
+type View struct {
+	Subject  *Subject // the reading that it was rendered from; nil: none
+	Rendered any      // the edge's own
+}
+
+// View returns what SetView kept; nil when there is nothing.
+func (t *Token) View() *View { return t.view.Load() }
+
+// SetView keeps a view in place of an earlier one.
+func (t *Token) SetView(v *View) { t.view.Store(v) }
+
+// SetSubject attaches a Partial reading of the subject to the token, before it is
+// shared.
+func (t *Token) SetSubject(s *Subject) { t.subject.Store(s) }
+
+// OfClient reports whether the token speaks for a client and no user.
+func (t *Token) OfClient() bool { return t.Subject == t.ClientID }
+
+// Opaque reports whether the token is looked up and not signed.
+func (t *Token) Opaque() bool { return t.jwt == nil }
+
+// ExpiringSoon reports whether the token is one that somebody must replace by hand
+// and is in its last week at now.
+func (t *Token) ExpiringSoon(now time.Time) bool { return t.Kind.ExpiresSoon(t.Expiry, now) }
+
+// BindsCollection reports whether the token, and what is made from it, is good in
+// its collection alone. The collection of a session is what the user last chose.
+func (t *Token) BindsCollection() bool {
+	return t != nil && t.Collection != nil && t.Kind != token.KindSession
+}
+
+// Index computes the names of a token, once, before it is shared, and returns the token:
+// of one that has them it changes nothing. A token that a caller made from what is known
+// of it needs it for Revoked and Void.
+func Index(t *Token) *Token {
+	n := &t.names
+	if n.Kills != nil {
+		return t
+	}
+	n.Kills = make([]revocation.Key, 0, 1+len(t.Chain))
+	n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, t.ID))
+	for _, id := range t.Chain {
+		n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, id))
+	}
+	n.Subject = revocation.KeyOf(revocation.Subject, t.Subject)
+	n.Client = revocation.KeyOf(revocation.Client, t.ClientID)
+	n.SigningKey = revocation.KeyOf(revocation.SigningKey, t.KID)
+	n.Access = revocation.KeyOf(revocation.Access, t.Subject)
+	if t.Collection != nil {
+		n.Collection = revocation.KeyOf(revocation.Collection, strconv.FormatInt(*t.Collection, 10))
+	}
+	return t
+}
+
+// ofJWT returns the facts about a JWT whose signature is good. A task token is good for
+// its own type alone, whatever else its audience names; for nothing where its type is not
+// there.
+func ofJWT(j *token.JWT) *Token {
+	c := &j.Claims
+	audience := c.Audience
+	if c.TaskTokenType != "" {
+		audience = nil
+		if slices.Contains(c.Audience, c.TaskTokenType) {
+			audience = []string{c.TaskTokenType}
+		}
+	}
+	return &Token{
+		Kind: j.Kind(), ID: c.ID, Subject: c.Subject, Username: c.Username, ClientID: c.ClientID,
+		Audience: audience, Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
+		IssuedAt: c.IssuedAt, Expiry: c.Expiry, Seq: c.Seq, TaskTokenType: c.TaskTokenType,
+		KID: j.KID, jwt: j,
+	}
+}
+
+// facts reads what tokens and subjects say, and keeps it. A fact is never a decision:
+// nothing is kept of what a token was presented for.
 //
 // What is kept is bound to the ledger's epoch. A reading takes the epoch before it asks
 // the source and is kept only if the epoch is still the same afterwards, so that an
-// entry that was missed during the reading can't leave an old fact behind.
+// entry that was missed during the reading can't leave an old fact behind. Each carries
+// the sequence of the log as of which it is true, and is read again when the log has
+// spoken of it since. The collections that exist are kept apart from the subjects, for
+// many tokens are bound to few collections.
 type facts struct {
 	source     Source
 	ledger     *revocation.Ledger
@@ -26,60 +138,79 @@ type facts struct {
 	forms      token.Forms
 	claimsOnly bool // nothing follows the log, so what may be revoked is not kept
 
-	cache   *cache.Cache[*Token] // by the token's value
-	epoch   atomic.Uint64        // the ledger's, of all that is kept
-	flushed func()               // drops what else was read in an earlier epoch
+	epoch       atomic.Uint64                // the ledger's, of all that is kept
+	tokens      *cache.Cache[*Token]         // by value
+	subjects    *cache.Cache[*Subject]       // by id
+	collections *cache.Cache[revocation.Seq] // by id: it existed as of this sequence
+	remade      atomic.Int64                 // the latest sequence at which any collection was created or deleted
 }
 
-func newFacts(cfg *Config, flushed func()) *facts {
-	return &facts{
+func newFacts(cfg *Config) *facts {
+	f := &facts{
 		source: cfg.Source, ledger: cfg.Ledger, log: cfg.Ledger.Set(), forms: cfg.Forms,
-		claimsOnly: cfg.InsecureWithoutRevocation, flushed: flushed,
-		cache: cache.New(cache.Config[*Token]{
+		claimsOnly: cfg.InsecureWithoutRevocation,
+		tokens: cache.New(cache.Config[*Token]{
 			Budget: cfg.CacheBytes, Typical: typicalToken, MaxAge: cfg.MaxFactAge, Cost: costOfToken,
 		}),
+		subjects: cache.New(cache.Config[*Subject]{
+			Budget: subjectCache, Typical: typicalSubject, MaxAge: cfg.MaxFactAge, Cost: costOfSubject,
+		}),
+		collections: cache.New(cache.Config[revocation.Seq]{
+			Budget: collectionCache, Typical: 8, MaxAge: cfg.MaxFactAge,
+			Cost: func(key string, _ revocation.Seq) int64 { return int64(len(key)) },
+		}),
 	}
+	cfg.Ledger.OnApply(func(c revocation.Change) {
+		for _, e := range c.Entries {
+			if e.What == revocation.Collection {
+				f.remade.Store(max(f.remade.Load(), e.Seq))
+			}
+		}
+	})
+	return f
 }
 
-// flush drops every fact, and with them what was read about subjects.
+// flush drops every fact.
 func (f *facts) flush() {
-	f.cache.Flush()
-	f.flushed()
+	f.tokens.Flush()
+	f.subjects.Flush()
+	f.collections.Flush()
 }
 
-// read reads a token and checks what makes it genuine. Its kind is decided by
-// prefix or shape, never by trial, so that nothing is looked up for a token that is
-// none of ours. What is genuine is kept; junk takes no room.
-func (f *facts) read(ctx context.Context, raw string, known *Token) (*Token, error) {
+// kept returns the facts that are kept about a token. Once the ledger may have missed
+// entries, nothing that was read before is to be trusted.
+func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
+	if epoch := f.ledger.Epoch(); epoch != f.epoch.Load() {
+		f.flush()
+		f.epoch.Store(epoch)
+	}
+	return f.tokens.Get(raw, now)
+}
+
+// read reads a token and checks what makes it genuine; known are the facts that are read
+// again. Its kind is decided by prefix or shape, never by trial, so that nothing is looked
+// up for a token that is none of ours; an opaque one's checksum is checked first, so that
+// random values cause no look-up. What is genuine is kept; junk takes no room.
+func (f *facts) read(ctx context.Context, raw string, known *Token) (t *Token, err error) {
 	epoch := f.ledger.Epoch()
-	t, err := f.readOnce(ctx, raw, known)
+	switch f.forms.Shape(raw) {
+	case token.ShapeJWT:
+		t, err = f.readJWT(ctx, raw)
+	case token.ShapeOpaque:
+		if _, err = f.forms.Parse(raw); err == nil {
+			t, err = f.source.Opaque(ctx, raw, known)
+		}
+	case token.ShapeUnknown:
+		err = token.Malformed()
+	}
 	if err != nil {
 		return nil, err
 	}
+	Index(t)
 	if epoch == f.ledger.Epoch() && (t.jwt != nil || !f.claimsOnly) {
-		f.cache.Put(raw, t, f.ledger.Now())
+		f.tokens.Put(raw, t, f.ledger.Now())
 	}
 	return t, nil
-}
-
-// readOnce asks the source once. The form and the checksum of an opaque token are
-// checked first, for free: random values never cause a look-up.
-func (f *facts) readOnce(ctx context.Context, raw string, known *Token) (*Token, error) {
-	switch f.forms.Shape(raw) {
-	case token.ShapeJWT:
-		return f.readJWT(ctx, raw)
-	case token.ShapeOpaque:
-		if _, err := f.forms.Parse(raw); err != nil {
-			return nil, err // a wrong checksum costs no look-up
-		}
-		t, err := f.source.Opaque(ctx, raw, known)
-		if err != nil {
-			return nil, err
-		}
-		return t.index(), nil
-	case token.ShapeUnknown:
-	}
-	return nil, token.Malformed()
 }
 
 // readJWT checks the form and the signature. The key may have been made by another
@@ -110,16 +241,29 @@ func (f *facts) readJWT(ctx context.Context, raw string) (*Token, error) {
 // outdated reports whether the log has said since an opaque token was read that it
 // may not be what it was. A JWT says the same for ever.
 func (f *facts) outdated(t *Token) bool {
-	return t.jwt == nil && f.log.CutOff(t.names.access) > t.AsOf
+	return t.jwt == nil && f.log.CutOff(t.names.Access) > t.AsOf
 }
 
-// readAgain reads an outdated token. A reading that is outdated itself comes from a
-// node of the issuer that is behind, which is asked again.
-func (f *facts) readAgain(ctx context.Context, raw string, t *Token, attempt int) (*Token, error) {
-	if err := pause(ctx, attempt); err != nil {
-		return nil, err
+// current returns the facts about a token as of no earlier than what the log says of it
+// here: those that are known, or by reading it again. What is revoked stays so. A reading that is outdated itself comes from a node of the
+// issuer that is behind, which is asked again; at last the error is errBehind.
+func (f *facts) current(ctx context.Context, raw string, t *Token) (*Token, error) {
+	for attempt := range attempts {
+		if !f.outdated(t) || t.Ended != "" || f.log.Revokes(&t.names, t.Seq) {
+			return t, nil
+		}
+		select {
+		case <-time.NewTimer(time.Duration(attempt*attempt) * behindPause).C:
+		case <-ctx.Done():
+			return t, errBehind
+		}
+		fresh, err := f.read(ctx, raw, t)
+		if err != nil {
+			return t, err
+		}
+		t = fresh
 	}
-	return f.read(ctx, raw, t)
+	return t, errBehind
 }
 
 // recall returns the facts about a token: kept ones, or by reading it.
@@ -127,53 +271,23 @@ func (f *facts) recall(ctx context.Context, raw string) (*Token, error) {
 	if len(raw) > token.MaxBytes {
 		return nil, token.Malformed()
 	}
-	if t, ok := f.kept(raw, f.ledger.Now()); ok && !f.outdated(t) {
-		return t, nil
+	if t, ok := f.kept(raw, f.ledger.Now()); ok {
+		return f.current(ctx, raw, t)
 	}
 	return f.read(ctx, raw, nil)
 }
 
-// kept returns the facts that are kept about a token. Once the ledger may have missed
-// entries, nothing that was read before is to be trusted.
-func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
-	if epoch := f.ledger.Epoch(); epoch != f.epoch.Load() {
-		f.flush()
-		f.epoch.Store(epoch)
+// What facts take in memory, in bytes: an estimate that a test holds against the
+// heap. A token's claims are parts of its decoded payload, which stays as a whole.
+const (
+	typicalToken   = 2 << 10
+	typicalSubject = 1 << 10
+)
+
+func costOfToken(raw string, t *Token) int64 {
+	bytes := len(raw) + 1200 + 64*len(t.Chain) + 32*(len(t.Scope)+len(t.Audience))
+	if t.jwt != nil {
+		bytes += len(raw) * 3 / 4
 	}
-	return f.cache.Get(raw, now)
-}
-
-// revoked reports whether a token is revoked: it is void, or the log has said that it or
-// what it was made from ends, and that time has come by the clock of this process.
-func (f *facts) revoked(t *Token) bool {
-	return f.void(t) || slices.ContainsFunc(t.names.kills, f.ledger.Ended)
-}
-
-// void reports whether a token is revoked by its source or by what the log has said of
-// it up to the sequence applied here: its id or an id of its chain; its subject, its
-// client or everything, after the token was decided; the key that signed it at any time,
-// because who has the private half writes what sequence they like. No clock is involved: every process that
-// has applied as much says the same.
-func (f *facts) void(t *Token) bool {
-	return t.Ended != "" || f.signedByRevoked(t) || f.revokedInLog(t)
-}
-
-// revokedInLog reports whether the log itself, up to the sequence applied here, revokes
-// a token with everything that was made from it, so that there is nothing left to
-// append.
-func (f *facts) revokedInLog(t *Token) bool {
-	if f.log.CutOff(t.names.subject) > t.Seq || f.log.CutOff(t.names.client) > t.Seq || f.log.Voided() > t.Seq {
-		return true
-	}
-	return slices.ContainsFunc(t.names.kills, f.log.Killed)
-}
-
-// signedByRevoked reports whether the key that signed a token was revoked, at any time:
-// by the key ring, which knows it first on the node that retired it, or by the log.
-func (f *facts) signedByRevoked(t *Token) bool {
-	if t.jwt == nil {
-		return false
-	}
-	key, _ := f.source.Key(t.KID)
-	return key.Revoked || f.log.CutOff(t.names.signingKey) > 0
+	return int64(bytes)
 }

@@ -2,7 +2,6 @@ package verification
 
 import (
 	"context"
-	"errors"
 
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -13,9 +12,9 @@ import (
 func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 	t, err := v.facts.recall(ctx, raw)
 	if err == nil && t.jwt != nil {
-		x := expectation(t, v.cfg.Issuer, "", &Requirements{AnyAudience: true, at: v.ledger.Now()})
+		x := expectation(t, v.cfg.Issuer, &Requirements{AnyAudience: true, at: v.ledger.Now()})
 		x.ExpiredToo = true
-		if err = t.jwt.Validate(x); err == nil && v.facts.signedByRevoked(t) {
+		if err = t.jwt.Validate(x); err == nil && v.signedByRevoked(t) {
 			err = token.Refuse(token.CheckRevoked, token.ReasonRevoked)
 		}
 	}
@@ -23,13 +22,6 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 		return nil, v.refused(err)
 	}
 	return t, nil
-}
-
-// Live reports whether a token has neither expired nor become void, as far as the
-// log is applied here.
-func (v *Verifier) Live(t *Token) bool {
-	expired := !t.Expiry.IsZero() && !v.ledger.Now().Before(t.Expiry)
-	return !expired && !v.facts.void(t)
 }
 
 // Inspect decides as Verify does, for a resource server that judges the audience
@@ -71,37 +63,3 @@ func (v *Verifier) Denylisted(ctx context.Context, raw string) (bool, error) {
 	}
 	return r.Check == token.CheckRevoked, nil
 }
-
-// Index returns t, ready for Revoked and Live and for being shared: a token that the
-// caller made from what is known of it.
-func Index(t *Token) *Token { return t.index() }
-
-// Subject returns the user or client that a token speaks for, as of no earlier than
-// what the log says here: a reading is good until the log says that something about
-// it changed. The error is fault.NotFound when the subject no longer exists.
-func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
-	for attempt := range attempts {
-		s, err := v.readings.subject(ctx, "", t)
-		if !errors.Is(err, errBehind) {
-			return s, err
-		}
-		if err := pause(ctx, attempt); err != nil {
-			return nil, err
-		}
-	}
-	return nil, errBehind
-}
-
-// Revoked reports whether a token is revoked, by its source or by what the log has
-// said up to the sequence applied here.
-func (v *Verifier) Revoked(t *Token) bool { return v.facts.revoked(t) }
-
-// Void reports whether a token is revoked whatever the time is, so that there is nothing
-// left to revoke: a token whose end was written ahead is revoked at that time, and void
-// only once it was killed.
-func (v *Verifier) Void(t *Token) bool { return v.facts.void(t) }
-
-// RevokedInLog reports whether the log itself, up to the sequence applied here, revokes
-// a token with everything that was made from it, so that there is nothing left to
-// append.
-func (v *Verifier) RevokedInLog(t *Token) bool { return v.facts.revokedInLog(t) }

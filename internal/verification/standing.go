@@ -1,6 +1,7 @@
 package verification
 
 import (
+	"context"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -14,16 +15,38 @@ type Standing struct {
 	Fresh bool           // there is a lease
 	Clock time.Duration  // of the leases
 	Now   time.Time      // of expiry
+
+	LeaseAge time.Duration   // since the last news of the log
+	News     <-chan struct{} // is closed at the next, which may be no news of what stands here
 }
 
 // Standing returns what this process knows of the log now.
 func (v *Verifier) Standing() Standing {
+	news := v.ledger.Watch() // taken first, so that nothing later is missed
 	return Standing{
 		AsOf: v.ledger.Applied(), Epoch: v.ledger.Epoch(), Fresh: v.ledger.Lease().Holds(),
 		Clock: v.ledger.Clock(), Now: v.ledger.Now(),
+		LeaseAge: v.ledger.LeaseAge(), News: news,
 	}
 }
 
-// Watch returns a channel that is closed at the next news of the log. Take it before
-// asking for the Standing.
-func (v *Verifier) Watch() <-chan struct{} { return v.ledger.Watch() }
+// StillGood decides again about somebody who was let in, for an answer that goes on:
+// by what is known here now, lease or not, for the answer itself is bound to one. It
+// is not counted and is no use of the token. The error is that of Identify.
+func (v *Verifier) StillGood(ctx context.Context, id *Identity, raw string, r Requirements) (*Identity, error) {
+	t := id.Token
+	if v.facts.outdated(t) {
+		var err error
+		if t, err = v.facts.recall(ctx, raw); err != nil {
+			return nil, v.refused(err)
+		}
+	}
+	r.at = v.ledger.Now()
+	if err := v.judge(ctx, raw, t, &r); err != nil {
+		return nil, v.refused(err)
+	}
+	if t.OfClient() { // needs no look-up: its right to be let in is the token's scope alone
+		return &Identity{Token: t, Subject: id.Subject, AsOf: id.AsOf}, nil
+	}
+	return v.identity(ctx, t, id.AsOf)
+}

@@ -47,10 +47,10 @@ const (
 // Verifier decides whether a token may do something now. Its methods may be called
 // from any number of goroutines.
 type Verifier struct {
-	cfg      Config
-	ledger   *revocation.Ledger
-	facts    *facts
-	readings *readings
+	cfg    Config
+	ledger *revocation.Ledger
+	log    *revocation.Set // the ledger's
+	facts  *facts
 }
 
 // New returns a verifier that follows the ledger. Who feeds the ledger is run by
@@ -73,8 +73,7 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.MaxFactAge == 0 {
 		cfg.MaxFactAge = DefaultMaxFactAge
 	}
-	r := newReadings(&cfg)
-	return &Verifier{cfg: cfg, ledger: cfg.Ledger, facts: newFacts(&cfg, r.flush), readings: r}, nil
+	return &Verifier{cfg: cfg, ledger: cfg.Ledger, log: cfg.Ledger.Set(), facts: newFacts(&cfg)}, nil
 }
 
 // Flush drops every fact that was read, when what it was read from is not what it
@@ -82,7 +81,7 @@ func New(cfg Config) (*Verifier, error) {
 func (v *Verifier) Flush() { v.facts.flush() }
 
 // CacheBytes returns the memory that facts about tokens take.
-func (v *Verifier) CacheBytes() int64 { return v.facts.cache.Bytes() }
+func (v *Verifier) CacheBytes() int64 { return v.facts.tokens.Bytes() }
 
 type noMeter struct{}
 

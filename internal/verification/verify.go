@@ -3,7 +3,9 @@ package verification
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -37,10 +39,12 @@ func APIKinds() []token.Kind { return slices.Clone(apiKinds) }
 const (
 	// sourceTimeout is how long a decision without a lease waits for the source.
 	sourceTimeout = 900 * time.Millisecond
-	// attempts bounds how often a decision starts over because the log moved, or
-	// because an issuer's node answered that is behind another.
-	attempts   = 6
-	firstPause = 10 * time.Millisecond
+	// attempts bounds how often a decision starts over because the log moved, and how
+	// often an issuer's node is asked again that is behind another.
+	attempts = 6
+	// behindPause grows with the square of the attempts: such a node catches up in
+	// milliseconds.
+	behindPause = 10 * time.Millisecond
 )
 
 var (
@@ -48,6 +52,40 @@ var (
 	// errBehind says that a reading is older than what the log says here.
 	errBehind = fault.After(fault.Unavailable, time.Second, "the issuer's nodes don't agree yet")
 )
+
+// Identity is who presented a token that was accepted.
+type Identity struct {
+	Token   *Token
+	Subject *Subject
+	AsOf    revocation.Seq // as of which the token was found good
+}
+
+// ID returns the subject; "" for nobody.
+func (id *Identity) ID() string {
+	if id == nil {
+		return ""
+	}
+	return id.Subject.ID
+}
+
+// TokenID returns the public id of the token; "" for nobody.
+func (id *Identity) TokenID() string {
+	if id == nil {
+		return ""
+	}
+	return id.Token.ID
+}
+
+// Identify decides as Verify does and returns whom the token speaks for. What was
+// issued to somebody who no longer exists is revoked.
+func (v *Verifier) Identify(ctx context.Context, raw string, r Requirements) (*Identity, error) {
+	asOf := v.ledger.Applied()
+	t, err := v.Verify(ctx, raw, r)
+	if err != nil {
+		return nil, err
+	}
+	return v.identity(ctx, t, asOf)
+}
 
 // Verify decides whether a token may do what it was presented for, by every check,
 // in their order, on every call. The error is a fault of kind InvalidToken or
@@ -80,39 +118,32 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 		r.at = v.ledger.Now() // the source may have taken its time
 	}
 	if v.cfg.InsecureWithoutRevocation {
-		return t, v.judgeClaims(t, r)
+		return t, v.judge(ctx, raw, t, r)
 	}
 	lease := v.ledger.Lease()
-	for attempt := range attempts {
-		if v.facts.outdated(t) && !v.facts.void(t) {
-			fresh, err := v.facts.readAgain(ctx, raw, t, attempt)
-			if err != nil {
-				return t, err
-			}
-			if t = fresh; v.facts.outdated(t) {
-				continue
-			}
+	for range attempts {
+		current, err := v.facts.current(ctx, raw, t)
+		if err != nil {
+			return t, err
 		}
+		t = current
 		if err := v.Reach(ctx, t.Seq); err != nil {
 			return t, err
 		}
-		err := v.judge(ctx, raw, t, r)
+		err = v.judge(ctx, raw, t, r)
 		switch {
-		case errors.Is(err, errBehind):
-			if err := pause(ctx, attempt); err != nil {
-				return t, err
-			}
-			continue
-		case final(err):
+		case err != nil && final(err):
 			return t, err
 		case v.ledger.ForgottenAfter(r.at):
-			r.at = v.ledger.Now()
-			continue
 		case lease.Holds():
 			return t, err
-		}
-		if lease, err = v.permit(ctx, raw, t); err != nil {
-			return t, err
+		default:
+			if lease = v.ledger.Lease(); lease.Holds() {
+				break
+			}
+			if lease, err = permit(ctx, v.cfg.Source, raw, t); err != nil {
+				return t, err
+			}
 		}
 		r.at = v.ledger.Now()
 	}
@@ -136,56 +167,38 @@ func (v *Verifier) Reach(ctx context.Context, seq revocation.Seq) error {
 	return v.cfg.Source.Reach(ctx, seq)
 }
 
-// permit returns the lease, or one for this request alone.
-func (v *Verifier) permit(ctx context.Context, raw string, t *Token) (revocation.Lease, error) {
-	if lease := v.ledger.Lease(); lease.Holds() {
-		return lease, nil
-	}
+// permit returns a lease for one request alone. Where the source neither has one nor
+// refuses the token, nothing can be said now: the error is Unavailable.
+func permit(ctx context.Context, source Source, raw string, t *Token) (revocation.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
-	lease, err := v.cfg.Source.Permit(ctx, raw, t)
-	if _, refused := RefusalOf(err); err == nil || refused {
+	lease, err := source.Permit(ctx, raw, t)
+	if _, refused := RefusalOf(err); err == nil || refused || fault.Is(err, fault.Unavailable) {
 		return lease, err
 	}
-	return lease, unavailable(err, errNoLease)
+	return lease, fault.Wrap(err, fault.Unavailable, "%s", errNoLease.Message).Retry(time.Second)
 }
 
-// unavailable makes a cause into one of the errors above, unless it says already
-// that nothing can be said now.
-func unavailable(cause error, e *fault.Error) error {
-	if fault.Is(cause, fault.Unavailable) {
-		return cause
-	}
-	return fault.Wrap(cause, fault.Unavailable, "%s", e.Message).Retry(time.Second)
-}
-
-// pause waits before another attempt, for longer each time: an issuer's node that
-// is behind catches up in milliseconds.
-func pause(ctx context.Context, attempt int) error {
-	if attempt == 0 {
-		return nil
-	}
-	timer := time.NewTimer(firstPause << attempt)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return unavailable(ctx.Err(), errBehind)
-	}
-}
-
-// judge makes the checks that follow the signature, in the order of token.Checks.
+// judge makes the checks that follow the signature, in the order of token.Checks, as of
+// r.at. A verifier that does without revocation makes those of the claims alone.
 func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requirements) error {
-	if r.at.IsZero() {
-		r.at = v.ledger.Now()
+	revoked := t.Ended != ""
+	if t.jwt != nil {
+		key, known := v.cfg.Source.Key(t.KID)
+		if !known && !r.onlyRevocation {
+			return token.Refuse(token.CheckSignature, token.ReasonMalformed)
+		}
+		revoked = key.Revoked || v.log.CutOff(t.names.SigningKey) > 0
 	}
 	if !r.onlyRevocation {
 		if err := v.judgeClaims(t, r); err != nil {
 			return err
 		}
 	}
-	if v.facts.revoked(t) {
+	if v.cfg.InsecureWithoutRevocation {
+		return nil
+	}
+	if revoked || v.log.Revokes(&t.names, t.Seq) || v.log.Ended(&t.names, r.at) {
 		return token.Refuse(token.CheckRevoked, token.ReasonRevoked)
 	}
 	if r.onlyRevocation {
@@ -196,98 +209,85 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 			return token.Refuse(token.CheckScope, "the scope "+name+" is needed")
 		}
 	}
-	return v.judgeAccess(ctx, raw, t, r)
+	for attempt := range attempts {
+		err := v.facts.judgeAccess(ctx, raw, t, r)
+		if !errors.Is(err, errBehind) {
+			return err
+		}
+		select {
+		case <-time.NewTimer(time.Duration(attempt*attempt) * behindPause).C:
+		case <-ctx.Done():
+			return errBehind
+		}
+	}
+	return errBehind
 }
 
-// judgeClaims checks type, issuer, times and audience.
+// judgeClaims checks type, issuer, times and audience. The issuer of an opaque token is
+// the source, which has said what it is.
 func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
-	kinds := r.Kinds
+	kinds, audience := r.Kinds, r.Audience
 	if kinds == nil {
 		kinds = apiKinds
 	}
-	audience := r.Audience
 	if audience == "" {
 		audience = v.cfg.DefaultAudience
 	}
-	if t.jwt != nil {
-		if _, known := v.cfg.Source.Key(t.KID); !known {
-			return token.Refuse(token.CheckSignature, token.ReasonMalformed)
-		}
-	}
-	if !slices.Contains(kinds, t.Kind) {
+	switch {
+	case !slices.Contains(kinds, t.Kind):
 		return token.Refuse(token.CheckType, token.ReasonType)
-	}
-	if t.jwt == nil {
-		return judgeOpaque(t, r, audience)
-	}
-	if err := t.jwt.Validate(expectation(t, v.cfg.Issuer, audience, r)); err != nil {
-		return err
-	}
-	return judgeAudience(t, r, audience)
-}
-
-// The `typ` of each kind of JWT (RFC 9068 §2.1), as Validate takes it.
-var (
-	accessTypes = []string{token.TypeAccess}
-	keyTypes    = []string{token.TypeExchangeKey}
-)
-
-// expectation returns what the signed claims of a token must say.
-func expectation(t *Token, issuer, audience string, r *Requirements) token.Expectation {
-	types := accessTypes
-	if t.Kind == token.KindExchangeKey {
-		types = keyTypes
-	}
-	return token.Expectation{Types: types, Issuer: issuer, Audience: audience, Now: r.at, AnyAudience: r.AnyAudience}
-}
-
-// judgeOpaque checks the times and the audience of a token whose source has said what
-// it is; its issuer is the source.
-func judgeOpaque(t *Token, r *Requirements, audience string) error {
-	if !t.Expiry.IsZero() && !r.at.Before(t.Expiry) {
+	case t.jwt != nil:
+		x := expectation(t, v.cfg.Issuer, r)
+		x.Audience = audience
+		if err := t.jwt.Validate(x); err != nil {
+			return err
+		}
+	case !t.Expiry.IsZero() && !r.at.Before(t.Expiry):
 		return token.Refuse(token.CheckTime, token.ReasonExpired)
 	}
-	return judgeAudience(t, r, audience)
-}
-
-// judgeAudience refuses a token that is not good for an audience, or for none at all.
-func judgeAudience(t *Token, r *Requirements, audience string) error {
 	if len(t.Audience) == 0 || !r.AnyAudience && !slices.Contains(t.Audience, audience) {
-		return token.Refuse(token.CheckAudience, token.ReasonWrongAudience)
+		return token.Refuse(token.CheckAudience, token.ReasonWrongAudience) // it may be good for none at all
 	}
 	return nil
 }
 
-// judgeAccess checks the collection and the permission. The collection of a session
-// is what the user last chose, and bounds nothing.
-func (v *Verifier) judgeAccess(ctx context.Context, raw string, t *Token, r *Requirements) error {
-	collection := r.Collection
-	if t.BindsCollection() {
-		collection = t.Collection
+// expectation returns what the signed claims of a token must say, its `typ` among them
+// (RFC 9068 §2.1).
+func expectation(t *Token, issuer string, r *Requirements) token.Expectation {
+	x := token.Expectation{Type: token.TypeAccess, Issuer: issuer, Now: r.at, AnyAudience: r.AnyAudience}
+	if t.Kind == token.KindExchangeKey {
+		x.Type = token.TypeExchangeKey
 	}
-	if collection != nil {
-		ok, err := v.readings.hasAccess(ctx, raw, t, *collection)
-		switch {
-		case err != nil:
-			return err
-		case !ok:
-			return token.Refuse(token.CheckAccess, "no access to the collection")
-		case r.Collection != nil && *r.Collection != *collection:
-			return token.Refuse(token.CheckAccess, "the token is for another collection")
-		}
-	}
-	if r.Action == "" {
-		return nil
-	}
-	s, err := v.readings.subject(ctx, raw, t)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	if err != nil || !s.May(r.Action, r.Path).Allowed {
-		return token.Refuse(token.CheckAccess, "no permission to "+r.Action+" "+string(r.Path))
-	}
-	return nil
+	return x
 }
+
+// Revoked reports whether a token is revoked: it is void, or the log has said that it or
+// what it was made from ends, and that time has come by the clock of this process.
+func (v *Verifier) Revoked(t *Token) bool { return v.Void(t) || v.log.Ended(&t.names, v.ledger.Now()) }
+
+// Void reports whether a token is revoked whatever the time is, so that there is nothing
+// left to revoke: by its source, by the log up to the sequence applied here, or with the
+// key that signed it. A token whose end was written ahead is void only once it was
+// killed. No clock is involved: every process that has applied as much says the same.
+func (v *Verifier) Void(t *Token) bool {
+	return t.Ended != "" || v.signedByRevoked(t) || v.RevokedInLog(t)
+}
+
+// signedByRevoked reports whether the key that signed a token was revoked, at any time,
+// because who has the private half writes what sequence they like: by the key ring, which
+// knows it first on the node that retired it, or by the log.
+func (v *Verifier) signedByRevoked(t *Token) bool {
+	if t.jwt == nil {
+		return false
+	}
+	key, _ := v.cfg.Source.Key(t.KID)
+	return key.Revoked || v.log.CutOff(t.names.SigningKey) > 0
+}
+
+// RevokedInLog reports whether the log itself, up to the sequence applied here, revokes
+// a token with everything that was made from it, so that there is nothing left to
+// append.
+func (v *Verifier) RevokedInLog(t *Token) bool { return v.log.Revokes(&t.names, t.Seq) }
 
 // refused counts a refusal and puts it into the words of RFC 6750 §3.1.
 func (v *Verifier) refused(err error) error {
@@ -304,3 +304,80 @@ func (v *Verifier) refused(err error) error {
 
 // RefusalOf returns the refusal in an error, if it is one.
 func RefusalOf(err error) (*token.Refusal, bool) { return errors.AsType[*token.Refusal](err) }
+
+// Uses gathers last uses of opaque tokens until a batch of them is written, so that
+// verifying never writes. It is bounded: past the limit, the uses of further tokens
+// are left out of the batch.
+type Uses struct {
+	addressOf func(context.Context) string
+	replaced  chan struct{} // has a value while TakeReplaced has something
+
+	mu       sync.Mutex
+	pending  map[string]Use
+	replaces map[string]bool // ids of tokens whose successors were used
+}
+
+// Use is one last use of a token.
+type Use struct {
+	ID, Address string
+	At          time.Time
+}
+
+const (
+	maxPendingUses = 10_000
+	useGrain       = 30 * time.Second // a token's use is noted this often at most
+)
+
+// NewUses returns an empty collection. addressOf returns the client's address of a
+// request; "" when it is not known.
+func NewUses(addressOf func(context.Context) string) *Uses {
+	return &Uses{
+		addressOf: addressOf, replaced: make(chan struct{}, 1),
+		pending: map[string]Use{}, replaces: map[string]bool{},
+	}
+}
+
+// note remembers that an opaque token was used. A nil Uses remembers nothing.
+func (u *Uses) note(ctx context.Context, t *Token, now time.Time) {
+	if u == nil || t.jwt != nil {
+		return
+	}
+	last := t.used.Load()
+	if now.Unix()-last < int64(useGrain/time.Second) || !t.used.CompareAndSwap(last, now.Unix()) {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.pending[t.ID]; known || len(u.pending) < maxPendingUses {
+		u.pending[t.ID] = Use{ID: t.ID, Address: u.addressOf(ctx), At: now}
+	}
+	if t.Replaces != "" && len(u.replaces) < maxPendingUses {
+		u.replaces[t.Replaces] = true
+		select {
+		case u.replaced <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Take returns the uses noted since the last call.
+func (u *Uses) Take() []Use {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	batch := slices.Collect(maps.Values(u.pending))
+	clear(u.pending)
+	return batch
+}
+
+// Replaced returns a channel that receives when TakeReplaced has something.
+func (u *Uses) Replaced() <-chan struct{} { return u.replaced }
+
+// TakeReplaced returns the ids of tokens whose successors were used since the last
+// call.
+func (u *Uses) TakeReplaced() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	ids := slices.Collect(maps.Keys(u.replaces))
+	clear(u.replaces)
+	return ids
+}

@@ -147,8 +147,8 @@ func fieldsNamed(fields ...string) map[string]string {
 	return m
 }
 
-// result is what came of it: a page to go to, a text to show, or a value that is
-// shown this once.
+// result is what a form did: a page to go to, a text to show, or a value that is
+// shown only once.
 type result struct {
 	to     string
 	text   string
@@ -181,8 +181,8 @@ type pair struct{ Name, Value string }
 // secretFields are never shown again.
 var secretFields = []string{"password", "token"}
 
-// run does what a form asks for. What can't be undone is asked about first; what is
-// wrong is told on the page that the form stands on.
+// run does what a form asks for. It asks first about what can't be undone, and shows
+// an error on the page of the form.
 func (p *Pages) run(w http.ResponseWriter, r *request, show showForms, forms map[string]formAction) error {
 	form, err := httpkit.FormLists(w, r.Request, "grants")
 	if err != nil {
@@ -191,7 +191,7 @@ func (p *Pages) run(w http.ResponseWriter, r *request, show showForms, forms map
 	name := form.Get("do")
 	one, known := forms[name]
 	if !known {
-		return fault.New(fault.Invalid, "this page has no such form")
+		return fault.New(fault.Invalid, "this page has no form of that name")
 	}
 	if one.ask != nil && form.Get("confirm") != "yes" {
 		q, err := one.ask(r, form)

@@ -11,17 +11,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/edgetest"
+	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/verification"
+
+	"github.com/bearerd/bearerd/internal/records"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
-	"github.com/bearerd/bearerd/internal/traffic"
-	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
@@ -31,7 +34,7 @@ var adminPages = []string{"", "users", "users/ada", "collections", "roles", "bin
 var long = strings.Repeat("long ", 1000)
 
 // newOffice is a site with an administrator who is signed in.
-func newOffice(t *testing.T, o nodetest.Options, change ...func(*webui.Pages)) (*site, *browser) {
+func newOffice(t *testing.T, o nodetest.Options, change ...func(*webui.Pages)) (*site, *edgetest.Site) {
 	t.Helper()
 	s := newSite(t, o, change...)
 	s.User(t, "root", "power to root", nodetest.Admin())
@@ -50,28 +53,28 @@ func (s *site) id(t *testing.T, username string) string {
 func TestAdministrationIsForAdministrators(t *testing.T) {
 	t.Parallel()
 	s, root := newOffice(t, nodetest.Options{})
-	nobody, ada := s.browser(t), s.ada(t)
-	root.get("/auth/tokens").want(http.StatusOK, `href="/auth/admin/"`)
-	ada.get("/auth/tokens").want(http.StatusOK).without("/auth/admin/")
+	nobody, ada := s.Browser(t), s.ada(t)
+	root.Get(t, "/auth/tokens").Is(http.StatusOK, `href="/auth/admin/"`)
+	ada.Get(t, "/auth/tokens").Is(http.StatusOK).Lacks("/auth/admin/")
 	for _, page := range adminPages {
 		path := "/auth/admin/" + page
-		nobody.get(path).leads("/auth/login?next=" + url.QueryEscape(path))
-		ada.get(path).want(http.StatusForbidden, "An administrator is needed.").without("ada@example.org", "root")
-		root.get(path).want(http.StatusOK)
+		nobody.Get(t, path).Leads("/auth/login?next=" + url.QueryEscape(path))
+		ada.Get(t, path).Is(http.StatusForbidden, "An administrator is needed.").Lacks("ada@example.org", "root")
+		root.Get(t, path).Is(http.StatusOK)
 		if strings.HasPrefix(page, "audit") || page == "" {
 			continue
 		}
 		for _, do := range []string{"create", "update", "remove", "rotate", "retire", "renew", "disable", "password"} {
 			pairs := []string{"do", do, "confirm", "yes", "id", "4", "username", "x", "name", "x", "password", "a new password", "token", "x"}
-			nobody.post(path, pairs...).want(http.StatusSeeOther)
-			ada.post(path, pairs...).want(http.StatusForbidden, "An administrator is needed.")
+			nobody.Submit(t, path, pairs...).Is(http.StatusSeeOther)
+			ada.Submit(t, path, pairs...).Is(http.StatusForbidden, "An administrator is needed.")
 		}
 		for _, junk := range []string{"", "do=%zz", "do=create&do=create", strings.Repeat("x", 64<<10+1)} { // which is not read
-			ada.do("POST", path, junk, header("Content-Type", "application/x-www-form-urlencoded")).want(http.StatusForbidden, "An administrator is needed.")
+			ada.Do(t, "POST", path, junk, edgetest.Header("Content-Type", "application/x-www-form-urlencoded")).Is(http.StatusForbidden, "An administrator is needed.")
 		}
-		root.do("POST", path, form("do", "create"), header("Content-Type", "application/x-www-form-urlencoded"),
-			header("Sec-Fetch-Site", "cross-site")).want(http.StatusForbidden, "Cross-origin")
-		root.post(path, "do", "nonsense").want(http.StatusBadRequest)
+		root.Do(t, "POST", path, edgetest.Form("do", "create"), edgetest.Header("Content-Type", "application/x-www-form-urlencoded"),
+			edgetest.Header("Sec-Fetch-Site", "cross-site")).Is(http.StatusForbidden, "Cross-origin")
+		root.Submit(t, path, "do", "nonsense").Is(http.StatusBadRequest)
 	}
 	if got := s.Events(t, audit.Filter{Action: audit.KeyRotate}); len(got) > 0 {
 		t.Errorf("somebody rotated the keys: %+v", got)
@@ -81,33 +84,33 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
-	a := b.post("/auth/admin/users", "do", "create", "username", "lis", "name", "Lis <b>", "email", "lis@example.org",
+	a := b.Submit(t, "/auth/admin/users", "do", "create", "username", "lis", "name", "Lis <b>", "email", "lis@example.org",
 		"groups", "curators, fish & co ,", "password", "a good password")
 	id := s.id(t, "lis")
-	a.leads("/auth/admin/users/" + id + "?notice=made")
-	b.get("/auth/admin/users/"+id+"?notice=made").want(http.StatusOK, "It is made.", "Lis &lt;b&gt;", "curators, fish &amp; co", id)
-	b.get("/auth/admin/users?q=lis").want(http.StatusOK, ">lis</bdi></a>", "lis@example.org").without(">ada</bdi></a>")
-	b.get("/auth/admin/users?q=%3Cnobody%3E").want(http.StatusOK, "No user has “&lt;nobody&gt;”")
+	a.Leads("/auth/admin/users/" + id + "?notice=made")
+	b.Get(t, "/auth/admin/users/"+id+"?notice=made").Is(http.StatusOK, "Created.", "Lis &lt;b&gt;", "curators, fish &amp; co", id)
+	b.Get(t, "/auth/admin/users?q=lis").Is(http.StatusOK, ">lis</bdi></a>", "lis@example.org").Lacks(">ada</bdi></a>")
+	b.Get(t, "/auth/admin/users?q=%3Cnobody%3E").Is(http.StatusOK, "No user has “&lt;nobody&gt;”")
 	s.signedIn(t, "lis", "a good password")
 
-	b.post("/auth/admin/users", "do", "create", "username", "lis", "name", "Another", "password", "a good password").
-		want(http.StatusConflict, `role="alert"`, `value="Another"`).without("a good password")
-	b.post("/auth/admin/users", "do", "create", "username", "lis").want(http.StatusConflict,
+	b.Submit(t, "/auth/admin/users", "do", "create", "username", "lis", "name", "Another", "password", "a good password").
+		Is(http.StatusConflict, `role="alert"`, `value="Another"`).Lacks("a good password")
+	b.Submit(t, "/auth/admin/users", "do", "create", "username", "lis").Is(http.StatusConflict,
 		`aria-describedby="create-username-error" aria-invalid="true"`, `role="alert" id="create-username-error"`)
-	b.post("/auth/admin/users", "do", "create", "username", " ", "email", "no address").want(http.StatusBadRequest, `value="no address"`)
-	b.post("/auth/admin/users", "do", "create", "username", "x", "groups", "g", "password", long).want(http.StatusBadRequest,
+	b.Submit(t, "/auth/admin/users", "do", "create", "username", " ", "email", "no address").Is(http.StatusBadRequest, `value="no address"`)
+	b.Submit(t, "/auth/admin/users", "do", "create", "username", "x", "groups", "g", "password", long).Is(http.StatusBadRequest,
 		`aria-describedby="password-hint create-password-error" aria-invalid="true"`)
-	b.post("/auth/admin/users", "do", "create", "username", "x", "password", long).want(http.StatusBadRequest, "The password is longer").without(long)
+	b.Submit(t, "/auth/admin/users", "do", "create", "username", "x", "password", long).Is(http.StatusBadRequest, "The password is longer").Lacks(long)
 
 	page := "/auth/admin/users/" + id
-	b.post(page, "do", "update", "name", "", "email", "", "groups", "staff").leads(page + "?notice=saved")
+	b.Submit(t, page, "do", "update", "name", "", "email", "", "groups", "staff").Leads(page + "?notice=saved")
 	u, err := s.Directory.User(t.Context(), caller.Operator(), "lis")
 	if err != nil || u.Name != "" || u.Email != "" || len(u.Groups) != 1 || u.Groups[0] != "staff" {
 		t.Errorf("updated: %+v %v", u, err)
 	}
-	b.post(page, "do", "update", "email", "nonsense").want(http.StatusBadRequest, `value="nonsense"`)
-	b.get("/auth/admin/users/nobody").want(http.StatusNotFound)
-	b.post("/auth/admin/users/nobody", "do", "update").want(http.StatusNotFound)
+	b.Submit(t, page, "do", "update", "email", "nonsense").Is(http.StatusBadRequest, `value="nonsense"`)
+	b.Get(t, "/auth/admin/users/nobody").Is(http.StatusNotFound)
+	b.Submit(t, "/auth/admin/users/nobody", "do", "update").Is(http.StatusNotFound)
 }
 
 // TestEveryFormMarksTheFieldThatIsWrong sends each form of administration with one
@@ -116,8 +119,8 @@ func TestEveryFormMarksTheFieldThatIsWrong(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
 	s.Collection(t, 4, "Fish")
-	b.post("/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /").want(http.StatusSeeOther)
-	b.post("/auth/admin/clients", "do", "create", "id", "ci", "grants", identity.GrantTypeClientCredentials).want(http.StatusCreated)
+	b.Submit(t, "/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /").Is(http.StatusSeeOther)
+	b.Submit(t, "/auth/admin/clients", "do", "create", "id", "ci", "grants", identity.GrantTypeClientCredentials).Is(http.StatusCreated)
 	ada := "users/" + s.id(t, "ada")
 	uuid := "5f0c7d3e-7d4c-4a86-9d5a-0c6f4f1f2b11"
 	for _, tt := range []struct {
@@ -154,12 +157,12 @@ func TestEveryFormMarksTheFieldThatIsWrong(t *testing.T) {
 		{"clients", "create", "audiences", []string{"id", "x", "audiences", "https://id.example/#scope"}},
 		{"clients", "update", "scopes", []string{"id", "ci", "scopes", "a\"b"}},
 		{"clients", "update", "audiences", []string{"id", "ci", "audiences", "a\r\na"}},
-		{"bindings", "create", "name", []string{"whose", "group", "name", " g", "gives", "permission", "action", "x", "on", "/"}},
+		{"bindings", "create", "name", []string{"whose", "group", "name", " g", "grant", "permission", "action", "x", "on", "/"}},
 	} {
-		a := b.post("/auth/admin/"+tt.page, append([]string{"do", tt.do}, tt.pairs...)...)
-		marked := regexp.MustCompile(`role="alert" id="([^"]*)-error"`).FindAllStringSubmatch(a.body, -1)
-		if len(marked) != 1 || marked[0][1] != tt.do+"-"+tt.field || strings.Contains(a.body, `class="note bad"`) {
-			t.Errorf("%s %s %q: %d, marked: %q, want %s", tt.page, tt.do, tt.pairs, a.status, marked, tt.field)
+		a := b.Submit(t, "/auth/admin/"+tt.page, append([]string{"do", tt.do}, tt.pairs...)...)
+		marked := regexp.MustCompile(`role="alert" id="([^"]*)-error"`).FindAllStringSubmatch(a.Body, -1)
+		if len(marked) != 1 || marked[0][1] != tt.do+"-"+tt.field || strings.Contains(a.Body, `class="note bad"`) {
+			t.Errorf("%s %s %q: %d, marked: %q, want %s", tt.page, tt.do, tt.pairs, a.Status, marked, tt.field)
 		}
 	}
 }
@@ -174,12 +177,12 @@ func TestAManyUsersArePaged(t *testing.T) {
 	if _, _, err := s.Apply(t.Context(), caller.Operator(), d); err != nil {
 		t.Fatal(err)
 	}
-	a := b.get("/auth/admin/users?q=u").want(http.StatusOK, ">u000</bdi></a>", "More users").body
+	a := b.Get(t, "/auth/admin/users?q=u").Is(http.StatusOK, ">u000</bdi></a>", "More users").Body
 	next := regexp.MustCompile(`href="(/auth/admin/users\?q=u&amp;after=[^"]+)"`).FindStringSubmatch(a)
 	if next == nil || strings.Contains(a, ">u119</bdi></a>") {
 		t.Fatal("there is no second page")
 	}
-	b.get(strings.ReplaceAll(next[1], "&amp;", "&")).want(http.StatusOK, ">u119</bdi></a>").without(">u000</bdi></a>", "More users")
+	b.Get(t, strings.ReplaceAll(next[1], "&amp;", "&")).Is(http.StatusOK, ">u119</bdi></a>").Lacks(">u000</bdi></a>", "More users")
 }
 
 func TestDisablingAsksAndThenEndsEverything(t *testing.T) {
@@ -187,18 +190,18 @@ func TestDisablingAsksAndThenEndsEverything(t *testing.T) {
 	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
-	b.post(page, "do", "disable").want(http.StatusOK, "Disable ada?", `name="confirm" value="yes"`, `name="do" value="disable"`)
-	ada.get("/auth/tokens").want(http.StatusOK)
-	b.post(page, "do", "disable", "confirm", "yes").leads(page + "?notice=saved")
-	ada.get("/auth/tokens").want(http.StatusSeeOther)
-	s.browser(t).post("/auth/login", "username", "ada", "password", "correct horse").want(http.StatusUnauthorized)
-	b.get(page).want(http.StatusOK, "disabled", `value="enable"`)
-	b.post(page, "do", "enable").leads(page + "?notice=saved")
+	b.Submit(t, page, "do", "disable").Is(http.StatusOK, "Disable ada?", `name="confirm" value="yes"`, `name="do" value="disable"`)
+	ada.Get(t, "/auth/tokens").Is(http.StatusOK)
+	b.Submit(t, page, "do", "disable", "confirm", "yes").Leads(page + "?notice=saved")
+	ada.Get(t, "/auth/tokens").Is(http.StatusSeeOther)
+	s.Browser(t).Submit(t, "/auth/login", "username", "ada", "password", "correct horse").Is(http.StatusUnauthorized)
+	b.Get(t, page).Is(http.StatusOK, "disabled", `value="enable"`)
+	b.Submit(t, page, "do", "enable").Leads(page + "?notice=saved")
 	s.ada(t)
 	root := "/auth/admin/users/" + s.id(t, "root")
-	b.post(root, "do", "disable").want(http.StatusOK, "Disable root?", "This is you: you will be signed out.")
+	b.Submit(t, root, "do", "disable").Is(http.StatusOK, "Disable root?", "This is you: you will be signed out.")
 	for _, do := range []string{"disable", "remove", "revoke-all"} {
-		b.post("/auth/admin/users/nobody", "do", do).want(http.StatusNotFound)
+		b.Submit(t, "/auth/admin/users/nobody", "do", do).Is(http.StatusNotFound)
 	}
 }
 
@@ -207,10 +210,10 @@ func TestAPasswordIsChangedAndNeverShown(t *testing.T) {
 	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
-	b.post(page, "do", "password").want(http.StatusBadRequest, "Type the new password.")
-	b.post(page, "do", "password", "password", long).want(http.StatusBadRequest, "The password is longer").without(long)
-	b.post(page, "do", "password", "password", "a new password").leads(page + "?notice=saved")
-	ada.get("/auth/tokens").want(http.StatusSeeOther)
+	b.Submit(t, page, "do", "password").Is(http.StatusBadRequest, "Enter the new password.")
+	b.Submit(t, page, "do", "password", "password", long).Is(http.StatusBadRequest, "The password is longer").Lacks(long)
+	b.Submit(t, page, "do", "password", "password", "a new password").Leads(page + "?notice=saved")
+	ada.Get(t, "/auth/tokens").Is(http.StatusSeeOther)
 	s.signedIn(t, "ada", "a new password")
 }
 
@@ -218,21 +221,21 @@ func TestTokensOfOthersAreSeenAndRevoked(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
-	value := ada.post("/auth/tokens", "name", "adas <own>").want(http.StatusCreated).value()
-	id, page := ada.idOf(), "/auth/admin/users/"+s.id(t, "ada")
-	b.get(page).want(http.StatusOK, "adas &lt;own&gt;", "bda_…"+value[len(value)-4:], "session").without(value)
-	b.post(page, "do", "revoke-token", "id", id).want(http.StatusOK, "Revoke “adas &lt;own&gt;”?", "It was never used.")
-	b.post(page, "do", "revoke-token", "id", "nonsense").want(http.StatusNotFound)
-	b.post(page, "do", "revoke-token", "id", id, "confirm", "yes").leads(page + "?notice=revoked")
+	value := shownToken(t, ada.Submit(t, "/auth/tokens", "name", "adas <own>").Is(http.StatusCreated))
+	id, page := idOf(t, ada), "/auth/admin/users/"+s.id(t, "ada")
+	b.Get(t, page).Is(http.StatusOK, "adas &lt;own&gt;", "bda_…"+value[len(value)-4:], "session").Lacks(value)
+	b.Submit(t, page, "do", "revoke-token", "id", id).Is(http.StatusOK, "Revoke “adas &lt;own&gt;”?", "It was never used.")
+	b.Submit(t, page, "do", "revoke-token", "id", "nonsense").Is(http.StatusNotFound)
+	b.Submit(t, page, "do", "revoke-token", "id", id, "confirm", "yes").Leads(page + "?notice=revoked")
 	if _, err := s.Verify(t.Context(), value, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("it lives: %v", err)
 	}
-	ada.get("/auth/tokens").want(http.StatusOK)
-	b.post(page, "do", "revoke-token", "id", "nonsense", "confirm", "yes").want(http.StatusNotFound, "There is no such token.")
-	b.post(page, "do", "revoke-all").want(http.StatusOK, "Revoke all tokens of ada?")
-	b.post(page, "do", "revoke-all", "confirm", "yes").leads(page + "?notice=all-dead")
-	ada.get("/auth/tokens").want(http.StatusSeeOther)
-	b.get(page+"?notice=all-dead").want(http.StatusOK, "Every token and session of this user is dead.", "None that lives.")
+	ada.Get(t, "/auth/tokens").Is(http.StatusOK)
+	b.Submit(t, page, "do", "revoke-token", "id", "nonsense", "confirm", "yes").Is(http.StatusNotFound, "There is no such token.")
+	b.Submit(t, page, "do", "revoke-all").Is(http.StatusOK, "Revoke all tokens of ada?")
+	b.Submit(t, page, "do", "revoke-all", "confirm", "yes").Leads(page + "?notice=all-revoked")
+	ada.Get(t, "/auth/tokens").Is(http.StatusSeeOther)
+	b.Get(t, page+"?notice=all-revoked").Is(http.StatusOK, "All tokens and sessions of this user are revoked.", "No active tokens.")
 }
 
 func TestRemovingAUserEndsThem(t *testing.T) {
@@ -240,32 +243,32 @@ func TestRemovingAUserEndsThem(t *testing.T) {
 	s, b := newOffice(t, nodetest.Options{})
 	ada := s.ada(t)
 	page := "/auth/admin/users/" + s.id(t, "ada")
-	b.post(page, "do", "remove").want(http.StatusOK, "Remove ada?")
-	b.post(page, "do", "remove", "confirm", "yes").leads("/auth/admin/users?notice=removed")
-	ada.get("/auth/tokens").want(http.StatusSeeOther)
-	b.get(page).want(http.StatusNotFound)
+	b.Submit(t, page, "do", "remove").Is(http.StatusOK, "Remove ada?")
+	b.Submit(t, page, "do", "remove", "confirm", "yes").Leads("/auth/admin/users?notice=removed")
+	ada.Get(t, "/auth/tokens").Is(http.StatusSeeOther)
+	b.Get(t, page).Is(http.StatusNotFound)
 }
 
 func TestAccessIsToldWithItsReasonsAndTakenAway(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
 	s.Collection(t, 4, "Fish")
-	b.post("/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /\r\nedit /specimens\r\n").want(http.StatusSeeOther)
-	b.post("/auth/admin/bindings", "do", "create", "whose", "user", "name", "ada", "gives", "role", "role", "curator", "at", "/collections/4").
-		leads("/auth/admin/bindings?notice=made")
-	b.post("/auth/admin/bindings", "do", "create", "whose", "group", "name", "staff", "gives", "permission", "action", "access", "on", "/collections").want(http.StatusSeeOther)
+	b.Submit(t, "/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /\r\nedit /specimens\r\n").Is(http.StatusSeeOther)
+	b.Submit(t, "/auth/admin/bindings", "do", "create", "whose", "user", "name", "ada", "grant", "role", "role", "curator", "at", "/collections/4").
+		Leads("/auth/admin/bindings?notice=made")
+	b.Submit(t, "/auth/admin/bindings", "do", "create", "whose", "group", "name", "staff", "grant", "permission", "action", "access", "on", "/collections").Is(http.StatusSeeOther)
 	page := "/auth/admin/users/" + s.id(t, "ada")
-	b.post(page, "do", "update", "groups", "staff").want(http.StatusSeeOther)
+	b.Submit(t, page, "do", "update", "groups", "staff").Is(http.StatusSeeOther)
 
-	b.get(page).want(http.StatusOK, "<code>/collections/4/specimens</code>", "the group staff", "a binding of their own", "curator")
-	b.get(page+"?action=edit&path=/collections/4/specimens/7").want(http.StatusOK, ">yes</span>", "role curator")
-	b.get(page+"?action=edit&path=/collections/42").want(http.StatusOK, ">no</span>")
-	b.get(page+"?action=edit&path=collections").want(http.StatusOK, `role="alert" id="ask-path-error"`)
+	b.Get(t, page).Is(http.StatusOK, "<code>/collections/4/specimens</code>", "the group staff", "a direct binding", "curator")
+	b.Get(t, page+"?action=edit&path=/collections/4/specimens/7").Is(http.StatusOK, ">yes</span>", "role curator")
+	b.Get(t, page+"?action=edit&path=/collections/42").Is(http.StatusOK, ">no</span>")
+	b.Get(t, page+"?action=edit&path=collections").Is(http.StatusOK, `role="alert" id="ask-path-error"`)
 
-	b.post(page, "do", "remove-access", "at", "/collections/4").want(http.StatusOK, "1 binding removed at and beneath /collections/4.",
-		"still granted by: the group staff, access /collections at /.").without("edit /specimens")
-	b.post(page, "do", "remove-access", "at", "/collections/4").want(http.StatusOK, "No binding of the user&#39;s own lies at or beneath")
-	b.post(page, "do", "remove-access", "at", "collections").want(http.StatusBadRequest, `value="collections"`)
+	b.Submit(t, page, "do", "remove-access", "at", "/collections/4").Is(http.StatusOK, "1 binding removed at and beneath /collections/4.",
+		"still granted by: the group staff, access /collections at /.").Lacks("edit /specimens")
+	b.Submit(t, page, "do", "remove-access", "at", "/collections/4").Is(http.StatusOK, "The user has no direct binding at or beneath")
+	b.Submit(t, page, "do", "remove-access", "at", "collections").Is(http.StatusBadRequest, `value="collections"`)
 	p, err := s.UserSubject(t.Context(), caller.Operator(), "ada")
 	if err != nil || p.May("edit", "/collections/4/specimens").Allowed || !p.May("access", "/collections/4").Allowed {
 		t.Errorf("left: %+v %v", p, err)
@@ -275,66 +278,66 @@ func TestAccessIsToldWithItsReasonsAndTakenAway(t *testing.T) {
 func TestBindingsAreMadeWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
-	b.get("/auth/admin/bindings").want(http.StatusOK, ">root</a>", "<code class=\"tag\">* /</code>")
+	b.Get(t, "/auth/admin/bindings").Is(http.StatusOK, ">root</a>", "<code class=\"tag\">* /</code>")
 	for name, pairs := range map[string][]string{
-		"choose whose binding it is":             {"gives", "role"},
-		"type the name of the user or group":     {"whose", "user", "gives", "role"},
-		"choose a role":                          {"whose", "user", "name", "ada", "gives", "role"},
-		"choose what it gives":                   {"whose", "user", "name", "ada"},
-		"an action is *":                         {"whose", "user", "name", "ada", "gives", "permission", "on", "/"},
-		"there is no user &#34;nobody&#34;":      {"whose", "user", "name", "nobody", "gives", "permission", "action", "x", "on", "/"},
-		"a path":                                 {"whose", "group", "name", "g", "gives", "permission", "action", "x", "on", "/", "at", "x/.."},
-		"The role doesn&#39;t exist":             {"whose", "group", "name", "g", "gives", "role", "role", "nothing"},
-		`value="the group" placeholder`:          {"whose", "group", "name", "the group", "gives", "nonsense"},
-		`name="whose" value="group" checked`:     {"whose", "group", "name", "g", "gives", "nonsense"},
-		`id="gives-permission" name="gives" val`: {"whose", "group", "name", "g", "gives", "permission"},
+		"choose a user or a group":               {"grant", "role"},
+		"enter the name of the user or group":    {"whose", "user", "grant", "role"},
+		"choose a role":                          {"whose", "user", "name", "ada", "grant", "role"},
+		"choose a role or a permission":          {"whose", "user", "name", "ada"},
+		"an action is *":                         {"whose", "user", "name", "ada", "grant", "permission", "on", "/"},
+		"there is no user &#34;nobody&#34;":      {"whose", "user", "name", "nobody", "grant", "permission", "action", "x", "on", "/"},
+		"a path":                                 {"whose", "group", "name", "g", "grant", "permission", "action", "x", "on", "/", "at", "x/.."},
+		"The role doesn&#39;t exist":             {"whose", "group", "name", "g", "grant", "role", "role", "nothing"},
+		`value="the group" placeholder`:          {"whose", "group", "name", "the group", "grant", "nonsense"},
+		`name="whose" value="group" checked`:     {"whose", "group", "name", "g", "grant", "nonsense"},
+		`id="grant-permission" name="grant" val`: {"whose", "group", "name", "g", "grant", "permission"},
 	} {
-		a := b.post("/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...)
-		if a.status != http.StatusBadRequest || !strings.Contains(strings.ToLower(a.body), strings.ToLower(name)) {
-			t.Errorf("%v: %d, want %q in\n%s", pairs, a.status, name, a.body)
+		a := b.Submit(t, "/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...)
+		if a.Status != http.StatusBadRequest || !strings.Contains(strings.ToLower(a.Body), strings.ToLower(name)) {
+			t.Errorf("%v: %d, want %q in\n%s", pairs, a.Status, name, a.Body)
 		}
 	}
-	b.post("/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /").want(http.StatusSeeOther)
+	b.Submit(t, "/auth/admin/roles", "do", "create", "name", "curator", "permissions", "access /").Is(http.StatusSeeOther)
 	for field, pairs := range map[string][]string{
-		"name":   {"whose", "user", "name", "nobody", "gives", "permission", "action", "x", "on", "/"},
-		"role":   {"whose", "group", "name", "g", "gives", "role", "role", "nothing"},
-		"action": {"whose", "group", "name", "g", "gives", "permission", "action", "a b", "on", "/"},
-		"on":     {"whose", "group", "name", "g", "gives", "permission", "action", "x", "on", "x"},
-		"at":     {"whose", "group", "name", "g", "gives", "permission", "action", "x", "on", "/", "at", "x"},
+		"name":   {"whose", "user", "name", "nobody", "grant", "permission", "action", "x", "on", "/"},
+		"role":   {"whose", "group", "name", "g", "grant", "role", "role", "nothing"},
+		"action": {"whose", "group", "name", "g", "grant", "permission", "action", "a b", "on", "/"},
+		"on":     {"whose", "group", "name", "g", "grant", "permission", "action", "x", "on", "x"},
+		"at":     {"whose", "group", "name", "g", "grant", "permission", "action", "x", "on", "/", "at", "x"},
 	} {
-		b.post("/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...).want(http.StatusBadRequest,
-			`create-`+field+`-error" aria-invalid="true"`, `role="alert" id="create-`+field+`-error"`).without(`class="note bad"`)
+		b.Submit(t, "/auth/admin/bindings", append([]string{"do", "create"}, pairs...)...).Is(http.StatusBadRequest,
+			`create-`+field+`-error" aria-invalid="true"`, `role="alert" id="create-`+field+`-error"`).Lacks(`class="note bad"`)
 	}
 	all, err := s.BindingList(t.Context(), caller.Operator(), records.BindingQuery{})
 	if err != nil || len(all) != 1 {
 		t.Errorf("bindings: %+v %v", all, err)
 	}
-	b.post("/auth/admin/bindings", "do", "create", "whose", "group", "name", "g & h", "gives", "permission", "action", "read", "on", "/x").want(http.StatusSeeOther)
-	list := b.get("/auth/admin/bindings?group=g+%26+h").want(http.StatusOK, "group g &amp; h")
-	list.without(">root</a>")
-	b.get("/auth/admin/bindings?user=nobody").want(http.StatusOK, "There is no such user.")
-	id := regexp.MustCompile(`name="id" value="([^"]+)"`).FindStringSubmatch(list.body)[1]
-	b.post("/auth/admin/bindings", "do", "remove", "id", id, "what", "the group g & h read /x").want(http.StatusOK, "the group g &amp; h read /x")
-	b.post("/auth/admin/bindings", "do", "remove", "id", id, "confirm", "yes").leads("/auth/admin/bindings?notice=removed")
-	b.post("/auth/admin/bindings", "do", "remove", "id", id, "confirm", "yes").want(http.StatusNotFound)
+	b.Submit(t, "/auth/admin/bindings", "do", "create", "whose", "group", "name", "g & h", "grant", "permission", "action", "read", "on", "/x").Is(http.StatusSeeOther)
+	list := b.Get(t, "/auth/admin/bindings?group=g+%26+h").Is(http.StatusOK, "group g &amp; h")
+	list.Lacks(">root</a>")
+	b.Get(t, "/auth/admin/bindings?user=nobody").Is(http.StatusOK, "There is no such user.")
+	id := regexp.MustCompile(`name="id" value="([^"]+)"`).FindStringSubmatch(list.Body)[1]
+	b.Submit(t, "/auth/admin/bindings", "do", "remove", "id", id, "what", "the group g & h read /x").Is(http.StatusOK, "the group g &amp; h read /x")
+	b.Submit(t, "/auth/admin/bindings", "do", "remove", "id", id, "confirm", "yes").Leads("/auth/admin/bindings?notice=removed")
+	b.Submit(t, "/auth/admin/bindings", "do", "remove", "id", id, "confirm", "yes").Is(http.StatusNotFound)
 }
 
 func TestCollectionsAreMadeRenamedAndRemoved(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
 	const page = "/auth/admin/collections"
-	b.get(page).want(http.StatusOK, "There are no collections.")
-	b.post(page, "do", "create", "id", "4", "name", "Fish & Co").leads(page + "?notice=made")
-	b.post(page, "do", "create", "id", "4", "name", "Other").want(http.StatusConflict, `value="Other"`)
-	b.post(page, "do", "create", "id", "x", "name", "Other").want(http.StatusBadRequest, "integer", `value="x"`)
-	b.post(page, "do", "create", "id", "5").want(http.StatusBadRequest, `value="5"`)
-	b.get(page+"?edit=4").want(http.StatusOK, `value="Fish &amp; Co"`)
-	b.post(page, "do", "update", "id", "4", "name", " bad").want(http.StatusBadRequest, `value=" bad"`)
-	b.post(page, "do", "update", "id", "4", "name", "Birds").leads(page + "?notice=saved")
-	b.post(page, "do", "update", "id", "9", "name", "Nine").want(http.StatusNotFound)
-	b.get(page).want(http.StatusOK, "Birds")
-	b.post(page, "do", "remove", "id", "4", "name", "Birds").want(http.StatusOK, "Remove the collection Birds?")
-	b.post(page, "do", "remove", "id", "4", "confirm", "yes").leads(page + "?notice=removed")
+	b.Get(t, page).Is(http.StatusOK, "There are no collections.")
+	b.Submit(t, page, "do", "create", "id", "4", "name", "Fish & Co").Leads(page + "?notice=made")
+	b.Submit(t, page, "do", "create", "id", "4", "name", "Other").Is(http.StatusConflict, `value="Other"`)
+	b.Submit(t, page, "do", "create", "id", "x", "name", "Other").Is(http.StatusBadRequest, "integer", `value="x"`)
+	b.Submit(t, page, "do", "create", "id", "5").Is(http.StatusBadRequest, `value="5"`)
+	b.Get(t, page+"?edit=4").Is(http.StatusOK, `value="Fish &amp; Co"`)
+	b.Submit(t, page, "do", "update", "id", "4", "name", " bad").Is(http.StatusBadRequest, `value=" bad"`)
+	b.Submit(t, page, "do", "update", "id", "4", "name", "Birds").Leads(page + "?notice=saved")
+	b.Submit(t, page, "do", "update", "id", "9", "name", "Nine").Is(http.StatusNotFound)
+	b.Get(t, page).Is(http.StatusOK, "Birds")
+	b.Submit(t, page, "do", "remove", "id", "4", "name", "Birds").Is(http.StatusOK, "Remove the collection Birds?")
+	b.Submit(t, page, "do", "remove", "id", "4", "confirm", "yes").Leads(page + "?notice=removed")
 	if all, err := s.CollectionList(t.Context(), caller.Operator()); err != nil || len(all) != 0 {
 		t.Errorf("left: %v %v", all, err)
 	}
@@ -344,63 +347,63 @@ func TestRolesAreMadeChangedAndRemoved(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
 	const page = "/auth/admin/roles"
-	b.get(page).want(http.StatusOK, "There are no roles.")
-	b.post(page, "do", "create", "name", "a/b?c", "permissions", "access   /\n\n* /x").leads(page + "?notice=made")
-	b.get(page).want(http.StatusOK, `href="/auth/admin/roles?edit=a%2fb%3fc"`, "access /", "* /x")
-	b.get(page+"?edit=a%2fb%3fc").want(http.StatusOK, "access /\n* /x</textarea>")
-	b.post(page, "do", "create", "name", "bad", "permissions", "access /\naccess").want(http.StatusBadRequest, "The line &#34;access&#34;", "access /\naccess</textarea>")
-	b.post(page, "do", "update", "name", "a/b?c", "permissions", "nonsense /..").want(http.StatusBadRequest, "Change a/b?c", "nonsense /..</textarea>")
-	b.post(page, "do", "update", "name", "a/b?c", "permissions", "read /").leads(page + "?notice=saved")
+	b.Get(t, page).Is(http.StatusOK, "There are no roles.")
+	b.Submit(t, page, "do", "create", "name", "a/b?c", "permissions", "access   /\n\n* /x").Leads(page + "?notice=made")
+	b.Get(t, page).Is(http.StatusOK, `href="/auth/admin/roles?edit=a%2fb%3fc"`, "access /", "* /x")
+	b.Get(t, page+"?edit=a%2fb%3fc").Is(http.StatusOK, "access /\n* /x</textarea>")
+	b.Submit(t, page, "do", "create", "name", "bad", "permissions", "access /\naccess").Is(http.StatusBadRequest, "The line &#34;access&#34;", "access /\naccess</textarea>")
+	b.Submit(t, page, "do", "update", "name", "a/b?c", "permissions", "nonsense /..").Is(http.StatusBadRequest, "Change a/b?c", "nonsense /..</textarea>")
+	b.Submit(t, page, "do", "update", "name", "a/b?c", "permissions", "read /").Leads(page + "?notice=saved")
 	roles, err := s.RoleList(t.Context(), caller.Operator())
 	if err != nil || len(roles) != 1 || len(roles[0].Permissions) != 1 || roles[0].Permissions[0] != (access.Permission{Action: "read", Path: "/"}) {
 		t.Errorf("roles: %+v %v", roles, err)
 	}
-	b.post(page, "do", "remove", "name", "a/b?c").want(http.StatusOK, "Remove the role a/b?c?")
-	b.post(page, "do", "remove", "name", "a/b?c", "confirm", "yes").leads(page + "?notice=removed")
-	b.post(page, "do", "remove", "name", "a/b?c", "confirm", "yes").want(http.StatusNotFound)
+	b.Submit(t, page, "do", "remove", "name", "a/b?c").Is(http.StatusOK, "Remove the role a/b?c?")
+	b.Submit(t, page, "do", "remove", "name", "a/b?c", "confirm", "yes").Leads(page + "?notice=removed")
+	b.Submit(t, page, "do", "remove", "name", "a/b?c", "confirm", "yes").Is(http.StatusNotFound)
 }
 
 func TestAClientsSecretIsShownOnce(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
 	const page = "/auth/admin/clients"
-	secretOf := func(a *answer) string {
+	secretOf := func(a *edgetest.Answer) string {
 		t.Helper()
-		value := regexp.MustCompile(`bdc_[0-9A-Za-z]{36}`).FindString(a.want(http.StatusCreated, "shown this once").body)
+		value := regexp.MustCompile(`bdc_[0-9A-Za-z]{36}`).FindString(a.Is(http.StatusCreated, "shown only once").Body)
 		if value == "" {
 			t.Fatal("no secret is shown")
 		}
 		return value
 	}
-	first := secretOf(b.post(page, "do", "create", "id", "ci", "grants", identity.GrantTypeClientCredentials,
+	first := secretOf(b.Submit(t, page, "do", "create", "id", "ci", "grants", identity.GrantTypeClientCredentials,
 		"grants", identity.GrantTypeTokenExchange, "scopes", "read write", "audiences", "https://a.example\r\nhttps://b.example"))
 	c, err := s.AuthenticateClient(t.Context(), "ci", first)
 	if err != nil || len(c.Principal.Client.Grants) != 2 || len(c.Principal.Client.Scopes) != 2 || len(c.Principal.Client.Audiences) != 2 {
 		t.Fatalf("%+v %v", c, err)
 	}
-	b.get(page).want(http.StatusOK, "token-exchange", "https://b.example", "with a secret").without(first, "bdc_")
-	b.get(page+"?edit=ci").want(http.StatusOK, `value="client_credentials" checked`, "https://a.example\nhttps://b.example</textarea>", `value="read write"`)
-	b.post(page, "do", "update", "id", "ci", "grants", identity.GrantTypeClientCredentials, "scopes", "read").leads(page + "?notice=saved")
+	b.Get(t, page).Is(http.StatusOK, "token-exchange", "https://b.example", "with a secret").Lacks(first, "bdc_")
+	b.Get(t, page+"?edit=ci").Is(http.StatusOK, `value="client_credentials" checked`, "https://a.example\nhttps://b.example</textarea>", `value="read write"`)
+	b.Submit(t, page, "do", "update", "id", "ci", "grants", identity.GrantTypeClientCredentials, "scopes", "read").Leads(page + "?notice=saved")
 
-	b.post(page, "do", "renew", "id", "ci").want(http.StatusOK, "A new secret for ci?")
-	second := secretOf(b.post(page, "do", "renew", "id", "ci", "confirm", "yes"))
+	b.Submit(t, page, "do", "renew", "id", "ci").Is(http.StatusOK, "A new secret for ci?")
+	second := secretOf(b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes"))
 	if _, err := s.AuthenticateClient(t.Context(), "ci", first); err == nil {
 		t.Error("the old secret is good")
 	}
 	if c, err := s.AuthenticateClient(t.Context(), "ci", second); err != nil || len(c.Principal.Client.Grants) != 1 {
 		t.Errorf("%+v %v", c, err)
 	}
-	b.get(page).want(http.StatusOK).without(second)
+	b.Get(t, page).Is(http.StatusOK).Lacks(second)
 
-	b.post(page, "do", "create", "id", "app", "grants", identity.GrantTypeDeviceCode, "public", "yes").leads(page + "?notice=made")
-	b.get(page).want(http.StatusOK, "public")
-	b.post(page, "do", "create", "id", "ci", "scopes", "read").want(http.StatusConflict, `value="read"`)
-	b.post(page, "do", "create", "id", "x", "scopes", `"`).want(http.StatusBadRequest, `role="alert"`)
-	b.post(page, "do", "create", "id", "x", "grants", "password").want(http.StatusBadRequest, `role="alert"`)
-	b.post(page, "do", "renew", "confirm", "yes").want(http.StatusBadRequest)
-	b.post(page, "do", "renew", "id", "nobody", "confirm", "yes").want(http.StatusNotFound).without("bdc_")
-	b.post(page, "do", "remove", "id", "ci").want(http.StatusOK, "Remove the client ci?")
-	b.post(page, "do", "remove", "id", "ci", "confirm", "yes").leads(page + "?notice=removed")
+	b.Submit(t, page, "do", "create", "id", "app", "grants", identity.GrantTypeDeviceCode, "public", "yes").Leads(page + "?notice=made")
+	b.Get(t, page).Is(http.StatusOK, "public")
+	b.Submit(t, page, "do", "create", "id", "ci", "scopes", "read").Is(http.StatusConflict, `value="read"`)
+	b.Submit(t, page, "do", "create", "id", "x", "scopes", `"`).Is(http.StatusBadRequest, `role="alert"`)
+	b.Submit(t, page, "do", "create", "id", "x", "grants", "password").Is(http.StatusBadRequest, `role="alert"`)
+	b.Submit(t, page, "do", "renew", "confirm", "yes").Is(http.StatusBadRequest)
+	b.Submit(t, page, "do", "renew", "id", "nobody", "confirm", "yes").Is(http.StatusNotFound).Lacks("bdc_")
+	b.Submit(t, page, "do", "remove", "id", "ci").Is(http.StatusOK, "Remove the client ci?")
+	b.Submit(t, page, "do", "remove", "id", "ci", "confirm", "yes").Leads(page + "?notice=removed")
 }
 
 func TestKeysAreRotatedAndRetired(t *testing.T) {
@@ -408,11 +411,11 @@ func TestKeysAreRotatedAndRetired(t *testing.T) {
 	s, b := newOffice(t, nodetest.Options{})
 	const page = "/auth/admin/keys"
 	first := s.Ring.Keys()[0].KID
-	b.get(page).want(http.StatusOK, first, "active")
-	b.post(page, "do", "rotate").leads(page + "?notice=rotated")
-	b.get(page+"?notice=rotated").want(http.StatusOK, "next", "The keys are rotated.")
-	b.post(page, "do", "rotate", "now", "yes").leads(page + "?notice=rotated")
-	b.get(page).want(http.StatusOK, "retired")
+	b.Get(t, page).Is(http.StatusOK, first, "active")
+	b.Submit(t, page, "do", "rotate").Leads(page + "?notice=rotated")
+	b.Get(t, page+"?notice=rotated").Is(http.StatusOK, "next", "The keys are rotated.")
+	b.Submit(t, page, "do", "rotate", "now", "yes").Leads(page + "?notice=rotated")
+	b.Get(t, page).Is(http.StatusOK, "retired")
 	issued := s.AccessToken(t, "ada", "correct horse").Value.Reveal()
 	if _, err := s.Verify(t.Context(), issued, verification.Requirements{}); err != nil {
 		t.Fatal(err)
@@ -421,47 +424,47 @@ func TestKeysAreRotatedAndRetired(t *testing.T) {
 	if err != nil || signing.KID == first {
 		t.Fatalf("signs with %s: %v", signing.KID, err)
 	}
-	b.post(page, "do", "retire", "kid", signing.KID).want(http.StatusOK, "Every token that "+signing.KID+" signed")
-	b.post(page, "do", "retire", "kid", signing.KID, "confirm", "yes").leads(page + "?notice=retired")
+	b.Submit(t, page, "do", "retire", "kid", signing.KID).Is(http.StatusOK, "Every token that "+signing.KID+" signed")
+	b.Submit(t, page, "do", "retire", "kid", signing.KID, "confirm", "yes").Leads(page + "?notice=retired")
 	if _, err := s.Verify(t.Context(), issued, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("a token of a retired key: %v", err)
 	}
-	b.get(page).want(http.StatusOK, "taken back")
-	b.post(page, "do", "retire", "kid", "nonsense", "confirm", "yes").want(http.StatusNotFound)
+	b.Get(t, page).Is(http.StatusOK, "revoked")
+	b.Submit(t, page, "do", "retire", "kid", "nonsense", "confirm", "yes").Is(http.StatusNotFound)
 }
 
 func TestASharedSecretHasNoKeys(t *testing.T) {
 	t.Parallel()
 	_, b := newOffice(t, nodetest.Options{Algorithm: token.HS256, Secret: []byte("q7ZkT3mVw9RbLx2NcYh8PdFs5GjUe4Aa")})
-	b.get("/auth/admin/keys").want(http.StatusOK, "signing.secret_file").without("Rotate the keys", "q7ZkT3m")
+	b.Get(t, "/auth/admin/keys").Is(http.StatusOK, "signing.secret_file").Lacks("Rotate the keys", "q7ZkT3m")
 }
 
 func TestTheAuditLogIsFilteredAndExported(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
-	s.browser(t).post("/auth/login", "username", "=cmd()", "password", "wrong")
+	s.Browser(t).Submit(t, "/auth/login", "username", "=cmd()", "password", "wrong")
 	s.ada(t)
-	b.get("/auth/admin/audit").want(http.StatusOK, "user.create", ">ada</bdi>", "=cmd()")
-	b.get("/auth/admin/audit?actor=ada&action=login").want(http.StatusOK, ">ada</bdi>", `<option selected>login</option>`, `value="ada"`).without("user.create</code>", "=cmd()")
-	b.get("/auth/admin/audit?target="+url.QueryEscape("=cmd()")).want(http.StatusOK, "wrong username or password")
-	b.get("/auth/admin/audit?since=2999-01-01T00:00").want(http.StatusOK, "No such event.")
+	b.Get(t, "/auth/admin/audit").Is(http.StatusOK, "user.create", ">ada</bdi>", "=cmd()")
+	b.Get(t, "/auth/admin/audit?actor=ada&action=login").Is(http.StatusOK, ">ada</bdi>", `<option selected>login</option>`, `value="ada"`).Lacks("user.create</code>", "=cmd()")
+	b.Get(t, "/auth/admin/audit?target="+url.QueryEscape("=cmd()")).Is(http.StatusOK, "wrong username or password")
+	b.Get(t, "/auth/admin/audit?since=2999-01-01T00:00").Is(http.StatusOK, "No events match.")
 	for _, field := range []string{"since", "until"} {
-		b.get("/auth/admin/audit?"+field+"=yesterday").want(http.StatusBadRequest,
-			`aria-describedby="filter-`+field+`-error" aria-invalid="true"`, `role="alert" id="filter-`+field+`-error"`).without("Export")
+		b.Get(t, "/auth/admin/audit?"+field+"=yesterday").Is(http.StatusBadRequest,
+			`aria-describedby="filter-`+field+`-error" aria-invalid="true"`, `role="alert" id="filter-`+field+`-error"`).Lacks("Export")
 	}
 	for _, bad := range []string{"action=nonsense", "since=yesterday", "cursor=x", "since=2026-02-02&until=2026-01-01"} {
-		b.get("/auth/admin/audit?"+bad).want(http.StatusBadRequest, `role="alert"`)
+		b.Get(t, "/auth/admin/audit?"+bad).Is(http.StatusBadRequest, `role="alert"`)
 	}
 
-	a := b.get("/auth/admin/audit/export?format=csv&action=login").want(http.StatusOK)
-	rows, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
+	a := b.Get(t, "/auth/admin/audit/export?format=csv&action=login").Is(http.StatusOK)
+	rows, err := csv.NewReader(strings.NewReader(a.Body)).ReadAll()
 	if err != nil || len(rows) != 4 || rows[0][3] != "action" || rows[2][4] != "'=cmd()" || rows[2][8] != "refused" {
 		t.Errorf("CSV: %v %v", rows, err)
 	}
-	if got := a.header.Get("Content-Disposition"); !regexp.MustCompile(`^attachment; filename="bearerd-audit-\d{8}-\d{6}\.csv"$`).MatchString(got) {
+	if got := a.Header.Get("Content-Disposition"); !regexp.MustCompile(`^attachment; filename="bearerd-audit-\d{8}-\d{6}\.csv"$`).MatchString(got) {
 		t.Errorf("Content-Disposition %q", got)
 	}
-	lines := strings.Split(strings.TrimSpace(b.get("/auth/admin/audit/export?format=jsonl&action=login").want(http.StatusOK).body), "\n")
+	lines := strings.Split(strings.TrimSpace(b.Get(t, "/auth/admin/audit/export?format=jsonl&action=login").Is(http.StatusOK).Body), "\n")
 	var e struct {
 		Action, Target string
 		At             time.Time
@@ -469,14 +472,14 @@ func TestTheAuditLogIsFilteredAndExported(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[1]), &e); err != nil || len(lines) != 3 || e.Target != "=cmd()" || e.Action != "login" || e.At.IsZero() {
 		t.Errorf("JSON: %q %+v %v", lines, e, err)
 	}
-	b.get("/auth/admin/audit/export").want(http.StatusBadRequest, "The format is csv or jsonl.")
-	b.get("/auth/admin/audit/export?format=csv&action=nonsense").want(http.StatusBadRequest)
+	b.Get(t, "/auth/admin/audit/export").Is(http.StatusBadRequest, "The format must be csv or jsonl.")
+	b.Get(t, "/auth/admin/audit/export?format=csv&action=nonsense").Is(http.StatusBadRequest)
 }
 
 func TestTheAuditLogIsPagedAndExportedWhole(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{})
-	b.get("/auth/admin/audit?action=collection.create").want(http.StatusOK).without("Older events")
+	b.Get(t, "/auth/admin/audit?action=collection.create").Is(http.StatusOK).Lacks("Older events")
 	const many = 1203
 	d := directory.Desired{}
 	for i := range many {
@@ -488,7 +491,7 @@ func TestTheAuditLogIsPagedAndExportedWhole(t *testing.T) {
 	seen := map[string]bool{}
 	page := "/auth/admin/audit?action=collection.create"
 	for range 2 {
-		body := b.get(page).want(http.StatusOK, "Older events").body
+		body := b.Get(t, page).Is(http.StatusOK, "Older events").Body
 		for _, m := range regexp.MustCompile(`class="text"><bdi>(\d+)</bdi>`).FindAllStringSubmatch(body, -1) {
 			if seen[m[1]] {
 				t.Fatalf("%s is listed twice", m[1])
@@ -500,7 +503,7 @@ func TestTheAuditLogIsPagedAndExportedWhole(t *testing.T) {
 	if len(seen) != 200 {
 		t.Errorf("two pages list %d events", len(seen))
 	}
-	if got := strings.Count(b.get("/auth/admin/audit/export?format=jsonl&action=collection.create").body, "\n"); got != many {
+	if got := strings.Count(b.Get(t, "/auth/admin/audit/export?format=jsonl&action=collection.create").Body, "\n"); got != many {
 		t.Errorf("%d events are exported, want %d", got, many)
 	}
 }
@@ -509,26 +512,26 @@ func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{Settings: scopes})
 	s.Collection(t, 4, "Fish")
-	value := s.ada(t).post("/auth/tokens", "name", "n", "scope", "read").want(http.StatusCreated).value()
+	value := shownToken(t, s.ada(t).Submit(t, "/auth/tokens", "name", "n", "scope", "read").Is(http.StatusCreated))
 	const page = "/auth/admin/inspector"
-	b.post(page, "token", " "+value+"\n").want(http.StatusOK, "let in", "…"+value[len(value)-4:], "ada", "n").without(value)
-	b.post(page, "token", value, "scope", "write").want(http.StatusOK, "refused", "the scope write is needed", "not checked", `value="write"`).without(value)
-	b.post(page, "token", value, "collection", "4").want(http.StatusOK, "refused", "no access to the collection")
-	b.post(page, "token", "nonsense").want(http.StatusOK, "refused", "malformed").without("nonsense")
-	b.post(page).want(http.StatusBadRequest, "Paste a token.")
-	b.post(page, "token", value, "collection", "x").want(http.StatusBadRequest, "integer", `value="x"`).without(value)
-	b.post(page, "token", value, "path", "/x").want(http.StatusBadRequest, "An action", `id="ask-action-error"`).without(value)
-	b.post(page, "collection", "1").want(http.StatusBadRequest, `aria-describedby="token-hint ask-token-error" aria-invalid="true"`, `value="1"`)
+	b.Submit(t, page, "token", " "+value+"\n").Is(http.StatusOK, "accepted", "…"+value[len(value)-4:], "ada", "n").Lacks(value)
+	b.Submit(t, page, "token", value, "scope", "write").Is(http.StatusOK, "refused", "the scope write is needed", "not checked", `value="write"`).Lacks(value)
+	b.Submit(t, page, "token", value, "collection", "4").Is(http.StatusOK, "refused", "no access to the collection")
+	b.Submit(t, page, "token", "nonsense").Is(http.StatusOK, "refused", "malformed").Lacks("nonsense")
+	b.Submit(t, page).Is(http.StatusBadRequest, "Enter a token.")
+	b.Submit(t, page, "token", value, "collection", "x").Is(http.StatusBadRequest, "integer", `value="x"`).Lacks(value)
+	b.Submit(t, page, "token", value, "path", "/x").Is(http.StatusBadRequest, "An action", `id="ask-action-error"`).Lacks(value)
+	b.Submit(t, page, "collection", "1").Is(http.StatusBadRequest, `aria-describedby="token-hint ask-token-error" aria-invalid="true"`, `value="1"`)
 	for field, pairs := range map[string][]string{
 		"collection": {"collection", "four"}, "path": {"action", "read", "path", "x"}, "scope": {"scope", "\""},
 	} {
-		b.post(page, append(pairs, "token", value)...).want(http.StatusBadRequest, `role="alert" id="ask-`+field+`-error"`).
-			without(value, `class="note bad"`)
+		b.Submit(t, page, append(pairs, "token", value)...).Is(http.StatusBadRequest, `role="alert" id="ask-`+field+`-error"`).
+			Lacks(value, `class="note bad"`)
 	}
 	if _, err := s.RevokeAllOf(t.Context(), caller.Operator(), "ada"); err != nil {
 		t.Fatal(err)
 	}
-	b.post(page, "token", value).want(http.StatusOK, "refused", "Taken back", "revoke-all")
+	b.Submit(t, page, "token", value).Is(http.StatusOK, "refused", "Revoked", "revoke-all")
 }
 
 // numbers are a traffic log that a test makes up.
@@ -565,11 +568,11 @@ func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]traffic
 }
 
 // TestAChartHasAColourForEachPart draws more parts than there are colours: the rarest
-// are drawn as one, and the table tells them apart.
+// are drawn as one, and the table lists them one by one.
 func TestAChartHasAColourForEachPart(t *testing.T) {
 	t.Parallel()
 	_, b := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = refusals{} })
-	body := b.get("/auth/admin/").want(http.StatusOK, "374 the rest", "the rest: 374</title>", ">expired or early</th>", ">access</th>").body
+	body := b.Get(t, "/auth/admin/").Is(http.StatusOK, "374 the rest", "the rest: 374</title>", ">expired or early</th>", ">access</th>").Body
 	classes := regexp.MustCompile(`<rect class="(s\d)" x=`).FindAllStringSubmatch(body, -1)
 	var got []string
 	for _, m := range classes {
@@ -584,14 +587,14 @@ func TestTheFirstPageDrawsWhatHappened(t *testing.T) {
 	t.Parallel()
 	_, b := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{} })
 	for _, span := range []string{"", "?span=hour", "?span=day", "?span=nonsense"} {
-		b.get("/auth/admin/"+span).want(http.StatusOK,
-			`aria-label="Tokens issued: 3 access token, 1 API token"`, `aria-label="Tokens refused, by the check that failed: 7 revoked"`,
-			"access token: 3</title>", "5 wrong password", "1 too many attempts", "mean 30 ms, all below 50 ms", "2 revocations, all below 50 ms", "Nothing in this time.",
-			"<dt>Passwords refused</dt><dd>6</dd>", "<dt>Sign-ins</dt><dd>2</dd>", "<dt>Token requests refused</dt><dd>4</dd>").
-			without("NaN", "Inf", "style=")
+		b.Get(t, "/auth/admin/"+span).Is(http.StatusOK,
+			`aria-label="Tokens issued: 3 access token, 1 API token"`, `aria-label="Tokens refused, by failed check: 7 revoked"`,
+			"access token: 3</title>", "5 wrong password", "1 too many attempts", "mean 30 ms, all below 50 ms", "2 revocations, all below 50 ms", "No data in this period.",
+			"<dt>Sign-ins refused</dt><dd>6</dd>", "<dt>Sign-ins</dt><dd>2</dd>", "<dt>Token requests refused</dt><dd>4</dd>").
+			Lacks("NaN", "Inf", "style=")
 	}
 	_, plain := newOffice(t, nodetest.Options{})
-	plain.get("/auth/admin/").want(http.StatusOK, "This server keeps no numbers.", "Log honoured up to")
+	plain.Get(t, "/auth/admin/").Is(http.StatusOK, "This server collects no statistics.", "Revocations applied up to")
 	_, failing := newOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{errAway()} })
-	failing.get("/auth/admin/").want(http.StatusServiceUnavailable)
+	failing.Get(t, "/auth/admin/").Is(http.StatusServiceUnavailable)
 }

@@ -104,7 +104,7 @@ func (p *Pages) subject(r *request, name string) (string, error) {
 	return u.ID, err
 }
 
-// readMoment reads a time as a browser's field gives it, in UTC; the day alone is
+// readMoment reads a time as a browser's field sends it, in UTC; the day alone is
 // its beginning.
 func readMoment(text string) (time.Time, error) {
 	if text == "" {
@@ -115,7 +115,7 @@ func readMoment(text string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, fault.New(fault.Invalid, "a time is written as %s", "2026-05-01T13:30")
+	return time.Time{}, fault.New(fault.Invalid, "enter a time as %s", "2026-05-01T13:30")
 }
 
 // eventRows puts names to the subjects in events.
@@ -166,7 +166,7 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 		}
 	case "jsonl":
 	default:
-		return fault.New(fault.Invalid, "the format is csv or jsonl")
+		return fault.New(fault.Invalid, "the format must be csv or jsonl")
 	}
 	f.Limit = audit.MaxLimit
 	events, err := p.Directory.AuditEvents(r.Context(), r.caller, f)

@@ -17,7 +17,7 @@ func TestTheAuditLogSaysHowManyWereRefused(t *testing.T) {
 		_ = s.Journal.Refuse(t.Context(), audit.Event{Action: audit.Login, Target: "bob"}, fault.New(fault.BadCredentials, "wrong"))
 	}
 	nodetest.Must(t, s.Journal.FlushRefusals(t.Context(), true))
-	b.get("/auth/admin/audit?target=bob").want(http.StatusOK, `<span class="badge bad">refused 57 times</span>`)
-	b.get("/auth/admin/audit/export?format=csv&target=bob").want(http.StatusOK, ",reason,count\n", ",wrong,57\n")
-	b.get("/auth/admin/audit/export?format=jsonl&target=bob").want(http.StatusOK, `"count":57}`)
+	b.Get(t, "/auth/admin/audit?target=bob").Is(http.StatusOK, `<span class="badge bad">refused 57 times</span>`)
+	b.Get(t, "/auth/admin/audit/export?format=csv&target=bob").Is(http.StatusOK, ",reason,count\n", ",wrong,57\n")
+	b.Get(t, "/auth/admin/audit/export?format=jsonl&target=bob").Is(http.StatusOK, `"count":57}`)
 }

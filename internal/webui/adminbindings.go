@@ -74,7 +74,7 @@ func (p *Pages) bindingForms() map[string]formAction {
 			})},
 		"remove": {
 			ask: asks("what", "Remove this binding?", "Remove",
-				"It gives NAME. Whoever has that by nothing else loses it at once, on every node."),
+				"It grants NAME. Users without another binding for that lose it at once, on every node."),
 			do: func(r *request, form url.Values) (result, error) {
 				_, err := p.Directory.RemoveBinding(r.Context(), r.caller, form.Get("id"))
 				return result{to: toBindings + "?notice=removed"}, err
@@ -86,12 +86,12 @@ func (p *Pages) bindingForms() map[string]formAction {
 // bindingFields are the fields of the form for a binding by what errors call them:
 // the core has a member for a user and one for a group, the form has one for both.
 var bindingFields = map[string]string{
-	"user": "name", "group": "name", "name": "name", "whose": "whose", "gives": "gives", "role": "role",
+	"user": "name", "group": "name", "name": "name", "whose": "whose", "grant": "grant", "role": "role",
 	"action": "action", "on": "on", "at": "at", "path": "at",
 }
 
-// readBinding reads a binding. Whose it is and what it gives is chosen, and only
-// what belongs to the choice is looked at.
+// readBinding reads a binding from the form. It ignores the fields of the options that
+// are not selected.
 func readBinding(form url.Values) (access.Binding, error) {
 	var b access.Binding
 	switch form.Get("whose") {
@@ -100,12 +100,12 @@ func readBinding(form url.Values) (access.Binding, error) {
 	case "group":
 		b.Group = form.Get("name")
 	default:
-		return b, fault.New(fault.Invalid, "choose whose binding it is").In("whose")
+		return b, fault.New(fault.Invalid, "choose a user or a group").In("whose")
 	}
 	if b.User+b.Group == "" {
-		return b, fault.New(fault.Invalid, "type the name of the user or group").In("name")
+		return b, fault.New(fault.Invalid, "enter the name of the user or group").In("name")
 	}
-	if err := readGift(form, &b); err != nil {
+	if err := readGranted(form, &b); err != nil {
 		return b, err
 	}
 	var err error
@@ -115,9 +115,9 @@ func readBinding(form url.Values) (access.Binding, error) {
 	return b, fault.In("at", err)
 }
 
-// readGift reads what a binding gives.
-func readGift(form url.Values, b *access.Binding) error {
-	switch form.Get("gives") {
+// readGranted reads the role or permission that a binding grants.
+func readGranted(form url.Values, b *access.Binding) error {
+	switch form.Get("grant") {
 	case "role":
 		if b.Role = form.Get("role"); b.Role == "" {
 			return fault.New(fault.Invalid, "choose a role").In("role")
@@ -133,7 +133,7 @@ func readGift(form url.Values, b *access.Binding) error {
 		}
 		b.Permission = &access.Permission{Action: action, Path: path}
 	default:
-		return fault.New(fault.Invalid, "choose what it gives").In("gives")
+		return fault.New(fault.Invalid, "choose a role or a permission").In("grant")
 	}
 	return nil
 }

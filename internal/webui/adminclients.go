@@ -26,10 +26,10 @@ type clientsView struct {
 type grantType struct{ Name, Short, Text string }
 
 var grantTypes = []grantType{
-	{identity.GrantTypeClientCredentials, "client_credentials", "speaks for itself, with its secret"},
-	{identity.GrantTypeRefreshToken, "refresh_token", "goes on without asking the user again"},
-	{identity.GrantTypeTokenExchange, "token-exchange", "trades tokens that users give it"},
-	{identity.GrantTypeDeviceCode, "device_code", "is let in by a user on another screen"},
+	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret"},
+	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
+	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
+	{identity.GrantTypeDeviceCode, "device_code", "is connected by a user on another screen"},
 }
 
 // shortGrant returns the last part of a grant type's name.
@@ -67,8 +67,8 @@ func (p *Pages) clientForms() map[string]formAction {
 				_, err := p.Directory.UpdateClient(ctx, c, n)
 				return err
 			})},
-		"renew": {do: p.renewSecret, ask: asks("id", "A new secret for NAME?", "Make a new secret",
-			"The secret that it has is no longer good, and every token that it got stops working at once.")},
+		"renew": {do: p.renewSecret, ask: asks("id", "A new secret for NAME?", "Create new secret",
+			"The current secret stops working at once, and every token that was issued to the client is revoked.")},
 		"remove": {do: p.removeClient, ask: asks("id", "Remove the client NAME?", "Remove",
 			"Every token that was issued to it stops working at once.", "This can't be undone.")},
 	}

@@ -37,7 +37,7 @@ func (p *Pages) collectionForms() map[string]formAction {
 		"create": {do: reading(readCollection, toCollections+"?notice=made", p.Directory.CreateCollection), fields: fieldsNamed("id", "name")},
 		"update": {do: reading(readCollection, toCollections+"?notice=saved", p.Directory.UpdateCollection), fields: fieldsNamed("name")},
 		"remove": {ask: asks("name", "Remove the collection NAME?", "Remove",
-			"Tokens that are bound to it are refused at once, and every binding at and beneath it is gone.", "This can't be undone."), do: reading(readCollection, toCollections+"?notice=removed",
+			"Tokens that are limited to it are refused at once, and every binding at and beneath it is removed.", "This can't be undone."), do: reading(readCollection, toCollections+"?notice=removed",
 			func(ctx context.Context, c *caller.Caller, n records.Collection) error {
 				_, err := p.Directory.RemoveCollection(ctx, c, n.ID)
 				return err

@@ -13,22 +13,22 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// inspectorView is the page that tells why a token is let in or not. The token never
-// comes back.
+// inspectorView is the page that explains why a token is accepted or refused. It never
+// contains the token.
 type inspectorView struct {
 	formState
 	Asked  url.Values
 	Answer *explain.Explanation
 	Shown  string // the end of the token that was asked about
-	Whose  string // the name of the user that it speaks for
-	By     string // and of the one who took it back
+	Whose  string // the name of the user that the token is for
+	By     string // the name of the user who revoked it
 }
 
 func (p *Pages) inspectorPage(w http.ResponseWriter, r *request) error {
 	return p.render(w, r, http.StatusOK, "inspector", "Inspector", inspectorView{Asked: url.Values{}})
 }
 
-// inspect makes every check on a token and tells each.
+// inspect runs every check on a token and shows each result.
 func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
 	form, err := httpkit.FormOrJSON(w, r.Request)
 	if err != nil {
@@ -39,7 +39,7 @@ func (p *Pages) inspect(w http.ResponseWriter, r *request) error {
 	view := inspectorView{Asked: form}
 	d, err := readDemand(form)
 	if err == nil && raw == "" {
-		err = fault.New(fault.Invalid, "paste a token").In("token")
+		err = fault.New(fault.Invalid, "enter a token").In("token")
 	}
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.InvalidScope) {
 		view.formState = formState{At: "ask", Problem: sentence(fault.Message(err)), About: fault.FieldOf(err)}

@@ -15,15 +15,15 @@ func TestUserPageShowsAndLiftsTheLock(t *testing.T) {
 	t.Parallel()
 	s, b := newOffice(t, nodetest.Options{Settings: func(p *node.Settings) { p.Limits.Account, p.Limits.AccountTotal = 2, 3 }})
 	s.ada(t)
-	b.get("/auth/admin/users/ada").want(http.StatusOK).without("Sign-in is locked", "Unlock")
+	b.Get(t, "/auth/admin/users/ada").Is(http.StatusOK).Lacks("Sign-in is locked", "Unlock")
 	for _, address := range []string{"192.0.2.1", "192.0.2.1", "192.0.2.2"} {
 		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: address})
 		if _, err := s.Authenticator.Login(ctx, signin.Credentials{Username: "ada", Password: "wrong"}); err == nil {
 			t.Fatal("a wrong password is good")
 		}
 	}
-	b.get("/auth/admin/users/ada").want(http.StatusOK, "Sign-in is locked", "within 30 days", `<span class="address">192.0.2.1</span>`, "Unlock").
-		without("192.0.2.2")
-	b.post("/auth/admin/users/ada", "do", "unlock").want(http.StatusSeeOther)
-	b.get("/auth/admin/users/ada?notice=unlocked").want(http.StatusOK, "can sign in again").without("Sign-in is locked")
+	b.Get(t, "/auth/admin/users/ada").Is(http.StatusOK, "Sign-in is locked", "in the last 30 days", `<span class="address">192.0.2.1</span>`, "Unlock").
+		Lacks("192.0.2.2")
+	b.Submit(t, "/auth/admin/users/ada", "do", "unlock").Is(http.StatusSeeOther)
+	b.Get(t, "/auth/admin/users/ada?notice=unlocked").Is(http.StatusOK, "can sign in again").Lacks("Sign-in is locked")
 }

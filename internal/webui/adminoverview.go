@@ -64,8 +64,8 @@ func charts(steps []traffic.Step) []chart {
 	}
 	return []chart{
 		stacked("Tokens issued", by(func(t traffic.Step) map[string]int64 { return named(t.Issued, kindNames) })),
-		stacked("Tokens found good", by(func(t traffic.Step) map[string]int64 { return named(t.Verified, kindNames) })),
-		stacked("Tokens refused, by the check that failed", by(func(t traffic.Step) map[string]int64 { return named(t.VerifyRefused, checkNames) })),
+		stacked("Tokens accepted", by(func(t traffic.Step) map[string]int64 { return named(t.Verified, kindNames) })),
+		stacked("Tokens refused, by failed check", by(func(t traffic.Step) map[string]int64 { return named(t.VerifyRefused, checkNames) })),
 		stacked("Sign-ins, by outcome", by(func(t traffic.Step) map[string]int64 { return named(t.Logins, outcomeNames) })),
 		delays("Revocation lag", lag),
 	}
@@ -112,7 +112,7 @@ func totals(steps []traffic.Step) []pair {
 	}
 	return []pair{
 		{"Sign-ins", grouped(logins)},
-		{"Passwords refused", grouped(failed)},
+		{"Sign-ins refused", grouped(failed)},
 		{"Token requests refused", grouped(refused)},
 		{"Revocations written", grouped(revoked)},
 	}

@@ -50,7 +50,7 @@ func (p *Pages) roleForms() map[string]formAction {
 		"create": {do: reading(readRole, toRoles+"?notice=made", p.Directory.CreateRole), fields: fieldsNamed("name", "permissions")},
 		"update": {do: reading(readRole, toRoles+"?notice=saved", p.Directory.UpdateRole), fields: fieldsNamed("permissions")},
 		"remove": {ask: asks("name", "Remove the role NAME?", "Remove",
-			"Every binding that gives it is gone too, and whoever had something by it loses that at once.", "This can't be undone."), do: func(r *request, form url.Values) (result, error) {
+			"Every binding that grants it is removed too, and its users lose that access at once.", "This can't be undone."), do: func(r *request, form url.Values) (result, error) {
 			_, err := p.Directory.RemoveRole(r.Context(), r.caller, form.Get("name"))
 			return result{to: toRoles + "?notice=removed"}, err
 		}},
@@ -64,7 +64,7 @@ func readRole(form url.Values) (access.Role, error) {
 		action, path, _ := strings.Cut(line, " ")
 		action, parsed, err := readPermission(action, strings.TrimSpace(path))
 		if err != nil {
-			return role, fault.New(fault.Invalid, "the line %q is no action and path: %s", line, fault.Message(err)).In("permissions")
+			return role, fault.New(fault.Invalid, "the line %q is not an action and a path: %s", line, fault.Message(err)).In("permissions")
 		}
 		role.Permissions = append(role.Permissions, access.Permission{Action: action, Path: parsed})
 	}

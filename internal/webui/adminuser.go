@@ -23,8 +23,8 @@ type userView struct {
 	Groups      string
 	Self        bool
 	Lock        signin.Lock
-	Living      []tokenRow
-	Dead        int
+	Active      []tokenRow
+	Ended       int
 	More        bool
 	Grants      []access.Grant
 	Collections []records.Collection
@@ -67,9 +67,9 @@ func (p *Pages) addTokens(r *request, view *userView) error {
 	names := (&tokenForm{Collections: view.Collections}).collectionNames()
 	for _, t := range page.Items {
 		if row := p.row(t, names); row.Reason == "" {
-			view.Living = append(view.Living, row)
+			view.Active = append(view.Active, row)
 		} else {
-			view.Dead++
+			view.Ended++
 		}
 	}
 	view.More = page.Next != ""
@@ -107,13 +107,13 @@ func (p *Pages) formsOfUser() map[string]formAction {
 		"update":   {do: p.updateUser, fields: fieldsNamed("name", "email", "groups")},
 		"password": {do: p.setPassword, fields: fieldsNamed("password")},
 		"disable": {do: p.setDisabled(true), ask: p.askAbout("Disable NAME?", "Disable",
-			"Every token and session of theirs stops working at once, and they get no new ones until they are enabled again.")},
+			"All their tokens and sessions are revoked at once, and they get no new ones until they are enabled again.")},
 		"enable": {do: p.setDisabled(false)},
 		"unlock": {do: p.unlockUser},
 		"remove": {do: p.removeUser, ask: p.askAbout("Remove NAME?", "Remove",
-			"Every token and session of theirs stops working at once. Their bindings are gone with them.", "This can't be undone.")},
+			"All their tokens and sessions are revoked at once, and their bindings are removed.", "This can't be undone.")},
 		"revoke-all": {do: p.revokeAllOf, ask: p.askAbout("Revoke all tokens of NAME?", "Revoke everything",
-			"Every token and session of theirs stops working at once. They may sign in again and make new ones.", "This can't be undone.")},
+			"All their tokens and sessions are revoked at once. They can sign in again and create new ones.", "This can't be undone.")},
 		"revoke-token":  {do: p.revokeTokenOf, ask: p.askRevokeToken},
 		"remove-access": {do: p.removeAccess, fields: map[string]string{"path": "at"}},
 	}
@@ -133,7 +133,7 @@ func (p *Pages) updateUser(r *request, form url.Values) (result, error) {
 func (p *Pages) setPassword(r *request, form url.Values) (result, error) {
 	password := token.Secret(form.Get("password"))
 	if password == "" {
-		return result{}, fault.New(fault.Invalid, "type the new password").In("password")
+		return result{}, fault.New(fault.Invalid, "enter the new password").In("password")
 	}
 	return p.patch(r, directory.UserPatch{Password: &password})
 }
@@ -157,7 +157,7 @@ func (p *Pages) removeUser(r *request, _ url.Values) (result, error) {
 func (p *Pages) revokeAllOf(r *request, _ url.Values) (result, error) {
 	id := r.PathValue("id")
 	_, err := p.Revoker.RevokeAllOf(r.Context(), r.caller, id)
-	return result{to: pathUser(id) + "?notice=all-dead"}, err
+	return result{to: pathUser(id) + "?notice=all-revoked"}, err
 }
 
 func (p *Pages) revokeTokenOf(r *request, form url.Values) (result, error) {
@@ -165,7 +165,7 @@ func (p *Pages) revokeTokenOf(r *request, form url.Values) (result, error) {
 	return result{to: pathUser(r.PathValue("id")) + "?notice=revoked"}, err
 }
 
-// removeAccess takes every direct binding at and beneath a path, and tells what
+// removeAccess removes every direct binding at and beneath a path, and shows what
 // still grants something there.
 func (p *Pages) removeAccess(r *request, form url.Values) (result, error) {
 	at, err := access.ParsePath(form.Get("at"))
@@ -178,21 +178,21 @@ func (p *Pages) removeAccess(r *request, form url.Values) (result, error) {
 	}
 	text := count(int64(len(removed)), "binding") + " removed at and beneath " + string(at) + "."
 	if len(removed) == 0 {
-		text = "No binding of the user's own lies at or beneath " + string(at) + "."
+		text = "The user has no direct binding at or beneath " + string(at) + "."
 	}
 	if len(remaining) > 0 {
 		var still []string
 		for _, b := range remaining {
 			still = append(still, describe(b))
 		}
-		text += " Something there is still granted by: " + strings.Join(still, "; ") + "."
+		text += " Access there is still granted by: " + strings.Join(still, "; ") + "."
 	}
 	return result{text: text, warn: len(remaining) > 0}, nil
 }
 
-// describe says what a binding gives, and to whom.
+// describe returns in words what a binding grants, and to whom.
 func describe(b access.Binding) string {
-	whose := "a binding of the user's own"
+	whose := "a direct binding"
 	if b.Group != "" {
 		whose = "the group " + b.Group
 	}
@@ -223,14 +223,14 @@ func (p *Pages) askRevokeToken(r *request, form url.Values) (question, error) {
 	if err != nil {
 		return question{}, err
 	}
-	text := []string{"Whatever presents it is refused from then on, and what was made from it too.", lastUse(t, p.Now())}
+	text := []string{"Everything that uses it stops working at once, and so does every token that was created from it.", lastUse(t, p.Now())}
 	if made, err := p.descendants(r, t.Owner, id); err == nil && len(made) > 0 {
-		text = append(text, "It made "+count(int64(len(made)), "refresh token")+" that lives still and dies with it.")
+		text = append(text, "It was used to create "+count(int64(len(made)), "refresh token")+", revoked with it.")
 	}
 	return question{Title: "Revoke “" + p.row(t, nil).Name + "”?", Yes: "Revoke it", Text: append(text, "This can't be undone.")}, nil
 }
 
-// lastUse says when and from where a token was used last.
+// lastUse returns when and from where a token was used last.
 func lastUse(t records.StoredToken, now time.Time) string {
 	if t.LastUsedAt.IsZero() {
 		return "It was never used."

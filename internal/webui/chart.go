@@ -12,7 +12,7 @@ import (
 // chart is a drawing of bars, one a step, each made of parts on top of each other.
 type chart struct {
 	Name    string
-	Summary string // the same in words, for whoever can't see it
+	Summary string // the same in words, for people who can't see the chart
 	Unit    string // of the greatest value
 	Top     string // that value
 	Bars    []bar

@@ -8,8 +8,8 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
-// deviceView is the page on which a device is let in (RFC 8628 §3.3): the code is
-// asked for, then what the device would get is shown, then it is decided.
+// deviceView is the page on which a user connects a device (RFC 8628 §3.3): it asks for
+// the code, then shows what the device would get, then takes the decision.
 type deviceView struct {
 	Code     field
 	Waiting  *waitingDevice // nil until the code is known
@@ -47,7 +47,7 @@ func (p *Pages) devicePage(w http.ResponseWriter, r *request) error {
 		x.Audience = d.Audience
 	}
 	described := p.Issuance.DeclaredScopes()
-	described[identity.ScopeOfflineAccess] = "go on without asking you again"
+	described[identity.ScopeOfflineAccess] = "stay connected without asking you again"
 	for _, name := range d.Scope { // one that nobody described stands by its name
 		strong := name == identity.ScopeAdmin || name == identity.ScopeCredentials
 		x.Scopes = append(x.Scopes, scopeChoice{Name: name, Text: described[name], Strong: strong})
@@ -56,7 +56,7 @@ func (p *Pages) devicePage(w http.ResponseWriter, r *request) error {
 	return p.renderDevice(w, r, http.StatusOK, view)
 }
 
-// decideDevice lets a device in, or not.
+// decideDevice connects a device, or refuses it.
 func (p *Pages) decideDevice(w http.ResponseWriter, r *request) error {
 	form, err := httpkit.FormOrJSON(w, r.Request)
 	if err != nil {
@@ -66,10 +66,10 @@ func (p *Pages) decideDevice(w http.ResponseWriter, r *request) error {
 	decision := form.Get("decision")
 	switch {
 	case view.Code.Value == "":
-		view.Code.Error = "Type the code that the device shows."
+		view.Code.Error = "Enter the code that the device shows."
 		return p.renderDevice(w, r, http.StatusBadRequest, view)
 	case decision != "approve" && decision != "deny":
-		view.Error = "Choose whether to let the device in."
+		view.Error = "Choose Connect or Deny."
 		return p.renderDevice(w, r, http.StatusBadRequest, view)
 	}
 	d, err := p.Issuance.PendingDevice(r.Context(), r.caller, view.Code.Value)
@@ -91,7 +91,7 @@ func (p *Pages) deviceRefused(w http.ResponseWriter, r *request, view deviceView
 	kind := fault.KindOf(err)
 	switch kind { //nolint:exhaustive // the rest is no answer to a code
 	case fault.NotFound, fault.Conflict:
-		view.Code.Error = "No device shows this code, or it has run out. Look again, or start anew on the device."
+		view.Code.Error = "Wrong or expired code. Check the code, or start again on the device."
 	case fault.Limited:
 		view.Code.Error = "There were too many wrong codes. Try again in " + inWords(fault.RetryAfter(err)) + "."
 	default:

@@ -8,12 +8,14 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
-	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/verification"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 // device is a client in the device flow.
@@ -47,16 +49,16 @@ func TestADeviceIsLetInAfterOneSawWhatItAsksFor(t *testing.T) {
 	s := newSite(t, nodetest.Options{Settings: scopes})
 	d := s.device(t, "read", "credentials", "offline_access")
 	b := s.ada(t)
-	b.get("/auth/device").want(http.StatusOK, `method="get" action="/auth/device"`, `name="user_code"`)
+	b.Get(t, "/auth/device").Is(http.StatusOK, `method="get" action="/auth/device"`, `name="user_code"`)
 	for _, typed := range []string{d.UserCode, strings.ToLower(d.UserCode), strings.ReplaceAll(d.UserCode, "-", "%20")} {
-		b.get("/auth/device?user_code="+typed).want(http.StatusOK,
+		b.Get(t, "/auth/device?user_code="+typed).Is(http.StatusOK,
 			"<strong>tv &amp; radio</strong> asks to act as <strong>ada</strong>", "<code>"+d.UserCode+"</code>",
-			"Read specimens", "strong", "go on without asking you again", `value="approve"`, `value="deny"`)
+			"Read specimens", "strong", "stay connected without asking you again", `value="approve"`, `value="deny"`)
 	}
 	if _, err := s.RedeemDevice(t.Context(), d.client, d.DeviceCode.Reveal()); !fault.Is(err, fault.AuthorizationPending) {
 		t.Fatalf("looking decided: %v", err)
 	}
-	b.post("/auth/device", "user_code", d.UserCode, "decision", "approve").want(http.StatusOK, "It is connected", "act as ada")
+	b.Submit(t, "/auth/device", "user_code", d.UserCode, "decision", "approve").Is(http.StatusOK, "Device connected", "act as ada")
 	pair, err := s.RedeemDevice(t.Context(), d.client, d.DeviceCode.Reveal())
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +66,7 @@ func TestADeviceIsLetInAfterOneSawWhatItAsksFor(t *testing.T) {
 	if got, err := s.Verify(t.Context(), pair.Access.Value.Reveal(), verification.Requirements{}); err != nil || got.Username != "ada" {
 		t.Errorf("%+v %v", got, err)
 	}
-	b.post("/auth/device", "user_code", d.UserCode, "decision", "approve").want(http.StatusNotFound)
+	b.Submit(t, "/auth/device", "user_code", d.UserCode, "decision", "approve").Is(http.StatusNotFound)
 }
 
 func TestADeviceIsTurnedAway(t *testing.T) {
@@ -72,8 +74,8 @@ func TestADeviceIsTurnedAway(t *testing.T) {
 	s := newSite(t, nodetest.Options{})
 	d := s.device(t)
 	b := s.ada(t)
-	b.get("/auth/device?user_code="+d.UserCode).want(http.StatusOK, "no scope")
-	b.post("/auth/device", "user_code", d.UserCode, "decision", "deny").want(http.StatusOK, "It was turned away")
+	b.Get(t, "/auth/device?user_code="+d.UserCode).Is(http.StatusOK, "no scope")
+	b.Submit(t, "/auth/device", "user_code", d.UserCode, "decision", "deny").Is(http.StatusOK, "Request denied")
 	if _, err := s.RedeemDevice(t.Context(), d.client, d.DeviceCode.Reveal()); !fault.Is(err, fault.AccessDenied) {
 		t.Errorf("%v", err)
 	}
@@ -84,15 +86,15 @@ func TestADeviceIsNotDecidedByHalves(t *testing.T) {
 	s := newSite(t, nodetest.Options{})
 	d := s.device(t)
 	b := s.ada(t)
-	b.post("/auth/device").want(http.StatusBadRequest, "Type the code that the device shows.")
+	b.Submit(t, "/auth/device").Is(http.StatusBadRequest, "Enter the code that the device shows.")
 	for _, decision := range []string{"", "yes", "Approve"} {
-		b.post("/auth/device", "user_code", d.UserCode, "decision", decision).
-			want(http.StatusBadRequest, "Choose whether to let the device in.", `value="`+d.UserCode+`"`)
+		b.Submit(t, "/auth/device", "user_code", d.UserCode, "decision", decision).
+			Is(http.StatusBadRequest, "Choose Connect or Deny.", `value="`+d.UserCode+`"`)
 	}
-	foreign := header("Sec-Fetch-Site", "cross-site")
-	b.do("POST", "/auth/device", form("user_code", d.UserCode, "decision", "approve"),
-		header("Content-Type", "application/x-www-form-urlencoded"), foreign).want(http.StatusForbidden)
-	b.get("/auth/device?user_code=a&user_code=b").want(http.StatusBadRequest)
+	foreign := edgetest.Header("Sec-Fetch-Site", "cross-site")
+	b.Do(t, "POST", "/auth/device", edgetest.Form("user_code", d.UserCode, "decision", "approve"),
+		edgetest.Header("Content-Type", "application/x-www-form-urlencoded"), foreign).Is(http.StatusForbidden)
+	b.Get(t, "/auth/device?user_code=a&user_code=b").Is(http.StatusBadRequest)
 	if _, err := s.RedeemDevice(t.Context(), d.client, d.DeviceCode.Reveal()); !fault.Is(err, fault.AuthorizationPending) {
 		t.Errorf("%v", err)
 	}
@@ -103,13 +105,13 @@ func TestWrongCodesAreLimited(t *testing.T) {
 	s := newSite(t, nodetest.Options{Settings: func(p *node.Settings) { p.Limits.Account = 2 }})
 	d := s.device(t)
 	b := s.ada(t)
-	b.get("/auth/device?user_code=BBBB-<b>").want(http.StatusNotFound, "No device shows this code", "BBBB-&lt;b&gt;")
-	b.post("/auth/device", "user_code", "BBBB-BBBB", "decision", "approve").want(http.StatusNotFound, "No device shows this code")
-	a := b.get("/auth/device?user_code="+d.UserCode).want(http.StatusTooManyRequests, "Try again in 15 minutes.")
-	if a.header.Get("Retry-After") == "" {
+	b.Get(t, "/auth/device?user_code=BBBB-<b>").Is(http.StatusNotFound, "Wrong or expired code", "BBBB-&lt;b&gt;")
+	b.Submit(t, "/auth/device", "user_code", "BBBB-BBBB", "decision", "approve").Is(http.StatusNotFound, "Wrong or expired code")
+	a := b.Get(t, "/auth/device?user_code="+d.UserCode).Is(http.StatusTooManyRequests, "Try again in 15 minutes.")
+	if a.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	b.post("/auth/device", "user_code", d.UserCode, "decision", "approve").want(http.StatusTooManyRequests)
+	b.Submit(t, "/auth/device", "user_code", d.UserCode, "decision", "approve").Is(http.StatusTooManyRequests)
 }
 
 func TestACodeThatRanOutIsNoCode(t *testing.T) {
@@ -117,5 +119,5 @@ func TestACodeThatRanOutIsNoCode(t *testing.T) {
 	s := newSite(t, nodetest.Options{})
 	d := s.device(t)
 	s.Advance(10 * time.Minute)
-	s.ada(t).get("/auth/device?user_code="+d.UserCode).want(http.StatusNotFound, "or it has run out")
+	s.ada(t).Get(t, "/auth/device?user_code="+d.UserCode).Is(http.StatusNotFound, "Wrong or expired code")
 }

@@ -54,11 +54,11 @@ func newExpiry(now time.Time, ceiling time.Duration) expiry {
 		x.Choices = append(x.Choices, choice{Value: never, Text: "never"})
 		return x
 	}
-	x.Bound = "A token of this server lives " + inWords(ceiling) + " at most, so that nothing longer is offered."
+	x.Bound = "Tokens on this server expire after " + inWords(ceiling) + " at most."
 	// The last day that ends before the ceiling does.
 	x.Latest = now.UTC().Add(ceiling - oneDay).Format(dateForm)
 	if last := len(x.Choices) - 1; last < 0 || x.Choices[last].Value != seconds(ceiling) {
-		x.offer(ceiling, inWords(ceiling)+", the longest", ceiling == chosen)
+		x.offer(ceiling, inWords(ceiling)+", the maximum", ceiling == chosen)
 	}
 	return x
 }
@@ -93,23 +93,23 @@ func (x *expiry) read(form url.Values) (lifetime int64) {
 		// To the end of the day that was chosen, in UTC.
 		last, err := time.Parse(dateForm, x.Until)
 		if err != nil {
-			x.Error = "Type a date as year-month-day, such as " + x.now.UTC().Add(usual*oneDay).Format(dateForm) + "."
+			x.Error = "Enter a date as year-month-day, such as " + x.now.UTC().Add(usual*oneDay).Format(dateForm) + "."
 			return 0
 		}
 		left := last.Add(oneDay).Sub(x.now)
 		if left < time.Second {
-			x.Error = "That day is over."
+			x.Error = "This date is in the past."
 		}
 		return int64(left / time.Second)
 	case x.Until != "":
 		x.Error = "Choose “on a date”, or leave the date empty."
 	case chosen == never && x.ceiling > 0:
-		x.Error = "Tokens of this server expire, after " + inWords(x.ceiling) + " at the latest."
+		x.Error = "Choose an expiry of " + inWords(x.ceiling) + " at most."
 	case chosen == "", chosen == never:
 	default:
 		var err error
 		if lifetime, err = issuance.ParseLifetime(chosen); err != nil {
-			x.Error = "Choose one of these."
+			x.Error = "Choose one of the options."
 		}
 	}
 	return lifetime

@@ -140,7 +140,7 @@ type endpoint struct {
 	Operation    operation
 }
 
-// operation is what the plain list tells of one.
+// operation is one line of the plain list of endpoints.
 type operation struct {
 	Summary     string
 	Description string

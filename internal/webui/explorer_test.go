@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/webui"
 )
@@ -33,12 +34,12 @@ func explored(document string) func(*webui.Pages) {
 func TestTheExplorerIsForEverybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
-	a := s.browser(t).get("/auth/docs").want(http.StatusOK, `data-document="/auth/openapi.json"`, `href="/auth/login?next=/auth/docs"`)
-	a.without("data-username")
+	a := s.Browser(t).Get(t, "/auth/docs").Is(http.StatusOK, `data-document="/auth/openapi.json"`, `href="/auth/login?next=/auth/docs"`)
+	a.Lacks("data-username")
 	ada := s.ada(t)
-	ada.get("/auth/docs").want(http.StatusOK, `data-username="ada"`, `<a href="/auth/docs" aria-current="page">API</a>`)
-	ada.get("/auth/tokens").want(http.StatusOK, `<a href="/auth/docs">API</a>`)
-	if got := a.header.Get("Cache-Control"); got != "no-store" {
+	ada.Get(t, "/auth/docs").Is(http.StatusOK, `data-username="ada"`, `<a href="/auth/docs" aria-current="page">API</a>`)
+	ada.Get(t, "/auth/tokens").Is(http.StatusOK, `<a href="/auth/docs">API</a>`)
+	if got := a.Header.Get("Cache-Control"); got != "no-store" {
 		t.Errorf("Cache-Control %q", got)
 	}
 }
@@ -47,8 +48,8 @@ func TestWithoutADocumentThereIsNoExplorer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})
 	b := s.ada(t)
-	b.get("/auth/docs").want(http.StatusNotFound)
-	b.get("/auth/tokens").want(http.StatusOK).without("/auth/docs")
+	b.Get(t, "/auth/docs").Is(http.StatusNotFound)
+	b.Get(t, "/auth/tokens").Is(http.StatusOK).Lacks("/auth/docs")
 }
 
 // TestTheExplorerLoadsFromThisServerAlone holds what the page refers to against what
@@ -56,22 +57,22 @@ func TestWithoutADocumentThereIsNoExplorer(t *testing.T) {
 func TestTheExplorerLoadsFromThisServerAlone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
-	b := s.browser(t)
-	a := b.get("/auth/docs").want(http.StatusOK)
-	if found := inline.FindString(a.body); found != "" {
+	b := s.Browser(t)
+	a := b.Get(t, "/auth/docs").Is(http.StatusOK)
+	if found := inline.FindString(a.Body); found != "" {
 		t.Errorf("the page has %q", found)
 	}
-	if found := regexp.MustCompile(`(?:https?:)?//[a-z][^"' <]*`).FindString(a.body); found != "" {
+	if found := regexp.MustCompile(`(?:https?:)?//[a-z][^"' <]*`).FindString(a.Body); found != "" {
 		t.Errorf("the page refers to %q", found)
 	}
-	assets := linked.FindAllStringSubmatch(a.body, -1)
+	assets := linked.FindAllStringSubmatch(a.Body, -1)
 	if len(assets) < 7 { // ours twice, of which the icon stands twice, and Swagger UI's
 		t.Errorf("assets: %v", assets)
 	}
 	for _, m := range assets {
-		b.get(m[1]).want(http.StatusOK)
+		b.Get(t, m[1]).Is(http.StatusOK)
 	}
-	policy := a.header.Get("Content-Security-Policy")
+	policy := a.Header.Get("Content-Security-Policy")
 	want := map[string]string{
 		"default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "style-src-attr": "'unsafe-inline'",
 		"img-src": "'self' data:", "connect-src": "'self'", "form-action": "'self'", "base-uri": "'none'", "frame-ancestors": "'none'",
@@ -92,7 +93,7 @@ func TestOtherPagesKeepTheStrictPolicy(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
 	for _, path := range []string{"/auth/tokens", "/auth/device"} {
-		if got := s.ada(t).get(path).header.Get("Content-Security-Policy"); strings.Contains(got, "unsafe") || strings.Contains(got, "data:") {
+		if got := s.ada(t).Get(t, path).Header.Get("Content-Security-Policy"); strings.Contains(got, "unsafe") || strings.Contains(got, "data:") {
 			t.Errorf("%s: %q", path, got)
 		}
 	}
@@ -101,7 +102,7 @@ func TestOtherPagesKeepTheStrictPolicy(t *testing.T) {
 func TestWithoutScriptsTheExplorerIsAList(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
-	body := s.browser(t).get("/auth/docs").want(http.StatusOK, "All &lt;things&gt;.").body
+	body := s.Browser(t).Get(t, "/auth/docs").Is(http.StatusOK, "All &lt;things&gt;.").Body
 	_, list, found := strings.Cut(body, "<noscript>")
 	if !found {
 		t.Fatalf("no <noscript> in\n%s", body)
@@ -123,47 +124,25 @@ func TestADocumentThatIsNoneIsAnErrorPage(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{`{`, `{"paths":{"/a":{"get":7}}}`} {
 		s := newSite(t, nodetest.Options{}, explored(document))
-		if a := s.plain(t, "/auth/docs"); a.status != http.StatusInternalServerError {
-			t.Errorf("%s: %d", document, a.status)
+		if a := s.Get(t, "/auth/docs"); a.Status != http.StatusInternalServerError {
+			t.Errorf("%s: %d", document, a.Status)
 		}
 	}
-}
-
-// plain gets a path as it is sent, packed or not.
-func (s *site) plain(t *testing.T, path string, change ...with) *answer {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range change {
-		c(r)
-	}
-	res, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &answer{t: t, what: path, status: res.StatusCode, header: res.Header, body: string(text)}
 }
 
 func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
-	path := regexp.MustCompile(`/auth/assets/[0-9a-f]+/swagger-ui-bundle\.js`).FindString(s.browser(t).get("/auth/docs").body)
+	path := regexp.MustCompile(`/auth/assets/[0-9a-f]+/swagger-ui-bundle\.js`).FindString(s.Browser(t).Get(t, "/auth/docs").Body)
 	for accept, packed := range map[string]bool{
 		"gzip": true, "br, GZIP;q=0.5": true, "gzip; q=1": true,
 		"": false, "identity": false, "gzip;q=0": false, "gzip; q=0.000": false, "xgzip": false,
 	} {
-		a := s.plain(t, path, header("Accept-Encoding", accept))
-		if got := a.header.Get("Content-Encoding") == "gzip"; got != packed || a.header.Get("Vary") != "Accept-Encoding" {
-			t.Errorf("%q: %v", accept, a.header)
+		a := s.Get(t, path, edgetest.Header("Accept-Encoding", accept))
+		if got := a.Header.Get("Content-Encoding") == "gzip"; got != packed || a.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: %v", accept, a.Header)
 		}
-		body := io.Reader(strings.NewReader(a.body))
+		body := io.Reader(strings.NewReader(a.Body))
 		if packed {
 			z, err := gzip.NewReader(body)
 			if err != nil {
@@ -175,7 +154,7 @@ func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
 		if err != nil || !strings.Contains(string(text), "SwaggerUIBundle") {
 			t.Errorf("%q: %d bytes, %v", accept, len(text), err)
 		}
-		if got := a.header.Get("Content-Type"); got != "text/javascript; charset=utf-8" {
+		if got := a.Header.Get("Content-Type"); got != "text/javascript; charset=utf-8" {
 			t.Errorf("%q: Content-Type %q", accept, got)
 		}
 	}
@@ -186,7 +165,7 @@ func TestAPackedAssetIsUnpackedForWhoDoesNotTakeIt(t *testing.T) {
 func TestTheRealDocumentIsListed(t *testing.T) {
 	t.Parallel()
 	plain := newSite(t, nodetest.Options{}, explored(sampleDocument))
-	document := plain.browser(t).get("/auth/openapi.json").body
+	document := plain.Browser(t).Get(t, "/auth/openapi.json").Body
 	var d struct {
 		Paths map[string]map[string]any
 	}
@@ -201,7 +180,7 @@ func TestTheRealDocumentIsListed(t *testing.T) {
 			}
 		}
 	}
-	body := newSite(t, nodetest.Options{}, explored(document)).browser(t).get("/auth/docs").want(http.StatusOK).body
+	body := newSite(t, nodetest.Options{}, explored(document)).Browser(t).Get(t, "/auth/docs").Is(http.StatusOK).Body
 	if got := strings.Count(body, "<tr><td>"); got != operations || got == 0 {
 		t.Errorf("%d operations are listed, of %d", got, operations)
 	}

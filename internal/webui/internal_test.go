@@ -38,7 +38,7 @@ func FuzzOwnPathLeadsNowhereElse(f *testing.F) {
 			t.Fatalf("%q leads to %v %v", next, to, err)
 		}
 		if again := ownPath(path, issuer); again != path {
-			t.Fatalf("%.100q gives %.100q, which gives %.100q", next, path, again)
+			t.Fatalf("%.100q becomes %.100q, which becomes %.100q", next, path, again)
 		}
 	})
 }

@@ -23,18 +23,18 @@ type signIn struct {
 
 // notices are the texts that a page can be asked to show.
 var notices = map[string]string{
-	"ended":       "Your session has ended. Sign in to go on.",
+	"ended":       "Your session has ended. Sign in to continue.",
 	"signed-out":  "You are signed out.",
-	"revoked-all": "Every token and session of yours is dead. Sign in to begin anew.",
-	"revoked":     "The token is dead.",
+	"revoked-all": "All your tokens and sessions are revoked. Sign in again to continue.",
+	"revoked":     "The token is revoked.",
 
-	"made":     "It is made.",
-	"saved":    "It is saved, and holds on every node.",
-	"removed":  "It is gone.",
-	"unlocked": "The user can sign in again.",
-	"all-dead": "Every token and session of this user is dead.",
-	"rotated":  "The keys are rotated. A next key signs when every cache has had time to fetch it, or at once if you said so.",
-	"retired":  "The key is retired, and every token that it signed is dead.",
+	"made":        "Created.",
+	"saved":       "Saved, and in force on every node.",
+	"removed":     "Removed.",
+	"unlocked":    "The user can sign in again.",
+	"all-revoked": "All tokens and sessions of this user are revoked.",
+	"rotated":     "The keys are rotated. The next key signs as soon as every cache has had time to fetch it, or at once if you chose so.",
+	"retired":     "The key is retired, and every token that it signed is revoked.",
 }
 
 func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
@@ -43,7 +43,8 @@ func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
 	return p.render(w, r, http.StatusOK, "login", "Sign in", f)
 }
 
-// login checks the password, starts a session, and leads to where one came from.
+// login checks the password, starts a session, and redirects to the page that asked
+// for the sign-in.
 func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	form, err := httpkit.FormOrJSON(w, r.Request)
 	if err != nil {
@@ -51,16 +52,16 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	}
 	f := signIn{Username: field{Value: form.Get("username")}, Next: ownPath(form.Get("next"), p.Policy.Issuer)}
 	if f.Username.Value == "" {
-		f.Username.Error = "Type your username."
+		f.Username.Error = "Enter your username."
 	}
 	if form.Get("password") == "" {
-		f.Password.Error = "Type your password."
+		f.Password.Error = "Enter your password."
 	}
 	if f.Username.Error+f.Password.Error != "" {
 		return p.render(w, r, http.StatusBadRequest, "login", "Sign in", f)
 	}
 	if len(p.SessionCookies) == 0 {
-		return fault.New(fault.Forbidden, "there are no sessions here")
+		return fault.New(fault.Forbidden, "this server has no sessions")
 	}
 	c, err := p.SignIn.Login(r.Context(), signin.Credentials{Username: f.Username.Value, Password: form.Get("password")})
 	if err != nil {
@@ -69,7 +70,7 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 		kind := fault.KindOf(err)
 		switch kind { //nolint:exhaustive // the rest is no answer to a form
 		case fault.BadCredentials:
-			f.Problem = "That is not a username and password that go together."
+			f.Problem = "Wrong username or password."
 		case fault.Limited:
 			f.Problem = sentence(fault.Message(err)) + " Try again in " + inWords(fault.RetryAfter(err)) + "."
 		default:
@@ -149,7 +150,7 @@ func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) error
 	return seeOther(w, pathLogin+"?"+q.Encode())
 }
 
-// forgetSessions takes the session cookies from the browser, and tells it to drop what
+// forgetSessions removes the session cookies from the browser, and asks it to drop what
 // it kept of the pages: some keep those that the way back leads to for all their
 // Cache-Control says.
 func (p *Pages) forgetSessions(w http.ResponseWriter) {
@@ -165,7 +166,7 @@ const maxNext = 2048
 // ownPath returns the path and query that next leads to on this server; "" when it
 // leads anywhere else or could be read so. A browser takes a backslash for a
 // slash, drops tabs and line ends, and reads two slashes as the beginning of a
-// host: text with any of them, escaped ones included, is refused rather than mended.
+// host: text with any of them, escaped ones included, is refused rather than repaired.
 func ownPath(next, issuer string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.User != nil || u.Opaque != "" {

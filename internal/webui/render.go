@@ -44,7 +44,7 @@ func (f frame) Within(path string) string {
 	return ""
 }
 
-// render answers with a page. It is complete before the first byte is sent.
+// render answers with a page for the caller of the request.
 func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, title string, data any) error {
 	f := frame{Title: title, Hypothesis: p.Hypothesis, Path: r.URL.Path, Page: data}
 	if p.Explorer != nil {
@@ -55,6 +55,11 @@ func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, titl
 		f.Admin = r.caller.Subject.May(access.Any, access.Root).Allowed
 		f.Menu = menu(r.URL.Path)
 	}
+	return p.writePage(w, status, name, f)
+}
+
+// writePage answers with a page, complete before the first byte is sent, or writes nothing and returns an error.
+func (p *Pages) writePage(w http.ResponseWriter, status int, name string, f frame) error {
 	var body bytes.Buffer
 	if err := p.theme.pages[name].Execute(&body, f); err != nil {
 		return fmt.Errorf("rendering the page %s: %w", name, err)
@@ -65,17 +70,23 @@ func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, titl
 	return nil
 }
 
-// writeError answers with the page of errors. A script that asks for JSON gets a problem of RFC 9457.
+// failure is what the page of an error shows.
+type failure struct{ Message, RequestID string }
+
+// writeError answers with the page of an error. A script that asks for JSON gets a
+// problem of RFC 9457.
 func (p *Pages) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if wantsJSON(r) {
 		httpkit.Problems(p.Challenge)(w, r, err)
 		return
 	}
 	p.setFailureHeaders(w, err)
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	status := httpkit.Status(fault.KindOf(err))
-	w.WriteHeader(status)
-	_, _ = w.Write(p.theme.failure(http.StatusText(status), sentence(fault.Message(err)), httpkit.EventOf(r.Context()).RequestID()))
+	x := failure{Message: sentence(fault.Message(err)), RequestID: httpkit.EventOf(r.Context()).RequestID()}
+	f := frame{Title: http.StatusText(status), Page: x}
+	if err := p.writePage(w, status, "error", f); err != nil {
+		http.Error(w, x.Message, status)
+	}
 }
 
 // setFailureHeaders sets what goes with the status of an error.
@@ -92,7 +103,7 @@ func wantsJSON(r *http.Request) bool {
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
 }
 
-// sentence makes a message of the authority one that stands by itself.
+// sentence returns an error message as a sentence of its own.
 func sentence(message string) string {
 	if message == "" {
 		return ""

@@ -57,7 +57,6 @@ func newTheme(now func() time.Time) *theme {
 		page := template.Must(template.Must(layout.Clone()).ParseFS(files, "templates/"+name))
 		t.pages[strings.TrimSuffix(name, ".html")] = page
 	}
-	t.failure("", "", "") // fails now, if ever
 	return t
 }
 
@@ -109,7 +108,7 @@ func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("ETag", `"`+a.sum+`"`)
-	// Unpacked for a browser that doesn't take it packed.
+	// Decompressed for clients that don't accept gzip.
 	body := io.ReadSeeker(bytes.NewReader(a.body))
 	if a.zipped {
 		w.Header().Add("Vary", "Accept-Encoding")
@@ -120,15 +119,4 @@ func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	http.ServeContent(w, r, name, time.Time{}, body)
-}
-
-// failure renders the page of errors. It is rendered once at the start: all that differs
-// is text, with which it can't fail later.
-func (t *theme) failure(title, message, request string) []byte {
-	var page bytes.Buffer
-	err := t.pages["error"].Execute(&page, frame{Title: title, Page: map[string]string{"Message": message, "Request": request}})
-	if err != nil {
-		panic(err)
-	}
-	return page.Bytes()
 }

@@ -84,7 +84,7 @@ func (p *Pages) regenerate(w http.ResponseWriter, r *request) error {
 	x.choose(form.Get("overlap"))
 	overlap, err := readOverlap(form)
 	if err != nil {
-		x.Error = "Choose when the old value dies."
+		x.Error = "Choose when the old value stops working."
 		return p.renderRegenerate(w, r, http.StatusBadRequest, x)
 	}
 	issued, err := p.Issuance.Regenerate(r.Context(), r.caller, x.Token.ID, overlap)
@@ -152,9 +152,9 @@ func (p *Pages) revoke(w http.ResponseWriter, r *request) error {
 	return seeOther(w, pathTokens+"?notice=revoked")
 }
 
-// revokeAllView says what revoking everything takes away.
+// revokeAllView is the page that asks before everything is revoked.
 type revokeAllView struct {
-	Living string // how many of one's tokens
+	Active string // how many of one's tokens
 }
 
 func (p *Pages) revokeAllPage(w http.ResponseWriter, r *request) error {
@@ -164,20 +164,20 @@ func (p *Pages) revokeAllPage(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	living := 0
+	active := 0
 	for _, t := range page.Items {
-		if _, _, dead := t.End(p.Now()); !dead {
-			living++
+		if _, _, ended := t.End(p.Now()); !ended {
+			active++
 		}
 	}
-	view := revokeAllView{Living: count(int64(living), "token")}
+	view := revokeAllView{Active: count(int64(active), "token")}
 	if page.Next != "" {
-		view.Living = "more than " + strconv.Itoa(living) + " tokens"
+		view.Active = "more than " + strconv.Itoa(active) + " tokens"
 	}
 	return p.render(w, r, http.StatusOK, "revokeall", "Revoke everything", view)
 }
 
-// revokeAll kills every token and session of the caller's, this one included.
+// revokeAll revokes every token and session of the caller's, this one included.
 func (p *Pages) revokeAll(w http.ResponseWriter, r *request) error {
 	if _, err := p.Revoker.RevokeAll(r.Context(), r.caller, r.caller.ID()); err != nil {
 		return err

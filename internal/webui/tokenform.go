@@ -33,7 +33,7 @@ type tokenForm struct {
 // scopeChoice is a scope with what it lets a token do.
 type scopeChoice struct {
 	Name, Text string
-	Strong     bool // a built-in one, which gives more than an application's data
+	Strong     bool // a built-in scope, which allows more than an application's data
 	Chosen     bool
 	Why        string // why it can't be chosen; "" when it can
 }
@@ -70,17 +70,17 @@ func (p *Pages) newTokenForm(r *request) (tokenForm, error) {
 
 // watching describes the built-in scopes for programs that watch over tokens.
 var watching = map[string]string{
-	identity.ScopeIntrospect:  "ask whether anybody's token is good",
-	identity.ScopeRevocations: "follow what is taken back",
+	identity.ScopeIntrospect:  "check whether any user's token is valid",
+	identity.ScopeRevocations: "follow revocations",
 }
 
-// whyNot says why the caller can't choose a scope; "" when they can.
+// whyNot returns why the caller can't choose a scope; "" when they can.
 func whyNot(c *caller.Caller, name string) string {
 	switch _, watches := watching[name]; {
 	case watches && !c.Subject.May(name, access.PathTokens).Allowed:
-		return "needs the permission " + name + " on " + string(access.PathTokens) + ", which you don't have"
+		return "only for users with the permission " + name + " on " + string(access.PathTokens)
 	case name == identity.ScopeAdmin && !c.Subject.May(access.Any, access.Root).Allowed:
-		return "needs an administrator, which you aren't"
+		return "administrators only"
 	}
 	return ""
 }
@@ -93,14 +93,14 @@ func (f *tokenForm) collectionNames() map[int64]string {
 	return names
 }
 
-// read keeps what was typed and gives what is asked for. What is wrong is left
-// beside its field, and tells ok.
+// read keeps what was typed and returns what the form asks for. It puts each error
+// beside its field, and reports whether there was none.
 func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
 	f.Name.Value = strings.TrimSpace(form.Get("name"))
 	n.Name = f.Name.Value
 	switch {
 	case n.Name == "":
-		f.Name.Error = "Give it a name, so that you know later what it is for."
+		f.Name.Error = "Enter a name that says what the token is for."
 	case issuance.ValidateTokenName(n.Name) != nil:
 		f.Name.Error = sentence(fault.Message(issuance.ValidateTokenName(n.Name)))
 	}

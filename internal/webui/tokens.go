@@ -23,7 +23,7 @@ type tokenRow struct {
 	Expires    time.Time
 	SoonIn     string // how long it has, when that isn't long
 	Ended      time.Time
-	Reason     string // why it is dead; "" while it lives
+	Reason     string // why it ended; "" while it is valid
 	Renewable  bool   // whether it can be given a new value
 	Client     string // that it was issued to; "": none
 	KeepsEnd   bool   // a new value ends when this one does
@@ -32,8 +32,8 @@ type tokenRow struct {
 // tokenList is the page of one's tokens.
 type tokenList struct {
 	Notice string
-	Living []tokenRow
-	Dead   []tokenRow
+	Active []tokenRow
+	Ended  []tokenRow
 	Next   string
 	Form   tokenForm
 }
@@ -41,7 +41,7 @@ type tokenList struct {
 // ownKinds are those that people make and look after.
 var ownKinds = []token.Kind{token.KindAPIToken, token.KindExchangeKey}
 
-// listedTokens is how many a page lists. The dead go after 90 days, so that few
+// listedTokens is how many a page lists. Ended tokens are removed after 90 days, so few
 // people ever see a second page.
 const listedTokens = 500
 
@@ -68,15 +68,15 @@ func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f to
 	for _, t := range page.Items {
 		row := p.row(t, names)
 		if row.Reason == "" {
-			list.Living = append(list.Living, row)
+			list.Active = append(list.Active, row)
 		} else {
-			list.Dead = append(list.Dead, row)
+			list.Ended = append(list.Ended, row)
 		}
 	}
 	return p.render(w, r, status, "tokens", "Your tokens", list)
 }
 
-// row says what a page shows of a stored token; names are those of collections.
+// row returns what a page shows of a stored token; names are those of collections.
 func (p *Pages) row(t records.StoredToken, names map[int64]string) tokenRow {
 	now := p.Now()
 	row := tokenRow{
@@ -93,19 +93,19 @@ func (p *Pages) row(t records.StoredToken, names map[int64]string) tokenRow {
 	if t.ExpiringSoon(now) {
 		row.SoonIn = inWords(t.ExpiresAt.Sub(now))
 	}
-	at, reason, dead := t.End(now)
-	if dead {
+	at, reason, ended := t.End(now)
+	if ended {
 		row.Ended, row.Reason = at, reason
 		if reason == "" {
 			row.Reason = token.ReasonRevoked
 		}
 	}
-	row.Renewable = !dead && t.Kind == token.KindAPIToken
+	row.Renewable = !ended && t.Kind == token.KindAPIToken
 	return row
 }
 
-// shown is enough of a token to know it by: its prefix and last four characters or,
-// of a JWT, whose ends tell nothing, the beginning of its id.
+// shown returns enough of a token to recognise it: the prefix and last four characters
+// or, of a JWT, the beginning of its id.
 func shown(t records.StoredToken) string {
 	if t.Last4 == "" {
 		return "jti " + t.ID[:min(8, len(t.ID))] + "…"

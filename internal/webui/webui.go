@@ -1,5 +1,5 @@
 // Package webui is bearerd's web pages: signing in and out, a user's own tokens,
-// the page on which a device is let in, administration, and the API explorer.
+// the page on which a device is connected, administration, and the API explorer.
 //
 // Pages are rendered by the server and work without the script. They carry one
 // stylesheet and one script, both from this server and nothing inline, which the
@@ -7,7 +7,7 @@
 // more of each and a policy of its own. No page may be kept by a cache, and a token's
 // value stands in the answer to the POST that made it and nowhere else.
 //
-// A page belongs to a session: whoever has none, or has lost it, is sent to sign in
+// A page needs a session: a user who has none, or has lost it, is sent to sign in
 // and led back. What a POST does is refused when another site made the browser send
 // it. Who may do what is the authority's to say; what a page doesn't offer is a
 // convenience, not a rule.
@@ -207,7 +207,7 @@ func (p *Pages) checkOrigin(r *http.Request) error {
 		return nil
 	}
 	if p.CrossOrigin == nil {
-		return fault.New(fault.Forbidden, "nothing can be changed on these pages")
+		return fault.New(fault.Forbidden, "these pages are read-only on this server")
 	}
 	return p.CrossOrigin.Check(r)
 }

@@ -57,7 +57,7 @@ func fromNow(t, now time.Time) string {
 	}
 }
 
-// elapsed says a duration that has passed, rounded down.
+// elapsed returns a duration that has passed, rounded down.
 func elapsed(d time.Duration) string {
 	switch {
 	case d >= 2*oneDay:
@@ -78,15 +78,15 @@ func grouped(n int64) string {
 	return digits
 }
 
-// source says where a permission comes from.
+// source returns where a permission comes from.
 func source(via string) string {
 	if group, ok := strings.CutPrefix(via, "group:"); ok {
 		return "the group " + group
 	}
-	return "a binding of their own"
+	return "a direct binding"
 }
 
-// inWords says a duration as people do, rounded up: "2 minutes", "5 days".
+// inWords returns a duration as people do, rounded up: "2 minutes", "5 days".
 func inWords(d time.Duration) string {
 	for _, u := range []struct {
 		name string
@@ -104,7 +104,7 @@ func inWords(d time.Duration) string {
 	return count(max(int64((d+time.Second-1)/time.Second), 1), "second")
 }
 
-// count says how many, in the number that goes with it.
+// count returns how many, in the number that goes with it.
 func count(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun

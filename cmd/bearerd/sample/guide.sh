@@ -25,7 +25,7 @@ curl -s -H "Authorization: Bearer $TOKEN" -d "token=$TOKEN" $BEARERD/oauth2/revo
 echo '== 6. From then on it is refused.'
 curl -si -H "Authorization: Bearer $TOKEN" $BEARERD/api/specimens
 
-echo '== 7. Why? Another token of theirs may ask, and so may whoever holds the database.'
+echo '== 7. Why? The owner can ask with another token, and the operator with the database.'
 curl -s -H "Authorization: Bearer $(get_token)" -H 'Content-Type: application/json' \
   -d "{\"token\": \"$TOKEN\"}" $BEARERD/auth/api/v1/explain
 echo "$TOKEN" | {{.Program}} token explain --config {{.Dir}}/bearerd.yaml

@@ -248,7 +248,7 @@ func Admin() access.Binding {
 	return access.Binding{Permission: &access.Permission{Action: access.Any, Path: "/"}, Path: "/"}
 }
 
-// May is a binding that gives one action on a path.
+// May is a binding that grants one action on a path.
 func May(action string, path access.Path) access.Binding {
 	return access.Binding{Permission: &access.Permission{Action: action, Path: path}, Path: "/"}
 }

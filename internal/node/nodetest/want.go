@@ -56,7 +56,7 @@ func anyToken() verification.Requirements {
 }
 
 // WantRowDead reports an error when a token has a row that says that it lives: it
-// would be accepted once the log has forgotten why it is dead.
+// would be accepted once the log has forgotten its revocation.
 func (f *Fixture) WantRowDead(tb testing.TB, what string, issued *issuance.Issued) {
 	tb.Helper()
 	row, _, err := f.Store.TokenByID(tb.Context(), issued.ID)

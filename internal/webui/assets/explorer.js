@@ -6,7 +6,7 @@ const place = document.getElementById("explorer");
 // What Swagger UI shows is changed in a few places. A cookie can't be set by a script:
 // instead of a field for it, the dialog says how one gets it. There is one server,
 // which need not be chosen. A link inside a button, a field without a name, and buttons
-// without one or with another than they show, mislead whoever listens to the page.
+// without one or with another than they show, mislead people who use a screen reader.
 const ours = ({ React: { createElement } }) => ({
   wrapComponents: {
     apiKeyAuth: (Original) => (props) => {

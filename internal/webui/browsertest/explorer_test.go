@@ -74,7 +74,7 @@ func TestEveryPageOfTheExplorerFits(t *testing.T) {
 	}
 }
 
-// try executes GET /auth/api/v1/me in the explorer, and gives the status and the body.
+// try executes GET /auth/api/v1/me in the explorer, and returns the status and the body.
 func (b *tab) try() (status, body string) {
 	b.t.Helper()
 	const me = "#operations-account-me "
@@ -109,7 +109,7 @@ func TestTheExplorerTriesByToken(t *testing.T) {
 	b := newTab(t, live.url)
 	b.signIn("oli")
 	b.fill("#name", "for the explorer")
-	b.want(b.follow("Make the token"), 201)
+	b.want(b.follow("Create token"), 201)
 	value := eval[string](b, `document.querySelector(".secret code").textContent`)
 	b.explore()
 	b.press(".btn.authorize")
@@ -142,7 +142,7 @@ func TestTheExplorerWithoutScriptsIsAList(t *testing.T) {
 	b.device(360, "light")
 	b.want(b.open("/auth/docs"), 200)
 	b.script(true) // for the test's own
-	b.shows("Without scripts nothing can be tried here", "/auth/api/v1/me", "Who I am", "bearer, session")
+	b.shows("Sending requests from this page needs JavaScript", "/auth/api/v1/me", "Who I am", "bearer, session")
 	b.fits("no script")
 	b.barriers("no script")
 }

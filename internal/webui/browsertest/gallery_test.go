@@ -17,7 +17,7 @@ type view struct {
 	status int64
 	nobody bool                          // nobody is signed in
 	admin  bool                          // the administrator is, not the user
-	act    func(b *tab, s *studio) int64 // what is done on the page to see it; gives the status
+	act    func(b *tab, s *studio) int64 // what is done on the page to see it; returns the status
 	only   string                        // what its screenshot is of; "": the page from its top
 	dark   bool                          // its screenshot is taken in the dark, and on a phone, too
 }
@@ -35,18 +35,18 @@ var views = []view{
 	{name: "logout", path: "/auth/logout"},
 	{name: "signed-out", path: "/auth/logout", nobody: true},
 	{name: "tokens", path: "/auth/tokens", dark: true},
-	{name: "tokens-dead", path: "/auth/tokens", only: "details", act: func(b *tab, _ *studio) int64 {
+	{name: "tokens-ended", path: "/auth/tokens", only: "details", act: func(b *tab, _ *studio) int64 {
 		eval[chromedp.Void](b, `document.querySelectorAll("details").forEach((d) => { d.open = true; })`)
 		return 200
 	}},
 	{name: "token-errors", path: "/auth/tokens", status: 400, act: func(b *tab, _ *studio) int64 {
 		b.press("#expires-date")
-		return b.follow("Make the token")
+		return b.follow("Create token")
 	}},
 	{name: "token-made", path: "/auth/tokens", status: 201, dark: true, act: func(b *tab, _ *studio) int64 {
 		b.fill("#name", "nightly export on lab-4")
 		b.press("input[name=scope][value=read]")
-		return b.follow("Make the token")
+		return b.follow("Create token")
 	}},
 	{name: "token-regenerate", path: "/auth/tokens", act: func(b *tab, s *studio) int64 { return b.click("a[href$='/regenerate']") }},
 	{name: "token-revoke", path: "/auth/tokens", act: func(b *tab, s *studio) int64 { return b.click("a[href$='/revoke']") }, dark: true},
@@ -58,12 +58,12 @@ var views = []view{
 	{name: "device-unknown", path: "/auth/device?user_code=ABCD-EFGH", status: 404},
 	{name: "device-waiting", path: "/auth/device", act: func(b *tab, s *studio) int64 {
 		b.fill("#user_code", s.device("read", "offline_access"))
-		return b.follow("Go on")
+		return b.follow("Continue")
 	}},
 	{name: "device-connected", path: "/auth/device", act: func(b *tab, s *studio) int64 {
 		b.fill("#user_code", s.device("read"))
-		b.follow("Go on")
-		return b.follow("Let it in")
+		b.follow("Continue")
+		return b.follow("Connect")
 	}},
 	{name: "error", path: "/auth/tokens/nonsense/revoke", status: 404, dark: true},
 
@@ -73,16 +73,16 @@ var views = []view{
 	{name: "admin-users-none", path: "/auth/admin/users?q=nobody+at+all", admin: true},
 	{name: "admin-users-error", path: "/auth/admin/users", admin: true, status: 409, act: func(b *tab, s *studio) int64 {
 		eval[chromedp.Void](b, `document.querySelector("#username").value = `+quoted(s.user))
-		return b.follow("Make the user")
+		return b.follow("Create user")
 	}},
 	{name: "admin-user", path: "/auth/admin/users/{user}?action=access&path=/collections/32768", admin: true, dark: true},
 	{name: "admin-user-access-removed", path: "/auth/admin/users/{user}", admin: true, act: func(b *tab, _ *studio) int64 {
 		b.fill("#at", "/collections/4")
-		return b.follow("Take it away")
+		return b.follow("Remove access")
 	}},
 	{name: "admin-bindings-error", path: "/auth/admin/bindings", admin: true, status: 400, act: func(b *tab, _ *studio) int64 {
 		b.fill("#who", "nobody")
-		return b.follow("Make the binding")
+		return b.follow("Create binding")
 	}},
 	{name: "admin-confirm", path: "/auth/admin/users/{user}", admin: true, dark: true, act: func(b *tab, _ *studio) int64 { return b.follow("Disable…") }},
 	{name: "admin-collections", path: "/auth/admin/collections", admin: true},
@@ -97,9 +97,9 @@ var views = []view{
 		b.fill("#id", "night-shift")
 		b.press("#new input[value=client_credentials]")
 		b.fill("#scopes", "read")
-		return b.follow("Make the client")
+		return b.follow("Create client")
 	}},
-	{name: "admin-keys", path: "/auth/admin/keys", admin: true, act: func(b *tab, _ *studio) int64 { return b.follow("Rotate the keys") }},
+	{name: "admin-keys", path: "/auth/admin/keys", admin: true, act: func(b *tab, _ *studio) int64 { return b.follow("Rotate keys") }},
 	{name: "admin-audit", path: "/auth/admin/audit", admin: true, dark: true},
 	{name: "admin-audit-filtered", path: "/auth/admin/audit?action=login&actor={user}", admin: true},
 	{name: "admin-audit-wrong", path: "/auth/admin/audit?since=yesterday", admin: true, status: 400},
@@ -108,7 +108,7 @@ var views = []view{
 		return s.accessToken(s.user).Reveal()
 	})},
 	{name: "admin-inspector-refused", path: "/auth/admin/inspector", admin: true, act: inspect(func(s *studio) string {
-		issued := s.token(s.user, newCredential("to be taken back"))
+		issued := s.token(s.user, newCredential("to be revoked"))
 		s.must(s.Leaked(s.t.Context(), []string{issued.Value.Reveal()}))
 		return issued.Value.Reveal()
 	})},

@@ -27,7 +27,7 @@ func (b *tab) session() *network.Cookie {
 	return nil
 }
 
-// outside sends a request as no page of ours does, and gives the status.
+// outside sends a request as no page of ours does, and returns the status.
 func outside(t *testing.T, method, path string, form url.Values, change func(*http.Request)) int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, live.url+path, strings.NewReader(form.Encode()))
@@ -68,7 +68,7 @@ func TestALostSessionLeadsBackToWhereOneWas(t *testing.T) {
 		r.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
 	})
 	b.want(b.follow("Revoke it"), 200)
-	b.shows("Your session has ended. Sign in to go on.")
+	b.shows("Your session has ended. Sign in to continue.")
 	b.signIn("gus")
 	b.at(page)
 	b.shows("Revoke “kept”?")
@@ -131,7 +131,7 @@ func TestTooManyAttemptsAreToldSo(t *testing.T) {
 		b.fill("#username", "fay")
 		b.fill("#password", "a guess")
 		b.want(b.follow("Sign in"), 401)
-		b.shows("That is not a username and password that go together.")
+		b.shows("Wrong username or password.")
 	}
 	b.fill("#password", password)
 	b.want(b.follow("Sign in"), 429)
@@ -149,10 +149,10 @@ func TestADeviceIsLetIn(t *testing.T) {
 	b.open("/auth/device")
 	b.signIn("dora")
 	b.fill("#user_code", user)
-	b.want(b.follow("Go on"), 200)
-	b.shows("Let this device in?", "tv asks to act as dora", user, "Read specimens")
-	b.want(b.follow("Let it in"), 200)
-	b.shows("It is connected")
+	b.want(b.follow("Continue"), 200)
+	b.shows("Connect this device?", "tv asks to act as dora", user, "Read specimens")
+	b.want(b.follow("Connect"), 200)
+	b.shows("Device connected")
 	got := shell(t, `curl -s -d client_id=tv -d device_code=`+device+
 		` -d grant_type=urn:ietf:params:oauth:grant-type:device_code "`+live.url+`/oauth2/token"`)
 	if curl(t, member(t, got, "access_token")) != "200" {
@@ -170,19 +170,19 @@ func TestADisabledUserIsOutAtOnce(t *testing.T) {
 	root.open("/auth/admin/users?q=cleo")
 	root.signIn("root")
 	root.follow("cleo")
-	root.shows("cleo's", "What they may do, and why", "the group curators", "curator")
+	root.shows("cleo's", "Permissions, and where they come from", "the group curators", "curator")
 	root.follow("Disable…")
-	root.shows("Every token and session of theirs stops working at once")
+	root.shows("All their tokens and sessions are revoked at once")
 	user.do(chromedp.Reload())
 	user.at("/auth/tokens")
 	root.want(root.follow("Disable"), 200)
-	root.shows("It is saved, and holds on every node.", "disabled")
+	root.shows("Saved, and in force on every node.", "disabled")
 
 	if got := curl(t, value); got != "401" {
 		t.Errorf("the token of the disabled user: %s", got)
 	}
 	user.do(chromedp.Reload())
-	user.shows("Your session has ended. Sign in to go on.")
+	user.shows("Your session has ended. Sign in to continue.")
 	user.fill("#username", "cleo")
 	user.fill("#password", password)
 	user.want(user.follow("Sign in"), 401)

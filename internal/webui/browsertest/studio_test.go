@@ -343,7 +343,7 @@ func (s *studio) sampleEvents() {
 	}
 }
 
-// device starts the device flow and gives the code that a person types.
+// device starts the device flow and returns the code that a person types.
 func (s *studio) device(scope ...string) string {
 	s.t.Helper()
 	c, err := s.IdentifyClient(s.t.Context(), "field-tablet")

@@ -126,13 +126,13 @@ func (b *tab) dialogs(accept bool) {
 	}()
 }
 
-// do runs steps that give nothing.
+// do runs steps that return nothing.
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	get(b, chromedp.Steps(steps...))
 }
 
-// get runs a step and gives its value.
+// get runs a step and returns its value.
 func get[T any](b *tab, step chromedp.Action[T]) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
@@ -161,7 +161,7 @@ func (b *tab) look() string {
 	return text
 }
 
-// open goes to a page by its address and gives its status.
+// open goes to a page by its address and returns its status.
 func (b *tab) open(path string) int64 {
 	b.t.Helper()
 	return statusOf(get(b, chromedp.NavigateResponse(b.base+path)))
@@ -174,7 +174,7 @@ func statusOf(r *network.Response) int64 {
 	return r.Status
 }
 
-// click clicks what leads to another page, and gives the status of that.
+// click clicks what leads to another page, and returns the status of that.
 func (b *tab) click(selector string) int64 {
 	b.t.Helper()
 	return b.leave(chromedp.Click(chromedp.CSS(selector)))
@@ -186,7 +186,7 @@ func (b *tab) press(selector string) {
 	b.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// follow clicks the link or button of the page that has this name, and gives the
+// follow clicks the link or button of the page that has this name, and returns the
 // status of the page that it leads to.
 func (b *tab) follow(name string) int64 {
 	b.t.Helper()
@@ -198,7 +198,7 @@ func (b *tab) follow(name string) int64 {
 		" or normalize-space(@aria-label)=" + string(text) + "]"))
 }
 
-// leave does what leads to another page, and gives the status of that.
+// leave does what leads to another page, and returns the status of that.
 func (b *tab) leave(steps ...chromedp.Action[chromedp.Void]) int64 {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)

@@ -45,7 +45,7 @@ func (b *tab) mayUseClipboard() {
 	}
 }
 
-// curl uses a token as a program does, and gives the status.
+// curl uses a token as a program does, and returns the status.
 func curl(t *testing.T, value string) string {
 	t.Helper()
 	return shell(t, `curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer `+value+`" "`+live.url+`/auth/api/v1/me"`)
@@ -79,7 +79,7 @@ func (b *tab) makeToken(name string) string {
 	b.t.Helper()
 	b.fill("#name", name)
 	b.press("input[name=scope][value=read]")
-	b.want(b.follow("Make the token"), 201)
+	b.want(b.follow("Create token"), 201)
 	return b.value()
 }
 
@@ -90,7 +90,7 @@ func TestATokenFromMakingToItsEnd(t *testing.T) {
 	b.want(b.open("/auth/tokens"), 200)
 	b.signIn("ada")
 	b.at("/auth/tokens")
-	b.shows("No tokens yet", "Read specimens", "needs an administrator, which you aren't")
+	b.shows("No tokens yet", "Read specimens", "administrators only")
 	b.press("input[name=expires][value='604800']")
 	eval[chromedp.Void](b, `document.querySelector("#collection").value = "4"`)
 	value := b.makeToken("nightly export")
@@ -115,7 +115,7 @@ func TestATokenFromMakingToItsEnd(t *testing.T) {
 	b.reload(`document.body.innerText.includes("just now\nfrom 127.0.0.1")`)
 	b.follow("Regenerate nightly export")
 	b.press("input[name=overlap][value='3600']")
-	b.want(b.follow("Make the new value"), 201)
+	b.want(b.follow("Regenerate"), 201)
 	b.shows("when this one is first used, and in 60 minutes at the latest")
 	next := b.value()
 	if got := curl(t, value); got != "200" {
@@ -125,15 +125,15 @@ func TestATokenFromMakingToItsEnd(t *testing.T) {
 		t.Errorf("the new value: %s", got)
 	}
 	dies(t, value)
-	b.follow("I have it, back to my tokens")
+	b.follow("Done, back to my tokens")
 	b.reload(`!document.querySelector(".rows .facts").innerText.includes("never")`)
 	b.follow("Revoke nightly export")
-	b.shows("It was last used just now from 127.0.0.1.", "Every access token and task token that was made from it")
+	b.shows("It was last used just now from 127.0.0.1.", "Every access token and task token that was created from it")
 	if got := curl(t, next); got != "200" {
 		t.Errorf("after a look at the question: %s", got)
 	}
 	b.want(b.follow("Revoke it"), 200)
-	b.shows("The token is dead.", "No tokens yet", "Dead tokens")
+	b.shows("The token is revoked.", "No tokens yet", "Ended tokens")
 	if got := curl(t, next); got != "401" {
 		t.Errorf("the revoked token: %s", got)
 	}
@@ -151,7 +151,7 @@ func (b *tab) isForgotten(value string) {
 		b.t.Errorf("after a reload there are %d tokens", n)
 	}
 	again := b.makeToken("another")
-	b.follow("I have it, back to my tokens")
+	b.follow("Done, back to my tokens")
 	b.without(value, again)
 	b.back()
 	b.without(value, again)
@@ -181,17 +181,17 @@ func TestEverythingIsRevokedAtOnce(t *testing.T) {
 	two := b.makeToken("two")
 	b.open("/auth/tokens")
 	b.follow("Revoke everything…")
-	b.shows("You have 2 tokens that live.", "every session of yours, this one included")
+	b.shows("You have 2 tokens.", "every session of yours, including this one")
 	b.want(b.follow("Revoke everything"), 200)
 	b.at("/auth/login?notice=revoked-all")
-	b.shows("Every token and session of yours is dead.")
+	b.shows("All your tokens and sessions are revoked.")
 	for _, value := range []string{one, two} {
 		if got := curl(t, value); got != "401" {
 			t.Errorf("a token is answered %s", got)
 		}
 	}
 	b.signIn("bea")
-	b.shows("No tokens yet", "Dead tokens")
+	b.shows("No tokens yet", "Ended tokens")
 }
 
 func TestTheDeveloperPageOfHypothesis(t *testing.T) {
@@ -201,7 +201,7 @@ func TestTheDeveloperPageOfHypothesis(t *testing.T) {
 	b.signIn("eve")
 	b.at("/profile/developer")
 	b.shows("You have no developer token yet.")
-	b.want(b.follow("Make a token"), 200)
+	b.want(b.follow("Create token"), 200)
 	first := b.value()
 	if !strings.HasPrefix(first, "6879-") || curl(t, first) != "200" {
 		t.Errorf("%s isn't good", first)

@@ -78,18 +78,18 @@ func TestAllOfItByKeyboardAlone(t *testing.T) {
 	if got := eval[string](b, `document.querySelector("input[name=expires]:checked").value`); got != "7776000" {
 		t.Errorf("the arrow chose %s", got)
 	}
-	b.tabTo(`e.textContent === "Make the token"`)
+	b.tabTo(`e.textContent === "Create token"`)
 	b.want(b.enter(), 201)
 	value := b.value()
 	b.tabTo(`e.dataset.copy === "value"`)
 	b.keys(kb.Enter)
-	b.tabTo(`e.textContent.startsWith("I have it")`)
+	b.tabTo(`e.textContent.startsWith("Done")`)
 	b.enter()
 	b.tabTo(`e.getAttribute("aria-label") === "Revoke by hand"`)
 	b.enter()
 	b.tabTo(`e.textContent === "Revoke it"`)
 	b.want(b.enter(), 200)
-	b.shows("The token is dead.")
+	b.shows("The token is revoked.")
 	if got := curl(t, value); got != "401" {
 		t.Errorf("the revoked token: %s", got)
 	}
@@ -103,7 +103,7 @@ func TestEscapeDeclinesAQuestion(t *testing.T) {
 	b := newTab(t, live.url)
 	b.open("/profile/developer")
 	b.signIn("mia")
-	b.follow("Make a token")
+	b.follow("Create token")
 	value := b.value()
 	b.open("/profile/developer")
 	b.dialogs(false) // which is what the escape key answers
@@ -130,10 +130,10 @@ func TestAllOfItWithoutScript(t *testing.T) {
 	if eval[bool](b, `!!document.querySelector("button[data-copy]:not([hidden])")`) {
 		t.Error("a button that copies shows without the script")
 	}
-	b.follow("I have it, back to my tokens")
+	b.follow("Done, back to my tokens")
 	b.without(value)
 	b.follow("Regenerate plain")
-	b.want(b.follow("Make the new value"), 201)
+	b.want(b.follow("Regenerate"), 201)
 	next := b.value()
 	b.open("/auth/tokens")
 	b.follow("Revoke plain")
@@ -142,7 +142,7 @@ func TestAllOfItWithoutScript(t *testing.T) {
 		t.Error("a token lives on")
 	}
 	b.open("/profile/developer")
-	b.follow("Make a token")
+	b.follow("Create token")
 	first := b.value()
 	b.open("/profile/developer")
 	b.follow("Regenerate the token")
@@ -161,15 +161,15 @@ func TestAdministrationWithoutScript(t *testing.T) {
 	b.signIn("root")
 	b.fill("#username", "temp.orary")
 	b.fill("#password", password)
-	b.want(b.follow("Make the user"), 200)
-	b.shows("It is made.", "temp.orary")
+	b.want(b.follow("Create user"), 200)
+	b.shows("Created.", "temp.orary")
 	b.fill("#action", "access")
 	b.fill("#path", "/collections/4")
 	b.follow("Ask")
 	b.shows("no")
 	b.fill("#at", "/collections/4")
-	b.follow("Take it away")
-	b.shows("No binding of the user's own lies at or beneath /collections/4.")
+	b.follow("Remove access")
+	b.shows("The user has no direct binding at or beneath /collections/4.")
 	b.follow("Revoke all tokens…")
 	b.want(b.follow("Revoke everything"), 200)
 	b.follow("Remove…")
@@ -180,12 +180,12 @@ func TestAdministrationWithoutScript(t *testing.T) {
 	b.fill("#id", "no-script")
 	b.press("#new input[value=client_credentials]")
 	b.fill("#scopes", "read")
-	b.want(b.follow("Make the client"), 201)
+	b.want(b.follow("Create client"), 201)
 	secret := eval[string](b, `document.querySelector("#value").textContent`)
 	if !strings.HasPrefix(secret, "bdc_") {
 		t.Errorf("the secret is %q", secret)
 	}
-	b.follow("I have it, back to the clients")
+	b.follow("Done, back to the clients")
 	b.without(secret)
 	b.follow("Remove no-script")
 	b.want(b.follow("Remove"), 200)
@@ -202,11 +202,11 @@ func TestAccessIsGivenAndTakenWithoutScript(t *testing.T) {
 	b.signIn("root")
 	b.fill("#id", "seven")
 	b.fill("#name", "Plain Shells")
-	b.want(b.follow("Make the collection"), 400)
+	b.want(b.follow("Create collection"), 400)
 	b.tellsBeside("#id")
 	b.fill("#id", "777")
-	b.want(b.follow("Make the collection"), 200)
-	b.shows("It is made.", "Plain Shells")
+	b.want(b.follow("Create collection"), 200)
+	b.shows("Created.", "Plain Shells")
 	b.follow("Rename Plain Shells")
 	b.fill("input[aria-label='Name of collection 777']", "Plain Snails")
 	b.want(b.follow("Save"), 200)
@@ -215,10 +215,10 @@ func TestAccessIsGivenAndTakenWithoutScript(t *testing.T) {
 	b.open("/auth/admin/roles")
 	b.fill("#name", "plain-reader")
 	b.fill("#permissions", "read")
-	b.want(b.follow("Make the role"), 400)
+	b.want(b.follow("Create role"), 400)
 	b.tellsBeside("#permissions")
 	b.fill("#permissions", "read /\nlist /shelves")
-	b.want(b.follow("Make the role"), 200)
+	b.want(b.follow("Create role"), 200)
 	b.follow("Change plain-reader")
 	b.fill("#edit-permissions", "access /")
 	b.want(b.follow("Save"), 200)
@@ -229,13 +229,13 @@ func TestAccessIsGivenAndTakenWithoutScript(t *testing.T) {
 	b.fill("#who", "snails")
 	eval[chromedp.Void](b, `document.querySelector("#role").value = "plain-reader"`)
 	b.fill("#at", "collections/777")
-	b.want(b.follow("Make the binding"), 400)
+	b.want(b.follow("Create binding"), 400)
 	b.tellsBeside("#at")
 	if got := eval[string](b, `document.querySelector("#who").value + document.querySelector("#role").value`); got != "snailsplain-reader" {
 		t.Errorf("the form comes back with %q", got)
 	}
 	b.fill("#at", "/collections/777")
-	b.want(b.follow("Make the binding"), 200)
+	b.want(b.follow("Create binding"), 200)
 	b.fill("#filter-group", "snails")
 	b.want(b.follow("Show"), 200)
 	b.shows("group snails", "role plain-reader", "/collections/777")
@@ -277,13 +277,13 @@ func TestKeysAreRotatedAndRetiredWithoutScript(t *testing.T) {
 	b.script(false)
 	b.open("/auth/admin/keys")
 	kid := eval[string](b, `document.querySelector("tbody code").innerText`)
-	b.want(b.follow("Rotate the keys"), 200)
+	b.want(b.follow("Rotate keys"), 200)
 	b.shows("The keys are rotated.", "next")
 	b.follow("Retire " + kid)
 	b.shows("Retire this key?", kid)
 	b.want(b.follow("Retire it"), 200)
-	b.shows("The key is retired", "taken back")
-	if got := eval[string](b, `[...document.querySelectorAll("td[data-label=State]")].map((e) => e.innerText).sort().join()`); got != "active,taken back" {
+	b.shows("The key is retired", "revoked")
+	if got := eval[string](b, `[...document.querySelectorAll("td[data-label=State]")].map((e) => e.innerText).sort().join()`); got != "active,revoked" {
 		t.Errorf("the keys are %s", got)
 	}
 }
@@ -295,10 +295,10 @@ func TestAFormTellsWhatIsWrongBesideTheField(t *testing.T) {
 	b.signIn("kim")
 	b.press("input[name=scope][value=write]")
 	b.press("#expires-date")
-	b.want(b.follow("Make the token"), 400)
+	b.want(b.follow("Create token"), 400)
 	got := eval[map[string]string](b, `Object.fromEntries([...document.querySelectorAll("[aria-invalid=true], fieldset[aria-describedby]")].map((e) =>
 		[e.name || e.tagName, e.getAttribute("aria-describedby").split(" ").map((id) => document.getElementById(id).textContent).join(" ")]))`)
-	if !strings.Contains(got["name"], "Give it a name") || !strings.Contains(got["FIELDSET"], "Type a date") {
+	if !strings.Contains(got["name"], "Enter a name") || !strings.Contains(got["FIELDSET"], "Enter a date") {
 		t.Errorf("what is wrong is told as %v", got)
 	}
 	if !eval[bool](b, `document.querySelector("[value=write]").checked && document.querySelector("#expires-date").checked`) {

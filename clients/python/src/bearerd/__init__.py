@@ -1,0 +1,11 @@
+"""What an application behind bearerd needs.
+
+- ``bearerd.django``, ``bearerd.flask``, ``bearerd.wsgi`` and ``bearerd.asgi`` say whom a
+  request is from that came through bearerd or a proxy that asks it.
+- ``bearerd.verify`` verifies tokens in the process, for an application that bearerd
+  doesn't stand before.
+"""
+
+from .identity import Forbidden, Identity, Untrusted
+
+__all__ = ["Forbidden", "Identity", "Untrusted"]

@@ -1,0 +1,34 @@
+"""Django: the request's user is whom bearerd says it is from.
+
+    MIDDLEWARE = [
+        ...
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "bearerd.django.BearerdMiddleware",
+        ...
+    ]
+
+Requests that bearerd didn't let in keep the user of Django's own session. Settings:
+
+- ``BEARERD_ISSUER``: bearerd's URL, needed for assertions
+- ``BEARERD_ASSERTION``: the audience of its assertions (``upstream.assertion_audience``);
+  unset, the identity headers count, and every request must come through bearerd
+- ``BEARERD_AUDIENCE``: an audience that a token must have, beside bearerd's own check
+- ``BEARERD_CREATE_USERS``: True makes an account for a user who has none (default False)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .middleware import BearerdMiddleware
+
+__all__ = ["BearerdAuthentication", "BearerdMiddleware"]
+
+
+def __getattr__(name: str) -> Any:
+    # Django REST framework is needed by those who use it alone.
+    if name == "BearerdAuthentication":
+        from .rest import BearerdAuthentication
+
+        return BearerdAuthentication
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

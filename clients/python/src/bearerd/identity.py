@@ -1,0 +1,120 @@
+"""Whom a request is from, by what bearerd added to it.
+
+Identity headers are to be trusted only where every request comes through bearerd, or
+through a proxy that asks it and removes these headers from what clients send. The
+assertion, a signed header, is to be trusted wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Callable, Optional, Protocol
+
+
+class Untrusted(Exception):
+    """What the request says of its sender can't be relied on; to be answered with 401."""
+
+
+class Forbidden(Exception):
+    """The sender is known, and isn't let in here; to be answered with 403."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Who a request is from.
+
+    ``subject`` is the user's id, or the client's id where a client speaks for itself;
+    then ``username`` is empty. ``scope`` holds the token's scopes; a session has none
+    listed. ``collection`` is the collection that the token is bound to, or None.
+    """
+
+    subject: str
+    username: str = ""
+    name: str = ""
+    email: str = ""
+    groups: tuple[str, ...] = ()
+    token_id: str = ""
+    token_kind: str = ""
+    scope: frozenset[str] = frozenset()
+    collection: Optional[int] = None
+    audience: tuple[str, ...] = ()
+
+    def may(self, scope: str) -> bool:
+        """Reports whether the token has a scope."""
+        return scope in self.scope
+
+
+# The identity headers as bearerd names them (the names that Authelia and nginx use, and
+# bearerd's own), and the header of the assertion.
+HEADERS = (
+    "Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups",
+    "X-Bearerd-Subject", "X-Bearerd-Token-Id", "X-Bearerd-Token-Kind",
+    "X-Bearerd-Scope", "X-Bearerd-Collection", "X-Bearerd-Audience",
+)
+ASSERTION = "Bearerd-Assertion"
+
+
+class AssertionReader(Protocol):
+    """Reads a ``Bearerd-Assertion``; see ``bearerd.assertion``."""
+
+    def __call__(self, raw: str) -> Identity: ...
+
+
+def from_headers(get: Callable[[str], str]) -> Optional[Identity]:
+    """Returns whom the identity headers name, or None where they name nobody.
+
+    ``get`` returns a header's value as the server read it, in latin-1 (PEP 3333), and
+    "" where there is none. Raises Untrusted for what bearerd never sends.
+    """
+    read = {name: _text(get(name), name) for name in HEADERS}
+    subject, username = read["X-Bearerd-Subject"], read["Remote-User"]
+    if not subject:
+        if username:
+            raise Untrusted("Remote-User without X-Bearerd-Subject is not from bearerd")
+        return None
+    return Identity(
+        subject=subject,
+        username=username,
+        name=read["Remote-Name"],
+        email=read["Remote-Email"],
+        groups=tuple(g for g in read["Remote-Groups"].split(",") if g),
+        token_id=read["X-Bearerd-Token-Id"],
+        token_kind=read["X-Bearerd-Token-Kind"],
+        scope=frozenset(read["X-Bearerd-Scope"].split()),
+        collection=_collection(read["X-Bearerd-Collection"]),
+        audience=tuple(read["X-Bearerd-Audience"].split()),
+    )
+
+
+def identify(
+    get: Callable[[str], str], assertion: Optional[AssertionReader], audience: str = ""
+) -> Optional[Identity]:
+    """Returns whom a request is from, or None.
+
+    With a reader of assertions nothing but the assertion counts. Without one the
+    identity headers do; a token that they say is for other audiences than ``audience``
+    is Forbidden.
+    """
+    if assertion is not None:
+        raw = get(ASSERTION)
+        return assertion(raw) if raw else None
+    who = from_headers(get)
+    if who is not None and audience and who.audience and audience not in who.audience:
+        raise Forbidden("the token is for another audience")
+    return who
+
+
+def _text(value: str, name: str) -> str:
+    """Undoes the reading in latin-1: bearerd sends UTF-8."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError):
+        raise Untrusted(f"{name} isn't UTF-8") from None
+
+
+def _collection(value: str) -> Optional[int]:
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 19):
+        raise Untrusted("X-Bearerd-Collection is no number")
+    return int(value)

@@ -1,0 +1,266 @@
+"""Following GET /auth/revocations: Server-Sent Events into the log, under its lease."""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import logging
+import random
+import threading
+from typing import Any, Callable, Optional
+
+from ._issuer import TIMEOUT, Connection, Issuer, IssuerError, refused_status
+from ._log import KINDS, Log
+from ._strict import Malformed, integer, parse_object, text
+
+logger = logging.getLogger("bearerd.verify")
+
+_MAX_LINE = 8 << 10
+_MAX_EVENT = 16 << 10
+_MAX_AS_OF = 10**12  # microseconds
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
+_KEYS_AGE = 300.0  # seconds after which the JWK Set is read again
+# How often the set is read after the log said that there is news: another node may not
+# have heard of it yet.
+_NEWS_READS = 3
+
+
+class _Bad(Exception):
+    """The stream's content can't be trusted in part: begin again with a snapshot."""
+
+
+class _Turn(Exception):
+    """A connection's own end."""
+
+
+class Follower(threading.Thread):
+    """Keeps the log up with the issuer's, until it is stopped."""
+
+    def __init__(self, issuer: Issuer, log: Log, staleness: Optional[float]) -> None:
+        super().__init__(name="bearerd.verify", daemon=True)
+        self._issuer, self._log, self._staleness = issuer, log, staleness
+        self._stopped = threading.Event()
+        self._connection: Optional[Connection] = None
+        self._afresh = True  # the next connection begins with a snapshot
+        self._token, self._token_renew = "", 0.0
+        self._keys_due = 0.0
+        self._keys_news = 0
+        self.error: Optional[Exception] = None  # why following fails now
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._connection is not None:
+            self._connection.abort()
+
+    def run(self) -> None:
+        pause, discover = _FIRST_PAUSE, True
+        while not self._stopped.is_set():
+            wait = 0.0
+            try:
+                if discover or not self._issuer.metadata:
+                    self._discover()
+                self._connect()
+                discover = False
+            except _Turn:
+                pause, discover = _FIRST_PAUSE, False
+                continue
+            except Exception as err:  # whatever it is, nothing is accepted once the lease ends
+                self._report(err)
+                discover = True
+                wait = max(pause, getattr(err, "retry_after", 0.0))
+                pause = min(2 * pause, _LAST_PAUSE)
+            self._stopped.wait(wait / 2 + random.random() * wait)
+
+    def _discover(self) -> None:
+        try:
+            self._issuer.discover()
+        except IssuerError:
+            if not self._issuer.metadata:
+                raise  # else what was known stays, and connecting says what is wrong
+
+    def _report(self, err: Optional[Exception]) -> None:
+        if err is not None and str(err) != str(self.error):
+            logger.warning("following the issuer's revocations: %s", err)
+        elif err is None and self.error is not None:
+            logger.info("following the issuer's revocations again, at %d", self._log.applied)
+        self.error = err
+
+    def _tend_keys(self) -> None:
+        """Reads the JWK Set when that is due."""
+        now = self._log.clock()
+        if now < self._keys_due and not self._keys_news:
+            return
+        self._keys_news = max(0, self._keys_news - 1)
+        try:
+            self._issuer.fetch_keys()
+            self._keys_due = now + _KEYS_AGE
+        except IssuerError as err:
+            if not self._issuer.keys:
+                raise
+            logger.warning("reading the issuer's keys; those known before stay: %s", err)
+            self._keys_due = now + 10
+
+    def _connect(self) -> None:
+        """Reads one connection to its end."""
+        self._tend_keys()
+        log, staleness = self._log, self._staleness or self._issuer.staleness
+        if staleness < self._issuer.staleness:
+            raise IssuerError("max_staleness is less than the issuer's own")
+        if not self._token or log.clock() >= self._token_renew:
+            self._token, life = self._issuer.access_token()
+            self._token_renew = log.clock() + life * 0.8
+        place = _Place(log, staleness, snapshot=self._afresh)
+        if self._afresh:
+            log.restart()
+        url = self._issuer.metadata["revocations_endpoint"]
+        connection = self._connection = Connection(url, self._issuer.tls, max(TIMEOUT, staleness))
+        try:
+            self._read(connection, url, place)
+        except (OSError, http.client.HTTPException) as err:
+            raise IssuerError(f"reading the revocations: {type(err).__name__}: {err}") from None
+        except _Bad:
+            self._afresh = True
+            raise
+        finally:
+            connection.close()
+            self._afresh = self._afresh and not place.renewed
+
+    def _read(self, connection: Connection, url: str, place: "_Place") -> None:
+        headers = {
+            "Authorization": "Bearer " + self._token, "Accept": "text/event-stream", "Accept-Encoding": "identity",
+        }
+        log = self._log
+        place.sent = log.clock()
+        # A new connection is made before the margin for the clocks' rates takes a
+        # twelfth of L, and before the token ends.
+        turn = place.sent + max(10.0, min(80 * place.staleness, self._token_renew - place.sent))
+        response = connection.send("GET", headers, query="" if place.snapshot else f"after={place.last}")
+        if response.status == 410:
+            raise _Bad("the issuer has purged what comes next")
+        if response.status != 200 or not response.headers.get_content_type() == "text/event-stream":
+            if response.status in (401, 403):
+                self._token = ""
+            raise refused_status(url, response)
+        connection.settimeout(max(place.staleness, 1.0))  # twice as long as the issuer is ever silent
+        for name, id_, data in events(response.readline):
+            if self._stopped.is_set():
+                return
+            if place.take(name, id_, data):
+                self._keys_news = _NEWS_READS
+            if place.renewed:
+                self._report(None)
+                if name == "heartbeat":
+                    self._tend_keys()
+            if log.clock() > turn:
+                raise _Turn
+        if place.renewed:
+            raise _Turn
+        raise IssuerError("the stream of revocations ended before its first heartbeat")
+
+
+def events(readline: Callable[[int], bytes]) -> Any:
+    """Yields the Server-Sent Events that have data: name, id, data. An event that the
+    stream's end cuts short is none. Raises _Bad for what bearerd never sends."""
+    name, id_, data = "", "", b""
+    while True:
+        line = readline(_MAX_LINE + 1)
+        if not line or not line.endswith(b"\n"):
+            if len(line) > _MAX_LINE:
+                raise _Bad("a line that is too long")
+            return
+        line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        if b"\r" in line or b"\0" in line:
+            raise _Bad("a line with a carriage return or a NUL in it")
+        if not line:
+            if data:
+                yield name, id_, data
+            name, id_, data = "", "", b""
+            continue
+        field, _, value = line.partition(b":")
+        value = value[1:] if value.startswith(b" ") else value
+        if field == b"event":
+            name = value.decode("latin-1")
+        elif field == b"id":
+            id_ = value.decode("latin-1")
+        elif field == b"data":
+            data = data + b"\n" + value if data else value
+            if len(data) > _MAX_EVENT:
+                raise _Bad("an event that is too long")
+
+
+class _Place:
+    """One connection's place in the log. Its events come one after another."""
+
+    def __init__(self, log: Log, staleness: float, *, snapshot: bool) -> None:
+        self.log, self.staleness, self.snapshot = log, staleness, snapshot
+        self.last = 0 if snapshot else log.applied
+        self.sent = 0.0  # on the boot clock, just before the request
+        self.renewed = False
+
+    def take(self, name: str, id_: str, data: bytes) -> bool:
+        """Applies an event, and reports whether the issuer's keys have changed."""
+        try:
+            members = parse_object(data)
+            if name == "revocation":
+                return self._entry(id_, members)
+            if name == "heartbeat":
+                self._heartbeat(members)
+                return False
+        except (Malformed, KeyError, ValueError, OverflowError) as err:
+            raise _Bad(f"refusing the revocations: {err}") from None
+        raise _Bad(f"an event of unknown name {name[:40]!r}")
+
+    def _entry(self, id_: str, members: dict[str, Any]) -> bool:
+        seq, what = integer(members.get("seq"), "seq"), text(members.get("what"), "what")
+        name = text(members.get("id"), "id")
+        if what not in KINDS:
+            raise _Bad(f"entry {seq} names what this version doesn't know ({what[:40]!r})")
+        if id_ != str(seq) or seq <= self.last or len(name) > 512:
+            raise _Bad(f"entry {seq} comes as event {id_[:40]!r} after {self.last}")
+        if not self.snapshot and seq != self.last + 1:
+            raise _Bad(f"entry {self.last + 1} is missing")
+        until = members.get("until")
+        self.log.apply(what, name, seq, None if until is None else instant(until), instant(members.get("at")))
+        self.last = seq
+        if not self.snapshot:
+            self.log.advance(seq)
+        return what == "key"
+
+    def _heartbeat(self, members: dict[str, Any]) -> None:
+        """Renews the lease.
+
+        The log held nothing after seq at the start of a question that the issuer put
+        ``as_of`` after it had received the request, which had left before. Clocks that
+        nobody can set differ by at most a thousandth of the time between.
+        """
+        seq, micros = integer(members.get("seq"), "seq"), members.get("as_of")
+        if type(micros) is not int or abs(micros) > _MAX_AS_OF:
+            raise _Bad("a heartbeat that doesn't say as of when")
+        log, now = self.log, self.log.clock()
+        as_of = self.sent + micros / 1e6 - max(abs(micros) / 1e6, now - self.sent) / 1000
+        if as_of > now:
+            raise _Bad("a heartbeat of a time to come")
+        if seq < self.last or seq < log.applied:
+            if log.knew_before(as_of):
+                log.distrust()
+                raise _Bad("the log went back; was the issuer's store restored without raising the sequence?")
+            raise IssuerError("this node of the issuer is behind another")
+        if seq > self.last and not self.snapshot:
+            raise _Bad(f"entry {self.last + 1} is missing before the heartbeat at {seq}")
+        if members.get("purged_until") is not None:
+            log.purged(instant(members["purged_until"]))
+        self.snapshot, self.last, self.renewed = False, seq, True
+        log.advance(seq)
+        log.renew(as_of, self.staleness)
+
+
+def instant(value: Any) -> float:
+    """Reads a time of RFC 3339 with a Z, as Unix seconds."""
+    raw = text(value, "a time")
+    if not raw.endswith("Z"):
+        raise Malformed("a time that isn't in UTC")
+    whole, _, fraction = raw[:-1].partition(".")
+    if fraction and not (fraction.isascii() and fraction.isdigit()):
+        raise Malformed("a time with no digits after its point")
+    at = datetime.datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+    return at.timestamp() + float("0." + (fraction or "0"))
