@@ -89,7 +89,6 @@ var mayImport = map[string][]string{
 	"internal/dialect/senaite":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance"),
 	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
-	"internal/dialect/dialecttest":  nil,
 	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/traffic"),
 	"verify": {
 		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",

@@ -50,7 +50,7 @@ func (s *site) serve(t *testing.T, change ...func(*adminapi.API)) *edgetest.Site
 	for _, c := range change {
 		c(api)
 	}
-	served := edgetest.Serve(t, s.Fixture, api)
+	served := edgetest.Serve(t, s.Time, api)
 	served.Type, served.Check = edgetest.TypeJSON, check
 	return served
 }
@@ -66,7 +66,7 @@ func check(a *edgetest.Answer) {
 	}
 }
 
-func session(value string) edgetest.Option { return edgetest.Header("Cookie", cookie+"="+value) }
+func session(value string) edgetest.Option { return edgetest.Cookie(cookie, value) }
 
 // as sends a request of the API with a token.
 func (s *site) as(t *testing.T, token, method, path, body string) *edgetest.Answer {

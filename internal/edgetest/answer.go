@@ -82,6 +82,15 @@ func (a *Answer) Problem() map[string]any {
 	return body
 }
 
+// Cookies returns the cookies that the answer sets, by name.
+func (a *Answer) Cookies() map[string]*http.Cookie {
+	cookies := map[string]*http.Cookie{}
+	for _, c := range (&http.Response{Header: a.Header}).Cookies() {
+		cookies[c.Name] = c
+	}
+	return cookies
+}
+
 // Object returns the members of a JSON object; nil if there is no body.
 func (a *Answer) Object() map[string]any {
 	a.t.Helper()

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
@@ -25,9 +27,6 @@ const (
 	TypeForm = "application/x-www-form-urlencoded"
 	TypeJSON = "application/json"
 )
-
-// Origin is what the audit log records of every request to a Site of Serve.
-var Origin = audit.Origin{Address: "192.0.2.1", RequestID: "r-1"}
 
 // Edge is what Serve serves.
 type Edge interface {
@@ -43,9 +42,10 @@ type Site struct {
 	Check func(*Answer) // is called with every answer; nil: nothing is
 }
 
-// Serve serves edges over a node, with their API description. It reports every
-// answer that the description doesn't contain.
-func Serve(t testing.TB, f *nodetest.Fixture, edges ...Edge) *Site {
+// Serve serves edges, with their API description. It reports every
+// answer that the description doesn't contain. The audit log records each request as
+// "r-1" from 192.0.2.1, or from the address that From sets.
+func Serve(t testing.TB, now func() time.Time, edges ...Edge) *Site {
 	t.Helper()
 	mux := http.NewServeMux()
 	sources := adminapi.Sources{Issuer: nodetest.Issuer, Version: "test"}
@@ -61,8 +61,14 @@ func Serve(t testing.TB, f *nodetest.Fixture, edges ...Edge) *Site {
 	document := openapitest.Load(t, description.JSON())
 	document.CheckRoutes(mux)
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{
-		Logger: slog.New(slog.DiscardHandler), Now: f.Time,
-		Context: func(ctx context.Context, _ *httpkit.Event) context.Context { return audit.WithOrigin(ctx, Origin) },
+		Logger: slog.New(slog.DiscardHandler), Now: now, Proxies: httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")},
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			address := e.ClientAddress()
+			if e.Address().IsLoopback() {
+				address = "192.0.2.1"
+			}
+			return audit.WithOrigin(ctx, audit.Origin{Address: address, RequestID: "r-1"})
+		},
 	})
 	server := httptest.NewServer(observer.Wrap(document.Watch(mux)))
 	t.Cleanup(server.Close)
@@ -194,9 +200,10 @@ func Basic(id, secret string) Option {
 }
 
 // Cookie adds a cookie.
-func Cookie(name, value string) Option {
-	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: name, Value: value}) }
-}
+func Cookie(name, value string) Option { return Header("Cookie", name+"="+value) }
+
+// From sends a request from an address, as a proxy reports it.
+func From(address string) Option { return Header("X-Forwarded-For", address) }
 
 // Form returns the body of a form of names and values in turn.
 func Form(pairs ...string) string {

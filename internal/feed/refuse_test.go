@@ -100,7 +100,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		Verifier: f.Verifier, Log: f.Follower, Tail: feed.Follow(f.Follower), Issuer: f.Settings.Policy.Issuer,
 		Staleness: f.Settings.Staleness, Clock: f.Ledger.Clock,
 	}
-	e := &env{Fixture: f, Site: edgetest.Serve(t, f, edge), edge: edge}
+	e := &env{Fixture: f, Site: edgetest.Serve(t, f.Time, edge), edge: edge}
 	good := e.reader(t)
 	narrow := e.token(t, "narrow")
 	edge.EndStreams()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
+	"github.com/bearerd/bearerd/internal/edgetest"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -18,8 +19,6 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -110,15 +109,7 @@ func (w *world) revoke(t testing.TB, issued *issuance.Issued) {
 // verifier serves /auth/verify, and holds what it answers against its description.
 func (w *world) verifier(t testing.TB) string {
 	t.Helper()
-	edge := &gateway.ForwardAuth{Gate: w.gate}
-	described, err := adminapi.Describe(adminapi.Sources{Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{edge}})
-	must(t, err)
-	mux := http.NewServeMux()
-	edge.Register(mux)
-	described.Register(mux)
-	document := openapitest.Load(t, described.JSON())
-	document.CheckRoutes(mux)
-	return serve(t, document.Watch(mux))
+	return edgetest.Serve(t, w.gate.Now, &gateway.ForwardAuth{Gate: w.gate}).URL
 }
 
 func serve(t testing.TB, h http.Handler) string {
@@ -158,20 +149,8 @@ func send(t testing.TB, method, url string, h http.Header, body io.Reader) answe
 	if host := r.Header.Get("Host"); host != "" {
 		r.Host = host
 	}
-	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	resp, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, string(text)}
+	a := edgetest.At(t, "").Send(t, r)
+	return answer{a.Status, a.Header, a.Body}
 }
 
 // members reads a JSON body.

@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -283,10 +285,10 @@ func TestDeviceFlowTooManyIs429(t *testing.T) {
 	e := newEnv(t, nodetest.Options{})
 	e.Freeze()
 	e.addClient(t, directory.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode}})
-	for range 300 {
-		e.post(t, "/oauth2/device_authorization", form("client_id", "tv")).ok(t)
+	for i := range 300 {
+		e.post(t, "/oauth2/device_authorization", form("client_id", "tv"), edgetest.From(fmt.Sprintf("192.0.2.%d", i/30))).ok(t)
 	}
-	a := e.post(t, "/oauth2/device_authorization", form("client_id", "tv"))
+	a := e.post(t, "/oauth2/device_authorization", form("client_id", "tv"), edgetest.From("192.0.2.100"))
 	a.refused(t, http.StatusTooManyRequests, "temporarily_unavailable")
 	if got := a.header.Get("Retry-After"); got != "1" || a.str(t, "error_description") != "too many device flows were begun by this client" {
 		t.Errorf("Retry-After %q, %s", got, a.text)

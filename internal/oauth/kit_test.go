@@ -2,10 +2,7 @@ package oauth_test
 
 import (
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -13,10 +10,8 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/edgetest"
 
-	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
 )
@@ -24,7 +19,7 @@ import (
 // env is the endpoints on a real authority, behind a real listener.
 type env struct {
 	*nodetest.Fixture
-	url string
+	http *edgetest.Site
 }
 
 const cacheTime = 5 * time.Minute
@@ -36,8 +31,11 @@ func newEnv(t testing.TB, o nodetest.Options) *env {
 
 func serve(t testing.TB, f *nodetest.Fixture) *env {
 	t.Helper()
-	mux := http.NewServeMux()
-	edge := &oauth.Edge{
+	return &env{Fixture: f, http: edgetest.Serve(t, f.Time, newEdge(f))}
+}
+
+func newEdge(f *nodetest.Fixture) *oauth.Edge {
+	return &oauth.Edge{
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
 		Applied: f.Ledger.Applied, JWKS: f.JWKS, Quota: f.Quota, Now: f.Time,
 		Site: oauth.Site{
@@ -46,12 +44,6 @@ func serve(t testing.TB, f *nodetest.Fixture) *env {
 		},
 		CacheTime: cacheTime,
 	}
-	edge.Register(mux)
-	document := openapitest.Describe(t, adminapi.Sources{Issuer: nodetest.Issuer, Edges: []adminapi.Described{edge}})
-	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: f.Time})
-	server := httptest.NewServer(observer.Wrap(document.Watch(mux)))
-	t.Cleanup(server.Close)
-	return &env{Fixture: f, url: server.URL}
 }
 
 // answer is what came back.
@@ -62,16 +54,11 @@ type answer struct {
 	body   map[string]any // nil when it is no JSON object
 }
 
-// option changes a request.
-type option func(*http.Request)
+type option = edgetest.Option
 
-func asBearer(token string) option {
-	return func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+token) }
-}
+func asBearer(token string) option { return edgetest.Bearer(token) }
 
-func asBasic(id, secret string) option {
-	return func(r *http.Request) { r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret)) }
-}
+func asBasic(id, secret string) option { return edgetest.Basic(id, secret) }
 
 func asClient(id string) option { return asBasic(id, nodetest.ClientSecret) }
 
@@ -83,25 +70,9 @@ const typeForm = "application/x-www-form-urlencoded"
 
 func (e *env) do(t testing.TB, method, path, body string, options ...option) answer {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, e.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range options {
-		o(r)
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := answer{status: res.StatusCode, header: res.Header, text: string(text)}
-	_ = json.Unmarshal(text, &a.body)
+	got := e.http.Do(t, method, path, body, options...)
+	a := answer{status: got.Status, header: got.Header, text: got.Body}
+	_ = json.Unmarshal([]byte(got.Body), &a.body)
 	return a
 }
 

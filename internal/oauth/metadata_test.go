@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,7 +75,12 @@ func TestEveryGrantInTheMetadataIsServed(t *testing.T) {
 
 func TestMetadataOfAnIssuerWithAPathStandsBeforeIt(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, nodetest.Options{Settings: func(p *node.Settings) { p.Policy.Issuer = "https://example.org/tokens" }})
+	f := nodetest.New(t, nodetest.Options{Settings: func(p *node.Settings) { p.Policy.Issuer = "https://example.org/tokens" }})
+	mux := http.NewServeMux() // the description has no paths of an issuer with a path
+	newEdge(f).Register(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	e := &env{Fixture: f, http: edgetest.At(t, server.URL)}
 	for _, path := range []string{
 		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/tokens",
 		"/.well-known/openid-configuration", "/.well-known/openid-configuration/tokens",

@@ -32,7 +32,7 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*webui.Pages)) *si
 	for _, c := range change {
 		c(p)
 	}
-	return &site{f, edgetest.Serve(t, f, p)}
+	return &site{f, edgetest.Serve(t, f.Time, p)}
 }
 
 // signedIn is a browser in which somebody has signed in.

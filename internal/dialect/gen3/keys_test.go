@@ -3,7 +3,6 @@ package gen3_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -223,14 +222,9 @@ func TestABadCredentialIsNotRescued(t *testing.T) {
 func TestWithoutCrossOriginSessionsDoNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	h := serve(t, &gen3.Dialect{SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Verifier: s.Verifier, Now: s.Time, SessionCookies: []string{sessionCookie}})
-	r := httptest.NewRequestWithContext(t.Context(), "GET", "/user", nil)
-	s.bySession(r)
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	if w.Code != http.StatusForbidden {
-		t.Errorf("%d %s", w.Code, w.Body)
-	}
+	serve(t, &gen3.Dialect{
+		SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Verifier: s.Verifier, Now: s.Time, SessionCookies: []string{sessionCookie},
+	}).Get(t, "/user", s.bySession).Is(http.StatusForbidden)
 }
 
 func TestOtherMethodsAreNotAllowed(t *testing.T) {

@@ -3,10 +3,7 @@ package gen3_test
 import (
 	"encoding/json"
 	"flag"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +14,8 @@ import (
 	"github.com/bearerd/bearerd/internal/directory"
 
 	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
 	"github.com/bearerd/bearerd/internal/dialect/gen3"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
@@ -38,6 +33,7 @@ const (
 type site struct {
 	*nodetest.Fixture
 	t       testing.TB
+	http    *edgetest.Site
 	url     string
 	session string // ada's
 	ada     string // her subject
@@ -56,39 +52,22 @@ func newSite(t testing.TB, bindings ...access.Binding) *site {
 func newSiteWith(t testing.TB, o nodetest.Options, bindings ...access.Binding) *site {
 	t.Helper()
 	f := nodetest.New(t, o)
-	crossOrigin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(serve(t, &gen3.Dialect{
+	s := &site{Fixture: f, t: t, http: serve(t, &gen3.Dialect{
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier, PublicKeys: f.PublicKeys, Now: f.Time,
-		SessionCookies: []string{sessionCookie}, CrossOrigin: crossOrigin,
+		SessionCookies: []string{sessionCookie}, CrossOrigin: edgetest.CrossOrigin(t),
 		Challenge: httpkit.Challenge{Realm: nodetest.Issuer}, CacheTime: 5 * time.Minute,
-	}))
-	t.Cleanup(server.Close)
-	ada := f.User(t, "ada", password, bindings...)
-	return &site{Fixture: f, t: t, url: server.URL, ada: ada.ID, session: f.SessionToken(t, "ada", password).Value.Reveal()}
+	})}
+	s.url, s.ada = s.http.URL, f.User(t, "ada", password, bindings...).ID
+	s.session = f.SessionToken(t, "ada", password).Value.Reveal()
+	return s
 }
 
-// serve mounts a dialect with its denylist, and watches that they answer as they are
-// described.
-func serve(t testing.TB, d *gen3.Dialect) http.Handler {
+// serve serves a dialect with its denylist.
+func serve(t testing.TB, d *gen3.Dialect) *edgetest.Site {
 	t.Helper()
-	denylist := &gen3.Denylist{Verifier: d.Verifier}
-	described, err := adminapi.Describe(adminapi.Sources{
-		Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{d, denylist},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	d.Register(mux)
-	denylist.Register(mux)
-	described.Register(mux)
-	document := openapitest.Load(t, described.JSON())
-	document.CheckRoutes(mux)
-	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: d.Now})
-	return observer.Wrap(document.Watch(mux))
+	s := edgetest.Serve(t, d.Now, d, &gen3.Denylist{Verifier: d.Verifier})
+	s.Type = typeJSON
+	return s
 }
 
 // answer is what came back.
@@ -113,20 +92,13 @@ func (a answer) message(t testing.TB) string {
 	return decode[struct{ Message string }](t, a).Message
 }
 
-// option changes a request.
-type option func(*http.Request)
+type option = edgetest.Option
 
-func bearer(token string) option {
-	return func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+token) }
-}
+func bearer(token string) option { return edgetest.Bearer(token) }
 
-func header(name, value string) option {
-	return func(r *http.Request) { r.Header.Add(name, value) }
-}
+func header(name, value string) option { return edgetest.Header(name, value) }
 
-func contentType(value string) option {
-	return func(r *http.Request) { r.Header.Set("Content-Type", value) }
-}
+func contentType(value string) option { return edgetest.Type(value) }
 
 func (s *site) bySession(r *http.Request) {
 	r.AddCookie(&http.Cookie{Name: sessionCookie, Value: s.session})
@@ -135,27 +107,8 @@ func (s *site) bySession(r *http.Request) {
 // do sends a request; a body is JSON where no option says otherwise.
 func (s *site) do(method, path, body string, options ...option) answer {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", typeJSON)
-	}
-	for _, o := range options {
-		o(r)
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	a := s.http.Do(s.t, method, path, body, options...)
+	return answer{a.Status, a.Header, a.Body}
 }
 
 // newKey is the answer to a key that was made.
@@ -214,14 +167,14 @@ func (a answer) refused(t testing.TB, what string, status int) {
 // TestConversations holds whole conversations against testdata/*.txtar.
 func TestConversations(t *testing.T) {
 	t.Parallel()
-	dialecttest.Play(t, *update, func(t *testing.T) dialecttest.Stage {
+	edgetest.Play(t, *update, func(t *testing.T) edgetest.Stage {
 		t.Helper()
 		s := newSite(t,
 			nodetest.May("create", "/task-tokens/FOO"), nodetest.May("create", "/task-tokens/BAR/100"),
 			nodetest.May("read", "/programs/jnkns"),
 		)
 		s.User(t, "mallory", "battery staple")
-		return dialecttest.Stage{URL: s.url, Secrets: map[string]string{
+		return edgetest.Stage{URL: s.url, Secrets: map[string]string{
 			"session":   s.session,
 			"bearer":    s.AccessToken(t, "ada", password, "credentials").Value.Reveal(),
 			"plain":     s.AccessToken(t, "ada", password).Value.Reveal(),

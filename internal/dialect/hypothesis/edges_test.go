@@ -3,13 +3,13 @@ package hypothesis_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/verification"
 
@@ -25,23 +25,12 @@ import (
 // get asks for a path with one header; a name that is empty is none.
 func (s *site) get(t *testing.T, path, name, value string) (int, http.Header, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var with []edgetest.Option
 	if name != "" {
-		r.Header.Set(name, value)
+		with = append(with, edgetest.Header(name, value))
 	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header, string(body)
+	a := edgetest.At(t, s.url).Get(t, path, with...)
+	return a.Status, a.Header, a.Body
 }
 
 // userID returns the userid of a profile: a string, or nil.
@@ -146,18 +135,7 @@ func TestTheTokenEndsWithTheSession(t *testing.T) {
 func TestWithoutATokenEndpointThereIsNone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, func(d *hypothesis.Dialect) { d.Token = nil })
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/token", strings.NewReader("grant_type=refresh_token"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("%d", resp.StatusCode)
-	}
+	edgetest.At(t, s.url).Submit(t, "/api/token", "grant_type", "refresh_token").Is(http.StatusMethodNotAllowed)
 }
 
 // away is a store that can't be asked about users once it is gone.

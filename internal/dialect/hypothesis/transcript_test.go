@@ -7,7 +7,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 
-	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write the conversations anew")
 
 func TestConversations(t *testing.T) {
 	t.Parallel()
-	dialecttest.Play(t, *update, func(t *testing.T) dialecttest.Stage {
+	edgetest.Play(t, *update, func(t *testing.T) edgetest.Stage {
 		s := newSite(t, nodetest.Options{})
 		act := func(do func() error) func() {
 			return func() {
@@ -25,7 +25,7 @@ func TestConversations(t *testing.T) {
 				}
 			}
 		}
-		return dialecttest.Stage{
+		return edgetest.Stage{
 			URL: s.url,
 			Secrets: map[string]string{
 				"session": s.session, "developer": s.developerToken(t), "refresh": s.refreshToken(t),

@@ -3,23 +3,16 @@ package senaite_test
 import (
 	"encoding/json"
 	"flag"
-	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/revoking"
 
-	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/dialect/dialecttest"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
@@ -49,12 +42,8 @@ func newSite(t testing.TB, configure ...func(*senaite.Dialect)) *site {
 func newSiteWith(t testing.TB, o nodetest.Options, configure ...func(*senaite.Dialect)) *site {
 	t.Helper()
 	f := nodetest.New(t, o)
-	crossOrigin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := &senaite.Dialect{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Issuer: nodetest.Issuer, Now: f.Time, Cookies: httpkit.NewCookies(nodetest.Issuer), CrossOrigin: crossOrigin,
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Issuer: nodetest.Issuer, Now: f.Time, Cookies: httpkit.NewCookies(nodetest.Issuer), CrossOrigin: edgetest.CrossOrigin(t),
 		Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}
 	for _, c := range configure {
@@ -62,29 +51,7 @@ func newSiteWith(t testing.TB, o nodetest.Options, configure ...func(*senaite.Di
 	}
 	f.User(t, "ada", password, nodetest.May("read", "/samples"))
 	f.User(t, "root", password, nodetest.Admin())
-	return &site{Fixture: f, t: t, url: serve(t, d)}
-}
-
-// serve mounts a dialect on a server of its own, watched for answering as it is
-// described, and gives the server's address.
-func serve(t testing.TB, d *senaite.Dialect) string {
-	t.Helper()
-	described, err := adminapi.Describe(adminapi.Sources{Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{d}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	d.Register(mux)
-	described.Register(mux)
-	document := openapitest.Load(t, described.JSON())
-	document.CheckRoutes(mux)
-	watched := document.Watch(mux)
-	observer := httpkit.NewObserver(httpkit.ObserverConfig{Logger: slog.New(slog.DiscardHandler), Now: d.Now})
-	server := httptest.NewServer(observer.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		watched.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), audit.Origin{Address: "192.0.2.1", RequestID: "r-1"})))
-	})))
-	t.Cleanup(server.Close)
-	return server.URL
+	return &site{Fixture: f, t: t, url: edgetest.Serve(t, f.Time, d).URL}
 }
 
 // answer is what came back.
@@ -110,28 +77,21 @@ type refusal struct {
 	Message string
 }
 
-// option changes a request.
-type option func(*http.Request)
+type option = edgetest.Option
 
-func header(name, value string) option {
-	return func(r *http.Request) { r.Header.Add(name, value) }
-}
+func header(name, value string) option { return edgetest.Header(name, value) }
 
-func bearer(token string) option { return header("Authorization", "Bearer "+token) }
+func bearer(token string) option { return edgetest.Bearer(token) }
 
 func basic(name, pass string) option {
 	return func(r *http.Request) { r.SetBasicAuth(name, pass) }
 }
 
-func cookie(token string) option {
-	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "token", Value: token}) }
-}
+func cookie(token string) option { return edgetest.Cookie("token", token) }
 
 func jwtHeader(token string) option { return header("X-JWT-Auth-Token", token) }
 
-func contentType(value string) option {
-	return func(r *http.Request) { r.Header.Set("Content-Type", value) }
-}
+func contentType(value string) option { return edgetest.Type(value) }
 
 var foreign = []option{header("Sec-Fetch-Site", "cross-site"), header("Origin", "https://evil.example")}
 
@@ -139,31 +99,10 @@ var foreign = []option{header("Sec-Fetch-Site", "cross-site"), header("Origin", 
 // says otherwise.
 func (s *site) do(method, path, body string, options ...option) answer {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+prefix+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", typeForm)
-	}
-	for _, o := range options {
-		o(r)
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	a := answer{response.StatusCode, response.Header, string(text), map[string]*http.Cookie{}}
-	for _, c := range response.Cookies() {
-		a.cookies[c.Name] = c
-	}
-	return a
+	to := edgetest.At(s.t, s.url)
+	to.Type = typeForm
+	a := to.Do(s.t, method, prefix+path, body, options...)
+	return answer{a.Status, a.Header, a.Body, a.Cookies()}
 }
 
 // form is the body of a login.
@@ -253,10 +192,10 @@ func (a answer) refused(t testing.TB, what string, status int) {
 // TestConversations holds whole conversations against testdata/*.txtar.
 func TestConversations(t *testing.T) {
 	t.Parallel()
-	dialecttest.Play(t, *update, func(t *testing.T) dialecttest.Stage {
+	edgetest.Play(t, *update, func(t *testing.T) edgetest.Stage {
 		t.Helper()
 		s := newSite(t)
-		return dialecttest.Stage{URL: s.url, Acts: map[string]func(){
+		return edgetest.Stage{URL: s.url, Acts: map[string]func(){
 			"two hours pass": func() { s.Advance(2 * time.Hour) },
 		}}
 	})

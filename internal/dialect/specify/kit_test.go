@@ -1,17 +1,12 @@
 package specify_test
 
 import (
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/adminapi"
-	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
@@ -41,36 +36,12 @@ func newSite(t *testing.T, options nodetest.Options) *site {
 	f.Collection(t, 5, "KU Herpetology")
 	f.User(t, "ada", password, nodetest.May("access", "/collections/4"))
 	f.User(t, "root", password, nodetest.Admin())
-	origin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &site{Fixture: f, t: t, Dialect: &specify.Dialect{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Login: true, CrossOrigin: origin, Cookies: httpkit.NewCookies(nodetest.Issuer),
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Login: true, CrossOrigin: edgetest.CrossOrigin(t), Cookies: httpkit.NewCookies(nodetest.Issuer),
 		SessionCookies: []string{specify.SessionCookie}, Challenge: httpkit.Challenge{Realm: "bearerd"},
 	}}
-	s.url = serve(t, s.Dialect)
+	s.url = edgetest.Serve(t, f.Time, s.Dialect).URL
 	return s
-}
-
-// serve mounts a dialect on a server of its own and gives the server's address.
-func serve(t *testing.T, d *specify.Dialect) string {
-	t.Helper()
-	described, err := adminapi.Describe(adminapi.Sources{Issuer: nodetest.Issuer, Version: "test", Edges: []adminapi.Described{d}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	d.Register(mux)
-	described.Register(mux)
-	document := openapitest.Load(t, described.JSON())
-	document.CheckRoutes(mux)
-	watched := document.Watch(mux)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		watched.ServeHTTP(w, r.WithContext(audit.WithOrigin(r.Context(), audit.Origin{Address: "192.0.2.1", RequestID: "r-1"})))
-	}))
-	t.Cleanup(server.Close)
-	return server.URL
 }
 
 // answer is what came back.
@@ -81,14 +52,13 @@ type answer struct {
 	cookies map[string]*http.Cookie
 }
 
-// option changes a request before it is sent.
-type option func(*http.Request)
+type option = edgetest.Option
 
 func header(name, value string) option {
 	return func(r *http.Request) { r.Header.Set(name, value) }
 }
 
-func bearer(token string) option { return header("Authorization", "Bearer "+token) }
+func bearer(token string) option { return edgetest.Bearer(token) }
 
 func jsonBody() option { return header("Content-Type", "application/json") }
 
@@ -109,31 +79,10 @@ func (s *site) send(method, path, body string, options ...option) answer {
 // send sends a request; a body is a form unless an option says otherwise.
 func send(t *testing.T, method, address, body string, options ...option) answer {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body != "" {
-		r.Header.Set("Content-Type", formType)
-	}
-	for _, o := range options {
-		o(r)
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := answer{res.StatusCode, res.Header, string(text), map[string]*http.Cookie{}}
-	for _, c := range res.Cookies() {
-		a.cookies[c.Name] = c
-	}
-	return a
+	to := edgetest.At(t, address)
+	to.Type = formType
+	a := to.Do(t, method, "", body, options...)
+	return answer{a.Status, a.Header, a.Body, a.Cookies()}
 }
 
 // form writes parameters given as name, value, name, value.

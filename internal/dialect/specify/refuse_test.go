@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
@@ -183,7 +184,7 @@ func TestCookiesAreSecureUnlessOnLoopback(t *testing.T) {
 	s := newSite(t, nodetest.Options{})
 	d := *s.Dialect
 	d.Cookies = httpkit.NewCookies("https://id.example.org")
-	url := serve(t, &d)
+	url := edgetest.Serve(t, s.Time, &d).URL
 	a := send(t, "PUT", url+loginPath, `{"username":"ada","password":"correct horse","collection":4}`, csrf(""), jsonBody())
 	a.is(t, 204)
 	for name, httpOnly := range map[string]bool{"sessionid": true, "collection": false, "csrftoken": false} {
@@ -218,7 +219,7 @@ func TestLoginCanBeLeftToTheApplication(t *testing.T) {
 	s := newSite(t, nodetest.Options{})
 	d := *s.Dialect
 	d.Login, d.SessionCookies = false, nil
-	url := serve(t, &d)
+	url := edgetest.Serve(t, s.Time, &d).URL
 	for _, method := range []string{"GET", "PUT"} {
 		if a := send(t, method, url+loginPath, ""); a.status != 404 {
 			t.Errorf("%s: %d", method, a.status)
@@ -233,12 +234,12 @@ func TestLoginCanBeLeftToTheApplication(t *testing.T) {
 func TestZeroDialectDoesNothingByCookie(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})
-	url := serve(t, &specify.Dialect{SignIn: s.SignIn, Issuance: s.Dialect.Issuance, Revoker: s.Dialect.Revoker, Directory: s.Dialect.Directory, Login: true})
+	url := edgetest.Serve(t, s.Time, &specify.Dialect{SignIn: s.SignIn, Issuance: s.Dialect.Issuance, Revoker: s.Dialect.Revoker, Directory: s.Dialect.Directory, Login: true}).URL
 	body := `{"username":"ada","password":"correct horse","collection":4}`
 	send(t, "PUT", url+loginPath, body, csrf(""), jsonBody()).is(t, 403)
 	d := *s.Dialect
 	d.SessionCookies = nil
-	send(t, "PUT", serve(t, &d)+loginPath, body, csrf(""), jsonBody()).is(t, 403)
+	send(t, "PUT", edgetest.Serve(t, s.Time, &d).URL+loginPath, body, csrf(""), jsonBody()).is(t, 403)
 	if n := s.issued(); n != 0 {
 		t.Errorf("%d sessions were made", n)
 	}

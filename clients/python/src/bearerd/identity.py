@@ -16,7 +16,7 @@ class Untrusted(Exception):
 
 
 class Forbidden(Exception):
-    """The sender is known, and isn't let in here; to be answered with 403."""
+    """The sender is known, but not allowed here; answer with 403."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@
         ...
     ]
 
-Requests that bearerd didn't let in keep the user of Django's own session. Settings:
+Requests that bearerd didn't accept keep the user of Django's own session. Settings:
 
 - ``BEARERD_ISSUER``: bearerd's URL, needed for assertions
 - ``BEARERD_ASSERTION``: the audience of its assertions (``upstream.assertion_audience``);

@@ -20,7 +20,7 @@ class BearerdMiddleware(MiddlewareMixin):  # type: ignore[misc]
 
     ``request.bearerd`` is the Identity, or None where bearerd let nobody in. No session
     is begun and none is read for the user. The CSRF check is left out, because bearerd
-    has made its own cross-origin check for every request that it let in.
+    has made its own cross-origin check for every request that it accepted.
 
     A user who has no account here, or a disabled one, is answered with 403; so is a
     client's own token, since a client has no account.

@@ -10,7 +10,7 @@ from ..identity import Identity
 
 
 class BearerdAuthentication(BaseAuthentication):  # type: ignore[misc]
-    """Authenticates requests that bearerd let in: the user is the middleware's, and
+    """Authenticates requests that bearerd accepted: the user is the middleware's, and
     ``request.auth`` is the Identity. ``bearerd.django.BearerdMiddleware`` is needed."""
 
     def authenticate(self, request: Any) -> Optional[tuple[Any, Identity]]:

@@ -1,19 +1,4 @@
-// Package dialecttest plays conversations that clients have with a dialect, and
-// compares what is answered with what a golden file says.
-//
-// A conversation is a txtar archive whose comment tells the story. Its files are,
-// in any number and order:
-//
-//	-- request --        a request: METHOD PATH, headers, an empty line, the body
-//	-- response --       what the request before it was answered with
-//	-- claims <jwt 1> -- what that token says
-//	-- act --            the name of something that the test does meanwhile
-//
-// What differs each time stands as a name: <jwt 1>, <secret 1>, <id 1>, <key 1> and
-// <pem 1> are numbered as they first appear in answers, and may stand in later
-// requests; <time>, <seconds> and <runtime> are numbers. In a request
-// <basic NAME:PASSWORD> is those two in base64.
-package dialecttest
+package edgetest
 
 import (
 	"bufio"
@@ -21,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/textproto"
 	"os"
@@ -41,8 +25,21 @@ type Stage struct {
 	Acts    map[string]func() // what else may happen
 }
 
-// Play plays every conversation of testdata/*.txtar, each on a stage of its own, or
-// with update writes down what is answered.
+// Play plays every conversation of testdata/*.txtar, each on a stage of its own, and
+// compares the answers with the file; with update it writes them to the file.
+//
+// A conversation is a txtar archive whose comment tells the story. Its files are,
+// in any number and order:
+//
+//	-- request --        a request: METHOD PATH, headers, an empty line, the body
+//	-- response --       the answer to the request before it
+//	-- claims <jwt 1> -- the claims of that token
+//	-- act --            the name of an act of the test in between
+//
+// Values that differ each time have names: <jwt 1>, <secret 1>, <id 1>, <key 1> and
+// <pem 1> are numbered as they first appear in answers, and can be used in later
+// requests; <time>, <seconds> and <runtime> are numbers. In a request
+// <basic NAME:PASSWORD> is those two in base64.
 func Play(t *testing.T, update bool, setUp func(t *testing.T) Stage) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -63,7 +60,7 @@ func play(t *testing.T, file string, update bool, s Stage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPlayer(s)
+	p := newPlayer(t, s)
 	var played []txtar.File
 	for i, f := range archive.Files {
 		text := string(f.Data)
@@ -99,13 +96,15 @@ func play(t *testing.T, file string, update bool, s Stage) {
 // player is one conversation as far as it has come.
 type player struct {
 	Stage
+	site            *Site
 	request, answer string
 	values          map[string]string // by name
 	names           map[string]string // by value
 }
 
-func newPlayer(s Stage) *player {
-	p := &player{Stage: s, values: map[string]string{}, names: map[string]string{}}
+func newPlayer(t *testing.T, s Stage) *player {
+	t.Helper()
+	p := &player{Stage: s, site: At(t, s.URL), values: map[string]string{}, names: map[string]string{}}
 	for name, value := range s.Secrets {
 		name = "<" + name + ">"
 		p.values[name], p.names[value] = value, name
@@ -113,7 +112,7 @@ func newPlayer(s Stage) *player {
 	return p
 }
 
-// recorded are the headers that a conversation tells.
+// recorded are the headers that a conversation contains.
 var recorded = []string{
 	"Allow", "Cache-Control", "Content-Type", "Location", "Pragma", "Retry-After", "Set-Cookie", "Www-Authenticate",
 }
@@ -122,30 +121,19 @@ var recorded = []string{
 func (p *player) ask(t *testing.T, text string) {
 	t.Helper()
 	p.request = text
-	response, err := client.Do(p.parse(t, text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response := p.site.Send(t, p.parse(t, text))
 	var b strings.Builder
-	fmt.Fprintln(&b, response.StatusCode)
+	fmt.Fprintln(&b, response.Status)
 	for _, name := range recorded {
 		for _, value := range response.Header[name] {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)
 		}
 	}
-	if len(body) > 0 {
-		fmt.Fprintf(&b, "\n%s\n", indented(body))
+	if response.Body != "" {
+		fmt.Fprintf(&b, "\n%s\n", indented([]byte(response.Body)))
 	}
 	p.answer = p.named(b.String())
 }
-
-// client follows no redirect.
-var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 func (p *player) parse(t *testing.T, text string) *http.Request {
 	t.Helper()
@@ -230,7 +218,7 @@ func (p *player) count(sort string) (n int) {
 	return n
 }
 
-// claims returns what a token says.
+// claims returns the claims of a token.
 func (p *player) claims(t *testing.T, name string) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(p.meant(t, name), ".")
