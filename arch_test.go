@@ -86,8 +86,8 @@ var mayImport = map[string][]string{
 	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
 	"internal/webui":                and(edge, pages...),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
-	"internal/dialect/senaite":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
-	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance"),
+	"internal/dialect/senaite":      and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
+	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/traffic"),
 	"verify": {
@@ -301,4 +301,39 @@ func read(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(content)
+}
+
+// dialectWords are the names of the systems that bearerd speaks the endpoints of.
+var dialectWords = regexp.MustCompile(`(?i)specify|senaite|hypothesis|gen3`)
+
+// TestNothingInwardHasTheNameOfADialect: a dialect brings what is its own when it is
+// mounted. Only the dialects, the configuration that names them, and what wires them
+// know of them.
+func TestNothingInwardHasTheNameOfADialect(t *testing.T) {
+	t.Parallel()
+	outward := []string{"cmd", "internal/dialect", "internal/config", "bench", "clustertest", "clients"}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (slices.Contains(outward, filepath.ToSlash(file)) || skipDir(file, d) != nil):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if name, ok := n.(*ast.Ident); ok && dialectWords.MatchString(name.Name) {
+				t.Errorf("%s: %s has the name of a dialect", file, name.Name)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

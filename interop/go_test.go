@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"crypto"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,25 +9,28 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	josejwt "github.com/go-jose/go-jose/v4/jwt"
-	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 )
 
 var algorithms = []string{"EdDSA", "ES256", "RS256", "PS256"}
 
-// TestGoLibrariesUnderstandTokens: the client-credentials client of x/oauth2 gets a
-// token, go-jose and golang-jwt verify it by the JWK Set, and bearerd accepts it.
-func TestGoLibrariesUnderstandTokens(t *testing.T) {
+// TestTheGoClientGetsTokens: the client-credentials client of x/oauth2 gets a token, which
+// says what it is (RFC 9068 §2.1), and bearerd accepts it.
+func TestTheGoClientGetsTokens(t *testing.T) {
 	t.Parallel()
 	for _, algorithm := range algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			url := serve(t, algorithm)
 			raw := clientCredentials(t, url, oauth2.AuthStyleInHeader)
-			keys := jwkSet(t, url)
-			verifyWithJOSE(t, url, algorithm, raw, keys)
-			verifyWithGolangJWT(t, url, algorithm, raw, keys)
+			parsed, err := josejwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(algorithm)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if typ := parsed.Headers[0].ExtraHeaders["typ"]; typ != "at+jwt" {
+				t.Errorf("typ is %v", typ)
+			}
 		})
 	}
 }
@@ -102,40 +104,4 @@ func jwkSet(t *testing.T, url string) (keys jose.JSONWebKeySet) {
 		t.Fatal(err)
 	}
 	return keys
-}
-
-func verifyWithJOSE(t *testing.T, url, algorithm, raw string, keys jose.JSONWebKeySet) {
-	t.Helper()
-	parsed, err := josejwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(algorithm)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var claims josejwt.Claims
-	if err := parsed.Claims(keys, &claims); err != nil {
-		t.Fatal(err)
-	}
-	expected := josejwt.Expected{Issuer: url, Subject: clientID, AnyAudience: josejwt.Audience{url}}
-	if err := claims.Validate(expected); err != nil {
-		t.Error(err)
-	}
-	if typ := parsed.Headers[0].ExtraHeaders["typ"]; typ != "at+jwt" {
-		t.Errorf("typ is %v", typ)
-	}
-}
-
-func verifyWithGolangJWT(t *testing.T, url, algorithm, raw string, keys jose.JSONWebKeySet) {
-	t.Helper()
-	find := func(parsed *jwt.Token) (any, error) {
-		kid, _ := parsed.Header["kid"].(string)
-		for _, k := range keys.Key(kid) {
-			if public, ok := k.Key.(crypto.PublicKey); ok {
-				return public, nil
-			}
-		}
-		return nil, jwt.ErrTokenUnverifiable
-	}
-	_, err := jwt.Parse(raw, find, jwt.WithValidMethods([]string{algorithm}), jwt.WithIssuer(url), jwt.WithAudience(url), jwt.WithExpirationRequired())
-	if err != nil {
-		t.Error(err)
-	}
 }

@@ -59,23 +59,48 @@ const configFile = `
 issuer: http://%[1]s
 listen: %[1]s
 ops_listen: %[2]s
-dialects: [specify, senaite, hypothesis, gen3]
 task_tokens: {TES: {max_ttl: 96h}}
-signing: {algorithm: %[3]s}
 `
 
 // serve starts a server that signs with the algorithm, and returns its URL.
 func serve(t *testing.T, algorithm string) string {
 	t.Helper()
+	return serveDialects(t, algorithm, "specify, senaite, hypothesis")
+}
+
+// serveDialects is serve with these dialects. With gen3 among them every token has its
+// scopes and audience as lists.
+func serveDialects(t *testing.T, algorithm, dialects string) string {
+	t.Helper()
+	return serveWith(t, fmt.Sprintf("dialects: [%s]\nsigning: {algorithm: %s}\n", dialects, algorithm))
+}
+
+// serveBehind starts a server with an application behind it, and returns its URL.
+func serveBehind(t *testing.T, application string) string {
+	t.Helper()
+	return serveWith(t, "dialects: [specify, senaite, hypothesis]"+fmt.Sprintf(settingsBehind, application))
+}
+
+// serveWith starts a server with more settings, and returns its URL.
+func serveWith(t *testing.T, settings string) string {
+	t.Helper()
 	dir := t.TempDir()
 	address, ops := freeAddress(t), freeAddress(t)
-	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops, algorithm))
+	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops)+settings)
 	write(t, filepath.Join(dir, "access.yaml"), accessFile)
 	apply := exec.CommandContext(t.Context(), binary, "apply", "-f", "access.yaml", "--config", "bearerd.yaml")
 	apply.Dir = dir
 	if out, err := apply.CombinedOutput(); err != nil {
 		t.Fatalf("apply: %v\n%s", err, out)
 	}
+	ended := startServer(t, dir)
+	awaitReady(t, "http://"+ops+"/readyz", ended)
+	return "http://" + address
+}
+
+// startServer starts the server that a directory configures; it ends with the test.
+func startServer(t *testing.T, dir string) (ended <-chan struct{}) {
+	t.Helper()
 	server := exec.CommandContext(t.Context(), binary, "serve", "--config", "bearerd.yaml")
 	server.Dir, server.Stderr = dir, t.Output()
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
@@ -83,14 +108,13 @@ func serve(t *testing.T, algorithm string) string {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	gone := make(chan struct{})
 	go func() {
 		_ = server.Wait()
-		close(ended)
+		close(gone)
 	}()
-	t.Cleanup(func() { <-ended })
-	awaitReady(t, "http://"+ops+"/readyz", ended)
-	return "http://" + address
+	t.Cleanup(func() { <-gone })
+	return gone
 }
 
 func awaitReady(t *testing.T, url string, ended <-chan struct{}) {

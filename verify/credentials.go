@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +82,7 @@ func parseAccessToken(body []byte) (raw string, life time.Duration, err error) {
 	if err := firstError(o.Read("access_token", &raw), o.Read("token_type", &kind), o.Read("expires_in", &seconds)); err != nil {
 		return "", 0, err
 	}
-	if !token.IsB64Token(raw) || len(raw) > token.MaxBytes || !strings.EqualFold(kind, "Bearer") || seconds <= 0 {
+	if _, ok, err := token.ParseBearer([]string{kind + " " + raw}); err != nil || !ok || seconds <= 0 {
 		return "", 0, errors.New("it holds no Bearer token that lives")
 	}
 	return raw, time.Duration(min(seconds, int64(maxTokenLife/time.Second))) * time.Second, nil

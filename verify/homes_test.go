@@ -135,7 +135,7 @@ func (h *homes) introspect(t testing.TB, raw, audience string) string {
 	}
 	if body["active"] == true {
 		if audiences, _ := body["aud"].([]any); body["aud"] != audience && !slices.Contains(audiences, any(audience)) {
-			return token.ReasonWrongAudience
+			return "wrong audience"
 		}
 		return ""
 	}
@@ -148,7 +148,7 @@ func (h *homes) introspect(t testing.TB, raw, audience string) string {
 	case token.CheckAccess:
 		return lostAccess
 	case token.CheckAudience:
-		return token.ReasonWrongAudience
+		return "wrong audience"
 	default:
 		return "refused by " + check.String()
 	}

@@ -90,9 +90,9 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 	case !found.active && known == nil:
 		return finding{}, token.Malformed()
 	case !found.active && known.Collection != nil && !q.fresh:
-		return finding{}, token.Refuse(token.CheckAccess, "no access to the collection")
+		return finding{}, token.CheckAccess.Refuse()
 	case !found.active:
-		return finding{}, token.Refuse(token.CheckRevoked, token.ReasonRevoked)
+		return finding{}, token.CheckRevoked.Refuse()
 	case known != nil && (found.token.ID != known.ID || found.token.Subject != known.Subject):
 		return finding{}, unavailable(errors.New("an introspection is about another token"), cantAsk)
 	}

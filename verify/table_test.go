@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -301,17 +302,26 @@ func TestTheFourPlacesDecideAlike(t *testing.T) {
 	}
 }
 
-// commit commits the row's entry and returns its sequence.
+// commit commits the row's entry and returns its sequence. Before that of a key stands
+// the kill of what was made from what the key signed.
 func (s *subject) commit(r *row) revocation.Seq {
 	s.t.Helper()
 	head := s.Ledger.Applied()
 	nodetest.Must(s.t, r.act(s))
 	page, err := s.Store.Entries(s.t.Context(), head, 10)
 	nodetest.Must(s.t, err)
-	if len(page.Entries) != 1 || page.Entries[0].What != r.what || s.Ledger.Applied() != head+1 {
-		s.t.Fatalf("the act committed %+v, want one entry about a %s", page.Entries, r.what)
+	want := []revocation.What{r.what}
+	if r.what == revocation.SigningKey {
+		want = []revocation.What{revocation.Token, r.what}
 	}
-	return head + 1
+	var got []revocation.What
+	for _, e := range page.Entries {
+		got = append(got, e.What)
+	}
+	if !slices.Equal(got, want) || s.Ledger.Applied() != head+revocation.Seq(len(want)) {
+		s.t.Fatalf("the act committed %+v, want entries about %v", page.Entries, want)
+	}
+	return head + revocation.Seq(len(want))
 }
 
 // entryAfter judges a token that was seen everywhere before the entry came.
@@ -355,7 +365,7 @@ func TestATaskTokenIsGoodForItsTypeAloneInAllPlaces(t *testing.T) {
 		"as it is issued":           {[]string{"TES"}, ""},
 		"for this audience too":     {[]string{"TES", nodetest.Issuer}, ""},
 		"for another, and itself":   {[]string{nodetest.Issuer, "TES"}, ""},
-		"for this audience instead": {[]string{nodetest.Issuer}, token.ReasonWrongAudience},
+		"for this audience instead": {[]string{nodetest.Issuer}, "wrong audience"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			claims := h.Claims(ada.ID, h.Ledger.Applied())
@@ -363,7 +373,7 @@ func TestATaskTokenIsGoodForItsTypeAloneInAllPlaces(t *testing.T) {
 			raw := h.Sign(t, claims).Value.Reveal()
 			h.settle(t)
 			for place, judge := range h.all() {
-				if got := judge(t, raw, nodetest.Issuer); got != token.ReasonWrongAudience {
+				if got := judge(t, raw, nodetest.Issuer); got != "wrong audience" {
 					t.Errorf("for the other audience, %s says %q", place, got)
 				}
 				if got := judge(t, raw, "TES"); got != c.own {

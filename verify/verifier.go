@@ -14,6 +14,10 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
+// furtherPrefixes are what API tokens of an issuer may begin with beside its own prefix:
+// those of its dialects.
+var furtherPrefixes = []string{"6879-"}
+
 // startTimeout bounds how long New waits for the issuer.
 const startTimeout = 30 * time.Second
 
@@ -71,7 +75,7 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	forms, err := token.NewForms(c.APITokenPrefix)
+	forms, err := token.NewForms(c.APITokenPrefix, furtherPrefixes...)
 	if err != nil {
 		return nil, fmt.Errorf("APITokenPrefix: %w", err)
 	}

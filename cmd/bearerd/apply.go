@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -21,6 +23,7 @@ import (
 func (p *program) applyCommand() *cobra.Command {
 	var file string
 	var dryRun, prune bool
+	var from directory.Desired // the source and its ways
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Apply an access file: users, roles, bindings, clients",
@@ -28,9 +31,19 @@ func (p *program) applyCommand() *cobra.Command {
 contains, in one transaction. Applying a file a second time changes nothing. What
 is not in the file stays as it is; --prune removes it.
 
+With --source NAME, another system writes the file, again and again. The source owns
+what the file creates: --prune removes that and nothing else, and a file without
+--source removes nothing that a source owns. A user is identified by external_id: a
+rename keeps the subject, and a new user with the name of a removed one inherits
+nothing. A changed password_hash alone revokes nothing, since systems encode the
+same password again; a later password_changed_at revokes all tokens of the user, and
+--revoke-on-new-hash does so for every changed hash. A source never prunes OAuth
+clients.
+
 An error names the file and the line, and nothing is changed.`,
 		Example: `  bearerd apply -f access.yaml --dry-run
-  bearerd apply -f access.yaml`,
+  bearerd apply -f access.yaml
+  bearerd apply -f from-django.yaml --source django --prune`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			access, err := config.LoadAccess(file)
@@ -42,11 +55,16 @@ An error names the file and the line, and nothing is changed.`,
 				return err
 			}
 			desired.DryRun, desired.Prune = dryRun, prune
+			desired.Source, desired.Adopt, desired.RevokeOnNewHash = from.Source, from.Adopt, from.RevokeOnNewHash
+			if cmd.Flags().Changed("source") && from.Source == "" {
+				return errors.New("--source needs a name")
+			}
 			return p.with(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *instance) error {
 				done, receipt, err := i.Directory.Apply(ctx, caller.Operator(), desired)
 				if err != nil {
 					return atLine(err, access)
 				}
+				p.warnOfClients(desired, done)
 				changes := make([]change, len(done))
 				verb := ""
 				if dryRun {
@@ -75,7 +93,10 @@ An error names the file and the line, and nothing is changed.`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the access `FILE`")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change, and change nothing")
-	cmd.Flags().BoolVar(&prune, "prune", false, "remove what is not in the file")
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove what is not in the file; with --source, only what it owns")
+	cmd.Flags().StringVar(&from.Source, "source", "", "the file comes from the system with this `NAME`, which owns what it creates")
+	cmd.Flags().BoolVar(&from.Adopt, "adopt", false, "with --source: take over users of the names in the file whom nobody owns")
+	cmd.Flags().BoolVar(&from.RevokeOnNewHash, "revoke-on-new-hash", false, "with --source: a changed password hash revokes everything of the user")
 	_ = cmd.MarkFlagRequired("file")
 	waitFlag(cmd)
 	return cmd
@@ -87,9 +108,24 @@ type change struct {
 	Target string `json:"target"`
 }
 
+// warnOfClients says which of the clients that changed have an id or a secret that can't
+// be sent by every client.
+func (p *program) warnOfClients(desired directory.Desired, done []directory.Applied) {
+	for _, n := range desired.Clients {
+		if slices.ContainsFunc(done, func(d directory.Applied) bool {
+			return d.Target == n.ID && (d.Action == audit.ClientCreate || d.Action == audit.ClientUpdate)
+		}) {
+			p.warnOfBasic(n.ID, n.Secret)
+		}
+	}
+}
+
 // inWords turns "user.create" about ada into "create user ada".
 func inWords(d directory.Applied) string {
 	noun, verb, _ := strings.Cut(d.Action, ".")
+	if noun == "user" && verb == "rename" {
+		return "rename user to " + d.Target
+	}
 	if noun == "user" && verb == "password" {
 		return "change the password of user " + d.Target
 	}
@@ -160,6 +196,7 @@ func desiredOf(file *config.AccessFile) (directory.Desired, error) {
 	for _, c := range file.Clients {
 		d.Clients = append(d.Clients, directory.NewClient{
 			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
+			ExchangeFrom: c.ExchangeFrom,
 		})
 	}
 	return d, nil
@@ -176,9 +213,7 @@ func desiredUser(u config.User) (directory.DesiredUser, error) {
 			Password: token.Secret(u.Password.Reveal()),
 		},
 		SetName: u.Name != nil, SetEmail: u.Email != nil, SetGroups: u.Groups != nil, SetDisabled: u.Disabled != nil,
-	}
-	if !u.PasswordHash.IsSet() {
-		return d, nil
+		SetPasswordHash: u.PasswordHash.IsThere(), ExternalID: u.ExternalID, PasswordChangedAt: u.PasswordChangedAt,
 	}
 	var err error
 	d.PasswordHash, err = identity.ParseHash(u.PasswordHash.Reveal())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/fault"
 )
 
 func (p *program) auditCommand() *cobra.Command {
@@ -23,6 +23,10 @@ func (p *program) auditCommand() *cobra.Command {
 		Short: "Show the audit log, newest first",
 		Long: `Show the audit log, newest first: who did what to what, from where, and the
 outcome. "-" is nobody, "cli" this command line, and "system" bearerd itself.
+
+Users are named as they were at the time, or as somebody typed it. --actor and
+--target take a username in any spelling, or a subject id; --target finds the
+sign-ins that were refused for that name too.
 
 Equal refusals of one caller, or from one address, are recorded as one event per
 minute with their number.`,
@@ -41,11 +45,6 @@ minute with their number.`,
 				return fmt.Errorf("--limit must be at least 1")
 			}
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				for _, who := range []*string{&f.Actor, &f.Target} {
-					if err := i.toSubject(ctx, who); err != nil {
-						return err
-					}
-				}
 				var all []audit.Event
 				for len(all) < limit {
 					f.Limit = min(limit-len(all), audit.MaxLimit)
@@ -88,21 +87,6 @@ func (p *program) parseInstant(flag, s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z, nor a duration, such as 24h", flag, s)
 }
 
-// toSubject replaces a username by its subject, which is what events name.
-func (i *instance) toSubject(ctx context.Context, who *string) error {
-	if *who == "" {
-		return nil
-	}
-	u, err := i.Directory.User(ctx, caller.Operator(), *who)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
-	if err == nil {
-		*who = u.ID
-	}
-	return err
-}
-
 func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Event) error {
 	var subjects []string
 	for _, e := range events {
@@ -117,19 +101,14 @@ func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Ev
 }
 
 func eventTable(w io.Writer, all []audit.Event, names map[string]string) {
-	named := func(subject string) string {
-		if name, ok := names[subject]; ok {
-			return name
-		}
-		return subject
-	}
+	named := func(name, subject string) string { return cmp.Or(name, names[subject], subject) }
 	rows := make([][]string, len(all))
 	for i, e := range all {
 		outcome := e.Outcome
 		if e.Count > 1 {
 			outcome = fmt.Sprintf("%s %d times", e.Outcome, e.Count)
 		}
-		rows[i] = []string{e.At.Format(time.RFC3339), named(e.Actor), e.Action, named(e.Target), outcome, e.Address, e.Reason, e.TokenID}
+		rows[i] = []string{e.At.Format(time.RFC3339), named(e.ActorName, e.Actor), e.Action, named(e.TargetName, e.Target), outcome, e.Address, e.Reason, e.TokenID}
 	}
 	table(w, "AT\tACTOR\tACTION\tTARGET\tOUTCOME\tFROM\tREASON\tTOKEN", rows)
 }

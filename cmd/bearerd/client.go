@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,16 +26,22 @@ func (p *program) clientListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.show(listed(rendered(clients, adminapi.ClientOf)), func(w io.Writer) {
-				rows := make([][]string, len(clients))
-				for i, c := range clients {
+			all := rendered(clients, func(c identity.Client) adminapi.Client { return adminapi.ClientOf(c, i.now()) })
+			return p.show(listed(all), func(w io.Writer) {
+				rows := make([][]string, len(all))
+				for i, c := range all {
 					kind := "confidential"
-					if c.Public() {
+					if c.Public {
 						kind = "public"
 					}
-					rows[i] = []string{c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " ")}
+					if c.OldSecretUntil != nil {
+						kind += ", old secret until " + c.OldSecretUntil.Format(time.RFC3339)
+					}
+					rows[i] = []string{
+						c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " "), strings.Join(c.ExchangeFrom, " "),
+					}
 				}
-				table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES", rows)
+				table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES\tEXCHANGES TOKENS OF", rows)
 			})
 		}),
 	}
@@ -66,7 +73,8 @@ once. With --secret-file the secret is read; a public client has none.`,
 					return err
 				}
 				p.say("client %s is created", c.ID)
-				return p.showClient(c, made)
+				p.warnOfBasic(c.ID, n.Secret)
+				return p.showClient(adminapi.ClientOf(c, i.now()), made)
 			})
 		},
 	}
@@ -74,6 +82,7 @@ once. With --secret-file the secret is read; a public client has none.`,
 	f.StringSliceVar(&n.Grants, "grant", nil, "a `GRANT` type that it may use; can be repeated")
 	f.StringSliceVar(&n.Scopes, "scope", nil, "a `SCOPE` that its tokens may have; can be repeated")
 	f.StringSliceVar(&n.Audiences, "audience", nil, "an `AUDIENCE` that it may ask for; can be repeated")
+	f.StringSliceVar(&n.ExchangeFrom, "exchange-from", nil, "another client's `ID`, whose tokens it may exchange besides its own; can be repeated")
 	f.BoolVar(&public, "public", false, "create a client without a secret")
 	clientSecretFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("public", "secret-file")
@@ -84,9 +93,16 @@ func clientSecretFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "secret-file", "", "read the secret from this `FILE`, - for standard input, instead of creating one")
 }
 
+// warnOfBasic says where a client's id or the secret given for it can't be sent by every
+// client.
+func (p *program) warnOfBasic(id string, given token.Secret) {
+	if warning := identity.BasicWarning(id, given.Reveal()); warning != "" {
+		p.say("client %s: %s", id, warning)
+	}
+}
+
 // showClient prints a secret that was made, alone, or the client as JSON.
-func (p *program) showClient(c identity.Client, made token.Secret) error {
-	out := adminapi.ClientOf(c)
+func (p *program) showClient(out adminapi.Client, made token.Secret) error {
 	out.Secret = made.Reveal()
 	return p.show(out, func(w io.Writer) {
 		if out.Secret != "" {
@@ -97,33 +113,61 @@ func (p *program) showClient(c identity.Client, made token.Secret) error {
 
 func (p *program) clientSecretCommand() *cobra.Command {
 	var file string
+	var overlap time.Duration
+	x := directory.Rotation{}
 	cmd := &cobra.Command{
 		Use:   "secret ID",
-		Short: "Create a new client secret, and revoke the client's tokens",
-		Long: `Create a new secret for an OAuth client and print it to standard output, only once.
-The old secret stops working at once, and the client's tokens are revoked.`,
+		Short: "Create a new client secret",
+		Long: `Create a new secret for an OAuth client and print it to standard output, only
+once. With --overlap the old secret works beside it until that has passed; without,
+it stops working at once. A client has two secrets at most: a rotation during an
+overlap ends the older of the two at once.
+
+What was issued to the client stays good. With --revoke all of it is revoked, as
+after a leak.`,
+		Example: `  SECRET=$(bearerd client secret ci --overlap 24h)
+  bearerd client secret ci --revoke`,
 		Args: takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var given token.Secret
+			x.ID, x.Overlap = args[0], int64(overlap/time.Second)
+			if overlap < 0 || overlap%time.Second != 0 {
+				return fmt.Errorf("--overlap is a whole number of seconds, such as 24h, and not %s", overlap)
+			}
 			if file != "" {
 				var err error
-				if given, err = p.readSecret("client secret", file); err != nil {
+				if x.Secret, err = p.readSecret("client secret", file); err != nil {
 					return err
 				}
 			}
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				c, made, err := i.replaceSecret(ctx, args[0], given)
-				if err != nil {
-					return err
-				}
-				p.say("client %s has a new secret; its tokens are revoked", c.ID)
-				return p.showClient(c, made)
-			})
+			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error { return p.rotateSecret(ctx, i, x) })
 		},
 	}
+	cmd.Flags().DurationVar(&overlap, "overlap", 0, "let the old secret work beside the new one for this `TIME`, 90 days at most")
+	cmd.Flags().BoolVar(&x.Revoke, "revoke", false, "revoke what was issued to the client")
 	clientSecretFlag(cmd, &file)
 	waitFlag(cmd)
 	return cmd
+}
+
+func (p *program) rotateSecret(ctx context.Context, i *instance, x directory.Rotation) error {
+	secret, c, err := i.Directory.RotateSecret(ctx, caller.Operator(), x)
+	if err != nil {
+		return err
+	}
+	out := adminapi.ClientOf(c, i.now())
+	old, issued := "the old one is no longer good", "what was issued to it stays good"
+	if out.OldSecretUntil != nil {
+		old = "the old one is good until " + out.OldSecretUntil.Format(time.RFC3339)
+	}
+	if x.Revoke {
+		issued = "what was issued to it is revoked"
+	}
+	p.say("client %s has a new secret; %s; %s", c.ID, old, issued)
+	p.warnOfBasic(c.ID, x.Secret)
+	if x.Secret != "" {
+		secret = "" // it was given, and is not shown
+	}
+	return p.showClient(out, secret)
 }
 
 func (p *program) clientRemoveCommand() *cobra.Command {
@@ -132,24 +176,4 @@ func (p *program) clientRemoveCommand() *cobra.Command {
 		Short: "Remove an OAuth client, and revoke its tokens",
 		Args:  takes("ID"),
 	}, "client %s is removed, and its tokens are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveClient })
-}
-
-// replaceSecret sets a new secret of a client, made here when none is given.
-func (i *instance) replaceSecret(ctx context.Context, id string, given token.Secret) (identity.Client, token.Secret, error) {
-	if given == "" {
-		made, err := i.Directory.RenewClientSecret(ctx, caller.Operator(), id)
-		if err != nil {
-			return identity.Client{}, "", err
-		}
-		c, err := i.Directory.Client(ctx, caller.Operator(), id)
-		return c, made, err
-	}
-	c, err := i.Directory.Client(ctx, caller.Operator(), id)
-	if err != nil {
-		return c, "", err
-	}
-	c, err = i.Directory.UpdateClient(ctx, caller.Operator(), directory.NewClient{
-		ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, Secret: given,
-	})
-	return c, "", err
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/dialect/senaite"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/server"
 )
 
@@ -17,25 +18,45 @@ var dialects = map[config.Dialect]func(*shared, *edges){
 	config.DialectGen3:       (*shared).addGen3,
 }
 
+// profiles are what a dialect has every JWT say, for the verifiers of that system.
+var profiles = map[config.Dialect]func() issuance.Profile{
+	config.DialectGen3: gen3.Profile,
+}
+
+// profileOf returns the profile of the dialects that are on.
+func profileOf(c config.Config) issuance.Profile {
+	for _, name := range c.Dialects {
+		if profile, ok := profiles[name]; ok {
+			return profile()
+		}
+	}
+	return issuance.Profile{}
+}
+
 func (s *shared) addSpecify(e *edges) {
 	e.own = append(e.own, &specify.Dialect{
 		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Login: s.config.Specify.Login, Cookies: s.cookies, CrossOrigin: s.crossOrigin,
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
+	if s.config.Specify.Login {
+		s.finders = append(s.finders, &specify.Sessions{SignIn: s.SignIn})
+	}
 }
 
 func (s *shared) addSenaite(e *edges) {
 	e.own = append(e.own, &senaite.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Issuer: s.config.Issuer, Now: s.now, Prefix: s.config.Senaite.Prefix, LoginInQuery: s.config.Senaite.LoginInQuery,
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Issuer: s.config.Issuer, Now: s.now, Prefixes: s.config.Senaite.Prefixes, LoginInQuery: s.config.Senaite.LoginInQuery, SessionCookies: s.sessionCookies,
 		Cookies: s.cookies, CrossOrigin: s.crossOrigin, Challenge: s.challenge,
 	})
-	s.finders = append(s.finders, senaite.Credentials{})
+	s.finders = append(s.finders, senaite.NewCredentials(s.SignIn, s.Issuance, s.now))
 }
 
 // addHypothesis mounts the dialect's endpoints; its page is one of the web pages.
 func (s *shared) addHypothesis(e *edges) {
+	s.developerPrefix = hypothesis.TokenPrefix
 	e.own = append(e.own, &hypothesis.Dialect{
-		SignIn: s.SignIn, Issuance: s.Issuance, Issuer: s.config.Issuer, Domain: s.config.Authority(), Token: s.oauth.TokenEndpoint(),
+		SignIn: s.SignIn, Issuance: s.Issuance, Revoker: s.Revoker, Issuer: s.config.Issuer, Domain: s.config.Authority(),
+		Forms: s.forms, Token: s.oauth.TokenEndpoint(), Application: s.application(),
 		SessionCookies: s.sessionCookies, Challenge: s.challenge,
 	})
 }
@@ -48,6 +69,7 @@ func (s *shared) addGen3(e *edges) {
 		Now: s.now, SessionCookies: s.sessionCookies, CrossOrigin: s.crossOrigin,
 		Challenge: s.challenge, CacheTime: jwksLife,
 	})
+	s.oauth.TokenInQuery = true // the ecosystem's SDK sends no body
 	denylist := &gen3.Denylist{Verifier: s.Verifier}
 	if s.config.Gen3.DenylistListen == "" {
 		e.own = append(e.own, denylist)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -41,8 +42,11 @@ type shared struct {
 	challenge      httpkit.Challenge
 	oauth          *oauth.Edge
 	finders        []httpkit.CredentialFinder // of the dialects
-	description    *adminapi.Description      // set when every edge is there
-	logger         *slog.Logger
+	proxy          http.Handler               // of the application behind; set when its gateway is there
+
+	developerPrefix string                // what begins the token of the developer page; "": no dialect has one
+	description     *adminapi.Description // set when every edge is there
+	logger          *slog.Logger
 }
 
 func (i *instance) edges(logger *slog.Logger) (edges, error) {
@@ -56,7 +60,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 		oauth: &oauth.Edge{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Verifier: i.Verifier,
-			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
+			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
 			Site: oauth.Site{
 				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
 				Staleness: i.config.Revocation.MaxStaleness,
@@ -90,7 +94,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		Hypothesis: slices.Contains(i.config.Dialects, config.DialectHypothesis), Traffic: i.traffic,
+		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },
 	})
 	return e, s.addDescription(&e)
@@ -133,9 +137,19 @@ func (s *shared) addGateway(e *edges) error {
 	if err != nil {
 		return fmt.Errorf("upstream: %w", err)
 	}
+	s.proxy = proxy
 	e.gateway = append(e.gateway, proxy)
 	e.loops = append(e.loops, server.Loop{Name: "ending what is no longer allowed", Run: proxy.Run})
 	return nil
+}
+
+// application returns what serves a request that a dialect leaves to the application
+// behind, by the routes; nil when there is none.
+func (s *shared) application() http.Handler {
+	if s.config.Upstream.URL == "" {
+		return nil
+	}
+	return httpkit.NotOwn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.proxy.ServeHTTP(w, r) }))
 }
 
 // addDescription mounts the OpenAPI document of all edges that have one.

@@ -79,8 +79,8 @@ func (p *program) keysRetireCommand() *cobra.Command {
 	return p.revocation(&cobra.Command{
 		Use:   "retire KID",
 		Short: "Retire a signing key, and revoke every token that it signed",
-		Long: `Take a signing key back, with every token that it signed. When it was the active
-one the next key signs at once.`,
+		Long: `Revoke a signing key, with every token that it signed and all that was made from
+those. When it was the active one the next key signs at once.`,
 		Args: takes("KID"),
 	}, "key %s is revoked, with every token that it signed; %s", func(i *instance) revokes { return i.Directory.RetireKey })
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -38,6 +39,7 @@ const (
 type instance struct {
 	*node.Node
 
+	forms    token.Forms
 	config   config.Config
 	store    *store.Store
 	follower *revocation.Follower
@@ -224,7 +226,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		watcher = revocation.NewNodeWatcher(follower.List(p.store.Nodes), revocation.BootClock)
 	}
 	tail := feed.Follow(follower)
-	forms, err := token.NewForms(p.config.APIToken.Prefix)
+	forms, err := token.NewForms(p.config.APIToken.Prefix, hypothesis.TokenPrefix) // its tokens are read without the dialect, too
 	if err != nil {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
@@ -246,7 +248,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{Node: n, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
+	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
 	p.store.Follow(follower.Origin)
 	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {
@@ -259,8 +261,10 @@ func policyOf(c config.Config) issuance.Policy {
 	return issuance.Policy{
 		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
-		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap, RefreshIdle: c.RefreshToken.IdleTTL,
+		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap,
+		RefreshIdle: c.RefreshToken.IdleTTL, RefreshGrace: c.RefreshToken.Grace,
 		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
+		Profile: profileOf(c),
 	}
 }
 
@@ -272,6 +276,7 @@ func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 	}
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
+		SameType:  slices.Contains(p.config.Dialects, config.DialectGen3),
 		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longest, Now: revocation.NewWallClock(p.now),
 	}
 	var err error

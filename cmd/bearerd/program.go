@@ -81,10 +81,10 @@ A command that fails exits with 1 and has changed nothing, or says what it has.`
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.applyCommand(),
 		group("user", "List, create and change users",
-			`List, create and change users. USER is a username or a subject id.
+			`List, create and change users. USER is a username, in any spelling, or a subject id.
 
 For many users at once, and for roles and bindings, see "bearerd apply".`,
-			p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userPasswordCommand(),
+			p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userRenameCommand(), p.userPasswordCommand(),
 			p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userRemoveCommand(), p.userAccessCommand()),
 		group("token", "Issue, examine and revoke tokens",
 			`Issue, examine and revoke tokens. The value of a token is never an argument,

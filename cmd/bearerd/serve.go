@@ -12,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -89,11 +91,8 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
-	// What works but should not stay.
-	u, err := url.Parse(c.Issuer)
-	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
-		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
-			slog.String("issuer", c.Issuer))
+	if err := i.warn(ctx, logger); err != nil {
+		return err
 	}
 	err = srv.Listen(ctx)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -125,6 +124,29 @@ func (p *program) tellManager(ctx context.Context, state string) error {
 		defer func() { _ = conn.Close() }()
 		if _, err := conn.Write([]byte(state)); err != nil {
 			return fmt.Errorf("notifying the service manager of %s: %w", state, err)
+		}
+	}
+	return nil
+}
+
+// warn logs what works but should not stay: an issuer without TLS, and a key that signs
+// otherwise than the configuration says because it was made before.
+func (i *instance) warn(ctx context.Context, logger *slog.Logger) error {
+	u, err := url.Parse(i.config.Issuer)
+	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
+		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
+			slog.String("issuer", i.config.Issuer))
+	}
+	keys, err := i.Directory.KeyList(ctx, caller.Operator())
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if want := i.config.Signing.Algorithm; k.State == keyring.Active && string(k.Algorithm) != want {
+			logger.LogAttrs(ctx, slog.LevelWarn,
+				"the active signing key has another algorithm than signing.algorithm: it signs until the next key takes over, "+
+					"or until `bearerd keys rotate --now`; verifiers that take the configured algorithm alone refuse its tokens",
+				slog.String("algorithm", string(k.Algorithm)), slog.String("configured", want), slog.String("kid", k.KID))
 		}
 	}
 	return nil

@@ -120,6 +120,7 @@ type search struct {
 	*instance
 
 	skip    bool
+	ids     []string // that are yet to be looked up, together
 	found   []revoking.Revocable
 	unknown []string // where something stands that is no token: "12"
 }
@@ -132,6 +133,12 @@ func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]revoki
 		number++
 		ref := strings.TrimSpace(lines.Text())
 		if ref == "" || ref[0] == '#' {
+			continue
+		}
+		if id, err := uuid.Parse(ref); err == nil {
+			if err := s.id(ctx, id.String()); err != nil {
+				return nil, fmt.Errorf("%s, line %d: %w", name, number, err)
+			}
 			continue
 		}
 		r, err := s.Revoker.FindRevocable(ctx, caller.Operator(), ref)
@@ -147,7 +154,27 @@ func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]revoki
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("%s, line %d: %w", name, number+1, err)
 	}
+	if err := s.lookUp(ctx); err != nil {
+		return nil, fmt.Errorf("%s, line %d: %w", name, number, err)
+	}
 	return s.found, s.complete(name)
+}
+
+// id finds the token of an id, with others in one question: a file may name very many.
+func (s *search) id(ctx context.Context, id string) error {
+	if s.ids = append(s.ids, id); len(s.ids) < revoking.MaxRevocations {
+		return nil
+	}
+	return s.lookUp(ctx)
+}
+
+func (s *search) lookUp(ctx context.Context) error {
+	if len(s.ids) == 0 {
+		return nil
+	}
+	found, err := s.Revoker.FindRevocableIDs(ctx, caller.Operator(), s.ids)
+	s.found, s.ids = append(s.found, found...), s.ids[:0]
+	return err
 }
 
 // complete says which lines were no tokens.

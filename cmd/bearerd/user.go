@@ -47,9 +47,9 @@ func (p *program) userListCommand() *cobra.Command {
 			return p.show(listed(rendered(all, adminapi.UserOf)), func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, u := range all {
-					rows[i] = []string{u.Username, stateOf(u), u.Name, u.Email, strings.Join(u.Groups, ","), u.ID}
+					rows[i] = []string{u.Username, stateOf(u), u.Name, u.Email, strings.Join(u.Groups, ","), u.Owner, u.ID}
 				}
-				table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tID", rows)
+				table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tOWNER\tID", rows)
 			})
 		}),
 	}
@@ -82,7 +82,7 @@ func (p *program) userShowCommand() *cobra.Command {
 			}{adminapi.UserOf(u), locked(lock), grantsOf(grants)}
 			return p.show(out, func(w io.Writer) {
 				fields(w, "username", u.Username, "state", stateOf(u), "locked", out.Locked, "name", u.Name, "email", u.Email,
-					"groups", strings.Join(u.Groups, ", "), "id", u.ID)
+					"groups", strings.Join(u.Groups, ", "), "owner", u.Owner, "id", u.ID)
 				_, _ = fmt.Fprintln(w)
 				grantTable(w, grants)
 			})
@@ -163,6 +163,19 @@ reads it from standard input or a file.`,
 	passwordFlag(cmd, &file)
 	cmd.MarkFlagsMutuallyExclusive("no-password", "password-file")
 	return cmd
+}
+
+func (p *program) userRenameCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rename USER USERNAME",
+		Short: "Give a user another username",
+		Long: `Give a user another username, or another spelling of it. Subject, tokens, sessions
+and bindings stay. Applications receive the new name with the next request.`,
+		Args: takes("USER", "USERNAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.changeUser(cmd, args[0], directory.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
+		},
+	}
 }
 
 func passwordFlag(cmd *cobra.Command, file *string) {

@@ -58,6 +58,7 @@ func (p Permission) Validate() error {
 type Role struct {
 	Name        string
 	Permissions []Permission
+	Owner       string // the source that created it; empty: nobody but administrators
 }
 
 // Validate returns what is wrong with a role, as fault.Invalid with the field at fault. A name has 1 to 255
@@ -84,7 +85,8 @@ type Binding struct {
 	Group      string // group name; empty when User is set
 	Role       string // role name; empty when Permission is set
 	Permission *Permission
-	Path       Path // what the role or permission is relative to; see Canonical
+	Path       Path   // what the role or permission is relative to; see Canonical
+	Owner      string // the source that created it; empty: nobody but administrators
 }
 
 // Canonical returns the binding as it is stored: where no path was given it is

@@ -109,6 +109,7 @@ func (a *API) routes() []route {
 		{"POST", "/clients", a.createClient, "", a.mayDo(audit.ClientCreate)},
 		{"PATCH", "/clients/{id}", a.updateClient, "wait", a.mayDo(audit.ClientUpdate)},
 		{"DELETE", "/clients/{id}", revokes(func() operation { return a.Directory.RemoveClient }), "wait", a.mayDo(audit.ClientRemove)},
+		{"POST", "/clients/{id}/secret", a.rotateSecret, "wait", a.mayDo(audit.ClientSecret)},
 		{"GET", "/keys", a.keys, paging, administrator},
 		{"POST", "/keys", a.rotateKeys, "wait", a.mayDo(audit.KeyRotate)},
 		{"DELETE", "/keys/{id}", revokes(func() operation { return a.Directory.RetireKey }), "wait", a.mayDo(audit.KeyRetire)},

@@ -18,6 +18,7 @@ type binding struct {
 	Role       *string     `json:"role"`
 	Permission *permission `json:"permission"`
 	Path       access.Path `json:"path"`
+	Owner      string      `json:"owner"`
 }
 
 // bindingChange is a binding to be made or its new state: User is a username or a
@@ -84,7 +85,7 @@ func (a *API) bindingsOf(r *request, all []access.Binding) (func(access.Binding)
 	return func(b access.Binding) binding {
 		return binding{
 			ID: b.ID, User: named(names[b.User]), UserID: named(b.User), Group: named(b.Group),
-			Role: named(b.Role), Permission: (*permission)(b.Permission), Path: b.Path,
+			Role: named(b.Role), Permission: (*permission)(b.Permission), Path: b.Path, Owner: b.Owner,
 		}
 	}, nil
 }

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -14,32 +15,42 @@ import (
 // Client is an OAuth client as it is shown. Its secret stands in one answer, that to its
 // creation, and only when bearerd made it.
 type Client struct {
-	ID        string   `json:"id"`
-	Public    bool     `json:"public"`
-	Grants    []string `json:"grants"`
-	Scopes    []string `json:"scopes"`
-	Audiences []string `json:"audiences"`
-	Secret    string   `json:"secret,omitempty"`
+	ID             string     `json:"id"`
+	Public         bool       `json:"public"`
+	Grants         []string   `json:"grants"`
+	Scopes         []string   `json:"scopes"`
+	Audiences      []string   `json:"audiences"`
+	ExchangeFrom   []string   `json:"exchange_from"`
+	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"` // while an old secret is good
+	Owner          string     `json:"owner"`
+	Secret         string     `json:"secret,omitempty"`
+	Warning        string     `json:"warning,omitempty"` // of what was sent
 }
 
-// ClientOf returns a client as it is shown.
-func ClientOf(c identity.Client) Client {
-	return Client{
+// ClientOf returns a client as it is shown at this time.
+func ClientOf(c identity.Client, now time.Time) Client {
+	out := Client{
 		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences),
+		ExchangeFrom: some(c.ExchangeFrom), Owner: c.Owner,
 	}
+	if c.OldSecretGood(now) {
+		out.OldSecretUntil = new(c.OldSecretUntil)
+	}
+	return out
 }
 
 // clientPatch is a change of a client; what isn't named stays.
 type clientPatch struct {
-	Secret    *string   `json:"secret"`
-	Grants    *[]string `json:"grants"`
-	Scopes    *[]string `json:"scopes"`
-	Audiences *[]string `json:"audiences"`
+	Secret       *string   `json:"secret"`
+	Grants       *[]string `json:"grants"`
+	Scopes       *[]string `json:"scopes"`
+	Audiences    *[]string `json:"audiences"`
+	ExchangeFrom *[]string `json:"exchange_from"`
 }
 
 // on returns the client that the patch makes of c.
 func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
-	n := directory.NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences}
+	n := directory.NewClientOf(c)
 	if p.Grants != nil {
 		n.Grants = *p.Grants
 	}
@@ -48,6 +59,9 @@ func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
 	}
 	if p.Audiences != nil {
 		n.Audiences = *p.Audiences
+	}
+	if p.ExchangeFrom != nil {
+		n.ExchangeFrom = *p.ExchangeFrom
 	}
 	if p.Secret == nil {
 		return n, nil
@@ -83,10 +97,11 @@ func forPublic(grants []string) bool {
 	})
 }
 
-var clientOrder = order[identity.Client, Client]{"clients", func(c identity.Client) string { return c.ID }, ClientOf}
-
 func (a *API) clients(w http.ResponseWriter, r *request) error {
-	return clientOrder.serve(w, r, a.Directory.ClientList)
+	byID := order[identity.Client, Client]{"clients", func(c identity.Client) string { return c.ID }, func(c identity.Client) Client {
+		return ClientOf(c, a.Now())
+	}}
+	return byID.serve(w, r, a.Directory.ClientList)
 }
 
 func (a *API) createClient(w http.ResponseWriter, r *request) error {
@@ -106,8 +121,8 @@ func (a *API) createClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	answer := ClientOf(made)
-	answer.Secret = secret.Reveal()
+	answer := ClientOf(made, a.Now())
+	answer.Secret, answer.Warning = secret.Reveal(), identity.BasicWarning(made.ID, n.Secret.Reveal())
 	return httpkit.WriteJSON(w, http.StatusCreated, answer)
 }
 
@@ -130,5 +145,33 @@ func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, ClientOf(c))
+	answer := ClientOf(c, a.Now())
+	if n.Secret != "" {
+		answer.Warning = identity.BasicWarning(c.ID, n.Secret.Reveal())
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, answer)
+}
+
+// secretRotation asks for a new secret of a client.
+type secretRotation struct {
+	Overlap int64 `json:"overlap"` // seconds for which the old one is good beside it
+	Revoke  bool  `json:"revoke"`  // what was issued to the client
+}
+
+// newSecret is the answer to it.
+type newSecret struct {
+	Secret         string     `json:"secret"`
+	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"`
+}
+
+func (a *API) rotateSecret(w http.ResponseWriter, r *request) error {
+	var body secretRotation
+	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
+		return err
+	}
+	secret, c, err := a.Directory.RotateSecret(r.Context(), r.caller, directory.Rotation{ID: r.id, Overlap: body.Overlap, Revoke: body.Revoke})
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, newSecret{Secret: secret.Reveal(), OldSecretUntil: ClientOf(c, a.Now()).OldSecretUntil})
 }

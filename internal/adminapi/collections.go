@@ -11,8 +11,9 @@ import (
 )
 
 type collection struct {
-	ID   int64  `json:"id"`
-	Name string `json:"name"`
+	ID    int64  `json:"id"`
+	Name  string `json:"name"`
+	Owner string `json:"owner"`
 }
 
 func collectionOf(c records.Collection) collection { return collection(c) }

@@ -130,7 +130,7 @@ func TestAuditIsFilteredAndPaged(t *testing.T) {
 	}
 	if got := ask("action=user.update"); len(got) != 2 || got[0]["target"] != s.adaID || got[0]["outcome"] != "ok" ||
 		got[0]["address"] != "192.0.2.1" || got[0]["request_id"] != "r-1" ||
-		got[1]["target"] != "ada" || got[1]["outcome"] != "refused" || got[1]["actor"] != s.adaID {
+		got[1]["target"] != s.adaID || got[1]["target_name"] != "ada" || got[1]["outcome"] != "refused" || got[1]["actor"] != s.adaID {
 		t.Errorf("by action: %v", got)
 	}
 	for _, e := range ask("target=" + s.adaID) {

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // the description
 	"encoding/hex"
@@ -11,6 +12,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 var (
@@ -54,7 +57,7 @@ func Describe(s Sources) (*Description, error) {
 		return nil, err
 	}
 	// Relative to the document's address, so that it fits every host name of this server.
-	document["servers"] = []any{map[string]any{"url": "/", "description": "This server, the issuer " + s.Issuer}}
+	document["servers"] = []any{map[string]any{"url": cmp.Or(httpkit.IssuerPath(s.Issuer), "/"), "description": "This server, the issuer " + s.Issuer}}
 	document["info"].(map[string]any)["version"] = s.Version //nolint:errcheck,forcetypeassert // as the skeleton has it
 	if s.SessionCookie != "" {
 		//nolint:errcheck,forcetypeassert // as the skeleton has it
@@ -161,10 +164,10 @@ func (d *Description) JSON() []byte { return slices.Clone(d.body) }
 
 // Register mounts the document, which everybody may read.
 func (d *Description) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /auth/openapi.json", func(w http.ResponseWriter, r *http.Request) {
+	httpkit.HandlePublic(mux, "/auth/openapi.json", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("Etag", d.etag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
-	})
+	}))
 }

@@ -10,6 +10,13 @@ import (
 type role struct {
 	Name        string       `json:"name"`
 	Permissions []permission `json:"permissions"`
+	Owner       string       `json:"owner"`
+}
+
+// newRole is a role to be created.
+type newRole struct {
+	Name        string       `json:"name"`
+	Permissions []permission `json:"permissions"`
 }
 
 type permission struct {
@@ -18,7 +25,7 @@ type permission struct {
 }
 
 func roleOf(r access.Role) role {
-	return role{r.Name, each(r.Permissions, func(p access.Permission) permission { return permission(p) })}
+	return role{r.Name, each(r.Permissions, func(p access.Permission) permission { return permission(p) }), r.Owner}
 }
 
 func permissionsOf(all []permission) []access.Permission {
@@ -32,7 +39,7 @@ func (a *API) roles(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) createRole(w http.ResponseWriter, r *request) error {
-	var body role
+	var body newRole
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}

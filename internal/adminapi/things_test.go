@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,7 +15,7 @@ import (
 func TestCollections(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	fish := map[string]any{"id": 4.0, "name": "Fish"}
+	fish := map[string]any{"id": 4.0, "name": "Fish", "owner": ""}
 	if diff := cmp.Diff(fish, s.asAdmin(t, 201, "POST", "/collections", `{"id":4,"name":"Fish"}`)); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
@@ -43,7 +44,7 @@ func TestCollections(t *testing.T) {
 	}
 	first, next := items(t, s.asAdmin(t, 200, "GET", "/collections?limit=1", ""))
 	second, end := items(t, s.asAdmin(t, 200, "GET", "/collections?limit=1&cursor="+next, ""))
-	if diff := cmp.Diff([]map[string]any{fish, {"id": 42.0, "name": "Birds"}}, append(first, second...)); diff != "" || end != "" {
+	if diff := cmp.Diff([]map[string]any{fish, {"id": 42.0, "name": "Birds", "owner": ""}}, append(first, second...)); diff != "" || end != "" {
 		t.Errorf("listed, then %q (-want +got):\n%s", end, diff)
 	}
 	s.asAdmin(t, 204, "DELETE", "/collections/4", "")
@@ -66,7 +67,7 @@ func TestRemovingACollectionRemovesItsBindings(t *testing.T) {
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	reader := map[string]any{"name": "reader / all", "permissions": []any{map[string]any{"action": "read", "path": "/a"}}}
+	reader := map[string]any{"name": "reader / all", "permissions": []any{map[string]any{"action": "read", "path": "/a"}}, "owner": ""}
 	if diff := cmp.Diff(reader, s.asAdmin(t, 201, "POST", "/roles", `{"name":"reader / all","permissions":[{"action":"read","path":"/a"}]}`)); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
@@ -101,7 +102,7 @@ func TestBindingsNameUsersByUsername(t *testing.T) {
 	s.asAdmin(t, 201, "POST", "/roles", `{"name":"reader","permissions":[{"action":"read","path":"/"}]}`)
 	made := s.asAdmin(t, 201, "POST", "/bindings", `{"user":"`+s.adaID+`","role":"reader"}`)
 	want := map[string]any{
-		"id": made["id"], "user": "ada", "user_id": s.adaID, "group": nil, "role": "reader", "permission": nil, "path": "/",
+		"id": made["id"], "user": "ada", "user_id": s.adaID, "group": nil, "role": "reader", "permission": nil, "path": "/", "owner": "",
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
@@ -222,7 +223,8 @@ func TestClientSecretIsShownOnce(t *testing.T) {
 	}
 	delete(made, "secret")
 	want := map[string]any{
-		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "audiences": []any{},
+		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "owner": "", "audiences": []any{},
+		"exchange_from": []any{},
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
@@ -246,9 +248,10 @@ func TestClientsAreChangedAndRemoved(t *testing.T) {
 		t.Errorf("a chosen secret comes back: %s", a.Body)
 	}
 	s.asAdmin(t, 409, "POST", "/clients", `{"id":"ci"}`)
-	got := s.asAdmin(t, 200, "PATCH", "/clients/ci", `{"scopes":["read"],"audiences":["https://api.example"]}`)
+	got := s.asAdmin(t, 200, "PATCH", "/clients/ci", `{"scopes":["read"],"audiences":["https://api.example"],"exchange_from":["web"]}`)
 	want := map[string]any{
-		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "audiences": []any{"https://api.example"},
+		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "owner": "", "audiences": []any{"https://api.example"},
+		"exchange_from": []any{"web"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)
@@ -266,6 +269,66 @@ func TestClientsAreChangedAndRemoved(t *testing.T) {
 	s.asAdmin(t, 204, "DELETE", "/clients/ci", "")
 	s.asAdmin(t, 404, "DELETE", "/clients/ci", "")
 	s.asAdmin(t, 404, "PATCH", "/clients/ci", `{}`)
+}
+
+func TestAClientsSecretIsRotatedWithAnOverlap(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	first := to[string](t, s.asAdmin(t, 201, "POST", "/clients", `{"id":"a/b","grants":["client_credentials"]}`)["secret"])
+	rotate := func(body string) (secret string, until any) {
+		t.Helper()
+		got := s.asAdmin(t, 200, "POST", "/clients/a%2Fb/secret", body)
+		return to[string](t, got["secret"]), got["old_secret_until"]
+	}
+	good := func(when string, want map[string]bool) {
+		t.Helper()
+		for secret, good := range want {
+			if _, err := s.AuthenticateClient(t.Context(), "a/b", secret); (err == nil) != good {
+				t.Errorf("%s: %v, want good %v", when, err, good)
+			}
+		}
+	}
+	second, until := rotate(`{"overlap":3600}`)
+	if at, err := time.Parse(time.RFC3339, to[string](t, until)); err != nil || time.Until(at) > time.Hour || time.Until(at) < 59*time.Minute {
+		t.Errorf("until %v: %v", until, err)
+	}
+	good("with an overlap", map[string]bool{first: true, second: true})
+	if got := s.asAdmin(t, 200, "PATCH", "/clients/a%2Fb", `{}`)["old_secret_until"]; got != until {
+		t.Errorf("the client says %v, want %v", got, until)
+	}
+	third, until := rotate(`{}`)
+	if until != nil {
+		t.Errorf("without an overlap the old secret is good until %v", until)
+	}
+	good("without an overlap", map[string]bool{first: false, second: false, third: true})
+	for _, bad := range []string{`{"overlap":-1}`, `{"overlap":7776001}`, `{"overlap":"1h"}`, `{"overlap":1.5}`, `{"revoke":"yes"}`, `{"secret":"x"}`, ``} {
+		s.asAdmin(t, 400, "POST", "/clients/a%2Fb/secret", bad)
+	}
+	s.asAdmin(t, 404, "POST", "/clients/nobody/secret", `{}`)
+	s.as(t, s.ada, "POST", "/clients/a%2Fb/secret", `{}`).Is(403)
+	good("refused", map[string]bool{third: true})
+}
+
+func TestAnAnswerWarnsOfWhatCurlCantSend(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	const plain, plus = "a client secret of more than 32 characters", "a+client+secret+of+more+than+32+characters"
+	for body, warned := range map[string]bool{
+		`{"id":"a","secret":"` + plain + `"}`: false, `{"id":"b","secret":"` + plus + `"}`: true,
+		`{"id":"https://c.example"}`: true, `{"id":"d"}`: false,
+	} {
+		a := s.as(t, s.admin, "POST", "/clients", body)
+		a.Is(201)
+		if strings.Contains(a.Body, "form-encoding") != warned || strings.Contains(a.Body, plus) {
+			t.Errorf("%s: %s", body, a.Body)
+		}
+	}
+	if a := s.as(t, s.admin, "PATCH", "/clients/a", `{"secret":"`+plus+`"}`); !strings.Contains(a.Body, "form-encoding") {
+		t.Errorf("changed: %s", a.Body)
+	}
+	if a := s.as(t, s.admin, "PATCH", "/clients/a", `{"scopes":["read"]}`); strings.Contains(a.Body, "form-encoding") {
+		t.Errorf("changed otherwise: %s", a.Body)
+	}
 }
 
 func TestClientIsPublicWhenAllItsGrantsAre(t *testing.T) {
@@ -296,7 +359,7 @@ func TestBadClientsAreRefused(t *testing.T) {
 		`{}`, `{"id":""}`, `{"id":"é"}`, `{"id":"bearerd"}`, `{"id":"` + s.adaID + `"}`, `{"id":"x","grants":["password"]}`, `{"id":"x","grants":"client_credentials"}`,
 		`{"id":"x","secret":""}`, `{"id":"x","secret":"short"}`, `{"id":"x","secret":"` + strings.Repeat("x", 40) + `"}`, `{"id":"x","scopes":["a b"]}`,
 		`{"id":"x","public":true,"grants":["client_credentials"]}`, `{"id":"x","public":true,"secret":"a client secret of more than 32 characters"}`,
-		`{"id":"x","audiences":["https://a#b"]}`, `{"id":"x","public":"yes"}`, `{"id":"x","secret":7}`,
+		`{"id":"x","audiences":["https://a#b"]}`, `{"id":"x","exchange_from":["x"]}`, `{"id":"x","exchange_from":"web"}`, `{"id":"x","public":"yes"}`, `{"id":"x","secret":7}`,
 	} {
 		a := s.as(t, s.admin, "POST", "/clients", body)
 		if a.Status != 400 {

@@ -14,8 +14,14 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// User is a user as they are shown.
+// User is a user as administrators see them.
 type User struct {
+	person
+	Owner string `json:"owner"`
+}
+
+// person is a user as they see themselves.
+type person struct {
 	ID       string   `json:"id"`
 	Username string   `json:"username"`
 	Name     string   `json:"name"`
@@ -26,11 +32,14 @@ type User struct {
 
 // UserOf returns a user as they are shown.
 func UserOf(u identity.User) User {
-	return User{ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, Groups: some(u.Groups), Disabled: u.Disabled}
+	return User{
+		person: person{ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, Groups: some(u.Groups), Disabled: u.Disabled},
+		Owner:  u.Owner,
+	}
 }
 
-// userPatch is a change of a user; what isn't named stays.
-type userPatch struct {
+// userFields are what both a new user and a change may have.
+type userFields struct {
 	Password *string   `json:"password"`
 	Name     *string   `json:"name"`
 	Email    *string   `json:"email"`
@@ -38,10 +47,16 @@ type userPatch struct {
 	Disabled *bool     `json:"disabled"`
 }
 
+// userPatch is a change of a user; what isn't named stays.
+type userPatch struct {
+	Username *string `json:"username"`
+	userFields
+}
+
 // newUser is a user to be made. Without a password, none lets them in.
 type newUser struct {
 	Username string `json:"username"`
-	userPatch
+	userFields
 }
 
 func (n newUser) user() (directory.NewUser, error) {
@@ -108,7 +123,7 @@ func (a *API) updateUser(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	u, err := a.Directory.UpdateUser(r.Context(), r.caller, r.id, directory.UserPatch{
-		Name: body.Name, Email: body.Email, Groups: body.Groups, Disabled: body.Disabled, Password: (*token.Secret)(body.Password),
+		Username: body.Username, Name: body.Name, Email: body.Email, Groups: body.Groups, Disabled: body.Disabled, Password: (*token.Secret)(body.Password),
 	})
 	if err != nil {
 		return err
@@ -124,7 +139,7 @@ func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
 // the id is known.
 type self struct {
 	Type string `json:"type"` // user or client
-	User
+	person
 	Administrator bool       `json:"administrator"`
 	Token         credential `json:"token"`
 }
@@ -148,10 +163,10 @@ func credentialOf(t *verification.Token) credential {
 
 func (a *API) me(w http.ResponseWriter, r *request) error {
 	s := r.caller.Subject
-	answer := self{Type: "client", User: User{ID: s.ID, Groups: []string{}}, Token: credentialOf(r.caller.Token)}
+	answer := self{Type: "client", person: person{ID: s.ID, Groups: []string{}}, Token: credentialOf(r.caller.Token)}
 	if !s.Client {
 		answer.Type = "user"
-		answer.User = User{
+		answer.person = person{
 			ID: s.ID, Username: s.Username, Name: s.Name, Email: s.Email, Groups: append([]string{}, s.Groups...), Disabled: s.Disabled,
 		}
 		answer.Administrator = s.May(access.Any, access.Root).Allowed

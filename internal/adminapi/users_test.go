@@ -40,7 +40,7 @@ func TestUserIsMadeReadChangedRemoved(t *testing.T) {
 	made := s.asAdmin(t, 201, "POST", "/users", `{"username":"bob","password":"pass word","name":"Bob","email":"bob@example.org","groups":["curators"]}`)
 	want := map[string]any{
 		"id": made["id"], "username": "bob", "name": "Bob", "email": "bob@example.org",
-		"groups": []any{"curators"}, "disabled": false,
+		"groups": []any{"curators"}, "disabled": false, "owner": "",
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
@@ -143,7 +143,7 @@ func TestBadUsersAreRefused(t *testing.T) {
 			t.Errorf("%.60s: %d %s", body, a.Status, a.Body)
 		}
 	}
-	for _, body := range []string{`{"username":"x"}`, `{"id":"x"}`, `{"password":""}`, `{"name":7}`, `{"email":"x"}`, `{"groups":[1]}`} {
+	for _, body := range []string{`{"username":""}`, `{"username":"x "}`, `{"username":7}`, `{"username":"` + s.adaID + `"}`, `{"id":"x"}`, `{"password":""}`, `{"name":7}`, `{"email":"x"}`, `{"groups":[1]}`} {
 		s.asAdmin(t, 400, "PATCH", "/users/ada", body)
 	}
 	s.asAdmin(t, 413, "POST", "/users", `{"username":"`+strings.Repeat("x", 64<<10)+`"}`)

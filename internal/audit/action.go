@@ -20,6 +20,7 @@ const (
 
 	UserCreate   = "user.create"
 	UserUpdate   = "user.update"
+	UserRename   = "user.rename" // the username was changed
 	UserRemove   = "user.remove"
 	UserDisable  = "user.disable"
 	UserEnable   = "user.enable"
@@ -41,6 +42,7 @@ const (
 
 	ClientCreate       = "client.create"
 	ClientUpdate       = "client.update"
+	ClientSecret       = "client.secret" // the client got a new secret
 	ClientRemove       = "client.remove"
 	ClientAuthenticate = "client.authenticate" // only when it failed
 
@@ -58,11 +60,11 @@ var actions = []string{
 	TokenIssue, TokenRefuse, TokenExchange, TokenRegenerate, TokenRevoke, TokenReuse,
 	Login, Logout, RevokeAll,
 	DeviceApprove, DeviceDeny,
-	UserCreate, UserUpdate, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess,
+	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess,
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,
-	ClientCreate, ClientUpdate, ClientRemove, ClientAuthenticate,
+	ClientCreate, ClientUpdate, ClientSecret, ClientRemove, ClientAuthenticate,
 	KeyCreate, KeyActivate, KeyRotate, KeyRetire,
 	LeakedReport, Apply, Backup,
 }

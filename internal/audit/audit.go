@@ -31,12 +31,17 @@ type Event struct {
 	At        time.Time `json:"at"`
 	Actor     string    `json:"actor"`    // subject id or client id, "cli" or "system"; empty: nobody signed in
 	Action    string    `json:"action"`   // one of Actions
-	Target    string    `json:"target"`   // what it was done to: a subject, client, key, role, path …
+	Target    string    `json:"target"`   // what it was done to: a subject, client, key, role, path …; a folded name that is nobody's
 	TokenID   string    `json:"token_id"` // the public id of the token it was about, never its value
 	Address   string    `json:"address"`  // the client's address
 	RequestID string    `json:"request_id"`
 	Outcome   string    `json:"outcome"` // OK or Refused
 	Reason    string    `json:"reason"`  // why it was refused, or a remark
+
+	// ActorName and TargetName are the usernames of the actor and the target, as they were:
+	// the store writes them where they are empty. Of a sign-in TargetName is what was typed.
+	ActorName  string `json:"actor_name"`
+	TargetName string `json:"target_name"`
 
 	// Count is how many refusals like this one the event stands for, of a minute from
 	// At on; 0 and 1 are one event.
@@ -71,6 +76,8 @@ func (e Event) Clean() Event {
 		{&e.Actor, maxNameBytes},
 		{&e.Action, maxNameBytes},
 		{&e.Target, maxTargetBytes},
+		{&e.ActorName, maxNameBytes},
+		{&e.TargetName, maxNameBytes},
 		{&e.TokenID, maxNameBytes},
 		{&e.Address, maxNameBytes},
 		{&e.RequestID, maxNameBytes},
@@ -145,14 +152,17 @@ func (e Event) Validate() error {
 // Filter says which events to list, newest first. A zero field does not narrow
 // the list.
 type Filter struct {
-	Actor   string
-	Action  string
-	Target  string
-	TokenID string
-	Since   time.Time // events at this time or later
-	Until   time.Time // events before this time
-	Cursor  int64     // events with a smaller ID: that of the last one already seen
-	Limit   int       // how many, 1 to MaxLimit; 0 is DefaultLimit
+	Actor  string
+	Action string
+	Target string
+	// TargetTyped is another name of the target, under which events stand from before there
+	// was such a user: a folded username.
+	TargetTyped string
+	TokenID     string
+	Since       time.Time // events at this time or later
+	Until       time.Time // events before this time
+	Cursor      int64     // events with a smaller ID: that of the last one already seen
+	Limit       int       // how many, 1 to MaxLimit; 0 is DefaultLimit
 }
 
 // Limits of one page of events.
@@ -185,7 +195,7 @@ func (f Filter) Canonical() (Filter, error) {
 func (f Filter) Matches(e Event) bool {
 	return (f.Actor == "" || f.Actor == e.Actor) &&
 		(f.Action == "" || f.Action == e.Action) &&
-		(f.Target == "" || f.Target == e.Target) &&
+		(f.Target == "" || f.Target == e.Target || f.TargetTyped == e.Target && f.TargetTyped != "") &&
 		(f.TokenID == "" || f.TokenID == e.TokenID) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) &&
 		(f.Until.IsZero() || e.At.Before(f.Until)) &&

@@ -117,9 +117,9 @@ func (c *Caller) Actor() string {
 	return c.ID()
 }
 
-// Is reports whether ref, a subject or username, names the caller.
+// Is reports whether ref, a subject or username in any of its spellings, names the caller.
 func (c *Caller) Is(ref string) bool {
-	return c != nil && c.Subject != nil && !c.Subject.Client && (ref == c.Subject.ID || ref == c.Subject.Username)
+	return c != nil && c.Subject != nil && !c.Subject.Client && (ref == c.Subject.ID || records.Reference(ref).UserID == c.Subject.ID || identity.SameName(ref, c.Subject.Username))
 }
 
 // IsOperator reports whether the command line is calling.

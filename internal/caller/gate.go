@@ -94,7 +94,7 @@ func (c *Caller) RequireFreshSession() error {
 // RequireRegenerate admits who may give a token of theirs a new value: the owner, by a
 // fresh session; a Bearer with the scope credentials, itself and what was made from it.
 // The error is Unauthenticated, InsufficientScope or Forbidden.
-func (c *Caller) RequireRegenerate(t *verification.Token) error {
+func RequireRegenerate(c *Caller, t *verification.Token) error {
 	if !c.byBearer() {
 		return c.RequireFreshSession()
 	}
@@ -111,21 +111,17 @@ func (c *Caller) RequireRegenerate(t *verification.Token) error {
 // scope introspect whose user still has that permission. The error is
 // InsufficientScope.
 func (c *Caller) RequireIntrospect() error {
-	if c.IsOperator() || c.Client() != nil || c.reads(identity.ScopeIntrospect) {
+	const scope = identity.ScopeIntrospect
+	if c.IsOperator() || c.Client() != nil || c.byBearer() && c.role == ordinary && c.HasScope(scope) &&
+		(c.Subject.Client || c.May(scope, access.PathTokens)) {
 		return nil
 	}
-	return needsScope(identity.ScopeIntrospect)
-}
-
-// reads reports whether the caller presented a token with the scope and, where it
-// speaks for a user, whether that user still has the permission of that name.
-func (c *Caller) reads(scope string) bool {
-	return c.byBearer() && c.role == ordinary && c.HasScope(scope) && (c.Subject.Client || c.May(scope, access.PathTokens))
+	return needsScope(scope)
 }
 
 // Owns reports whether the caller is the token itself, its owner, or the client that
 // it was issued to.
-func (c *Caller) Owns(t *verification.Token) bool {
+func Owns(c *Caller, t *verification.Token) bool {
 	switch {
 	case c == nil:
 		return false
@@ -142,9 +138,9 @@ func (c *Caller) Owns(t *verification.Token) bool {
 // RequireRevokeID admits who may revoke, or look at, a stored token by its id: the owner
 // who may manage their tokens, the token itself, and who has delete on /tokens. The error
 // is NotFound for a token of somebody else's, and InsufficientScope for the owner's own.
-func (c *Caller) RequireRevokeID(t *verification.Token) error {
+func RequireRevokeID(c *Caller, t *verification.Token) error {
 	switch {
-	case c == nil || c.RequireDelete() != nil && !c.Owns(t):
+	case c == nil || c.RequireDelete() != nil && !Owns(c, t):
 		return records.ErrNoToken
 	case c.TokenID() == t.ID || c.RequireDelete() == nil:
 		return nil
@@ -155,16 +151,16 @@ func (c *Caller) RequireRevokeID(t *verification.Token) error {
 // MayRevoke decides who may revoke a token by its value: who owns it, and who has
 // delete on /tokens. A public client proves nothing but that it has the token, and
 // so may revoke what was issued to it (RFC 7009 §2.1).
-func (c *Caller) MayRevoke(t *verification.Token) bool {
+func MayRevoke(c *Caller, t *verification.Token) bool {
 	if c != nil && c.role == publicClient {
 		return t.ClientID == c.Principal.Client.ID
 	}
-	return c.Owns(t) || c != nil && c.role != onlyRevokeSelf && c.May(access.ActionDelete, access.PathTokens)
+	return Owns(c, t) || c != nil && c.role != onlyRevokeSelf && c.May(access.ActionDelete, access.PathTokens)
 }
 
 // RequireRevokeAll admits who may end everything that was issued to a subject: the
 // subject, if they may manage their tokens, or who has delete on /tokens.
-func (c *Caller) RequireRevokeAll(subject string) error {
+func RequireRevokeAll(c *Caller, subject string) error {
 	err := c.RequireManageTokens()
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
@@ -179,7 +175,7 @@ func (c *Caller) RequireRevokeAll(subject string) error {
 
 // RequireClientCredentials admits a client that has authenticated and may have
 // tokens for itself (RFC 6749 §4.4).
-func (c *Caller) RequireClientCredentials() error {
+func RequireClientCredentials(c *Caller) error {
 	switch client := c.Client(); {
 	case client == nil:
 		return ErrBadClient
@@ -191,7 +187,7 @@ func (c *Caller) RequireClientCredentials() error {
 
 // RequireDeviceGrant admits a client, public or not, that may use the device grant
 // (RFC 8628).
-func (c *Caller) RequireDeviceGrant() error {
+func RequireDeviceGrant(c *Caller) error {
 	switch {
 	case c == nil || c.Principal == nil || c.Principal.Client == nil:
 		return ErrBadClient

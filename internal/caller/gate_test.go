@@ -118,10 +118,10 @@ var gates = []struct {
 	{"RequireAdministrator", (*caller.Caller).RequireAdministrator},
 	{"RequireDelete", (*caller.Caller).RequireDelete},
 	{"RequireIntrospect", (*caller.Caller).RequireIntrospect},
-	{"RequireRevokeAll of themselves", func(c *caller.Caller) error { return c.RequireRevokeAll(ownID(c)) }},
-	{"RequireRevokeAll of another", func(c *caller.Caller) error { return c.RequireRevokeAll("somebody else") }},
-	{"RequireClientCredentials", (*caller.Caller).RequireClientCredentials},
-	{"RequireDeviceGrant", (*caller.Caller).RequireDeviceGrant},
+	{"RequireRevokeAll of themselves", func(c *caller.Caller) error { return caller.RequireRevokeAll(c, ownID(c)) }},
+	{"RequireRevokeAll of another", func(c *caller.Caller) error { return caller.RequireRevokeAll(c, "somebody else") }},
+	{"RequireClientCredentials", caller.RequireClientCredentials},
+	{"RequireDeviceGrant", caller.RequireDeviceGrant},
 }
 
 func ownID(c *caller.Caller) string {
@@ -234,8 +234,8 @@ func TestGatesOfATokenByItsID(t *testing.T) {
 			return fault.KindOf(err)
 		}
 		got := row{
-			kind(c.by.RequireRevokeID(other)), kind(c.by.RequireRevokeID(itself)),
-			kind(c.by.RequireRegenerate(other)), kind(c.by.RequireRegenerate(itself)), kind(c.by.RequireRegenerate(child)),
+			kind(caller.RequireRevokeID(c.by, other)), kind(caller.RequireRevokeID(c.by, itself)),
+			kind(caller.RequireRegenerate(c.by, other)), kind(caller.RequireRegenerate(c.by, itself)), kind(caller.RequireRegenerate(c.by, child)),
 			kind(c.by.RequireManageTokens()), kind(c.by.RequireFreshSession()),
 		}
 		if got != c.want {
@@ -295,10 +295,10 @@ func TestOwnershipOfAToken(t *testing.T) {
 		"the public client of it":          {caller.PublicClient(client("ci")), adasAtCI, false, true},
 		"another public client":            {caller.PublicClient(client("web")), adasAtCI, false, false},
 	} {
-		if got := c.by.Owns(c.of); got != c.owns {
+		if got := caller.Owns(c.by, c.of); got != c.owns {
 			t.Errorf("%s owns it: %t", name, got)
 		}
-		if got := c.by.MayRevoke(c.of); got != c.may {
+		if got := caller.MayRevoke(c.by, c.of); got != c.may {
 			t.Errorf("%s may revoke it: %t", name, got)
 		}
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"time"
 	"unicode/utf8"
 )
 
@@ -33,19 +34,30 @@ type Role struct {
 }
 
 // User is a person or program that signs in. At most one of Password and
-// PasswordHash is set, and with neither the user keeps the one they have. Name,
+// PasswordHash is set, and with neither the user keeps the one they have; a PasswordHash
+// that is there and empty takes the password away. Name,
 // Email, Groups and Disabled are nil where the file says nothing of them; an empty
 // one takes away what there is.
 type User struct {
-	At           Position `yaml:"-"`
-	Username     string   `yaml:"username"`
-	Password     Secret   `yaml:"password"`
-	PasswordHash Secret   `yaml:"password_hash"`
-	Name         *string  `yaml:"name"`
-	Email        *string  `yaml:"email"`
-	Groups       []string `yaml:"groups"`
-	Disabled     *bool    `yaml:"disabled"`
+	At           Position     `yaml:"-"`
+	Username     string       `yaml:"username"`
+	Password     Secret       `yaml:"password"`
+	PasswordHash PasswordHash `yaml:"password_hash"`
+	Name         *string      `yaml:"name"`
+	Email        *string      `yaml:"email"`
+	Groups       []string     `yaml:"groups"`
+	Disabled     *bool        `yaml:"disabled"`
+	// ExternalID and PasswordChangedAt are for the users of a source.
+	ExternalID        string    `yaml:"external_id"`
+	PasswordChangedAt time.Time `yaml:"password_changed_at"`
 }
+
+// PasswordHash is a hash that another system made. Unlike a Secret it may be there and
+// empty: that says that there is no password.
+type PasswordHash struct{ Secret }
+
+// IsThere reports whether there is a text, be it empty.
+func (h PasswordHash) IsThere() bool { return h.text != nil }
 
 // Binding returns a user or a group a role or a permission, beneath Path; exactly
 // one of each pair is set. Path is "/" where the file says nothing.
@@ -60,12 +72,13 @@ type Binding struct {
 
 // Client is an OAuth client. Without a Secret it is public.
 type Client struct {
-	At        Position `yaml:"-"`
-	ID        string   `yaml:"id"`
-	Secret    Secret   `yaml:"secret"`
-	Grants    []string `yaml:"grants"`
-	Scopes    []string `yaml:"scopes"`
-	Audiences []string `yaml:"audiences"`
+	At           Position `yaml:"-"`
+	ID           string   `yaml:"id"`
+	Secret       Secret   `yaml:"secret"`
+	Grants       []string `yaml:"grants"`
+	Scopes       []string `yaml:"scopes"`
+	Audiences    []string `yaml:"audiences"`
+	ExchangeFrom []string `yaml:"exchange_from"`
 }
 
 // LoadAccess reads the access file at path. See [ParseAccess].
@@ -174,7 +187,7 @@ func (k *accessChecker) users(list []User) {
 		if u.Username != "" {
 			once(k, names, u.Username, u.At, fmt.Sprintf("the user %q", u.Username))
 		}
-		if u.Password.IsSet() && u.PasswordHash.IsSet() {
+		if u.Password.IsSet() && u.PasswordHash.IsThere() {
 			k.fail(u.At, "a user has a password or a password_hash, not both")
 		}
 		k.distinct(u.At, "group", u.Groups)
@@ -215,6 +228,7 @@ func (k *accessChecker) clients(list []Client) {
 		k.distinct(c.At, "grant", c.Grants)
 		k.distinct(c.At, "scope", c.Scopes)
 		k.distinct(c.At, "audience", c.Audiences)
+		k.distinct(c.At, "exchange_from", c.ExchangeFrom)
 	}
 }
 

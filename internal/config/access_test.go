@@ -26,7 +26,7 @@ func TestAccessFileIsReadWithItsLines(t *testing.T) {
 		}},
 		Users: []config.User{
 			{At: at(6), Username: "spadmin", Password: config.NewSecret("test#password"), Name: text("Sp Admin"), Email: text("sp@example.org"), Groups: []string{"curators"}},
-			{At: at(7), Username: "jthomas", PasswordHash: config.NewSecret("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA")},
+			{At: at(7), Username: "jthomas", PasswordHash: config.PasswordHash{Secret: config.NewSecret("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA")}},
 			{At: at(8), Username: "0123", Password: config.NewSecret("0123"), Groups: []string{}, Disabled: &yes},
 		},
 		Bindings: []config.Binding{

@@ -67,9 +67,13 @@ const (
 	DialectGen3       Dialect = "gen3"
 )
 
+// algorithmOfGen3 is the only one that the services of a data commons verify, and the
+// default where they are served.
+const algorithmOfGen3 = "RS256"
+
 // Signing says how tokens are signed. SecretFile is for HS256 and nothing else.
 type Signing struct {
-	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256
+	Algorithm   string        `yaml:"algorithm"` // EdDSA, ES256, RS256, PS256, HS256; without one see Load
 	RotateEvery time.Duration `yaml:"rotate_every"`
 	SecretFile  string        `yaml:"secret_file"`
 }
@@ -116,9 +120,11 @@ type TaskToken struct {
 	MaxTTL time.Duration `yaml:"max_ttl"`
 }
 
-// RefreshToken sets how long a refresh token may lie unused.
+// RefreshToken sets how long a refresh token may lie unused, and how long after its use
+// it may be used again, 0 is not at all.
 type RefreshToken struct {
 	IdleTTL time.Duration `yaml:"idle_ttl"`
+	Grace   time.Duration `yaml:"grace"`
 }
 
 // Revocation sets the lease of a node, 100 ms to 1 h, whether a revocation
@@ -183,10 +189,11 @@ type Specify struct {
 	Login bool `yaml:"login"`
 }
 
-// Senaite holds the settings of that dialect.
+// Senaite holds the settings of that dialect. Its endpoints stand beneath each of
+// Prefixes.
 type Senaite struct {
-	Prefix       string `yaml:"prefix"`
-	LoginInQuery bool   `yaml:"login_in_query"`
+	Prefixes     []string `yaml:"prefixes"`
+	LoginInQuery bool     `yaml:"login_in_query"`
 }
 
 // Hypothesis holds the settings of that dialect; see Config.Authority.
@@ -220,12 +227,12 @@ func Default() Config {
 		APIToken:       APIToken{Prefix: "bda_"},
 		TaskTokens:     map[string]TaskToken{},
 		Scopes:         map[string]string{},
-		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour},
+		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour, Grace: 30 * time.Second},
 		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, Memory: 512 << 20},
 		Verify:         Verify{Cache: 32 << 20},
 		Upstream:       Upstream{Routes: []Route{}},
 		Specify:        Specify{Login: true},
-		Senaite:        Senaite{Prefix: "/@@API/senaite/v1"},
+		Senaite:        Senaite{Prefixes: []string{"/@@API/senaite/v1", "/senaite/@@API/senaite/v1"}},
 	}
 }
 

@@ -89,7 +89,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		APIToken:       config.APIToken{MaxTTL: 8760 * time.Hour, Prefix: "acme-", Overlap: 10 * time.Minute},
 		TaskTokens:     map[string]config.TaskToken{"TES": {MaxTTL: 96 * time.Hour}, "FOO": {}},
 		Scopes:         map[string]string{"read": "Read specimens", "write:all": ""},
-		RefreshToken:   config.RefreshToken{IdleTTL: 48 * time.Hour},
+		RefreshToken:   config.RefreshToken{IdleTTL: 48 * time.Hour, Grace: 0},
 		Revocation:     config.Revocation{MaxStaleness: 500 * time.Millisecond, Memory: 2 << 30},
 		Verify:         config.Verify{Cache: 1 << 30},
 		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", PassToken: true, Routes: []config.Route{
@@ -97,7 +97,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{Path: "/api/", Require: config.RequireToken, Audience: "api", Scope: "read write:all"},
 			{Path: "/maybe", Require: config.RequireOptional, Permission: config.Permission{Action: "access", Path: "/collections/4"}},
 		}},
-		Senaite:    config.Senaite{Prefix: "/lims/api", LoginInQuery: true},
+		Senaite:    config.Senaite{Prefixes: []string{"/lims/api"}, LoginInQuery: true},
 		Hypothesis: config.Hypothesis{Authority: "hypothes.is"},
 		Gen3:       config.Gen3{DenylistListen: "127.0.0.1:9181"},
 	}
@@ -178,6 +178,40 @@ func TestFlagsStandOverVariablesOverTheFile(t *testing.T) {
 	want.TLS = config.TLS{CertFile: "c", KeyFile: "k"}
 	if diff := cmp.Diff(want, got, same); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTheAlgorithmIsRS256ByDefaultForADataCommons(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"dialects: []": "EdDSA",
+		"dialects: [specify, senaite, hypothesis]":                                  "EdDSA",
+		"dialects: [specify, gen3]":                                                 "RS256",
+		"dialects: [gen3]\nsigning: {rotate_every: 24h}":                            "RS256",
+		"dialects: [gen3]\nsigning: {algorithm: ES256}":                             "ES256",
+		"signing: {algorithm: EdDSA}\ndialects: [gen3]":                             "EdDSA",
+		"dialects: [gen3, hypothesis]\ngen3: {denylist_listen: \"127.0.0.1:9181\"}": "RS256",
+	} {
+		got, err := config.Load(write(t, text+"\n"), nil, nil)
+		if err != nil || got.Signing.Algorithm != want {
+			t.Errorf("%q: %q, %v, want %q", text, got.Signing.Algorithm, err, want)
+		}
+	}
+	path := write(t, "dialects: [gen3]\n")
+	for what, x := range map[string]struct {
+		env       []string
+		overrides map[string]string
+		want      string
+	}{
+		"the algorithm by variable": {[]string{"BEARERD_SIGNING_ALGORITHM=EdDSA"}, nil, "EdDSA"},
+		"the algorithm by flag":     {nil, map[string]string{"signing.algorithm": "PS256"}, "PS256"},
+		"no dialect by variable":    {[]string{"BEARERD_DIALECTS="}, nil, "EdDSA"},
+		"the dialect by flag":       {nil, map[string]string{"dialects": "gen3"}, "RS256"},
+	} {
+		got, err := config.Load(path, x.env, x.overrides)
+		if err != nil || got.Signing.Algorithm != x.want {
+			t.Errorf("%s: %q, %v, want %q", what, got.Signing.Algorithm, err, x.want)
+		}
 	}
 }
 

@@ -188,7 +188,8 @@ func isScalar(t reflect.Type) bool {
 	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64:
 		return true
 	default:
-		return t == reflect.TypeFor[netip.Prefix]() || t == reflect.TypeFor[Secret]()
+		return t == reflect.TypeFor[netip.Prefix]() || t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[PasswordHash]() ||
+			t == reflect.TypeFor[time.Time]()
 	}
 }
 
@@ -200,9 +201,11 @@ func kindName(t reflect.Type) string {
 		return "a size such as 512KiB, 32MiB or 1GiB"
 	case t == reflect.TypeFor[netip.Prefix]():
 		return "an address or a network such as 10.0.0.0/8"
+	case t == reflect.TypeFor[time.Time]():
+		return "a time such as 2026-05-04T12:00:00Z"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case t.Kind() == reflect.String || t == reflect.TypeFor[Secret]():
+	case t.Kind() == reflect.String || t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[PasswordHash]():
 		return "a text"
 	default:
 		return "an integer"
@@ -226,6 +229,10 @@ func setScalar(v reflect.Value, text string) error {
 		var p netip.Prefix
 		p, err = parseNetwork(text)
 		v.Set(reflect.ValueOf(p))
+	case v.Type() == reflect.TypeFor[time.Time]():
+		var at time.Time
+		at, err = parseTime(text)
+		v.Set(reflect.ValueOf(at))
 	case v.Kind() == reflect.Bool:
 		v.SetBool(text == "true")
 		if text != "true" && text != "false" {
@@ -238,6 +245,8 @@ func setScalar(v reflect.Value, text string) error {
 			return errors.New(" that is not empty")
 		}
 		v.Set(reflect.ValueOf(NewSecret(text)))
+	case v.Type() == reflect.TypeFor[PasswordHash]():
+		v.Set(reflect.ValueOf(PasswordHash{NewSecret(text)}))
 	case v.Kind() == reflect.String:
 		v.SetString(text)
 	default:
@@ -249,6 +258,14 @@ func setScalar(v reflect.Value, text string) error {
 		return fmt.Errorf(", not %q", text)
 	}
 	return nil
+}
+
+// parseTime reads a time of RFC 3339, and one with a space for the T, as PyYAML writes it.
+func parseTime(text string) (time.Time, error) {
+	if at, err := time.Parse("2006-01-02 15:04:05Z07:00", text); err == nil {
+		return at, nil
+	}
+	return time.Parse(time.RFC3339, text)
 }
 
 // parseNetwork reads an address or a CIDR. An address is the network of itself.

@@ -22,7 +22,8 @@ const (
 // BEARERD_… variables of env ("NAME=value") over it, and overrides, by key path
 // ("revocation.max_staleness"), over all. An empty path means the one that
 // BEARERD_CONFIG names, and without that no file. In variables and overrides a
-// list is written with commas or, like a mapping, as YAML. The error is a
+// list is written with commas or, like a mapping, as YAML. Where the dialect gen3 is on,
+// the algorithm that nobody set is RS256. The error is a
 // [ProblemsError] with all that is wrong; a file that can't be read is another.
 func Load(path string, env []string, overrides map[string]string) (Config, error) {
 	variables := map[string]string{} // those that are bearerd's
@@ -63,6 +64,9 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 		d.set(key, variables[name], &cfg)
 	}
 	d.overrides(overrides, &cfg)
+	if _, set := d.origin["signing.algorithm"]; !set && slices.Contains(cfg.Dialects, DialectGen3) {
+		cfg.Signing.Algorithm = algorithmOfGen3
+	}
 	// An element of a list gets what it leaves out.
 	for i := range cfg.Upstream.Routes {
 		if r := &cfg.Upstream.Routes[i]; r.Require == "" {

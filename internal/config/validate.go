@@ -145,8 +145,17 @@ func (k *checker) checkDialects() {
 			k.fail(key, "", "%q stands twice", dialect)
 		}
 	}
-	if !isCleanPath(k.Senaite.Prefix) {
-		k.fail("senaite.prefix", "write /@@API/senaite/v1", "must be a path that begins with a slash and doesn't end in one")
+	if len(k.Senaite.Prefixes) == 0 {
+		k.fail("senaite.prefixes", "write [/@@API/senaite/v1]", "must name at least one path")
+	}
+	for i, prefix := range k.Senaite.Prefixes {
+		key := fmt.Sprintf("senaite.prefixes[%d]", i)
+		switch {
+		case !isCleanPath(prefix):
+			k.fail(key, "write /@@API/senaite/v1", "must be a path that begins with a slash and doesn't end in one")
+		case slices.Index(k.Senaite.Prefixes, prefix) < i:
+			k.fail(key, "", "%q stands twice", prefix)
+		}
 	}
 	if a := k.Hypothesis.Authority; a != "" && !hostName.MatchString(a) {
 		k.fail("hypothesis.authority", "write hypothes.is", "must be a host name without a port, not %q", a)
@@ -197,6 +206,7 @@ func (k *checker) checkLifetimes() {
 	k.lifetime("access_token.max_ttl", k.AccessToken.MaxTTL)
 	k.lifetime("api_key.max_ttl", k.APIKey.MaxTTL)
 	k.lifetime("refresh_token.idle_ttl", k.RefreshToken.IdleTTL)
+	k.between("refresh_token.grace", k.RefreshToken.Grace, 0, 10*time.Minute)
 	if k.APIToken.MaxTTL != 0 {
 		k.lifetime("api_token.max_ttl", k.APIToken.MaxTTL)
 	}

@@ -3,10 +3,13 @@ package directory
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -21,13 +24,47 @@ type Desired struct {
 	Clients     []NewClient
 	Prune       bool
 	DryRun      bool // change nothing, and return what would change
+
+	// Source names the system that the file comes from; "": administrators wrote it. A
+	// source owns what it creates, and with Prune removes that alone; a file of
+	// administrators removes nothing that a source owns.
+	Source string
+	// Adopt lets the source take over users of the names in the file whom nobody owns.
+	Adopt bool
+	// RevokeOnNewHash revokes everything of a user for whom the source has another password
+	// hash, also where it doesn't say that the password was changed.
+	RevokeOnNewHash bool
 }
 
-// DesiredUser is a user as the file describes them. The password is left as it is
-// when Password and PasswordHash are empty.
+const maxSourceBytes = 64
+
+// validate returns what is wrong with how a file is to be applied.
+func (d *Desired) validate() error {
+	switch {
+	case d.Source == "" && d.Adopt:
+		return fault.New(fault.Invalid, "only a source adopts users").In("source")
+	case d.Source == "" && d.RevokeOnNewHash:
+		return fault.New(fault.Invalid, "without a source every new password hash revokes").In("source")
+	case len(d.Source) > maxSourceBytes || strings.Trim(d.Source, sourceAlphabet) != "":
+		return fault.New(fault.Invalid, "the name of a source has 1 to %d letters, digits, dots, hyphens and underscores", maxSourceBytes).In("source")
+	}
+	return nil
+}
+
+const sourceAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+// DesiredUser is a user as the file describes them. The password is left as it is when
+// Password and PasswordHash are empty and SetPasswordHash is false; with that, an empty
+// PasswordHash takes it away.
 type DesiredUser struct {
 	NewUser
-	SetDisabled, SetGroups, SetName, SetEmail bool // the file has this member
+	SetDisabled, SetGroups, SetName, SetEmail, SetPasswordHash bool // the file has this member
+
+	// ExternalID is who the user is for the source; "": the source goes by the username.
+	ExternalID string
+	// PasswordChangedAt is when the source says that the password was changed; zero: it
+	// doesn't say.
+	PasswordChangedAt time.Time
 }
 
 // MistakeError names the element of a list of Desired that is wrong.
@@ -56,8 +93,11 @@ func (d *Directory) Apply(ctx context.Context, c *caller.Caller, desired Desired
 	if err := d.editor.admit(ctx, c, audit.Apply, ""); err != nil {
 		return nil, revocation.Receipt{}, err
 	}
+	if err := desired.validate(); err != nil {
+		return nil, revocation.Receipt{}, err
+	}
 	read := d.editor.journal.Reading()
-	p, err := newPlan(ctx, d.store, d.editor)
+	p, err := newPlan(ctx, d.store, d.editor, desired.Source)
 	if err != nil {
 		return nil, revocation.Receipt{}, err
 	}

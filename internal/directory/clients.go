@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,7 +27,14 @@ type Clients struct {
 type NewClient struct {
 	ID                        string
 	Grants, Scopes, Audiences []string
+	ExchangeFrom              []string     // the clients whose tokens it may exchange besides its own
 	Secret                    token.Secret // at least 32 characters; "": keep the secret, or create none
+}
+
+// NewClientOf returns the state that a client has, for changing a part of it. The secret
+// is kept.
+func NewClientOf(c identity.Client) NewClient {
+	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom}
 }
 
 // CreateClient creates an OAuth client. With generate and no secret in n, a secret is
@@ -43,7 +51,7 @@ func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n NewClie
 		}
 		n.Secret, generated = secret, secret
 	}
-	creation, client, err := createClient(n)
+	creation, client, err := createClient(n, "")
 	if err != nil {
 		return client, "", err
 	}
@@ -53,9 +61,10 @@ func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n NewClie
 	return client, generated, nil
 }
 
-// UpdateClient replaces a client's grants, scopes and audiences, and its secret when
-// n has one. When the client loses something by it, the tokens issued to it are
-// revoked.
+// UpdateClient replaces a client's grants, scopes, audiences and whose tokens it may
+// exchange, and its secret when n has one. When the client loses something by it, the
+// tokens issued to it are revoked. A new secret counts: RotateSecret is the way to one
+// that leaves the old one, and the tokens, for a while.
 func (cl *Clients) UpdateClient(ctx context.Context, c *caller.Caller, n NewClient) (identity.Client, error) {
 	if err := cl.editor.admit(ctx, c, audit.ClientUpdate, n.ID); err != nil {
 		return identity.Client{}, err
@@ -67,26 +76,82 @@ func (cl *Clients) UpdateClient(ctx context.Context, c *caller.Caller, n NewClie
 	return cl.update(ctx, c, old, n)
 }
 
-// RenewClientSecret replaces a client's secret by a new one and returns it, this once.
-// What was issued to the client is revoked. A public client becomes a confidential
-// one.
-func (cl *Clients) RenewClientSecret(ctx context.Context, c *caller.Caller, id string) (token.Secret, error) {
-	if err := cl.editor.admit(ctx, c, audit.ClientUpdate, id); err != nil {
-		return "", err
+// MaxSecretOverlap is how long an old client secret may go on beside the new one.
+const MaxSecretOverlap = 90 * 24 * time.Hour
+
+// Rotation asks for a new secret of a client. The zero value of all but ID ends the old
+// secret at once and revokes nothing.
+type Rotation struct {
+	ID      string
+	Secret  token.Secret // "": one is generated
+	Overlap int64        // seconds for which the old one is good beside the new one
+	Revoke  bool         // what was issued to the client is revoked
+}
+
+// RotateSecret gives a client a new secret and returns it, this once. The old one is good
+// until the overlap ends, by the clock that judges expiry, which never goes back. A
+// client has two secrets at most: another rotation during an overlap ends the oldest one
+// at once. A public client, which has no old one, becomes a confidential one.
+func (cl *Clients) RotateSecret(ctx context.Context, c *caller.Caller, x Rotation) (token.Secret, identity.Client, error) {
+	if err := cl.editor.admit(ctx, c, audit.ClientSecret, x.ID); err != nil {
+		return "", identity.Client{}, err
 	}
-	old, err := cl.find(ctx, id)
+	if x.Overlap < 0 || x.Overlap > int64(MaxSecretOverlap/time.Second) {
+		return "", identity.Client{}, fault.New(fault.Invalid, "the overlap is a number of seconds from 0 to %d (90 days)",
+			int64(MaxSecretOverlap/time.Second)).In("overlap")
+	}
+	client, err := cl.find(ctx, x.ID)
 	if err != nil {
-		return "", err
+		return "", client, err
 	}
-	secret, err := cl.newSecret()
+	if x.Secret == "" {
+		if x.Secret, err = cl.newSecret(); err != nil {
+			return "", client, err
+		}
+	}
+	digest, err := identity.DigestSecret(x.Secret.Reveal())
 	if err != nil {
-		return "", err
+		return "", client, err
 	}
-	n := NewClient{ID: id, Grants: old.Grants, Scopes: old.Scopes, Audiences: old.Audiences, Secret: secret}
-	if _, err := cl.update(ctx, c, old, n); err != nil {
-		return "", err
+	if slices.Equal(digest, client.SecretDigest) {
+		return "", client, fault.New(fault.Conflict, "this is the client's secret already").In("secret")
 	}
-	return secret, nil
+	if _, err := cl.editor.commit(ctx, c, cl.editor.rotateSecret(&client, digest, x)); err != nil {
+		return "", client, err
+	}
+	return x.Secret, client, nil
+}
+
+// rotateSecret returns the change, and makes it in client too.
+func (e *editor) rotateSecret(client *identity.Client, digest []byte, x Rotation) change {
+	until := time.Time{}
+	if x.Overlap > 0 && !client.Public() {
+		until = e.journal.Now().Add(time.Duration(x.Overlap) * time.Second).Truncate(time.Microsecond) // as the store keeps it
+	}
+	rotation := change{
+		action: audit.ClientSecret, target: client.ID, remark: "the old secret ended",
+		ops: []records.Op{records.RotateSecret{ID: client.ID, SecretDigest: digest, OldUntil: until}},
+		log: []revocation.Entry{e.journal.CutOff(revocation.Access, client.ID)}, // nodes remember clients
+	}
+	client.OldSecretDigest, client.OldSecretUntil = nil, until
+	if !until.IsZero() {
+		rotation.remark = "the old secret ends at " + until.Format(time.RFC3339)
+		client.OldSecretDigest = client.SecretDigest
+	}
+	client.SecretDigest = digest
+	if x.Revoke {
+		rotation.remark += "; what was issued to it is revoked"
+		op, entry := e.revokeIssued(client.ID, "client secret renewed")
+		rotation.ops, rotation.log = append(rotation.ops, op), []revocation.Entry{entry}
+	}
+	return rotation
+}
+
+// revokeIssued returns what revokes everything that was issued to a client, and what
+// other clients made from it.
+func (e *editor) revokeIssued(id, reason string) (records.Op, revocation.Entry) {
+	return records.KillTokens{ClientID: id, IDs: []string{token.ClientLink(id)}, At: e.journal.Now(), Reason: reason},
+		e.journal.CutOff(revocation.Client, id)
 }
 
 // RemoveClient removes a client. Everything that was issued to it is revoked.
@@ -137,7 +202,7 @@ func (cl *Clients) newSecret() (token.Secret, error) {
 
 // createClient validates a new client. An id that could be a user's subject, or that
 // stands for no client, would let one speak for the other.
-func createClient(n NewClient) (change, identity.Client, error) {
+func createClient(n NewClient, owner string) (change, identity.Client, error) {
 	if _, err := uuid.Parse(n.ID); err == nil || n.ID == identity.OwnClientID {
 		return change{}, identity.Client{}, fault.New(fault.Invalid, "a client's id can be neither a UUID nor %q", identity.OwnClientID).In("id")
 	}
@@ -145,13 +210,16 @@ func createClient(n NewClient) (change, identity.Client, error) {
 	if err != nil {
 		return change{}, client, err
 	}
+	client.Owner = owner
 	return change{action: audit.ClientCreate, target: client.ID, ops: []records.Op{records.CreateClient{Client: client}}}, client, nil
 }
 
 // client returns the client that n describes, which keeps the digest of its present
 // secret when n has no secret.
 func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
-	client := identity.Client{ID: n.ID, SecretDigest: secretDigest, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences}
+	client := identity.Client{
+		ID: n.ID, SecretDigest: secretDigest, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences, ExchangeFrom: n.ExchangeFrom,
+	}
 	if n.Secret != "" {
 		digest, err := identity.DigestSecret(n.Secret.Reveal())
 		if err != nil {
@@ -167,13 +235,18 @@ func (e *editor) updateClient(old identity.Client, n NewClient) (change, identit
 	if err != nil {
 		return change{}, client, err
 	}
+	stored := client
+	if slices.Equal(old.SecretDigest, client.SecretDigest) {
+		stored.SecretDigest = nil // a rotation in between is not undone
+		client.OldSecretDigest, client.OldSecretUntil = old.OldSecretDigest, old.OldSecretUntil
+	}
 	update := change{
-		action: audit.ClientUpdate, target: client.ID, ops: []records.Op{records.UpdateClient{Client: client}},
+		action: audit.ClientUpdate, target: client.ID, ops: []records.Op{records.UpdateClient{Client: stored}},
 		log: []revocation.Entry{e.journal.CutOff(revocation.Access, client.ID)}, // nodes remember clients
 	}
 	if narrows(old, client) {
-		update.log = []revocation.Entry{e.journal.CutOff(revocation.Client, client.ID)}
-		update.ops = append(update.ops, records.KillTokens{ClientID: client.ID, At: e.journal.Now(), Reason: "client changed"})
+		op, entry := e.revokeIssued(client.ID, "client changed")
+		update.ops, update.log = append(update.ops, op), []revocation.Entry{entry}
 	}
 	return update, client, nil
 }
@@ -183,14 +256,13 @@ func (e *editor) updateClient(old identity.Client, n NewClient) (change, identit
 func narrows(old, now identity.Client) bool {
 	scopes := len(identity.Subset(old.Scopes, now.Scopes)) > 0 || len(old.Scopes) == 0 && len(now.Scopes) > 0
 	return scopes || len(identity.Subset(old.Grants, now.Grants)) > 0 ||
-		len(identity.Subset(old.Audiences, now.Audiences)) > 0 ||
+		len(identity.Subset(old.Audiences, now.Audiences)) > 0 || len(identity.Subset(old.ExchangeFrom, now.ExchangeFrom)) > 0 ||
 		!slices.Equal(old.SecretDigest, now.SecretDigest)
 }
 
 func (e *editor) removeClient(id string) change {
+	op, entry := e.revokeIssued(id, "client removed")
 	return change{
-		action: audit.ClientRemove, target: id,
-		ops: []records.Op{records.RemoveClient{ID: id}, records.KillTokens{ClientID: id, At: e.journal.Now(), Reason: "client removed"}},
-		log: []revocation.Entry{e.journal.CutOff(revocation.Client, id)},
+		action: audit.ClientRemove, target: id, ops: []records.Op{records.RemoveClient{ID: id}, op}, log: []revocation.Entry{entry},
 	}
 }

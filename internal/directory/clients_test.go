@@ -1,58 +1,162 @@
 package directory_test
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/verification"
 )
 
-func TestANewClientSecretEndsTheOldOne(t *testing.T) {
+// rotate rotates the secret of the client ci, as the operator.
+func rotate(t *testing.T, f *nodetest.Fixture, x directory.Rotation) string {
+	t.Helper()
+	x.ID = "ci"
+	secret, _, err := f.RotateSecret(t.Context(), operator, x)
+	nodetest.Must(t, err)
+	return secret.Reveal()
+}
+
+// wantSecrets wants each secret to be good or not, at every node.
+func wantSecrets(t *testing.T, when string, want map[string]bool, nodes ...*nodetest.Fixture) {
+	t.Helper()
+	for secret, good := range want {
+		for i, f := range nodes {
+			_, err := f.AuthenticateClient(t.Context(), "ci", secret)
+			if good != (err == nil) || err != nil && !fault.Is(err, fault.InvalidClient) {
+				t.Errorf("%s, at node %d, the secret %s…: %v, want good %v", when, i, secret[:12], err, good)
+			}
+		}
+	}
+}
+
+func TestARotatedSecretEndsAtOnceOrWithItsOverlap(t *testing.T) {
+	t.Parallel()
+	here, there := nodetest.Two(t, nodetest.Options{})
+	here.Freeze()
+	there.Freeze()
+	here.Client(t, "ci", "read")
+	first := nodetest.ClientSecret
+	wantSecrets(t, "at first", map[string]bool{first: true}, here, there)
+	second := rotate(t, here, directory.Rotation{Overlap: 3600})
+	wantSecrets(t, "during the overlap", map[string]bool{first: true, second: true, "wrong" + first: false}, here, there)
+	for _, f := range []*nodetest.Fixture{here, there} {
+		f.Advance(time.Hour)
+	}
+	wantSecrets(t, "when the overlap has ended", map[string]bool{first: false, second: true}, here, there)
+	third := rotate(t, here, directory.Rotation{})
+	wantSecrets(t, "without an overlap", map[string]bool{first: false, second: false, third: true}, here, there)
+}
+
+// A client has two secrets at most, so that who rotates because of a leak ends what
+// leaked by rotating again.
+func TestAnotherRotationInAnOverlapEndsTheOldestSecret(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Client(t, "ci", "read")
-	old, err := f.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: old})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.RenewClientSecret(t.Context(), f.Person(t, "ada"), "ci"); !fault.Is(err, fault.Forbidden) {
-		t.Errorf("a user: %v", err)
-	}
-	if _, err := f.RenewClientSecret(t.Context(), caller.Operator(), "nobody"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("no client: %v", err)
-	}
+	first := nodetest.ClientSecret
+	second := rotate(t, f, directory.Rotation{Overlap: 3600})
+	third := rotate(t, f, directory.Rotation{Overlap: 3600})
+	wantSecrets(t, "rotated twice", map[string]bool{first: false, second: true, third: true}, f)
+	fourth := rotate(t, f, directory.Rotation{})
+	wantSecrets(t, "ended", map[string]bool{first: false, second: false, third: false, fourth: true}, f)
+}
 
-	secret, err := f.RenewClientSecret(t.Context(), caller.Operator(), "ci")
-	if err != nil {
-		t.Fatal(err)
+func TestARotationRevokesOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	for _, overlap := range []int64{0, 3600} {
+		f := nodetest.New(t, nodetest.Options{})
+		n := directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
+		own, apps := tokensOf(t, f, f.Person(t, "ada"), f.NewClient(t, n))
+		rotate(t, f, directory.Rotation{Overlap: overlap})
+		for kind, issued := range apps {
+			f.WantAlive(t, kind, issued)
+		}
+		rotate(t, f, directory.Rotation{Overlap: overlap, Revoke: true})
+		for kind, issued := range apps {
+			f.WantDead(t, kind, issued)
+			f.WantRowDead(t, kind, issued)
+		}
+		f.WantAlive(t, "what was issued to none", own)
 	}
-	c, err := f.AuthenticateClient(t.Context(), "ci", secret.Reveal())
-	if err != nil || len(c.Principal.Client.Scopes) != 1 {
-		t.Errorf("the new secret: %+v %v", c, err)
+}
+
+func TestARotationIsRecordedAndBounded(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Client(t, "ci", "read")
+	for name, c := range map[string]struct {
+		by   *caller.Caller
+		x    directory.Rotation
+		kind fault.Kind
+	}{
+		"by a user":              {f.Person(t, "ada"), directory.Rotation{ID: "ci"}, fault.Forbidden},
+		"no client":              {operator, directory.Rotation{ID: "nobody"}, fault.NotFound},
+		"a negative overlap":     {operator, directory.Rotation{ID: "ci", Overlap: -1}, fault.Invalid},
+		"an overlap for years":   {operator, directory.Rotation{ID: "ci", Overlap: 91 * 86400}, fault.Invalid},
+		"an overlap without end": {operator, directory.Rotation{ID: "ci", Overlap: math.MaxInt64}, fault.Invalid},
+		"a short secret":         {operator, directory.Rotation{ID: "ci", Secret: "short"}, fault.Invalid},
+		"the secret it has":      {operator, directory.Rotation{ID: "ci", Secret: nodetest.ClientSecret}, fault.Conflict},
+	} {
+		_, _, err := f.RotateSecret(t.Context(), c.by, c.x)
+		nodetest.WantFault(t, name, err, c.kind, "")
 	}
-	if _, err := f.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); !fault.Is(err, fault.InvalidClient) {
-		t.Errorf("the old secret: %v", err)
+	rotate(t, f, directory.Rotation{Overlap: 60, Revoke: true})
+	good := slices.DeleteFunc(f.Events(t, audit.Filter{Action: audit.ClientSecret, Target: "ci"}), func(e audit.Event) bool { return e.Outcome != audit.OK })
+	if len(good) != 1 || !strings.Contains(good[0].Reason, "the old secret ends at ") || !strings.Contains(good[0].Reason, "revoked") {
+		t.Errorf("%+v", good)
 	}
-	if _, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
-		t.Errorf("what was obtained with it: %v", err)
+}
+
+// A public client has no secret that could go on.
+func TestARotationMakesAPublicClientConfidential(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.NewClient(t, directory.NewClient{ID: "ci", Grants: []string{identity.GrantTypeDeviceCode}})
+	secret := rotate(t, f, directory.Rotation{Overlap: 3600})
+	wantSecrets(t, "made confidential", map[string]bool{secret: true, "nothing at all": false}, f)
+	if _, err := f.IdentifyClient(t.Context(), "ci"); !fault.Is(err, fault.InvalidClient) {
+		t.Errorf("without its secret: %v", err)
 	}
+	if _, err := f.AuthenticateClient(t.Context(), "ci", ""); !fault.Is(err, fault.InvalidClient) {
+		t.Errorf("with an empty secret: %v", err)
+	}
+}
+
+// What changes something else of a client during an overlap leaves both secrets alone.
+func TestAChangeOfAClientKeepsItsOverlap(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Client(t, "ci", "read")
+	second := rotate(t, f, directory.Rotation{Overlap: 3600})
+	both := map[string]bool{nodetest.ClientSecret: true, second: true}
+	c, err := f.Directory.Client(t.Context(), operator, "ci")
+	nodetest.Must(t, err)
+	n := directory.NewClientOf(c)
+	n.Scopes = []string{"read", "write"}
+	nodetest.Must(t, nodetest.Second(f.UpdateClient(t.Context(), operator, n)))
+	wantSecrets(t, "changed", both, f)
+	_, _, err = f.Apply(t.Context(), operator, directory.Desired{Clients: []directory.NewClient{{ID: "ci", Grants: n.Grants, Scopes: []string{"read"}}}})
+	nodetest.Must(t, err)
+	wantSecrets(t, "applied", both, f)
+	n.Secret = "another secret that is long enough, too"
+	nodetest.Must(t, nodetest.Second(f.UpdateClient(t.Context(), operator, n)))
+	wantSecrets(t, "replaced", map[string]bool{nodetest.ClientSecret: false, second: false, n.Secret.Reveal(): true}, f)
 }
 
 func TestNarrowedClientLosesWhatWasIssuedToIt(t *testing.T) {
 	t.Parallel()
 	before := directory.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"read", "write", "offline_access"},
-		Audiences: []string{"https://a.example", "https://b.example"},
+		Audiences: []string{"https://a.example", "https://b.example"}, ExchangeFrom: []string{"web", "phone"},
 	}
 	same := func(n *directory.NewClient) { n.Secret = "" }
 	for name, c := range map[string]struct {
@@ -67,6 +171,8 @@ func TestNarrowedClientLosesWhatWasIssuedToIt(t *testing.T) {
 		"a scope for another":   {func(n *directory.NewClient) { n.Scopes = []string{"read", "other", "offline_access"} }, true},
 		"no scopes any more":    {func(n *directory.NewClient) { n.Scopes = nil }, true},
 		"an audience less":      {func(n *directory.NewClient) { n.Audiences = n.Audiences[:1] }, true},
+		"a client less":         {func(n *directory.NewClient) { n.ExchangeFrom = n.ExchangeFrom[:1] }, true},
+		"a client more":         {func(n *directory.NewClient) { n.ExchangeFrom = append(slices.Clone(n.ExchangeFrom), "tv") }, false},
 		"a grant less":          {func(n *directory.NewClient) { n.Grants = n.Grants[:3] }, true},
 		"another secret":        {func(n *directory.NewClient) { n.Secret = "another secret that is long enough, too" }, true},
 		"the same secret again": {func(n *directory.NewClient) { n.Secret = nodetest.ClientSecret }, false},

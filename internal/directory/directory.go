@@ -11,9 +11,11 @@ package directory
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -57,7 +59,7 @@ func New(cfg Config) (*Directory, error) {
 	if _, _, err := cfg.Forms.New(token.KindClientSecret); err != nil {
 		return nil, errors.New("directory: the forms must have one for client secrets")
 	}
-	e := &editor{journal: cfg.Journal, hasher: cfg.Hasher}
+	e := &editor{journal: cfg.Journal, hasher: cfg.Hasher, users: cfg.Store}
 	return &Directory{
 		Users:   &Users{store: cfg.Store, editor: e},
 		Access:  &Access{store: cfg.Store, editor: e},
@@ -75,7 +77,8 @@ func (d *Directory) MayChange(ctx context.Context, c *caller.Caller, action, tar
 	return d.editor.admit(ctx, c, action, target)
 }
 
-// AuditEvents lists the audit log, newest first, for administrators.
+// AuditEvents lists the audit log, newest first, for administrators. Actor and target of
+// the filter may be usernames in any spelling.
 func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.Filter) ([]audit.Event, error) {
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
@@ -84,13 +87,33 @@ func (d *Directory) AuditEvents(ctx context.Context, c *caller.Caller, f audit.F
 	if err != nil {
 		return nil, err
 	}
+	if f.Actor, _, err = d.identityOf(ctx, f.Actor); err != nil {
+		return nil, err
+	}
+	if f.Target, f.TargetTyped, err = d.identityOf(ctx, f.Target); err != nil {
+		return nil, err
+	}
 	return d.store.AuditEvents(ctx, f)
+}
+
+// identityOf returns how the audit log names somebody: by their subject or, where the name
+// was nobody's, by its folded form. Whatever else is no username stands for itself.
+func (d *Directory) identityOf(ctx context.Context, ref string) (id, typed string, err error) {
+	u, err := findUser(ctx, d.store, ref)
+	switch {
+	case ref == "" || fault.Is(err, fault.NotFound):
+		return ref, identity.FoldName(ref), nil
+	case err != nil:
+		return "", "", err
+	}
+	return u.ID, identity.FoldName(u.Username), nil
 }
 
 // change is one administrative change: the operations, what the revocation log says
 // of them, and what the audit log records.
 type change struct {
 	action, target string
+	name           string // of the target, where it has one besides
 	remark         string // the reason in the audit log
 	ops            []records.Op
 	log            []revocation.Entry
@@ -101,6 +124,7 @@ type change struct {
 type editor struct {
 	journal *journal.Journal
 	hasher  *identity.Hasher
+	users   records.PrincipalReader
 }
 
 // admit is the gate of every operation that changes something: it admits
@@ -112,7 +136,9 @@ func (e *editor) admit(ctx context.Context, c *caller.Caller, action, target str
 		return err
 	}
 	event := e.journal.Event(ctx, c.Actor(), action)
-	event.Target = target
+	if event.Target = target; strings.HasPrefix(action, "user.") {
+		event.Target, event.TargetName = records.AuditTarget(ctx, e.users, target)
+	}
 	return e.journal.Refuse(ctx, event, err)
 }
 
@@ -123,7 +149,7 @@ func (e *editor) commit(ctx context.Context, c *caller.Caller, changes ...change
 	var b records.Batch
 	for _, one := range changes {
 		event := e.journal.Event(ctx, c.Actor(), one.action)
-		event.Target, event.Reason = one.target, one.remark
+		event.Target, event.TargetName, event.Reason = one.target, one.name, one.remark
 		b.Ops, b.Log, b.Audit = append(b.Ops, one.ops...), append(b.Log, one.log...), append(b.Audit, event)
 	}
 	if len(b.Log) == 0 {

@@ -69,11 +69,14 @@ func adminActs(t *testing.T, f *nodetest.Fixture, n *int) map[string]func(c *cal
 		"UpdateClient": one(audit.ClientUpdate, func(c *caller.Caller) error {
 			return nodetest.Second(f.UpdateClient(ctx, c, directory.NewClient{ID: "none"}))
 		}),
-		"RemoveClient":      one(audit.ClientRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveClient(ctx, c, "none")) }),
-		"RenewClientSecret": one(audit.ClientUpdate, func(c *caller.Caller) error { return nodetest.Second(f.RenewClientSecret(ctx, c, "none")) }),
-		"RotateKeys":        one(audit.KeyRotate, func(c *caller.Caller) error { return f.RotateKeys(ctx, c, false) }),
-		"RetireKey":         one(audit.KeyRetire, func(c *caller.Caller) error { return nodetest.Second(f.RetireKey(ctx, c, "none")) }),
-		"Apply":             one(audit.Apply, func(c *caller.Caller) error { _, _, err := f.Apply(ctx, c, directory.Desired{}); return err }),
+		"RemoveClient": one(audit.ClientRemove, func(c *caller.Caller) error { return nodetest.Second(f.RemoveClient(ctx, c, "none")) }),
+		"RotateSecret": one(audit.ClientSecret, func(c *caller.Caller) error {
+			_, _, err := f.RotateSecret(ctx, c, directory.Rotation{ID: "none"})
+			return err
+		}),
+		"RotateKeys": one(audit.KeyRotate, func(c *caller.Caller) error { return f.RotateKeys(ctx, c, false) }),
+		"RetireKey":  one(audit.KeyRetire, func(c *caller.Caller) error { return nodetest.Second(f.RetireKey(ctx, c, "none")) }),
+		"Apply":      one(audit.Apply, func(c *caller.Caller) error { _, _, err := f.Apply(ctx, c, directory.Desired{}); return err }),
 
 		"UserList":       one("", func(c *caller.Caller) error { return nodetest.Second(f.UserList(ctx, c, records.UserQuery{})) }),
 		"User":           one("", func(c *caller.Caller) error { return nodetest.Second(f.Directory.User(ctx, c, "victim")) }),

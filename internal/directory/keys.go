@@ -5,6 +5,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -28,6 +29,10 @@ func (k *Keys) JWKS() []byte { return k.ring.JWKS() }
 
 // PublicKeys returns the keys of the JWK Set in its order, for anybody.
 func (k *Keys) PublicKeys() []token.VerificationKey { return k.ring.Public() }
+
+// Algorithms returns the algorithms of tokens that are signed, and were while their keys
+// are shown, for anybody.
+func (k *Keys) Algorithms() []token.Algorithm { return k.ring.Algorithms() }
 
 // SharedSecret reports whether tokens are signed with the operator's shared secret
 // (HS256). Then there are no keys to publish, rotate or retire.
@@ -65,15 +70,17 @@ func (k *Keys) RotateKeys(ctx context.Context, c *caller.Caller, atOnce bool) er
 	return k.ring.Refresh(ctx)
 }
 
-// RetireKey revokes a signing key with everything that it signed. When it was the
-// active key, the next key becomes active at once.
+// RetireKey revokes a signing key with everything that it signed, and with everything that
+// was made from what it signed: that has the key in its chain. When it was the active key,
+// the next key becomes active at once.
 func (k *Keys) RetireKey(ctx context.Context, c *caller.Caller, kid string) (revocation.Receipt, error) {
 	if err := k.editor.admit(ctx, c, audit.KeyRetire, kid); err != nil {
 		return revocation.Receipt{}, err
 	}
+	ops, log := k.editor.journal.Kill(journal.Kill{ID: kid, Opaque: true, Reason: "signing key revoked"})
 	r, err := k.editor.commit(ctx, c, change{
-		action: audit.KeyRetire, target: kid, ops: []records.Op{records.ChangeKeys{Plan: k.ring.PlanRetire(kid)}},
-		log: []revocation.Entry{k.editor.journal.CutOff(revocation.SigningKey, kid)},
+		action: audit.KeyRetire, target: kid, ops: append(ops, records.ChangeKeys{Plan: k.ring.PlanRetire(kid)}),
+		log: append(log, k.editor.journal.CutOff(revocation.SigningKey, kid)),
 	})
 	if err != nil {
 		return r, err

@@ -18,13 +18,20 @@ import (
 // maps hold what is stored and what the changes planned so far add to it.
 type plan struct {
 	editor *editor
+	source string // "": what is planned is nobody's but the administrators'
 
 	collections map[int64]records.Collection
 	roles       map[string]access.Role
-	users       map[string]identity.User // by username
-	names       map[string]string        // username by subject
+	users       map[string]identity.User // by subject
+	named       map[string][]string      // subjects by the folded name
+	twins       map[string]bool          // subjects of those who shared their folded name when they were read
+	linked      map[string]string        // subjects by the external id that the source has for them
 	bindings    []access.Binding
 	clients     map[string]identity.Client
+
+	stored []string        // the subject of each user of the file; "" of those who are new
+	files  map[string]bool // the external ids in the file
+	first  []records.Op    // what comes before the first change
 
 	changes []change
 	applied []Applied // what the changes are for people, in the same order
@@ -34,10 +41,11 @@ type plan struct {
 const usersPerPage = 500
 
 // newPlan returns a plan without changes, over what is stored.
-func newPlan(ctx context.Context, store records.Directory, e *editor) (*plan, error) {
+func newPlan(ctx context.Context, store records.Directory, e *editor, source string) (*plan, error) {
 	p := &plan{
-		editor: e, collections: map[int64]records.Collection{}, roles: map[string]access.Role{},
-		users: map[string]identity.User{}, names: map[string]string{}, clients: map[string]identity.Client{},
+		editor: e, source: source, collections: map[int64]records.Collection{}, roles: map[string]access.Role{},
+		users: map[string]identity.User{}, named: map[string][]string{}, twins: map[string]bool{}, linked: map[string]string{},
+		clients: map[string]identity.Client{},
 	}
 	collections, err := store.Collections(ctx)
 	if err != nil {
@@ -63,19 +71,36 @@ func newPlan(ctx context.Context, store records.Directory, e *editor) (*plan, er
 	if p.bindings, err = store.Bindings(ctx, records.BindingQuery{}); err != nil {
 		return nil, err
 	}
+	return p, p.readUsers(ctx, store)
+}
+
+func (p *plan) readUsers(ctx context.Context, store records.Directory) error {
 	for q := (records.UserQuery{Limit: usersPerPage}); ; {
 		page, err := store.Users(ctx, q)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, u := range page.Items {
-			p.users[u.Username], p.names[u.ID] = u, u.Username
+			p.has(u)
 		}
 		if page.Next == "" {
-			return p, nil
+			break
 		}
 		q.After = page.Next
 	}
+	for _, ids := range p.named {
+		for _, id := range ids {
+			p.twins[id] = len(ids) > 1
+		}
+	}
+	if p.source == "" {
+		return nil
+	}
+	links, err := store.Links(ctx, records.LinkQuery{Source: p.source})
+	for _, l := range links {
+		p.linked[l.ExternalID] = l.UserID
+	}
+	return err
 }
 
 // add appends changes of a target.
@@ -93,6 +118,9 @@ func (p *plan) reach(ctx context.Context, d *Desired) error {
 	if d.Prune {
 		p.pruneCollections(d)
 	}
+	if err := p.resolve(d); err != nil {
+		return err
+	}
 	steps := []struct {
 		list string
 		n    int
@@ -100,7 +128,7 @@ func (p *plan) reach(ctx context.Context, d *Desired) error {
 	}{
 		{"collections", len(d.Collections), func(i int) error { return p.collection(d.Collections[i]) }},
 		{"roles", len(d.Roles), func(i int) error { return p.role(d.Roles[i]) }},
-		{"users", len(d.Users), func(i int) error { return p.user(ctx, d.Users[i]) }},
+		{"users", len(d.Users), func(i int) error { return p.user(ctx, d, i) }},
 		{"bindings", len(d.Bindings), func(i int) error { return p.binding(d, &d.Bindings[i]) }},
 		{"clients", len(d.Clients), func(i int) error { return p.client(d.Clients[i]) }},
 	}
@@ -114,6 +142,9 @@ func (p *plan) reach(ctx context.Context, d *Desired) error {
 	if d.Prune {
 		p.prune(d)
 	}
+	if len(p.first) > 0 {
+		p.changes[0].ops = slices.Concat(p.first, p.changes[0].ops)
+	}
 	return nil
 }
 
@@ -122,11 +153,15 @@ func (p *plan) collection(n records.Collection) error {
 		return err
 	}
 	old, ok := p.collections[n.ID]
-	switch {
+	switch n.Owner = p.source; {
 	case !ok:
 		p.add(n.Name, p.editor.createCollection(n))
-	case old != n:
+	case old.Name != n.Name:
+		n.Owner = old.Owner
 		p.add(n.Name, change{action: audit.CollectionUpdate, target: n.Name, ops: []records.Op{records.UpdateCollection{Collection: n}}})
+	}
+	if ok {
+		n.Owner = old.Owner
 	}
 	p.collections[n.ID] = n
 	return nil
@@ -137,6 +172,9 @@ func (p *plan) role(r access.Role) error {
 		return err
 	}
 	old, ok := p.roles[r.Name]
+	if r.Owner = old.Owner; !ok {
+		r.Owner = p.source
+	}
 	switch {
 	case !ok:
 		p.add(r.Name, createRole(r))
@@ -144,52 +182,6 @@ func (p *plan) role(r access.Role) error {
 		p.add(r.Name, p.editor.updateRole(r))
 	}
 	p.roles[r.Name] = r
-	return nil
-}
-
-func (p *plan) user(ctx context.Context, n DesiredUser) error {
-	old, ok := p.users[n.Username]
-	if !ok {
-		creation, u, err := p.editor.createUser(ctx, n.NewUser)
-		if err != nil {
-			return err
-		}
-		p.users[u.Username], p.names[u.ID] = u, u.Username
-		p.add(u.Username, creation)
-		return nil
-	}
-	// A password that matches the stored hash is no change.
-	var patch UserPatch
-	if n.SetName && n.Name != old.Name {
-		patch.Name = &n.Name
-	}
-	if n.SetEmail && n.Email != old.Email {
-		patch.Email = &n.Email
-	}
-	if n.SetGroups && !sameSet(n.Groups, old.Groups) {
-		patch.Groups = &n.Groups
-	}
-	if n.SetDisabled && n.Disabled != old.Disabled {
-		patch.Disabled = &n.Disabled
-	}
-	if n.PasswordHash != "" && n.PasswordHash != old.PasswordHash && n.PasswordHash.Fingerprint() != old.ReplacedHash {
-		patch.PasswordHash = &n.PasswordHash
-	}
-	if n.Password != "" {
-		match, err := p.editor.hasher.Verify(ctx, old.PasswordHash, n.Password.Reveal())
-		if err != nil && !fault.Is(err, fault.Invalid) {
-			return err
-		}
-		if !match.OK {
-			patch.Password = &n.Password
-		}
-	}
-	changes, u, err := p.editor.updateUser(ctx, old, patch)
-	if err != nil {
-		return err
-	}
-	p.users[u.Username] = u
-	p.add(u.Username, changes...)
 	return nil
 }
 
@@ -205,13 +197,13 @@ func sameSet(a, b []string) bool {
 // the same file prunes.
 func (p *plan) binding(d *Desired, b *access.Binding) error {
 	if b.User != "" {
-		u, ok := p.users[b.User]
-		if !ok || d.Prune && !d.hasUser(b.User) {
+		u, ok := p.find(b.User)
+		if !ok {
 			return errNoSuchUser(b.User)
 		}
 		b.User = u.ID
 	}
-	if _, ok := p.roles[b.Role]; b.Role != "" && (!ok || d.Prune && !d.hasRole(b.Role)) {
+	if _, ok := p.roles[b.Role]; b.Role != "" && (!ok || p.prunesRole(d, b.Role)) {
 		return fault.New(fault.Invalid, "there is no role %q", b.Role).In("role")
 	}
 	canonical, err := b.Canonical()
@@ -222,7 +214,7 @@ func (p *plan) binding(d *Desired, b *access.Binding) error {
 	if slices.ContainsFunc(p.bindings, func(have access.Binding) bool { return sameBinding(have, *b) }) {
 		return nil
 	}
-	b.ID = uuid.NewString()
+	b.ID, b.Owner = uuid.NewString(), p.source
 	p.bindings = append(p.bindings, *b)
 	p.add(p.bindingName(*b), p.editor.createBinding(*b))
 	return nil
@@ -240,7 +232,7 @@ func sameBinding(a, b access.Binding) bool {
 func (p *plan) bindingName(b access.Binding) string {
 	who := "group " + b.Group
 	if b.User != "" {
-		who = p.names[b.User]
+		who = p.users[b.User].Username
 	}
 	return who + ": " + describeBinding(b)
 }
@@ -248,7 +240,7 @@ func (p *plan) bindingName(b access.Binding) string {
 func (p *plan) client(n NewClient) error {
 	old, ok := p.clients[n.ID]
 	if !ok {
-		creation, client, err := createClient(n)
+		creation, client, err := createClient(n, p.source)
 		if err == nil {
 			p.clients[client.ID] = client
 			p.add(client.ID, creation)
@@ -260,7 +252,8 @@ func (p *plan) client(n NewClient) error {
 		return err
 	}
 	same := slices.Equal(old.SecretDigest, client.SecretDigest) && sameSet(old.Grants, client.Grants) &&
-		sameSet(old.Scopes, client.Scopes) && sameSet(old.Audiences, client.Audiences)
+		sameSet(old.Scopes, client.Scopes) && sameSet(old.Audiences, client.Audiences) &&
+		sameSet(old.ExchangeFrom, client.ExchangeFrom)
 	if !same {
 		p.clients[client.ID] = client
 		p.add(client.ID, update)
@@ -270,9 +263,10 @@ func (p *plan) client(n NewClient) error {
 
 // pruneCollections removes the collections that the file doesn't have, and with each
 // the bindings about it alone. Where the file has such a binding, it is created again.
+// What is pruned is what the source owns or, without a source, what nobody owns.
 func (p *plan) pruneCollections(d *Desired) {
 	for _, n := range sorted(p.collections, func(n records.Collection) string { return n.Name }) {
-		if slices.ContainsFunc(d.Collections, func(have records.Collection) bool { return have.ID == n.ID }) {
+		if n.Owner != p.source || slices.ContainsFunc(d.Collections, func(have records.Collection) bool { return have.ID == n.ID }) {
 			continue
 		}
 		p.add(n.Name, p.editor.removeCollection(n.ID))
@@ -291,29 +285,27 @@ func (p *plan) pruneCollections(d *Desired) {
 // file; its parser checks that.
 func (p *plan) prune(d *Desired) {
 	for _, b := range p.bindings {
-		if !slices.ContainsFunc(d.Bindings, func(want access.Binding) bool { return sameBinding(want, b) }) {
+		if b.Owner == p.source && !slices.ContainsFunc(d.Bindings, func(want access.Binding) bool { return sameBinding(want, b) }) {
 			p.add(p.bindingName(b), p.editor.removeBinding(b))
 		}
 	}
 	for _, client := range sorted(p.clients, func(c identity.Client) string { return c.ID }) {
-		if !slices.ContainsFunc(d.Clients, func(n NewClient) bool { return n.ID == client.ID }) {
+		if p.source == "" && client.Owner == "" && !slices.ContainsFunc(d.Clients, func(n NewClient) bool { return n.ID == client.ID }) {
 			p.add(client.ID, p.editor.removeClient(client.ID))
 		}
 	}
-	for _, u := range sorted(p.users, func(u identity.User) string { return u.Username }) {
-		if !d.hasUser(u.Username) {
-			p.add(u.Username, p.editor.removeUser(u))
-		}
-	}
 	for _, r := range sorted(p.roles, func(r access.Role) string { return r.Name }) {
-		if !d.hasRole(r.Name) {
+		if p.prunesRole(d, r.Name) {
 			p.add(r.Name, p.editor.removeRole(r.Name))
 		}
 	}
 }
 
-func (d *Desired) hasUser(username string) bool {
-	return slices.ContainsFunc(d.Users, func(n DesiredUser) bool { return n.Username == username })
+// prunesRole reports whether a role is removed. One that a binding of somebody else grants
+// stays: that binding would go with it.
+func (p *plan) prunesRole(d *Desired, name string) bool {
+	return d.Prune && p.roles[name].Owner == p.source && !d.hasRole(name) &&
+		!slices.ContainsFunc(p.bindings, func(b access.Binding) bool { return b.Role == name && b.Owner != p.source })
 }
 
 func (d *Desired) hasRole(name string) bool {

@@ -17,11 +17,12 @@ func (e *editor) createUser(ctx context.Context, n NewUser) (change, identity.Us
 	u := identity.User{
 		ID: uuid.NewString(), Username: n.Username, Name: n.Name, Email: n.Email,
 		Groups: n.Groups, Disabled: n.Disabled, PasswordHash: n.PasswordHash,
-	}
-	if _, err := uuid.Parse(n.Username); err == nil {
-		return change{}, u, fault.New(fault.Invalid, "a username can't have the form of a subject id").In("username")
+		Owner: n.owner, PasswordChangedAt: n.passwordChangedAt,
 	}
 	if err := u.Validate(); err != nil {
+		return change{}, u, err
+	}
+	if err := notASubject(n.Username); err != nil {
 		return change{}, u, err
 	}
 	if err := checkHash(n.PasswordHash); err != nil {
@@ -33,30 +34,25 @@ func (e *editor) createUser(ctx context.Context, n NewUser) (change, identity.Us
 			return change{}, u, err
 		}
 		u.PasswordHash = hash
+		if !n.bySource {
+			u.PasswordChangedAt = e.journal.Now()
+		}
 	}
-	return change{action: audit.UserCreate, target: u.ID, remark: u.Username, ops: []records.Op{records.CreateUser{User: u}}}, u, nil
+	return change{action: audit.UserCreate, target: u.ID, name: u.Username, ops: []records.Op{records.CreateUser{User: u}}}, u, nil
 }
 
 // updateUser returns the change that a patch makes to a user, and the user after it:
 // no change when the patch sets nothing.
 func (e *editor) updateUser(ctx context.Context, u identity.User, p UserPatch) ([]change, identity.User, error) {
-	op := records.UpdateUser{ID: u.ID, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled, PasswordHash: p.PasswordHash}
-	// The password aside.
-	if p.Name != nil {
-		u.Name = *p.Name
+	before := u
+	op := records.UpdateUser{
+		ID: u.ID, Username: p.Username, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled,
+		Owner: p.owner, PasswordHash: p.PasswordHash, PasswordChangedAt: p.passwordChangedAt,
 	}
-	if p.Email != nil {
-		u.Email = *p.Email
-	}
-	if p.Groups != nil {
-		u.Groups = *p.Groups
-	}
-	if p.Disabled != nil {
-		u.Disabled = *p.Disabled
-	}
-	if err := u.Validate(); err != nil {
+	if err := p.validate(before); err != nil {
 		return nil, u, err
 	}
+	u = p.applyTo(u)
 	if p.PasswordHash != nil {
 		if err := checkHash(*p.PasswordHash); err != nil {
 			return nil, u, err
@@ -69,15 +65,21 @@ func (e *editor) updateUser(ctx context.Context, u identity.User, p UserPatch) (
 		}
 		op.PasswordHash = &hash
 	}
+	if op.PasswordHash != nil && !p.bySource {
+		now := e.journal.Now()
+		op.PasswordChangedAt = &now
+	}
 	if op == (records.UpdateUser{ID: u.ID}) {
 		return nil, u, nil
 	}
-	update := change{action: updateAction(op), target: u.ID, remark: u.Username, ops: []records.Op{op}}
-	if op.PasswordHash != nil || p.Disabled != nil && *p.Disabled {
-		reason := "account disabled"
-		if op.PasswordHash != nil {
-			reason = "password changed"
-		}
+	update := change{action: updateAction(op), target: u.ID, name: u.Username, ops: []records.Op{op}}
+	if u.Username != before.Username {
+		update.remark = "was " + before.Username
+	}
+	if old := identity.AccountKey(before.Username); old != identity.AccountKey(u.Username) {
+		update.ops = append(update.ops, records.ForgetAddresses{Account: old}) // who has the name next is somebody else
+	}
+	if reason := p.ends(op); reason != "" {
 		end := e.journal.EndSubject(u.ID, reason)
 		update.ops, update.log = append(update.ops, end.Ops...), end.Log
 	}
@@ -85,10 +87,22 @@ func (e *editor) updateUser(ctx context.Context, u identity.User, p UserPatch) (
 	return []change{update}, u, nil
 }
 
+// ends returns why a change of a user ends whatever was issued to them; "" when it
+// doesn't.
+func (p UserPatch) ends(op records.UpdateUser) string {
+	switch {
+	case op.PasswordHash != nil && !p.sameSecret, p.newSecret:
+		return "password changed"
+	case p.Disabled != nil && *p.Disabled:
+		return "account disabled"
+	}
+	return ""
+}
+
 func (e *editor) removeUser(u identity.User) change {
 	end := e.journal.EndSubject(u.ID, "account removed")
 	return change{
-		action: audit.UserRemove, target: u.ID, remark: u.Username,
+		action: audit.UserRemove, target: u.ID, name: u.Username,
 		ops: append([]records.Op{
 			records.RemoveUser{ID: u.ID},
 			records.ForgetAddresses{Account: identity.AccountKey(u.Username)}, // who has the name next is somebody else
@@ -113,6 +127,61 @@ func checkHash(h identity.PasswordHash) error {
 	return err
 }
 
+// notASubject refuses a username that would be read as a subject id.
+func notASubject(username string) error {
+	if _, err := uuid.Parse(identity.FoldName(username)); err == nil {
+		return fault.New(fault.Invalid, "a username can't have the form of a subject id").In("username")
+	}
+	return nil
+}
+
+// validate returns what is wrong with what the patch sets. What it leaves as it is isn't
+// judged: an earlier version may have accepted it.
+func (p UserPatch) validate(before identity.User) error {
+	if p.Username != nil && *p.Username != before.Username {
+		if err := identity.ValidateUsername(*p.Username); err != nil {
+			return err
+		}
+		if err := notASubject(*p.Username); err != nil {
+			return err
+		}
+	}
+	if p.Name != nil {
+		if err := identity.ValidateName(*p.Name); err != nil {
+			return err
+		}
+	}
+	if p.Email != nil {
+		if err := identity.ValidateEmail(*p.Email); err != nil {
+			return err
+		}
+	}
+	if p.Groups != nil {
+		return identity.ValidateGroups(*p.Groups)
+	}
+	return nil
+}
+
+// applyTo returns the user with what the patch sets, the password aside.
+func (p UserPatch) applyTo(u identity.User) identity.User {
+	if p.Username != nil {
+		u.Username = *p.Username
+	}
+	if p.Name != nil {
+		u.Name = *p.Name
+	}
+	if p.Email != nil {
+		u.Email = *p.Email
+	}
+	if p.Groups != nil {
+		u.Groups = *p.Groups
+	}
+	if p.Disabled != nil {
+		u.Disabled = *p.Disabled
+	}
+	return u
+}
+
 // updateAction returns the audit action of an update, named after the most important
 // thing that it changes.
 func updateAction(op records.UpdateUser) string {
@@ -123,6 +192,8 @@ func updateAction(op records.UpdateUser) string {
 		return audit.UserEnable
 	case op.PasswordHash != nil:
 		return audit.UserPassword
+	case op.Username != nil:
+		return audit.UserRename
 	}
 	return audit.UserUpdate
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
@@ -29,15 +30,31 @@ type NewUser struct {
 	Disabled              bool
 	Password              token.Secret
 	PasswordHash          identity.PasswordHash // of another system; see identity.ParseHash
+
+	fromSource
 }
 
 // UserPatch is a change of a user; a nil field is left as it is.
 type UserPatch struct {
+	Username     *string
 	Name, Email  *string
 	Groups       *[]string
 	Disabled     *bool
 	Password     *token.Secret
 	PasswordHash *identity.PasswordHash
+
+	bySource          bool // a source says it: the time of a new password is the source's to say
+	sameSecret        bool // the new hash may be one of the same password: nothing is revoked
+	newSecret         bool // the password was changed, whatever the hash: everything is revoked
+	owner             *string
+	passwordChangedAt *time.Time
+}
+
+// fromSource is what a source says of a user whom it creates.
+type fromSource struct {
+	bySource          bool
+	owner             string
+	passwordChangedAt time.Time
 }
 
 // CreateUser creates a user with a new subject id.
@@ -53,8 +70,8 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 	return user, err
 }
 
-// UpdateUser changes a user, named by subject or username, and returns the new state.
-// A changed password, and disabling, revoke every token and session of the user.
+// UpdateUser changes a user, named by subject or username, and returns the new state. A
+// new username is only that: subject, tokens and bindings stay. A changed password, and disabling, revoke every token and session of the user.
 // After any change, access is decided again from the new state.
 func (u *Users) UpdateUser(ctx context.Context, c *caller.Caller, ref string, p UserPatch) (identity.User, error) {
 	if err := u.editor.admit(ctx, c, audit.UserUpdate, ref); err != nil {
@@ -111,7 +128,7 @@ func (u *Users) UserPrincipal(ctx context.Context, c *caller.Caller, ref string)
 	if err := u.MayRead(c, ref); err != nil {
 		return nil, err
 	}
-	return records.FindUser(ctx, u.store, ref)
+	return records.ReadUser(ctx, u.store, ref, nil)
 }
 
 // UserSubject returns a user, by subject or username, as the decision about a request
@@ -218,7 +235,7 @@ func (u *Users) bindingsAt(ctx context.Context, subject string, at access.Path) 
 // findUser reads a user by subject or username. The error of an unknown one is
 // records.ErrNoUser.
 func findUser(ctx context.Context, store records.Directory, ref string) (identity.User, error) {
-	p, err := records.FindUser(ctx, store, ref)
+	p, err := records.ReadUser(ctx, store, ref, nil)
 	if err != nil {
 		return identity.User{}, err
 	}

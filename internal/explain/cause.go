@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -34,14 +35,20 @@ func (x *Explainer) cause(ctx context.Context, t *verification.Token) (*Cause, e
 			}
 		}
 	}
-	names := []struct {
+	type name struct {
 		what revocation.What
 		id   string
-	}{
+	}
+	names := []name{
 		{revocation.Subject, t.Subject},
 		{revocation.Client, t.ClientID},
 		{revocation.Everything, revocation.EverythingID},
 		{revocation.SigningKey, t.KID},
+	}
+	for _, link := range t.Chain {
+		if client, ok := token.LinkedClient(link); ok {
+			names = append(names, name{revocation.Client, client})
+		}
 	}
 	for _, n := range names {
 		e, ok, err := x.store.LogEntry(ctx, n.what, n.id)
@@ -58,14 +65,16 @@ func (x *Explainer) cause(ctx context.Context, t *verification.Token) (*Cause, e
 // revokingActions are the acts that append a kill or a cut-off which voids tokens.
 var revokingActions = []string{
 	audit.TokenRevoke, audit.TokenRegenerate, audit.TokenReuse, audit.Logout, audit.LeakedReport, audit.RevokeAll,
-	audit.UserDisable, audit.UserPassword, audit.UserRemove, audit.ClientUpdate, audit.ClientRemove, audit.KeyRetire,
+	audit.UserDisable, audit.UserPassword, audit.UserRemove, audit.ClientUpdate, audit.ClientSecret, audit.ClientRemove, audit.KeyRetire,
 }
 
 // causeOf finds the event of an entry. An event that names another id, as that of a
-// family does, is found by its target and its time, which is the entry's.
+// family does, is found by its target and its time, which is the entry's; so is that of a
+// signing key, which is its target.
 func (x *Explainer) causeOf(ctx context.Context, e revocation.Entry, f audit.Filter, target string) (*Cause, error) {
 	c := &Cause{Entry: e, At: e.At}
-	for _, f := range []audit.Filter{f, {Target: target, Since: e.At, Until: e.At.Add(time.Microsecond)}} {
+	until := e.At.Add(time.Microsecond)
+	for _, f := range []audit.Filter{f, {Target: target, Since: e.At, Until: until}, {Target: e.ID, Since: e.At, Until: until}} {
 		f, err := f.Canonical()
 		if err != nil {
 			return nil, err

@@ -74,7 +74,7 @@ func (x *Explainer) ExplainToken(ctx context.Context, c *caller.Caller, raw stri
 	}
 	out := &Explanation{Explanation: made}
 	t := made.Token
-	if t == nil || !c.Owns(t) && c.RequireAdministrator() != nil {
+	if t == nil || !caller.Owns(c, t) && c.RequireAdministrator() != nil {
 		made.Withhold()
 		return out, nil
 	}
@@ -106,7 +106,7 @@ func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, acti
 	if err := x.MayExplainUser(c, ref); err != nil {
 		return nil, err
 	}
-	p, err := records.FindUser(ctx, x.store, ref)
+	p, err := records.ReadUser(ctx, x.store, ref, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -239,7 +239,11 @@ func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 			return err
 		}, "access", audit.ActorCLI, audit.KeyRetire},
 		"a second use": {func(f *nodetest.Family) error {
-			_, err := f.Refresh(t.Context(), issuance.Refresh{Token: f.All["apitoken.used"].Value.Reveal()})
+			_, err := f.Refresh(t.Context(), issuance.Refresh{Token: f.All["apitoken.refresh"].Value.Reveal()})
+			if err != nil {
+				return err
+			}
+			_, err = f.Refresh(t.Context(), issuance.Refresh{Token: f.All["apitoken.used"].Value.Reveal()})
 			if fault.Is(err, fault.InvalidGrant) {
 				return nil
 			}

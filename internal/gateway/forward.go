@@ -125,16 +125,22 @@ func peer(r *http.Request) netip.Addr {
 }
 
 // removeCredentials takes out what would let the application act as its users: a
-// session of bearerd's own, which browsers send to everything on this host, and
-// unless it is wanted the token that was accepted.
+// session of bearerd's own, which browsers send to everything on this host, unless it is
+// wanted the token that was accepted, and always a password.
 func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 	consumed := f.caller != nil && !p.PassToken
 	if consumed {
-		removeBearer(h)
-		for _, finder := range p.Gate.Finders {
-			for _, name := range finder.Headers() {
+		removeScheme(h, "bearer")
+	}
+	for _, finder := range p.Gate.Finders {
+		places := finder.Places()
+		if consumed {
+			for _, name := range places.Headers {
 				delete(h, name)
 			}
+		}
+		if f.caller != nil {
+			removeScheme(h, places.Schemes...)
 		}
 	}
 	removeCookies(h, func(name, value string) bool {
@@ -145,14 +151,15 @@ func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 // holdsToken reports whether a dialect looks for a token in the cookie of that name.
 func (p *Proxy) holdsToken(cookie string) bool {
 	return slices.ContainsFunc(p.Gate.Finders, func(f httpkit.CredentialFinder) bool {
-		return slices.Contains(f.Cookies(), cookie)
+		return slices.Contains(f.Places().Cookies, cookie)
 	})
 }
 
-// removeBearer removes an Authorization header of that scheme; the application may
-// have a use for others.
-func removeBearer(h http.Header) {
-	if scheme, _, _ := strings.Cut(h.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
+// removeScheme removes an Authorization header of one of these schemes; the application
+// may have a use for others.
+func removeScheme(h http.Header, schemes ...string) {
+	scheme, _, _ := strings.Cut(h.Get("Authorization"), " ")
+	if slices.Contains(schemes, strings.ToLower(scheme)) {
 		h.Del("Authorization")
 	}
 }

@@ -50,10 +50,11 @@ func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, _, err := f.Gate.admit(r, a)
+	let, err := f.Gate.admit(r, a)
 	if err != nil {
 		return err
 	}
+	c := let.identity
 	httpkit.EventOf(r.Context()).Mute()
 	h := w.Header()
 	rendered(c).set(h)

@@ -286,7 +286,7 @@ func TestSenaiteTokensStandInThreePlaces(t *testing.T) {
 		get(t, off, h).refused(t, 401, "", "")
 	}
 	gate := *w.gate
-	gate.Finders = senaiteFinders
+	gate.Finders = senaiteFinders(w.Fixture)
 	w.gate = &gate
 	on := w.verifier(t) + "/auth/verify"
 	other := w.issue(t, nil).Value.Reveal()
@@ -307,7 +307,8 @@ func TestSenaiteTokensStandInThreePlaces(t *testing.T) {
 		{"bad bearer, good cookie", both(cookie("token="+good), "Authorization", "Bearer junk"), 401, "invalid_token"},
 		{"good bearer, bad cookie", both(cookie("token=junk"), "Authorization", "Bearer "+good), 200, ""},
 		{"empty cookie, good header", both(cookie("token="), "X-Jwt-Auth-Token", good), 200, ""},
-		{"basic, good cookie", both(cookie("token="+good), "Authorization", "Basic YWRhOng="), 200, ""},
+		{"wrong Basic, good cookie", both(cookie("token="+good), "Authorization", "Basic YWRhOng="), 401, ""},
+		{"another scheme, good cookie", both(cookie("token="+good), "Authorization", "Digest x"), 200, ""},
 		{"the same cookie twice", cookie("token=" + good + "; token=" + good), 200, ""},
 		{"two cookies", cookie("token=" + good + "; token=" + other), 401, "invalid_request"},
 		{"junk, then a good cookie", cookie("token=junk; token=" + good), 200, ""},
@@ -329,7 +330,7 @@ func TestSenaiteTokensStandInThreePlaces(t *testing.T) {
 func TestATokenInACookieNeedsTheOwnOriginForUnsafeRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nodetest.Options{})
-	w.gate.Finders = senaiteFinders
+	w.gate.Finders = senaiteFinders(w.Fixture)
 	good := w.issue(t, nil).Value.Reveal()
 	request := func(url, method, name, value string) answer {
 		h := http.Header{"Cookie": {"token=" + good}, "Sec-Fetch-Site": {"cross-site"}}

@@ -32,26 +32,40 @@ type Gate struct {
 
 var errNoToken = fault.New(fault.Unauthenticated, "a bearer token is needed")
 
-// admit decides about a request, and returns whom its token speaks for and the token. It
-// returns nil for one without a token where that is allowed. The error is a fault:
-// Unauthenticated without a token, Invalid when it is ambiguous which token is meant, and
-// those of [verification.Verifier.Identify].
-func (g *Gate) admit(r *http.Request, a *ask) (id *verification.Identity, raw string, err error) {
-	raw, err = g.find(r)
+// admitted is a request that is allowed.
+type admitted struct {
+	identity *verification.Identity // whom its token speaks for; nil: it has none, and needs none
+	raw      string                 // the token
+	needs    *verification.Requirements
+}
+
+// admit decides about a request. The error is a fault: Unauthenticated without a token
+// where one is needed, Invalid when it is ambiguous which token is meant, and those of
+// [httpkit.CredentialFinder.Find] and [verification.Verifier.Identify].
+func (g *Gate) admit(r *http.Request, a *ask) (admitted, error) {
+	c, err := g.find(r)
 	switch {
 	case err != nil:
-		return nil, "", err
-	case raw == "" && a.optional:
-		return nil, "", nil
-	case raw == "":
-		return nil, "", errNoToken
+		return admitted{}, err
+	case c.Token == "" && a.optional:
+		return admitted{}, nil
+	case c.Token == "":
+		return admitted{}, errNoToken
 	}
-	id, err = g.Verifier.Identify(r.Context(), raw, a.requirements)
+	needs := &a.requirements
+	if c.Session {
+		ofSession := a.requirements
+		ofSession.Kinds, ofSession.SessionCollection = sessionsOnly, true
+		needs = &ofSession
+	}
+	id, err := g.Verifier.Identify(r.Context(), c.Token, *needs)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {
 		err = &scopeError{err, a.requirements.Scope}
 	}
-	return id, raw, err
+	return admitted{id, c.Token, needs}, err
 }
+
+var sessionsOnly = []token.Kind{token.KindSession}
 
 // warn says in the answer that the caller's token ends soon.
 func (g *Gate) warn(h http.Header, id *verification.Identity) {
@@ -68,34 +82,35 @@ type scopeError struct {
 
 func (e *scopeError) Unwrap() error { return e.error }
 
-// find returns the token of a request; "" when it has none. The first place that
-// holds one decides: a good token further on does not rescue a bad one.
-func (g *Gate) find(r *http.Request) (string, error) {
+// find returns the token of a request; its Token is "" when there is none. The first
+// place that holds one decides: a good token further on does not rescue a bad one.
+func (g *Gate) find(r *http.Request) (httpkit.Credential, error) {
 	raw, found, err := token.ParseBearer(r.Header["Authorization"])
 	if found || err != nil {
-		return raw, err
+		return httpkit.Credential{Token: raw}, err
 	}
 	for _, finder := range g.Finders {
 		c, err := finder.Find(r)
 		switch {
 		case err != nil:
-			return "", err
+			return httpkit.Credential{}, err
 		case c.Token == "":
 		case c.Ambient:
-			return c.Token, g.checkOrigin(r)
+			return c, g.checkOrigin(r, c.Check)
 		default:
-			return c.Token, nil
+			return c, nil
 		}
 	}
-	return "", nil
+	return httpkit.Credential{}, nil
 }
 
 var errForeignOrigin = fault.New(fault.Forbidden, "cross-origin request refused")
 
 // checkOrigin refuses a token in a cookie that another site made a browser send
-// with an unsafe method. A proxy that asks for a decision sends GET, and names
-// the method of the request it asks about in a header.
-func (g *Gate) checkOrigin(r *http.Request) error {
+// with an unsafe method, and what the check of the token's own place refuses. A proxy
+// that asks for a decision sends GET, and names the method of the request it asks about
+// in a header.
+func (g *Gate) checkOrigin(r *http.Request, check func(*http.Request) error) error {
 	judged := *r
 	for _, name := range []string{"X-Forwarded-Method", "X-Original-Method"} {
 		for _, method := range r.Header[name] {
@@ -110,11 +125,24 @@ func (g *Gate) checkOrigin(r *http.Request) error {
 	case g.CrossOrigin == nil:
 		return errForeignOrigin
 	}
-	return g.CrossOrigin.Check(&judged)
+	if err := g.CrossOrigin.Check(&judged); err != nil || check == nil {
+		return err
+	}
+	return check(&judged)
 }
 
 func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// refusePassword says what is wrong with a password, for which RFC 6750 has no words.
+func refusePassword(w http.ResponseWriter, c httpkit.Challenge, err error) {
+	w.Header().Set("WWW-Authenticate", c.String())
+	httpkit.NoStore(w)
+	_ = httpkit.WriteJSON(w, http.StatusUnauthorized, struct { // strings can be encoded
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{httpkit.Code(fault.BadCredentials), fault.Message(err)})
 }
 
 // refuse answers in the words of RFC 6750; unclear is the status where it is
@@ -130,6 +158,10 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear
 		c.Scope = strings.Join(s.needed, " ")
 	}
 	status := httpkit.Status(fault.KindOf(err))
+	if fault.Is(err, fault.BadCredentials) {
+		refusePassword(w, c, err)
+		return
+	}
 	if fault.Is(err, fault.Invalid) {
 		status = unclear
 	}

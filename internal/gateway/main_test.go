@@ -41,10 +41,12 @@ const (
 
 var challenge = httpkit.Challenge{Realm: realm, ResourceMetadata: metadata}
 
-// world is an authority with one user, ada, and a gate in front of it.
 // senaiteFinders are what the senaite dialect brings when it is mounted.
-var senaiteFinders = []httpkit.CredentialFinder{senaite.Credentials{}}
+func senaiteFinders(f *nodetest.Fixture) []httpkit.CredentialFinder {
+	return []httpkit.CredentialFinder{senaite.NewCredentials(f.Authenticator, f.Issuance, f.Time)}
+}
 
+// world is an authority with one user, ada, and a gate in front of it.
 type world struct {
 	*nodetest.Fixture
 	gate  *gateway.Gate

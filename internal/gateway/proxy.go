@@ -118,14 +118,15 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	if rule.none {
 		return p.forward(w, r, &forwarding{path: path})
 	}
-	id, raw, err := p.Gate.admit(r, &rule.ask)
+	let, err := p.Gate.admit(r, &rule.ask)
 	if err != nil {
 		return err
 	}
+	id := let.identity
 	p.Gate.warn(w.Header(), id)
 	httpkit.Note(r, id)
 	if id != nil {
-		a := &admission{identity: id, raw: raw, needs: &rule.ask.requirements}
+		a := &admission{identity: id, raw: let.raw, needs: let.needs}
 		if r, err = p.underWay.admit(w, r, a); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"maps"
@@ -264,10 +265,14 @@ func TestTheTokenStaysWithTheProxy(t *testing.T) {
 	sess := w.SessionToken(t, "ada", password).Value.Reveal()
 	plain, passing := w.proxy(t, nil), w.proxy(t, func(c *gateway.ProxyConfig) { c.PassToken = true })
 	gate := *w.gate
-	gate.Finders = senaiteFinders
+	gate.Finders = senaiteFinders(w.Fixture)
+	origin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
+	must(t, err)
+	gate.CrossOrigin = origin
 	w.gate = &gate
 	three := w.proxy(t, nil)
 	const basic = "Basic YWRhOng="
+	good := "Basic " + base64.StdEncoding.EncodeToString([]byte("ada:"+password))
 	for _, tc := range []struct {
 		name, base, path     string
 		authorization        string
@@ -283,7 +288,9 @@ func TestTheTokenStaysWithTheProxy(t *testing.T) {
 		{name: "but not our session", base: plain, path: "/session/x", cookie: "a=b; bearerd_session=" + sess + "; c=d", wantCookie: "a=b; c=d"},
 		{name: "whatever its name", base: passing, path: "/public/x", cookie: `sessionid="` + sess + `"`},
 		{name: "three places", base: three, path: "/x", authorization: "Bearer " + value, cookie: "token=" + value + "; a=b", other: value, wantCookie: "a=b"},
-		{name: "cookie and Basic", base: three, path: "/x", authorization: basic, cookie: "token=" + value, wantAuth: basic},
+		{name: "a password", base: three, path: "/x", authorization: good},
+		{name: "a cookie, and a scheme of the application's", base: three, path: "/x", authorization: "Digest x", cookie: "token=" + value, wantAuth: "Digest x"},
+		{name: "a password where none is looked for", base: three, path: "/public/x", authorization: good, wantAuth: good},
 		{name: "header alone", base: three, path: "/x", other: value},
 	} {
 		h := http.Header{}

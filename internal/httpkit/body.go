@@ -2,6 +2,7 @@ package httpkit
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
 )
 
 // BodyTimeout is how long each [MaxBody] bytes of a request's body may take to arrive,
@@ -101,10 +104,35 @@ func (b *boundBody) giveUp() {
 // too, so that what waits for it goes on; an answer can still be written. The request
 // must have come through BoundBodies, and its handler must not have returned.
 func AbandonBody(body io.ReadCloser) {
-	if b, ok := body.(*boundBody); ok {
+	switch b := body.(type) {
+	case *boundBody:
 		b.giveUp()
+	case *aheadBody:
+		AbandonBody(b.Closer)
 	}
 }
+
+// ReadAhead reads up to limit bytes of a request's body, which the request then yields
+// once more, and the rest after them: for deciding who is to serve the request. whole is
+// false when there may be more.
+func ReadAhead(r *http.Request, limit int64) (read []byte, whole bool, err error) {
+	read, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err != nil {
+		return nil, false, fault.Wrap(err, fault.Invalid, "the body could not be read")
+	}
+	r.Body = &aheadBody{Reader: io.MultiReader(bytes.NewReader(read), r.Body), Closer: r.Body}
+	return read, int64(len(read)) <= limit, nil
+}
+
+// aheadBody is a body of which something was read ahead.
+type aheadBody struct {
+	io.Reader
+
+	Closer io.ReadCloser // the body itself
+}
+
+// Close closes the body.
+func (b *aheadBody) Close() error { return b.Closer.Close() } //nolint:wrapcheck // as the body says it
 
 // stream lets the body take as long as it wants.
 func (b *boundBody) stream() {

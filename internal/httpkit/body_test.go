@@ -257,3 +257,22 @@ func TestAConnectionThatWasTakenOverIsLeftAlone(t *testing.T) {
 		t.Errorf("%q %v", line, err)
 	}
 }
+
+func TestABodyThatWasReadAheadIsReadOnceMore(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		size, limit int
+		whole       bool
+	}{{0, 10, true}, {10, 10, true}, {11, 10, false}, {100_000, 10, false}} {
+		sent := strings.Repeat("x", c.size)
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(sent))
+		read, whole, err := httpkit.ReadAhead(r, int64(c.limit))
+		if err != nil || whole != c.whole || string(read) != sent[:min(c.size, c.limit+1)] {
+			t.Errorf("%d bytes: read %d, whole %v, %v", c.size, len(read), whole, err)
+		}
+		got, err := io.ReadAll(r.Body)
+		if err != nil || string(got) != sent {
+			t.Errorf("%d bytes: afterwards there are %d, %v", c.size, len(got), err)
+		}
+	}
+}

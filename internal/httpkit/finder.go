@@ -8,22 +8,35 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// CredentialFinder finds a token in other places than the Authorization header. A
+// CredentialFinder finds a token in other places than a Bearer Authorization header. A
 // dialect brings one when it is mounted.
 type CredentialFinder interface {
 	// Find returns the token of a request; its Token is "" when there is none. The
-	// error is fault.Invalid where it is ambiguous which token is meant.
+	// error is fault.Invalid where it is ambiguous which token is meant, and what the
+	// check of a password says where that is what Find looks for.
 	Find(r *http.Request) (Credential, error)
-	// Headers and Cookies name, in canonical form, the places where Find looks, which
-	// are removed from what an application behind bearerd gets.
-	Headers() []string
-	Cookies() []string
+	// Places names where Find looks, which is removed from what an application behind
+	// bearerd gets.
+	Places() Places
+}
+
+// Places are parts of a request that hold credentials.
+type Places struct {
+	Headers []string // in canonical form
+	Cookies []string
+	Schemes []string // of the Authorization header, in lower case
 }
 
 // Credential is a token that was found.
 type Credential struct {
 	Token   string
 	Ambient bool // a browser sends it unasked, with requests of other sites too
+	// Session says that the token is a session, good in the collection that it was begun
+	// for where there is one.
+	Session bool
+	// Check must pass, beside the cross-origin check, where an Ambient one comes with an
+	// unsafe method; nil: nothing.
+	Check func(r *http.Request) error
 }
 
 // maxToken bounds a token, in bytes.

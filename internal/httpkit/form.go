@@ -31,6 +31,37 @@ func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return present(formWithEmpty(w, r))
 }
 
+// IsForm reports whether a request says that its body is a form.
+func IsForm(r *http.Request) bool { return wantType(r, typeForm) == nil }
+
+// ParseForm is [Form] for a body that was read already.
+func ParseForm(body []byte) (url.Values, error) {
+	return present(parseParameters(string(body)))
+}
+
+// FormOrQuery is [Form], and for a request without a body [Query]. Of a request with a
+// body the query may have no parameter that the form has, and none of names: whoever
+// sent it meant it for somebody.
+func FormOrQuery(w http.ResponseWriter, r *http.Request, names ...string) (url.Values, error) {
+	query, err := QueryWithEmpty(r)
+	if err != nil {
+		return nil, err
+	}
+	if r.ContentLength == 0 {
+		return present(query, nil)
+	}
+	form, err := formWithEmpty(w, r)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range append(names, slices.Sorted(maps.Keys(form))...) {
+		if query.Has(name) {
+			return nil, fault.New(fault.Invalid, "the parameter %s stands in the query, and the request has a body", quoted(name)).In(field(name))
+		}
+	}
+	return present(form, nil)
+}
+
 // FormLists is [Form] for endpoints where some parameters are lists: those named
 // may be repeated.
 func FormLists(w http.ResponseWriter, r *http.Request, lists ...string) (url.Values, error) {

@@ -2,8 +2,19 @@ package httpkit
 
 import (
 	"encoding/hex"
+	"net/url"
 	"strings"
 )
+
+// IssuerPath returns the path beneath which everything of an issuer stands, without a
+// slash at its end: "" where the issuer has none.
+func IssuerPath(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(u.EscapedPath(), "/")
+}
 
 // Unescape decodes what is a percent escape and leaves other percent signs alone.
 func Unescape(s string) string {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -48,6 +49,12 @@ type Client struct {
 	Grants       []string // grant types
 	Scopes       []string // what its tokens may have at most; empty: no bound of its own
 	Audiences    []string // what it may ask for besides the default audience
+	Owner        string   // the source that created it; empty: nobody but administrators
+	ExchangeFrom []string // the clients whose tokens it may exchange besides its own
+
+	// The secret before the present one, which is good until the overlap ends.
+	OldSecretDigest []byte    `json:"-" yaml:"-"`
+	OldSecretUntil  time.Time `json:"-" yaml:"-"` // zero: there is none
 }
 
 // Public reports whether the client has no secret.
@@ -56,11 +63,19 @@ func (c Client) Public() bool { return len(c.SecretDigest) == 0 }
 // MayUse reports whether the client has that grant type.
 func (c Client) MayUse(grantType string) bool { return slices.Contains(c.Grants, grantType) }
 
-// CheckSecret reports, in constant time, whether raw is the client's secret. A
-// public client has none, so nothing is.
-func (c Client) CheckSecret(raw string) bool {
+// OldSecretGood reports whether there is a secret before the present one that is good
+// at now.
+func (c Client) OldSecretGood(now time.Time) bool {
+	return !c.Public() && len(c.OldSecretDigest) != 0 && now.Before(c.OldSecretUntil)
+}
+
+// CheckSecret reports, in constant time, whether raw is the client's secret, or the one
+// before it while that is good at now. A public client has none, so nothing is.
+func (c Client) CheckSecret(raw string, now time.Time) bool {
 	digest := sha256.Sum256([]byte(raw))
-	return subtle.ConstantTimeCompare(digest[:], c.SecretDigest) == 1
+	present := subtle.ConstantTimeCompare(digest[:], c.SecretDigest)
+	old := subtle.ConstantTimeCompare(digest[:], c.OldSecretDigest)
+	return present == 1 || old == 1 && c.OldSecretGood(now)
 }
 
 // DigestSecret checks a secret that somebody chose and gives what is stored of
@@ -96,7 +111,18 @@ func (c Client) Validate() error {
 	if err := checkList("scope", c.Scopes, validateScopeName); err != nil {
 		return fault.In("scopes", err)
 	}
-	return fault.In("audiences", checkList("audience", c.Audiences, ValidateAudience))
+	if err := checkList("audience", c.Audiences, ValidateAudience); err != nil {
+		return fault.In("audiences", err)
+	}
+	return fault.In("exchange_from", checkList("exchange_from", c.ExchangeFrom, c.validateExchangeFrom))
+}
+
+// validateExchangeFrom accepts the id of another client. It need not exist yet.
+func (c Client) validateExchangeFrom(id string) error {
+	if id == c.ID {
+		return fault.New(fault.Invalid, "a client may always exchange its own tokens")
+	}
+	return ValidateClientID(id)
 }
 
 func (c Client) validateGrants() error {

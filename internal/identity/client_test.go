@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 )
+
+var now = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 const clientSecret = "bdc_0123456789abcdefghijABCDEFGHIJ012345"
 
@@ -28,14 +31,60 @@ func confidential(t *testing.T) identity.Client {
 func TestCheckSecretAcceptsTheSecretAlone(t *testing.T) {
 	t.Parallel()
 	c := confidential(t)
-	if !c.CheckSecret(clientSecret) {
+	if !c.CheckSecret(clientSecret, now) {
 		t.Error("the secret is refused")
 	}
 	for _, wrong := range []string{
 		"", clientSecret[1:], clientSecret + " ", strings.ToUpper(clientSecret), string(c.SecretDigest), fmt.Sprintf("%x", c.SecretDigest),
 	} {
-		if c.CheckSecret(wrong) {
+		if c.CheckSecret(wrong, now) {
 			t.Errorf("%q is accepted", wrong)
+		}
+	}
+}
+
+// During an overlap there are two secrets, and at its end one.
+func TestTheOldSecretIsGoodUntilItsOverlapEnds(t *testing.T) {
+	t.Parallel()
+	c := confidential(t)
+	const old = "bdc_abcdefghij0123456789ABCDEFGHIJ543210"
+	digest, err := identity.DigestSecret(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.OldSecretDigest, c.OldSecretUntil = digest, now.Add(time.Hour)
+	for at, want := range map[time.Duration]bool{0: true, time.Hour - 1: true, time.Hour: false, 2 * time.Hour: false} {
+		if got := c.CheckSecret(old, now.Add(at)); got != want || c.OldSecretGood(now.Add(at)) != want {
+			t.Errorf("the old secret after %s: %v", at, got)
+		}
+		if !c.CheckSecret(clientSecret, now.Add(at)) {
+			t.Errorf("the present secret after %s is refused", at)
+		}
+	}
+	c.OldSecretUntil = time.Time{}
+	if c.CheckSecret(old, now) || c.CheckSecret("", now) {
+		t.Error("a secret without an end is accepted")
+	}
+	c.OldSecretUntil, c.OldSecretDigest = now.Add(time.Hour), nil
+	if c.CheckSecret("", now) || c.OldSecretGood(now) {
+		t.Error("there is no old secret, and one is accepted")
+	}
+}
+
+func TestAClientNamesOtherClientsToExchangeFrom(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		list []string
+		good bool
+	}{
+		"others": {[]string{"web", "https://app.example/client"}, true}, "itself": {[]string{"web", "ci"}, false},
+		"one twice": {[]string{"web", "web"}, false}, "nobody": {[]string{""}, false}, "not visible": {[]string{"w\u00e9b"}, false},
+	} {
+		client := confidential(t)
+		client.ExchangeFrom = c.list
+		err := client.Validate()
+		if (err == nil) != c.good || err != nil && fault.FieldOf(err) != "exchange_from" {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -50,7 +99,7 @@ func TestAPublicClientHasNoSecretToCheck(t *testing.T) {
 			t.Errorf("%s digest: not public", name)
 		}
 		for _, raw := range []string{"", clientSecret, string(empty[:])} {
-			if c.CheckSecret(raw) {
+			if c.CheckSecret(raw, now) {
 				t.Errorf("%s digest: %q is accepted", name, raw)
 			}
 		}

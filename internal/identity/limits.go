@@ -99,8 +99,13 @@ func (l Limits) over(f Failures, now time.Time) bool {
 }
 
 // AccountKey returns the name under which the failures of an account are counted, and
-// the addresses kept that it signed in from. There need be no such account.
+// the addresses kept that it signed in from. It is the same for every spelling that
+// FoldName takes for the same name. There need be no such account.
 func AccountKey(username string) string {
-	sum := sha256.Sum256([]byte(username))
+	name := FoldName(username)
+	if name == "" {
+		name = username
+	}
+	sum := sha256.Sum256([]byte(name))
 	return "account:" + hex.EncodeToString(sum[:16])
 }

@@ -72,6 +72,23 @@ func parsePBKDF2Passlib(name hashName) func(string) (digest, error) {
 	}
 }
 
+// parsePBKDF2Werkzeug reads "iterations$salt$key", where the salt is text and the key
+// hexadecimal.
+func parsePBKDF2Werkzeug(name hashName) func(string) (digest, error) {
+	return func(rest string) (digest, error) {
+		f := strings.Split(rest, "$")
+		if len(f) != 3 || f[1] == "" {
+			return nil, errForm
+		}
+		iterations, err := number(f[0], maxPBKDF2Iterations)
+		if err != nil {
+			return nil, err
+		}
+		key, err := hexadecimal(f[2], name.size())
+		return pbkdf2Hash{name, iterations, []byte(f[1]), key}, err
+	}
+}
+
 func (p pbkdf2Hash) memory() int64 { return pbkdf2Memory }
 
 func (p pbkdf2Hash) stale() bool { return true }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"strconv"
 	"strings"
@@ -47,16 +48,30 @@ func schemes() []scheme {
 		{"pbkdf2_sha256$", parsePBKDF2Django(sha256Name)},
 		{"$pbkdf2-sha256$", parsePBKDF2Passlib(sha256Name)},
 		{"$pbkdf2-sha512$", parsePBKDF2Passlib(sha512Name)},
-		{"{SSHA}", parseSSHA}, // Plone
+		{"{SSHA}", parseSSHA},       // Plone
+		{"{SSHA512}", parseSSHA512}, // LDAP, Dovecot
+		{"{CRYPT}$6$", parseSHA512Crypt},
+		{"$P$", parsePhpass}, // WordPress
+		{"$H$", parsePhpass}, // phpBB
+		{"scrypt:", parseScryptWerkzeug},
+		{"pbkdf2:sha1:", parsePBKDF2Werkzeug(sha1Name)},
+		{"pbkdf2:sha256:", parsePBKDF2Werkzeug(sha256Name)},
+		{"pbkdf2:sha512:", parsePBKDF2Werkzeug(sha512Name)},
 	}
 }
 
 // ParseHash accepts an encoded password hash that Verify can check: argon2id and
-// bcrypt as everybody writes them; scrypt and PBKDF2 as Django and passlib do;
-// Django's argon2$, bcrypt$ and bcrypt_sha256$; Plone's {SSHA} and {BCRYPT}.
-// Cost parameters that would take more than 256 MiB or some seconds are refused.
-// The error is fault.Invalid, says what is wrong, and does not repeat the hash.
+// bcrypt as everybody writes them; scrypt and PBKDF2 as Django, passlib and Werkzeug
+// do; Django's argon2$, bcrypt$ and bcrypt_sha256$; Plone's {SSHA} and {BCRYPT};
+// {SSHA512}, {CRYPT}$6$, and phpass. What other systems write where a user has no
+// password (nothing, "*", or what begins with "!") is the empty hash, which no
+// password matches. Cost parameters that would take more than 256 MiB or some seconds
+// are refused. The error is fault.Invalid, says what is wrong, and does not repeat the
+// hash.
 func ParseHash(encoded string) (PasswordHash, error) {
+	if encoded == "" || encoded == "*" || strings.HasPrefix(encoded, "!") {
+		return "", nil
+	}
 	if _, err := parseHash(encoded); err != nil {
 		return "", err
 	}
@@ -74,16 +89,16 @@ func parseHash(encoded string) (digest, error) {
 		}
 		d, err := s.parse(rest)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "password hash %s: %s", s.prefix, err).In("password_hash")
+			return nil, fault.New(fault.Invalid, "password hash of the form %s…: %s", s.prefix, err).In("password_hash")
 		}
 		return d, nil
 	}
-	return nil, fault.New(fault.Invalid, "password hash: unknown scheme").In("password_hash")
+	return nil, fault.New(fault.Invalid, "password hash: its form is none that bearerd reads; docs/users.md lists them").In("password_hash")
 }
 
 var (
 	errForm = errors.New("not well formed")
-	errCost = errors.New("cost parameters out of bounds")
+	errCost = errors.New("its cost parameters are out of bounds: checking one password may take at most 256 MiB and some seconds")
 )
 
 // imported makes a digest stale, whatever its parameters.
@@ -127,6 +142,15 @@ func parameter(s, name string, limit int) (int, error) {
 func unpadded(s string, least, most int) ([]byte, error) {
 	b, err := base64.RawStdEncoding.DecodeString(strings.ReplaceAll(s, ".", "+"))
 	if err != nil || len(b) < least || len(b) > most {
+		return nil, errForm
+	}
+	return b, nil
+}
+
+// hexadecimal reads a key of exactly so many bytes.
+func hexadecimal(s string, length int) ([]byte, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != length {
 		return nil, errForm
 	}
 	return b, nil

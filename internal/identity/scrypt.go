@@ -50,6 +50,35 @@ func parseScryptPHC(rest string) (digest, error) {
 	return s.bounded(err)
 }
 
+// scryptKeyWerkzeug is the length of Werkzeug's keys, which is Python's default.
+const scryptKeyWerkzeug = 64
+
+// parseScryptWerkzeug reads "N:r:p$salt$key", where the salt is text and the key
+// hexadecimal.
+func parseScryptWerkzeug(rest string) (digest, error) {
+	f := strings.Split(rest, "$")
+	if len(f) != 3 || f[1] == "" {
+		return nil, errForm
+	}
+	costs := strings.Split(f[0], ":")
+	if len(costs) != 3 {
+		return nil, errForm
+	}
+	s := scryptHash{salt: []byte(f[1])}
+	var err error
+	if s.n, err = number(costs[0], 1<<maxScryptLogN); err != nil {
+		return nil, err
+	}
+	if s.r, err = number(costs[1], maxScryptR); err != nil {
+		return nil, err
+	}
+	if s.p, err = number(costs[2], maxScryptP); err != nil {
+		return nil, err
+	}
+	s.key, err = hexadecimal(f[2], scryptKeyWerkzeug)
+	return s.bounded(err)
+}
+
 // parseScryptDjango reads "N$salt$r$p$key", where the salt is text.
 func parseScryptDjango(rest string) (digest, error) {
 	f := strings.Split(rest, "$")

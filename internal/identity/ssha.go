@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/sha1" // #nosec G505 -- only to check hashes of other systems
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"slices"
@@ -50,4 +51,27 @@ func latin1(s string) []byte {
 		b = append(b, byte(r)) // #nosec G115 -- checked above
 	}
 	return b
+}
+
+// ssha512Hash is the same with SHA-512.
+type ssha512Hash struct {
+	sum  []byte
+	salt []byte
+}
+
+// parseSSHA512 reads the base64 of the sum followed by the salt.
+func parseSSHA512(rest string) (digest, error) {
+	b, err := base64.StdEncoding.DecodeString(rest)
+	if err != nil || len(b) <= sha512.Size || len(b) > sha512.Size+maxSSHASalt {
+		return nil, errForm
+	}
+	return ssha512Hash{sum: b[:sha512.Size], salt: b[sha512.Size:]}, nil
+}
+
+func (s ssha512Hash) memory() int64 { return 1 }
+
+func (s ssha512Hash) stale() bool { return true }
+
+func (s ssha512Hash) matches(password string) (bool, error) {
+	return subtle.ConstantTimeCompare(sum512([]byte(password), s.salt), s.sum) == 1, nil
 }

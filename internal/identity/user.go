@@ -17,6 +17,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -25,13 +26,17 @@ import (
 
 // User is a person who can sign in. The zero value is nobody.
 type User struct {
-	ID           string // the subject: a UUID, never given out twice
-	Username     string
+	ID           string   // the subject: a UUID, never given out twice
+	Username     string   // the spelling that the application gets; see FoldName
 	Name         string   // as people write it; may be empty
 	Email        string   // may be empty
 	Groups       []string // names
 	Disabled     bool
+	Owner        string       // the source that created this user and maintains them; empty: nobody but administrators
 	PasswordHash PasswordHash `json:"-" yaml:"-"` // empty: no password lets this user in
+	// PasswordChangedAt is when the password was set, here or by what the owner says; zero
+	// where that is not known.
+	PasswordChangedAt time.Time `json:"-" yaml:"-"`
 	// ReplacedHash is the Fingerprint of the imported hash that a login replaced by
 	// one of ours; "" when there was none, or the password has changed since.
 	ReplacedHash string `json:"-" yaml:"-"`
@@ -85,14 +90,10 @@ func (u User) Validate() error {
 	return ValidateGroups(u.Groups)
 }
 
-// ValidateUsername accepts 1 to 255 bytes of valid UTF-8 that can stand in a
-// header and on a page: no control characters or line separators, nothing that
-// turns the direction of writing around, no space at either end. Usernames are
-// compared bytewise. The error is fault.Invalid.
-func ValidateUsername(s string) error { return fault.In("username", checkName("username", s)) }
-
-// ValidateGroup accepts what ValidateUsername does, without commas: groups are
-// sent to the application in one header, separated by them.
+// ValidateGroup accepts 1 to 255 bytes of valid UTF-8 that can stand in a header and
+// on a page, without commas: groups are sent to the application in one header,
+// separated by them. It refuses control characters and line separators, what turns the
+// direction of writing around, and space at either end. Groups are compared bytewise.
 func ValidateGroup(s string) error {
 	if strings.Contains(s, ",") {
 		return fault.New(fault.Invalid, "the group name has a comma").In(fieldGroups)
@@ -116,7 +117,7 @@ func ValidateGroups(names []string) error {
 	return nil
 }
 
-// ValidateName accepts a person's name: empty, or what ValidateUsername does.
+// ValidateName accepts a person's name: empty, or what ValidateGroup does, commas too.
 func ValidateName(s string) error {
 	if s == "" {
 		return nil

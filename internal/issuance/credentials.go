@@ -25,10 +25,6 @@ type NewCredential struct {
 	Lifetime   int64  // seconds; 0: none asked for
 	Cap        bool   // a lifetime above the ceiling becomes the ceiling
 	Prefix     string // of an API token; "": the operator's
-
-	// What is added to an exchange key for the protocol that asks; it can't replace a claim.
-	ScopeAsList bool
-	Claims      map[string]any
 }
 
 // ValidateTokenName reports what is wrong with the name of an API token, as
@@ -72,7 +68,7 @@ func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n
 	}
 	r := &Request{
 		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: n.Lifetime,
-		Cap: n.Cap, Prefix: n.Prefix, ScopeAsList: n.ScopeAsList, Claims: n.Claims,
+		Cap: n.Cap, Prefix: n.Prefix,
 	}
 	return r, s.issuer.admit(ctx, c, r)
 }
@@ -144,7 +140,7 @@ func (s *Tokens) StoredToken(ctx context.Context, c *caller.Caller, id string) (
 		return records.StoredToken{}, records.ErrNoToken
 	}
 	if err == nil {
-		err = c.RequireRevokeID(source.TokenOf(row, seq))
+		err = caller.RequireRevokeID(c, source.TokenOf(row, seq))
 	}
 	if err != nil {
 		return records.StoredToken{}, err

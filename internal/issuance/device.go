@@ -64,7 +64,7 @@ type DeviceStart struct {
 // Limited when this client or address began too many, or too many codes wait for
 // their users.
 func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope []string, audience string) (*DeviceStart, error) {
-	if err := client.RequireDeviceGrant(); err != nil {
+	if err := caller.RequireDeviceGrant(client); err != nil {
 		return nil, err
 	}
 	r := &Request{Kind: token.KindAccess, Principal: &records.Principal{User: &identity.User{}}, Client: client.Principal, Audience: audience}
@@ -185,7 +185,7 @@ func (f *Devices) DecideDevice(ctx context.Context, c *caller.Caller, userCode s
 // errors are those of RFC 8628 §3.5. What is issued is decided as of the approval:
 // revoking everything of the user in between revokes this too.
 func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code string) (Pair, error) {
-	if err := client.RequireDeviceGrant(); err != nil {
+	if err := caller.RequireDeviceGrant(client); err != nil {
 		return Pair{}, err
 	}
 	if err := f.cfg.Quota.LookUp(ctx); err != nil {

@@ -2,9 +2,10 @@ package issuance
 
 import (
 	"context"
+	"slices"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -20,36 +21,32 @@ type Exchange struct {
 	Scope    []string       // nil: none asked for
 	Lifetime int64          // seconds; 0: none asked for
 	Cap      bool           // a lifetime above the ceiling becomes the ceiling
-
-	// What is added to the JWT for the protocol that asks.
-	ScopeAsList bool
-	Claims      func(*verification.Subject) map[string]any // nil: nothing
 }
 
 var exchangeable = []token.Kind{token.KindExchangeKey, token.KindAccess, token.KindAPIToken}
 
 // Exchange makes the trade. The error is InvalidToken when the subject token is
-// not good, InvalidClient, UnauthorizedClient or InvalidGrant when the client may
-// not, and otherwise that of Issue.
+// not good, InvalidClient, UnauthorizedClient or, where the token is another client's,
+// Invalid when the client may not, and otherwise that of Issue.
 func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	kinds := x.Kinds
 	if kinds == nil {
 		kinds = exchangeable
 	}
-	who, err := i.cfg.Verifier.Identify(ctx, x.Subject, verification.Requirements{Kinds: kinds})
+	who, err := i.cfg.Verifier.Identify(ctx, x.Subject, verification.Requirements{Kinds: kinds, AnyAudience: true})
 	if err != nil {
+		return Pair{}, err
+	}
+	if err := i.checkSubjectAudience(x.Client, who.Token); err != nil {
 		return Pair{}, err
 	}
 	c := caller.ByToken(who)
 	r := &Request{
 		Kind: token.KindAccess, Parent: c.Token, Audience: x.Audience, Scope: x.Scope, Lifetime: x.Lifetime, Cap: x.Cap,
-		TaskType: x.TaskType, ScopeAsList: x.ScopeAsList,
+		TaskType: x.TaskType,
 	}
-	if err := checkTrader(x.Client, c.Token, identity.GrantTypeTokenExchange); err != nil {
+	if err := checkExchange(x.Client, c.Token); err != nil {
 		return Pair{}, i.refuse(ctx, c, r, err)
-	}
-	if x.Claims != nil {
-		r.Claims = x.Claims(c.Subject)
 	}
 	if x.Client != nil {
 		r.Client = x.Client.Principal
@@ -61,4 +58,18 @@ func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 		r.Kind = token.KindTask
 	}
 	return i.issuePair(ctx, c, r)
+}
+
+// checkSubjectAudience refuses a token that is meant for somebody else: what is
+// exchanged is good here, or was sent to the client that exchanges it.
+func (i *Issuer) checkSubjectAudience(client *caller.Caller, t *verification.Token) error {
+	if token.HasAudience(t.Audience, i.cfg.Policy.DefaultAudience) || meantFor(client, t) {
+		return nil
+	}
+	return fault.Wrap(token.CheckAudience.Refuse(), fault.InvalidToken, "wrong audience")
+}
+
+// meantFor reports whether a token's audience is the client.
+func meantFor(client *caller.Caller, t *verification.Token) bool {
+	return client.Client() != nil && slices.Contains(t.Audience, client.Client().ID)
 }

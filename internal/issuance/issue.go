@@ -41,13 +41,10 @@ type Request struct {
 	Name       string              // of stored tokens
 	Prefix     string              // of an API token; "": the operator's
 
-	// What is added to a JWT for the protocol that asks; it can't replace a claim.
-	ScopeAsList bool
-	Claims      map[string]any
-
 	id     string         // of a stored token; "": any
 	renews *renewal       // the API token whose value this one renews; nil: none
 	spend  []records.Op   // what this uses up, in the same transaction
+	again  bool           // a refresh token is used again: what is issued is a sibling
 	alone  bool           // no refresh token can be issued beside it
 	asOf   revocation.Seq // as of which Parent was found good
 }
@@ -87,22 +84,12 @@ func (i *Issuer) IssueFor(ctx context.Context, c *caller.Caller, ref string, r *
 	if !c.IsOperator() {
 		return nil, fault.New(fault.Forbidden, "only the operator issues tokens for others")
 	}
-	if identity.ValidateUsername(ref) != nil {
-		return nil, records.ErrNoUser // not every store takes every text
-	}
-	who := records.Who{Username: ref, Collection: r.Collection}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = records.Who{UserID: ref, Collection: r.Collection}
-	}
-	p, err := i.cfg.Store.Principal(ctx, who)
-	if fault.Is(err, fault.NotFound) || err == nil && p.User == nil {
-		return nil, records.ErrNoUser
-	}
+	p, err := records.ReadUser(ctx, i.cfg.Store, ref, r.Collection)
 	if err != nil {
 		return nil, err
 	}
 	own := *r
-	own.Principal = &p
+	own.Principal = p
 	return i.Issue(ctx, c, &own)
 }
 
@@ -179,7 +166,7 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 		return Pair{}, err
 	}
 	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
-	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), d.id, d.remark(r.Kind)
+	e.Target, e.TokenID, e.Reason = r.Principal.Subject(), d.id, d.remark(r)
 	// In the database that has the signing key: another one may have lost it.
 	_, err = i.cfg.Journal.Commit(ctx, records.Batch{
 		Ops: append(ops, stored...), Audit: []audit.Event{e}, Origin: read.Origin(),
@@ -311,8 +298,11 @@ func (d *decision) expiry() time.Time {
 }
 
 // remark says in the audit log what was issued.
-func (d *decision) remark(kind token.Kind) string {
-	parts := []string{kind.String()}
+func (d *decision) remark(r *Request) string {
+	parts := []string{r.Kind.String()}
+	if r.again {
+		parts = append(parts, "for a refresh token used again within its grace")
+	}
 	if len(d.scope) > 0 {
 		parts = append(parts, "scope "+strings.Join(d.scope, " "))
 	}
@@ -372,8 +362,10 @@ func (r *Request) decideFamily(d *decision) error {
 	return nil
 }
 
-// chain returns what the token is made from, root first. A new value of a token is made
-// from what that was made from.
+// chain returns what the token is made from, root first, and beside what another client
+// had that client: the token is revoked with it too. A new value of a token is made from
+// what that was made from. Before the id of a JWT stands that of the key that signed
+// it: who has stolen the key can sign a maker, and what that makes ends with the key.
 func (r *Request) chain() []string {
 	switch {
 	case r.renews != nil:
@@ -383,5 +375,13 @@ func (r *Request) chain() []string {
 	case r.Parent.Kind == token.KindRefresh:
 		return slices.Clone(r.Parent.Chain) // the family, which is its last link, stands for it
 	}
-	return append(slices.Clone(r.Parent.Chain), r.Parent.ID)
+	chain := slices.Clone(r.Parent.Chain)
+	if kid := r.Parent.KID; kid != "" && !slices.Contains(chain, kid) {
+		chain = append(chain, kid)
+	}
+	chain = append(chain, r.Parent.ID)
+	if from := r.Parent.ClientID; from != "" && from != identity.OwnClientID && from != r.clientID() {
+		chain = append(chain, token.ClientLink(from))
+	}
+	return chain
 }

@@ -2,6 +2,7 @@ package issuance
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,10 +62,10 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 	case bounded && asked > remaining && r.Cap && kindRules[r.Kind].credential:
 		return remaining, nil
 	case bounded && asked > remaining && r.Parent.Kind == token.KindExchangeKey:
-		return 0, fault.New(fault.Invalid,
+		return 0, fault.Wrap(&OutlivesError{remaining}, fault.Invalid,
 			"the token would expire after the provided API key does; the maximum is %d seconds", remaining).In("expires_in")
 	case bounded && asked > remaining:
-		return 0, fault.New(fault.Invalid,
+		return 0, fault.Wrap(&OutlivesError{remaining}, fault.Invalid,
 			"the token would outlive what it is made from; the maximum is %d seconds", remaining).In("expires_in")
 	}
 	return asked, nil
@@ -93,7 +94,7 @@ func (p Policy) taskRight(r *Request) (access.TaskRight, error) {
 		return access.TaskRight{}, nil
 	}
 	if _, ok := p.TaskMax[r.TaskType]; !ok {
-		return access.TaskRight{}, fault.New(fault.InvalidTarget, "unknown task token type")
+		return access.TaskRight{}, fault.Wrap(ErrTaskType, fault.InvalidTarget, "unknown task token type")
 	}
 	if r.Principal.User == nil {
 		return access.TaskRight{}, fault.New(fault.Forbidden, "task tokens are for users")
@@ -103,7 +104,7 @@ func (p Policy) taskRight(r *Request) (access.TaskRight, error) {
 	case right.Any:
 		return right, nil
 	case len(right.Exact) == 0:
-		return right, fault.New(fault.Forbidden, "no permission to have task tokens of this type")
+		return right, fault.Wrap(ErrTaskPermission, fault.Forbidden, "no permission to have task tokens of this type")
 	case r.Lifetime == 0:
 		return right, fault.Wrap(ErrLifetime, fault.Forbidden, "a lifetime must be asked for: %s", listSeconds(right.Exact))
 	case !right.Allows(r.Lifetime):
@@ -112,6 +113,20 @@ func (p Policy) taskRight(r *Request) (access.TaskRight, error) {
 	}
 	return right, nil
 }
+
+// OutlivesError is the cause of a refusal of a lifetime that ends after that of what the
+// token is made from.
+type OutlivesError struct{ Max int64 } // seconds that are left of that
+
+// Error implements error.
+func (e *OutlivesError) Error() string { return fmt.Sprintf("%d seconds are left", e.Max) }
+
+// The causes of a refusal of a task token of a type that is not on the operator's list,
+// and of one that is and that the user may not have at all.
+var (
+	ErrTaskType       = errors.New("the type is not on the operator's list")
+	ErrTaskPermission = errors.New("the user lacks the permission to have the type")
+)
 
 // ErrLifetime is the cause of a refusal of a task token whose type is granted, with
 // other lifetimes than the one asked for. Protocols differ in what that is.

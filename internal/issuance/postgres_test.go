@@ -17,6 +17,10 @@ func TestNodesOnPostgres(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"concurrent uses": TestOfConcurrentUsesOneIsAnswered,
 		"a second use":    TestSecondUseIsNoticedOnAnotherNode,
+		"a lost answer":   TestALostAnswerToARefreshIsAskedForAgain,
+		"two tabs":        TestConcurrentUsesAreAllAnsweredWithinTheGrace,
+		"siblings":        TestOfConcurrentSiblingsOneIsAnswered,
+		"nothing rescued": TestTheGraceRescuesNothingThatWasRevoked,
 		"device codes":    TestDeviceCodeIsUsedOnceHoweverManyTry,
 		"regenerations":   TestOfConcurrentRegenerationsOneIsAnswered,
 		"sole tokens":     TestASoleTokenIsOneAmongNodes,

@@ -15,8 +15,11 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// reasonUsed marks a refresh token that was traded for the next of its family.
-const reasonUsed = "used"
+// Why a refresh token ended: it was traded for the next of its family, or a sibling was.
+const (
+	reasonUsed    = "used"
+	reasonSibling = "sibling used"
+)
 
 var refreshOnly = []token.Kind{token.KindRefresh}
 
@@ -27,17 +30,36 @@ type Refresh struct {
 	Scope    []string
 	Audience string
 	Lifetime int64
+
+	again bool // another use within the grace
 }
 
-// Refresh trades a refresh token for a new pair. It is good for one use. The first
-// use always gets its answer; a second use is refused and revokes the whole family,
-// the new pair included: one of the two users is not who they should be (RFC 9700
-// §4.14). A request that is refused for another reason uses nothing up.
+// Refresh trades a refresh token for a new pair. The first use always gets its answer.
+// A second use within Policy.RefreshGrace of the first is answered too: the client may
+// have lost the first answer, or two of its tabs asked at once. What it gets is a sibling
+// of the first answer's refresh token, of the same family. Siblings live until one of them
+// is used; then the others end.
+//
+// Any other second use, and a use of an ended sibling, is refused and revokes the whole
+// family, the newest pair included: one of the two users is not who they should be
+// (RFC 9700 §4.14). A request that is refused for another reason uses nothing up.
+//
+// Whether a second use is in time, and whether a sibling was used, is decided in the
+// transaction that stores the answer; that of the sibling's use waits for it, or it for
+// that.
 func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	asOf := i.cfg.Verifier.Standing().AsOf
-	t, err := i.cfg.Verifier.Redeem(ctx, x.Token, verification.Requirements{Kinds: refreshOnly, AnyAudience: true})
-	if t != nil && t.Kind == token.KindRefresh && t.Ended == reasonUsed {
-		return Pair{}, i.reused(ctx, x.Client, t)
+	asks := verification.Requirements{Kinds: refreshOnly, AnyAudience: true, Despite: reasonUsed}
+	t, err := i.cfg.Verifier.Redeem(ctx, x.Token, asks)
+	if t != nil && t.Kind == token.KindRefresh && (t.Ended == reasonUsed || t.Ended == reasonSibling) {
+		again, reused, err := i.usedBefore(ctx, t)
+		switch {
+		case err != nil:
+			return Pair{}, err
+		case reused:
+			return Pair{}, i.reused(ctx, x.Client, t)
+		}
+		x.again = again
 	}
 	if r, refused := verification.RefusalOf(err); refused {
 		return Pair{}, fault.New(fault.InvalidGrant, "%s", r.Reason)
@@ -52,10 +74,18 @@ func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	c := caller.ByToken(&verification.Identity{Token: t, Subject: subject, AsOf: asOf})
+	return i.refresh(ctx, x, caller.ByToken(&verification.Identity{Token: t, Subject: subject, AsOf: asOf}))
+}
+
+// refresh issues the new pair for a refresh token that was found good.
+func (i *Issuer) refresh(ctx context.Context, x Refresh, c *caller.Caller) (Pair, error) {
+	t, now := c.Token, i.cfg.Now()
 	r := &Request{
-		Kind: token.KindAccess, Parent: t, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime,
-		spend: []records.Op{records.SpendToken{ID: t.ID, At: i.cfg.Now(), Reason: reasonUsed}},
+		Kind: token.KindAccess, Parent: t, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime, again: x.again,
+		spend: []records.Op{records.SpendToken{ID: t.ID, At: now, Reason: reasonUsed, Siblings: reasonSibling}},
+	}
+	if x.again {
+		r.spend = []records.Op{records.SpendAgain{ID: t.ID, Since: now.Add(-i.cfg.Policy.RefreshGrace), Reason: reasonUsed}}
 	}
 	if err := checkTrader(x.Client, t, identity.GrantTypeRefreshToken); err != nil {
 		return Pair{}, i.refuse(ctx, c, r, err)
@@ -64,23 +94,46 @@ func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 		r.Client = x.Client.Principal
 	}
 	pair, err := i.issuePair(ctx, c, r)
-	if fault.Is(err, fault.Conflict) {
-		return Pair{}, i.spent(ctx, x.Client, t)
+	switch {
+	case !fault.Is(err, fault.Conflict):
+		return pair, err
+	case x.again:
+		return Pair{}, i.reused(ctx, x.Client, t)
 	}
-	return pair, err
+	return i.overtaken(ctx, x, c)
 }
 
-// spent answers a use that came too late: after another one, or after the token
-// was revoked, which is nobody's second use.
-func (i *Issuer) spent(ctx context.Context, client *caller.Caller, t *verification.Token) error {
-	row, _, err := i.cfg.Store.TokenByID(ctx, t.ID)
+// overtaken answers a use that came after another one, or after the token was revoked,
+// which is nobody's second use.
+func (i *Issuer) overtaken(ctx context.Context, x Refresh, c *caller.Caller) (Pair, error) {
+	again, reused, err := i.usedBefore(ctx, c.Token)
 	switch {
 	case err != nil:
-		return err
-	case row.Reason != reasonUsed:
-		return fault.New(fault.InvalidGrant, token.ReasonRevoked)
+		return Pair{}, err
+	case reused:
+		return Pair{}, i.reused(ctx, x.Client, c.Token)
+	case again:
+		x.again = true
+		return i.refresh(ctx, x, c)
 	}
-	return i.reused(ctx, client, t)
+	return Pair{}, fault.New(fault.InvalidGrant, token.ReasonRevoked)
+}
+
+// usedBefore reads what became of a refresh token: whether it was used so shortly before
+// that it may be used again, or so that this is a use of what should be nobody's any more.
+func (i *Issuer) usedBefore(ctx context.Context, t *verification.Token) (again, reused bool, err error) {
+	row, _, err := i.cfg.Store.TokenByID(ctx, t.ID)
+	if err != nil {
+		return false, false, err
+	}
+	switch row.Reason {
+	case reasonSibling:
+		return false, true, nil
+	case reasonUsed:
+		again = i.cfg.Now().Sub(row.RevokedAt) <= i.cfg.Policy.RefreshGrace && i.cfg.Policy.RefreshGrace > 0
+		return again, !again, nil
+	}
+	return false, false, nil
 }
 
 // reused revokes the family of a refresh token that was used twice.

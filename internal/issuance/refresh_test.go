@@ -43,7 +43,7 @@ func refresh(t *testing.T, f *nodetest.Fixture, app *caller.Caller, pair issuanc
 
 func TestRefreshTokenIsGoodForOneUse(t *testing.T) {
 	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{})
+	f := nodetest.New(t, nodetest.Options{Settings: withoutGrace})
 	first := offline(t, f, f.Person(t, "ada"), nil, issuance.Exchange{})
 	second, err := refresh(t, f, nil, first)
 	nodetest.Must(t, err)
@@ -79,7 +79,7 @@ func TestRefreshTokenIsGoodForOneUse(t *testing.T) {
 
 func TestSecondUseIsNoticedOnAnotherNode(t *testing.T) {
 	t.Parallel()
-	here, there := nodetest.Two(t, nodetest.Options{})
+	here, there := nodetest.Two(t, nodetest.Options{Settings: withoutGrace})
 	first := offline(t, here, here.Person(t, "ada"), nil, issuance.Exchange{})
 	next, err := refresh(t, here, nil, first)
 	nodetest.Must(t, err)
@@ -93,7 +93,7 @@ func TestSecondUseIsNoticedOnAnotherNode(t *testing.T) {
 
 func TestOfConcurrentUsesOneIsAnswered(t *testing.T) {
 	t.Parallel()
-	here, there := nodetest.Two(t, nodetest.Options{})
+	here, there := nodetest.Two(t, nodetest.Options{Settings: withoutGrace})
 	ada := here.Person(t, "ada")
 	for range 3 {
 		first := offline(t, here, ada, nil, issuance.Exchange{})

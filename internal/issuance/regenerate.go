@@ -115,7 +115,7 @@ func (s *Tokens) admitRenewal(ctx context.Context, c *caller.Caller, id string) 
 	if err != nil {
 		return nil, err
 	}
-	if err := c.RequireRegenerate(source.TokenOf(row, seq)); err != nil {
+	if err := caller.RequireRegenerate(c, source.TokenOf(row, seq)); err != nil {
 		return nil, s.cfg.Journal.Refuse(ctx, e, err)
 	}
 	return &renewal{StoredToken: row, keepsEnd: !c.BySession() || len(row.Chain) > 0}, nil

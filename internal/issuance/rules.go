@@ -1,6 +1,7 @@
 package issuance
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -41,7 +42,7 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 	case !slices.Contains(kindRules[r.Kind].parents, from):
 		return fault.New(fault.Forbidden, "no %s can be made from this", r.Kind)
 	case from == token.KindClientSecret:
-		return c.RequireClientCredentials()
+		return caller.RequireClientCredentials(c)
 	case kindRules[r.Kind].credential && from != token.KindSession && !slices.Contains(r.Parent.Scope, identity.ScopeCredentials):
 		return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeCredentials)
 	case r.Parent != nil && r.Parent.Subject != subject:
@@ -56,13 +57,15 @@ func (r *Request) hasParent() bool {
 	return r.Parent != nil && (r.Parent.Kind != token.KindSession || !kindRules[r.Kind].credential)
 }
 
+// errOthersToken is the cause of a refusal of a token that another client has.
+var errOthersToken = errors.New("issuance: the token was issued to another client")
+
 // checkTrader decides who may trade a token: with no client, what was issued to
 // none; with one, what was issued to it or to none, if it has the grant. A credential
 // that somebody created through a client is theirs to trade.
 func checkTrader(client *caller.Caller, t *verification.Token, grantType string) error {
-	own := t.ClientID == "" || t.ClientID == identity.OwnClientID || kindRules[t.Kind].credential
 	switch {
-	case client == nil && own:
+	case client == nil && ofNoClient(t):
 		return nil
 	case client == nil:
 		return fault.New(fault.InvalidClient, "the token was issued to a client, which must authenticate")
@@ -70,10 +73,30 @@ func checkTrader(client *caller.Caller, t *verification.Token, grantType string)
 		return caller.ErrBadClient
 	case !client.Principal.Client.MayUse(grantType):
 		return fault.New(fault.UnauthorizedClient, "the client may not use this grant type")
-	case !own && t.ClientID != client.Principal.Client.ID:
-		return fault.New(fault.InvalidGrant, "the token was issued to another client")
+	case !ofNoClient(t) && t.ClientID != client.Principal.Client.ID:
+		return fault.Wrap(errOthersToken, fault.InvalidGrant, "the token was issued to another client")
 	}
 	return nil
+}
+
+// ofNoClient reports whether a token belongs to no client: its user may trade it
+// through any, or through none.
+func ofNoClient(t *verification.Token) bool {
+	return t.ClientID == "" || t.ClientID == identity.OwnClientID || kindRules[t.Kind].credential
+}
+
+// checkExchange decides who may exchange a token: who may trade it, and besides a client
+// that the token is meant for, or that lists the one to which it was issued.
+func checkExchange(client *caller.Caller, t *verification.Token) error {
+	err := checkTrader(client, t, identity.GrantTypeTokenExchange)
+	switch {
+	case !errors.Is(err, errOthersToken):
+		return err
+	case meantFor(client, t) || slices.Contains(client.Principal.Client.ExchangeFrom, t.ClientID):
+		return nil
+	}
+	return fault.New(fault.Invalid, "the subject token was issued to the client %s, which is not listed in the exchange_from of this client;"+
+		" nor is this client the token's audience", t.ClientID)
 }
 
 // checkSubject refuses tokens for users who may have none.
@@ -94,16 +117,20 @@ func (p Policy) audience(r *Request) (string, error) {
 	if asked == "" && r.Parent != nil && r.Parent.Kind == token.KindRefresh {
 		asked = r.Parent.Audience[0]
 	}
-	if asked == "" || asked == p.DefaultAudience {
+	if asked == "" || token.SameAudience(asked, p.DefaultAudience) {
 		return p.DefaultAudience, nil
 	}
 	if _, task := p.TaskMax[asked]; task {
 		return "", fault.New(fault.InvalidTarget, "the audience is a task token type").In("audience")
 	}
-	if r.Client == nil || !slices.Contains(r.Client.Client.Audiences, asked) {
-		return "", fault.New(fault.InvalidTarget, "the audience is not one that may be asked for").In("audience")
+	if r.Client != nil {
+		for _, audience := range r.Client.Client.Audiences {
+			if token.SameAudience(asked, audience) {
+				return audience, nil // as it is listed, which is what its verifiers compare
+			}
+		}
 	}
-	return asked, nil
+	return "", fault.New(fault.InvalidTarget, "the audience is not one that may be asked for").In("audience")
 }
 
 // collection decides which collection the token is bound to. A token made from

@@ -16,17 +16,21 @@ import (
 // nothing was asked for. A credential of its own then has none.
 func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
 	if r.Scope == nil {
-		return r.inheritedScope(), nil
+		return i.cfg.Policy.Profile.scope(r, r.inheritedScope()), nil
 	}
 	for _, name := range r.Scope {
-		if err := r.checkScopeName(name); err != nil {
-			return nil, err
+		if i.cfg.Policy.Profile.gives(r, name) {
+			continue
 		}
-		if err := i.checkDeclared(ctx, name); err != nil {
-			return nil, err
+		err := r.checkScopeName(name)
+		if err == nil {
+			err = i.checkDeclared(ctx, name)
+		}
+		if err != nil {
+			return nil, &ScopeError{Name: name, Err: err}
 		}
 	}
-	return r.Scope, nil
+	return i.cfg.Policy.Profile.scope(r, r.Scope), nil
 }
 
 // inheritedScope returns the scope of a token for which none was asked: its parent's,
@@ -42,6 +46,18 @@ func (r *Request) inheritedScope() []string {
 			r.neverScope(name) || !r.clientAllows(name) || !r.subjectAllows(name)
 	})
 }
+
+// ScopeError is a refusal, and the scope that it is about.
+type ScopeError struct {
+	Name string
+	Err  error
+}
+
+// Error implements error.
+func (e *ScopeError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the refusal.
+func (e *ScopeError) Unwrap() error { return e.Err }
 
 // ErrScopePermission is the cause of an InvalidScope that the user could have with
 // one more permission.
@@ -103,10 +119,12 @@ func (r *Request) subjectAllows(name string) bool {
 }
 
 // checkDeclared refuses names that the operator has not declared. Those that a
-// client lists count as declared; with nothing declared, any name does.
+// client lists, and those that every exchange key has, count as declared; with nothing
+// declared, any name does.
 func (i *Issuer) checkDeclared(ctx context.Context, name string) error {
 	declared := i.cfg.Policy.Scopes
-	if _, ok := declared[name]; ok || len(declared) == 0 || slices.Contains(identity.BuiltinScopes(), name) {
+	if _, ok := declared[name]; ok || len(declared) == 0 ||
+		slices.Contains(identity.BuiltinScopes(), name) || slices.Contains(i.cfg.Policy.Profile.KeyScopes, name) {
 		return nil
 	}
 	clients, err := i.cfg.Store.Clients(ctx)

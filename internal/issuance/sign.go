@@ -61,7 +61,7 @@ func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secre
 		Issuer: i.cfg.Policy.Issuer, Subject: r.Principal.Subject(), Audience: []string{d.audience},
 		IssuedAt: d.issuedAt, Expiry: d.expiry(), ID: d.id, ClientID: r.clientID(),
 		Scope: d.scope, Collection: d.collection, Chain: d.chain, Seq: r.seq(),
-		TaskTokenType: r.TaskType, ScopeAsList: r.ScopeAsList, Extra: r.Claims,
+		TaskTokenType: r.TaskType, AsLists: i.cfg.Policy.Profile.AsLists, Extra: i.cfg.Policy.Profile.claims(r),
 	}
 	if r.Principal.User != nil {
 		claims.Username = r.Principal.User.Username
@@ -84,6 +84,9 @@ func (i *Issuer) createRefresh(r *Request, d *decision) (*Issued, records.Op, er
 	row := r.row(o, d)
 	row.ID, row.Kind, row.Name, row.Scope = uuid.NewString(), token.KindRefresh, "refresh token", d.refreshScope
 	row.Audience, row.Family, row.EndsAt = d.audience, d.family, d.familyEnd
+	if r.Parent != nil && r.Parent.Kind == token.KindRefresh {
+		row.IssuedFor = r.Parent.ID
+	}
 	row.ExpiresAt = d.issuedAt.Add(i.cfg.Policy.RefreshIdle)
 	if !row.EndsAt.IsZero() && row.EndsAt.Before(row.ExpiresAt) {
 		row.ExpiresAt = row.EndsAt

@@ -9,11 +9,10 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-var sole = issuance.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis}
+var sole = issuance.Sole{Name: "Developer token", Prefix: "6879-"}
 
 // session returns a caller by session.
 func session(t *testing.T, f *nodetest.Fixture, username, password string) *caller.Caller {

@@ -18,7 +18,9 @@ import (
 
 // Anybody can cause refusals, as fast as the network carries them. So they are counted:
 // the audit log has one row a minute of those with the same action and reason that
-// come from one address or, where the caller is known, from one actor.
+// come from one address or, where the caller is known, from one actor. Refused sign-ins of
+// a user have a row of their own, so that they are found by the user, for as many users as
+// the bounds allow.
 //
 //  1. At t0 a refusal comes whose like was not seen within the last minute. It is
 //     written at once, and a minute begins.
@@ -52,6 +54,7 @@ type refusalKey struct {
 	network string // of strangers
 	action  string
 	reason  string
+	target  string // of a sign-in: the subject of the user; "" for any
 }
 
 // who returns the key of everything that one address or actor is refused.
@@ -101,8 +104,17 @@ func (r *refusals) keyOf(e audit.Event, network string) refusalKey {
 	if e.Actor == "" {
 		key.network = network
 	}
+	if e.Action == audit.Login && uuid.Validate(e.Target) == nil {
+		key.target = e.Target
+	}
 	if r.minutes[key] != nil {
 		return key
+	}
+	if key.target != "" && r.reasons[key.who()] >= maxReasons-1 {
+		key.target = ""
+		if r.minutes[key] != nil {
+			return key
+		}
 	}
 	if r.reasons[key.who()] >= maxReasons {
 		key.reason = reasonOther

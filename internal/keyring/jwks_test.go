@@ -45,6 +45,36 @@ func TestReadJWKSLeavesForeignKeysOut(t *testing.T) {
 	}
 }
 
+func TestASetOfOneTypeShowsNoKeyOfAnother(t *testing.T) {
+	t.Parallel()
+	store, c := &memory{}, newClock()
+	cfg := config(t, store, c)
+	raw := issue(t, open(t, cfg), c.now())
+	cfg.Algorithm, cfg.SameType = token.RS256, true
+	r := open(t, cfg) // shows the RSA key that follows
+	for _, when := range []string{"before it signs", "after"} {
+		keys, err := keyring.ReadJWKS(r.JWKS())
+		do(t, err)
+		if diff := cmp.Diff(r.Public(), keys); diff != "" {
+			t.Errorf("%s (-ring +set):\n%s", when, diff)
+		}
+		if len(keys) != 1 || keys[0].Algorithm != token.RS256 {
+			t.Errorf("%s: %v", when, keys)
+		}
+		if err := verify(r, raw); err != nil {
+			t.Errorf("%s, a token of the key that isn't shown: %v", when, err)
+		}
+		do(t, r.Rotate(t.Context(), true))
+	}
+	if got := signing(t, r).Algorithm; got != token.RS256 {
+		t.Errorf("%s signs", got)
+	}
+	cfg.SameType = false
+	if keys := published(t, open(t, cfg)); len(keys) < 3 {
+		t.Errorf("without it the set is %v", keys)
+	}
+}
+
 func TestReadJWKSIsStrict(t *testing.T) {
 	t.Parallel()
 	r := open(t, config(t, &memory{}, newClock()))

@@ -75,6 +75,10 @@ type Config struct {
 	// Algorithm of the keys to be made. When it differs from the active key's, a
 	// next key of this algorithm is made and follows after CacheTime.
 	Algorithm token.Algorithm
+	// SameType shows in the JWK Set only keys of Algorithm's type (RFC 7518 §6.1), for
+	// verifiers that can't read a set with any other in it. Tokens that another key
+	// signed are good here all the same.
+	SameType bool
 	// Secret is the shared secret, for HS256 alone. It must pass CheckSecret.
 	Secret []byte
 	// RotateEvery is how long a key signs; 0: until it is told to stop. Else it
@@ -117,4 +121,9 @@ func (c Config) check() error {
 			c.CacheTime+c.Lag)
 	}
 	return nil
+}
+
+// shows reports whether a key of an algorithm stands in the JWK Set.
+func (c Config) shows(a token.Algorithm) bool {
+	return !c.SameType || a.KeyType() == c.Algorithm.KeyType()
 }

@@ -92,11 +92,26 @@ func (r *Ring) Find(kid string) (token.VerificationKey, bool) {
 }
 
 // JWKS returns the JWK Set (RFC 7517 §5) of the active, the next and the retired
-// keys whose tokens may be good. The bytes are shared and must not be changed.
+// keys whose tokens may be good, with Config.SameType those of one type alone. The bytes are shared and must not be changed.
 func (r *Ring) JWKS() []byte { return r.view.Load().jwks }
 
 // Public returns the keys of the JWK Set in its order.
 func (r *Ring) Public() []token.VerificationKey { return slices.Clone(r.view.Load().public) }
+
+// Algorithms returns the algorithms of the JWK Set's keys in its order, each once; with
+// HS256 that alone.
+func (r *Ring) Algorithms() []token.Algorithm {
+	var all []token.Algorithm
+	for _, k := range r.view.Load().public {
+		if !slices.Contains(all, k.Algorithm) {
+			all = append(all, k.Algorithm)
+		}
+	}
+	if all == nil {
+		return []token.Algorithm{r.cfg.Algorithm}
+	}
+	return all
+}
 
 // Keys returns every key as it is stored, those that are gone too: the active one
 // first, then next, retired and gone, newest first. With HS256 there are none.
@@ -160,7 +175,7 @@ func (r *Ring) inTurn(ctx context.Context, read func() ([]Key, error)) error {
 	if err != nil {
 		return err
 	}
-	v, err := newView(keys, r.cfg.Master, r.view.Load())
+	v, err := newView(keys, r.cfg, r.view.Load())
 	if err != nil {
 		return err
 	}
@@ -237,27 +252,17 @@ func (r *Ring) Tend(ctx context.Context) error {
 	return r.change(ctx, r.plan((*draft).tend))
 }
 
-// Rotate shows a next key, which signs when it has been shown for the set's cache
-// time, or at once. What the active key signed lives on. Twice in a row is no error.
-func (r *Ring) Rotate(ctx context.Context, atOnce bool) error {
-	return r.change(ctx, r.PlanRotate(atOnce))
-}
-
-// Retire takes a key back: what it signed is refused from now on, and when it was
-// active the next key signs at once. The error is a NotFound fault for a key that
-// never was; a key that is gone or was revoked is no error.
-func (r *Ring) Retire(ctx context.Context, kid string) error {
-	return r.change(ctx, r.PlanRetire(kid))
-}
-
-// PlanRotate is what Rotate writes, for a transaction that writes more; Refresh
-// after it.
+// PlanRotate is what a transaction writes that shows a next key, which signs when it has
+// been shown for the set's cache time, or at once; Refresh after it. What the active key
+// signed lives on. Twice in a row is no error.
 func (r *Ring) PlanRotate(atOnce bool) Plan {
 	return r.plan(func(d *draft) error { return d.rotate(atOnce) })
 }
 
-// PlanRetire is what Retire writes, for a transaction that writes more; Refresh
-// after it.
+// PlanRetire is what a transaction writes that revokes a key; Refresh after it. What the
+// key signed is refused from then on, and when it was active the next key signs at once.
+// The error is a NotFound fault for a key that never was; a key that is gone or was
+// revoked is no error.
 func (r *Ring) PlanRetire(kid string) Plan {
 	return r.plan(func(d *draft) error { return d.retire(kid) })
 }
@@ -279,8 +284,15 @@ func (r *Ring) plan(op func(*draft) error) Plan {
 			algorithm: c.Algorithm, every: c.RotateEvery, shown: c.CacheTime + c.Lag,
 			longest: c.LongestToken, lag: c.Lag,
 		},
-		now:   c.Now().UTC(),
-		fresh: sync.OnceValues(r.fresh),
+		now: c.Now().UTC(),
+		fresh: sync.OnceValues(func() (Key, error) {
+			k, err := token.GenerateKey(c.Algorithm)
+			if err != nil {
+				return Key{}, err
+			}
+			sealed, err := c.Master.Seal(k)
+			return Key{KID: k.KID, Algorithm: k.Algorithm, Sealed: sealed}, err
+		}),
 	}, op)
 	if v := r.view.Load(); v != nil {
 		// Making an RSA key takes a second, for which no transaction should stay
@@ -288,15 +300,6 @@ func (r *Ring) plan(op func(*draft) error) Plan {
 		_, _ = p(v.keys)
 	}
 	return p
-}
-
-func (r *Ring) fresh() (Key, error) {
-	k, err := token.GenerateKey(r.cfg.Algorithm)
-	if err != nil {
-		return Key{}, err
-	}
-	sealed, err := r.cfg.Master.Seal(k)
-	return Key{KID: k.KID, Algorithm: k.Algorithm, Sealed: sealed}, err
 }
 
 // change runs a plan in the store, if there is something to do, and refreshes.

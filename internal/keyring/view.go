@@ -32,7 +32,7 @@ func sharedView(secret []byte) *view {
 func rank(s State) int { return slices.Index([]State{Active, Next, Retired, Gone}, s) }
 
 // newView opens the keys; those that the view before had open aren't opened again.
-func newView(keys []Key, m Master, before *view) (*view, error) {
+func newView(keys []Key, c Config, before *view) (*view, error) {
 	v := &view{
 		keys:    slices.Clone(keys),
 		private: make(map[string]token.SigningKey, len(keys)),
@@ -45,7 +45,7 @@ func newView(keys []Key, m Master, before *view) (*view, error) {
 		if k.State == Gone {
 			continue
 		}
-		if err := v.add(k, m, before); err != nil {
+		if err := v.add(k, c, before); err != nil {
 			return nil, err
 		}
 	}
@@ -57,11 +57,11 @@ func newView(keys []Key, m Master, before *view) (*view, error) {
 	return v, err
 }
 
-func (v *view) add(k Key, m Master, before *view) error {
+func (v *view) add(k Key, c Config, before *view) error {
 	private, ok := before.opened(k.KID)
 	if !ok {
 		var err error
-		if private, err = m.unseal(k); err != nil {
+		if private, err = c.Master.unseal(k); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func (v *view) add(k Key, m Master, before *view) error {
 	if k.State == Active {
 		v.signing = private
 	}
-	if !public.Revoked {
+	if !public.Revoked && c.shows(k.Algorithm) {
 		v.public = append(v.public, public)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/issuance"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -118,7 +119,7 @@ func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	httpkit.Note(r, client)
-	if err := client.RequireDeviceGrant(); err != nil {
+	if err := caller.RequireDeviceGrant(client); err != nil {
 		return err
 	}
 	t, err := readTokenRequest(form)

@@ -198,9 +198,11 @@ func TestRefreshTokenIsGoodOnceAndReuseKillsItsFamily(t *testing.T) {
 	if _, err := e.Verify(t.Context(), second.str(t, "access_token"), verification.Requirements{Scope: []string{"read"}}); err != nil {
 		t.Fatal(err)
 	}
+	sibling := refresh(old).ok(t) // as if the answer had been lost
+	third := refresh(second.str(t, "refresh_token")).ok(t)
 	refresh(old).refused(t, http.StatusBadRequest, "invalid_grant")
-	refresh(second.str(t, "refresh_token")).refused(t, http.StatusBadRequest, "invalid_grant")
-	for _, a := range []answer{first, second} {
+	refresh(third.str(t, "refresh_token")).refused(t, http.StatusBadRequest, "invalid_grant")
+	for _, a := range []answer{first, second, sibling, third} {
 		if _, err := e.Verify(t.Context(), a.str(t, "access_token"), verification.Requirements{}); err == nil {
 			t.Error("an access token of a killed family is good")
 		}

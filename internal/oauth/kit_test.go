@@ -29,15 +29,19 @@ func newEnv(t testing.TB, o nodetest.Options) *env {
 	return serve(t, nodetest.New(t, o))
 }
 
-func serve(t testing.TB, f *nodetest.Fixture) *env {
+func serve(t testing.TB, f *nodetest.Fixture, change ...func(*oauth.Edge)) *env {
 	t.Helper()
-	return &env{Fixture: f, http: edgetest.Serve(t, f.Time, newEdge(f))}
+	edge := newEdge(f)
+	for _, c := range change {
+		c(edge)
+	}
+	return &env{Fixture: f, http: edgetest.Serve(t, f.Time, edge)}
 }
 
 func newEdge(f *nodetest.Fixture) *oauth.Edge {
 	return &oauth.Edge{
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
-		Applied: f.Ledger.Applied, JWKS: f.JWKS, Quota: f.Quota, Now: f.Time,
+		Applied: f.Ledger.Applied, JWKS: f.JWKS, SignedBy: f.Algorithms, Quota: f.Quota, Now: f.Time,
 		Site: oauth.Site{
 			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
 			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,

@@ -3,12 +3,11 @@ package oauth
 import (
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // metadata is the document of RFC 8414 §2. It tells what there is and nothing more;
@@ -37,24 +36,26 @@ type metadata struct {
 // with the configuration.
 const metadataAge = "public, max-age=300"
 
-// metadataPaths are where the document stands. For an issuer with a path that is
-// also inserted before it (RFC 8414 §3.1).
-func (e *Edge) metadataPaths() []string {
-	paths := []string{pathMetadata, pathOpenID}
-	u, err := url.Parse(e.Site.Issuer)
-	if err != nil {
-		return paths
-	}
-	inserted := strings.TrimSuffix(u.EscapedPath(), "/")
-	if inserted == "" || strings.ContainsAny(inserted, "{}") {
-		return paths
-	}
-	return append(paths, pathMetadata+inserted, pathOpenID+inserted)
+// openIDMetadata is the same for clients that look for an OpenID provider. There are no
+// ID tokens, but libraries that verify with it take no algorithm that is not listed here,
+// and RS256 alone where none is.
+type openIDMetadata struct {
+	metadata
+
+	SigningAlgorithms []token.Algorithm `json:"id_token_signing_alg_values_supported"`
+	SubjectTypes      []string          `json:"subject_types_supported"`
 }
 
 func (e *Edge) serveMetadata(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Cache-Control", metadataAge)
 	return httpkit.WriteJSON(w, http.StatusOK, e.metadata())
+}
+
+func (e *Edge) serveOpenID(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Cache-Control", metadataAge)
+	return httpkit.WriteJSON(w, http.StatusOK, openIDMetadata{
+		metadata: e.metadata(), SigningAlgorithms: e.SignedBy(), SubjectTypes: []string{"public"},
+	})
 }
 
 func (e *Edge) metadata() metadata {

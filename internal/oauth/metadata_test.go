@@ -3,8 +3,11 @@ package oauth_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,8 +48,16 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 		"introspection_endpoint":                        iss + "/oauth2/introspect",
 		"introspection_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post", "Bearer"},
 	}
-	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+	for _, path := range []string{
+		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/some/path",
+		"/.well-known/openid-configuration", "/.well-known/openid-configuration/some/path",
+	} {
 		a := e.get(t, path).ok(t)
+		want := maps.Clone(want)
+		if strings.Contains(path, "openid") {
+			want["id_token_signing_alg_values_supported"] = []any{"EdDSA"}
+			want["subject_types_supported"] = []any{"public"}
+		}
 		if diff := cmp.Diff(want, a.body); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
 		}
@@ -90,8 +101,67 @@ func TestMetadataOfAnIssuerWithAPathStandsBeforeIt(t *testing.T) {
 			t.Errorf("%s: %s", path, a.text)
 		}
 	}
-	if a := e.get(t, "/.well-known/oauth-authorization-server/other"); a.status != http.StatusNotFound {
-		t.Errorf("another issuer's: %d", a.status)
+}
+
+// Libraries take no algorithm that isn't listed: those of keys that were are listed too,
+// as long as their tokens live.
+func TestOpenIDMetadataListsEveryAlgorithmThatTokensAreSignedBy(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	listed := func(o nodetest.Options) any {
+		t.Helper()
+		o.Dir = dir
+		e := newEnv(t, o)
+		nodetest.Must(t, e.RotateKeys(t.Context(), caller.Operator(), true))
+		return e.get(t, "/.well-known/openid-configuration").ok(t).body["id_token_signing_alg_values_supported"]
+	}
+	if got := listed(nodetest.Options{}); !cmp.Equal(got, []any{"EdDSA"}) {
+		t.Errorf("at first: %v", got)
+	}
+	if got := listed(nodetest.Options{Algorithm: token.ES256}); !cmp.Equal(got, []any{"ES256", "EdDSA"}) {
+		t.Errorf("after a change of the algorithm: %v", got)
+	}
+	e := newEnv(t, nodetest.Options{Algorithm: token.HS256, Secret: []byte("0123456789abcdefghijklmnopqrstuv")})
+	got := e.get(t, "/.well-known/openid-configuration").ok(t).body["id_token_signing_alg_values_supported"]
+	if !cmp.Equal(got, []any{"HS256"}) {
+		t.Errorf("with a shared secret: %v", got)
+	}
+}
+
+// A script of any origin may read what is public, without credentials, and whatever
+// headers it sends; a client for the Model Context Protocol sends one of its own.
+func TestPublicDocumentsAreForScriptsOfEveryOrigin(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nodetest.Options{})
+	for _, path := range []string{
+		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/mcp/v1",
+		"/.well-known/openid-configuration", "/.well-known/openid-configuration/mcp",
+		"/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp", "/.well-known/jwks.json",
+	} {
+		a := e.get(t, path, withHeader("Origin", "https://stranger.example")).ok(t)
+		if got := a.header.Values("Access-Control-Allow-Origin"); !slices.Equal(got, []string{"*"}) {
+			t.Errorf("%s: %q", path, got)
+		}
+		preflight := e.do(t, http.MethodOptions, path, "", withHeader("Origin", "https://stranger.example"),
+			withHeader("Access-Control-Request-Method", "GET"), withHeader("Access-Control-Request-Headers", "mcp-protocol-version"))
+		h := preflight.header
+		if preflight.status != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "*" ||
+			!strings.Contains(h.Get("Access-Control-Allow-Headers"), "*") || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "GET") {
+			t.Errorf("%s: %d %v", path, preflight.status, h)
+		}
+		for _, header := range []http.Header{a.header, h} {
+			if header.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%s: %v", path, header)
+			}
+		}
+		if got := e.post(t, path, ""); got.status != http.StatusMethodNotAllowed {
+			t.Errorf("POST %s: %d", path, got.status)
+		}
+	}
+	for _, path := range []string{"/oauth2/token", "/oauth2/introspect"} {
+		if got := e.post(t, path, "", withHeader("Origin", "https://stranger.example")).header.Get("Access-Control-Allow-Origin"); got != "" {
+			t.Errorf("%s: %q", path, got)
+		}
 	}
 }
 

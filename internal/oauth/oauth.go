@@ -20,6 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -32,15 +33,19 @@ type Edge struct {
 	Issuance *issuance.Issuance
 	Revoker  *revoking.Revoker
 	Verifier *verification.Verifier
-	Applied  func() revocation.Seq // up to which this node has applied the log
-	JWKS     func() []byte         // the JWK Set (RFC 7517 §5)
-	Quota    *quota.Quota          // counts what limits refuse
+	Applied  func() revocation.Seq    // up to which this node has applied the log
+	JWKS     func() []byte            // the JWK Set (RFC 7517 §5)
+	SignedBy func() []token.Algorithm // the algorithms of tokens that are signed, and were
+	Quota    *quota.Quota             // counts what limits refuse
 	Now      func() time.Time
 	Site     Site
 
 	// CacheTime is the max-age of the JWK Set: that of keyring.Config. 0: caches
 	// must ask each time.
 	CacheTime time.Duration
+	// TokenInQuery lets a request to the token endpoint that has no body have its
+	// parameters in the query, but for secrets. RFC 6749 §3.2 has them in the body alone.
+	TokenInQuery bool
 	// Documentation is the URL of service_documentation; "": none.
 	Documentation string
 
@@ -67,6 +72,11 @@ const (
 	pathResource   = "/.well-known/oauth-protected-resource"
 	pathLeaked     = "/auth/leaked"
 
+	// beneath is what follows a metadata path: the path of an issuer or of a resource,
+	// which is inserted before its own (RFC 8414 §3.1, RFC 9728 §3.1). There is one issuer
+	// and one protected resource, so that every path leads to the same document.
+	beneath = "/{path...}"
+
 	pathDevicePage  = "/auth/device"      // where the user decides
 	pathRevocations = "/auth/revocations" // the log
 )
@@ -80,10 +90,12 @@ func (e *Edge) Register(mux *http.ServeMux) {
 	mux.Handle("POST "+pathIntrospect, httpkit.Handle(e.introspect, e.bearerErrors(identity.ScopeIntrospect)))
 	problems := httpkit.Problems(httpkit.Challenge{Realm: e.realm()})
 	mux.Handle("POST "+pathLeaked, httpkit.Handle(e.leaked, problems))
-	mux.Handle("GET "+pathJWKS, httpkit.Handle(e.jwks, problems))
-	mux.Handle("GET "+pathResource, httpkit.Handle(e.serveResource, problems))
-	for _, path := range e.metadataPaths() {
-		mux.Handle("GET "+path, httpkit.Handle(e.serveMetadata, problems))
+	httpkit.HandlePublic(mux, pathJWKS, httpkit.Handle(e.jwks, problems))
+	for path, serve := range map[string]httpkit.HandlerFunc{
+		pathResource: e.serveResource, pathMetadata: e.serveMetadata, pathOpenID: e.serveOpenID,
+	} {
+		httpkit.HandlePublic(mux, path, httpkit.Handle(serve, problems))
+		httpkit.HandlePublic(mux, path+beneath, httpkit.Handle(serve, problems))
 	}
 }
 

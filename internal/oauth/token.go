@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // grants is the dispatch table of the token endpoint, by grant_type.
@@ -54,7 +55,7 @@ type tokenAnswer struct {
 
 // token serves the token endpoint (RFC 6749 §3.2).
 func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
-	form, err := httpkit.Form(w, r)
+	form, err := e.tokenForm(w, r)
 	if err != nil {
 		return err
 	}
@@ -87,6 +88,30 @@ func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 
+// The parameters of the token endpoint. Those that are secrets are never taken from a
+// query: URLs are logged on the way.
+var (
+	plainParameters  = []string{"grant_type", "client_id", "scope", "resource", "audience", "expires_in", "requested_token_type", "subject_token_type"}
+	secretParameters = []string{"client_secret", "refresh_token", "subject_token", "actor_token", "device_code", "code", "code_verifier", "assertion", "client_assertion", "password"}
+)
+
+// tokenForm reads the parameters of a token request.
+func (e *Edge) tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if !e.TokenInQuery {
+		return httpkit.Form(w, r)
+	}
+	form, err := httpkit.FormOrQuery(w, r, slices.Concat(plainParameters, secretParameters)...)
+	if err != nil || r.ContentLength != 0 {
+		return form, err
+	}
+	for _, name := range secretParameters {
+		if form.Has(name) {
+			return nil, fault.New(fault.Invalid, "%s belongs in the body: a query is logged on the way", name).In(name)
+		}
+	}
+	return form, nil
+}
+
 func readTokenRequest(form url.Values) (t *tokenRequest, err error) {
 	t = &tokenRequest{form: form}
 	if t.audience, err = readAudience(form.Get("resource"), form.Get("audience")); err != nil {
@@ -111,7 +136,7 @@ func readAudience(resource, audience string) (string, error) {
 	if err != nil || !u.IsAbs() || strings.Contains(resource, "#") {
 		return "", fault.New(fault.InvalidTarget, "resource must be an absolute URI without a fragment")
 	}
-	if audience != "" && audience != resource {
+	if audience != "" && !token.SameAudience(audience, resource) {
 		return "", fault.New(fault.InvalidTarget, "resource and audience differ: a token has one audience")
 	}
 	return resource, nil

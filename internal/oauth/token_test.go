@@ -99,7 +99,7 @@ func TestTokenEndpointRefuses(t *testing.T) {
 		"offline access":       {ccGrant + "&scope=offline_access", []option{ci}, 400, "invalid_scope"},
 		"relative resource":    {ccGrant + "&resource=/api", []option{ci}, 400, "invalid_target"},
 		"resource with #":      {ccGrant + "&resource=https://api.example.org/%23x", []option{ci}, 400, "invalid_target"},
-		"no resource of its":   {ccGrant + "&resource=https://api.example.org/", []option{ci}, 400, "invalid_target"},
+		"no resource of its":   {ccGrant + "&resource=https://api.example.org/x", []option{ci}, 400, "invalid_target"},
 		"no audience of its":   {ccGrant + "&audience=api", []option{ci}, 400, "invalid_target"},
 		"task token type":      {ccGrant + "&audience=TES", []option{ci}, 400, "invalid_target"},
 		"two targets":          {ccGrant + "&resource=https://a.example/&audience=b", []option{ci}, 400, "invalid_target"},
@@ -190,8 +190,28 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
-		if a := e.do(t, http.MethodPost, path, ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, HEAD" {
+		if a := e.do(t, http.MethodPost, path, ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, HEAD, OPTIONS" {
 			t.Errorf("POST %s: %d, Allow %q", path, a.status, a.header.Get("Allow"))
 		}
+	}
+}
+
+// URL libraries add a slash to http://host; what is issued is for the resource as the
+// client lists it.
+func TestAResourceWithASlashAtItsEndIsTheSame(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, nodetest.Options{})
+	e.addClient(t, directory.NewClient{
+		ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}, Audiences: []string{"https://api.example.org"},
+	})
+	for resource, want := range map[string]string{
+		"https://api.example.org/": "https://api.example.org", "https://api.example.org": "https://api.example.org",
+		nodetest.Issuer + "/": nodetest.Issuer, nodetest.Issuer: nodetest.Issuer,
+	} {
+		a := e.post(t, "/oauth2/token", ccGrant+"&resource="+resource, asClient("ci")).ok(t)
+		if _, err := e.Verify(t.Context(), a.str(t, "access_token"), verification.Requirements{Audience: want}); err != nil {
+			t.Errorf("%s: %v", resource, err)
+		}
+		e.post(t, "/oauth2/token", ccGrant+"&resource="+resource+"&audience="+want, asClient("ci")).ok(t)
 	}
 }

@@ -28,16 +28,23 @@ type Op interface{ op() }
 
 // The operations. A field of type pointer is left alone when nil.
 type (
-	// CreateUser adds a user. Conflict when id or username exists.
+	// CreateUser adds a user. Conflict when the id exists, or somebody with a username
+	// that folds to the same (identity.FoldName).
 	CreateUser struct{ User identity.User }
-	// UpdateUser changes what is set.
+	// UpdateUser changes what is set. Conflict when somebody else has the username.
 	UpdateUser struct {
-		ID           string
-		Name, Email  *string
-		Groups       *[]string
-		Disabled     *bool
-		PasswordHash *identity.PasswordHash
+		ID                string
+		Username          *string
+		Name, Email       *string
+		Groups            *[]string
+		Disabled          *bool
+		Owner             *string
+		PasswordHash      *identity.PasswordHash
+		PasswordChangedAt *time.Time
 	}
+	// AddLink links a user to who they are for a source. Conflict when that is linked;
+	// Invalid when the user doesn't exist.
+	AddLink struct{ Link Link }
 	// Rehash replaces a password hash if it is still the old one.
 	Rehash struct {
 		ID       string
@@ -65,18 +72,36 @@ type (
 	RemoveBinding struct{ ID string }
 	// CreateClient adds a client. Conflict when the id exists.
 	CreateClient struct{ Client identity.Client }
-	// UpdateClient replaces a client; its secret only when SecretDigest is set.
+	// UpdateClient replaces a client; its secret only when SecretDigest is set, and then
+	// the one before it ends at once.
 	UpdateClient struct{ Client identity.Client }
+	// RotateSecret gives a client a new secret. The present one is good until OldUntil,
+	// zero is at once; the one before that ends at once.
+	RotateSecret struct {
+		ID           string
+		SecretDigest []byte
+		OldUntil     time.Time
+	}
 	// RemoveClient removes a client.
 	RemoveClient struct{ ID string }
 	// AddToken stores a token, with an end no later than those of the tokens in its chain
 	// that were shortened.
 	AddToken struct{ Token StoredToken }
 	// SpendToken marks one live token as ended, once. Conflict when it has already
-	// ended: another request was faster.
+	// ended: another request was faster. With Siblings, the other live tokens that were
+	// issued for the same one end with it, for that reason.
 	SpendToken struct {
+		ID       string
+		At       time.Time
+		Reason   string
+		Siblings string
+	}
+	// SpendAgain is another use of a token that was spent for Reason at Since or later:
+	// Conflict when it was not, or when one of those that were issued for it has been spent
+	// for Reason. Nothing is changed, but nobody else can spend one of them in between.
+	SpendAgain struct {
 		ID     string
-		At     time.Time
+		Since  time.Time
 		Reason string
 	}
 	// ShortenToken sets an expiry for one live token that is no later than its own, with
@@ -144,6 +169,7 @@ func (CreateUser) op()       {}
 func (UpdateUser) op()       {}
 func (Rehash) op()           {}
 func (RemoveUser) op()       {}
+func (AddLink) op()          {}
 func (CreateCollection) op() {}
 func (UpdateCollection) op() {}
 func (RemoveCollection) op() {}
@@ -154,9 +180,11 @@ func (AddBinding) op()       {}
 func (RemoveBinding) op()    {}
 func (CreateClient) op()     {}
 func (UpdateClient) op()     {}
+func (RotateSecret) op()     {}
 func (RemoveClient) op()     {}
 func (AddToken) op()         {}
 func (SpendToken) op()       {}
+func (SpendAgain) op()       {}
 func (ShortenToken) op()     {}
 func (KillTokens) op()       {}
 func (KillEverything) op()   {}

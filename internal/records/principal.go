@@ -1,8 +1,10 @@
 package records
 
 import (
+	"cmp"
 	"context"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -16,8 +18,61 @@ import (
 // Who names somebody: exactly one of the first three is set. Collection also
 // asks whether that collection exists.
 type Who struct {
-	UserID, Username, ClientID string
+	UserID, Username, ClientID string // the username in any spelling of the same name
 	Collection                 *int64
+}
+
+// Reference returns whom a reference names: a subject id, or a username in any of its
+// spellings.
+func Reference(ref string) Who {
+	if id, err := uuid.Parse(ref); err == nil {
+		return Who{UserID: id.String()}
+	}
+	return Who{Username: ref}
+}
+
+// PrincipalReader reads what a decision about somebody rests on.
+type PrincipalReader interface {
+	Principal(ctx context.Context, who Who) (Principal, error)
+}
+
+// ReadUser reads the user whom a reference names, with a collection where one is asked
+// about. The error of an unknown one is ErrNoUser.
+func ReadUser(ctx context.Context, r PrincipalReader, ref string, collection *int64) (*Principal, error) {
+	who := Reference(ref)
+	who.Collection = collection
+	if who.UserID == "" && identity.FoldName(ref) == "" {
+		return nil, ErrNoUser // not every store takes every text
+	}
+	p, err := r.Principal(ctx, who)
+	switch {
+	case fault.Is(err, fault.NotFound), err == nil && p.User == nil:
+		return nil, ErrNoUser
+	case err != nil:
+		return nil, err
+	}
+	return &p, nil
+}
+
+// AuditTarget returns how the audit log names whom a reference names, when an act of a
+// caller who may not do it is refused: by the subject or, where there is no such user, by
+// the folded name, with the reference beside it.
+func AuditTarget(ctx context.Context, r PrincipalReader, ref string) (target, name string) {
+	p, err := ReadUser(ctx, r, ref, nil)
+	switch {
+	case err != nil:
+		return cmp.Or(identity.FoldName(ref), ref), ref
+	case p.User.ID == ref:
+		return p.User.ID, p.User.Username
+	}
+	return p.User.ID, ref
+}
+
+// Link says who a user is for a source: the id that the source has for them, never a name.
+type Link struct {
+	Source, ExternalID string
+	UserID             string
+	LinkedAt           time.Time
 }
 
 // Principal is somebody a token can speak for, as read in one snapshot of the
@@ -52,8 +107,9 @@ func (p *Principal) May(action string, path access.Path) access.Decision {
 
 // Collection is a data set that tokens can be bound to.
 type Collection struct {
-	ID   int64
-	Name string
+	ID    int64
+	Name  string
+	Owner string // the source that created it; empty: nobody but administrators
 }
 
 // Validate reports, as fault.Invalid, what is wrong with a collection.
@@ -62,29 +118,6 @@ func (c Collection) Validate() error {
 		return fault.New(fault.Invalid, "a collection's id is not negative").In("id")
 	}
 	return ValidateLabel("a collection's name", c.Name)
-}
-
-// FindUser reads a user, with their grants, by subject or username. The error of an
-// unknown one is ErrNoUser.
-func FindUser(ctx context.Context, store interface {
-	Principal(ctx context.Context, who Who) (Principal, error)
-}, ref string,
-) (*Principal, error) {
-	if identity.ValidateUsername(ref) != nil {
-		return nil, ErrNoUser // not every store takes every text
-	}
-	who := Who{Username: ref}
-	if _, err := uuid.Parse(ref); err == nil {
-		who = Who{UserID: ref}
-	}
-	p, err := store.Principal(ctx, who)
-	switch {
-	case fault.Is(err, fault.NotFound), err == nil && p.User == nil:
-		return nil, ErrNoUser
-	case err != nil:
-		return nil, err
-	}
-	return &p, nil
 }
 
 // ErrNoUser is returned for a user who does not exist or is not the caller's to see.

@@ -16,6 +16,9 @@ type UserQuery struct {
 	Limit         int
 }
 
+// LinkQuery asks for the links of a user, or of a source.
+type LinkQuery struct{ User, Source string }
+
 // BindingQuery asks for the bindings of a user, or of a group, or for all.
 type BindingQuery struct {
 	User       string

@@ -82,9 +82,11 @@ type Directory interface {
 	// Bindings returns the bindings of a user (groups' ones included when asked), or all.
 	Bindings(ctx context.Context, q BindingQuery) ([]access.Binding, error)
 	Clients(ctx context.Context) ([]identity.Client, error)
+	// Links returns the links of a user or a source, by source and external id.
+	Links(ctx context.Context, q LinkQuery) ([]Link, error)
 }
 
-// MaxDigests is how many tokens TokensByDigest finds at a time.
+// MaxDigests is how many tokens TokensByDigest and TokensByID find at a time.
 const MaxDigests = 1000
 
 // Tokens reads stored tokens: everything but access and task tokens.
@@ -94,6 +96,8 @@ type Tokens interface {
 	// TokensByDigest finds those stored tokens that have one of the digests, at most
 	// MaxDigests, as of one sequence.
 	TokensByDigest(ctx context.Context, digests [][32]byte) ([]StoredToken, revocation.Seq, error)
+	// TokensByID finds those stored tokens that have one of the public ids, likewise.
+	TokensByID(ctx context.Context, ids []string) ([]StoredToken, revocation.Seq, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (StoredToken, revocation.Seq, error)
 	// StoredTokens lists tokens, newest first, ended ones included.

@@ -23,6 +23,7 @@ type StoredToken struct {
 	Audience   string // of refresh tokens: that of the access tokens made from it; else ""
 	Chain      []string
 	Family     string // of refresh tokens: what dies together
+	IssuedFor  string // of refresh tokens: the id of the one for whose use it was issued
 	Replaces   string // of an API token: the id of the one whose value it renewed
 	Seq        revocation.Seq
 	CreatedAt  time.Time

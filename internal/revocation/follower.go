@@ -122,23 +122,16 @@ func (f *Follower) replace() {
 // two questions may fail before the lease expires.
 func (f *Follower) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		_ = f.CatchUp(ctx) // is reported, and the next turn asks again
-		f.pause(ctx)
+		_ = f.CatchUp(ctx)             // is reported, and the next turn asks again
+		quarter := f.cfg.Staleness / 4 // nodes that started together drift apart
+		select {
+		case <-time.NewTimer(quarter - rand.N(quarter/8+1)).C: //nolint:gosec // spreads the nodes' questions, hides nothing
+		case <-f.wake:
+		case <-ctx.Done():
+		}
 	}
 	f.leave(ctx)
 	return nil
-}
-
-// pause waits for the next turn. Nodes that started together drift apart.
-func (f *Follower) pause(ctx context.Context) {
-	quarter := f.cfg.Staleness / 4
-	timer := time.NewTimer(quarter - rand.N(quarter/8+1)) //nolint:gosec // spreads the nodes' questions, hides nothing
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-f.wake:
-	case <-ctx.Done():
-	}
 }
 
 // Wake makes Run ask at once. It does not block.

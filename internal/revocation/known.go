@@ -24,22 +24,6 @@ func (f *Follower) Known() (Known, bool) {
 	return Known{}, false
 }
 
-// publish makes Known what a complete answer said that the lease was renewed from, and
-// notifies the watchers. An answer that could not be confirmed is not published: it may
-// come from a primary that was replaced, and others would accept tokens on it.
-//
-// Watchers are notified of nothing new as well, since a later Started extends leases
-// outside; but not at every question, because without a lease each request asks one.
-func (f *Follower) publish(started time.Duration) {
-	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})
-	f.ledger.asOf.Store(int64(started)) // without a lease: that has more conditions
-	if f.Applied() == f.notified && started-f.notifiedAt < f.cfg.Staleness/8 {
-		return
-	}
-	f.notified, f.notifiedAt = f.Applied(), started
-	f.ledger.notify()
-}
-
 // Counts is what a follower did since it was made.
 type Counts struct {
 	Questions   uint64 // to the log

@@ -84,7 +84,16 @@ func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again
 		return true, nil
 	}
 	f.ledger.renew(started, f.cfg.Staleness)
-	f.publish(started)
+	// The answer is Known from here on. One that could not be confirmed never is: it may
+	// come from a primary that was replaced, and others would accept tokens on it. Watchers
+	// are notified of nothing new as well, since a later start extends leases outside; but
+	// not at every question, because without a lease each request asks one.
+	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})
+	f.ledger.asOf.Store(int64(started)) // without a lease: that has more conditions
+	if f.Applied() != f.notified || started-f.notifiedAt >= f.cfg.Staleness/8 {
+		f.notified, f.notifiedAt = f.Applied(), started
+		f.ledger.notify()
+	}
 	return f.ledger.pausedSince(started), nil
 }
 

@@ -195,8 +195,8 @@ func (l *Ledger) forget() {
 func (l *Ledger) Restart() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.gap()
-	l.position = 0
+	l.epoch.Add(1)
+	l.missed, l.position = true, 0
 }
 
 // skip records that entries after the position are missing from the log because they
@@ -204,11 +204,6 @@ func (l *Ledger) Restart() {
 func (l *Ledger) skip() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.gap()
-}
-
-// gap begins another epoch; under mu.
-func (l *Ledger) gap() {
 	l.epoch.Add(1)
 	l.missed = true
 }

@@ -19,7 +19,13 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 		return 0, false, fmt.Errorf("reading the revocation log after %d: %w", after, err)
 	}
 	if known := f.Applied(); page.Head < known {
-		f.distrust()
+		// The lease ends at once. That goes on at each answer until the log has reached this
+		// sequence, for the entries in between have yet to be written. Then all of the log is
+		// read again, and the node joins the list again, which was restored as well.
+		f.replace()
+		f.known.Store(nil)
+		f.membership.listed = false
+		f.ledger.Distrust()
 		return 0, false, fmt.Errorf("the revocation log went back from %d to %d: was the store restored without raising the sequence?", known, page.Head)
 	}
 	if err := page.check(after); err != nil {
@@ -31,19 +37,18 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 		f.replace()
 	}
 	f.origin.Store(&page.Origin)
-	f.apply(page, after)
+	// First the gap, so that no clock that is behind finds unexpired what was purged, and
+	// hooks learn of it with the entries after it; then the entries; then how far they
+	// reach, which nobody may rely on before. Nobody is notified: what is known isn't
+	// complete before the last page.
+	f.purged = page.Purged
+	f.ledger.Purged(page.PurgedUntil)
+	if after < page.Purged {
+		f.ledger.skip()
+	}
+	f.ledger.Apply(page.Entries)
+	f.ledger.advance(page.last(after))
 	return started, page.Complete(after), nil
-}
-
-// distrust ends the lease at once, when the log ends before what this node has applied.
-// It goes on doing so at each answer until the log has reached that sequence: the entries
-// in between have yet to be written. Then all of the log is read again, and the node
-// joins the list again, which was restored as well.
-func (f *Follower) distrust() {
-	f.replace()
-	f.known.Store(nil)
-	f.membership.listed = false
-	f.ledger.Distrust()
 }
 
 // check refuses a page that isn't the log's next one: entries are consecutive,
@@ -71,17 +76,4 @@ func (p Page) check(after Seq) error {
 		return fmt.Errorf("no entry, but the head is %d", p.Head)
 	}
 	return nil
-}
-
-// apply feeds the ledger with a page: first the gap, so that no clock that is behind finds
-// unexpired what was purged, and hooks learn of it with the entries after it; then the
-// entries; then how far they reach, which nobody may rely on before. It doesn't notify: what is known isn't complete before the last page.
-func (f *Follower) apply(p Page, after Seq) {
-	f.purged = p.Purged
-	f.ledger.Purged(p.PurgedUntil)
-	if after < p.Purged {
-		f.ledger.skip()
-	}
-	f.ledger.Apply(p.Entries)
-	f.ledger.advance(p.last(after))
 }

@@ -22,11 +22,22 @@ import (
 // revoked key, or that is of a kind which may not revoke itself, and Limited as for
 // Revoke.
 func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
+	return r.revokeHeld(ctx, raw, caller.SelfRevokingKinds(), wait)
+}
+
+// RevokeHeld is RevokeSelf for refresh tokens too: for a protocol by which whoever has a
+// token may revoke it, since they could trade it for one that may.
+func (r *Revoker) RevokeHeld(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
+	return r.revokeHeld(ctx, raw, append(caller.SelfRevokingKinds(), token.KindRefresh), wait)
+}
+
+// revokeHeld revokes a token of one of these kinds for its holder.
+func (r *Revoker) revokeHeld(ctx context.Context, raw string, kinds []token.Kind, wait revocation.Wait) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, raw)
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
-	if !slices.Contains(caller.SelfRevokingKinds(), t.Kind) {
+	if !slices.Contains(kinds, t.Kind) {
 		return revocation.Receipt{}, fault.New(fault.InvalidToken, token.ReasonMalformed)
 	}
 	_, err = r.verifier.Subject(ctx, t)
@@ -104,7 +115,7 @@ func (r *Revoker) genuine(ctx context.Context, values []string) ([]*verification
 	var found []*verification.Token
 	var digests [][32]byte
 	for _, value := range values {
-		if r.forms.Shape(value) == token.ShapeOpaque {
+		if r.forms.Opaque(value) {
 			if _, err := r.forms.Parse(value); err == nil {
 				digests = append(digests, token.Digest(value))
 			}

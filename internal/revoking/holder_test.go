@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -47,4 +48,29 @@ func TestHolderRevokesATokenThatSignsNobodyIn(t *testing.T) {
 		_, err := f.RevokeSelf(t.Context(), raw, revocation.WaitDefault)
 		nodetest.WantFault(t, name, err, fault.InvalidToken, token.ReasonMalformed)
 	}
+}
+
+// Who holds a refresh token could trade it for a token that may revoke itself, so may
+// revoke the family; by RevokeSelf alone it may not.
+func TestHolderRevokesARefreshTokenWithItsFamily(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	f.Person(t, "ada")
+	pair, err := f.Exchange(t.Context(), issuance.Exchange{
+		Subject: f.MadeAccess(t, f.SignedIn(t, "ada")).Value.Reveal(), Scope: []string{identity.ScopeOfflineAccess},
+	})
+	nodetest.Must(t, err)
+	raw := pair.Refresh.Value.Reveal()
+	_, err = f.RevokeSelf(t.Context(), raw, revocation.WaitDefault)
+	nodetest.WantFault(t, "by itself", err, fault.InvalidToken, token.ReasonMalformed)
+	for range 2 { // twice is success
+		if r, err := f.RevokeHeld(t.Context(), raw, revocation.WaitNone); err != nil || !r.Revoked {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	f.WantDead(t, "the access token beside it", pair.Access)
+	_, err = f.Refresh(t.Context(), issuance.Refresh{Token: raw})
+	nodetest.WantFault(t, "the refresh token", err, fault.InvalidGrant, token.ReasonRevoked)
+	_, err = f.RevokeHeld(t.Context(), f.SessionOf(t, "ada").Value.Reveal(), revocation.WaitNone)
+	nodetest.WantFault(t, "a session", err, fault.InvalidToken, token.ReasonMalformed)
 }

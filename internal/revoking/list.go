@@ -47,7 +47,7 @@ func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref strin
 	if err != nil {
 		return Revocable{}, err
 	}
-	if !c.MayRevoke(t) {
+	if !caller.MayRevoke(c, t) {
 		return Revocable{}, errNotYours
 	}
 	return r.revocable(ctx, c, t)
@@ -63,18 +63,51 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 	row, seq, err := r.store.TokenByID(ctx, id)
 	switch {
 	case fault.Is(err, fault.NotFound) && c.IsOperator():
-		// Nothing is known of it but its id: it may be newer than every cut-off.
-		return r.revocable(ctx, c, verification.Index(&verification.Token{ID: id, Seq: math.MaxInt64}))
+		return r.revocable(ctx, c, unknown(id))
 	case fault.Is(err, fault.NotFound):
 		return Revocable{}, records.ErrNoToken
 	case err != nil:
 		return Revocable{}, err
 	}
 	t := source.TokenOf(row, seq)
-	if err := c.RequireRevokeID(t); err != nil {
+	if err := caller.RequireRevokeID(c, t); err != nil {
 		return Revocable{}, err
 	}
 	return r.revocable(ctx, c, t)
+}
+
+// unknown returns a token of which nothing is known but its id: it may be newer than every
+// cut-off.
+func unknown(id string) *verification.Token {
+	return verification.Index(&verification.Token{ID: id, Seq: math.MaxInt64})
+}
+
+// FindRevocableIDs is FindRevocable for many ids, in their canonical form and at most
+// MaxRevocations. It is for the operator, for whom every UUID is an id; the error is
+// Forbidden for anybody else.
+func (r *Revoker) FindRevocableIDs(ctx context.Context, c *caller.Caller, ids []string) ([]Revocable, error) {
+	if !c.IsOperator() {
+		return nil, fault.New(fault.Forbidden, "only the operator names tokens of anybody by id")
+	}
+	rows, seq, err := r.store.TokensByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	stored := make(map[string]*verification.Token, len(rows))
+	for _, row := range rows {
+		stored[row.ID] = source.TokenOf(row, seq)
+	}
+	found := make([]Revocable, len(ids))
+	for i, id := range ids {
+		t := stored[id]
+		if t == nil {
+			t = unknown(id)
+		}
+		if found[i], err = r.revocable(ctx, c, t); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (r *Revoker) revocable(ctx context.Context, c *caller.Caller, t *verification.Token) (Revocable, error) {

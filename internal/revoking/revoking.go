@@ -30,6 +30,8 @@ type Store interface {
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
 	// TokensByDigest finds stored tokens by the SHA-256 of their values.
 	TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error)
+	// TokensByID finds stored tokens by their public ids.
+	TokensByID(ctx context.Context, ids []string) ([]records.StoredToken, revocation.Seq, error)
 	// LogEntry returns the newest live entry about an id, and whether there is one.
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
@@ -88,7 +90,7 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 	}
 	e := r.journal.Event(ctx, c.Actor(), audit.TokenRevoke)
 	e.Target, e.TokenID = t.Subject, t.ID
-	if !c.MayRevoke(t) {
+	if !caller.MayRevoke(c, t) {
 		return revocation.Receipt{}, r.journal.Refuse(ctx, e, errNotYours)
 	}
 	if what.RefuseExpired && !t.Expiry.IsZero() && !r.now().Before(t.Expiry) {
@@ -149,7 +151,7 @@ func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject strin
 // MayRevokeAll decides whether the caller may revoke everything of a subject. The error
 // is that of RevokeAll, and the refusal is recorded.
 func (r *Revoker) MayRevokeAll(ctx context.Context, c *caller.Caller, subject string) error {
-	if err := c.RequireRevokeAll(subject); err != nil {
+	if err := caller.RequireRevokeAll(c, subject); err != nil {
 		return r.refuseAll(ctx, c, subject, err)
 	}
 	return nil
@@ -173,7 +175,7 @@ func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string)
 	if err := r.MayRevokeAllOf(ctx, c, ref); err != nil {
 		return revocation.Receipt{}, err
 	}
-	p, err := records.FindUser(ctx, r.store, ref)
+	p, err := records.ReadUser(ctx, r.store, ref, nil)
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
@@ -187,7 +189,7 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 		return reason
 	}
 	e := r.journal.Event(ctx, c.Actor(), audit.RevokeAll)
-	e.Target = target
+	e.Target, e.TargetName = records.AuditTarget(ctx, r.store, target)
 	return r.journal.Refuse(ctx, e, reason)
 }
 
@@ -238,8 +240,12 @@ func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error
 		after revocation.Seq // an earlier entry doesn't concern the token
 	}
 	names := []name{{revocation.Token, t.ID, 0}, {revocation.Subject, t.Subject, t.Seq}, {revocation.Client, t.ClientID, t.Seq}}
-	for _, id := range t.Chain {
-		names = append(names, name{revocation.Token, id, 0})
+	for _, link := range t.Chain {
+		if client, ok := token.LinkedClient(link); ok {
+			names = append(names, name{revocation.Client, client, t.Seq})
+			continue
+		}
+		names = append(names, name{revocation.Token, link, 0})
 	}
 	for _, n := range names {
 		if n.id == "" {

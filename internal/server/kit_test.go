@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -67,7 +68,7 @@ func newServer(t testing.TB, c server.Config) (*server.Server, *nodetest.Fixture
 	log := &logBuffer{}
 	c.Metrics = server.NewMetrics()
 	f := nodetest.New(t, nodetest.Options{Meter: c.Metrics, Logger: slog.New(slog.NewJSONHandler(log, nil))})
-	c.Node, c.Issuer, c.Now = f.Node, nodetest.Issuer, f.Time
+	c.Node, c.Issuer, c.Now = f.Node, cmp.Or(c.Issuer, nodetest.Issuer), f.Time
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewJSONHandler(log, nil))
 	}

@@ -263,6 +263,35 @@ func TestPreflightIsAnsweredForEveryPath(t *testing.T) {
 	}
 }
 
+// A public document is for every origin: neither a list of origins nor an application
+// behind comes between.
+func TestPublicDocumentAnswersThePreflightOfEveryOriginItself(t *testing.T) {
+	t.Parallel()
+	r := run(t, server.Config{
+		CORS:    []string{"https://app.example.org"},
+		Edges:   []server.Edge{public{}},
+		Gateway: []server.Edge{edge{"/": says("the application")}},
+	})
+	for _, origin := range []string{"https://app.example.org", "https://other.example.org"} {
+		a := r.Do(t, http.MethodOptions, "/public/a", "", edgetest.Header("Origin", origin), edgetest.Header("Access-Control-Request-Method", "GET"))
+		if a.Status != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Headers") != "*, authorization" ||
+			a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Body != "" {
+			t.Errorf("a preflight from %s: %d %v %s", origin, a.Status, a.Header, a.Body)
+		}
+		a = r.Get(t, "/public/a", edgetest.Header("Origin", origin))
+		if got := a.Header.Values("Access-Control-Allow-Origin"); a.Body != "public" || len(got) != 1 || got[0] != "*" {
+			t.Errorf("from %s: %d %v %s", origin, a.Status, a.Header, a.Body)
+		}
+	}
+}
+
+// public is an edge with a public document.
+type public struct{}
+
+func (public) Register(mux *http.ServeMux) {
+	httpkit.HandlePublic(mux, "/public/{path...}", says("public"))
+}
+
 func TestInnerListenerShowsItsOwnEdgesAlone(t *testing.T) {
 	t.Parallel()
 	r := run(t, server.Config{

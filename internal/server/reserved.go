@@ -29,7 +29,8 @@ var (
 // reservations decide which paths never reach a proxied application: a client that spells
 // the path of an endpoint wrong sends its secrets all the same.
 type reservations struct {
-	places []place // of the dialects
+	places []place  // of the dialects
+	base   []string // the segments of the issuer's path, beneath which the same paths are ours
 }
 
 // place is the path of an endpoint.
@@ -38,8 +39,8 @@ type place struct {
 	segments []string // "" is a wildcard
 }
 
-func newReservations(edges []Edge) reservations {
-	var r reservations
+func newReservations(edges []Edge, base string) reservations {
+	r := reservations{base: httpkit.LenientSegments(base)}
 	for _, e := range edges {
 		d, ok := e.(Dialect)
 		if !ok {
@@ -65,15 +66,35 @@ type meaning struct {
 	own   bool   // it lies where nothing but bearerd's endpoints may
 	path  string // of an endpoint; "": there is no such endpoint of a dialect's
 	exact bool   // it is spelt as that path is
+	inner bool   // it lies beneath the issuer's path
 }
 
-// read reads a path as leniently as any application might.
+// read reads a path as leniently as any application might: as it is, and beneath the
+// issuer's path.
 func (r reservations) read(path string) meaning {
 	segments := httpkit.LenientSegments(path)
 	resolved := segments
 	if slices.Contains(segments, ".") || slices.Contains(segments, "..") {
 		resolved = httpkit.ResolveDots(segments)
 	}
+	if m := r.readAs(path, segments, resolved); m != (meaning{}) || len(r.base) == 0 {
+		return m
+	}
+	n := len(r.base)
+	if len(resolved) < n || !slices.EqualFunc(r.base, resolved[:n], strings.EqualFold) {
+		return meaning{}
+	}
+	rest := "/" + strings.Join(resolved[n:], "/")
+	if cut, ok := strings.CutPrefix(path, "/"+strings.Join(r.base, "/")); ok {
+		rest = cut
+	}
+	m := r.readAs(rest, resolved[n:], resolved[n:])
+	m.inner = m != (meaning{})
+	return m
+}
+
+// readAs reads a path with its segments, and these without dot segments.
+func (r reservations) readAs(path string, segments, resolved []string) meaning {
 	if reserved(path, segments) || reserved(path, resolved) {
 		return meaning{own: true, path: "/" + strings.ToLower(strings.Join(resolved, "/"))}
 	}
@@ -81,11 +102,7 @@ func (r reservations) read(path string) meaning {
 		if slices.EqualFunc(p.segments, resolved, func(pattern, s string) bool {
 			return pattern == "" || strings.EqualFold(pattern, s)
 		}) {
-			// With or without a slash at its end, as a mux compares paths.
-			segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/")
-			return meaning{path: p.path, exact: slices.EqualFunc(p.segments, segments, func(pattern, s string) bool {
-				return pattern == "" && s != "" || pattern == httpkit.Unescape(s)
-			})}
+			return meaning{path: p.path, exact: p.spelt(path)}
 		}
 	}
 	return meaning{}
@@ -105,6 +122,15 @@ func reserved(path string, segments []string) bool {
 
 func foldContains(names []string, s string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, s) })
+}
+
+// spelt reports whether a path that was sent is this one, with or without a slash at its
+// end, as a mux compares them.
+func (p place) spelt(path string) bool {
+	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/"), "/")
+	return slices.EqualFunc(p.segments, segments, func(pattern, s string) bool {
+		return pattern == "" && s != "" || pattern == httpkit.Unescape(s)
+	})
 }
 
 func (p place) wildcards() (n int) {

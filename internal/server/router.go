@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -17,6 +18,7 @@ type router struct {
 	exact        map[string]http.Handler
 	application  http.Handler // the gateway's "/"; nil: there is none
 	reservations reservations
+	base         string // the issuer's path; "": it has none
 }
 
 // everything is the pattern of the proxied application.
@@ -26,38 +28,90 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodConnect {
 		return errNothing // a mux would make a route, and so a metric, of its path
 	}
-	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
-		pass(w, r, h, r.URL.Path)
+	if t.serveEndpoint(w, r) {
 		return nil
 	}
-	tidy := clean(r.URL.EscapedPath()) // a mux would redirect every other path
-	if tidy {
-		if _, pattern := t.gateway.Handler(r); pattern != "" && pattern != everything {
-			t.gateway.ServeHTTP(w, r)
-			return nil
-		}
-		if _, pattern := t.own.Handler(r); pattern != "" {
-			t.ownHandler.ServeHTTP(w, r)
-			return nil
-		}
+	inner := t.beneath(r)
+	if inner != nil && t.serveEndpoint(w, inner) {
+		r.Pattern = inner.Pattern
+		return nil
 	}
-	// What such a path means is the application's to know, and whether it may pass is the
-	// proxy's, unless it is one of ours in another spelling.
+	return t.serveOther(w, r, inner)
+}
+
+// serveEndpoint serves a request for an endpoint by a method that it has, and reports
+// whether there is one.
+func (t *router) serveEndpoint(w http.ResponseWriter, r *http.Request) bool {
+	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
+		pass(w, r, h, r.URL.Path)
+		return true
+	}
+	if !clean(r.URL.EscapedPath()) { // a mux would redirect it
+		return false
+	}
+	if _, pattern := t.gateway.Handler(r); pattern != "" && pattern != everything {
+		t.gateway.ServeHTTP(w, r)
+		return true
+	}
+	if _, pattern := t.own.Handler(r); pattern != "" {
+		t.ownHandler.ServeHTTP(w, r)
+		return true
+	}
+	return false
+}
+
+// beneath returns the request for what its path names beneath the issuer's; nil when it
+// doesn't lie there.
+func (t *router) beneath(r *http.Request) *http.Request {
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), t.base)
+	if t.base == "" || !ok || rest != "" && rest[0] != '/' {
+		return nil
+	}
+	inner, address := *r, *r.URL
+	address.Path, address.RawPath = strings.TrimPrefix(address.Path, t.base), strings.TrimPrefix(address.RawPath, t.base)
+	if rest == "" {
+		address.Path = "/"
+	}
+	inner.URL = &address
+	return &inner
+}
+
+// serveOther serves what no endpoint does. What such a path means is the application's to
+// know, and whether it may pass is the proxy's, unless it is one of ours in another
+// spelling. Inner is the request beneath the issuer's path, nil for another.
+func (t *router) serveOther(w http.ResponseWriter, r, inner *http.Request) error {
 	meant := t.reservations.read(r.URL.EscapedPath())
 	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
 		pass(w, r, t.application, everything) // of its own paths a dialect takes the methods that it serves
 		return nil
 	}
-	if allow := t.allowed(r, tidy); allow != "" && (meant.own || meant.path == "" || meant.exact) {
+	place, base := r, ""
+	if meant.inner || meant == (meaning{}) && inner != nil {
+		base = t.base
+		if inner != nil {
+			place = inner
+		}
+	}
+	if allow := t.allowed(place); allow != "" && (meant.own || meant.path == "" || meant.exact) {
 		return httpkit.MethodNotAllowed(w, r, allow)
 	}
 	if meant.own {
 		meant.path = t.endpoint(meant.path)
 	}
-	if meant.path == "" || meant.path == r.URL.EscapedPath() {
+	if meant.path == "" || meant.path == place.URL.EscapedPath() {
 		return errNothing
 	}
-	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", meant.path)
+	return fault.New(fault.NotFound, "there is nothing at this path: did you mean %s?", base+meant.path)
+}
+
+// answersPreflight reports whether a request is for an own endpoint that answers
+// preflights itself, because it is for scripts of every origin.
+func (t *router) answersPreflight(r *http.Request) bool {
+	if r.Method != http.MethodOptions || !clean(r.URL.EscapedPath()) {
+		return false
+	}
+	_, pattern := t.own.Handler(r)
+	return strings.HasPrefix(pattern, http.MethodOptions+" ")
 }
 
 // pass serves a request as a mux does that found h by the pattern.
@@ -79,8 +133,8 @@ var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 
 // allowed returns the methods that are served at the path of a request that is not
 // served; "" when there are none.
-func (t *router) allowed(r *http.Request, tidy bool) string {
-	if !tidy {
+func (t *router) allowed(r *http.Request) string {
+	if !clean(r.URL.EscapedPath()) {
 		return ""
 	}
 	for _, mux := range []*http.ServeMux{t.own, t.gateway} {
@@ -106,7 +160,11 @@ func (p probe) WriteHeader(int)             {}
 
 // mount returns the handler of one listener.
 func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
-	r := &router{own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, reservations: newReservations(own)}
+	base := httpkit.IssuerPath(s.Issuer)
+	r := &router{
+		own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{},
+		reservations: newReservations(own, base), base: base,
+	}
 	r.ownHandler = httpkit.SecurityHeaders(r.own)
 	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
 	if h, pattern := r.gateway.Handler(root); pattern == everything {
@@ -118,8 +176,15 @@ func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
 			r.exact[path] = h
 		}
 	}
-	onError := httpkit.Problems(httpkit.Challenge{Realm: s.Issuer})
-	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(httpkit.CORS(s.CORS)(httpkit.Handle(r.serve, onError))))
+	handler := httpkit.Handle(r.serve, httpkit.Problems(httpkit.Challenge{Realm: s.Issuer}))
+	cors := httpkit.CORS(s.CORS)(handler)
+	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if r.answersPreflight(req) {
+			handler.ServeHTTP(w, req)
+			return
+		}
+		cors.ServeHTTP(w, req)
+	})))
 }
 
 func newMux(edges []Edge) *http.ServeMux {

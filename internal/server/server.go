@@ -13,6 +13,9 @@
 // methods and paths that it serves, and leaves the rest to the application, whose proxy
 // refuses a path that is not clean or passes it as it came.
 //
+// Where the issuer has a path, everything stands beneath that path: a proxy in front may
+// pass it on or cut it off. A path that is an endpoint's as it came is never cut.
+//
 // On the end of its context a server says first on /readyz that it is going, then
 // takes no more connections, ends its streams and lets requests finish, and only
 // then ends the loops: a request that is still under way can be judged to its end.
@@ -77,7 +80,7 @@ type TLS struct {
 type Config struct {
 	Node    *node.Node
 	Metrics *Metrics // the node's Meter
-	Issuer  string   // the realm of challenges
+	Issuer  string   // the realm of challenges; its path is cut from what is requested
 	Now     func() time.Time
 	Log     *slog.Logger
 

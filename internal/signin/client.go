@@ -14,7 +14,8 @@ import (
 
 // AuthenticateClient authenticates an OAuth client by its secret (RFC 6749 §2.3).
 // The error is caller.ErrBadClient, alike for an unknown client, a public one, and a
-// wrong secret, or Unavailable.
+// wrong secret, or Unavailable. An old secret ends with its overlap by the ledger's
+// clock, which never goes back.
 func (a *Authenticator) AuthenticateClient(ctx context.Context, id, secret string) (*caller.Caller, error) {
 	p, err := a.client(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -26,7 +27,7 @@ func (a *Authenticator) AuthenticateClient(ctx context.Context, id, secret strin
 		_ = subtle.ConstantTimeCompare(sum[:], make([]byte, len(sum)))
 		return nil, caller.ErrBadClient
 	}
-	if !p.Client.CheckSecret(secret) {
+	if !p.Client.CheckSecret(secret, a.cfg.Ledger.Now()) {
 		return nil, caller.ErrBadClient
 	}
 	return caller.ByPrincipal(p), nil

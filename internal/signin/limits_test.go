@@ -197,7 +197,7 @@ func TestUnlockLetsAUserInAgain(t *testing.T) {
 	}
 	limited(t, f, "ada2", "192.0.2.1", "") // another's is another's
 	events := f.Events(t, audit.Filter{Action: audit.UserUnlock})
-	if len(events) != 1 || events[0].Actor != audit.ActorCLI || events[0].Reason != "ada" || events[0].Outcome != audit.OK {
+	if len(events) != 1 || events[0].Actor != audit.ActorCLI || events[0].TargetName != "ada" || events[0].Outcome != audit.OK {
 		t.Errorf("%+v", events)
 	}
 	nodetest.WantFault(t, "nobody", f.Unlock(t.Context(), operator, "nobody"), fault.NotFound, "")

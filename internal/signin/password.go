@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 
@@ -15,7 +16,7 @@ import (
 
 // Credentials are a username and a password, and what they are to be used for.
 type Credentials struct {
-	Username   string
+	Username   string // as it was typed: in any spelling of the name
 	Password   string
 	Collection *int64 // read in the same snapshot as the user; nil: none
 }
@@ -47,7 +48,7 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 	if err := a.limiter.judge(counts); err != nil {
 		return nil, a.loginLimited(err)
 	}
-	p, hash, err := a.loginPrincipal(ctx, cred)
+	p, subject, hash, err := a.loginPrincipal(ctx, cred)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 		return nil, err
 	}
 	if !match.OK || p == nil {
-		return nil, a.loginFailed(ctx, cred.Username, at, counts.Known)
+		return nil, a.loginFailed(ctx, cred.Username, subject, at, counts.Known)
 	}
 	// Attempts that ran at the same time may have reached the limit meanwhile: then
 	// this answer must say no more than theirs.
@@ -84,7 +85,7 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 	// The sign-in is recorded with what else it changes.
 	c := caller.ByPrincipal(p)
 	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.Login)
-	e.Target = p.User.Username
+	e.Target = p.User.ID
 	if _, err := a.cfg.Journal.Commit(ctx, records.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
 		return nil, err
 	}
@@ -92,21 +93,26 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 	return c, nil
 }
 
-// loginPrincipal reads the user. For an unknown one it returns nil and the hash of
-// another user, always the same one, so that the time reveals nothing.
-func (a *Authenticator) loginPrincipal(ctx context.Context, cred Credentials) (*records.Principal, identity.PasswordHash, error) {
-	if identity.ValidateUsername(cred.Username) == nil {
-		p, err := a.cfg.Store.Principal(ctx, records.Who{Username: cred.Username, Collection: cred.Collection})
-		if err == nil && p.User.PasswordHash != "" {
-			return &p, p.User.PasswordHash, nil
-		}
+// loginPrincipal reads the user. For an unknown one, and one without a password, it
+// returns nil and the hash of another user, always the same one, so that the time reveals
+// nothing. The subject is that of whoever has the name, with or without a password.
+func (a *Authenticator) loginPrincipal(ctx context.Context, cred Credentials) (p *records.Principal, subject string, hash identity.PasswordHash, err error) {
+	name := identity.FoldName(cred.Username)
+	if name != "" {
+		found, err := a.cfg.Store.Principal(ctx, records.Who{Username: cred.Username, Collection: cred.Collection})
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			return nil, "", err
+			return nil, "", "", err
+		}
+		if err == nil {
+			subject = found.User.ID
+		}
+		if err == nil && found.User.PasswordHash != "" {
+			return &found, subject, found.User.PasswordHash, nil
 		}
 	}
-	sum := sha256.Sum256(append(a.decoySeed[:], cred.Username...))
-	hash, err := a.cfg.Store.DecoyHash(ctx, uuid.UUID(sum[:16]).String())
-	return nil, hash, err
+	sum := sha256.Sum256(append(a.decoySeed[:], name...))
+	hash, err = a.cfg.Store.DecoyHash(ctx, uuid.UUID(sum[:16]).String())
+	return nil, subject, hash, err
 }
 
 func (a *Authenticator) loginLimited(err error) error {
@@ -116,14 +122,15 @@ func (a *Authenticator) loginLimited(err error) error {
 	return err
 }
 
-// loginFailed counts the failure, records it, and returns the answer.
-func (a *Authenticator) loginFailed(ctx context.Context, username string, at attempt, known bool) error {
+// loginFailed counts the failure, records it, and returns the answer. The audit log names
+// who has the name by their subject, as everywhere, with what was typed beside it.
+func (a *Authenticator) loginFailed(ctx context.Context, typed, subject string, at attempt, known bool) error {
 	if err := a.limiter.failed(ctx, at, known); err != nil {
 		return a.loginLimited(err)
 	}
 	a.cfg.Meter.LoginTried(outcomeFailed)
 	e := a.cfg.Journal.Event(ctx, "", audit.Login)
-	e.Target = username
+	e.Target, e.TargetName = cmp.Or(subject, identity.FoldName(typed), typed), typed
 	return a.cfg.Journal.Refuse(ctx, e, errBadCredentials)
 }
 
@@ -132,7 +139,7 @@ func (a *Authenticator) loginFailed(ctx context.Context, username string, at att
 func (a *Authenticator) loginDisabled(ctx context.Context, p *records.Principal) error {
 	a.cfg.Meter.LoginTried(outcomeDisabled)
 	e := a.cfg.Journal.Event(ctx, "", audit.Login)
-	e.Target = p.User.Username
+	e.Target, e.TargetName = p.User.ID, p.User.Username
 	reason := fault.New(fault.BadCredentials, "the account is disabled")
 	if err := a.cfg.Journal.Refuse(ctx, e, reason); !fault.Is(err, fault.BadCredentials) {
 		return err

@@ -79,7 +79,7 @@ func New(cfg Config) (*Authenticator, error) {
 		clients: cache.New(cache.Config[*records.Principal]{
 			Budget: clientCache, Typical: typicalClient, MaxAge: maxClientAge,
 			Cost: func(_ string, p *records.Principal) int64 {
-				return int64(1024 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)))
+				return int64(1024 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)+len(p.Client.ExchangeFrom)))
 			},
 		}),
 		passwordChecked: make(chan struct{}, 1),

@@ -1,22 +1,30 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/bearerd/bearerd/internal/audit"
 )
 
 const (
-	insertEvent = `INSERT INTO audit_events (at, actor, action, target, token_id, address, request_id, outcome, reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	countEvent = `INSERT INTO audit_events (at, actor, action, target, token_id, address, request_id, outcome, reason, count, tally)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+	// The names are those that users have when the event is written.
+	eventColumns = `at, actor, action, target, token_id, address, request_id, outcome, reason, actor_name, target_name`
+	eventValues  = `$1, $2, $3, $4, $5, $6, $7, $8, $9,
+    CASE WHEN $10 <> '' THEN $10 ELSE coalesce((SELECT u.username FROM users u WHERE u.id = $2), '') END,
+    CASE WHEN $11 <> '' THEN $11 ELSE coalesce((SELECT u.username FROM users u WHERE u.id = $4), '') END`
+
+	insertEvent = `INSERT INTO audit_events (` + eventColumns + `)
+VALUES (` + eventValues + `)`
+	countEvent = `INSERT INTO audit_events (` + eventColumns + `, count, tally)
+VALUES (` + eventValues + `, $12, $13)
 ON CONFLICT (tally) WHERE tally <> '' DO UPDATE SET count = audit_events.count + excluded.count, reason = excluded.reason`
 
 	// The index on at is for purging: events are listed in the order of their ids.
-	selectEvents = `SELECT id, at, actor, action, target, token_id, address, request_id, outcome, reason, count
+	selectEvents = `SELECT id, at, actor, action, target, token_id, address, request_id, outcome, reason, actor_name, target_name, count
 FROM audit_events WHERE id < $1 AND +at >= $2 AND +at < $3 AND ($4 = '' OR action = $4)`
 
 	// The one narrowing that has an index comes first, the others only filter.
@@ -34,6 +42,9 @@ FROM audit_events WHERE id < $1 AND +at >= $2 AND +at < $3 AND ($4 = '' OR actio
 // counted reports whether an event is one of a row that is counted up.
 func counted(e audit.Event) bool { return e.Tally != "" }
 
+// namesSomebody reports whether an event brings a name that the store wouldn't find.
+func namesSomebody(e audit.Event) bool { return e.ActorName != "" || e.TargetName != "" }
+
 func checkEvents(events []audit.Event) error {
 	for _, e := range events {
 		if err := e.Validate(); err != nil {
@@ -50,6 +61,19 @@ func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event,
 	if err != nil {
 		return nil, err
 	}
+	events, err := s.auditEvents(ctx, f)
+	if err != nil || f.TargetTyped == "" || f.TargetTyped == f.Target {
+		return events, err
+	}
+	f.Target = f.TargetTyped
+	more, err := s.auditEvents(ctx, f)
+	events = append(events, more...)
+	slices.SortFunc(events, func(a, b audit.Event) int { return cmp.Compare(b.ID, a.ID) })
+	return events[:min(len(events), f.Limit)], err
+}
+
+// auditEvents lists the events of one target.
+func (s *Store) auditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error) {
 	before, until := int64(math.MaxInt64), int64(math.MaxInt64)
 	if f.Cursor > 0 {
 		before = f.Cursor
@@ -58,7 +82,8 @@ func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event,
 		until = f.Until.UnixMicro()
 	}
 	return query(ctx, s, func(scan scanner) (e audit.Event, err error) {
-		return e, scan(&e.ID, stamp{&e.At}, &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason, &e.Count)
+		return e, scan(&e.ID, stamp{&e.At}, &e.Actor, &e.Action, &e.Target, &e.TokenID, &e.Address, &e.RequestID, &e.Outcome, &e.Reason,
+			&e.ActorName, &e.TargetName, &e.Count)
 	}, eventsFor(f), before, micros(f.Since), until, f.Action, f.Actor, f.Target, f.TokenID, f.Limit)
 }
 

@@ -9,7 +9,7 @@ import (
 
 const (
 	selectBinding = `SELECT b.id, coalesce(b.user_id, ''), coalesce(b.group_name, ''), coalesce(b.role, ''),
-    coalesce(b.action, ''), coalesce(b.action_path, ''), b.path`
+    coalesce(b.action, ''), coalesce(b.action_path, ''), b.path, b.owner`
 
 	// A user's own bindings and those of the user's groups, each by its index.
 	selectGrants = selectBinding + `, coalesce(r.permissions, '[]')
@@ -37,7 +37,7 @@ type bindingRow struct {
 }
 
 func (b *bindingRow) fields() []any {
-	return []any{&b.ID, &b.User, &b.Group, &b.Role, &b.action, &b.path, &b.Path}
+	return []any{&b.ID, &b.User, &b.Group, &b.Role, &b.action, &b.path, &b.Path, &b.Owner}
 }
 
 func (b *bindingRow) binding() access.Binding {

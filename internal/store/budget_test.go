@@ -75,3 +75,71 @@ func revokedJWT(n int64) records.Batch {
 		}},
 	}
 }
+
+// BenchmarkBudgetRevocationsBesideMany is how long single revocations through one node
+// wait while another process revokes 100,000 ids, 1,000 a transaction. The budget is 100 ms,
+// for the slowest of a hundred (p99-ms). The control is the same without the other process.
+func BenchmarkBudgetRevocationsBesideMany(b *testing.B) {
+	const asking, transactions = 4, 100
+	dsn := pgtest.Start(b).DSN()
+	here, there := mustOpen(b, dsn, store.Options{}), mustOpen(b, dsn, store.Options{})
+	var next atomic.Int64
+	singles := func(until <-chan struct{}) []time.Duration {
+		took := make([][]time.Duration, asking)
+		var all sync.WaitGroup
+		for n := range asking {
+			all.Go(func() {
+				for {
+					select {
+					case <-until:
+						return
+					default:
+					}
+					asked := time.Now()
+					if _, err := here.Commit(b.Context(), revokedJWT(next.Add(1))); err != nil {
+						b.Error(err)
+						return
+					}
+					took[n] = append(took[n], time.Since(asked))
+				}
+			})
+		}
+		all.Wait()
+		sorted := slices.Concat(took...)
+		slices.Sort(sorted)
+		return sorted
+	}
+	at := func(sorted []time.Duration, q float64) float64 {
+		return float64(sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Microseconds()) / 1000
+	}
+	var alone, beside []time.Duration
+	for b.Loop() {
+		begun := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range transactions {
+				var many records.Batch
+				for range 1000 {
+					one := revokedJWT(next.Add(1))
+					many.Ops, many.Log, many.Audit = append(many.Ops, one.Ops...), append(many.Log, one.Log...), append(many.Audit, one.Audit...)
+				}
+				if _, err := there.Commit(b.Context(), many); err != nil {
+					b.Error(err)
+				}
+			}
+		}()
+		beside = singles(done)
+		over := make(chan struct{})
+		time.AfterFunc(time.Since(begun)/2, func() { close(over) })
+		alone = singles(over)
+	}
+	if len(alone) == 0 || len(beside) == 0 {
+		b.Fatal("nothing was measured")
+	}
+	b.ReportMetric(at(beside, 0.5), "ms")
+	b.ReportMetric(at(beside, 0.99), "p99-ms")
+	b.ReportMetric(at(beside, 1), "max-ms")
+	b.ReportMetric(at(alone, 0.99), "alone-p99-ms")
+	b.ReportMetric(at(beside, 0.99)/at(alone, 0.99), "ratio")
+}

@@ -57,7 +57,7 @@ func carryOutOps(ctx context.Context, c conn, b records.Batch) error {
 	}
 	for _, e := range b.Audit {
 		text, args := insertEvent, []any{
-			micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason,
+			micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName,
 		}
 		if counted(e) {
 			text, args = countEvent, append(args, max(e.Count, 1), e.Tally)
@@ -101,25 +101,21 @@ func lockFor(ctx context.Context, c conn, ops []records.Op) error {
 func carryOut(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
 	case records.CreateUser:
-		u := op.User
-		err := taken("username", unlessConflict(ctx, c, "a user of that name exists already", insertUser, u.ID, u.Username,
-			u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(), searchText(u.Username, u.Name, u.Email)))
-		if err != nil {
-			return err
-		}
-		return insertGroups(ctx, c, u)
+		return createUser(ctx, c, op.User)
 	case records.UpdateUser:
 		return updateUser(ctx, c, op)
 	case records.Rehash:
 		_, err := c.exec(ctx, rehash, op.ID, op.Old.Reveal(), op.New.Reveal(), op.Old.Fingerprint())
 		return err
 	case records.RemoveUser:
-		return change(ctx, c, "no such user", deleteUser, op.ID)
+		return change(ctx, c, noSuchUser, deleteUser, op.ID)
+	case records.AddLink:
+		return addLink(ctx, c, op)
 	case records.CreateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err
 		}
-		return taken("id", unlessConflict(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name))
+		return taken("id", unlessConflict(ctx, c, collectionExists, insertCollection, op.Collection.ID, op.Collection.Name, op.Collection.Owner))
 	case records.UpdateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err
@@ -129,7 +125,7 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return removeCollection(ctx, c, op)
 	case records.CreateRole:
 		return taken("name", unlessConflict(ctx, c, "a role of that name exists already",
-			insertRole, op.Role.Name, listOf(&op.Role.Permissions)))
+			insertRole, op.Role.Name, listOf(&op.Role.Permissions), op.Role.Owner))
 	case records.UpdateRole:
 		return change(ctx, c, "no such role", setPermissions, op.Role.Name, listOf(&op.Role.Permissions))
 	case records.RemoveRole:
@@ -141,15 +137,17 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 	case records.CreateClient:
 		cl := op.Client
 		return taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences)))
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner))
 	case records.UpdateClient:
 		cl := op.Client
 		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences))
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom))
 		if err != nil || len(cl.SecretDigest) == 0 {
 			return err
 		}
-		return c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest)
+		return c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest, []byte{})
+	case records.RotateSecret:
+		return change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
 	case records.RemoveClient:
 		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
@@ -164,7 +162,9 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	case records.AddToken:
 		return addToken(ctx, c, op)
 	case records.SpendToken:
-		return unlessConflict(ctx, c, "the token isn't alive any more", spendOne, op.ID, micros(op.At), op.Reason)
+		return spendToken(ctx, c, op)
+	case records.SpendAgain:
+		return spendTokenAgain(ctx, c, op)
 	case records.ShortenToken:
 		err := unlessConflict(ctx, c, "the token isn't alive any more, or ends earlier", shortenOne,
 			op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)

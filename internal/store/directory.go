@@ -15,7 +15,7 @@ import (
 
 // Group names have no commas.
 const (
-	selectUser = `SELECT u.id, u.username, u.name, u.email, u.disabled, u.password_hash, u.replaced_hash,
+	selectUser = `SELECT u.id, u.username, u.name, u.email, u.disabled, u.owner, u.password_hash, u.replaced_hash, u.password_changed_at,
     coalesce((SELECT string_agg(g.group_name, ',') FROM user_groups g WHERE g.user_id = u.id), '')`
 
 	principalByID = selectUser + `,
@@ -23,7 +23,9 @@ const (
 FROM users u WHERE u.id = $1`
 	principalByUsername = selectUser + `,
     (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
-FROM users u WHERE u.username = $1`
+FROM users u WHERE u.id = coalesce(
+    (SELECT exact.id FROM users exact WHERE exact.username = $3),
+    (SELECT same.id FROM users same WHERE same.folded = $1 AND same.folded <> '' AND same.apart = ''))`
 
 	selectUsers = selectUser + `
 FROM users u WHERE u.username > $1 AND u.search LIKE $2 ESCAPE '\' ORDER BY u.username LIMIT $3`
@@ -36,15 +38,19 @@ FROM users u WHERE u.username > $1 AND u.search LIKE $2 ESCAPE '\' ORDER BY u.us
     SELECT * FROM (SELECT 2 AS turn, password_hash FROM users WHERE password_hash <> '' ORDER BY id LIMIT 1) AS earliest
 ) AS candidates ORDER BY turn LIMIT 1`
 
-	selectClient = `SELECT c.id, c.secret_digest, c.grants, c.scopes, c.audiences`
+	selectClient = `SELECT c.id, c.secret_digest, c.grants, c.scopes, c.audiences, c.exchange_from, c.old_secret_digest, c.old_secret_until, c.owner`
 
 	principalByClient = selectClient + `,
     (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections WHERE id = $2)
 FROM clients c WHERE c.id = $1`
 	selectClients = selectClient + ` FROM clients c ORDER BY c.id`
 
-	selectCollections = `SELECT id, name FROM collections ORDER BY id`
-	selectRoles       = `SELECT name, permissions FROM roles ORDER BY name`
+	selectCollections = `SELECT id, name, owner FROM collections ORDER BY id`
+	selectRoles       = `SELECT name, permissions, owner FROM roles ORDER BY name`
+
+	selectLinks = `SELECT source, external_id, user_id, linked_at FROM user_links
+WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR source = $2) ORDER BY source, external_id`
+	insertLink = `INSERT INTO user_links (source, external_id, user_id, linked_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 )
 
 // Principal reads a user with groups and effective grants, or a client, and with
@@ -70,18 +76,26 @@ func readClient(ctx context.Context, c conn, who records.Who, p *records.Princip
 }
 
 func readUser(ctx context.Context, c conn, who records.Who, p *records.Principal) error {
-	text, name := principalByID, who.UserID
-	if name == "" {
-		text, name = principalByUsername, who.Username
+	text, args := principalByID, []any{who.UserID, who.Collection}
+	if who.UserID == "" {
+		folded := identity.FoldName(who.Username)
+		if folded == "" {
+			return errNoSuchUser
+		}
+		text, args = principalByUsername, []any{folded, who.Collection, strings.TrimSpace(who.Username)}
 	}
 	p.User = &identity.User{}
-	err := c.row(ctx, text, []any{name, who.Collection}, append(userFields(p.User), &p.Seq, &p.CollectionExists)...)
+	err := c.row(ctx, text, args, append(userFields(p.User), &p.Seq, &p.CollectionExists)...)
 	if err != nil {
-		return orNotFound(err, "no such user")
+		return orNotFound(err, noSuchUser)
 	}
 	p.Grants, err = grants(ctx, c, p.User.ID)
 	return err
 }
+
+const noSuchUser = "no such user"
+
+var errNoSuchUser = fault.New(fault.NotFound, "%s", noSuchUser)
 
 // orNotFound makes a fault of a missing row.
 func orNotFound(err error, message string) error {
@@ -93,7 +107,7 @@ func orNotFound(err error, message string) error {
 
 // userFields are where the columns of selectUser go.
 func userFields(u *identity.User) []any {
-	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, hash{&u.PasswordHash}, &u.ReplacedHash, groups{&u.Groups}}
+	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, &u.Owner, hash{&u.PasswordHash}, &u.ReplacedHash, stamp{&u.PasswordChangedAt}, groups{&u.Groups}}
 }
 
 // hash reads a password hash, which otherwise gives itself to nobody.
@@ -122,7 +136,14 @@ func (g groups) Scan(value any) error {
 
 // clientFields are where the columns of selectClient go.
 func clientFields(c *identity.Client) []any {
-	return []any{&c.ID, blob{&c.SecretDigest}, listOf(&c.Grants), listOf(&c.Scopes), listOf(&c.Audiences)}
+	return []any{
+		&c.ID,
+		blob{&c.SecretDigest},
+		listOf(&c.Grants), listOf(&c.Scopes), listOf(&c.Audiences), listOf(&c.ExchangeFrom),
+		blob{&c.OldSecretDigest},
+		stamp{&c.OldSecretUntil},
+		&c.Owner,
+	}
 }
 
 // DecoyHash returns the hash of the user with a password whose id follows decoy, and
@@ -182,13 +203,20 @@ func (s *Store) Clients(ctx context.Context) ([]identity.Client, error) {
 // Collections returns every collection in the order of their ids.
 func (s *Store) Collections(ctx context.Context) ([]records.Collection, error) {
 	return query(ctx, s, func(scan scanner) (c records.Collection, err error) {
-		return c, scan(&c.ID, &c.Name)
+		return c, scan(&c.ID, &c.Name, &c.Owner)
 	}, selectCollections)
 }
 
 // Roles returns every role in the order of their names.
 func (s *Store) Roles(ctx context.Context) ([]access.Role, error) {
 	return query(ctx, s, func(scan scanner) (r access.Role, err error) {
-		return r, scan(&r.Name, listOf(&r.Permissions))
+		return r, scan(&r.Name, listOf(&r.Permissions), &r.Owner)
 	}, selectRoles)
+}
+
+// Links returns the links of a user or a source, by source and external id.
+func (s *Store) Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error) {
+	return query(ctx, s, func(scan scanner) (l records.Link, err error) {
+		return l, scan(&l.Source, &l.ExternalID, &l.UserID, stamp{&l.LinkedAt})
+	}, selectLinks, q.User, q.Source)
 }

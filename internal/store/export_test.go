@@ -32,7 +32,7 @@ func Lookups() map[string]string {
 		"deleteBinding": deleteBinding, "selectUserBindings": selectUserBindings, "selectGroupBindings": selectGroupBindings,
 		"selectReachingBindings": selectReachingBindings,
 		"updateClientRow":        updateClientRow, "setClientSecret": setClientSecret, "deleteClient": deleteClient,
-		"tokenByDigest": tokenByDigest, "tokenByID": tokenByID, "tokensByDigest": tokensByDigest(fewDigests), "allTokens": allTokens, "ownersTokens": ownersTokens,
+		"tokenByDigest": tokenByDigest, "tokenByID": tokenByID, "tokensByDigest": tokensBy("digest", fewDigests), "allTokens": allTokens, "ownersTokens": ownersTokens,
 		"clientsTokens": clientsTokens, "ownerThroughOne": ownerThroughOne, "spendOne": spendOne, "killByID": killByID,
 		"killByOwner": killByOwner, "killByClient": killByClient, "touch": touch,
 		"advanceHead": advanceHead, "selectEntries": selectEntries, "newestEntry": newestEntry,

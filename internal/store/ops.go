@@ -11,19 +11,23 @@ import (
 )
 
 const (
-	insertUser = `INSERT INTO users (id, username, name, email, disabled, password_hash, search)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+	insertUser = `INSERT INTO users (id, username, folded, name, email, disabled, owner, password_hash, password_changed_at, search)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
+	// Whoever has a name that folds to the same, or the same spelling of one that is not folded yet.
+	otherOfName = `SELECT username FROM users WHERE folded = $1 AND folded <> '' AND id <> $3
+UNION ALL SELECT username FROM users WHERE username = $2 AND id <> $3 LIMIT 1`
 	selectOneUser = selectUser + ` FROM users u WHERE u.id = $1`
 	// Changes nothing, but makes whoever else would change the user wait.
 	lockUser      = `UPDATE users SET name = name WHERE id = $1`
-	updateUserRow = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6,
+	updateUserRow = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6, owner = $7, password_changed_at = $8,
     replaced_hash = CASE WHEN password_hash = $5 THEN replaced_hash ELSE '' END WHERE id = $1`
+	renameUser   = `UPDATE users SET username = $2, folded = $3, apart = '' WHERE id = $1`
 	rehash       = `UPDATE users SET password_hash = $3, replaced_hash = $4 WHERE id = $1 AND password_hash = $2`
 	deleteUser   = `DELETE FROM users WHERE id = $1`
 	insertGroup  = `INSERT INTO user_groups (user_id, group_name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 	deleteGroups = `DELETE FROM user_groups WHERE user_id = $1`
 
-	insertCollection = `INSERT INTO collections (id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	insertCollection = `INSERT INTO collections (id, name, owner) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	otherCollection  = `SELECT 1 FROM collections WHERE name = $2 AND id <> $1`
 	renameCollection = `UPDATE collections SET name = $2 WHERE id = $1`
 	deleteCollection = `DELETE FROM collections WHERE id = $1`
@@ -33,21 +37,25 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
     OR path = '/' AND (action_path = $1 OR action_path >= $2 AND action_path < $3)
     OR path = $4 AND (action_path = $5 OR action_path >= $6 AND action_path < $7)`
 
-	insertRole     = `INSERT INTO roles (name, permissions) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	insertRole     = `INSERT INTO roles (name, permissions, owner) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	setPermissions = `UPDATE roles SET permissions = $2 WHERE name = $1`
 	deleteRole     = `DELETE FROM roles WHERE name = $1`
 
 	userExists    = `SELECT 1 FROM users WHERE id = $1`
 	roleExists    = `SELECT 1 FROM roles WHERE name = $1`
-	insertBinding = `INSERT INTO bindings (id, user_id, group_name, role, action, action_path, path)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+	insertBinding = `INSERT INTO bindings (id, user_id, group_name, role, action, action_path, path, owner)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`
 	deleteBinding = `DELETE FROM bindings WHERE id = $1`
 
-	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
-	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4 WHERE id = $1`
-	setClientSecret = `UPDATE clients SET secret_digest = $2 WHERE id = $1`
-	deleteClient    = `DELETE FROM clients WHERE id = $1`
+	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences, exchange_from, owner)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4, exchange_from = $5 WHERE id = $1`
+	setClientSecret = `UPDATE clients SET secret_digest = $2, old_secret_digest = $3, old_secret_until = 0 WHERE id = $1`
+	// A public client has no secret that could go on.
+	rotateSecret = `UPDATE clients SET secret_digest = $2,
+    old_secret_digest = CASE WHEN CAST($3 AS BIGINT) > 0 THEN secret_digest ELSE $4 END,
+    old_secret_until = CASE WHEN length(secret_digest) > 0 THEN CAST($3 AS BIGINT) ELSE 0 END WHERE id = $1`
+	deleteClient = `DELETE FROM clients WHERE id = $1`
 )
 
 // taken names the field that a Conflict is about.
@@ -78,6 +86,36 @@ func mustChange(ctx context.Context, c conn, none error, text string, args ...an
 	return err
 }
 
+func createUser(ctx context.Context, c conn, u identity.User) error {
+	if err := usernameFree(ctx, c, u.ID, u.Username); err != nil {
+		return err
+	}
+	err := taken("username", unlessConflict(ctx, c, userExistsAlready, insertUser, u.ID, u.Username, identity.FoldName(u.Username), u.Name, u.Email,
+		flag(u.Disabled), u.Owner, u.PasswordHash.Reveal(), micros(u.PasswordChangedAt), searchText(u.Username, u.Name, u.Email)))
+	if err != nil {
+		return err
+	}
+	return insertGroups(ctx, c, u)
+}
+
+const userExistsAlready = "a user of that name exists already"
+
+// usernameFree makes sure that nobody else has the name, in whatever spelling.
+func usernameFree(ctx context.Context, c conn, id, username string) error {
+	other, found := "", false
+	err := c.each(ctx, otherOfName, []any{identity.FoldName(username), username, id}, func(scan scanner) error {
+		found = true
+		return scan(&other)
+	})
+	switch {
+	case err != nil || !found:
+		return err
+	case other == username:
+		return fault.New(fault.Conflict, "%s", userExistsAlready).In("username")
+	}
+	return fault.New(fault.Conflict, "%s, as %q", userExistsAlready, other).In("username")
+}
+
 func insertGroups(ctx context.Context, c conn, u identity.User) error {
 	for _, g := range u.Groups {
 		if err := c.post(ctx, insertGroup, u.ID, g); err != nil {
@@ -93,14 +131,19 @@ func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
 	}
 	var u identity.User
 	if err := c.row(ctx, selectOneUser, []any{op.ID}, userFields(&u)...); err != nil {
-		return orNotFound(err, "no such user")
+		return orNotFound(err, noSuchUser)
+	}
+	if err := rename(ctx, c, &u, op.Username); err != nil {
+		return err
 	}
 	set(&u.Name, op.Name)
 	set(&u.Email, op.Email)
 	set(&u.Disabled, op.Disabled)
+	set(&u.Owner, op.Owner)
 	set(&u.PasswordHash, op.PasswordHash)
+	set(&u.PasswordChangedAt, op.PasswordChangedAt)
 	_, err := c.exec(ctx, updateUserRow, u.ID, u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(),
-		searchText(u.Username, u.Name, u.Email))
+		searchText(u.Username, u.Name, u.Email), u.Owner, micros(u.PasswordChangedAt))
 	if err != nil || op.Groups == nil {
 		return err
 	}
@@ -109,6 +152,27 @@ func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
 		return err
 	}
 	return insertGroups(ctx, c, u)
+}
+
+// rename gives a user another name, or another spelling of it.
+func rename(ctx context.Context, c conn, u *identity.User, to *string) error {
+	if to == nil || *to == u.Username {
+		return nil
+	}
+	if err := usernameFree(ctx, c, u.ID, *to); err != nil {
+		return err
+	}
+	u.Username = *to
+	_, err := c.exec(ctx, renameUser, u.ID, u.Username, identity.FoldName(u.Username))
+	return taken("username", err)
+}
+
+func addLink(ctx context.Context, c conn, op records.AddLink) error {
+	l := op.Link
+	if err := named(ctx, c, "user", userExists, l.UserID); err != nil {
+		return err
+	}
+	return taken("external_id", unlessConflict(ctx, c, "that external id is linked already", insertLink, l.Source, l.ExternalID, l.UserID, micros(l.LinkedAt)))
 }
 
 func set[T any](field, value *T) {
@@ -151,7 +215,7 @@ func addBinding(ctx context.Context, c conn, op records.AddBinding) error {
 		p = *b.Permission
 	}
 	return unlessConflict(ctx, c, "such a binding exists already", insertBinding, b.ID, null(b.User), null(b.Group), null(b.Role),
-		null(p.Action), null(string(p.Path)), string(b.Path))
+		null(p.Action), null(string(p.Path)), string(b.Path), b.Owner)
 }
 
 // named makes sure that what a body names, if it does, exists.

@@ -40,9 +40,6 @@ func classOf(b records.Batch) (class, error) {
 	if err := errors.Join(checkEvents(b.Audit), checkEntries(b.Log)); err != nil {
 		return byItself, err
 	}
-	if len(b.Ops) > mostSaved || len(b.Audit) > mostSaved && slices.ContainsFunc(b.Audit, counted) {
-		return byItself, nil // it is a group already
-	}
 	kills := 0
 	for _, op := range b.Ops {
 		switch op.(type) {
@@ -52,15 +49,19 @@ func classOf(b records.Batch) (class, error) {
 			kills++
 		}
 	}
+	// bearerd_revoke neither counts nor takes names.
+	counts := slices.ContainsFunc(b.Audit, counted) || slices.ContainsFunc(b.Audit, namesSomebody)
 	switch {
-	case slices.ContainsFunc(b.Audit, counted):
-		return changing, nil // bearerd_revoke doesn't count
 	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
 		return byItself, nil
-	case kills == len(b.Ops) && len(b.Ops)+len(b.Log) == 0:
+	case kills == len(b.Ops) && !counts && len(b.Ops)+len(b.Log) == 0:
 		return recording, nil
-	case kills == len(b.Ops):
-		return revoking, nil
+	case kills == len(b.Ops) && !counts && (&pgJob{batch: b}).rows() <= mostRows:
+		return revoking, nil // one statement for all, however many they are
+	case len(b.Ops) > mostSaved || counts && len(b.Audit) > mostSaved:
+		return byItself, nil // it is a group already
+	case counts:
+		return changing, nil
 	}
 	switch locks := locksFor(b.Ops); {
 	case len(locks) == 0:

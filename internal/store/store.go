@@ -22,7 +22,8 @@
 // the transaction of what it tells of. So entries are committed in the order of
 // their sequences and without gaps, and a reader that saw one has seen all before.
 //
-// Times are microseconds in UTC. Names and identifiers are compared bytewise.
+// Times are microseconds in UTC. Identifiers are compared bytewise, and so are names but
+// for usernames, which are compared by identity.FoldName.
 package store
 
 import (
@@ -153,6 +154,9 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 			return fmt.Errorf("migrating the schema: %w", err)
 		}
 		if name == "" {
+			if err := s.foldNames(ctx); err != nil {
+				return fmt.Errorf("folding usernames: %w", err)
+			}
 			return s.resume(ctx, o.Restored)
 		}
 		s.migrated = append(s.migrated, name)

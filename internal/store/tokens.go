@@ -17,7 +17,7 @@ import (
 const (
 	selectStored = `SELECT t.id, t.kind, t.digest, t.prefix, t.last4, t.owner, t.client_id, t.name, t.scope, t.collection,
     t.chain, t.family, t.seq, t.created_at, t.expires_at, t.last_used_at, t.last_used_by, t.revoked_at, t.reason,
-    t.audience, t.replaces, t.ends_at`
+    t.audience, t.replaces, t.ends_at, t.issued_for`
 
 	tokenByDigest = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
 	tokenByID     = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
@@ -34,8 +34,8 @@ ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
 
 	insertToken = `INSERT INTO tokens (id, kind, digest, prefix, last4, owner, client_id, name, scope, collection, chain,
     family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason,
-    audience, replaces, ends_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING`
+    audience, replaces, ends_at, issued_for)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING`
 	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
 	shortenedTo = `SELECT expires_at FROM tokens WHERE id = $1 AND expires_at > 0 AND revoked_at = 0 AND reason <> ''`
@@ -44,7 +44,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 
 	alive = ` AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2)`
 
-	spendOne     = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
+	spendOne    = `UPDATE tokens SET revoked_at = $2, reason = $3 WHERE id = $1` + alive
+	spendAgain  = `UPDATE tokens SET last_used_by = last_used_by WHERE id = $1 AND reason = $2 AND revoked_at >= $3`
+	spentHeir   = `SELECT 1 FROM tokens WHERE issued_for = $1 AND reason = $2 LIMIT 1`
+	lockOrigin  = `UPDATE tokens SET last_used_by = last_used_by WHERE id = (SELECT issued_for FROM tokens WHERE id = $1 AND issued_for <> '')`
+	endSiblings = `UPDATE tokens SET revoked_at = $2, reason = $3
+WHERE issued_for = (SELECT issued_for FROM tokens WHERE id = $1 AND issued_for <> '') AND id <> $1` + alive
 	shortenOne   = `UPDATE tokens SET expires_at = $3, reason = $4 WHERE id = $1` + alive + ` AND (expires_at = 0 OR expires_at >= $3)`
 	shortenHeirs = `UPDATE tokens SET ends_at = $3, expires_at = CASE WHEN expires_at = 0 OR expires_at > $3 THEN $3 ELSE expires_at END
 WHERE id IN (SELECT token_id FROM token_ancestors WHERE ancestor = $1)` + alive + ` AND (ends_at = 0 OR ends_at > $3)`
@@ -96,6 +101,7 @@ func tokenFields(t *records.StoredToken) []any {
 		stamp{&t.RevokedAt},
 		&t.Reason, &t.Audience, &t.Replaces,
 		stamp{&t.EndsAt},
+		&t.IssuedFor,
 	}
 }
 
@@ -109,34 +115,53 @@ func (s *Store) TokenByDigest(ctx context.Context, digest [32]byte) (records.Sto
 // TokensByDigest finds those stored tokens, dead ones included, that have one of the
 // digests, in one query, and gives the log's sequence of the same snapshot. More than
 // records.MaxDigests are fault.Invalid.
-func (s *Store) TokensByDigest(ctx context.Context, digests [][32]byte) (tokens []records.StoredToken, seq revocation.Seq, err error) {
-	switch n := len(digests); {
+func (s *Store) TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error) {
+	keys := make([]any, len(digests))
+	for i := range digests {
+		keys[i] = digests[i][:]
+	}
+	return s.tokens(ctx, "digest", keys)
+}
+
+// TokensByID finds those stored tokens, dead ones included, that have one of the public
+// ids, as TokensByDigest does.
+func (s *Store) TokensByID(ctx context.Context, ids []string) ([]records.StoredToken, revocation.Seq, error) {
+	keys := make([]any, len(ids))
+	for i := range ids {
+		keys[i] = ids[i]
+	}
+	return s.tokens(ctx, "id", keys)
+}
+
+// tokens finds the tokens whose column has one of the keys.
+func (s *Store) tokens(ctx context.Context, column string, keys []any) (tokens []records.StoredToken, seq revocation.Seq, err error) {
+	switch n := len(keys); {
 	case n == 0:
 		return nil, 0, nil
 	case n > records.MaxDigests:
 		return nil, 0, fault.New(fault.Invalid, "at most %d tokens are looked up at a time", records.MaxDigests)
 	}
-	// Two lengths of the list are two statements to prepare; the last digest fills it up.
+	// Two lengths of the list are two statements to prepare; the last key fills it up.
 	length := records.MaxDigests
-	if len(digests) <= fewDigests {
+	if len(keys) <= fewDigests {
 		length = fewDigests
 	}
 	args := make([]any, length)
 	for i := range args {
-		args[i] = digests[min(i, len(digests)-1)][:]
+		args[i] = keys[min(i, len(keys)-1)]
 	}
 	tokens, err = query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(append(tokenFields(&t), &seq)...)
-	}, tokensByDigest(length), args...)
+	}, tokensBy(column, length), args...)
 	return tokens, seq, err
 }
 
 const fewDigests = 32
 
-// tokensByDigest returns the query of as many digests.
-func tokensByDigest(n int) string {
+// tokensBy returns the query of as many keys.
+func tokensBy(column string, n int) string {
 	var text strings.Builder
-	text.WriteString(selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest IN ($1`)
+	text.WriteString(selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.` + column + ` IN ($1`)
 	for i := 2; i <= n; i++ {
 		text.WriteString(", $" + strconv.Itoa(i))
 	}
@@ -246,7 +271,7 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	err = unlessConflict(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digest,
 		t.Prefix, t.Last4, t.Owner, t.ClientID, t.Name, listOf(&t.Scope), t.Collection, listOf(&t.Chain), t.Family, t.Seq,
 		micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason,
-		t.Audience, t.Replaces, micros(t.EndsAt))
+		t.Audience, t.Replaces, micros(t.EndsAt), t.IssuedFor)
 	if err != nil {
 		return err
 	}
@@ -261,7 +286,7 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	return nil
 }
 
-// takenBack reports whether the log says of a token's owner or client, or of everything,
+// takenBack reports whether the log says of a token's owner, its client or a client of its chain, or of everything,
 // that what was decided as of the token's sequence is void, or has killed what it was
 // made from.
 func takenBack(ctx context.Context, c conn, t records.StoredToken) (bool, error) {
@@ -272,13 +297,45 @@ func takenBack(ctx context.Context, c conn, t records.StoredToken) (bool, error)
 	if !void && err == nil {
 		void, err = exists(ctx, c, cutOffSince, string(revocation.Everything), revocation.EverythingID, t.Seq)
 	}
-	for _, id := range t.Chain { // a refresh token's family is its last link
+	for _, link := range t.Chain { // a refresh token's family is its last link
 		if void || err != nil {
 			break
 		}
-		void, err = exists(ctx, c, cutOffSince, string(revocation.Token), id, 0)
+		if client, ok := token.LinkedClient(link); ok {
+			void, err = exists(ctx, c, cutOffSince, string(revocation.Client), client, t.Seq)
+			continue
+		}
+		void, err = exists(ctx, c, cutOffSince, string(revocation.Token), link, 0)
 	}
 	return void, err
+}
+
+// spendToken spends a token. Whoever would use again the one for which it was issued
+// waits, because both hold that one's row first: of the two, the later sees what the
+// other did.
+func spendToken(ctx context.Context, c conn, op records.SpendToken) error {
+	if op.Siblings != "" {
+		if err := c.post(ctx, lockOrigin, op.ID); err != nil {
+			return err
+		}
+	}
+	err := unlessConflict(ctx, c, "the token isn't alive any more", spendOne, op.ID, micros(op.At), op.Reason)
+	if err != nil || op.Siblings == "" {
+		return err
+	}
+	return c.post(ctx, endSiblings, op.ID, micros(op.At), op.Siblings)
+}
+
+func spendTokenAgain(ctx context.Context, c conn, op records.SpendAgain) error {
+	n, err := c.exec(ctx, spendAgain, op.ID, op.Reason, micros(op.Since))
+	if err != nil {
+		return err
+	}
+	used, err := exists(ctx, c, spentHeir, op.ID, op.Reason)
+	if err == nil && (n == 0 || used) {
+		return fault.New(fault.Conflict, "the token can't be used again")
+	}
+	return err
 }
 
 func killTokens(ctx context.Context, c conn, op records.KillTokens) error {

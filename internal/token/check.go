@@ -29,6 +29,18 @@ var checkNames = [...]string{
 	CheckAccess:     "access",
 }
 
+// checkReasons are what most refusals say; one for want of a scope names it.
+var checkReasons = [...]string{
+	CheckWellFormed: ReasonMalformed,
+	CheckSignature:  ReasonMalformed,
+	CheckType:       reasonType,
+	CheckIssuer:     reasonIssuer,
+	CheckTime:       ReasonExpired,
+	CheckAudience:   reasonAudience,
+	CheckRevoked:    ReasonRevoked,
+	CheckAccess:     "no access to the collection",
+}
+
 // String returns the name under which explain shows the check; "" for a value that
 // is none.
 func (c Check) String() string {
@@ -49,13 +61,13 @@ func Checks() []Check {
 // The descriptions a refusal carries to the client. Those of the first two checks
 // are one, so that nobody learns from the answer what of a forgery was right.
 const (
-	ReasonMalformed     = "malformed or unknown token"
-	ReasonType          = "wrong type"
-	ReasonIssuer        = "wrong issuer"
-	ReasonExpired       = "expired"
-	ReasonNotYetValid   = "not yet valid"
-	ReasonWrongAudience = "wrong audience"
-	ReasonRevoked       = "revoked"
+	ReasonMalformed   = "malformed or unknown token"
+	reasonType        = "wrong type"
+	reasonIssuer      = "wrong issuer"
+	ReasonExpired     = "expired"
+	reasonNotYetValid = "not yet valid"
+	reasonAudience    = "wrong audience"
+	ReasonRevoked     = "revoked"
 )
 
 // Refusal is the error of every check on a token: which check failed first, and
@@ -66,11 +78,14 @@ type Refusal struct { //nolint:errname // it is what a check says, in the words 
 	detail string // for the operator; a constant, never a part of the token
 }
 
-// Refuse makes the refusal of one check.
+// Refuse returns the refusal of one check, for a reason of its own.
 func Refuse(c Check, reason string) *Refusal { return &Refusal{Check: c, Reason: reason} }
 
+// Refuse returns the refusal of a check in its own words.
+func (c Check) Refuse() *Refusal { return Refuse(c, checkReasons[c]) }
+
 // Malformed makes the refusal of a token that has no good reading.
-func Malformed() *Refusal { return Refuse(CheckWellFormed, ReasonMalformed) }
+func Malformed() *Refusal { return CheckWellFormed.Refuse() }
 
 func malformed(detail error) *Refusal {
 	return &Refusal{Check: CheckWellFormed, Reason: ReasonMalformed, detail: detail.Error()}

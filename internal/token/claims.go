@@ -10,11 +10,27 @@ import (
 	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
-// The bounds of the chain of ids that a token was made from.
+// The bounds of the chain of what a token was made from. A client's id has up to 255
+// bytes.
 const (
-	maxChain   = 16
-	maxChainID = 64
+	maxChain     = 16
+	maxChainID   = 64
+	maxChainLink = len(chainClient) + 255
 )
+
+// chainClient begins a link of a chain that names a client, and no token.
+const chainClient = "client:"
+
+// ClientLink returns the link of a chain that stands for a client to which a token of
+// that chain was issued: what was made from the token by another client is revoked with
+// that client too. It is never a token's id.
+func ClientLink(clientID string) string { return chainClient + clientID }
+
+// LinkedClient returns the client that a link of a chain stands for; ok is false where
+// the link is a token's id.
+func LinkedClient(link string) (clientID string, ok bool) {
+	return strings.CutPrefix(link, chainClient)
+}
 
 // maxDate is the greatest NumericDate that is read.
 const maxDate = 1 << 53
@@ -40,12 +56,12 @@ type Claims struct {
 	Username      string
 	Scope         []string
 	Collection    *int64   // nil: not bound to one
-	Chain         []string // the ids of what it was made from, root first
+	Chain         []string // the ids of what it was made from, root first, and ClientLinks
 	Seq           int64    // the revocation log's sequence as of which it was decided
 	TaskTokenType string   // not empty: a task token
 
-	ScopeAsList bool           // for Sign: scope as an array; both forms are read
-	Extra       map[string]any // for Sign: members that a dialect adds; none of ours
+	AsLists bool           // for Sign: scope and aud as arrays; both forms are read
+	Extra   map[string]any // for Sign: members that a dialect adds; none of ours
 }
 
 // parse reads a payload, in which every claim of ours has exactly its type.
@@ -184,8 +200,9 @@ func readChain(p *strictjson.Scanner) ([]string, error) {
 	if len(list) > maxChain {
 		return nil, errChain
 	}
-	for _, id := range list {
-		if id == "" || len(id) > maxChainID {
+	for _, link := range list {
+		client, ok := LinkedClient(link)
+		if link == "" || ok && client == "" || len(link) > maxChainLink || !ok && len(link) > maxChainID {
 			return nil, errChain
 		}
 	}

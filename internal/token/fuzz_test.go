@@ -203,7 +203,7 @@ func FuzzParseOpaque(f *testing.F) {
 			}
 			return
 		}
-		if known.Shape(raw) != token.ShapeOpaque || !strings.HasPrefix(raw, o.Prefix) || len(raw) != len(o.Prefix)+36 ||
+		if !known.Opaque(raw) || !strings.HasPrefix(raw, o.Prefix) || len(raw) != len(o.Prefix)+36 ||
 			!strings.HasSuffix(raw, o.Last4) || o.Digest != token.Digest(raw) {
 			t.Errorf("%q parses as %+v", raw, o)
 		}
@@ -226,7 +226,7 @@ func TestSignedClaimsAreReadBack(t *testing.T) {
 			Expiry:   date.Draw(t, "exp"), IssuedAt: date.Draw(t, "iat"), NotBefore: date.Draw(t, "nbf"),
 			ClientID: rapid.StringN(0, 9, 30).Draw(t, "client"), Username: rapid.StringN(0, 9, 30).Draw(t, "username"),
 			Scope: names.Draw(t, "scope"), Chain: rapid.SliceOfN(rapid.StringN(1, 9, 30), 0, 16).Draw(t, "chain"),
-			Seq: rapid.Int64Range(0, math.MaxInt64).Draw(t, "seq"), ScopeAsList: rapid.Bool().Draw(t, "list"),
+			Seq: rapid.Int64Range(0, math.MaxInt64).Draw(t, "seq"), AsLists: rapid.Bool().Draw(t, "list"),
 		}
 		raw, err := token.Sign(key, token.TypeAccess, want)
 		if err != nil {
@@ -236,7 +236,7 @@ func TestSignedClaimsAreReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want.ScopeAsList = false
+		want.AsLists = false
 		if diff := cmp.Diff(want, got.Claims, cmp.Comparer(sameList)); diff != "" {
 			t.Errorf("(-signed +read):\n%s", diff)
 		}

@@ -116,11 +116,11 @@ func jwkAlgorithm(m map[string]string) (Algorithm, bool) {
 	}
 	switch alg {
 	case EdDSA:
-		return alg, m["kty"] == "OKP" && m["crv"] == "Ed25519"
+		return alg, m["kty"] == alg.KeyType() && m["crv"] == "Ed25519"
 	case ES256:
-		return alg, m["kty"] == "EC" && m["crv"] == "P-256"
+		return alg, m["kty"] == alg.KeyType() && m["crv"] == "P-256"
 	case RS256, PS256:
-		return alg, m["kty"] == "RSA"
+		return alg, m["kty"] == alg.KeyType()
 	case HS256:
 	}
 	return "", false

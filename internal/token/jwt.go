@@ -2,7 +2,6 @@ package token
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +108,7 @@ func (h header) verify(key VerificationKey, signed string, sig []byte) error {
 		return unsigned("bad signature")
 	}
 	if key.Revoked {
-		return Refuse(CheckRevoked, ReasonRevoked)
+		return CheckRevoked.Refuse()
 	}
 	return nil
 }
@@ -186,15 +185,15 @@ func (t *JWT) Validate(x Expectation) error {
 	c, latest := &t.Claims, x.Now.Add(skew)
 	switch {
 	case x.Type == "" || t.Type != x.Type:
-		return Refuse(CheckType, ReasonType)
+		return CheckType.Refuse()
 	case x.Issuer == "" || c.Issuer != x.Issuer:
-		return Refuse(CheckIssuer, ReasonIssuer)
+		return CheckIssuer.Refuse()
 	case !x.ExpiredToo && !x.Now.Before(c.Expiry):
-		return Refuse(CheckTime, ReasonExpired)
+		return CheckTime.Refuse()
 	case c.NotBefore.After(latest), c.IssuedAt.After(latest):
-		return Refuse(CheckTime, ReasonNotYetValid)
-	case !x.AnyAudience && (x.Audience == "" || !slices.Contains(c.Audience, x.Audience)):
-		return Refuse(CheckAudience, ReasonWrongAudience)
+		return Refuse(CheckTime, reasonNotYetValid)
+	case !x.AnyAudience && (x.Audience == "" || !HasAudience(c.Audience, x.Audience)):
+		return CheckAudience.Refuse()
 	}
 	return nil
 }

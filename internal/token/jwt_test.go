@@ -71,9 +71,9 @@ func TestVerifyReadsWhatSignWrote(t *testing.T) {
 	bare0 := bare
 	bare0.Collection = &zero
 	asList := goodClaims()
-	asList.ScopeAsList = true
+	asList.AsLists = true
 	emptyList := bare
-	emptyList.ScopeAsList = true
+	emptyList.AsLists = true
 	for _, alg := range []token.Algorithm{token.EdDSA, token.ES256, token.RS256, token.PS256} {
 		key := newKey(t, alg)
 		for name, c := range map[string]token.Claims{
@@ -88,7 +88,7 @@ func TestVerifyReadsWhatSignWrote(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s, %s: %v", alg, name, err)
 				}
-				c.ScopeAsList = false
+				c.AsLists = false
 				want := &token.JWT{Type: typ, KID: key.KID, Claims: c}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("%s, %s (-signed +verified):\n%s", alg, name, diff)
@@ -121,6 +121,22 @@ func TestSignWritesTheClaimsOfRFC9068(t *testing.T) {
 	}
 }
 
+func TestSignWritesListsWhereAskedTo(t *testing.T) {
+	t.Parallel()
+	c := goodClaims()
+	c.AsLists = true
+	raw, err := token.Sign(newKey(t, token.EdDSA), token.TypeAccess, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, _ := decode(strings.Split(raw, ".")[1])
+	for _, want := range []string{`"aud":["https://api.example.org"]`, `"scope":["read","write"]`} {
+		if !strings.Contains(string(payload), want) {
+			t.Errorf("%s has no %s", payload, want)
+		}
+	}
+}
+
 func TestSignRefusesWhatVerifyWouldNotRead(t *testing.T) {
 	t.Parallel()
 	key := newKey(t, token.EdDSA)
@@ -140,7 +156,7 @@ func TestSignRefusesWhatVerifyWouldNotRead(t *testing.T) {
 		"invalid UTF-8":             func(c *token.Claims) { c.Username = "a\xffb" },
 		"a scope that would be two": func(c *token.Claims) { c.Scope = []string{"read admin"} },
 		"a scope that would be two, as list": func(c *token.Claims) {
-			c.Scope, c.ScopeAsList = []string{"read admin"}, true
+			c.Scope, c.AsLists = []string{"read admin"}, true
 		},
 		"an empty scope name":           func(c *token.Claims) { c.Scope = []string{""} },
 		"a long chain":                  func(c *token.Claims) { c.Chain = slices.Repeat([]string{"a"}, 17) },

@@ -44,6 +44,22 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 	return "", fmt.Errorf("algorithm %q: must be EdDSA, ES256, RS256, PS256 or HS256", s)
 }
 
+// KeyType returns the type of the algorithm's keys (RFC 7518 §6.1, RFC 8037 §2): kty in
+// a JWK. It is empty for what is no algorithm of ours.
+func (a Algorithm) KeyType() string {
+	switch a {
+	case EdDSA:
+		return "OKP"
+	case ES256:
+		return "EC"
+	case RS256, PS256:
+		return "RSA"
+	case HS256:
+		return "oct"
+	}
+	return ""
+}
+
 func (a Algorithm) method() jwt.SigningMethod {
 	switch a {
 	case EdDSA:

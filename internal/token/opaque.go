@@ -8,18 +8,17 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
-// The prefixes of opaque tokens. PrefixHypothesis is what the API tokens of the
-// Hypothesis service begin with; it and PrefixAPIToken are always read as API
-// tokens, whatever prefix the operator chose for new ones.
+// The prefixes of opaque tokens. PrefixAPIToken is always read as an API token's,
+// whatever prefix the operator chose for new ones.
 const (
 	PrefixAPIToken     = "bda_"
-	PrefixRefresh      = "bdr_"
+	prefixRefresh      = "bdr_"
 	PrefixSession      = "bds_"
-	PrefixClientSecret = "bdc_"
-	PrefixHypothesis   = "6879-"
+	prefixClientSecret = "bdc_"
 )
 
 const (
@@ -69,16 +68,6 @@ type Opaque struct {
 // Digest returns the SHA-256 under which an opaque token is stored.
 func Digest(raw string) [32]byte { return sha256.Sum256([]byte(raw)) }
 
-// Shape is what a token looks like, by which its validator is chosen.
-type Shape uint8
-
-// The shapes.
-const (
-	ShapeUnknown Shape = iota
-	ShapeOpaque        // it begins with a prefix that is known
-	ShapeJWT           // three parts with dots between them, none of them empty
-)
-
 // Forms makes and reads opaque tokens. It is made by NewForms; the zero value
 // knows no prefix and refuses everything.
 type Forms struct {
@@ -92,24 +81,25 @@ type form struct {
 }
 
 // NewForms returns the forms in which new API tokens begin with apiTokenPrefix;
-// PrefixAPIToken and PrefixHypothesis are recognised all the same. It is an error
-// when the prefix is not of [A-Za-z0-9_-]{2,16}, or could be confused with another
-// one or with a JWT.
-func NewForms(apiTokenPrefix string) (Forms, error) {
+// PrefixAPIToken is recognised all the same, and so are the further prefixes, which
+// dialects bring. It is an error when a prefix is not of [A-Za-z0-9_-]{2,16}, or could be
+// confused with another one or with a JWT.
+func NewForms(apiTokenPrefix string, further ...string) (Forms, error) {
 	f := Forms{apiToken: apiTokenPrefix, forms: []form{
 		{PrefixAPIToken, KindAPIToken},
-		{PrefixHypothesis, KindAPIToken},
-		{PrefixRefresh, KindRefresh},
+		{prefixRefresh, KindRefresh},
 		{PrefixSession, KindSession},
-		{PrefixClientSecret, KindClientSecret},
+		{prefixClientSecret, KindClientSecret},
 	}}
-	if apiTokenPrefix == PrefixAPIToken || apiTokenPrefix == PrefixHypothesis {
-		return f, nil
+	for _, prefix := range append(further, apiTokenPrefix) {
+		if slices.Contains(f.forms, form{prefix, KindAPIToken}) {
+			continue
+		}
+		if err := checkPrefix(prefix, f.forms); err != nil {
+			return Forms{}, err
+		}
+		f.forms = append(f.forms, form{prefix, KindAPIToken})
 	}
-	if err := checkPrefix(apiTokenPrefix, f.forms); err != nil {
-		return Forms{}, err
-	}
-	f.forms = append(f.forms, form{apiTokenPrefix, KindAPIToken})
 	return f, nil
 }
 
@@ -225,16 +215,11 @@ var (
 	errChecksum = errors.New("wrong checksum")
 )
 
-// Shape returns which validator a token belongs to, by its prefix or its shape and
-// never by trial. A token of a known shape may still be malformed.
-func (f Forms) Shape(raw string) Shape {
-	if _, ok := f.find(raw); ok {
-		return ShapeOpaque
-	}
-	if _, _, _, ok := splitJWT(raw); ok {
-		return ShapeJWT
-	}
-	return ShapeUnknown
+// Opaque reports whether a token is an opaque one, by its prefix and never by trial; it
+// may still be malformed. Everything else is a JWT or none of ours.
+func (f Forms) Opaque(raw string) bool {
+	_, ok := f.find(raw)
+	return ok
 }
 
 func (f Forms) find(raw string) (form, bool) {

@@ -18,7 +18,7 @@ import (
 
 func forms(t testing.TB, prefix string) token.Forms {
 	t.Helper()
-	f, err := token.NewForms(prefix)
+	f, err := token.NewForms(prefix, "6879-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,14 +166,14 @@ func TestNewFormsRefusesPrefixesThatConfuse(t *testing.T) {
 		"bdr_", "bds_", "bdc_", "bd", "bdr", "bdr_x", "bda", "bda_x", "6879", "6879-x", // others'
 		"ey", "eyJhbGciOiJ", // a JWT's
 	} {
-		if f, err := token.NewForms(prefix); err == nil {
+		if f, err := token.NewForms(prefix, "6879-"); err == nil {
 			t.Errorf("NewForms(%q) is accepted", prefix)
-		} else if f.Shape("bda_x") != token.ShapeUnknown {
+		} else if f.Opaque("bda_x") {
 			t.Errorf("NewForms(%q) gives forms beside the error", prefix)
 		}
 	}
 	for _, prefix := range []string{"bda_", "6879-", "ab", "acme-", "Acme_PAT-", "1234567890123456", "BDR_"} {
-		if _, err := token.NewForms(prefix); err != nil {
+		if _, err := token.NewForms(prefix, "6879-"); err != nil {
 			t.Errorf("NewForms(%q): %v", prefix, err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestNewRefusesKindsThatAreNotOpaque(t *testing.T) {
 			t.Errorf("NewAPIToken(%q) makes a token", prefix)
 		}
 	}
-	s, o, err := f.NewAPIToken(token.PrefixHypothesis)
+	s, o, err := f.NewAPIToken("6879-")
 	if err != nil || o.Kind != token.KindAPIToken || !strings.HasPrefix(s.Reveal(), "6879-") {
 		t.Errorf("NewAPIToken(6879-) = %+v, %v", o, err)
 	}
@@ -201,16 +201,22 @@ func TestNewRefusesKindsThatAreNotOpaque(t *testing.T) {
 func TestShapeNeedsNoTrial(t *testing.T) {
 	t.Parallel()
 	f := forms(t, "acme-")
-	for raw, want := range map[string]token.Shape{
-		"bda_": token.ShapeOpaque, "bdr_junk": token.ShapeOpaque, "6879-x": token.ShapeOpaque, "acme-1": token.ShapeOpaque,
-		"bda_a.b.c": token.ShapeOpaque, // a prefix is looked at first
-		"a.b.c":     token.ShapeJWT, "eyJ.eyJ.sig": token.ShapeJWT,
-		"": token.ShapeUnknown, "abc": token.ShapeUnknown, "a.b": token.ShapeUnknown, "a.b.": token.ShapeUnknown,
-		".b.c": token.ShapeUnknown, "a..c": token.ShapeUnknown, "a.b.c.d": token.ShapeUnknown, "a.b.c.d.e": token.ShapeUnknown,
-		"..": token.ShapeUnknown, "BDA_x": token.ShapeUnknown,
+	for raw, want := range map[string]bool{
+		"bda_": true, "bdr_junk": true, "6879-x": true, "acme-1": true,
+		"bda_a.b.c": true, // a prefix is looked at first
+		"a.b.c":     false, "eyJ.eyJ.sig": false, "": false, "abc": false, "a.b": false, "BDA_x": false,
 	} {
-		if got := f.Shape(raw); got != want {
-			t.Errorf("Shape(%q) = %d, want %d", raw, got, want)
+		if got := f.Opaque(raw); got != want {
+			t.Errorf("Opaque(%q) = %t, want %t", raw, got, want)
+		}
+	}
+	for _, raw := range []string{"", "abc", "a.b", "a.b.", ".b.c", "a..c", "a.b.c.d", "a.b.c.d.e", ".."} {
+		_, err := token.Verify(raw, func(string) (token.VerificationKey, bool) {
+			t.Errorf("a key is looked for because of %q", raw)
+			return token.VerificationKey{}, false
+		})
+		if checkOf(err) != token.CheckWellFormed {
+			t.Errorf("%q: %v", raw, err)
 		}
 	}
 }

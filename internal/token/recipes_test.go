@@ -51,7 +51,7 @@ func buildVectors(t testing.TB, keys vectorKeys) map[string]vectorFile {
 		"payload.json":   {"Payloads that aren't one JSON object of one reading.", "keys", r.payloads()},
 		"claims.json":    {"Claims of a wrong sort, or missing.", "keys", r.claims()},
 		"times.json":     {"Times: numeric dates, and no leeway on expiry.", "keys", r.times()},
-		"audience.json":  {"Issuers and audiences, compared exactly, RFC 8725 §3.8 and §3.9.", "keys", r.audiences()},
+		"audience.json":  {"Issuers and audiences, compared exactly but for a slash at the end of an audience, RFC 8725 §3.8 and §3.9.", "keys", r.audiences()},
 		"hs256.json":     {"One shared secret, whose kid may be missing.", "secret", r.shared()},
 	}
 	return files
@@ -484,14 +484,14 @@ func (r *recipes) types() []vector {
 		"JWT", "at+JWT", "AT+JWT", "At+jwt", "application/at+jwt", "at+jwt ", " at+jwt", "at+jwt;q=1", "at-jwt", "",
 		"logout+jwt", "dpop+jwt",
 	} {
-		out = append(out, refused("type", token.ReasonType, fmt.Sprintf("%q", typ), "not exactly at+jwt",
+		out = append(out, refused("type", "wrong type", fmt.Sprintf("%q", typ), "not exactly at+jwt",
 			r.of(head(fmt.Sprintf("%q", typ)), r.payload())))
 	}
 	return append(
 		out,
-		refused("type", token.ReasonType, "an API key", "is traded for an access token, and none itself",
+		refused("type", "wrong type", "an API key", "is traded for an access token, and none itself",
 			r.of(head(`"api-key+jwt"`), r.payload())),
-		refused("type", token.ReasonType, "missing", "RFC 9068 §2.1 wants it",
+		refused("type", "wrong type", "missing", "RFC 9068 §2.1 wants it",
 			r.of(strings.Replace(header(r.ed), `"typ":"at+jwt",`, "", 1), r.payload())),
 		refused(wellFormed, "not a string where one is needed", "null", "", r.of(head("null"), r.payload())),
 		refused(wellFormed, "not a string where one is needed", "a list", "", r.of(head(`["at+jwt"]`), r.payload())),

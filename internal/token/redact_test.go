@@ -12,7 +12,7 @@ import (
 func TestEveryTokenIsRedacted(t *testing.T) {
 	t.Parallel()
 	for _, prefix := range []string{token.PrefixAPIToken, "acme_", "Lab7", "x-y-z-"} {
-		forms, err := token.NewForms(prefix)
+		forms, err := token.NewForms(prefix, "6879-")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,7 +58,7 @@ func (c *Claims) payload() (string, error) {
 	w := writer(`{"iss":`)
 	w.text(c.Issuer)
 	w.member("sub").text(c.Subject)
-	w.member("aud").audience(c.Audience)
+	w.member("aud").audience(c.Audience, c.AsLists)
 	w.member("exp").integer(c.Expiry.Unix())
 	w.member("iat").integer(c.IssuedAt.Unix())
 	if !c.NotBefore.IsZero() {
@@ -71,7 +71,7 @@ func (c *Claims) payload() (string, error) {
 	if c.Username != "" {
 		w.member("username").text(c.Username)
 	}
-	if c.ScopeAsList {
+	if c.AsLists {
 		w.member("scope").list(c.Scope)
 	} else {
 		w.member("scope").text(strings.Join(c.Scope, " "))
@@ -149,9 +149,10 @@ func (w *writer) list(items []string) {
 	*w = append(*w, ']')
 }
 
-// audience appends one audience as a string, which every library reads.
-func (w *writer) audience(aud []string) {
-	if len(aud) == 1 {
+// audience appends one audience as a string, which every library reads, unless it is
+// to be a list.
+func (w *writer) audience(aud []string, asList bool) {
+	if len(aud) == 1 && !asList {
 		w.text(aud[0])
 		return
 	}

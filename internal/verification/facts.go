@@ -89,8 +89,12 @@ func Index(t *Token) *Token {
 	}
 	n.Kills = make([]revocation.Key, 0, 1+len(t.Chain))
 	n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, t.ID))
-	for _, id := range t.Chain {
-		n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, id))
+	for _, link := range t.Chain {
+		if client, ok := token.LinkedClient(link); ok {
+			n.ChainClients = append(n.ChainClients, revocation.KeyOf(revocation.Client, client))
+			continue
+		}
+		n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, link))
 	}
 	n.Subject = revocation.KeyOf(revocation.Subject, t.Subject)
 	n.Client = revocation.KeyOf(revocation.Client, t.ClientID)
@@ -193,15 +197,10 @@ func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
 // random values cause no look-up. What is genuine is kept; junk takes no room.
 func (f *facts) read(ctx context.Context, raw string, known *Token) (t *Token, err error) {
 	epoch := f.ledger.Epoch()
-	switch f.forms.Shape(raw) {
-	case token.ShapeJWT:
+	if !f.forms.Opaque(raw) {
 		t, err = f.readJWT(ctx, raw)
-	case token.ShapeOpaque:
-		if _, err = f.forms.Parse(raw); err == nil {
-			t, err = f.source.Opaque(ctx, raw, known)
-		}
-	case token.ShapeUnknown:
-		err = token.Malformed()
+	} else if _, err = f.forms.Parse(raw); err == nil {
+		t, err = f.source.Opaque(ctx, raw, known)
 	}
 	if err != nil {
 		return nil, err

@@ -12,10 +12,11 @@ import (
 func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 	t, err := v.facts.recall(ctx, raw)
 	if err == nil && t.jwt != nil {
-		x := expectation(t, v.cfg.Issuer, &Requirements{AnyAudience: true, at: v.ledger.Now()})
-		x.ExpiredToo = true
-		if err = t.jwt.Validate(x); err == nil && v.signedByRevoked(t) {
-			err = token.Refuse(token.CheckRevoked, token.ReasonRevoked)
+		err = t.jwt.Validate(token.Expectation{
+			Type: typeOf(t.Kind), Issuer: v.cfg.Issuer, Now: v.ledger.Now(), AnyAudience: true, ExpiredToo: true,
+		})
+		if err == nil && v.signedByRevoked(t) {
+			err = token.CheckRevoked.Refuse()
 		}
 	}
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 )
 
 // judgeAccess checks the collection and the permission. The collection of a session
-// is what the user last chose, and bounds nothing.
+// is what the user last chose, and bounds nothing unless that is asked for.
 func (f *facts) judgeAccess(ctx context.Context, raw string, t *Token, asked *Requirements) error {
 	collection := asked.Collection
-	if t.BindsCollection() {
+	if t.BindsCollection() || asked.SessionCollection && t.Collection != nil {
 		collection = t.Collection
 	}
 	if collection != nil {
@@ -25,7 +25,7 @@ func (f *facts) judgeAccess(ctx context.Context, raw string, t *Token, asked *Re
 		case err != nil:
 			return err
 		case !ok:
-			return token.Refuse(token.CheckAccess, "no access to the collection")
+			return token.CheckAccess.Refuse()
 		case asked.Collection != nil && *asked.Collection != *collection:
 			return token.Refuse(token.CheckAccess, "the token is for another collection")
 		}

@@ -24,6 +24,10 @@ type Requirements struct {
 	Action      string // with Path: a permission that the user must have
 	Path        access.Path
 	Kinds       []token.Kind // nil: those that call APIs
+	Despite     string       // an end for this reason that the source has noted is not judged: the caller judges it
+	// SessionCollection binds a session to the collection that it was begun for, as a
+	// token is bound to its own.
+	SessionCollection bool
 
 	onlyRevocation bool      // nothing is asked but whether the token was revoked
 	at             time.Time // when it is asked; zero: now
@@ -97,7 +101,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string, r Requirements) (*Tok
 		return nil, v.refused(err)
 	}
 	v.cfg.Meter.Verified(t.Kind)
-	v.cfg.Uses.note(ctx, t, r.at)
+	if t.jwt == nil {
+		v.cfg.Uses.note(ctx, t, r.at)
+	}
 	return t, nil
 }
 
@@ -120,22 +126,24 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 	if v.cfg.InsecureWithoutRevocation {
 		return t, v.judge(ctx, raw, t, r)
 	}
+	// t1: what is looked up from here on is true as of no earlier than this lease's instant.
 	lease := v.ledger.Lease()
 	for range attempts {
-		current, err := v.facts.current(ctx, raw, t)
-		if err != nil {
-			return t, err
+		var err error
+		if v.facts.outdated(t) {
+			if t, err = v.facts.current(ctx, raw, t); err != nil {
+				return t, err
+			}
 		}
-		t = current
-		if err := v.Reach(ctx, t.Seq); err != nil {
+		if err = v.Reach(ctx, t.Seq); err != nil {
 			return t, err
 		}
 		err = v.judge(ctx, raw, t, r)
 		switch {
 		case err != nil && final(err):
 			return t, err
-		case v.ledger.ForgottenAfter(r.at):
-		case lease.Holds():
+		case v.ledger.ForgottenAfter(r.at): // the kill may be among what was forgotten
+		case lease.Holds(): // t2: the last look into the log was before this
 			return t, err
 		default:
 			if lease = v.ledger.Lease(); lease.Holds() {
@@ -182,11 +190,13 @@ func permit(ctx context.Context, source Source, raw string, t *Token) (revocatio
 // judge makes the checks that follow the signature, in the order of token.Checks, as of
 // r.at. A verifier that does without revocation makes those of the claims alone.
 func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requirements) error {
-	revoked := t.Ended != ""
+	// The key is looked up once: whether it is known is a check of the signature, whether it
+	// was revoked is judged with the other revocations, after what the claims say.
+	revoked := t.Ended != "" && t.Ended != r.Despite
 	if t.jwt != nil {
 		key, known := v.cfg.Source.Key(t.KID)
 		if !known && !r.onlyRevocation {
-			return token.Refuse(token.CheckSignature, token.ReasonMalformed)
+			return token.CheckSignature.Refuse()
 		}
 		revoked = key.Revoked || v.log.CutOff(t.names.SigningKey) > 0
 	}
@@ -199,13 +209,13 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 		return nil
 	}
 	if revoked || v.log.Revokes(&t.names, t.Seq) || v.log.Ended(&t.names, r.at) {
-		return token.Refuse(token.CheckRevoked, token.ReasonRevoked)
+		return token.CheckRevoked.Refuse()
 	}
 	if r.onlyRevocation {
 		return nil
 	}
 	for _, name := range r.Scope {
-		if !slices.Contains(t.Scope, name) {
+		if t.Kind != token.KindSession && !slices.Contains(t.Scope, name) { // a session has them all
 			return token.Refuse(token.CheckScope, "the scope "+name+" is needed")
 		}
 	}
@@ -235,30 +245,28 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 	}
 	switch {
 	case !slices.Contains(kinds, t.Kind):
-		return token.Refuse(token.CheckType, token.ReasonType)
+		return token.CheckType.Refuse()
 	case t.jwt != nil:
-		x := expectation(t, v.cfg.Issuer, r)
-		x.Audience = audience
-		if err := t.jwt.Validate(x); err != nil {
+		if err := t.jwt.Validate(token.Expectation{
+			Type: typeOf(t.Kind), Issuer: v.cfg.Issuer, Audience: audience, Now: r.at, AnyAudience: r.AnyAudience,
+		}); err != nil {
 			return err
 		}
 	case !t.Expiry.IsZero() && !r.at.Before(t.Expiry):
-		return token.Refuse(token.CheckTime, token.ReasonExpired)
+		return token.CheckTime.Refuse()
 	}
-	if len(t.Audience) == 0 || !r.AnyAudience && !slices.Contains(t.Audience, audience) {
-		return token.Refuse(token.CheckAudience, token.ReasonWrongAudience) // it may be good for none at all
+	if len(t.Audience) == 0 || !r.AnyAudience && !token.HasAudience(t.Audience, audience) {
+		return token.CheckAudience.Refuse() // it may be good for none at all
 	}
 	return nil
 }
 
-// expectation returns what the signed claims of a token must say, its `typ` among them
-// (RFC 9068 §2.1).
-func expectation(t *Token, issuer string, r *Requirements) token.Expectation {
-	x := token.Expectation{Type: token.TypeAccess, Issuer: issuer, Now: r.at, AnyAudience: r.AnyAudience}
-	if t.Kind == token.KindExchangeKey {
-		x.Type = token.TypeExchangeKey
+// typeOf returns the `typ` that a JWT of a kind must have (RFC 9068 §2.1).
+func typeOf(k token.Kind) string {
+	if k == token.KindExchangeKey {
+		return token.TypeExchangeKey
 	}
-	return x
+	return token.TypeAccess
 }
 
 // Revoked reports whether a token is revoked: it is void, or the log has said that it or
@@ -339,7 +347,7 @@ func NewUses(addressOf func(context.Context) string) *Uses {
 
 // note remembers that an opaque token was used. A nil Uses remembers nothing.
 func (u *Uses) note(ctx context.Context, t *Token, now time.Time) {
-	if u == nil || t.jwt != nil {
+	if u == nil {
 		return
 	}
 	last := t.used.Load()

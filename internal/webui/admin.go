@@ -160,9 +160,16 @@ type result struct {
 type question struct {
 	Title  string
 	Text   []string
+	Picks  []pick // what is asked besides
 	Yes    string
 	Fields []pair // the form that was sent
 	Back   string
+}
+
+// pick is a field of which one option is picked.
+type pick struct {
+	Name, Legend string
+	Options      []choice
 }
 
 // asks returns a question in which NAME stands for the value of a field.
@@ -232,7 +239,7 @@ func (p *Pages) run(w http.ResponseWriter, r *request, show showForms, forms map
 	case done.text != "":
 		return show(w, r, http.StatusOK, formState{Notice: done.text})
 	}
-	return seeOther(w, done.to)
+	return p.seeOther(w, done.to)
 }
 
 // reading is what a form does with what it spells, and the page that it leads to then.

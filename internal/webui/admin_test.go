@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -385,8 +386,8 @@ func TestAClientsSecretIsShownOnce(t *testing.T) {
 	b.Get(t, page+"?edit=ci").Is(http.StatusOK, `value="client_credentials" checked`, "https://a.example\nhttps://b.example</textarea>", `value="read write"`)
 	b.Submit(t, page, "do", "update", "id", "ci", "grants", identity.GrantTypeClientCredentials, "scopes", "read").Leads(page + "?notice=saved")
 
-	b.Submit(t, page, "do", "renew", "id", "ci").Is(http.StatusOK, "A new secret for ci?")
-	second := secretOf(b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes"))
+	b.Submit(t, page, "do", "renew", "id", "ci").Is(http.StatusOK, "A new secret for ci?", `name="overlap" value="86400" checked`, `name="revoke" value="no" checked`)
+	second := secretOf(b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "0", "revoke", "no"))
 	if _, err := s.AuthenticateClient(t.Context(), "ci", first); err == nil {
 		t.Error("the old secret is good")
 	}
@@ -404,6 +405,51 @@ func TestAClientsSecretIsShownOnce(t *testing.T) {
 	b.Submit(t, page, "do", "renew", "id", "nobody", "confirm", "yes").Is(http.StatusNotFound).Lacks("bdc_")
 	b.Submit(t, page, "do", "remove", "id", "ci").Is(http.StatusOK, "Remove the client ci?")
 	b.Submit(t, page, "do", "remove", "id", "ci", "confirm", "yes").Leads(page + "?notice=removed")
+}
+
+// The page offers the overlap, and shows until when the old secret works.
+func TestAClientsSecretIsRotatedWithAnOverlapOnThePage(t *testing.T) {
+	t.Parallel()
+	s, b := newOffice(t, nodetest.Options{})
+	const page = "/auth/admin/clients"
+	s.NewClient(t, directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
+	b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "86400", "revoke", "no").
+		Is(http.StatusCreated, "bdc_", "The old secret works until")
+	b.Get(t, page).Is(http.StatusOK, "The old secret works until")
+	if _, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); err != nil {
+		t.Errorf("the old secret during the overlap: %v", err)
+	}
+	b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "a day").Is(http.StatusBadRequest)
+	b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "0", "revoke", "yes").
+		Is(http.StatusCreated).Lacks("The old secret works until")
+	if _, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); err == nil {
+		t.Error("the old secret is good after the overlap was ended")
+	}
+	b.Get(t, page).Is(http.StatusOK).Lacks("The old secret works until")
+}
+
+func TestThePageSaysWhatCurlCantSend(t *testing.T) {
+	t.Parallel()
+	_, b := newOffice(t, nodetest.Options{})
+	const page = "/auth/admin/clients"
+	const why = "form-encoding"
+	b.Submit(t, page, "do", "create", "id", "a:b", "grants", identity.GrantTypeDeviceCode, "public", "yes").Is(http.StatusOK, why)
+	b.Submit(t, page, "do", "create", "id", "c+d", "grants", identity.GrantTypeClientCredentials).Is(http.StatusCreated, why)
+	b.Submit(t, page, "do", "create", "id", "plain", "grants", identity.GrantTypeClientCredentials).Is(http.StatusCreated).Lacks(why)
+}
+
+func TestAClientsExchangeFromIsChangedOnThePage(t *testing.T) {
+	t.Parallel()
+	s, b := newOffice(t, nodetest.Options{})
+	const page = "/auth/admin/clients"
+	b.Submit(t, page, "do", "create", "id", "api", "grants", identity.GrantTypeTokenExchange, "exchange_from", "web\r\nphone").Is(http.StatusCreated)
+	b.Get(t, page+"?edit=api").Is(http.StatusOK, "web\nphone</textarea>")
+	b.Submit(t, page, "do", "update", "id", "api", "grants", identity.GrantTypeTokenExchange, "exchange_from", "web").Leads(page + "?notice=saved")
+	if c, err := s.Directory.Client(t.Context(), caller.Operator(), "api"); err != nil || !slices.Equal(c.ExchangeFrom, []string{"web"}) {
+		t.Errorf("%+v %v", c, err)
+	}
+	b.Submit(t, page, "do", "update", "id", "api", "grants", identity.GrantTypeTokenExchange, "exchange_from", "api").
+		Is(http.StatusBadRequest, `id="update-exchange_from-error"`)
 }
 
 func TestKeysAreRotatedAndRetired(t *testing.T) {

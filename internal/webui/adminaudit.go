@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"html/template"
@@ -39,7 +40,7 @@ var filterFields = []string{"actor", "action", "target", "token_id", "since", "u
 func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
 	view := auditView{Actions: audit.Actions(), Asked: q}
-	f, err := p.readFilter(r, q)
+	f, err := p.readFilter(q)
 	if fault.Is(err, fault.Invalid) {
 		view.formState = formState{At: "filter", Problem: sentence(fault.Message(err)), About: filterMarks[fault.FieldOf(err)]}
 		return p.render(w, r, http.StatusBadRequest, "audit", "Audit log", view)
@@ -72,13 +73,9 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 var filterMarks = fieldsNamed("since", "until")
 
 // readFilter reads which events are asked for. Who and whom may be usernames.
-func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error) {
-	f = audit.Filter{Action: q.Get("action"), TokenID: q.Get("token_id"), Limit: audit.DefaultLimit}
-	if f.Actor, err = p.subject(r, q.Get("actor")); err != nil {
-		return f, err
-	}
-	if f.Target, err = p.subject(r, q.Get("target")); err != nil {
-		return f, err
+func (p *Pages) readFilter(q url.Values) (f audit.Filter, err error) {
+	f = audit.Filter{
+		Actor: q.Get("actor"), Target: q.Get("target"), Action: q.Get("action"), TokenID: q.Get("token_id"), Limit: audit.DefaultLimit,
 	}
 	if f.Since, err = readMoment(q.Get("since")); err != nil {
 		return f, fault.In("since", err)
@@ -90,18 +87,6 @@ func (p *Pages) readFilter(r *request, q url.Values) (f audit.Filter, err error)
 		return f, err
 	}
 	return f.Canonical()
-}
-
-// subject returns the subject of a username; what is none stands for itself.
-func (p *Pages) subject(r *request, name string) (string, error) {
-	if name == "" {
-		return "", nil
-	}
-	u, err := p.Directory.User(r.Context(), r.caller, name)
-	if fault.Is(err, fault.NotFound) {
-		return name, nil
-	}
-	return u.ID, err
 }
 
 // readMoment reads a time as a browser's field sends it, in UTC; the day alone is
@@ -118,7 +103,8 @@ func readMoment(text string) (time.Time, error) {
 	return time.Time{}, fault.New(fault.Invalid, "enter a time as %s", "2026-05-01T13:30")
 }
 
-// eventRows puts names to the subjects in events.
+// eventRows puts names to the subjects in events: as they were or, where an earlier
+// version wrote the event, as they are.
 func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) {
 	var subjects []string
 	for _, e := range events {
@@ -130,7 +116,7 @@ func (p *Pages) eventRows(r *request, events []audit.Event) ([]eventRow, error) 
 	}
 	rows := make([]eventRow, len(events))
 	for i, e := range events {
-		rows[i] = eventRow{e, names[e.Actor], names[e.Target]}
+		rows[i] = eventRow{e, cmp.Or(e.ActorName, names[e.Actor]), cmp.Or(e.TargetName, names[e.Target])}
 	}
 	return rows, nil
 }
@@ -144,7 +130,7 @@ func (p *Pages) names(r *request, ids ...string) (map[string]string, error) {
 // JSON, one event a line.
 func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
-	f, err := p.readFilter(r, q)
+	f, err := p.readFilter(q)
 	if err != nil {
 		return err
 	}
@@ -153,11 +139,14 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	write := func(e audit.Event) error { return lines.Encode(e) }
 	switch q.Get("format") {
 	case "csv":
-		header, contentType = csvHeader, "text/csv; charset=utf-8"
+		contentType = "text/csv; charset=utf-8"
+		header = []string{
+			"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason", "count", "actor_name", "target_name",
+		}
 		write = func(e audit.Event) error {
 			cells := []string{
 				strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Action, e.Target,
-				e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, strconv.FormatInt(e.Count, 10),
+				e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, strconv.FormatInt(e.Count, 10), e.ActorName, e.TargetName,
 			}
 			for i := range cells {
 				cells[i] = harmless(cells[i])
@@ -197,8 +186,6 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 		}
 	}
 }
-
-var csvHeader = []string{"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason", "count"}
 
 // harmless keeps a spreadsheet from taking what somebody typed for a formula.
 func harmless(cell string) string {

@@ -18,6 +18,6 @@ func TestTheAuditLogSaysHowManyWereRefused(t *testing.T) {
 	}
 	nodetest.Must(t, s.Journal.FlushRefusals(t.Context(), true))
 	b.Get(t, "/auth/admin/audit?target=bob").Is(http.StatusOK, `<span class="badge bad">refused 57 times</span>`)
-	b.Get(t, "/auth/admin/audit/export?format=csv&target=bob").Is(http.StatusOK, ",reason,count\n", ",wrong,57\n")
+	b.Get(t, "/auth/admin/audit/export?format=csv&target=bob").Is(http.StatusOK, ",reason,count,actor_name,target_name\n", ",wrong,57,,\n")
 	b.Get(t, "/auth/admin/audit/export?format=jsonl&target=bob").Is(http.StatusOK, `"count":57}`)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -20,6 +22,16 @@ type clientsView struct {
 	Edit    *identity.Client // the one that is being changed
 	Scopes  string
 	Targets string
+	From    string // whose tokens it may exchange
+	now     time.Time
+}
+
+// OldUntil returns until when a client's old secret is good; zero where there is none.
+func (v clientsView) OldUntil(c identity.Client) (t time.Time) {
+	if c.OldSecretGood(v.now) {
+		t = c.OldSecretUntil
+	}
+	return t
 }
 
 // grantType is a grant type with what it is for.
@@ -36,7 +48,11 @@ var grantTypes = []grantType{
 func shortGrant(name string) string { return name[strings.LastIndexByte(name, ':')+1:] }
 
 // clientSecret is a page that shows a client's secret this once.
-type clientSecret struct{ ID, Value string }
+type clientSecret struct {
+	ID, Value string
+	OldUntil  time.Time // until when the old one is good; zero: there is none
+	Warning   string    // of the client's id
+}
 
 const toClients = pathAdmin + "clients"
 
@@ -45,7 +61,7 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 	if err != nil {
 		return err
 	}
-	view := clientsView{formState: s, Clients: all, Grants: grantTypes}
+	view := clientsView{formState: s, Clients: all, Grants: grantTypes, now: p.Now()}
 	edit := r.URL.Query().Get("edit")
 	if s.At == "update" {
 		edit = s.Typed.Get("id")
@@ -54,6 +70,7 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 		if all[i].ID == edit {
 			view.Edit = &all[i]
 			view.Scopes, view.Targets = identity.FormatScope(all[i].Scopes), strings.Join(all[i].Audiences, "\n")
+			view.From = strings.Join(all[i].ExchangeFrom, "\n")
 		}
 	}
 	return p.render(w, r, status, "clients", "Clients", view)
@@ -61,14 +78,13 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 
 func (p *Pages) clientForms() map[string]formAction {
 	return map[string]formAction{
-		"create": {do: p.createClient, fields: fieldsNamed("id", "scopes", "audiences")},
-		"update": {fields: fieldsNamed("scopes", "audiences"), do: reading(readClient, toClients+"?notice=saved",
+		"create": {do: p.createClient, fields: fieldsNamed("id", "scopes", "audiences", "exchange_from")},
+		"update": {fields: fieldsNamed("scopes", "audiences", "exchange_from"), do: reading(readClient, toClients+"?notice=saved",
 			func(ctx context.Context, c *caller.Caller, n directory.NewClient) error {
 				_, err := p.Directory.UpdateClient(ctx, c, n)
 				return err
 			})},
-		"renew": {do: p.renewSecret, ask: asks("id", "A new secret for NAME?", "Create new secret",
-			"The current secret stops working at once, and every token that was issued to the client is revoked.")},
+		"renew": {do: p.renewSecret, ask: askRenewSecret},
 		"remove": {do: p.removeClient, ask: asks("id", "Remove the client NAME?", "Remove",
 			"Every token that was issued to it stops working at once.", "This can't be undone.")},
 	}
@@ -78,6 +94,7 @@ func readClient(form url.Values) (directory.NewClient, error) {
 	scopes, err := identity.ParseScope(form.Get("scopes"))
 	return directory.NewClient{
 		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: words(form.Get("audiences"), "\r\n"),
+		ExchangeFrom: words(form.Get("exchange_from"), "\r\n"),
 	}, fault.In("scopes", err)
 }
 
@@ -88,10 +105,16 @@ func (p *Pages) createClient(r *request, form url.Values) (result, error) {
 	}
 	public := form.Get("public") == "yes"
 	c, secret, err := p.Directory.CreateClient(r.Context(), r.caller, n, !public)
-	if err != nil || secret == "" {
-		return result{to: toClients + "?notice=made"}, err
+	warning := identity.BasicWarning(c.ID, "")
+	switch {
+	case err != nil:
+		return result{}, err
+	case secret != "":
+		return result{secret: &clientSecret{ID: c.ID, Value: secret.Reveal(), Warning: warning}}, nil
+	case warning != "":
+		return result{text: "The client is created, but " + warning + ".", warn: true}, nil
 	}
-	return result{secret: &clientSecret{c.ID, secret.Reveal()}}, nil
+	return result{to: toClients + "?notice=made"}, nil
 }
 
 func (p *Pages) renewSecret(r *request, form url.Values) (result, error) {
@@ -99,11 +122,42 @@ func (p *Pages) renewSecret(r *request, form url.Values) (result, error) {
 	if id == "" {
 		return result{}, fault.New(fault.Invalid, "the client is missing")
 	}
-	secret, err := p.Directory.RenewClientSecret(r.Context(), r.caller, id)
-	return result{secret: &clientSecret{id, secret.Reveal()}}, err
+	rotation := directory.Rotation{ID: id, Revoke: form.Get("revoke") == "yes"}
+	if s := form.Get("overlap"); s != "" {
+		var err error
+		if rotation.Overlap, err = strconv.ParseInt(s, 10, 64); err != nil {
+			return result{}, fault.New(fault.Invalid, "the overlap is a number of seconds").In("overlap")
+		}
+	}
+	secret, c, err := p.Directory.RotateSecret(r.Context(), r.caller, rotation)
+	if err != nil {
+		return result{}, err
+	}
+	shown := &clientSecret{ID: id, Value: secret.Reveal(), Warning: identity.BasicWarning(id, "")}
+	if c.OldSecretGood(p.Now()) {
+		shown.OldUntil = c.OldSecretUntil
+	}
+	return result{secret: shown}, nil
 }
 
 func (p *Pages) removeClient(r *request, form url.Values) (result, error) {
 	_, err := p.Directory.RemoveClient(r.Context(), r.caller, form.Get("id"))
 	return result{to: toClients + "?notice=removed"}, err
+}
+
+func askRenewSecret(r *request, form url.Values) (question, error) {
+	q, err := asks("id", "A new secret for NAME?", "Create new secret",
+		"The client has two secrets at most. If an older one is still good, it ends at once.")(r, form)
+	q.Picks = []pick{
+		{"overlap", "The secret that it has now", []choice{
+			{Value: "86400", Text: "works for 24 hours more, beside the new one", Chosen: true},
+			{Value: "604800", Text: "works for 7 days more"},
+			{Value: "0", Text: "stops working at once"},
+		}},
+		{"revoke", "The tokens that it has", []choice{
+			{Value: "no", Text: "stay as they are", Chosen: true},
+			{Value: "yes", Text: "are revoked at once, as after a leak"},
+		}},
+	}
+	return q, err
 }

@@ -104,7 +104,7 @@ func readPermission(action, path string) (string, access.Path, error) {
 
 func (p *Pages) formsOfUser() map[string]formAction {
 	return map[string]formAction{
-		"update":   {do: p.updateUser, fields: fieldsNamed("name", "email", "groups")},
+		"update":   {do: p.updateUser, fields: fieldsNamed("username", "name", "email", "groups")},
 		"password": {do: p.setPassword, fields: fieldsNamed("password")},
 		"disable": {do: p.setDisabled(true), ask: p.askAbout("Disable NAME?", "Disable",
 			"All their tokens and sessions are revoked at once, and they get no new ones until they are enabled again.")},
@@ -127,7 +127,11 @@ func (p *Pages) patch(r *request, patch directory.UserPatch) (result, error) {
 
 func (p *Pages) updateUser(r *request, form url.Values) (result, error) {
 	name, email, groups := form.Get("name"), form.Get("email"), words(form.Get("groups"), ",")
-	return p.patch(r, directory.UserPatch{Name: &name, Email: &email, Groups: &groups})
+	patch := directory.UserPatch{Name: &name, Email: &email, Groups: &groups}
+	if username := form.Get("username"); form.Has("username") {
+		patch.Username = &username
+	}
+	return p.patch(r, patch)
 }
 
 func (p *Pages) setPassword(r *request, form url.Values) (result, error) {

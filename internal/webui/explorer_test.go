@@ -34,7 +34,7 @@ func explored(document string) func(*webui.Pages) {
 func TestTheExplorerIsForEverybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{}, explored(sampleDocument))
-	a := s.Browser(t).Get(t, "/auth/docs").Is(http.StatusOK, `data-document="/auth/openapi.json"`, `href="/auth/login?next=/auth/docs"`)
+	a := s.Browser(t).Get(t, "/auth/docs").Is(http.StatusOK, `data-document="/auth/openapi.json"`, `href="/auth/login?next=%2fauth%2fdocs"`)
 	a.Lacks("data-username")
 	ada := s.ada(t)
 	ada.Get(t, "/auth/docs").Is(http.StatusOK, `data-username="ada"`, `<a href="/auth/docs" aria-current="page">API</a>`)

@@ -90,9 +90,9 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	life := time.Duration(session.Lifetime) * time.Second
 	p.Cookies.SetSession(w, p.SessionCookies, session.Value.Reveal(), life)
 	if f.Next == "" {
-		f.Next = pathTokens
+		f.Next = p.base + pathTokens
 	}
-	return seeOther(w, f.Next)
+	return redirect(w, f.Next)
 }
 
 func (p *Pages) logoutPage(w http.ResponseWriter, r *request) error {
@@ -115,7 +115,7 @@ func (p *Pages) logout(w http.ResponseWriter, r *request) error {
 		}
 	}
 	p.forgetSessions(w)
-	return seeOther(w, pathLogin+"?notice=signed-out")
+	return p.seeOther(w, pathLogin+"?notice=signed-out")
 }
 
 // caller returns who is signed in.
@@ -143,11 +143,11 @@ func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) error
 	if r.Method != http.MethodPost {
 		back = r.URL.RequestURI()
 	}
-	q := url.Values{"next": {back}}
+	q := url.Values{"next": {p.base + back}}
 	if fault.Is(err, fault.InvalidToken) {
 		q.Set("notice", "ended")
 	}
-	return seeOther(w, pathLogin+"?"+q.Encode())
+	return p.seeOther(w, pathLogin+"?"+q.Encode())
 }
 
 // forgetSessions removes the session cookies from the browser, and asks it to drop what

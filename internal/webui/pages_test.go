@@ -17,7 +17,7 @@ import (
 )
 
 // hypothesis turns the developer page on.
-func hypothesis(p *webui.Pages) { p.Hypothesis = true }
+func hypothesis(p *webui.Pages) { p.DeveloperPrefix = "6879-" }
 
 // userPages are the pages that need a session.
 var userPages = []string{

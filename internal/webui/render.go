@@ -22,14 +22,14 @@ type field struct{ Value, Error string }
 
 // frame is what every template is given: what is around a page, and the page.
 type frame struct {
-	Title      string
-	Username   string // "" when nobody is signed in
-	Admin      bool
-	Hypothesis bool
-	Explorer   string // the path of the API explorer; "" where there is none
-	Path       string
-	Menu       []link // of administration
-	Page       any
+	Title         string
+	Username      string // "" when nobody is signed in
+	Admin         bool
+	DeveloperPage bool
+	Explorer      string // the path of the API explorer; "" where there is none
+	Path          string
+	Menu          []link // of administration
+	Page          any
 }
 
 // Within reports whether the page is the one at a path, "page", or one of those beneath
@@ -46,7 +46,7 @@ func (f frame) Within(path string) string {
 
 // render answers with a page for the caller of the request.
 func (p *Pages) render(w http.ResponseWriter, r *request, status int, name, title string, data any) error {
-	f := frame{Title: title, Hypothesis: p.Hypothesis, Path: r.URL.Path, Page: data}
+	f := frame{Title: title, DeveloperPage: p.DeveloperPrefix != "", Path: r.URL.Path, Page: data}
 	if p.Explorer != nil {
 		f.Explorer = pathExplorer
 	}

@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"html"
 	"html/template"
 	"io"
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -19,9 +21,10 @@ var files embed.FS
 
 const pathAssets = "/auth/assets/"
 
-// theme is what pages are made of: templates that are parsed, and assets with the
-// checksums that stand in their addresses.
+// theme is what pages are made of: parsed templates, and assets with the checksums
+// that are part of their addresses.
 type theme struct {
+	base   string // the issuer's path
 	pages  map[string]*template.Template
 	assets map[string]asset
 }
@@ -33,8 +36,8 @@ type asset struct {
 	zipped bool // the body is gzip
 }
 
-func newTheme(now func() time.Time) *theme {
-	t := &theme{pages: map[string]*template.Template{}, assets: map[string]asset{}}
+func newTheme(base string, now func() time.Time) *theme {
+	t := &theme{base: base, pages: map[string]*template.Template{}, assets: map[string]asset{}}
 	for _, name := range names("assets") {
 		t.assets[name] = newAsset(read("assets/" + name))
 	}
@@ -43,18 +46,21 @@ func newTheme(now func() time.Time) *theme {
 		a.zipped = true
 		t.assets[name] = a
 	}
-	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"asset": t.address, "join": strings.Join, "grant": shortGrant, "second": second, "source": source,
+	layout := template.New("layout.html").Funcs(template.FuncMap{
+		"asset": t.address, "at": t.at, "join": strings.Join, "grant": shortGrant, "second": second, "source": source,
 		"instant": func(t time.Time) template.HTML { return instant(t, now()) },
 		"until":   func(t time.Time) template.HTML { return until(t, now()) },
 		"due":     func(state string, t time.Time) template.HTML { return due(state, t, now()) },
 		"deref":   func(b *bool) bool { return b != nil && *b },
-	}).ParseFS(files, "templates/layout.html", "templates/parts.html"))
+	})
+	template.Must(layout.Parse(t.source("layout.html")))
+	template.Must(layout.New("parts.html").Parse(t.source("parts.html")))
 	for _, name := range names("templates") {
 		if name == "layout.html" || name == "parts.html" {
 			continue
 		}
-		page := template.Must(template.Must(layout.Clone()).ParseFS(files, "templates/"+name))
+		page := template.Must(layout.Clone())
+		template.Must(page.New(name).Parse(t.source(name)))
 		t.pages[strings.TrimSuffix(name, ".html")] = page
 	}
 	return t
@@ -87,9 +93,23 @@ func read(name string) []byte {
 	return body
 }
 
+// at returns where a path of ours stands on this host.
+func (t *theme) at(path string) string { return t.base + path }
+
+// ownAddress is an attribute with a path of ours, as it is written in a template.
+var ownAddress = regexp.MustCompile(`\b(href|src|action|data-leads)="/`)
+
+// source returns the text of a template with every path that is written there beneath the
+// issuer's. Paths that come from Go pass through the function at.
+func (t *theme) source(name string) string {
+	return ownAddress.ReplaceAllString(string(read("templates/"+name)), `$1="`+html.EscapeString(t.base)+`/`)
+}
+
 // address returns where an asset stands. It changes with the content, so that it may
 // be kept for ever.
-func (t *theme) address(name string) string { return pathAssets + t.assets[name].sum + "/" + name }
+func (t *theme) address(name string) string {
+	return t.at(pathAssets + t.assets[name].sum + "/" + name)
+}
 
 // serveAsset serves what pages refer to. Under the address of another version, as
 // while nodes are upgraded, it is asked for again each time.

@@ -149,7 +149,7 @@ func (p *Pages) revoke(w http.ResponseWriter, r *request) error {
 	if _, err := p.Revoker.RevokeID(r.Context(), r.caller, x.Token.ID); err != nil {
 		return err
 	}
-	return seeOther(w, pathTokens+"?notice=revoked")
+	return p.seeOther(w, pathTokens+"?notice=revoked")
 }
 
 // revokeAllView is the page that asks before everything is revoked.
@@ -183,5 +183,5 @@ func (p *Pages) revokeAll(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	p.forgetSessions(w)
-	return seeOther(w, pathLogin+"?notice=revoked-all")
+	return p.seeOther(w, pathLogin+"?notice=revoked-all")
 }

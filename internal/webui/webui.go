@@ -47,9 +47,9 @@ type Pages struct {
 	SessionCookies []string             // those that carry a session; the first is the one that is set
 	Challenge      httpkit.Challenge    // what a 401 answers with
 	Overlap        time.Duration        // how long an old value lives when nothing is chosen, offered first
-	// Hypothesis also serves the developer page of the Hypothesis service, at
-	// /profile/developer and /account/developer.
-	Hypothesis bool
+	// DeveloperPrefix is what begins the token of the developer page, which a dialect has, at
+	// /profile/developer and /account/developer; "": there is no such page.
+	DeveloperPrefix string
 	// Traffic is what the charts of administration show; nil: there are none.
 	Traffic traffic.Log
 	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
@@ -57,6 +57,7 @@ type Pages struct {
 	Explorer func() []byte
 
 	theme *theme
+	base  string // the issuer's path, which stands before every path of a link
 }
 
 // Paths of the pages that others link to.
@@ -78,7 +79,8 @@ type page func(w http.ResponseWriter, r *request) error
 // Register mounts the pages. It panics when a template doesn't parse, which a test
 // would have told.
 func (p *Pages) Register(mux *http.ServeMux) {
-	p.theme = newTheme(p.Now)
+	p.base = httpkit.IssuerPath(p.Policy.Issuer)
+	p.theme = newTheme(p.base, p.Now)
 	mux.Handle("GET "+pathAssets+"{sum}/{name}", http.HandlerFunc(p.theme.serveAsset))
 
 	p.anybody(mux, "GET "+pathLogin, p.loginPage)
@@ -113,7 +115,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	if p.Explorer != nil {
 		p.anybody(mux, "GET "+pathExplorer, p.newExplorer().page)
 	}
-	if p.Hypothesis {
+	if p.DeveloperPrefix != "" {
 		for _, path := range developerPaths {
 			p.user(mux, "GET "+path, p.developerPage)
 			p.user(mux, "POST "+path, p.renewDeveloperToken)
@@ -126,7 +128,7 @@ var developerPaths = []string{"/profile/developer", "/account/developer"}
 
 // Paths implements server.Dialect.
 func (p *Pages) Paths() []string {
-	if !p.Hypothesis {
+	if p.DeveloperPrefix == "" {
 		return nil
 	}
 	return slices.Clone(developerPaths)
@@ -140,7 +142,7 @@ var (
 	//go:embed openapi-explorer.json
 	describedExplorer []byte
 	//go:embed openapi-hypothesis.json
-	describedHypothesis []byte
+	describedDeveloper []byte
 )
 
 // OpenAPI describes the pages that are on.
@@ -149,8 +151,8 @@ func (p *Pages) OpenAPI() [][]byte {
 	if p.Explorer != nil {
 		fragments = append(fragments, describedExplorer)
 	}
-	if p.Hypothesis {
-		fragments = append(fragments, describedHypothesis)
+	if p.DeveloperPrefix != "" {
+		fragments = append(fragments, describedDeveloper)
 	}
 	return fragments
 }
@@ -214,11 +216,16 @@ func (p *Pages) checkOrigin(r *http.Request) error {
 
 // home leads to the page that people come for.
 func (p *Pages) home(w http.ResponseWriter, r *request) error {
-	return seeOther(w, pathTokens)
+	return p.seeOther(w, pathTokens)
 }
 
-// seeOther leads the browser to a page of this server.
-func seeOther(w http.ResponseWriter, path string) error {
+// seeOther leads the browser to one of these pages.
+func (p *Pages) seeOther(w http.ResponseWriter, path string) error {
+	return redirect(w, p.base+path)
+}
+
+// redirect leads the browser to a path of this host.
+func redirect(w http.ResponseWriter, path string) error {
 	w.Header().Set("Location", path)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil

@@ -10,7 +10,8 @@ import (
 
 // CheckRoutes reports routes of the muxes that the document doesn't describe, and
 // operations that no route serves. A pattern without a method is described by any
-// operation at its path; beneath a pattern that ends in a slash nothing is.
+// operation at its path; beneath a pattern that ends in a slash nothing is. Preflights are
+// the browser's affair, and are not described.
 func (d *Document) CheckRoutes(muxes ...*http.ServeMux) {
 	d.tb.Helper()
 	var served []string
@@ -35,6 +36,7 @@ func (d *Document) routeComplaints(served []string) []string {
 	for _, pattern := range served {
 		method, path := split(pattern)
 		switch {
+		case method == http.MethodOptions:
 		case method != "" && !slices.Contains(described[path], method):
 			complaints = append(complaints, "not in the API description: "+pattern)
 		case method == "" && described[path] == nil && !strings.HasSuffix(pattern, "/"):

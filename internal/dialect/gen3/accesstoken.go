@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/issuance"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -36,7 +34,7 @@ func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 	}
 	pair, err := d.Issuance.Exchange(r.Context(), x)
 	if err != nil {
-		return err
+		return &tradeError{x.TaskType, err}
 	}
 	httpkit.NoStore(w)
 	return httpkit.WriteJSON(w, http.StatusOK, newToken{pair.Access.Value.Reveal()})
@@ -45,11 +43,10 @@ func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 func readTrade(query, body url.Values) (issuance.Exchange, error) {
 	x := issuance.Exchange{
 		Subject: body.Get("api_key"), Kinds: []token.Kind{token.KindExchangeKey}, Cap: true,
-		TaskType: query.Get("task_token"), ScopeAsList: true,
+		TaskType: query.Get("task_token"),
 	}
-	x.Claims = func(s *verification.Subject) map[string]any { return accessClaims(s, x.TaskType) }
 	if x.Subject == "" {
-		return x, fault.New(fault.Invalid, "please provide an api_key in the body")
+		return x, fault.New(fault.Invalid, "Please provide an api_key in payload")
 	}
 	for _, name := range []string{"expires_in", "task_token"} {
 		if body.Has(name) { // to pass over it would give more than was asked for
@@ -59,15 +56,4 @@ func readTrade(query, body url.Values) (issuance.Exchange, error) {
 	var err error
 	x.Lifetime, err = lifetime(query)
 	return x, err
-}
-
-// accessClaims are what the ecosystem reads of an access or task token.
-func accessClaims(s *verification.Subject, taskType string) map[string]any {
-	context := map[string]any{"user": map[string]any{"name": s.Username}}
-	if taskType != "" {
-		context["task_token_type"] = taskType
-	}
-	all := claims("access")
-	all["context"] = context
-	return all
 }

@@ -33,7 +33,7 @@ var describedDenylist []byte
 // OpenAPI describes the endpoint.
 func (d *Denylist) OpenAPI() [][]byte { return [][]byte{describedDenylist} }
 
-var errDenylisted = fault.New(fault.Forbidden, "the token is denylisted")
+var errDenylisted = fault.New(fault.Forbidden, "Token is denylisted")
 
 // denylisted refuses tokens of ours that were revoked, expired ones and those of
 // older keys too. It lets pass all else, junk and nothing included: what is no

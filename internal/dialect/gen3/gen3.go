@@ -9,8 +9,10 @@
 //	keys.go         /credentials/api: API keys
 //	accesstoken.go  /credentials/api/access_token: what a key is traded for
 //	denylist.go     /credentials/token/denylisted, which can have a listener of its own
-//	user.go         /user
-//	jwtkeys.go      /jwt/keys
+//	user.go         /user and /user/anyaccess
+//	publickeys.go   /jwt/keys and /.well-known/jwks
+//	profile.go      what every token says for the services of a data commons
+//	errors.go       refusals, in the original's words where clients show them
 //
 // Every refusal is {"message"} with the status that the original has.
 package gen3
@@ -63,12 +65,17 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 		serve(mux, "POST "+path+"/access_token", d.accessToken, onError)
 	}
 	serve(mux, "GET /user", d.user, onError)
-	serve(mux, "GET /jwt/keys", d.jwtKeys, onError)
+	serve(mux, "POST /user", d.user, onError)
+	serve(mux, "GET /user/anyaccess", d.anyAccess, onError)
+	for path, h := range map[string]httpkit.HandlerFunc{"/jwt/keys": d.jwtKeys, "/.well-known/jwks": d.jwks} {
+		httpkit.HandlePublic(mux, path, httpkit.Handle(h, onError))
+		httpkit.HandlePublic(mux, path+"/{$}", httpkit.Handle(h, onError))
+	}
 }
 
 // Paths implements server.Dialect.
 func (d *Dialect) Paths() []string {
-	paths := []string{"/user", "/jwt/keys"}
+	paths := []string{"/user", "/user/anyaccess", "/jwt/keys", "/.well-known/jwks"}
 	for _, name := range credentialNames {
 		path := "/credentials/" + name
 		paths = append(paths, path, path+"/access_token", path+"/{key_id}")
@@ -115,7 +122,7 @@ func writeError(base httpkit.Challenge) httpkit.ErrorWriter {
 		}
 		httpkit.SetRetryAfter(w, err)
 		httpkit.NoStore(w)
-		_ = httpkit.WriteJSON(w, status, failure{fault.Message(err)}) // a string can be encoded
+		_ = httpkit.WriteJSON(w, status, failure{message(err)}) // a string can be encoded
 	}
 }
 

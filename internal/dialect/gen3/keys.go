@@ -32,7 +32,7 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n := issuance.NewCredential{Cap: true, ScopeAsList: true, Claims: claims("api_key")}
+	n := issuance.NewCredential{Cap: true}
 	if n.Lifetime, err = lifetime(query); err != nil {
 		return err
 	}
@@ -53,13 +53,12 @@ func lifetime(query url.Values) (int64, error) {
 	if !query.Has("expires_in") {
 		return 0, nil
 	}
-	return issuance.ParseLifetime(query.Get("expires_in"))
-}
-
-// claims are what the ecosystem reads of every token. No OAuth client comes here, so
-// that azp is empty: services take any other one for a client whose rights count too.
-func claims(purpose string) map[string]any {
-	return map[string]any{"pur": purpose, "azp": ""}
+	text := query.Get("expires_in")
+	seconds, err := issuance.ParseLifetime(text)
+	if err != nil {
+		err = fault.Wrap(err, fault.Invalid, "Invalid 'expires_in' value '%.64s': it must be a positive integer of seconds", text).In("expires_in")
+	}
+	return seconds, err
 }
 
 // readScope returns the scopes asked for: {"scope": […]}, or form fields of that name.
@@ -137,7 +136,12 @@ func (d *Dialect) deleteKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.Revoker.RevokeID(r.Context(), c, r.PathValue("key_id")); err != nil {
+	id := r.PathValue("key_id")
+	_, err = d.Revoker.RevokeID(r.Context(), c, id)
+	if fault.Is(err, fault.NotFound) {
+		return fault.Wrap(err, fault.NotFound, "token not found with JTI %.64s for current user", id)
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

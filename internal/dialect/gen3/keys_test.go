@@ -86,10 +86,11 @@ func TestKeyScopeMayBeAListOfFormFields(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for body, want := range map[string][]string{
-		"scope=data&scope=user&scope=data": {"data", "user"},
-		"scope=data+user":                  {"data", "user"},
-		"scope=":                           nil,
-		"":                                 nil,
+		"scope=data&scope=user&scope=data": {"data", "user", "fence", "openid"},
+		"scope=data+user":                  {"data", "user", "fence", "openid"},
+		"scope=openid&scope=data":          {"openid", "data", "fence"},
+		"scope=":                           {"fence", "openid"},
+		"":                                 {"fence", "openid"},
 	} {
 		a := s.do("POST", "/credentials/api", body, s.bySession, contentType(typeForm+"; charset=utf-8"))
 		if a.status != http.StatusOK {
@@ -234,7 +235,9 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 		"/credentials/api":              {"PUT", "DELETE", "PATCH"},
 		"/credentials/api/access_token": {"GET", "PUT"},
 		"/credentials/token/denylisted": {"GET", "PUT", "DELETE"},
-		"/user":                         {"POST", "PUT", "DELETE"},
+		"/user":                         {"PUT", "DELETE"},
+		"/user/anyaccess":               {"POST", "PUT", "DELETE"},
+		"/.well-known/jwks":             {"POST", "PUT", "DELETE"},
 		"/jwt/keys":                     {"POST", "PUT", "DELETE"},
 	} {
 		for _, method := range methods {

@@ -42,6 +42,7 @@ type site struct {
 // tasks are the task token types of a site: FOO has a ceiling of its own.
 func tasks(p *node.Settings) {
 	p.Policy.TaskMax = map[string]time.Duration{"FOO": 4 * time.Hour, "BAR": 0}
+	p.Policy.Profile = gen3.Profile()
 }
 
 func newSite(t testing.TB, bindings ...access.Binding) *site {

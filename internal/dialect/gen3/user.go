@@ -4,16 +4,20 @@ import (
 	"cmp"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
-
-	"github.com/bearerd/bearerd/internal/verification"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// userInfo says who a user is and what they may do.
+// userInfo says who a user is and what they may do. Members about which bearerd knows
+// nothing are there, and empty: clients read them without asking whether they are.
 type userInfo struct {
 	UserID      string             `json:"user_id"`
 	Subject     string             `json:"sub"`
@@ -23,10 +27,20 @@ type userInfo struct {
 	DisplayName string             `json:"display_name"`
 	Email       string             `json:"email"`
 	IsAdmin     bool               `json:"is_admin"`
+	Active      bool               `json:"active"`
 	Role        string             `json:"role"`
 	Groups      []string           `json:"groups"`
 	Resources   []string           `json:"resources"`
 	Authz       map[string][]right `json:"authz"`
+	Client      *string            `json:"azp"` // to which the token was issued; null: none
+
+	ProjectAccess  map[string][]string `json:"project_access"` // authz has what may be done
+	Message        string              `json:"message"`
+	IDP            string              `json:"idp"`
+	Phone          *string             `json:"phone_number"`
+	Certificates   []string            `json:"certificates_uploaded"`
+	Granted        []string            `json:"resources_granted"`
+	ServiceAccount *string             `json:"primary_google_service_account"`
 }
 
 // right is one thing that may be done to a resource. No service is told apart here.
@@ -37,23 +51,66 @@ type right struct {
 
 // user returns who the caller is. A task token is for its own service alone.
 func (d *Dialect) user(w http.ResponseWriter, r *http.Request) error {
-	c, err := d.caller(r, verification.Requirements{})
+	c, err := d.userCaller(r)
 	if err != nil {
 		return err
 	}
-	if c.Subject.Client {
-		return fault.New(fault.Forbidden, "the token speaks for a client and no user")
-	}
 	httpkit.NoStore(w)
-	return httpkit.WriteJSON(w, http.StatusOK, infoOf(c.Subject))
+	return httpkit.WriteJSON(w, http.StatusOK, infoOf(c))
 }
 
-func infoOf(u *verification.Subject) userInfo {
+// userCaller is the caller where users ask about themselves.
+func (d *Dialect) userCaller(r *http.Request) (*caller.Caller, error) {
+	c, err := d.caller(r, verification.Requirements{})
+	if err == nil && c.Subject.Client {
+		err = fault.New(fault.Forbidden, "the token speaks for a client and no user")
+	}
+	return c, err
+}
+
+// headerRemoteUser is spelt as the original spells it: proxies copy it by that name.
+const headerRemoteUser = "REMOTE_USER"
+
+// anyAccess answers a gateway that asks whether the caller may do anything here or, with
+// project, may read that one.
+func (d *Dialect) anyAccess(w http.ResponseWriter, r *http.Request) error {
+	query, err := httpkit.Query(r)
+	if err != nil {
+		return err
+	}
+	c, err := d.userCaller(r)
+	if err != nil {
+		return err
+	}
+	if !mayEnter(c.Subject, query) {
+		return fault.New(fault.Unauthenticated, "nothing is granted to the user")
+	}
+	w.Header()[headerRemoteUser] = []string{c.Subject.Username}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, map[string]string{"result": "success"})
+}
+
+// mayEnter decides for anyAccess. A project is a path; one that is none is nobody's.
+func mayEnter(u *verification.Subject, query url.Values) bool {
+	project := query.Get("project")
+	if project == "" {
+		return len(u.Grants) > 0
+	}
+	path, err := access.ParsePath("/" + strings.TrimPrefix(project, "/"))
+	return err == nil && u.May("read", path).Allowed
+}
+
+func infoOf(c *caller.Caller) userInfo {
+	u := c.Subject
 	name := cmp.Or(u.Name, u.Username)
 	info := userInfo{
 		UserID: u.ID, Subject: u.ID, Username: u.Username, Preferred: u.Username, Name: name, DisplayName: name,
-		Email: u.Email, IsAdmin: u.May(access.Any, access.Root).Allowed, Role: "user",
+		Email: u.Email, IsAdmin: u.May(access.Any, access.Root).Allowed, Active: true, Role: "user",
 		Groups: append([]string{}, u.Groups...), Authz: authz(u.Grants),
+		ProjectAccess: map[string][]string{}, Certificates: []string{}, Granted: []string{},
+	}
+	if id := c.Token.ClientID; id != "" && id != identity.OwnClientID {
+		info.Client = &id
 	}
 	if info.IsAdmin {
 		info.Role = "admin"

@@ -70,9 +70,76 @@ func TestUserHasNoNullsForWhoHasNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := s.do("GET", "/user/", "", s.bySession)
-	if strings.Contains(a.text, "null") || decode[userInfo](t, a).Name != "ada" {
-		t.Errorf("%s", a.text)
+	got := decode[map[string]any](t, a)
+	for name, want := range map[string]any{
+		"name": "ada", "username": "ada", "email": "", "authz": map[string]any{}, "resources": []any{}, "groups": []any{},
+		"project_access": map[string]any{}, "message": "", "active": true, "azp": nil, "idp": "", "phone_number": nil,
+		"certificates_uploaded": []any{}, "resources_granted": []any{}, "primary_google_service_account": nil,
+	} {
+		if value, there := got[name]; !there || !cmp.Equal(want, value) {
+			t.Errorf("%s is %v", name, value)
+		}
 	}
+}
+
+func TestUserNamesTheClientThatTheTokenWasIssuedTo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	client := s.NewClient(t, directory.NewClient{ID: "portal", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
+	pair, err := s.Exchange(t.Context(), issuance.Exchange{
+		Subject: s.AccessToken(t, "ada", password).Value.Reveal(),
+		Client:  client,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"GET", "POST"} {
+		a := s.do(method, "/user/", "", bearer(pair.Access.Value.Reveal()))
+		if got := decode[map[string]any](t, a); a.status != http.StatusOK || got["azp"] != "portal" || got["sub"] != s.ada {
+			t.Errorf("%s: %d %v", method, a.status, got)
+		}
+	}
+}
+
+func TestAnyAccessIsForUsersWithAGrant(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nodetest.May("read", "/programs/jnkns"), nodetest.May("create", "/programs/other"))
+	s.User(t, "eve", "battery staple")
+	eve := bearer(s.AccessToken(t, "eve", "battery staple").Value.Reveal())
+	ada := bearer(s.AccessToken(t, "ada", password).Value.Reveal())
+	for what, x := range map[string]struct {
+		query string
+		by    option
+	}{
+		"by session":              {"", s.bySession},
+		"by token":                {"", ada},
+		"what may be read":        {"?project=/programs/jnkns/projects/a", ada},
+		"without the first slash": {"?project=programs/jnkns", ada},
+		"an empty project":        {"?project=", ada},
+	} {
+		a := s.do("GET", "/user/anyaccess"+x.query, "", x.by)
+		if a.status != http.StatusOK || strings.TrimSpace(a.text) != `{"result":"success"}` || a.header.Get("Remote_user") != "ada" {
+			t.Errorf("%s: %d %s %v", what, a.status, a.text, a.header)
+		}
+	}
+	for what, x := range map[string]struct {
+		query string
+		by    option
+	}{
+		"nobody":                 {"", func(*http.Request) {}},
+		"who has nothing":        {"", eve},
+		"what may not be read":   {"?project=/programs/other", ada},
+		"a path with dots":       {"?project=/programs/jnkns/../other", ada},
+		"a name that is no path": {"?project=jnkns", ada},
+		"a revoked token":        {"", bearer(s.revoked())},
+	} {
+		a := s.do("GET", "/user/anyaccess"+x.query, "", x.by)
+		a.refused(t, what, 401)
+		if len(a.header["Remote_user"]) > 0 {
+			t.Errorf("%s: %v", what, a.header)
+		}
+	}
+	s.do("GET", "/user/anyaccess?project=a&project=b", "", ada).refused(t, "two projects", 400)
 }
 
 func TestUserTellsAnAdministrator(t *testing.T) {
@@ -123,6 +190,28 @@ func TestJWTKeysAreThoseThatSign(t *testing.T) {
 	}
 	if got := a.header.Get("Cache-Control"); got != "public, max-age=300" {
 		t.Errorf("Cache-Control: %s", got)
+	}
+}
+
+func TestJWKSIsTheSetWithWhatTheKeysAreGoodFor(t *testing.T) {
+	t.Parallel()
+	s := newSiteWith(t, nodetest.Options{Algorithm: token.RS256})
+	a := s.do("GET", "/.well-known/jwks", "")
+	keys := decode[struct{ Keys []map[string]any }](t, a).Keys
+	signing, err := s.Ring.Signing()
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("%v, %v", keys, err)
+	}
+	members, err := signing.Verification().JWK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"key_ops": []any{"verify"}}
+	for name, value := range members {
+		want[name] = value
+	}
+	if diff := cmp.Diff(want, keys[0]); diff != "" || a.header.Get("Cache-Control") != "public, max-age=300" {
+		t.Errorf("%v (-want +got)\n%s", a.header, diff)
 	}
 }
 

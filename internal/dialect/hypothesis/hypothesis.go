@@ -1,9 +1,13 @@
 // Package hypothesis speaks the API endpoints of the Hypothesis annotation service
 // that are about tokens: a page that is signed in gets a short JWT at /api/token, an
-// OAuth client trades its refresh token there, and /api/profile tells whom a token
-// speaks for. The page on which a user makes their one developer token is a web page
-// and stands in internal/webui. Where the dialect differs from the original on
-// purpose, docs/dialect-hypothesis.md says so and why.
+// OAuth client trades its refresh token there and revokes at /oauth/revoke, and
+// /api/profile says whom a token speaks for. The page on which a user makes their one
+// developer token is a web page and stands in internal/webui. Where the dialect differs
+// from the original on purpose, docs/dialect-hypothesis.md says so and why.
+//
+// An application behind bearerd has its own clients, codes and tokens at the same paths.
+// What is not bearerd's goes to it with its body as it was sent (others.go). A value is
+// bearerd's by its form or its signature, never by trial at the application.
 //
 // A refusal is {"status":"failure","reason"} as in the original, with the members
 // and the challenge of RFC 6750 beside it where a token was wrong.
@@ -14,23 +18,31 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/signin"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/token"
 )
+
+// TokenPrefix is what the developer tokens of Hypothesis begin with.
+const TokenPrefix = "6879-"
 
 // Dialect is the endpoints of Hypothesis.
 type Dialect struct {
 	SignIn   *signin.Authenticator
 	Issuance *issuance.Issuance
+	Revoker  *revoking.Revoker
 	Issuer   string
+	Forms    token.Forms // of opaque tokens
 	// Domain is the AUTHORITY of acct:NAME@AUTHORITY; "": the issuer's host.
 	Domain string
 	// Token serves POST /api/token, which is the token endpoint by another name; nil:
 	// there is none.
-	Token          http.Handler
+	Token http.Handler
+	// Application serves what is not bearerd's; nil: there is none.
+	Application    http.Handler
 	SessionCookies []string          // the cookies that carry a session
 	Challenge      httpkit.Challenge // what a 401 answers with
 }
@@ -38,14 +50,22 @@ type Dialect struct {
 // Register mounts the endpoints.
 func (d *Dialect) Register(mux *http.ServeMux) {
 	mux.Handle("GET /api/token", httpkit.Handle(d.token, d.writeError))
-	mux.Handle("GET /api/profile", httpkit.Handle(d.profile, d.writeError))
+	mux.Handle("GET /api/profile", d.others(d.bearerElsewhere, httpkit.Handle(d.profile, d.writeError)))
+	mux.Handle("OPTIONS /api/profile", d.preflight(http.MethodGet))
+	mux.Handle("GET /api/debug-token", d.others(d.bearerElsewhere, httpkit.Handle(d.debugToken, d.writeError)))
+	mux.Handle("OPTIONS /api/debug-token", d.preflight(http.MethodGet))
+	mux.Handle("POST /oauth/revoke", httpkit.Handle(d.revoke, d.writeFormError))
+	mux.Handle("OPTIONS /oauth/revoke", d.preflight(http.MethodPost))
 	if d.Token != nil {
-		mux.Handle("POST /api/token", d.Token)
+		mux.Handle("POST /api/token", httpkit.Handle(d.grant, d.writeTokenError))
+		mux.Handle("OPTIONS /api/token", d.preflight(http.MethodPost))
 	}
 }
 
 // Paths implements server.Dialect.
-func (d *Dialect) Paths() []string { return []string{"/api/token", "/api/profile"} }
+func (d *Dialect) Paths() []string {
+	return []string{"/api/token", "/api/profile", "/api/debug-token", "/oauth/revoke"}
+}
 
 var (
 	//go:embed openapi.json

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/token"
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
@@ -14,7 +15,6 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
-	"github.com/bearerd/bearerd/internal/token"
 )
 
 const password = "correct horse"
@@ -38,8 +38,12 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialec
 			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,
 		},
 	}
+	forms, err := token.NewForms(token.PrefixAPIToken)
+	if err != nil {
+		t.Fatal(err)
+	}
 	d := &hypothesis.Dialect{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Issuer: nodetest.Issuer, SessionCookies: []string{"bearerd_session"},
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Forms: forms, Issuer: nodetest.Issuer, SessionCookies: []string{"bearerd_session"},
 		Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}
 	oauthMux, mux := http.NewServeMux(), http.NewServeMux()
@@ -50,7 +54,11 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialec
 	}
 	d.Register(mux)
 	sources := adminapi.Sources{Issuer: nodetest.Issuer, Edges: []adminapi.Described{edge, d}}
-	server := httptest.NewServer(openapitest.Describe(t, sources).Watch(mux))
+	var handler http.Handler = mux // what an application answers is not described
+	if d.Application == nil {
+		handler = openapitest.Describe(t, sources).Watch(mux)
+	}
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	s := &site{Fixture: f, url: server.URL, ada: f.User(t, "ada", password)}
 	s.session = f.SessionToken(t, "ada", password).Value.Reveal()
@@ -64,7 +72,7 @@ func (s *site) developerToken(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.RenewSole(t.Context(), c, issuance.Sole{Name: "Developer token", Prefix: token.PrefixHypothesis})
+	issued, err := s.RenewSole(t.Context(), c, issuance.Sole{Name: "Developer token", Prefix: hypothesis.TokenPrefix})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +82,12 @@ func (s *site) developerToken(t *testing.T) string {
 // refreshToken is one of ada's.
 func (s *site) refreshToken(t *testing.T) string {
 	t.Helper()
+	return s.pair(t).Refresh.Value.Reveal()
+}
+
+// pair is an access token of ada's and the refresh token beside it.
+func (s *site) pair(t *testing.T) issuance.Pair {
+	t.Helper()
 	access := s.AccessToken(t, "ada", password)
 	pair, err := s.Exchange(t.Context(), issuance.Exchange{
 		Subject: access.Value.Reveal(), Scope: []string{identity.ScopeOfflineAccess},
@@ -81,5 +95,5 @@ func (s *site) refreshToken(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pair.Refresh.Value.Reveal()
+	return pair
 }

@@ -26,6 +26,9 @@ type group struct {
 	Public bool   `json:"public"`
 }
 
+// everybody is the group that the original shows everybody.
+var everybody = group{ID: "__world__", Name: "Public", Public: true}
+
 type userInfo struct {
 	DisplayName *string `json:"display_name"`
 }
@@ -36,7 +39,14 @@ func (d *Dialect) profile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := profile{Authority: d.domain(), Groups: []group{}, Features: map[string]bool{}, Preferences: map[string]bool{}}
+	query, err := httpkit.Query(r)
+	if err != nil {
+		return err
+	}
+	answer := profile{Authority: d.domain(), Groups: []group{everybody}, Features: map[string]bool{}, Preferences: map[string]bool{}}
+	if asked := query.Get("authority"); !found && asked != "" && asked != answer.Authority {
+		answer.Authority, answer.Groups = asked, []group{} // of which nothing is known here
+	}
 	if found {
 		c, err := d.SignIn.Bearer(r.Context(), raw)
 		if err != nil {

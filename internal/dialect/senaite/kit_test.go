@@ -44,7 +44,7 @@ func newSiteWith(t testing.TB, o nodetest.Options, configure ...func(*senaite.Di
 	f := nodetest.New(t, o)
 	d := &senaite.Dialect{
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Issuer: nodetest.Issuer, Now: f.Time, Cookies: httpkit.NewCookies(nodetest.Issuer), CrossOrigin: edgetest.CrossOrigin(t),
-		Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
+		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}
 	for _, c := range configure {
 		c(d)
@@ -99,10 +99,23 @@ var foreign = []option{header("Sec-Fetch-Site", "cross-site"), header("Origin", 
 // says otherwise.
 func (s *site) do(method, path, body string, options ...option) answer {
 	s.t.Helper()
+	return s.doAt(prefix, method, path, body, options...)
+}
+
+// doAt is do beneath another prefix.
+func (s *site) doAt(at, method, path, body string, options ...option) answer {
+	s.t.Helper()
 	to := edgetest.At(s.t, s.url)
 	to.Type = typeForm
-	a := to.Do(s.t, method, prefix+path, body, options...)
+	a := to.Do(s.t, method, at+path, body, options...)
 	return answer{a.Status, a.Header, a.Body, a.Cookies()}
+}
+
+// session is one of bearerd's own pages.
+func (s *site) session(name string) option {
+	s.t.Helper()
+	value := s.SessionToken(s.t, name, password).Value.Reveal()
+	return func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "bearerd_session", Value: value}) }
 }
 
 // form is the body of a login.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/signin"
 
@@ -29,20 +30,22 @@ type loggedIn struct {
 	Runtime float64 `json:"_runtime"`
 }
 
-// login returns a token for a password, in the answer and in a cookie. Tokens that the
-// request carries don't matter to it: whoever logs in again has none that is good.
+// login returns a token, in the answer and in a cookie: for a password, or for the token
+// or session of who is signed in already. A password decides before any of those: whoever
+// logs in again may have none that is good.
 func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 	start := d.Now()
-	cred, err := d.password(w, r)
+	q, err := d.readLogin(w, r)
 	if err != nil {
 		return err
 	}
-	c, err := d.SignIn.Login(r.Context(), cred)
+	c, err := d.loggingIn(r, q)
 	if err != nil {
 		return err
 	}
 	httpkit.Note(r, c)
-	issued, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{Kind: token.KindAccess, Principal: c.Principal})
+	// What is made from a token or session is revoked with it, and lives no longer.
+	issued, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{Kind: token.KindAccess, Principal: c.Principal, Parent: c.Token})
 	if err != nil {
 		return err
 	}
@@ -60,27 +63,61 @@ func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 // since is for how long a request has been served, in seconds.
 func (d *Dialect) since(start time.Time) float64 { return d.Now().Sub(start).Seconds() }
 
-// password reads a username and a password: HTTP Basic or, where the request has
-// none, the form.
-func (d *Dialect) password(w http.ResponseWriter, r *http.Request) (signin.Credentials, error) {
-	pair, found, err := httpkit.Basic(r)
-	if found || err != nil {
-		return signin.Credentials{Username: pair.Name, Password: pair.Password}, err
+// loginRequest is what a request to log in says.
+type loginRequest struct {
+	signin.Credentials
+
+	missing string // the field that is missing; "": there is a password
+	empty   bool   // there is no field at all
+}
+
+// readLogin reads a username and a password: HTTP Basic or, where the request has none,
+// the form. Where both are there they must not name different users.
+func (d *Dialect) readLogin(w http.ResponseWriter, r *http.Request) (q loginRequest, err error) {
+	pair, basic, err := httpkit.Basic(r)
+	if err != nil {
+		return q, err
 	}
 	fields, err := d.fields(w, r)
 	if err != nil {
-		return signin.Credentials{}, err
+		return q, err
 	}
-	for _, name := range []string{fieldName, fieldPassword} {
-		if fields.Has(name) {
-			continue
+	name := fields.Get(fieldName)
+	if basic {
+		if fields.Has(fieldName) && name != pair.Name {
+			return q, fault.New(fault.Invalid, "the Authorization header and the login form name different users")
 		}
-		if _, err := d.visitor(r); err != nil {
-			return signin.Credentials{}, err // a bad token is no better here
-		}
-		return signin.Credentials{}, fault.New(fault.Invalid, "%s is missing", name)
+		q.Credentials = signin.Credentials{Username: pair.Name, Password: pair.Password}
+		return q, nil
 	}
-	return signin.Credentials{Username: fields.Get(fieldName), Password: fields.Get(fieldPassword)}, nil
+	q.Credentials = signin.Credentials{Username: name, Password: fields.Get(fieldPassword)}
+	switch {
+	case !fields.Has(fieldName):
+		q.missing, q.empty = fieldName, !fields.Has(fieldPassword)
+	case !fields.Has(fieldPassword):
+		q.missing = fieldPassword
+	}
+	return q, nil
+}
+
+// loggingIn finds out who logs in.
+func (d *Dialect) loggingIn(r *http.Request, q loginRequest) (*caller.Caller, error) {
+	if q.missing == "" {
+		return d.SignIn.Login(r.Context(), q.Credentials)
+	}
+	v, err := d.visitor(r)
+	if err != nil {
+		return nil, err // a bad token is no better here
+	}
+	if v.Caller == nil {
+		if v, err = d.ofSession(r); err != nil {
+			return nil, err
+		}
+	}
+	if v.Caller == nil || !q.empty {
+		return nil, fault.New(fault.Invalid, "%s is missing", q.missing)
+	}
+	return v.Caller, d.mayChange(r, v)
 }
 
 // fields reads the login form: of the body of a POST and, where that is allowed, of

@@ -117,7 +117,11 @@ func TestLoginIsRefused(t *testing.T) {
 		"a wrong Basic, a good form":  {"POST", "", form("ada", password), []option{basic("ada", "x")}, 401},
 		"a bad token alone":           {"GET", "", "", []option{bearer("junk")}, 401},
 		"a bad cookie alone":          {"POST", "", "", []option{cookie("junk")}, 401},
-		"a good token alone":          {"GET", "", "", []option{bearer(s.login("ada"))}, 400},
+		"a good token, half a form":   {"POST", "", "__ac_name=ada", []option{bearer(s.login("ada"))}, 400},
+		"Basic and another's form":    {"POST", "", form("root", password), []option{basic("ada", password)}, 400},
+		"another site, a cookie":      {"GET", "", "", append([]option{cookie(s.login("ada"))}, foreign...), 403},
+		"another site, a session":     {"GET", "", "", append([]option{s.session("ada")}, foreign...), 403},
+		"no session any more":         {"GET", "", "", []option{header("Cookie", "bearerd_session=bds_junk")}, 400},
 		"a query that isn't UTF-8":    {"GET", "?x=%ff", "", []option{}, 400},
 		"JSON that says it is a form": {"POST", "", `{"__ac_name":"ada"}`, nil, 400},
 	} {

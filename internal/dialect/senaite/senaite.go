@@ -20,6 +20,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,19 +36,28 @@ import (
 // DefaultPrefix is where the original has its endpoints, within its site.
 const DefaultPrefix = "/@@API/senaite/v1"
 
+// SitePrefix is where its clients ask for them: the original's image calls its site so.
+const SitePrefix = "/senaite" + DefaultPrefix
+
+// DefaultPrefixes returns the prefixes of a dialect that names none.
+func DefaultPrefixes() []string { return []string{DefaultPrefix, SitePrefix} }
+
 // Dialect is the endpoints of SENAITE.
 type Dialect struct {
-	SignIn       *signin.Authenticator
-	Issuance     *issuance.Issuance
-	Revoker      *revoking.Revoker
-	Directory    *directory.Directory
-	Issuer       string
-	Now          func() time.Time
-	Prefix       string               // where the endpoints stand, with no slash at its end; "": DefaultPrefix
-	LoginInQuery bool                 // take passwords from URLs, which everybody logs
-	Cookies      httpkit.Cookies      // how cookies are made
-	CrossOrigin  *httpkit.CrossOrigin // nil: nothing is changed by cookie or Basic, and no cookie is set
-	Challenge    httpkit.Challenge    // what a 401 answers with
+	SignIn         *signin.Authenticator
+	Issuance       *issuance.Issuance
+	Revoker        *revoking.Revoker
+	Directory      *directory.Directory
+	Issuer         string
+	Now            func() time.Time
+	Prefixes       []string             // beneath each of which the endpoints stand, with no slash at its end; none: DefaultPrefixes
+	LoginInQuery   bool                 // take passwords from URLs, which everybody logs
+	Cookies        httpkit.Cookies      // how cookies are made
+	SessionCookies []string             // those that carry a session of bearerd's pages
+	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie or Basic, and no cookie is set
+	Challenge      httpkit.Challenge    // what a 401 answers with
+
+	prefix string // the one beneath which a request is served
 }
 
 // loginPaths are what /login, /logout and /auth stand beneath.
@@ -55,14 +65,23 @@ var loginPaths = []string{"", "/users"}
 
 // Register mounts the endpoints.
 func (d *Dialect) Register(mux *http.ServeMux) {
+	for _, prefix := range d.prefixes() {
+		at := *d
+		at.prefix = prefix
+		at.register(mux)
+	}
+}
+
+// register mounts the endpoints beneath one prefix.
+func (d *Dialect) register(mux *http.ServeMux) {
 	serve := func(method, path string, fn httpkit.HandlerFunc) {
-		mux.Handle(method+" "+d.prefix()+path, httpkit.Handle(fn, d.writeError))
+		mux.Handle(method+" "+d.prefix+path, httpkit.Handle(fn, d.writeError))
 	}
 	for _, at := range loginPaths {
 		serve("GET", at+"/login", d.login)
 		serve("POST", at+"/login", d.login)
 		serve("GET", at+"/logout", d.logout)
-		mux.Handle("GET "+d.prefix()+at+"/auth", httpkit.Handle(d.auth, d.writeAuthError))
+		mux.Handle("GET "+d.prefix+at+"/auth", httpkit.Handle(d.auth, d.writeAuthError))
 	}
 	serve("GET", "/users", d.list)
 	serve("GET", "/users/{name}", d.one)
@@ -71,25 +90,28 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 
 // Paths implements server.Dialect.
 func (d *Dialect) Paths() []string {
-	paths := []string{d.prefix() + "/users", d.prefix() + "/users/{name}", d.prefix() + "/users/{name}/rotate_secret"}
-	for _, at := range loginPaths {
-		for _, name := range []string{"/login", "/logout", "/auth"} {
-			paths = append(paths, d.prefix()+at+name)
+	var paths []string
+	for _, prefix := range d.prefixes() {
+		paths = append(paths, prefix+"/users", prefix+"/users/{name}", prefix+"/users/{name}/rotate_secret")
+		for _, at := range loginPaths {
+			for _, name := range []string{"/login", "/logout", "/auth"} {
+				paths = append(paths, prefix+at+name)
+			}
 		}
 	}
 	return paths
 }
 
-func (d *Dialect) prefix() string {
-	if d.Prefix == "" {
-		return DefaultPrefix
+func (d *Dialect) prefixes() []string {
+	if len(d.Prefixes) == 0 {
+		return DefaultPrefixes()
 	}
-	return d.Prefix
+	return d.Prefixes
 }
 
-// url returns the address of an endpoint.
+// url returns the address of an endpoint, beneath the prefix that the client asked by.
 func (d *Dialect) url(path string) string {
-	return strings.TrimSuffix(d.Issuer, "/") + d.prefix() + path
+	return strings.TrimSuffix(d.Issuer, "/") + d.prefix + path
 }
 
 // userURL returns the address of a user.
@@ -97,19 +119,29 @@ func (d *Dialect) userURL(name string) string { return d.url("/users/" + url.Pat
 
 var (
 	//go:embed openapi.json
-	described string
+	described []byte
+	//go:embed openapi-users.json
+	describedUsers string
 	//go:embed openapi-login.json
 	describedLogin string
 )
 
 // OpenAPI describes the endpoints where they stand.
 func (d *Dialect) OpenAPI() [][]byte {
-	encoded, _ := json.Marshal(d.prefix()) // a string can be encoded
-	prefix := strings.TrimSuffix(string(encoded), `"`)
-	fragments := [][]byte{[]byte(strings.ReplaceAll(described, `"{prefix}`, prefix))}
-	for _, at := range loginPaths {
-		fragment := strings.NewReplacer(`"{prefix}`, prefix, "{at}/", at+"/", "{at}", strings.ReplaceAll(at, "/", "_")).Replace(describedLogin)
-		fragments = append(fragments, []byte(fragment))
+	fragments := [][]byte{described}
+	for i, prefix := range d.prefixes() {
+		encoded, _ := json.Marshal(prefix) // a string can be encoded
+		quoted := strings.TrimSuffix(string(encoded), `"`)
+		n := "" // distinguishes the operations beneath further prefixes
+		if i > 0 {
+			n = strconv.Itoa(i + 1)
+		}
+		users := strings.NewReplacer(`"{prefix}`, quoted, "{n}", n)
+		fragments = append(fragments, []byte(users.Replace(describedUsers)))
+		for _, at := range loginPaths {
+			login := strings.NewReplacer(`"{prefix}`, quoted, "{n}", n, "{at}/", at+"/", "{at}", strings.ReplaceAll(at, "/", "_"))
+			fragments = append(fragments, []byte(login.Replace(describedLogin)))
+		}
 	}
 	return fragments
 }

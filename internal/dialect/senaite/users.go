@@ -35,8 +35,12 @@ const current = "current"
 const (
 	roleAnonymous     = "Anonymous"
 	roleAuthenticated = "Authenticated"
+	roleMember        = "Member"
 	roleManager       = "Manager"
 )
+
+// groupEverybody is the group that the original puts every user into.
+const groupEverybody = "AuthenticatedUsers"
 
 // anonymous is nobody, as nobody sees themselves.
 func (d *Dialect) anonymous() user {
@@ -49,14 +53,14 @@ func (d *Dialect) anonymous() user {
 func (d *Dialect) userOf(u *verification.Subject, c *caller.Caller) user {
 	return user{
 		ID: u.Username, Username: u.Username, FullName: u.Name, Email: u.Email, Roles: rolesOf(u),
-		Groups: append([]string{}, u.Groups...), Authenticated: u.ID == c.ID(), URL: d.userURL(u.Username),
+		Groups: append(slices.Clone(u.Groups), groupEverybody), Authenticated: u.ID == c.ID(), URL: d.userURL(u.Username),
 	}
 }
 
 // rolesOf names the roles that give the user something, wherever that is. Manager is
 // the original's word for an administrator.
 func rolesOf(s *verification.Subject) []string {
-	roles := []string{roleAuthenticated}
+	roles := []string{roleAuthenticated, roleMember}
 	if s.May(access.Any, access.Root).Allowed {
 		roles = append(roles, roleManager)
 	}
@@ -69,8 +73,14 @@ func rolesOf(s *verification.Subject) []string {
 	return slices.Compact(roles)
 }
 
+// authenticated is the answer to somebody.
+type authenticated struct {
+	Runtime float64 `json:"_runtime"`
+}
+
 // auth reports whether the caller is somebody.
 func (d *Dialect) auth(w http.ResponseWriter, r *http.Request) error {
+	start := d.Now()
 	v, err := d.visitor(r)
 	if err != nil {
 		return err
@@ -79,7 +89,7 @@ func (d *Dialect) auth(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Unauthenticated, "log in first")
 	}
 	httpkit.NoStore(w)
-	return httpkit.WriteJSON(w, http.StatusOK, struct{}{})
+	return httpkit.WriteJSON(w, http.StatusOK, authenticated{d.since(start)})
 }
 
 // list shows every user to an administrator, and to everybody else themselves.
@@ -87,7 +97,8 @@ func (d *Dialect) list(w http.ResponseWriter, r *http.Request) error {
 	return d.show(w, r, func(v visitor, b batch) (page, error) { return d.everybody(r.Context(), v.Caller, b) })
 }
 
-// one shows one user: anybody to an administrator, and to everybody else themselves.
+// one shows one user: anybody to an administrator, and to everybody else themselves,
+// whomever they ask for.
 func (d *Dialect) one(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
 	return d.show(w, r, func(v visitor, b batch) (page, error) {
@@ -95,6 +106,9 @@ func (d *Dialect) one(w http.ResponseWriter, r *http.Request) error {
 			return d.self(v.Caller, b)
 		}
 		p, err := d.Directory.UserSubject(r.Context(), v.Caller, name)
+		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.InsufficientScope) {
+			return d.self(v.Caller, b)
+		}
 		if err != nil {
 			return page{}, err
 		}

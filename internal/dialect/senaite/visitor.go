@@ -20,7 +20,7 @@ const (
 type credentials struct {
 	basic    *httpkit.BasicPair
 	token    string
-	inCookie bool // the token: a browser sends it by itself
+	inCookie bool // the token, or the session: a browser sends it by itself
 }
 
 // find returns the first credentials that a request has: Authorization, the cookie,
@@ -38,7 +38,7 @@ func find(r *http.Request) (c credentials, err error) {
 	if found {
 		return credentials{basic: &pair}, nil
 	}
-	credential, err := Credentials{}.Find(r)
+	credential, err := findToken(r)
 	return credentials{token: credential.Token, inCookie: credential.Ambient}, err
 }
 
@@ -65,6 +65,16 @@ func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
 	}
 	httpkit.Note(r, v.Caller)
 	return v, err
+}
+
+// ofSession finds out who is signed in to bearerd's own pages. A session that is not good
+// is nobody's.
+func (d *Dialect) ofSession(r *http.Request) (visitor, error) {
+	c, found, err := httpkit.Session(r, d.SessionCookies, d.SignIn.Session)
+	if !found || fault.Is(err, fault.InvalidToken) {
+		return visitor{}, nil
+	}
+	return visitor{c, credentials{inCookie: true}}, err
 }
 
 // cookieError is a token in a cookie that is not good. No script can remove the

@@ -14,6 +14,9 @@ const (
 	csrfCookie = "csrftoken"
 	csrfHeader = "X-Csrftoken"
 	year       = 365 * 24 * time.Hour
+	// csrfLength is the one that Django takes, so that a Specify behind bearerd accepts the
+	// token too.
+	csrfLength = 32
 )
 
 // setCSRF sets the cookie that scripts repeat in a header, and which no other site
@@ -22,7 +25,7 @@ const (
 func (d *Dialect) setCSRF(w http.ResponseWriter, r *http.Request) {
 	value, ok := csrfOf(r)
 	if !ok {
-		value = rand.Text()
+		value = (rand.Text() + rand.Text())[:csrfLength]
 	}
 	d.setReadable(w, csrfCookie, value)
 }
@@ -44,6 +47,11 @@ func (d *Dialect) checkCSRF(r *http.Request) error {
 	if err := d.CrossOrigin.Check(r); err != nil {
 		return err
 	}
+	return checkToken(r)
+}
+
+// checkToken refuses a request whose header doesn't repeat its cookie.
+func checkToken(r *http.Request) error {
 	cookie, ok := csrfOf(r)
 	headers := r.Header.Values(csrfHeader)
 	if !ok || len(headers) != 1 || subtle.ConstantTimeCompare([]byte(cookie), []byte(headers[0])) != 1 {

@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	password  = "correct horse"
-	formType  = "application/x-www-form-urlencoded"
-	tokenPath = "/accounts/token/"
-	revPath   = "/accounts/token/revoke/"
-	loginPath = "/context/login/"
+	password    = "correct horse"
+	formType    = "application/x-www-form-urlencoded"
+	tokenPath   = "/accounts/token/"
+	revPath     = "/accounts/token/revoke/"
+	refreshPath = "/accounts/token/refresh/"
+	loginPath   = "/context/login/"
 )
 
 // site is the dialect over a real authority: collections 4 and 5, "ada" who has

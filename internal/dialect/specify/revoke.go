@@ -15,13 +15,18 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	values, err := httpkit.FormOrJSON(w, r)
+	values, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
-	raw := values.Get("access_token")
-	if raw == "" {
-		return fault.New(fault.Invalid, "the parameter \"access_token\" is missing")
+	raw, refresh := values.Get("access_token"), values.Get("refresh_token")
+	switch {
+	case raw == "" && refresh == "":
+		return fault.New(fault.Invalid, "the parameter \"access_token\" is missing").In("access_token")
+	case raw != "" && refresh != "":
+		return fault.New(fault.Invalid, "one token is revoked at a time: access_token or refresh_token").In("refresh_token")
+	case raw == "":
+		raw = refresh
 	}
 	_, err = d.Revoker.Revoke(r.Context(), c, revoking.Revocation{Token: raw, RefuseExpired: true})
 	if err != nil {

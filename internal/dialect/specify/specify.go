@@ -1,7 +1,7 @@
 // Package specify speaks the endpoints of Specify 7: a user signs in at
 // /context/login/ with a CSRF token and a collection, trades a password for a token
-// that is good in one collection at /accounts/token/, and revokes it at
-// /accounts/token/revoke/. Where it differs from the original on purpose,
+// that is good in one collection at /accounts/token/, a refresh token for the next pair at
+// /accounts/token/refresh/, and revokes either at /accounts/token/revoke/. Where it differs from the original on purpose,
 // docs/dialect-specify.md says so and why.
 //
 // A request that carries a Bearer token is judged by it whatever it asks for, as
@@ -56,12 +56,13 @@ func (d *Dialect) Register(mux *http.ServeMux) {
 		serve("PUT", "/context/login", d.login)
 	}
 	serve("POST", "/accounts/token", d.token)
+	serve("POST", "/accounts/token/refresh", d.refresh)
 	serve("POST", "/accounts/token/revoke", d.revoke)
 }
 
 // Paths implements server.Dialect.
 func (d *Dialect) Paths() []string {
-	paths := []string{"/accounts/token", "/accounts/token/revoke"}
+	paths := []string{"/accounts/token", "/accounts/token/refresh", "/accounts/token/revoke"}
 	if d.Login {
 		paths = append(paths, "/context/login")
 	}

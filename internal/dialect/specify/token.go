@@ -4,12 +4,12 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/signin"
-
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -21,6 +21,31 @@ type tokenRequest struct {
 	username, password string
 	collection         int64
 	lifetime           int64 // seconds; 0: none asked for
+	refresh            bool  // a refresh token is to come with it
+}
+
+// bodyOnly are the parameters that must not stand in a URL, which everybody logs.
+var bodyOnly = []string{
+	"username", "password", "collectionid", "expires", "refresh", "access_token", "refresh_token",
+}
+
+// readBody reads the form or JSON of a request, in which an empty parameter is there. None
+// of them may stand in the query: it would say something else, or betray a secret.
+func readBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	values, err := httpkit.FormOrJSONWithEmpty(w, r)
+	if err != nil {
+		return nil, err
+	}
+	query, err := httpkit.QueryWithEmpty(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range bodyOnly {
+		if query.Has(name) {
+			return nil, fault.New(fault.Invalid, "the parameter %q must stand in the body, not in the URL", name).In(name)
+		}
+	}
+	return values, nil
 }
 
 func parseTokenRequest(values url.Values) (q tokenRequest, err error) {
@@ -33,23 +58,54 @@ func parseTokenRequest(values url.Values) (q tokenRequest, err error) {
 	if q.collection, err = access.ParseCollection(values.Get("collectionid")); err != nil {
 		return q, fault.New(fault.Invalid, "the parameter \"collectionid\" must be the id of a collection, an integer").In("collectionid")
 	}
-	if values.Has("expires") {
-		q.lifetime, err = issuance.ParseLifetime(values.Get("expires"))
+	if q.lifetime, err = parseExpires(values); err != nil {
+		return q, err
+	}
+	if values.Has("refresh") {
+		q.refresh, err = parseBool(values, "refresh")
 	}
 	return q, err
 }
 
-// issued is the answer to a password that is good in its collection.
+// parseExpires reads a lifetime in seconds; 0: none is asked for.
+func parseExpires(values url.Values) (int64, error) {
+	if !values.Has("expires") {
+		return 0, nil
+	}
+	return issuance.ParseLifetime(values.Get("expires"))
+}
+
+func parseBool(values url.Values, name string) (bool, error) {
+	switch values.Get(name) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fault.New(fault.Invalid, "the parameter %q must be true or false", name).In(name)
+}
+
+// issued is the answer to a password that is good in its collection, and to a refresh
+// token.
 type issued struct {
-	AccessToken string `json:"access_token"`
-	ExpiresIn   int64  `json:"expires_in"` // seconds
+	AccessToken  string `json:"access_token"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+func answerOf(pair issuance.Pair) issued {
+	a := issued{AccessToken: pair.Access.Value.Reveal(), ExpiresIn: pair.Access.Lifetime}
+	if pair.Refresh != nil {
+		a.RefreshToken = pair.Refresh.Value.Reveal()
+	}
+	return a
 }
 
 func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	if _, err := d.bearer(r, d.SignIn.Bearer); err != nil {
 		return err
 	}
-	values, err := httpkit.FormOrJSONWithEmpty(w, r)
+	values, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
@@ -64,13 +120,48 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	httpkit.Note(r, c)
-	made, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{
-		Kind: token.KindAccess, Principal: c.Principal, Collection: &q.collection,
-		Lifetime: q.lifetime, Usual: usualLifetime,
-	})
+	pair, err := d.issue(r, c, &q)
 	if err != nil {
 		return err
 	}
 	httpkit.NoStore(w)
-	return httpkit.WriteJSON(w, http.StatusOK, issued{made.Value.Reveal(), made.Lifetime})
+	return httpkit.WriteJSON(w, http.StatusOK, answerOf(pair))
+}
+
+// issue issues what a token request asks for.
+func (d *Dialect) issue(r *http.Request, c *caller.Caller, q *tokenRequest) (pair issuance.Pair, err error) {
+	asked := &issuance.Request{
+		Kind: token.KindAccess, Principal: c.Principal, Collection: &q.collection,
+		Lifetime: q.lifetime, Usual: usualLifetime,
+	}
+	if q.refresh {
+		return d.Issuance.IssueWithRefresh(r.Context(), c, asked)
+	}
+	pair.Access, err = d.Issuance.Issue(r.Context(), c, asked)
+	return pair, err
+}
+
+// refresh trades a refresh token for a new pair in the same collection.
+func (d *Dialect) refresh(w http.ResponseWriter, r *http.Request) error {
+	if _, err := d.bearer(r, d.SignIn.Bearer); err != nil {
+		return err
+	}
+	values, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	raw := values.Get("refresh_token")
+	if raw == "" {
+		return fault.New(fault.Invalid, "the parameter \"refresh_token\" is missing").In("refresh_token")
+	}
+	lifetime, err := parseExpires(values)
+	if err != nil {
+		return err
+	}
+	pair, err := d.Issuance.Refresh(r.Context(), issuance.Refresh{Token: raw, Lifetime: lifetime})
+	if err != nil {
+		return err
+	}
+	httpkit.NoStore(w)
+	return httpkit.WriteJSON(w, http.StatusOK, answerOf(pair))
 }

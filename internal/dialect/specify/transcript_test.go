@@ -142,10 +142,16 @@ func (c *conversation) learn(a answer) {
 		}
 	}
 	var body struct {
-		AccessToken string `json:"access_token"`
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
 	}
-	if json.Unmarshal([]byte(a.body), &body) == nil && body.AccessToken != "" {
-		c.name(body.AccessToken, "token")
+	if json.Unmarshal([]byte(a.body), &body) != nil {
+		return
+	}
+	for secret, kind := range map[string]string{body.AccessToken: "token", body.RefreshToken: "refresh"} {
+		if secret != "" {
+			c.name(secret, kind)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func DefaultSettings() node.Settings {
 		Policy: issuance.Policy{
 			Issuer: Issuer, DefaultAudience: Issuer,
 			AccessTTL: 30 * time.Minute, AccessMax: time.Hour,
-			ExchangeKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, SessionMax: 12 * time.Hour,
+			ExchangeKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, RefreshGrace: 30 * time.Second, SessionMax: 12 * time.Hour,
 		},
 		Limits: identity.Limits{Account: 10, AccountTotal: 100, Address: 100, Window: 15 * time.Minute},
 		Audit:  8760 * time.Hour, Staleness: 2 * time.Second, Wait: revocation.WaitNodes,
@@ -129,7 +129,7 @@ func New(tb testing.TB, o Options) *Fixture {
 		Log: log, Ledger: f.Ledger, Node: uuid.NewString(), Staleness: p.Staleness, Logger: o.Logger,
 	})
 	Must(tb, err)
-	forms, err := token.NewForms(o.prefix())
+	forms, err := token.NewForms(o.prefix(), "6879-") // as a dialect brings one
 	Must(tb, err)
 	var seen records.Store = f.Store
 	if o.Store != nil {

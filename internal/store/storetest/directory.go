@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -292,7 +294,7 @@ func testClients(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	ci := identity.Client{
 		ID: "ci", SecretDigest: []byte(strings.Repeat("d", 32)), Grants: []string{"client_credentials", "refresh_token"},
-		Scopes: []string{"read", "write"}, Audiences: []string{"https://a.example/?q=1&r=<2>"},
+		Scopes: []string{"read", "write"}, Audiences: []string{"https://a.example/?q=1&r=<2>"}, ExchangeFrom: []string{"web", "ph%ne"},
 	}
 	public := identity.Client{ID: "app"}
 	s.do(t, records.CreateClient{Client: ci}, records.CreateClient{Client: public})
@@ -312,22 +314,60 @@ func testClients(t *testing.T, s *Suite) {
 	s.refuse(t, fault.NotFound, records.UpdateClient{Client: ci})
 }
 
+// testRotateSecret: there are two secrets at most, and nothing but a rotation or a new
+// secret ends the old one.
+func testRotateSecret(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	digest := func(letter string) []byte { return []byte(strings.Repeat(letter, 32)) }
+	ci := identity.Client{ID: "ci", SecretDigest: digest("a"), Grants: []string{"client_credentials"}}
+	s.do(t, records.CreateClient{Client: ci}, records.CreateClient{Client: identity.Client{ID: "app"}})
+	is := func(what, id string, secret, old []byte, until time.Time) {
+		t.Helper()
+		c := must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: id})).Client
+		same(t, what+": the secret", c.SecretDigest, secret)
+		same(t, what+": the old one", c.OldSecretDigest, old)
+		same(t, what+": its end", c.OldSecretUntil, until)
+	}
+	rotate := func(id, letter string, until time.Time) {
+		t.Helper()
+		s.do(t, records.RotateSecret{ID: id, SecretDigest: digest(letter), OldUntil: until})
+	}
+	until := start.Add(time.Hour)
+	rotate("ci", "b", until)
+	is("with an overlap", "ci", digest("b"), digest("a"), until)
+	ci.Scopes, ci.SecretDigest = []string{"read"}, nil
+	s.do(t, records.UpdateClient{Client: ci})
+	is("changed", "ci", digest("b"), digest("a"), until)
+	rotate("ci", "c", until.Add(time.Hour))
+	is("again", "ci", digest("c"), digest("b"), until.Add(time.Hour))
+	rotate("ci", "d", time.Time{})
+	is("without an overlap", "ci", digest("d"), nil, time.Time{})
+	rotate("ci", "e", until)
+	ci.SecretDigest = digest("f")
+	s.do(t, records.UpdateClient{Client: ci})
+	is("with a new secret", "ci", digest("f"), nil, time.Time{})
+	rotate("app", "b", until)
+	is("a public client", "app", digest("b"), nil, time.Time{})
+	s.refuse(t, fault.NotFound, records.RotateSecret{ID: "nobody", SecretDigest: digest("b")})
+}
+
 // testIdentifiers has names that some databases take for equal.
 func testIdentifiers(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	names := []string{"Zoe\u0301", "Zo\u00e9", "zo\u00e9", "zo\u00e9 ", "zoe", "ZOE", "zo\u00e9\u00a0", "stra\u00dfe", "strasse", "'); DROP TABLE users; --", `\`, "%", "_"}
+	username := func(n int) string { return fmt.Sprintf("user %d", n) } // those are compared by their folded form
 	for n, name := range names {
 		u := user(n)
-		u.Username, u.ID, u.Groups = name, "id-"+name, []string{"group-" + name}
+		u.Username, u.ID, u.Groups = username(n), "id-"+name, []string{"group-" + name}
 		s.do(t, records.CreateUser{User: u}, records.CreateRole{Role: access.Role{Name: name, Permissions: []access.Permission{{Action: "read", Path: "/"}}}},
 			records.CreateClient{Client: identity.Client{ID: name}},
 			records.CreateCollection{Collection: records.Collection{ID: int64(n), Name: name}},
 			records.AddBinding{Binding: access.Binding{ID: name, User: u.ID, Role: name, Path: "/own"}},
 			records.AddBinding{Binding: access.Binding{ID: "g-" + name, Group: "group-" + name, Role: name, Path: "/group"}})
 	}
-	for _, name := range names {
-		p := must[records.Principal](t)(s.store.Principal(ctx, records.Who{Username: name}))
-		if p.User.Username != name || p.User.ID != "id-"+name {
+	for n, name := range names {
+		p := must[records.Principal](t)(s.store.Principal(ctx, records.Who{UserID: "id-" + name}))
+		if p.User.Username != username(n) || p.User.ID != "id-"+name {
 			t.Errorf("%q is %q", name, p.User.Username)
 		}
 		same(t, "grants of "+name, p.Grants, []access.Grant{
@@ -338,7 +378,7 @@ func testIdentifiers(t *testing.T, s *Suite) {
 			t.Errorf("client %q is %q", name, c.Client.ID)
 		}
 	}
-	if _, err := s.store.Principal(ctx, records.Who{Username: "zOe"}); !fault.Is(err, fault.NotFound) {
+	if _, err := s.store.Principal(ctx, records.Who{UserID: "id-zOe"}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("zOe: %v", err)
 	}
 }

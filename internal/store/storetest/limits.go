@@ -104,7 +104,7 @@ func testAccountFailures(t *testing.T, s *Suite) {
 	same(t, "others'", []int{left[0].Count, left[1].Count, left[2].Count, left[3].Count, left[4].Count}, []int{4, 4, 1, 1, 2})
 }
 
-// testTokensByDigest finds many tokens at once, in one query.
+// testTokensByDigest finds many tokens at once, in one query, by their values or ids.
 func testTokensByDigest(t *testing.T, s *Suite) {
 	find := func(digests ...[32]byte) (ids []string, seq revocation.Seq) {
 		t.Helper()
@@ -137,7 +137,14 @@ func testTokensByDigest(t *testing.T, s *Suite) {
 	same(t, "none of them", len(got), 0)
 	got, _ = find()
 	same(t, "none asked for", len(got), 0)
-	_, _, err := s.store.TokensByDigest(t.Context(), make([][32]byte, records.MaxDigests+1))
+	byID, seq, err := s.store.TokensByID(t.Context(), []string{tok(3).ID, "unknown", tok(3).ID, tok(5).ID})
+	if err != nil || len(byID) != 2 || seq != head {
+		t.Errorf("by id: %+v, as of %d, %v", byID, seq, err)
+	}
+	for _, one := range byID {
+		same(t, "by id as found singly", one, s.token(t, one.ID))
+	}
+	_, _, err = s.store.TokensByDigest(t.Context(), make([][32]byte, records.MaxDigests+1))
 	wantFault(t, err, fault.Invalid)
 	_, _, err = s.store.TokensByDigest(t.Context(), make([][32]byte, records.MaxDigests))
 	if err != nil {

@@ -65,6 +65,51 @@ func testTwoNodesSpend(t *testing.T, s *Suite) {
 	}
 }
 
+// testTwoTabs uses a refresh token again and one that was issued for it at the same time,
+// from two nodes: whoever is later sees what the other did, so that no sibling is left
+// alive beside one that was used.
+func testTwoTabs(t *testing.T, s *Suite) {
+	for round := range 10 {
+		name := func(parts ...any) string { return fmt.Sprintln(append([]any{"tabs", round}, parts...)...) }
+		add := func(id, origin string) records.AddToken {
+			one := tok(0)
+			one.ID, one.Digest, one.IssuedFor, one.Kind = id, token.Digest(id), origin, token.KindRefresh
+			return records.AddToken{Token: one}
+		}
+		origin, first, second := name("origin"), name("first"), name("second")
+		s.do(t, add(origin, ""))
+		s.do(t, records.SpendToken{ID: origin, At: start, Reason: "used", Siblings: "sibling used"}, add(first, origin), add(second, origin))
+		var used, again atomic.Int32
+		s.each(func(node, n int, store records.Store) {
+			ops := []records.Op{records.SpendAgain{ID: origin, Since: start, Reason: "used"}, add(name("late", node, n), origin)}
+			count := &again
+			if n%2 == 0 {
+				spent := []string{first, second}[node]
+				ops = []records.Op{records.SpendToken{ID: spent, At: start, Reason: "used", Siblings: "sibling used"}, add(name("next", node, n), spent)}
+				count = &used
+			}
+			err := patiently(func() error {
+				_, err := store.Commit(t.Context(), records.Batch{Ops: ops})
+				return err
+			})
+			switch {
+			case err == nil:
+				count.Add(1)
+			case !fault.Is(err, fault.Conflict):
+				t.Error(err)
+			}
+		})
+		if used.Load() != 1 {
+			t.Fatalf("%d siblings were used", used.Load())
+		}
+		for _, one := range must[records.Page[records.StoredToken]](t)(s.store.StoredTokens(t.Context(), records.TokenQuery{Limit: 1000})).Items {
+			if one.IssuedFor == origin && one.RevokedAt.IsZero() {
+				t.Errorf("%s lives beside a sibling that was used; %d were issued again", one.ID, again.Load())
+			}
+		}
+	}
+}
+
 func testTwoNodesKeys(t *testing.T, s *Suite) {
 	var made atomic.Int32
 	s.each(func(node, n int, store records.Store) {

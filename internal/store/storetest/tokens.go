@@ -39,6 +39,7 @@ func testTokens(t *testing.T, s *Suite) {
 	full.Collection = &four
 	full.LastUsedAt, full.LastUsedBy, full.RevokedAt, full.Reason = start.Add(time.Minute), "192.0.2.1", start.Add(2*time.Minute), "revoked"
 	full.Audience, full.Replaces, full.EndsAt = "https://api.example", "predecessor", start.Add(48*time.Hour)
+	full.IssuedFor = "spent"
 	bare := records.StoredToken{ID: "bare", Kind: token.KindExchangeKey, CreatedAt: start}
 	other := records.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
 	s.do(t, records.AddToken{Token: full}, records.AddToken{Token: bare}, records.AddToken{Token: other})
@@ -213,6 +214,51 @@ func testSpendToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, records.SpendToken{ID: tok(2).ID, At: tok(2).ExpiresAt})
 }
 
+// testSiblings has refresh tokens that were issued for the same one: the first, "a", was
+// spent twice.
+func testSiblings(t *testing.T, s *Suite) {
+	add := func(id, origin string) {
+		one := tok(0)
+		one.ID, one.Digest, one.IssuedFor, one.Kind = id, token.Digest(id), origin, token.KindRefresh
+		s.do(t, records.AddToken{Token: one})
+	}
+	spend := func(id string) records.SpendToken {
+		return records.SpendToken{ID: id, At: s.now(), Reason: "used", Siblings: "sibling used"}
+	}
+	ended := func(what string, want map[string]string) {
+		t.Helper()
+		for id, reason := range want {
+			if one := s.token(t, id); one.Reason != reason || one.RevokedAt.IsZero() != (reason == "") {
+				t.Errorf("%s: %s ended at %v: %q, want %q", what, id, one.RevokedAt, one.Reason, reason)
+			}
+		}
+	}
+	again := func(id string, since time.Time) records.SpendAgain {
+		return records.SpendAgain{ID: id, Since: since, Reason: "used"}
+	}
+	add("a", "")
+	add("stranger", "")
+	s.refuse(t, fault.Conflict, again("a", start)) // it wasn't spent once
+	s.refuse(t, fault.Conflict, again("nobody", start))
+	s.do(t, spend("a"))
+	ended("a token without siblings", map[string]string{"a": "used", "stranger": ""})
+	for _, id := range []string{"b", "c", "d"} {
+		add(id, "a")
+	}
+	s.pass(30 * time.Second)
+	s.refuse(t, fault.Conflict, again("a", start.Add(time.Microsecond))) // it was spent before
+	s.do(t, again("a", start))
+	ended("spent again", map[string]string{"a": "used", "b": "", "c": "", "d": ""})
+	s.do(t, records.KillTokens{IDs: []string{"d"}, At: start, Reason: "revoked"})
+	s.do(t, again("a", start)) // one that was revoked was not used
+	s.do(t, spend("b"))
+	ended("a sibling spent", map[string]string{"b": "used", "c": "sibling used", "d": "revoked", "stranger": ""})
+	s.refuse(t, fault.Conflict, again("a", start))
+	s.refuse(t, fault.Conflict, spend("c"))
+	s.do(t, again("b", start))
+	s.refuse(t, fault.Conflict, again("c", start))
+}
+
 func testShortenToken(t *testing.T, s *Suite) {
 	one, endless := tok(1), tok(2)
 	endless.ExpiresAt = time.Time{}
@@ -292,6 +338,11 @@ func testVoidTokens(t *testing.T, s *Suite) {
 	add("decided as of that", false, func(one *records.StoredToken) { one.ClientID, one.Seq = "client", 2 })
 	add("made from what was killed", true, func(one *records.StoredToken) { one.Chain, one.Seq = []string{"root", "killed"}, seq })
 	add("made from another", false, func(one *records.StoredToken) { one.Chain = []string{"KILLED"} })
+	add("made from what was issued to the client before its cut-off", true, func(one *records.StoredToken) {
+		one.Chain, one.Seq = []string{"root", token.ClientLink("client")}, 1
+	})
+	add("and after it", false, func(one *records.StoredToken) { one.Chain, one.Seq = []string{"root", token.ClientLink("client")}, 2 })
+	add("made from what another client had", false, func(one *records.StoredToken) { one.Chain = []string{token.ClientLink("CLIENT")} })
 	all := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{
 		Log: []revocation.Entry{{What: revocation.Everything, ID: revocation.EverythingID, At: start}},
 	}))

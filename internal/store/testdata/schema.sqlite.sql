@@ -18,7 +18,7 @@ CREATE TABLE audit_events (
     request_id TEXT    NOT NULL,
     outcome    TEXT    NOT NULL,
     reason     TEXT    NOT NULL
-, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '') STRICT;
+, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
 
@@ -37,7 +37,7 @@ CREATE TABLE bindings (
     role        TEXT REFERENCES roles (name) ON DELETE CASCADE,
     action      TEXT,
     action_path TEXT,
-    path        TEXT NOT NULL,
+    path        TEXT NOT NULL, owner TEXT NOT NULL DEFAULT '',
     CHECK ((user_id IS NULL) <> (group_name IS NULL)),
     CHECK ((role IS NULL) <> (action IS NULL)),
     CHECK ((action IS NULL) = (action_path IS NULL))
@@ -64,12 +64,12 @@ CREATE TABLE clients (
     grants        TEXT NOT NULL,
     scopes        TEXT NOT NULL,
     audiences     TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+, exchange_from TEXT NOT NULL DEFAULT '[]', old_secret_digest BLOB NOT NULL DEFAULT x'', old_secret_until INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE collections (
     id   INTEGER NOT NULL PRIMARY KEY,
     name TEXT    NOT NULL UNIQUE
-) STRICT;
+, owner TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE TABLE devices (
     digest     BLOB    NOT NULL PRIMARY KEY,
@@ -140,7 +140,7 @@ CREATE TABLE nodes (
 CREATE TABLE roles (
     name        TEXT NOT NULL PRIMARY KEY,
     permissions TEXT NOT NULL -- JSON: [{"action", "path"}]
-) STRICT, WITHOUT ROWID;
+, owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE signing_keys (
     kid        TEXT    NOT NULL PRIMARY KEY,
@@ -187,13 +187,15 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-) STRICT;
+, issued_for TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 
 CREATE INDEX tokens_created ON tokens (created_at, id);
 
 CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at > 0;
+
+CREATE INDEX tokens_issued_for ON tokens (issued_for) WHERE issued_for <> '';
 
 CREATE INDEX tokens_owner ON tokens (owner, created_at, id);
 
@@ -207,6 +209,16 @@ CREATE TABLE user_groups (
     PRIMARY KEY (user_id, group_name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE user_links (
+    source      TEXT    NOT NULL,
+    external_id TEXT    NOT NULL,
+    user_id     TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    linked_at   INTEGER NOT NULL,
+    PRIMARY KEY (source, external_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX user_links_user ON user_links (user_id);
+
 CREATE TABLE users (
     id            TEXT    NOT NULL PRIMARY KEY,
     username      TEXT    NOT NULL UNIQUE,
@@ -216,4 +228,8 @@ CREATE TABLE users (
     password_hash TEXT    NOT NULL,
     replaced_hash TEXT    NOT NULL DEFAULT '', -- SHA-256 of the imported hash that a login replaced
     search        TEXT    NOT NULL -- username, name and email in lower case
-) STRICT, WITHOUT ROWID;
+, folded TEXT NOT NULL DEFAULT '', apart TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', password_changed_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX users_folded ON users (folded, apart) WHERE folded <> '';
+
+CREATE INDEX users_to_fold ON users (id) WHERE folded = '' OR apart <> '';

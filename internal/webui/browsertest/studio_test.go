@@ -71,7 +71,7 @@ func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
-		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, Hypothesis: true, Traffic: shown,
+		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown,
 		Explorer: func() []byte { return []byte(`{}`) }, // it is looked at on the live server
 	}
 	mux := http.NewServeMux()

@@ -1,0 +1,42 @@
+package specify
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/signin"
+)
+
+// Sessions finds the session that /context/login/ begins, so that it counts for the
+// application as the original's does: its user, in the collection chosen, and with the
+// CSRF token where a request may change something. A session that is no longer good is
+// none, as in the original: the page that signs in must still be reached.
+type Sessions struct {
+	SignIn *signin.Authenticator
+}
+
+var _ httpkit.CredentialFinder = (*Sessions)(nil)
+
+var sessionCookies = []string{SessionCookie}
+
+// Find implements httpkit.CredentialFinder.
+func (s *Sessions) Find(r *http.Request) (httpkit.Credential, error) {
+	raw, found, err := httpkit.Session(r, sessionCookies, func(ctx context.Context, raw string) (string, error) {
+		_, err := s.SignIn.Session(ctx, raw)
+		return raw, err
+	})
+	switch {
+	case !found || fault.Is(err, fault.InvalidToken):
+		return httpkit.Credential{}, nil
+	case err != nil:
+		return httpkit.Credential{}, err
+	}
+	return httpkit.Credential{Token: raw, Ambient: true, Session: true, Check: checkToken}, nil
+}
+
+// Places implements httpkit.CredentialFinder. The session needs none: bearerd's sessions
+// are removed wherever they stand, and a cookie of that name with another value is the
+// application's own.
+func (*Sessions) Places() httpkit.Places { return httpkit.Places{} }

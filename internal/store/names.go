@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+const (
+	selectToFold = `SELECT id, username, folded, apart FROM users WHERE folded = '' OR apart <> '' ORDER BY username`
+	selectFolded = `SELECT id, username, folded, apart FROM users WHERE folded = $1 AND apart = ''`
+	setFolded    = `UPDATE users SET folded = $2, apart = $3 WHERE id = $1`
+)
+
+// namesake is a user as their name is compared.
+type namesake struct {
+	id, username  string
+	folded, apart string
+}
+
+func scanNamesake(scan scanner) (n namesake, err error) {
+	return n, scan(&n.id, &n.username, &n.folded, &n.apart)
+}
+
+// foldNames folds the usernames that earlier versions stored, and tells users apart whose
+// names were different ones for those versions and are one name now. Such users lose
+// nothing: each is found by the exact spelling, and nobody by any other, until all but one
+// of them have another name. It is done at every start, because a version before this one
+// may have run beside it and created users.
+func (s *Store) foldNames(ctx context.Context) error {
+	var collisions [][]string
+	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
+		collisions = nil
+		todo, err := list(ctx, c, scanNamesake, selectToFold)
+		if err != nil {
+			return err
+		}
+		groups := map[string][]namesake{}
+		for _, n := range todo {
+			if folded := identity.FoldName(n.username); folded != "" {
+				groups[folded] = append(groups[folded], n)
+			}
+		}
+		for folded, group := range groups {
+			if group, err = foldGroup(ctx, c, folded, group); err != nil {
+				return err
+			}
+			if len(group) > 1 {
+				collisions = append(collisions, spellings(group))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.reportCollisions(ctx, collisions)
+	return nil
+}
+
+// foldGroup stores the folded form of users who have it in common, and returns them with
+// those who had it before.
+func foldGroup(ctx context.Context, c conn, folded string, group []namesake) ([]namesake, error) {
+	others, err := list(ctx, c, scanNamesake, selectFolded, folded)
+	if err != nil {
+		return nil, err
+	}
+	group = append(group, others...)
+	for _, n := range group {
+		apart := ""
+		if len(group) > 1 {
+			apart = n.username
+		}
+		if n.folded == folded && n.apart == apart {
+			continue
+		}
+		if err := c.post(ctx, setFolded, n.id, folded, apart); err != nil {
+			return nil, err
+		}
+	}
+	return group, nil
+}
+
+func spellings(group []namesake) []string {
+	names := make([]string, len(group))
+	for i, n := range group {
+		names[i] = n.username
+	}
+	slices.Sort(names)
+	return names
+}
+
+// maxReported is how many collisions of names are named in the log.
+const maxReported = 20
+
+func (s *Store) reportCollisions(ctx context.Context, collisions [][]string) {
+	slices.SortFunc(collisions, slices.Compare[[]string])
+	for i, names := range collisions {
+		if i == maxReported {
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "more usernames are the same name", slog.Int("more", len(collisions)-maxReported))
+			return
+		}
+		s.logger.LogAttrs(ctx, slog.LevelWarn,
+			`these usernames are the same name: each signs in by its exact spelling only. Give all but one another with "bearerd user rename"`,
+			slog.Any("usernames", names))
+	}
+}

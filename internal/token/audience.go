@@ -1,0 +1,21 @@
+package token
+
+import (
+	"slices"
+	"strings"
+)
+
+// SameAudience reports whether two audiences are equal. Of URLs one slash at the end is
+// nothing: libraries that parse http://host make http://host/ of it.
+func SameAudience(a, b string) bool {
+	return a == b || isURL(a) && isURL(b) && strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
+}
+
+// HasAudience reports whether one of the audiences of a list is equal to one.
+func HasAudience(list []string, audience string) bool {
+	return slices.ContainsFunc(list, func(one string) bool { return SameAudience(one, audience) })
+}
+
+// isURL reports whether an audience is a URL whose path may end in a slash. A query is
+// part of the name, and its last slash as well.
+func isURL(s string) bool { return strings.Contains(s, "://") && !strings.ContainsAny(s, "?#") }
