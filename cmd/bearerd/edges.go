@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/server"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
@@ -112,26 +114,36 @@ func sessionCookies(c config.Config) []string {
 
 // addGateway mounts forward auth and, where there is an upstream, the proxy.
 func (s *shared) addGateway(e *edges) error {
+	c := s.config.Upstream
+	announcement := gateway.Announcement{Headers: c.Headers, Encoding: gateway.Encoding(c.Encoding), Groups: c.Groups, Now: s.now}
+	if c.AssertionAudience != "" {
+		announcement.Assert = func(ctx context.Context, id *verification.Identity) (string, error) {
+			return s.Issuance.Assert(ctx, id, c.AssertionAudience)
+		}
+	}
+	announcer, err := gateway.NewAnnouncer(announcement)
+	if err != nil {
+		return fmt.Errorf("upstream.%w", err)
+	}
+	requirements, err := gateway.NewRequirements(requirementsOf(s.config))
+	if err != nil {
+		return fmt.Errorf("requirements: %w", err)
+	}
 	gate := &gateway.Gate{
 		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders,
+		Announcer: *announcer, TokensPage: s.config.Issuer + "/auth/tokens",
 	}
-	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate})
-	if s.config.Upstream.URL == "" {
+	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate, Requirements: requirements})
+	if c.URL == "" {
 		return nil
 	}
-	upstream, err := url.Parse(s.config.Upstream.URL)
+	upstream, err := url.Parse(c.URL)
 	if err != nil {
 		return fmt.Errorf("upstream.url: %w", err)
 	}
-	routes := make([]gateway.Route, len(s.config.Upstream.Routes))
-	for i, r := range s.config.Upstream.Routes {
-		routes[i] = gateway.Route{
-			Path: r.Path, Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
-			Permission: access.Permission{Action: r.Permission.Action, Path: access.Path(r.Permission.Path)},
-		}
-	}
 	proxy, err := gateway.NewProxy(gateway.ProxyConfig{
-		Gate: gate, Upstream: upstream, Routes: routes, PassToken: s.config.Upstream.PassToken, Log: s.logger,
+		Gate: gate, Upstream: upstream, Routes: routesOf(s.config), PassToken: c.PassToken, KeepCookies: c.Cookies == config.CookiesKeep,
+		Origins: s.config.CORS.Origins, Log: s.logger,
 		TrustedProxies: httpkit.Proxies(s.config.TrustedProxies), Staleness: s.config.Revocation.MaxStaleness,
 	})
 	if err != nil {
@@ -143,6 +155,21 @@ func (s *shared) addGateway(e *edges) error {
 	return nil
 }
 
+func requirementsOf(c config.Config) map[string]gateway.NamedRequirement {
+	out := map[string]gateway.NamedRequirement{}
+	for name, r := range c.Requirements {
+		named := gateway.NamedRequirement{
+			Audience: r.Audience, Scope: strings.Fields(r.Scope), Collection: r.Collection,
+			Permission: access.Permission{Action: r.Action, Path: access.Path(r.Path)}, In: r.In,
+		}
+		if r.SafeScope != nil {
+			named.SafeScope = append([]string{}, strings.Fields(*r.SafeScope)...)
+		}
+		out[name] = named
+	}
+	return out
+}
+
 // application returns what serves a request that a dialect leaves to the application
 // behind, by the routes; nil when there is none.
 func (s *shared) application() http.Handler {
@@ -150,6 +177,17 @@ func (s *shared) application() http.Handler {
 		return nil
 	}
 	return httpkit.NotOwn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.proxy.ServeHTTP(w, r) }))
+}
+
+func routesOf(c config.Config) []gateway.Route {
+	routes := make([]gateway.Route, len(c.Upstream.Routes))
+	for i, r := range c.Upstream.Routes {
+		routes[i] = gateway.Route{
+			Path: r.Path, Methods: r.Methods, TokensIn: r.TokensIn, Require: gateway.Requirement(r.Require), Audience: r.Audience, Scope: strings.Fields(r.Scope),
+			Permission: access.Permission{Action: r.Permission.Action, Path: access.Path(r.Permission.Path)},
+		}
+	}
+	return routes
 }
 
 // addDescription mounts the OpenAPI document of all edges that have one.

@@ -11,34 +11,35 @@ import (
 // Config is all that an operator can set. [Default] returns the defaults, [Load] a
 // value that has passed every check. Lifetimes are whole seconds.
 type Config struct {
-	Issuer         string               `yaml:"issuer"`          // an http or https URL without a slash at the end
-	Listen         string               `yaml:"listen"`          // host:port of the endpoints
-	OpsListen      string               `yaml:"ops_listen"`      // host:port of health and metrics
-	TLS            TLS                  `yaml:"tls"`             // empty: plain HTTP, TLS ends at a proxy in front
-	Database       Database             `yaml:"database"`        // a file, or postgres://…
-	Postgres       Postgres             `yaml:"postgres"`        // of no account with SQLite
-	MasterKeyFile  string               `yaml:"master_key_file"` // see MasterKeyPath
-	Dialects       []Dialect            `yaml:"dialects"`        // the ones that are on
-	Audience       string               `yaml:"audience"`        // see DefaultAudience
-	Signing        Signing              `yaml:"signing"`
-	TrustedProxies []netip.Prefix       `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
-	Login          Login                `yaml:"login"`
-	Audit          Audit                `yaml:"audit"`
-	CORS           CORS                 `yaml:"cors"`
-	AccessToken    AccessToken          `yaml:"access_token"`
-	APIKey         APIKey               `yaml:"api_key"`
-	APIToken       APIToken             `yaml:"api_token"`
-	TaskTokens     map[string]TaskToken `yaml:"task_tokens"` // by type
-	Scopes         map[string]string    `yaml:"scopes"`      // descriptions by name
-	RefreshToken   RefreshToken         `yaml:"refresh_token"`
-	Revocation     Revocation           `yaml:"revocation"`
-	Verify         Verify               `yaml:"verify"`
-	Upstream       Upstream             `yaml:"upstream"`
-	Webhook        Webhook              `yaml:"webhook"`
-	Specify        Specify              `yaml:"specify"`
-	Senaite        Senaite              `yaml:"senaite"`
-	Hypothesis     Hypothesis           `yaml:"hypothesis"`
-	Gen3           Gen3                 `yaml:"gen3"`
+	Issuer         string                      `yaml:"issuer"`          // an http or https URL without a slash at the end
+	Listen         string                      `yaml:"listen"`          // host:port of the endpoints
+	OpsListen      string                      `yaml:"ops_listen"`      // host:port of health and metrics
+	TLS            TLS                         `yaml:"tls"`             // empty: plain HTTP, TLS ends at a proxy in front
+	Database       Database                    `yaml:"database"`        // a file, or postgres://…
+	Postgres       Postgres                    `yaml:"postgres"`        // of no account with SQLite
+	MasterKeyFile  string                      `yaml:"master_key_file"` // see MasterKeyPath
+	Dialects       []Dialect                   `yaml:"dialects"`        // the ones that are on
+	Audience       string                      `yaml:"audience"`        // see DefaultAudience
+	Signing        Signing                     `yaml:"signing"`
+	TrustedProxies []netip.Prefix              `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
+	Login          Login                       `yaml:"login"`
+	Audit          Audit                       `yaml:"audit"`
+	CORS           CORS                        `yaml:"cors"`
+	AccessToken    AccessToken                 `yaml:"access_token"`
+	APIKey         APIKey                      `yaml:"api_key"`
+	APIToken       APIToken                    `yaml:"api_token"`
+	TaskTokens     map[string]TaskToken        `yaml:"task_tokens"` // by type
+	Scopes         map[string]string           `yaml:"scopes"`      // descriptions by name
+	RefreshToken   RefreshToken                `yaml:"refresh_token"`
+	Revocation     Revocation                  `yaml:"revocation"`
+	Verify         Verify                      `yaml:"verify"`
+	Upstream       Upstream                    `yaml:"upstream"`
+	Requirements   map[string]NamedRequirement `yaml:"requirements"`
+	Webhook        Webhook                     `yaml:"webhook"`
+	Specify        Specify                     `yaml:"specify"`
+	Senaite        Senaite                     `yaml:"senaite"`
+	Hypothesis     Hypothesis                  `yaml:"hypothesis"`
+	Gen3           Gen3                        `yaml:"gen3"`
 }
 
 // TLS names a certificate chain and its key, both in PEM; both or neither.
@@ -141,22 +142,46 @@ type Verify struct {
 	Cache Size `yaml:"cache"`
 }
 
-// Upstream is the application behind the reverse proxy. Without a URL there is
-// no proxy; what no route covers needs a token. PassToken leaves the token that was
-// accepted in the request.
+// Upstream is the application behind bearerd, and what it is told of who is calling,
+// which holds for forward auth too. Without a URL there is no proxy; what no route covers
+// needs a token. PassToken leaves the token that was accepted in the request.
 type Upstream struct {
-	URL       string  `yaml:"url"`
-	PassToken bool    `yaml:"pass_token"`
-	Routes    []Route `yaml:"routes"`
+	URL               string            `yaml:"url"`
+	PassToken         bool              `yaml:"pass_token"`
+	Headers           map[string]string `yaml:"headers"`            // more headers: name to what it says
+	Encoding          string            `yaml:"encoding"`           // utf-8, percent or ascii
+	Cookies           string            `yaml:"cookies"`            // drop or keep, of what a token let in
+	Groups            []string          `yaml:"groups"`             // those that are sent, with * and ?; none: all
+	AssertionAudience string            `yaml:"assertion_audience"` // empty: no assertion is sent
+	Routes            []Route           `yaml:"routes"`
 }
 
-// Route says what a path prefix of the upstream requires.
+// What happens to the cookies of a request that a token let in, and of its answer.
+const (
+	CookiesDrop = "drop"
+	CookiesKeep = "keep"
+)
+
+// Route says what a path prefix of the upstream requires, of all methods or of some.
 type Route struct {
 	Path       string      `yaml:"path"`
+	Methods    []string    `yaml:"methods"`
 	Require    Requirement `yaml:"require"` // token when the file says nothing
 	Audience   string      `yaml:"audience"`
 	Scope      string      `yaml:"scope"` // scope names with spaces between them
 	Permission Permission  `yaml:"permission"`
+	TokensIn   []string    `yaml:"tokens_in"` // beside Bearer: basic, token, header:NAME
+}
+
+// NamedRequirement is what a token must be good for where forward auth is asked by name.
+type NamedRequirement struct {
+	Audience   string   `yaml:"audience"`
+	Scope      string   `yaml:"scope"`
+	SafeScope  *string  `yaml:"safe_scope"` // in place of scope for GET, HEAD and OPTIONS; nil: the same
+	Collection *int64   `yaml:"collection"`
+	Action     string   `yaml:"action"`
+	Path       string   `yaml:"path"`
+	In         []string `yaml:"in"` // beside Bearer: basic, token, header:NAME
 }
 
 // Webhook is told of tokens that end soon. Without a URL nobody is. The secret
@@ -230,9 +255,12 @@ func Default() Config {
 		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour, Grace: 30 * time.Second},
 		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, Memory: 512 << 20},
 		Verify:         Verify{Cache: 32 << 20},
-		Upstream:       Upstream{Routes: []Route{}},
-		Specify:        Specify{Login: true},
-		Senaite:        Senaite{Prefixes: []string{"/@@API/senaite/v1", "/senaite/@@API/senaite/v1"}},
+		Upstream: Upstream{
+			Headers: map[string]string{}, Encoding: "utf-8", Cookies: CookiesDrop, Groups: []string{}, Routes: []Route{},
+		},
+		Requirements: map[string]NamedRequirement{},
+		Specify:      Specify{Login: true},
+		Senaite:      Senaite{Prefixes: []string{"/@@API/senaite/v1", "/senaite/@@API/senaite/v1"}},
 	}
 }
 

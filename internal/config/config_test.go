@@ -92,10 +92,14 @@ func TestEveryKeyIsRead(t *testing.T) {
 		RefreshToken:   config.RefreshToken{IdleTTL: 48 * time.Hour, Grace: 0},
 		Revocation:     config.Revocation{MaxStaleness: 500 * time.Millisecond, Memory: 2 << 30},
 		Verify:         config.Verify{Cache: 1 << 30},
-		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", PassToken: true, Routes: []config.Route{
+		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", PassToken: true, Headers: map[string]string{"X-Remote-User": "username"}, Encoding: "percent", Cookies: config.CookiesKeep, Groups: []string{"museum-*"}, AssertionAudience: "museum", Routes: []config.Route{
 			{Path: "/", Require: config.RequireNone},
+			{Path: "/api/", Methods: []string{"GET"}, Require: config.RequireToken, Scope: "read", TokensIn: []string{"basic", "header:X-API-Key"}},
 			{Path: "/api/", Require: config.RequireToken, Audience: "api", Scope: "read write:all"},
 			{Path: "/maybe", Require: config.RequireOptional, Permission: config.Permission{Action: "access", Path: "/collections/4"}},
+		}},
+		Requirements: map[string]config.NamedRequirement{"read": {
+			Audience: "api", Scope: "read write", SafeScope: ptr("read"), Collection: ptr(int64(4)), Action: "access", Path: "/things", In: []string{"token"},
 		}},
 		Senaite:    config.Senaite{Prefixes: []string{"/lims/api"}, LoginInQuery: true},
 		Hypothesis: config.Hypothesis{Authority: "hypothes.is"},
@@ -105,6 +109,8 @@ func TestEveryKeyIsRead(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+func ptr[T any](v T) *T { return &v }
 
 // wanted returns what the "# want: " lines of a file say.
 func wanted(t *testing.T, path string) string {
@@ -172,7 +178,7 @@ func TestFlagsStandOverVariablesOverTheFile(t *testing.T) {
 	want.CORS.Origins = []string{"https://a.example"}
 	want.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.1/32")}
 	want.TaskTokens = map[string]config.TaskToken{"TES": {MaxTTL: 96 * time.Hour}}
-	want.Upstream = config.Upstream{URL: "http://app", Routes: []config.Route{{Path: "/api/", Require: config.RequireToken, Scope: "read"}}}
+	want.Upstream.URL, want.Upstream.Routes = "http://app", []config.Route{{Path: "/api/", Require: config.RequireToken, Scope: "read"}}
 	want.Login.AccountFailures = 4
 	want.Signing.Algorithm = "ES256"
 	want.TLS = config.TLS{CertFile: "c", KeyFile: "k"}

@@ -15,8 +15,12 @@ import (
 
 // forwarding is a request that may pass.
 type forwarding struct {
-	path   string                 // as it was sent
-	caller *verification.Identity // nil: nobody, and the request passes as it came
+	path      string                 // as it was sent
+	caller    *verification.Identity // nil: nobody, and the request passes as it came
+	route     *route
+	token     bool        // it was let in by a token, and not by a session
+	announced http.Header // what the application is told of the caller
+	preflight bool        // it carries nothing that says who sends it
 }
 
 // rewrite makes of the request that came in the one that goes out. Hop-by-hop
@@ -29,35 +33,29 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	}
 	trusted := p.TrustedProxies.Trusts(peer(pr.In))
 	for _, h := range []http.Header{pr.Out.Header, pr.Out.Trailer} {
-		clean(h, trusted)
+		p.clean(h, trusted, f.route)
 	}
 	removeFromTrailer(pr.Out.Trailer)
 	setForwarded(pr, trusted)
 	p.removeCredentials(pr.Out.Header, f)
-	if f.caller != nil {
-		rendered(f.caller).set(pr.Out.Header)
+	for name, values := range f.announced {
+		pr.Out.Header[name] = values
 	}
 }
 
-// clean removes the headers that only bearerd may send, and those about where a
-// request came from that only a trusted proxy may.
-func clean(h http.Header, trusted bool) {
+// methodOverrides are headers by which some applications take a request for one of another
+// method.
+var methodOverrides = []string{"X-Http-Method", "X-Http-Method-Override", "X-Method-Override"}
+
+// clean removes the headers that only bearerd may send, those about where a request came
+// from that only a trusted proxy may, and where the method decides those that change it.
+func (p *Proxy) clean(h http.Header, trusted bool, r *route) {
 	for name := range h {
-		if impostor(name) || aboutOrigin(name) && (!trusted || oddlySpelt(name)) {
+		override := r.byMethod && slices.ContainsFunc(methodOverrides, func(o string) bool { return sameVariable(o, name) })
+		if override || p.Gate.Announcer.impostor(name) || aboutOrigin(name) && (!trusted || oddlySpelt(name)) {
 			delete(h, name)
 		}
 	}
-}
-
-// impostor reports whether an application might read the header as one of ours:
-// CGI and its kin take every character that is no letter or digit for the same.
-func impostor(name string) bool {
-	for _, ours := range identityHeaders {
-		if sameVariable(name, ours) {
-			return true
-		}
-	}
-	return false
 }
 
 // sameVariable compares header names as an application does that finds them in
@@ -124,13 +122,18 @@ func peer(r *http.Request) netip.Addr {
 	return addr.Addr()
 }
 
-// removeCredentials takes out what would let the application act as its users: a
-// session of bearerd's own, which browsers send to everything on this host, unless it is
-// wanted the token that was accepted, and always a password.
+// removeCredentials takes out what would let the application act as its users, or as
+// somebody else than the caller: a session of bearerd's own, which browsers send to
+// everything on this host; unless it is wanted the token that was accepted; always a
+// password; and of a request that was let in by a token all cookies.
 func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
+	doors := &f.route.ask.doors
 	consumed := f.caller != nil && !p.PassToken
 	if consumed {
-		removeScheme(h, "bearer")
+		removeScheme(h, append(doors.schemes(), "bearer")...)
+		for _, name := range doors.headers {
+			delete(h, name)
+		}
 	}
 	for _, finder := range p.Gate.Finders {
 		places := finder.Places()
@@ -142,6 +145,16 @@ func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 		if f.caller != nil {
 			removeScheme(h, places.Schemes...)
 		}
+	}
+	if f.preflight {
+		delete(h, "Authorization")
+		for _, name := range slices.Concat(doors.headers, methodOverrides) {
+			delete(h, name)
+		}
+	}
+	if f.preflight || f.token && !p.KeepCookies {
+		delete(h, "Cookie")
+		return
 	}
 	removeCookies(h, func(name, value string) bool {
 		return strings.HasPrefix(strings.Trim(value, ` "`), token.PrefixSession) || consumed && p.holdsToken(name)

@@ -13,7 +13,6 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/verification"
 )
 
 //go:embed openapi.json
@@ -26,6 +25,10 @@ func (f *ForwardAuth) OpenAPI() [][]byte { return [][]byte{described} }
 // auth_request, Caddy's forward_auth, Traefik's ForwardAuth.
 type ForwardAuth struct {
 	Gate *Gate
+	// Requirements are asked for by name: at /auth/ext-authz/NAME, and at /auth/verify
+	// with requirement=NAME.
+	Requirements Requirements
+
 	asks asks
 }
 
@@ -46,19 +49,28 @@ var noStore = []string{"no-store"}
 
 // verify answers 200 with who is calling. The body of the request is not read.
 func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
-	a, err := f.asks.of(r)
+	a, err := f.asks.of(r, f.Requirements)
 	if err != nil {
 		return err
 	}
-	let, err := f.Gate.admit(r, a)
-	if err != nil {
-		return err
+	return f.answer(w, r, a, methodAskedAbout(r))
+}
+
+// answer judges a request and says who is calling.
+func (f *ForwardAuth) answer(w http.ResponseWriter, r *http.Request, a *ask, m method) error {
+	var c admitted
+	if !a.preflight || !m.named || !m.agreed || m.name != http.MethodOptions || !isPreflight(r.Header) {
+		var err error
+		if c, err = f.Gate.admit(r, a, m); err != nil {
+			return a.refusal(err)
+		}
 	}
-	c := let.identity
-	httpkit.EventOf(r.Context()).Mute()
 	h := w.Header()
-	rendered(c).set(h)
-	f.Gate.warn(h, c)
+	if err := f.Gate.Announcer.announce(r.Context(), h, c.identity); err != nil {
+		return err
+	}
+	httpkit.EventOf(r.Context()).Mute()
+	f.Gate.warn(h, c.identity)
 	h["Cache-Control"] = noStore
 	w.WriteHeader(http.StatusOK)
 	return nil
@@ -67,18 +79,12 @@ func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
 // refuse says no. A proxy takes any status but 401 and 403 for a fault of its own,
 // so that is what a client's faults are; 400 is for the operator, whose query is wrong.
 func (f *ForwardAuth) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	new(identification).set(w.Header())
+	_ = f.Gate.Announcer.announce(r.Context(), w.Header(), nil) // nobody can always be told
 	if _, ok := errors.AsType[queryError](err); ok {
 		httpkit.Problems(f.Gate.Challenge)(w, r, err)
 		return
 	}
 	f.Gate.refuse(w, r, err, http.StatusUnauthorized)
-}
-
-// ask is what a token has to be good for. It is never changed once it is made.
-type ask struct {
-	requirements verification.Requirements
-	optional     bool // a request without a token may pass
 }
 
 // queryError is a query that the operator got wrong.
@@ -89,20 +95,47 @@ func (e queryError) Unwrap() error { return e.error }
 // parseAsk reads the query of a request to /auth/verify. The operator writes it, so a
 // parameter that is unknown is a mistake: taken for nothing, it would let too much pass.
 // The error is a queryError that names the parameter.
-func parseAsk(r *http.Request) (*ask, error) {
+func parseAsk(r *http.Request, named Requirements) (*ask, error) {
+	all, err := httpkit.QueryWithEmpty(r)
+	if err != nil {
+		return nil, queryError{err}
+	}
 	query, err := httpkit.Query(r)
 	if err != nil {
 		return nil, queryError{err}
 	}
 	a := &ask{}
 	want := &a.requirements
+	if all.Has("requirement") { // an empty name asks for nothing, which nobody means
+		known := named[query.Get("requirement")]
+		if known == nil {
+			return nil, queryError{fault.New(fault.Invalid, "query parameter requirement: there is no requirement of that name")}
+		}
+		*a = *known
+	}
+	var safeScope []string
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := query.Get(name)
+		if query.Has("requirement") && !slices.Contains([]string{"requirement", "optional", "preflight"}, name) {
+			return nil, queryError{fault.New(fault.Invalid, "query parameter %.64s: the requirement says that already", name)}
+		}
 		switch name {
+		case "requirement":
 		case "audience":
 			want.Audience = value
 		case "scope":
 			want.Scope, err = identity.ParseScope(value)
+		case "safe_scope":
+			safeScope, err = identity.ParseScope(value)
+		case "in":
+			a.doors, err = parseDoors(strings.Split(value, ","))
+			if err != nil {
+				err = fault.New(fault.Invalid, "%s", err)
+			}
+		case "preflight":
+			if a.preflight = value == "pass"; !a.preflight {
+				err = fault.New(fault.Invalid, "must be pass")
+			}
 		case "collection":
 			var id int64
 			if id, err = access.ParseCollection(value); err != nil {
@@ -127,6 +160,9 @@ func parseAsk(r *http.Request) (*ask, error) {
 	if (want.Action == "") != (want.Path == "") {
 		return nil, queryError{fault.New(fault.Invalid, "query parameters action and path need each other")}
 	}
+	if query.Has("safe_scope") {
+		a.setSafeScope(safeScope)
+	}
 	return a, nil
 }
 
@@ -142,7 +178,7 @@ type rememberedAsk struct {
 const maxRememberedQuery = 1 << 10
 
 // of returns what the query of a request asks for. Its place is by FNV-1a.
-func (m *asks) of(r *http.Request) (*ask, error) {
+func (m *asks) of(r *http.Request, named Requirements) (*ask, error) {
 	query := r.URL.RawQuery
 	hash := uint32(2166136261)
 	for i := range len(query) {
@@ -152,7 +188,7 @@ func (m *asks) of(r *http.Request) (*ask, error) {
 	if known := place.Load(); known != nil && known.query == query {
 		return known.ask, nil
 	}
-	a, err := parseAsk(r)
+	a, err := parseAsk(r, named)
 	if err == nil && len(query) <= maxRememberedQuery {
 		place.Store(&rememberedAsk{strings.Clone(query), a})
 	}

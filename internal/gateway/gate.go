@@ -3,11 +3,9 @@ package gateway
 import (
 	"errors"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -28,6 +26,71 @@ type Gate struct {
 	// CrossOrigin judges unsafe requests whose token a browser sends unasked; nil
 	// refuses them all.
 	CrossOrigin *httpkit.CrossOrigin
+	Announcer   Announcer // tells the application who is calling
+	// TokensPage is the URL of the page on which people create tokens; "": there is none.
+	TokensPage string
+}
+
+// ask is what a token has to be good for, and where it may stand. It is never changed once
+// it is made.
+type ask struct {
+	requirements verification.Requirements
+	// safe is asked in place of requirements of a request whose method is safe
+	// (RFC 9110 §9.2.1), and both of one whose method isn't known; nil: it makes no
+	// difference.
+	safe      *verification.Requirements
+	both      *verification.Requirements
+	optional  bool // a request without a token may pass
+	preflight bool // a CORS preflight passes as nobody
+	doors     doors
+}
+
+// setSafeScope asks another scope of safe methods.
+func (a *ask) setSafeScope(scope []string) {
+	safe, both := a.requirements, a.requirements
+	safe.Scope = scope
+	both.Scope = slices.Concat(a.requirements.Scope, scope)
+	a.safe, a.both = &safe, &both
+}
+
+// of returns what is asked of a request with that method.
+func (a *ask) of(m method) *verification.Requirements {
+	switch {
+	case a.safe == nil:
+		return &a.requirements
+	case m.named && m.safe():
+		return a.safe
+	case m.named:
+		return &a.requirements
+	}
+	return a.both
+}
+
+// method is that of the request that is judged.
+type method struct {
+	name   string // an unsafe one, where any of several that are named is unsafe
+	named  bool   // beside the request's own, where that is a proxy's
+	agreed bool   // all that are named are this one
+}
+
+// safe reports whether the method changes nothing (RFC 9110 §9.2.1).
+func (m method) safe() bool { return safe(m.name) }
+
+// methodAskedAbout returns the method that a proxy asks about, which it names in a header.
+// It counts as safe only if each such header that is there says so, and the request's own
+// method is safe too.
+func methodAskedAbout(r *http.Request) method {
+	m := method{name: r.Method, agreed: true}
+	for _, header := range []string{"X-Forwarded-Method", "X-Original-Method"} {
+		for _, name := range r.Header[header] {
+			m.agreed = m.agreed && (!m.named || m.name == name)
+			if safe(m.name) {
+				m.name = name
+			}
+			m.named = true
+		}
+	}
+	return m
 }
 
 var errNoToken = fault.New(fault.Unauthenticated, "a bearer token is needed")
@@ -37,32 +100,48 @@ type admitted struct {
 	identity *verification.Identity // whom its token speaks for; nil: it has none, and needs none
 	raw      string                 // the token
 	needs    *verification.Requirements
+	session  bool // it came in by a session, which a browser holds
 }
 
 // admit decides about a request. The error is a fault: Unauthenticated without a token
 // where one is needed, Invalid when it is ambiguous which token is meant, and those of
 // [httpkit.CredentialFinder.Find] and [verification.Verifier.Identify].
-func (g *Gate) admit(r *http.Request, a *ask) (admitted, error) {
-	c, err := g.find(r)
+func (g *Gate) admit(r *http.Request, a *ask, m method) (admitted, error) {
+	c, err := g.find(r, &a.doors, m)
 	switch {
 	case err != nil:
 		return admitted{}, err
 	case c.Token == "" && a.optional:
 		return admitted{}, nil
 	case c.Token == "":
-		return admitted{}, errNoToken
+		return admitted{}, closedDoor(r, &a.doors)
 	}
-	needs := &a.requirements
+	needs := a.of(m)
 	if c.Session {
-		ofSession := a.requirements
+		ofSession := *needs
 		ofSession.Kinds, ofSession.SessionCollection = sessionsOnly, true
 		needs = &ofSession
 	}
 	id, err := g.Verifier.Identify(r.Context(), c.Token, *needs)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {
-		err = &scopeError{err, a.requirements.Scope}
+		err = &scopeError{err, needs.Scope}
 	}
-	return admitted{id, c.Token, needs}, err
+	if err == nil && c.User != "" && c.User != "token" && c.User != id.Subject.Username {
+		return admitted{}, errOtherUser
+	}
+	return admitted{id, c.Token, needs, c.Session}, err
+}
+
+var errOtherUser = fault.New(fault.InvalidToken, "the token is not of the user that Basic names")
+
+// closedDoor is the error of a request without a token. Where it has credentials of
+// another sort it says which are taken.
+func closedDoor(r *http.Request, d *doors) error {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if scheme == "" {
+		return errNoToken
+	}
+	return fault.New(fault.Unauthenticated, "credentials of the scheme %.20q are not taken here: send the token as %s", scheme, d)
 }
 
 var sessionsOnly = []token.Kind{token.KindSession}
@@ -84,10 +163,24 @@ func (e *scopeError) Unwrap() error { return e.error }
 
 // find returns the token of a request; its Token is "" when there is none. The first
 // place that holds one decides: a good token further on does not rescue a bad one.
-func (g *Gate) find(r *http.Request) (httpkit.Credential, error) {
+func (g *Gate) find(r *http.Request, d *doors, m method) (httpkit.Credential, error) {
 	raw, found, err := token.ParseBearer(r.Header["Authorization"])
-	if found || err != nil {
-		return httpkit.Credential{Token: raw}, err
+	if err != nil {
+		return httpkit.Credential{}, err
+	}
+	if d.any() {
+		c, err := d.find(r, raw, g.Finders)
+		switch {
+		case err != nil:
+			return httpkit.Credential{}, err
+		case c.Ambient:
+			return c, g.checkOrigin(r, m, nil)
+		case c.Token != "":
+			return c, nil
+		}
+	}
+	if found {
+		return httpkit.Credential{Token: raw}, nil
 	}
 	for _, finder := range g.Finders {
 		c, err := finder.Find(r)
@@ -96,7 +189,7 @@ func (g *Gate) find(r *http.Request) (httpkit.Credential, error) {
 			return httpkit.Credential{}, err
 		case c.Token == "":
 		case c.Ambient:
-			return c, g.checkOrigin(r, c.Check)
+			return c, g.checkOrigin(r, m, c.Check)
 		default:
 			return c, nil
 		}
@@ -106,31 +199,24 @@ func (g *Gate) find(r *http.Request) (httpkit.Credential, error) {
 
 var errForeignOrigin = fault.New(fault.Forbidden, "cross-origin request refused")
 
-// checkOrigin refuses a token in a cookie that another site made a browser send
-// with an unsafe method, and what the check of the token's own place refuses. A proxy
-// that asks for a decision sends GET, and names the method of the request it asks about
-// in a header.
-func (g *Gate) checkOrigin(r *http.Request, check func(*http.Request) error) error {
-	judged := *r
-	for _, name := range []string{"X-Forwarded-Method", "X-Original-Method"} {
-		for _, method := range r.Header[name] {
-			if !safe(method) {
-				judged.Method = method
-			}
-		}
-	}
+// checkOrigin refuses a token that another site made a browser send with an unsafe
+// method, and what the check of the token's own place refuses.
+func (g *Gate) checkOrigin(r *http.Request, m method, check func(*http.Request) error) error {
 	switch {
-	case safe(judged.Method):
+	case m.safe():
 		return nil
 	case g.CrossOrigin == nil:
 		return errForeignOrigin
 	}
+	judged := *r
+	judged.Method = m.name
 	if err := g.CrossOrigin.Check(&judged); err != nil || check == nil {
 		return err
 	}
 	return check(&judged)
 }
 
+// safe reports whether a method changes nothing (RFC 9110 §9.2.1).
 func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
@@ -146,7 +232,8 @@ func refusePassword(w http.ResponseWriter, c httpkit.Challenge, err error) {
 }
 
 // refuse answers in the words of RFC 6750; unclear is the status where it is
-// ambiguous which token is meant.
+// ambiguous which token is meant. Beside them the body says what to do, to a person who
+// wants to read a page as a page.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear int) {
 	httpkit.EventOf(r.Context()).Outcome = fault.Message(err)
 	c, ok := g.Challenge.For(err)
@@ -165,92 +252,51 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear
 	if fault.Is(err, fault.Invalid) {
 		status = unclear
 	}
-	httpkit.WriteChallenge(w, status, c)
+	if a, ok := errors.AsType[*askError](err); ok && a.basic && status == http.StatusUnauthorized {
+		w.Header().Add("WWW-Authenticate", `Basic realm="`+token.ChallengeText(c.Realm)+`", charset="UTF-8"`)
+	}
+	httpkit.Refuse(w, r, status, c, g.advice(err, c.Scope))
 }
 
-// identityHeaders are what the application learns of who is calling, in the order
-// of [identification]. All of them are always sent, so that none of a client's own can
-// survive. The names are canonical.
-var identityHeaders = [...]string{
-	"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups",
-	"X-Bearerd-Subject", "X-Bearerd-Token-Id", "X-Bearerd-Token-Kind",
-	"X-Bearerd-Scope", "X-Bearerd-Collection", "X-Bearerd-Audience",
+// askError is a refusal where Basic would have been taken.
+type askError struct {
+	error
+	basic bool
 }
 
-// identification holds the values of identityHeaders; the zero value is nobody's.
-type identification [len(identityHeaders)]string
+func (e *askError) Unwrap() error { return e.error }
 
-// identityOf describes a caller; nil is nobody. A client is no user: its id never
-// stands where a username would. A value that can't stand in a header, of which
-// there should be none, is left out.
-func identityOf(c *verification.Identity) *identification {
-	var id identification
-	if c == nil {
-		return &id
+// advice says in a sentence or two what is missing and how to get it.
+func (g *Gate) advice(err error, scope string) string {
+	var text, where string
+	if g.TokensPage != "" {
+		where = " at " + g.TokensPage
 	}
-	if s := c.Subject; !s.Client {
-		id[0], id[1], id[2], id[3] = sendable(s.Username), sendable(s.Name), sendable(s.Email), list(s.Groups, ",")
+	message := fault.Message(err)
+	switch kind := fault.KindOf(err); {
+	case kind == fault.Unauthenticated && !errors.Is(err, errNoToken):
+		text = upper(message) + "."
+	case kind == fault.Unauthenticated:
+		text = "This needs a token: send it as Authorization: Bearer TOKEN."
+	case scope != "":
+		return "The token lacks a scope that is needed (" + scope + "). Create one that has it" + where + "."
+	case kind == fault.InsufficientScope:
+		return "The token doesn't reach this: " + message + "."
+	default:
+		text = "The token is not accepted: " + message + "."
 	}
-	t := c.Token
-	id[4], id[5], id[6] = sendable(t.Subject), sendable(t.ID), t.Kind.String()
-	id[7] = list(t.Scope, " ")
-	if t.Collection != nil {
-		id[8] = strconv.FormatInt(*t.Collection, 10)
+	if where != "" {
+		text += " Create one" + where + "."
 	}
-	id[9] = list(t.Audience, " ")
-	return &id
+	return text
 }
 
-// set puts the ten headers into h in place of any that are there.
-func (id *identification) set(h http.Header) {
-	for i, name := range identityHeaders {
-		h[name] = id[i : i+1 : i+1]
-	}
-}
+func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// rendered is identityOf, made once for each token that is kept: neither a token nor
-// a subject is ever changed, and a later reading of either is another value.
-func rendered(c *verification.Identity) *identification {
-	if c == nil {
-		return identityOf(nil)
+// refusal marks an error for what the ask would have taken.
+func (a *ask) refusal(err error) error {
+	if !a.doors.basic {
+		return err
 	}
-	if v := c.Token.View(); v != nil && v.Subject == c.Subject {
-		if id, ok := v.Rendered.(*identification); ok {
-			return id
-		}
-	}
-	id := identityOf(c)
-	c.Token.SetView(&verification.View{Subject: c.Subject, Rendered: id})
-	return id
-}
-
-// list joins those of the values that can be sent and told apart again.
-func list(values []string, separator string) string {
-	if len(values) == 1 {
-		return item(values[0], separator)
-	}
-	var items []string
-	for _, v := range values {
-		if v = item(v, separator); v != "" {
-			items = append(items, v)
-		}
-	}
-	return strings.Join(items, separator)
-}
-
-func item(s, separator string) string {
-	if strings.Contains(s, separator) {
-		return ""
-	}
-	return sendable(s)
-}
-
-// sendable returns s, or nothing where s can't be sent as it is: what is not UTF-8,
-// what has control characters, and what has space at an end, which the receiver
-// would cut off and so read somebody else's name.
-func sendable(s string) string {
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.TrimSpace(s) != s {
-		return ""
-	}
-	return s
+	return &askError{err, true}
 }

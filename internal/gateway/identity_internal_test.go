@@ -42,7 +42,9 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 			},
 		}
 		h := http.Header{"Remote-User": {"root"}}
-		identityOf(c).set(h)
+		if err := new(Announcer).announce(t.Context(), h, c); err != nil {
+			t.Fatal(err)
+		}
 		if len(h) != len(identityHeaders) {
 			t.Fatalf("%d headers", len(h))
 		}
@@ -71,24 +73,25 @@ func TestNothingOfAnIdentityCanBeReadAsAnotherHeader(t *testing.T) {
 
 func TestWhatWasRenderedIsTheTokensAndTheSubjects(t *testing.T) {
 	t.Parallel()
+	a := &Announcer{}
 	ada := &verification.Subject{Username: "ada"}
 	tokens := []*verification.Token{{ID: "1"}, {ID: "2"}}
 	for range 2 {
 		for _, token := range tokens {
 			c := &verification.Identity{Subject: ada, Token: token}
-			if got := rendered(c); got[0] != "ada" || got[5] != token.ID || got != rendered(c) {
-				t.Fatalf("token %s is said to be %v", token.ID, got)
+			if got := a.rendered(c); got.values[0] != "ada" || got.values[5] != token.ID || got != a.rendered(c) {
+				t.Fatalf("token %s is said to be %v", token.ID, got.values)
 			}
 		}
 	}
 	renamed := &verification.Subject{Username: "countess"}
 	for _, p := range []*verification.Subject{renamed, ada} {
-		if got := rendered(&verification.Identity{Subject: p, Token: tokens[0]}); got[0] != p.Username {
-			t.Errorf("%s is said to be %v", p.Username, got)
+		if got := a.rendered(&verification.Identity{Subject: p, Token: tokens[0]}); got.values[0] != p.Username {
+			t.Errorf("%s is said to be %v", p.Username, got.values)
 		}
 	}
-	if got := rendered(nil); *got != (identification{}) {
-		t.Errorf("nobody is said to be %v", got)
+	if got := a.rendered(nil); got.values != new(identification).values || got.err != nil {
+		t.Errorf("nobody is said to be %v", got.values)
 	}
 }
 
@@ -103,13 +106,13 @@ func TestEverySpellingOfAnIdentityHeaderIsAnImpostor(t *testing.T) {
 			strings.ReplaceAll(name, "-", "_"), strings.Replace(name, "-", "_", 1), strings.ReplaceAll(name, "-", "."),
 			strings.ReplaceAll(name, "-", "|"), http.CanonicalHeaderKey(strings.ReplaceAll(name, "-", "_")),
 		} {
-			if !impostor(spelling) {
+			if !new(Announcer).impostor(spelling) {
 				t.Errorf("%s passes for none of ours", spelling)
 			}
 		}
 	}
 	for _, name := range []string{"Remote", "Remote-Users", "X-Remote-User", "Remoteuser", "Authorization", "Cookie", "", "Remote-Use9"} {
-		if impostor(name) {
+		if new(Announcer).impostor(name) {
 			t.Errorf("%q passes for ours", name)
 		}
 	}

@@ -31,6 +31,10 @@ type ProxyConfig struct {
 	// PassToken leaves the token that was accepted in the request. Otherwise the
 	// application learns who is calling and can't call anybody in their name.
 	PassToken bool
+	// KeepCookies leaves cookies in a request that was let in by a token, and in its answer.
+	// Otherwise what a token opened leaves nothing behind that opens without it.
+	KeepCookies bool
+	Origins     []string // whose scripts may call with a token; "*" is any
 	// Staleness is L: within it Run ends what a revoked token let in. 0: DefaultStaleness.
 	Staleness time.Duration
 	// MaxUnderWay bounds the requests with a token that are under way; a further one is
@@ -110,29 +114,43 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.Se
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	path := pathAsSent(r.URL)
-	rule, err := p.routes.find(path)
+	asked, preflight := r.Method, r.Method == http.MethodOptions && isPreflight(r.Header)
+	if preflight {
+		asked = r.Header.Get(requestMethod) // about which it asks
+	}
+	rule, err := p.routes.find(path, asked)
 	if err != nil {
 		return err
+	}
+	if rule == nil {
+		return httpkit.MethodNotAllowed(w, r, p.routes.allowed(path))
 	}
 	onlyWebSocket(r)
+	if preflight {
+		return p.preflight(w, r, &forwarding{path: path, route: rule, preflight: true})
+	}
 	if rule.none {
-		return p.forward(w, r, &forwarding{path: path})
+		return p.forward(w, r, &forwarding{path: path, route: rule})
 	}
-	let, err := p.Gate.admit(r, &rule.ask)
+	c, err := p.Gate.admit(r, &rule.ask, method{name: r.Method, named: true})
 	if err != nil {
-		return err
+		return rule.ask.refusal(err)
 	}
-	id := let.identity
-	p.Gate.warn(w.Header(), id)
-	httpkit.Note(r, id)
-	if id != nil {
-		a := &admission{identity: id, raw: let.raw, needs: let.needs}
+	p.Gate.warn(w.Header(), c.identity)
+	httpkit.Note(r, c.identity)
+	f := &forwarding{path: path, route: rule, caller: c.identity, token: c.identity != nil && !c.session}
+	if c.identity != nil {
+		f.announced = http.Header{}
+		if err := p.Gate.Announcer.announce(r.Context(), f.announced, c.identity); err != nil {
+			return err
+		}
+		a := &admission{identity: c.identity, raw: c.raw, needs: c.needs}
 		if r, err = p.underWay.admit(w, r, a); err != nil {
 			return err
 		}
 		defer a.done()
 	}
-	return p.forward(w, r, &forwarding{path: path, caller: id})
+	return p.forward(w, r, f)
 }
 
 // forward passes a request on and copies the answer as it comes.
@@ -153,6 +171,10 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 		FlushInterval: -1,
 		ErrorLog:      p.errorLog,
 		BufferPool:    &p.buffers,
+		ModifyResponse: func(answer *http.Response) error {
+			p.finish(answer.Header, r, f)
+			return nil
+		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
 			ended := endedBy(r.Context())
 			switch {
@@ -164,7 +186,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 				failed = upstreamError{fmt.Errorf("asking the application: %w", err)}
 			}
 		},
-	}).ServeHTTP(w, r)
+	}).ServeHTTP(&interim{w, p, r, f}, r)
 	return failed
 }
 
@@ -200,6 +222,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 // refuse says no: what a token lacks in the words of RFC 6750, all else as problem
 // details. Nobody is ever sent to a login page.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p.finish(w.Header(), r, &forwarding{route: anything})
 	if _, ok := errors.AsType[upstreamError](err); ok {
 		writeBadGateway(w, r)
 		return

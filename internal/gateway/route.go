@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"unicode"
@@ -30,21 +31,30 @@ const (
 // its end makes no difference. The longest path that covers a request decides; where none
 // does, a token for the default audience is needed.
 type Route struct {
-	Path       string
+	Path string
+	// Methods are those that the rule is for; GET includes HEAD. None: those that no
+	// other rule of this path names. What no rule of a path is for is 405.
+	Methods    []string
 	Require    Requirement
 	Audience   string // empty: the default audience
 	Scope      []string
 	Permission access.Permission // zero: none is asked for
+	TokensIn   []string          // where else a token may stand: basic, token, header:NAME
 }
 
 // routes is a table of rules, longest path first.
 type routes []route
 
 type route struct {
-	path []string // its segments
-	none bool     // nobody is asked for a token
-	ask  ask
+	path     []string // its segments
+	methods  []string // none: those that no other rule of the path names
+	byMethod bool     // a rule of this path names methods
+	none     bool     // nobody is asked for a token
+	ask      ask
 }
+
+// takes reports whether the rule is for a method by its name.
+func (r *route) takes(method string) bool { return slices.Contains(r.methods, method) }
 
 var anything = &route{}
 
@@ -55,14 +65,21 @@ func newRoutes(list []Route) (routes, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route %q: %w", r.Path, err)
 		}
-		for _, other := range table {
-			if slices.Equal(other.path, compiled.path) {
-				return nil, fmt.Errorf("route %q: there are two for this path", r.Path)
+		for i := range table {
+			other := &table[i]
+			if !slices.Equal(other.path, compiled.path) {
+				continue
 			}
+			if len(other.methods) == 0 && len(compiled.methods) == 0 || slices.ContainsFunc(other.methods, compiled.takes) {
+				return nil, fmt.Errorf("route %q: there are two for this path and method", r.Path)
+			}
+			other.byMethod, compiled.byMethod = true, true
 		}
 		table = append(table, compiled)
 	}
-	slices.SortStableFunc(table, func(a, b route) int { return cmp.Compare(len(b.path), len(a.path)) })
+	slices.SortStableFunc(table, func(a, b route) int {
+		return cmp.Or(cmp.Compare(len(b.path), len(a.path)), slices.Compare(a.path, b.path), cmp.Compare(len(b.methods), len(a.methods)))
+	})
 	return table, nil
 }
 
@@ -71,7 +88,7 @@ func (r Route) compile() (route, error) {
 	switch {
 	case !slices.Contains([]Requirement{"", RequireToken, RequireOptional, RequireNone}, r.Require):
 		return c, fmt.Errorf("unknown requirement %q", r.Require)
-	case c.none && (r.Audience != "" || len(r.Scope) > 0 || r.Permission != access.Permission{}):
+	case c.none && (r.Audience != "" || len(r.Scope) > 0 || r.Permission != access.Permission{} || len(r.TokensIn) > 0):
 		return c, errors.New("asks something of a token and needs none")
 	case (r.Permission != access.Permission{}) && r.Permission.Validate() != nil:
 		return c, fmt.Errorf("permission: %w", r.Permission.Validate())
@@ -81,12 +98,30 @@ func (r Route) compile() (route, error) {
 			return c, fmt.Errorf("%q is no scope", name)
 		}
 	}
+	for _, m := range r.Methods {
+		if !ValidMethod(m) {
+			return c, fmt.Errorf("%q is no method", m)
+		}
+		if c.methods = append(c.methods, m); m == http.MethodGet {
+			c.methods = append(c.methods, http.MethodHead)
+		}
+	}
+	c.byMethod = len(c.methods) > 0
 	var err error
+	if c.ask.doors, err = parseDoors(r.TokensIn); err != nil {
+		return c, fmt.Errorf("tokens_in: %w", err)
+	}
 	c.path, err = routeSegments(r.Path)
 	c.ask.requirements = verification.Requirements{
 		Audience: r.Audience, Scope: r.Scope, Action: r.Permission.Action, Path: r.Permission.Path,
 	}
 	return c, err
+}
+
+// ValidMethod reports whether a method may stand in a rule: in capitals, as all that are
+// registered are (RFC 9110 §9.1).
+func ValidMethod(m string) bool {
+	return m != "" && !strings.ContainsFunc(m, func(c rune) bool { return (c < 'A' || c > 'Z') && c != '-' })
 }
 
 func routeSegments(path string) ([]string, error) {
@@ -119,7 +154,9 @@ var (
 // application takes it for is not known, so a path is refused when another
 // reading of it could fall under another rule: dot segments always, and where a
 // segment is odd, what follows it may not matter to the choice.
-func (t routes) find(raw string) (*route, error) {
+//
+// The rule is nil where none of that path is for the method.
+func (t routes) find(raw, method string) (*route, error) {
 	if !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") {
 		return nil, errNoPath
 	}
@@ -139,18 +176,39 @@ func (t routes) find(raw string) (*route, error) {
 	if !certain && t.beneath(plain) {
 		return nil, errAmbiguous
 	}
-	return t.covering(plain), nil
+	return t.covering(plain, method), nil
 }
 
-// covering returns the rule with the longest path that covers p.
-func (t routes) covering(p []string) *route {
+// covering returns the rule for the longest path that covers p and for the method: one
+// that names it, or the one that names none.
+func (t routes) covering(p []string, method string) *route {
 	for i := range t {
-		if n := len(t[i].path); n <= len(p) && slices.Equal(t[i].path, p[:n]) {
-			return &t[i]
+		if n := len(t[i].path); n > len(p) || !slices.Equal(t[i].path, p[:n]) {
+			continue
 		}
+		for j := i; j < len(t) && slices.Equal(t[j].path, t[i].path); j++ {
+			if len(t[j].methods) == 0 || t[j].takes(method) {
+				return &t[j]
+			}
+		}
+		return nil
 	}
 	return anything
 }
+
+// allowed returns the methods of the rules for a path that has none for some method.
+func (t routes) allowed(raw string) string {
+	var methods []string
+	for _, m := range registered {
+		if rule, err := t.find(raw, m); err == nil && rule != nil {
+			methods = append(methods, m)
+		}
+	}
+	return strings.Join(methods, ", ")
+}
+
+// registered are the methods that Allow may name.
+var registered = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 // beneath reports whether there are rules for paths beneath p.
 func (t routes) beneath(p []string) bool {

@@ -59,7 +59,7 @@ func TestTheLongestPathByWholeSegmentsDecides(t *testing.T) {
 		"/s%C3%B8k/alle%20ting/x":  "søk/alle ting",
 		"/søk/alle%20ting":         "søk/alle ting",
 	} {
-		got, err := r.find(raw)
+		got, err := r.find(raw, "GET")
 		if strings.HasSuffix(want, "!") {
 			if !fault.Is(err, fault.Invalid) {
 				t.Errorf("%s: %v, want a refusal", raw, err)
@@ -75,7 +75,7 @@ func TestTheLongestPathByWholeSegmentsDecides(t *testing.T) {
 func TestWithoutARouteATokenIsNeeded(t *testing.T) {
 	t.Parallel()
 	for _, list := range [][]Route{nil, {{Path: "/public", Require: RequireNone}}, {{Path: "/"}}} {
-		got, err := mustRoutes(t, list).find("/x")
+		got, err := mustRoutes(t, list).find("/x", "GET")
 		if err != nil || got.none || got.ask.optional {
 			t.Errorf("%v: %+v %v", list, got, err)
 		}
@@ -100,7 +100,7 @@ func TestPathsWithTwoReadingsAreRefused(t *testing.T) {
 		"/public/private%20", "/public/private.", "/public/private%23x", "/public/private%3Fx", "/public#x/y", `/public\private`, "/public/%70rivate%2525",
 		"/api//admin", "/api;x=y/admin", "/api%2fadmin", "/a%2fb", "/a;b", "/api/%2561dmin",
 	} {
-		if got, err := r.find(raw); !fault.Is(err, fault.Invalid) {
+		if got, err := r.find(raw, "GET"); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s falls under %q", raw, strings.Join(got.path, "/"))
 		}
 	}
@@ -113,7 +113,7 @@ func TestPathsWithOneReadingAreNotRefused(t *testing.T) {
 		"/public/group%2Fproject", "/public/a;v=1", "/public/x//y", "/public/100%25", "/public/%E9%AD%9A", "/public/what%3F", "/public/...",
 		"/api/v1/@@API/senaite/v1/x", "/api/v1/a:b,c+d=e&f!g$h'(i)*j~k", "/api/v1/..a/b..c/.hidden/d.tar.gz", "/public/" + strings.Repeat("a/", 3000),
 	} {
-		if _, err := r.find(raw); err != nil {
+		if _, err := r.find(raw, "GET"); err != nil {
 			t.Errorf("%.80s: %v", raw, err)
 		}
 	}
@@ -186,7 +186,7 @@ func FuzzNoReadingOfAPathFallsUnderAnotherRule(f *testing.F) {
 			return
 		}
 		sent := pathAsSent(u)
-		chosen, err := r.find(sent)
+		chosen, err := r.find(sent, "GET")
 		if err != nil {
 			return
 		}
@@ -204,7 +204,7 @@ func FuzzNoReadingOfAPathFallsUnderAnotherRule(f *testing.F) {
 			for i, s := range segments {
 				decoded[i] = httpkit.Unescape(s)
 			}
-			if other := r.covering(decoded); other != chosen {
+			if other := r.covering(decoded, "GET"); other != chosen {
 				t.Fatalf("%q falls under %q, and read as %q under %q", raw, chosen.path, reading, other.path)
 			}
 		}

@@ -422,10 +422,13 @@ func TestWhatIsUnderWayIsBounded(t *testing.T) {
 			t.Errorf("%d %s", got.status, got.body)
 		}
 	}
-	again := hold(t, base, head("POST", "/x", issued, "Content-Length: 1\r\n")+"x")
-	if got := again.answer(t); got.status != http.StatusNoContent {
-		t.Errorf("afterwards: %d %s", got.status, got.body)
+	var got answer
+	for range 100 { // an answer is read before its request has ended
+		if got = hold(t, base, head("POST", "/x", issued, "Content-Length: 1\r\n")+"x").answer(t); got.status == http.StatusNoContent {
+			return
+		}
 	}
+	t.Errorf("afterwards: %d %s", got.status, got.body)
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {

@@ -13,14 +13,18 @@ import (
 
 // CORS lets scripts of the given origins call next with a Bearer token. It
 // never allows cookies. An origin is "https://host" or "https://host:port";
-// "*" is every origin. Other requests are passed on unchanged; with no origins next
-// itself is returned.
-func CORS(origins []string) func(http.Handler) http.Handler {
+// "*" is every origin. Other requests are passed on unchanged, and so are those that
+// except reports true for; with no origins next itself is returned.
+func CORS(origins []string, except func(*http.Request) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if len(origins) == 0 {
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if except(r) {
+				next.ServeHTTP(w, r)
+				return
+			}
 			h := w.Header()
 			h.Add("Vary", "Origin")
 			if !allowOrigin(h, r, origins) {

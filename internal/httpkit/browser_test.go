@@ -26,7 +26,7 @@ func crossOrigin(method string, headers map[string]string) *http.Request {
 func TestCORSAnswersAPreflightOfAListedOrigin(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	httpkit.CORS([]string{"https://app.example"})(served).ServeHTTP(w, crossOrigin(http.MethodOptions, map[string]string{
+	httpkit.CORS([]string{"https://app.example"}, everywhere)(served).ServeHTTP(w, crossOrigin(http.MethodOptions, map[string]string{
 		"Origin": "https://app.example", "Access-Control-Request-Method": "DELETE",
 	}))
 	want := http.Header{
@@ -66,7 +66,7 @@ func TestCORSNeverAllowsCookiesNorStrangers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := httptest.NewRecorder()
-			httpkit.CORS(c.origins)(served).ServeHTTP(w, crossOrigin(c.method, c.headers))
+			httpkit.CORS(c.origins, everywhere)(served).ServeHTTP(w, crossOrigin(c.method, c.headers))
 			h := w.Header()
 			if got := h.Get("Access-Control-Allow-Origin"); got != c.allowed {
 				t.Errorf("allowed origin %q, want %q", got, c.allowed)
@@ -84,7 +84,7 @@ func TestCORSNeverAllowsCookiesNorStrangers(t *testing.T) {
 func TestNoOriginsMeanNoCORS(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	httpkit.CORS(nil)(served).ServeHTTP(w, crossOrigin(http.MethodGet, map[string]string{"Origin": "https://a.example"}))
+	httpkit.CORS(nil, everywhere)(served).ServeHTTP(w, crossOrigin(http.MethodGet, map[string]string{"Origin": "https://a.example"}))
 	if h := w.Header(); h.Get("Vary") != "" || h.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("headers %v", h)
 	}
@@ -174,5 +174,20 @@ func TestExpireMakesABrowserForget(t *testing.T) {
 	got := httpkit.NewCookies("https://x.example").Expire("token").String()
 	if want := "token=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// everywhere excepts nothing.
+func everywhere(*http.Request) bool { return false }
+
+func TestWhatIsExceptedIsPassedOnUnchanged(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	except := func(r *http.Request) bool { return r.Method == http.MethodOptions }
+	httpkit.CORS([]string{"*"}, except)(served).ServeHTTP(w, crossOrigin(http.MethodOptions, map[string]string{
+		"Origin": "https://a.example", "Access-Control-Request-Method": "PUT",
+	}))
+	if w.Header().Get("Access-Control-Allow-Origin") != "" || w.Header().Get("Vary") != "" {
+		t.Errorf("%v", w.Header())
 	}
 }

@@ -1,6 +1,7 @@
 package httpkit
 
 import (
+	"html/template"
 	"net/http"
 	"strings"
 
@@ -48,11 +49,12 @@ func (c Challenge) String() string {
 	return b.String()
 }
 
-// bearerBody is the JSON beside a challenge: the same members.
+// bearerBody is the JSON beside a challenge: the same members, and what to do.
 type bearerBody struct {
 	Error       string `json:"error,omitempty"`
 	Description string `json:"error_description,omitempty"`
 	Scope       string `json:"scope,omitempty"`
+	Detail      string `json:"detail,omitempty"`
 }
 
 // WriteChallenge answers with status, the challenge, and a JSON body with the
@@ -61,6 +63,34 @@ func WriteChallenge(w http.ResponseWriter, status int, c Challenge) {
 	w.Header().Set("WWW-Authenticate", c.String())
 	NoStore(w)
 	_ = WriteJSON(w, status, bearerBody{Error: c.Error, Description: c.Description, Scope: c.Scope})
+}
+
+// refusalPage is what a person reads who is refused; it needs nothing that its policy
+// would have to allow.
+var refusalPage = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{{.Title}}</title></head><body><h1>{{.Title}}</h1><p>{{.Detail}}</p></body></html>
+`))
+
+// Refuse is WriteChallenge with a sentence for people, beside challenges that are there
+// already: in the member detail, or as a page where the request prefers one.
+func Refuse(w http.ResponseWriter, r *http.Request, status int, c Challenge, detail string) {
+	h := w.Header()
+	h["Www-Authenticate"] = append([]string{c.String()}, h["Www-Authenticate"]...)
+	h.Add("Vary", "Accept")
+	NoStore(w)
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		_ = WriteJSON(w, status, bearerBody{Error: c.Error, Description: c.Description, Scope: c.Scope, Detail: detail})
+		return
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	w.WriteHeader(status)
+	title := "You are not signed in"
+	if status == http.StatusForbidden {
+		title = "This is not allowed"
+	}
+	_ = refusalPage.Execute(w, struct{ Title, Detail string }{title, detail})
 }
 
 // BearerErrors returns the [ErrorWriter] of a protected resource (RFC 6750 §3): a

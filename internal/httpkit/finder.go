@@ -31,6 +31,8 @@ type Places struct {
 type Credential struct {
 	Token   string
 	Ambient bool // a browser sends it unasked, with requests of other sites too
+	// User is whom the request says the token is of; "": it doesn't say. It must be so.
+	User string
 	// Session says that the token is a session, good in the collection that it was begun
 	// for where there is one.
 	Session bool

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // create creates the token that was decided, signed or opaque, with the row to store
@@ -50,12 +51,9 @@ func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secre
 	if err := i.cfg.Verifier.Reach(ctx, r.Principal.Seq); err != nil {
 		return "", fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(time.Second)
 	}
-	key, err := i.cfg.Ring.Signing()
-	if err != nil && i.cfg.Ring.Refresh(ctx) == nil {
-		key, err = i.cfg.Ring.Signing()
-	}
+	key, err := i.signing(ctx)
 	if err != nil {
-		return "", fault.Wrap(err, fault.Unavailable, "no signing key is active")
+		return "", err
 	}
 	claims := token.Claims{
 		Issuer: i.cfg.Policy.Issuer, Subject: r.Principal.Subject(), Audience: []string{d.audience},
@@ -71,6 +69,40 @@ func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secre
 		return "", err
 	}
 	return token.Secret(raw), nil
+}
+
+// signing returns the active key.
+func (i *Issuer) signing(ctx context.Context) (token.SigningKey, error) {
+	key, err := i.cfg.Ring.Signing()
+	if err != nil && i.cfg.Ring.Refresh(ctx) == nil {
+		key, err = i.cfg.Ring.Signing()
+	}
+	if err != nil {
+		return token.SigningKey{}, fault.Wrap(err, fault.Unavailable, "no signing key is active")
+	}
+	return key, nil
+}
+
+// assertionLife is how long an assertion may be presented.
+const assertionLife = 30 * time.Second
+
+// Assert signs an assertion of who is calling, for the application of that audience, which
+// need not trust its network then. It is no token: its type is no token's.
+func (i *Issuer) Assert(ctx context.Context, id *verification.Identity, audience string) (string, error) {
+	key, err := i.signing(ctx)
+	if err != nil {
+		return "", err
+	}
+	now := i.cfg.Now().Truncate(time.Second)
+	claims := token.Claims{
+		Issuer: i.cfg.Policy.Issuer, Subject: id.Token.Subject, Audience: []string{audience},
+		IssuedAt: now, Expiry: now.Add(assertionLife), ID: uuid.NewString(),
+		Scope: id.Token.Scope, Collection: id.Token.Collection, Seq: id.Token.Seq, Extra: map[string]any{"token_id": id.Token.ID},
+	}
+	if !id.Subject.Client {
+		claims.Username = id.Subject.Username
+	}
+	return token.Sign(key, token.TypeAssertion, claims)
 }
 
 // createRefresh creates the refresh token of a pair. The first of a family has the

@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/http"
-	"net/url"
 	"path"
 	"strings"
 
@@ -16,7 +15,8 @@ type router struct {
 	own, gateway *http.ServeMux
 	ownHandler   http.Handler // own, with what is around it
 	exact        map[string]http.Handler
-	application  http.Handler // the gateway's "/"; nil: there is none
+	beneath      map[string]http.Handler // by the path, with a slash at its end
+	application  http.Handler            // the gateway's "/"; nil: there is none
 	reservations reservations
 	base         string // the issuer's path; "": it has none
 }
@@ -28,41 +28,82 @@ func (t *router) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodConnect {
 		return errNothing // a mux would make a route, and so a metric, of its path
 	}
-	if t.serveEndpoint(w, r) {
-		return nil
+	inner := t.within(r)
+	h, pattern, asked := t.find(r, inner)
+	if h == nil {
+		return t.refuse(w, r, inner)
 	}
-	inner := t.beneath(r)
-	if inner != nil && t.serveEndpoint(w, inner) {
-		r.Pattern = inner.Pattern
-		return nil
+	if pattern != "" {
+		asked.Pattern = pattern // as a mux does that found h by it
 	}
-	return t.serveOther(w, r, inner)
+	h.ServeHTTP(w, asked)
+	r.Pattern = asked.Pattern
+	return nil
 }
 
-// serveEndpoint serves a request for an endpoint by a method that it has, and reports
-// whether there is one.
-func (t *router) serveEndpoint(w http.ResponseWriter, r *http.Request) bool {
-	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
-		pass(w, r, h, r.URL.Path)
-		return true
+// find returns who serves a request, as which request, and the pattern where no mux of
+// theirs will find one; nil where nobody does. Inner is the request beneath the issuer's
+// path, nil for another.
+func (t *router) find(r, inner *http.Request) (h http.Handler, pattern string, asked *http.Request) {
+	for _, asked := range []*http.Request{r, inner} {
+		if asked == nil {
+			continue
+		}
+		if h, pattern := t.findEndpoint(asked); h != nil {
+			return h, pattern, asked
+		}
 	}
-	if !clean(r.URL.EscapedPath()) { // a mux would redirect it
-		return false
+	// What such a path means is the application's to know, and whether it may pass is the
+	// proxy's, unless it is one of ours in another spelling. Of its own paths a dialect
+	// takes the methods that it serves.
+	meant := t.reservations.read(r.URL.EscapedPath())
+	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
+		return t.application, everything, r
+	}
+	return nil, "", nil
+}
+
+// findEndpoint returns who serves a request for an endpoint by a method that it has.
+func (t *router) findEndpoint(r *http.Request) (h http.Handler, pattern string) {
+	if h, ok := t.exact[r.URL.Path]; ok && r.URL.RawPath == "" {
+		return h, r.URL.Path
+	}
+	sent := r.URL.EscapedPath()
+	for path, h := range t.beneath {
+		if strings.HasPrefix(sent, path) {
+			return h, path
+		}
+	}
+	if !clean(sent) { // a mux would redirect it
+		return nil, ""
 	}
 	if _, pattern := t.gateway.Handler(r); pattern != "" && pattern != everything {
-		t.gateway.ServeHTTP(w, r)
-		return true
+		return t.gateway, ""
 	}
 	if _, pattern := t.own.Handler(r); pattern != "" {
-		t.ownHandler.ServeHTTP(w, r)
-		return true
+		return t.ownHandler, ""
 	}
-	return false
+	return nil, ""
 }
 
-// beneath returns the request for what its path names beneath the issuer's; nil when it
+// leaves reports whether a request is the application's. What scripts may do there is
+// for the proxy to say.
+func (t *router) leaves(r *http.Request) bool {
+	if method := r.Header.Get("Access-Control-Request-Method"); r.Method == http.MethodOptions && method != "" {
+		asked := *r // a preflight belongs to the request that it asks about
+		asked.Method = method
+		r = &asked
+	}
+	if r.Method == http.MethodConnect {
+		return false
+	}
+	_, pattern, _ := t.find(r, t.within(r))
+	return pattern == everything
+}
+
+// within returns the request for what its path names beneath the issuer's; nil when it
 // doesn't lie there.
-func (t *router) beneath(r *http.Request) *http.Request {
+func (t *router) within(r *http.Request) *http.Request {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), t.base)
 	if t.base == "" || !ok || rest != "" && rest[0] != '/' {
 		return nil
@@ -76,15 +117,10 @@ func (t *router) beneath(r *http.Request) *http.Request {
 	return &inner
 }
 
-// serveOther serves what no endpoint does. What such a path means is the application's to
-// know, and whether it may pass is the proxy's, unless it is one of ours in another
-// spelling. Inner is the request beneath the issuer's path, nil for another.
-func (t *router) serveOther(w http.ResponseWriter, r, inner *http.Request) error {
+// refuse says what is wrong with a request that nobody serves. Inner is the request
+// beneath the issuer's path, nil for another.
+func (t *router) refuse(w http.ResponseWriter, r, inner *http.Request) error {
 	meant := t.reservations.read(r.URL.EscapedPath())
-	if t.application != nil && !meant.own && (meant.path == "" || meant.exact) {
-		pass(w, r, t.application, everything) // of its own paths a dialect takes the methods that it serves
-		return nil
-	}
 	place, base := r, ""
 	if meant.inner || meant == (meaning{}) && inner != nil {
 		base = t.base
@@ -112,12 +148,6 @@ func (t *router) answersPreflight(r *http.Request) bool {
 	}
 	_, pattern := t.own.Handler(r)
 	return strings.HasPrefix(pattern, http.MethodOptions+" ")
-}
-
-// pass serves a request as a mux does that found h by the pattern.
-func pass(w http.ResponseWriter, r *http.Request, h http.Handler, pattern string) {
-	r.Pattern = pattern
-	h.ServeHTTP(w, r)
 }
 
 // clean reports whether a mux would take the path as it is.
@@ -157,40 +187,3 @@ type probe http.Header
 func (p probe) Header() http.Header         { return http.Header(p) }
 func (p probe) Write(b []byte) (int, error) { return len(b), nil }
 func (p probe) WriteHeader(int)             {}
-
-// mount returns the handler of one listener.
-func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
-	base := httpkit.IssuerPath(s.Issuer)
-	r := &router{
-		own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{},
-		reservations: newReservations(own, base), base: base,
-	}
-	r.ownHandler = httpkit.SecurityHeaders(r.own)
-	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
-	if h, pattern := r.gateway.Handler(root); pattern == everything {
-		r.application = h
-	}
-	for _, e := range gateway {
-		if e, ok := e.(Exact); ok {
-			path, h := e.Exact()
-			r.exact[path] = h
-		}
-	}
-	handler := httpkit.Handle(r.serve, httpkit.Problems(httpkit.Challenge{Realm: s.Issuer}))
-	cors := httpkit.CORS(s.CORS)(handler)
-	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if r.answersPreflight(req) {
-			handler.ServeHTTP(w, req)
-			return
-		}
-		cors.ServeHTTP(w, req)
-	})))
-}
-
-func newMux(edges []Edge) *http.ServeMux {
-	mux := http.NewServeMux()
-	for _, e := range edges {
-		e.Register(mux)
-	}
-	return mux
-}

@@ -55,6 +55,13 @@ type Exact interface {
 	Exact() (path string, h http.Handler)
 }
 
+// Beneath is an edge of the gateway that serves every path beneath one, as it was sent: what
+// follows is somebody else's path, and nothing of ours to tidy.
+type Beneath interface {
+	// Beneath returns that path, with a slash at its end, and who serves what is beneath.
+	Beneath() (path string, h http.Handler)
+}
+
 // Loop is work beside the requests, run until they have drained. An error of it
 // ends the server.
 type Loop struct {

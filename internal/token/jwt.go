@@ -14,6 +14,10 @@ const (
 	TypeExchangeKey = "api-key+jwt"
 )
 
+// TypeAssertion is the typ of what tells an application who is calling. It is signed and
+// never accepted.
+const TypeAssertion = "bearerd-assertion+jwt"
+
 // maxKID bounds a key id; ours are thumbprints of 43 characters.
 const maxKID = 128
 

@@ -20,7 +20,7 @@ var ourClaims = []string{
 // back is what Verify would read: claims that Verify would refuse are an error
 // here, and so is a token longer than MaxBytes.
 func Sign(key SigningKey, typ string, c Claims) (string, error) {
-	if typ != TypeAccess && typ != TypeExchangeKey {
+	if typ != TypeAccess && typ != TypeExchangeKey && typ != TypeAssertion {
 		return "", fmt.Errorf("signing a token of type %q: no such type", typ)
 	}
 	method := key.Algorithm.method()

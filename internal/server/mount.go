@@ -1,0 +1,49 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/httpkit"
+)
+
+// mount returns the handler of one listener.
+func (s *Server) mount(o *httpkit.Observer, own, gateway []Edge) http.Handler {
+	base := httpkit.IssuerPath(s.Issuer)
+	r := &router{
+		own: newMux(own), gateway: newMux(gateway), exact: map[string]http.Handler{}, beneath: map[string]http.Handler{},
+		reservations: newReservations(own, base), base: base,
+	}
+	r.ownHandler = httpkit.SecurityHeaders(r.own)
+	root := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: everything}}
+	if h, pattern := r.gateway.Handler(root); pattern == everything {
+		r.application = h
+	}
+	for _, e := range gateway {
+		if e, ok := e.(Exact); ok {
+			path, h := e.Exact()
+			r.exact[path] = h
+		}
+		if e, ok := e.(Beneath); ok {
+			path, h := e.Beneath()
+			r.beneath[path] = h
+		}
+	}
+	handler := httpkit.Handle(r.serve, httpkit.Problems(httpkit.Challenge{Realm: s.Issuer}))
+	cors := httpkit.CORS(s.CORS, r.leaves)(handler)
+	return httpkit.BoundBodies(s.BodyTimeout, o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if r.answersPreflight(req) {
+			handler.ServeHTTP(w, req)
+			return
+		}
+		cors.ServeHTTP(w, req)
+	})))
+}
+
+func newMux(edges []Edge) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, e := range edges {
+		e.Register(mux)
+	}
+	return mux
+}
