@@ -139,7 +139,13 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 	if wait == revocation.WaitNone {
 		return r, nil
 	}
-	ack, err := revocation.Await(ctx, j.await(seq, committed))
+	a := revocation.AwaitConfig{
+		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Follower.List(j.cfg.Store.Nodes), Drop: j.cfg.Store.DropNode,
+	}
+	if w := j.cfg.Watcher; w != nil {
+		a.Nodes, a.LeaseExpired = w.Read, w.LeaseExpired
+	}
+	ack, err := revocation.Await(ctx, a)
 	j.cfg.Meter.Waited(waitOutcome(ack, err))
 	if err != nil {
 		return revocation.Receipt{}, fault.Wrap(err, fault.Unavailable,
@@ -148,16 +154,6 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 	r.Nodes = &ack
 	j.cfg.Meter.Acknowledged(j.cfg.Clock() - committed)
 	return r, nil
-}
-
-func (j *Journal) await(seq revocation.Seq, committed time.Duration) revocation.AwaitConfig {
-	a := revocation.AwaitConfig{
-		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Follower.List(j.cfg.Store.Nodes), Drop: j.cfg.Store.DropNode,
-	}
-	if w := j.cfg.Watcher; w != nil {
-		a.Nodes, a.LeaseExpired = w.Read, w.LeaseExpired
-	}
-	return a
 }
 
 func waitOutcome(ack revocation.Acknowledgement, err error) string {

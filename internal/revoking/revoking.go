@@ -266,3 +266,44 @@ func killOf(t *verification.Token, reason string) journal.Kill {
 		Opaque: t.Opaque() && t.Kind != token.KindExchangeKey,
 	}
 }
+
+// Everything is the outcome of RevokeEverything.
+type Everything struct {
+	revocation.Receipt
+
+	Keys []string // the ids of the signing keys that were revoked; none with HS256
+}
+
+// RevokeEverything revokes everything issued to anybody until now: access and task
+// tokens, API keys and tokens, sessions, refresh tokens, and device codes that wait. It
+// is for the operator, after restoring a backup. What was issued after the backup has no
+// row and may have no user any more: the log's entry about everything reaches it by its
+// sequence, which the restored log has left behind. The signing keys are revoked too, for
+// verifiers that follow no log, and a new one signs at once. The error is Forbidden for
+// anybody else.
+func (r *Revoker) RevokeEverything(ctx context.Context, c *caller.Caller) (Everything, error) {
+	if !c.IsOperator() {
+		return Everything{}, fault.New(fault.Forbidden, "only the operator revokes everything of everybody")
+	}
+	if err := r.ring.Refresh(ctx); err != nil {
+		return Everything{}, err
+	}
+	e := r.journal.Event(ctx, c.Actor(), audit.RevokeAll)
+	e.Target, e.Reason = revocation.EverythingID, "everything of everybody"
+	b := r.journal.EndEverything("everything revoked", e)
+	var out Everything
+	for _, k := range r.ring.Keys() {
+		if k.State != keyring.Gone && !k.Revoked() {
+			out.Keys = append(out.Keys, k.KID)
+			b.Log = append(b.Log, r.journal.CutOff(revocation.SigningKey, k.KID))
+		}
+	}
+	if len(out.Keys) > 0 {
+		b.Ops = append(b.Ops, records.ChangeKeys{Plan: r.ring.PlanRetireAll()})
+	}
+	var err error
+	if out.Receipt, err = r.journal.Revoke(ctx, b, c.Wait); err != nil {
+		return Everything{}, err
+	}
+	return out, r.ring.Refresh(ctx)
+}

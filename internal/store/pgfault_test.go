@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
