@@ -176,7 +176,7 @@ func (a *ForwardAuth) passes(w http.ResponseWriter, r *http.Request) bool {
 		panic(err)
 	}
 	question.Header = r.Header.Clone()
-	for _, named := range strings.Split(question.Header.Get("Connection"), ",") {
+	for named := range strings.SplitSeq(question.Header.Get("Connection"), ",") {
 		question.Header.Del(strings.TrimSpace(named))
 	}
 	for _, hop := range []string{"Connection", "Upgrade", "Transfer-Encoding", "Te", "Trailer", "Keep-Alive"} {

@@ -119,7 +119,7 @@ var reservedHeaders = []string{
 // of letters, digits and hyphens that means nothing else.
 func MayAnnounce(name string) bool {
 	plain := strings.Trim(name, "-") != "" && !strings.ContainsFunc(name, func(c rune) bool {
-		return c > unicode.MaxASCII || c != '-' && variable(byte(c)) == '_'
+		return c > unicode.MaxASCII || c != '-' && variable(byte(c)) == '_' //nolint:gosec // it is ASCII
 	})
 	return plain && !aboutOrigin(name) && !slices.ContainsFunc(reservedHeaders, func(r string) bool { return sameVariable(r, name) })
 }

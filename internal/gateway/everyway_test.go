@@ -167,7 +167,7 @@ type credential struct {
 func (w *world) everyCredential(t *testing.T, session string) map[string]credential {
 	t.Helper()
 	header := func(name, value string) string { return name + ": " + value + "\r\n" }
-	basicly := func(user, secret string) string {
+	basicAuth := func(user, secret string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret))
 	}
 	const cookie = "Cookie: sessionid=mine; a=b\r\n"
@@ -185,15 +185,14 @@ func (w *world) everyCredential(t *testing.T, session string) map[string]credent
 	of := func(headers, secret string, i *issuance.Issued, kind string) credential {
 		return credential{http.MethodPost, headers + cookie, secret, i.ID, kind, "read", false, false}
 	}
-	sid := strings.Split(session, ".")[0]
 	return map[string]credential{
 		"an access token": of(header("Authorization", "Bearer "+a), a, access, "access"),
 		"an API token":    of(header("authorization", "bearer "+k), k, api, "api-token"),
 		"a task token":    {method: http.MethodPost, headers: header("Authorization", "Bearer "+task.Value.Reveal()) + cookie, refused: true},
-		"Basic":           of(header("Authorization", basicly("ada", k)), basicly("ada", k), api, "api-token"),
+		"Basic":           of(header("Authorization", basicAuth("ada", k)), basicAuth("ada", k), api, "api-token"),
 		"Token":           of(header("Authorization", "Token "+k), k, api, "api-token"),
 		"a header":        of(header("X-API-Key", a), a, access, "access"),
-		"a session":       {method: http.MethodGet, headers: "Cookie: a=b; sessionid=" + session + "; c=d\r\n", secret: sid, kind: "session", session: true},
+		"a session":       {method: http.MethodGet, headers: "Cookie: a=b; sessionid=" + session + "; c=d\r\n", secret: session, kind: "session", session: true},
 	}
 }
 

@@ -126,39 +126,15 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 		}
 		switch name {
 		case "requirement":
-		case "audience":
-			want.Audience = value
-		case "scope":
-			want.Scope, err = identity.ParseScope(value)
 		case "safe_scope":
 			safeScope, err = identity.ParseScope(value)
-		case "in":
-			a.doors, err = parseDoors(strings.Split(value, ","))
-			if err != nil {
-				err = fault.New(fault.Invalid, "%s", err)
-			}
-		case "preflight":
-			if a.preflight = value == "pass"; !a.preflight {
-				err = fault.New(fault.Invalid, "must be pass")
-			}
-		case "collection":
-			var id int64
-			if id, err = access.ParseCollection(value); err != nil {
-				err = fault.New(fault.Invalid, "must be the number of a collection")
-			}
-			want.Collection = &id
-		case "action":
-			want.Action, err = access.ParseAction(value)
-		case "path":
-			want.Path, err = access.ParsePath(value)
-		case "optional":
-			if a.optional = value == "true"; !a.optional && value != "false" {
-				err = fault.New(fault.Invalid, "must be true or false")
-			}
 		default:
-			return nil, queryError{fault.New(fault.Invalid, "unknown query parameter %.64q", name)}
+			err = a.set(name, value)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errUnknownParameter):
+			return nil, queryError{fault.New(fault.Invalid, "unknown query parameter %.64q", name)}
+		case err != nil:
 			return nil, queryError{fault.New(fault.Invalid, "query parameter %s: %s", name, fault.Message(err))}
 		}
 	}
@@ -169,6 +145,44 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 		a.setSafeScope(safeScope)
 	}
 	return a, nil
+}
+
+var errUnknownParameter = fault.New(fault.Invalid, "unknown")
+
+// set reads one parameter of a query; errUnknownParameter where there is none of that name.
+func (a *ask) set(name, value string) (err error) {
+	want := &a.requirements
+	switch name {
+	case "audience":
+		want.Audience = value
+	case "scope":
+		want.Scope, err = identity.ParseScope(value)
+	case "in":
+		if a.doors, err = parseDoors(strings.Split(value, ",")); err != nil {
+			err = fault.New(fault.Invalid, "%s", err)
+		}
+	case "preflight":
+		if a.preflight = value == "pass"; !a.preflight {
+			err = fault.New(fault.Invalid, "must be pass")
+		}
+	case "collection":
+		var id int64
+		if id, err = access.ParseCollection(value); err != nil {
+			err = fault.New(fault.Invalid, "must be the number of a collection")
+		}
+		want.Collection = &id
+	case "action":
+		want.Action, err = access.ParseAction(value)
+	case "path":
+		want.Path, err = access.ParsePath(value)
+	case "optional":
+		if a.optional = value == "true"; !a.optional && value != "false" {
+			err = fault.New(fault.Invalid, "must be true or false")
+		}
+	default:
+		err = errUnknownParameter
+	}
+	return err //nolint:wrapcheck // the caller says which parameter it is
 }
 
 // asks remembers parsed queries, of which an operator has a handful. Strangers may
