@@ -50,7 +50,7 @@ type way struct {
 	asksAgain    bool // nginx, for a refusal's body
 }
 
-// announceAll tells the application by every header that there is.
+// announceAll has the caller named in every header that there is.
 func (w *world) announceAll(t testing.TB, encoding gateway.Encoding) {
 	t.Helper()
 	w.announce(t, gateway.Announcement{
