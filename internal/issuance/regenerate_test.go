@@ -79,7 +79,7 @@ func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
 	}
 	for range 2 {
 		_, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-		nodetest.WantFault(t, "twice", err, fault.Conflict, "dead already: regenerated")
+		nodetest.WantFault(t, "twice", err, fault.Conflict, "no longer valid: regenerated")
 	}
 	nodetest.Must(t, nodetest.Second(f.Regenerate(t.Context(), ada, again.ID, 0)))
 }
@@ -151,7 +151,7 @@ func TestOldValueEndsWithTheOverlap(t *testing.T) {
 		t.Errorf("the old one's end: %q", reason)
 	}
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 0)
-	nodetest.WantFault(t, "afterwards", err, fault.Conflict, "dead already: regenerated")
+	nodetest.WantFault(t, "afterwards", err, fault.Conflict, "no longer valid: regenerated")
 }
 
 func TestOfConcurrentRegenerationsOneIsAnswered(t *testing.T) {

@@ -19,15 +19,15 @@ type Everything struct {
 }
 
 // RevokeEverything revokes everything issued to anybody until now: access and task
-// tokens, API keys and tokens, sessions, refresh tokens, and device codes that wait. It
-// is for the operator, after restoring a backup. What was issued after the backup has no
-// row and may have no user any more: the log's entry about everything reaches it by its
-// sequence, which the restored log has left behind. The signing keys are revoked too, for
-// verifiers that follow no log, and a new one signs at once. The error is Forbidden for
-// anybody else.
+// tokens, API keys and tokens, sessions, refresh tokens, and pending device codes. It is
+// for the operator, after restoring a backup. Tokens that were issued after the backup
+// have no rows and perhaps no users any more: the log's entry about everything revokes
+// them because their sequence is lower than that of the restored log. The signing keys
+// are revoked too, for verifiers that don't follow the log, and a new one signs at once.
+// The error is Forbidden for other callers.
 func (r *Revoker) RevokeEverything(ctx context.Context, c *caller.Caller) (Everything, error) {
 	if !c.IsOperator() {
-		return Everything{}, fault.New(fault.Forbidden, "only the operator revokes everything of everybody")
+		return Everything{}, fault.New(fault.Forbidden, "only the operator may revoke all tokens of all users")
 	}
 	if err := r.ring.Refresh(ctx); err != nil {
 		return Everything{}, err

@@ -89,7 +89,7 @@ func TestWhoMayRevokeAToken(t *testing.T) {
 		before := f.Refusals(t)
 		r, err := f.Revoke(t.Context(), by, revoking.Revocation{Token: issued.Value.Reveal()})
 		if !c.may {
-			nodetest.WantFault(t, name, err, fault.Forbidden, "somebody else's")
+			nodetest.WantFault(t, name, err, fault.Forbidden, "belongs to somebody else")
 			f.WantAlive(t, name, issued)
 			if f.Refusals(t) != before+1 {
 				t.Errorf("%s: the refusal is not in the audit log", name)

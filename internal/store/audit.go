@@ -27,7 +27,7 @@ ON CONFLICT (tally) WHERE tally <> '' DO UPDATE SET count = audit_events.count +
 	selectEvents = `SELECT id, at, actor, action, target, token_id, address, request_id, outcome, reason, actor_name, target_name, count
 FROM audit_events WHERE id < $1 AND +at >= $2 AND +at < $3 AND ($4 = '' OR action = $4)`
 
-	// The one narrowing that has an index comes first, the others only filter.
+	// The condition that has an index comes first, the others only filter.
 	filterActor  = ` AND ($5 = '' OR actor = $5)`
 	filterTarget = ` AND ($6 = '' OR target = $6)`
 	filterAbout  = ` AND ($7 = '' OR token_id = $7)`
@@ -39,7 +39,7 @@ FROM audit_events WHERE id < $1 AND +at >= $2 AND +at < $3 AND ($4 = '' OR actio
 	eventsOfToken  = selectEvents + filterActor + filterTarget + ` AND token_id = $7` + newestEvents
 )
 
-// record writes the events in their order. What can't be recorded doesn't happen.
+// record writes the events in their order. When that fails, the whole batch fails.
 func record(ctx context.Context, c conn, events []audit.Event) error {
 	if err := checkEvents(events); err != nil {
 		return err
@@ -58,10 +58,11 @@ func record(ctx context.Context, c conn, events []audit.Event) error {
 	return nil
 }
 
-// counted reports whether an event is one of a row that is counted up.
+// counted reports whether an event is added to the count of a row.
 func counted(e audit.Event) bool { return e.Tally != "" }
 
-// namesSomebody reports whether an event brings a name that the store wouldn't find.
+// namesSomebody reports whether an event has a name of its own, which the store need not
+// look up.
 func namesSomebody(e audit.Event) bool { return e.ActorName != "" || e.TargetName != "" }
 
 func checkEvents(events []audit.Event) error {
@@ -73,8 +74,8 @@ func checkEvents(events []audit.Event) error {
 	return nil
 }
 
-// AuditEvents returns the events that match, newest first. A filter that can't be
-// answered is fault.Invalid.
+// AuditEvents returns the events that match, newest first. An invalid filter is
+// fault.Invalid.
 func (s *Store) AuditEvents(ctx context.Context, f audit.Filter) ([]audit.Event, error) {
 	f, err := f.Canonical()
 	if err != nil {

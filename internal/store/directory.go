@@ -53,8 +53,8 @@ WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR source = $2) ORDER BY source, ex
 	insertLink = `INSERT INTO user_links (source, external_id, user_id, linked_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 )
 
-// Principal reads a user with groups and effective grants, or a client, and with
-// it the sequence of the log, all in one snapshot. Nobody of that name is
+// Principal reads a user with groups and effective grants, or a client, and with it the
+// sequence of the log, all in one snapshot. If there is none of that name, the error is
 // fault.NotFound.
 func (s *Store) Principal(ctx context.Context, who records.Who) (p records.Principal, err error) {
 	if who.ClientID != "" {
@@ -97,7 +97,7 @@ const noSuchUser = "no such user"
 
 var errNoSuchUser = fault.New(fault.NotFound, "%s", noSuchUser)
 
-// orNotFound makes a fault of a missing row.
+// orNotFound returns a fault for a missing row.
 func orNotFound(err error, message string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.New(fault.NotFound, "%s", message)
@@ -105,12 +105,12 @@ func orNotFound(err error, message string) error {
 	return err
 }
 
-// userFields are where the columns of selectUser go.
+// userFields returns the destinations of the columns of selectUser.
 func userFields(u *identity.User) []any {
 	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, &u.Owner, hash{&u.PasswordHash}, &u.ReplacedHash, stamp{&u.PasswordChangedAt}, groups{&u.Groups}}
 }
 
-// hash reads a password hash, which otherwise gives itself to nobody.
+// hash scans a password hash, whose type otherwise hides its value.
 type hash struct{ to *identity.PasswordHash }
 
 // Scan implements sql.Scanner.
@@ -134,7 +134,7 @@ func (g groups) Scan(value any) error {
 	return nil
 }
 
-// clientFields are where the columns of selectClient go.
+// clientFields returns the destinations of the columns of selectClient.
 func clientFields(c *identity.Client) []any {
 	return []any{
 		&c.ID,
@@ -159,9 +159,8 @@ func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.Pas
 	return found, err
 }
 
-// Users returns users in the order of their usernames. Search ignores case, and none
-// of its characters has a meaning of its own. A cursor that is none is
-// fault.Invalid.
+// Users returns users in the order of their usernames. Search ignores case and has no
+// special characters. An invalid cursor is fault.Invalid.
 func (s *Store) Users(ctx context.Context, q records.UserQuery) (records.Page[identity.User], error) {
 	var after string
 	if len(q.Search) > maxSearch {
@@ -183,16 +182,16 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (records.Page[id
 	return paged(users, limit, func(u identity.User) string { return seal(userCursor, u.Username) }), nil
 }
 
-// maxSearch is more than any name has.
+// maxSearch is longer than any name.
 const maxSearch = 1024
 
-// containing is the pattern of what holds the text.
+// containing returns the pattern that matches texts with the given one in them.
 func containing(text string) string {
 	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 	return "%" + literal.Replace(strings.ToLower(text)) + "%"
 }
 
-// searchText is what containing is looked for in.
+// searchText returns the text that is compared with the pattern of containing.
 func searchText(username, name, email string) string {
 	return strings.ToLower(username + "\n" + name + "\n" + email)
 }

@@ -16,8 +16,8 @@ ORDER BY t.expires_at LIMIT $5`
 	unclaimNotice = `UPDATE tokens SET noticed_at = 0 WHERE id = $1`
 )
 
-// Expiring returns living API tokens and keys that end after now and not later than
-// before, of which nobody was told, those that end first.
+// Expiring returns valid API tokens and exchange keys that end after now and not later
+// than before and have had no notice, those that end first first.
 func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
 	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
 		return t, scan(tokenFields(&t)...)

@@ -1,6 +1,6 @@
 package store
 
-// columns are rows on their way to a procedure, which takes each column as an array.
+// columns are rows as arguments of a procedure, which takes each column as an array.
 type columns struct{ rows [][]any }
 
 func (c *columns) add(values ...any) { c.rows = append(c.rows, values) }

@@ -61,10 +61,10 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		dsn, want string
 	}{
 		"port":      {"postgres://ada:hunter2@127.0.0.1:1/x", "its server can't be reached"},
-		"port name": {"postgres://ada:hunter2@127.0.0.1:port/x", "its URL is not good"},
+		"port name": {"postgres://ada:hunter2@127.0.0.1:port/x", "its URL is not valid"},
 		"host":      {"postgres://ada:hunter2@nowhere.invalid/x", "its server can't be reached"},
-		"escape":    {"postgres://ada:hunter2@%zz/x", "its URL is not good"},
-		"option":    {"postgres://ada:hunter2@127.0.0.1/x?sslmode=sometimes", "its URL is not good"},
+		"escape":    {"postgres://ada:hunter2@%zz/x", "its URL is not valid"},
+		"option":    {"postgres://ada:hunter2@127.0.0.1/x?sslmode=sometimes", "its URL is not valid"},
 		"query":     {"postgres://ada@127.0.0.1:1/x?password=hunter2", "its server can't be reached"},
 		"parameter": {edited(t, dsn, func(u *url.URL) { u.RawQuery += "&no_such_setting=1" }), "no_such_setting"},
 		"database":  {edited(t, dsn, func(u *url.URL) { u.Path = "/nowhere" }), "there is no such database"},

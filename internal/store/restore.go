@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	// What was given out between the backup and now is below the new sequence, and
-	// a reader that comes from there finds the gap purged.
-	// When something last happened, in the copy.
+	// Sequences that were assigned between the backup and now are below the new one, and
+	// for a reader that has read up to there the gap counts as purged. When something
+	// last happened, in the copy.
 	lastEvent   = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
 	raiseHead   = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
 	deleteNodes = `DELETE FROM nodes`
 )
 
-// raise is by how much a restored log goes up: more entries than were ever written
+// raise is how much higher a restored log continues: more entries than were ever written
 // between two backups.
 const raise = int64(1) << 32
 
-// restoredMessage says what a restored database means for those who revoked something,
+// restoredMessage is the log line about what a restored database means for revocations,
 // and what to do about it.
 const restoredMessage = "the database was restored from a backup, or its server failed over. Revocations made between these two times are no longer in force: tokens that were revoked then are accepted again. " +
 	`To revoke every token issued until now, stop every node and run "bearerd migrate --restored --revoke-all". The revocation log goes on at a higher sequence`
 
-// resume puts a database that was restored, as it tells or as we are told, back into
-// service: sequences that were given out after the copy was made must never be
-// given out again for something else.
+// resume puts a restored database back into service; that it was restored is seen in the
+// database or set by the caller. Sequences that were assigned after the copy was made
+// must never be assigned again.
 func (s *Store) resume(ctx context.Context, told bool) error {
 	var head, last int64
 	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
