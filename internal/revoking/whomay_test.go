@@ -221,7 +221,7 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	nodetest.Must(t, nodetest.Second(f.RevokeAllOf(t.Context(), eve, "eve")))
 	nodetest.Must(t, nodetest.Second(f.RevokeAllOf(t.Context(), f.ByBearer(t, f.MadeAccess(t, f.SignedIn(t, "eve"), "credentials")), "eve")))
 	nodetest.Must(t, nodetest.Second(f.RevokeAll(t.Context(), f.ByBearer(t, f.MadeAccess(t, warden, "admin")), warden.ID())))
-	// A subject that is nobody's would be an entry that no node can honour.
+	// An unknown subject would be an entry that no node can apply.
 	_, err = f.RevokeAll(t.Context(), operator, "")
 	nodetest.WantFault(t, "no subject", err, fault.NotFound, "")
 	f.WantAlive(t, "another's token, the log being whole", f.MadeAccess(t, f.SignedIn(t, "ada")))

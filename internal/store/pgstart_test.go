@@ -26,7 +26,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// refused opens a database that must not open, and gives the error's text.
+// refused opens a database that must not open, and returns the error's text.
 func refused(t *testing.T, dsn string) string {
 	t.Helper()
 	s, err := store.Open(t.Context(), dsn, store.Options{Now: time.Now, Postgres: store.Postgres{ConnectTimeout: time.Second}})
@@ -220,7 +220,7 @@ func TestAStartWaitsForAnotherThatMigrates(t *testing.T) {
 	<-done
 }
 
-// copied makes a copy of a database that nobody uses, as a dump and its restore do.
+// copied makes a copy of a database that is not in use, as a dump and its restore do.
 func copied(t *testing.T, dsn string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)

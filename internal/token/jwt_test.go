@@ -29,7 +29,7 @@ func goodClaims() token.Claims {
 	}
 }
 
-// newKey makes a key, or gives the published test key where making one takes long.
+// newKey makes a key, or returns the published test key where making one takes long.
 func newKey(t testing.TB, alg token.Algorithm) token.SigningKey {
 	t.Helper()
 	if alg == token.RS256 || alg == token.PS256 {
