@@ -238,7 +238,7 @@ func (f *Devices) checkPoll(d records.Device) error {
 		return nil
 	}
 	if f.polls.Take(d.Digest, now) > 0 {
-		return fault.New(fault.SlowDown, "ask at most every %d seconds", seconds(deviceInterval))
+		return fault.New(fault.SlowDown, "ask at most once every %d seconds", seconds(deviceInterval))
 	}
 	return fault.New(fault.AuthorizationPending, "the user has not decided yet")
 }
