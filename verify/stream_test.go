@@ -72,8 +72,8 @@ func TestAStreamThatCantBeTrustedIsDroppedAndReported(t *testing.T) {
 		"a heartbeat too far":  {func(s *stream) { s.beat(6) }, "entry 6 is missing before the heartbeat"},
 		"a heartbeat too low":  {func(s *stream) { s.beat(4) }, "the log went back"},
 		"a heartbeat to come":  {func(s *stream) { s.beatAsOf(5, far) }, "from now"},
-		"no as_of":             {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5}\n\n" }, "doesn't say as of when"},
-		"as_of null":           {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":null}\n\n" }, "doesn't say as of when"},
+		"no as_of":             {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5}\n\n" }, "a heartbeat without as_of"},
+		"as_of null":           {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":null}\n\n" }, "a heartbeat without as_of"},
 		"an absurd as_of":      {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":-9223372036854775808}\n\n" }, "absurd"},
 		"a negative heartbeat": {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":-5,\"as_of\":0}\n\n" }, "absurd"},
 	} {
