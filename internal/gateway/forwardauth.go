@@ -101,23 +101,15 @@ func (e queryError) Unwrap() error { return e.error }
 // parameter that is unknown is a mistake: taken for nothing, it would let too much pass.
 // The error is a queryError that names the parameter.
 func parseAsk(r *http.Request, named Requirements) (*ask, error) {
-	all, err := httpkit.QueryWithEmpty(r)
-	if err != nil {
-		return nil, queryError{err}
-	}
 	query, err := httpkit.Query(r)
 	if err != nil {
 		return nil, queryError{err}
 	}
-	a := &ask{}
-	want := &a.requirements
-	if all.Has("requirement") { // an empty name asks for nothing, which nobody means
-		known := named[query.Get("requirement")]
-		if known == nil {
-			return nil, queryError{fault.New(fault.Invalid, "query parameter requirement: there is no requirement of that name")}
-		}
-		*a = *known
+	a, err := named.of(r)
+	if err != nil {
+		return nil, err
 	}
+	want := &a.requirements
 	var safeScope []string
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := query.Get(name)
@@ -126,15 +118,39 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 		}
 		switch name {
 		case "requirement":
+		case "audience":
+			want.Audience = value
+		case "scope":
+			want.Scope, err = identity.ParseScope(value)
 		case "safe_scope":
 			safeScope, err = identity.ParseScope(value)
+		case "in":
+			a.doors, err = parseDoors(strings.Split(value, ","))
+			if err != nil {
+				err = fault.New(fault.Invalid, "%s", err)
+			}
+		case "preflight":
+			if a.preflight = value == "pass"; !a.preflight {
+				err = fault.New(fault.Invalid, "must be pass")
+			}
+		case "collection":
+			var id int64
+			if id, err = access.ParseCollection(value); err != nil {
+				err = fault.New(fault.Invalid, "must be the number of a collection")
+			}
+			want.Collection = &id
+		case "action":
+			want.Action, err = access.ParseAction(value)
+		case "path":
+			want.Path, err = access.ParsePath(value)
+		case "optional":
+			if a.optional = value == "true"; !a.optional && value != "false" {
+				err = fault.New(fault.Invalid, "must be true or false")
+			}
 		default:
-			err = a.set(name, value)
-		}
-		switch {
-		case errors.Is(err, errUnknownParameter):
 			return nil, queryError{fault.New(fault.Invalid, "unknown query parameter %.64q", name)}
-		case err != nil:
+		}
+		if err != nil {
 			return nil, queryError{fault.New(fault.Invalid, "query parameter %s: %s", name, fault.Message(err))}
 		}
 	}
@@ -147,42 +163,22 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 	return a, nil
 }
 
-var errUnknownParameter = fault.New(fault.Invalid, "unknown")
-
-// set reads one parameter of a query; errUnknownParameter where there is none of that name.
-func (a *ask) set(name, value string) (err error) {
-	want := &a.requirements
-	switch name {
-	case "audience":
-		want.Audience = value
-	case "scope":
-		want.Scope, err = identity.ParseScope(value)
-	case "in":
-		if a.doors, err = parseDoors(strings.Split(value, ",")); err != nil {
-			err = fault.New(fault.Invalid, "%s", err)
-		}
-	case "preflight":
-		if a.preflight = value == "pass"; !a.preflight {
-			err = fault.New(fault.Invalid, "must be pass")
-		}
-	case "collection":
-		var id int64
-		if id, err = access.ParseCollection(value); err != nil {
-			err = fault.New(fault.Invalid, "must be the number of a collection")
-		}
-		want.Collection = &id
-	case "action":
-		want.Action, err = access.ParseAction(value)
-	case "path":
-		want.Path, err = access.ParsePath(value)
-	case "optional":
-		if a.optional = value == "true"; !a.optional && value != "false" {
-			err = fault.New(fault.Invalid, "must be true or false")
-		}
-	default:
-		err = errUnknownParameter
+// of returns a copy of the requirement that a query names; the zero ask where it names
+// none. An empty name asks for nothing, which nobody means.
+func (n Requirements) of(r *http.Request) (*ask, error) {
+	query, err := httpkit.QueryWithEmpty(r)
+	if err != nil {
+		return nil, queryError{err}
 	}
-	return err //nolint:wrapcheck // the caller says which parameter it is
+	if !query.Has("requirement") {
+		return &ask{}, nil
+	}
+	known := n[query.Get("requirement")]
+	if known == nil {
+		return nil, queryError{fault.New(fault.Invalid, "query parameter requirement: there is no requirement of that name")}
+	}
+	a := *known
+	return &a, nil
 }
 
 // asks remembers parsed queries, of which an operator has a handful. Strangers may

@@ -19,11 +19,11 @@ ON CONFLICT (name) DO NOTHING`
 	selectBackupMark = `SELECT 1 FROM meta WHERE name = 'backup'`
 )
 
-// Backup writes a consistent copy of an SQLite database to a new file that nobody
-// else may read, while others go on reading and writing. The copy is marked, so that
-// the store that opens it first knows that it was restored. A file that exists is
-// fault.Conflict, and left as it is. PostgreSQL has programs of its own for that:
-// there it is fault.Invalid.
+// Backup writes a consistent copy of an SQLite database to a new file that only its owner
+// may read, while others go on reading and writing. The copy is marked, so that the store
+// that opens it first knows that it was restored. When the file exists, the error is
+// fault.Conflict and the file is not changed. PostgreSQL has its own programs for
+// backups: there the error is fault.Invalid.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	err := s.engine.backup(ctx, path)
 	if errors.Is(err, fs.ErrExist) {
@@ -56,8 +56,8 @@ func (db *sqliteDB) backup(ctx context.Context, path string) error {
 	return syncDir(path)
 }
 
-// publish renames a file to its name. A link never replaces what is there; where there
-// are no links, a look and a rename must do.
+// publish renames a file to its name. A link never replaces an existing file; on file
+// systems without links it checks for the file and then renames.
 func publish(draft, path string) error {
 	err := os.Link(draft, path)
 	if err == nil || errors.Is(err, fs.ErrExist) {
@@ -92,7 +92,7 @@ func (*sqliteDB) restored(ctx context.Context, c conn) (bool, error) {
 	return exists(ctx, c, selectBackupMark)
 }
 
-// adopt implements engine. The nodes of the backup are gone.
+// adopt implements engine. The nodes in the backup no longer run.
 func (*sqliteDB) adopt(ctx context.Context, c conn) error {
 	if _, err := c.exec(ctx, deleteBackupMark); err != nil {
 		return err
