@@ -48,9 +48,13 @@ documented() {
 nginx_files() {
   documented nginx
   cd run/nginx
+  rm -f conf.d/api.conf # the page's other site: an API without a login
   sed -i "s|server 127.0.0.1:8080;|server 127.0.0.1:$bearerd_port;|; s|server 127.0.0.1:8000;|server 127.0.0.1:$django_port;|
-    s|listen 80;|listen 127.0.0.1:$port;|; s|auth_request /auth/verify;|auth_request /auth/verify/optional;|
+    s|listen 80;|listen 127.0.0.1:$port;|
     s|/auth/verify?scope=read\b|/auth/verify?scope=write\&safe_scope=read|" conf.d/application.conf
+  if grep -q 'location = /auth/verify/optional' conf.d/application.conf; then
+    sed -i 's|auth_request /auth/verify;|auth_request /auth/verify/optional;|' conf.d/application.conf
+  fi
   if ! grep -q Bearerd-Assertion bearerd-application.conf; then
     cat >>bearerd-application.conf <<'END'
 auth_request_set $bearerd_assertion $upstream_http_bearerd_assertion;
@@ -69,7 +73,7 @@ http {
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
-  include conf.d/application.conf;
+  include conf.d/*.conf;
 }
 END
   cd ../..
@@ -77,8 +81,13 @@ END
 
 caddy_files() {
   documented caddy
+  local site=museum.example.org
+  if grep -q '^collections.example.org {' run/caddy/Caddyfile; then site=collections.example.org; fi
+  # The page's other site goes: an API without a login.
+  awk -v site="$site {" '/^[a-z.]+ \{$/ { other = $0 != site } !other { print } /^}$/ { other = 0 }' \
+    run/caddy/Caddyfile >run/caddy/one && mv run/caddy/one run/caddy/Caddyfile
   sed -i "s|127.0.0.1:8080|127.0.0.1:$bearerd_port|; s|127.0.0.1:8000|127.0.0.1:$django_port|
-    s|^museum.example.org {|http://:$port {\n\tbind 127.0.0.1|; s|uri /auth/verify?\$|uri /auth/verify?optional=true|
+    s|^$site {|http://:$port {\n\tbind 127.0.0.1|; s|uri /auth/verify?\$|uri /auth/verify?optional=true|
     s|uri /auth/verify?scope=read\b|uri /auth/verify?scope=write\&safe_scope=read|" run/caddy/Caddyfile
   grep -q Bearerd-Assertion run/caddy/Caddyfile ||
     sed -i 's|copy_headers Remote-User|copy_headers Bearerd-Assertion Remote-User|' run/caddy/Caddyfile
