@@ -25,9 +25,9 @@ var broken = sync.OnceValues(func() (string, error) {
 			File: "internal/revocation/lease.go", Old: "return instant < l.end }", New: `return instant < l.end || sabotage == "no lease" }`,
 		}, {
 			File: "internal/verification/readings.go",
-			Old:  "\tswitch {\n\tcase epoch != r.ledger.Epoch():",
-			New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = r.ledger.Applied()\n\t}\n" +
-				"\tswitch {\n\tcase epoch != r.ledger.Epoch():",
+			Old:  "\tswitch {\n\tcase epoch != f.ledger.Epoch():",
+			New: "\tif sabotage == \"cache filled without a sequence\" {\n\t\ts.Seq = f.ledger.Applied()\n\t}\n" +
+				"\tswitch {\n\tcase epoch != f.ledger.Epoch():",
 		}, {
 			File: "internal/store/migrate.go", Old: "string(text)}", New: "sabotageMigration(string(text))}",
 		}, {
@@ -74,12 +74,12 @@ var broken = sync.OnceValues(func() (string, error) {
 			New: `case f.cfg.ConfirmAlways && !a.confirmed && sabotage != "a lease from a read":`,
 		}, {
 			File: "internal/revocation/follower.go", Old: "again, err := f.renewLease(ctx, started)",
-			New: "if sabotage == \"heartbeats from a read\" {\n\t\t\tf.publish(started)\n\t\t}\n" +
+			New: "if sabotage == \"heartbeats from a read\" {\n\t\t\tf.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})\n\t\t\tf.ledger.notify()\n\t\t}\n" +
 				"\t\tagain, err := f.renewLease(ctx, started)",
 		}, {
-			File: "internal/revocation/wallclock.go", Old: "origin: start.UnixNano()", New: "origin: start.UnixNano() + clockShift(start)",
+			File: "internal/revocation/clocks.go", Old: "origin: start.UnixNano()", New: "origin: start.UnixNano() + clockShift(start)",
 		}, {
-			File: "internal/revocation/wallclock.go", Old: "c.forward(wall.UnixNano(), ", New: "c.forward(wall.UnixNano()+clockShift(wall), ",
+			File: "internal/revocation/clocks.go", Old: "c.forward(wall.UnixNano(), ", New: "c.forward(wall.UnixNano()+clockShift(wall), ",
 		}},
 	}, false)
 })

@@ -96,6 +96,7 @@ database: %q
 master_key_file: %q
 dialects: [specify, hypothesis]
 revocation: {max_staleness: %v}
+refresh_token: {grace: 0s}
 login: {account_failures: 10, address_failures: 1000000}
 `, dsn, filepath.Join(c.dir, "master.key"), c.staleness())
 }

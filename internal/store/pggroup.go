@@ -60,8 +60,6 @@ func classOf(b records.Batch) (class, error) {
 		return revoking, nil // one statement for all, however many they are
 	case len(b.Ops) > mostSaved || counts && len(b.Audit) > mostSaved:
 		return byItself, nil // it is a group already
-	case counts:
-		return changing, nil
 	}
 	switch locks := locksFor(b.Ops); {
 	case len(locks) == 0:

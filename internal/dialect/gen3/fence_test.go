@@ -155,7 +155,7 @@ func (w *fenceWorld) serve(t *testing.T) {
 		SessionCookies: []string{sessionCookie}, CrossOrigin: edgetest.CrossOrigin(t), Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}, &gen3.Denylist{Verifier: w.Verifier}, &oauth.Edge{
 		SignIn: w.Authenticator, Issuance: w.Issuance, Revoker: w.Revoker, Verifier: w.Verifier, Applied: w.Ledger.Applied,
-		JWKS: w.JWKS, Quota: w.Quota, Now: w.Time, TokenInQuery: true,
+		JWKS: w.JWKS, SignedBy: w.Algorithms, Quota: w.Quota, Now: w.Time, TokenInQuery: true,
 		Site: oauth.Site{Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer, Staleness: w.Settings.Staleness},
 	})
 }

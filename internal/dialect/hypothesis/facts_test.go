@@ -230,7 +230,7 @@ func (s *site) ofClient(t *testing.T) string {
 // unknown is a token of bearerd's form that nobody was given.
 func unknown(t *testing.T, kind token.Kind) string {
 	t.Helper()
-	forms, err := token.NewForms(token.PrefixAPIToken)
+	forms, err := token.NewForms(token.PrefixAPIToken, hypothesis.TokenPrefix)
 	must(t, err)
 	value, _, err := forms.New(kind)
 	must(t, err)

@@ -38,7 +38,7 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialec
 			Scopes: f.Settings.Policy.Scopes, Staleness: f.Settings.Staleness,
 		},
 	}
-	forms, err := token.NewForms(token.PrefixAPIToken)
+	forms, err := token.NewForms(token.PrefixAPIToken, hypothesis.TokenPrefix)
 	if err != nil {
 		t.Fatal(err)
 	}
