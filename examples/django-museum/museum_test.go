@@ -110,11 +110,11 @@ func TestNobodyIsSomebodyElse(t *testing.T) {
 	everyWay(t, func(m *museum, mode string) {
 		m.serve(mode)
 		// A name that isn't ASCII arrives as it is.
-		m.want(m.ask("GET", "/api/whoami/", m.create("Müller", "read"), ""), 200, `"user": "M\u00fcller"`, `"collections": [4]`)
+		m.want(m.ask("GET", "/api/whoami/", m.create("Müller"), ""), 200, `"user": "M\u00fcller"`, `"collections": [4]`)
 		// Identity that a client sends is nobody's, without a token and with one.
 		forged := []string{"Remote-User", "admin", "X-Bearerd-Subject", "1", "X-Bearerd-Scope", "read write", "Bearerd-Assertion", "e30.e30.e30"}
 		m.want(m.ask("GET", "/", "", "", forged...), 200, "Sign in to see your collections")
-		token := m.create("ada", "read")
+		token := m.create("ada")
 		m.want(m.ask("GET", "/api/whoami/", token, "", forged...), 200, `"user": "ada"`, `"scope": ["read"]`)
 		// A cookie of somebody else's session doesn't count beside a token.
 		session := m.session("admin", "admin#password")
@@ -197,7 +197,7 @@ func TestUsersAreKeptInStep(t *testing.T) {
 	t.Parallel()
 	m := newMuseum(t, "proxy", false)
 	m.serve("proxy")
-	ada, other := m.create("ada", "read"), m.create("Müller", "read")
+	ada, other := m.create("ada"), m.create("Müller")
 	change := func(python string) {
 		t.Helper()
 		m.paste(`python3 manage.py shell -c "from django.contrib.auth.models import User; ` + python + `"

@@ -8,6 +8,7 @@ assertion, a signed header, is to be trusted wherever it comes from.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Callable, Optional, Protocol
 
 
@@ -60,6 +61,20 @@ class AssertionReader(Protocol):
     def __call__(self, raw: str) -> Identity: ...
 
 
+def is_for(audiences: Iterable[str], wanted: str) -> bool:
+    """Reports whether an audience is among others. Of URLs one slash at the end is nothing:
+    URL libraries add it."""
+    return any(a == wanted or _is_url(a) and _is_url(wanted) and _cut(a) == _cut(wanted) for a in audiences)
+
+
+def _is_url(audience: str) -> bool:
+    return "://" in audience and "?" not in audience and "#" not in audience
+
+
+def _cut(url: str) -> str:
+    return url[:-1] if url.endswith("/") else url
+
+
 def from_headers(get: Callable[[str], str]) -> Optional[Identity]:
     """Returns whom the identity headers name, or None where they name nobody.
 
@@ -99,7 +114,7 @@ def identify(
         raw = get(ASSERTION)
         return assertion(raw) if raw else None
     who = from_headers(get)
-    if who is not None and audience and who.audience and audience not in who.audience:
+    if who is not None and audience and who.audience and not is_for(who.audience, audience):
         raise Forbidden("the token is for another audience")
     return who
 

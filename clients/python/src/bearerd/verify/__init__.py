@@ -28,6 +28,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Callable, Optional
 
+from ..identity import is_for
 from ._errors import MALFORMED, NO_NEWS, Error, Refused, Unavailable
 from ._issuer import Issuer, IssuerError
 from ._log import Log, boot_clock
@@ -186,7 +187,7 @@ class Verifier:
             raise Refused("expired")
         if t.issued_at > at + SKEW or t.not_before > at + SKEW:
             raise Refused("not yet valid")
-        if self._audience not in t.audience:
+        if not is_for(t.audience, self._audience):
             raise Refused("wrong audience")
         if log.revoked(t, at):
             raise Refused("revoked")
