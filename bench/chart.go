@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The chart: for each budget that is a ratio a bar of what was measured as a part of
+// The chart has a bar for each budget that is a ratio: the measured value as a share of
 // the budget, so that one line is the limit of all.
 const (
 	chartWidth  = 760
@@ -50,8 +50,8 @@ svg { background: #fff }
 `, chartWidth, y+chartMargin, chartMargin, limit, bars.String(), limit, limit, y)
 }
 
-// share is how much of the budget a value uses, at most a bit more than all of it.
-// Of a ratio that should be large it is the other way round.
+// share returns how much of the budget a value uses, at most a bit more than all of it.
+// For a ratio that should be large it is the inverse.
 func (r row) share(v float64) float64 {
 	share := v / r.budget
 	if r.least {

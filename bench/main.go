@@ -1,9 +1,9 @@
-// Command bench runs bearerd's benchmarks, prints one table of what was measured and
-// what was wanted, and with -write puts it and a chart into docs/performance.md.
+// Command bench runs bearerd's benchmarks, prints one table of the results and their
+// budgets, and with -write puts it and a chart into docs/performance.md.
 //
-// Each benchmark that holds a budget is run several times; what is told is the median
-// of the runs, and the least and the most. A run compares what it measures with a
-// control in turns, so that other load on the machine affects both.
+// Each benchmark with a budget is run several times; the table has the median of the
+// runs, the least and the most. A run alternates between what it measures and a control,
+// so that other load on the machine affects both.
 package main
 
 import (
@@ -29,7 +29,7 @@ type suite struct {
 	module string // where go runs; "": the repository
 }
 
-// The suites. What takes long to set up is run once: its figures are no ratios.
+// The suites. Those that take long to set up are run once: their figures are not ratios.
 var suites = []suite{
 	{dir: "./internal/token", bench: "BudgetVerifyNew", time: "1s", count: 5},
 	{dir: "./internal/verification", bench: "BudgetVerifySeen", time: "1s", count: 5},
@@ -76,8 +76,8 @@ func run(ctx context.Context, write, only string) error {
 	return os.WriteFile(strings.TrimSuffix(write, filepath.Ext(write))+".svg", []byte(chart(seen)), 0o644) //nolint:gosec // a document
 }
 
-// run runs a suite. A benchmark that fails because its budget was missed still told
-// its figures, and the table shows what was missed.
+// run runs a suite. A benchmark that fails because its budget was missed still prints its
+// figures, and the table shows what was missed.
 func (s suite) run(ctx context.Context, seen measurements) error {
 	started := time.Now()
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", s.bench, "-benchtime", s.time, //nolint:gosec // the list above
@@ -131,7 +131,8 @@ func (m measurements) read(r io.Reader) string {
 	return rest.String()
 }
 
-// isResult reports whether a line goes on a benchmark's that wrote something itself.
+// isResult reports whether a line continues the result of a benchmark that wrote output
+// itself.
 func isResult(fields []string) bool {
 	var n int
 	if len(fields) < 3 {
@@ -141,7 +142,7 @@ func isResult(fields []string) bool {
 	return err == nil
 }
 
-// machine returns what it was measured on.
+// machine returns a description of the machine.
 func machine(ctx context.Context, seen measurements) string {
 	cpu := runtime.GOARCH
 	for name := range seen {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// row is one figure of the table. Without a budget it is only told.
+// row is one figure of the table. Without a budget it is only shown.
 type row struct {
 	what   string
 	metric string  // benchmark and unit
@@ -79,7 +79,7 @@ func growth(of, n, what string) row {
 	return row{what: what, metric: "BenchmarkGrowthOf" + of + "/" + n + " ns/verify", unit: "ns"}
 }
 
-// spread is the median of some values, the least and the most.
+// spread is the median, the least and the most of some values.
 type spread struct {
 	median, least, most float64
 	n                   int
@@ -100,7 +100,7 @@ func (s spread) String() string {
 	return fmt.Sprintf("%s (%s–%s)", number(s.median), number(s.least), number(s.most))
 }
 
-// number writes three digits that mean something.
+// number formats a value with three significant digits.
 func number(v float64) string {
 	text := strconv.FormatFloat(v, 'g', 3, 64)
 	if v >= 100 {
@@ -112,7 +112,7 @@ func number(v float64) string {
 	return text
 }
 
-// met reports whether the median keeps the budget.
+// met reports whether the median is within the budget.
 func (r row) met(s spread) string {
 	switch {
 	case r.budget == 0:
@@ -133,7 +133,7 @@ func (r row) wanted() string {
 	return strings.TrimSpace("≤ " + strconv.FormatFloat(r.budget, 'g', -1, 64) + " " + r.unit)
 }
 
-// markdown is the table of what was measured.
+// markdown returns the table of results.
 func markdown(seen measurements) string {
 	var out strings.Builder
 	for _, s := range sections {

@@ -38,11 +38,11 @@ const (
 
 // Check returns the violations in a history, in the order of the operations. The rules:
 //
-//   - No yes to a revoked token, when the verification began after the revocation was
-//     acknowledged. Without wait this holds at once for the node that acknowledged, and
-//     L later for every other node.
-//   - No yes after a final no: at once at the same node, L later at every other. A no
-//     that rests on what was lost with the primary is not final.
+//   - No acceptance of a revoked token, when the verification began after the revocation
+//     was acknowledged. Without wait this holds at once for the node that acknowledged,
+//     and L later for every other node.
+//   - No acceptance after a final refusal: at once at the same node, L later at every
+//     other. A refusal that rests on what was lost with the primary is not final.
 //   - No refusal without a cause. But a token may be unknown while a key is replaced,
 //     until that is acknowledged.
 //   - The same for a follower, but every revocation that was acknowledged holds there L later,
@@ -259,7 +259,7 @@ func (o *Op) until() time.Duration {
 	return forEver
 }
 
-// bound reports whether an operation must honour a revocation.
+// bound reports whether an operation must reflect a revocation.
 func (c *checker) bound(act, o *Op) bool {
 	if act.Outcome != Yes {
 		return false

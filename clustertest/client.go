@@ -75,7 +75,7 @@ type Ask struct {
 // Client sends requests to nodes.
 type Client struct{ HTTP *http.Client }
 
-// requestTimeout bounds one request.
+// requestTimeout is the time limit of one request.
 const requestTimeout = 8 * time.Second
 
 // newClient returns a client that keeps connections open, as a proxy in front of

@@ -118,7 +118,7 @@ func (c *Cluster) breakSomething(random *rand.Rand) (repair func() error, longes
 	n := c.Nodes[random.IntN(len(c.Nodes))]
 	switch all, ofPair := Breakages(), PairBreakages(); {
 	case c.config.Pair != nil && random.IntN(3) == 0:
-		// After L nodes fall silent. What they say then must be seen too.
+		// After L nodes answer 503. That must be tested too.
 		return c.BreakPair(ofPair[random.IntN(len(ofPair))], n), 4 * Staleness
 	case random.IntN(8) == 0:
 		return c.CutAll([]Weather{{Cut: true}, {Up: Lose, Down: Lose}, {Up: Hold, Down: Hold}}[random.IntN(3)]), 2 * Staleness

@@ -33,8 +33,8 @@ type Weather struct {
 	HoldReply func([]byte) bool
 }
 
-// Forwarder forwards TCP connections to a server and can disturb them. It is safe for
-// use by many goroutines.
+// Forwarder forwards TCP connections to a server and can delay, hold, lose and cut their
+// traffic. It is safe for use by many goroutines.
 type Forwarder struct {
 	addr string
 	sent atomic.Int64
@@ -123,7 +123,7 @@ func (f *Forwarder) Redirect(target string) error {
 	return nil
 }
 
-// Restore passes everything again.
+// Restore makes the forwarder pass everything again.
 func (f *Forwarder) Restore() error { return f.Set(Weather{}) }
 
 // Close closes the listener and every connection.
@@ -259,7 +259,7 @@ func (f *Forwarder) carry(l *line, from, to net.Conn, up bool) {
 	l.close()
 }
 
-// deliver writes, holds or drops a parcel, as the weather says.
+// deliver writes, holds or drops a parcel, depending on the weather.
 func (f *Forwarder) deliver(l *line, p parcel, to net.Conn, up bool) {
 	for {
 		w, changed := f.now()
@@ -309,7 +309,7 @@ func (l *line) wait(d time.Duration, changed <-chan struct{}) (ended bool) {
 	return false
 }
 
-// meet sets the far end of the line, unless the line has ended.
+// meet sets the connection to the server, unless the line has ended.
 func (l *line) meet(far net.Conn) bool {
 	l.mu.Lock()
 	l.far = far

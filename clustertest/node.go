@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// startTimeout bounds how long a node may take to listen, and to become ready.
+// startTimeout is how long a node may take to listen, and to become ready.
 const startTimeout = 30 * time.Second
 
 // Node is one bearerd and its line to the database. It may be stopped and started
@@ -116,7 +116,7 @@ func (n *Node) follow(pipe io.Reader, log io.Writer, listening chan struct{}) {
 	}
 }
 
-// note takes an address from a line of the log, and reports whether both addresses are
+// note reads an address from a line of the log, and reports whether both addresses are
 // known.
 func (n *Node) note(line []byte) bool {
 	var event struct{ Msg, Listener, Address string }

@@ -186,8 +186,8 @@ func (c *Cluster) Revoke(n *Node, t *Token, wait bool) Op {
 	})
 }
 
-// ReportLeaked reports a token as leaked, which revokes it. As the configuration says,
-// the answer comes when every node honours that.
+// ReportLeaked reports a token as leaked, which revokes it. By the configuration, the
+// response comes when every node has applied that.
 func (c *Cluster) ReportLeaked(n *Node, t *Token) Op {
 	return c.do(n, Op{Kind: Revoke, Token: t, Wait: true}, Ask{Path: "/auth/leaked", JSON: map[string]any{"tokens": []string{t.Value}}})
 }

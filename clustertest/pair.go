@@ -11,8 +11,8 @@ import (
 
 // Pair is a PostgreSQL primary and its one synchronous standby: a commit on the primary
 // is acknowledged when the standby has it on disk. The write-ahead log reaches the
-// standby through a forwarder. Methods that change who is what are called by one
-// goroutine at a time.
+// standby through a forwarder. Only one goroutine at a time may call methods that change
+// the roles of the servers.
 type Pair struct {
 	Replication *Forwarder // between the standby and the primary that it follows
 
@@ -30,10 +30,10 @@ var (
 	errFenced    = errors.New("no former primary runs")
 )
 
-// NewPair starts a pair, which ends with the test.
+// NewPair starts a pair, which is stopped when the test ends.
 func NewPair(tb testing.TB) *Pair {
 	tb.Helper()
-	// A standby that was silent for a while finds what it missed.
+	// A standby that was disconnected for a while finds what it missed.
 	p := &Pair{primary: pgtest.Start(tb, "wal_keep_size=512MB")}
 	tb.Cleanup(func() {
 		if err := p.remove(); err != nil {
@@ -64,7 +64,7 @@ func (p *Pair) remove() error {
 	return err
 }
 
-// AddStandby makes a new synchronous standby of the primary, and returns when commits
+// AddStandby creates a new synchronous standby of the primary, and returns when commits
 // wait for it.
 func (p *Pair) AddStandby() error {
 	primary := p.current()
@@ -96,8 +96,8 @@ func (p *Pair) DSN() string { return p.current().DSN() }
 // Addr returns the address of the primary: after a promotion, of the new one.
 func (p *Pair) Addr() string { return p.current().Addr() }
 
-// Silence cuts the standby off: nothing that is committed from now on reaches it, and
-// nothing it says reaches the primary. The connection stays open.
+// Silence disconnects the standby: nothing that is committed from now on reaches it, and
+// nothing that it sends reaches the primary. The connection stays open.
 func (p *Pair) Silence() error { return p.Replication.Set(Weather{Up: Lose, Down: Lose}) }
 
 // Heal ends Silence. The standby connects again.
@@ -151,8 +151,8 @@ func (p *Pair) onStandby(do func(*pgtest.Cluster) error) error {
 }
 
 // Promote makes the standby the primary. The former primary is fenced only if it was
-// before: otherwise it goes on running, and neither it nor its clients notice. No node
-// is reconnected: see Cluster.Reconnect.
+// before: otherwise it goes on running, and neither it nor its clients notice the
+// promotion. No node is reconnected: see Cluster.Reconnect.
 func (p *Pair) Promote() error {
 	if err := p.onStandby((*pgtest.Cluster).Promote); err != nil {
 		return err

@@ -32,8 +32,8 @@ func PairBreakages() []PairBreakage {
 	}
 }
 
-// loseThePrimary fails over, and restarts a node: the promise must not rest on what it
-// remembers.
+// loseThePrimary fails over, and restarts a node: the promise must not depend on what it
+// has in memory.
 func (c *Cluster) loseThePrimary(restarted *Node) error {
 	p := c.config.Pair
 	if err := p.KillPrimary(); err != nil {

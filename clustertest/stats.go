@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// stats summarize a history.
+// stats is the summary of a history.
 type stats struct {
 	ops, verifies, yes, no, unavailable, unknown int
 	revocations, faults, silentSeconds           int

@@ -10,7 +10,7 @@ import (
 )
 
 // FollowLog follows the revocation stream of a node as a verifier does, and calls beat
-// with the instant at which it read each heartbeat. It returns when ctx or the stream
+// with the instant at which it has read each heartbeat. It returns when ctx or the stream
 // ends.
 func (c *Cluster) FollowLog(ctx context.Context, n *Node, beat func(at time.Duration)) error {
 	a, err := c.Client.Do(ctx, n, Ask{

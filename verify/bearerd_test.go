@@ -240,8 +240,8 @@ func TestARevocationAtBearerdIsHonouredOutside(t *testing.T) {
 }
 
 // What was made from the old value of a regenerated token ends with the overlap outside
-// too. Nothing happens at bearerd at that moment, and the token itself says that it lives
-// for half an hour.
+// too. Nothing happens at bearerd at that moment, and by its own expiry the token is
+// valid for half an hour.
 func TestTheEndOfAnOverlapIsHonouredOutside(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1)
@@ -279,8 +279,8 @@ func TestTheEndOfAnOverlapIsHonouredOutside(t *testing.T) {
 	}
 }
 
-// notAfter waits until a token is refused, and checks that no yes began later than
-// that. It gives when the first no began.
+// notAfter waits until a token is refused, and checks that no acceptance began later than
+// that. It returns when the first refusal began.
 func notAfter(t testing.TB, v *verify.Verifier, raw string, latest time.Time) time.Time {
 	t.Helper()
 	for {

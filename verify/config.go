@@ -16,27 +16,27 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// OnStale says what to do about a token while there is no lease: when nothing was
-// heard from the issuer for longer than the staleness.
+// OnStale is what to do about a token while there is no lease: when nothing was received
+// from the issuer for longer than the staleness.
 type OnStale int
 
 const (
 	// Refuse answers 503. It is the zero value.
 	Refuse OnStale = iota
-	// AskIssuer introspects every token again, JWTs too; when the issuer can't be
-	// asked, the answer is 503. It is for a service that can reach the issuer while
-	// the stream of revocations can't get through.
+	// AskIssuer introspects every token again, JWTs too; when the issuer can't be asked,
+	// the answer is 503. It is for a service that can reach the issuer while the
+	// revocation stream is interrupted.
 	AskIssuer
 )
 
-// Config says whose tokens are good and for what. Issuer and Audience must be set;
-// so must the client, unless revocations are done without.
+// Config says which tokens are accepted. Issuer and Audience must be set; so must the
+// client, except with InsecureWithoutRevocation.
 type Config struct {
 	// Issuer is the issuer, exactly as its metadata and its tokens name it. It must
 	// be https, or http on a loopback address.
 	Issuer string
-	// Audience is what a token must be for: a URL that this service is known by, or
-	// a task token type. Task tokens are good for nothing but their type.
+	// Audience is the audience that a token must have: a URL that this service is known
+	// by, or a task token type. A task token is accepted only for its type.
 	Audience string
 
 	// ClientID and the secret, given in one of the two ways, are this service's own
@@ -47,46 +47,47 @@ type Config struct {
 	ClientSecret     string
 	ClientSecretFile string
 
-	// OnStale says what to do without a lease. Zero: refuse.
+	// OnStale is what to do without a lease. Zero: refuse.
 	OnStale OnStale
-	// MaxStaleness is L, for how long after the issuer's last news a token may still
-	// be accepted. Zero: the issuer's own. A longer one rides out longer outages and
-	// honours revocations that much later in them; a shorter one is an error.
+	// MaxStaleness is L, for how long after the issuer's last message a token may still
+	// be accepted. Zero: the issuer's own. With a longer one the service survives longer
+	// outages, and revocations take effect that much later during them; a shorter one is
+	// an error.
 	MaxStaleness time.Duration
-	// StartRefusing makes New return at once: until the issuer has been reached,
-	// every token is refused with 503. Zero: New waits, and its error tells why the
-	// issuer can't be used.
+	// StartRefusing makes New return at once: until the issuer has been reached, every
+	// token is refused with 503. Zero: New waits, and its error says why the issuer can't
+	// be used.
 	StartRefusing bool
 
-	// InsecureWithoutRevocation accepts JWTs until they expire, whatever was taken
-	// back and whoever lost access meanwhile. It is for issuers that have no stream
-	// of revocations. Without a client, opaque tokens are refused then.
+	// InsecureWithoutRevocation accepts JWTs until they expire, even when they were
+	// revoked or their user has lost access. It is for issuers without a revocation
+	// stream. Without a client, opaque tokens are then refused.
 	InsecureWithoutRevocation bool
-	// InsecureAllowHTTP allows http to hosts other than the loopback ones: whoever
-	// can change what is on the wire decides which tokens are good.
+	// InsecureAllowHTTP allows http to hosts other than the loopback ones: anyone who can
+	// change the traffic then decides which tokens are accepted.
 	InsecureAllowHTTP bool
 
-	// SharedSecretFile holds the secret of an issuer that signs with HS256. Empty:
-	// the keys are those of the issuer's JWK Set.
+	// SharedSecretFile is the file with the secret of an issuer that signs with HS256.
+	// Empty: the keys are those of the issuer's JWK Set.
 	SharedSecretFile string
 	// APITokenPrefix is what the issuer's API tokens begin with. Empty: bda_.
 	APITokenPrefix string
-	// Realm stands in challenges. Empty: the issuer.
+	// Realm is the realm in challenges. Empty: the issuer.
 	Realm string
 
-	// CacheBytes bounds what is remembered of tokens. Zero: 32 MiB.
+	// CacheBytes limits the memory for facts about tokens. Zero: 32 MiB.
 	CacheBytes int64
-	// NewTokensPerSecond bounds how often the issuer is asked about tokens that were
-	// never good here, so that random ones can't flood it; beyond, the answer is 503.
-	// Tokens that were good before have a bound of their own, ten times as high.
-	// Zero: 50.
+	// NewTokensPerSecond limits how often the issuer is asked about tokens that were
+	// never accepted here, so that random ones can't flood it; beyond the limit, the
+	// answer is 503. Tokens that were accepted before have their own limit, ten times as
+	// high. Zero: 50.
 	NewTokensPerSecond int
 
-	// HTTPClient is how the issuer is reached: its Transport is used and nothing
-	// else. Nil: a transport of its own, with the proxy of the environment.
+	// HTTPClient is how the issuer is reached: only its Transport is used. Nil: a
+	// transport of its own, with the proxy of the environment.
 	HTTPClient *http.Client
-	// Logger is told when following the issuer fails and when it works again. Nil:
-	// nothing is logged.
+	// Logger logs when following the issuer fails and when it works again. Nil: nothing
+	// is logged.
 	Logger *slog.Logger
 	// Now is the wall clock, which decides what has expired. Nil: the system's.
 	Now func() time.Time
@@ -107,7 +108,7 @@ const (
 	maxSecretBytes    = 4 << 10
 )
 
-// check completes the configuration, or says what is wrong with it.
+// check completes the configuration, or returns what is wrong with it.
 func (c *Config) check() error {
 	if err := c.checkRequired(); err != nil {
 		return err
@@ -139,13 +140,13 @@ func (c *Config) checkRequired() error {
 	case c.Issuer == "":
 		return errors.New("the Issuer is missing")
 	case c.Audience == "":
-		return errors.New("the Audience is missing: a token for another service must not be good here")
+		return errors.New("the Audience is missing: a token for another service must not be accepted here")
 	case c.OnStale != Refuse && c.OnStale != AskIssuer:
 		return fmt.Errorf("OnStale is %d, which is neither Refuse nor AskIssuer", c.OnStale)
 	case c.MaxStaleness < 0 || c.CacheBytes < 0 || c.NewTokensPerSecond < 0:
 		return errors.New("MaxStaleness, CacheBytes and NewTokensPerSecond must not be negative")
 	case c.ClientSecret != "" && c.ClientSecretFile != "":
-		return errors.New("ClientSecret and ClientSecretFile are both given")
+		return errors.New("ClientSecret and ClientSecretFile are both set")
 	case c.hasClient() && (c.ClientID == "" || !c.hasSecret()):
 		return errors.New("a client needs both ClientID and its secret")
 	case !c.hasClient() && !c.InsecureWithoutRevocation:

@@ -12,13 +12,13 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// streamScopes are what the verifier's own access token is for.
+// streamScopes are the scopes of the verifier's own access token.
 const streamScopes = "revocations introspect"
 
-// maxTokenLife bounds what the issuer says of its token's life.
+// maxTokenLife is the longest lifetime of that token that the issuer may state.
 const maxTokenLife = 24 * time.Hour
 
-// credentials is the verifier's own access token, by which it reads the stream.
+// credentials is the verifier's own access token, with which it reads the stream.
 type credentials struct {
 	cfg   Config
 	web   *web
@@ -30,8 +30,8 @@ type credentials struct {
 	endsAt  time.Duration
 }
 
-// bearer returns a token that is good for a while yet, asking for one when a fifth of
-// its life or less is left. Who calls it limits the rate.
+// bearer returns a valid token, and asks for a new one when a fifth of its lifetime or
+// less is left. The caller limits the rate.
 func (c *credentials) bearer(ctx context.Context, s *site) (raw string, left time.Duration, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,7 +44,7 @@ func (c *credentials) bearer(ctx context.Context, s *site) (raw string, left tim
 	return c.token, c.endsAt - now, nil
 }
 
-// drop forgets the token, which the issuer didn't take.
+// drop forgets the token, because the issuer refused it.
 func (c *credentials) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,7 +83,7 @@ func parseAccessToken(body []byte) (raw string, life time.Duration, err error) {
 		return "", 0, err
 	}
 	if _, ok, err := token.ParseBearer([]string{kind + " " + raw}); err != nil || !ok || seconds <= 0 {
-		return "", 0, errors.New("it holds no Bearer token that lives")
+		return "", 0, errors.New("it holds no valid Bearer token")
 	}
 	return raw, time.Duration(min(seconds, int64(maxTokenLife/time.Second))) * time.Second, nil
 }

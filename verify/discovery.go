@@ -22,11 +22,12 @@ type site struct {
 
 const wellKnown = "/.well-known/oauth-authorization-server"
 
-// maxStaleness bounds what the issuer may say, far beyond what makes sense.
+// maxStaleness is the greatest staleness that the issuer may state, far above any useful
+// value.
 const maxStaleness = 24 * time.Hour
 
-// discover finds the metadata where RFC 8414 §3.1 puts it, or else beneath the
-// issuer, as behind a proxy that gives bearerd one path alone.
+// discover finds the metadata where RFC 8414 §3.1 puts it, or else beneath the issuer's
+// path, for bearerd behind a proxy that forwards only one path to it.
 func (w *web) discover(ctx context.Context, c Config) (*site, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -84,7 +85,7 @@ func parseMetadata(body []byte, c Config) (*site, error) {
 	return &s, s.check(c)
 }
 
-// check reports what the verifier needs and the issuer hasn't.
+// check returns an error when the issuer lacks something that the verifier needs.
 func (s *site) check(c Config) error {
 	switch {
 	case s.jwks == "":
@@ -94,11 +95,11 @@ func (s *site) check(c Config) error {
 	case c.InsecureWithoutRevocation:
 		return nil
 	case s.revocations == "" || s.token == "":
-		return errors.New("it has no revocations_endpoint, so nothing tells what was taken back; to verify all the same, set InsecureWithoutRevocation")
+		return errors.New("it has no revocations_endpoint, so revocations can't be followed; to verify without them, set InsecureWithoutRevocation")
 	case s.staleness <= 0:
 		return errors.New("it has no revocations_max_staleness")
 	case c.MaxStaleness != 0 && c.MaxStaleness < s.staleness:
-		return fmt.Errorf("MaxStaleness is %s, and less than the issuer's own, which is %s", c.MaxStaleness, s.staleness)
+		return fmt.Errorf("MaxStaleness is %s, which is less than the issuer's own, %s", c.MaxStaleness, s.staleness)
 	}
 	return nil
 }

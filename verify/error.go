@@ -10,8 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// The codes of an Error: those of RFC 6750 §3.1, and the one of RFC 6749 for what
-// can't be said now. A request without a token has none.
+// The codes of an Error: those of RFC 6750 §3.1, and the one of RFC 6749 for when no
+// decision is possible now. A request without a token has none.
 const (
 	CodeInvalidRequest    = "invalid_request"
 	CodeInvalidToken      = "invalid_token"
@@ -19,14 +19,14 @@ const (
 	CodeUnavailable       = "temporarily_unavailable"
 )
 
-// Error is every error of Verify and of the middleware. What it says is for the
-// client: no secret, and no more about a forgery than that it is none of ours.
+// Error is the error of Verify and of the middleware. Its text is for the client: it has
+// no secret, and says about a forgery only that it is not valid.
 type Error struct {
 	Status      int           // of HTTP: 400, 401, 403 or 503
 	Code        string        // one of the codes above; empty: the request has no token
 	Description string        // a reason, such as "expired" or "revoked"
 	Scope       string        // the scopes that are needed, where these are what is missing
-	RetryAfter  time.Duration // with 503: when to ask again
+	RetryAfter  time.Duration // with 503: when to try again
 	cause       error
 }
 
@@ -42,7 +42,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns the cause, such as a context's end. It is nothing to show a client.
+// Unwrap returns the cause, such as a context's end. Don't show it to clients.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Challenge returns the value of WWW-Authenticate (RFC 6750 §3), or "" where no
@@ -70,13 +70,13 @@ func insufficient(description, scope string) *Error {
 	return &Error{Status: http.StatusForbidden, Code: CodeInsufficientScope, Description: description, Scope: scope}
 }
 
-// noToken is the answer to a request that has none.
+// noToken is the error of a request without a token.
 func noToken() *Error {
 	return &Error{Status: http.StatusUnauthorized, Description: "a token is needed"}
 }
 
-// asError puts a decision into the words of RFC 6750. What nobody classified is never
-// shown, and never a yes.
+// asError maps the error of a decision to an Error of RFC 6750. The text of an
+// unclassified error is never shown, and the token is refused.
 func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

@@ -40,7 +40,7 @@ func (e *exampleTB) end() {
 	}
 }
 
-// A service in front of which every request must have a good token.
+// A service in which every request must have a valid token.
 func Example() {
 	issuer, config, end := exampleIssuer() // verify.Config{Issuer: "https://auth.example.org", …}
 	defer end()
@@ -65,7 +65,7 @@ func Example() {
 	// 401 {}
 }
 
-// get sends a request with a token, and gives status and body.
+// get sends a request with a token, and returns status and body.
 func get(h http.Handler, path, raw string) string {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	if raw != "" {
@@ -76,7 +76,7 @@ func get(h http.Handler, path, raw string) string {
 	return strconv.Itoa(w.Code) + " " + w.Body.String()
 }
 
-// A token that isn't good comes with the answer that its client is to read.
+// The error of an invalid token has the response for its client.
 func ExampleVerifier_Verify() {
 	issuer, config, end := exampleIssuer()
 	defer end()

@@ -14,8 +14,8 @@ import (
 
 const entrySeed = "event: revocation\nid: 1\ndata: {\"seq\":1,\"what\":\"token\",\"id\":\"x\",\"until\":null,\"at\":\"2026-01-02T03:04:05Z\"}\n\n"
 
-// However a stream is cut and changed: what it yields is bounded, and what counts is
-// consecutive and gives no lease beyond what the clock allows.
+// However a stream is cut and changed: what it yields is bounded, and what is applied is
+// consecutive and makes no lease beyond what the clock allows.
 func FuzzStream(f *testing.F) {
 	f.Add([]byte(entrySeed + "event: heartbeat\nid: 1\ndata: {\"seq\":1,\"as_of\":5}\n\n"))
 	f.Add([]byte("\uFEFFretry: 500\r\n\r\n: comment\n" + entrySeed))

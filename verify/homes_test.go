@@ -63,7 +63,8 @@ func newHomes(t *testing.T) *homes {
 	return &homes{node: c.node, outside: c.verifier(t)}
 }
 
-// home is one place. It returns why a token is not good for an audience, "" where it is.
+// home is one place. It returns why a token is refused for an audience, "" where it is
+// accepted.
 type home func(t testing.TB, raw, audience string) string
 
 const (

@@ -19,27 +19,27 @@ import (
 )
 
 const (
-	// askersAtOnce bounds the questions under way about tokens that were never good
-	// here, and as many about those that were.
+	// askersAtOnce is how many introspections may be under way at most for tokens that
+	// were never accepted here, and as many for those that were.
 	askersAtOnce = 16
-	// knownShare is how much oftener the issuer may be asked about tokens that were
-	// good before.
+	// knownShare is how many times more often the issuer may be asked about tokens that
+	// were accepted before.
 	knownShare = 10
-	// questionTimeout bounds one introspection.
+	// questionTimeout is the time limit of one introspection.
 	questionTimeout = 3 * time.Second
-	// negativeFor is how long a no is remembered.
+	// negativeFor is how long a refusal is kept.
 	negativeFor   = 2 * time.Second
 	negativeBytes = 1 << 20
 )
 
-// finding is what the issuer says of a token.
+// finding is the issuer's answer about a token.
 type finding struct {
 	active bool
 	asked  time.Duration // on the clock, before the question
 	token  *verification.Token
 }
 
-// asker asks the issuer about tokens, within bounds.
+// asker asks the issuer about tokens, within limits.
 type asker struct {
 	cfg    Config
 	web    *web
@@ -56,7 +56,7 @@ type asker struct {
 	lastErr error
 }
 
-// turns bounds how often questions of one sort are put, and how many at once.
+// turns limits the rate and the number of concurrent introspections of one kind.
 type turns struct {
 	limiter *ratelimit.Limiter[struct{}]
 	slots   chan struct{} // a question under way holds a place
@@ -70,7 +70,7 @@ func newTurns(perSecond int) turns {
 	}
 }
 
-// flight is a question that is under way, for all who want its answer.
+// flight is an introspection that is under way, for all who wait for its answer.
 type flight struct {
 	number uint64
 	done   chan struct{}
@@ -92,13 +92,13 @@ func newAsker(c Config, w *web, l *revocation.Ledger) *asker {
 // question is about one token.
 type question struct {
 	raw   string
-	known bool // it was good here before
+	known bool // it was accepted here before
 	fresh bool // the answer must be to a question that begins later than this call
 }
 
 var errBusy = unavailable(nil, "too many tokens are being asked about")
 
-// ask returns what the issuer says. Questions about one token at one time are one.
+// ask returns the issuer's answer. Concurrent questions about one token are asked once.
 func (a *asker) ask(ctx context.Context, q question) (finding, error) {
 	if until, ok := a.negatives.Get(q.raw, a.ledger.Now()); ok && !q.fresh && a.ledger.Clock() < until {
 		return finding{}, nil
@@ -150,7 +150,7 @@ func (a *asker) join(q question) (*flight, error) {
 	return f, nil
 }
 
-// inTurn waits until few enough questions are under way, and puts it.
+// inTurn waits until the number of questions under way allows it, and then asks.
 func (a *asker) inTurn(ctx context.Context, raw string, p *turns) (finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
@@ -174,7 +174,7 @@ func (a *asker) finish(raw string, f *flight) {
 	close(f.done)
 }
 
-// question puts one question.
+// question asks the issuer once.
 func (a *asker) question(ctx context.Context, raw string) (finding, error) {
 	s := a.site()
 	if s == nil {
@@ -187,7 +187,7 @@ func (a *asker) question(ctx context.Context, raw string) (finding, error) {
 	}
 	f, err := parseIntrospection(got.body, a.cfg.Issuer)
 	if err == nil && f.active && f.token.AsOf < 0 && !a.cfg.InsecureWithoutRevocation {
-		err = errors.New("it doesn't say as of which entry of the log (the issuer is too old a version)")
+		err = errors.New("it has no log_seq (the version of the issuer is too old)")
 	}
 	if err != nil {
 		return finding{}, unavailable(fmt.Errorf("an introspection: %w", err), cantAsk)
@@ -199,7 +199,7 @@ func (a *asker) question(ctx context.Context, raw string) (finding, error) {
 	return f, nil
 }
 
-// share makes the token ready for all who asked about it at one time.
+// share prepares the token for all who wait for it.
 func (f *finding) share() {
 	if f.token.Collection != nil {
 		f.token.SetSubject(subjectOf(*f))
@@ -213,8 +213,8 @@ func (a *asker) health() error {
 	return a.lastErr
 }
 
-// parseIntrospection reads an answer of RFC 7662 §2.2 with bearerd's members. AsOf is
-// -1 where the issuer doesn't say it.
+// parseIntrospection reads an answer of RFC 7662 §2.2 with bearerd's members. AsOf is -1
+// where the answer has none.
 func parseIntrospection(body []byte, issuer string) (finding, error) {
 	o, err := strictjson.Parse(body)
 	if err != nil {
@@ -254,5 +254,5 @@ func parseIntrospection(body []byte, issuer string) (finding, error) {
 	return f, err
 }
 
-// maxChain bounds the chain of ids, as that of a JWT.
+// maxChain is the limit of the chain of ids, as in a JWT.
 const maxChain = 16

@@ -67,13 +67,13 @@ func TestAnIssuerThatCantBeUsedIsRefused(t *testing.T) {
 		"scope refused": {func(s *script) { s.handlers["/token"] = answers(400, `{"error":"invalid_scope"}`) }, "needs the scopes revocations and introspect"},
 		"token of no life": {func(s *script) {
 			s.handlers["/token"] = answers(200, `{"access_token":"x","token_type":"Bearer","expires_in":0}`)
-		}, "no Bearer token"},
+		}, "no valid Bearer token"},
 		"token of MAC": {func(s *script) {
 			s.handlers["/token"] = answers(200, `{"access_token":"x","token_type":"MAC","expires_in":9}`)
-		}, "no Bearer token"},
+		}, "no valid Bearer token"},
 		"token with lines": {func(s *script) {
 			s.handlers["/token"] = answers(200, `{"access_token":"x\r\ny","token_type":"Bearer","expires_in":9}`)
-		}, "no Bearer token"},
+		}, "no valid Bearer token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +117,7 @@ func TestConfigurationsThatCantBeMeantAreErrors(t *testing.T) {
 		"no client":        {func(c *verify.Config) { c.ClientID, c.ClientSecret = "", "" }, "ClientID is missing"},
 		"no id":            {func(c *verify.Config) { c.ClientID = "" }, "both ClientID and its secret"},
 		"no secret":        {func(c *verify.Config) { c.ClientSecret = "" }, "both ClientID and its secret"},
-		"two secrets":      {func(c *verify.Config) { c.ClientSecretFile = "/x" }, "both given"},
+		"two secrets":      {func(c *verify.Config) { c.ClientSecretFile = "/x" }, "both set"},
 		"no such file":     {func(c *verify.Config) { c.ClientSecret, c.ClientSecretFile = "", "/no/such" }, "ClientSecretFile"},
 		"an empty file":    {func(c *verify.Config) { c.ClientSecret, c.ClientSecretFile = "", "/dev/null" }, "must hold 1 to"},
 		"no such stale":    {func(c *verify.Config) { c.OnStale = 7 }, "OnStale"},

@@ -19,15 +19,14 @@ import (
 )
 
 const (
-	// An unknown key id makes the verifier fetch the set this often at most, and for
-	// one and the same id that much later again: the node that answered may not have
-	// heard of the key yet.
+	// How often at most an unknown key id makes the verifier fetch the set, and after
+	// what time again for the same id: the node that answered may not know the key yet.
 	unknownEvery  = time.Second
 	unknownForget = 3 * time.Second
-	// newsFetches is how often the set is fetched after the log said that there is
-	// news, for the same reason.
+	// newsFetches is how often the set is fetched after the log said that the keys have
+	// changed, for the same reason.
 	newsFetches = 3
-	// The set is fetched again when its max-age has passed, within these bounds.
+	// The set is fetched again when its max-age has passed, within these limits.
 	minKeysAge     = time.Minute
 	maxKeysAge     = time.Hour
 	defaultKeysAge = 5 * time.Minute
@@ -47,15 +46,15 @@ type keys struct {
 	gate   *keyring.Gate
 	wake   chan struct{}
 	onSwap func() // called when a kid has another key than before
-	// takenBack reports whether the log has taken a key back. One that was known stays
-	// known then, to say so of what it signed.
+	// takenBack reports whether the log has revoked a key. A key that was known stays
+	// known then, so that what it signed is refused as revoked.
 	takenBack func(kid string) bool
 
 	turn sync.Mutex // held while the set is fetched: an older answer must not replace a newer one
 
 	mu      sync.Mutex
-	age     time.Duration // for how long the set is good
-	ignored int           // keys of a sort that isn't ours
+	age     time.Duration // for how long the set is valid
+	ignored int           // keys of a type that isn't used
 	lastErr error
 }
 
@@ -75,11 +74,11 @@ func (k *keys) find(kid string) (token.VerificationKey, bool) {
 	return key, ok
 }
 
-// count is how many keys can be used.
+// count returns how many keys can be used.
 func (k *keys) count() int { return len(*k.known.Load()) }
 
-// look fetches the set because a token names a key that isn't in it, unless that
-// was done a moment ago, or not long ago for the same id.
+// look fetches the set because a token names a key that isn't in it, unless that was done
+// a moment ago, or recently for the same id.
 func (k *keys) look(ctx context.Context, kid string) error {
 	done := k.flight.DoChan("", func() (any, error) {
 		if _, ok := k.find(kid); ok || !k.gate.Allow(kid, k.cfg.Now()) {
@@ -126,7 +125,7 @@ func (k *keys) fetchNow(ctx context.Context) error {
 		return err
 	}
 	if len(set) == 0 && k.shared.Key == nil {
-		return errors.New("the JWK Set has no key that can be used; of an issuer that signs with HS256, set SharedSecretFile")
+		return errors.New("the JWK Set has no key that can be used; for an issuer that signs with HS256, set SharedSecretFile")
 	}
 	k.replace(set, a)
 	return nil
@@ -162,10 +161,10 @@ func (k *keys) replace(set []token.VerificationKey, a answer) {
 	k.noteIgnored(countKeys(a.body) - len(set))
 }
 
-// noteIgnored reports keys of unknown sorts, when their number has changed.
+// noteIgnored logs keys of unknown types, when their number has changed.
 func (k *keys) noteIgnored(n int) {
 	if n != k.ignored && n > 0 {
-		k.cfg.Logger.Warn("the issuer has keys of a sort that is not used", slog.Int("ignored", n))
+		k.cfg.Logger.Warn("the issuer has keys of a type that is not used", slog.Int("ignored", n))
 	}
 	k.ignored = n
 }
@@ -200,8 +199,8 @@ func (k *keys) soon() {
 	}
 }
 
-// tend fetches the set when it is due, again when that failed, and some times when
-// the log says that there is news; however often it does, once a second at most.
+// tend fetches the set when it is due, again when that failed, and several times when the
+// log says that the keys have changed; but at most once a second.
 func (k *keys) tend(ctx context.Context) {
 	var err error
 	for news := 0; ; {
@@ -225,7 +224,7 @@ func (k *keys) tend(ctx context.Context) {
 			return
 		}
 		if err = k.fetch(ctx); err != nil && ctx.Err() == nil {
-			k.cfg.Logger.WarnContext(ctx, "reading the issuer's keys; those known before stay", slog.Any("error", err))
+			k.cfg.Logger.WarnContext(ctx, "reading the issuer's keys; the previous ones are kept", slog.Any("error", err))
 		}
 		sleep(ctx, unknownEvery)
 	}
@@ -243,7 +242,7 @@ func (k *keys) health() (ignored int, err error) {
 	return k.ignored, k.lastErr
 }
 
-// note remembers why there are no keys yet.
+// note records why there are no keys yet.
 func (k *keys) note(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

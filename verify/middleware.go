@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// Middleware lets requests with a good token through to next, which finds it with
-// [FromContext]; the request is otherwise as it came. All others are answered as
-// RFC 6750 §3 says, with a challenge and a JSON body of the same members: 401 without
-// a token or with a bad one, 400 for a request that contradicts itself, 403, and 503
-// with Retry-After. The token is looked for in the Authorization header alone.
+// Middleware passes requests with a valid token to next, which gets it with
+// [FromContext]; the request is otherwise unchanged. All others are refused as in RFC
+// 6750 §3, with a challenge and a JSON body of the same members: 401 without a token or
+// with an invalid one, 400 for a malformed request, 403, and 503 with Retry-After. The
+// token is read only from the Authorization header.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return v.middleware(next, false)
 }
 
-// Optional is Middleware, but lets a request that has no Bearer token through without
-// one. A bad token is refused all the same.
+// Optional is Middleware, but also passes requests without a Bearer token to next. An
+// invalid token is still refused.
 func (v *Verifier) Optional(next http.Handler) http.Handler {
 	return v.middleware(next, true)
 }
@@ -37,8 +37,8 @@ func (v *Verifier) middleware(next http.Handler, optional bool) http.Handler {
 	})
 }
 
-// Request judges the token of a request. It is for services whose router has
-// middleware of another form; the error is an *Error, to be answered by [WriteError].
+// Request judges the token of a request. It is for services whose router has middleware
+// of another form; the error is an *Error, for [WriteError].
 func (v *Verifier) Request(r *http.Request) (*Token, error) {
 	raw, found, malformed := bearer(r.Header)
 	switch {
@@ -56,9 +56,8 @@ func isMissing(err error) bool {
 	return ok && e.Code == ""
 }
 
-// WriteError answers a request with an error of Verify, Request or a requirement, as
-// Middleware does. An error of any other type is answered as 503: it says that nobody
-// knows.
+// WriteError responds with an error of Verify, Request or a requirement, as Middleware
+// does. An error of any other type becomes 503.
 func WriteError(w http.ResponseWriter, err error, realm string) {
 	e := asError(err)
 	h := w.Header()
@@ -75,7 +74,7 @@ func WriteError(w http.ResponseWriter, err error, realm string) {
 	_ = json.NewEncoder(w).Encode(e.body())
 }
 
-// errorBody is the JSON beside a challenge.
+// errorBody is the JSON body of a response with a challenge.
 type errorBody struct {
 	Error       string `json:"error,omitempty"`
 	Description string `json:"error_description,omitempty"`
@@ -89,9 +88,9 @@ func (e *Error) body() errorBody {
 	return errorBody{Error: e.Code, Description: e.Description, Scope: e.Scope}
 }
 
-// RequireScope lets requests through whose token has every one of the scopes, and
-// answers 403 insufficient_scope to others. It stands behind Middleware or Optional;
-// without a token the answer is 401.
+// RequireScope passes on requests whose token has all of the scopes, and answers 403
+// insufficient_scope to others. Use it within Middleware or Optional; without a token the
+// answer is 401.
 func RequireScope(names ...string) func(http.Handler) http.Handler {
 	return require(func(_ *http.Request, t *Token) error {
 		for _, name := range names {
@@ -103,11 +102,10 @@ func RequireScope(names ...string) func(http.Handler) http.Handler {
 	})
 }
 
-// RequireCollection lets requests through whose token is for the collection that the
-// request is about, and answers 403 insufficient_scope to others, tokens for no
-// collection among them: which other collections a user has access to, only the
-// issuer knows. When the function can't tell, the answer is 400; an *Error of its own
-// is answered as it stands.
+// RequireCollection passes on requests whose token is for the collection that the request
+// is about, and answers 403 insufficient_scope to others, including tokens for no
+// collection: only the issuer knows which other collections a user has access to. When
+// the function returns an error, the answer is 400, or that error if it is an *Error.
 func RequireCollection(of func(*http.Request) (int64, error)) func(http.Handler) http.Handler {
 	return require(func(r *http.Request, t *Token) error {
 		id, err := of(r)

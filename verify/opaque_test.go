@@ -73,7 +73,7 @@ func TestAccessIsDecidedAgainWhenTheLogSaysSo(t *testing.T) {
 	eventually(t, "the access", func() bool { return judge(v, raw) == nil })
 }
 
-// An entry about any role or group may concern whoever has a collection.
+// An entry about any role or group may concern every token for a collection.
 func TestRolesAndGroupsAndCollectionsMakeItAskAgain(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -240,8 +240,8 @@ func TestWhatTheIssuerSaidGrowsOld(t *testing.T) {
 	}
 }
 
-// Many requests with one new token are one question; many tokens that nobody made are
-// a bounded number, and do no harm to tokens that were good before.
+// Many requests with one new token are one question; many tokens that nobody made are a
+// bounded number, and don't affect tokens that were accepted before.
 func TestRandomTokensCantFloodTheIssuer(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)

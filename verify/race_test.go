@@ -8,8 +8,8 @@ import (
 	"github.com/bearerd/bearerd/verify/verifytest"
 )
 
-// No Verify that begins after an entry was applied says yes to what it names, with
-// many tokens of both forms under many callers.
+// No Verify that begins after an entry was applied accepts what it revokes, with many
+// tokens of both forms under many callers.
 func TestNothingIsAcceptedAfterItsRevocationWasApplied(t *testing.T) {
 	t.Parallel()
 	issuer := verifytest.NewIssuer(t)

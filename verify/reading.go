@@ -17,17 +17,17 @@ const (
 )
 
 const (
-	// maxSet bounds the memory for what the issuer says, in bytes: 60 million revoked
-	// tokens. Past it the verifier fails closed, to protect the service that it is in.
+	// maxSet is the greatest memory for revocations, in bytes: 60 million revoked tokens.
+	// Beyond it the verifier refuses all tokens, to protect the service that it runs in.
 	maxSet     int64 = 2 << 30
 	checkEvery       = 4096 // entries
 	maxID            = 512  // bytes
-	// maxAsOf bounds as_of, in microseconds: a connection of eleven days.
+	// maxAsOf is the greatest as_of, in microseconds: a connection of eleven days.
 	maxAsOf = 1e12
 )
 
 var (
-	errNoAsOf = errors.New("a heartbeat doesn't say as of when (the issuer is too old a version)")
+	errNoAsOf = errors.New("a heartbeat without as_of (the version of the issuer is too old)")
 	errMemory = fmt.Errorf("the log takes more than %d bytes", maxSet)
 	errBehind = errors.New("this node of the issuer is behind another")
 	errBack   = errors.New("the log went back; was the issuer's store restored without raising the sequence?")
@@ -46,7 +46,7 @@ type reading struct {
 	renewed  bool // whether a heartbeat counted
 }
 
-// take applies one event; after an error nothing more may be read.
+// take applies one event. After an error nothing more may be read.
 func (r *reading) take(e event) error {
 	switch e.name {
 	case eventRevocation:
@@ -85,11 +85,11 @@ func (r *reading) entry(e event) error {
 	return nil
 }
 
-// heartbeat renews the lease. It says that the log held nothing after seq at the
-// start of a question that the issuer put as_of after it had received the request.
-// The request had left before, so counted from there the question started no
-// earlier than this reckons, however late the bytes come; and two clocks that nobody
-// can set differ by at most a thousandth of the time between.
+// heartbeat renews the lease. It says that the log held nothing after seq at the start of
+// a question that the issuer asked as_of after it had received the request. The request
+// was sent before that, so the question started no earlier than as_of after the sending,
+// however late the bytes arrive; and two clocks that nobody can set differ by at most a
+// thousandth of the time between.
 func (r *reading) heartbeat(data []byte) error {
 	b, err := parseHeartbeat(data)
 	if err != nil {
@@ -113,9 +113,9 @@ func (r *reading) heartbeat(data []byte) error {
 	return nil
 }
 
-// behind is the error of a heartbeat that knows less than is known here. One node of
-// the issuer may be behind another; but one that asked the store after the rest was
-// known here has another log.
+// behind returns the error of a heartbeat with a lower sequence than the one applied
+// here. One node of the issuer may be behind another; but a node that asked the store
+// after that sequence was applied here has another log.
 func (r *reading) behind(seq revocation.Seq, asOf time.Duration) error {
 	if r.ledger.KnewBefore(asOf) {
 		r.ledger.Distrust()
@@ -141,18 +141,18 @@ func parseEntry(data []byte) (revocation.Entry, error) {
 	case e.Seq <= 0:
 		return revocation.Entry{}, errors.New("an entry of the log has no sequence")
 	case !e.What.Known():
-		return revocation.Entry{}, fmt.Errorf("entry %d names what this version doesn't know (%.40q)", e.Seq, e.What)
+		return revocation.Entry{}, fmt.Errorf("entry %d names something that this version doesn't know (%.40q)", e.Seq, e.What)
 	case e.ID == "" || len(e.ID) > maxID:
 		return revocation.Entry{}, fmt.Errorf("entry %d has no usable id", e.Seq)
 	}
 	return e, nil
 }
 
-// heartbeat is the data of one.
+// heartbeat is the data of a heartbeat event.
 type heartbeat struct {
 	seq    revocation.Seq
-	asOf   time.Duration // from when the request came
-	purged time.Time     // until when at most mattered what the snapshot before it lacks
+	asOf   time.Duration // since the request arrived
+	purged time.Time     // the latest time until which an entry missing in the snapshot mattered
 }
 
 // parseHeartbeat reads the data of a heartbeat.

@@ -186,8 +186,8 @@ func (s *script) metadata(extra string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-// stream writes what a test says. Connections that nobody takes, where auto is set,
-// say that the log is empty.
+// stream writes what a test says. Connections that the test doesn't take, where auto is
+// set, say that the log is empty.
 func (s *script) stream(w http.ResponseWriter, r *http.Request, auto bool, boot *bootClock) {
 	c := &stream{boot: boot, received: boot.read(), after: "none", lines: make(chan string, 100), ended: make(chan struct{})}
 	if r.URL.Query().Has("after") {
@@ -291,7 +291,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// errorOf returns the error that Verify gave; the zero Error for none.
+// errorOf returns the error of Verify; the zero Error for none.
 func errorOf(t testing.TB, err error) *verify.Error {
 	t.Helper()
 	var e *verify.Error

@@ -11,10 +11,10 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// reachTimeout bounds the wait for what the log said before a token was issued.
+// reachTimeout is how long to wait for the entries before a token was issued.
 const reachTimeout = 2 * time.Second
 
-// What a client reads when nothing can be said.
+// What a client reads when no decision is possible.
 const (
 	noNews  = "this service has no recent news of the issuer's revocations and can't accept tokens now"
 	cantAsk = "the issuer can't be asked about the token now"
@@ -22,7 +22,7 @@ const (
 
 var errClosed = unavailable(nil, "the verifier is closed")
 
-// unavailable is the error when nothing can be said now; the cause is for the
+// unavailable returns the error when no decision is possible now; the cause is for the
 // service's own log.
 func unavailable(cause error, description string) error {
 	if cause == nil {
@@ -40,8 +40,8 @@ type source struct {
 	keys   *keys
 	asker  *asker // nil: without a client
 	ledger *revocation.Ledger
-	health func() error    // what is wrong with following the log
-	closed <-chan struct{} // closed when the verifier is
+	health func() error    // the error of following the log
+	closed <-chan struct{} // closed when the verifier is closed
 }
 
 var _ verification.Source = (*source)(nil)
@@ -49,7 +49,7 @@ var _ verification.Source = (*source)(nil)
 // Key returns a key of the JWK Set as last read.
 func (s *source) Key(kid string) (token.VerificationKey, bool) { return s.keys.find(kid) }
 
-// RefreshKeys reads the JWK Set once more, at a limited rate.
+// RefreshKeys reads the JWK Set again, at a limited rate.
 func (s *source) RefreshKeys(ctx context.Context, kid string) error {
 	if s.keys.count() == 0 {
 		return unavailable(nil, "the issuer's keys are not known yet")
@@ -57,7 +57,7 @@ func (s *source) RefreshKeys(ctx context.Context, kid string) error {
 	return s.keys.look(ctx, kid)
 }
 
-// Opaque asks the issuer about an API token. No other opaque token calls APIs.
+// Opaque asks the issuer about an API token. Other opaque tokens can't call APIs.
 func (s *source) Opaque(ctx context.Context, raw string, known *verification.Token) (*verification.Token, error) {
 	o, err := s.forms.Parse(raw)
 	if err != nil {
@@ -79,9 +79,8 @@ func (s *source) Opaque(ctx context.Context, raw string, known *verification.Tok
 	return found.token, nil
 }
 
-// ask introspects. What is inactive is refused: as revoked, or for want of access
-// where that is what may have changed; of a token that was never good here nothing
-// is known.
+// ask introspects. An inactive token is refused: as revoked, or for lack of access where
+// the access may have changed; one that was never accepted here is refused as unknown.
 func (s *source) ask(ctx context.Context, q question, known *verification.Token) (finding, error) {
 	found, err := s.asker.ask(ctx, q)
 	switch {
@@ -99,12 +98,12 @@ func (s *source) ask(ctx context.Context, q question, known *verification.Token)
 	return found, nil
 }
 
-// Subject asks whether the token's user still has access to the token's own
-// collection: the issuer says a token is active only then. Of any other collection
-// nothing is known here.
+// Subject asks whether the token's user still has access to the token's own collection:
+// the issuer says a token is active only then. About other collections nothing is known
+// here.
 func (s *source) Subject(ctx context.Context, raw string, t *verification.Token, collection *int64) (*verification.Subject, error) {
 	if s.asker == nil || collection == nil || t.Collection == nil || *collection != *t.Collection {
-		return nil, unavailable(errors.New("the issuer says nothing of other permissions"), cantAsk)
+		return nil, unavailable(errors.New("the issuer's answer has no other permissions"), cantAsk)
 	}
 	found, err := s.ask(ctx, question{raw: raw, known: true}, t)
 	if err != nil {
@@ -121,8 +120,8 @@ func subjectOf(found finding) *verification.Subject {
 	}
 }
 
-// Permit asks the issuer about the token where that was chosen; its answer is good
-// for this request alone.
+// Permit asks the issuer about the token, if OnStale is AskIssuer; the answer is valid
+// for this request only.
 func (s *source) Permit(ctx context.Context, raw string, t *verification.Token) (revocation.Lease, error) {
 	if s.cfg.OnStale != AskIssuer || s.asker == nil {
 		return revocation.Lease{}, unavailable(s.health(), noNews)
@@ -134,8 +133,9 @@ func (s *source) Permit(ctx context.Context, raw string, t *verification.Token) 
 	return s.ledger.Permit(found.asked, questionTimeout), nil
 }
 
-// Reach waits for the entries up to the one as of which a token was decided. One that
-// the log hadn't reached at a later time than this call is of no log of ours.
+// Reach waits for the entries up to the one as of which a token was decided. A sequence
+// that the log has not reached at a later time than this call was not assigned by this
+// log.
 func (s *source) Reach(ctx context.Context, seq revocation.Seq) error {
 	arrived := s.ledger.Clock()
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)

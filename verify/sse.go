@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// Bounds of a stream of events, in bytes. A line of the log is far below.
+// Limits of a stream of events, in bytes. The lines of the log are much shorter.
 const (
 	maxLine  = 8 << 10
 	maxEvent = 16 << 10
@@ -20,7 +20,7 @@ var (
 	errLineBytes = errors.New("a line with a carriage return or a NUL in it")
 )
 
-// event is one of Server-Sent Events. data is good until the next one is read.
+// event is one of Server-Sent Events. data is valid until the next one is read.
 type event struct {
 	name string
 	id   string
@@ -37,7 +37,8 @@ type events struct {
 
 func newEvents(r io.Reader) *events { return &events{lines: bufio.NewReaderSize(r, maxLine)} }
 
-// next returns the next event that has data. What the stream's end cuts short is none.
+// next returns the next event that has data. An event that is cut off by the end of the
+// stream is discarded.
 func (s *events) next() (event, error) {
 	var e event
 	s.data = s.data[:0]
@@ -60,7 +61,7 @@ func (s *events) next() (event, error) {
 	}
 }
 
-// field takes one line; comments and fields that mean nothing here are passed over.
+// field handles one line; comments and unknown fields are skipped.
 func (s *events) field(e *event, line []byte, any *bool) error {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	value = bytes.TrimPrefix(value, []byte(" "))

@@ -179,7 +179,7 @@ func TestWithoutALeaseNoAnswerIsOlderThanTheCall(t *testing.T) {
 
 	asked, release := make(chan struct{}), make(chan struct{})
 	s.on("/introspect", func(w http.ResponseWriter, _ *http.Request) {
-		s.on("/introspect", answers(200, `{"active":false}`)) // for whoever asks from now on
+		s.on("/introspect", answers(200, `{"active":false}`)) // for requests from now on
 		close(asked)
 		<-release
 		_, _ = w.Write([]byte(`{"active":true,"jti":"` + id + `","sub":"ada","iss":"` + s.URL + `","token_kind":"access","seq":0,"log_seq":0}`))

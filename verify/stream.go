@@ -18,18 +18,18 @@ import (
 const (
 	firstPause = 50 * time.Millisecond
 	lastPause  = 5 * time.Second
-	maxPause   = 30 * time.Second // what an answer's Retry-After may ask for
+	maxPause   = 30 * time.Second // the greatest Retry-After that is followed
 	minIdle    = time.Second
 	minTurn    = 10 * time.Second
 )
 
 var (
 	errTurn = errors.New("time for a new connection") // ours or the issuer's
-	errIdle = errors.New("nothing came for too long")
-	errGone = errors.New("the issuer has purged what comes next")
+	errIdle = errors.New("nothing was received for too long")
+	errGone = errors.New("the issuer has purged the next entries")
 )
 
-// follower keeps the ledger up with the issuer's log.
+// follower keeps the ledger up to date with the issuer's log.
 type follower struct {
 	cfg    Config
 	web    *web
@@ -39,12 +39,12 @@ type follower struct {
 	// discover returns the metadata, reading it again when the last connection failed.
 	discover func(ctx context.Context, anew bool) (*site, error)
 
-	afresh     bool // the next connection begins with a snapshot; run's own
-	overBudget bool // whether it was logged that the set is; run's own
+	afresh     bool // the next connection begins with a snapshot; used only by run
+	overBudget bool // whether it was logged that the set is over budget; used only by run
 
 	mu      sync.Mutex
 	lastErr error
-	failed  chan error // gets the first error
+	failed  chan error // receives the first error
 }
 
 // run follows the log until ctx ends.
@@ -76,7 +76,7 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// pause returns a time to wait, at random so that verifiers don't come all at once.
+// pause returns a random time to wait, so that verifiers don't all connect at once.
 func (f *follower) pause(err error, usual time.Duration) time.Duration {
 	if e, ok := errors.AsType[*statusError](err); ok && e.after > usual {
 		usual = e.after
@@ -84,7 +84,7 @@ func (f *follower) pause(err error, usual time.Duration) time.Duration {
 	return usual/2 + rand.N(usual) //nolint:gosec // spreads the questions, hides nothing
 }
 
-// connect reads one connection to its end, and says whether it renewed the lease.
+// connect reads one connection to its end, and reports whether it renewed the lease.
 func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err error) {
 	bearer, left, err := f.own.bearer(ctx, s)
 	if err != nil {
@@ -97,7 +97,7 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	// made before it takes a twelfth of L, and before the token ends.
 	turn := time.AfterFunc(max(min(80*s.staleness, left-left/10), minTurn), func() { cancel(errTurn) })
 	defer turn.Stop()
-	idle := max(s.staleness, minIdle) // twice as long as the issuer is ever silent
+	idle := max(s.staleness, minIdle) // twice as long as the longest silence of the issuer
 	watch := time.AfterFunc(max(idle, askTimeout), func() { cancel(errIdle) })
 	defer watch.Stop()
 
@@ -109,13 +109,13 @@ func (f *follower) connect(ctx context.Context, s *site) (renewed bool, err erro
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	// After anything but a connection's own end the next one starts again: what can't
-	// be trusted in part isn't built upon.
+	// After a fault in the stream the next connection starts with a snapshot: what was
+	// read from a faulty stream isn't continued.
 	f.afresh = f.afresh && !r.renewed || isBad(err)
 	return r.renewed, err
 }
 
-// badStream marks an error that is the stream's content.
+// badStream marks an error in the stream's content.
 type badStream struct{ error } //nolint:errname // it marks an error
 
 func (b badStream) Unwrap() error { return b.error }
@@ -125,7 +125,7 @@ func isBad(err error) bool {
 	return ok && !errors.Is(err, errBehind) || errors.Is(err, errGone)
 }
 
-// request is whom to ask, and as whom.
+// request is the address to ask, and the credentials.
 type request struct{ address, bearer string }
 
 func (f *follower) read(ctx context.Context, r *reading, q request, came func()) error {
@@ -170,7 +170,7 @@ func (f *follower) read(ctx context.Context, r *reading, q request, came func())
 	}
 }
 
-// checkStatus reports what else than a stream was answered.
+// checkStatus returns an error unless the answer is a stream.
 func (f *follower) checkStatus(res *http.Response) error {
 	const what = "the stream of revocations"
 	switch res.StatusCode {
@@ -190,7 +190,7 @@ func (f *follower) checkStatus(res *http.Response) error {
 	return refusedStatus(what, res.StatusCode, res.Header, nil)
 }
 
-// report remembers how following goes, and logs when that has changed.
+// report records whether following works, and logs when that has changed.
 func (f *follower) report(err error) {
 	f.mu.Lock()
 	before := f.lastErr
@@ -210,8 +210,8 @@ func (f *follower) report(err error) {
 	}
 }
 
-// checkMemory logs when the revocations take more memory than expected, and when they
-// no longer do. They count all the same.
+// checkMemory logs when the revocations take more memory than expected, and when they no
+// longer do. They are applied all the same.
 func (f *follower) checkMemory() {
 	set := f.ledger.Set()
 	over := set.OverBudget()
@@ -223,7 +223,7 @@ func (f *follower) checkMemory() {
 	if over {
 		f.cfg.Logger.Warn("the issuer's revocations take more memory than expected", size...)
 	} else {
-		f.cfg.Logger.Info("the issuer's revocations take no more memory than expected again", size...)
+		f.cfg.Logger.Info("the issuer's revocations take as much memory as expected again", size...)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/bearerd/bearerd/verify"
 )
 
-// begin starts a verifier whose first connection the test writes to; it has been
-// told that the log ends at seq.
+// begin starts a verifier whose first connection the test writes to; it has received a
+// heartbeat with seq.
 func (s *script) begin(t testing.TB, b *bootClock, seq int64, change ...func(*verify.Config)) (*verify.Verifier, *stream) {
 	t.Helper()
 	s.set(func() { s.auto, s.boot = false, b })
@@ -72,8 +72,8 @@ func TestAStreamThatCantBeTrustedIsDroppedAndReported(t *testing.T) {
 		"a heartbeat too far":  {func(s *stream) { s.beat(6) }, "entry 6 is missing before the heartbeat"},
 		"a heartbeat too low":  {func(s *stream) { s.beat(4) }, "the log went back"},
 		"a heartbeat to come":  {func(s *stream) { s.beatAsOf(5, far) }, "from now"},
-		"no as_of":             {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5}\n\n" }, "doesn't say as of when"},
-		"as_of null":           {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":null}\n\n" }, "doesn't say as of when"},
+		"no as_of":             {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5}\n\n" }, "a heartbeat without as_of"},
+		"as_of null":           {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":null}\n\n" }, "a heartbeat without as_of"},
 		"an absurd as_of":      {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":5,\"as_of\":-9223372036854775808}\n\n" }, "absurd"},
 		"a negative heartbeat": {func(s *stream) { s.lines <- "event: heartbeat\ndata: {\"seq\":-5,\"as_of\":0}\n\n" }, "absurd"},
 	} {
@@ -187,7 +187,7 @@ func TestHeartbeatsCountFromWhenTheRequestLeft(t *testing.T) {
 	raw := s.sign(t)
 	start := c.since()
 
-	// A heartbeat that was long under way tells of a time long ago.
+	// A heartbeat that was under way for long is about a time long ago.
 	b.skip(5 * time.Second)
 	wants(t, judge(v, raw), noNews)
 	c.beatAsOf(0, start)
@@ -204,7 +204,7 @@ func TestHeartbeatsCountFromWhenTheRequestLeft(t *testing.T) {
 	b.skip(time.Second)
 	wants(t, judge(v, raw), noNews)
 
-	// An older one after it takes nothing back, and gives nothing.
+	// An older one after it changes nothing.
 	c.beatAsOf(1, 5500*time.Millisecond)
 	eventually(t, "a lease", func() bool { return v.Health().Ready })
 	c.beatAsOf(1, start)

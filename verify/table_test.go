@@ -124,7 +124,7 @@ func table() map[string]row {
 		// Nobody is issued a token for a collection at or after the entry that says that
 		// they lost access to it.
 		rows[name+" taken"] = row{what: w.what, give: w.give, act: w.take, before: never, at: never, after: lostAccess}
-		// Where access is given back it is given to older tokens too.
+		// When access is granted again, older tokens have it too.
 		rows[name+" given"] = row{what: w.what, give: w.give, take: w.take, act: w.give}
 	}
 	return rows
@@ -245,8 +245,8 @@ func (s *subject) want(when, raw, reason string, seen bool) {
 	for name, judge := range s.all() {
 		want := reason
 		if name == placeVerify && strings.HasPrefix(raw, token.PrefixAPIToken) && !seen && reason != "" {
-			// All that the issuer says outside of an opaque token that isn't good is that it
-			// isn't (RFC 7662 §2.2), and of one that never was good there nothing else is known.
+			// About an opaque token that isn't valid the issuer says only that (RFC 7662
+			// §2.2), and about one that was never accepted here nothing else is known.
 			want = token.ReasonMalformed
 		}
 		got := judge(s.t, raw, nodetest.Issuer)
@@ -353,7 +353,7 @@ func (s *subject) entryAfterUnseen(form string, r *row) {
 	s.want("the entry after, the token new", raw, r.after, false)
 }
 
-// A task token is good for its own type alone, whatever else its audience names.
+// A task token is accepted only for its own type, whatever else its audience names.
 func TestATaskTokenIsGoodForItsTypeAloneInAllPlaces(t *testing.T) {
 	t.Parallel()
 	h := newHomes(t)

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Kind returns what a token is.
+// Kind is the kind of a token.
 type Kind string
 
 // The kinds that Verify accepts.
 const (
 	KindAccess   Kind = "access"    // a JWT for calling APIs
 	KindTask     Kind = "task"      // a JWT for the task service that is its audience
-	KindAPIToken Kind = "api-token" // an opaque token that a user made
+	KindAPIToken Kind = "api-token" // an opaque token that a user created
 )
 
-// Token is what a good token says. It is shared between requests: neither it nor
-// what it points to may be changed.
+// Token is the content of an accepted token. It is shared between requests: neither it
+// nor what it points to may be changed.
 type Token struct {
 	Kind          Kind
 	ID            string // jti, or the public id of an API token
@@ -35,10 +35,10 @@ type Token struct {
 // HasScope reports whether the token has the scope of that name.
 func (t *Token) HasScope(name string) bool { return slices.Contains(t.Scope, name) }
 
-// OfClient reports whether the token speaks for a client and no user.
+// OfClient reports whether the token was issued to a client and not to a user.
 func (t *Token) OfClient() bool { return t.Subject == t.ClientID }
 
-// presented is what a request's context holds.
+// presented is the value in a request's context.
 type presented struct {
 	token *Token
 	realm string
@@ -46,14 +46,14 @@ type presented struct {
 
 type contextKey struct{}
 
-// NewContext returns a context that carries a token, as Middleware makes for the
-// handlers behind it. It is for the tests of those handlers.
+// NewContext returns a context with a token, as Middleware creates for its handlers. It
+// is for the tests of those handlers.
 func NewContext(ctx context.Context, t *Token) context.Context {
 	return context.WithValue(ctx, contextKey{}, &presented{token: t})
 }
 
-// FromContext returns the token that Middleware found good. It reports false where
-// there is none: behind Optional, or behind no middleware of a Verifier.
+// FromContext returns the token that Middleware accepted. It returns false when there is
+// none: within Optional, or without the middleware of a Verifier.
 func FromContext(ctx context.Context) (*Token, bool) {
 	p := presentedIn(ctx)
 	return p.token, p.token != nil

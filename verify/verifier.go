@@ -14,14 +14,14 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// furtherPrefixes are what API tokens of an issuer may begin with beside its own prefix:
-// those of its dialects.
+// furtherPrefixes are the prefixes of API tokens in addition to the issuer's own: those
+// of its dialects.
 var furtherPrefixes = []string{"6879-"}
 
-// startTimeout bounds how long New waits for the issuer.
+// startTimeout is how long New waits for the issuer.
 const startTimeout = 30 * time.Second
 
-// Verifier judges tokens. It is made by New, is safe for use by many goroutines, and
+// Verifier verifies tokens. New returns one. It is safe for use by many goroutines, and
 // must be closed.
 type Verifier struct {
 	cfg    Config
@@ -41,10 +41,10 @@ type Verifier struct {
 	running sync.WaitGroup
 }
 
-// New makes a verifier and waits until it may accept tokens, for 30 seconds at most. The
-// error says what is wrong: the configuration, or why the issuer can't be used. With
-// Config.StartRefusing only the configuration can be an error. The context bounds
-// New and nothing after it.
+// New returns a verifier and waits until it can accept tokens, for 30 seconds at most.
+// The error says what is wrong with the configuration, or why the issuer can't be used.
+// With Config.StartRefusing only the configuration can cause an error. The context is for
+// New only, and not for what runs after it.
 func New(ctx context.Context, c Config) (*Verifier, error) {
 	return newVerifier(ctx, c, revocation.BootClock)
 }
@@ -106,7 +106,7 @@ func build(c Config, clock func() time.Duration) (*Verifier, error) {
 	return v, v.decide(forms)
 }
 
-// decide makes the decision over what the issuer answers.
+// decide returns the decision on top of the issuer's answers.
 func (v *Verifier) decide(forms token.Forms) (err error) {
 	src := &source{
 		cfg: v.cfg, forms: forms, keys: v.keys, asker: v.asker, ledger: v.ledger, closed: v.ctx.Done(),
@@ -122,11 +122,11 @@ func (v *Verifier) decide(forms token.Forms) (err error) {
 	return err
 }
 
-// maxFindingAge is how long what the issuer said of an opaque token is kept.
+// maxFindingAge is how long the issuer's answer about an opaque token is kept.
 const maxFindingAge = 5 * time.Minute
 
-// discover returns the metadata; again, it is read again, and what was known stays when
-// that fails.
+// discover returns the metadata. With again it is read again; when that fails, the
+// previous one is kept.
 func (v *Verifier) discover(ctx context.Context, anew bool) (*site, error) {
 	before := v.site.Load()
 	if before != nil && !anew {
@@ -138,14 +138,14 @@ func (v *Verifier) discover(ctx context.Context, anew bool) (*site, error) {
 	case before == nil:
 		return nil, err
 	default:
-		v.cfg.Logger.WarnContext(ctx, "reading the issuer's metadata; what was known before stays", slog.Any("error", err))
+		v.cfg.Logger.WarnContext(ctx, "reading the issuer's metadata; the previous one is kept", slog.Any("error", err))
 		return before, nil
 	}
 	v.site.Store(s)
 	return s, nil
 }
 
-// start makes the verifier ready, or gives the first error.
+// start makes the verifier ready, or returns the first error.
 func (v *Verifier) start(ctx context.Context) error {
 	if _, err := v.discover(ctx, true); err != nil {
 		return err
@@ -212,29 +212,30 @@ func (v *Verifier) Close() {
 	v.web.client.CloseIdleConnections()
 }
 
-// Health is how a verifier stands, for a readiness check and for metrics.
+// Health is the state of a verifier, for a readiness check and for metrics.
 type Health struct {
-	// Ready reports whether tokens can be accepted now: there are keys, and a lease
-	// unless revocations are done without.
+	// Ready reports whether tokens can be accepted now: there are keys, and a lease,
+	// except with InsecureWithoutRevocation.
 	Ready bool
-	// Seq is the last entry of the revocation log that counts here.
+	// Seq is the last entry of the revocation log that was applied.
 	Seq int64
-	// Age is for how long nothing is known of the log; negative: nothing was ever.
+	// Age is the time since the log was last known to be complete here; negative: it
+	// never was.
 	Age time.Duration
-	// Revocations is how many entries are held, and RevocationBytes what they take.
+	// Revocations is the number of entries in memory, and RevocationBytes their size.
 	Revocations     int
 	RevocationBytes int64
-	// CacheBytes is what is remembered of tokens.
+	// CacheBytes is the memory for facts about tokens.
 	CacheBytes int64
-	// Keys is how many keys verify, and IgnoredKeys how many are of a sort that isn't
-	// used.
+	// Keys is the number of keys in use, and IgnoredKeys the number of keys of a type
+	// that isn't used.
 	Keys, IgnoredKeys int
-	// Err returns what goes wrong, joined: following the log, reading the keys, asking
-	// about tokens. Nil: nothing does.
+	// Err is the present errors, joined: of following the log, reading the keys, asking
+	// about tokens. Nil: there are none.
 	Err error
 }
 
-// Health returns how the verifier stands.
+// Health returns the state of the verifier.
 func (v *Verifier) Health() Health {
 	h := Health{
 		Seq: v.ledger.Applied(), Age: -1, Keys: v.keys.count(),

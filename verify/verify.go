@@ -6,10 +6,9 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Verify decides about a token by every check, each time. The error is an *Error:
-// 401 for a token that is not good here, 403 for one that has lost the access it was
-// issued for, and 503 when that can't be said now. The token is shared and must not
-// be changed.
+// Verify makes every check on a token, each time. The error is an *Error: 401 for a token
+// that is not valid here, 403 for one that has lost the access it was issued for, and 503
+// when no decision is possible now. The token is shared and must not be changed.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	t, err := v.decision.Verify(ctx, raw, verification.Requirements{})
 	if err != nil {
@@ -18,8 +17,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
 	return published(t), nil
 }
 
-// published returns the public form of a token's facts, made once for each token
-// that is kept.
+// published returns the public form of a token's facts, created once for each kept token.
 func published(t *verification.Token) *Token {
 	if view := t.View(); view != nil {
 		if p, ok := view.Rendered.(*Token); ok {

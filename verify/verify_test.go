@@ -44,7 +44,7 @@ const (
 	noNews    = "Service Unavailable temporarily_unavailable this service has no recent news of the issuer's revocations and can't accept tokens now"
 )
 
-// judge verifies and gives the error.
+// judge verifies and returns the error.
 func judge(v *verify.Verifier, raw string) error {
 	_, err := v.Verify(context.Background(), raw)
 	return err

@@ -13,14 +13,14 @@ import (
 	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
-// Bounds of what is read from the issuer, in bytes, and of how long it takes.
+// Limits of what is read from the issuer, in bytes, and of how long that takes.
 const (
 	maxDocument = 256 << 10 // metadata, JWK Set
 	maxAnswer   = 64 << 10  // introspection, token
 	askTimeout  = 10 * time.Second
 )
 
-// web speaks HTTP with the issuer.
+// web makes HTTP requests to the issuer.
 type web struct {
 	client *http.Client
 }
@@ -36,7 +36,8 @@ func newWeb(own *http.Client) *web {
 	return &web{client: &http.Client{Transport: transport, CheckRedirect: checkRedirect}}
 }
 
-// ownTransport shares no connection with the rest of the service.
+// ownTransport returns a transport that shares no connection with the rest of the
+// service.
 func ownTransport() http.RoundTripper {
 	t, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -48,8 +49,8 @@ func ownTransport() http.RoundTripper {
 	return own
 }
 
-// checkRedirect follows documents within their origin. Everything else carries a
-// secret, and its answer stands as it is.
+// checkRedirect follows redirects of documents within their origin. All other requests
+// have a secret and are not redirected.
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	first := via[0]
 	if first.Method != http.MethodGet || first.Header.Get("Authorization") != "" || len(via) > 3 ||
@@ -59,14 +60,14 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// answer is a whole answer of bounded size.
+// answer is a complete response of limited size.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// statusError says that the issuer answered with another status than is wanted.
+// statusError is the error of a response with another status than expected.
 type statusError struct {
 	what   string
 	status int
@@ -109,7 +110,7 @@ func (w *web) get(ctx context.Context, what, address string) (answer, error) {
 	return w.ask(r, what, maxDocument)
 }
 
-// post sends a form as a client that authenticates by Basic (RFC 6749 §2.3.1).
+// post sends a form, with the client's id and secret in Basic (RFC 6749 §2.3.1).
 func (w *web) post(ctx context.Context, what, address string, c Config, form url.Values) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {

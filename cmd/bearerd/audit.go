@@ -8,29 +8,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
 )
-
-// eventJSON is an audit event as the management API shows it.
-type eventJSON struct {
-	ID         int64     `json:"id"`
-	At         time.Time `json:"at"`
-	Actor      string    `json:"actor"`
-	Action     string    `json:"action"`
-	Target     string    `json:"target"`
-	TokenID    string    `json:"token_id"`
-	Address    string    `json:"address"`
-	RequestID  string    `json:"request_id"`
-	Outcome    string    `json:"outcome"`
-	Reason     string    `json:"reason"`
-	ActorName  string    `json:"actor_name"`
-	TargetName string    `json:"target_name"`
-	Count      int64     `json:"count"`
-}
 
 func (p *program) auditCommand() *cobra.Command {
 	var f audit.Filter
@@ -63,11 +45,20 @@ minute with their number.`,
 				return fmt.Errorf("--limit must be at least 1")
 			}
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				events, err := i.auditEvents(ctx, f, limit)
-				if err != nil {
-					return err
+				var all []audit.Event
+				for len(all) < limit {
+					f.Limit = min(limit-len(all), audit.MaxLimit)
+					page, err := i.Directory.AuditEvents(ctx, caller.Operator(), f)
+					if err != nil {
+						return err
+					}
+					all = append(all, page...)
+					if len(page) < f.Limit {
+						break
+					}
+					f.Cursor = page[len(page)-1].ID
 				}
-				return p.showEvents(ctx, i, events)
+				return p.showEvents(ctx, i, all)
 			})
 		},
 	}
@@ -96,29 +87,9 @@ func (p *program) parseInstant(flag, s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--%s: %q is neither a time, such as 2026-05-04T12:00:00Z, nor a duration, such as 24h", flag, s)
 }
 
-// auditEvents reads as many events as asked for, page by page.
-func (i *instance) auditEvents(ctx context.Context, f audit.Filter, limit int) ([]audit.Event, error) {
-	var all []audit.Event
-	for len(all) < limit {
-		f.Limit = min(limit-len(all), audit.MaxLimit)
-		page, err := i.Directory.AuditEvents(ctx, caller.Operator(), f)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if len(page) < f.Limit {
-			break
-		}
-		f.Cursor = page[len(page)-1].ID
-	}
-	return all, nil
-}
-
 func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Event) error {
-	all := make([]eventJSON, len(events))
 	var subjects []string
-	for n, e := range events {
-		all[n] = eventJSON{e.ID, e.At.UTC(), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName, e.Count}
+	for _, e := range events {
 		subjects = append(subjects, e.Actor, e.Target)
 	}
 	slices.Sort(subjects)
@@ -126,10 +97,10 @@ func (p *program) showEvents(ctx context.Context, i *instance, events []audit.Ev
 	if err != nil {
 		return err
 	}
-	return p.show(listed(all), func(w io.Writer) { eventTable(w, all, names) })
+	return p.show(listed(events), func(w io.Writer) { eventTable(w, events, names) })
 }
 
-func eventTable(w io.Writer, all []eventJSON, names map[string]string) {
+func eventTable(w io.Writer, all []audit.Event, names map[string]string) {
 	named := func(name, subject string) string { return cmp.Or(name, names[subject], subject) }
 	rows := make([][]string, len(all))
 	for i, e := range all {

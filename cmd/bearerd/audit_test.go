@@ -4,13 +4,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
 )
 
 func TestAuditTableSaysHowManyWereRefused(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	eventTable(&out, []eventJSON{
+	eventTable(&out, []audit.Event{
 		{At: at, Action: "login", Target: "ada", Outcome: "refused", Count: 57},
 		{At: at, Action: "login", Target: "bob", Outcome: "refused", Count: 1},
 	}, nil)

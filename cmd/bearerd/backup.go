@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
 )
 

@@ -7,81 +7,44 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
-
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
-
-func (p *program) clientCommand() *cobra.Command {
-	return group("client", "List, create and remove OAuth clients",
-		`List, create and remove OAuth clients. bearerd creates a client's secret and shows
-it only once, or reads it from a file; it is never an argument.`,
-		p.clientListCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientRemoveCommand())
-}
-
-// clientJSON is a client as the management API shows it; Secret is there once.
-type clientJSON struct {
-	ID             string     `json:"id"`
-	Public         bool       `json:"public"`
-	Grants         []string   `json:"grants"`
-	Scopes         []string   `json:"scopes"`
-	Audiences      []string   `json:"audiences"`
-	ExchangeFrom   []string   `json:"exchange_from"`
-	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"` // while an old secret is good
-	Secret         string     `json:"secret,omitempty"`
-}
-
-func clientOf(c identity.Client, now time.Time) clientJSON {
-	out := clientJSON{
-		ID: c.ID, Public: c.Public(), Grants: nonNil(c.Grants), Scopes: nonNil(c.Scopes), Audiences: nonNil(c.Audiences),
-		ExchangeFrom: nonNil(c.ExchangeFrom),
-	}
-	if c.OldSecretGood(now) {
-		out.OldSecretUntil = new(c.OldSecretUntil)
-	}
-	return out
-}
 
 func (p *program) clientListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List OAuth clients",
 		Args:  takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				clients, err := i.Directory.ClientList(ctx, caller.Operator())
-				if err != nil {
-					return err
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+			clients, err := i.Directory.ClientList(ctx, caller.Operator())
+			if err != nil {
+				return err
+			}
+			all := rendered(clients, func(c identity.Client) adminapi.Client { return adminapi.ClientOf(c, i.now()) })
+			return p.show(listed(all), func(w io.Writer) {
+				rows := make([][]string, len(all))
+				for i, c := range all {
+					kind := "confidential"
+					if c.Public {
+						kind = "public"
+					}
+					if c.OldSecretUntil != nil {
+						kind += ", old secret until " + c.OldSecretUntil.Format(time.RFC3339)
+					}
+					rows[i] = []string{
+						c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " "), strings.Join(c.ExchangeFrom, " "),
+					}
 				}
-				all := make([]clientJSON, len(clients))
-				for n, c := range clients {
-					all[n] = clientOf(c, i.now())
-				}
-				return p.show(listed(all), func(w io.Writer) { clientTable(w, all) })
+				table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES\tEXCHANGES TOKENS OF", rows)
 			})
-		},
+		}),
 	}
-}
-
-func clientTable(w io.Writer, all []clientJSON) {
-	rows := make([][]string, len(all))
-	for i, c := range all {
-		kind := "confidential"
-		if c.Public {
-			kind = "public"
-		}
-		if c.OldSecretUntil != nil {
-			kind += ", old secret until " + c.OldSecretUntil.Format(time.RFC3339)
-		}
-		rows[i] = []string{
-			c.ID, kind, strings.Join(c.Grants, ","), strings.Join(c.Scopes, " "), strings.Join(c.Audiences, " "), strings.Join(c.ExchangeFrom, " "),
-		}
-	}
-	table(w, "ID\tKIND\tGRANTS\tSCOPES\tAUDIENCES\tEXCHANGES TOKENS OF", rows)
 }
 
 func (p *program) clientCreateCommand() *cobra.Command {
@@ -111,7 +74,7 @@ once. With --secret-file the secret is read; a public client has none.`,
 				}
 				p.say("client %s is created", c.ID)
 				p.warnOfBasic(c.ID, n.Secret)
-				return p.showClient(clientOf(c, i.now()), made)
+				return p.showClient(adminapi.ClientOf(c, i.now()), made)
 			})
 		},
 	}
@@ -139,7 +102,7 @@ func (p *program) warnOfBasic(id string, given token.Secret) {
 }
 
 // showClient prints a secret that was made, alone, or the client as JSON.
-func (p *program) showClient(out clientJSON, made token.Secret) error {
+func (p *program) showClient(out adminapi.Client, made token.Secret) error {
 	out.Secret = made.Reveal()
 	return p.show(out, func(w io.Writer) {
 		if out.Secret != "" {
@@ -191,7 +154,7 @@ func (p *program) rotateSecret(ctx context.Context, i *instance, x directory.Rot
 	if err != nil {
 		return err
 	}
-	out := clientOf(c, i.now())
+	out := adminapi.ClientOf(c, i.now())
 	old, issued := "the old one is no longer good", "what was issued to it stays good"
 	if out.OldSecretUntil != nil {
 		old = "the old one is good until " + out.OldSecretUntil.Format(time.RFC3339)
@@ -208,21 +171,9 @@ func (p *program) rotateSecret(ctx context.Context, i *instance, x directory.Rot
 }
 
 func (p *program) clientRemoveCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return p.revocation(&cobra.Command{
 		Use:   "remove ID",
 		Short: "Remove an OAuth client, and revoke its tokens",
 		Args:  takes("ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				r, err := i.Directory.RemoveClient(ctx, caller.Operator(), args[0])
-				if err != nil {
-					return err
-				}
-				p.say("client %s is removed, and its tokens are revoked; %s", args[0], i.reach(r))
-				return p.show(acknowledged(r), silent)
-			})
-		},
-	}
-	waitFlag(cmd)
-	return cmd
+	}, "client %s is removed, and its tokens are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveClient })
 }

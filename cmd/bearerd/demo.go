@@ -13,10 +13,9 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/bearerd/bearerd/internal/caller"
-
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -83,7 +82,21 @@ func (p *program) runDemo(ctx context.Context, d *demo) error {
 	if err := d.findPlace(ctx); err != nil {
 		return err
 	}
-	c, err := d.writeFiles()
+	// The configuration is written again, because its ports change. Variables are left
+	// out: a demo is the same everywhere.
+	text, err := d.fill(sampleConfig)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(d.path("bearerd.yaml"), []byte(text), 0o600); err != nil {
+		return err
+	}
+	if _, err := os.Stat(d.path("access.yaml")); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(d.path("access.yaml"), []byte(sampleAccess), 0o600); err != nil {
+			return err
+		}
+	}
+	c, err := config.Load(d.path("bearerd.yaml"), nil, nil)
 	if err != nil {
 		return err
 	}
@@ -139,25 +152,6 @@ func freeAddress(ctx context.Context, address string) (string, error) {
 		}
 	}
 	return l.Addr().String(), l.Close()
-}
-
-// writeFiles writes the configuration again, whose ports change, and the access file
-// when there is none, and loads the former. Variables are left out: a demo is the
-// same everywhere.
-func (d *demo) writeFiles() (config.Config, error) {
-	text, err := d.fill(sampleConfig)
-	if err != nil {
-		return config.Config{}, err
-	}
-	if err := os.WriteFile(d.path("bearerd.yaml"), []byte(text), 0o600); err != nil {
-		return config.Config{}, err
-	}
-	if _, err := os.Stat(d.path("access.yaml")); errors.Is(err, fs.ErrNotExist) {
-		if err := os.WriteFile(d.path("access.yaml"), []byte(sampleAccess), 0o600); err != nil {
-			return config.Config{}, err
-		}
-	}
-	return config.Load(d.path("bearerd.yaml"), nil, nil)
 }
 
 func (d *demo) fill(text string) (string, error) {

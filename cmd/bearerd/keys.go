@@ -6,75 +6,37 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"time"
-
-	"github.com/bearerd/bearerd/internal/caller"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/keyring"
 )
-
-func (p *program) keysCommand() *cobra.Command {
-	return group("keys", "List, rotate and retire signing keys",
-		`List, rotate and retire signing keys, and create a master key.
-
-A key is "next" while it is only published in the JWK Set, "active" while it signs,
-"retired" until its last token has expired, and then "gone". Keys rotate
-automatically (signing.rotate_every).`,
-		p.keysListCommand(), p.keysRotateCommand(), p.keysRetireCommand(), p.keysMasterCommand())
-}
-
-// keyJSON is a signing key as the management API shows it.
-type keyJSON struct {
-	KID       string     `json:"kid"`
-	Algorithm string     `json:"algorithm"`
-	State     string     `json:"state"`
-	Revoked   bool       `json:"revoked"`
-	CreatedAt *time.Time `json:"created_at"`
-	ActiveAt  *time.Time `json:"active_at"`
-	RetiredAt *time.Time `json:"retired_at"`
-	GoneAt    *time.Time `json:"gone_at"`
-}
-
-func keysOf(keys []keyring.Key) []keyJSON {
-	out := make([]keyJSON, len(keys))
-	for i, k := range keys {
-		out[i] = keyJSON{
-			k.KID, string(k.Algorithm), string(k.State), k.Revoked(),
-			instantOf(k.CreatedAt), instantOf(k.ActiveAt), instantOf(k.RetiredAt), instantOf(k.GoneAt),
-		}
-	}
-	return out
-}
 
 func (p *program) keysListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List signing keys, the active one first",
 		Args:  takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				keys, err := i.Directory.KeyList(ctx, caller.Operator())
-				if err != nil {
-					return err
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+			keys, err := i.Directory.KeyList(ctx, caller.Operator())
+			if err != nil {
+				return err
+			}
+			return p.show(listed(rendered(keys, adminapi.KeyOf)), func(w io.Writer) {
+				rows := make([][]string, len(keys))
+				for i, k := range keys {
+					state := string(k.State)
+					if k.Revoked() {
+						state += " (revoked)"
+					}
+					rows[i] = []string{k.KID, state, string(k.Algorithm), clock(k.CreatedAt), clock(k.ActiveAt), clock(k.RetiredAt)}
 				}
-				return p.show(listed(keysOf(keys)), func(w io.Writer) { keyTable(w, keys) })
+				table(w, "KID\tSTATE\tALGORITHM\tMADE\tSIGNS FROM\tUNTIL", rows)
 			})
-		},
+		}),
 	}
-}
-
-func keyTable(w io.Writer, keys []keyring.Key) {
-	rows := make([][]string, len(keys))
-	for i, k := range keys {
-		state := string(k.State)
-		if k.Revoked() {
-			state += " (revoked)"
-		}
-		rows[i] = []string{k.KID, state, string(k.Algorithm), clock(k.CreatedAt), clock(k.ActiveAt), clock(k.RetiredAt)}
-	}
-	table(w, "KID\tSTATE\tALGORITHM\tMADE\tSIGNS FROM\tUNTIL", rows)
 }
 
 func (p *program) keysRotateCommand() *cobra.Command {
@@ -88,58 +50,39 @@ cached copy of the set has expired, so that no verifier sees an unknown key; wit
 
 To revoke the tokens of an old key, see "bearerd keys retire".`,
 		Args: takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				if err := i.Directory.RotateKeys(ctx, caller.Operator(), now); err != nil {
-					return err
+		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, _ []string) error {
+			if err := i.Directory.RotateKeys(ctx, caller.Operator(), now); err != nil {
+				return err
+			}
+			keys, err := i.Directory.KeyList(ctx, caller.Operator())
+			if err != nil {
+				return err
+			}
+			for _, k := range keys {
+				switch k.State {
+				case keyring.Active:
+					p.say("key %s signs", k.KID)
+				case keyring.Next:
+					p.say("key %s is published, and signs from %s", k.KID, clock(k.ActiveAt))
+				case keyring.Retired, keyring.Gone:
 				}
-				keys, err := i.Directory.KeyList(ctx, caller.Operator())
-				if err != nil {
-					return err
-				}
-				for _, k := range keys {
-					p.sayKey(k)
-				}
-				return p.show(listed(keysOf(keys)), silent)
-			})
-		},
+			}
+			return p.show(listed(rendered(keys, adminapi.KeyOf)), silent)
+		}),
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "sign with the new key at once")
 	waitFlag(cmd)
 	return cmd
 }
 
-// sayKey prints a key that signs or will sign.
-func (p *program) sayKey(k keyring.Key) {
-	switch k.State {
-	case keyring.Active:
-		p.say("key %s signs", k.KID)
-	case keyring.Next:
-		p.say("key %s is published, and signs from %s", k.KID, clock(k.ActiveAt))
-	case keyring.Retired, keyring.Gone:
-	}
-}
-
 func (p *program) keysRetireCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return p.revocation(&cobra.Command{
 		Use:   "retire KID",
 		Short: "Retire a signing key, and revoke every token that it signed",
 		Long: `Revoke a signing key, with every token that it signed and all that was made from
 those. When it was the active one the next key signs at once.`,
 		Args: takes("KID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				r, err := i.Directory.RetireKey(ctx, caller.Operator(), args[0])
-				if err != nil {
-					return err
-				}
-				p.say("key %s is revoked, with every token that it signed; %s", args[0], i.reach(r))
-				return p.show(acknowledged(r), silent)
-			})
-		},
-	}
-	waitFlag(cmd)
-	return cmd
+	}, "key %s is revoked, with every token that it signed; %s", func(i *instance) revokes { return i.Directory.RetireKey })
 }
 
 func (p *program) keysMasterCommand() *cobra.Command {

@@ -5,7 +5,7 @@
 // learns of it from the revocation log.
 //
 // A file a subcommand; what they share stands in program.go (streams and flags),
-// voice.go (what is printed and how), open.go (from the configuration to an
+// output.go (what is printed and how), open.go (from the configuration to an
 // authority) and secrets.go (how passwords and tokens are read).
 package main
 

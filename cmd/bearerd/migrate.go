@@ -63,7 +63,14 @@ verified without the revocation log.`,
 					return err
 				}
 			}
-			return p.showMigrations(out)
+			for _, name := range out.Migrations {
+				if out.DryRun {
+					p.say("would run %s", name)
+				} else {
+					p.say("ran %s", name)
+				}
+			}
+			return p.show(out, silent)
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be done, and do nothing")
@@ -103,36 +110,18 @@ func (p *program) migrate(ctx context.Context, c config.Config, mode restoring, 
 	if !mode.revokeAll {
 		return nil
 	}
-	out.RevokedAll, err = p.revokeEverything(ctx, c, s)
+	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return hint(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
-	return nil
-}
-
-func (p *program) revokeEverything(ctx context.Context, c config.Config, s *store.Store) (*revokedEverything, error) {
-	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, err
-	}
 	e, err := i.Revoker.RevokeEverything(ctx, caller.Operator())
 	if err != nil {
-		return nil, err
+		return hint(fmt.Errorf("it is not certain that anything was revoked: %w", err), "run the same command again before a node starts")
 	}
 	p.say("every token, session and device code issued until now is revoked; %s", i.reach(e.Receipt))
 	for _, kid := range e.Keys {
 		p.say("the signing key %s is revoked", kid)
 	}
-	return &revokedEverything{acknowledgement: acknowledged(e.Receipt), Keys: nonNil(e.Keys)}, nil
-}
-
-func (p *program) showMigrations(m migrated) error {
-	for _, name := range m.Migrations {
-		if m.DryRun {
-			p.say("would run %s", name)
-		} else {
-			p.say("ran %s", name)
-		}
-	}
-	return p.show(m, silent)
+	out.RevokedAll = &revokedEverything{acknowledgement: acknowledged(e.Receipt), Keys: nonNil(e.Keys)}
+	return nil
 }

@@ -9,25 +9,23 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/bearerd/bearerd/internal/traffic"
-
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/node"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/traffic"
 )
 
 const (
@@ -94,6 +92,31 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	err = do(cmd.Context(), i)
 	return errors.Join(err, i.Journal.FlushRefusals(cmd.Context(), true))
 }
+
+// onDatabase returns what a command runs that does nothing but what needs the database.
+func (p *program) onDatabase(need needs, do func(context.Context, *instance, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		return p.with(cmd, need, func(ctx context.Context, i *instance) error { return do(ctx, i, args) })
+	}
+}
+
+// revocation completes a command that revokes or removes what its one argument names,
+// and says how far that has come: done holds the argument and the reach.
+func (p *program) revocation(cmd *cobra.Command, done string, operation func(*instance) revokes) *cobra.Command {
+	cmd.RunE = p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+		r, err := operation(i)(ctx, caller.Operator(), args[0])
+		if err != nil {
+			return err
+		}
+		p.say(done, args[0], i.reach(r))
+		return p.show(acknowledged(r), silent)
+	})
+	waitFlag(cmd)
+	return cmd
+}
+
+// revokes is an operation that revokes or removes one thing.
+type revokes func(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error)
 
 // empty reports whether a rehearsal would make a database, or fill an empty one.
 func (p *program) empty(ctx context.Context, c config.Config, need needs) (bool, error) {
@@ -207,9 +230,19 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
+	wait := revocation.WaitNone
+	if p.config.Revocation.Wait {
+		wait = revocation.WaitNodes
+	}
 	n, err := node.New(node.Config{
 		Store: p.store, Ring: ring, Follower: follower, Watcher: watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
-		Forms: forms, Settings: settingsOf(p.config), Meter: p.meter,
+		Forms: forms, Settings: node.Settings{
+			Policy: policyOf(p.config), Audit: p.config.Audit.Retention, Staleness: p.config.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(p.config.Verify.Cache),
+			Limits: identity.Limits{
+				Account: p.config.Login.AccountFailures, AccountTotal: p.config.Login.AccountFailuresTotal,
+				Address: p.config.Login.AddressFailures, Window: p.config.Login.Window,
+			},
+		}, Meter: p.meter,
 		Clocks: node.Clocks{Now: ledger.Now, Boot: revocation.BootClock}, Log: p.logger,
 	})
 	if err != nil {
@@ -224,20 +257,6 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	return i, ring.Refresh(ctx) // another server may have answered before there was a log to follow
 }
 
-func settingsOf(c config.Config) node.Settings {
-	wait := revocation.WaitNone
-	if c.Revocation.Wait {
-		wait = revocation.WaitNodes
-	}
-	return node.Settings{
-		Policy: policyOf(c), Audit: c.Audit.Retention, Staleness: c.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(c.Verify.Cache),
-		Limits: identity.Limits{
-			Account: c.Login.AccountFailures, AccountTotal: c.Login.AccountFailuresTotal,
-			Address: c.Login.AddressFailures, Window: c.Login.Window,
-		},
-	}
-}
-
 func policyOf(c config.Config) issuance.Policy {
 	return issuance.Policy{
 		Issuer: c.Issuer, DefaultAudience: c.DefaultAudience(),
@@ -250,10 +269,15 @@ func policyOf(c config.Config) issuance.Policy {
 }
 
 func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
+	// The longest that any JWT may live.
+	longest := max(p.config.AccessToken.MaxTTL, p.config.APIKey.MaxTTL)
+	for _, ceiling := range p.config.TaskCeilings() {
+		longest = max(longest, ceiling)
+	}
 	c := keyring.Config{
 		Algorithm: token.Algorithm(p.config.Signing.Algorithm), RotateEvery: p.config.Signing.RotateEvery,
 		SameType:  slices.Contains(p.config.Dialects, config.DialectGen3),
-		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longestToken(p.config), Now: revocation.NewWallClock(p.now),
+		CacheTime: jwksLife, Lag: node.KeyLag, LongestToken: longest, Now: revocation.NewWallClock(p.now),
 	}
 	var err error
 	if c.Algorithm == token.HS256 {
@@ -268,15 +292,6 @@ func openRing(ctx context.Context, p parts) (*keyring.Ring, error) {
 		return nil, err
 	}
 	return keyring.Open(ctx, c)
-}
-
-// longestToken is the longest that any JWT may live.
-func longestToken(c config.Config) time.Duration {
-	longest := max(c.AccessToken.MaxTTL, c.APIKey.MaxTTL)
-	for _, ceiling := range c.TaskCeilings() {
-		longest = max(longest, ceiling)
-	}
-	return longest
 }
 
 // masterKey reads the master key. The first start makes it; once it has sealed
@@ -314,6 +329,3 @@ func noSharedMaster(path string, err error) error {
 	return hint(fmt.Errorf("the master key is missing, and all nodes of a PostgreSQL database need the same: %w", err),
 		"create one with \"bearerd keys master %s\", once, and copy it to every node", path)
 }
-
-// flagOf is the flag of a key, as package config names it in messages.
-func flagOf(key string) string { return strings.NewReplacer(".", "-", "_", "-").Replace(key) }

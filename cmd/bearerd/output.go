@@ -106,6 +106,15 @@ func listed[T any](list []T) items[T] {
 	return items[T]{list}
 }
 
+// rendered returns the items as the management API shows them.
+func rendered[S, T any](items []S, as func(S) T) []T {
+	all := make([]T, len(items))
+	for i, item := range items {
+		all[i] = as(item)
+	}
+	return all
+}
+
 // table writes rows in columns beneath a header.
 func table(w io.Writer, header string, rows [][]string) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,9 +79,53 @@ A command that fails exits with 1 and has changed nothing, or says what it has.`
 		flags.String(o.flag, "", o.usage+", instead of the configuration's")
 	}
 	root.AddCommand(
-		p.serveCommand(), p.demoCommand(), p.applyCommand(), p.userCommand(), p.tokenCommand(), p.revokeAllCommand(),
-		p.keysCommand(), p.clientCommand(), p.auditCommand(), p.backupCommand(), p.migrateCommand(),
-		p.configCommand(), p.versionCommand(),
+		p.serveCommand(), p.demoCommand(), p.applyCommand(),
+		group("user", "List, create and change users",
+			`List, create and change users. USER is a username, in any spelling, or a subject id.
+
+For many users at once, and for roles and bindings, see "bearerd apply".`,
+			p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userRenameCommand(), p.userPasswordCommand(),
+			p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userRemoveCommand(), p.userAccessCommand()),
+		group("token", "Issue, examine and revoke tokens",
+			`Issue, examine and revoke tokens. The value of a token is never an argument,
+where others could see it: bearerd prompts for it at a terminal, and otherwise
+reads it from standard input or a file.`,
+			p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),
+			p.tokenExplainCommand(), p.tokenRevokeCommand()),
+		p.revokeAllCommand(),
+		group("keys", "List, rotate and retire signing keys",
+			`List, rotate and retire signing keys, and create a master key.
+
+A key is "next" while it is only published in the JWK Set, "active" while it signs,
+"retired" until its last token has expired, and then "gone". Keys rotate
+automatically (signing.rotate_every).`,
+			p.keysListCommand(), p.keysRotateCommand(), p.keysRetireCommand(), p.keysMasterCommand()),
+		group("client", "List, create and remove OAuth clients",
+			`List, create and remove OAuth clients. bearerd creates a client's secret and shows
+it only once, or reads it from a file; it is never an argument.`,
+			p.clientListCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientRemoveCommand()),
+		p.auditCommand(), p.backupCommand(), p.migrateCommand(),
+		group("config", "Check the configuration", "Check the configuration.", &cobra.Command{
+			Use:   "check",
+			Short: "Check the configuration and the files that it names",
+			Long: `Check the configuration, the BEARERD_ variables and the flags, and the files that
+they name: the secret, the master key, and the database's schema. Every error is
+reported, and nothing is changed.`,
+			Args: takes(),
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				c, err := p.loadConfig(cmd)
+				if err != nil {
+					return err
+				}
+				_, webhookErr := readWebhookSecret(c)
+				if err := errors.Join(checkSecrets(c), webhookErr, checkDatabase(cmd, c)); err != nil {
+					return err
+				}
+				p.say("the configuration is valid")
+				return p.show(map[string]bool{"ok": true}, silent)
+			},
+		}),
+		p.versionCommand(),
 	)
 	return root
 }
@@ -93,7 +138,7 @@ func (p *program) loadConfig(cmd *cobra.Command, more ...string) (config.Config,
 		more = append(more, o.key)
 	}
 	for _, key := range more {
-		if f := cmd.Flag(flagOf(key)); f != nil && f.Changed {
+		if f := cmd.Flag(strings.NewReplacer(".", "-", "_", "-").Replace(key)); f != nil && f.Changed {
 			over[key] = f.Value.String()
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -64,9 +66,20 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
-	loops, err := i.loops(logger)
-	if err != nil {
-		return err
+	var loops []server.Loop
+	if i.config.Database.IsPostgres() {
+		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.WatchNodes}, server.Loop{
+			Name: "listening for revocations", // asking for the log as soon as another node has added to it
+			Run:  func(ctx context.Context) error { return s.Listen(ctx, i.follower.Wake) },
+		})
+	}
+	if i.config.Webhook.URL != "" {
+		secret, err := readWebhookSecret(i.config)
+		if err != nil {
+			return err
+		}
+		h := &server.Webhook{Issuance: i.Issuance, URL: i.config.Webhook.URL, Secret: secret, Log: logger}
+		loops = append(loops, server.Loop{Name: "telling of tokens that end soon", Run: h.Run})
 	}
 	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
 	srv, err := server.New(server.Config{
@@ -78,8 +91,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
-	warn(ctx, c, logger)
-	if err := i.warnOfAlgorithm(ctx, logger); err != nil {
+	if err := i.warn(ctx, logger); err != nil {
 		return err
 	}
 	err = srv.Listen(ctx)
@@ -97,18 +109,34 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	return nil
 }
 
-// warn logs what works but should not stay.
-func warn(ctx context.Context, c config.Config, logger *slog.Logger) {
-	u, err := url.Parse(c.Issuer)
-	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
-		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
-			slog.String("issuer", c.Issuer))
+// tellManager notifies the service manager that started this process what has become
+// of it, as sd_notify(3) describes. Where none asked to be told, nothing is done.
+func (p *program) tellManager(ctx context.Context, state string) error {
+	for _, variable := range p.env {
+		socket, asked := strings.CutPrefix(variable, "NOTIFY_SOCKET=")
+		if !asked {
+			continue
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, "unixgram", socket)
+		if err != nil {
+			return fmt.Errorf("notifying the service manager of %s: %w", state, err)
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := conn.Write([]byte(state)); err != nil {
+			return fmt.Errorf("notifying the service manager of %s: %w", state, err)
+		}
 	}
+	return nil
 }
 
-// warnOfAlgorithm logs that tokens are not signed as the configuration says: the key that
-// signs was made before it said so.
-func (i *instance) warnOfAlgorithm(ctx context.Context, logger *slog.Logger) error {
+// warn logs what works but should not stay: an issuer without TLS, and a key that signs
+// otherwise than the configuration says because it was made before.
+func (i *instance) warn(ctx context.Context, logger *slog.Logger) error {
+	u, err := url.Parse(i.config.Issuer)
+	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
+		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
+			slog.String("issuer", i.config.Issuer))
+	}
 	keys, err := i.Directory.KeyList(ctx, caller.Operator())
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -11,15 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 )
-
-func (p *program) tokenCommand() *cobra.Command {
-	return group("token", "Issue, examine and revoke tokens",
-		`Issue, examine and revoke tokens. The value of a token is never an argument,
-where others could see it: bearerd prompts for it at a terminal, and otherwise
-reads it from standard input or a file.`,
-		p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),
-		p.tokenExplainCommand(), p.tokenRevokeCommand())
-}
 
 func fileFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "file", "f", "", "read from this `FILE`, - for standard input")
@@ -95,23 +85,5 @@ func tokenOf(t *verification.Token) *tokenJSON {
 		ID: t.ID, Kind: t.Kind.String(), Name: t.Name, Subject: t.Subject, Username: t.Username, ClientID: t.ClientID,
 		Audience: nonNil(t.Audience), Scope: nonNil(t.Scope), Collection: t.Collection, Chain: nonNil(t.Chain), Seq: t.Seq,
 		KID: t.KID, IssuedAt: instantOf(t.IssuedAt), ExpiresAt: instantOf(t.Expiry),
-	}
-}
-
-// lines are the facts as names and values for people.
-func (t *tokenJSON) lines() []string {
-	expires := "never"
-	if t.ExpiresAt != nil {
-		expires = clock(*t.ExpiresAt)
-	}
-	issued := ""
-	if t.IssuedAt != nil {
-		issued = clock(*t.IssuedAt)
-	}
-	return []string{
-		"id", t.ID, "kind", t.Kind, "name", t.Name, "subject", t.Subject, "username", t.Username,
-		"client", t.ClientID, "audience", strings.Join(t.Audience, " "), "scope", strings.Join(t.Scope, " "),
-		"collection", collectionText(t.Collection), "made from", strings.Join(t.Chain, " "),
-		"issued", issued, "expires", expires, "decided as of", strconv.FormatInt(t.Seq, 10), "signed by", t.KID,
 	}
 }

@@ -5,71 +5,32 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
-
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/verification"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // explanationJSON is an explanation in the format of the management API.
 type explanationJSON struct {
-	Allowed  bool        `json:"allowed"`
-	Checks   []checkJSON `json:"checks"`
-	Bindings []grantJSON `json:"bindings"`
-	Token    *tokenJSON  `json:"token"`
-	Revoked  *undoneJSON `json:"revoked"`
-	Seq      int64       `json:"seq"`
-}
-
-type checkJSON struct {
-	Check  string `json:"check"`
-	OK     *bool  `json:"ok"`
-	Detail string `json:"detail"`
-}
-
-type undoneJSON struct {
-	What   string     `json:"what"`
-	ID     string     `json:"id"`
-	Seq    int64      `json:"seq"`
-	At     *time.Time `json:"at"`
-	By     string     `json:"by"`
-	Reason string     `json:"reason"`
-}
-
-func explanationOf(x *explain.Explanation) explanationJSON {
-	out := explanationJSON{
-		Allowed: x.Allowed, Checks: []checkJSON{}, Bindings: grantsOf(x.Grants), Token: tokenOf(x.Token), Seq: x.Seq,
-	}
-	for _, c := range x.Checks {
-		out.Checks = append(out.Checks, checkJSON(c))
-	}
-	if u := x.Revoked; u != nil {
-		out.Revoked = &undoneJSON{string(u.Entry.What), u.Entry.ID, u.Entry.Seq, instantOf(u.At), u.By, u.Reason}
-	}
-	return out
+	Allowed  bool              `json:"allowed"`
+	Checks   []adminapi.Check  `json:"checks"`
+	Bindings []grantJSON       `json:"bindings"`
+	Token    *tokenJSON        `json:"token"`
+	Revoked  *adminapi.Undoing `json:"revoked"`
+	Seq      int64             `json:"seq"`
 }
 
 // asked is what a token is to be judged for.
 type asked struct {
 	audience, scope, action, path string
 	collection                    int64
-}
-
-func (a *asked) flags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&a.audience, "audience", "", "the required `AUDIENCE`, instead of the default one")
-	f.StringVar(&a.scope, "scope", "", "the required `SCOPE`")
-	f.Int64Var(&a.collection, "collection", 0, "the `ID` of the required collection")
-	f.StringVar(&a.action, "action", "", "the required `ACTION`")
-	f.StringVar(&a.path, "path", "", "the `PATH` of the required action")
-	cmd.MarkFlagsRequiredTogether("action", "path")
 }
 
 func (a *asked) demand(cmd *cobra.Command) (d verification.Requirements, err error) {
@@ -120,13 +81,22 @@ access.`,
 			})
 		},
 	}
-	a.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&a.audience, "audience", "", "the required `AUDIENCE`, instead of the default one")
+	f.StringVar(&a.scope, "scope", "", "the required `SCOPE`")
+	f.Int64Var(&a.collection, "collection", 0, "the `ID` of the required collection")
+	f.StringVar(&a.action, "action", "", "the required `ACTION`")
+	f.StringVar(&a.path, "path", "", "the `PATH` of the required action")
+	cmd.MarkFlagsRequiredTogether("action", "path")
 	fileFlag(cmd, &file)
 	return cmd
 }
 
 func (p *program) showExplanation(ctx context.Context, i *instance, x *explain.Explanation) error {
-	out := explanationOf(x)
+	out := explanationJSON{
+		Allowed: x.Allowed, Checks: rendered(x.Checks, func(c verification.CheckResult) adminapi.Check { return adminapi.Check(c) }),
+		Bindings: grantsOf(x.Grants), Token: tokenOf(x.Token), Revoked: adminapi.UndoingOf(x.Revoked), Seq: x.Seq,
+	}
 	by := ""
 	if x.Revoked != nil {
 		names, err := i.Directory.Usernames(ctx, caller.Operator(), []string{x.Revoked.By})
@@ -138,7 +108,7 @@ func (p *program) showExplanation(ctx context.Context, i *instance, x *explain.E
 	return p.show(out, func(w io.Writer) {
 		rows := make([][]string, len(out.Checks))
 		for n, c := range out.Checks {
-			rows[n] = []string{c.Check, c.verdict(), c.Detail}
+			rows[n] = []string{c.Check, verdictOf(c), c.Detail}
 		}
 		table(w, "CHECK\tRESULT\tDETAIL", rows)
 		if len(x.Grants) > 0 {
@@ -147,13 +117,13 @@ func (p *program) showExplanation(ctx context.Context, i *instance, x *explain.E
 		}
 		_, _ = fmt.Fprintln(w)
 		if u := out.Revoked; u != nil {
-			_, _ = fmt.Fprintln(w, printable(u.inWords(by)))
+			_, _ = fmt.Fprintln(w, printable(whoRevoked(u, by)))
 		}
 		_, _ = fmt.Fprintln(w, out.verdict())
 	})
 }
 
-func (c checkJSON) verdict() string {
+func verdictOf(c adminapi.Check) string {
 	switch {
 	case c.OK == nil:
 		return "-"
@@ -170,8 +140,8 @@ func (x explanationJSON) verdict() string {
 	return "refused"
 }
 
-// inWords returns how the token was revoked; username is that of the one who did it.
-func (u *undoneJSON) inWords(username string) string {
+// whoRevoked returns how the token was revoked; username is that of the one who did it.
+func whoRevoked(u *adminapi.Undoing, username string) string {
 	by := cmp.Or(username, u.By, "somebody unknown")
 	if u.By == audit.ActorCLI {
 		by = "the command line"

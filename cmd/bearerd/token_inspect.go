@@ -6,16 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // inspection is what a token says. Token is set when it is genuine, Unverified when
@@ -88,7 +88,19 @@ func (p *program) showInspection(in inspection) error {
 		}
 		if in.Token != nil {
 			_, _ = fmt.Fprintln(w)
-			fields(w, in.Token.lines()...)
+			expires := "never"
+			if in.Token.ExpiresAt != nil {
+				expires = clock(*in.Token.ExpiresAt)
+			}
+			issued := ""
+			if in.Token.IssuedAt != nil {
+				issued = clock(*in.Token.IssuedAt)
+			}
+			fields(w,
+				"id", in.Token.ID, "kind", in.Token.Kind, "name", in.Token.Name, "subject", in.Token.Subject, "username", in.Token.Username,
+				"client", in.Token.ClientID, "audience", strings.Join(in.Token.Audience, " "), "scope", strings.Join(in.Token.Scope, " "),
+				"collection", collectionText(in.Token.Collection), "made from", strings.Join(in.Token.Chain, " "),
+				"issued", issued, "expires", expires, "decided as of", strconv.FormatInt(in.Token.Seq, 10), "signed by", in.Token.KID)
 		}
 		if u := in.Unverified; u != nil {
 			_, _ = fmt.Fprintln(w, "\nUNVERIFIED, anybody could have written this:")

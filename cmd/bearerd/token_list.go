@@ -7,12 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -31,14 +29,6 @@ type storedJSON struct {
 	ExpiresAt  *time.Time `json:"expires_at"`
 	RevokedAt  *time.Time `json:"revoked_at"`
 	Reason     string     `json:"reason"`
-}
-
-func storedOf(t records.StoredToken) storedJSON {
-	return storedJSON{
-		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
-		Collection: t.Collection, CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
-		LastUsedBy: t.LastUsedBy, ExpiresAt: instantOf(t.ExpiresAt), RevokedAt: instantOf(t.RevokedAt), Reason: t.Reason,
-	}
 }
 
 func (p *program) tokenListCommand() *cobra.Command {
@@ -60,53 +50,49 @@ Access and task tokens are not stored.`,
 				q.Kinds = []token.Kind{k}
 			}
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				return p.listTokens(ctx, i, args[0], q)
+				u, err := i.Directory.User(ctx, caller.Operator(), args[0])
+				if err != nil {
+					return err
+				}
+				q.Owner = u.ID
+				all := []storedJSON{}
+				var rows [][]string
+				for {
+					page, err := i.Issuance.TokenList(ctx, caller.Operator(), q)
+					if err != nil {
+						return err
+					}
+					for _, t := range page.Items {
+						state := "lives"
+						if !t.ExpiresAt.IsZero() {
+							state = "until " + clock(t.ExpiresAt)
+						}
+						if at, reason, ended := t.End(p.now()); ended {
+							state = "ended " + clock(at) + ": " + reason
+						}
+						value := ""
+						if t.Prefix != "" {
+							value = t.Prefix + "…" + t.Last4
+						}
+						all, rows = append(all, storedJSON{
+							ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
+							Collection: t.Collection, CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
+							LastUsedBy: t.LastUsedBy, ExpiresAt: instantOf(t.ExpiresAt), RevokedAt: instantOf(t.RevokedAt), Reason: t.Reason,
+						}), append(rows, []string{
+							t.ID, t.Kind.String(), t.Name, value, strings.Join(t.Scope, " "), collectionText(t.Collection),
+							clock(t.CreatedAt), clock(t.LastUsedAt), state,
+						})
+					}
+					if q.After = page.Next; page.Next == "" {
+						break
+					}
+				}
+				return p.show(listed(all), func(w io.Writer) {
+					table(w, "ID\tKIND\tNAME\tTOKEN\tSCOPE\tCOLLECTION\tMADE\tLAST USED\tSTATE", rows)
+				})
 			})
 		},
 	}
 	cmd.Flags().StringVar(&kind, "kind", "", "only this `KIND`: api-token, api-key, refresh-token or session")
 	return cmd
-}
-
-func (p *program) listTokens(ctx context.Context, i *instance, ref string, q records.TokenQuery) error {
-	u, err := i.Directory.User(ctx, caller.Operator(), ref)
-	if err != nil {
-		return err
-	}
-	q.Owner = u.ID
-	all := []storedJSON{}
-	var rows [][]string
-	for {
-		page, err := i.Issuance.TokenList(ctx, caller.Operator(), q)
-		if err != nil {
-			return err
-		}
-		for _, t := range page.Items {
-			all, rows = append(all, storedOf(t)), append(rows, p.tokenRow(t))
-		}
-		if q.After = page.Next; page.Next == "" {
-			break
-		}
-	}
-	return p.show(listed(all), func(w io.Writer) {
-		table(w, "ID\tKIND\tNAME\tTOKEN\tSCOPE\tCOLLECTION\tMADE\tLAST USED\tSTATE", rows)
-	})
-}
-
-func (p *program) tokenRow(t records.StoredToken) []string {
-	state := "lives"
-	if !t.ExpiresAt.IsZero() {
-		state = "until " + clock(t.ExpiresAt)
-	}
-	if at, reason, ended := t.End(p.now()); ended {
-		state = "ended " + clock(at) + ": " + reason
-	}
-	value := ""
-	if t.Prefix != "" {
-		value = t.Prefix + "…" + t.Last4
-	}
-	return []string{
-		t.ID, t.Kind.String(), t.Name, value, strings.Join(t.Scope, " "), collectionText(t.Collection),
-		clock(t.CreatedAt), clock(t.LastUsedAt), state,
-	}
 }

@@ -9,14 +9,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/revocation"
-	"github.com/bearerd/bearerd/internal/revoking"
-
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -38,15 +37,39 @@ transaction. The command waits until every running server refuses them, unless
 		Example: `  bearerd token revoke 2f1c6a52-7a0e-4a1b-9f0c-5d0a6b1f3c11
   bearerd token revoke < token.txt
   bearerd token revoke --file leaked.txt`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				found, err := p.findRevocable(ctx, i, args, file, skip)
-				if err != nil {
+		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+			found, err := p.findRevocable(ctx, i, args, file, skip)
+			if err != nil {
+				return err
+			}
+			// A thousand at a time. The servers are waited for once, for the last of them.
+			var r revocation.Receipt
+			for done := 0; done < len(found); done += revoking.MaxRevocations {
+				batch := found[done:min(done+revoking.MaxRevocations, len(found))]
+				last := done+len(batch) == len(found)
+				by := caller.Operator()
+				if !last {
+					by = by.Waiting(revocation.WaitNone)
+				}
+				var err error
+				if r, err = i.Revoker.RevokeTokens(ctx, by, batch); err != nil {
+					if done > 0 {
+						return hint(err, "the first %d of %d are revoked; run it again, which is safe", done, len(found))
+					}
 					return err
 				}
-				return p.revokeTokens(ctx, i, found)
-			})
-		},
+			}
+			if len(found) == 1 {
+				p.say("token %s is revoked; %s", found[0].ID(), i.reach(r))
+			} else {
+				p.say("%d tokens are revoked; %s", len(found), i.reach(r))
+			}
+			return p.show(struct {
+				acknowledgement
+
+				Tokens int `json:"tokens"`
+			}{acknowledged(r), len(found)}, silent)
+		}),
 	}
 	fileFlag(cmd, &file)
 	cmd.Flags().BoolVar(&skip, "skip-unknown", false, "skip lines that are not a token of this server, instead of stopping")
@@ -61,7 +84,18 @@ func (p *program) findRevocable(ctx context.Context, i *instance, args []string,
 	case len(args) > 0 && file != "":
 		return nil, errors.New("name tokens by arguments or by --file, not both")
 	case len(args) > 0:
-		return s.arguments(ctx, args)
+		for n, id := range args {
+			if _, err := uuid.Parse(id); err != nil {
+				return nil, hint(fmt.Errorf("argument %d is not an id", n+1),
+					"a token's value can't be an argument, where others could see it: use standard input or --file")
+			}
+			r, err := s.Revoker.FindRevocable(ctx, caller.Operator(), id)
+			if err != nil {
+				return nil, err
+			}
+			s.found = append(s.found, r)
+		}
+		return s.found, nil
 	case file == "" && p.interactive():
 		value, err := p.prompt("token or id")
 		if err != nil {
@@ -89,21 +123,6 @@ type search struct {
 	ids     []string // that are yet to be looked up, together
 	found   []revoking.Revocable
 	unknown []string // where something stands that is no token: "12"
-}
-
-func (s *search) arguments(ctx context.Context, ids []string) ([]revoking.Revocable, error) {
-	for n, id := range ids {
-		if _, err := uuid.Parse(id); err != nil {
-			return nil, hint(fmt.Errorf("argument %d is not an id", n+1),
-				"a token's value can't be an argument, where others could see it: use standard input or --file")
-		}
-		r, err := s.Revoker.FindRevocable(ctx, caller.Operator(), id)
-		if err != nil {
-			return nil, err
-		}
-		s.found = append(s.found, r)
-	}
-	return s.found, nil
 }
 
 func (s *search) lines(ctx context.Context, name string, in io.Reader) ([]revoking.Revocable, error) {
@@ -183,35 +202,4 @@ func (s *search) complete(name string) error {
 		return errors.New(what)
 	}
 	return hint(errors.New(what), "nothing was revoked; --skip-unknown revokes the others")
-}
-
-// revokeTokens revokes tokens, a thousand at a time. The servers are waited for
-// once, for the last of them.
-func (p *program) revokeTokens(ctx context.Context, i *instance, tokens []revoking.Revocable) error {
-	var r revocation.Receipt
-	for done := 0; done < len(tokens); done += revoking.MaxRevocations {
-		batch := tokens[done:min(done+revoking.MaxRevocations, len(tokens))]
-		last := done+len(batch) == len(tokens)
-		by := caller.Operator()
-		if !last {
-			by = by.Waiting(revocation.WaitNone)
-		}
-		var err error
-		if r, err = i.Revoker.RevokeTokens(ctx, by, batch); err != nil {
-			if done > 0 {
-				return hint(err, "the first %d of %d are revoked; run it again, which is safe", done, len(tokens))
-			}
-			return err
-		}
-	}
-	if len(tokens) == 1 {
-		p.say("token %s is revoked; %s", tokens[0].ID(), i.reach(r))
-	} else {
-		p.say("%d tokens are revoked; %s", len(tokens), i.reach(r))
-	}
-	return p.show(struct {
-		acknowledgement
-
-		Tokens int `json:"tokens"`
-	}{acknowledged(r), len(tokens)}, silent)
 }

@@ -8,47 +8,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/signin"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/adminapi"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/signin"
 )
 
-func (p *program) userCommand() *cobra.Command {
-	return group("user", "List, create and change users",
-		`List, create and change users. USER is a username, in any spelling, or a subject id.
-
-For many users at once, and for roles and bindings, see "bearerd apply".`,
-		p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userRenameCommand(), p.userPasswordCommand(),
-		p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userRemoveCommand(), p.userAccessCommand())
-}
-
-// userJSON is a user as the management API shows them.
-type userJSON struct {
-	ID       string   `json:"id"`
-	Username string   `json:"username"`
-	Name     string   `json:"name"`
-	Email    string   `json:"email"`
-	Groups   []string `json:"groups"`
-	Disabled bool     `json:"disabled"`
-	Owner    string   `json:"owner"` // the source that created the user; "": nobody but administrators
-}
-
-func userOf(u identity.User) userJSON {
-	groups := u.Groups
-	if groups == nil {
-		groups = []string{}
-	}
-	return userJSON{u.ID, u.Username, u.Name, u.Email, groups, u.Disabled, u.Owner}
-}
-
-func (u userJSON) state() string {
+func stateOf(u identity.User) string {
 	if u.Disabled {
 		return "disabled"
 	}
@@ -61,35 +32,29 @@ func (p *program) userListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List users by username",
 		Args:  takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				var all []userJSON
-				for q := (records.UserQuery{Search: search, Limit: 500}); ; {
-					page, err := i.Directory.UserList(ctx, caller.Operator(), q)
-					if err != nil {
-						return err
-					}
-					for _, u := range page.Items {
-						all = append(all, userOf(u))
-					}
-					if q.After = page.Next; page.Next == "" {
-						break
-					}
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, _ []string) error {
+			var all []identity.User
+			for q := (records.UserQuery{Search: search, Limit: 500}); ; {
+				page, err := i.Directory.UserList(ctx, caller.Operator(), q)
+				if err != nil {
+					return err
 				}
-				return p.show(listed(all), func(w io.Writer) { userTable(w, all) })
+				all = append(all, page.Items...)
+				if q.After = page.Next; page.Next == "" {
+					break
+				}
+			}
+			return p.show(listed(rendered(all, adminapi.UserOf)), func(w io.Writer) {
+				rows := make([][]string, len(all))
+				for i, u := range all {
+					rows[i] = []string{u.Username, stateOf(u), u.Name, u.Email, strings.Join(u.Groups, ","), u.Owner, u.ID}
+				}
+				table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tOWNER\tID", rows)
 			})
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&search, "search", "", "only those whose username, name or email contains this `TEXT`")
 	return cmd
-}
-
-func userTable(w io.Writer, all []userJSON) {
-	rows := make([][]string, len(all))
-	for i, u := range all {
-		rows[i] = []string{u.Username, u.state(), u.Name, u.Email, strings.Join(u.Groups, ","), u.Owner, u.ID}
-	}
-	table(w, "USERNAME\tSTATE\tNAME\tEMAIL\tGROUPS\tOWNER\tID", rows)
 }
 
 func (p *program) userShowCommand() *cobra.Command {
@@ -97,33 +62,31 @@ func (p *program) userShowCommand() *cobra.Command {
 		Use:   "show USER",
 		Short: "Show one user and what they may do",
 		Args:  takes("USER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				u, err := i.Directory.User(ctx, caller.Operator(), args[0])
-				if err != nil {
-					return err
-				}
-				grants, err := i.Directory.UserAccess(ctx, caller.Operator(), u.ID)
-				if err != nil {
-					return err
-				}
-				lock, err := i.SignIn.Lock(ctx, caller.Operator(), u.ID)
-				if err != nil {
-					return err
-				}
-				out := struct {
-					userJSON
-					Locked string      `json:"locked"` // why sign-ins are refused; "" when none are
-					Access []grantJSON `json:"access"`
-				}{userOf(u), locked(lock), grantsOf(grants)}
-				return p.show(out, func(w io.Writer) {
-					fields(w, "username", u.Username, "state", out.state(), "locked", out.Locked, "name", u.Name, "email", u.Email,
-						"groups", strings.Join(u.Groups, ", "), "owner", u.Owner, "id", u.ID)
-					_, _ = fmt.Fprintln(w)
-					grantTable(w, grants)
-				})
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+			u, err := i.Directory.User(ctx, caller.Operator(), args[0])
+			if err != nil {
+				return err
+			}
+			grants, err := i.Directory.UserAccess(ctx, caller.Operator(), u.ID)
+			if err != nil {
+				return err
+			}
+			lock, err := i.SignIn.Lock(ctx, caller.Operator(), u.ID)
+			if err != nil {
+				return err
+			}
+			out := struct {
+				adminapi.User
+				Locked string      `json:"locked"` // why sign-ins are refused; "" when none are
+				Access []grantJSON `json:"access"`
+			}{adminapi.UserOf(u), locked(lock), grantsOf(grants)}
+			return p.show(out, func(w io.Writer) {
+				fields(w, "username", u.Username, "state", stateOf(u), "locked", out.Locked, "name", u.Name, "email", u.Email,
+					"groups", strings.Join(u.Groups, ", "), "owner", u.Owner, "id", u.ID)
+				_, _ = fmt.Fprintln(w)
+				grantTable(w, grants)
 			})
-		},
+		}),
 	}
 }
 
@@ -149,11 +112,7 @@ type grantJSON struct {
 }
 
 func grantsOf(grants []access.Grant) []grantJSON {
-	out := make([]grantJSON, len(grants))
-	for i, g := range grants {
-		out[i] = grantJSON{g.Action, string(g.Path), g.Via, g.Role, g.Binding}
-	}
-	return out
+	return rendered(grants, func(g access.Grant) grantJSON { return grantJSON{g.Action, string(g.Path), g.Via, g.Role, g.Binding} })
 }
 
 func grantTable(w io.Writer, grants []access.Grant) {
@@ -193,7 +152,7 @@ reads it from standard input or a file.`,
 					return err
 				}
 				p.say("user %s is created, with the id %s", u.Username, u.ID)
-				return p.show(userOf(u), silent)
+				return p.show(adminapi.UserOf(u), silent)
 			})
 		},
 	}
@@ -279,15 +238,13 @@ func (p *program) userUnlockCommand() *cobra.Command {
 		Long: `Reset a user's failed sign-ins, so that the user can sign in again before
 login.window has passed. An address with failures at many accounts stays limited.`,
 		Args: takes("USER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
-				if err := i.SignIn.Unlock(ctx, caller.Operator(), args[0]); err != nil {
-					return err
-				}
-				p.say("user %s can sign in again", args[0])
-				return nil
-			})
-		},
+		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
+			if err := i.SignIn.Unlock(ctx, caller.Operator(), args[0]); err != nil {
+				return err
+			}
+			p.say("user %s can sign in again", args[0])
+			return nil
+		}),
 	}
 }
 
@@ -298,26 +255,14 @@ func (p *program) changeUser(cmd *cobra.Command, ref string, patch directory.Use
 			return err
 		}
 		p.say("user %s %s", u.Username, done)
-		return p.show(userOf(u), silent)
+		return p.show(adminapi.UserOf(u), silent)
 	})
 }
 
 func (p *program) userRemoveCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return p.revocation(&cobra.Command{
 		Use:   "remove USER",
 		Short: "Remove a user with their bindings, and revoke their tokens",
 		Args:  takes("USER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				r, err := i.Directory.RemoveUser(ctx, caller.Operator(), args[0])
-				if err != nil {
-					return err
-				}
-				p.say("user %s is removed, and their tokens and sessions are revoked; %s", args[0], i.reach(r))
-				return p.show(acknowledged(r), silent)
-			})
-		},
-	}
-	waitFlag(cmd)
-	return cmd
+	}, "user %s is removed, and their tokens and sessions are revoked; %s", func(i *instance) revokes { return i.Directory.RemoveUser })
 }

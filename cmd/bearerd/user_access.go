@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/bearerd/bearerd/internal/caller"
-
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
 )
 
 func (p *program) userAccessCommand() *cobra.Command {
@@ -27,21 +26,53 @@ binding at a wider path.`,
   bearerd user access spadmin --action access --path /collections/4
   bearerd user access spadmin --remove /collections/4`,
 		Args: takes("USER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
-				switch {
-				case remove != "":
-					return p.removeAccess(ctx, i, args[0], remove)
-				case action != "":
-					return p.explainUser(ctx, i, args[0], action, path)
-				}
-				grants, err := i.Directory.UserAccess(ctx, caller.Operator(), args[0])
+		RunE: p.onDatabase(needs{waits: true}, func(ctx context.Context, i *instance, args []string) error {
+			switch {
+			case remove != "":
+				ref := args[0]
+				at, err := access.ParsePath(remove)
 				if err != nil {
 					return err
 				}
-				return p.show(listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
-			})
-		},
+				removed, remaining, err := i.Directory.RemoveAccess(ctx, caller.Operator(), ref, at)
+				if err != nil {
+					return err
+				}
+				out := struct {
+					Removed   []bindingJSON `json:"removed"`
+					Remaining []bindingJSON `json:"remaining"`
+				}{bindingsOf(removed), bindingsOf(remaining)}
+				for _, b := range out.Removed {
+					p.say("removed %s", b.inWords())
+				}
+				if len(removed) == 0 {
+					p.say("%s has no direct binding at or beneath %s", ref, at)
+				}
+				for _, b := range out.Remaining {
+					p.say("still granted: %s", b.inWords())
+				}
+				return p.show(out, silent)
+			case action != "":
+				action, err := access.ParseAction(action)
+				if err != nil {
+					return err
+				}
+				at, err := access.ParsePath(path)
+				if err != nil {
+					return err
+				}
+				x, err := i.Explainer.ExplainUser(ctx, caller.Operator(), args[0], action, at)
+				if err != nil {
+					return err
+				}
+				return p.showExplanation(ctx, i, x)
+			}
+			grants, err := i.Directory.UserAccess(ctx, caller.Operator(), args[0])
+			if err != nil {
+				return err
+			}
+			return p.show(listed(grantsOf(grants)), func(w io.Writer) { grantTable(w, grants) })
+		}),
 	}
 	cmd.Flags().StringVar(&action, "action", "", "the `ACTION` to check")
 	cmd.Flags().StringVar(&path, "path", "", "the `PATH` to check it at")
@@ -50,22 +81,6 @@ binding at a wider path.`,
 	cmd.MarkFlagsMutuallyExclusive("action", "remove")
 	waitFlag(cmd)
 	return cmd
-}
-
-func (p *program) explainUser(ctx context.Context, i *instance, ref, action, path string) error {
-	action, err := access.ParseAction(action)
-	if err != nil {
-		return err
-	}
-	at, err := access.ParsePath(path)
-	if err != nil {
-		return err
-	}
-	x, err := i.Explainer.ExplainUser(ctx, caller.Operator(), ref, action, at)
-	if err != nil {
-		return err
-	}
-	return p.showExplanation(ctx, i, x)
 }
 
 // bindingJSON is a binding as the management API shows it.
@@ -104,29 +119,4 @@ func (b bindingJSON) inWords() string {
 		from = ", by the group " + b.Group
 	}
 	return fmt.Sprintf("%s at %s%s", what, b.Path, from)
-}
-
-func (p *program) removeAccess(ctx context.Context, i *instance, ref, path string) error {
-	at, err := access.ParsePath(path)
-	if err != nil {
-		return err
-	}
-	removed, remaining, err := i.Directory.RemoveAccess(ctx, caller.Operator(), ref, at)
-	if err != nil {
-		return err
-	}
-	out := struct {
-		Removed   []bindingJSON `json:"removed"`
-		Remaining []bindingJSON `json:"remaining"`
-	}{bindingsOf(removed), bindingsOf(remaining)}
-	for _, b := range out.Removed {
-		p.say("removed %s", b.inWords())
-	}
-	if len(removed) == 0 {
-		p.say("%s has no direct binding at or beneath %s", ref, at)
-	}
-	for _, b := range out.Remaining {
-		p.say("still granted: %s", b.inWords())
-	}
-	return p.show(out, silent)
 }

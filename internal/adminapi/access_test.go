@@ -4,12 +4,11 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 func TestRemovingFromACollectionReachesThroughRoles(t *testing.T) {

@@ -12,6 +12,7 @@
 package adminapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,18 +20,16 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
-
-	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/traffic"
-
-	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 const base = "/auth/api/v1"
@@ -56,6 +55,7 @@ type API struct {
 type request struct {
 	*http.Request
 	caller *caller.Caller
+	id     string // that the path names; "": none
 	query  parameters
 }
 
@@ -80,16 +80,16 @@ func (a *API) routes() []route {
 		{"POST", "/me/revoke-all", a.revokeMine, "wait", a.mayRevokeMine},
 		{"GET", "/tokens", a.tokens, "kind " + paging, anybody},
 		{"POST", "/tokens", a.createToken, "", a.mayCreateToken},
-		{"GET", "/tokens/{id}", a.token, "", anybody},              // whose it is decides
-		{"DELETE", "/tokens/{id}", a.revokeToken, "wait", anybody}, // likewise
+		{"GET", "/tokens/{id}", a.token, "", anybody},                                                        // whose it is decides
+		{"DELETE", "/tokens/{id}", revokes(func() operation { return a.Revoker.RevokeID }), "wait", anybody}, // likewise
 		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait", a.mayRegenerate},
 		{"GET", "/users", a.users, "search " + paging, administrator},
 		{"POST", "/users", a.createUser, "", a.mayDo(audit.UserCreate)},
 		{"GET", "/users/{id}", a.user, "", a.mayReadUser},
 		{"PATCH", "/users/{id}", a.updateUser, "wait", a.mayDo(audit.UserUpdate)},
-		{"DELETE", "/users/{id}", a.removeUser, "wait", a.mayDo(audit.UserRemove)},
+		{"DELETE", "/users/{id}", revokes(func() operation { return a.Directory.RemoveUser }), "wait", a.mayDo(audit.UserRemove)},
 		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging, a.mayReadUser},
-		{"POST", "/users/{id}/revoke-all", a.revokeUser, "wait", a.mayRevokeUser},
+		{"POST", "/users/{id}/revoke-all", revokes(func() operation { return a.Revoker.RevokeAllOf }), "wait", a.mayRevokeUser},
 		{"POST", "/users/{id}/unlock", a.unlockUser, "", a.mayDo(audit.UserUnlock)},
 		{"GET", "/users/{id}/access", a.access, "", a.mayReadUser},
 		{"DELETE", "/users/{id}/access", a.removeAccess, "path wait", a.mayDo(audit.UserAccess)},
@@ -100,19 +100,19 @@ func (a *API) routes() []route {
 		{"GET", "/roles", a.roles, paging, administrator},
 		{"POST", "/roles", a.createRole, "", a.mayDo(audit.RoleCreate)},
 		{"PATCH", "/roles/{id}", a.updateRole, "wait", a.mayDo(audit.RoleUpdate)},
-		{"DELETE", "/roles/{id}", a.removeRole, "wait", a.mayDo(audit.RoleRemove)},
+		{"DELETE", "/roles/{id}", revokes(func() operation { return a.Directory.RemoveRole }), "wait", a.mayDo(audit.RoleRemove)},
 		{"GET", "/bindings", a.bindings, "user group " + paging, administrator},
 		{"POST", "/bindings", a.createBinding, "", a.mayDo(audit.BindingCreate)},
 		{"PATCH", "/bindings/{id}", a.updateBinding, "wait", a.mayDo(audit.BindingUpdate)},
-		{"DELETE", "/bindings/{id}", a.removeBinding, "wait", a.mayDo(audit.BindingRemove)},
+		{"DELETE", "/bindings/{id}", revokes(func() operation { return a.Directory.RemoveBinding }), "wait", a.mayDo(audit.BindingRemove)},
 		{"GET", "/clients", a.clients, paging, administrator},
 		{"POST", "/clients", a.createClient, "", a.mayDo(audit.ClientCreate)},
 		{"PATCH", "/clients/{id}", a.updateClient, "wait", a.mayDo(audit.ClientUpdate)},
-		{"DELETE", "/clients/{id}", a.removeClient, "wait", a.mayDo(audit.ClientRemove)},
+		{"DELETE", "/clients/{id}", revokes(func() operation { return a.Directory.RemoveClient }), "wait", a.mayDo(audit.ClientRemove)},
 		{"POST", "/clients/{id}/secret", a.rotateSecret, "wait", a.mayDo(audit.ClientSecret)},
 		{"GET", "/keys", a.keys, paging, administrator},
 		{"POST", "/keys", a.rotateKeys, "wait", a.mayDo(audit.KeyRotate)},
-		{"DELETE", "/keys/{id}", a.retireKey, "wait", a.mayDo(audit.KeyRetire)},
+		{"DELETE", "/keys/{id}", revokes(func() operation { return a.Directory.RetireKey }), "wait", a.mayDo(audit.KeyRetire)},
 		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging, administrator},
 		{"GET", "/stats", a.stats, "since step", administrator},
 		{"POST", "/explain", a.explain, "", anybody}, // whom the body asks about decides
@@ -148,12 +148,15 @@ var errNothing = fault.New(fault.NotFound, "there is nothing at this path")
 func (a *API) handle(e route) http.Handler {
 	known := strings.Fields(e.query)
 	return httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
-		c, err := a.caller(r)
+		// Who asks: by a Bearer token or, where there is none, by a session cookie. A first
+		// credential that is bad is never rescued by a second.
+		c, err := a.identify(r)
 		if err != nil {
 			return err
 		}
+		httpkit.Note(r, c)
 		httpkit.NoStore(w)
-		asked := &request{Request: r, caller: c}
+		asked := &request{Request: r, caller: c, id: r.PathValue("id")}
 		if err := e.may(asked); err != nil {
 			return err
 		}
@@ -167,18 +170,20 @@ func (a *API) handle(e route) http.Handler {
 		if err != nil {
 			return err
 		}
+		if err := mayBeID(asked.id); err != nil {
+			return err
+		}
 		asked.caller = c.Waiting(wait)
 		return e.serve(w, asked)
 	}, httpkit.Problems(a.Challenge))
 }
 
-// id is what the path names. What no name can be, names nothing.
-func (r *request) id() (string, error) {
-	id := r.PathValue("id")
+// mayBeID returns an error for what no name can be: it names nothing.
+func mayBeID(id string) error {
 	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
-		return "", errNothing
+		return errNothing
 	}
-	return id, nil
+	return nil
 }
 
 // optionalBody reads a JSON body if there is one.
@@ -194,10 +199,76 @@ func missing(member string) error {
 	return fault.New(fault.Invalid, "the member %q is missing", member).In(member)
 }
 
+// operation revokes or removes one thing.
+type operation func(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error)
+
+// revokes returns the endpoint of an operation on what the path names.
+func revokes(get func() operation) func(http.ResponseWriter, *request) error {
+	return func(w http.ResponseWriter, r *request) error {
+		_, err := get()(r.Context(), r.caller, r.id)
+		return done(w, err)
+	}
+}
+
 // done answers that it was done, and that there is nothing to say of it.
 func done(w http.ResponseWriter, err error) error {
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return err
+}
+
+// anybody admits every caller who is known: what they may see or do is decided by what
+// they ask for.
+func anybody(*request) error { return nil }
+
+func administrator(r *request) error { return r.caller.RequireAdministrator() }
+
+// mayDo returns the gate of an administrative change, by its action in the audit log.
+func (a *API) mayDo(action string) gate {
+	return func(r *request) error {
+		return a.Directory.MayChange(r.Context(), r.caller, action, r.id)
+	}
+}
+
+func (a *API) mayReadUser(r *request) error { return a.Directory.MayRead(r.caller, r.id) }
+
+func (a *API) mayRevokeUser(r *request) error {
+	return a.Revoker.MayRevokeAllOf(r.Context(), r.caller, r.id)
+}
+
+func (a *API) mayRevokeMine(r *request) error {
+	return a.Revoker.MayRevokeAll(r.Context(), r.caller, r.caller.ID())
+}
+
+func (a *API) mayCreateToken(r *request) error {
+	return a.Issuance.MayCreate(r.Context(), r.caller)
+}
+
+func (a *API) mayRegenerate(r *request) error {
+	if err := mayBeID(r.id); err != nil {
+		return err
+	}
+	return a.Issuance.MayRegenerate(r.Context(), r.caller, r.id)
+}
+
+func (a *API) identify(r *http.Request) (*caller.Caller, error) {
+	raw, found, err := httpkit.Bearer(r)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		return a.SignIn.Bearer(r.Context(), raw)
+	}
+	if len(httpkit.SessionCookies(r, a.SessionCookies)) == 0 {
+		return nil, httpkit.SignInOrToken()
+	}
+	if a.CrossOrigin == nil {
+		return nil, fault.New(fault.Forbidden, "a session can't be used here")
+	}
+	if err := a.CrossOrigin.Check(r); err != nil {
+		return nil, err
+	}
+	c, _, err := httpkit.Session(r, a.SessionCookies, a.SignIn.Session)
+	return c, err
 }

@@ -3,33 +3,9 @@ package adminapi
 import (
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
 )
-
-type event struct {
-	ID         int64     `json:"id"`
-	At         time.Time `json:"at"`
-	Actor      string    `json:"actor"`
-	Action     string    `json:"action"`
-	Target     string    `json:"target"`
-	TokenID    string    `json:"token_id"`
-	Address    string    `json:"address"`
-	RequestID  string    `json:"request_id"`
-	Outcome    string    `json:"outcome"`
-	Reason     string    `json:"reason"`
-	ActorName  string    `json:"actor_name"`
-	TargetName string    `json:"target_name"`
-	Count      int64     `json:"count"`
-}
-
-func eventOf(e audit.Event) event {
-	return event{
-		ID: e.ID, At: e.At.UTC(), Actor: e.Actor, Action: e.Action, Target: e.Target, TokenID: e.TokenID,
-		Address: e.Address, RequestID: e.RequestID, Outcome: e.Outcome, Reason: e.Reason, ActorName: e.ActorName, TargetName: e.TargetName, Count: e.Count,
-	}
-}
 
 const auditList = "audit"
 
@@ -70,5 +46,5 @@ func (a *API) audit(w http.ResponseWriter, r *request) error {
 		events = events[:limit]
 		next = seal(auditList, strconv.FormatInt(events[limit-1].ID, 10))
 	}
-	return writeList(w, events, next, eventOf)
+	return writeList(w, events, next, func(e audit.Event) audit.Event { return e })
 }

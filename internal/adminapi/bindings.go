@@ -3,10 +3,9 @@ package adminapi
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // binding names its user by username, beside the subject. The members that it
@@ -49,7 +48,9 @@ func (c bindingChange) on(b access.Binding) (access.Binding, error) {
 	return b, err
 }
 
-var bindingOrder = order[access.Binding]{"bindings", func(b access.Binding) string { return string(b.Path) + "\x00" + b.ID }}
+var bindingOrder = order[access.Binding, binding]{
+	list: "bindings", key: func(b access.Binding) string { return string(b.Path) + "\x00" + b.ID },
+}
 
 func (a *API) bindings(w http.ResponseWriter, r *request) error {
 	all, err := a.Directory.BindingList(r.Context(), r.caller, records.BindingQuery{
@@ -114,15 +115,11 @@ func (a *API) createBinding(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) updateBinding(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
 	var body bindingChange
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	b, err := a.Directory.Binding(r.Context(), r.caller, id)
+	b, err := a.Directory.Binding(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -136,13 +133,4 @@ func (a *API) updateBinding(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return a.writeBinding(w, r, http.StatusOK, b)
-}
-
-func (a *API) removeBinding(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	_, err = a.Directory.RemoveBinding(r.Context(), r.caller, id)
-	return done(w, err)
 }

@@ -6,16 +6,15 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/directory"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// client is an OAuth client. Its secret stands in one answer, that to its
+// Client is an OAuth client as it is shown. Its secret stands in one answer, that to its
 // creation, and only when bearerd made it.
-type client struct {
+type Client struct {
 	ID             string     `json:"id"`
 	Public         bool       `json:"public"`
 	Grants         []string   `json:"grants"`
@@ -28,12 +27,13 @@ type client struct {
 	Warning        string     `json:"warning,omitempty"` // of what was sent
 }
 
-func (a *API) clientOf(c identity.Client) client {
-	out := client{
+// ClientOf returns a client as it is shown at this time.
+func ClientOf(c identity.Client, now time.Time) Client {
+	out := Client{
 		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences),
 		ExchangeFrom: some(c.ExchangeFrom), Owner: c.Owner,
 	}
-	if c.OldSecretGood(a.Now()) {
+	if c.OldSecretGood(now) {
 		out.OldSecretUntil = new(c.OldSecretUntil)
 	}
 	return out
@@ -97,18 +97,11 @@ func forPublic(grants []string) bool {
 	})
 }
 
-var clientOrder = order[identity.Client]{"clients", func(c identity.Client) string { return c.ID }}
-
 func (a *API) clients(w http.ResponseWriter, r *request) error {
-	all, err := a.Directory.ClientList(r.Context(), r.caller)
-	if err != nil {
-		return err
-	}
-	page, next, err := clientOrder.cut(all, r.query)
-	if err != nil {
-		return err
-	}
-	return writeList(w, page, next, a.clientOf)
+	byID := order[identity.Client, Client]{"clients", func(c identity.Client) string { return c.ID }, func(c identity.Client) Client {
+		return ClientOf(c, a.Now())
+	}}
+	return byID.serve(w, r, a.Directory.ClientList)
 }
 
 func (a *API) createClient(w http.ResponseWriter, r *request) error {
@@ -128,21 +121,17 @@ func (a *API) createClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	answer := a.clientOf(made)
+	answer := ClientOf(made, a.Now())
 	answer.Secret, answer.Warning = secret.Reveal(), identity.BasicWarning(made.ID, n.Secret.Reveal())
 	return httpkit.WriteJSON(w, http.StatusCreated, answer)
 }
 
 func (a *API) updateClient(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
 	var body clientPatch
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	c, err := a.Directory.Client(r.Context(), r.caller, id)
+	c, err := a.Directory.Client(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -156,7 +145,7 @@ func (a *API) updateClient(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	answer := a.clientOf(c)
+	answer := ClientOf(c, a.Now())
 	if n.Secret != "" {
 		answer.Warning = identity.BasicWarning(c.ID, n.Secret.Reveal())
 	}
@@ -176,26 +165,13 @@ type newSecret struct {
 }
 
 func (a *API) rotateSecret(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
 	var body secretRotation
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	secret, c, err := a.Directory.RotateSecret(r.Context(), r.caller, directory.Rotation{ID: id, Overlap: body.Overlap, Revoke: body.Revoke})
+	secret, c, err := a.Directory.RotateSecret(r.Context(), r.caller, directory.Rotation{ID: r.id, Overlap: body.Overlap, Revoke: body.Revoke})
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, newSecret{Secret: secret.Reveal(), OldSecretUntil: a.clientOf(c).OldSecretUntil})
-}
-
-func (a *API) removeClient(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	_, err = a.Directory.RemoveClient(r.Context(), r.caller, id)
-	return done(w, err)
+	return httpkit.WriteJSON(w, http.StatusOK, newSecret{Secret: secret.Reveal(), OldSecretUntil: ClientOf(c, a.Now()).OldSecretUntil})
 }

@@ -24,20 +24,12 @@ type newCollection struct {
 	Name string `json:"name"`
 }
 
-var collectionOrder = order[records.Collection]{"collections", func(c records.Collection) string {
+var collectionOrder = order[records.Collection, collection]{"collections", func(c records.Collection) string {
 	return fmt.Sprintf("%019d", c.ID)
-}}
+}, collectionOf}
 
 func (a *API) collections(w http.ResponseWriter, r *request) error {
-	all, err := a.Directory.CollectionList(r.Context(), r.caller)
-	if err != nil {
-		return err
-	}
-	page, next, err := collectionOrder.cut(all, r.query)
-	if err != nil {
-		return err
-	}
-	return writeList(w, page, next, collectionOf)
+	return collectionOrder.serve(w, r, a.Directory.CollectionList)
 }
 
 func (a *API) createCollection(w http.ResponseWriter, r *request) error {
@@ -95,7 +87,7 @@ func (a *API) removeCollection(w http.ResponseWriter, r *request) error {
 
 // collection is the collection that the path names.
 func (r *request) collection() (int64, error) {
-	id, err := access.ParseCollection(r.PathValue("id"))
+	id, err := access.ParseCollection(r.id)
 	if err != nil {
 		return 0, fault.New(fault.NotFound, "there is no such collection").In("collection")
 	}

@@ -4,12 +4,11 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // question asks why a token or a user is accepted or refused.
@@ -47,17 +46,18 @@ func (q question) check() (access.Path, error) {
 // only have the token.
 type explanation struct {
 	Allowed  bool     `json:"allowed"`
-	Checks   []check  `json:"checks"`
+	Checks   []Check  `json:"checks"`
 	Bindings []grant  `json:"bindings"`
 	Token    *claims  `json:"token"`
-	Revoked  *undoing `json:"revoked"`
+	Revoked  *Undoing `json:"revoked"`
 	Seq      int64    `json:"seq"`
 	LeaseAge float64  `json:"lease_age"` // seconds
 	Fresh    bool     `json:"fresh"`
 }
 
-// check has no ok when an earlier one failed.
-type check struct {
+// Check is what one check of a token or user found. It has no ok when an earlier one
+// failed.
+type Check struct {
 	Check  string `json:"check"`
 	OK     *bool  `json:"ok"`
 	Detail string `json:"detail"`
@@ -74,24 +74,14 @@ type claims struct {
 	Seq      int64      `json:"seq"`
 }
 
-// undoing is what took a token back.
-type undoing struct {
+// Undoing is what revoked a token.
+type Undoing struct {
 	What   string     `json:"what"`
 	ID     string     `json:"id"`
 	Seq    int64      `json:"seq"`
 	At     *time.Time `json:"at"`
 	By     string     `json:"by"`
 	Reason string     `json:"reason"`
-}
-
-func explanationOf(x *explain.Explanation) explanation {
-	return explanation{
-		Allowed:  x.Allowed,
-		Checks:   each(x.Checks, func(c verification.CheckResult) check { return check(c) }),
-		Bindings: each(x.Grants, grantOf),
-		Token:    claimsOf(x.Token), Revoked: undoingOf(x.Revoked),
-		Seq: x.Seq, LeaseAge: x.LeaseAge.Seconds(), Fresh: x.Fresh,
-	}
 }
 
 func claimsOf(t *verification.Token) *claims {
@@ -104,11 +94,12 @@ func claimsOf(t *verification.Token) *claims {
 	}
 }
 
-func undoingOf(u *explain.Cause) *undoing {
+// UndoingOf returns what revoked a token as it is shown; nil: nothing did.
+func UndoingOf(u *explain.Cause) *Undoing {
 	if u == nil {
 		return nil
 	}
-	return &undoing{
+	return &Undoing{
 		What: string(u.Entry.What), ID: u.Entry.ID, Seq: u.Entry.Seq, At: instant(u.At), By: u.By, Reason: u.Reason,
 	}
 }
@@ -141,5 +132,11 @@ func (a *API) explain(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, explanationOf(x))
+	return httpkit.WriteJSON(w, http.StatusOK, explanation{
+		Allowed:  x.Allowed,
+		Checks:   each(x.Checks, func(c verification.CheckResult) Check { return Check(c) }),
+		Bindings: each(x.Grants, grantOf),
+		Token:    claimsOf(x.Token), Revoked: UndoingOf(x.Revoked),
+		Seq: x.Seq, LeaseAge: x.LeaseAge.Seconds(), Fresh: x.Fresh,
+	})
 }

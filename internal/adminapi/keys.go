@@ -8,9 +8,9 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 )
 
-// key is a signing key without its private half. Times that have not come yet are
+// Key is a signing key without its private half. Times that have not come yet are
 // when they are due.
-type key struct {
+type Key struct {
 	KID       string     `json:"kid"`
 	Algorithm string     `json:"algorithm"`
 	State     string     `json:"state"`
@@ -21,17 +21,18 @@ type key struct {
 	GoneAt    *time.Time `json:"gone_at"`
 }
 
-func keyOf(k keyring.Key) key {
-	return key{
+// KeyOf returns a key as it is shown.
+func KeyOf(k keyring.Key) Key {
+	return Key{
 		KID: k.KID, Algorithm: string(k.Algorithm), State: string(k.State), Revoked: k.Revoked(),
 		CreatedAt: instant(k.CreatedAt), ActiveAt: instant(k.ActiveAt),
 		RetiredAt: instant(k.RetiredAt), GoneAt: instant(k.GoneAt),
 	}
 }
 
-var keyOrder = order[keyring.Key]{"keys", func(k keyring.Key) string {
+var keyOrder = order[keyring.Key, Key]{"keys", func(k keyring.Key) string {
 	return k.CreatedAt.UTC().Format("20060102150405.000000") + k.KID
-}}
+}, KeyOf}
 
 func (a *API) keys(w http.ResponseWriter, r *request) error {
 	return a.writeKeys(w, r, http.StatusOK)
@@ -46,7 +47,7 @@ func (a *API) writeKeys(w http.ResponseWriter, r *request, status int) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, status, listOf(page, next, keyOf))
+	return httpkit.WriteJSON(w, status, listOf(page, next, KeyOf))
 }
 
 // rotateKeys shows a next key, and answers with the keys that there are now.
@@ -61,13 +62,4 @@ func (a *API) rotateKeys(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return a.writeKeys(w, r, http.StatusCreated)
-}
-
-func (a *API) retireKey(w http.ResponseWriter, r *request) error {
-	kid, err := r.id()
-	if err != nil {
-		return err
-	}
-	_, err = a.Directory.RetireKey(r.Context(), r.caller, kid)
-	return done(w, err)
 }

@@ -1,15 +1,16 @@
 package adminapi
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
-
-	"github.com/bearerd/bearerd/internal/issuance"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -63,10 +64,6 @@ func (a *API) makeToken(r *request, kind string, c issuance.NewCredential) (*iss
 // regenerateToken returns an API token a new value. Without an overlap in the body the
 // operator's holds.
 func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
 	var body struct {
 		Overlap *int64 `json:"overlap"` // seconds
 	}
@@ -77,7 +74,7 @@ func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	if body.Overlap != nil {
 		overlap = *body.Overlap
 	}
-	issued, err := a.Issuance.Regenerate(r.Context(), r.caller, id, overlap)
+	issued, err := a.Issuance.Regenerate(r.Context(), r.caller, r.id, overlap)
 	if err != nil {
 		return unpermitted(err)
 	}
@@ -111,4 +108,31 @@ func writeMade(w http.ResponseWriter, issued *issuance.Issued) error {
 		ID: issued.ID, Token: issued.Value.Reveal(), Name: issued.Name, Kind: issued.Kind.String(),
 		Scope: identity.FormatScope(issued.Scope), Collection: issued.Collection, ExpiresAt: instant(issued.Expiry),
 	})
+}
+
+// scopeList is a scope in a body: one string of names (RFC 6749 §3.3) or a list of
+// them. It is nil when none was given.
+type scopeList []string
+
+// UnmarshalJSON takes both forms.
+func (s *scopeList) UnmarshalJSON(raw []byte) error {
+	var text string
+	var names []string
+	if string(raw) == "null" {
+		return nil
+	}
+	if json.Unmarshal(raw, &text) != nil {
+		if json.Unmarshal(raw, &names) != nil {
+			return fault.New(fault.Invalid, "the member \"scope\" must be a string or a list of strings").In("scope")
+		}
+		for _, name := range names {
+			if !identity.ValidScopeName(name) {
+				return fault.New(fault.InvalidScope, "scope has a name that RFC 6749 does not allow").In("scope")
+			}
+		}
+		text = strings.Join(names, " ")
+	}
+	names, err := identity.ParseScope(text)
+	*s = append(scopeList{}, names...)
+	return err
 }

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -87,13 +89,27 @@ func unseal(list, cursor string) (string, error) {
 
 // order says how a list that is read as a whole is cut into pages: it is sorted by
 // the key, which is different for each item and never empty.
-type order[T any] struct {
-	list string
-	key  func(T) string
+type order[S, T any] struct {
+	list   string
+	key    func(S) string
+	render func(S) T // nil: each request has its own
+}
+
+// serve answers with one page of the list that read returns.
+func (o order[S, T]) serve(w http.ResponseWriter, r *request, read func(context.Context, *caller.Caller) ([]S, error)) error {
+	all, err := read(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	page, next, err := o.cut(all, r.query)
+	if err != nil {
+		return err
+	}
+	return writeList(w, page, next, o.render)
 }
 
 // cut returns one page of the whole list.
-func (o order[T]) cut(all []T, p parameters) (page []T, next string, err error) {
+func (o order[S, T]) cut(all []S, p parameters) (page []S, next string, err error) {
 	limit, err := p.limit()
 	if err != nil {
 		return nil, "", err
@@ -102,9 +118,9 @@ func (o order[T]) cut(all []T, p parameters) (page []T, next string, err error) 
 	if err != nil {
 		return nil, "", err
 	}
-	rest := slices.SortedFunc(slices.Values(all), func(a, b T) int { return strings.Compare(o.key(a), o.key(b)) })
+	rest := slices.SortedFunc(slices.Values(all), func(a, b S) int { return strings.Compare(o.key(a), o.key(b)) })
 	if after != "" {
-		rest = slices.DeleteFunc(rest, func(item T) bool { return o.key(item) <= after })
+		rest = slices.DeleteFunc(rest, func(item S) bool { return o.key(item) <= after })
 	}
 	if len(rest) <= limit {
 		return rest, "", nil

@@ -32,18 +32,10 @@ func permissionsOf(all []permission) []access.Permission {
 	return each(all, func(p permission) access.Permission { return access.Permission(p) })
 }
 
-var roleOrder = order[access.Role]{"roles", func(r access.Role) string { return r.Name }}
+var roleOrder = order[access.Role, role]{"roles", func(r access.Role) string { return r.Name }, roleOf}
 
 func (a *API) roles(w http.ResponseWriter, r *request) error {
-	all, err := a.Directory.RoleList(r.Context(), r.caller)
-	if err != nil {
-		return err
-	}
-	page, next, err := roleOrder.cut(all, r.query)
-	if err != nil {
-		return err
-	}
-	return writeList(w, page, next, roleOf)
+	return roleOrder.serve(w, r, a.Directory.RoleList)
 }
 
 func (a *API) createRole(w http.ResponseWriter, r *request) error {
@@ -59,10 +51,6 @@ func (a *API) createRole(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) updateRole(w http.ResponseWriter, r *request) error {
-	name, err := r.id()
-	if err != nil {
-		return err
-	}
 	var body struct {
 		Permissions *[]permission `json:"permissions"`
 	}
@@ -73,7 +61,7 @@ func (a *API) updateRole(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	changed, err := find(all, "role", func(r access.Role) bool { return r.Name == name })
+	changed, err := find(all, "role", func(one access.Role) bool { return one.Name == r.id })
 	if err != nil {
 		return err
 	}
@@ -85,13 +73,4 @@ func (a *API) updateRole(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return httpkit.WriteJSON(w, http.StatusOK, roleOf(changed))
-}
-
-func (a *API) removeRole(w http.ResponseWriter, r *request) error {
-	name, err := r.id()
-	if err != nil {
-		return err
-	}
-	_, err = a.Directory.RemoveRole(r.Context(), r.caller, name)
-	return done(w, err)
 }

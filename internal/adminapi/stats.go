@@ -5,10 +5,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/traffic"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/traffic"
 )
 
 // Steps of the statistics: whole minutes, all of them within a day, since that is

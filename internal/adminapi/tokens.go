@@ -4,11 +4,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -47,11 +46,7 @@ func (a *API) tokens(w http.ResponseWriter, r *request) error {
 
 // token shows one of the caller's tokens, or the one that they came with.
 func (a *API) token(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	t, err := a.Issuance.StoredToken(r.Context(), r.caller, id)
+	t, err := a.Issuance.StoredToken(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -59,11 +54,7 @@ func (a *API) token(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) userTokens(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	u, err := a.Directory.User(r.Context(), r.caller, id)
+	u, err := a.Directory.User(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -88,13 +79,4 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 		return err
 	}
 	return writeList(w, page.Items, page.Next, a.tokenOf)
-}
-
-func (a *API) revokeToken(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	_, err = a.Revoker.RevokeID(r.Context(), r.caller, id)
-	return done(w, err)
 }

@@ -2,18 +2,20 @@ package adminapi
 
 import (
 	"net/http"
+	"slices"
+	"time"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/directory"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// user is a user as administrators see them.
-type user struct {
+// User is a user as administrators see them.
+type User struct {
 	person
 	Owner string `json:"owner"`
 }
@@ -28,8 +30,9 @@ type person struct {
 	Disabled bool     `json:"disabled"`
 }
 
-func userOf(u identity.User) user {
-	return user{
+// UserOf returns a user as they are shown.
+func UserOf(u identity.User) User {
+	return User{
 		person: person{ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, Groups: some(u.Groups), Disabled: u.Disabled},
 		Owner:  u.Owner,
 	}
@@ -48,12 +51,6 @@ type userFields struct {
 type userPatch struct {
 	Username *string `json:"username"`
 	userFields
-}
-
-func (p userPatch) patch() directory.UserPatch {
-	return directory.UserPatch{
-		Username: p.Username, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled, Password: (*token.Secret)(p.Password),
-	}
 }
 
 // newUser is a user to be made. Without a password, none lets them in.
@@ -93,7 +90,7 @@ func (a *API) users(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return writeList(w, page.Items, page.Next, userOf)
+	return writeList(w, page.Items, page.Next, UserOf)
 }
 
 func (a *API) createUser(w http.ResponseWriter, r *request) error {
@@ -109,59 +106,127 @@ func (a *API) createUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusCreated, userOf(made))
+	return httpkit.WriteJSON(w, http.StatusCreated, UserOf(made))
 }
 
 func (a *API) user(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
+	u, err := a.Directory.User(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
-	u, err := a.Directory.User(r.Context(), r.caller, id)
-	if err != nil {
-		return err
-	}
-	return httpkit.WriteJSON(w, http.StatusOK, userOf(u))
+	return httpkit.WriteJSON(w, http.StatusOK, UserOf(u))
 }
 
 func (a *API) updateUser(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
 	var body userPatch
 	if err := httpkit.DecodeJSON(w, r.Request, &body); err != nil {
 		return err
 	}
-	u, err := a.Directory.UpdateUser(r.Context(), r.caller, id, body.patch())
+	u, err := a.Directory.UpdateUser(r.Context(), r.caller, r.id, directory.UserPatch{
+		Username: body.Username, Name: body.Name, Email: body.Email, Groups: body.Groups, Disabled: body.Disabled, Password: (*token.Secret)(body.Password),
+	})
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusOK, userOf(u))
-}
-
-func (a *API) removeUser(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	_, err = a.Directory.RemoveUser(r.Context(), r.caller, id)
-	return done(w, err)
-}
-
-func (a *API) revokeUser(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
-	if err != nil {
-		return err
-	}
-	_, err = a.Revoker.RevokeAllOf(r.Context(), r.caller, id)
-	return done(w, err)
+	return httpkit.WriteJSON(w, http.StatusOK, UserOf(u))
 }
 
 func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
-	id, err := r.id()
+	return done(w, a.SignIn.Unlock(r.Context(), r.caller, r.id))
+}
+
+// self returns who the callers are and what they came with. Of a client nothing but
+// the id is known.
+type self struct {
+	Type string `json:"type"` // user or client
+	person
+	Administrator bool       `json:"administrator"`
+	Token         credential `json:"token"`
+}
+
+// credential is what a caller came with.
+type credential struct {
+	ID         string     `json:"id"`
+	Kind       string     `json:"kind"`
+	Scope      string     `json:"scope"`
+	Collection *int64     `json:"collection"`
+	ClientID   string     `json:"client_id"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+}
+
+func credentialOf(t *verification.Token) credential {
+	return credential{
+		ID: t.ID, Kind: t.Kind.String(), Scope: identity.FormatScope(t.Scope), Collection: t.Collection,
+		ClientID: t.ClientID, ExpiresAt: instant(t.Expiry),
+	}
+}
+
+func (a *API) me(w http.ResponseWriter, r *request) error {
+	s := r.caller.Subject
+	answer := self{Type: "client", person: person{ID: s.ID, Groups: []string{}}, Token: credentialOf(r.caller.Token)}
+	if !s.Client {
+		answer.Type = "user"
+		answer.person = person{
+			ID: s.ID, Username: s.Username, Name: s.Name, Email: s.Email, Groups: append([]string{}, s.Groups...), Disabled: s.Disabled,
+		}
+		answer.Administrator = s.May(access.Any, access.Root).Allowed
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, answer)
+}
+
+func (a *API) revokeMine(w http.ResponseWriter, r *request) error {
+	_, err := a.Revoker.RevokeAll(r.Context(), r.caller, r.caller.ID())
+	return done(w, err)
+}
+
+// grant is one thing that a user may do, and the binding that it comes from.
+type grant struct {
+	Action  string      `json:"action"`
+	Path    access.Path `json:"path"`
+	Binding string      `json:"binding"` // its id
+	Via     string      `json:"via"`     // user, or group:NAME
+	Role    *string     `json:"role"`
+}
+
+func grantOf(g access.Grant) grant {
+	return grant{Action: g.Action, Path: g.Path, Binding: g.Binding, Via: g.Via, Role: named(g.Role)}
+}
+
+// named returns a name as it is answered: null when there is none.
+func named(name string) *string {
+	if name == "" {
+		return nil
+	}
+	return &name
+}
+
+func (a *API) access(w http.ResponseWriter, r *request) error {
+	grants, err := a.Directory.UserAccess(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
-	return done(w, a.SignIn.Unlock(r.Context(), r.caller, id))
+	return writeList(w, grants, "", grantOf)
+}
+
+// accessRemoval returns which bindings are gone, and which ones still grant
+// something at the path.
+type accessRemoval struct {
+	Removed   []binding `json:"removed"`
+	Remaining []binding `json:"remaining"`
+}
+
+func (a *API) removeAccess(w http.ResponseWriter, r *request) error {
+	at, err := access.ParsePath(r.query.get("path"))
+	if err != nil {
+		return err
+	}
+	removed, remaining, err := a.Directory.RemoveAccess(r.Context(), r.caller, r.id, at)
+	if err != nil {
+		return err
+	}
+	render, err := a.bindingsOf(r, slices.Concat(removed, remaining))
+	if err != nil {
+		return err
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, accessRemoval{each(removed, render), each(remaining, render)})
 }

@@ -24,30 +24,32 @@ const (
 	Refused = "refused" // it was asked for and not done; Reason says why
 )
 
-// Event returns who did what to what, from where, and how it ended.
+// Event is who did what to what, from where, and how it ended, in the one JSON that the
+// management API, the pages' export and the command line have of it.
 type Event struct {
-	ID        int64 // given by the store, ascending in the order of writing
-	At        time.Time
-	Actor     string // subject id or client id, "cli" or "system"; empty: nobody signed in
-	Action    string // one of Actions
-	Target    string // what it was done to: a subject, client, key, role, path …; a folded name that is nobody's
-	TokenID   string // the public id of the token it was about, never its value
-	Address   string // the client's address
-	RequestID string
-	Outcome   string // OK or Refused
-	Reason    string // why it was refused, or a remark
+	ID        int64     `json:"id"` // given by the store, ascending in the order of writing
+	At        time.Time `json:"at"`
+	Actor     string    `json:"actor"`    // subject id or client id, "cli" or "system"; empty: nobody signed in
+	Action    string    `json:"action"`   // one of Actions
+	Target    string    `json:"target"`   // what it was done to: a subject, client, key, role, path …; a folded name that is nobody's
+	TokenID   string    `json:"token_id"` // the public id of the token it was about, never its value
+	Address   string    `json:"address"`  // the client's address
+	RequestID string    `json:"request_id"`
+	Outcome   string    `json:"outcome"` // OK or Refused
+	Reason    string    `json:"reason"`  // why it was refused, or a remark
 
 	// ActorName and TargetName are the usernames of the actor and the target, as they were:
 	// the store writes them where they are empty. Of a sign-in TargetName is what was typed.
-	ActorName, TargetName string
+	ActorName  string `json:"actor_name"`
+	TargetName string `json:"target_name"`
 
 	// Count is how many refusals like this one the event stands for, of a minute from
 	// At on; 0 and 1 are one event.
-	Count int64
+	Count int64 `json:"count"`
 	// Tally names the row of such an event: what is written with the same name is
 	// added to its count, and replaces its reason. It is empty for every other event,
 	// and not read back.
-	Tally string
+	Tally string `json:"-"`
 }
 
 // Actors that are neither a user nor a client.

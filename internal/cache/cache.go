@@ -1,6 +1,6 @@
-// Package cache is the one cache of facts: bounded in bytes, without locks for
-// readers, and steady under a flood. It holds facts and never decisions: whoever
-// reads one judges it again each time.
+// Package cache is the cache of facts: bounded in bytes, without locks for readers, and
+// resistant to floods of new keys. It holds facts and never decisions: the reader of a
+// fact judges it again each time.
 package cache
 
 import (
@@ -14,11 +14,11 @@ import (
 // Cache holds facts under strings, bounded in bytes. Reading takes no lock, writes
 // nothing that all readers share, and allocates nothing.
 //
-// A key belongs to one row of a few places. A fact that is used is marked, up to
-// maxMark times. When the budget is spent a hand goes round the rows, takes a mark
-// from what it meets and drops what has none left. From then on a key gets a place
-// only when it is seen for the second time: a flood of keys that are each used once
-// drops nothing.
+// Each key belongs to one row of a few places. A fact that is used is marked, up to
+// maxMark times. When the budget is used up, a clock hand goes round the rows, removes
+// one mark from each fact and drops the facts that have none left. From then on a key
+// gets a place only when it is seen for the second time: a flood of keys that are each
+// used once drops nothing.
 type Cache[V any] struct {
 	seed maphash.Seed
 	rows []row[V]
@@ -31,8 +31,7 @@ type Cache[V any] struct {
 	writing [64]sync.Mutex // of a row each 64th
 }
 
-// Bytes returns the memory that the facts take, by the estimate that the budget is
-// held to.
+// Bytes returns the memory that the facts take, by the same estimate as for the budget.
 func (c *Cache[V]) Bytes() int64 { return c.held.Load() }
 
 // row is one cache line: the places of some keys, and a byte of the hash of each
@@ -61,7 +60,7 @@ const (
 // Config says how large a cache is. All fields must be set.
 type Config[V any] struct {
 	Budget  int64                           // bytes
-	Typical int64                           // bytes of a typical fact: what the number of places is made for
+	Typical int64                           // bytes of a typical fact: the number of places depends on it
 	MaxAge  time.Duration                   // an older fact is not returned
 	Cost    func(key string, value V) int64 // bytes of a fact
 }
@@ -95,7 +94,7 @@ func (c *Cache[V]) Get(key string, now time.Time) (value V, ok bool) {
 	return value, false
 }
 
-// Put stores a fact as of now, if there is room for it or its key was wanted before.
+// Put stores a fact as of now, if there is room for it or its key was asked for before.
 func (c *Cache[V]) Put(key string, value V, now time.Time) {
 	f := &fact[V]{key: key, value: value, made: now.Round(0)}
 	f.cost = c.cfg.Cost(key, value) + factOverhead
@@ -109,8 +108,9 @@ func (c *Cache[V]) Put(key string, value V, now time.Time) {
 	}
 }
 
-// place puts a fact into its row: over its own key, into a free place, or, when it
-// was wanted before, over what has the fewest marks. A cache that is full stores nothing that was not wanted before.
+// place puts a fact into its row: over its own key, into a free place, or, when it was
+// asked for before, over the fact with the fewest marks. A full cache stores only keys
+// that were asked for before.
 func (c *Cache[V]) place(h uint64, f *fact[V], full bool) bool {
 	row, lock := c.row(h), c.lock(h)
 	lock.Lock()
@@ -137,8 +137,8 @@ func (c *Cache[V]) again(h uint64) bool {
 	return c.seen[h>>40%uint64(len(c.seen))].Swap(mark) == mark
 }
 
-// shrink drops facts until what is held fits the budget: those without a mark, and
-// after maxSteps rows whatever comes next, so that no write takes long.
+// shrink drops facts until what is held fits the budget: those without a mark, and after
+// maxSteps rows the next ones, marked or not, so that no write takes long.
 func (c *Cache[V]) shrink() {
 	for step := 0; c.held.Load() > c.cfg.Budget && step < len(c.rows)+maxSteps; step++ {
 		at := c.hand.Add(1) % uint64(len(c.rows))
@@ -189,7 +189,7 @@ func (w *row[V]) victim(key string) (at int, own bool) {
 	return at, false
 }
 
-// sweep takes a mark from each fact and drops those that had none, or all; it
+// sweep removes a mark from each fact and drops those that had none, or drops all; it
 // returns the bytes that were dropped.
 func (w *row[V]) sweep(all bool) (dropped int64) {
 	for i := range w.places {

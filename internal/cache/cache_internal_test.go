@@ -51,7 +51,7 @@ func TestCacheFindsWhatItWasGiven(t *testing.T) {
 	for i := range 2000 {
 		value, ok := r.Get(fmt.Sprint("key ", i), now)
 		if ok && value != fmt.Sprint("value ", i) {
-			t.Fatalf("key %d gives %q", i, value)
+			t.Fatalf("key %d has %q", i, value)
 		}
 		if ok {
 			found++
@@ -89,7 +89,7 @@ func TestCacheKeepsNothingThatIsOld(t *testing.T) {
 	}
 	r.Put("a", "2", now.Add(2*time.Hour))
 	if value, _ := r.Get("a", now.Add(2*time.Hour)); value != "2" {
-		t.Error("what was read anew is not remembered")
+		t.Error("what was read again is not kept")
 	}
 }
 
@@ -173,7 +173,7 @@ func TestCacheStaysWholeUnderManyHands(t *testing.T) {
 			for i := range 20_000 {
 				key := fmt.Sprint((i*(n+1) + n) % 3000)
 				if value, ok := r.Get(key, now); ok && value != key {
-					t.Errorf("%s gives %s", key, value)
+					t.Errorf("%s has %s", key, value)
 				} else if !ok {
 					r.Put(key, key, now)
 				}

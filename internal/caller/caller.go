@@ -1,6 +1,6 @@
-// Package caller is who asks for something, by what, and what that lets them do:
-// the gate in the first line of every operation. Package signin finds out who is
-// calling; the operations ask this package whether they may.
+// Package caller says who makes a request, with what credential, and what they may do:
+// the gate in the first line of every operation. Package signin finds out who is calling;
+// the operations ask this package whether the caller may.
 package caller
 
 import (
@@ -17,33 +17,33 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Caller is who asks for something, and by what. A nil Caller is nobody.
+// Caller is who makes a request, and with what credential. A nil Caller stands for an
+// anonymous request.
 type Caller struct {
 	Subject   *verification.Subject // whom the caller is; nil for the operator
 	Token     *verification.Token   // what was presented; nil for a password, a client secret, the operator
-	Principal *records.Principal    // as read when the password or the secret was checked; nil who came by a token
-	Wait      revocation.Wait       // for what the answer to a revocation waits
+	Principal *records.Principal    // as read when the password or the secret was checked; nil for a token
+	Wait      revocation.Wait       // what the answer to a revocation waits for
 
-	asOf revocation.Seq // as of which Token was found good
+	asOf revocation.Seq // as of which Token was accepted
 	role role
-	// dialect says that the caller came through a dialect that knows no scopes: what
-	// the caller may do there is what their bindings allow.
+	// dialect is set when the caller came through a dialect without scopes: the caller
+	// may do there what their bindings allow.
 	dialect bool
 }
 
-// role is what a caller is beside who.
+// role is what kind of caller it is.
 type role uint8
 
 const (
 	ordinary       role = iota
 	operator            // the command line, beside the store
 	system              // bearerd itself
-	publicClient        // a client that was named and has no secret: nobody authenticated
+	publicClient        // a client that was named and has no secret: not authenticated
 	onlyRevokeSelf      // what was presented may revoke itself and nothing else
 )
 
-// Operator returns the caller of the command line: whoever holds the store and the
-// master key.
+// Operator returns the caller of the command line, who has the store and the master key.
 func Operator() *Caller { return &Caller{role: operator} }
 
 // System returns bearerd itself as a caller.
@@ -54,7 +54,7 @@ func ByToken(id *verification.Identity) *Caller {
 	return &Caller{Subject: id.Subject, Token: id.Token, asOf: id.AsOf}
 }
 
-// ByPrincipal returns the caller whose password or client secret was good.
+// ByPrincipal returns the caller whose password or client secret was right.
 func ByPrincipal(p *records.Principal) *Caller {
 	return &Caller{Subject: source.SubjectOf(p), Principal: p}
 }
@@ -74,8 +74,7 @@ func (c *Caller) OnlyRevokeSelf() *Caller {
 	return &restricted
 }
 
-// InDialect returns the caller as one who came through a dialect that knows no
-// scopes.
+// InDialect returns the caller as one who came through a dialect without scopes.
 func (c *Caller) InDialect() *Caller {
 	unscoped := *c
 	unscoped.dialect = true
@@ -89,7 +88,7 @@ func (c *Caller) Waiting(w revocation.Wait) *Caller {
 	return &waiting
 }
 
-// ID returns the caller's subject; "" for nobody and for the operator.
+// ID returns the caller's subject; "" for an anonymous request and for the operator.
 func (c *Caller) ID() string {
 	if c == nil || c.Subject == nil {
 		return ""
@@ -106,7 +105,7 @@ func (c *Caller) TokenID() string {
 	return c.Token.ID
 }
 
-// Actor returns how the audit log names the caller; "" for nobody.
+// Actor returns how the audit log names the caller; "" for an anonymous request.
 func (c *Caller) Actor() string {
 	switch {
 	case c != nil && c.role == operator:
@@ -133,8 +132,8 @@ func (c *Caller) BySession() bool {
 // byBearer reports whether the caller presented a token that has a scope.
 func (c *Caller) byBearer() bool { return c != nil && c.Token != nil && !c.BySession() }
 
-// Client returns the OAuth client that authenticated with its secret, if that is who
-// asks; nil otherwise.
+// Client returns the OAuth client that authenticated with its secret, if that is the
+// caller; nil otherwise.
 func (c *Caller) Client() *identity.Client {
 	if c == nil || c.Principal == nil || c.Token != nil || c.role == publicClient {
 		return nil
@@ -142,13 +141,12 @@ func (c *Caller) Client() *identity.Client {
 	return c.Principal.Client
 }
 
-// AsOf returns the sequence of the log as of which what the caller presented was
-// found good.
+// AsOf returns the sequence of the log as of which the caller's credential was accepted.
 func (c *Caller) AsOf() revocation.Seq { return max(c.asOf, c.Token.Seq) }
 
-// HasScope reports whether the caller's token has the scope. A session has them all, and
-// so has, in a dialect that knows no scopes, a token that is limited neither to a scope nor
-// to a collection.
+// HasScope reports whether the caller's token has the scope. A session has every scope.
+// So has, in a dialect without scopes, a token that is limited neither to a scope nor to
+// a collection.
 func (c *Caller) HasScope(name string) bool {
 	if !c.byBearer() {
 		return true
@@ -157,7 +155,7 @@ func (c *Caller) HasScope(name string) bool {
 	return c.dialect && unlimited || slices.Contains(c.Token.Scope, name)
 }
 
-// May decides an action on a path for the caller.
+// May decides whether the caller may do an action on a path.
 func (c *Caller) May(action string, path access.Path) bool {
 	return c != nil && (c.role == operator || c.Subject.May(action, path).Allowed)
 }
@@ -165,7 +163,7 @@ func (c *Caller) May(action string, path access.Path) bool {
 // ErrSignIn is the error of an operation that nobody may do without signing in.
 var ErrSignIn = fault.New(fault.Unauthenticated, "sign in first")
 
-// ErrBadClient is the error of client authentication, alike for an unknown client, a
+// ErrBadClient is the error of client authentication, the same for an unknown client, a
 // public one and a wrong secret (RFC 6749 §5.2).
 var ErrBadClient = fault.New(fault.InvalidClient, "client authentication failed")
 

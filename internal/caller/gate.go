@@ -10,8 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// RequireSignedIn admits everybody who is somebody, and whose token may do more than
-// revoke itself. The error is fault.Unauthenticated.
+// RequireSignedIn admits every signed-in caller whose token may do more than revoke
+// itself. The error is fault.Unauthenticated.
 func (c *Caller) RequireSignedIn() error {
 	if c == nil || c.role == onlyRevokeSelf {
 		return ErrSignIn
@@ -34,8 +34,8 @@ func (c *Caller) Unlimited() bool {
 }
 
 // RequireAdministrator admits administrators: `*` at `/` and, of a Bearer, the scope
-// admin. A token for one collection is no token for administration. The error is
-// Unauthenticated, InsufficientScope or Forbidden.
+// admin. A token for one collection can't administer. The error is Unauthenticated,
+// InsufficientScope or Forbidden.
 func (c *Caller) RequireAdministrator() error {
 	switch {
 	case c == nil:
@@ -54,8 +54,8 @@ func (c *Caller) RequireAdministrator() error {
 	return nil
 }
 
-// RequireDelete admits who may revoke others' tokens on the management API: delete
-// on /tokens and, of a Bearer, the scope admin. The errors are those of
+// RequireDelete admits callers who may revoke others' tokens on the management API:
+// delete on /tokens and, of a Bearer, the scope admin. The errors are those of
 // RequireAdministrator.
 func (c *Caller) RequireDelete() error {
 	switch {
@@ -69,9 +69,9 @@ func (c *Caller) RequireDelete() error {
 	return nil
 }
 
-// RequireManageTokens admits who may list, see and revoke all of their own tokens by id:
-// by session or password, or by a Bearer with the scope credentials. Every other Bearer
-// manages itself alone. The error is Unauthenticated or InsufficientScope.
+// RequireManageTokens admits callers who may list, see and revoke all of their own tokens
+// by id: by session or password, or by a Bearer with the scope credentials. Every other
+// Bearer manages only itself. The error is Unauthenticated or InsufficientScope.
 func (c *Caller) RequireManageTokens() error {
 	switch {
 	case c == nil || c.role == onlyRevokeSelf || c.role == publicClient:
@@ -82,8 +82,8 @@ func (c *Caller) RequireManageTokens() error {
 	return nil
 }
 
-// RequireFreshSession admits users by a session in which they have proved who they are
-// not long ago. Every session counts as fresh. The error is Unauthenticated.
+// RequireFreshSession admits users with a session that they signed in to recently. Every
+// session counts as fresh. The error is Unauthenticated.
 func (c *Caller) RequireFreshSession() error {
 	if !c.BySession() {
 		return ErrSignIn
@@ -91,7 +91,7 @@ func (c *Caller) RequireFreshSession() error {
 	return nil
 }
 
-// RequireRegenerate admits who may give a token of theirs a new value: the owner, by a
+// RequireRegenerate admits callers who may regenerate a token of theirs: the owner, by a
 // fresh session; a Bearer with the scope credentials, itself and what was made from it.
 // The error is Unauthenticated, InsufficientScope or Forbidden.
 func RequireRegenerate(c *Caller, t *verification.Token) error {
@@ -135,9 +135,10 @@ func Owns(c *Caller, t *verification.Token) bool {
 	return c.ID() == t.Subject
 }
 
-// RequireRevokeID admits who may revoke, or look at, a stored token by its id: the owner
-// who may manage their tokens, the token itself, and who has delete on /tokens. The error
-// is NotFound for a token of somebody else's, and InsufficientScope for the owner's own.
+// RequireRevokeID admits callers who may revoke, or look at, a stored token by its id:
+// the owner if they may manage their tokens, the token itself, and callers with delete on
+// /tokens. The error is NotFound for a token of somebody else's, and InsufficientScope
+// for the owner's own.
 func RequireRevokeID(c *Caller, t *verification.Token) error {
 	switch {
 	case c == nil || c.RequireDelete() != nil && !Owns(c, t):
@@ -148,9 +149,9 @@ func RequireRevokeID(c *Caller, t *verification.Token) error {
 	return c.RequireManageTokens()
 }
 
-// MayRevoke decides who may revoke a token by its value: who owns it, and who has
-// delete on /tokens. A public client proves nothing but that it has the token, and
-// so may revoke what was issued to it (RFC 7009 §2.1).
+// MayRevoke decides who may revoke a token by its value: its owner, and callers with
+// delete on /tokens. A public client proves only that it has the token, and so may revoke
+// what was issued to it (RFC 7009 §2.1).
 func MayRevoke(c *Caller, t *verification.Token) bool {
 	if c != nil && c.role == publicClient {
 		return t.ClientID == c.Principal.Client.ID
@@ -158,8 +159,8 @@ func MayRevoke(c *Caller, t *verification.Token) bool {
 	return Owns(c, t) || c != nil && c.role != onlyRevokeSelf && c.May(access.ActionDelete, access.PathTokens)
 }
 
-// RequireRevokeAll admits who may end everything that was issued to a subject: the
-// subject, if they may manage their tokens, or who has delete on /tokens.
+// RequireRevokeAll admits callers who may revoke everything that was issued to a subject:
+// the subject, if they may manage their tokens, and callers with delete on /tokens.
 func RequireRevokeAll(c *Caller, subject string) error {
 	err := c.RequireManageTokens()
 	switch {
@@ -173,8 +174,8 @@ func RequireRevokeAll(c *Caller, subject string) error {
 	return err
 }
 
-// RequireClientCredentials admits a client that has authenticated and may have
-// tokens for itself (RFC 6749 §4.4).
+// RequireClientCredentials admits a client that has authenticated and may get tokens for
+// itself (RFC 6749 §4.4).
 func RequireClientCredentials(c *Caller) error {
 	switch client := c.Client(); {
 	case client == nil:

@@ -99,7 +99,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{Path: "/maybe", Require: config.RequireOptional, Permission: config.Permission{Action: "access", Path: "/collections/4"}},
 		}},
 		Requirements: map[string]config.NamedRequirement{"read": {
-			Audience: "api", Scope: "read write", SafeScope: ptr("read"), Collection: ptr(int64(4)), Action: "access", Path: "/things", In: []string{"token"},
+			Audience: "api", Scope: "read write", SafeScope: new("read"), Collection: new(int64(4)), Action: "access", Path: "/things", In: []string{"token"},
 		}},
 		Senaite:    config.Senaite{Prefixes: []string{"/lims/api"}, LoginInQuery: true},
 		Hypothesis: config.Hypothesis{Authority: "hypothes.is"},
@@ -109,8 +109,6 @@ func TestEveryKeyIsRead(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // wanted returns what the "# want: " lines of a file say.
 func wanted(t *testing.T, path string) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -165,7 +166,13 @@ func (d *decoder) member(key string, pair []*yaml.Node, v reflect.Value) {
 			return
 		}
 	}
-	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), "the keys here are "+strings.Join(keysOf(v.Type()), ", "))
+	var keys []string
+	for field := range v.Type().Fields() {
+		if name := field.Tag.Get("yaml"); name != "-" {
+			keys = append(keys, name)
+		}
+	}
+	d.fail(pair[0], "", fmt.Sprintf("unknown key %q", join(key, name)), "the keys here are "+strings.Join(keys, ", "))
 }
 
 func join(key, name string) string {
@@ -173,17 +180,6 @@ func join(key, name string) string {
 		return name
 	}
 	return key + "." + name
-}
-
-// keysOf returns the keys of a struct, in their order.
-func keysOf(t reflect.Type) []string {
-	var keys []string
-	for field := range t.Fields() {
-		if name := field.Tag.Get("yaml"); name != "-" {
-			keys = append(keys, name)
-		}
-	}
-	return keys
 }
 
 // isScalar reports whether a type is written as one text.
@@ -283,4 +279,38 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("parsing a network: %w", err)
 	}
 	return network.Masked(), nil
+}
+
+// Size is a number of bytes, written as a whole number with a unit: 512KiB, 32MiB,
+// 1GiB.
+type Size int64
+
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+func parseSize(text string) (Size, error) {
+	for _, unit := range sizeUnits {
+		digits, found := strings.CutSuffix(text, unit.name)
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || n < 0 || n > math.MaxInt64/unit.bytes || strconv.FormatInt(n, 10) != digits {
+			break
+		}
+		return Size(n * unit.bytes), nil
+	}
+	return 0, fmt.Errorf("no size: %w", strconv.ErrSyntax)
+}
+
+// String writes the size in the largest unit that is exact.
+func (s Size) String() string {
+	for _, unit := range sizeUnits {
+		if n := int64(s); n >= unit.bytes && n%unit.bytes == 0 {
+			return strconv.FormatInt(n/unit.bytes, 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
 }

@@ -106,7 +106,7 @@ func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, acti
 	if err := x.MayExplainUser(c, ref); err != nil {
 		return nil, err
 	}
-	p, err := x.user(ctx, ref)
+	p, err := records.ReadUser(ctx, x.store, ref, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +124,4 @@ func (x *Explainer) ExplainUser(ctx context.Context, c *caller.Caller, ref, acti
 		},
 		Seq: now.AsOf, LeaseAge: now.LeaseAge, Fresh: now.Fresh,
 	}}, nil
-}
-
-func (x *Explainer) user(ctx context.Context, ref string) (*records.Principal, error) {
-	return records.ReadUser(ctx, x.store, ref, nil)
 }

@@ -118,10 +118,7 @@ var reservedHeaders = []string{
 // MayAnnounce reports whether a header of that name may carry who is calling: a plain name
 // of letters, digits and hyphens that means nothing else.
 func MayAnnounce(name string) bool {
-	plain := strings.Trim(name, "-") != "" && !strings.ContainsFunc(name, func(c rune) bool {
-		return c > unicode.MaxASCII || c != '-' && variable(byte(c)) == '_'
-	})
-	return plain && !aboutOrigin(name) && !slices.ContainsFunc(reservedHeaders, func(r string) bool { return sameVariable(r, name) })
+	return strings.Trim(name, "-") != "" && !oddlySpelt(name) && !aboutOrigin(name) && !slices.ContainsFunc(reservedHeaders, func(r string) bool { return sameVariable(r, name) })
 }
 
 // impostor reports whether an application might read the header as one of those that are

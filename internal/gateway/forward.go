@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
@@ -38,9 +39,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	removeFromTrailer(pr.Out.Trailer)
 	setForwarded(pr, trusted)
 	p.removeCredentials(pr.Out.Header, f)
-	for name, values := range f.announced {
-		pr.Out.Header[name] = values
-	}
+	maps.Copy(pr.Out.Header, f.announced)
 }
 
 // methodOverrides are headers by which some applications take a request for one of another

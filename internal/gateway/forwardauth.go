@@ -96,23 +96,15 @@ func (e queryError) Unwrap() error { return e.error }
 // parameter that is unknown is a mistake: taken for nothing, it would let too much pass.
 // The error is a queryError that names the parameter.
 func parseAsk(r *http.Request, named Requirements) (*ask, error) {
-	all, err := httpkit.QueryWithEmpty(r)
-	if err != nil {
-		return nil, queryError{err}
-	}
 	query, err := httpkit.Query(r)
 	if err != nil {
 		return nil, queryError{err}
 	}
-	a := &ask{}
-	want := &a.requirements
-	if all.Has("requirement") { // an empty name asks for nothing, which nobody means
-		known := named[query.Get("requirement")]
-		if known == nil {
-			return nil, queryError{fault.New(fault.Invalid, "query parameter requirement: there is no requirement of that name")}
-		}
-		*a = *known
+	a, err := named.of(r)
+	if err != nil {
+		return nil, err
 	}
+	want := &a.requirements
 	var safeScope []string
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := query.Get(name)
@@ -164,6 +156,24 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 		a.setSafeScope(safeScope)
 	}
 	return a, nil
+}
+
+// of returns a copy of the requirement that a query names; the zero ask where it names
+// none. An empty name asks for nothing, which nobody means.
+func (n Requirements) of(r *http.Request) (*ask, error) {
+	query, err := httpkit.QueryWithEmpty(r)
+	if err != nil {
+		return nil, queryError{err}
+	}
+	if !query.Has("requirement") {
+		return &ask{}, nil
+	}
+	known := n[query.Get("requirement")]
+	if known == nil {
+		return nil, queryError{fault.New(fault.Invalid, "query parameter requirement: there is no requirement of that name")}
+	}
+	a := *known
+	return &a, nil
 }
 
 // asks remembers parsed queries, of which an operator has a handful. Strangers may

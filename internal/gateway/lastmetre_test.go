@@ -414,7 +414,7 @@ func TestDoorsAreOpenedByRoute(t *testing.T) {
 	verify := w.verifier(t) + "/auth/verify?in="
 	value := w.issue(t, nil).Value.Reveal()
 	of := func(pairs ...string) http.Header { return with(nil, pairs...) }
-	basicly := func(user, secret string) string {
+	byBasic := func(user, secret string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret))
 	}
 	for name, tc := range map[string]struct {
@@ -422,11 +422,11 @@ func TestDoorsAreOpenedByRoute(t *testing.T) {
 		header      http.Header
 		status      int
 	}{
-		"the password":           {"/git", "basic", of("Authorization", basicly("", value)), 200},
-		"by the name token":      {"/git", "basic", of("Authorization", basicly("token", value)), 200},
-		"by the user's name":     {"/git", "basic", of("Authorization", basicly("ada", value)), 200},
-		"by another's name":      {"/git", "basic", of("Authorization", basicly("bob", value)), 401},
-		"the name, not password": {"/git", "basic", of("Authorization", basicly(value, "x")), 401},
+		"the password":           {"/git", "basic", of("Authorization", byBasic("", value)), 200},
+		"by the name token":      {"/git", "basic", of("Authorization", byBasic("token", value)), 200},
+		"by the user's name":     {"/git", "basic", of("Authorization", byBasic("ada", value)), 200},
+		"by another's name":      {"/git", "basic", of("Authorization", byBasic("bob", value)), 401},
+		"the name, not password": {"/git", "basic", of("Authorization", byBasic(value, "x")), 401},
 		"Bearer is always one":   {"/git", "basic", of("Authorization", "Bearer "+value), 200},
 		"Token":                  {"/drf", "token", of("Authorization", "Token "+value), 200},
 		"Token in small":         {"/drf", "token", of("Authorization", "token "+value), 200},
@@ -435,7 +435,7 @@ func TestDoorsAreOpenedByRoute(t *testing.T) {
 		"a key where it isn't":   {"/git", "basic", of("X-Api-Key", value), 401},
 		"two keys":               {"/key", "header:X-API-Key", of("X-Api-Key", value, "X-Api-Key", value), 400},
 		"a key and a Bearer":     {"/all", "basic,token,header:X-API-Key", of("X-Api-Key", value, "Authorization", "Bearer "+value), 400},
-		"a key and Basic":        {"/all", "basic,token,header:X-API-Key", of("X-Api-Key", value, "Authorization", basicly("", value)), 400},
+		"a key and Basic":        {"/all", "basic,token,header:X-API-Key", of("X-Api-Key", value, "Authorization", byBasic("", value)), 400},
 		"junk":                   {"/key", "header:X-API-Key", of("X-Api-Key", "junk"), 401},
 		"nothing":                {"/all", "basic,token,header:X-API-Key", nil, 401},
 	} {
@@ -461,10 +461,10 @@ func TestDoorsAreOpenedByRoute(t *testing.T) {
 			t.Errorf("forward auth, %s: %d %s, want %d", name, got.status, got.body, status)
 		}
 	}
-	if got := get(t, base+"/key/x", of("Authorization", basicly("", value))); !strings.Contains(got.body, "X-Api-Key") {
+	if got := get(t, base+"/key/x", of("Authorization", byBasic("", value))); !strings.Contains(got.body, "X-Api-Key") {
 		t.Errorf("a door that isn't open doesn't say which is: %s", got.body)
 	}
-	foreign := of("Authorization", basicly("", value), "Sec-Fetch-Site", "cross-site")
+	foreign := of("Authorization", byBasic("", value), "Sec-Fetch-Site", "cross-site")
 	if got := send(t, "POST", base+"/git/x", foreign, nil); got.status != 403 {
 		t.Errorf("a browser that sends Basic unasked, by another site: %d", got.status)
 	}
@@ -543,7 +543,7 @@ func TestAnAssertionSaysWhoIsCallingAndIsNoToken(t *testing.T) {
 	w := newWorld(t, nodetest.Options{})
 	w.Freeze()
 	w.announce(t, gateway.Announcement{Now: w.Time, Assert: func(ctx context.Context, id *verification.Identity) (string, error) {
-		return w.Issuance.Assert(ctx, id, "museum")
+		return w.Assert(ctx, id, "museum")
 	}})
 	verify, proxy := w.verifier(t)+"/auth/verify", w.proxy(t, nil)
 	four := int64(4)

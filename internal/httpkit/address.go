@@ -10,11 +10,11 @@ import (
 // zero value trusts none.
 type Proxies []netip.Prefix
 
-// maxHops bounds how much of X-Forwarded-For is read.
+// maxHops is how many entries of X-Forwarded-For are read at most.
 const maxHops = 32
 
-// Trusts reports whether addr is a trusted proxy's. An IPv4 address mapped into
-// IPv6 is the IPv4 address.
+// Trusts reports whether addr belongs to a trusted proxy. An IPv4 address mapped into
+// IPv6 counts as the IPv4 address.
 func (p Proxies) Trusts(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	for _, network := range p {
@@ -25,10 +25,10 @@ func (p Proxies) Trusts(addr netip.Addr) bool {
 	return false
 }
 
-// Client returns the address that a request came from: the peer's, or where the
-// peer is trusted the last untrusted one of X-Forwarded-For. An entry that is no
-// address ends the walk at the proxy that sent it. The zero Addr means that the
-// peer has no address, as on a Unix socket.
+// Client returns the address that a request came from: the peer's, or where the peer is
+// trusted the last untrusted one of X-Forwarded-For. An entry that is no address stops
+// the search at the proxy that sent it. The zero Addr means that the peer has no address,
+// as on a Unix socket.
 func (p Proxies) Client(r *http.Request) netip.Addr {
 	client := peer(r)
 	if len(p) == 0 || !p.Trusts(client) {

@@ -17,7 +17,7 @@ func Bearer(r *http.Request) (raw string, found bool, err error) {
 	return token.ParseBearer(r.Header["Authorization"])
 }
 
-// BasicPair is what HTTP Basic carries.
+// BasicPair is the credentials of HTTP Basic.
 type BasicPair struct{ Name, Password string }
 
 // Basic returns a user's name and password of the Authorization header

@@ -19,15 +19,14 @@ import (
 // where nothing else is configured.
 const BodyTimeout = 30 * time.Second
 
-// BoundBodies returns a handler that never waits longer than timeout for the next
-// MaxBody bytes of a request's body, in next or behind it, and that answers without waiting
-// for a body that next has not read: the answer is sent at once and the connection
-// closes behind it. It closes behind a body in chunks in any case: net/http drops a
-// Content-Length beside them, so nobody can see that there was one, and a server in front
-// that goes by it takes another byte for the first of the next request (RFC 9112 §6.1).
-// A handler that enables full duplex may read on after it has begun
-// to answer, for as long as it wants. It must be the outermost handler, since it relies
-// on what net/http does with the connection.
+// BoundBodies returns a handler that never waits longer than timeout for the next MaxBody
+// bytes of a request's body, in next or after it, and that doesn't wait for a body that
+// next has not read: the response is sent at once and then the connection is closed. It
+// is always closed after a chunked body: net/http drops a Content-Length beside the
+// chunks without a trace, and a proxy that uses the Content-Length would disagree about
+// where the next request begins (RFC 9112 §6.1). A handler that enables full duplex may
+// go on reading after it has begun to respond, for as long as it wants. BoundBodies must
+// be the outermost handler, because it relies on what net/http does with the connection.
 func BoundBodies(timeout time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 {
@@ -43,8 +42,8 @@ func BoundBodies(timeout time.Duration, next http.Handler) http.Handler {
 	})
 }
 
-// boundBody is a body with a deadline for each of its parts. It is read and closed by
-// one goroutine while another may begin the answer.
+// boundBody is a body with a deadline for each of its parts. It is read and closed by one
+// goroutine while another may begin the response.
 type boundBody struct {
 	io.ReadCloser
 
@@ -54,9 +53,9 @@ type boundBody struct {
 	mu       sync.Mutex
 	complete bool  // the end was read, or the connection is not HTTP's any more
 	free     bool  // it may take as long as it wants
-	given    bool  // nobody will read it any more
+	given    bool  // it will not be read any more
 	read     int64 // bytes so far
-	granted  int64 // bytes that the deadline which is set is for
+	granted  int64 // bytes up to which the present deadline applies
 }
 
 // Read reads, and sets the deadline for the part that it begins.
@@ -89,8 +88,8 @@ func (b *boundBody) Close() error {
 	return b.ReadCloser.Close() //nolint:wrapcheck // as the body says it
 }
 
-// giveUp makes every read of the rest fail at once, those of net/http included, which
-// would wait for the rest to use the connection again.
+// giveUp makes every read of the rest fail at once, including those of net/http, which
+// would wait for the rest in order to reuse the connection.
 func (b *boundBody) giveUp() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,8 +100,8 @@ func (b *boundBody) giveUp() {
 }
 
 // AbandonBody makes every read of a request's body fail at once, one that is under way
-// too, so that what waits for it goes on; an answer can still be written. The request
-// must have come through BoundBodies, and its handler must not have returned.
+// too, so that its reader can go on; a response can still be written. The request must
+// have come through BoundBodies, and its handler must not have returned.
 func AbandonBody(body io.ReadCloser) {
 	switch b := body.(type) {
 	case *boundBody:
@@ -112,9 +111,9 @@ func AbandonBody(body io.ReadCloser) {
 	}
 }
 
-// ReadAhead reads up to limit bytes of a request's body, which the request then yields
-// once more, and the rest after them: for deciding who is to serve the request. whole is
-// false when there may be more.
+// ReadAhead reads up to limit bytes of a request's body, for deciding which handler
+// serves the request. Reading the request's body later returns them again, and then the
+// rest. whole is false when there may be more.
 func ReadAhead(r *http.Request, limit int64) (read []byte, whole bool, err error) {
 	read, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
@@ -144,25 +143,25 @@ func (b *boundBody) stream() {
 	}
 }
 
-// deadline sets the deadline of the connection. A writer that can't, as in tests, has
+// deadline sets the deadline of the connection. Writers that have none, as in tests, have
 // no slow clients either.
 func (b *boundBody) deadline(t time.Time) { _ = b.control.SetReadDeadline(t) }
 
-// isComplete reports whether nothing more is to come.
+// isComplete reports whether the whole body was read.
 func (b *boundBody) isComplete() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.complete
 }
 
-// hijacked leaves the connection alone from now on.
+// hijacked sets no more deadlines on the connection.
 func (b *boundBody) hijacked() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.complete = true
 }
 
-// bodyWriter answers to a request with a body.
+// bodyWriter is the ResponseWriter of a request with a body.
 type bodyWriter struct {
 	http.ResponseWriter
 
@@ -172,8 +171,9 @@ type bodyWriter struct {
 	begun   bool
 }
 
-// begin is called before the first byte of the answer. A connection with the rest of a
-// body on its way can't be used again, and one that had a body in chunks must not.
+// begin is called before the first byte of the response. A connection on which the rest
+// of a body is still to come can't be reused, and one that had a chunked body must not
+// be.
 func (w *bodyWriter) begin() {
 	if w.begun {
 		return
@@ -193,9 +193,9 @@ func (w *bodyWriter) begin() {
 	w.body.giveUp()
 }
 
-// end is called when the handler has returned. The body is closed here, because
-// net/http takes the deadline away before it closes it when a read is under way, as one
-// of a transport may be.
+// end is called when the handler has returned. The body is closed here, because net/http
+// removes the deadline before it closes the body while a read is under way, such as a
+// transport's.
 func (w *bodyWriter) end() {
 	w.begin()
 	if !w.body.isComplete() {
@@ -203,25 +203,25 @@ func (w *bodyWriter) end() {
 	}
 }
 
-// closeGently makes net/http close the connection behind the answer as it does for a
-// body that is too large: its own side first, so that a client that is still sending
-// reads the answer instead of being cut off. Only http.MaxBytesReader can ask for that.
+// closeGently makes net/http close the connection after the response as it does for a
+// body that is too large: its own side first, so that a client that is still sending can
+// read the response. Only http.MaxBytesReader can ask for that.
 func closeGently(w http.ResponseWriter) {
 	tooLarge := http.MaxBytesReader(innermost(w), io.NopCloser(strings.NewReader("x")), 0)
 	_, _ = tooLarge.Read(make([]byte, 1))
 }
 
-// Unwrap serves http.ResponseController.
+// Unwrap is for http.ResponseController.
 func (w *bodyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// EnableFullDuplex serves http.ResponseController.
+// EnableFullDuplex is for http.ResponseController.
 func (w *bodyWriter) EnableFullDuplex() error {
 	err := http.NewResponseController(w.ResponseWriter).EnableFullDuplex()
 	w.duplex = err == nil
 	return err //nolint:wrapcheck // as the server says it
 }
 
-// WriteHeader begins the answer; informational ones precede it.
+// WriteHeader begins the response; informational ones precede it.
 func (w *bodyWriter) WriteHeader(status int) {
 	if status >= http.StatusOK {
 		w.begin()
@@ -229,28 +229,28 @@ func (w *bodyWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write begins the answer.
+// Write begins the response.
 func (w *bodyWriter) Write(p []byte) (int, error) {
 	w.begin()
 	return w.ResponseWriter.Write(p) //nolint:wrapcheck // as the server says it
 }
 
-// ReadFrom keeps the sendfile path of net/http open.
+// ReadFrom lets net/http use sendfile.
 func (w *bodyWriter) ReadFrom(src io.Reader) (int64, error) {
 	w.begin()
 	return io.Copy(w.ResponseWriter, src) //nolint:wrapcheck // as the server says it
 }
 
-// FlushError serves http.ResponseController.
+// FlushError is for http.ResponseController.
 func (w *bodyWriter) FlushError() error {
 	w.begin()
 	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:wrapcheck // as the server says it
 }
 
-// Flush serves code that asserts http.Flusher.
+// Flush is for code that asserts http.Flusher.
 func (w *bodyWriter) Flush() { _ = w.FlushError() }
 
-// Hijack serves protocol upgrades.
+// Hijack is for protocol upgrades.
 func (w *bodyWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// CORS lets scripts of the given origins call next with a Bearer token. It
-// never allows cookies. An origin is "https://host" or "https://host:port";
-// "*" is every origin. Other requests are passed on unchanged, and so are those that
-// except reports true for; with no origins next itself is returned.
+// CORS allows scripts of the given origins to call next with a Bearer token. It never
+// allows cookies. An origin is "https://host" or "https://host:port"; "*" is every
+// origin. Other requests are passed on unchanged, and so are those for which except
+// returns true; with no origins next itself is returned.
 func CORS(origins []string, except func(*http.Request) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if len(origins) == 0 {
@@ -41,7 +41,7 @@ func CORS(origins []string, except func(*http.Request) bool) func(http.Handler) 
 	}
 }
 
-// allowOrigin names the request's origin in h and reports whether it may call.
+// allowOrigin writes the request's origin into h and reports whether it may call.
 func allowOrigin(h http.Header, r *http.Request, origins []string) bool {
 	origin := r.Header.Get("Origin")
 	switch {
@@ -65,7 +65,7 @@ func preflight(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// securityHeaders are what every answer of bearerd's own should carry.
+// securityHeaders are the headers of every response of bearerd itself.
 var securityHeaders = [...][2]string{
 	{"X-Content-Type-Options", "nosniff"},
 	{"X-Frame-Options", "DENY"},
@@ -73,8 +73,8 @@ var securityHeaders = [...][2]string{
 	{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
 }
 
-// SecurityHeaders sets what every answer of bearerd's own should carry. A page
-// that needs more sets its own Content-Security-Policy.
+// SecurityHeaders sets the headers of every response of bearerd itself. A page that needs
+// more sets its own Content-Security-Policy.
 func SecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, h := range securityHeaders {
@@ -84,8 +84,8 @@ func SecurityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// NotOwn is for what SecurityHeaders stands around and is no answer of bearerd's own: it
-// takes the headers out again, so that the answer is the one that next writes.
+// NotOwn is for handlers within SecurityHeaders whose responses are not bearerd's own: it
+// removes the headers again, so that the response is the one that next writes.
 func NotOwn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, h := range securityHeaders {
@@ -99,8 +99,8 @@ func NotOwn(next http.Handler) http.Handler {
 // with [NewCrossOrigin].
 type CrossOrigin struct{ protection *http.CrossOriginProtection }
 
-// NewCrossOrigin trusts the origin of the issuer, a URL, beside the host that a
-// request names: a proxy in front may have changed that.
+// NewCrossOrigin returns a CrossOrigin that trusts the origin of the issuer, a URL, in
+// addition to the host of a request, which a proxy in front may have changed.
 func NewCrossOrigin(issuer string) (*CrossOrigin, error) {
 	u, err := url.Parse(issuer)
 	if err != nil {
@@ -113,9 +113,9 @@ func NewCrossOrigin(issuer string) (*CrossOrigin, error) {
 	return &CrossOrigin{protection: protection}, nil
 }
 
-// Check must pass before a cookie authenticates a request. It refuses unsafe
-// methods from another origin with a fault of kind Forbidden; GET, HEAD and
-// OPTIONS always pass, and so must never change anything.
+// Check must return nil before a cookie may authenticate a request. It refuses unsafe
+// methods from another origin with a fault of kind Forbidden; GET, HEAD and OPTIONS are
+// always allowed, and so must never change anything.
 func (c *CrossOrigin) Check(r *http.Request) error {
 	if err := c.protection.Check(r); err != nil {
 		return fault.Wrap(err, fault.Forbidden, "cross-origin request refused")
@@ -123,11 +123,10 @@ func (c *CrossOrigin) Check(r *http.Request) error {
 	return nil
 }
 
-// Cookies makes cookies as the issuer needs them. The zero value makes them
-// Secure.
+// Cookies creates cookies for an issuer. Those of the zero value are Secure.
 type Cookies struct{ insecure bool }
 
-// NewCookies makes Secure cookies, unless the issuer is http on loopback.
+// NewCookies returns Cookies that are Secure, unless the issuer uses http on loopback.
 func NewCookies(issuer string) Cookies {
 	u, err := url.Parse(issuer)
 	return Cookies{insecure: err == nil && u.Scheme == "http" && token.IsLoopback(u.Hostname())}
@@ -142,9 +141,9 @@ func (c Cookies) SessionName() string {
 	return "__Host-bearerd_session"
 }
 
-// Make returns a cookie that carries a token or session: HttpOnly, SameSite=Lax,
-// for the whole site. It lives as long as life says, in whole seconds, and with
-// 0 until the browser closes.
+// Make returns a cookie that carries a token or session: HttpOnly, SameSite=Lax, for the
+// whole site. It is kept for the given lifetime, in whole seconds; with 0 until the
+// browser closes.
 func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // not Secure for an issuer that is http on loopback alone
 		Name:     name,
@@ -157,8 +156,8 @@ func (c Cookies) Make(name, value string, life time.Duration) *http.Cookie {
 	}
 }
 
-// SetSession sets the first of the names to a session token and makes the browser
-// forget the others: of two sessions neither would count.
+// SetSession sets the first of the names to a session token and makes the browser delete
+// the others: a request with two different sessions would be refused.
 func (c Cookies) SetSession(w http.ResponseWriter, names []string, value string, life time.Duration) {
 	for i, name := range names {
 		if i == 0 {
@@ -169,7 +168,7 @@ func (c Cookies) SetSession(w http.ResponseWriter, names []string, value string,
 	}
 }
 
-// Expire returns the cookie that makes a browser forget name.
+// Expire returns the cookie that makes a browser delete name.
 func (c Cookies) Expire(name string) *http.Cookie {
 	cookie := c.Make(name, "", 0) //nolint:gosec // as Make decides
 	cookie.MaxAge = -1

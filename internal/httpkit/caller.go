@@ -6,13 +6,13 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// Caller is whom a request speaks for.
+// Caller is who makes a request.
 type Caller interface {
-	ID() string      // the subject or client id; empty for nobody
+	ID() string      // the subject or client id; empty when there is none
 	TokenID() string // the public id of the token it came with; empty for none
 }
 
-// Note records in the request's [Event] whom it speaks for.
+// Note records in the request's [Event] who makes it.
 func Note(r *http.Request, c Caller) {
 	event := EventOf(r.Context())
 	event.Principal, event.TokenID = c.ID(), c.TokenID()
@@ -22,7 +22,7 @@ func Note(r *http.Request, c Caller) {
 // API answers with 401 and a challenge.
 func SignInFirst() *fault.Error { return fault.New(fault.Unauthenticated, "sign in first") }
 
-// SignInOrToken is [SignInFirst] where a Bearer token would do, too.
+// SignInOrToken is [SignInFirst] where a Bearer token is accepted too.
 func SignInOrToken() *fault.Error {
 	return fault.New(fault.Unauthenticated, "sign in or send a Bearer token")
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Challenge is the value of WWW-Authenticate for a request that was refused
-// (RFC 6750 §3). Without Error it is the bare one for a request that had no
-// token. ResourceMetadata is the URL of RFC 9728 §5.1.
+// Challenge is the value of WWW-Authenticate for a request that was refused (RFC 6750
+// §3). Without Error it is the challenge for a request without a token. ResourceMetadata
+// is the URL of RFC 9728 §5.1.
 type Challenge struct {
 	Realm, Error, Description, Scope, ResourceMetadata string
 }
 
-// For returns the challenge completed for err. It returns c unchanged, and false, when
-// a challenge is no answer to that kind of fault.
+// For returns the challenge completed for err. It returns c unchanged, and false, for a
+// kind of fault that has no challenge.
 func (c Challenge) For(err error) (Challenge, bool) {
 	kind := fault.KindOf(err)
-	switch kind { //nolint:exhaustive // the kinds that RFC 6750 has no word for get no challenge
+	switch kind { //nolint:exhaustive // the kinds without a code in RFC 6750 get no challenge
 	case fault.Unauthenticated, fault.BadCredentials, fault.InvalidClient:
 		return c, true
 	case fault.Invalid, fault.InvalidToken, fault.InsufficientScope:
@@ -49,7 +49,8 @@ func (c Challenge) String() string {
 	return b.String()
 }
 
-// bearerBody is the JSON beside a challenge: the same members, and what to do.
+// bearerBody is the JSON body of a response with a challenge: the same members, and what
+// to do.
 type bearerBody struct {
 	Error       string `json:"error,omitempty"`
 	Description string `json:"error_description,omitempty"`
@@ -65,15 +66,15 @@ func WriteChallenge(w http.ResponseWriter, status int, c Challenge) {
 	_ = WriteJSON(w, status, bearerBody{Error: c.Error, Description: c.Description, Scope: c.Scope})
 }
 
-// refusalPage is what a person reads who is refused; it needs nothing that its policy
-// would have to allow.
+// refusalPage is the page for a person whose request is refused. It loads nothing that a
+// content security policy would have to allow.
 var refusalPage = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{{.Title}}</title></head><body><h1>{{.Title}}</h1><p>{{.Detail}}</p></body></html>
 `))
 
-// Refuse is WriteChallenge with a sentence for people, beside challenges that are there
-// already: in the member detail, or as a page where the request prefers one.
+// Refuse is WriteChallenge with a sentence for people, in the member detail, or as a page
+// where the request prefers one. Challenges that are already set are kept.
 func Refuse(w http.ResponseWriter, r *http.Request, status int, c Challenge, detail string) {
 	h := w.Header()
 	h["Www-Authenticate"] = append([]string{c.String()}, h["Www-Authenticate"]...)

@@ -15,13 +15,13 @@ import (
 	"github.com/bearerd/bearerd/internal/redact"
 )
 
-// Event is what the log says about one request. [Observer.Wrap] creates it and
-// writes it once, at the end; handlers fill it in on the way, in the request's own
-// goroutine. It never holds a query, a header or a secret.
+// Event is the log event of one request. [Observer.Wrap] creates it and writes it once,
+// at the end; handlers fill it in, in the request's own goroutine. It never holds a
+// query, a header or a secret.
 type Event struct {
-	Principal string // whom the request spoke for: a subject or client id
+	Principal string // who made the request: a subject or client id
 	TokenID   string // the public id of the token it came with
-	Outcome   string // what was decided, in a word or two: "ok", "expired", "revoked"
+	Outcome   string // the decision, in a word or two: "ok", "expired", "revoked"
 
 	id      string
 	address netip.Addr
@@ -29,8 +29,8 @@ type Event struct {
 	muted   bool
 }
 
-// RequestID returns the id of the request: what a trusted proxy sent, or an id that
-// no other request has. Outside of a request it is empty.
+// RequestID returns the id of the request: the one that a trusted proxy sent, or a new
+// unique one. Outside of a request it is empty.
 func (e *Event) RequestID() string { return e.id }
 
 // Address returns the client's address, see [Proxies]; zero when it has none.
@@ -44,13 +44,12 @@ func (e *Event) ClientAddress() string {
 	return e.address.String()
 }
 
-// Fail records the error that the request ended with. The log holds it only for
-// answers of 500 and above: below, the answer itself says what was wrong.
+// Fail records the error that the request ended with. The log holds it only for answers
+// of 500 and above: below, the response itself says what was wrong.
 func (e *Event) Fail(err error) { e.err = err }
 
-// Mute keeps the event out of the log unless the request ends in an internal
-// error. It is for answers that come with the traffic, such as a verification
-// that allowed the request.
+// Mute keeps the event out of the log unless the request ends in an internal error. It is
+// for frequent responses, such as a verification that allowed the request.
 func (e *Event) Mute() { e.muted = true }
 
 type eventKey struct{}
@@ -64,29 +63,28 @@ func EventOf(ctx context.Context) *Event {
 	return &Event{}
 }
 
-// Observer writes one structured log event a request. Make one with
-// [NewObserver].
+// Observer writes one structured log event for each request. Make one with [NewObserver].
 type Observer struct {
 	cfg    ObserverConfig
 	prefix string
 	count  atomic.Uint64
 }
 
-// ObserverConfig is what an [Observer] needs. Logger and Now must be set;
-// without Proxies no forwarded address or request id is believed.
+// ObserverConfig is what an [Observer] needs. Logger and Now must be set; without Proxies
+// no forwarded address or request id is trusted.
 type ObserverConfig struct {
 	Logger  *slog.Logger
 	Now     func() time.Time
 	Proxies Proxies
-	// Context returns the context that a request is served with, made of its own; nil
-	// leaves that as it is.
+	// Context returns the context that a request is served with, derived from the
+	// request's own; nil leaves the request's own.
 	Context func(ctx context.Context, e *Event) context.Context
-	// Done is called when a request has ended, with its final status; nil: nothing is.
-	// The request's Pattern is the route that it took.
+	// Done, unless nil, is called when a request has ended, with its final status. The
+	// request's Pattern is its route.
 	Done func(r *http.Request, status int, took time.Duration)
 }
 
-// NewObserver makes an observer whose request ids no other process makes.
+// NewObserver returns an observer whose request ids are unique among processes.
 func NewObserver(cfg ObserverConfig) *Observer {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails: it ends the process instead
@@ -139,7 +137,7 @@ func settle(rec *recorder, event *Event, v any) bool {
 	return false
 }
 
-// requestID returns a sane id of a trusted proxy, and else a new one.
+// requestID returns the id of a trusted proxy if it is well formed, or else a new one.
 func (o *Observer) requestID(r *http.Request) string {
 	if ids := r.Header[HeaderRequestID]; len(ids) == 1 && saneID(ids[0]) && o.cfg.Proxies.Trusts(peer(r)) {
 		return ids[0]
@@ -166,7 +164,7 @@ func isAlphanumeric(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// maxLoggedPath bounds what a request can make the log hold.
+// maxLoggedPath is how much of a path is logged, in bytes.
 const maxLoggedPath = 512
 
 func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time.Duration) {
@@ -192,8 +190,8 @@ func (o *Observer) write(r *http.Request, rec *recorder, event *Event, took time
 	o.cfg.Logger.LogAttrs(r.Context(), level(status, crashed), "request", attrs...)
 }
 
-// logged returns a client's text as the log may hold it: bounded, and without tokens. A
-// token that the bound cuts is still known for one.
+// logged returns a client's text as it may be logged: shortened, and without tokens,
+// including a token that is cut by the shortening.
 func logged(text string) string {
 	text = redact.Tokens(text[:min(len(text), 2*maxLoggedPath)])
 	return text[:min(len(text), maxLoggedPath)]

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// HeaderTokenExpires is the expiry (RFC 3339, UTC) of the API token that a request came
-// with, in answers during the last week of the token, so that a script can warn in time.
+// HeaderTokenExpires is the response header with the expiry (RFC 3339, UTC) of the API
+// token of a request, in the last week of the token, so that a script can warn in time.
 const HeaderTokenExpires = "X-Bearerd-Token-Expires" // #nosec G101 -- a name
 
 // WarnOfExpiry sets HeaderTokenExpires.

@@ -11,12 +11,12 @@ import (
 // CredentialFinder finds a token in other places than a Bearer Authorization header. A
 // dialect brings one when it is mounted.
 type CredentialFinder interface {
-	// Find returns the token of a request; its Token is "" when there is none. The
-	// error is fault.Invalid where it is ambiguous which token is meant, and what the
-	// check of a password says where that is what Find looks for.
+	// Find returns the token of a request; its Token is "" when there is none. The error
+	// is fault.Invalid where it is ambiguous which token is meant. A finder that checks a
+	// password returns the error of that check.
 	Find(r *http.Request) (Credential, error)
-	// Places names where Find looks, which is removed from what an application behind
-	// bearerd gets.
+	// Places returns where Find looks. Those parts are removed from requests to an
+	// application behind bearerd.
 	Places() Places
 }
 
@@ -30,23 +30,24 @@ type Places struct {
 // Credential is a token that was found.
 type Credential struct {
 	Token   string
-	Ambient bool // a browser sends it unasked, with requests of other sites too
-	// User is whom the request says the token is of; "": it doesn't say. It must be so.
+	Ambient bool // a browser sends it by itself, also with requests that another site starts
+	// User is the user that the request names as the token's owner, which must be right;
+	// "" when it names none.
 	User string
-	// Session says that the token is a session, good in the collection that it was begun
-	// for where there is one.
+	// Session is set when the token is a session, which is valid in the collection that
+	// it was started for, if any.
 	Session bool
-	// Check must pass, beside the cross-origin check, where an Ambient one comes with an
-	// unsafe method; nil: nothing.
+	// Check, unless nil, must return nil, in addition to the cross-origin check, where an
+	// Ambient credential comes with an unsafe method.
 	Check func(r *http.Request) error
 }
 
-// maxToken bounds a token, in bytes.
+// maxToken is the greatest length of a token, in bytes.
 const maxToken = 8 << 10
 
-// OnlyToken returns the one token among the values of a place; "" when there is none.
-// The error is fault.Invalid for more than one, with that message, and for one that
-// is too long.
+// OnlyToken returns the only token among the values of a place; "" when there is none.
+// The error is fault.Invalid for more than one, with that message, and for one that is
+// too long.
 func OnlyToken(values []string, tooMany string) (string, error) {
 	switch {
 	case len(values) == 0:
@@ -60,8 +61,8 @@ func OnlyToken(values []string, tooMany string) (string, error) {
 }
 
 // TokenCookies returns the values of the cookies of that name, for OnlyToken. Where there
-// are several, those that are no token by their shape are left out, and each stands once:
-// an application on a neighbouring host or path may have set one.
+// are several, those without the form of a token and repeated ones are left out: an
+// application on a neighbouring host or path may have set one.
 func TokenCookies(r *http.Request, name string) []string {
 	cookies := r.CookiesNamed(name)
 	var values []string

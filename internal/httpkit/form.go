@@ -31,7 +31,7 @@ func Form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return present(formWithEmpty(w, r))
 }
 
-// IsForm reports whether a request says that its body is a form.
+// IsForm reports whether the content type of a request is that of a form.
 func IsForm(r *http.Request) bool { return wantType(r, typeForm) == nil }
 
 // ParseForm is [Form] for a body that was read already.
@@ -39,9 +39,8 @@ func ParseForm(body []byte) (url.Values, error) {
 	return present(parseParameters(string(body)))
 }
 
-// FormOrQuery is [Form], and for a request without a body [Query]. Of a request with a
-// body the query may have no parameter that the form has, and none of names: whoever
-// sent it meant it for somebody.
+// FormOrQuery is [Form], and for a request without a body [Query]. For a request with a
+// body, a query with a parameter that the form has too, or with one of names, is refused.
 func FormOrQuery(w http.ResponseWriter, r *http.Request, names ...string) (url.Values, error) {
 	query, err := QueryWithEmpty(r)
 	if err != nil {
@@ -56,7 +55,7 @@ func FormOrQuery(w http.ResponseWriter, r *http.Request, names ...string) (url.V
 	}
 	for _, name := range append(names, slices.Sorted(maps.Keys(form))...) {
 		if query.Has(name) {
-			return nil, fault.New(fault.Invalid, "the parameter %s stands in the query, and the request has a body", quoted(name)).In(field(name))
+			return nil, fault.New(fault.Invalid, "the parameter %s is in the query, and the request has a body", quoted(name)).In(field(name))
 		}
 	}
 	return present(form, nil)
@@ -79,16 +78,16 @@ func QueryWithEmpty(r *http.Request) (url.Values, error) {
 	return parseParameters(r.URL.RawQuery)
 }
 
-// FormOrJSON reads a form as [Form] does, or a JSON object of strings, numbers
-// and booleans as if it were one: a number stands as it was written, null and
-// the empty string are absent. A request with neither a body nor a content type
-// has no parameters.
+// FormOrJSON reads a form as [Form] does, or a JSON object of strings, numbers and
+// booleans as if it were one: a number is kept as it was written; null and the empty
+// string count as absent. A request with neither a body nor a content type has no
+// parameters.
 func FormOrJSON(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return present(FormOrJSONWithEmpty(w, r))
 }
 
-// FormOrJSONWithEmpty is [FormOrJSON] for endpoints that refuse a parameter
-// without a value, as [QueryWithEmpty] is [Query]. A null member is absent still.
+// FormOrJSONWithEmpty is [FormOrJSON] for endpoints that refuse a parameter without a
+// value, as [QueryWithEmpty] is [Query]. A null member still counts as absent.
 func FormOrJSONWithEmpty(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.ContentLength == 0 && len(r.Header["Content-Type"]) == 0 {
 		return url.Values{}, nil
@@ -170,15 +169,15 @@ func parseParameter(pair string) (name, value string, err error) {
 	return name, value, nil
 }
 
-// isStorable reports whether s is UTF-8 without NUL, which no database takes.
+// isStorable reports whether s is UTF-8 without NUL, which databases refuse.
 func isStorable(s string) bool {
 	return utf8.ValidString(s) && !strings.Contains(s, "\x00")
 }
 
-// maxQuoted bounds what of a client's own text comes back in a message.
+// maxQuoted is how much of a client's own text is repeated in a message.
 const maxQuoted = 64
 
-// quoted makes a client's text fit for a message.
+// quoted returns a client's text as it may stand in a message.
 func quoted(s string) string {
 	if len(s) > maxQuoted {
 		s = strings.ToValidUTF8(s[:maxQuoted], "") + "…"
@@ -191,7 +190,7 @@ func quoted(s string) string {
 	}, s) + `"`
 }
 
-// field returns a client's name for a member or parameter as an error may hold it.
+// field returns a member's or parameter's name as it may stand in an error.
 func field(name string) string { return strings.Trim(quoted(name), `"`) }
 
 // wantType checks that the content type is want, with any parameters.
@@ -205,8 +204,8 @@ func wantType(r *http.Request, want string) error {
 	return fault.New(fault.Invalid, "the content type must be %s", want)
 }
 
-// readBody reads at most limit bytes. The query must be as strict as the body, though
-// nobody may read it: what stands twice there was meant for somebody.
+// readBody reads at most limit bytes. The query must be as well formed as the body, even
+// if it is not used.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if _, err := QueryWithEmpty(r); err != nil {
 		return nil, err

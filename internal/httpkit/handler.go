@@ -10,27 +10,27 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// HandlerFunc serves a request, or returns the error that its edge renders. It
-// returns an error only when it has written nothing, or when what it has
-// written must not be taken for a whole answer.
+// HandlerFunc serves a request, or returns the error that its edge renders. It returns an
+// error only when it has written nothing, or when what it has written is not a complete
+// response.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// ErrorWriter writes the answer to an error in the words of one edge. Nothing
-// has been written to w when it is called.
+// ErrorWriter writes the response to an error in the format of one edge. Nothing has been
+// written to w when it is called.
 type ErrorWriter func(w http.ResponseWriter, r *http.Request, err error)
 
-// HeaderRequestID names the request in answers that refuse it and in what a
-// trusted proxy sends.
+// HeaderRequestID is the header with the request's id, in responses that refuse the
+// request and in requests of a trusted proxy.
 const HeaderRequestID = "X-Request-Id"
 
-// statusGone stands in the log for a client that didn't wait for its answer.
+// statusGone is logged when the client didn't wait for the response.
 const statusGone = 499
 
-// Handle adapts fn to net/http. An error goes to the request's [Event] and to
-// onError; a panic does too, as an internal error whose stack only the log
-// sees, except for http.ErrAbortHandler, which is passed on. When the answer
-// has already begun, the connection is cut instead, so that half an answer is
-// never taken for a whole one.
+// Handle adapts fn to net/http. An error goes to the request's [Event] and to onError; a
+// panic does too, as an internal error whose stack only the log sees, except for
+// http.ErrAbortHandler, which is passed on. When the response has already begun, the
+// connection is closed instead, so that half a response is never taken for a complete
+// one.
 func Handle(fn HandlerFunc, onError ErrorWriter) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := record(w)
@@ -65,7 +65,7 @@ func call(fn HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) {
 	return fn(w, r)
 }
 
-// panicError is a panic on its way to the log.
+// panicError is a panic as an error, for the log.
 type panicError struct {
 	value any
 	stack []byte
@@ -73,8 +73,8 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// panicked makes an error of a recovered value; the one panic that net/http
-// itself asks for goes on.
+// panicked returns a recovered value as an error; it panics again with
+// http.ErrAbortHandler.
 func panicked(v any) error {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
@@ -82,8 +82,8 @@ func panicked(v any) error {
 	return &panicError{value: v, stack: debug.Stack()}
 }
 
-// gone reports whether the request failed only because its client went away,
-// which is nobody's error.
+// gone reports whether the request failed only because its client went away, which is not
+// an error.
 func gone(r *http.Request, err error) bool {
 	return r.Context().Err() != nil && errors.Is(err, context.Canceled) && fault.Is(err, fault.Internal)
 }

@@ -56,13 +56,13 @@ func unmarshalStrict(body []byte, dst any) error {
 			return fault.New(fault.Invalid, "the body %s", known)
 		}
 	}
-	return fault.Wrap(err, fault.Invalid, "the body does not have the form that is expected here")
+	return fault.Wrap(err, fault.Invalid, "the body does not have the expected form")
 }
 
 // scalar is a JSON string, number or boolean in the text that a form would have.
 type scalar string
 
-// UnmarshalJSON takes what a form can say.
+// UnmarshalJSON accepts what a form can contain.
 func (s *scalar) UnmarshalJSON(raw []byte) error {
 	switch raw[0] {
 	case '"':
@@ -79,7 +79,7 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// WriteJSON answers with status and v. An error means that v can't be encoded
+// WriteJSON writes a response with status and v. An error means that v can't be encoded
 // and that nothing was written; a client that went away is no error.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return writeBody(w, status, typeJSON, v)
@@ -96,8 +96,8 @@ func writeBody(w http.ResponseWriter, status int, contentType string, v any) err
 	return nil
 }
 
-// NoStore forbids every cache to keep the answer, as RFC 6749 §5.1 asks of
-// answers that hold a token.
+// NoStore forbids caches to keep the response, as RFC 6749 §5.1 requires for responses
+// with a token.
 func NoStore(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Pragma", "no-cache")

@@ -116,7 +116,7 @@ func TestDecodeJSONRefusesAndNamesTheMember(t *testing.T) {
 		`{"labels":{"k":{"path":[]}}}`:        `the member "labels.k.path" must be a string`,
 		`{"labels":[]}`:                       `the member "labels" must be an object`,
 		`{"Bare":256}`:                        `the member "Bare" must be an integer, 0 or more`,
-		`{"when":"yesterday"}`:                "the body does not have the form that is expected here",
+		`{"when":"yesterday"}`:                "the body does not have the expected form",
 		`{"name":"\ud800"}`:                   `the member "name" holds a character that is not allowed`,
 		`{"name":"\u0000"}`:                   `the member "name" holds a character that is not allowed`,
 		`{"scope":["a","\u0000"]}`:            `the member "scope.1" holds a character that is not allowed`,

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// IssuerPath returns the path beneath which everything of an issuer stands, without a
-// slash at its end: "" where the issuer has none.
+// IssuerPath returns the path of an issuer, beneath which all its endpoints are, without
+// a slash at its end; "" where the issuer has none.
 func IssuerPath(issuer string) string {
 	u, err := url.Parse(issuer)
 	if err != nil {
@@ -16,7 +16,7 @@ func IssuerPath(issuer string) string {
 	return strings.TrimSuffix(u.EscapedPath(), "/")
 }
 
-// Unescape decodes what is a percent escape and leaves other percent signs alone.
+// Unescape decodes percent escapes and leaves other percent signs unchanged.
 func Unescape(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
@@ -33,13 +33,13 @@ func Unescape(s string) string {
 	return string(out)
 }
 
-// MaxDecodings is how often a path is decoded in search of another reading.
+// MaxDecodings is how often a path is decoded at most.
 const MaxDecodings = 4
 
-// LenientSegments returns the segments of a path as sent, read as the most lenient server
-// would: escapes are decoded as long as there are any, backslashes are slashes, a segment
+// LenientSegments returns the segments of a path as the most lenient server would read
+// it: escapes are decoded as long as there are any, backslashes are slashes, a segment
 // ends at a semicolon and the path at a question mark or a hash, dots and spaces at the
-// end of a segment are cut, and empty segments are left out. Dot segments stay.
+// end of a segment are removed, and empty segments are left out. Dot segments are kept.
 func LenientSegments(path string) []string {
 	for range MaxDecodings {
 		decoded := Unescape(path)

@@ -11,9 +11,9 @@ import (
 const typeProblem = "application/problem+json"
 
 // Problem is the body of an error in the management API (RFC 9457). Code, Field and
-// RequestID are bearerd's own members: the first distinguishes kinds of one status,
-// the second names the member or parameter that is wrong, the third finds the request
-// in the log.
+// RequestID are bearerd's own members: the first distinguishes kinds of one status, the
+// second names the member or parameter that is wrong, the third is the request's id in
+// the log.
 type Problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`

@@ -4,7 +4,7 @@ import "net/http"
 
 // HandlePublic mounts a public document, which is the same for everybody, at a path:
 // scripts of every origin may read it, without credentials, and preflights are answered.
-// What h answers it must answer to GET and HEAD alike.
+// h must answer GET and HEAD in the same way.
 func HandlePublic(mux *http.ServeMux, path string, h http.Handler) {
 	mux.Handle("GET "+path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		allowEverybody(w.Header())

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// maxSessions bounds how many session tokens of one request are looked up. A browser
+// maxSessions is how many session tokens of one request are looked up at most. A browser
 // has two where a cookie was set for another path or for the domain above.
 const maxSessions = 4
 
@@ -28,11 +28,11 @@ func SessionCookies(r *http.Request, names []string) []string {
 	return found
 }
 
-// Session returns whom the session of a request speaks for, as judge returns it; found
-// is false when no cookie of these names holds a session token. Session tokens that
-// judge refuses with fault.InvalidToken, for example because they have expired, don't
-// stand in the way of a good one. Two that differ and are both good are fault.Invalid:
-// somebody else may have set one of them. Any other error of judge is returned as it is.
+// Session returns whose session a request has, as judge returns it; found is false when
+// no cookie of these names holds a session token. Session tokens that judge refuses with
+// fault.InvalidToken, for example because they have expired, are ignored beside a valid
+// one. Two different valid ones are fault.Invalid: somebody else may have set one of
+// them. Any other error of judge is returned as it is.
 func Session[T any](r *http.Request, names []string, judge func(ctx context.Context, raw string) (T, error)) (session T, found bool, err error) {
 	var nobody T
 	tokens := SessionCookies(r, names)

@@ -31,8 +31,8 @@ func sessions(t *testing.T, names ...string) map[string]string {
 	return values
 }
 
-// TestASessionIsFoundAmongCookies: junk and dead sessions don't hide a good session,
-// and of two good ones neither counts.
+// TestASessionIsFoundAmongCookies: invalid and expired sessions don't hide a valid one,
+// and of two valid ones neither counts.
 func TestASessionIsFoundAmongCookies(t *testing.T) {
 	t.Parallel()
 	values := sessions(t, "ADA", "BOB", "DEAD", "DEAD2", "ONE", "TWO", "UNKNOWN")

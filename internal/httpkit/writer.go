@@ -8,11 +8,11 @@ import (
 	"net/http"
 )
 
-// recorder remembers what was answered. Everything that the writer beneath can
-// do stays within reach of http.ResponseController and io.Copy.
+// recorder records the status and size of a response. http.ResponseController and io.Copy
+// can still use everything that the underlying writer supports.
 type recorder struct {
 	http.ResponseWriter
-	status int // 0 until the answer has begun
+	status int // 0 until the response has begun
 	bytes  int64
 }
 
@@ -27,7 +27,7 @@ func record(w http.ResponseWriter) *recorder {
 // begun reports whether a status line has been sent or the connection taken over.
 func (w *recorder) begun() bool { return w.status != 0 }
 
-// final returns the status of an answer that has ended: 200 where none was named.
+// final returns the status of a response that has ended: 200 where none was set.
 func (w *recorder) final() int {
 	if w.status == 0 {
 		return http.StatusOK
@@ -35,10 +35,10 @@ func (w *recorder) final() int {
 	return w.status
 }
 
-// Unwrap serves http.ResponseController.
+// Unwrap is for http.ResponseController.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader notes the final status; informational ones but 101 precede it.
+// WriteHeader records the final status; informational ones other than 101 precede it.
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.status = status
@@ -57,7 +57,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// ReadFrom keeps the sendfile path of net/http open.
+// ReadFrom lets net/http use sendfile.
 func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
 	w.begin()
 	n, err := io.Copy(w.ResponseWriter, src)
@@ -68,16 +68,16 @@ func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
 	return n, nil
 }
 
-// Flush serves code that asserts http.Flusher.
+// Flush is for code that asserts http.Flusher.
 func (w *recorder) Flush() { _ = w.FlushError() }
 
-// FlushError serves http.ResponseController.
+// FlushError is for http.ResponseController.
 func (w *recorder) FlushError() error {
 	w.begin()
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack serves protocol upgrades; what follows is no longer counted.
+// Hijack is for protocol upgrades; what follows is no longer counted.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil && w.status == 0 {
@@ -92,8 +92,8 @@ func (w *recorder) begin() {
 	}
 }
 
-// innermost returns the writer that net/http made: http.MaxBytesReader makes it
-// close the connection, which no wrapper can pass on.
+// innermost returns net/http's own writer. http.MaxBytesReader makes it close the
+// connection, which works through no wrapper.
 func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {
 		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })

@@ -33,13 +33,13 @@ type argon2id struct {
 	key    []byte // empty: matches nothing
 }
 
-// nobody is the hash of a user who doesn't exist: without a key it matches
-// nothing, and takes the time to find that out.
+// nobody is the hash of a user who doesn't exist: without a key it matches nothing, and
+// checking it takes as long as any other.
 type nobody struct{ argon2id }
 
 func (nobody) stale() bool { return false }
 
-// newArgon2id has the parameters of a new hash and a salt of its own.
+// newArgon2id returns the parameters of a new hash with a new salt.
 func newArgon2id() argon2id {
 	salt := make([]byte, argon2SaltLen)
 	_, _ = rand.Read(salt) // never fails

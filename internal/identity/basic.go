@@ -2,12 +2,11 @@ package identity
 
 import "strings"
 
-// BasicWarning returns what to know of a client's id and the secret chosen for it, or ""
-// where there is nothing: in HTTP Basic both are form-encoded (RFC 6749 §2.3.1), and
-// bearerd decodes them, but `curl -u` and many libraries send them as they are. Then a
-// plus sign becomes a space, a percent sign begins an escape, and the first colon ends
-// the id. The secret may be empty, and is not repeated. A secret that bearerd generates
-// has none of these characters.
+// BasicWarning returns a warning about a client's id and chosen secret, or "": in HTTP
+// Basic both are form-encoded (RFC 6749 §2.3.1), and bearerd decodes them, but `curl -u`
+// and many libraries send them as they are. Then a plus sign becomes a space, a percent
+// sign begins an escape, and the first colon ends the id. The secret may be empty, and is
+// not repeated. A secret that bearerd generates has none of these characters.
 func BasicWarning(id, secret string) string {
 	var found []string
 	if strings.ContainsAny(id, ":+%") {

@@ -37,7 +37,7 @@ func parseBcrypt(prefix string) func(string) (digest, error) {
 	}
 }
 
-// parseNestedBcrypt reads a bcrypt hash that stands behind another prefix.
+// parseNestedBcrypt reads a bcrypt hash after another prefix.
 func parseNestedBcrypt(prehashed bool) func(string) (digest, error) {
 	return func(rest string) (digest, error) {
 		for _, prefix := range []string{"$2a$", "$2b$", "$2y$"} {
@@ -70,9 +70,9 @@ func (b bcryptHash) matches(password string) (bool, error) {
 		// in which what follows a NUL does not count.
 		return false, nil
 	case len(key) > maxBcryptPassword:
-		// bcrypt has room for 72 bytes and its implementations drop the rest
-		// without a word. Who chose a longer password then must get in with it
-		// now; the hash that replaces this one covers all of it.
+		// bcrypt has room for 72 bytes and its implementations silently drop the rest. A
+		// user who chose a longer password then must be able to sign in with it now; the
+		// hash that replaces this one covers all of it.
 		key = key[:maxBcryptPassword]
 	}
 	err := bcrypt.CompareHashAndPassword([]byte(b.encoded), key)

@@ -288,7 +288,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// enqueue has somebody from a place wait, and tells who of them was let in or sent away.
+// enqueue makes a call from a source wait, and reports whether it was admitted or
+// removed.
 func enqueue(t *testing.T, h *Hasher, from string, outcomes chan<- string) {
 	t.Helper()
 	go func() {
@@ -303,8 +304,8 @@ func enqueue(t *testing.T, h *Hasher, from string, outcomes chan<- string) {
 	synctest.Wait()
 }
 
-// Whoever sends a thousand logins at once from one address keeps nobody else from
-// signing in: not by standing before them, and not by filling the queue.
+// A thousand concurrent logins from one address keep nobody else from signing in: neither
+// by being ahead of them, nor by filling the queue.
 func TestManyFromOnePlaceDontKeepOthersOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

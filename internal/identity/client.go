@@ -13,8 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// Grant types that a client may be given: RFC 6749 §4.4 and §6, RFC 8693 §2.1,
-// RFC 8628 §3.4.
+// Grant types that a client may have: RFC 6749 §4.4 and §6, RFC 8693 §2.1, RFC 8628 §3.4.
 const (
 	GrantTypeClientCredentials = "client_credentials"
 	GrantTypeRefreshToken      = "refresh_token"
@@ -22,12 +21,12 @@ const (
 	GrantTypeDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
-// GrantTypes lists the grant types that bearerd has.
+// GrantTypes returns the grant types that bearerd supports.
 func GrantTypes() []string {
 	return []string{GrantTypeClientCredentials, GrantTypeRefreshToken, GrantTypeTokenExchange, GrantTypeDeviceCode}
 }
 
-// publicGrantTypes are open to clients that can't keep a secret.
+// publicGrantTypes are allowed for clients that can't keep a secret.
 var publicGrantTypes = []string{GrantTypeRefreshToken, GrantTypeDeviceCode}
 
 const (
@@ -47,12 +46,12 @@ type Client struct {
 	ID           string
 	SecretDigest []byte   `json:"-" yaml:"-"` // SHA-256 of the secret; empty for a public client
 	Grants       []string // grant types
-	Scopes       []string // what its tokens may have at most; empty: no bound of its own
+	Scopes       []string // what its tokens may have at most; empty: not limited by the client
 	Audiences    []string // what it may ask for besides the default audience
 	Owner        string   // the source that created it; empty: nobody but administrators
 	ExchangeFrom []string // the clients whose tokens it may exchange besides its own
 
-	// The secret before the present one, which is good until the overlap ends.
+	// The previous secret, which is accepted until the overlap ends.
 	OldSecretDigest []byte    `json:"-" yaml:"-"`
 	OldSecretUntil  time.Time `json:"-" yaml:"-"` // zero: there is none
 }
@@ -63,14 +62,13 @@ func (c Client) Public() bool { return len(c.SecretDigest) == 0 }
 // MayUse reports whether the client has that grant type.
 func (c Client) MayUse(grantType string) bool { return slices.Contains(c.Grants, grantType) }
 
-// OldSecretGood reports whether there is a secret before the present one that is good
-// at now.
+// OldSecretGood reports whether there is a previous secret that is accepted at now.
 func (c Client) OldSecretGood(now time.Time) bool {
 	return !c.Public() && len(c.OldSecretDigest) != 0 && now.Before(c.OldSecretUntil)
 }
 
-// CheckSecret reports, in constant time, whether raw is the client's secret, or the one
-// before it while that is good at now. A public client has none, so nothing is.
+// CheckSecret reports, in constant time, whether raw is the client's secret, or the
+// previous one while that is accepted at now. It is false for a public client.
 func (c Client) CheckSecret(raw string, now time.Time) bool {
 	digest := sha256.Sum256([]byte(raw))
 	present := subtle.ConstantTimeCompare(digest[:], c.SecretDigest)
@@ -78,16 +76,16 @@ func (c Client) CheckSecret(raw string, now time.Time) bool {
 	return present == 1 || old == 1 && c.OldSecretGood(now)
 }
 
-// DigestSecret checks a secret that somebody chose and gives what is stored of
-// it, its SHA-256. It must have 32 to 1,024 printable ASCII characters (RFC 6749
-// App. A.2), not all the same: a digest so fast to compute protects only what
-// can't be guessed. The error is fault.Invalid and does not repeat the secret.
+// DigestSecret checks a chosen secret and returns its SHA-256, which is what is stored.
+// It must have 32 to 1,024 printable ASCII characters (RFC 6749 App. A.2), not all the
+// same: a digest so fast to compute protects only what can't be guessed. The error is
+// fault.Invalid and does not repeat the secret.
 func DigestSecret(raw string) ([]byte, error) {
 	switch {
 	case len(raw) < minSecretBytes || len(raw) > maxSecretBytes:
 		return nil, fault.New(fault.Invalid, "a client secret has %d to %d characters", minSecretBytes, maxSecretBytes).In("secret")
 	case strings.ContainsFunc(raw, notVisible):
-		return nil, fault.New(fault.Invalid, "a client secret has printable ASCII characters alone").In("secret")
+		return nil, fault.New(fault.Invalid, "a client secret has only printable ASCII characters").In("secret")
 	case strings.Trim(raw, raw[:1]) == "":
 		return nil, fault.New(fault.Invalid, "a client secret is not one character repeated").In("secret")
 	}
@@ -95,9 +93,8 @@ func DigestSecret(raw string) ([]byte, error) {
 	return digest[:], nil
 }
 
-// Validate returns what is wrong with a client, as fault.Invalid with the field at
-// fault. Whether its scopes
-// are declared is not looked at: being listed here declares them.
+// Validate returns what is wrong with a client, as fault.Invalid with the field at fault.
+// Whether its scopes are declared is not checked: listing them here declares them.
 func (c Client) Validate() error {
 	if err := ValidateClientID(c.ID); err != nil {
 		return err
@@ -137,10 +134,10 @@ func (c Client) validateGrants() error {
 	}))
 }
 
-// ValidateClientID accepts 1 to 255 printable ASCII characters (VSCHAR, RFC 6749
-// App. A.1) without space at either end. A colon is fine: in HTTP Basic the id is
-// form-encoded (RFC 6749 §2.3.1), and a client whose library leaves that out has
-// to send its id in the body.
+// ValidateClientID accepts 1 to 255 printable ASCII characters (VSCHAR, RFC 6749 App.
+// A.1) without space at either end. A colon is allowed: in HTTP Basic the id is
+// form-encoded (RFC 6749 §2.3.1), and a client whose library leaves that out has to send
+// its id in the body.
 func ValidateClientID(s string) error {
 	if err := checkName("client id", s); err != nil {
 		return fault.In("id", err)
@@ -182,7 +179,7 @@ func validateScopeName(s string) error {
 	return nil
 }
 
-// checkList checks each of at most 1,000 entries, and that none stands twice.
+// checkList checks each of at most 1,000 entries, and that none is listed twice.
 func checkList(what string, list []string, check func(string) error) error {
 	if len(list) > maxClientList {
 		return fault.New(fault.Invalid, "a client has at most %d entries of %s", maxClientList, what)

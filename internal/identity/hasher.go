@@ -32,22 +32,22 @@ func ValidatePassword(password string) error {
 	return nil
 }
 
-// HasherConfig bounds a Hasher. The zero value is right for most machines.
+// HasherConfig limits a Hasher. The zero value is right for most machines.
 type HasherConfig struct {
 	Slots int // hashes of 19 MiB in flight; 0: GOMAXPROCS
 	Queue int // callers that wait for a slot; 0: 50 a slot
 }
 
-// Hasher hashes and checks passwords, a bounded number at a time. Others wait: those
-// who come from one place (see [From]) in their order, and the places take turns. It
-// is safe for use by many goroutines.
+// Hasher hashes and checks passwords, a bounded number at a time. Further calls wait:
+// those from one source (see [From]) in their order, and the sources take turns. It is
+// safe for use by many goroutines.
 type Hasher struct {
 	slots int64
 	queue queue
 	used  atomic.Bool // since the last Trim
 }
 
-// NewHasher makes a Hasher; fields that are not positive take their default.
+// NewHasher returns a Hasher; fields that are not positive get their default.
 func NewHasher(c HasherConfig) *Hasher {
 	if c.Slots <= 0 {
 		c.Slots = runtime.GOMAXPROCS(0)
@@ -62,11 +62,10 @@ func NewHasher(c HasherConfig) *Hasher {
 // Waiting returns how many callers wait for a slot, for the metrics.
 func (h *Hasher) Waiting() int { return h.queue.length() }
 
-// Trim returns the memory of finished hashes back to the operating system, when
-// there were any since it last did so and none is in flight, and reports whether
-// it did. Left alone the runtime keeps 20 to 40 MiB after a login, for hours when
-// nothing else happens. It costs one garbage collection: call it from a loop,
-// every few seconds.
+// Trim returns the memory of finished hashes to the operating system, when there were any
+// since the last time and none is in flight, and reports whether it did. Otherwise the
+// runtime keeps 20 to 40 MiB after a login, for hours when nothing else happens. It costs
+// one garbage collection: call it from a loop, every few seconds.
 func (h *Hasher) Trim() bool {
 	if !h.used.Load() || !h.queue.tryAll(h.slots) {
 		return false
@@ -91,19 +90,19 @@ func (h *Hasher) Hash(ctx context.Context, password string) (PasswordHash, error
 	return newArgon2id().hash(password), nil
 }
 
-// Match is what came of checking a password.
+// Match is the result of checking a password.
 type Match struct {
 	OK    bool
 	Stale bool // OK, and the hash should be replaced: another scheme than ours, or weaker parameters
 }
 
-// Verify checks a password against an encoded hash. An empty hash, of a user who
-// doesn't exist or has no password, matches nothing and takes as long as a wrong
-// password does. (A wrong password against a hash of another system that is
-// dearer than ours takes longer, until the user's first login replaces it.)
+// Verify checks a password against an encoded hash. An empty hash, of a user who doesn't
+// exist or has no password, matches nothing and takes as long as a wrong password does.
+// (A wrong password takes longer for an imported hash that costs more than bearerd's own,
+// until the user's first login replaces it.)
 //
-// It fails with fault.Unavailable when too many are waiting or ctx ends first,
-// and with an internal error when the hash is none that ParseHash accepts.
+// It fails with fault.Unavailable when too many are waiting or ctx ends first, and with
+// an internal error when the hash is one that ParseHash refuses.
 func (h *Hasher) Verify(ctx context.Context, encoded PasswordHash, password string) (Match, error) {
 	if ValidatePassword(password) != nil {
 		return Match{}, nil
@@ -129,14 +128,14 @@ func check(d digest, password string) (Match, error) {
 		return Match{}, fault.Wrap(err, fault.Internal, "checking a password")
 	}
 	if !ok && d.stale() {
-		// Hashes of other systems may be so cheap that the time of a wrong
-		// password would tell that there is such a user: spend ours as well.
+		// Hashes of other systems may be so cheap that the time of a wrong password would
+		// reveal that there is such a user: compute our own hash as well.
 		_ = newArgon2id().hash(password)
 	}
 	return Match{OK: ok, Stale: ok && d.stale()}, nil
 }
 
-// acquire waits for as many slots as the memory, in KiB, comes to.
+// acquire waits for as many slots as the memory, in KiB, needs.
 func (h *Hasher) acquire(ctx context.Context, memory int64) (release func(), err error) {
 	n := min(max((memory+argon2Memory-1)/argon2Memory, 1), h.slots)
 	switch err := h.queue.acquire(ctx, placeOf(ctx), n); {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Limits says how many wrong passwords are too many. Every field must be
-// positive; the zero value lets nobody try.
+// Limits is how many wrong passwords are too many. Every field must be positive; the zero
+// value refuses every attempt.
 type Limits struct {
 	Account      int           // failures of one account from one address in a window
 	AccountTotal int           // failures of one account from everywhere
@@ -16,10 +16,10 @@ type Limits struct {
 	Window       time.Duration // counted from the first failure in it
 }
 
-// KnownAddress is how long an address is known as one that an account signed in from.
+// KnownAddress is how long an address that an account signed in from counts as known.
 const KnownAddress = 30 * 24 * time.Hour
 
-// Validate reports limits that would let nobody sign in.
+// Validate returns an error for limits with which nobody could sign in.
 func (l Limits) Validate() error {
 	if l.Account <= 0 || l.AccountTotal <= 0 || l.Address <= 0 || l.Window <= 0 {
 		return errors.New("account_failures, account_failures_total, address_failures and window must be greater than 0")
@@ -33,14 +33,13 @@ type Failures struct {
 	Since time.Time
 }
 
-// Attempts are the counts that a sign-in is held to.
+// Attempts are the counts that are compared with the limits at a sign-in.
 type Attempts struct {
 	Account Failures // of the account from this address
 	Total   Failures // of the account from everywhere
 	Address Failures // from this address, whatever the accounts
-	// Known says that the account signed in from this address within KnownAddress. Then
-	// the first count alone matters: strangers can't lock an owner out where the owner
-	// is known.
+	// Known is set when the account signed in from this address within KnownAddress. Then
+	// only the first count matters: others can't lock an owner out at a known address.
 	Known bool
 }
 
@@ -55,11 +54,10 @@ const (
 	ExceededAddress               // of this address
 )
 
-// Exceeded returns which limit stands in the way of another attempt, the one that does
-// so for longest, and for how long, in whole seconds. It is the same for a right
-// password and a wrong one, so it must be asked before the password is looked at.
-// Attempts that run at the same time see each other only when it is asked again after
-// the password was looked at.
+// Exceeded returns the limit that forbids another attempt, the one that does so for
+// longest, and for how long, in whole seconds. The answer must be the same for a right
+// and a wrong password, so call it before the password is checked. Concurrent attempts
+// see each other only when it is called again after the check.
 func (l Limits) Exceeded(a Attempts, now time.Time) (which Exceeded, wait time.Duration) {
 	which, wait = ExceededAccount, l.wait(a.Account, l.Account, now)
 	if !a.Known {
@@ -82,7 +80,7 @@ func (l Limits) Over(a Attempts) bool {
 		!a.Known && (a.Total.Count > l.AccountTotal || a.Address.Count > l.Address)
 }
 
-// wait returns how long this count stands in the way of another attempt.
+// wait returns for how long this count forbids another attempt.
 func (l Limits) wait(f Failures, limit int, now time.Time) time.Duration {
 	if limit <= 0 || l.Window <= 0 {
 		return max(l.Window, time.Second)
@@ -98,9 +96,9 @@ func (l Limits) over(f Failures, now time.Time) bool {
 	return f.Count <= 0 || !now.Before(f.Since.Add(l.Window))
 }
 
-// AccountKey returns the name under which the failures of an account are counted, and
-// the addresses kept that it signed in from. It is the same for every spelling that
-// FoldName takes for the same name. There need be no such account.
+// AccountKey returns the key under which the failures of an account are counted and its
+// known addresses are kept. It is the same for every spelling with the same FoldName. The
+// account need not exist.
 func AccountKey(username string) string {
 	name := FoldName(username)
 	if name == "" {

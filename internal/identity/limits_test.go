@@ -106,8 +106,8 @@ func TestTheZeroLimitsLetNobodyTry(t *testing.T) {
 	}
 }
 
-// However failures and time follow one another, an attempt is let through at
-// most Account times a window, and always again after the time that was told.
+// However failures and time follow one another, an attempt is admitted at most Account
+// times a window, and always again after the time that was returned.
 func TestLimitsBoundTheAttemptsOfAWindow(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxTypedBytes  = 1024 // of what somebody types for a username
+	maxTypedBytes  = 1024 // of a typed username
 	maxFoldedBytes = 1024 // of a username's folded form: the store has an index over it
 	maxFolds       = 8    // more than any text needs until folding changes nothing
 )
@@ -45,7 +45,7 @@ func ValidateUsername(s string) error {
 	return nil
 }
 
-// unprintable says what keeps a character out of usernames; "" when nothing does.
+// unprintable returns why a character is not allowed in usernames; "" when it is.
 func unprintable(r rune) string {
 	switch {
 	case unicode.Is(unicode.Cf, r):
@@ -61,8 +61,8 @@ func unprintable(r rune) string {
 // FoldName returns the form by which usernames are compared, looked up and counted:
 // without space at the ends and invisible characters, in Unicode's form NFKC with case
 // folded. `Ada`, `ADA` and `ada ` are the same name, and so are the composed and the
-// decomposed spelling of `zoë`. It is "" for what can be nobody's name: what is empty,
-// not UTF-8, longer than 1,024 bytes, or has a control character.
+// decomposed spelling of `zoë`. It is "" for a text that can't be a name: one that is
+// empty, not UTF-8, longer than 1,024 bytes, or has a control character.
 //
 // Folding a folded name changes nothing.
 func FoldName(s string) string {
@@ -80,8 +80,8 @@ func FoldName(s string) string {
 	return s
 }
 
-// foldOnce may leave something to fold: case folding can produce what NFKC would have
-// written otherwise.
+// foldOnce may have to be repeated: case folding can produce characters that NFKC changes
+// again.
 func foldOnce(s string) string {
 	if plainLower(s) {
 		return s

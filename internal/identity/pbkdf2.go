@@ -27,8 +27,8 @@ const (
 
 func (h hashName) size() int { return int(h) }
 
-// pbkdf2Hash is a hash of RFC 8018 §5.2 with as many bytes of key as the hash
-// function gives.
+// pbkdf2Hash is a hash of RFC 8018 §5.2 whose key is as long as the output of the hash
+// function.
 type pbkdf2Hash struct {
 	name       hashName
 	iterations int

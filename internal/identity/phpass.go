@@ -17,7 +17,7 @@ const (
 	bitsPerCharacter = 6
 )
 
-// phpassHash is the portable hash of Openwall's phpass, which WordPress and phpBB wrote:
+// phpassHash is the portable hash of Openwall's phpass, as WordPress and phpBB used it:
 // MD5, iterated.
 type phpassHash struct {
 	logN int

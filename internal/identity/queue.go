@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// queue shares slots among callers. Those who must wait stand in a line for each
-// place that they come from; the lines take turns, and each is served in order. So
-// whoever sends many is before the others by one and no more. It is bounded: when it
-// is full, who came last in the longest line gives way to who has a shorter one.
+// queue shares slots among callers. There is one line of waiting callers for each source;
+// the lines take turns, and each is served in order. So a source that sends many requests
+// is ahead of the others by at most one. The queue is bounded: when it is full, the last
+// caller in the longest line is removed in favour of one in a shorter line.
 type queue struct {
 	mu      sync.Mutex
 	free    int64
@@ -26,7 +26,7 @@ type line struct {
 
 type waiter struct {
 	slots int64
-	turn  chan error // gets nil when it is its turn, and an error when it gave way
+	turn  chan error // receives nil when it is its turn, and an error when it was removed
 }
 
 var errQueueFull = errors.New("too many are waiting")
@@ -49,7 +49,7 @@ func (q *queue) acquire(ctx context.Context, from string, slots int64) error {
 	}
 }
 
-// enter takes the slots at once, or joins a line and gives the place there.
+// enter takes the slots at once, or joins a line and returns the place there.
 func (q *queue) enter(from string, slots int64) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -80,8 +80,8 @@ func (q *queue) line(from string) *line {
 	return nil
 }
 
-// makeRoom sends away who came last in the longest line, if a newcomer would stand
-// before that one.
+// makeRoom removes the last waiter of the longest line, if the new one would be served
+// before it.
 func (q *queue) makeRoom(own *line) bool {
 	longest := slices.MaxFunc(q.lines, func(a, b *line) int { return len(a.waiters) - len(b.waiters) })
 	before := 0
@@ -97,7 +97,7 @@ func (q *queue) makeRoom(own *line) bool {
 	return true
 }
 
-// release returns slots back and lets those in whose turn it is.
+// release returns slots and admits those whose turn it is.
 func (q *queue) release(slots int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -109,7 +109,7 @@ func (q *queue) serve() {
 	for len(q.lines) > 0 {
 		next := q.lines[0].waiters[0]
 		if q.free < next.slots {
-			return // nobody overtakes one who needs many
+			return // nobody overtakes a waiter that needs many slots
 		}
 		q.free -= next.slots
 		served := q.lines[0]
@@ -121,7 +121,7 @@ func (q *queue) serve() {
 	}
 }
 
-// remove takes a waiter out of its line and reports whether it stood in one.
+// remove removes a waiter from its line and reports whether it was in one.
 func (q *queue) remove(w *waiter) bool {
 	for i, l := range q.lines {
 		at := slices.Index(l.waiters, w)
@@ -138,7 +138,7 @@ func (q *queue) remove(w *waiter) bool {
 	return false
 }
 
-// leave returns a place up, or the slots when its turn came at the same moment.
+// leave leaves the line, or releases the slots when its turn came at the same moment.
 func (q *queue) leave(w *waiter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -159,7 +159,7 @@ func (q *queue) tryAll(slots int64) bool {
 	return true
 }
 
-// length counts those who wait.
+// length returns the number of waiters.
 func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -168,8 +168,8 @@ func (q *queue) length() int {
 
 type fromKey struct{}
 
-// From returns a context by which the [Hasher] knows where somebody comes from: those who
-// come from one place wait behind one another, and not before others.
+// From returns a context that names the source of a call for the [Hasher]: calls from one
+// source wait for each other, and don't delay those of other sources.
 func From(ctx context.Context, place string) context.Context {
 	return context.WithValue(ctx, fromKey{}, place)
 }

@@ -26,7 +26,7 @@ type digest interface {
 	stale() bool   // whether a login should replace it
 }
 
-// scheme is one way to write a password hash, told by its prefix.
+// scheme is one format of password hashes, recognised by its prefix.
 type scheme struct {
 	prefix string
 	parse  func(rest string) (digest, error)
@@ -60,14 +60,13 @@ func schemes() []scheme {
 	}
 }
 
-// ParseHash accepts an encoded password hash that Verify can check: argon2id and
-// bcrypt as everybody writes them; scrypt and PBKDF2 as Django, passlib and Werkzeug
-// do; Django's argon2$, bcrypt$ and bcrypt_sha256$; Plone's {SSHA} and {BCRYPT};
-// {SSHA512}, {CRYPT}$6$, and phpass. What other systems write where a user has no
-// password (nothing, "*", or what begins with "!") is the empty hash, which no
-// password matches. Cost parameters that would take more than 256 MiB or some seconds
-// are refused. The error is fault.Invalid, says what is wrong, and does not repeat the
-// hash.
+// ParseHash accepts an encoded password hash that Verify can check: argon2id and bcrypt
+// in the common formats; scrypt and PBKDF2 in those of Django, passlib and Werkzeug;
+// Django's argon2$, bcrypt$ and bcrypt_sha256$; Plone's {SSHA} and {BCRYPT}; {SSHA512},
+// {CRYPT}$6$, and phpass. What other systems write where a user has no password (nothing,
+// "*", or what begins with "!") is the empty hash, which no password matches. Cost
+// parameters that would take more than 256 MiB or some seconds are refused. The error is
+// fault.Invalid, says what is wrong, and does not repeat the hash.
 func ParseHash(encoded string) (PasswordHash, error) {
 	if encoded == "" || encoded == "*" || strings.HasPrefix(encoded, "!") {
 		return "", nil
@@ -93,7 +92,7 @@ func parseHash(encoded string) (digest, error) {
 		}
 		return d, nil
 	}
-	return nil, fault.New(fault.Invalid, "password hash: its form is none that bearerd reads; docs/users.md lists them").In("password_hash")
+	return nil, fault.New(fault.Invalid, "password hash: unknown format; docs/users.md lists the formats that bearerd reads").In("password_hash")
 }
 
 var (
@@ -101,7 +100,7 @@ var (
 	errCost = errors.New("its cost parameters are out of bounds: checking one password may take at most 256 MiB and some seconds")
 )
 
-// imported makes a digest stale, whatever its parameters.
+// imported is a digest that is always stale.
 type imported struct{ digest }
 
 func (imported) stale() bool { return true }
@@ -147,7 +146,7 @@ func unpadded(s string, least, most int) ([]byte, error) {
 	return b, nil
 }
 
-// hexadecimal reads a key of exactly so many bytes.
+// hexadecimal reads a key of exactly the given number of bytes.
 func hexadecimal(s string, length int) ([]byte, error) {
 	b, err := hex.DecodeString(s)
 	if err != nil || len(b) != length {

@@ -40,10 +40,9 @@ func ValidScopeName(s string) bool {
 	return true
 }
 
-// ParseScope reads a scope parameter of RFC 6749 §3.3 into its names, in the
-// order given, each once. More spaces than one between names do no harm; any
-// other character that doesn't belong there, or more than 1,024 bytes, is
-// fault.InvalidScope. The empty string has no names.
+// ParseScope reads a scope parameter of RFC 6749 §3.3 into its names, in the order given,
+// each once. Several spaces between names are allowed; any other character that isn't, or
+// more than 1,024 bytes, is fault.InvalidScope. The empty string has no names.
 func ParseScope(s string) ([]string, error) {
 	if len(s) > maxScopeBytes {
 		return nil, fault.New(fault.InvalidScope, "scope is longer than %d bytes", maxScopeBytes).In("scope")
@@ -66,7 +65,7 @@ func ParseScope(s string) ([]string, error) {
 // FormatScope writes names as a scope parameter.
 func FormatScope(names []string) string { return strings.Join(names, " ") }
 
-// Subset returns those of a that b lacks, in their order; none when a is a subset.
+// Subset returns the names in a that b lacks, in their order; none when a is a subset.
 func Subset(a, b []string) (missing []string) {
 	for _, name := range a {
 		if !slices.Contains(b, name) {

@@ -103,7 +103,7 @@ func sum512(parts ...[]byte) []byte {
 	return h.Sum(nil)
 }
 
-// repeated returns n bytes of b, which is written again and again.
+// repeated returns n bytes of b, repeated as often as needed.
 func repeated(b []byte, n int) []byte {
 	out := make([]byte, 0, n)
 	for len(b) > 0 && len(out) < n {
@@ -112,8 +112,9 @@ func repeated(b []byte, n int) []byte {
 	return out
 }
 
-// encodeSHA512Crypt writes three bytes as four characters, in an order of their own:
-// from one triple to the next each index is one more than another was, in turn.
+// encodeSHA512Crypt writes three bytes as four characters, in the order of the
+// specification: from one triple to the next the three indices are rotated and increased
+// by one.
 func encodeSHA512Crypt(sum []byte) string {
 	out := make([]byte, 0, sha512CryptLen)
 	put := func(v, n int) {

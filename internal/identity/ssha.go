@@ -30,8 +30,8 @@ func (s sshaHash) memory() int64 { return 1 }
 
 func (s sshaHash) stale() bool { return true }
 
-// matches tries the password as UTF-8 and, where it can be written so, as
-// Latin-1: which of them was hashed depends on the age of the Plone.
+// matches tries the password as UTF-8 and, where it can be written so, as Latin-1: which
+// of them was hashed depends on the version of Plone.
 func (s sshaHash) matches(password string) (bool, error) {
 	return s.sums([]byte(password)) || s.sums(latin1(password)), nil
 }

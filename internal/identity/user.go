@@ -1,13 +1,12 @@
-// Package identity knows who there is: users with their groups and passwords,
-// and OAuth clients with their secrets. It validates them, hashes and checks
-// passwords, parses scopes, and decides when password attempts are too many. It
-// keeps nothing; the store does.
+// Package identity defines users with their groups and passwords, and OAuth clients with
+// their secrets. It validates them, hashes and checks passwords, parses scopes, and
+// decides when there were too many password attempts. It stores nothing.
 //
-// New passwords are hashed with argon2id at 19 MiB, two passes, one lane, about
-// 40 ms of one core. A Hasher bounds how many are hashed at once: it needs
-// Slots × 19 MiB, and up to 256 MiB while one imported hash that asks for that
-// much is checked, by itself. Hashes of other systems are verified and reported
-// as stale, so that a login replaces them.
+// New passwords are hashed with argon2id at 19 MiB, two passes, one lane, about 40 ms of
+// one core. A Hasher limits how many are hashed at once: it needs Slots × 19 MiB, and up
+// to 256 MiB while one imported hash that asks for that much is checked, by itself.
+// Hashes of other systems are verified and reported as stale, so that a login replaces
+// them.
 package identity
 
 import (
@@ -24,9 +23,9 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// User is a person who can sign in. The zero value is nobody.
+// User is a person who can sign in. The zero value is no user.
 type User struct {
-	ID           string   // the subject: a UUID, never given out twice
+	ID           string   // the subject: a UUID, never used twice
 	Username     string   // the spelling that the application gets; see FoldName
 	Name         string   // as people write it; may be empty
 	Email        string   // may be empty
@@ -34,17 +33,17 @@ type User struct {
 	Disabled     bool
 	Owner        string       // the source that created this user and maintains them; empty: nobody but administrators
 	PasswordHash PasswordHash `json:"-" yaml:"-"` // empty: no password lets this user in
-	// PasswordChangedAt is when the password was set, here or by what the owner says; zero
-	// where that is not known.
+	// PasswordChangedAt is when the password was set, here or in the source that owns the
+	// user; zero when it is not known.
 	PasswordChangedAt time.Time `json:"-" yaml:"-"`
 	// ReplacedHash is the Fingerprint of the imported hash that a login replaced by
 	// one of ours; "" when there was none, or the password has changed since.
 	ReplacedHash string `json:"-" yaml:"-"`
 }
 
-// PasswordHash is an encoded password hash, or empty where there is none. It
-// does not print, log or marshal its value; Reveal gives it, and is what a store
-// must write, since an SQL driver may write a value as it prints.
+// PasswordHash is an encoded password hash, or empty where there is none. It does not
+// print, log or marshal its value; Reveal returns it. A store must write what Reveal
+// returns, because an SQL driver may write a value as it prints.
 type PasswordHash string
 
 const redacted = "[redacted]"
@@ -90,10 +89,10 @@ func (u User) Validate() error {
 	return ValidateGroups(u.Groups)
 }
 
-// ValidateGroup accepts 1 to 255 bytes of valid UTF-8 that can stand in a header and
-// on a page, without commas: groups are sent to the application in one header,
-// separated by them. It refuses control characters and line separators, what turns the
-// direction of writing around, and space at either end. Groups are compared bytewise.
+// ValidateGroup accepts 1 to 255 bytes of valid UTF-8 that can stand in a header and on a
+// page, without commas: groups are sent to the application in one header, separated by
+// them. It refuses control characters, line separators, characters that change the
+// direction of text, and space at either end. Groups are compared bytewise.
 func ValidateGroup(s string) error {
 	if strings.Contains(s, ",") {
 		return fault.New(fault.Invalid, "the group name has a comma").In(fieldGroups)
@@ -125,9 +124,9 @@ func ValidateName(s string) error {
 	return fault.In("name", checkName("name", s))
 }
 
-// ValidateEmail accepts the empty string, or what could be an address: text on
-// both sides of an "@", without space, at most 255 bytes. Whether mail arrives
-// there is not bearerd's to know.
+// ValidateEmail accepts the empty string, or what could be an address: text on both sides
+// of an "@", without space, at most 255 bytes. bearerd can't know whether mail arrives
+// there.
 func ValidateEmail(s string) error {
 	if s == "" {
 		return nil
@@ -158,8 +157,8 @@ func checkName(what, s string) error {
 	return nil
 }
 
-// invisible reports whether r could end a header line or make a name read as
-// another one.
+// invisible reports whether r could end a header line or make a name look like another
+// one.
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }

@@ -179,7 +179,7 @@ func TestPasswordHashDoesNotShowItself(t *testing.T) {
 		t.Error("nothing was shown in its place")
 	}
 	if hash.Reveal() != string(hash) {
-		t.Error("Reveal gives something else")
+		t.Error("Reveal returns something else")
 	}
 }
 

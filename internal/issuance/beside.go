@@ -9,7 +9,7 @@ import (
 )
 
 // IssueWithRefresh is Issue with a refresh token beside the token, for a protocol that
-// asks for one in another way than by the scope offline_access. Both have that scope.
+// doesn't use the scope offline_access to ask for one. Both tokens have that scope.
 func (i *Issuer) IssueWithRefresh(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
 	own := *r
 	own.Scope = append(slices.Clone(r.Scope), identity.ScopeOfflineAccess)

@@ -31,16 +31,16 @@ type NewCredential struct {
 // fault.Invalid.
 func ValidateTokenName(s string) error { return records.ValidateLabel("a token's name", s) }
 
-// MayCreate decides whether the caller may create API tokens and keys at all, before it
-// is known which. The error is that of CreateAPIToken.
+// MayCreate decides whether the caller may create any API tokens and exchange keys. The
+// error is that of CreateAPIToken.
 func (s *Tokens) MayCreate(ctx context.Context, c *caller.Caller) error {
 	_, err := s.admit(ctx, c, token.KindAPIToken, NewCredential{})
 	return err
 }
 
-// CreateAPIToken creates an API token for the caller. In a session it is the person's own:
-// it has no parent and outlives the session. By a token with the scope credentials it is
-// made from that token, is revoked with it and can't outlive it.
+// CreateAPIToken creates an API token for the caller. With a session, it has no parent
+// and outlives the session. With a token of the scope credentials, it is made from that
+// token, is revoked with it and can't outlive it.
 func (s *Tokens) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCredential) (*Issued, error) {
 	r, err := s.admit(ctx, c, token.KindAPIToken, n)
 	if err != nil {
@@ -61,7 +61,7 @@ func (s *Tokens) CreateExchangeKey(ctx context.Context, c *caller.Caller, n NewC
 	return s.issuer.Issue(ctx, c, r)
 }
 
-// admit is the gate of both: what was presented may create one.
+// admit is the gate of both: it decides whether the caller may create one.
 func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n NewCredential) (*Request, error) {
 	if c == nil || c.Token == nil {
 		return nil, caller.ErrSignIn
@@ -73,9 +73,9 @@ func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n
 	return r, s.issuer.admit(ctx, c, r)
 }
 
-// TokenList lists stored tokens, ended ones included, newest first: the caller's own
-// or, for administrators, anybody's. A Bearer that may not manage its owner's tokens is
-// all that it sees of them.
+// TokenList lists stored tokens, ended ones included, newest first: the caller's own or,
+// for administrators, anybody's. A Bearer that may not manage its owner's tokens sees
+// only itself.
 func (s *Tokens) TokenList(ctx context.Context, c *caller.Caller, q records.TokenQuery) (records.Page[records.StoredToken], error) {
 	if err := c.RequireSignedIn(); err != nil {
 		return records.Page[records.StoredToken]{}, err
@@ -94,7 +94,7 @@ func (s *Tokens) TokenList(ctx context.Context, c *caller.Caller, q records.Toke
 	return records.Page[records.StoredToken]{}, err
 }
 
-// presentedAlone is the list of one: the token that the caller presented.
+// presentedAlone returns a list with only the token that the caller presented.
 func (s *Tokens) presentedAlone(ctx context.Context, c *caller.Caller, q records.TokenQuery) (page records.Page[records.StoredToken], err error) {
 	if q.After != "" {
 		return page, fault.New(fault.Invalid, "the cursor is not one of this list").In("cursor")
@@ -111,7 +111,7 @@ func (s *Tokens) presentedAlone(ctx context.Context, c *caller.Caller, q records
 }
 
 // presented returns the token that the caller presented as a stored token: its row or,
-// for a kind that has none, what the token says.
+// for a kind without rows, its claims.
 func (s *Tokens) presented(ctx context.Context, c *caller.Caller) (records.StoredToken, error) {
 	t := c.Token
 	if kindRules[t.Kind].stored {
@@ -124,10 +124,10 @@ func (s *Tokens) presented(ctx context.Context, c *caller.Caller) (records.Store
 	}, nil
 }
 
-// StoredToken returns what is kept of a token: one of the caller's own, what the caller
-// presented, or anybody's for a caller who may revoke it. The error is InsufficientScope
-// for another token of the owner's and a Bearer that may not manage them, and NotFound
-// for every other.
+// StoredToken returns what is kept about a token: one of the caller's own, the presented
+// one, or anybody's for a caller who may revoke it. The error is InsufficientScope when a
+// Bearer that may not manage its owner's tokens asks for another of them, and NotFound
+// for every other token.
 func (s *Tokens) StoredToken(ctx context.Context, c *caller.Caller, id string) (records.StoredToken, error) {
 	if err := c.RequireSignedIn(); err != nil {
 		return records.StoredToken{}, err

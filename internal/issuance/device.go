@@ -23,17 +23,17 @@ import (
 type Devices struct {
 	cfg    Config
 	issuer *Issuer
-	polls  *ratelimit.Limiter[[32]byte] // of devices, by the digest of their codes
+	polls  *ratelimit.Limiter[[32]byte] // by devices, by the digest of their codes
 }
 
-// How long a code lives, and how often a device may ask.
+// How long a code is valid, and how often a device may ask.
 const (
 	deviceLife     = 10 * time.Minute
 	deviceInterval = 5 * time.Second
 	deviceSlack    = time.Second // by which a device may be early: its timer and the network vary
 )
 
-// How many device codes may wait for their users, in all and of one client.
+// How many device codes may wait for their users, in all and for one client.
 const (
 	maxDevices         = 10_000
 	maxDevicesOfClient = 1_000
@@ -45,14 +45,14 @@ func newDevices(cfg Config, issuer *Issuer) *Devices {
 	})}
 }
 
-// userCodeLetters has no vowels, so that codes spell nothing, and nothing that is
-// easily mistaken (RFC 8628 §6.1). Eight of them are 34 bits; guesses are limited.
+// userCodeLetters has no vowels, so that codes spell no words, and no letters that are
+// easily confused (RFC 8628 §6.1). Eight of them are 34 bits; guesses are limited.
 const (
 	userCodeLetters = "BCDFGHJKLMNPQRSTVWXZ"
 	userCodeLength  = 8
 )
 
-// DeviceStart is what a device needs to go on. The code is shown once.
+// DeviceStart is what a device gets at the start of the flow. The code is shown once.
 type DeviceStart struct {
 	DeviceCode token.Secret
 	UserCode   string // WDJB-MJHT
@@ -60,9 +60,9 @@ type DeviceStart struct {
 	Interval   int64  // seconds
 }
 
-// StartDevice begins the device flow for a client that has its grant. The error is
-// Limited when this client or address began too many, or too many codes wait for
-// their users.
+// StartDevice starts the device flow for a client that may use its grant. The error is
+// Limited when this client or address started too many, or too many codes wait for their
+// users.
 func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope []string, audience string) (*DeviceStart, error) {
 	if err := caller.RequireDeviceGrant(client); err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope 
 	}, nil
 }
 
-// checkScope refuses what no user's approval could grant, before one is asked.
+// checkScope refuses, before a user is asked, scopes that no user could approve.
 func (f *Devices) checkScope(ctx context.Context, r *Request, name string) error {
 	if !r.clientAllows(name) {
 		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name).In("scope")
@@ -141,7 +141,7 @@ func (f *Devices) PendingDevice(ctx context.Context, c *caller.Caller, userCode 
 		return records.Device{}, err
 	}
 	if err == nil && d.State == records.DevicePending && f.cfg.Now().Before(d.ExpiresAt) {
-		// Guesses that ran at the same time may have reached the limit.
+		// Concurrent guesses may have reached the limit.
 		if err := f.cfg.Guesses.Check(ctx, key); err != nil {
 			return records.Device{}, err
 		}
@@ -153,7 +153,8 @@ func (f *Devices) PendingDevice(ctx context.Context, c *caller.Caller, userCode 
 	return records.Device{}, fault.New(fault.NotFound, "no device shows this code, or it has run out")
 }
 
-// canonicalUserCode takes what a person types: in any case, with or without the dash.
+// canonicalUserCode returns the canonical form of a typed code: in any case, with or
+// without the dash.
 func canonicalUserCode(s string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(userCodeLetters, r) {
@@ -163,7 +164,7 @@ func canonicalUserCode(s string) string {
 	}, strings.ToUpper(s[:min(len(s), 64)]))
 }
 
-// DecideDevice approves or denies a device, as the signed-in user says.
+// DecideDevice approves or denies a device, as the signed-in user chose.
 func (f *Devices) DecideDevice(ctx context.Context, c *caller.Caller, userCode string, approve bool) error {
 	d, err := f.PendingDevice(ctx, c, userCode)
 	if err != nil {
@@ -181,9 +182,9 @@ func (f *Devices) DecideDevice(ctx context.Context, c *caller.Caller, userCode s
 	return err
 }
 
-// RedeemDevice issues a device its tokens, once, when the user has approved it. The
-// errors are those of RFC 8628 §3.5. What is issued is decided as of the approval:
-// revoking everything of the user in between revokes this too.
+// RedeemDevice issues the tokens of a device, once, after the user has approved it. The
+// errors are those of RFC 8628 §3.5. The tokens are decided as of the approval: if all
+// tokens of the user are revoked in between, these are revoked too.
 func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code string) (Pair, error) {
 	if err := caller.RequireDeviceGrant(client); err != nil {
 		return Pair{}, err
@@ -206,7 +207,7 @@ func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code 
 	}
 	p, err := f.cfg.Store.Principal(ctx, records.Who{UserID: d.Subject})
 	if fault.Is(err, fault.NotFound) {
-		return Pair{}, fault.New(fault.AccessDenied, "the user is gone")
+		return Pair{}, fault.New(fault.AccessDenied, "the user no longer exists")
 	}
 	if err != nil {
 		return Pair{}, err
@@ -222,22 +223,22 @@ func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code 
 	return pair, err
 }
 
-// checkPoll answers a device that can't have its tokens (yet). When it last asked is
-// kept in memory: a device that asks several nodes may ask each of them as often. A
-// poll that is refused as too early moves nothing: the next is early or not by the
-// last one that was answered.
+// checkPoll returns the error for a device that can't get its tokens (yet). When it last
+// asked is kept in memory: a device that asks several nodes may ask each of them as
+// often. A poll that is refused as too early doesn't count: the next one is compared with
+// the last one that was answered.
 func (f *Devices) checkPoll(d records.Device) error {
 	now := f.cfg.Now()
 	switch {
 	case !now.Before(d.ExpiresAt):
 		return fault.New(fault.ExpiredToken, "the device code has run out")
 	case d.State == records.DeviceDenied:
-		return fault.New(fault.AccessDenied, "the user said no")
+		return fault.New(fault.AccessDenied, "the user denied the request")
 	case d.State == records.DeviceApproved:
 		return nil
 	}
 	if f.polls.Take(d.Digest, now) > 0 {
-		return fault.New(fault.SlowDown, "ask no more often than every %d seconds", seconds(deviceInterval))
+		return fault.New(fault.SlowDown, "ask at most once every %d seconds", seconds(deviceInterval))
 	}
 	return fault.New(fault.AuthorizationPending, "the user has not decided yet")
 }

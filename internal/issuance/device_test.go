@@ -79,9 +79,9 @@ func TestDeviceGetsItsTokensWhenItsUserSaysYes(t *testing.T) {
 	}
 }
 
-// A device that asks every five seconds by its own clock, which may be early by up to
-// a second on the way, is never told to slow down; one that asks sooner is, and
-// is not made to wait longer by asking.
+// A device that asks every five seconds by its own clock, which may be early by up to a
+// second on the way, never gets slow_down; one that asks sooner does, and need not wait
+// longer because it asked.
 func TestDeviceMayPollASecondEarly(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})

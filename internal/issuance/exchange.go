@@ -10,14 +10,14 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Exchange trades a token for another one that speaks for the same user, with no
-// more than it has (RFC 8693).
+// Exchange trades a token for another one of the same user, with no more rights than it
+// has (RFC 8693).
 type Exchange struct {
 	Subject  string         // the value of the token to be traded
-	Kinds    []token.Kind   // that it may be; nil: exchange key, access token, API token
+	Kinds    []token.Kind   // the accepted kinds of it; nil: exchange key, access token, API token
 	Client   *caller.Caller // the client that asks; nil: none
 	Audience string         // or resource; a task token type asks for a task token
-	TaskType string         // asks for a task token, where the protocol names it apart
+	TaskType string         // asks for a task token, where the protocol has a parameter for it
 	Scope    []string       // nil: none asked for
 	Lifetime int64          // seconds; 0: none asked for
 	Cap      bool           // a lifetime above the ceiling becomes the ceiling
@@ -25,9 +25,9 @@ type Exchange struct {
 
 var exchangeable = []token.Kind{token.KindExchangeKey, token.KindAccess, token.KindAPIToken}
 
-// Exchange makes the trade. The error is InvalidToken when the subject token is
-// not good, InvalidClient, UnauthorizedClient or, where the token is another client's,
-// Invalid when the client may not, and otherwise that of Issue.
+// Exchange trades the token. The error is InvalidToken when the subject token is not
+// valid; InvalidClient, UnauthorizedClient or, for another client's token, Invalid when
+// the client may not exchange it; and otherwise that of Issue.
 func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	kinds := x.Kinds
 	if kinds == nil {
@@ -60,8 +60,8 @@ func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	return i.issuePair(ctx, c, r)
 }
 
-// checkSubjectAudience refuses a token that is meant for somebody else: what is
-// exchanged is good here, or was sent to the client that exchanges it.
+// checkSubjectAudience refuses a token for another audience: its audience must be
+// bearerd's own, or the client that exchanges it.
 func (i *Issuer) checkSubjectAudience(client *caller.Caller, t *verification.Token) error {
 	if token.HasAudience(t.Audience, i.cfg.Policy.DefaultAudience) || meantFor(client, t) {
 		return nil

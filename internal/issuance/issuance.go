@@ -1,17 +1,16 @@
-// Package issuance decides what is issued: whether this caller may have this token,
-// for how long and with which scope. It signs it, stores what must be stored, and
-// trades one token for another: exchange, refresh, device flow, client credentials.
-// The stored tokens of a user, which are created, listed and regenerated, are here
-// too.
+// Package issuance decides what is issued: whether this caller may have this token, for
+// how long and with which scope. It signs it, stores what must be stored, and trades one
+// token for another: exchange, refresh, device flow, client credentials. Creating,
+// listing and regenerating a user's stored tokens is here too.
 //
-// Decide, then sign: nothing is signed, stored or recorded as issued before every
-// rule has passed, judged on the principal that the token will speak for. A refusal
-// leaves nothing behind but its audit event.
+// Decide, then sign: nothing is signed, stored or recorded as issued before every rule
+// has passed, judged on the principal that the token will be issued for. A refusal writes
+// nothing but its audit event.
 //
-// What a token is issued on (the reading of a user, of a client, the check of the
-// token that was presented) is true as of a sequence of the revocation log. The
-// earliest of these is the token's own sequence: what was revoked between that
-// reading and the signature revokes the new token too.
+// What a token is based on (the reading of a user, of a client, the check of the token
+// that was presented) is true as of a sequence of the revocation log. The earliest of
+// these is the token's own sequence: what was revoked between that reading and the
+// signature revokes the new token too.
 package issuance
 
 import (
@@ -35,22 +34,22 @@ type Store interface {
 	records.Devices
 }
 
-// Guesses counts wrong user codes of devices as wrong passwords are counted.
+// Guesses counts wrong user codes of devices in the same way as wrong passwords.
 type Guesses interface {
 	// Check returns fault.Limited when guesses under the key have failed too often.
 	Check(ctx context.Context, key string) error
-	// Failed counts a failure under the key. The error is fault.Limited when this
-	// one was beyond the limit, because others ran at the same time.
+	// Failed counts a failure under the key. The error is fault.Limited when this one was
+	// beyond the limit, because of concurrent failures.
 	Failed(ctx context.Context, key string) error
 }
 
-// Meter counts what is issued and why something was not.
+// Meter counts what is issued, and refusals by their reason.
 type Meter interface {
 	Issued(kind token.Kind)
 	IssueRefused(kind fault.Kind)
 }
 
-// Config says what issuance is made of. Every field but Meter must be set.
+// Config configures issuance. Every field but Meter must be set.
 type Config struct {
 	Store    Store
 	Journal  *journal.Journal
@@ -59,7 +58,7 @@ type Config struct {
 	Forms    token.Forms
 	Policy   Policy
 	Guesses  Guesses
-	Quota    *quota.Quota // how often clients and users may ask
+	Quota    *quota.Quota // how often clients and users may ask for tokens
 	Meter    Meter        // nil: nothing is counted
 	Now      func() time.Time
 }

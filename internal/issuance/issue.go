@@ -24,11 +24,11 @@ import (
 // Issuer issues tokens and trades them.
 type Issuer struct{ cfg Config }
 
-// Request asks for a token. The zero value of a field means that nothing was
-// asked for; Kind must be set.
+// Request asks for a token. The zero value of a field means that it was not asked for;
+// Kind must be set.
 type Request struct {
 	Kind       token.Kind
-	Principal  *records.Principal  // whom the token will speak for; nil: the caller, read from the store
+	Principal  *records.Principal  // whom the token is issued for; nil: the caller, read from the store
 	Client     *records.Principal  // the client to which it is issued; nil: none
 	Parent     *verification.Token // what it is made from; nil: what the caller presented, a password or a client secret
 	Audience   string              // RFC 8707 resource, or audience
@@ -43,13 +43,13 @@ type Request struct {
 
 	id     string         // of a stored token; "": any
 	renews *renewal       // the API token whose value this one renews; nil: none
-	spend  []records.Op   // what this uses up, in the same transaction
+	spend  []records.Op   // what this request uses up, in the same transaction
 	again  bool           // a refresh token is used again: what is issued is a sibling
 	alone  bool           // no refresh token can be issued beside it
-	asOf   revocation.Seq // as of which Parent was found good
+	asOf   revocation.Seq // as of which Parent was accepted
 }
 
-// Issued is a token that was issued. Its value is known here and nowhere else.
+// Issued is a token that was issued. Its value is nowhere else.
 type Issued struct {
 	Value      token.Secret
 	ID         string
@@ -68,9 +68,9 @@ type Pair struct {
 	Refresh *Issued // nil: none
 }
 
-// Issue decides, signs, and records. The caller's request is not changed. The errors
-// are Unauthenticated for nobody, Forbidden and InsufficientScope where this caller
-// may not have such a token, and the kind of the rule that refused it.
+// Issue decides, signs, and records. The caller's request is not changed. The errors are
+// Unauthenticated for an anonymous caller, Forbidden and InsufficientScope where this
+// caller may not have such a token, and the kind of the rule that refused it.
 func (i *Issuer) Issue(ctx context.Context, c *caller.Caller, r *Request) (*Issued, error) {
 	own := *r
 	own.alone = true
@@ -78,8 +78,8 @@ func (i *Issuer) Issue(ctx context.Context, c *caller.Caller, r *Request) (*Issu
 	return pair.Access, err
 }
 
-// IssueFor issues a token for a user, named by subject or username, at the
-// operator's request: the same rules hold, but that nothing was presented.
+// IssueFor issues a token for a user, named by subject or username, at the operator's
+// request. The same rules hold, except those about what was presented.
 func (i *Issuer) IssueFor(ctx context.Context, c *caller.Caller, ref string, r *Request) (*Issued, error) {
 	if !c.IsOperator() {
 		return nil, fault.New(fault.Forbidden, "only the operator issues tokens for others")
@@ -102,8 +102,7 @@ func (i *Issuer) StartSession(ctx context.Context, c *caller.Caller, collection 
 	return i.Issue(ctx, c, &Request{Kind: token.KindSession, Principal: c.Principal, Collection: collection, Name: "session"})
 }
 
-// ClientCredentials asks for an access token that speaks for a client itself
-// (RFC 6749 §4.4).
+// ClientCredentials asks for an access token for the client itself (RFC 6749 §4.4).
 type ClientCredentials struct {
 	Client   *caller.Caller // authenticated by its secret
 	Scope    []string       // nil: none
@@ -180,8 +179,8 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 }
 
 // admit is the first step of every operation that issues: it makes what the caller
-// presented the parent and decides whether this caller may have such a token at all.
-// The refusal of somebody known is recorded.
+// presented the parent and decides whether this caller may have such a token. The refusal
+// of a known caller is recorded.
 func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error {
 	if c == nil {
 		return caller.ErrSignIn
@@ -193,8 +192,8 @@ func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error 
 	return nil
 }
 
-// limit counts what a user has issued for a token or session that they presented. To
-// check a password costs enough by itself.
+// limit counts what is issued to a user who presented a token or session. Checking a
+// password is slow enough to need no further limit.
 func (i *Issuer) limit(c *caller.Caller, r *Request) (err error) {
 	switch {
 	case r.Parent == nil || c.Unlimited():
@@ -210,8 +209,8 @@ func (i *Issuer) limit(c *caller.Caller, r *Request) (err error) {
 	return err
 }
 
-// useParent makes what the caller presented the parent, and notes as of when that
-// was found good: what was revoked since revokes the new token too.
+// useParent makes what the caller presented the parent, and records the sequence as of
+// which it was accepted: what was revoked since then revokes the new token too.
 func (r *Request) useParent(c *caller.Caller) {
 	if r.Parent == nil {
 		r.Parent = c.Token
@@ -225,8 +224,8 @@ func (r *Request) useParent(c *caller.Caller) {
 	}
 }
 
-// loadSubject reads whom the token will speak for, with the collection that it would
-// be bound to, in one snapshot.
+// loadSubject reads whom the token is issued for, with the collection that it would be
+// bound to, in one snapshot.
 func (i *Issuer) loadSubject(ctx context.Context, c *caller.Caller, r *Request) error {
 	if r.Principal != nil {
 		return nil
@@ -249,8 +248,7 @@ func (i *Issuer) loadSubject(ctx context.Context, c *caller.Caller, r *Request) 
 	return err
 }
 
-// refuse records that somebody known asked for a token and did not get it, and
-// returns the reason.
+// refuse records that a known caller was refused a token, and returns the reason.
 func (i *Issuer) refuse(ctx context.Context, c *caller.Caller, r *Request, reason error) error {
 	i.cfg.Meter.IssueRefused(fault.KindOf(reason))
 	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
@@ -272,7 +270,7 @@ func (r *Request) action() string {
 // maxChain is how many ids a chain may have; verifying looks each of them up.
 const maxChain = 16
 
-// decision says what is issued: every rule has passed, nothing is signed yet.
+// decision is what will be issued: every rule has passed, nothing is signed yet.
 type decision struct {
 	id         string
 	scope      []string
@@ -297,7 +295,7 @@ func (d *decision) expiry() time.Time {
 	return d.issuedAt.Add(time.Duration(d.lifetime) * time.Second)
 }
 
-// remark says in the audit log what was issued.
+// remark returns the audit log's description of what was issued.
 func (d *decision) remark(r *Request) string {
 	parts := []string{r.Kind.String()}
 	if r.again {
@@ -312,7 +310,7 @@ func (d *decision) remark(r *Request) string {
 	return strings.Join(parts, ", ")
 }
 
-// decide judges a request that was admitted by every other rule, each on its own.
+// decide applies all other rules to an admitted request, one after another.
 func (i *Issuer) decide(ctx context.Context, r *Request) (*decision, error) {
 	if err := r.checkSubject(); err != nil {
 		return nil, err
@@ -337,8 +335,8 @@ func (i *Issuer) decide(ctx context.Context, r *Request) (*decision, error) {
 	return d, r.decideFamily(d)
 }
 
-// decideFamily decides about the refresh token that the scope may ask for, and
-// about the chain: what is made from a refresh token has its family for a parent.
+// decideFamily decides about the refresh token that the scope may ask for, and about the
+// chain: the parent of what is made from a refresh token is its family.
 func (r *Request) decideFamily(d *decision) error {
 	fromRefresh := r.Parent != nil && r.Parent.Kind == token.KindRefresh
 	if fromRefresh || slices.Contains(d.scope, identity.ScopeOfflineAccess) {
@@ -362,10 +360,11 @@ func (r *Request) decideFamily(d *decision) error {
 	return nil
 }
 
-// chain returns what the token is made from, root first, and beside what another client
-// had that client: the token is revoked with it too. A new value of a token is made from
-// what that was made from. Before the id of a JWT stands that of the key that signed
-// it: who has stolen the key can sign a maker, and what that makes ends with the key.
+// chain returns what the token is made from, root first. After a token that was issued to
+// another client it names that client: the new token is revoked with that client too. A
+// regenerated token has the chain of the old one. Before the id of a JWT stands that of
+// the key that signed it: a thief of the key can sign a parent, and what is made from
+// that is revoked with the key.
 func (r *Request) chain() []string {
 	switch {
 	case r.renews != nil:
@@ -373,7 +372,7 @@ func (r *Request) chain() []string {
 	case !r.hasParent():
 		return nil
 	case r.Parent.Kind == token.KindRefresh:
-		return slices.Clone(r.Parent.Chain) // the family, which is its last link, stands for it
+		return slices.Clone(r.Parent.Chain) // its last link, the family, stands for it
 	}
 	chain := slices.Clone(r.Parent.Chain)
 	if kid := r.Parent.KID; kid != "" && !slices.Contains(chain, kid) {

@@ -33,8 +33,8 @@ func ParseLifetime(s string) (int64, error) {
 	return n, nil
 }
 
-// lifetime decides how long the token lives, in seconds; 0 is for ever. The
-// ceiling and the parent are two checks: a default shrinks to what both allow, an
+// lifetime decides the token's lifetime in seconds; 0 means that it doesn't expire. The
+// ceiling and the parent are two checks: a default is shortened to what both allow, an
 // explicit lifetime that is too long is refused with the maximum.
 func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, error) {
 	ttl, ceiling := kindRules[r.Kind].lifetimes(p, r.TaskType)
@@ -72,7 +72,7 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 }
 
 // remaining returns how many seconds are left of what the token is made from, or of the
-// token whose end it keeps, and whether that bounds it.
+// token whose expiry it keeps, and whether that limits the lifetime.
 func (r *Request) remaining(now int64) (int64, bool) {
 	var end time.Time
 	switch {
@@ -80,7 +80,7 @@ func (r *Request) remaining(now int64) (int64, bool) {
 		end = r.renews.ExpiresAt
 	case r.renews != nil || !r.hasParent():
 	case r.Parent.Kind == token.KindRefresh:
-		end = r.Parent.FamilyEnd // how long it may idle bounds its use, not what is made from it
+		end = r.Parent.FamilyEnd // its own expiry limits its use, not what is made from it
 	default:
 		end = r.Parent.Expiry
 	}
@@ -114,22 +114,22 @@ func (p Policy) taskRight(r *Request) (access.TaskRight, error) {
 	return right, nil
 }
 
-// OutlivesError is the cause of a refusal of a lifetime that ends after that of what the
-// token is made from.
-type OutlivesError struct{ Max int64 } // seconds that are left of that
+// OutlivesError is the cause of a refusal of a lifetime that ends after the token's
+// parent expires.
+type OutlivesError struct{ Max int64 } // seconds until the parent expires
 
 // Error implements error.
 func (e *OutlivesError) Error() string { return fmt.Sprintf("%d seconds are left", e.Max) }
 
-// The causes of a refusal of a task token of a type that is not on the operator's list,
-// and of one that is and that the user may not have at all.
+// The causes of a refusal of a task token: its type is not on the operator's list, or the
+// user has no permission for it.
 var (
 	ErrTaskType       = errors.New("the type is not on the operator's list")
 	ErrTaskPermission = errors.New("the user lacks the permission to have the type")
 )
 
-// ErrLifetime is the cause of a refusal of a task token whose type is granted, with
-// other lifetimes than the one asked for. Protocols differ in what that is.
+// ErrLifetime is the cause of a refusal of a task token whose type is granted, but with
+// other lifetimes than the one asked for. Protocols differ in their error for that.
 var ErrLifetime = errors.New("the type is granted, with another lifetime")
 
 func listSeconds(all []int64) string {

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Notice says that a token of somebody's ends within a week.
+// Notice says that a token expires within a week.
 type Notice struct {
 	Token    records.StoredToken
 	Username string
@@ -20,8 +20,8 @@ type Notice struct {
 const noticesAtOnce = 100
 
 // NotifyExpiring calls send for every API token and exchange key that is in its last week
-// and has had no notice yet. Of several nodes one sends; what can't be sent is tried
-// again at the next call.
+// and has had no notice yet. Of several nodes one sends. A notice that can't be sent is
+// tried again at the next call.
 func (s *Tokens) NotifyExpiring(ctx context.Context, send func(context.Context, Notice) error) error {
 	now := s.cfg.Now()
 	due, err := s.cfg.Store.Expiring(ctx, now, now.Add(token.ExpiryNotice), noticesAtOnce)

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Policy is what the operator decides about tokens.
+// Policy is what the operator has configured about tokens.
 type Policy struct {
 	Issuer          string
 	DefaultAudience string
@@ -17,13 +17,13 @@ type Policy struct {
 	AccessMax       time.Duration
 	ExchangeKeyMax  time.Duration
 	APITokenMax     time.Duration // 0: no ceiling
-	APITokenOverlap time.Duration // how long a regenerated one stays good where none is asked for
+	APITokenOverlap time.Duration // how long the old value stays valid where the request names no overlap
 	RefreshIdle     time.Duration
 	RefreshGrace    time.Duration // how long after its use a refresh token may be used again; 0: not at all
 	SessionMax      time.Duration
 	TaskMax         map[string]time.Duration // ceiling of each task token type; 0: that of access tokens
 	Scopes          map[string]string        // declared scopes with their descriptions; none: any name
-	Profile         Profile                  // what the deployment's verifiers read beside bearerd's own claims
+	Profile         Profile                  // what the deployment's verifiers read in addition to bearerd's own claims
 }
 
 func (p Policy) check() error {
@@ -41,7 +41,8 @@ func (p Policy) check() error {
 	return nil
 }
 
-// Longest returns how long any JWT may live, and never less than the longest default.
+// Longest returns the longest lifetime of any JWT, and never less than the longest
+// default.
 func (p Policy) Longest() time.Duration {
 	longest := max(30*24*time.Hour, p.AccessMax, p.ExchangeKeyMax)
 	for _, d := range p.TaskMax {
@@ -54,17 +55,17 @@ func (p Policy) Longest() time.Duration {
 // fits a time.Duration is above it.
 const unbounded = int64(math.MaxInt64 / time.Second)
 
-// kindRule is what a kind of token differs in.
+// kindRule is how a kind of token differs from the others.
 type kindRule struct {
 	typ    string // the JWT's typ; "" for opaque kinds
 	stored bool   // a row is kept
-	// credential says that it is a credential of its own: it is created in a session,
-	// which then only bounds its collection and is no parent, or by a token with the scope
-	// credentials, which is.
+	// credential is set for kinds that users create themselves: with a session, which is
+	// no parent and only limits the collection, or with a token of the scope credentials,
+	// which is the parent.
 	credential bool
 	// lifetimes returns the default and the ceiling in seconds; default 0: no expiry.
 	lifetimes func(p Policy, taskType string) (ttl, ceiling int64)
-	// parents are the kinds it may be made from; a password is KindUnknown.
+	// parents are the kinds that it may be made from; a password is KindUnknown.
 	parents []token.Kind
 }
 

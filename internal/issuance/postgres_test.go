@@ -29,7 +29,7 @@ func TestNodesOnPostgres(t *testing.T) {
 	}
 }
 
-// However issuing on one node and revoking on another meet, nothing lives on that was
+// However issuing on one node and revoking on another meet, nothing stays valid that was
 // made from what was revoked.
 func TestNothingSurvivesARevocationOnAnotherNode(t *testing.T) {
 	t.Parallel()
@@ -55,7 +55,7 @@ func TestNothingSurvivesARevocationOnAnotherNode(t *testing.T) {
 		}
 		nodetest.Must(t, nodetest.Second(here.RevokeAllOf(t.Context(), caller.Operator(), "ada")))
 		all.Wait()
-		// The rows are dead by themselves, and not only while the log says so.
+		// The rows themselves are revoked, and not only while the log has the entry.
 		page, err := here.Store.StoredTokens(t.Context(), records.TokenQuery{Owner: owner.ID(), Limit: 1000})
 		nodetest.Must(t, err)
 		for _, row := range page.Items {

@@ -7,24 +7,24 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Profile is what the verifiers of a deployment read in its JWTs beside bearerd's own
-// claims. A dialect brings one. It holds for every JWT, whichever way it is issued; the
+// Profile is what the verifiers of a deployment read in its JWTs in addition to bearerd's
+// own claims. A dialect brings one. It applies to every JWT, however it is issued; the
 // zero value adds nothing.
 type Profile struct {
-	// AsLists has scope and aud written as arrays. bearerd reads both forms.
+	// AsLists writes scope and aud as arrays. bearerd reads both forms.
 	AsLists bool
-	// Claims returns what is added to a JWT. It can't replace a claim of bearerd's: a
-	// token with such a name among them is not signed. Nil: nothing is added.
+	// Claims returns the claims that are added to a JWT. They can't replace one of
+	// bearerd's own: such a token is not signed. Nil adds nothing.
 	Claims func(JWT) map[string]any
 	// KeyScopes are scopes that every exchange key has, asked for or not. They count as
 	// declared, and what an exchange key is made from need not have them.
 	KeyScopes []string
 }
 
-// JWT is a token that is about to be signed, as far as a profile may depend on it.
+// JWT is the part of a token about to be signed that a profile may depend on.
 type JWT struct {
 	Kind     token.Kind
-	User     *identity.User // nil: it speaks for a client
+	User     *identity.User // nil: it is issued for a client
 	Client   string         // the client that it is issued to; "": none
 	TaskType string         // of a task token
 }
@@ -41,7 +41,7 @@ func (p Profile) claims(r *Request) map[string]any {
 	return p.Claims(t)
 }
 
-// gives reports whether the token has a scope whoever asks for it.
+// gives reports whether every token of this request's kind has the scope.
 func (p Profile) gives(r *Request, name string) bool {
 	return r.Kind == token.KindExchangeKey && slices.Contains(p.KeyScopes, name)
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Why a refresh token ended: it was traded for the next of its family, or a sibling was.
+// The reasons why a refresh token ended: it was traded for the next one of its family, or
+// a sibling was.
 const (
 	reasonUsed    = "used"
 	reasonSibling = "sibling used"
@@ -34,19 +35,19 @@ type Refresh struct {
 	again bool // another use within the grace
 }
 
-// Refresh trades a refresh token for a new pair. The first use always gets its answer.
-// A second use within Policy.RefreshGrace of the first is answered too: the client may
-// have lost the first answer, or two of its tabs asked at once. What it gets is a sibling
-// of the first answer's refresh token, of the same family. Siblings live until one of them
-// is used; then the others end.
+// Refresh trades a refresh token for a new pair. The first use always gets its answer. A
+// second use within Policy.RefreshGrace of the first is answered too: the client may have
+// lost the first answer, or two of its tabs asked at once. It gets a sibling of the first
+// answer's refresh token, of the same family. Siblings are valid until one of them is
+// used; then the others end.
 //
 // Any other second use, and a use of an ended sibling, is refused and revokes the whole
-// family, the newest pair included: one of the two users is not who they should be
-// (RFC 9700 §4.14). A request that is refused for another reason uses nothing up.
+// family, the newest pair included: one of the two uses may be a thief's (RFC 9700
+// §4.14). A request that is refused for another reason uses nothing up.
 //
 // Whether a second use is in time, and whether a sibling was used, is decided in the
-// transaction that stores the answer; that of the sibling's use waits for it, or it for
-// that.
+// transaction that stores the answer. It and the transaction of the sibling's use wait
+// for each other.
 func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	asOf := i.cfg.Verifier.Standing().AsOf
 	asks := verification.Requirements{Kinds: refreshOnly, AnyAudience: true, Despite: reasonUsed}
@@ -77,7 +78,7 @@ func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	return i.refresh(ctx, x, caller.ByToken(&verification.Identity{Token: t, Subject: subject, AsOf: asOf}))
 }
 
-// refresh issues the new pair for a refresh token that was found good.
+// refresh issues the new pair for a refresh token that was accepted.
 func (i *Issuer) refresh(ctx context.Context, x Refresh, c *caller.Caller) (Pair, error) {
 	t, now := c.Token, i.cfg.Now()
 	r := &Request{
@@ -103,8 +104,8 @@ func (i *Issuer) refresh(ctx context.Context, x Refresh, c *caller.Caller) (Pair
 	return i.overtaken(ctx, x, c)
 }
 
-// overtaken answers a use that came after another one, or after the token was revoked,
-// which is nobody's second use.
+// overtaken returns the error for a use that came after another one, or after the token
+// was revoked, which is no second use.
 func (i *Issuer) overtaken(ctx context.Context, x Refresh, c *caller.Caller) (Pair, error) {
 	again, reused, err := i.usedBefore(ctx, c.Token)
 	switch {
@@ -119,8 +120,8 @@ func (i *Issuer) overtaken(ctx context.Context, x Refresh, c *caller.Caller) (Pa
 	return Pair{}, fault.New(fault.InvalidGrant, token.ReasonRevoked)
 }
 
-// usedBefore reads what became of a refresh token: whether it was used so shortly before
-// that it may be used again, or so that this is a use of what should be nobody's any more.
+// usedBefore reads how a refresh token ended: whether it was used recently enough to be
+// used again, or whether this second use shows that it may have been stolen.
 func (i *Issuer) usedBefore(ctx context.Context, t *verification.Token) (again, reused bool, err error) {
 	row, _, err := i.cfg.Store.TokenByID(ctx, t.ID)
 	if err != nil {
@@ -138,7 +139,7 @@ func (i *Issuer) usedBefore(ctx context.Context, t *verification.Token) (again, 
 
 // reused revokes the family of a refresh token that was used twice.
 func (i *Issuer) reused(ctx context.Context, client *caller.Caller, t *verification.Token) error {
-	used := fault.New(fault.InvalidGrant, "the refresh token was used before; all that came of it is revoked")
+	used := fault.New(fault.InvalidGrant, "the refresh token was used before; all tokens made from it are revoked")
 	if i.familyKilled(t.Family) {
 		return used
 	}
@@ -157,8 +158,8 @@ func (i *Issuer) reused(ctx context.Context, client *caller.Caller, t *verificat
 	return used
 }
 
-// familyKilled reports whether the log names the family. Its members may be revoked
-// for other reasons; the sequence leaves those out.
+// familyKilled reports whether the log has a kill of the family itself. Cut-offs, which
+// may revoke its members too, don't count.
 func (i *Issuer) familyKilled(family string) bool {
 	return i.cfg.Verifier.Revoked(verification.Index(&verification.Token{ID: family, Seq: math.MaxInt64}))
 }

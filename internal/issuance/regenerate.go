@@ -22,27 +22,28 @@ const reasonRegenerated = "regenerated"
 // renewal is an API token whose value is replaced.
 type renewal struct {
 	records.StoredToken
-	// keepsEnd says that the new value ends when the old one would have, and doesn't
-	// live as long again.
+	// keepsEnd is set when the new value keeps the expiry of the old one, and doesn't get
+	// the same lifetime again.
 	keepsEnd bool
 }
 
-// MayRegenerate decides whether the caller may give that token a new value. The error is
-// that of Regenerate.
+// MayRegenerate decides whether the caller may regenerate a token. The error is that of
+// Regenerate.
 func (s *Tokens) MayRegenerate(ctx context.Context, c *caller.Caller, id string) error {
 	_, err := s.admitRenewal(ctx, c, id)
 	return err
 }
 
-// Regenerate replaces the value of an API token; the name, scope, collection and what it
-// was made from stay. It is for the owner by a fresh session, and for a Bearer with the
-// scope credentials: itself, and what was made from it. What a person created lives as
-// long again when a session regenerates it; every other token keeps its end.
+// Regenerate replaces the value of an API token; its name, scope, collection and parents
+// stay. The owner may do it with a fresh session; a Bearer with the scope credentials may
+// regenerate itself and what was made from it. A token that a person created gets the
+// same lifetime again when it is regenerated with a session; every other token keeps its
+// expiry.
 //
 // The old value is revoked at once or, with an overlap of some seconds, when the new one
-// is first used and at the latest when the overlap ends. Everything that was made from it,
-// before or during the overlap, ends with it. A token that ends sooner by itself does so.
-// A token is regenerated once; the second time is Conflict.
+// is first used and at the latest when the overlap ends. Everything that was made from
+// it, before or during the overlap, ends with it, or earlier if it expires earlier. A
+// token is regenerated once; the second time the error is Conflict.
 func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, overlap int64) (*Issued, error) {
 	old, err := s.admitRenewal(ctx, c, id)
 	if err != nil {
@@ -128,14 +129,14 @@ func (s *Tokens) requireLive(row records.StoredToken) error {
 		ended, reason = true, token.ReasonRevoked
 	}
 	if ended {
-		return fault.New(fault.Conflict, "the token is dead already: %s", reason)
+		return fault.New(fault.Conflict, "the token is no longer valid: %s", reason)
 	}
 	return nil
 }
 
 // supersede returns the batch that ends the old token: now, or when the overlap ends. In
-// the second case the log says at once when that is, so that the JWTs made from the token
-// end then although no process may be there to revoke them.
+// the second case the entry in the log is written now and names that time, so that the
+// JWTs made from the token end then even if no process runs to revoke them.
 func (s *Tokens) supersede(old records.StoredToken, overlap int64) records.Batch {
 	now := s.cfg.Now()
 	if overlap == 0 {
@@ -143,7 +144,7 @@ func (s *Tokens) supersede(old records.StoredToken, overlap int64) records.Batch
 		once := records.SpendToken{ID: old.ID, At: now, Reason: reasonRegenerated}
 		return records.Batch{Ops: append([]records.Op{once}, ops...), Log: entries}
 	}
-	end := now.Add(time.Duration(overlap) * time.Second).Truncate(time.Microsecond) // as the store keeps it
+	end := now.Add(time.Duration(overlap) * time.Second).Truncate(time.Microsecond) // the precision of the store
 	var log []revocation.Entry
 	if old.ExpiresAt.IsZero() || end.Before(old.ExpiresAt) {
 		log = s.cfg.Journal.End(old.ID, end)
@@ -152,13 +153,13 @@ func (s *Tokens) supersede(old records.StoredToken, overlap int64) records.Batch
 	}
 	return records.Batch{
 		Ops: []records.Op{records.ShortenToken{ID: old.ID, Now: now, ExpiresAt: end, Reason: reasonRegenerated}},
-		Log: append(log, s.cfg.Journal.CutOff(revocation.Access, old.Owner)), // what was read of the old one is outdated
+		Log: append(log, s.cfg.Journal.CutOff(revocation.Access, old.Owner)), // earlier readings of the old one are outdated
 	}
 }
 
-// EndReplaced revokes the tokens with these ids, whose successors have been used for
-// the first time. It is called shortly after that use, not by it: verifying never
-// writes. One that can't be ended now ends with its overlap.
+// EndReplaced revokes the tokens with these ids, whose successors have been used for the
+// first time. It is called shortly after that use and not during it, because verifying
+// never writes. A token that can't be ended now ends with its overlap.
 func (s *Tokens) EndReplaced(ctx context.Context, ids []string) error {
 	var all []error
 	for _, id := range ids {
@@ -174,7 +175,7 @@ func (s *Tokens) EndReplaced(ctx context.Context, ids []string) error {
 	return errors.Join(all...)
 }
 
-// end revokes a stored API token that is live, with everything made from it.
+// end revokes a valid API token, with everything made from it.
 func (s *Tokens) end(ctx context.Context, c *caller.Caller, row records.StoredToken, reason string) error {
 	if _, _, ended := row.End(s.cfg.Now()); ended {
 		return nil

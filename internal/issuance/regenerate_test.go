@@ -79,7 +79,7 @@ func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
 	}
 	for range 2 {
 		_, err := f.Regenerate(t.Context(), ada, old.ID, 0)
-		nodetest.WantFault(t, "twice", err, fault.Conflict, "dead already: regenerated")
+		nodetest.WantFault(t, "twice", err, fault.Conflict, "no longer valid: regenerated")
 	}
 	nodetest.Must(t, nodetest.Second(f.Regenerate(t.Context(), ada, again.ID, 0)))
 }
@@ -151,7 +151,7 @@ func TestOldValueEndsWithTheOverlap(t *testing.T) {
 		t.Errorf("the old one's end: %q", reason)
 	}
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 0)
-	nodetest.WantFault(t, "afterwards", err, fault.Conflict, "dead already: regenerated")
+	nodetest.WantFault(t, "afterwards", err, fault.Conflict, "no longer valid: regenerated")
 }
 
 func TestOfConcurrentRegenerationsOneIsAnswered(t *testing.T) {
@@ -271,7 +271,7 @@ func TestAnOverlapIsANumberOfSeconds(t *testing.T) {
 	}
 }
 
-// A Bearer can't give itself more time, or get rid of its parents, by regenerating.
+// A Bearer can't get more time, or get rid of its parents, by regenerating.
 func TestBearerThatRegeneratesKeepsChainAndEnd(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
@@ -314,7 +314,7 @@ func TestBearerThatRegeneratesKeepsChainAndEnd(t *testing.T) {
 	}
 }
 
-// wantChild fails unless the token is alive, ends then, and has these in its chain.
+// wantChild fails unless the token is valid, ends then, and has these in its chain.
 func wantChild(t *testing.T, f *nodetest.Fixture, what string, issued *issuance.Issued, end time.Time, chain ...string) {
 	t.Helper()
 	f.WantAlive(t, what, issued)
@@ -424,7 +424,7 @@ func TestWhatWasMadeFromTheOldValueEndsWithTheOverlap(t *testing.T) {
 		f.Advance(time.Second)
 	}
 	o.dead(t, "after the overlap")
-	// What a third node is told of it is the log alone.
+	// A third node knows of it only by the log.
 	third := nodetest.New(t, o.options)
 	third.Advance(time.Hour)
 	for what, issued := range o.children {

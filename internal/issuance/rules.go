@@ -17,7 +17,7 @@ import (
 // anything is read or validated.
 func (r *Request) checkOrigin(c *caller.Caller) error {
 	if _, known := kindRules[r.Kind]; !known {
-		return fault.New(fault.Forbidden, "no %s is made by itself", r.Kind)
+		return fault.New(fault.Forbidden, "a token of kind %s can't be requested by itself", r.Kind)
 	}
 	switch {
 	case c == nil:
@@ -51,18 +51,19 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 	return nil
 }
 
-// hasParent reports whether the new token is revoked with what it is made from and can't
-// outlive it. A credential that a person creates in a session has no parent.
+// hasParent reports whether the new token has a parent: it is revoked with the parent and
+// can't outlive it. A credential that a person creates in a session has no parent.
 func (r *Request) hasParent() bool {
 	return r.Parent != nil && (r.Parent.Kind != token.KindSession || !kindRules[r.Kind].credential)
 }
 
-// errOthersToken is the cause of a refusal of a token that another client has.
+// errOthersToken is the cause of a refusal of a token that was issued to another client.
 var errOthersToken = errors.New("issuance: the token was issued to another client")
 
-// checkTrader decides who may trade a token: with no client, what was issued to
-// none; with one, what was issued to it or to none, if it has the grant. A credential
-// that somebody created through a client is theirs to trade.
+// checkTrader decides who may trade a token: without a client, tokens that were issued to
+// no client; with one, tokens that were issued to it or to none, if it has the grant. A
+// credential that a user created through a client belongs to the user and may be traded
+// by any.
 func checkTrader(client *caller.Caller, t *verification.Token, grantType string) error {
 	switch {
 	case client == nil && ofNoClient(t):
@@ -79,14 +80,14 @@ func checkTrader(client *caller.Caller, t *verification.Token, grantType string)
 	return nil
 }
 
-// ofNoClient reports whether a token belongs to no client: its user may trade it
-// through any, or through none.
+// ofNoClient reports whether a token belongs to no client: its user may trade it through
+// any client or none.
 func ofNoClient(t *verification.Token) bool {
 	return t.ClientID == "" || t.ClientID == identity.OwnClientID || kindRules[t.Kind].credential
 }
 
-// checkExchange decides who may exchange a token: who may trade it, and besides a client
-// that the token is meant for, or that lists the one to which it was issued.
+// checkExchange decides who may exchange a token: those who may trade it, a client that
+// is its audience, and a client that lists the one to which it was issued.
 func checkExchange(client *caller.Caller, t *verification.Token) error {
 	err := checkTrader(client, t, identity.GrantTypeTokenExchange)
 	switch {
@@ -99,7 +100,7 @@ func checkExchange(client *caller.Caller, t *verification.Token) error {
 		" nor is this client the token's audience", t.ClientID)
 }
 
-// checkSubject refuses tokens for users who may have none.
+// checkSubject refuses tokens for users who may not get any.
 func (r *Request) checkSubject() error {
 	if r.Principal.User != nil && r.Principal.User.Disabled {
 		return fault.New(fault.Forbidden, "the account is disabled")
@@ -107,8 +108,8 @@ func (r *Request) checkSubject() error {
 	return nil
 }
 
-// audience decides whom the token is for: the task token type, the resource asked
-// for when the client may name it, or the default audience.
+// audience decides the token's audience: the task token type, the resource asked for when
+// the client may name it, or the default audience.
 func (p Policy) audience(r *Request) (string, error) {
 	if r.Kind == token.KindTask {
 		return r.TaskType, nil
@@ -130,7 +131,7 @@ func (p Policy) audience(r *Request) (string, error) {
 			}
 		}
 	}
-	return "", fault.New(fault.InvalidTarget, "the audience is not one that may be asked for").In("audience")
+	return "", fault.New(fault.InvalidTarget, "this audience may not be asked for").In("audience")
 }
 
 // collection decides which collection the token is bound to. A token made from

@@ -11,9 +11,9 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// scope decides the token's scope: what was asked for, when every part of it is
-// within the parent's, the client's and the user's; what the parent has, when
-// nothing was asked for. A credential of its own then has none.
+// scope decides the token's scope: what was asked for, when every part of it is within
+// the parent's, the client's and the user's; what the parent has, when nothing was asked
+// for. A credential that has no parent then gets none.
 func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
 	if r.Scope == nil {
 		return i.cfg.Policy.Profile.scope(r, r.inheritedScope()), nil
@@ -34,8 +34,8 @@ func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
 }
 
 // inheritedScope returns the scope of a token for which none was asked: its parent's,
-// less what this user, client or kind can't have. From a session or a password there
-// is none.
+// without what this user, client or kind can't have. From a session or a password it
+// inherits none.
 func (r *Request) inheritedScope() []string {
 	if r.Parent == nil || r.Parent.Kind == token.KindSession || kindRules[r.Kind].credential {
 		return nil
@@ -47,7 +47,7 @@ func (r *Request) inheritedScope() []string {
 	})
 }
 
-// ScopeError is a refusal, and the scope that it is about.
+// ScopeError is a refusal with the scope that it is about.
 type ScopeError struct {
 	Name string
 	Err  error
@@ -59,8 +59,8 @@ func (e *ScopeError) Error() string { return e.Err.Error() }
 // Unwrap returns the refusal.
 func (e *ScopeError) Unwrap() error { return e.Err }
 
-// ErrScopePermission is the cause of an InvalidScope that the user could have with
-// one more permission.
+// ErrScopePermission is the cause of an InvalidScope when the user lacks the permission
+// for the scope.
 var ErrScopePermission = errors.New("the user lacks the permission that the scope stands for")
 
 func (r *Request) checkScopeName(name string) error {
@@ -81,14 +81,15 @@ func (r *Request) checkScopeName(name string) error {
 }
 
 // neverScope reports scopes that this kind of token can't have, for any caller. An
-// exchange key never has credentials, and so nothing that is made from one has.
+// exchange key never has the scope credentials, and so neither has what is made from one.
 func (r *Request) neverScope(name string) bool {
 	return name == identity.ScopeCredentials &&
 		(r.Kind == token.KindExchangeKey || r.Kind == token.KindTask || r.Principal.User == nil)
 }
 
-// parentAllows bounds by what the token is made from. Asking for a refresh token is
-// no right over an API, and the refresh token is revoked with its parent.
+// parentAllows checks the scope against the parent's. The scope of a refresh token is
+// always allowed: it is no right to an API, and the refresh token is revoked with its
+// parent.
 func (r *Request) parentAllows(name string) bool {
 	if name == identity.ScopeOfflineAccess {
 		return true
@@ -96,8 +97,8 @@ func (r *Request) parentAllows(name string) bool {
 	return r.Parent == nil || r.Parent.Kind == token.KindSession || slices.Contains(r.Parent.Scope, name)
 }
 
-// clientAllows bounds by the client. A client that acts for itself has only the
-// scopes it lists; one that acts for a user is bounded where it lists any.
+// clientAllows checks the scope against the client's. A client that acts for itself has
+// only the scopes that it lists; one that acts for a user is limited if it lists any.
 func (r *Request) clientAllows(name string) bool {
 	if r.Client == nil {
 		return true
@@ -109,8 +110,8 @@ func (r *Request) clientAllows(name string) bool {
 	return slices.Contains(client.Scopes, name)
 }
 
-// subjectAllows bounds by the user: reading every token's state or the log is a
-// right that an administrator grants.
+// subjectAllows checks the scope against the user's permissions: an administrator grants
+// the right to read the state of every token, or the log.
 func (r *Request) subjectAllows(name string) bool {
 	if name != identity.ScopeIntrospect && name != identity.ScopeRevocations {
 		return true
@@ -118,9 +119,9 @@ func (r *Request) subjectAllows(name string) bool {
 	return r.Principal.User == nil || r.Principal.May(name, access.PathTokens).Allowed
 }
 
-// checkDeclared refuses names that the operator has not declared. Those that a
-// client lists, and those that every exchange key has, count as declared; with nothing
-// declared, any name does.
+// checkDeclared refuses names that the operator has not declared. Those that a client
+// lists, and those that every exchange key has, count as declared; when nothing is
+// declared, every name is allowed.
 func (i *Issuer) checkDeclared(ctx context.Context, name string) error {
 	declared := i.cfg.Policy.Scopes
 	if _, ok := declared[name]; ok || len(declared) == 0 ||
@@ -139,9 +140,9 @@ func (i *Issuer) checkDeclared(ctx context.Context, name string) error {
 	return fault.New(fault.InvalidScope, "the scope %s is not declared", name).In("scope")
 }
 
-// checkOffline decides whether a refresh token is issued beside the access token.
-// The scope offline_access asks for it; only a user's access token can have one,
-// and a client needs the grant.
+// checkOffline decides whether a refresh token is issued beside the access token. The
+// scope offline_access asks for it; only a user's access token can have one, and the
+// client needs the grant.
 func (r *Request) checkOffline() error {
 	switch {
 	case r.Kind != token.KindAccess || r.Principal.User == nil:

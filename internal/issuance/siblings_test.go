@@ -61,8 +61,8 @@ func TestALostAnswerToARefreshIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// Whoever has what should be nobody's any more is not who they should be, or somebody
-// else isn't: the family ends.
+// A refresh token that should no longer be in use was used: it may have been stolen, so
+// the family ends.
 func TestAUseTooManyRevokesTheFamilyDespiteTheGrace(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(f *nodetest.Fixture, first, second, sibling issuance.Pair) issuance.Pair{

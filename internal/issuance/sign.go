@@ -43,9 +43,9 @@ func (i *Issuer) create(ctx context.Context, r *Request, d *decision) (*Issued, 
 	return issued, []records.Op{records.AddToken{Token: row}}, nil
 }
 
-// sign signs with the active key. Where another node has just revoked that one, the
-// key that follows is read first. The log must be applied up to the reading that the
-// token rests on: a node that was cut off may have yet to read that its key was revoked,
+// sign signs with the active key. When another node has just revoked that key, the next
+// one is read first. The log must be applied up to the sequence as of which the token is
+// decided: a node that was disconnected may not have read yet that its key was revoked,
 // and no node would accept the token.
 func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secret, error) {
 	if err := i.cfg.Verifier.Reach(ctx, r.Principal.Seq); err != nil {
@@ -86,8 +86,9 @@ func (i *Issuer) signing(ctx context.Context) (token.SigningKey, error) {
 // assertionLife is how long an assertion may be presented.
 const assertionLife = 30 * time.Second
 
-// Assert signs an assertion of who is calling, for the application of that audience, which
-// need not trust its network then. It is no token: its type is no token's.
+// Assert signs an assertion of who is calling, for the application of that audience,
+// which then need not trust its network. It can't be used as a token, because of its
+// type.
 func (i *Issuer) Assert(ctx context.Context, id *verification.Identity, audience string) (string, error) {
 	key, err := i.signing(ctx)
 	if err != nil {
@@ -105,9 +106,9 @@ func (i *Issuer) Assert(ctx context.Context, id *verification.Identity, audience
 	return token.Sign(key, token.TypeAssertion, claims)
 }
 
-// createRefresh creates the refresh token of a pair. The first of a family has the
-// family's name, which then stands in the chain of everything made from it; each may
-// idle for as long as the first, but none outlives what the first was made from.
+// createRefresh creates the refresh token of a pair. The first one of a family has the
+// family's id, which then stands in the chain of everything made from it. Each may be
+// unused for as long as the first, but none outlives what the first was made from.
 func (i *Issuer) createRefresh(r *Request, d *decision) (*Issued, records.Op, error) {
 	value, o, err := i.cfg.Forms.New(token.KindRefresh)
 	if err != nil {
@@ -127,8 +128,8 @@ func (i *Issuer) createRefresh(r *Request, d *decision) (*Issued, records.Op, er
 	return issued, records.AddToken{Token: row}, nil
 }
 
-// row returns what every row says that comes of a request: the form of the value,
-// whose it is, and what it was decided on.
+// row returns what every row of a request has in common: the form of the value, its
+// owner, and what it was decided on.
 func (r *Request) row(o token.Opaque, d *decision) records.StoredToken {
 	row := records.StoredToken{
 		Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4, Owner: r.Principal.Subject(),
@@ -140,9 +141,9 @@ func (r *Request) row(o token.Opaque, d *decision) records.StoredToken {
 	return row
 }
 
-// clientID returns the client_id claim. RFC 9068 requires one: a token that a user
-// got for themselves, with no client, names the issuer's own pages and command line.
-// What is made from a client's token is that client's too, and is revoked with it.
+// clientID returns the client_id claim. RFC 9068 requires one: a token that a user got
+// without a client names the issuer's own pages and command line. What is made from a
+// client's token belongs to that client too, and is revoked with it.
 func (r *Request) clientID() string {
 	switch {
 	case r.Client != nil:
@@ -155,8 +156,8 @@ func (r *Request) clientID() string {
 	return identity.OwnClientID
 }
 
-// seq returns the sequence as of which the token is decided: the earliest of the
-// readings that it rests on.
+// seq returns the sequence as of which the token is decided: the earliest sequence of the
+// readings that it is based on.
 func (r *Request) seq() revocation.Seq {
 	seq := r.Principal.Seq
 	if r.Client != nil {

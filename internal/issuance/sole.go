@@ -13,14 +13,14 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Sole names an API token of which a user has one and no more: all that have this
-// name and this prefix are the same one, created and regenerated.
+// Sole names an API token of which a user has only one: tokens with this name and this
+// prefix are successive values of it.
 type Sole struct {
 	Name   string
 	Prefix string // one that Forms reads as an API token's
 }
 
-// SoleToken returns the caller's live token that s names; ok is false when there is
+// SoleToken returns the caller's valid token that s names; ok is false when there is
 // none.
 func (s *Tokens) SoleToken(ctx context.Context, c *caller.Caller, name Sole) (t records.StoredToken, ok bool, err error) {
 	all, err := s.soleTokens(ctx, c, name)
@@ -31,10 +31,9 @@ func (s *Tokens) SoleToken(ctx context.Context, c *caller.Caller, name Sole) (t 
 	return live[0], true, nil
 }
 
-// RenewSole creates the caller's token that s names, or replaces its value, upon
-// which the old one is revoked. Where several ask at the same time each either gets
-// a token in turn or a Conflict, and one token is good in the end. The errors are
-// those of CreateAPIToken and Regenerate.
+// RenewSole creates the caller's token that s names, or replaces its value and revokes
+// the old one. Of several concurrent calls each returns a token or a Conflict, and one
+// token is valid in the end. The errors are those of CreateAPIToken and Regenerate.
 func (s *Tokens) RenewSole(ctx context.Context, c *caller.Caller, name Sole) (*Issued, error) {
 	if c == nil || c.Token == nil {
 		return nil, caller.ErrSignIn
@@ -51,7 +50,7 @@ func (s *Tokens) RenewSole(ctx context.Context, c *caller.Caller, name Sole) (*I
 	if err != nil {
 		return nil, err
 	}
-	for _, other := range live[1:] { // created in another way, with this name
+	for _, other := range live[1:] { // created in another way, with the same name
 		if err := s.end(ctx, c, other, token.ReasonRevoked); err != nil {
 			return nil, err
 		}
@@ -59,8 +58,8 @@ func (s *Tokens) RenewSole(ctx context.Context, c *caller.Caller, name Sole) (*I
 	return issued, nil
 }
 
-// createSole creates the token where none is live. Its id follows from the tokens that
-// there were: of two who find the same ones the store lets one create the next.
+// createSole creates the token when none is valid. Its id is derived from the earlier
+// tokens: of two calls that find the same ones, the store lets one create the next.
 func (s *Tokens) createSole(ctx context.Context, c *caller.Caller, name Sole, before []records.StoredToken) (*Issued, error) {
 	var names bytes.Buffer
 	for _, part := range []string{c.ID(), name.Name, name.Prefix} {
@@ -86,7 +85,7 @@ func (s *Tokens) live(all []records.StoredToken) []records.StoredToken {
 	return live
 }
 
-// soleTokens returns the tokens that name names, ended ones included, newest first.
+// soleTokens returns the tokens that name names, including ended ones, newest first.
 func (s *Tokens) soleTokens(ctx context.Context, c *caller.Caller, name Sole) ([]records.StoredToken, error) {
 	var all []records.StoredToken
 	q := records.TokenQuery{Owner: c.ID(), Kinds: []token.Kind{token.KindAPIToken}}

@@ -10,10 +10,10 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Revoke commits a batch whose log entries revoke something. It returns when this
-// node refuses what they name and, as wait says, when every other node has confirmed
-// the sequence or can accept nothing any more. The error is Unavailable when it is
-// stored but not known to hold everywhere: asking again is safe.
+// Revoke commits a batch whose log entries revoke something. It returns when this node
+// refuses what they name and, depending on wait, when every other node has confirmed the
+// sequence or its lease has expired. The error is Unavailable when the revocation is
+// stored but not known to hold everywhere: it is safe to try again.
 func (j *Journal) Revoke(ctx context.Context, b records.Batch, wait revocation.Wait) (revocation.Receipt, error) {
 	seq, err := j.Commit(ctx, b)
 	if err != nil {
@@ -23,28 +23,28 @@ func (j *Journal) Revoke(ctx context.Context, b records.Batch, wait revocation.W
 	return j.acknowledge(ctx, seq, wait)
 }
 
-// Reading is the log, as this node follows it, from which something was read.
+// Reading is the state of the log, as this node follows it, at which something was read.
 type Reading struct {
 	replaced uint64
 	origin   string
 }
 
-// Origin returns the database of the log, for a batch that must be committed in that one.
+// Origin returns the database of the log, for a batch that must be committed there.
 func (r Reading) Origin() string { return r.origin }
 
-// Reading returns the log as it is followed now. Take it before reading from the store
-// that something is revoked already.
+// Reading returns the state of the log as it is followed now. Take it before reading from
+// the store whether something is already revoked.
 func (j *Journal) Reading() Reading {
 	return Reading{replaced: j.cfg.Follower.Replaced(), origin: j.cfg.Follower.Origin()}
 }
 
-// Settled acknowledges what is revoked already, as was read from the store after the
-// reading was taken, so that nothing is left to write. What was read is not enough for
-// that: the entry may be visible here and on no standby, if the commit that wrote it was
-// cut off. So something is committed, which makes every entry before it as durable as
-// itself, and the answer waits for the head of the log that this transaction saw. The
-// error is that of Revoke, and Unavailable when what was committed may be in another log
-// than what was read: that of a server that has replaced the first one.
+// Settled acknowledges a revocation that the store already has, as was read after the
+// reading was taken, so that nothing is left to write. Reading it is not enough: if the
+// wait of the commit that wrote the entry was cut off, the entry may be visible here but
+// not be on any standby. So Settled commits something, which makes every entry before it
+// as durable as itself, and waits for the head of the log that this transaction saw. The
+// error is that of Revoke, and Unavailable when the commit may be in another log than the
+// reading: that of a server that has replaced the first one.
 func (j *Journal) Settled(ctx context.Context, read Reading, wait revocation.Wait) (revocation.Receipt, error) {
 	return j.RevokeRest(ctx, records.Batch{}, read, wait)
 }
@@ -66,7 +66,7 @@ func (j *Journal) RevokeRest(ctx context.Context, b records.Batch, read Reading,
 	return r, nil
 }
 
-// settle acknowledges what a batch without entries is about.
+// settle acknowledges a batch without entries.
 func (j *Journal) settle(ctx context.Context, _ records.Batch, wait revocation.Wait) (revocation.Receipt, error) {
 	head, err := j.settler.settle(ctx, j.cfg.Store)
 	if err != nil {
@@ -75,15 +75,15 @@ func (j *Journal) settle(ctx context.Context, _ records.Batch, wait revocation.W
 	return j.acknowledge(ctx, head, wait)
 }
 
-// settler lets one commit serve all requests that came before it began: a flood of
-// requests with nothing left to do costs one commit at a time.
+// settler makes one commit serve all requests that came before it began: however many
+// requests have nothing left to revoke, one commit at a time is made.
 type settler struct {
 	turn  chan struct{} // holds the turn, which guards last
 	began atomic.Uint64 // commits
 	last  settlement
 }
 
-// settlement is the outcome of a commit, for those who came before it began.
+// settlement is the outcome of a commit, for the requests that came before it began.
 type settlement struct {
 	number uint64
 	head   revocation.Seq
@@ -95,7 +95,7 @@ func (s *settler) settle(ctx context.Context, store Store) (revocation.Seq, erro
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
-		return 0, fault.Wrap(ctx.Err(), fault.Unavailable, "the revocation log is busy: ask again").Retry(time.Second)
+		return 0, fault.Wrap(ctx.Err(), fault.Unavailable, "the revocation log is busy: try again").Retry(time.Second)
 	}
 	defer func() { <-s.turn }()
 	if s.last.number > arrived {
@@ -104,31 +104,31 @@ func (s *settler) settle(ctx context.Context, store Store) (revocation.Seq, erro
 	number := s.began.Add(1)
 	head, err := store.Settle(ctx)
 	if err != nil && ctx.Err() != nil {
-		return 0, err // this caller's own end says nothing to the others
+		return 0, err // only this caller's ctx ended
 	}
 	s.last = settlement{number: number, head: head, err: err}
 	return head, err
 }
 
-// CatchUp brings this node up to what the log says now. The error is Unavailable.
+// CatchUp applies on this node everything that the log has now. The error is Unavailable.
 func (j *Journal) CatchUp(ctx context.Context) error {
 	if err := j.cfg.Follower.CatchUp(ctx); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "this node could not read the revocation log: ask again").Retry(time.Second)
+		return fault.Wrap(err, fault.Unavailable, "this node could not read the revocation log: try again").Retry(time.Second)
 	}
 	return nil
 }
 
-// acknowledge returns when this node honours what was committed and, as wait says,
-// every other does up to that sequence or can accept nothing any more.
+// acknowledge returns when this node has applied what was committed and, depending on
+// wait, when every other node has applied that sequence or its lease has expired.
 func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revocation.Wait) (revocation.Receipt, error) {
 	committed := j.cfg.Clock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*j.cfg.Staleness+time.Second)
 	defer cancel()
 	if err := j.cfg.Follower.CatchUp(ctx); err != nil {
 		return revocation.Receipt{}, fault.Wrap(err, fault.Unavailable,
-			"it is stored, but this node could not read the revocation log: ask again").Retry(time.Second)
+			"it is stored, but this node could not read the revocation log: try again").Retry(time.Second)
 	}
-	if j.cfg.Follower.Ledger().Applied() < seq { // what answered is behind what committed
+	if j.cfg.Follower.Ledger().Applied() < seq { // the database that answered is behind the one that committed
 		return revocation.Receipt{}, fault.After(fault.Unavailable, time.Second,
 			"it is stored, but this node has not read it from the revocation log yet: ask again")
 	}
@@ -139,7 +139,13 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 	if wait == revocation.WaitNone {
 		return r, nil
 	}
-	ack, err := revocation.Await(ctx, j.await(seq, committed))
+	a := revocation.AwaitConfig{
+		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Follower.List(j.cfg.Store.Nodes), Drop: j.cfg.Store.DropNode,
+	}
+	if w := j.cfg.Watcher; w != nil {
+		a.Nodes, a.LeaseExpired = w.Read, w.LeaseExpired
+	}
+	ack, err := revocation.Await(ctx, a)
 	j.cfg.Meter.Waited(waitOutcome(ack, err))
 	if err != nil {
 		return revocation.Receipt{}, fault.Wrap(err, fault.Unavailable,
@@ -148,16 +154,6 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 	r.Nodes = &ack
 	j.cfg.Meter.Acknowledged(j.cfg.Clock() - committed)
 	return r, nil
-}
-
-func (j *Journal) await(seq revocation.Seq, committed time.Duration) revocation.AwaitConfig {
-	a := revocation.AwaitConfig{
-		Target: seq, Started: committed, Clock: j.cfg.Clock, Nodes: j.cfg.Follower.List(j.cfg.Store.Nodes), Drop: j.cfg.Store.DropNode,
-	}
-	if w := j.cfg.Watcher; w != nil {
-		a.Nodes, a.LeaseExpired = w.Read, w.LeaseExpired
-	}
-	return a
 }
 
 func waitOutcome(ack revocation.Acknowledgement, err error) string {

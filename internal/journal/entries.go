@@ -8,16 +8,16 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Kill names a token that is to be revoked with everything that was made from it.
+// Kill names a token to be revoked with everything that was made from it.
 type Kill struct {
 	ID     string
-	Family string    // of a refresh token: it dies with its family; "" otherwise
+	Family string    // of a refresh token: its family, which is revoked with it; "" otherwise
 	Expiry time.Time // zero: never
 	Opaque bool      // it has a row, and JWTs that outlive it may have been made from it
 	Reason string    // for the row
 }
 
-// Kill returns what the rows and the log say of a killed token.
+// Kill returns the operations and log entries that revoke a token.
 func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
 	last := k.Expiry
 	if k.Opaque {
@@ -36,8 +36,8 @@ func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
 	return []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason}}, entries
 }
 
-// End returns what the log says of a token that ends at a later time, with all that was
-// made from it: nothing where no JWT issued so far can outlive that time.
+// End returns the log entries for a token that ends at a later time, with all that was
+// made from it: none when no JWT issued so far can outlive that time.
 func (j *Journal) End(id string, at time.Time) []revocation.Entry {
 	horizon := j.Horizon()
 	if !at.Before(horizon) {
@@ -72,8 +72,8 @@ func (j *Journal) CutOff(what revocation.What, id string) revocation.Entry {
 	return revocation.Entry{What: what, ID: id, At: j.cfg.Now(), Until: j.Horizon()}
 }
 
-// Horizon returns the latest expiry of any JWT issued so far, also of one that was
-// issued under a ceiling which has been lowered since.
+// Horizon returns the latest expiry of any JWT issued so far, including those issued
+// before the ceiling was lowered.
 func (j *Journal) Horizon() time.Time {
 	end := j.cfg.Now().Add(j.cfg.LongestToken)
 	if last := j.cfg.LastExpiry(); last.After(end) {

@@ -1,7 +1,7 @@
-// Package journal commits one business fact at a time: its operations, what the
-// revocation log says of it, and the audit events that record it, in one
-// transaction. Where the log says something, the answer waits until that holds: here
-// always, on every other node as the caller asks.
+// Package journal commits one business fact at a time: its operations, its entries in the
+// revocation log, and its audit events, in one transaction. Where there are log entries,
+// the answer waits until they hold: always on this node, and on every other node if the
+// caller asks for it.
 package journal
 
 import (
@@ -14,7 +14,8 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Store is where a journal writes, and the list of nodes that it waits for.
+// Store is where a journal writes, and where it reads the list of nodes that it waits
+// for.
 type Store interface {
 	records.Committer
 	Nodes(ctx context.Context, origin string) ([]revocation.Confirmation, error)
@@ -22,17 +23,16 @@ type Store interface {
 	Settle(ctx context.Context) (revocation.Seq, error)
 }
 
-// Config says what a journal is made of. Every field but Watcher and Meter must be
-// set.
+// Config configures a journal. Every field but Watcher and Meter must be set.
 type Config struct {
 	Store    Store
 	Follower *revocation.Follower
-	Watcher  *revocation.NodeWatcher // nil: a silent node is waited for once
+	Watcher  *revocation.NodeWatcher // nil: a node without a lease is waited for once
 	Meter    Meter                   // nil: nothing is counted
 
 	Wait         revocation.Wait  // what WaitDefault stands for: WaitNodes or WaitNone
 	Staleness    time.Duration    // L
-	LongestToken time.Duration    // no JWT that is issued now lives longer
+	LongestToken time.Duration    // the longest lifetime of a JWT that is issued now
 	LastExpiry   func() time.Time // of the JWTs that the signing keys have signed
 	Now          func() time.Time
 	Clock        func() time.Duration // the boot clock, as the follower's
@@ -49,7 +49,7 @@ type Meter interface {
 const (
 	WaitConfirmed = "confirmed" // every node did
 	WaitExpired   = "expired"   // the lease of some had to run out
-	WaitFailed    = "failed"    // it is not known; what was revoked is revoked
+	WaitFailed    = "failed"    // it is not known; the revocation itself is committed
 )
 
 // Journal commits. Its methods may be called from any number of goroutines.
@@ -77,9 +77,9 @@ func New(cfg Config) (*Journal, error) {
 	return &Journal{cfg: cfg, settler: settler{turn: make(chan struct{}, 1)}}, nil
 }
 
-// Commit carries out a batch. Its events are cleaned of secrets first, and what the
-// log and the audit log say of one act they say of one moment; an End keeps the time that
-// it names. The error is that of records.Committer.
+// Commit carries out a batch. Secrets are removed from its events first. Log entries and
+// audit events of a batch have the same time; an End keeps the time that it names. The
+// error is that of records.Committer.
 func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
 	now := j.cfg.Now()
 	for i := range b.Log {
@@ -94,7 +94,7 @@ func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, 
 	return j.cfg.Store.Commit(ctx, b)
 }
 
-// Event returns an audit event about what an actor does, of the request in ctx.
+// Event returns an audit event for an actor's action in the request of ctx.
 func (j *Journal) Event(ctx context.Context, actor, action string) audit.Event {
 	o := audit.OriginOf(ctx)
 	return audit.Event{

@@ -16,30 +16,31 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// Anybody can cause refusals, as fast as the network carries them. So they are counted:
-// the audit log has one row a minute of those with the same action and reason that
-// come from one address or, where the caller is known, from one actor. Refused sign-ins of
-// a user have a row of their own, so that they are found by the user, for as many users as
-// the bounds allow.
+// Anybody can cause refusals, as fast as the network allows. So they are counted: the
+// audit log has one row a minute for those with the same action and reason from one
+// address or, where the caller is known, from one actor. Refused sign-ins of a user have
+// a row of their own, so that they are found by the user, for as many users as the limits
+// allow.
 //
-//  1. At t0 a refusal comes whose like was not seen within the last minute. It is
+//  1. At t0 a refusal comes of a kind that was not seen within the last minute. It is
 //     written at once, and a minute begins.
 //  2. Until t0 + 1 min others like it are counted in memory. Then one write adds their
 //     number to the row of t0, and the next minute begins.
-//  3. What comes in that minute is counted in memory from the first, and written as one
-//     row when the minute ends. A minute in which nothing came is forgotten.
+//  3. All refusals of that minute, from its first one, are counted in memory and written
+//     as one row when the minute ends. After a minute without refusals the count is
+//     dropped.
 //
-// So a refusal that comes alone is in the log before it is answered, and a flood costs
-// one row and one write a minute. A crash loses the counts of the minute under way, and
-// never the row that says that the flood began.
+// So a single refusal is in the log before it is answered, and a flood costs one row and
+// one write a minute. A crash loses the counts of the minute under way, and never the row
+// that says that the flood began.
 
-// The bounds of what is counted apart, and for how long.
+// How many refusals are counted separately, and for how long.
 const (
 	refusalPeriod   = time.Minute
 	maxStrangers    = 1_000  // addresses, networks of IPv6, with their actions and reasons
 	maxKnown        = 10_000 // actors, likewise
-	maxReasons      = 10     // of one address or actor; reasons may contain what was sent
-	maxOtherTargets = 5      // that a row names beside the first
+	maxReasons      = 10     // of one address or actor; reasons may contain a client's text
+	maxOtherTargets = 5      // that a row names in addition to the first
 	refusalsAtOnce  = 500    // rows in one transaction
 )
 
@@ -48,7 +49,7 @@ const (
 	reasonCrowded = "refused; too many callers to count each apart"
 )
 
-// refusalKey says which refusals are alike.
+// refusalKey is equal for refusals that are counted together.
 type refusalKey struct {
 	actor   string // "" for strangers
 	network string // of strangers
@@ -57,7 +58,7 @@ type refusalKey struct {
 	target  string // of a sign-in: the subject of the user; "" for any
 }
 
-// who returns the key of everything that one address or actor is refused.
+// who returns the key for all refusals of one address or actor.
 func (k refusalKey) who() refusalKey { return refusalKey{actor: k.actor, network: k.network} }
 
 // refusals counts refusals until they are written. The zero value is ready.
@@ -65,17 +66,17 @@ type refusals struct {
 	mu      sync.Mutex
 	minutes map[refusalKey]*countedMinute
 	reasons map[refusalKey]int // minutes under way, by who
-	known   int                // of them, those of actors
+	known   int                // of these, those of actors
 }
 
 // countedMinute is a minute under way.
 type countedMinute struct {
 	began   time.Time
 	tally   string      // names the row
-	first   audit.Event // zero until something came
+	first   audit.Event // zero until there was a refusal
 	more    int64       // not written yet
 	targets []string    // of the others, where they differ from the first's
-	others  bool        // and there were more than targets holds
+	others  bool        // there were more targets than that
 }
 
 // note counts a refusal. It returns the event that is to be written now, if any.
@@ -97,8 +98,8 @@ func (r *refusals) note(e audit.Event, network string) (row audit.Event, write b
 	return e, true
 }
 
-// keyOf returns what a refusal is counted under, in bounded memory: beyond the bounds
-// reasons, and then callers, are not told apart.
+// keyOf returns the key that a refusal is counted under, in bounded memory: beyond the
+// limits, first reasons and then callers are counted together.
 func (r *refusals) keyOf(e audit.Event, network string) refusalKey {
 	key := refusalKey{actor: e.Actor, action: e.Action, reason: e.Reason}
 	if e.Actor == "" {
@@ -150,7 +151,7 @@ func (m *countedMinute) add(e audit.Event) {
 	m.name(e.Target)
 }
 
-// name notes the target of a refusal, where it is not the first's.
+// name records the target of a refusal, where it is not the first one's.
 func (m *countedMinute) name(target string) {
 	if target == m.first.Target {
 		return
@@ -165,7 +166,7 @@ func (m *countedMinute) name(target string) {
 	m.targets = append(m.targets, target)
 }
 
-// row returns the event that says how many were refused.
+// row returns the event with the number of refusals.
 func (m *countedMinute) row() audit.Event {
 	e := m.first
 	e.Count, e.Tally = m.more, m.tally
@@ -182,9 +183,8 @@ func (m *countedMinute) row() audit.Event {
 	return e.Clean()
 }
 
-// end closes the minutes that are over at now, or all, and returns those in which
-// something is left to write. Each is followed by the next minute, whose first
-// refusal waits for its end.
+// end closes the minutes that are over at now, or all, and returns those with something
+// to write. Each is followed by the next minute, whose first refusal waits for its end.
 func (r *refusals) end(now time.Time, all bool) map[refusalKey]*countedMinute {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,10 +233,9 @@ func (r *refusals) putBack(over map[refusalKey]*countedMinute) {
 	}
 }
 
-// Refuse records that something was asked for and not done, and returns the reason.
-// Refusals that are alike are counted, and may be written up to a minute later
-// (FlushRefusals); the first is written before this returns, and when that can't be
-// done, the error says so instead.
+// Refuse records a refusal and returns its reason. Refusals of one kind are counted, and
+// may be written up to a minute later (FlushRefusals). The first is written before Refuse
+// returns; when that fails, that error is returned instead.
 func (j *Journal) Refuse(ctx context.Context, e audit.Event, reason error) error {
 	e.Outcome, e.Reason, e.At = audit.Refused, fault.Message(reason), j.cfg.Now()
 	row, write := j.refusals.note(e.Clean(), audit.OriginOf(ctx).Network())
@@ -250,7 +249,7 @@ func (j *Journal) Refuse(ctx context.Context, e audit.Event, reason error) error
 }
 
 // FlushRefusals writes the refusals that were counted: those whose minute is over, or
-// all. What can't be written is kept.
+// all. What can't be written is kept for the next call.
 func (j *Journal) FlushRefusals(ctx context.Context, all bool) error {
 	over := j.refusals.end(j.cfg.Now(), all)
 	var failed []error

@@ -110,8 +110,8 @@ func TestRefusalsAreCountedByTheMinute(t *testing.T) {
 	}
 }
 
-// What is not alike is told apart: address, action and reason of strangers; actor,
-// action and reason of callers who are known, wherever they are.
+// Different refusals are counted separately: by address, action and reason for unknown
+// callers; by actor, action and reason for known callers, from any address.
 func TestRefusalsThatAreNotAlikeHaveTheirOwnRows(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})

@@ -14,7 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// TestAKeyLivesItsWholeLife is the story of one rotation, told by time alone.
+// TestAKeyLivesItsWholeLife is the story of one rotation, driven by time alone.
 func TestAKeyLivesItsWholeLife(t *testing.T) {
 	t.Parallel()
 	store, c := &memory{}, newClock()
@@ -108,7 +108,7 @@ func TestRetireKillsTheTokensOfAKey(t *testing.T) {
 	for _, r := range []*keyring.Ring{r, other, open(t, cfg)} {
 		var refusal *token.Refusal
 		if err := verify(r, raw); !errors.As(err, &refusal) || refusal.Check != token.CheckRevoked {
-			t.Errorf("a token of a key that was taken back: %v", err)
+			t.Errorf("a token of a key that was revoked: %v", err)
 		}
 		if slices.Contains(published(t, r), first) || states(r)[first] != keyring.Retired {
 			t.Errorf("the key is %s and the set shows %v", states(r)[first], published(t, r))

@@ -84,7 +84,7 @@ func TestMakeMasterHasOneWinner(t *testing.T) {
 			case !errors.Is(err, fs.ErrExist):
 				t.Error(err)
 			}
-			if _, err := keyring.ReadMaster(path); err != nil { // whole, whoever made it
+			if _, err := keyring.ReadMaster(path); err != nil { // complete, from any maker
 				t.Error(err)
 			}
 		})

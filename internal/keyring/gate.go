@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Gate limits how often an unknown key id makes a verifier look for new keys, so
-// that forged ids cost their sender more than anybody else. It remembers the ids it
-// let through, and these alone, so that its memory is bounded by the rate.
+// Gate limits how often an unknown key id makes a verifier look for new keys, so that
+// forged ids cause little work. It remembers only the ids that it let through, so its
+// memory is bounded by the rate.
 type Gate struct {
 	every  time.Duration
 	forget time.Duration
@@ -17,14 +17,14 @@ type Gate struct {
 	asked map[string]time.Time
 }
 
-// NewGate lets an id through at most once in every, and one and the same id at most
-// once in forget.
+// NewGate returns a gate that lets an id through at most once in every, and the same id
+// at most once in forget.
 func NewGate(every, forget time.Duration) *Gate {
 	return &Gate{every: every, forget: forget, asked: map[string]time.Time{}}
 }
 
-// Allow reports whether to look for the key now. A clock that was set back doesn't
-// close the gate for longer than its rate.
+// Allow reports whether to look for the key now. When the clock is set back, the gate
+// isn't closed for longer than its rate.
 func (g *Gate) Allow(kid string, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -43,7 +43,7 @@ func (g *Gate) Allow(kid string, now time.Time) bool {
 	return true
 }
 
-// Forget lets the same id through again: looking for it had failed.
+// Forget lets the same id through again. Call it when looking for the id has failed.
 func (g *Gate) Forget(kid string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

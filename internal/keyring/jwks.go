@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// maxSet bounds a JWK Set that is read.
+// maxSet is the largest JWK Set that is read, in bytes.
 const maxSet = 256 << 10
 
 func encodeJWKS(keys []token.VerificationKey) ([]byte, error) {
@@ -24,9 +24,9 @@ func encodeJWKS(keys []token.VerificationKey) ([]byte, error) {
 	return json.Marshal(map[string]any{"keys": set})
 }
 
-// ReadJWKS reads a JWK Set (RFC 7517 §5). Keys of a sort that bearerd doesn't use
-// are left out; anything else that is wrong with the set is an error: JSON with two
-// readings, a private or symmetric member, a bad or weak key, two keys of one id.
+// ReadJWKS reads a JWK Set (RFC 7517 §5). Keys of a type that bearerd doesn't use are
+// left out. Any other fault is an error: ambiguous JSON, a private or symmetric member, a
+// bad or weak key, two keys with one id.
 func ReadJWKS(body []byte) ([]token.VerificationKey, error) {
 	if len(body) > maxSet {
 		return nil, fmt.Errorf("reading a JWK Set: more than %d bytes", maxSet)
@@ -58,7 +58,7 @@ func parseKeys(members []map[string]any) ([]token.VerificationKey, error) {
 			return nil, fmt.Errorf("key %d: %w", i, err)
 		}
 		if seen[k.KID] {
-			return nil, fmt.Errorf("key %d: a second key of one id", i)
+			return nil, fmt.Errorf("key %d: a second key with this id", i)
 		}
 		seen[k.KID] = true
 		keys = append(keys, k)

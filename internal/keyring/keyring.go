@@ -1,17 +1,16 @@
-// Package keyring keeps the signing keys: it makes them, seals them with the master
-// key, follows one by the next, and publishes the JWK Set.
+// Package keyring keeps the signing keys: it makes them, seals them with the master key,
+// rotates them, and publishes the JWK Set.
 //
-// A key is made as next and shown in the JWK Set for as long as a cached set may
-// live before it becomes active and signs. When its successor takes over it is
-// retired: it signs no more, and stays in the set until the last token it signed
-// has expired; then it is gone, and its private half with it. A key that was taken
-// back by hand ([Ring.Retire]) leaves the set at once, and what it signed is
-// refused as revoked.
+// A key is made as next and shown in the JWK Set for as long as a cached set may live
+// before it becomes active and signs. When its successor takes over it is retired: it
+// signs no more, and stays in the set until the last token it signed has expired; then it
+// is gone, and its private half with it. A key that was revoked by hand
+// ([Ring.PlanRetire]) leaves the set at once, and what it signed is refused as revoked.
 //
 // Every change is a pure plan over the stored keys that the [Store] runs in one
-// serialised transaction, so that several nodes may tend one ring: whoever comes
-// second finds nothing left to do. With HS256 there is no ring but the operator's
-// secret; it is neither stored nor published.
+// serialised transaction, so that several nodes can maintain one ring: the second finds
+// nothing left to do. With HS256 there is only the operator's secret, which is neither
+// stored nor published.
 package keyring
 
 import (
@@ -23,7 +22,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// State is where a key stands in its life, by the stored name.
+// State is the state of a key, by the stored name.
 type State string
 
 // The states, in their order.
@@ -31,7 +30,7 @@ const (
 	Next    State = "next"    // shown, doesn't sign yet
 	Active  State = "active"  // signs; there is exactly one
 	Retired State = "retired" // signs no more
-	Gone    State = "gone"    // its tokens have all expired, and it is forgotten but for its name
+	Gone    State = "gone"    // its tokens have all expired; only its id is kept
 )
 
 // Key is a signing key as it is stored. Times that haven't come yet are when they
@@ -43,10 +42,10 @@ type Key struct {
 	CreatedAt time.Time
 	ActiveAt  time.Time // when it began to sign; of a next key, when it is due to
 	RetiredAt time.Time // when it ceased to sign; zero before
-	// GoneAt is the earliest time at which none of its tokens is good any more. Of
-	// an active key it is reckoned from ActiveAt, and so tells how long its tokens
-	// may live; of a retired key it is final, and equal to RetiredAt when the key
-	// was revoked. Zero of a next key.
+	// GoneAt is the earliest time at which none of its tokens is valid any more. For an
+	// active key it is counted from ActiveAt, and the difference is the longest lifetime
+	// of its tokens; for a retired key it is final, and equal to RetiredAt when the key
+	// was revoked. It is zero for a next key.
 	GoneAt time.Time
 	Sealed []byte // the private key, sealed with the master key; nil when gone
 }
@@ -54,34 +53,34 @@ type Key struct {
 // Revoked reports whether the key was revoked, with all that it signed.
 func (k Key) Revoked() bool { return k.State == Retired && !k.GoneAt.After(k.RetiredAt) }
 
-// Plan is a change of the ring: given all keys, it tells those that are new or
-// changed, in the order in which they are to be written (the one that becomes
-// active last, so that there are never two); none when there is nothing to do. It
-// is pure but for making a key, and may be called more than once.
+// Plan is a change of the ring: given all keys, it returns those that are new or changed,
+// in the order in which they are to be written (the one that becomes active last, so that
+// there are never two); none when there is nothing to do. Apart from making a key it has
+// no side effects, and it may be called more than once.
 type Plan = func(now []Key) ([]Key, error)
 
 // Store keeps the keys.
 type Store interface {
 	// SigningKeys returns every key, in any order.
 	SigningKeys(ctx context.Context) ([]Key, error)
-	// ChangeSigningKeys reads every key, runs the plan on them, and writes what it
-	// gives back, in one transaction that is serialised against every other; a
-	// plan's error undoes it and is passed on.
+	// ChangeSigningKeys reads every key, runs the plan on them, and writes the keys that
+	// it returns, in one transaction that is serialised against every other. A plan's
+	// error rolls it back and is returned.
 	ChangeSigningKeys(ctx context.Context, plan func(now []Key) ([]Key, error)) error
 }
 
 // Config is what a ring needs.
 type Config struct {
-	// Algorithm of the keys to be made. When it differs from the active key's, a
-	// next key of this algorithm is made and follows after CacheTime.
+	// Algorithm is that of new keys. When it differs from the active key's, a next key of
+	// this algorithm is made and becomes active after CacheTime.
 	Algorithm token.Algorithm
-	// SameType shows in the JWK Set only keys of Algorithm's type (RFC 7518 §6.1), for
-	// verifiers that can't read a set with any other in it. Tokens that another key
-	// signed are good here all the same.
+	// SameType limits the JWK Set to keys of Algorithm's type (RFC 7518 §6.1), for
+	// verifiers that can't read a set with other types in it. bearerd itself still
+	// accepts what the other keys signed.
 	SameType bool
-	// Secret is the shared secret, for HS256 alone. It must pass CheckSecret.
+	// Secret is the shared secret, for HS256 only. It must pass CheckSecret.
 	Secret []byte
-	// RotateEvery is how long a key signs; 0: until it is told to stop. Else it
+	// RotateEvery is how long a key signs; 0: until it is rotated by hand. Otherwise it
 	// must be more than CacheTime and Lag together.
 	RotateEvery time.Duration
 	// CacheTime is the max-age of the JWK Set: a key is shown for at least as long
@@ -91,8 +90,8 @@ type Config struct {
 	// the interval at which Tend is called. A next key waits for CacheTime and Lag,
 	// a retired one is kept for Lag longer.
 	Lag time.Duration
-	// LongestToken is the longest lifetime of any JWT. Must be greater than 0; a
-	// key remembers the longest it was ever given.
+	// LongestToken is the longest lifetime of any JWT. It must be greater than 0. A key
+	// remembers the greatest value that was ever configured for it.
 	LongestToken time.Duration
 	Store        Store  // required, except for HS256
 	Master       Master // required, except for HS256
@@ -123,7 +122,7 @@ func (c Config) check() error {
 	return nil
 }
 
-// shows reports whether a key of an algorithm stands in the JWK Set.
+// shows reports whether keys of an algorithm are in the JWK Set.
 func (c Config) shows(a token.Algorithm) bool {
 	return !c.SameType || a.KeyType() == c.Algorithm.KeyType()
 }

@@ -20,13 +20,13 @@ import (
 
 const (
 	masterBytes = 32
-	// sealVersion begins every sealed key, so that another way to seal can follow.
+	// sealVersion begins every sealed key, so that the format can change later.
 	sealVersion = 1
 )
 
-// Master is the key that the signing keys are sealed with: AES-256-GCM with the
-// key's id and algorithm as additional data, so that no sealed key can stand in
-// for another. The zero value seals and opens nothing. It prints as its path.
+// Master is the key that the signing keys are sealed with: AES-256-GCM with the key's id
+// and algorithm as additional data, so that no sealed key can be exchanged for another.
+// The zero value seals and opens nothing. It prints as its path.
 type Master struct {
 	aead cipher.AEAD
 	path string
@@ -43,9 +43,9 @@ func (m Master) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 func (m Master) usable() bool { return m.aead != nil }
 
-// ReadMaster reads a master key file: 32 bytes in base64, one line. Neither others
-// than its owner and group may read it, nor anybody but its owner write it. A
-// missing file is fs.ErrNotExist.
+// ReadMaster reads a master key file: 32 bytes in base64, one line. Only its owner and
+// group may read it, and only its owner may write it. For a missing file the error is
+// fs.ErrNotExist.
 func ReadMaster(path string) (Master, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
@@ -97,9 +97,9 @@ func newMaster(path string, key []byte) (Master, error) {
 	return Master{aead: aead, path: path}, nil
 }
 
-// MakeMaster makes a master key and its file, mode 0600. A file that is there
-// already is left alone: fs.ErrExist. The file appears whole and durable or not at
-// all, whenever the process is killed.
+// MakeMaster makes a master key and its file, mode 0600. An existing file is not changed:
+// the error is fs.ErrExist. The file appears complete and synced or not at all, whenever
+// the process is killed.
 func MakeMaster(path string) (Master, error) {
 	key := make([]byte, masterBytes)
 	if _, err := rand.Read(key); err != nil {
@@ -111,8 +111,8 @@ func MakeMaster(path string) (Master, error) {
 	return newMaster(path, key)
 }
 
-// writeNew writes a file beside the path and links it there, which, unlike a
-// rename, fails when something is there already.
+// writeNew writes a temporary file beside the path and links it there, which, unlike a
+// rename, fails when the path exists.
 func writeNew(path, text string) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".master-*") // mode 0600
@@ -164,8 +164,8 @@ func sealData(kid string, alg token.Algorithm) []byte {
 	return []byte(kid + "\x00" + string(alg))
 }
 
-// unseal opens a stored key. The error names the master key, which is not the one
-// that the ring was sealed with, or else the ring was tampered with.
+// unseal opens a stored key. The error names the master key file: either it is not the
+// one that the ring was sealed with, or the ring was tampered with.
 func (m Master) unseal(k Key) (token.SigningKey, error) {
 	private, err := m.decrypt(k)
 	if err != nil {

@@ -8,16 +8,16 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// policy is what the plans go by.
+// policy is the durations that the plans follow.
 type policy struct {
 	algorithm token.Algorithm
-	every     time.Duration // how long a key signs; 0: until told
+	every     time.Duration // how long a key signs; 0: until rotated by hand
 	shown     time.Duration // how long a key is shown before it signs
-	longest   time.Duration // the longest life of a token
-	lag       time.Duration // how long a node may sign on with a key that was retired
+	longest   time.Duration // the longest lifetime of a token
+	lag       time.Duration // how long a node may go on signing with a key that was retired
 }
 
-// draft is a change being planned: a copy of every key, and what may be known.
+// draft is a change being planned: a copy of every key, and what the plan needs.
 type draft struct {
 	policy
 	now   time.Time
@@ -59,14 +59,15 @@ func activeLast(k Key) int {
 	return 0
 }
 
-// same compares what plans change; the private half goes with the state.
+// same reports whether two keys are equal in what plans change. The private half depends
+// on the state.
 func same(a, b Key) bool {
 	return a.KID == b.KID && a.State == b.State && a.ActiveAt.Equal(b.ActiveAt) &&
 		a.RetiredAt.Equal(b.RetiredAt) && a.GoneAt.Equal(b.GoneAt)
 }
 
-// in returns the key that is in a state, of which there is at most one for Next and
-// Active; nil when there is none.
+// in returns the key in the state Next or Active, of which there is at most one; nil when
+// there is none.
 func (d *draft) in(s State) *Key {
 	for _, k := range d.keys {
 		if k.State == s {
@@ -76,7 +77,7 @@ func (d *draft) in(s State) *Key {
 	return nil
 }
 
-// tend does what time has made due.
+// tend makes the changes that are due.
 func (d *draft) tend() error {
 	active, next := d.in(Active), d.in(Next)
 	var err error
@@ -104,7 +105,7 @@ func (d *draft) due(active *Key) bool {
 	return d.every > 0 && !d.now.Before(active.ActiveAt.Add(d.every-d.shown))
 }
 
-// rotate shows a next key, if there is none yet, and lets it sign when it has been
+// rotate adds a next key, if there is none yet. The key becomes active when it has been
 // shown long enough, or at once.
 func (d *draft) rotate(atOnce bool) error {
 	if atOnce || d.in(Active) == nil {
@@ -117,7 +118,7 @@ func (d *draft) rotate(atOnce bool) error {
 	return nil
 }
 
-// retire takes a key back. When it was the active one, the next key signs at once.
+// retire revokes a key. When it was the active one, the next key becomes active at once.
 func (d *draft) retire(kid string) error {
 	i := slices.IndexFunc(d.keys, func(k *Key) bool { return k.KID == kid })
 	if i < 0 {
@@ -134,8 +135,7 @@ func (d *draft) retire(kid string) error {
 	return d.follow()
 }
 
-// retireAll revokes every key that has signed or could, and makes a new one that signs
-// at once.
+// retireAll revokes every key that has signed or could sign, and makes a new active key.
 func (d *draft) retireAll() error {
 	for _, k := range d.keys {
 		if k.State != Gone && !k.Revoked() {
@@ -175,16 +175,16 @@ func (d *draft) make() (*Key, error) {
 	return &k, nil
 }
 
-// stretch notes on the active key that its tokens may live longer than before. It
-// never shortens: tokens of the longer sort may be about.
+// stretch records on the active key that its tokens may live longer than before. It never
+// shortens that time: tokens with the longer lifetime may exist.
 func (d *draft) stretch() {
 	if k := d.in(Active); k != nil && k.GoneAt.Before(k.ActiveAt.Add(d.longest)) {
 		k.GoneAt = k.ActiveAt.Add(d.longest)
 	}
 }
 
-// bury lets retired keys go whose last token has expired. One that was revoked
-// is kept as long, so that its tokens are refused for the right reason.
+// bury makes retired keys gone whose last token has expired. A revoked key is kept as
+// long, so that its tokens are refused for the right reason.
 func (d *draft) bury() {
 	for _, k := range d.keys {
 		last := k.GoneAt

@@ -43,7 +43,7 @@ func draftAt(now time.Time) draft { return draft{policy: testPolicy(), now: now,
 // at returns the time since the epoch.
 func at(d time.Duration) time.Time { return epoch.Add(d) }
 
-// newKey, activeKey, … give stored keys; the numbers are since the epoch.
+// newKey, activeKey, … return stored keys; the numbers are since the epoch.
 func nextKey(kid string, created time.Duration) Key {
 	return Key{KID: kid, Algorithm: token.EdDSA, State: Next, CreatedAt: at(created), ActiveAt: at(created + show), Sealed: []byte("sealed")}
 }
@@ -104,7 +104,7 @@ func runPlans(t *testing.T, op func(*draft) error, cases []planCase) {
 			if diff := cmp.Diff(before, c.keys); diff != "" {
 				t.Errorf("the plan changed what it was given:\n%s", diff)
 			}
-			// What is done needs no doing again, whoever else comes along.
+			// A change that is made isn't made again, by any node.
 			after := apply(c.keys, got)
 			mustBeSound(t, after)
 		})
@@ -194,7 +194,7 @@ func TestTendDoesWhatIsDue(t *testing.T) {
 		{"a retired key stays until its last token has expired", day + lag - 1, []Key{active, old}, nil},
 		{"and is gone then, with its private half", day + lag, []Key{active, old}, []Key{goneKey(old)}},
 		{
-			"a key taken back stays as long, to tell why",
+			"a revoked key stays as long, for the reason of refusals",
 			day - 1,
 			[]Key{active, revokedKey("r", -day, 0)},
 			nil,
@@ -213,7 +213,7 @@ func TestTendDoesWhatIsDue(t *testing.T) {
 			[]Key{longer, nextKey("n", 30*day-show)},
 			[]Key{longLived, activeKey("n", 30*day)},
 		},
-		{"a gone key is nobody's business", 90 * day, []Key{activeKey("a", 89*day), goneKey(old)}, nil},
+		{"a gone key stays as it is", 90 * day, []Key{activeKey("a", 89*day), goneKey(old)}, nil},
 	})
 }
 
@@ -322,11 +322,11 @@ func TestRevokedTellsARetiredKeyFromOneTakenBack(t *testing.T) {
 		{}, nextKey("k", 0), activeKey("k", 0), retiredKey("k", 0, hour), goneKey(revokedKey("k", 0, hour)),
 	} {
 		if k.Revoked() {
-			t.Errorf("a %s key counts as taken back", k.State)
+			t.Errorf("a %s key counts as revoked", k.State)
 		}
 	}
 	if !revokedKey("k", 0, hour).Revoked() {
-		t.Error("a key that was taken back doesn't count as such")
+		t.Error("a key that was revoked doesn't count as such")
 	}
 }
 
@@ -388,7 +388,7 @@ func TestNoHistoryBreaksThePromises(t *testing.T) {
 						t.Errorf("key %s is gone before its last token", k.KID)
 					}
 					if k.State == Retired && k.Revoked() != revoked[k.KID] {
-						t.Errorf("key %s taken back: %t, want %t", k.KID, k.Revoked(), revoked[k.KID])
+						t.Errorf("key %s revoked: %t, want %t", k.KID, k.Revoked(), revoked[k.KID])
 					}
 				case Next:
 				}

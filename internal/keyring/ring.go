@@ -16,12 +16,11 @@ import (
 )
 
 const (
-	// An unknown key id makes the ring look at the store this often at most, and
-	// for one and the same id that much later again.
+	// How often at most an unknown key id makes the ring read the store, and after what
+	// time again for the same id.
 	unknownEvery  = time.Second
 	unknownForget = time.Minute
-	// unknownTimeout keeps a request whose key is unknown from waiting for a store
-	// that is away.
+	// unknownTimeout is how long a request whose key is unknown waits for the store.
 	unknownTimeout = 800 * time.Millisecond
 )
 
@@ -35,17 +34,17 @@ type Ring struct {
 	turn   chan struct{} // held while the store is read and the view replaced
 	flight singleflight.Group
 	gate   *Gate
-	missed failure // of the last look for an unknown key; one flight at a time has it
+	missed failure // of the last look for an unknown key; held by one goroutine at a time
 
 	doubts   atomic.Uint64 // how often Doubt was called
-	expected atomic.Bool   // a look for an unknown key is due whenever the last one was
+	expected atomic.Bool   // the next look for an unknown key is made however recent the last one was
 
 	mu         sync.Mutex
 	distrusted atomic.Pointer[map[string]bool] // replaced whole, under mu
 }
 
-// Open returns the ring, and makes the first key when there is none. It is an error
-// that names the master key when that doesn't open the ring.
+// Open returns the ring, and makes the first key when there is none. When the master key
+// doesn't open the ring, the error names its file.
 func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -61,8 +60,8 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	return r, nil
 }
 
-// Signing returns the active key. It is an Unavailable fault for the moment between
-// the log's revoking the active key, or Doubt, and the ring's reading of the keys.
+// Signing returns the active key. The error is Unavailable from when the log revokes the
+// active key, or Doubt is called, until the ring has read the keys.
 func (r *Ring) Signing() (token.SigningKey, error) {
 	v := r.view.Load()
 	if r.isDistrusted(v.signing.KID) || v.doubts != r.doubts.Load() {
@@ -71,18 +70,17 @@ func (r *Ring) Signing() (token.SigningKey, error) {
 	return v.signing, nil
 }
 
-// Doubt records that the store may lack the keys that were read from it, because its
-// server was replaced: nothing is signed until they are read again. Call Refresh soon
-// after. With HS256, which has no stored keys, it changes nothing.
+// Doubt records that the keys may no longer be in the store, because its server was
+// replaced: nothing is signed until they are read again. Call Refresh afterwards. With
+// HS256, which has no stored keys, it changes nothing.
 func (r *Ring) Doubt() {
 	if r.cfg.Algorithm != token.HS256 {
 		r.doubts.Add(1)
 	}
 }
 
-// Find returns the key that verifies what kid signed; with a shared secret, the
-// secret for its own id and for none. A key that was revoked is found, and
-// marked Revoked.
+// Find returns the key that verifies what kid signed; with a shared secret, the secret
+// for its own id and for an empty one. A revoked key is returned too, with Revoked set.
 func (r *Ring) Find(kid string) (token.VerificationKey, bool) {
 	k, ok := r.view.Load().find[kid]
 	if ok && r.isDistrusted(k.KID) {
@@ -91,15 +89,16 @@ func (r *Ring) Find(kid string) (token.VerificationKey, bool) {
 	return k, ok
 }
 
-// JWKS returns the JWK Set (RFC 7517 §5) of the active, the next and the retired
-// keys whose tokens may be good, with Config.SameType those of one type alone. The bytes are shared and must not be changed.
+// JWKS returns the JWK Set (RFC 7517 §5) of the active and the next key and the retired
+// keys whose tokens may be valid; with Config.SameType only those of one type. The bytes
+// are shared and must not be changed.
 func (r *Ring) JWKS() []byte { return r.view.Load().jwks }
 
 // Public returns the keys of the JWK Set in its order.
 func (r *Ring) Public() []token.VerificationKey { return slices.Clone(r.view.Load().public) }
 
 // Algorithms returns the algorithms of the JWK Set's keys in its order, each once; with
-// HS256 that alone.
+// HS256 only HS256.
 func (r *Ring) Algorithms() []token.Algorithm {
 	var all []token.Algorithm
 	for _, k := range r.view.Load().public {
@@ -113,13 +112,13 @@ func (r *Ring) Algorithms() []token.Algorithm {
 	return all
 }
 
-// Keys returns every key as it is stored, those that are gone too: the active one
+// Keys returns every key as it is stored, including those that are gone: the active one
 // first, then next, retired and gone, newest first. With HS256 there are none.
 func (r *Ring) Keys() []Key { return slices.Clone(r.view.Load().keys) }
 
-// LastExpiry is when the last token that was signed until now will have expired, at
-// the latest: a key remembers the longest life that its tokens were ever given.
-// With HS256, which has no keys to remember it, it is the zero time.
+// LastExpiry returns a time by which every token signed so far has expired: a key
+// remembers the longest lifetime of its tokens. With HS256, which has no stored keys, it
+// returns the zero time.
 func (r *Ring) LastExpiry() (last time.Time) {
 	now := r.cfg.Now()
 	for _, k := range r.view.Load().keys {
@@ -134,9 +133,9 @@ func (r *Ring) LastExpiry() (last time.Time) {
 	return last
 }
 
-// Distrust refuses, on this node and from now on, what the key signed. It is for
-// whoever reads in the log that the key was revoked, and works before the store
-// has been asked for what follows it: call Refresh soon after.
+// Distrust makes this node refuse, from now on, what the key signed. Call it when the log
+// says that the key was revoked, and call Refresh afterwards: Distrust doesn't read the
+// store.
 func (r *Ring) Distrust(kid string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -152,8 +151,8 @@ func (r *Ring) isDistrusted(kid string) bool {
 	return set != nil && (*set)[kid]
 }
 
-// Refresh reads the store again. On return the ring is at least as new as the
-// call; on error it stays as it was.
+// Refresh reads the store again. On return the ring is at least as new as the call; on an
+// error it stays as it was.
 func (r *Ring) Refresh(ctx context.Context) error {
 	if r.cfg.Algorithm == token.HS256 {
 		return nil
@@ -161,7 +160,7 @@ func (r *Ring) Refresh(ctx context.Context) error {
 	return r.inTurn(ctx, func() ([]Key, error) { return r.read(ctx) })
 }
 
-// inTurn replaces the view by what it is given. One at a time, or an older reading
+// inTurn replaces the view by a new one. One call at a time runs, or an older reading
 // could replace a newer one.
 func (r *Ring) inTurn(ctx context.Context, read func() ([]Key, error)) error {
 	select {
@@ -192,8 +191,8 @@ func (r *Ring) read(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
-// Expect records that there are new keys, as the log says when they changed: the next
-// look for an unknown key is made however lately another was.
+// Expect records that the log has announced new keys: the next look for an unknown key is
+// made however recent the last one was.
 func (r *Ring) Expect() { r.expected.Store(true) }
 
 // failure is when something failed, and how.
@@ -202,10 +201,10 @@ type failure struct {
 	err error
 }
 
-// RefreshUnknown reads the store because a token names a key that Find doesn't
-// know, unless that was done a moment ago, or not long ago for the same id. After
-// nil, ask Find again: its answer is the ring's. What failed a moment ago is not
-// tried again, and fails likewise. Calls at one time share a reading.
+// RefreshUnknown reads the store because a token names a key that Find doesn't know,
+// unless that was done a moment ago, or recently for the same id. When it returns nil,
+// call Find again. A reading that failed a moment ago is not tried again: the same error
+// is returned. Concurrent calls share a reading.
 func (r *Ring) RefreshUnknown(ctx context.Context, kid string) error {
 	if r.cfg.Algorithm == token.HS256 {
 		return nil
@@ -225,7 +224,7 @@ func (r *Ring) lookFor(ctx context.Context, kid string) error {
 		return nil
 	}
 	if within(r.missed.at, now, unknownEvery) && r.missed.err != nil {
-		return r.missed.err // or a good token would be refused because the store is away
+		return r.missed.err // or a valid token would be refused because the store can't be reached
 	}
 	expected := r.expected.Swap(false)
 	if !expected && !r.gate.Allow(kid, now) {
@@ -242,9 +241,9 @@ func (r *Ring) lookFor(ctx context.Context, kid string) error {
 	return err
 }
 
-// Tend does one step of housekeeping: it shows the next key early enough, lets it
-// sign when it is due, and lets retired keys go when their tokens have expired.
-// It also refreshes, and writes only when something is to be done.
+// Tend makes the changes that are due: it adds the next key early enough, makes it active
+// in time, and makes retired keys gone when their tokens have expired. It also refreshes
+// the ring, and writes only when something has to change.
 func (r *Ring) Tend(ctx context.Context) error {
 	if r.cfg.Algorithm == token.HS256 {
 		return nil
@@ -252,26 +251,26 @@ func (r *Ring) Tend(ctx context.Context) error {
 	return r.change(ctx, r.plan((*draft).tend))
 }
 
-// PlanRotate is what a transaction writes that shows a next key, which signs when it has
-// been shown for the set's cache time, or at once; Refresh after it. What the active key
-// signed lives on. Twice in a row is no error.
+// PlanRotate returns the plan that adds a next key, which becomes active when it has been
+// shown for the set's cache time, or at once. Call Refresh after its transaction. What
+// the active key signed stays valid. Rotating twice in a row is no error.
 func (r *Ring) PlanRotate(atOnce bool) Plan {
 	return r.plan(func(d *draft) error { return d.rotate(atOnce) })
 }
 
-// PlanRetire is what a transaction writes that revokes a key; Refresh after it. What the
-// key signed is refused from then on, and when it was active the next key signs at once.
-// The error is a NotFound fault for a key that never was; a key that is gone or was
-// revoked is no error.
+// PlanRetire returns the plan that revokes a key. Call Refresh after its transaction.
+// What the key signed is refused from then on, and when it was active the next key
+// becomes active at once. The plan's error is NotFound for a key that never existed; a
+// key that is gone or was revoked is no error.
 func (r *Ring) PlanRetire(kid string) Plan {
 	return r.plan(func(d *draft) error { return d.retire(kid) })
 }
 
-// PlanRetireAll is what a transaction writes that revokes every key, with all that they
-// signed, and makes a new one that signs at once; Refresh after it.
+// PlanRetireAll returns the plan that revokes every key, with all that they signed, and
+// makes a new active key. Call Refresh after its transaction.
 func (r *Ring) PlanRetireAll() Plan { return r.plan((*draft).retireAll) }
 
-// plan makes a Plan that makes at most one key, however often it is run.
+// plan returns a Plan that makes at most one key, however often it is run.
 func (r *Ring) plan(op func(*draft) error) Plan {
 	if r.cfg.Algorithm == token.HS256 {
 		return func([]Key) ([]Key, error) {
@@ -295,8 +294,8 @@ func (r *Ring) plan(op func(*draft) error) Plan {
 		}),
 	}, op)
 	if v := r.view.Load(); v != nil {
-		// Making an RSA key takes a second, for which no transaction should stay
-		// open: whatever key this needs now, it will need then.
+		// Making an RSA key takes a second, and no transaction should stay open for so
+		// long: the key that the plan needs now is the one that it will need then.
 		_, _ = p(v.keys)
 	}
 	return p

@@ -19,10 +19,10 @@ const (
 	maxSecret = 4 << 10
 )
 
-// ExampleSecret is the one that the documentation shows. It is refused.
+// ExampleSecret is the secret that the documentation shows. CheckSecret refuses it.
 const ExampleSecret = "documentation-example-of-a-shared-secret"
 
-// placeholders are the words that secrets nobody chose are made of.
+// placeholders are the words that placeholder secrets consist of.
 var placeholders = strings.NewReplacer(
 	"changeme", "", "changeit", "", "change", "", "replace", "", "placeholder", "", "example", "",
 	"insecure", "", "default", "", "password", "", "secret", "", "shared", "", "signing", "",
@@ -46,9 +46,9 @@ func ReadSecret(path string) ([]byte, error) {
 	return secret, CheckSecret(secret)
 }
 
-// CheckSecret reports why a shared secret can't be used: shorter than 32 bytes,
-// longer than 4 KiB, or a placeholder that nobody chose. The message names
-// signing.secret_file and holds nothing of the secret.
+// CheckSecret reports why a shared secret can't be used: shorter than 32 bytes, longer
+// than 4 KiB, or a placeholder. The message names signing.secret_file and contains
+// nothing of the secret.
 func CheckSecret(secret []byte) error {
 	switch {
 	case len(secret) < minSecret:
@@ -80,8 +80,7 @@ func repeats(secret []byte) bool {
 	return variety < 8
 }
 
-// worded reports whether little is left of the secret without the words that
-// placeholders are made of.
+// worded reports whether the secret consists mostly of placeholder words.
 func worded(secret []byte) bool {
 	if string(secret) == ExampleSecret {
 		return true
@@ -92,11 +91,11 @@ func worded(secret []byte) bool {
 }
 
 // Shared returns the key that verifies what is signed with a shared secret, for a
-// verifier that holds the secret and no ring. The secret must pass CheckSecret.
+// verifier that has the secret and no ring. The secret must pass CheckSecret.
 func Shared(secret []byte) token.VerificationKey { return shared(secret).Verification() }
 
-// shared returns the key that a secret is. Its id tells one secret from another and
-// nothing else: to guess the secret from it is no easier than from a token.
+// shared returns the key of a shared secret. Its id distinguishes secrets and nothing
+// else: guessing the secret from it is no easier than from a token.
 func shared(secret []byte) token.SigningKey {
 	mac := hmac.New(sha256.New, secret)
 	_, _ = mac.Write([]byte("bearerd key id"))

@@ -118,7 +118,7 @@ func signing(t *testing.T, r *keyring.Ring) token.SigningKey {
 	return k
 }
 
-// issue signs a token that lives for a day, and verify verifies one.
+// issue signs a token that is valid for a day, and verify verifies one.
 func issue(t *testing.T, r *keyring.Ring, now time.Time) string {
 	t.Helper()
 	raw, err := token.Sign(signing(t, r), token.TypeAccess, token.Claims{

@@ -179,7 +179,7 @@ func TestUnknownKeyDoesNotWaitForAStoreThatHangs(t *testing.T) {
 	})
 }
 
-// hanging is a store that answers no more when told to hang.
+// hanging is a store that stops answering once it hangs.
 type hanging struct {
 	memory
 	hang atomic.Bool

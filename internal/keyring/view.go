@@ -31,7 +31,7 @@ func sharedView(secret []byte) *view {
 
 func rank(s State) int { return slices.Index([]State{Active, Next, Retired, Gone}, s) }
 
-// newView opens the keys; those that the view before had open aren't opened again.
+// newView opens the keys. Those that the previous view had opened aren't opened again.
 func newView(keys []Key, c Config, before *view) (*view, error) {
 	v := &view{
 		keys:    slices.Clone(keys),

@@ -11,9 +11,9 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// client authenticates the client of a request by HTTP Basic or by the form
-// (RFC 6749 §2.3.1). One that gives an id and no secret is identified alone, if it
-// has none. It is nil when the request names no client.
+// client authenticates the client of a request by HTTP Basic or by the form (RFC 6749
+// §2.3.1). A client that sends an id and no secret is only identified, if it is public.
+// client returns nil when the request names no client.
 func (e *Edge) client(r *http.Request, form url.Values) (*caller.Caller, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
 	basic, found, err := httpkit.ClientBasic(r)
@@ -36,11 +36,11 @@ func (e *Edge) client(r *http.Request, form url.Values) (*caller.Caller, error) 
 	return e.SignIn.AuthenticateClient(r.Context(), id, secret)
 }
 
-// judge authenticates by a Bearer token.
+// judge authenticates a caller by a Bearer token.
 type judge func(ctx context.Context, raw string) (*caller.Caller, error)
 
-// caller authenticates the holder of a Bearer token, whom bearer judges, or else a
-// client. Neither rescues the other: with both, the request contradicts itself.
+// caller authenticates the holder of a Bearer token, by the function bearer, or else a
+// client. A request with both is refused, even when one of them is valid.
 func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)
 	switch {

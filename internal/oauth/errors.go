@@ -47,8 +47,8 @@ type errorBody struct {
 	Description string `json:"error_description,omitempty"`
 }
 
-// writeError answers an error where clients alone are expected. A 401 always tells
-// how to authenticate, as RFC 9110 §15.5.2 has it.
+// writeError answers an error where only clients are expected. A 401 always has a
+// challenge (RFC 9110 §15.5.2).
 func (e *Edge) writeError(w http.ResponseWriter, _ *http.Request, err error) {
 	f := failureOf(fault.KindOf(err))
 	if f.status == http.StatusUnauthorized {
@@ -57,8 +57,8 @@ func (e *Edge) writeError(w http.ResponseWriter, _ *http.Request, err error) {
 	f.write(w, err)
 }
 
-// bearerErrors answers errors where a Bearer token is accepted too, perhaps with a
-// scope: what is wrong with it is said in a challenge (RFC 6750 §3).
+// bearerErrors answers errors where a Bearer token is accepted too, perhaps with a scope:
+// the challenge says what is wrong with the token (RFC 6750 §3).
 func (e *Edge) bearerErrors(scope string) httpkit.ErrorWriter {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		f := failureOf(fault.KindOf(err))
@@ -81,7 +81,7 @@ func (e *Edge) basicChallenge() string {
 	return "Basic" + strings.TrimPrefix(httpkit.Challenge{Realm: e.realm()}.String(), "Bearer") + `, charset="UTF-8"`
 }
 
-// triedBearer reports whether the request came with a Bearer token, good or bad.
+// triedBearer reports whether the request has a Bearer token, valid or not.
 func triedBearer(r *http.Request) bool {
 	for _, value := range r.Header["Authorization"] {
 		if scheme, _, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "bearer") {

@@ -33,8 +33,9 @@ func (e *Edge) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	return bearerPair(pair), nil
 }
 
-// exchange is the grant of RFC 8693. The token itself tells its kind; its type need
-// only be one that it can have. There is no delegation, so no actor.
+// exchange is the grant of RFC 8693. bearerd reads the kind from the token itself;
+// subject_token_type need only be one that it supports. There is no delegation, so no
+// actor.
 func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	subject := t.form.Get("subject_token")
 	switch typ, requested := t.form.Get("subject_token_type"), t.form.Get("requested_token_type"); {
@@ -61,16 +62,16 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 	return answer, nil
 }
 
-// exchangeError says refusals in the words of RFC 8693 §2.2.2: a subject token that
-// is no good makes the request invalid, as does a lifetime that isn't granted; a task
-// token type that isn't granted is a target that can't be asked for.
+// exchangeError maps refusals to the errors of RFC 8693 §2.2.2: a subject token that
+// isn't valid makes the request invalid, as does a lifetime that isn't granted; a task
+// token type that isn't granted is an invalid target.
 func exchangeError(err error) error {
 	if errors.Is(err, issuance.ErrLifetime) {
 		return fault.Wrap(err, fault.Invalid, "%s", fault.Message(err))
 	}
 	switch fault.KindOf(err) { //nolint:exhaustive // the other kinds have their own words
 	case fault.InvalidToken, fault.InsufficientScope:
-		return fault.Wrap(err, fault.Invalid, "the subject token is not good: %s", fault.Message(err))
+		return fault.Wrap(err, fault.Invalid, "the subject token is not valid: %s", fault.Message(err))
 	case fault.Forbidden:
 		return fault.Wrap(err, fault.InvalidTarget, "%s", fault.Message(err))
 	}
@@ -108,7 +109,7 @@ type deviceAnswer struct {
 	Interval                int64  `json:"interval"`
 }
 
-// deviceAuthorization begins the device flow (RFC 8628 §3.1).
+// deviceAuthorization starts the device flow (RFC 8628 §3.1).
 func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error {
 	form, err := httpkit.Form(w, r)
 	if err != nil {

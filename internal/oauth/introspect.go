@@ -13,9 +13,9 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// introspection is the answer about an active token (RFC 7662 §2.2), and what
-// bearerd's own verifier needs besides: the kind, and what the revocation log may
-// name the token by.
+// introspection is the answer about an active token (RFC 7662 §2.2), and what bearerd's
+// own verifier needs in addition: the kind, and the ids by which the revocation log may
+// name the token.
 type introspection struct {
 	Active     bool           `json:"active"`
 	Scope      string         `json:"scope,omitempty"`
@@ -76,8 +76,8 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 
-// describeToken returns what is known of a token. The username is the one that the
-// user has now, where the token itself names none.
+// describeToken returns what is known about a token. Where the token has no username, it
+// is the user's current one.
 func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*introspection, error) {
 	i := &introspection{
 		Active: true, Scope: identity.FormatScope(t.Scope), ClientID: t.ClientID, Username: t.Username,

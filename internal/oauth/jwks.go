@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// jwks serves the JWK Set (RFC 7517 §5). It says application/json, which is right
-// for it as well: clients are in use that take nothing else.
+// jwks serves the JWK Set (RFC 7517 §5). Its type is application/json, which is right for
+// it as well: some clients accept nothing else.
 func (e *Edge) jwks(w http.ResponseWriter, r *http.Request) error {
 	set := e.JWKS()
 	sum := sha256.Sum256(set)

@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/ratelimit"
 )
 
-// Bounds of a report of leaked tokens.
+// Limits of a report of leaked tokens.
 const (
 	maxLeaked     = 1000
 	maxLeakedBody = 1 << 20
@@ -23,8 +23,8 @@ func newReportLimiter() *ratelimit.Limiter[netip.Addr] {
 	return ratelimit.New[netip.Addr](ratelimit.Config{Burst: 60, Every: time.Minute, MaxKeys: 10_000})
 }
 
-// network returns what is limited for an address: itself, or the /64 of an IPv6
-// client, which has all of it.
+// network returns what is limited for an address: the address itself or, for IPv6, its
+// /64, all of which belongs to one client.
 func network(address netip.Addr) netip.Addr {
 	if !address.Is6() {
 		return address
@@ -41,8 +41,8 @@ type report struct {
 	Tokens []string `json:"tokens"`
 }
 
-// leaked serves whoever found tokens where they should not be. The answer is the
-// same whatever they are.
+// leaked serves reports of tokens that were found in public. The response is the same for
+// every report.
 func (e *Edge) leaked(w http.ResponseWriter, r *http.Request) error {
 	address := httpkit.EventOf(r.Context()).Address()
 	if wait := e.reports.Take(network(address), e.Now()); wait > 0 {

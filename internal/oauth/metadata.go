@@ -10,10 +10,10 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// metadata is the document of RFC 8414 §2. It tells what there is and nothing more;
-// the list of response types must be there and is empty, for bearerd has no
-// authorization endpoint. The two members about revocations are bearerd's own: where
-// its log can be followed, and for how long one may rely on what one knows of it.
+// metadata is the document of RFC 8414 §2. It lists only what this server supports. The
+// list of response types is required and is empty, because bearerd has no authorization
+// endpoint. The two members about revocations are bearerd's own: the address of the
+// revocation stream, and the longest staleness.
 type metadata struct {
 	Issuer                   string   `json:"issuer"`
 	TokenEndpoint            string   `json:"token_endpoint"`
@@ -37,8 +37,8 @@ type metadata struct {
 const metadataAge = "public, max-age=300"
 
 // openIDMetadata is the same for clients that look for an OpenID provider. There are no
-// ID tokens, but libraries that verify with it take no algorithm that is not listed here,
-// and RS256 alone where none is.
+// ID tokens, but libraries that verify with it accept only the algorithms that are listed
+// here, and only RS256 where none is.
 type openIDMetadata struct {
 	metadata
 
@@ -85,7 +85,7 @@ func (e *Edge) metadata() metadata {
 	}
 }
 
-// scopes are the declared ones and the built-in ones that mean something here.
+// scopes returns the declared scopes and the built-in ones that can be used here.
 func (e *Edge) scopes() []string {
 	known := map[string]bool{}
 	for name := range e.Site.Scopes {

@@ -1,11 +1,11 @@
-// Package oauth speaks the standards: the token endpoint (RFC 6749), revocation
-// (RFC 7009), introspection (RFC 7662), the metadata (RFC 8414), the JWK Set
-// (RFC 7517), device authorization (RFC 8628), protected-resource metadata
-// (RFC 9728), and beside them the report of leaked tokens.
+// Package oauth serves the standard endpoints: the token endpoint (RFC 6749), revocation
+// (RFC 7009), introspection (RFC 7662), the metadata (RFC 8414), the JWK Set (RFC 7517),
+// device authorization (RFC 8628), protected-resource metadata (RFC 9728), and in
+// addition the report of leaked tokens.
 //
-// An endpoint reads its request strictly, calls an operation, and writes what
-// came of it. Faults become RFC 6749 §5.2 errors by the one table in errors.go. A
-// grant type is a row of the table in token.go.
+// An endpoint reads its request strictly, calls an operation, and writes the result.
+// Faults become RFC 6749 §5.2 errors by the one table in errors.go. A grant type is a row
+// of the table in token.go.
 package oauth
 
 import (
@@ -35,16 +35,16 @@ type Edge struct {
 	Verifier *verification.Verifier
 	Applied  func() revocation.Seq    // up to which this node has applied the log
 	JWKS     func() []byte            // the JWK Set (RFC 7517 §5)
-	SignedBy func() []token.Algorithm // the algorithms of tokens that are signed, and were
+	SignedBy func() []token.Algorithm // the algorithms of the tokens that are and were signed
 	Quota    *quota.Quota             // counts what limits refuse
 	Now      func() time.Time
 	Site     Site
 
-	// CacheTime is the max-age of the JWK Set: that of keyring.Config. 0: caches
-	// must ask each time.
+	// CacheTime is the max-age of the JWK Set, as in keyring.Config. With 0, caches must
+	// ask each time.
 	CacheTime time.Duration
-	// TokenInQuery lets a request to the token endpoint that has no body have its
-	// parameters in the query, but for secrets. RFC 6749 §3.2 has them in the body alone.
+	// TokenInQuery accepts the parameters of a token request without a body from the
+	// query, except for secrets. RFC 6749 §3.2 allows them only in the body.
 	TokenInQuery bool
 	// Documentation is the URL of service_documentation; "": none.
 	Documentation string
@@ -52,7 +52,7 @@ type Edge struct {
 	reports *ratelimit.Limiter[netip.Addr]
 }
 
-// Site is what the metadata says of this deployment.
+// Site is what the metadata says about this deployment.
 type Site struct {
 	Issuer          string
 	DefaultAudience string
@@ -99,7 +99,7 @@ func (e *Edge) Register(mux *http.ServeMux) {
 	}
 }
 
-// TokenEndpoint serves the token endpoint, for a dialect that has it by another name.
+// TokenEndpoint serves the token endpoint, for a dialect with another path for it.
 func (e *Edge) TokenEndpoint() http.Handler { return httpkit.Handle(e.token, e.writeError) }
 
 // realm names the protection space in challenges.

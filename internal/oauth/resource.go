@@ -26,8 +26,8 @@ func (e *Edge) serveResource(w http.ResponseWriter, _ *http.Request) error {
 	})
 }
 
-// resource is what tokens for the application are for: the default audience, where
-// that is the URL that RFC 9728 asks for, and else the issuer.
+// resource returns the identifier of the application as a resource: the default audience,
+// where that is the URL that RFC 9728 asks for, or else the issuer.
 func (e *Edge) resource() string {
 	audience := e.Site.DefaultAudience
 	if u, err := url.Parse(audience); err == nil && u.IsAbs() && u.Host != "" && u.Fragment == "" {

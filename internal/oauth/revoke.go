@@ -20,8 +20,8 @@ type revoked struct {
 	*revocation.Acknowledgement
 }
 
-// revoke serves the revocation endpoint (RFC 7009), for clients and for the holders
-// of a Bearer token. token_type_hint is not needed: a token tells its own kind.
+// revoke serves the revocation endpoint (RFC 7009), for clients and for the holders of a
+// Bearer token. token_type_hint is not needed: bearerd reads the kind from the token.
 func (e *Edge) revoke(w http.ResponseWriter, r *http.Request) error {
 	form, err := httpkit.Form(w, r)
 	if err != nil {
@@ -49,16 +49,16 @@ func (e *Edge) revoke(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, revoked{receipt.Revoked, receipt.Seq, receipt.Nodes})
 }
 
-// presentsItself reports whether the Bearer token of a request is the one that is to
-// be revoked. Whoever has it may, though it be dead already or have lost its
-// collection, and learns nothing by it.
+// presentsItself reports whether the Bearer token of a request is the one to be revoked.
+// Its holder may revoke it even when it is revoked already or has lost its collection,
+// and learns nothing from the answer.
 func presentsItself(r *http.Request, form url.Values) bool {
 	raw, found, err := httpkit.Bearer(r)
 	return err == nil && found && raw == form.Get("token")
 }
 
-// take revokes. A client that sends what is no token has nothing left to revoke; a
-// request whose only credential that is, is nobody's.
+// take revokes the token. For a client that sends something that is no token there is
+// nothing to revoke; a request that has no other credential is not authenticated.
 func (e *Edge) take(r *http.Request, c *caller.Caller, what revoking.Revocation, itself bool, wait revocation.Wait) (revocation.Receipt, error) {
 	if itself {
 		return e.Revoker.RevokeSelf(r.Context(), what.Token, wait)

@@ -50,11 +50,11 @@ func TestRevokingTakesATokenBack(t *testing.T) {
 		victim string
 		by     func(victim string) option
 	}{
-		"its client":                 {e.clientToken(t, "ci"), func(string) option { return asClient("ci") }},
-		"itself":                     {e.accessToken(t, "ada"), asBearer},
-		"its owner":                  {e.accessToken(t, "ada"), func(string) option { return asBearer(e.accessToken(t, "ada")) }},
-		"whoever may":                {e.accessToken(t, "ada"), func(string) option { return asBearer(e.accessToken(t, "warden")) }},
-		"a client's, by whoever may": {e.clientToken(t, "ci"), func(string) option { return asBearer(e.accessToken(t, "warden")) }},
+		"its client":             {e.clientToken(t, "ci"), func(string) option { return asClient("ci") }},
+		"itself":                 {e.accessToken(t, "ada"), asBearer},
+		"its owner":              {e.accessToken(t, "ada"), func(string) option { return asBearer(e.accessToken(t, "ada")) }},
+		"who may":                {e.accessToken(t, "ada"), func(string) option { return asBearer(e.accessToken(t, "warden")) }},
+		"a client's, by who may": {e.clientToken(t, "ci"), func(string) option { return asBearer(e.accessToken(t, "warden")) }},
 	} {
 		a := e.post(t, "/oauth2/revoke", form("token", c.victim), c.by(c.victim)).ok(t)
 		a.uncached(t)
@@ -100,7 +100,7 @@ func TestWaitIsAsThePolicyOrTheRequestSays(t *testing.T) {
 				t.Errorf("policy %v, wait=%q: %s", policy, wait, a.text)
 			}
 			if !e.dead(t, victim) {
-				t.Errorf("policy %v, wait=%q: this node says yes after it acknowledged", policy, wait)
+				t.Errorf("policy %v, wait=%q: this node accepts the token after it acknowledged", policy, wait)
 			}
 		}
 	}

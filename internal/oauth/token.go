@@ -24,9 +24,10 @@ var grants = map[string]grant{
 	identity.GrantTypeDeviceCode:        {public: true, redeem: (*Edge).deviceCode},
 }
 
-// grant is a way to a token (RFC 6749 §1.3).
+// grant is a way to get a token (RFC 6749 §1.3).
 type grant struct {
-	// public tells that clients without a secret, or none at all, may use it.
+	// public is set when it may be used by clients without a secret, and without a
+	// client.
 	public bool
 	redeem func(e *Edge, r *http.Request, t *tokenRequest) (*tokenAnswer, error)
 }
@@ -34,7 +35,7 @@ type grant struct {
 // grantTypes lists the grant types of the table.
 func grantTypes() []string { return slices.Sorted(maps.Keys(grants)) }
 
-// tokenRequest is what every grant reads of a request.
+// tokenRequest is the part of a request that every grant reads.
 type tokenRequest struct {
 	form     url.Values
 	client   *caller.Caller // nil: none
@@ -88,8 +89,8 @@ func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 
-// The parameters of the token endpoint. Those that are secrets are never taken from a
-// query: URLs are logged on the way.
+// The parameters of the token endpoint. Secrets are never read from a query, because URLs
+// are logged on the way.
 var (
 	plainParameters  = []string{"grant_type", "client_id", "scope", "resource", "audience", "expires_in", "requested_token_type", "subject_token_type"}
 	secretParameters = []string{"client_secret", "refresh_token", "subject_token", "actor_token", "device_code", "code", "code_verifier", "assertion", "client_assertion", "password"}
@@ -126,7 +127,7 @@ func readTokenRequest(form url.Values) (t *tokenRequest, err error) {
 	return t, err
 }
 
-// readAudience returns whom the token is to be for. A resource is an absolute URI
+// readAudience returns the audience that is asked for. A resource is an absolute URI
 // without a fragment (RFC 8707 §2); an audience may be any name.
 func readAudience(resource, audience string) (string, error) {
 	if resource == "" {
@@ -142,7 +143,7 @@ func readAudience(resource, audience string) (string, error) {
 	return resource, nil
 }
 
-// bearer is the answer that gives an access token.
+// bearer returns the response with an access token.
 func bearer(issued *issuance.Issued) *tokenAnswer {
 	return &tokenAnswer{
 		AccessToken: issued.Value.Reveal(), TokenType: "Bearer", ExpiresIn: issued.Lifetime,
@@ -150,7 +151,7 @@ func bearer(issued *issuance.Issued) *tokenAnswer {
 	}
 }
 
-// clientCredentials is the grant for a client that speaks for itself (RFC 6749 §4.4).
+// clientCredentials is the grant for a client that acts for itself (RFC 6749 §4.4).
 func (e *Edge) clientCredentials(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	issued, err := e.Issuance.ClientCredentials(r.Context(), issuance.ClientCredentials{
 		Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,

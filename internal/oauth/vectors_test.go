@@ -128,8 +128,8 @@ func newVectorEnv(t *testing.T, k vectorKeys, verifier string) *env {
 	return serve(t, f)
 }
 
-// TestIntrospectionJudgesEveryVector finds active what the vectors call good, and
-// what only its audience makes bad: that is told and not judged.
+// TestIntrospectionJudgesEveryVector finds active the valid vectors, and those with only
+// a wrong audience: introspection reports the audience and doesn't judge it.
 func TestIntrospectionJudgesEveryVector(t *testing.T) {
 	t.Parallel()
 	var k vectorKeys

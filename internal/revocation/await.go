@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// Acknowledgement is how far a revocation has come: of so many nodes, those that have
-// confirmed it and those whose lease has expired since.
+// Acknowledgement counts the nodes on the list, those that have confirmed a revocation,
+// and those whose lease has expired since.
 type Acknowledgement struct {
 	Nodes     int `json:"nodes"`
 	Confirmed int `json:"confirmed"`
 	Expired   int `json:"expired"`
 }
 
-// AwaitConfig is what to wait for. Drop may be nil: then a dead node is waited for each
-// time. LeaseExpired may be nil: then a node that died long ago is waited for too.
+// AwaitConfig is what to wait for. Drop may be nil: then a failed node is waited for each
+// time. LeaseExpired may be nil: then a node that failed long ago is waited for too.
 type AwaitConfig struct {
 	Target  Seq                                           // the sequence that must be confirmed
 	Started time.Duration                                 // on Clock, read after the commit of Target returned
 	Clock   func() time.Duration                          // BootClock
 	Nodes   func(context.Context) ([]Confirmation, error) // the list, as committed at the time of the call
-	// LeaseExpired reports whether a node of which the list says this held no lease any
+	// LeaseExpired reports whether a node with this entry on the list held no lease any
 	// more when the list was read: NodeWatcher.LeaseExpired, where Nodes is
 	// NodeWatcher.Read.
 	LeaseExpired func(Confirmation) bool
-	// Drop removes a node from the list if that still says this of it, in one statement:
-	// a node that has confirmed meanwhile holds a lease and must stay.
+	// Drop removes a node from the list if its entry is still this one, in one statement:
+	// a node that has confirmed in between holds a lease and must stay.
 	Drop func(context.Context, Confirmation) error
 }
 
@@ -39,9 +39,9 @@ const (
 
 // Await waits until every node on the list has confirmed the target or holds no lease
 // from before it: for 1.001 times the node's own lease after Started. From then on no
-// node accepts what the target revokes. A list that can't be read is asked for again;
-// once it was read, waiting ends without it. The error is that of ctx and of the list,
-// and what was known by then is returned beside it.
+// node accepts what the target revokes. Reading the list is tried again when it fails;
+// once it was read, waiting can end without reading it again. The error is that of ctx
+// and of the list; what was known by then is returned beside it.
 func Await(ctx context.Context, cfg AwaitConfig) (Acknowledgement, error) {
 	var now verdict
 	for pause := firstPoll; ; pause = min(2*pause, lastPoll) {
@@ -71,9 +71,9 @@ type verdict struct {
 	next    time.Duration  // when the next lease expires, counted from the commit
 }
 
-// read reads the list, for no longer than there is something to wait for. One reading
-// is enough to end: a node that isn't on a list read after the commit joins with a
-// question that has the target.
+// read reads the list, for no longer than there is something to wait for. One reading is
+// enough: a node that isn't on a list read after the commit joins with a question that
+// has the target.
 func (v *verdict) read(ctx context.Context, cfg AwaitConfig) error {
 	if v.known {
 		var cancel context.CancelFunc

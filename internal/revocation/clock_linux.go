@@ -12,8 +12,8 @@ import (
 // and nobody can set it. Where the kernel has no such clock it stands at the end
 // of time, so that no lease holds.
 //
-// Every verification asks it. The call never blocks, so the scheduler does not hear
-// of it, which would cost as much again.
+// Every verification calls it. The call never blocks, so it is made without telling the
+// scheduler, which would take as long again.
 func BootClock() time.Duration {
 	var t unix.Timespec
 	_, _, errno := unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_BOOTTIME, uintptr(unsafe.Pointer(&t)), 0) //nolint:gosec // as the kernel wants it

@@ -21,9 +21,10 @@ type clocks struct {
 // Clock returns the time on the clock of the leases.
 func (c *clocks) Clock() time.Duration { return c.clock() }
 
-// Now returns the wall clock's time. It never goes back behind a time as of which
-// entries were forgotten, here or by the log, whatever the clock below does: a token whose kill was
-// forgotten, because the token had expired, must never be taken for unexpired again.
+// Now returns the wall clock's time. It never returns a time before one as of which
+// entries were forgotten, here or by the log, even when the machine's clock is set back:
+// a token whose kill was forgotten, because the token had expired, must never be taken
+// for unexpired again.
 func (c *clocks) Now() time.Time { return time.Unix(0, c.nanos()) }
 
 func (c *clocks) nanos() int64 { return max(c.wall.nanos(), c.forgotten.Load()) }
@@ -33,15 +34,15 @@ func (c *clocks) nanos() int64 { return max(c.wall.nanos(), c.forgotten.Load()) 
 // its kill, and must judge again as of now.
 func (c *clocks) ForgottenAfter(t time.Time) bool { return c.forgotten.Load() > t.UnixNano() }
 
-// minPause is the least jump of the wall clock that is taken for a pause. It counts
-// while there was no renewal yet: clocks that are kept right differ by some nanoseconds
-// at each reading, and each of them would cost the answer that makes the first lease.
+// minPause is the least jump of the wall clock that is taken for a pause. It applies
+// before the first renewal: even right clocks differ by some nanoseconds at each reading,
+// and each difference would discard the answer that makes the first lease.
 const minPause = 10 * time.Millisecond
 
 // jumped ends the lease when the wall clock has jumped far ahead of the clocks that count
-// what passes. A machine that its hypervisor stopped wakes so: the boot clock stands
-// where it stood, and a lease by it would hold for as long as it would have held then.
-// What an earlier question learned is not relied on either.
+// elapsed time. That is how a machine that its hypervisor stopped wakes: the boot clock
+// has not moved, and a lease by it would hold as long as before the stop. The answer to
+// an earlier question makes no lease either.
 func (c *clocks) jumped(by time.Duration) {
 	if by > max(minPause, time.Duration(c.staleness.Load())/2) {
 		c.paused.Store(int64(c.clock()))
@@ -58,8 +59,8 @@ func (c *clocks) pausedSince(instant time.Duration) bool {
 // is set back, it goes on from where it was as fast as time passes, or tokens that have
 // expired would be accepted again. When the wall clock is set forward, it follows.
 //
-// What has passed is read from the monotonic part of the readings, as time.Now's have
-// it. Readings without that part are returned as they are.
+// Elapsed time is read from the monotonic part of the readings, which those of time.Now
+// have. Readings without that part are returned as they are.
 func NewWallClock(now func() time.Time) func() time.Time {
 	c := newWallClock(now, func(time.Duration) {})
 	return func() time.Time { return time.Unix(0, c.nanos()) }
@@ -69,10 +70,10 @@ func NewWallClock(now func() time.Time) func() time.Time {
 // reads it, and Unix nanoseconds are compared and added faster than a time.Time.
 type wallClock struct {
 	now    func() time.Time
-	jumped func(by time.Duration) // is called when the wall clock is ahead by more than ever
+	jumped func(by time.Duration) // called when the wall clock is ahead by more than before
 	start  time.Time
 	origin int64        // the wall clock at start
-	ahead  atomic.Int64 // by how much the wall clock has been ahead of what has passed, at most
+	ahead  atomic.Int64 // the most that the wall clock has been ahead of the elapsed time
 }
 
 func newWallClock(now func() time.Time, jumped func(time.Duration)) *wallClock {
@@ -85,10 +86,11 @@ func (c *wallClock) nanos() int64 {
 	return c.forward(wall.UnixNano(), int64(wall.Sub(c.start)))
 }
 
-// forward returns the wall clock, but no less than what it was ahead at most of what
-// has passed since the start. What has passed never goes back, and neither does the
-// sum. It must have been read no earlier than the wall clock. A jump is reported before
-// anybody can read it: who reads a time after the jump finds ended what it ended.
+// forward returns the wall clock's time, but no less than the time elapsed since the
+// start plus the most that the wall clock has been ahead of it. The elapsed time never
+// goes back, and neither does the sum. It must have been read no earlier than the wall
+// clock. A jump is reported before anybody can read it: a caller that reads a time after
+// the jump sees that the lease has ended.
 func (c *wallClock) forward(wall, passed int64) int64 {
 	for {
 		most := c.ahead.Load()

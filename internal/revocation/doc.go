@@ -1,25 +1,25 @@
-// Package revocation makes a bearer token revocable although verifying it asks no
-// database: it has the revocation log, the part of it in force in memory, and the lease
-// that a process must hold to accept a token.
+// Package revocation makes it possible to revoke a bearer token although verifying it
+// asks no database. It has the revocation log, the part of the log in force in memory,
+// and the lease that a process must hold to accept a token.
 //
 // # The log
 //
-// The log is one gapless sequence of entries. A kill names a token: it, and all that has it
-// in its chain, is revoked. An end is a kill that is written ahead: it names the time from
-// which on it counts, which every process judges by the clock by which it judges expiry.
-// The value that a regenerated token had before ends so, with all that was made from it,
-// when the overlap does: no process must be there at that moment to write a kill. A cut-off
+// The log is one gapless sequence of entries. A kill names a token: it, and all that has
+// it in its chain, is revoked. An end is a kill that is written ahead: it names the time
+// from which on it counts, which every process judges by the same clock as expiry. The
+// old value of a regenerated token, with all that was made from it, ends in this way at
+// the end of the overlap: no process has to run at that moment to write a kill. A cut-off
 // names a subject, a client, a key, a role and so on: what was decided about it as of an
-// earlier sequence is void, or must be decided again. One of everything makes void whatever
-// was issued to anybody as of an earlier sequence. A token carries the sequence as of which
-// it was decided, so no clock is involved.
+// earlier sequence is void, or must be decided again. A cut-off of everything makes void
+// all tokens that were issued as of an earlier sequence. A token carries the sequence as
+// of which it was decided, so no clock is involved.
 //
 // # The promise
 //
 // Let L be the staleness, and let an entry be committed at T.
 //
 //   - No process accepts a token that the entry revokes after T + L, whatever is
-//     partitioned, paused or dead. No two clocks need to agree.
+//     partitioned, paused or has failed. No two clocks need to agree.
 //   - Once Await has returned without an error, no process accepts it any more, however
 //     early that is.
 //
@@ -41,10 +41,11 @@
 //  4. If that wasn't the last page, the node asks for the next one, with a new t0. An
 //     answer that reaches the head of the log is complete: the node knows now that all
 //     entries committed before t0 count here. It publishes that as Known.
-//  5. At t3 the node confirms in the store the sequence that it honours. Where the list
-//     says so already, and the node can't have been dropped from it, there is nothing to
-//     confirm. It is written to the database that answered, or not at all: a former primary that
-//     nobody has fenced still answers, and doesn't know what the new one commits.
+//  5. At t3 the node confirms in the store the sequence that it has applied. Where the
+//     list has that sequence already, and the node can't have been dropped from it, there
+//     is nothing to confirm. It is written to the database that answered, or not at all:
+//     a former primary that was not fenced still answers, and doesn't know what the new
+//     one commits.
 //  6. At t4 the confirmation is committed. The lease runs to t0 + L.
 //
 // So the lease counts from the start of the question and never from the answer: an entry
@@ -89,7 +90,7 @@
 //
 // # Joining the list
 //
-// A node that isn't on the list is waited for by nobody. It must not hold a lease from a
+// Nobody waits for a node that isn't on the list. It must not hold a lease from a
 // question that started before it was on it. So it joins in three steps:
 //
 //  1. It asks, and applies the answer. That makes no lease.
@@ -97,21 +98,22 @@
 //  3. It asks again, with t0 after t4. This answer has every entry that was committed
 //     before t4, waited for or not. Its lease is the first.
 //
-// A node must also know when it may have been dropped from the list: a waiter drops one
-// that it has waited for in vain, no earlier than L after the commit of an entry that the
-// node hasn't confirmed. What the node hasn't confirmed was committed after its previous
-// complete question started, at p. So until p + L, by its own clock, it is on the list for
-// certain. A confirmation that is committed later than that counts as step 2, and the
-// node asks again.
+// A node must also know when it may have been dropped from the list: a waiter drops a
+// node that did not confirm in time, no earlier than L after the commit of an entry that
+// the node hasn't confirmed. What the node hasn't confirmed was committed after its
+// previous complete question started, at p. So until p + L, by its own clock, it is on
+// the list for certain. A confirmation that is committed later than that counts as step
+// 2, and the node asks again.
 //
 // # Leaving the list
 //
-// A node that ends its work ends its lease first, and then confirms with a lease of 0:
-// nobody waits for it any more. One that dies costs those who revoke up to L: the first
-// of them who has waited drops it, if the list still says the same of it.
+// A node that stops ends its lease first, and then confirms with a lease of 0: nobody
+// waits for it any more. A node that crashes makes a revocation wait for up to L: the
+// first waiter whose time has passed drops it, if its entry on the list is still the
+// same.
 //
-// Where many nodes share a store each confirms with every answer, news or not
-// (ConfirmAlways): its entry on the list changes as long as it holds a lease. A
+// Where many nodes share a store each confirms with every answer, with or without new
+// entries (ConfirmAlways): its entry on the list changes as long as it holds a lease. A
 // NodeWatcher that has seen an entry unchanged for 1.001 L, by its own clock, knows that
 // the node's lease has expired, and Await doesn't wait for it at all. A single node needs
 // not write while nothing happens.
@@ -124,8 +126,8 @@
 // ends at once, before anything else, and nothing is Known. When the log has reached what
 // the node knew, the node reads all of it again from the beginning, and joins the list
 // again, which was restored as well. What it has applied stays: that is too strict for
-// some tokens and too lenient for none. Its hooks learn that entries were missed, and the
-// Epoch grows: nothing that was read from the store before may be kept.
+// some tokens and too lenient for none. Its hooks are called with Missed, and the Epoch
+// grows: nothing that was read from the store before may be kept.
 //
 // # Forgetting
 //
@@ -133,15 +135,16 @@
 // entries are forgotten, by one wall clock that never goes back (Ledger.Now): a token
 // whose kill was forgotten is never taken for unexpired again.
 //
-// The store purges by another clock. So each page says until when what was purged mattered
-// (Page.PurgedUntil), and from before the page counts Ledger.Now shows no earlier time: a
-// node that starts after the purge, with a clock that is behind, takes no such token for
-// unexpired.
+// The store purges by another clock. So each page has the latest time until which a
+// purged entry mattered (Page.PurgedUntil), and before the page counts Ledger.Now is
+// moved to at least that time: a node that starts after the purge, with a clock that is
+// behind, takes no such token for unexpired.
 //
 // # Outside the cluster
 //
 // Package verify follows the log through the stream of a node and feeds a Ledger of its
 // own. It is on no list and nobody waits for it: it has the promise of T + L alone. What
 // the stream's heartbeat says is Known: no entry after this sequence was committed before
-// that t0. The heartbeat that ends a snapshot says until when what was purged mattered.
+// that t0. The heartbeat that ends a snapshot has the latest time until which a purged
+// entry mattered.
 package revocation

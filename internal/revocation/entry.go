@@ -9,11 +9,11 @@ import (
 // before all of them.
 type Seq = int64
 
-// What says what an entry names. The values are those of the log.
+// What is the kind of thing that an entry names. The values are those of the log.
 type What string
 
-// A kill, an end, the cut-offs that make void, and the cut-offs after which is decided
-// again.
+// A kill, an end, the cut-offs that make tokens void, and the cut-offs after which access
+// is decided again.
 const (
 	Token What = "token" // a token's id: it and all that has it in its chain is revoked
 	End   What = "end"   // a token's id: likewise, from the entry's At on
@@ -32,8 +32,8 @@ const (
 // EverythingID is the id of every entry about Everything.
 const EverythingID = "*"
 
-// Known reports whether w is one of the values above. An entry of another kind
-// can't be honoured, so a follower refuses the page that holds it.
+// Known reports whether w is one of the values above. An entry of another kind can't be
+// applied, so a follower refuses the page that holds it.
 func (w What) Known() bool {
 	switch w {
 	case Token, End, Subject, Client, SigningKey, Everything, Access, Role, Group, Collection:
@@ -52,7 +52,7 @@ type Entry struct {
 	At    time.Time `json:"at"`
 }
 
-// minKept is for how long an entry is kept at least.
+// minKept is the least time for which an entry is kept.
 const minKept = 24 * time.Hour
 
 // KeepUntil returns an entry's Until: the last expiry of what it can concern, and
@@ -76,11 +76,11 @@ type Page struct {
 	Entries []Entry
 	Head    Seq // the last sequence assigned
 	Purged  Seq // the highest sequence purged: up to it, and only there, entries may be missing
-	// PurgedUntil is until when at most mattered what was purged: a token that had
-	// expired by then may be one that was revoked.
+	// PurgedUntil is the latest time until which a purged entry mattered: a token that
+	// had expired by then may have been revoked.
 	PurgedUntil time.Time
-	// Origin names the database server that answered, where a name may lead to several: a
-	// primary and the standby that took its place have different ones.
+	// Origin names the database server that answered, where one address may lead to
+	// several: a primary and the standby that took its place have different ones.
 	Origin string
 }
 
@@ -88,8 +88,8 @@ type Page struct {
 // that sequence. It is judged from the sequences, not from the number of entries.
 func (p Page) Complete(after Seq) bool { return p.last(after) == p.Head }
 
-// last returns the sequence up to which somebody has read who had read up to after, once
-// they have the page.
+// last returns the sequence up to which a reader that had read up to after has read with
+// this page.
 func (p Page) last(after Seq) Seq {
 	if n := len(p.Entries); n > 0 {
 		return p.Entries[n-1].Seq
@@ -100,16 +100,16 @@ func (p Page) last(after Seq) Seq {
 	return after
 }
 
-// Confirmation is a node's entry on the list in the store: a promise to those who
-// revoke that the node honours the log up to Seq, and a warning that it may rely on what
-// it knew for as long as Lease.
+// Confirmation is a node's entry on the list in the store: a promise to those who revoke
+// that the node has applied the log up to Seq, and a warning that it may rely on what it
+// knew for as long as Lease.
 type Confirmation struct {
 	Node   string        // unique among the processes that live at the same time
-	Seq    Seq           // it honours every entry up to this one
+	Seq    Seq           // it has applied every entry up to this one
 	Lease  time.Duration // how long its lease runs from the start of a question; 0: it has left
 	SeenAt time.Time     // when it last confirmed; the store sets it with every confirmation
-	// Origin is that of the answer that is confirmed, to be written to that database or
-	// not at all; "": to any. The list doesn't keep it.
+	// Origin is the database whose answer is confirmed; the confirmation is written there
+	// or not at all. "" stands for any. It isn't stored in the list.
 	Origin string
 }
 
@@ -118,21 +118,21 @@ type Confirmation struct {
 func (c Confirmation) expiredAfter(elapsed time.Duration) bool { return c.longest() <= elapsed }
 
 // longest returns how long the lease can last by the clock of another node. Clocks that
-// nobody can set are still slewed, by at most 500 millionths each; two that part make a
-// thousandth.
+// nobody can set are still slewed, by at most 500 millionths each; in opposite directions
+// that makes a thousandth.
 func (c Confirmation) longest() time.Duration { return c.Lease + c.Lease/1000 }
 
-// same reports whether the list says the same of a node, confirmed at the same time.
+// same reports whether two entries of a node on the list are equal, with the same time.
 func (c Confirmation) same(d Confirmation) bool {
 	return c.Node == d.Node && c.Seq == d.Seq && c.Lease == d.Lease && c.SeenAt.Equal(d.SeenAt)
 }
 
-// Log is the revocation log in the store. Both methods honour ctx.
+// Log is the revocation log in the store. Both methods return when ctx ends.
 type Log interface {
 	// Entries returns up to limit entries after that sequence, oldest first, of one
 	// snapshot that holds everything committed before the call.
 	Entries(ctx context.Context, after Seq, limit int) (Page, error)
-	// Confirm puts a node on the list or replaces what the list says of it; when
-	// it returns, that is committed, on the database that c.Origin names.
+	// Confirm puts a node on the list or replaces its entry there; when it returns, that
+	// is committed, on the database that c.Origin names.
 	Confirm(ctx context.Context, c Confirmation) error
 }

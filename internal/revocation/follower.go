@@ -11,25 +11,24 @@ import (
 	"time"
 )
 
-// Config is whom a follower asks and what it feeds. All fields but Logger and
-// ConfirmAlways must be set.
+// Config configures a follower. All fields but Logger and ConfirmAlways must be set.
 type Config struct {
 	Log       Log
 	Ledger    *Ledger       // is fed by this follower alone
 	Node      string        // unique among the processes that live at the same time
 	Staleness time.Duration // L: how long a lease runs from the start of a question
 	Logger    *slog.Logger  // nil: nothing is logged
-	// ConfirmAlways makes the node confirm with every answer, and not only what is new, so
-	// that a NodeWatcher sees when its lease has expired.
+	// ConfirmAlways makes the node confirm with every answer, even without new entries,
+	// so that a NodeWatcher sees when its lease has expired.
 	ConfirmAlways bool
 }
 
-// Follower keeps a ledger up with the log in the store, on its lease, and the node on the
-// list. It is safe for use by many goroutines.
+// Follower keeps a ledger up to date with the log in the store, renews its lease, and
+// keeps the node on the list. It is safe for use by many goroutines.
 //
 // One goroutine at a time has the turn: it asks, applies, confirms and renews, so all of
 // that happens in the order of the questions. The others wait for the turn or for the
-// answer, and judge tokens by the ledger meanwhile.
+// answer, and tokens are judged by the ledger in the meantime.
 type Follower struct {
 	cfg    Config
 	ledger *Ledger
@@ -68,7 +67,7 @@ const (
 	pageLimit = 5000 // entries
 	// minAskTimeout is the least time that a question may take. It is given up after L,
 	// when its answer could make no lease any more, but not so early that a slow store
-	// is never heard.
+	// could never answer.
 	minAskTimeout = 500 * time.Millisecond
 )
 
@@ -101,7 +100,7 @@ func (f *Follower) OnApply(hook func(Change)) Seq {
 }
 
 // OnReplaced adds a hook that is called when the log was replaced, before anything of the
-// new one counts and before Replaced or Origin says so: what was read from the store
+// new one counts and before Replaced or Origin show it: what was read from the store
 // before may not be in it any more. It waits for a question that is under way.
 func (f *Follower) OnReplaced(hook func()) {
 	f.turn <- struct{}{}
@@ -122,7 +121,7 @@ func (f *Follower) replace() {
 // two questions may fail before the lease expires.
 func (f *Follower) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		_ = f.CatchUp(ctx)             // is reported, and the next turn asks again
+		_ = f.CatchUp(ctx)             // logged; the next turn asks again
 		quarter := f.cfg.Staleness / 4 // nodes that started together drift apart
 		select {
 		case <-time.NewTimer(quarter - rand.N(quarter/8+1)).C: //nolint:gosec // spreads the nodes' questions, hides nothing
@@ -142,18 +141,18 @@ func (f *Follower) Wake() {
 	}
 }
 
-// CatchUp asks the log until it has applied everything that was committed before
-// the call. Callers share questions: one that comes while a question is under way
-// waits for the next, which answers all who wait: the answer to the one under way may
-// have been read before the call. It returns nil also when the node could not confirm and
-// so holds no lease: what the ledger says is true as of now.
+// CatchUp asks the log until it has applied everything that was committed before the
+// call. Callers share questions: one that comes while a question is under way waits for
+// the next, which answers all who wait: the answer to the one under way may have been
+// read before the call. It returns nil also when the node could not confirm and so holds
+// no lease: what the ledger holds is true as of now.
 func (f *Follower) CatchUp(ctx context.Context) error {
 	_, err := f.share(ctx)
 	return err
 }
 
-// share waits for a question that started after the call, putting it when nobody
-// else did, and returns its outcome.
+// share waits for a question that started after the call, puts it when nobody else did,
+// and returns its outcome.
 func (f *Follower) share(ctx context.Context) (answer, error) {
 	arrived := f.questions.Load()
 	select {
@@ -167,7 +166,7 @@ func (f *Follower) share(ctx context.Context) (answer, error) {
 	}
 	a, err := f.catchUp(ctx)
 	if err != nil && ctx.Err() != nil {
-		return answer{}, err // this caller's own end says nothing of the log
+		return answer{}, err // only this caller's ctx ended, the log did not fail
 	}
 	if err != nil {
 		f.counts.failed.Add(1)
@@ -178,8 +177,8 @@ func (f *Follower) share(ctx context.Context) (answer, error) {
 	return a, err
 }
 
-// maxRounds bounds the complete answers of one CatchUp. The first of a node that
-// joins makes no lease and the second does, unless the first took as long as L.
+// maxRounds bounds the complete answers of one CatchUp. For a node that joins the first
+// makes no lease and the second does, unless the first took as long as L.
 const maxRounds = 3
 
 // catchUp asks page after page until an answer is complete, and again while that

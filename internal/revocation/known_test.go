@@ -67,7 +67,7 @@ func TestKnownNeverBelongsToALaterQuestionThanItsSequence(t *testing.T) {
 }
 
 // An answer that the node can't confirm may come from a primary that was replaced: it is
-// vouched for to nobody.
+// not passed on to anybody.
 func TestKnownIsPublishedOnceTheNodeHasConfirmed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 )
 
 // Lease is the permission to accept tokens up to an instant of the boot-time clock. The
-// zero value is none. A lease never grows: renewing makes another one.
+// zero value is none. A lease never changes: renewing makes a new one.
 type Lease struct {
 	end   time.Duration
 	clock func() time.Duration
@@ -18,7 +18,7 @@ type Lease struct {
 func (l Lease) Holds() bool { return l.clock != nil && l.HoldsAt(l.clock()) }
 
 // HoldsAt reports whether the lease has not expired at an instant of its clock, for
-// callers who have just read that.
+// callers that have just read the clock.
 func (l Lease) HoldsAt(instant time.Duration) bool { return instant < l.end }
 
 // Permit returns the lease while it holds. Otherwise it asks the store, and the lease
@@ -27,9 +27,9 @@ func (l Lease) HoldsAt(instant time.Duration) bool { return instant < l.end }
 // look up afterwards and then ask whether it still holds.
 //
 // Where nodes always confirm, an answer alone permits nothing: a primary that was
-// replaced and that nobody has fenced still answers, and knows nothing of what the new
-// one commits. Only a confirmation proves that this one still commits: one that began
-// after the call and was committed. One serves all who came before it began.
+// replaced but not fenced still answers, and knows nothing of what the new one commits.
+// Only a confirmation proves that this one still commits: one that began after the call
+// and was committed. One confirmation serves all requests that came before it began.
 func (f *Follower) Permit(ctx context.Context) (Lease, error) {
 	if lease := f.ledger.Lease(); lease.Holds() {
 		return lease, nil
@@ -58,17 +58,17 @@ func (f *Follower) Applied() Seq { return f.ledger.Applied() }
 //
 // A waiter drops a node that hasn't confirmed an entry L after that was committed. The
 // entries of this answer were committed after the previous complete question started
-// (membership.since), or that one would have had them. So a confirmation that is committed
-// within L of that start was in time, and the node is on the list. After that it may have
-// been dropped: then somebody may not have waited for it, with an entry that this answer
-// doesn't have. So what it knows makes no lease, and only a question that starts now,
+// (membership.since), or that one would have had them. So a confirmation that is
+// committed within L of that start was in time, and the node is on the list. After that
+// it may have been dropped: then a revocation that this answer doesn't have may not have
+// waited for it. So what it knows makes no lease, and only a question that starts now,
 // when it is on the list again, does. The same goes for a node that was never on it.
 func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again bool, err error) {
 	f.ledger.forget()
 	f.checkMemory()
 	p := &f.membership
 	if p.left {
-		if f.cfg.ConfirmAlways { // for the requests that are still under way, without a lease
+		if f.cfg.ConfirmAlways { // for the requests that are still under way without a lease
 			return false, f.membership.confirm(ctx, 0)
 		}
 		return false, nil
@@ -85,11 +85,12 @@ func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again
 	}
 	f.ledger.renew(started, f.cfg.Staleness)
 	// The answer is Known from here on. One that could not be confirmed never is: it may
-	// come from a primary that was replaced, and others would accept tokens on it. Watchers
-	// are notified of nothing new as well, since a later start extends leases outside; but
-	// not at every question, because without a lease each request asks one.
+	// come from a primary that was replaced, and others would accept tokens on it.
+	// Watchers are notified of an answer without new entries too, because a later start
+	// extends leases outside; but not at every question, because without a lease each
+	// request asks one.
 	f.known.Store(&Known{Seq: f.Applied(), Started: started, Purged: f.purged})
-	f.ledger.asOf.Store(int64(started)) // without a lease: that has more conditions
+	f.ledger.asOf.Store(int64(started)) // the lease is not renewed here: it has more conditions
 	if f.Applied() != f.notified || started-f.notifiedAt >= f.cfg.Staleness/8 {
 		f.notified, f.notifiedAt = f.Applied(), started
 		f.ledger.notify()
@@ -97,9 +98,9 @@ func (f *Follower) renewLease(ctx context.Context, started time.Duration) (again
 	return f.ledger.pausedSince(started), nil
 }
 
-// leave ends the lease and then takes the node off the list, so that nobody waits for
-// it. The other way round somebody might not wait for a lease that holds. Requests that
-// are still under way ask the store one by one.
+// leave ends the lease and then takes the node off the list, so that nobody waits for it.
+// In the other order a revocation might not wait for a lease that holds. Each request
+// that is still under way asks the store.
 func (f *Follower) leave(ctx context.Context) {
 	f.turn <- struct{}{}
 	defer func() { <-f.turn }()

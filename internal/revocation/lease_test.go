@@ -62,8 +62,8 @@ func TestNodeSaysNoYesBeforeItsFirstCatchUp(t *testing.T) {
 	})
 }
 
-// A revocation that doesn't find the node on the list waits for nobody. The node
-// must know it before it says yes for the first time.
+// A revocation that doesn't find the node on the list doesn't wait for it. The node must
+// know it before it accepts a token for the first time.
 func TestNodeAsksAgainOnceItIsOnTheList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestNodeAsksAgainOnceItIsOnTheList(t *testing.T) {
 		b.log.revoke("before")
 		b.log.confirming.set(func(context.Context) error {
 			if b.Fresh() {
-				t.Error("the node says yes before it is on the list")
+				t.Error("the node accepts tokens before it is on the list")
 			}
 			b.log.confirming.set(nil)
 			b.log.revoke("between")
@@ -160,7 +160,7 @@ func TestAnswerThatComesAfterLGivesNoLease(t *testing.T) {
 			t.Error("the answer doesn't count")
 		}
 		if b.Fresh() {
-			t.Error("the node says yes on an answer that was L old when it came")
+			t.Error("the node accepts tokens by an answer that was L old when it came")
 		}
 	})
 }
@@ -283,7 +283,7 @@ func TestHangingConfirmationDoesNotStopTheQuestions(t *testing.T) {
 			t.Error("the log is read no more")
 		}
 		if b.Fresh() {
-			t.Error("the node says yes although nobody would wait for it")
+			t.Error("the node accepts tokens although nobody would wait for it")
 		}
 	})
 }

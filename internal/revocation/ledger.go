@@ -11,9 +11,9 @@ import (
 //
 // One feeder at a time writes it: a Follower that asks the store, or package verify,
 // which reads the stream of an issuer. Each of them does, in this order: Purged, where
-// entries may be missing; Apply, for entries; Advance, once everything up to a sequence was applied; Renew, once that was
-// all that the log held. Where it can't go on from what it has read it says so first:
-// Restart, or Distrust.
+// entries may be missing; Apply, for entries; Advance, once everything up to a sequence
+// was applied; Renew, once that was all that the log held. Where it can't go on from what
+// it has read it calls Restart or Distrust first.
 //
 // All other methods may be called at any time. Those that judge a token take no lock
 // and allocate nothing. A judge takes the Lease first, then looks up as much as it

@@ -10,7 +10,7 @@ import (
 // A store that takes reads but no writes must not keep the next question waiting.
 const minConfirmTimeout = 250 * time.Millisecond
 
-// membership is the node's place on the list of nodes, for whom acknowledgements wait.
+// membership is the node's entry on the list of nodes, for which acknowledgements wait.
 // The holder of the follower's turn owns it.
 type membership struct {
 	cfg    *Config
@@ -20,13 +20,13 @@ type membership struct {
 	origin    string        // of the last answer: where it is confirmed; "": anywhere
 	since     time.Duration // start of the last complete question that the node was on the list for
 	listed    bool          // whether since is set
-	left      bool          // the node takes no lease any more
+	left      bool          // the node takes no more leases
 	failed    time.Duration // when confirming last failed
 	err       error         // how
 }
 
 // isListed reports whether the node is on the list for certain: nobody can have waited
-// for it in vain for L.
+// for it for L and dropped it.
 func (m *membership) isListed() bool {
 	return m.listed && m.cfg.Ledger.Clock() < m.since+m.cfg.Staleness
 }
@@ -39,13 +39,13 @@ func (m *membership) confirmAgain(ctx context.Context) error {
 	}
 	err := m.confirm(ctx, m.cfg.Staleness)
 	if m.err = err; ctx.Err() != nil {
-		m.err = nil // the caller's end is no failure
+		m.err = nil // that the caller's ctx ended is no failure
 	}
 	m.failed = m.cfg.Ledger.Clock()
 	return err
 }
 
-// confirm writes to the list how far this node is.
+// confirm writes to the list how far this node has applied the log.
 func (m *membership) confirm(ctx context.Context, lease time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, max(m.cfg.Staleness/4, minConfirmTimeout))
 	defer cancel()
@@ -58,14 +58,13 @@ func (m *membership) confirm(ctx context.Context, lease time.Duration) error {
 	return nil
 }
 
-// List returns a reader of the list of nodes, for Await and a NodeWatcher: each time as
-// the database has it that answered this node last.
+// List returns a function that reads the list of nodes, for Await and a NodeWatcher: each
+// time from the database that answered this node last.
 //
-// A former primary that nobody has fenced has a list as well, without the nodes that have
-// joined since and with confirmations that are too old to be waited for. Once a node has
-// applied an entry, every answer that it takes is of a database that has the entry. So
-// after that the list is of no earlier database than the one that the entry was committed
-// on.
+// A former primary that was not fenced has a list as well, without the nodes that have
+// joined since and with old confirmations. Once a node has applied an entry, every answer
+// that it takes is of a database that has the entry. So from then on the list is never
+// read from a database older than the one on which the entry was committed.
 func (f *Follower) List(nodes func(ctx context.Context, origin string) ([]Confirmation, error)) func(context.Context) ([]Confirmation, error) {
 	return func(ctx context.Context) ([]Confirmation, error) {
 		return nodes(ctx, f.Origin())
@@ -73,7 +72,7 @@ func (f *Follower) List(nodes func(ctx context.Context, origin string) ([]Confir
 }
 
 // Origin returns which database answered last; "" before the first answer, and where
-// there is but one.
+// there is only one.
 func (f *Follower) Origin() string {
 	if o := f.origin.Load(); o != nil {
 		return *o
@@ -81,8 +80,8 @@ func (f *Follower) Origin() string {
 	return ""
 }
 
-// unconfirmed is the error of a confirmation: the store was read and took no write.
+// unconfirmed is the error of a confirmation: the store could be read but not written.
 type unconfirmed struct{ error }
 
-// Unwrap returns what the store said.
+// Unwrap returns the store's error.
 func (u unconfirmed) Unwrap() error { return u.error }

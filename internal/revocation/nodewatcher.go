@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// NodeWatcher watches the list of nodes, so that nobody waits for one that died long
+// NodeWatcher watches the list of nodes, so that nobody waits for a node that failed long
 // ago. It is for nodes with ConfirmAlways: such a node renews its lease only with a
 // confirmation that has been committed, and the lease counts from before that. So when
-// the list has said the same of it for longer than L, its lease has expired.
+// its entry on the list has been the same for longer than L, its lease has expired.
 //
 // How long that was is measured by the watcher's own clock, between readings of its own:
-// what the list says of times was written by another clock.
+// the times in the list were written by another clock.
 type NodeWatcher struct {
 	nodes func(context.Context) ([]Confirmation, error)
 	clock func() time.Duration
@@ -22,8 +22,8 @@ type NodeWatcher struct {
 	seen map[string]observation
 }
 
-// observation is what the list says of a node, and for how long it is known to have said
-// so: from the end of the first reading that had it, because it may have been written
+// observation is a node's entry on the list, and for how long it is known to have been
+// there: from the end of the first reading that had it, because it may have been written
 // while that was under way, to the start of the last one, because it may have been
 // replaced since.
 type observation struct {
@@ -74,8 +74,8 @@ func (w *NodeWatcher) Read(ctx context.Context) ([]Confirmation, error) {
 	return list, nil
 }
 
-// LeaseExpired reports whether a node of which a list that was read says this held no
-// lease any more when it was read.
+// LeaseExpired reports whether a node with this entry on a list that was read held no
+// lease any more at that time.
 func (w *NodeWatcher) LeaseExpired(c Confirmation) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

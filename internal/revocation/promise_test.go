@@ -192,9 +192,9 @@ func (w *world) trouble(ctx context.Context, t *testing.T, r *rand.Rand) {
 	}
 }
 
-// The promise itself: when a revocation has been acknowledged, every node has
-// honoured it or stopped saying yes, and L after the commit at the latest,
-// whatever the network does and which nodes are dropped from the list and joins again.
+// The promise itself: when a revocation has been acknowledged, every node has applied it
+// or stopped accepting tokens, and L after the commit at the latest, whatever the network
+// does and which nodes are dropped from the list and joins again.
 func TestNoNodeAcceptsWhatWasAcknowledged(t *testing.T) {
 	t.Parallel()
 	for _, always := range []bool{false, true} {

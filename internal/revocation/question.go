@@ -19,9 +19,10 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 		return 0, false, fmt.Errorf("reading the revocation log after %d: %w", after, err)
 	}
 	if known := f.Applied(); page.Head < known {
-		// The lease ends at once. That goes on at each answer until the log has reached this
-		// sequence, for the entries in between have yet to be written. Then all of the log is
-		// read again, and the node joins the list again, which was restored as well.
+		// The lease ends at once. That is repeated at each answer until the log has
+		// reached this sequence, because the entries in between have not been written
+		// yet. Then all of the log is read again, and the node joins the list again,
+		// which was restored as well.
 		f.replace()
 		f.known.Store(nil)
 		f.membership.listed = false
@@ -37,10 +38,10 @@ func (f *Follower) ask(ctx context.Context) (started time.Duration, complete boo
 		f.replace()
 	}
 	f.origin.Store(&page.Origin)
-	// First the gap, so that no clock that is behind finds unexpired what was purged, and
-	// hooks learn of it with the entries after it; then the entries; then how far they
-	// reach, which nobody may rely on before. Nobody is notified: what is known isn't
-	// complete before the last page.
+	// First the gap, so that a clock that is behind takes no token for unexpired whose
+	// entry was purged, and so that hooks are called with the gap and the entries after
+	// it; then the entries; then Advance, which makes them count. Watchers are not
+	// notified: the answer isn't complete before the last page.
 	f.purged = page.Purged
 	f.ledger.Purged(page.PurgedUntil)
 	if after < page.Purged {

@@ -17,8 +17,8 @@ import (
 // revoked tokens.
 const DefaultBudget = 512 << 20
 
-// Key is a named thing as a set keeps it. Its first eight bytes are never all
-// zero: KeyOf is the only maker of keys.
+// Key is a named thing as a set keeps it. Its first eight bytes are never all zero: only
+// KeyOf makes keys.
 type Key [16]byte
 
 // KeyOf returns the key of a thing. Under Token a UUID in its canonical form (36
@@ -82,7 +82,7 @@ func (k Key) words() words {
 // killed would have to be looked up in the store.
 type Set struct {
 	// Budget is the memory in bytes beyond which OverBudget reports true; 0 or less
-	// stands for DefaultBudget. It limits nothing. Set it before the first use.
+	// stands for DefaultBudget. It doesn't limit the set. Set it before the first use.
 	Budget int64
 
 	mu      sync.Mutex // held by writers
@@ -94,18 +94,18 @@ type Set struct {
 	due     int64        // when to look for cut-offs and ends that have run out; under mu
 }
 
-// bucket holds the kills that matter no more at end. A list of buckets is never
-// changed, only replaced, so a reader walks a list that is all of one moment.
+// bucket holds the kills that matter no more at end. A list of buckets is never changed,
+// only replaced, so a reader walks a list as it was at one moment.
 type bucket struct {
 	end   int64 // Unix seconds
 	kills *table
 }
 
-// end is when a token ends, and when that matters no more; Unix microseconds and
+// end is when a token ends, and when that no longer matters; Unix microseconds and
 // seconds.
 type end struct{ at, until int64 }
 
-// never is the end of what matters for ever.
+// never is the end of an entry that matters for ever.
 const never = 1<<63 - 1
 
 // maxBuckets bounds the buckets that a look-up visits. The grids below make about
@@ -233,10 +233,10 @@ func (s *Set) CutOff(k Key) Seq {
 // was none. It never goes back.
 func (s *Set) Decided() Seq { return s.decided.Load() }
 
-// Forget drops what has run out at now, rounded up: by a day where an entry was to
-// matter for two days at most, by 14 days up to 35, by 182 days up to 400, and by
-// four years beyond. A cut-off or an end stays for a day at most. The caller's clock must
-// not go back, because what was dropped can't be had again.
+// Forget drops what has run out at now, rounded up: by a day where an entry was to matter
+// for two days at most, by 14 days up to 35, by 182 days up to 400, and by four years
+// beyond. A cut-off or an end stays for a day at most. The caller's clock must not go
+// back, because dropped entries can't be read again.
 func (s *Set) Forget(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -355,9 +355,9 @@ func (s *Set) bucket(end int64) ([]bucket, int) {
 	return list, at
 }
 
-// grids say how far an end is rounded up, by the time from the entry to its end:
-// what a day's tokens leave behind is gone a day later, and years don't make
-// thousands of buckets. At any moment they make 3, 4, 4 and a few buckets.
+// grids say how far an end is rounded up, by the time from the entry to its end: the
+// entries of a day's tokens are dropped a day later, and years don't make thousands of
+// buckets. At any moment they make 3, 4, 4 and a few buckets.
 var grids = [...]struct{ reach, step int64 }{
 	{2 * day, day},
 	{35 * day, 14 * day},
@@ -383,7 +383,7 @@ func bucketEnd(e *Entry) int64 {
 	return never
 }
 
-// endOf returns the first full second at which the entry matters no more.
+// endOf returns the first full second at which the entry no longer matters.
 func endOf(e *Entry) int64 {
 	if e.Until.IsZero() {
 		return never

@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// Status is how a node stands in the revocation log.
+// Status is how far a node has applied the revocation log.
 type Status struct {
 	Applied   Seq           // up to which every entry counts here
 	Head      Seq           // where the log ended in the last answer: ahead of Applied while there are pages to read
@@ -19,12 +19,12 @@ type Status struct {
 	Live      int           // entries that still matter
 	LiveBytes int64         // memory that they take
 	Counts    Counts
-	Err       error // what went wrong with the last question or confirmation; nil when nothing did
+	Err       error // of the last question or confirmation; nil when both succeeded
 
 	OverBudget bool // they take more than the set's budget
 }
 
-// Status returns how the node stands.
+// Status returns how far the node has applied the log.
 func (f *Follower) Status() Status {
 	set, applied := f.ledger.Set(), f.ledger.Applied()
 	s := Status{
@@ -47,7 +47,8 @@ func (f *Follower) Status() Status {
 	return s
 }
 
-// Entries reads a page of the stored log, for who is further behind than this node.
+// Entries reads a page of the stored log, for a follower that is further behind than this
+// node.
 func (f *Follower) Entries(ctx context.Context, after Seq, limit int) (Page, error) {
 	return f.cfg.Log.Entries(ctx, after, limit)
 }
@@ -56,13 +57,13 @@ func (f *Follower) Entries(ctx context.Context, after Seq, limit int) (Page, err
 // full; before the first of them, since the ledger was made.
 func (l *Ledger) LeaseAge() time.Duration { return l.Clock() - l.AsOf() }
 
-// Permit returns a lease for one request alone, from an answer about the request that
-// was true as of an instant of the clock.
+// Permit returns a lease for one request only, from an answer about the request that was
+// true as of an instant of the clock.
 func (l *Ledger) Permit(asOf, staleness time.Duration) Lease {
 	return Lease{end: asOf + staleness, clock: l.clock}
 }
 
-// ParseWait reads what a request says of waiting: "true", "false", or "" for what the
+// ParseWait parses a request's wait parameter: "true", "false", or "" for what the
 // operator configured. The error is fault.Invalid.
 func ParseWait(s string) (Wait, error) {
 	switch s {

@@ -14,19 +14,18 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// RevokeSelf revokes a token for its holder, who proves nothing but that they hold
-// it: for a token that no longer signs anybody in. Whether it has expired doesn't
-// matter, and revoking twice is success. If it is revoked already, nothing is
-// written; the receipt comes when that holds as wait says, as the first one did. The
-// error is InvalidToken for a value that is not a token of this server, that was signed by a
-// revoked key, or that is of a kind which may not revoke itself, and Limited as for
-// Revoke.
+// RevokeSelf revokes a token for its holder, who proves only that they hold it: for a
+// token that is no longer accepted. Whether it has expired doesn't matter, and revoking
+// twice is success. If it is already revoked, nothing is written; the receipt is returned
+// when the revocation holds, as the caller's Wait requires. The error is InvalidToken for
+// a value that is not a token of this server, that was signed by a revoked key, or that
+// is of a kind which may not revoke itself, and Limited as for Revoke.
 func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
 	return r.revokeHeld(ctx, raw, caller.SelfRevokingKinds(), wait)
 }
 
-// RevokeHeld is RevokeSelf for refresh tokens too: for a protocol by which whoever has a
-// token may revoke it, since they could trade it for one that may.
+// RevokeHeld is RevokeSelf for refresh tokens too: for a protocol in which the holder of
+// any token may revoke it.
 func (r *Revoker) RevokeHeld(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
 	return r.revokeHeld(ctx, raw, append(caller.SelfRevokingKinds(), token.KindRefresh), wait)
 }
@@ -63,7 +62,7 @@ func (r *Revoker) revokeHeld(ctx context.Context, raw string, kinds []token.Kind
 }
 
 // Leaked revokes every value that is a token of this server, for any caller, and records
-// it for the owners. Nothing in the answer says which ones were.
+// it for the owners. The result doesn't show which values were tokens.
 func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 	read := r.journal.Reading()
 	found, err := r.genuine(ctx, values)
@@ -109,8 +108,8 @@ func (r *Revoker) ended(ctx context.Context, t *verification.Token) (bool, error
 }
 
 // genuine returns those of the values that are tokens of this server, ended ones
-// included. Opaque ones are looked up together: junk with a good checksum is cheap to make,
-// and a report may hold a thousand.
+// included. Opaque ones are looked up together: random values with a right checksum are
+// cheap to make, and a report may have a thousand.
 func (r *Revoker) genuine(ctx context.Context, values []string) ([]*verification.Token, error) {
 	var found []*verification.Token
 	var digests [][32]byte

@@ -20,25 +20,25 @@ import (
 // MaxRevocations is how many tokens RevokeTokens revokes in one transaction.
 const MaxRevocations = 1000
 
-// Revocable is a token that FindRevocable found and that its caller may revoke. It
-// keeps little of the token, for there may be many.
+// Revocable is a token that FindRevocable found and that its caller may revoke. It keeps
+// little of the token, because there may be many.
 type Revocable struct {
 	kill    journal.Kill
 	subject string
 	actor   string          // who may revoke it
-	revoked bool            // the log in the store has revoked it already
-	read    journal.Reading // from which that was read
+	revoked bool            // the log in the store revokes it already
+	read    journal.Reading // the state of the log at which that was read
 }
 
 // ID returns the public id of the token.
 func (r Revocable) ID() string { return r.kill.ID }
 
 // FindRevocable finds the token that a value or a public id stands for, and decides
-// whether the caller may revoke it; it writes nothing. The error is InvalidToken for
-// a value that is not a token of this server, Forbidden for a value that is somebody else's,
-// NotFound for an id that does not exist or is somebody else's, and InsufficientScope for
-// an id of the caller's own that a Bearer without the scope credentials names. For the
-// operator every UUID is an id: only some tokens are stored.
+// whether the caller may revoke it; it writes nothing. The error is InvalidToken for a
+// value that is not a token of this server, Forbidden for a value that is somebody
+// else's, NotFound for an id that does not exist or is somebody else's, and
+// InsufficientScope when a Bearer without the scope credentials names another token of
+// its owner. For the operator every UUID is an id: only some tokens are stored.
 func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref string) (Revocable, error) {
 	if id, err := uuid.Parse(ref); err == nil {
 		return r.findID(ctx, c, id.String())
@@ -76,7 +76,7 @@ func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revo
 	return r.revocable(ctx, c, t)
 }
 
-// unknown returns a token of which nothing is known but its id: it may be newer than every
+// unknown returns a token of which only the id is known: it may be newer than every
 // cut-off.
 func unknown(id string) *verification.Token {
 	return verification.Index(&verification.Token{ID: id, Seq: math.MaxInt64})
@@ -87,7 +87,7 @@ func unknown(id string) *verification.Token {
 // Forbidden for anybody else.
 func (r *Revoker) FindRevocableIDs(ctx context.Context, c *caller.Caller, ids []string) ([]Revocable, error) {
 	if !c.IsOperator() {
-		return nil, fault.New(fault.Forbidden, "only the operator names tokens of anybody by id")
+		return nil, fault.New(fault.Forbidden, "only the operator may name other users' tokens by id")
 	}
 	rows, seq, err := r.store.TokensByID(ctx, ids)
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []R
 		}
 	}
 	if len(tokens) == 0 || len(tokens) > MaxRevocations {
-		return revocation.Receipt{}, fault.New(fault.Invalid, "1 to %d tokens are revoked at a time", MaxRevocations)
+		return revocation.Receipt{}, fault.New(fault.Invalid, "a request can revoke 1 to %d tokens", MaxRevocations)
 	}
 	read := r.journal.Reading()
 	var all records.Batch

@@ -136,11 +136,11 @@ func TestRevokeTokensIsForWhoFoundThem(t *testing.T) {
 	nodetest.Must(t, err)
 	for name, c := range map[string]*caller.Caller{"somebody else": eve, "nobody": nil} {
 		_, err := f.RevokeTokens(t.Context(), c, []revoking.Revocable{found})
-		nodetest.WantFault(t, name, err, fault.Forbidden, "somebody else's")
+		nodetest.WantFault(t, name, err, fault.Forbidden, "belongs to somebody else")
 	}
 	for _, c := range []*caller.Caller{ada, {}} {
 		_, err = f.RevokeTokens(t.Context(), c, []revoking.Revocable{{}})
-		nodetest.WantFault(t, "what was not found", err, fault.Forbidden, "somebody else's")
+		nodetest.WantFault(t, "what was not found", err, fault.Forbidden, "belongs to somebody else")
 	}
 	f.WantAlive(t, "after the refusals", issued)
 	nodetest.Must(t, nodetest.Second(f.RevokeTokens(t.Context(), ada, []revoking.Revocable{found})))

@@ -1,6 +1,6 @@
-// Package revoking decides who may revoke which tokens and what is revoked along
-// with them, and acknowledges when that holds: on this node always, on every other
-// as Wait of the caller says.
+// Package revoking decides who may revoke which tokens and what is revoked along with
+// them, and acknowledges when the revocation holds: always on this node, and on every
+// other node if the caller's Wait asks for it.
 package revoking
 
 import (
@@ -36,14 +36,14 @@ type Store interface {
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
 
-// Config says what a Revoker is made of. All fields must be set.
+// Config configures a Revoker. All fields must be set.
 type Config struct {
 	Store    Store
 	Journal  *journal.Journal
 	Verifier *verification.Verifier
 	Ring     *keyring.Ring
 	Forms    token.Forms
-	Quota    *quota.Quota // of revocations of what is not live
+	Quota    *quota.Quota // of revocations of tokens that are not valid
 	Now      func() time.Time
 }
 
@@ -69,7 +69,7 @@ func New(cfg Config) (*Revoker, error) {
 }
 
 // errNotYours is the error for a token that the caller may not revoke.
-var errNotYours = fault.New(fault.Forbidden, "this token is somebody else's")
+var errNotYours = fault.New(fault.Forbidden, "this token belongs to somebody else")
 
 // Revocation names a token that is to be revoked by its value.
 type Revocation struct {
@@ -77,12 +77,11 @@ type Revocation struct {
 	RefuseExpired bool   // an expired token is InvalidToken (a dialect's own rule)
 }
 
-// Revoke revokes a token by its value, with everything that was made from it. The
-// token must be genuine; whether it has expired doesn't matter. Revoking twice is
-// success. The error is InvalidToken for a value that is not a token of this server (nothing
-// is left to revoke), and Forbidden when the caller may not. What is live is revoked
-// however often the caller asks; to ask again and again for what is revoked already is
-// Limited.
+// Revoke revokes a token by its value, with everything that was made from it. The token
+// must be genuine; whether it has expired doesn't matter. Revoking twice is success. The
+// error is InvalidToken for a value that is not a token of this server (nothing is left
+// to revoke), and Forbidden when the caller may not. Revoking valid tokens is not
+// limited; too many requests for tokens that are already revoked are Limited.
 func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, what.Token)
 	if err != nil {
@@ -101,9 +100,9 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 }
 
 // RevokeID revokes a token by its public id: a stored token, the token that the caller
-// presented, or any id for the operator, who may know it from a log. The error is NotFound
-// for a token that does not exist or is somebody else's, and InsufficientScope for another
-// of the caller's own that a Bearer without the scope credentials names.
+// presented, or any id for the operator, who may know it from a log. The error is
+// NotFound for a token that does not exist or is somebody else's, and InsufficientScope
+// when a Bearer without the scope credentials names another token of its owner.
 func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
 	known, err := uuid.Parse(id)
 	if c == nil || err != nil {
@@ -169,8 +168,8 @@ func (r *Revoker) MayRevokeAllOf(ctx context.Context, c *caller.Caller, ref stri
 	return nil
 }
 
-// RevokeAllOf is RevokeAll for a user who is named by subject or username. The error
-// is NotFound when there is none, which only those learn who may revoke.
+// RevokeAllOf is RevokeAll for a user who is named by subject or username. The error is
+// NotFound when there is none, but only for callers who may revoke.
 func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
 	if err := r.MayRevokeAllOf(ctx, c, ref); err != nil {
 		return revocation.Receipt{}, err
@@ -182,8 +181,8 @@ func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string)
 	return r.RevokeAll(ctx, c, p.User.ID)
 }
 
-// refuseAll records that somebody asked to revoke everything of a user and may not.
-// For nobody there is nobody to record.
+// refuseAll records that a caller who may not do so asked to revoke everything of a user.
+// An anonymous caller isn't recorded.
 func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string, reason error) error {
 	if c == nil {
 		return reason
@@ -193,16 +192,16 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 	return r.journal.Refuse(ctx, e, reason)
 }
 
-// terms are on which a token is revoked.
+// terms are the conditions under which a token is revoked.
 type terms struct {
 	wait      revocation.Wait
-	unlimited bool // to revoke again what is revoked is not limited
+	unlimited bool // revoking revoked tokens again is not limited
 }
 
 func termsOf(c *caller.Caller) terms { return terms{wait: c.Wait, unlimited: c.Unlimited()} }
 
-// kill revokes one token with everything that was made from it, in one transaction
-// with the event that says why. If the log has revoked it already, nothing is appended:
+// kill revokes one token with everything that was made from it, in one transaction with
+// the audit event of the reason. If the log has revoked it already, nothing is appended:
 // repeated requests would fill the log.
 func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, on terms) (revocation.Receipt, error) {
 	read := r.journal.Reading()
@@ -222,9 +221,9 @@ func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event
 }
 
 // revokedInLog reports whether the log in the store revokes a token with everything that
-// was made from it. What this node remembers is no proof: it may have read entries that
-// were lost with the server that had them. The store is asked only about what the node
-// takes for revoked.
+// was made from it. What this node has in memory is no proof: it may have read entries
+// that were lost with the server that had them. The store is asked only about tokens that
+// are revoked in memory.
 func (r *Revoker) revokedInLog(ctx context.Context, t *verification.Token) (bool, error) {
 	if !r.verifier.RevokedInLog(t) {
 		return false, nil
@@ -258,11 +257,52 @@ func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error
 	return false, nil
 }
 
-// killOf returns what the journal needs to know of a token that is revoked. An exchange
+// killOf returns what the journal needs to know about a token to revoke it. An exchange
 // key has a row, and what is made from it ends with it.
 func killOf(t *verification.Token, reason string) journal.Kill {
 	return journal.Kill{
 		ID: t.ID, Family: t.Family, Expiry: t.Expiry, Reason: reason,
 		Opaque: t.Opaque() && t.Kind != token.KindExchangeKey,
 	}
+}
+
+// Everything is the outcome of RevokeEverything.
+type Everything struct {
+	revocation.Receipt
+
+	Keys []string // the ids of the signing keys that were revoked; none with HS256
+}
+
+// RevokeEverything revokes everything issued to anybody until now: access and task
+// tokens, API keys and tokens, sessions, refresh tokens, and device codes that wait. It
+// is for the operator, after restoring a backup. What was issued after the backup has no
+// row and may have no user any more: the log's entry about everything reaches it by its
+// sequence, which the restored log has left behind. The signing keys are revoked too, for
+// verifiers that follow no log, and a new one signs at once. The error is Forbidden for
+// anybody else.
+func (r *Revoker) RevokeEverything(ctx context.Context, c *caller.Caller) (Everything, error) {
+	if !c.IsOperator() {
+		return Everything{}, fault.New(fault.Forbidden, "only the operator revokes everything of everybody")
+	}
+	if err := r.ring.Refresh(ctx); err != nil {
+		return Everything{}, err
+	}
+	e := r.journal.Event(ctx, c.Actor(), audit.RevokeAll)
+	e.Target, e.Reason = revocation.EverythingID, "everything of everybody"
+	b := r.journal.EndEverything("everything revoked", e)
+	var out Everything
+	for _, k := range r.ring.Keys() {
+		if k.State != keyring.Gone && !k.Revoked() {
+			out.Keys = append(out.Keys, k.KID)
+			b.Log = append(b.Log, r.journal.CutOff(revocation.SigningKey, k.KID))
+		}
+	}
+	if len(out.Keys) > 0 {
+		b.Ops = append(b.Ops, records.ChangeKeys{Plan: r.ring.PlanRetireAll()})
+	}
+	var err error
+	if out.Receipt, err = r.journal.Revoke(ctx, b, c.Wait); err != nil {
+		return Everything{}, err
+	}
+	return out, r.ring.Refresh(ctx)
 }

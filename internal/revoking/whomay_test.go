@@ -89,7 +89,7 @@ func TestWhoMayRevokeAToken(t *testing.T) {
 		before := f.Refusals(t)
 		r, err := f.Revoke(t.Context(), by, revoking.Revocation{Token: issued.Value.Reveal()})
 		if !c.may {
-			nodetest.WantFault(t, name, err, fault.Forbidden, "somebody else's")
+			nodetest.WantFault(t, name, err, fault.Forbidden, "belongs to somebody else")
 			f.WantAlive(t, name, issued)
 			if f.Refusals(t) != before+1 {
 				t.Errorf("%s: the refusal is not in the audit log", name)
@@ -221,7 +221,7 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	nodetest.Must(t, nodetest.Second(f.RevokeAllOf(t.Context(), eve, "eve")))
 	nodetest.Must(t, nodetest.Second(f.RevokeAllOf(t.Context(), f.ByBearer(t, f.MadeAccess(t, f.SignedIn(t, "eve"), "credentials")), "eve")))
 	nodetest.Must(t, nodetest.Second(f.RevokeAll(t.Context(), f.ByBearer(t, f.MadeAccess(t, warden, "admin")), warden.ID())))
-	// A subject that is nobody's would be an entry that no node can honour.
+	// An unknown subject would be an entry that no node can apply.
 	_, err = f.RevokeAll(t.Context(), operator, "")
 	nodetest.WantFault(t, "no subject", err, fault.NotFound, "")
 	f.WantAlive(t, "another's token, the log being whole", f.MadeAccess(t, f.SignedIn(t, "ada")))

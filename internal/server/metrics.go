@@ -6,17 +6,16 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/journal"
-	"github.com/bearerd/bearerd/internal/node"
-	"github.com/bearerd/bearerd/internal/quota"
-	"github.com/bearerd/bearerd/internal/traffic"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/traffic"
 )
 
 // Metrics counts what the authority does and how long requests take. It is the

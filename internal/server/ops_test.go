@@ -6,14 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revoking"
-	"github.com/bearerd/bearerd/internal/signin"
-	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/server"
+	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 func TestReadyTellsOfTheLease(t *testing.T) {

@@ -124,17 +124,6 @@ type Server struct {
 	streaming []Streaming
 }
 
-// streaming returns those of the edges that are.
-func streaming(edges []Edge) []Streaming {
-	var list []Streaming
-	for _, e := range edges {
-		if s, ok := e.(Streaming); ok {
-			list = append(list, s)
-		}
-	}
-	return list
-}
-
 // streams counts the streams under way.
 func (s *Server) streams() int {
 	n := 0
@@ -157,7 +146,13 @@ func New(c Config) (*Server, error) {
 	if c.BodyTimeout == 0 {
 		c.BodyTimeout = httpkit.BodyTimeout
 	}
-	s := &Server{Config: c, log: c.Log, streaming: streaming(c.Edges)}
+	var streaming []Streaming
+	for _, e := range c.Edges {
+		if s, ok := e.(Streaming); ok {
+			streaming = append(streaming, s)
+		}
+	}
+	s := &Server{Config: c, log: c.Log, streaming: streaming}
 	if err := c.Metrics.watch(c.Node, s.streams); err != nil {
 		return nil, err
 	}

@@ -7,12 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/traffic"
-
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/traffic"
 )
 
 // How often the counters are read, and how many readings are kept: those of a day,

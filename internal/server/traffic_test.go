@@ -4,13 +4,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/traffic"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/traffic"
 )
 
 var _ traffic.Log = (*server.Metrics)(nil)

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/issuance"
-
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/server"
 )

@@ -40,12 +40,12 @@ func (a *Authenticator) Lock(ctx context.Context, c *caller.Caller, ref string) 
 	if err := c.RequireAdministrator(); err != nil {
 		return Lock{}, err
 	}
-	u, err := a.user(ctx, ref)
+	p, err := records.ReadUser(ctx, a.cfg.Store, ref, nil)
 	if err != nil {
 		return Lock{}, err
 	}
 	now, limits := a.cfg.Now(), a.cfg.Limits
-	counts, err := a.cfg.Store.AccountFailures(ctx, identity.AccountKey(u.Username), now)
+	counts, err := a.cfg.Store.AccountFailures(ctx, identity.AccountKey(p.User.Username), now)
 	if err != nil {
 		return Lock{}, err
 	}
@@ -78,22 +78,13 @@ func (a *Authenticator) Unlock(ctx context.Context, c *caller.Caller, ref string
 		e.Target, e.TargetName = records.AuditTarget(ctx, a.cfg.Store, ref)
 		return a.cfg.Journal.Refuse(ctx, e, err)
 	}
-	u, err := a.user(ctx, ref)
+	p, err := records.ReadUser(ctx, a.cfg.Store, ref, nil)
 	if err != nil {
 		return err
 	}
-	e.Target, e.TargetName = u.ID, u.Username
+	e.Target, e.TargetName = p.User.ID, p.User.Username
 	_, err = a.cfg.Journal.Commit(ctx, records.Batch{
-		Ops: []records.Op{records.ClearFailures{Account: identity.AccountKey(u.Username)}}, Audit: []audit.Event{e},
+		Ops: []records.Op{records.ClearFailures{Account: identity.AccountKey(p.User.Username)}}, Audit: []audit.Event{e},
 	})
 	return err
-}
-
-// user reads a user by subject or username.
-func (a *Authenticator) user(ctx context.Context, ref string) (identity.User, error) {
-	p, err := records.ReadUser(ctx, a.cfg.Store, ref, nil)
-	if err != nil {
-		return identity.User{}, err
-	}
-	return *p.User, nil
 }

@@ -1,5 +1,5 @@
-// Package source answers package verification from what this node keeps: the store
-// and the key ring.
+// Package source answers the questions of package verification from this node's store and
+// key ring.
 package source
 
 import (
@@ -23,7 +23,8 @@ type Store interface {
 	TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error)
 }
 
-// What is kept of opaque tokens that nobody was given: bounds in bytes, and for how long.
+// Limits of the memory of values that are no tokens: in bytes, and for how long each is
+// kept.
 const (
 	unknownCache   = 512 << 10
 	typicalUnknown = 40
@@ -33,20 +34,20 @@ const (
 // storeTimeout is how long a question to the log may take while a request waits.
 const storeTimeout = 900 * time.Millisecond
 
-// Config says what a source reads from. All fields must be set.
+// Config configures a source. All fields must be set.
 type Config struct {
 	Store           Store
 	Ring            *keyring.Ring
 	Follower        *revocation.Follower
 	DefaultAudience string // of opaque tokens that name none
 
-	Quota *quota.Quota // of look-ups that find nothing; nil: they are not limited
+	Quota *quota.Quota // of look-ups that find nothing; nil: not limited
 }
 
 // Source answers from the store. It implements verification.Source.
 type Source struct {
 	cfg     Config
-	unknown *cache.Cache[struct{}] // values that were not found lately, by digest
+	unknown *cache.Cache[struct{}] // values that were not found recently, by digest
 }
 
 var _ verification.Source = (*Source)(nil)
@@ -62,23 +63,23 @@ func New(cfg Config) *Source {
 // Key returns the key of that id from the ring.
 func (s *Source) Key(kid string) (token.VerificationKey, bool) { return s.cfg.Ring.Find(kid) }
 
-// RefreshKeys reads the ring once more for a key that another node may have made.
+// RefreshKeys reads the ring again for a key that another node may have made.
 func (s *Source) RefreshKeys(ctx context.Context, kid string) error {
 	return s.cfg.Ring.RefreshUnknown(ctx, kid)
 }
 
 // Opaque reads the row of an opaque token. The checksum of a token is public, so anybody
-// can make values that only the store knows to be none. A value that was not found is
-// refused from memory for some seconds, and an address that sends many others is not
-// looked up for until it has waited (package quota).
+// can make values of which only the store knows that they are no tokens. A value that was
+// not found is refused from memory for some seconds, and for an address that sends many
+// others nothing is looked up until it has waited (package quota).
 //
-// Memory hides no token that exists. A value leaves bearerd after its row was committed,
-// and every reading that begins later finds that row, on whichever node. So a reading
-// that found nothing can be of a token that exists now only if somebody presented its 178
-// random bits before they were given to anybody. Two things give a value a row that may
-// have been presented before: an import from another system, for which the value is
-// refused for some seconds longer; and a database that was restored, which ends the
-// ledger's epoch and with it what is kept here.
+// The memory hides no token that exists. A value leaves bearerd after its row was
+// committed, and every reading that begins later finds that row, on every node. So a
+// value that was not found can belong to a token that exists now only if somebody
+// presented its 178 random bits before bearerd returned them to anybody. In two cases a
+// value that was presented before gets a row: an import from another system, after which
+// the value is refused for some seconds longer; and a restored database, which ends the
+// ledger's epoch and so this memory.
 func (s *Source) Opaque(ctx context.Context, raw string, known *verification.Token) (*verification.Token, error) {
 	digest := token.Digest(raw)
 	ledger := s.cfg.Follower.Ledger()
@@ -116,12 +117,12 @@ func (s *Source) Subject(ctx context.Context, _ string, t *verification.Token, c
 	return SubjectOf(&p), nil
 }
 
-// Permit asks the log, and confirms where nodes must, for one request.
+// Permit asks the log for one request, and confirms where nodes must.
 func (s *Source) Permit(ctx context.Context, _ string, _ *verification.Token) (revocation.Lease, error) {
 	return s.cfg.Follower.Permit(ctx)
 }
 
-// Reach asks the log. A sequence that it has not reached is of no log of ours.
+// Reach asks the log. A sequence that it has not reached was not assigned by this log.
 func (s *Source) Reach(ctx context.Context, seq revocation.Seq) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -158,7 +159,7 @@ func tokenOf(row records.StoredToken, seq revocation.Seq, defaultAudience string
 	return t
 }
 
-// SubjectOf returns what verification needs of a principal.
+// SubjectOf returns what verification needs to know about a principal.
 func SubjectOf(p *records.Principal) *verification.Subject {
 	s := &verification.Subject{ID: p.Subject(), Seq: p.Seq, CollectionExists: p.CollectionExists, Grants: p.Grants}
 	if p.User == nil {

@@ -45,7 +45,7 @@ func flooded(t *testing.T, dir string) (*nodetest.Fixture, *lookedUp, *nodetest.
 	return f, counting, meter
 }
 
-// junk is a value with a good checksum that nobody was given.
+// junk is a value with a right checksum that bearerd never issued.
 func junk(t *testing.T) string {
 	t.Helper()
 	forms, err := token.NewForms(token.PrefixAPIToken)

@@ -53,8 +53,8 @@ func (s *Store) Failures(ctx context.Context, keys []string, now time.Time) (fou
 	return found, err
 }
 
-// RecordFailure adds one to each key, opening a window where none is open, and
-// gives the counts after it, in the order of the keys.
+// RecordFailure adds one to each key, opening a window where none is open, and returns
+// the new counts, in the order of the keys.
 func (s *Store) RecordFailure(ctx context.Context, keys []string, now time.Time, window time.Duration) (found []identity.Failures, err error) {
 	err = s.write(ctx, func(ctx context.Context, c conn) error {
 		found = make([]identity.Failures, len(keys))

@@ -39,25 +39,6 @@ FROM audit_events WHERE id < $1 AND +at >= $2 AND +at < $3 AND ($4 = '' OR actio
 	eventsOfToken  = selectEvents + filterActor + filterTarget + ` AND token_id = $7` + newestEvents
 )
 
-// record writes the events in their order. What can't be recorded doesn't happen.
-func record(ctx context.Context, c conn, events []audit.Event) error {
-	if err := checkEvents(events); err != nil {
-		return err
-	}
-	for _, e := range events {
-		text, args := insertEvent, []any{
-			micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName,
-		}
-		if counted(e) {
-			text, args = countEvent, append(args, max(e.Count, 1), e.Tally)
-		}
-		if err := c.post(ctx, text, args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // counted reports whether an event is one of a row that is counted up.
 func counted(e audit.Event) bool { return e.Tally != "" }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -18,11 +19,11 @@ ON CONFLICT (name) DO NOTHING`
 	selectBackupMark = `SELECT 1 FROM meta WHERE name = 'backup'`
 )
 
-// Backup writes a consistent copy of an SQLite database to a new file that nobody
-// else may read, while others go on reading and writing. The copy is marked, so that
-// the store that opens it first knows that it was restored. A file that exists is
-// fault.Conflict, and left as it is. PostgreSQL has programs of its own for that:
-// there it is fault.Invalid.
+// Backup writes a consistent copy of an SQLite database to a new file that only its owner
+// may read, while others go on reading and writing. The copy is marked, so that the store
+// that opens it first knows that it was restored. When the file exists, the error is
+// fault.Conflict and the file is not changed. PostgreSQL has its own programs for
+// backups: there the error is fault.Invalid.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	err := s.engine.backup(ctx, path)
 	if errors.Is(err, fs.ErrExist) {
@@ -55,8 +56,8 @@ func (db *sqliteDB) backup(ctx context.Context, path string) error {
 	return syncDir(path)
 }
 
-// publish renames a file to its name. A link never replaces what is there; where there
-// are no links, a look and a rename must do.
+// publish renames a file to its name. A link never replaces an existing file; on file
+// systems without links it checks for the file and then renames.
 func publish(draft, path string) error {
 	err := os.Link(draft, path)
 	if err == nil || errors.Is(err, fs.ErrExist) {
@@ -91,7 +92,7 @@ func (*sqliteDB) restored(ctx context.Context, c conn) (bool, error) {
 	return exists(ctx, c, selectBackupMark)
 }
 
-// adopt implements engine. The nodes of the backup are gone.
+// adopt implements engine. The nodes in the backup no longer run.
 func (*sqliteDB) adopt(ctx context.Context, c conn) error {
 	if _, err := c.exec(ctx, deleteBackupMark); err != nil {
 		return err
@@ -99,3 +100,59 @@ func (*sqliteDB) adopt(ctx context.Context, c conn) error {
 	_, err := c.exec(ctx, deleteNodes)
 	return err
 }
+
+const (
+	// What was given out between the backup and now is below the new sequence, and
+	// a reader that comes from there finds the gap purged.
+	// When something last happened, in the copy.
+	lastEvent   = `SELECT at FROM audit_events ORDER BY id DESC LIMIT 1`
+	raiseHead   = `UPDATE log_head SET seq = seq + $1, purged = seq + $1 WHERE one = 1 RETURNING seq`
+	deleteNodes = `DELETE FROM nodes`
+)
+
+// raise is by how much a restored log goes up: more entries than were ever written
+// between two backups.
+const raise = int64(1) << 32
+
+// restoredMessage says what a restored database means for those who revoked something,
+// and what to do about it.
+const restoredMessage = "the database was restored from a backup, or its server failed over. Revocations made between these two times are no longer in force: tokens that were revoked then are accepted again. " +
+	`To revoke every token issued until now, stop every node and run "bearerd migrate --restored --revoke-all". The revocation log goes on at a higher sequence`
+
+// resume puts a database that was restored, as it tells or as we are told, back into
+// service: sequences that were given out after the copy was made must never be
+// given out again for something else.
+func (s *Store) resume(ctx context.Context, told bool) error {
+	var head, last int64
+	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
+		head, last = 0, 0
+		restored, err := s.engine.restored(ctx, c)
+		if err != nil || !restored && !told {
+			return err
+		}
+		if err := s.engine.adopt(ctx, c); err != nil {
+			return err
+		}
+		for _, text := range []string{newestAt, lastEvent} {
+			err := c.each(ctx, text, nil, func(scan scanner) error {
+				var at int64
+				err := scan(&at)
+				last = max(last, at)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return c.row(ctx, raiseHead, []any{raise}, &head)
+	})
+	if err == nil && head > 0 {
+		s.restored.Store(true)
+		s.logger.LogAttrs(ctx, slog.LevelWarn, restoredMessage,
+			slog.Int64("seq", head), slog.Time("from", instant(last)), slog.Time("to", s.now().UTC()))
+	}
+	return err
+}
+
+// Restored reports whether this Open was the first of a restored backup.
+func (s *Store) Restored() bool { return s.restored.Load() }

@@ -8,11 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -31,7 +30,7 @@ func issued(n int64) records.Batch {
 	}}}
 }
 
-// commits runs committers side by side and gives commits a second.
+// commits runs concurrent committers and returns commits a second.
 func commits(b *testing.B, s *store.Store, committers, total int) float64 {
 	b.Helper()
 	var next atomic.Int64

@@ -47,7 +47,7 @@ func (b *bindingRow) binding() access.Binding {
 	return b.Binding
 }
 
-// grants returns what a user's bindings and those of the user's groups come to.
+// grants returns the grants of a user's bindings and those of the user's groups.
 func grants(ctx context.Context, c conn, userID string) ([]access.Grant, error) {
 	rows, err := list(ctx, c, func(scan scanner) ([]access.Grant, error) {
 		var b bindingRow

@@ -13,8 +13,8 @@ const (
 )
 
 // ClockOffset returns how far the process's wall clock is ahead of the database's;
-// negative when it is behind. It is off by no more than half the time that the
-// answer took. An SQLite database has no clock but the process's: there it is 0.
+// negative when it is behind. The error is at most half the time that the query took. For
+// an SQLite database, which has only the process's clock, it is 0.
 func (s *Store) ClockOffset(ctx context.Context) (time.Duration, error) {
 	before := s.now()
 	at, ok, err := s.engine.clock(ctx)
@@ -25,17 +25,17 @@ func (s *Store) ClockOffset(ctx context.Context) (time.Duration, error) {
 	return before.Add(after.Sub(before) / 2).Sub(at), nil
 }
 
-// passed are the instants up to which a purge may go.
+// passed are the instants up to which rows may be purged.
 type passed struct {
 	log, tokens, audit, rest int64
 }
 
-// passed returns how much of the time up to now has certainly passed. A wall clock
-// that is ahead, for moments only, must not delete what lives. On PostgreSQL the
-// server's clock decides. SQLite has none: of the log, and of tokens, only what the
-// newest entry of the log confirms is taken for the past, and of the audit log what
-// its newest event confirms as well; device codes and attempts go by the clock that
-// judges them in each request.
+// passed returns instants up to now that have certainly passed. A wall clock that is
+// ahead, even for a moment, must not delete what is still needed. On PostgreSQL the
+// server's clock decides. SQLite has none: for the log and for tokens, only times up to
+// the newest entry of the log count as past, and for the audit log times up to its newest
+// event as well; device codes and attempts are purged by the same clock that judges them
+// in each request.
 func (s *Store) passed(ctx context.Context, now time.Time) (passed, error) {
 	at, ok, err := s.engine.clock(ctx)
 	if err != nil {

@@ -56,7 +56,7 @@ func (t truth) Scan(value any) error {
 	return nil
 }
 
-// null is how a text is stored where none means NULL.
+// null returns a text as it is stored in a column where NULL stands for none.
 func null(s string) any {
 	if s == "" {
 		return nil
@@ -107,7 +107,7 @@ func (b blob) Scan(value any) error {
 	return nil
 }
 
-// bytesOf are bytes as they are stored: never NULL.
+// bytesOf returns bytes as they are stored: never NULL.
 func bytesOf(b []byte) []byte {
 	if b == nil {
 		return []byte{}
@@ -115,7 +115,7 @@ func bytesOf(b []byte) []byte {
 	return b
 }
 
-// textOf returns a text as drivers hand it to a sql.Scanner.
+// textOf returns a text from what a driver passes to a sql.Scanner.
 func textOf(value any) (string, error) {
 	switch v := value.(type) {
 	case string:

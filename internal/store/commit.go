@@ -10,19 +10,20 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Commit carries out a batch: its operations in their order, its audit events and
-// its log entries, all of it durably or nothing. It returns the sequence of its
-// last log entry, 0 when it has none. An event that isn't valid fails it.
+// Commit carries out a batch: its operations in their order, its audit events and its log
+// entries, all of it durably or nothing. It returns the sequence of its last log entry, 0
+// when it has none. An invalid event makes it fail.
 //
-// An operation that can't be done returns a fault: NotFound for what it changes,
-// Conflict for what exists, Invalid for what it names besides.
+// The error is a fault when an operation can't be done: NotFound when what it changes is
+// missing, Conflict when what it adds exists, Invalid when something else that it names
+// is missing.
 func (s *Store) Commit(ctx context.Context, b records.Batch) (revocation.Seq, error) {
 	return s.engine.commit(ctx, b)
 }
 
-// carryOutBatch does everything that a batch asks for, within a transaction, and
-// puts the sequence of its last entry into seq. The log comes last, because appends
-// wait for one another.
+// carryOutBatch does everything that a batch asks for, within a transaction, and puts the
+// sequence of its last entry into seq. The log comes last, because appends wait for each
+// other.
 func carryOutBatch(ctx context.Context, c conn, b records.Batch, seq *revocation.Seq) error {
 	*seq = 0
 	if err := sameServer(c, b.Origin); err != nil {
@@ -51,7 +52,22 @@ func carryOutOps(ctx context.Context, c conn, b records.Batch) error {
 			return err
 		}
 	}
-	return record(ctx, c, b.Audit)
+	// What can't be recorded doesn't happen.
+	if err := checkEvents(b.Audit); err != nil {
+		return err
+	}
+	for _, e := range b.Audit {
+		text, args := insertEvent, []any{
+			micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName,
+		}
+		if counted(e) {
+			text, args = countEvent, append(args, max(e.Count, 1), e.Tally)
+		}
+		if err := c.post(ctx, text, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // locksFor returns the locks that the operations need, in their order.
@@ -151,7 +167,7 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	case records.SpendAgain:
 		return spendTokenAgain(ctx, c, op)
 	case records.ShortenToken:
-		err := unlessConflict(ctx, c, "the token isn't alive any more, or ends earlier", shortenOne,
+		err := unlessConflict(ctx, c, "the token is no longer valid, or expires earlier", shortenOne,
 			op.ID, micros(op.Now), micros(op.ExpiresAt), op.Reason)
 		if err != nil {
 			return err
@@ -169,7 +185,7 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		if op.At.IsZero() {
 			return c.post(ctx, unclaimNotice, op.ID)
 		}
-		return unlessConflict(ctx, c, "somebody else tells of this token", claimNotice, op.ID, micros(op.At))
+		return unlessConflict(ctx, c, "another node sends the notice for this token", claimNotice, op.ID, micros(op.At))
 	case records.AddDevice:
 		return addDevice(ctx, c, op)
 	case records.DecideDevice:

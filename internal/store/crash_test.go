@@ -18,10 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -68,8 +67,8 @@ func runVictim(t *testing.T, role, path string) *exec.Cmd {
 	return cmd
 }
 
-// commitOne commits a client, a token and a log entry of one name, all new, and
-// tells when that is acknowledged.
+// commitOne commits a client, a token and a log entry of one name, all new, and returns
+// when that is acknowledged.
 func commitOne(ctx context.Context, s *store.Store) error {
 	id := fmt.Sprintf("%016x", rand.Uint64())
 	b := kill(id)
@@ -136,8 +135,8 @@ func fillTheDisk(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-// acknowledged runs a victim for a random moment and gives what it acknowledged
-// before it was killed.
+// acknowledged runs a victim for a random time and returns what it acknowledged before it
+// was killed.
 func acknowledged(t *testing.T, path string) map[revocation.Seq]string {
 	t.Helper()
 	cmd := runVictim(t, "commit", path)

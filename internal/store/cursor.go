@@ -15,8 +15,8 @@ const (
 	maxLimit     = 1000
 )
 
-// pageSize is how many items a query for that many gives: 0 or less is the
-// default, and no page is longer than the greatest.
+// pageSize returns the number of items of a page when limit are asked for: the default
+// for 0 or less, and never more than the maximum.
 func pageSize(limit int) int {
 	if limit <= 0 {
 		return defaultLimit
@@ -24,7 +24,7 @@ func pageSize(limit int) int {
 	return min(limit, maxLimit)
 }
 
-// paged makes a page of the items that a query for one more than limit gave.
+// paged returns a page from the items of a query for one more than limit.
 func paged[T any](items []T, limit int, cursor func(last T) string) records.Page[T] {
 	if len(items) <= limit {
 		return records.Page[T]{Items: items}
@@ -35,7 +35,7 @@ func paged[T any](items []T, limit int, cursor func(last T) string) records.Page
 
 var errCursor = fault.New(fault.Invalid, "the cursor is not one of this list")
 
-// cursors say which list they are of, so that none is taken for another's.
+// cursors name the list that they belong to, so that none is used for another list.
 const (
 	userCursor  = "user:"
 	tokenCursor = "token:"

@@ -17,8 +17,8 @@ const (
 	insertDevice = `INSERT INTO devices (digest, user_code, client_id, scope, audience, state, subject, seq, polled_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT DO NOTHING`
 
-	// Those that have not expired, of which there are no more than may be, and the first
-	// of them to expire.
+	// The number of codes that have not expired, which is limited, and when the first of
+	// them expires.
 	waitingDevices  = `SELECT count(*), coalesce(min(expires_at), 0) FROM devices WHERE expires_at > $1`
 	waitingOfClient = waitingDevices + ` AND client_id = $2`
 
@@ -30,13 +30,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT DO NOTHING`
 WHERE digest IN (SELECT digest FROM devices WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`
 )
 
-// Device finds a device code by its SHA-256. None is fault.NotFound.
+// Device finds a device code by its SHA-256. If there is none, the error is
+// fault.NotFound.
 func (s *Store) Device(ctx context.Context, digest [32]byte) (records.Device, error) {
 	return s.device(ctx, deviceByDigest, digest[:])
 }
 
-// DeviceByUserCode finds a device code by the code that the user types. None is
-// fault.NotFound.
+// DeviceByUserCode finds a device code by the code that the user types. If there is none,
+// the error is fault.NotFound.
 func (s *Store) DeviceByUserCode(ctx context.Context, userCode string) (records.Device, error) {
 	return s.device(ctx, deviceByUserCode, userCode)
 }
@@ -65,8 +66,8 @@ func addDevice(ctx context.Context, c conn, op records.AddDevice) error {
 		listOf(&d.Scope), d.Audience, string(d.State), d.Subject, d.Seq, micros(d.ExpiresAt))
 }
 
-// roomForDevice refuses a device code where most of them wait already. Transactions
-// that run side by side don't see each other's: there may be a few more.
+// roomForDevice refuses a device code when too many are waiting. Concurrent transactions
+// don't see each other's codes, so there may be a few more.
 func roomForDevice(ctx context.Context, c conn, now time.Time, most int, text string, of ...any) error {
 	if most <= 0 {
 		return nil

@@ -174,9 +174,11 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (records.Page[id
 		}
 	}
 	limit := pageSize(q.Limit)
+	// None of the search's characters has a meaning of its own.
+	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 	users, err := query(ctx, s, func(scan scanner) (u identity.User, err error) {
 		return u, scan(userFields(&u)...)
-	}, selectUsers, after, containing(q.Search), limit+1)
+	}, selectUsers, after, "%"+literal.Replace(strings.ToLower(q.Search))+"%", limit+1)
 	if err != nil {
 		return records.Page[identity.User]{}, err
 	}
@@ -185,12 +187,6 @@ func (s *Store) Users(ctx context.Context, q records.UserQuery) (records.Page[id
 
 // maxSearch is more than any name has.
 const maxSearch = 1024
-
-// containing is the pattern of what holds the text.
-func containing(text string) string {
-	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-	return "%" + literal.Replace(strings.ToLower(text)) + "%"
-}
 
 // searchText is what containing is looked for in.
 func searchText(username, name, email string) string {

@@ -8,11 +8,11 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// work is what is done on a connection. It may be done again from the start, in a
-// new transaction, when what it did was undone.
+// work is what is done on a connection. It may be run again from the start, in a new
+// transaction, when it was rolled back.
 type work func(context.Context, conn) error
 
-// engine is what differs between SQLite and PostgreSQL.
+// engine has the operations that differ between SQLite and PostgreSQL.
 type engine interface {
 	// read runs do on a connection of its own. Each of its statements sees what is
 	// committed when it begins.
@@ -21,41 +21,41 @@ type engine interface {
 	snapshot(ctx context.Context, do work) error
 	// write runs do in a transaction and returns once that is committed, or with an
 	// error. It waits for its turn for as long as ctx allows, and less than a second;
-	// from then on it runs to its end.
+	// after that it runs to its end.
 	write(ctx context.Context, do work) error
 	// commit carries out a batch, alone or with others that wait, and returns the
 	// sequence of its last log entry.
 	commit(ctx context.Context, b records.Batch) (revocation.Seq, error)
-	// touch notes last uses in one transaction. They are in the order of their ids.
+	// touch records last uses in one transaction. They are in the order of their ids.
 	touch(ctx context.Context, uses []records.Use) error
 	// clock returns the database's own clock; ok is false when it has none.
 	clock(ctx context.Context) (at time.Time, ok bool, err error)
-	// alone runs do in a transaction beside which no other process migrates, and
-	// waits for that as long as ctx allows.
+	// alone runs do in a transaction during which no other process migrates, and waits
+	// for that as long as ctx allows.
 	alone(ctx context.Context, do work) error
 	// schema says where the schema is and how to ask for it.
 	schema() schema
 	// listen calls wake soon after others appended to the log, until ctx ends.
 	listen(ctx context.Context, wake func()) error
-	// follow has everything but a question to the log read and written on the server that
-	// origin names; "" is any.
+	// follow makes everything except questions to the log use only the server that origin
+	// names; "" stands for any.
 	follow(origin func() string)
 	// backup writes a copy of the database to a new file.
 	backup(ctx context.Context, path string) error
-	// restored reports whether the database is a copy that was put back into service
-	// and that nobody has adopted yet.
+	// restored reports whether the database is a restored copy that adopt was not called
+	// for yet.
 	restored(ctx context.Context, c conn) (bool, error)
-	// adopt makes restored say no.
+	// adopt makes restored return false from now on.
 	adopt(ctx context.Context, c conn) error
 	close() error
 }
 
 // conn is a connection within one of the engine's transactions, or in none.
 type conn interface {
-	// exec runs a statement and gives the number of rows that it changed.
+	// exec runs a statement and returns the number of rows that it changed.
 	exec(ctx context.Context, text string, args ...any) (int64, error)
-	// post is exec where the number doesn't matter. The statement may travel with
-	// the next, or with the commit, and so may its error.
+	// post is exec where the number doesn't matter. The statement may be sent with the
+	// next one or with the commit, which then returns its error.
 	post(ctx context.Context, text string, args ...any) error
 	// row reads the one row of a query into dest; sql.ErrNoRows when there is none.
 	row(ctx context.Context, text string, args []any, dest ...any) error
@@ -63,8 +63,8 @@ type conn interface {
 	each(ctx context.Context, text string, args []any, read func(scanner) error) error
 	// script runs statements that have no parameters.
 	script(ctx context.Context, text string) error
-	// append returns entries their sequences and puts the last of them into head, when
-	// the transaction is committed at the latest.
+	// append assigns sequences to entries and puts the last of them into head, at the
+	// latest when the transaction is committed.
 	append(ctx context.Context, entries []revocation.Entry, head *revocation.Seq) error
 	// origin returns which server the connection leads to, as Page.Origin says it.
 	origin() string
@@ -72,8 +72,8 @@ type conn interface {
 	lock(ctx context.Context, l lock) error
 }
 
-// lock is what transactions that run side by side take before they look at what
-// others of them may be changing, in this order and before any row.
+// lock is what concurrent transactions take before they read what others may be changing,
+// in this order and before any row.
 type lock int
 
 const (
@@ -81,8 +81,8 @@ const (
 	lockKeys lock = iota
 	// lockPurge is for purging: two that purge the same rows would wait for each other.
 	lockPurge
-	// lockKill is for taking stored tokens back: it waits for those who add tokens,
-	// so that none is missed, and they for it, so that they find it in the log.
+	// lockKill is for revoking stored tokens: it waits for transactions that add tokens,
+	// so that none is missed, and they wait for it, so that they find it in the log.
 	lockKill
 	// lockTokens is for adding and touching tokens; many may hold it at once.
 	lockTokens
@@ -113,7 +113,7 @@ func list[T any](ctx context.Context, c conn, scan func(scanner) (T, error), tex
 	return items, nil
 }
 
-// query reads every row of a query that is a snapshot by itself.
+// query reads every row of a single query, which is a snapshot by itself.
 func query[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), text string, args ...any) (items []T, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		items, err = list(ctx, c, scan, text, args...)

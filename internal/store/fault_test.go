@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -141,8 +140,8 @@ func TestMovedDatabase(t *testing.T) {
 	}
 }
 
-// locked holds the write lock as another process does, until the function that it
-// gives is called.
+// locked holds the write lock as another process does, until the function that it returns
+// is called.
 func locked(t *testing.T, path string) (unlock func()) {
 	t.Helper()
 	db := raw(t, path)
@@ -211,7 +210,7 @@ func TestCancelledTooLateIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := s.ChangeSigningKeys(ctx, func([]keyring.Key) ([]keyring.Key, error) {
 		cancel()
-		time.Sleep(20 * time.Millisecond) // so that whoever waits sees the end of ctx first
+		time.Sleep(20 * time.Millisecond) // so that the waiter sees the end of ctx first
 		return []keyring.Key{{KID: "k", State: keyring.Active}}, nil
 	})
 	if err != nil {

@@ -25,9 +25,9 @@ func (s *Store) SigningKeys(ctx context.Context) ([]keyring.Key, error) {
 	return query(ctx, s, scanKey, selectKeys)
 }
 
-// ChangeSigningKeys runs a plan on the keys and writes what it gives back, in the
-// order given, in one transaction. A plan's error undoes it and is passed on. A plan
-// may be run more than once.
+// ChangeSigningKeys runs a plan on the keys and writes the keys that it returns, in their
+// order, in one transaction. A plan's error rolls it back and is returned. A plan may be
+// run more than once.
 func (s *Store) ChangeSigningKeys(ctx context.Context, plan func(now []keyring.Key) ([]keyring.Key, error)) error {
 	return s.write(ctx, func(ctx context.Context, c conn) error {
 		if err := c.lock(ctx, lockKeys); err != nil {

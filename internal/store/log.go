@@ -37,9 +37,9 @@ func checkEntries(entries []revocation.Entry) error {
 	return nil
 }
 
-// Entries returns up to limit entries after that sequence, oldest first, with the
-// log's head and purge mark of the same snapshot. Any server may answer, also one that
-// Follow doesn't name.
+// Entries returns up to limit entries after that sequence, oldest first, with the log's
+// head and purge mark of the same snapshot. Any server may answer, even one that Follow
+// doesn't name.
 func (s *Store) Entries(ctx context.Context, after revocation.Seq, limit int) (p revocation.Page, err error) {
 	err = s.read(seeking(first(ctx)), func(ctx context.Context, c conn) error {
 		p = revocation.Page{Origin: c.origin()}
@@ -67,7 +67,7 @@ func scanEntry(scan scanner) (e revocation.Entry, err error) {
 	return e, err
 }
 
-// Settle commits a count and returns the head of the log. An entry may be visible that
+// Settle commits a counter and returns the head of the log. An entry may be visible that
 // no standby has: the server shows it when the wait for the standby was cut off. This
 // commit waits for the standby too, which then has everything before it.
 func (s *Store) Settle(ctx context.Context) (head revocation.Seq, err error) {
@@ -106,9 +106,9 @@ func sameServer(c conn, origin string) error {
 	return nil
 }
 
-// Confirm puts a node on the list or replaces what the list says of it; one without
-// a lease is taken off. It is committed when Confirm returns, on the server that the
-// confirmation's origin names: the error is Unavailable where another one is reached.
+// Confirm puts a node on the list or replaces its entry; a node without a lease is
+// removed. It is committed when Confirm returns, on the server that the confirmation's
+// origin names: the error is Unavailable where another one is reached.
 func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
 	return s.write(first(ctx), func(ctx context.Context, c conn) error {
 		if err := sameServer(c, n.Origin); err != nil {
@@ -121,15 +121,15 @@ func (s *Store) Confirm(ctx context.Context, n revocation.Confirmation) error {
 	})
 }
 
-// DropNode takes a node off the list if the list still says this of it.
+// DropNode removes a node from the list if its entry is still this one.
 func (s *Store) DropNode(ctx context.Context, said revocation.Confirmation) error {
 	return s.write(ctx, func(ctx context.Context, c conn) error {
 		return c.post(ctx, dropNode, said.Node, said.Seq, micros(said.SeenAt))
 	})
 }
 
-// Nodes returns the nodes on the list, as the server has it that the origin names, in
-// the order of their names. The error is Unavailable where another one is reached.
+// Nodes returns the nodes on the list of the server that the origin names, in the order
+// of their names. The error is Unavailable where another one is reached.
 func (s *Store) Nodes(ctx context.Context, origin string) (nodes []revocation.Confirmation, err error) {
 	err = s.read(ctx, func(ctx context.Context, c conn) error {
 		if err := sameServer(c, origin); err != nil {

@@ -14,7 +14,7 @@ const (
 	setFolded    = `UPDATE users SET folded = $2, apart = $3 WHERE id = $1`
 )
 
-// namesake is a user as their name is compared.
+// namesake is a user with the folded name.
 type namesake struct {
 	id, username  string
 	folded, apart string
@@ -24,11 +24,10 @@ func scanNamesake(scan scanner) (n namesake, err error) {
 	return n, scan(&n.id, &n.username, &n.folded, &n.apart)
 }
 
-// foldNames folds the usernames that earlier versions stored, and tells users apart whose
-// names were different ones for those versions and are one name now. Such users lose
-// nothing: each is found by the exact spelling, and nobody by any other, until all but one
-// of them have another name. It is done at every start, because a version before this one
-// may have run beside it and created users.
+// foldNames folds the usernames that earlier versions stored. Users whose names were
+// different for those versions and are the same now keep working: each is found only by
+// the exact spelling, until all but one of them have another name. It is done at every
+// start, because an earlier version may have run at the same time and created users.
 func (s *Store) foldNames(ctx context.Context) error {
 	var collisions [][]string
 	err := s.engine.alone(ctx, func(ctx context.Context, c conn) error {
@@ -60,8 +59,8 @@ func (s *Store) foldNames(ctx context.Context) error {
 	return nil
 }
 
-// foldGroup stores the folded form of users who have it in common, and returns them with
-// those who had it before.
+// foldGroup stores the folded form of users with the same folded name, and returns them
+// with those who had it before.
 func foldGroup(ctx context.Context, c conn, folded string, group []namesake) ([]namesake, error) {
 	others, err := list(ctx, c, scanNamesake, selectFolded, folded)
 	if err != nil {

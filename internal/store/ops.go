@@ -13,11 +13,12 @@ import (
 const (
 	insertUser = `INSERT INTO users (id, username, folded, name, email, disabled, owner, password_hash, password_changed_at, search)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
-	// Whoever has a name that folds to the same, or the same spelling of one that is not folded yet.
+	// The users whose name folds to the same, or has the same spelling and is not folded
+	// yet.
 	otherOfName = `SELECT username FROM users WHERE folded = $1 AND folded <> '' AND id <> $3
 UNION ALL SELECT username FROM users WHERE username = $2 AND id <> $3 LIMIT 1`
 	selectOneUser = selectUser + ` FROM users u WHERE u.id = $1`
-	// Changes nothing, but makes whoever else would change the user wait.
+	// Changes nothing, but makes other transactions that change the user wait.
 	lockUser      = `UPDATE users SET name = name WHERE id = $1`
 	updateUserRow = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6, owner = $7, password_changed_at = $8,
     replaced_hash = CASE WHEN password_hash = $5 THEN replaced_hash ELSE '' END WHERE id = $1`
@@ -31,8 +32,8 @@ UNION ALL SELECT username FROM users WHERE username = $2 AND id <> $3 LIMIT 1`
 	otherCollection  = `SELECT 1 FROM collections WHERE name = $2 AND id <> $1`
 	renameCollection = `UPDATE collections SET name = $2 WHERE id = $1`
 	deleteCollection = `DELETE FROM collections WHERE id = $1`
-	// $1 to $3 are a path and the bounds of what is beneath it; $4 is its parent,
-	// $5 to $7 the same seen from there: a permission stands on its binding's path.
+	// $1 to $3 are a path and the bounds of what is beneath it; $4 is its parent, $5 to
+	// $7 the same for the parent: a permission refers to its binding's path.
 	deleteBindingsFrom = `DELETE FROM bindings WHERE path = $1 OR path >= $2 AND path < $3
     OR path = '/' AND (action_path = $1 OR action_path >= $2 AND action_path < $3)
     OR path = $4 AND (action_path = $5 OR action_path >= $6 AND action_path < $7)`
@@ -51,7 +52,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
 	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4, exchange_from = $5 WHERE id = $1`
 	setClientSecret = `UPDATE clients SET secret_digest = $2, old_secret_digest = $3, old_secret_until = 0 WHERE id = $1`
-	// A public client has no secret that could go on.
+	// A public client has no previous secret to keep.
 	rotateSecret = `UPDATE clients SET secret_digest = $2,
     old_secret_digest = CASE WHEN CAST($3 AS BIGINT) > 0 THEN secret_digest ELSE $4 END,
     old_secret_until = CASE WHEN length(secret_digest) > 0 THEN CAST($3 AS BIGINT) ELSE 0 END WHERE id = $1`
@@ -66,8 +67,8 @@ func taken(field string, err error) error {
 	return err
 }
 
-// unlessConflict runs a statement that changes nothing where something stands against
-// it, as an insert of what exists does.
+// unlessConflict runs a statement that changes no row in case of a conflict, such as an
+// insert of a row that exists.
 func unlessConflict(ctx context.Context, c conn, conflict, text string, args ...any) error {
 	return mustChange(ctx, c, fault.New(fault.Conflict, "%s", conflict), text, args...)
 }
@@ -77,7 +78,7 @@ func change(ctx context.Context, c conn, missing, text string, args ...any) erro
 	return mustChange(ctx, c, fault.New(fault.NotFound, "%s", missing), text, args...)
 }
 
-// mustChange runs a statement, whose error is none where it changes no row.
+// mustChange runs a statement and returns the error none where it changes no row.
 func mustChange(ctx context.Context, c conn, none error, text string, args ...any) error {
 	n, err := c.exec(ctx, text, args...)
 	if err == nil && n == 0 {
@@ -100,7 +101,7 @@ func createUser(ctx context.Context, c conn, u identity.User) error {
 
 const userExistsAlready = "a user of that name exists already"
 
-// usernameFree makes sure that nobody else has the name, in whatever spelling.
+// usernameFree checks that no other user has the name, in any spelling.
 func usernameFree(ctx context.Context, c conn, id, username string) error {
 	other, found := "", false
 	err := c.each(ctx, otherOfName, []any{identity.FoldName(username), username, id}, func(scan scanner) error {
@@ -154,7 +155,7 @@ func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
 	return insertGroups(ctx, c, u)
 }
 
-// rename gives a user another name, or another spelling of it.
+// rename changes a user's name, or its spelling.
 func rename(ctx context.Context, c conn, u *identity.User, to *string) error {
 	if to == nil || *to == u.Username {
 		return nil
@@ -183,7 +184,7 @@ func set[T any](field, value *T) {
 
 const collectionExists = "a collection of that id or name exists already"
 
-// nameFree makes sure that no other collection has the name.
+// nameFree checks that no other collection has the name.
 func nameFree(ctx context.Context, c conn, one records.Collection) error {
 	found, err := exists(ctx, c, otherCollection, one.ID, one.Name)
 	if err == nil && found {
@@ -218,7 +219,7 @@ func addBinding(ctx context.Context, c conn, op records.AddBinding) error {
 		null(p.Action), null(string(p.Path)), string(b.Path), b.Owner)
 }
 
-// named makes sure that what a body names, if it does, exists.
+// named checks that what a body names, if anything, exists.
 func named(ctx context.Context, c conn, what, text, name string) error {
 	if name == "" {
 		return nil

@@ -1,5 +1,13 @@
 package store
 
+import (
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/fault"
+)
+
 // columns are rows on their way to a procedure, which takes each column as an array.
 type columns struct{ rows [][]any }
 
@@ -25,4 +33,27 @@ func columnOf[T any](rows [][]any, column int) []T {
 		values[i], _ = row[column].(T)
 	}
 	return values
+}
+
+// PostgreSQL keeps no text that isn't UTF-8 or has a NUL.
+func storableText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+var errUnstorable = fault.New(fault.Invalid, "a text holds NUL, or is not UTF-8")
+
+// storable reports whether all texts among the arguments can be stored.
+func storable(args []any) bool {
+	for _, arg := range args {
+		if texts, ok := arg.([]string); ok {
+			for _, s := range texts {
+				if !storableText(s) {
+					return false
+				}
+			}
+			continue
+		}
+		if v := reflect.ValueOf(arg); arg != nil && v.Kind() == reflect.String && !storableText(v.String()) {
+			return false
+		}
+	}
+	return true
 }

@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	// The first number says that a lock is one of bearerd's.
+	// The first number marks a lock as one of bearerd's.
 	lockMigrations = `SELECT pg_advisory_xact_lock(1650815588, 0)`
 	beginCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED`
 	beginSnapshot  = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
 	selectHead     = `SELECT seq FROM log_head WHERE one = 1`
 
-	// What is to be appended waits in settings that end with the transaction. The
-	// time to wait for the log is that of a session, also after setPatience.
+	// The entries to append are kept in settings that end with the transaction. The time
+	// to wait for the log is that of a session, also after setPatience.
 	stageEntries = `SELECT set_config('bearerd.whats', ($1::text[])::text, true), set_config('bearerd.ids', ($2::text[])::text, true),
     set_config('bearerd.untils', ($3::bigint[])::text, true), set_config('bearerd.ats', ($4::bigint[])::text, true),
     set_config('lock_timeout', $5, true)`
 	setPatience = `SELECT set_config('lock_timeout', $1, true)`
 
-	// No time-out cuts off a COMMIT: a server that is told to stop waiting for its
-	// standby has committed nevertheless.
+	// No time-out cuts off a COMMIT: a server that stops waiting for its standby has
+	// committed nevertheless.
 	noTimeout     = `SET LOCAL statement_timeout = 0`
 	noLockTimeout = `SET LOCAL lock_timeout = 0`
 	commitNow     = `COMMIT`
-	// The server reads a message of the simple protocol to its end before it begins:
-	// no client stands between the lock of the log and its release.
+	// The server reads a message of the simple protocol to its end before it begins: it
+	// waits for no client between the lock of the log and its release.
 	appendAndCommit = `SELECT bearerd_append_staged(); ` + noTimeout + `; ` + noLockTimeout + `; ` + commitNow
 
 	// Around a procedure, which the first of these must not make part of a
@@ -54,11 +54,11 @@ var advisory = map[lock]string{ //nolint:gosec // locks, no credentials
 type pgConn struct {
 	db    *postgresDB
 	c     *pgx.Conn
-	heard func()          // says that there was an answer; nil: nobody cares
+	heard func()          // is called when there was an answer; nil: not called
 	calm  func()          // ends the time-outs; nil: there are none
 	reply <-chan struct{} // closed when the caller must have an answer; nil: never
 
-	pending chan error // a commit that is waited for no more; the connection is its own
+	pending chan error // a commit that nobody waits for any more and that owns the connection
 
 	posted     []statement
 	entries    []revocation.Entry
@@ -97,7 +97,7 @@ func (c *pgConn) exec(ctx context.Context, text string, args ...any) (int64, err
 	return n, err
 }
 
-// row takes what can't be stored for what isn't.
+// row returns sql.ErrNoRows for arguments that can't be stored.
 func (c *pgConn) row(ctx context.Context, text string, args []any, dest ...any) error {
 	if !storable(args) {
 		return sql.ErrNoRows
@@ -216,8 +216,8 @@ func (c *pgConn) origin() string { return lineOf(c.c).origin }
 
 func (c *pgConn) lock(ctx context.Context, l lock) error { return c.post(ctx, advisory[l]) }
 
-// rollback undoes the transaction, if the server knows of it. Where that fails, the
-// connection is not used again.
+// rollback rolls the transaction back, if it was begun at the server. Where that fails,
+// the connection is not used again.
 func (c *pgConn) rollback(ctx context.Context) {
 	c.posted, c.entries = nil, nil
 	if c.began && !c.c.IsClosed() {
@@ -225,9 +225,9 @@ func (c *pgConn) rollback(ctx context.Context) {
 	}
 }
 
-// commit ends the transaction. Entries of the log are staged before, so that their
-// append and the COMMIT are one message without arguments. Whatever else was posted
-// travels with the COMMIT.
+// commit ends the transaction. Entries of the log are staged before, so that their append
+// and the COMMIT are one message without arguments. All other posted statements are sent
+// with the COMMIT.
 func (c *pgConn) commit(ctx context.Context) error {
 	if !c.began && len(c.posted) == 1 && len(c.entries) == 0 {
 		c.posted = nil
@@ -304,9 +304,9 @@ func (c *pgConn) committed(ctx context.Context, tag pgconn.CommandTag, err error
 	return c.replicated()
 }
 
-// replicated reports an error when the server has warned since conclude. What it
-// warns of at a COMMIT is that it was told to wait for a standby no longer: what it
-// has committed may be lost with its disk.
+// replicated returns an error when the server has sent a warning since conclude. At a
+// COMMIT the warning means that the server stopped waiting for a standby: what it has
+// committed may be lost with its disk.
 func (c *pgConn) replicated() error {
 	if w := lineOf(c.c).warned; w != nil {
 		return &unreplicated{w}
@@ -314,7 +314,7 @@ func (c *pgConn) replicated() error {
 	return nil
 }
 
-// conclude does what ends in a COMMIT, under no time-out and to its end, whatever
+// conclude runs what ends in a COMMIT, without a time-out and to its end, whatever
 // happens to the caller. When the caller must have an answer before that, it returns
 // errSlow, and the connection belongs to the commit until pending has its outcome.
 func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) error {
@@ -327,14 +327,14 @@ func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) e
 	c.heard = nil
 	done := make(chan error, 1)
 	go func() { done <- do(detached(ctx)) }()
-	// So long, however late it is: with the default, the answer comes within a second of
-	// the request.
+	// Wait this long, however late it is: with the default, the answer comes within a
+	// second of the request.
 	grace := time.NewTimer(c.db.limits.StatementTimeout / 9)
 	defer grace.Stop()
 	select {
 	case err := <-done:
 		return err
-	case <-grace.C: // at least so long, however late it is
+	case <-grace.C: // at least this long, however late it is
 	}
 	select {
 	case err := <-done:
@@ -345,9 +345,9 @@ func (c *pgConn) conclude(ctx context.Context, do func(context.Context) error) e
 	}
 }
 
-// call runs a procedure that commits by itself, and reads the row that it returns
-// into dest, where there are any. Arguments, procedure and COMMIT are one message:
-// what the client says or doesn't say after it changes nothing.
+// call runs a procedure that commits by itself, and reads the row that it returns into
+// dest, where there are any. Arguments, procedure and COMMIT are one message: what the
+// client sends after it changes nothing.
 func (c *pgConn) call(ctx context.Context, text string, args []any, dest ...any) error {
 	if !storable(args) {
 		return errUnstorable
@@ -415,7 +415,7 @@ func (c *pgConn) scan(described *pgconn.StatementDescription, row [][]byte, dest
 	return nil
 }
 
-// undone reports whether what failed with err has left nothing behind and may be done
+// undone reports whether what failed with err was rolled back completely and may be done
 // again.
 func (c *pgConn) undone(err error) bool {
 	if c.pending != nil {
@@ -431,6 +431,6 @@ func (c *pgConn) undone(err error) bool {
 	if !errors.As(err, &l) || errors.Is(err, errSlow) {
 		return false
 	}
-	// A connection that was dead when it was taken.
+	// A connection that was already lost when it was taken from the pool.
 	return pgconn.SafeToRetry(err) || c.c.IsClosed() && !c.answered && !c.committing
 }

@@ -11,22 +11,22 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// deadLine is after how long without a sign of the other end a connection is given
-// up. The server's end has the same, in its settings.
+// deadLine is how long nothing may arrive from the other end before a connection is
+// closed. The server's end has the same in its settings.
 const deadLine = 5 * time.Second
 
-// line is what bearerd keeps about one connection.
+// line is what bearerd knows about one connection.
 type line struct {
 	up atomic.Bool // the connection is made
 
-	origin string // which server it leads to, as checkServer found it
+	origin string // which server it leads to, as checkServer found
 
 	// warned is the last warning since it was cleared. It belongs to the goroutine
 	// that uses the connection.
 	warned *pgconn.Notice
 }
 
-// lineKey is where a connection keeps its line.
+// lineKey is the key under which a connection keeps its line.
 const lineKey = "bearerd"
 
 // lineOf returns the line of a connection that own prepared.
@@ -38,10 +38,10 @@ func lineOf(c *pgx.Conn) *line {
 	return l
 }
 
-// own prepares the configuration of one connection: it notices a dead line, keeps
-// the server's warnings, and never asks the server to cancel anything. The driver
-// would do so whenever a connection is lost, and the server would then end the wait
-// of a COMMIT for its standby. What else runs has a time-out at the server.
+// own prepares the configuration of one connection: it notices a lost connection, keeps
+// the server's warnings, and never asks the server to cancel anything. The driver would
+// do so whenever a connection is lost, and the server would then end the wait of a COMMIT
+// for its standby. All other statements have a time-out at the server.
 func own(config *pgx.ConnConfig) {
 	l := &line{}
 	dialer := &net.Dialer{

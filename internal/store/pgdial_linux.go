@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// limitSilence makes a connection fail when what was sent is not acknowledged for
-// so long. Keep-alives alone don't do that: none are sent while data is on its way.
+// limitSilence makes a connection fail when sent data is not acknowledged for deadLine.
+// Keep-alives alone don't do that: none are sent while data is on its way.
 func limitSilence(network, _ string, c syscall.RawConn) error {
 	const tcpUserTimeout = 18 // TCP_USER_TIMEOUT, which package syscall lacks
 	if network == "unix" {

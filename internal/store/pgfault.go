@@ -20,24 +20,24 @@ var (
 	errAmbiguous = unfit("its name leads to another server as well, so the revocation log of this one can't be put back into service yet")
 )
 
-// unreplicated is why a commit failed that the server has carried out: no standby
-// has said that it has it, and the server was made to stop waiting.
+// unreplicated is the error of a commit that the server has carried out although no
+// standby confirmed it: the server was made to stop waiting.
 type unreplicated struct{ warning *pgconn.Notice }
 
 func (u *unreplicated) Error() string {
 	return fmt.Sprintf("it has committed, but perhaps on this server alone: %s (%s)", u.warning.Message, u.warning.Detail)
 }
 
-// lost is an error of the server or of the way to it, as opposed to one of what was
-// done with its answers.
+// lost is an error of the server or of the connection, as opposed to one in reading its
+// answers.
 type lost struct{ err error }
 
 func (l *lost) Error() string { return l.err.Error() }
 func (l *lost) Unwrap() error { return l.err }
 
-// classify makes a fault of an error of the database, one that names the database
-// for the operator's log and nothing but the fact for the client. Every other error
-// is left as it is.
+// classify turns an error of the database into a fault, whose cause names the database
+// for the operator's log and whose message has no details for the client. Every other
+// error is returned unchanged.
 func (db *postgresDB) classify(err error) error {
 	var f *fault.Error
 	if err == nil || errors.As(err, &f) {
@@ -53,7 +53,7 @@ func (db *postgresDB) classify(err error) error {
 		// By its SQLSTATE (PostgreSQL, appendix A).
 		switch pg.Code {
 		case "23505": // unique_violation
-			return fault.Wrap(cause, fault.Conflict, "something like it exists already")
+			return fault.Wrap(cause, fault.Conflict, "it exists already")
 		case "23503": // foreign_key_violation
 			return fault.Wrap(cause, fault.Invalid, "something that it names doesn't exist")
 		case "40001", "40P01", "55P03", "57014", "25P03": // serialization, deadlock, lock and statement timeouts, idle
@@ -84,7 +84,7 @@ func unavailable(cause error, message string, wait time.Duration) error {
 	return f
 }
 
-// explain says what an operator can do about an error of the start.
+// explain returns an error at the start with what the operator can do about it.
 func explain(err error) error {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {

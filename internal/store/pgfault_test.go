@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/clustertest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 )
@@ -89,7 +88,7 @@ func TestLogOfATransactionThatCommitsLate(t *testing.T) {
 		t.Errorf("what committed last is entry %d", lateSeq)
 	}
 
-	// Held between its append and its commit, it holds up whoever would overtake it.
+	// Held between its append and its commit, it makes all later appends wait.
 	raw := rawPG(t, dsn, nil)
 	mustExec(t, raw, "BEGIN")
 	mustExec(t, raw, "UPDATE log_head SET seq = seq + 1")
@@ -240,7 +239,7 @@ func TestAStoreThatDoesNotAnswerIsAnErrorWithinASecond(t *testing.T) {
 	}
 }
 
-// Who gets no connection is told so soon, and when very many wait, at once.
+// A caller that gets no connection soon gets an error, and at once when very many wait.
 func TestAnExhaustedPoolHasNoEndlessQueue(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 1, store.Options{Postgres: store.Postgres{Connections: 2}})

@@ -15,7 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// class says which batches may share a transaction.
+// class is which batches may share a transaction.
 type class int
 
 const (
@@ -44,12 +44,12 @@ func classOf(b records.Batch) (class, error) {
 	for _, op := range b.Ops {
 		switch op.(type) {
 		case records.ChangeKeys, records.KillEverything:
-			return byItself, nil // a plan may take its time, and so may all rows
+			return byItself, nil // a plan may take long, and so may all rows
 		case records.KillTokens:
 			kills++
 		}
 	}
-	// bearerd_revoke neither counts nor takes names.
+	// bearerd_revoke neither counts nor stores names.
 	counts := slices.ContainsFunc(b.Audit, counted) || slices.ContainsFunc(b.Audit, namesSomebody)
 	switch {
 	case len(b.Ops)+len(b.Log)+len(b.Audit) == 0:
@@ -83,11 +83,11 @@ func (c class) most() int {
 	return mostSaved
 }
 
-// lanes is how many groups of a class may be under way. Where the database is far
-// away, operations that look before they write take longer than their commits.
+// lanes is how many groups of a class may be under way. Where the database is far away,
+// operations that read before they write take longer than their commits.
 func (c class) lanes(connections int) int {
 	if c == revoking || c == killing {
-		return 1 // they wait for one another at the server
+		return 1 // they wait for each other at the server
 	}
 	if c == recording {
 		return min(2, max(connections-1, 1)) // one commits, the next is ready
@@ -95,8 +95,8 @@ func (c class) lanes(connections int) int {
 	return max(connections/2, 1)
 }
 
-// pgJob is a batch that waits for its group. It is either taken by a lane and then
-// answered, or given up by whoever waits for it, never both.
+// pgJob is a batch that waits for its group. Either a lane takes it and answers it, or
+// its caller gives it up, never both.
 type pgJob struct {
 	batch   records.Batch
 	plain   bool // of a class that is plain
@@ -124,8 +124,8 @@ func (j *pgJob) rows() int {
 	return n + 1
 }
 
-// committer keeps the batches that wait. Each class has lanes, goroutines that take what
-// waits together and commit it in one transaction, and end when nothing waits. The
+// committer keeps the batches that wait. Each class has lanes, goroutines that take the
+// waiting batches and commit them in one transaction, and end when nothing waits. The
 // zero value with a database is ready.
 type committer struct {
 	db      *postgresDB
@@ -158,7 +158,7 @@ func (db *postgresDB) commit(ctx context.Context, b records.Batch) (revocation.S
 	return db.await(ctx, j)
 }
 
-// await waits for the outcome of a job, but no longer than a caller may have to.
+// await waits for the outcome of a job, but no longer than a caller may have to wait.
 func (db *postgresDB) await(ctx context.Context, j *pgJob) (revocation.Seq, error) {
 	timer := time.NewTimer(db.limits.StatementTimeout)
 	defer timer.Stop()
@@ -187,7 +187,7 @@ func (db *postgresDB) await(ctx context.Context, j *pgJob) (revocation.Seq, erro
 	}
 }
 
-// add lets a job wait, and starts a lane for it where one is missing.
+// add queues a job, and starts a lane for it where one is missing.
 func (g *committer) add(ctx context.Context, c class, j *pgJob) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -237,7 +237,7 @@ func (g *committer) take(c class) (jobs []*pgJob) {
 	return jobs
 }
 
-// apart lets a job that was taken wait for a transaction of its own.
+// apart queues a job that was taken for a transaction of its own.
 func (g *committer) apart(j *pgJob) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -284,15 +284,16 @@ func (db *postgresDB) commitAlone(ctx context.Context, j *pgJob) {
 	j.answer(seq, nil)
 }
 
-// outcome is what became of a job within its group.
+// outcome is the result of a job within its group.
 type outcome struct {
-	err   error // it has failed, and left nothing behind
-	leave bool  // it had to wait for somebody, and is done apart
+	err   error // it has failed and was rolled back
+	leave bool  // it would have to wait for a lock, and is done separately
 }
 
-// commitTogether carries out jobs of one class in one transaction: the operations of
-// each in a savepoint, then the entries of all. Where one of them fails all, because the
-// server refused to prepare its statements before it had the savepoint, each is done apart.
+// commitTogether carries out jobs of one class in one transaction: the operations of each
+// in a savepoint, then the entries of all. Where one of them fails all, because the
+// server refused to prepare its statements before it had the savepoint, each is done
+// separately.
 func (db *postgresDB) commitTogether(ctx context.Context, jobs []*pgJob) {
 	outcomes := make([]outcome, len(jobs))
 	var head revocation.Seq
@@ -357,8 +358,8 @@ func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome
 	return c.append(ctx, entries, head)
 }
 
-// attempt does the operations of one job so that they leave nothing behind when they
-// fail. An error is one of the whole group.
+// attempt does the operations of one job so that they are rolled back when one fails. An
+// error is one of the whole group.
 func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
 	if err := c.post(ctx, savepoint); err != nil {
 		return outcome{}, err
@@ -380,7 +381,8 @@ func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
 	begun := len(c.posted) == 0 || c.posted[0].text != savepoint
 	c.posted = nil
 	if begun {
-		// By itself: until it is done the server takes, and prepares, nothing else.
+		// Sent by itself: until it is done the server accepts, and prepares, nothing
+		// else.
 		if _, err := c.exec(ctx, undo); err != nil {
 			return outcome{}, err
 		}
@@ -391,7 +393,7 @@ func (c *pgConn) attempt(ctx context.Context, j *pgJob) (outcome, error) {
 	return outcome{err: err, leave: answered && contended(pg)}, nil
 }
 
-// contended reports whether a statement failed because somebody else was at it.
+// contended reports whether a statement failed because of another transaction.
 func contended(pg *pgconn.PgError) bool {
 	switch pg.Code {
 	case "55P03", "40P01", "40001": // lock_not_available, deadlock, serialization
@@ -400,8 +402,8 @@ func contended(pg *pgconn.PgError) bool {
 	return false
 }
 
-// shared reports whether the error of a group is its own, and not that of a batch
-// which the others could do without.
+// shared reports whether an error concerns the whole group, and not one batch that could
+// be left out.
 func shared(err error) bool {
 	return fault.Is(err, fault.Unavailable) || !errors.As(err, new(*pgconn.PgError))
 }

@@ -279,7 +279,7 @@ func TestARevocationThatCannotBeStoredFailsAlone(t *testing.T) {
 	wantEntries(t, s[0], batches, results)
 }
 
-// Every way to take back is the same in a group as by itself.
+// Every way to revoke has the same result in a group as by itself.
 func TestRevocationsInAGroupReachWhatTheyReachAlone(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 1, slow())

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	leastQuiet  = time.Second // without news, before the connection is tried
+	leastQuiet  = time.Second // without a notification, before the connection is tested
 	firstPause  = 50 * time.Millisecond
 	longestWait = 2 * time.Second
 )
@@ -20,14 +20,14 @@ func (db *postgresDB) listen(ctx context.Context, wake func()) error {
 	pause := firstPause
 	for {
 		heard := false
-		_ = db.listenOnce(ctx, func() { // whatever ended it, the log is also asked by the clock
+		_ = db.listenOnce(ctx, func() { // whatever ended it, the log is also asked at intervals
 			heard = true
 			wake()
 		})
 		if heard {
 			pause = firstPause
 		}
-		// Jitter: the nodes have all lost their connections at the same moment.
+		// Jitter: all nodes may have lost their connections at the same moment.
 		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // no secret
 		select {
 		case <-ctx.Done():
@@ -49,7 +49,7 @@ func (db *postgresDB) listenOnce(ctx context.Context, wake func()) error {
 	if _, err := c.Exec(ctx, "LISTEN bearerd_log"); err != nil {
 		return err
 	}
-	wake() // for what was said before
+	wake() // for what was appended before
 	for {
 		if err := db.notified(ctx, c); err != nil {
 			return err
@@ -58,14 +58,14 @@ func (db *postgresDB) listenOnce(ctx context.Context, wake func()) error {
 	}
 }
 
-// hangUp closes a connection that may be dead.
+// hangUp closes a connection that may be lost.
 func (db *postgresDB) hangUp(c *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), db.limits.StatementTimeout)
 	defer cancel()
 	_ = c.Close(ctx)
 }
 
-// notified waits for a notification, and makes sure now and then that one could come.
+// notified waits for a notification, and tests from time to time that one could come.
 func (db *postgresDB) notified(ctx context.Context, c *pgx.Conn) error {
 	for {
 		waiting, cancel := context.WithTimeout(ctx, max(leastQuiet, db.limits.Staleness))

@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	// timeline is the server's, of which a failover and a recovery to a point in time
-	// begin another: by it a primary differs from the standby that took its place.
+	// timeline is the server's timeline. A failover and a recovery to a point in time
+	// begin a new one: by it a primary differs from the standby that took its place.
 	timeline = `substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)`
 
-	// What a copy of the database, made by whatever means but one of the server's
-	// whole disk, has otherwise: the server, the database, the table; and the server's
-	// timeline, which a recovery to a point in time and a failover begin again.
+	// What differs in every copy of the database except one of the server's whole disk:
+	// the server, the database, the table; and the server's timeline, which changes with
+	// a recovery to a point in time and with a failover.
 	currentOrigin = `(SELECT s.system_identifier || '/' || d.oid || '/' || 'log_head'::regclass::oid || '/' ||
     ` + timeline + ` FROM pg_control_system() s, pg_database d WHERE d.datname = current_database())`
 
@@ -22,8 +22,8 @@ const (
 	updateOrigin = `UPDATE meta SET value = ` + currentOrigin + ` WHERE name = 'origin'`
 )
 
-// restored implements engine. A database that was never used before takes the place
-// where it is for its own.
+// restored implements engine. A database that was never used before records its present
+// place as its own.
 func (*postgresDB) restored(ctx context.Context, c conn) (bool, error) {
 	differs, known := false, false
 	err := c.each(ctx, selectOrigin, nil, func(scan scanner) error {
@@ -37,7 +37,7 @@ func (*postgresDB) restored(ctx context.Context, c conn) (bool, error) {
 }
 
 // adopt implements engine. Nodes stay on the list, because some may be running: the
-// server may be the same but for a failover.
+// server may be the same, after a failover.
 func (*postgresDB) adopt(ctx context.Context, c conn) error {
 	_, err := c.exec(ctx, updateOrigin)
 	return err

@@ -132,8 +132,8 @@ func pooler(t *testing.T, dsn, more string) string {
 	return u.String()
 }
 
-// A real PgBouncer: as it comes it refuses the settings, and told to ignore them it
-// drops them. The message of both names it.
+// A real PgBouncer: by default it refuses the settings, and configured to ignore them it
+// drops them. Both messages name it.
 func TestPgBouncerIsNamed(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.New(t)

@@ -110,7 +110,7 @@ func (p *proxy) targetOf(first []byte) string {
 	return p.target
 }
 
-// redirect leads whoever connects from now on to other servers, and cuts all others off.
+// redirect forwards new connections to other servers, and closes all others.
 func (p *proxy) redirect(target, apart string) {
 	p.mu.Lock()
 	p.target, p.apart = target, apart

@@ -5,12 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -26,7 +25,7 @@ func stored(id string) records.StoredToken {
 	}
 }
 
-// batch commits operations and gives the error.
+// batch commits operations and returns the error.
 func batch(t *testing.T, s *store.Store, ops ...records.Op) error {
 	t.Helper()
 	_, err := s.Commit(t.Context(), records.Batch{Ops: ops})
@@ -48,7 +47,7 @@ func taken(owner string) records.Batch {
 	}
 }
 
-// wantAllDead wants a token to be there and dead.
+// wantAllDead fails the test unless the tokens exist and have ended.
 func wantAllDead(t *testing.T, s *store.Store, id string) {
 	t.Helper()
 	row, _, err := s.TokenByID(t.Context(), id)

@@ -14,8 +14,8 @@ const (
 	callTouch  = `CALL bearerd_touch($1, $2, $3)`
 )
 
-// revoke carries out batches that revoke and record, in one transaction and one
-// message. Those whose tokens somebody else holds are carried out apart.
+// revoke carries out batches that revoke and record, in one transaction and one message.
+// Those whose tokens are locked by another transaction are carried out separately.
 func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
 	head, left, err := db.callRevoke(ctx, jobs)
 	if err != nil && len(jobs) > 1 && !shared(err) {
@@ -39,8 +39,9 @@ func (db *postgresDB) revoke(ctx context.Context, jobs []*pgJob) {
 	}
 }
 
-// revokeAlone carries out a batch whose tokens somebody else holds. It tries again
-// and again, and then waits for them: who waits holds up all other revocations.
+// revokeAlone carries out a batch whose tokens are locked by another transaction. It
+// tries several times before it waits for them, because while it waits all other
+// revocations wait too.
 func (db *postgresDB) revokeAlone(ctx context.Context, j *pgJob) {
 	enough := time.NewTimer(db.limits.StatementTimeout / 2)
 	defer enough.Stop()
@@ -71,7 +72,7 @@ func (db *postgresDB) revokeAlone(ctx context.Context, j *pgJob) {
 // out. It is 0 when nothing was appended.
 func (db *postgresDB) callRevoke(ctx context.Context, jobs []*pgJob) (seq revocation.Seq, left []int64, err error) {
 	args := revokeArgs(jobs)
-	var answer struct { // which a commit that goes on may still write
+	var answer struct { // a commit that goes on may still write it
 		head *revocation.Seq
 		left []int64
 	}

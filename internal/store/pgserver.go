@@ -8,10 +8,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// oldest is the first version of PostgreSQL that bearerd is for.
+// oldest is the first version of PostgreSQL that bearerd supports.
 const oldest = 13
 
-// errUnfit is why a server is not used.
+// errUnfit is the error for a server that is not used.
 var errUnfit = errors.New("the server can't be used")
 
 // unfit is errUnfit with its reason, in words for the operator.
@@ -20,7 +20,7 @@ type unfit string
 func (u unfit) Error() string      { return string(u) }
 func (unfit) Is(target error) bool { return target == errUnfit }
 
-// server is what a connection says of the server.
+// server is what a connection reports about its server.
 type server struct {
 	version           int // as in 150004
 	encoding          string
@@ -35,15 +35,15 @@ const (
     (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name = ANY ($1)),
     CASE WHEN pg_is_in_recovery() THEN '' ELSE (SELECT system_identifier FROM pg_control_system()) || '/' || ` + timeline + ` END`
 
-	// PostgreSQL 17 can end a transaction that takes long, also one that waits for
-	// its standby; before, there is no such setting.
+	// PostgreSQL 17 can end a long transaction, even one that waits for its standby;
+	// earlier versions have no such setting.
 	noTransactionTimeout = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout' AND setting <> '0'`
 )
 
-// relied are the settings without which a connection isn't used: without the first
-// what is acknowledged may be lost, and without the last three a node that is cut
-// off, or one that waits, holds up the others. Those of TCP are not among them: a
-// connection through a socket has none.
+// relied are the settings without which a connection isn't used: without the first,
+// acknowledged writes may be lost, and without the last three a disconnected or waiting
+// node blocks the others. Those of TCP are not among them: a connection through a socket
+// has none.
 var relied = []string{
 	"synchronous_commit", "default_transaction_isolation", "standard_conforming_strings", "client_encoding",
 	"idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout",
@@ -51,8 +51,8 @@ var relied = []string{
 
 const noPooler = "if a connection pooler such as PgBouncer stands between, name the PostgreSQL server itself"
 
-// checkServer looks at the server and at what is in force of the settings that the
-// connection asked for, and notes which server it is.
+// checkServer checks the server and which of the requested settings are in force, and
+// records which server it is.
 func checkServer(ctx context.Context, c *pgx.Conn, wanted map[string]string) error {
 	var s server
 	err := c.QueryRow(ctx, selectServer, relied).Scan(&s.version, &s.encoding, &s.standby, &s.readOnly, &s.settings, &s.origin)
@@ -69,7 +69,7 @@ func checkServer(ctx context.Context, c *pgx.Conn, wanted map[string]string) err
 	return nil
 }
 
-// check says what is wrong with a server.
+// check returns what is wrong with a server.
 func (s server) check(wanted map[string]string) error {
 	switch {
 	case s.version < oldest*10000:

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/clustertest"
@@ -22,11 +20,12 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/pgtest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// refused opens a database that must not open, and gives the error's text.
+// refused opens a database that must not open, and returns the error's text.
 func refused(t *testing.T, dsn string) string {
 	t.Helper()
 	s, err := store.Open(t.Context(), dsn, store.Options{Now: time.Now, Postgres: store.Postgres{ConnectTimeout: time.Second}})
@@ -61,10 +60,10 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		dsn, want string
 	}{
 		"port":      {"postgres://ada:hunter2@127.0.0.1:1/x", "its server can't be reached"},
-		"port name": {"postgres://ada:hunter2@127.0.0.1:port/x", "its URL is not good"},
+		"port name": {"postgres://ada:hunter2@127.0.0.1:port/x", "its URL is not valid"},
 		"host":      {"postgres://ada:hunter2@nowhere.invalid/x", "its server can't be reached"},
-		"escape":    {"postgres://ada:hunter2@%zz/x", "its URL is not good"},
-		"option":    {"postgres://ada:hunter2@127.0.0.1/x?sslmode=sometimes", "its URL is not good"},
+		"escape":    {"postgres://ada:hunter2@%zz/x", "its URL is not valid"},
+		"option":    {"postgres://ada:hunter2@127.0.0.1/x?sslmode=sometimes", "its URL is not valid"},
 		"query":     {"postgres://ada@127.0.0.1:1/x?password=hunter2", "its server can't be reached"},
 		"parameter": {edited(t, dsn, func(u *url.URL) { u.RawQuery += "&no_such_setting=1" }), "no_such_setting"},
 		"database":  {edited(t, dsn, func(u *url.URL) { u.Path = "/nowhere" }), "there is no such database"},
@@ -220,7 +219,7 @@ func TestAStartWaitsForAnotherThatMigrates(t *testing.T) {
 	<-done
 }
 
-// copied makes a copy of a database that nobody uses, as a dump and its restore do.
+// copied makes a copy of a database that is not in use, as a dump and its restore do.
 func copied(t *testing.T, dsn string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)

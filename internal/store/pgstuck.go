@@ -8,19 +8,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// stuck are the commits that go on after their callers were told that the store
-// doesn't answer: a standby is silent, or the line. Each has a connection of the
+// stuck are the commits that go on after their callers got the error that the store
+// doesn't answer: a standby or the connection is silent. Each has a connection of the
 // pool. The zero value is empty.
 type stuck struct {
 	mu     sync.Mutex // guards the fields below
 	conns  map[*pgx.Conn]bool
-	first  int           // of them, those of first
+	first  int           // of these, the ones marked by first
 	change chan struct{} // closed when one has ended; nil: nobody waits
-	closed bool          // the store is: their connections are closed
+	closed bool          // the store is closed, and so are their connections
 }
 
-// crowded reports whether a write must be refused, because so many are stuck. Those
-// who go before all others have a limit of their own.
+// crowded reports whether a write must be refused, because too many are stuck. Those
+// marked by first have a limit of their own.
 func (s *stuck) crowded(ctx context.Context, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +45,7 @@ func (s *stuck) add(ctx context.Context, c *pgx.Conn, outcome <-chan error, rele
 	}
 	s.mu.Unlock()
 	go func() {
-		<-outcome //nolint:errcheck // nobody asks any more
+		<-outcome //nolint:errcheck // nobody waits for it any more
 		s.mu.Lock()
 		delete(s.conns, c)
 		if isFirst(ctx) {
@@ -60,8 +60,8 @@ func (s *stuck) add(ctx context.Context, c *pgx.Conn, outcome <-chan error, rele
 	}()
 }
 
-// hangUp waits so long for the outcomes, and then closes the connections. The server
-// isn't told to stop: what it was told to commit it goes on committing.
+// hangUp waits for the outcomes for the given time, and then closes the connections. The
+// server isn't asked to stop: it goes on with its commits.
 func (s *stuck) hangUp(after time.Duration) {
 	timer := time.NewTimer(after)
 	defer timer.Stop()
@@ -91,5 +91,5 @@ func (s *stuck) hangUp(after time.Duration) {
 	}
 }
 
-// drop closes a connection under whoever uses it.
+// drop closes a connection that may be in use.
 func drop(c *pgx.Conn) { _ = c.PgConn().Conn().Close() }

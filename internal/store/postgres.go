@@ -19,27 +19,26 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// Postgres says how to use a PostgreSQL server. The zero value is good.
+// Postgres configures the use of a PostgreSQL server. The zero value has the defaults.
 type Postgres struct {
-	// Connections is how many there are at most, one more for what the log tells;
-	// 0: 16. Where there are two or more, one of them is for the log alone.
+	// Connections is how many there are at most, plus one that listens to the log; 0: 16.
+	// Where there are two or more, one of them is for the log alone.
 	Connections int
 	// ConnectTimeout is how long making a connection may take; 0: 5 s.
 	ConnectTimeout time.Duration
 	// StatementTimeout is how long to wait for an answer, a free connection
 	// included; 0: 900 ms.
 	StatementTimeout time.Duration
-	// Staleness is revocation.max_staleness: a transaction that its node leaves
-	// alone for a quarter of that is undone by the server, because others may wait
-	// for it; 0: 2 s.
+	// Staleness is revocation.max_staleness: the server rolls back a transaction that its
+	// node leaves idle for a quarter of that, because others may wait for it; 0: 2 s.
 	Staleness time.Duration
 }
 
 // selectClock asks for the server's wall clock.
 const selectClock = `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
-// longestSilence is for how long at most a transaction may be left alone. Those who
-// wait for it wait for longer.
+// longestSilence is how long a transaction may be idle at most. Those who wait for it
+// wait longer.
 const longestSilence = 500 * time.Millisecond
 
 func (p Postgres) withDefaults() Postgres {
@@ -53,14 +52,14 @@ func (p Postgres) withDefaults() Postgres {
 // lockTimeout is how long a session waits for a lock, in milliseconds.
 func (p Postgres) lockTimeout() string { return ms(p.StatementTimeout * 9 / 10) }
 
-// mostStuck is how many commits may go on without anybody who waits for them.
+// mostStuck is how many commits may go on that nobody waits for any more.
 func (p Postgres) mostStuck() int { return max(p.Connections/4, 1) }
 
 func ms(d time.Duration) string { return strconv.FormatInt(max(d.Milliseconds(), 1), 10) }
 
 // session are the settings of every connection, whatever the server's defaults. A
-// node that is cut off must not keep what others wait for, and what is acknowledged
-// is on the disk.
+// disconnected node must not keep locks that others wait for, and what is acknowledged
+// must be on the disk.
 func (p Postgres) session() map[string]string {
 	return map[string]string{
 		"synchronous_commit":                  "on",
@@ -77,8 +76,8 @@ func (p Postgres) session() map[string]string {
 	}
 }
 
-// patient are the settings of a connection that migrates: others may be at it, and
-// what it does may take its time.
+// patient are the settings of a connection that migrates: it may have to wait for others,
+// and its statements may take long.
 func patient() map[string]string {
 	return map[string]string{"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "60000"}
 }
@@ -87,7 +86,7 @@ func isPostgres(database string) bool {
 	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
 }
 
-// nameOf is what messages call a database: nothing secret.
+// nameOf returns how messages name a database, without secrets.
 func nameOf(database string) string {
 	if !isPostgres(database) {
 		return database
@@ -106,8 +105,8 @@ type postgresDB struct {
 	limits    Postgres
 	queries   *atomic.Int64
 	waiting   atomic.Int64  // for a connection
-	places    chan struct{} // who holds one may have a connection, where it isn't for the log
-	stop      chan struct{} // closed: nothing more is begun
+	places    chan struct{} // one for each connection in use that isn't for the log
+	stop      chan struct{} // closed: nothing new is begun
 	pool      *pgxpool.Pool // nil until serve
 	committer committer
 	stuck     stuck
@@ -118,7 +117,7 @@ type postgresDB struct {
 func openPostgres(dsn string, o Options, queries *atomic.Int64) (*postgresDB, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("its URL is not good: %s", withoutSecrets(err, dsn))
+		return nil, fmt.Errorf("its URL is not valid: %s", withoutSecrets(err, dsn))
 	}
 	db := &postgresDB{name: nameOf(dsn), config: config, limits: o.Postgres.withDefaults(), queries: queries, stop: make(chan struct{})}
 	db.places = make(chan struct{}, max(db.limits.Connections-1, 1))
@@ -140,7 +139,7 @@ func openPostgres(dsn string, o Options, queries *atomic.Int64) (*postgresDB, er
 	return db, nil
 }
 
-// withoutSecrets is the text of an error about a URL without what is secret in it.
+// withoutSecrets returns the text of an error about a URL without the URL's secrets.
 func withoutSecrets(err error, dsn string) string {
 	text := err.Error()
 	u, parseErr := url.Parse(dsn)
@@ -156,12 +155,12 @@ func withoutSecrets(err error, dsn string) string {
 	return text
 }
 
-// serve opens the pool. Each new connection is checked before it is used: behind
-// the same name there may be another server by now, and resume is what a database
-// needs that isn't the one it was. That makes connections of its own, so whether it is
-// done is asked on the connection that is to be used.
+// serve opens the pool. Each new connection is checked before it is used: behind the same
+// name there may be another server by now, and a database that isn't the one it was needs
+// resume. Resuming makes connections of its own, so whether it is done is checked on the
+// connection that is to be used.
 func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) error) error {
-	uncounted := &postgresDB{queries: new(atomic.Int64)} // nobody asked for these
+	uncounted := &postgresDB{queries: new(atomic.Int64)} // these are not counted
 	db.config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		if err := checkServer(ctx, c, db.limits.session()); err != nil {
 			return err
@@ -170,7 +169,7 @@ func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) er
 		moved, err := db.restored(ctx, asked)
 		if err == nil && moved {
 			if err = resume(ctx); err == nil {
-				moved, err = db.restored(ctx, asked) // what was resumed may be another server's
+				moved, err = db.restored(ctx, asked) // the resumed database may be another server's
 			}
 		}
 		if err == nil && moved {
@@ -186,7 +185,7 @@ func (db *postgresDB) serve(ctx context.Context, resume func(context.Context) er
 	return nil
 }
 
-// look makes sure that the server is one to use, with the settings of a session.
+// look checks that the server can be used, with the settings of a session.
 func (db *postgresDB) look(ctx context.Context) error {
 	c, err := db.dial(ctx, nil)
 	if err != nil {
@@ -210,9 +209,9 @@ func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pg
 	return c, nil
 }
 
-// on runs do on a connection of the pool. It is undone when no connection is free, or
-// nothing is heard of the server, for so long, and later for the time that a
-// statement may take. Once it commits it is not undone any more: when reply ends
+// on runs do on a connection of the pool. It fails when for that long no connection is
+// free or the server doesn't answer, and later when the server doesn't answer within the
+// time of a statement. Once it commits it is not rolled back any more: when reply ends
 // before, the commit keeps the connection for as long as it takes.
 func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do func(context.Context, *pgConn) error) error {
 	if err := ctx.Err(); err != nil {
@@ -256,18 +255,18 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 			db.stuck.add(ctx, held.Conn(), c.pending, giveBack)
 		}
 	}()
-	if !given() { // from here on, whoever asked waits for the outcome
+	if !given() { // from here on, the caller waits for the outcome
 		return ctx.Err()
 	}
 	return cause(within, do(within, c))
 }
 
-// maxElsewhere is how many connections to another server are given up in a row for one
-// caller. When there are more, the name of the database leads there.
+// maxElsewhere is how many connections to another server are closed in a row for one
+// caller. When there are more, the address of the database leads there.
 const maxElsewhere = 4
 
 // acquire takes a connection of the pool that leads to the server whose log is followed.
-// Those that lead to another one, a primary that was replaced as a rule, are given up.
+// Those that lead to another one, usually a primary that was replaced, are closed.
 func (db *postgresDB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	for range maxElsewhere {
 		held, err := db.pool.Acquire(ctx)
@@ -289,24 +288,24 @@ func (db *postgresDB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 // follow implements engine.
 func (db *postgresDB) follow(origin func() string) { db.followed.Store(&origin) }
 
-// seekKey marks the context of who finds out which server is to be used.
+// seekKey marks the context of a call that finds out which server is to be used.
 type seekKey struct{}
 
-// seeking lets a question to the log take any server's answer.
+// seeking makes a question to the log accept any server's answer.
 func seeking(ctx context.Context) context.Context { return context.WithValue(ctx, seekKey{}, true) }
 
 func seeksServer(ctx context.Context) bool { return ctx.Value(seekKey{}) != nil }
 
-// firstKey marks the context of those who go before all others.
+// firstKey marks the context of calls that go before all others.
 type firstKey struct{}
 
-// first lets a node ask the log and confirm it however many requests wait for a
+// first lets a node ask the log and confirm it even when many requests wait for a
 // connection: without a lease it could not even verify.
 func first(ctx context.Context) context.Context { return context.WithValue(ctx, firstKey{}, true) }
 
 func isFirst(ctx context.Context) bool { return ctx.Value(firstKey{}) != nil }
 
-// enter waits for a place, and gives what leaves it.
+// enter waits for a place, and returns the function that leaves it.
 func (db *postgresDB) enter(ctx context.Context) (leave func(), err error) {
 	if isFirst(ctx) {
 		return func() {}, nil
@@ -319,7 +318,7 @@ func (db *postgresDB) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// cause returns the reason for which a context was ended, where err comes of that.
+// cause returns the cause of the end of a context, where err comes from that.
 func cause(ctx context.Context, err error) error {
 	var answer *pgconn.PgError
 	var f *fault.Error
@@ -356,8 +355,8 @@ func (db *postgresDB) write(ctx context.Context, do work) error {
 	})
 }
 
-// patiently does something again that the server undid and that may well be done the
-// next time. Then there is little time left for a server that isn't there at all.
+// patiently repeats something that the server rolled back and that may succeed the next
+// time. Then there is little time left for a server that can't be reached.
 func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *pgConn) error) error {
 	const attempts = 5
 	patience := db.limits.StatementTimeout
@@ -367,7 +366,7 @@ func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *p
 		again := false
 		err := db.on(ctx, reply, patience, func(ctx context.Context, c *pgConn) error {
 			err := cause(ctx, do(ctx, c))
-			again = err != nil && c.undone(err) // while the connection is nobody else's
+			again = err != nil && c.undone(err) // while nobody else uses the connection
 			return err
 		})
 		if !again || n == attempts {
@@ -404,8 +403,8 @@ func (db *postgresDB) clock(ctx context.Context) (at time.Time, ok bool, err err
 
 func (db *postgresDB) stopped() bool { return isClosed(db.stop) }
 
-// close waits for what is under way. A commit that nobody waits for any more goes on
-// at the server.
+// close waits for what is under way. A commit that nobody waits for any more goes on at
+// the server.
 func (db *postgresDB) close() error {
 	close(db.stop)
 	// Nothing can be added any more.

@@ -27,15 +27,15 @@ WHERE key IN (SELECT key FROM attempts WHERE until <= $1 ORDER BY until LIMIT 50
 )
 
 const (
-	keptDead   = 90 * 24 * time.Hour // how long a dead token stays listed
-	purgeChunk = 500                 // rows in one transaction, so that others get their turn; the statements say it too
+	keptDead   = 90 * 24 * time.Hour // how long an ended token stays listed
+	purgeChunk = 500                 // rows in one transaction, so that others get their turn; the statements have the same number
 )
 
-// Purge deletes what no longer matters at that instant: log entries that have run
-// out, tokens that have been dead for 90 days, attempts whose window has closed,
-// device codes that have run out, addresses that are not known any more. An instant that has not passed by the clock of
-// the database, or on SQLite by the newest entry of the log, is taken for that one.
-// It goes in small steps, and what it did is kept when ctx ends on the way.
+// Purge deletes what no longer matters at that instant: log entries that have run out,
+// tokens that ended 90 days ago, attempts whose window has closed, device codes that have
+// expired, addresses that are no longer known. The instant is limited to the present by
+// the clock of the database, or on SQLite to the newest entry of the log. It works in
+// small steps, and what it has deleted stays deleted when ctx ends.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	end, err := s.passed(ctx, now)
 	if err != nil {
@@ -89,9 +89,9 @@ func purging(text string, until int64) func(context.Context, conn) (int64, error
 	return func(ctx context.Context, c conn) (int64, error) { return c.exec(ctx, text, until) }
 }
 
-// purgeLog deletes a chunk of entries. It notes how far there are gaps now, and until
-// when at most mattered what is gone: a token that had expired by then may have been
-// revoked, and nobody may take it for unexpired by a clock that is behind.
+// purgeLog deletes a chunk of entries. It records up to where there are gaps now, and the
+// latest time until which a deleted entry mattered: a token that had expired by then may
+// have been revoked, and a clock that is behind must not make it unexpired.
 func purgeLog(ctx context.Context, c conn, end int64) (purged int64, err error) {
 	var last, until int64
 	err = c.each(ctx, purgeEntries, []any{end}, func(scan scanner) error {

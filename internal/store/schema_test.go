@@ -19,7 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/store"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // raw opens the file beside the store.
 func raw(t *testing.T, path string) *sql.DB {

@@ -63,13 +63,13 @@ type sqliteDB struct {
 	readers chan *sqliteConn
 }
 
-// openPatience is how long opening the database waits for another process that has
-// locked it: longer than any write of another bearerd, and not for ever.
+// openPatience is how long opening the database waits for another process that has locked
+// it: longer than any write of another bearerd.
 const openPatience = 5 * time.Second
 
-// patiently does something before the writer runs, again and again while another process
-// has locked the database. The error of one that stays locked says what to look for: a
-// server that waited for ever would neither listen nor say why.
+// patiently does something before the writer runs, and repeats it while another process
+// has locked the database. After openPatience the error says what to look for: a server
+// that waited for ever would neither listen nor report why.
 func patiently(ctx context.Context, do func() error) error {
 	patience, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
@@ -80,8 +80,8 @@ func patiently(ctx context.Context, do func() error) error {
 	return err
 }
 
-// connect opens every connection. Before the first that may write, it makes sure
-// that the database is one to write to.
+// connect opens every connection. Before the first that may write, it checks that the
+// database may be written to.
 func (db *sqliteDB) connect(ctx context.Context) (err error) {
 	if _, err := pendingSQLite(ctx, db.path); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (db *sqliteDB) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-// disconnect closes the connections that nobody uses.
+// disconnect closes the idle connections.
 func (db *sqliteDB) disconnect() error {
 	var errs []error
 	for len(db.readers) > 0 {
@@ -157,7 +157,7 @@ func (db *sqliteDB) snapshot(ctx context.Context, do work) error {
 	})
 }
 
-// alone is for before the writer runs.
+// alone is for use before the writer runs.
 func (db *sqliteDB) alone(ctx context.Context, do work) error {
 	c := db.writer
 	return patiently(ctx, func() error {
@@ -201,14 +201,14 @@ func (*sqliteDB) clock(context.Context) (at time.Time, ok bool, err error) {
 	return time.Time{}, false, nil
 }
 
-// listen waits for ctx: SQLite tells nobody what other processes do.
+// listen waits for ctx: SQLite doesn't notify anybody of what other processes do.
 func (*sqliteDB) listen(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// dsn names the file with what must hold on every connection. Only a connection's
-// own pragmas can do that: a pool opens connections when it likes.
+// dsn returns the file's name with the settings of every connection. Only a connection's
+// own pragmas can do that: a pool opens connections at any time.
 func dsn(path string, more ...string) string {
 	q := url.Values{"mode": {"rw"}, "_dqs": {"0"}, "_error_rc": {"1"}}
 	q["_pragma"] = append([]string{
@@ -222,8 +222,8 @@ func dsn(path string, more ...string) string {
 // reading is for connections that refuse to write.
 func reading(path string) string { return dsn(path, "busy_timeout(500)", "query_only(1)") }
 
-// ensureFile makes the database's file when it is missing, for nobody else to
-// read. SQLite gives the files beside it the same mode.
+// ensureFile creates the database's file when it is missing, so that only its owner can
+// read it. SQLite creates the files beside it with the same mode.
 func ensureFile(path string, create bool) error {
 	_, err := os.Stat(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -242,9 +242,9 @@ func ensureFile(path string, create bool) error {
 	return errors.Join(f.Close(), syncDir(path))
 }
 
-// checkLog refuses a write-ahead log that isn't the database's. Who restores a
-// backup over a database may leave the old one's log beside it, and SQLite would
-// apply that to the new file. A backup tells in its header that it has no log.
+// checkLog refuses a write-ahead log that isn't the database's. When a backup is restored
+// over a database, the old one's log may be left beside it, and SQLite would apply that
+// to the new file. The header of a backup says that it has no log.
 func checkLog(path string) error {
 	const readVersion, noLog = 19, 1
 	log, err := os.Stat(path + "-wal")
@@ -266,7 +266,7 @@ func checkLog(path string) error {
 	return nil
 }
 
-// syncDir makes the name of a new file outlive a crash.
+// syncDir makes the name of a new file survive a crash.
 func syncDir(path string) error {
 	d, err := os.Open(filepath.Dir(path))
 	if err != nil {
@@ -289,7 +289,7 @@ func pendingSQLite(ctx context.Context, path string) (todo []string, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	if _, err := c.exec(ctx, beginRead); err != nil { // another process may migrate meanwhile
+	if _, err := c.exec(ctx, beginRead); err != nil { // another process may migrate in between
 		return nil, err
 	}
 	return names(ctx, c, db.schema())
@@ -308,14 +308,14 @@ func (db *sqliteDB) dial(ctx context.Context, name string) (*sqliteConn, error) 
 	return &sqliteConn{pool: pool, db: c, stmts: map[string]*sql.Stmt{}, count: db.queries}, nil
 }
 
-// detached is the context that statements run with: a watched one costs the driver
-// a goroutine and about 4 µs for each, as long as the statement itself. Whoever
-// runs statements looks at ctx before, and every one of them is bounded.
+// detached is the context that statements run with: a watched one costs the driver a
+// goroutine and about 4 µs for each, as long as the statement itself. Callers check ctx
+// before they run statements, and every statement is bounded.
 func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 const (
-	soon  = time.Second     // when to ask again: somebody else is writing
-	later = 5 * time.Second // when to ask again: somebody must do something about the disk
+	soon  = time.Second     // when to try again: another process is writing
+	later = 5 * time.Second // when to try again: the operator must do something about the disk
 )
 
 // code is SQLite's primary result code of an error; 0 when it isn't SQLite's.
@@ -327,13 +327,13 @@ func code(err error) int {
 	return e.Code() & 0xff
 }
 
-// busy reports whether somebody else holds a lock.
+// busy reports whether another process holds a lock.
 func busy(err error) bool {
 	c := code(err)
 	return c == sqlite3.SQLITE_BUSY || c == sqlite3.SQLITE_LOCKED
 }
 
-// broken reports whether the file, not the statement, is what failed.
+// broken reports whether the file failed, and not the statement.
 func broken(err error) bool {
 	switch code(err) {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
@@ -343,7 +343,7 @@ func broken(err error) bool {
 	return errors.Is(err, errMoved)
 }
 
-// explainFile says what an operator can do about an error of the start.
+// explainFile returns an error at the start with what the operator can do about it.
 func explainFile(err error) error {
 	switch code(err) {
 	case sqlite3.SQLITE_FULL:
@@ -354,13 +354,13 @@ func explainFile(err error) error {
 	return err
 }
 
-// errMoved is why nothing is written any more to a file that lost its name: who
-// opens the database next would not find it.
+// errMoved is the error for a file that was moved or removed: nothing is written to it
+// any more, because the next process to open the database would not find it.
 var errMoved = errors.New("the file was moved, removed or replaced since it was opened")
 
-// classify makes a fault of an error of the database, one that names the file for
-// the operator's log and nothing but the fact for the client. Every other error
-// is left as it is.
+// classify turns an error of the database into a fault, whose cause names the file for
+// the operator's log and whose message has no details for the client. Every other error
+// is returned unchanged.
 func (db *sqliteDB) classify(err error) error {
 	var f *fault.Error
 	if err == nil || errors.As(err, &f) || !broken(err) && code(err) == 0 {
@@ -379,5 +379,5 @@ func (db *sqliteDB) classify(err error) error {
 	return unavailable(cause, message, wait)
 }
 
-// follow implements engine: there is but one file.
+// follow implements engine: there is only one file.
 func (*sqliteDB) follow(func() string) {}

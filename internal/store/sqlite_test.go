@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/store/storetest"
 )

@@ -19,7 +19,7 @@ type sqliteConn struct {
 	count *atomic.Int64 // of every statement sent, by any connection
 }
 
-// prepare makes sure that the statement is prepared.
+// prepare prepares the statement, unless it is prepared.
 func (c *sqliteConn) prepare(ctx context.Context, text string) error {
 	c.count.Add(1)
 	if c.stmts[text] != nil {
@@ -73,7 +73,7 @@ func (c *sqliteConn) each(ctx context.Context, text string, args []any, read fun
 	return rows.Err()
 }
 
-// script keeps no statement for the next time.
+// script implements conn; it keeps no prepared statement.
 func (c *sqliteConn) script(ctx context.Context, text string) error {
 	c.count.Add(1)
 	_, err := c.db.ExecContext(ctx, text)
@@ -97,7 +97,7 @@ func (c *sqliteConn) append(ctx context.Context, entries []revocation.Entry, hea
 // origin returns none: a file is one database.
 func (*sqliteConn) origin() string { return "" }
 
-// lock has nothing to do: there is one transaction at a time that writes.
+// lock does nothing: only one transaction writes at a time.
 func (*sqliteConn) lock(context.Context, lock) error { return nil }
 
 func (c *sqliteConn) close() error {

@@ -1,29 +1,28 @@
-// Package store keeps bearerd's facts in an SQLite or a PostgreSQL database: users,
-// clients and bindings, stored tokens, signing keys, the revocation log, and the
-// audit log. The statements are the same for both, but for the few that sqlite.go
-// and postgres.go have.
+// Package store keeps bearerd's data in an SQLite or a PostgreSQL database: users,
+// clients and bindings, stored tokens, signing keys, the revocation log, and the audit
+// log. The statements are the same for both, except for those in sqlite.go and the
+// postgres files.
 //
-// Every write is one transaction and is answered after its commit has reached the
-// disk. Reads see a snapshot and wait for no writer.
+// Every write is one transaction and is answered after its commit has reached the disk.
+// Reads see a snapshot and don't wait for writers.
 //
-// On SQLite (write-ahead log, synchronous=FULL) one goroutine does all of a
-// process's writes, those that wait together in one transaction, each in a
-// savepoint, so that a hundred of them cost little more than one. Another process
-// may write to the same file at the same time.
+// On SQLite (write-ahead log, synchronous=FULL) one goroutine does all of a process's
+// writes. It does all waiting writes in one transaction, each in a savepoint, so that a
+// hundred of them take little longer than one. Another process may write to the same file
+// at the same time.
 //
 // On PostgreSQL any number of nodes write side by side (READ COMMITTED,
-// synchronous_commit=on). What an operation looks at before it writes, it has locked
-// before it looks. Batches that wait together at a node share a transaction, and the
-// entries of the log are appended last, in one message with the commit. A commit
-// that is under way is never cancelled; who waits for it is told after a second that
-// the store doesn't answer.
+// synchronous_commit=on). An operation locks what it reads before it writes. Batches that
+// wait together at a node share a transaction, and the entries of the log are appended
+// last, in one message with the commit. A commit that is under way is never cancelled;
+// its caller gets an error after a second, that the store doesn't answer.
 //
-// The revocation log gets its sequence from one row that every append updates, in
-// the transaction of what it tells of. So entries are committed in the order of
-// their sequences and without gaps, and a reader that saw one has seen all before.
+// The revocation log gets its sequence from one row that every append updates, in the
+// transaction that the entry is about. So entries are committed in the order of their
+// sequences and without gaps, and a reader that has seen one has seen all before it.
 //
-// Times are microseconds in UTC. Identifiers are compared bytewise, and so are names but
-// for usernames, which are compared by identity.FoldName.
+// Times are microseconds in UTC. Identifiers and names are compared bytewise, except
+// usernames, which are compared by identity.FoldName.
 package store
 
 import (
@@ -43,15 +42,15 @@ import (
 
 var _ records.Store = (*Store)(nil)
 
-// Options say how to open a store. Now is required.
+// Options configure a store. Now is required.
 type Options struct {
 	Now func() time.Time
-	// Logger tells of migrations and of a restored backup; nil: silent.
+	// Logger logs migrations and that a backup was restored; nil: nothing is logged.
 	Logger *slog.Logger
 	// MustExist makes a missing database an error instead of an empty one.
 	MustExist bool
-	// Restored says that the database is a copy that was put back, where that can't
-	// be seen: the revocation log then goes on at a higher sequence.
+	// Restored is set when the database is a restored copy, where the store can't see
+	// that itself: the revocation log then continues at a higher sequence.
 	Restored bool
 
 	Postgres Postgres
@@ -74,10 +73,10 @@ type Store struct {
 
 // Open opens a database and brings its schema up to date: a URL that begins with
 // postgres:// or postgresql:// names one of a PostgreSQL server, everything else an
-// SQLite file, which is made unless it must exist. A database of a later version,
-// or one that can't be written, is an error that says so, and is left as it is. The
-// first Open of a restored backup raises the sequence of the revocation log above
-// any that was given out since the backup was made.
+// SQLite file, which is created unless it must exist. For a database of a later version,
+// or one that can't be written, it returns an error and changes nothing. The first Open
+// of a restored backup raises the sequence of the revocation log above any that was
+// assigned since the backup was made.
 func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	if o.Now == nil {
 		return nil, errors.New("opening a store: Now is missing")
@@ -164,9 +163,8 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 	}
 }
 
-// Close waits for the transactions under way and closes the database. Writes that
-// still wait get fault.Unavailable, and so does whatever comes later. Closing again
-// does nothing.
+// Close waits for the transactions under way and closes the database. Writes that still
+// wait and later calls fail with fault.Unavailable. Closing again does nothing.
 func (s *Store) Close() error {
 	s.closed.Do(func() { s.closeErr = s.engine.close() })
 	if s.closeErr != nil {
@@ -181,15 +179,15 @@ func (s *Store) Migrated() []string { return slices.Clone(s.migrated) }
 // Queries returns how many statements were sent since the store was opened.
 func (s *Store) Queries() int64 { return s.queries.Load() }
 
-// Listen calls wake soon after any node appended to the revocation log, until ctx
-// ends, and once whenever it may have missed that. It comes back after a loss of the
-// connection. On SQLite, which tells nobody, it only waits.
+// Listen calls wake soon after any node appended to the revocation log, until ctx ends,
+// and once whenever it may have missed that. It reconnects when the connection is lost.
+// On SQLite, which has no notifications, it only waits.
 func (s *Store) Listen(ctx context.Context, wake func()) error { return s.engine.listen(ctx, wake) }
 
-// Follow makes the store read and write on the server alone that origin names as
-// revocation.Page does, "" being any. Connections to others are given up. A name may lead
-// to a primary and to the one that has replaced it: what is revoked on one, or which keys
-// sign there, says nothing of the other, whose log this node does not follow.
+// Follow makes the store read and write only on the server that origin names as
+// revocation.Page does; "" stands for any. Connections to others are closed. One address
+// may lead to a primary and to the one that has replaced it, and the two may differ in
+// what is revoked and which keys sign, while this node follows the log of only one.
 func (s *Store) Follow(origin func() string) { s.engine.follow(origin) }
 
 func (s *Store) read(ctx context.Context, do work) error  { return s.engine.read(ctx, do) }

@@ -65,15 +65,15 @@ WHERE id IN (SELECT $1 UNION ALL SELECT token_id FROM token_ancestors WHERE ance
 // kind reads and writes a token's kind by its name.
 type kind struct{ to *token.Kind }
 
-// Scan implements sql.Scanner. A kind of a later version is token.KindUnknown,
-// which is good for nothing.
+// Scan implements sql.Scanner. A kind of a later version is token.KindUnknown, which is
+// never accepted.
 func (k kind) Scan(value any) error {
 	text, err := textOf(value)
 	*k.to, _ = token.ParseKind(text)
 	return err
 }
 
-// digest reads the SHA-256 of a token that has one.
+// digest scans the SHA-256 of a token that has one.
 type digest struct{ to *[32]byte }
 
 // Scan implements sql.Scanner.
@@ -105,15 +105,15 @@ func tokenFields(t *records.StoredToken) []any {
 	}
 }
 
-// TokenByDigest finds a stored token, dead ones included, by the SHA-256 of its
-// value, and gives the log's sequence of the same snapshot. No such token is
+// TokenByDigest finds a stored token, even an ended one, by the SHA-256 of its value, and
+// returns the log's sequence of the same snapshot. If there is none, the error is
 // fault.NotFound.
 func (s *Store) TokenByDigest(ctx context.Context, digest [32]byte) (records.StoredToken, revocation.Seq, error) {
 	return s.token(ctx, tokenByDigest, digest[:])
 }
 
-// TokensByDigest finds those stored tokens, dead ones included, that have one of the
-// digests, in one query, and gives the log's sequence of the same snapshot. More than
+// TokensByDigest finds those stored tokens, including ended ones, that have one of the
+// digests, in one query, and returns the log's sequence of the same snapshot. More than
 // records.MaxDigests are fault.Invalid.
 func (s *Store) TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error) {
 	keys := make([]any, len(digests))
@@ -123,7 +123,7 @@ func (s *Store) TokensByDigest(ctx context.Context, digests [][32]byte) ([]recor
 	return s.tokens(ctx, "digest", keys)
 }
 
-// TokensByID finds those stored tokens, dead ones included, that have one of the public
+// TokensByID finds those stored tokens, including ended ones, that have one of the public
 // ids, as TokensByDigest does.
 func (s *Store) TokensByID(ctx context.Context, ids []string) ([]records.StoredToken, revocation.Seq, error) {
 	keys := make([]any, len(ids))
@@ -141,7 +141,8 @@ func (s *Store) tokens(ctx context.Context, column string, keys []any) (tokens [
 	case n > records.MaxDigests:
 		return nil, 0, fault.New(fault.Invalid, "at most %d tokens are looked up at a time", records.MaxDigests)
 	}
-	// Two lengths of the list are two statements to prepare; the last key fills it up.
+	// Each length of the list is another statement to prepare, so the list is filled up
+	// with the last key.
 	length := records.MaxDigests
 	if len(keys) <= fewDigests {
 		length = fewDigests
@@ -158,7 +159,7 @@ func (s *Store) tokens(ctx context.Context, column string, keys []any) (tokens [
 
 const fewDigests = 32
 
-// tokensBy returns the query of as many keys.
+// tokensBy returns the query for that many keys.
 func tokensBy(column string, n int) string {
 	var text strings.Builder
 	text.WriteString(selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.` + column + ` IN ($1`)
@@ -184,8 +185,8 @@ func (s *Store) token(ctx context.Context, text string, key any) (t records.Stor
 	return t, seq, nil
 }
 
-// StoredTokens lists tokens, newest first, dead ones included. Tokens that are made
-// meanwhile don't move the pages. A cursor that is none is fault.Invalid.
+// StoredTokens lists tokens, newest first, including ended ones. New tokens don't move
+// the pages. An invalid cursor is fault.Invalid.
 func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records.Page[records.StoredToken], error) {
 	after, err := readPlace(q.After)
 	if err != nil {
@@ -217,11 +218,10 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 	}), nil
 }
 
-// Touch notes last uses, those that are later than what is noted. A token that is
-// gone is passed over. Many uses take several transactions, so that others get
-// their turn.
+// Touch records last uses that are later than the recorded ones. A token that no longer
+// exists is skipped. Many uses take several transactions, so that others get their turn.
 func (s *Store) Touch(ctx context.Context, uses []records.Use) error {
-	// In one order, or two nodes that touch the same tokens would wait for each other.
+	// In a fixed order, or two nodes that touch the same tokens could deadlock.
 	uses = slices.SortedFunc(slices.Values(uses), func(a, b records.Use) int { return cmp.Compare(a.ID, b.ID) })
 	for chunk := range slices.Chunk(uses, touchChunk) {
 		if err := s.engine.touch(ctx, chunk); err != nil {
@@ -233,11 +233,11 @@ func (s *Store) Touch(ctx context.Context, uses []records.Use) error {
 
 const touchChunk = 500
 
-// addToken stores a token. One that rests on what was revoked before this
-// transaction is stored as dead: the log says so now, and forgets it one day.
+// addToken stores a token. A token that is based on something that was revoked before
+// this transaction is stored as revoked, because the log's entry will be purged one day.
 func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	t := op.Token
-	void, err := takenBack(ctx, c, t)
+	void, err := revokedInLog(ctx, c, t)
 	if err != nil {
 		return err
 	}
@@ -245,8 +245,8 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 		t.RevokedAt, t.Reason = t.CreatedAt, token.ReasonRevoked
 	}
 	for _, id := range t.Chain {
-		// No later than those that were shortened: one of them may have been since this
-		// token was decided.
+		// Not later than the tokens of its chain: one of them may have been shortened
+		// since this token was decided.
 		err := c.each(ctx, shortenedTo, []any{id}, func(scan scanner) error {
 			var end time.Time
 			if err := scan(stamp{&end}); err != nil {
@@ -286,10 +286,10 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	return nil
 }
 
-// takenBack reports whether the log says of a token's owner, its client or a client of its chain, or of everything,
+// revokedInLog reports whether the log says of a token's owner, its client or a client of its chain, or of everything,
 // that what was decided as of the token's sequence is void, or has killed what it was
 // made from.
-func takenBack(ctx context.Context, c conn, t records.StoredToken) (bool, error) {
+func revokedInLog(ctx context.Context, c conn, t records.StoredToken) (bool, error) {
 	void, err := exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
 	if !void && err == nil && t.ClientID != "" {
 		void, err = exists(ctx, c, cutOffSince, string(revocation.Client), t.ClientID, t.Seq)
@@ -310,8 +310,8 @@ func takenBack(ctx context.Context, c conn, t records.StoredToken) (bool, error)
 	return void, err
 }
 
-// spendToken spends a token. Whoever would use again the one for which it was issued
-// waits, because both hold that one's row first: of the two, the later sees what the
+// spendToken spends a token. A second use of the token that it was issued for waits,
+// because both transactions lock that token's row first: the later one sees what the
 // other did.
 func spendToken(ctx context.Context, c conn, op records.SpendToken) error {
 	if op.Siblings != "" {
@@ -319,7 +319,7 @@ func spendToken(ctx context.Context, c conn, op records.SpendToken) error {
 			return err
 		}
 	}
-	err := unlessConflict(ctx, c, "the token isn't alive any more", spendOne, op.ID, micros(op.At), op.Reason)
+	err := unlessConflict(ctx, c, "the token is no longer valid", spendOne, op.ID, micros(op.At), op.Reason)
 	if err != nil || op.Siblings == "" {
 		return err
 	}
@@ -354,4 +354,20 @@ func killTokens(ctx context.Context, c conn, op records.KillTokens) error {
 		return nil
 	}
 	return c.post(ctx, killByClient, op.ClientID, at, op.Reason)
+}
+
+const (
+	expiringTokens = selectStored + ` FROM tokens t
+WHERE t.expires_at > 0 AND t.expires_at > $1 AND t.expires_at <= $2 AND t.revoked_at = 0 AND t.noticed_at = 0 AND t.reason = '' AND t.kind IN ($3, $4)
+ORDER BY t.expires_at LIMIT $5`
+	claimNotice   = `UPDATE tokens SET noticed_at = $2 WHERE id = $1 AND noticed_at = 0`
+	unclaimNotice = `UPDATE tokens SET noticed_at = 0 WHERE id = $1`
+)
+
+// Expiring returns living API tokens and keys that end after now and not later than
+// before, of which nobody was told, those that end first.
+func (s *Store) Expiring(ctx context.Context, now, before time.Time, limit int) ([]records.StoredToken, error) {
+	return query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
+		return t, scan(tokenFields(&t)...)
+	}, expiringTokens, micros(now), micros(before), token.KindAPIToken.String(), token.KindExchangeKey.String(), limit)
 }

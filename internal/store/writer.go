@@ -15,12 +15,12 @@ import (
 const (
 	queueLength = 1024
 	groupLength = 128                    // jobs in one transaction
-	patience    = 900 * time.Millisecond // of a job that waits for its turn
+	patience    = 900 * time.Millisecond // for which a job waits for its turn
 	beginEvery  = time.Millisecond
 )
 
-// job is one write that waits for its turn. It is either taken by the writer and
-// then answered, or given up by whoever waits for it, never both.
+// job is one write that waits for its turn. Either the writer takes it and answers it, or
+// its caller gives it up, never both.
 type job struct {
 	do      func(conn) error
 	settled atomic.Bool // taken or given up
@@ -32,8 +32,8 @@ func (j *job) claim() bool { return j.settled.CompareAndSwap(false, true) }
 
 var errClosed = fault.After(fault.Unavailable, later, "the store is closed")
 
-// write implements engine: an error means that nothing was written. do may be run
-// by another goroutine.
+// write implements engine: an error means that nothing was written. Another goroutine may
+// run do.
 func (db *sqliteDB) write(ctx context.Context, do work) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -82,9 +82,8 @@ func (db *sqliteDB) serve(ctx context.Context) {
 	}
 }
 
-// group carries out a job, and with it those that came meanwhile, in one
-// transaction: what a commit costs is the time until the disk has it, and that is
-// the same for one job and for many.
+// group carries out a job, together with those that came in the meantime, in one
+// transaction: a commit takes as long as the disk needs, for one job and for many.
 func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
 	if err := db.begin(ctx, c, first); err != nil {
 		if first.claim() {
@@ -107,7 +106,7 @@ func (db *sqliteDB) group(ctx context.Context, c *sqliteConn, first *job) {
 		_, lost = c.exec(ctx, commit)
 	}
 	if lost != nil {
-		// SQLite has rolled back by itself after some errors; then this one fails.
+		// SQLite rolls back by itself after some errors; then this one fails.
 		_, _ = c.exec(ctx, rollback)
 	}
 	for i, j := range jobs {
@@ -125,9 +124,8 @@ func (db *sqliteDB) waiting() *job {
 	}
 }
 
-// begin takes the write lock. Another process may hold it, and one that is busy
-// lets go of it for moments only: SQLite's own way of waiting, longer each time,
-// would miss them.
+// begin takes the write lock. Another process may hold it, and a busy one releases it
+// only for moments: SQLite's own way of waiting, longer each time, would miss them.
 func (db *sqliteDB) begin(ctx context.Context, c *sqliteConn, first *job) error {
 	over := func() bool { return first.settled.Load() || db.closing() }
 	return retry(over, func() error {
@@ -141,8 +139,8 @@ func (db *sqliteDB) begin(ctx context.Context, c *sqliteConn, first *job) error 
 	})
 }
 
-// retry does something that another process may stand in the way of, until it
-// doesn't or it is over.
+// retry repeats something that another process may block, until it is done or the time is
+// over.
 func retry(over func() bool, do func() error) error {
 	for {
 		if err := do(); !busy(err) || over() {
@@ -163,8 +161,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// attempt does one job so that it leaves nothing behind when it fails. When the
-// whole transaction is lost with it, lost says why.
+// attempt does one job so that it is rolled back when it fails. When the whole
+// transaction is lost with it, lost is the reason.
 func attempt(ctx context.Context, c *sqliteConn, j *job) (err, lost error) {
 	if _, err := c.exec(ctx, savepoint); err != nil {
 		return err, err
@@ -182,7 +180,7 @@ func attempt(ctx context.Context, c *sqliteConn, j *job) (err, lost error) {
 	return err, lost
 }
 
-// guarded makes an error of a panic, so that the transaction is undone in good order.
+// guarded turns a panic into an error, so that the transaction is rolled back properly.
 func guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

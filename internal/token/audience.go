@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// SameAudience reports whether two audiences are equal. Of URLs one slash at the end is
-// nothing: libraries that parse http://host make http://host/ of it.
+// SameAudience reports whether two audiences are equal. One slash at the end of a URL is
+// ignored: libraries that parse http://host turn it into http://host/.
 func SameAudience(a, b string) bool {
 	return a == b || isURL(a) && isURL(b) && strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
 }
 
-// HasAudience reports whether one of the audiences of a list is equal to one.
+// HasAudience reports whether a list of audiences has one that is equal to the given one.
 func HasAudience(list []string, audience string) bool {
 	return slices.ContainsFunc(list, func(one string) bool { return SameAudience(one, audience) })
 }

@@ -13,10 +13,10 @@ var (
 	errNotB64Token = fault.New(fault.Invalid, "the Authorization header holds no well-formed Bearer token")
 )
 
-// ParseBearer returns the token in the values of a request's Authorization header
-// (RFC 6750 §2.1); the scheme is in any case. found is false when there is no such
-// header or it has another scheme. A second header, more than [MaxBytes], or what is
-// no b64token is a fault of kind Invalid.
+// ParseBearer returns the token in the values of a request's Authorization header (RFC
+// 6750 §2.1); the scheme is in any case. found is false when there is no such header or
+// it has another scheme. A second header, more than [MaxBytes], or a value that is no
+// b64token is a fault of kind Invalid.
 func ParseBearer(headers []string) (raw string, found bool, err error) {
 	raw, found, err = ParseCredentials(headers, "bearer")
 	switch {
@@ -89,7 +89,8 @@ func ChallengeText(s string) string {
 }
 
 // IsLoopback reports whether a host, a name or an address without port or brackets, is
-// this machine: only there may an issuer be http, as nobody else reads what is sent.
+// this machine. Only there may an issuer use http, because nobody else can read what is
+// sent.
 func IsLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()

@@ -6,7 +6,7 @@ type Check uint8
 
 // The checks in their order. The zero value is none of them.
 const (
-	CheckWellFormed Check = iota + 1 // one reading, and a strict one
+	CheckWellFormed Check = iota + 1 // parsed strictly, in exactly one way
 	CheckSignature                   // the algorithm equals the key's, the key is known, the signature is good
 	CheckType                        // RFC 9068 §4: typ
 	CheckIssuer
@@ -29,7 +29,8 @@ var checkNames = [...]string{
 	CheckAccess:     "access",
 }
 
-// checkReasons are what most refusals say; one for want of a scope names it.
+// checkReasons are the reasons of most refusals; a refusal for a missing scope names the
+// scope.
 var checkReasons = [...]string{
 	CheckWellFormed: ReasonMalformed,
 	CheckSignature:  ReasonMalformed,
@@ -41,8 +42,7 @@ var checkReasons = [...]string{
 	CheckAccess:     "no access to the collection",
 }
 
-// String returns the name under which explain shows the check; "" for a value that
-// is none.
+// String returns the name under which explain shows the check; "" for any other value.
 func (c Check) String() string {
 	if int(c) >= len(checkNames) {
 		return ""
@@ -58,8 +58,8 @@ func Checks() []Check {
 	}
 }
 
-// The descriptions a refusal carries to the client. Those of the first two checks
-// are one, so that nobody learns from the answer what of a forgery was right.
+// The descriptions that refusals show to the client. The first two checks share one, so
+// that the answer doesn't reveal which part of a forgery was right.
 const (
 	ReasonMalformed   = "malformed or unknown token"
 	reasonType        = "wrong type"
@@ -72,7 +72,7 @@ const (
 
 // Refusal is the error of every check on a token: which check failed first, and
 // a reason that is safe to show to the client.
-type Refusal struct { //nolint:errname // it is what a check says, in the words of the rules
+type Refusal struct { //nolint:errname // a refusal is the answer of a check
 	Check  Check
 	Reason string
 	detail string // for the operator; a constant, never a part of the token
@@ -84,7 +84,7 @@ func Refuse(c Check, reason string) *Refusal { return &Refusal{Check: c, Reason:
 // Refuse returns the refusal of a check in its own words.
 func (c Check) Refuse() *Refusal { return Refuse(c, checkReasons[c]) }
 
-// Malformed makes the refusal of a token that has no good reading.
+// Malformed returns the refusal of a token that can't be parsed.
 func Malformed() *Refusal { return CheckWellFormed.Refuse() }
 
 func malformed(detail error) *Refusal {
@@ -95,8 +95,8 @@ func unsigned(detail string) *Refusal {
 	return &Refusal{Check: CheckSignature, Reason: ReasonMalformed, detail: detail}
 }
 
-// Error names the check and, for the operator's log, the rule that was broken. It
-// never holds a part of the token, yet clients are shown Reason alone.
+// Error names the check and, for the operator's log, the rule that was broken. It never
+// holds a part of the token. Clients are shown only Reason.
 func (r *Refusal) Error() string {
 	if r.detail != "" {
 		return r.Check.String() + ": " + r.detail

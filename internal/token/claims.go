@@ -10,20 +10,19 @@ import (
 	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
-// The bounds of the chain of what a token was made from. A client's id has up to 255
-// bytes.
+// The limits of a token's chain. A client's id has up to 255 bytes.
 const (
 	maxChain     = 16
 	maxChainID   = 64
 	maxChainLink = len(chainClient) + 255
 )
 
-// chainClient begins a link of a chain that names a client, and no token.
+// chainClient begins a link of a chain that names a client, not a token.
 const chainClient = "client:"
 
-// ClientLink returns the link of a chain that stands for a client to which a token of
-// that chain was issued: what was made from the token by another client is revoked with
-// that client too. It is never a token's id.
+// ClientLink returns the link of a chain for a client to which a token of that chain was
+// issued: what another client made from the token is revoked with that client too. It is
+// never a token's id.
 func ClientLink(clientID string) string { return chainClient + clientID }
 
 // LinkedClient returns the client that a link of a chain stands for; ok is false where

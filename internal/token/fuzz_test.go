@@ -52,8 +52,8 @@ func mustBeCanonical(t *testing.T, raw string) {
 	}
 }
 
-// FuzzPayload feeds payloads that are signed well. What is accepted reads the same
-// for encoding/json, and signed again gives the same claims.
+// FuzzPayload feeds payloads with valid signatures. What is accepted reads the same for
+// encoding/json, and has the same claims when it is signed again.
 func FuzzPayload(f *testing.F) {
 	keys := readKeys(f)
 	for _, file := range readVectors(f) {
@@ -143,8 +143,8 @@ func texts(v any, split func(string) []string) (out []string) {
 	return out
 }
 
-// FuzzHeader feeds headers under a good signature. Only the algorithm of the key
-// is ever accepted.
+// FuzzHeader feeds headers under a valid signature. Only the algorithm of the key is ever
+// accepted.
 func FuzzHeader(f *testing.F) {
 	keys := readKeys(f)
 	for _, file := range readVectors(f) {

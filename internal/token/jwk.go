@@ -21,9 +21,9 @@ var base64url = base64.RawURLEncoding.Strict()
 // key.
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
-// ErrForeignKey is the error of ParseJWK for a key of a sort that bearerd does not
-// use, which RFC 7517 §5 says to ignore.
-var ErrForeignKey = errors.New("a key of another sort")
+// ErrForeignKey is the error of ParseJWK for a key of a type that bearerd doesn't use,
+// which RFC 7517 §5 says to ignore.
+var ErrForeignKey = errors.New("a key of another type")
 
 // JWK returns the members of the public key's JWK (RFC 7517): kty, crv or e and n,
 // alg, use and kid. It is an error for HS256, whose key is never published.
@@ -77,10 +77,10 @@ func (k VerificationKey) required() (map[string]string, error) {
 	return nil, errKeyType
 }
 
-// ParseJWK reads a public signing key. The error wraps ErrForeignKey when kty, crv,
-// alg or use is of a sort that bearerd does not use; any other error means that
-// the key is one of ours and bad: a member missing or not canonical, a point off
-// the curve, a weak RSA key, a private member.
+// ParseJWK reads a public signing key. The error wraps ErrForeignKey when kty, crv, alg
+// or use has a value that bearerd doesn't use; any other error means that the key is of a
+// known type and bad: a member missing or not canonical, a point off the curve, a weak
+// RSA key, a private member.
 func ParseJWK(members map[string]any) (VerificationKey, error) {
 	m := make(map[string]string, len(members))
 	for name, v := range members {
@@ -108,7 +108,7 @@ func ParseJWK(members map[string]any) (VerificationKey, error) {
 	return k, k.check()
 }
 
-// jwkAlgorithm returns the algorithm if the key's sort is one of ours.
+// jwkAlgorithm returns the algorithm of a key of a type that bearerd uses.
 func jwkAlgorithm(m map[string]string) (Algorithm, bool) {
 	alg := Algorithm(m["alg"])
 	if m["use"] != "sig" {

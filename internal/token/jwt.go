@@ -14,8 +14,8 @@ const (
 	TypeExchangeKey = "api-key+jwt"
 )
 
-// TypeAssertion is the typ of what tells an application who is calling. It is signed and
-// never accepted.
+// TypeAssertion is the typ of an assertion, which names the caller to an application.
+// Assertions are signed and never accepted as tokens.
 const TypeAssertion = "bearerd-assertion+jwt"
 
 // maxKID bounds a key id; ours are thumbprints of 43 characters.
@@ -31,15 +31,15 @@ var (
 	errKID       = errors.New("kid is empty or too long")
 )
 
-// JWT is a token whose signature is good. That says who made it; whether it is
-// good here and now is for Validate and for the checks after it.
+// JWT is a token whose signature is valid. That proves who made it. Whether it is
+// accepted here and now is decided by Validate and the checks after it.
 type JWT struct {
 	Type   string // typ as it stands
-	KID    string // empty when it has none, which only a shared secret allows
+	KID    string // empty when it has none, which is allowed only with a shared secret
 	Claims Claims
 }
 
-// Kind returns what the token is good for: KindAccess, KindTask, KindExchangeKey, or
+// Kind returns what the token can be used for: KindAccess, KindTask, KindExchangeKey, or
 // KindUnknown for a type that isn't ours.
 func (t *JWT) Kind() Kind {
 	switch {
@@ -53,8 +53,8 @@ func (t *JWT) Kind() Kind {
 	return KindAccess
 }
 
-// header is a JOSE header as far as it matters. Headers that are unknown are
-// ignored, as RFC 7515 §4 says.
+// header is the part of a JOSE header that bearerd reads. Unknown headers are ignored
+// (RFC 7515 §4).
 type header struct {
 	alg    Algorithm
 	typ    string
@@ -62,11 +62,10 @@ type header struct {
 	hasKID bool
 }
 
-// Verify reads a JWT and checks its signature with the key that find gives for
-// its kid. find("") is asked when there is no kid; only an HS256 key may answer.
-// The error is a *Refusal of CheckWellFormed or CheckSignature; of CheckRevoked
-// when the signature is good and the key was revoked. Claims are read only
-// after the signature has been found good.
+// Verify reads a JWT and checks its signature with the key that find returns for its kid.
+// find("") is called when there is no kid; it may return only an HS256 key. The error is
+// a *Refusal of CheckWellFormed or CheckSignature; of CheckRevoked when the signature is
+// valid and the key was revoked. Claims are read only after the signature was checked.
 func Verify(raw string, find func(kid string) (VerificationKey, bool)) (*JWT, error) {
 	if len(raw) > MaxBytes {
 		return nil, malformed(errLength)
@@ -168,19 +167,19 @@ func (h *header) member(p *strictjson.Scanner, name string) (err error) {
 	return err
 }
 
-// Expectation is what a verifier wants of a token. The zero value refuses
-// everything: what is not to be checked has to be said.
+// Expectation is what a verifier requires of a token. The zero value refuses everything:
+// each check that is to be left out must be named.
 type Expectation struct {
-	Type        string // typ; empty: no token is good
-	Issuer      string // empty: no token is good
-	Audience    string // empty without AnyAudience: no token is good
+	Type        string // typ; empty: every token is refused
+	Issuer      string // empty: every token is refused
+	Audience    string // empty without AnyAudience: every token is refused
 	Now         time.Time
 	AnyAudience bool // the audience isn't judged
-	ExpiredToo  bool // exp isn't judged: for taking a token back
+	ExpiredToo  bool // exp isn't judged: for revoking a token
 }
 
-// skew is how far the clock of whoever signed may be ahead. Expiry has no such
-// leeway: both clocks are the issuer's in almost every case.
+// skew is how far the signer's clock may be ahead. Expiry has no such leeway: both clocks
+// are the issuer's in almost every case.
 const skew = 30 * time.Second
 
 // Validate checks typ, iss, exp, nbf, iat and aud, in this order; the error is the

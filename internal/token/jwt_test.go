@@ -29,7 +29,7 @@ func goodClaims() token.Claims {
 	}
 }
 
-// newKey makes a key, or gives the published test key where making one takes long.
+// newKey makes a key, or returns the published test key where making one takes long.
 func newKey(t testing.TB, alg token.Algorithm) token.SigningKey {
 	t.Helper()
 	if alg == token.RS256 || alg == token.PS256 {
@@ -191,7 +191,7 @@ func TestSignRefusesKeysThatDoNotFit(t *testing.T) {
 		"alg none":                {KID: "k", Algorithm: "none", Key: ed.Key},
 		"no id":                   {Algorithm: token.EdDSA, Key: ed.Key},
 		"no key":                  {KID: "k", Algorithm: token.EdDSA},
-		"a key of another sort":   {KID: "k", Algorithm: token.EdDSA, Key: ec.Key},
+		"a key of another type":   {KID: "k", Algorithm: token.EdDSA, Key: ec.Key},
 		"a public key":            {KID: "k", Algorithm: token.EdDSA, Key: ed.Verification().Key},
 		"a public key as secret":  {KID: "k", Algorithm: token.HS256, Key: ed.Verification().Key},
 		"a secret as private key": {KID: "k", Algorithm: token.ES256, Key: []byte("secret")},

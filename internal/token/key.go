@@ -17,7 +17,7 @@ import (
 // Algorithm is a JWS algorithm by its registered name (RFC 7518, RFC 8037).
 type Algorithm string
 
-// The algorithms that bearerd knows. There is no "none".
+// The algorithms that bearerd supports. "none" is not one of them.
 const (
 	EdDSA Algorithm = "EdDSA" // Ed25519
 	ES256 Algorithm = "ES256" // ECDSA, P-256, SHA-256
@@ -26,15 +26,15 @@ const (
 	HS256 Algorithm = "HS256" // HMAC, SHA-256: a shared secret
 )
 
-// rsaBits is the size of the RSA keys that are made; minRSABits and maxRSABits
-// bound those that are read, the latter because a verifier pays for it.
+// rsaBits is the size of the RSA keys that are made; minRSABits and maxRSABits limit
+// those that are read, the latter because checking with a long key is slow.
 const (
 	rsaBits    = 3072
 	minRSABits = 2048
 	maxRSABits = 8192
 )
 
-var errKeyType = errors.New("the key isn't one of its algorithm")
+var errKeyType = errors.New("the key doesn't fit its algorithm")
 
 // ParseAlgorithm reads an algorithm's exact name.
 func ParseAlgorithm(s string) (Algorithm, error) {
@@ -44,8 +44,8 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 	return "", fmt.Errorf("algorithm %q: must be EdDSA, ES256, RS256, PS256 or HS256", s)
 }
 
-// KeyType returns the type of the algorithm's keys (RFC 7518 §6.1, RFC 8037 §2): kty in
-// a JWK. It is empty for what is no algorithm of ours.
+// KeyType returns the type of the algorithm's keys (RFC 7518 §6.1, RFC 8037 §2): kty in a
+// JWK. It is empty for an algorithm that bearerd doesn't support.
 func (a Algorithm) KeyType() string {
 	switch a {
 	case EdDSA:
@@ -82,8 +82,8 @@ type VerificationKey struct {
 	KID       string
 	Algorithm Algorithm
 	Key       any
-	// Revoked says that the key was revoked: what it signed is refused whatever
-	// its claims say, because they may be whoever stole the key's.
+	// Revoked is set when the key was revoked: what it signed is refused whatever its
+	// claims say, because a thief of the key may have written them.
 	Revoked bool
 }
 
@@ -151,11 +151,11 @@ func generate(alg Algorithm) (crypto.Signer, error) {
 		return rsa.GenerateKey(rand.Reader, rsaBits)
 	case HS256:
 	}
-	return nil, errors.New("such keys aren't made here")
+	return nil, errors.New("bearerd doesn't make such keys")
 }
 
-// NewSigningKey names a private key by its RFC 7638 thumbprint. It is an error
-// when the key isn't one of the algorithm, or is an RSA key shorter than 2048 bits.
+// NewSigningKey names a private key by its RFC 7638 thumbprint. The error is set when the
+// key doesn't fit the algorithm or is an RSA key shorter than 2048 bits.
 func NewSigningKey(alg Algorithm, private crypto.Signer) (SigningKey, error) {
 	public := VerificationKey{Algorithm: alg, Key: private.Public()}
 	kid, err := public.Thumbprint()

@@ -27,15 +27,15 @@ const (
 	sumChars    = 6  // a CRC-32 in base62
 )
 
-// redacted stands wherever a secret would have been printed.
+// redacted is printed in place of a secret.
 const redacted = "[redacted]"
 
 // Secret is a token or client secret in the clear. Every way to print it yields
-// "[redacted]"; only Reveal gives it away. (As a key of a map encoding/json would
-// show it.)
+// "[redacted]"; only Reveal returns it. (As the key of a map, encoding/json would print
+// it.)
 type Secret string
 
-// Reveal returns the secret itself, for the one answer that shows it.
+// Reveal returns the secret itself, for the one response that shows it.
 func (s Secret) Reveal() string { return string(s) }
 
 // String redacts.
@@ -56,8 +56,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue redacts.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Opaque is what may be stored of an opaque token: enough to find it and to show
-// its owner which one it is, not enough to use it.
+// Opaque is what may be stored about an opaque token: enough to find it and to show its
+// owner which one it is, not enough to use it.
 type Opaque struct {
 	Kind   Kind
 	Prefix string   // "bda_"
@@ -68,8 +68,8 @@ type Opaque struct {
 // Digest returns the SHA-256 under which an opaque token is stored.
 func Digest(raw string) [32]byte { return sha256.Sum256([]byte(raw)) }
 
-// Forms makes and reads opaque tokens. It is made by NewForms; the zero value
-// knows no prefix and refuses everything.
+// Forms creates and parses opaque tokens. NewForms returns one; the zero value has no
+// prefix and refuses everything.
 type Forms struct {
 	apiToken string // the prefix of new API tokens
 	forms    []form
@@ -80,10 +80,10 @@ type form struct {
 	kind   Kind
 }
 
-// NewForms returns the forms in which new API tokens begin with apiTokenPrefix;
-// PrefixAPIToken is recognised all the same, and so are the further prefixes, which
-// dialects bring. It is an error when a prefix is not of [A-Za-z0-9_-]{2,16}, or could be
-// confused with another one or with a JWT.
+// NewForms returns Forms with which new API tokens begin with apiTokenPrefix.
+// PrefixAPIToken is still recognised, and so are the further prefixes, which dialects
+// bring. The error is set when a prefix is not of [A-Za-z0-9_-]{2,16}, or could be
+// confused with another prefix or with a JWT.
 func NewForms(apiTokenPrefix string, further ...string) (Forms, error) {
 	f := Forms{apiToken: apiTokenPrefix, forms: []form{
 		{PrefixAPIToken, KindAPIToken},
@@ -108,21 +108,21 @@ func checkPrefix(prefix string, others []form) error {
 		return fmt.Errorf("token prefix %q: must have 2 to 16 characters", prefix)
 	}
 	if strings.ContainsFunc(prefix, func(r rune) bool { return !strings.ContainsRune(base62+"_-", r) }) {
-		return fmt.Errorf("token prefix %q: only letters, digits, '_' and '-' may stand in it", prefix)
+		return fmt.Errorf("token prefix %q: may have only letters, digits, '_' and '-'", prefix)
 	}
 	if strings.HasPrefix(prefix, "ey") {
 		return fmt.Errorf("token prefix %q: a JWT begins with \"ey\"", prefix)
 	}
 	for _, o := range others {
 		if strings.HasPrefix(prefix, o.prefix) || strings.HasPrefix(o.prefix, prefix) {
-			return fmt.Errorf("token prefix %q: can't be told from %q, which begins %s tokens", prefix, o.prefix, o.kind)
+			return fmt.Errorf("token prefix %q: can't be distinguished from %q, which begins %s tokens", prefix, o.prefix, o.kind)
 		}
 	}
 	return nil
 }
 
-// New makes a token of an opaque kind from crypto/rand. The secret is to be shown
-// once, the rest stored. It is an error when the kind isn't opaque.
+// New creates a token of an opaque kind from crypto/rand. Show the secret once and store
+// the rest. The error is set when the kind isn't opaque.
 func (f Forms) New(kind Kind) (Secret, Opaque, error) {
 	if kind == KindAPIToken {
 		return f.NewAPIToken(f.apiToken)
@@ -135,8 +135,8 @@ func (f Forms) New(kind Kind) (Secret, Opaque, error) {
 	return "", Opaque{}, fmt.Errorf("%s tokens aren't opaque", kind)
 }
 
-// NewAPIToken makes an API token that begins with the given prefix, which must be
-// one that these forms read as an API token's.
+// NewAPIToken creates an API token that begins with the given prefix, which must be one
+// of the prefixes of API tokens.
 func (f Forms) NewAPIToken(prefix string) (Secret, Opaque, error) {
 	for _, o := range f.forms {
 		if o.kind == KindAPIToken && o.prefix == prefix {
@@ -162,8 +162,8 @@ func describe(o form, raw string) Opaque {
 }
 
 // Parse reads an opaque token and checks its checksum. The error is the Refusal
-// Malformed: unknown prefix, wrong length or alphabet, wrong checksum. What
-// parses may still be a token that was never made.
+// Malformed: unknown prefix, wrong length or alphabet, wrong checksum. A value that
+// parses may still be one that bearerd never issued.
 func (f Forms) Parse(raw string) (Opaque, error) {
 	o, ok := f.find(raw)
 	if !ok {
@@ -192,7 +192,7 @@ func checkBody(body string) error {
 }
 
 // LooksLikeToken reports whether raw has the shape of a token: three parts with dots
-// between, or a body with the right checksum behind a prefix, whatever that is.
+// between them, or any prefix and a body with the right checksum.
 func LooksLikeToken(raw string) bool {
 	if _, _, _, ok := splitJWT(raw); ok {
 		return true
@@ -201,8 +201,8 @@ func LooksLikeToken(raw string) bool {
 	return prefix > 0 && checkBody(raw[prefix:]) == nil
 }
 
-// IsSession reports whether raw is a well-formed session token. Whether there is such a
-// session only the store knows.
+// IsSession reports whether raw is a well-formed session token. Only the store knows
+// whether there is such a session.
 func IsSession(raw string) bool {
 	body, found := strings.CutPrefix(raw, PrefixSession)
 	return found && checkBody(body) == nil
@@ -215,8 +215,8 @@ var (
 	errChecksum = errors.New("wrong checksum")
 )
 
-// Opaque reports whether a token is an opaque one, by its prefix and never by trial; it
-// may still be malformed. Everything else is a JWT or none of ours.
+// Opaque reports whether a token is an opaque one, by its prefix and never by trial. It
+// may still be malformed. Everything else is a JWT or not issued by bearerd.
 func (f Forms) Opaque(raw string) bool {
 	_, ok := f.find(raw)
 	return ok

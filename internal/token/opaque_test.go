@@ -169,7 +169,7 @@ func TestNewFormsRefusesPrefixesThatConfuse(t *testing.T) {
 		if f, err := token.NewForms(prefix, "6879-"); err == nil {
 			t.Errorf("NewForms(%q) is accepted", prefix)
 		} else if f.Opaque("bda_x") {
-			t.Errorf("NewForms(%q) gives forms beside the error", prefix)
+			t.Errorf("NewForms(%q) returns forms beside the error", prefix)
 		}
 	}
 	for _, prefix := range []string{"bda_", "6879-", "ab", "acme-", "Acme_PAT-", "1234567890123456", "BDR_"} {

@@ -22,8 +22,8 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// recipes builds the vectors: each is a good token but for the one thing that its
-// name tells, and signed by the right key unless that is the thing.
+// recipes builds the vectors: each is a valid token except for the one fault that its
+// name states, and signed by the right key unless that is the fault.
 type recipes struct {
 	t    testing.TB
 	keys vectorKeys

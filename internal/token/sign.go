@@ -16,9 +16,9 @@ var ourClaims = []string{
 	"collection", "chain", "seq", "task_token_type",
 }
 
-// Sign makes a JWT of type typ, which is TypeAccess or TypeExchangeKey. What it gives
-// back is what Verify would read: claims that Verify would refuse are an error
-// here, and so is a token longer than MaxBytes.
+// Sign returns a signed JWT of type typ, which is TypeAccess or TypeExchangeKey. Verify
+// reads what Sign returns: claims that Verify would refuse are an error here, and so is a
+// token longer than MaxBytes.
 func Sign(key SigningKey, typ string, c Claims) (string, error) {
 	if typ != TypeAccess && typ != TypeExchangeKey && typ != TypeAssertion {
 		return "", fmt.Errorf("signing a token of type %q: no such type", typ)
@@ -53,7 +53,7 @@ func (k SigningKey) header(typ string) []byte {
 	return append(w, '}')
 }
 
-// payload encodes the claims, and reads them back by the rules of Verify.
+// payload encodes the claims, and parses the result by the rules of Verify.
 func (c *Claims) payload() (string, error) {
 	w := writer(`{"iss":`)
 	w.text(c.Issuer)
@@ -96,8 +96,8 @@ func (c *Claims) payload() (string, error) {
 	return part, nil
 }
 
-// readBack makes sure that a verifier reads what is meant: a scope name with a
-// space in it, for one, would be two.
+// readBack checks that a verifier reads what is meant: a scope name with a space, for
+// example, would be read as two.
 func (c *Claims) readBack(part string) error {
 	var got Claims
 	if err := got.parse(part); err != nil {
@@ -149,8 +149,8 @@ func (w *writer) list(items []string) {
 	*w = append(*w, ']')
 }
 
-// audience appends one audience as a string, which every library reads, unless it is
-// to be a list.
+// audience appends the audience: a single one as a string, which every library reads,
+// unless a list is asked for.
 func (w *writer) audience(aud []string, asList bool) {
 	if len(aud) == 1 && !asList {
 		w.text(aud[0])
@@ -159,7 +159,7 @@ func (w *writer) audience(aud []string, asList bool) {
 	w.list(aud)
 }
 
-var errReplace = errors.New("an extra claim that would replace one of ours")
+var errReplace = errors.New("an extra claim that would replace one of bearerd's")
 
 func (w *writer) extra(members map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(members)) {

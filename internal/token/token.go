@@ -1,33 +1,33 @@
-// Package token says what a token is: its kinds, the opaque form, the claims of
-// a JWT, and the one strict parser and validation that bearerd itself and the
-// public verify package both use. It is the only place that knows JOSE.
+// Package token defines tokens: their kinds, the opaque form, the claims of a JWT, and
+// the strict parser and validation that bearerd itself and the public verify package both
+// use. It is the only package that knows JOSE.
 //
-// The entry points are [Forms] for opaque tokens, [Sign] and [Verify] for JWTs,
-// and [JWT.Validate] for what a good signature says nothing about: type, issuer,
-// times and audience. Nothing here decodes a claim before the signature over it
-// has been checked, does input or output, or reads a clock.
+// The entry points are [Forms] for opaque tokens, [Sign] and [Verify] for JWTs, and
+// [JWT.Validate] for what a signature doesn't prove: type, issuer, times and audience.
+// Nothing here decodes a claim before the signature over it has been checked, does input
+// or output, or reads a clock.
 //
-// Signatures are golang-jwt's; the parsing is bearerd's own, because a token must
-// have one reading: RFC 7515 and RFC 8725 leave open what encoding/json decides
-// silently, such as which of two members of one name counts.
+// Signatures are golang-jwt's; the parsing is bearerd's own, because a token must have
+// only one meaning: RFC 7515 and RFC 8725 leave open what encoding/json decides silently,
+// such as which of two members of one name counts.
 package token
 
 import "time"
 
-// MaxBytes is the length beyond which a token is refused unread.
+// MaxBytes is the length beyond which a token is refused without reading it.
 const MaxBytes = 8 << 10
 
-// Kind returns what a token is good for. Its String is the stored value.
+// Kind is what a token is used for. Its String is the stored value.
 type Kind uint8
 
-// The kinds of tokens and secrets. The zero value is none of them.
+// The kinds of tokens and secrets. The zero value is unknown.
 const (
 	KindUnknown      Kind = iota
 	KindAccess            // JWT for calling APIs
-	KindTask              // JWT for one kind of task service alone
+	KindTask              // JWT for one type of task service only
 	KindExchangeKey       // JWT that is traded for access and task tokens
 	KindAPIToken          // opaque, for calling APIs
-	KindRefresh           // opaque, good for one use
+	KindRefresh           // opaque, may be used once
 	KindSession           // opaque, in a cookie
 	KindClientSecret      // opaque, an OAuth client's
 )
@@ -43,7 +43,7 @@ var kindNames = [...]string{
 	KindClientSecret: "client-secret",
 }
 
-// ExpiryNotice is how long before its end a token is said to expire soon.
+// ExpiryNotice is how long before its expiry a token counts as expiring soon.
 const ExpiryNotice = 7 * 24 * time.Hour
 
 // ExpiresSoon reports whether a token of this kind that ends at expiry (zero: never)

@@ -19,7 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-var update = flag.Bool("update", false, "write the vectors anew")
+var update = flag.Bool("update", false, "write the vectors again")
 
 // vectorDir is where everything that judges tokens finds the vectors: this package,
 // the HTTP endpoints and the public verifier.

@@ -19,25 +19,25 @@
 //  2. At t1 the lease is taken: it says that the log, as applied here, is all that
 //     was committed up to an instant, and holds until an instant of the boot clock
 //     (package revocation).
-//  3. Facts that the log has spoken of since they were read are read again, several times
-//     where the node of the issuer that answers is behind another. If the token was
-//     decided as of a sequence beyond what is applied here, the log is asked for first: a
-//     cut-off between the two must not be missed.
+//  3. Facts that the log has an entry about since they were read are read again, several
+//     times where the issuer's node that answers is behind another node. If the token was
+//     decided as of a sequence beyond what is applied here, the log is asked for those
+//     entries first: a cut-off between the two must not be missed.
 //  4. The checks follow in the order of [token.Checks] and stop at the first that
 //     fails: type, issuer, times, audience; revoked (its id, the ids of its chain,
 //     its subject, its client, its key, everything); scope; access to its collection.
-//  5. At t2, after the last look into the log, the lease is asked whether it still
-//     holds. If it does, the answer counts: an entry that this decision did not see
-//     was committed after t1 − L, and its acknowledgement waits for this lease. If
-//     entries were forgotten as of a time after the one by which expiry was judged, the
-//     decision starts again: the token's kill may be among them.
-//  6. If it does not, the source is asked for a permit, a lease for this request
-//     alone, and the decision starts again at 3. Without one the answer is
-//     Unavailable, never yes.
+//  5. At t2, after the last look into the log, the lease is checked again. If it still
+//     holds, the answer counts: an entry that this decision did not see was committed
+//     after t1 − L, and its acknowledgement waits for this lease. If entries were
+//     forgotten as of a time after the one by which expiry was judged, the decision
+//     starts again: the token's kill may be among them.
+//  6. If it doesn't hold, the source is asked for a permit, a lease for this request
+//     alone, and the decision starts again at 3. Without one the answer is Unavailable,
+//     never an acceptance.
 //
-// A refusal that no news can change (a bad signature, an expired, revoked or foreign
-// token, a missing scope) needs no lease. A refusal for want of access does, for
-// access may have been given a moment ago.
+// A refusal that no later entry can change (a bad signature, an expired, revoked or
+// foreign token, a missing scope) needs no lease. A refusal for lack of access does,
+// because access may have been granted a moment ago.
 //
 // Why nothing comes between: a look-up that was under way while a revocation was
 // applied returns facts as of a sequence before it. Step 3 of the next use, or the
@@ -47,13 +47,14 @@
 //
 // # Access
 //
-// A JWT for a collection was issued because its user had access to it, as of the
-// token's sequence. Until the log says that the user's bindings, any role or group,
-// or the collection changed, that stands and costs no look-up. Afterwards the
-// subject is read, and that reading stands until the log speaks again.
+// A JWT for a collection was issued because its user had access to it, as of the token's
+// sequence. Until the log says that the user's bindings, any role or group, or the
+// collection changed, that decision holds and costs no look-up. Afterwards the subject is
+// read, and that reading holds until the log has another such entry.
 //
 // # What is never done
 //
 // Verifying writes nothing. Last uses are gathered in memory ([Uses]) and written in
-// batches by the owner. Junk takes no memory: only what is genuine is kept.
+// batches by the owner. Forged and random values take no memory: only facts about genuine
+// tokens are kept.
 package verification

@@ -19,21 +19,22 @@ type Explanation struct {
 	Allowed  bool
 	Checks   []CheckResult
 	Token    *Token         // nil when it is not genuine
-	Grants   []access.Grant // that decided access, or would
+	Grants   []access.Grant // that decide access
 	Seq      revocation.Seq // up to which the log is applied here
-	LeaseAge time.Duration  // since the last news of the log
+	LeaseAge time.Duration  // since the last answer of the log
 	Fresh    bool           // whether this process may accept tokens now
 }
 
-// CheckResult is one check. OK is nil when it was not reached.
+// CheckResult is one check. OK is nil when it was not made, because an earlier one
+// failed.
 type CheckResult struct {
 	Check  string
 	OK     *bool
 	Detail string
 }
 
-// Explain makes every check of Verify on a token and reports on each. The error is
-// Unavailable when that can't be done now.
+// Explain makes every check of Verify on a token and reports the result of each. The
+// error is Unavailable when that can't be done now.
 func (v *Verifier) Explain(ctx context.Context, raw string, r Requirements) (*Explanation, error) {
 	t, err := v.facts.recall(ctx, raw)
 	if err == nil {
@@ -119,7 +120,7 @@ func detail(check token.Check, issuer string, t *Token, r *Requirements) string 
 	return ""
 }
 
-// lifetimeDetail returns both times of a token, in UTC as of RFC 3339.
+// lifetimeDetail returns when a token was issued and when it expires, in UTC (RFC 3339).
 func lifetimeDetail(t *Token) string {
 	from := "issued " + t.IssuedAt.UTC().Format(time.RFC3339)
 	if t.Expiry.IsZero() {

@@ -34,9 +34,9 @@ type Token struct {
 
 	// Of an opaque token, as its source says.
 	AsOf      revocation.Seq // the log's sequence in the reading
-	Ended     string         // why it was ended; "" while it is live
+	Ended     string         // why it was ended; "" while it is valid
 	Replaces  string         // the id of the API token whose value it renewed
-	Family    string         // of a refresh token: what dies together
+	Family    string         // of a refresh token: the tokens that are revoked together
 	FamilyEnd time.Time      // of a refresh token: when its family ends; zero: never
 
 	jwt     *token.JWT // nil when opaque
@@ -46,8 +46,8 @@ type Token struct {
 	view    atomic.Pointer[View]
 }
 
-// View is what an edge renders from a token and its subject, kept beside the facts
-// for as long as they are. It is never changed.
+// View is what an edge renders from a token and its subject. It is kept as long as the
+// facts. It is never changed.
 type View struct {
 	Subject  *Subject // the reading that it was rendered from; nil: none
 	Rendered any      // the edge's own
@@ -63,25 +63,25 @@ func (t *Token) SetView(v *View) { t.view.Store(v) }
 // shared.
 func (t *Token) SetSubject(s *Subject) { t.subject.Store(s) }
 
-// OfClient reports whether the token speaks for a client and no user.
+// OfClient reports whether the token was issued to a client and not to a user.
 func (t *Token) OfClient() bool { return t.Subject == t.ClientID }
 
-// Opaque reports whether the token is looked up and not signed.
+// Opaque reports whether the token is opaque: looked up, not signed.
 func (t *Token) Opaque() bool { return t.jwt == nil }
 
 // ExpiringSoon reports whether the token is one that somebody must replace by hand
 // and is in its last week at now.
 func (t *Token) ExpiringSoon(now time.Time) bool { return t.Kind.ExpiresSoon(t.Expiry, now) }
 
-// BindsCollection reports whether the token, and what is made from it, is good in
-// its collection alone. The collection of a session is what the user last chose.
+// BindsCollection reports whether the token, and what is made from it, is valid in its
+// collection only. The collection of a session is what the user last chose.
 func (t *Token) BindsCollection() bool {
 	return t != nil && t.Collection != nil && t.Kind != token.KindSession
 }
 
-// Index computes the names of a token, once, before it is shared, and returns the token:
-// of one that has them it changes nothing. A token that a caller made from what is known
-// of it needs it for Revoked and Void.
+// Index computes the names of a token, once, before it is shared, and returns the token.
+// A token that has its names stays unchanged. Revoked and Void need Index for a token
+// that the caller has put together.
 func Index(t *Token) *Token {
 	n := &t.names
 	if n.Kills != nil {
@@ -106,9 +106,9 @@ func Index(t *Token) *Token {
 	return t
 }
 
-// ofJWT returns the facts about a JWT whose signature is good. A task token is good for
-// its own type alone, whatever else its audience names; for nothing where its type is not
-// there.
+// ofJWT returns the facts about a JWT whose signature is good. A task token is valid for
+// its own type only, whatever else its audience names; without its type it is valid for
+// nothing.
 func ofJWT(j *token.JWT) *Token {
 	c := &j.Claims
 	audience := c.Audience
@@ -126,15 +126,15 @@ func ofJWT(j *token.JWT) *Token {
 	}
 }
 
-// facts reads what tokens and subjects say, and keeps it. A fact is never a decision:
-// nothing is kept of what a token was presented for.
+// facts reads the facts about tokens and subjects, and keeps them. It keeps no decision
+// and nothing of what a token was presented for.
 //
 // What is kept is bound to the ledger's epoch. A reading takes the epoch before it asks
-// the source and is kept only if the epoch is still the same afterwards, so that an
-// entry that was missed during the reading can't leave an old fact behind. Each carries
-// the sequence of the log as of which it is true, and is read again when the log has
-// spoken of it since. The collections that exist are kept apart from the subjects, for
-// many tokens are bound to few collections.
+// the source and is kept only if the epoch is still the same afterwards, so that an entry
+// that was missed during the reading can't leave an old fact behind. Each carries the
+// sequence of the log as of which it is true, and is read again when the log has an entry
+// about it since. The collections that exist are kept separately from the subjects,
+// because many tokens are bound to few collections.
 type facts struct {
 	source     Source
 	ledger     *revocation.Ledger
@@ -182,7 +182,7 @@ func (f *facts) flush() {
 }
 
 // kept returns the facts that are kept about a token. Once the ledger may have missed
-// entries, nothing that was read before is to be trusted.
+// entries, it returns nothing that was read before.
 func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
 	if epoch := f.ledger.Epoch(); epoch != f.epoch.Load() {
 		f.flush()
@@ -192,9 +192,10 @@ func (f *facts) kept(raw string, now time.Time) (*Token, bool) {
 }
 
 // read reads a token and checks what makes it genuine; known are the facts that are read
-// again. Its kind is decided by prefix or shape, never by trial, so that nothing is looked
-// up for a token that is none of ours; an opaque one's checksum is checked first, so that
-// random values cause no look-up. What is genuine is kept; junk takes no room.
+// again. Its kind is decided by prefix or shape, never by trial, so that nothing is
+// looked up for a token that bearerd didn't issue. The checksum of an opaque token is
+// checked first, so that random values cause no look-up. Only facts about genuine tokens
+// are kept.
 func (f *facts) read(ctx context.Context, raw string, known *Token) (t *Token, err error) {
 	epoch := f.ledger.Epoch()
 	if !f.forms.Opaque(raw) {
@@ -212,8 +213,8 @@ func (f *facts) read(ctx context.Context, raw string, known *Token) (t *Token, e
 	return t, nil
 }
 
-// readJWT checks the form and the signature. The key may have been made by another
-// node a moment ago: the keys are read once more, at a limited rate.
+// readJWT checks the form and the signature. The key may have been made by another node a
+// moment ago: the keys are read again, at a limited rate.
 func (f *facts) readJWT(ctx context.Context, raw string) (*Token, error) {
 	missing := ""
 	find := func(kid string) (token.VerificationKey, bool) {
@@ -237,15 +238,16 @@ func (f *facts) readJWT(ctx context.Context, raw string) (*Token, error) {
 	return ofJWT(j), nil
 }
 
-// outdated reports whether the log has said since an opaque token was read that it
-// may not be what it was. A JWT says the same for ever.
+// outdated reports whether the log has had an entry since an opaque token was read by
+// which its facts may have changed. The facts about a JWT never change.
 func (f *facts) outdated(t *Token) bool {
 	return t.jwt == nil && f.log.CutOff(t.names.Access) > t.AsOf
 }
 
-// current returns the facts about a token as of no earlier than what the log says of it
-// here: those that are known, or by reading it again. What is revoked stays so. A reading that is outdated itself comes from a node of the
-// issuer that is behind, which is asked again; at last the error is errBehind.
+// current returns the facts about a token, no older than the entries about it that are
+// applied here: the known ones, or read again. A revoked token stays revoked. When the
+// new reading is outdated too, the issuer's node that answered is behind, and is asked
+// again; after the last attempt the error is errBehind.
 func (f *facts) current(ctx context.Context, raw string, t *Token) (*Token, error) {
 	for attempt := range attempts {
 		if !f.outdated(t) || t.Ended != "" || f.log.Revokes(&t.names, t.Seq) {
@@ -265,7 +267,7 @@ func (f *facts) current(ctx context.Context, raw string, t *Token) (*Token, erro
 	return t, errBehind
 }
 
-// recall returns the facts about a token: kept ones, or by reading it.
+// recall returns the facts about a token: kept ones, or read now.
 func (f *facts) recall(ctx context.Context, raw string) (*Token, error) {
 	if len(raw) > token.MaxBytes {
 		return nil, token.Malformed()
@@ -276,8 +278,8 @@ func (f *facts) recall(ctx context.Context, raw string) (*Token, error) {
 	return f.read(ctx, raw, nil)
 }
 
-// What facts take in memory, in bytes: an estimate that a test holds against the
-// heap. A token's claims are parts of its decoded payload, which stays as a whole.
+// What facts take in memory, in bytes: an estimate that a test compares with the heap. A
+// token's claims are parts of its decoded payload, which stays as a whole.
 const (
 	typicalToken   = 2 << 10
 	typicalSubject = 1 << 10

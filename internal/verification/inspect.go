@@ -6,9 +6,9 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Genuine returns the facts about a token whatever has become of it, expired or
-// revoked: for revoking it, when neither matters. What a revoked key signed is not
-// genuine, for anybody could have signed it. The error is that of Verify.
+// Genuine returns the facts about a token even when it has expired or was revoked: for
+// revoking it, when neither matters. A token that a revoked key signed is not genuine,
+// because anybody could have signed it. The error is that of Verify.
 func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 	t, err := v.facts.recall(ctx, raw)
 	if err == nil && t.jwt != nil {
@@ -41,9 +41,9 @@ func (v *Verifier) Inspect(ctx context.Context, raw string) (t *Token, live bool
 	return t, true, nil
 }
 
-// Redeem decides as Verify does of a token that is good for one use, and returns
-// its facts beside a refusal, which the caller needs to know a second use. It is
-// neither counted as a use nor put into RFC 6750's words.
+// Redeem decides as Verify does about a token that may be used once, and returns its
+// facts beside a refusal, so that the caller can recognise a second use. It isn't counted
+// as a use, and its errors aren't those of RFC 6750.
 func (v *Verifier) Redeem(ctx context.Context, raw string, r Requirements) (*Token, error) {
 	t, err := v.examine(ctx, raw, &r)
 	if refusal, refused := RefusalOf(err); refused {
@@ -52,10 +52,10 @@ func (v *Verifier) Redeem(ctx context.Context, raw string, r Requirements) (*Tok
 	return t, err
 }
 
-// Denylisted reports whether a token of any kind is one of ours that was revoked, an
-// expired one too: for a gateway in front of services that verify tokens by
-// themselves. False says nothing good of a token: what is none of ours is not on the
-// list. The error is Unavailable when this process may not answer no.
+// Denylisted reports whether bearerd issued a token, of any kind, that was revoked, even
+// if it has expired: for a gateway in front of services that verify tokens by themselves.
+// False doesn't mean that the token is valid: a token that bearerd didn't issue is not on
+// the list. The error is Unavailable when this process may not answer no.
 func (v *Verifier) Denylisted(ctx context.Context, raw string) (bool, error) {
 	_, err := v.examine(ctx, raw, &Requirements{onlyRevocation: true})
 	r, refused := RefusalOf(err)

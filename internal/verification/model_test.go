@@ -150,8 +150,8 @@ func TestAnyOneEntryRevokes(t *testing.T) {
 	})
 }
 
-// An entry may be forgotten when nothing that it concerns can be alive, and no
-// sooner: neither when a ceiling has been lowered since, nor by a public id alone.
+// An entry may be forgotten when nothing that it concerns can be valid, and no sooner:
+// neither when a ceiling has been lowered since, nor by a public id alone.
 func TestWhatWasRevokedStaysSoUntilItsExpiry(t *testing.T) {
 	t.Parallel()
 	const life = 80 * 24 * time.Hour

@@ -12,8 +12,8 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// judgeAccess checks the collection and the permission. The collection of a session
-// is what the user last chose, and bounds nothing unless that is asked for.
+// judgeAccess checks the collection and the permission. The collection of a session is
+// what the user last chose, and limits nothing unless that is asked for.
 func (f *facts) judgeAccess(ctx context.Context, raw string, t *Token, asked *Requirements) error {
 	collection := asked.Collection
 	if t.BindsCollection() || asked.SessionCollection && t.Collection != nil {
@@ -44,9 +44,9 @@ func (f *facts) judgeAccess(ctx context.Context, raw string, t *Token, asked *Re
 }
 
 // hasAccess decides whether the token's user has access to a collection. For the
-// collection that a JWT was issued for, that was decided as of the token's sequence,
-// and needs no look-up until the log says that something about it changed. The same
-// holds of a reading about this token alone.
+// collection that a JWT was issued for, that was decided as of the token's sequence, and
+// needs no look-up until the log says that something about it changed. The same is true
+// of a reading about this token alone.
 func (f *facts) hasAccess(ctx context.Context, raw string, t *Token, collection int64) (bool, error) {
 	own := t.Collection != nil && *t.Collection == collection
 	if own && t.jwt != nil && !f.accessChanged(t, t.Seq) {
@@ -75,15 +75,16 @@ func (f *facts) hasAccess(ctx context.Context, raw string, t *Token, collection 
 	return s.May(access.ActionAccess, access.CollectionPath(collection)).Allowed, nil
 }
 
-// accessChanged reports whether the log has said since a sequence that access to the
-// token's collection must be decided again: its user's bindings or groups, any role
-// or group, or the collection itself changed.
+// accessChanged reports whether the log has had an entry since a sequence by which access
+// to the token's collection must be decided again: its user's bindings or groups, any
+// role or group, or the collection itself changed.
 func (f *facts) accessChanged(t *Token, since revocation.Seq) bool {
 	return f.log.CutOff(t.names.Access) > since || f.log.Decided() > since || f.log.CutOff(t.names.Collection) > since
 }
 
-// collectionExists reports whether a collection exists, as of no earlier than what the
-// log says of it here. Only that it exists is kept: a stranger's ids take no memory.
+// collectionExists reports whether a collection exists, by a reading no older than the
+// entries about it that are applied here. Only existing collections are kept, so unknown
+// ids take no memory.
 func (f *facts) collectionExists(ctx context.Context, raw string, t *Token, id int64) (bool, error) {
 	name := strconv.FormatInt(id, 10)
 	key := revocation.KeyOf(revocation.Collection, name)
@@ -106,9 +107,10 @@ func (f *facts) collectionExists(ctx context.Context, raw string, t *Token, id i
 	return s.CollectionExists, nil
 }
 
-// subject returns the subject of a token from a reading that the log has not spoken of
-// since, or reads it. The error is fault.NotFound for a subject that does not exist, and
-// errBehind when the source answers from before what the log says here.
+// subject returns the subject of a token from a reading since which the log has had no
+// entry about it, or reads it. The error is fault.NotFound for a subject that does not
+// exist, and errBehind when the source's answer is older than the entries that are
+// applied here.
 func (f *facts) subject(ctx context.Context, raw string, t *Token) (*Subject, error) {
 	if s, ok := f.subjects.Get(t.Subject, f.ledger.Now()); ok && f.stands(s, t) {
 		return s, nil
@@ -138,9 +140,9 @@ func (f *facts) readSubject(ctx context.Context, raw string, t *Token, collectio
 	return s, nil
 }
 
-// Subject returns the user or client that a token speaks for, as of no earlier than
-// what the log says here: a reading is good until the log says that something about
-// it changed. The error is fault.NotFound when the subject no longer exists.
+// Subject returns the user or client that a token was issued to. A reading is used until
+// the log says that something about the subject changed. The error is fault.NotFound when
+// the subject no longer exists.
 func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
 	for attempt := range attempts {
 		s, err := v.facts.subject(ctx, "", t)
@@ -156,7 +158,7 @@ func (v *Verifier) Subject(ctx context.Context, t *Token) (*Subject, error) {
 	return nil, errBehind
 }
 
-// identity returns whom a token speaks for that was found good.
+// identity returns who presented a token that was accepted.
 func (v *Verifier) identity(ctx context.Context, t *Token, asOf revocation.Seq) (*Identity, error) {
 	s, err := v.Subject(ctx, t)
 	if fault.Is(err, fault.NotFound) {
@@ -168,9 +170,9 @@ func (v *Verifier) identity(ctx context.Context, t *Token, asOf revocation.Seq) 
 	return &Identity{Token: t, Subject: s, AsOf: asOf}, nil
 }
 
-// stands reports whether the log has said nothing since a subject was read that
-// could change the reading. A collection takes the bindings about it along when it
-// goes, whoever had them.
+// stands reports whether the log has had no entry since a subject was read that could
+// change the reading. When a collection is deleted, all bindings about it are deleted
+// too.
 func (f *facts) stands(s *Subject, t *Token) bool {
 	n := &t.names
 	return f.log.CutOff(n.Subject) <= s.Seq && f.log.CutOff(n.Client) <= s.Seq &&

@@ -8,37 +8,37 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Source answers what neither the token nor the log can say. A node answers from
-// its store and its key ring, a verifier elsewhere by asking the issuer over HTTP.
+// Source answers what neither the token nor the log can answer. A node answers from its
+// store and its key ring, a verifier elsewhere by asking the issuer over HTTP.
 //
-// Every reading carries the log's sequence as of which it is true (AsOf, Seq): a
-// reading that the log has spoken of since is read again before it counts, so a
-// look-up that was under way during a revocation can't undo it.
+// Every reading carries the log's sequence as of which it is true (AsOf, Seq): it is read
+// again when the log has had an entry about it since, so a look-up that was under way
+// during a revocation can't undo it.
 //
-// The error of each method is a *token.Refusal where the token is not good, and
-// otherwise says that nothing can be said now; such a token is refused with 503.
+// The error of each method is a *token.Refusal where the token is not valid. Any other
+// error means that the source can't answer now, and the request is refused with 503.
 type Source interface {
 	// Key returns the key of that id from memory. Revoked is set when the source
 	// knows that the key was revoked.
 	Key(kid string) (token.VerificationKey, bool)
-	// RefreshKeys reads the keys once more, because a token names one that Key does
-	// not know. It limits its own rate.
+	// RefreshKeys reads the keys again, because a token names one that Key doesn't know.
+	// It limits its own rate.
 	RefreshKeys(ctx context.Context, kid string) error
-	// Opaque reads an opaque token by its value. known are the facts that are read
-	// again; nil for a token that was not seen before. A source that learns of the
-	// subject by the same answer attaches it with SetSubject. What it returns to several
-	// callers it has put through Index before.
+	// Opaque reads an opaque token by its value. known are the facts that are read again;
+	// nil for a token that was not seen before. A source whose answer has the subject too
+	// attaches it with SetSubject. It calls Index before it returns one token to several
+	// callers.
 	Opaque(ctx context.Context, raw string, known *Token) (*Token, error)
-	// Subject reads the user or client that a token speaks for and, where collection
+	// Subject reads the user or client that a token was issued to and, where collection
 	// is set, whether that collection exists. A subject that does not exist is
 	// fault.NotFound. raw may be "" where the source does not need the value.
 	Subject(ctx context.Context, raw string, t *Token, collection *int64) (*Subject, error)
-	// Permit returns a lease for one request, which had come before the call, where
-	// there is none for all: it asks whether the log, or this token, is still what it
-	// was. The lease is good for that request alone.
+	// Permit returns a lease for one request, which came before the call, while the
+	// process has no lease: it asks whether the log, or this token, is still as it was.
+	// The lease is valid for that request only.
 	Permit(ctx context.Context, raw string, t *Token) (revocation.Lease, error)
-	// Reach returns when every entry up to seq has been applied here. A seq that the
-	// log has never reached is the refusal of a malformed token.
+	// Reach returns when every entry up to seq has been applied here. For a seq that the
+	// log has never reached the error is the refusal of a malformed token.
 	Reach(ctx context.Context, seq revocation.Seq) error
 }
 
@@ -46,7 +46,7 @@ type Source interface {
 // the log. It is shared between requests and never changed.
 type Subject struct {
 	ID       string
-	Client   bool // a client, and no user; it has no bindings
+	Client   bool // a client, not a user; it has no bindings
 	Disabled bool
 
 	Username, Name, Email string // of a user

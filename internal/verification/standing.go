@@ -7,17 +7,17 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Standing is what this process knows of the log at one moment, for whoever ends what was
-// let in before: see StillGood.
+// Standing is what this process knows of the log at one moment. A caller that ends a long
+// answer when its sender's access ends needs it: see StillGood.
 type Standing struct {
 	AsOf  revocation.Seq // every entry up to it counts here
-	Epoch uint64         // another one: entries may have been missed, and everything is judged again
+	Epoch uint64         // when it differs, entries may have been missed, and everything is judged again
 	Fresh bool           // there is a lease
 	Clock time.Duration  // of the leases
 	Now   time.Time      // of expiry
 
-	LeaseAge time.Duration   // since the last news of the log
-	News     <-chan struct{} // is closed at the next, which may be no news of what stands here
+	LeaseAge time.Duration   // since the last answer of the log
+	News     <-chan struct{} // closed when the log or the lease changes, which may change nothing above
 }
 
 // Standing returns what this process knows of the log now.
@@ -30,9 +30,10 @@ func (v *Verifier) Standing() Standing {
 	}
 }
 
-// StillGood decides again about somebody who was let in, for an answer that goes on:
-// by what is known here now, lease or not, for the answer itself is bound to one. It
-// is not counted and is no use of the token. The error is that of Identify.
+// StillGood decides again about a request that was accepted, while its answer goes on. It
+// judges by what is known here now, with or without a lease, because the answer itself is
+// bound to one. It is not counted and is not a use of the token. The error is that of
+// Identify.
 func (v *Verifier) StillGood(ctx context.Context, id *Identity, raw string, r Requirements) (*Identity, error) {
 	t := id.Token
 	if v.facts.outdated(t) {

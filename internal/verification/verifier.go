@@ -9,8 +9,8 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Config says what a verifier is made of. Every field but Meter, Uses, CacheBytes
-// and MaxFactAge must be set.
+// Config configures a verifier. Every field but Meter, Uses, CacheBytes and MaxFactAge
+// must be set.
 type Config struct {
 	Source          Source
 	Ledger          *revocation.Ledger // what this process knows of the log, and its lease
@@ -23,8 +23,8 @@ type Config struct {
 	CacheBytes int64         // for facts about tokens; 0: DefaultCacheBytes
 	MaxFactAge time.Duration // older facts are read again; 0: DefaultMaxFactAge
 
-	// InsecureWithoutRevocation judges claims alone and never asks for the log: what
-	// was revoked stays good until it expires.
+	// InsecureWithoutRevocation judges claims only and never asks for the log: a revoked
+	// token is accepted until it expires.
 	InsecureWithoutRevocation bool
 }
 
@@ -34,7 +34,8 @@ type Meter interface {
 	VerifyRefused(check token.Check)
 }
 
-// Bounds of what is kept of tokens and subjects, in bytes, and for how long.
+// How much memory facts about tokens and subjects take, in bytes, and for how long they
+// are kept.
 const (
 	DefaultCacheBytes = 32 << 20
 	MinCacheBytes     = 64 << 10
@@ -53,8 +54,7 @@ type Verifier struct {
 	facts  *facts
 }
 
-// New returns a verifier that follows the ledger. Who feeds the ledger is run by
-// its owner.
+// New returns a verifier that follows the ledger. The caller runs what feeds the ledger.
 func New(cfg Config) (*Verifier, error) {
 	switch {
 	case cfg.Source == nil || cfg.Ledger == nil:
@@ -76,8 +76,7 @@ func New(cfg Config) (*Verifier, error) {
 	return &Verifier{cfg: cfg, ledger: cfg.Ledger, log: cfg.Ledger.Set(), facts: newFacts(&cfg)}, nil
 }
 
-// Flush drops every fact that was read, when what it was read from is not what it
-// was.
+// Flush drops every fact that was read. Call it when the source was replaced.
 func (v *Verifier) Flush() { v.facts.flush() }
 
 // CacheBytes returns the memory that facts about tokens take.

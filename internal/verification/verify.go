@@ -24,17 +24,17 @@ type Requirements struct {
 	Action      string // with Path: a permission that the user must have
 	Path        access.Path
 	Kinds       []token.Kind // nil: those that call APIs
-	Despite     string       // an end for this reason that the source has noted is not judged: the caller judges it
-	// SessionCollection binds a session to the collection that it was begun for, as a
-	// token is bound to its own.
+	Despite     string       // a token that the source ended for this reason is not refused for it: the caller judges it
+	// SessionCollection limits a session to the collection that it was started for, as a
+	// token is limited to its own.
 	SessionCollection bool
 
-	onlyRevocation bool      // nothing is asked but whether the token was revoked
-	at             time.Time // when it is asked; zero: now
+	onlyRevocation bool      // only whether the token was revoked is checked
+	at             time.Time // the time to judge by; zero: now
 }
 
-// The kinds that are accepted where nothing else is asked for. A session is
-// presented in a cookie and an exchange key to be traded; neither calls an API.
+// The kinds that are accepted where Requirements name none. A session is presented in a
+// cookie and an exchange key to be traded; neither calls an API.
 var apiKinds = []token.Kind{token.KindAccess, token.KindTask, token.KindAPIToken}
 
 // APIKinds returns the kinds of token that call APIs.
@@ -43,17 +43,18 @@ func APIKinds() []token.Kind { return slices.Clone(apiKinds) }
 const (
 	// sourceTimeout is how long a decision without a lease waits for the source.
 	sourceTimeout = 900 * time.Millisecond
-	// attempts bounds how often a decision starts over because the log moved, and how
-	// often an issuer's node is asked again that is behind another.
+	// attempts limits how often a decision starts over because the log changed, and how
+	// often an issuer's node that is behind is asked again.
 	attempts = 6
-	// behindPause grows with the square of the attempts: such a node catches up in
-	// milliseconds.
+	// behindPause, times the square of the attempt, is the pause before a node that is
+	// behind is asked again. It catches up in milliseconds.
 	behindPause = 10 * time.Millisecond
 )
 
 var (
 	errNoLease = fault.After(fault.Unavailable, time.Second, "this service has no recent news of the revocation log and can't accept tokens now")
-	// errBehind says that a reading is older than what the log says here.
+	// errBehind is the error of a reading that is older than the entries that are applied
+	// here.
 	errBehind = fault.After(fault.Unavailable, time.Second, "the issuer's nodes don't agree yet")
 )
 
@@ -61,7 +62,7 @@ var (
 type Identity struct {
 	Token   *Token
 	Subject *Subject
-	AsOf    revocation.Seq // as of which the token was found good
+	AsOf    revocation.Seq // as of which the token was accepted
 }
 
 // ID returns the subject; "" for nobody.
@@ -80,8 +81,8 @@ func (id *Identity) TokenID() string {
 	return id.Token.ID
 }
 
-// Identify decides as Verify does and returns whom the token speaks for. What was
-// issued to somebody who no longer exists is revoked.
+// Identify decides as Verify does and returns who presented the token. A token whose
+// owner no longer exists is refused as revoked.
 func (v *Verifier) Identify(ctx context.Context, raw string, r Requirements) (*Identity, error) {
 	asOf := v.ledger.Applied()
 	t, err := v.Verify(ctx, raw, r)
@@ -121,7 +122,7 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 		if t, err = v.facts.read(ctx, raw, nil); err != nil {
 			return nil, err
 		}
-		r.at = v.ledger.Now() // the source may have taken its time
+		r.at = v.ledger.Now() // asking the source may have taken long
 	}
 	if v.cfg.InsecureWithoutRevocation {
 		return t, v.judge(ctx, raw, t, r)
@@ -158,16 +159,16 @@ func (v *Verifier) examine(ctx context.Context, raw string, r *Requirements) (*T
 	return t, errBehind
 }
 
-// final reports whether a refusal stands whatever the log says: no news makes a
-// token good that was revoked, expired or meant for somebody else. Access may come
-// back.
+// final reports whether a refusal holds whatever the log says: no later entry makes a
+// token valid that was revoked, has expired or is for another audience. Access may be
+// granted again.
 func final(err error) bool {
 	r, refused := RefusalOf(err)
 	return refused && r.Check != token.CheckAccess
 }
 
-// Reach returns when this process has applied the log up to a sequence, which it asks
-// for when it has not heard of it. The error is that of Source.Reach.
+// Reach returns when this process has applied the log up to a sequence. It asks for the
+// entries that it has not received. The error is that of Source.Reach.
 func (v *Verifier) Reach(ctx context.Context, seq revocation.Seq) error {
 	if seq <= v.ledger.Applied() {
 		return nil
@@ -176,7 +177,7 @@ func (v *Verifier) Reach(ctx context.Context, seq revocation.Seq) error {
 }
 
 // permit returns a lease for one request alone. Where the source neither has one nor
-// refuses the token, nothing can be said now: the error is Unavailable.
+// refuses the token, the error is Unavailable.
 func permit(ctx context.Context, source Source, raw string, t *Token) (revocation.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
@@ -188,7 +189,7 @@ func permit(ctx context.Context, source Source, raw string, t *Token) (revocatio
 }
 
 // judge makes the checks that follow the signature, in the order of token.Checks, as of
-// r.at. A verifier that does without revocation makes those of the claims alone.
+// r.at. A verifier without revocation makes those of the claims only.
 func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requirements) error {
 	// The key is looked up once: whether it is known is a check of the signature, whether it
 	// was revoked is judged with the other revocations, after what the claims say.
@@ -215,7 +216,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 		return nil
 	}
 	for _, name := range r.Scope {
-		if t.Kind != token.KindSession && !slices.Contains(t.Scope, name) { // a session has them all
+		if t.Kind != token.KindSession && !slices.Contains(t.Scope, name) { // a session has every scope
 			return token.Refuse(token.CheckScope, "the scope "+name+" is needed")
 		}
 	}
@@ -256,7 +257,7 @@ func (v *Verifier) judgeClaims(t *Token, r *Requirements) error {
 		return token.CheckTime.Refuse()
 	}
 	if len(t.Audience) == 0 || !r.AnyAudience && !token.HasAudience(t.Audience, audience) {
-		return token.CheckAudience.Refuse() // it may be good for none at all
+		return token.CheckAudience.Refuse() // it may have no audience at all
 	}
 	return nil
 }
@@ -269,21 +270,22 @@ func typeOf(k token.Kind) string {
 	return token.TypeAccess
 }
 
-// Revoked reports whether a token is revoked: it is void, or the log has said that it or
-// what it was made from ends, and that time has come by the clock of this process.
+// Revoked reports whether a token is revoked: it is void, or the log says that it or what
+// it was made from ends, and that time has come by the clock of this process.
 func (v *Verifier) Revoked(t *Token) bool { return v.Void(t) || v.log.Ended(&t.names, v.ledger.Now()) }
 
 // Void reports whether a token is revoked whatever the time is, so that there is nothing
 // left to revoke: by its source, by the log up to the sequence applied here, or with the
-// key that signed it. A token whose end was written ahead is void only once it was
-// killed. No clock is involved: every process that has applied as much says the same.
+// key that signed it. A token whose end was written ahead is void only once there is a
+// kill. No clock is involved: every process that has applied the same entries returns the
+// same.
 func (v *Verifier) Void(t *Token) bool {
 	return t.Ended != "" || v.signedByRevoked(t) || v.RevokedInLog(t)
 }
 
-// signedByRevoked reports whether the key that signed a token was revoked, at any time,
-// because who has the private half writes what sequence they like: by the key ring, which
-// knows it first on the node that retired it, or by the log.
+// signedByRevoked reports whether the key that signed a token was revoked, at any time: a
+// thief of the private key can write any sequence into a token. The key ring of the node
+// that retired the key knows it first, then the log.
 func (v *Verifier) signedByRevoked(t *Token) bool {
 	if t.jwt == nil {
 		return false
@@ -313,9 +315,9 @@ func (v *Verifier) refused(err error) error {
 // RefusalOf returns the refusal in an error, if it is one.
 func RefusalOf(err error) (*token.Refusal, bool) { return errors.AsType[*token.Refusal](err) }
 
-// Uses gathers last uses of opaque tokens until a batch of them is written, so that
-// verifying never writes. It is bounded: past the limit, the uses of further tokens
-// are left out of the batch.
+// Uses collects last uses of opaque tokens until a batch of them is written, so that
+// verifying never writes. It is bounded: past the limit, the uses of further tokens are
+// left out of the batch.
 type Uses struct {
 	addressOf func(context.Context) string
 	replaced  chan struct{} // has a value while TakeReplaced has something
@@ -333,7 +335,7 @@ type Use struct {
 
 const (
 	maxPendingUses = 10_000
-	useGrain       = 30 * time.Second // a token's use is noted this often at most
+	useGrain       = 30 * time.Second // a token's use is noted at most this often
 )
 
 // NewUses returns an empty collection. addressOf returns the client's address of a

@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"context"
 	"html/template"
 	"maps"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
@@ -48,29 +50,6 @@ func menu(path string) []link {
 	return links
 }
 
-// registerAdmin mounts the pages of administration.
-func (p *Pages) registerAdmin(mux *http.ServeMux) {
-	p.admin(mux, "GET "+pathAdmin+"{$}", p.overview)
-	p.admin(mux, "GET "+pathAdmin+"users", p.usersPage)
-	p.admin(mux, "POST "+pathAdmin+"users", p.changeUsers)
-	p.admin(mux, "GET "+pathAdmin+"users/{id}", p.userPage)
-	p.admin(mux, "POST "+pathAdmin+"users/{id}", p.changeUser)
-	p.admin(mux, "GET "+pathAdmin+"collections", p.collectionsPage)
-	p.admin(mux, "POST "+pathAdmin+"collections", p.changeCollections)
-	p.admin(mux, "GET "+pathAdmin+"roles", p.rolesPage)
-	p.admin(mux, "POST "+pathAdmin+"roles", p.changeRoles)
-	p.admin(mux, "GET "+pathAdmin+"bindings", p.bindingsPage)
-	p.admin(mux, "POST "+pathAdmin+"bindings", p.changeBindings)
-	p.admin(mux, "GET "+pathAdmin+"clients", p.clientsPage)
-	p.admin(mux, "POST "+pathAdmin+"clients", p.changeClients)
-	p.admin(mux, "GET "+pathAdmin+"keys", p.keysPage)
-	p.admin(mux, "POST "+pathAdmin+"keys", p.changeKeys)
-	p.admin(mux, "GET "+pathAdmin+"audit", p.auditPage)
-	p.admin(mux, "GET "+pathAdmin+"audit/export", p.exportAudit)
-	p.admin(mux, "GET "+pathAdmin+"inspector", p.inspectorPage)
-	p.admin(mux, "POST "+pathAdmin+"inspector", p.inspect)
-}
-
 // admin mounts a page for administrators.
 func (p *Pages) admin(mux *http.ServeMux, pattern string, serve page) {
 	p.user(mux, pattern, func(w http.ResponseWriter, r *request) error {
@@ -80,6 +59,17 @@ func (p *Pages) admin(mux *http.ServeMux, pattern string, serve page) {
 		return serve(w, r)
 	})
 }
+
+// adminForms mounts a page for administrators, and what its forms do, by their names.
+func (p *Pages) adminForms(mux *http.ServeMux, name string, show showForms, forms map[string]formAction) {
+	p.admin(mux, "GET "+pathAdmin+name, func(w http.ResponseWriter, r *request) error {
+		return show(w, r, http.StatusOK, formState{Notice: notices[r.URL.Query().Get("notice")]})
+	})
+	p.admin(mux, "POST "+pathAdmin+name, func(w http.ResponseWriter, r *request) error { return p.run(w, r, show, forms) })
+}
+
+// showForms answers with a page that has forms.
+type showForms func(w http.ResponseWriter, r *request, status int, s formState) error
 
 // formState is what every page with forms of administration has.
 type formState struct {
@@ -137,11 +127,6 @@ func (s formState) Attr(form, name, hint string) template.HTMLAttr {
 	return template.HTMLAttr(` aria-describedby="` + described + `"` + invalid) //nolint:gosec // the template's own words
 }
 
-// newFormState is the formState of a page that is looked at.
-func newFormState(r *request) formState {
-	return formState{Notice: notices[r.URL.Query().Get("notice")]}
-}
-
 // formAction is what one form of a page does.
 type formAction struct {
 	do func(r *request, form url.Values) (result, error)
@@ -181,32 +166,37 @@ type question struct {
 	Back   string
 }
 
-type pair struct{ Name, Value string }
-
 // pick is a field of which one option is picked.
 type pick struct {
 	Name, Legend string
 	Options      []choice
 }
 
-// formActions are the forms of a page by name, and the page itself.
-type formActions struct {
-	forms map[string]formAction
-	show  func(w http.ResponseWriter, r *request, status int, s formState) error
+// asks returns a question in which NAME stands for the value of a field.
+func asks(field, title, yes string, text ...string) func(*request, url.Values) (question, error) {
+	return func(_ *request, form url.Values) (question, error) {
+		q := question{Title: strings.ReplaceAll(title, "NAME", form.Get(field)), Yes: yes}
+		for _, line := range text {
+			q.Text = append(q.Text, strings.ReplaceAll(line, "NAME", form.Get(field)))
+		}
+		return q, nil
+	}
 }
+
+type pair struct{ Name, Value string }
 
 // secretFields are never shown again.
 var secretFields = []string{"password", "token"}
 
 // run does what a form asks for. It asks first about what can't be undone, and shows
 // an error on the page of the form.
-func (p *Pages) run(w http.ResponseWriter, r *request, e formActions) error {
+func (p *Pages) run(w http.ResponseWriter, r *request, show showForms, forms map[string]formAction) error {
 	form, err := httpkit.FormLists(w, r.Request, "grants")
 	if err != nil {
 		return err
 	}
 	name := form.Get("do")
-	one, known := e.forms[name]
+	one, known := forms[name]
 	if !known {
 		return fault.New(fault.Invalid, "this page has no form of that name")
 	}
@@ -215,51 +205,52 @@ func (p *Pages) run(w http.ResponseWriter, r *request, e formActions) error {
 		if err != nil {
 			return err
 		}
-		return p.ask(w, r, q, form)
+		for name, values := range form {
+			for _, value := range values {
+				q.Fields = append(q.Fields, pair{name, value})
+			}
+		}
+		q.Back = r.URL.Path
+		return p.render(w, r, http.StatusOK, "confirm", q.Title, q)
 	}
 	done, err := one.do(r, form)
 	if err != nil {
-		return p.refused(w, r, e, formState{At: name, Typed: form, About: one.fields[fault.FieldOf(err)]}, err)
+		// The page again with what was typed, when the error is about that.
+		kind := fault.KindOf(err)
+		switch kind { //nolint:exhaustive // the rest has nothing to do with what was typed
+		case fault.Invalid, fault.InvalidScope, fault.NotFound, fault.Conflict:
+		default:
+			return err
+		}
+		if wantsJSON(r.Request) {
+			return err
+		}
+		s := formState{At: name, Typed: maps.Clone(form), About: one.fields[fault.FieldOf(err)], Problem: sentence(fault.Message(err))}
+		for _, name := range secretFields {
+			s.Typed.Del(name)
+		}
+		return show(w, r, httpkit.Status(kind), s)
 	}
 	switch {
 	case done.secret != nil:
 		return p.render(w, r, http.StatusCreated, "secret", "The client's secret", done.secret)
 	case done.warn:
-		return e.show(w, r, http.StatusOK, formState{Warning: done.text})
+		return show(w, r, http.StatusOK, formState{Warning: done.text})
 	case done.text != "":
-		return e.show(w, r, http.StatusOK, formState{Notice: done.text})
+		return show(w, r, http.StatusOK, formState{Notice: done.text})
 	}
 	return p.seeOther(w, done.to)
 }
 
-// refused shows the page again with what was typed, when the error is about that.
-func (p *Pages) refused(w http.ResponseWriter, r *request, e formActions, s formState, err error) error {
-	kind := fault.KindOf(err)
-	switch kind { //nolint:exhaustive // the rest has nothing to do with what was typed
-	case fault.Invalid, fault.InvalidScope, fault.NotFound, fault.Conflict:
-	default:
-		return err
-	}
-	if wantsJSON(r.Request) {
-		return err
-	}
-	s.Problem = sentence(fault.Message(err))
-	s.Typed = maps.Clone(s.Typed)
-	for _, name := range secretFields {
-		s.Typed.Del(name)
-	}
-	return e.show(w, r, httpkit.Status(kind), s)
-}
-
-// ask asks whether what a form wants is really wanted.
-func (p *Pages) ask(w http.ResponseWriter, r *request, q question, form url.Values) error {
-	for name, values := range form {
-		for _, value := range values {
-			q.Fields = append(q.Fields, pair{name, value})
+// reading is what a form does with what it spells, and the page that it leads to then.
+func reading[T any](read func(url.Values) (T, error), to string, do func(context.Context, *caller.Caller, T) error) func(*request, url.Values) (result, error) {
+	return func(r *request, form url.Values) (result, error) {
+		it, err := read(form)
+		if err != nil {
+			return result{}, err
 		}
+		return result{to: to}, do(r.Context(), r.caller, it)
 	}
-	q.Back = r.URL.Path
-	return p.render(w, r, http.StatusOK, "confirm", q.Title, q)
 }
 
 // words splits text at commas and line ends, and drops what is empty.

@@ -134,12 +134,26 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	var out eventWriter
+	header, contentType := []string(nil), "application/jsonl; charset=utf-8"
+	table, lines := csv.NewWriter(w), json.NewEncoder(w)
+	write := func(e audit.Event) error { return lines.Encode(e) }
 	switch q.Get("format") {
 	case "csv":
-		out = csvEvents{csv.NewWriter(w)}
+		contentType = "text/csv; charset=utf-8"
+		header = []string{
+			"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason", "count", "actor_name", "target_name",
+		}
+		write = func(e audit.Event) error {
+			cells := []string{
+				strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Action, e.Target,
+				e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, strconv.FormatInt(e.Count, 10), e.ActorName, e.TargetName,
+			}
+			for i := range cells {
+				cells[i] = harmless(cells[i])
+			}
+			return table.Write(cells)
+		}
 	case "jsonl":
-		out = jsonEvents{json.NewEncoder(w)}
 	default:
 		return fault.New(fault.Invalid, "the format must be csv or jsonl")
 	}
@@ -150,18 +164,21 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	}
 	name := "bearerd-audit-" + p.Now().UTC().Format("20060102-150405") + "." + q.Get("format")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	w.Header().Set("Content-Type", out.contentType())
-	if err := out.begin(); err != nil {
-		return err
+	w.Header().Set("Content-Type", contentType)
+	if header != nil {
+		if err := table.Write(header); err != nil {
+			return err
+		}
 	}
 	for {
 		for _, e := range events {
-			if err := out.write(e); err != nil {
+			if err := write(e); err != nil {
 				return err
 			}
 		}
 		if len(events) < f.Limit {
-			return out.end()
+			table.Flush()
+			return table.Error()
 		}
 		f.Cursor = events[len(events)-1].ID
 		if events, err = p.Directory.AuditEvents(r.Context(), r.caller, f); err != nil {
@@ -170,69 +187,10 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *request) error {
 	}
 }
 
-// eventWriter writes events in one format.
-type eventWriter interface {
-	contentType() string
-	begin() error
-	write(e audit.Event) error
-	end() error
-}
-
-type csvEvents struct{ *csv.Writer }
-
-func (csvEvents) contentType() string { return "text/csv; charset=utf-8" }
-
-func (c csvEvents) begin() error {
-	return c.Write([]string{
-		"id", "at", "actor", "action", "target", "token_id", "address", "request_id", "outcome", "reason", "count", "actor_name", "target_name",
-	})
-}
-
-func (c csvEvents) write(e audit.Event) error {
-	cells := []string{
-		strconv.FormatInt(e.ID, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Action, e.Target,
-		e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, strconv.FormatInt(e.Count, 10), e.ActorName, e.TargetName,
-	}
-	for i := range cells {
-		cells[i] = harmless(cells[i])
-	}
-	return c.Write(cells)
-}
-
-func (c csvEvents) end() error {
-	c.Flush()
-	return c.Error()
-}
-
 // harmless keeps a spreadsheet from taking what somebody typed for a formula.
 func harmless(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
 		return "'" + cell
 	}
 	return cell
-}
-
-type jsonEvents struct{ *json.Encoder }
-
-func (jsonEvents) contentType() string { return "application/jsonl; charset=utf-8" }
-func (jsonEvents) begin() error        { return nil }
-func (jsonEvents) end() error          { return nil }
-
-func (j jsonEvents) write(e audit.Event) error {
-	return j.Encode(struct {
-		ID         int64     `json:"id"`
-		At         time.Time `json:"at"`
-		Actor      string    `json:"actor"`
-		Action     string    `json:"action"`
-		Target     string    `json:"target"`
-		TokenID    string    `json:"token_id"`
-		Address    string    `json:"address"`
-		RequestID  string    `json:"request_id"`
-		Outcome    string    `json:"outcome"`
-		Reason     string    `json:"reason"`
-		ActorName  string    `json:"actor_name"`
-		TargetName string    `json:"target_name"`
-		Count      int64     `json:"count"`
-		Tally      string    `json:"-"`
-	}(e))
 }

@@ -1,13 +1,14 @@
 package webui
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // bindingsView is the page of all bindings.
@@ -26,10 +27,6 @@ type bindingRow struct {
 }
 
 const toBindings = pathAdmin + "bindings"
-
-func (p *Pages) bindingsPage(w http.ResponseWriter, r *request) error {
-	return p.showBindings(w, r, http.StatusOK, newFormState(r))
-}
 
 func (p *Pages) showBindings(w http.ResponseWriter, r *request, status int, s formState) error {
 	q := r.URL.Query()
@@ -68,21 +65,22 @@ func (p *Pages) bindingRows(r *request, all []access.Binding) ([]bindingRow, err
 	return rows, nil
 }
 
-func (p *Pages) changeBindings(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showBindings, forms: map[string]formAction{
-		"create": {do: func(r *request, form url.Values) (result, error) {
-			b, err := readBinding(form)
-			if err != nil {
-				return result{}, err
-			}
-			_, err = p.Directory.CreateBinding(r.Context(), r.caller, b)
-			return result{to: toBindings + "?notice=made"}, err
-		}, fields: bindingFields},
-		"remove": {ask: askRemoveBinding, do: func(r *request, form url.Values) (result, error) {
-			_, err := p.Directory.RemoveBinding(r.Context(), r.caller, form.Get("id"))
-			return result{to: toBindings + "?notice=removed"}, err
-		}},
-	}})
+func (p *Pages) bindingForms() map[string]formAction {
+	return map[string]formAction{
+		"create": {fields: bindingFields, do: reading(readBinding, toBindings+"?notice=made",
+			func(ctx context.Context, c *caller.Caller, b access.Binding) error {
+				_, err := p.Directory.CreateBinding(ctx, c, b)
+				return err
+			})},
+		"remove": {
+			ask: asks("what", "Remove this binding?", "Remove",
+				"It grants NAME. Users without another binding for that lose it at once, on every node."),
+			do: func(r *request, form url.Values) (result, error) {
+				_, err := p.Directory.RemoveBinding(r.Context(), r.caller, form.Get("id"))
+				return result{to: toBindings + "?notice=removed"}, err
+			},
+		},
+	}
 }
 
 // bindingFields are the fields of the form for a binding by what errors call them:
@@ -138,10 +136,4 @@ func readGranted(form url.Values, b *access.Binding) error {
 		return fault.New(fault.Invalid, "choose a role or a permission").In("grant")
 	}
 	return nil
-}
-
-func askRemoveBinding(_ *request, form url.Values) (question, error) {
-	return question{Title: "Remove this binding?", Yes: "Remove", Text: []string{
-		"It grants " + form.Get("what") + ". Users without another binding for that lose it at once, on every node.",
-	}}, nil
 }

@@ -1,14 +1,15 @@
 package webui
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 )
@@ -55,10 +56,6 @@ type clientSecret struct {
 
 const toClients = pathAdmin + "clients"
 
-func (p *Pages) clientsPage(w http.ResponseWriter, r *request) error {
-	return p.showClients(w, r, http.StatusOK, newFormState(r))
-}
-
 func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s formState) error {
 	all, err := p.Directory.ClientList(r.Context(), r.caller)
 	if err != nil {
@@ -79,13 +76,18 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 	return p.render(w, r, status, "clients", "Clients", view)
 }
 
-func (p *Pages) changeClients(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showClients, forms: map[string]formAction{
+func (p *Pages) clientForms() map[string]formAction {
+	return map[string]formAction{
 		"create": {do: p.createClient, fields: fieldsNamed("id", "scopes", "audiences", "exchange_from")},
-		"update": {do: p.updateClient, fields: fieldsNamed("scopes", "audiences", "exchange_from")},
-		"renew":  {do: p.renewSecret, ask: askRenewSecret},
-		"remove": {do: p.removeClient, ask: askRemoveClient},
-	}})
+		"update": {fields: fieldsNamed("scopes", "audiences", "exchange_from"), do: reading(readClient, toClients+"?notice=saved",
+			func(ctx context.Context, c *caller.Caller, n directory.NewClient) error {
+				_, err := p.Directory.UpdateClient(ctx, c, n)
+				return err
+			})},
+		"renew": {do: p.renewSecret, ask: askRenewSecret},
+		"remove": {do: p.removeClient, ask: asks("id", "Remove the client NAME?", "Remove",
+			"Every token that was issued to it stops working at once.", "This can't be undone.")},
+	}
 }
 
 func readClient(form url.Values) (directory.NewClient, error) {
@@ -113,15 +115,6 @@ func (p *Pages) createClient(r *request, form url.Values) (result, error) {
 		return result{text: "The client is created, but " + warning + ".", warn: true}, nil
 	}
 	return result{to: toClients + "?notice=made"}, nil
-}
-
-func (p *Pages) updateClient(r *request, form url.Values) (result, error) {
-	n, err := readClient(form)
-	if err != nil {
-		return result{}, err
-	}
-	_, err = p.Directory.UpdateClient(r.Context(), r.caller, n)
-	return result{to: toClients + "?notice=saved"}, err
 }
 
 func (p *Pages) renewSecret(r *request, form url.Values) (result, error) {
@@ -152,26 +145,19 @@ func (p *Pages) removeClient(r *request, form url.Values) (result, error) {
 	return result{to: toClients + "?notice=removed"}, err
 }
 
-func askRenewSecret(_ *request, form url.Values) (question, error) {
-	return question{
-		Title: "A new secret for " + form.Get("id") + "?", Yes: "Create new secret",
-		Text: []string{"The client has two secrets at most. If an older one is still good, it ends at once."},
-		Picks: []pick{
-			{"overlap", "The secret that it has now", []choice{
-				{Value: "86400", Text: "works for 24 hours more, beside the new one", Chosen: true},
-				{Value: "604800", Text: "works for 7 days more"},
-				{Value: "0", Text: "stops working at once"},
-			}},
-			{"revoke", "The tokens that it has", []choice{
-				{Value: "no", Text: "stay as they are", Chosen: true},
-				{Value: "yes", Text: "are revoked at once, as after a leak"},
-			}},
-		},
-	}, nil
-}
-
-func askRemoveClient(_ *request, form url.Values) (question, error) {
-	return question{Title: "Remove the client " + form.Get("id") + "?", Yes: "Remove", Text: []string{
-		"Every token that was issued to it stops working at once.", "This can't be undone.",
-	}}, nil
+func askRenewSecret(r *request, form url.Values) (question, error) {
+	q, err := asks("id", "A new secret for NAME?", "Create new secret",
+		"The client has two secrets at most. If an older one is still good, it ends at once.")(r, form)
+	q.Picks = []pick{
+		{"overlap", "The secret that it has now", []choice{
+			{Value: "86400", Text: "works for 24 hours more, beside the new one", Chosen: true},
+			{Value: "604800", Text: "works for 7 days more"},
+			{Value: "0", Text: "stops working at once"},
+		}},
+		{"revoke", "The tokens that it has", []choice{
+			{Value: "no", Text: "stay as they are", Chosen: true},
+			{Value: "yes", Text: "are revoked at once, as after a leak"},
+		}},
+	}
+	return q, err
 }

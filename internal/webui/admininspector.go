@@ -5,13 +5,12 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // inspectorView is the page that explains why a token is accepted or refused. It never

@@ -16,10 +16,6 @@ type keysView struct {
 
 const toKeys = pathAdmin + "keys"
 
-func (p *Pages) keysPage(w http.ResponseWriter, r *request) error {
-	return p.showKeys(w, r, http.StatusOK, newFormState(r))
-}
-
 func (p *Pages) showKeys(w http.ResponseWriter, r *request, status int, s formState) error {
 	keys, err := p.Directory.KeyList(r.Context(), r.caller)
 	if err != nil {
@@ -29,21 +25,19 @@ func (p *Pages) showKeys(w http.ResponseWriter, r *request, status int, s formSt
 	return p.render(w, r, status, "keys", "Signing keys", view)
 }
 
-func (p *Pages) changeKeys(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showKeys, forms: map[string]formAction{
+func (p *Pages) keyForms() map[string]formAction {
+	return map[string]formAction{
 		"rotate": {do: func(r *request, form url.Values) (result, error) {
 			return result{to: toKeys + "?notice=rotated"}, p.Directory.RotateKeys(r.Context(), r.caller, form.Get("now") == "yes")
 		}},
-		"retire": {ask: askRetire, do: func(r *request, form url.Values) (result, error) {
-			_, err := p.Directory.RetireKey(r.Context(), r.caller, form.Get("kid"))
-			return result{to: toKeys + "?notice=retired"}, err
-		}},
-	}})
-}
-
-func askRetire(_ *request, form url.Values) (question, error) {
-	return question{Title: "Retire this key?", Yes: "Retire it", Text: []string{
-		"Every token that " + form.Get("kid") + " signed stops working at once. If it signs now, the next key takes over.",
-		"To change keys without ending tokens, rotate them instead. This can't be undone.",
-	}}, nil
+		"retire": {
+			ask: asks("kid", "Retire this key?", "Retire it",
+				"Every token that NAME signed stops working at once. If it signs now, the next key takes over.",
+				"To change keys without ending tokens, rotate them instead. This can't be undone."),
+			do: func(r *request, form url.Values) (result, error) {
+				_, err := p.Directory.RetireKey(r.Context(), r.caller, form.Get("kid"))
+				return result{to: toKeys + "?notice=retired"}, err
+			},
+		},
+	}
 }

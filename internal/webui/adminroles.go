@@ -19,10 +19,6 @@ type rolesView struct {
 
 const toRoles = pathAdmin + "roles"
 
-func (p *Pages) rolesPage(w http.ResponseWriter, r *request) error {
-	return p.showRoles(w, r, http.StatusOK, newFormState(r))
-}
-
 func (p *Pages) showRoles(w http.ResponseWriter, r *request, status int, s formState) error {
 	all, err := p.Directory.RoleList(r.Context(), r.caller)
 	if err != nil {
@@ -49,27 +45,16 @@ func permissionLines(all []access.Permission) string {
 	return strings.Join(lines, "\n")
 }
 
-func (p *Pages) changeRoles(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showRoles, forms: map[string]formAction{
-		"create": {do: func(r *request, form url.Values) (result, error) {
-			role, err := readRole(form)
-			if err != nil {
-				return result{}, err
-			}
-			return result{to: toRoles + "?notice=made"}, p.Directory.CreateRole(r.Context(), r.caller, role)
-		}, fields: fieldsNamed("name", "permissions")},
-		"update": {do: func(r *request, form url.Values) (result, error) {
-			role, err := readRole(form)
-			if err != nil {
-				return result{}, err
-			}
-			return result{to: toRoles + "?notice=saved"}, p.Directory.UpdateRole(r.Context(), r.caller, role)
-		}, fields: fieldsNamed("permissions")},
-		"remove": {ask: askRemoveRole, do: func(r *request, form url.Values) (result, error) {
+func (p *Pages) roleForms() map[string]formAction {
+	return map[string]formAction{
+		"create": {do: reading(readRole, toRoles+"?notice=made", p.Directory.CreateRole), fields: fieldsNamed("name", "permissions")},
+		"update": {do: reading(readRole, toRoles+"?notice=saved", p.Directory.UpdateRole), fields: fieldsNamed("permissions")},
+		"remove": {ask: asks("name", "Remove the role NAME?", "Remove",
+			"Every binding that grants it is removed too, and its users lose that access at once.", "This can't be undone."), do: func(r *request, form url.Values) (result, error) {
 			_, err := p.Directory.RemoveRole(r.Context(), r.caller, form.Get("name"))
 			return result{to: toRoles + "?notice=removed"}, err
 		}},
-	}})
+	}
 }
 
 // readRole reads a role whose permissions stand one a line: an action, and a path.
@@ -84,10 +69,4 @@ func readRole(form url.Values) (access.Role, error) {
 		role.Permissions = append(role.Permissions, access.Permission{Action: action, Path: parsed})
 	}
 	return role, nil
-}
-
-func askRemoveRole(_ *request, form url.Values) (question, error) {
-	return question{Title: "Remove the role " + form.Get("name") + "?", Yes: "Remove", Text: []string{
-		"Every binding that grants it is removed too, and its users lose that access at once.", "This can't be undone.",
-	}}, nil
 }

@@ -1,21 +1,18 @@
 package webui
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/signin"
-
-	"github.com/bearerd/bearerd/internal/records"
-
-	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -35,10 +32,6 @@ type userView struct {
 	Path        string
 	Answer      *explain.Explanation
 	Question    formState // what is wrong with the question
-}
-
-func (p *Pages) userPage(w http.ResponseWriter, r *request) error {
-	return p.showUser(w, r, http.StatusOK, newFormState(r))
 }
 
 func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s formState) error {
@@ -109,18 +102,21 @@ func readPermission(action, path string) (string, access.Path, error) {
 	return action, parsed, err
 }
 
-func (p *Pages) changeUser(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showUser, forms: map[string]formAction{
-		"update":        {do: p.updateUser, fields: fieldsNamed("username", "name", "email", "groups")},
-		"password":      {do: p.setPassword, fields: fieldsNamed("password")},
-		"disable":       {do: p.disableUser, ask: p.askDisable},
-		"enable":        {do: p.enableUser},
-		"unlock":        {do: p.unlockUser},
-		"remove":        {do: p.removeUser, ask: p.askRemoveUser},
-		"revoke-all":    {do: p.revokeAllOf, ask: p.askRevokeAll},
+func (p *Pages) formsOfUser() map[string]formAction {
+	return map[string]formAction{
+		"update":   {do: p.updateUser, fields: fieldsNamed("username", "name", "email", "groups")},
+		"password": {do: p.setPassword, fields: fieldsNamed("password")},
+		"disable": {do: p.setDisabled(true), ask: p.askAbout("Disable NAME?", "Disable",
+			"All their tokens and sessions are revoked at once, and they get no new ones until they are enabled again.")},
+		"enable": {do: p.setDisabled(false)},
+		"unlock": {do: p.unlockUser},
+		"remove": {do: p.removeUser, ask: p.askAbout("Remove NAME?", "Remove",
+			"All their tokens and sessions are revoked at once, and their bindings are removed.", "This can't be undone.")},
+		"revoke-all": {do: p.revokeAllOf, ask: p.askAbout("Revoke all tokens of NAME?", "Revoke everything",
+			"All their tokens and sessions are revoked at once. They can sign in again and create new ones.", "This can't be undone.")},
 		"revoke-token":  {do: p.revokeTokenOf, ask: p.askRevokeToken},
 		"remove-access": {do: p.removeAccess, fields: map[string]string{"path": "at"}},
-	}})
+	}
 }
 
 // patch changes the user that the path names.
@@ -146,14 +142,10 @@ func (p *Pages) setPassword(r *request, form url.Values) (result, error) {
 	return p.patch(r, directory.UserPatch{Password: &password})
 }
 
-func (p *Pages) disableUser(r *request, _ url.Values) (result, error) {
-	disabled := true
-	return p.patch(r, directory.UserPatch{Disabled: &disabled})
-}
-
-func (p *Pages) enableUser(r *request, _ url.Values) (result, error) {
-	disabled := false
-	return p.patch(r, directory.UserPatch{Disabled: &disabled})
+func (p *Pages) setDisabled(disabled bool) func(*request, url.Values) (result, error) {
+	return func(r *request, _ url.Values) (result, error) {
+		return p.patch(r, directory.UserPatch{Disabled: &disabled})
+	}
 }
 
 func (p *Pages) unlockUser(r *request, _ url.Values) (result, error) {
@@ -214,36 +206,19 @@ func describe(b access.Binding) string {
 	return whose + ", role " + b.Role + " at " + string(b.Path)
 }
 
-// askAbout returns q with a title about the user that the path names: the title is a
-// format with one %s for the username.
-func (p *Pages) askAbout(r *request, q question) (question, error) {
-	u, err := p.Directory.User(r.Context(), r.caller, r.PathValue("id"))
-	if err != nil {
-		return q, err
+// askAbout asks about the user that the path names. NAME in the title stands for them.
+func (p *Pages) askAbout(title, yes string, text ...string) func(*request, url.Values) (question, error) {
+	return func(r *request, _ url.Values) (question, error) {
+		u, err := p.Directory.User(r.Context(), r.caller, r.PathValue("id"))
+		if err != nil {
+			return question{}, err
+		}
+		q := question{Title: strings.Replace(title, "NAME", u.Username, 1), Yes: yes, Text: text}
+		if u.ID == r.caller.ID() {
+			q.Text = append([]string{"This is you: you will be signed out."}, text...)
+		}
+		return q, nil
 	}
-	q.Title = fmt.Sprintf(q.Title, u.Username)
-	if u.ID == r.caller.ID() {
-		q.Text = append([]string{"This is you: you will be signed out."}, q.Text...)
-	}
-	return q, nil
-}
-
-func (p *Pages) askDisable(r *request, _ url.Values) (question, error) {
-	return p.askAbout(r, question{Title: "Disable %s?", Yes: "Disable", Text: []string{
-		"All their tokens and sessions are revoked at once, and they get no new ones until they are enabled again.",
-	}})
-}
-
-func (p *Pages) askRemoveUser(r *request, _ url.Values) (question, error) {
-	return p.askAbout(r, question{Title: "Remove %s?", Yes: "Remove", Text: []string{
-		"All their tokens and sessions are revoked at once, and their bindings are removed.", "This can't be undone.",
-	}})
-}
-
-func (p *Pages) askRevokeAll(r *request, _ url.Values) (question, error) {
-	return p.askAbout(r, question{Title: "Revoke all tokens of %s?", Yes: "Revoke everything", Text: []string{
-		"All their tokens and sessions are revoked at once. They can sign in again and create new ones.", "This can't be undone.",
-	}})
 }
 
 func (p *Pages) askRevokeToken(r *request, form url.Values) (question, error) {

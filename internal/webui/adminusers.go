@@ -5,10 +5,8 @@ import (
 	"net/url"
 
 	"github.com/bearerd/bearerd/internal/directory"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -23,10 +21,6 @@ type usersView struct {
 
 const listedUsers = 100
 
-func (p *Pages) usersPage(w http.ResponseWriter, r *request) error {
-	return p.showUsers(w, r, http.StatusOK, newFormState(r))
-}
-
 func (p *Pages) showUsers(w http.ResponseWriter, r *request, status int, s formState) error {
 	q := r.URL.Query()
 	view := usersView{formState: s, Search: q.Get("q"), After: q.Get("after")}
@@ -40,10 +34,10 @@ func (p *Pages) showUsers(w http.ResponseWriter, r *request, status int, s formS
 	return p.render(w, r, status, "users", "Users", view)
 }
 
-func (p *Pages) changeUsers(w http.ResponseWriter, r *request) error {
-	return p.run(w, r, formActions{show: p.showUsers, forms: map[string]formAction{
+func (p *Pages) userForms() map[string]formAction {
+	return map[string]formAction{
 		"create": {do: p.createUser, fields: fieldsNamed("username", "name", "email", "groups", "password")},
-	}})
+	}
 }
 
 func (p *Pages) createUser(r *request, form url.Values) (result, error) {

@@ -3,9 +3,8 @@ package webui
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/issuance"
 )
 
 // developerToken is the one token that a user has on the Hypothesis developer page.

@@ -5,10 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 func TestTheDeveloperPageHasOneTokenAndShowsItOnce(t *testing.T) {

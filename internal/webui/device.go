@@ -3,8 +3,6 @@ package webui
 import (
 	"net/http"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -41,12 +39,6 @@ func (p *Pages) devicePage(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return p.deviceRefused(w, r, view, err)
 	}
-	view.Waiting = p.waiting(d)
-	return p.renderDevice(w, r, http.StatusOK, view)
-}
-
-// waiting says what a device asks for. A scope that nobody described stands by its name.
-func (p *Pages) waiting(d records.Device) *waitingDevice {
 	x := &waitingDevice{Code: d.UserCode, ClientID: d.ClientID}
 	if n := len(d.UserCode) / 2; n > 0 {
 		x.Code = d.UserCode[:n] + "-" + d.UserCode[n:]
@@ -56,11 +48,12 @@ func (p *Pages) waiting(d records.Device) *waitingDevice {
 	}
 	described := p.Issuance.DeclaredScopes()
 	described[identity.ScopeOfflineAccess] = "stay connected without asking you again"
-	for _, name := range d.Scope {
+	for _, name := range d.Scope { // one that nobody described stands by its name
 		strong := name == identity.ScopeAdmin || name == identity.ScopeCredentials
 		x.Scopes = append(x.Scopes, scopeChoice{Name: name, Text: described[name], Strong: strong})
 	}
-	return x
+	view.Waiting = x
+	return p.renderDevice(w, r, http.StatusOK, view)
 }
 
 // decideDevice connects a device, or refuses it.

@@ -90,7 +90,17 @@ func (x *expiry) read(form url.Values) (lifetime int64) {
 	}
 	switch {
 	case chosen == onDate:
-		return x.readDate()
+		// To the end of the day that was chosen, in UTC.
+		last, err := time.Parse(dateForm, x.Until)
+		if err != nil {
+			x.Error = "Enter a date as year-month-day, such as " + x.now.UTC().Add(usual*oneDay).Format(dateForm) + "."
+			return 0
+		}
+		left := last.Add(oneDay).Sub(x.now)
+		if left < time.Second {
+			x.Error = "This date is in the past."
+		}
+		return int64(left / time.Second)
 	case x.Until != "":
 		x.Error = "Choose “on a date”, or leave the date empty."
 	case chosen == never && x.ceiling > 0:
@@ -103,18 +113,4 @@ func (x *expiry) read(form url.Values) (lifetime int64) {
 		}
 	}
 	return lifetime
-}
-
-// readDate returns how long it is to the end of the day that was chosen, in UTC.
-func (x *expiry) readDate() int64 {
-	last, err := time.Parse(dateForm, x.Until)
-	if err != nil {
-		x.Error = "Enter a date as year-month-day, such as " + x.now.UTC().Add(usual*oneDay).Format(dateForm) + "."
-		return 0
-	}
-	left := last.Add(oneDay).Sub(x.now)
-	if left < time.Second {
-		x.Error = "This date is in the past."
-	}
-	return int64(left / time.Second)
 }

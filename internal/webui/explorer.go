@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/swaggest/swgui/v5/static"
 )
@@ -38,20 +37,6 @@ func explorerAssets() map[string][]byte {
 		assets[name] = body
 	}
 	return assets
-}
-
-// serve answers with the file, decompressed for clients that don't accept gzip.
-func (a asset) serve(w http.ResponseWriter, r *http.Request, name string) {
-	body := io.ReadSeeker(bytes.NewReader(a.body))
-	if a.zipped {
-		w.Header().Add("Vary", "Accept-Encoding")
-		if takesGzip(r) {
-			w.Header().Set("Content-Encoding", "gzip")
-		} else {
-			body = bytes.NewReader(unpack(a.body))
-		}
-	}
-	http.ServeContent(w, r, name, time.Time{}, body)
 }
 
 // takesGzip reports whether the client says that it takes gzip (RFC 9110 §12.5.3).
@@ -88,7 +73,43 @@ type explorer struct {
 }
 
 func (p *Pages) newExplorer() *explorer {
-	return &explorer{Pages: p, groups: sync.OnceValues(func() ([]endpoints, error) { return listEndpoints(p.Explorer()) })}
+	return &explorer{Pages: p, groups: sync.OnceValues(func() ([]endpoints, error) { // as far as the plain list needs it
+		var d struct {
+			Tags  []struct{ Name, Description string }
+			Paths map[string]map[string]json.RawMessage
+		}
+		if err := json.Unmarshal(p.Explorer(), &d); err != nil {
+			return nil, fmt.Errorf("reading the API description: %w", err)
+		}
+		byTag := map[string][]endpoint{}
+		for path, item := range d.Paths {
+			for _, method := range methods {
+				raw, there := item[method]
+				if !there {
+					continue
+				}
+				one := endpoint{Method: strings.ToUpper(method), Path: path}
+				if err := json.Unmarshal(raw, &one.Operation); err != nil {
+					return nil, fmt.Errorf("reading the API description: %s %s: %w", method, path, err)
+				}
+				for _, tag := range one.Operation.Tags {
+					byTag[tag] = append(byTag[tag], one)
+				}
+			}
+		}
+		var groups []endpoints
+		for _, tag := range d.Tags {
+			list := byTag[tag.Name]
+			if len(list) == 0 {
+				continue
+			}
+			slices.SortFunc(list, func(a, b endpoint) int {
+				return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
+			})
+			groups = append(groups, endpoints{tag.Name, tag.Description, list})
+		}
+		return groups, nil
+	})}
 }
 
 // explorerView is the page: what scripts load, and the same as a plain list.
@@ -146,42 +167,3 @@ func (o operation) Callers() string {
 
 // methods in the order of the list.
 var methods = []string{"get", "post", "put", "patch", "delete"}
-
-// listEndpoints reads an OpenAPI document as far as the plain list needs it.
-func listEndpoints(document []byte) ([]endpoints, error) {
-	var d struct {
-		Tags  []struct{ Name, Description string }
-		Paths map[string]map[string]json.RawMessage
-	}
-	if err := json.Unmarshal(document, &d); err != nil {
-		return nil, fmt.Errorf("reading the API description: %w", err)
-	}
-	byTag := map[string][]endpoint{}
-	for path, item := range d.Paths {
-		for _, method := range methods {
-			raw, there := item[method]
-			if !there {
-				continue
-			}
-			one := endpoint{Method: strings.ToUpper(method), Path: path}
-			if err := json.Unmarshal(raw, &one.Operation); err != nil {
-				return nil, fmt.Errorf("reading the API description: %s %s: %w", method, path, err)
-			}
-			for _, tag := range one.Operation.Tags {
-				byTag[tag] = append(byTag[tag], one)
-			}
-		}
-	}
-	var groups []endpoints
-	for _, tag := range d.Tags {
-		list := byTag[tag.Name]
-		if len(list) == 0 {
-			continue
-		}
-		slices.SortFunc(list, func(a, b endpoint) int {
-			return strings.Compare(a.Path+" "+a.Method, b.Path+" "+b.Method)
-		})
-		groups = append(groups, endpoints{tag.Name, tag.Description, list})
-	}
-	return groups, nil
-}

@@ -117,17 +117,15 @@ func TestAFormIsMarkedByTheFieldAlone(t *testing.T) {
 		"no field of the form": fault.New(fault.NotFound, "the username is wrong").In("secret"),
 	} {
 		var got formState
-		forms := formActions{
-			forms: map[string]formAction{"create": {
-				do:     func(*request, url.Values) (result, error) { return result{}, err },
-				fields: fieldsNamed("username", "email"),
-			}},
-			show: func(_ http.ResponseWriter, _ *request, _ int, s formState) error { got = s; return nil },
-		}
+		show := func(_ http.ResponseWriter, _ *request, _ int, s formState) error { got = s; return nil }
+		forms := map[string]formAction{"create": {
+			do:     func(*request, url.Values) (result, error) { return result{}, err },
+			fields: fieldsNamed("username", "email"),
+		}}
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("do=create&username=x"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Accept", "text/html")
-		if err := (&Pages{}).run(httptest.NewRecorder(), &request{Request: r}, forms); err != nil {
+		if err := (&Pages{}).run(httptest.NewRecorder(), &request{Request: r}, show, forms); err != nil {
 			t.Fatal(err)
 		}
 		want := err.Field

@@ -3,12 +3,13 @@ package webui
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/signin"
-
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/signin"
 )
 
 // signIn is the form of the sign-in page. The password never comes back.
@@ -49,8 +50,14 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	f := readSignIn(form, p.Policy.Issuer)
-	if !f.complete() {
+	f := signIn{Username: field{Value: form.Get("username")}, Next: ownPath(form.Get("next"), p.Policy.Issuer)}
+	if f.Username.Value == "" {
+		f.Username.Error = "Enter your username."
+	}
+	if form.Get("password") == "" {
+		f.Password.Error = "Enter your password."
+	}
+	if f.Username.Error+f.Password.Error != "" {
 		return p.render(w, r, http.StatusBadRequest, "login", "Sign in", f)
 	}
 	if len(p.SessionCookies) == 0 {
@@ -58,7 +65,22 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	}
 	c, err := p.SignIn.Login(r.Context(), signin.Credentials{Username: f.Username.Value, Password: form.Get("password")})
 	if err != nil {
-		return p.loginRefused(w, r, f, err)
+		// The form again, with the reason. An error that has nothing to do with what was typed
+		// has a page of its own.
+		kind := fault.KindOf(err)
+		switch kind { //nolint:exhaustive // the rest is no answer to a form
+		case fault.BadCredentials:
+			f.Problem = "Wrong username or password."
+		case fault.Limited:
+			f.Problem = sentence(fault.Message(err)) + " Try again in " + inWords(fault.RetryAfter(err)) + "."
+		default:
+			return err
+		}
+		if wantsJSON(r.Request) {
+			return err
+		}
+		p.setFailureHeaders(w, err)
+		return p.render(w, r, httpkit.Status(kind), "login", "Sign in", f)
 	}
 	httpkit.Note(r.Request, c)
 	session, err := p.Issuance.StartSession(r.Context(), c, nil)
@@ -73,34 +95,97 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 	return redirect(w, f.Next)
 }
 
-func readSignIn(form url.Values, issuer string) signIn {
-	f := signIn{Username: field{Value: form.Get("username")}, Next: ownPath(form.Get("next"), issuer)}
-	if f.Username.Value == "" {
-		f.Username.Error = "Enter your username."
-	}
-	if form.Get("password") == "" {
-		f.Password.Error = "Enter your password."
-	}
-	return f
+func (p *Pages) logoutPage(w http.ResponseWriter, r *request) error {
+	return p.render(w, r, http.StatusOK, "logout", "Sign out", nil)
 }
 
-func (f *signIn) complete() bool { return f.Username.Error == "" && f.Password.Error == "" }
-
-// loginRefused shows the form again with the reason. An error that has nothing to do
-// with what was typed has a page of its own.
-func (p *Pages) loginRefused(w http.ResponseWriter, r *request, f signIn, err error) error {
-	kind := fault.KindOf(err)
-	switch kind { //nolint:exhaustive // the rest is no answer to a form
-	case fault.BadCredentials:
-		f.Problem = "Wrong username or password."
-	case fault.Limited:
-		f.Problem = sentence(fault.Message(err)) + " Try again in " + inWords(fault.RetryAfter(err)) + "."
-	default:
-		return err
+// logout ends every session that the browser has here, with the access tokens made
+// from it. Signing out twice is success.
+func (p *Pages) logout(w http.ResponseWriter, r *request) error {
+	for _, raw := range httpkit.SessionCookies(r.Request, p.SessionCookies) {
+		c, err := p.SignIn.Session(r.Context(), raw)
+		if lost(err) {
+			continue
+		}
+		if err == nil {
+			err = p.Revoker.EndSession(r.Context(), c)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if wantsJSON(r.Request) {
-		return err
-	}
-	p.setFailureHeaders(w, err)
-	return p.render(w, r, httpkit.Status(kind), "login", "Sign in", f)
+	p.forgetSessions(w)
+	return p.seeOther(w, pathLogin+"?notice=signed-out")
 }
+
+// caller returns who is signed in.
+func (p *Pages) caller(r *http.Request) (*caller.Caller, error) {
+	c, found, err := httpkit.Session(r, p.SessionCookies, p.SignIn.Session)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, httpkit.SignInFirst()
+	}
+	httpkit.Note(r, c)
+	return c, nil
+}
+
+// lost reports whether there is no session, or not any more.
+func lost(err error) bool {
+	return fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.InvalidToken)
+}
+
+// toLogin sends somebody without a session to sign in, and from there back. A form
+// that was sent is led back to the page that it stands on.
+func (p *Pages) toLogin(w http.ResponseWriter, r *http.Request, err error) error {
+	back := r.URL.Path
+	if r.Method != http.MethodPost {
+		back = r.URL.RequestURI()
+	}
+	q := url.Values{"next": {p.base + back}}
+	if fault.Is(err, fault.InvalidToken) {
+		q.Set("notice", "ended")
+	}
+	return p.seeOther(w, pathLogin+"?"+q.Encode())
+}
+
+// forgetSessions removes the session cookies from the browser, and asks it to drop what
+// it kept of the pages: some keep those that the way back leads to for all their
+// Cache-Control says.
+func (p *Pages) forgetSessions(w http.ResponseWriter) {
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+	for _, name := range p.SessionCookies {
+		http.SetCookie(w, p.Cookies.Expire(name))
+	}
+}
+
+// maxNext bounds where one is led back to, in bytes.
+const maxNext = 2048
+
+// ownPath returns the path and query that next leads to on this server; "" when it
+// leads anywhere else or could be read so. A browser takes a backslash for a
+// slash, drops tabs and line ends, and reads two slashes as the beginning of a
+// host: text with any of them, escaped ones included, is refused rather than repaired.
+func ownPath(next, issuer string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.User != nil || u.Opaque != "" {
+		return ""
+	}
+	if u.IsAbs() || u.Host != "" {
+		own, err := url.Parse(issuer)
+		if err != nil || u.Scheme != own.Scheme || u.Host != own.Host {
+			return ""
+		}
+	}
+	if !strings.HasPrefix(u.Path, "/") || strings.Contains(u.Path, "//") || strings.ContainsFunc(u.Path+next, misread) {
+		return ""
+	}
+	if path := u.RequestURI(); len(path) <= maxNext {
+		return path
+	}
+	return ""
+}
+
+// misread reports characters that browsers don't take for what they are.
+func misread(c rune) bool { return c == '\\' || c < ' ' || c == 0x7f }

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // broken is a store that fails when tokens are listed, in a way nobody foresaw.

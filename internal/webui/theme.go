@@ -1,11 +1,13 @@
 package webui
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"html"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -126,5 +128,15 @@ func (t *theme) serveAsset(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("ETag", `"`+a.sum+`"`)
-	a.serve(w, r, name)
+	// Decompressed for clients that don't accept gzip.
+	body := io.ReadSeeker(bytes.NewReader(a.body))
+	if a.zipped {
+		w.Header().Add("Vary", "Accept-Encoding")
+		if takesGzip(r) {
+			w.Header().Set("Content-Encoding", "gzip")
+		} else {
+			body = bytes.NewReader(unpack(a.body))
+		}
+	}
+	http.ServeContent(w, r, name, time.Time{}, body)
 }

@@ -7,12 +7,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // overlaps are the seconds that an old value may live on beside the new one.

@@ -8,16 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/issuance"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/records"
 )
 
 // tokenForm is the form for a new API token, as it is shown and as it comes back.
@@ -45,15 +42,8 @@ type scopeChoice struct {
 func (p *Pages) newTokenForm(r *request) (tokenForm, error) {
 	open, err := p.Directory.CollectionsOpenTo(r.Context(), r.caller)
 	policy := p.Policy
-	return tokenForm{
-		Scopes: p.scopesFor(r.caller), AnyScope: len(policy.Scopes) == 0, Collections: open,
-		Expiry: newExpiry(p.Now(), policy.APITokenMax),
-	}, err
-}
-
-// scopesFor lists the scopes: the operator's first, then the built-in ones, of which
-// not everybody may choose each.
-func (p *Pages) scopesFor(c *caller.Caller) []scopeChoice {
+	// The operator's scopes first, then the built-in ones, of which not everybody may
+	// choose each.
 	all := p.Issuance.DeclaredScopes()
 	for name, text := range watching {
 		if all[name] == "" {
@@ -62,7 +52,7 @@ func (p *Pages) scopesFor(c *caller.Caller) []scopeChoice {
 	}
 	var list, strong, closed []scopeChoice
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		s := scopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name), Why: whyNot(c, name)}
+		s := scopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name), Why: whyNot(r.caller, name)}
 		switch {
 		case s.Why != "":
 			closed = append(closed, s)
@@ -72,7 +62,10 @@ func (p *Pages) scopesFor(c *caller.Caller) []scopeChoice {
 			list = append(list, s)
 		}
 	}
-	return slices.Concat(list, strong, closed)
+	return tokenForm{
+		Scopes: slices.Concat(list, strong, closed), AnyScope: len(policy.Scopes) == 0, Collections: open,
+		Expiry: newExpiry(p.Now(), policy.APITokenMax),
+	}, err
 }
 
 // watching describes the built-in scopes for programs that watch over tokens.
@@ -111,18 +104,10 @@ func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
 	case issuance.ValidateTokenName(n.Name) != nil:
 		f.Name.Error = sentence(fault.Message(issuance.ValidateTokenName(n.Name)))
 	}
-	n.Scope = f.readScope(form["scope"])
-	n.Collection = f.readCollection(form.Get("collection"))
-	n.Lifetime = f.Expiry.read(form)
-	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Expiry.Error != ""
-	return n, !f.Failed
-}
-
-// readScope returns the scopes that were ticked and those that were typed: all are
-// values of one parameter.
-func (f *tokenForm) readScope(values []string) []string {
+	// The scopes that were ticked and those that were typed: all are values of one
+	// parameter.
 	var typed []string
-	for _, value := range values {
+	for _, value := range form["scope"] {
 		i := slices.IndexFunc(f.Scopes, func(s scopeChoice) bool { return s.Name == value })
 		if i < 0 {
 			typed = append(typed, value)
@@ -131,11 +116,14 @@ func (f *tokenForm) readScope(values []string) []string {
 		f.Scopes[i].Chosen = true
 	}
 	f.OtherScope = strings.Join(typed, " ")
-	names, err := identity.ParseScope(strings.Join(values, " "))
-	if err != nil {
+	var err error
+	if n.Scope, err = identity.ParseScope(strings.Join(form["scope"], " ")); err != nil {
 		f.ScopeError = sentence(fault.Message(err))
 	}
-	return names
+	n.Collection = f.readCollection(form.Get("collection"))
+	n.Lifetime = f.Expiry.read(form)
+	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Expiry.Error != ""
+	return n, !f.Failed
 }
 
 func (f *tokenForm) readCollection(value string) *int64 {
@@ -211,24 +199,19 @@ func (p *Pages) made(issued *issuance.Issued, name string, names map[int64]strin
 	if issued.Collection != nil {
 		m.Collection = collectionName(*issued.Collection, names)
 	}
-	m.Examples = p.examples(issued.Value)
+	me := strings.TrimSuffix(p.Policy.Issuer, "/") + "/auth/api/v1/me" // to try the token out on this server
+	m.Examples = []example{
+		{"curl", "curl", `curl -H "Authorization: Bearer ` + issued.Value.Reveal() + `" "` + me + `"`},
+		{"python", "Python", "import urllib.request\n\n" +
+			"request = urllib.request.Request(\n    \"" + me + "\",\n" +
+			"    headers={\"Authorization\": \"Bearer " + issued.Value.Reveal() + "\"},\n)\n" +
+			"print(urllib.request.urlopen(request).read().decode())"},
+	}
 	return m
 }
 
 // example is text that is ready to paste.
 type example struct{ ID, Name, Text string }
-
-// examples try a token out on this server.
-func (p *Pages) examples(value token.Secret) []example {
-	me := strings.TrimSuffix(p.Policy.Issuer, "/") + "/auth/api/v1/me"
-	return []example{
-		{"curl", "curl", `curl -H "Authorization: Bearer ` + value.Reveal() + `" "` + me + `"`},
-		{"python", "Python", "import urllib.request\n\n" +
-			"request = urllib.request.Request(\n    \"" + me + "\",\n" +
-			"    headers={\"Authorization\": \"Bearer " + value.Reveal() + "\"},\n)\n" +
-			"print(urllib.request.urlopen(request).read().decode())"},
-	}
-}
 
 func (p *Pages) renderMade(w http.ResponseWriter, r *request, status int, m made) error {
 	return p.render(w, r, status, "made", "Your new token", m)

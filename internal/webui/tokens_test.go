@@ -294,7 +294,7 @@ func TestRegeneratingAtOnceEndsTheOldValue(t *testing.T) {
 	if _, err := s.Verify(t.Context(), old, verification.Requirements{}); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("the old value: %v", err)
 	}
-	b.Submit(t, page).Is(http.StatusConflict, "The token is dead already: regenerated.")
+	b.Submit(t, page).Is(http.StatusConflict, "The token is no longer valid: regenerated.")
 }
 
 func TestAUserSeesAndTouchesOnlyTheirOwn(t *testing.T) {

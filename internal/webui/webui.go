@@ -19,18 +19,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
-
-	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/traffic"
-
-	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // Pages are the web pages.
@@ -101,7 +99,19 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	p.user(mux, "POST /auth/tokens/revoke-all", p.revokeAll)
 	p.user(mux, "GET "+pathDevice, p.devicePage)
 	p.user(mux, "POST "+pathDevice, p.decideDevice)
-	p.registerAdmin(mux)
+	// The pages of administration.
+	p.admin(mux, "GET "+pathAdmin+"{$}", p.overview)
+	p.adminForms(mux, "users", p.showUsers, p.userForms())
+	p.adminForms(mux, "users/{id}", p.showUser, p.formsOfUser())
+	p.adminForms(mux, "collections", p.showCollections, p.collectionForms())
+	p.adminForms(mux, "roles", p.showRoles, p.roleForms())
+	p.adminForms(mux, "bindings", p.showBindings, p.bindingForms())
+	p.adminForms(mux, "clients", p.showClients, p.clientForms())
+	p.adminForms(mux, "keys", p.showKeys, p.keyForms())
+	p.admin(mux, "GET "+pathAdmin+"audit", p.auditPage)
+	p.admin(mux, "GET "+pathAdmin+"audit/export", p.exportAudit)
+	p.admin(mux, "GET "+pathAdmin+"inspector", p.inspectorPage)
+	p.admin(mux, "POST "+pathAdmin+"inspector", p.inspect)
 	if p.Explorer != nil {
 		p.anybody(mux, "GET "+pathExplorer, p.newExplorer().page)
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// ownToken is what the verifiers read the stream with.
+// ownToken is the token with which verifiers read the stream.
 const ownToken = "verifytest-own-access-token"
 
 func newID() string {
@@ -28,7 +28,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// asClient lets the verifiers' client through.
+// asClient admits only the verifiers' client.
 func asClient(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, encoded, _ := r.BasicAuth()
@@ -104,7 +104,7 @@ func (i *Issuer) revocations(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("after"); text != "" {
 		var err error
 		if after, err = strconv.ParseInt(text, 10, 64); err != nil {
-			http.Error(w, "after is no number", http.StatusBadRequest)
+			http.Error(w, "after is not a number", http.StatusBadRequest)
 			return
 		}
 	}

@@ -1,6 +1,6 @@
-// Package verifytest is an issuer for the tests of services that use package verify:
-// it has real keys, signs real tokens, answers introspection, and tells of what was
-// revoked, in-process and on a loopback address alone.
+// Package verifytest is an issuer for the tests of services that use package verify: it
+// has real keys, signs real tokens, answers introspection, and streams revocations,
+// in-process and only on a loopback address.
 //
 //	issuer := verifytest.NewIssuer(t)
 //	handler := issuer.Verifier(t).Middleware(newMux())
@@ -9,9 +9,9 @@
 //	issuer.Revoke(raw)
 //	// … and refused.
 //
-// What takes something back returns when every verifier that the issuer made has
-// honoured it, so that a test needs no waiting. It issues whatever it is asked for:
-// no rule of bearerd about who may have which token is in it.
+// Methods that revoke return when every verifier of the issuer has applied the
+// revocation, so that a test needs no waiting. The issuer issues whatever it is asked
+// for: it has none of bearerd's rules about who may have which token.
 package verifytest
 
 import (
@@ -29,14 +29,14 @@ import (
 	"github.com/bearerd/bearerd/verify"
 )
 
-// What an issuer's tokens are for, and the client that its verifiers are.
+// The audience of an issuer's tokens, and the client of its verifiers.
 const (
 	Audience     = "https://api.example.org"
 	ClientID     = "api"
-	ClientSecret = "a client's secret, good for tests alone" //nolint:gosec // it opens nothing
+	ClientSecret = "a client's secret, for tests only" //nolint:gosec // it opens nothing
 )
 
-// MaxStaleness is what the issuer says that its revocations may take at most.
+// MaxStaleness is the issuer's max_staleness.
 const MaxStaleness = 2 * time.Second
 
 const (
@@ -45,7 +45,7 @@ const (
 	lifetime = 30 * time.Minute
 )
 
-// Claims are what a token is to say.
+// Claims are the claims of a token.
 type Claims struct {
 	Subject       string // "": "ada"
 	Username      string
@@ -55,11 +55,11 @@ type Claims struct {
 	Collection    int64         // 0: none
 	Lifetime      time.Duration // 0: 30 minutes; negative: it has expired
 	TaskTokenType string        // not "": a task token, whose audience is that type
-	Parent        string        // the id of what it was made from, which dies with it
+	Parent        string        // the id of what it was made from: revoking that revokes it too
 }
 
-// Issuer is an issuer of tokens. It is made by NewIssuer; its methods may be called
-// by many goroutines, and fail the test when something goes wrong.
+// Issuer is an issuer of tokens. NewIssuer returns one. Its methods may be called by many
+// goroutines, and fail the test on an error.
 type Issuer struct {
 	tb     testing.TB
 	server *httptest.Server
@@ -76,7 +76,7 @@ type Issuer struct {
 	asked     int
 }
 
-// row is what is known of a token.
+// row is what is known about a token.
 type row struct {
 	kind       token.Kind
 	id         string
@@ -123,13 +123,13 @@ func NewIssuer(tb testing.TB) *Issuer {
 // URL is the issuer's name and address.
 func (i *Issuer) URL() string { return i.server.URL }
 
-// Config returns what makes a verifier of this issuer's tokens, to be changed as a test
-// needs.
+// Config returns the configuration of a verifier of this issuer's tokens, which a test
+// may change.
 func (i *Issuer) Config() verify.Config {
 	return verify.Config{Issuer: i.URL(), Audience: Audience, ClientID: ClientID, ClientSecret: ClientSecret}
 }
 
-// Verifier makes a verifier that ends with the test.
+// Verifier returns a verifier that is closed when the test ends.
 func (i *Issuer) Verifier(tb testing.TB) *verify.Verifier {
 	tb.Helper()
 	v, err := verify.New(tb.Context(), i.Config())
@@ -141,15 +141,14 @@ func (i *Issuer) Verifier(tb testing.TB) *verify.Verifier {
 	return v
 }
 
-// Watch makes what takes something back wait for a verifier that the test made
-// itself.
+// Watch makes the methods that revoke wait for a verifier that the test created itself.
 func (i *Issuer) Watch(v *verify.Verifier) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.verifiers = append(i.verifiers, v)
 }
 
-// Token issues a JWT: an access token, or a task token.
+// Token issues a JWT: an access token or a task token.
 func (i *Issuer) Token(c Claims) string {
 	i.tb.Helper()
 	i.mu.Lock()
@@ -167,7 +166,7 @@ func (i *Issuer) Token(c Claims) string {
 	return raw
 }
 
-// APIToken issues an opaque token. None of these is a task token.
+// APIToken issues an opaque token, which can't be a task token.
 func (i *Issuer) APIToken(c Claims) string {
 	i.tb.Helper()
 	c.TaskTokenType = ""
@@ -227,20 +226,20 @@ func (i *Issuer) Revoke(tokenOrID string) {
 	i.append(revocation.Token, id)
 }
 
-// RevokeAll revokes whatever a subject has now. What is issued later is good.
+// RevokeAll revokes all present tokens of a subject. Later ones are valid.
 func (i *Issuer) RevokeAll(subject string) {
 	i.tb.Helper()
 	i.append(revocation.Subject, subject)
 }
 
-// RevokeClient revokes whatever was issued to a client until now.
+// RevokeClient revokes all present tokens of a client. Later ones are valid.
 func (i *Issuer) RevokeClient(client string) {
 	i.tb.Helper()
 	i.append(revocation.Client, client)
 }
 
-// SetAccess returns a subject access to a collection, which all have at first, or takes
-// it away.
+// SetAccess grants a subject access to a collection, which all have at first, or removes
+// it.
 func (i *Issuer) SetAccess(subject string, collection int64, has bool) {
 	i.tb.Helper()
 	i.mu.Lock()
@@ -249,7 +248,7 @@ func (i *Issuer) SetAccess(subject string, collection int64, has bool) {
 	i.append(revocation.Access, subject)
 }
 
-// RotateKey makes a new key sign. What the one before signed stays good.
+// RotateKey makes a new key sign. What the previous one signed stays valid.
 func (i *Issuer) RotateKey() {
 	i.tb.Helper()
 	i.mu.Lock()
@@ -259,7 +258,7 @@ func (i *Issuer) RotateKey() {
 	i.showKey()
 }
 
-// RetireKey takes the signing key back with what it signed; a new one signs.
+// RetireKey revokes the signing key with all that it signed; a new one signs.
 func (i *Issuer) RetireKey() {
 	i.tb.Helper()
 	i.mu.Lock()
@@ -271,8 +270,8 @@ func (i *Issuer) RetireKey() {
 	i.showKey()
 }
 
-// showKey waits until the verifiers know the key that signs now, which they fetch once
-// a second at most.
+// showKey waits until the verifiers know the present signing key, which they fetch at
+// most once a second.
 func (i *Issuer) showKey() {
 	i.tb.Helper()
 	probe := i.Token(Claims{})
@@ -295,7 +294,7 @@ func isUnknown(v *verify.Verifier, raw string) bool {
 	return ok && e.Description == token.ReasonMalformed
 }
 
-// addKey makes a key that signs from now on.
+// addKey creates the key that signs from now on.
 func (i *Issuer) addKey() {
 	key, err := token.GenerateKey(token.EdDSA)
 	if err != nil {
@@ -304,7 +303,7 @@ func (i *Issuer) addKey() {
 	i.keys = append(i.keys, key)
 }
 
-// SetDown makes the issuer unreachable, as in an outage, or lets it answer again.
+// SetDown makes the issuer unreachable, as in an outage, or reachable again.
 func (i *Issuer) SetDown(down bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -320,7 +319,7 @@ func (i *Issuer) SetDown(down bool) {
 	}
 }
 
-// Introspections counts the questions about tokens that were answered.
+// Introspections returns the number of introspections that were answered.
 func (i *Issuer) Introspections() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -359,7 +358,7 @@ func (i *Issuer) isDown() bool {
 	}
 }
 
-// find returns what is known of a token by its value; under mu.
+// find returns what is known about a token by its value; under mu.
 func (i *Issuer) find(raw string) *row {
 	if r := i.rows[token.Digest(raw)]; r != nil {
 		return r
@@ -383,7 +382,7 @@ func (i *Issuer) find(raw string) *row {
 	}
 }
 
-// good reports whether a token could be used now; under mu.
+// good reports whether a token is valid now; under mu.
 func (i *Issuer) good(r *row) bool {
 	if !r.expiry.IsZero() && !time.Now().Before(r.expiry) {
 		return false
@@ -391,7 +390,7 @@ func (i *Issuer) good(r *row) bool {
 	return !slices.ContainsFunc(i.log, r.deadBy) && (r.collection == nil || !i.lost[place{r.subject, *r.collection}])
 }
 
-// deadBy reports whether an entry of the log voids the token.
+// deadBy reports whether an entry of the log revokes the token.
 func (r *row) deadBy(e revocation.Entry) bool {
 	switch e.What {
 	case revocation.Token:
@@ -411,7 +410,7 @@ func (r *row) deadBy(e revocation.Entry) bool {
 	return false
 }
 
-// handler serves what a verifier asks for.
+// handler serves the endpoints that a verifier uses.
 func (i *Issuer) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", i.metadata)

@@ -41,6 +41,12 @@ class TheLog(unittest.TestCase):
                 self.assertEqual(log.revoked(t, clocks.wall), of_any_sequence or seq > 5, (what, id_, seq))
                 self.assertFalse(log.revoked(token(id="b", subject="bob", key_id="l", seq=6), clocks.wall), what)
 
+    def test_a_client_in_the_chain_counts_like_the_tokens_own(self):
+        for seq in (4, 5, 6):
+            log = Clocks().log()
+            log.apply("client", "dashboard", seq, None, 0.0)
+            self.assertEqual(log.revoked(token(client_id="job", chain=("parent", "client:dashboard")), 0.0), seq > 5)
+
     def test_access_is_asked_for_again_after_entries_about_it(self):
         for what, id_ in (("access", "ada"), ("role", "r"), ("group", "g"), ("collection", "4")):
             log = Clocks().log()

@@ -25,7 +25,14 @@ func (d *Document) CheckRoutes(muxes ...*http.ServeMux) {
 
 func (d *Document) routeComplaints(served []string) []string {
 	var complaints []string
-	described := d.operations()
+	described := map[string][]string{}
+	for path, item := range child(d.root, "paths") {
+		for _, method := range methods {
+			if o, ok := item.(object); ok && o[method] != nil {
+				described[plain(path)] = append(described[plain(path)], strings.ToUpper(method))
+			}
+		}
+	}
 	for _, pattern := range served {
 		method, path := split(pattern)
 		switch {
@@ -48,19 +55,6 @@ func (d *Document) routeComplaints(served []string) []string {
 	}
 	slices.Sort(complaints)
 	return complaints
-}
-
-// operations returns the methods that are described for each path.
-func (d *Document) operations() map[string][]string {
-	paths := map[string][]string{}
-	for path, item := range child(d.root, "paths") {
-		for _, method := range methods {
-			if o, ok := item.(object); ok && o[method] != nil {
-				paths[plain(path)] = append(paths[plain(path)], strings.ToUpper(method))
-			}
-		}
-	}
-	return paths
 }
 
 func split(pattern string) (method, path string) {

@@ -26,10 +26,41 @@ func (d *Document) complaints() []string {
 	}
 	i.members("info", child(d.root, "info"), []string{"title", "version"},
 		[]string{"summary", "description", "license", "contact", "termsOfService"})
-	i.tags()
-	i.components()
+	seen := map[string]bool{}
+	for _, tag := range list(i.root["tags"]) {
+		o, _ := tag.(object)
+		i.members("a tag", o, []string{"name", "description"}, nil)
+		if seen[text(o["name"])] {
+			i.complain("the tag %q is declared twice", o["name"])
+		}
+		seen[text(o["name"])] = true
+	}
+	components := child(i.root, "components")
+	i.members("components", components, nil, []string{"schemas", "responses", "parameters", "requestBodies", "headers", "securitySchemes"})
+	for _, name := range sorted(child(components, "schemas")) {
+		i.schema(pointer("components", "schemas", name))
+	}
+	for _, name := range sorted(child(components, "responses")) {
+		i.response("response "+name, child(child(components, "responses"), name), pointer("components", "responses", name))
+	}
+	for _, name := range sorted(child(components, "parameters")) {
+		i.parameter("parameter "+name, child(child(components, "parameters"), name))
+	}
+	for _, name := range sorted(child(components, "securitySchemes")) {
+		i.members("security scheme "+name, child(child(components, "securitySchemes"), name), []string{"type"},
+			[]string{"description", "name", "in", "scheme", "bearerFormat", "flows", "openIdConnectUrl"})
+	}
 	for _, path := range sorted(child(d.root, "paths")) {
-		i.pathItem(path, child(child(d.root, "paths"), path))
+		item := child(child(d.root, "paths"), path)
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
+			i.complain("%q is no path", path)
+		}
+		i.members(path, item, nil, append([]string{"parameters", "summary", "description"}, methods...))
+		for _, method := range methods {
+			if operation := child(item, method); operation != nil {
+				i.operation(path, method, operation, list(item["parameters"]))
+			}
+		}
 	}
 	i.references("#", d.root)
 	i.examples("#", d.root)
@@ -54,36 +85,6 @@ func (i *inspection) members(where string, o object, required, optional []string
 	}
 }
 
-func (i *inspection) tags() {
-	seen := map[string]bool{}
-	for _, tag := range list(i.root["tags"]) {
-		o, _ := tag.(object)
-		i.members("a tag", o, []string{"name", "description"}, nil)
-		if seen[text(o["name"])] {
-			i.complain("the tag %q is declared twice", o["name"])
-		}
-		seen[text(o["name"])] = true
-	}
-}
-
-func (i *inspection) components() {
-	components := child(i.root, "components")
-	i.members("components", components, nil, []string{"schemas", "responses", "parameters", "requestBodies", "headers", "securitySchemes"})
-	for _, name := range sorted(child(components, "schemas")) {
-		i.schema(pointer("components", "schemas", name))
-	}
-	for _, name := range sorted(child(components, "responses")) {
-		i.response("response "+name, child(child(components, "responses"), name), pointer("components", "responses", name))
-	}
-	for _, name := range sorted(child(components, "parameters")) {
-		i.parameter("parameter "+name, child(child(components, "parameters"), name))
-	}
-	for _, name := range sorted(child(components, "securitySchemes")) {
-		i.members("security scheme "+name, child(child(components, "securitySchemes"), name), []string{"type"},
-			[]string{"description", "name", "in", "scheme", "bearerFormat", "flows", "openIdConnectUrl"})
-	}
-}
-
 // schema complains of one that JSON Schema 2020-12 doesn't take.
 func (i *inspection) schema(at string) {
 	if _, err := i.compiler.Compile(location + at); err != nil {
@@ -92,18 +93,6 @@ func (i *inspection) schema(at string) {
 }
 
 var inBraces = regexp.MustCompile(`\{([^{}]*)\}`)
-
-func (i *inspection) pathItem(path string, item object) {
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
-		i.complain("%q is no path", path)
-	}
-	i.members(path, item, nil, append([]string{"parameters", "summary", "description"}, methods...))
-	for _, method := range methods {
-		if operation := child(item, method); operation != nil {
-			i.operation(path, method, operation, list(item["parameters"]))
-		}
-	}
-}
 
 func (i *inspection) operation(path, method string, o object, shared []any) {
 	where := strings.ToUpper(method) + " " + path
@@ -129,12 +118,11 @@ func (i *inspection) operation(path, method string, o object, shared []any) {
 		}
 	}
 	if body, ok := o["requestBody"]; ok {
-		i.requestBody(where, i.resolve(body), pointer("paths", path, method, "requestBody"))
+		b := i.resolve(body)
+		i.members(where+": the body", b, []string{"content"}, []string{"description", "required"})
+		i.content(where+": the body", child(b, "content"), pointer("paths", path, method, "requestBody"))
 	}
-	i.responses(where, child(o, "responses"), pointer("paths", path, method, "responses"))
-}
-
-func (i *inspection) responses(where string, responses object, at string) {
+	responses := child(o, "responses")
 	if len(responses) == 0 {
 		i.complain("%s has no responses", where)
 	}
@@ -146,18 +134,13 @@ func (i *inspection) responses(where string, responses object, at string) {
 		if r["$ref"] != nil {
 			continue // looked at where it stands
 		}
-		i.response(where+" "+status, r, at+"/"+status)
+		i.response(where+" "+status, r, pointer("paths", path, method, "responses")+"/"+status)
 	}
 }
 
 func (i *inspection) response(where string, r object, at string) {
 	i.members(where, r, []string{"description"}, []string{"headers", "content", "links"})
 	i.content(where, child(r, "content"), at)
-}
-
-func (i *inspection) requestBody(where string, b object, at string) {
-	i.members(where+": the body", b, []string{"content"}, []string{"description", "required"})
-	i.content(where+": the body", child(b, "content"), at)
 }
 
 func (i *inspection) content(where string, content object, at string) {

@@ -11,14 +11,14 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// newToken is the answer to a trade.
+// newToken is the response with a traded token.
 type newToken struct {
 	Value string `json:"access_token"`
 }
 
 // accessToken trades an API key for an access token or, with task_token, for a task
-// token. Clients send the file that they keep the key in, so other members of the
-// body are nothing to us.
+// token. Clients send the file in which they keep the key, so other members of the body
+// are ignored.
 func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 	query, err := httpkit.QueryWithEmpty(r)
 	if err != nil {
@@ -49,7 +49,7 @@ func readTrade(query, body url.Values) (issuance.Exchange, error) {
 		return x, fault.New(fault.Invalid, "Please provide an api_key in payload")
 	}
 	for _, name := range []string{"expires_in", "task_token"} {
-		if body.Has(name) { // to pass over it would give more than was asked for
+		if body.Has(name) { // ignoring it would issue more than was asked for
 			return x, fault.New(fault.Invalid, "%s belongs in the query, not in the body", name)
 		}
 	}

@@ -115,7 +115,7 @@ func TestTradesEndWithTheirUser(t *testing.T) {
 	}
 }
 
-// lifeOf is how long a token lives, in seconds, by what it says.
+// lifeOf returns a token's lifetime in seconds, from its claims.
 func (s *site) lifeOf(raw, audience string) int64 {
 	s.t.Helper()
 	t, err := s.Verify(s.t.Context(), raw, verification.Requirements{Audience: audience})

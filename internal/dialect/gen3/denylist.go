@@ -12,8 +12,8 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// Denylist answers a gateway that asks whether a token was revoked. It is apart
-// from [Dialect] because it can be kept to an inner listener: whoever asks needs no
+// Denylist serves the endpoint by which a gateway asks whether a token was revoked. It is
+// separate from [Dialect] because it can be limited to an internal listener: it needs no
 // credentials.
 type Denylist struct {
 	Verifier *verification.Verifier
@@ -35,9 +35,9 @@ func (d *Denylist) OpenAPI() [][]byte { return [][]byte{describedDenylist} }
 
 var errDenylisted = fault.New(fault.Forbidden, "Token is denylisted")
 
-// denylisted refuses tokens of ours that were revoked, expired ones and those of
-// older keys too. It lets pass all else, junk and nothing included: what is no
-// token of ours is for whoever is asked next to refuse.
+// denylisted refuses revoked tokens of bearerd, including expired ones and those of older
+// keys. It accepts everything else, even invalid values and requests without a token: the
+// service behind the gateway refuses those.
 func (d *Denylist) denylisted(w http.ResponseWriter, r *http.Request) error {
 	tokens, err := presented(w, r)
 	if err != nil {
@@ -56,9 +56,8 @@ func (d *Denylist) denylisted(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, struct{}{})
 }
 
-// presented returns the token of the body or else, where the body has none, those of
-// the Authorization headers: which of several the service behind will take isn't
-// known.
+// presented returns the token of the body or, where the body has none, those of all
+// Authorization headers: it isn't known which of several the service behind will use.
 func presented(w http.ResponseWriter, r *http.Request) ([]string, error) {
 	raw, err := bodyToken(w, r)
 	if fault.Is(err, fault.TooLarge) {
@@ -76,8 +75,8 @@ func presented(w http.ResponseWriter, r *http.Request) ([]string, error) {
 	return all, nil
 }
 
-// bodyToken returns the member or field token of the body. Gateways often don't say
-// of what type the body is, or repeat what their client said.
+// bodyToken returns the member or field token of the body. Gateways often send no content
+// type for the body, or repeat their client's.
 func bodyToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	if isForm(r) {
 		form, err := httpkit.Form(w, r)

@@ -9,7 +9,7 @@ import (
 )
 
 // tradeError is a refusal to trade an API key, with the type of task token that was asked
-// for; "": none was.
+// for, "" for none.
 type tradeError struct {
 	taskType string
 	err      error
@@ -18,8 +18,8 @@ type tradeError struct {
 func (e *tradeError) Error() string { return e.err.Error() }
 func (e *tradeError) Unwrap() error { return e.err }
 
-// message returns what a refusal says: the original's words for what its clients show to
-// people, which scripts look for, and the core's for the rest.
+// message returns the message of a refusal: the original's text where its clients show it
+// to people and scripts look for it, and otherwise the core's.
 func message(err error) string {
 	if scope, ok := errors.AsType[*issuance.ScopeError](err); ok {
 		return fmt.Sprintf("Scope %s is not supported: %s", scope.Name, fault.Message(err))

@@ -1,8 +1,8 @@
-// Package gen3 speaks the endpoints of Gen3's Fence: a user makes API keys that
-// live for weeks, trades one for an access token or for a task token that a single
-// service takes, reads who they are, and a gateway asks whether a token was taken
-// back. Where it differs from the original on purpose, docs/dialect-gen3.md says so
-// and why.
+// Package gen3 serves the endpoints of Gen3's Fence: a user creates API keys that are
+// valid for weeks, trades one for an access token or for a task token that a single
+// service accepts, and reads their own profile; a gateway asks whether a token was
+// revoked. docs/dialect-gen3.md lists the deliberate differences from the original and
+// their reasons.
 //
 // Where to find what:
 //
@@ -36,7 +36,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
-// Dialect is the endpoints of Fence, but for the denylist: see [Denylist].
+// Dialect is the endpoints of Fence, except the denylist: see [Denylist].
 type Dialect struct {
 	SignIn         *signin.Authenticator
 	Issuance       *issuance.Issuance
@@ -46,12 +46,12 @@ type Dialect struct {
 	Now            func() time.Time
 	SessionCookies []string             // those that carry a session
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is done by session
-	Challenge      httpkit.Challenge    // what a 401 answers with
+	Challenge      httpkit.Challenge    // the challenge of a 401
 	CacheTime      time.Duration        // max-age of /jwt/keys: that of the JWK Set; 0: caches ask each time
 }
 
-// credentialNames are what API keys are served under: the original kept the second
-// for its older clients, and they are many.
+// credentialNames are the paths of API keys. The original kept the second for its many
+// older clients.
 var credentialNames = []string{"api", "cdis"}
 
 // Register mounts the endpoints.
@@ -126,9 +126,9 @@ func writeError(base httpkit.Challenge) httpkit.ErrorWriter {
 	}
 }
 
-// caller finds out who asks: by a Bearer token that meets the requirements or, where the
-// request has none, by session. A first credential that is bad is never rescued by
-// a second.
+// caller authenticates a request: by a Bearer token that meets the requirements or, where
+// the request has none, by session. When the first credential is invalid, a second one is
+// not tried.
 func (d *Dialect) caller(r *http.Request, needs verification.Requirements) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)
 	if err != nil {
@@ -155,7 +155,7 @@ func (d *Dialect) identify(r *http.Request, raw string, needs verification.Requi
 	return caller.ByToken(id), nil
 }
 
-// keyOwner is the caller where API keys are made, listed and deleted.
+// keyOwner returns the caller where API keys are created, listed and deleted.
 func (d *Dialect) keyOwner(r *http.Request) (*caller.Caller, error) {
 	return d.caller(r, verification.Requirements{Scope: []string{identity.ScopeCredentials}})
 }

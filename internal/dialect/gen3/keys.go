@@ -16,13 +16,13 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// newKey is an API key that was made. Its value is shown this once.
+// newKey is the response with a new API key. Its value is shown only here.
 type newKey struct {
 	ID    string `json:"key_id"`
 	Value string `json:"api_key"`
 }
 
-// createKey makes an API key for its caller.
+// createKey creates an API key for its caller.
 func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.keyOwner(r)
 	if err != nil {
@@ -47,8 +47,7 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, newKey{issued.ID, issued.Value.Reveal()})
 }
 
-// lifetime reads expires_in, in seconds; 0 when it isn't there. An empty one is no
-// lifetime.
+// lifetime reads expires_in, in seconds; 0 when it isn't there. An empty one is invalid.
 func lifetime(query url.Values) (int64, error) {
 	if !query.Has("expires_in") {
 		return 0, nil
@@ -92,7 +91,7 @@ func isForm(r *http.Request) bool {
 	return err == nil && contentType == "application/x-www-form-urlencoded"
 }
 
-// keyList is the caller's living keys.
+// keyList is the caller's valid keys.
 type keyList struct {
 	Keys []listedKey `json:"jtis"`
 }
@@ -105,8 +104,8 @@ type listedKey struct {
 // keysAtOnce is how many keys are read from the store at a time.
 const keysAtOnce = 1000
 
-// listKeys lists the caller's keys, those that are dead left out: the answer has no
-// room to say so.
+// listKeys lists the caller's keys, without those that have ended: the response has no
+// member to say so.
 func (d *Dialect) listKeys(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.keyOwner(r)
 	if err != nil {
@@ -130,7 +129,7 @@ func (d *Dialect) listKeys(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, list)
 }
 
-// deleteKey takes a key back with all that was made from it.
+// deleteKey revokes a key with all that was made from it.
 func (d *Dialect) deleteKey(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.keyOwner(r)
 	if err != nil {

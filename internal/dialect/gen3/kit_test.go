@@ -20,7 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
-var update = flag.Bool("update", false, "write the conversations anew")
+var update = flag.Bool("update", false, "write the conversations again")
 
 const (
 	password      = "correct horse"

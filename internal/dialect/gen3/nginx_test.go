@@ -62,8 +62,8 @@ func TestTheDocumentedGatewayStopsWhatWasTakenBack(t *testing.T) {
 	}
 }
 
-// startNginx runs nginx with the documented file and gives a client whose requests
-// it gets. Without nginx the test is skipped, in CI it fails.
+// startNginx runs nginx with the documented file and returns a client whose requests it
+// gets. Without nginx the test is skipped, in CI it fails.
 func startNginx(t *testing.T, bearerd, application string) *http.Client {
 	t.Helper()
 	binary, err := exec.LookPath("nginx")

@@ -7,18 +7,18 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// keyScopes are what the original gives every API key: its services ask for the one, it
-// asks for the other itself.
+// keyScopes are the scopes that the original adds to every API key: its services require
+// the one, Fence itself requires the other.
 var keyScopes = []string{"fence", "openid"}
 
-// Profile returns what the ecosystem reads in every token, whichever way it was got.
+// Profile returns what the ecosystem reads in every token, however it was issued.
 func Profile() issuance.Profile {
 	return issuance.Profile{AsLists: true, Claims: claims, KeyScopes: slices.Clone(keyScopes)}
 }
 
-// claims are the purpose of a token, its client and, of an access or task token, whom it
-// speaks for. No client is the empty text: services take any other one for a client
-// whose rights count too.
+// claims returns the purpose of a token, its client and, for an access or task token, its
+// user. Without a client it is the empty string: services would take any other text for a
+// client whose rights count too.
 func claims(t issuance.JWT) map[string]any {
 	if t.Kind == token.KindExchangeKey {
 		return map[string]any{"pur": "api_key", "azp": t.Client}

@@ -32,8 +32,8 @@ func (d *Dialect) jwtKeys(w http.ResponseWriter, _ *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, set)
 }
 
-// jwks serves the JWK Set where the original has it, with the member that it has more:
-// what the keys are good for is said once more there (RFC 7517 §4.3).
+// jwks serves the JWK Set at the original's path, with the original's additional member
+// key_ops, which repeats what the keys are used for (RFC 7517 §4.3).
 func (d *Dialect) jwks(w http.ResponseWriter, _ *http.Request) error {
 	keys := []map[string]any{}
 	for _, k := range d.PublicKeys() {
@@ -51,7 +51,7 @@ func (d *Dialect) jwks(w http.ResponseWriter, _ *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, map[string]any{"keys": keys})
 }
 
-// mayKeep lets caches keep the keys for as long as the JWK Set.
+// mayKeep allows caches to keep the keys for as long as the JWK Set.
 func (d *Dialect) mayKeep(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "public, max-age="+strconv.FormatInt(int64(d.CacheTime/time.Second), 10))
 }

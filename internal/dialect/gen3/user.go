@@ -16,8 +16,8 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// userInfo says who a user is and what they may do. Members about which bearerd knows
-// nothing are there, and empty: clients read them without asking whether they are.
+// userInfo is who a user is and what they may do. Members about which bearerd knows
+// nothing are present and empty: clients read them without checking that they exist.
 type userInfo struct {
 	UserID      string             `json:"user_id"`
 	Subject     string             `json:"sub"`
@@ -34,7 +34,7 @@ type userInfo struct {
 	Authz       map[string][]right `json:"authz"`
 	Client      *string            `json:"azp"` // to which the token was issued; null: none
 
-	ProjectAccess  map[string][]string `json:"project_access"` // authz has what may be done
+	ProjectAccess  map[string][]string `json:"project_access"` // authz says what may be done
 	Message        string              `json:"message"`
 	IDP            string              `json:"idp"`
 	Phone          *string             `json:"phone_number"`
@@ -43,13 +43,14 @@ type userInfo struct {
 	ServiceAccount *string             `json:"primary_google_service_account"`
 }
 
-// right is one thing that may be done to a resource. No service is told apart here.
+// right is an action that is allowed on a resource. Services are not distinguished here.
 type right struct {
 	Service string `json:"service"`
 	Method  string `json:"method"`
 }
 
-// user returns who the caller is. A task token is for its own service alone.
+// user serves /user, the caller's profile. A task token is accepted only by its own
+// service.
 func (d *Dialect) user(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.userCaller(r)
 	if err != nil {
@@ -59,20 +60,20 @@ func (d *Dialect) user(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, infoOf(c))
 }
 
-// userCaller is the caller where users ask about themselves.
+// userCaller returns the caller where users ask about themselves.
 func (d *Dialect) userCaller(r *http.Request) (*caller.Caller, error) {
 	c, err := d.caller(r, verification.Requirements{})
 	if err == nil && c.Subject.Client {
-		err = fault.New(fault.Forbidden, "the token speaks for a client and no user")
+		err = fault.New(fault.Forbidden, "the token was issued to a client, not to a user")
 	}
 	return c, err
 }
 
-// headerRemoteUser is spelt as the original spells it: proxies copy it by that name.
+// headerRemoteUser has the original's spelling: proxies copy it by that name.
 const headerRemoteUser = "REMOTE_USER"
 
-// anyAccess answers a gateway that asks whether the caller may do anything here or, with
-// project, may read that one.
+// anyAccess serves the endpoint by which a gateway asks whether the caller may do
+// anything here or, with project, may read that project.
 func (d *Dialect) anyAccess(w http.ResponseWriter, r *http.Request) error {
 	query, err := httpkit.Query(r)
 	if err != nil {
@@ -90,7 +91,8 @@ func (d *Dialect) anyAccess(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, map[string]string{"result": "success"})
 }
 
-// mayEnter decides for anyAccess. A project is a path; one that is none is nobody's.
+// mayEnter decides for anyAccess. A project is a path; access to one that is no path is
+// refused.
 func mayEnter(u *verification.Subject, query url.Values) bool {
 	project := query.Get("project")
 	if project == "" {

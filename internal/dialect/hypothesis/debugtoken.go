@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 )
 
-// debugged is what the original says of a token. It names no time zone but UTC.
+// debugged is the original's description of a token. Its times are in UTC.
 type debugged struct {
 	UserID    *string      `json:"userid"`
 	ExpiresAt *time.Time   `json:"expires_at"` // null: never
@@ -24,7 +24,7 @@ type tokenClient struct {
 	Name string `json:"name"`
 }
 
-// debugToken serves /api/debug-token: what the Bearer token is, for people who write
+// debugToken serves /api/debug-token, which describes the Bearer token, for authors of
 // clients.
 func (d *Dialect) debugToken(w http.ResponseWriter, r *http.Request) error {
 	raw, found, err := httpkit.Bearer(r)

@@ -227,7 +227,7 @@ func (s *site) ofClient(t *testing.T) string {
 	return s.Sign(t, c).Value.Reveal()
 }
 
-// unknown is a token of bearerd's form that nobody was given.
+// unknown is a token of bearerd's form that was never issued.
 func unknown(t *testing.T, kind token.Kind) string {
 	t.Helper()
 	forms, err := token.NewForms(token.PrefixAPIToken, hypothesis.TokenPrefix)

@@ -1,16 +1,17 @@
-// Package hypothesis speaks the API endpoints of the Hypothesis annotation service
-// that are about tokens: a page that is signed in gets a short JWT at /api/token, an
-// OAuth client trades its refresh token there and revokes at /oauth/revoke, and
-// /api/profile says whom a token speaks for. The page on which a user makes their one
-// developer token is a web page and stands in internal/webui. Where the dialect differs
-// from the original on purpose, docs/dialect-hypothesis.md says so and why.
+// Package hypothesis serves the API endpoints of the Hypothesis annotation service that
+// are about tokens: a signed-in page gets a short-lived JWT at /api/token, an OAuth
+// client trades its refresh token there and revokes at /oauth/revoke, and /api/profile
+// returns whose a token is. The page on which a user creates their only developer token
+// is a web page and is in internal/webui. docs/dialect-hypothesis.md lists the deliberate
+// differences from the original and their reasons.
 //
 // An application behind bearerd has its own clients, codes and tokens at the same paths.
-// What is not bearerd's goes to it with its body as it was sent (others.go). A value is
-// bearerd's by its form or its signature, never by trial at the application.
+// Requests that are not bearerd's are passed to it with their bodies unchanged
+// (others.go). bearerd recognises its own values by their form or signature, and never by
+// trying them at the application.
 //
-// A refusal is {"status":"failure","reason"} as in the original, with the members
-// and the challenge of RFC 6750 beside it where a token was wrong.
+// A refusal is {"status":"failure","reason"} as in the original, with the members and the
+// challenge of RFC 6750 in addition where a token was refused.
 package hypothesis
 
 import (
@@ -38,13 +39,13 @@ type Dialect struct {
 	Forms    token.Forms // of opaque tokens
 	// Domain is the AUTHORITY of acct:NAME@AUTHORITY; "": the issuer's host.
 	Domain string
-	// Token serves POST /api/token, which is the token endpoint by another name; nil:
+	// Token serves POST /api/token, which is the token endpoint at another path; nil:
 	// there is none.
 	Token http.Handler
 	// Application serves what is not bearerd's; nil: there is none.
 	Application    http.Handler
 	SessionCookies []string          // the cookies that carry a session
-	Challenge      httpkit.Challenge // what a 401 answers with
+	Challenge      httpkit.Challenge // the challenge of a 401
 }
 
 // Register mounts the endpoints.

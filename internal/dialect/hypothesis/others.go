@@ -12,9 +12,9 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// others returns a handler that passes to the application what elsewhere says is not
-// bearerd's. What bearerd answers, scripts of every origin may read, as in the original:
-// nothing here is authenticated by a cookie.
+// others returns a handler that passes requests for which elsewhere returns true to the
+// application. Scripts of every origin may read bearerd's responses, as in the original,
+// because nothing here is authenticated by a cookie.
 func (d *Dialect) others(elsewhere func(*http.Request) bool, own http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.Application != nil && elsewhere(r) {
@@ -32,8 +32,8 @@ func (d *Dialect) bearerElsewhere(r *http.Request) bool {
 	return err == nil && found && !d.isOurs(raw)
 }
 
-// isOurs reports whether a value has a form of bearerd's own tokens. The original's have
-// prefixes of their own, or another length.
+// isOurs reports whether a value has a form of bearerd's own tokens. The original's
+// tokens have other prefixes, or another length.
 func (d *Dialect) isOurs(raw string) bool { return isJWT(raw) || d.isOpaque(raw) }
 
 // isJWT reports whether a value has the form of a JWT, whoever signed it.
@@ -45,13 +45,14 @@ func (d *Dialect) isOpaque(raw string) bool {
 	return err == nil
 }
 
-// ownGrants are those that bearerd's token endpoint has and the original has not.
+// ownGrants are the grant types of bearerd's token endpoint that the original doesn't
+// have.
 var ownGrants = []string{
 	identity.GrantTypeClientCredentials, identity.GrantTypeTokenExchange, identity.GrantTypeDeviceCode,
 }
 
-// grant serves the token endpoint. The application's are its authorization codes, its
-// refresh tokens, and grant tokens.
+// grant serves the token endpoint. Authorization codes, grant tokens and its own refresh
+// tokens belong to the application.
 func (d *Dialect) grant(w http.ResponseWriter, r *http.Request) error {
 	form, ok := readForm(r)
 	if !ok {
@@ -67,29 +68,29 @@ func (d *Dialect) grant(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// leave leaves a request to the application, unless there is a token of bearerd's in it,
-// where nobody here looks for one: whoever has it could use it.
+// leave passes a request to the application, unless it has a token of bearerd's in a
+// place where bearerd doesn't look for one: the application could use that token.
 func (d *Dialect) leave(w http.ResponseWriter, r *http.Request, form url.Values) error {
 	for name, values := range form {
 		if slices.ContainsFunc(values, d.isOpaque) {
-			return fault.New(fault.Invalid, "the parameter %.64q holds a token that is not for this", name)
+			return fault.New(fault.Invalid, "the parameter %.64q holds a token of another kind", name)
 		}
 	}
 	d.Application.ServeHTTP(w, r)
 	return nil
 }
 
-var errForm = fault.New(fault.Invalid, "the form is not well formed, repeats a parameter, or stands in the URL")
+var errForm = fault.New(fault.Invalid, "the form is not well formed, repeats a parameter, or is in the URL")
 
-// fields are the parameters of these endpoints, which must not stand in a URL.
+// fields are the parameters of these endpoints, which must not be in a URL.
 var fields = []string{
 	"grant_type", "code", "refresh_token", "assertion", "token", "token_type_hint", "client_id", "client_secret",
 }
 
-// readForm reads the form of a request ahead. ok is false for what bearerd refuses
-// whatever it says: a form that is not well formed or repeats a parameter, and a secret in
-// the URL, for its neighbour could read it in another way. What is no form, or too long for
-// one of ours, is read as an empty one.
+// readForm reads the form of a request ahead. ok is false for what bearerd always
+// refuses: a form that is not well formed or repeats a parameter, because the application
+// could read it in another way, and a secret in the URL. A body that is no form, or too
+// long for a form of bearerd's, is read as an empty form.
 func readForm(r *http.Request) (form url.Values, ok bool) {
 	body, whole, err := httpkit.ReadAhead(r, httpkit.MaxBody)
 	if err != nil {
@@ -106,8 +107,8 @@ func readForm(r *http.Request) (form url.Values, ok bool) {
 	return form, err == nil
 }
 
-// allowEveryOrigin lets scripts of every origin read an answer, unless somebody has
-// decided about that already. Cookies are never allowed with it.
+// allowEveryOrigin allows scripts of every origin to read a response, unless its CORS
+// headers are already set. It never allows cookies.
 func allowEveryOrigin(h http.Header) {
 	if h.Get(allowOrigin) == "" {
 		h.Set(allowOrigin, "*")
@@ -116,8 +117,8 @@ func allowEveryOrigin(h http.Header) {
 
 const allowOrigin = "Access-Control-Allow-Origin"
 
-// preflight answers the CORS preflight of a request that bearerd serves, with what the
-// original's clients send. Every other OPTIONS is the application's.
+// preflight answers the CORS preflight of a request that bearerd serves, and allows what
+// the original's clients send. Every other OPTIONS request is passed to the application.
 func (d *Dialect) preflight(method string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -137,7 +138,7 @@ func (d *Dialect) preflight(method string) http.Handler {
 	})
 }
 
-// writeTokenError answers a fault in the words of RFC 6749 §5.2.
+// writeTokenError writes a fault in the format of RFC 6749 §5.2.
 func (d *Dialect) writeTokenError(w http.ResponseWriter, _ *http.Request, err error) {
 	kind := fault.KindOf(err)
 	allowEveryOrigin(w.Header())
@@ -149,7 +150,7 @@ func (d *Dialect) writeTokenError(w http.ResponseWriter, _ *http.Request, err er
 	}{httpkit.Code(kind), fault.Message(err)})
 }
 
-// writeFormError answers a fault in the words of RFC 6749 §5.2 and in the original's.
+// writeFormError writes a fault in the formats of RFC 6749 §5.2 and of the original.
 func (d *Dialect) writeFormError(w http.ResponseWriter, _ *http.Request, err error) {
 	kind := fault.KindOf(err)
 	allowEveryOrigin(w.Header())

@@ -9,10 +9,10 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// profile returns whom a request speaks for. Features and preferences are the
-// application's own: there are none here.
+// profile is who made a request. Features and preferences belong to the application:
+// there are none here.
 type profile struct {
-	UserID      *string         `json:"userid"` // null: nobody
+	UserID      *string         `json:"userid"` // null: not signed in
 	Authority   string          `json:"authority"`
 	Groups      []group         `json:"groups"`
 	Features    map[string]bool `json:"features"`
@@ -33,7 +33,8 @@ type userInfo struct {
 	DisplayName *string `json:"display_name"`
 }
 
-// profile serves /api/profile. As in the original a token decides and no cookie.
+// profile serves /api/profile. As in the original, only a token authenticates, and no
+// cookie.
 func (d *Dialect) profile(w http.ResponseWriter, r *http.Request) error {
 	raw, found, err := httpkit.Bearer(r)
 	if err != nil {
@@ -59,7 +60,7 @@ func (d *Dialect) profile(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 
-// fill says what is known of the caller. A client that speaks for itself is no user.
+// fill fills in what is known about the caller. A client that acts for itself is no user.
 func (p *profile) fill(c *caller.Caller) {
 	u := c.Subject
 	if u.Client {
@@ -75,8 +76,8 @@ func (p *profile) fill(c *caller.Caller) {
 	}
 }
 
-// userID writes the acct URI of a user. A client splits it at the @: what may not
-// stand in a name by RFC 7565 is escaped.
+// userID writes the acct URI of a user. Clients split it at the @, so characters that RFC
+// 7565 doesn't allow in a name are escaped.
 func userID(username, domain string) string {
 	var b strings.Builder
 	b.WriteString("acct:")
@@ -91,7 +92,7 @@ func userID(username, domain string) string {
 	return b.String() + "@" + domain
 }
 
-// isUserPart reports the unreserved characters and sub-delims of RFC 3986.
+// isUserPart reports whether c is an unreserved character or a sub-delim of RFC 3986.
 func isUserPart(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~!$&'()*+,;=", c) >= 0
 }

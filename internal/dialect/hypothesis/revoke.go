@@ -9,9 +9,9 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// revoke revokes a token for whoever has it (RFC 7009), as the original does: its clients
-// have no secret, and send the token and nothing else. What is no token of bearerd's is the
-// application's; where there is none, nothing is left to revoke.
+// revoke revokes a token for its holder (RFC 7009), as the original does: its clients
+// have no secret, and send only the token. Other tokens are passed to the application;
+// without one there is nothing to revoke.
 func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	form, ok := readForm(r)
 	if !ok {
@@ -40,7 +40,8 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, struct{}{})
 }
 
-// checkRevocable refuses what can't be revoked here, for success would have no effect.
+// checkRevocable refuses what can't be revoked here, because reporting success would be
+// wrong.
 func (d *Dialect) checkRevocable(raw string) error {
 	if raw == "" {
 		return fault.New(fault.Invalid, "the parameter \"token\" is missing").In("token")

@@ -15,7 +15,7 @@ import (
 // session or the operator's ceiling ends it.
 const lifetime = 3600
 
-// token issues a JWT to a page that is signed in, for calling the API.
+// token issues a JWT to a signed-in page, for calling the API.
 func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	c, err := d.session(r)
 	if err != nil {
@@ -32,7 +32,8 @@ func (d *Dialect) token(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// session returns who is signed in. A Bearer token is no session and not helped by one.
+// session returns who is signed in. A request with a Bearer token is refused, even with a
+// session.
 func (d *Dialect) session(r *http.Request) (*caller.Caller, error) {
 	_, byToken, err := httpkit.Bearer(r)
 	if err != nil {

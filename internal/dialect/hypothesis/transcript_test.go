@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
-var update = flag.Bool("update", false, "write the conversations anew")
+var update = flag.Bool("update", false, "write the conversations again")
 
 func TestConversations(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// batch is which part of a list is asked for.
+// batch is the part of a list that is asked for.
 type batch struct{ start, size int }
 
 const (
@@ -54,7 +54,7 @@ type page struct {
 	count int
 }
 
-// single is the page of a list of one.
+// single returns a page with one user.
 func (d *Dialect) single(u user, b batch) page {
 	p := page{items: []user{}, count: 1}
 	if b.holds(0) {
@@ -63,7 +63,7 @@ func (d *Dialect) single(u user, b batch) page {
 	return p
 }
 
-// listing is the answer with a page.
+// listing is the response with a page.
 type listing struct {
 	Count    int     `json:"count"`
 	PageSize int     `json:"pagesize"`

@@ -16,15 +16,16 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Credentials finds the dialect's credentials besides Bearer: a password in HTTP Basic,
-// then a token in the cookie token, then one in the header X-JWT-Auth-Token. Make one
-// with [NewCredentials].
+// Credentials finds the dialect's credentials other than Bearer: a password in HTTP
+// Basic, then a token in the cookie token, then one in the header X-JWT-Auth-Token. Make
+// one with [NewCredentials].
 //
-// A password is traded for an access token, as /login does, and what is then judged is
-// that token: whatever revokes the user's tokens ends it. Clients that send their password
-// with every request would have it checked, which is slow on purpose, and recorded, each
-// time. So the token is kept for a few minutes under the password and the address it came
-// from, with a key of this process alone, and traded for again when it is no longer good.
+// A password is traded for an access token, as by /login, and then that token is judged,
+// so it ends when the user's tokens are revoked. Checking a password is slow on purpose
+// and is recorded, which is too much for clients that send it with every request. So the
+// token is kept for a few minutes under a keyed hash of the password and the address it
+// came from, with a key of this process, and a new one is issued when it is no longer
+// valid.
 type Credentials struct {
 	signIn   *signin.Authenticator
 	issuance *issuance.Issuance
@@ -35,7 +36,7 @@ type Credentials struct {
 
 var _ httpkit.CredentialFinder = (*Credentials)(nil)
 
-// What is kept of passwords.
+// How many tokens of passwords are kept, and for how long.
 const (
 	keptFor    = 5 * time.Minute
 	keptBudget = 4 << 20
@@ -95,7 +96,8 @@ func (c *Credentials) trade(r *http.Request, pair httpkit.BasicPair) (string, er
 	return raw, nil
 }
 
-// place returns under what the token for a password is kept. Neither holds a NUL.
+// place returns the key under which the token for a password is kept. Neither name nor
+// password has a NUL.
 func (c *Credentials) place(pair httpkit.BasicPair, address string) string {
 	mac := hmac.New(sha256.New, c.key)
 	_, _ = mac.Write([]byte(address + "\x00" + pair.Name + "\x00" + pair.Password))

@@ -17,7 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
-var update = flag.Bool("update", false, "write the conversations anew")
+var update = flag.Bool("update", false, "write the conversations again")
 
 const (
 	password = "correct horse"
@@ -175,7 +175,7 @@ func (s *site) revoked() string {
 	return raw
 }
 
-// alive reports whether a token authenticates still.
+// alive reports whether a token still authenticates.
 func (s *site) alive(token string) bool {
 	s.t.Helper()
 	return s.do("GET", "/auth", "", bearer(token)).status == http.StatusOK

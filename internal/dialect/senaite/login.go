@@ -20,7 +20,7 @@ const (
 	fieldPassword = "__ac_password"
 )
 
-// loggedIn is the answer to a login.
+// loggedIn is the response to a login.
 type loggedIn struct {
 	URL     string  `json:"url"`
 	Count   int     `json:"count"`
@@ -30,9 +30,9 @@ type loggedIn struct {
 	Runtime float64 `json:"_runtime"`
 }
 
-// login returns a token, in the answer and in a cookie: for a password, or for the token
-// or session of who is signed in already. A password decides before any of those: whoever
-// logs in again may have none that is good.
+// login returns a token, in the response and in a cookie: for a password, or for the
+// token or session of a caller who is already signed in. A password is used before any of
+// those: a user who logs in again may have an invalid one.
 func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 	start := d.Now()
 	q, err := d.readLogin(w, r)
@@ -44,7 +44,7 @@ func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	httpkit.Note(r, c)
-	// What is made from a token or session is revoked with it, and lives no longer.
+	// What is made from a token or session is revoked with it, and doesn't outlive it.
 	issued, err := d.Issuance.Issue(r.Context(), c, &issuance.Request{Kind: token.KindAccess, Principal: c.Principal, Parent: c.Token})
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 // since is for how long a request has been served, in seconds.
 func (d *Dialect) since(start time.Time) float64 { return d.Now().Sub(start).Seconds() }
 
-// loginRequest is what a request to log in says.
+// loginRequest is the content of a request to log in.
 type loginRequest struct {
 	signin.Credentials
 
@@ -100,14 +100,14 @@ func (d *Dialect) readLogin(w http.ResponseWriter, r *http.Request) (q loginRequ
 	return q, nil
 }
 
-// loggingIn finds out who logs in.
+// loggingIn authenticates the user who logs in.
 func (d *Dialect) loggingIn(r *http.Request, q loginRequest) (*caller.Caller, error) {
 	if q.missing == "" {
 		return d.SignIn.Login(r.Context(), q.Credentials)
 	}
 	v, err := d.visitor(r)
 	if err != nil {
-		return nil, err // a bad token is no better here
+		return nil, err // an invalid token is refused here too
 	}
 	if v.Caller == nil {
 		if v, err = d.ofSession(r); err != nil {
@@ -137,7 +137,7 @@ func (d *Dialect) fields(w http.ResponseWriter, r *http.Request) (url.Values, er
 		switch {
 		case !query.Has(name):
 		case !d.LoginInQuery:
-			return nil, fault.New(fault.Invalid, "%s must not stand in a URL, which is logged: send it in a form, or use HTTP Basic", name)
+			return nil, fault.New(fault.Invalid, "%s must not be in a URL, which is logged: send it in a form, or use HTTP Basic", name)
 		case fields.Has(name):
 			return nil, fault.New(fault.Invalid, "%s is repeated", name)
 		default:

@@ -9,7 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// loggedOut is the answer to a logout.
+// loggedOut is the response to a logout.
 type loggedOut struct {
 	URL           string  `json:"url"`
 	Authenticated bool    `json:"authenticated"`
@@ -18,8 +18,8 @@ type loggedOut struct {
 	Runtime       float64 `json:"_runtime"`
 }
 
-// logout makes a browser forget its token. The token itself is revoked when the
-// request says so.
+// logout makes a browser delete its token. The token itself is revoked when the request
+// asks for it.
 func (d *Dialect) logout(w http.ResponseWriter, r *http.Request) error {
 	start := d.Now()
 	v, err := d.visitor(r)

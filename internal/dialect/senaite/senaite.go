@@ -1,7 +1,7 @@
-// Package senaite speaks the endpoints of SENAITE's JSON API that are about users:
-// log in with a password for a token and a cookie, log out, ask who one is, list
-// users, and make every token of a user invalid at once. Where it differs from the
-// original on purpose, docs/dialect-senaite.md says so and why.
+// Package senaite serves the endpoints of SENAITE's JSON API that are about users: log in
+// with a password for a token and a cookie, log out, read who is logged in, list users,
+// and revoke every token of a user at once. docs/dialect-senaite.md lists the deliberate
+// differences from the original and their reasons.
 //
 // Where to find what:
 //
@@ -36,7 +36,8 @@ import (
 // DefaultPrefix is where the original has its endpoints, within its site.
 const DefaultPrefix = "/@@API/senaite/v1"
 
-// SitePrefix is where its clients ask for them: the original's image calls its site so.
+// SitePrefix is where its clients expect them: it is the name of the site in the
+// original's image.
 const SitePrefix = "/senaite" + DefaultPrefix
 
 // DefaultPrefixes returns the prefixes of a dialect that names none.
@@ -50,17 +51,17 @@ type Dialect struct {
 	Directory      *directory.Directory
 	Issuer         string
 	Now            func() time.Time
-	Prefixes       []string             // beneath each of which the endpoints stand, with no slash at its end; none: DefaultPrefixes
-	LoginInQuery   bool                 // take passwords from URLs, which everybody logs
+	Prefixes       []string             // beneath each of which the endpoints are served, without a slash at the end; none: DefaultPrefixes
+	LoginInQuery   bool                 // accept passwords in URLs, which are often logged
 	Cookies        httpkit.Cookies      // how cookies are made
 	SessionCookies []string             // those that carry a session of bearerd's pages
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie or Basic, and no cookie is set
-	Challenge      httpkit.Challenge    // what a 401 answers with
+	Challenge      httpkit.Challenge    // the challenge of a 401
 
 	prefix string // the one beneath which a request is served
 }
 
-// loginPaths are what /login, /logout and /auth stand beneath.
+// loginPaths are the paths beneath which /login, /logout and /auth are served.
 var loginPaths = []string{"", "/users"}
 
 // Register mounts the endpoints.
@@ -126,7 +127,7 @@ var (
 	describedLogin string
 )
 
-// OpenAPI describes the endpoints where they stand.
+// OpenAPI describes the endpoints at their configured prefixes.
 func (d *Dialect) OpenAPI() [][]byte {
 	fragments := [][]byte{described}
 	for i, prefix := range d.prefixes() {
@@ -152,8 +153,8 @@ type failure struct {
 	Message string `json:"message"`
 }
 
-// writeError answers a fault, with the statuses of [httpkit.Status]. The challenge
-// is Bearer alone: a browser would meet Basic with a window of its own.
+// writeError answers a fault, with the statuses of [httpkit.Status]. The challenge is
+// only Bearer: for Basic a browser would open its own login window.
 func (d *Dialect) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	status := httpkit.Status(fault.KindOf(err))
 	if c, ok := d.Challenge.For(err); ok && status != http.StatusBadRequest {

@@ -28,7 +28,7 @@ type user struct {
 	URL           string   `json:"api_url"`
 }
 
-// current names the caller, whoever it is, in a path.
+// current stands for the caller in a path.
 const current = "current"
 
 // Roles that the original's clients know.
@@ -42,7 +42,7 @@ const (
 // groupEverybody is the group that the original puts every user into.
 const groupEverybody = "AuthenticatedUsers"
 
-// anonymous is nobody, as nobody sees themselves.
+// anonymous is the user that an anonymous caller sees.
 func (d *Dialect) anonymous() user {
 	return user{
 		Username: "Anonymous User", Roles: []string{roleAnonymous}, Groups: []string{}, URL: d.userURL(current),
@@ -57,8 +57,8 @@ func (d *Dialect) userOf(u *verification.Subject, c *caller.Caller) user {
 	}
 }
 
-// rolesOf names the roles that give the user something, wherever that is. Manager is
-// the original's word for an administrator.
+// rolesOf returns the roles of the user's grants, on any path. Manager is the original's
+// role of an administrator.
 func rolesOf(s *verification.Subject) []string {
 	roles := []string{roleAuthenticated, roleMember}
 	if s.May(access.Any, access.Root).Allowed {
@@ -73,12 +73,12 @@ func rolesOf(s *verification.Subject) []string {
 	return slices.Compact(roles)
 }
 
-// authenticated is the answer to somebody.
+// authenticated is the response to a caller who is logged in.
 type authenticated struct {
 	Runtime float64 `json:"_runtime"`
 }
 
-// auth reports whether the caller is somebody.
+// auth serves /auth, which reports whether the caller is logged in.
 func (d *Dialect) auth(w http.ResponseWriter, r *http.Request) error {
 	start := d.Now()
 	v, err := d.visitor(r)
@@ -92,13 +92,13 @@ func (d *Dialect) auth(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, authenticated{d.since(start)})
 }
 
-// list shows every user to an administrator, and to everybody else themselves.
+// list shows all users to an administrator, and to others only themselves.
 func (d *Dialect) list(w http.ResponseWriter, r *http.Request) error {
 	return d.show(w, r, func(v visitor, b batch) (page, error) { return d.everybody(r.Context(), v.Caller, b) })
 }
 
-// one shows one user: anybody to an administrator, and to everybody else themselves,
-// whomever they ask for.
+// one shows one user: any user to an administrator, and to others only themselves,
+// whichever name they ask for.
 func (d *Dialect) one(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
 	return d.show(w, r, func(v visitor, b batch) (page, error) {
@@ -116,7 +116,8 @@ func (d *Dialect) one(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// show answers with a page of users. Nobody sees themselves, whomever they ask for.
+// show responds with a page of users. An anonymous caller sees the anonymous user,
+// whichever name they ask for.
 func (d *Dialect) show(w http.ResponseWriter, r *http.Request, find func(visitor, batch) (page, error)) error {
 	start := d.Now()
 	v, err := d.visitor(r)
@@ -137,10 +138,10 @@ func (d *Dialect) show(w http.ResponseWriter, r *http.Request, find func(visitor
 	return httpkit.WriteJSON(w, http.StatusOK, d.answer(r, b, shown, start))
 }
 
-// self shows the caller.
+// self returns a page with the caller.
 func (d *Dialect) self(c *caller.Caller, b batch) (page, error) {
 	if c.Subject.Client {
-		return page{}, fault.New(fault.Forbidden, "the token speaks for a client and no user")
+		return page{}, fault.New(fault.Forbidden, "the token was issued to a client, not to a user")
 	}
 	return d.single(d.userOf(c.Subject, c), b), nil
 }
@@ -148,7 +149,7 @@ func (d *Dialect) self(c *caller.Caller, b batch) (page, error) {
 // usersAtOnce is how many users are read from the store at a time.
 const usersAtOnce = 1000
 
-// everybody shows a batch of all users, or the caller where they may not see others.
+// everybody returns a batch of all users, or the caller where they may not see others.
 func (d *Dialect) everybody(ctx context.Context, c *caller.Caller, b batch) (page, error) {
 	var names []string
 	count := 0
@@ -173,7 +174,7 @@ func (d *Dialect) everybody(ctx context.Context, c *caller.Caller, b batch) (pag
 	for _, name := range names {
 		p, err := d.Directory.UserSubject(ctx, c, name)
 		if fault.Is(err, fault.NotFound) {
-			continue // removed meanwhile
+			continue // removed in between
 		}
 		if err != nil {
 			return page{}, err
@@ -183,15 +184,15 @@ func (d *Dialect) everybody(ctx context.Context, c *caller.Caller, b batch) (pag
 	return page{items: items, count: count}, nil
 }
 
-// rotated is the answer to a rotated secret.
+// rotated is the response to a rotated secret.
 type rotated struct {
 	URL     string  `json:"url"`
 	Success bool    `json:"success"`
 	Runtime float64 `json:"_runtime"`
 }
 
-// rotateSecret makes every token of a user invalid: the caller's own, or anybody's
-// for whoever may.
+// rotateSecret revokes every token of a user: the caller's own, or another user's if the
+// caller may.
 func (d *Dialect) rotateSecret(w http.ResponseWriter, r *http.Request) error {
 	start := d.Now()
 	v, err := d.visitor(r)

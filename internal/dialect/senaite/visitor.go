@@ -10,22 +10,22 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// Where tokens stand besides the Authorization header.
+// Where tokens are found other than in the Authorization header.
 const (
 	tokenCookie = "token"
 	tokenHeader = "X-Jwt-Auth-Token" //nolint:gosec // a name
 )
 
-// credentials are what a request came with; the zero value is nothing.
+// credentials are those of a request; the zero value is none.
 type credentials struct {
 	basic    *httpkit.BasicPair
 	token    string
 	inCookie bool // the token, or the session: a browser sends it by itself
 }
 
-// find returns the first credentials that a request has: Authorization, the cookie,
-// the header X-JWT-Auth-Token. What stands further on is not looked at, so that a
-// good token doesn't rescue a bad one.
+// find returns the first credentials that a request has: Authorization, the cookie, the
+// header X-JWT-Auth-Token. Further ones are not used, so that a request whose first token
+// is invalid is refused.
 func find(r *http.Request) (c credentials, err error) {
 	raw, found, err := httpkit.Bearer(r)
 	if found || err != nil {
@@ -42,14 +42,14 @@ func find(r *http.Request) (c credentials, err error) {
 	return credentials{token: credential.Token, inCookie: credential.Ambient}, err
 }
 
-// visitor is who makes a request; the zero value is nobody.
+// visitor is who makes a request; the zero value is an anonymous visitor.
 type visitor struct {
 	*caller.Caller
 	credentials
 }
 
-// visitor finds out who makes a request. Whoever comes with no credentials is
-// nobody; whoever comes with bad ones is refused.
+// visitor returns who makes a request. A request without credentials is anonymous; one
+// with invalid credentials is refused.
 func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
 	if v.credentials, err = find(r); err != nil {
 		return v, err
@@ -67,8 +67,8 @@ func (d *Dialect) visitor(r *http.Request) (v visitor, err error) {
 	return v, err
 }
 
-// ofSession finds out who is signed in to bearerd's own pages. A session that is not good
-// is nobody's.
+// ofSession returns who is signed in to bearerd's own pages. With an invalid session the
+// visitor is anonymous.
 func (d *Dialect) ofSession(r *http.Request) (visitor, error) {
 	c, found, err := httpkit.Session(r, d.SessionCookies, d.SignIn.Session)
 	if !found || fault.Is(err, fault.InvalidToken) {
@@ -77,15 +77,15 @@ func (d *Dialect) ofSession(r *http.Request) (visitor, error) {
 	return visitor{c, credentials{inCookie: true}}, err
 }
 
-// cookieError is a token in a cookie that is not good. No script can remove the
+// cookieError is the error for an invalid token in a cookie. No script can remove the
 // cookie, so the refusal does.
 type cookieError struct{ error }
 
 func (e cookieError) Unwrap() error { return e.error }
 
-// mayChange must pass before a request changes something, whatever its method: what a
-// browser sends by itself, a cookie or a password that it remembers, authenticates
-// only what came from here.
+// mayChange must return nil before a request changes something, whatever its method: what
+// a browser sends by itself, a cookie or a remembered password, authenticates only
+// requests from this site.
 func (d *Dialect) mayChange(r *http.Request, v visitor) error {
 	if !v.inCookie && v.basic == nil {
 		return nil
@@ -93,10 +93,10 @@ func (d *Dialect) mayChange(r *http.Request, v visitor) error {
 	return d.sameOrigin(r)
 }
 
-// sameOrigin refuses what another site made a browser send.
+// sameOrigin refuses requests that another site made a browser send.
 func (d *Dialect) sameOrigin(r *http.Request) error {
 	if d.CrossOrigin == nil {
-		return fault.New(fault.Forbidden, "nothing is changed by cookie or Basic here")
+		return fault.New(fault.Forbidden, "a cookie or Basic can't be used to change anything here")
 	}
 	judged := *r
 	judged.Method = http.MethodPost

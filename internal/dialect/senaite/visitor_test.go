@@ -56,8 +56,8 @@ func (s *site) apiToken() string {
 	return issued.Value.Reveal()
 }
 
-// TestABadTokenIsRefusedEverywhere is where the dialect differs from the original,
-// which takes whoever has one for nobody.
+// TestABadTokenIsRefusedEverywhere is where the dialect differs from the original, which
+// treats such a request as anonymous.
 func TestABadTokenIsRefusedEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -14,14 +14,13 @@ const (
 	csrfCookie = "csrftoken"
 	csrfHeader = "X-Csrftoken"
 	year       = 365 * 24 * time.Hour
-	// csrfLength is the one that Django takes, so that a Specify behind bearerd accepts the
-	// token too.
+	// csrfLength is the length that Django expects, so that a Specify behind bearerd
+	// accepts the token too.
 	csrfLength = 32
 )
 
-// setCSRF sets the cookie that scripts repeat in a header, and which no other site
-// can read. A browser that has one keeps it, so that a page that is open goes on
-// working.
+// setCSRF sets the cookie that scripts repeat in a header, and which no other site can
+// read. A browser that has one keeps it, so that open pages go on working.
 func (d *Dialect) setCSRF(w http.ResponseWriter, r *http.Request) {
 	value, ok := csrfOf(r)
 	if !ok {
@@ -30,19 +29,18 @@ func (d *Dialect) setCSRF(w http.ResponseWriter, r *http.Request) {
 	d.setReadable(w, csrfCookie, value)
 }
 
-// setReadable sets a cookie that scripts may read and that is good for nothing
-// alone.
+// setReadable sets a cookie that scripts may read and that alone authenticates nothing.
 func (d *Dialect) setReadable(w http.ResponseWriter, name, value string) {
 	c := d.Cookies.Make(name, value, year) //nolint:gosec // as Make decides
 	c.HttpOnly = false
 	http.SetCookie(w, c)
 }
 
-// checkCSRF refuses a request that changes something and that another site may
-// have made a browser send.
+// checkCSRF refuses a request that changes something and that another site may have made
+// a browser send.
 func (d *Dialect) checkCSRF(r *http.Request) error {
 	if d.CrossOrigin == nil {
-		return fault.New(fault.Forbidden, "nothing is done by cookie here")
+		return fault.New(fault.Forbidden, "a cookie can't be used here")
 	}
 	if err := d.CrossOrigin.Check(r); err != nil {
 		return err
@@ -60,8 +58,8 @@ func checkToken(r *http.Request) error {
 	return nil
 }
 
-// csrfOf returns the request's CSRF token, if it has one that can be ours. Two that
-// differ are none: somebody who owns a neighbouring host may have set one of them.
+// csrfOf returns the request's CSRF token, if it has a well-formed one. Two different
+// ones count as none: the owner of a neighbouring host may have set one of them.
 func csrfOf(r *http.Request) (string, bool) {
 	value := ""
 	for _, c := range r.CookiesNamed(csrfCookie) {
@@ -73,7 +71,8 @@ func csrfOf(r *http.Request) (string, bool) {
 	return value, isCSRF(value)
 }
 
-// isCSRF accepts 16 to 64 letters and digits: ours, and those of the original.
+// isCSRF accepts 16 to 64 letters and digits: bearerd's tokens, and those of the
+// original.
 func isCSRF(s string) bool {
 	return len(s) >= 16 && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')

@@ -9,10 +9,10 @@ import (
 	"github.com/bearerd/bearerd/internal/signin"
 )
 
-// Sessions finds the session that /context/login/ begins, so that it counts for the
-// application as the original's does: its user, in the collection chosen, and with the
-// CSRF token where a request may change something. A session that is no longer good is
-// none, as in the original: the page that signs in must still be reached.
+// Sessions finds the session that /context/login/ starts, so that the application can use
+// it like the original's: its user, in the chosen collection, and with the CSRF token
+// where a request may change something. An invalid session counts as none, as in the
+// original, so that the sign-in page can still be reached.
 type Sessions struct {
 	SignIn *signin.Authenticator
 }
@@ -37,6 +37,6 @@ func (s *Sessions) Find(r *http.Request) (httpkit.Credential, error) {
 }
 
 // Places implements httpkit.CredentialFinder. The session needs none: bearerd's sessions
-// are removed wherever they stand, and a cookie of that name with another value is the
-// application's own.
+// are always removed, and a cookie of that name with another value is the application's
+// own.
 func (*Sessions) Places() httpkit.Places { return httpkit.Places{} }

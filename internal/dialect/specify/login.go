@@ -12,10 +12,11 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// collectionCookie is the cookie that tells the original's pages which collection is open.
+// collectionCookie is the cookie with the open collection, which the original's pages
+// read.
 const collectionCookie = "collection"
 
-// form is what a client fills in and puts back.
+// form is what a client fills in and sends back.
 type form struct {
 	Collections map[string]int64 `json:"collections"`
 	Username    *string          `json:"username"`
@@ -46,14 +47,13 @@ type member[T any] struct {
 	value *T
 }
 
-// UnmarshalJSON notes that the member is there.
+// UnmarshalJSON records that the member is present.
 func (m *member[T]) UnmarshalJSON(raw []byte) error {
 	m.there = true
 	return json.Unmarshal(raw, &m.value) //nolint:wrapcheck // the caller names the member
 }
 
-// signIn is the form that comes back. The collections that were offered are not
-// looked at.
+// signIn is the form that is sent back. Its list of collections is ignored.
 type signIn struct {
 	Collections json.RawMessage `json:"collections"`
 	Username    member[string]  `json:"username"`
@@ -61,7 +61,7 @@ type signIn struct {
 	Collection  member[int64]   `json:"collection"`
 }
 
-// check says which member is missing.
+// check returns an error that names a missing member.
 func (s *signIn) check() error {
 	for _, m := range []struct {
 		name  string
@@ -78,7 +78,7 @@ func (s *signIn) check() error {
 	return nil
 }
 
-// signsOut reports whether the form asks to sign out: something in it is null.
+// signsOut reports whether the form asks to sign out: one of its members is null.
 func (s *signIn) signsOut() bool {
 	return s.Username.value == nil || s.Password.value == nil || s.Collection.value == nil
 }
@@ -103,11 +103,11 @@ func (d *Dialect) login(w http.ResponseWriter, r *http.Request) error {
 	return d.signIn(w, r, &body)
 }
 
-// signIn starts a session that remembers the collection. The password is judged
-// first, so that nobody learns anything about a collection without one.
+// signIn starts a session with the collection. The password is checked first, so that
+// nobody learns anything about a collection without one.
 func (d *Dialect) signIn(w http.ResponseWriter, r *http.Request, body *signIn) error {
 	if len(d.SessionCookies) == 0 {
-		return fault.New(fault.Forbidden, "there are no sessions here")
+		return fault.New(fault.Forbidden, "sessions are not available here")
 	}
 	c, err := d.SignIn.Login(r.Context(), signin.Credentials{
 		Username: *body.Username.value, Password: *body.Password.value, Collection: body.Collection.value,

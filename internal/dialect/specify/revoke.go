@@ -24,7 +24,7 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	case raw == "" && refresh == "":
 		return fault.New(fault.Invalid, "the parameter \"access_token\" is missing").In("access_token")
 	case raw != "" && refresh != "":
-		return fault.New(fault.Invalid, "one token is revoked at a time: access_token or refresh_token").In("refresh_token")
+		return fault.New(fault.Invalid, "send one token, access_token or refresh_token, not both").In("refresh_token")
 	case raw == "":
 		raw = refresh
 	}
@@ -37,8 +37,7 @@ func (d *Dialect) revoke(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// revoker finds out who revokes a token: by Bearer, or by session with the CSRF
-// token.
+// revoker returns who revokes a token: by Bearer, or by session with the CSRF token.
 func (d *Dialect) revoker(r *http.Request) (*caller.Caller, error) {
 	c, err := d.bearer(r, d.SignIn.BearerToRevoke)
 	if c != nil || err != nil {

@@ -1,13 +1,14 @@
-// Package specify speaks the endpoints of Specify 7: a user signs in at
-// /context/login/ with a CSRF token and a collection, trades a password for a token
-// that is good in one collection at /accounts/token/, a refresh token for the next pair at
-// /accounts/token/refresh/, and revokes either at /accounts/token/revoke/. Where it differs from the original on purpose,
-// docs/dialect-specify.md says so and why.
+// Package specify serves the endpoints of Specify 7: a user signs in at /context/login/
+// with a CSRF token and a collection, trades a password for a token that is valid in one
+// collection at /accounts/token/, a refresh token for the next pair at
+// /accounts/token/refresh/, and revokes either at /accounts/token/revoke/.
+// docs/dialect-specify.md lists the deliberate differences from the original and their
+// reasons.
 //
-// A request that carries a Bearer token is judged by it whatever it asks for, as
-// the original's middleware does: a bad token is 401 and a challenge, a good one
-// whose user has lost the collection is 403. Every other refusal is
-// {"error","error_description"} with the status that the original has.
+// A request with a Bearer token is judged by it whatever it asks for, as by the
+// original's middleware: an invalid token is 401 and a challenge, a valid one whose user
+// has lost the collection is 403. Every other refusal is {"error","error_description"}
+// with the status that the original has.
 package specify
 
 import (
@@ -26,7 +27,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// SessionCookie is what the original calls its session cookie.
+// SessionCookie is the name of the original's session cookie.
 const SessionCookie = "sessionid"
 
 // Dialect is the endpoints of Specify 7.
@@ -39,7 +40,7 @@ type Dialect struct {
 	Cookies        httpkit.Cookies      // how cookies are made
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is done by cookie
 	SessionCookies []string             // those that carry a session; the first is the one that is set
-	Challenge      httpkit.Challenge    // what a 401 answers with
+	Challenge      httpkit.Challenge    // the challenge of a 401
 }
 
 // Register mounts the endpoints, each with and without the slash at its end: a
@@ -84,13 +85,13 @@ func (d *Dialect) OpenAPI() [][]byte {
 	return [][]byte{described}
 }
 
-// presented is what was wrong with the token that a request came with.
+// presented is the error of the token that a request came with.
 type presented struct{ error }
 
 func (p presented) Unwrap() error { return p.error }
 
-// bearer returns the caller of a request that carries a token; nil when it carries
-// none. The error is a presented one.
+// bearer returns the caller of a request with a token; nil when it has none. The error is
+// a presented one.
 func (d *Dialect) bearer(r *http.Request, judge judge) (*caller.Caller, error) {
 	raw, found, err := httpkit.Bearer(r)
 	if err != nil {
@@ -107,8 +108,8 @@ func (d *Dialect) bearer(r *http.Request, judge judge) (*caller.Caller, error) {
 	return c, nil
 }
 
-// writeError answers to an error: with a challenge when it is the fault of the
-// token that the request came with, and else in the original's statuses.
+// writeError writes an error: with a challenge when the token of the request was refused,
+// and otherwise with the original's statuses.
 func (d *Dialect) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if _, ok := errors.AsType[presented](err); ok {
 		httpkit.BearerErrors(d.Challenge)(w, r, err)
@@ -126,10 +127,10 @@ type problem struct {
 	Description string `json:"error_description"`
 }
 
-// status is the original's: who can't say who they are is refused with 403, and a
-// token that is no good where it is asked about, not with, is a bad request.
+// status returns the original's status: an unauthenticated caller is refused with 403,
+// and an invalid token in a parameter is a bad request.
 func status(kind fault.Kind) int {
-	switch kind { //nolint:exhaustive // in all else the original is like everybody
+	switch kind { //nolint:exhaustive // all other statuses are the common ones
 	case fault.Unauthenticated, fault.BadCredentials:
 		return http.StatusForbidden
 	case fault.InvalidToken:

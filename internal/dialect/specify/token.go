@@ -13,24 +13,25 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// usualLifetime is the original's, in seconds, where none is asked for.
+// usualLifetime is the original's default, in seconds.
 const usualLifetime = 1800
 
-// tokenRequest trades a password for a token that is good in one collection.
+// tokenRequest trades a password for a token that is valid in one collection.
 type tokenRequest struct {
 	username, password string
 	collection         int64
 	lifetime           int64 // seconds; 0: none asked for
-	refresh            bool  // a refresh token is to come with it
+	refresh            bool  // a refresh token is asked for too
 }
 
-// bodyOnly are the parameters that must not stand in a URL, which everybody logs.
+// bodyOnly are the parameters that must not be in a URL, because URLs are logged.
 var bodyOnly = []string{
 	"username", "password", "collectionid", "expires", "refresh", "access_token", "refresh_token",
 }
 
-// readBody reads the form or JSON of a request, in which an empty parameter is there. None
-// of them may stand in the query: it would say something else, or betray a secret.
+// readBody reads the form or JSON of a request, in which an empty parameter counts as
+// present. None of the parameters may be in the query, where it could contradict the body
+// or be logged.
 func readBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	values, err := httpkit.FormOrJSONWithEmpty(w, r)
 	if err != nil {
@@ -42,7 +43,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	}
 	for _, name := range bodyOnly {
 		if query.Has(name) {
-			return nil, fault.New(fault.Invalid, "the parameter %q must stand in the body, not in the URL", name).In(name)
+			return nil, fault.New(fault.Invalid, "the parameter %q must be in the body, not in the URL", name).In(name)
 		}
 	}
 	return values, nil
@@ -85,7 +86,7 @@ func parseBool(values url.Values, name string) (bool, error) {
 	return false, fault.New(fault.Invalid, "the parameter %q must be true or false", name).In(name)
 }
 
-// issued is the answer to a password that is good in its collection, and to a refresh
+// issued is the response to a password with access to the collection, and to a refresh
 // token.
 type issued struct {
 	AccessToken  string `json:"access_token"`

@@ -27,7 +27,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
-var update = flag.Bool("update", false, "write the transcripts anew")
+var update = flag.Bool("update", false, "write the transcripts again")
 
 // TestTranscripts holds whole conversations against testdata/*.txtar. A section
 // named "request" is sent; the section after it is the answer. A section named "do"
@@ -111,7 +111,7 @@ func (c *conversation) do(words []string) {
 	}
 }
 
-// ask sends a request and gives the answer, with secrets named.
+// ask sends a request and returns the answer, with secrets named.
 func (c *conversation) ask(request string) string {
 	c.t.Helper()
 	for secret, name := range c.names {

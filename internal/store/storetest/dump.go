@@ -8,7 +8,7 @@ import (
 )
 
 // Dump returns every row of every table of the SQLite database in a file, as text, by
-// table. The driver is the store's: who dumps a database has opened it as well.
+// table. The driver is the one that package store registers.
 func Dump(tb testing.TB, path string) map[string][]string {
 	tb.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")

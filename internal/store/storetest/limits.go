@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// testDeviceBounds has as many device codes wait as may.
+// testDeviceBounds adds as many waiting device codes as are allowed.
 func testDeviceBounds(t *testing.T, s *Suite) {
 	add := func(n int, client string, now time.Time) records.AddDevice {
 		return records.AddDevice{Now: now, Most: 5, MostOfClient: 3, Device: records.Device{
@@ -42,7 +42,7 @@ func testDeviceBounds(t *testing.T, s *Suite) {
 	s.do(t, records.AddDevice{Device: add(11, "clock", later).Device}) // 0 is no bound
 }
 
-// testKnownAddresses notes from where accounts signed in, and forgets it.
+// testKnownAddresses records from where accounts signed in, and purges it.
 func testKnownAddresses(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	known := func(account, address string) time.Time {

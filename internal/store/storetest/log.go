@@ -165,7 +165,7 @@ func testPurge(t *testing.T, s *Suite) {
 	}
 }
 
-// testLongPurge has more to purge than goes into one transaction.
+// testLongPurge purges more than fits into one transaction.
 func testLongPurge(t *testing.T, s *Suite) {
 	s.log(t, revocation.Entry{What: revocation.Token, ID: "for ever", At: start})
 	var many []revocation.Entry
@@ -186,14 +186,14 @@ func testLongPurge(t *testing.T, s *Suite) {
 	}
 }
 
-// tick appends an entry that says what time it is, and never ends.
+// tick appends an entry at the present time that is in force for ever.
 func (s *Suite) tick(t *testing.T) {
 	t.Helper()
 	s.log(t, revocation.Entry{What: revocation.Token, ID: "tick", At: s.now()})
 }
 
-// testPurgeAhead purges on a node whose wall clock is a day ahead, the log on one
-// that is right: nothing that lives is purged, and what has run out is.
+// testPurgeAhead purges on a node whose wall clock is a day ahead, the log on one that is
+// right: nothing that is still valid is purged, and what has run out is.
 func testPurgeAhead(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	right := s.now().Add(-s.offset(t)).Truncate(time.Microsecond)
@@ -229,8 +229,8 @@ func (s *Suite) offset(t *testing.T) time.Duration {
 	return must[time.Duration](t)(clock.ClockOffset(t.Context()))
 }
 
-// testClockOffset moves the process's clock: where the database has one of its own,
-// the offset moves with it, and where it has none, there is no offset.
+// testClockOffset moves the process's clock: where the database has its own clock, the
+// offset changes with it, and where it has none, there is no offset.
 func testClockOffset(t *testing.T, s *Suite) {
 	first := s.offset(t)
 	if s.processClock != (first == 0) {
@@ -321,7 +321,7 @@ func testAudit(t *testing.T, s *Suite) {
 	}
 }
 
-// testAuditCounts writes events that stand for several, each into the row of its tally.
+// testAuditCounts writes events that count for several, each into the row of its tally.
 func testAuditCounts(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	refused := func(tally, reason string, count int64) audit.Event {
@@ -357,7 +357,7 @@ func testAuditCounts(t *testing.T, s *Suite) {
 	same(t, "many at once", len(must[[]audit.Event](t)(s.store.AuditEvents(ctx, audit.Filter{Limit: audit.MaxLimit}))), 505)
 }
 
-// testAuditRetention deletes what is older than it may be, and nothing else.
+// testAuditRetention deletes events that are older than the retention, and nothing else.
 func testAuditRetention(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	const year = 365 * 24 * time.Hour
@@ -388,7 +388,7 @@ func testAuditRetention(t *testing.T, s *Suite) {
 	purge(now.Add(10*year), 3)
 }
 
-// testTimes has instants that lose something in other units or zones.
+// testTimes stores instants that would lose precision in other units or zones.
 func testTimes(t *testing.T, s *Suite) {
 	zone := time.FixedZone("east", 5*3600)
 	for n, at := range []time.Time{
@@ -416,7 +416,7 @@ func key(kid string, state keyring.State) keyring.Key {
 	return keyring.Key{KID: kid, Algorithm: token.EdDSA, State: state, CreatedAt: start, Sealed: []byte("sealed " + kid)}
 }
 
-// plan returns keys whatever is stored.
+// plan returns a plan that returns these keys, whatever is stored.
 func plan(keys ...keyring.Key) keyring.Plan {
 	return func([]keyring.Key) ([]keyring.Key, error) { return keys, nil }
 }

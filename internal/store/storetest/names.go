@@ -49,7 +49,7 @@ func testUsernames(t *testing.T, s *Suite) {
 	}
 }
 
-// testOwners has who created something, which nothing but an owner's own change alters.
+// testOwners tests the owner of objects, which only an owner's own change alters.
 func testOwners(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := user(1)
@@ -75,8 +75,8 @@ func testOwners(t *testing.T, s *Suite) {
 	same(t, "the user of nobody", *must[records.Principal](t)(s.principal(ctx, u.ID)).User, u)
 }
 
-// testLinks has who users are for sources: one user an external id, any number of links
-// a user, and none that outlives its user.
+// testLinks tests the links of users to sources: one user for each external id, any
+// number of links for each user, and none that outlives its user.
 func testLinks(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	at := time.Unix(1_700_000_000, 0).UTC()
@@ -99,8 +99,8 @@ func testLinks(t *testing.T, s *Suite) {
 	same(t, "after the user", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{})), links[1:2])
 }
 
-// testAuditNames has the names in events: those that users have when the event is written,
-// unless the event brings one. They stay when the user goes.
+// testAuditNames tests the names in events: those that users have when the event is
+// written, unless the event has one. They stay when the user is deleted.
 func testAuditNames(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	u := named(1, "Ada")

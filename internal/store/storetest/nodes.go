@@ -14,7 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// patiently repeats what another node may have kept the store from doing.
+// patiently repeats what another node may have blocked.
 func patiently(do func() error) error {
 	for {
 		if err := do(); !fault.Is(err, fault.Unavailable) {
@@ -66,8 +66,8 @@ func testTwoNodesSpend(t *testing.T, s *Suite) {
 }
 
 // testTwoTabs uses a refresh token again and one that was issued for it at the same time,
-// from two nodes: whoever is later sees what the other did, so that no sibling is left
-// alive beside one that was used.
+// from two nodes: the later one sees what the other did, so that no sibling stays valid
+// beside one that was used.
 func testTwoTabs(t *testing.T, s *Suite) {
 	for round := range 10 {
 		name := func(parts ...any) string { return fmt.Sprintln(append([]any{"tabs", round}, parts...)...) }
@@ -132,9 +132,9 @@ func testTwoNodesKeys(t *testing.T, s *Suite) {
 	}
 }
 
-// testTwoNodesLog appends on two nodes at once while others read. Who reads on from
-// the last sequence seen must get every entry once, in order, and whoever was told
-// a sequence must find its own entry under it.
+// testTwoNodesLog appends on two nodes at once while others read. A reader that continues
+// from the last sequence seen must get every entry once, in order, and each writer must
+// find its own entry under the sequence that was returned to it.
 func testTwoNodesLog(t *testing.T, s *Suite) {
 	const batches = 15
 	var mu sync.Mutex
@@ -173,11 +173,11 @@ func testTwoNodesLog(t *testing.T, s *Suite) {
 	readers.Wait()
 	for _, e := range s.page(t, 0, 10_000).Entries {
 		if e.Seq%2 == 0 && told[e.Seq] != e.ID {
-			t.Errorf("entry %d is %s, but its writer was told of %q", e.Seq, e.ID, told[e.Seq])
+			t.Errorf("entry %d is %s, but its writer got it for %q", e.Seq, e.ID, told[e.Seq])
 		}
 	}
 	if want := 2 * 4 * batches; len(told) != want {
-		t.Errorf("%d sequences were told, want %d", len(told), want)
+		t.Errorf("%d sequences were returned, want %d", len(told), want)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package storetest says what a store must do, as tests that every store passes.
+// Package storetest has the tests that every store must pass.
 package storetest
 
 import (
@@ -8,20 +8,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Fresh makes an empty database that is removed when the test ends, and gives what
-// opens it: each call is another node on the same database, closed when the test
-// ends.
+// Fresh creates an empty database that is removed when the test ends, and returns a
+// function that opens it: each call is another node on the same database, closed when the
+// test ends.
 type Fresh func(t *testing.T, now func() time.Time) (open func() records.Store)
 
 // Run runs every test of the suite on databases of its own.
@@ -30,8 +29,7 @@ func Run(t *testing.T, fresh Fresh) {
 	run(t, fresh, false)
 }
 
-// RunOnProcessClock is Run for a store whose database has no clock but that of the
-// process.
+// RunOnProcessClock is Run for a store whose database has no clock of its own.
 func RunOnProcessClock(t *testing.T, fresh Fresh) {
 	t.Helper()
 	run(t, fresh, true)
@@ -105,8 +103,8 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 // start is when every test begins.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
-// Suite is what a test has: a store, more of them on the same database, and a
-// clock that the test moves.
+// Suite is what a test uses: a store, further ones on the same database, and a clock that
+// the test sets.
 type Suite struct {
 	store records.Store
 	open  func() records.Store
@@ -134,7 +132,7 @@ func (s *Suite) refuse(t *testing.T, kind fault.Kind, ops ...records.Op) {
 	wantFault(t, err, kind)
 }
 
-// wantFault wants a fault of that kind, wherever in the chain of causes.
+// wantFault fails the test unless err has a fault of that kind in its chain.
 func wantFault(t *testing.T, err error, kind fault.Kind) {
 	t.Helper()
 	if !fault.Is(err, kind) {
@@ -145,7 +143,7 @@ func wantFault(t *testing.T, err error, kind fault.Kind) {
 	}
 }
 
-// same wants two values to be equal; empty and nil lists are.
+// same fails the test unless two values are equal; empty and nil lists count as equal.
 func same(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -153,7 +151,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// must returns a result that comes without an error.
+// must returns a result and fails the test on an error.
 func must[T any](t *testing.T) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()

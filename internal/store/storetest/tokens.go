@@ -13,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// tok makes the nth token, later than the ones before.
+// tok returns the nth token, created later than the ones before.
 func tok(n int) records.StoredToken {
 	id := fmt.Sprintf("token-%04d", n)
 	return records.StoredToken{
@@ -192,7 +192,7 @@ func testKillEverything(t *testing.T, s *Suite) {
 	}
 	_, err := s.store.Device(t.Context(), waiting.Digest)
 	wantFault(t, err, fault.NotFound)
-	s.do(t, records.AddToken{Token: tok(5)}) // what is issued afterwards lives
+	s.do(t, records.AddToken{Token: tok(5)}) // what is issued afterwards is valid
 	if one := s.token(t, tok(5).ID); !one.RevokedAt.IsZero() {
 		t.Errorf("issued afterwards: %+v", one)
 	}
@@ -214,8 +214,8 @@ func testSpendToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, records.SpendToken{ID: tok(2).ID, At: tok(2).ExpiresAt})
 }
 
-// testSiblings has refresh tokens that were issued for the same one: the first, "a", was
-// spent twice.
+// testSiblings tests refresh tokens that were issued for the same one: the first, "a",
+// was spent twice.
 func testSiblings(t *testing.T, s *Suite) {
 	add := func(id, origin string) {
 		one := tok(0)
@@ -270,7 +270,7 @@ func testShortenToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Hour+time.Second))
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, 2*time.Hour))
 	s.refuse(t, fault.Conflict, shorten(one.ID, time.Hour, time.Minute))
-	s.do(t, shorten(one.ID, 0, time.Hour)) // no later than its own end is early enough
+	s.do(t, shorten(one.ID, 0, time.Hour)) // its own expiry is earlier
 	s.do(t, shorten(one.ID, 0, time.Minute), shorten(endless.ID, 0, time.Hour))
 	one.ExpiresAt, one.Reason = start.Add(time.Minute), "regenerated"
 	endless.ExpiresAt, endless.Reason = start.Add(time.Hour), "regenerated"
@@ -280,8 +280,8 @@ func testShortenToken(t *testing.T, s *Suite) {
 	s.refuse(t, fault.Conflict, shorten(one.ID, 0, time.Second))
 }
 
-// testLateHeirs adds tokens to a chain after a token in it was shortened: a node that had
-// not heard of it decided them.
+// testLateHeirs adds tokens to a chain after a token in it was shortened: they were
+// decided by a node that didn't know of it yet.
 func testLateHeirs(t *testing.T, s *Suite) {
 	root, short, own := tok(1), tok(2), tok(3)
 	for _, one := range []*records.StoredToken{&root, &short, &own} {
@@ -312,8 +312,9 @@ func testLateHeirs(t *testing.T, s *Suite) {
 	add("of one with an end of its own", func(h *records.StoredToken) { h.Chain = []string{own.ID} }, start.Add(time.Hour), never)
 }
 
-// testVoidTokens adds tokens that rest on what the log has revoked since they
-// were decided: when the entry has run out, the row must still say that they are dead.
+// testVoidTokens adds tokens that are based on something that the log has revoked since
+// they were decided: when the entry has run out, the row must still say that they are
+// revoked.
 func testVoidTokens(t *testing.T, s *Suite) {
 	ctx := t.Context()
 	seq := must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Log: []revocation.Entry{
@@ -348,7 +349,7 @@ func testVoidTokens(t *testing.T, s *Suite) {
 	}))
 	add("decided before everything was cut off", true, func(one *records.StoredToken) { one.Seq = all - 1 })
 	add("decided as of then", false, func(one *records.StoredToken) { one.Seq = all })
-	add("dead already", true, func(one *records.StoredToken) { one.Owner, one.RevokedAt, one.Reason = "owner", start, "before" })
+	add("revoked already", true, func(one *records.StoredToken) { one.Owner, one.RevokedAt, one.Reason = "owner", start, "before" })
 }
 
 func testReplaces(t *testing.T, s *Suite) {

@@ -13,28 +13,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/revocation"
-	"github.com/bearerd/bearerd/internal/traffic"
-
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/node"
-	"github.com/bearerd/bearerd/internal/signin"
-	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/records"
-
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
 )
 

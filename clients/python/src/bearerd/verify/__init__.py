@@ -34,7 +34,7 @@ from ._issuer import Issuer, IssuerError
 from ._log import Log, boot_clock
 from ._strict import Malformed
 from ._stream import Follower
-from ._token import MAX_TOKEN, SKEW, Forms, Token, key_id_of, read_jwt, shared_key, split_jwt
+from ._token import MAX_TOKEN, SKEW, Forms, Token, key_id_of, plain_audience, read_jwt, shared_key, split_jwt
 
 __all__ = ["Error", "Refused", "Token", "Unavailable", "Verifier"]
 
@@ -75,7 +75,7 @@ class Verifier:
     ) -> None:
         if not (issuer and audience and client_id and client_secret):
             raise ValueError("issuer, audience, client_id and client_secret are needed")
-        self._audience = audience
+        self._audience = plain_audience(audience)
         self._forms = Forms(api_token_prefix)
         self._issuer = Issuer(issuer, (client_id, client_secret), tls=tls, allow_http=allow_http)
         if shared_secret is not None:

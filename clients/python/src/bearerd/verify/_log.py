@@ -77,6 +77,9 @@ class Log:
             return True
         if t.client_id and cut.get(("client", t.client_id), 0) > t.seq:
             return True
+        for client in t.chain_clients:
+            if cut.get(("client", client), 0) > t.seq:
+                return True
         if t.key_id is not None and ("key", t.key_id) in cut:
             return True
         for id_ in t.chain:

@@ -17,6 +17,7 @@ from ._errors import MALFORMED, Refused
 from ._strict import Malformed, decode_part, integer, parse_object, text, texts
 
 MAX_TOKEN = 8 << 10  # bytes
+_CLIENT = "client:"
 SKEW = 30  # seconds that the issuer's clock may be ahead; expiry has no leeway
 _MAX_DATE = 1 << 53
 _FORBIDDEN_HEADERS = frozenset(("crit", "jku", "jwk", "x5u", "x5c", "b64"))
@@ -54,6 +55,13 @@ class Token:
     not_before: int = dataclasses.field(default=0, repr=False)
     key_id: Optional[str] = dataclasses.field(default=None, repr=False)  # None: not a JWT
     as_of: int = dataclasses.field(default=0, repr=False)  # the log when the issuer was asked
+
+    def __post_init__(self) -> None:
+        # A link of the chain names a token, or a client to which one of them was issued.
+        clients = tuple(link[len(_CLIENT):] for link in self.chain if link.startswith(_CLIENT))
+        object.__setattr__(self, "chain_clients", clients)
+
+    chain_clients: tuple[str, ...] = dataclasses.field(default=(), init=False, repr=False)
 
     def may(self, scope: str) -> bool:
         """Reports whether the token has a scope."""
@@ -130,6 +138,14 @@ def _read_jwk(member: dict[str, Any]) -> Optional[Key]:
     if kind == "RSA" and not 2048 <= key.key_size <= 8192:
         raise Malformed("a weak key")
     return Key(kid, algorithm, key)
+
+
+def plain_audience(audience: str) -> str:
+    """Returns an audience without the one slash at the end of a URL, which is nothing:
+    libraries that parse http://host make http://host/ of it."""
+    if audience.endswith("/") and "://" in audience and "?" not in audience and "#" not in audience:
+        return audience[:-1]
+    return audience
 
 
 def split_jwt(raw: str) -> Optional[tuple[str, str, str]]:
@@ -225,7 +241,7 @@ def _audience(value: Any) -> tuple[str, ...]:
     list_ = (value,) if isinstance(value, str) else texts(value, "aud")
     if not list_ or "" in list_:
         raise Malformed("aud is missing or empty")
-    return list_
+    return tuple(plain_audience(one) for one in list_)
 
 
 def _scope(value: Any) -> frozenset[str]:
