@@ -113,7 +113,7 @@ func (c *checker) index(o *Op) {
 // final reports whether a refusal is for ever. A follower says "revoked" of an opaque token
 // that the issuer calls inactive, which a lost collection may be the cause of.
 func final(o *Op) bool {
-	return (o.Reason == "revoked" || o.Reason == "expired") && !(o.byFollower() && o.Token.KID == "")
+	return (o.Reason == "revoked" || o.Reason == "expired") && (!o.byFollower() || o.Token.KID != "")
 }
 
 // disagreement is the reason of a follower whose log says something newer than the node
@@ -136,7 +136,7 @@ func seatOf(subject string, collection int) string { return fmt.Sprintf("%s@%d",
 func (c *checker) judge(o *Op) (rule, why string) {
 	switch o.Outcome {
 	case Unavailable, Unknown:
-		if !c.disturbed(o) && !(o.byFollower() && o.Reason == disagreement) {
+		if !c.disturbed(o) && (!o.byFollower() || o.Reason != disagreement) {
 			return RuleSilent, "nothing was broken"
 		}
 	case Wrong:

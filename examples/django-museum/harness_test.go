@@ -170,7 +170,7 @@ func (m *museum) paste(commands string) string {
 // create returns a new API token with the scope read.
 func (m *museum) create(user string) string {
 	m.Helper()
-	return strings.TrimSpace(m.paste("bearerd token create "+user+" --name of-a-test --scope read"))
+	return strings.TrimSpace(m.paste("bearerd token create " + user + " --name of-a-test --scope read"))
 }
 
 // sessions counts the rows of Django's session table.
