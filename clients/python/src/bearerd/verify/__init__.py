@@ -28,13 +28,13 @@ import weakref
 from collections.abc import Iterable
 from typing import Callable, Optional
 
-from ..identity import is_for
+from ..identity import plain_audience
 from ._errors import MALFORMED, NO_NEWS, Error, Refused, Unavailable
 from ._issuer import Issuer, IssuerError
 from ._log import Log, boot_clock
 from ._strict import Malformed
 from ._stream import Follower
-from ._token import MAX_TOKEN, SKEW, Forms, Token, key_id_of, plain_audience, read_jwt, shared_key, split_jwt
+from ._token import MAX_TOKEN, SKEW, Forms, Token, key_id_of, read_jwt, shared_key, split_jwt
 
 __all__ = ["Error", "Refused", "Token", "Unavailable", "Verifier"]
 
@@ -188,7 +188,7 @@ class Verifier:
             raise Refused("expired")
         if t.issued_at > at + SKEW or t.not_before > at + SKEW:
             raise Refused("not yet valid")
-        if not is_for(t.audience, self._audience):
+        if self._audience not in t.audience:
             raise Refused("wrong audience")
         if log.revoked(t, at):
             raise Refused("revoked")
