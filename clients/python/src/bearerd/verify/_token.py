@@ -13,8 +13,8 @@ from typing import Any, Optional, Union
 
 import jwt as pyjwt
 
-from ._errors import MALFORMED, Refused
 from ..identity import plain_audience
+from ._errors import MALFORMED, Refused
 from ._strict import Malformed, decode_part, integer, parse_object, text, texts
 
 MAX_TOKEN = 8 << 10  # bytes
