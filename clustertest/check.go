@@ -45,6 +45,8 @@ const (
 //     other. A refusal that rests on what was lost with the primary is not final.
 //   - No refusal without a cause. But a token may be unknown while a key is replaced,
 //     until that is acknowledged.
+//   - The same for a follower, but every revocation that was acknowledged holds there L later,
+//     with wait as without: nodes are waited for.
 //   - No 503 except during a fault and until L and a second after it.
 //   - No acknowledgement that counts nodes which don't exist.
 func Check(h *History, p Promise) []Violation {
@@ -82,7 +84,7 @@ func newChecker(ops []Op, faults []Fault, p Promise) *checker {
 }
 
 func (c *checker) index(o *Op) {
-	if o.Kind == Verify && o.Outcome == No && final(o.Reason) {
+	if o.Kind == Verify && o.Outcome == No && final(o) {
 		c.finals[o.Token] = append(c.finals[o.Token], o)
 	}
 	if o.Outcome == No {
@@ -108,7 +110,23 @@ func (c *checker) index(o *Op) {
 	}
 }
 
-func final(reason string) bool { return reason == "revoked" || reason == "expired" }
+// final reports whether a refusal is for ever. A follower says "revoked" of an opaque token
+// that the issuer calls inactive, which a lost collection may be the cause of.
+func final(o *Op) bool {
+	return (o.Reason == "revoked" || o.Reason == "expired") && (!o.byFollower() || o.Token.KID != "")
+}
+
+// disagreement is the reason of a follower whose log says something newer than the node
+// that it asked: right after a change, and until it asks again.
+const disagreement = "the issuer's nodes don't agree yet"
+
+// remembered returns for how long a follower remembers that a token wasn't active.
+func (o *Op) remembered() time.Duration {
+	if o.byFollower() {
+		return 2*time.Second + recovery
+	}
+	return 0
+}
 
 // unknownReason is how the reason ends for refusing a token that a node does not know.
 const unknownReason = "malformed or unknown token"
@@ -118,7 +136,7 @@ func seatOf(subject string, collection int) string { return fmt.Sprintf("%s@%d",
 func (c *checker) judge(o *Op) (rule, why string) {
 	switch o.Outcome {
 	case Unavailable, Unknown:
-		if !c.disturbed(o) {
+		if !c.disturbed(o) && (!o.byFollower() || o.Reason != disagreement) {
 			return RuleSilent, "nothing was broken"
 		}
 	case Wrong:
@@ -247,7 +265,7 @@ func (c *checker) bound(act, o *Op) bool {
 		return false
 	}
 	from := act.End
-	if !act.Wait && act.Node != o.Node {
+	if o.byFollower() || !act.Wait && act.Node != o.Node {
 		from += c.promise.Staleness
 	}
 	return o.Start > from
@@ -291,7 +309,7 @@ func (c *checker) judgeNo(o *Op) (rule, why string) {
 func (c *checker) keyUnknown(o *Op) bool {
 	return strings.HasSuffix(o.Reason, unknownReason) && slices.ContainsFunc(c.keys, func(k *Op) bool {
 		until := k.End
-		if k.Outcome != Yes {
+		if k.Outcome != Yes || o.byFollower() { // it reads the keys once a second
 			until += c.promise.Staleness + recovery
 		}
 		return k.Start < o.End && o.Start < until
@@ -314,7 +332,7 @@ func (c *checker) maybeIn(acts []*Op, in, out Kind, o *Op) bool {
 			return false
 		}
 		return !slices.ContainsFunc(acts, func(b *Op) bool {
-			return b.Kind == out && b.Outcome == Yes && b.Start > a.until() && b.End+c.promise.Staleness < o.Start
+			return b.Kind == out && b.Outcome == Yes && b.Start > a.until() && b.End+c.promise.Staleness+o.remembered() < o.Start
 		})
 	})
 }
@@ -326,7 +344,8 @@ func (c *checker) disturbed(o *Op) bool {
 		if until != forEver {
 			until += c.promise.Staleness + recovery
 		}
-		return (f.Node == o.Node || f.Node == everyNode) && f.From < o.End && o.Start < until
+		// A follower depends on whichever node it is connected to.
+		return (f.Node == o.Node || f.Node == everyNode || o.byFollower()) && f.From < o.End && o.Start < until
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -28,6 +29,7 @@ type Config struct {
 	Pair      *Pair         // the database, instead of Database; nil: none
 	Nodes     int           // how many to start
 	Staleness time.Duration // 0: Staleness
+	Follower  *Follower     // verifies beside the nodes; nil: there is none
 	// Environment is added to the environment of every process.
 	Environment []string
 }
@@ -46,6 +48,10 @@ type Cluster struct {
 	config Config
 	dir    string
 	link   *Forwarder // of the commands, to a pair; nil: there is no pair
+
+	issuer   string       // with a follower
+	follower *Node        // its address; nil: there is none
+	turn     atomic.Int64 // which node the follower's next request goes to
 }
 
 // Users and clients of every cluster.
@@ -56,6 +62,7 @@ const (
 	clientID     = "ci"
 	clientSecret = "a secret of well over 32 characters, for ci"
 	followerID   = "follower" // may follow the revocation log
+	verifierID   = "verifier" // may introspect, too
 )
 
 // New fills the database, starts the nodes and waits until they are ready. When the
@@ -66,6 +73,9 @@ func New(tb testing.TB, config Config) *Cluster {
 	c.apply()
 	for range config.Nodes {
 		c.Start(c.Add())
+	}
+	if config.Follower != nil {
+		c.startFollower(*config.Follower)
 	}
 	return c
 }
@@ -78,6 +88,9 @@ func Prepare(tb testing.TB, config Config) *Cluster {
 	_, _ = rand.Read(key)
 	c.write("master.key", base64.StdEncoding.EncodeToString(key)+"\n")
 	tb.Cleanup(c.end)
+	if config.Follower != nil {
+		c.issuer = c.startFront()
+	}
 	dsn := config.Database
 	if config.Pair != nil {
 		c.link, dsn = c.forward(config.Pair.DSN())
@@ -90,7 +103,9 @@ func Prepare(tb testing.TB, config Config) *Cluster {
 }
 
 func (c *Cluster) settings(dsn string) string {
-	return fmt.Sprintf(`listen: 127.0.0.1:0
+	issuer := cmp.Or(c.issuer, "http://localhost:8080")
+	return fmt.Sprintf(`issuer: %s
+listen: 127.0.0.1:0
 ops_listen: 127.0.0.1:0
 database: %q
 master_key_file: %q
@@ -98,7 +113,7 @@ dialects: [specify, hypothesis]
 revocation: {max_staleness: %v}
 refresh_token: {grace: 0s}
 login: {account_failures: 10, address_failures: 1000000}
-`, dsn, filepath.Join(c.dir, "master.key"), c.staleness())
+`, issuer, dsn, filepath.Join(c.dir, "master.key"), c.staleness())
 }
 
 // apply creates the users and clients, and a token for the administrator, by the
@@ -119,6 +134,7 @@ func (c *Cluster) apply() {
 	}
 	fmt.Fprintf(&text, "clients:\n  - {id: %s, secret: %q, grants: [client_credentials]}\n", clientID, clientSecret)
 	fmt.Fprintf(&text, "  - {id: %s, secret: %q, grants: [client_credentials], scopes: [revocations]}\n", followerID, clientSecret)
+	fmt.Fprintf(&text, "  - {id: %s, secret: %q, grants: [client_credentials], scopes: [revocations, introspect]}\n", verifierID, clientSecret)
 	text.WriteString("  - {id: tv, grants: [\"urn:ietf:params:oauth:grant-type:device_code\", refresh_token]}\n")
 	c.write("access.yaml", text.String())
 	c.Run("apply", "-f", filepath.Join(c.dir, "access.yaml"))

@@ -36,7 +36,7 @@ func TestThePromiseUnderRandomFaults(t *testing.T) {
 		}
 	}
 	for name, configured := range map[string]func(testing.TB) clustertest.Config{
-		"server": func(tb testing.TB) clustertest.Config { return config(tb, 3) },
+		"server": func(tb testing.TB) clustertest.Config { return followed(tb, config(tb, 3)) },
 		"pair": func(tb testing.TB) clustertest.Config {
 			conf, _ := pairConfig(tb, 3)
 			return conf
@@ -56,7 +56,7 @@ func TestThePromiseUnderRandomFaults(t *testing.T) {
 // 503 either.
 func TestThePromiseInPeace(t *testing.T) {
 	t.Parallel()
-	c := cluster(t, 3)
+	c := clustertest.New(t, followed(t, config(t, 3)))
 	must(c, c.Work(clustertest.Workload{Seed: seed(t), Length: 5 * time.Second, Calm: true}))
 	t.Log(c.Report())
 	keepsItsPromise(c)

@@ -119,7 +119,11 @@ func (w *worker) collection() int { return 4 + w.random.IntN(Collections) }
 func (w *worker) act() {
 	switch p := w.random.IntN(1000); {
 	case p < 780:
-		if t := w.pool.one(w.random, nil); t != nil && w.Verify(w.node(), t).Outcome == No && w.random.IntN(4) == 0 {
+		t := w.pool.one(w.random, nil)
+		if t != nil && w.random.IntN(4) == 0 {
+			w.VerifyAtFollower(t)
+		}
+		if t != nil && w.Verify(w.node(), t).Outcome == No && w.random.IntN(4) == 0 {
 			w.pool.remove(t) // otherwise the pool would fill with revoked tokens
 		}
 	case p < 900:
@@ -159,6 +163,7 @@ func (w *worker) check(which func(*Token) bool) {
 			w.Verify(n, t)
 		}
 	}
+	w.VerifyAtFollower(t)
 }
 
 func (w *worker) revoke() {

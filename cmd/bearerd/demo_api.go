@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,7 +13,9 @@ import (
 )
 
 // sampleAPI is an application as it may stand behind bearerd: it knows nothing of
-// tokens, and trusts the headers that name the caller.
+// tokens, and trusts the headers that name the caller. It reads for the scope read and
+// writes for the scope write, and keeps a token for one collection to that collection.
+// Which collections a user may enter is what bearerd's routes ask.
 type sampleAPI struct {
 	url    string
 	server *http.Server
@@ -44,9 +47,9 @@ func startSampleAPI(ctx context.Context) (*sampleAPI, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.welcome)
 	mux.HandleFunc("GET /api/whoami", a.whoami)
-	mux.HandleFunc("GET /api/specimens", a.list)
-	mux.HandleFunc("GET /api/specimens/{id}", a.one)
-	mux.HandleFunc("POST /api/specimens", a.add)
+	mux.HandleFunc("GET /api/collections/{collection}/specimens", may("read", a.list))
+	mux.HandleFunc("GET /api/collections/{collection}/specimens/{id}", may("read", a.one))
+	mux.HandleFunc("POST /api/collections/{collection}/specimens", may("write", a.add))
 	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = a.server.Serve(l) }() // ends with stop
 	return a, nil
@@ -55,7 +58,7 @@ func startSampleAPI(ctx context.Context) (*sampleAPI, error) {
 func (a *sampleAPI) stop() { _ = a.server.Close() }
 
 func (a *sampleAPI) welcome(w http.ResponseWriter, r *http.Request) {
-	answer(w, http.StatusOK, map[string]string{"specimens": "/api/specimens", "you": visitor(r)})
+	answer(w, http.StatusOK, map[string]string{"specimens": "/api/collections/4/specimens", "you": visitor(r)})
 }
 
 // visitor is who is calling, as bearerd says.
@@ -77,11 +80,19 @@ func (a *sampleAPI) whoami(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, identity)
 }
 
-// visible reports whether a visitor sees a specimen: a token for a collection shows
-// that collection alone.
-func visible(r *http.Request, s specimen) bool {
-	collection := r.Header.Get("X-Bearerd-Collection")
-	return collection == "" || collection == s.Collection
+// may serves those whose token has the scope, and reaches the collection.
+func may(scope string, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		collection := r.Header.Get("X-Bearerd-Collection")
+		switch {
+		case !slices.Contains(strings.Fields(r.Header.Get("X-Bearerd-Scope")), scope):
+			answer(w, http.StatusForbidden, map[string]string{"error": "the token needs the scope " + scope})
+		case collection != "" && collection != r.PathValue("collection"):
+			answer(w, http.StatusForbidden, map[string]string{"error": "the token is for collection " + collection + " alone"})
+		default:
+			next(w, r)
+		}
+	}
 }
 
 func (a *sampleAPI) list(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +100,7 @@ func (a *sampleAPI) list(w http.ResponseWriter, r *http.Request) {
 	defer a.mu.Unlock()
 	found := []specimen{}
 	for _, s := range a.specimens {
-		if visible(r, s) {
+		if s.Collection == r.PathValue("collection") {
 			found = append(found, s)
 		}
 	}
@@ -100,7 +111,7 @@ func (a *sampleAPI) one(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.specimens {
-		if strconv.Itoa(s.ID) == r.PathValue("id") && visible(r, s) {
+		if s.Collection == r.PathValue("collection") && strconv.Itoa(s.ID) == r.PathValue("id") {
 			answer(w, http.StatusOK, s)
 			return
 		}
@@ -125,7 +136,7 @@ func (a *sampleAPI) add(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.ID = len(a.specimens) + 1
-	s.Collection, s.CataloguedBy = r.Header.Get("X-Bearerd-Collection"), r.Header.Get("Remote-User")
+	s.Collection, s.CataloguedBy = r.PathValue("collection"), r.Header.Get("Remote-User")
 	a.specimens = append(a.specimens, s)
 	answer(w, http.StatusCreated, s)
 }

@@ -74,9 +74,11 @@ func TestTheCommandsThatTheDemoPrintsWork(t *testing.T) {
 	got := steps(paste(t, t.TempDir(), guide))
 	want := []string{
 		`^HTTP/1.1 401 Unauthorized(?s:.*)Www-Authenticate: Bearer realm=`,
-		`^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$`,
-		`^\[\{"id":1,"collection":"4",.*\n\{.*"Remote-User":"spadmin".*"X-Bearerd-Collection":"4"`,
-		`^\{"id":4,"collection":"4","catalog_number":"KU 4711","name":"Perca flavescens","catalogued_by":"spadmin"\}`,
+		`^bda_\w+\n$`,
+		`^\[\{"id":1,"collection":"4",.*\n\{.*"Remote-User":"spadmin".*"X-Bearerd-Scope":"read"`,
+		`^HTTP/1.1 403 Forbidden(?s:.*)error="insufficient_scope"(?s:.*)scope="write"`,
+		`^HTTP/1.1 403 Forbidden(?s:.*)\n\[\{"id":3,"collection":"32768",`,
+		`^\{"id":\d+,"collection":"4","catalog_number":"KU 4711","name":"Perca flavescens","catalogued_by":"spadmin"\}`,
 		`^\{"revoked":true,"seq":\d+,"nodes":1,"confirmed":1,"expired":0\}`,
 		`^HTTP/1.1 401 Unauthorized(?s:.*)error="invalid_token", error_description="revoked"`,
 		`^\{"allowed":false,(?s:.*)^revoked  +FAILED  +revoked(?s:.*)^revoked by spadmin at (?s:.*)^refused$`,
@@ -136,26 +138,35 @@ func TestTheSampleAPIRefusesWhatItShould(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(api.stop)
+	const fishes = "/api/collections/4/specimens"
 	for _, c := range []struct {
-		method, path, collection, body string
-		want                           int
+		method, path, scope, collection, body string
+		want                                  int
 	}{
-		{"GET", "/", "", "", http.StatusOK},
-		{"GET", "/api/specimens/1", "4", "", http.StatusOK},
-		{"GET", "/api/specimens/3", "4", "", http.StatusNotFound}, // of another collection
-		{"GET", "/api/specimens/9", "", "", http.StatusNotFound},
-		{"POST", "/api/specimens", "4", `{"catalog_number":"1","name":"x"}`, http.StatusCreated},
-		{"POST", "/api/specimens", "4", `{"name":"x"}`, http.StatusBadRequest},
-		{"POST", "/api/specimens", "4", `x`, http.StatusBadRequest},
-		{"POST", "/api/specimens", "4", `"` + strings.Repeat("x", 5000) + `"`, http.StatusBadRequest},
-		{"DELETE", "/api/specimens/1", "4", "", http.StatusMethodNotAllowed},
+		{"GET", "/", "", "", "", http.StatusOK},
+		{"GET", fishes, "read", "", "", http.StatusOK},
+		{"GET", fishes, "write", "", "", http.StatusForbidden},
+		{"GET", fishes, "", "", "", http.StatusForbidden},
+		{"GET", fishes + "/1", "read", "4", "", http.StatusOK},
+		{"GET", fishes + "/3", "read", "4", "", http.StatusNotFound}, // of another collection
+		{"GET", fishes + "/9", "read", "", "", http.StatusNotFound},
+		{"GET", "/api/collections/32768/specimens/3", "read", "", "", http.StatusOK},
+		{"GET", "/api/collections/32768/specimens/3", "read", "4", "", http.StatusForbidden},
+		{"POST", fishes, "read", "4", `{"catalog_number":"1","name":"x"}`, http.StatusForbidden},
+		{"POST", fishes, "read write", "32768", `{"catalog_number":"1","name":"x"}`, http.StatusForbidden},
+		{"POST", fishes, "read write", "4", `{"catalog_number":"1","name":"x"}`, http.StatusCreated},
+		{"POST", fishes, "write", "", `{"name":"x"}`, http.StatusBadRequest},
+		{"POST", fishes, "write", "", `x`, http.StatusBadRequest},
+		{"POST", fishes, "write", "", `"` + strings.Repeat("x", 5000) + `"`, http.StatusBadRequest},
+		{"DELETE", fishes + "/1", "read write", "4", "", http.StatusMethodNotAllowed},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c.method, c.path, strings.NewReader(c.body))
 		r.Header.Set("X-Bearerd-Collection", c.collection)
+		r.Header.Set("X-Bearerd-Scope", c.scope)
 		w := httptest.NewRecorder()
 		api.server.Handler.ServeHTTP(w, r)
 		if w.Code != c.want {
-			t.Errorf("%s %s: %d, want %d: %s", c.method, c.path, w.Code, c.want, w.Body)
+			t.Errorf("%s %s with %q for %q: %d, want %d: %s", c.method, c.path, c.scope, c.collection, w.Code, c.want, w.Body)
 		}
 	}
 }

@@ -68,6 +68,12 @@ class Upstream:
 
 def call_asgi(app, headers):
     """Sends one request to an ASGI application, and returns status and body."""
+    status, _, body = answer_of_asgi(app, headers)
+    return status, body
+
+
+def answer_of_asgi(app, headers):
+    """Sends one request to an ASGI application, and returns status, headers and body."""
     sent = []
 
     async def receive():
@@ -78,4 +84,4 @@ def call_asgi(app, headers):
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
     asyncio.run(app(scope, receive, send))
-    return sent[0]["status"], b"".join(m.get("body", b"") for m in sent)
+    return sent[0]["status"], sent[0]["headers"], b"".join(m.get("body", b"") for m in sent)

@@ -44,6 +44,11 @@ class Headers(unittest.TestCase):
         self.assertEqual(identify(headers(), None, "b").subject, "17")
         with self.assertRaises(Forbidden):
             identify(headers(), None, "c")
+        slashed = headers(X_Bearerd_Audience="https://api.example.org/")
+        self.assertEqual(identify(slashed, None, "https://api.example.org").subject, "17")
+        for other in ("https://api.example.org//", "https://api.example.org/x", "https://api.example.org/?"):
+            with self.assertRaises(Forbidden):
+                identify(slashed, None, other)
 
     def test_with_assertions_identity_headers_mean_nothing(self):
         self.assertIsNone(identify(headers(), lambda raw: self.fail("there was none")))

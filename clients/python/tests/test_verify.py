@@ -130,6 +130,25 @@ class Verify(unittest.TestCase):
         self.assertEqual(ours.recv(), "revoked")
         process.join()
 
+    def test_all_who_come_first_wait_for_the_log(self):
+        fresh, raw, answers = verifier(self.server), self.server.issue(), []
+        self.addCleanup(fresh.close)
+        ready = threading.Barrier(8)
+
+        def ask():
+            ready.wait()
+            try:
+                answers.append(fresh.verify(raw).username)
+            except Unavailable as err:
+                answers.append(str(err))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(answers, ["ada"] * 8)
+
     def test_a_wrong_secret_accepts_nothing(self):
         wrong = Verifier(self.server.url, self.server.url, CLIENT, "wrong", start_timeout=0.5)
         self.addCleanup(wrong.close)

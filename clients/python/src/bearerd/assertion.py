@@ -14,7 +14,10 @@ from typing import Any, Callable, Optional
 
 from .identity import Identity, Untrusted
 
-_EVERY = 1.0  # seconds between two readings of the JWK Set for an unknown key id
+# An unknown key id makes the JWK Set be read again: one second for each reading, and a few
+# at once, so that a key which is rotated right after a reading is known all the same.
+_EVERY = 1.0
+_AT_ONCE = 4
 _KEYS_AGE = 300.0
 _SKEW = 5
 
@@ -38,6 +41,7 @@ class Reader:
         self._issuer = Issuer(issuer, None, tls=tls, allow_http=allow_http)
         self._audience, self._now = audience, now
         self._read_at = float("-inf")
+        self._paid_until = float("-inf")  # readings for unknown key ids are paid until then
         self._lock = threading.Lock()
 
     def __call__(self, raw: str) -> Identity:
@@ -84,12 +88,10 @@ class Reader:
     def _key(self, kid: str) -> Any:
         from .verify._issuer import IssuerError
 
-        now = time.monotonic()
         issuer = self._issuer
-        if kid not in issuer.keys or now - self._read_at > _KEYS_AGE:
+        if kid not in issuer.keys or time.monotonic() - self._read_at > _KEYS_AGE:
             with self._lock:
-                if now - self._read_at > (_EVERY if kid not in issuer.keys else _KEYS_AGE):
-                    self._read_at = now
+                if self._must_read(kid):
                     try:
                         issuer.discover()
                         issuer.fetch_keys()
@@ -97,3 +99,14 @@ class Reader:
                         if kid not in issuer.keys:
                             raise Untrusted(f"the issuer's keys can't be read: {err}") from None
         return issuer.keys.get(kid) if kid else None
+
+    def _must_read(self, kid: str) -> bool:
+        """Reports whether the JWK Set is to be read now, and notes that it is."""
+        now = time.monotonic()
+        if kid in self._issuer.keys:
+            due = now - self._read_at > _KEYS_AGE
+        else:
+            due = self._paid_until <= now + (_AT_ONCE - 1) * _EVERY
+        if due:
+            self._read_at, self._paid_until = now, max(now, self._paid_until) + _EVERY
+        return due

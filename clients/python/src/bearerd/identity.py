@@ -60,6 +60,14 @@ class AssertionReader(Protocol):
     def __call__(self, raw: str) -> Identity: ...
 
 
+def plain_audience(audience: str) -> str:
+    """Returns an audience without the one slash at the end of a URL, which is nothing:
+    libraries that parse http://host make http://host/ of it."""
+    if audience.endswith("/") and "://" in audience and "?" not in audience and "#" not in audience:
+        return audience[:-1]
+    return audience
+
+
 def from_headers(get: Callable[[str], str]) -> Optional[Identity]:
     """Returns whom the identity headers name, or None where they name nobody.
 
@@ -99,7 +107,7 @@ def identify(
         raw = get(ASSERTION)
         return assertion(raw) if raw else None
     who = from_headers(get)
-    if who is not None and audience and who.audience and audience not in who.audience:
+    if who is not None and audience and who.audience and plain_audience(audience) not in map(plain_audience, who.audience):
         raise Forbidden("the token is for another audience")
     return who
 

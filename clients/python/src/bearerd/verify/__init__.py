@@ -28,12 +28,13 @@ import weakref
 from collections.abc import Iterable
 from typing import Callable, Optional
 
+from ..identity import plain_audience
 from ._errors import MALFORMED, NO_NEWS, Error, Refused, Unavailable
 from ._issuer import Issuer, IssuerError
 from ._log import Log, boot_clock
 from ._strict import Malformed
 from ._stream import Follower
-from ._token import MAX_TOKEN, SKEW, Forms, Token, key_id_of, plain_audience, read_jwt, shared_key, split_jwt
+from ._token import MAX_TOKEN, SKEW, Forms, Token, key_id_of, read_jwt, shared_key, split_jwt
 
 __all__ = ["Error", "Refused", "Token", "Unavailable", "Verifier"]
 
@@ -99,6 +100,7 @@ class Verifier:
         self._asks: list[float] = []
         self._keys_read = float("-inf")
         self._follower: Optional[Follower] = None
+        self._starting = 0.0  # until when the first lease is waited for; 0: no more
 
     def verify(
         self,
@@ -117,7 +119,7 @@ class Verifier:
         Raises Refused (RFC 6750: ``status`` 401 or 403) or Unavailable (503).
         """
         log = self._log
-        if self._follower is None:
+        if self._follower is None or self._starting:
             self._start()
             log = self._log
         lease_end = log.lease_end  # before the first look into the log
@@ -316,15 +318,16 @@ class Verifier:
             if self._follower is None:
                 follower = Follower(self._issuer, self._log, self._staleness)
                 follower.start()
+                self._starting = self._clock() + self._start_timeout
                 self._follower = follower
-        log = self._log
-        end = self._clock() + self._start_timeout
+            log, end = self._log, self._starting
         with log.changed:
             while not self._clock() < log.lease_end:
                 left = end - self._clock()
                 if left <= 0 or self._closed:
-                    return
+                    break
                 log.changed.wait(min(left, 0.5))
+        self._starting = 0.0
 
 
 def _check_address(t: Token, address: Optional[str]) -> None:

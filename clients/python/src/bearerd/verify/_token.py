@@ -13,6 +13,7 @@ from typing import Any, Optional, Union
 
 import jwt as pyjwt
 
+from ..identity import plain_audience
 from ._errors import MALFORMED, Refused
 from ._strict import Malformed, decode_part, integer, parse_object, text, texts
 
@@ -138,14 +139,6 @@ def _read_jwk(member: dict[str, Any]) -> Optional[Key]:
     if kind == "RSA" and not 2048 <= key.key_size <= 8192:
         raise Malformed("a weak key")
     return Key(kid, algorithm, key)
-
-
-def plain_audience(audience: str) -> str:
-    """Returns an audience without the one slash at the end of a URL, which is nothing:
-    libraries that parse http://host make http://host/ of it."""
-    if audience.endswith("/") and "://" in audience and "?" not in audience and "#" not in audience:
-        return audience[:-1]
-    return audience
 
 
 def split_jwt(raw: str) -> Optional[tuple[str, str, str]]:

@@ -1,0 +1,101 @@
+package clustertest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Follower describes a service that verifies tokens by itself and follows the revocation
+// log, beside the nodes: Python's bearerd.verify. Waiting for nodes isn't waiting for it:
+// it honours a revocation L after the acknowledgement.
+type Follower struct {
+	Command     []string // its only output is its port
+	Environment []string
+}
+
+// FollowerNode is the number of the follower in a history: it comes after every node.
+const FollowerNode = 1000
+
+// byFollower reports whether the operation was done at the follower.
+func (o *Op) byFollower() bool { return o.Node == FollowerNode }
+
+// startFront serves the issuer's URL, as a load balancer in front of the nodes does, and
+// returns that URL. Each request goes to the next node that isn't broken.
+func (c *Cluster) startFront() string {
+	c.Helper()
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		c.Fatal(err)
+	}
+	front := &http.Server{ReadHeaderTimeout: startTimeout, Handler: &httputil.ReverseProxy{
+		FlushInterval: -1,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			if base, err := url.Parse(c.nextBase()); err == nil {
+				r.SetURL(base)
+			}
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}}
+	go func() { _ = front.Serve(l) }()
+	c.Cleanup(func() { _ = front.Close() })
+	return "http://" + l.Addr().String()
+}
+
+// nextBase returns the URL of the next node that isn't broken, "" while there is none.
+func (c *Cluster) nextBase() string {
+	first := int(c.turn.Add(1))
+	for i := range c.Nodes {
+		n := c.Nodes[(first+i)%len(c.Nodes)]
+		if base := n.Base(); base != "" && !n.broken.Load() {
+			return base
+		}
+	}
+	return ""
+}
+
+// startFollower runs the follower until the test ends.
+func (c *Cluster) startFollower(f Follower) {
+	c.Helper()
+	cmd := exec.CommandContext(context.Background(), f.Command[0], f.Command[1:]...) //nolint:gosec // of the test
+	cmd.Env = append(append(cleanEnv(), f.Environment...), "ISSUER="+c.issuer, "CLIENT_ID="+verifierID, "CLIENT_SECRET="+clientSecret)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err = errors.Join(err, cmd.Start()); err != nil {
+		c.Fatal(err)
+	}
+	killer := time.AfterFunc(startTimeout, func() { _ = cmd.Process.Kill() })
+	port, err := bufio.NewReader(stdout).ReadString('\n')
+	killer.Stop()
+	c.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if c.Failed() {
+			c.Logf("the follower said:\n%s", &stderr)
+		}
+	})
+	if err != nil {
+		_ = cmd.Wait()
+		c.Fatalf("the follower doesn't listen: %v\n%s", err, &stderr)
+	}
+	c.follower = &Node{Number: FollowerNode, base: "http://127.0.0.1:" + strings.TrimSpace(port)}
+}
+
+// VerifyAtFollower verifies a token at the follower, where there is one.
+func (c *Cluster) VerifyAtFollower(t *Token) Op {
+	if c.follower == nil {
+		return Op{}
+	}
+	return c.do(c.follower, Op{Kind: Verify, Token: t}, Ask{Path: "/", Bearer: t.Value})
+}

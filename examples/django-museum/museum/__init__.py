@@ -1,0 +1,1 @@
+"""A museum's catalogue: collections, specimens, and who curates them."""

@@ -1,0 +1,6 @@
+from django.contrib import admin
+
+from .models import Collection, Specimen
+
+admin.site.register(Collection)
+admin.site.register(Specimen)

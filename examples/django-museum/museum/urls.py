@@ -1,0 +1,16 @@
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+
+from . import api, views
+
+urlpatterns = [
+    path("", views.front, name="front"),
+    path("collections/<int:pk>/", views.collection, name="collection"),
+    path("login/", LoginView.as_view(template_name="museum/login.html"), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("api/whoami/", api.whoami),
+    path("api/collections/<int:collection>/specimens/", api.specimens),
+    path("api/specimens/<int:pk>/", api.specimen),
+]
