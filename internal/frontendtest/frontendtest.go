@@ -22,8 +22,11 @@ import (
 	"time"
 )
 
-// Host is the site's name on the pages.
-const Host = "museum.example.org"
+// The names of the sites on the pages.
+const (
+	Host      = "museum.example.org"      // an API alone
+	LoginHost = "collections.example.org" // an application with a login of its own
+)
 
 // A Starter runs a web server until the test ends. Its arguments are the URLs of bearerd
 // and of the application.
@@ -182,7 +185,10 @@ func Nginx(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
 	binary := Program(t, "nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx")
 	files := Documented(t, "nginx")
-	for _, name := range []string{"bearerd-verify.conf", "bearerd-application.conf", "conf.d/application.conf"} {
+	for _, name := range []string{
+		"bearerd-verify.conf", "bearerd-application.conf", "bearerd-refusal.conf", "bearerd-endpoint.conf", "bearerd-locations.conf",
+		"conf.d/application.conf", "conf.d/api.conf", "conf.d/bearerd-maps.conf",
+	} {
 		if files[name] == "" {
 			t.Fatalf("the document doesn't show %s", name)
 		}
@@ -193,6 +199,7 @@ func Nginx(t testing.TB, bearerd, application string) *Server {
 	site = replaceOnce(t, site, "server 127.0.0.1:8080;", "server "+hostOf(t, bearerd)+";")
 	site = replaceOnce(t, site, "server 127.0.0.1:8000;", "server "+hostOf(t, application)+";")
 	files["conf.d/application.conf"] = replaceOnce(t, site, "listen 80;", "listen unix:"+socket+";")
+	files["conf.d/api.conf"] = replaceOnce(t, files["conf.d/api.conf"], "listen 80;", "listen unix:"+socket+";")
 	files["nginx.conf"] = "daemon off; master_process off; pid nginx.pid;\nevents {}\nhttp {\n  access_log off;\n  client_body_temp_path body;" +
 		" proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n  include conf.d/*.conf;\n}\n"
 	for name, text := range files {
@@ -205,11 +212,28 @@ func Nginx(t testing.TB, bearerd, application string) *Server {
 // Caddy runs Caddy.
 func Caddy(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
+	return CaddyWith()(t, bearerd, application)
+}
+
+// CaddyWith is Caddy with more headers that bearerd sends.
+func CaddyWith(more ...string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		return caddy(t, bearerd, application, more)
+	}
+}
+
+func caddy(t testing.TB, bearerd, application string, more []string) *Server {
+	t.Helper()
 	binary := Program(t, "caddy")
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "socket")
-	text := replaceOnce(t, Documented(t, "caddy")["Caddyfile"], "\n"+Host+" {\n", "\nhttp://"+Host+" {\nbind unix/"+socket+"\n")
-	text = replaceOnce(t, text, "127.0.0.1:8000", hostOf(t, application))
+	text := Documented(t, "caddy")["Caddyfile"]
+	text = replaceOnce(t, text, " X-Bearerd-Audience\n", " X-Bearerd-Audience "+strings.Join(more, " ")+"\n")
+	for _, host := range []string{Host, LoginHost} {
+		text = replaceOnce(t, text, "\n"+host+" {\n", "\nhttp://"+host+" {\nbind unix/"+socket+"\n")
+	}
+	text = strings.ReplaceAll(text, "127.0.0.1:8000", hostOf(t, application))
 	text = "{\nadmin off\nauto_https off\n}\n" + strings.ReplaceAll(text, "127.0.0.1:8080", hostOf(t, bearerd))
 	must(t, os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(text), 0o600))
 	return Run(t, dir, "unix", socket, nil, binary, "run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile")

@@ -38,7 +38,8 @@ type TraefikFile struct {
 type TraefikMiddleware struct {
 	ForwardAuth *ForwardAuth `yaml:"forwardAuth"`
 	Headers     *struct {
-		CustomRequestHeaders map[string]string `yaml:"customRequestHeaders"`
+		CustomRequestHeaders  map[string]string `yaml:"customRequestHeaders"`
+		CustomResponseHeaders map[string]string `yaml:"customResponseHeaders"` // each is removed
 	} `yaml:"headers"`
 }
 
@@ -64,7 +65,7 @@ func TraefikBlocks(t testing.TB) []string {
 	for _, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(page(t, "traefik"), -1) {
 		blocks = append(blocks, m[1])
 	}
-	if len(blocks) != 4 {
+	if len(blocks) != 5 {
 		t.Fatalf("%d blocks of YAML", len(blocks))
 	}
 	return blocks
@@ -88,10 +89,24 @@ func ReadTraefik(t testing.TB, text string) *TraefikFile {
 // Traefik plays Traefik with the documented file.
 func Traefik(t testing.TB, bearerd, application string) *Server {
 	t.Helper()
-	text := strings.ReplaceAll(TraefikBlocks(t)[1], "http://127.0.0.1:8080", bearerd)
-	s := httptest.NewServer(ReadTraefik(t, replaceOnce(t, text, "http://127.0.0.1:8000", application)))
-	t.Cleanup(s.Close)
-	return &Server{"tcp", hostOf(t, s.URL)}
+	return TraefikWith()(t, bearerd, application)
+}
+
+// TraefikWith is Traefik with more headers that bearerd sends.
+func TraefikWith(more ...string) Starter {
+	return func(t testing.TB, bearerd, application string) *Server {
+		t.Helper()
+		text := strings.ReplaceAll(TraefikBlocks(t)[1], "http://127.0.0.1:8080", bearerd)
+		file := ReadTraefik(t, replaceOnce(t, text, "http://127.0.0.1:8000", application))
+		for _, m := range file.HTTP.Middlewares {
+			if m.ForwardAuth != nil {
+				m.ForwardAuth.AuthResponseHeaders = append(m.ForwardAuth.AuthResponseHeaders, more...)
+			}
+		}
+		s := httptest.NewServer(file)
+		t.Cleanup(s.Close)
+		return &Server{"tcp", hostOf(t, s.URL)}
+	}
 }
 
 // ServeHTTP takes the router whose rule is the longest of those that match.
@@ -113,7 +128,15 @@ func (f *TraefikFile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			panic(err)
 		}
-		(&httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(target); p.Out.Host = p.In.Host }}).ServeHTTP(w, r)
+		(&httputil.ReverseProxy{
+			Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(target); p.Out.Host = p.In.Host },
+			ModifyResponse: func(answer *http.Response) error {
+				for _, m := range router.Middlewares {
+					f.HTTP.Middlewares[m].finish(answer.Header)
+				}
+				return nil
+			},
+		}).ServeHTTP(w, r)
 		return
 	}
 	http.NotFound(w, r)
@@ -136,6 +159,16 @@ func (m TraefikMiddleware) passes(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// finish changes the header of the application's answer.
+func (m TraefikMiddleware) finish(h http.Header) {
+	if m.Headers == nil {
+		return
+	}
+	for name := range m.Headers.CustomResponseHeaders {
+		h.Del(name)
+	}
+}
+
 // passes asks, and answers the client itself when the answer is no.
 func (a *ForwardAuth) passes(w http.ResponseWriter, r *http.Request) bool {
 	question, err := http.NewRequestWithContext(r.Context(), http.MethodGet, a.Address, nil)
@@ -143,6 +176,9 @@ func (a *ForwardAuth) passes(w http.ResponseWriter, r *http.Request) bool {
 		panic(err)
 	}
 	question.Header = r.Header.Clone()
+	for named := range strings.SplitSeq(question.Header.Get("Connection"), ",") {
+		question.Header.Del(strings.TrimSpace(named))
+	}
 	for _, hop := range []string{"Connection", "Upgrade", "Transfer-Encoding", "Te", "Trailer", "Keep-Alive"} {
 		question.Header.Del(hop)
 	}
@@ -251,6 +287,8 @@ func (p *ruleParser) single() (rule, error) {
 	switch m[1] {
 	case "Host":
 		return func(r *http.Request) bool { return strings.EqualFold(r.Host, m[2]) }, nil
+	case "Method":
+		return func(r *http.Request) bool { return r.Method == m[2] }, nil
 	case "PathPrefix":
 		return func(r *http.Request) bool { return strings.HasPrefix(cleaned(r.URL.Path), m[2]) }, nil
 	case "PathRegexp":

@@ -24,7 +24,12 @@ import (
 // ada's in collection 4.
 func bySession(t *testing.T) (w *world, session string) {
 	t.Helper()
-	w = newWorld(t, nodetest.Options{})
+	return bySessionOf(t, nodetest.Options{})
+}
+
+func bySessionOf(t *testing.T, o nodetest.Options) (w *world, session string) {
+	t.Helper()
+	w = newWorld(t, o)
 	origin, err := httpkit.NewCrossOrigin(nodetest.Issuer)
 	must(t, err)
 	w.gate.CrossOrigin = origin

@@ -6,13 +6,22 @@
 // Where to find what:
 //
 //	forwardauth.go  /auth/verify, and what its query asks for
-//	gate.go         where the token of a request stands, who it speaks for, what a refusal
-//	                says, and the ten headers that tell the application who is calling
-//	route.go        which rule a path falls under, and which paths fall under none
+//	extauthz.go     /auth/ext-authz/NAME/…, and what is asked for by name
+//	gate.go         where the token of a request stands, who it speaks for, which method is
+//	                judged, and what a refusal says
+//	doors.go        where a token may stand beside Bearer
+//	announce.go     the headers that tell the application who is calling, their encoding,
+//	                and the assertion
+//	route.go        which rule a path and a method fall under, and which paths fall under none
 //	proxy.go        the reverse proxy
+//	preflight.go    CORS preflights, and what is changed of an application's answer
 //	underway.go     what was let in and has not ended
 //	forward.go      what of a request reaches the application, and as what, and which
 //	                protocol a connection may change to
+//
+// What the application is told does not depend on the way: the proxy and both questions
+// announce by one [Announcer], and everyway_test.go holds the pages in docs for nginx, Caddy,
+// Traefik and Envoy to what the proxy does.
 //
 // A decision is made when a request begins. What the proxy let in by a token is judged
 // again when the log says something new, and is ended when the token is revoked, has

@@ -34,7 +34,7 @@ func (p *Proxy) rewrite(pr *httputil.ProxyRequest, f *forwarding) {
 	}
 	trusted := p.TrustedProxies.Trusts(peer(pr.In))
 	for _, h := range []http.Header{pr.Out.Header, pr.Out.Trailer} {
-		p.clean(h, trusted, f.route)
+		p.clean(h, trusted, f.route.byMethod || f.preflight)
 	}
 	removeFromTrailer(pr.Out.Trailer)
 	setForwarded(pr, trusted)
@@ -48,9 +48,9 @@ var methodOverrides = []string{"X-Http-Method", "X-Http-Method-Override", "X-Met
 
 // clean removes the headers that only bearerd may send, those about where a request came
 // from that only a trusted proxy may, and where the method decides those that change it.
-func (p *Proxy) clean(h http.Header, trusted bool, r *route) {
+func (p *Proxy) clean(h http.Header, trusted, byMethod bool) {
 	for name := range h {
-		override := r.byMethod && slices.ContainsFunc(methodOverrides, func(o string) bool { return sameVariable(o, name) })
+		override := byMethod && slices.ContainsFunc(methodOverrides, func(o string) bool { return sameVariable(o, name) })
 		if override || p.Gate.Announcer.impostor(name) || aboutOrigin(name) && (!trusted || oddlySpelt(name)) {
 			delete(h, name)
 		}
@@ -136,7 +136,7 @@ func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 	}
 	for _, finder := range p.Gate.Finders {
 		places := finder.Places()
-		if consumed {
+		if consumed || f.preflight {
 			for _, name := range places.Headers {
 				delete(h, name)
 			}
@@ -147,7 +147,7 @@ func (p *Proxy) removeCredentials(h http.Header, f *forwarding) {
 	}
 	if f.preflight {
 		delete(h, "Authorization")
-		for _, name := range slices.Concat(doors.headers, methodOverrides) {
+		for _, name := range doors.headers {
 			delete(h, name)
 		}
 	}

@@ -35,8 +35,13 @@ type ForwardAuth struct {
 // pathVerify is also the pattern: every method will do.
 const pathVerify = "/auth/verify"
 
-// Register mounts /auth/verify for every method.
-func (f *ForwardAuth) Register(mux *http.ServeMux) { mux.Handle(f.Exact()) }
+// Register mounts /auth/verify and /auth/ext-authz/NAME/… for every method. A bare ServeMux
+// tidies paths; a server takes [ForwardAuth.Beneath], which doesn't.
+func (f *ForwardAuth) Register(mux *http.ServeMux) {
+	mux.Handle(f.Exact())
+	path, h := f.Beneath()
+	mux.Handle(path+"{name}/{path...}", h)
+}
 
 // Exact returns what Register mounts, for a server that finds it without a search.
 func (f *ForwardAuth) Exact() (path string, h http.Handler) {

@@ -111,11 +111,26 @@ func (w *world) behind(t testing.TB, f frontend) (*http.Client, *asked) {
 	return f.start(t, serve(t, a.wrap(w.questions())), mirror(t).String()), a
 }
 
-// questions serves what a web server asks.
+// questions serves what a web server asks, with the requirements that the page for Envoy
+// names.
 func (w *world) questions() http.Handler {
+	requirements, err := gateway.NewRequirements(map[string]gateway.NamedRequirement{
+		"any": {}, "api": {Scope: []string{"write"}, SafeScope: []string{"read"}}, "files": {In: []string{"basic", "token", "header:X-API-Key"}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	auth := &gateway.ForwardAuth{Gate: w.gate, Requirements: requirements}
 	mux := http.NewServeMux()
-	(&gateway.ForwardAuth{Gate: w.gate}).Register(mux)
-	return mux
+	auth.Register(mux)
+	path, extAuthz := auth.Beneath()
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, path) {
+			extAuthz.ServeHTTP(rw, r)
+			return
+		}
+		mux.ServeHTTP(rw, r)
+	})
 }
 
 // identityOf returns the headers of a request that some application could take for
@@ -165,7 +180,11 @@ func TestFrontendTellsTheApplicationWhoIsCallingAndNothingForged(t *testing.T) {
 			if s.Host != "museum.example.org" || s.Target != tc.target {
 				t.Errorf("%s: arrived as %+v", tc.target, s)
 			}
-			if kept := s.Header.Get("Authorization") == "" && s.Header.Get("Cookie") == "a=b; c=d"; !kept && !f.played {
+			cookie := "a=b; c=d"
+			if tc.want["Remote-User"] != "" {
+				cookie = "" // it came in by a token
+			}
+			if kept := s.Header.Get("Authorization") == "" && s.Header.Get("Cookie") == cookie; !kept && !f.played {
 				t.Errorf("%s: the application gets %v", tc.target, s.Header)
 			}
 		}
@@ -187,6 +206,7 @@ func TestFrontendLeavesOtherCredentialsToTheApplication(t *testing.T) {
 func TestFrontendHasRoomForAUserOfManyGroups(t *testing.T) {
 	eachFrontend(t, func(t *testing.T, f frontend) {
 		w := newWorld(t, nodetest.Options{})
+		w.announce(t, gateway.Announcement{Headers: map[string]string{"X-Remote-User": "groups"}}) // in two headers
 		client, _ := w.behind(t, f)
 		var groups []string
 		for i := range 32 { // less than the 8 KiB that are sent
@@ -230,7 +250,7 @@ func TestFrontendPassesRefusalsOn(t *testing.T) {
 			{"revoked a moment ago", "/x", bearer(revoked), 401, refused("invalid_token", "revoked", "")},
 			{"revoked, where none is needed", "/session/x", bearer(revoked), 401, refused("invalid_token", "revoked", "")},
 			{"junk", "/x", http.Header{"Authorization": {"Bearer junk"}}, 401, refused("invalid_token", "malformed or unknown token", "")},
-			{"scope", "/api/x", bearer(issued), 403, refused("insufficient_scope", "the scope read is needed", `, scope="read"`)},
+			{"scope", "/api/x", bearer(issued), 403, refused("insufficient_scope", "the scope write is needed", `, scope="write"`)},
 			{"the collection lost a moment ago", "/x", bearer(lost), 403, refused("insufficient_scope", "no access to the collection", "")},
 			{"the question from outside", "/auth/verify", bearer(issued), 404, ""},
 			{"the question from outside, spelt otherwise", "/auth//verify?optional=true", nil, 404, ""},
@@ -287,7 +307,7 @@ func TestFrontendLetsNobodyChooseTheQuestion(t *testing.T) {
 			}
 		}
 		for _, q := range a.take() {
-			if !strings.HasPrefix(q.target, "/auth/verify") || strings.Contains(q.target, "optional") && !strings.HasSuffix(q.target, "verify?optional=true") {
+			if !strings.HasPrefix(q.target, "/auth/verify") || strings.Contains(q.target, "optional") && q.target != "/auth/verify?optional=true&preflight=pass" {
 				t.Errorf("asked %s", q.target)
 			}
 		}
@@ -307,7 +327,7 @@ func TestFrontendAsksWithoutQueryAndBodyAndLosesNeither(t *testing.T) {
 			}
 		}
 		for _, q := range a.take() {
-			if q.method != http.MethodGet || strings.TrimSuffix(q.target, "?") != "/auth/verify" || q.body != 0 || q.header.Get("X-Forwarded-Method") != http.MethodPut ||
+			if q.method != http.MethodGet || q.target != "/auth/verify?preflight=pass" || q.body != 0 || q.header.Get("X-Forwarded-Method") != http.MethodPut ||
 				q.host != "museum.example.org" && q.header.Get("X-Forwarded-Host") != "museum.example.org" {
 				t.Errorf("asked %+v", q)
 			}

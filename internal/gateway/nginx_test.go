@@ -31,7 +31,7 @@ func TestNginxAsksOnLastingConnectionsWithoutQueryAndBody(t *testing.T) {
 	connections := map[string]bool{}
 	for _, q := range questions {
 		connections[q.from] = true
-		if q.method != http.MethodGet || q.target != "/auth/verify" || q.body != 0 || q.host != "museum.example.org" ||
+		if q.method != http.MethodGet || q.target != "/auth/verify?preflight=pass" || q.body != 0 || q.host != "museum.example.org" ||
 			q.header.Get("X-Forwarded-Method") != http.MethodPut || q.header.Get("Remote-User") != "" {
 			t.Errorf("asked %+v", q)
 		}

@@ -38,7 +38,10 @@ func TestTraefiksPageCopiesTheTenHeadersAndNoOther(t *testing.T) {
 				t.Errorf("%s: %s is taken away", name, header)
 			}
 		}
-		if name != "bearerd" {
+		if !strings.HasPrefix(a.Address, "http://127.0.0.1:8080/auth/verify?") || !strings.HasSuffix(a.Address, "preflight=pass") {
+			t.Errorf("%s asks %s", name, a.Address)
+		}
+		if name != "bearerd" && name != "bearerd-optional" {
 			continue
 		}
 		for option, want := range map[string]string{
@@ -47,7 +50,7 @@ func TestTraefiksPageCopiesTheTenHeadersAndNoOther(t *testing.T) {
 			"authResponseHeaders":      strings.Join(a.AuthResponseHeaders, ","),
 			"authResponseHeadersRegex": a.AuthResponseHeadersRegex,
 		} {
-			if got := labels["traefik.http.middlewares.bearerd.forwardauth."+option]; got != want {
+			if got := labels["traefik.http.middlewares."+name+".forwardauth."+option]; got != want {
 				t.Errorf("the label %s is %q, want %q as in the file", option, got, want)
 			}
 		}
@@ -55,11 +58,11 @@ func TestTraefiksPageCopiesTheTenHeadersAndNoOther(t *testing.T) {
 			t.Errorf("the label's rule is %q", got)
 		}
 	}
-	if asks != 3 {
+	if asks != 5 {
 		t.Errorf("%d questions in the file", asks)
 	}
 	for name, router := range f.HTTP.Routers {
-		if router.Service == "application" && (len(router.Middlewares) == 0 || f.HTTP.Middlewares[router.Middlewares[0]].ForwardAuth == nil) {
+		if router.Service == "application" && (len(router.Middlewares) < 2 || f.HTTP.Middlewares[router.Middlewares[1]].ForwardAuth == nil) {
 			t.Errorf("the router %s asks nobody", name)
 		}
 	}
@@ -70,8 +73,17 @@ func TestTraefiksPageCopiesTheTenHeadersAndNoOther(t *testing.T) {
 			}
 		}
 	}
-	if got := traefikLabels(t, blocks[3])["traefik.http.routers.application.middlewares"]; got != "bearerd@docker,bearerd-keep@docker,bearerd-http@docker" {
-		t.Errorf("the label's middlewares are %s", got)
+	if _, there := labels["traefik.http.middlewares.bearerd-keep.headers.customresponseheaders.Set-Cookie"]; !there {
+		t.Error("no label keeps cookies from what a token opened")
+	}
+	for block, names := range map[int][]string{3: {"login", "login-token", "login-preflight"}, 4: {"application"}} {
+		for _, name := range names {
+			router, label := f.HTTP.Routers[name], "traefik.http.routers."+name
+			got := traefikLabels(t, blocks[block])
+			if got[label+".rule"] != router.Rule || got[label+".middlewares"] != strings.Join(router.Middlewares, "@docker,")+"@docker" {
+				t.Errorf("the labels of %s differ from the file: %v", name, got)
+			}
+		}
 	}
 }
 
