@@ -285,7 +285,7 @@ func TestWhatIsNotKnownToHoldIsNotAcknowledged(t *testing.T) {
 			_, err := k.Revoke(t.Context(), k.kill(), wait)
 			nodetest.WantFault(t, "revoking", err, fault.Unavailable, "it is stored")
 			_, err = k.Settled(t.Context(), k.Reading(), wait)
-			nodetest.WantFault(t, "what is revoked already", err, fault.Unavailable, "ask again")
+			nodetest.WantFault(t, "what is revoked already", err, fault.Unavailable, "try again")
 		}
 		n.Log.Reads.Store(false)
 		nodetest.Must(t, k.CatchUp(t.Context()))
@@ -309,7 +309,7 @@ func TestWhatIsNotKnownToHoldIsNotAcknowledged(t *testing.T) {
 			},
 		} {
 			_, err := act()
-			nodetest.WantFault(t, what, err, fault.Unavailable, "ask again")
+			nodetest.WantFault(t, what, err, fault.Unavailable, "try again")
 		}
 		nodetest.Must(t, nodetest.Second(k.Settled(t.Context(), k.Reading(), revocation.WaitNone)))
 	})
