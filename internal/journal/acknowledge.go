@@ -61,7 +61,7 @@ func (j *Journal) RevokeRest(ctx context.Context, b records.Batch, read Reading,
 		return revocation.Receipt{}, err
 	}
 	if read != j.Reading() {
-		return revocation.Receipt{}, fault.After(fault.Unavailable, time.Second, "the revocation log was replaced meanwhile: ask again")
+		return revocation.Receipt{}, fault.After(fault.Unavailable, time.Second, "the revocation log was replaced meanwhile: try again")
 	}
 	return r, nil
 }
@@ -130,7 +130,7 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 	}
 	if j.cfg.Follower.Ledger().Applied() < seq { // the database that answered is behind the one that committed
 		return revocation.Receipt{}, fault.After(fault.Unavailable, time.Second,
-			"it is stored, but this node has not read it from the revocation log yet: ask again")
+			"it is stored, but this node has not read it from the revocation log yet: try again")
 	}
 	r := revocation.Receipt{Revoked: true, Seq: seq}
 	if wait == revocation.WaitDefault {
@@ -149,7 +149,7 @@ func (j *Journal) acknowledge(ctx context.Context, seq revocation.Seq, wait revo
 	j.cfg.Meter.Waited(waitOutcome(ack, err))
 	if err != nil {
 		return revocation.Receipt{}, fault.Wrap(err, fault.Unavailable,
-			"it is stored, but the nodes have not all confirmed it: ask again").Retry(time.Second)
+			"it is stored, but the nodes have not all confirmed it: try again").Retry(time.Second)
 	}
 	r.Nodes = &ack
 	j.cfg.Meter.Acknowledged(j.cfg.Clock() - committed)
