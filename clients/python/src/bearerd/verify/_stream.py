@@ -9,7 +9,7 @@ import random
 import threading
 from typing import Any, Callable, Optional
 
-from ._issuer import TIMEOUT, Connection, Issuer, IssuerError, refused_status
+from ._issuer import Connection, Issuer, IssuerError, refused_status
 from ._log import KINDS, Log
 from ._strict import Malformed, integer, parse_object, text
 
@@ -18,7 +18,7 @@ logger = logging.getLogger("bearerd.verify")
 _MAX_LINE = 8 << 10
 _MAX_EVENT = 16 << 10
 _MAX_AS_OF = 10**12  # microseconds
-_FIRST_PAUSE, _LAST_PAUSE = 0.05, 5.0
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0
 _KEYS_AGE = 300.0  # seconds after which the JWK Set is read again
 # How often the set is read after the log said that there is news: another node may not
 # have heard of it yet.
@@ -113,7 +113,7 @@ class Follower(threading.Thread):
         if self._afresh:
             log.restart()
         url = self._issuer.metadata["revocations_endpoint"]
-        connection = self._connection = Connection(url, self._issuer.tls, max(TIMEOUT, staleness))
+        connection = self._connection = Connection(url, self._issuer.tls, max(1.0, staleness))
         try:
             self._read(connection, url, place)
         except (OSError, http.client.HTTPException) as err:
