@@ -88,7 +88,7 @@ type Rotation struct {
 	Revoke  bool         // what was issued to the client is revoked
 }
 
-// RotateSecret gives a client a new secret and returns it, this once. The old one is good
+// RotateSecret replaces a client's secret and returns the new one, this once. The old one is good
 // until the overlap ends, by the clock that judges expiry, which never goes back. A
 // client has two secrets at most: another rotation during an overlap ends the oldest one
 // at once. A public client, which has no old one, becomes a confidential one.

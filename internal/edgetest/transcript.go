@@ -28,7 +28,7 @@ type Stage struct {
 // Play plays every conversation of testdata/*.txtar, each on a stage of its own, and
 // compares the answers with the file; with update it writes them to the file.
 //
-// A conversation is a txtar archive whose comment tells the story. Its files are,
+// A conversation is a txtar archive whose comment describes it. Its files are,
 // in any number and order:
 //
 //	-- request --        a request: METHOD PATH, headers, an empty line, the body

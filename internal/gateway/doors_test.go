@@ -37,6 +37,7 @@ func TestDoorsAreOpenedByRoute(t *testing.T) {
 		"the password":           {"/git", "basic", of("Authorization", basicAuth("", value)), 200},
 		"by the name token":      {"/git", "basic", of("Authorization", basicAuth("token", value)), 200},
 		"by the user's name":     {"/git", "basic", of("Authorization", basicAuth("ada", value)), 200},
+		"however it is spelt":    {"/git", "basic", of("Authorization", basicAuth("ADA ", value)), 200},
 		"by another's name":      {"/git", "basic", of("Authorization", basicAuth("bob", value)), 401},
 		"the name, not password": {"/git", "basic", of("Authorization", basicAuth(value, "x")), 401},
 		"Bearer is always one":   {"/git", "basic", of("Authorization", "Bearer "+value), 200},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -26,7 +27,7 @@ type Gate struct {
 	// CrossOrigin judges unsafe requests whose token a browser sends unasked; nil
 	// refuses them all.
 	CrossOrigin *httpkit.CrossOrigin
-	Announcer   Announcer // tells the application who is calling
+	Announcer   Announcer // names the caller to the application
 	// TokensPage is the URL of the page on which people create tokens; "": there is none.
 	TokensPage string
 }
@@ -126,7 +127,7 @@ func (g *Gate) admit(r *http.Request, a *ask, m method) (admitted, error) {
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {
 		err = &scopeError{err, needs.Scope}
 	}
-	if err == nil && c.User != "" && c.User != "token" && c.User != id.Subject.Username {
+	if err == nil && c.User != "" && c.User != "token" && identity.FoldName(c.User) != identity.FoldName(id.Subject.Username) {
 		return admitted{}, errOtherUser
 	}
 	return admitted{id, c.Token, needs, c.Session}, err

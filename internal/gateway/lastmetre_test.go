@@ -237,7 +237,7 @@ func TestHeadersThatMeanSomethingElseAreRefused(t *testing.T) {
 	}
 }
 
-// rename gives ada another name, display name and groups.
+// rename sets ada's name, display name and groups.
 func (w *world) rename(t testing.TB, username, name string, groups ...string) {
 	t.Helper()
 	p := directory.UserPatch{Name: &name, Groups: &groups, Username: &username}

@@ -21,7 +21,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
-// hypercorn serves testdata/echo.py by a server that speaks HTTP/2 to whoever asks for it.
+// hypercorn serves testdata/echo.py by a server that speaks HTTP/2 to every client that asks for it.
 func hypercorn(t testing.TB) *frontendtest.Server {
 	t.Helper()
 	python := frontendtest.Program(t, "/usr/bin/python3")

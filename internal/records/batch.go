@@ -75,7 +75,7 @@ type (
 	// UpdateClient replaces a client; its secret only when SecretDigest is set, and then
 	// the one before it ends at once.
 	UpdateClient struct{ Client identity.Client }
-	// RotateSecret gives a client a new secret. The present one is good until OldUntil,
+	// RotateSecret replaces a client's secret. The present one is good until OldUntil,
 	// zero is at once; the one before that ends at once.
 	RotateSecret struct {
 		ID           string

@@ -36,7 +36,7 @@ func (d *Dialect) bearerElsewhere(r *http.Request) bool {
 // tokens have other prefixes, or another length.
 func (d *Dialect) isOurs(raw string) bool { return isJWT(raw) || d.isOpaque(raw) }
 
-// isJWT reports whether a value has the form of a JWT, whoever signed it.
+// isJWT reports whether a value has the form of a JWT, by any signer.
 func isJWT(raw string) bool { return token.LooksLikeToken(raw) && strings.Count(raw, ".") == 2 }
 
 // isOpaque reports whether a value has the form of an opaque token of bearerd's.
