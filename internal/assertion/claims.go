@@ -83,7 +83,7 @@ func readDate(o strictjson.Object, name string, into *time.Time) error {
 	if err != nil || n > maxDate || text[0] == '+' {
 		return fmt.Errorf("%q %w", name, errDate)
 	}
-	*into = time.Unix(int64(n), 0).UTC() //nolint:gosec // n is at most maxDate
+	*into = time.Unix(int64(n), 0).UTC()
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -127,9 +128,7 @@ func Get(ctx context.Context, client *http.Client, address string, header http.H
 		return nil, nil, err
 	}
 	r.Header.Set("Accept", "application/json")
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	res, err := client.Do(r)
 	if err != nil {
 		return nil, nil, err
