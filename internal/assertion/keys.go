@@ -7,15 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/remote"
 	"github.com/bearerd/bearerd/internal/strictjson"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -50,36 +47,8 @@ func (s secret) find(_ context.Context, alg token.Algorithm, _ string) (token.Ve
 	return s.key, nil
 }
 
-const (
-	// unknownEvery is how often at most the set is read because of key ids that it doesn't
-	// have: strangers make them up.
-	unknownEvery = time.Minute
-	// retryEvery is how often at most the set is read while that fails.
-	retryEvery = 5 * time.Second
-	// maxStale is for how long a set is used that can't be read again.
-	maxStale = 24 * time.Hour
-)
-
-// set is a JWK Set that is read when it is needed. Finding a key in a fresh set takes no
-// lock.
-type set struct {
-	what string // for messages: "the keys of NAME"
-	read func(ctx context.Context) (document, error)
-	now  func() time.Time
-
-	known  atomic.Pointer[knownKeys]
-	flight singleflight.Group
-
-	mu      sync.Mutex
-	tried   time.Time // when the set was last asked for
-	lastErr error     // what came of that
-}
-
-// document is a JWK Set as it was read.
-type document struct {
-	body []byte
-	age  time.Duration // for how long it is fresh
-}
+// set is a JWK Set that is read when it is needed.
+type set struct{ keys *remote.Value[*knownKeys] }
 
 // keyID names a key within a set.
 type keyID struct {
@@ -91,15 +60,10 @@ type keyID struct {
 type knownKeys struct {
 	byID map[keyID]token.VerificationKey
 	sole map[token.Algorithm]*token.VerificationKey // nil: several keys of that algorithm
-	at   time.Time
-	age  time.Duration
 }
 
 // find returns the key for alg and kid; without kid, the only key of that algorithm.
 func (k *knownKeys) find(alg token.Algorithm, kid string) (token.VerificationKey, bool) {
-	if k == nil {
-		return token.VerificationKey{}, false
-	}
 	if kid == "" {
 		if key := k.sole[alg]; key != nil {
 			return *key, true
@@ -110,93 +74,22 @@ func (k *knownKeys) find(alg token.Algorithm, kid string) (token.VerificationKey
 	return key, ok
 }
 
-// within reports whether now is less than d after the set was read.
-func (k *knownKeys) within(d time.Duration, now time.Time) bool {
-	return k != nil && elapsed(k.at, now) < d
-}
-
-// elapsed returns how long ago at is. A clock that was set back makes it long ago.
-func elapsed(at, now time.Time) time.Duration {
-	if d := now.Sub(at); d >= 0 {
-		return d
-	}
-	return maxStale
-}
-
 // find returns a key, and reads the set first where it is not fresh or lacks the key.
-func (s *set) find(ctx context.Context, alg token.Algorithm, kid string) (token.VerificationKey, error) {
+func (s set) find(ctx context.Context, alg token.Algorithm, kid string) (token.VerificationKey, error) {
 	if alg == token.HS256 {
 		return token.VerificationKey{}, token.ErrUnknownKey // its keys are never public
 	}
-	known := s.known.Load()
-	key, ok := known.find(alg, kid)
-	if ok && known.within(known.age, s.now()) {
-		return key, nil
+	known, err := s.keys.Get(ctx, func(k *knownKeys) bool {
+		_, ok := k.find(alg, kid)
+		return ok
+	})
+	if err != nil {
+		return token.VerificationKey{}, err
 	}
-	err := s.refresh(ctx, ok)
-	known = s.known.Load()
-	switch key, ok = known.find(alg, kid); {
-	case ok && known.within(maxStale, s.now()):
+	if key, ok := known.find(alg, kid); ok {
 		return key, nil
-	case err != nil, !known.within(maxStale, s.now()):
-		return token.VerificationKey{}, fault.Wrap(err, fault.Unavailable, "%s can't be read now", s.what).Retry(retryEvery)
 	}
 	return token.VerificationKey{}, token.ErrUnknownKey
-}
-
-// refresh reads the set, unless that was done a moment ago. Requests that come meanwhile
-// wait for the same answer. The error is that of the last reading.
-func (s *set) refresh(ctx context.Context, hasKey bool) error {
-	done := s.flight.DoChan("", func() (any, error) {
-		if wait, err := s.recent(hasKey); wait {
-			return nil, err
-		}
-		err := s.load(context.WithoutCancel(ctx))
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.lastErr = err
-		return nil, err
-	})
-	select {
-	case res := <-done:
-		return res.Err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// recent reports whether the set was read too short a time ago to be read again, and what
-// came of that; if not, it counts as read now.
-func (s *set) recent(hasKey bool) (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now, known := s.now(), s.known.Load()
-	least := unknownEvery
-	if hasKey || !known.within(maxStale, now) || !known.within(known.age, now) {
-		least = retryEvery // it is stale, or there is none
-	}
-	if !s.tried.IsZero() && elapsed(s.tried, now) < least {
-		return true, s.lastErr
-	}
-	s.tried = now
-	return false, nil
-}
-
-// load reads the set once. On an error the keys stay what they were.
-func (s *set) load(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	doc, err := s.read(ctx)
-	if err != nil {
-		return err
-	}
-	next, err := parseSet(doc.body)
-	if err != nil {
-		return err
-	}
-	next.at, next.age = s.now(), doc.age
-	s.known.Store(next)
-	return nil
 }
 
 // parseSet reads the JWK Set of another issuer. Keys that can't be used are left out: a
@@ -260,14 +153,18 @@ const fileAge = time.Minute
 // older than a minute, so that a key can be changed while the server runs; errors name the
 // setting.
 func SetFile(ctx context.Context, setting, path string, now func() time.Time) (Keys, error) {
-	s := &set{what: setting, now: now, read: func(context.Context) (document, error) {
+	keys := remote.NewValue(remote.Config[*knownKeys]{What: setting, Now: now, Read: func(context.Context) (*knownKeys, time.Duration, error) {
 		body, err := readFile(path)
-		return document{body: body, age: fileAge}, err
-	}}
-	if err := s.refresh(ctx, false); err != nil {
+		if err != nil {
+			return nil, 0, err
+		}
+		k, err := parseSet(body)
+		return k, fileAge, err
+	}})
+	if err := keys.Load(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
-	return s, nil
+	return set{keys}, nil
 }
 
 func readFile(path string) ([]byte, error) {
@@ -276,9 +173,34 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	body, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
-	if err == nil && len(body) > maxDocument {
-		err = errTooLarge
+	body, err := io.ReadAll(io.LimitReader(f, remote.MaxDocument+1))
+	if err == nil && len(body) > remote.MaxDocument {
+		err = remote.ErrTooLarge
 	}
 	return body, err
+}
+
+// SetConfig says where a JWK Set is fetched. All fields must be set.
+type SetConfig struct {
+	Name    string // of the issuer, for messages
+	Address string
+	Client  *http.Client // from remote.NewClient
+	Now     func() time.Time
+}
+
+// SetURL returns the keys of a JWK Set at an address. It is fetched when a key is needed
+// and kept as remote.Value says: again when its Cache-Control says so, and once a minute at
+// most for a key that it doesn't have.
+func SetURL(cfg SetConfig) (Keys, error) {
+	if err := remote.CheckAddress(cfg.Address); err != nil {
+		return nil, fmt.Errorf("the address of the JWK Set %w", err)
+	}
+	return set{remote.NewValue(remote.Config[*knownKeys]{What: "the keys of " + cfg.Name, Now: cfg.Now, Read: func(ctx context.Context) (*knownKeys, time.Duration, error) {
+		body, header, err := remote.Get(ctx, cfg.Client, cfg.Address, nil)
+		if err != nil {
+			return nil, 0, err
+		}
+		k, err := parseSet(body)
+		return k, remote.Freshness(header), err
+	}})}, nil
 }

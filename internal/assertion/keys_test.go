@@ -16,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/assertion"
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/remote"
 )
 
 // publisher is the server of an issuer's JWK Set.
@@ -67,7 +68,7 @@ func (w *watch) pass(d time.Duration) { w.nanos.Add(int64(d)) }
 func (p *publisher) client(tb testing.TB) *http.Client {
 	tb.Helper()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw})
-	c, err := assertion.NewHTTPClient(write(tb, string(ca)))
+	c, err := remote.NewClient(write(tb, string(ca)))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -376,7 +377,7 @@ func TestAddresses(t *testing.T) {
 		"http://idp.example.org/jwks": false, "http://127.0.0.1.example.org/": false, "https://user@idp.example.org/": false, "https://idp.example.org/#x": false,
 		"ftp://idp.example.org/": false, "idp.example.org/jwks": false, "https:///jwks": false, "": false, "file:///etc/passwd": false, "https:opaque": false, "http://localhost@evil.example/": false,
 	} {
-		if err := assertion.CheckAddress(address); (err == nil) != good {
+		if err := remote.CheckAddress(address); (err == nil) != good {
 			t.Errorf("%q: %v", address, err)
 		}
 		keys, err := assertion.SetURL(assertion.SetConfig{Name: "x", Address: address, Client: &http.Client{}, Now: clock})
@@ -389,21 +390,21 @@ func TestAddresses(t *testing.T) {
 // The client checks where it goes, whoever gave it the address.
 func TestTheClientGoesOnlyWhereItMay(t *testing.T) {
 	t.Parallel()
-	c, err := assertion.NewHTTPClient("")
+	c, err := remote.NewClient("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, address := range []string{"http://idp.example.org/", "https://user:password@idp.example.org/"} {
-		if _, _, err := assertion.Get(t.Context(), c, address, nil); err == nil || strings.Contains(err.Error(), "password@") {
+		if _, _, err := remote.Get(t.Context(), c, address, nil); err == nil || strings.Contains(err.Error(), "password@") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
 	p := publish(t, text("{}"))
-	if _, _, err := assertion.Get(t.Context(), c, p.URL, nil); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, _, err := remote.Get(t.Context(), c, p.URL, nil); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a certificate of nobody: %v", err)
 	}
 	for _, file := range []string{write(t, "nothing"), "/nowhere/at/all"} {
-		if _, err := assertion.NewHTTPClient(file); err == nil || !strings.HasPrefix(err.Error(), "ca_file: ") {
+		if _, err := remote.NewClient(file); err == nil || !strings.HasPrefix(err.Error(), "ca_file: ") {
 			t.Errorf("ca_file %s: %v", file, err)
 		}
 	}

@@ -1,4 +1,7 @@
-package assertion
+// Package remote reads documents that other systems publish: JWK Sets and metadata. It
+// decides where a request may go, how long it may take and how much is read, and keeps
+// what was read for as long as it may be used.
+package remote
 
 import (
 	"context"
@@ -11,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,22 +21,23 @@ import (
 )
 
 const (
-	// maxDocument bounds what is read from an issuer, in bytes.
-	maxDocument = 256 << 10
-	// fetchTimeout bounds one request to an issuer, its body included.
-	fetchTimeout = 5 * time.Second
+	// MaxDocument bounds what is read from another system, in bytes.
+	MaxDocument = 256 << 10
+	// Timeout bounds one request to another system, its body included.
+	Timeout = 5 * time.Second
 )
 
-var errTooLarge = fmt.Errorf("more than %d bytes", maxDocument)
+// ErrTooLarge is the error of reading more than MaxDocument.
+var ErrTooLarge = fmt.Errorf("more than %d bytes", MaxDocument)
 
-// NewHTTPClient returns a client for requests to an issuer. It waits 5 seconds at most,
+// NewClient returns a client for requests to another system. It waits 5 seconds at most,
 // reads 256 KiB at most, follows no redirect, and makes requests only to addresses that
 // CheckAddress accepts. With caFile only certificates of the authorities in that PEM file
 // are accepted, else those of the system.
-func NewHTTPClient(caFile string) (*http.Client, error) {
+func NewClient(caFile string) (*http.Client, error) {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: fetchTimeout, ResponseHeaderTimeout: fetchTimeout, IdleConnTimeout: 30 * time.Second,
+		TLSHandshakeTimeout: Timeout, ResponseHeaderTimeout: Timeout, IdleConnTimeout: 30 * time.Second,
 		MaxIdleConnsPerHost: 4, MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
@@ -50,7 +53,7 @@ func NewHTTPClient(caFile string) (*http.Client, error) {
 		transport.TLSClientConfig.RootCAs = roots
 	}
 	return &http.Client{
-		Transport: &bounded{next: transport}, Timeout: fetchTimeout,
+		Transport: &bounded{next: transport}, Timeout: Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
@@ -70,7 +73,7 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Body = &limitedBody{ReadCloser: res.Body, left: maxDocument}
+	res.Body = &limitedBody{ReadCloser: res.Body, left: MaxDocument}
 	return res, nil
 }
 
@@ -84,19 +87,19 @@ type limitedBody struct {
 // Read reads at most what is left, and one byte more to find out that there is more.
 func (l *limitedBody) Read(p []byte) (int, error) {
 	if l.left < 0 {
-		return 0, errTooLarge
+		return 0, ErrTooLarge
 	}
 	if int64(len(p)) > l.left+1 {
 		p = p[:l.left+1]
 	}
 	n, err := l.ReadCloser.Read(p)
 	if l.left -= int64(n); l.left < 0 {
-		return n, errTooLarge
+		return n, ErrTooLarge
 	}
 	return n, err
 }
 
-// CheckAddress reports why an address of an issuer can't be used: it must be https, or
+// CheckAddress reports why an address can't be used: it must be https, or
 // http on this machine, and have neither user nor fragment.
 func CheckAddress(raw string) error {
 	u, err := url.Parse(raw)
@@ -121,7 +124,7 @@ func checkURL(u *url.URL) error {
 	return errors.New("must be https, or http on a loopback address")
 }
 
-// Get reads a document that an issuer publishes. Anything but a 200 is an error.
+// Get reads a document. Any answer but a 200 is an error.
 func Get(ctx context.Context, client *http.Client, address string, header http.Header) ([]byte, http.Header, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -142,48 +145,4 @@ func Get(ctx context.Context, client *http.Client, address string, header http.H
 		return nil, nil, fmt.Errorf("reading %s: %w", r.URL.Redacted(), err)
 	}
 	return body, res.Header, nil
-}
-
-// How long a set that was fetched is fresh: as its Cache-Control says, within these limits.
-const (
-	minSetAge     = time.Minute
-	maxSetAge     = time.Hour
-	defaultSetAge = 5 * time.Minute
-)
-
-// SetConfig says where a JWK Set is fetched.
-type SetConfig struct {
-	Name    string // for messages
-	Address string
-	Client  *http.Client // from NewHTTPClient
-	Now     func() time.Time
-}
-
-// SetURL returns the keys of a JWK Set at an address. It is fetched at first use, again
-// when its Cache-Control says so (1 minute to 1 hour), and once a minute at most for a key
-// that it doesn't have. While it can't be fetched, the last one is used for a day.
-func SetURL(cfg SetConfig) (Keys, error) {
-	if err := CheckAddress(cfg.Address); err != nil {
-		return nil, fmt.Errorf("the address of the JWK Set %w", err)
-	}
-	return &set{what: "the keys of " + cfg.Name, now: cfg.Now, read: func(ctx context.Context) (document, error) {
-		body, header, err := Get(ctx, cfg.Client, cfg.Address, nil)
-		return document{body: body, age: setAge(header.Get("Cache-Control"))}, err
-	}}, nil
-}
-
-// setAge reads a max-age (RFC 9111 §5.2.2.1) within our limits.
-func setAge(cacheControl string) time.Duration {
-	for directive := range strings.SplitSeq(cacheControl, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch strings.ToLower(name) {
-		case "no-store", "no-cache":
-			return minSetAge
-		case "max-age":
-			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
-				return min(max(time.Duration(seconds)*time.Second, minSetAge), maxSetAge)
-			}
-		}
-	}
-	return defaultSetAge
 }
