@@ -56,6 +56,8 @@ var mayImport = map[string][]string{
 	"internal/keyring":                 {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/assertion/assertiontest": nil,
 	"internal/assertion":               {"internal/fault", "internal/keyring", "internal/remote", "internal/strictjson", "internal/token"},
+	"internal/openid/openidtest":       {"internal/assertion/assertiontest"},
+	"internal/openid":                  {"internal/assertion", "internal/fault", "internal/remote", "internal/strictjson", "internal/token"},
 	"internal/remote":                  {"internal/fault", "internal/token"},
 	"internal/access":                  {"internal/fault"},
 	"internal/identity":                {"internal/fault"},

@@ -90,6 +90,9 @@ func readDate(o strictjson.Object, name string, into *time.Time) error {
 // Has reports whether a claim is there, be it null.
 func (c *Claims) Has(name string) bool { return c.members[name] != nil }
 
+// Members returns all claims, not decoded.
+func (c *Claims) Members() strictjson.Object { return c.members }
+
 // Raw returns a claim's JSON text, and nil where the claim is absent.
 func (c *Claims) Raw(name string) json.RawMessage { return c.members[name] }
 
