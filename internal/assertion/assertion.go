@@ -84,6 +84,7 @@ type Expect struct {
 
 	NeedID    bool // jti must be there
 	NoSubject bool // sub may be absent
+	NoExpiry  bool // exp may be absent, where MaxAge is set
 }
 
 // refuse returns the fault of an assertion that isn't accepted. The reason is a constant:
@@ -98,6 +99,7 @@ const (
 	reasonIssuer       = "the assertion is of another issuer"
 	reasonAudience     = "the assertion is for another audience"
 	reasonSoleAudience = "the assertion is for other audiences too"
+	reasonNoExpiry     = "the assertion has no exp"
 	reasonExpired      = "the assertion has expired"
 	reasonNotYetValid  = "the assertion is not valid yet: do the clocks differ?"
 	reasonOld          = "the assertion was issued too long ago"
@@ -149,13 +151,15 @@ func (x Expect) check(c *Claims, now time.Time) error {
 		return refuse(reasonAudience)
 	case x.SoleAudience && slices.ContainsFunc(c.Audience, func(a string) bool { return !expected(a) }):
 		return refuse(reasonSoleAudience)
-	case !now.Before(c.Expiry.Add(x.Leeway)):
+	case c.Expiry.IsZero() && (!x.NoExpiry || x.MaxAge <= 0):
+		return refuse(reasonNoExpiry)
+	case !c.Expiry.IsZero() && !now.Before(c.Expiry.Add(x.Leeway)):
 		return refuse(reasonExpired)
 	case c.NotBefore.After(latest), c.IssuedAt.After(latest):
 		return refuse(reasonNotYetValid)
 	case x.MaxAge > 0 && now.Sub(c.IssuedAt) > x.MaxAge:
 		return refuse(reasonOld)
-	case x.MaxLifetime > 0 && c.Expiry.Sub(c.IssuedAt) > x.MaxLifetime:
+	case x.MaxLifetime > 0 && !c.Expiry.IsZero() && c.Expiry.Sub(c.IssuedAt) > x.MaxLifetime:
 		return refuse(reasonLifetime)
 	case x.NeedID && c.ID == "":
 		return refuse(reasonID)

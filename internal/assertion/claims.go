@@ -16,7 +16,7 @@ type Claims struct {
 	Issuer    string
 	Subject   string // empty only where Expect.NoSubject allows it
 	Audience  []string
-	Expiry    time.Time
+	Expiry    time.Time // zero only where Expect.NoExpiry allows it
 	IssuedAt  time.Time
 	NotBefore time.Time // zero: absent
 	AuthTime  time.Time // when the person signed in there; zero: absent
@@ -30,7 +30,7 @@ type Claims struct {
 const maxDate = 1 << 53
 
 var (
-	errMissing  = errors.New("iss, aud, exp or iat is missing")
+	errMissing  = errors.New("iss, aud or iat is missing")
 	errEmpty    = errors.New("is empty")
 	errAudience = errors.New("aud is neither a string nor a list of strings, or holds an empty one")
 	errDate     = errors.New("is no whole number of seconds")
@@ -53,7 +53,7 @@ func readClaims(o strictjson.Object) (*Claims, error) {
 	if c.Audience, err = o.Strings("aud"); err != nil || slices.Contains(c.Audience, "") {
 		return nil, errAudience
 	}
-	if c.Issuer == "" || len(c.Audience) == 0 || c.Expiry.IsZero() || c.IssuedAt.IsZero() {
+	if c.Issuer == "" || len(c.Audience) == 0 || c.IssuedAt.IsZero() {
 		return nil, errMissing
 	}
 	return c, nil

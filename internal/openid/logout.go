@@ -11,7 +11,8 @@ import (
 // logoutEvent is the event of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// maxLogoutAge is how long ago a logout token may have been issued.
+// maxLogoutAge is how long ago a logout token may have been issued. It bounds those of
+// providers that follow a draft without exp, as older versions of Keycloak do.
 const maxLogoutAge = 5 * time.Minute
 
 // logoutTypes are the types of logout tokens: their own, and those of providers that are
@@ -36,7 +37,7 @@ func (p *Provider) Logout(ctx context.Context, raw string) (*Logout, error) {
 		return nil, err
 	}
 	c, err := m.verifier.Verify(ctx, raw, assertion.Expect{
-		Types: logoutTypes, Audience: []string{p.cfg.ClientID}, NoNonce: true, NeedID: true, NoSubject: true, MaxAge: maxLogoutAge,
+		Types: logoutTypes, Audience: []string{p.cfg.ClientID}, NoNonce: true, NeedID: true, NoSubject: true, NoExpiry: true, MaxAge: maxLogoutAge,
 	})
 	if err != nil {
 		return nil, err
