@@ -196,7 +196,7 @@ func desiredOf(file *config.AccessFile) (directory.Desired, error) {
 	for _, c := range file.Clients {
 		d.Clients = append(d.Clients, directory.NewClient{
 			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
-			ExchangeFrom: c.ExchangeFrom,
+			ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs,
 		})
 	}
 	return d, nil

@@ -275,7 +275,7 @@ func policyOf(c config.Config) issuance.Policy {
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
 		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap,
 		RefreshIdle: c.RefreshToken.IdleTTL, RefreshGrace: c.RefreshToken.Grace,
-		SessionMax: sessionLife, TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
+		SessionMax: sessionLife, AuthorizationMax: c.Authorization.MaxTTL, Resources: resourcesOf(c), TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
 		Profile: profileOf(c),
 	}
 }

@@ -21,6 +21,8 @@ type Client struct {
 	Scopes         []string   `json:"scopes"`
 	Audiences      []string   `json:"audiences"`
 	ExchangeFrom   []string   `json:"exchange_from"`
+	Name           string     `json:"name"`
+	RedirectURIs   []string   `json:"redirect_uris"`
 	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"` // while an old secret is good
 	Owner          string     `json:"owner"`
 	Secret         string     `json:"secret,omitempty"`
@@ -31,7 +33,7 @@ type Client struct {
 func ClientOf(c identity.Client, now time.Time) Client {
 	out := Client{
 		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences),
-		ExchangeFrom: some(c.ExchangeFrom), Owner: c.Owner,
+		ExchangeFrom: some(c.ExchangeFrom), Name: c.Name, RedirectURIs: some(c.RedirectURIs), Owner: c.Owner,
 	}
 	if c.OldSecretGood(now) {
 		out.OldSecretUntil = new(c.OldSecretUntil)
@@ -46,6 +48,8 @@ type clientPatch struct {
 	Scopes       *[]string `json:"scopes"`
 	Audiences    *[]string `json:"audiences"`
 	ExchangeFrom *[]string `json:"exchange_from"`
+	Name         *string   `json:"name"`
+	RedirectURIs *[]string `json:"redirect_uris"`
 }
 
 // on returns the client that the patch makes of c.
@@ -62,6 +66,12 @@ func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
 	}
 	if p.ExchangeFrom != nil {
 		n.ExchangeFrom = *p.ExchangeFrom
+	}
+	if p.Name != nil {
+		n.Name = *p.Name
+	}
+	if p.RedirectURIs != nil {
+		n.RedirectURIs = *p.RedirectURIs
 	}
 	if p.Secret == nil {
 		return n, nil
@@ -93,7 +103,7 @@ func (n newClient) public() (bool, error) {
 // forPublic reports whether there are grants and all of them need no secret.
 func forPublic(grants []string) bool {
 	return len(grants) > 0 && !slices.ContainsFunc(grants, func(g string) bool {
-		return g != identity.GrantTypeDeviceCode && g != identity.GrantTypeRefreshToken
+		return g != identity.GrantTypeDeviceCode && g != identity.GrantTypeRefreshToken && g != identity.GrantTypeAuthorizationCode
 	})
 }
 

@@ -198,6 +198,18 @@ func RequireDeviceGrant(c *Caller) error {
 	return nil
 }
 
+// RequireCodeGrant admits a client, public or not, that may use the authorization code
+// grant (RFC 6749 §4.1).
+func RequireCodeGrant(c *Caller) error {
+	switch {
+	case c == nil || c.Principal == nil || c.Principal.Client == nil:
+		return ErrBadClient
+	case !c.Principal.Client.MayUse(identity.GrantTypeAuthorizationCode):
+		return fault.New(fault.UnauthorizedClient, "the client may not use this grant type")
+	}
+	return nil
+}
+
 func needsScope(name string) error {
 	return fault.New(fault.InsufficientScope, "the scope %s is needed", name)
 }

@@ -79,6 +79,8 @@ type Client struct {
 	Scopes       []string `yaml:"scopes"`
 	Audiences    []string `yaml:"audiences"`
 	ExchangeFrom []string `yaml:"exchange_from"`
+	Name         string   `yaml:"name"`
+	RedirectURIs []string `yaml:"redirect_uris"`
 }
 
 // LoadAccess reads the access file at path. See [ParseAccess].
@@ -229,6 +231,7 @@ func (k *accessChecker) clients(list []Client) {
 		k.distinct(c.At, "scope", c.Scopes)
 		k.distinct(c.At, "audience", c.Audiences)
 		k.distinct(c.At, "exchange_from", c.ExchangeFrom)
+		k.distinct(c.At, "redirect_uris", c.RedirectURIs)
 	}
 }
 

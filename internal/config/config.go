@@ -24,6 +24,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix              `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
 	Login          Login                       `yaml:"login"`
 	SignIn         SignIn                      `yaml:"sign_in"`
+	Authorization  Authorization               `yaml:"authorization"`
+	Resources      []Resource                  `yaml:"resources"`
 	Audit          Audit                       `yaml:"audit"`
 	CORS           CORS                        `yaml:"cors"`
 	AccessToken    AccessToken                 `yaml:"access_token"`
@@ -247,6 +249,8 @@ func Default() Config {
 		TrustedProxies: []netip.Prefix{},
 		Login:          Login{AccountFailures: 10, AccountFailuresTotal: 100, AddressFailures: 100, Window: 15 * time.Minute},
 		SignIn:         SignIn{Password: true, MinPassword: 8, Fresh: 15 * time.Minute, Sources: []SignInSource{}},
+		Authorization:  Authorization{ClientMetadata: ClientMetadataAsk, TrustedHosts: []string{}, MaxTTL: 2160 * time.Hour},
+		Resources:      []Resource{},
 		Audit:          Audit{Retention: 8760 * time.Hour},
 		CORS:           CORS{Origins: []string{}},
 		AccessToken:    AccessToken{TTL: 30 * time.Minute, MaxTTL: time.Hour},

@@ -33,6 +33,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkSigning()
 	k.checkLogin()
 	k.checkSignIn()
+	k.checkAuthorization()
 	for i, origin := range k.CORS.Origins {
 		u, err := url.Parse(origin)
 		if origin == "*" || err == nil && u.Host != "" && origin == u.Scheme+"://"+strings.ToLower(u.Host) &&
@@ -270,7 +271,7 @@ func (k *checker) checkNames() {
 	if !apiTokenPrefix.MatchString(prefix) {
 		k.fail("api_token.prefix", "", "must be 2 to 16 letters, digits, _ or -, not %q", prefix)
 	}
-	for _, taken := range []string{"bdr_", "bds_", "bdc_"} {
+	for _, taken := range []string{"bdr_", "bds_", "bdc_", "bdo_"} {
 		if strings.HasPrefix(prefix, taken) || strings.HasPrefix(taken, prefix) {
 			k.fail("api_token.prefix", "", "must not look like %s, which is another kind of token", taken)
 		}

@@ -28,13 +28,15 @@ type NewClient struct {
 	ID                        string
 	Grants, Scopes, Audiences []string
 	ExchangeFrom              []string     // the clients whose tokens it may exchange besides its own
+	Name                      string       // as people are told who asks; "": the id
+	RedirectURIs              []string     // where people may be sent back to with a code
 	Secret                    token.Secret // at least 32 characters; "": keep the secret, or create none
 }
 
 // NewClientOf returns the state that a client has, for changing a part of it. The secret
 // is kept.
 func NewClientOf(c identity.Client) NewClient {
-	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom}
+	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs}
 }
 
 // CreateClient creates an OAuth client. With generate and no secret in n, a secret is
@@ -218,7 +220,7 @@ func createClient(n NewClient, owner string) (change, identity.Client, error) {
 // secret when n has no secret.
 func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
 	client := identity.Client{
-		ID: n.ID, SecretDigest: secretDigest, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences, ExchangeFrom: n.ExchangeFrom,
+		ID: n.ID, SecretDigest: secretDigest, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences, ExchangeFrom: n.ExchangeFrom, Name: n.Name, RedirectURIs: n.RedirectURIs,
 	}
 	if n.Secret != "" {
 		digest, err := identity.DigestSecret(n.Secret.Reveal())
@@ -256,7 +258,7 @@ func (e *editor) updateClient(old identity.Client, n NewClient) (change, identit
 func narrows(old, now identity.Client) bool {
 	scopes := len(identity.Subset(old.Scopes, now.Scopes)) > 0 || len(old.Scopes) == 0 && len(now.Scopes) > 0
 	return scopes || len(identity.Subset(old.Grants, now.Grants)) > 0 ||
-		len(identity.Subset(old.Audiences, now.Audiences)) > 0 || len(identity.Subset(old.ExchangeFrom, now.ExchangeFrom)) > 0 ||
+		len(identity.Subset(old.Audiences, now.Audiences)) > 0 || len(identity.Subset(old.RedirectURIs, now.RedirectURIs)) > 0 || len(identity.Subset(old.ExchangeFrom, now.ExchangeFrom)) > 0 ||
 		!slices.Equal(old.SecretDigest, now.SecretDigest)
 }
 

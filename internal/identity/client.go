@@ -13,8 +13,10 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 )
 
-// Grant types that a client may have: RFC 6749 §4.4 and §6, RFC 8693 §2.1, RFC 8628 §3.4.
+// Grant types that a client may have: RFC 6749 §4.1, §4.4 and §6, RFC 8693 §2.1, RFC 8628
+// §3.4.
 const (
+	GrantTypeAuthorizationCode = "authorization_code"
 	GrantTypeClientCredentials = "client_credentials"
 	GrantTypeRefreshToken      = "refresh_token"
 	GrantTypeTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // #nosec G101 -- a name
@@ -23,11 +25,11 @@ const (
 
 // GrantTypes returns the grant types that bearerd supports.
 func GrantTypes() []string {
-	return []string{GrantTypeClientCredentials, GrantTypeRefreshToken, GrantTypeTokenExchange, GrantTypeDeviceCode}
+	return []string{GrantTypeAuthorizationCode, GrantTypeClientCredentials, GrantTypeRefreshToken, GrantTypeTokenExchange, GrantTypeDeviceCode}
 }
 
 // publicGrantTypes are allowed for clients that can't keep a secret.
-var publicGrantTypes = []string{GrantTypeRefreshToken, GrantTypeDeviceCode}
+var publicGrantTypes = []string{GrantTypeAuthorizationCode, GrantTypeRefreshToken, GrantTypeDeviceCode}
 
 const (
 	minSecretBytes = 32
@@ -50,6 +52,8 @@ type Client struct {
 	Audiences    []string // what it may ask for besides the default audience
 	Owner        string   // the source that created it; empty: nobody but administrators
 	ExchangeFrom []string // the clients whose tokens it may exchange besides its own
+	Name         string   // as people are told who asks; empty: the id
+	RedirectURIs []string // where people may be sent back to with a code; see MatchRedirect
 
 	// The previous secret, which is accepted until the overlap ends.
 	OldSecretDigest []byte    `json:"-" yaml:"-"`
@@ -110,6 +114,17 @@ func (c Client) Validate() error {
 	}
 	if err := checkList("audience", c.Audiences, ValidateAudience); err != nil {
 		return fault.In("audiences", err)
+	}
+	if c.Name != "" {
+		if err := ValidateName(c.Name); err != nil {
+			return err
+		}
+	}
+	if err := checkList("redirect URI", c.RedirectURIs, ValidateRedirectURI); err != nil {
+		return fault.In("redirect_uris", err)
+	}
+	if c.MayUse(GrantTypeAuthorizationCode) && len(c.RedirectURIs) == 0 {
+		return fault.New(fault.Invalid, "the grant type %s needs a redirect URI", GrantTypeAuthorizationCode).In("redirect_uris")
 	}
 	return fault.In("exchange_from", checkList("exchange_from", c.ExchangeFrom, c.validateExchangeFrom))
 }

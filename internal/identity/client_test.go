@@ -23,7 +23,7 @@ func confidential(t *testing.T) identity.Client {
 		t.Fatal(err)
 	}
 	return identity.Client{
-		ID: "ci", SecretDigest: digest, Grants: identity.GrantTypes(),
+		ID: "ci", SecretDigest: digest, Grants: identity.GrantTypes(), RedirectURIs: []string{"https://app.example/back"},
 		Scopes: []string{"read", identity.ScopeOfflineAccess}, Audiences: []string{"https://api.example.org/v1", "TES"},
 	}
 }

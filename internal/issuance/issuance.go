@@ -32,6 +32,7 @@ type Store interface {
 	records.Directory
 	records.Tokens
 	records.Devices
+	records.Authorizations
 }
 
 // Guesses counts wrong user codes of devices in the same way as wrong passwords.
@@ -68,6 +69,7 @@ type Issuance struct {
 	*Issuer
 	*Devices
 	*Tokens
+	*Authorizations
 }
 
 // New returns an Issuance.
@@ -87,6 +89,7 @@ func New(cfg Config) (*Issuance, error) {
 	issuer := &Issuer{cfg: cfg}
 	return &Issuance{
 		Issuer: issuer, Devices: newDevices(cfg, issuer), Tokens: &Tokens{cfg: cfg, issuer: issuer},
+		Authorizations: &Authorizations{cfg: cfg, issuer: issuer},
 	}, nil
 }
 

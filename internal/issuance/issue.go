@@ -48,6 +48,9 @@ type Request struct {
 	alone  bool           // no refresh token can be issued beside it
 	asOf   revocation.Seq // as of which Parent was accepted
 	signIn records.SignIn // of a session: how it begins
+	// granting is set of a grant: what it is for, and its code.
+	granting  *granting
+	refreshes bool // a refresh token is issued beside it, asked for or not
 }
 
 // Issued is a token that was issued. Its value is nowhere else.
@@ -340,7 +343,7 @@ func (i *Issuer) decide(ctx context.Context, r *Request) (*decision, error) {
 // chain: the parent of what is made from a refresh token is its family.
 func (r *Request) decideFamily(d *decision) error {
 	fromRefresh := r.Parent != nil && r.Parent.Kind == token.KindRefresh
-	if fromRefresh || slices.Contains(d.scope, identity.ScopeOfflineAccess) {
+	if fromRefresh || r.refreshes || slices.Contains(d.scope, identity.ScopeOfflineAccess) {
 		if err := r.checkOffline(); err != nil {
 			return err
 		}

@@ -11,19 +11,21 @@ import (
 
 // Policy is what the operator has configured about tokens.
 type Policy struct {
-	Issuer          string
-	DefaultAudience string
-	AccessTTL       time.Duration
-	AccessMax       time.Duration
-	ExchangeKeyMax  time.Duration
-	APITokenMax     time.Duration // 0: no ceiling
-	APITokenOverlap time.Duration // how long the old value stays valid where the request names no overlap
-	RefreshIdle     time.Duration
-	RefreshGrace    time.Duration // how long after its use a refresh token may be used again; 0: not at all
-	SessionMax      time.Duration
-	TaskMax         map[string]time.Duration // ceiling of each task token type; 0: that of access tokens
-	Scopes          map[string]string        // declared scopes with their descriptions; none: any name
-	Profile         Profile                  // what the deployment's verifiers read in addition to bearerd's own claims
+	Issuer           string
+	DefaultAudience  string
+	AccessTTL        time.Duration
+	AccessMax        time.Duration
+	ExchangeKeyMax   time.Duration
+	APITokenMax      time.Duration // 0: no ceiling
+	APITokenOverlap  time.Duration // how long the old value stays valid where the request names no overlap
+	RefreshIdle      time.Duration
+	RefreshGrace     time.Duration // how long after its use a refresh token may be used again; 0: not at all
+	SessionMax       time.Duration
+	TaskMax          map[string]time.Duration // ceiling of each task token type; 0: that of access tokens
+	Scopes           map[string]string        // declared scopes with their descriptions; none: any name
+	Resources        []Resource               // that grants are for; none: the issuer, with the default audience
+	AuthorizationMax time.Duration            // how long a grant may last
+	Profile          Profile                  // what the deployment's verifiers read in addition to bearerd's own claims
 }
 
 func (p Policy) check() error {
@@ -32,7 +34,7 @@ func (p Policy) check() error {
 		return errors.New("issuance: issuer and default audience must be set")
 	case p.AccessTTL <= 0 || p.AccessMax < p.AccessTTL:
 		return errors.New("issuance: access token lifetimes must be positive, ttl at most max_ttl")
-	case p.ExchangeKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.RefreshGrace < 0 || p.SessionMax <= 0:
+	case p.ExchangeKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.RefreshGrace < 0 || p.SessionMax <= 0 || p.AuthorizationMax <= 0:
 		return errors.New("issuance: lifetimes must be positive")
 	}
 	if _, clash := p.TaskMax[p.DefaultAudience]; clash {
@@ -75,7 +77,7 @@ var kindRules = map[token.Kind]kindRule{
 		lifetimes: func(p Policy, _ string) (int64, int64) { return seconds(p.AccessTTL), seconds(p.AccessMax) },
 		parents: []token.Kind{
 			token.KindUnknown, token.KindSession, token.KindExchangeKey, token.KindAPIToken,
-			token.KindAccess, token.KindRefresh, token.KindClientSecret,
+			token.KindAccess, token.KindRefresh, token.KindClientSecret, token.KindGrant,
 		},
 	},
 	token.KindTask: {
@@ -103,6 +105,13 @@ var kindRules = map[token.Kind]kindRule{
 			return seconds(p.APITokenMax), seconds(p.APITokenMax)
 		},
 		parents: []token.Kind{token.KindSession, token.KindAccess, token.KindAPIToken},
+	},
+	token.KindGrant: {
+		stored: true, credential: true,
+		lifetimes: func(p Policy, _ string) (int64, int64) {
+			return seconds(p.AuthorizationMax), seconds(p.AuthorizationMax)
+		},
+		parents: []token.Kind{token.KindSession},
 	},
 	token.KindSession: {
 		stored:    true,

@@ -115,6 +115,14 @@ func (p Policy) audience(r *Request) (string, error) {
 		return r.TaskType, nil
 	}
 	asked := r.Audience
+	switch {
+	case r.granting != nil:
+		return r.granting.resource.Audience, nil
+	case r.ofGrant() && (asked == "" || p.isFor(r.Parent, asked)):
+		return r.Parent.Audience[0], nil
+	case r.ofGrant():
+		return "", fault.New(fault.InvalidTarget, "what was granted is for another resource").In("resource")
+	}
 	if asked == "" && r.Parent != nil && r.Parent.Kind == token.KindRefresh {
 		asked = r.Parent.Audience[0]
 	}
@@ -132,6 +140,11 @@ func (p Policy) audience(r *Request) (string, error) {
 		}
 	}
 	return "", fault.New(fault.InvalidTarget, "this audience may not be asked for").In("audience")
+}
+
+// ofGrant reports whether the token comes of a grant, which is for one resource alone.
+func (r *Request) ofGrant() bool {
+	return r.Parent != nil && (r.Parent.Kind == token.KindGrant || r.Parent.Kind == token.KindRefresh && r.Parent.Granted)
 }
 
 // collection decides which collection the token is bound to. A token made from

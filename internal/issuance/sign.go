@@ -34,6 +34,9 @@ func (i *Issuer) create(ctx context.Context, r *Request, d *decision) (*Issued, 
 	if err != nil || !kindRules[r.Kind].stored {
 		return issued, nil, err
 	}
+	if r.granting != nil {
+		return issued, r.grant(o, d), nil
+	}
 	row := r.row(o, d)
 	row.ID, row.Kind, row.Name, row.Scope = d.id, r.Kind, r.Name, d.scope
 	row.ExpiresAt = d.expiry()
@@ -41,6 +44,17 @@ func (i *Issuer) create(ctx context.Context, r *Request, d *decision) (*Issued, 
 		row.Replaces = r.renews.ID
 	}
 	return issued, []records.Op{records.AddToken{Token: row}}, nil
+}
+
+// grant returns what is stored of a grant: its row, which has no value, and the code that
+// stands for it.
+func (r *Request) grant(o token.Opaque, d *decision) []records.Op {
+	row := r.row(token.Opaque{}, d)
+	row.ID, row.Kind, row.Name, row.Scope = d.id, token.KindGrant, r.Name, d.scope
+	row.ExpiresAt, row.Audience = d.expiry(), d.audience
+	code := *r.granting.code
+	code.Digest, code.GrantID = o.Digest, d.id
+	return []records.Op{records.AddToken{Token: row}, records.AddCode{Code: code}}
 }
 
 // sign signs with the active key. When another node has just revoked that key, the next
@@ -117,6 +131,7 @@ func (i *Issuer) createRefresh(r *Request, d *decision) (*Issued, records.Op, er
 	row := r.row(o, d)
 	row.ID, row.Kind, row.Name, row.Scope = uuid.NewString(), token.KindRefresh, "refresh token", d.refreshScope
 	row.Audience, row.Family, row.EndsAt = d.audience, d.family, d.familyEnd
+	row.Granted = r.ofGrant()
 	if r.Parent != nil && r.Parent.Kind == token.KindRefresh {
 		row.IssuedFor = r.Parent.ID
 	}

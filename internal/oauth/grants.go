@@ -18,6 +18,27 @@ const (
 	typeJWT         = "urn:ietf:params:oauth:token-type:jwt"          // #nosec G101 -- a name
 )
 
+// code is the grant of RFC 6749 §4.1.3. Its scope is what a person allowed, so none can be
+// asked for here.
+func (e *Edge) code(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+	switch {
+	case t.form.Get("code") == "":
+		return nil, fault.New(fault.Invalid, "code is missing")
+	case t.form.Get("code_verifier") == "":
+		return nil, fault.New(fault.Invalid, "code_verifier is missing")
+	case t.client == nil:
+		return nil, fault.New(fault.InvalidClient, "the client must be named")
+	}
+	pair, err := e.Issuance.RedeemCode(r.Context(), issuance.CodeUse{
+		Client: t.client, Code: t.form.Get("code"), RedirectURI: t.form.Get("redirect_uri"), Verifier: t.form.Get("code_verifier"),
+		Audience: t.audience, Lifetime: t.lifetime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return bearerPair(pair), nil
+}
+
 // refresh is the grant of RFC 6749 §6.
 func (e *Edge) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	value := t.form.Get("refresh_token")

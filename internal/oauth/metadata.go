@@ -6,20 +6,21 @@ import (
 	"slices"
 
 	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// metadata is the document of RFC 8414 §2. It lists only what this server supports. The
-// list of response types is required and is empty, because bearerd has no authorization
-// endpoint. The two members about revocations are bearerd's own: the address of the
-// revocation stream, and the longest staleness.
+// metadata is the document of RFC 8414 §2. It lists only what this server supports. The two
+// members about revocations are bearerd's own: the address of the revocation stream, and
+// the longest staleness.
 type metadata struct {
 	Issuer                   string   `json:"issuer"`
 	TokenEndpoint            string   `json:"token_endpoint"`
 	TokenAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
 	GrantTypes               []string `json:"grant_types_supported"`
+	AuthorizationEndpoint    string   `json:"authorization_endpoint"`
 	ResponseTypes            []string `json:"response_types_supported"`
+	ChallengeMethods         []string `json:"code_challenge_methods_supported"`
+	NamesItself              bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
 	Scopes                   []string `json:"scopes_supported"`
 	JWKSURI                  string   `json:"jwks_uri"`
 	RevocationEndpoint       string   `json:"revocation_endpoint"`
@@ -71,7 +72,10 @@ func (e *Edge) metadata() metadata {
 		TokenEndpoint:            e.url(pathToken),
 		TokenAuthMethods:         tokenMethods,
 		GrantTypes:               grantTypes(),
-		ResponseTypes:            []string{},
+		AuthorizationEndpoint:    e.url(pathAuthorize),
+		ResponseTypes:            []string{"code"},
+		ChallengeMethods:         []string{"S256"},
+		NamesItself:              true,
 		Scopes:                   e.scopes(),
 		JWKSURI:                  e.url(pathJWKS),
 		RevocationEndpoint:       e.url(pathRevoke),
@@ -85,17 +89,6 @@ func (e *Edge) metadata() metadata {
 	}
 }
 
-// scopes returns the declared scopes and the built-in ones that can be used here.
-func (e *Edge) scopes() []string {
-	known := map[string]bool{}
-	for name := range e.Site.Scopes {
-		known[name] = true
-	}
-	_, refresh := grants[identity.GrantTypeRefreshToken]
-	for _, name := range identity.BuiltinScopes() {
-		if name != identity.ScopeOfflineAccess || refresh {
-			known[name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(known))
-}
+// scopes returns the scopes that people can have: those that are declared. The built-in
+// ones are for programs that know them.
+func (e *Edge) scopes() []string { return slices.Sorted(maps.Keys(e.Site.Scopes)) }

@@ -77,6 +77,7 @@ const (
 	// and one protected resource, so that every path leads to the same document.
 	beneath = "/{path...}"
 
+	pathAuthorize   = "/oauth2/authorize" // the page on which people are asked
 	pathDevicePage  = "/auth/device"      // where the user decides
 	pathRevocations = "/auth/revocations" // the log
 )

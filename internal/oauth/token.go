@@ -18,6 +18,7 @@ import (
 
 // grants is the dispatch table of the token endpoint, by grant_type.
 var grants = map[string]grant{
+	identity.GrantTypeAuthorizationCode: {public: true, redeem: (*Edge).code},
 	identity.GrantTypeClientCredentials: {redeem: (*Edge).clientCredentials},
 	identity.GrantTypeRefreshToken:      {public: true, redeem: (*Edge).refresh},
 	identity.GrantTypeTokenExchange:     {public: true, redeem: (*Edge).exchange},

@@ -165,6 +165,19 @@ type (
 	}
 	// SpendDevice deletes an approved device code, once; Conflict when it is gone.
 	SpendDevice struct{ Digest [32]byte }
+	// AddCode stores an authorization code.
+	AddCode struct{ Code Code }
+	// SpendCode uses up an authorization code that has not expired at At, once; Conflict
+	// when it was used.
+	SpendCode struct {
+		Digest [32]byte
+		At     time.Time
+	}
+	// RememberConsent remembers what a user has allowed, in place of what was remembered
+	// for the same client and audience.
+	RememberConsent struct{ Consent Consent }
+	// ForgetConsent forgets what a user has allowed a client.
+	ForgetConsent struct{ UserID, ClientID string }
 	// ClearFailures forgets the failures counted under a key or, with Account, every
 	// count of that account.
 	ClearFailures struct{ Key, Account string }
@@ -212,6 +225,10 @@ func (ClaimNotice) op()      {}
 func (AddDevice) op()        {}
 func (DecideDevice) op()     {}
 func (SpendDevice) op()      {}
+func (AddCode) op()          {}
+func (SpendCode) op()        {}
+func (RememberConsent) op()  {}
+func (ForgetConsent) op()    {}
 func (ClearFailures) op()    {}
 func (KnowAddress) op()      {}
 func (ForgetAddresses) op()  {}

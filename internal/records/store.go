@@ -19,6 +19,7 @@ type Store interface {
 	Tokens
 	Attempts
 	Devices
+	Authorizations
 	AuditLog
 	Log
 	keyring.Store

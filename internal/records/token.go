@@ -22,10 +22,11 @@ type StoredToken struct {
 	Name       string
 	Scope      []string
 	Collection *int64
-	Audience   string // of refresh tokens: that of the access tokens made from it; else ""
+	Audience   string // of refresh tokens and grants: that of the access tokens made from it; else ""
 	Chain      []string
 	Family     string // of refresh tokens: what dies together
 	IssuedFor  string // of refresh tokens: the id of the one for whose use it was issued
+	Granted    bool   // of refresh tokens: it comes of a grant, and is for that grant's audience alone
 	Replaces   string // of an API token: the id of the one whose value it renewed
 	Seq        revocation.Seq
 	CreatedAt  time.Time

@@ -25,7 +25,7 @@ const (
 
 // prefixes begin opaque tokens. Tokens that begin with a prefix that an operator chose
 // are found by their checksum.
-var prefixes = [...]string{"bda_", "bdr_", "bds_", "bdc_", "6879-"}
+var prefixes = [...]string{"bda_", "bdr_", "bds_", "bdc_", "bdo_", "6879-"}
 
 // Tokens returns text with [Mark] in the place of everything of token shape: an opaque
 // token, whole or cut short, and three base64url parts with dots between them.

@@ -46,6 +46,12 @@ func (a *Authenticator) IdentifyClient(ctx context.Context, id string) (*caller.
 	return caller.PublicClient(p), nil
 }
 
+// ClientNamed returns a registered client by its id, for showing people who asks. It says
+// nothing about who sent the request. The error is NotFound.
+func (a *Authenticator) ClientNamed(ctx context.Context, id string) (*records.Principal, error) {
+	return a.client(ctx, id)
+}
+
 // What is kept of clients: bounds in bytes, and for how long.
 const (
 	clientCache   = 4 << 20

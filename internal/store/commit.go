@@ -144,11 +144,11 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 	case records.CreateClient:
 		cl := op.Client
 		return taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner))
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner, cl.Name, listOf(&cl.RedirectURIs)))
 	case records.UpdateClient:
 		cl := op.Client
 		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom))
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Name, listOf(&cl.RedirectURIs))
 		if err != nil || len(cl.SecretDigest) == 0 {
 			return err
 		}
@@ -202,6 +202,14 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		return unlessConflict(ctx, c, "the device code was used already", spendDevice, op.Digest[:], string(records.DeviceApproved))
 	}
 	switch op := op.(type) {
+	case records.AddCode:
+		return addCode(ctx, c, op.Code)
+	case records.SpendCode:
+		return useCode(ctx, c, op)
+	case records.RememberConsent:
+		return remember(ctx, c, op.Consent)
+	case records.ForgetConsent:
+		return c.post(ctx, forgetConsent, op.UserID, op.ClientID)
 	case records.ClearFailures:
 		if op.Account != "" {
 			return c.post(ctx, deleteAttempts, op.Account)

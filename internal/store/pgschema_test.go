@@ -111,6 +111,8 @@ var fillPG = []string{
 	`INSERT INTO user_links SELECT 's' || n % 5, 'x' || n, 'id' || n, n FROM generate_series(1, 20000) n`,
 	`INSERT INTO spent SELECT sha256(n::text::bytea), n FROM generate_series(1, 100000) n`,
 	`INSERT INTO password_links SELECT sha256(n::text::bytea), 'id' || n % 20000 + 1, '', n, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO codes SELECT sha256(n::text::bytea), 'g' || n, 'c', '', '', 0, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO consents SELECT 'id' || n, 'c' || n % 10, '', '[]', NULL, '', n FROM generate_series(1, 20000) n`,
 	`ANALYZE`,
 }
 

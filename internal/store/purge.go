@@ -51,6 +51,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeAttempts, end.rest),
 		purging(purgeDevices, end.rest),
 		purging(purgeSpent, end.rest),
+		purging(purgeCodes, end.rest-keptCode.Microseconds()),
 		purging(purgePasswordLinks, end.rest),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
 	}

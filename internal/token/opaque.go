@@ -19,6 +19,7 @@ const (
 	prefixRefresh      = "bdr_"
 	PrefixSession      = "bds_"
 	prefixClientSecret = "bdc_"
+	prefixCode         = "bdo_" // of an authorization code
 )
 
 const (
@@ -90,6 +91,7 @@ func NewForms(apiTokenPrefix string, further ...string) (Forms, error) {
 		{prefixRefresh, KindRefresh},
 		{PrefixSession, KindSession},
 		{prefixClientSecret, KindClientSecret},
+		{prefixCode, KindGrant},
 	}}
 	for _, prefix := range append(further, apiTokenPrefix) {
 		if slices.Contains(f.forms, form{prefix, KindAPIToken}) {

@@ -30,6 +30,7 @@ const (
 	KindRefresh           // opaque, may be used once
 	KindSession           // opaque, in a cookie
 	KindClientSecret      // opaque, an OAuth client's
+	KindGrant             // has no value: what a user has allowed a client, the root of its tokens
 )
 
 var kindNames = [...]string{
@@ -41,6 +42,7 @@ var kindNames = [...]string{
 	KindRefresh:      "refresh-token",
 	KindSession:      "session",
 	KindClientSecret: "client-secret",
+	KindGrant:        "grant",
 }
 
 // ExpiryNotice is how long before its expiry a token counts as expiring soon.

@@ -17,13 +17,14 @@ import (
 // clientsView is the page of all OAuth clients.
 type clientsView struct {
 	formState
-	Clients []identity.Client
-	Grants  []grantType
-	Edit    *identity.Client // the one that is being changed
-	Scopes  string
-	Targets string
-	From    string // whose tokens it may exchange
-	now     time.Time
+	Clients   []identity.Client
+	Grants    []grantType
+	Edit      *identity.Client // the one that is being changed
+	Scopes    string
+	Targets   string
+	From      string // whose tokens it may exchange
+	Redirects string
+	now       time.Time
 }
 
 // OldUntil returns until when a client's old secret is good; zero where there is none.
@@ -41,6 +42,7 @@ var grantTypes = []grantType{
 	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret"},
 	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
 	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
+	{identity.GrantTypeAuthorizationCode, "authorization_code", "asks people for access in their browser"},
 	{identity.GrantTypeDeviceCode, "device_code", "is connected by a user on another screen"},
 }
 
@@ -70,7 +72,7 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 		if all[i].ID == edit {
 			view.Edit = &all[i]
 			view.Scopes, view.Targets = identity.FormatScope(all[i].Scopes), strings.Join(all[i].Audiences, "\n")
-			view.From = strings.Join(all[i].ExchangeFrom, "\n")
+			view.From, view.Redirects = strings.Join(all[i].ExchangeFrom, "\n"), strings.Join(all[i].RedirectURIs, "\n")
 		}
 	}
 	return p.render(w, r, status, "clients", "Clients", view)
@@ -78,8 +80,8 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 
 func (p *Pages) clientForms() map[string]formAction {
 	return map[string]formAction{
-		"create": {do: p.createClient, fields: fieldsNamed("id", "scopes", "audiences", "exchange_from")},
-		"update": {fields: fieldsNamed("scopes", "audiences", "exchange_from"), do: reading(readClient, toClients+"?notice=saved",
+		"create": {do: p.createClient, fields: fieldsNamed("id", "name", "redirect_uris", "scopes", "audiences", "exchange_from")},
+		"update": {fields: fieldsNamed("name", "redirect_uris", "scopes", "audiences", "exchange_from"), do: reading(readClient, toClients+"?notice=saved",
 			func(ctx context.Context, c *caller.Caller, n directory.NewClient) error {
 				_, err := p.Directory.UpdateClient(ctx, c, n)
 				return err
@@ -94,7 +96,7 @@ func readClient(form url.Values) (directory.NewClient, error) {
 	scopes, err := identity.ParseScope(form.Get("scopes"))
 	return directory.NewClient{
 		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: words(form.Get("audiences"), "\r\n"),
-		ExchangeFrom: words(form.Get("exchange_from"), "\r\n"),
+		ExchangeFrom: words(form.Get("exchange_from"), "\r\n"), Name: form.Get("name"), RedirectURIs: words(form.Get("redirect_uris"), "\r\n"),
 	}, fault.In("scopes", err)
 }
 

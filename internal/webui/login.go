@@ -160,7 +160,7 @@ func (p *Pages) forgetSessions(w http.ResponseWriter) {
 }
 
 // maxNext bounds where one is led back to, in bytes.
-const maxNext = 2048
+const maxNext = 4096
 
 // ownPath returns the path and query that next leads to on this server; "" when it
 // leads anywhere else or could be read so. A browser takes a backslash for a

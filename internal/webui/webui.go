@@ -91,6 +91,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	p.anybody(mux, "POST /auth/logout", p.logout)
 
 	p.registerWays(mux)
+	p.registerAuthorize(mux)
 
 	p.user(mux, "GET /auth/{$}", p.home)
 	p.user(mux, "GET "+pathTokens, p.tokensPage)

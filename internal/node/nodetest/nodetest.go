@@ -91,7 +91,7 @@ func DefaultSettings() node.Settings {
 		Policy: issuance.Policy{
 			Issuer: Issuer, DefaultAudience: Issuer,
 			AccessTTL: 30 * time.Minute, AccessMax: time.Hour,
-			ExchangeKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, RefreshGrace: 30 * time.Second, SessionMax: 12 * time.Hour,
+			ExchangeKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, RefreshGrace: 30 * time.Second, SessionMax: 12 * time.Hour, AuthorizationMax: 2160 * time.Hour,
 		},
 		Limits:    identity.Limits{Account: 10, AccountTotal: 100, Address: 100, Window: 15 * time.Minute},
 		Passwords: true,

@@ -64,12 +64,35 @@ CREATE TABLE clients (
     grants        TEXT NOT NULL,
     scopes        TEXT NOT NULL,
     audiences     TEXT NOT NULL
-, exchange_from TEXT NOT NULL DEFAULT '[]', old_secret_digest BLOB NOT NULL DEFAULT x'', old_secret_until INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
+, exchange_from TEXT NOT NULL DEFAULT '[]', old_secret_digest BLOB NOT NULL DEFAULT x'', old_secret_until INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '', redirect_uris TEXT NOT NULL DEFAULT '[]') STRICT, WITHOUT ROWID;
+
+CREATE TABLE codes (
+    digest       BLOB    NOT NULL PRIMARY KEY,
+    grant_id     TEXT    NOT NULL,
+    client_id    TEXT    NOT NULL,
+    redirect_uri TEXT    NOT NULL,
+    challenge    TEXT    NOT NULL,
+    used_at      INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX codes_expired ON codes (expires_at);
 
 CREATE TABLE collections (
     id   INTEGER NOT NULL PRIMARY KEY,
     name TEXT    NOT NULL UNIQUE
 , owner TEXT NOT NULL DEFAULT '') STRICT;
+
+CREATE TABLE consents (
+    user_id    TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    client_id  TEXT    NOT NULL,
+    audience   TEXT    NOT NULL,
+    scope      TEXT    NOT NULL,
+    collection INTEGER,
+    digest     BLOB    NOT NULL, -- of the client's name and redirect URIs at the time
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (user_id, client_id, audience)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE devices (
     digest     BLOB    NOT NULL PRIMARY KEY,
@@ -206,7 +229,7 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0) STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 

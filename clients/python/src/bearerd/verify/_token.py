@@ -265,7 +265,7 @@ class Forms:
 
     def __init__(self, api_token_prefix: str) -> None:
         self._api = {"bda_", api_token_prefix}
-        self._prefixes = (*self._api, "bdr_", "bds_", "bdc_")
+        self._prefixes = (*self._api, "bdr_", "bds_", "bdc_", "bdo_")
 
     def is_opaque(self, raw: str) -> bool:
         return raw.startswith(self._prefixes)

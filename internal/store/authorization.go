@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+)
+
+const (
+	selectCode = `SELECT c.digest, c.grant_id, c.client_id, c.redirect_uri, c.challenge, c.used_at, c.expires_at FROM codes c WHERE c.digest = $1`
+	insertCode = `INSERT INTO codes (digest, grant_id, client_id, redirect_uri, challenge, used_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, 0, $6) ON CONFLICT DO NOTHING`
+	spendCode  = `UPDATE codes SET used_at = $2 WHERE digest = $1 AND used_at = 0 AND expires_at > $2`
+	purgeCodes = `DELETE FROM codes
+WHERE digest IN (SELECT digest FROM codes WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`
+
+	selectConsent = `SELECT user_id, client_id, audience, scope, collection, digest, at FROM consents
+WHERE user_id = $1 AND client_id = $2 AND audience = $3`
+	rememberConsent = `INSERT INTO consents (user_id, client_id, audience, scope, collection, digest, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = excluded.scope, collection = excluded.collection,
+    digest = excluded.digest, at = excluded.at`
+	forgetConsent = `DELETE FROM consents WHERE user_id = $1 AND client_id = $2`
+)
+
+// keptCode is how long a code stays after it has expired: its second use still ends the
+// grant.
+const keptCode = time.Hour
+
+// Code finds an authorization code by the SHA-256 of its value, and its grant, in one
+// snapshot. If there is none, the error is fault.NotFound.
+func (s *Store) Code(ctx context.Context, by [32]byte) (code records.Code, grant records.StoredToken, seq revocation.Seq, err error) {
+	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
+		err := c.row(ctx, selectCode, []any{by[:]}, digest{&code.Digest}, &code.GrantID, &code.ClientID, &code.RedirectURI, &code.Challenge,
+			stamp{&code.UsedAt}, stamp{&code.ExpiresAt})
+		if err != nil {
+			return orNotFound(err, "no such code")
+		}
+		err = c.row(ctx, tokenByID, []any{code.GrantID}, append(tokenFields(&grant), &seq)...)
+		return orNotFound(err, "no such grant")
+	})
+	return code, grant, seq, err
+}
+
+// Consent returns what a user has allowed a client for an audience. If there is nothing,
+// the error is fault.NotFound.
+func (s *Store) Consent(ctx context.Context, userID, clientID, audience string) (consent records.Consent, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		err := c.row(ctx, selectConsent, []any{userID, clientID, audience}, &consent.UserID, &consent.ClientID, &consent.Audience,
+			listOf(&consent.Scope), &consent.Collection, digest{&consent.Digest}, stamp{&consent.At})
+		return orNotFound(err, "nothing was allowed")
+	})
+	return consent, err
+}
+
+func addCode(ctx context.Context, c conn, code records.Code) error {
+	return unlessConflict(ctx, c, "a code like this exists already", insertCode, code.Digest[:], code.GrantID, code.ClientID,
+		code.RedirectURI, code.Challenge, micros(code.ExpiresAt))
+}
+
+func useCode(ctx context.Context, c conn, op records.SpendCode) error {
+	return mustChange(ctx, c, fault.New(fault.Conflict, "the code is no longer valid"), spendCode, op.Digest[:], micros(op.At))
+}
+
+func remember(ctx context.Context, c conn, consent records.Consent) error {
+	if err := named(ctx, c, "user", userExists, consent.UserID); err != nil {
+		return err
+	}
+	return c.post(ctx, rememberConsent, consent.UserID, consent.ClientID, consent.Audience, listOf(&consent.Scope), consent.Collection,
+		consent.Digest[:], micros(consent.At))
+}

@@ -1,0 +1,355 @@
+package webui
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+// PathAuthorize is the authorization endpoint (RFC 6749 §3.1).
+const PathAuthorize = "/oauth2/authorize"
+
+// consent serves the authorization endpoint: it asks a person whether a client may have
+// what it asks for, and answers the client by way of the browser.
+type consent struct{ *Pages }
+
+func (p *Pages) registerAuthorize(mux *http.ServeMux) {
+	a := consent{p}
+	p.anybody(mux, "GET "+PathAuthorize, a.ask)
+	p.anybody(mux, "POST "+PathAuthorize, a.decide)
+}
+
+// authorization is an authorization request whose client and redirect URI are known to be
+// good: every other refusal goes back to the client.
+type authorization struct {
+	client   *records.Principal
+	redirect identity.Redirect
+	params   url.Values
+}
+
+// parameters are those of an authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC
+// 8707 §2, OpenID Connect Core 1.0 §3.1.2.1). Others are ignored, as RFC 6749 §3.1 wants.
+var parameters = []string{
+	"client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method", "resource", "prompt", "max_age",
+}
+
+// read returns the request, or the error of one that must not be redirected.
+func (a consent) read(ctx context.Context, q url.Values) (*authorization, error) {
+	params := url.Values{}
+	for _, name := range parameters {
+		switch values := q[name]; {
+		case len(values) > 1 && (name == "client_id" || name == "redirect_uri"):
+			return nil, fault.New(fault.Invalid, "%s stands twice in the request", name).In(name)
+		case len(values) > 0 && values[0] != "":
+			params[name] = values
+		}
+	}
+	id := params.Get("client_id")
+	if id == "" {
+		return nil, fault.New(fault.Invalid, "the request doesn't say which client asks: client_id is missing").In("client_id")
+	}
+	client, err := a.SignIn.ClientNamed(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.Invalid, "no client of that id is registered here").In("client_id")
+	}
+	if err != nil {
+		return nil, err
+	}
+	redirect, ok := identity.MatchRedirect(client.Client.RedirectURIs, params.Get("redirect_uri"))
+	if !ok {
+		return nil, fault.New(fault.Invalid, "the redirect URI of the request is none of those that the client is registered with").In("redirect_uri")
+	}
+	return &authorization{client: client, redirect: redirect, params: params}, nil
+}
+
+// asked decides whether the request may be put to a person.
+func (a consent) asked(ctx context.Context, x *authorization) (*issuance.Asked, error) {
+	for name, values := range x.params {
+		if len(values) > 1 && name == "resource" {
+			return nil, fault.New(fault.InvalidTarget, "a token is for one resource").In(name)
+		}
+		if len(values) > 1 {
+			return nil, fault.New(fault.Invalid, "%s stands twice in the request", name).In(name)
+		}
+	}
+	for _, prompt := range x.prompts() {
+		if !slices.Contains([]string{"none", "login", "consent"}, prompt) || prompt == "none" && len(x.prompts()) > 1 {
+			return nil, fault.New(fault.Invalid, "prompt is none, or login and consent").In("prompt")
+		}
+	}
+	if s := x.params.Get("max_age"); s != "" {
+		if _, err := strconv.ParseUint(s, 10, 31); err != nil {
+			return nil, fault.New(fault.Invalid, "max_age is a number of seconds").In("max_age")
+		}
+	}
+	asked, err := a.Issuance.Ask(ctx, x.client, x.redirect, issuance.Asking{
+		ResponseType: x.params.Get("response_type"), Challenge: x.params.Get("code_challenge"), ChallengeMethod: x.params.Get("code_challenge_method"),
+		Scope: x.params.Get("scope"), Resource: x.params.Get("resource"),
+	})
+	if err == nil {
+		asked.Omitted = x.params.Get("redirect_uri") == ""
+	}
+	return asked, err
+}
+
+func (x *authorization) prompts() []string { return strings.Fields(x.params.Get("prompt")) }
+
+func (x *authorization) prompted(prompt string) bool { return slices.Contains(x.prompts(), prompt) }
+
+// ask serves an authorization request.
+func (a consent) ask(w http.ResponseWriter, r *request) error {
+	x, err := a.read(r.Context(), r.URL.Query())
+	if err != nil {
+		return err
+	}
+	asked, err := a.asked(r.Context(), x)
+	if err != nil {
+		return a.answer(w, x, err)
+	}
+	if done, err := a.signInFirst(w, r, x); done || err != nil {
+		return err
+	}
+	if !x.prompted("consent") {
+		known, err := a.Issuance.Remembered(r.Context(), r.caller, asked)
+		if err != nil {
+			return a.answer(w, x, err)
+		}
+		if known != nil {
+			return a.allow(w, r, x, asked, *known)
+		}
+	}
+	if x.prompted("none") {
+		return a.refuse(w, x, "consent_required", "the person has to be asked")
+	}
+	return a.page(w, r, http.StatusOK, x, asked, "")
+}
+
+// signInFirst leads somebody who isn't signed in, or signed in too long ago for the
+// request, to sign in and back. done is set when it has answered.
+func (a consent) signInFirst(w http.ResponseWriter, r *request, x *authorization) (done bool, err error) {
+	again := x.prompted("login")
+	if s := x.params.Get("max_age"); s != "" && r.caller != nil {
+		most, _ := strconv.ParseUint(s, 10, 31)
+		at := r.caller.Token.SignedIn
+		again = again || at.IsZero() || a.Now().Sub(at) > time.Duration(most)*time.Second
+	}
+	if r.caller != nil && !r.caller.Subject.Client && !again {
+		return false, nil
+	}
+	if x.prompted("none") {
+		return true, a.refuse(w, x, "login_required", "nobody is signed in, or it was too long ago")
+	}
+	back := x.params
+	if again {
+		// The way back asks for a sign-in of the last minute instead, or it would never end.
+		back = url.Values{}
+		for name, values := range x.params {
+			back[name] = values
+		}
+		back.Set("prompt", strings.Join(slices.DeleteFunc(x.prompts(), func(p string) bool { return p == "login" }), " "))
+		if x.prompted("login") {
+			back.Set("max_age", "60")
+		}
+	}
+	q := url.Values{"next": {a.base + PathAuthorize + "?" + back.Encode()}}
+	if again {
+		q.Set("again", "true")
+	}
+	return true, a.seeOther(w, pathLogin+"?"+q.Encode())
+}
+
+// consentView is the page on which a person decides.
+type consentView struct {
+	Request  string // the request, for the form
+	Client   string
+	Host     string // where the answer goes, in full
+	Unproven bool   // nobody has checked who the client is
+	Resource string // "" where there is only one
+	Scopes   []scopeChoice
+	Listed   []collectionChoice
+	Lives    []expiryChoice
+	Problem  string
+}
+
+type collectionChoice struct {
+	ID   int64
+	Name string
+}
+
+type expiryChoice struct {
+	Days int64
+	Text string
+}
+
+func (a consent) page(w http.ResponseWriter, r *request, status int, x *authorization, asked *issuance.Asked, problem string) error {
+	view := consentView{
+		Request: x.params.Encode(), Client: x.client.Client.ID, Host: x.redirect.Host, Unproven: x.redirect.Unproven, Problem: problem,
+	}
+	if name := x.client.Client.Name; name != "" {
+		view.Client = name
+	}
+	if len(a.Policy.Resources) > 0 {
+		view.Resource = asked.Resource.URL
+	}
+	described := a.Issuance.DeclaredScopes()
+	for _, name := range asked.Scope {
+		strong := name == identity.ScopeAdmin || name == identity.ScopeCredentials
+		view.Scopes = append(view.Scopes, scopeChoice{Name: name, Text: described[name], Strong: strong})
+	}
+	open, err := a.Directory.CollectionsOpenTo(r.Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	for _, c := range open {
+		view.Listed = append(view.Listed, collectionChoice{c.ID, c.Name})
+	}
+	most := int64(a.Policy.AuthorizationMax / (24 * time.Hour))
+	for _, days := range []int64{1, 7, 30, 90, 365} {
+		if days < most {
+			view.Lives = append(view.Lives, expiryChoice{days, strconv.FormatInt(days, 10) + " days"})
+		}
+	}
+	w.Header().Set("Content-Security-Policy", strings.Replace(contentPolicy, "form-action 'self'", "form-action 'self' "+formTarget(x.redirect), 1))
+	return a.render(w, r, status, "consent", "Allow access?", view)
+}
+
+// formTarget returns the source expression of where the answer to the form may lead to: the
+// client's origin or, of an app's own scheme, the scheme.
+func formTarget(redirect identity.Redirect) string {
+	u, err := url.Parse(redirect.URI)
+	if err != nil {
+		return ""
+	}
+	if u.Scheme == "https" || u.Scheme == "http" {
+		return u.Scheme + "://" + u.Host
+	}
+	return u.Scheme + ":"
+}
+
+// decide takes a person's decision.
+func (a consent) decide(w http.ResponseWriter, r *request) error {
+	form, err := httpkit.FormLists(w, r.Request, "scope")
+	if err != nil {
+		return err
+	}
+	params, err := url.ParseQuery(form.Get("request"))
+	if err != nil {
+		return fault.New(fault.Invalid, "the form is damaged: begin again")
+	}
+	x, err := a.read(r.Context(), params)
+	if err != nil {
+		return err
+	}
+	asked, err := a.asked(r.Context(), x)
+	if err != nil {
+		return a.answer(w, x, err)
+	}
+	if r.caller == nil {
+		return a.toLogin(w, r.Request, fault.New(fault.Unauthenticated, "sign in first"))
+	}
+	if form.Get("decision") != "allow" {
+		return a.refuse(w, x, "access_denied", "the person said no")
+	}
+	allowed := issuance.Allowed{Scope: form["scope"], Remember: form.Get("remember") == "yes"}
+	if allowed.Scope == nil {
+		allowed.Scope = []string{}
+	}
+	if s := form.Get("collection"); s != "" {
+		id, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return a.page(w, r, http.StatusBadRequest, x, asked, "Choose a collection from the list.")
+		}
+		allowed.Collection = &id
+	}
+	if s := form.Get("days"); s != "" {
+		days, err := strconv.ParseInt(s, 10, 32)
+		if err != nil || days < 1 {
+			return a.page(w, r, http.StatusBadRequest, x, asked, "Choose how long from the list.")
+		}
+		allowed.Lifetime = days * 24 * 60 * 60
+	}
+	return a.allow(w, r, x, asked, allowed)
+}
+
+// allow stores what a person allows and sends the code to the client.
+func (a consent) allow(w http.ResponseWriter, r *request, x *authorization, asked *issuance.Asked, allowed issuance.Allowed) error {
+	code, err := a.Issuance.Allow(r.Context(), r.caller, asked, allowed)
+	if err != nil {
+		return a.answer(w, x, err)
+	}
+	return a.send(w, x, url.Values{"code": {code.Reveal()}})
+}
+
+// answer sends a refusal back to the client, in the words of RFC 6749 §4.1.2.1.
+func (a consent) answer(w http.ResponseWriter, x *authorization, err error) error {
+	code := ""
+	switch fault.KindOf(err) { //nolint:exhaustive // the rest isn't the client's to know
+	case fault.Invalid:
+		code = "invalid_request"
+	case fault.InvalidScope, fault.InsufficientScope:
+		code = "invalid_scope"
+	case fault.InvalidTarget:
+		code = "invalid_target"
+	case fault.UnauthorizedClient:
+		code = "unauthorized_client"
+	case fault.UnsupportedGrantType:
+		code = "unsupported_response_type"
+	case fault.AccessDenied, fault.Forbidden:
+		code = "access_denied"
+	case fault.Unavailable, fault.Limited:
+		code = "temporarily_unavailable"
+	case fault.SignInAgain:
+		code = "login_required"
+	default:
+		return err
+	}
+	if scope, ok := errors.AsType[*issuance.ScopeError](err); ok {
+		return a.refuse(w, x, code, scope.Error())
+	}
+	return a.refuse(w, x, code, fault.Message(err))
+}
+
+func (a consent) refuse(w http.ResponseWriter, x *authorization, code, description string) error {
+	return a.send(w, x, url.Values{"error": {code}, "error_description": {printable(description)}})
+}
+
+// printable returns a description with the characters that RFC 6749 §4.1.2.1 allows.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '\''
+		}
+		return r
+	}, s)
+}
+
+// send answers the client by way of the browser, with the state of its request and our own
+// name (RFC 9207).
+func (a consent) send(w http.ResponseWriter, x *authorization, q url.Values) error {
+	u, err := url.Parse(x.redirect.URI)
+	if err != nil {
+		return err
+	}
+	all := u.Query()
+	for name, values := range q {
+		all[name] = values
+	}
+	if state := x.params.Get("state"); state != "" {
+		all.Set("state", state)
+	}
+	all.Set("iss", a.Policy.Issuer)
+	u.RawQuery = all.Encode()
+	httpkit.NoStore(w)
+	return redirect(w, u.String())
+}
