@@ -224,7 +224,7 @@ func TestClientSecretIsShownOnce(t *testing.T) {
 	delete(made, "secret")
 	want := map[string]any{
 		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "owner": "", "audiences": []any{},
-		"exchange_from": []any{},
+		"exchange_from": []any{}, "name": "", "redirect_uris": []any{},
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
@@ -251,7 +251,7 @@ func TestClientsAreChangedAndRemoved(t *testing.T) {
 	got := s.asAdmin(t, 200, "PATCH", "/clients/ci", `{"scopes":["read"],"audiences":["https://api.example"],"exchange_from":["web"]}`)
 	want := map[string]any{
 		"id": "ci", "public": false, "grants": []any{"client_credentials"}, "scopes": []any{"read"}, "owner": "", "audiences": []any{"https://api.example"},
-		"exchange_from": []any{"web"},
+		"exchange_from": []any{"web"}, "name": "", "redirect_uris": []any{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)

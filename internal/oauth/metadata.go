@@ -91,4 +91,8 @@ func (e *Edge) metadata() metadata {
 
 // scopes returns the scopes that people can have: those that are declared. The built-in
 // ones are for programs that know them.
-func (e *Edge) scopes() []string { return slices.Sorted(maps.Keys(e.Site.Scopes)) }
+func (e *Edge) scopes() []string {
+	all := slices.AppendSeq([]string{}, maps.Keys(e.Site.Scopes))
+	slices.Sort(all)
+	return all
+}
