@@ -65,7 +65,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
 			Site: oauth.Site{
 				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
-				Staleness: i.config.Revocation.MaxStaleness,
+				Staleness: i.config.Revocation.MaxStaleness, ClientURLs: takesClientURLs(i.config),
 			},
 		},
 	}
@@ -95,6 +95,10 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err != nil {
 		return edges{}, fmt.Errorf("sign_in: %w", err)
 	}
+	documents, err := i.clientDocuments()
+	if err != nil {
+		return edges{}, err
+	}
 	if len(i.ways) > 0 {
 		e.loops = append(e.loops, askWays(i.ways, logger))
 	}
@@ -102,7 +106,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
-		Passwords: takesPasswords(i.config), Ways: ways,
+		Passwords: takesPasswords(i.config), Ways: ways, Documents: documents,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
 		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },

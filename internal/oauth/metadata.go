@@ -21,6 +21,7 @@ type metadata struct {
 	ResponseTypes            []string `json:"response_types_supported"`
 	ChallengeMethods         []string `json:"code_challenge_methods_supported"`
 	NamesItself              bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	ClientURLs               bool     `json:"client_id_metadata_document_supported"`
 	Scopes                   []string `json:"scopes_supported"`
 	JWKSURI                  string   `json:"jwks_uri"`
 	RevocationEndpoint       string   `json:"revocation_endpoint"`
@@ -76,6 +77,7 @@ func (e *Edge) metadata() metadata {
 		ResponseTypes:            []string{"code"},
 		ChallengeMethods:         []string{"S256"},
 		NamesItself:              true,
+		ClientURLs:               e.Site.ClientURLs,
 		Scopes:                   e.scopes(),
 		JWKSURI:                  e.url(pathJWKS),
 		RevocationEndpoint:       e.url(pathRevoke),

@@ -44,6 +44,7 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 		"authorization_endpoint":                         iss + "/oauth2/authorize",
 		"code_challenge_methods_supported":               []any{"S256"},
 		"authorization_response_iss_parameter_supported": true,
+		"client_id_metadata_document_supported":          false,
 		"scopes_supported":                               []any{"read"},
 		"jwks_uri":                                       iss + "/.well-known/jwks.json",
 		"revocation_endpoint":                            iss + "/oauth2/revoke",

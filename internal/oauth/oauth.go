@@ -58,6 +58,7 @@ type Site struct {
 	DefaultAudience string
 	Scopes          map[string]string // declared, with their descriptions
 	Staleness       time.Duration     // L, of the revocation log
+	ClientURLs      bool              // clients that nobody registered may ask people
 }
 
 // Paths of the endpoints, beneath the issuer.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -39,6 +40,10 @@ func (a *Authenticator) IdentifyClient(ctx context.Context, id string) (*caller.
 	p, err := a.client(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
+	}
+	if err != nil && a.cfg.ClientURLs && identity.IsClientURL(id) && identity.ValidateClientID(id) == nil {
+		// Nobody registered it. What it may have, the code or the grant that it brings says.
+		p, err = &records.Principal{Client: identity.ClientOfURL(id), Seq: a.cfg.Ledger.Applied()}, nil
 	}
 	if err != nil || !p.Client.Public() {
 		return nil, caller.ErrBadClient

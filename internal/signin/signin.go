@@ -51,7 +51,9 @@ type Config struct {
 	Hasher   *identity.Hasher
 	Limits   identity.Limits // of failures
 	People   *directory.Users
-	Sources  Sources // that vouch for people, as the sign-in page shows them
+	// ClientURLs says whether clients that nobody registered are known by a URL.
+	ClientURLs bool
+	Sources    Sources // that vouch for people, as the sign-in page shows them
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords bool
 	Quota     *quota.Quota // of look-ups, and the meter of limits

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -34,6 +35,7 @@ func (p *Pages) registerAuthorize(mux *http.ServeMux) {
 // good: every other refusal goes back to the client.
 type authorization struct {
 	client   *records.Principal
+	byURL    bool // nobody registered the client: a document that it names says who it is
 	redirect identity.Redirect
 	params   url.Values
 }
@@ -45,7 +47,7 @@ var parameters = []string{
 }
 
 // read returns the request, or the error of one that must not be redirected.
-func (a consent) read(ctx context.Context, q url.Values) (*authorization, error) {
+func (a consent) read(ctx context.Context, c *caller.Caller, q url.Values) (*authorization, error) {
 	params := url.Values{}
 	for _, name := range parameters {
 		switch values := q[name]; {
@@ -59,10 +61,7 @@ func (a consent) read(ctx context.Context, q url.Values) (*authorization, error)
 	if id == "" {
 		return nil, fault.New(fault.Invalid, "the request doesn't say which client asks: client_id is missing").In("client_id")
 	}
-	client, err := a.SignIn.ClientNamed(ctx, id)
-	if fault.Is(err, fault.NotFound) {
-		return nil, fault.New(fault.Invalid, "no client of that id is registered here").In("client_id")
-	}
+	client, byURL, err := a.clientOf(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +69,30 @@ func (a consent) read(ctx context.Context, q url.Values) (*authorization, error)
 	if !ok {
 		return nil, fault.New(fault.Invalid, "the redirect URI of the request is none of those that the client is registered with").In("redirect_uri")
 	}
-	return &authorization{client: client, redirect: redirect, params: params}, nil
+	return &authorization{client: client, byURL: byURL, redirect: redirect, params: params}, nil
+}
+
+// clientOf returns the client of an id: one that is registered or, for a person who is
+// signed in, the one that a URL tells about. The error is Unauthenticated for nobody.
+func (a consent) clientOf(ctx context.Context, c *caller.Caller, id string) (client *records.Principal, byURL bool, err error) {
+	client, err = a.SignIn.ClientNamed(ctx, id)
+	if !fault.Is(err, fault.NotFound) {
+		return client, false, err
+	}
+	if a.Documents == nil || !identity.IsClientURL(id) {
+		return nil, false, fault.New(fault.Invalid, "no client of that id is registered here").In("client_id")
+	}
+	if _, err := a.Documents.Check(id); err != nil {
+		return nil, false, err
+	}
+	if c == nil {
+		return nil, false, caller.ErrSignIn
+	}
+	document, err := a.Documents.Read(ctx, c.ID(), id)
+	if err != nil {
+		return nil, false, err
+	}
+	return &records.Principal{Client: document, Seq: c.AsOf()}, true, nil
 }
 
 // asked decides whether the request may be put to a person.
@@ -109,7 +131,10 @@ func (x *authorization) prompted(prompt string) bool { return slices.Contains(x.
 
 // ask serves an authorization request.
 func (a consent) ask(w http.ResponseWriter, r *request) error {
-	x, err := a.read(r.Context(), r.URL.Query())
+	x, err := a.read(r.Context(), r.caller, r.URL.Query())
+	if fault.Is(err, fault.Unauthenticated) {
+		return a.toLogin(w, r.Request, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -174,7 +199,8 @@ type consentView struct {
 	Request  string // the request, for the form
 	Client   string
 	Host     string // where the answer goes, in full
-	Unproven bool   // nobody has checked who the client is
+	Unproven bool   // any program on the person's device could ask in this name
+	ByURL    string // the host whose document is all that is known of the client; "": it is registered
 	Resource string // "" where there is only one
 	Scopes   []scopeChoice
 	Listed   []collectionChoice
@@ -195,6 +221,9 @@ type expiryChoice struct {
 func (a consent) page(w http.ResponseWriter, r *request, status int, x *authorization, asked *issuance.Asked, problem string) error {
 	view := consentView{
 		Request: x.params.Encode(), Client: x.client.Client.ID, Host: x.redirect.Host, Unproven: x.redirect.Unproven, Problem: problem,
+	}
+	if at, err := url.Parse(x.client.Client.ID); err == nil && x.byURL {
+		view.ByURL = at.Host
 	}
 	if name := x.client.Client.Name; name != "" {
 		view.Client = name
@@ -247,16 +276,16 @@ func (a consent) decide(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return fault.New(fault.Invalid, "the form is damaged: begin again")
 	}
-	x, err := a.read(r.Context(), params)
+	if r.caller == nil {
+		return a.toLogin(w, r.Request, caller.ErrSignIn)
+	}
+	x, err := a.read(r.Context(), r.caller, params)
 	if err != nil {
 		return err
 	}
 	asked, err := a.asked(r.Context(), x)
 	if err != nil {
 		return a.answer(w, x, err)
-	}
-	if r.caller == nil {
-		return a.toLogin(w, r.Request, fault.New(fault.Unauthenticated, "sign in first"))
 	}
 	if form.Get("decision") != "allow" {
 		return a.refuse(w, x, "access_denied", "the person said no")

@@ -2,8 +2,12 @@ package webui_test
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -12,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -20,6 +25,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/verification"
+	"github.com/bearerd/bearerd/internal/webui"
 )
 
 const (
@@ -341,5 +347,55 @@ func TestAClientAsksForARecentSignIn(t *testing.T) {
 	}
 	if got := answered(t, b.Get(t, endpoint+query("prompt", "none", "max_age", "0")), appBack); got.Get("error") != "login_required" {
 		t.Errorf("%v", got)
+	}
+}
+
+// A client that nobody registered is read once somebody is signed in, is shown as what it
+// is, and gets what the person allows; without that setting it is unknown.
+func TestAClientThatNobodyRegistered(t *testing.T) {
+	t.Parallel()
+	const id, back = "https://assistant.example.com/client.json", "https://assistant.example.com/back"
+	asked := 0
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"client_id":"`+id+`","client_name":"Assistant <b>","redirect_uris":["`+back+`"]}`)
+	}))
+	t.Cleanup(server.Close)
+	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	s := newSite(t, nodetest.Options{Settings: func(s *node.Settings) { s.ClientURLs = true }}, func(p *webui.Pages) {
+		var err error
+		p.Documents, err = clientdoc.New(clientdoc.Config{
+			Now: p.Now, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: "example.com"},
+			Instead: map[string]netip.AddrPort{"assistant.example.com": netip.MustParseAddrPort(server.Listener.Addr().String())},
+		})
+		nodetest.Must(t, err)
+	})
+	q := query("client_id", id, "redirect_uri", back, "resource", "", "scope", "read")
+	if to := s.Browser(t).Get(t, endpoint+q).Header.Get("Location"); !strings.HasPrefix(to, "/auth/login?next=") || asked != 0 {
+		t.Errorf("for nobody it leads to %s, and %d documents were read", to, asked)
+	}
+	b := s.ada(t)
+	b.Get(t, endpoint+query("client_id", id, "redirect_uri", "https://evil.example/", "resource", "")).Is(http.StatusBadRequest)
+	b.Get(t, endpoint+query("client_id", id, "redirect_uri", back, "resource", "", "scope", "admin")).Is(http.StatusSeeOther)
+	b.Get(t, endpoint+q).Is(http.StatusOK, "Not verified.", "assistant.example.com", "Assistant &lt;b&gt;")
+	code := answered(t, allow(t, b, q, "scope", "read", "remember", "yes"), back).Get("code")
+	client, err := s.IdentifyClient(t.Context(), id)
+	nodetest.Must(t, err)
+	pair, err := s.RedeemCode(t.Context(), issuance.CodeUse{Client: client, Code: code, RedirectURI: back, Verifier: verifier})
+	nodetest.Must(t, err)
+	next, err := s.Refresh(t.Context(), issuance.Refresh{Token: pair.Refresh.Value.Reveal(), Client: client})
+	nodetest.Must(t, err)
+	t1, err := s.Verify(t.Context(), next.Access.Value.Reveal(), verification.Requirements{})
+	if err != nil || t1.ClientID != id || asked != 1 {
+		t.Errorf("%+v, %v, %d documents were read", t1, err, asked)
+	}
+	if got := answered(t, b.Get(t, endpoint+q), back); got.Get("code") == "" {
+		t.Errorf("what was remembered: %v", got)
+	}
+	off := newSite(t, nodetest.Options{})
+	off.ada(t).Get(t, endpoint+q).Is(http.StatusBadRequest, "No client of that id")
+	if _, err := off.IdentifyClient(t.Context(), id); err == nil {
+		t.Error("a client that nobody registered is taken where that is off")
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -49,6 +50,7 @@ type Pages struct {
 	Overlap        time.Duration        // how long an old value lives when nothing is chosen, offered first
 	Passwords      bool                 // people sign in with passwords, kept here or checked by a source
 	Ways           Ways                 // the other ways to sign in
+	Documents      *clientdoc.Reader    // of clients that nobody registered; nil: they can't ask
 	// DeveloperPrefix is what begins the token of the developer page, which a dialect has, at
 	// /profile/developer and /account/developer; "": there is no such page.
 	DeveloperPrefix string
