@@ -342,7 +342,10 @@ func (a *Authorizations) spoilt(ctx context.Context, client *caller.Caller, code
 // be a thief's (RFC 6749 §4.1.2).
 func (a *Authorizations) usedTwice(ctx context.Context, client *caller.Caller, grant *verification.Token) error {
 	read := a.cfg.Journal.Reading()
-	ops, entries := a.cfg.Journal.Kill(journal.Kill{ID: grant.ID, Expiry: grant.Expiry, Opaque: true, Reason: "code used twice"})
+	ops, entries := a.cfg.Journal.Kill(journal.Kill{
+		ID: grant.ID, Expiry: grant.Expiry, Opaque: true, Reason: "code used twice",
+		Consent: &records.ForgetConsent{UserID: grant.Subject, ClientID: grant.ClientID},
+	})
 	e := a.cfg.Journal.Event(ctx, client.Actor(), audit.TokenReuse)
 	e.Target, e.TokenID, e.Reason = grant.Subject, grant.ID, "an authorization code was used twice"
 	_, err := a.cfg.Journal.RevokeRest(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, read, revocation.WaitDefault)

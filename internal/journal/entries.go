@@ -15,6 +15,8 @@ type Kill struct {
 	Expiry time.Time // zero: never
 	Opaque bool      // it has a row, and JWTs that outlive it may have been made from it
 	Reason string    // for the row
+	// Consent is what is forgotten with a grant: the client has to ask again. Nil: nothing.
+	Consent *records.ForgetConsent
 }
 
 // Kill returns the operations and log entries that revoke a token.
@@ -33,7 +35,11 @@ func (j *Journal) Kill(k Kill) ([]records.Op, []revocation.Entry) {
 			What: revocation.Token, ID: id, At: j.cfg.Now(), Until: revocation.KeepUntil(last, j.cfg.Now()),
 		}
 	}
-	return []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason}}, entries
+	ops := []records.Op{records.KillTokens{IDs: ids, At: j.cfg.Now(), Reason: k.Reason}}
+	if k.Consent != nil {
+		ops = append(ops, *k.Consent)
+	}
+	return ops, entries
 }
 
 // End returns the log entries for a token that ends at a later time, with all that was
@@ -51,7 +57,10 @@ func (j *Journal) End(id string, at time.Time) []revocation.Entry {
 // EndSubject returns the batch that revokes everything issued to a subject.
 func (j *Journal) EndSubject(subject, reason string, events ...audit.Event) records.Batch {
 	return records.Batch{
-		Ops:   []records.Op{records.KillTokens{Owner: subject, At: j.cfg.Now(), Reason: reason}},
+		Ops: []records.Op{
+			records.KillTokens{Owner: subject, At: j.cfg.Now(), Reason: reason},
+			records.ForgetConsent{UserID: subject},
+		},
 		Log:   []revocation.Entry{j.CutOff(revocation.Subject, subject)},
 		Audit: events,
 	}

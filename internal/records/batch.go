@@ -176,7 +176,7 @@ type (
 	// RememberConsent remembers what a user has allowed, in place of what was remembered
 	// for the same client and audience.
 	RememberConsent struct{ Consent Consent }
-	// ForgetConsent forgets what a user has allowed a client.
+	// ForgetConsent forgets what a user has allowed a client; "": all clients.
 	ForgetConsent struct{ UserID, ClientID string }
 	// ClearFailures forgets the failures counted under a key or, with Account, every
 	// count of that account.

@@ -260,10 +260,14 @@ func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error
 // killOf returns what the journal needs to know about a token to revoke it. An exchange
 // key has a row, and what is made from it ends with it.
 func killOf(t *verification.Token, reason string) journal.Kill {
-	return journal.Kill{
+	k := journal.Kill{
 		ID: t.ID, Family: t.Family, Expiry: t.Expiry, Reason: reason,
 		Opaque: t.Opaque() && t.Kind != token.KindExchangeKey,
 	}
+	if t.Kind == token.KindGrant {
+		k.Consent = &records.ForgetConsent{UserID: t.Subject, ClientID: t.ClientID}
+	}
+	return k
 }
 
 // Everything is the outcome of RevokeEverything.

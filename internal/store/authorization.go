@@ -23,7 +23,7 @@ WHERE user_id = $1 AND client_id = $2 AND audience = $3`
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = excluded.scope, collection = excluded.collection,
     digest = excluded.digest, at = excluded.at`
-	forgetConsent = `DELETE FROM consents WHERE user_id = $1 AND client_id = $2`
+	forgetConsent = `DELETE FROM consents WHERE user_id = $1 AND ($2 = '' OR client_id = $2)`
 )
 
 // keptCode is how long a code stays after it has expired: its second use still ends the

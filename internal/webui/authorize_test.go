@@ -399,3 +399,26 @@ func TestAClientThatNobodyRegistered(t *testing.T) {
 		t.Error("a client that nobody registered is taken where that is off")
 	}
 }
+
+// What somebody has connected stands on the page of their tokens, and is disconnected
+// there: then nothing of it works, and the client has to ask again.
+func TestConnectedApplications(t *testing.T) {
+	t.Parallel()
+	s := newAsking(t)
+	b := s.ada(t)
+	b.Get(t, "/auth/tokens").Is(http.StatusOK).Lacks("Connected applications")
+	pair, err := s.redeem(t, answered(t, allow(t, b, query(), "scope", "read", "remember", "yes"), appBack).Get("code"))
+	nodetest.Must(t, err)
+	a := b.Get(t, "/auth/tokens")
+	a.Is(http.StatusOK, "Connected applications", "The app", "museum")
+	id := between(a.Body, `id="connected"`, "</section>")
+	id = between(id, `href="/auth/tokens/`, "/revoke")
+	s.signedIn(t, "eve", "battery staple").Submit(t, "/auth/tokens/"+id+"/revoke").Is(http.StatusNotFound)
+	b.Get(t, "/auth/tokens/"+id+"/revoke").Is(http.StatusOK, "The app")
+	b.Submit(t, "/auth/tokens/"+id+"/revoke").Is(http.StatusSeeOther)
+	b.Get(t, "/auth/tokens").Is(http.StatusOK).Lacks("Connected applications")
+	if _, err := s.verify(t, pair.Access.Value.Reveal(), "museum"); err == nil {
+		t.Error("a token works after its application was disconnected")
+	}
+	b.Get(t, endpoint+query("scope", "read")).Is(http.StatusOK, "Allow access?")
+}

@@ -11,6 +11,7 @@ import (
 
 // tokenRow is a stored token as its owner sees it.
 type tokenRow struct {
+	Resource   string // of a connected application: "" where there is only one
 	ID         string
 	Name       string
 	Kind       string
@@ -31,11 +32,12 @@ type tokenRow struct {
 
 // tokenList is the page of one's tokens.
 type tokenList struct {
-	Notice string
-	Active []tokenRow
-	Ended  []tokenRow
-	Next   string
-	Form   tokenForm
+	Connected []tokenRow // clients that act for the user
+	Notice    string
+	Active    []tokenRow
+	Ended     []tokenRow
+	Next      string
+	Form      tokenForm
 }
 
 // ownKinds are those that people make and look after.
@@ -64,6 +66,9 @@ func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f to
 		return err
 	}
 	list.Next = page.Next
+	if list.Connected, err = p.connected(r, f.collectionNames()); err != nil {
+		return err
+	}
 	names := f.collectionNames()
 	for _, t := range page.Items {
 		row := p.row(t, names)
@@ -74,6 +79,27 @@ func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f to
 		}
 	}
 	return p.render(w, r, status, "tokens", "Your tokens", list)
+}
+
+// connected returns the clients that somebody has allowed to act as them.
+func (p *Pages) connected(r *request, names map[int64]string) (rows []tokenRow, err error) {
+	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{
+		Owner: r.caller.ID(), Kinds: []token.Kind{token.KindGrant}, Limit: listedTokens,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range page.Items {
+		row := p.row(t, names)
+		if row.Reason != "" {
+			continue
+		}
+		if len(p.Policy.Resources) > 0 {
+			row.Resource = t.Audience
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
 // row returns what a page shows of a stored token; names are those of collections.
@@ -107,6 +133,9 @@ func (p *Pages) row(t records.StoredToken, names map[int64]string) tokenRow {
 // shown returns enough of a token to recognise it: the prefix and last four characters
 // or, of a JWT, the beginning of its id.
 func shown(t records.StoredToken) string {
+	if t.Kind == token.KindGrant {
+		return t.ClientID
+	}
 	if t.Last4 == "" {
 		return "jti " + t.ID[:min(8, len(t.ID))] + "…"
 	}
@@ -123,6 +152,8 @@ func kindName(k token.Kind) string {
 		return "refresh token"
 	case token.KindSession:
 		return "session"
+	case token.KindGrant:
+		return "connected application"
 	default:
 		return k.String()
 	}
