@@ -4,6 +4,7 @@ import (
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/oauth"
 )
 
 // resourcesOf returns the protected resources of the configuration.
@@ -31,4 +32,22 @@ func (i *instance) clientDocuments() (*clientdoc.Reader, error) {
 		c.Hosts = i.config.Authorization.TrustedHosts
 	}
 	return clientdoc.New(c)
+}
+
+// siteResources returns the protected resources as their metadata says them.
+func siteResources(c config.Config) []oauth.Resource {
+	all := make([]oauth.Resource, len(c.Resources))
+	for i, r := range c.Resources {
+		all[i] = oauth.Resource{URL: r.URL, Scopes: r.Scopes}
+	}
+	return all
+}
+
+// metadataOf returns the addresses of the metadata of the protected resources, by audience.
+func metadataOf(c config.Config) map[string]string {
+	at := make(map[string]string, len(c.Resources))
+	for _, r := range c.Resources {
+		at[r.TokenAudience()] = oauth.MetadataOf(r.URL)
+	}
+	return at
 }

@@ -65,7 +65,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
 			Site: oauth.Site{
 				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
-				Staleness: i.config.Revocation.MaxStaleness, ClientURLs: takesClientURLs(i.config),
+				Staleness: i.config.Revocation.MaxStaleness, ClientURLs: takesClientURLs(i.config), Resources: siteResources(i.config),
 			},
 		},
 	}
@@ -143,7 +143,7 @@ func (s *shared) addGateway(e *edges) error {
 	}
 	gate := &gateway.Gate{
 		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders,
-		Announcer: *announcer, TokensPage: s.config.Issuer + "/auth/tokens",
+		Metadata: metadataOf(s.config), Announcer: *announcer, TokensPage: s.config.Issuer + "/auth/tokens",
 	}
 	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate, Requirements: requirements})
 	if c.URL == "" {

@@ -21,6 +21,9 @@ type Gate struct {
 	// Challenge is the bare one, for a request without a token: its realm, and
 	// where the metadata of the protected resource stands.
 	Challenge httpkit.Challenge
+	// Metadata are the addresses of the metadata of protected resources (RFC 9728), by their
+	// audience; of any other audience the challenge names the usual one.
+	Metadata map[string]string
 	// Finders look for a token where the Authorization header has none, in their
 	// order. A dialect brings its own.
 	Finders []httpkit.CredentialFinder
@@ -253,16 +256,24 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error, unclear
 	if fault.Is(err, fault.Invalid) {
 		status = unclear
 	}
-	if a, ok := errors.AsType[*askError](err); ok && a.basic && status == http.StatusUnauthorized {
-		w.Header().Add("WWW-Authenticate", `Basic realm="`+token.ChallengeText(c.Realm)+`", charset="UTF-8"`)
+	advice := g.advice(err, c.Scope)
+	if a, ok := errors.AsType[*askError](err); ok && status == http.StatusUnauthorized {
+		if a.ask.doors.basic {
+			w.Header().Add("WWW-Authenticate", `Basic realm="`+token.ChallengeText(c.Realm)+`", charset="UTF-8"`)
+		}
+		// What to ask for (RFC 6750 §3), and of whom (RFC 9728 §5.1).
+		c.Scope = strings.Join(a.ask.requirements.Scope, " ")
+		if at := g.Metadata[a.ask.requirements.Audience]; at != "" {
+			c.ResourceMetadata = at
+		}
 	}
-	httpkit.Refuse(w, r, status, c, g.advice(err, c.Scope))
+	httpkit.Refuse(w, r, status, c, advice)
 }
 
-// askError is a refusal where Basic would have been taken.
+// askError is a refusal of what an ask would not have refused.
 type askError struct {
 	error
-	basic bool
+	ask *ask
 }
 
 func (e *askError) Unwrap() error { return e.error }
@@ -296,8 +307,8 @@ func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // refusal marks an error for what the ask would have taken.
 func (a *ask) refusal(err error) error {
-	if !a.doors.basic {
+	if !a.doors.basic && len(a.requirements.Scope) == 0 && a.requirements.Audience == "" {
 		return err
 	}
-	return &askError{err, true}
+	return &askError{err, a}
 }

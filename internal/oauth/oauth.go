@@ -59,6 +59,7 @@ type Site struct {
 	Scopes          map[string]string // declared, with their descriptions
 	Staleness       time.Duration     // L, of the revocation log
 	ClientURLs      bool              // clients that nobody registered may ask people
+	Resources       []Resource        // none: the default audience is the one resource
 }
 
 // Paths of the endpoints, beneath the issuer.

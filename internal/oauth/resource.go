@@ -3,12 +3,30 @@ package oauth
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// resourceMetadata is the document of RFC 9728 §2 about the application that
-// bearerd stands in front of.
+// Resource is a protected resource (RFC 9728) that this server's tokens are for.
+type Resource struct {
+	URL    string   // as its metadata says it, and as clients name it
+	Scopes []string // none: those that are declared
+}
+
+// MetadataOf returns the address of a resource's metadata: the well-known path, and then
+// the resource's own (RFC 9728 §3.1).
+func MetadataOf(resource string) string {
+	u, err := url.Parse(resource)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host + pathResource + strings.TrimSuffix(u.EscapedPath(), "/")
+}
+
+// resourceMetadata is the document of RFC 9728 §2 about an application that bearerd stands
+// in front of.
 type resourceMetadata struct {
 	Resource             string   `json:"resource"`
 	AuthorizationServers []string `json:"authorization_servers"`
@@ -18,12 +36,47 @@ type resourceMetadata struct {
 	Documentation        string   `json:"resource_documentation,omitempty"`
 }
 
-func (e *Edge) serveResource(w http.ResponseWriter, _ *http.Request) error {
+func (e *Edge) serveResource(w http.ResponseWriter, r *http.Request) error {
+	found, err := e.resourceAt(r)
+	if err != nil {
+		return err
+	}
+	scopes := found.Scopes
+	if len(scopes) == 0 {
+		scopes = e.scopes()
+	}
 	w.Header().Set("Cache-Control", metadataAge)
 	return httpkit.WriteJSON(w, http.StatusOK, resourceMetadata{
-		Resource: e.resource(), AuthorizationServers: []string{e.Site.Issuer}, JWKSURI: e.url(pathJWKS),
-		Scopes: e.scopes(), BearerMethods: []string{"header"}, Documentation: e.Documentation,
+		Resource: found.URL, AuthorizationServers: []string{e.Site.Issuer}, JWKSURI: e.url(pathJWKS),
+		Scopes: scopes, BearerMethods: []string{"header"}, Documentation: e.Documentation,
 	})
+}
+
+// resourceAt returns the resource whose metadata a request asks for: by the path after the
+// well-known one, of several with that path the one on the request's host. Where none is
+// configured, there is one for every path.
+func (e *Edge) resourceAt(r *http.Request) (Resource, error) {
+	if len(e.Site.Resources) == 0 {
+		return Resource{URL: e.resource()}, nil
+	}
+	path := strings.Trim(r.PathValue("path"), "/")
+	var at []Resource
+	for _, one := range e.Site.Resources {
+		u, err := url.Parse(one.URL)
+		if err == nil && strings.Trim(u.Path, "/") == path {
+			if strings.EqualFold(u.Host, r.Host) {
+				return one, nil
+			}
+			at = append(at, one)
+		}
+	}
+	switch {
+	case len(at) == 1:
+		return at[0], nil
+	case path == "" && len(at) == 0 && len(e.Site.Resources) == 1:
+		return e.Site.Resources[0], nil
+	}
+	return Resource{}, fault.New(fault.NotFound, "there is no such protected resource")
 }
 
 // resource returns the identifier of the application as a resource: the default audience,
