@@ -16,6 +16,10 @@ type UserQuery struct {
 	Limit         int
 }
 
+// SessionQuery asks for the live sessions that a source vouched for: all, those of one
+// session of its own, or those of a user.
+type SessionQuery struct{ Source, Session, Owner string }
+
 // LinkQuery asks for the links of a user, or of a source.
 type LinkQuery struct{ User, Source string }
 
