@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import sign_in as source_side
 from ..wsgi import header_of
-from .signals import SIGNED_IN_AT
+from .signals import SIGNED_IN_AT, setting
 
 
 def source_of(request: HttpRequest) -> source_side.Source:
@@ -29,14 +29,6 @@ def source_of(request: HttpRequest) -> source_side.Source:
         )
     except (OSError, ValueError) as err:
         raise ImproperlyConfigured(f"the sign-in source: {err}") from None
-
-
-def setting(name: str) -> str:
-    """Returns a setting that must be there."""
-    value = str(getattr(settings, name, "") or "")
-    if not value:
-        raise ImproperlyConfigured(f"{name} is not set")
-    return value
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
