@@ -69,7 +69,7 @@ var mayImport = map[string][]string{
 	"internal/directory":            operations,
 	"internal/issuance":             and(operations, "internal/ratelimit"),
 	"internal/revoking":             operations,
-	"internal/signin":               and(operations, "internal/cache"),
+	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
 	"internal/explain":              operations,
 	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain"),
 	"internal/node/nodetest":        and(operations, "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),

@@ -34,6 +34,7 @@ type BindingQuery struct {
 	User       string
 	WithGroups bool // also those of the user's groups
 	Group      string
+	RootGroups bool // those of groups at / alone
 }
 
 // TokenQuery asks for stored tokens; the zero value asks for everybody's.
