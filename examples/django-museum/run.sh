@@ -43,24 +43,13 @@ documented() {
     file { print >> file }' "$docs/deploy-$1.md"
 }
 
-# What the museum changes of the documented files: ports; people sign in with Django's own
-# login, so pages need no token; and changes beneath /api/ need the scope write.
+# What the museum changes of the documented files: ports.
 nginx_files() {
   documented nginx
   cd run/nginx
   rm -f conf.d/api.conf # the page's other site: an API without a login
   sed -i "s|server 127.0.0.1:8080;|server 127.0.0.1:$bearerd_port;|; s|server 127.0.0.1:8000;|server 127.0.0.1:$django_port;|
-    s|listen 80;|listen 127.0.0.1:$port;|
-    s|/auth/verify?scope=read\b|/auth/verify?scope=write\&safe_scope=read|" conf.d/application.conf
-  if grep -q 'location = /auth/verify/optional' conf.d/application.conf; then
-    sed -i 's|auth_request /auth/verify;|auth_request /auth/verify/optional;|' conf.d/application.conf
-  fi
-  if ! grep -q Bearerd-Assertion bearerd-application.conf; then
-    cat >>bearerd-application.conf <<'END'
-auth_request_set $bearerd_assertion $upstream_http_bearerd_assertion;
-proxy_set_header Bearerd-Assertion $bearerd_assertion;
-END
-  fi
+    s|listen 80;|listen 127.0.0.1:$port;|" conf.d/application.conf
   cat >nginx.conf <<'END'
 daemon off;
 master_process off;
@@ -81,16 +70,15 @@ END
 
 caddy_files() {
   documented caddy
-  local site=museum.example.org
-  if grep -q '^collections.example.org {' run/caddy/Caddyfile; then site=collections.example.org; fi
+  local site=collections.example.org
   # The page's other site goes: an API without a login.
   awk -v site="$site {" '/^[a-z.]+ \{$/ { other = $0 != site } !other { print } /^}$/ { other = 0 }' \
     run/caddy/Caddyfile >run/caddy/one && mv run/caddy/one run/caddy/Caddyfile
   sed -i "s|127.0.0.1:8080|127.0.0.1:$bearerd_port|; s|127.0.0.1:8000|127.0.0.1:$django_port|
-    s|^$site {|http://:$port {\n\tbind 127.0.0.1|; s|uri /auth/verify?\$|uri /auth/verify?optional=true|
-    s|uri /auth/verify?scope=read\b|uri /auth/verify?scope=write\&safe_scope=read|" run/caddy/Caddyfile
-  grep -q Bearerd-Assertion run/caddy/Caddyfile ||
+    s|^$site {|http://:$port {\n\tbind 127.0.0.1|" run/caddy/Caddyfile
+  if [ -n "$MUSEUM_ASSERTION" ]; then
     sed -i 's|copy_headers Remote-User|copy_headers Bearerd-Assertion Remote-User|' run/caddy/Caddyfile
+  fi
   sed -i '1i {\n\tadmin off\n\tauto_https off\n}' run/caddy/Caddyfile
 }
 
