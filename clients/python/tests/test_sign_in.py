@@ -8,6 +8,7 @@ import re
 import tempfile
 import unittest
 import urllib.parse
+from unittest import mock
 
 import jwt
 
@@ -72,7 +73,7 @@ class Agreed(unittest.TestCase):
         good = {"issuer": "https://auth.example.org", "name": "museum", "secret": SECRET, "origin": "https://m.example.org"}
         for bad in (
             {"issuer": "http://auth.example.org"}, {"issuer": "auth.example.org"}, {"issuer": ""},
-            {"name": ""}, {"name": "a/b"}, {"name": "../x"}, {"secret": SECRET[:31]}, {"origin": ""},
+            {"name": ""}, {"name": "a/b"}, {"name": "../x"}, {"name": "Museum"}, {"secret": SECRET[:31]}, {"origin": ""},
         ):
             with self.assertRaises(ValueError, msg=str(bad)):
                 Source(**{**good, **bad})
@@ -128,6 +129,7 @@ class Page(unittest.TestCase):
         for query in (
             {"request": ""}, {"request": "a b"}, {"request": "x" * 201}, {"request": "<script>"}, {"request": REQUEST + "\n"}, {"request": "ü"},
             {"max_age": "-1"}, {"max_age": "x"}, {"max_age": "1" * 11}, {"max_age": "٣"}, {"again": "2"},
+            {"request": [REQUEST, REQUEST]}, {"max_age": 900},
         ):
             page = asked(**query)
             self.assertEqual(page.status, 400, query)
@@ -151,11 +153,67 @@ class Page(unittest.TestCase):
         unknown = Person("17", "ada")
         self.assertEqual(asked(unknown).status, 200)
         self.assertEqual(asked(unknown, max_age="900").status, 302)
+        back = asked(unknown, max_age="900", again="1")  # bearerd says what is missing
+        self.assertNotIn("auth_time", claims(field(back)))
 
     def test_max_age_0_is_a_login_now(self):
         just = Person("17", signed_in_at=NOW - 3)
         self.assertEqual(asked(just, max_age="0").status, 302)
         self.assertEqual(asked(just, max_age="0", again="1").status, 200)
+
+
+class Plone(unittest.TestCase):
+    """The view of docs/sign-in-app.md, with the calls of Plone that it makes imitated."""
+
+    def view(self, query, user=None, **headers):
+        import sys
+        import types
+
+        request = types.SimpleNamespace(form=query, get_header=headers.get, response=self)
+        site = types.SimpleNamespace(absolute_url=lambda: "https://museum.example.org")
+        modules = {name: types.ModuleType(name) for name in ("plone", "Products", "Products.Five")}
+        modules["Products.Five"].BrowserView = type("BrowserView", (), {"request": request})
+        modules["plone"].api = types.SimpleNamespace(
+            user=types.SimpleNamespace(get_current=lambda: user, is_anonymous=lambda: user is None),
+            portal=types.SimpleNamespace(get=lambda: site),
+        )
+        page = os.path.join(os.path.dirname(__file__), "..", "..", "..", "docs", "sign-in-app.md")
+        with open(page, encoding="utf-8") as f:
+            block = re.search(r"```python\n((?:(?!```).)*BrowserView\n.*?)```", f.read(), re.DOTALL).group(1)
+        statuses, self.headers = [], {}
+        self.setStatus, self.setHeader = statuses.append, self.headers.__setitem__
+        names = {}
+        with mock.patch.dict(sys.modules, modules), mock.patch.object(sign_in, "read_secret", lambda path: SECRET):
+            exec(block, names)
+        body = names["SignIn"]()()
+        return statuses, self.headers, body.decode()
+
+    def member(self):
+        class Member:
+            def getId(self):
+                return "2f1c"
+
+            def getUserName(self):
+                return "ada"
+
+            def getProperty(self, name, default):
+                return {"fullname": "Ada Lovelace"}.get(name, default)
+
+        return Member()
+
+    def test_a_member_is_told_to_bearerd(self):
+        statuses, headers, body = self.view({"request": REQUEST}, self.member())
+        self.assertEqual((statuses, headers["Cache-Control"]), ([200], "no-store"))
+        read = claims(re.search('value="([^"]+)"', body).group(1))
+        self.assertEqual((read["sub"], read["preferred_username"], read["name"], "auth_time" in read), ("2f1c", "ada", "Ada Lovelace", False))
+
+    def test_nobody_and_whom_a_token_let_in_go_to_the_login_page(self):
+        back = f"https://museum.example.org/bearerd-sign-in?request={REQUEST}&again=1"
+        for user, said in ((None, {}), (self.member(), {"X-Bearerd-Subject": "7"})):
+            statuses, headers, body = self.view({"request": REQUEST}, user, **said)
+            self.assertEqual((statuses, body), ([302], ""))
+            to = urllib.parse.urlsplit(headers["Location"])
+            self.assertEqual((to.path, urllib.parse.parse_qs(to.query)), ("/login", {"came_from": [back]}))
 
 
 class Password(unittest.TestCase):

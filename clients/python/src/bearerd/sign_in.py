@@ -38,7 +38,7 @@ _CLOCKS = 60  # seconds that such a question may be old
 _JUST_NOW = 60  # seconds that a login at bearerd's wish may be old, however short max_age is
 
 _REQUEST = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
@@ -128,7 +128,7 @@ def assertion(source: Source, person: Person, request: str, now: Optional[float]
 
 def answer(
     source: Source,
-    query: Mapping[str, str],
+    query: Mapping[str, Any],
     person: Optional[Person],
     login: Callable[[str], str],
     now: Optional[float] = None,
@@ -141,10 +141,11 @@ def answer(
     the person comes back to the sign-in page with the query that ``login`` is called with.
     """
     now = time.time() if now is None else now
-    request, max_age, again = query.get("request", ""), query.get("max_age", ""), query.get("again", "")
-    if not _REQUEST.fullmatch(request) or max_age and not _SECONDS.fullmatch(max_age) or again not in ("", "1"):
+    asked = _asked(query)
+    if asked is None:
         return page(400, "Not a sign-in", "<p>This address is for those whom bearerd sends here. Begin at the page that you want to use.")
-    if person is not None and _recent(person, max_age, bool(again), now):
+    request, max_age, again = asked
+    if person is not None and _recent(person, max_age, again, now):
         return _posting(source, person, assertion(source, person, request, now))
     back = {"request": request, **({"max_age": max_age} if max_age else {}), "again": "1"}
     to = login(urllib.parse.urlencode(back))
@@ -164,12 +165,24 @@ def inactive() -> Answer:
 
 
 def _recent(person: Person, max_age: str, again: bool, now: float) -> bool:
-    """Reports whether a person signed in as recently as bearerd wants. Bearerd judges by
-    the assertion's auth_time itself; here it only saves a way for nothing."""
+    """Reports whether a person signed in as recently as bearerd wants. bearerd judges by
+    the assertion's auth_time itself, and refuses where there is none; here it only saves a
+    way for nothing."""
     if not max_age:
         return True
-    limit = max(int(max_age), _JUST_NOW) if again else int(max_age)
-    return person.signed_in_at is not None and now - person.signed_in_at <= limit
+    if person.signed_in_at is None:
+        return again  # the application doesn't know: asking a second time changes nothing
+    return now - person.signed_in_at <= (max(int(max_age), _JUST_NOW) if again else int(max_age))
+
+
+def _asked(query: Mapping[str, Any]) -> Optional[tuple[str, str, bool]]:
+    """Returns request, max_age and again; None where they are not what bearerd sends."""
+    request, max_age, again = (query.get(name, "") for name in ("request", "max_age", "again"))
+    if not all(isinstance(value, str) for value in (request, max_age, again)):
+        return None  # some frameworks make a list of what stands twice
+    if not _REQUEST.fullmatch(request) or max_age and not _SECONDS.fullmatch(max_age) or again not in ("", "1"):
+        return None
+    return request, max_age, again == "1"
 
 
 _SCRIPT = "document.forms[0].submit()"
