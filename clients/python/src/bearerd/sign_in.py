@@ -190,7 +190,7 @@ _SCRIPT = "document.forms[0].submit()"
 # A page that loads nothing and runs this script alone. It names no form-action: browsers
 # hold redirects after a form to it as well, and what follows a sign-in may be an OAuth
 # client anywhere. The page has one form, whose address is from the settings.
-_POLICY = "default-src 'none'; script-src 'sha256-{}'; base-uri 'none'; frame-ancestors 'none'".format(
+_POLICY = "default-src 'none'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; frame-ancestors 'none'".format(
     base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
 )
 
