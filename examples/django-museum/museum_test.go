@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -70,12 +69,8 @@ func TestWhatATokenOpensEndsWithIt(t *testing.T) {
 // signInTwice signs ada in at the application and, with the same password, at bearerd.
 func (b *tab) signInTwice() {
 	b.Helper()
-	b.open("/login/")
-	b.fill("#id_username", "ada")
-	b.fill("#id_password", "test#password")
-	get(b, chromedp.Evaluate[chromedp.Void](`document.querySelector("main button").setAttribute("aria-label", "Sign in here")`))
-	b.follow("Sign in here", 200)
-	b.want(answer{status: 200, body: b.look()}, 200, "Signed in as ada", "Fish Voucher Collection", "Fish Tissue Collection")
+	b.signIn("ada", "test#password")
+	b.want(answer{status: 200, body: b.look()}, 200, "Fish Voucher Collection", "Fish Tissue Collection")
 	b.follow("API tokens", 200)
 	b.fill("#username", "ada")
 	b.fill("#password", "test#password")
