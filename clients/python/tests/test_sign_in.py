@@ -85,7 +85,7 @@ class Agreed(unittest.TestCase):
     def test_a_file_of_the_secret_may_end_with_one_newline(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "secret")
-            for text, want in ((b"x" * 32 + b"\n", b"x" * 32), (b"x\n\n", b"x\n"), (b"x\r\n", b"x"), (b"x", b"x"), (b" x ", b" x ")):
+            for text, want in ((b"x" * 32 + b"\n", b"x" * 32), (b"x\n\n", b"x\n"), (b"x\r\n", b"x\r"), (b"x", b"x"), (b" x ", b" x ")):
                 with open(path, "wb") as f:
                     f.write(text)
                 self.assertEqual(sign_in.read_secret(path), want)

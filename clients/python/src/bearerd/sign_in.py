@@ -75,10 +75,7 @@ def read_secret(path: str) -> bytes:
     """Returns the secret in a file: its bytes, one newline at the end aside, as bearerd reads it."""
     with open(path, "rb") as f:
         secret = f.read(1 << 16)
-    for end in (b"\n", b"\r"):
-        if secret.endswith(end):
-            secret = secret[:-1]
-    return secret
+    return secret[:-1] if secret.endswith(b"\n") else secret
 
 
 @dataclasses.dataclass(frozen=True)
