@@ -50,7 +50,7 @@ class SignIn:
 
     ``SignIn(app)`` serves ``/bearerd-sign-in`` for an application with Flask-Login.
 
-    - ``person`` returns what bearerd is told of a user: by default ``id`` as the subject, and
+    - ``person`` returns what an assertion says of a user: by default ``id`` as the subject, and
       ``username``, ``name`` and ``email`` where the user has them.
     - ``user`` returns the user who is signed in by the application's own session, or None.
       By default that is Flask-Login's. It must not be whom bearerd says that the request
@@ -123,7 +123,7 @@ class SignIn:
 
 
 def person_of(user: Any) -> sign_in.Person:
-    """Returns what bearerd is told of a user who has an ``id``. Not ``get_id()``: with
+    """Returns what an assertion says of a user who has an ``id``. Not ``get_id()``: with
     Flask-Login's alternative tokens that changes with the password."""
     username, name, email = (str(getattr(user, part, "") or "") for part in ("username", "name", "email"))
     return sign_in.Person(str(user.id), username, name, email)

@@ -32,10 +32,10 @@ def source_of(request: HttpRequest) -> source_side.Source:
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Tells bearerd who is signed in here, by a form that the browser posts to it.
+    """Answers with a form by which the browser posts to bearerd who is signed in here.
 
-    The person is the one of Django's own session, whoever bearerd says that the request
-    is from: what a token opened must not become a session. Nobody signed in, or not as
+    The person is the one of Django's own session, not the one of whom bearerd says that
+    the request is: what a token opened must not become a session. Nobody signed in, or not as
     recently as bearerd wants, goes to LOGIN_URL first.
     """
     if request.method != "GET":
@@ -76,7 +76,7 @@ check_password.login_required = False  # type: ignore[attr-defined]
 
 
 def person_of(user: Any, signed_in_at: Optional[float]) -> source_side.Person:
-    """Returns what bearerd is told of a user. The subject is the primary key: a username
+    """Returns what an assertion says of a user. The subject is the primary key: a username
     may change, and be given to somebody else."""
     groups = getattr(user, "groups", None)
     return source_side.Person(

@@ -1,4 +1,4 @@
-"""Disables at bearerd whoever is inactive or gone here.
+"""Disables at bearerd the users who are inactive or gone here.
 
     python3 manage.py bearerd_sync --dry-run
     python3 manage.py bearerd_sync
@@ -21,11 +21,11 @@ from ...signals import source_users
 
 
 class Command(BaseCommand):  # type: ignore[misc]
-    help = "Disable at bearerd whoever is inactive or gone here."
+    help = "Disable at bearerd the users who are inactive or gone here."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
-        parser.add_argument("--enable", action="store_true", help="enable at bearerd whoever is active here")
+        parser.add_argument("--enable", action="store_true", help="enable at bearerd the users who are active here")
 
     def handle(self, *args: Any, dry_run: bool = False, enable: bool = False, **options: Any) -> None:
         try:
