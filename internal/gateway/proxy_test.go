@@ -142,6 +142,11 @@ func TestProxyRefusesAsRFC6750Says(t *testing.T) {
 	if c := got.header.Get("WWW-Authenticate"); !strings.Contains(c, `, scope="read"`) {
 		t.Errorf("the challenge doesn't say which scope is wanted: %s", c)
 	}
+	// Without a token the challenge says what to ask for (RFC 6750 §3).
+	got = get(t, base+"/read", nil)
+	if c := got.header.Get("WWW-Authenticate"); got.status != 401 || !strings.Contains(c, `, scope="read"`) {
+		t.Errorf("without a token: %d %s", got.status, c)
+	}
 	// A browser that would rather have a login page gets the same, as a page.
 	got = get(t, base+"/x", http.Header{"Authorization": {"Bearer junk"}, "Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}})
 	if c := got.header.Get("WWW-Authenticate"); got.status != 401 || !strings.Contains(c, `error="invalid_token"`) || !strings.Contains(got.body, "<h1>You are not signed in</h1>") {

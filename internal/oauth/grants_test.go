@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/verification"
 
 	"github.com/bearerd/bearerd/internal/identity"
@@ -278,6 +279,43 @@ func TestResourceMetadata(t *testing.T) {
 	}
 	if servers, ok := a.body["authorization_servers"].([]any); !ok || len(servers) != 1 || servers[0] != nodetest.Issuer {
 		t.Errorf("authorization_servers: %s", a.text)
+	}
+}
+
+// Each protected resource has its own document, beneath its path, on its host; what isn't
+// configured has none (RFC 9728 §3).
+func TestEachResourceHasItsMetadata(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	e := serve(t, f, func(e *oauth.Edge) {
+		e.Site.Scopes = map[string]string{"read": "", "write": ""}
+		e.Site.Resources = []oauth.Resource{
+			{URL: "https://museum.example.org/api/"}, {URL: "https://museum.example.org/mcp", Scopes: []string{"read"}}, {URL: "https://other.example/mcp"},
+		}
+	})
+	const at = "/.well-known/oauth-protected-resource"
+	on := func(host string) option { return func(r *http.Request) { r.Host = host } }
+	for name, tt := range map[string]struct{ path, host, resource, scopes string }{
+		"by path":      {at + "/api", "", "https://museum.example.org/api/", "[read write]"},
+		"by host":      {at + "/mcp", "museum.example.org", "https://museum.example.org/mcp", "[read]"},
+		"another host": {at + "/mcp", "other.example", "https://other.example/mcp", "[read write]"},
+	} {
+		a := e.get(t, tt.path, on(tt.host)).ok(t)
+		if a.body["resource"] != tt.resource || fmt.Sprint(a.body["scopes_supported"]) != tt.scopes {
+			t.Errorf("%s: %s", name, a.text)
+		}
+	}
+	for _, path := range []string{at, at + "/mcp", at + "/api/x", at + "/ap"} {
+		if a := e.get(t, path, on("third.example")); a.status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", path, a.status, a.text)
+		}
+	}
+	for resource, want := range map[string]string{
+		"https://museum.example.org/api/": "https://museum.example.org" + at + "/api", "https://museum.example.org": "https://museum.example.org" + at,
+	} {
+		if got := oauth.MetadataOf(resource); got != want {
+			t.Errorf("the metadata of %s is at %s, want %s", resource, got, want)
+		}
 	}
 }
 
