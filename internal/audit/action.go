@@ -48,6 +48,10 @@ const (
 	ClientRemove       = "client.remove"
 	ClientAuthenticate = "client.authenticate" // only when it failed
 
+	IssuerCreate = "issuer.create"
+	IssuerUpdate = "issuer.update" // what came of rules that changed is revoked
+	IssuerRemove = "issuer.remove"
+
 	KeyCreate   = "key.create"
 	KeyActivate = "key.activate"
 	KeyRotate   = "key.rotate"
@@ -67,6 +71,7 @@ var actions = []string{
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,
 	ClientCreate, ClientUpdate, ClientSecret, ClientRemove, ClientAuthenticate,
+	IssuerCreate, IssuerUpdate, IssuerRemove,
 	KeyCreate, KeyActivate, KeyRotate, KeyRetire,
 	LeakedReport, Apply, Backup,
 }

@@ -101,6 +101,10 @@ type (
 	}
 	// RemoveClient removes a client.
 	RemoveClient struct{ ID string }
+	// AddIssuer adds a trusted issuer. Conflict when one of that name or iss exists.
+	AddIssuer struct{ Issuer Issuer }
+	// RemoveIssuer removes a trusted issuer of a version. Conflict when it has another one.
+	RemoveIssuer struct{ Name, Version string }
 	// AddToken stores a token, with an end no later than those of the tokens in its chain
 	// that were shortened.
 	AddToken struct{ Token StoredToken }
@@ -215,6 +219,8 @@ func (CreateClient) op()     {}
 func (UpdateClient) op()     {}
 func (RotateSecret) op()     {}
 func (RemoveClient) op()     {}
+func (AddIssuer) op()        {}
+func (RemoveIssuer) op()     {}
 func (AddToken) op()         {}
 func (SpendToken) op()       {}
 func (SpendAgain) op()       {}

@@ -20,6 +20,7 @@ type Store interface {
 	Attempts
 	Devices
 	Authorizations
+	Issuers
 	AuditLog
 	Log
 	keyring.Store

@@ -153,6 +153,10 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 			return err
 		}
 		return c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest, []byte{})
+	case records.AddIssuer:
+		return addIssuer(ctx, c, op.Issuer)
+	case records.RemoveIssuer:
+		return removeIssuer(ctx, c, op)
 	case records.RotateSecret:
 		return change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
 	case records.RemoveClient:

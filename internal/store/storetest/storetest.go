@@ -55,6 +55,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Roles":          testRoles,
 		"Bindings":       testBindings,
 		"Clients":        testClients,
+		"Issuers":        testIssuers,
 		"RotateSecret":   testRotateSecret,
 		"Identifiers":    testIdentifiers,
 		"Tokens":         testTokens,

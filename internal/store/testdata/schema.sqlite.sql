@@ -111,6 +111,13 @@ CREATE INDEX devices_client ON devices (client_id, expires_at);
 
 CREATE INDEX devices_expired ON devices (expires_at);
 
+CREATE TABLE issuers (
+    name       TEXT NOT NULL PRIMARY KEY,
+    issuer     TEXT NOT NULL UNIQUE, -- the iss of their JWTs
+    version    TEXT NOT NULL,        -- another one after each change
+    definition TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE known_addresses (
     account TEXT NOT NULL,
     address TEXT NOT NULL,
