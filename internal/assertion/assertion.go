@@ -130,6 +130,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string, x Expect) (*Claims, e
 	if err != nil {
 		return nil, fault.Wrap(err, fault.InvalidToken, "%s", reasonMalformed)
 	}
+	c.Type = signed.Type
 	if !slices.Contains(x.Types, signed.Type) {
 		return nil, refuse(reasonType)
 	}

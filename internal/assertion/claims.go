@@ -13,6 +13,7 @@ import (
 
 // Claims are what an accepted assertion says.
 type Claims struct {
+	Type      string // typ of the header; empty: absent
 	Issuer    string
 	Subject   string // empty only where Expect.NoSubject allows it
 	Audience  []string

@@ -14,18 +14,19 @@ import (
 )
 
 // Grant types that a client may have: RFC 6749 §4.1, §4.4 and §6, RFC 8693 §2.1, RFC 8628
-// §3.4.
+// §3.4, RFC 7523 §2.1.
 const (
 	GrantTypeAuthorizationCode = "authorization_code"
 	GrantTypeClientCredentials = "client_credentials"
 	GrantTypeRefreshToken      = "refresh_token"
 	GrantTypeTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // #nosec G101 -- a name
+	GrantTypeJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	GrantTypeDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
 // GrantTypes returns the grant types that bearerd supports.
 func GrantTypes() []string {
-	return []string{GrantTypeAuthorizationCode, GrantTypeClientCredentials, GrantTypeRefreshToken, GrantTypeTokenExchange, GrantTypeDeviceCode}
+	return []string{GrantTypeAuthorizationCode, GrantTypeClientCredentials, GrantTypeRefreshToken, GrantTypeTokenExchange, GrantTypeDeviceCode, GrantTypeJWTBearer}
 }
 
 // publicGrantTypes are allowed for clients that can't keep a secret.

@@ -24,6 +24,7 @@ import (
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -33,6 +34,7 @@ type Store interface {
 	records.Tokens
 	records.Devices
 	records.Authorizations
+	records.Issuers
 }
 
 // Guesses counts wrong user codes of devices in the same way as wrong passwords.
@@ -59,6 +61,7 @@ type Config struct {
 	Forms    token.Forms
 	Policy   Policy
 	Guesses  Guesses
+	Trust    *trust.Judge // of the JWTs of other issuers
 	Quota    *quota.Quota // how often clients and users may ask for tokens
 	Meter    Meter        // nil: nothing is counted
 	Now      func() time.Time
@@ -77,8 +80,8 @@ func New(cfg Config) (*Issuance, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil:
 		return nil, errors.New("issuance: store, journal, verifier and ring must be set")
-	case cfg.Guesses == nil || cfg.Quota == nil || cfg.Now == nil:
-		return nil, errors.New("issuance: guesses, quota and now must be set")
+	case cfg.Guesses == nil || cfg.Quota == nil || cfg.Trust == nil || cfg.Now == nil:
+		return nil, errors.New("issuance: guesses, quota, trust and now must be set")
 	}
 	if err := cfg.Policy.check(); err != nil {
 		return nil, err

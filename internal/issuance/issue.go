@@ -50,7 +50,8 @@ type Request struct {
 	signIn records.SignIn // of a session: how it begins
 	// granting is set of a grant: what it is for, and its code.
 	granting  *granting
-	refreshes bool // a refresh token is issued beside it, asked for or not
+	refreshes bool     // a refresh token is issued beside it, asked for or not
+	trusted   *trusted // by which rule of a trusted issuer; nil: none
 }
 
 // Issued is a token that was issued. Its value is nowhere else.
@@ -260,12 +261,15 @@ func (i *Issuer) refuse(ctx context.Context, c *caller.Caller, r *Request, reaso
 	if r.Principal != nil {
 		e.Target = r.Principal.Subject()
 	}
+	if r.trusted != nil {
+		return i.refuseBy(ctx, e, r.trusted.String(), reason)
+	}
 	return i.cfg.Journal.Refuse(ctx, e, reason)
 }
 
 // action returns how the audit log names what the request asks for.
 func (r *Request) action() string {
-	if r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
+	if r.trusted != nil && r.trusted.exchange || r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
 		return audit.TokenExchange
 	}
 	return audit.TokenIssue
@@ -310,6 +314,9 @@ func (d *decision) remark(r *Request) string {
 	}
 	if d.collection != nil {
 		parts = append(parts, "collection "+strconv.FormatInt(*d.collection, 10))
+	}
+	if r.trusted != nil {
+		parts = append(parts, "by the issuer "+r.trusted.String())
 	}
 	return strings.Join(parts, ", ")
 }
@@ -366,13 +373,16 @@ func (r *Request) decideFamily(d *decision) error {
 
 // chain returns what the token is made from, root first. After a token that was issued to
 // another client it names that client: the new token is revoked with that client too. A
-// regenerated token has the chain of the old one. Before the id of a JWT stands that of
+// regenerated token has the chain of the old one. What comes of a trusted issuer has the
+// version of the rule for its root. Before the id of a JWT stands that of
 // the key that signed it: a thief of the key can sign a parent, and what is made from
 // that is revoked with the key.
 func (r *Request) chain() []string {
 	switch {
 	case r.renews != nil:
 		return slices.Clone(r.renews.Chain)
+	case r.trusted != nil:
+		return []string{r.trusted.rule.ID}
 	case !r.hasParent():
 		return nil
 	case r.Parent.Kind == token.KindRefresh:

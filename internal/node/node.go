@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -161,6 +163,11 @@ func (n *Node) operations() (err error) {
 		return err
 	}
 	is.Guesses = n.SignIn.Limiter()
+	issuer := c.Settings.Policy.Issuer
+	is.Trust, err = trust.New(trust.Config{Audience: []string{issuer, strings.TrimSuffix(issuer, "/") + "/oauth2/token"}, Now: c.Clocks.Now})
+	if err != nil {
+		return err
+	}
 	if n.Issuance, err = issuance.New(is); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 // Token type identifiers (RFC 8693 §3).
 const (
 	typeAccessToken = "urn:ietf:params:oauth:token-type:access_token" // #nosec G101 -- a name
+	typeIDToken     = "urn:ietf:params:oauth:token-type:id_token"     // #nosec G101 -- a name
 	typeJWT         = "urn:ietf:params:oauth:token-type:jwt"          // #nosec G101 -- a name
 )
 
@@ -62,16 +63,14 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 	switch typ, requested := t.form.Get("subject_token_type"), t.form.Get("requested_token_type"); {
 	case subject == "":
 		return nil, fault.New(fault.Invalid, "subject_token is missing")
-	case typ != typeAccessToken && typ != typeJWT:
-		return nil, fault.New(fault.Invalid, "subject_token_type must be %s or %s", typeAccessToken, typeJWT)
+	case typ != typeAccessToken && typ != typeJWT && typ != typeIDToken:
+		return nil, fault.New(fault.Invalid, "subject_token_type must be %s, %s or %s", typeAccessToken, typeJWT, typeIDToken)
 	case requested != "" && requested != typeAccessToken && requested != typeJWT:
 		return nil, fault.New(fault.Invalid, "requested_token_type must be %s or %s", typeAccessToken, typeJWT)
 	case t.form.Get("actor_token") != "" || t.form.Get("actor_token_type") != "":
 		return nil, fault.New(fault.Invalid, "actor tokens are not supported")
 	}
-	pair, err := e.Issuance.Exchange(r.Context(), issuance.Exchange{
-		Subject: subject, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
-	})
+	pair, err := e.trade(r, t, subject)
 	if err != nil {
 		return nil, exchangeError(err)
 	}
@@ -81,6 +80,39 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 		answer.IssuedTokenType = typeJWT
 	}
 	return answer, nil
+}
+
+// trade exchanges bearerd's own token, or the JWT of a trusted issuer. An ID token is
+// always of another issuer.
+func (e *Edge) trade(r *http.Request, t *tokenRequest, subject string) (issuance.Pair, error) {
+	typ := t.form.Get("subject_token_type")
+	if typ != typeIDToken && (typ != typeJWT || !e.Issuance.Foreign(subject)) {
+		return e.Issuance.Exchange(r.Context(), issuance.Exchange{
+			Subject: subject, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
+		})
+	}
+	issued, err := e.Issuance.IssueForAssertion(r.Context(), issuance.Assertion{
+		Value: subject, Exchange: true, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
+	})
+	if fault.Is(err, fault.InvalidGrant) { // RFC 8693 §2.2.2
+		err = fault.Wrap(err, fault.Invalid, "the subject token is not valid: %s", fault.Message(err))
+	}
+	return issuance.Pair{Access: issued}, err
+}
+
+// assertion is the grant of RFC 7523 §2.1: the JWT of a trusted issuer is the authorization.
+func (e *Edge) assertion(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
+	value := t.form.Get("assertion")
+	if value == "" {
+		return nil, fault.New(fault.Invalid, "assertion is missing")
+	}
+	issued, err := e.Issuance.IssueForAssertion(r.Context(), issuance.Assertion{
+		Value: value, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return bearer(issued), nil
 }
 
 // exchangeError maps refusals to the errors of RFC 8693 §2.2.2: a subject token that

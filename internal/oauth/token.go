@@ -23,6 +23,7 @@ var grants = map[string]grant{
 	identity.GrantTypeRefreshToken:      {public: true, redeem: (*Edge).refresh},
 	identity.GrantTypeTokenExchange:     {public: true, redeem: (*Edge).exchange},
 	identity.GrantTypeDeviceCode:        {public: true, redeem: (*Edge).deviceCode},
+	identity.GrantTypeJWTBearer:         {public: true, redeem: (*Edge).assertion},
 }
 
 // grant is a way to get a token (RFC 6749 §1.3).

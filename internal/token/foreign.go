@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
 // MaxForeignBytes is the length beyond which a token of another issuer is refused without
@@ -66,6 +70,33 @@ func VerifyForeign(raw string, find FindKey) (*Foreign, error) {
 	}
 	return &Foreign{Type: h.typ, Payload: text}, nil
 }
+
+// UnverifiedIssuer returns the iss that a JWT says it has, so that the keys of that issuer
+// can be found; nothing of the token has been checked. It is empty where there is none, or
+// it holds a control character.
+func UnverifiedIssuer(raw string) string {
+	_, payload, _, ok := splitJWT(raw)
+	if !ok || len(raw) > MaxForeignBytes {
+		return ""
+	}
+	text, err := decodePart(payload)
+	if err != nil {
+		return ""
+	}
+	members, err := strictjson.Parse(text)
+	if err != nil {
+		return ""
+	}
+	var iss string
+	if members.Read("iss", &iss) != nil || strings.ContainsFunc(iss, unicode.IsControl) {
+		return ""
+	}
+	return iss
+}
+
+// Signed returns the part of a JWT that is signed: what can't be changed without the key.
+// A signature may have several spellings.
+func Signed(raw string) string { return raw[:max(strings.LastIndexByte(raw, '.'), 0)] }
 
 // keyVerify is the key_ops (RFC 7517 §4.3) of a key that checks signatures.
 const keyVerify = "verify"

@@ -41,6 +41,7 @@ type grantType struct{ Name, Short, Text string }
 var grantTypes = []grantType{
 	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret"},
 	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
+	{identity.GrantTypeJWTBearer, "jwt-bearer", "brings the tokens of trusted issuers"},
 	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
 	{identity.GrantTypeAuthorizationCode, "authorization_code", "asks people for access in their browser"},
 	{identity.GrantTypeDeviceCode, "device_code", "is connected by a user on another screen"},
