@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,9 +27,9 @@ func (p *program) applyCommand() *cobra.Command {
 	var from directory.Desired // the source and its ways
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Apply an access file: users, roles, bindings, clients",
-		Long: `Change collections, roles, users, bindings and clients to what the access file
-contains, in one transaction. Applying a file a second time changes nothing. What
+		Short: "Apply an access file: users, roles, bindings, clients, issuers",
+		Long: `Change collections, roles, users, bindings, clients and trusted issuers to what the
+access file contains, in one transaction. Applying a file a second time changes nothing. What
 is not in the file stays as it is; --prune removes it.
 
 With --source NAME, another system writes the file, again and again. The source owns
@@ -160,6 +161,8 @@ func position(file *config.AccessFile, m *directory.MistakeError) config.Positio
 		return file.Bindings[m.Index].At
 	case "clients":
 		return file.Clients[m.Index].At
+	case "issuers":
+		return file.Issuers[m.Index].At
 	}
 	return config.Position{}
 }
@@ -199,7 +202,39 @@ func desiredOf(file *config.AccessFile) (directory.Desired, error) {
 			ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs,
 		})
 	}
+	for _, s := range file.Issuers {
+		issuer, err := issuerOf(s)
+		if err != nil {
+			return d, err
+		}
+		d.Issuers = append(d.Issuers, issuer)
+	}
 	return d, nil
+}
+
+func issuerOf(s config.Issuer) (records.Issuer, error) {
+	issuer := records.Issuer{
+		Name: s.Name, Issuer: s.Issuer, JWKS: s.JWKS, SecretFile: s.SecretFile, CAFile: s.CAFile, Audience: s.Audience,
+		Once: s.Once == nil || *s.Once, MaxAge: config.DefaultMaxAge,
+	}
+	if s.MaxAge != nil {
+		issuer.MaxAge = *s.MaxAge
+	}
+	for _, r := range s.Rules {
+		scope, err := identity.ParseScope(r.Scope)
+		if err != nil {
+			return issuer, fmt.Errorf("%s: scope: %s", r.At, fault.Message(err))
+		}
+		rule := records.IssuerRule{
+			Name: r.Name, Match: map[string]json.RawMessage{}, Client: r.Client, UserClaim: r.UserClaim, Source: r.Source,
+			Scope: scope, Audiences: r.Audiences, TTL: r.TTL,
+		}
+		for name, value := range r.Match {
+			rule.Match[name] = value.JSON
+		}
+		issuer.Rules = append(issuer.Rules, rule)
+	}
+	return issuer, nil
 }
 
 func permissionOf(p config.Permission) access.Permission {

@@ -17,6 +17,7 @@ type AccessFile struct {
 	Users       []User       `yaml:"users"`
 	Bindings    []Binding    `yaml:"bindings"`
 	Clients     []Client     `yaml:"clients"`
+	Issuers     []Issuer     `yaml:"issuers"`
 }
 
 // Collection is a set of records that access is given to.
@@ -112,6 +113,7 @@ func ParseAccess(name string, text []byte) (*AccessFile, error) {
 		k.users(file.Users)
 		k.bindings(file.Bindings)
 		k.clients(file.Clients)
+		k.issuers(file.Issuers)
 
 		d.problems = k.problems
 	}

@@ -102,6 +102,13 @@ func (d *decoder) scalar(key string, n *yaml.Node, v reflect.Value) {
 		d.fail(n, key, "has no value", `leave the line out for the default, or write "" for an empty text`)
 		return
 	}
+	if into, ok := v.Addr().Interface().(*ClaimValue); ok && !strings.ContainsFunc(n.Value, unicode.IsControl) {
+		var err error
+		if *into, err = claimValue(n); err != nil {
+			d.fail(n, key, "must be "+err.Error(), "")
+		}
+		return
+	}
 	d.text(key, n, n.Value, v)
 }
 
@@ -189,7 +196,7 @@ func isScalar(t reflect.Type) bool {
 		return true
 	default:
 		return t == reflect.TypeFor[netip.Prefix]() || t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[PasswordHash]() ||
-			t == reflect.TypeFor[time.Time]()
+			t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[ClaimValue]()
 	}
 }
 
@@ -205,7 +212,7 @@ func kindName(t reflect.Type) string {
 		return "a time such as 2026-05-04T12:00:00Z"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case t.Kind() == reflect.String || t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[PasswordHash]():
+	case t.Kind() == reflect.String || t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[PasswordHash]() || t == reflect.TypeFor[ClaimValue]():
 		return "a text"
 	default:
 		return "an integer"

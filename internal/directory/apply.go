@@ -22,6 +22,7 @@ type Desired struct {
 	Users       []DesiredUser
 	Bindings    []access.Binding // User is a username
 	Clients     []NewClient
+	Issuers     []records.Issuer // without ids and versions, which Apply sets
 	Prune       bool
 	DryRun      bool // change nothing, and return what would change
 
@@ -69,7 +70,7 @@ type DesiredUser struct {
 
 // MistakeError names the element of a list of Desired that is wrong.
 type MistakeError struct {
-	List  string // collections, roles, users, bindings, clients
+	List  string // collections, roles, users, bindings, clients, issuers
 	Index int
 	Err   error
 }

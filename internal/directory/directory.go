@@ -29,6 +29,7 @@ import (
 type Store interface {
 	records.Directory
 	records.AuditLog
+	records.Issuers
 	// SessionsOf returns live sessions by how they began.
 	SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error)
 }
@@ -50,6 +51,7 @@ type Directory struct {
 	*Clients
 	*Keys
 	*Sources
+	*Issuers
 
 	store  Store
 	editor *editor
@@ -70,6 +72,7 @@ func New(cfg Config) (*Directory, error) {
 		Clients: &Clients{store: cfg.Store, editor: e, forms: cfg.Forms},
 		Keys:    &Keys{ring: cfg.Ring, editor: e},
 		Sources: &Sources{store: cfg.Store, editor: e},
+		Issuers: &Issuers{store: cfg.Store},
 		store:   cfg.Store,
 		editor:  e,
 	}, nil

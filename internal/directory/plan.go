@@ -28,6 +28,7 @@ type plan struct {
 	linked      map[string]string        // subjects by the external id that the source has for them
 	bindings    []access.Binding
 	clients     map[string]identity.Client
+	issuers     map[string]records.Issuer
 
 	stored []string        // the subject of each user of the file; "" of those who are new
 	files  map[string]bool // the external ids in the file
@@ -41,11 +42,11 @@ type plan struct {
 const usersPerPage = 500
 
 // newPlan returns a plan without changes, over what is stored.
-func newPlan(ctx context.Context, store records.Directory, e *editor, source string) (*plan, error) {
+func newPlan(ctx context.Context, store Store, e *editor, source string) (*plan, error) {
 	p := &plan{
 		editor: e, source: source, collections: map[int64]records.Collection{}, roles: map[string]access.Role{},
 		users: map[string]identity.User{}, named: map[string][]string{}, twins: map[string]bool{}, linked: map[string]string{},
-		clients: map[string]identity.Client{},
+		clients: map[string]identity.Client{}, issuers: map[string]records.Issuer{},
 	}
 	collections, err := store.Collections(ctx)
 	if err != nil {
@@ -67,6 +68,13 @@ func newPlan(ctx context.Context, store records.Directory, e *editor, source str
 	}
 	for _, client := range clients {
 		p.clients[client.ID] = client
+	}
+	issuers, err := store.Issuers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range issuers {
+		p.issuers[one.Name] = one
 	}
 	if p.bindings, err = store.Bindings(ctx, records.BindingQuery{}); err != nil {
 		return nil, err
@@ -117,6 +125,7 @@ func (p *plan) add(target string, changes ...change) {
 func (p *plan) reach(ctx context.Context, d *Desired) error {
 	if d.Prune {
 		p.pruneCollections(d)
+		p.pruneIssuers(d)
 	}
 	if err := p.resolve(d); err != nil {
 		return err
@@ -131,6 +140,7 @@ func (p *plan) reach(ctx context.Context, d *Desired) error {
 		{"users", len(d.Users), func(i int) error { return p.user(ctx, d, i) }},
 		{"bindings", len(d.Bindings), func(i int) error { return p.binding(d, &d.Bindings[i]) }},
 		{"clients", len(d.Clients), func(i int) error { return p.client(d.Clients[i]) }},
+		{"issuers", len(d.Issuers), func(i int) error { return p.issuer(d, d.Issuers[i]) }},
 	}
 	for _, s := range steps {
 		for i := range s.n {
@@ -290,7 +300,7 @@ func (p *plan) prune(d *Desired) {
 		}
 	}
 	for _, client := range sorted(p.clients, func(c identity.Client) string { return c.ID }) {
-		if p.source == "" && client.Owner == "" && !slices.ContainsFunc(d.Clients, func(n NewClient) bool { return n.ID == client.ID }) {
+		if p.prunesClient(d, client) {
 			p.add(client.ID, p.editor.removeClient(client.ID))
 		}
 	}
