@@ -85,6 +85,8 @@ type Expect struct {
 	NeedID    bool // jti must be there
 	NoSubject bool // sub may be absent
 	NoExpiry  bool // exp may be absent, where MaxAge is set
+	// NoIssuedAt says that iat may be absent; nbf then stands for it, and must be there.
+	NoIssuedAt bool
 }
 
 // refuse returns the fault of an assertion that isn't accepted. The reason is a constant:
@@ -127,6 +129,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string, x Expect) (*Claims, e
 		return nil, fault.Wrap(err, fault.InvalidToken, "%s", reasonMalformed)
 	}
 	c, err := readClaims(members)
+	if err == nil && c.IssuedAt.IsZero() && (!x.NoIssuedAt || c.NotBefore.IsZero()) {
+		err = errMissing
+	}
 	if err != nil {
 		return nil, fault.Wrap(err, fault.InvalidToken, "%s", reasonMalformed)
 	}
@@ -147,6 +152,10 @@ func (v *Verifier) Verify(ctx context.Context, raw string, x Expect) (*Claims, e
 func (x Expect) check(c *Claims, now time.Time) error {
 	expected := func(audience string) bool { return slices.Contains(x.Audience, audience) }
 	latest := now.Add(skew)
+	issuedAt := c.IssuedAt
+	if issuedAt.IsZero() {
+		issuedAt = c.NotBefore
+	}
 	switch {
 	case !slices.ContainsFunc(c.Audience, expected):
 		return refuse(reasonAudience)
@@ -158,9 +167,9 @@ func (x Expect) check(c *Claims, now time.Time) error {
 		return refuse(reasonExpired)
 	case c.NotBefore.After(latest), c.IssuedAt.After(latest):
 		return refuse(reasonNotYetValid)
-	case x.MaxAge > 0 && now.Sub(c.IssuedAt) > x.MaxAge:
+	case x.MaxAge > 0 && now.Sub(issuedAt) > x.MaxAge:
 		return refuse(reasonOld)
-	case x.MaxLifetime > 0 && !c.Expiry.IsZero() && c.Expiry.Sub(c.IssuedAt) > x.MaxLifetime:
+	case x.MaxLifetime > 0 && !c.Expiry.IsZero() && c.Expiry.Sub(issuedAt) > x.MaxLifetime:
 		return refuse(reasonLifetime)
 	case x.NeedID && c.ID == "":
 		return refuse(reasonID)

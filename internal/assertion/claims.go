@@ -18,7 +18,7 @@ type Claims struct {
 	Subject   string // empty only where Expect.NoSubject allows it
 	Audience  []string
 	Expiry    time.Time // zero only where Expect.NoExpiry allows it
-	IssuedAt  time.Time
+	IssuedAt  time.Time // zero only where Expect.NoIssuedAt allows it
 	NotBefore time.Time // zero: absent
 	AuthTime  time.Time // when the person signed in there; zero: absent
 	ID        string    // jti; empty: absent
@@ -54,7 +54,7 @@ func readClaims(o strictjson.Object) (*Claims, error) {
 	if c.Audience, err = o.Strings("aud"); err != nil || slices.Contains(c.Audience, "") {
 		return nil, errAudience
 	}
-	if c.Issuer == "" || len(c.Audience) == 0 || c.IssuedAt.IsZero() {
+	if c.Issuer == "" || len(c.Audience) == 0 {
 		return nil, errMissing
 	}
 	return c, nil

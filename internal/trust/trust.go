@@ -83,7 +83,7 @@ func (j *Judge) Judge(ctx context.Context, issuer records.Issuer, x Asked) (*Sta
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "the keys of the issuer %s can't be read now", issuer.Name)
 	}
-	expect := assertion.Expect{Types: plainTypes(), Audience: j.cfg.Audience, AnyNonce: true, MaxAge: issuer.MaxAge}
+	expect := assertion.Expect{Types: plainTypes(), Audience: j.cfg.Audience, AnyNonce: true, NoIssuedAt: true, MaxAge: issuer.MaxAge}
 	if x.Grant {
 		expect.Types = append(expect.Types, typeIDJAG)
 	}
