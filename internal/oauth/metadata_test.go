@@ -35,7 +35,8 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 		"token_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post", "none"},
 		"grant_types_supported": []any{
 			"authorization_code", "client_credentials", "refresh_token",
-			"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
+			"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:jwt-bearer",
+			"urn:ietf:params:oauth:grant-type:token-exchange",
 		},
 		"device_authorization_endpoint":                  nodetest.Issuer + "/oauth2/device_authorization",
 		"revocations_endpoint":                           iss + "/auth/revocations",

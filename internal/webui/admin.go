@@ -25,6 +25,7 @@ var sections = []struct{ name, title string }{
 	{"roles", "Roles"},
 	{"bindings", "Bindings"},
 	{"clients", "Clients"},
+	{"issuers", "Issuers"},
 	{"keys", "Keys"},
 	{"audit", "Audit log"},
 	{"inspector", "Inspector"},

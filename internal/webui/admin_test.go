@@ -29,7 +29,7 @@ import (
 	"github.com/bearerd/bearerd/internal/webui"
 )
 
-var adminPages = []string{"", "users", "users/ada", "collections", "roles", "bindings", "clients", "keys", "audit", "audit/export?format=csv", "inspector"}
+var adminPages = []string{"", "users", "users/ada", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "audit/export?format=csv", "inspector"}
 
 // long is longer than any password.
 var long = strings.Repeat("long ", 1000)

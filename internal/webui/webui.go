@@ -114,6 +114,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	p.adminForms(mux, "roles", p.showRoles, p.roleForms())
 	p.adminForms(mux, "bindings", p.showBindings, p.bindingForms())
 	p.adminForms(mux, "clients", p.showClients, p.clientForms())
+	p.admin(mux, "GET "+pathAdmin+"issuers", p.issuersPage)
 	p.adminForms(mux, "keys", p.showKeys, p.keyForms())
 	p.admin(mux, "GET "+pathAdmin+"audit", p.auditPage)
 	p.admin(mux, "GET "+pathAdmin+"audit/export", p.exportAudit)

@@ -194,7 +194,7 @@ func TestEveryPageOfAnEmptyServerIsWithoutBarriers(t *testing.T) {
 	s := newStudio(t, "root", "somebody", quiet)
 	s.sit()
 	b, u := s.tab(t, s.admin), s.tab(t, s.user)
-	for _, path := range []string{"", "users", "collections", "roles", "bindings", "clients", "keys", "audit", "inspector"} {
+	for _, path := range []string{"", "users", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "inspector"} {
 		b.device(1280, "light")
 		b.want(b.open("/auth/admin/"+path), 200)
 		judge(b)

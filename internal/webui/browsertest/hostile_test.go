@@ -84,7 +84,7 @@ func TestNamesDontBreakAPage(t *testing.T) {
 	s := newHostile(t)
 	admin, user := s.tab(t, s.admin), s.tab(t, s.user)
 	for _, page := range []string{
-		"", "users", "users/{user}", "collections", "collections?edit=1", "roles", "bindings", "clients", "keys", "audit", "inspector",
+		"", "users", "users/{user}", "collections", "collections?edit=1", "roles", "bindings", "clients", "issuers", "keys", "audit", "inspector",
 	} {
 		s.look(admin, "/auth/admin/"+page, "hostile-"+strings.Trim(strings.NewReplacer("{user}", "one", "/", "-", "?", "-").Replace(page), "-"))
 	}
