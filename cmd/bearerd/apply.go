@@ -29,8 +29,8 @@ func (p *program) applyCommand() *cobra.Command {
 		Use:   "apply -f FILE",
 		Short: "Apply an access file: users, roles, bindings, clients, issuers",
 		Long: `Change collections, roles, users, bindings, clients and trusted issuers to what the
-access file contains, in one transaction. Applying a file a second time changes nothing. What
-is not in the file stays as it is; --prune removes it.
+access file contains, in one transaction. Applying a file a second time changes
+nothing. What is not in the file stays as it is; --prune removes it.
 
 With --source NAME, another system writes the file, again and again. The source owns
 what the file creates: --prune removes that and nothing else, and a file without

@@ -69,3 +69,25 @@ func handbookText(t *testing.T) string {
 	}
 	return string(text)
 }
+
+// The access files on the page about trusted issuers are taken as they stand there.
+func TestTheIssuersOnTheirPageAreTaken(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/trusted-issuers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(block[1], "issuers:") {
+			continue
+		}
+		found++
+		if file, err := config.ParseAccess("trusted-issuers.md", []byte(block[1])); err != nil || len(file.Issuers) != 1 {
+			t.Errorf("%v in\n%s", err, block[1])
+		}
+	}
+	if found != 5 {
+		t.Errorf("%d access files, want 5", found)
+	}
+}
