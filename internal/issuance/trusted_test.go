@@ -407,6 +407,18 @@ func TestAnAssertionIsGoodOnce(t *testing.T) {
 	nodetest.WantFault(t, "the jti again", err, fault.InvalidGrant, "used before")
 }
 
+// An exp that lies beyond what a database can hold doesn't make the JWT good twice.
+func TestAnAssertionThatNeverExpiresIsGoodOnce(t *testing.T) {
+	t.Parallel()
+	f := newPartners(t)
+	raw := f.key.Sign("JWT", f.github(map[string]any{"exp": int64(1) << 53}))
+	_, err := f.redeem(t, raw)
+	nodetest.Must(t, err)
+	nodetest.Must(t, f.Store.Purge(t.Context(), f.Time()))
+	_, err = f.redeem(t, raw)
+	nodetest.WantFault(t, "again, after a purge", err, fault.InvalidGrant, "used before")
+}
+
 // Without jti what was signed names the JWT: an ECDSA signature has a second spelling.
 func TestWithoutJTITheSignedPartIsGoodOnce(t *testing.T) {
 	t.Parallel()

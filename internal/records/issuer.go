@@ -68,6 +68,7 @@ const (
 	maxIssuerBytes = 1024
 	maxRules       = 500
 	maxMatches     = 50
+	maxIssuerAge   = 366 * 24 * time.Hour
 )
 
 // Validate returns what is wrong with an issuer, as fault.Invalid with the field at fault.
@@ -98,8 +99,8 @@ func (s Issuer) Validate() error {
 	switch {
 	case s.Audience != "" && identity.ValidateAudience(s.Audience) != nil:
 		return fault.In("audience", identity.ValidateAudience(s.Audience))
-	case s.MaxAge <= 0 || s.MaxAge%time.Second != 0:
-		return fault.New(fault.Invalid, "max_age must be whole seconds, and more than 0").In("max_age")
+	case s.MaxAge <= 0 || s.MaxAge > maxIssuerAge || s.MaxAge%time.Second != 0:
+		return fault.New(fault.Invalid, "max_age must be whole seconds, more than 0 and at most a year (8784h)").In("max_age")
 	case len(s.Rules) == 0 || len(s.Rules) > maxRules:
 		return fault.New(fault.Invalid, "an issuer has 1 to %d rules", maxRules).In("rules")
 	}

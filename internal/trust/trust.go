@@ -72,7 +72,7 @@ type Statement struct {
 	ExternalID string // of the user, for the rule's source; "": the rule is for a client
 
 	Once  records.Once // the name of the JWT
-	Until time.Time    // when it ends
+	Until time.Time    // until when it is remembered
 }
 
 // Judge returns what a JWT of an issuer comes to. A fault of kind InvalidToken is a refusal
@@ -120,13 +120,29 @@ func checkClient(claims *assertion.Claims, clientID string) error {
 	return nil
 }
 
+// maxRemembered is how long a JWT that was used is remembered at most: a year is the
+// longest that one is accepted after it was issued.
+const maxRemembered = 10 * 366 * 24 * time.Hour
+
+// until returns until when a JWT that was used is remembered: as long as it could be used.
+func until(claims *assertion.Claims) time.Time {
+	issuedAt := claims.IssuedAt
+	if issuedAt.IsZero() {
+		issuedAt = claims.NotBefore
+	}
+	if latest := issuedAt.Add(maxRemembered); claims.Expiry.After(latest) {
+		return latest
+	}
+	return claims.Expiry
+}
+
 // state finds the rule of accepted claims.
 func state(issuer records.Issuer, claims *assertion.Claims, raw string) (*Statement, error) {
 	for _, rule := range issuer.Rules {
 		if !rule.Matches(claims.Members()) {
 			continue
 		}
-		s := &Statement{Rule: rule, Once: nameOf(claims, raw), Until: claims.Expiry}
+		s := &Statement{Rule: rule, Once: nameOf(claims, raw), Until: until(claims)}
 		if rule.UserClaim == "" {
 			return s, nil
 		}

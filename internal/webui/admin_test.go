@@ -62,7 +62,7 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 		nobody.Get(t, path).Leads("/auth/login?next=" + url.QueryEscape(path))
 		ada.Get(t, path).Is(http.StatusForbidden, "An administrator is needed.").Lacks("ada@example.org", "root")
 		root.Get(t, path).Is(http.StatusOK)
-		if strings.HasPrefix(page, "audit") || page == "" {
+		if strings.HasPrefix(page, "audit") || page == "" || page == "issuers" { // they have no forms
 			continue
 		}
 		for _, do := range []string{"create", "update", "remove", "rotate", "retire", "renew", "disable", "password"} {
