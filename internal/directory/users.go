@@ -72,11 +72,18 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 }
 
 // UpdateUser changes a user, named by subject or username, and returns the new state. A
-// new username is only that: subject, tokens and bindings stay. A changed password, and disabling, revoke every token and session of the user.
-// After any change, access is decided again from the new state.
+// new username is only that: subject, tokens and bindings stay. A changed password, and
+// disabling, revoke every token and session of the user. After any change, access is decided
+// again from the new state. A session that sets a password must be fresh: the error is
+// SignInAgain.
 func (u *Users) UpdateUser(ctx context.Context, c *caller.Caller, ref string, p UserPatch) (identity.User, error) {
 	if err := u.editor.admit(ctx, c, audit.UserUpdate, ref); err != nil {
 		return identity.User{}, err
+	}
+	if p.Password != nil || p.PasswordHash != nil {
+		if err := u.editor.admitFresh(ctx, c, audit.UserPassword, ref); err != nil {
+			return identity.User{}, err
+		}
 	}
 	user, err := findUser(ctx, u.store, ref)
 	if err != nil {

@@ -26,6 +26,12 @@ func BuiltinScopes() []string {
 	return []string{ScopeAdmin, ScopeCredentials, ScopeIntrospect, ScopeOfflineAccess, ScopeRevocations}
 }
 
+// StrongScope reports whether a scope lets a token do more than use applications: every
+// built-in one but that of refresh tokens, which add time and no right.
+func StrongScope(name string) bool {
+	return name != ScopeOfflineAccess && slices.Contains(BuiltinScopes(), name)
+}
+
 // ValidScopeName reports whether s is a scope-token of RFC 6749 §3.3 of at most
 // 255 bytes: printable ASCII without space, quotation mark and backslash.
 func ValidScopeName(s string) bool {

@@ -180,14 +180,19 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 }
 
 // admit is the first step of every operation that issues: it makes what the caller
-// presented the parent and decides whether this caller may have such a token. The refusal
-// of a known caller is recorded.
+// presented the parent and decides whether this caller may have such a token; with a strong
+// scope, by a session, only after a fresh sign-in. The refusal of a known caller is
+// recorded.
 func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error {
 	if c == nil {
 		return caller.ErrSignIn
 	}
 	r.useParent(c)
-	if err := r.checkOrigin(c); err != nil {
+	err := r.checkOrigin(c)
+	if err == nil && slices.ContainsFunc(r.Scope, identity.StrongScope) {
+		err = c.RequireFresh(i.cfg.Now(), i.cfg.Policy.Fresh)
+	}
+	if err != nil {
 		return i.refuse(ctx, c, r, err)
 	}
 	return nil
