@@ -16,6 +16,7 @@ import (
 // Unavailable, and nothing is half done.
 type Store interface {
 	Directory
+	PasswordLinks
 	Tokens
 	Attempts
 	Devices
@@ -84,6 +85,12 @@ type Directory interface {
 	Clients(ctx context.Context) ([]identity.Client, error)
 	// Links returns the links of a user or a source, by source and external id.
 	Links(ctx context.Context, q LinkQuery) ([]Link, error)
+}
+
+// PasswordLinks reads the links with which users set a password.
+type PasswordLinks interface {
+	// PasswordLink finds a link by the SHA-256 of its secret part, one that has expired too.
+	PasswordLink(ctx context.Context, digest [32]byte) (PasswordLink, error)
 }
 
 // MaxDigests is how many tokens TokensByDigest and TokensByID find at a time.

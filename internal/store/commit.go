@@ -114,6 +114,12 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return setGroups(ctx, c, op)
 	case records.RemoveLink:
 		return change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
+	case records.RequireLink:
+		return requireLink(ctx, c, op)
+	case records.AddPasswordLink:
+		return addPasswordLink(ctx, c, op.Link)
+	case records.SpendPasswordLink:
+		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, op.Digest[:], micros(op.Now))
 	case records.Spend:
 		return spend(ctx, c, op)
 	case records.AddLink:
