@@ -29,6 +29,8 @@ const (
 	UserAccess   = "user.access"   // direct bindings of a user at a path were removed
 	UserLink     = "user.link"     // a user was linked to who they are for a source
 	UserUnlink   = "user.unlink"
+	// UserPasswordLink is that somebody created a link with which the user sets a password.
+	UserPasswordLink = "user.password-link" // #nosec G101 -- the name of an action
 
 	CollectionCreate = "collection.create"
 	CollectionUpdate = "collection.update"
@@ -62,7 +64,7 @@ var actions = []string{
 	TokenIssue, TokenRefuse, TokenExchange, TokenRegenerate, TokenRevoke, TokenReuse,
 	Login, Logout, RevokeAll,
 	DeviceApprove, DeviceDeny,
-	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess, UserLink, UserUnlink,
+	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess, UserLink, UserUnlink, UserPasswordLink,
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,

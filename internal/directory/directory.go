@@ -29,6 +29,12 @@ import (
 type Store interface {
 	records.Directory
 	records.AuditLog
+	SessionFinder
+}
+
+// SessionFinder finds sessions by how they began.
+type SessionFinder interface {
+	SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error)
 }
 
 // Config says what a directory is made of. All fields but Fresh must be set.
@@ -67,7 +73,7 @@ func New(cfg Config) (*Directory, error) {
 	}
 	e := &editor{journal: cfg.Journal, hasher: cfg.Hasher, passwords: cfg.Passwords, fresh: cfg.Fresh, users: cfg.Store}
 	return &Directory{
-		Users:   &Users{store: cfg.Store, editor: e},
+		Users:   &Users{store: cfg.Store, sessions: cfg.Store, editor: e},
 		Access:  &Access{store: cfg.Store, editor: e},
 		Clients: &Clients{store: cfg.Store, editor: e, forms: cfg.Forms},
 		Keys:    &Keys{ring: cfg.Ring, editor: e},

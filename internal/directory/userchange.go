@@ -56,7 +56,7 @@ func (e *editor) updateUser(ctx context.Context, u identity.User, p UserPatch) (
 	before := u
 	op := records.UpdateUser{
 		ID: u.ID, Username: p.Username, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled,
-		Owner: p.owner, PasswordHash: p.PasswordHash, PasswordChangedAt: p.passwordChangedAt,
+		Owner: p.owner, PasswordHash: p.PasswordHash, IfPassword: p.ifPassword, PasswordChangedAt: p.passwordChangedAt,
 	}
 	if err := p.validate(before); err != nil {
 		return nil, u, err

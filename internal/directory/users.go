@@ -18,8 +18,9 @@ import (
 
 // Users reads and changes users and the groups they are in.
 type Users struct {
-	store  records.Directory
-	editor *editor
+	store    records.Directory
+	sessions SessionFinder
+	editor   *editor
 }
 
 // NewUser is a user to be created. Without a password and a hash, no password is
@@ -48,7 +49,8 @@ type UserPatch struct {
 	newSecret         bool // the password was changed, whatever the hash: everything is revoked
 	owner             *string
 	passwordChangedAt *time.Time
-	groupsOf          *string // Groups replaces what this source has set, "" administrators; nil: all
+	ifPassword        *identity.PasswordHash // the hash that must still be the stored one; nil: any
+	groupsOf          *string                // Groups replaces what this source has set, "" administrators; nil: all
 }
 
 // fromSource is what a source says of a user whom it creates.

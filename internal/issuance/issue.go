@@ -95,12 +95,14 @@ func (i *Issuer) IssueFor(ctx context.Context, c *caller.Caller, ref string, r *
 }
 
 // StartSession issues a session for a user who has just signed in; its value is for
-// a cookie. The collection is what the user has chosen to work in, and may be nil.
+// a cookie. The collection is what the user has chosen to work in, and may be nil. It is
+// named after the program that the user signs in with.
 func (i *Issuer) StartSession(ctx context.Context, c *caller.Caller, collection *int64) (*Issued, error) {
 	if err := c.RequireSignedIn(); err != nil {
 		return nil, err
 	}
-	return i.Issue(ctx, c, &Request{Kind: token.KindSession, Principal: c.Principal, Collection: collection, Name: "session", signIn: c.SignIn})
+	name := cmp.Or(audit.OriginOf(ctx).Client(), "session")
+	return i.Issue(ctx, c, &Request{Kind: token.KindSession, Principal: c.Principal, Collection: collection, Name: name, signIn: c.SignIn})
 }
 
 // ClientCredentials asks for an access token for the client itself (RFC 6749 §4.4).

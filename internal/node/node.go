@@ -150,6 +150,7 @@ func (n *Node) operations() (err error) {
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
 		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
 		People: n.Directory.Users, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
+		Fresh: c.Settings.Policy.Fresh,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
