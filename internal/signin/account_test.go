@@ -139,6 +139,7 @@ func TestSessionsAreNamedAfterTheirBrowser(t *testing.T) {
 	ctx := audit.WithOrigin(t.Context(), audit.Origin{Agent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"})
 	begun, err := f.StartSession(ctx, f.Login(t, "ada", "correct horse"), nil)
 	nodetest.Must(t, err)
+	f.Advance(time.Second)
 	ada := f.SignedIn(t, "ada")
 	list, err := f.Sessions(t.Context(), ada)
 	nodetest.Must(t, err)
