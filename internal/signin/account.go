@@ -81,11 +81,11 @@ const fieldCurrent = "current_password"
 // who has no password here, and when it was changed at the same time; Invalid for a new
 // password that the rule refuses.
 func (a *Authenticator) ChangePassword(ctx context.Context, c *caller.Caller, ch PasswordChange) (*caller.Caller, *int64, error) {
+	if err := a.MayChangeOwn(ctx, c, audit.UserPassword); err != nil {
+		return nil, nil, err
+	}
 	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.UserPassword)
 	e.Target = c.ID()
-	if err := a.maySetOwn(c); err != nil {
-		return nil, nil, a.refuseKnown(ctx, c, e, err)
-	}
 	found, err := a.own(ctx, c)
 	if err != nil {
 		return nil, nil, err
@@ -114,24 +114,23 @@ func (a *Authenticator) ChangePassword(ctx context.Context, c *caller.Caller, ch
 	return a.again(ctx, row)
 }
 
-// maySetOwn is the gate of what somebody changes about their own way in: by a session that is
-// fresh.
-func (a *Authenticator) maySetOwn(c *caller.Caller) error {
-	switch {
-	case c == nil:
-		return caller.ErrSignIn
-	case !c.BySession():
-		return fault.New(fault.Forbidden, "this takes a session: no token changes it")
-	}
-	return c.RequireFreshSession(a.cfg.Now(), a.cfg.Fresh)
-}
-
-// refuseKnown records the refusal of a caller who is known, and returns the reason.
-func (a *Authenticator) refuseKnown(ctx context.Context, c *caller.Caller, e audit.Event, reason error) error {
+// MayChangeOwn decides whether the caller may change their own way in, by the action of it in
+// the audit log: with a session that is fresh. The error is Unauthenticated, Forbidden for a
+// Bearer, or SignInAgain. The refusal of a caller who is known is recorded.
+func (a *Authenticator) MayChangeOwn(ctx context.Context, c *caller.Caller, action string) error {
 	if c == nil {
-		return reason
+		return caller.ErrSignIn
 	}
-	return a.cfg.Journal.Refuse(ctx, e, reason)
+	err := c.RequireFreshSession(a.cfg.Now(), a.cfg.Fresh)
+	if !c.BySession() {
+		err = fault.New(fault.Forbidden, "this takes a session: no token changes it")
+	}
+	if err == nil {
+		return nil
+	}
+	e := a.cfg.Journal.Event(ctx, c.Actor(), action)
+	e.Target = c.ID()
+	return a.cfg.Journal.Refuse(ctx, e, err)
 }
 
 // proveCurrent checks the password that a user has, within the limits of signing in, and
@@ -186,17 +185,15 @@ func (a *Authenticator) again(ctx context.Context, was records.StoredToken) (*ca
 // the last way in, and for the link by which the user's owner knows them; that of
 // ChangePassword otherwise.
 func (a *Authenticator) Unlink(ctx context.Context, c *caller.Caller, link records.Link) (revocation.Receipt, error) {
-	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.UserUnlink)
-	e.Target = c.ID()
-	if err := a.maySetOwn(c); err != nil {
-		return revocation.Receipt{}, a.refuseKnown(ctx, c, e, err)
+	if err := a.MayChangeOwn(ctx, c, audit.UserUnlink); err != nil {
+		return revocation.Receipt{}, err
 	}
 	p, err := a.own(ctx, c)
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
 	if link.Source == p.User.Owner && p.User.Owner != "" {
-		return revocation.Receipt{}, a.cfg.Journal.Refuse(ctx, e, fault.New(fault.Conflict, "the source %s maintains your account, and knows you by this link", link.Source))
+		return revocation.Receipt{}, fault.New(fault.Conflict, "the source %s maintains your account, and knows you by this link", link.Source)
 	}
 	var ways []string
 	if !a.ownPassword(p) {

@@ -23,6 +23,15 @@ type PasswordLink struct {
 	ExpiresAt time.Time
 }
 
+// PathPasswordLink is the page on which a user sets a password by a link.
+const PathPasswordLink = "/auth/password-link" // #nosec G101 -- a path
+
+// URL returns the address with which the user sets the password. The secret part stands
+// behind the #: browsers send that to nobody, so no log has it.
+func (l PasswordLink) URL(issuer string) string {
+	return strings.TrimSuffix(issuer, "/") + PathPasswordLink + "#" + l.Secret.Reveal()
+}
+
 // passwordLinkLife is for how long a link to set a password is good.
 const passwordLinkLife = 24 * time.Hour
 
