@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -37,6 +38,8 @@ func (s *Tokens) Sessions(ctx context.Context, c *caller.Caller) ([]records.Stor
 	}
 }
 
+var errNoSession = fault.New(fault.NotFound, "there is no such session")
+
 // OwnSession returns one of the caller's sessions. The error is that of Sessions, and NotFound
 // for what is none of them.
 func (s *Tokens) OwnSession(ctx context.Context, c *caller.Caller, id string) (records.StoredToken, error) {
@@ -49,5 +52,5 @@ func (s *Tokens) OwnSession(ctx context.Context, c *caller.Caller, id string) (r
 			return t, nil
 		}
 	}
-	return records.StoredToken{}, records.ErrNoToken
+	return records.StoredToken{}, errNoSession
 }

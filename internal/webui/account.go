@@ -75,7 +75,11 @@ func (p *Pages) showAccount(w http.ResponseWriter, r *request, status int, s for
 		if t.SignIn.Source != "" {
 			row.By = p.SignIn.Title(t.SignIn.Source)
 		}
-		view.Sessions, view.Others = append(view.Sessions, row), view.Others || !row.Current
+		if row.Current {
+			view.Sessions = slices.Insert(view.Sessions, 0, row)
+			continue
+		}
+		view.Sessions, view.Others = append(view.Sessions, row), true
 	}
 	for _, l := range account.Links {
 		view.Linked = append(view.Linked, linkRow{Link: l, Title: p.SignIn.Title(l.Source), Owner: l.Source == account.User.Owner})
