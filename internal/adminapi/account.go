@@ -99,15 +99,16 @@ func (a *API) endMySession(w http.ResponseWriter, r *request) error {
 	return done(w, err)
 }
 
-// userLink says who a user is for a source.
-type userLink struct {
+// Link says who a user is for a source.
+type Link struct {
 	Source     string     `json:"source"`
 	ExternalID string     `json:"external_id"`
 	LinkedAt   *time.Time `json:"linked_at"`
 }
 
-func linkOf(l records.Link) userLink {
-	return userLink{Source: l.Source, ExternalID: l.ExternalID, LinkedAt: instant(l.LinkedAt)}
+// LinkOf returns a link as it is shown.
+func LinkOf(l records.Link) Link {
+	return Link{Source: l.Source, ExternalID: l.ExternalID, LinkedAt: instant(l.LinkedAt)}
 }
 
 func (a *API) myLinks(w http.ResponseWriter, r *request) error {
@@ -121,7 +122,7 @@ func (a *API) listLinks(w http.ResponseWriter, r *request, ref string) error {
 	if err != nil {
 		return err
 	}
-	return writeList(w, links, "", linkOf)
+	return writeList(w, links, "", LinkOf)
 }
 
 // pathLink reads the link that the path names.
@@ -153,7 +154,7 @@ func (a *API) linkUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return httpkit.WriteJSON(w, http.StatusCreated, linkOf(l))
+	return httpkit.WriteJSON(w, http.StatusCreated, LinkOf(l))
 }
 
 func (a *API) unlinkUser(w http.ResponseWriter, r *request) error {
