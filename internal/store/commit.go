@@ -112,18 +112,10 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return change(ctx, c, noSuchUser, deleteUser, op.ID)
 	case records.SetGroups:
 		return setGroups(ctx, c, op)
-	case records.RemoveLink:
-		return change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
-	case records.RequireLink:
-		return requireLink(ctx, c, op)
-	case records.AddPasswordLink:
-		return addPasswordLink(ctx, c, op.Link)
-	case records.SpendPasswordLink:
-		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, op.Digest[:], micros(op.Now))
+	case records.AddLink, records.RemoveLink, records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
+		return changeLinks(ctx, c, op)
 	case records.Spend:
 		return spend(ctx, c, op)
-	case records.AddLink:
-		return addLink(ctx, c, op)
 	case records.CreateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	selectPasswordLink = `SELECT user_id, created_by, created_at, expires_at FROM password_links WHERE digest = $1`
+	selectPasswordLink = `SELECT user_id, created_by, created_at, expires_at FROM password_links WHERE digest = $1` // #nosec G101 -- SQL
 	insertPasswordLink = `INSERT INTO password_links (digest, user_id, created_by, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
 	deletePasswordLinks = `DELETE FROM password_links WHERE user_id = $1`
@@ -27,6 +27,23 @@ func (s *Store) PasswordLink(ctx context.Context, digest [32]byte) (records.Pass
 		return records.PasswordLink{}, err
 	}
 	return l, nil
+}
+
+// changeLinks carries out an operation about how a user gets in.
+func changeLinks(ctx context.Context, c conn, op records.Op) error {
+	switch op := op.(type) {
+	case records.AddLink:
+		return addLink(ctx, c, op)
+	case records.RemoveLink:
+		return change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
+	case records.RequireLink:
+		return requireLink(ctx, c, op)
+	case records.AddPasswordLink:
+		return addPasswordLink(ctx, c, op.Link)
+	case records.SpendPasswordLink:
+		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, op.Digest[:], micros(op.Now))
+	}
+	return fault.New(fault.Internal, "no operation about links: %T", op)
 }
 
 // addPasswordLink stores a link in place of the user's earlier ones. Two that are created at
