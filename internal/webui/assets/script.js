@@ -40,10 +40,14 @@ for (const form of document.querySelectorAll("form[data-confirm]")) {
 
 // What stands behind the # of an address was sent to nobody, and doesn't stay there.
 for (const input of document.querySelectorAll("[data-fragment]")) {
-  if (location.hash.length < 2) continue;
-  input.value = location.hash.slice(1);
-  input.closest(".field").hidden = true;
-  history.replaceState(null, "", location.pathname);
+  const take = () => {
+    if (location.hash.length < 2) return;
+    input.value = location.hash.slice(1);
+    input.closest(".field").hidden = true;
+    history.replaceState(null, "", location.pathname);
+  };
+  take();
+  addEventListener("hashchange", take); // another link, opened on the same page
 }
 
 for (const button of document.querySelectorAll("button[data-shows]")) {
