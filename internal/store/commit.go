@@ -110,12 +110,8 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return err
 	case records.RemoveUser:
 		return change(ctx, c, noSuchUser, deleteUser, op.ID)
-	case records.SetGroups:
-		return setGroups(ctx, c, op)
-	case records.AddLink, records.RemoveLink, records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
-		return changeLinks(ctx, c, op)
-	case records.Spend:
-		return spend(ctx, c, op)
+	case records.SetGroups, records.AddLink, records.RemoveLink, records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink, records.Spend:
+		return carryOutSignIn(ctx, c, op)
 	case records.CreateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err
