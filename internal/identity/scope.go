@@ -13,6 +13,7 @@ const (
 	ScopeAdmin         = "admin"          // use one's administrative bindings on the management API
 	ScopeIntrospect    = "introspect"     // introspect any token
 	ScopeRevocations   = "revocations"    // read the revocation log
+	ScopeSCIM          = "scim"           // provision users and groups (RFC 7644)
 	ScopeOfflineAccess = "offline_access" // get a refresh token
 )
 
@@ -23,7 +24,7 @@ const (
 
 // BuiltinScopes lists the scopes that need no declaration.
 func BuiltinScopes() []string {
-	return []string{ScopeAdmin, ScopeCredentials, ScopeIntrospect, ScopeOfflineAccess, ScopeRevocations}
+	return []string{ScopeAdmin, ScopeCredentials, ScopeIntrospect, ScopeOfflineAccess, ScopeRevocations, ScopeSCIM}
 }
 
 // ValidScopeName reports whether s is a scope-token of RFC 6749 §3.3 of at most

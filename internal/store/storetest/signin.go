@@ -114,4 +114,3 @@ func testSessionsOf(t *testing.T, s *Suite) {
 		t.Error("a session was ended by the logout of another source's session")
 	}
 }
-
