@@ -35,7 +35,7 @@ var (
 	// edges translate. Each imports only the operations that it calls.
 	edge  = and(domains, "internal/httpkit", "internal/caller", "internal/records", "internal/verification")
 	edges = []string{
-		"internal/oauth", "internal/feed", "internal/gateway", "internal/adminapi", "internal/webui",
+		"internal/oauth", "internal/feed", "internal/gateway", "internal/adminapi", "internal/webui", "internal/scim",
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
 	}
 	pages = []string{
@@ -85,6 +85,7 @@ var mayImport = map[string][]string{
 	"internal/adminapi/openapitest": {"internal/adminapi"},
 	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
 	"internal/webui":                and(edge, pages...),
+	"internal/scim":                 and(edge, "internal/signin", "internal/directory"),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/senaite":      and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance", "internal/revoking"),

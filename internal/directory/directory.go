@@ -27,6 +27,7 @@ import (
 // Store is what a directory reads.
 type Store interface {
 	records.Directory
+	records.Provisioning
 	records.AuditLog
 }
 
@@ -46,6 +47,7 @@ type Directory struct {
 	*Access
 	*Clients
 	*Keys
+	*Provisioner
 
 	store  Store
 	editor *editor
@@ -65,8 +67,11 @@ func New(cfg Config) (*Directory, error) {
 		Access:  &Access{store: cfg.Store, editor: e},
 		Clients: &Clients{store: cfg.Store, editor: e, forms: cfg.Forms},
 		Keys:    &Keys{ring: cfg.Ring, editor: e},
-		store:   cfg.Store,
-		editor:  e,
+
+		Provisioner: &Provisioner{store: cfg.Store, editor: e},
+
+		store:  cfg.Store,
+		editor: e,
 	}, nil
 }
 

@@ -51,19 +51,20 @@ type (
 		Source string
 		Groups []string
 	}
-	// DescribeUser replaces what a source says of a user beside. NotFound when there is no
-	// such user.
+	// DescribeUser changes what is set of what a source says of a user beside. NotFound when
+	// there is no such user.
 	DescribeUser struct {
-		ID     string
-		Person Person
+		ID       string
+		Person   *Person // but for Inactive
+		Inactive *bool
 	}
 	// CreateGroup adds a source's group, without members. Conflict when the source has one
 	// of that name in any case.
 	CreateGroup struct{ Group Group }
 	// UpdateGroup changes what is set of a source's group, and takes members out and in.
 	// With another name all who are in the group by the source are in the one of that name.
-	// A user who is in a group by another is left with that. Conflict in the field "version"
-	// when the group has another one; NotFound when a user to be put in doesn't exist.
+	// A user who is in a group by another is left with that. Users who don't exist
+	// are left out. Conflict in the field "version" when the group has another one.
 	UpdateGroup struct {
 		ID               string
 		Version          int64

@@ -34,9 +34,14 @@ type OwnedUser struct {
 	Person     Person
 }
 
-// Person is what a source says of a user that bearerd itself makes no use of, and returns
-// to that source.
-type Person struct{ GivenName, FamilyName, EmailType string }
+// Person is what a source says of a user beside what bearerd itself keeps of users.
+type Person struct {
+	GivenName, FamilyName, EmailType string
+
+	// Inactive is set when it is the source that has disabled the user: it alone may be
+	// undone by the source.
+	Inactive bool
+}
 
 // OwnedQuery asks for users of an owner: all, or those whom every field that is set names.
 type OwnedQuery struct {

@@ -18,7 +18,7 @@ WHERE u.owner = $1 AND u.owner <> '' AND ($2 = '' OR u.id = $2) AND ($3 = '' OR 
 	countOwnedUsers  = `SELECT count(*)` + fromOwnedUsers
 	selectOwnedUsers = selectUser + `,
     coalesce((SELECT min(l.external_id) FROM user_links l WHERE l.user_id = u.id AND l.source = u.owner), ''),
-    coalesce(p.given_name, ''), coalesce(p.family_name, ''), coalesce(p.email_type, '')` + fromOwnedUsers + ` ORDER BY u.id LIMIT $5 OFFSET $6`
+    coalesce(p.given_name, ''), coalesce(p.family_name, ''), coalesce(p.email_type, ''), coalesce(p.inactive, 0)` + fromOwnedUsers + ` ORDER BY u.id LIMIT $5 OFFSET $6`
 
 	fromOwnedGroups = ` FROM source_groups g
 WHERE g.owner = $1 AND ($2 = '' OR g.id = $2) AND ($3 = '' OR g.folded = $3) AND ($4 = '' OR g.external_id = $4)`
@@ -27,8 +27,9 @@ WHERE g.owner = $1 AND ($2 = '' OR g.id = $2) AND ($3 = '' OR g.folded = $3) AND
 	selectMembers     = `SELECT u.id, u.username FROM user_groups m JOIN users u ON u.id = m.user_id
 WHERE m.set_by = $1 AND m.set_by <> '' AND m.group_name = $2 AND u.owner = $1 ORDER BY u.id`
 
-	describeUser = `INSERT INTO source_users (user_id, given_name, family_name, email_type) VALUES ($1, $2, $3, $4)
-ON CONFLICT (user_id) DO UPDATE SET given_name = excluded.given_name, family_name = excluded.family_name, email_type = excluded.email_type`
+	insertSourceUser = `INSERT INTO source_users (user_id, given_name, family_name, email_type, inactive) VALUES ($1, '', '', '', 0) ON CONFLICT DO NOTHING`
+	describePerson   = `UPDATE source_users SET given_name = $2, family_name = $3, email_type = $4 WHERE user_id = $1`
+	describeInactive = `UPDATE source_users SET inactive = $2 WHERE user_id = $1`
 
 	insertSourceGroup = `INSERT INTO source_groups (id, owner, name, folded, external_id, version) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT DO NOTHING`
 	touchSourceGroup  = `UPDATE source_groups SET version = version + 1 WHERE id = $1 AND version = $2`
@@ -40,7 +41,9 @@ ON CONFLICT (user_id) DO UPDATE SET given_name = excluded.given_name, family_nam
 	copyMembers = `INSERT INTO user_groups (user_id, group_name, set_by)
 SELECT user_id, $3, set_by FROM user_groups WHERE set_by = $1 AND group_name = $2 ON CONFLICT DO NOTHING`
 	removeMembers = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2`
-	removeMember  = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2 AND user_id = $3`
+	// Who has been removed meanwhile is in no group.
+	insertMember = `INSERT INTO user_groups (user_id, group_name, set_by) SELECT id, $2, $1 FROM users WHERE id = $3 ON CONFLICT DO NOTHING`
+	removeMember = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2 AND user_id = $3`
 )
 
 // OwnedUsers returns users of an owner in the order of their ids.
@@ -55,7 +58,7 @@ func (s *Store) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records
 			return err
 		}
 		w.Items, err = list(ctx, c, func(scan scanner) (u records.OwnedUser, err error) {
-			return u, scan(append(userFields(&u.User), &u.ExternalID, &u.Person.GivenName, &u.Person.FamilyName, &u.Person.EmailType)...)
+			return u, scan(append(userFields(&u.User), &u.ExternalID, &u.Person.GivenName, &u.Person.FamilyName, &u.Person.EmailType, truth{&u.Person.Inactive})...)
 		}, selectOwnedUsers, append(slices.Clip(args), q.Limit, q.Skip)...)
 		return err
 	})
@@ -129,7 +132,18 @@ func describe(ctx context.Context, c conn, op records.DescribeUser) error {
 	case !found:
 		return errNoSuchUser
 	}
-	return c.post(ctx, describeUser, op.ID, op.Person.GivenName, op.Person.FamilyName, op.Person.EmailType)
+	if err := c.post(ctx, insertSourceUser, op.ID); err != nil {
+		return err
+	}
+	if p := op.Person; p != nil {
+		if err := c.post(ctx, describePerson, op.ID, p.GivenName, p.FamilyName, p.EmailType); err != nil {
+			return err
+		}
+	}
+	if op.Inactive == nil {
+		return nil
+	}
+	return c.post(ctx, describeInactive, op.ID, flag(*op.Inactive))
 }
 
 const groupExists = "a group of that name exists already"
@@ -178,14 +192,7 @@ func updateGroup(ctx context.Context, c conn, op records.UpdateGroup) error {
 		}
 	}
 	for _, id := range slices.Sorted(slices.Values(op.Add)) {
-		found, err := exists(ctx, c, userExists, id)
-		switch {
-		case err != nil:
-			return err
-		case !found:
-			return errNoSuchUser
-		}
-		if err := c.post(ctx, insertGroup, id, g.Name, g.Owner); err != nil {
+		if err := c.post(ctx, insertMember, g.Owner, g.Name, id); err != nil {
 			return err
 		}
 	}

@@ -11,12 +11,13 @@ CREATE TABLE source_groups (
 
 CREATE UNIQUE INDEX source_groups_name ON source_groups (owner, folded);
 
--- What a source says of a user and is not used here.
+-- What a source says of a user beside; inactive: it is the source that has disabled them.
 CREATE TABLE source_users (
     user_id     TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     given_name  TEXT    NOT NULL,
     family_name TEXT    NOT NULL,
-    email_type  TEXT    NOT NULL
+    email_type  TEXT    NOT NULL,
+    inactive    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX users_owner ON users (owner, id) WHERE owner <> '';
