@@ -162,7 +162,7 @@ func (e *Edge) writeError(w http.ResponseWriter, r *http.Request, err error) {
 		if kind == fault.InsufficientScope {
 			challenge.Scope = identity.ScopeSCIM
 		}
-		if _, basic, _ := httpkit.Basic(r); basic {
+		if _, basic, _ := httpkit.Basic(r); basic && status == http.StatusUnauthorized {
 			w.Header().Add("WWW-Authenticate", "Basic"+strings.TrimPrefix(httpkit.Challenge{Realm: e.Issuer}.String(), "Bearer")+`, charset="UTF-8"`)
 		}
 		w.Header().Add("WWW-Authenticate", challenge.String())
