@@ -220,15 +220,16 @@ func (p *Provisioner) changes(ctx context.Context, owner string, user records.Ow
 	case *active:
 		after.Person.Inactive = false
 	}
-	if user.Owner != owner {
-		patch.owner = &owner
-	}
 	changes, updated, err := p.editor.updateUser(ctx, user.User, patch)
 	if err != nil {
 		return nil, user, err
 	}
 	after.User = updated
 	after.Owner = owner
+	var beside []records.Op
+	if user.Owner != owner {
+		beside = append(beside, records.AdoptUser{ID: user.ID, Owner: owner})
+	}
 	if after.Person != user.Person {
 		op := records.DescribeUser{ID: user.ID}
 		if after.Person.Inactive != user.Person.Inactive {
@@ -237,10 +238,13 @@ func (p *Provisioner) changes(ctx context.Context, owner string, user records.Ow
 		if said.Person != nil {
 			op.Person = &after.Person
 		}
-		if len(changes) == 0 {
-			changes = append(changes, change{action: audit.UserUpdate, target: user.ID, name: user.Username})
-		}
-		changes[0].ops = append(changes[0].ops, op)
+		beside = append(beside, op)
+	}
+	if len(beside) > 0 && len(changes) == 0 {
+		changes = append(changes, change{action: audit.UserUpdate, target: user.ID, name: user.Username})
+	}
+	if len(beside) > 0 {
+		changes[0].ops = append(changes[0].ops, beside...)
 	}
 	if said.ExternalID != nil && *said.ExternalID != user.ExternalID {
 		after.ExternalID = *said.ExternalID

@@ -51,6 +51,9 @@ type (
 		Source string
 		Groups []string
 	}
+	// AdoptUser makes a source the owner of a user whom nobody owns. Conflict when somebody
+	// does.
+	AdoptUser struct{ ID, Owner string }
 	// DescribeUser changes what is set of what a source says of a user beside. NotFound when
 	// there is no such user.
 	DescribeUser struct {
@@ -213,6 +216,7 @@ func (UpdateUser) op()       {}
 func (Rehash) op()           {}
 func (RemoveUser) op()       {}
 func (SetGroups) op()        {}
+func (AdoptUser) op()        {}
 func (DescribeUser) op()     {}
 func (CreateGroup) op()      {}
 func (UpdateGroup) op()      {}

@@ -54,7 +54,7 @@ func TestMembers(t *testing.T) {
 	}
 	value := func(names string) string {
 		var list []string
-		for _, n := range strings.Fields(names) {
+		for n := range strings.FieldsSeq(names) {
 			list = append(list, `{"value":"`+ids[n]+`","display":"x","$ref":null}`)
 		}
 		return "[" + strings.Join(list, ",") + "]"
@@ -80,7 +80,7 @@ func TestMembers(t *testing.T) {
 		"an attribute not kept":  {"a", "PATCH", patch(`{"op":"replace","path":"urn:ietf:params:scim:schemas:extension:x:2.0:Group:y","value":"z"}`), "a"},
 	} {
 		var members []string
-		for _, n := range strings.Fields(c.before) {
+		for n := range strings.FieldsSeq(c.before) {
 			members = append(members, ids[n])
 		}
 		g := s.createGroup(t, "group", members...)
@@ -90,7 +90,7 @@ func TestMembers(t *testing.T) {
 			got = append(got, m.(map[string]any)["display"].(string)) //nolint:errcheck,forcetypeassert // likewise
 		}
 		want := map[string]bool{}
-		for _, n := range strings.Fields(c.want) {
+		for n := range strings.FieldsSeq(c.want) {
 			want[n] = true
 		}
 		if len(got) != len(want) {

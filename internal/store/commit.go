@@ -112,14 +112,6 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return change(ctx, c, noSuchUser, deleteUser, op.ID)
 	case records.SetGroups:
 		return setGroups(ctx, c, op)
-	case records.DescribeUser:
-		return describe(ctx, c, op)
-	case records.CreateGroup:
-		return createGroup(ctx, c, op.Group)
-	case records.UpdateGroup:
-		return updateGroup(ctx, c, op)
-	case records.RemoveGroup:
-		return removeGroup(ctx, c, op)
 	case records.RemoveLink:
 		return change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
 	case records.Spend:
@@ -167,6 +159,9 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
 		return changeKeys(ctx, c, op.Plan)
+	}
+	if done, err := carryOutForSource(ctx, c, op); done {
+		return err
 	}
 	return carryOutOnToken(ctx, c, op)
 }

@@ -27,6 +27,7 @@ WHERE g.owner = $1 AND ($2 = '' OR g.id = $2) AND ($3 = '' OR g.folded = $3) AND
 	selectMembers     = `SELECT u.id, u.username FROM user_groups m JOIN users u ON u.id = m.user_id
 WHERE m.set_by = $1 AND m.set_by <> '' AND m.group_name = $2 AND u.owner = $1 ORDER BY u.id`
 
+	adoptUser        = `UPDATE users SET owner = $2 WHERE id = $1`
 	insertSourceUser = `INSERT INTO source_users (user_id, given_name, family_name, email_type, inactive) VALUES ($1, '', '', '', 0) ON CONFLICT DO NOTHING`
 	describePerson   = `UPDATE source_users SET given_name = $2, family_name = $3, email_type = $4 WHERE user_id = $1`
 	describeInactive = `UPDATE source_users SET inactive = $2 WHERE user_id = $1`
@@ -122,6 +123,37 @@ func (s *Store) OwnedGroups(ctx context.Context, q records.GroupQuery) (w record
 
 func sourceGroupFields(g *records.Group) []any {
 	return []any{&g.ID, &g.Owner, &g.Name, &g.ExternalID, &g.Version}
+}
+
+// carryOutForSource carries out an operation of a source that provisions, and reports
+// whether it is one.
+func carryOutForSource(ctx context.Context, c conn, op records.Op) (done bool, err error) {
+	switch op := op.(type) {
+	case records.AdoptUser:
+		err = adopt(ctx, c, op)
+	case records.DescribeUser:
+		err = describe(ctx, c, op)
+	case records.CreateGroup:
+		err = createGroup(ctx, c, op.Group)
+	case records.UpdateGroup:
+		err = updateGroup(ctx, c, op)
+	case records.RemoveGroup:
+		err = removeGroup(ctx, c, op)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+func adopt(ctx context.Context, c conn, op records.AdoptUser) error {
+	u, err := lockedUser(ctx, c, op.ID)
+	switch {
+	case err != nil:
+		return err
+	case u.Owner != "":
+		return fault.New(fault.Conflict, "the user is maintained by a source").In("owner")
+	}
+	return c.post(ctx, adoptUser, op.ID, op.Owner)
 }
 
 func describe(ctx context.Context, c conn, op records.DescribeUser) error {

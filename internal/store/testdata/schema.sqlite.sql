@@ -182,7 +182,8 @@ CREATE TABLE source_users (
     user_id     TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     given_name  TEXT    NOT NULL,
     family_name TEXT    NOT NULL,
-    email_type  TEXT    NOT NULL
+    email_type  TEXT    NOT NULL,
+    inactive    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE spent (
