@@ -125,10 +125,15 @@ func sourceGroupFields(g *records.Group) []any {
 	return []any{&g.ID, &g.Owner, &g.Name, &g.ExternalID, &g.Version}
 }
 
-// carryOutForSource carries out an operation of a source that provisions, and reports
-// whether it is one.
+// carryOutForSource carries out an operation of a source, and reports whether it is one.
 func carryOutForSource(ctx context.Context, c conn, op records.Op) (done bool, err error) {
 	switch op := op.(type) {
+	case records.SetGroups:
+		err = setGroups(ctx, c, op)
+	case records.AddLink:
+		err = addLink(ctx, c, op)
+	case records.RemoveLink:
+		err = change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
 	case records.AdoptUser:
 		err = adopt(ctx, c, op)
 	case records.DescribeUser:
