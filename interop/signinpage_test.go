@@ -179,8 +179,14 @@ Mutex file:%[1]s/run default
 %[4]s
 `
 
-// apacheConfig is the page's site at an address, in front of bearerd at another.
-func (p *signInPage) apacheConfig(address, bearerd string) string {
+// What the page replaces for other ways to ask who somebody is.
+const (
+	apacheFromFile = "        AuthBasicProvider file\n        AuthUserFile /etc/apache2/museum.htpasswd\n"
+	apacheAsking   = "        AuthType Basic\n        AuthName \"Museum\"\n" + apacheFromFile
+)
+
+// apacheConfig is the page's site in front of bearerd at an address.
+func (p *signInPage) apacheConfig(bearerd string) string {
 	p.t.Helper()
 	site := blocks(p.t, "sign-in-header.md", "apache")["/etc/apache2/sites-available/museum.conf"]
 	site = swap(p.t, site, "<VirtualHost *:443>", "<VirtualHost *:*>", "http://127.0.0.1:8080/", "http://"+bearerd+"/")
@@ -191,7 +197,13 @@ func (p *signInPage) apache(address, bearerd string) {
 	p.t.Helper()
 	modules := p.apacheModules()
 	p.passwordFile()
-	conf := p.file("apache2/apache2.conf", fmt.Sprintf(apacheSite, p.root, address, modules, p.apacheConfig(address, bearerd)))
+	p.runApache(address, modules, p.apacheConfig(bearerd))
+}
+
+// runApache runs Apache with a site.
+func (p *signInPage) runApache(address, modules, site string) {
+	p.t.Helper()
+	conf := p.file("apache2/apache2.conf", fmt.Sprintf(apacheSite, p.root, address, modules, site))
 	p.t.Cleanup(func() {
 		if text, err := os.ReadFile(filepath.Join(p.root, "run/error.log")); p.t.Failed() && err == nil {
 			p.t.Logf("Apache's log:\n%s", text)
