@@ -69,24 +69,38 @@ func ldapServer(t *testing.T) string {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
 	address := freeAddress(t)
-	server := exec.CommandContext(t.Context(), program, "-d", "0", "-f", conf, "-h", "ldap://"+address)
+	serveTCP(t, address, exec.CommandContext(t.Context(), program, "-d", "0", "-f", conf, "-h", "ldap://"+address)) //nolint:gosec // of this test
+	return address
+}
+
+// serveTCP runs a server until the test ends, and waits until it takes connections.
+func serveTCP(t *testing.T, address string, server *exec.Cmd) {
+	t.Helper()
 	server.Stdout, server.Stderr = t.Output(), t.Output()
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		_ = server.Wait()
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		_ = server.Process.Kill()
-		_ = server.Wait()
+		<-ended
 	})
 	for range 400 {
 		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", address); err == nil {
 			_ = conn.Close()
-			return address
+			return
 		}
-		time.Sleep(25 * time.Millisecond)
+		select {
+		case <-ended:
+			t.Fatal("the server ended before it took connections")
+		case <-time.After(25 * time.Millisecond):
+		}
 	}
-	t.Fatal("the directory took no connections in time")
-	return ""
+	t.Fatal("the server took no connections in time")
 }
 
 // TestPeopleOfADirectorySignIn: with the page's lines for LDAP somebody is one person here,

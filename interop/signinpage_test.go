@@ -6,14 +6,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // signInPage is docs/sign-in-header.md with its files in a directory in place of the root.
 type signInPage struct {
-	t    *testing.T
-	root string
+	t           *testing.T
+	root        string
+	environment []string // of Apache, beside that of the test
 }
 
 // blocks returns what stands on a page in one language, by the comment in its first line;
@@ -54,7 +56,7 @@ func newSignInPage(t *testing.T) *signInPage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	p := &signInPage{t, root}
+	p := &signInPage{t: t, root: root}
 	for _, dir := range []string{"", "etc", "etc/bearerd", "etc/apache2", "etc/nginx/conf.d", "etc/caddy", "run"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil { //nolint:gosec // the workers enter them
 			t.Fatal(err)
@@ -209,7 +211,7 @@ func (p *signInPage) runApache(address, modules, site string) {
 			p.t.Logf("Apache's log:\n%s", text)
 		}
 	})
-	start(p.t, address, programOf(p.t, "apache2"), "-D", "FOREGROUND", "-f", conf)
+	start(p.t, address, "env", append(slices.Clone(p.environment), programOf(p.t, "apache2"), "-D", "FOREGROUND", "-f", conf)...)
 }
 
 const nginxFile = `daemon off; master_process off; pid %[1]s/run/nginx.pid;
