@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -113,6 +114,30 @@ func TestPeopleSignInThroughAWebServer(t *testing.T) {
 			t.Errorf("the token is %s's", who)
 		}
 	})
+}
+
+// TestPeopleOfASourceSignIn: those whom another system keeps here come in by its id of them,
+// and nobody else with the page's setting.
+func TestPeopleOfASourceSignIn(t *testing.T) {
+	t.Parallel()
+	p := newSignInPage(t)
+	address := freeAddress(t)
+	bearerd := p.bearerd(address, "unknown: refuse", "users: hr, external_id: Remote-User, unknown: refuse")
+	people := p.file("bearerd/people.yaml", "users: [{username: Ada.Lovelace, external_id: ada}]\n")
+	apply := exec.CommandContext(t.Context(), binary, "apply", "-f", people, "--source", "hr", "--config", "bearerd.yaml")
+	apply.Dir = filepath.Dir(people)
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("apply: %v\n%s", err, out)
+	}
+	p.nginx(address, bearerd)
+	resp, body := raw(t, loopback, address, "/auth/sign-in/sso", basic("ada", adasPassword)...)
+	if who := signedInAs(t, bearerd, resp); who != "Ada.Lovelace" {
+		t.Errorf("ada is %q: %d %s", who, resp.StatusCode, body)
+	}
+	resp, _ = raw(t, loopback, address, "/auth/sign-in/sso", basic("eve", evesPassword)...)
+	if resp.StatusCode != http.StatusForbidden || len(resp.Cookies()) != 0 {
+		t.Errorf("somebody who is unknown: %d %v", resp.StatusCode, resp.Cookies())
+	}
 }
 
 func browser(t *testing.T) *http.Client {

@@ -37,7 +37,7 @@ ou: people
 dn: uid=ada,ou=people,dc=example,dc=org
 objectClass: inetOrgPerson
 uid: ada
-cn: Ada Lovelace
+cn:: QWRhIEzDuHZlbGFjZQ==
 sn: Lovelace
 mail: ada@example.org
 userPassword: correct horse
@@ -129,7 +129,7 @@ func TestPeopleOfADirectorySignIn(t *testing.T) {
 	}
 	resp, _ := raw(t, loopback, address, "/auth/sign-in/sso", basic("ada", adasPassword)...)
 	for _, c := range resp.Cookies() {
-		if _, me := raw(t, loopback, bearerd, "/auth/api/v1/me", "Cookie", c.Name+"="+c.Value); !strings.Contains(me, "Ada Lovelace") || !strings.Contains(me, "ada@example.org") {
+		if _, me := raw(t, loopback, bearerd, "/auth/api/v1/me", "Cookie", c.Name+"="+c.Value); !strings.Contains(me, "Ada Løvelace") || !strings.Contains(me, "ada@example.org") {
 			t.Errorf("of ada is known: %s", me)
 		}
 	}
