@@ -327,7 +327,7 @@ func TestApacheKnowsTheDirectivesOfThePage(t *testing.T) {
 				site = swap(t, site, "    ProxyPass /", shown["shibboleth-handlers"]+"    ProxyPass /")
 			}
 			conf := p.file("apache2/apache2.conf", fmt.Sprintf(apacheSite, p.root, freeAddress(t), modules, site))
-			out, err := exec.CommandContext(t.Context(), programOf(t, "apache2"), "-t", "-f", conf).CombinedOutput() //nolint:gosec // of this test
+			out, err := exec.CommandContext(t.Context(), programOf(t, "apache2"), "-t", "-f", conf).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), "Syntax OK") {
 				t.Errorf("%v\n%s", err, out)
 			}

@@ -37,7 +37,7 @@ type realm struct {
 
 // command returns a program that lives in the realm.
 func (k *realm) command(program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(k.t.Context(), programOf(k.t, program), args...) //nolint:gosec // of this test
+	cmd := exec.CommandContext(k.t.Context(), programOf(k.t, program), args...)
 	cmd.Env = append(os.Environ(), k.environment()...)
 	return cmd
 }
@@ -76,7 +76,7 @@ func newRealm(t *testing.T, dir, keytab string) *realm {
 	k.run("", "kadmin.local", "addprinc", "-randkey", "HTTP/localhost")
 	k.run("", "kadmin.local", "ktadd", "-k", keytab, "HTTP/localhost")
 	for _, file := range []string{keytab, filepath.Join(dir, "krb5.conf")} {
-		if err := os.Chmod(file, 0o644); err != nil { //nolint:gosec // Apache's workers are another user
+		if err := os.Chmod(file, 0o644); err != nil { // Apache's workers are another user
 			t.Fatal(err)
 		}
 	}

@@ -69,7 +69,7 @@ func ldapServer(t *testing.T) string {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
 	address := freeAddress(t)
-	serveTCP(t, address, exec.CommandContext(t.Context(), program, "-d", "0", "-f", conf, "-h", "ldap://"+address)) //nolint:gosec // of this test
+	serveTCP(t, address, exec.CommandContext(t.Context(), program, "-d", "0", "-f", conf, "-h", "ldap://"+address))
 	return address
 }
 

@@ -22,7 +22,7 @@ type signInPage struct {
 // what has none is named by its number.
 func blocks(t *testing.T, page, language string) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../docs", page)) //nolint:gosec // a page of ours
+	text, err := os.ReadFile(filepath.Join("../docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,11 +58,11 @@ func newSignInPage(t *testing.T) *signInPage {
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	p := &signInPage{t: t, root: root}
 	for _, dir := range []string{"", "etc", "etc/bearerd", "etc/apache2", "etc/nginx/conf.d", "etc/caddy", "run"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil { //nolint:gosec // the workers enter them
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil { // the workers enter them
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(root, 0o755); err != nil { //nolint:gosec // likewise
+	if err := os.Chmod(root, 0o755); err != nil { // likewise
 		t.Fatal(err)
 	}
 	p.commands("printf", "")
@@ -92,7 +92,7 @@ func (p *signInPage) commands(word, input string) {
 			continue
 		}
 		block = regexp.MustCompile(`(?m)^(a2enmod|chown) .*\n`).ReplaceAllString(block, "")
-		cmd := exec.CommandContext(p.t.Context(), "sh", "-e", "-c", strings.ReplaceAll(p.in(block), "htpasswd -c", "htpasswd -i -c")) //nolint:gosec // a page of ours
+		cmd := exec.CommandContext(p.t.Context(), "sh", "-e", "-c", strings.ReplaceAll(p.in(block), "htpasswd -c", "htpasswd -i -c"))
 		cmd.Stdin = strings.NewReader(input)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			p.t.Fatalf("%v\n%s%s", err, block, out)
@@ -134,12 +134,12 @@ func (p *signInPage) passwordFile() string {
 	}
 	p.commands("htpasswd", adasPassword)
 	path := filepath.Join(p.root, "etc/apache2/museum.htpasswd")
-	cmd := exec.CommandContext(p.t.Context(), "htpasswd", "-i", "-B", path, "eve") //nolint:gosec // of this test
+	cmd := exec.CommandContext(p.t.Context(), "htpasswd", "-i", "-B", path, "eve")
 	cmd.Stdin = strings.NewReader(evesPassword)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		p.t.Fatalf("htpasswd: %v\n%s", err, out)
 	}
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // in place of chown
+	if err := os.Chmod(path, 0o644); err != nil { // in place of chown
 		p.t.Fatal(err)
 	}
 	return path
@@ -252,7 +252,7 @@ func (p *signInPage) caddy(address, bearerd string) {
 	var users strings.Builder
 	for name, typed := range map[string]string{"ada": adasPassword, "eve": evesPassword} {
 		// A cheaper hash than those of caddy hash-password, which take seconds.
-		line, err := exec.CommandContext(p.t.Context(), "htpasswd", "-n", "-b", "-B", "-C", "4", name, typed).Output() //nolint:gosec // of this test
+		line, err := exec.CommandContext(p.t.Context(), "htpasswd", "-n", "-b", "-B", "-C", "4", name, typed).Output()
 		if err != nil {
 			missing(p.t, "htpasswd (apache2-utils)")
 		}
