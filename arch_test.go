@@ -69,7 +69,7 @@ var mayImport = map[string][]string{
 	"internal/directory":            operations,
 	"internal/issuance":             and(operations, "internal/ratelimit"),
 	"internal/revoking":             operations,
-	"internal/signin":               and(operations, "internal/cache"),
+	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
 	"internal/explain":              operations,
 	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain"),
 	"internal/node/nodetest":        and(operations, "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
@@ -94,6 +94,13 @@ var mayImport = map[string][]string{
 		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/strictjson",
 	},
+
+	"internal/remote":                  {"internal/fault", "internal/token"},
+	"internal/assertion":               {"internal/fault", "internal/keyring", "internal/remote", "internal/strictjson", "internal/token"},
+	"internal/assertion/assertiontest": nil,
+	"internal/openid":                  {"internal/assertion", "internal/fault", "internal/remote", "internal/strictjson", "internal/token"},
+	"internal/openid/openidtest":       {"internal/assertion/assertiontest"},
+
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),

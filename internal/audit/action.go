@@ -27,6 +27,8 @@ const (
 	UserPassword = "user.password" // the password was changed; not the rehash at a login
 	UserUnlock   = "user.unlock"   // failed sign-ins were forgotten
 	UserAccess   = "user.access"   // direct bindings of a user at a path were removed
+	UserLink     = "user.link"     // a user was linked to who they are for a source
+	UserUnlink   = "user.unlink"
 
 	CollectionCreate = "collection.create"
 	CollectionUpdate = "collection.update"
@@ -60,7 +62,7 @@ var actions = []string{
 	TokenIssue, TokenRefuse, TokenExchange, TokenRegenerate, TokenRevoke, TokenReuse,
 	Login, Logout, RevokeAll,
 	DeviceApprove, DeviceDeny,
-	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess,
+	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess, UserLink, UserUnlink,
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,

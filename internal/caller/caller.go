@@ -24,6 +24,7 @@ type Caller struct {
 	Token     *verification.Token   // what was presented; nil for a password, a client secret, the operator
 	Principal *records.Principal    // as read when the password or the secret was checked; nil for a token
 	Wait      revocation.Wait       // what the answer to a revocation waits for
+	SignIn    records.SignIn        // how the caller has just signed in; zero for a token
 
 	asOf revocation.Seq // as of which Token was accepted
 	role role
@@ -57,6 +58,13 @@ func ByToken(id *verification.Identity) *Caller {
 // ByPrincipal returns the caller whose password or client secret was right.
 func ByPrincipal(p *records.Principal) *Caller {
 	return &Caller{Subject: source.SubjectOf(p), Principal: p}
+}
+
+// BySignIn returns the user who has just signed in.
+func BySignIn(p *records.Principal, how records.SignIn) *Caller {
+	c := ByPrincipal(p)
+	c.SignIn = how
+	return c
 }
 
 // PublicClient returns a client that was named by its id and has no secret.

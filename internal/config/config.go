@@ -23,6 +23,7 @@ type Config struct {
 	Signing        Signing                     `yaml:"signing"`
 	TrustedProxies []netip.Prefix              `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
 	Login          Login                       `yaml:"login"`
+	SignIn         SignIn                      `yaml:"sign_in"`
 	Audit          Audit                       `yaml:"audit"`
 	CORS           CORS                        `yaml:"cors"`
 	AccessToken    AccessToken                 `yaml:"access_token"`
@@ -245,6 +246,7 @@ func Default() Config {
 		Signing:        Signing{Algorithm: "EdDSA", RotateEvery: 720 * time.Hour},
 		TrustedProxies: []netip.Prefix{},
 		Login:          Login{AccountFailures: 10, AccountFailuresTotal: 100, AddressFailures: 100, Window: 15 * time.Minute},
+		SignIn:         SignIn{Password: true, MinPassword: 8, Fresh: 15 * time.Minute, Sources: []SignInSource{}},
 		Audit:          Audit{Retention: 8760 * time.Hour},
 		CORS:           CORS{Origins: []string{}},
 		AccessToken:    AccessToken{TTL: 30 * time.Minute, MaxTTL: time.Hour},

@@ -73,6 +73,9 @@ func Load(path string, env []string, overrides map[string]string) (Config, error
 			r.Require = RequireToken
 		}
 	}
+	for i := range cfg.SignIn.Sources {
+		cfg.SignIn.Sources[i].complete()
+	}
 	if len(d.problems) == 0 {
 		d.problems = validate(cfg, d.origin)
 	}

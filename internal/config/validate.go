@@ -32,6 +32,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkDialects()
 	k.checkSigning()
 	k.checkLogin()
+	k.checkSignIn()
 	for i, origin := range k.CORS.Origins {
 		u, err := url.Parse(origin)
 		if origin == "*" || err == nil && u.Host != "" && origin == u.Scheme+"://"+strings.ToLower(u.Host) &&

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -38,7 +39,15 @@ func (e *editor) createUser(ctx context.Context, n NewUser) (change, identity.Us
 			u.PasswordChangedAt = e.journal.Now()
 		}
 	}
-	return change{action: audit.UserCreate, target: u.ID, name: u.Username, ops: []records.Op{records.CreateUser{User: u}}}, u, nil
+	created, ops := u, []records.Op(nil)
+	if n.bySource && len(u.Groups) > 0 {
+		created.Groups = nil
+		ops = append(ops, records.SetGroups{ID: u.ID, Source: n.owner, Groups: u.Groups})
+	}
+	return change{
+		action: audit.UserCreate, target: u.ID, name: u.Username,
+		ops: append([]records.Op{records.CreateUser{User: created}}, ops...),
+	}, u, nil
 }
 
 // updateUser returns the change that a patch makes to a user, and the user after it:
@@ -69,10 +78,17 @@ func (e *editor) updateUser(ctx context.Context, u identity.User, p UserPatch) (
 		now := e.journal.Now()
 		op.PasswordChangedAt = &now
 	}
-	if op == (records.UpdateUser{ID: u.ID}) {
+	update := change{action: updateAction(op), target: u.ID, name: u.Username}
+	if p.groupsOf != nil && p.Groups != nil {
+		op.Groups = nil
+		update.ops = append(update.ops, records.SetGroups{ID: u.ID, Source: *p.groupsOf, Groups: *p.Groups})
+	}
+	if op != (records.UpdateUser{ID: u.ID}) {
+		update.ops = append(update.ops, op)
+	}
+	if len(update.ops) == 0 {
 		return nil, u, nil
 	}
-	update := change{action: updateAction(op), target: u.ID, name: u.Username, ops: []records.Op{op}}
 	if u.Username != before.Username {
 		update.remark = "was " + before.Username
 	}
@@ -174,12 +190,29 @@ func (p UserPatch) applyTo(u identity.User) identity.User {
 		u.Email = *p.Email
 	}
 	if p.Groups != nil {
-		u.Groups = *p.Groups
+		u.Groups = p.groups(u)
 	}
 	if p.Disabled != nil {
 		u.Disabled = *p.Disabled
 	}
 	return u
+}
+
+// groups returns the groups of a user with what the patch sets. Memberships that others set
+// stay where the patch replaces those of one source.
+func (p UserPatch) groups(u identity.User) []string {
+	if p.groupsOf == nil {
+		return *p.Groups
+	}
+	kept := slices.DeleteFunc(slices.Clone(u.Groups), func(g string) bool {
+		return u.SetBy[g] == *p.groupsOf && !slices.Contains(*p.Groups, g)
+	})
+	for _, g := range *p.Groups {
+		if !slices.Contains(kept, g) {
+			kept = append(kept, g)
+		}
+	}
+	return kept
 }
 
 // updateAction returns the audit action of an update, named after the most important

@@ -218,8 +218,6 @@ func (p *plan) newUser(ctx context.Context, n DesiredUser) error {
 	return nil
 }
 
-const maxExternalID = 255
-
 // checkSource refuses what only a source may say.
 func (p *plan) checkSource(n DesiredUser) error {
 	switch {
@@ -229,10 +227,8 @@ func (p *plan) checkSource(n DesiredUser) error {
 		return fault.New(fault.Invalid, "password_changed_at is for the users of a source: --source NAME says which").In("password_changed_at")
 	case n.ExternalID == "":
 		return nil
-	case len(n.ExternalID) > maxExternalID || identity.ValidateName(n.ExternalID) != nil:
-		return fault.New(fault.Invalid, "an external id has 1 to %d bytes of text, with no space at either end and no control characters", maxExternalID).In("external_id")
 	}
-	return nil
+	return ValidateExternalID(n.ExternalID)
 }
 
 // link plans the link of a user of the source, where it isn't stored. It is part of the
@@ -247,7 +243,7 @@ func (p *plan) link(n DesiredUser, u identity.User) {
 		p.changes[last].ops = append(p.changes[last].ops, op)
 		return
 	}
-	p.add(u.Username, change{action: audit.UserUpdate, target: u.ID, name: u.Username, remark: "linked to the source " + p.source, ops: []records.Op{op}})
+	p.add(u.Username, change{action: audit.UserLink, target: u.ID, name: u.Username, remark: linkRemark(p.source, n.ExternalID), ops: []records.Op{op}})
 }
 
 // userPatch returns what the file says of a user and is not stored yet. A password
@@ -263,8 +259,14 @@ func (p *plan) userPatch(ctx context.Context, d *Desired, old identity.User, n D
 	if n.SetEmail && n.Email != old.Email {
 		patch.Email = &n.Email
 	}
-	if n.SetGroups && !sameSet(n.Groups, old.Groups) {
-		patch.Groups = &n.Groups
+	if n.SetGroups {
+		// Memberships that others set are theirs.
+		own := slices.DeleteFunc(slices.Clone(n.Groups), func(g string) bool {
+			return slices.Contains(old.Groups, g) && old.SetBy[g] != p.source
+		})
+		if !sameSet(own, old.GroupsSetBy(p.source)) {
+			patch.Groups, patch.groupsOf = &own, &p.source
+		}
 	}
 	if n.SetDisabled && n.Disabled != old.Disabled {
 		patch.Disabled = &n.Disabled

@@ -48,6 +48,7 @@ type UserPatch struct {
 	newSecret         bool // the password was changed, whatever the hash: everything is revoked
 	owner             *string
 	passwordChangedAt *time.Time
+	groupsOf          *string // Groups replaces what this source has set, "" administrators; nil: all
 }
 
 // fromSource is what a source says of a user whom it creates.

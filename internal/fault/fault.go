@@ -41,6 +41,7 @@ const (
 	SlowDown                  // RFC 8628 §3.5
 	AccessDenied              // RFC 8628 §3.5: the user said no
 	ExpiredToken              // RFC 8628 §3.5: the device code ran out
+	SignInAgain               // the sign-in was too long ago for this
 )
 
 // Error is a fault: its message is written for the client and holds no secret.

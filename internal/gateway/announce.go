@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -71,7 +71,7 @@ type Announcer struct {
 	Announcement
 
 	more   []header
-	groups *regexp.Regexp // nil: all
+	groups identity.GroupPatterns // without any: all
 }
 
 // header is one beside the ten.
@@ -98,13 +98,7 @@ func NewAnnouncer(a Announcement) (*Announcer, error) {
 		}
 		out.more = append(out.more, header{textproto.CanonicalMIMEHeaderKey(name), field})
 	}
-	if len(a.Groups) > 0 {
-		alternatives := make([]string, len(a.Groups))
-		for i, pattern := range a.Groups {
-			alternatives[i] = strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
-		}
-		out.groups = regexp.MustCompile(`(?s)^(?:` + strings.Join(alternatives, "|") + `)$`)
-	}
+	out.groups = identity.NewGroupPatterns(a.Groups)
 	return out, nil
 }
 
@@ -236,7 +230,7 @@ func (a *Announcer) text(s string) string {
 func (a *Announcer) groupList(groups []string) (string, error) {
 	var sent []string
 	for _, g := range groups {
-		if a.groups != nil && !a.groups.MatchString(g) {
+		if a.groups.Any() && !a.groups.Match(g) {
 			continue
 		}
 		text := a.text(g)

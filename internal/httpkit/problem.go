@@ -68,7 +68,7 @@ func Status(kind fault.Kind) int {
 		return http.StatusBadRequest
 	case fault.Unauthenticated, fault.BadCredentials, fault.InvalidToken, fault.InvalidClient:
 		return http.StatusUnauthorized
-	case fault.InsufficientScope, fault.Forbidden, fault.AccessDenied:
+	case fault.InsufficientScope, fault.Forbidden, fault.AccessDenied, fault.SignInAgain:
 		return http.StatusForbidden
 	case fault.NotFound:
 		return http.StatusNotFound
@@ -132,6 +132,8 @@ func Code(kind fault.Kind) string {
 		return "access_denied"
 	case fault.ExpiredToken:
 		return "expired_token"
+	case fault.SignInAgain:
+		return "sign_in_again"
 	case fault.Internal:
 		return "server_error"
 	}

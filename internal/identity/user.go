@@ -25,11 +25,12 @@ import (
 
 // User is a person who can sign in. The zero value is no user.
 type User struct {
-	ID           string   // the subject: a UUID, never used twice
-	Username     string   // the spelling that the application gets; see FoldName
-	Name         string   // as people write it; may be empty
-	Email        string   // may be empty
-	Groups       []string // names
+	ID           string            // the subject: a UUID, never used twice
+	Username     string            // the spelling that the application gets; see FoldName
+	Name         string            // as people write it; may be empty
+	Email        string            // may be empty
+	Groups       []string          // names
+	SetBy        map[string]string // the sources that set memberships, by group; a group that is not in it was set by administrators
 	Disabled     bool
 	Owner        string       // the source that created this user and maintains them; empty: nobody but administrators
 	PasswordHash PasswordHash `json:"-" yaml:"-"` // empty: no password lets this user in
@@ -87,6 +88,18 @@ func (u User) Validate() error {
 		return err
 	}
 	return ValidateGroups(u.Groups)
+}
+
+// GroupsSetBy returns the groups of which a source set the membership; "" are those that
+// administrators set.
+func (u User) GroupsSetBy(source string) []string {
+	var set []string
+	for _, g := range u.Groups {
+		if u.SetBy[g] == source {
+			set = append(set, g)
+		}
+	}
+	return set
 }
 
 // ValidateGroup accepts 1 to 255 bytes of valid UTF-8 that can stand in a header and on a

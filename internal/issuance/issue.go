@@ -47,6 +47,7 @@ type Request struct {
 	again  bool           // a refresh token is used again: what is issued is a sibling
 	alone  bool           // no refresh token can be issued beside it
 	asOf   revocation.Seq // as of which Parent was accepted
+	signIn records.SignIn // of a session: how it begins
 }
 
 // Issued is a token that was issued. Its value is nowhere else.
@@ -99,7 +100,7 @@ func (i *Issuer) StartSession(ctx context.Context, c *caller.Caller, collection 
 	if err := c.RequireSignedIn(); err != nil {
 		return nil, err
 	}
-	return i.Issue(ctx, c, &Request{Kind: token.KindSession, Principal: c.Principal, Collection: collection, Name: "session"})
+	return i.Issue(ctx, c, &Request{Kind: token.KindSession, Principal: c.Principal, Collection: collection, Name: "session", signIn: c.SignIn})
 }
 
 // ClientCredentials asks for an access token for the client itself (RFC 6749 §4.4).

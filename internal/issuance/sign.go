@@ -134,6 +134,7 @@ func (r *Request) row(o token.Opaque, d *decision) records.StoredToken {
 	row := records.StoredToken{
 		Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4, Owner: r.Principal.Subject(),
 		Collection: d.collection, Chain: d.chain, Seq: r.seq(), CreatedAt: d.issuedAt,
+		SignIn: r.signIn,
 	}
 	if id := r.clientID(); id != identity.OwnClientID {
 		row.ClientID = id

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,33 +29,42 @@ var placeholders = strings.NewReplacer(
 	"django", "", "documentation", "", "super", "", "your", "", "this", "", "jwt", "", "key", "",
 )
 
+// signingSecret is the setting of bearerd's own shared secret.
+const signingSecret = "signing.secret_file"
+
 // ReadSecret reads the shared secret of HS256: the file's bytes, one trailing
 // newline aside. It is checked as by CheckSecret.
-func ReadSecret(path string) ([]byte, error) {
+func ReadSecret(path string) ([]byte, error) { return ReadSecretOf(signingSecret, path) }
+
+// ReadSecretOf is ReadSecret for the secret of another setting, which errors name.
+func ReadSecretOf(setting, path string) ([]byte, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil, fmt.Errorf("signing.secret_file: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, maxSecret+2))
 	if err != nil {
-		return nil, fmt.Errorf("signing.secret_file: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	secret := bytes.TrimSuffix(text, []byte("\n"))
-	return secret, CheckSecret(secret)
+	return secret, CheckSecretOf(setting, secret)
 }
 
 // CheckSecret reports why a shared secret can't be used: shorter than 32 bytes, longer
 // than 4 KiB, or a placeholder. The message names signing.secret_file and contains
 // nothing of the secret.
-func CheckSecret(secret []byte) error {
+func CheckSecret(secret []byte) error { return CheckSecretOf(signingSecret, secret) }
+
+// CheckSecretOf is CheckSecret for the secret of another setting, which the message names.
+func CheckSecretOf(setting string, secret []byte) error {
 	switch {
 	case len(secret) < minSecret:
-		return fmt.Errorf("signing.secret_file: the secret has %d bytes and needs at least %d", len(secret), minSecret)
+		return fmt.Errorf("%s: the secret has %d bytes and needs at least %d", setting, len(secret), minSecret)
 	case len(secret) > maxSecret:
-		return fmt.Errorf("signing.secret_file: the secret has more than %d bytes", maxSecret)
+		return fmt.Errorf("%s: the secret has more than %d bytes", setting, maxSecret)
 	case repeats(secret), worded(secret):
-		return errors.New("signing.secret_file: the secret is a placeholder; make one with: openssl rand -base64 48")
+		return fmt.Errorf("%s: the secret is a placeholder; make one with: openssl rand -base64 48", setting)
 	}
 	return nil
 }

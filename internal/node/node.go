@@ -43,8 +43,11 @@ type Config struct {
 
 // Settings are what the operator decides.
 type Settings struct {
-	Policy     issuance.Policy
-	Limits     identity.Limits
+	Policy  issuance.Policy
+	Limits  identity.Limits
+	Sources signin.Sources // that vouch for people
+	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
+	Passwords  bool
 	Audit      time.Duration   // how long events stand in the audit log
 	Staleness  time.Duration   // L
 	Wait       revocation.Wait // WaitNodes or WaitNone: what an acknowledgement waits for unless told
@@ -135,9 +138,16 @@ func (n *Node) core() (err error) {
 // operations makes what the edges call.
 func (n *Node) operations() (err error) {
 	c := &n.cfg
+	n.Directory, err = directory.New(directory.Config{
+		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Ring: c.Ring, Forms: c.Forms,
+	})
+	if err != nil {
+		return err
+	}
 	in := signin.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
 		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
+		People: n.Directory.Users, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
@@ -155,12 +165,6 @@ func (n *Node) operations() (err error) {
 	}
 	n.Revoker, err = revoking.New(revoking.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms, Quota: n.Quota, Now: c.Clocks.Now,
-	})
-	if err != nil {
-		return err
-	}
-	n.Directory, err = directory.New(directory.Config{
-		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Ring: c.Ring, Forms: c.Forms,
 	})
 	if err != nil {
 		return err

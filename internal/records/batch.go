@@ -31,7 +31,8 @@ type (
 	// CreateUser adds a user. Conflict when the id exists, or somebody with a username
 	// that folds to the same (identity.FoldName).
 	CreateUser struct{ User identity.User }
-	// UpdateUser changes what is set. Conflict when somebody else has the username.
+	// UpdateUser changes what is set. Groups are all that the user is in, whoever set them:
+	// a membership that stays keeps who set it. Conflict when somebody else has the username.
 	UpdateUser struct {
 		ID                string
 		Username          *string
@@ -42,9 +43,25 @@ type (
 		PasswordHash      *identity.PasswordHash
 		PasswordChangedAt *time.Time
 	}
+	// SetGroups replaces the memberships of a user that a source has set, and no others;
+	// "" are those that administrators have set. A group that the user is in already by
+	// another is left with that.
+	SetGroups struct {
+		ID     string
+		Source string
+		Groups []string
+	}
 	// AddLink links a user to who they are for a source. Conflict when that is linked;
 	// Invalid when the user doesn't exist.
 	AddLink struct{ Link Link }
+	// RemoveLink removes a link.
+	RemoveLink struct{ Source, ExternalID string }
+	// Spend uses up something that is good once, and remembers it until then. Conflict
+	// when it has been used up.
+	Spend struct {
+		Once  Once
+		Until time.Time
+	}
 	// Rehash replaces a password hash if it is still the old one.
 	Rehash struct {
 		ID       string
@@ -169,7 +186,10 @@ func (CreateUser) op()       {}
 func (UpdateUser) op()       {}
 func (Rehash) op()           {}
 func (RemoveUser) op()       {}
+func (SetGroups) op()        {}
 func (AddLink) op()          {}
+func (RemoveLink) op()       {}
+func (Spend) op()            {}
 func (CreateCollection) op() {}
 func (UpdateCollection) op() {}
 func (RemoveCollection) op() {}

@@ -15,10 +15,11 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// Who names somebody: exactly one of the first three is set. Collection also
-// asks whether that collection exists.
+// Who names somebody: exactly one of the first three, or who is linked to an external id
+// of a source. Collection also asks whether that collection exists.
 type Who struct {
 	UserID, Username, ClientID string // the username in any spelling of the same name
+	Source, ExternalID         string
 	Collection                 *int64
 }
 

@@ -16,6 +16,10 @@ type UserQuery struct {
 	Limit         int
 }
 
+// SessionQuery asks for the live sessions that a source vouched for: all, those of one
+// session of its own, or those of a user.
+type SessionQuery struct{ Source, Session, Owner string }
+
 // LinkQuery asks for the links of a user, or of a source.
 type LinkQuery struct{ User, Source string }
 
@@ -24,6 +28,7 @@ type BindingQuery struct {
 	User       string
 	WithGroups bool // also those of the user's groups
 	Group      string
+	RootGroups bool // those of groups at / alone
 }
 
 // TokenQuery asks for stored tokens; the zero value asks for everybody's.

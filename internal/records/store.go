@@ -102,6 +102,8 @@ type Tokens interface {
 	TokenByID(ctx context.Context, id string) (StoredToken, revocation.Seq, error)
 	// StoredTokens lists tokens, newest first, ended ones included.
 	StoredTokens(ctx context.Context, q TokenQuery) (Page[StoredToken], error)
+	// SessionsOf returns live sessions by how they began, the oldest first.
+	SessionsOf(ctx context.Context, q SessionQuery, now time.Time) ([]StoredToken, error)
 	// Expiring returns living API tokens and keys that end between two instants and
 	// of which nobody was told, those that end first.
 	Expiring(ctx context.Context, now, before time.Time, limit int) ([]StoredToken, error)

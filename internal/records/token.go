@@ -1,6 +1,8 @@
 package records
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
@@ -33,7 +35,31 @@ type StoredToken struct {
 	LastUsedBy string    // the address of the last use
 	RevokedAt  time.Time // zero: live
 	Reason     string    // why it was revoked or ended
+	SignIn     SignIn    // of a session: how it began
 }
+
+// SignIn is how somebody signed in.
+type SignIn struct {
+	Source  string    // which vouched for them; "": they were signed in by bearerd itself
+	Session string    // the source's name for its session; "" when it has none
+	At      time.Time // when they authenticated; zero when that is not known
+}
+
+// Once names something that is good once.
+type Once [sha256.Size]byte
+
+// OnceOf returns the name of what parts identify, for a purpose.
+func OnceOf(purpose string, parts ...string) Once {
+	h := sha256.New()
+	for _, part := range append([]string{purpose}, parts...) {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return Once(h.Sum(nil))
+}
+
+// SourceLogout names a session of a source that the source has ended: a session that
+// began from it afterwards is refused.
+func SourceLogout(source, session string) Once { return OnceOf("logout", source, session) }
 
 // Use is one last use of a stored token, kept in memory until a batch is written.
 type Use struct {

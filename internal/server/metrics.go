@@ -24,7 +24,7 @@ import (
 type Metrics struct {
 	registry       *prometheus.Registry
 	issued         [lastKind + 1]prometheus.Counter
-	issueRefused   [fault.ExpiredToken + 1]prometheus.Counter
+	issueRefused   [fault.SignInAgain + 1]prometheus.Counter
 	verified       [lastKind + 1]prometheus.Counter
 	verifyRefused  [token.CheckAccess + 1]prometheus.Counter
 	logins         map[string]prometheus.Counter
@@ -136,7 +136,7 @@ func (m *Metrics) Issued(kind token.Kind) { m.issued[min(kind, lastKind)].Inc() 
 
 // IssueRefused counts a request for a token that was refused.
 func (m *Metrics) IssueRefused(kind fault.Kind) {
-	m.issueRefused[min(kind, fault.ExpiredToken)].Inc()
+	m.issueRefused[min(kind, fault.SignInAgain)].Inc()
 }
 
 // Verified counts a token that was found good.

@@ -31,10 +31,12 @@ const (
 
 var errBadCredentials = fault.New(fault.BadCredentials, "wrong username or password")
 
-// Login authenticates a user by password. The error is BadCredentials, alike for an
-// unknown user, a wrong password and a disabled account, and after the same time;
-// Limited when there were too many failures, for the right password too; Unavailable
-// when too many passwords are being checked already.
+// Login authenticates a user by password: one that bearerd keeps or, for a user who has
+// none here, one that a source checks. The error is BadCredentials, alike for an unknown
+// user, a wrong password and a disabled account; Limited when there were too many failures,
+// for the right password too; Unavailable when too many passwords are being checked
+// already, or the source can't be asked. Between an unknown user and a wrong password that
+// bearerd keeps there is no difference in time either.
 //
 // The user is read before the password is checked, in one snapshot with the grants
 // and the log's sequence: what is issued to them is void if the password changes
@@ -48,20 +50,16 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 	if err := a.limiter.judge(counts); err != nil {
 		return nil, a.loginLimited(err)
 	}
-	p, subject, hash, err := a.loginPrincipal(ctx, cred)
+	found, err := a.userOf(ctx, cred)
 	if err != nil {
 		return nil, err
 	}
-	match, err := a.cfg.Hasher.Verify(identity.From(ctx, at.place()), hash, cred.Password)
-	select {
-	case a.passwordChecked <- struct{}{}:
-	default:
+	v, err := a.check(ctx, cred, found, at)
+	if fault.Is(err, fault.BadCredentials) {
+		return nil, a.loginFailed(ctx, cred.Username, subjectOf(found), at, counts.Known)
 	}
-	if err != nil && !fault.Is(err, fault.Invalid) {
+	if err != nil {
 		return nil, err
-	}
-	if !match.OK || p == nil {
-		return nil, a.loginFailed(ctx, cred.Username, subject, at, counts.Known)
 	}
 	// Attempts that ran at the same time may have reached the limit meanwhile: then
 	// this answer must say no more than theirs.
@@ -72,20 +70,17 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 	if err := a.limiter.judge(counts); err != nil {
 		return nil, a.loginLimited(err)
 	}
-	if p.User.Disabled {
-		return nil, a.loginDisabled(ctx, p)
+	ops := append(a.limiter.succeeded(at, counts, last), v.ops...)
+	if v.statement != nil {
+		return a.loginVouched(ctx, cred, found, *v.statement, ops)
 	}
-	ops := a.limiter.succeeded(at, counts, last)
-	if match.Stale {
-		// When there is no room to hash now, the next login will do.
-		if hash, err := a.cfg.Hasher.Hash(ctx, cred.Password); err == nil {
-			ops = append(ops, records.Rehash{ID: p.User.ID, Old: p.User.PasswordHash, New: hash})
-		}
+	if found.User.Disabled {
+		return nil, a.loginDisabled(ctx, found)
 	}
 	// The sign-in is recorded with what else it changes.
-	c := caller.ByPrincipal(p)
+	c := caller.BySignIn(found, records.SignIn{At: a.cfg.Now()})
 	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.Login)
-	e.Target = p.User.ID
+	e.Target = found.User.ID
 	if _, err := a.cfg.Journal.Commit(ctx, records.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
 		return nil, err
 	}
@@ -93,26 +88,83 @@ func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Ca
 	return c, nil
 }
 
-// loginPrincipal reads the user. For an unknown one, and one without a password, it
-// returns nil and the hash of another user, always the same one, so that the time reveals
-// nothing. The subject is that of whoever has the name, with or without a password.
-func (a *Authenticator) loginPrincipal(ctx context.Context, cred Credentials) (p *records.Principal, subject string, hash identity.PasswordHash, err error) {
-	name := identity.FoldName(cred.Username)
-	if name != "" {
-		found, err := a.cfg.Store.Principal(ctx, records.Who{Username: cred.Username, Collection: cred.Collection})
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return nil, "", "", err
+// verdict is that a password is right: what is stored because of it, and what the source
+// said that checked it.
+type verdict struct {
+	ops       []records.Op
+	statement *Statement // nil: the password is one that bearerd keeps
+}
+
+// check decides whether the password is right. The error is BadCredentials when it is not.
+func (a *Authenticator) check(ctx context.Context, cred Credentials, found *records.Principal, at attempt) (verdict, error) {
+	if sources, err := a.sourcesFor(ctx, found); err != nil || len(sources) > 0 {
+		if err != nil {
+			return verdict{}, err
 		}
-		if err == nil {
-			subject = found.User.ID
-		}
-		if err == nil && found.User.PasswordHash != "" {
-			return &found, subject, found.User.PasswordHash, nil
+		return a.checkAtSources(ctx, cred, sources, at)
+	}
+	if !a.cfg.Passwords {
+		return verdict{}, errBadCredentials
+	}
+	return a.checkOwn(ctx, cred, found, at)
+}
+
+// checkOwn decides by the hash that bearerd keeps. For an unknown user, and one without a
+// password, it checks that of another user, always the same one, so that the time reveals
+// nothing.
+func (a *Authenticator) checkOwn(ctx context.Context, cred Credentials, found *records.Principal, at attempt) (verdict, error) {
+	known := found != nil && found.User.PasswordHash != ""
+	var hash identity.PasswordHash
+	var err error
+	if known {
+		hash = found.User.PasswordHash
+	} else {
+		sum := sha256.Sum256(append(a.decoySeed[:], identity.FoldName(cred.Username)...))
+		if hash, err = a.cfg.Store.DecoyHash(ctx, uuid.UUID(sum[:16]).String()); err != nil {
+			return verdict{}, err
 		}
 	}
-	sum := sha256.Sum256(append(a.decoySeed[:], name...))
-	hash, err = a.cfg.Store.DecoyHash(ctx, uuid.UUID(sum[:16]).String())
-	return nil, subject, hash, err
+	match, err := a.cfg.Hasher.Verify(identity.From(ctx, at.place()), hash, cred.Password)
+	select {
+	case a.passwordChecked <- struct{}{}:
+	default:
+	}
+	if err != nil && !fault.Is(err, fault.Invalid) {
+		return verdict{}, err
+	}
+	if !match.OK || !known {
+		return verdict{}, errBadCredentials
+	}
+	var v verdict
+	if match.Stale {
+		// When there is no room to hash now, the next login will do.
+		if hash, err := a.cfg.Hasher.Hash(ctx, cred.Password); err == nil {
+			v.ops = append(v.ops, records.Rehash{ID: found.User.ID, Old: found.User.PasswordHash, New: hash})
+		}
+	}
+	return v, nil
+}
+
+// userOf reads who has the username, in any spelling; nil when nobody has it.
+func (a *Authenticator) userOf(ctx context.Context, cred Credentials) (*records.Principal, error) {
+	if identity.FoldName(cred.Username) == "" {
+		return nil, nil //nolint:nilnil // nobody is an answer
+	}
+	found, err := a.cfg.Store.Principal(ctx, records.Who{Username: cred.Username, Collection: cred.Collection})
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil //nolint:nilnil // nobody is an answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &found, nil
+}
+
+func subjectOf(p *records.Principal) string {
+	if p == nil {
+		return ""
+	}
+	return p.User.ID
 }
 
 func (a *Authenticator) loginLimited(err error) error {

@@ -9,8 +9,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
@@ -28,6 +30,9 @@ type Store interface {
 	// DecoyHash returns the password hash of the user whose id follows decoy, as
 	// records.Directory says.
 	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
+	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
+	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
+	Roles(ctx context.Context) ([]access.Role, error)
 	records.Attempts
 }
 
@@ -36,7 +41,8 @@ type Meter interface {
 	LoginTried(outcome string)
 }
 
-// Config says what an Authenticator is made of. Every field but Meter must be set.
+// Config says what an Authenticator is made of. Every field but Meter and those about
+// sources must be set.
 type Config struct {
 	Store    Store
 	Journal  *journal.Journal
@@ -44,9 +50,13 @@ type Config struct {
 	Ledger   *revocation.Ledger // what this node knows of the log, and its lease
 	Hasher   *identity.Hasher
 	Limits   identity.Limits // of failures
-	Quota    *quota.Quota    // of look-ups, and the meter of limits
-	Meter    Meter           // nil: nothing is counted
-	Now      func() time.Time
+	People   *directory.Users
+	Sources  Sources // that vouch for people, as the sign-in page shows them
+	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
+	Passwords bool
+	Quota     *quota.Quota // of look-ups, and the meter of limits
+	Meter     Meter        // nil: nothing is counted
+	Now       func() time.Time
 }
 
 // Authenticator authenticates callers. Its methods may be called from any number of
@@ -64,8 +74,11 @@ func New(cfg Config) (*Authenticator, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil:
 		return nil, errors.New("signin: store, journal and verifier must be set")
-	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Quota == nil || cfg.Now == nil:
-		return nil, errors.New("signin: ledger, hasher, quota and now must be set")
+	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Quota == nil || cfg.Now == nil || cfg.People == nil:
+		return nil, errors.New("signin: ledger, hasher, people, quota and now must be set")
+	}
+	if err := cfg.Sources.check(); err != nil {
+		return nil, err
 	}
 	if err := cfg.Limits.Validate(); err != nil {
 		return nil, err

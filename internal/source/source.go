@@ -146,6 +146,7 @@ func tokenOf(row records.StoredToken, seq revocation.Seq, defaultAudience string
 		Audience: []string{defaultAudience}, Scope: row.Scope, Collection: row.Collection,
 		Chain: row.Chain, IssuedAt: row.CreatedAt, Expiry: row.ExpiresAt, Seq: row.Seq,
 		AsOf: seq, Replaces: row.Replaces, Family: row.Family, FamilyEnd: row.EndsAt,
+		SignedIn: row.SignIn.At, VouchedBy: row.SignIn.Source,
 	}
 	if row.Audience != "" {
 		t.Audience = []string{row.Audience}

@@ -21,6 +21,7 @@ WHERE g.user_id = $1 ORDER BY 7, 1`
 
 	selectUserBindings  = selectBinding + ` FROM bindings b WHERE b.user_id = $1 ORDER BY b.path, b.id`
 	selectGroupBindings = selectBinding + ` FROM bindings b WHERE b.group_name = $1 ORDER BY b.path, b.id`
+	selectRootGroups    = selectBinding + ` FROM bindings b WHERE b.path = '/' AND b.group_name IS NOT NULL`
 	selectBindings      = selectBinding + ` FROM bindings b ORDER BY b.path, b.id`
 
 	selectReachingBindings = selectBinding + ` FROM bindings b WHERE b.user_id = $1
@@ -74,6 +75,8 @@ func (s *Store) Bindings(ctx context.Context, q records.BindingQuery) ([]access.
 		text, args = selectReachingBindings, []any{q.User}
 	case q.User != "":
 		text, args = selectUserBindings, []any{q.User}
+	case q.RootGroups:
+		text = selectRootGroups
 	case q.Group != "":
 		text, args = selectGroupBindings, []any{q.Group}
 	}

@@ -110,6 +110,12 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return err
 	case records.RemoveUser:
 		return change(ctx, c, noSuchUser, deleteUser, op.ID)
+	case records.SetGroups:
+		return setGroups(ctx, c, op)
+	case records.RemoveLink:
+		return change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
+	case records.Spend:
+		return spend(ctx, c, op)
 	case records.AddLink:
 		return addLink(ctx, c, op)
 	case records.CreateCollection:

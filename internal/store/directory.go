@@ -13,10 +13,12 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// Group names have no commas.
+// A group name has no comma, and neither it nor what set the membership has a control
+// character.
 const (
 	selectUser = `SELECT u.id, u.username, u.name, u.email, u.disabled, u.owner, u.password_hash, u.replaced_hash, u.password_changed_at,
-    coalesce((SELECT string_agg(g.group_name, ',') FROM user_groups g WHERE g.user_id = u.id), '')`
+    coalesce((SELECT string_agg(g.group_name || '	' || g.set_by, '
+') FROM user_groups g WHERE g.user_id = u.id), '')`
 
 	principalByID = selectUser + `,
     (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
@@ -26,6 +28,10 @@ FROM users u WHERE u.id = $1`
 FROM users u WHERE u.id = coalesce(
     (SELECT exact.id FROM users exact WHERE exact.username = $3),
     (SELECT same.id FROM users same WHERE same.folded = $1 AND same.folded <> '' AND same.apart = ''))`
+
+	principalByLink = selectUser + `,
+    (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
+FROM users u WHERE u.id = (SELECT l.user_id FROM user_links l WHERE l.source = $1 AND l.external_id = $3)`
 
 	selectUsers = selectUser + `
 FROM users u WHERE u.username > $1 AND u.search LIKE $2 ESCAPE '\' ORDER BY u.username LIMIT $3`
@@ -51,6 +57,7 @@ FROM clients c WHERE c.id = $1`
 	selectLinks = `SELECT source, external_id, user_id, linked_at FROM user_links
 WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR source = $2) ORDER BY source, external_id`
 	insertLink = `INSERT INTO user_links (source, external_id, user_id, linked_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
+	deleteLink = `DELETE FROM user_links WHERE source = $1 AND external_id = $2`
 )
 
 // Principal reads a user with groups and effective grants, or a client, and with
@@ -77,7 +84,10 @@ func readClient(ctx context.Context, c conn, who records.Who, p *records.Princip
 
 func readUser(ctx context.Context, c conn, who records.Who, p *records.Principal) error {
 	text, args := principalByID, []any{who.UserID, who.Collection}
-	if who.UserID == "" {
+	switch {
+	case who.Source != "":
+		text, args = principalByLink, []any{who.Source, who.Collection, who.ExternalID}
+	case who.UserID == "":
 		folded := identity.FoldName(who.Username)
 		if folded == "" {
 			return errNoSuchUser
@@ -107,7 +117,7 @@ func orNotFound(err error, message string) error {
 
 // userFields are where the columns of selectUser go.
 func userFields(u *identity.User) []any {
-	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, &u.Owner, hash{&u.PasswordHash}, &u.ReplacedHash, stamp{&u.PasswordChangedAt}, groups{&u.Groups}}
+	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, &u.Owner, hash{&u.PasswordHash}, &u.ReplacedHash, stamp{&u.PasswordChangedAt}, groups{u}}
 }
 
 // hash reads a password hash, which otherwise gives itself to nobody.
@@ -120,8 +130,9 @@ func (h hash) Scan(value any) error {
 	return err
 }
 
-// groups reads group names that are separated by commas, and sorts them.
-type groups struct{ to *[]string }
+// groups reads a user's groups, one a line with what set the membership after a tab, and
+// sorts them.
+type groups struct{ of *identity.User }
 
 // Scan implements sql.Scanner.
 func (g groups) Scan(value any) error {
@@ -129,8 +140,17 @@ func (g groups) Scan(value any) error {
 	if err != nil || text == "" {
 		return err
 	}
-	*g.to = strings.Split(text, ",")
-	slices.Sort(*g.to)
+	for line := range strings.SplitSeq(text, "\n") {
+		name, source, _ := strings.Cut(line, "\t")
+		g.of.Groups = append(g.of.Groups, name)
+		if source != "" {
+			if g.of.SetBy == nil {
+				g.of.SetBy = map[string]string{}
+			}
+			g.of.SetBy[name] = source
+		}
+	}
+	slices.Sort(g.of.Groups)
 	return nil
 }
 

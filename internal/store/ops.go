@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -22,11 +23,11 @@ UNION ALL SELECT username FROM users WHERE username = $2 AND id <> $3 LIMIT 1`
 	lockUser      = `UPDATE users SET name = name WHERE id = $1`
 	updateUserRow = `UPDATE users SET name = $2, email = $3, disabled = $4, password_hash = $5, search = $6, owner = $7, password_changed_at = $8,
     replaced_hash = CASE WHEN password_hash = $5 THEN replaced_hash ELSE '' END WHERE id = $1`
-	renameUser   = `UPDATE users SET username = $2, folded = $3, apart = '' WHERE id = $1`
-	rehash       = `UPDATE users SET password_hash = $3, replaced_hash = $4 WHERE id = $1 AND password_hash = $2`
-	deleteUser   = `DELETE FROM users WHERE id = $1`
-	insertGroup  = `INSERT INTO user_groups (user_id, group_name) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	deleteGroups = `DELETE FROM user_groups WHERE user_id = $1`
+	renameUser  = `UPDATE users SET username = $2, folded = $3, apart = '' WHERE id = $1`
+	rehash      = `UPDATE users SET password_hash = $3, replaced_hash = $4 WHERE id = $1 AND password_hash = $2`
+	deleteUser  = `DELETE FROM users WHERE id = $1`
+	insertGroup = `INSERT INTO user_groups (user_id, group_name, set_by) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	deleteGroup = `DELETE FROM user_groups WHERE user_id = $1 AND group_name = $2`
 
 	insertCollection = `INSERT INTO collections (id, name, owner) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	otherCollection  = `SELECT 1 FROM collections WHERE name = $2 AND id <> $1`
@@ -96,7 +97,7 @@ func createUser(ctx context.Context, c conn, u identity.User) error {
 	if err != nil {
 		return err
 	}
-	return insertGroups(ctx, c, u)
+	return replaceGroups(ctx, c, u.ID, "", nil, u.Groups)
 }
 
 const userExistsAlready = "a user of that name exists already"
@@ -117,22 +118,45 @@ func usernameFree(ctx context.Context, c conn, id, username string) error {
 	return fault.New(fault.Conflict, "%s, as %q", userExistsAlready, other).In("username")
 }
 
-func insertGroups(ctx context.Context, c conn, u identity.User) error {
-	for _, g := range u.Groups {
-		if err := c.post(ctx, insertGroup, u.ID, g); err != nil {
+// replaceGroups removes the memberships that are not wanted and adds those that are new.
+func replaceGroups(ctx context.Context, c conn, id, source string, had, want []string) error {
+	for _, g := range had {
+		if slices.Contains(want, g) {
+			continue
+		}
+		if err := c.post(ctx, deleteGroup, id, g); err != nil {
+			return err
+		}
+	}
+	for _, g := range want {
+		if err := c.post(ctx, insertGroup, id, g, source); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
-	if err := c.post(ctx, lockUser, op.ID); err != nil {
+// lockedUser reads a user, and makes other transactions that change the user wait.
+func lockedUser(ctx context.Context, c conn, id string) (u identity.User, err error) {
+	if err := c.post(ctx, lockUser, id); err != nil {
+		return u, err
+	}
+	err = c.row(ctx, selectOneUser, []any{id}, userFields(&u)...)
+	return u, orNotFound(err, noSuchUser)
+}
+
+func setGroups(ctx context.Context, c conn, op records.SetGroups) error {
+	u, err := lockedUser(ctx, c, op.ID)
+	if err != nil {
 		return err
 	}
-	var u identity.User
-	if err := c.row(ctx, selectOneUser, []any{op.ID}, userFields(&u)...); err != nil {
-		return orNotFound(err, noSuchUser)
+	return replaceGroups(ctx, c, op.ID, op.Source, u.GroupsSetBy(op.Source), op.Groups)
+}
+
+func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
+	u, err := lockedUser(ctx, c, op.ID)
+	if err != nil {
+		return err
 	}
 	if err := rename(ctx, c, &u, op.Username); err != nil {
 		return err
@@ -143,16 +167,12 @@ func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
 	set(&u.Owner, op.Owner)
 	set(&u.PasswordHash, op.PasswordHash)
 	set(&u.PasswordChangedAt, op.PasswordChangedAt)
-	_, err := c.exec(ctx, updateUserRow, u.ID, u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(),
+	_, err = c.exec(ctx, updateUserRow, u.ID, u.Name, u.Email, flag(u.Disabled), u.PasswordHash.Reveal(),
 		searchText(u.Username, u.Name, u.Email), u.Owner, micros(u.PasswordChangedAt))
 	if err != nil || op.Groups == nil {
 		return err
 	}
-	u.Groups = *op.Groups
-	if err := c.post(ctx, deleteGroups, u.ID); err != nil {
-		return err
-	}
-	return insertGroups(ctx, c, u)
+	return replaceGroups(ctx, c, u.ID, "", u.Groups, *op.Groups)
 }
 
 // rename changes a user's name, or its spelling.

@@ -108,6 +108,9 @@ var fillPG = []string{
 	`INSERT INTO attempts SELECT 'k' || n, 1, n, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO devices SELECT sha256(n::text::bytea), 'code' || n, '', '[]', '', 'pending', '', 0, 0, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO known_addresses SELECT 'k' || n % 20000, n, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO user_links SELECT 's' || n % 5, 'x' || n, 'id' || n, n FROM generate_series(1, 20000) n`,
+	`INSERT INTO spent SELECT sha256(n::text::bytea), n FROM generate_series(1, 100000) n`,
+	`INSERT INTO password_links SELECT sha256(n::text::bytea), 'id' || n % 20000 + 1, '', n, n FROM generate_series(1, 100000) n`,
 	`ANALYZE`,
 }
 

@@ -22,6 +22,8 @@ WHERE id IN (SELECT id FROM tokens WHERE revoked_at > 0 AND revoked_at <= $1 ORD
 WHERE (account, address) IN (SELECT account, address FROM known_addresses WHERE last_at <= $1 ORDER BY last_at LIMIT 500)`
 	purgeEvents = `DELETE FROM audit_events
 WHERE id IN (SELECT id FROM audit_events WHERE at <= $1 ORDER BY at LIMIT 500)`
+	purgePasswordLinks = `DELETE FROM password_links
+WHERE digest IN (SELECT digest FROM password_links WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)`
 	purgeAttempts = `DELETE FROM attempts
 WHERE key IN (SELECT key FROM attempts WHERE until <= $1 ORDER BY until LIMIT 500)`
 )
@@ -48,6 +50,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeRevoked, dead),
 		purging(purgeAttempts, end.rest),
 		purging(purgeDevices, end.rest),
+		purging(purgeSpent, end.rest),
+		purging(purgePasswordLinks, end.rest),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
 	}
 	for _, step := range steps {

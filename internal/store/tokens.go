@@ -17,7 +17,7 @@ import (
 const (
 	selectStored = `SELECT t.id, t.kind, t.digest, t.prefix, t.last4, t.owner, t.client_id, t.name, t.scope, t.collection,
     t.chain, t.family, t.seq, t.created_at, t.expires_at, t.last_used_at, t.last_used_by, t.revoked_at, t.reason,
-    t.audience, t.replaces, t.ends_at, t.issued_for`
+    t.audience, t.replaces, t.ends_at, t.issued_for, t.source, t.source_session, t.authenticated_at`
 
 	tokenByDigest = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.digest = $1`
 	tokenByID     = selectStored + `, (SELECT seq FROM log_head WHERE one = 1) FROM tokens t WHERE t.id = $1`
@@ -27,15 +27,18 @@ const (
     AND ($3 = 0 OR t.kind IN ($4, $5, $6, $7, $8, $9, $10))
 ORDER BY t.created_at DESC, t.id DESC LIMIT $11`
 
-	allTokens       = selectStored + ` FROM tokens t WHERE 1 = 1` + inOrder
-	ownersTokens    = selectStored + ` FROM tokens t WHERE t.owner = $12` + inOrder
-	clientsTokens   = selectStored + ` FROM tokens t WHERE t.client_id = $12` + inOrder
+	allTokens     = selectStored + ` FROM tokens t WHERE 1 = 1` + inOrder
+	ownersTokens  = selectStored + ` FROM tokens t WHERE t.owner = $12` + inOrder
+	clientsTokens = selectStored + ` FROM tokens t WHERE t.client_id = $12` + inOrder
+	liveSessions  = selectStored + ` FROM tokens t WHERE t.source = $1 AND t.source <> '' AND ($2 = '' OR t.source_session = $2)
+    AND ($3 = '' OR t.owner = $3) AND t.revoked_at = 0 AND (t.expires_at = 0 OR t.expires_at > $4)`
+
 	ownerThroughOne = selectStored + ` FROM tokens t WHERE t.owner = $12 AND t.client_id = $13` + inOrder
 
 	insertToken = `INSERT INTO tokens (id, kind, digest, prefix, last4, owner, client_id, name, scope, collection, chain,
     family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason,
-    audience, replaces, ends_at, issued_for)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING`
+    audience, replaces, ends_at, issued_for, source, source_session, authenticated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT DO NOTHING`
 	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
 	shortenedTo = `SELECT expires_at FROM tokens WHERE id = $1 AND expires_at > 0 AND revoked_at = 0 AND reason <> ''`
@@ -101,7 +104,8 @@ func tokenFields(t *records.StoredToken) []any {
 		stamp{&t.RevokedAt},
 		&t.Reason, &t.Audience, &t.Replaces,
 		stamp{&t.EndsAt},
-		&t.IssuedFor,
+		&t.IssuedFor, &t.SignIn.Source, &t.SignIn.Session,
+		stamp{&t.SignIn.At},
 	}
 }
 
@@ -218,6 +222,17 @@ func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records
 	}), nil
 }
 
+// SessionsOf returns live sessions by how they began, the oldest first.
+func (s *Store) SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error) {
+	sessions, err := query(ctx, s, func(scan scanner) (t records.StoredToken, err error) {
+		return t, scan(tokenFields(&t)...)
+	}, liveSessions, q.Source, q.Session, q.Owner, micros(now))
+	slices.SortFunc(sessions, func(a, b records.StoredToken) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return sessions, err
+}
+
 // Touch records last uses that are later than the recorded ones. A token that no longer
 // exists is skipped. Many uses take several transactions, so that others get their turn.
 func (s *Store) Touch(ctx context.Context, uses []records.Use) error {
@@ -271,7 +286,7 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	err = unlessConflict(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digest,
 		t.Prefix, t.Last4, t.Owner, t.ClientID, t.Name, listOf(&t.Scope), t.Collection, listOf(&t.Chain), t.Family, t.Seq,
 		micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason,
-		t.Audience, t.Replaces, micros(t.EndsAt), t.IssuedFor)
+		t.Audience, t.Replaces, micros(t.EndsAt), t.IssuedFor, t.SignIn.Source, t.SignIn.Session, micros(t.SignIn.At))
 	if err != nil {
 		return err
 	}
@@ -288,7 +303,7 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 
 // revokedInLog reports whether the log says of a token's owner, its client or a client of its chain, or of everything,
 // that what was decided as of the token's sequence is void, or has killed what it was
-// made from.
+// made from, or whether the source's session that it began from has ended.
 func revokedInLog(ctx context.Context, c conn, t records.StoredToken) (bool, error) {
 	void, err := exists(ctx, c, cutOffSince, string(revocation.Subject), t.Owner, t.Seq)
 	if !void && err == nil && t.ClientID != "" {
@@ -296,6 +311,10 @@ func revokedInLog(ctx context.Context, c conn, t records.StoredToken) (bool, err
 	}
 	if !void && err == nil {
 		void, err = exists(ctx, c, cutOffSince, string(revocation.Everything), revocation.EverythingID, t.Seq)
+	}
+	if !void && err == nil && t.SignIn.Session != "" {
+		ended := records.SourceLogout(t.SignIn.Source, t.SignIn.Session)
+		void, err = exists(ctx, c, isSpent, ended[:])
 	}
 	for _, link := range t.Chain { // a refresh token's family is its last link
 		if void || err != nil {

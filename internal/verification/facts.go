@@ -38,6 +38,8 @@ type Token struct {
 	Replaces  string         // the id of the API token whose value it renewed
 	Family    string         // of a refresh token: the tokens that are revoked together
 	FamilyEnd time.Time      // of a refresh token: when its family ends; zero: never
+	SignedIn  time.Time      // of a session: when its user authenticated; zero when that is not known
+	VouchedBy string         // of a session: the source that vouched for its user; "": none
 
 	jwt     *token.JWT // nil when opaque
 	names   revocation.Names

@@ -93,8 +93,9 @@ func DefaultSettings() node.Settings {
 			AccessTTL: 30 * time.Minute, AccessMax: time.Hour,
 			ExchangeKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, RefreshGrace: 30 * time.Second, SessionMax: 12 * time.Hour,
 		},
-		Limits: identity.Limits{Account: 10, AccountTotal: 100, Address: 100, Window: 15 * time.Minute},
-		Audit:  8760 * time.Hour, Staleness: 2 * time.Second, Wait: revocation.WaitNodes,
+		Limits:    identity.Limits{Account: 10, AccountTotal: 100, Address: 100, Window: 15 * time.Minute},
+		Passwords: true,
+		Audit:     8760 * time.Hour, Staleness: 2 * time.Second, Wait: revocation.WaitNodes,
 	}
 }
 

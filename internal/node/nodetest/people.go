@@ -39,7 +39,9 @@ func (f *Fixture) SignedIn(tb testing.TB, username string) *caller.Caller {
 // SessionOf returns a new session of a user, without a password.
 func (f *Fixture) SessionOf(tb testing.TB, username string) *issuance.Issued {
 	tb.Helper()
-	issued, err := f.IssueFor(tb.Context(), caller.Operator(), username, &issuance.Request{Kind: token.KindSession, Name: "session"})
+	p, err := f.Store.Principal(tb.Context(), records.Who{Username: username})
+	Must(tb, err)
+	issued, err := f.StartSession(tb.Context(), caller.BySignIn(&p, records.SignIn{At: f.Time()}), nil)
 	Must(tb, err)
 	return issued
 }

@@ -42,6 +42,7 @@ func testTokens(t *testing.T, s *Suite) {
 	full.IssuedFor = "spent"
 	bare := records.StoredToken{ID: "bare", Kind: token.KindExchangeKey, CreatedAt: start}
 	other := records.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
+	full.SignIn = records.SignIn{Source: "museum", Session: "sid-1", At: start.Add(-time.Minute)}
 	s.do(t, records.AddToken{Token: full}, records.AddToken{Token: bare}, records.AddToken{Token: other})
 	same(t, "a full token", s.token(t, full.ID), full)
 	same(t, "a bare token", s.token(t, bare.ID), bare)

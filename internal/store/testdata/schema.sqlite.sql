@@ -137,6 +137,18 @@ CREATE TABLE nodes (
     seen_at INTEGER NOT NULL
 , verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
+CREATE TABLE password_links (
+    digest     BLOB    NOT NULL PRIMARY KEY,
+    user_id    TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_by TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX password_links_expired ON password_links (expires_at);
+
+CREATE INDEX password_links_user ON password_links (user_id);
+
 CREATE TABLE roles (
     name        TEXT NOT NULL PRIMARY KEY,
     permissions TEXT NOT NULL -- JSON: [{"action", "path"}]
@@ -154,6 +166,13 @@ CREATE TABLE signing_keys (
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX signing_keys_active ON signing_keys (state) WHERE state = 'active';
+
+CREATE TABLE spent (
+    digest BLOB    NOT NULL PRIMARY KEY,
+    until  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX spent_until ON spent (until);
 
 CREATE TABLE token_ancestors (
     ancestor TEXT NOT NULL,
@@ -187,7 +206,7 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '') STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 
@@ -203,9 +222,11 @@ CREATE UNIQUE INDEX tokens_replaces ON tokens (replaces) WHERE replaces <> '';
 
 CREATE INDEX tokens_revoked ON tokens (revoked_at) WHERE revoked_at > 0;
 
+CREATE INDEX tokens_source ON tokens (source, source_session) WHERE source <> '';
+
 CREATE TABLE user_groups (
     user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    group_name TEXT NOT NULL,
+    group_name TEXT NOT NULL, set_by TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (user_id, group_name)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,0 +1,306 @@
+package signin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+// Once is something that is good once; the zero value is nothing.
+type Once struct {
+	Name  records.Once
+	Until time.Time // when it would be refused anyway; zero: there is nothing
+}
+
+// NeedsPasswordError says that somebody whom a source vouches for may be a user who has a
+// password here: with that password once, they are linked.
+type NeedsPasswordError struct{ Username string }
+
+// Error returns the reason.
+func (e *NeedsPasswordError) Error() string {
+	return fmt.Sprintf("the user %q has a password here", e.Username)
+}
+
+// Vouch signs in whom a source vouches for. Who that is, the link to the external id says,
+// and nothing else does. Where there is no link, the source's policy decides: somebody is
+// refused, or created, or is a user of the same name who has nothing to lose. A disabled
+// user is refused whatever the source says.
+//
+// The error is Forbidden for whom the policy refuses, Conflict for a name that is taken,
+// SignInAgain for somebody who authenticated too long ago, InvalidToken for a statement
+// that was used already, and a *NeedsPasswordError.
+func (a *Authenticator) Vouch(ctx context.Context, st Statement) (*caller.Caller, error) {
+	return a.vouch(ctx, st, nil)
+}
+
+// VouchWithPassword is Vouch for somebody who has typed the password of the user whose name
+// the source says: they are linked. The error is that of Login too.
+func (a *Authenticator) VouchWithPassword(ctx context.Context, st Statement, password string) (*caller.Caller, error) {
+	proved, err := a.Login(ctx, Credentials{Username: st.Username, Password: password})
+	if err != nil {
+		return nil, err
+	}
+	return a.vouch(ctx, st, proved.Principal)
+}
+
+// LinkTo links the caller, who is signed in, to who a source says that they are. The error
+// is Conflict when that is linked to somebody, and that of Vouch.
+func (a *Authenticator) LinkTo(ctx context.Context, c *caller.Caller, st Statement) error {
+	src, err := a.judge(ctx, st)
+	if err != nil {
+		return err
+	}
+	p, err := records.ReadUser(ctx, a.cfg.Store, c.ID(), nil)
+	if err != nil {
+		return err
+	}
+	said := a.sourced(ctx, src, st, nil)
+	said.Event.Reason = "a link to the source " + src.Name
+	return a.cfg.People.FollowSource(ctx, *p.User, said, true)
+}
+
+func (a *Authenticator) vouch(ctx context.Context, st Statement, proved *records.Principal) (*caller.Caller, error) {
+	src, err := a.judge(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	found, linked, err := a.whom(ctx, src, st)
+	if err != nil {
+		return nil, a.refuseStatement(ctx, st, "", err)
+	}
+	if found == nil {
+		if found, err = a.byName(ctx, src, st, proved); err != nil {
+			return nil, a.refuseStatement(ctx, st, "", err)
+		}
+	}
+	if found != nil && found.User.Disabled {
+		a.cfg.Meter.LoginTried(outcomeDisabled)
+		return nil, a.refuseStatement(ctx, st, found.User.ID, fault.New(fault.Forbidden, "the account is disabled"))
+	}
+	groups, err := a.groups(ctx, src, st)
+	if err != nil {
+		return nil, err
+	}
+	said := a.sourced(ctx, src, st, groups)
+	var subject string
+	switch {
+	case found != nil:
+		subject = found.User.ID
+		err = a.cfg.People.FollowSource(ctx, *found.User, said, !linked)
+	case src.Create && st.Username == "":
+		err = fault.New(fault.Forbidden, "%s says no username, and without one nobody can be created", src.Title)
+	case src.Create:
+		subject, err = a.cfg.People.CreateSourced(ctx, said)
+	default:
+		err = fault.New(fault.Forbidden, "nobody here is linked to this account of %s", src.Title)
+	}
+	if err != nil {
+		return nil, a.refuseStatement(ctx, st, subject, a.named(st, err))
+	}
+	return a.signedIn(ctx, src, st, subject)
+}
+
+// signedIn returns the user as they are now: what was decided before the commit is not
+// what a session may rest on.
+func (a *Authenticator) signedIn(ctx context.Context, src Source, st Statement, subject string) (*caller.Caller, error) {
+	p, err := a.cfg.Store.Principal(ctx, records.Who{UserID: subject})
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
+	if err != nil || p.User.Disabled {
+		return nil, a.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
+	}
+	a.cfg.Meter.LoginTried(outcomeOK)
+	return caller.BySignIn(&p, records.SignIn{Source: src.Name, Session: st.Session, At: st.AuthenticatedAt}), nil
+}
+
+// judge decides whether a statement is one that the source may make at all.
+func (a *Authenticator) judge(ctx context.Context, st Statement) (Source, error) {
+	src, ok := a.cfg.Sources.Find(st.Source)
+	if !ok {
+		return src, fault.New(fault.NotFound, "there is no such way to sign in")
+	}
+	if err := directory.ValidateExternalID(st.ExternalID); err != nil {
+		return src, a.refuseStatement(ctx, st, "", fault.Wrap(err, fault.Forbidden, "%s names nobody by an id that can be kept", src.Title))
+	}
+	if !src.admits(st) {
+		return src, a.refuseStatement(ctx, st, "", fault.New(fault.Forbidden, "%s has no right for this account to sign in here", src.Title))
+	}
+	if now := a.cfg.Now(); src.MaxAge > 0 && (st.AuthenticatedAt.IsZero() || now.Sub(st.AuthenticatedAt) > src.MaxAge) {
+		return src, a.refuseStatement(ctx, st, "", fault.New(fault.SignInAgain, "the sign-in at %s was too long ago", src.Title))
+	}
+	return src, nil
+}
+
+// whom returns the user whom a statement is about, nil when nobody is linked, and whether
+// they are linked to this source itself.
+func (a *Authenticator) whom(ctx context.Context, src Source, st Statement) (found *records.Principal, linked bool, err error) {
+	own, err := a.linkedTo(ctx, src.Name, st.ExternalID)
+	if err != nil || src.Users == "" {
+		return own, own != nil, err
+	}
+	said := st.Claims[src.ExternalID]
+	if len(said) != 1 || said[0] == "" {
+		return nil, false, fault.New(fault.Forbidden, "%s doesn't say who this account is for %s", src.Title, src.Users)
+	}
+	theirs, err := a.linkedTo(ctx, src.Users, said[0])
+	switch {
+	case err != nil:
+		return nil, false, err
+	case own != nil && theirs != nil && own.User.ID != theirs.User.ID:
+		return nil, false, fault.New(fault.Forbidden, "this account of %s is linked to somebody else here", src.Title)
+	case theirs != nil:
+		return theirs, own != nil, nil
+	}
+	return own, own != nil, nil
+}
+
+// linkedTo returns the user who is linked to an external id; nil when nobody is.
+func (a *Authenticator) linkedTo(ctx context.Context, source, externalID string) (*records.Principal, error) {
+	p, err := a.cfg.Store.Principal(ctx, records.Who{Source: source, ExternalID: externalID})
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil //nolint:nilnil // nobody is an answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// byName returns the user who is linked at first sight because they have the username that
+// the source says; nil when there is none. A user of that name who could lose something by
+// it is never linked so: what they have is not the source's to hand out.
+func (a *Authenticator) byName(ctx context.Context, src Source, st Statement, proved *records.Principal) (*records.Principal, error) {
+	if !src.LinkUsername || identity.FoldName(st.Username) == "" {
+		return nil, nil //nolint:nilnil // nobody is an answer
+	}
+	p, err := a.cfg.Store.Principal(ctx, records.Who{Username: st.Username})
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil //nolint:nilnil // nobody is an answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	links, err := a.cfg.Store.Links(ctx, records.LinkQuery{User: p.User.ID, Source: src.Name})
+	switch {
+	case err != nil:
+		return nil, err
+	case p.User.Username != st.Username || len(links) > 0 || p.User.Owner != "" || reachesFar(p.Grants):
+		return nil, errTaken(st)
+	case p.User.PasswordHash == "" || !a.cfg.Passwords:
+		return &p, nil
+	case proved == nil || proved.User == nil || proved.User.ID != p.User.ID:
+		return nil, &NeedsPasswordError{Username: p.User.Username}
+	}
+	return &p, nil
+}
+
+// reachesFar reports whether any grant is one that a name must not open: all actions
+// everywhere, or any on tokens.
+func reachesFar(grants []access.Grant) bool {
+	return access.Allows(grants, access.Any, access.Root) ||
+		slices.ContainsFunc(grants, func(g access.Grant) bool { return g.Path.Covers(access.PathTokens) || access.PathTokens.Covers(g.Path) })
+}
+
+func errTaken(st Statement) error {
+	return fault.New(fault.Conflict, "the username %q is taken here", st.Username).In("username")
+}
+
+// named returns the refusal in the words of somebody who signs in: they didn't choose the
+// username.
+func (a *Authenticator) named(st Statement, err error) error {
+	switch {
+	case fault.Is(err, fault.Conflict) && fault.FieldOf(err) == "username":
+		return errTaken(st)
+	case fault.Is(err, fault.Conflict) && fault.FieldOf(err) == "external_id":
+		return fault.Wrap(err, fault.Conflict, "this account is linked to somebody here already: try again")
+	case fault.Is(err, fault.Conflict):
+		return fault.Wrap(err, fault.InvalidToken, "this sign-in was used already")
+	case fault.Is(err, fault.Invalid):
+		return fault.Wrap(err, fault.Forbidden, "what is said of this account can't be kept: %s", fault.Message(err))
+	}
+	return err
+}
+
+// groups returns the memberships that the source sets; nil when it sets none. A group that
+// holds everything is set only by a source that may set it by its full name.
+func (a *Authenticator) groups(ctx context.Context, src Source, st Statement) (*[]string, error) {
+	if !src.SetsGroups {
+		return nil, nil //nolint:nilnil // none is an answer
+	}
+	mighty, err := a.mightyGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set := []string{}
+	for _, g := range st.Groups {
+		may, named := src.maySet(g)
+		if may && (named || !mighty[g]) && !slices.Contains(set, g) && identity.ValidateGroup(g) == nil {
+			set = append(set, g)
+		}
+	}
+	return &set, nil
+}
+
+// mightyGroups returns the groups that have a binding which allows everything.
+func (a *Authenticator) mightyGroups(ctx context.Context) (map[string]bool, error) {
+	bindings, err := a.cfg.Store.Bindings(ctx, records.BindingQuery{RootGroups: true})
+	if err != nil || len(bindings) == 0 {
+		return nil, err
+	}
+	roles, err := a.cfg.Store.Roles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mighty := map[string]bool{}
+	for _, b := range bindings {
+		var role access.Role
+		if i := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == b.Role }); i >= 0 {
+			role = roles[i]
+		}
+		if access.Allows(access.Expand(b, role), access.Any, access.Root) {
+			mighty[b.Group] = true
+		}
+	}
+	return mighty, nil
+}
+
+// sourced returns what is stored of a statement, with the record of the sign-in.
+func (a *Authenticator) sourced(ctx context.Context, src Source, st Statement, groups *[]string) directory.Sourced {
+	e := a.cfg.Journal.Event(ctx, "", audit.Login)
+	e.Reason = "by the source " + src.Name
+	s := directory.Sourced{
+		Source: src.Name, ExternalID: st.ExternalID, Username: strings.TrimSpace(st.Username), Name: st.Name, Email: st.Email,
+		Groups: groups, Event: e,
+	}
+	if !st.Once.Until.IsZero() {
+		s.Also = append(s.Also, records.Spend{Once: st.Once.Name, Until: st.Once.Until})
+	}
+	return s
+}
+
+// refuseStatement records that somebody whom a source vouched for was refused, and returns
+// the reason. It names the source and who that was for it.
+func (a *Authenticator) refuseStatement(ctx context.Context, st Statement, subject string, reason error) error {
+	a.cfg.Meter.LoginTried(outcomeFailed)
+	e := a.cfg.Journal.Event(ctx, "", audit.Login)
+	e.Target, e.TargetName = subject, st.Username
+	if subject == "" {
+		e.Target = st.Source + ":" + st.ExternalID
+	}
+	switch fault.KindOf(reason) { //nolint:exhaustive // the rest is no decision about somebody
+	case fault.Internal, fault.Unavailable:
+		return reason
+	}
+	return a.cfg.Journal.Refuse(ctx, e, reason)
+}

@@ -1,0 +1,20 @@
+package store
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+const (
+	insertSpent = `INSERT INTO spent (digest, until) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	isSpent     = `SELECT 1 FROM spent WHERE digest = $1`
+	purgeSpent  = `DELETE FROM spent
+WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT 500)`
+)
+
+// spend uses up something that is good once. Of two requests that bring it at the same
+// time one waits for the other's transaction, and is refused.
+func spend(ctx context.Context, c conn, op records.Spend) error {
+	return unlessConflict(ctx, c, "it has been used already", insertSpent, op.Once[:], micros(op.Until))
+}

@@ -1,0 +1,117 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// testMemberships tests who set the groups of a user: a source replaces only its own, and
+// an administrator's list is all that the user is in afterwards.
+func testMemberships(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	u := user(1)
+	u.Groups = []string{"staff"}
+	s.do(t, records.CreateUser{User: u})
+	check := func(what string, groups []string, by map[string]string) {
+		t.Helper()
+		got := must[records.Principal](t)(s.principal(ctx, u.ID)).User
+		same(t, what, got.Groups, groups)
+		same(t, what+", set by", got.SetBy, by)
+	}
+	s.do(t, records.SetGroups{ID: u.ID, Source: "orcid", Groups: []string{"curators", "staff"}})
+	check("a source adds", []string{"curators", "staff"}, map[string]string{"curators": "orcid"})
+	s.do(t, records.SetGroups{ID: u.ID, Source: "scim:hr", Groups: []string{"visitors"}})
+	s.do(t, records.SetGroups{ID: u.ID, Source: "orcid"})
+	check("a source takes out its own", []string{"staff", "visitors"}, map[string]string{"visitors": "scim:hr"})
+	s.do(t, records.SetGroups{ID: u.ID, Groups: []string{"readers"}})
+	check("administrators replace theirs", []string{"readers", "visitors"}, map[string]string{"visitors": "scim:hr"})
+	s.do(t, records.UpdateUser{ID: u.ID, Groups: &[]string{"readers", "visitors", "writers"}})
+	check("a list keeps who set what stays", []string{"readers", "visitors", "writers"}, map[string]string{"visitors": "scim:hr"})
+	s.do(t, records.UpdateUser{ID: u.ID, Groups: &[]string{}})
+	check("a list is all", nil, nil)
+	s.refuse(t, fault.NotFound, records.SetGroups{ID: "nobody", Source: "orcid"})
+}
+
+// testByLink tests that a user is found by a link, and by nothing that resembles it.
+func testByLink(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	u := user(1)
+	s.do(t, records.CreateUser{User: u}, records.AddLink{Link: records.Link{Source: "orcid", ExternalID: "0000-0001", UserID: u.ID, LinkedAt: start}})
+	found := must[records.Principal](t)(s.store.Principal(ctx, records.Who{Source: "orcid", ExternalID: "0000-0001"}))
+	same(t, "by link", found.User.ID, u.ID)
+	for _, who := range []records.Who{
+		{Source: "orcid"},
+		{Source: "orcid", ExternalID: u.Username},
+		{Source: "orcid", ExternalID: u.ID},
+		{Source: "ORCID", ExternalID: "0000-0001"},
+		{Source: "other", ExternalID: "0000-0001"},
+	} {
+		_, err := s.store.Principal(ctx, who)
+		wantFault(t, err, fault.NotFound)
+	}
+	s.do(t, records.RemoveLink{Source: "orcid", ExternalID: "0000-0001"})
+	_, err := s.store.Principal(ctx, records.Who{Source: "orcid", ExternalID: "0000-0001"})
+	wantFault(t, err, fault.NotFound)
+	s.refuse(t, fault.NotFound, records.RemoveLink{Source: "orcid", ExternalID: "0000-0001"})
+}
+
+// testSpend tests that what is good once is used once, until it is forgotten.
+func testSpend(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	one := records.Spend{Once: records.OnceOf("assertion", "museum", "jti"), Until: s.now().Add(time.Minute)}
+	s.do(t, one)
+	s.refuse(t, fault.Conflict, one, records.CreateUser{User: user(1)})
+	if _, err := s.principal(ctx, user(1).ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("what came with something that was used already was done: %v", err)
+	}
+	s.do(t, records.Spend{Once: records.OnceOf("assertion", "museum", "jti2"), Until: one.Until})
+	if records.OnceOf("a", "bc") == records.OnceOf("a", "b", "c") || records.OnceOf("ab", "c") == records.OnceOf("a", "bc") {
+		t.Error("different parts have the same name")
+	}
+	if err := s.store.Purge(ctx, s.now()); err != nil {
+		t.Fatal(err)
+	}
+	s.refuse(t, fault.Conflict, one)
+}
+
+// testSessionsOf tests that live sessions are found by how they began, and that no session
+// begins from one that its source has ended.
+func testSessionsOf(t *testing.T, s *Suite) {
+	ctx, now := t.Context(), s.now()
+	add := func(id, owner string, in records.SignIn) {
+		s.do(t, records.AddToken{Token: records.StoredToken{
+			ID: id, Kind: token.KindSession, Digest: token.Digest(id), Owner: owner, CreatedAt: now, ExpiresAt: now.Add(time.Hour), SignIn: in,
+		}})
+	}
+	add("a1", "ada", records.SignIn{Source: "sso", Session: "s1", At: now})
+	add("a2", "ada", records.SignIn{Source: "sso", Session: "s2"})
+	add("b1", "bob", records.SignIn{Source: "sso", Session: "s1"})
+	add("own", "ada", records.SignIn{At: now})
+	add("over", "ada", records.SignIn{Source: "sso", Session: "s1"})
+	s.do(t, records.KillTokens{IDs: []string{"over"}, At: now, Reason: "signed out"})
+	find := func(q records.SessionQuery) (ids []string) {
+		for _, one := range must[[]records.StoredToken](t)(s.store.SessionsOf(ctx, q, now)) {
+			ids = append(ids, one.ID)
+		}
+		return ids
+	}
+	same(t, "a session of the source's", find(records.SessionQuery{Source: "sso", Session: "s1"}), []string{"a1", "b1"})
+	same(t, "a user's", find(records.SessionQuery{Source: "sso", Owner: "ada"}), []string{"a1", "a2"})
+	same(t, "all of a source", find(records.SessionQuery{Source: "sso"}), []string{"a1", "a2", "b1"})
+	same(t, "of no source", find(records.SessionQuery{Owner: "ada"}), []string(nil))
+
+	s.do(t, records.Spend{Once: records.SourceLogout("sso", "s9"), Until: now.Add(time.Hour)})
+	add("late", "ada", records.SignIn{Source: "sso", Session: "s9"})
+	if s.token(t, "late").RevokedAt.IsZero() {
+		t.Error("a session began from one that its source had ended")
+	}
+	add("another", "ada", records.SignIn{Source: "other", Session: "s9"})
+	if !s.token(t, "another").RevokedAt.IsZero() {
+		t.Error("a session was ended by the logout of another source's session")
+	}
+}
+
