@@ -56,7 +56,20 @@ type onceRun struct {
 	told         map[string]error
 }
 
-// next returns the batches to commit together.
+const (
+	holdRoles = "LOCK TABLE roles IN SHARE MODE"
+	holdLog   = "UPDATE log_head SET seq = seq"
+)
+
+func newOnceRun(t *testing.T, c onceCase) *onceRun {
+	t.Helper()
+	dsn := pgtest.New(t)
+	p, through := newProxy(t, dsn)
+	s := mustOpen(t, through, store.Options{Postgres: store.Postgres{Connections: 1, StatementTimeout: 20 * time.Second}})
+	return &onceRun{onceCase: c, s: s, p: p, look: rawPG(t, dsn, nil), holder: rawPG(t, dsn, nil), told: map[string]error{}}
+}
+
+// next returns the ids of the batches to commit together.
 func (r *onceRun) next() (ids []string) {
 	r.n++
 	ids = []string{fmt.Sprintf("id-%05d", r.n)}
@@ -159,7 +172,6 @@ func (r *onceRun) wantOnce(t *testing.T) {
 // answers, no batch is done twice, and none fails because of what it has done itself.
 func TestABatchWhoseAnswerIsLostIsNotDoneAgain(t *testing.T) {
 	t.Parallel()
-	const holdRoles = "LOCK TABLE roles IN SHARE MODE"
 	for name, c := range map[string]onceCase{
 		"a change":                 {batch: taker},
 		"a change, unprepared":     {batch: taker, cold: true},
@@ -169,14 +181,12 @@ func TestABatchWhoseAnswerIsLostIsNotDoneAgain(t *testing.T) {
 		"a revocation, unprepared": {batch: revoked, cold: true},
 		"an event":                 {batch: noter},
 		"a group of changes":       {batch: taker, hold: holdRoles},
-		"a group of revocations":   {batch: revoked, hold: "UPDATE log_head SET seq = seq"},
+		"a group of revocations":   {batch: revoked, hold: holdLog},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dsn := pgtest.New(t)
-			p, through := newProxy(t, dsn)
-			s := mustOpen(t, through, store.Options{Postgres: store.Postgres{Connections: 1, StatementTimeout: 20 * time.Second}})
-			r := &onceRun{onceCase: c, s: s, p: p, look: rawPG(t, dsn, nil), holder: rawPG(t, dsn, nil), told: map[string]error{}}
+			r := newOnceRun(t, c)
+			p := r.p
 			r.ready(t)
 			r.commit(t, p.listen)
 			said, answered := p.heard()
@@ -201,10 +211,8 @@ func TestABatchOnASilentLineIsNotDoneAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dsn := pgtest.New(t)
-			p, through := newProxy(t, dsn)
-			s := mustOpen(t, through, store.Options{Postgres: store.Postgres{Connections: 1, StatementTimeout: 20 * time.Second}})
-			r := &onceRun{onceCase: c, s: s, p: p, look: rawPG(t, dsn, nil), told: map[string]error{}}
+			r := newOnceRun(t, c)
+			p := r.p
 			r.ready(t)
 			r.commit(t, p.listen)
 			said, _ := p.heard()
@@ -219,6 +227,27 @@ func TestABatchOnASilentLineIsNotDoneAgain(t *testing.T) {
 				one.Wait()
 			}
 			settled(t, p, r.look, 0)
+			r.wantOnce(t)
+		})
+	}
+}
+
+// A server that ends with an error may have committed before. That is no reason to leave out
+// one of a group and to do the others again.
+func TestABatchBehindWhichTheServerEndsIsNotDoneAgain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]onceCase{
+		"alone": {batch: unlogged(taker)}, "in a group": {batch: unlogged(taker), hold: holdRoles}, "revocations": {batch: revoked, hold: holdLog},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newOnceRun(t, c)
+			commit := 1
+			if c.hold != "" {
+				commit = 2 // that of the group
+			}
+			r.ready(t)
+			r.commit(t, func() { r.p.panicAtCommit(commit) })
 			r.wantOnce(t)
 		})
 	}

@@ -25,6 +25,7 @@ type proxy struct {
 	apart    string // the server of those who migrate; "": the same
 	up, down way
 	record   bool
+	commits  int // the answer to which of the next commits is replaced by the server's end; 0: none
 	ends     map[string]net.Conn
 }
 
@@ -197,7 +198,22 @@ func (p *proxy) passing(w *way, b []byte) (pass []byte, end bool) {
 	if p.record {
 		w.said = append(w.said, b...)
 	}
+	if w == &p.down && p.commits > 0 && (bytes.Contains(b, []byte("COMMIT\x00")) || bytes.Contains(b, []byte("CALL\x00"))) {
+		if p.commits--; p.commits == 0 {
+			return panicked, true
+		}
+	}
 	return b, end
+}
+
+// panicked is what a server says that ends because of a mistake of its own.
+var panicked = []byte("E\x00\x00\x00\x27SPANIC\x00VPANIC\x00CXX000\x00Mout of luck\x00\x00")
+
+// panicAtCommit makes the server seem to end behind one of the next commits.
+func (p *proxy) panicAtCommit(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commits = n
 }
 
 // listen begins to record what passes.
