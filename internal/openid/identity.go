@@ -2,6 +2,7 @@ package openid
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
@@ -40,6 +41,14 @@ func (i *Identity) List(name string) ([]string, error) {
 		return i.token.List(name)
 	}
 	return i.userinfo.Strings(name)
+}
+
+// Raw returns a claim's JSON text, as Text finds it; nil where neither has it.
+func (i *Identity) Raw(name string) json.RawMessage {
+	if i.token.Has(name) {
+		return i.token.Raw(name)
+	}
+	return i.userinfo[name]
 }
 
 // has reports whether there is such a claim.
