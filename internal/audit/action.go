@@ -32,6 +32,10 @@ const (
 	// UserPasswordLink is that somebody created a link with which the user sets a password.
 	UserPasswordLink = "user.password-link" // #nosec G101 -- the name of an action
 
+	GroupCreate = "group.create" // a source that provisions created a group; the target is its name
+	GroupUpdate = "group.update"
+	GroupRemove = "group.remove"
+
 	CollectionCreate = "collection.create"
 	CollectionUpdate = "collection.update"
 	CollectionRemove = "collection.remove"
@@ -65,6 +69,7 @@ var actions = []string{
 	Login, Logout, RevokeAll,
 	DeviceApprove, DeviceDeny,
 	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess, UserLink, UserUnlink, UserPasswordLink,
+	GroupCreate, GroupUpdate, GroupRemove,
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,

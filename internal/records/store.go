@@ -17,6 +17,7 @@ import (
 type Store interface {
 	Directory
 	PasswordLinks
+	Provisioning
 	Tokens
 	Attempts
 	Devices

@@ -110,8 +110,10 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return err
 	case records.RemoveUser:
 		return change(ctx, c, noSuchUser, deleteUser, op.ID)
-	case records.SetGroups, records.AddLink, records.RemoveLink, records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink, records.Spend:
-		return carryOutSignIn(ctx, c, op)
+	case records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
+		return carryOutOnWayIn(ctx, c, op)
+	case records.Spend:
+		return spend(ctx, c, op)
 	case records.CreateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err
@@ -153,6 +155,9 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
 		return changeKeys(ctx, c, op.Plan)
+	}
+	if done, err := carryOutForSource(ctx, c, op); done {
+		return err
 	}
 	return carryOutOnToken(ctx, c, op)
 }

@@ -29,18 +29,9 @@ func (s *Store) PasswordLink(ctx context.Context, digest [32]byte) (records.Pass
 	return l, nil
 }
 
-// carryOutSignIn carries out an operation about how users get in, and what a source says of
-// them.
-func carryOutSignIn(ctx context.Context, c conn, op records.Op) error {
+// carryOutOnWayIn does the operations on how users get in.
+func carryOutOnWayIn(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
-	case records.SetGroups:
-		return setGroups(ctx, c, op)
-	case records.Spend:
-		return spend(ctx, c, op)
-	case records.AddLink:
-		return addLink(ctx, c, op)
-	case records.RemoveLink:
-		return change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
 	case records.RequireLink:
 		return requireLink(ctx, c, op)
 	case records.AddPasswordLink:
@@ -48,7 +39,7 @@ func carryOutSignIn(ctx context.Context, c conn, op records.Op) error {
 	case records.SpendPasswordLink:
 		return unlessConflict(ctx, c, "the link was used already, was replaced, or has expired", spendPasswordLink, op.Digest[:], micros(op.Now))
 	}
-	return fault.New(fault.Internal, "no operation about signing in: %T", op)
+	return fault.New(fault.Internal, "no operation on how users get in: %T", op)
 }
 
 // addPasswordLink stores a link in place of the user's earlier ones. Two that are created at
