@@ -110,8 +110,6 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return err
 	case records.RemoveUser:
 		return change(ctx, c, noSuchUser, deleteUser, op.ID)
-	case records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
-		return carryOutOnWayIn(ctx, c, op)
 	case records.Spend:
 		return spend(ctx, c, op)
 	case records.CreateCollection:
@@ -213,6 +211,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		return c.post(ctx, trimAddresses, op.Account)
 	case records.ForgetAddresses:
 		return c.post(ctx, forgetAddresses, op.Account)
+	case records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
+		return carryOutOnWayIn(ctx, c, op)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", op)
 }
