@@ -62,6 +62,12 @@ type (
 		Once  Once
 		Until time.Time
 	}
+	// EndSourceSession remembers, until then, that a source has ended a session of its own:
+	// a session that would begin from it later is revoked as it is stored. Twice is no error.
+	EndSourceSession struct {
+		Source, Session string
+		Until           time.Time
+	}
 	// Rehash replaces a password hash if it is still the old one.
 	Rehash struct {
 		ID       string
@@ -190,6 +196,7 @@ func (SetGroups) op()        {}
 func (AddLink) op()          {}
 func (RemoveLink) op()       {}
 func (Spend) op()            {}
+func (EndSourceSession) op() {}
 func (CreateCollection) op() {}
 func (UpdateCollection) op() {}
 func (RemoveCollection) op() {}

@@ -8,8 +8,10 @@ import (
 
 const (
 	insertSpent = `INSERT INTO spent (digest, until) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	isSpent     = `SELECT 1 FROM spent WHERE digest = $1`
-	purgeSpent  = `DELETE FROM spent
+	markSpent   = `INSERT INTO spent (digest, until) VALUES ($1, $2)
+ON CONFLICT (digest) DO UPDATE SET until = CASE WHEN excluded.until > spent.until THEN excluded.until ELSE spent.until END`
+	isSpent    = `SELECT 1 FROM spent WHERE digest = $1`
+	purgeSpent = `DELETE FROM spent
 WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT 500)`
 )
 
@@ -17,4 +19,12 @@ WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT
 // time one waits for the other's transaction, and is refused.
 func spend(ctx context.Context, c conn, op records.Spend) error {
 	return unlessConflict(ctx, c, "it has been used already", insertSpent, op.Once[:], micros(op.Until))
+}
+
+// endSourceSession remembers that a source has ended a session of its own. Its batch holds
+// the lock that no token is added under: a session that begins from it is stored either
+// before the batch, and found by who reads after it, or as revoked.
+func endSourceSession(ctx context.Context, c conn, op records.EndSourceSession) error {
+	ended := records.SourceLogout(op.Source, op.Session)
+	return c.post(ctx, markSpent, ended[:], micros(op.Until))
 }
