@@ -21,7 +21,7 @@ WHERE g.user_id = $1 ORDER BY 7, 1`
 
 	selectUserBindings  = selectBinding + ` FROM bindings b WHERE b.user_id = $1 ORDER BY b.path, b.id`
 	selectGroupBindings = selectBinding + ` FROM bindings b WHERE b.group_name = $1 ORDER BY b.path, b.id`
-	selectRootGroups    = selectBinding + ` FROM bindings b WHERE b.path = '/' AND b.group_name IS NOT NULL ORDER BY b.path, b.id`
+	selectRootGroups    = selectBinding + ` FROM bindings b WHERE b.path = '/' AND b.group_name IS NOT NULL`
 	selectBindings      = selectBinding + ` FROM bindings b ORDER BY b.path, b.id`
 
 	selectReachingBindings = selectBinding + ` FROM bindings b WHERE b.user_id = $1
