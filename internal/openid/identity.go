@@ -42,6 +42,15 @@ func (i *Identity) List(name string) ([]string, error) {
 	return i.userinfo.Strings(name)
 }
 
+// Values returns each value of a claim as text, as assertion.Claims does: that of the ID
+// token, else that of userinfo.
+func (i *Identity) Values(name string) []string {
+	if i.token.Has(name) {
+		return i.token.Values(name)
+	}
+	return assertion.ValuesOf(i.userinfo[name])
+}
+
 // has reports whether there is such a claim.
 func (i *Identity) has(name string) bool { return i.token.Has(name) || i.userinfo[name] != nil }
 
