@@ -60,7 +60,11 @@ sign_in:
 			if status != http.StatusServiceUnavailable || !strings.Contains(page, "The provider") {
 				t.Errorf("without the provider: %d\n%s", status, page)
 			}
-			startProvider(t, dir, issuer, server, c.algorithm, c.inIDToken)
+			env := []string{"ALGORITHM=" + c.algorithm}
+			if c.inIDToken {
+				env = append(env, "IN_ID_TOKEN=yes")
+			}
+			startProvider(t, issuer, server, dir, env, "node", "provider.mjs")
 			time.Sleep(5 * time.Second) // for so long it isn't asked again
 
 			status, page = b.signIn(server+"/auth/sign-in/op?next=/auth/tokens", "ada")
@@ -100,16 +104,42 @@ sign_in:
 	}
 }
 
-// startProvider runs oidc-provider until the test ends.
-func startProvider(t *testing.T, dir, issuer, server, algorithm string, inIDToken bool) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "node", "provider.mjs")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "ISSUER="+issuer, "SECRET="+providerSecret, "ALGORITHM="+algorithm,
-		"REDIRECT_URI="+server+"/auth/sign-in/op/callback", "BACKCHANNEL="+server+"/auth/sign-in/op/backchannel-logout")
-	if inIDToken {
-		cmd.Env = append(cmd.Env, "IN_ID_TOKEN=yes")
+// TestSignInWithAuthlib signs in with a provider of another make: it sends no iss, has no
+// userinfo endpoint, takes the client's secret in the form alone, and sends aud as a list.
+func TestSignInWithAuthlib(t *testing.T) {
+	t.Parallel()
+	needPython(t)
+	needFrameworks(t)
+	issuer := "http://" + freeAddress(t)
+	secret := filepath.Join(t.TempDir(), "provider.secret")
+	write(t, secret, providerSecret)
+	server := serveWith(t, fmt.Sprintf(`
+dialects: []
+sign_in:
+  password: false
+  sources:
+    - {name: op, type: oidc, issuer: %q, client_id: bearerd, client_secret_file: %q, unknown: create, max_age: 1h}
+`, issuer, secret))
+	startProvider(t, issuer, server, "testdata/openid", []string{"AUTHLIB_INSECURE_TRANSPORT=1"}, python, "provider.py")
+	b := newBrowser(t, server)
+	// Without passwords and with one source, the sign-in page leads there at once.
+	if status, page := b.get(server + "/auth/login?next=/auth/tokens"); status != http.StatusOK || b.at != server+"/auth/tokens" {
+		t.Fatalf("signed in: %d at %s\n%s", status, b.at, page)
 	}
+	var me struct{ Username, Name, Email string }
+	b.api(http.MethodGet, "/auth/api/v1/me", nil, http.StatusOK, &me)
+	if me.Username != "ada" || me.Name != "Ada Lovelace" || me.Email != "" {
+		t.Errorf("me: %+v; an address that isn't verified is not taken", me)
+	}
+}
+
+// startProvider runs a provider, a command in a directory, until the test ends.
+func startProvider(t *testing.T, issuer, server, dir string, env []string, command ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "ISSUER="+issuer, "SECRET="+providerSecret,
+		"REDIRECT_URI="+server+"/auth/sign-in/op/callback", "BACKCHANNEL="+server+"/auth/sign-in/op/backchannel-logout"), env...)
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
