@@ -84,7 +84,8 @@ var mayImport = map[string][]string{
 	"internal/adminapi":             and(edge, pages...),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
 	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
-	"internal/webui":                and(edge, pages...),
+	"internal/sso":                  {"internal/assertion", "internal/openid", "internal/httpkit", "internal/signin", "internal/records", "internal/fault", "internal/strictjson"},
+	"internal/webui":                and(and(edge, pages...), "internal/sso"),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/senaite":      and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
@@ -104,7 +105,8 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
-		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config"),
+		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
+		"internal/assertion", "internal/openid", "internal/remote", "internal/sso"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

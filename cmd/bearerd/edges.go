@@ -91,10 +91,18 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err := s.addGateway(&e); err != nil {
 		return edges{}, err
 	}
+	ways, err := i.pageWays(s.cookies)
+	if err != nil {
+		return edges{}, fmt.Errorf("sign_in: %w", err)
+	}
+	if len(i.ways) > 0 {
+		e.loops = append(e.loops, askWays(i.ways, logger))
+	}
 	e.own = append(e.own, &webui.Pages{ // behind what programs use, in the description too
 		SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
+		Passwords: takesPasswords(i.config), Ways: ways,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
 		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },

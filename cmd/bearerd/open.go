@@ -23,6 +23,7 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/traffic"
@@ -46,6 +47,8 @@ type instance struct {
 	tail     *feed.Tail // of the revocation log
 	now      func() time.Time
 	traffic  traffic.Log // nil when nothing is counted
+	ways     sso.Sources // to sign in, for the server
+	ring     *keyring.Ring
 }
 
 // needs says what a command needs of the database.
@@ -201,6 +204,7 @@ type parts struct {
 	// watches their list. SQLite has one node as a rule, which need not write while
 	// nothing happens.
 	shared bool
+	serves bool // people sign in: their sources are made ready
 	meter  node.Meter
 	now    func() time.Time // the machine's own: the ledger sees by it that the machine was stopped
 	logger *slog.Logger
@@ -234,11 +238,17 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if p.config.Revocation.Wait {
 		wait = revocation.WaitNodes
 	}
+	var ways waysToSignIn
+	if p.serves {
+		if ways, err = readWays(ctx, p.config, ledger.Now); err != nil {
+			return nil, err
+		}
+	}
 	n, err := node.New(node.Config{
 		Store: p.store, Ring: ring, Follower: follower, Watcher: watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
 		Forms: forms, Settings: node.Settings{
 			Policy: policyOf(p.config), Audit: p.config.Audit.Retention, Staleness: p.config.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(p.config.Verify.Cache),
-			Passwords: p.config.SignIn.Password, Sources: sourcesOf(p.config.SignIn.Sources),
+			Passwords: p.config.SignIn.Password, Sources: ways.policies,
 			Limits: identity.Limits{
 				Account: p.config.Login.AccountFailures, AccountTotal: p.config.Login.AccountFailuresTotal,
 				Address: p.config.Login.AddressFailures, Window: p.config.Login.Window,
@@ -251,6 +261,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	}
 	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
+	i.ways, i.ring = ways.sources, ring
 	p.store.Follow(follower.Origin)
 	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {
 		return i, err

@@ -58,7 +58,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	metrics := server.NewMetrics()
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), meter: metrics, now: p.now, logger: logger})
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), serves: true, meter: metrics, now: p.now, logger: logger})
 	if err != nil {
 		return err
 	}

@@ -1,20 +1,199 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/assertion"
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/openid"
+	"github.com/bearerd/bearerd/internal/remote"
+	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/sso"
+	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/webui"
 )
 
-// sourcesOf returns what the sources of the configuration may say of whom.
-func sourcesOf(list []config.SignInSource) signin.Sources {
-	sources := make(signin.Sources, 0, len(list))
-	for _, s := range list {
-		sources = append(sources, signin.Source{
+// waysToSignIn are the sources of the configuration: what they may say of whom, and how
+// they are spoken to.
+type waysToSignIn struct {
+	policies signin.Sources
+	sources  sso.Sources
+}
+
+// readWays reads the secrets and keys of the sources. Nothing is asked of them yet.
+func readWays(ctx context.Context, c config.Config, now func() time.Time) (ways waysToSignIn, err error) {
+	for i, s := range c.SignIn.Sources {
+		key := fmt.Sprintf("sign_in.sources[%d]", i)
+		policy := signin.Source{
 			Name: s.Name, Title: s.ShownAs(),
 			Create: s.Unknown == config.UnknownCreate, LinkUsername: s.Link == config.LinkUsername,
 			SetsGroups: s.Groups != "", GroupsOnly: s.GroupsOnly, Allow: s.Allow, MaxAge: s.MaxAge,
 			Users: s.Users, ExternalID: s.ExternalID,
-		})
+		}
+		src := sso.Source{Name: s.Name, Title: s.ShownAs()}
+		switch s.Type {
+		case config.SourceApp:
+			var passwords *sso.PasswordCheck
+			if src.App, passwords, err = readApp(ctx, key, c, s, now); passwords != nil {
+				policy.Passwords = passwords
+			}
+		case config.SourceOIDC:
+			src.Provider, err = readProvider(key, c, s, now)
+		case config.SourceHeader:
+			src.Header, err = readHeader(key, c, s, now)
+		}
+		if err != nil {
+			return ways, err
+		}
+		ways.policies, ways.sources = append(ways.policies, policy), append(ways.sources, src)
 	}
-	return sources
+	return ways, nil
+}
+
+// claimsOf names what is read of a source.
+func claimsOf(s config.SignInSource) sso.Claims {
+	more := []string{}
+	for claim := range s.Allow {
+		more = append(more, claim)
+	}
+	if s.ExternalID != "" && !slices.Contains(more, s.ExternalID) {
+		more = append(more, s.ExternalID)
+	}
+	return sso.Claims{Username: s.Username, FullName: s.FullName, Email: s.Email, Groups: s.Groups, More: more}
+}
+
+func readApp(ctx context.Context, key string, c config.Config, s config.SignInSource, now func() time.Time) (*sso.App, *sso.PasswordCheck, error) {
+	client, err := remote.NewClient(s.CAFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s.%w", key, err)
+	}
+	keys, err := appKeys(ctx, key, s, client, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	verifier, err := assertion.New(assertion.Config{Issuer: s.AssertionIssuer(), Keys: keys, Now: now})
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", key, err)
+	}
+	app := &sso.App{Name: s.Name, URL: s.URL, Origin: s.Origin(), Audience: c.Issuer, Claims: claimsOf(s), Verifier: verifier}
+	if s.PasswordURL == "" {
+		return app, nil, nil
+	}
+	secret, err := keyring.ReadSecretOf(key+".secret_file", s.SecretFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	return app, sso.NewPasswordCheck(app, s.PasswordURL, secret, client, now), nil
+}
+
+// appKeys returns the keys of an application's assertions.
+func appKeys(ctx context.Context, key string, s config.SignInSource, client *http.Client, now func() time.Time) (assertion.Keys, error) {
+	switch {
+	case s.SecretFile != "":
+		return assertion.SecretFile(key+".secret_file", s.SecretFile)
+	case strings.Contains(s.JWKS, "://"):
+		return assertion.SetURL(assertion.SetConfig{Name: s.ShownAs(), Address: s.JWKS, Client: client, Now: now})
+	}
+	return assertion.SetFile(ctx, key+".jwks", s.JWKS, now)
+}
+
+func readProvider(key string, c config.Config, s config.SignInSource, now func() time.Time) (*sso.Provider, error) {
+	client, err := remote.NewClient(s.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("%s.%w", key, err)
+	}
+	secret, err := readClientSecret(key, s)
+	if err != nil {
+		return nil, err
+	}
+	claims := claimsOf(s)
+	provider, err := openid.New(openid.Config{
+		Name: s.ShownAs(), Issuer: s.Issuer, ClientID: s.ClientID, Secret: secret,
+		RedirectURI: c.Issuer + webui.PathWays + s.Name + "/callback", Scopes: s.Scopes, Claims: claims.Names(), Client: client, Now: now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return &sso.Provider{Provider: provider, Claims: claims, LogoutAll: s.Logout == config.LogoutAll}, nil
+}
+
+// readClientSecret reads what the provider has given; a client without a secret is public.
+func readClientSecret(key string, s config.SignInSource) (token.Secret, error) {
+	if s.ClientSecretFile == "" {
+		return "", nil
+	}
+	f, err := os.Open(s.ClientSecretFile)
+	if err != nil {
+		return "", fmt.Errorf("%s.client_secret_file: %w", key, err)
+	}
+	secret, err := readAll(f)
+	if err == nil && len(bytes.TrimSpace(secret)) == 0 {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s.client_secret_file: %s: %w", key, s.ClientSecretFile, err)
+	}
+	return token.Secret(secret), nil
+}
+
+func readHeader(key string, c config.Config, s config.SignInSource, now func() time.Time) (*sso.Header, error) {
+	secret, err := keyring.ReadSecretOf(key+".secret_file", s.SecretFile)
+	if err != nil {
+		return nil, err
+	}
+	if err := keyring.CheckSecretOf(key+".secret_file", secret); err != nil {
+		return nil, err
+	}
+	return &sso.Header{
+		Name: s.Name, Claims: claimsOf(s), Secret: secret, Proxies: httpkit.Proxies(c.TrustedProxies), Trust: s.Fresh == config.FreshTrust, Now: now,
+	}, nil
+}
+
+// pageWays returns the ways to sign in as the pages offer them.
+func (i *instance) pageWays(cookies httpkit.Cookies) (webui.Ways, error) {
+	if len(i.ways) == 0 {
+		return webui.Ways{}, nil
+	}
+	key, err := i.ring.Derive("sign-in requests")
+	if err != nil {
+		return webui.Ways{}, err
+	}
+	requests, err := sso.NewRequests(key, cookies, i.now)
+	return webui.Ways{Sources: i.ways, Requests: requests, Fresh: i.config.SignIn.Fresh}, err
+}
+
+// takesPasswords reports whether people can sign in with a password: one that is kept here,
+// or one that a source checks.
+func takesPasswords(c config.Config) bool {
+	return c.SignIn.Password || slices.ContainsFunc(c.SignIn.Sources, func(s config.SignInSource) bool { return s.PasswordURL != "" })
+}
+
+// askWays returns the loop that asks the providers at the start, so that the log says which
+// of them don't answer before somebody needs them.
+func askWays(ways sso.Sources, logger *slog.Logger) server.Loop {
+	return server.Loop{Name: "asking the sign-in sources", Run: func(ctx context.Context) error {
+		for _, s := range ways {
+			if s.Provider == nil {
+				continue
+			}
+			if err := s.Provider.Load(ctx); err != nil && ctx.Err() == nil {
+				logger.LogAttrs(ctx, slog.LevelWarn, "a sign-in source doesn't answer; it is asked again when somebody signs in by it",
+					slog.String("source", s.Name), slog.Any("error", err))
+			}
+		}
+		<-ctx.Done()
+		return nil
+	}}
 }

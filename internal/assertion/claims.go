@@ -103,30 +103,6 @@ func (c *Claims) Text(name string) (s string, err error) {
 	return s, err
 }
 
-// Values returns each value of a claim as text: strings as they are, numbers and booleans as
-// JSON writes them, of a list each. Objects and lists within lists have none; neither has a
-// claim that is absent or null.
-func (c *Claims) Values(name string) []string { return ValuesOf(c.members[name]) }
-
-// ValuesOf is Values for a claim's JSON text.
-func ValuesOf(claim json.RawMessage) (values []string) {
-	var list []json.RawMessage
-	if json.Unmarshal(claim, &list) != nil {
-		list = []json.RawMessage{claim}
-	}
-	for _, one := range list {
-		var text string
-		switch {
-		case len(one) == 0, one[0] == '{', one[0] == '[', string(one) == "null":
-		case json.Unmarshal(one, &text) == nil:
-			values = append(values, text)
-		default:
-			values = append(values, string(one))
-		}
-	}
-	return values
-}
-
 // List returns a claim that is a string or a list of strings, and nil where it is absent
 // or null. A claim of another type is an error.
 func (c *Claims) List(name string) ([]string, error) { return c.members.Strings(name) }

@@ -87,10 +87,13 @@ func (s SignInSource) ShownAs() string { return cmp.Or(s.Title, s.Name) }
 
 // AssertionIssuer returns the `iss` of the assertions of an application: the origin of its
 // URL unless it is named.
-func (s SignInSource) AssertionIssuer() string {
+func (s SignInSource) AssertionIssuer() string { return cmp.Or(s.SourceIssuer, s.Origin()) }
+
+// Origin returns where an application's pages are: the origin of its URL.
+func (s SignInSource) Origin() string {
 	u, err := url.Parse(s.URL)
-	if s.SourceIssuer != "" || err != nil {
-		return s.SourceIssuer
+	if err != nil {
+		return ""
 	}
 	return u.Scheme + "://" + u.Host
 }

@@ -132,6 +132,9 @@ func NewCookies(issuer string) Cookies {
 	return Cookies{insecure: err == nil && u.Scheme == "http" && token.IsLoopback(u.Hostname())}
 }
 
+// Insecure reports whether the cookies are sent over http too.
+func (c Cookies) Insecure() bool { return c.insecure }
+
 // SessionName returns the name of bearerd's own session cookie. On https it has the
 // prefix that keeps other hosts of the domain from setting one (RFC 6265bis).
 func (c Cookies) SessionName() string {

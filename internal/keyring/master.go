@@ -29,6 +29,7 @@ const (
 // The zero value seals and opens nothing. It prints as its path.
 type Master struct {
 	aead cipher.AEAD
+	key  []byte
 	path string
 }
 
@@ -94,7 +95,7 @@ func newMaster(path string, key []byte) (Master, error) {
 	if err != nil {
 		return Master{}, fmt.Errorf("master key %s: %w", path, err)
 	}
-	return Master{aead: aead, path: path}, nil
+	return Master{aead: aead, key: bytes.Clone(key), path: path}, nil
 }
 
 // MakeMaster makes a master key and its file, mode 0600. An existing file is not changed:

@@ -2,6 +2,7 @@ package openid
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
@@ -42,13 +43,12 @@ func (i *Identity) List(name string) ([]string, error) {
 	return i.userinfo.Strings(name)
 }
 
-// Values returns each value of a claim as text, as assertion.Claims does: that of the ID
-// token, else that of userinfo.
-func (i *Identity) Values(name string) []string {
+// Raw returns a claim's JSON text, as Text finds it; nil where neither has it.
+func (i *Identity) Raw(name string) json.RawMessage {
 	if i.token.Has(name) {
-		return i.token.Values(name)
+		return i.token.Raw(name)
 	}
-	return assertion.ValuesOf(i.userinfo[name])
+	return i.userinfo[name]
 }
 
 // has reports whether there is such a claim.

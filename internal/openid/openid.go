@@ -78,6 +78,13 @@ func New(cfg Config) (*Provider, error) {
 	return p, nil
 }
 
+// Away reports whether the provider did not answer when it was last asked.
+func (p *Provider) Away() bool { return p.metadata.Away() }
+
+// Load asks the provider for its metadata if that is not known, and returns why it can't
+// be read.
+func (p *Provider) Load(ctx context.Context) error { return p.metadata.Load(ctx) }
+
 // Request is one sign-in under way. State, Nonce and Verifier are random, and known to the
 // browser that began it alone.
 type Request struct {

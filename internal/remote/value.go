@@ -80,6 +80,13 @@ func (v *Value[T]) Get(ctx context.Context, suits func(T) bool) (T, error) {
 	return none, fault.Wrap(err, fault.Unavailable, "%s can't be read now", v.cfg.What).Retry(retryEvery)
 }
 
+// Away reports whether the value could not be read when that was last tried.
+func (v *Value[T]) Away() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.lastErr != nil
+}
+
 // Load reads the value now if it is not known, and returns why it can't be read.
 func (v *Value[T]) Load(ctx context.Context) error { return v.refresh(ctx, true) }
 

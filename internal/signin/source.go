@@ -46,7 +46,7 @@ type Statement struct {
 
 	AuthenticatedAt time.Time // zero: the source doesn't say
 	Session         string    // the source's own name for its session; "" when it has none
-	Once            Once      // what was presented, which is good once
+	Once            []Once    // what was presented, and is good once
 }
 
 // Sources are the sources by name, in the order of the configuration.

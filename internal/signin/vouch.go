@@ -16,10 +16,10 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// Once is something that is good once; the zero value is nothing.
+// Once is something that is good once.
 type Once struct {
 	Name  records.Once
-	Until time.Time // when it would be refused anyway; zero: there is nothing
+	Until time.Time // when it would be refused anyway
 }
 
 // NeedsPasswordError says that somebody whom a source vouches for may be a user who has a
@@ -53,20 +53,26 @@ func (a *Authenticator) VouchWithPassword(ctx context.Context, st Statement, pas
 	return a.vouch(ctx, st, proved.Principal)
 }
 
-// LinkTo links the caller, who is signed in, to who a source says that they are. The error
-// is Conflict when that is linked to somebody, and that of Vouch.
-func (a *Authenticator) LinkTo(ctx context.Context, c *caller.Caller, st Statement) error {
+// LinkTo links a user, who has asked for it while they were signed in, to who a source says
+// that they are. The error is Conflict when that is linked to somebody, and that of Vouch.
+func (a *Authenticator) LinkTo(ctx context.Context, subject string, st Statement) error {
 	src, err := a.judge(ctx, st)
 	if err != nil {
 		return err
 	}
-	p, err := records.ReadUser(ctx, a.cfg.Store, c.ID(), nil)
+	p, err := records.ReadUser(ctx, a.cfg.Store, subject, nil)
 	if err != nil {
 		return err
 	}
+	if p.User.Disabled {
+		return a.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
+	}
 	said := a.sourced(ctx, src, st, nil)
 	said.Event.Reason = "a link to the source " + src.Name
-	return a.cfg.People.FollowSource(ctx, *p.User, said, true)
+	if err := a.cfg.People.FollowSource(ctx, *p.User, said, true); err != nil {
+		return a.refuseStatement(ctx, st, subject, a.named(st, err))
+	}
+	return nil
 }
 
 func (a *Authenticator) vouch(ctx context.Context, st Statement, proved *records.Principal) (*caller.Caller, error) {
@@ -283,10 +289,15 @@ func (a *Authenticator) sourced(ctx context.Context, src Source, st Statement, g
 		Source: src.Name, ExternalID: st.ExternalID, Username: strings.TrimSpace(st.Username), Name: st.Name, Email: st.Email,
 		Groups: groups, Event: e,
 	}
-	if !st.Once.Until.IsZero() {
-		s.Also = append(s.Also, records.Spend{Once: st.Once.Name, Until: st.Once.Until})
+	for _, one := range st.Once {
+		s.Also = append(s.Also, records.Spend{Once: one.Name, Until: one.Until})
 	}
 	return s
+}
+
+// RefuseSource records that what came by way of a source signed nobody in, and returns why.
+func (a *Authenticator) RefuseSource(ctx context.Context, source string, reason error) error {
+	return a.refuseStatement(ctx, Statement{Source: source}, "", reason)
 }
 
 // refuseStatement records that somebody whom a source vouched for was refused, and returns
@@ -295,7 +306,10 @@ func (a *Authenticator) refuseStatement(ctx context.Context, st Statement, subje
 	a.cfg.Meter.LoginTried(outcomeFailed)
 	e := a.cfg.Journal.Event(ctx, "", audit.Login)
 	e.Target, e.TargetName = subject, st.Username
-	if subject == "" {
+	switch {
+	case subject == "" && st.ExternalID == "":
+		e.Target = st.Source
+	case subject == "":
 		e.Target = st.Source + ":" + st.ExternalID
 	}
 	switch fault.KindOf(reason) { //nolint:exhaustive // the rest is no decision about somebody

@@ -280,7 +280,7 @@ func TestAStatementIsGoodOnce(t *testing.T) {
 	t.Parallel()
 	f := with(t, creating(museum))
 	st := says("7", "ada")
-	st.Once = signin.Once{Name: records.OnceOf("assertion", "museum", "jti"), Until: f.Time().Add(time.Minute)}
+	st.Once = []signin.Once{{Name: records.OnceOf("assertion", "museum", "jti"), Until: f.Time().Add(time.Minute)}}
 	_, err := f.Vouch(t.Context(), st)
 	nodetest.Must(t, err)
 	_, err = f.Vouch(t.Context(), st)
@@ -363,8 +363,8 @@ func TestLinkingOnesOwnAccount(t *testing.T) {
 	t.Parallel()
 	f := with(t, museum)
 	ada, bob := f.Person(t, "ada"), f.Person(t, "bob")
-	nodetest.Must(t, f.LinkTo(t.Context(), ada, says("7", "whoever")))
-	if err := f.LinkTo(t.Context(), bob, says("7", "whoever")); !fault.Is(err, fault.Conflict) {
+	nodetest.Must(t, f.LinkTo(t.Context(), ada.ID(), says("7", "whoever")))
+	if err := f.LinkTo(t.Context(), bob.ID(), says("7", "whoever")); !fault.Is(err, fault.Conflict) {
 		t.Errorf("an account that is somebody's: %v", err)
 	}
 	c, err := f.Vouch(t.Context(), says("7", "whoever"))

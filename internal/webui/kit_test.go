@@ -27,7 +27,8 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*webui.Pages)) *si
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: edgetest.CrossOrigin(t), Cookies: httpkit.NewCookies(nodetest.Issuer),
-		SessionCookies: []string{"bearerd_session", "sessionid"}, Challenge: httpkit.Challenge{Realm: "test"},
+
+		SessionCookies: []string{"bearerd_session", "sessionid"}, Challenge: httpkit.Challenge{Realm: "test"}, Passwords: true,
 	}
 	for _, c := range change {
 		c(p)

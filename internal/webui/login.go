@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -19,6 +18,8 @@ type signIn struct {
 	Next     string
 	Notice   string
 	Problem  string // what is wrong with the form as a whole
+	Ways     []way
+	ByForm   bool // bearerd or a source checks passwords
 }
 
 // notices are the texts that a page can be asked to show.
@@ -37,10 +38,21 @@ var notices = map[string]string{
 	"retired":     "The key is retired, and every token that it signed is revoked.",
 }
 
+// loginPage offers the ways to sign in. Where there is only one, a source, it leads there
+// at once, except after a sign-out: that ends on a page.
 func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
 	f := signIn{Notice: notices[q.Get("notice")], Next: ownPath(q.Get("next"), p.Policy.Issuer)}
-	return p.render(w, r, http.StatusOK, "login", "Sign in", f)
+	f.Ways, f.ByForm = p.Ways.list(f.Next, q.Get("again") == "true"), p.Passwords
+	if !f.ByForm && len(f.Ways) == 1 && (f.Notice == "" || q.Get("notice") == "ended") {
+		return p.seeOther(w, f.Ways[0].Address)
+	}
+	return p.renderLogin(w, r, http.StatusOK, f)
+}
+
+func (p *Pages) renderLogin(w http.ResponseWriter, r *request, status int, f signIn) error {
+	f.Ways, f.ByForm = p.Ways.list(f.Next, false), p.Passwords
+	return p.render(w, r, status, "login", "Sign in", f)
 }
 
 // login checks the password, starts a session, and redirects to the page that asked
@@ -58,10 +70,7 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 		f.Password.Error = "Enter your password."
 	}
 	if f.Username.Error+f.Password.Error != "" {
-		return p.render(w, r, http.StatusBadRequest, "login", "Sign in", f)
-	}
-	if len(p.SessionCookies) == 0 {
-		return fault.New(fault.Forbidden, "this server has no sessions")
+		return p.renderLogin(w, r, http.StatusBadRequest, f)
 	}
 	c, err := p.SignIn.Login(r.Context(), signin.Credentials{Username: f.Username.Value, Password: form.Get("password")})
 	if err != nil {
@@ -80,19 +89,9 @@ func (p *Pages) login(w http.ResponseWriter, r *request) error {
 			return err
 		}
 		p.setFailureHeaders(w, err)
-		return p.render(w, r, httpkit.Status(kind), "login", "Sign in", f)
+		return p.renderLogin(w, r, httpkit.Status(kind), f)
 	}
-	httpkit.Note(r.Request, c)
-	session, err := p.Issuance.StartSession(r.Context(), c, nil)
-	if err != nil {
-		return err
-	}
-	life := time.Duration(session.Lifetime) * time.Second
-	p.Cookies.SetSession(w, p.SessionCookies, session.Value.Reveal(), life)
-	if f.Next == "" {
-		f.Next = p.base + pathTokens
-	}
-	return redirect(w, f.Next)
+	return p.startSession(w, r, c, f.Next)
 }
 
 func (p *Pages) logoutPage(w http.ResponseWriter, r *request) error {

@@ -47,6 +47,8 @@ type Pages struct {
 	SessionCookies []string             // those that carry a session; the first is the one that is set
 	Challenge      httpkit.Challenge    // what a 401 answers with
 	Overlap        time.Duration        // how long an old value lives when nothing is chosen, offered first
+	Passwords      bool                 // people sign in with passwords, kept here or checked by a source
+	Ways           Ways                 // the other ways to sign in
 	// DeveloperPrefix is what begins the token of the developer page, which a dialect has, at
 	// /profile/developer and /account/developer; "": there is no such page.
 	DeveloperPrefix string
@@ -87,6 +89,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	p.anybody(mux, "POST "+pathLogin, p.login)
 	p.anybody(mux, "GET /auth/logout", p.logoutPage)
 	p.anybody(mux, "POST /auth/logout", p.logout)
+
+	p.registerWays(mux)
 
 	p.user(mux, "GET /auth/{$}", p.home)
 	p.user(mux, "GET "+pathTokens, p.tokensPage)
@@ -141,6 +145,8 @@ var (
 	describedAdmin []byte
 	//go:embed openapi-explorer.json
 	describedExplorer []byte
+	//go:embed openapi-ways.json
+	describedWays []byte
 	//go:embed openapi-hypothesis.json
 	describedDeveloper []byte
 )
@@ -150,6 +156,9 @@ func (p *Pages) OpenAPI() [][]byte {
 	fragments := [][]byte{described, describedAdmin}
 	if p.Explorer != nil {
 		fragments = append(fragments, describedExplorer)
+	}
+	if len(p.Ways.Sources) > 0 {
+		fragments = append(fragments, describedWays)
 	}
 	if p.DeveloperPrefix != "" {
 		fragments = append(fragments, describedDeveloper)
@@ -192,10 +201,15 @@ func (p *Pages) user(mux *http.ServeMux, pattern string, serve page) {
 
 // mount puts around a page what each one needs.
 func (p *Pages) mount(mux *http.ServeMux, pattern string, serve httpkit.HandlerFunc) {
+	p.mountFrom(mux, pattern, p.checkOrigin, serve)
+}
+
+// mountFrom is mount for a page that says itself where a request may come from.
+func (p *Pages) mountFrom(mux *http.ServeMux, pattern string, check func(*http.Request) error, serve httpkit.HandlerFunc) {
 	guarded := httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Security-Policy", contentPolicy)
 		httpkit.NoStore(w)
-		if err := p.checkOrigin(r); err != nil {
+		if err := check(r); err != nil {
 			return err
 		}
 		return serve(w, r)

@@ -186,6 +186,7 @@ func newStage(t *testing.T) edgetest.Stage {
 	mux := http.NewServeMux()
 	made.Register(mux)
 	(&webui.Pages{
+		Passwords: true,
 		SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Explainer: s.Explainer,
 		Status: s.Follower.Status, Policy: s.Settings.Policy, Now: s.Time, CrossOrigin: origin,
 		Cookies: httpkit.NewCookies(nodetest.Issuer), SessionCookies: []string{"bearerd_session"},

@@ -68,6 +68,7 @@ func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 		t.Fatal(err)
 	}
 	p := &webui.Pages{
+		Passwords: true,
 		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),

@@ -1,0 +1,337 @@
+package webui
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/signin"
+	"github.com/bearerd/bearerd/internal/sso"
+)
+
+// Ways are the ways to sign in beside passwords. The zero value has none.
+type Ways struct {
+	Sources  sso.Sources
+	Requests *sso.Requests // under way in the browser; set where there is a source
+	Fresh    time.Duration // how recent a sign-in is that is asked for again
+}
+
+// PathWays is where the ways to sign in stand, each beneath its name.
+const PathWays = "/auth/sign-in/"
+
+// ways serves signing in by the sources.
+type ways struct {
+	*Pages
+	Ways
+}
+
+func (p *Pages) registerWays(mux *http.ServeMux) {
+	if len(p.Ways.Sources) == 0 {
+		return
+	}
+	s := ways{p, p.Ways}
+	p.anybody(mux, "GET "+PathWays+"{source}", s.begin)
+	p.anybody(mux, "GET "+PathWays+"{source}/callback", s.callback)
+	p.anybody(mux, "POST "+PathWays+"{source}/password", s.password)
+	p.user(mux, "GET "+PathWays+"{source}/link", s.linkPage)
+	p.user(mux, "POST "+PathWays+"{source}/link", s.link)
+	// The application's page posts here from its own site.
+	p.mountFrom(mux, "POST "+PathWays+"{source}", s.fromSource, func(w http.ResponseWriter, r *http.Request) error {
+		return s.answer(w, &request{Request: r})
+	})
+}
+
+// way is one way to sign in, as a page shows it.
+type way struct {
+	Name, Title string
+	Address     string // of its beginning, with the way back
+	Away        bool   // it did not answer a moment ago
+}
+
+// list returns the ways for a page that leads to next afterwards.
+func (w Ways) list(next string, again bool) []way {
+	list := make([]way, len(w.Sources))
+	for i, s := range w.Sources {
+		q := url.Values{}
+		if next != "" {
+			q.Set("next", next)
+		}
+		if again {
+			q.Set("again", "true")
+		}
+		address := PathWays + s.Name
+		if len(q) > 0 {
+			address += "?" + q.Encode()
+		}
+		list[i] = way{Name: s.Name, Title: s.Title, Address: address, Away: s.Away()}
+	}
+	return list
+}
+
+// begin sends the browser to a source; a proxy that signs people in has answered already.
+func (s ways) begin(w http.ResponseWriter, r *request) error {
+	src, err := s.Sources.Find(r.PathValue("source"))
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	asked := sso.Request{Source: src.Name, Next: ownPath(q.Get("next"), s.Policy.Issuer), App: src.App != nil}
+	if q.Get("again") == "true" {
+		asked.MaxAge = s.Fresh
+	}
+	if src.Header != nil {
+		st, err := src.Header.Read(r.Request)
+		if err != nil {
+			return s.refused(w, r, src, asked, s.SignIn.RefuseSource(r.Context(), src.Name, err))
+		}
+		return s.finish(w, r, src, asked, st)
+	}
+	address, err := s.send(w, r, src, asked)
+	if err != nil {
+		return s.refused(w, r, src, asked, err)
+	}
+	return redirect(w, address)
+}
+
+// send notes a request in the browser, and returns where the browser is to go.
+func (s ways) send(w http.ResponseWriter, r *request, src sso.Source, asked sso.Request) (string, error) {
+	asked, err := s.Requests.Begin(w, r.Request, asked)
+	if err != nil {
+		return "", err
+	}
+	return src.Begin(r.Context(), asked)
+}
+
+// fromSource refuses an answer that another site than the source made the browser send.
+func (s ways) fromSource(r *http.Request) error {
+	src, err := s.Sources.Find(r.PathValue("source"))
+	switch {
+	case err != nil:
+		return err
+	case src.App == nil:
+		return fault.New(fault.NotFound, "nothing is posted here")
+	case !src.App.FromSource(r):
+		return fault.New(fault.Forbidden, "cross-origin request refused")
+	}
+	return nil
+}
+
+// answer takes the assertion of an application.
+func (s ways) answer(w http.ResponseWriter, r *request) error {
+	src, err := s.Sources.Find(r.PathValue("source"))
+	if err != nil {
+		return err
+	}
+	form, err := httpkit.Form(w, r.Request)
+	if err != nil {
+		return err
+	}
+	asked := sso.Request{Source: src.Name}
+	nonce, st, err := src.App.Read(r.Context(), form.Get("assertion"))
+	if err == nil {
+		asked, err = s.Requests.Take(w, r.Request, src.Name, nonce)
+	}
+	if err != nil {
+		return s.refused(w, r, src, asked, s.SignIn.RefuseSource(r.Context(), src.Name, err))
+	}
+	return s.finish(w, r, src, asked, st)
+}
+
+// callback takes the answer of a provider.
+func (s ways) callback(w http.ResponseWriter, r *request) error {
+	src, err := s.Sources.Find(r.PathValue("source"))
+	if err != nil {
+		return err
+	}
+	if src.Provider == nil {
+		return fault.New(fault.NotFound, "there is no such page")
+	}
+	query := r.URL.Query()
+	asked, err := s.Requests.Take(w, r.Request, src.Name, query.Get("state"))
+	if err != nil {
+		return s.refused(w, r, src, asked, s.SignIn.RefuseSource(r.Context(), src.Name, err))
+	}
+	st, err := src.Provider.Finish(r.Context(), src.Name, query, asked)
+	if err != nil {
+		return s.refused(w, r, src, asked, s.SignIn.RefuseSource(r.Context(), src.Name, err))
+	}
+	return s.finish(w, r, src, asked, st)
+}
+
+// finish signs somebody in, or links an account to who asked for it, and leads to where
+// they came from.
+func (s ways) finish(w http.ResponseWriter, r *request, src sso.Source, asked sso.Request, st signin.Statement) error {
+	if asked.Nonce != "" {
+		st.Once = append(st.Once, asked.Once())
+	}
+	if err := asked.CheckAge(st, s.Now()); err != nil {
+		return s.refused(w, r, src, asked, s.SignIn.RefuseSource(r.Context(), src.Name, err))
+	}
+	if asked.Link != "" {
+		if err := s.SignIn.LinkTo(r.Context(), asked.Link, st); err != nil {
+			return s.refused(w, r, src, asked, err)
+		}
+		return redirect(w, asked.Next)
+	}
+	c, err := s.SignIn.Vouch(r.Context(), st)
+	if _, needs := errors.AsType[*signin.NeedsPasswordError](err); needs {
+		return s.askPassword(w, r, src, asked, st, "")
+	}
+	if err != nil {
+		return s.refused(w, r, src, asked, err)
+	}
+	return s.startSession(w, r, c, asked.Next)
+}
+
+// linking is the form for the password that somebody has here.
+type linking struct {
+	Source, Title, Username string
+	Sealed                  string // what the source said, and where it leads to
+	Problem                 string
+}
+
+// pending is what a source said, until the password has been typed.
+type pending struct {
+	Statement signin.Statement
+	Request   sso.Request
+}
+
+const purposePending = "linking by password"
+
+func (s ways) askPassword(w http.ResponseWriter, r *request, src sso.Source, asked sso.Request, st signin.Statement, problem string) error {
+	if src.Header != nil {
+		asked.Begun = s.Now()
+	}
+	sealed, err := s.Requests.Sealer.Seal(purposePending, pending{st, asked})
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if problem != "" {
+		status = http.StatusUnauthorized
+	}
+	return s.render(w, r, status, "linking", "Your password, once", linking{
+		Source: src.Name, Title: src.Title, Username: st.Username, Sealed: sealed, Problem: problem,
+	})
+}
+
+// password links somebody who has typed their password to what the source said of them.
+func (s ways) password(w http.ResponseWriter, r *request) error {
+	src, err := s.Sources.Find(r.PathValue("source"))
+	if err != nil {
+		return err
+	}
+	form, err := httpkit.Form(w, r.Request)
+	if err != nil {
+		return err
+	}
+	var was pending
+	if s.Requests.Sealer.Open(purposePending, form.Get("said"), &was) != nil || was.Request.Source != src.Name || was.Request.Over(s.Now()) {
+		return s.refused(w, r, src, was.Request, fault.New(fault.Unauthenticated, "that took longer than five minutes: begin again"))
+	}
+	c, err := s.SignIn.VouchWithPassword(r.Context(), was.Statement, form.Get("password"))
+	switch {
+	case fault.Is(err, fault.BadCredentials):
+		return s.askPassword(w, r, src, was.Request, was.Statement, "Wrong password.")
+	case fault.Is(err, fault.Limited):
+		s.setFailureHeaders(w, err)
+		return s.askPassword(w, r, src, was.Request, was.Statement, sentence(fault.Message(err))+" Try again in "+inWords(fault.RetryAfter(err))+".")
+	case err != nil:
+		return s.refused(w, r, src, was.Request, err)
+	}
+	return s.startSession(w, r, c, was.Request.Next)
+}
+
+// linkPage asks somebody who is signed in whether they want to link an account.
+func (s ways) linkPage(w http.ResponseWriter, r *request) error {
+	src, err := s.linkable(r)
+	if err != nil {
+		return err
+	}
+	next := ownPath(r.URL.Query().Get("next"), s.Policy.Issuer)
+	return s.render(w, r, http.StatusOK, "link", "Connect "+src.Title, linkView{Source: src.Name, Title: src.Title, Next: next})
+}
+
+type linkView struct{ Source, Title, Next, Address string }
+
+// link sends somebody who is signed in to a source, to link themselves to who they are
+// there. The way leads over a page: a form must not lead to another site.
+func (s ways) link(w http.ResponseWriter, r *request) error {
+	src, err := s.linkable(r)
+	if err != nil {
+		return err
+	}
+	form, err := httpkit.Form(w, r.Request)
+	if err != nil {
+		return err
+	}
+	next := ownPath(form.Get("next"), s.Policy.Issuer)
+	if next == "" {
+		next = s.base + pathTokens
+	}
+	asked := sso.Request{Source: src.Name, Next: next, Link: r.caller.ID(), App: src.App != nil}
+	address, err := s.send(w, r, src, asked)
+	if err != nil {
+		return s.refused(w, r, src, asked, err)
+	}
+	w.Header().Set("Refresh", "0; url="+address)
+	return s.render(w, r, http.StatusOK, "link", "Connect "+src.Title, linkView{Source: src.Name, Title: src.Title, Address: address})
+}
+
+// linkable returns the source that somebody may link an account of: they have signed in a
+// moment ago, and the source says who they are by a page of its own.
+func (s ways) linkable(r *request) (sso.Source, error) {
+	src, err := s.Sources.Find(r.PathValue("source"))
+	if err != nil {
+		return src, err
+	}
+	if src.Header != nil {
+		return src, fault.New(fault.Forbidden, "%s links accounts when people sign in, and not here", src.Title)
+	}
+	return src, r.caller.RequireFreshSession()
+}
+
+// refused is the page of a sign-in that came to nothing, with the ways that are left.
+type refused struct {
+	Message, RequestID string
+	Title              string
+	Ways               []way
+	Password           bool
+	Again              string
+}
+
+// refused answers that a source has signed nobody in. A script that asks for JSON gets a
+// problem of RFC 9457.
+func (s ways) refused(w http.ResponseWriter, r *request, src sso.Source, asked sso.Request, err error) error {
+	kind := fault.KindOf(err)
+	if wantsJSON(r.Request) || kind == fault.Internal {
+		return err
+	}
+	s.setFailureHeaders(w, err)
+	view := refused{
+		Message: sentence(fault.Message(err)), RequestID: httpkit.EventOf(r.Context()).RequestID(), Title: src.Title,
+		Ways: s.list(asked.Next, asked.MaxAge > 0), Password: s.Passwords,
+	}
+	return s.render(w, &request{Request: r.Request}, httpkit.Status(kind), "refused", "You are not signed in", view)
+}
+
+// startSession starts a session of somebody who has just signed in, and leads them on.
+func (p *Pages) startSession(w http.ResponseWriter, r *request, c *caller.Caller, next string) error {
+	if len(p.SessionCookies) == 0 {
+		return fault.New(fault.Forbidden, "this server has no sessions")
+	}
+	httpkit.Note(r.Request, c)
+	session, err := p.Issuance.StartSession(r.Context(), c, nil)
+	if err != nil {
+		return err
+	}
+	p.Cookies.SetSession(w, p.SessionCookies, session.Value.Reveal(), time.Duration(session.Lifetime)*time.Second)
+	if next == "" {
+		next = p.base + pathTokens
+	}
+	return redirect(w, next)
+}
