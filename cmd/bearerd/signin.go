@@ -42,7 +42,7 @@ func readWays(ctx context.Context, c config.Config, now func() time.Time) (ways 
 			SetsGroups: s.Groups != "", GroupsOnly: s.GroupsOnly, Allow: s.Allow, MaxAge: s.MaxAge,
 			Users: s.Users, ExternalID: s.ExternalID,
 		}
-		src := sso.Source{Name: s.Name, Title: s.ShownAs()}
+		src := sso.Source{Name: s.Name, Title: s.ShownAs(), MaxAge: s.MaxAge}
 		switch s.Type {
 		case config.SourceApp:
 			var passwords *sso.PasswordCheck

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/openid"
@@ -29,6 +30,7 @@ import (
 // Source is one way to sign in. Exactly one of App, Provider and Header is set.
 type Source struct {
 	Name, Title string
+	MaxAge      time.Duration // how long ago a person may have authenticated there; 0: any time
 
 	App      *App
 	Provider *Provider

@@ -83,8 +83,8 @@ func (s ways) begin(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	q := r.URL.Query()
-	asked := sso.Request{Source: src.Name, Next: ownPath(q.Get("next"), s.Policy.Issuer), App: src.App != nil}
-	if q.Get("again") == "true" {
+	asked := sso.Request{Source: src.Name, Next: ownPath(q.Get("next"), s.Policy.Issuer), App: src.App != nil, MaxAge: src.MaxAge}
+	if q.Get("again") == "true" && s.Fresh > 0 && (asked.MaxAge == 0 || s.Fresh < asked.MaxAge) {
 		asked.MaxAge = s.Fresh
 	}
 	if src.Header != nil {
@@ -277,7 +277,7 @@ func (s ways) link(w http.ResponseWriter, r *request) error {
 	if next == "" {
 		next = s.base + pathTokens
 	}
-	asked := sso.Request{Source: src.Name, Next: next, Link: r.caller.ID(), App: src.App != nil}
+	asked := sso.Request{Source: src.Name, Next: next, Link: r.caller.ID(), App: src.App != nil, MaxAge: src.MaxAge}
 	address, err := s.send(w, r, src, asked)
 	if err != nil {
 		return s.refused(w, r, src, asked, err)
