@@ -65,8 +65,7 @@ sign_in:
 				env = append(env, "IN_ID_TOKEN=yes")
 			}
 			startProvider(t, issuer, server, dir, env, "node", "provider.mjs")
-			time.Sleep(5 * time.Second) // for so long it isn't asked again
-
+			b.awaitProvider()
 			status, page = b.signIn(server+"/auth/sign-in/op?next=/auth/tokens", "ada")
 			if status != http.StatusOK || b.at != server+"/auth/tokens" || !strings.Contains(page, "ada") {
 				t.Fatalf("signed in: %d at %s\n%s", status, b.at, page)
@@ -122,6 +121,7 @@ sign_in:
 `, issuer, secret))
 	startProvider(t, issuer, server, "testdata/openid", []string{"AUTHLIB_INSECURE_TRANSPORT=1"}, python, "provider.py")
 	b := newBrowser(t, server)
+	b.awaitProvider()
 	// Without passwords and with one source, the sign-in page leads there at once.
 	if status, page := b.get(server + "/auth/login?next=/auth/tokens"); status != http.StatusOK || b.at != server+"/auth/tokens" {
 		t.Fatalf("signed in: %d at %s\n%s", status, b.at, page)
@@ -232,6 +232,30 @@ func (b *browser) submit(page string, values map[string]string) (int, string) {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return b.send(r)
+}
+
+// awaitProvider waits until the server has seen that the provider is there: one that did
+// not answer is asked again after five seconds.
+func (b *browser) awaitProvider() {
+	b.t.Helper()
+	stays := *b.client
+	stays.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for range 100 {
+		r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.server+"/auth/sign-in/op", http.NoBody)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		res, err := stays.Do(r)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusSeeOther {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	b.t.Fatal("the server did not ask the provider again")
 }
 
 // signIn begins at an address, and does at the provider what a person does there.

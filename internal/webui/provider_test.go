@@ -1,7 +1,10 @@
 package webui_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -27,7 +30,8 @@ import (
 type orcid struct {
 	*site
 
-	at *openidtest.Provider
+	at    *openidtest.Provider
+	pages *webui.Pages
 }
 
 func newORCID(t *testing.T, change ...func(*sso.Source)) *orcid {
@@ -53,6 +57,7 @@ func newORCID(t *testing.T, change ...func(*sso.Source)) *orcid {
 		requests, err := sso.NewRequests([32]byte{1}, httpkit.NewCookies(nodetest.Issuer), p.Now)
 		nodetest.Must(t, err)
 		p.Ways = webui.Ways{Requests: requests, Fresh: 15 * time.Minute, Sources: sso.Sources{source}}
+		o.pages = p
 	})
 	return o
 }
@@ -228,6 +233,35 @@ func TestAProviderThatIsAway(t *testing.T) {
 	o.Advance(5 * time.Second)
 	o.at.Person(map[string]any{"preferred_username": "grace"})
 	o.signIn(t, o.Browser(t))
+}
+
+// The page says what a person can do; why, and in the provider's words, the log says.
+func TestTheLogSaysWhyAProviderFailed(t *testing.T) {
+	t.Parallel()
+	o := newORCID(t)
+	o.at.Serve("/token", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"error":"invalid_client","error_description":"no such client"}`))
+	})
+	var log strings.Builder
+	mux := http.NewServeMux()
+	o.pages.Register(mux)
+	observer := httpkit.NewObserver(httpkit.ObserverConfig{
+		Logger: slog.New(slog.NewTextHandler(&log, nil)), Now: o.Time, Context: func(ctx context.Context, _ *httpkit.Event) context.Context { return ctx },
+	})
+	b := o.Browser(t)
+	back := o.visit(t, b, "/auth/sign-in/orcid")
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, back, http.NoBody)
+	r.AddCookie(&http.Cookie{Name: "bearerd_signin", Value: b.Cookie(t, "bearerd_signin")})
+	w := httptest.NewRecorder()
+	observer.Wrap(mux).ServeHTTP(w, r)
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "An administrator") || strings.Contains(w.Body.String(), "no such client") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(log.String(), "invalid_client") || !strings.Contains(log.String(), "no such client") || strings.Contains(log.String(), "code=") {
+		t.Errorf("the log: %s", &log)
+	}
 }
 
 // How long ago people may have authenticated is said to the provider, so that it asks them

@@ -315,10 +315,12 @@ func (s ways) refused(w http.ResponseWriter, r *request, src sso.Source, asked s
 	if wantsJSON(r.Request) || kind == fault.Internal {
 		return err
 	}
+	httpkit.EventOf(r.Context()).Fail(err) // the page doesn't show the cause
 	s.setFailureHeaders(w, err)
+	again := asked.MaxAge > 0 && asked.MaxAge != src.MaxAge
 	view := refused{
 		Message: sentence(fault.Message(err)), RequestID: httpkit.EventOf(r.Context()).RequestID(), Title: src.Title,
-		Ways: s.list(asked.Next, asked.MaxAge > 0), Password: s.Passwords, Next: asked.Next,
+		Ways: s.list(asked.Next, again), Password: s.Passwords, Next: asked.Next,
 	}
 	return s.render(w, &request{Request: r.Request}, httpkit.Status(kind), "refused", "You are not signed in", view)
 }

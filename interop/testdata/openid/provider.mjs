@@ -30,6 +30,8 @@ const provider = new Provider(ISSUER, {
   scopes: ["openid", "profile", "email", "groups"],
   claims: { openid: ["sub"], profile: ["preferred_username", "name"], email: ["email", "email_verified"], groups: ["groups"] },
   conformIdTokenClaims: !IN_ID_TOKEN,
+  // Its own dispatcher refuses addresses of this machine, where the test's server is.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   pkce: { required: () => true },
   cookies: { keys: ["of this test alone"] },
   findAccount: (_, id) => ({
