@@ -116,4 +116,3 @@ func testSessionsOf(t *testing.T, s *Suite) {
 		t.Error("a session was ended by the logout of another source's session")
 	}
 }
-
