@@ -62,11 +62,12 @@ type (
 		Once  Once
 		Until time.Time
 	}
-	// EndSourceSession remembers, until then, that a source has ended a session of its own:
-	// a session that would begin from it later is revoked as it is stored. Twice is no error.
-	EndSourceSession struct {
-		Source, Session string
-		Until           time.Time
+	// EndSourced remembers, for LogoutKept, that a source has ended a session of its own or,
+	// without Session, what it had said of a person until At: a session that would begin from
+	// that is revoked as it is stored. Twice is no error.
+	EndSourced struct {
+		Source, Session, Person string
+		At                      time.Time
 	}
 	// Rehash replaces a password hash if it is still the old one.
 	Rehash struct {
@@ -196,7 +197,7 @@ func (SetGroups) op()        {}
 func (AddLink) op()          {}
 func (RemoveLink) op()       {}
 func (Spend) op()            {}
-func (EndSourceSession) op() {}
+func (EndSourced) op()       {}
 func (CreateCollection) op() {}
 func (UpdateCollection) op() {}
 func (RemoveCollection) op() {}

@@ -15,18 +15,15 @@ import (
 // SourceLogout is what a sign-in source says has ended there. A package that speaks to the
 // source has judged that the source said it, to us, just now.
 type SourceLogout struct {
-	Source     string // its name
-	Session    string // its own name for the session; "": all sessions of the person
-	ExternalID string // the person; "": everybody with the session
-	Everything bool   // what ends is everything of the person, not the sessions alone
+	Source     string    // its name
+	Session    string    // its own name for the session; "": all sessions of the person
+	ExternalID string    // the person; "": everybody with the session
+	At         time.Time // when the source said so
+	Everything bool      // what ends is everything of the person, not the sessions alone
 
 	Once  records.Once // what was presented, which is good once
 	Until time.Time    // when it would be refused anyway
 }
-
-// endedFor is for how long it is remembered that a source's session has ended: far longer
-// than a sign-in from it can still be under way.
-const endedFor = time.Hour
 
 // EndSourced revokes the sessions that began from what a source has ended, with everything
 // that was made from them; or everything of the person. A sign-in from it that is still
@@ -47,10 +44,8 @@ func (r *Revoker) EndSourced(ctx context.Context, o SourceLogout) (revocation.Re
 		return revocation.Receipt{}, err
 	}
 	b := r.endSessions(ctx, o, person, first)
-	b.Ops = append(b.Ops, records.Spend{Once: o.Once, Until: o.Until})
-	if o.Session != "" {
-		b.Ops = append(b.Ops, records.EndSourceSession{Source: o.Source, Session: o.Session, Until: r.now().Add(endedFor)})
-	}
+	b.Ops = append(b.Ops, records.Spend{Once: o.Once, Until: o.Until},
+		records.EndSourced{Source: o.Source, Session: o.Session, Person: o.ExternalID, At: o.At})
 	if _, err := r.journal.Revoke(ctx, b, revocation.WaitNone); err != nil {
 		return revocation.Receipt{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
@@ -51,6 +52,7 @@ func (f *sourced) access(session *issuance.Issued) *issuance.Issued {
 func (f *sourced) end(o revoking.SourceLogout) {
 	f.t.Helper()
 	f.said++
+	o.At = f.Time()
 	o.Once, o.Until = records.OnceOf("test", string(rune('a'+f.said))), f.Time().Add(time.Minute)
 	r, err := f.EndSourced(f.t.Context(), o)
 	if err != nil || !r.Revoked || r.Nodes == nil {
@@ -103,6 +105,27 @@ func TestASessionThatItsSourceHasEndedBefore(t *testing.T) {
 	f.wantSession("one of another source", f.session("other", "1", "s1"), true)
 }
 
+// The provider names no session: what it said of the person before leads to none.
+func TestASignInOfAPersonWhoHasBeenSignedOut(t *testing.T) {
+	t.Parallel()
+	f := newSourced(t)
+	said := func(at time.Time, session string) *caller.Caller {
+		c, err := f.Vouch(t.Context(), signin.Statement{Source: "sso", ExternalID: "1", Username: "sso-1", Session: session, SaidAt: at})
+		nodetest.Must(t, err)
+		return c
+	}
+	before, named := said(f.Time(), ""), said(f.Time(), "s1")
+	f.end(revoking.SourceLogout{Source: "sso", ExternalID: "1"})
+	for name, c := range map[string]*caller.Caller{"without a session": before, "with a session": named} {
+		if late, err := f.StartSession(t.Context(), c, nil); err == nil {
+			f.wantSession(name+", said before", late, false)
+		}
+	}
+	after, err := f.StartSession(t.Context(), said(f.Time().Add(time.Second), ""), nil)
+	nodetest.Must(t, err)
+	f.wantSession("said after", after, true)
+}
+
 func TestAllSessionsOfAPerson(t *testing.T) {
 	t.Parallel()
 	f := newSourced(t)
@@ -113,6 +136,7 @@ func TestAllSessionsOfAPerson(t *testing.T) {
 	f.wantSession("two", two, false)
 	f.wantSession("somebody else's", eves, true)
 	f.wantSession("of the same id at another source", elsewhere, true)
+	f.Advance(time.Second)
 	f.wantSession("one that begins afterwards", f.session("sso", "1", "s3"), true)
 	f.end(revoking.SourceLogout{Source: "sso", ExternalID: "nobody here"})
 	f.wantSession("somebody else's", eves, true)

@@ -81,7 +81,8 @@ func (p *Provider) Finish(ctx context.Context, source string, answer url.Values,
 	if who.Unverified() {
 		st.Email = "" // it may be somebody else's
 	}
-	st.Source, st.ExternalID, st.AuthenticatedAt, st.Session = source, who.Subject, who.AuthTime, who.Session
+	st.Source, st.ExternalID, st.Session = source, who.Subject, who.Session
+	st.AuthenticatedAt, st.SaidAt = who.AuthTime, who.IssuedAt
 	return st, nil
 }
 

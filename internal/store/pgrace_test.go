@@ -76,7 +76,7 @@ func TestASessionThatIsStoredWhileItsSourceEndsIt(t *testing.T) {
 	t.Parallel()
 	session := stored("s1")
 	session.Kind, session.SignIn = token.KindSession, records.SignIn{Source: "sso", Session: "theirs"}
-	end := records.EndSourceSession{Source: "sso", Session: "theirs", Until: at.Add(time.Hour)}
+	end := records.EndSourced{Source: "sso", Session: "theirs", At: at}
 	live := func(s *store.Store) int {
 		list, err := s.SessionsOf(t.Context(), records.SessionQuery{Source: "sso", Session: "theirs"}, at)
 		if err != nil {

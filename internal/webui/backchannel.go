@@ -33,7 +33,7 @@ func (s ways) backchannelLogout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	_, err = s.Revoker.EndSourced(r.Context(), revoking.SourceLogout{
-		Source: src.Name, Session: said.Session, ExternalID: said.Subject, Everything: src.Provider.LogoutAll,
+		Source: src.Name, Session: said.Session, ExternalID: said.Subject, At: said.At, Everything: src.Provider.LogoutAll,
 		Once: records.OnceOf("logout token", src.Name, said.ID), Until: said.Until,
 	})
 	if fault.Is(err, fault.Conflict) {

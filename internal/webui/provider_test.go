@@ -328,17 +328,31 @@ func TestTheProviderEndsEverything(t *testing.T) {
 	o.signIn(t, b)
 }
 
-// The provider ends the session while the browser is on its way back from there.
+// The provider ends the session, or all of the person, while the browser is on its way back
+// from there.
 func TestTheProviderEndsASignInUnderWay(t *testing.T) {
 	t.Parallel()
-	o := newORCID(t)
-	o.at.Person(map[string]any{"preferred_username": "grace"})
-	b := o.Browser(t)
-	o.signIn(t, b)
-	back := o.visit(t, b, "/auth/sign-in/orcid")
-	o.logout(t, o.at.LogoutToken(nil)).Is(http.StatusOK)
-	b.Get(t, back)
-	o.wantSignedIn(t, "the sign-in that was under way", b, false)
+	for name, changes := range map[string]map[string]any{"the session": {"sub": nil}, "all of the person": {"sid": nil}} {
+		o := newORCID(t)
+		o.Freeze()
+		o.at.Person(map[string]any{"preferred_username": "grace"})
+		b := o.Browser(t)
+		o.signIn(t, b)
+		o.at.Tokens(func(claims map[string]any) string {
+			o.logout(t, o.at.Key.Sign("logout+jwt", assertiontest.With(map[string]any{
+				"iss": o.at.Issuer, "aud": openidtest.ClientID, "iat": o.Time().Unix(), "jti": "x", "sub": claims["sub"], "sid": claims["sid"],
+				"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+			}, changes))).Is(http.StatusOK)
+			return o.at.Key.Sign("JWT", claims)
+		})
+		b.Get(t, o.visit(t, b, "/auth/sign-in/orcid"))
+		o.wantSignedIn(t, "the sign-in that was under way when "+name+" ended", b, false)
+		o.Advance(time.Second)
+		o.at.Tokens(func(claims map[string]any) string { return o.at.Key.Sign("JWT", claims) })
+		o.at.Person(map[string]any{"sid": "s2"})
+		o.signIn(t, b)
+		o.wantSignedIn(t, "signed in again after "+name+" had ended", b, true)
+	}
 }
 
 func TestLogoutTokensThatEndNothing(t *testing.T) {
@@ -372,6 +386,7 @@ func TestLogoutTokensThatEndNothing(t *testing.T) {
 
 	used := o.at.LogoutToken(map[string]any{"sid": nil})
 	o.logout(t, used).Is(http.StatusOK)
+	o.Advance(time.Second)
 	o.signIn(t, b)
 	o.logout(t, used).Is(http.StatusBadRequest, "used already")
 	o.wantSignedIn(t, "after a copy of one that was used", b, true)

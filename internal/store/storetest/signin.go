@@ -105,7 +105,7 @@ func testSessionsOf(t *testing.T, s *Suite) {
 	same(t, "of no source", find(records.SessionQuery{Owner: "ada"}), []string(nil))
 
 	for range 2 { // twice is no error
-		s.do(t, records.EndSourceSession{Source: "sso", Session: "s9", Until: now.Add(time.Hour)})
+		s.do(t, records.EndSourced{Source: "sso", Session: "s9", At: now})
 	}
 	add("late", "ada", records.SignIn{Source: "sso", Session: "s9"})
 	if s.token(t, "late").RevokedAt.IsZero() {
@@ -114,5 +114,31 @@ func testSessionsOf(t *testing.T, s *Suite) {
 	add("another", "ada", records.SignIn{Source: "other", Session: "s9"})
 	if !s.token(t, "another").RevokedAt.IsZero() {
 		t.Error("a session was ended by the logout of another source's session")
+	}
+	testSessionsOfAPerson(t, s, add)
+}
+
+// testSessionsOfAPerson tests that no session begins from what a source said of a person
+// before it ended all of theirs.
+func testSessionsOfAPerson(t *testing.T, s *Suite, add func(id, owner string, in records.SignIn)) {
+	now := s.now().Truncate(time.Second)
+	s.do(t, records.EndSourced{Source: "sso", Person: "p1", At: now})
+	s.do(t, records.EndSourced{Source: "sso", Person: "p1", At: now.Add(-time.Minute)}) // an older one, that comes late
+	for id, row := range map[string]struct {
+		from  records.SignIn
+		ended bool
+	}{
+		"said-before":      {records.SignIn{Source: "sso", Person: "p1", SaidAt: now.Add(-time.Second)}, true},
+		"said-then":        {records.SignIn{Source: "sso", Person: "p1", SaidAt: now}, true},
+		"with-a-session":   {records.SignIn{Source: "sso", Session: "s10", Person: "p1", SaidAt: now}, true},
+		"said-after":       {records.SignIn{Source: "sso", Person: "p1", SaidAt: now.Add(time.Second)}, false},
+		"another-person":   {records.SignIn{Source: "sso", Person: "p2", SaidAt: now.Add(-time.Second)}, false},
+		"another-source":   {records.SignIn{Source: "other", Person: "p1", SaidAt: now.Add(-time.Second)}, false},
+		"at-no-known-time": {records.SignIn{Source: "sso", Person: "p1"}, false},
+	} {
+		add(id, "ada", row.from)
+		if got := !s.token(t, id).RevokedAt.IsZero(); got != row.ended {
+			t.Errorf("%s: ended %t, want %t", id, got, row.ended)
+		}
 	}
 }
