@@ -54,7 +54,7 @@ func TestTheWheelHoldsThePackage(t *testing.T) {
 		t.Fatalf("wheels: %v, %v", wheels, err)
 	}
 	use := exec.CommandContext(t.Context(), python, "-c",
-		"import bearerd, bearerd.django, bearerd.flask, bearerd.asgi, bearerd.wsgi, bearerd.verify; print(bearerd.__file__)")
+		"import bearerd, bearerd.django, bearerd.flask, bearerd.asgi, bearerd.wsgi, bearerd.sign_in, bearerd.verify; print(bearerd.__file__)")
 	use.Dir = t.TempDir()
 	use.Env = append(os.Environ(), "PYTHONPATH="+wheels[0])
 	if out, err := use.CombinedOutput(); err != nil || !strings.Contains(string(out), ".whl") {
@@ -77,12 +77,12 @@ func inPackage(t *testing.T, arguments ...string) {
 func needFrameworks(t *testing.T) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), python, "-c",
-		"import jwt, cryptography, django, rest_framework, flask, setuptools, wheel, mypy").CombinedOutput()
+		"import jwt, cryptography, django, rest_framework, flask, flask_login, setuptools, wheel, mypy").CombinedOutput()
 	if err == nil {
 		return
 	}
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("Debian's python3-django, python3-djangorestframework, python3-flask, python3-jwt, python3-wheel and mypy are needed: %v\n%s", err, out)
+		t.Fatalf("Debian's python3-django, python3-djangorestframework, python3-flask, python3-flask-login, python3-jwt, python3-wheel and mypy are needed: %v\n%s", err, out)
 	}
-	t.Skipf("python3-django, python3-djangorestframework, python3-flask, python3-wheel or mypy is not installed: %v", err)
+	t.Skipf("python3-django, python3-djangorestframework, python3-flask, python3-flask-login, python3-wheel or mypy is not installed: %v", err)
 }

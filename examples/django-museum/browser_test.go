@@ -92,6 +92,16 @@ func (b *tab) follow(name string, status int64) {
 	}
 }
 
+// press clicks what leads to another page, and waits for it.
+func (b *tab) press(selector string) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.page, patience)
+	defer cancel()
+	if r, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil || r == nil || r.Status != 200 {
+		b.Fatalf("%s: %v, %+v, on the page\n%s", selector, err, r, b.look())
+	}
+}
+
 // createToken creates a token on bearerd's page and returns it.
 func (b *tab) createToken(name, collection string, scopes ...string) string {
 	b.Helper()

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -30,13 +29,16 @@ func everyWay(t *testing.T, test func(m *museum, mode string)) {
 }
 
 // TestWhatATokenOpensEndsWithIt follows a person who signs in at the application, creates
-// tokens on bearerd's page and revokes them there, and programs that use the tokens.
+// tokens on bearerd's page without another password and revokes them there, and programs
+// that use the tokens.
 func TestWhatATokenOpensEndsWithIt(t *testing.T) {
 	t.Parallel()
 	everyWay(t, func(m *museum, mode string) {
 		m.serve(mode)
 		b := m.browse()
-		b.signInTwice()
+		b.signIn("ada", "test#password")
+		b.want(answer{status: 200, body: b.look()}, 200, "Fish Voucher Collection", "Fish Tissue Collection")
+		b.openTokens()
 		reader := b.createToken("reader", "4", "read")
 		writer := b.createToken("writer", "4", "read", "write")
 		sessions := m.sessions()
@@ -65,21 +67,6 @@ func TestWhatATokenOpensEndsWithIt(t *testing.T) {
 		b.open("/collections/4/")
 		m.want(answer{status: 200, body: b.look()}, 200, "KU 4711")
 	})
-}
-
-// signInTwice signs ada in at the application and, with the same password, at bearerd.
-func (b *tab) signInTwice() {
-	b.Helper()
-	b.open("/login/")
-	b.fill("#id_username", "ada")
-	b.fill("#id_password", "test#password")
-	get(b, chromedp.Evaluate[chromedp.Void](`document.querySelector("main button").setAttribute("aria-label", "Sign in here")`))
-	b.follow("Sign in here", 200)
-	b.want(answer{status: 200, body: b.look()}, 200, "Signed in as ada", "Fish Voucher Collection", "Fish Tissue Collection")
-	b.follow("API tokens", 200)
-	b.fill("#username", "ada")
-	b.fill("#password", "test#password")
-	b.follow("Sign in", 200)
 }
 
 // aThousand asks a thousand times with a token. No answer sets a cookie.

@@ -6,7 +6,7 @@
 #   ./run.sh caddy    Caddy asks bearerd, with the file of docs/deploy-caddy.md
 #
 # It creates what is missing (Django's database with sample data, bearerd's database with
-# the same users), starts everything, and prints commands to paste. Ctrl-C ends it.
+# the same users, the two secrets that they share), starts everything, and prints commands to paste. Ctrl-C ends it.
 #
 # MUSEUM_PORT (8080) is where clients come, MUSEUM_BEARERD_PORT (8081) bearerd's own port
 # beside nginx and Caddy, MUSEUM_DJANGO_PORT (8000) and MUSEUM_OPS_PORT (9180) the others.
@@ -28,10 +28,12 @@ if [ "$mode" != proxy ]; then
   bearerd_port=${MUSEUM_BEARERD_PORT:-8081} config=bearerd-beside.yaml
 fi
 
-export MUSEUM_ASSERTION=${MUSEUM_ASSERTION:-} MUSEUM_ISSUER=http://localhost:$port PYTHONDONTWRITEBYTECODE=1
-export BEARERD_CONFIG=$config BEARERD_ISSUER=$MUSEUM_ISSUER
+export MUSEUM_ASSERTION=${MUSEUM_ASSERTION:-} BEARERD_ISSUER=http://localhost:$port PYTHONDONTWRITEBYTECODE=1
+export BEARERD_CONFIG=$config
 export BEARERD_LISTEN=127.0.0.1:$bearerd_port BEARERD_OPS_LISTEN=127.0.0.1:$ops_port
 export BEARERD_UPSTREAM_ASSERTION_AUDIENCE=$MUSEUM_ASSERTION
+export BEARERD_SIGN_IN_SOURCES="[{name: museum, type: app, title: Museum, url: '$BEARERD_ISSUER/bearerd-sign-in',
+  secret_file: museum.secret, password_url: 'http://127.0.0.1:$django_port/bearerd-check-password'}]"
 if [ "$mode" = proxy ]; then export BEARERD_UPSTREAM_URL=http://127.0.0.1:$django_port; fi
 
 # documented SERVER writes the files that the server's page shows into run/SERVER.
@@ -43,24 +45,13 @@ documented() {
     file { print >> file }' "$docs/deploy-$1.md"
 }
 
-# What the museum changes of the documented files: ports; people sign in with Django's own
-# login, so pages need no token; and changes beneath /api/ need the scope write.
+# What the museum changes of the documented files: ports.
 nginx_files() {
   documented nginx
   cd run/nginx
   rm -f conf.d/api.conf # the page's other site: an API without a login
   sed -i "s|server 127.0.0.1:8080;|server 127.0.0.1:$bearerd_port;|; s|server 127.0.0.1:8000;|server 127.0.0.1:$django_port;|
-    s|listen 80;|listen 127.0.0.1:$port;|
-    s|/auth/verify?scope=read\b|/auth/verify?scope=write\&safe_scope=read|" conf.d/application.conf
-  if grep -q 'location = /auth/verify/optional' conf.d/application.conf; then
-    sed -i 's|auth_request /auth/verify;|auth_request /auth/verify/optional;|' conf.d/application.conf
-  fi
-  if ! grep -q Bearerd-Assertion bearerd-application.conf; then
-    cat >>bearerd-application.conf <<'END'
-auth_request_set $bearerd_assertion $upstream_http_bearerd_assertion;
-proxy_set_header Bearerd-Assertion $bearerd_assertion;
-END
-  fi
+    s|listen 80;|listen 127.0.0.1:$port;|" conf.d/application.conf
   cat >nginx.conf <<'END'
 daemon off;
 master_process off;
@@ -81,16 +72,15 @@ END
 
 caddy_files() {
   documented caddy
-  local site=museum.example.org
-  if grep -q '^collections.example.org {' run/caddy/Caddyfile; then site=collections.example.org; fi
+  local site=collections.example.org
   # The page's other site goes: an API without a login.
   awk -v site="$site {" '/^[a-z.]+ \{$/ { other = $0 != site } !other { print } /^}$/ { other = 0 }' \
     run/caddy/Caddyfile >run/caddy/one && mv run/caddy/one run/caddy/Caddyfile
   sed -i "s|127.0.0.1:8080|127.0.0.1:$bearerd_port|; s|127.0.0.1:8000|127.0.0.1:$django_port|
-    s|^$site {|http://:$port {\n\tbind 127.0.0.1|; s|uri /auth/verify?\$|uri /auth/verify?optional=true|
-    s|uri /auth/verify?scope=read\b|uri /auth/verify?scope=write\&safe_scope=read|" run/caddy/Caddyfile
-  grep -q Bearerd-Assertion run/caddy/Caddyfile ||
+    s|^$site {|http://:$port {\n\tbind 127.0.0.1|" run/caddy/Caddyfile
+  if [ -n "$MUSEUM_ASSERTION" ]; then
     sed -i 's|copy_headers Remote-User|copy_headers Bearerd-Assertion Remote-User|' run/caddy/Caddyfile
+  fi
   sed -i '1i {\n\tadmin off\n\tauto_https off\n}' run/caddy/Caddyfile
 }
 
@@ -117,12 +107,15 @@ trap 'exit 0' INT TERM
 
 rm -rf run
 mkdir run
+[ -e museum.secret ] || (umask 077 && head -c 32 /dev/urandom | base64 >museum.secret)
 if [ ! -e museum.sqlite3 ]; then
   python3 manage.py migrate --verbosity 0
   python3 manage.py loaddata --verbosity 0 museum
 fi
 python3 manage.py bearerd_access >access.json
 bearerd apply -f access.json --source museum --prune 2>run/apply.log
+[ -e sync.secret ] ||
+  (umask 077 && bearerd client create museum-sync --grant client_credentials --scope source:museum >sync.secret)
 
 python3 manage.py runserver --noreload --insecure "127.0.0.1:$django_port" >run/django.log 2>&1 &
 bearerd serve 2>run/bearerd.log &
@@ -142,13 +135,13 @@ await "http://127.0.0.1:$ops_port/readyz"
 await "http://127.0.0.1:$port/"
 
 cat <<END
-The museum is at $MUSEUM_ISSUER/, its users' tokens are at $MUSEUM_ISSUER/auth/tokens.
+The museum is at $BEARERD_ISSUER/, its users' tokens are at $BEARERD_ISSUER/auth/tokens.
 Its users are ada and Müller (password test#password), and admin (admin#password).
 Paste this into another shell; press Ctrl-C here to stop everything.
 
 cd $PWD
 export BEARERD_CONFIG=$config BEARERD_ISSUER=$BEARERD_ISSUER
-API=$MUSEUM_ISSUER/api
+API=$BEARERD_ISSUER/api
 
 echo '== 1. A token with the scope read, for collection 4, reads that collection.'
 READ=\$(bearerd token create ada --name reader --scope read --collection 4)

@@ -110,6 +110,8 @@ func (a *API) routes() []route {
 		{"PATCH", "/clients/{id}", a.updateClient, "wait", a.mayDo(audit.ClientUpdate)},
 		{"DELETE", "/clients/{id}", revokes(func() operation { return a.Directory.RemoveClient }), "wait", a.mayDo(audit.ClientRemove)},
 		{"POST", "/clients/{id}/secret", a.rotateSecret, "wait", a.mayDo(audit.ClientSecret)},
+		{"GET", "/sources/{name}/users", a.sourceUsers, paging, a.mayReadSource},
+		{"PATCH", "/sources/{name}/users/{external_id}", a.updateSourceUser, "wait", a.mayDisable},
 		{"GET", "/keys", a.keys, paging, administrator},
 		{"POST", "/keys", a.rotateKeys, "wait", a.mayDo(audit.KeyRotate)},
 		{"DELETE", "/keys/{id}", revokes(func() operation { return a.Directory.RetireKey }), "wait", a.mayDo(audit.KeyRetire)},

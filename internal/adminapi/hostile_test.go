@@ -91,7 +91,7 @@ func (s *site) existing(path string) string {
 			return strings.Replace(path, "{id}", id, 1)
 		}
 	}
-	return path
+	return strings.NewReplacer("{name}", "museum", "{external_id}", "17").Replace(path)
 }
 
 // furnished is a site with one of everything.
@@ -104,6 +104,7 @@ func furnished(t *testing.T) *site {
 	s.asAdmin(t, http.StatusCreated, "POST", "/roles", `{"name":"collection-admin","permissions":[]}`)
 	s.asAdmin(t, http.StatusCreated, "POST", "/roles", `{"name":"curator","permissions":[]}`)
 	s.bound = to[string](t, s.asAdmin(t, http.StatusCreated, "POST", "/bindings", `{"user":"ada","role":"curator","path":"/collections/4"}`)["id"])
+	s.linked(t, "museum", "17", s.adaID)
 	made := s.Do(t, "POST", root+"/tokens", `{"name":"laptop"}`, session(s.SessionToken(t, "root", password).Value.Reveal()))
 	s.made = to[string](t, made.Object()["id"])
 	return s

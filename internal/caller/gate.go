@@ -54,6 +54,20 @@ func (c *Caller) RequireAdministrator() error {
 	return nil
 }
 
+// RequireSource admits callers who may read and disable the users of a source: a client,
+// by a Bearer with the scope of that source, and administrators. The error is that of
+// RequireAdministrator.
+func (c *Caller) RequireSource(source string) error {
+	scope := identity.SourceScope(source)
+	switch {
+	case !c.byBearer() || c.role != ordinary || !c.Subject.Client:
+		return c.RequireAdministrator()
+	case c.Token.Collection != nil || !slices.Contains(c.Token.Scope, scope):
+		return needsScope(scope)
+	}
+	return nil
+}
+
 // RequireDelete admits callers who may revoke others' tokens on the management API:
 // delete on /tokens and, of a Bearer, the scope admin. The errors are those of
 // RequireAdministrator.

@@ -197,6 +197,39 @@ func TestGates(t *testing.T) {
 	}
 }
 
+// TestWhoReachesTheUsersOfASource is the gate of one source: administrators, and a client's
+// token with the scope of that source and no other.
+func TestWhoReachesTheUsersOfASource(t *testing.T) {
+	t.Parallel()
+	for who, c := range callers() {
+		if c != nil && c.Token != nil && c.Subject.Client {
+			continue
+		}
+		got, want := fault.KindOf(c.RequireSource("museum")), fault.KindOf(c.RequireAdministrator())
+		if got != want {
+			t.Errorf("%s: kind %d, want that of an administrator's gate, %d", who, got, want)
+		}
+	}
+	for who, c := range map[string]struct {
+		by   *caller.Caller
+		want fault.Kind
+	}{
+		"with its scope":                    {presenting(machine, token.KindAccess, "read", "source:museum"), ok},
+		"with another's":                    {presenting(machine, token.KindAccess, "source:other"), scope},
+		"with the beginning of the scope":   {presenting(machine, token.KindAccess, "source:", "source"), scope},
+		"with the scope admin":              {presenting(machine, token.KindAccess, "admin"), scope},
+		"without a scope, in a dialect":     {presenting(machine, token.KindAccess).InDialect(), scope},
+		"for a collection":                  {inCollection(presenting(machine, token.KindAccess, "source:museum")), scope},
+		"to revoke itself":                  {presenting(machine, token.KindAccess, "source:museum").OnlyRevokeSelf(), scope},
+		"a user's, with it":                 {presenting(subject("ada"), token.KindAPIToken, "source:museum"), scope},
+		"an administrator's, with it alone": {presenting(subject("root", everything), token.KindAPIToken, "source:museum"), scope},
+	} {
+		if err := c.by.RequireSource("museum"); err == nil && c.want != ok || err != nil && fault.KindOf(err) != c.want {
+			t.Errorf("a token %s: %v, want kind %d", who, err, c.want)
+		}
+	}
+}
+
 // Who may see, revoke and regenerate which of ada's tokens by their ids: her own by
 // session, or by a Bearer with the scope credentials, which regenerates itself and what was
 // made from it alone.

@@ -262,6 +262,7 @@ func TestVariablesAndFlagsAreNamedInProblems(t *testing.T) {
 		{[]string{"BEARERD_TRUSTED_PROXIES=a,10.0.0.1"}, nil, `BEARERD_TRUSTED_PROXIES: trusted_proxies: must be an address or a network such as 10.0.0.0/8, not "a"`},
 		{[]string{"BEARERD_SCOPES=read"}, nil, "BEARERD_SCOPES: scopes: must be a mapping of keys to values"},
 		{[]string{"BEARERD_SCOPES={admin: x}"}, nil, "BEARERD_SCOPES: scopes.admin: is built in and can't be declared\n  hint: choose another name"},
+		{[]string{"BEARERD_SCOPES={'source:museum': x}"}, nil, "BEARERD_SCOPES: scopes.source:museum: is built in and can't be declared\n  hint: choose another name"},
 		{[]string{"BEARERD_TASK_TOKENS={T: {x: 1}}"}, nil, "BEARERD_TASK_TOKENS: unknown key \"task_tokens.T.x\"\n  hint: the keys here are max_ttl"},
 		{[]string{"BEARERD_SCOPES={a: b}\n---\n{c: d}"}, nil, "BEARERD_SCOPES: scopes: something follows the first YAML document"},
 		{nil, map[string]string{"ops_listen": "x"}, "--ops-listen: ops_listen: must be host:port, not \"x\"\n  hint: write 127.0.0.1:8080, or :8080 for every address"},

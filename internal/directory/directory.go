@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -28,6 +29,8 @@ import (
 type Store interface {
 	records.Directory
 	records.AuditLog
+	// SessionsOf returns live sessions by how they began.
+	SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error)
 }
 
 // Config says what a directory is made of. All fields must be set.
@@ -46,6 +49,7 @@ type Directory struct {
 	*Access
 	*Clients
 	*Keys
+	*Sources
 
 	store  Store
 	editor *editor
@@ -65,6 +69,7 @@ func New(cfg Config) (*Directory, error) {
 		Access:  &Access{store: cfg.Store, editor: e},
 		Clients: &Clients{store: cfg.Store, editor: e, forms: cfg.Forms},
 		Keys:    &Keys{ring: cfg.Ring, editor: e},
+		Sources: &Sources{store: cfg.Store, editor: e},
 		store:   cfg.Store,
 		editor:  e,
 	}, nil
@@ -115,6 +120,7 @@ type change struct {
 	action, target string
 	name           string // of the target, where it has one besides
 	remark         string // the reason in the audit log
+	tokenID        string // of the token that it is about
 	ops            []records.Op
 	log            []revocation.Entry
 }
@@ -149,7 +155,7 @@ func (e *editor) commit(ctx context.Context, c *caller.Caller, changes ...change
 	var b records.Batch
 	for _, one := range changes {
 		event := e.journal.Event(ctx, c.Actor(), one.action)
-		event.Target, event.TargetName, event.Reason = one.target, one.name, one.remark
+		event.Target, event.TargetName, event.Reason, event.TokenID = one.target, one.name, one.remark, one.tokenID
 		b.Ops, b.Log, b.Audit = append(b.Ops, one.ops...), append(b.Log, one.log...), append(b.Audit, event)
 	}
 	if len(b.Log) == 0 {

@@ -16,6 +16,10 @@ const (
 	ScopeOfflineAccess = "offline_access" // get a refresh token
 )
 
+// scopeSource begins the scope of one source: a client that lists it reads and disables
+// the users of that source. People don't have it.
+const scopeSource = "source:"
+
 const (
 	maxScopeBytes     = 1024
 	maxScopeNameBytes = 255
@@ -25,6 +29,12 @@ const (
 func BuiltinScopes() []string {
 	return []string{ScopeAdmin, ScopeCredentials, ScopeIntrospect, ScopeOfflineAccess, ScopeRevocations}
 }
+
+// SourceScope returns the scope for the users of a source.
+func SourceScope(source string) string { return scopeSource + source }
+
+// IsSourceScope reports whether a scope is built in for the users of a source.
+func IsSourceScope(name string) bool { return strings.HasPrefix(name, scopeSource) }
 
 // ValidScopeName reports whether s is a scope-token of RFC 6749 §3.3 of at most
 // 255 bytes: printable ASCII without space, quotation mark and backslash.

@@ -82,7 +82,11 @@ func (r *Request) checkScopeName(name string) error {
 
 // neverScope reports scopes that this kind of token can't have, for any caller. An
 // exchange key never has the scope credentials, and so neither has what is made from one.
+// The scope of a source is for tokens that speak for a client.
 func (r *Request) neverScope(name string) bool {
+	if identity.IsSourceScope(name) {
+		return r.Principal.User != nil
+	}
 	return name == identity.ScopeCredentials &&
 		(r.Kind == token.KindExchangeKey || r.Kind == token.KindTask || r.Principal.User == nil)
 }

@@ -61,6 +61,8 @@ func TestOfASessionTheScopeIsWhatIsAskedForAndNoneByDefault(t *testing.T) {
 		{[]string{"introspect"}, nil},
 		{[]string{"revocations"}, nil},
 		{[]string{"read", "introspect"}, nil},
+		{[]string{"source:museum"}, nil}, // for clients alone
+		{[]string{"source:"}, nil},
 		{[]string{""}, nil},
 		{[]string{"two words"}, nil},
 		{[]string{`quo"te`}, nil},
@@ -225,7 +227,7 @@ func TestClientBoundsTheScope(t *testing.T) {
 	ada := f.Person(t, "ada")
 	subject := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
 	exchanging := []string{identity.GrantTypeTokenExchange, identity.GrantTypeClientCredentials}
-	bounded := f.NewClient(t, directory.NewClient{ID: "bounded", Secret: nodetest.ClientSecret, Grants: exchanging, Scopes: []string{"read", "delete", "introspect"}})
+	bounded := f.NewClient(t, directory.NewClient{ID: "bounded", Secret: nodetest.ClientSecret, Grants: exchanging, Scopes: []string{"read", "delete", "introspect", "source:museum"}})
 	unbounded := f.NewClient(t, directory.NewClient{ID: "unbounded", Secret: nodetest.ClientSecret, Grants: exchanging})
 	for _, c := range []struct {
 		client *caller.Caller
@@ -235,6 +237,7 @@ func TestClientBoundsTheScope(t *testing.T) {
 		{bounded, scopes{[]string{"read"}, []string{"read"}}},
 		{bounded, scopes{[]string{"write"}, nil}},
 		{bounded, scopes{[]string{"delete"}, nil}},
+		{bounded, scopes{[]string{"source:museum"}, nil}},
 		{unbounded, scopes{nil, []string{"read", "write"}}},
 		{unbounded, scopes{[]string{"write"}, []string{"write"}}},
 	} {
@@ -247,6 +250,9 @@ func TestClientBoundsTheScope(t *testing.T) {
 	}{
 		{bounded, scopes{nil, none()}},
 		{bounded, scopes{[]string{"read", "introspect"}, []string{"read", "introspect"}}},
+		{bounded, scopes{[]string{"source:museum"}, []string{"source:museum"}}},
+		{bounded, scopes{[]string{"source:other"}, nil}},
+		{unbounded, scopes{[]string{"source:museum"}, nil}},
 		{bounded, scopes{[]string{"write"}, nil}},
 		{bounded, scopes{[]string{"admin"}, nil}},
 		{bounded, scopes{[]string{"offline_access"}, nil}},

@@ -76,6 +76,12 @@ type Link struct {
 	LinkedAt           time.Time
 }
 
+// LinkedUser is a user with their link to a source.
+type LinkedUser struct {
+	ExternalID string // that the source has for them
+	User       identity.User
+}
+
 // Principal is somebody a token can speak for, as read in one snapshot of the
 // store: a user with groups and effective grants, or a client.
 type Principal struct {

@@ -23,6 +23,12 @@ type SessionQuery struct{ Source, Session, Owner string }
 // LinkQuery asks for the links of a user, or of a source.
 type LinkQuery struct{ User, Source string }
 
+// LinkedQuery asks for the users who are linked to a source.
+type LinkedQuery struct {
+	Source, After string
+	Limit         int
+}
+
 // BindingQuery asks for the bindings of a user, or of a group, or for all.
 type BindingQuery struct {
 	User       string

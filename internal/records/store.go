@@ -84,6 +84,9 @@ type Directory interface {
 	Clients(ctx context.Context) ([]identity.Client, error)
 	// Links returns the links of a user or a source, by source and external id.
 	Links(ctx context.Context, q LinkQuery) ([]Link, error)
+	// LinkedUsers returns users by the external id of their link, Limit at a time, after a
+	// cursor.
+	LinkedUsers(ctx context.Context, q LinkedQuery) (Page[LinkedUser], error)
 }
 
 // MaxDigests is how many tokens TokensByDigest and TokensByID find at a time.

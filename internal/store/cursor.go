@@ -37,8 +37,9 @@ var errCursor = fault.New(fault.Invalid, "the cursor is not one of this list")
 
 // cursors name the list that they belong to, so that none is used for another list.
 const (
-	userCursor  = "user:"
-	tokenCursor = "token:"
+	userCursor   = "user:"
+	tokenCursor  = "token:"
+	linkedCursor = "linked:"
 )
 
 func seal(kind, place string) string {

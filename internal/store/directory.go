@@ -56,6 +56,8 @@ FROM clients c WHERE c.id = $1`
 
 	selectLinks = `SELECT source, external_id, user_id, linked_at FROM user_links
 WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR source = $2) ORDER BY source, external_id`
+	selectLinked = selectUser + `, l.external_id
+FROM user_links l JOIN users u ON u.id = l.user_id WHERE l.source = $1 AND l.external_id > $2 ORDER BY l.external_id LIMIT $3`
 	insertLink = `INSERT INTO user_links (source, external_id, user_id, linked_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 	deleteLink = `DELETE FROM user_links WHERE source = $1 AND external_id = $2`
 )
@@ -239,4 +241,24 @@ func (s *Store) Links(ctx context.Context, q records.LinkQuery) ([]records.Link,
 	return query(ctx, s, func(scan scanner) (l records.Link, err error) {
 		return l, scan(&l.Source, &l.ExternalID, &l.UserID, stamp{&l.LinkedAt})
 	}, selectLinks, q.User, q.Source)
+}
+
+// LinkedUsers returns the users who are linked to a source, in the order of their external
+// ids. A cursor that is none is fault.Invalid.
+func (s *Store) LinkedUsers(ctx context.Context, q records.LinkedQuery) (records.Page[records.LinkedUser], error) {
+	var after string
+	if q.After != "" {
+		var err error
+		if after, err = unseal(linkedCursor, q.After); err != nil {
+			return records.Page[records.LinkedUser]{}, err
+		}
+	}
+	limit := pageSize(q.Limit)
+	users, err := query(ctx, s, func(scan scanner) (l records.LinkedUser, err error) {
+		return l, scan(append(userFields(&l.User), &l.ExternalID)...)
+	}, selectLinked, q.Source, after, limit+1)
+	if err != nil {
+		return records.Page[records.LinkedUser]{}, err
+	}
+	return paged(users, limit, func(l records.LinkedUser) string { return seal(linkedCursor, l.ExternalID) }), nil
 }

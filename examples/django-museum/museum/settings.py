@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "bearerd.django",
     "museum",
 ]
 
@@ -53,5 +54,15 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DI
 
 # With BEARERD_ASSERTION set, nothing but the signed header counts. Without it the identity
 # headers do, and nobody may reach this application but through bearerd or a proxy that asks it.
-BEARERD_ISSUER = os.environ.get("MUSEUM_ISSUER", "http://localhost:8080")
+BEARERD_ISSUER = os.environ.get("BEARERD_ISSUER", "http://localhost:8080")
 BEARERD_ASSERTION = os.environ.get("MUSEUM_ASSERTION", "")
+
+# People sign in to bearerd by the museum's own login (run.sh makes the secrets). Statements
+# are from the address that people use, also where bearerd asks for a password at another.
+BEARERD_SIGN_IN_SOURCE = "museum"
+BEARERD_SIGN_IN_SECRET_FILE = BASE_DIR / "museum.secret"
+BEARERD_SIGN_IN_ISSUER = BEARERD_ISSUER
+
+# Who is disabled here is disabled there, by this client.
+BEARERD_CLIENT_ID = "museum-sync"
+BEARERD_CLIENT_SECRET_FILE = BASE_DIR / "sync.secret"

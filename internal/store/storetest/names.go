@@ -95,8 +95,28 @@ func testLinks(t *testing.T, s *Suite) {
 	same(t, "all links", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{})), links)
 	same(t, "a source's", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{Source: "django"})), links[:2])
 	same(t, "a user's", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{User: one.ID})), []records.Link{links[0], links[2]})
+	testLinkedUsers(t, s, one, two)
 	s.do(t, records.RemoveUser{ID: one.ID})
 	same(t, "after the user", must[[]records.Link](t)(s.store.Links(ctx, records.LinkQuery{})), links[1:2])
+}
+
+// testLinkedUsers tests that the users of the source django are read page by page, by
+// their external ids, with what is known of them.
+func testLinkedUsers(t *testing.T, s *Suite, one, two identity.User) {
+	t.Helper()
+	ctx := t.Context()
+	q := records.LinkedQuery{Source: "django", Limit: 1}
+	first := must[records.Page[records.LinkedUser]](t)(s.store.LinkedUsers(ctx, q))
+	same(t, "the first page", first.Items, []records.LinkedUser{{ExternalID: "7", User: one}})
+	q.After = first.Next
+	second := must[records.Page[records.LinkedUser]](t)(s.store.LinkedUsers(ctx, q))
+	same(t, "the second page", second, records.Page[records.LinkedUser]{Items: []records.LinkedUser{{ExternalID: "71", User: two}}})
+	q.After = "x"
+	_, err := s.store.LinkedUsers(ctx, q)
+	wantFault(t, err, fault.Invalid)
+	if none := must[records.Page[records.LinkedUser]](t)(s.store.LinkedUsers(ctx, records.LinkedQuery{Source: "Django"})); len(none.Items) != 0 {
+		t.Errorf("a source of another spelling has %v", none.Items)
+	}
 }
 
 // testAuditNames tests the names in events: those that users have when the event is

@@ -10,6 +10,7 @@ import threading
 import urllib.parse
 from typing import Any, Optional
 
+from .._url import check_url
 from ._errors import CANT_ASK, Unavailable
 from ._strict import Malformed, parse_object, text
 from ._token import Key, Token, read_introspection, read_jwks
@@ -173,12 +174,7 @@ class Issuer:
         return "Basic " + base64.b64encode(pair.encode("ascii")).decode()
 
     def _check_url(self, url: str) -> None:
-        at = urllib.parse.urlsplit(url)
-        loopback = at.hostname in ("localhost", "127.0.0.1", "::1")
-        if not at.netloc or at.username is not None or not (
-            at.scheme == "https" or at.scheme == "http" and (loopback or self.allow_http)
-        ):
-            raise ValueError(f"{url!r} is no https URL (http is for loopback, or with allow_http)")
+        check_url(url, self.allow_http)
 
 
 def refused_status(url: str, response: http.client.HTTPResponse) -> IssuerError:
