@@ -53,7 +53,7 @@ sign_in:
       unknown: create
       logout: %s
 `, issuer, secret, c.logout))
-			b := newBrowser(t, server)
+			b := newPerson(t, server)
 
 			// The provider isn't there yet: a page says so, and the password form goes on.
 			status, page := b.get(server + "/auth/sign-in/op")
@@ -120,7 +120,7 @@ sign_in:
     - {name: op, type: oidc, issuer: %q, client_id: bearerd, client_secret_file: %q, unknown: create, max_age: 1h}
 `, issuer, secret))
 	startProvider(t, issuer, server, "testdata/openid", []string{"AUTHLIB_INSECURE_TRANSPORT=1"}, python, "provider.py")
-	b := newBrowser(t, server)
+	b := newPerson(t, server)
 	b.awaitProvider()
 	// Without passwords and with one source, the sign-in page leads there at once.
 	if status, page := b.get(server + "/auth/login?next=/auth/tokens"); status != http.StatusOK || b.at != server+"/auth/tokens" {
@@ -155,24 +155,24 @@ func startProvider(t *testing.T, issuer, server, dir string, env []string, comma
 	awaitReady(t, issuer+"/.well-known/openid-configuration", gone)
 }
 
-// browser is a client that keeps cookies, follows redirects and fills in forms.
-type browser struct {
+// person is somebody with a browser that keeps cookies, follows redirects and fills in forms.
+type person struct {
 	t      *testing.T
 	server string
 	client *http.Client
 	at     string // the address of the last page
 }
 
-func newBrowser(t *testing.T, server string) *browser {
+func newPerson(t *testing.T, server string) *person {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{t: t, server: server, client: &http.Client{Jar: jar, Timeout: 20 * time.Second}}
+	return &person{t: t, server: server, client: &http.Client{Jar: jar, Timeout: 20 * time.Second}}
 }
 
-func (b *browser) send(r *http.Request) (int, string) {
+func (b *person) send(r *http.Request) (int, string) {
 	b.t.Helper()
 	r.Header.Set("Accept", "text/html")
 	res, err := b.client.Do(r)
@@ -190,7 +190,7 @@ func (b *browser) send(r *http.Request) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-func (b *browser) get(address string) (int, string) {
+func (b *person) get(address string) (int, string) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -205,7 +205,7 @@ var (
 )
 
 // submit sends the form of a page with the values that it has and those given.
-func (b *browser) submit(page string, values map[string]string) (int, string) {
+func (b *person) submit(page string, values map[string]string) (int, string) {
 	b.t.Helper()
 	form := formTag.FindStringSubmatch(page)
 	if form == nil {
@@ -236,7 +236,7 @@ func (b *browser) submit(page string, values map[string]string) (int, string) {
 
 // awaitProvider waits until the server has seen that the provider is there: one that did
 // not answer is asked again after five seconds.
-func (b *browser) awaitProvider() {
+func (b *person) awaitProvider() {
 	b.t.Helper()
 	stays := *b.client
 	stays.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -259,7 +259,7 @@ func (b *browser) awaitProvider() {
 }
 
 // signIn begins at an address, and does at the provider what a person does there.
-func (b *browser) signIn(address, name string) (int, string) {
+func (b *person) signIn(address, name string) (int, string) {
 	b.t.Helper()
 	status, page := b.get(address)
 	for range 3 {
@@ -272,7 +272,7 @@ func (b *browser) signIn(address, name string) (int, string) {
 }
 
 // signOut ends the session at the provider, which calls the back channel before it answers.
-func (b *browser) signOut(issuer string) {
+func (b *person) signOut(issuer string) {
 	b.t.Helper()
 	_, page := b.get(issuer + "/session/end")
 	if status, page := b.submit(page, map[string]string{"logout": "yes"}); status != http.StatusOK {
@@ -281,7 +281,7 @@ func (b *browser) signOut(issuer string) {
 }
 
 // api calls the management API by the browser's session.
-func (b *browser) api(method, path string, body any, want int, into any) {
+func (b *person) api(method, path string, body any, want int, into any) {
 	b.t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {

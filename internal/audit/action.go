@@ -30,6 +30,10 @@ const (
 	UserLink     = "user.link"     // a user was linked to who they are for a source
 	UserUnlink   = "user.unlink"
 
+	GroupCreate = "group.create" // a source that provisions created a group; the target is its name
+	GroupUpdate = "group.update"
+	GroupRemove = "group.remove"
+
 	CollectionCreate = "collection.create"
 	CollectionUpdate = "collection.update"
 	CollectionRemove = "collection.remove"
@@ -63,6 +67,7 @@ var actions = []string{
 	Login, Logout, RevokeAll,
 	DeviceApprove, DeviceDeny,
 	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess, UserLink, UserUnlink,
+	GroupCreate, GroupUpdate, GroupRemove,
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,

@@ -133,6 +133,41 @@ func (c *Caller) RequireIntrospect() error {
 	return needsScope(scope)
 }
 
+// PathOfScope returns where a user needs the permission of a scope's name to have that
+// scope; "" for a scope that every user may have.
+func PathOfScope(scope string) access.Path {
+	switch scope {
+	case identity.ScopeIntrospect, identity.ScopeRevocations:
+		return access.PathTokens
+	case identity.ScopeSCIM:
+		return access.PathUsers
+	}
+	return ""
+}
+
+// RequireProvision admits callers who provision users and groups: confidential clients that
+// list the scope scim, and holders of a token with that scope whose user still has that
+// permission on /users. A token for one collection can't provision. It returns the source
+// that owns what the caller provisions: "scim:" and the client's id, or the subject of the
+// user whose token it is. The error is Unauthenticated or InsufficientScope.
+func (c *Caller) RequireProvision() (owner string, err error) {
+	const scope = identity.ScopeSCIM
+	switch client := c.Client(); {
+	case c == nil:
+		return "", ErrSignIn
+	case client != nil && slices.Contains(client.Scopes, scope):
+		return SourceSCIM + client.ID, nil
+	case c.byBearer() && c.role == ordinary && c.Token.Collection == nil && c.HasScope(scope) &&
+		(c.Subject.Client || c.May(scope, access.PathUsers)):
+		return SourceSCIM + c.Subject.ID, nil
+	}
+	return "", needsScope(scope)
+}
+
+// SourceSCIM begins the name of a source that provisions by SCIM. No sign-in source has
+// such a name.
+const SourceSCIM = "scim:"
+
 // Owns reports whether the caller is the token itself, its owner, or the client that
 // it was issued to.
 func Owns(c *Caller, t *verification.Token) bool {

@@ -28,6 +28,7 @@ import (
 // Store is what a directory reads.
 type Store interface {
 	records.Directory
+	records.Provisioning
 	records.AuditLog
 	// SessionsOf returns live sessions by how they began.
 	SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error)
@@ -49,6 +50,7 @@ type Directory struct {
 	*Access
 	*Clients
 	*Keys
+	*Provisioner
 	*Sources
 
 	store  Store
@@ -70,8 +72,11 @@ func New(cfg Config) (*Directory, error) {
 		Clients: &Clients{store: cfg.Store, editor: e, forms: cfg.Forms},
 		Keys:    &Keys{ring: cfg.Ring, editor: e},
 		Sources: &Sources{store: cfg.Store, editor: e},
-		store:   cfg.Store,
-		editor:  e,
+
+		Provisioner: &Provisioner{store: cfg.Store, editor: e},
+
+		store:  cfg.Store,
+		editor: e,
 	}, nil
 }
 

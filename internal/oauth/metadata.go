@@ -85,7 +85,8 @@ func (e *Edge) metadata() metadata {
 	}
 }
 
-// scopes returns the declared scopes and the built-in ones that can be used here.
+// scopes returns the declared scopes and the built-in ones that can be used here. The scope
+// scim is for one client that the operator sets up, and not for those that read this.
 func (e *Edge) scopes() []string {
 	known := map[string]bool{}
 	for name := range e.Site.Scopes {
@@ -93,7 +94,7 @@ func (e *Edge) scopes() []string {
 	}
 	_, refresh := grants[identity.GrantTypeRefreshToken]
 	for _, name := range identity.BuiltinScopes() {
-		if name != identity.ScopeOfflineAccess || refresh {
+		if name != identity.ScopeSCIM && (name != identity.ScopeOfflineAccess || refresh) {
 			known[name] = true
 		}
 	}

@@ -51,6 +51,35 @@ type (
 		Source string
 		Groups []string
 	}
+	// AdoptUser makes a source the owner of a user whom nobody owns. Conflict when somebody
+	// does.
+	AdoptUser struct{ ID, Owner string }
+	// DescribeUser changes what is set of what a source says of a user beside. NotFound when
+	// there is no such user.
+	DescribeUser struct {
+		ID       string
+		Person   *Person // but for Inactive
+		Inactive *bool
+	}
+	// CreateGroup adds a source's group, without members. Conflict when the source has one
+	// of that name in any case.
+	CreateGroup struct{ Group Group }
+	// UpdateGroup changes what is set of a source's group, and takes members out and in.
+	// With another name all who are in the group by the source are in the one of that name.
+	// A user who is in a group by another is left with that. Users who don't exist
+	// are left out. Conflict in the field "version" when the group has another one.
+	UpdateGroup struct {
+		ID               string
+		Version          int64
+		Name, ExternalID *string
+		Add, Remove      []string // users, by id
+	}
+	// RemoveGroup removes a source's group with the memberships that the source set.
+	// Conflict in the field "version" when the group has another one.
+	RemoveGroup struct {
+		ID      string
+		Version int64
+	}
 	// AddLink links a user to who they are for a source. Conflict when that is linked;
 	// Invalid when the user doesn't exist.
 	AddLink struct{ Link Link }
@@ -194,6 +223,11 @@ func (UpdateUser) op()       {}
 func (Rehash) op()           {}
 func (RemoveUser) op()       {}
 func (SetGroups) op()        {}
+func (AdoptUser) op()        {}
+func (DescribeUser) op()     {}
+func (CreateGroup) op()      {}
+func (UpdateGroup) op()      {}
+func (RemoveGroup) op()      {}
 func (AddLink) op()          {}
 func (RemoveLink) op()       {}
 func (Spend) op()            {}

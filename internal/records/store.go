@@ -16,6 +16,7 @@ import (
 // Unavailable, and nothing is half done.
 type Store interface {
 	Directory
+	Provisioning
 	Tokens
 	Attempts
 	Devices

@@ -72,13 +72,14 @@ func (p *Pages) newTokenForm(r *request) (tokenForm, error) {
 var watching = map[string]string{
 	identity.ScopeIntrospect:  "check whether any user's token is valid",
 	identity.ScopeRevocations: "follow revocations",
+	identity.ScopeSCIM:        "provision users and groups (SCIM)",
 }
 
 // whyNot returns why the caller can't choose a scope; "" when they can.
 func whyNot(c *caller.Caller, name string) string {
 	switch _, watches := watching[name]; {
-	case watches && !c.Subject.May(name, access.PathTokens).Allowed:
-		return "only for users with the permission " + name + " on " + string(access.PathTokens)
+	case watches && !c.Subject.May(name, caller.PathOfScope(name)).Allowed:
+		return "only for users with the permission " + name + " on " + string(caller.PathOfScope(name))
 	case name == identity.ScopeAdmin && !c.Subject.May(access.Any, access.Root).Allowed:
 		return "administrators only"
 	}
