@@ -80,7 +80,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		&adminapi.API{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
-			CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
+			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
 		},
 	}}
 	for _, name := range i.config.Dialects {

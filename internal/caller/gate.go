@@ -2,6 +2,7 @@ package caller
 
 import (
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -96,21 +97,39 @@ func (c *Caller) RequireManageTokens() error {
 	return nil
 }
 
-// RequireFreshSession admits users with a session that they signed in to recently. Every
-// session counts as fresh. The error is Unauthenticated.
-func (c *Caller) RequireFreshSession() error {
+// RequireFreshSession admits users with a session for which they authenticated at most
+// fresh before now; with 0, every session. A session counts from its own beginning where
+// its source says a later time, and is never fresh where none is known. The error is
+// Unauthenticated without a session, and SignInAgain.
+func (c *Caller) RequireFreshSession(now time.Time, fresh time.Duration) error {
 	if !c.BySession() {
 		return ErrSignIn
+	}
+	at := c.Token.SignedIn
+	if began := c.Token.IssuedAt; at.After(began.Add(time.Second)) { // it stands in whole seconds
+		at = began
+	}
+	if fresh > 0 && (at.IsZero() || now.Sub(at) > fresh) {
+		return fault.New(fault.SignInAgain, "sign in again to do this: the sign-in was too long ago")
 	}
 	return nil
 }
 
+// RequireFresh is RequireFreshSession for what callers may do without a session, too: the
+// command line, and a Bearer, which has no sign-in.
+func (c *Caller) RequireFresh(now time.Time, fresh time.Duration) error {
+	if !c.BySession() {
+		return nil
+	}
+	return c.RequireFreshSession(now, fresh)
+}
+
 // RequireRegenerate admits callers who may regenerate a token of theirs: the owner, by a
-// fresh session; a Bearer with the scope credentials, itself and what was made from it.
-// The error is Unauthenticated, InsufficientScope or Forbidden.
-func RequireRegenerate(c *Caller, t *verification.Token) error {
+// session that is fresh at now; a Bearer with the scope credentials, itself and what was
+// made from it. The error is Unauthenticated, SignInAgain, InsufficientScope or Forbidden.
+func RequireRegenerate(c *Caller, t *verification.Token, now time.Time, fresh time.Duration) error {
 	if !c.byBearer() {
-		return c.RequireFreshSession()
+		return c.RequireFreshSession(now, fresh)
 	}
 	if err := c.RequireManageTokens(); err != nil {
 		return err

@@ -2,6 +2,7 @@ package caller_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -21,9 +22,14 @@ func subject(id string, grants ...access.Grant) *verification.Subject {
 	return &verification.Subject{ID: id, Username: id, Grants: grants}
 }
 
+// signedIn is when everybody who has a session signed in.
+var signedIn = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const fresh = 15 * time.Minute
+
 // presenting returns the caller who presented a token of a subject.
 func presenting(s *verification.Subject, kind token.Kind, scope ...string) *caller.Caller {
-	t := &verification.Token{Kind: kind, ID: "token of " + s.ID, Subject: s.ID, ClientID: identity.OwnClientID, Scope: scope, Seq: 7}
+	t := &verification.Token{Kind: kind, ID: "token of " + s.ID, Subject: s.ID, ClientID: identity.OwnClientID, Scope: scope, Seq: 7, IssuedAt: signedIn, SignedIn: signedIn}
 	if s.Client {
 		t.ClientID = s.ID
 	}
@@ -268,7 +274,7 @@ func TestGatesOfATokenByItsID(t *testing.T) {
 	itself := &verification.Token{ID: "token of ada", Subject: "ada", ClientID: identity.OwnClientID}
 	const missing = fault.NotFound
 	type row struct{ revoke, revokeItself, regenerate, regenerateItself, regenerateChild, manage, fresh fault.Kind }
-	ada, eve, root := subject("ada"), subject("eve", deleter), subject("root", everything)
+	ada, eve, root, now := subject("ada"), subject("eve", deleter), subject("root", everything), signedIn.Add(fresh)
 	for who, c := range map[string]struct {
 		by   *caller.Caller
 		want row
@@ -296,12 +302,48 @@ func TestGatesOfATokenByItsID(t *testing.T) {
 		}
 		got := row{
 			kind(caller.RequireRevokeID(c.by, other)), kind(caller.RequireRevokeID(c.by, itself)),
-			kind(caller.RequireRegenerate(c.by, other)), kind(caller.RequireRegenerate(c.by, itself)), kind(caller.RequireRegenerate(c.by, child)),
-			kind(c.by.RequireManageTokens()), kind(c.by.RequireFreshSession()),
+			kind(caller.RequireRegenerate(c.by, other, now, fresh)), kind(caller.RequireRegenerate(c.by, itself, now, fresh)), kind(caller.RequireRegenerate(c.by, child, now, fresh)),
+			kind(c.by.RequireManageTokens()), kind(c.by.RequireFreshSession(now, fresh)),
 		}
 		if got != c.want {
 			t.Errorf("%s: %+v, want %+v", who, got, c.want)
 		}
+	}
+}
+
+// A session is fresh for as long as the operator says, from when its user authenticated.
+func TestWhenASessionIsFresh(t *testing.T) {
+	t.Parallel()
+	const stale = fault.SignInAgain
+	for name, row := range map[string]struct {
+		at    time.Time // when the user authenticated
+		after time.Duration
+		fresh time.Duration
+		want  fault.Kind
+	}{
+		"at once":                       {signedIn, 0, fresh, ok},
+		"in time":                       {signedIn, fresh, fresh, ok},
+		"too late":                      {signedIn, fresh + 1, fresh, stale},
+		"long before the session":       {signedIn.Add(-fresh), 1, fresh, stale},
+		"after the session, as is said": {signedIn.Add(time.Hour), fresh + 1, fresh, stale},
+		"at no known time":              {time.Time{}, 0, fresh, stale},
+		"any time will do":              {signedIn, 1000 * fresh, 0, ok},
+		"any time will do, none known":  {time.Time{}, 0, 0, ok},
+	} {
+		c := presenting(subject("ada"), token.KindSession)
+		c.Token.SignedIn = row.at
+		now := signedIn.Add(row.after)
+		for gate, err := range map[string]error{
+			"RequireFreshSession": c.RequireFreshSession(now, row.fresh), "RequireFresh": c.RequireFresh(now, row.fresh),
+			"RequireRegenerate": caller.RequireRegenerate(c, c.Token, now, row.fresh),
+		} {
+			if got := fault.KindOf(err); err == nil && row.want != ok || err != nil && got != row.want {
+				t.Errorf("%s, %s: %v", name, gate, err)
+			}
+		}
+	}
+	if err := presenting(subject("ada"), token.KindAPIToken).RequireFresh(signedIn.Add(1000*fresh), fresh); err != nil {
+		t.Errorf("a Bearer has no sign-in: %v", err)
 	}
 }
 

@@ -31,6 +31,12 @@ func BuiltinScopes() []string {
 	return []string{ScopeAdmin, ScopeCredentials, ScopeIntrospect, ScopeOfflineAccess, ScopeRevocations, ScopeSCIM}
 }
 
+// StrongScope reports whether a scope lets a token do more than use applications: every
+// built-in one but that of refresh tokens, which add time and no right.
+func StrongScope(name string) bool {
+	return name != ScopeOfflineAccess && slices.Contains(BuiltinScopes(), name)
+}
+
 // SourceScope returns the scope for the users of a source.
 func SourceScope(source string) string { return scopeSource + source }
 

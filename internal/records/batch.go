@@ -1,6 +1,7 @@
 package records
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -32,7 +33,9 @@ type (
 	// that folds to the same (identity.FoldName).
 	CreateUser struct{ User identity.User }
 	// UpdateUser changes what is set. Groups are all that the user is in, whoever set them:
-	// a membership that stays keeps who set it. Conflict when somebody else has the username.
+	// a membership that stays keeps who set it. Conflict when somebody else has the username,
+	// and with IfPassword when the password hash is another one. A new hash ends the links
+	// with which the user could set a password.
 	UpdateUser struct {
 		ID                string
 		Username          *string
@@ -41,6 +44,7 @@ type (
 		Disabled          *bool
 		Owner             *string
 		PasswordHash      *identity.PasswordHash
+		IfPassword        *identity.PasswordHash
 		PasswordChangedAt *time.Time
 	}
 	// SetGroups replaces the memberships of a user that a source has set, and no others;
@@ -85,6 +89,22 @@ type (
 	AddLink struct{ Link Link }
 	// RemoveLink removes a link.
 	RemoveLink struct{ Source, ExternalID string }
+	// RequireLink changes nothing. Conflict unless the user is linked to one of the sources.
+	// What else requires that of the same user waits, so that of two links that are removed
+	// at the same time one stays.
+	RequireLink struct {
+		UserID  string
+		Sources []string
+	}
+	// AddPasswordLink stores a link with which its user sets a password, in place of an
+	// earlier one. Invalid when the user doesn't exist.
+	AddPasswordLink struct{ Link PasswordLink }
+	// SpendPasswordLink uses up such a link, once. Conflict when there is none that has not
+	// expired at Now.
+	SpendPasswordLink struct {
+		Digest [sha256.Size]byte
+		Now    time.Time
+	}
 	// Spend uses up something that is good once, and remembers it until then. Conflict
 	// when it has been used up.
 	Spend struct {
@@ -218,43 +238,46 @@ type (
 	}
 )
 
-func (CreateUser) op()       {}
-func (UpdateUser) op()       {}
-func (Rehash) op()           {}
-func (RemoveUser) op()       {}
-func (SetGroups) op()        {}
-func (AdoptUser) op()        {}
-func (DescribeUser) op()     {}
-func (CreateGroup) op()      {}
-func (UpdateGroup) op()      {}
-func (RemoveGroup) op()      {}
-func (AddLink) op()          {}
-func (RemoveLink) op()       {}
-func (Spend) op()            {}
-func (EndSourced) op()       {}
-func (CreateCollection) op() {}
-func (UpdateCollection) op() {}
-func (RemoveCollection) op() {}
-func (CreateRole) op()       {}
-func (UpdateRole) op()       {}
-func (RemoveRole) op()       {}
-func (AddBinding) op()       {}
-func (RemoveBinding) op()    {}
-func (CreateClient) op()     {}
-func (UpdateClient) op()     {}
-func (RotateSecret) op()     {}
-func (RemoveClient) op()     {}
-func (AddToken) op()         {}
-func (SpendToken) op()       {}
-func (SpendAgain) op()       {}
-func (ShortenToken) op()     {}
-func (KillTokens) op()       {}
-func (KillEverything) op()   {}
-func (ClaimNotice) op()      {}
-func (AddDevice) op()        {}
-func (DecideDevice) op()     {}
-func (SpendDevice) op()      {}
-func (ClearFailures) op()    {}
-func (KnowAddress) op()      {}
-func (ForgetAddresses) op()  {}
-func (ChangeKeys) op()       {}
+func (CreateUser) op()        {}
+func (UpdateUser) op()        {}
+func (Rehash) op()            {}
+func (RemoveUser) op()        {}
+func (SetGroups) op()         {}
+func (AdoptUser) op()         {}
+func (DescribeUser) op()      {}
+func (CreateGroup) op()       {}
+func (UpdateGroup) op()       {}
+func (RemoveGroup) op()       {}
+func (AddLink) op()           {}
+func (RemoveLink) op()        {}
+func (Spend) op()             {}
+func (EndSourced) op()        {}
+func (CreateCollection) op()  {}
+func (UpdateCollection) op()  {}
+func (RemoveCollection) op()  {}
+func (CreateRole) op()        {}
+func (UpdateRole) op()        {}
+func (RemoveRole) op()        {}
+func (AddBinding) op()        {}
+func (RemoveBinding) op()     {}
+func (CreateClient) op()      {}
+func (UpdateClient) op()      {}
+func (RotateSecret) op()      {}
+func (RemoveClient) op()      {}
+func (AddToken) op()          {}
+func (SpendToken) op()        {}
+func (SpendAgain) op()        {}
+func (ShortenToken) op()      {}
+func (KillTokens) op()        {}
+func (KillEverything) op()    {}
+func (ClaimNotice) op()       {}
+func (AddDevice) op()         {}
+func (DecideDevice) op()      {}
+func (SpendDevice) op()       {}
+func (ClearFailures) op()     {}
+func (KnowAddress) op()       {}
+func (ForgetAddresses) op()   {}
+func (ChangeKeys) op()        {}
+func (RequireLink) op()       {}
+func (AddPasswordLink) op()   {}
+func (SpendPasswordLink) op() {}

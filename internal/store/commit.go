@@ -213,6 +213,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		return c.post(ctx, trimAddresses, op.Account)
 	case records.ForgetAddresses:
 		return c.post(ctx, forgetAddresses, op.Account)
+	case records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
+		return carryOutOnWayIn(ctx, c, op)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", op)
 }

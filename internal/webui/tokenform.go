@@ -139,6 +139,11 @@ func (f *tokenForm) readCollection(value string) *int64 {
 	return &id
 }
 
+// unjudged shows what was typed without saying what is wrong with it: nothing was asked for.
+func (f *tokenForm) unjudged() {
+	f.Name.Error, f.ScopeError, f.Collection.Error, f.Expiry.Error, f.Failed = "", "", "", "", false
+}
+
 // refused puts an error beside the field that it names. It reports false for an
 // error that names none.
 func (f *tokenForm) refused(err error) bool {
@@ -174,6 +179,9 @@ func (p *Pages) createToken(w http.ResponseWriter, r *request) error {
 		return p.renderTokens(w, r, http.StatusBadRequest, f)
 	}
 	issued, err := p.Issuance.CreateAPIToken(r.Context(), r.caller, n)
+	if fault.Is(err, fault.SignInAgain) && !wantsJSON(r.Request) {
+		return p.toSignInAgain(w, backToTokenForm(form))
+	}
 	if err != nil {
 		if f.refused(err) {
 			return p.renderTokens(w, r, httpkit.Status(fault.KindOf(err)), f)
