@@ -102,7 +102,7 @@ func (d *decoder) scalar(key string, n *yaml.Node, v reflect.Value) {
 		d.fail(n, key, "has no value", `leave the line out for the default, or write "" for an empty text`)
 		return
 	}
-	if into, ok := v.Addr().Interface().(*ClaimValue); ok && !strings.ContainsFunc(n.Value, unicode.IsControl) {
+	if into, ok := reflect.TypeAssert[*ClaimValue](v.Addr()); ok && !strings.ContainsFunc(n.Value, unicode.IsControl) {
 		var err error
 		if *into, err = claimValue(n); err != nil {
 			d.fail(n, key, "must be "+err.Error(), "")

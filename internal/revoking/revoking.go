@@ -32,6 +32,8 @@ type Store interface {
 	TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error)
 	// TokensByID finds stored tokens by their public ids.
 	TokensByID(ctx context.Context, ids []string) ([]records.StoredToken, revocation.Seq, error)
+	// SessionsOf returns live sessions by how they began.
+	SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error)
 	// LogEntry returns the newest live entry about an id, and whether there is one.
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }
@@ -118,6 +120,23 @@ func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (re
 		}
 	}
 	return r.RevokeTokens(ctx, c, []Revocable{found})
+}
+
+// RevokeIDs revokes tokens by their public ids, as RevokeID does, in one transaction. None is
+// success. An id that the caller may not revoke fails all of them.
+func (r *Revoker) RevokeIDs(ctx context.Context, c *caller.Caller, ids []string) (revocation.Receipt, error) {
+	var all []Revocable
+	for _, id := range ids {
+		found, err := r.findID(ctx, c, id)
+		if err != nil {
+			return revocation.Receipt{}, err
+		}
+		all = append(all, found)
+	}
+	if len(all) == 0 {
+		return revocation.Receipt{}, nil
+	}
+	return r.RevokeTokens(ctx, c, all)
 }
 
 // EndSession signs the caller out: the session and everything that was made from it

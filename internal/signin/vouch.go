@@ -127,7 +127,9 @@ func (a *Authenticator) signedIn(ctx context.Context, src Source, st Statement, 
 		return nil, a.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
 	}
 	a.cfg.Meter.LoginTried(outcomeOK)
-	return caller.BySignIn(&p, records.SignIn{Source: src.Name, Session: st.Session, At: st.AuthenticatedAt}), nil
+	return caller.BySignIn(&p, records.SignIn{
+		Source: src.Name, Session: st.Session, At: st.AuthenticatedAt, Person: st.ExternalID, SaidAt: st.SaidAt,
+	}), nil
 }
 
 // judge decides whether a statement is one that the source may make at all.
@@ -244,7 +246,7 @@ func (a *Authenticator) groups(ctx context.Context, src Source, st Statement) (*
 	if !src.SetsGroups {
 		return nil, nil //nolint:nilnil // none is an answer
 	}
-	mighty, err := a.mightyGroups(ctx)
+	mighty, err := directory.MightyGroups(ctx, a.cfg.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -256,29 +258,6 @@ func (a *Authenticator) groups(ctx context.Context, src Source, st Statement) (*
 		}
 	}
 	return &set, nil
-}
-
-// mightyGroups returns the groups that have a binding which allows everything.
-func (a *Authenticator) mightyGroups(ctx context.Context) (map[string]bool, error) {
-	bindings, err := a.cfg.Store.Bindings(ctx, records.BindingQuery{RootGroups: true})
-	if err != nil || len(bindings) == 0 {
-		return nil, err
-	}
-	roles, err := a.cfg.Store.Roles(ctx)
-	if err != nil {
-		return nil, err
-	}
-	mighty := map[string]bool{}
-	for _, b := range bindings {
-		var role access.Role
-		if i := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == b.Role }); i >= 0 {
-			role = roles[i]
-		}
-		if access.Allows(access.Expand(b, role), access.Any, access.Root) {
-			mighty[b.Group] = true
-		}
-	}
-	return mighty, nil
 }
 
 // sourced returns what is stored of a statement, with the record of the sign-in.

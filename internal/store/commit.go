@@ -77,7 +77,7 @@ func locksFor(ops []records.Op) []lock {
 		switch op.(type) {
 		case records.ChangeKeys:
 			needed[lockKeys] = true
-		case records.KillTokens, records.KillEverything, records.ShortenToken:
+		case records.KillTokens, records.KillEverything, records.ShortenToken, records.EndSourced:
 			needed[lockKill] = true
 		case records.AddToken:
 			needed[lockTokens] = true
@@ -110,14 +110,8 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return err
 	case records.RemoveUser:
 		return change(ctx, c, noSuchUser, deleteUser, op.ID)
-	case records.SetGroups:
-		return setGroups(ctx, c, op)
-	case records.RemoveLink:
-		return change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
 	case records.Spend:
 		return spend(ctx, c, op)
-	case records.AddLink:
-		return addLink(ctx, c, op)
 	case records.CreateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err
@@ -153,16 +147,18 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 			return err
 		}
 		return c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest, []byte{})
-	case records.AddIssuer:
-		return addIssuer(ctx, c, op.Issuer)
-	case records.RemoveIssuer:
-		return removeIssuer(ctx, c, op)
 	case records.RotateSecret:
 		return change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
 	case records.RemoveClient:
 		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
 		return changeKeys(ctx, c, op.Plan)
+	}
+	if done, err := carryOutForSource(ctx, c, op); done {
+		return err
+	}
+	if done, err := carryOutOnIssuer(ctx, c, op); done {
+		return err
 	}
 	return carryOutOnToken(ctx, c, op)
 }
@@ -183,6 +179,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 			return err
 		}
 		return c.post(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
+	case records.EndSourced:
+		return endSourced(ctx, c, op)
 	case records.KillTokens:
 		return killTokens(ctx, c, op)
 	case records.KillEverything:
@@ -226,6 +224,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		return c.post(ctx, trimAddresses, op.Account)
 	case records.ForgetAddresses:
 		return c.post(ctx, forgetAddresses, op.Account)
+	case records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
+		return carryOutOnWayIn(ctx, c, op)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", op)
 }

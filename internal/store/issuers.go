@@ -42,6 +42,17 @@ func (s *Store) IssuerOf(ctx context.Context, iss string) (i records.Issuer, err
 	return i, err
 }
 
+// carryOutOnIssuer does the operations on trusted issuers; done reports whether it is one.
+func carryOutOnIssuer(ctx context.Context, c conn, op records.Op) (done bool, err error) {
+	switch op := op.(type) {
+	case records.AddIssuer:
+		return true, addIssuer(ctx, c, op.Issuer)
+	case records.RemoveIssuer:
+		return true, removeIssuer(ctx, c, op)
+	}
+	return false, nil
+}
+
 func addIssuer(ctx context.Context, c conn, i records.Issuer) error {
 	text, err := json.Marshal(i)
 	if err != nil {
