@@ -135,29 +135,13 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return addBinding(ctx, c, op)
 	case records.RemoveBinding:
 		return change(ctx, c, "no such binding", deleteBinding, op.ID)
-	case records.CreateClient:
-		cl := op.Client
-		return taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner, cl.Name, listOf(&cl.RedirectURIs)))
-	case records.UpdateClient:
-		cl := op.Client
-		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Name, listOf(&cl.RedirectURIs))
-		if err != nil || len(cl.SecretDigest) == 0 {
-			return err
-		}
-		return c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest, []byte{})
-	case records.RotateSecret:
-		return change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
-	case records.RemoveClient:
-		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
 		return changeKeys(ctx, c, op.Plan)
 	}
 	if done, err := carryOutForSource(ctx, c, op); done {
 		return err
 	}
-	if done, err := carryOutOnIssuer(ctx, c, op); done {
+	if done, err := carryOutOnClient(ctx, c, op); done {
 		return err
 	}
 	return carryOutOnToken(ctx, c, op)

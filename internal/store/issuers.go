@@ -42,9 +42,26 @@ func (s *Store) IssuerOf(ctx context.Context, iss string) (i records.Issuer, err
 	return i, err
 }
 
-// carryOutOnIssuer does the operations on trusted issuers; done reports whether it is one.
-func carryOutOnIssuer(ctx context.Context, c conn, op records.Op) (done bool, err error) {
+// carryOutOnClient does the operations on clients and trusted issuers; done reports whether
+// it is one.
+func carryOutOnClient(ctx context.Context, c conn, op records.Op) (done bool, err error) {
 	switch op := op.(type) {
+	case records.CreateClient:
+		cl := op.Client
+		return true, taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner, cl.Name, listOf(&cl.RedirectURIs)))
+	case records.UpdateClient:
+		cl := op.Client
+		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Name, listOf(&cl.RedirectURIs))
+		if err != nil || len(cl.SecretDigest) == 0 {
+			return true, err
+		}
+		return true, c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest, []byte{})
+	case records.RotateSecret:
+		return true, change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
+	case records.RemoveClient:
+		return true, change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.AddIssuer:
 		return true, addIssuer(ctx, c, op.Issuer)
 	case records.RemoveIssuer:
