@@ -3,6 +3,7 @@ package webui_test
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -362,7 +363,8 @@ func TestAClientThatNobodyRegistered(t *testing.T) {
 		_, _ = io.WriteString(w, `{"client_id":"`+id+`","client_name":"Assistant <b>","redirect_uris":["`+back+`"]}`)
 	}))
 	t.Cleanup(server.Close)
-	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
 	s := newSite(t, nodetest.Options{Settings: func(s *node.Settings) { s.ClientURLs = true }}, func(p *webui.Pages) {
 		var err error
 		p.Documents, err = clientdoc.New(clientdoc.Config{
