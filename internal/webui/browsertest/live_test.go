@@ -23,6 +23,7 @@ const password = "pâss#wörd quokka" // #nosec G101 -- of this test alone
 // disturbs another.
 var people = []string{
 	"ada", "bea", "cleo", "dora", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou", "mia", "nia", "oli", "pam",
+	"quy", "ria", "sam",
 }
 
 const liveConfig = `
