@@ -55,8 +55,7 @@ func (e *Edge) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 }
 
 // exchange is the grant of RFC 8693. bearerd reads the kind from the token itself;
-// subject_token_type need only be one that it supports. There is no delegation, so no
-// actor.
+// subject_token_type and actor_token_type need only be ones that it supports.
 func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	subject := t.form.Get("subject_token")
 	switch typ, requested := t.form.Get("subject_token_type"), t.form.Get("requested_token_type"); {
@@ -66,11 +65,13 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 		return nil, fault.New(fault.Invalid, "subject_token_type must be %s or %s", typeAccessToken, typeJWT)
 	case requested != "" && requested != typeAccessToken && requested != typeJWT:
 		return nil, fault.New(fault.Invalid, "requested_token_type must be %s or %s", typeAccessToken, typeJWT)
-	case t.form.Get("actor_token") != "" || t.form.Get("actor_token_type") != "":
-		return nil, fault.New(fault.Invalid, "actor tokens are not supported")
+	}
+	actor, err := readActor(t.form)
+	if err != nil {
+		return nil, err
 	}
 	pair, err := e.Issuance.Exchange(r.Context(), issuance.Exchange{
-		Subject: subject, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
+		Subject: subject, Actor: actor, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {
 		return nil, exchangeError(err)
@@ -81,6 +82,19 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 		answer.IssuedTokenType = typeJWT
 	}
 	return answer, nil
+}
+
+// readActor returns the actor token; "": there is none. Its type must be there with it, and
+// not without it (RFC 8693 §2.1).
+func readActor(form url.Values) (string, error) {
+	actor, typ := form.Get("actor_token"), form.Get("actor_token_type")
+	switch {
+	case actor == "" && typ != "":
+		return "", fault.New(fault.Invalid, "actor_token is missing")
+	case actor != "" && typ != typeAccessToken && typ != typeJWT:
+		return "", fault.New(fault.Invalid, "actor_token_type must be %s or %s", typeAccessToken, typeJWT)
+	}
+	return actor, nil
 }
 
 // exchangeError maps refusals to the errors of RFC 8693 §2.2.2: a subject token that
