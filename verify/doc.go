@@ -23,7 +23,8 @@
 //
 // A JWT is judged without a request to the issuer: its form, signature, type, issuer,
 // times and audience, and then whether the log has revoked the token, something that it
-// was made from, its subject, its client or its key. The issuer is asked about an opaque
+// was made from, its subject, its client, its key, or any of those who act for its
+// subject (RFC 8693 §4.1, Token.Actors). The issuer is asked about an opaque
 // API token once (RFC 7662); the answer is kept for at most five minutes, and until the
 // log says that it may have changed. Only facts are kept, under a digest of the token:
 // every check is made on every call.

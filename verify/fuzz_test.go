@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,11 +98,31 @@ func FuzzMetadata(f *testing.F) {
 func FuzzIntrospection(f *testing.F) {
 	f.Add([]byte(`{"active":false}`))
 	f.Add([]byte(`{"active":true,"jti":"x","sub":"ada","iss":"i","aud":["a"],"exp":9,"iat":1,"token_kind":"api-token","seq":0,"log_seq":3,"scope":"a b","chain":["c"]}`))
+	f.Add([]byte(`{"active":true,"jti":"x","sub":"ada","iss":"i","aud":["a"],"exp":9,"iat":1,"token_kind":"access","seq":0,"log_seq":3,"act":{"sub":"b","act":{"sub":"c"}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := parseIntrospection(body, "i")
+		if err == nil && got.active && (len(got.token.Actors) > token.MaxActors || slices.Contains(got.token.Actors, "")) {
+			t.Fatalf("the actors %q", got.token.Actors)
+		}
 		if err == nil && got.active && (got.token.ID == "" || got.token.Subject == "" || got.token.Kind == token.KindUnknown || got.token.Seq < 0) {
 			t.Fatalf("%+v", got)
 		}
 		_, _, _ = parseAccessToken(body)
 	})
+}
+
+// Every actor that the issuer's answer names is judged, so an answer that names one in
+// another way is refused.
+func TestAnIntrospectionNamesActorsAsATokenDoes(t *testing.T) {
+	t.Parallel()
+	const answer = `{"active":true,"jti":"x","sub":"ada","iss":"i","aud":"a","exp":9,"iat":1,"token_kind":"access","seq":0,"log_seq":3`
+	got, err := parseIntrospection([]byte(answer+`,"act":{"sub":"b","act":{"sub":"c"}}}`), "i")
+	if err != nil || !slices.Equal(got.token.Actors, []string{"b", "c"}) {
+		t.Fatalf("%+v, %v", got.token, err)
+	}
+	for _, act := range []string{`null`, `"b"`, `{}`, `{"sub":"b","iss":"x"}`, `{"sub":"b","act":{"sub":""}}`} {
+		if got, err := parseIntrospection([]byte(answer+`,"act":`+act+`}`), "i"); err == nil {
+			t.Errorf("%s is read as %q", act, got.token.Actors)
+		}
+	}
 }

@@ -242,6 +242,11 @@ func parseIntrospection(body []byte, issuer string) (finding, error) {
 	if iss != issuer {
 		return finding{}, errors.New("it is about another issuer's token")
 	}
+	if act, ok := o["act"]; ok {
+		if t.Actors, err = token.ParseActors(act); err != nil {
+			return finding{}, err
+		}
+	}
 	t.Scope = strings.Fields(scope)
 	if t.Audience, err = o.Strings("aud"); err != nil {
 		return finding{}, err

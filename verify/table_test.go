@@ -29,6 +29,7 @@ type subject struct {
 	parent     string // the id of what the token was made from
 	id         string // the token's
 	key        token.SigningKey
+	actors     []string // who acts for the user: a user, a client of the same name, another client
 }
 
 // forge makes a token of the subject's that was decided as of a sequence.
@@ -44,7 +45,7 @@ func (s *subject) forge(form string, seq revocation.Seq) string {
 		}).Value.Reveal()
 	}
 	c := s.Claims(s.user, seq)
-	c.ID, c.ClientID, c.Collection, c.Chain = s.id, s.name, collection, []string{s.parent}
+	c.ID, c.ClientID, c.Collection, c.Chain, c.Actors = s.id, s.name, collection, []string{s.parent}, s.actors
 	raw, err := token.Sign(s.key, token.TypeAccess, c)
 	nodetest.Must(s.t, err)
 	return raw
@@ -62,6 +63,7 @@ type row struct {
 	// about it. Tokens are bound to the collection then.
 	give, take func(s *subject) error
 	jwtAlone   bool // no other token has such a thing
+	delegated  bool // the tokens have actors
 }
 
 // never is the verdict on a token that can't exist.
@@ -120,6 +122,10 @@ func table() map[string]row {
 			before: token.ReasonRevoked, at: token.ReasonRevoked, after: token.ReasonRevoked,
 		},
 	}
+	for name, act := range actorCuts() {
+		act.after, act.delegated, act.jwtAlone = token.ReasonRevoked, true, true
+		rows[name] = act
+	}
 	for name, w := range accessWays() {
 		// Nobody is issued a token for a collection at or after the entry that says that
 		// they lost access to it.
@@ -128,6 +134,39 @@ func table() map[string]row {
 		rows[name+" given"] = row{what: w.what, give: w.give, take: w.take, act: w.give}
 	}
 	return rows
+}
+
+// actorCuts are the entries that cut off an actor, current or earlier, user or client. A
+// token that was decided as of the entry or later knows of it.
+func actorCuts() map[string]row {
+	op := caller.Operator()
+	return map[string]row{
+		"its actor, a client, removed": {what: revocation.Client, act: func(s *subject) error {
+			return nodetest.Second(s.RemoveClient(s.t.Context(), op, s.actors[0]))
+		}},
+		"its earlier actor, a user, cut off": {what: revocation.Subject, act: func(s *subject) error {
+			return nodetest.Second(s.RevokeAllOf(s.t.Context(), op, s.actors[1]))
+		}},
+		"the one before, a user, cut off": {what: revocation.Subject, act: func(s *subject) error {
+			return nodetest.Second(s.RevokeAllOf(s.t.Context(), op, s.actors[2]))
+		}},
+		"its first actor, a client, rotated after a leak": {what: revocation.Client, act: func(s *subject) error {
+			_, _, err := s.RotateSecret(s.t.Context(), op, directory.Rotation{ID: s.actors[3], Revoke: true})
+			return err
+		}},
+	}
+}
+
+// withActors gives the tokens of a subject as many actors as there may be.
+func (h *homes) withActors(t *testing.T, s *subject) {
+	t.Helper()
+	client := func(id string) string {
+		h.NewClient(t, directory.NewClient{ID: id, Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
+		return id
+	}
+	s.actors = []string{
+		client("agent-of-" + s.name), h.User(t, "second-"+s.name, "").ID, h.User(t, "third-"+s.name, "").ID, client("first-of-" + s.name),
+	}
 }
 
 // accessWay is a way to have access to a collection and to lose it, each by one entry
@@ -226,6 +265,9 @@ func (h *homes) newSubject(t *testing.T, n int, r *row) *subject {
 	h.NewClient(t, directory.NewClient{ID: s.name, Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange}})
 	if r.what == revocation.SigningKey { // of the subject before this one
 		eventually(t, "the new key outside", func() bool { return judge(h.outside, h.Forge(t, s.user, 0).Value.Reveal()) == nil })
+	}
+	if r.delegated {
+		h.withActors(t, s)
 	}
 	if r.give == nil {
 		return s

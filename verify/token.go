@@ -19,11 +19,15 @@ const (
 // Token is the content of an accepted token. It is shared between requests: neither it
 // nor what it points to may be changed.
 type Token struct {
-	Kind          Kind
-	ID            string // jti, or the public id of an API token
-	Subject       string // a user's id, or the client's for client credentials
-	Username      string // as it was when the token was issued or asked about; may be empty
-	ClientID      string // the client that it was issued to; may be empty
+	Kind     Kind
+	ID       string // jti, or the public id of an API token
+	Subject  string // a user's id, or the client's for client credentials
+	Username string // as it was when the token was issued or asked about; may be empty
+	ClientID string // the client that it was issued to; may be empty
+	// Actors are the users and clients that act for the subject (RFC 8693 §4.1), by their
+	// ids, the current actor first. Only the first counts for deciding about access; nil:
+	// nobody does.
+	Actors        []string
 	Audience      []string
 	Scope         []string
 	Collection    *int64 // nil: not bound to one

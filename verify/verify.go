@@ -26,7 +26,7 @@ func published(t *verification.Token) *Token {
 	}
 	p := &Token{
 		Kind: Kind(t.Kind.String()), ID: t.ID, Subject: t.Subject, Username: t.Username, ClientID: t.ClientID,
-		Audience: t.Audience, Scope: t.Scope, Collection: t.Collection,
+		Actors: t.Actors, Audience: t.Audience, Scope: t.Scope, Collection: t.Collection,
 		IssuedAt: t.IssuedAt, Expiry: t.Expiry, TaskTokenType: t.TaskTokenType,
 	}
 	t.SetView(&verification.View{Rendered: p})

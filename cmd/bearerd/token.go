@@ -71,6 +71,7 @@ type tokenJSON struct {
 	Scope      []string   `json:"scope"`
 	Collection *int64     `json:"collection"`
 	Chain      []string   `json:"chain"`
+	Actors     []string   `json:"actors,omitempty"` // who acts for the subject, the current one first
 	Seq        int64      `json:"seq"`
 	KID        string     `json:"kid,omitempty"`
 	IssuedAt   *time.Time `json:"issued_at"`
@@ -83,7 +84,7 @@ func tokenOf(t *verification.Token) *tokenJSON {
 	}
 	return &tokenJSON{
 		ID: t.ID, Kind: t.Kind.String(), Name: t.Name, Subject: t.Subject, Username: t.Username, ClientID: t.ClientID,
-		Audience: nonNil(t.Audience), Scope: nonNil(t.Scope), Collection: t.Collection, Chain: nonNil(t.Chain), Seq: t.Seq,
+		Audience: nonNil(t.Audience), Scope: nonNil(t.Scope), Collection: t.Collection, Chain: nonNil(t.Chain), Actors: t.Actors, Seq: t.Seq,
 		KID: t.KID, IssuedAt: instantOf(t.IssuedAt), ExpiresAt: instantOf(t.Expiry),
 	}
 }

@@ -71,6 +71,7 @@ type claims struct {
 	Audience []string   `json:"aud"`
 	IssuedAt *time.Time `json:"issued_at"`
 	Chain    []string   `json:"chain"`
+	Actors   []string   `json:"actors"` // who acts for the subject, the current one first
 	Seq      int64      `json:"seq"`
 }
 
@@ -90,7 +91,7 @@ func claimsOf(t *verification.Token) *claims {
 	}
 	return &claims{
 		credential: credentialOf(t), Subject: t.Subject, Username: t.Username, Audience: some(t.Audience),
-		IssuedAt: instant(t.IssuedAt), Chain: some(t.Chain), Seq: t.Seq,
+		IssuedAt: instant(t.IssuedAt), Chain: some(t.Chain), Actors: some(t.Actors), Seq: t.Seq,
 	}
 }
 

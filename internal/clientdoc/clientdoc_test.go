@@ -3,6 +3,7 @@ package clientdoc_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -47,7 +48,7 @@ func newWorld(t *testing.T, change ...func(*clientdoc.Config)) *world {
 	t.Cleanup(server.Close)
 	c := clientdoc.Config{
 		Now: func() time.Time { return time.Unix(0, w.now.Load()) },
-		TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"},
+		TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots(server), ServerName: "example.com"},
 		Instead: map[string]netip.AddrPort{
 			host: netip.MustParseAddrPort(server.Listener.Addr().String()),
 		},
@@ -60,6 +61,13 @@ func newWorld(t *testing.T, change ...func(*clientdoc.Config)) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// roots returns what vouches for a server of httptest.
+func roots(server *httptest.Server) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	return pool
 }
 
 func (w *world) answers(body, kind, cache string) {

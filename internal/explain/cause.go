@@ -50,6 +50,9 @@ func (x *Explainer) cause(ctx context.Context, t *verification.Token) (*Cause, e
 			names = append(names, name{revocation.Client, client})
 		}
 	}
+	for _, actor := range t.Actors {
+		names = append(names, name{revocation.Subject, actor}, name{revocation.Client, actor})
+	}
 	for _, n := range names {
 		e, ok, err := x.store.LogEntry(ctx, n.what, n.id)
 		if err != nil {

@@ -11,10 +11,12 @@ import (
 )
 
 // Exchange trades a token for another one of the same user, with no more rights than it
-// has (RFC 8693).
+// has (RFC 8693). With an actor the new token says who acts for the user: it is revoked
+// with either of the two tokens, and when either of the two is disabled or removed.
 type Exchange struct {
 	Subject  string         // the value of the token to be traded
 	Kinds    []token.Kind   // the accepted kinds of it; nil: exchange key, access token, API token
+	Actor    string         // the value of an access token of who acts for the subject; "": no delegation
 	Client   *caller.Caller // the client that asks; nil: none
 	Audience string         // or resource; a task token type asks for a task token
 	TaskType string         // asks for a task token, where the protocol has a parameter for it
@@ -27,7 +29,8 @@ var exchangeable = []token.Kind{token.KindExchangeKey, token.KindAccess, token.K
 
 // Exchange trades the token. The error is InvalidToken when the subject token is not
 // valid; InvalidClient, UnauthorizedClient or, for another client's token, Invalid when
-// the client may not exchange it; and otherwise that of Issue.
+// the client may not exchange it; likewise InvalidClient or Invalid for the actor token;
+// and otherwise that of Issue.
 func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	kinds := x.Kinds
 	if kinds == nil {
@@ -37,7 +40,7 @@ func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	if err := i.checkSubjectAudience(x.Client, who.Token); err != nil {
+	if err := i.checkAudienceOf(x.Client, who.Token); err != nil {
 		return Pair{}, err
 	}
 	c := caller.ByToken(who)
@@ -51,6 +54,11 @@ func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	if x.Client != nil {
 		r.Client = x.Client.Principal
 	}
+	if x.Actor != "" {
+		if r.actor, err = i.identifyActor(ctx, x, c.Token); err != nil {
+			return Pair{}, i.refuse(ctx, c, r, err)
+		}
+	}
 	if _, task := i.cfg.Policy.TaskMax[x.Audience]; task && r.TaskType == "" {
 		r.TaskType, r.Audience = x.Audience, ""
 	}
@@ -60,9 +68,9 @@ func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	return i.issuePair(ctx, c, r)
 }
 
-// checkSubjectAudience refuses a token for another audience: its audience must be
+// checkAudienceOf refuses a token for another audience: its audience must be
 // bearerd's own, or the client that exchanges it.
-func (i *Issuer) checkSubjectAudience(client *caller.Caller, t *verification.Token) error {
+func (i *Issuer) checkAudienceOf(client *caller.Caller, t *verification.Token) error {
 	if token.HasAudience(t.Audience, i.cfg.Policy.DefaultAudience) || meantFor(client, t) {
 		return nil
 	}

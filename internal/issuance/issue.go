@@ -47,6 +47,7 @@ type Request struct {
 	again  bool           // a refresh token is used again: what is issued is a sibling
 	alone  bool           // no refresh token can be issued beside it
 	asOf   revocation.Seq // as of which Parent was accepted
+	actor  *caller.Caller // who acts for the subject, by a token; nil: nobody beside those whom Parent names
 	signIn records.SignIn // of a session: how it begins
 	// granting is set of a grant: what it is for, and its code.
 	granting  *granting
@@ -325,6 +326,9 @@ func (d *decision) remark(r *Request) string {
 	if r.trusted != nil {
 		parts = append(parts, "by the issuer "+r.trusted.String())
 	}
+	if actor := r.actorRemark(); actor != "" {
+		parts = append(parts, actor)
+	}
 	return strings.Join(parts, ", ")
 }
 
@@ -378,12 +382,9 @@ func (r *Request) decideFamily(d *decision) error {
 	return nil
 }
 
-// chain returns what the token is made from, root first. After a token that was issued to
-// another client it names that client: the new token is revoked with that client too. A
-// regenerated token has the chain of the old one. What comes of a trusted issuer has the
-// version of the rule for its root. Before the id of a JWT stands that of
-// the key that signed it: a thief of the key can sign a parent, and what is made from
-// that is revoked with the key.
+// chain returns what the token is made from, root first: its parent, then the token of
+// who acts for its subject. A regenerated token has the chain of the old one.
+// What comes of a trusted issuer has the version of the rule for its root.
 func (r *Request) chain() []string {
 	switch {
 	case r.renews != nil:
@@ -395,13 +396,14 @@ func (r *Request) chain() []string {
 	case r.Parent.Kind == token.KindRefresh:
 		return slices.Clone(r.Parent.Chain) // its last link, the family, stands for it
 	}
-	chain := slices.Clone(r.Parent.Chain)
-	if kid := r.Parent.KID; kid != "" && !slices.Contains(chain, kid) {
-		chain = append(chain, kid)
+	chain := linksOf(r.Parent, r.clientID())
+	if r.actor == nil {
+		return chain
 	}
-	chain = append(chain, r.Parent.ID)
-	if from := r.Parent.ClientID; from != "" && from != identity.OwnClientID && from != r.clientID() {
-		chain = append(chain, token.ClientLink(from))
+	for _, link := range linksOf(r.actor.Token, r.clientID()) {
+		if !slices.Contains(chain, link) {
+			chain = append(chain, link)
+		}
 	}
 	return chain
 }

@@ -65,7 +65,7 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 		return ttl, nil
 	case bounded && asked > remaining && r.Cap && kindRules[r.Kind].credential:
 		return remaining, nil
-	case bounded && asked > remaining && r.Parent.Kind == token.KindExchangeKey:
+	case bounded && asked > remaining && r.actor == nil && r.Parent.Kind == token.KindExchangeKey:
 		return 0, fault.Wrap(&OutlivesError{remaining}, fault.Invalid,
 			"the token would expire after the provided API key does; the maximum is %d seconds", remaining).In("expires_in")
 	case bounded && asked > remaining:
@@ -75,8 +75,9 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 	return asked, nil
 }
 
-// remaining returns how many seconds are left of what the token is made from, or of the
-// token whose expiry it keeps, and whether that limits the lifetime.
+// remaining returns how many seconds are left of what the token is made from, of the token
+// of who acts for its subject, or of the token whose expiry it keeps, and whether that
+// limits the lifetime.
 func (r *Request) remaining(now int64) (int64, bool) {
 	var end time.Time
 	switch {
@@ -87,6 +88,9 @@ func (r *Request) remaining(now int64) (int64, bool) {
 		end = r.Parent.FamilyEnd // its own expiry limits its use, not what is made from it
 	default:
 		end = r.Parent.Expiry
+	}
+	if r.actor != nil && (end.IsZero() || r.actor.Token.Expiry.Before(end)) {
+		end = r.actor.Token.Expiry
 	}
 	return end.Unix() - now, !end.IsZero()
 }

@@ -43,6 +43,8 @@ func (r *Request) checkOrigin(c *caller.Caller) error {
 		return fault.New(fault.Forbidden, "no %s can be made from this", r.Kind)
 	case from == token.KindClientSecret:
 		return caller.RequireClientCredentials(c)
+	case kindRules[r.Kind].credential && r.delegated():
+		return fault.New(fault.Forbidden, "a token with an actor creates no credentials")
 	case kindRules[r.Kind].credential && from != token.KindSession && !slices.Contains(r.Parent.Scope, identity.ScopeCredentials):
 		return fault.New(fault.InsufficientScope, "the scope %s is needed", identity.ScopeCredentials)
 	case r.Parent != nil && r.Parent.Subject != subject:

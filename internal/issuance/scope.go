@@ -81,14 +81,15 @@ func (r *Request) checkScopeName(name string) error {
 }
 
 // neverScope reports scopes that this kind of token can't have, for any caller. An
-// exchange key never has the scope credentials, and so neither has what is made from one.
+// exchange key never has the scope credentials, and so neither has what is made from one;
+// nor has a token with an actor, which creates none.
 // The scope of a source is for tokens that speak for a client.
 func (r *Request) neverScope(name string) bool {
 	if identity.IsSourceScope(name) {
 		return r.Principal.User != nil
 	}
 	return name == identity.ScopeCredentials &&
-		(r.Kind == token.KindExchangeKey || r.Kind == token.KindTask || r.Principal.User == nil)
+		(r.Kind == token.KindExchangeKey || r.Kind == token.KindTask || r.Principal.User == nil || r.delegated())
 }
 
 // parentAllows checks the scope against the parent's. The scope of a refresh token is
@@ -151,6 +152,8 @@ func (r *Request) checkOffline() error {
 		return fault.New(fault.InvalidScope, "the scope %s is for access tokens of users", identity.ScopeOfflineAccess).In("scope")
 	case r.alone:
 		return fault.New(fault.InvalidScope, "the scope %s is for devices and for token exchange", identity.ScopeOfflineAccess).In("scope")
+	case r.delegated():
+		return fault.New(fault.InvalidScope, "there is no refresh token for a token with an actor").In("scope")
 	case r.Client != nil && !r.Client.Client.MayUse(identity.GrantTypeRefreshToken):
 		return fault.New(fault.InvalidScope, "the client may not have refresh tokens").In("scope")
 	}

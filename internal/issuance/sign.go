@@ -72,7 +72,7 @@ func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secre
 	claims := token.Claims{
 		Issuer: i.cfg.Policy.Issuer, Subject: r.Principal.Subject(), Audience: []string{d.audience},
 		IssuedAt: d.issuedAt, Expiry: d.expiry(), ID: d.id, ClientID: r.clientID(),
-		Scope: d.scope, Collection: d.collection, Chain: d.chain, Seq: r.seq(),
+		Scope: d.scope, Collection: d.collection, Chain: d.chain, Actors: r.actors(), Seq: r.seq(),
 		TaskTokenType: r.TaskType, AsLists: i.cfg.Policy.Profile.AsLists, Extra: i.cfg.Policy.Profile.claims(r),
 	}
 	if r.Principal.User != nil {
@@ -181,6 +181,9 @@ func (r *Request) seq() revocation.Seq {
 	}
 	if r.Parent != nil {
 		seq = min(seq, r.asOf)
+	}
+	if r.actor != nil {
+		seq = min(seq, r.actor.AsOf())
 	}
 	return seq
 }

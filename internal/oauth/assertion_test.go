@@ -97,6 +97,13 @@ func TestExchangeTakesJWTsOfTrustedIssuers(t *testing.T) {
 	if got := exchange(own, typeJWT); got.status != http.StatusOK {
 		t.Errorf("bearerd's own token as a JWT: %d %s", got.status, got.text)
 	}
+	withActor := e.post(t, "/oauth2/token", url.Values{
+		"grant_type": {identity.GrantTypeTokenExchange}, "subject_token": {sign(map[string]any{"jti": "d"})}, "subject_token_type": {typeJWT},
+		"actor_token": {own}, "actor_token_type": {typeJWT},
+	}.Encode())
+	if withActor.status != http.StatusBadRequest || withActor.body["error"] != "invalid_request" {
+		t.Errorf("with an actor: %d %s", withActor.status, withActor.text)
+	}
 	// RFC 8693 §2.2.2: a subject token that is not valid makes the request invalid.
 	for name, got := range map[string]answer{
 		"bearerd's own as an ID token": exchange(own, typeIDToken),

@@ -56,8 +56,7 @@ func (e *Edge) refresh(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 }
 
 // exchange is the grant of RFC 8693. bearerd reads the kind from the token itself;
-// subject_token_type need only be one that it supports. There is no delegation, so no
-// actor.
+// subject_token_type and actor_token_type need only be ones that it supports.
 func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	subject := t.form.Get("subject_token")
 	switch typ, requested := t.form.Get("subject_token_type"), t.form.Get("requested_token_type"); {
@@ -67,10 +66,12 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 		return nil, fault.New(fault.Invalid, "subject_token_type must be %s, %s or %s", typeAccessToken, typeJWT, typeIDToken)
 	case requested != "" && requested != typeAccessToken && requested != typeJWT:
 		return nil, fault.New(fault.Invalid, "requested_token_type must be %s or %s", typeAccessToken, typeJWT)
-	case t.form.Get("actor_token") != "" || t.form.Get("actor_token_type") != "":
-		return nil, fault.New(fault.Invalid, "actor tokens are not supported")
 	}
-	pair, err := e.trade(r, t, subject)
+	actor, err := readActor(t.form)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := e.trade(r, t, subject, actor)
 	if err != nil {
 		return nil, exchangeError(err)
 	}
@@ -83,13 +84,16 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 }
 
 // trade exchanges bearerd's own token, or the JWT of a trusted issuer. An ID token is
-// always of another issuer.
-func (e *Edge) trade(r *http.Request, t *tokenRequest, subject string) (issuance.Pair, error) {
+// always of another issuer, for which no actor can be named.
+func (e *Edge) trade(r *http.Request, t *tokenRequest, subject, actor string) (issuance.Pair, error) {
 	typ := t.form.Get("subject_token_type")
 	if typ != typeIDToken && (typ != typeJWT || !e.Issuance.Foreign(subject)) {
 		return e.Issuance.Exchange(r.Context(), issuance.Exchange{
-			Subject: subject, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
+			Subject: subject, Actor: actor, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 		})
+	}
+	if actor != "" {
+		return issuance.Pair{}, fault.New(fault.Invalid, "no actor can be named for a token of another issuer: exchange it first")
 	}
 	issued, err := e.Issuance.IssueForAssertion(r.Context(), issuance.Assertion{
 		Value: subject, Exchange: true, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
@@ -113,6 +117,19 @@ func (e *Edge) assertion(r *http.Request, t *tokenRequest) (*tokenAnswer, error)
 		return nil, err
 	}
 	return bearer(issued), nil
+}
+
+// readActor returns the actor token; "": there is none. Its type must be there with it, and
+// not without it (RFC 8693 §2.1).
+func readActor(form url.Values) (string, error) {
+	actor, typ := form.Get("actor_token"), form.Get("actor_token_type")
+	switch {
+	case actor == "" && typ != "":
+		return "", fault.New(fault.Invalid, "actor_token is missing")
+	case actor != "" && typ != typeAccessToken && typ != typeJWT:
+		return "", fault.New(fault.Invalid, "actor_token_type must be %s or %s", typeAccessToken, typeJWT)
+	}
+	return actor, nil
 }
 
 // exchangeError maps refusals to the errors of RFC 8693 §2.2.2: a subject token that

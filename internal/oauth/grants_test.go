@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
@@ -159,30 +161,67 @@ func TestExchangeRefusals(t *testing.T) {
 	e := newGrants(t)
 	good := e.apiToken(t, "read")
 	session := e.SessionToken(t, "ada", "correct horse").Value.Reveal()
+	e.client(t, "agent", nodetest.ClientSecret, exchangeType, identity.GrantTypeClientCredentials)
+	own := e.clientToken(t, "agent")
 	for name, c := range map[string]struct {
 		form    string
 		options []option
 		status  int
 		code    string
 	}{
-		"no subject":             {form("grant_type", exchangeType, "subject_token_type", jwtType), nil, 400, "invalid_request"},
-		"no subject type":        {form("grant_type", exchangeType, "subject_token", good), nil, 400, "invalid_request"},
-		"unknown subject type":   {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", "x"), nil, 400, "invalid_request"},
-		"unknown requested type": {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "requested_token_type", "x"), nil, 400, "invalid_request"},
-		"an actor":               {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "actor_token", good), nil, 400, "invalid_request"},
-		"junk":                   {form("grant_type", exchangeType, "subject_token", "junk", "subject_token_type", jwtType), nil, 400, "invalid_request"},
-		"a session":              {form("grant_type", exchangeType, "subject_token", session, "subject_token_type", jwtType), nil, 400, "invalid_request"},
-		"more scope":             {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "scope", "write"), nil, 400, "invalid_scope"},
-		"another resource":       {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "resource", "https://other.example"), nil, 400, "invalid_target"},
-		"a client without it":    {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType), []option{asClient("plain")}, 400, "unauthorized_client"},
-		"a wrong secret":         {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType), []option{asBasic("trader", "no")}, 401, "invalid_client"},
-		"too long":               {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "expires_in", "3601"), nil, 400, "invalid_request"},
-		"no integer":             {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "expires_in", "1.5"), nil, 400, "invalid_request"},
+		"no subject":              {form("grant_type", exchangeType, "subject_token_type", jwtType), nil, 400, "invalid_request"},
+		"no subject type":         {form("grant_type", exchangeType, "subject_token", good), nil, 400, "invalid_request"},
+		"unknown subject type":    {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", "x"), nil, 400, "invalid_request"},
+		"unknown requested type":  {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "requested_token_type", "x"), nil, 400, "invalid_request"},
+		"an actor without a type": {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "actor_token", own), []option{asClient("agent")}, 400, "invalid_request"},
+		"an unknown actor type":   {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "actor_token", own, "actor_token_type", "x"), []option{asClient("agent")}, 400, "invalid_request"},
+		"a type without an actor": {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "actor_token_type", jwtType), []option{asClient("trader")}, 400, "invalid_request"},
+		"an API token for actor":  {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "actor_token", good, "actor_token_type", accessType), []option{asClient("trader")}, 400, "invalid_request"},
+		"an actor, no client":     {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "actor_token", own, "actor_token_type", accessType), nil, 401, "invalid_client"},
+		"another client's actor":  {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "actor_token", own, "actor_token_type", accessType), []option{asClient("trader")}, 400, "invalid_request"},
+		"an actor who refreshes":  {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "actor_token", own, "actor_token_type", accessType, "scope", "offline_access"), []option{asClient("agent")}, 400, "invalid_scope"},
+		"junk":                    {form("grant_type", exchangeType, "subject_token", "junk", "subject_token_type", jwtType), nil, 400, "invalid_request"},
+		"a session":               {form("grant_type", exchangeType, "subject_token", session, "subject_token_type", jwtType), nil, 400, "invalid_request"},
+		"more scope":              {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "scope", "write"), nil, 400, "invalid_scope"},
+		"another resource":        {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "resource", "https://other.example"), nil, 400, "invalid_target"},
+		"a client without it":     {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType), []option{asClient("plain")}, 400, "unauthorized_client"},
+		"a wrong secret":          {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType), []option{asBasic("trader", "no")}, 401, "invalid_client"},
+		"too long":                {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "expires_in", "3601"), nil, 400, "invalid_request"},
+		"no integer":              {form("grant_type", exchangeType, "subject_token", good, "subject_token_type", jwtType, "expires_in", "1.5"), nil, 400, "invalid_request"},
 	} {
 		a := e.post(t, "/oauth2/token", c.form, c.options...)
 		if a.status != c.status || a.body["error"] != c.code {
 			t.Errorf("%s: %d %s, want %d %s", name, a.status, a.text, c.status, c.code)
 		}
+	}
+}
+
+// Introspection names every actor, the current one outermost (RFC 8693 §4.1), and a token
+// without one has no such member.
+func TestATokenWithActorsIsIntrospectedWithThem(t *testing.T) {
+	t.Parallel()
+	e := newGrants(t)
+	for id, from := range map[string][]string{"agent": nil, "relay": {"agent"}} {
+		e.addClient(t, directory.NewClient{
+			ID: id, Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Scopes: []string{"introspect", "read"}, ExchangeFrom: from,
+		})
+	}
+	subject := e.apiToken(t, "read")
+	for _, id := range []string{"agent", "relay"} {
+		a := e.post(t, "/oauth2/token", form("grant_type", exchangeType, "subject_token", subject, "subject_token_type", accessType,
+			"actor_token", e.clientToken(t, id), "actor_token_type", jwtType), asClient(id)).ok(t)
+		if _, refresh := a.body["refresh_token"]; refresh || a.body["scope"] != "read" || a.body["issued_token_type"] != accessType {
+			t.Errorf("%s", a.text)
+		}
+		subject = a.str(t, "access_token")
+	}
+	a := e.introspect(t, subject, asClient("agent")).ok(t)
+	want := map[string]any{"sub": "relay", "act": map[string]any{"sub": "agent"}}
+	if diff := cmp.Diff(want, a.body["act"]); diff != "" || a.body["username"] != "ada" || a.body["client_id"] != "relay" {
+		t.Errorf("%s (-want +got):\n%s", a.text, diff)
+	}
+	if a := e.introspect(t, e.clientToken(t, "agent"), asClient("agent")).ok(t); a.body["act"] != nil {
+		t.Errorf("a token without an actor: %s", a.text)
 	}
 }
 

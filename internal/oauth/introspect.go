@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // introspection is the answer about an active token (RFC 7662 §2.2), and what bearerd's
@@ -32,6 +33,7 @@ type introspection struct {
 	TaskType   string         `json:"task_token_type,omitempty"`
 	Collection *int64         `json:"collection,omitempty"`
 	Chain      []string       `json:"chain,omitempty"`
+	Act        *token.Actor   `json:"act,omitempty"` // RFC 8693 §4.1
 	Seq        revocation.Seq `json:"seq"`
 	LogSeq     revocation.Seq `json:"log_seq"` // the log's sequence as of which the answer is true
 }
@@ -83,7 +85,7 @@ func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*intro
 		Active: true, Scope: identity.FormatScope(t.Scope), ClientID: t.ClientID, Username: t.Username,
 		TokenType: "Bearer", Expiry: unix(t.Expiry), IssuedAt: unix(t.IssuedAt), Subject: t.Subject,
 		Audience: t.Audience, Issuer: e.Site.Issuer, ID: t.ID,
-		Kind: t.Kind.String(), TaskType: t.TaskTokenType, Collection: t.Collection, Chain: t.Chain, Seq: t.Seq,
+		Kind: t.Kind.String(), TaskType: t.TaskTokenType, Collection: t.Collection, Chain: t.Chain, Act: token.ActorOf(t.Actors), Seq: t.Seq,
 	}
 	if len(t.Audience) == 1 {
 		i.Audience = t.Audience[0]

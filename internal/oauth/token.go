@@ -94,7 +94,7 @@ func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
 // The parameters of the token endpoint. Secrets are never read from a query, because URLs
 // are logged on the way.
 var (
-	plainParameters  = []string{"grant_type", "client_id", "scope", "resource", "audience", "expires_in", "requested_token_type", "subject_token_type"}
+	plainParameters  = []string{"grant_type", "client_id", "scope", "resource", "audience", "expires_in", "requested_token_type", "subject_token_type", "actor_token_type"}
 	secretParameters = []string{"client_secret", "refresh_token", "subject_token", "actor_token", "device_code", "code", "code_verifier", "assertion", "client_assertion", "password"}
 )
 

@@ -170,18 +170,18 @@ type Names struct {
 	Kills                       []Key // its id, then its chain
 	Subject, Client, SigningKey Key
 	Access                      Key
-	ChainClients                []Key // the other clients to which tokens of its chain were issued
+	Others                      []Key // further cut-offs: the other clients of its chain; its actors, as subjects and as clients
 	Collection                  Key   // of a token that has one
 }
 
 // Revokes reports whether the log revokes the token of those names that was decided as of
 // a sequence: by a kill of its id or of an id of its chain; by a cut-off of its subject, its
-// client, a client of its chain or everything that is later.
+// client, a client of its chain, one of its actors or everything that is later.
 func (s *Set) Revokes(n *Names, decided Seq) bool {
 	if s.CutOff(n.Subject) > decided || s.CutOff(n.Client) > decided || s.voided.Load() > decided {
 		return true
 	}
-	return slices.ContainsFunc(n.ChainClients, func(k Key) bool { return s.CutOff(k) > decided }) || slices.ContainsFunc(n.Kills, s.Killed)
+	return slices.ContainsFunc(n.Others, func(k Key) bool { return s.CutOff(k) > decided }) || slices.ContainsFunc(n.Kills, s.Killed)
 }
 
 // Ended reports whether the log has said of the token of those names, or of what it was

@@ -265,6 +265,9 @@ func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error
 		}
 		names = append(names, name{revocation.Token, link, 0})
 	}
+	for _, actor := range t.Actors {
+		names = append(names, name{revocation.Subject, actor, t.Seq}, name{revocation.Client, actor, t.Seq})
+	}
 	for _, n := range names {
 		if n.id == "" {
 			continue

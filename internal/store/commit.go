@@ -187,6 +187,11 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 	case records.SpendDevice:
 		return unlessConflict(ctx, c, "the device code was used already", spendDevice, op.Digest[:], string(records.DeviceApproved))
 	}
+	return carryOutOnSignIn(ctx, c, op)
+}
+
+// carryOutOnSignIn does the operations on consent, on failed attempts, and on ways in.
+func carryOutOnSignIn(ctx context.Context, c conn, op records.Op) error {
 	switch op := op.(type) {
 	case records.AddCode:
 		return addCode(ctx, c, op.Code)

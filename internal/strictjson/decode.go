@@ -183,7 +183,7 @@ func storable(s string) bool {
 }
 
 func (c *checker) object(members func(name string) (reflect.Type, bool)) error {
-	err := c.Scanner.object(func(name string) error {
+	err := c.Object(func(name string) error {
 		c.path = append(c.path, name)
 		member, known := members(name)
 		switch {

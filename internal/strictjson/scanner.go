@@ -53,7 +53,7 @@ type Scanner struct {
 // must consume its value.
 func ReadObject(text string, members int, member func(s *Scanner, name string) error) error {
 	p := &Scanner{s: text, depth: maxDepth, members: members}
-	return p.whole(func() error { return p.object(func(name string) error { return member(p, name) }) })
+	return p.whole(func() error { return p.Object(func(name string) error { return member(p, name) }) })
 }
 
 // whole reads the text as one value and nothing else.
@@ -91,7 +91,9 @@ func (p *Scanner) take(c byte) bool {
 	return true
 }
 
-func (p *Scanner) object(member func(name string) error) error {
+// Object reads an object and calls member with the name of each of its members, which
+// must consume its value.
+func (p *Scanner) Object(member func(name string) error) error {
 	if !p.take('{') {
 		return errSyntax
 	}
@@ -310,7 +312,7 @@ func (p *Scanner) Skip() error {
 		_, err := p.Text()
 		return err
 	case '{':
-		return p.object(func(string) error { return p.Skip() })
+		return p.Object(func(string) error { return p.Skip() })
 	case '[':
 		return p.Array(p.Skip)
 	}

@@ -56,6 +56,7 @@ type Claims struct {
 	Scope         []string
 	Collection    *int64   // nil: not bound to one
 	Chain         []string // the ids of what it was made from, root first, and ClientLinks
+	Actors        []string // act: who acts for the subject, the current actor first (RFC 8693 §4.1)
 	Seq           int64    // the revocation log's sequence as of which it was decided
 	TaskTokenType string   // not empty: a task token
 
@@ -107,6 +108,8 @@ func (c *Claims) member(p *strictjson.Scanner, name string) (err error) {
 		c.Collection = &id
 	case "chain":
 		c.Chain, err = readChain(p)
+	case "act":
+		c.Actors, err = readActors(p, nil)
 	case "seq":
 		c.Seq, err = p.Integer(math.MaxInt64)
 	case "task_token_type":

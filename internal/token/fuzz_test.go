@@ -122,9 +122,19 @@ func mustReadTheSame(t *testing.T, payload string, c token.Claims) {
 	want.Expiry, want.IssuedAt, want.NotBefore = number("exp"), number("iat"), number("nbf")
 	want.Audience, want.Scope = texts(m["aud"], nil), texts(m["scope"], func(s string) []string { return strings.Fields(s) })
 	want.Chain = texts(m["chain"], nil)
+	want.Actors = actors(m["act"])
 	if diff := cmp.Diff(want, c, cmp.Comparer(sameList)); diff != "" {
 		t.Errorf("%s (-encoding/json +ours):\n%s", payload, diff)
 	}
+}
+
+// actors returns the actors of a claim, the outermost first.
+func actors(v any) (out []string) {
+	for act, ok := v.(map[string]any); ok; act, ok = act["act"].(map[string]any) {
+		s, _ := act["sub"].(string)
+		out = append(out, s)
+	}
+	return out
 }
 
 func texts(v any, split func(string) []string) (out []string) {
@@ -226,7 +236,8 @@ func TestSignedClaimsAreReadBack(t *testing.T) {
 			Expiry:   date.Draw(t, "exp"), IssuedAt: date.Draw(t, "iat"), NotBefore: date.Draw(t, "nbf"),
 			ClientID: rapid.StringN(0, 9, 30).Draw(t, "client"), Username: rapid.StringN(0, 9, 30).Draw(t, "username"),
 			Scope: names.Draw(t, "scope"), Chain: rapid.SliceOfN(rapid.StringN(1, 9, 30), 0, 16).Draw(t, "chain"),
-			Seq: rapid.Int64Range(0, math.MaxInt64).Draw(t, "seq"), AsLists: rapid.Bool().Draw(t, "list"),
+			Actors: rapid.SliceOfN(text, 0, token.MaxActors).Draw(t, "act"),
+			Seq:    rapid.Int64Range(0, math.MaxInt64).Draw(t, "seq"), AsLists: rapid.Bool().Draw(t, "list"),
 		}
 		raw, err := token.Sign(key, token.TypeAccess, want)
 		if err != nil {

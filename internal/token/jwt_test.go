@@ -62,6 +62,7 @@ func TestVerifyReadsWhatSignWrote(t *testing.T) {
 	full.NotBefore = noon.Add(-time.Minute)
 	full.Audience = []string{"a", "b"}
 	full.Chain = []string{"root", "key"}
+	full.Actors = []string{"current", "before \"it\"", "first"}
 	full.TaskTokenType = "TES"
 	full.Username = "Ünï \"quoted\" \\ \n\u2028😀\x7f<&>"
 	bare := token.Claims{
@@ -161,6 +162,10 @@ func TestSignRefusesWhatVerifyWouldNotRead(t *testing.T) {
 		"an empty scope name":           func(c *token.Claims) { c.Scope = []string{""} },
 		"a long chain":                  func(c *token.Claims) { c.Chain = slices.Repeat([]string{"a"}, 17) },
 		"a long id in the chain":        func(c *token.Claims) { c.Chain = []string{strings.Repeat("a", 65)} },
+		"five actors":                   func(c *token.Claims) { c.Actors = []string{"a", "b", "c", "d", "e"} },
+		"an actor without an id":        func(c *token.Claims) { c.Actors = []string{"a", ""} },
+		"an actor with a long id":       func(c *token.Claims) { c.Actors = []string{strings.Repeat("a", 256)} },
+		"an extra that names an actor":  func(c *token.Claims) { c.Extra = map[string]any{"act": map[string]any{"sub": "a"}} },
 		"an extra that replaces":        func(c *token.Claims) { c.Extra = map[string]any{"sub": "admin"} },
 		"an extra where ours is absent": func(c *token.Claims) { c.Extra = map[string]any{"task_token_type": "TES"} },
 		"an extra that is no JSON":      func(c *token.Claims) { c.Extra = map[string]any{"x": func() {}} },

@@ -13,7 +13,7 @@ import (
 // ourClaims are the members that Extra can't replace.
 var ourClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "username", "scope",
-	"collection", "chain", "seq", "task_token_type",
+	"collection", "chain", "act", "seq", "task_token_type",
 }
 
 // Sign returns a signed JWT of type typ, which is TypeAccess or TypeExchangeKey. Verify
@@ -81,6 +81,9 @@ func (c *Claims) payload() (string, error) {
 	}
 	if len(c.Chain) > 0 {
 		w.member("chain").list(c.Chain)
+	}
+	if len(c.Actors) > 0 {
+		w.member("act").actors(c.Actors)
 	}
 	w.member("seq").integer(c.Seq)
 	if c.TaskTokenType != "" {

@@ -26,6 +26,7 @@ type Token struct {
 	Scope         []string
 	Collection    *int64
 	Chain         []string
+	Actors        []string // who acts for the subject, the current actor first; nil: nobody
 	IssuedAt      time.Time
 	Expiry        time.Time // zero: never
 	Seq           revocation.Seq
@@ -94,10 +95,13 @@ func Index(t *Token) *Token {
 	n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, t.ID))
 	for _, link := range t.Chain {
 		if client, ok := token.LinkedClient(link); ok {
-			n.ChainClients = append(n.ChainClients, revocation.KeyOf(revocation.Client, client))
+			n.Others = append(n.Others, revocation.KeyOf(revocation.Client, client))
 			continue
 		}
 		n.Kills = append(n.Kills, revocation.KeyOf(revocation.Token, link))
+	}
+	for _, actor := range t.Actors { // a user or a client: the token doesn't say which
+		n.Others = append(n.Others, revocation.KeyOf(revocation.Subject, actor), revocation.KeyOf(revocation.Client, actor))
 	}
 	n.Subject = revocation.KeyOf(revocation.Subject, t.Subject)
 	n.Client = revocation.KeyOf(revocation.Client, t.ClientID)
@@ -123,7 +127,7 @@ func ofJWT(j *token.JWT) *Token {
 	}
 	return &Token{
 		Kind: j.Kind(), ID: c.ID, Subject: c.Subject, Username: c.Username, ClientID: c.ClientID,
-		Audience: audience, Scope: c.Scope, Collection: c.Collection, Chain: c.Chain,
+		Audience: audience, Scope: c.Scope, Collection: c.Collection, Chain: c.Chain, Actors: c.Actors,
 		IssuedAt: c.IssuedAt, Expiry: c.Expiry, Seq: c.Seq, TaskTokenType: c.TaskTokenType,
 		KID: j.KID, jwt: j,
 	}
@@ -289,7 +293,7 @@ const (
 )
 
 func costOfToken(raw string, t *Token) int64 {
-	bytes := len(raw) + 1200 + 64*len(t.Chain) + 32*(len(t.Scope)+len(t.Audience))
+	bytes := len(raw) + 1200 + 64*len(t.Chain) + 96*len(t.Actors) + 32*(len(t.Scope)+len(t.Audience))
 	if t.jwt != nil {
 		bytes += len(raw) * 3 / 4
 	}

@@ -3,6 +3,7 @@ package webui
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -178,10 +179,7 @@ func (a consent) signInFirst(w http.ResponseWriter, r *request, x *authorization
 	back := x.params
 	if again {
 		// The way back asks for a sign-in of the last minute instead, or it would never end.
-		back = url.Values{}
-		for name, values := range x.params {
-			back[name] = values
-		}
+		back = maps.Clone(x.params)
 		back.Set("prompt", strings.Join(slices.DeleteFunc(x.prompts(), func(p string) bool { return p == "login" }), " "))
 		if x.prompted("login") {
 			back.Set("max_age", "60")
@@ -322,7 +320,7 @@ func (a consent) allow(w http.ResponseWriter, r *request, x *authorization, aske
 
 // answer sends a refusal back to the client, in the words of RFC 6749 §4.1.2.1.
 func (a consent) answer(w http.ResponseWriter, x *authorization, err error) error {
-	code := ""
+	var code string
 	switch fault.KindOf(err) { //nolint:exhaustive // the rest isn't the client's to know
 	case fault.Invalid:
 		code = "invalid_request"
@@ -371,9 +369,7 @@ func (a consent) send(w http.ResponseWriter, x *authorization, q url.Values) err
 		return err
 	}
 	all := u.Query()
-	for name, values := range q {
-		all[name] = values
-	}
+	maps.Copy(all, q)
 	if state := x.params.Get("state"); state != "" {
 		all.Set("state", state)
 	}

@@ -3,15 +3,19 @@ package webui_test
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
@@ -24,6 +28,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
 )
@@ -362,7 +367,8 @@ func TestAClientThatNobodyRegistered(t *testing.T) {
 		_, _ = io.WriteString(w, `{"client_id":"`+id+`","client_name":"Assistant <b>","redirect_uris":["`+back+`"]}`)
 	}))
 	t.Cleanup(server.Close)
-	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
 	s := newSite(t, nodetest.Options{Settings: func(s *node.Settings) { s.ClientURLs = true }}, func(p *webui.Pages) {
 		var err error
 		p.Documents, err = clientdoc.New(clientdoc.Config{
@@ -398,6 +404,38 @@ func TestAClientThatNobodyRegistered(t *testing.T) {
 	if _, err := off.IdentifyClient(t.Context(), id); err == nil {
 		t.Error("a client that nobody registered is taken where that is off")
 	}
+}
+
+// What an application created for itself stands beneath it, and not among what its user
+// created; it ends with the application.
+func TestTokensOfAConnectedApplicationStandBeneathIt(t *testing.T) {
+	t.Parallel()
+	s := newAsking(t)
+	b := s.ada(t)
+	pair, err := s.redeem(t, answered(t, allow(t, b, query(), "scope", "read", "remember", "yes"), appBack).Get("code"))
+	nodetest.Must(t, err)
+	id, err := s.verify(t, pair.Access.Value.Reveal(), "museum")
+	nodetest.Must(t, err)
+	grant := id.Chain[0]
+	child := s.StoredAs(t, records.StoredToken{
+		ID: uuid.NewString(), Owner: id.Subject, ClientID: "app", Chain: append(slices.Clone(id.Chain), id.ID), Scope: []string{"read"},
+	})
+	a := b.Get(t, "/auth/tokens")
+	a.Is(http.StatusOK, "Tokens that <bdi>The app</bdi> created", "laptop").Lacks("Active tokens", "No tokens yet")
+	connected := between(a.Body, `id="connected"`, "</section>\n</li>")
+	if !strings.Contains(connected, "/auth/tokens/"+child.ID+"/revoke") || !strings.Contains(connected, "/auth/tokens/"+grant+"/revoke") {
+		t.Errorf("beneath the application stands %s", connected)
+	}
+	own := s.StoredAs(t, records.StoredToken{ID: uuid.NewString(), Owner: id.Subject})
+	a = b.Get(t, "/auth/tokens")
+	a.Is(http.StatusOK, "Active tokens")
+	active := between(a.Body, `aria-label="Active tokens"`, "</ul>")
+	if !strings.Contains(active, own.ID) || strings.Contains(active, child.ID) {
+		t.Errorf("among what she created stands %s", active)
+	}
+	b.Submit(t, "/auth/tokens/"+grant+"/revoke").Is(http.StatusSeeOther)
+	s.WantDead(t, "what the application created", child)
+	b.Get(t, "/auth/tokens").Is(http.StatusOK, "Ended tokens").Lacks("Tokens that")
 }
 
 // What somebody has connected stands on the page of their tokens, and is disconnected

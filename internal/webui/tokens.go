@@ -2,6 +2,7 @@ package webui
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,10 +25,11 @@ type tokenRow struct {
 	Expires    time.Time
 	SoonIn     string // how long it has, when that isn't long
 	Ended      time.Time
-	Reason     string // why it ended; "" while it is valid
-	Renewable  bool   // whether it can be given a new value
-	Client     string // that it was issued to; "": none
-	KeepsEnd   bool   // a new value ends when this one does
+	Reason     string     // why it ended; "" while it is valid
+	Renewable  bool       // whether it can be given a new value
+	Client     string     // that it was issued to; "": none
+	KeepsEnd   bool       // a new value ends when this one does
+	Children   []tokenRow // of a connected application: the valid tokens that it created
 }
 
 // tokenList is the page of one's tokens.
@@ -35,6 +37,7 @@ type tokenList struct {
 	Connected []tokenRow // clients that act for the user
 	Notice    string
 	Active    []tokenRow
+	Nested    bool // some valid tokens stand beneath the application that created them
 	Ended     []tokenRow
 	Next      string
 	Form      tokenForm
@@ -76,10 +79,14 @@ func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f to
 	names := f.collectionNames()
 	for _, t := range page.Items {
 		row := p.row(t, names)
-		if row.Reason == "" {
-			list.Active = append(list.Active, row)
-		} else {
+		parent := slices.IndexFunc(list.Connected, func(app tokenRow) bool { return slices.Contains(t.Chain, app.ID) })
+		switch {
+		case row.Reason != "":
 			list.Ended = append(list.Ended, row)
+		case parent >= 0:
+			list.Connected[parent].Children, list.Nested = append(list.Connected[parent].Children, row), true
+		default:
+			list.Active = append(list.Active, row)
 		}
 	}
 	return p.render(w, r, status, "tokens", "Your tokens", list)

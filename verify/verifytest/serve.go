@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // ownToken is the token with which verifiers read the stream.
@@ -93,6 +95,9 @@ func (i *Issuer) introspect(w http.ResponseWriter, r *http.Request) {
 	}
 	if t.taskType != "" {
 		answer["task_token_type"] = t.taskType
+	}
+	if act := token.ActorOf(t.actors); act != nil {
+		answer["act"] = act
 	}
 	writeJSON(w, answer)
 }

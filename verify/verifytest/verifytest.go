@@ -56,6 +56,9 @@ type Claims struct {
 	Lifetime      time.Duration // 0: 30 minutes; negative: it has expired
 	TaskTokenType string        // not "": a task token, whose audience is that type
 	Parent        string        // the id of what it was made from: revoking that revokes it too
+	// Actors are the users and clients that act for the subject, the current actor first;
+	// an API token has none.
+	Actors []string
 }
 
 // Issuer is an issuer of tokens. NewIssuer returns one. Its methods may be called by many
@@ -92,6 +95,7 @@ type row struct {
 	issued     time.Time
 	expiry     time.Time
 	taskType   string
+	actors     []string
 }
 
 // place is a subject in a collection.
@@ -158,7 +162,7 @@ func (i *Issuer) Token(c Claims) string {
 	raw, err := token.Sign(key, token.TypeAccess, token.Claims{
 		Issuer: i.server.URL, Subject: r.subject, Audience: []string{r.audience}, Expiry: r.expiry, IssuedAt: r.issued,
 		ID: r.id, ClientID: r.client, Username: r.username, Scope: r.scope, Collection: r.collection,
-		Chain: r.chain, Seq: r.seq, TaskTokenType: r.taskType,
+		Chain: r.chain, Actors: r.actors, Seq: r.seq, TaskTokenType: r.taskType,
 	})
 	if err != nil {
 		i.tb.Fatal(err)
@@ -169,7 +173,7 @@ func (i *Issuer) Token(c Claims) string {
 // APIToken issues an opaque token, which can't be a task token.
 func (i *Issuer) APIToken(c Claims) string {
 	i.tb.Helper()
-	c.TaskTokenType = ""
+	c.TaskTokenType, c.Actors = "", nil
 	secret, o, err := i.forms.New(token.KindAPIToken)
 	if err != nil {
 		i.tb.Fatal(err)
@@ -185,7 +189,7 @@ func (i *Issuer) row(c Claims, kind token.Kind) *row {
 	now := time.Now().Truncate(time.Second)
 	r := &row{
 		kind: kind, id: newID(), seq: i.seq(), subject: c.Subject, username: c.Username, client: c.ClientID,
-		audience: c.Audience, scope: c.Scope, issued: now, taskType: c.TaskTokenType,
+		audience: c.Audience, scope: c.Scope, issued: now, taskType: c.TaskTokenType, actors: c.Actors,
 	}
 	if r.subject == "" {
 		r.subject = "ada"
@@ -378,7 +382,7 @@ func (i *Issuer) find(raw string) *row {
 	return &row{
 		kind: j.Kind(), id: c.ID, chain: c.Chain, seq: c.Seq, kid: j.KID, subject: c.Subject, username: c.Username,
 		client: c.ClientID, audience: c.Audience[0], scope: c.Scope, collection: c.Collection,
-		issued: c.IssuedAt, expiry: c.Expiry, taskType: c.TaskTokenType,
+		issued: c.IssuedAt, expiry: c.Expiry, taskType: c.TaskTokenType, actors: c.Actors,
 	}
 }
 
@@ -398,9 +402,9 @@ func (r *row) deadBy(e revocation.Entry) bool {
 	case revocation.End:
 		return (e.ID == r.id || slices.Contains(r.chain, e.ID)) && !time.Now().Before(e.At)
 	case revocation.Subject:
-		return e.ID == r.subject && e.Seq > r.seq
+		return (e.ID == r.subject || slices.Contains(r.actors, e.ID)) && e.Seq > r.seq
 	case revocation.Client:
-		return e.ID == r.client && e.Seq > r.seq
+		return (e.ID == r.client || slices.Contains(r.actors, e.ID)) && e.Seq > r.seq
 	case revocation.Everything:
 		return e.Seq > r.seq
 	case revocation.SigningKey:

@@ -2,6 +2,7 @@ package verifytest_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,6 +92,32 @@ func TestTokensAreAsTheyWereAskedFor(t *testing.T) {
 	got, err := v.Verify(t.Context(), issuer.Token(verifytest.Claims{}))
 	if err != nil || got.Subject != "ada" || got.Audience[0] != verifytest.Audience || time.Until(got.Expiry) < 20*time.Minute {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// Who acts for a subject is named, and is cut off as a user and as a client.
+func TestATokenEndsWithEveryActor(t *testing.T) {
+	t.Parallel()
+	issuer := verifytest.NewIssuer(t)
+	v := issuer.Verifier(t)
+	actors := []string{"agent", "bob"}
+	for name, end := range map[string]func(){
+		"the current actor": func() { issuer.RevokeClient("agent") },
+		"an earlier one":    func() { issuer.RevokeAll("bob") },
+	} {
+		raw := issuer.Token(verifytest.Claims{Actors: actors})
+		got, err := v.Verify(t.Context(), raw)
+		if err != nil || !slices.Equal(got.Actors, actors) {
+			t.Fatalf("%s: %+v %v", name, got, err)
+		}
+		end()
+		if got := status(t, v, raw); got != 401 {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+	got, err := v.Verify(t.Context(), issuer.APIToken(verifytest.Claims{Actors: actors}))
+	if err != nil || got.Actors != nil {
+		t.Errorf("an API token: %+v %v", got, err)
 	}
 }
 

@@ -28,6 +28,12 @@ bindings:
   - {user: ada, role: curator, path: /collections/4}
 clients:
   - {id: service, secret: a-secret-of-the-service-in-the-tests, grants: [client_credentials], scopes: [revocations, introspect, read]}
+  - id: agent
+    secret: a-secret-of-the-service-in-the-tests
+    grants: [client_credentials, "urn:ietf:params:oauth:grant-type:token-exchange"]
+    scopes: [read]
+    exchange_from: [relay]
+  - {id: relay, secret: a-secret-of-the-service-in-the-tests, grants: [client_credentials], scopes: [read]}
 """
 
 CONFIG = """

@@ -47,6 +47,17 @@ class TheLog(unittest.TestCase):
             log.apply("client", "dashboard", seq, None, 0.0)
             self.assertEqual(log.revoked(token(client_id="job", chain=("parent", "client:dashboard")), 0.0), seq > 5)
 
+    def test_every_actor_counts_as_a_subject_and_as_a_client(self):
+        for what in ("subject", "client"):
+            for actor in ("agent", "relay", "first"):
+                for seq in (4, 5, 6):
+                    log = Clocks().log()
+                    log.apply(what, actor, seq, None, 0.0)
+                    at = (what, actor, seq)
+                    self.assertEqual(log.revoked(token(actors=("agent", "relay", "first")), 0.0), seq > 5, at)
+                    self.assertFalse(log.revoked(token(actors=("another",)), 0.0), at)
+                    self.assertFalse(log.revoked(token(), 0.0), at)
+
     def test_access_is_asked_for_again_after_entries_about_it(self):
         for what, id_ in (("access", "ada"), ("role", "r"), ("group", "g"), ("collection", "4")):
             log = Clocks().log()

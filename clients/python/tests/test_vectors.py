@@ -28,7 +28,7 @@ class Vectors(unittest.TestCase):
                 for turn in ("first", "again"):
                     with self.subTest(os.path.basename(path), name=vector["name"], turn=turn):
                         self.judge(verifier, vector)
-        self.assertGreaterEqual(count, 370)
+        self.assertGreaterEqual(count, 390)
 
     def judge(self, verifier, vector):
         check = vector["check"]

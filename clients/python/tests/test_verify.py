@@ -1,5 +1,6 @@
 """The verifier against a real bearerd."""
 
+import base64
 import multiprocessing
 import os
 import threading
@@ -53,6 +54,37 @@ class Verify(unittest.TestCase):
             self.server.revoke(raw)
             self.wait_refused(raw)
             self.refused(401, "revoked", raw)
+
+    def own(self, client):
+        """Returns a client's own token."""
+        return self.token(client, grant_type="client_credentials")
+
+    def token(self, client, **form):
+        """Returns the access token that the token endpoint answers with."""
+        basic = base64.b64encode(f"{client}:{SECRET}".encode()).decode()
+        return self.server.post("/oauth2/token", form, {"Authorization": "Basic " + basic})["access_token"]
+
+    def acting(self, subject, actor):
+        """Returns a token with which an actor acts for a subject (RFC 8693)."""
+        kind = "urn:ietf:params:oauth:token-type:access_token"
+        return self.token(
+            "agent", grant_type="urn:ietf:params:oauth:grant-type:token-exchange",
+            subject_token=subject, subject_token_type=kind, actor_token=actor, actor_token_type=kind,
+        )
+
+    def test_who_acts_for_a_user_is_named_and_ends_with_every_actor(self):
+        own = self.own("agent")
+        by_agent = self.acting(self.server.issue(), own)
+        by_relay = self.acting(self.acting(self.server.issue(), self.own("relay")), self.own("agent"))
+        token = self.verifier.verify(by_agent)
+        self.assertEqual((token.username, token.client_id, token.actors), ("ada", "agent", ("agent",)))
+        self.assertEqual(self.verifier.verify(by_relay).actors, ("agent", "relay"))
+        self.assertEqual(self.verifier.verify(self.server.issue()).actors, ())
+        self.server.revoke(own)
+        self.wait_refused(by_agent)
+        self.verifier.verify(by_relay)
+        self.server.run("client", "remove", "relay")
+        self.wait_refused(by_relay)
 
     def test_all_tokens_of_a_user_are_refused_after_revoke_all(self):
         raw, opaque = self.server.issue("stranger"), self.server.create("stranger")

@@ -80,6 +80,9 @@ class Log:
         for client in t.chain_clients:
             if cut.get(("client", client), 0) > t.seq:
                 return True
+        for actor in t.actors:  # a user or a client: the token doesn't say which
+            if cut.get(("subject", actor), 0) > t.seq or cut.get(("client", actor), 0) > t.seq:
+                return True
         if t.key_id is not None and ("key", t.key_id) in cut:
             return True
         for id_ in t.chain:

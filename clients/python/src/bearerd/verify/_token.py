@@ -19,6 +19,8 @@ from ._strict import Malformed, decode_part, integer, parse_object, text, texts
 
 MAX_TOKEN = 8 << 10  # bytes
 _CLIENT = "client:"
+_MAX_ACTORS = 4
+_MAX_CLIENT = 255  # bytes of a client's id, the longest of what a token names
 SKEW = 30  # seconds that the issuer's clock may be ahead; expiry has no leeway
 _MAX_DATE = 1 << 53
 _FORBIDDEN_HEADERS = frozenset(("crit", "jku", "jwk", "x5u", "x5c", "b64"))
@@ -34,7 +36,9 @@ class Token:
 
     ``kind`` is ``access``, ``task`` or ``api-token``. ``subject`` is the user's id, or
     the client's where it speaks for itself. ``expires`` is None for a token that has no
-    end. ``seq`` is the entry of the revocation log as of which it was decided.
+    end. ``seq`` is the entry of the revocation log as of which it was decided. ``actors``
+    are the ids of the users and clients that act for the subject (RFC 8693 §4.1), the
+    current actor first; only the first counts for deciding about access.
     """
 
     kind: str
@@ -48,6 +52,7 @@ class Token:
     scope: frozenset[str] = frozenset()
     collection: Optional[int] = None
     chain: tuple[str, ...] = ()
+    actors: tuple[str, ...] = ()
     seq: int = 0
     task_token_type: str = ""
     networks: Optional[tuple[_Network, ...]] = None
@@ -198,6 +203,7 @@ def _read_claims(claims: dict[str, Any], type_: str, kid: str) -> Token:
         scope=_scope(claims.get("scope", "")),
         collection=collection,
         chain=_chain(claims.get("chain", [])),
+        actors=_actors(claims["act"]) if "act" in claims else (),
         seq=integer(claims.get("seq", 0), "seq"),
         task_token_type=task,
         networks=_networks(claims["networks"]) if "networks" in claims else None,
@@ -223,6 +229,7 @@ def read_introspection(claims: dict[str, Any]) -> Token:
         scope=frozenset(scope.split()),
         collection=integer(claims["collection"], "collection") if "collection" in claims else None,
         chain=_chain(claims.get("chain", [])),
+        actors=_actors(claims["act"]) if "act" in claims else (),
         seq=integer(claims.get("seq"), "seq"),
         task_token_type=text(claims.get("task_token_type", ""), "task_token_type", empty=True),
         networks=_networks(claims["networks"]) if "networks" in claims else None,
@@ -247,10 +254,31 @@ def _scope(value: Any) -> frozenset[str]:
 
 
 def _chain(value: Any) -> tuple[str, ...]:
-    ids = texts(value, "chain")
-    if len(ids) > 16 or not all(0 < len(id_.encode()) <= 64 for id_ in ids):
+    links = texts(value, "chain")
+    if len(links) > 16 or not all(_is_link(link) for link in links):
         raise Malformed("chain isn't a short list of ids")
-    return ids
+    return links
+
+
+def _is_link(link: str) -> bool:
+    if link.startswith(_CLIENT):
+        return 0 < len(link.encode()) - len(_CLIENT) <= _MAX_CLIENT
+    return 0 < len(link.encode()) <= 64
+
+
+def _actors(value: Any) -> tuple[str, ...]:
+    """Returns who acts for the subject, the outermost first. Each level is an object of
+    sub, or of sub and act: another member may name somebody who isn't judged."""
+    actors: list[str] = []
+    while True:
+        if not isinstance(value, dict) or not value.keys() <= {"sub", "act"} or len(actors) == _MAX_ACTORS:
+            raise Malformed("act isn't an object of sub, or of sub and act, at most 4 deep")
+        actors.append(text(value.get("sub"), "act"))
+        if len(actors[-1].encode()) > _MAX_CLIENT:
+            raise Malformed("the sub of act is too long")
+        if "act" not in value:
+            return tuple(actors)
+        value = value["act"]
 
 
 def _networks(value: Any) -> tuple[_Network, ...]:
