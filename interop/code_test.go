@@ -242,3 +242,9 @@ func document(t *testing.T, id string) (at, ca string) {
 	write(t, ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
 	return server.Listener.Addr().(*net.TCPAddr).String(), ca
 }
+
+// TestTheConformanceTestsOfMCP: those for authorization servers pass, without a warning.
+func TestTheConformanceTestsOfMCP(t *testing.T) {
+	t.Parallel()
+	serveMCP(t).node(t, "javascript/conformance.mjs", "CLIENT_ID="+assistant)
+}
