@@ -22,7 +22,7 @@ const password = "pâss#wörd quokka" // #nosec G101 -- of this test alone
 // people are the users of the live server: each test has its own, so that none
 // disturbs another.
 var people = []string{
-	"ada", "bea", "cleo", "dora", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou", "mia", "nia", "oli", "pam",
+	"ada", "bea", "cleo", "dora", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou", "mia", "nia", "oli", "pam", "quin", "rae",
 }
 
 const liveConfig = `
@@ -48,6 +48,7 @@ bindings:
   - {group: curators, role: curator, path: /collections/4}
 clients:
   - {id: tv, grants: ["urn:ietf:params:oauth:grant-type:device_code", refresh_token], scopes: [read, offline_access]}
+  - {id: assistant, name: Museum assistant, grants: [authorization_code], redirect_uris: ["http://127.0.0.1/callback"]}
 `
 
 // liveServer is the real binary, serving.
