@@ -35,7 +35,7 @@ var (
 	// edges translate. Each imports only the operations that it calls.
 	edge  = and(domains, "internal/httpkit", "internal/caller", "internal/records", "internal/verification")
 	edges = []string{
-		"internal/oauth", "internal/feed", "internal/gateway", "internal/adminapi", "internal/webui",
+		"internal/oauth", "internal/feed", "internal/gateway", "internal/adminapi", "internal/webui", "internal/scim",
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
 	}
 	pages = []string{
@@ -84,6 +84,7 @@ var mayImport = map[string][]string{
 	"internal/adminapi":             and(edge, pages...),
 	"internal/adminapi/openapitest": {"internal/adminapi"},
 	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
+	"internal/scim":                 and(edge, "internal/signin", "internal/directory"),
 	"internal/sso":                  {"internal/assertion", "internal/openid", "internal/httpkit", "internal/signin", "internal/records", "internal/fault", "internal/strictjson"},
 	"internal/clientdoc":            {"internal/identity", "internal/fault", "internal/ratelimit", "internal/strictjson"},
 	"internal/webui":                and(and(edge, pages...), "internal/sso", "internal/clientdoc"),

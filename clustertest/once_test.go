@@ -1,6 +1,7 @@
 package clustertest_test
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"sync"
@@ -144,6 +145,30 @@ func TestWhatMayHappenOnceHappensOnceOnAllNodes(t *testing.T) {
 	if len(counts) != 1 || counts[http.StatusTooManyRequests] == 0 {
 		t.Errorf("the right password after that: %v", counts)
 	}
+}
+
+// A change may have happened when the answer to its commit is lost. It must not be carried
+// out again: the second time would meet what the first has done, and the client would hear
+// 409 of a change that is in force.
+func TestAChangeWhoseAnswerIsLostIsNotCarriedOutAgain(t *testing.T) {
+	t.Parallel()
+	c := cluster(t, 2)
+	here, far := c.Nodes[0], c.Nodes[1]
+	acknowledged(c, func() clustertest.Op { return c.Unbind(here, "user1", 5) })
+	repaired := c.History.Break("an answer is lost", here.Number)
+	must(c, here.Link.Set(clustertest.Weather{HoldReply: func(asked []byte) bool { return bytes.Contains(asked, []byte("bearerd_append_staged")) }}))
+	asked := make(chan clustertest.Op, 1)
+	go func() { asked <- c.Bind(here, "user1", 5) }()
+	eventually(c, 10*time.Second, "the answer to the commit is held", func() bool { return here.Link.Held() > 0 })
+	must(c, here.Link.Set(clustertest.Weather{Cut: true}))
+	must(c, here.Link.Restore())
+	if o := <-asked; o.Outcome != clustertest.Unavailable {
+		t.Errorf("the change was committed, and its answer lost: %s, %q", o.Outcome, o.Reason)
+	}
+	repaired()
+	token := issued(c, func() *clustertest.Token { return c.PasswordToken(far, "user1", 5) })
+	accepted(c, far, token)
+	keepsItsPromise(c)
 }
 
 // TestARotatedKeyIsKnownEverywhereAtOnce rotates and retires keys at one node and

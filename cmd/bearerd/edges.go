@@ -18,6 +18,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/scim"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
@@ -75,10 +76,11 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
 			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
 		},
+		&scim.Edge{SignIn: i.SignIn, Directory: i.Directory.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{
 			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
-			CrossOrigin: crossOrigin, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
+			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
 		},
 	}}
 	for _, name := range i.config.Dialects {

@@ -251,7 +251,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		Store: p.store, Ring: ring, Follower: follower, Watcher: watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
 		Forms: forms, Settings: node.Settings{
 			Policy: policyOf(p.config), Audit: p.config.Audit.Retention, Staleness: p.config.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(p.config.Verify.Cache),
-			ClientURLs: takesClientURLs(p.config), Passwords: p.config.SignIn.Password, Sources: ways.policies,
+			ClientURLs: takesClientURLs(p.config), Passwords: p.config.SignIn.Password, PasswordRule: identity.PasswordRule{Min: p.config.SignIn.MinPassword}, Sources: ways.policies,
 			Limits: identity.Limits{
 				Account: p.config.Login.AccountFailures, AccountTotal: p.config.Login.AccountFailuresTotal,
 				Address: p.config.Login.AddressFailures, Window: p.config.Login.Window,
@@ -278,7 +278,7 @@ func policyOf(c config.Config) issuance.Policy {
 		AccessTTL: c.AccessToken.TTL, AccessMax: c.AccessToken.MaxTTL,
 		ExchangeKeyMax: c.APIKey.MaxTTL, APITokenMax: c.APIToken.MaxTTL, APITokenOverlap: c.APIToken.Overlap,
 		RefreshIdle: c.RefreshToken.IdleTTL, RefreshGrace: c.RefreshToken.Grace,
-		SessionMax: sessionLife, AuthorizationMax: c.Authorization.MaxTTL, Resources: resourcesOf(c), TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
+		SessionMax: sessionLife, Fresh: c.SignIn.Fresh, AuthorizationMax: c.Authorization.MaxTTL, Resources: resourcesOf(c), TaskMax: c.TaskCeilings(), Scopes: c.Scopes,
 		Profile: profileOf(c),
 	}
 }

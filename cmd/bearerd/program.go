@@ -87,6 +87,7 @@ A command that fails exits with 1 and has changed nothing, or says what it has.`
 
 For many users at once, and for roles and bindings, see "bearerd apply".`,
 			p.userListCommand(), p.userShowCommand(), p.userCreateCommand(), p.userRenameCommand(), p.userPasswordCommand(),
+			p.userPasswordLinkCommand(), p.userLinkCommand(), p.userUnlinkCommand(),
 			p.userDisableCommand(), p.userEnableCommand(), p.userUnlockCommand(), p.userRemoveCommand(), p.userAccessCommand()),
 		group("token", "Issue, examine and revoke tokens",
 			`Issue, examine and revoke tokens. The value of a token is never an argument,

@@ -156,6 +156,9 @@ func readHeader(key string, c config.Config, s config.SignInSource, now func() t
 	if err := keyring.CheckSecretOf(key+".secret_file", secret); err != nil {
 		return nil, err
 	}
+	if bytes.ContainsFunc(secret, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return nil, fmt.Errorf("%s.secret_file: the secret stands in a header, and has other characters than ASCII's visible ones; make one with: openssl rand -base64 48", key)
+	}
 	return &sso.Header{
 		Name: s.Name, Claims: claimsOf(s), Secret: secret, Proxies: httpkit.Proxies(c.TrustedProxies), Trust: s.Fresh == config.FreshTrust, Now: now,
 	}, nil

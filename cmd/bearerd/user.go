@@ -75,19 +75,33 @@ func (p *program) userShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			links, err := i.Directory.Links(ctx, caller.Operator(), u.ID)
+			if err != nil {
+				return err
+			}
 			out := struct {
 				adminapi.User
-				Locked string      `json:"locked"` // why sign-ins are refused; "" when none are
-				Access []grantJSON `json:"access"`
-			}{adminapi.UserOf(u), locked(lock), grantsOf(grants)}
+				Locked string          `json:"locked"` // why sign-ins are refused; "" when none are
+				Links  []adminapi.Link `json:"links"`
+				Access []grantJSON     `json:"access"`
+			}{adminapi.UserOf(u), locked(lock), rendered(links, adminapi.LinkOf), grantsOf(grants)}
 			return p.show(out, func(w io.Writer) {
 				fields(w, "username", u.Username, "state", stateOf(u), "locked", out.Locked, "name", u.Name, "email", u.Email,
-					"groups", strings.Join(u.Groups, ", "), "owner", u.Owner, "id", u.ID)
+					"groups", strings.Join(u.Groups, ", "), "owner", u.Owner, "links", linksText(links), "id", u.ID)
 				_, _ = fmt.Fprintln(w)
 				grantTable(w, grants)
 			})
 		}),
 	}
+}
+
+// linksText returns who a user is for which source.
+func linksText(links []records.Link) string {
+	var parts []string
+	for _, l := range links {
+		parts = append(parts, l.Source+" "+l.ExternalID)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // locked says which sign-ins of a user are refused, and until when.

@@ -26,6 +26,8 @@ const (
 	ActionDelete = "delete"
 	// PathTokens is where the rights over others' tokens are bound.
 	PathTokens = Path("/tokens")
+	// PathUsers is where the right to provision users is bound.
+	PathUsers = Path("/users")
 )
 
 // Path names a resource: "/" or "/" followed by segments that are separated by

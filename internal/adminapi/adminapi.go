@@ -46,6 +46,7 @@ type API struct {
 	Now       func() time.Time
 
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
+	Cookies        httpkit.Cookies      // how a session's cookie is set
 	SessionCookies []string             // the cookies that carry a session; none: Bearer alone
 	Challenge      httpkit.Challenge    // what a 401 answers with
 	Traffic        traffic.Log          // the source of the statistics; nil: nothing is counted
@@ -125,7 +126,7 @@ func (a *API) routes() []route {
 // the API's own in its own words.
 func (a *API) Register(mux *http.ServeMux) {
 	methods := map[string][]string{}
-	for _, e := range a.routes() {
+	for _, e := range slices.Concat(a.routes(), a.accountRoutes()) {
 		mux.Handle(e.method+" "+base+e.path, a.handle(e))
 		methods[e.path] = append(methods[e.path], e.method)
 		if e.method == http.MethodGet {

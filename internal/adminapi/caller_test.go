@@ -136,7 +136,7 @@ func TestUnknownPathsAndMethodsAreProblems(t *testing.T) {
 		s.as(t, s.admin, "GET", path, "").Is(404)
 	}
 	for path, allow := range map[string]string{
-		"/me":            "GET, HEAD",
+		"/me":            "GET, HEAD, PATCH",
 		"/users":         "GET, HEAD, POST",
 		"/users/ada":     "DELETE, GET, HEAD, PATCH",
 		"/keys/x":        "DELETE",

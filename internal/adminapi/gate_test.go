@@ -79,13 +79,19 @@ func TestRightsAreCheckedBeforeTheRequestIsRead(t *testing.T) {
 		"GET /tokens/{id}":             {judged, judged, judged}, // 404, but for root
 		"DELETE /tokens/{id}":          {judged, judged, judged}, // likewise
 		"POST /tokens/{id}/regenerate": {404, 403, 403},
+		"PATCH /me":                    {judged, 403, 403},
+		"GET /me/sessions":             {judged, 403, 403},
+		"DELETE /me/sessions/{id}":     {judged, 403, 403},
+		"GET /me/links":                {judged, 403, 403},
+		"DELETE /me/links/{source}/17": {judged, 403, 403},
+		"GET /users/root/links":        {403, 403, judged},
 		"GET /users/root":              {403, 403, judged},
 		"GET /users/root/tokens":       {403, 403, judged},
 		"GET /users/root/access":       {403, 403, judged},
 		"POST /users/root/revoke-all":  {403, 403, 403},
 	}
 	all := s.operations(t)
-	if len(all) < 38 {
+	if len(all) < 47 {
 		t.Fatalf("found only %d endpoints", len(all))
 	}
 	seen := 0

@@ -44,7 +44,7 @@ func (s *site) serve(t *testing.T, change ...func(*adminapi.API)) *edgetest.Site
 	api := &adminapi.API{
 		SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Explainer: s.Explainer,
 		Status: s.Follower.Status, Policy: s.Settings.Policy, Now: s.Time,
-		CrossOrigin: edgetest.CrossOrigin(t), SessionCookies: []string{cookie},
+		CrossOrigin: edgetest.CrossOrigin(t), Cookies: httpkit.NewCookies(nodetest.Issuer), SessionCookies: []string{cookie},
 		Challenge: httpkit.Challenge{Realm: "bearerd"},
 	}
 	for _, c := range change {

@@ -29,6 +29,12 @@ const (
 	UserAccess   = "user.access"   // direct bindings of a user at a path were removed
 	UserLink     = "user.link"     // a user was linked to who they are for a source
 	UserUnlink   = "user.unlink"
+	// UserPasswordLink is that somebody created a link with which the user sets a password.
+	UserPasswordLink = "user.password-link" // #nosec G101 -- the name of an action
+
+	GroupCreate = "group.create" // a source that provisions created a group; the target is its name
+	GroupUpdate = "group.update"
+	GroupRemove = "group.remove"
 
 	CollectionCreate = "collection.create"
 	CollectionUpdate = "collection.update"
@@ -62,7 +68,8 @@ var actions = []string{
 	TokenIssue, TokenRefuse, TokenExchange, TokenRegenerate, TokenRevoke, TokenReuse,
 	Login, Logout, RevokeAll,
 	DeviceApprove, DeviceDeny,
-	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess, UserLink, UserUnlink,
+	UserCreate, UserUpdate, UserRename, UserRemove, UserDisable, UserEnable, UserPassword, UserUnlock, UserAccess, UserLink, UserUnlink, UserPasswordLink,
+	GroupCreate, GroupUpdate, GroupRemove,
 	CollectionCreate, CollectionUpdate, CollectionRemove,
 	RoleCreate, RoleUpdate, RoleRemove,
 	BindingCreate, BindingUpdate, BindingRemove,

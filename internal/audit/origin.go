@@ -10,6 +10,7 @@ import (
 type Origin struct {
 	Address   string // the client's address
 	RequestID string
+	Agent     string // how the client names itself: its User-Agent, unread
 }
 
 type originKey struct{}

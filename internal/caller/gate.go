@@ -2,6 +2,7 @@ package caller
 
 import (
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -96,21 +97,39 @@ func (c *Caller) RequireManageTokens() error {
 	return nil
 }
 
-// RequireFreshSession admits users with a session that they signed in to recently. Every
-// session counts as fresh. The error is Unauthenticated.
-func (c *Caller) RequireFreshSession() error {
+// RequireFreshSession admits users with a session for which they authenticated at most
+// fresh before now; with 0, every session. A session counts from its own beginning where
+// its source says a later time, and is never fresh where none is known. The error is
+// Unauthenticated without a session, and SignInAgain.
+func (c *Caller) RequireFreshSession(now time.Time, fresh time.Duration) error {
 	if !c.BySession() {
 		return ErrSignIn
+	}
+	at := c.Token.SignedIn
+	if began := c.Token.IssuedAt; at.After(began.Add(time.Second)) { // it stands in whole seconds
+		at = began
+	}
+	if fresh > 0 && (at.IsZero() || now.Sub(at) > fresh) {
+		return fault.New(fault.SignInAgain, "sign in again to do this: the sign-in was too long ago")
 	}
 	return nil
 }
 
+// RequireFresh is RequireFreshSession for what callers may do without a session, too: the
+// command line, and a Bearer, which has no sign-in.
+func (c *Caller) RequireFresh(now time.Time, fresh time.Duration) error {
+	if !c.BySession() {
+		return nil
+	}
+	return c.RequireFreshSession(now, fresh)
+}
+
 // RequireRegenerate admits callers who may regenerate a token of theirs: the owner, by a
-// fresh session; a Bearer with the scope credentials, itself and what was made from it.
-// The error is Unauthenticated, InsufficientScope or Forbidden.
-func RequireRegenerate(c *Caller, t *verification.Token) error {
+// session that is fresh at now; a Bearer with the scope credentials, itself and what was
+// made from it. The error is Unauthenticated, SignInAgain, InsufficientScope or Forbidden.
+func RequireRegenerate(c *Caller, t *verification.Token, now time.Time, fresh time.Duration) error {
 	if !c.byBearer() {
-		return c.RequireFreshSession()
+		return c.RequireFreshSession(now, fresh)
 	}
 	if err := c.RequireManageTokens(); err != nil {
 		return err
@@ -132,6 +151,41 @@ func (c *Caller) RequireIntrospect() error {
 	}
 	return needsScope(scope)
 }
+
+// PathOfScope returns where a user needs the permission of a scope's name to have that
+// scope; "" for a scope that every user may have.
+func PathOfScope(scope string) access.Path {
+	switch scope {
+	case identity.ScopeIntrospect, identity.ScopeRevocations:
+		return access.PathTokens
+	case identity.ScopeSCIM:
+		return access.PathUsers
+	}
+	return ""
+}
+
+// RequireProvision admits callers who provision users and groups: confidential clients that
+// list the scope scim, and holders of a token with that scope whose user still has that
+// permission on /users. A token for one collection can't provision. It returns the source
+// that owns what the caller provisions: "scim:" and the client's id, or the subject of the
+// user whose token it is. The error is Unauthenticated or InsufficientScope.
+func (c *Caller) RequireProvision() (owner string, err error) {
+	const scope = identity.ScopeSCIM
+	switch client := c.Client(); {
+	case c == nil:
+		return "", ErrSignIn
+	case client != nil && slices.Contains(client.Scopes, scope):
+		return SourceSCIM + client.ID, nil
+	case c.byBearer() && c.role == ordinary && c.Token.Collection == nil && c.HasScope(scope) &&
+		(c.Subject.Client || c.May(scope, access.PathUsers)):
+		return SourceSCIM + c.Subject.ID, nil
+	}
+	return "", needsScope(scope)
+}
+
+// SourceSCIM begins the name of a source that provisions by SCIM. No sign-in source has
+// such a name.
+const SourceSCIM = "scim:"
 
 // Owns reports whether the caller is the token itself, its owner, or the client that
 // it was issued to.

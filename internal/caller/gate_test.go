@@ -2,6 +2,7 @@ package caller_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -21,9 +22,14 @@ func subject(id string, grants ...access.Grant) *verification.Subject {
 	return &verification.Subject{ID: id, Username: id, Grants: grants}
 }
 
+// signedIn is when everybody who has a session signed in.
+var signedIn = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const fresh = 15 * time.Minute
+
 // presenting returns the caller who presented a token of a subject.
 func presenting(s *verification.Subject, kind token.Kind, scope ...string) *caller.Caller {
-	t := &verification.Token{Kind: kind, ID: "token of " + s.ID, Subject: s.ID, ClientID: identity.OwnClientID, Scope: scope, Seq: 7}
+	t := &verification.Token{Kind: kind, ID: "token of " + s.ID, Subject: s.ID, ClientID: identity.OwnClientID, Scope: scope, Seq: 7, IssuedAt: signedIn, SignedIn: signedIn}
 	if s.Client {
 		t.ClientID = s.ID
 	}
@@ -44,10 +50,17 @@ func client(id string, grants ...string) *records.Principal {
 	return &records.Principal{Client: &identity.Client{ID: id, Grants: grants}}
 }
 
+func scimClient() *records.Principal {
+	p := client("hr")
+	p.Client.Scopes = []string{identity.ScopeSCIM}
+	return p
+}
+
 var (
 	everything = grant(access.Any, access.Root)
 	deleter    = grant(access.ActionDelete, access.PathTokens)
 	reader     = grant(identity.ScopeIntrospect, access.PathTokens)
+	hr         = grant(identity.ScopeSCIM, access.PathUsers)
 	machine    = &verification.Subject{ID: "ci", Client: true}
 )
 
@@ -97,6 +110,16 @@ func callers() map[string]*caller.Caller {
 		"a client's token, to introspect":    presenting(machine, token.KindAccess, identity.ScopeIntrospect),
 		"a client's token with the scope":    presenting(machine, token.KindAccess, identity.ScopeAdmin),
 		"a client's token, to revoke itself": presenting(machine, token.KindAccess).OnlyRevokeSelf(),
+
+		"a provisioner's token":               presenting(subject("hr", hr), token.KindAPIToken, identity.ScopeSCIM),
+		"a provisioner's token without it":    presenting(subject("hr", hr), token.KindAPIToken),
+		"a provisioner's token, collection":   inCollection(presenting(subject("hr", hr), token.KindAPIToken, identity.ScopeSCIM)),
+		"a provisioner's session":             presenting(subject("hr", hr), token.KindSession),
+		"a user's token with scim":            presenting(ada, token.KindAPIToken, identity.ScopeSCIM),
+		"a client with scim":                  caller.ByPrincipal(scimClient()),
+		"a public client with scim":           caller.PublicClient(scimClient()),
+		"a client's token, to provision":      presenting(machine, token.KindAccess, identity.ScopeSCIM),
+		"a client's token, to provision self": presenting(machine, token.KindAccess, identity.ScopeSCIM).OnlyRevokeSelf(),
 	}
 }
 
@@ -122,6 +145,7 @@ var gates = []struct {
 	{"RequireRevokeAll of another", func(c *caller.Caller) error { return caller.RequireRevokeAll(c, "somebody else") }},
 	{"RequireClientCredentials", caller.RequireClientCredentials},
 	{"RequireDeviceGrant", caller.RequireDeviceGrant},
+	{"RequireProvision", func(c *caller.Caller) error { _, err := c.RequireProvision(); return err }},
 }
 
 func ownID(c *caller.Caller) string {
@@ -135,48 +159,58 @@ func ownID(c *caller.Caller) string {
 func TestGates(t *testing.T) {
 	t.Parallel()
 	table := map[string][]fault.Kind{
-		//                                             signed in, administrator, delete, introspect, all of own, all of other, client credentials, device
-		"nobody":       {unknown, unknown, unknown, scope, unknown, unknown, badClient, badClient},
-		"the operator": {ok, ok, ok, ok, ok, ok, badClient, badClient},
-		"bearerd":      {ok, forbidden, forbidden, scope, forbidden, forbidden, badClient, badClient},
+		//                                             signed in, administrator, delete, introspect, all of own, all of other, client credentials, device, provision
+		"nobody":       {unknown, unknown, unknown, scope, unknown, unknown, badClient, badClient, unknown},
+		"the operator": {ok, ok, ok, ok, ok, ok, badClient, badClient, scope},
+		"bearerd":      {ok, forbidden, forbidden, scope, forbidden, forbidden, badClient, badClient, scope},
 
-		"a user, by password":                    {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
-		"an administrator, by password":          {ok, ok, ok, scope, ok, ok, badClient, badClient},
-		"a user's session":                       {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
-		"an administrator's session":             {ok, ok, ok, scope, ok, ok, badClient, badClient},
-		"an administrator's session, collection": {ok, ok, ok, scope, ok, ok, badClient, badClient}, // it bounds nothing
-		"a disabled administrator's session":     {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
+		"a user, by password":                    {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient, scope},
+		"an administrator, by password":          {ok, ok, ok, scope, ok, ok, badClient, badClient, scope},
+		"a user's session":                       {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient, scope},
+		"an administrator's session":             {ok, ok, ok, scope, ok, ok, badClient, badClient, scope},
+		"an administrator's session, collection": {ok, ok, ok, scope, ok, ok, badClient, badClient, scope}, // it bounds nothing
+		"a disabled administrator's session":     {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient, scope},
 
-		"a user's token":                             {ok, scope, scope, scope, scope, scope, badClient, badClient},
-		"a user's token with credentials":            {ok, scope, scope, scope, ok, scope, badClient, badClient},
-		"a user's token with every scope":            {ok, forbidden, forbidden, scope, scope, forbidden, badClient, badClient},
-		"an administrator's token":                   {ok, scope, scope, scope, scope, scope, badClient, badClient},
-		"an administrator's token with the scope":    {ok, ok, ok, scope, ok, ok, badClient, badClient},
-		"an administrator's API token with it":       {ok, ok, ok, scope, ok, ok, badClient, badClient},
-		"an administrator's token for a collection":  {ok, scope, scope, scope, scope, scope, badClient, badClient},
-		"an administrator's token in a dialect":      {ok, ok, ok, ok, ok, ok, badClient, badClient},
-		"a user's token in a dialect":                {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
-		"a user's token with a scope in a dialect":   {ok, scope, scope, scope, scope, scope, badClient, badClient},
-		"a collection's token in a dialect":          {ok, scope, scope, scope, scope, scope, badClient, badClient},
-		"an administrator's token, to revoke itself": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient},
+		"a user's token":                             {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"a user's token with credentials":            {ok, scope, scope, scope, ok, scope, badClient, badClient, scope},
+		"a user's token with every scope":            {ok, forbidden, forbidden, scope, scope, forbidden, badClient, badClient, scope},
+		"an administrator's token":                   {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"an administrator's token with the scope":    {ok, ok, ok, scope, ok, ok, badClient, badClient, scope},
+		"an administrator's API token with it":       {ok, ok, ok, scope, ok, ok, badClient, badClient, scope},
+		"an administrator's token for a collection":  {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"an administrator's token in a dialect":      {ok, ok, ok, ok, ok, ok, badClient, badClient, ok},
+		"a user's token in a dialect":                {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient, scope},
+		"a user's token with a scope in a dialect":   {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"a collection's token in a dialect":          {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"an administrator's token, to revoke itself": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient, scope},
 
-		"a deleter's session":              {ok, forbidden, ok, scope, ok, ok, badClient, badClient},
-		"a deleter's token":                {ok, scope, scope, scope, scope, scope, badClient, badClient},
-		"a deleter's token with the scope": {ok, forbidden, ok, scope, ok, ok, badClient, badClient},
+		"a deleter's session":              {ok, forbidden, ok, scope, ok, ok, badClient, badClient, scope},
+		"a deleter's token":                {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"a deleter's token with the scope": {ok, forbidden, ok, scope, ok, ok, badClient, badClient, scope},
 
-		"an introspecter's token":                {ok, scope, scope, ok, scope, scope, badClient, badClient},
-		"an introspecter's token without it":     {ok, scope, scope, scope, scope, scope, badClient, badClient},
-		"an introspecter's session":              {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient},
-		"an introspecter's token, revoking self": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient},
+		"an introspecter's token":                {ok, scope, scope, ok, scope, scope, badClient, badClient, scope},
+		"an introspecter's token without it":     {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"an introspecter's session":              {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient, scope},
+		"an introspecter's token, revoking self": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient, scope},
 
-		"a client":                           {ok, forbidden, forbidden, ok, ok, forbidden, ok, ok},
-		"a client without grants":            {ok, forbidden, forbidden, ok, ok, forbidden, unauthorized, unauthorized},
-		"a public client":                    {ok, forbidden, forbidden, scope, unknown, unknown, badClient, ok},
-		"a public client without grants":     {ok, forbidden, forbidden, scope, unknown, unknown, badClient, unauthorized},
-		"a client's token":                   {ok, scope, scope, scope, scope, scope, badClient, badClient},
-		"a client's token, to introspect":    {ok, scope, scope, ok, scope, scope, badClient, badClient},
-		"a client's token with the scope":    {ok, forbidden, forbidden, scope, scope, forbidden, badClient, badClient},
-		"a client's token, to revoke itself": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient},
+		"a client":                           {ok, forbidden, forbidden, ok, ok, forbidden, ok, ok, scope},
+		"a client without grants":            {ok, forbidden, forbidden, ok, ok, forbidden, unauthorized, unauthorized, scope},
+		"a public client":                    {ok, forbidden, forbidden, scope, unknown, unknown, badClient, ok, scope},
+		"a public client without grants":     {ok, forbidden, forbidden, scope, unknown, unknown, badClient, unauthorized, scope},
+		"a client's token":                   {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"a client's token, to introspect":    {ok, scope, scope, ok, scope, scope, badClient, badClient, scope},
+		"a client's token with the scope":    {ok, forbidden, forbidden, scope, scope, forbidden, badClient, badClient, scope},
+		"a client's token, to revoke itself": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient, scope},
+
+		"a provisioner's token":               {ok, scope, scope, scope, scope, scope, badClient, badClient, ok},
+		"a provisioner's token without it":    {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"a provisioner's token, collection":   {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"a provisioner's session":             {ok, forbidden, forbidden, scope, ok, forbidden, badClient, badClient, scope},
+		"a user's token with scim":            {ok, scope, scope, scope, scope, scope, badClient, badClient, scope},
+		"a client with scim":                  {ok, forbidden, forbidden, ok, ok, forbidden, unauthorized, unauthorized, ok},
+		"a public client with scim":           {ok, forbidden, forbidden, scope, unknown, unknown, badClient, unauthorized, scope},
+		"a client's token, to provision":      {ok, scope, scope, scope, scope, scope, badClient, badClient, ok},
+		"a client's token, to provision self": {unknown, scope, scope, scope, unknown, unknown, badClient, badClient, scope},
 	}
 	all := callers()
 	if len(table) != len(all) {
@@ -240,7 +274,7 @@ func TestGatesOfATokenByItsID(t *testing.T) {
 	itself := &verification.Token{ID: "token of ada", Subject: "ada", ClientID: identity.OwnClientID}
 	const missing = fault.NotFound
 	type row struct{ revoke, revokeItself, regenerate, regenerateItself, regenerateChild, manage, fresh fault.Kind }
-	ada, eve, root := subject("ada"), subject("eve", deleter), subject("root", everything)
+	ada, eve, root, now := subject("ada"), subject("eve", deleter), subject("root", everything), signedIn.Add(fresh)
 	for who, c := range map[string]struct {
 		by   *caller.Caller
 		want row
@@ -268,12 +302,48 @@ func TestGatesOfATokenByItsID(t *testing.T) {
 		}
 		got := row{
 			kind(caller.RequireRevokeID(c.by, other)), kind(caller.RequireRevokeID(c.by, itself)),
-			kind(caller.RequireRegenerate(c.by, other)), kind(caller.RequireRegenerate(c.by, itself)), kind(caller.RequireRegenerate(c.by, child)),
-			kind(c.by.RequireManageTokens()), kind(c.by.RequireFreshSession()),
+			kind(caller.RequireRegenerate(c.by, other, now, fresh)), kind(caller.RequireRegenerate(c.by, itself, now, fresh)), kind(caller.RequireRegenerate(c.by, child, now, fresh)),
+			kind(c.by.RequireManageTokens()), kind(c.by.RequireFreshSession(now, fresh)),
 		}
 		if got != c.want {
 			t.Errorf("%s: %+v, want %+v", who, got, c.want)
 		}
+	}
+}
+
+// A session is fresh for as long as the operator says, from when its user authenticated.
+func TestWhenASessionIsFresh(t *testing.T) {
+	t.Parallel()
+	const stale = fault.SignInAgain
+	for name, row := range map[string]struct {
+		at    time.Time // when the user authenticated
+		after time.Duration
+		fresh time.Duration
+		want  fault.Kind
+	}{
+		"at once":                       {signedIn, 0, fresh, ok},
+		"in time":                       {signedIn, fresh, fresh, ok},
+		"too late":                      {signedIn, fresh + 1, fresh, stale},
+		"long before the session":       {signedIn.Add(-fresh), 1, fresh, stale},
+		"after the session, as is said": {signedIn.Add(time.Hour), fresh + 1, fresh, stale},
+		"at no known time":              {time.Time{}, 0, fresh, stale},
+		"any time will do":              {signedIn, 1000 * fresh, 0, ok},
+		"any time will do, none known":  {time.Time{}, 0, 0, ok},
+	} {
+		c := presenting(subject("ada"), token.KindSession)
+		c.Token.SignedIn = row.at
+		now := signedIn.Add(row.after)
+		for gate, err := range map[string]error{
+			"RequireFreshSession": c.RequireFreshSession(now, row.fresh), "RequireFresh": c.RequireFresh(now, row.fresh),
+			"RequireRegenerate": caller.RequireRegenerate(c, c.Token, now, row.fresh),
+		} {
+			if got := fault.KindOf(err); err == nil && row.want != ok || err != nil && got != row.want {
+				t.Errorf("%s, %s: %v", name, gate, err)
+			}
+		}
+	}
+	if err := presenting(subject("ada"), token.KindAPIToken).RequireFresh(signedIn.Add(1000*fresh), fresh); err != nil {
+		t.Errorf("a Bearer has no sign-in: %v", err)
 	}
 }
 
@@ -289,6 +359,7 @@ func TestWhoseActsAreNotLimited(t *testing.T) {
 		"a client": true, "a client without grants": true,
 		"a client's token": true, "a client's token, to introspect": true, "a client's token with the scope": true,
 		"a client's token, to revoke itself": true,
+		"a client with scim":                 true, "a client's token, to provision": true, "a client's token, to provision self": true,
 	}
 	for who, c := range callers() {
 		if c.Unlimited() != unlimited[who] {

@@ -223,6 +223,14 @@ func (k *checker) checkHeaderSource(key string, s SignInSource) {
 			k.fail(key+"."+h.key, "write Remote-User", "must be a header's name of letters, digits and -, not %q", h.name)
 		}
 	}
+	if s.ExternalID != "" && !headerName.MatchString(s.ExternalID) {
+		k.fail(key+".external_id", "", "must be a header's name of letters, digits and -, not %q", s.ExternalID)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Allow)) {
+		if !headerName.MatchString(name) {
+			k.fail(key+".allow", "", "must name headers of letters, digits and -, not %q", name)
+		}
+	}
 	if s.Fresh != "" && s.Fresh != FreshTrust {
 		k.fail(key+".fresh", "", "must be trust or left out, not %q", s.Fresh)
 	}

@@ -288,7 +288,7 @@ func (k *checker) checkNames() {
 		switch {
 		case !scopeName.MatchString(name):
 			k.fail("scopes."+name, "", "a scope is printable ASCII without spaces, quotes and backslashes")
-		case slices.Contains([]string{"credentials", "admin", "introspect", "revocations"}, name), strings.HasPrefix(name, "source:"):
+		case slices.Contains([]string{"credentials", "admin", "introspect", "revocations", "scim"}, name), strings.HasPrefix(name, "source:"):
 			k.fail("scopes."+name, "choose another name", "is built in and can't be declared")
 		}
 	}

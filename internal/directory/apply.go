@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -25,7 +26,8 @@ type Desired struct {
 	Prune       bool
 	DryRun      bool // change nothing, and return what would change
 
-	// Source names the system that the file comes from; "": administrators wrote it. A
+	// Source names the system that the file comes from; "": administrators wrote it. "scim:"
+	// and an id names what provisions by SCIM as that client or user. A
 	// source owns what it creates, and with Prune removes that alone; a file of
 	// administrators removes nothing that a source owns.
 	Source string
@@ -45,6 +47,8 @@ func (d *Desired) validate() error {
 		return fault.New(fault.Invalid, "only a source adopts users").In("source")
 	case d.Source == "" && d.RevokeOnNewHash:
 		return fault.New(fault.Invalid, "without a source every new password hash revokes").In("source")
+	case strings.HasPrefix(d.Source, caller.SourceSCIM):
+		return fault.In("source", identity.ValidateClientID(strings.TrimPrefix(d.Source, caller.SourceSCIM)))
 	case len(d.Source) > maxSourceBytes || strings.Trim(d.Source, sourceAlphabet) != "":
 		return fault.New(fault.Invalid, "the name of a source has 1 to %d letters, digits, dots, hyphens and underscores", maxSourceBytes).In("source")
 	}

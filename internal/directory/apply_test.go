@@ -110,7 +110,7 @@ func TestApplyChangesWhatDiffersAlone(t *testing.T) {
 		"an email that isn't said":   {func(d *directory.Desired) { d.Users[0].Email, d.Users[0].SetEmail = "", false }, nil, false},
 		"groups that aren't said":    {func(d *directory.Desired) { d.Users[0].Groups, d.Users[0].SetGroups = nil, false }, nil, false},
 		"no groups":                  {func(d *directory.Desired) { d.Users[0].Groups = nil }, []string{"user.update spadmin"}, false},
-		"a password":                 {func(d *directory.Desired) { d.Users[0].Password = "changed" }, []string{"user.password spadmin"}, true},
+		"a password":                 {func(d *directory.Desired) { d.Users[0].Password = "changed since" }, []string{"user.password spadmin"}, true},
 		"a password that isn't said": {func(d *directory.Desired) { d.Users[0].Password = "" }, nil, false},
 		"disabled":                   {func(d *directory.Desired) { d.Users[0].Disabled, d.Users[0].SetDisabled = true, true }, []string{"user.disable spadmin"}, true},
 		"not disabled":               {func(d *directory.Desired) { d.Users[0].SetDisabled = true }, nil, false},

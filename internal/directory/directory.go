@@ -28,18 +28,25 @@ import (
 // Store is what a directory reads.
 type Store interface {
 	records.Directory
+	records.Provisioning
 	records.AuditLog
-	// SessionsOf returns live sessions by how they began.
+	SessionFinder
+}
+
+// SessionFinder finds sessions by how they began.
+type SessionFinder interface {
 	SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error)
 }
 
-// Config says what a directory is made of. All fields must be set.
+// Config says what a directory is made of. All fields but Fresh must be set.
 type Config struct {
-	Store   Store
-	Journal *journal.Journal
-	Hasher  *identity.Hasher
-	Ring    *keyring.Ring
-	Forms   token.Forms // the form of client secrets
+	Store     Store
+	Journal   *journal.Journal
+	Hasher    *identity.Hasher
+	Passwords identity.PasswordRule // of passwords that are set in clear
+	Ring      *keyring.Ring
+	Forms     token.Forms   // the form of client secrets
+	Fresh     time.Duration // how recent the sign-in of a session must be that sets a password or a link; 0: any
 }
 
 // Directory reads and changes what access rests on. Its methods may be called from
@@ -49,6 +56,7 @@ type Directory struct {
 	*Access
 	*Clients
 	*Keys
+	*Provisioner
 	*Sources
 
 	store  Store
@@ -60,18 +68,24 @@ func New(cfg Config) (*Directory, error) {
 	if cfg.Store == nil || cfg.Journal == nil || cfg.Hasher == nil || cfg.Ring == nil {
 		return nil, errors.New("directory: store, journal, hasher and ring must be set")
 	}
+	if cfg.Passwords.Min < 1 || cfg.Fresh < 0 {
+		return nil, errors.New("directory: a password must have some characters, and the time of a fresh sign-in can't be negative")
+	}
 	if _, _, err := cfg.Forms.New(token.KindClientSecret); err != nil {
 		return nil, errors.New("directory: the forms must have one for client secrets")
 	}
-	e := &editor{journal: cfg.Journal, hasher: cfg.Hasher, users: cfg.Store}
+	e := &editor{journal: cfg.Journal, hasher: cfg.Hasher, passwords: cfg.Passwords, fresh: cfg.Fresh, users: cfg.Store}
 	return &Directory{
-		Users:   &Users{store: cfg.Store, editor: e},
+		Users:   &Users{store: cfg.Store, sessions: cfg.Store, editor: e},
 		Access:  &Access{store: cfg.Store, editor: e},
 		Clients: &Clients{store: cfg.Store, editor: e, forms: cfg.Forms},
 		Keys:    &Keys{ring: cfg.Ring, editor: e},
 		Sources: &Sources{store: cfg.Store, editor: e},
-		store:   cfg.Store,
-		editor:  e,
+
+		Provisioner: &Provisioner{store: cfg.Store, editor: e},
+
+		store:  cfg.Store,
+		editor: e,
 	}, nil
 }
 
@@ -128,9 +142,11 @@ type change struct {
 // editor prepares changes and commits them. The methods that prepare a change of
 // users, collections and so on stand beside the operations that use them.
 type editor struct {
-	journal *journal.Journal
-	hasher  *identity.Hasher
-	users   records.PrincipalReader
+	journal   *journal.Journal
+	hasher    *identity.Hasher
+	passwords identity.PasswordRule
+	fresh     time.Duration
+	users     records.PrincipalReader
 }
 
 // admit is the gate of every operation that changes something: it admits
@@ -141,11 +157,25 @@ func (e *editor) admit(ctx context.Context, c *caller.Caller, action, target str
 	if err == nil || c == nil {
 		return err
 	}
+	return e.refuse(ctx, c, action, target, err)
+}
+
+// admitFresh is the further gate of what somebody may do with a session only soon after they
+// have signed in. The refusal is recorded.
+func (e *editor) admitFresh(ctx context.Context, c *caller.Caller, action, target string) error {
+	if err := c.RequireFresh(e.journal.Now(), e.fresh); err != nil {
+		return e.refuse(ctx, c, action, target, err)
+	}
+	return nil
+}
+
+// refuse records that a caller who is known was refused a change, and returns the reason.
+func (e *editor) refuse(ctx context.Context, c *caller.Caller, action, target string, reason error) error {
 	event := e.journal.Event(ctx, c.Actor(), action)
 	if event.Target = target; strings.HasPrefix(action, "user.") {
 		event.Target, event.TargetName = records.AuditTarget(ctx, e.users, target)
 	}
-	return e.journal.Refuse(ctx, event, err)
+	return e.journal.Refuse(ctx, event, reason)
 }
 
 // commit carries out changes in one transaction, for a caller who was admitted. With

@@ -290,12 +290,13 @@ func TestNewRefusesAnIncompleteConfig(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	forms, err := token.NewForms(token.PrefixAPIToken)
 	nodetest.Must(t, err)
-	whole := directory.Config{Store: f.Store, Journal: f.Journal, Hasher: f.Hasher, Ring: f.Ring, Forms: forms}
+	whole := directory.Config{Store: f.Store, Journal: f.Journal, Hasher: f.Hasher, Passwords: identity.PasswordRule{Min: 8}, Ring: f.Ring, Forms: forms}
 	nodetest.Must(t, nodetest.Second(directory.New(whole)))
 	for name, remove := range map[string]func(*directory.Config){
 		"the store":   func(c *directory.Config) { c.Store = nil },
 		"the journal": func(c *directory.Config) { c.Journal = nil },
 		"the hasher":  func(c *directory.Config) { c.Hasher = nil },
+		"the rule":    func(c *directory.Config) { c.Passwords = identity.PasswordRule{} },
 		"the ring":    func(c *directory.Config) { c.Ring = nil },
 		"the forms":   func(c *directory.Config) { c.Forms = token.Forms{} },
 	} {

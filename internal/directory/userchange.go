@@ -30,7 +30,7 @@ func (e *editor) createUser(ctx context.Context, n NewUser) (change, identity.Us
 		return change{}, u, err
 	}
 	if n.Password != "" {
-		hash, err := e.hash(ctx, n.Password)
+		hash, err := e.hash(ctx, n.Username, n.Password)
 		if err != nil {
 			return change{}, u, err
 		}
@@ -56,7 +56,7 @@ func (e *editor) updateUser(ctx context.Context, u identity.User, p UserPatch) (
 	before := u
 	op := records.UpdateUser{
 		ID: u.ID, Username: p.Username, Name: p.Name, Email: p.Email, Groups: p.Groups, Disabled: p.Disabled,
-		Owner: p.owner, PasswordHash: p.PasswordHash, PasswordChangedAt: p.passwordChangedAt,
+		Owner: p.owner, PasswordHash: p.PasswordHash, IfPassword: p.ifPassword, PasswordChangedAt: p.passwordChangedAt,
 	}
 	if err := p.validate(before); err != nil {
 		return nil, u, err
@@ -68,7 +68,7 @@ func (e *editor) updateUser(ctx context.Context, u identity.User, p UserPatch) (
 		}
 	}
 	if p.Password != nil {
-		hash, err := e.hash(ctx, *p.Password)
+		hash, err := e.hash(ctx, u.Username, *p.Password)
 		if err != nil {
 			return nil, u, err
 		}
@@ -126,8 +126,9 @@ func (e *editor) removeUser(u identity.User) change {
 	}
 }
 
-func (e *editor) hash(ctx context.Context, password token.Secret) (identity.PasswordHash, error) {
-	if err := identity.ValidatePassword(password.Reveal()); err != nil {
+// hash judges a password that is set in clear for a user, and hashes it.
+func (e *editor) hash(ctx context.Context, username string, password token.Secret) (identity.PasswordHash, error) {
+	if err := e.passwords.Check(password.Reveal(), username); err != nil {
 		return "", err
 	}
 	return e.hasher.Hash(ctx, password.Reveal())

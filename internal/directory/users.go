@@ -18,8 +18,9 @@ import (
 
 // Users reads and changes users and the groups they are in.
 type Users struct {
-	store  records.Directory
-	editor *editor
+	store    records.Directory
+	sessions SessionFinder
+	editor   *editor
 }
 
 // NewUser is a user to be created. Without a password and a hash, no password is
@@ -48,7 +49,8 @@ type UserPatch struct {
 	newSecret         bool // the password was changed, whatever the hash: everything is revoked
 	owner             *string
 	passwordChangedAt *time.Time
-	groupsOf          *string // Groups replaces what this source has set, "" administrators; nil: all
+	ifPassword        *identity.PasswordHash // the hash that must still be the stored one; nil: any
+	groupsOf          *string                // Groups replaces what this source has set, "" administrators; nil: all
 }
 
 // fromSource is what a source says of a user whom it creates.
@@ -72,11 +74,18 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 }
 
 // UpdateUser changes a user, named by subject or username, and returns the new state. A
-// new username is only that: subject, tokens and bindings stay. A changed password, and disabling, revoke every token and session of the user.
-// After any change, access is decided again from the new state.
+// new username is only that: subject, tokens and bindings stay. A changed password, and
+// disabling, revoke every token and session of the user. After any change, access is decided
+// again from the new state. A session that sets a password must be fresh: the error is
+// SignInAgain.
 func (u *Users) UpdateUser(ctx context.Context, c *caller.Caller, ref string, p UserPatch) (identity.User, error) {
 	if err := u.editor.admit(ctx, c, audit.UserUpdate, ref); err != nil {
 		return identity.User{}, err
+	}
+	if p.Password != nil || p.PasswordHash != nil {
+		if err := u.editor.admitFresh(ctx, c, audit.UserPassword, ref); err != nil {
+			return identity.User{}, err
+		}
 	}
 	user, err := findUser(ctx, u.store, ref)
 	if err != nil {

@@ -67,7 +67,7 @@ func Serve(t testing.TB, now func() time.Time, edges ...Edge) *Site {
 			if e.Address().IsLoopback() {
 				address = "192.0.2.1"
 			}
-			return audit.WithOrigin(ctx, audit.Origin{Address: address, RequestID: "r-1"})
+			return audit.WithOrigin(ctx, audit.Origin{Address: address, RequestID: "r-1", Agent: e.Agent()})
 		},
 	})
 	server := httptest.NewServer(observer.Wrap(document.Watch(mux)))

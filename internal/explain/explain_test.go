@@ -225,7 +225,7 @@ func TestExplanationNamesWhoRevokedAToken(t *testing.T) {
 			return nodetest.Second(f.RevokeEverything(t.Context(), operator))
 		}, "access", audit.ActorCLI, audit.RevokeAll},
 		"a new password": {func(f *nodetest.Family) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("new"))}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("a new password"))}))
 		}, "access", audit.ActorCLI, audit.UserPassword},
 		"disabling": {func(f *nodetest.Family) error {
 			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)}))

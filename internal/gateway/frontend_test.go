@@ -430,3 +430,40 @@ func TestFrontendLeadsToBearerdsOwnEndpoints(t *testing.T) {
 		}
 	})
 }
+
+// What a proxy that signs people in says to bearerd, no client says through a front end: it
+// could try secrets there from an address that bearerd trusts.
+func TestFrontendBringsNoProxysSecretOfAClients(t *testing.T) {
+	t.Parallel()
+	for name, run := range map[string]frontendtest.Starter{
+		"nginx": frontendtest.Nginx, "caddy": frontendtest.Caddy, "traefik": frontendtest.Traefik, "envoy": frontendtest.Envoy,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			own := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				for name, values := range r.Header {
+					if strings.EqualFold(strings.ReplaceAll(name, "_", "-"), "X-Bearerd-Proxy") {
+						_, _ = fmt.Fprintf(w, "%s: %s\n", name, strings.Join(values, "|"))
+					}
+				}
+				_, _ = io.WriteString(w, "bearerd")
+			})
+			client := run(t, serve(t, own), mirror(t).String()).Client()
+			targets := []string{"/auth/sign-in/sso", "/auth/login", "/AUTH//sign-in/sso", "/oauth2/token", "/.well-known/jwks.json"}
+			if name != "envoy" { // whose page has no routes of the dialects
+				targets = append(targets, "/accounts/token/", "/@@API/senaite/v1/login", "/api/profile", "/user/anyaccess")
+			}
+			for _, target := range targets {
+				for _, spelling := range []string{"X-Bearerd-Proxy", "x-bearerd-proxy", "X_Bearerd_Proxy", "X-Bearerd_Proxy", "X_Bearerd-Proxy"} {
+					got := through(t, client, http.MethodGet, target, http.Header{spelling: {"secret", "secret"}}, nil)
+					if name == "envoy" && strings.Contains(spelling, "_") && got.status == http.StatusBadRequest {
+						continue
+					}
+					if got.status != http.StatusOK || got.body != "bearerd" {
+						t.Errorf("%s with %s: %d %q", target, spelling, got.status, got.body)
+					}
+				}
+			}
+		})
+	}
+}

@@ -16,8 +16,8 @@ import (
 )
 
 // Event is the log event of one request. [Observer.Wrap] creates it and writes it once,
-// at the end; handlers fill it in, in the request's own goroutine. It never holds a
-// query, a header or a secret.
+// at the end; handlers fill it in, in the request's own goroutine. It never logs a query, a
+// header or a secret.
 type Event struct {
 	Principal string // who made the request: a subject or client id
 	TokenID   string // the public id of the token it came with
@@ -25,6 +25,7 @@ type Event struct {
 
 	id      string
 	address netip.Addr
+	agent   string
 	err     error
 	muted   bool
 }
@@ -43,6 +44,9 @@ func (e *Event) ClientAddress() string {
 	}
 	return e.address.String()
 }
+
+// Agent returns the request's User-Agent, as it was sent.
+func (e *Event) Agent() string { return e.agent }
 
 // Fail records the error that the request ended with. The log holds it only for answers
 // of 500 and above: below, the response itself says what was wrong.
@@ -103,7 +107,7 @@ func (o *Observer) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := o.cfg.Now()
 		rec := &recorder{ResponseWriter: w}
-		event := &Event{id: o.requestID(r), address: o.cfg.Proxies.Client(r)}
+		event := &Event{id: o.requestID(r), address: o.cfg.Proxies.Client(r), agent: r.UserAgent()}
 		r = r.WithContext(o.cfg.Context(context.WithValue(r.Context(), eventKey{}, event), event))
 		defer func() {
 			v := recover()

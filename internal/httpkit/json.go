@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/strictjson"
@@ -23,10 +25,22 @@ func DecodeJSON(w http.ResponseWriter, r *http.Request, dst any) error {
 // is a fault of kind Invalid that names the member; a larger body is one of
 // kind TooLarge. A null member counts as absent, a null body is refused.
 func DecodeJSONLimit(w http.ResponseWriter, r *http.Request, limit int64, dst any) error {
-	if err := wantType(r, typeJSON); err != nil {
-		return err
+	return JSONBody{Limit: limit, Types: []string{typeJSON}}.Decode(w, r, dst)
+}
+
+// JSONBody says which JSON bodies an endpoint accepts: of which content types, and of how
+// many bytes at most.
+type JSONBody struct {
+	Limit int64
+	Types []string
+}
+
+// Decode is [DecodeJSONLimit] for bodies of these types.
+func (b JSONBody) Decode(w http.ResponseWriter, r *http.Request, dst any) error {
+	if !slices.ContainsFunc(b.Types, func(accepted string) bool { return wantType(r, accepted) == nil }) {
+		return fault.New(fault.Invalid, "the content type must be %s", strings.Join(b.Types, " or "))
 	}
-	body, err := readBody(w, r, limit)
+	body, err := readBody(w, r, b.Limit)
 	if err != nil {
 		return err
 	}
@@ -83,6 +97,11 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 // and that nothing was written; a client that went away is no error.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return writeBody(w, status, typeJSON, v)
+}
+
+// WriteJSONAs is WriteJSON for JSON of a content type of its own.
+func WriteJSONAs(w http.ResponseWriter, status int, contentType string, v any) error {
+	return writeBody(w, status, contentType, v)
 }
 
 func writeBody(w http.ResponseWriter, status int, contentType string, v any) error {

@@ -13,6 +13,7 @@ const (
 	ScopeAdmin         = "admin"          // use one's administrative bindings on the management API
 	ScopeIntrospect    = "introspect"     // introspect any token
 	ScopeRevocations   = "revocations"    // read the revocation log
+	ScopeSCIM          = "scim"           // provision users and groups (RFC 7644)
 	ScopeOfflineAccess = "offline_access" // get a refresh token
 )
 
@@ -27,7 +28,13 @@ const (
 
 // BuiltinScopes lists the scopes that need no declaration.
 func BuiltinScopes() []string {
-	return []string{ScopeAdmin, ScopeCredentials, ScopeIntrospect, ScopeOfflineAccess, ScopeRevocations}
+	return []string{ScopeAdmin, ScopeCredentials, ScopeIntrospect, ScopeOfflineAccess, ScopeRevocations, ScopeSCIM}
+}
+
+// StrongScope reports whether a scope lets a token do more than use applications: every
+// built-in one but that of refresh tokens, which add time and no right.
+func StrongScope(name string) bool {
+	return name != ScopeOfflineAccess && slices.Contains(BuiltinScopes(), name)
 }
 
 // SourceScope returns the scope for the users of a source.

@@ -58,7 +58,7 @@ func TestParseScopeReadsWhatFormatScopeWrites(t *testing.T) {
 
 func TestBuiltinScopesAreValidNames(t *testing.T) {
 	t.Parallel()
-	want := []string{"admin", "credentials", "introspect", "offline_access", "revocations"}
+	want := []string{"admin", "credentials", "introspect", "offline_access", "revocations", "scim"}
 	if got := identity.BuiltinScopes(); !cmp.Equal(got, want) {
 		t.Errorf("BuiltinScopes = %q, want %q", got, want)
 	}

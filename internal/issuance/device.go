@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,7 +165,8 @@ func canonicalUserCode(s string) string {
 	}, strings.ToUpper(s[:min(len(s), 64)]))
 }
 
-// DecideDevice approves or denies a device, as the signed-in user chose.
+// DecideDevice approves or denies a device, as the signed-in user chose. Approving one that
+// asks for a strong scope needs a fresh sign-in: the error is SignInAgain.
 func (f *Devices) DecideDevice(ctx context.Context, c *caller.Caller, userCode string, approve bool) error {
 	d, err := f.PendingDevice(ctx, c, userCode)
 	if err != nil {
@@ -172,10 +174,15 @@ func (f *Devices) DecideDevice(ctx context.Context, c *caller.Caller, userCode s
 	}
 	e := f.cfg.Journal.Event(ctx, c.Actor(), audit.DeviceDeny)
 	d.State, d.Subject, d.Seq = records.DeviceDenied, c.ID(), c.AsOf()
+	e.Target = d.ClientID
 	if approve {
 		e.Action, d.State = audit.DeviceApprove, records.DeviceApproved
+		if slices.ContainsFunc(d.Scope, identity.StrongScope) {
+			if err := c.RequireFreshSession(f.cfg.Now(), f.cfg.Policy.Fresh); err != nil {
+				return f.cfg.Journal.Refuse(ctx, e, err)
+			}
+		}
 	}
-	e.Target = d.ClientID
 	_, err = f.cfg.Journal.Commit(ctx, records.Batch{
 		Ops: []records.Op{records.DecideDevice{Device: d, Now: f.cfg.Now()}}, Audit: []audit.Event{e},
 	})

@@ -98,12 +98,14 @@ func (i *Issuer) IssueFor(ctx context.Context, c *caller.Caller, ref string, r *
 }
 
 // StartSession issues a session for a user who has just signed in; its value is for
-// a cookie. The collection is what the user has chosen to work in, and may be nil.
+// a cookie. The collection is what the user has chosen to work in, and may be nil. It is
+// named after the program that the user signs in with.
 func (i *Issuer) StartSession(ctx context.Context, c *caller.Caller, collection *int64) (*Issued, error) {
 	if err := c.RequireSignedIn(); err != nil {
 		return nil, err
 	}
-	return i.Issue(ctx, c, &Request{Kind: token.KindSession, Principal: c.Principal, Collection: collection, Name: "session", signIn: c.SignIn})
+	name := cmp.Or(audit.OriginOf(ctx).Client(), "session")
+	return i.Issue(ctx, c, &Request{Kind: token.KindSession, Principal: c.Principal, Collection: collection, Name: name, signIn: c.SignIn})
 }
 
 // ClientCredentials asks for an access token for the client itself (RFC 6749 §4.4).
@@ -183,14 +185,19 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 }
 
 // admit is the first step of every operation that issues: it makes what the caller
-// presented the parent and decides whether this caller may have such a token. The refusal
-// of a known caller is recorded.
+// presented the parent and decides whether this caller may have such a token; with a strong
+// scope, by a session, only after a fresh sign-in. The refusal of a known caller is
+// recorded.
 func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error {
 	if c == nil {
 		return caller.ErrSignIn
 	}
 	r.useParent(c)
-	if err := r.checkOrigin(c); err != nil {
+	err := r.checkOrigin(c)
+	if err == nil && slices.ContainsFunc(r.Scope, identity.StrongScope) {
+		err = c.RequireFresh(i.cfg.Now(), i.cfg.Policy.Fresh)
+	}
+	if err != nil {
 		return i.refuse(ctx, c, r, err)
 	}
 	return nil

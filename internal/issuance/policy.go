@@ -21,6 +21,7 @@ type Policy struct {
 	RefreshIdle      time.Duration
 	RefreshGrace     time.Duration // how long after its use a refresh token may be used again; 0: not at all
 	SessionMax       time.Duration
+	Fresh            time.Duration            // how recent the sign-in of a session must be for a token with a built-in scope, and to regenerate one; 0: any
 	TaskMax          map[string]time.Duration // ceiling of each task token type; 0: that of access tokens
 	Scopes           map[string]string        // declared scopes with their descriptions; none: any name
 	Resources        []Resource               // that grants are for; none: the issuer, with the default audience
@@ -34,7 +35,7 @@ func (p Policy) check() error {
 		return errors.New("issuance: issuer and default audience must be set")
 	case p.AccessTTL <= 0 || p.AccessMax < p.AccessTTL:
 		return errors.New("issuance: access token lifetimes must be positive, ttl at most max_ttl")
-	case p.ExchangeKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.RefreshGrace < 0 || p.SessionMax <= 0 || p.AuthorizationMax <= 0:
+	case p.ExchangeKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.RefreshGrace < 0 || p.SessionMax <= 0 || p.AuthorizationMax <= 0 || p.Fresh < 0:
 		return errors.New("issuance: lifetimes must be positive")
 	}
 	if _, clash := p.TaskMax[p.DefaultAudience]; clash {

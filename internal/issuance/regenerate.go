@@ -116,7 +116,7 @@ func (s *Tokens) admitRenewal(ctx context.Context, c *caller.Caller, id string) 
 	if err != nil {
 		return nil, err
 	}
-	if err := caller.RequireRegenerate(c, source.TokenOf(row, seq)); err != nil {
+	if err := caller.RequireRegenerate(c, source.TokenOf(row, seq), s.cfg.Now(), s.cfg.Policy.Fresh); err != nil {
 		return nil, s.cfg.Journal.Refuse(ctx, e, err)
 	}
 	return &renewal{StoredToken: row, keepsEnd: !c.BySession() || len(row.Chain) > 0}, nil

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
@@ -71,7 +71,7 @@ func (r *Request) checkScopeName(name string) error {
 		return fault.New(fault.InvalidScope, "a token of this kind can't have the scope %s", name).In("scope")
 	case !r.subjectAllows(name):
 		return fault.Wrap(ErrScopePermission, fault.InvalidScope,
-			"the permission %s on %s is needed for the scope %s", name, access.PathTokens, name).In("scope")
+			"the permission %s on %s is needed for the scope %s", name, caller.PathOfScope(name), name).In("scope")
 	case !r.parentAllows(name):
 		return fault.New(fault.InvalidScope, "the scope %s is not within that of the token it is made from", name).In("scope")
 	case !r.clientAllows(name):
@@ -115,12 +115,10 @@ func (r *Request) clientAllows(name string) bool {
 }
 
 // subjectAllows checks the scope against the user's permissions: an administrator grants
-// the right to read the state of every token, or the log.
+// the right to read the state of every token, or the log, and to provision users.
 func (r *Request) subjectAllows(name string) bool {
-	if name != identity.ScopeIntrospect && name != identity.ScopeRevocations {
-		return true
-	}
-	return r.Principal.User == nil || r.Principal.May(name, access.PathTokens).Allowed
+	path := caller.PathOfScope(name)
+	return path == "" || r.Principal.User == nil || r.Principal.May(name, path).Allowed
 }
 
 // checkDeclared refuses names that the operator has not declared. Those that a client

@@ -48,11 +48,12 @@ type Settings struct {
 	ClientURLs bool           // clients that nobody registered are known by a URL
 	Sources    signin.Sources // that vouch for people
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
-	Passwords  bool
-	Audit      time.Duration   // how long events stand in the audit log
-	Staleness  time.Duration   // L
-	Wait       revocation.Wait // WaitNodes or WaitNone: what an acknowledgement waits for unless told
-	CacheBytes int64           // for facts about tokens; 0: the default
+	Passwords    bool
+	PasswordRule identity.PasswordRule // of passwords that are set in clear
+	Audit        time.Duration         // how long events stand in the audit log
+	Staleness    time.Duration         // L
+	Wait         revocation.Wait       // WaitNodes or WaitNone: what an acknowledgement waits for unless told
+	CacheBytes   int64                 // for facts about tokens; 0: the default
 }
 
 // Clocks are the wall clock and the boot clock, as the follower's ledger has them.
@@ -140,7 +141,8 @@ func (n *Node) core() (err error) {
 func (n *Node) operations() (err error) {
 	c := &n.cfg
 	n.Directory, err = directory.New(directory.Config{
-		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Ring: c.Ring, Forms: c.Forms,
+		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Passwords: c.Settings.PasswordRule, Ring: c.Ring, Forms: c.Forms,
+		Fresh: c.Settings.Policy.Fresh,
 	})
 	if err != nil {
 		return err
@@ -149,6 +151,7 @@ func (n *Node) operations() (err error) {
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
 		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
 		People: n.Directory.Users, ClientURLs: c.Settings.ClientURLs, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
+		Fresh: c.Settings.Policy.Fresh,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,

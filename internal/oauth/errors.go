@@ -27,7 +27,7 @@ func failureOf(kind fault.Kind) failure {
 		return failure{http.StatusUnauthorized, "invalid_token"}
 	case fault.InsufficientScope:
 		return failure{http.StatusForbidden, "insufficient_scope"}
-	case fault.Forbidden:
+	case fault.Forbidden, fault.SignInAgain:
 		return failure{http.StatusForbidden, "access_denied"}
 	case fault.Limited:
 		return failure{http.StatusTooManyRequests, "temporarily_unavailable"}

@@ -24,12 +24,12 @@ var kinds = map[string]fault.Kind{
 	"UnauthorizedClient": fault.UnauthorizedClient, "UnsupportedGrantType": fault.UnsupportedGrantType,
 	"InvalidScope": fault.InvalidScope, "InvalidTarget": fault.InvalidTarget,
 	"AuthorizationPending": fault.AuthorizationPending, "SlowDown": fault.SlowDown,
-	"AccessDenied": fault.AccessDenied, "ExpiredToken": fault.ExpiredToken,
+	"AccessDenied": fault.AccessDenied, "ExpiredToken": fault.ExpiredToken, "SignInAgain": fault.SignInAgain,
 }
 
 func TestDocumentedErrorsAreTheTables(t *testing.T) {
 	t.Parallel()
-	if len(kinds) != int(fault.ExpiredToken)+1 {
+	if len(kinds) != int(fault.SignInAgain)+1 {
 		t.Fatal("a kind of fault is missing here")
 	}
 	doc, err := os.ReadFile("../../docs/errors.md")

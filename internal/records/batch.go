@@ -1,6 +1,7 @@
 package records
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -32,7 +33,9 @@ type (
 	// that folds to the same (identity.FoldName).
 	CreateUser struct{ User identity.User }
 	// UpdateUser changes what is set. Groups are all that the user is in, whoever set them:
-	// a membership that stays keeps who set it. Conflict when somebody else has the username.
+	// a membership that stays keeps who set it. Conflict when somebody else has the username,
+	// and with IfPassword when the password hash is another one. A new hash ends the links
+	// with which the user could set a password.
 	UpdateUser struct {
 		ID                string
 		Username          *string
@@ -41,6 +44,7 @@ type (
 		Disabled          *bool
 		Owner             *string
 		PasswordHash      *identity.PasswordHash
+		IfPassword        *identity.PasswordHash
 		PasswordChangedAt *time.Time
 	}
 	// SetGroups replaces the memberships of a user that a source has set, and no others;
@@ -51,11 +55,56 @@ type (
 		Source string
 		Groups []string
 	}
+	// AdoptUser makes a source the owner of a user whom nobody owns. Conflict when somebody
+	// does.
+	AdoptUser struct{ ID, Owner string }
+	// DescribeUser changes what is set of what a source says of a user beside. NotFound when
+	// there is no such user.
+	DescribeUser struct {
+		ID       string
+		Person   *Person // but for Inactive
+		Inactive *bool
+	}
+	// CreateGroup adds a source's group, without members. Conflict when the source has one
+	// of that name in any case.
+	CreateGroup struct{ Group Group }
+	// UpdateGroup changes what is set of a source's group, and takes members out and in.
+	// With another name all who are in the group by the source are in the one of that name.
+	// A user who is in a group by another is left with that. Users who don't exist
+	// are left out. Conflict in the field "version" when the group has another one.
+	UpdateGroup struct {
+		ID               string
+		Version          int64
+		Name, ExternalID *string
+		Add, Remove      []string // users, by id
+	}
+	// RemoveGroup removes a source's group with the memberships that the source set.
+	// Conflict in the field "version" when the group has another one.
+	RemoveGroup struct {
+		ID      string
+		Version int64
+	}
 	// AddLink links a user to who they are for a source. Conflict when that is linked;
 	// Invalid when the user doesn't exist.
 	AddLink struct{ Link Link }
 	// RemoveLink removes a link.
 	RemoveLink struct{ Source, ExternalID string }
+	// RequireLink changes nothing. Conflict unless the user is linked to one of the sources.
+	// What else requires that of the same user waits, so that of two links that are removed
+	// at the same time one stays.
+	RequireLink struct {
+		UserID  string
+		Sources []string
+	}
+	// AddPasswordLink stores a link with which its user sets a password, in place of an
+	// earlier one. Invalid when the user doesn't exist.
+	AddPasswordLink struct{ Link PasswordLink }
+	// SpendPasswordLink uses up such a link, once. Conflict when there is none that has not
+	// expired at Now.
+	SpendPasswordLink struct {
+		Digest [sha256.Size]byte
+		Now    time.Time
+	}
 	// Spend uses up something that is good once, and remembers it until then. Conflict
 	// when it has been used up.
 	Spend struct {
@@ -195,41 +244,49 @@ type (
 	}
 )
 
-func (CreateUser) op()       {}
-func (UpdateUser) op()       {}
-func (Rehash) op()           {}
-func (RemoveUser) op()       {}
-func (SetGroups) op()        {}
-func (AddLink) op()          {}
-func (RemoveLink) op()       {}
-func (Spend) op()            {}
-func (CreateCollection) op() {}
-func (UpdateCollection) op() {}
-func (RemoveCollection) op() {}
-func (CreateRole) op()       {}
-func (UpdateRole) op()       {}
-func (RemoveRole) op()       {}
-func (AddBinding) op()       {}
-func (RemoveBinding) op()    {}
-func (CreateClient) op()     {}
-func (UpdateClient) op()     {}
-func (RotateSecret) op()     {}
-func (RemoveClient) op()     {}
-func (AddToken) op()         {}
-func (SpendToken) op()       {}
-func (SpendAgain) op()       {}
-func (ShortenToken) op()     {}
-func (KillTokens) op()       {}
-func (KillEverything) op()   {}
-func (ClaimNotice) op()      {}
-func (AddDevice) op()        {}
-func (DecideDevice) op()     {}
-func (SpendDevice) op()      {}
-func (AddCode) op()          {}
-func (SpendCode) op()        {}
-func (RememberConsent) op()  {}
-func (ForgetConsent) op()    {}
-func (ClearFailures) op()    {}
-func (KnowAddress) op()      {}
-func (ForgetAddresses) op()  {}
-func (ChangeKeys) op()       {}
+func (CreateUser) op()        {}
+func (UpdateUser) op()        {}
+func (Rehash) op()            {}
+func (RemoveUser) op()        {}
+func (SetGroups) op()         {}
+func (AdoptUser) op()         {}
+func (DescribeUser) op()      {}
+func (CreateGroup) op()       {}
+func (UpdateGroup) op()       {}
+func (RemoveGroup) op()       {}
+func (AddLink) op()           {}
+func (RemoveLink) op()        {}
+func (Spend) op()             {}
+func (CreateCollection) op()  {}
+func (UpdateCollection) op()  {}
+func (RemoveCollection) op()  {}
+func (CreateRole) op()        {}
+func (UpdateRole) op()        {}
+func (RemoveRole) op()        {}
+func (AddBinding) op()        {}
+func (RemoveBinding) op()     {}
+func (CreateClient) op()      {}
+func (UpdateClient) op()      {}
+func (RotateSecret) op()      {}
+func (RemoveClient) op()      {}
+func (AddToken) op()          {}
+func (SpendToken) op()        {}
+func (SpendAgain) op()        {}
+func (ShortenToken) op()      {}
+func (KillTokens) op()        {}
+func (KillEverything) op()    {}
+func (ClaimNotice) op()       {}
+func (AddDevice) op()         {}
+func (DecideDevice) op()      {}
+func (SpendDevice) op()       {}
+func (AddCode) op()           {}
+func (SpendCode) op()         {}
+func (RememberConsent) op()   {}
+func (ForgetConsent) op()     {}
+func (ClearFailures) op()     {}
+func (KnowAddress) op()       {}
+func (ForgetAddresses) op()   {}
+func (ChangeKeys) op()        {}
+func (RequireLink) op()       {}
+func (AddPasswordLink) op()   {}
+func (SpendPasswordLink) op() {}

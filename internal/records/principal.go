@@ -3,6 +3,7 @@ package records
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -74,6 +75,16 @@ type Link struct {
 	Source, ExternalID string
 	UserID             string
 	LinkedAt           time.Time
+}
+
+// PasswordLink is what is kept of a link with which a user sets a password, once: never its
+// secret part.
+type PasswordLink struct {
+	Digest    [sha256.Size]byte // of the secret part
+	UserID    string
+	CreatedBy string // as the audit log names who created it
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // LinkedUser is a user with their link to a source.

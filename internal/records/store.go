@@ -16,6 +16,8 @@ import (
 // Unavailable, and nothing is half done.
 type Store interface {
 	Directory
+	PasswordLinks
+	Provisioning
 	Tokens
 	Attempts
 	Devices
@@ -88,6 +90,12 @@ type Directory interface {
 	// LinkedUsers returns users by the external id of their link, Limit at a time, after a
 	// cursor.
 	LinkedUsers(ctx context.Context, q LinkedQuery) (Page[LinkedUser], error)
+}
+
+// PasswordLinks reads the links with which users set a password.
+type PasswordLinks interface {
+	// PasswordLink finds a link by the SHA-256 of its secret part, one that has expired too.
+	PasswordLink(ctx context.Context, digest [32]byte) (PasswordLink, error)
 }
 
 // MaxDigests is how many tokens TokensByDigest and TokensByID find at a time.

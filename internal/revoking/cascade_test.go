@@ -137,7 +137,7 @@ func TestWhatVoidsEverythingOfAUser(t *testing.T) {
 			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Disabled: new(true)}))
 		},
 		"password": func(f *family) error {
-			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("new"))}))
+			return nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("a new password"))}))
 		},
 		"password hash": func(f *family) error {
 			other, err := f.Hasher.Hash(t.Context(), "another")

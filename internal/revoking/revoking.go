@@ -120,6 +120,23 @@ func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (re
 	return r.RevokeTokens(ctx, c, []Revocable{found})
 }
 
+// RevokeIDs revokes tokens by their public ids, as RevokeID does, in one transaction. None is
+// success. An id that the caller may not revoke fails all of them.
+func (r *Revoker) RevokeIDs(ctx context.Context, c *caller.Caller, ids []string) (revocation.Receipt, error) {
+	var all []Revocable
+	for _, id := range ids {
+		found, err := r.findID(ctx, c, id)
+		if err != nil {
+			return revocation.Receipt{}, err
+		}
+		all = append(all, found)
+	}
+	if len(all) == 0 {
+		return revocation.Receipt{}, nil
+	}
+	return r.RevokeTokens(ctx, c, all)
+}
+
 // EndSession signs the caller out: the session and everything that was made from it
 // are revoked. The error is Unauthenticated for a caller without a session.
 func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {

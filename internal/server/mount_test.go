@@ -226,8 +226,8 @@ func TestOriginReachesTheAuditLog(t *testing.T) {
 	}
 	r := run(t, c)
 	for _, path := range []string{"/own", "/other"} {
-		a := r.Get(t, path, edgetest.Header("X-Forwarded-For", "192.0.2.7"), edgetest.Header("X-Request-Id", "abc-1"))
-		if want := `{"Address":"192.0.2.7","RequestID":"abc-1"}` + "\n"; a.Body != want {
+		a := r.Get(t, path, edgetest.Header("X-Forwarded-For", "192.0.2.7"), edgetest.Header("X-Request-Id", "abc-1"), edgetest.Header("User-Agent", "a browser"))
+		if want := `{"Address":"192.0.2.7","RequestID":"abc-1","Agent":"a browser"}` + "\n"; a.Body != want {
 			t.Errorf("%s: %s", path, a.Body)
 		}
 	}

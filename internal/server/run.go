@@ -23,24 +23,46 @@ const (
 type listener struct {
 	name, address string
 	http          *http.Server
-	net           net.Listener // nil until it is open
+	arrivals      *arrivals
+	door          *doorkeeper   // nil until it is open
+	served        chan struct{} // closed when serve has returned
 }
 
 func (s *Server) listen(name, address string, h http.Handler) *listener {
-	return &listener{name: name, address: address, http: &http.Server{
+	l := &listener{name: name, address: address, arrivals: &arrivals{}, served: make(chan struct{}), http: &http.Server{
 		Handler: h, ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}}
+	l.arrivals.watch(l.http)
+	return l
 }
 
+// open opens the listener.
+func (l *listener) open(ctx context.Context) error {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // deafen needs TCP itself
+	opened, err := config.Listen(ctx, "tcp", l.address)
+	if err != nil {
+		return err
+	}
+	tcp, ok := opened.(*net.TCPListener)
+	if !ok {
+		return errors.Join(fmt.Errorf("a listener of the unknown type %T", opened), opened.Close())
+	}
+	l.door = newDoorkeeper(tcp)
+	return nil
+}
+
+// serve serves until the door is closed.
 func (l *listener) serve() error {
+	defer close(l.served)
 	var err error
 	if l.http.TLSConfig != nil {
-		err = l.http.ServeTLS(l.net, "", "")
+		err = l.http.ServeTLS(l.door, "", "")
 	} else {
-		err = l.http.Serve(l.net)
+		err = l.http.Serve(l.door)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	if l.door.stopped() {
 		return nil
 	}
 	return fmt.Errorf("serving the %s listener: %w", l.name, err)
@@ -58,12 +80,11 @@ func (s *Server) listeners() []*listener {
 // before.
 func (s *Server) Listen(ctx context.Context) error {
 	for _, l := range s.listeners() {
-		var err error
-		if l.net, err = new(net.ListenConfig).Listen(ctx, "tcp", l.address); err != nil {
+		if err := l.open(ctx); err != nil {
 			for _, l := range s.listeners() {
-				if l.net != nil {
-					_ = l.net.Close()
-					l.net = nil
+				if l.door != nil {
+					_ = l.door.TCPListener.Close()
+					l.door = nil
 				}
 			}
 			return fmt.Errorf("opening the %s listener: %w", l.name, err)
@@ -83,10 +104,10 @@ func (s *Server) OpsAddr() net.Addr { return s.ops.addr() }
 func (s *Server) InnerAddr(i int) net.Addr { return s.inner[i].addr() }
 
 func (l *listener) addr() net.Addr {
-	if l == nil || l.net == nil {
+	if l == nil || l.door == nil {
 		return nil
 	}
-	return l.net.Addr()
+	return l.door.Addr()
 }
 
 // Run serves until ctx ends or something fails that it can't do without, and then
@@ -94,7 +115,7 @@ func (l *listener) addr() net.Addr {
 // is nil when the end of ctx was the reason. What goes on when Drain has passed is
 // cut, as a stream of the proxied application may be.
 func (s *Server) Run(ctx context.Context) error {
-	if s.main.net == nil {
+	if s.main.door == nil {
 		if err := s.Listen(ctx); err != nil {
 			return err
 		}
@@ -116,7 +137,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	for _, l := range s.listeners() {
-		s.log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", l.name), slog.String("address", l.net.Addr().String()))
+		s.log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", l.name), slog.String("address", l.addr().String()))
 		all.Go(func() {
 			if err := l.serve(); err != nil {
 				fail(err)
@@ -154,10 +175,17 @@ func (s *Server) stop(endLoops func()) {
 	}
 }
 
-// drain lets requests finish, and cuts those that take too long.
+// drain answers those who have connected, lets requests finish, and cuts those that take too
+// long.
 func (s *Server) drain(l *listener) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Drain)
 	defer cancel()
+	_ = l.door.Close()
+	select {
+	case <-l.served:
+		l.arrivals.wait(ctx)
+	case <-ctx.Done():
+	}
 	if err := l.http.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off", slog.String("listener", l.name), slog.Any("error", err))
 		_ = l.http.Close()

@@ -161,7 +161,7 @@ func New(c Config) (*Server, error) {
 	observer := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: s.log, Now: s.Now, Proxies: s.Proxies,
 		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
-			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()})
+			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()})
 		},
 		Done: func(r *http.Request, _ int, took time.Duration) { // the routes are patterns of ours, so there are few
 			o, ok := (*s.Metrics.byRoute.Load())[r.Pattern]

@@ -40,7 +40,7 @@ func (a *Authenticator) ownPassword(p *records.Principal) bool {
 // checkAtSources asks sources, one after another, whether the password is right. One that
 // can't be asked keeps the others from nothing; the answer is that it can't be asked only
 // when none of the others accepts the password.
-func (a *Authenticator) checkAtSources(ctx context.Context, cred Credentials, sources []Source, at attempt) (verdict, error) {
+func (a *Authenticator) checkAtSources(ctx context.Context, cred Credentials, sources []Source) (verdict, error) {
 	refusal := error(errBadCredentials)
 	for _, s := range sources {
 		st, err := s.Passwords.CheckPassword(ctx, cred.Username, cred.Password)

@@ -191,17 +191,17 @@ func TestReplacedHashDoesNotBringAnOldPasswordBack(t *testing.T) {
 	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)
 	g.At(nodetest.CommitAsked, func() {
-		nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("changed"))})))
+		nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("changed since"))})))
 	})
 	nodetest.Must(t, login(t, f, "ada", "right", "")) // what it is good for is void: the user was read before
 	nodetest.WantFault(t, "the old password", login(t, f, "ada", "right", ""), fault.BadCredentials, "")
-	nodetest.Must(t, login(t, f, "ada", "changed", ""))
+	nodetest.Must(t, login(t, f, "ada", "changed since", ""))
 }
 
 func TestLoginThatCantBeHashedNowIsNoFailure(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: limits(1, 1)})
-	f.User(t, "ada", "right")
+	f.User(t, "ada", "right horse")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 3 {
@@ -209,7 +209,7 @@ func TestLoginThatCantBeHashedNowIsNoFailure(t *testing.T) {
 			t.Errorf("a request that was given up: %v", err)
 		}
 	}
-	nodetest.Must(t, login(t, f, "ada", "right", ""))
+	nodetest.Must(t, login(t, f, "ada", "right horse", ""))
 }
 
 // A hash that nobody can check would answer every login with an internal error.

@@ -25,7 +25,7 @@ func TestEverySpellingSignsIn(t *testing.T) {
 func TestEverySpellingIsLimitedTogether(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	f.User(t, "ada", "right")
+	f.User(t, "ada", "right horse")
 	for n := range 10 { // login.account_failures
 		typed := []string{"ADA", "ada", "ada ", "a\u200bda"}[n%4]
 		if err := login(t, f, typed, "wrong", "192.0.2.1"); !fault.Is(err, fault.BadCredentials) {
@@ -33,12 +33,12 @@ func TestEverySpellingIsLimitedTogether(t *testing.T) {
 		}
 	}
 	for _, typed := range []string{"ada", "Ada", " ADA"} {
-		if err := login(t, f, typed, "right", "192.0.2.1"); !fault.Is(err, fault.Limited) {
+		if err := login(t, f, typed, "right horse", "192.0.2.1"); !fault.Is(err, fault.Limited) {
 			t.Errorf("%q is not limited: %v", typed, err)
 		}
 	}
 	nodetest.Must(t, f.Unlock(t.Context(), operator, "Ada"))
-	nodetest.Must(t, login(t, f, "ADA", "right", "192.0.2.1"))
+	nodetest.Must(t, login(t, f, "ADA", "right horse", "192.0.2.1"))
 }
 
 // A refused sign-in is found by the user, in whatever spelling it was typed and asked for,
@@ -47,15 +47,15 @@ func TestEverySpellingIsLimitedTogether(t *testing.T) {
 func TestARefusedSignInIsFoundByItsUser(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	ada := f.User(t, "Ada", "right")
-	f.User(t, "bob", "right")
+	ada := f.User(t, "Ada", "right horse")
+	f.User(t, "bob", "right horse")
 	nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, directory.NewUser{Username: "nopassword", PasswordHash: ""})))
 	for _, typed := range []string{"bob", "ADA ", "nopassword", "Nobody"} {
 		if err := login(t, f, typed, "wrong", "192.0.2.1"); !fault.Is(err, fault.BadCredentials) {
 			t.Fatalf("%q: %v", typed, err)
 		}
 	}
-	nodetest.Must(t, login(t, f, "aDa", "right", "192.0.2.1"))
+	nodetest.Must(t, login(t, f, "aDa", "right horse", "192.0.2.1"))
 	for ref, want := range map[string][2]string{"ada": {"ADA ", ada.ID}, "Ada": {"ADA ", ada.ID}, ada.ID: {"ADA ", ada.ID}, "NOBODY": {"Nobody", "nobody"}} {
 		events := f.Events(t, audit.Filter{Action: audit.Login, Target: ref})
 		last := len(events) - 1

@@ -101,7 +101,7 @@ func (a *Authenticator) check(ctx context.Context, cred Credentials, found *reco
 		if err != nil {
 			return verdict{}, err
 		}
-		return a.checkAtSources(ctx, cred, sources, at)
+		return a.checkAtSources(ctx, cred, sources)
 	}
 	if !a.cfg.Passwords {
 		return verdict{}, errBadCredentials

@@ -33,6 +33,9 @@ type Store interface {
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
 	Roles(ctx context.Context) ([]access.Role, error)
+	// TokenByID finds a session by its public id.
+	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+	records.PasswordLinks
 	records.Attempts
 }
 
@@ -56,8 +59,9 @@ type Config struct {
 	Sources    Sources // that vouch for people, as the sign-in page shows them
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords bool
-	Quota     *quota.Quota // of look-ups, and the meter of limits
-	Meter     Meter        // nil: nothing is counted
+	Fresh     time.Duration // how recent the sign-in of a session must be that changes how its user gets in; 0: any
+	Quota     *quota.Quota  // of look-ups, and the meter of limits
+	Meter     Meter         // nil: nothing is counted
 	Now       func() time.Time
 }
 

@@ -244,7 +244,7 @@ func (a *Authenticator) groups(ctx context.Context, src Source, st Statement) (*
 	if !src.SetsGroups {
 		return nil, nil //nolint:nilnil // none is an answer
 	}
-	mighty, err := a.mightyGroups(ctx)
+	mighty, err := directory.MightyGroups(ctx, a.cfg.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -256,29 +256,6 @@ func (a *Authenticator) groups(ctx context.Context, src Source, st Statement) (*
 		}
 	}
 	return &set, nil
-}
-
-// mightyGroups returns the groups that have a binding which allows everything.
-func (a *Authenticator) mightyGroups(ctx context.Context) (map[string]bool, error) {
-	bindings, err := a.cfg.Store.Bindings(ctx, records.BindingQuery{RootGroups: true})
-	if err != nil || len(bindings) == 0 {
-		return nil, err
-	}
-	roles, err := a.cfg.Store.Roles(ctx)
-	if err != nil {
-		return nil, err
-	}
-	mighty := map[string]bool{}
-	for _, b := range bindings {
-		var role access.Role
-		if i := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == b.Role }); i >= 0 {
-			role = roles[i]
-		}
-		if access.Allows(access.Expand(b, role), access.Any, access.Root) {
-			mighty[b.Group] = true
-		}
-	}
-	return mighty, nil
 }
 
 // sourced returns what is stored of a statement, with the record of the sign-in.

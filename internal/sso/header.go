@@ -53,20 +53,23 @@ func (h *Header) Read(r *http.Request) (st signin.Statement, err error) {
 		case len(values) == 1 && !utf8.ValidString(values[0]):
 			return st, fault.New(fault.Invalid, "the header %s is not UTF-8", name)
 		case len(values) == 1:
-			said[name] = strings.TrimSpace(values[0])
+			said[name] = values[0] // as it is: what differs at its end is somebody else
 		}
 	}
 	c := h.Claims
 	st = signin.Statement{
 		Source: h.Name, ExternalID: said[c.Username], Username: said[c.Username], Name: said[c.FullName], Email: said[c.Email],
-		Groups: groupsOf(said[c.Groups]), Claims: map[string][]string{},
+		Groups: valuesOf(said[c.Groups]), Claims: map[string][]string{},
 	}
 	if st.ExternalID == "" {
 		return st, fault.New(fault.Forbidden, "the proxy does not say who you are: it has to ask you first, and send %s", c.Username)
 	}
 	for _, name := range c.More {
-		if value, ok := said[name]; ok {
-			st.Claims[name] = append(groupsOf(value), value)
+		if value := said[name]; value != "" {
+			st.Claims[name] = valuesOf(value)
+			if !slices.Contains(st.Claims[name], value) {
+				st.Claims[name] = append(st.Claims[name], value)
+			}
 		}
 	}
 	if h.Trust {
@@ -93,13 +96,32 @@ func (h *Header) checkProxy(r *http.Request) error {
 	return nil
 }
 
-// groupsOf splits a list with commas, as most proxies write it, or semicolons, as
-// Shibboleth's service provider does.
-func groupsOf(list string) (groups []string) {
-	for _, g := range strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ';' }) {
-		if g = strings.TrimSpace(g); g != "" && !slices.Contains(groups, g) {
-			groups = append(groups, g)
+// valuesOf splits a header that says several things, each once. A header with a semicolon is
+// a list of Shibboleth's service provider, which separates values by semicolons and writes
+// one that belongs to a value as \;. Any other is a list with commas.
+func valuesOf(list string) (values []string) {
+	add := func(value string) {
+		if value = strings.Trim(value, " \t"); value != "" && !slices.Contains(values, value) {
+			values = append(values, value)
 		}
 	}
-	return groups
+	if !strings.Contains(list, ";") {
+		for value := range strings.SplitSeq(list, ",") {
+			add(value)
+		}
+		return values
+	}
+	var value string
+	for part := range strings.SplitSeq(list, ";") {
+		before, escaped := strings.CutSuffix(part, `\`)
+		value += before
+		if escaped {
+			value += ";"
+			continue
+		}
+		add(value)
+		value = ""
+	}
+	add(value)
+	return values
 }

@@ -110,14 +110,8 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return err
 	case records.RemoveUser:
 		return change(ctx, c, noSuchUser, deleteUser, op.ID)
-	case records.SetGroups:
-		return setGroups(ctx, c, op)
-	case records.RemoveLink:
-		return change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
 	case records.Spend:
 		return spend(ctx, c, op)
-	case records.AddLink:
-		return addLink(ctx, c, op)
 	case records.CreateCollection:
 		if err := nameFree(ctx, c, op.Collection); err != nil {
 			return err
@@ -159,6 +153,9 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return change(ctx, c, "no such client", deleteClient, op.ID)
 	case records.ChangeKeys:
 		return changeKeys(ctx, c, op.Plan)
+	}
+	if done, err := carryOutForSource(ctx, c, op); done {
+		return err
 	}
 	return carryOutOnToken(ctx, c, op)
 }
@@ -222,6 +219,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 		return c.post(ctx, trimAddresses, op.Account)
 	case records.ForgetAddresses:
 		return c.post(ctx, forgetAddresses, op.Account)
+	case records.RequireLink, records.AddPasswordLink, records.SpendPasswordLink:
+		return carryOutOnWayIn(ctx, c, op)
 	}
 	return fmt.Errorf("the store doesn't know the operation %T", op)
 }

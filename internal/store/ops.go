@@ -158,8 +158,16 @@ func updateUser(ctx context.Context, c conn, op records.UpdateUser) error {
 	if err != nil {
 		return err
 	}
+	if op.IfPassword != nil && u.PasswordHash != *op.IfPassword {
+		return fault.New(fault.Conflict, "the password was changed at the same time")
+	}
 	if err := rename(ctx, c, &u, op.Username); err != nil {
 		return err
+	}
+	if op.PasswordHash != nil {
+		if err := c.post(ctx, deletePasswordLinks, u.ID); err != nil {
+			return err
+		}
 	}
 	set(&u.Name, op.Name)
 	set(&u.Email, op.Email)

@@ -431,6 +431,12 @@ func (c *pgConn) undone(err error) bool {
 	if !errors.As(err, &l) || errors.Is(err, errSlow) {
 		return false
 	}
-	// A connection that was already lost when it was taken from the pool.
-	return pgconn.SafeToRetry(err) || c.c.IsClosed() && !c.answered && !c.committing
+	return unsent(err) || c.c.IsClosed() && !c.answered && !c.committing // lost before it was taken from the pool
+}
+
+// unsent reports whether nothing of a message was sent. The driver says so, but also when
+// it finds, while it reads the answers to a script, that it has closed the connection
+// itself because no answer can come any more.
+func unsent(err error) bool {
+	return pgconn.SafeToRetry(err) && !errors.Is(err, pgconn.ErrConnClosed)
 }

@@ -67,6 +67,9 @@ func (db *postgresDB) classify(err error) error {
 		case "08", "28", "3D", "53", "57", "58": // connection, authorization, catalog, resources, operator, system
 			return unavailable(cause, "the store can't be used now", soon)
 		}
+		if gaveUp(pg) {
+			return unavailable(cause, "the store can't be used now", soon)
+		}
 		return cause
 	case errors.Is(err, errSlow):
 		return unavailable(cause, "the store doesn't answer", soon)
@@ -76,6 +79,13 @@ func (db *postgresDB) classify(err error) error {
 		return unavailable(cause, "the store can't be used now", soon)
 	}
 	return err
+}
+
+// gaveUp reports whether a server ended the session with an error. It may have done so
+// after a commit: only an error behind which the session goes on says that the transaction
+// was rolled back.
+func gaveUp(pg *pgconn.PgError) bool {
+	return pg.SeverityUnlocalized == "FATAL" || pg.SeverityUnlocalized == "PANIC"
 }
 
 func unavailable(cause error, message string, wait time.Duration) error {

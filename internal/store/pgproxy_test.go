@@ -13,20 +13,27 @@ import (
 )
 
 // proxy stands between a store and its server, and knows the protocol. It leaves
-// out settings that the client asks for, it can fall silent after a number of bytes of
-// what the client says, and it can lead those who migrate to another server.
+// out settings that the client asks for, it can fall silent or cut the line after a number
+// of bytes, and it can lead those who migrate to another server.
 type proxy struct {
 	listener net.Listener
 	target   string
 	all      sync.WaitGroup
 
-	mu     sync.Mutex // guards the fields below
-	strip  map[string]bool
-	apart  string // the server of those who migrate; "": the same
-	limit  int    // bytes that still pass; negative: all
-	said   []byte
-	record bool
-	ends   map[string]net.Conn
+	mu       sync.Mutex // guards the fields below
+	strip    map[string]bool
+	apart    string // the server of those who migrate; "": the same
+	up, down way
+	record   bool
+	commits  int // the answer to which of the next commits is replaced by the server's end; 0: none
+	ends     map[string]net.Conn
+}
+
+// way is one direction: up is what clients say, down what the server answers.
+type way struct {
+	limit int  // bytes that still pass; negative: all
+	cuts  bool // all connections end at the limit; false: what is over it is lost
+	said  []byte
 }
 
 // newProxy returns a proxy for the server of a DSN, and the DSN through it.
@@ -40,7 +47,7 @@ func newProxy(tb testing.TB, dsn string) (*proxy, string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &proxy{listener: l, target: u.Host, limit: -1, ends: map[string]net.Conn{}}
+	p := &proxy{listener: l, target: u.Host, up: way{limit: -1}, down: way{limit: -1}, ends: map[string]net.Conn{}}
 	p.all.Go(p.serve)
 	tb.Cleanup(func() {
 		_ = l.Close()
@@ -89,11 +96,11 @@ func (p *proxy) carry(near net.Conn) {
 	}
 	var both sync.WaitGroup
 	both.Go(func() {
-		_, _ = io.Copy(near, far)
+		_, _ = io.Copy(passage{p, &p.down, near}, far)
 		_ = near.Close()
 	})
 	both.Go(func() {
-		_, _ = io.Copy(up{p, far}, near)
+		_, _ = io.Copy(passage{p, &p.up, far}, near)
 		_ = far.Close()
 	})
 	both.Wait()
@@ -156,55 +163,93 @@ func (p *proxy) stripped(body []byte) []byte {
 	return append(kept, 0)
 }
 
-// up is what the client says.
-type up struct {
+// passage is where one direction of a connection leads to.
+type passage struct {
 	p   *proxy
-	far net.Conn
+	way *way
+	to  net.Conn
 }
 
-func (u up) Write(b []byte) (int, error) {
-	pass := u.p.passing(b)
+func (x passage) Write(b []byte) (int, error) {
+	pass, end := x.p.passing(x.way, b)
 	if len(pass) > 0 {
-		if _, err := u.far.Write(pass); err != nil {
+		if _, err := x.to.Write(pass); err != nil {
 			return 0, err
 		}
+	}
+	if end {
+		x.p.cut()
 	}
 	return len(b), nil // what doesn't pass is lost, and the line looks well
 }
 
-func (p *proxy) passing(b []byte) []byte {
+// passing returns what passes of b, and whether all connections end after it.
+func (p *proxy) passing(w *way, b []byte) (pass []byte, end bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if w.limit >= 0 {
+		over := len(b) >= w.limit
+		b = b[:min(len(b), w.limit)]
+		w.limit -= len(b)
+		if end = over && w.cuts; end {
+			*w = way{limit: -1, said: w.said}
+		}
+	}
 	if p.record {
-		p.said = append(p.said, b...)
+		w.said = append(w.said, b...)
 	}
-	if p.limit >= 0 {
-		b = b[:min(len(b), p.limit)]
-		p.limit -= len(b)
+	if w == &p.down && p.commits > 0 && (bytes.Contains(b, []byte("COMMIT\x00")) || bytes.Contains(b, []byte("CALL\x00"))) {
+		if p.commits--; p.commits == 0 {
+			return panicked, true
+		}
 	}
-	return b
+	return b, end
 }
 
-// listen begins to record what clients say.
+// panicked is what a server says that ends because of a mistake of its own.
+var panicked = []byte("E\x00\x00\x00\x27SPANIC\x00VPANIC\x00CXX000\x00Mout of luck\x00\x00")
+
+// panicAtCommit makes the server seem to end behind one of the next commits.
+func (p *proxy) panicAtCommit(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commits = n
+}
+
+// listen begins to record what passes.
 func (p *proxy) listen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.record, p.said = true, nil
+	p.record, p.up.said, p.down.said = true, nil, nil
 }
 
-// heard returns what was said since listen.
-func (p *proxy) heard() []byte {
+// heard returns what was said since listen, and what was answered.
+func (p *proxy) heard() (said, answered []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.record = false
-	return bytes.Clone(p.said)
+	return bytes.Clone(p.up.said), bytes.Clone(p.down.said)
 }
 
-// silenceAfter lets so many bytes pass, and then no more; all, if negative.
+// silenceAfter lets so many bytes of what is said pass, and then no more; all, if negative.
 func (p *proxy) silenceAfter(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.limit = n
+	p.up.limit, p.up.cuts = n, false
+}
+
+// pass lets everything pass again.
+func (p *proxy) pass() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.up.limit, p.down.limit = -1, -1
+}
+
+// cutAfter ends all connections once, when so many bytes have passed in a direction.
+func (p *proxy) cutAfter(w *way, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.limit, w.cuts = n, true
 }
 
 // stripSettings leaves out these settings from now on.
@@ -230,5 +275,5 @@ func (p *proxy) cut() {
 func (p *proxy) soFar() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.said
+	return p.up.said
 }

@@ -8,10 +8,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/issuance"
 )
 
 // pathAdmin is where the pages of administration stand.
@@ -154,6 +156,9 @@ type result struct {
 	text   string
 	warn   bool // the text is to be minded
 	secret *clientSecret
+	link   *madeLink
+	// session is one that begins in place of the one that asked; nil: it goes on.
+	session *issuance.Issued
 }
 
 // question is asked before what can't be undone.
@@ -186,7 +191,7 @@ func asks(field, title, yes string, text ...string) func(*request, url.Values) (
 type pair struct{ Name, Value string }
 
 // secretFields are never shown again.
-var secretFields = []string{"password", "token"}
+var secretFields = []string{"password", "current_password", "token"}
 
 // run does what a form asks for. It asks first about what can't be undone, and shows
 // an error on the page of the form.
@@ -216,22 +221,31 @@ func (p *Pages) run(w http.ResponseWriter, r *request, show showForms, forms map
 	done, err := one.do(r, form)
 	if err != nil {
 		// The page again with what was typed, when the error is about that.
-		kind := fault.KindOf(err)
-		switch kind { //nolint:exhaustive // the rest has nothing to do with what was typed
-		case fault.Invalid, fault.InvalidScope, fault.NotFound, fault.Conflict:
+		kind, about := fault.KindOf(err), one.fields[fault.FieldOf(err)]
+		s := formState{At: name, Typed: maps.Clone(form), About: about, Problem: sentence(fault.Message(err))}
+		switch {
+		case kind == fault.Invalid, kind == fault.InvalidScope, kind == fault.NotFound, kind == fault.Conflict:
+		case kind == fault.Forbidden && about != "":
+		case kind == fault.Limited:
+			s.Problem += " Try again in " + inWords(fault.RetryAfter(err)) + "."
 		default:
 			return err
 		}
 		if wantsJSON(r.Request) {
 			return err
 		}
-		s := formState{At: name, Typed: maps.Clone(form), About: one.fields[fault.FieldOf(err)], Problem: sentence(fault.Message(err))}
+		p.setFailureHeaders(w, err)
 		for _, name := range secretFields {
 			s.Typed.Del(name)
 		}
 		return show(w, r, httpkit.Status(kind), s)
 	}
+	if done.session != nil {
+		p.Cookies.SetSession(w, p.SessionCookies, done.session.Value.Reveal(), time.Duration(done.session.Lifetime)*time.Second)
+	}
 	switch {
+	case done.link != nil:
+		return p.render(w, r, http.StatusCreated, "passwordlinkmade", "A link to set a password", done.link)
 	case done.secret != nil:
 		return p.render(w, r, http.StatusCreated, "secret", "The client's secret", done.secret)
 	case done.warn:

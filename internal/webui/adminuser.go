@@ -26,6 +26,7 @@ type userView struct {
 	Active      []tokenRow
 	Ended       int
 	More        bool
+	Links       []records.Link
 	Grants      []access.Grant
 	Collections []records.Collection
 	Action      string // what was asked about
@@ -41,6 +42,9 @@ func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s formSt
 	}
 	view := userView{formState: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.caller.ID()}
 	if view.Lock, err = p.SignIn.Lock(r.Context(), r.caller, u.ID); err != nil {
+		return err
+	}
+	if view.Links, err = p.Directory.Links(r.Context(), r.caller, u.ID); err != nil {
 		return err
 	}
 	if view.Grants, err = p.Directory.UserAccess(r.Context(), r.caller, u.ID); err != nil {
@@ -104,8 +108,12 @@ func readPermission(action, path string) (string, access.Path, error) {
 
 func (p *Pages) formsOfUser() map[string]formAction {
 	return map[string]formAction{
-		"update":   {do: p.updateUser, fields: fieldsNamed("username", "name", "email", "groups")},
-		"password": {do: p.setPassword, fields: fieldsNamed("password")},
+		"update":        {do: p.updateUser, fields: fieldsNamed("username", "name", "email", "groups")},
+		"password":      {do: p.setPassword, fields: fieldsNamed("password")},
+		"password-link": {do: p.createPasswordLink},
+		"link":          {do: p.linkUser, fields: fieldsNamed("source", "external_id")},
+		"unlink": {do: p.unlinkUser, ask: asks("external_id", "Remove the link to NAME?", "Remove it",
+			"Whoever has this account can't sign in as the user any more, and the sessions that began by its source are ended.")},
 		"disable": {do: p.setDisabled(true), ask: p.askAbout("Disable NAME?", "Disable",
 			"All their tokens and sessions are revoked at once, and they get no new ones until they are enabled again.")},
 		"enable": {do: p.setDisabled(false)},
@@ -140,6 +148,18 @@ func (p *Pages) setPassword(r *request, form url.Values) (result, error) {
 		return result{}, fault.New(fault.Invalid, "enter the new password").In("password")
 	}
 	return p.patch(r, directory.UserPatch{Password: &password})
+}
+
+func (p *Pages) linkUser(r *request, form url.Values) (result, error) {
+	id := r.PathValue("id")
+	_, err := p.Directory.LinkUser(r.Context(), r.caller, id, strings.TrimSpace(form.Get("source")), strings.TrimSpace(form.Get("external_id")))
+	return result{to: pathUser(id) + "?notice=linked"}, err
+}
+
+func (p *Pages) unlinkUser(r *request, form url.Values) (result, error) {
+	id := r.PathValue("id")
+	_, err := p.Directory.UnlinkUser(r.Context(), r.caller, id, records.Link{Source: form.Get("source"), ExternalID: form.Get("external_id")})
+	return result{to: pathUser(id) + "?notice=unlinked"}, err
 }
 
 func (p *Pages) setDisabled(disabled bool) func(*request, url.Values) (result, error) {

@@ -2,6 +2,7 @@ package webui
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -75,6 +76,9 @@ func (p *Pages) decideDevice(w http.ResponseWriter, r *request) error {
 	d, err := p.Issuance.PendingDevice(r.Context(), r.caller, view.Code.Value)
 	if err == nil {
 		err = p.Issuance.DecideDevice(r.Context(), r.caller, view.Code.Value, decision == "approve")
+	}
+	if fault.Is(err, fault.SignInAgain) && !wantsJSON(r.Request) {
+		return p.toSignInAgain(w, pathDevice+"?"+url.Values{"user_code": {d.UserCode}}.Encode())
 	}
 	if err != nil {
 		return p.deviceRefused(w, r, view, err)

@@ -26,8 +26,17 @@ type signIn struct {
 var notices = map[string]string{
 	"ended":       "Your session has ended. Sign in to continue.",
 	"signed-out":  "You are signed out.",
+	"again":       "For this, sign in again: you signed in too long ago. You will come back to where you were.",
+	"password":    "The password is set. Sign in with it.",
 	"revoked-all": "All your tokens and sessions are revoked. Sign in again to continue.",
 	"revoked":     "The token is revoked.",
+
+	"password-changed": "Your password is changed. Everything else of yours is revoked: other sessions, and all tokens.",
+	"session-ended":    "The session is ended.",
+	"sessions-ended":   "All your other sessions are ended.",
+	"disconnected":     "Disconnected.",
+	"linked":           "Linked.",
+	"unlinked":         "The link is removed.",
 
 	"made":        "Created.",
 	"saved":       "Saved, and in force on every node.",
@@ -44,14 +53,16 @@ func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
 	f := signIn{Notice: notices[q.Get("notice")], Next: ownPath(q.Get("next"), p.Policy.Issuer)}
 	f.Ways, f.ByForm = p.Ways.list(f.Next, q.Get("again") == "true"), p.Passwords
-	if !f.ByForm && len(f.Ways) == 1 && (f.Notice == "" || q.Get("notice") == "ended") {
+	if !f.ByForm && len(f.Ways) == 1 && (f.Notice == "" || q.Get("notice") == "ended" || q.Get("notice") == "again") {
 		return p.seeOther(w, f.Ways[0].Address)
 	}
 	return p.renderLogin(w, r, http.StatusOK, f)
 }
 
 func (p *Pages) renderLogin(w http.ResponseWriter, r *request, status int, f signIn) error {
-	f.Ways, f.ByForm = p.Ways.list(f.Next, false), p.Passwords
+	if f.ByForm = p.Passwords; f.Ways == nil {
+		f.Ways = p.Ways.list(f.Next, false)
+	}
 	return p.render(w, r, status, "login", "Sign in", f)
 }
 

@@ -48,6 +48,10 @@ func (p *Pages) regeneratePage(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	// Before somebody chooses, not afterwards.
+	if err := r.caller.RequireFreshSession(p.Now(), p.Policy.Fresh); err != nil {
+		return err
+	}
 	x.choose(seconds(p.Overlap))
 	return p.renderRegenerate(w, r, http.StatusOK, x)
 }

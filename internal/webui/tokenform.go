@@ -72,13 +72,14 @@ func (p *Pages) newTokenForm(r *request) (tokenForm, error) {
 var watching = map[string]string{
 	identity.ScopeIntrospect:  "check whether any user's token is valid",
 	identity.ScopeRevocations: "follow revocations",
+	identity.ScopeSCIM:        "provision users and groups (SCIM)",
 }
 
 // whyNot returns why the caller can't choose a scope; "" when they can.
 func whyNot(c *caller.Caller, name string) string {
 	switch _, watches := watching[name]; {
-	case watches && !c.Subject.May(name, access.PathTokens).Allowed:
-		return "only for users with the permission " + name + " on " + string(access.PathTokens)
+	case watches && !c.Subject.May(name, caller.PathOfScope(name)).Allowed:
+		return "only for users with the permission " + name + " on " + string(caller.PathOfScope(name))
 	case name == identity.ScopeAdmin && !c.Subject.May(access.Any, access.Root).Allowed:
 		return "administrators only"
 	}
@@ -138,6 +139,11 @@ func (f *tokenForm) readCollection(value string) *int64 {
 	return &id
 }
 
+// unjudged shows what was typed without saying what is wrong with it: nothing was asked for.
+func (f *tokenForm) unjudged() {
+	f.Name.Error, f.ScopeError, f.Collection.Error, f.Expiry.Error, f.Failed = "", "", "", "", false
+}
+
 // refused puts an error beside the field that it names. It reports false for an
 // error that names none.
 func (f *tokenForm) refused(err error) bool {
@@ -173,6 +179,9 @@ func (p *Pages) createToken(w http.ResponseWriter, r *request) error {
 		return p.renderTokens(w, r, http.StatusBadRequest, f)
 	}
 	issued, err := p.Issuance.CreateAPIToken(r.Context(), r.caller, n)
+	if fault.Is(err, fault.SignInAgain) && !wantsJSON(r.Request) {
+		return p.toSignInAgain(w, backToTokenForm(form))
+	}
 	if err != nil {
 		if f.refused(err) {
 			return p.renderTokens(w, r, httpkit.Status(fault.KindOf(err)), f)

@@ -52,6 +52,10 @@ func (p *Pages) tokensPage(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if q := r.URL.Query(); q.Has("name") { // back from signing in again
+		f.read(q)
+		f.unjudged()
+	}
 	return p.renderTokens(w, r, http.StatusOK, f)
 }
 

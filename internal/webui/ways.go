@@ -292,7 +292,7 @@ func (s ways) linkable(r *request) (sso.Source, error) {
 	if src.Header != nil {
 		return src, fault.New(fault.Forbidden, "%s links accounts when people sign in, and not here", src.Title)
 	}
-	return src, r.caller.RequireFreshSession()
+	return src, r.caller.RequireFreshSession(s.Now(), s.Policy.Fresh)
 }
 
 // refused is the page of a sign-in that came to nothing, with the ways that are left.

@@ -92,8 +92,11 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	p.anybody(mux, "GET /auth/logout", p.logoutPage)
 	p.anybody(mux, "POST /auth/logout", p.logout)
 
+	p.anybody(mux, "GET "+signin.PathPasswordLink, p.passwordLinkPage)
+	p.anybody(mux, "POST "+signin.PathPasswordLink, p.setByLink)
 	p.registerWays(mux)
 	p.registerAuthorize(mux)
+	p.registerAccount(mux)
 
 	p.user(mux, "GET /auth/{$}", p.home)
 	p.user(mux, "GET "+pathTokens, p.tokensPage)
@@ -198,7 +201,11 @@ func (p *Pages) user(mux *http.ServeMux, pattern string, serve page) {
 		if err != nil {
 			return err
 		}
-		return serve(w, &request{Request: r, caller: c})
+		err = serve(w, &request{Request: r, caller: c})
+		if fault.Is(err, fault.SignInAgain) && !wantsJSON(r) {
+			return p.toSignInAgain(w, r.URL.Path)
+		}
+		return err
 	})
 }
 

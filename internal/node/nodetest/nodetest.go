@@ -92,10 +92,11 @@ func DefaultSettings() node.Settings {
 			Issuer: Issuer, DefaultAudience: Issuer,
 			AccessTTL: 30 * time.Minute, AccessMax: time.Hour,
 			ExchangeKeyMax: 720 * time.Hour, RefreshIdle: 720 * time.Hour, RefreshGrace: 30 * time.Second, SessionMax: 12 * time.Hour, AuthorizationMax: 2160 * time.Hour,
+			Fresh: 15 * time.Minute,
 		},
 		Limits:    identity.Limits{Account: 10, AccountTotal: 100, Address: 100, Window: 15 * time.Minute},
-		Passwords: true,
-		Audit:     8760 * time.Hour, Staleness: 2 * time.Second, Wait: revocation.WaitNodes,
+		Passwords: true, PasswordRule: identity.PasswordRule{Min: 8},
+		Audit: 8760 * time.Hour, Staleness: 2 * time.Second, Wait: revocation.WaitNodes,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -62,6 +63,37 @@ func testTwoNodesSpend(t *testing.T, s *Suite) {
 	}
 	if all := s.listed(t, records.TokenQuery{Limit: 1000}); len(all) != 20 {
 		t.Errorf("there are %d tokens, want 20", len(all))
+	}
+}
+
+// testTwoNodesLinks removes all links of a user at the same time, from two nodes: one link
+// stays. And of a link to set a password one use is good.
+func testTwoNodesLinks(t *testing.T, s *Suite) {
+	for round := range 5 {
+		u := user(round)
+		s.do(t, records.CreateUser{User: u})
+		secret := token.Digest(u.ID)
+		s.do(t, records.AddPasswordLink{Link: records.PasswordLink{Digest: secret, UserID: u.ID, ExpiresAt: start.Add(time.Hour)}})
+		for i := range 8 {
+			s.do(t, records.AddLink{Link: records.Link{Source: "orcid", ExternalID: fmt.Sprint(round, i), UserID: u.ID}})
+		}
+		var removed, used atomic.Int32
+		attempt := func(store records.Store, count *atomic.Int32, ops ...records.Op) {
+			switch err := patiently(func() error { _, err := store.Commit(t.Context(), records.Batch{Ops: ops}); return err }); {
+			case err == nil:
+				count.Add(1)
+			case !fault.Is(err, fault.Conflict):
+				t.Error(err)
+			}
+		}
+		s.each(func(node, n int, store records.Store) {
+			attempt(store, &removed, records.RemoveLink{Source: "orcid", ExternalID: fmt.Sprint(round, 4*node+n)},
+				records.RequireLink{UserID: u.ID, Sources: []string{"orcid"}})
+			attempt(store, &used, records.SpendPasswordLink{Digest: secret, Now: start})
+		})
+		if removed.Load() != 7 || used.Load() != 1 {
+			t.Fatalf("%d of 8 links were removed, and the link was used %d times", removed.Load(), used.Load())
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -57,6 +58,70 @@ func testByLink(t *testing.T, s *Suite) {
 	_, err := s.store.Principal(ctx, records.Who{Source: "orcid", ExternalID: "0000-0001"})
 	wantFault(t, err, fault.NotFound)
 	s.refuse(t, fault.NotFound, records.RemoveLink{Source: "orcid", ExternalID: "0000-0001"})
+}
+
+// testRequireLink tests that a user can be left with a link of one of some sources.
+func testRequireLink(t *testing.T, s *Suite) {
+	one, two := user(1), user(2)
+	link := func(source, id, subject string) records.Op {
+		return records.AddLink{Link: records.Link{Source: source, ExternalID: id, UserID: subject, LinkedAt: start}}
+	}
+	s.do(t, records.CreateUser{User: one}, records.CreateUser{User: two},
+		link("orcid", "1", one.ID), link("museum", "1", one.ID), link("old", "1", one.ID), link("orcid", "2", two.ID))
+	ways := records.RequireLink{UserID: one.ID, Sources: []string{"orcid", "museum"}}
+	s.do(t, records.RemoveLink{Source: "orcid", ExternalID: "1"}, ways)
+	s.refuse(t, fault.Conflict, records.RemoveLink{Source: "museum", ExternalID: "1"}, ways)
+	same(t, "the last way stays", len(must[[]records.Link](t)(s.store.Links(t.Context(), records.LinkQuery{User: one.ID}))), 2)
+	s.refuse(t, fault.Conflict, records.RequireLink{UserID: one.ID})
+}
+
+// testPasswordLinks tests that a user has one link to set a password, which is good once,
+// until it expires or the password changes.
+func testPasswordLinks(t *testing.T, s *Suite) {
+	ctx, now, u := t.Context(), s.now(), user(1)
+	s.do(t, records.CreateUser{User: u}, records.CreateUser{User: user(2)})
+	link := func(secret, subject string) records.PasswordLink {
+		return records.PasswordLink{Digest: token.Digest(secret), UserID: subject, CreatedBy: "root", CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	}
+	spend := func(secret string, at time.Time) records.Op {
+		return records.SpendPasswordLink{Digest: token.Digest(secret), Now: at}
+	}
+	gone := func(what, secret string) {
+		t.Helper()
+		if _, err := s.store.PasswordLink(ctx, token.Digest(secret)); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	other := link("other", user(2).ID)
+	s.do(t, records.AddPasswordLink{Link: link("first", u.ID)}, records.AddPasswordLink{Link: other})
+	same(t, "as it was stored", must[records.PasswordLink](t)(s.store.PasswordLink(ctx, other.Digest)), other)
+	s.do(t, records.AddPasswordLink{Link: link("second", u.ID)})
+	gone("replaced", "first")
+	s.refuse(t, fault.Conflict, spend("first", now))
+	s.refuse(t, fault.Conflict, spend("second", now.Add(time.Hour)))
+	s.do(t, spend("second", now.Add(time.Hour-time.Microsecond)))
+	gone("used", "second")
+	s.refuse(t, fault.Conflict, spend("second", now))
+	s.refuse(t, fault.Invalid, records.AddPasswordLink{Link: link("x", "nobody")})
+
+	s.do(t, records.AddPasswordLink{Link: link("third", u.ID)})
+	s.do(t, records.UpdateUser{ID: u.ID, Name: new("Somebody")})
+	must[records.PasswordLink](t)(s.store.PasswordLink(ctx, token.Digest("third")))
+	s.do(t, records.UpdateUser{ID: u.ID, PasswordHash: new(identity.PasswordHash("another"))})
+	gone("with another password", "third")
+	must[records.PasswordLink](t)(s.store.PasswordLink(ctx, other.Digest))
+	s.do(t, records.RemoveUser{ID: user(2).ID})
+	gone("of a user who is removed", "other")
+}
+
+// testIfPassword tests that a password is replaced only if it is the one that was meant.
+func testIfPassword(t *testing.T, s *Suite) {
+	u := user(1)
+	s.do(t, records.CreateUser{User: u})
+	was, next := u.PasswordHash, identity.PasswordHash("another hash")
+	s.refuse(t, fault.Conflict, records.UpdateUser{ID: u.ID, PasswordHash: &next, IfPassword: &next})
+	s.do(t, records.UpdateUser{ID: u.ID, PasswordHash: &next, IfPassword: &was})
+	s.refuse(t, fault.Conflict, records.UpdateUser{ID: u.ID, PasswordHash: &was, IfPassword: &was})
 }
 
 // testSpend tests that what is good once is used once, until it is forgotten.
@@ -114,4 +179,3 @@ func testSessionsOf(t *testing.T, s *Suite) {
 		t.Error("a session was ended by the logout of another source's session")
 	}
 }
-

@@ -190,6 +190,25 @@ CREATE TABLE signing_keys (
 
 CREATE UNIQUE INDEX signing_keys_active ON signing_keys (state) WHERE state = 'active';
 
+CREATE TABLE source_groups (
+    id          TEXT    NOT NULL PRIMARY KEY,
+    owner       TEXT    NOT NULL,
+    name        TEXT    NOT NULL,
+    folded      TEXT    NOT NULL,
+    external_id TEXT    NOT NULL DEFAULT '',
+    version     INTEGER NOT NULL DEFAULT 1
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX source_groups_name ON source_groups (owner, folded);
+
+CREATE TABLE source_users (
+    user_id     TEXT    NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    given_name  TEXT    NOT NULL,
+    family_name TEXT    NOT NULL,
+    email_type  TEXT    NOT NULL,
+    inactive    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE spent (
     digest BLOB    NOT NULL PRIMARY KEY,
     until  INTEGER NOT NULL
@@ -253,6 +272,8 @@ CREATE TABLE user_groups (
     PRIMARY KEY (user_id, group_name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX user_groups_set ON user_groups (set_by, group_name) WHERE set_by <> '';
+
 CREATE TABLE user_links (
     source      TEXT    NOT NULL,
     external_id TEXT    NOT NULL,
@@ -275,5 +296,7 @@ CREATE TABLE users (
 , folded TEXT NOT NULL DEFAULT '', apart TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', password_changed_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX users_folded ON users (folded, apart) WHERE folded <> '';
+
+CREATE INDEX users_owner ON users (owner, id) WHERE owner <> '';
 
 CREATE INDEX users_to_fold ON users (id) WHERE folded = '' OR apart <> '';

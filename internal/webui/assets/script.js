@@ -1,6 +1,6 @@
 // Every page works without this. It copies what is to be copied, forgets what is
-// shown once, asks before what can't be undone, and ticks the choice whose date is
-// being filled in.
+// shown once, asks before what can't be undone, shows a password that is being typed, and
+// ticks the choice whose date is being filled in.
 "use strict";
 
 for (const button of document.querySelectorAll("button[data-copy]")) {
@@ -35,6 +35,28 @@ addEventListener("pageshow", (event) => {
 for (const form of document.querySelectorAll("form[data-confirm]")) {
   form.addEventListener("submit", (event) => {
     if (!confirm(form.dataset.confirm)) event.preventDefault();
+  });
+}
+
+// What stands behind the # of an address was sent to nobody, and doesn't stay there.
+for (const input of document.querySelectorAll("[data-fragment]")) {
+  const take = () => {
+    if (location.hash.length < 2) return;
+    input.value = location.hash.slice(1);
+    input.closest(".field").hidden = true;
+    history.replaceState(null, "", location.pathname);
+  };
+  take();
+  addEventListener("hashchange", take); // another link, opened on the same page
+}
+
+for (const button of document.querySelectorAll("button[data-shows]")) {
+  const input = document.getElementById(button.dataset.shows);
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const shown = input.type === "password";
+    input.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(shown));
   });
 }
 

@@ -61,7 +61,7 @@ func TestAPersonAllowsAClient(t *testing.T) {
 	c, b := newClient(t), newTab(t, live.url)
 	b.knows(c.url)
 	b.open(c.request())
-	b.signIn("quin")
+	b.signIn("tea")
 	b.shows("Museum assistant", c.url[len("http://"):], "Read specimens", "any program on this device")
 	judge(b)
 	b.device(1280, "light")
@@ -92,7 +92,7 @@ func TestAPersonAllowsAClientWithoutScript(t *testing.T) {
 	b.knows(c.url)
 	b.script(false)
 	b.open(c.request())
-	b.signIn("rae")
+	b.signIn("una")
 	b.press(`input[name=scope][value=write]`)
 	b.want(b.follow("Allow"), http.StatusOK)
 	if got := c.answered(b); got.Get("code") == "" {

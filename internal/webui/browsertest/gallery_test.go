@@ -65,6 +65,18 @@ var views = []view{
 		b.follow("Continue")
 		return b.follow("Connect")
 	}},
+	{name: "account", path: "/auth/account", dark: true},
+	{name: "account-errors", path: "/auth/account", status: 400, act: func(b *tab, _ *studio) int64 {
+		b.fill("#current_password", password)
+		b.fill("#password", "short")
+		return b.follow("Change password")
+	}},
+	{name: "account-disconnect", path: "/auth/account", act: func(b *tab, _ *studio) int64 { return b.follow("Disconnect orcid 0000-0002-1825-0097") }},
+	{name: "password-link", path: "/auth/password-link", nobody: true, dark: true},
+	{name: "password-link-used", path: "/auth/password-link#bdl_USED", nobody: true, status: 404, act: func(b *tab, _ *studio) int64 {
+		b.fill("#password", "battery staple")
+		return b.follow("Set password")
+	}},
 	{name: "error", path: "/auth/tokens/nonsense/revoke", status: 404, dark: true},
 
 	{name: "admin-overview", path: "/auth/admin/", admin: true, dark: true},
@@ -79,6 +91,14 @@ var views = []view{
 	{name: "admin-user-access-removed", path: "/auth/admin/users/{user}", admin: true, act: func(b *tab, _ *studio) int64 {
 		b.fill("#at", "/collections/4")
 		return b.follow("Remove access")
+	}},
+	{name: "admin-user-link-error", path: "/auth/admin/users/{user}", admin: true, status: 409, act: func(b *tab, _ *studio) int64 {
+		b.fill("#source", "orcid")
+		b.fill("#external_id", "0000-0002-1825-0097")
+		return b.follow("Add link")
+	}},
+	{name: "admin-password-link", path: "/auth/admin/users/{user}", admin: true, status: 201, act: func(b *tab, _ *studio) int64 {
+		return b.follow("Create a link to set a password")
 	}},
 	{name: "admin-bindings-error", path: "/auth/admin/bindings", admin: true, status: 400, act: func(b *tab, _ *studio) int64 {
 		b.fill("#who", "nobody")

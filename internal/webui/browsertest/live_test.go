@@ -22,7 +22,8 @@ const password = "pâss#wörd quokka" // #nosec G101 -- of this test alone
 // people are the users of the live server: each test has its own, so that none
 // disturbs another.
 var people = []string{
-	"ada", "bea", "cleo", "dora", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou", "mia", "nia", "oli", "pam", "quin", "rae",
+	"ada", "bea", "cleo", "dora", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou", "mia", "nia", "oli", "pam",
+	"quy", "ria", "sam", "tea", "una",
 }
 
 const liveConfig = `

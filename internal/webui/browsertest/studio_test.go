@@ -69,7 +69,7 @@ func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 	}
 	p := &webui.Pages{
 		Passwords: true,
-		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
+		SignIn:    f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
 		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown,
@@ -103,7 +103,7 @@ func seenFromOutside(next http.Handler) http.Handler {
 	o := httpkit.NewObserver(httpkit.ObserverConfig{
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Proxies: own,
 		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
-			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID()})
+			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress(), RequestID: e.RequestID(), Agent: e.Agent()})
 		},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -227,6 +227,10 @@ func newSample(t *testing.T) *studio {
 	t.Helper()
 	s := newStudio(t, "m.okafor", "a.lindqvist", busy)
 	s.sampleAccess()
+	for _, id := range []string{"0000-0002-1825-0097", "0000-0001-5109-3700"} {
+		_, err := s.LinkUser(t.Context(), caller.Operator(), s.user, "orcid", id)
+		s.must(err)
+	}
 	s.sampleTokens()
 	s.sit()
 	s.sampleEvents()

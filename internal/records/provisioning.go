@@ -1,0 +1,75 @@
+package records
+
+import (
+	"context"
+
+	"github.com/bearerd/bearerd/internal/identity"
+)
+
+// Provisioning reads what a source owns that provisions users and groups by itself.
+type Provisioning interface {
+	// OwnedUsers returns users of an owner in the order of their ids.
+	OwnedUsers(ctx context.Context, q OwnedQuery) (Window[OwnedUser], error)
+	// UsersByID returns those users that have one of the ids, at most MaxUserIDs.
+	UsersByID(ctx context.Context, ids []string) ([]identity.User, error)
+	// OwnedGroups returns groups of an owner in the order of their ids, each with its
+	// members where the query asks for them, all in one snapshot.
+	OwnedGroups(ctx context.Context, q GroupQuery) (Window[Group], error)
+}
+
+// MaxUserIDs is how many users UsersByID finds at a time.
+const MaxUserIDs = 1000
+
+// Window is a part of a list, and how long the whole list is.
+type Window[T any] struct {
+	Items []T
+	Total int
+}
+
+// OwnedUser is a user with what their owner says of them beside.
+type OwnedUser struct {
+	identity.User
+
+	ExternalID string // who the user is for the owner; "": the owner hasn't said
+	Person     Person
+}
+
+// Person is what a source says of a user beside what bearerd itself keeps of users.
+type Person struct {
+	GivenName, FamilyName, EmailType string
+
+	// Inactive is set when it is the source that has disabled the user: it alone may be
+	// undone by the source.
+	Inactive bool
+}
+
+// OwnedQuery asks for users of an owner: all, or those whom every field that is set names.
+type OwnedQuery struct {
+	Owner                    string
+	ID, Username, ExternalID string // the username in any spelling of the same name
+
+	Skip, Limit int // 0 as Limit: none are returned, and they are counted
+}
+
+// Group is a group as the source that provisions it has it. A group needs no such record
+// to have members.
+type Group struct {
+	ID         string // never used twice
+	Owner      string // the source
+	Name       string // the group's name, by which bindings grant
+	ExternalID string // what the group is for the source; may be empty
+	Version    int64  // grows with every change of the group and its members
+	Members    []Member
+}
+
+// Member is a user in a group.
+type Member struct{ ID, Username string }
+
+// GroupQuery asks for groups of an owner: all, or those that every field that is set names.
+type GroupQuery struct {
+	Owner                string
+	ID, Name, ExternalID string // the name in any case
+
+	Members     bool // with their members: of users of that owner whom it has put there
+	Skip, Limit int  // 0 as Limit: none are returned, and they are counted
+}

@@ -1,0 +1,223 @@
+package signin
+
+import (
+	"context"
+	"slices"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Account says by what somebody signs in.
+type Account struct {
+	User     identity.User
+	Password bool           // they have a password here, which lets them in
+	Keeper   string         // the source that keeps it, or would; "": bearerd
+	Links    []records.Link // who they are for which source
+}
+
+// Account returns by what the caller signs in. The error is Unauthenticated for anybody but
+// a user, and InsufficientScope for a Bearer without the scope credentials.
+func (a *Authenticator) Account(ctx context.Context, c *caller.Caller) (Account, error) {
+	if err := c.RequireManageTokens(); err != nil {
+		return Account{}, err
+	}
+	p, err := a.own(ctx, c)
+	if err != nil {
+		return Account{}, err
+	}
+	links, err := a.cfg.Store.Links(ctx, records.LinkQuery{User: p.User.ID})
+	return Account{User: *p.User, Password: a.ownPassword(p), Keeper: a.keeper(*p.User), Links: links}, err
+}
+
+// own reads the user who is calling.
+func (a *Authenticator) own(ctx context.Context, c *caller.Caller) (*records.Principal, error) {
+	if c.ID() == "" || c.Subject.Client {
+		return nil, fault.New(fault.Forbidden, "this is for users")
+	}
+	return records.ReadUser(ctx, a.cfg.Store, c.ID(), nil)
+}
+
+// keeper returns the source that keeps a user's password: the user's owner, unless that is a
+// source by which people sign in without a password. "" is bearerd.
+func (a *Authenticator) keeper(u identity.User) string {
+	src, declared := a.cfg.Sources.Find(u.Owner)
+	if declared && src.Passwords == nil {
+		return ""
+	}
+	return u.Owner
+}
+
+// mayHavePassword decides whether a user may set a password here. The error is Conflict.
+func (a *Authenticator) mayHavePassword(u identity.User) error {
+	switch {
+	case !a.cfg.Passwords:
+		return fault.New(fault.Conflict, "nobody signs in with a password here")
+	case a.keeper(u) != "":
+		return fault.New(fault.Conflict, "the password is kept by the source %s: it is changed there", u.Owner)
+	}
+	return nil
+}
+
+// PasswordChange is a user's own change of their password.
+type PasswordChange struct{ Current, New token.Secret }
+
+// fieldCurrent is the field that an error about the current password names.
+const fieldCurrent = "current_password"
+
+// ChangePassword changes the caller's own password, by the current one and a fresh session,
+// and revokes everything of the user, the caller's session too. It returns the user as the
+// caller for whom a session begins in its place, with the collection that the old one had.
+//
+// The error is Forbidden for a wrong current password, which counts as a failed sign-in, and
+// for a Bearer; Limited when there were too many of them; SignInAgain; Conflict for a user
+// who has no password here, and when it was changed at the same time; Invalid for a new
+// password that the rule refuses.
+func (a *Authenticator) ChangePassword(ctx context.Context, c *caller.Caller, ch PasswordChange) (*caller.Caller, *int64, error) {
+	if err := a.MayChangeOwn(ctx, c, audit.UserPassword); err != nil {
+		return nil, nil, err
+	}
+	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.UserPassword)
+	e.Target = c.ID()
+	found, err := a.own(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := a.mayHavePassword(*found.User); err != nil {
+		return nil, nil, a.cfg.Journal.Refuse(ctx, e, err)
+	}
+	if !a.ownPassword(found) {
+		return nil, nil, fault.New(fault.Conflict, "there is no password to change: an administrator can create a link to set one")
+	}
+	ops, err := a.proveCurrent(ctx, e, found, ch.Current.Reveal())
+	if err != nil {
+		return nil, nil, err
+	}
+	if ch.New == ch.Current {
+		return nil, nil, fault.New(fault.Invalid, "the new password is the current one").In("password")
+	}
+	row, _, err := a.cfg.Store.TokenByID(ctx, c.TokenID())
+	if err != nil {
+		return nil, nil, err
+	}
+	change := directory.OwnPassword{User: *found.User, Password: ch.New, How: "by the user", Also: ops}
+	if _, err := a.cfg.People.SetOwnPassword(ctx, change, c.Wait); err != nil {
+		return nil, nil, err
+	}
+	return a.again(ctx, row)
+}
+
+// MayChangeOwn decides whether the caller may change their own way in, by the action of it in
+// the audit log: with a session that is fresh. The error is Unauthenticated, Forbidden for a
+// Bearer, or SignInAgain. The refusal of a caller who is known is recorded.
+func (a *Authenticator) MayChangeOwn(ctx context.Context, c *caller.Caller, action string) error {
+	if c == nil {
+		return caller.ErrSignIn
+	}
+	err := c.RequireFreshSession(a.cfg.Now(), a.cfg.Fresh)
+	if !c.BySession() {
+		err = fault.New(fault.Forbidden, "this takes a session: no token changes it")
+	}
+	if err == nil {
+		return nil
+	}
+	e := a.cfg.Journal.Event(ctx, c.Actor(), action)
+	e.Target = c.ID()
+	return a.cfg.Journal.Refuse(ctx, e, err)
+}
+
+// proveCurrent checks the password that a user has, within the limits of signing in, and
+// returns what a right one changes.
+func (a *Authenticator) proveCurrent(ctx context.Context, e audit.Event, found *records.Principal, current string) ([]records.Op, error) {
+	at := attempt{account: identity.AccountKey(found.User.Username), network: audit.OriginOf(ctx).Network()}
+	counts, _, err := a.limiter.read(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.limiter.judge(counts); err != nil {
+		return nil, a.loginLimited(err)
+	}
+	_, err = a.checkOwn(ctx, Credentials{Username: found.User.Username, Password: current}, found, at)
+	if fault.Is(err, fault.BadCredentials) {
+		if err := a.limiter.failed(ctx, at, counts.Known); err != nil {
+			return nil, a.loginLimited(err)
+		}
+		a.cfg.Meter.LoginTried(outcomeFailed)
+		return nil, a.cfg.Journal.Refuse(ctx, e, fault.New(fault.Forbidden, "the current password is wrong").In(fieldCurrent))
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Attempts that ran at the same time may have reached the limit meanwhile.
+	counts, last, err := a.limiter.read(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.limiter.judge(counts); err != nil {
+		return nil, a.loginLimited(err)
+	}
+	return a.limiter.succeeded(at, counts, last), nil
+}
+
+// again returns the user of a session as they are after a change that has ended it, with the
+// way in which they had signed in, and the session's collection if they still have access
+// to it.
+func (a *Authenticator) again(ctx context.Context, was records.StoredToken) (*caller.Caller, *int64, error) {
+	p, err := a.cfg.Store.Principal(ctx, records.Who{UserID: was.Owner, Collection: was.Collection})
+	if err != nil {
+		return nil, nil, err
+	}
+	if was.Collection != nil && (!p.CollectionExists || !p.May(access.ActionAccess, access.CollectionPath(*was.Collection)).Allowed) {
+		was.Collection = nil
+	}
+	return caller.BySignIn(&p, was.SignIn), was.Collection, nil
+}
+
+// Unlink removes a link of the caller's own, by a fresh session, and ends the other sessions
+// that began by its source. The error is NotFound for a link that isn't theirs; Conflict for
+// the last way in, and for the link by which the user's owner knows them; that of
+// ChangePassword otherwise.
+func (a *Authenticator) Unlink(ctx context.Context, c *caller.Caller, link records.Link) (revocation.Receipt, error) {
+	if err := a.MayChangeOwn(ctx, c, audit.UserUnlink); err != nil {
+		return revocation.Receipt{}, err
+	}
+	p, err := a.own(ctx, c)
+	if err != nil {
+		return revocation.Receipt{}, err
+	}
+	if link.Source == p.User.Owner && p.User.Owner != "" {
+		return revocation.Receipt{}, fault.New(fault.Conflict, "the source %s maintains your account, and knows you by this link", link.Source)
+	}
+	var ways []string
+	if !a.ownPassword(p) {
+		ways = a.waysIn()
+	}
+	return a.cfg.People.Unlink(ctx, c, *p.User, link, ways)
+}
+
+// waysIn returns the sources by whose links somebody can sign in. It isn't nil.
+func (a *Authenticator) waysIn() []string {
+	ways := []string{}
+	for _, s := range a.cfg.Sources {
+		ways = append(ways, s.Name)
+		if s.Users != "" && !slices.Contains(ways, s.Users) {
+			ways = append(ways, s.Users)
+		}
+	}
+	return ways
+}
+
+// Title returns how people read the name of a source; the name of one that is not declared.
+func (a *Authenticator) Title(source string) string {
+	if s, ok := a.cfg.Sources.Find(source); ok {
+		return s.Title
+	}
+	return source
+}

@@ -1,0 +1,263 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+const (
+	fromOwnedUsers = ` FROM users u LEFT JOIN source_users p ON p.user_id = u.id
+WHERE u.owner = $1 AND u.owner <> '' AND ($2 = '' OR u.id = $2) AND ($3 = '' OR u.folded = $3) AND ($4 = '' OR EXISTS (
+    SELECT 1 FROM user_links l WHERE l.source = u.owner AND l.external_id = $4 AND l.user_id = u.id))`
+	countOwnedUsers  = `SELECT count(*)` + fromOwnedUsers
+	selectOwnedUsers = selectUser + `,
+    coalesce((SELECT min(l.external_id) FROM user_links l WHERE l.user_id = u.id AND l.source = u.owner), ''),
+    coalesce(p.given_name, ''), coalesce(p.family_name, ''), coalesce(p.email_type, ''), coalesce(p.inactive, 0)` + fromOwnedUsers + ` ORDER BY u.id LIMIT $5 OFFSET $6`
+
+	fromOwnedGroups = ` FROM source_groups g
+WHERE g.owner = $1 AND ($2 = '' OR g.id = $2) AND ($3 = '' OR g.folded = $3) AND ($4 = '' OR g.external_id = $4)`
+	countOwnedGroups  = `SELECT count(*)` + fromOwnedGroups
+	selectOwnedGroups = `SELECT g.id, g.owner, g.name, g.external_id, g.version` + fromOwnedGroups + ` ORDER BY g.id LIMIT $5 OFFSET $6`
+	selectMembers     = `SELECT u.id, u.username FROM user_groups m JOIN users u ON u.id = m.user_id
+WHERE m.set_by = $1 AND m.set_by <> '' AND m.group_name = $2 AND u.owner = $1 ORDER BY u.id`
+
+	adoptUser        = `UPDATE users SET owner = $2 WHERE id = $1`
+	insertSourceUser = `INSERT INTO source_users (user_id, given_name, family_name, email_type, inactive) VALUES ($1, '', '', '', 0) ON CONFLICT DO NOTHING`
+	describePerson   = `UPDATE source_users SET given_name = $2, family_name = $3, email_type = $4 WHERE user_id = $1`
+	describeInactive = `UPDATE source_users SET inactive = $2 WHERE user_id = $1`
+
+	insertSourceGroup = `INSERT INTO source_groups (id, owner, name, folded, external_id, version) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT DO NOTHING`
+	touchSourceGroup  = `UPDATE source_groups SET version = version + 1 WHERE id = $1 AND version = $2`
+	selectSourceGroup = `SELECT g.id, g.owner, g.name, g.external_id, g.version FROM source_groups g WHERE g.id = $1`
+	otherSourceGroup  = `SELECT 1 FROM source_groups WHERE owner = $1 AND folded = $2 AND id <> $3`
+	updateSourceGroup = `UPDATE source_groups SET name = $2, folded = $3, external_id = $4 WHERE id = $1`
+	deleteSourceGroup = `DELETE FROM source_groups WHERE id = $1`
+	// Those who are in the group by somebody else too are left with that.
+	copyMembers = `INSERT INTO user_groups (user_id, group_name, set_by)
+SELECT user_id, $3, set_by FROM user_groups WHERE set_by = $1 AND group_name = $2 ON CONFLICT DO NOTHING`
+	removeMembers = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2`
+	// Who has been removed meanwhile is in no group.
+	insertMember = `INSERT INTO user_groups (user_id, group_name, set_by) SELECT id, $2, $1 FROM users WHERE id = $3 ON CONFLICT DO NOTHING`
+	removeMember = `DELETE FROM user_groups WHERE set_by = $1 AND group_name = $2 AND user_id = $3`
+)
+
+// OwnedUsers returns users of an owner in the order of their ids.
+func (s *Store) OwnedUsers(ctx context.Context, q records.OwnedQuery) (w records.Window[records.OwnedUser], err error) {
+	folded := identity.FoldName(q.Username)
+	if q.Username != "" && folded == "" {
+		return w, nil // no user has such a name
+	}
+	args := []any{q.Owner, q.ID, folded, q.ExternalID}
+	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
+		if err := c.row(ctx, countOwnedUsers, args, &w.Total); err != nil || q.Limit <= 0 {
+			return err
+		}
+		w.Items, err = list(ctx, c, func(scan scanner) (u records.OwnedUser, err error) {
+			return u, scan(append(userFields(&u.User), &u.ExternalID, &u.Person.GivenName, &u.Person.FamilyName, &u.Person.EmailType, truth{&u.Person.Inactive})...)
+		}, selectOwnedUsers, append(slices.Clip(args), q.Limit, q.Skip)...)
+		return err
+	})
+	return w, err
+}
+
+// UsersByID returns those users that have one of the ids.
+func (s *Store) UsersByID(ctx context.Context, ids []string) ([]identity.User, error) {
+	switch n := len(ids); {
+	case n == 0:
+		return nil, nil
+	case n > records.MaxUserIDs:
+		return nil, fault.New(fault.Invalid, "at most %d users are looked up at a time", records.MaxUserIDs)
+	}
+	// Each length of the list is another statement to prepare, as in tokens.
+	length := records.MaxUserIDs
+	if len(ids) <= fewDigests {
+		length = fewDigests
+	}
+	args := make([]any, length)
+	for i := range args {
+		args[i] = ids[min(i, len(ids)-1)]
+	}
+	var text strings.Builder
+	text.WriteString(selectUser + ` FROM users u WHERE u.id IN ($1`)
+	for i := 2; i <= length; i++ {
+		text.WriteString(", $" + strconv.Itoa(i))
+	}
+	text.WriteString(`) ORDER BY u.id`)
+	return query(ctx, s, func(scan scanner) (u identity.User, err error) { return u, scan(userFields(&u)...) }, text.String(), args...)
+}
+
+// OwnedGroups returns groups of an owner in the order of their ids.
+func (s *Store) OwnedGroups(ctx context.Context, q records.GroupQuery) (w records.Window[records.Group], err error) {
+	folded := identity.FoldName(q.Name)
+	if q.Name != "" && folded == "" {
+		return w, nil
+	}
+	args := []any{q.Owner, q.ID, folded, q.ExternalID}
+	err = s.engine.snapshot(ctx, func(ctx context.Context, c conn) error {
+		if err := c.row(ctx, countOwnedGroups, args, &w.Total); err != nil || q.Limit <= 0 {
+			return err
+		}
+		w.Items, err = list(ctx, c, func(scan scanner) (g records.Group, err error) { return g, scan(sourceGroupFields(&g)...) },
+			selectOwnedGroups, append(slices.Clip(args), q.Limit, q.Skip)...)
+		if err != nil || !q.Members {
+			return err
+		}
+		for i := range w.Items {
+			g := &w.Items[i]
+			g.Members, err = list(ctx, c, func(scan scanner) (m records.Member, err error) { return m, scan(&m.ID, &m.Username) },
+				selectMembers, g.Owner, g.Name)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return w, err
+}
+
+func sourceGroupFields(g *records.Group) []any {
+	return []any{&g.ID, &g.Owner, &g.Name, &g.ExternalID, &g.Version}
+}
+
+// carryOutForSource carries out an operation of a source, and reports whether it is one.
+func carryOutForSource(ctx context.Context, c conn, op records.Op) (done bool, err error) {
+	switch op := op.(type) {
+	case records.SetGroups:
+		err = setGroups(ctx, c, op)
+	case records.AddLink:
+		err = addLink(ctx, c, op)
+	case records.RemoveLink:
+		err = change(ctx, c, "there is no such link", deleteLink, op.Source, op.ExternalID)
+	case records.AdoptUser:
+		err = adopt(ctx, c, op)
+	case records.DescribeUser:
+		err = describe(ctx, c, op)
+	case records.CreateGroup:
+		err = createGroup(ctx, c, op.Group)
+	case records.UpdateGroup:
+		err = updateGroup(ctx, c, op)
+	case records.RemoveGroup:
+		err = removeGroup(ctx, c, op)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+func adopt(ctx context.Context, c conn, op records.AdoptUser) error {
+	u, err := lockedUser(ctx, c, op.ID)
+	switch {
+	case err != nil:
+		return err
+	case u.Owner != "":
+		return fault.New(fault.Conflict, "the user is maintained by a source").In("owner")
+	}
+	return c.post(ctx, adoptUser, op.ID, op.Owner)
+}
+
+func describe(ctx context.Context, c conn, op records.DescribeUser) error {
+	found, err := exists(ctx, c, userExists, op.ID)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return errNoSuchUser
+	}
+	if err := c.post(ctx, insertSourceUser, op.ID); err != nil {
+		return err
+	}
+	if p := op.Person; p != nil {
+		if err := c.post(ctx, describePerson, op.ID, p.GivenName, p.FamilyName, p.EmailType); err != nil {
+			return err
+		}
+	}
+	if op.Inactive == nil {
+		return nil
+	}
+	return c.post(ctx, describeInactive, op.ID, flag(*op.Inactive))
+}
+
+const groupExists = "a group of that name exists already"
+
+func createGroup(ctx context.Context, c conn, g records.Group) error {
+	return taken("name", unlessConflict(ctx, c, groupExists, insertSourceGroup, g.ID, g.Owner, g.Name, identity.FoldName(g.Name), g.ExternalID))
+}
+
+// lockedGroup reads a group that has a version, gives it the next one, and makes other
+// transactions that change the group wait.
+func lockedGroup(ctx context.Context, c conn, id string, version int64) (g records.Group, err error) {
+	n, err := c.exec(ctx, touchSourceGroup, id, version)
+	if err != nil {
+		return g, err
+	}
+	if err := c.row(ctx, selectSourceGroup, []any{id}, sourceGroupFields(&g)...); err != nil {
+		return g, orNotFound(err, "there is no such group")
+	}
+	if n == 0 {
+		return g, fault.New(fault.Conflict, "the group was changed meanwhile").In("version")
+	}
+	return g, nil
+}
+
+func updateGroup(ctx context.Context, c conn, op records.UpdateGroup) error {
+	g, err := lockedGroup(ctx, c, op.ID, op.Version)
+	if err != nil {
+		return err
+	}
+	old := g.Name
+	set(&g.Name, op.Name)
+	set(&g.ExternalID, op.ExternalID)
+	if g.Name != old {
+		if err := moveMembers(ctx, c, g, old); err != nil {
+			return err
+		}
+	}
+	if op.Name != nil || op.ExternalID != nil {
+		if err := c.post(ctx, updateSourceGroup, g.ID, g.Name, identity.FoldName(g.Name), g.ExternalID); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(slices.Values(op.Remove)) {
+		if err := c.post(ctx, removeMember, g.Owner, g.Name, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(slices.Values(op.Add)) {
+		if err := c.post(ctx, insertMember, g.Owner, g.Name, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveMembers gives a group its new name, with those whom its source has put there.
+func moveMembers(ctx context.Context, c conn, g records.Group, old string) error {
+	found, err := exists(ctx, c, otherSourceGroup, g.Owner, identity.FoldName(g.Name), g.ID)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		return fault.New(fault.Conflict, "%s", groupExists).In("name")
+	}
+	if err := c.post(ctx, copyMembers, g.Owner, old, g.Name); err != nil {
+		return err
+	}
+	return c.post(ctx, removeMembers, g.Owner, old)
+}
+
+func removeGroup(ctx context.Context, c conn, op records.RemoveGroup) error {
+	g, err := lockedGroup(ctx, c, op.ID, op.Version)
+	if err != nil {
+		return err
+	}
+	if err := c.post(ctx, removeMembers, g.Owner, g.Name); err != nil {
+		return err
+	}
+	return c.post(ctx, deleteSourceGroup, g.ID)
+}
