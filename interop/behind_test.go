@@ -93,7 +93,7 @@ func TestClientsOfTheSystems(t *testing.T) {
 // TestTheHypothesisClient runs the OAuth client of the Hypothesis sidebar, as npm has it.
 func TestTheHypothesisClient(t *testing.T) {
 	t.Parallel()
-	dir := needNode(t)
+	dir := needPackages(t, "testdata/hypothesis")
 	rec := record(t, serveBehind(t, application(t)))
 	cmd := exec.CommandContext(t.Context(), "node", "client.mjs")
 	cmd.Dir = dir
@@ -104,12 +104,12 @@ func TestTheHypothesisClient(t *testing.T) {
 	rec.compare(t, "hypothesis-sidebar")
 }
 
-// needNode installs the packages of testdata/hypothesis and returns where. It skips where
-// Node or the registry is missing, but in CI that is a failure.
-func needNode(t *testing.T) string {
+// needPackages installs the npm packages of a folder in a copy of it, and returns where. It
+// skips where Node or the registry is missing, but in CI that is a failure.
+func needPackages(t *testing.T, folder string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("testdata/hypothesis")); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(folder)); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")

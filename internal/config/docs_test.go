@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -57,6 +58,37 @@ func TestTheDocumentedFilesAreTaken(t *testing.T) {
 	}
 	if access, err := config.ParseAccess(handbook, []byte(blocks[1][1])); err != nil || len(access.Bindings) != 3 {
 		t.Errorf("access file: %v", err)
+	}
+}
+
+// TestTheExamplesOfSourcesAreTaken: every configuration on the pages about signing in can
+// be pasted as it stands.
+func TestTheExamplesOfSourcesAreTaken(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../docs/sign-in-*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples := 0
+		for _, block := range regexp.MustCompile("(?s)( *)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+			example := regexp.MustCompile("(?m)^"+block[1]).ReplaceAllString(block[2], "")
+			if !strings.Contains("\n"+example, "\nsign_in:") {
+				continue
+			}
+			examples++
+			_, err := config.Load(write(t, "listen: 127.0.0.1:8081\n"+example), nil, nil)
+			if err != nil {
+				t.Errorf("%s:\n%s\n%v", filepath.Base(page), example, err)
+			}
+		}
+		if examples == 0 {
+			t.Errorf("%s has no example", page)
+		}
 	}
 }
 

@@ -143,11 +143,19 @@ func TestClientValidate(t *testing.T) {
 		change func(*identity.Client)
 		ok     bool
 	}{
-		"nothing but an id":      {func(c *identity.Client) { *c = identity.Client{ID: "c"} }, true},
-		"public, its grants":     {func(c *identity.Client) { c.SecretDigest, c.Grants = nil, c.Grants[1:2] }, true},
-		"public, device":         {func(c *identity.Client) { c.SecretDigest, c.Grants = nil, c.Grants[3:] }, true},
-		"public, credentials":    {func(c *identity.Client) { c.SecretDigest, c.Grants = nil, c.Grants[:1] }, false},
-		"public, exchange":       {func(c *identity.Client) { c.SecretDigest, c.Grants = nil, c.Grants[2:3] }, false},
+		"nothing but an id": {func(c *identity.Client) { *c = identity.Client{ID: "c"} }, true},
+		"public, its grants": {func(c *identity.Client) {
+			c.SecretDigest, c.Grants = nil, []string{identity.GrantTypeRefreshToken, identity.GrantTypeAuthorizationCode}
+		}, true},
+		"public, device": {func(c *identity.Client) { c.SecretDigest, c.Grants = nil, []string{identity.GrantTypeDeviceCode} }, true},
+		"public, credentials": {func(c *identity.Client) {
+			c.SecretDigest, c.Grants = nil, []string{identity.GrantTypeClientCredentials}
+		}, false},
+		"public, exchange":       {func(c *identity.Client) { c.SecretDigest, c.Grants = nil, []string{identity.GrantTypeTokenExchange} }, false},
+		"code, no redirect URI":  {func(c *identity.Client) { c.RedirectURIs = nil }, false},
+		"a redirect URI twice":   {func(c *identity.Client) { c.RedirectURIs = append(c.RedirectURIs, c.RedirectURIs[0]) }, false},
+		"a bad redirect URI":     {func(c *identity.Client) { c.RedirectURIs = []string{"http://app.example/"} }, false},
+		"a deceiving name":       {func(c *identity.Client) { c.Name = "a\u202eb" }, false},
 		"no id":                  {func(c *identity.Client) { c.ID = "" }, false},
 		"digest of other length": {func(c *identity.Client) { c.SecretDigest = c.SecretDigest[1:] }, false},
 		"unknown grant":          {func(c *identity.Client) { c.Grants = []string{"password"} }, false},

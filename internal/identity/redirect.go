@@ -52,7 +52,7 @@ func parseRedirect(s string) (*url.URL, error) {
 		return nil, bad("is http, which is for loopback alone")
 	case u.Scheme == "https":
 		return nil, bad("has no host in lower case")
-	case strings.Contains(u.Scheme, ".") && u.Scheme == strings.ToLower(u.Scheme):
+	case strings.Contains(u.Scheme, ".") && strings.HasPrefix(s, u.Scheme+":"):
 		return u, nil
 	}
 	return nil, bad("has a scheme that is neither https nor an app's own, which has a dot, such as org.example.app")

@@ -35,7 +35,7 @@ func (p Policy) check() error {
 		return errors.New("issuance: issuer and default audience must be set")
 	case p.AccessTTL <= 0 || p.AccessMax < p.AccessTTL:
 		return errors.New("issuance: access token lifetimes must be positive, ttl at most max_ttl")
-	case p.ExchangeKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.RefreshGrace < 0 || p.SessionMax <= 0 || p.AuthorizationMax <= 0 || p.Fresh < 0:
+	case p.ExchangeKeyMax <= 0 || p.APITokenMax < 0 || p.RefreshIdle <= 0 || p.RefreshGrace < 0 || p.SessionMax <= 0 || p.Fresh < 0 || p.AuthorizationMax <= 0:
 		return errors.New("issuance: lifetimes must be positive")
 	}
 	if _, clash := p.TaskMax[p.DefaultAudience]; clash {

@@ -108,7 +108,7 @@ func TestEndingASubjectIsOneBatch(t *testing.T) {
 	k.Freeze()
 	e := audit.Event{Actor: "root", Action: audit.RevokeAll, Target: "ada"}
 	want := records.Batch{
-		Ops:   []records.Op{records.KillTokens{Owner: "ada", At: k.Time(), Reason: "left"}},
+		Ops:   []records.Op{records.KillTokens{Owner: "ada", At: k.Time(), Reason: "left"}, records.ForgetConsent{UserID: "ada"}},
 		Log:   []revocation.Entry{{What: revocation.Subject, ID: "ada", At: k.Time(), Until: k.Time().Add(longest)}},
 		Audit: []audit.Event{e},
 	}

@@ -12,7 +12,7 @@ import (
 // read the answer, allowOrigin decides.
 func preflight(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
-	h.Set("Allow", "POST, OPTIONS")
+	h.Set("Allow", "OPTIONS, POST")
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Methods", http.MethodPost)
 	h.Set("Access-Control-Allow-Headers", "*") // all but authorization

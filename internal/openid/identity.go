@@ -20,6 +20,7 @@ type Identity struct {
 	Subject  string    // sub: never given to another person there
 	Session  string    // sid: the session there; empty where it isn't named
 	AuthTime time.Time // when they authenticated there; zero where it isn't said
+	IssuedAt time.Time // when the provider said all this
 
 	token    *assertion.Claims
 	userinfo strictjson.Object // nil: it wasn't needed

@@ -21,9 +21,10 @@ var logoutTypes = []string{"logout+jwt", "JWT", ""}
 
 // Logout is what a provider says has ended.
 type Logout struct {
-	Subject string // empty: whoever has the session
-	Session string // empty: every session of the subject
-	ID      string // jti, good once
+	Subject string    // empty: whoever has the session
+	Session string    // empty: every session of the subject
+	ID      string    // jti, good once
+	At      time.Time // when it was issued
 	// Until is when the token would be refused for its age: until then its ID is remembered.
 	Until time.Time
 }
@@ -50,5 +51,5 @@ func (p *Provider) Logout(ctx context.Context, raw string) (*Logout, error) {
 	if err != nil || session == "" && c.Subject == "" {
 		return nil, fault.Wrap(err, fault.InvalidToken, "the logout token names neither a subject nor a session")
 	}
-	return &Logout{Subject: c.Subject, Session: session, ID: c.ID, Until: c.IssuedAt.Add(maxLogoutAge + skew)}, nil
+	return &Logout{Subject: c.Subject, Session: session, ID: c.ID, At: c.IssuedAt, Until: c.IssuedAt.Add(maxLogoutAge + skew)}, nil
 }

@@ -206,7 +206,7 @@ func (p *Provider) judge(ctx context.Context, m *metadata, tokens *oauth2.Token,
 	if err != nil {
 		return nil, fault.Wrap(err, fault.InvalidToken, "the ID token of %s names its session in an unknown way", p.cfg.Name)
 	}
-	return &Identity{Subject: c.Subject, Session: session, AuthTime: c.AuthTime, token: c}, nil
+	return &Identity{Subject: c.Subject, Session: session, AuthTime: c.AuthTime, IssuedAt: c.IssuedAt, token: c}, nil
 }
 
 // skew is how far the clocks of the provider and of bearerd may differ.

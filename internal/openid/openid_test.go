@@ -2,6 +2,7 @@ package openid_test
 
 import (
 	"crypto/x509"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -392,6 +393,50 @@ func TestAProviderThatIsNotWell(t *testing.T) {
 			if at.Asked("/elsewhere") != 0 {
 				t.Errorf("%s: a redirect was followed", path)
 			}
+		}
+	}
+}
+
+// A provider that sends nothing, or a byte now and then, is given up after five seconds.
+func TestAProviderThatIsSlow(t *testing.T) {
+	t.Parallel()
+	for name, serve := range map[string]http.HandlerFunc{
+		"silent": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // else the end of the connection isn't seen
+			<-r.Context().Done()
+		},
+		"dripping": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			for r.Context().Err() == nil {
+				if _, err := w.Write([]byte(" ")); err != nil || http.NewResponseController(w).Flush() != nil {
+					return
+				}
+				select {
+				case <-r.Context().Done():
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
+		},
+	} {
+		for _, path := range []string{"/.well-known/openid-configuration", "/token"} {
+			t.Run(name+path, func(t *testing.T) {
+				t.Parallel()
+				at := openidtest.New(t, clock)
+				p, r := newParty(t, at, nil), request()
+				var err error
+				begun := time.Now()
+				if path == "/token" {
+					answer := p.visit(r)
+					at.Serve(path, serve)
+					_, err = p.Finish(t.Context(), answer, r)
+				} else {
+					at.Serve(path, serve)
+					_, err = p.Begin(t.Context(), r)
+				}
+				if took := time.Since(begun); !fault.Is(err, fault.Unavailable) || took > 8*time.Second {
+					t.Errorf("after %s: %v", took, err)
+				}
+			})
 		}
 	}
 }

@@ -111,6 +111,13 @@ type (
 		Once  Once
 		Until time.Time
 	}
+	// EndSourced remembers, for LogoutKept, that a source has ended a session of its own or,
+	// without Session, what it had said of a person until At: a session that would begin from
+	// that is revoked as it is stored. Twice is no error.
+	EndSourced struct {
+		Source, Session, Person string
+		At                      time.Time
+	}
 	// Rehash replaces a password hash if it is still the old one.
 	Rehash struct {
 		ID       string
@@ -257,6 +264,7 @@ func (RemoveGroup) op()       {}
 func (AddLink) op()           {}
 func (RemoveLink) op()        {}
 func (Spend) op()             {}
+func (EndSourced) op()        {}
 func (CreateCollection) op()  {}
 func (UpdateCollection) op()  {}
 func (RemoveCollection) op()  {}
@@ -279,10 +287,6 @@ func (ClaimNotice) op()       {}
 func (AddDevice) op()         {}
 func (DecideDevice) op()      {}
 func (SpendDevice) op()       {}
-func (AddCode) op()           {}
-func (SpendCode) op()         {}
-func (RememberConsent) op()   {}
-func (ForgetConsent) op()     {}
 func (ClearFailures) op()     {}
 func (KnowAddress) op()       {}
 func (ForgetAddresses) op()   {}
@@ -290,3 +294,7 @@ func (ChangeKeys) op()        {}
 func (RequireLink) op()       {}
 func (AddPasswordLink) op()   {}
 func (SpendPasswordLink) op() {}
+func (AddCode) op()           {}
+func (SpendCode) op()         {}
+func (RememberConsent) op()   {}
+func (ForgetConsent) op()     {}

@@ -44,6 +44,11 @@ type SignIn struct {
 	Source  string    // which vouched for them; "": they were signed in by bearerd itself
 	Session string    // the source's name for its session; "" when it has none
 	At      time.Time // when they authenticated; zero when that is not known
+
+	// Who it is for the source, and when the source said so. They are not stored: they decide
+	// whether the source has ended all sessions of that person since.
+	Person string
+	SaidAt time.Time // zero: not known
 }
 
 // Once names something that is good once.
@@ -58,9 +63,17 @@ func OnceOf(purpose string, parts ...string) Once {
 	return Once(h.Sum(nil))
 }
 
+// LogoutKept is for how long it is remembered that a source has ended something: far longer
+// than a sign-in can be under way.
+const LogoutKept = time.Hour
+
 // SourceLogout names a session of a source that the source has ended: a session that
 // began from it afterwards is refused.
 func SourceLogout(source, session string) Once { return OnceOf("logout", source, session) }
+
+// PersonLogout names somebody of whom a source has ended all sessions: one that began from
+// what the source said before is refused.
+func PersonLogout(source, person string) Once { return OnceOf("logout of a person", source, person) }
 
 // Use is one last use of a stored token, kept in memory until a batch is written.
 type Use struct {

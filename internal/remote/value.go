@@ -77,7 +77,7 @@ func (v *Value[T]) Get(ctx context.Context, suits func(T) bool) (T, error) {
 		return k.value, nil
 	}
 	var none T
-	return none, fault.Wrap(err, fault.Unavailable, "%s can't be read now", v.cfg.What).Retry(retryEvery)
+	return none, fault.Wrap(err, fault.Unavailable, "%s can't be reached now", v.cfg.What).Retry(retryEvery)
 }
 
 // Away reports whether the value could not be read when that was last tried.

@@ -32,6 +32,8 @@ type Store interface {
 	TokensByDigest(ctx context.Context, digests [][32]byte) ([]records.StoredToken, revocation.Seq, error)
 	// TokensByID finds stored tokens by their public ids.
 	TokensByID(ctx context.Context, ids []string) ([]records.StoredToken, revocation.Seq, error)
+	// SessionsOf returns live sessions by how they began.
+	SessionsOf(ctx context.Context, q records.SessionQuery, now time.Time) ([]records.StoredToken, error)
 	// LogEntry returns the newest live entry about an id, and whether there is one.
 	LogEntry(ctx context.Context, what revocation.What, id string) (revocation.Entry, bool, error)
 }

@@ -45,6 +45,7 @@ type Statement struct {
 	Claims                map[string][]string // what else was said, by claim, each value as text
 
 	AuthenticatedAt time.Time // zero: the source doesn't say
+	SaidAt          time.Time // when the source said all this; zero: not known
 	Session         string    // the source's own name for its session; "" when it has none
 	Once            []Once    // what was presented, and is good once
 }

@@ -127,7 +127,9 @@ func (a *Authenticator) signedIn(ctx context.Context, src Source, st Statement, 
 		return nil, a.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
 	}
 	a.cfg.Meter.LoginTried(outcomeOK)
-	return caller.BySignIn(&p, records.SignIn{Source: src.Name, Session: st.Session, At: st.AuthenticatedAt}), nil
+	return caller.BySignIn(&p, records.SignIn{
+		Source: src.Name, Session: st.Session, At: st.AuthenticatedAt, Person: st.ExternalID, SaidAt: st.SaidAt,
+	}), nil
 }
 
 // judge decides whether a statement is one that the source may make at all.

@@ -268,9 +268,10 @@ func TestAllowAndMaxAge(t *testing.T) {
 	}
 	st := says("7", "ada")
 	st.Claims, st.AuthenticatedAt, st.Session = map[string][]string{"role": {"x", "staff"}}, now.Add(-time.Minute), "sid-1"
+	st.SaidAt = now.Add(-time.Second)
 	c, err := f.Vouch(t.Context(), st)
 	nodetest.Must(t, err)
-	if want := (records.SignIn{Source: "museum", Session: "sid-1", At: st.AuthenticatedAt}); c.SignIn != want {
+	if want := (records.SignIn{Source: "museum", Session: "sid-1", At: st.AuthenticatedAt, Person: "7", SaidAt: st.SaidAt}); c.SignIn != want {
 		t.Errorf("signed in as %+v, want %+v", c.SignIn, want)
 	}
 }

@@ -64,7 +64,7 @@ func (s Source) Begin(ctx context.Context, r Request) (string, error) {
 	case s.App != nil:
 		return s.App.Begin(ctx, r)
 	case s.Provider != nil:
-		return s.Provider.Provider.Begin(ctx, openid.Request{State: r.Nonce, Nonce: r.IDNonce, Verifier: r.Verifier, MaxAge: r.MaxAge})
+		return s.Provider.Begin(ctx, openid.Request{State: r.Nonce, Nonce: r.IDNonce, Verifier: r.Verifier, MaxAge: r.MaxAge})
 	}
 	return "", fault.New(fault.NotFound, "this way to sign in has no page of its own")
 }
@@ -81,7 +81,8 @@ func (p *Provider) Finish(ctx context.Context, source string, answer url.Values,
 	if who.Unverified() {
 		st.Email = "" // it may be somebody else's
 	}
-	st.Source, st.ExternalID, st.AuthenticatedAt, st.Session = source, who.Subject, who.AuthTime, who.Session
+	st.Source, st.ExternalID, st.Session = source, who.Subject, who.Session
+	st.AuthenticatedAt, st.SaidAt = who.AuthTime, who.IssuedAt
 	return st, nil
 }
 

@@ -77,7 +77,7 @@ func locksFor(ops []records.Op) []lock {
 		switch op.(type) {
 		case records.ChangeKeys:
 			needed[lockKeys] = true
-		case records.KillTokens, records.KillEverything, records.ShortenToken:
+		case records.KillTokens, records.KillEverything, records.ShortenToken, records.EndSourced:
 			needed[lockKill] = true
 		case records.AddToken:
 			needed[lockTokens] = true
@@ -176,6 +176,8 @@ func carryOutOnToken(ctx context.Context, c conn, op records.Op) error {
 			return err
 		}
 		return c.post(ctx, shortenHeirs, op.ID, micros(op.Now), micros(op.ExpiresAt))
+	case records.EndSourced:
+		return endSourced(ctx, c, op)
 	case records.KillTokens:
 		return killTokens(ctx, c, op)
 	case records.KillEverything:

@@ -70,6 +70,39 @@ func TestATokenThatIsBeingAddedIsTakenBackToo(t *testing.T) {
 	wantAllDead(t, s[0], "t1")
 }
 
+// A session that is being stored while its source ends the one that it begins from is
+// found afterwards, or is revoked as it is stored.
+func TestASessionThatIsStoredWhileItsSourceEndsIt(t *testing.T) {
+	t.Parallel()
+	session := stored("s1")
+	session.Kind, session.SignIn = token.KindSession, records.SignIn{Source: "sso", Session: "theirs"}
+	end := records.EndSourced{Source: "sso", Session: "theirs", At: at}
+	live := func(s *store.Store) int {
+		list, err := s.SessionsOf(t.Context(), records.SessionQuery{Source: "sso", Session: "theirs"}, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	dsn, s := onPostgres(t, 2, store.Options{})
+	found := 0
+	first, second := midway(t, dsn, s[0], records.Batch{Ops: []records.Op{records.AddToken{Token: session}}}, func() error {
+		err := batch(t, s[1], end)
+		found = live(s[1])
+		return err
+	})
+	if err := errors.Join(first, second); err != nil || found != 1 {
+		t.Errorf("stored first: %d are found after the end, %v", found, err)
+	}
+	dsn, s = onPostgres(t, 2, store.Options{})
+	first, second = midway(t, dsn, s[0], records.Batch{Ops: []records.Op{end}}, func() error {
+		return batch(t, s[1], records.AddToken{Token: session})
+	})
+	if err := errors.Join(first, second); err != nil || live(s[0]) != 0 {
+		t.Errorf("ended first: %d live on, %v", live(s[0]), err)
+	}
+}
+
 func TestATokenThatIsAddedWhileItsOwnersAreTakenBackIsDead(t *testing.T) {
 	t.Parallel()
 	dsn, s := onPostgres(t, 2, store.Options{})

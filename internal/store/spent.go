@@ -8,8 +8,11 @@ import (
 
 const (
 	insertSpent = `INSERT INTO spent (digest, until) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	isSpent     = `SELECT 1 FROM spent WHERE digest = $1`
-	purgeSpent  = `DELETE FROM spent
+	markSpent   = `INSERT INTO spent (digest, until) VALUES ($1, $2)
+ON CONFLICT (digest) DO UPDATE SET until = CASE WHEN excluded.until > spent.until THEN excluded.until ELSE spent.until END`
+	isSpent      = `SELECT 1 FROM spent WHERE digest = $1`
+	isSpentSince = `SELECT 1 FROM spent WHERE digest = $1 AND until >= $2`
+	purgeSpent   = `DELETE FROM spent
 WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT 500)`
 )
 
@@ -17,4 +20,30 @@ WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT
 // time one waits for the other's transaction, and is refused.
 func spend(ctx context.Context, c conn, op records.Spend) error {
 	return unlessConflict(ctx, c, "it has been used already", insertSpent, op.Once[:], micros(op.Until))
+}
+
+// endSourced remembers that a source has ended something. Its batch holds the lock that no
+// token is added under: a session that begins from it is stored either before the batch,
+// and found by who reads after it, or as revoked.
+func endSourced(ctx context.Context, c conn, op records.EndSourced) error {
+	ended := records.SourceLogout(op.Source, op.Session)
+	if op.Session == "" {
+		ended = records.PersonLogout(op.Source, op.Person)
+	}
+	return c.post(ctx, markSpent, ended[:], micros(op.At.Add(records.LogoutKept)))
+}
+
+// endedAtSource reports whether the source has ended what a session began from.
+func endedAtSource(ctx context.Context, c conn, from records.SignIn) (bool, error) {
+	if from.Session != "" {
+		session := records.SourceLogout(from.Source, from.Session)
+		if ended, err := exists(ctx, c, isSpent, session[:]); ended || err != nil {
+			return ended, err
+		}
+	}
+	if from.Person == "" || from.SaidAt.IsZero() {
+		return false, nil
+	}
+	person := records.PersonLogout(from.Source, from.Person)
+	return exists(ctx, c, isSpentSince, person[:], micros(from.SaidAt.Add(records.LogoutKept)))
 }

@@ -313,9 +313,8 @@ func revokedInLog(ctx context.Context, c conn, t records.StoredToken) (bool, err
 	if !void && err == nil {
 		void, err = exists(ctx, c, cutOffSince, string(revocation.Everything), revocation.EverythingID, t.Seq)
 	}
-	if !void && err == nil && t.SignIn.Session != "" {
-		ended := records.SourceLogout(t.SignIn.Source, t.SignIn.Session)
-		void, err = exists(ctx, c, isSpent, ended[:])
+	if !void && err == nil {
+		void, err = endedAtSource(ctx, c, t.SignIn)
 	}
 	for _, link := range t.Chain { // a refresh token's family is its last link
 		if void || err != nil {

@@ -79,7 +79,7 @@ func TestSignInLeadsToOwnPagesAlone(t *testing.T) {
 		" /app":                              "/auth/tokens",
 		"app":                                "/auth/tokens",
 		"/app\r\nSet-Cookie: a=b":            "/auth/tokens",
-		"/" + strings.Repeat("a", 3000):      "/auth/tokens",
+		"/" + strings.Repeat("a", 5000):      "/auth/tokens",
 	} {
 		b.Submit(t, "/auth/login", "username", "ada", "password", "correct horse", "next", next).Leads(want)
 	}

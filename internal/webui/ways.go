@@ -39,6 +39,10 @@ func (p *Pages) registerWays(mux *http.ServeMux) {
 	p.anybody(mux, "POST "+PathWays+"{source}/password", s.password)
 	p.user(mux, "GET "+PathWays+"{source}/link", s.linkPage)
 	p.user(mux, "POST "+PathWays+"{source}/link", s.link)
+	mux.Handle("POST "+PathWays+"{source}/backchannel-logout", httpkit.SecurityHeaders(httpkit.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		httpkit.NoStore(w)
+		return s.backchannelLogout(w, r)
+	}, writeLogoutError)))
 	// The application's page posts here from its own site.
 	p.mountFrom(mux, "POST "+PathWays+"{source}", s.fromSource, func(w http.ResponseWriter, r *http.Request) error {
 		return s.answer(w, &request{Request: r})
@@ -300,8 +304,8 @@ type refused struct {
 	Message, RequestID string
 	Title              string
 	Ways               []way
-	Password           bool
-	Again              string
+	Password           bool   // there is a form for passwords
+	Next               string // where a sign-in was to lead
 }
 
 // refused answers that a source has signed nobody in. A script that asks for JSON gets a
@@ -311,10 +315,12 @@ func (s ways) refused(w http.ResponseWriter, r *request, src sso.Source, asked s
 	if wantsJSON(r.Request) || kind == fault.Internal {
 		return err
 	}
+	httpkit.EventOf(r.Context()).Fail(err) // the page doesn't show the cause
 	s.setFailureHeaders(w, err)
+	again := asked.MaxAge > 0 && asked.MaxAge != src.MaxAge
 	view := refused{
 		Message: sentence(fault.Message(err)), RequestID: httpkit.EventOf(r.Context()).RequestID(), Title: src.Title,
-		Ways: s.list(asked.Next, asked.MaxAge > 0), Password: s.Passwords,
+		Ways: s.list(asked.Next, again), Password: s.Passwords, Next: asked.Next,
 	}
 	return s.render(w, &request{Request: r.Request}, httpkit.Status(kind), "refused", "You are not signed in", view)
 }

@@ -153,6 +153,8 @@ var (
 	describedExplorer []byte
 	//go:embed openapi-ways.json
 	describedWays []byte
+	//go:embed openapi-backchannel.json
+	describedBackchannel []byte
 	//go:embed openapi-hypothesis.json
 	describedDeveloper []byte
 )
@@ -164,7 +166,7 @@ func (p *Pages) OpenAPI() [][]byte {
 		fragments = append(fragments, describedExplorer)
 	}
 	if len(p.Ways.Sources) > 0 {
-		fragments = append(fragments, describedWays)
+		fragments = append(fragments, describedWays, describedBackchannel)
 	}
 	if p.DeveloperPrefix != "" {
 		fragments = append(fragments, describedDeveloper)

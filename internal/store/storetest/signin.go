@@ -169,7 +169,9 @@ func testSessionsOf(t *testing.T, s *Suite) {
 	same(t, "all of a source", find(records.SessionQuery{Source: "sso"}), []string{"a1", "a2", "b1"})
 	same(t, "of no source", find(records.SessionQuery{Owner: "ada"}), []string(nil))
 
-	s.do(t, records.Spend{Once: records.SourceLogout("sso", "s9"), Until: now.Add(time.Hour)})
+	for range 2 { // twice is no error
+		s.do(t, records.EndSourced{Source: "sso", Session: "s9", At: now})
+	}
 	add("late", "ada", records.SignIn{Source: "sso", Session: "s9"})
 	if s.token(t, "late").RevokedAt.IsZero() {
 		t.Error("a session began from one that its source had ended")
@@ -177,5 +179,31 @@ func testSessionsOf(t *testing.T, s *Suite) {
 	add("another", "ada", records.SignIn{Source: "other", Session: "s9"})
 	if !s.token(t, "another").RevokedAt.IsZero() {
 		t.Error("a session was ended by the logout of another source's session")
+	}
+	testSessionsOfAPerson(t, s, add)
+}
+
+// testSessionsOfAPerson tests that no session begins from what a source said of a person
+// before it ended all of theirs.
+func testSessionsOfAPerson(t *testing.T, s *Suite, add func(id, owner string, in records.SignIn)) {
+	now := s.now().Truncate(time.Second)
+	s.do(t, records.EndSourced{Source: "sso", Person: "p1", At: now})
+	s.do(t, records.EndSourced{Source: "sso", Person: "p1", At: now.Add(-time.Minute)}) // an older one, that comes late
+	for id, row := range map[string]struct {
+		from  records.SignIn
+		ended bool
+	}{
+		"said-before":      {records.SignIn{Source: "sso", Person: "p1", SaidAt: now.Add(-time.Second)}, true},
+		"said-then":        {records.SignIn{Source: "sso", Person: "p1", SaidAt: now}, true},
+		"with-a-session":   {records.SignIn{Source: "sso", Session: "s10", Person: "p1", SaidAt: now}, true},
+		"said-after":       {records.SignIn{Source: "sso", Person: "p1", SaidAt: now.Add(time.Second)}, false},
+		"another-person":   {records.SignIn{Source: "sso", Person: "p2", SaidAt: now.Add(-time.Second)}, false},
+		"another-source":   {records.SignIn{Source: "other", Person: "p1", SaidAt: now.Add(-time.Second)}, false},
+		"at-no-known-time": {records.SignIn{Source: "sso", Person: "p1"}, false},
+	} {
+		add(id, "ada", row.from)
+		if got := !s.token(t, id).RevokedAt.IsZero(); got != row.ended {
+			t.Errorf("%s: ended %t, want %t", id, got, row.ended)
+		}
 	}
 }
