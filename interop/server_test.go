@@ -88,20 +88,26 @@ func serveWith(t *testing.T, settings string) string {
 	address, ops := freeAddress(t), freeAddress(t)
 	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops)+settings)
 	write(t, filepath.Join(dir, "access.yaml"), accessFile)
-	apply := exec.CommandContext(t.Context(), binary, "apply", "-f", "access.yaml", "--config", "bearerd.yaml")
-	apply.Dir = dir
-	if out, err := apply.CombinedOutput(); err != nil {
-		t.Fatalf("apply: %v\n%s", err, out)
-	}
+	apply(t, dir)
 	ended := startServer(t, dir)
 	awaitReady(t, "http://"+ops+"/readyz", ended)
 	return "http://" + address
 }
 
-// startServer starts the server that a directory configures; it ends with the test.
-func startServer(t *testing.T, dir string) (ended <-chan struct{}) {
+// apply applies the access file of a directory.
+func apply(t *testing.T, dir string) {
 	t.Helper()
-	server := exec.CommandContext(t.Context(), binary, "serve", "--config", "bearerd.yaml")
+	apply := exec.CommandContext(t.Context(), binary, "apply", "-f", "access.yaml", "--config", "bearerd.yaml")
+	apply.Dir = dir
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("apply: %v\n%s", err, out)
+	}
+}
+
+// startServer starts the server that a directory configures; it ends with the test.
+func startServer(t *testing.T, dir string, arguments ...string) (ended <-chan struct{}) {
+	t.Helper()
+	server := exec.CommandContext(t.Context(), binary, append([]string{"serve", "--config", "bearerd.yaml"}, arguments...)...)
 	server.Dir, server.Stderr = dir, t.Output()
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
 	server.WaitDelay = 10 * time.Second

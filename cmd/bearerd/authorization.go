@@ -1,6 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -27,7 +34,8 @@ func (i *instance) clientDocuments() (*clientdoc.Reader, error) {
 	if !takesClientURLs(i.config) {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	c := clientdoc.Config{Now: i.now}
+	c := i.documents
+	c.Now = i.now
 	if i.config.Authorization.ClientMetadata == config.ClientMetadataTrusted {
 		c.Hosts = i.config.Authorization.TrustedHosts
 	}
@@ -50,4 +58,37 @@ func metadataOf(c config.Config) map[string]string {
 		at[r.TokenAudience()] = oauth.MetadataOf(r.URL)
 	}
 	return at
+}
+
+// insecureClientMetadata is the flag of tests that reads the documents of clients at another
+// address than their host's, which need not be a public one. Nothing else lifts that rule.
+const insecureClientMetadata = "insecure-client-metadata"
+
+// insecureDocuments reads the values of the flag, each HOST=ADDR:PORT,CA_FILE: documents of
+// that host are read at the address, and its certificate, like every other host's, must then
+// be of one of the files.
+func insecureDocuments(values []string) (clientdoc.Config, error) {
+	if len(values) == 0 {
+		return clientdoc.Config{}, nil
+	}
+	c := clientdoc.Config{
+		Instead: map[string]netip.AddrPort{}, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()},
+	}
+	for _, value := range values {
+		host, rest, _ := strings.Cut(value, "=")
+		at, file, _ := strings.Cut(rest, ",")
+		address, err := netip.ParseAddrPort(at)
+		if err != nil || host == "" || file == "" {
+			return c, fmt.Errorf("--%s is HOST=ADDR:PORT,CA_FILE, not %q", insecureClientMetadata, value)
+		}
+		pem, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+		if err != nil {
+			return c, fmt.Errorf("--%s: %w", insecureClientMetadata, err)
+		}
+		if !c.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return c, fmt.Errorf("--%s: %s has no certificate", insecureClientMetadata, file)
+		}
+		c.Instead[host] = address
+	}
+	return c, nil
 }

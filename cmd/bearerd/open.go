@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
@@ -49,6 +50,8 @@ type instance struct {
 	traffic  traffic.Log // nil when nothing is counted
 	ways     sso.Sources // to sign in, for the server
 	ring     *keyring.Ring
+
+	documents clientdoc.Config // as the flag of tests changes it; empty otherwise
 }
 
 // needs says what a command needs of the database.

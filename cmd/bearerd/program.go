@@ -24,6 +24,8 @@ type program struct {
 
 	configFile string
 	output     format
+
+	insecureDocuments []string // of the flag insecureClientMetadata
 }
 
 // overrides are the keys of the configuration that have a flag. Config names a

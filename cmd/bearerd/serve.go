@@ -47,6 +47,9 @@ The log is JSON on standard error; "listening" has the address of each listener.
 	}
 	cmd.Flags().String("listen", "", "the `ADDRESS` of the endpoints, instead of the configuration's; port 0 picks a free one")
 	cmd.Flags().String("ops-listen", "", "the `ADDRESS` of health and metrics, instead of the configuration's")
+	cmd.Flags().StringArrayVar(&p.insecureDocuments, insecureClientMetadata, nil,
+		"for tests: read the documents of clients of HOST at another address, as `HOST=ADDR:PORT,CA_FILE`")
+	_ = cmd.Flags().MarkHidden(insecureClientMetadata)
 	return cmd
 }
 
@@ -60,6 +63,9 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	metrics := server.NewMetrics()
 	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), serves: true, meter: metrics, now: p.now, logger: logger})
 	if err != nil {
+		return err
+	}
+	if i.documents, err = insecureDocuments(p.insecureDocuments); err != nil {
 		return err
 	}
 	e, err := i.edges(logger)
@@ -136,6 +142,11 @@ func (i *instance) warn(ctx context.Context, logger *slog.Logger) error {
 	if err == nil && u.Scheme == "http" && !token.IsLoopback(u.Hostname()) {
 		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
 			slog.String("issuer", i.config.Issuer))
+	}
+	for host, at := range i.documents.Instead {
+		logger.LogAttrs(ctx, slog.LevelWarn, "INSECURE, for tests alone: --"+insecureClientMetadata+" reads what clients of this host say of themselves "+
+			"at an address that need not be public, with certificates of its own. Anyone who signs in can make this server ask that address. Never use it in production",
+			slog.String("host", host), slog.String("address", at.String()))
 	}
 	keys, err := i.Directory.KeyList(ctx, caller.Operator())
 	if err != nil {

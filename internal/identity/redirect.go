@@ -98,3 +98,34 @@ func samePortAside(registered string, u *url.URL) bool {
 	a.Host, b.Host = a.Hostname(), b.Hostname()
 	return a.String() == b.String()
 }
+
+// HasOrigin reports whether a browser's origin is that of a redirect URI of a public client:
+// https, or loopback with any port. A client that nobody registered has the origin of its
+// URL, because its redirect URIs are known while people are asked, and not afterwards.
+func (c Client) HasOrigin(origin string) bool {
+	if !c.Public() {
+		return false
+	}
+	known := c.RedirectURIs
+	if len(known) == 0 && IsClientURL(c.ID) {
+		known = []string{c.ID}
+	}
+	asked, err := parseRedirect(origin)
+	if err != nil || asked.Scheme+"://"+asked.Host != origin {
+		return false
+	}
+	return slices.ContainsFunc(known, func(uri string) bool {
+		u, err := parseRedirect(uri)
+		if err != nil || u.Scheme != asked.Scheme {
+			return false
+		}
+		if u.Scheme == "http" {
+			return u.Hostname() == asked.Hostname()
+		}
+		return u.Scheme == "https" && hostOf(u) == asked.Host
+	})
+}
+
+// hostOf returns the host of an https URL as a browser's origin has it, without the usual
+// port.
+func hostOf(u *url.URL) string { return strings.TrimSuffix(u.Host, ":443") }

@@ -58,3 +58,32 @@ func TestRedirectURIsThatMatch(t *testing.T) {
 		t.Errorf("the only one, left out: %+v, %v", got, ok)
 	}
 }
+
+// Scripts of a public client run at the origin of a redirect URI, and nowhere else.
+func TestOriginsOfAClient(t *testing.T) {
+	t.Parallel()
+	app := identity.Client{ID: "app", RedirectURIs: []string{
+		"https://app.example/back", "https://other.example:8443/back", "https://usual.example:443/", "http://localhost/cb", "org.example.app:/back",
+	}}
+	byURL := identity.ClientOfURL("https://assistant.example/client.json")
+	for _, origin := range []string{"https://app.example", "https://other.example:8443", "https://usual.example", "http://localhost:5173", "http://localhost"} {
+		if !app.HasOrigin(origin) {
+			t.Errorf("%s is none of the client's", origin)
+		}
+	}
+	for _, origin := range []string{
+		"", "null", "*", "https://evil.example", "http://app.example", "https://app.example:8443", "https://other.example", "https://app.example/", "https://app.example/back",
+		"https://APP.example", "http://127.0.0.1:5173", "http://localhost.evil.example", "https://localhost", "org.example.app:", "org.example.app://", "https://assistant.example",
+	} {
+		if app.HasOrigin(origin) {
+			t.Errorf("%s is the client's", origin)
+		}
+	}
+	if !byURL.HasOrigin("https://assistant.example") || byURL.HasOrigin("https://app.example") {
+		t.Error("a client that nobody registered has another origin than that of its URL")
+	}
+	app.SecretDigest = []byte("x")
+	if app.HasOrigin("https://app.example") {
+		t.Error("a client with a secret has an origin")
+	}
+}

@@ -88,6 +88,7 @@ const (
 func (e *Edge) Register(mux *http.ServeMux) {
 	e.reports = newReportLimiter()
 	mux.Handle("POST "+pathToken, e.TokenEndpoint())
+	mux.HandleFunc("OPTIONS "+pathToken, preflight)
 	mux.Handle("POST "+pathDevice, httpkit.Handle(e.deviceAuthorization, e.writeError))
 	mux.Handle("POST "+pathRevoke, httpkit.Handle(e.revoke, e.bearerErrors("")))
 	mux.Handle("POST "+pathIntrospect, httpkit.Handle(e.introspect, e.bearerErrors(identity.ScopeIntrospect)))

@@ -75,6 +75,7 @@ func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	httpkit.Note(r, client)
+	allowOrigin(w.Header(), r, client)
 	if client == nil && !g.public {
 		return fault.New(fault.InvalidClient, "client authentication is needed")
 	}

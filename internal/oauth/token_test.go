@@ -181,7 +181,7 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, nodetest.Options{})
 	for path, allow := range map[string]string{
-		"/oauth2/token": "POST", "/oauth2/revoke": "POST", "/oauth2/introspect": "POST", "/auth/leaked": "POST",
+		"/oauth2/token": "OPTIONS, POST", "/oauth2/revoke": "POST", "/oauth2/introspect": "POST", "/auth/leaked": "POST",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete} {
 			if a := e.do(t, method, path, ""); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != allow {

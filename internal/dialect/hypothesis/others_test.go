@@ -156,11 +156,15 @@ func TestOurSecretsNeverReachTheApplication(t *testing.T) {
 func TestWithoutAnApplicationThereIsAClearRefusal(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nodetest.Options{})
-	for name, body := range map[string]string{
-		"a code":        form("grant_type", "authorization_code", "code", "abc", "client_id", "c"),
-		"a grant token": form("grant_type", jwtBearer, "assertion", grantToken),
+	for name, c := range map[string]struct {
+		body   string
+		status int
+		code   string
+	}{
+		"a code":        {form("grant_type", "authorization_code", "code", "abc", "code_verifier", "v", "client_id", "c"), http.StatusUnauthorized, "invalid_client"},
+		"a grant token": {form("grant_type", jwtBearer, "assertion", grantToken), http.StatusBadRequest, "unsupported_grant_type"},
 	} {
-		if status, _, got := s.send(t, "POST", "/api/token", body); status != http.StatusBadRequest || !strings.Contains(got, "unsupported_grant_type") {
+		if status, _, got := s.send(t, "POST", "/api/token", c.body); status != c.status || !strings.Contains(got, c.code) {
 			t.Errorf("%s: %d %s", name, status, got)
 		}
 	}

@@ -23,7 +23,7 @@ const password = "pâss#wörd quokka" // #nosec G101 -- of this test alone
 // disturbs another.
 var people = []string{
 	"ada", "bea", "cleo", "dora", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou", "mia", "nia", "oli", "pam",
-	"quy", "ria", "sam",
+	"quy", "ria", "sam", "tea", "una",
 }
 
 const liveConfig = `
@@ -49,6 +49,7 @@ bindings:
   - {group: curators, role: curator, path: /collections/4}
 clients:
   - {id: tv, grants: ["urn:ietf:params:oauth:grant-type:device_code", refresh_token], scopes: [read, offline_access]}
+  - {id: assistant, name: Museum assistant, grants: [authorization_code], redirect_uris: ["http://127.0.0.1/callback"]}
 `
 
 // liveServer is the real binary, serving.
