@@ -76,8 +76,15 @@ func (s *three) browser() *http.Client {
 	return &http.Client{Jar: jar, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// ask sends a request and returns the answer with its body.
-func (s *three) ask(c *http.Client, method, target, kind, body string, set ...string) (*http.Response, string) {
+// page is what a browser is shown, and where it is led.
+type page struct {
+	status   int
+	location string
+	body     string
+}
+
+// ask sends a request and returns the answer.
+func (s *three) ask(c *http.Client, method, target, kind, body string, set ...string) page {
 	s.Helper()
 	r, err := http.NewRequest(method, target, strings.NewReader(body))
 	if err != nil {
@@ -98,7 +105,7 @@ func (s *three) ask(c *http.Client, method, target, kind, body string, set ...st
 	if err != nil {
 		s.Fatal(err)
 	}
-	return res, string(text)
+	return page{res.StatusCode, res.Header.Get("Location"), string(text)}
 }
 
 // scim asks as the provisioner, at one of the servers.
@@ -124,10 +131,10 @@ var threeToken = regexp.MustCompile(`bda_[0-9A-Za-z]{36}`)
 // newToken creates a token on the page of somebody who is signed in, and tries it everywhere.
 func (s *three) newToken(c *http.Client, node int) string {
 	s.Helper()
-	res, body := s.ask(c, http.MethodPost, s.nodes[node].base+"/auth/tokens", formType, "name=script&expiry=never", "Sec-Fetch-Site", "same-origin")
-	token := threeToken.FindString(body)
+	res := s.ask(c, http.MethodPost, s.nodes[node].base+"/auth/tokens", formType, "name=script&expiry=never", "Sec-Fetch-Site", "same-origin")
+	token := threeToken.FindString(res.body)
 	if token == "" {
-		s.Fatalf("no token: %d\n%s", res.StatusCode, body)
+		s.Fatalf("no token: %d\n%s", res.status, res.body)
 	}
 	s.wantEverywhere("a new token", token, http.StatusOK)
 	return token
@@ -152,18 +159,18 @@ func TestWhoIsDisabledBySCIMHoldsNothingThatWorks(t *testing.T) {
 	id, _ := made["id"].(string)
 	c := s.browser()
 	signIn := func(jti string) (int, string) {
-		res, _ := s.ask(c, http.MethodGet, s.nodes[1].base+"/auth/sign-in/museum", "", "")
-		to, err := url.Parse(res.Header.Get("Location"))
+		res := s.ask(c, http.MethodGet, s.nodes[1].base+"/auth/sign-in/museum", "", "")
+		to, err := url.Parse(res.location)
 		if err != nil || to.Host != "museum.example.org" {
-			t.Fatalf("leads to %q", res.Header.Get("Location"))
+			t.Fatalf("leads to %q", res.location)
 		}
 		now := time.Now().Unix()
 		raw := assertiontest.Shared(t, []byte(museumKey)).Sign("bearerd-sign-in+jwt", map[string]any{
 			"iss": museumHost, "aud": threeIssuer, "nonce": to.Query().Get("request"), "sub": "pk-1", "employee": "e-7", "iat": now, "exp": now + 60, "jti": jti,
 			"auth_time": now, "preferred_username": "somebody else's name",
 		})
-		res, body := s.ask(c, http.MethodPost, s.nodes[1].base+"/auth/sign-in/museum", formType, url.Values{"assertion": {raw}}.Encode(), "Origin", museumHost)
-		return res.StatusCode, body
+		res := s.ask(c, http.MethodPost, s.nodes[1].base+"/auth/sign-in/museum", formType, url.Values{"assertion": {raw}}.Encode(), "Origin", museumHost)
+		return res.status, res.body
 	}
 	if status, body := signIn("1"); status != http.StatusSeeOther {
 		t.Fatalf("%d\n%s", status, body)
@@ -171,8 +178,8 @@ func TestWhoIsDisabledBySCIMHoldsNothingThatWorks(t *testing.T) {
 	token := s.newToken(c, 1)
 	s.scim(2, http.MethodPatch, "/Users/"+id, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"False"}]}`)
 	s.wantEverywhere("the token of somebody who has left", token, http.StatusUnauthorized)
-	if res, _ := s.ask(c, http.MethodGet, s.nodes[0].base+"/auth/tokens", "", ""); res.StatusCode != http.StatusSeeOther {
-		t.Errorf("the session of somebody who has left: %d", res.StatusCode)
+	if res := s.ask(c, http.MethodGet, s.nodes[0].base+"/auth/tokens", "", ""); res.status != http.StatusSeeOther {
+		t.Errorf("the session of somebody who has left: %d", res.status)
 	}
 	if status, body := signIn("2"); status != http.StatusForbidden || !strings.Contains(body, "disabled") {
 		t.Errorf("somebody who has left signs in: %d\n%s", status, body)
@@ -185,30 +192,30 @@ func TestWhoIsSignedOutAtTheProviderIsSignedOutEverywhere(t *testing.T) {
 	t.Parallel()
 	s := newThree(t)
 	c := s.browser()
-	res, _ := s.ask(c, http.MethodGet, s.nodes[0].base+"/auth/sign-in/op", "", "")
-	res, _ = s.ask(s.browser(), http.MethodGet, res.Header.Get("Location"), "", "")
-	back, err := url.Parse(res.Header.Get("Location"))
+	res := s.ask(c, http.MethodGet, s.nodes[0].base+"/auth/sign-in/op", "", "")
+	res = s.ask(s.browser(), http.MethodGet, res.location, "", "")
+	back, err := url.Parse(res.location)
 	if err != nil || back.Path != "/auth/sign-in/op/callback" {
-		t.Fatalf("the provider leads to %q", res.Header.Get("Location"))
+		t.Fatalf("the provider leads to %q", res.location)
 	}
 	// Another server finishes what the first began.
-	if res, body := s.ask(c, http.MethodGet, s.nodes[1].base+back.RequestURI(), "", ""); res.StatusCode != http.StatusSeeOther {
-		t.Fatalf("%d\n%s", res.StatusCode, body)
+	if res := s.ask(c, http.MethodGet, s.nodes[1].base+back.RequestURI(), "", ""); res.status != http.StatusSeeOther {
+		t.Fatalf("%d\n%s", res.status, res.body)
 	}
 	s.newToken(c, 1)
 	for i, n := range s.nodes {
-		if res, _ := s.ask(c, http.MethodGet, n.base+"/auth/tokens", "", ""); res.StatusCode != http.StatusOK {
-			t.Fatalf("the session at server %d: %d", i, res.StatusCode)
+		if res := s.ask(c, http.MethodGet, n.base+"/auth/tokens", "", ""); res.status != http.StatusOK {
+			t.Fatalf("the session at server %d: %d", i, res.status)
 		}
 	}
-	res, body := s.ask(s.client, http.MethodPost, s.nodes[2].base+"/auth/sign-in/op/backchannel-logout", formType,
+	res := s.ask(s.client, http.MethodPost, s.nodes[2].base+"/auth/sign-in/op/backchannel-logout", formType,
 		url.Values{"logout_token": {s.provider.LogoutToken(nil)}}.Encode())
-	if res.StatusCode >= 300 {
-		t.Fatalf("%d\n%s", res.StatusCode, body)
+	if res.status >= 300 {
+		t.Fatalf("%d\n%s", res.status, res.body)
 	}
 	for i, n := range s.nodes {
-		if res, _ := s.ask(c, http.MethodGet, n.base+"/auth/tokens", "", ""); res.StatusCode != http.StatusSeeOther {
-			t.Errorf("the session at server %d after the logout: %d", i, res.StatusCode)
+		if res := s.ask(c, http.MethodGet, n.base+"/auth/tokens", "", ""); res.status != http.StatusSeeOther {
+			t.Errorf("the session at server %d after the logout: %d", i, res.status)
 		}
 	}
 }
