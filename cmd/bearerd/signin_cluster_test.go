@@ -169,7 +169,7 @@ func TestWhoIsDisabledBySCIMHoldsNothingThatWorks(t *testing.T) {
 			"iss": museumHost, "aud": threeIssuer, "nonce": to.Query().Get("request"), "sub": "pk-1", "employee": "e-7", "iat": now, "exp": now + 60, "jti": jti,
 			"auth_time": now, "preferred_username": "somebody else's name",
 		})
-		res := s.ask(c, http.MethodPost, s.nodes[1].base+"/auth/sign-in/museum", formType, url.Values{"assertion": {raw}}.Encode(), "Origin", museumHost)
+		res = s.ask(c, http.MethodPost, s.nodes[1].base+"/auth/sign-in/museum", formType, url.Values{"assertion": {raw}}.Encode(), "Origin", museumHost)
 		return res.status, res.body
 	}
 	if status, body := signIn("1"); status != http.StatusSeeOther {
@@ -208,7 +208,7 @@ func TestWhoIsSignedOutAtTheProviderIsSignedOutEverywhere(t *testing.T) {
 			t.Fatalf("the session at server %d: %d", i, res.status)
 		}
 	}
-	res := s.ask(s.client, http.MethodPost, s.nodes[2].base+"/auth/sign-in/op/backchannel-logout", formType,
+	res = s.ask(s.client, http.MethodPost, s.nodes[2].base+"/auth/sign-in/op/backchannel-logout", formType,
 		url.Values{"logout_token": {s.provider.LogoutToken(nil)}}.Encode())
 	if res.status >= 300 {
 		t.Fatalf("%d\n%s", res.status, res.body)
