@@ -86,7 +86,7 @@ var mayImport = map[string][]string{
 	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
 	"internal/scim":                 and(edge, "internal/signin", "internal/directory"),
 	"internal/sso":                  {"internal/assertion", "internal/openid", "internal/httpkit", "internal/signin", "internal/records", "internal/fault", "internal/strictjson"},
-	"internal/clientdoc":            {"internal/identity", "internal/fault", "internal/ratelimit", "internal/strictjson"},
+	"internal/clientdoc":            {"internal/identity", "internal/fault", "internal/ratelimit", "internal/remote", "internal/strictjson"},
 	"internal/webui":                and(and(edge, pages...), "internal/sso", "internal/clientdoc"),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/senaite":      and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),

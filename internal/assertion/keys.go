@@ -201,6 +201,6 @@ func SetURL(cfg SetConfig) (Keys, error) {
 			return nil, 0, err
 		}
 		k, err := parseSet(body)
-		return k, remote.Freshness(header), err
+		return k, remote.KeySets.Freshness(header), err
 	}})}, nil
 }

@@ -7,7 +7,7 @@
 // without redirects, without credentials. Its host is resolved once; every address must be
 // a public one, and the connection goes to an address that was checked. What is read is
 // bounded in time and bytes, the number of readings by person and by host, and each
-// document is read once within its time, whoever asks.
+// document is read once within its time, no matter who asks.
 package clientdoc
 
 import (
@@ -23,7 +23,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +32,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/ratelimit"
+	"github.com/bearerd/bearerd/internal/remote"
 	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
@@ -41,11 +41,8 @@ const (
 	maxDocument = 64 << 10
 	timeout     = 5 * time.Second
 
-	minFresh     = 5 * time.Minute
-	maxFresh     = 24 * time.Hour
-	defaultFresh = time.Hour
-	failedFor    = time.Minute // a document that could not be read isn't asked for again
-	maxKept      = 1000        // documents
+	failedFor = time.Minute // a document that could not be read isn't asked for again
+	maxKept   = 1000        // documents
 
 	everyHost   = 2 * time.Second // readings of different documents of one host
 	everyPerson = time.Second     // and for one person
@@ -55,6 +52,9 @@ const (
 
 // hostName is a host's name in its plain form, punycode included.
 var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+
+// lives is for how long a document is kept, as its answer says.
+var lives = remote.Bounds{Least: 5 * time.Minute, Most: 24 * time.Hour, Usual: time.Hour}
 
 // Resolver finds the addresses of a host.
 type Resolver interface {
@@ -248,24 +248,7 @@ func (r *Reader) get(ctx context.Context, id string) (body []byte, fresh time.Du
 	if err == nil && len(body) > maxDocument {
 		err = fmt.Errorf("it has more than %d bytes", maxDocument)
 	}
-	return body, freshness(res.Header), err
-}
-
-// freshness returns for how long a document is kept (RFC 9111 §5.2.2), within 5 minutes and
-// 24 hours.
-func freshness(header http.Header) time.Duration {
-	for directive := range strings.SplitSeq(header.Get("Cache-Control"), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch strings.ToLower(name) {
-		case "no-store", "no-cache":
-			return minFresh
-		case "max-age":
-			if n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
-				return min(max(time.Duration(n)*time.Second, minFresh), maxFresh)
-			}
-		}
-	}
-	return defaultFresh
+	return body, lives.Freshness(res.Header), err
 }
 
 // dial connects to a public address of the host, and to no other.

@@ -153,28 +153,25 @@ func elapsed(at, now time.Time) time.Duration {
 	return maxStale
 }
 
-// How long a document that was fetched is fresh: as its Cache-Control says, within these
-// limits.
-const (
-	minFresh     = time.Minute
-	maxFresh     = time.Hour
-	defaultFresh = 5 * time.Minute
-)
+// Bounds say for how long a document that was fetched may be fresh.
+type Bounds struct{ Least, Most, Usual time.Duration }
+
+// KeySets are the bounds for JWK Sets: a key that is withdrawn must not be trusted for long.
+var KeySets = Bounds{Least: time.Minute, Most: time.Hour, Usual: 5 * time.Minute}
 
 // Freshness returns for how long a document is fresh, from the headers of the answer: its
-// max-age (RFC 9111 §5.2.2.1), but 1 minute at least and 1 hour at most; 5 minutes where it
-// says nothing.
-func Freshness(header http.Header) time.Duration {
+// max-age (RFC 9111 §5.2.2.1), within the bounds; the usual time where it says nothing.
+func (b Bounds) Freshness(header http.Header) time.Duration {
 	for directive := range strings.SplitSeq(header.Get("Cache-Control"), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		switch strings.ToLower(name) {
 		case "no-store", "no-cache":
-			return minFresh
+			return b.Least
 		case "max-age":
 			if seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31); err == nil {
-				return min(max(time.Duration(seconds)*time.Second, minFresh), maxFresh)
+				return min(max(time.Duration(seconds)*time.Second, b.Least), b.Most)
 			}
 		}
 	}
-	return defaultFresh
+	return b.Usual
 }

@@ -162,7 +162,7 @@ func TestWithoutAnApplicationThereIsAClearRefusal(t *testing.T) {
 		code   string
 	}{
 		"a code":        {form("grant_type", "authorization_code", "code", "abc", "code_verifier", "v", "client_id", "c"), http.StatusUnauthorized, "invalid_client"},
-		"a grant token": {form("grant_type", jwtBearer, "assertion", grantToken), http.StatusBadRequest, "unsupported_grant_type"},
+		"a grant token": {form("grant_type", jwtBearer, "assertion", grantToken), http.StatusBadRequest, "invalid_grant"},
 	} {
 		if status, _, got := s.send(t, "POST", "/api/token", c.body); status != c.status || !strings.Contains(got, c.code) {
 			t.Errorf("%s: %d %s", name, status, got)
