@@ -217,7 +217,8 @@ func (a *Authorizations) Allow(ctx context.Context, c *caller.Caller, x *Asked, 
 	if r.Scope == nil {
 		r.Scope = []string{}
 	}
-	if allowed.Remember && !x.Redirect.Unproven {
+	// What has an end of its own isn't remembered: the next grant would have none.
+	if allowed.Remember && allowed.Lifetime == 0 && !x.Redirect.Unproven {
 		r.spend = append(r.spend, records.RememberConsent{Consent: records.Consent{
 			UserID: c.ID(), ClientID: x.Client.Client.ID, Audience: x.Resource.Audience, Scope: allowed.Scope,
 			Collection: allowed.Collection, Digest: x.Digest, At: a.cfg.Now(),

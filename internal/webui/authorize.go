@@ -74,7 +74,7 @@ func (a consent) read(ctx context.Context, c *caller.Caller, q url.Values) (*aut
 }
 
 // clientOf returns the client of an id: one that is registered or, for a person who is
-// signed in, the one that a URL tells about. The error is Unauthenticated for nobody.
+// signed in, the one that the document at a URL describes. The error is Unauthenticated for nobody.
 func (a consent) clientOf(ctx context.Context, c *caller.Caller, id string) (client *records.Principal, byURL bool, err error) {
 	client, err = a.SignIn.ClientNamed(ctx, id)
 	if !fault.Is(err, fault.NotFound) {
@@ -143,7 +143,7 @@ func (a consent) ask(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return a.answer(w, x, err)
 	}
-	if done, err := a.signInFirst(w, r, x); done || err != nil {
+	if done, err := a.signInFirst(w, r, x, timeToReturn); done || err != nil {
 		return err
 	}
 	if !x.prompted("consent") {
@@ -161,35 +161,58 @@ func (a consent) ask(w http.ResponseWriter, r *request) error {
 	return a.page(w, r, http.StatusOK, x, asked, "")
 }
 
+// How much longer ago than a request wants the sign-in may have been: for the way back from
+// it, and for the person to decide.
+const (
+	timeToReturn = 2 * time.Minute
+	timeToDecide = 10 * time.Minute
+	justNow      = time.Minute // what a source is asked for where a request wants none before it
+)
+
+// most returns how long ago the person may have signed in for the request; ok is false where
+// it doesn't say.
+func (x *authorization) most() (most time.Duration, ok bool) {
+	if x.prompted("login") {
+		return 0, true
+	}
+	seconds, err := strconv.ParseUint(x.params.Get("max_age"), 10, 31)
+	return time.Duration(seconds) * time.Second, err == nil
+}
+
 // signInFirst leads somebody who isn't signed in, or signed in too long ago for the
 // request, to sign in and back. done is set when it has answered.
-func (a consent) signInFirst(w http.ResponseWriter, r *request, x *authorization) (done bool, err error) {
-	again := x.prompted("login")
-	if s := x.params.Get("max_age"); s != "" && r.caller != nil {
-		most, _ := strconv.ParseUint(s, 10, 31)
-		at := r.caller.Token.SignedIn
-		again = again || at.IsZero() || a.Now().Sub(at) > time.Duration(most)*time.Second
-	}
-	if r.caller != nil && !r.caller.Subject.Client && !again {
+func (a consent) signInFirst(w http.ResponseWriter, r *request, x *authorization, slack time.Duration) (done bool, err error) {
+	most, limited := x.most()
+	switch {
+	case r.caller == nil || r.caller.Subject.Client:
+	case !limited:
 		return false, nil
+	default:
+		at := r.caller.Token.SignedIn
+		if !at.IsZero() && a.Now().Sub(at) <= most+slack && (slack > timeToReturn || !x.prompted("login")) {
+			return false, nil
+		}
 	}
 	if x.prompted("none") {
 		return true, a.refuse(w, x, "login_required", "nobody is signed in, or it was too long ago")
 	}
-	back := x.params
-	if again {
-		// The way back asks for a sign-in of the last minute instead, or it would never end.
-		back = maps.Clone(x.params)
-		back.Set("prompt", strings.Join(slices.DeleteFunc(x.prompts(), func(p string) bool { return p == "login" }), " "))
-		if x.prompted("login") {
-			back.Set("max_age", "60")
-		}
+	if !limited {
+		return true, a.leadToSignIn(w, x.params, "")
 	}
+	// The way back says the same without login, or it would never end.
+	back := maps.Clone(x.params)
+	back.Set("prompt", strings.Join(slices.DeleteFunc(x.prompts(), func(p string) bool { return p == "login" }), " "))
+	back.Set("max_age", strconv.FormatInt(int64(most/time.Second), 10))
+	return true, a.leadToSignIn(w, back, strconv.FormatInt(int64(max(most, justNow)/time.Second), 10))
+}
+
+// leadToSignIn leads to the sign-in page, and from there back to a request.
+func (a consent) leadToSignIn(w http.ResponseWriter, back url.Values, again string) error {
 	q := url.Values{"next": {a.base + PathAuthorize + "?" + back.Encode()}}
-	if again {
-		q.Set("again", "true")
+	if again != "" {
+		q.Set("again", again)
 	}
-	return true, a.seeOther(w, pathLogin+"?"+q.Encode())
+	return a.seeOther(w, pathLogin+"?"+q.Encode())
 }
 
 // consentView is the page on which a person decides.
@@ -258,7 +281,10 @@ func formTarget(redirect identity.Redirect) string {
 	if err != nil {
 		return ""
 	}
-	if u.Scheme == "https" || u.Scheme == "http" {
+	switch {
+	case u.Scheme == "http" && strings.HasPrefix(u.Host, "["):
+		return "http:" // a policy can't name an IPv6 address; it is this machine's
+	case u.Scheme == "https" || u.Scheme == "http":
 		return u.Scheme + "://" + u.Host
 	}
 	return u.Scheme + ":"
@@ -284,6 +310,9 @@ func (a consent) decide(w http.ResponseWriter, r *request) error {
 	asked, err := a.asked(r.Context(), x)
 	if err != nil {
 		return a.answer(w, x, err)
+	}
+	if done, err := a.signInFirst(w, r, x, timeToReturn+timeToDecide); done || err != nil {
+		return err
 	}
 	if form.Get("decision") != "allow" {
 		return a.refuse(w, x, "access_denied", "the person said no")
@@ -312,6 +341,9 @@ func (a consent) decide(w http.ResponseWriter, r *request) error {
 // allow stores what a person allows and sends the code to the client.
 func (a consent) allow(w http.ResponseWriter, r *request, x *authorization, asked *issuance.Asked, allowed issuance.Allowed) error {
 	code, err := a.Issuance.Allow(r.Context(), r.caller, asked, allowed)
+	if fault.Is(err, fault.SignInAgain) && !x.prompted("none") {
+		return a.leadToSignIn(w, x.params, "true")
+	}
 	if err != nil {
 		return a.answer(w, x, err)
 	}

@@ -313,6 +313,9 @@ func TestConsentIsRemembered(t *testing.T) {
 	}
 	answered(t, b.Get(t, endpoint+query("prompt", "none")), appBack)
 	b.Get(t, endpoint+query("prompt", "consent")).Is(http.StatusOK, "Allow access?")
+	admin := query("resource", museumAt+"/admin")
+	answered(t, allow(t, b, admin, "scope", "read", "scope", "write", "remember", "yes", "days", "7"), appBack)
+	b.Get(t, endpoint+admin).Is(http.StatusOK, "Allow access?") // what had an end isn't given again without
 	b.Get(t, endpoint+query("resource", museumAt+"/admin")).Is(http.StatusOK, "Allow access?")
 	s.signedIn(t, "eve", "battery staple").Get(t, endpoint+query()).Is(http.StatusOK, "Allow access?")
 	_, err := s.UpdateClient(t.Context(), caller.Operator(), directory.NewClient{
@@ -333,25 +336,86 @@ func TestConsentIsRemembered(t *testing.T) {
 	}
 }
 
-// A client may ask for a recent sign-in, and the way back ends.
+// A client may ask for a recent sign-in: then it is asked of the person, and of their source,
+// and the way back ends. The form of a page that was shown before it doesn't go around it.
 func TestAClientAsksForARecentSignIn(t *testing.T) {
 	t.Parallel()
 	s := newAsking(t)
 	b := s.ada(t)
 	b.Get(t, endpoint+query("max_age", "600")).Is(http.StatusOK, "Allow access?")
-	for _, q := range []string{query("prompt", "login"), query("max_age", "600")} {
-		s.Advance(11 * time.Minute)
+	for q, again := range map[string]string{query("prompt", "login"): "60", query("max_age", "600"): "600", query("max_age", "0"): "60"} {
+		s.Advance(23 * time.Minute)
 		to, err := url.Parse(b.Get(t, endpoint+q).Header.Get("Location"))
 		nodetest.Must(t, err)
-		if to.Path != "/auth/login" || to.Query().Get("again") != "true" {
+		if to.Path != "/auth/login" || to.Query().Get("again") != again {
 			t.Fatalf("%s leads to %s", q, to)
+		}
+		for _, posted := range []string{q, strings.TrimPrefix(to.Query().Get("next"), endpoint)} {
+			a := b.Submit(t, "/oauth2/authorize", "request", posted, "decision", "allow", "scope", "read")
+			if !strings.HasPrefix(a.Header.Get("Location"), "/auth/login?") {
+				t.Errorf("%s: the form leads to %s", q, a.Header.Get("Location"))
+			}
 		}
 		b.Get(t, to.Query().Get("next")).Is(http.StatusSeeOther) // not without signing in again
 		a := b.Submit(t, "/auth/login", "username", "ada", "password", "correct horse", "next", to.Query().Get("next"))
-		b.Get(t, a.Header.Get("Location")).Is(http.StatusOK, "Allow access?")
+		back := a.Header.Get("Location")
+		b.Get(t, back).Is(http.StatusOK, "Allow access?")
+		s.Advance(9 * time.Minute) // to decide
+		got := answered(t, b.Submit(t, "/oauth2/authorize", "request", strings.TrimPrefix(back, endpoint), "decision", "allow", "scope", "read"), appBack)
+		if got.Get("code") == "" {
+			t.Errorf("%s: %v", q, got)
+		}
 	}
+	s.Advance(23 * time.Minute)
 	if got := answered(t, b.Get(t, endpoint+query("prompt", "none", "max_age", "0")), appBack); got.Get("error") != "login_required" {
 		t.Errorf("%v", got)
+	}
+}
+
+// A strong scope takes a recent sign-in: the person is led to it and back.
+func TestAStrongScopeTakesARecentSignIn(t *testing.T) {
+	t.Parallel()
+	s := newAsking(t)
+	_, err := s.UpdateClient(t.Context(), caller.Operator(), directory.NewClient{
+		ID: "app", Grants: []string{identity.GrantTypeAuthorizationCode}, Scopes: []string{"read", identity.ScopeCredentials}, RedirectURIs: []string{appBack},
+	})
+	nodetest.Must(t, err)
+	b := s.ada(t)
+	s.Advance(16 * time.Minute)
+	q := query("scope", "credentials")
+	to, err := url.Parse(allow(t, b, q, "scope", "credentials").Header.Get("Location"))
+	nodetest.Must(t, err)
+	if to.Path != "/auth/login" || to.Query().Get("again") != "true" || to.Query().Get("next") != endpoint+q {
+		t.Errorf("leads to %s", to)
+	}
+	b.Submit(t, "/auth/login", "username", "ada", "password", "correct horse")
+	if got := answered(t, allow(t, b, q, "scope", "credentials"), appBack); got.Get("code") == "" {
+		t.Errorf("%v", got)
+	}
+}
+
+// A code is no token: it opens nothing, and nothing is learnt of it.
+func TestACodeIsNoToken(t *testing.T) {
+	t.Parallel()
+	s := newAsking(t)
+	code := answered(t, allow(t, s.ada(t), query("resource", nodetest.Issuer), "scope", "read"), appBack).Get("code")
+	if _, err := s.verify(t, code, nodetest.Issuer); err == nil {
+		t.Error("a code is accepted as a token")
+	}
+	if _, err := s.Bearer(t.Context(), code); err == nil {
+		t.Error("a code calls the management API")
+	}
+	if _, live, err := s.Introspect(t.Context(), s.app, code); err != nil || live {
+		t.Errorf("introspected: %v, %v", live, err)
+	}
+	if _, err := s.Exchange(t.Context(), issuance.Exchange{Subject: code, Client: s.app}); err == nil {
+		t.Error("a code is exchanged")
+	}
+	if _, err := s.Refresh(t.Context(), issuance.Refresh{Token: code, Client: s.app}); err == nil {
+		t.Error("a code is a refresh token")
+	}
+	if _, err := s.redeem(t, code); err != nil {
+		t.Errorf("after all of these it is as good as before: %v", err)
 	}
 }
 
@@ -369,7 +433,7 @@ func TestAClientThatNobodyRegistered(t *testing.T) {
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	s := newSite(t, nodetest.Options{Settings: func(s *node.Settings) { s.ClientURLs = true }}, func(p *webui.Pages) {
+	s := newSite(t, nodetest.Options{Settings: func(s *node.Settings) { s.ClientURL = identity.IsClientURL }}, func(p *webui.Pages) {
 		var err error
 		p.Documents, err = clientdoc.New(clientdoc.Config{
 			Now: p.Now, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: "example.com"},

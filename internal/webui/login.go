@@ -52,7 +52,7 @@ var notices = map[string]string{
 func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
 	f := signIn{Notice: notices[q.Get("notice")], Next: ownPath(q.Get("next"), p.Policy.Issuer)}
-	f.Ways, f.ByForm = p.Ways.list(f.Next, q.Get("again") == "true"), p.Passwords
+	f.Ways, f.ByForm = p.Ways.list(f.Next, q.Get("again")), p.Passwords
 	if !f.ByForm && len(f.Ways) == 1 && (f.Notice == "" || q.Get("notice") == "ended" || q.Get("notice") == "again") {
 		return p.seeOther(w, f.Ways[0].Address)
 	}
@@ -61,7 +61,7 @@ func (p *Pages) loginPage(w http.ResponseWriter, r *request) error {
 
 func (p *Pages) renderLogin(w http.ResponseWriter, r *request, status int, f signIn) error {
 	if f.ByForm = p.Passwords; f.Ways == nil {
-		f.Ways = p.Ways.list(f.Next, false)
+		f.Ways = p.Ways.list(f.Next, "")
 	}
 	return p.render(w, r, status, "login", "Sign in", f)
 }

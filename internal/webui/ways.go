@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
@@ -56,16 +57,17 @@ type way struct {
 	Away        bool   // it did not answer a moment ago
 }
 
-// list returns the ways for a page that leads to next afterwards.
-func (w Ways) list(next string, again bool) []way {
+// list returns the ways for a page that leads to next afterwards. Again is the parameter of
+// that name, for a sign-in that must be a recent one.
+func (w Ways) list(next, again string) []way {
 	list := make([]way, len(w.Sources))
 	for i, s := range w.Sources {
 		q := url.Values{}
 		if next != "" {
 			q.Set("next", next)
 		}
-		if again {
-			q.Set("again", "true")
+		if again != "" {
+			q.Set("again", again)
 		}
 		address := PathWays + s.Name
 		if len(q) > 0 {
@@ -76,6 +78,20 @@ func (w Ways) list(next string, again bool) []way {
 	return list
 }
 
+// mostOf returns how long ago the sign-in that the parameter again asks for may have been:
+// true is as recent as this server wants it for what matters, a number is seconds. 0 is any
+// time.
+func (w Ways) mostOf(again string) time.Duration {
+	if again == "true" {
+		return w.Fresh
+	}
+	seconds, err := strconv.ParseUint(again, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 // begin sends the browser to a source; a proxy that signs people in has answered already.
 func (s ways) begin(w http.ResponseWriter, r *request) error {
 	src, err := s.Sources.Find(r.PathValue("source"))
@@ -84,8 +100,8 @@ func (s ways) begin(w http.ResponseWriter, r *request) error {
 	}
 	q := r.URL.Query()
 	asked := sso.Request{Source: src.Name, Next: ownPath(q.Get("next"), s.Policy.Issuer), App: src.App != nil, MaxAge: src.MaxAge}
-	if q.Get("again") == "true" && s.Fresh > 0 && (asked.MaxAge == 0 || s.Fresh < asked.MaxAge) {
-		asked.MaxAge = s.Fresh
+	if most := s.mostOf(q.Get("again")); most > 0 && (asked.MaxAge == 0 || most < asked.MaxAge) {
+		asked.MaxAge = most
 	}
 	if src.Header != nil {
 		st, err := src.Header.Read(r.Request)
@@ -207,7 +223,7 @@ type pending struct {
 const purposePending = "linking by password"
 
 func (s ways) askPassword(w http.ResponseWriter, r *request, src sso.Source, asked sso.Request, st signin.Statement, problem string) error {
-	if src.Header != nil {
+	if asked.Begun.IsZero() { // of a proxy, which answers at once
 		asked.Begun = s.Now()
 	}
 	sealed, err := s.Requests.Sealer.Seal(purposePending, pending{st, asked})
@@ -317,7 +333,10 @@ func (s ways) refused(w http.ResponseWriter, r *request, src sso.Source, asked s
 	}
 	httpkit.EventOf(r.Context()).Fail(err) // the page doesn't show the cause
 	s.setFailureHeaders(w, err)
-	again := asked.MaxAge > 0 && asked.MaxAge != src.MaxAge
+	again := ""
+	if asked.MaxAge > 0 && asked.MaxAge != src.MaxAge {
+		again = strconv.FormatInt(int64(asked.MaxAge/time.Second), 10)
+	}
 	view := refused{
 		Message: sentence(fault.Message(err)), RequestID: httpkit.EventOf(r.Context()).RequestID(), Title: src.Title,
 		Ways: s.list(asked.Next, again), Password: s.Passwords, Next: asked.Next,

@@ -237,6 +237,10 @@ func TestSigningInAgain(t *testing.T) {
 	if at, _ := url.Parse(a.Header.Get("Location")); at.Query().Get("max_age") != "900" {
 		t.Errorf("leads to %s", at)
 	}
+	a = b.Get(t, "/auth/sign-in/museum?again=60")
+	if at, _ := url.Parse(a.Header.Get("Location")); at.Query().Get("max_age") != "60" {
+		t.Errorf("leads to %s", at)
+	}
 	for name, at := range map[string]any{"none": nil, "too old": m.Time().Unix() - 1000} {
 		nonce := m.begin(t, b, "/auth/sign-in/museum?again=true")
 		a := post(t, b, m.assert(nonce, map[string]any{"auth_time": at}))
