@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/config"
@@ -29,17 +30,28 @@ func takesClientURLs(c config.Config) bool {
 }
 
 // clientDocuments returns what reads the documents of clients that nobody registered; nil
-// where they can't ask.
-func (i *instance) clientDocuments() (*clientdoc.Reader, error) {
-	if !takesClientURLs(i.config) {
+// where they can't ask. Instead is for tests.
+func clientDocuments(c config.Config, instead clientdoc.Config, now func() time.Time) (*clientdoc.Reader, error) {
+	if !takesClientURLs(c) {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	c := i.documents
-	c.Now = i.now
-	if i.config.Authorization.ClientMetadata == config.ClientMetadataTrusted {
-		c.Hosts = i.config.Authorization.TrustedHosts
+	instead.Now = now
+	if c.Authorization.ClientMetadata == config.ClientMetadataTrusted {
+		instead.Hosts = c.Authorization.TrustedHosts
 	}
-	return clientdoc.New(c)
+	return clientdoc.New(instead)
+}
+
+// clientURL returns which clients that nobody registered are known by a URL: those whose
+// document may be read.
+func clientURL(documents *clientdoc.Reader) func(id string) bool {
+	if documents == nil {
+		return nil
+	}
+	return func(id string) bool {
+		_, err := documents.Check(id)
+		return err == nil
+	}
 }
 
 // siteResources returns the protected resources as their metadata says them.

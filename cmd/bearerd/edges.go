@@ -97,10 +97,6 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if err != nil {
 		return edges{}, fmt.Errorf("sign_in: %w", err)
 	}
-	documents, err := i.clientDocuments()
-	if err != nil {
-		return edges{}, err
-	}
 	if len(i.ways) > 0 {
 		e.loops = append(e.loops, askWays(i.ways, logger))
 	}
@@ -108,7 +104,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
-		Passwords: takesPasswords(i.config), Ways: ways, Documents: documents,
+		Passwords: takesPasswords(i.config), Ways: ways, Documents: i.documents,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
 		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic,
 		Explorer: func() []byte { return s.description.JSON() },

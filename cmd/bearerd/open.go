@@ -51,7 +51,8 @@ type instance struct {
 	ways     sso.Sources // to sign in, for the server
 	ring     *keyring.Ring
 
-	documents clientdoc.Config // as the flag of tests changes it; empty otherwise
+	documents *clientdoc.Reader // of clients that nobody registered; nil: they can't ask
+	instead   clientdoc.Config  // how tests have them read; empty otherwise
 }
 
 // needs says what a command needs of the database.
@@ -208,9 +209,11 @@ type parts struct {
 	// nothing happens.
 	shared bool
 	serves bool // people sign in: their sources are made ready
-	meter  node.Meter
-	now    func() time.Time // the machine's own: the ledger sees by it that the machine was stopped
-	logger *slog.Logger
+	// instead is how tests have documents of clients read; empty otherwise.
+	instead clientdoc.Config
+	meter   node.Meter
+	now     func() time.Time // the machine's own: the ledger sees by it that the machine was stopped
+	logger  *slog.Logger
 }
 
 // assemble puts a node together: the one place where its parts meet.
@@ -247,11 +250,15 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 			return nil, err
 		}
 	}
+	documents, err := clientDocuments(p.config, p.instead, ledger.Now)
+	if err != nil {
+		return nil, err
+	}
 	n, err := node.New(node.Config{
 		Store: p.store, Ring: ring, Follower: follower, Watcher: watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
 		Forms: forms, Settings: node.Settings{
 			Policy: policyOf(p.config), Audit: p.config.Audit.Retention, Staleness: p.config.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(p.config.Verify.Cache),
-			ClientURLs: takesClientURLs(p.config), Passwords: p.config.SignIn.Password, PasswordRule: identity.PasswordRule{Min: p.config.SignIn.MinPassword}, Sources: ways.policies,
+			ClientURL: clientURL(documents), Passwords: p.config.SignIn.Password, PasswordRule: identity.PasswordRule{Min: p.config.SignIn.MinPassword}, Sources: ways.policies,
 			Limits: identity.Limits{
 				Account: p.config.Login.AccountFailures, AccountTotal: p.config.Login.AccountFailuresTotal,
 				Address: p.config.Login.AddressFailures, Window: p.config.Login.Window,
@@ -264,7 +271,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	}
 	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
-	i.ways, i.ring = ways.sources, ring
+	i.ways, i.ring, i.documents, i.instead = ways.sources, ring, documents, p.instead
 	p.store.Follow(follower.Origin)
 	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {
 		return i, err

@@ -112,7 +112,7 @@ it only once, or reads it from a file; it is never an argument.`,
 			Use:   "check",
 			Short: "Check the configuration and the files that it names",
 			Long: `Check the configuration, the BEARERD_ variables and the flags, and the files that
-they name: the secret, the master key, and the database's schema. Every error is
+they name: the secrets, the master key, and the database's schema. Every error is
 reported, and nothing is changed.`,
 			Args: takes(),
 			RunE: func(cmd *cobra.Command, _ []string) error {
@@ -121,7 +121,8 @@ reported, and nothing is changed.`,
 					return err
 				}
 				_, webhookErr := readWebhookSecret(c)
-				if err := errors.Join(checkSecrets(c), webhookErr, checkDatabase(cmd, c)); err != nil {
+				_, waysErr := readWays(cmd.Context(), c, p.now)
+				if err := errors.Join(checkSecrets(c), waysErr, webhookErr, checkDatabase(cmd, c)); err != nil {
 					return err
 				}
 				p.say("the configuration is valid")

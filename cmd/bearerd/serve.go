@@ -60,12 +60,13 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	metrics := server.NewMetrics()
-	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), serves: true, meter: metrics, now: p.now, logger: logger})
+	instead, err := insecureDocuments(p.insecureDocuments)
 	if err != nil {
 		return err
 	}
-	if i.documents, err = insecureDocuments(p.insecureDocuments); err != nil {
+	metrics := server.NewMetrics()
+	i, err := assemble(ctx, parts{config: c, store: s, log: s, shared: c.Database.IsPostgres(), serves: true, instead: instead, meter: metrics, now: p.now, logger: logger})
+	if err != nil {
 		return err
 	}
 	e, err := i.edges(logger)
@@ -143,7 +144,7 @@ func (i *instance) warn(ctx context.Context, logger *slog.Logger) error {
 		logger.LogAttrs(ctx, slog.LevelWarn, "the issuer is http and not on loopback: tokens travel in the clear, and browsers won't sign in",
 			slog.String("issuer", i.config.Issuer))
 	}
-	for host, at := range i.documents.Instead {
+	for host, at := range i.instead.Instead {
 		logger.LogAttrs(ctx, slog.LevelWarn, "INSECURE, for tests alone: --"+insecureClientMetadata+" reads what clients of this host say of themselves "+
 			"at an address that need not be public, with certificates of its own. Anyone who signs in can make this server ask that address. Never use it in production",
 			slog.String("host", host), slog.String("address", at.String()))

@@ -125,8 +125,8 @@ func parseSet(body []byte) (*knownKeys, error) {
 	return k, nil
 }
 
-// isPrivate reports whether a JWK has the private member of its type: whoever can read the
-// set could sign.
+// isPrivate reports whether a JWK has the private member of its type. Everybody who
+// reads the set could then sign with it.
 func isPrivate(m map[string]any) bool { return m["d"] != nil || m["k"] != nil }
 
 func (k *knownKeys) add(key token.VerificationKey) error {

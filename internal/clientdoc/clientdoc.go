@@ -151,7 +151,7 @@ func (r *Reader) Check(id string) (host string, err error) {
 	return host, nil
 }
 
-// Read returns the client that a URL tells about, for a person who is signed in. The error
+// Read returns the client that the document at a URL describes, for a person who is signed in. The error
 // is Invalid for a URL or a document that can't be taken, Limited for too many, and
 // Unavailable where it can't be read now.
 func (r *Reader) Read(ctx context.Context, person, id string) (*identity.Client, error) {

@@ -83,7 +83,7 @@ func (w *world) answers(body, kind, cache string) {
 
 func (w *world) pass(d time.Duration) { w.now.Add(int64(d)) }
 
-// A document is read once within its time, whoever asks and how many at once.
+// A document is read once within its time, however many ask at once.
 func TestADocumentIsReadOnceInItsTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

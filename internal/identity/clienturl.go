@@ -2,7 +2,7 @@ package identity
 
 import "strings"
 
-// IsClientURL reports whether a client's id is a URL that tells about the client
+// IsClientURL reports whether a client's id is the URL of a document about the client
 // (draft-ietf-oauth-client-id-metadata-document), so that nobody need have registered it.
 func IsClientURL(id string) bool { return strings.HasPrefix(id, "https://") }
 

@@ -45,10 +45,10 @@ type Config struct {
 
 // Settings are what the operator decides.
 type Settings struct {
-	Policy     issuance.Policy
-	Limits     identity.Limits
-	ClientURLs bool           // clients that nobody registered are known by a URL
-	Sources    signin.Sources // that vouch for people
+	Policy    issuance.Policy
+	Limits    identity.Limits
+	ClientURL func(id string) bool // which clients that nobody registered are known by a URL; nil: none
+	Sources   signin.Sources       // that vouch for people
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords    bool
 	PasswordRule identity.PasswordRule // of passwords that are set in clear
@@ -152,7 +152,7 @@ func (n *Node) operations() (err error) {
 	in := signin.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
 		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
-		People: n.Directory.Users, ClientURLs: c.Settings.ClientURLs, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
+		People: n.Directory.Users, ClientURL: c.Settings.ClientURL, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
 		Fresh: c.Settings.Policy.Fresh,
 	}
 	is := issuance.Config{

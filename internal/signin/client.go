@@ -41,7 +41,7 @@ func (a *Authenticator) IdentifyClient(ctx context.Context, id string) (*caller.
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	if err != nil && a.cfg.ClientURLs && identity.IsClientURL(id) && identity.ValidateClientID(id) == nil {
+	if err != nil && a.cfg.ClientURL != nil && a.cfg.ClientURL(id) {
 		// Nobody registered it. What it may have, the code or the grant that it brings says.
 		p, err = &records.Principal{Client: identity.ClientOfURL(id), Seq: a.cfg.Ledger.Applied()}, nil
 	}

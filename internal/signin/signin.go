@@ -54,9 +54,10 @@ type Config struct {
 	Hasher   *identity.Hasher
 	Limits   identity.Limits // of failures
 	People   *directory.Users
-	// ClientURLs says whether clients that nobody registered are known by a URL.
-	ClientURLs bool
-	Sources    Sources // that vouch for people, as the sign-in page shows them
+	// ClientURL reports whether a client that nobody registered may be known by a URL; nil:
+	// none is.
+	ClientURL func(id string) bool
+	Sources   Sources // that vouch for people, as the sign-in page shows them
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords bool
 	Fresh     time.Duration // how recent the sign-in of a session must be that changes how its user gets in; 0: any
