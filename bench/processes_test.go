@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // The controls run in processes of their own, as bearerd does: this test's binary,
@@ -70,14 +72,6 @@ func must(b testing.TB, err error) {
 	}
 }
 
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	l, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
-	must(b, err)
-	must(b, l.Close())
-	return l.Addr().String()
-}
-
 // process is a program that runs until the benchmark ends.
 type process struct {
 	cmd     *exec.Cmd
@@ -122,7 +116,7 @@ func start(b *testing.B, cmd *exec.Cmd, address string) *process {
 
 func startControl(b *testing.B, name string) *process {
 	b.Helper()
-	address := freeAddress(b)
+	address := freeport.Address(b)
 	self, err := os.Executable()
 	must(b, err)
 	cmd := exec.Command(self) //nolint:noctx // ended by start
@@ -164,7 +158,7 @@ login: {account_failures: 1000000, address_failures: 1000000}
 func startBearerd(b *testing.B) *process {
 	b.Helper()
 	dir := b.TempDir()
-	address, ops := freeAddress(b), freeAddress(b)
+	address, ops := freeport.Address(b), freeport.Address(b)
 	must(b, os.WriteFile(filepath.Join(dir, "bearerd.yaml"), fmt.Appendf(nil, configFile, address, ops), 0o600))
 	must(b, os.WriteFile(filepath.Join(dir, "access.yaml"), []byte(accessFile), 0o600))
 	command(b, dir, "apply", "-f", "access.yaml")

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // post sends a form and returns the answer's members.
@@ -120,7 +122,7 @@ func BenchmarkNginx(b *testing.B) {
 	if err != nil {
 		nginx = "/usr/sbin/nginx"
 	}
-	p, headers, address, dir := startBearerd(b), startControl(b, "headers"), freeAddress(b), b.TempDir()
+	p, headers, address, dir := startBearerd(b), startControl(b, "headers"), freeport.Address(b), b.TempDir()
 	text := fmt.Sprintf(nginxFile, address, p.address, headers.address)
 	// return comes before auth_request in nginx's phases, so the answer is a file.
 	text = strings.ReplaceAll(text, "return 204;", "root .;")

@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 const (
@@ -57,7 +59,7 @@ type site struct{ url, mcp string }
 func serveMCP(t *testing.T, arguments ...string) site {
 	t.Helper()
 	dir := t.TempDir()
-	address, ops, mcp := freeAddress(t), freeAddress(t), freeAddress(t)
+	address, ops, mcp := freeport.Address(t), freeport.Address(t), freeport.Address(t)
 	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops)+fmt.Sprintf(settingsMCP, address, mcp))
 	write(t, filepath.Join(dir, "access.yaml"), strings.TrimRight(accessFile, "\n")+accessOfAssistant)
 	apply(t, dir)

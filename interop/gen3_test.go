@@ -21,6 +21,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	josejwt "github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 const commonsAccess = `
@@ -56,7 +58,7 @@ type commons struct {
 func newCommons(t *testing.T) *commons {
 	t.Helper()
 	c := &commons{}
-	address, ops := freeAddress(t), freeAddress(t)
+	address, ops := freeport.Address(t), freeport.Address(t)
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: address})
 		r.Out.Host = r.In.Host

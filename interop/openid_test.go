@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 const providerSecret = "of/the+client, 32 bytes at least" // #nosec G101 -- of this test alone
@@ -34,7 +36,7 @@ func TestSignInWithAProvider(t *testing.T) {
 		t.Run(c.algorithm, func(t *testing.T) {
 			t.Parallel()
 			dir := needPackages(t, "testdata/openid")
-			issuer := "http://" + freeAddress(t)
+			issuer := "http://" + freeport.Address(t)
 			secret := filepath.Join(t.TempDir(), "provider.secret")
 			write(t, secret, providerSecret+"\n")
 			server := serveWith(t, fmt.Sprintf(`
@@ -109,7 +111,7 @@ func TestSignInWithAuthlib(t *testing.T) {
 	t.Parallel()
 	needPython(t)
 	needFrameworks(t)
-	issuer := "http://" + freeAddress(t)
+	issuer := "http://" + freeport.Address(t)
 	secret := filepath.Join(t.TempDir(), "provider.secret")
 	write(t, secret, providerSecret)
 	server := serveWith(t, fmt.Sprintf(`

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 func encodeSegment(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
@@ -51,7 +53,7 @@ frontend api
 func withHAProxy(t *testing.T, w wanted, raw string) error {
 	t.Helper()
 	needProgram(t, "haproxy")
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), freeport.Address(t)
 	key := filepath.Join(dir, "key.pem")
 	der, err := x509.MarshalPKIXPublicKey(jwkSet(t, w.issuer).Keys[0].Key)
 	if err != nil {
@@ -91,7 +93,7 @@ func apache(t *testing.T, module, directives string) string {
 	if _, err := os.Stat(path); err != nil {
 		missing(t, file)
 	}
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), freeport.Address(t)
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Apache's workers are another user
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 var binary string // bearerd, built once
@@ -85,7 +86,7 @@ func serveBehind(t *testing.T, application string) string {
 func serveWith(t *testing.T, settings string) string {
 	t.Helper()
 	dir := t.TempDir()
-	address, ops := freeAddress(t), freeAddress(t)
+	address, ops := freeport.Address(t), freeport.Address(t)
 	write(t, filepath.Join(dir, "bearerd.yaml"), fmt.Sprintf(configFile, address, ops)+settings)
 	write(t, filepath.Join(dir, "access.yaml"), accessFile)
 	apply(t, dir)
@@ -143,16 +144,6 @@ func awaitReady(t *testing.T, url string, ended <-chan struct{}) {
 		}
 	}
 	t.Fatal("the server was not ready in time")
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func write(t *testing.T, path, text string) {

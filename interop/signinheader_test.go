@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // raw sends a request as it is written, from an address of this machine, and returns the
@@ -84,7 +86,7 @@ func whose(t *testing.T, address string, headers ...string) string {
 func TestPeopleSignInThroughAWebServer(t *testing.T) {
 	t.Parallel()
 	eachWebServer(t, func(t *testing.T, p *signInPage, startServer func(address, bearerd string)) {
-		address := freeAddress(t)
+		address := freeport.Address(t)
 		bearerd := p.bearerd(address, "unknown: refuse", "unknown: create")
 		startServer(address, bearerd)
 		if resp, body := raw(t, loopback, address, "/auth/login"); resp.StatusCode != http.StatusOK || !strings.Contains(body, `href="/auth/sign-in/sso"`) || !strings.Contains(body, "Museum account") {
@@ -121,7 +123,7 @@ func TestPeopleSignInThroughAWebServer(t *testing.T) {
 func TestPeopleOfASourceSignIn(t *testing.T) {
 	t.Parallel()
 	p := newSignInPage(t)
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	bearerd := p.bearerd(address, "unknown: refuse", "users: hr, external_id: Remote-User, unknown: refuse")
 	people := p.file("bearerd/people.yaml", "users: [{username: Ada.Lovelace, external_id: ada}]\n")
 	apply := exec.CommandContext(t.Context(), binary, "apply", "-f", people, "--source", "hr", "--config", "bearerd.yaml")
@@ -198,7 +200,7 @@ func forgeries(secret string) map[string][]string {
 func TestNobodySignsInAsSomebodyElse(t *testing.T) {
 	t.Parallel()
 	eachWebServer(t, func(t *testing.T, p *signInPage, startServer func(address, bearerd string)) {
-		address := freeAddress(t)
+		address := freeport.Address(t)
 		bearerd := p.bearerd(address, "unknown: refuse", "unknown: create")
 		startServer(address, bearerd)
 		resp, _ := raw(t, loopback, address, "/auth/sign-in/sso", basic("ada", adasPassword)...)
@@ -278,7 +280,7 @@ func TestTheWebServerAloneSaysWho(t *testing.T) {
 			mu.Unlock()
 		}))
 		t.Cleanup(behind.Close)
-		address := freeAddress(t)
+		address := freeport.Address(t)
 		startServer(address, strings.TrimPrefix(behind.URL, "http://"))
 		mu.Lock()
 		got = nil
@@ -326,7 +328,7 @@ func TestApacheKnowsTheDirectivesOfThePage(t *testing.T) {
 			if name == "shibboleth" {
 				site = swap(t, site, "    ProxyPass /", shown["shibboleth-handlers"]+"    ProxyPass /")
 			}
-			conf := p.file("apache2/apache2.conf", fmt.Sprintf(apacheSite, p.root, freeAddress(t), modules, site))
+			conf := p.file("apache2/apache2.conf", fmt.Sprintf(apacheSite, p.root, freeport.Address(t), modules, site))
 			out, err := exec.CommandContext(t.Context(), programOf(t, "apache2"), "-t", "-f", conf).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), "Syntax OK") {
 				t.Errorf("%v\n%s", err, out)

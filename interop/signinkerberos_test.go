@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 const realmFile = `
@@ -69,7 +71,7 @@ func newRealm(t *testing.T, dir, keytab string) *realm {
 			missing(t, program)
 		}
 	}
-	k, address := &realm{t, dir}, freeAddress(t)
+	k, address := &realm{t, dir}, freeport.Address(t)
 	write(t, filepath.Join(dir, "krb5.conf"), fmt.Sprintf(realmFile, dir, address))
 	k.run("", "kdb5_util", "create", "-s", "-P", "of this test alone")
 	k.run("", "kadmin.local", "addprinc", "-pw", adasPassword, "ada")
@@ -91,7 +93,7 @@ func TestPeopleOfARealmSignIn(t *testing.T) {
 	p := newSignInPage(t)
 	modules := p.apacheModules("auth_gssapi")
 	k := newRealm(t, filepath.Join(p.root, "run"), filepath.Join(p.root, "etc/apache2/http.keytab"))
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	bearerd := p.bearerd(address, "unknown: refuse", "unknown: create")
 	lines := swap(t, p.in(blocks(t, "sign-in-header.md", "apache")["kerberos"]), "GssapiSSLonly On\n", "") // there is no TLS here
 	p.environment = k.environment()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 const slapdFile = `
@@ -68,7 +70,7 @@ func ldapServer(t *testing.T) string {
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	serveTCP(t, address, exec.CommandContext(t.Context(), program, "-d", "0", "-f", conf, "-h", "ldap://"+address))
 	return address
 }
@@ -110,7 +112,7 @@ func TestPeopleOfADirectorySignIn(t *testing.T) {
 	p := newSignInPage(t)
 	modules, directory := p.apacheModules("ldap", "authnz_ldap"), ldapServer(t)
 	lines := swap(t, blocks(t, "sign-in-header.md", "apache")["ldap"], "ldaps://ldap.example.org", "ldap://"+directory)
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	bearerd := p.bearerd(address, "unknown: refuse", "unknown: create")
 	p.runApache(address, modules, swap(t, p.apacheConfig(bearerd), p.in(apacheFromFile), lines))
 	for _, typed := range []string{"ada", "ADA", "Ada", " ada", "ada  "} {

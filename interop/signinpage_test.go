@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // signInPage is docs/sign-in-header.md with its files in a directory in place of the root.
@@ -274,7 +276,7 @@ func (p *signInPage) caddy(address, bearerd string) {
 // returns its address.
 func (p *signInPage) bearerd(issuer string, change ...string) string {
 	p.t.Helper()
-	address, ops := freeAddress(p.t), freeAddress(p.t)
+	address, ops := freeport.Address(p.t), freeport.Address(p.t)
 	settings := swap(p.t, blocks(p.t, "sign-in-header.md", "yaml")["/etc/bearerd/bearerd.yaml"], change...)
 	p.file("bearerd/bearerd.yaml", fmt.Sprintf("issuer: http://%s\nlisten: %s\nops_listen: %s\n", issuer, address, ops)+p.in(settings))
 	ended := startServer(p.t, filepath.Join(p.root, "etc/bearerd"))

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/pgtest"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // shown returns the blocks of a page in docs/: those of a language, by the file that
@@ -78,21 +80,11 @@ func newSite(t *testing.T) *site {
 		"@db.example.org/bearerd?sslmode=verify-full", "@"+s.database.Addr()+"/bearerd?sslmode=disable",
 		"/etc/bearerd/master.key", filepath.Join(dir, "master.key"), "10.0.0.10", "127.0.0.1"))
 	for i := range s.nodes {
-		s.address[i] = freePort(t)
+		s.address[i] = freeport.Address(t)
 		s.start(t, i)
 	}
 	s.nginx(t)
 	return s
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // start starts a node where it was before, and waits until it is ready.

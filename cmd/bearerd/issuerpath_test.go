@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 const pathAccess = `
@@ -87,7 +89,7 @@ func newWalker(t *testing.T, location string) *walker {
 	t.Helper()
 	listen, issuer := "127.0.0.1:0", "http://localhost/user"
 	if location == "" {
-		listen = unusedAddress(t)
+		listen = freeport.Address(t)
 		issuer = "http://" + listen + "/user"
 	}
 	b := newBench(t, t.TempDir(), "issuer: "+issuer+"\nlisten: "+listen+"\nops_listen: 127.0.0.1:0\n"+
@@ -120,14 +122,6 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func unusedAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // nginxAt runs nginx with one location, and returns the socket on which it listens.

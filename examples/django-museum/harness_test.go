@@ -7,19 +7,19 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/frontendtest"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // patience is how long one step may take, on a slow machine that does much else.
@@ -74,7 +74,7 @@ func newMuseum(t *testing.T, mode string, assertion bool) *museum {
 	for _, name := range []string{"docs", "clients"} {
 		must(t, os.Symlink(filepath.Join(repository, name), filepath.Join(root, name)))
 	}
-	ports := freePorts(t, 4)
+	ports := [4]string{freeport.Port(t), freeport.Port(t), freeport.Port(t), freeport.Port(t)}
 	m.url = "http://localhost:" + ports[0]
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "BEARERD_") && !strings.HasPrefix(v, "MUSEUM_") && !strings.HasPrefix(v, "PATH=") {
@@ -232,31 +232,6 @@ func (m *museum) want(a answer, status int, texts ...string) {
 		}
 	}
 }
-
-// freePorts returns ports that nobody listens on, no two of them the same in this run.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	taken.Lock()
-	defer taken.Unlock()
-	var ports []string
-	for len(ports) < n {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		must(t, err)
-		_, port, err := net.SplitHostPort(l.Addr().String())
-		must(t, errors.Join(err, l.Close()))
-		if !taken.ports[port] {
-			taken.ports[port] = true
-			ports = append(ports, port)
-		}
-	}
-	return ports
-}
-
-var taken = struct {
-	sync.Mutex
-
-	ports map[string]bool
-}{ports: map[string]bool{}}
 
 func must(t *testing.T, err error) {
 	t.Helper()

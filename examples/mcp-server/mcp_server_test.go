@@ -7,7 +7,6 @@ import (
 	"context"
 	"html"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -19,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // patience is how long one step may take, on a slow machine that does much else.
@@ -60,12 +61,12 @@ func start(t *testing.T) *example {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building bearerd: %v\n%s", err, out)
 	}
-	port := freePort(t)
+	port := freeport.Port(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, "./run.sh")
 	cmd.Dir, cmd.Stderr = dir, t.Output()
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"),
-		"MUSEUM_PORT="+port, "MUSEUM_MCP_PORT="+freePort(t), "MUSEUM_OPS_PORT="+freePort(t))
+		"MUSEUM_PORT="+port, "MUSEUM_MCP_PORT="+freeport.Port(t), "MUSEUM_OPS_PORT="+freeport.Port(t))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = patience
@@ -183,16 +184,6 @@ func needNode(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	must(t, err)
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	must(t, err)
-	return port
 }
 
 func must(t *testing.T, err error) {

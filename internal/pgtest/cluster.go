@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // Cluster is a PostgreSQL server of its own, on the loopback interface. Its
@@ -161,7 +163,7 @@ func (c *Cluster) create(fill func() error) (err error) {
 		return err
 	}
 	for range 5 { // the port that was free may be taken again
-		if c.port, err = freePort(); err != nil {
+		if c.port, err = freeport.Choose(); err != nil {
 			return err
 		}
 		if err = c.Serve(); err == nil {
@@ -334,16 +336,4 @@ func programs() (string, error) {
 		}
 	}
 	return "", errNone
-}
-
-func freePort() (int, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.Join(errors.New("no port"), l.Close())
-	}
-	return addr.Port, l.Close()
 }

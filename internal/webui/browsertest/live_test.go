@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/freeport"
 )
 
 // password is everybody's, of this test alone. It is told from all else in a log.
@@ -83,10 +84,15 @@ func startLive(dir string) (*liveServer, error) {
 	if err := build(binary); err != nil {
 		return nil, err
 	}
-	address, ops, err := freeAddresses()
+	port, err := freeport.Choose()
 	if err != nil {
 		return nil, err
 	}
+	opsPort, err := freeport.Choose()
+	if err != nil {
+		return nil, err
+	}
+	address, ops := fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", opsPort)
 	var users strings.Builder
 	for _, name := range people {
 		fmt.Fprintf(&users, "  - {username: %s, password: \"%s\", name: %s Example, groups: [curators]}\n", name, password, name)
@@ -175,16 +181,4 @@ func awaitReady(url string, ended <-chan struct{}) error {
 		}
 	}
 	return errors.New("the server was not ready in time")
-}
-
-// freeAddresses returns two addresses that nobody listens on.
-func freeAddresses() (one, two string, err error) {
-	var all [2]net.Listener
-	for i := range all {
-		if all[i], err = new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0"); err != nil {
-			return "", "", err
-		}
-		defer func() { _ = all[i].Close() }()
-	}
-	return all[0].Addr().String(), all[1].Addr().String(), nil
 }
