@@ -35,7 +35,7 @@ type eventRow struct {
 }
 
 // filterFields are what the log is filtered by.
-var filterFields = []string{"actor", "action", "target", "token_id", "since", "until"}
+var filterFields = []string{"actor", "action", "target", "token_id", "outcome", "address", "since", "until"}
 
 func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 	q := r.URL.Query()
@@ -70,12 +70,13 @@ func (p *Pages) auditPage(w http.ResponseWriter, r *request) error {
 }
 
 // filterMarks are the fields of the filter that are marked when they are wrong.
-var filterMarks = fieldsNamed("since", "until")
+var filterMarks = fieldsNamed("address", "since", "until")
 
 // readFilter reads which events are asked for. Who and whom may be usernames.
 func (p *Pages) readFilter(q url.Values) (f audit.Filter, err error) {
 	f = audit.Filter{
-		Actor: q.Get("actor"), Target: q.Get("target"), Action: q.Get("action"), TokenID: q.Get("token_id"), Limit: audit.DefaultLimit,
+		Actor: q.Get("actor"), Target: q.Get("target"), Action: q.Get("action"), TokenID: q.Get("token_id"),
+		Outcome: q.Get("outcome"), Address: q.Get("address"), Limit: audit.DefaultLimit,
 	}
 	if f.Since, err = readMoment(q.Get("since")); err != nil {
 		return f, fault.In("since", err)
