@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"internal/fault":                {"internal/redact"},
 	"internal/cache":                nil,
 	"internal/ratelimit":            nil,
-	"internal/traffic":              nil,
+	"internal/traffic":              {"internal/records", "internal/fault"},
 	"internal/strictjson":           nil,
 	"internal/token":                {"internal/fault", "internal/strictjson"},
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
@@ -64,6 +64,7 @@ var mayImport = map[string][]string{
 	"internal/records":              domains,
 	"internal/verification":         {"internal/token", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
+	"internal/census":               {"internal/records", "internal/fault"},
 	"internal/source":               and(domains, "internal/cache", "internal/quota", "internal/records", "internal/verification"),
 	"internal/caller":               and(domains, "internal/records", "internal/source", "internal/verification"),
 	"internal/directory":            operations,
@@ -110,7 +111,7 @@ var mayImport = map[string][]string{
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
 		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
-		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
+		"internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

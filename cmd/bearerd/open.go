@@ -48,6 +48,7 @@ type instance struct {
 	tail     *feed.Tail // of the revocation log
 	now      func() time.Time
 	traffic  traffic.Log // nil when nothing is counted
+	figures  figures     // of all nodes, for the server
 	ways     sso.Sources // to sign in, for the server
 	ring     *keyring.Ring
 

@@ -69,11 +69,14 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
+	loops, err := i.count(metrics.Totals, logger)
+	if err != nil {
+		return err
+	}
 	e, err := i.edges(logger)
 	if err != nil {
 		return err
 	}
-	var loops []server.Loop
 	if i.config.Database.IsPostgres() {
 		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.WatchNodes}, server.Loop{
 			Name: "listening for revocations", // asking for the log as soon as another node has added to it

@@ -40,9 +40,47 @@ type Config struct {
 
 // Meter counts what a journal acknowledges.
 type Meter interface {
-	Revoked(entries int)
+	Revoked(r Revocation)
 	Acknowledged(took time.Duration)
 	Waited(outcome string) // WaitConfirmed and so on
+}
+
+// Revocation counts what one batch revoked, and the entries of the log that it took. A
+// token counts once with everything that was made from it, a user once with all tokens. A
+// batch after which access is decided again revokes none of these.
+type Revocation struct {
+	Entries                      int
+	Tokens, Users, Clients, Keys int
+	Everything                   int
+}
+
+// revocationOf counts what a batch revokes.
+func revocationOf(b records.Batch) Revocation {
+	r := Revocation{Entries: len(b.Log)}
+	keys := map[string]bool{}
+	for _, e := range b.Log {
+		if e.What == revocation.SigningKey {
+			keys[e.ID] = true
+		}
+	}
+	for _, op := range b.Ops {
+		switch op := op.(type) {
+		case records.KillEverything:
+			r.Everything++
+		case records.KillTokens:
+			switch {
+			case op.Owner != "":
+				r.Users++
+			case op.ClientID != "":
+				r.Clients++
+			case len(op.IDs) > 0 && keys[op.IDs[0]]:
+				r.Keys++
+			default:
+				r.Tokens++
+			}
+		}
+	}
+	return r
 }
 
 // Outcomes of waiting until a revocation holds on every node.
@@ -108,6 +146,6 @@ func (j *Journal) Now() time.Time { return j.cfg.Now() }
 
 type noMeter struct{}
 
-func (noMeter) Revoked(int)                {}
+func (noMeter) Revoked(Revocation)         {}
 func (noMeter) Acknowledged(time.Duration) {}
 func (noMeter) Waited(string)              {}

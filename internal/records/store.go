@@ -28,6 +28,8 @@ type Store interface {
 	keyring.Store
 	Committer
 	Purger
+	Traffic
+	Census
 }
 
 // Committer writes.

@@ -70,6 +70,9 @@ const (
 	ReasonRevoked     = "revoked"
 )
 
+// ReasonRegenerated is why a token ended whose value was renewed.
+const ReasonRegenerated = "regenerated"
+
 // Refusal is the error of every check on a token: which check failed first, and
 // a reason that is safe to show to the client.
 type Refusal struct { //nolint:errname // a refusal is the answer of a check

@@ -593,7 +593,7 @@ func (n numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffi
 	last.VerifyRefused = map[string]int64{"revoked": 7}
 	last.Logins = map[string]int64{"ok": 2, "failed": 5, "limited": 1}
 	last.IssueRefused = map[string]int64{"invalid_scope": 4}
-	last.Revoked, last.Acknowledged, last.AcknowledgedIn, last.SlowestBelow = 9, 2, 60*time.Millisecond, 50*time.Millisecond
+	last.Revoked, last.Acknowledged, last.AcknowledgedIn, last.SlowestBelow = map[string]int64{"token": 8, "user": 1}, 2, 60*time.Millisecond, 50*time.Millisecond
 	return list, n.err
 }
 

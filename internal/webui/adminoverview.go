@@ -108,12 +108,12 @@ func totals(steps []traffic.Step) []pair {
 		for _, n := range t.IssueRefused {
 			refused += n
 		}
-		revoked += t.Revoked
+		revoked += t.Revocations()
 	}
 	return []pair{
 		{"Sign-ins", grouped(logins)},
 		{"Sign-ins refused", grouped(failed)},
 		{"Token requests refused", grouped(refused)},
-		{"Revocations written", grouped(revoked)},
+		{"Revocations", grouped(revoked)},
 	}
 }

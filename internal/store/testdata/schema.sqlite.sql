@@ -113,6 +113,27 @@ CREATE INDEX devices_client ON devices (client_id, expires_at);
 
 CREATE INDEX devices_expired ON devices (expires_at);
 
+CREATE TABLE figures (
+    one        INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    begun_at   INTEGER NOT NULL, -- when somebody last began to count
+    counted_at INTEGER NOT NULL, -- when the last counting began that was finished; 0: none was
+    took       INTEGER NOT NULL,
+    users      INTEGER NOT NULL,
+    live       INTEGER NOT NULL,
+    expiring   INTEGER NOT NULL,
+    unused     INTEGER NOT NULL,
+    endless    INTEGER NOT NULL,
+    revoked    INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE hourly_counts (
+    hour  INTEGER NOT NULL, -- when it began
+    name  TEXT    NOT NULL,
+    node  TEXT    NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (hour, name, node)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE issuers (
     name       TEXT NOT NULL PRIMARY KEY,
     issuer     TEXT NOT NULL UNIQUE, -- the iss of their JWTs

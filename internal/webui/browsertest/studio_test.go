@@ -198,7 +198,7 @@ func once(step, steps int) traffic.Step {
 	}
 	return traffic.Step{
 		Issued: map[string]int64{"access": 1}, Verified: map[string]int64{"access": 1}, VerifyRefused: map[string]int64{"time": 1},
-		Logins: map[string]int64{"ok": 1}, Revoked: 1, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
+		Logins: map[string]int64{"ok": 1}, Revoked: map[string]int64{"token": 1}, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
 	}
 }
 
@@ -215,7 +215,7 @@ func busy(step, steps int) traffic.Step {
 			"time": n(14, 3), "revoked": n(5, 7), "signature": n(2, 9), "audience": n(3, 4), "scope": n(6, 6), "access": n(2, 8), "type": n(1, 10),
 		},
 		Logins: map[string]int64{"ok": n(9, 4), "failed": n(3, 9), "limited": n(0.7, 12)}, IssueRefused: map[string]int64{"invalid_scope": n(2, 5)},
-		Revoked: n(3, 8), Acknowledged: n(3, 8),
+		Revoked: map[string]int64{"token": n(3, 8)}, Acknowledged: n(3, 8),
 	}
 	t.AcknowledgedIn = time.Duration(t.Acknowledged) * time.Duration(n(9, 6)+2) * time.Millisecond
 	t.SlowestBelow = time.Duration(n(30, 5)+12) * time.Millisecond
