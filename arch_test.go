@@ -65,6 +65,8 @@ var mayImport = map[string][]string{
 	"internal/verification":         {"internal/token", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
 	"internal/census":               {"internal/records", "internal/fault"},
+	"internal/notice":               {"internal/audit", "internal/fault", "internal/identity", "internal/records", "internal/redact", "internal/revocation", "internal/token"},
+	"internal/mail":                 {"internal/notice", "internal/token"},
 	"internal/source":               and(domains, "internal/cache", "internal/quota", "internal/records", "internal/verification"),
 	"internal/caller":               and(domains, "internal/records", "internal/source", "internal/verification"),
 	"internal/directory":            operations,
@@ -72,7 +74,7 @@ var mayImport = map[string][]string{
 	"internal/revoking":             operations,
 	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
 	"internal/explain":              operations,
-	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
+	"internal/node":                 and(operations, "internal/notice", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
 	"internal/node/nodetest":        and(operations, "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
@@ -110,7 +112,7 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
-		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
+		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config", "internal/mail", "internal/notice",
 		"internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }
 

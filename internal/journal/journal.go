@@ -7,6 +7,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -23,12 +24,15 @@ type Store interface {
 	Settle(ctx context.Context) (revocation.Seq, error)
 }
 
-// Config configures a journal. Every field but Watcher and Meter must be set.
+// Config configures a journal. Every field but Watcher, Meter and Announce must be set.
 type Config struct {
 	Store    Store
 	Follower *revocation.Follower
 	Watcher  *revocation.NodeWatcher // nil: a node without a lease is waited for once
 	Meter    Meter                   // nil: nothing is counted
+	// Announce returns the operations that report a batch to receivers outside, in the same
+	// transaction; nil: nothing is reported.
+	Announce func(records.Batch) ([]records.Op, error)
 
 	Wait         revocation.Wait  // what WaitDefault stands for: WaitNodes or WaitNone
 	Staleness    time.Duration    // L
@@ -128,6 +132,13 @@ func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, 
 	for i := range b.Audit {
 		b.Audit[i].At = now
 		b.Audit[i] = b.Audit[i].Clean()
+	}
+	if j.cfg.Announce != nil {
+		more, err := j.cfg.Announce(b)
+		if err != nil {
+			return 0, err
+		}
+		b.Ops = slices.Concat(b.Ops, more)
 	}
 	return j.cfg.Store.Commit(ctx, b)
 }

@@ -30,6 +30,7 @@ type Store interface {
 	Purger
 	Traffic
 	Census
+	Outbox
 }
 
 // Committer writes.

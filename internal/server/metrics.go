@@ -34,6 +34,7 @@ type Metrics struct {
 	waits          map[string]prometheus.Counter
 	limited        map[quota.Limit]prometheus.Counter
 	routes         *prometheus.HistogramVec
+	notices        noticeMetrics
 	series         []series // what the history is made of
 	history        history
 
@@ -103,6 +104,7 @@ func NewMetrics() *Metrics {
 	}, []string{"route"})
 	m.registry.MustRegister(m.routes)
 	m.byRoute.Store(&map[string]prometheus.Observer{})
+	m.addNotices()
 	m.addSeries()
 	return m
 }

@@ -143,6 +143,9 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 	if done, err := carryOutForSource(ctx, c, op); done {
 		return err
 	}
+	if done, err := carryOutNotice(ctx, c, op); done {
+		return err
+	}
 	if done, err := carryOutOnClient(ctx, c, op); done {
 		return err
 	}

@@ -44,6 +44,8 @@ func Lookups() map[string]string {
 		"decideDevice": decideDevice, "waitingDevices": waitingDevices, "waitingOfClient": waitingOfClient, "spendDevice": spendDevice, "purgeDevices": purgeDevices,
 		"cutOffSince": cutOffSince, "expiringTokens": expiringTokens, "claimNotice": claimNotice, "unclaimNotice": unclaimNotice,
 		"selectCounts": selectCounts, "purgeCounts": purgeCounts, "countUsers": countUsers, "countTokens": countTokens, "claimCensus": claimCensus, "setFigures": setFigures,
+		"dueNotices": dueNotices, "deleteNotice": deleteNotice, "postponeNotice": postponeNotice, "trimOld": trimOld, "trimMany": trimMany, "purgeNotices": purgeNotices,
+		"seeNetwork": seeNetwork, "otherNetwork": otherNetwork, "trimNetworks": trimNetworks, "knownNetwork": knownNetwork,
 	}
 }
 

@@ -190,6 +190,32 @@ CREATE TABLE nodes (
     seen_at INTEGER NOT NULL
 , verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
+CREATE TABLE outbox (
+    seq      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    receiver TEXT    NOT NULL,
+    jti      TEXT    NOT NULL,
+    event    TEXT    NOT NULL,
+    subject  TEXT    NOT NULL,
+    fact     TEXT    NOT NULL, -- JSON, without secrets
+    at       INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    attempts INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_age ON outbox (at);
+
+CREATE INDEX outbox_due ON outbox (receiver, due_at, subject, seq);
+
+CREATE INDEX outbox_old ON outbox (receiver, at);
+
+CREATE INDEX outbox_order ON outbox (receiver, seq);
+
+CREATE TABLE outbox_turns (
+    receiver TEXT    NOT NULL PRIMARY KEY,
+    node     TEXT    NOT NULL,
+    until    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE password_links (
     digest     BLOB    NOT NULL PRIMARY KEY,
     user_id    TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -246,6 +272,8 @@ CREATE TABLE spent (
 
 CREATE INDEX spent_until ON spent (until);
 
+CREATE TABLE sqlite_sequence(name,seq);
+
 CREATE TABLE token_ancestors (
     ancestor TEXT NOT NULL,
     token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
@@ -253,6 +281,13 @@ CREATE TABLE token_ancestors (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX token_ancestors_token ON token_ancestors (token_id);
+
+CREATE TABLE token_networks (
+    token_id TEXT    NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    network  TEXT    NOT NULL,
+    at       INTEGER NOT NULL, -- when it was first used from there
+    PRIMARY KEY (token_id, network)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tokens (
     id           TEXT    NOT NULL PRIMARY KEY,
