@@ -19,7 +19,7 @@ func Of(b records.Batch) []Fact {
 		switch op := op.(type) {
 		case records.AddToken:
 			if t := op.Token; byHand(t.Kind) && t.RevokedAt.IsZero() {
-				facts = append(facts, Fact{Event: TokenCreated, Subject: t.Owner, Token: t.ID}.by(eventAbout(b, t.ID, "")))
+				facts = append(facts, ofToken(b, t))
 			}
 		case records.UpdateUser:
 			facts = append(facts, ofUpdate(b, op)...)
@@ -42,13 +42,24 @@ func Of(b records.Batch) []Fact {
 // byHand reports whether people keep tokens of a kind, and replace them by hand.
 func byHand(k token.Kind) bool { return k == token.KindAPIToken || k == token.KindExchangeKey }
 
+// ofToken returns that a token was created: by itself, or in place of another one.
+func ofToken(b records.Batch, t records.StoredToken) Fact {
+	e := eventAbout(b, t.ID, "")
+	if e.TokenID == "" && t.Replaces != "" {
+		e = eventAbout(b, t.Replaces, "")
+	}
+	e.Reason = "" // of a creation it is only the kind
+	return Fact{Event: TokenCreated, Subject: t.Owner, Token: t.ID}.by(e)
+}
+
 func ofUpdate(b records.Batch, op records.UpdateUser) []Fact {
 	var facts []Fact
 	event := eventAbout(b, "", op.ID)
 	if op.Disabled != nil && *op.Disabled {
 		facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID}.by(event))
 	}
-	if op.PasswordHash != nil {
+	// A hash that is replaced without that may be another one of the same password.
+	if op.PasswordHash != nil && slices.ContainsFunc(b.Log, func(e revocation.Entry) bool { return e.What == revocation.Subject && e.ID == op.ID }) {
 		f := Fact{Event: CredentialChange, Subject: op.ID, Change: "update"}
 		if op.PasswordHash.Reveal() == "" {
 			f.Change = "revoke"
