@@ -24,6 +24,8 @@ type clientsView struct {
 	Targets   string
 	From      string // whose tokens it may exchange
 	Redirects string
+	JWKS      string
+	JWKSURI   string
 	now       time.Time
 }
 
@@ -39,7 +41,7 @@ func (v clientsView) OldUntil(c identity.Client) (t time.Time) {
 type grantType struct{ Name, Short, Text string }
 
 var grantTypes = []grantType{
-	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret"},
+	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret or key"},
 	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
 	{identity.GrantTypeJWTBearer, "jwt-bearer", "brings the tokens of trusted issuers"},
 	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
@@ -74,6 +76,7 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 			view.Edit = &all[i]
 			view.Scopes, view.Targets = identity.FormatScope(all[i].Scopes), strings.Join(all[i].Audiences, "\n")
 			view.From, view.Redirects = strings.Join(all[i].ExchangeFrom, "\n"), strings.Join(all[i].RedirectURIs, "\n")
+			view.JWKS, view.JWKSURI = all[i].Keys.JWKS, all[i].Keys.URI
 		}
 	}
 	return p.render(w, r, status, "clients", "Clients", view)
@@ -81,8 +84,8 @@ func (p *Pages) showClients(w http.ResponseWriter, r *request, status int, s for
 
 func (p *Pages) clientForms() map[string]formAction {
 	return map[string]formAction{
-		"create": {do: p.createClient, fields: fieldsNamed("id", "name", "redirect_uris", "scopes", "audiences", "exchange_from")},
-		"update": {fields: fieldsNamed("name", "redirect_uris", "scopes", "audiences", "exchange_from"), do: reading(readClient, toClients+"?notice=saved",
+		"create": {do: p.createClient, fields: fieldsNamed("id", "name", "redirect_uris", "scopes", "audiences", "exchange_from", "jwks", "jwks_uri")},
+		"update": {fields: fieldsNamed("name", "redirect_uris", "scopes", "audiences", "exchange_from", "jwks", "jwks_uri"), do: reading(readClient, toClients+"?notice=saved",
 			func(ctx context.Context, c *caller.Caller, n directory.NewClient) error {
 				_, err := p.Directory.UpdateClient(ctx, c, n)
 				return err
@@ -98,6 +101,7 @@ func readClient(form url.Values) (directory.NewClient, error) {
 	return directory.NewClient{
 		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: words(form.Get("audiences"), "\r\n"),
 		ExchangeFrom: words(form.Get("exchange_from"), "\r\n"), Name: form.Get("name"), RedirectURIs: words(form.Get("redirect_uris"), "\r\n"),
+		Keys: identity.ClientKeys{JWKS: strings.TrimSpace(form.Get("jwks")), URI: strings.TrimSpace(form.Get("jwks_uri"))},
 	}, fault.In("scopes", err)
 }
 

@@ -31,7 +31,7 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialec
 	t.Helper()
 	f := nodetest.New(t, o)
 	edge := &oauth.Edge{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+		SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
 		Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
 		Site: oauth.Site{
 			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
@@ -43,7 +43,7 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialec
 		t.Fatal(err)
 	}
 	d := &hypothesis.Dialect{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Forms: forms, Issuer: nodetest.Issuer, SessionCookies: []string{"bearerd_session"},
+		SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Revoker: f.Revoker, Forms: forms, Issuer: nodetest.Issuer, SessionCookies: []string{"bearerd_session"},
 		Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}
 	oauthMux, mux := http.NewServeMux(), http.NewServeMux()
