@@ -43,7 +43,7 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialec
 		t.Fatal(err)
 	}
 	d := &hypothesis.Dialect{
-		SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Revoker: f.Revoker, Forms: forms, Issuer: nodetest.Issuer, SessionCookies: []string{"bearerd_session"},
+		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Forms: forms, Issuer: nodetest.Issuer, SessionCookies: []string{"bearerd_session"},
 		Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}
 	oauthMux, mux := http.NewServeMux(), http.NewServeMux()
