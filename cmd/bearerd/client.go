@@ -58,9 +58,9 @@ func (p *program) clientCreateCommand() *cobra.Command {
 		Use:   "create ID",
 		Short: "Create an OAuth client",
 		Long: `Create an OAuth client with a new secret, which is printed to standard output, only
-once. With --secret-file the secret is read; a public client has none. A client with
---jwks or --jwks-uri has no secret either: it authenticates by JWTs that it signs with
-its own key (private_key_jwt).`,
+once. With --secret-file the secret is read; a public client has none. Neither has a
+client with --jwks or --jwks-uri: it authenticates by JWTs that it signs with a key
+of its own (private_key_jwt).`,
 		Example: `  SECRET=$(bearerd client create ci --grant client_credentials --scope read)
   bearerd client create ci --grant client_credentials --jwks-uri https://ci.example.org/jwks.json`,
 		Args: takes("ID"),

@@ -250,12 +250,12 @@ func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
 func checkKeys(k identity.ClientKeys) error {
 	if k.JWKS != "" {
 		if err := assertion.CheckSet([]byte(k.JWKS)); err != nil {
-			return fault.Wrap(err, fault.Invalid, "jwks can't be taken: %s", err).In("jwks")
+			return fault.New(fault.Invalid, "jwks can't be taken: %s", err).In("jwks")
 		}
 	}
 	if k.URI != "" {
 		if err := remote.CheckAddress(k.URI); err != nil {
-			return fault.Wrap(err, fault.Invalid, "jwks_uri %s", err).In("jwks_uri")
+			return fault.New(fault.Invalid, "jwks_uri %s", err).In("jwks_uri")
 		}
 	}
 	return nil
