@@ -60,10 +60,10 @@ func jsonValue(n *yaml.Node) (any, error) {
 }
 
 func jsonScalar(n *yaml.Node) any {
-	switch {
-	case n.Tag == "!!null":
+	switch n.Tag {
+	case "!!null":
 		return nil
-	case n.Tag == "!!bool":
+	case "!!bool":
 		return n.Value == "true"
 	}
 	return n.Value

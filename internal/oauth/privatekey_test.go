@@ -65,7 +65,8 @@ func (k *keyed) code(t *testing.T) []string {
 	nodetest.Must(t, err)
 	sum := sha256.Sum256([]byte(keyedVerifier))
 	redirect, _ := identity.MatchRedirect(p.Client.RedirectURIs, keyedRedirect)
-	asked, err := k.Issuance.Authorizations.Ask(t.Context(), p, redirect, issuance.Asking{
+	grants := k.Authorizations
+	asked, err := grants.Ask(t.Context(), p, redirect, issuance.Asking{
 		ResponseType: "code", Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), ChallengeMethod: "S256",
 	})
 	nodetest.Must(t, err)
