@@ -32,7 +32,7 @@ var userForms = []string{
 
 func TestWhoHasNoSessionSignsInAndIsLedBack(t *testing.T) {
 	t.Parallel()
-	s := webuitest.New(t, nodetest.Options{}, webuitest.Hypothesis)
+	s := webuitest.New(t, nodetest.Options{}, webuitest.DeveloperPage)
 	b := s.Browser(t)
 	for _, path := range userPages {
 		b.Get(t, path).Leads("/auth/login?next=" + url.QueryEscape(path))
@@ -84,7 +84,7 @@ func TestTwoSessionsAreNoneUntilOneSignsOut(t *testing.T) {
 
 func TestEveryAnswerMayBeKeptByNoCacheAndHeldByNoFrame(t *testing.T) {
 	t.Parallel()
-	s := webuitest.New(t, nodetest.Options{}, webuitest.Hypothesis)
+	s := webuitest.New(t, nodetest.Options{}, webuitest.DeveloperPage)
 	nobody, ada := s.Browser(t), s.Ada(t)
 	answers := []*edgetest.Answer{
 		nobody.Get(t, "/auth/login"), nobody.Get(t, "/auth/logout"), nobody.Get(t, "/auth/tokens"),
@@ -122,7 +122,7 @@ var (
 
 func TestPagesHaveNothingInlineAndTheirAssetsExist(t *testing.T) {
 	t.Parallel()
-	s := webuitest.New(t, nodetest.Options{}, webuitest.Hypothesis)
+	s := webuitest.New(t, nodetest.Options{}, webuitest.DeveloperPage)
 	b := s.Ada(t)
 	assets := map[string]bool{}
 	for _, path := range append([]string{"/auth/login", "/auth/logout"}, userPages...) {
@@ -153,7 +153,7 @@ func TestPagesHaveNothingInlineAndTheirAssetsExist(t *testing.T) {
 
 func TestEveryFieldHasALabel(t *testing.T) {
 	t.Parallel()
-	s := webuitest.New(t, nodetest.Options{Settings: webuitest.Scopes}, webuitest.Hypothesis)
+	s := webuitest.New(t, nodetest.Options{Settings: webuitest.Scopes}, webuitest.DeveloperPage)
 	s.Collection(t, 4, "Fish")
 	s.Collection(t, 5, "Birds")
 	s.User(t, "lis", "a third one", nodetest.May("access", "/collections"))

@@ -14,7 +14,7 @@ import (
 
 func TestTheDeveloperPageHasOneTokenAndShowsItOnce(t *testing.T) {
 	t.Parallel()
-	s := webuitest.New(t, nodetest.Options{}, webuitest.Hypothesis)
+	s := webuitest.New(t, nodetest.Options{}, webuitest.DeveloperPage)
 	b := s.Ada(t)
 	b.Get(t, "/profile/developer").Is(http.StatusOK, "You have no developer token yet.", "Create token").Lacks("6879-")
 	first := webuitest.ShownToken(t, b.Submit(t, "/profile/developer").Is(http.StatusOK, "shown only once"))

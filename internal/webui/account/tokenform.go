@@ -81,7 +81,7 @@ func whyNot(c *caller.Caller, name string) string {
 }
 
 // read keeps what was typed and returns what the form asks for. It puts each error
-// beside its kit.Field, and reports whether there was none.
+// beside its field, and reports whether there was none.
 func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
 	f.Name.Value = strings.TrimSpace(form.Get("name"))
 	n.Name = f.Name.Value

@@ -311,7 +311,7 @@ func TestRevokingEverythingEndsThisSessionToo(t *testing.T) {
 
 func TestAnotherSiteCanMakeAndRevokeNothing(t *testing.T) {
 	t.Parallel()
-	s := webuitest.New(t, nodetest.Options{}, webuitest.Hypothesis)
+	s := webuitest.New(t, nodetest.Options{}, webuitest.DeveloperPage)
 	b := s.Ada(t)
 	value := webuitest.ShownToken(t, b.Submit(t, "/auth/tokens", "name", "n").Is(http.StatusCreated))
 	id := webuitest.IDOf(t, b)

@@ -35,7 +35,7 @@ var (
 // pathDocument is where what the explorer shows stands.
 const pathDocument = "/auth/openapi.json"
 
-// explorerPolicy is kit.ContentPolicy and what Swagger UI can't do without: it sets
+// explorerPolicy is the policy of all pages and what Swagger UI can't do without: it sets
 // styles on elements of its own, its icons are data: URLs in its stylesheet, and
 // what is tried is asked of this server. Scripts are files of this server here too.
 const explorerPolicy = "default-src 'none'; style-src 'self'; style-src-attr 'unsafe-inline'; script-src 'self'; " +

@@ -87,8 +87,8 @@ func Scopes(p *node.Settings) {
 	p.Policy.Scopes = map[string]string{"read": "Read specimens", "write": "Write <specimens>"}
 }
 
-// Hypothesis turns the developer page on.
-func Hypothesis(p *webui.Pages) { p.DeveloperPrefix = "6879-" }
+// DeveloperPage turns the developer page on.
+func DeveloperPage(p *webui.Pages) { p.DeveloperPrefix = "6879-" }
 
 // Between returns what stands in a text between two others.
 func Between(text, before, after string) string {
