@@ -100,7 +100,7 @@ var mayImport = map[string][]string{
 	"internal/webui/chart":        {"internal/webui/kit"},
 	"internal/webui/tokenrow":     and(edge, "internal/webui/kit"),
 	"internal/webui/account":      and(room, "internal/sso", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/webui/tokenrow"),
-	"internal/webui/admin":        and(and(room, pages...), "internal/webui/chart", "internal/webui/tokenrow"),
+	"internal/webui/admin":        and(and(room, pages...), "internal/notice", "internal/webui/chart", "internal/webui/tokenrow"),
 	"internal/webui/authorize":    and(room, "internal/clientdoc", "internal/signin", "internal/issuance", "internal/directory"),
 	"internal/webui/explorer":     {"internal/webui/kit"},
 	"internal/webui/login":        and(room, "internal/sso", "internal/signin", "internal/issuance", "internal/revoking"),
@@ -125,7 +125,7 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
-		"internal/webui/kit", "internal/webui/login", "internal/node", "internal/quota", "internal/server", "internal/store", "internal/config", "internal/mail", "internal/notice",
+		"internal/webui/admin", "internal/webui/kit", "internal/webui/login", "internal/node", "internal/quota", "internal/server", "internal/store", "internal/config", "internal/mail", "internal/notice",
 		"internal/assertion", "internal/census", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }
 

@@ -7,8 +7,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/census"
+	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/webui/admin"
 )
 
 // figures are what the overview page shows of all nodes.
@@ -33,4 +35,21 @@ func (i *instance) count(totals func() traffic.Totals, log *slog.Logger) ([]serv
 		{Name: "keeping the counts", Run: func(ctx context.Context) error { return hours.Run(ctx, log) }},
 		{Name: "counting users and tokens", Run: func(ctx context.Context) error { return counter.Run(ctx, log) }},
 	}, nil
+}
+
+// cluster returns what the overview page shows of all nodes.
+func (i *instance) cluster() admin.Cluster {
+	if i.figures.hours == nil {
+		return admin.Cluster{}
+	}
+	return admin.Cluster{
+		History: i.figures.hours, Figures: i.figures.census.Figures,
+		Notices: func() []notice.State {
+			list := make([]notice.State, len(i.outboxes))
+			for n, o := range i.outboxes {
+				list[n] = o.State()
+			}
+			return list
+		},
+	}
 }

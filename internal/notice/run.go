@@ -45,7 +45,7 @@ func (o *Outbox) State() State {
 }
 
 const (
-	lookEvery   = 5 * time.Second
+	lookEvery   = 2 * time.Second
 	trimEvery   = time.Minute
 	expireEvery = time.Hour
 )

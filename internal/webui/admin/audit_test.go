@@ -28,7 +28,7 @@ func TestTheAuditLogSaysHowManyWereRefused(t *testing.T) {
 // address that is none.
 func TestTheAuditLogIsFilteredByOutcomeAndAddress(t *testing.T) {
 	t.Parallel()
-	s, b := newOffice(t, nodetest.Options{})
+	s, b := webuitest.NewOffice(t, nodetest.Options{})
 	for _, address := range []string{"203.0.113.9", "203.0.114.9"} {
 		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: address})
 		_ = s.Journal.Refuse(ctx, s.Journal.Event(ctx, "", audit.Login), fault.New(fault.BadCredentials, "wrong"))

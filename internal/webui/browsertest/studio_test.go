@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	adminpages "github.com/bearerd/bearerd/internal/webui/admin"
+
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -72,7 +74,7 @@ func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 		SignIn:    f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
-		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown,
+		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown, Cluster: adminpages.Cluster{History: shown, Figures: figures},
 		Explorer: func() []byte { return []byte(`{}`) }, // it is looked at on the live server
 	}
 	mux := http.NewServeMux()
@@ -187,6 +189,16 @@ func (f numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffi
 		list[i].Until = list[i].From.Add(step)
 	}
 	return list, nil
+}
+
+// Hours returns the numbers of each step.
+func (f numbers) Hours(_ context.Context, step time.Duration, steps int) ([]traffic.Step, error) {
+	return f.Traffic(time.Now(), step, steps)
+}
+
+// figures are those of a museum.
+func figures(context.Context) (records.CountedFigures, error) {
+	return records.CountedFigures{Began: time.Now(), Figures: records.Figures{Users: 214, Live: 486, Expiring: 12, NeverUsed: 31, NeverExpires: 57, RevokedToday: 3}}, nil
 }
 
 // quiet is a node on which nothing happened; once, one on which a little did, once.
