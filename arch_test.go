@@ -39,7 +39,7 @@ var (
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
 	}
 	pages = []string{
-		"internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic",
+		"internal/signin", "internal/account", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic",
 	}
 )
 
@@ -70,9 +70,10 @@ var mayImport = map[string][]string{
 	"internal/issuance":             and(operations, "internal/ratelimit", "internal/trust"),
 	"internal/revoking":             operations,
 	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
+	"internal/account":              and(operations, "internal/directory", "internal/signin"),
 	"internal/explain":              operations,
-	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
-	"internal/node/nodetest":        and(operations, "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
+	"internal/node":                 and(operations, "internal/account", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
+	"internal/node/nodetest":        and(operations, "internal/node", "internal/account", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/freeport":             nil,

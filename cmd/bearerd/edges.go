@@ -78,7 +78,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		},
 		&scim.Edge{SignIn: i.SignIn, Directory: i.Directory.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{
-			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+			SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
 		},
@@ -101,7 +101,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		e.loops = append(e.loops, askWays(i.ways, logger))
 	}
 	e.own = append(e.own, &webui.Pages{ // behind what programs use, in the description too
-		SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Passwords: takesPasswords(i.config), Ways: ways, Documents: i.documents,

@@ -19,6 +19,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -37,6 +38,7 @@ const base = "/auth/api/v1"
 // API is the management API.
 type API struct {
 	SignIn    *signin.Authenticator
+	Accounts  *account.Accounts
 	Issuance  *issuance.Issuance
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory

@@ -61,7 +61,7 @@ func (u *Users) UnlinkUser(ctx context.Context, c *caller.Caller, ref string, li
 }
 
 // Unlink removes a link of a user with the other sessions that began by its source: package
-// signin or UnlinkUser has decided that the caller may. With ways, a link of one of these
+// account or UnlinkUser has decided that the caller may. With ways, a link of one of these
 // sources must be left: the error is Conflict.
 func (u *Users) Unlink(ctx context.Context, c *caller.Caller, user identity.User, link records.Link, ways []string) (revocation.Receipt, error) {
 	links, err := u.store.Links(ctx, records.LinkQuery{User: user.ID, Source: link.Source})

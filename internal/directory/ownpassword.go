@@ -11,7 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// OwnPassword is a password that a user sets for themselves: package signin has decided that
+// OwnPassword is a password that a user sets for themselves: package account has decided that
 // they may.
 type OwnPassword struct {
 	User     identity.User // as they were read

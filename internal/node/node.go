@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
@@ -77,6 +78,7 @@ type Meter interface {
 type Node struct {
 	Verifier  *verification.Verifier
 	SignIn    *signin.Authenticator
+	Accounts  *account.Accounts
 	Issuance  *issuance.Issuance
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
@@ -153,7 +155,6 @@ func (n *Node) operations() (err error) {
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
 		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
 		People: n.Directory.Users, ClientURL: c.Settings.ClientURL, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
-		Fresh: c.Settings.Policy.Fresh,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
@@ -163,6 +164,13 @@ func (n *Node) operations() (err error) {
 		in.Meter, is.Meter = c.Meter, c.Meter
 	}
 	if n.SignIn, err = signin.New(in); err != nil {
+		return err
+	}
+	n.Accounts, err = account.New(account.Config{
+		Store: c.Store, Journal: n.Journal, People: n.Directory.Users, Passwords: n.SignIn.Passwords, Sources: c.Settings.Sources,
+		Limits: c.Settings.Limits, Fresh: c.Settings.Policy.Fresh, Quota: n.Quota, Now: c.Clocks.Now,
+	})
+	if err != nil {
 		return err
 	}
 	is.Guesses = n.SignIn.Limiter()

@@ -1,5 +1,5 @@
-// Package signin finds out who is calling: by a token, a session, a password, or as
-// an OAuth client.
+// Package signin finds out who is calling: by a token or a session (Authenticator), as an
+// OAuth client, by a password (Passwords), or because a source vouches for them (Vouching).
 package signin
 
 import (
@@ -33,9 +33,6 @@ type Store interface {
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
 	Roles(ctx context.Context) ([]access.Role, error)
-	// TokenByID finds a session by its public id.
-	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
-	records.PasswordLinks
 	records.Attempts
 }
 
@@ -60,20 +57,19 @@ type Config struct {
 	Sources   Sources // that vouch for people, as the sign-in page shows them
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords bool
-	Fresh     time.Duration // how recent the sign-in of a session must be that changes how its user gets in; 0: any
-	Quota     *quota.Quota  // of look-ups, and the meter of limits
-	Meter     Meter         // nil: nothing is counted
+	Quota     *quota.Quota // of look-ups, and the meter of limits
+	Meter     Meter        // nil: nothing is counted
 	Now       func() time.Time
 }
 
 // Authenticator authenticates callers. Its methods may be called from any number of
 // goroutines.
 type Authenticator struct {
-	cfg             Config
-	limiter         *Limiter
-	clients         *cache.Cache[*records.Principal]
-	passwordChecked chan struct{}
-	decoySeed       [16]byte // places unknown usernames among the users
+	*Passwords
+	*Vouching
+
+	cfg     Config
+	clients *cache.Cache[*records.Principal]
 }
 
 // New returns an Authenticator.
@@ -93,28 +89,25 @@ func New(cfg Config) (*Authenticator, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
 	}
+	vouching := &Vouching{cfg: &cfg}
 	a := &Authenticator{
-		cfg:     cfg,
-		limiter: &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
+		Passwords: &Passwords{
+			cfg:      &cfg,
+			limiter:  &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
+			vouching: vouching, checked: make(chan struct{}, 1), decoySeed: uuid.New(),
+		},
+		Vouching: vouching,
+		cfg:      cfg,
 		clients: cache.New(cache.Config[*records.Principal]{
 			Budget: clientCache, Typical: typicalClient, MaxAge: maxClientAge,
 			Cost: func(_ string, p *records.Principal) int64 {
 				return int64(1024 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)+len(p.Client.ExchangeFrom)))
 			},
 		}),
-		passwordChecked: make(chan struct{}, 1),
-		decoySeed:       uuid.New(),
 	}
 	cfg.Ledger.OnApply(a.applied)
 	return a, nil
 }
-
-// Limiter returns the limiter of failed attempts, for other secrets that people type.
-func (a *Authenticator) Limiter() *Limiter { return a.limiter }
-
-// PasswordChecked returns a channel that receives after passwords were checked: the
-// memory that this took can be returned to the operating system.
-func (a *Authenticator) PasswordChecked() <-chan struct{} { return a.passwordChecked }
 
 // Bearer authenticates a caller of bearerd's own API by a token. The errors are those
 // of verification.Verifier.Identify.

@@ -5,9 +5,9 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
-	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -17,7 +17,7 @@ const pathAccount = "/auth/account"
 // accountView is that page.
 type accountView struct {
 	formState
-	signin.Account
+	account.Account
 	KeptBy   string // how people read the name of what keeps the password; "": bearerd
 	Sessions []sessionRow
 	Others   bool // there are sessions beside this one
@@ -58,13 +58,13 @@ func (p *Pages) accountForms() map[string]formAction {
 }
 
 func (p *Pages) showAccount(w http.ResponseWriter, r *request, status int, s formState) error {
-	account, err := p.SignIn.Account(r.Context(), r.caller)
+	account, err := p.Accounts.Account(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
 	view := accountView{formState: s, Account: account}
 	if account.Keeper != "" {
-		view.KeptBy = p.SignIn.Title(account.Keeper)
+		view.KeptBy = p.Accounts.Title(account.Keeper)
 	}
 	sessions, err := p.Issuance.Sessions(r.Context(), r.caller)
 	if err != nil {
@@ -73,7 +73,7 @@ func (p *Pages) showAccount(w http.ResponseWriter, r *request, status int, s for
 	for _, t := range sessions {
 		row := sessionRow{tokenRow: p.row(t, nil), Current: t.ID == r.caller.TokenID(), By: "a password"}
 		if t.SignIn.Source != "" {
-			row.By = p.SignIn.Title(t.SignIn.Source)
+			row.By = p.Accounts.Title(t.SignIn.Source)
 		}
 		if row.Current {
 			view.Sessions = slices.Insert(view.Sessions, 0, row)
@@ -82,7 +82,7 @@ func (p *Pages) showAccount(w http.ResponseWriter, r *request, status int, s for
 		view.Sessions, view.Others = append(view.Sessions, row), true
 	}
 	for _, l := range account.Links {
-		view.Linked = append(view.Linked, linkRow{Link: l, Title: p.SignIn.Title(l.Source), Owner: l.Source == account.User.Owner})
+		view.Linked = append(view.Linked, linkRow{Link: l, Title: p.Accounts.Title(l.Source), Owner: l.Source == account.User.Owner})
 	}
 	view.Connect = p.connectable(account.Links)
 	return p.render(w, r, status, "account", "Your account", view)
@@ -112,7 +112,7 @@ func (p *Pages) changePassword(r *request, form url.Values) (result, error) {
 			return result{}, fault.New(fault.Invalid, "%s", f.problem).In(f.name)
 		}
 	}
-	c, collection, err := p.SignIn.ChangePassword(r.Context(), r.caller, signin.PasswordChange{
+	c, collection, err := p.Accounts.ChangePassword(r.Context(), r.caller, account.PasswordChange{
 		Current: token.Secret(form.Get("current_password")), New: token.Secret(form.Get("password")),
 	})
 	if err != nil {
@@ -147,6 +147,6 @@ func (p *Pages) endOthers(r *request, _ url.Values) (result, error) {
 }
 
 func (p *Pages) unlinkOwn(r *request, form url.Values) (result, error) {
-	_, err := p.SignIn.Unlink(r.Context(), r.caller, records.Link{Source: form.Get("source"), ExternalID: form.Get("external_id")})
+	_, err := p.Accounts.Unlink(r.Context(), r.caller, records.Link{Source: form.Get("source"), ExternalID: form.Get("external_id")})
 	return result{to: pathAccount + "?notice=disconnected"}, err
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
-	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -22,7 +22,7 @@ type userView struct {
 	User        identity.User
 	Groups      string
 	Self        bool
-	Lock        signin.Lock
+	Lock        account.Lock
 	Active      []tokenRow
 	Ended       int
 	More        bool
@@ -41,7 +41,7 @@ func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s formSt
 		return err
 	}
 	view := userView{formState: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.caller.ID()}
-	if view.Lock, err = p.SignIn.Lock(r.Context(), r.caller, u.ID); err != nil {
+	if view.Lock, err = p.Accounts.Lock(r.Context(), r.caller, u.ID); err != nil {
 		return err
 	}
 	if view.Links, err = p.Directory.Links(r.Context(), r.caller, u.ID); err != nil {
@@ -170,7 +170,7 @@ func (p *Pages) setDisabled(disabled bool) func(*request, url.Values) (result, e
 
 func (p *Pages) unlockUser(r *request, _ url.Values) (result, error) {
 	id := r.PathValue("id")
-	return result{to: pathUser(id) + "?notice=unlocked"}, p.SignIn.Unlock(r.Context(), r.caller, id)
+	return result{to: pathUser(id) + "?notice=unlocked"}, p.Accounts.Unlock(r.Context(), r.caller, id)
 }
 
 func (p *Pages) removeUser(r *request, _ url.Values) (result, error) {

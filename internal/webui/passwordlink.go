@@ -39,7 +39,7 @@ func (p *Pages) setByLink(w http.ResponseWriter, r *request) error {
 	if view.Link.Error+view.Password.Error != "" {
 		return p.render(w, r, http.StatusBadRequest, "passwordlink", "Set a password", view)
 	}
-	_, err = p.SignIn.UsePasswordLink(r.Context(), token.Secret(view.Link.Value), token.Secret(form.Get("password")))
+	_, err = p.Accounts.UsePasswordLink(r.Context(), token.Secret(view.Link.Value), token.Secret(form.Get("password")))
 	if err == nil {
 		p.forgetSessions(w)
 		return p.seeOther(w, pathLogin+"?notice=password")
@@ -66,7 +66,7 @@ func secretOf(pasted string) string {
 
 // createPasswordLink creates a link for the user that the path names, and shows it.
 func (p *Pages) createPasswordLink(r *request, _ url.Values) (result, error) {
-	link, err := p.SignIn.CreatePasswordLink(r.Context(), r.caller, r.PathValue("id"))
+	link, err := p.Accounts.CreatePasswordLink(r.Context(), r.caller, r.PathValue("id"))
 	if err != nil {
 		return result{}, err
 	}

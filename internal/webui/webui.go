@@ -19,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -35,6 +36,7 @@ import (
 // Pages are the web pages.
 type Pages struct {
 	SignIn    *signin.Authenticator
+	Accounts  *account.Accounts
 	Issuance  *issuance.Issuance
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
@@ -92,8 +94,8 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	p.anybody(mux, "GET /auth/logout", p.logoutPage)
 	p.anybody(mux, "POST /auth/logout", p.logout)
 
-	p.anybody(mux, "GET "+signin.PathPasswordLink, p.passwordLinkPage)
-	p.anybody(mux, "POST "+signin.PathPasswordLink, p.setByLink)
+	p.anybody(mux, "GET "+account.PathPasswordLink, p.passwordLinkPage)
+	p.anybody(mux, "POST "+account.PathPasswordLink, p.setByLink)
 	p.registerWays(mux)
 	p.registerAuthorize(mux)
 	p.registerAccount(mux)

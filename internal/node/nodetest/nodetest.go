@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -71,6 +72,7 @@ type Fixture struct {
 	*issuance.Issuance
 	*revoking.Revoker
 	*signin.Authenticator
+	*account.Accounts
 	*verification.Verifier
 	*explain.Explainer
 
@@ -143,6 +145,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	})
 	Must(tb, err)
 	f.Directory, f.Issuance, f.Revoker = f.Node.Directory, f.Node.Issuance, f.Node.Revoker
+	f.Accounts = f.Node.Accounts
 	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))
 	if !o.Still {
@@ -291,6 +294,14 @@ func (f *Fixture) Login(tb testing.TB, username, password string, collection ...
 	return c
 }
 
+// TryLogin tries a password from an address; "" is an address that isn't known.
+func (f *Fixture) TryLogin(tb testing.TB, username, password, address string) error {
+	tb.Helper()
+	ctx := audit.WithOrigin(tb.Context(), audit.Origin{Address: address, RequestID: "r"})
+	_, err := f.Authenticator.Login(ctx, signin.Credentials{Username: username, Password: password})
+	return err
+}
+
 // AccessToken returns an access token that speaks for a user, by password, with a scope.
 func (f *Fixture) AccessToken(tb testing.TB, username, password string, scope ...string) *issuance.Issued {
 	tb.Helper()
@@ -314,4 +325,14 @@ func (f *Fixture) Events(tb testing.TB, filter audit.Filter) []audit.Event {
 	events, err := f.AuditEvents(tb.Context(), caller.Operator(), filter)
 	Must(tb, err)
 	return events
+}
+
+// LastEvent returns the newest event of an action.
+func (f *Fixture) LastEvent(tb testing.TB, action string) audit.Event {
+	tb.Helper()
+	events := f.Events(tb, audit.Filter{Action: action, Limit: 1})
+	if len(events) != 1 {
+		tb.Fatalf("%s: %d events", action, len(events))
+	}
+	return events[0]
 }

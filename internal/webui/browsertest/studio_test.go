@@ -69,7 +69,7 @@ func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 	}
 	p := &webui.Pages{
 		Passwords: true,
-		SignIn:    f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
+		SignIn:    f.Authenticator, Accounts: f.Accounts, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
 		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown,

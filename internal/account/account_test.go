@@ -1,4 +1,4 @@
-package signin_test
+package account_test
 
 import (
 	"sync"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -20,11 +21,11 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-func changing(current, to token.Secret) signin.PasswordChange {
-	return signin.PasswordChange{Current: current, New: to}
+func changing(current, to token.Secret) account.PasswordChange {
+	return account.PasswordChange{Current: current, New: to}
 }
 
-func changePassword(t *testing.T, f *nodetest.Fixture, c *caller.Caller, ch signin.PasswordChange) error {
+func changePassword(t *testing.T, f *nodetest.Fixture, c *caller.Caller, ch account.PasswordChange) error {
 	t.Helper()
 	_, _, err := f.ChangePassword(t.Context(), c, ch)
 	return err
@@ -54,16 +55,16 @@ func TestAChangedPasswordEndsEverythingElse(t *testing.T) {
 	if now.Token.Collection == nil || *now.Token.Collection != 4 || now.Token.SignedIn.UnixMicro() != ada.Token.SignedIn.UnixMicro() {
 		t.Errorf("the session in its place: %+v", now.Token)
 	}
-	nodetest.WantFault(t, "the old password", login(t, f, "ada", "correct horse", ""), fault.BadCredentials, "")
-	nodetest.Must(t, login(t, f, "ada", "battery staple", ""))
-	if e := lastEvent(t, f, audit.UserPassword); e.Actor != ada.ID() || e.Target != ada.ID() || e.Reason != "by the user" {
+	nodetest.WantFault(t, "the old password", f.TryLogin(t, "ada", "correct horse", ""), fault.BadCredentials, "")
+	nodetest.Must(t, f.TryLogin(t, "ada", "battery staple", ""))
+	if e := f.LastEvent(t, audit.UserPassword); e.Actor != ada.ID() || e.Target != ada.ID() || e.Reason != "by the user" {
 		t.Errorf("%+v", e)
 	}
 }
 
 func TestWhoMayNotChangeTheirPassword(t *testing.T) {
 	t.Parallel()
-	f := with(t, signin.Source{Name: "orcid", Title: "ORCID"}, signin.Source{Name: "museum", Title: "Museum", Passwords: checker{}})
+	f := with(t, signin.Source{Name: "orcid", Title: "ORCID"}, signin.Source{Name: "museum", Title: "Museum", Passwords: keeper{}})
 	f.User(t, "ada", "correct horse")
 	f.User(t, "none", "")
 	_, _, err := f.Apply(t.Context(), operator, directory.Desired{Source: "legacy", Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "eve", Password: "correct horse"}}}})
@@ -72,7 +73,7 @@ func TestWhoMayNotChangeTheirPassword(t *testing.T) {
 	good := changing("correct horse", "battery staple")
 	for name, row := range map[string]struct {
 		by   *caller.Caller
-		what signin.PasswordChange
+		what account.PasswordChange
 		kind fault.Kind
 		text string
 	}{
@@ -90,7 +91,7 @@ func TestWhoMayNotChangeTheirPassword(t *testing.T) {
 	}
 	f.Advance(15*time.Minute + 2*time.Second)
 	nodetest.WantFault(t, "too late", changePassword(t, f, ada, good), fault.SignInAgain, "")
-	nodetest.Must(t, login(t, f, "ada", "correct horse", ""))
+	nodetest.Must(t, f.TryLogin(t, "ada", "correct horse", ""))
 
 	closed := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Passwords = false }})
 	closed.User(t, "ada", "correct horse")
@@ -107,8 +108,8 @@ func TestWrongCurrentPasswordsCountAsFailedSignIns(t *testing.T) {
 		nodetest.WantFault(t, "a guess", changePassword(t, f, ada, changing("wrong horse", "battery staple")), fault.Forbidden, "")
 	}
 	nodetest.WantFault(t, "the right one then", changePassword(t, f, ada, changing("correct horse", "battery staple")), fault.Limited, "")
-	nodetest.WantFault(t, "signing in then", login(t, f, "ada", "correct horse", ""), fault.Limited, "")
-	if e := lastEvent(t, f, audit.UserPassword); e.Outcome != audit.Refused || e.Actor != ada.ID() {
+	nodetest.WantFault(t, "signing in then", f.TryLogin(t, "ada", "correct horse", ""), fault.Limited, "")
+	if e := f.LastEvent(t, audit.UserPassword); e.Outcome != audit.Refused || e.Actor != ada.ID() {
 		t.Errorf("%+v", e)
 	}
 }
@@ -125,33 +126,7 @@ func TestOneOfTwoPasswordChangesIsMade(t *testing.T) {
 	g.At(nodetest.CommitAsked, func() { owners = changePassword(t, f, ada, changing("correct horse", "battery staple")) })
 	nodetest.WantFault(t, "the second", changePassword(t, f, thief, changing("correct horse", "stolen horse")), fault.Conflict, "at the same time")
 	nodetest.Must(t, owners)
-	nodetest.Must(t, login(t, f, "ada", "battery staple", ""))
-}
-
-func TestSessionsAreNamedAfterTheirBrowser(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{})
-	f.User(t, "ada", "correct horse")
-	f.User(t, "bob", "correct horse")
-	f.SessionOf(t, "bob")
-	over := f.SessionOf(t, "ada")
-	f.Advance(13 * time.Hour)
-	ctx := audit.WithOrigin(t.Context(), audit.Origin{Agent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"})
-	begun, err := f.StartSession(ctx, f.Login(t, "ada", "correct horse"), nil)
-	nodetest.Must(t, err)
-	f.Advance(time.Second)
-	ada := f.SignedIn(t, "ada")
-	list, err := f.Sessions(t.Context(), ada)
-	nodetest.Must(t, err)
-	if len(list) != 2 || list[0].ID != ada.TokenID() || list[0].Name != "session" || list[1].ID != begun.ID || list[1].Name != "Firefox on Linux" {
-		t.Errorf("%+v", list)
-	}
-	for what, id := range map[string]string{"one that is over": over.ID, "nobody's": "x", "a token": f.APIToken(t, ada, issuance.NewCredential{}).ID} {
-		nodetest.WantFault(t, what, nodetest.Second(f.OwnSession(t.Context(), ada, id)), fault.NotFound, "")
-	}
-	bearer := f.ByBearer(t, f.MadeAccess(t, ada))
-	nodetest.WantFault(t, "a token without credentials", nodetest.Second(f.Sessions(t.Context(), bearer)), fault.InsufficientScope, "")
-	nodetest.WantFault(t, "nobody", nodetest.Second(f.Sessions(t.Context(), nil)), fault.Unauthenticated, "")
+	nodetest.Must(t, f.TryLogin(t, "ada", "battery staple", ""))
 }
 
 // linksOf returns the links of a user as text.
@@ -207,8 +182,8 @@ func TestSomebodyKeepsAWayIn(t *testing.T) {
 
 func TestALinkOfTheOwnerStays(t *testing.T) {
 	t.Parallel()
-	f := with(t, creating(museum), signin.Source{Name: "orcid", Title: "ORCID"})
-	by, err := f.Vouch(t.Context(), says("7", "ada"))
+	f := with(t, museum, signin.Source{Name: "orcid", Title: "ORCID"})
+	by, err := f.Vouch(t.Context(), signin.Statement{Source: "museum", ExternalID: "7", Username: "ada"})
 	nodetest.Must(t, err)
 	linkTo(t, f, "ada", "orcid", "1")
 	session, err := f.StartSession(t.Context(), by, nil)
@@ -252,34 +227,7 @@ func TestARemovedLinkEndsItsSessions(t *testing.T) {
 	}
 }
 
-func TestLinksAreForAdministrators(t *testing.T) {
-	t.Parallel()
-	f := with(t, museum)
-	f.User(t, "ada", "")
-	eve, root := f.Person(t, "eve"), f.Person(t, "root", nodetest.Admin())
-	link := func(c *caller.Caller, source, id string) error {
-		return nodetest.Second(f.LinkUser(t.Context(), c, "ada", source, id))
-	}
-	nodetest.WantFault(t, "a user", link(eve, "museum", "1"), fault.Forbidden, "")
-	nodetest.WantFault(t, "removing by a user", nodetest.Second(f.UnlinkUser(t.Context(), eve, "ada", records.Link{Source: "museum", ExternalID: "1"})), fault.Forbidden, "")
-	nodetest.WantFault(t, "a user's look", nodetest.Second(f.Links(t.Context(), eve, "ada")), fault.Forbidden, "")
-	nodetest.Must(t, nodetest.Second(f.Links(t.Context(), eve, "eve")))
-	nodetest.WantFault(t, "no source", link(root, "", "1"), fault.Invalid, "source")
-	nodetest.WantFault(t, "a source that can't be", link(root, "a b", "1"), fault.Invalid, "source")
-	nodetest.WantFault(t, "no id", link(root, "museum", ""), fault.Invalid, "external id")
-	nodetest.Must(t, link(root, "museum", "1"))
-	nodetest.WantFault(t, "twice", link(root, "museum", "1"), fault.Conflict, "")
-	if c, err := f.Vouch(t.Context(), says("1", "somebody")); err != nil || c.Subject.Username != "ada" {
-		t.Errorf("whom the link leads to: %v", err)
-	}
-	f.Advance(16 * time.Minute)
-	nodetest.WantFault(t, "too late", link(root, "museum", "2"), fault.SignInAgain, "")
-	if e := lastEvent(t, f, audit.UserLink); e.Outcome != audit.Refused || e.Actor != root.ID() {
-		t.Errorf("%+v", e)
-	}
-}
-
-func passwordLink(t *testing.T, f *nodetest.Fixture, username string) signin.PasswordLink {
+func passwordLink(t *testing.T, f *nodetest.Fixture, username string) account.PasswordLink {
 	t.Helper()
 	link, err := f.CreatePasswordLink(t.Context(), operator, username)
 	nodetest.Must(t, err)
@@ -293,7 +241,7 @@ func TestAPasswordLinkIsGoodOnce(t *testing.T) {
 	f.Freeze()
 	f.User(t, "ada", "")
 	first := passwordLink(t, f, "ada")
-	use := func(link signin.PasswordLink, password token.Secret) error {
+	use := func(link account.PasswordLink, password token.Secret) error {
 		return nodetest.Second(f.UsePasswordLink(t.Context(), link.Secret, password))
 	}
 	second := passwordLink(t, f, "ADA")
@@ -308,13 +256,13 @@ func TestAPasswordLinkIsGoodOnce(t *testing.T) {
 	if username != "ada" || second.Username != "ada" || !second.ExpiresAt.Equal(f.Time().Add(time.Second)) {
 		t.Errorf("%q, %+v", username, second)
 	}
-	nodetest.Must(t, login(t, f, "ada", "correct horse", ""))
+	nodetest.Must(t, f.TryLogin(t, "ada", "correct horse", ""))
 	f.WantDead(t, "a session of before", session)
 	nodetest.WantFault(t, "again", use(second, "battery staple"), fault.NotFound, "")
-	if e := lastEvent(t, f, audit.UserPassword); e.Actor != e.Target || e.Reason != "by a link of cli" {
+	if e := f.LastEvent(t, audit.UserPassword); e.Actor != e.Target || e.Reason != "by a link of cli" {
 		t.Errorf("%+v", e)
 	}
-	if e := lastEvent(t, f, audit.UserPasswordLink); e.Actor != audit.ActorCLI || e.TargetName != "ada" {
+	if e := f.LastEvent(t, audit.UserPasswordLink); e.Actor != audit.ActorCLI || e.TargetName != "ada" {
 		t.Errorf("%+v", e)
 	}
 
@@ -357,7 +305,7 @@ func TestOneOfManyUsesOfAPasswordLinkIsGood(t *testing.T) {
 
 func TestForWhomAPasswordLinkIsCreated(t *testing.T) {
 	t.Parallel()
-	f := with(t, creating(museum), creating(signin.Source{Name: "app", Title: "App", Passwords: checker{}}))
+	f := with(t, museum, signin.Source{Name: "app", Title: "App", Create: true, Passwords: keeper{}})
 	for source, username := range map[string]string{"museum": "mia", "app": "abe"} {
 		_, err := f.Vouch(t.Context(), signin.Statement{Source: source, ExternalID: "1", Username: username})
 		nodetest.Must(t, err)

@@ -1,4 +1,4 @@
-package signin
+package account
 
 import (
 	"context"
@@ -42,7 +42,7 @@ const prefixPasswordLink = "bdl_"
 // password once within a day; an earlier one ends. It is for administrators, with a fresh
 // session. The error is Conflict for a user who is disabled, or whose password bearerd
 // doesn't keep.
-func (a *Authenticator) CreatePasswordLink(ctx context.Context, c *caller.Caller, ref string) (PasswordLink, error) {
+func (a *Accounts) CreatePasswordLink(ctx context.Context, c *caller.Caller, ref string) (PasswordLink, error) {
 	user, err := a.cfg.People.MayCreatePasswordLink(ctx, c, ref)
 	if err != nil {
 		return PasswordLink{}, err
@@ -68,7 +68,7 @@ var errNoPasswordLink = fault.New(fault.NotFound, "this link was used already, w
 // UsePasswordLink sets a password by the secret part of a link, which is used up, and revokes
 // everything of the user. It returns the username. The error is NotFound for a link that is
 // not good, Invalid for a password that the rule refuses: the link stays good then.
-func (a *Authenticator) UsePasswordLink(ctx context.Context, secret, password token.Secret) (username string, err error) {
+func (a *Accounts) UsePasswordLink(ctx context.Context, secret, password token.Secret) (username string, err error) {
 	if err := a.cfg.Quota.LookUp(ctx); err != nil {
 		return "", err
 	}

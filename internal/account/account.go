@@ -1,8 +1,13 @@
-package signin
+// Package account reads and changes by what people sign in: their own password and links,
+// the links by which an administrator lets somebody set a password, and the limits of failed
+// sign-ins that keep somebody out.
+package account
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
@@ -10,22 +15,64 @@ import (
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
+
+// Store is what Accounts reads.
+type Store interface {
+	records.PrincipalReader
+	records.PasswordLinks
+	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
+	// TokenByID finds a session by its public id.
+	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+	// AccountFailures returns the failed sign-ins of an account, as records.Attempts says.
+	AccountFailures(ctx context.Context, account string, now time.Time) ([]records.AccountFailures, error)
+}
+
+// Config configures Accounts. Every field but Sources and Fresh must be set.
+type Config struct {
+	Store     Store
+	Journal   *journal.Journal
+	People    *directory.Users
+	Passwords *signin.Passwords
+	Sources   signin.Sources  // that vouch for people
+	Limits    identity.Limits // of failed sign-ins
+	Fresh     time.Duration   // how recent the sign-in of a session must be that changes how its user signs in; 0: any
+	Quota     *quota.Quota    // of look-ups
+	Now       func() time.Time
+}
+
+// Accounts reads and changes by what people sign in. Its methods may be called from any
+// number of goroutines.
+type Accounts struct{ cfg Config }
+
+// New returns an Accounts.
+func New(cfg Config) (*Accounts, error) {
+	switch {
+	case cfg.Store == nil || cfg.Journal == nil || cfg.People == nil:
+		return nil, errors.New("account: store, journal and people must be set")
+	case cfg.Passwords == nil || cfg.Quota == nil || cfg.Now == nil:
+		return nil, errors.New("account: passwords, quota and now must be set")
+	}
+	return &Accounts{cfg: cfg}, nil
+}
 
 // Account says by what somebody signs in.
 type Account struct {
 	User     identity.User
 	Password bool           // they have a password here, which lets them in
-	Keeper   string         // the source that keeps it, or would; "": bearerd
+	Keeper   string         // the source that keeps the password, or would; "": bearerd
 	Links    []records.Link // who they are for which source
 }
 
 // Account returns by what the caller signs in. The error is Unauthenticated for anybody but
 // a user, and InsufficientScope for a Bearer without the scope credentials.
-func (a *Authenticator) Account(ctx context.Context, c *caller.Caller) (Account, error) {
+func (a *Accounts) Account(ctx context.Context, c *caller.Caller) (Account, error) {
 	if err := c.RequireManageTokens(); err != nil {
 		return Account{}, err
 	}
@@ -34,11 +81,11 @@ func (a *Authenticator) Account(ctx context.Context, c *caller.Caller) (Account,
 		return Account{}, err
 	}
 	links, err := a.cfg.Store.Links(ctx, records.LinkQuery{User: p.User.ID})
-	return Account{User: *p.User, Password: a.ownPassword(p), Keeper: a.keeper(*p.User), Links: links}, err
+	return Account{User: *p.User, Password: a.cfg.Passwords.Has(p), Keeper: a.keeper(*p.User), Links: links}, err
 }
 
-// own reads the user who is calling.
-func (a *Authenticator) own(ctx context.Context, c *caller.Caller) (*records.Principal, error) {
+// own reads the user who is calling. The error is Forbidden for a client.
+func (a *Accounts) own(ctx context.Context, c *caller.Caller) (*records.Principal, error) {
 	if c.ID() == "" || c.Subject.Client {
 		return nil, fault.New(fault.Forbidden, "this is for users")
 	}
@@ -47,7 +94,7 @@ func (a *Authenticator) own(ctx context.Context, c *caller.Caller) (*records.Pri
 
 // keeper returns the source that keeps a user's password: the user's owner, unless that is a
 // source by which people sign in without a password. "" is bearerd.
-func (a *Authenticator) keeper(u identity.User) string {
+func (a *Accounts) keeper(u identity.User) string {
 	src, declared := a.cfg.Sources.Find(u.Owner)
 	if declared && src.Passwords == nil {
 		return ""
@@ -56,9 +103,9 @@ func (a *Authenticator) keeper(u identity.User) string {
 }
 
 // mayHavePassword decides whether a user may set a password here. The error is Conflict.
-func (a *Authenticator) mayHavePassword(u identity.User) error {
+func (a *Accounts) mayHavePassword(u identity.User) error {
 	switch {
-	case !a.cfg.Passwords:
+	case !a.cfg.Passwords.Kept():
 		return fault.New(fault.Conflict, "nobody signs in with a password here")
 	case a.keeper(u) != "":
 		return fault.New(fault.Conflict, "the password is kept by the source %s: it is changed there", u.Owner)
@@ -74,13 +121,13 @@ const fieldCurrent = "current_password"
 
 // ChangePassword changes the caller's own password, by the current one and a fresh session,
 // and revokes everything of the user, the caller's session too. It returns the user as the
-// caller for whom a session begins in its place, with the collection that the old one had.
+// caller for whom a new session begins, and the collection of the old session.
 //
 // The error is Forbidden for a wrong current password, which counts as a failed sign-in, and
-// for a Bearer; Limited when there were too many of them; SignInAgain; Conflict for a user
-// who has no password here, and when it was changed at the same time; Invalid for a new
-// password that the rule refuses.
-func (a *Authenticator) ChangePassword(ctx context.Context, c *caller.Caller, ch PasswordChange) (*caller.Caller, *int64, error) {
+// for a Bearer; Limited after too many failures; SignInAgain for a session that isn't fresh;
+// Conflict for a user who has no password here, and when the password was changed at the same
+// time; Invalid for a new password that the rule refuses.
+func (a *Accounts) ChangePassword(ctx context.Context, c *caller.Caller, ch PasswordChange) (*caller.Caller, *int64, error) {
 	if err := a.MayChangeOwn(ctx, c, audit.UserPassword); err != nil {
 		return nil, nil, err
 	}
@@ -93,10 +140,13 @@ func (a *Authenticator) ChangePassword(ctx context.Context, c *caller.Caller, ch
 	if err := a.mayHavePassword(*found.User); err != nil {
 		return nil, nil, a.cfg.Journal.Refuse(ctx, e, err)
 	}
-	if !a.ownPassword(found) {
+	if !a.cfg.Passwords.Has(found) {
 		return nil, nil, fault.New(fault.Conflict, "there is no password to change: an administrator can create a link to set one")
 	}
-	ops, err := a.proveCurrent(ctx, e, found, ch.Current.Reveal())
+	ops, err := a.cfg.Passwords.Prove(ctx, found, ch.Current.Reveal())
+	if fault.Is(err, fault.BadCredentials) {
+		return nil, nil, a.cfg.Journal.Refuse(ctx, e, fault.New(fault.Forbidden, "the current password is wrong").In(fieldCurrent))
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,10 +164,10 @@ func (a *Authenticator) ChangePassword(ctx context.Context, c *caller.Caller, ch
 	return a.again(ctx, row)
 }
 
-// MayChangeOwn decides whether the caller may change their own way in, by the action of it in
-// the audit log: with a session that is fresh. The error is Unauthenticated, Forbidden for a
-// Bearer, or SignInAgain. The refusal of a caller who is known is recorded.
-func (a *Authenticator) MayChangeOwn(ctx context.Context, c *caller.Caller, action string) error {
+// MayChangeOwn decides whether the caller may change by what they sign in: it takes a fresh
+// session. The action is that of the change in the audit log. The error is Unauthenticated,
+// Forbidden for a Bearer, or SignInAgain. The refusal of a known caller is recorded.
+func (a *Accounts) MayChangeOwn(ctx context.Context, c *caller.Caller, action string) error {
 	if c == nil {
 		return caller.ErrSignIn
 	}
@@ -133,43 +183,9 @@ func (a *Authenticator) MayChangeOwn(ctx context.Context, c *caller.Caller, acti
 	return a.cfg.Journal.Refuse(ctx, e, err)
 }
 
-// proveCurrent checks the password that a user has, within the limits of signing in, and
-// returns what a right one changes.
-func (a *Authenticator) proveCurrent(ctx context.Context, e audit.Event, found *records.Principal, current string) ([]records.Op, error) {
-	at := attempt{account: identity.AccountKey(found.User.Username), network: audit.OriginOf(ctx).Network()}
-	counts, _, err := a.limiter.read(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.limiter.judge(counts); err != nil {
-		return nil, a.loginLimited(err)
-	}
-	_, err = a.checkOwn(ctx, Credentials{Username: found.User.Username, Password: current}, found, at)
-	if fault.Is(err, fault.BadCredentials) {
-		if err := a.limiter.failed(ctx, at, counts.Known); err != nil {
-			return nil, a.loginLimited(err)
-		}
-		a.cfg.Meter.LoginTried(outcomeFailed)
-		return nil, a.cfg.Journal.Refuse(ctx, e, fault.New(fault.Forbidden, "the current password is wrong").In(fieldCurrent))
-	}
-	if err != nil {
-		return nil, err
-	}
-	// Attempts that ran at the same time may have reached the limit meanwhile.
-	counts, last, err := a.limiter.read(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.limiter.judge(counts); err != nil {
-		return nil, a.loginLimited(err)
-	}
-	return a.limiter.succeeded(at, counts, last), nil
-}
-
-// again returns the user of a session as they are after a change that has ended it, with the
-// way in which they had signed in, and the session's collection if they still have access
-// to it.
-func (a *Authenticator) again(ctx context.Context, was records.StoredToken) (*caller.Caller, *int64, error) {
+// again returns the user of a session that a change has ended, read after the change, with
+// how they had signed in, and the session's collection if they still have access to it.
+func (a *Accounts) again(ctx context.Context, was records.StoredToken) (*caller.Caller, *int64, error) {
 	p, err := a.cfg.Store.Principal(ctx, records.Who{UserID: was.Owner, Collection: was.Collection})
 	if err != nil {
 		return nil, nil, err
@@ -184,7 +200,7 @@ func (a *Authenticator) again(ctx context.Context, was records.StoredToken) (*ca
 // that began by its source. The error is NotFound for a link that isn't theirs; Conflict for
 // the last way in, and for the link by which the user's owner knows them; that of
 // ChangePassword otherwise.
-func (a *Authenticator) Unlink(ctx context.Context, c *caller.Caller, link records.Link) (revocation.Receipt, error) {
+func (a *Accounts) Unlink(ctx context.Context, c *caller.Caller, link records.Link) (revocation.Receipt, error) {
 	if err := a.MayChangeOwn(ctx, c, audit.UserUnlink); err != nil {
 		return revocation.Receipt{}, err
 	}
@@ -196,14 +212,14 @@ func (a *Authenticator) Unlink(ctx context.Context, c *caller.Caller, link recor
 		return revocation.Receipt{}, fault.New(fault.Conflict, "the source %s maintains your account, and knows you by this link", link.Source)
 	}
 	var ways []string
-	if !a.ownPassword(p) {
+	if !a.cfg.Passwords.Has(p) {
 		ways = a.waysIn()
 	}
 	return a.cfg.People.Unlink(ctx, c, *p.User, link, ways)
 }
 
 // waysIn returns the sources by whose links somebody can sign in. It isn't nil.
-func (a *Authenticator) waysIn() []string {
+func (a *Accounts) waysIn() []string {
 	ways := []string{}
 	for _, s := range a.cfg.Sources {
 		ways = append(ways, s.Name)
@@ -214,10 +230,5 @@ func (a *Authenticator) waysIn() []string {
 	return ways
 }
 
-// Title returns how people read the name of a source; the name of one that is not declared.
-func (a *Authenticator) Title(source string) string {
-	if s, ok := a.cfg.Sources.Find(source); ok {
-		return s.Title
-	}
-	return source
-}
+// Title returns how people read the name of a source.
+func (a *Accounts) Title(source string) string { return a.cfg.Sources.Title(source) }

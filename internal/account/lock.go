@@ -1,4 +1,4 @@
-package signin
+package account
 
 import (
 	"context"
@@ -36,7 +36,7 @@ const maxLockedAddresses = 20
 
 // Lock returns which limits of failed sign-ins a user, named by subject or username, has
 // reached, for administrators.
-func (a *Authenticator) Lock(ctx context.Context, c *caller.Caller, ref string) (Lock, error) {
+func (a *Accounts) Lock(ctx context.Context, c *caller.Caller, ref string) (Lock, error) {
 	if err := c.RequireAdministrator(); err != nil {
 		return Lock{}, err
 	}
@@ -69,7 +69,7 @@ func (a *Authenticator) Lock(ctx context.Context, c *caller.Caller, ref string) 
 
 // Unlock forgets the failed sign-ins of a user, named by subject or username, for
 // administrators. What an address has failed at other accounts still counts.
-func (a *Authenticator) Unlock(ctx context.Context, c *caller.Caller, ref string) error {
+func (a *Accounts) Unlock(ctx context.Context, c *caller.Caller, ref string) error {
 	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.UserUnlock)
 	if err := c.RequireAdministrator(); err != nil {
 		if c == nil {
