@@ -76,9 +76,9 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
 			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
 		},
-		&scim.Edge{SignIn: i.SignIn, Directory: i.Directory.Provisioner, Issuer: i.config.Issuer},
+		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{
-			SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+			SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Provisioner: i.Provisioner, Explainer: i.Explainer,
 			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic,
 		},

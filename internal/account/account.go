@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
@@ -27,7 +27,7 @@ import (
 type Store interface {
 	records.PrincipalReader
 	records.PasswordLinks
-	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
+	changes.LinkStore
 	// TokenByID finds a session by its public id.
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
 	// AccountFailures returns the failed sign-ins of an account, as records.Attempts says.
@@ -38,7 +38,7 @@ type Store interface {
 type Config struct {
 	Store     Store
 	Journal   *journal.Journal
-	People    *directory.Users
+	Editor    *changes.Editor
 	Passwords *signin.Passwords
 	Sources   signin.Sources  // that vouch for people
 	Limits    identity.Limits // of failed sign-ins
@@ -54,8 +54,8 @@ type Accounts struct{ cfg Config }
 // New returns an Accounts.
 func New(cfg Config) (*Accounts, error) {
 	switch {
-	case cfg.Store == nil || cfg.Journal == nil || cfg.People == nil:
-		return nil, errors.New("account: store, journal and people must be set")
+	case cfg.Store == nil || cfg.Journal == nil || cfg.Editor == nil:
+		return nil, errors.New("account: store, journal and editor must be set")
 	case cfg.Passwords == nil || cfg.Quota == nil || cfg.Now == nil:
 		return nil, errors.New("account: passwords, quota and now must be set")
 	}
@@ -157,8 +157,8 @@ func (a *Accounts) ChangePassword(ctx context.Context, c *caller.Caller, ch Pass
 	if err != nil {
 		return nil, nil, err
 	}
-	change := directory.OwnPassword{User: *found.User, Password: ch.New, How: "by the user", Also: ops}
-	if _, err := a.cfg.People.SetOwnPassword(ctx, change, c.Wait); err != nil {
+	own := ownPassword{user: *found.User, password: ch.New, how: "by the user", also: ops}
+	if err := a.setPassword(ctx, own, c.Wait); err != nil {
 		return nil, nil, err
 	}
 	return a.again(ctx, row)
@@ -215,7 +215,11 @@ func (a *Accounts) Unlink(ctx context.Context, c *caller.Caller, link records.Li
 	if !a.cfg.Passwords.Has(p) {
 		ways = a.waysIn()
 	}
-	return a.cfg.People.Unlink(ctx, c, *p.User, link, ways)
+	removal, err := a.cfg.Editor.RemoveLink(ctx, a.cfg.Store, changes.RemovedLink{User: *p.User, Link: link, Keep: c.TokenID(), Ways: ways})
+	if err != nil {
+		return revocation.Receipt{}, err
+	}
+	return a.cfg.Editor.Commit(ctx, c, removal)
 }
 
 // waysIn returns the sources by whose links somebody can sign in. It isn't nil.

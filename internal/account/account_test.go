@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -67,7 +68,7 @@ func TestWhoMayNotChangeTheirPassword(t *testing.T) {
 	f := with(t, signin.Source{Name: "orcid", Title: "ORCID"}, signin.Source{Name: "museum", Title: "Museum", Passwords: keeper{}})
 	f.User(t, "ada", "correct horse")
 	f.User(t, "none", "")
-	_, _, err := f.Apply(t.Context(), operator, directory.Desired{Source: "legacy", Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "eve", Password: "correct horse"}}}})
+	_, _, err := f.Apply(t.Context(), operator, apply.Desired{Source: "legacy", Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "eve", Password: "correct horse"}}}})
 	nodetest.Must(t, err)
 	ada := f.SignedIn(t, "ada")
 	good := changing("correct horse", "battery staple")
@@ -310,7 +311,7 @@ func TestForWhomAPasswordLinkIsCreated(t *testing.T) {
 		_, err := f.Vouch(t.Context(), signin.Statement{Source: source, ExternalID: "1", Username: username})
 		nodetest.Must(t, err)
 	}
-	_, _, err := f.Apply(t.Context(), operator, directory.Desired{Source: "legacy", Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "leo"}}}})
+	_, _, err := f.Apply(t.Context(), operator, apply.Desired{Source: "legacy", Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "leo"}}}})
 	nodetest.Must(t, err)
 	eve, root := f.Person(t, "eve"), f.Person(t, "root", nodetest.Admin())
 	create := func(c *caller.Caller, username string) error {

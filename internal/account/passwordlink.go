@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -43,7 +44,7 @@ const prefixPasswordLink = "bdl_"
 // session. The error is Conflict for a user who is disabled, or whose password bearerd
 // doesn't keep.
 func (a *Accounts) CreatePasswordLink(ctx context.Context, c *caller.Caller, ref string) (PasswordLink, error) {
-	user, err := a.cfg.People.MayCreatePasswordLink(ctx, c, ref)
+	user, err := a.cfg.Editor.AdmitSignIn(ctx, c, audit.UserPasswordLink, ref)
 	if err != nil {
 		return PasswordLink{}, err
 	}
@@ -56,7 +57,12 @@ func (a *Accounts) CreatePasswordLink(ctx context.Context, c *caller.Caller, ref
 	link := PasswordLink{
 		Username: user.Username, Secret: token.Secret(prefixPasswordLink + rand.Text()), ExpiresAt: a.cfg.Now().Add(passwordLinkLife),
 	}
-	err = a.cfg.People.AddPasswordLink(ctx, c, user, records.PasswordLink{Digest: digestOf(link.Secret.Reveal()), ExpiresAt: link.ExpiresAt})
+	_, err = a.cfg.Editor.Commit(ctx, c, changes.Change{
+		Action: audit.UserPasswordLink, Target: user.ID, Name: user.Username,
+		Ops: []records.Op{records.AddPasswordLink{Link: records.PasswordLink{
+			Digest: digestOf(link.Secret.Reveal()), UserID: user.ID, CreatedBy: c.Actor(), CreatedAt: a.cfg.Journal.Now(), ExpiresAt: link.ExpiresAt,
+		}}},
+	})
 	return link, err
 }
 
@@ -93,9 +99,9 @@ func (a *Accounts) UsePasswordLink(ctx context.Context, secret, password token.S
 	case !now.Before(link.ExpiresAt) || p.User.Disabled || a.mayHavePassword(*p.User) != nil:
 		return "", errNoPasswordLink
 	}
-	_, err = a.cfg.People.SetOwnPassword(ctx, directory.OwnPassword{
-		User: *p.User, Password: password, How: "by a link of " + link.CreatedBy,
-		Also: []records.Op{records.SpendPasswordLink{Digest: digest, Now: now}},
+	err = a.setPassword(ctx, ownPassword{
+		user: *p.User, password: password, how: "by a link of " + link.CreatedBy,
+		also: []records.Op{records.SpendPasswordLink{Digest: digest, Now: now}},
 	}, revocation.WaitDefault)
 	if fault.Is(err, fault.Conflict) {
 		return "", errNoPasswordLink

@@ -19,6 +19,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/provisioning"
+
 	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -37,15 +39,16 @@ const base = "/auth/api/v1"
 
 // API is the management API.
 type API struct {
-	SignIn    *signin.Authenticator
-	Accounts  *account.Accounts
-	Issuance  *issuance.Issuance
-	Revoker   *revoking.Revoker
-	Directory *directory.Directory
-	Explainer *explain.Explainer
-	Status    func() revocation.Status // how this node stands in the revocation log
-	Policy    issuance.Policy
-	Now       func() time.Time
+	SignIn      *signin.Authenticator
+	Accounts    *account.Accounts
+	Issuance    *issuance.Issuance
+	Revoker     *revoking.Revoker
+	Directory   *directory.Directory
+	Provisioner *provisioning.Provisioner
+	Explainer   *explain.Explainer
+	Status      func() revocation.Status // how this node stands in the revocation log
+	Policy      issuance.Policy
+	Now         func() time.Time
 
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
 	Cookies        httpkit.Cookies      // how a session's cookie is set

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -297,7 +298,7 @@ func TestAChangeThatFindsNothingToDoIsAcknowledgedAlike(t *testing.T) {
 	_, err := there.Judge(t, inFour)
 	nodetest.WantFault(t, "access that was lost already", err, fault.InsufficientScope, "no access")
 
-	desired := directory.Desired{Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "ada", Disabled: true}, SetDisabled: true}}}
+	desired := apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada", Disabled: true}, SetDisabled: true}}}
 	living := here.MadeAccess(t, ada)
 	there.WantAlive(t, "before", living)
 	for _, wait := range waits {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -144,7 +145,7 @@ func TestAChangeOfAClientKeepsItsOverlap(t *testing.T) {
 	n.Scopes = []string{"read", "write"}
 	nodetest.Must(t, nodetest.Second(f.UpdateClient(t.Context(), operator, n)))
 	wantSecrets(t, "changed", both, f)
-	_, _, err = f.Apply(t.Context(), operator, directory.Desired{Clients: []directory.NewClient{{ID: "ci", Grants: n.Grants, Scopes: []string{"read"}}}})
+	_, _, err = f.Apply(t.Context(), operator, apply.Desired{Clients: []directory.NewClient{{ID: "ci", Grants: n.Grants, Scopes: []string{"read"}}}})
 	nodetest.Must(t, err)
 	wantSecrets(t, "applied", both, f)
 	n.Secret = "another secret that is long enough, too"

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -83,15 +84,15 @@ func writeFile(t *testing.T, text string) string {
 }
 
 // apply applies an access file with these issuers and no others.
-func (f *partners) apply(t *testing.T, issuers ...records.Issuer) []directory.Applied {
+func (f *partners) apply(t *testing.T, issuers ...records.Issuer) []apply.Applied {
 	t.Helper()
 	done, _, err := f.Apply(t.Context(), caller.Operator(), f.desired(issuers...))
 	nodetest.Must(t, err)
 	return done
 }
 
-func (f *partners) desired(issuers ...records.Issuer) directory.Desired {
-	return directory.Desired{
+func (f *partners) desired(issuers ...records.Issuer) apply.Desired {
+	return apply.Desired{
 		Clients: []directory.NewClient{
 			{ID: "ci", Secret: nodetest.ClientSecret, Scopes: []string{"read", "write"}, Grants: []string{identity.GrantTypeJWTBearer, identity.GrantTypeTokenExchange}},
 			{ID: "other", Secret: nodetest.ClientSecret, Scopes: []string{"read"}, Grants: []string{identity.GrantTypeJWTBearer}},
@@ -106,7 +107,7 @@ func (f *partners) without(t *testing.T) {
 	t.Helper()
 	d := f.desired()
 	d.Prune = true
-	d.Users = []directory.DesiredUser{{NewUser: directory.NewUser{Username: "ada"}}}
+	d.Users = []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada"}}}
 	_, receipt, err := f.Apply(t.Context(), caller.Operator(), d)
 	nodetest.Must(t, err)
 	if !receipt.Revoked {

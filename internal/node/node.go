@@ -12,13 +12,16 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -76,15 +79,17 @@ type Meter interface {
 
 // Node is one node. The operations are its fields; what they stand on is its own.
 type Node struct {
-	Verifier  *verification.Verifier
-	SignIn    *signin.Authenticator
-	Accounts  *account.Accounts
-	Issuance  *issuance.Issuance
-	Revoker   *revoking.Revoker
-	Directory *directory.Directory
-	Explainer *explain.Explainer
-	Journal   *journal.Journal
-	Quota     *quota.Quota
+	Verifier    *verification.Verifier
+	SignIn      *signin.Authenticator
+	Accounts    *account.Accounts
+	Issuance    *issuance.Issuance
+	Revoker     *revoking.Revoker
+	Directory   *directory.Directory
+	Provisioner *provisioning.Provisioner
+	Applier     *apply.Applier
+	Explainer   *explain.Explainer
+	Journal     *journal.Journal
+	Quota       *quota.Quota
 
 	cfg        Config
 	uses       *verification.Uses
@@ -141,20 +146,36 @@ func (n *Node) core() (err error) {
 	return err
 }
 
+// change puts together what administrators, sources and access files change.
+func (n *Node) change(editor *changes.Editor) (err error) {
+	c := &n.cfg
+	n.Directory, err = directory.New(directory.Config{Store: c.Store, Journal: n.Journal, Editor: editor, Ring: c.Ring, Forms: c.Forms})
+	if err != nil {
+		return err
+	}
+	if n.Provisioner, err = provisioning.New(provisioning.Config{Store: c.Store, Journal: n.Journal, Editor: editor}); err != nil {
+		return err
+	}
+	n.Applier, err = apply.New(apply.Config{Store: c.Store, Journal: n.Journal, Editor: editor})
+	return err
+}
+
 // operations makes what the edges call.
 func (n *Node) operations() (err error) {
 	c := &n.cfg
-	n.Directory, err = directory.New(directory.Config{
-		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Passwords: c.Settings.PasswordRule, Ring: c.Ring, Forms: c.Forms,
-		Fresh: c.Settings.Policy.Fresh,
+	editor, err := changes.New(changes.Config{
+		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Passwords: c.Settings.PasswordRule, Fresh: c.Settings.Policy.Fresh,
 	})
 	if err != nil {
+		return err
+	}
+	if err := n.change(editor); err != nil {
 		return err
 	}
 	in := signin.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
 		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
-		People: n.Directory.Users, ClientURL: c.Settings.ClientURL, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
+		Editor: editor, ClientURL: c.Settings.ClientURL, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
@@ -167,7 +188,7 @@ func (n *Node) operations() (err error) {
 		return err
 	}
 	n.Accounts, err = account.New(account.Config{
-		Store: c.Store, Journal: n.Journal, People: n.Directory.Users, Passwords: n.SignIn.Passwords, Sources: c.Settings.Sources,
+		Store: c.Store, Journal: n.Journal, Editor: editor, Passwords: n.SignIn.Passwords, Sources: c.Settings.Sources,
 		Limits: c.Settings.Limits, Fresh: c.Settings.Policy.Fresh, Quota: n.Quota, Now: c.Clocks.Now,
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -122,7 +123,7 @@ func TestAdoption(t *testing.T) {
 	// What a file of the same source says belongs to the client too; another's doesn't.
 	for source, want := range map[string]int{"scim:hr": 200, "scim:museum": 404, "hr": 404} {
 		name := strings.ReplaceAll(source, ":", "-")
-		_, _, err := s.Apply(t.Context(), operator, directory.Desired{Source: source, Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: name}, ExternalID: "1"}}})
+		_, _, err := s.Apply(t.Context(), operator, apply.Desired{Source: source, Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: name}, ExternalID: "1"}}})
 		nodetest.Must(t, err)
 		u, err := s.Directory.User(t.Context(), operator, name)
 		nodetest.Must(t, err)

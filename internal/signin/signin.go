@@ -12,7 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
@@ -50,7 +50,7 @@ type Config struct {
 	Ledger   *revocation.Ledger // what this node knows of the log, and its lease
 	Hasher   *identity.Hasher
 	Limits   identity.Limits // of failures
-	People   *directory.Users
+	Editor   *changes.Editor
 	// ClientURL reports whether a client that nobody registered may be known by a URL; nil:
 	// none is.
 	ClientURL func(id string) bool
@@ -77,8 +77,8 @@ func New(cfg Config) (*Authenticator, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil:
 		return nil, errors.New("signin: store, journal and verifier must be set")
-	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Quota == nil || cfg.Now == nil || cfg.People == nil:
-		return nil, errors.New("signin: ledger, hasher, people, quota and now must be set")
+	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Quota == nil || cfg.Now == nil || cfg.Editor == nil:
+		return nil, errors.New("signin: ledger, hasher, editor, quota and now must be set")
 	}
 	if err := cfg.Sources.check(); err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -62,8 +62,8 @@ func (v *Vouching) LinkTo(ctx context.Context, subject string, st Statement) err
 		return v.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
 	}
 	said := v.sourced(ctx, src, st, nil)
-	said.Event.Reason = "a link to the source " + src.Name
-	if err := v.cfg.People.FollowSource(ctx, *p.User, said, true); err != nil {
+	said.event.Reason = "a link to the source " + src.Name
+	if err := v.followSource(ctx, *p.User, said, true); err != nil {
 		return v.refuseStatement(ctx, st, subject, named(st, err))
 	}
 	return nil
@@ -96,11 +96,11 @@ func (v *Vouching) vouch(ctx context.Context, st Statement, proved *records.Prin
 	switch {
 	case found != nil:
 		subject = found.User.ID
-		err = v.cfg.People.FollowSource(ctx, *found.User, said, !linked)
+		err = v.followSource(ctx, *found.User, said, !linked)
 	case src.Create && st.Username == "":
 		err = fault.New(fault.Forbidden, "%s says no username, and without one nobody can be created", src.Title)
 	case src.Create:
-		subject, err = v.cfg.People.CreateSourced(ctx, said)
+		subject, err = v.createSourced(ctx, said)
 	default:
 		err = fault.New(fault.Forbidden, "nobody here is linked to this account of %s", src.Title)
 	}
@@ -132,7 +132,7 @@ func (v *Vouching) judge(ctx context.Context, st Statement) (Source, error) {
 	if !ok {
 		return src, fault.New(fault.NotFound, "there is no such way to sign in")
 	}
-	if err := directory.ValidateExternalID(st.ExternalID); err != nil {
+	if err := changes.ValidateExternalID(st.ExternalID); err != nil {
 		return src, v.refuseStatement(ctx, st, "", fault.Wrap(err, fault.Forbidden, "%s names nobody by an id that can be kept", src.Title))
 	}
 	if !src.admits(st) {
@@ -240,7 +240,7 @@ func (v *Vouching) groups(ctx context.Context, src Source, st Statement) (*[]str
 	if !src.SetsGroups {
 		return nil, nil //nolint:nilnil // none is an answer
 	}
-	mighty, err := directory.MightyGroups(ctx, v.cfg.Store)
+	mighty, err := changes.MightyGroups(ctx, v.cfg.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -255,15 +255,15 @@ func (v *Vouching) groups(ctx context.Context, src Source, st Statement) (*[]str
 }
 
 // sourced returns what is stored of a statement, with the record of the sign-in.
-func (v *Vouching) sourced(ctx context.Context, src Source, st Statement, groups *[]string) directory.Sourced {
+func (v *Vouching) sourced(ctx context.Context, src Source, st Statement, groups *[]string) sourced {
 	e := v.cfg.Journal.Event(ctx, "", audit.Login)
 	e.Reason = "by the source " + src.Name
-	s := directory.Sourced{
-		Source: src.Name, ExternalID: st.ExternalID, Username: strings.TrimSpace(st.Username), Name: st.Name, Email: st.Email,
-		Groups: groups, Event: e,
+	s := sourced{
+		source: src.Name, externalID: st.ExternalID, username: strings.TrimSpace(st.Username), name: st.Name, email: st.Email,
+		groups: groups, event: e,
 	}
 	for _, one := range st.Once {
-		s.Also = append(s.Also, records.Spend{Once: one.Name, Until: one.Until})
+		s.also = append(s.also, records.Spend{Once: one.Name, Until: one.Until})
 	}
 	return s
 }

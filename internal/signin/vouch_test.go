@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -206,7 +207,7 @@ func TestUsersOfAnotherOwner(t *testing.T) {
 	src := creating(museum)
 	src.Users, src.ExternalID = "hr", "number"
 	f := with(t, src)
-	_, _, err := f.Apply(t.Context(), caller.Operator(), directory.Desired{Source: "hr", Users: []directory.DesiredUser{
+	_, _, err := f.Apply(t.Context(), caller.Operator(), apply.Desired{Source: "hr", Users: []apply.DesiredUser{
 		{NewUser: directory.NewUser{Username: "ada"}, ExternalID: "n1"}, {NewUser: directory.NewUser{Username: "bob"}, ExternalID: "n2"},
 	}})
 	nodetest.Must(t, err)

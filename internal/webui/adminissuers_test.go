@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -16,7 +17,7 @@ func TestIssuersAreShownWithTheirRules(t *testing.T) {
 	t.Parallel()
 	s, root := newOffice(t, nodetest.Options{})
 	root.Get(t, "/auth/admin/issuers").Is(http.StatusOK, "No other issuer is trusted.")
-	_, _, err := s.Apply(t.Context(), caller.Operator(), directory.Desired{
+	_, _, err := s.Apply(t.Context(), caller.Operator(), apply.Desired{
 		Clients: []directory.NewClient{{ID: "ci", Scopes: []string{"read"}}},
 		Issuers: []records.Issuer{{
 			Name: "github", Issuer: "https://token.actions.githubusercontent.com", Once: true, MaxAge: time.Hour,

@@ -19,6 +19,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -28,6 +29,7 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/pgtest"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
@@ -69,6 +71,8 @@ type Options struct {
 type Fixture struct {
 	*node.Node
 	*directory.Directory
+	*provisioning.Provisioner
+	*apply.Applier
 	*issuance.Issuance
 	*revoking.Revoker
 	*signin.Authenticator
@@ -145,7 +149,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	})
 	Must(tb, err)
 	f.Directory, f.Issuance, f.Revoker = f.Node.Directory, f.Node.Issuance, f.Node.Revoker
-	f.Accounts = f.Node.Accounts
+	f.Accounts, f.Provisioner, f.Applier = f.Node.Accounts, f.Node.Provisioner, f.Node.Applier
 	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))
 	if !o.Still {

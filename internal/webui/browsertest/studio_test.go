@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -239,7 +240,7 @@ func newSample(t *testing.T) *studio {
 
 func (s *studio) sampleAccess() {
 	s.t.Helper()
-	d := directory.Desired{
+	d := apply.Desired{
 		Collections: []records.Collection{
 			{ID: 4, Name: "KU Fish Voucher Collection"},
 			{ID: 32768, Name: "KU Fish Tissue Collection"},
@@ -274,7 +275,7 @@ func (s *studio) sampleAccess() {
 		if u.groups != "" {
 			n.Groups = []string{u.groups}
 		}
-		d.Users = append(d.Users, directory.DesiredUser{NewUser: n, SetName: true, SetEmail: true, SetGroups: true})
+		d.Users = append(d.Users, apply.DesiredUser{NewUser: n, SetName: true, SetEmail: true, SetGroups: true})
 	}
 	_, _, err := s.Apply(s.t.Context(), caller.Operator(), d)
 	s.must(err)

@@ -1,4 +1,4 @@
-package directory
+package apply
 
 import (
 	"context"
@@ -9,113 +9,68 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
-// plan is the difference between what is stored and what is desired, as it grows. Its
-// maps hold what is stored and what the changes planned so far add to it.
+// plan is the difference between what is stored and what is desired, as it grows. It holds
+// what is stored with what the changes planned so far add to it.
 type plan struct {
-	editor *editor
+	editor *changes.Editor
 	source string // "": what is planned is nobody's but the administrators'
 
 	collections map[int64]records.Collection
 	roles       map[string]access.Role
-	users       map[string]identity.User // by subject
-	named       map[string][]string      // subjects by the folded name
-	twins       map[string]bool          // subjects of those who shared their folded name when they were read
-	linked      map[string]string        // subjects by the external id that the source has for them
+	people      *people
 	bindings    []access.Binding
 	clients     map[string]identity.Client
 	issuers     map[string]records.Issuer
 
-	stored []string        // the subject of each user of the file; "" of those who are new
-	files  map[string]bool // the external ids in the file
-	first  []records.Op    // what comes before the first change
-
-	changes []change
+	first   []records.Op // what comes before the first change
+	changes []changes.Change
 	applied []Applied // what the changes are for people, in the same order
 }
 
-// usersPerPage is how many users are read at a time.
-const usersPerPage = 500
-
 // newPlan returns a plan without changes, over what is stored.
-func newPlan(ctx context.Context, store Store, e *editor, source string) (*plan, error) {
-	p := &plan{
-		editor: e, source: source, collections: map[int64]records.Collection{}, roles: map[string]access.Role{},
-		users: map[string]identity.User{}, named: map[string][]string{}, twins: map[string]bool{}, linked: map[string]string{},
-		clients: map[string]identity.Client{}, issuers: map[string]records.Issuer{},
-	}
-	collections, err := store.Collections(ctx)
-	if err != nil {
+func newPlan(ctx context.Context, store Store, e *changes.Editor, source string) (*plan, error) {
+	p := &plan{editor: e, source: source}
+	var err error
+	if p.collections, err = byKey(ctx, store.Collections, func(n records.Collection) int64 { return n.ID }); err != nil {
 		return nil, err
 	}
-	for _, n := range collections {
-		p.collections[n.ID] = n
-	}
-	roles, err := store.Roles(ctx)
-	if err != nil {
+	if p.roles, err = byKey(ctx, store.Roles, func(r access.Role) string { return r.Name }); err != nil {
 		return nil, err
 	}
-	for _, r := range roles {
-		p.roles[r.Name] = r
-	}
-	clients, err := store.Clients(ctx)
-	if err != nil {
+	if p.clients, err = byKey(ctx, store.Clients, func(c identity.Client) string { return c.ID }); err != nil {
 		return nil, err
 	}
-	for _, client := range clients {
-		p.clients[client.ID] = client
-	}
-	issuers, err := store.Issuers(ctx)
-	if err != nil {
+	if p.issuers, err = byKey(ctx, store.Issuers, func(s records.Issuer) string { return s.Name }); err != nil {
 		return nil, err
-	}
-	for _, one := range issuers {
-		p.issuers[one.Name] = one
 	}
 	if p.bindings, err = store.Bindings(ctx, records.BindingQuery{}); err != nil {
 		return nil, err
 	}
-	return p, p.readUsers(ctx, store)
+	p.people, err = readPeople(ctx, store, source)
+	return p, err
 }
 
-func (p *plan) readUsers(ctx context.Context, store records.Directory) error {
-	for q := (records.UserQuery{Limit: usersPerPage}); ; {
-		page, err := store.Users(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, u := range page.Items {
-			p.has(u)
-		}
-		if page.Next == "" {
-			break
-		}
-		q.After = page.Next
+// byKey reads a list and returns its elements by their key.
+func byKey[K comparable, V any](ctx context.Context, read func(context.Context) ([]V, error), key func(V) K) (map[K]V, error) {
+	list, err := read(ctx)
+	all := make(map[K]V, len(list))
+	for _, v := range list {
+		all[key(v)] = v
 	}
-	for _, ids := range p.named {
-		for _, id := range ids {
-			p.twins[id] = len(ids) > 1
-		}
-	}
-	if p.source == "" {
-		return nil
-	}
-	links, err := store.Links(ctx, records.LinkQuery{Source: p.source})
-	for _, l := range links {
-		p.linked[l.ExternalID] = l.UserID
-	}
-	return err
+	return all, err
 }
 
 // add appends changes of a target.
-func (p *plan) add(target string, changes ...change) {
-	for _, one := range changes {
+func (p *plan) add(target string, list ...changes.Change) {
+	for _, one := range list {
 		p.changes = append(p.changes, one)
-		p.applied = append(p.applied, Applied{Action: one.action, Target: target})
+		p.applied = append(p.applied, Applied{Action: one.Action, Target: target})
 	}
 }
 
@@ -127,7 +82,8 @@ func (p *plan) reach(ctx context.Context, d *Desired) error {
 		p.pruneCollections(d)
 		p.pruneIssuers(d)
 	}
-	if err := p.resolve(d); err != nil {
+	users, err := p.resolve(d)
+	if err != nil {
 		return err
 	}
 	steps := []struct {
@@ -137,7 +93,7 @@ func (p *plan) reach(ctx context.Context, d *Desired) error {
 	}{
 		{"collections", len(d.Collections), func(i int) error { return p.collection(d.Collections[i]) }},
 		{"roles", len(d.Roles), func(i int) error { return p.role(d.Roles[i]) }},
-		{"users", len(d.Users), func(i int) error { return p.user(ctx, d, i) }},
+		{"users", len(d.Users), func(i int) error { return users.user(ctx, i) }},
 		{"bindings", len(d.Bindings), func(i int) error { return p.binding(d, &d.Bindings[i]) }},
 		{"clients", len(d.Clients), func(i int) error { return p.client(d.Clients[i]) }},
 		{"issuers", len(d.Issuers), func(i int) error { return p.issuer(d, d.Issuers[i]) }},
@@ -153,7 +109,7 @@ func (p *plan) reach(ctx context.Context, d *Desired) error {
 		p.prune(d)
 	}
 	if len(p.first) > 0 {
-		p.changes[0].ops = slices.Concat(p.first, p.changes[0].ops)
+		p.changes[0].Ops = slices.Concat(p.first, p.changes[0].Ops)
 	}
 	return nil
 }
@@ -165,10 +121,10 @@ func (p *plan) collection(n records.Collection) error {
 	old, ok := p.collections[n.ID]
 	switch n.Owner = p.source; {
 	case !ok:
-		p.add(n.Name, p.editor.createCollection(n))
+		p.add(n.Name, p.editor.CreateCollection(n))
 	case old.Name != n.Name:
 		n.Owner = old.Owner
-		p.add(n.Name, change{action: audit.CollectionUpdate, target: n.Name, ops: []records.Op{records.UpdateCollection{Collection: n}}})
+		p.add(n.Name, changes.Change{Action: audit.CollectionUpdate, Target: n.Name, Ops: []records.Op{records.UpdateCollection{Collection: n}}})
 	}
 	if ok {
 		n.Owner = old.Owner
@@ -187,29 +143,21 @@ func (p *plan) role(r access.Role) error {
 	}
 	switch {
 	case !ok:
-		p.add(r.Name, createRole(r))
+		p.add(r.Name, p.editor.CreateRole(r))
 	case !slices.Equal(old.Permissions, r.Permissions):
-		p.add(r.Name, p.editor.updateRole(r))
+		p.add(r.Name, p.editor.UpdateRole(r))
 	}
 	p.roles[r.Name] = r
 	return nil
-}
-
-// sameSet reports whether two lists have the same elements, in any order and number.
-func sameSet(a, b []string) bool {
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.Sort(a)
-	slices.Sort(b)
-	return slices.Equal(slices.Compact(a), slices.Compact(b))
 }
 
 // binding adds a binding that is not stored yet. It can't name a user or a role that
 // the same file prunes.
 func (p *plan) binding(d *Desired, b *access.Binding) error {
 	if b.User != "" {
-		u, ok := p.find(b.User)
+		u, ok := p.people.find(b.User)
 		if !ok {
-			return errNoSuchUser(b.User)
+			return changes.ErrNoSuchUser(b.User)
 		}
 		b.User = u.ID
 	}
@@ -226,7 +174,7 @@ func (p *plan) binding(d *Desired, b *access.Binding) error {
 	}
 	b.ID, b.Owner = uuid.NewString(), p.source
 	p.bindings = append(p.bindings, *b)
-	p.add(p.bindingName(*b), p.editor.createBinding(*b))
+	p.add(p.bindingName(*b), p.editor.CreateBinding(*b))
 	return nil
 }
 
@@ -242,28 +190,28 @@ func sameBinding(a, b access.Binding) bool {
 func (p *plan) bindingName(b access.Binding) string {
 	who := "group " + b.Group
 	if b.User != "" {
-		who = p.users[b.User].Username
+		who = p.people.users[b.User].Username
 	}
-	return who + ": " + describeBinding(b)
+	return who + ": " + changes.DescribeBinding(b)
 }
 
-func (p *plan) client(n NewClient) error {
+func (p *plan) client(n changes.NewClient) error {
 	old, ok := p.clients[n.ID]
 	if !ok {
-		creation, client, err := createClient(n, p.source)
+		creation, client, err := p.editor.CreateClient(n, p.source)
 		if err == nil {
 			p.clients[client.ID] = client
 			p.add(client.ID, creation)
 		}
 		return err
 	}
-	update, client, err := p.editor.updateClient(old, n)
+	update, client, err := p.editor.UpdateClient(old, n)
 	if err != nil {
 		return err
 	}
-	same := slices.Equal(old.SecretDigest, client.SecretDigest) && sameSet(old.Grants, client.Grants) &&
-		sameSet(old.Scopes, client.Scopes) && sameSet(old.Audiences, client.Audiences) &&
-		sameSet(old.ExchangeFrom, client.ExchangeFrom) && sameSet(old.RedirectURIs, client.RedirectURIs) && old.Name == client.Name
+	same := slices.Equal(old.SecretDigest, client.SecretDigest) && changes.SameSet(old.Grants, client.Grants) &&
+		changes.SameSet(old.Scopes, client.Scopes) && changes.SameSet(old.Audiences, client.Audiences) &&
+		changes.SameSet(old.ExchangeFrom, client.ExchangeFrom) && changes.SameSet(old.RedirectURIs, client.RedirectURIs) && old.Name == client.Name
 	if !same {
 		p.clients[client.ID] = client
 		p.add(client.ID, update)
@@ -279,7 +227,7 @@ func (p *plan) pruneCollections(d *Desired) {
 		if n.Owner != p.source || slices.ContainsFunc(d.Collections, func(have records.Collection) bool { return have.ID == n.ID }) {
 			continue
 		}
-		p.add(n.Name, p.editor.removeCollection(n.ID))
+		p.add(n.Name, p.editor.RemoveCollection(n.ID))
 		delete(p.collections, n.ID)
 		p.bindings = slices.DeleteFunc(p.bindings, func(b access.Binding) bool {
 			at := b.Path
@@ -296,17 +244,17 @@ func (p *plan) pruneCollections(d *Desired) {
 func (p *plan) prune(d *Desired) {
 	for _, b := range p.bindings {
 		if b.Owner == p.source && !slices.ContainsFunc(d.Bindings, func(want access.Binding) bool { return sameBinding(want, b) }) {
-			p.add(p.bindingName(b), p.editor.removeBinding(b))
+			p.add(p.bindingName(b), p.editor.RemoveBinding(b))
 		}
 	}
 	for _, client := range sorted(p.clients, func(c identity.Client) string { return c.ID }) {
 		if p.prunesClient(d, client) {
-			p.add(client.ID, p.editor.removeClient(client.ID))
+			p.add(client.ID, p.editor.RemoveClient(client.ID))
 		}
 	}
 	for _, r := range sorted(p.roles, func(r access.Role) string { return r.Name }) {
 		if p.prunesRole(d, r.Name) {
-			p.add(r.Name, p.editor.removeRole(r.Name))
+			p.add(r.Name, p.editor.RemoveRole(r.Name))
 		}
 	}
 }

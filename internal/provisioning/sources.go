@@ -1,10 +1,11 @@
-package directory
+package provisioning
 
 import (
 	"context"
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
@@ -13,8 +14,9 @@ import (
 
 // Sources lets a source read and disable the users who are linked to it.
 type Sources struct {
-	store  Store
-	editor *editor
+	store   Store
+	editor  *changes.Editor
+	journal *journal.Journal
 }
 
 // SourceUsers lists the users who are linked to a source, by external id, for
@@ -33,12 +35,12 @@ func (s *Sources) MayDisableLinked(ctx context.Context, c *caller.Caller, source
 	if err == nil || c == nil {
 		return err
 	}
-	event := s.editor.journal.Event(ctx, c.Actor(), audit.UserDisable)
+	event := s.journal.Event(ctx, c.Actor(), audit.UserDisable)
 	event.Target = source + ":" + externalID
 	if p, found := s.store.Principal(ctx, records.Who{Source: source, ExternalID: externalID}); found == nil {
 		event.Target, event.TargetName = p.User.ID, event.Target
 	}
-	return s.editor.journal.Refuse(ctx, event, err)
+	return s.journal.Refuse(ctx, event, err)
 }
 
 // DisableLinked disables the user who is linked to an external id of a source, or enables
@@ -57,7 +59,7 @@ func (s *Sources) DisableLinked(ctx context.Context, c *caller.Caller, source, e
 	if source == "" || externalID == "" {
 		return records.LinkedUser{}, records.ErrNoUser
 	}
-	read := s.editor.journal.Reading()
+	read := s.journal.Reading()
 	p, err := s.store.Principal(ctx, records.Who{Source: source, ExternalID: externalID})
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -66,36 +68,36 @@ func (s *Sources) DisableLinked(ctx context.Context, c *caller.Caller, source, e
 		return records.LinkedUser{}, err
 	}
 	user := *p.User
-	var changes []change
+	var list []changes.Change
 	switch owns := user.Owner == source; {
 	case !owns && disabled:
-		changes, err = s.endSessions(ctx, user, source)
+		list, err = s.endSessions(ctx, user, source)
 	case owns && user.Disabled != disabled:
-		changes, user, err = s.editor.updateUser(ctx, user, UserPatch{Disabled: &disabled})
-		for i := range changes {
-			changes[i].remark = "by the source " + source
+		list, user, err = s.editor.UpdateUser(ctx, user, changes.UserUpdate{UserPatch: changes.UserPatch{Disabled: &disabled}})
+		for i := range list {
+			list[i].Remark = "by the source " + source
 		}
 	}
 	if err != nil {
 		return records.LinkedUser{}, err
 	}
-	if len(changes) > 0 {
-		_, err = s.editor.commit(ctx, c, changes...)
+	if len(list) > 0 {
+		_, err = s.editor.Commit(ctx, c, list...)
 	} else if disabled {
-		_, err = s.editor.journal.Settled(ctx, read, c.Wait)
+		_, err = s.journal.Settled(ctx, read, c.Wait)
 	}
 	return records.LinkedUser{ExternalID: externalID, User: user}, err
 }
 
 // endSessions returns the changes that end the sessions of a user that a source vouched
 // for.
-func (s *Sources) endSessions(ctx context.Context, user identity.User, source string) ([]change, error) {
-	sessions, err := s.store.SessionsOf(ctx, records.SessionQuery{Source: source, Owner: user.ID}, s.editor.journal.Now())
-	changes, reason := make([]change, len(sessions)), "ended by the source "+source
+func (s *Sources) endSessions(ctx context.Context, user identity.User, source string) ([]changes.Change, error) {
+	sessions, err := s.store.SessionsOf(ctx, records.SessionQuery{Source: source, Owner: user.ID}, s.journal.Now())
+	list, reason := make([]changes.Change, len(sessions)), "ended by the source "+source
 	for i, t := range sessions {
-		end := change{action: audit.Logout, target: user.ID, name: user.Username, tokenID: t.ID, remark: reason}
-		end.ops, end.log = s.editor.journal.Kill(journal.Kill{ID: t.ID, Expiry: t.ExpiresAt, Opaque: true, Reason: reason})
-		changes[i] = end
+		end := changes.Change{Action: audit.Logout, Target: user.ID, Name: user.Username, TokenID: t.ID, Remark: reason}
+		end.Ops, end.Log = s.journal.Kill(journal.Kill{ID: t.ID, Expiry: t.ExpiresAt, Opaque: true, Reason: reason})
+		list[i] = end
 	}
-	return changes, err
+	return list, err
 }

@@ -1,7 +1,10 @@
-package directory
+// Package apply brings what is stored to the state that an access file describes: in one
+// transaction, all of it or nothing.
+package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,8 +12,10 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -22,7 +27,7 @@ type Desired struct {
 	Roles       []access.Role
 	Users       []DesiredUser
 	Bindings    []access.Binding // User is a username
-	Clients     []NewClient
+	Clients     []changes.NewClient
 	Issuers     []records.Issuer // without ids and versions, which Apply sets
 	Prune       bool
 	DryRun      bool // change nothing, and return what would change
@@ -39,8 +44,6 @@ type Desired struct {
 	RevokeOnNewHash bool
 }
 
-const maxSourceBytes = 64
-
 // validate returns what is wrong with how a file is to be applied.
 func (d *Desired) validate() error {
 	switch {
@@ -50,19 +53,17 @@ func (d *Desired) validate() error {
 		return fault.New(fault.Invalid, "without a source every new password hash revokes").In("source")
 	case strings.HasPrefix(d.Source, caller.SourceSCIM):
 		return fault.In("source", identity.ValidateClientID(strings.TrimPrefix(d.Source, caller.SourceSCIM)))
-	case len(d.Source) > maxSourceBytes || strings.Trim(d.Source, sourceAlphabet) != "":
-		return fault.New(fault.Invalid, "the name of a source has 1 to %d letters, digits, dots, hyphens and underscores", maxSourceBytes).In("source")
+	case d.Source == "":
+		return nil
 	}
-	return nil
+	return changes.ValidateSource(d.Source, "")
 }
-
-const sourceAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 // DesiredUser is a user as the file describes them. The password is left as it is when
 // Password and PasswordHash are empty and SetPasswordHash is false; with that, an empty
 // PasswordHash takes it away.
 type DesiredUser struct {
-	NewUser
+	changes.NewUser
 	SetDisabled, SetGroups, SetName, SetEmail, SetPasswordHash bool // the file has this member
 
 	// ExternalID is who the user is for the source; "": the source goes by the username.
@@ -91,18 +92,46 @@ type Applied struct {
 	Target string // as people know it: a username, not a subject
 }
 
+// Store is what an Applier reads.
+type Store interface {
+	records.Directory
+	records.Issuers
+}
+
+// Config configures an Applier. All fields must be set.
+type Config struct {
+	Store   Store
+	Journal *journal.Journal
+	Editor  *changes.Editor
+}
+
+// Applier applies access files. Its methods may be called from any number of goroutines.
+type Applier struct {
+	store   Store
+	journal *journal.Journal
+	editor  *changes.Editor
+}
+
+// New returns an Applier.
+func New(cfg Config) (*Applier, error) {
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Editor == nil {
+		return nil, errors.New("apply: store, journal and editor must be set")
+	}
+	return &Applier{store: cfg.Store, journal: cfg.Journal, editor: cfg.Editor}, nil
+}
+
 // Apply brings what is stored to the desired state, in one transaction: all of it or
 // nothing. Applying the same state twice changes nothing the second time. The error is
 // a *MistakeError where one element is wrong.
-func (d *Directory) Apply(ctx context.Context, c *caller.Caller, desired Desired) ([]Applied, revocation.Receipt, error) {
-	if err := d.editor.admit(ctx, c, audit.Apply, ""); err != nil {
+func (a *Applier) Apply(ctx context.Context, c *caller.Caller, desired Desired) ([]Applied, revocation.Receipt, error) {
+	if err := a.editor.Admit(ctx, c, audit.Apply, ""); err != nil {
 		return nil, revocation.Receipt{}, err
 	}
 	if err := desired.validate(); err != nil {
 		return nil, revocation.Receipt{}, err
 	}
-	read := d.editor.journal.Reading()
-	p, err := newPlan(ctx, d.store, d.editor, desired.Source)
+	read := a.journal.Reading()
+	p, err := newPlan(ctx, a.store, a.editor, desired.Source)
 	if err != nil {
 		return nil, revocation.Receipt{}, err
 	}
@@ -113,9 +142,9 @@ func (d *Directory) Apply(ctx context.Context, c *caller.Caller, desired Desired
 	case desired.DryRun:
 		return p.applied, revocation.Receipt{}, nil
 	case len(p.changes) == 0:
-		_, err := d.editor.journal.Settled(ctx, read, c.Wait)
+		_, err := a.journal.Settled(ctx, read, c.Wait)
 		return p.applied, revocation.Receipt{}, err
 	}
-	r, err := d.editor.commit(ctx, c, p.changes...)
+	r, err := a.editor.Commit(ctx, c, p.changes...)
 	return p.applied, r, err
 }

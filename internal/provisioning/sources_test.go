@@ -1,4 +1,4 @@
-package directory_test
+package provisioning_test
 
 import (
 	"testing"
@@ -49,7 +49,7 @@ func vouched(t *testing.T, f *nodetest.Fixture, source, subject string) *issuanc
 
 func TestTheOwningSourceDisablesAUserAltogether(t *testing.T) {
 	t.Parallel()
-	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
+	nodetest.OnEngines(t, func(t *testing.T, f *nodetest.Fixture) {
 		ctx := t.Context()
 		_, _, err := f.Apply(ctx, operator, django(sourceUser("17", "ada")))
 		nodetest.Must(t, err)
@@ -83,7 +83,7 @@ func TestTheOwningSourceDisablesAUserAltogether(t *testing.T) {
 
 func TestASourceEndsItsSessionsOfAUserOfAnother(t *testing.T) {
 	t.Parallel()
-	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
+	nodetest.OnEngines(t, func(t *testing.T, f *nodetest.Fixture) {
 		ctx := t.Context()
 		_, _, err := f.Apply(ctx, operator, django(sourceUser("17", "ada")))
 		nodetest.Must(t, err)

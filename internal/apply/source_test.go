@@ -1,4 +1,4 @@
-package directory_test
+package apply_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -24,27 +25,16 @@ const (
 	anotherHash = "pbkdf2_sha256$1000$seasalt$JgZryXe2Ga8ysg6XbzkLpTdyPQrHqsinbL9BnnhgX4A="
 )
 
-// onEngines runs a test with a node on each engine.
-func onEngines(t *testing.T, test func(t *testing.T, f *nodetest.Fixture)) {
-	t.Helper()
-	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, nodetest.New(t, nodetest.Options{Dir: t.TempDir(), Postgres: postgres}))
-		})
-	}
-}
-
 // django is a file of the source of that name.
-func django(users ...directory.DesiredUser) directory.Desired {
-	return directory.Desired{Source: "django", Users: users}
+func django(users ...apply.DesiredUser) apply.Desired {
+	return apply.Desired{Source: "django", Users: users}
 }
 
-func sourceUser(external, username string) directory.DesiredUser {
-	return directory.DesiredUser{NewUser: directory.NewUser{Username: username, PasswordHash: oneHash}, ExternalID: external, SetPasswordHash: true}
+func sourceUser(external, username string) apply.DesiredUser {
+	return apply.DesiredUser{NewUser: directory.NewUser{Username: username, PasswordHash: oneHash}, ExternalID: external, SetPasswordHash: true}
 }
 
-func pruned(d directory.Desired) directory.Desired {
+func pruned(d apply.Desired) apply.Desired {
 	d.Prune = true
 	return d
 }
@@ -73,18 +63,18 @@ func wantChanges(t *testing.T, what string, got []string, want ...string) {
 // OAuth clients are never pruned by a source.
 func TestASourceOwnsWhatItCreates(t *testing.T) {
 	t.Parallel()
-	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
-		own := func() directory.Desired {
-			return directory.Desired{
+	nodetest.OnEngines(t, func(t *testing.T, f *nodetest.Fixture) {
+		own := func() apply.Desired {
+			return apply.Desired{
 				Collections: []records.Collection{{ID: 1, Name: "Own"}},
 				Roles:       []access.Role{{Name: "own"}},
-				Users:       []directory.DesiredUser{{NewUser: directory.NewUser{Username: "boss"}}},
+				Users:       []apply.DesiredUser{{NewUser: directory.NewUser{Username: "boss"}}},
 				Bindings:    []access.Binding{{User: "boss", Role: "own", Path: "/"}},
 				Clients:     []directory.NewClient{{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}},
 			}
 		}
-		apply(t, f, own())
-		theirs := func() directory.Desired {
+		applied(t, f, own())
+		theirs := func() apply.Desired {
 			d := django(sourceUser("7", "ada"), sourceUser("8", "grace"))
 			d.Collections = []records.Collection{{ID: 2, Name: "Theirs"}}
 			d.Roles = []access.Role{{Name: "theirs"}, {Name: "shared"}}
@@ -92,17 +82,17 @@ func TestASourceOwnsWhatItCreates(t *testing.T) {
 			d.Clients = []directory.NewClient{{ID: "sync", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}}}
 			return d
 		}
-		apply(t, f, theirs())
+		applied(t, f, theirs())
 		nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), operator, access.Binding{Group: "h", Role: "shared", Path: "/"})))
 		if u := userNamed(t, f, "ada"); u.Owner != "django" {
 			t.Errorf("the owner is %q", u.Owner)
 		}
-		wantChanges(t, "the administrators' file", apply(t, f, pruned(own())), "binding.remove group h: role shared at /")
+		wantChanges(t, "the administrators' file", applied(t, f, pruned(own())), "binding.remove group h: role shared at /")
 		nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), operator, access.Binding{Group: "h", Role: "shared", Path: "/"})))
-		wantChanges(t, "the same again", apply(t, f, pruned(theirs())))
-		wantChanges(t, "a file with less", apply(t, f, pruned(django(sourceUser("8", "grace")))),
+		wantChanges(t, "the same again", applied(t, f, pruned(theirs())))
+		wantChanges(t, "a file with less", applied(t, f, pruned(django(sourceUser("8", "grace")))),
 			"collection.remove Theirs", "binding.remove ada: role theirs at /", "user.remove ada", "binding.remove group g: role shared at /", "role.remove theirs")
-		wantChanges(t, "an empty file", apply(t, f, pruned(django())), "user.remove grace")
+		wantChanges(t, "an empty file", applied(t, f, pruned(django())), "user.remove grace")
 		if _, err := f.Directory.User(t.Context(), operator, "boss"); err != nil {
 			t.Error(err)
 		}
@@ -117,16 +107,16 @@ func TestASourceOwnsWhatItCreates(t *testing.T) {
 // tokens, names may be exchanged, and the application gets the new one.
 func TestARenameFollowsTheExternalID(t *testing.T) {
 	t.Parallel()
-	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
-		apply(t, f, django(sourceUser("7", "ada"), sourceUser("8", "grace")))
+	nodetest.OnEngines(t, func(t *testing.T, f *nodetest.Fixture) {
+		applied(t, f, django(sourceUser("7", "ada"), sourceUser("8", "grace")))
 		ada, grace := userNamed(t, f, "ada"), userNamed(t, f, "grace")
 		kept := tokenOf(t, f)
-		wantChanges(t, "another spelling", apply(t, f, django(sourceUser("7", "Ada"), sourceUser("8", "grace"))), "user.rename Ada")
-		wantChanges(t, "names exchanged", apply(t, f, django(sourceUser("7", "grace"), sourceUser("8", "ada"))), "user.rename grace", "user.rename ada")
+		wantChanges(t, "another spelling", applied(t, f, django(sourceUser("7", "Ada"), sourceUser("8", "grace"))), "user.rename Ada")
+		wantChanges(t, "names exchanged", applied(t, f, django(sourceUser("7", "grace"), sourceUser("8", "ada"))), "user.rename grace", "user.rename ada")
 		if a, g := userNamed(t, f, "grace"), userNamed(t, f, "ada"); a.ID != ada.ID || g.ID != grace.ID {
 			t.Error("the subjects did not stay with the external ids")
 		}
-		wantChanges(t, "names handed on", apply(t, f, django(sourceUser("7", "ada"), sourceUser("8", "lovelace"))), "user.rename ada", "user.rename lovelace")
+		wantChanges(t, "names handed on", applied(t, f, django(sourceUser("7", "ada"), sourceUser("8", "lovelace"))), "user.rename ada", "user.rename lovelace")
 		f.WantAlive(t, "a token of the renamed user", kept)
 		events := f.Events(t, audit.Filter{Action: audit.UserRename, Target: ada.ID})
 		if len(events) != 3 || events[2].Reason != "was ada" || events[2].TargetName != "Ada" {
@@ -138,13 +128,13 @@ func TestARenameFollowsTheExternalID(t *testing.T) {
 // Who is deleted and created again at the source is somebody else, also under the old name.
 func TestSomebodyNewInheritsNothingByName(t *testing.T) {
 	t.Parallel()
-	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
-		apply(t, f, django(sourceUser("7", "ada")))
+	nodetest.OnEngines(t, func(t *testing.T, f *nodetest.Fixture) {
+		applied(t, f, django(sourceUser("7", "ada")))
 		before, old := userNamed(t, f, "ada"), tokenOf(t, f)
 		_, _, err := f.Apply(t.Context(), operator, django(sourceUser("12", "ada")))
 		nodetest.WantFault(t, "without pruning", err, fault.Conflict, "")
 		f.WantAlive(t, "a token after what was refused", old)
-		wantChanges(t, "with pruning", apply(t, f, pruned(django(sourceUser("12", "Ada")))), "user.remove ada", "user.create Ada")
+		wantChanges(t, "with pruning", applied(t, f, pruned(django(sourceUser("12", "Ada")))), "user.remove ada", "user.create Ada")
 		if after := userNamed(t, f, "ada"); after.ID == before.ID {
 			t.Error("the subject is the same")
 		}
@@ -157,13 +147,13 @@ func TestSomebodyNewInheritsNothingByName(t *testing.T) {
 func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
-	with := func(hash identity.PasswordHash, at time.Time) directory.DesiredUser {
+	with := func(hash identity.PasswordHash, at time.Time) apply.DesiredUser {
 		u := sourceUser("7", "ada")
 		u.PasswordHash, u.PasswordChangedAt = hash, at
 		return u
 	}
 	for name, c := range map[string]struct {
-		before, after directory.DesiredUser
+		before, after apply.DesiredUser
 		always, ends  bool
 	}{
 		"another hash":                             {with(oneHash, time.Time{}), with(anotherHash, time.Time{}), false, false},
@@ -180,11 +170,11 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := nodetest.New(t, nodetest.Options{})
-			apply(t, f, django(c.before))
+			applied(t, f, django(c.before))
 			issued := tokenOf(t, f)
 			d := django(c.after)
 			d.RevokeOnNewHash = c.always
-			apply(t, f, d)
+			applied(t, f, d)
 			if c.ends {
 				f.WantDead(t, name, issued)
 			} else {
@@ -193,7 +183,7 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 			if u := userNamed(t, f, "ada"); u.PasswordHash != c.after.PasswordHash {
 				t.Error("the hash is not the file's")
 			}
-			wantChanges(t, "the same again", apply(t, f, d))
+			wantChanges(t, "the same again", applied(t, f, d))
 		})
 	}
 }
@@ -202,14 +192,14 @@ func TestANewHashOfASourceRevokesWhatItShould(t *testing.T) {
 func TestANewHashOfAdministratorsRevokes(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	d := directory.Desired{Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "ada", PasswordHash: oneHash}}}}
-	apply(t, f, d)
+	d := apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada", PasswordHash: oneHash}}}}
+	applied(t, f, d)
 	issued := tokenOf(t, f)
 	d.Users[0].PasswordHash = anotherHash
-	apply(t, f, d)
+	applied(t, f, d)
 	f.WantDead(t, "a token of before", issued)
 	d.Users[0].PasswordHash, d.Users[0].SetPasswordHash = "", true
-	wantChanges(t, "no password", apply(t, f, d), "user.password ada")
+	wantChanges(t, "no password", applied(t, f, d), "user.password ada")
 	if u := userNamed(t, f, "ada"); u.PasswordHash != "" {
 		t.Error("there is a password still")
 	}
@@ -220,11 +210,11 @@ func TestASourceTakesNobodyElsesUsers(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "boss", "correct horse")
-	apply(t, f, directory.Desired{Source: "ldap", Users: []directory.DesiredUser{sourceUser("1", "lisa")}})
-	apply(t, f, django(sourceUser("7", "ada"), sourceUser("8", "grace")))
-	timed := directory.DesiredUser{NewUser: directory.NewUser{Username: "x"}, PasswordChangedAt: time.Now()}
+	applied(t, f, apply.Desired{Source: "ldap", Users: []apply.DesiredUser{sourceUser("1", "lisa")}})
+	applied(t, f, django(sourceUser("7", "ada"), sourceUser("8", "grace")))
+	timed := apply.DesiredUser{NewUser: directory.NewUser{Username: "x"}, PasswordChangedAt: time.Now()}
 	for name, c := range map[string]struct {
-		d     directory.Desired
+		d     apply.Desired
 		at    string
 		words string
 		kind  fault.Kind
@@ -235,14 +225,14 @@ func TestASourceTakesNobodyElsesUsers(t *testing.T) {
 		"one name in two spellings":         {django(sourceUser("7", "ada"), sourceUser("9", "ADA")), "users[1]", `"ADA" is the same name as "ada"`, fault.Conflict},
 		"one external id twice":             {django(sourceUser("7", "ada"), sourceUser("7", "eve")), "users[1]", `"7" stands twice`, fault.Invalid},
 		"a bad external id":                 {django(sourceUser(" 7", "eve")), "users[0]", "external id has", fault.Invalid},
-		"an external id without a source":   {directory.Desired{Users: []directory.DesiredUser{sourceUser("7", "x")}}, "users[0]", "--source", fault.Invalid},
-		"a time without a source":           {directory.Desired{Users: []directory.DesiredUser{timed}}, "users[0]", "--source", fault.Invalid},
-		"one name twice, without a source":  {directory.Desired{Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "eve"}}, {NewUser: directory.NewUser{Username: "Eve"}}}}, "users[1]", "the same name", fault.Conflict},
-		"the name of a user without a file": {directory.Desired{Source: "a b"}, "", "name of a source", fault.Invalid},
-		"adopting for nobody":               {directory.Desired{Adopt: true}, "", "only a source", fault.Invalid},
+		"an external id without a source":   {apply.Desired{Users: []apply.DesiredUser{sourceUser("7", "x")}}, "users[0]", "--source", fault.Invalid},
+		"a time without a source":           {apply.Desired{Users: []apply.DesiredUser{timed}}, "users[0]", "--source", fault.Invalid},
+		"one name twice, without a source":  {apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "eve"}}, {NewUser: directory.NewUser{Username: "Eve"}}}}, "users[1]", "the same name", fault.Conflict},
+		"the name of a user without a file": {apply.Desired{Source: "a b"}, "", "name of a source", fault.Invalid},
+		"adopting for nobody":               {apply.Desired{Adopt: true}, "", "only a source", fault.Invalid},
 	} {
 		_, _, err := f.Apply(t.Context(), operator, c.d)
-		var m *directory.MistakeError
+		var m *apply.MistakeError
 		if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.words) || c.at != "" && (!errors.As(err, &m) || !strings.HasPrefix(m.Error(), c.at)) {
 			t.Errorf("%s: %v; want %q at %s", name, err, c.words, c.at)
 		}
@@ -250,51 +240,12 @@ func TestASourceTakesNobodyElsesUsers(t *testing.T) {
 	d := django(sourceUser("9", "Boss"))
 	d.Adopt = true
 	boss := userNamed(t, f, "boss")
-	apply(t, f, d)
+	applied(t, f, d)
 	if u := userNamed(t, f, "boss"); u.ID != boss.ID || u.Owner != "django" || u.Username != "Boss" {
 		t.Errorf("adopted: %+v", u)
 	}
 	links, err := f.Store.Links(t.Context(), records.LinkQuery{User: boss.ID})
 	if err != nil || len(links) != 1 || links[0].Source != "django" || links[0].ExternalID != "9" {
 		t.Errorf("links: %+v, %v", links, err)
-	}
-}
-
-// Renaming keeps who somebody is. The name is free then, and from where its old holder
-// signed in means nothing for the next one.
-func TestARenamedUserIsTheSameUser(t *testing.T) {
-	t.Parallel()
-	onEngines(t, func(t *testing.T, f *nodetest.Fixture) {
-		ada := f.User(t, "ada", "correct horse")
-		f.User(t, "grace", "")
-		issued := tokenOf(t, f)
-		name := "Ada.Lovelace"
-		u, err := f.UpdateUser(t.Context(), operator, "ADA", directory.UserPatch{Username: &name})
-		if nodetest.Must(t, err); u.ID != ada.ID || u.Username != name {
-			t.Errorf("renamed: %+v", u)
-		}
-		f.WantAlive(t, "a token of before", issued)
-		f.Login(t, "ada.LOVELACE ", "correct horse")
-		taken, bad, subject := "GRACE", "gr\u200bace", ada.ID
-		_, err = f.UpdateUser(t.Context(), operator, ada.ID, directory.UserPatch{Username: &taken})
-		nodetest.WantFault(t, "a taken name", err, fault.Conflict, `a user of that name exists already, as "grace"`)
-		for _, name := range []string{bad, subject, ""} {
-			_, err = f.UpdateUser(t.Context(), operator, ada.ID, directory.UserPatch{Username: &name})
-			nodetest.WantFault(t, "a bad name", err, fault.Invalid, "")
-		}
-		f.User(t, "ada", "") // is free
-	})
-}
-
-// What an earlier version accepted as a username doesn't keep its user from being changed.
-func TestAUserWithAnOldNameCanBeDisabled(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{})
-	nodetest.Must(t, nodetest.Second(f.Store.Commit(t.Context(), records.Batch{
-		Ops: []records.Op{records.CreateUser{User: identity.User{ID: "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11", Username: "ad\u200ba"}}},
-	})))
-	yes := true
-	if u, err := f.UpdateUser(t.Context(), operator, "ad\u200ba", directory.UserPatch{Disabled: &yes}); err != nil || !u.Disabled {
-		t.Errorf("%+v, %v", u, err)
 	}
 }

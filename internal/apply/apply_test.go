@@ -1,4 +1,4 @@
-package directory_test
+package apply_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -25,11 +26,11 @@ func permission(action string, path access.Path) *access.Permission {
 }
 
 // file is what the design's example of an access file says.
-func file() directory.Desired {
-	return directory.Desired{
+func file() apply.Desired {
+	return apply.Desired{
 		Collections: []records.Collection{{ID: 4, Name: "KU Fish Voucher Collection"}},
 		Roles:       []access.Role{{Name: "collection-admin", Permissions: []access.Permission{{Action: "*", Path: "/"}}}},
-		Users: []directory.DesiredUser{
+		Users: []apply.DesiredUser{
 			{
 				NewUser: directory.NewUser{Username: "spadmin", Password: "test#password", Name: "Sp Admin", Email: "sp@example.org", Groups: []string{"curators"}},
 				SetName: true, SetEmail: true, SetGroups: true,
@@ -46,7 +47,7 @@ func file() directory.Desired {
 }
 
 // apply applies the file and returns each action with its target.
-func apply(t *testing.T, f *nodetest.Fixture, d directory.Desired) []string {
+func applied(t *testing.T, f *nodetest.Fixture, d apply.Desired) []string {
 	t.Helper()
 	done, _, err := f.Apply(t.Context(), operator, d)
 	nodetest.Must(t, err)
@@ -65,7 +66,7 @@ func TestApplyMakesWhatTheFileSaysAndNothingTheSecondTime(t *testing.T) {
 		"binding.create spadmin: role collection-admin at /collections/4", "binding.create group curators: access /collections/4 at /",
 		"binding.create jthomas: create /task-tokens/FOO/100 at /", "client.create ci",
 	}
-	if diff := cmp.Diff(want, apply(t, f, file())); diff != "" {
+	if diff := cmp.Diff(want, applied(t, f, file())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	c := f.Login(t, "spadmin", "test#password", 4)
@@ -79,7 +80,7 @@ func TestApplyMakesWhatTheFileSaysAndNothingTheSecondTime(t *testing.T) {
 		for _, prune := range []bool{false, true} {
 			d := file()
 			d.Prune = prune
-			if got := apply(t, f, d); got != nil {
+			if got := applied(t, f, d); got != nil {
 				t.Errorf("again, prune %t: %q", prune, got)
 			}
 		}
@@ -99,41 +100,41 @@ func TestApplyMakesWhatTheFileSaysAndNothingTheSecondTime(t *testing.T) {
 func TestApplyChangesWhatDiffersAlone(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		change func(d *directory.Desired)
+		change func(d *apply.Desired)
 		want   []string
 		void   bool // the user's tokens
 	}{
-		"a collection's name":        {func(d *directory.Desired) { d.Collections[0].Name = "Fish" }, []string{"collection.update Fish"}, false},
-		"a role":                     {func(d *directory.Desired) { d.Roles[0].Permissions[0].Action = "read" }, []string{"role.update collection-admin"}, false},
-		"a user's name":              {func(d *directory.Desired) { d.Users[0].Name = "x" }, []string{"user.update spadmin"}, false},
-		"a name that isn't said":     {func(d *directory.Desired) { d.Users[0].Name, d.Users[0].SetName = "", false }, nil, false},
-		"an email that isn't said":   {func(d *directory.Desired) { d.Users[0].Email, d.Users[0].SetEmail = "", false }, nil, false},
-		"groups that aren't said":    {func(d *directory.Desired) { d.Users[0].Groups, d.Users[0].SetGroups = nil, false }, nil, false},
-		"no groups":                  {func(d *directory.Desired) { d.Users[0].Groups = nil }, []string{"user.update spadmin"}, false},
-		"a password":                 {func(d *directory.Desired) { d.Users[0].Password = "changed since" }, []string{"user.password spadmin"}, true},
-		"a password that isn't said": {func(d *directory.Desired) { d.Users[0].Password = "" }, nil, false},
-		"disabled":                   {func(d *directory.Desired) { d.Users[0].Disabled, d.Users[0].SetDisabled = true, true }, []string{"user.disable spadmin"}, true},
-		"not disabled":               {func(d *directory.Desired) { d.Users[0].SetDisabled = true }, nil, false},
-		"another password's hash":    {func(d *directory.Desired) { d.Users[0].Password, d.Users[0].PasswordHash = "", nodetest.CheapHash(t) }, []string{"user.password spadmin"}, true},
-		"the secret":                 {func(d *directory.Desired) { d.Clients[0].Secret = "another secret that is long enough, too" }, []string{"client.update ci"}, false},
-		"a secret that isn't said":   {func(d *directory.Desired) { d.Clients[0].Secret = "" }, nil, false},
-		"a scope more":               {func(d *directory.Desired) { d.Clients[0].Scopes = []string{"write", "read"} }, []string{"client.update ci"}, false},
-		"what it doesn't name":       {func(d *directory.Desired) { *d = directory.Desired{} }, nil, false},
+		"a collection's name":        {func(d *apply.Desired) { d.Collections[0].Name = "Fish" }, []string{"collection.update Fish"}, false},
+		"a role":                     {func(d *apply.Desired) { d.Roles[0].Permissions[0].Action = "read" }, []string{"role.update collection-admin"}, false},
+		"a user's name":              {func(d *apply.Desired) { d.Users[0].Name = "x" }, []string{"user.update spadmin"}, false},
+		"a name that isn't said":     {func(d *apply.Desired) { d.Users[0].Name, d.Users[0].SetName = "", false }, nil, false},
+		"an email that isn't said":   {func(d *apply.Desired) { d.Users[0].Email, d.Users[0].SetEmail = "", false }, nil, false},
+		"groups that aren't said":    {func(d *apply.Desired) { d.Users[0].Groups, d.Users[0].SetGroups = nil, false }, nil, false},
+		"no groups":                  {func(d *apply.Desired) { d.Users[0].Groups = nil }, []string{"user.update spadmin"}, false},
+		"a password":                 {func(d *apply.Desired) { d.Users[0].Password = "changed since" }, []string{"user.password spadmin"}, true},
+		"a password that isn't said": {func(d *apply.Desired) { d.Users[0].Password = "" }, nil, false},
+		"disabled":                   {func(d *apply.Desired) { d.Users[0].Disabled, d.Users[0].SetDisabled = true, true }, []string{"user.disable spadmin"}, true},
+		"not disabled":               {func(d *apply.Desired) { d.Users[0].SetDisabled = true }, nil, false},
+		"another password's hash":    {func(d *apply.Desired) { d.Users[0].Password, d.Users[0].PasswordHash = "", nodetest.CheapHash(t) }, []string{"user.password spadmin"}, true},
+		"the secret":                 {func(d *apply.Desired) { d.Clients[0].Secret = "another secret that is long enough, too" }, []string{"client.update ci"}, false},
+		"a secret that isn't said":   {func(d *apply.Desired) { d.Clients[0].Secret = "" }, nil, false},
+		"a scope more":               {func(d *apply.Desired) { d.Clients[0].Scopes = []string{"write", "read"} }, []string{"client.update ci"}, false},
+		"what it doesn't name":       {func(d *apply.Desired) { *d = apply.Desired{} }, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := nodetest.New(t, nodetest.Options{})
-			apply(t, f, file())
+			applied(t, f, file())
 			issued := f.MadeAccess(t, f.SignedIn(t, "spadmin"))
 			d := file()
 			c.change(&d)
 			dry := d
 			dry.Bindings, dry.DryRun = slices.Clone(d.Bindings), true
-			if diff := cmp.Diff(c.want, apply(t, f, dry)); diff != "" {
+			if diff := cmp.Diff(c.want, applied(t, f, dry)); diff != "" {
 				t.Errorf("dry (-want +got):\n%s", diff)
 			}
 			f.WantAlive(t, "after a dry run", issued)
-			if diff := cmp.Diff(c.want, apply(t, f, d)); diff != "" {
+			if diff := cmp.Diff(c.want, applied(t, f, d)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if c.void {
@@ -143,7 +144,7 @@ func TestApplyChangesWhatDiffersAlone(t *testing.T) {
 			}
 			again := file()
 			c.change(&again)
-			if got := apply(t, f, again); got != nil {
+			if got := applied(t, f, again); got != nil {
 				t.Errorf("again: %q", got)
 			}
 		})
@@ -153,7 +154,7 @@ func TestApplyChangesWhatDiffersAlone(t *testing.T) {
 func TestApplyPrunesWhatTheFileDoesNotHave(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	apply(t, f, file())
+	applied(t, f, file())
 	f.Collection(t, 5, "Birds")
 	nodetest.Must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "reader", Permissions: []access.Permission{{Action: "read", Path: "/"}}}))
 	eve := f.Person(t, "eve", nodetest.May("access", "/collections/5"), access.Binding{Role: "reader", Path: "/"})
@@ -162,16 +163,16 @@ func TestApplyPrunesWhatTheFileDoesNotHave(t *testing.T) {
 	evil := f.MadeAccess(t, eve)
 	kept := f.MadeAccess(t, f.SignedIn(t, "spadmin"))
 	d := file()
-	if got := apply(t, f, d); got != nil {
+	if got := applied(t, f, d); got != nil {
 		t.Errorf("without prune: %q", got)
 	}
 	d = file()
 	d.Prune, d.DryRun = true, true
-	dry := apply(t, f, d)
+	dry := applied(t, f, d)
 	f.WantAlive(t, "after a dry run", evil)
 	d = file()
 	d.Prune = true
-	got := apply(t, f, d)
+	got := applied(t, f, d)
 	if diff := cmp.Diff(dry, got); diff != "" {
 		t.Errorf("a dry run says something else (-dry +done):\n%s", diff)
 	}
@@ -190,7 +191,7 @@ func TestApplyPrunesWhatTheFileDoesNotHave(t *testing.T) {
 	f.WantAlive(t, "a token of who stays", kept)
 	d = file()
 	d.Prune = true
-	if got := apply(t, f, d); got != nil {
+	if got := applied(t, f, d); got != nil {
 		t.Errorf("again: %q", got)
 	}
 }
@@ -199,13 +200,13 @@ func TestApplyPrunesWhatTheFileDoesNotHave(t *testing.T) {
 func TestApplyGivesAPrunedNameToAnother(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
-	apply(t, f, directory.Desired{Collections: []records.Collection{{ID: 4, Name: "Fish"}, {ID: 6, Name: "Birds"}}})
+	applied(t, f, apply.Desired{Collections: []records.Collection{{ID: 4, Name: "Fish"}, {ID: 6, Name: "Birds"}}})
 	// Nobody needs the collection to have a right about its number.
 	about := access.Binding{Group: "g", Permission: permission("access", "/collections/4"), Path: "/"}
 	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), operator, about)))
-	d := directory.Desired{Collections: []records.Collection{{ID: 5, Name: "Fish"}, {ID: 6, Name: "Birds"}}, Bindings: []access.Binding{about}, Prune: true}
-	apply(t, f, d)
-	if again := apply(t, f, d); again != nil {
+	d := apply.Desired{Collections: []records.Collection{{ID: 5, Name: "Fish"}, {ID: 6, Name: "Birds"}}, Bindings: []access.Binding{about}, Prune: true}
+	applied(t, f, d)
+	if again := applied(t, f, d); again != nil {
 		t.Errorf("again: %q", again)
 	}
 	all, err := f.CollectionList(t.Context(), operator)
@@ -222,31 +223,31 @@ func TestApplyIsAllOrNothingAndNamesTheMistake(t *testing.T) {
 	f.User(t, "outsider", "")
 	nodetest.Must(t, f.CreateRole(t.Context(), operator, access.Role{Name: "outside"}))
 	for name, c := range map[string]struct {
-		change func(d *directory.Desired)
+		change func(d *apply.Desired)
 		want   string
 	}{
-		"a bad collection": {func(d *directory.Desired) {
+		"a bad collection": {func(d *apply.Desired) {
 			d.Collections = append(d.Collections, records.Collection{ID: -1, Name: "x"})
 		}, "collections[1]"},
-		"a bad role":                 {func(d *directory.Desired) { d.Roles[0].Permissions[0].Path = "relative" }, "roles[0]"},
-		"a bad user":                 {func(d *directory.Desired) { d.Users[1].Username = " x" }, "users[1]"},
-		"a user like an id":          {func(d *directory.Desired) { d.Users[1].Username = "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11" }, "users[1]"},
-		"a bad hash":                 {func(d *directory.Desired) { d.Users[1].PasswordHash = "plain" }, "users[1]"},
-		"a binding of nobody":        {func(d *directory.Desired) { d.Bindings[0].User = "nobody" }, "bindings[0]"},
-		"a binding of no role":       {func(d *directory.Desired) { d.Bindings[0].Role = "none" }, "bindings[0]"},
-		"a binding of too much":      {func(d *directory.Desired) { d.Bindings[1].Role = "collection-admin" }, "bindings[1]"},
-		"a bad client":               {func(d *directory.Desired) { d.Clients[0].Secret = "short" }, "clients[0]"},
-		"a client named like a user": {func(d *directory.Desired) { d.Clients[0].ID = "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11" }, "clients[0]"},
+		"a bad role":                 {func(d *apply.Desired) { d.Roles[0].Permissions[0].Path = "relative" }, "roles[0]"},
+		"a bad user":                 {func(d *apply.Desired) { d.Users[1].Username = " x" }, "users[1]"},
+		"a user like an id":          {func(d *apply.Desired) { d.Users[1].Username = "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11" }, "users[1]"},
+		"a bad hash":                 {func(d *apply.Desired) { d.Users[1].PasswordHash = "plain" }, "users[1]"},
+		"a binding of nobody":        {func(d *apply.Desired) { d.Bindings[0].User = "nobody" }, "bindings[0]"},
+		"a binding of no role":       {func(d *apply.Desired) { d.Bindings[0].Role = "none" }, "bindings[0]"},
+		"a binding of too much":      {func(d *apply.Desired) { d.Bindings[1].Role = "collection-admin" }, "bindings[1]"},
+		"a bad client":               {func(d *apply.Desired) { d.Clients[0].Secret = "short" }, "clients[0]"},
+		"a client named like a user": {func(d *apply.Desired) { d.Clients[0].ID = "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11" }, "clients[0]"},
 		// What the same file prunes can't be what it builds on: the next time it would not be there.
-		"a binding of who is pruned":  {func(d *directory.Desired) { d.Prune, d.Bindings[2].User = true, "outsider" }, "bindings[2]"},
-		"a binding of what is pruned": {func(d *directory.Desired) { d.Prune, d.Bindings[0].Role = true, "outside" }, "bindings[0]"},
+		"a binding of who is pruned":  {func(d *apply.Desired) { d.Prune, d.Bindings[2].User = true, "outsider" }, "bindings[2]"},
+		"a binding of what is pruned": {func(d *apply.Desired) { d.Prune, d.Bindings[0].Role = true, "outside" }, "bindings[0]"},
 	} {
 		d := file()
 		c.change(&d)
 		path := filepath.Join(dir, "bearerd.db")
 		before := storetest.Dump(t, path)
 		_, _, err := f.Apply(t.Context(), operator, d)
-		var m *directory.MistakeError
+		var m *apply.MistakeError
 		if !errors.As(err, &m) || !fault.Is(err, fault.Invalid) || m.Error()[:len(c.want)] != c.want {
 			t.Errorf("%s: %v; want a mistake at %s", name, err, c.want)
 		}
@@ -271,18 +272,18 @@ func TestApplyIsAllOrNothingAndNamesTheMistake(t *testing.T) {
 func TestApplyReachesEveryNode(t *testing.T) {
 	t.Parallel()
 	here, there := nodetest.Two(t, nodetest.Options{})
-	apply(t, here, file())
+	applied(t, here, file())
 	c := here.SignedIn(t, "spadmin")
 	issued := here.Made(t, c, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))})
 	there.WantAlive(t, "before", issued)
 	d := file()
 	d.Bindings, d.Prune = d.Bindings[2:], true
-	apply(t, here, d)
+	applied(t, here, d)
 	for _, f := range []*nodetest.Fixture{here, there} {
 		_, err := f.Judge(t, issued)
 		nodetest.WantFault(t, "after", err, fault.InsufficientScope, "no access")
 	}
-	apply(t, here, directory.Desired{Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "spadmin", Disabled: true}, SetDisabled: true}}})
+	applied(t, here, apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "spadmin", Disabled: true}, SetDisabled: true}}})
 	for _, f := range []*nodetest.Fixture{here, there} {
 		f.WantDead(t, "disabled", issued)
 	}
@@ -293,4 +294,16 @@ func hashOf(t *testing.T, f *nodetest.Fixture, username string) string {
 	u, err := f.Directory.User(t.Context(), operator, username)
 	nodetest.Must(t, err)
 	return u.PasswordHash.Reveal()
+}
+
+// What is stored already isn't judged: a file that says it changes nothing. Nor is a hash.
+func TestAStoredPasswordIsNotJudged(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
+	nodetest.Must(t, err)
+	d := apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada", Password: "right"}}}}
+	if changes := applied(t, f, d); changes != nil {
+		t.Errorf("%v", changes)
+	}
 }

@@ -1,4 +1,4 @@
-package directory
+package provisioning
 
 import (
 	"context"
@@ -9,8 +9,10 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -39,6 +41,15 @@ const (
 	ReplaceMembers                         // they are put in, and all others are taken out
 )
 
+// Groups creates, reads, changes and removes groups for a system that maintains them.
+type Groups struct {
+	*gate
+
+	store   Store
+	editor  *changes.Editor
+	journal *journal.Journal
+}
+
 const (
 	// MaxMemberChanges is how many users one change of a group may put in and take out.
 	MaxMemberChanges = 5000
@@ -50,7 +61,7 @@ const (
 var errNoGroup = fault.New(fault.NotFound, "there is no such group")
 
 // ProvisionedGroups returns groups of the caller, and how many there are.
-func (p *Provisioner) ProvisionedGroups(ctx context.Context, c *caller.Caller, q records.GroupQuery) (records.Window[records.Group], error) {
+func (p *Groups) ProvisionedGroups(ctx context.Context, c *caller.Caller, q records.GroupQuery) (records.Window[records.Group], error) {
 	var err error
 	if q.Owner, err = p.admit(ctx, c, "", ""); err != nil {
 		return records.Window[records.Group]{}, err
@@ -60,7 +71,7 @@ func (p *Provisioner) ProvisionedGroups(ctx context.Context, c *caller.Caller, q
 
 // ProvisionedGroup returns a group of the caller by its id, with its members where they are
 // asked for.
-func (p *Provisioner) ProvisionedGroup(ctx context.Context, c *caller.Caller, id string, members bool) (records.Group, error) {
+func (p *Groups) ProvisionedGroup(ctx context.Context, c *caller.Caller, id string, members bool) (records.Group, error) {
 	owner, err := p.admit(ctx, c, "", "")
 	if err != nil {
 		return records.Group{}, err
@@ -68,7 +79,7 @@ func (p *Provisioner) ProvisionedGroup(ctx context.Context, c *caller.Caller, id
 	return p.group(ctx, records.GroupQuery{Owner: owner, ID: id, Members: members})
 }
 
-func (p *Provisioner) group(ctx context.Context, q records.GroupQuery) (records.Group, error) {
+func (p *Groups) group(ctx context.Context, q records.GroupQuery) (records.Group, error) {
 	if q.ID == "" {
 		return records.Group{}, errNoGroup
 	}
@@ -87,7 +98,7 @@ func (p *Provisioner) group(ctx context.Context, q records.GroupQuery) (records.
 // the group of that name and take them out. A group that holds everything is refused:
 // administrators say who is in that. The error is Conflict when the caller has a group of
 // that name already.
-func (p *Provisioner) ProvisionGroup(ctx context.Context, c *caller.Caller, said ProvidedGroup) (records.Group, error) {
+func (p *Groups) ProvisionGroup(ctx context.Context, c *caller.Caller, said ProvidedGroup) (records.Group, error) {
 	owner, err := p.admit(ctx, c, audit.GroupCreate, value(said.Name))
 	if err != nil {
 		return records.Group{}, err
@@ -98,12 +109,12 @@ func (p *Provisioner) ProvisionGroup(ctx context.Context, c *caller.Caller, said
 		return g, p.refuseGroup(ctx, c, audit.GroupCreate, value(said.Name), err)
 	}
 	g.Name, g.ExternalID, g.Members = diff.after.Name, diff.after.ExternalID, diff.after.Members
-	creation := change{action: audit.GroupCreate, target: g.Name, remark: by(owner), ops: []records.Op{records.CreateGroup{Group: g}}}
-	changes := []change{creation}
+	creation := changes.Change{Action: audit.GroupCreate, Target: g.Name, Remark: by(owner), Ops: []records.Op{records.CreateGroup{Group: g}}}
+	list := []changes.Change{creation}
 	if len(diff.in) > 0 {
-		changes[0].ops = append(changes[0].ops, records.UpdateGroup{ID: g.ID, Version: g.Version, Add: diff.ids()})
+		list[0].Ops = append(list[0].Ops, records.UpdateGroup{ID: g.ID, Version: g.Version, Add: diff.ids()})
 	}
-	_, err = p.editor.commit(ctx, c, append(changes, p.memberships(diff)...)...)
+	_, err = p.editor.Commit(ctx, c, append(list, p.memberships(diff)...)...)
 	return g, err
 }
 
@@ -111,7 +122,7 @@ func (p *Provisioner) ProvisionGroup(ctx context.Context, c *caller.Caller, said
 // the source says of the group that it gets, and may be called again when somebody else has
 // changed the group meanwhile. The new state is returned. Everybody who is put in or taken
 // out has their access decided again.
-func (p *Provisioner) UpdateProvisionedGroup(ctx context.Context, c *caller.Caller, id string, change func(records.Group) (ProvidedGroup, error)) (records.Group, error) {
+func (p *Groups) UpdateProvisionedGroup(ctx context.Context, c *caller.Caller, id string, change func(records.Group) (ProvidedGroup, error)) (records.Group, error) {
 	owner, err := p.admit(ctx, c, audit.GroupUpdate, id)
 	if err != nil {
 		return records.Group{}, err
@@ -124,8 +135,8 @@ func (p *Provisioner) UpdateProvisionedGroup(ctx context.Context, c *caller.Call
 	}
 }
 
-func (p *Provisioner) updateGroup(ctx context.Context, c *caller.Caller, q records.GroupQuery, change func(records.Group) (ProvidedGroup, error)) (records.Group, error) {
-	read := p.editor.journal.Reading()
+func (p *Groups) updateGroup(ctx context.Context, c *caller.Caller, q records.GroupQuery, change func(records.Group) (ProvidedGroup, error)) (records.Group, error) {
+	read := p.journal.Reading()
 	g, err := p.group(ctx, q)
 	if err != nil {
 		return g, err
@@ -138,25 +149,25 @@ func (p *Provisioner) updateGroup(ctx context.Context, c *caller.Caller, q recor
 	if err != nil {
 		return g, p.refuseGroup(ctx, c, audit.GroupUpdate, g.Name, err)
 	}
-	changes := p.groupChanges(g, diff)
-	if len(changes) == 0 {
-		_, err = p.editor.journal.Settled(ctx, read, c.Wait)
+	list := p.groupChanges(g, diff)
+	if len(list) == 0 {
+		_, err = p.journal.Settled(ctx, read, c.Wait)
 		return g, err
 	}
-	_, err = p.editor.commit(ctx, c, changes...)
+	_, err = p.editor.Commit(ctx, c, list...)
 	return diff.after, err
 }
 
 // groupChanges returns what makes a group what a source says.
-func (p *Provisioner) groupChanges(g records.Group, diff groupDiff) []change {
+func (p *Groups) groupChanges(g records.Group, diff groupDiff) []changes.Change {
 	op := records.UpdateGroup{ID: g.ID, Version: g.Version, Add: diff.ids()}
 	for _, m := range diff.out {
 		op.Remove = append(op.Remove, m.ID)
 	}
-	update := change{action: audit.GroupUpdate, target: diff.after.Name, remark: by(g.Owner)}
+	update := changes.Change{Action: audit.GroupUpdate, Target: diff.after.Name, Remark: by(g.Owner)}
 	if diff.after.Name != g.Name {
 		op.Name = &diff.after.Name
-		update.remark = "was " + g.Name + ", " + by(g.Owner)
+		update.Remark = "was " + g.Name + ", " + by(g.Owner)
 	}
 	if diff.after.ExternalID != g.ExternalID {
 		op.ExternalID = &diff.after.ExternalID
@@ -165,20 +176,20 @@ func (p *Provisioner) groupChanges(g records.Group, diff groupDiff) []change {
 		return nil
 	}
 	if len(op.Add) > 0 || len(op.Remove) > 0 {
-		update.remark += ": " + strconv.Itoa(len(op.Add)) + " in, " + strconv.Itoa(len(op.Remove)) + " out"
+		update.Remark += ": " + strconv.Itoa(len(op.Add)) + " in, " + strconv.Itoa(len(op.Remove)) + " out"
 	}
-	update.ops = []records.Op{op}
-	return append([]change{update}, p.memberships(diff)...)
+	update.Ops = []records.Op{op}
+	return append([]changes.Change{update}, p.memberships(diff)...)
 }
 
 // memberships returns the records of whose groups change, and the entries by which their
 // access is decided again.
-func (p *Provisioner) memberships(diff groupDiff) []change {
-	var changes []change
+func (p *Groups) memberships(diff groupDiff) []changes.Change {
+	var list []changes.Change
 	add := func(m records.Member, remark string) {
-		changes = append(changes, change{
-			action: audit.UserUpdate, target: m.ID, name: m.Username, remark: remark + ", " + by(diff.after.Owner),
-			log: []revocation.Entry{p.editor.journal.CutOff(revocation.Access, m.ID)},
+		list = append(list, changes.Change{
+			Action: audit.UserUpdate, Target: m.ID, Name: m.Username, Remark: remark + ", " + by(diff.after.Owner),
+			Log: []revocation.Entry{p.journal.CutOff(revocation.Access, m.ID)},
 		})
 	}
 	for _, m := range diff.in {
@@ -190,7 +201,7 @@ func (p *Provisioner) memberships(diff groupDiff) []change {
 	for _, m := range diff.moved {
 		add(m, "in the group "+diff.after.Name+", was "+diff.was)
 	}
-	return changes
+	return list
 }
 
 // groupDiff is what a source's words change.
@@ -209,7 +220,7 @@ func (d groupDiff) ids() (list []string) {
 }
 
 // groupDiff returns what a source's words change of a group.
-func (p *Provisioner) groupDiff(ctx context.Context, g records.Group, said ProvidedGroup) (groupDiff, error) {
+func (p *Groups) groupDiff(ctx context.Context, g records.Group, said ProvidedGroup) (groupDiff, error) {
 	d := groupDiff{was: g.Name, after: g}
 	if said.Name != nil {
 		d.after.Name = *said.Name
@@ -260,7 +271,7 @@ func (d groupDiff) validate() error {
 	if d.after.ExternalID == "" {
 		return nil
 	}
-	return ValidateExternalID(d.after.ExternalID)
+	return changes.ValidateExternalID(d.after.ExternalID)
 }
 
 // memberDiff returns who is put into a group and who is taken out, after all changes.
@@ -297,8 +308,8 @@ func memberDiff(members []records.Member, changes []MemberChange) (in, out []str
 }
 
 // maySet refuses a group that holds everything.
-func (p *Provisioner) maySet(ctx context.Context, name string) error {
-	mighty, err := MightyGroups(ctx, p.store)
+func (p *Groups) maySet(ctx context.Context, name string) error {
+	mighty, err := changes.MightyGroups(ctx, p.store)
 	switch {
 	case err != nil:
 		return err
@@ -310,7 +321,7 @@ func (p *Provisioner) maySet(ctx context.Context, name string) error {
 
 // newMembers returns the users to be put into a group. Who is in it by somebody else is
 // left with that.
-func (p *Provisioner) newMembers(ctx context.Context, g records.Group, ids []string) (in []records.Member, err error) {
+func (p *Groups) newMembers(ctx context.Context, g records.Group, ids []string) (in []records.Member, err error) {
 	found := map[string]identity.User{}
 	for part := range slices.Chunk(ids, records.MaxUserIDs) {
 		users, err := p.store.UsersByID(ctx, part)
@@ -338,7 +349,7 @@ func (p *Provisioner) newMembers(ctx context.Context, g records.Group, ids []str
 
 // RemoveProvisionedGroup removes a group of the caller, named by its id, and takes out those
 // whom the caller has put there.
-func (p *Provisioner) RemoveProvisionedGroup(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
+func (p *Groups) RemoveProvisionedGroup(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
 	owner, err := p.admit(ctx, c, audit.GroupRemove, id)
 	if err != nil {
 		return revocation.Receipt{}, err
@@ -351,21 +362,21 @@ func (p *Provisioner) RemoveProvisionedGroup(ctx context.Context, c *caller.Call
 	}
 }
 
-func (p *Provisioner) removeGroup(ctx context.Context, c *caller.Caller, q records.GroupQuery) (revocation.Receipt, error) {
+func (p *Groups) removeGroup(ctx context.Context, c *caller.Caller, q records.GroupQuery) (revocation.Receipt, error) {
 	g, err := p.group(ctx, q)
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
-	removal := change{
-		action: audit.GroupRemove, target: g.Name, remark: by(g.Owner),
-		ops: []records.Op{records.RemoveGroup{ID: g.ID, Version: g.Version}},
+	removal := changes.Change{
+		Action: audit.GroupRemove, Target: g.Name, Remark: by(g.Owner),
+		Ops: []records.Op{records.RemoveGroup{ID: g.ID, Version: g.Version}},
 	}
 	out := p.memberships(groupDiff{was: g.Name, after: g, out: g.Members})
-	return p.editor.commit(ctx, c, append([]change{removal}, out...)...)
+	return p.editor.Commit(ctx, c, append([]changes.Change{removal}, out...)...)
 }
 
 // refuseGroup records that a group was refused because of what it holds.
-func (p *Provisioner) refuseGroup(ctx context.Context, c *caller.Caller, action, name string, err error) error {
+func (p *Groups) refuseGroup(ctx context.Context, c *caller.Caller, action, name string, err error) error {
 	if !fault.Is(err, fault.Forbidden) {
 		return err
 	}

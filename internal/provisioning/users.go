@@ -1,32 +1,26 @@
-package directory
+package provisioning
 
 import (
 	"context"
-	"slices"
 
-	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// ProvisionStore is what a Provisioner reads.
-type ProvisionStore interface {
-	records.Provisioning
-	MightyStore
-	Principal(ctx context.Context, who records.Who) (records.Principal, error)
-	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
-}
+// Users creates, reads, changes and removes users for a system that maintains them: the source
+// that caller.RequireProvision names.
+type Users struct {
+	*gate
 
-// Provisioner creates, reads, changes and removes users and groups for a system that
-// maintains them: the source that caller.RequireProvision names. A source sees and changes
-// what it owns; everything else doesn't exist for it, but that a username is taken.
-type Provisioner struct {
-	store  ProvisionStore
-	editor *editor
+	store   Store
+	editor  *changes.Editor
+	journal *journal.Journal
 }
 
 // Provided is what a source says of a user. A nil field is not said.
@@ -38,31 +32,8 @@ type Provided struct {
 	Person      *records.Person // but for Inactive
 }
 
-// MayProvision decides whether the caller may provision at all, before anything that was
-// sent is judged. Action is one of package audit, of the change that was asked for, and ""
-// where something is read; the refusal of a change is recorded.
-func (p *Provisioner) MayProvision(ctx context.Context, c *caller.Caller, action, target string) error {
-	_, err := p.admit(ctx, c, action, target)
-	return err
-}
-
-// admit is the gate of every operation here. It returns the source that the caller is.
-func (p *Provisioner) admit(ctx context.Context, c *caller.Caller, action, target string) (owner string, err error) {
-	owner, err = c.RequireProvision()
-	if err == nil || c == nil || action == "" {
-		return owner, err
-	}
-	return "", p.refuse(ctx, c, action, target, err)
-}
-
-func (p *Provisioner) refuse(ctx context.Context, c *caller.Caller, action, target string, reason error) error {
-	event := p.editor.journal.Event(ctx, c.Actor(), action)
-	event.Target = target
-	return p.editor.journal.Refuse(ctx, event, reason)
-}
-
 // ProvisionedUsers returns users of the caller, and how many there are.
-func (p *Provisioner) ProvisionedUsers(ctx context.Context, c *caller.Caller, q records.OwnedQuery) (records.Window[records.OwnedUser], error) {
+func (p *Users) ProvisionedUsers(ctx context.Context, c *caller.Caller, q records.OwnedQuery) (records.Window[records.OwnedUser], error) {
 	var err error
 	if q.Owner, err = p.admit(ctx, c, "", ""); err != nil {
 		return records.Window[records.OwnedUser]{}, err
@@ -72,7 +43,7 @@ func (p *Provisioner) ProvisionedUsers(ctx context.Context, c *caller.Caller, q 
 
 // ProvisionedUser returns a user of the caller by subject. The error of somebody else's is
 // records.ErrNoUser.
-func (p *Provisioner) ProvisionedUser(ctx context.Context, c *caller.Caller, id string) (records.OwnedUser, error) {
+func (p *Users) ProvisionedUser(ctx context.Context, c *caller.Caller, id string) (records.OwnedUser, error) {
 	owner, err := p.admit(ctx, c, "", "")
 	if err != nil {
 		return records.OwnedUser{}, err
@@ -80,7 +51,7 @@ func (p *Provisioner) ProvisionedUser(ctx context.Context, c *caller.Caller, id 
 	return p.user(ctx, owner, id)
 }
 
-func (p *Provisioner) user(ctx context.Context, owner, id string) (records.OwnedUser, error) {
+func (p *Users) user(ctx context.Context, owner, id string) (records.OwnedUser, error) {
 	if id == "" {
 		return records.OwnedUser{}, records.ErrNoUser
 	}
@@ -96,10 +67,10 @@ func (p *Provisioner) user(ctx context.Context, owner, id string) (records.Owned
 
 // ProvisionUser creates a user whom the caller owns. Where the external id is linked to a
 // user whom nobody owns, or whom the caller owns under another name, that user is adopted:
-// they become the caller's, and are as it says. Such a link is made by administrators alone.
+// they become the caller's, and are as it says. Only administrators create such a link.
 //
 // The error is Conflict in the field "username" or "external_id" for what is taken.
-func (p *Provisioner) ProvisionUser(ctx context.Context, c *caller.Caller, said Provided) (records.OwnedUser, error) {
+func (p *Users) ProvisionUser(ctx context.Context, c *caller.Caller, said Provided) (records.OwnedUser, error) {
 	username := value(said.Username)
 	owner, err := p.admit(ctx, c, audit.UserCreate, username)
 	if err != nil {
@@ -112,33 +83,32 @@ func (p *Provisioner) ProvisionUser(ctx context.Context, c *caller.Caller, said 
 	if linked != nil {
 		return p.update(ctx, c, owner, *linked, said)
 	}
-	n := NewUser{
+	n := changes.NewUser{
 		Username: username, Name: value(said.Name), Email: value(said.Email), Disabled: said.Active != nil && !*said.Active,
-		fromSource: fromSource{bySource: true, owner: owner},
 	}
-	creation, user, err := p.editor.createUser(ctx, n)
+	creation, user, err := p.editor.CreateUser(ctx, n, changes.BySource{Name: owner})
 	if err != nil {
 		return records.OwnedUser{}, err
 	}
-	creation.remark = by(owner)
+	creation.Remark = by(owner)
 	created := records.OwnedUser{User: user, ExternalID: value(said.ExternalID), Person: value(said.Person)}
 	created.Person.Inactive = n.Disabled
-	creation.ops = append(creation.ops, records.DescribeUser{ID: user.ID, Person: &created.Person, Inactive: &n.Disabled})
-	changes := []change{creation}
+	creation.Ops = append(creation.Ops, records.DescribeUser{ID: user.ID, Person: &created.Person, Inactive: &n.Disabled})
+	list := []changes.Change{creation}
 	if created.ExternalID != "" {
-		changes = append(changes, p.editor.link(user, Sourced{Source: owner, ExternalID: created.ExternalID}))
+		list = append(list, p.editor.Link(user, owner, created.ExternalID))
 	}
-	_, err = p.editor.commit(ctx, c, changes...)
+	_, err = p.editor.Commit(ctx, c, list...)
 	return created, err
 }
 
 // linked returns the user whom a new one adopts; nil when there is none.
-func (p *Provisioner) linked(ctx context.Context, owner string, said Provided) (*records.OwnedUser, error) {
+func (p *Users) linked(ctx context.Context, owner string, said Provided) (*records.OwnedUser, error) {
 	external := value(said.ExternalID)
 	if external == "" {
 		return nil, nil //nolint:nilnil // nobody is an answer
 	}
-	if err := ValidateExternalID(external); err != nil {
+	if err := changes.ValidateExternalID(external); err != nil {
 		return nil, err
 	}
 	found, err := p.store.Principal(ctx, records.Who{Source: owner, ExternalID: external})
@@ -166,12 +136,12 @@ func (p *Provisioner) linked(ctx context.Context, owner string, said Provided) (
 // isn't active disables them, and revokes everything of theirs; to say that they are enables
 // those whom the source has disabled, and not those whom an administrator has. The error of
 // somebody else's user is records.ErrNoUser.
-func (p *Provisioner) UpdateProvisioned(ctx context.Context, c *caller.Caller, id string, change func(records.OwnedUser) (Provided, error)) (records.OwnedUser, error) {
+func (p *Users) UpdateProvisioned(ctx context.Context, c *caller.Caller, id string, change func(records.OwnedUser) (Provided, error)) (records.OwnedUser, error) {
 	owner, err := p.admit(ctx, c, audit.UserUpdate, id)
 	if err != nil {
 		return records.OwnedUser{}, err
 	}
-	read := p.editor.journal.Reading()
+	read := p.journal.Reading()
 	user, err := p.user(ctx, owner, id)
 	if err != nil {
 		return user, err
@@ -180,30 +150,30 @@ func (p *Provisioner) UpdateProvisioned(ctx context.Context, c *caller.Caller, i
 	if err != nil {
 		return user, err
 	}
-	changes, after, err := p.changes(ctx, owner, user, said)
+	list, after, err := p.changes(ctx, owner, user, said)
 	switch {
 	case err != nil:
 		return user, err
-	case len(changes) == 0:
-		_, err = p.editor.journal.Settled(ctx, read, c.Wait)
+	case len(list) == 0:
+		_, err = p.journal.Settled(ctx, read, c.Wait)
 		return after, err
 	}
-	_, err = p.editor.commit(ctx, c, changes...)
+	_, err = p.editor.Commit(ctx, c, list...)
 	return after, err
 }
 
 // update makes a user what a source says.
-func (p *Provisioner) update(ctx context.Context, c *caller.Caller, owner string, user records.OwnedUser, said Provided) (records.OwnedUser, error) {
-	changes, after, err := p.changes(ctx, owner, user, said)
+func (p *Users) update(ctx context.Context, c *caller.Caller, owner string, user records.OwnedUser, said Provided) (records.OwnedUser, error) {
+	list, after, err := p.changes(ctx, owner, user, said)
 	if err != nil {
 		return user, err
 	}
-	_, err = p.editor.commit(ctx, c, changes...)
+	_, err = p.editor.Commit(ctx, c, list...)
 	return after, err
 }
 
 // changes returns what makes a user what a source says, and the user after it.
-func (p *Provisioner) changes(ctx context.Context, owner string, user records.OwnedUser, said Provided) ([]change, records.OwnedUser, error) {
+func (p *Users) changes(ctx context.Context, owner string, user records.OwnedUser, said Provided) ([]changes.Change, records.OwnedUser, error) {
 	after := user
 	if said.Person != nil {
 		after.Person = *said.Person
@@ -220,7 +190,7 @@ func (p *Provisioner) changes(ctx context.Context, owner string, user records.Ow
 	case *active:
 		after.Person.Inactive = false
 	}
-	changes, updated, err := p.editor.updateUser(ctx, user.User, patch)
+	list, updated, err := p.editor.UpdateUser(ctx, user.User, patch)
 	if err != nil {
 		return nil, user, err
 	}
@@ -240,11 +210,11 @@ func (p *Provisioner) changes(ctx context.Context, owner string, user records.Ow
 		}
 		beside = append(beside, op)
 	}
-	if len(beside) > 0 && len(changes) == 0 {
-		changes = append(changes, change{action: audit.UserUpdate, target: user.ID, name: user.Username})
+	if len(beside) > 0 && len(list) == 0 {
+		list = append(list, changes.Change{Action: audit.UserUpdate, Target: user.ID, Name: user.Username})
 	}
 	if len(beside) > 0 {
-		changes[0].ops = append(changes[0].ops, beside...)
+		list[0].Ops = append(list[0].Ops, beside...)
 	}
 	if said.ExternalID != nil && *said.ExternalID != user.ExternalID {
 		after.ExternalID = *said.ExternalID
@@ -252,22 +222,22 @@ func (p *Provisioner) changes(ctx context.Context, owner string, user records.Ow
 		if err != nil {
 			return nil, user, err
 		}
-		changes = append(changes, links...)
+		list = append(list, links...)
 	}
-	for i := range changes {
-		switch remark := &changes[i].remark; {
-		case changes[i].action == audit.UserLink || changes[i].action == audit.UserUnlink: // it names the source
+	for i := range list {
+		switch remark := &list[i].Remark; {
+		case list[i].Action == audit.UserLink || list[i].Action == audit.UserUnlink: // it names the source
 		case *remark == "":
 			*remark = by(owner)
 		default:
 			*remark += ", " + by(owner)
 		}
 	}
-	return changes, after, nil
+	return list, after, nil
 }
 
-func (s Provided) patch(u identity.User) UserPatch {
-	patch := UserPatch{bySource: true}
+func (s Provided) patch(u identity.User) changes.UserUpdate {
+	patch := changes.UserUpdate{BySource: true}
 	for _, f := range []struct {
 		said  *string
 		known string
@@ -281,30 +251,27 @@ func (s Provided) patch(u identity.User) UserPatch {
 }
 
 // relink returns the changes after which a user has one external id of a source, or none.
-func (p *Provisioner) relink(ctx context.Context, owner string, user identity.User, external string) ([]change, error) {
+func (p *Users) relink(ctx context.Context, owner string, user identity.User, external string) ([]changes.Change, error) {
 	links, err := p.store.Links(ctx, records.LinkQuery{User: user.ID, Source: owner})
 	if err != nil {
 		return nil, err
 	}
-	var changes []change
+	var list []changes.Change
 	for _, l := range links {
-		changes = append(changes, change{
-			action: audit.UserUnlink, target: user.ID, name: user.Username, remark: linkRemark(owner, l.ExternalID),
-			ops: []records.Op{records.RemoveLink{Source: owner, ExternalID: l.ExternalID}},
-		})
+		list = append(list, p.editor.Unlink(user, owner, l.ExternalID))
 	}
 	if external == "" {
-		return changes, nil
+		return list, nil
 	}
-	if err := ValidateExternalID(external); err != nil {
+	if err := changes.ValidateExternalID(external); err != nil {
 		return nil, err
 	}
-	return append(changes, p.editor.link(user, Sourced{Source: owner, ExternalID: external})), nil
+	return append(list, p.editor.Link(user, owner, external)), nil
 }
 
 // RemoveProvisioned removes a user of the caller, named by subject. Everything that was
 // issued to the user is revoked. The error of somebody else's is records.ErrNoUser.
-func (p *Provisioner) RemoveProvisioned(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
+func (p *Users) RemoveProvisioned(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
 	owner, err := p.admit(ctx, c, audit.UserRemove, id)
 	if err != nil {
 		return revocation.Receipt{}, err
@@ -313,9 +280,9 @@ func (p *Provisioner) RemoveProvisioned(ctx context.Context, c *caller.Caller, i
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
-	removal := p.editor.removeUser(user.User)
-	removal.remark = by(owner)
-	return p.editor.commit(ctx, c, removal)
+	removal := p.editor.RemoveUser(user.User)
+	removal.Remark = by(owner)
+	return p.editor.Commit(ctx, c, removal)
 }
 
 // by returns how the audit log says which source caused a change.
@@ -327,34 +294,4 @@ func value[T any](said *T) (v T) {
 		v = *said
 	}
 	return v
-}
-
-// MightyStore reads which groups have bindings.
-type MightyStore interface {
-	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
-	Roles(ctx context.Context) ([]access.Role, error)
-}
-
-// MightyGroups returns the groups that have a binding which allows everything. A source may
-// not put people into them unless an administrator has said so of that group.
-func MightyGroups(ctx context.Context, store MightyStore) (map[string]bool, error) {
-	bindings, err := store.Bindings(ctx, records.BindingQuery{RootGroups: true})
-	if err != nil || len(bindings) == 0 {
-		return nil, err
-	}
-	roles, err := store.Roles(ctx)
-	if err != nil {
-		return nil, err
-	}
-	mighty := map[string]bool{}
-	for _, b := range bindings {
-		var role access.Role
-		if i := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == b.Role }); i >= 0 {
-			role = roles[i]
-		}
-		if access.Allows(access.Expand(b, role), access.Any, access.Root) {
-			mighty[b.Group] = true
-		}
-	}
-	return mighty, nil
 }
