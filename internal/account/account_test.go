@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -43,7 +44,7 @@ func TestAChangedPasswordEndsEverythingElse(t *testing.T) {
 	nodetest.Must(t, err)
 	ada, err := f.Session(t.Context(), session.Value.Reveal())
 	nodetest.Must(t, err)
-	laptop, elsewhere := f.APIToken(t, ada, issuance.NewCredential{}), f.SessionOf(t, "ada")
+	laptop, elsewhere := f.APIToken(t, ada, credentials.NewCredential{}), f.SessionOf(t, "ada")
 	c, collection, err := f.ChangePassword(t.Context(), ada, changing("correct horse", "battery staple"))
 	nodetest.Must(t, err)
 	for what, issued := range map[string]*issuance.Issued{"the old session": session, "another session": elsewhere, "a token": laptop} {

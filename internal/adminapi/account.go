@@ -77,7 +77,7 @@ type session struct {
 }
 
 func (a *API) mySessions(w http.ResponseWriter, r *request) error {
-	list, err := a.Issuance.Sessions(r.Context(), r.caller)
+	list, err := a.Tokens.Sessions(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (a *API) mySessions(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) endMySession(w http.ResponseWriter, r *request) error {
-	t, err := a.Issuance.OwnSession(r.Context(), r.caller, r.id)
+	t, err := a.Tokens.OwnSession(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}

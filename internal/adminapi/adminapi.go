@@ -19,16 +19,16 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/bearerd/bearerd/internal/provisioning"
-
 	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -42,6 +42,7 @@ type API struct {
 	SignIn      *signin.Authenticator
 	Accounts    *account.Accounts
 	Issuance    *issuance.Issuance
+	Tokens      *credentials.Tokens
 	Revoker     *revoking.Revoker
 	Directory   *directory.Directory
 	Provisioner *provisioning.Provisioner
@@ -251,14 +252,14 @@ func (a *API) mayRevokeMine(r *request) error {
 }
 
 func (a *API) mayCreateToken(r *request) error {
-	return a.Issuance.MayCreate(r.Context(), r.caller)
+	return a.Tokens.MayCreate(r.Context(), r.caller)
 }
 
 func (a *API) mayRegenerate(r *request) error {
 	if err := mayBeID(r.id); err != nil {
 		return err
 	}
-	return a.Issuance.MayRegenerate(r.Context(), r.caller, r.id)
+	return a.Tokens.MayRegenerate(r.Context(), r.caller, r.id)
 }
 
 func (a *API) identify(r *http.Request) (*caller.Caller, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -49,7 +50,7 @@ func userNamed(t *testing.T, f *nodetest.Fixture, name string) identity.User {
 // tokenOf returns an API token of ada.
 func tokenOf(t *testing.T, f *nodetest.Fixture) *issuance.Issued {
 	t.Helper()
-	return f.APIToken(t, f.SignedIn(t, "ada"), issuance.NewCredential{Name: "laptop"})
+	return f.APIToken(t, f.SignedIn(t, "ada"), credentials.NewCredential{Name: "laptop"})
 }
 
 func wantChanges(t *testing.T, what string, got []string, want ...string) {

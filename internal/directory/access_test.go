@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -89,7 +90,7 @@ func bind(t *testing.T, f *nodetest.Fixture, c *caller.Caller) bound {
 	four := new(int64(4))
 	b := bound{
 		access:   f.Made(t, c, issuance.Request{Kind: token.KindAccess, Collection: four}),
-		apiToken: f.APIToken(t, c, issuance.NewCredential{Collection: four}),
+		apiToken: f.APIToken(t, c, credentials.NewCredential{Collection: four}),
 		unbound:  f.Made(t, c, issuance.Request{Kind: token.KindAccess}),
 	}
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: b.apiToken.Value.Reveal()})

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -201,7 +202,7 @@ func TestNarrowedClientLosesWhatWasIssuedToIt(t *testing.T) {
 // tokensOf makes a token of the user's own, and those that a client gets.
 func tokensOf(t *testing.T, f *nodetest.Fixture, user, app *caller.Caller) (own *issuance.Issued, apps map[string]*issuance.Issued) {
 	t.Helper()
-	own = f.APIToken(t, user, issuance.NewCredential{Scope: []string{"read"}})
+	own = f.APIToken(t, user, credentials.NewCredential{Scope: []string{"read"}})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: own.Value.Reveal(), Client: app, Scope: []string{"read", "offline_access"}})
 	nodetest.Must(t, err)
 	itself, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app, Scope: []string{"read"}})

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/changes"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -124,7 +125,7 @@ func TestOnlyAdministratorsAdminister(t *testing.T) {
 			"an administrator's collection":   {f.ByBearer(t, f.Made(t, root, issuance.Request{Kind: token.KindAccess, Scope: []string{"admin"}, Collection: new(int64(4))})), fault.InsufficientScope},
 			"an administrator":                {root, 0},
 			"an administrator by Bearer":      {f.ByBearer(t, f.MadeAccess(t, root, "admin")), 0},
-			"an administrator's API token":    {f.ByBearer(t, f.APIToken(t, root, issuance.NewCredential{Scope: []string{"admin"}})), 0},
+			"an administrator's API token":    {f.ByBearer(t, f.APIToken(t, root, credentials.NewCredential{Scope: []string{"admin"}})), 0},
 			"the operator":                    {operator, 0},
 		} {
 			before := f.Refusals(t)
@@ -155,7 +156,7 @@ func TestAdministratorLosesTheRightAtOnce(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	root := f.Person(t, "root", nodetest.Admin())
-	lasting := f.APIToken(t, root, issuance.NewCredential{Scope: []string{"admin"}})
+	lasting := f.APIToken(t, root, credentials.NewCredential{Scope: []string{"admin"}})
 	nodetest.Must(t, nodetest.Second(f.UserList(t.Context(), f.ByBearer(t, lasting), records.UserQuery{})))
 	_, _, err := f.RemoveAccess(t.Context(), operator, "root", "/")
 	nodetest.Must(t, err)

@@ -6,10 +6,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
@@ -88,7 +88,7 @@ func TestARenamedUserIsTheSameUser(t *testing.T) {
 	nodetest.OnEngines(t, func(t *testing.T, f *nodetest.Fixture) {
 		ada := f.User(t, "ada", "correct horse")
 		f.User(t, "grace", "")
-		issued := f.APIToken(t, f.SignedIn(t, "ada"), issuance.NewCredential{})
+		issued := f.APIToken(t, f.SignedIn(t, "ada"), credentials.NewCredential{})
 		name := "Ada.Lovelace"
 		u, err := f.UpdateUser(t.Context(), operator, "ADA", directory.UserPatch{Username: &name})
 		if nodetest.Must(t, err); u.ID != ada.ID || u.Username != name {

@@ -81,7 +81,7 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 func (r *Request) remaining(now int64) (int64, bool) {
 	var end time.Time
 	switch {
-	case r.renews != nil && r.renews.keepsEnd:
+	case r.renews != nil && r.renews.KeepsEnd:
 		end = r.renews.ExpiresAt
 	case r.renews != nil || !r.hasParent():
 	case r.Parent.Kind == token.KindRefresh:

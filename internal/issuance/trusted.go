@@ -13,6 +13,9 @@ import (
 	"github.com/bearerd/bearerd/internal/trust"
 )
 
+// Asserter issues tokens for the JWTs of trusted issuers.
+type Asserter struct{ *core }
+
 // Assertion asks for an access token for a JWT of an issuer that is trusted.
 type Assertion struct {
 	Value    string
@@ -31,7 +34,7 @@ type trusted struct {
 }
 
 // Foreign reports whether a JWT says that it is of another issuer.
-func (i *Issuer) Foreign(raw string) bool {
+func (i *Asserter) Foreign(raw string) bool {
 	iss := token.UnverifiedIssuer(raw)
 	return iss != "" && iss != i.cfg.Policy.Issuer
 }
@@ -41,7 +44,7 @@ func (i *Issuer) Foreign(raw string) bool {
 // removed or changed, however late it is issued. The error is InvalidGrant when the JWT is
 // refused, InvalidClient or UnauthorizedClient when the client is, and otherwise that of
 // Issue.
-func (i *Issuer) IssueForAssertion(ctx context.Context, x Assertion) (*Issued, error) {
+func (i *Asserter) IssueForAssertion(ctx context.Context, x Assertion) (*Issued, error) {
 	if err := checkAsserter(x); err != nil {
 		return nil, i.refuseAssertion(ctx, x, "", err)
 	}
@@ -102,7 +105,7 @@ func checkAsserter(x Assertion) error {
 
 // findIssuer returns the issuer that a JWT says it is of. Look-ups that find nothing are
 // limited by address.
-func (i *Issuer) findIssuer(ctx context.Context, x Assertion) (records.Issuer, error) {
+func (i *Asserter) findIssuer(ctx context.Context, x Assertion) (records.Issuer, error) {
 	unknown := fault.New(fault.InvalidGrant, "the assertion is no JWT of an issuer that is trusted here")
 	if err := i.cfg.Quota.LookUp(ctx); err != nil {
 		return records.Issuer{}, err
@@ -122,7 +125,7 @@ func (i *Issuer) findIssuer(ctx context.Context, x Assertion) (records.Issuer, e
 const maxExternalID = 255
 
 // speaksFor reads whom a token of the statement speaks for.
-func (i *Issuer) speaksFor(ctx context.Context, said *trust.Statement) (*records.Principal, error) {
+func (i *Asserter) speaksFor(ctx context.Context, said *trust.Statement) (*records.Principal, error) {
 	who := records.Who{ClientID: said.Rule.Client}
 	missing := fault.New(fault.InvalidGrant, "the client of the rule doesn't exist")
 	if said.Rule.UserClaim != "" {
@@ -148,7 +151,7 @@ func (t *trusted) checkClient(id string) error {
 }
 
 // issueTrusted issues what a rule allows.
-func (i *Issuer) issueTrusted(ctx context.Context, x Assertion, r *Request) (*Issued, error) {
+func (i *Asserter) issueTrusted(ctx context.Context, x Assertion, r *Request) (*Issued, error) {
 	c := x.Client
 	if c == nil {
 		c = caller.ByPrincipal(r.Principal)
@@ -186,7 +189,7 @@ func (t *trusted) String() string { return t.issuer + ", rule " + t.rule.Name }
 
 // refuseAssertion records that a JWT of a trusted issuer, or a known client, was refused,
 // and returns the reason.
-func (i *Issuer) refuseAssertion(ctx context.Context, x Assertion, by string, reason error) error {
+func (i *Asserter) refuseAssertion(ctx context.Context, x Assertion, by string, reason error) error {
 	i.cfg.Meter.IssueRefused(fault.KindOf(reason))
 	e := i.cfg.Journal.Event(ctx, x.Client.Actor(), audit.TokenIssue)
 	if x.Exchange {
@@ -197,7 +200,7 @@ func (i *Issuer) refuseAssertion(ctx context.Context, x Assertion, by string, re
 }
 
 // refuseBy records a refusal with the issuer and the rule, which the answer doesn't name.
-func (i *Issuer) refuseBy(ctx context.Context, e audit.Event, by string, reason error) error {
+func (i *core) refuseBy(ctx context.Context, e audit.Event, by string, reason error) error {
 	if by == "" {
 		return i.cfg.Journal.Refuse(ctx, e, reason)
 	}

@@ -14,7 +14,9 @@ import (
 	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/changes"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -83,6 +85,8 @@ type Node struct {
 	SignIn      *signin.Authenticator
 	Accounts    *account.Accounts
 	Issuance    *issuance.Issuance
+	Tokens      *credentials.Tokens
+	Flows       *authorizing.Flows
 	Revoker     *revoking.Revoker
 	Directory   *directory.Directory
 	Provisioner *provisioning.Provisioner
@@ -194,13 +198,12 @@ func (n *Node) operations() (err error) {
 	if err != nil {
 		return err
 	}
-	is.Guesses = n.SignIn.Limiter()
 	issuer := c.Settings.Policy.Issuer
 	is.Trust, err = trust.New(trust.Config{Audience: []string{issuer, strings.TrimSuffix(issuer, "/") + "/oauth2/token"}, Now: c.Clocks.Now})
 	if err != nil {
 		return err
 	}
-	if n.Issuance, err = issuance.New(is); err != nil {
+	if err := n.issuing(is); err != nil {
 		return err
 	}
 	n.Revoker, err = revoking.New(revoking.Config{
@@ -210,6 +213,26 @@ func (n *Node) operations() (err error) {
 		return err
 	}
 	n.Explainer, err = explain.New(explain.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier})
+	return err
+}
+
+// issuing puts together what issues tokens.
+func (n *Node) issuing(cfg issuance.Config) error {
+	core, err := issuance.NewCore(cfg)
+	if err != nil {
+		return err
+	}
+	n.Issuance = issuance.New(core)
+	n.Tokens, err = credentials.New(credentials.Config{
+		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy, Now: cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.Flows, err = authorizing.New(authorizing.Config{
+		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy,
+		Guesses: n.SignIn.Limiter(), Quota: n.Quota, Now: cfg.Now,
+	})
 	return err
 }
 
@@ -354,7 +377,7 @@ func (n *Node) clockIsRight(ctx context.Context) (bool, error) {
 }
 
 func (n *Node) endReplaced(ctx context.Context) error {
-	return n.Issuance.EndReplaced(ctx, n.uses.TakeReplaced())
+	return n.Tokens.EndReplaced(ctx, n.uses.TakeReplaced())
 }
 
 // FlushUses writes the last uses noted since the last call. They are lost when the

@@ -5,11 +5,11 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/issuance"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/issuance"
 )
 
 // Token type identifiers (RFC 8693 §3).
@@ -30,7 +30,7 @@ func (e *Edge) code(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	case t.client == nil:
 		return nil, fault.New(fault.InvalidClient, "the client must be named")
 	}
-	pair, err := e.Issuance.RedeemCode(r.Context(), issuance.CodeUse{
+	pair, err := e.Flows.RedeemCode(r.Context(), authorizing.CodeUse{
 		Client: t.client, Code: t.form.Get("code"), RedirectURI: t.form.Get("redirect_uri"), Verifier: t.form.Get("code_verifier"),
 		Audience: t.audience, Lifetime: t.lifetime,
 	})
@@ -154,7 +154,7 @@ func (e *Edge) deviceCode(r *http.Request, t *tokenRequest) (*tokenAnswer, error
 	if code == "" {
 		return nil, fault.New(fault.Invalid, "device_code is missing")
 	}
-	pair, err := e.Issuance.RedeemDevice(r.Context(), t.client, code)
+	pair, err := e.Flows.RedeemDevice(r.Context(), t.client, code)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	start, err := e.Issuance.StartDevice(r.Context(), client, t.scope, t.audience)
+	start, err := e.Flows.StartDevice(r.Context(), client, t.scope, t.audience)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/authorizing"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
@@ -22,15 +25,13 @@ import (
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/identity"
 )
 
 // Edge holds the endpoints. All but CacheTime and Documentation must be set.
 type Edge struct {
 	SignIn   *signin.Authenticator
 	Issuance *issuance.Issuance
+	Flows    *authorizing.Flows
 	Revoker  *revoking.Revoker
 	Verifier *verification.Verifier
 	Applied  func() revocation.Seq    // up to which this node has applied the log

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -54,8 +55,8 @@ func TestTheOwningSourceDisablesAUserAltogether(t *testing.T) {
 		_, _, err := f.Apply(ctx, operator, django(sourceUser("17", "ada")))
 		nodetest.Must(t, err)
 		by, ada := syncer(t, f, "django"), f.SignedIn(t, "ada")
-		lasting := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})
-		other := f.APIToken(t, f.Person(t, "eve"), issuance.NewCredential{Scope: []string{"read"}})
+		lasting := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}})
+		other := f.APIToken(t, f.Person(t, "eve"), credentials.NewCredential{Scope: []string{"read"}})
 
 		user, err := f.DisableLinked(ctx, by, "django", "17", true)
 		if err != nil || !user.User.Disabled || user.ExternalID != "17" || user.User.Owner != "django" || user.User.Username != "ada" {
@@ -97,7 +98,7 @@ func TestASourceEndsItsSessionsOfAUserOfAnother(t *testing.T) {
 		own, others := vouched(t, f, "museum", ada.ID()), vouched(t, f, "django", ada.ID())
 		session, err := f.Session(ctx, own.Value.Reveal())
 		nodetest.Must(t, err)
-		made, lasting := f.MadeAccess(t, session), f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})
+		made, lasting := f.MadeAccess(t, session), f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}})
 
 		for range 2 {
 			user, err := f.DisableLinked(ctx, by, "museum", "m-1", true)

@@ -8,10 +8,10 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/apply"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -106,7 +106,7 @@ func TestAdoption(t *testing.T) {
 		records.AddLink{Link: records.Link{Source: "scim:other", ExternalID: "8", UserID: grace, LinkedAt: s.Time()}},
 	}})))
 	s.as(t, "GET", "/Users/"+ada, "").Is(404)
-	token := s.APIToken(t, s.SignedIn(t, "ada"), issuance.NewCredential{})
+	token := s.APIToken(t, s.SignedIn(t, "ada"), credentials.NewCredential{})
 
 	s.as(t, "POST", "/Users", `{"userName":"ada"}`).Is(409, `"scimType":"uniqueness"`)
 	s.as(t, "POST", "/Users", `{"userName":"grace","externalId":"8"}`).Is(409, `"scimType":"uniqueness"`)

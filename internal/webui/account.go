@@ -66,7 +66,7 @@ func (p *Pages) showAccount(w http.ResponseWriter, r *request, status int, s for
 	if account.Keeper != "" {
 		view.KeptBy = p.Accounts.Title(account.Keeper)
 	}
-	sessions, err := p.Issuance.Sessions(r.Context(), r.caller)
+	sessions, err := p.Tokens.Sessions(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (p *Pages) changePassword(r *request, form url.Values) (result, error) {
 }
 
 func (p *Pages) endSession(r *request, form url.Values) (result, error) {
-	t, err := p.Issuance.OwnSession(r.Context(), r.caller, form.Get("id"))
+	t, err := p.Tokens.OwnSession(r.Context(), r.caller, form.Get("id"))
 	if err == nil {
 		_, err = p.Revoker.RevokeID(r.Context(), r.caller, t.ID)
 	}
@@ -132,7 +132,7 @@ func (p *Pages) endSession(r *request, form url.Values) (result, error) {
 
 // endOthers ends every session but this one.
 func (p *Pages) endOthers(r *request, _ url.Values) (result, error) {
-	sessions, err := p.Issuance.Sessions(r.Context(), r.caller)
+	sessions, err := p.Tokens.Sessions(r.Context(), r.caller)
 	if err != nil {
 		return result{}, err
 	}

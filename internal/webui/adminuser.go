@@ -64,7 +64,7 @@ func (p *Pages) showUser(w http.ResponseWriter, r *request, status int, s formSt
 
 // addTokens lists the user's tokens, sessions and refresh tokens included.
 func (p *Pages) addTokens(r *request, view *userView) error {
-	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: view.User.ID, Limit: listedTokens})
+	page, err := p.Tokens.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: view.User.ID, Limit: listedTokens})
 	if err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ func (p *Pages) askAbout(title, yes string, text ...string) func(*request, url.V
 
 func (p *Pages) askRevokeToken(r *request, form url.Values) (question, error) {
 	id := form.Get("id")
-	t, err := p.Issuance.StoredToken(r.Context(), r.caller, id)
+	t, err := p.Tokens.StoredToken(r.Context(), r.caller, id)
 	if err != nil {
 		return question{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -97,7 +98,7 @@ func (a consent) clientOf(ctx context.Context, c *caller.Caller, id string) (cli
 }
 
 // asked decides whether the request may be put to a person.
-func (a consent) asked(ctx context.Context, x *authorization) (*issuance.Asked, error) {
+func (a consent) asked(ctx context.Context, x *authorization) (*authorizing.Asked, error) {
 	for name, values := range x.params {
 		if len(values) > 1 && name == "resource" {
 			return nil, fault.New(fault.InvalidTarget, "a token is for one resource").In(name)
@@ -116,7 +117,7 @@ func (a consent) asked(ctx context.Context, x *authorization) (*issuance.Asked, 
 			return nil, fault.New(fault.Invalid, "max_age is a number of seconds").In("max_age")
 		}
 	}
-	asked, err := a.Issuance.Ask(ctx, x.client, x.redirect, issuance.Asking{
+	asked, err := a.Flows.Ask(ctx, x.client, x.redirect, authorizing.Asking{
 		ResponseType: x.params.Get("response_type"), Challenge: x.params.Get("code_challenge"), ChallengeMethod: x.params.Get("code_challenge_method"),
 		Scope: x.params.Get("scope"), Resource: x.params.Get("resource"),
 	})
@@ -147,7 +148,7 @@ func (a consent) ask(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if !x.prompted("consent") {
-		known, err := a.Issuance.Remembered(r.Context(), r.caller, asked)
+		known, err := a.Flows.Remembered(r.Context(), r.caller, asked)
 		if err != nil {
 			return a.answer(w, x, err)
 		}
@@ -239,7 +240,7 @@ type expiryChoice struct {
 	Text string
 }
 
-func (a consent) page(w http.ResponseWriter, r *request, status int, x *authorization, asked *issuance.Asked, problem string) error {
+func (a consent) page(w http.ResponseWriter, r *request, status int, x *authorization, asked *authorizing.Asked, problem string) error {
 	view := consentView{
 		Request: x.params.Encode(), Client: x.client.Client.ID, Host: x.redirect.Host, Unproven: x.redirect.Unproven, Problem: problem,
 	}
@@ -317,7 +318,7 @@ func (a consent) decide(w http.ResponseWriter, r *request) error {
 	if form.Get("decision") != "allow" {
 		return a.refuse(w, x, "access_denied", "the person said no")
 	}
-	allowed := issuance.Allowed{Scope: form["scope"], Remember: form.Get("remember") == "yes"}
+	allowed := authorizing.Allowed{Scope: form["scope"], Remember: form.Get("remember") == "yes"}
 	if allowed.Scope == nil {
 		allowed.Scope = []string{}
 	}
@@ -339,8 +340,8 @@ func (a consent) decide(w http.ResponseWriter, r *request) error {
 }
 
 // allow stores what a person allows and sends the code to the client.
-func (a consent) allow(w http.ResponseWriter, r *request, x *authorization, asked *issuance.Asked, allowed issuance.Allowed) error {
-	code, err := a.Issuance.Allow(r.Context(), r.caller, asked, allowed)
+func (a consent) allow(w http.ResponseWriter, r *request, x *authorization, asked *authorizing.Asked, allowed authorizing.Allowed) error {
+	code, err := a.Flows.Allow(r.Context(), r.caller, asked, allowed)
 	if fault.Is(err, fault.SignInAgain) && !x.prompted("none") {
 		return a.leadToSignIn(w, x.params, "true")
 	}

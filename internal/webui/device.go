@@ -36,7 +36,7 @@ func (p *Pages) devicePage(w http.ResponseWriter, r *request) error {
 	if view.Code.Value == "" {
 		return p.renderDevice(w, r, http.StatusOK, view)
 	}
-	d, err := p.Issuance.PendingDevice(r.Context(), r.caller, view.Code.Value)
+	d, err := p.Flows.PendingDevice(r.Context(), r.caller, view.Code.Value)
 	if err != nil {
 		return p.deviceRefused(w, r, view, err)
 	}
@@ -73,9 +73,9 @@ func (p *Pages) decideDevice(w http.ResponseWriter, r *request) error {
 		view.Error = "Choose Connect or Deny."
 		return p.renderDevice(w, r, http.StatusBadRequest, view)
 	}
-	d, err := p.Issuance.PendingDevice(r.Context(), r.caller, view.Code.Value)
+	d, err := p.Flows.PendingDevice(r.Context(), r.caller, view.Code.Value)
 	if err == nil {
-		err = p.Issuance.DecideDevice(r.Context(), r.caller, view.Code.Value, decision == "approve")
+		err = p.Flows.DecideDevice(r.Context(), r.caller, view.Code.Value, decision == "approve")
 	}
 	if fault.Is(err, fault.SignInAgain) && !wantsJSON(r.Request) {
 		return p.toSignInAgain(w, pathDevice+"?"+url.Values{"user_code": {d.UserCode}}.Encode())

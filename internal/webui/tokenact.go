@@ -32,7 +32,7 @@ type oneToken struct {
 
 // find returns one of the caller's own tokens.
 func (p *Pages) find(r *request) (oneToken, error) {
-	t, err := p.Issuance.StoredToken(r.Context(), r.caller, r.PathValue("id"))
+	t, err := p.Tokens.StoredToken(r.Context(), r.caller, r.PathValue("id"))
 	if err != nil {
 		return oneToken{}, err
 	}
@@ -91,7 +91,7 @@ func (p *Pages) regenerate(w http.ResponseWriter, r *request) error {
 		x.Error = "Choose when the old value stops working."
 		return p.renderRegenerate(w, r, http.StatusBadRequest, x)
 	}
-	issued, err := p.Issuance.Regenerate(r.Context(), r.caller, x.Token.ID, overlap)
+	issued, err := p.Tokens.Regenerate(r.Context(), r.caller, x.Token.ID, overlap)
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 	case kind == fault.Conflict || kind == fault.Invalid || kind == fault.Forbidden || kind == fault.InvalidScope:
@@ -131,7 +131,7 @@ func (p *Pages) revokePage(w http.ResponseWriter, r *request) error {
 
 // descendants lists what lives, is stored, and was made from a token.
 func (p *Pages) descendants(r *request, owner, id string) ([]tokenRow, error) {
-	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: owner, Limit: listedTokens})
+	page, err := p.Tokens.TokenList(r.Context(), r.caller, records.TokenQuery{Owner: owner, Limit: listedTokens})
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ type revokeAllView struct {
 }
 
 func (p *Pages) revokeAllPage(w http.ResponseWriter, r *request) error {
-	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{
+	page, err := p.Tokens.TokenList(r.Context(), r.caller, records.TokenQuery{
 		Owner: r.caller.ID(), Kinds: ownKinds, Limit: listedTokens,
 	})
 	if err != nil {

@@ -66,7 +66,7 @@ func (p *Pages) tokensPage(w http.ResponseWriter, r *request) error {
 func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f tokenForm) error {
 	q := r.URL.Query()
 	list := tokenList{Notice: notices[q.Get("notice")], Form: f}
-	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{
+	page, err := p.Tokens.TokenList(r.Context(), r.caller, records.TokenQuery{
 		Owner: r.caller.ID(), Kinds: ownKinds, After: q.Get("after"), Limit: listedTokens,
 	})
 	if err != nil {
@@ -94,7 +94,7 @@ func (p *Pages) renderTokens(w http.ResponseWriter, r *request, status int, f to
 
 // connected returns the clients that somebody has allowed to act as them.
 func (p *Pages) connected(r *request, names map[int64]string) (rows []tokenRow, err error) {
-	page, err := p.Issuance.TokenList(r.Context(), r.caller, records.TokenQuery{
+	page, err := p.Tokens.TokenList(r.Context(), r.caller, records.TokenQuery{
 		Owner: r.caller.ID(), Kinds: []token.Kind{token.KindGrant}, Limit: listedTokens,
 	})
 	if err != nil {

@@ -20,8 +20,10 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientdoc"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -38,6 +40,8 @@ type Pages struct {
 	SignIn    *signin.Authenticator
 	Accounts  *account.Accounts
 	Issuance  *issuance.Issuance
+	Tokens    *credentials.Tokens
+	Flows     *authorizing.Flows
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
 	Explainer *explain.Explainer

@@ -21,7 +21,9 @@ import (
 	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -74,6 +76,8 @@ type Fixture struct {
 	*provisioning.Provisioner
 	*apply.Applier
 	*issuance.Issuance
+	*credentials.Tokens
+	*authorizing.Flows
 	*revoking.Revoker
 	*signin.Authenticator
 	*account.Accounts
@@ -149,6 +153,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	})
 	Must(tb, err)
 	f.Directory, f.Issuance, f.Revoker = f.Node.Directory, f.Node.Issuance, f.Node.Revoker
+	f.Tokens, f.Flows = f.Node.Tokens, f.Node.Flows
 	f.Accounts, f.Provisioner, f.Applier = f.Node.Accounts, f.Node.Provisioner, f.Node.Applier
 	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))

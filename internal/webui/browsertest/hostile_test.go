@@ -9,9 +9,9 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -62,7 +62,7 @@ func newHostile(t *testing.T) *studio {
 	session, err := s.Session(t.Context(), s.SessionToken(t, s.user, password).Value.Reveal())
 	s.must(err)
 	for i := range 100 {
-		n := issuance.NewCredential{Name: names[i%len(names)], Scope: []string{"read", "write", "export"}, Lifetime: int64(i%9+90) * 86400}
+		n := credentials.NewCredential{Name: names[i%len(names)], Scope: []string{"read", "write", "export"}, Lifetime: int64(i%9+90) * 86400}
 		_, err := s.CreateAPIToken(s.from("2001:0db8:85a3:0000:0000:8a2e:0370:7334"), session, n)
 		s.must(err)
 	}

@@ -1,12 +1,12 @@
-package issuance_test
+package credentials_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -28,7 +28,7 @@ func TestSessionsAreNamedAfterTheirBrowser(t *testing.T) {
 	if len(list) != 2 || list[0].ID != ada.TokenID() || list[0].Name != "session" || list[1].ID != begun.ID || list[1].Name != "Firefox on Linux" {
 		t.Errorf("%+v", list)
 	}
-	for what, id := range map[string]string{"one that is over": over.ID, "nobody's": "x", "a token": f.APIToken(t, ada, issuance.NewCredential{}).ID} {
+	for what, id := range map[string]string{"one that is over": over.ID, "nobody's": "x", "a token": f.APIToken(t, ada, credentials.NewCredential{}).ID} {
 		nodetest.WantFault(t, what, nodetest.Second(f.OwnSession(t.Context(), ada, id)), fault.NotFound, "")
 	}
 	bearer := f.ByBearer(t, f.MadeAccess(t, ada))

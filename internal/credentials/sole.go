@@ -1,4 +1,4 @@
-package issuance
+package credentials
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -34,7 +35,7 @@ func (s *Tokens) SoleToken(ctx context.Context, c *caller.Caller, name Sole) (t 
 // RenewSole creates the caller's token that s names, or replaces its value and revokes
 // the old one. Of several concurrent calls each returns a token or a Conflict, and one
 // token is valid in the end. The errors are those of CreateAPIToken and Regenerate.
-func (s *Tokens) RenewSole(ctx context.Context, c *caller.Caller, name Sole) (*Issued, error) {
+func (s *Tokens) RenewSole(ctx context.Context, c *caller.Caller, name Sole) (*issuance.Issued, error) {
 	if c == nil || c.Token == nil {
 		return nil, caller.ErrSignIn
 	}
@@ -60,7 +61,7 @@ func (s *Tokens) RenewSole(ctx context.Context, c *caller.Caller, name Sole) (*I
 
 // createSole creates the token when none is valid. Its id is derived from the earlier
 // tokens: of two calls that find the same ones, the store lets one create the next.
-func (s *Tokens) createSole(ctx context.Context, c *caller.Caller, name Sole, before []records.StoredToken) (*Issued, error) {
+func (s *Tokens) createSole(ctx context.Context, c *caller.Caller, name Sole, before []records.StoredToken) (*issuance.Issued, error) {
 	var names bytes.Buffer
 	for _, part := range []string{c.ID(), name.Name, name.Prefix} {
 		names.WriteString(strconv.Quote(part))
@@ -69,9 +70,7 @@ func (s *Tokens) createSole(ctx context.Context, c *caller.Caller, name Sole, be
 		names.WriteString(t.ID)
 	}
 	id := uuid.NewHash(sha256.New(), uuid.Nil, names.Bytes(), 8)
-	return s.issuer.Issue(ctx, c, &Request{
-		Kind: token.KindAPIToken, Parent: c.Token, Name: name.Name, Prefix: name.Prefix, id: id.String(),
-	})
+	return s.issue(ctx, c, &issuance.Request{Kind: token.KindAPIToken, Parent: c.Token, Name: name.Name, Prefix: name.Prefix}, id.String())
 }
 
 // live returns those of the tokens that have not ended.

@@ -1,11 +1,10 @@
-package issuance
+package authorizing
 
 import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -35,25 +35,17 @@ import (
 // What is revoked between t0 and t2 revokes what is issued: the grant has the sequence of
 // the session's check, and the tokens have the grant's.
 type Authorizations struct {
-	cfg    Config
-	issuer *Issuer
+	cfg Config
 }
 
 // codeLife is how long a code may be brought.
 const codeLife = time.Minute
 
-// Resource is a protected resource that grants are for (RFC 9728, RFC 8707).
-type Resource struct {
-	URL      string
-	Audience string
-	Scopes   []string // those that are offered for it; none: those that are declared
-}
-
 // Asked is an authorization request whose client and redirect URI are known to be good.
 type Asked struct {
 	Client   *records.Principal
 	Redirect identity.Redirect
-	Resource Resource
+	Resource issuance.Resource
 	Scope    []string // as it was asked for, without offline_access
 	Omitted  bool     // the request left the redirect URI out
 	// Challenge is S256 of the verifier (RFC 7636 §4.2).
@@ -83,7 +75,7 @@ func (a *Authorizations) Ask(ctx context.Context, client *records.Principal, red
 	case !isChallenge(x.Challenge):
 		return nil, fault.New(fault.Invalid, "the code_challenge is not the S256 of a verifier").In("code_challenge")
 	}
-	resource, err := a.cfg.Policy.resource(x.Resource)
+	resource, err := a.cfg.Policy.Resource(x.Resource)
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +84,8 @@ func (a *Authorizations) Ask(ctx context.Context, client *records.Principal, red
 		return nil, err
 	}
 	scope = slices.DeleteFunc(scope, func(name string) bool { return name == identity.ScopeOfflineAccess })
-	r := &Request{Kind: token.KindGrant, Principal: &records.Principal{User: &identity.User{}}, Client: client}
 	for _, name := range scope {
-		if err := a.checkScope(ctx, r, resource, name); err != nil {
+		if err := a.checkScope(ctx, client.Client, resource, name); err != nil {
 			return nil, err
 		}
 	}
@@ -105,15 +96,15 @@ func (a *Authorizations) Ask(ctx context.Context, client *records.Principal, red
 
 // checkScope refuses what nobody could allow. Built-in scopes are for registered clients
 // that list them.
-func (a *Authorizations) checkScope(ctx context.Context, r *Request, resource Resource, name string) error {
+func (a *Authorizations) checkScope(ctx context.Context, client *identity.Client, resource issuance.Resource, name string) error {
 	switch {
-	case slices.Contains(identity.BuiltinScopes(), name) && !slices.Contains(r.Client.Client.Scopes, name),
-		!r.clientAllows(name):
+	case slices.Contains(identity.BuiltinScopes(), name) && !slices.Contains(client.Scopes, name),
+		!issuance.ClientAllows(client, name):
 		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name).In("scope")
 	case len(resource.Scopes) > 0 && !slices.Contains(resource.Scopes, name) && !slices.Contains(identity.BuiltinScopes(), name):
 		return fault.New(fault.InvalidScope, "the resource has no scope %s", name).In("scope")
 	}
-	return a.issuer.checkDeclared(ctx, name)
+	return a.cfg.Core.CheckDeclared(ctx, name)
 }
 
 // isChallenge reports whether s has the form of an S256 challenge.
@@ -126,46 +117,6 @@ func isChallenge(s string) bool {
 func knownAs(c *identity.Client) [32]byte {
 	uris := slices.Sorted(slices.Values(c.RedirectURIs))
 	return sha256.Sum256([]byte(c.Name + "\x00" + strings.Join(uris, "\x00")))
-}
-
-// resource returns the protected resource that a request names: the longest whose URL it
-// equals or stands beneath. One that names none is for the only one.
-func (p Policy) resource(asked string) (Resource, error) {
-	all := p.Resources
-	if len(all) == 0 {
-		all = []Resource{{URL: p.Issuer, Audience: p.DefaultAudience}}
-	}
-	if asked == "" {
-		if len(all) == 1 {
-			return all[0], nil
-		}
-		return Resource{}, fault.New(fault.InvalidTarget, "the request must name a resource").In("resource")
-	}
-	u, err := url.Parse(asked)
-	if err != nil || !u.IsAbs() || u.Host == "" || u.User != nil || strings.ContainsAny(asked, "?#") {
-		return Resource{}, fault.New(fault.InvalidTarget, "a resource is an absolute URL without query and fragment").In("resource")
-	}
-	var found *Resource
-	for i := range all {
-		if beneath(all[i].URL, u) && (found == nil || len(all[i].URL) > len(found.URL)) {
-			found = &all[i]
-		}
-	}
-	if found == nil {
-		return Resource{}, fault.New(fault.InvalidTarget, "there is no such resource").In("resource")
-	}
-	return *found, nil
-}
-
-// beneath reports whether a URL equals another or stands beneath it by whole segments. One
-// slash at the end is nothing.
-func beneath(base string, u *url.URL) bool {
-	b, err := url.Parse(base)
-	if err != nil || !strings.EqualFold(b.Scheme, u.Scheme) || !strings.EqualFold(b.Host, u.Host) {
-		return false
-	}
-	root, path := strings.TrimSuffix(b.EscapedPath(), "/"), strings.TrimSuffix(u.EscapedPath(), "/")
-	return (path == root || strings.HasPrefix(path, root+"/")) && !strings.Contains(path+"/", "/../") && !strings.Contains(path+"/", "/./")
 }
 
 // Remembered returns what a person has allowed this client before, when that is all that it
@@ -210,25 +161,26 @@ func (a *Authorizations) Allow(ctx context.Context, c *caller.Caller, x *Asked, 
 	if !x.Omitted {
 		code.RedirectURI = x.Redirect.URI
 	}
-	r := &Request{
+	r := &issuance.Request{
 		Kind: token.KindGrant, Client: x.Client, Scope: allowed.Scope, Collection: allowed.Collection, Lifetime: allowed.Lifetime,
-		Name: clientName(x.Client.Client), granting: &granting{resource: x.Resource, code: code}, alone: true,
+		Name: clientName(x.Client.Client),
 	}
+	terms := issuance.Terms{Granting: &issuance.Granting{Resource: x.Resource, Code: code}, Alone: true}
 	if r.Scope == nil {
 		r.Scope = []string{}
 	}
 	// What has an end of its own isn't remembered: the next grant would have none.
 	if allowed.Remember && allowed.Lifetime == 0 && !x.Redirect.Unproven {
-		r.spend = append(r.spend, records.RememberConsent{Consent: records.Consent{
+		terms.Spend = append(terms.Spend, records.RememberConsent{Consent: records.Consent{
 			UserID: c.ID(), ClientID: x.Client.Client.ID, Audience: x.Resource.Audience, Scope: allowed.Scope,
 			Collection: allowed.Collection, Digest: x.Digest, At: a.cfg.Now(),
 		}})
 	}
-	issued, err := a.issuer.Issue(ctx, c, r)
+	pair, err := a.cfg.Core.Issue(ctx, c, r, terms)
 	if err != nil {
 		return "", err
 	}
-	return issued.Value, nil
+	return pair.Access.Value, nil
 }
 
 func clientName(c *identity.Client) string {
@@ -236,12 +188,6 @@ func clientName(c *identity.Client) string {
 		return c.Name
 	}
 	return c.ID
-}
-
-// granting is what a grant is stored with.
-type granting struct {
-	resource Resource
-	code     *records.Code
 }
 
 // CodeUse is a use of an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5).
@@ -255,66 +201,58 @@ type CodeUse struct {
 // RedeemCode issues the tokens of a grant for its code, once: a second use revokes the
 // grant, and a wrong verifier or redirect URI uses the code up (RFC 9700 §2.1.1). The error
 // is InvalidGrant where the code isn't good.
-func (a *Authorizations) RedeemCode(ctx context.Context, x CodeUse) (Pair, error) {
+func (a *Authorizations) RedeemCode(ctx context.Context, x CodeUse) (issuance.Pair, error) {
 	if err := caller.RequireCodeGrant(x.Client); err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
 	if err := a.cfg.Quota.LookUp(ctx); err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
 	asOf := a.cfg.Verifier.Standing().AsOf
 	code, row, seq, err := a.cfg.Store.Code(ctx, token.Digest(x.Code))
 	if fault.Is(err, fault.NotFound) {
 		a.cfg.Quota.NotFound(ctx)
-		return Pair{}, fault.New(fault.InvalidGrant, "unknown code")
+		return issuance.Pair{}, fault.New(fault.InvalidGrant, "unknown code")
 	}
 	if err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
 	grant := source.TokenOf(row, seq)
 	now := a.cfg.Now()
 	switch {
 	case code.ClientID != x.Client.Principal.Client.ID:
-		return Pair{}, fault.New(fault.InvalidGrant, "the code was issued to another client")
+		return issuance.Pair{}, fault.New(fault.InvalidGrant, "the code was issued to another client")
 	case !code.UsedAt.IsZero():
-		return Pair{}, a.usedTwice(ctx, x.Client, grant)
+		return issuance.Pair{}, a.usedTwice(ctx, x.Client, grant)
 	case !now.Before(code.ExpiresAt) || grant.Ended != "":
-		return Pair{}, fault.New(fault.InvalidGrant, "the code is no longer valid")
+		return issuance.Pair{}, fault.New(fault.InvalidGrant, "the code is no longer valid")
 	case x.RedirectURI != code.RedirectURI:
-		return Pair{}, a.spoilt(ctx, x.Client, code, "the redirect URI is not that of the request")
+		return issuance.Pair{}, a.spoilt(ctx, x.Client, code, "the redirect URI is not that of the request")
 	case !verifies(x.Verifier, code.Challenge):
-		return Pair{}, a.spoilt(ctx, x.Client, code, "the code_verifier is not that of the request")
-	case x.Audience != "" && !a.cfg.Policy.isFor(grant, x.Audience):
-		return Pair{}, fault.New(fault.InvalidTarget, "the code is for another resource").In("resource")
+		return issuance.Pair{}, a.spoilt(ctx, x.Client, code, "the code_verifier is not that of the request")
+	case x.Audience != "" && !a.cfg.Policy.IsFor(grant, x.Audience):
+		return issuance.Pair{}, fault.New(fault.InvalidTarget, "the code is for another resource").In("resource")
 	}
 	subject, err := a.cfg.Verifier.Subject(ctx, grant)
 	if fault.Is(err, fault.NotFound) {
-		return Pair{}, fault.New(fault.InvalidGrant, token.ReasonRevoked)
+		return issuance.Pair{}, fault.New(fault.InvalidGrant, token.ReasonRevoked)
 	}
 	if err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
-	pair, err := a.issuer.issuePair(ctx, caller.ByToken(&verification.Identity{Token: grant, Subject: subject, AsOf: asOf}), &Request{
+	pair, err := a.cfg.Core.Issue(ctx, caller.ByToken(&verification.Identity{Token: grant, Subject: subject, AsOf: asOf}), &issuance.Request{
 		Kind: token.KindAccess, Parent: grant, Client: x.Client.Principal, Lifetime: x.Lifetime,
-		refreshes: x.Client.Principal.Client.MayUse(identity.GrantTypeRefreshToken),
-		spend:     []records.Op{records.SpendCode{Digest: code.Digest, At: now}},
+	}, issuance.Terms{
+		Refreshes: x.Client.Principal.Client.MayUse(identity.GrantTypeRefreshToken),
+		Spend:     []records.Op{records.SpendCode{Digest: code.Digest, At: now}},
 	})
 	switch {
 	case fault.Is(err, fault.Conflict):
-		return Pair{}, a.usedTwice(ctx, x.Client, grant)
+		return issuance.Pair{}, a.usedTwice(ctx, x.Client, grant)
 	case fault.Is(err, fault.InvalidToken), fault.Is(err, fault.Forbidden):
-		return Pair{}, fault.Wrap(err, fault.InvalidGrant, "%s", fault.Message(err))
+		return issuance.Pair{}, fault.Wrap(err, fault.InvalidGrant, "%s", fault.Message(err))
 	}
 	return pair, err
-}
-
-// isFor reports whether a resource, or an audience, that a client names is that of a grant.
-func (p Policy) isFor(grant *verification.Token, named string) bool {
-	if token.SameAudience(named, grant.Audience[0]) {
-		return true
-	}
-	r, err := p.resource(named)
-	return err == nil && r.Audience == grant.Audience[0]
 }
 
 // verifies reports whether a verifier is the one of a challenge (RFC 7636 §4.6). It has 43

@@ -1,4 +1,4 @@
-package issuance_test
+package credentials_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
@@ -19,16 +19,16 @@ func TestOneNoticeIsSentOfEachTokenInItsLastWeek(t *testing.T) {
 	ada := here.Person(t, "ada")
 	const day = int64(24 * 60 * 60)
 	for name, lifetime := range map[string]int64{"six days": 6 * day, "eight days": 8 * day, "for ever": 0} {
-		here.APIToken(t, ada, issuance.NewCredential{Name: name, Lifetime: lifetime})
+		here.APIToken(t, ada, credentials.NewCredential{Name: name, Lifetime: lifetime})
 	}
-	here.ExchangeKey(t, ada, issuance.NewCredential{Lifetime: 6 * day})
+	here.ExchangeKey(t, ada, credentials.NewCredential{Lifetime: 6 * day})
 	var sent []string
-	send := func(_ context.Context, n issuance.Notice) error {
+	send := func(_ context.Context, n credentials.Notice) error {
 		sent = append(sent, n.Username+" "+n.Email+" "+n.Token.Kind.String()+" "+n.Token.Name)
 		return nil
 	}
 	lost := errors.New("lost")
-	if err := here.NotifyExpiring(t.Context(), func(context.Context, issuance.Notice) error { return lost }); !errors.Is(err, lost) {
+	if err := here.NotifyExpiring(t.Context(), func(context.Context, credentials.Notice) error { return lost }); !errors.Is(err, lost) {
 		t.Errorf("a notice that can't be sent: %v", err)
 	}
 	nodetest.Must(t, here.NotifyExpiring(t.Context(), send))

@@ -1,4 +1,4 @@
-package issuance_test
+package credentials_test
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -22,7 +23,7 @@ func TestAStoredTokenIsShownToItsOwnerAndWhoMayRevokeIt(t *testing.T) {
 	f.User(t, "eve", "battery staple")
 	f.User(t, "root", "power to root", nodetest.Admin())
 	ada := session(t, f, "ada", "correct horse")
-	issued, err := f.CreateAPIToken(t.Context(), ada, issuance.NewCredential{Name: "n"})
+	issued, err := f.CreateAPIToken(t.Context(), ada, credentials.NewCredential{Name: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,10 +47,10 @@ func TestAStoredTokenIsShownToItsOwnerAndWhoMayRevokeIt(t *testing.T) {
 func credentialsBy(t *testing.T, f *nodetest.Fixture, c *caller.Caller) map[string]*issuance.Issued {
 	t.Helper()
 	all := map[string]*issuance.Issued{
-		"an API token": f.APIToken(t, c, issuance.NewCredential{Scope: []string{"credentials", "read"}}),
-		"an API key":   f.ExchangeKey(t, c, issuance.NewCredential{Scope: []string{"read"}}),
+		"an API token": f.APIToken(t, c, credentials.NewCredential{Scope: []string{"credentials", "read"}}),
+		"an API key":   f.ExchangeKey(t, c, credentials.NewCredential{Scope: []string{"read"}}),
 	}
-	all["an API token of that one"] = f.APIToken(t, f.ByBearer(t, all["an API token"]), issuance.NewCredential{})
+	all["an API token of that one"] = f.APIToken(t, f.ByBearer(t, all["an API token"]), credentials.NewCredential{})
 	for _, from := range []string{"an API token", "an API key"} {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: all[from].Value.Reveal()})
 		nodetest.Must(t, err)
@@ -64,8 +65,8 @@ func makers(t *testing.T, f *nodetest.Fixture, c *caller.Caller) map[string]*iss
 	scope := []string{"credentials", "read"}
 	return map[string]*issuance.Issued{
 		"an access token":      f.Made(t, c, issuance.Request{Kind: token.KindAccess, Scope: scope, Lifetime: 120}),
-		"an API token":         f.APIToken(t, c, issuance.NewCredential{Scope: scope, Lifetime: 600}),
-		"an endless API token": f.APIToken(t, c, issuance.NewCredential{Scope: scope}),
+		"an API token":         f.APIToken(t, c, credentials.NewCredential{Scope: scope, Lifetime: 600}),
+		"an endless API token": f.APIToken(t, c, credentials.NewCredential{Scope: scope}),
 	}
 }
 
@@ -108,15 +109,15 @@ func TestWhatABearerCreatesEndsNoLaterThanIt(t *testing.T) {
 				t.Errorf("%s, which ends at %v, made %s, which ends at %v", name, maker.Expiry, what, issued.Expiry)
 			}
 		}
-		_, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x", Lifetime: maker.Lifetime + 1})
+		_, err := f.CreateAPIToken(t.Context(), by, credentials.NewCredential{Name: "x", Lifetime: maker.Lifetime + 1})
 		nodetest.WantFault(t, name+", a longer API token", err, fault.Invalid, "the maximum is "+strconv.FormatInt(maker.Lifetime, 10)+" seconds")
-		_, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Lifetime: maker.Lifetime + 1})
+		_, err = f.CreateExchangeKey(t.Context(), by, credentials.NewCredential{Lifetime: maker.Lifetime + 1})
 		nodetest.WantFault(t, name+", a longer API key", err, fault.Invalid, "the maximum is")
-		capped := f.ExchangeKey(t, by, issuance.NewCredential{Lifetime: maker.Lifetime + 1, Cap: true})
+		capped := f.ExchangeKey(t, by, credentials.NewCredential{Lifetime: maker.Lifetime + 1, Cap: true})
 		if capped.Lifetime != maker.Lifetime {
 			t.Errorf("%s: a capped key lives %d seconds, want %d", name, capped.Lifetime, maker.Lifetime)
 		}
-		shorter := f.APIToken(t, by, issuance.NewCredential{Lifetime: 60})
+		shorter := f.APIToken(t, by, credentials.NewCredential{Lifetime: 60})
 		if shorter.Lifetime != 60 {
 			t.Errorf("%s: %d seconds, want 60", name, shorter.Lifetime)
 		}
@@ -151,7 +152,7 @@ func TestBearerWithoutCredentialsSeesItselfAlone(t *testing.T) {
 	f.Collection(t, 4, "Fish")
 	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"))
 	eve := f.Person(t, "eve")
-	other := f.APIToken(t, ada, issuance.NewCredential{})
+	other := f.APIToken(t, ada, credentials.NewCredential{})
 	list := func(c *caller.Caller, q records.TokenQuery) []records.StoredToken {
 		t.Helper()
 		q.Owner = c.ID()
@@ -164,8 +165,8 @@ func TestBearerWithoutCredentialsSeesItselfAlone(t *testing.T) {
 	}
 	for name, issued := range map[string]*issuance.Issued{
 		"an access token":    f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Scope: []string{"read"}, Collection: new(int64(4))}),
-		"an API token":       f.APIToken(t, ada, issuance.NewCredential{Name: "mine", Scope: []string{"read"}, Collection: new(int64(4))}),
-		"one without scopes": f.APIToken(t, ada, issuance.NewCredential{Name: "mine"}),
+		"an API token":       f.APIToken(t, ada, credentials.NewCredential{Name: "mine", Scope: []string{"read"}, Collection: new(int64(4))}),
+		"one without scopes": f.APIToken(t, ada, credentials.NewCredential{Name: "mine"}),
 	} {
 		c := f.ByBearer(t, issued)
 		all := list(c, records.TokenQuery{})

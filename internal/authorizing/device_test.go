@@ -1,4 +1,4 @@
-package issuance_test
+package authorizing_test
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -26,12 +27,12 @@ import (
 
 var tvClient = directory.NewClient{ID: "tv", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}}
 
-func redeem(t *testing.T, f *nodetest.Fixture, app *caller.Caller, start *issuance.DeviceStart) (issuance.Pair, error) {
+func redeem(t *testing.T, f *nodetest.Fixture, app *caller.Caller, start *authorizing.DeviceStart) (issuance.Pair, error) {
 	t.Helper()
 	return f.RedeemDevice(t.Context(), app, start.DeviceCode.Reveal())
 }
 
-func startDevice(t *testing.T, f *nodetest.Fixture, app *caller.Caller, scope ...string) *issuance.DeviceStart {
+func startDevice(t *testing.T, f *nodetest.Fixture, app *caller.Caller, scope ...string) *authorizing.DeviceStart {
 	t.Helper()
 	start, err := f.StartDevice(t.Context(), app, scope, "")
 	nodetest.Must(t, err)
@@ -231,7 +232,7 @@ func TestDeviceCodeRunsOut(t *testing.T) {
 	f.Advance(10*time.Minute - time.Second)
 	nodetest.Must(t, f.DecideDevice(t.Context(), ada, approved.UserCode, true))
 	f.Advance(time.Second)
-	for _, start := range []*issuance.DeviceStart{late, approved} {
+	for _, start := range []*authorizing.DeviceStart{late, approved} {
 		_, err := redeem(t, f, tv, start)
 		nodetest.WantFault(t, "at its end", err, fault.ExpiredToken, "")
 	}
@@ -246,7 +247,7 @@ func TestDeviceCodeIsUsedOnceHoweverManyTry(t *testing.T) {
 	here, there := nodetest.Two(t, nodetest.Options{})
 	tv := here.NewClient(t, tvClient)
 	here.User(t, "ada", "")
-	start := approvedDevice(t, here, tv)
+	start := here.ApprovedDevice(t, tv)
 	var answered atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -276,7 +277,7 @@ func TestDeviceIsForItsClientAndItsGrant(t *testing.T) {
 	bounded := f.NewClient(t, directory.NewClient{ID: "bounded", Grants: []string{identity.GrantTypeDeviceCode}, Scopes: []string{"read", "offline_access"}})
 	bare := f.NewClient(t, directory.NewClient{ID: "bare"})
 	f.User(t, "ada", "")
-	start := approvedDevice(t, f, tv)
+	start := f.ApprovedDevice(t, tv)
 	_, err := redeem(t, f, other, start)
 	nodetest.WantFault(t, "another client", err, fault.InvalidGrant, "unknown or used device code")
 	_, err = redeem(t, f, bare, start)
@@ -365,7 +366,7 @@ func TestApprovalBeforeRevokeAllIsRevokedToo(t *testing.T) {
 	f.Freeze()
 	tv := f.NewClient(t, tvClient)
 	f.User(t, "ada", "")
-	before := approvedDevice(t, f, tv, "offline_access")
+	before := f.ApprovedDevice(t, tv, "offline_access")
 	f.RevokeAllOfUser(t, "ada")
 	pair, err := redeem(t, f, tv, before)
 	nodetest.Must(t, err)
@@ -373,27 +374,18 @@ func TestApprovalBeforeRevokeAllIsRevokedToo(t *testing.T) {
 	f.WantDead(t, "the refresh token", pair.Refresh)
 	f.WantRowDead(t, "the refresh token", pair.Refresh)
 	tv = f.AsClient(t, tvClient) // authenticated again
-	after := approvedDevice(t, f, tv, "offline_access")
+	after := f.ApprovedDevice(t, tv, "offline_access")
 	pair, err = redeem(t, f, tv, after)
 	nodetest.Must(t, err)
 	f.WantAlive(t, "an access token approved after", pair.Access)
 
-	gone := approvedDevice(t, f, tv)
+	gone := f.ApprovedDevice(t, tv)
 	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)})))
 	_, err = redeem(t, f, tv, gone)
 	nodetest.WantFault(t, "of a disabled user", err, fault.Forbidden, "disabled")
 	nodetest.Must(t, nodetest.Second(f.RemoveUser(t.Context(), caller.Operator(), "ada")))
 	_, err = redeem(t, f, tv, gone)
 	nodetest.WantFault(t, "of a removed user", err, fault.AccessDenied, "")
-}
-
-// approvedDevice starts a device flow, which ada approves.
-func approvedDevice(t *testing.T, f *nodetest.Fixture, c *caller.Caller, scope ...string) *issuance.DeviceStart {
-	t.Helper()
-	start, err := f.StartDevice(t.Context(), c, scope, "")
-	nodetest.Must(t, err)
-	nodetest.Must(t, f.DecideDevice(t.Context(), f.SignedIn(t, "ada"), start.UserCode, true))
-	return start
 }
 
 // A user who was last looked at long ago may approve a device of a client that was
@@ -416,4 +408,18 @@ func TestDeviceApprovedAfterItsClientChangedGetsALivingToken(t *testing.T) {
 	pair, err := f.RedeemDevice(t.Context(), tv, start.DeviceCode.Reveal())
 	nodetest.Must(t, err)
 	f.WantAlive(t, "the device's token", pair.Access)
+}
+
+// A device that asks for a built-in scope is connected soon after the sign-in alone; a
+// refresh token is no right. Denying is for any time.
+func TestConnectingAStrongDeviceNeedsAFreshSignIn(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	ada, tv := f.Person(t, "ada"), f.NewClient(t, tvClient)
+	f.Advance(15*time.Minute + 2*time.Second)
+	strong := startDevice(t, f, tv, "read", identity.ScopeCredentials)
+	nodetest.WantFault(t, "too late", f.DecideDevice(t.Context(), ada, strong.UserCode, true), fault.SignInAgain, "")
+	nodetest.Must(t, f.DecideDevice(t.Context(), f.SignedIn(t, "ada"), strong.UserCode, true))
+	nodetest.Must(t, f.DecideDevice(t.Context(), ada, startDevice(t, f, tv, identity.ScopeAdmin).UserCode, false))
+	nodetest.Must(t, f.DecideDevice(t.Context(), ada, startDevice(t, f, tv, "read", identity.ScopeOfflineAccess).UserCode, true))
 }

@@ -1,4 +1,4 @@
-package issuance
+package credentials
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -18,14 +19,6 @@ import (
 )
 
 const reasonRegenerated = "regenerated"
-
-// renewal is an API token whose value is replaced.
-type renewal struct {
-	records.StoredToken
-	// keepsEnd is set when the new value keeps the expiry of the old one, and doesn't get
-	// the same lifetime again.
-	keepsEnd bool
-}
 
 // MayRegenerate decides whether the caller may regenerate a token. The error is that of
 // Regenerate.
@@ -44,47 +37,37 @@ func (s *Tokens) MayRegenerate(ctx context.Context, c *caller.Caller, id string)
 // is first used and at the latest when the overlap ends. Everything that was made from
 // it, before or during the overlap, ends with it, or earlier if it expires earlier. A
 // token is regenerated once; the second time the error is Conflict.
-func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, overlap int64) (*Issued, error) {
+func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, overlap int64) (*issuance.Issued, error) {
 	old, err := s.admitRenewal(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
-	if overlap < 0 || overlap > unbounded {
+	if overlap < 0 || overlap > issuance.Unbounded {
 		return nil, fault.New(fault.Invalid, "the overlap is a number of seconds, 0 or more").In("overlap")
 	}
 	if err := s.requireLive(old.StoredToken); err != nil {
 		return nil, err
 	}
-	r := &Request{
+	r := &issuance.Request{
 		Kind: token.KindAPIToken, Name: old.Name, Scope: old.Scope, Collection: old.Collection, Prefix: old.Prefix,
-		Cap: true, renews: old,
+		Cap: true,
 	}
-	if !old.keepsEnd {
+	if !old.KeepsEnd {
 		r.Lifetime = old.Lifetime()
 	}
-	r.useParent(c)
-	if err := s.issuer.limit(c, r); err != nil {
-		return nil, err
-	}
-	if err := s.issuer.loadSubject(ctx, c, r); err != nil {
-		return nil, err
-	}
-	e := s.renewalEvent(ctx, c, old.ID)
-	d, err := s.issuer.decide(ctx, r)
-	if err != nil {
-		return nil, s.cfg.Journal.Refuse(ctx, e, err)
-	}
-	issued, ops, err := s.issuer.create(ctx, r, d)
+	old.Event = s.renewalEvent(ctx, c, old.ID)
+	issued, ops, err := s.cfg.Core.Renew(ctx, c, r, old)
 	if err != nil {
 		return nil, err
 	}
 	b := s.supersede(old.StoredToken, overlap)
-	e.Reason = "new token " + d.id
+	e := old.Event
+	e.Reason = "new token " + issued.ID
 	b.Ops, b.Audit = append(ops, b.Ops...), []audit.Event{e}
 	if _, err := s.cfg.Journal.Revoke(ctx, b, c.Wait); err != nil {
 		return nil, err
 	}
-	s.cfg.Meter.Issued(r.Kind)
+	s.cfg.Core.Renewed()
 	return issued, nil
 }
 
@@ -99,14 +82,12 @@ func (s *Tokens) renewalEvent(ctx context.Context, c *caller.Caller, id string) 
 
 // admitRenewal is the gate of Regenerate: it finds the token, an API token of the caller's
 // own, and decides whether this caller may regenerate it.
-func (s *Tokens) admitRenewal(ctx context.Context, c *caller.Caller, id string) (*renewal, error) {
+func (s *Tokens) admitRenewal(ctx context.Context, c *caller.Caller, id string) (*issuance.Renewal, error) {
 	if c == nil || c.Token == nil || c.RequireSignedIn() != nil {
 		return nil, caller.ErrSignIn
 	}
 	e := s.renewalEvent(ctx, c, id)
-	r := &Request{Kind: token.KindAPIToken}
-	r.useParent(c)
-	if err := r.checkOrigin(c); err != nil {
+	if err := s.cfg.Core.MayRenew(c); err != nil {
 		return nil, s.cfg.Journal.Refuse(ctx, e, err)
 	}
 	row, seq, err := s.cfg.Store.TokenByID(ctx, id)
@@ -119,7 +100,7 @@ func (s *Tokens) admitRenewal(ctx context.Context, c *caller.Caller, id string) 
 	if err := caller.RequireRegenerate(c, source.TokenOf(row, seq), s.cfg.Now(), s.cfg.Policy.Fresh); err != nil {
 		return nil, s.cfg.Journal.Refuse(ctx, e, err)
 	}
-	return &renewal{StoredToken: row, keepsEnd: !c.BySession() || len(row.Chain) > 0}, nil
+	return &issuance.Renewal{StoredToken: row, KeepsEnd: !c.BySession() || len(row.Chain) > 0}, nil
 }
 
 // requireLive returns a Conflict for a token that has ended.

@@ -1,4 +1,4 @@
-package issuance
+package authorizing
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/records"
@@ -22,9 +23,8 @@ import (
 // Devices runs the device flow (RFC 8628): a device without a browser shows a code,
 // its user types that code on bearerd's page, and the device gets its tokens.
 type Devices struct {
-	cfg    Config
-	issuer *Issuer
-	polls  *ratelimit.Limiter[[32]byte] // by devices, by the digest of their codes
+	cfg   Config
+	polls *ratelimit.Limiter[[32]byte] // by devices, by the digest of their codes
 }
 
 // How long a code is valid, and how often a device may ask.
@@ -40,8 +40,8 @@ const (
 	maxDevicesOfClient = 1_000
 )
 
-func newDevices(cfg Config, issuer *Issuer) *Devices {
-	return &Devices{cfg: cfg, issuer: issuer, polls: ratelimit.New[[32]byte](ratelimit.Config{
+func newDevices(cfg Config) *Devices {
+	return &Devices{cfg: cfg, polls: ratelimit.New[[32]byte](ratelimit.Config{
 		Burst: 1, Every: deviceInterval - deviceSlack, MaxKeys: 2 * maxDevices,
 	})}
 }
@@ -68,13 +68,13 @@ func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope 
 	if err := caller.RequireDeviceGrant(client); err != nil {
 		return nil, err
 	}
-	r := &Request{Kind: token.KindAccess, Principal: &records.Principal{User: &identity.User{}}, Client: client.Principal, Audience: audience}
+	r := &issuance.Request{Kind: token.KindAccess, Principal: &records.Principal{User: &identity.User{}}, Client: client.Principal, Audience: audience}
 	for _, name := range scope {
-		if err := f.checkScope(ctx, r, name); err != nil {
+		if err := f.checkScope(ctx, client.Principal.Client, name); err != nil {
 			return nil, err
 		}
 	}
-	if _, err := f.cfg.Policy.audience(r); err != nil {
+	if err := f.cfg.Core.CheckAudience(r); err != nil {
 		return nil, err
 	}
 	if err := f.cfg.Quota.BeginDevice(ctx, client.Principal.Client.ID); err != nil {
@@ -100,14 +100,14 @@ func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope 
 }
 
 // checkScope refuses, before a user is asked, scopes that no user could approve.
-func (f *Devices) checkScope(ctx context.Context, r *Request, name string) error {
-	if !r.clientAllows(name) {
+func (f *Devices) checkScope(ctx context.Context, client *identity.Client, name string) error {
+	if !issuance.ClientAllows(client, name) {
 		return fault.New(fault.InvalidScope, "the client may not have the scope %s", name).In("scope")
 	}
 	if name == identity.ScopeOfflineAccess {
-		return r.checkOffline()
+		return issuance.CheckOffline(client)
 	}
-	return f.issuer.checkDeclared(ctx, name)
+	return f.cfg.Core.CheckDeclared(ctx, name)
 }
 
 func newDevice(now time.Time) (token.Secret, records.Device, error) {
@@ -192,40 +192,39 @@ func (f *Devices) DecideDevice(ctx context.Context, c *caller.Caller, userCode s
 // RedeemDevice issues the tokens of a device, once, after the user has approved it. The
 // errors are those of RFC 8628 §3.5. The tokens are decided as of the approval: if all
 // tokens of the user are revoked in between, these are revoked too.
-func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code string) (Pair, error) {
+func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code string) (issuance.Pair, error) {
 	if err := caller.RequireDeviceGrant(client); err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
 	if err := f.cfg.Quota.LookUp(ctx); err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
 	d, err := f.cfg.Store.Device(ctx, token.Digest(code))
 	if fault.Is(err, fault.NotFound) {
 		f.cfg.Quota.NotFound(ctx)
 	}
 	if fault.Is(err, fault.NotFound) || err == nil && d.ClientID != client.Principal.Client.ID {
-		return Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")
+		return issuance.Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")
 	}
 	if err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
 	if err := f.checkPoll(d); err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
 	p, err := f.cfg.Store.Principal(ctx, records.Who{UserID: d.Subject})
 	if fault.Is(err, fault.NotFound) {
-		return Pair{}, fault.New(fault.AccessDenied, "the user no longer exists")
+		return issuance.Pair{}, fault.New(fault.AccessDenied, "the user no longer exists")
 	}
 	if err != nil {
-		return Pair{}, err
+		return issuance.Pair{}, err
 	}
 	p.Seq = min(p.Seq, d.Seq)
-	pair, err := f.issuer.issuePair(ctx, client, &Request{
+	pair, err := f.cfg.Core.Issue(ctx, client, &issuance.Request{
 		Kind: token.KindAccess, Principal: &p, Client: client.Principal, Scope: d.Scope, Audience: d.Audience,
-		spend: []records.Op{records.SpendDevice{Digest: d.Digest}},
-	})
+	}, issuance.Terms{Spend: []records.Op{records.SpendDevice{Digest: d.Digest}}})
 	if fault.Is(err, fault.Conflict) {
-		return Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")
+		return issuance.Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")
 	}
 	return pair, err
 }
@@ -249,3 +248,5 @@ func (f *Devices) checkPoll(d records.Device) error {
 	}
 	return fault.New(fault.AuthorizationPending, "the user has not decided yet")
 }
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }

@@ -1,4 +1,4 @@
-package issuance_test
+package credentials_test
 
 import (
 	"sync"
@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-var sole = issuance.Sole{Name: "Developer token", Prefix: "6879-"}
+var sole = credentials.Sole{Name: "Developer token", Prefix: "6879-"}
 
 // session returns a caller by session.
 func session(t *testing.T, f *nodetest.Fixture, username, password string) *caller.Caller {
@@ -29,7 +30,7 @@ func TestRenewingASoleTokenEndsTheOldOneAndNoOther(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
 	c := session(t, f, "ada", "correct horse")
-	other, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "another", Prefix: sole.Prefix})
+	other, err := f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "another", Prefix: sole.Prefix})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,20 +1,52 @@
-package issuance
+// Package credentials is what people keep: it creates their API tokens and exchange keys, lists
+// and regenerates them, lists their sessions, and tells them what expires soon.
+package credentials
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Tokens creates, lists and regenerates the tokens that are stored.
-type Tokens struct {
-	cfg    Config
-	issuer *Issuer
+// Store is what Tokens reads.
+type Store interface {
+	records.PrincipalReader
+	records.Tokens
+}
+
+// Config configures Tokens. Every field must be set.
+type Config struct {
+	Store    Store
+	Journal  *journal.Journal
+	Verifier *verification.Verifier
+	Core     *issuance.Core
+	Policy   issuance.Policy
+	Now      func() time.Time
+}
+
+// Tokens creates, lists and regenerates the tokens that are stored. Its methods may be called
+// from any number of goroutines.
+type Tokens struct{ cfg Config }
+
+// New returns a Tokens.
+func New(cfg Config) (*Tokens, error) {
+	switch {
+	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil:
+		return nil, errors.New("credentials: store, journal and verifier must be set")
+	case cfg.Core == nil || cfg.Now == nil:
+		return nil, errors.New("credentials: core and now must be set")
+	}
+	return &Tokens{cfg: cfg}, nil
 }
 
 // NewCredential is an API token or an exchange key to be created for its caller.
@@ -41,7 +73,7 @@ func (s *Tokens) MayCreate(ctx context.Context, c *caller.Caller) error {
 // CreateAPIToken creates an API token for the caller. With a session, it has no parent
 // and outlives the session. With a token of the scope credentials, it is made from that
 // token, is revoked with it and can't outlive it.
-func (s *Tokens) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCredential) (*Issued, error) {
+func (s *Tokens) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCredential) (*issuance.Issued, error) {
 	r, err := s.admit(ctx, c, token.KindAPIToken, n)
 	if err != nil {
 		return nil, err
@@ -49,28 +81,34 @@ func (s *Tokens) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCred
 	if err := ValidateTokenName(n.Name); err != nil {
 		return nil, err
 	}
-	return s.issuer.Issue(ctx, c, r)
+	return s.issue(ctx, c, r, "")
 }
 
 // CreateExchangeKey creates an exchange key for the caller, as CreateAPIToken does.
-func (s *Tokens) CreateExchangeKey(ctx context.Context, c *caller.Caller, n NewCredential) (*Issued, error) {
+func (s *Tokens) CreateExchangeKey(ctx context.Context, c *caller.Caller, n NewCredential) (*issuance.Issued, error) {
 	r, err := s.admit(ctx, c, token.KindExchangeKey, n)
 	if err != nil {
 		return nil, err
 	}
-	return s.issuer.Issue(ctx, c, r)
+	return s.issue(ctx, c, r, "")
+}
+
+// issue issues a token with an id; "": any.
+func (s *Tokens) issue(ctx context.Context, c *caller.Caller, r *issuance.Request, id string) (*issuance.Issued, error) {
+	pair, err := s.cfg.Core.Issue(ctx, c, r, issuance.Terms{ID: id, Alone: true})
+	return pair.Access, err
 }
 
 // admit is the gate of both: it decides whether the caller may create one.
-func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n NewCredential) (*Request, error) {
+func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n NewCredential) (*issuance.Request, error) {
 	if c == nil || c.Token == nil {
 		return nil, caller.ErrSignIn
 	}
-	r := &Request{
+	r := &issuance.Request{
 		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: n.Lifetime,
 		Cap: n.Cap, Prefix: n.Prefix,
 	}
-	return r, s.issuer.admit(ctx, c, r)
+	return r, s.cfg.Core.Admit(ctx, c, r)
 }
 
 // TokenList lists stored tokens, ended ones included, newest first: the caller's own or,
@@ -114,7 +152,7 @@ func (s *Tokens) presentedAlone(ctx context.Context, c *caller.Caller, q records
 // for a kind without rows, its claims.
 func (s *Tokens) presented(ctx context.Context, c *caller.Caller) (records.StoredToken, error) {
 	t := c.Token
-	if kindRules[t.Kind].stored {
+	if issuance.Stored(t.Kind) {
 		row, _, err := s.cfg.Store.TokenByID(ctx, t.ID)
 		return row, err
 	}

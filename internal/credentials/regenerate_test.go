@@ -1,4 +1,4 @@
-package issuance_test
+package credentials_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
@@ -51,7 +52,7 @@ func TestRegeneratedTokenIsWhatItWasUnderANewValue(t *testing.T) {
 	f.Freeze()
 	f.Collection(t, 4, "Fish")
 	ada := f.Person(t, "ada", nodetest.May("access", "/collections/4"))
-	old := f.APIToken(t, ada, issuance.NewCredential{
+	old := f.APIToken(t, ada, credentials.NewCredential{
 		Name: "laptop", Scope: []string{"read", "credentials"}, Collection: new(int64(4)), Lifetime: 1000, Prefix: "6879-",
 	})
 	child, err := f.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
@@ -90,7 +91,7 @@ func TestOldValueIsRevokedWhenTheNewOneIsFirstUsed(t *testing.T) {
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.New(t, nodetest.Options{Dir: dir})
 	keepHouse(t, there)
 	ada := here.Person(t, "ada")
-	old := here.APIToken(t, ada, issuance.NewCredential{})
+	old := here.APIToken(t, ada, credentials.NewCredential{})
 	child, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
 	nodetest.Must(t, err)
 	for _, f := range []*nodetest.Fixture{here, there} {
@@ -125,13 +126,13 @@ func TestOldValueEndsWithTheOverlap(t *testing.T) {
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.New(t, nodetest.Options{Dir: dir})
 	here.Freeze()
 	ada := here.Person(t, "ada")
-	old := here.APIToken(t, ada, issuance.NewCredential{})
+	old := here.APIToken(t, ada, credentials.NewCredential{})
 	there.WantAlive(t, "the old one, which is remembered from now on", old)
 	pair, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal(), Scope: []string{"offline_access"}})
 	nodetest.Must(t, err)
 	_, err = here.Regenerate(t.Context(), ada, old.ID, 60)
 	nodetest.Must(t, err)
-	pair, err = refresh(t, here, nil, pair) // its family goes on for as long as it does
+	pair, err = here.Refresh(t.Context(), issuance.Refresh{Token: pair.Refresh.Value.Reveal()}) // its family goes on for as long as it does
 	nodetest.Must(t, err)
 	const moment = 100 * time.Millisecond // a node may have read the clock just after it was frozen
 	here.Advance(60*time.Second - moment)
@@ -143,7 +144,7 @@ func TestOldValueEndsWithTheOverlap(t *testing.T) {
 	for _, f := range []*nodetest.Fixture{here, there} {
 		_, err := f.Verify(t.Context(), old.Value.Reveal(), verification.Requirements{})
 		nodetest.WantFault(t, "the old one", err, fault.InvalidToken, "expired")
-		_, err = refresh(t, f, nil, pair)
+		_, err = f.Refresh(t.Context(), issuance.Refresh{Token: pair.Refresh.Value.Reveal()})
 		nodetest.WantFault(t, "a refresh token that came of it", err, fault.InvalidGrant, "expired")
 	}
 	row, _, err := here.Store.TokenByID(t.Context(), old.ID)
@@ -162,7 +163,7 @@ func TestOfConcurrentRegenerationsOneIsAnswered(t *testing.T) {
 	byThere, err := there.Session(t.Context(), here.SessionOf(t, "ada").Value.Reveal())
 	nodetest.Must(t, err)
 	for _, overlap := range []int64{0, 3600} {
-		old := here.APIToken(t, ada, issuance.NewCredential{})
+		old := here.APIToken(t, ada, credentials.NewCredential{})
 		var answered atomic.Int64
 		var wg sync.WaitGroup
 		for i := range 8 {
@@ -189,8 +190,8 @@ func TestWhoMayRegenerate(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada, eve, root := f.Person(t, "ada"), f.Person(t, "eve"), f.Person(t, "root", nodetest.Admin())
-	old := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{})
+	old := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}})
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{})
 	for name, c := range map[string]*caller.Caller{"somebody else": eve, "an administrator": root} {
 		_, err := f.Regenerate(t.Context(), c, old.ID, 0)
 		nodetest.WantFault(t, name, err, fault.NotFound, "")
@@ -207,7 +208,7 @@ func TestWhoMayRegenerate(t *testing.T) {
 	nodetest.WantFault(t, "a Bearer without credentials", err, fault.InsufficientScope, "credentials")
 	_, err = f.Regenerate(t.Context(), f.ByBearer(t, f.MadeAccess(t, ada, "credentials", "read")), old.ID, 0)
 	nodetest.WantFault(t, "a Bearer that it wasn't made from", err, fault.Forbidden, "made from it")
-	maker := f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"credentials"}}))
+	maker := f.ByBearer(t, f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"credentials"}}))
 	child := f.ByBearer(t, f.Made(t, maker, issuance.Request{Kind: token.KindAccess, Scope: []string{"credentials"}}))
 	_, err = f.Regenerate(t.Context(), child, maker.Token.ID, 0)
 	nodetest.WantFault(t, "what was made from it", err, fault.Forbidden, "made from it")
@@ -234,7 +235,7 @@ func TestAnOverlapEndsNoLaterThanTheToken(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
 	c := session(t, f, "ada", "correct horse")
-	old, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "n", Lifetime: 3600})
+	old, err := f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "n", Lifetime: 3600})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +259,7 @@ func TestAnOverlapIsANumberOfSeconds(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.User(t, "ada", "correct horse")
 	c := session(t, f, "ada", "correct horse")
-	old, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "n"})
+	old, err := f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,13 +280,13 @@ func TestBearerThatRegeneratesKeepsChainAndEnd(t *testing.T) {
 	f.Freeze()
 	ada := f.Person(t, "ada")
 	scope := []string{"credentials", "read"}
-	for name, root := range map[string]issuance.NewCredential{
+	for name, root := range map[string]credentials.NewCredential{
 		"with an end": {Scope: scope, Lifetime: 1000},
 		"endless":     {Scope: scope},
 	} {
 		maker := f.APIToken(t, ada, root)
-		one := f.APIToken(t, f.ByBearer(t, maker), issuance.NewCredential{Scope: []string{"read"}, Lifetime: 500})
-		endless := f.APIToken(t, f.ByBearer(t, maker), issuance.NewCredential{Scope: scope})
+		one := f.APIToken(t, f.ByBearer(t, maker), credentials.NewCredential{Scope: []string{"read"}, Lifetime: 500})
+		endless := f.APIToken(t, f.ByBearer(t, maker), credentials.NewCredential{Scope: scope})
 		start := f.Time().Truncate(time.Second) // as tokens count
 		f.Advance(100 * time.Second)
 
@@ -344,7 +345,7 @@ func regeneratedWithOverlap(t *testing.T) *overlap {
 	}}
 	o.here, o.there = nodetest.New(t, o.options), nodetest.New(t, o.options)
 	ada := o.here.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
-	o.old = o.here.APIToken(t, ada, issuance.NewCredential{Scope: []string{"credentials", "read"}})
+	o.old = o.here.APIToken(t, ada, credentials.NewCredential{Scope: []string{"credentials", "read"}})
 	o.make(t, o.here, "before")
 	o.alive(t, "before")
 	var err error
@@ -372,9 +373,9 @@ func (o *overlap) make(t *testing.T, f *nodetest.Fixture, when string) {
 	nodetest.Must(t, err)
 	add("a task token", pair.Access, nil)
 	by := f.ByBearer(t, o.old)
-	issued, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x"})
+	issued, err := f.CreateAPIToken(t.Context(), by, credentials.NewCredential{Name: "x"})
 	add("an API token", issued, err)
-	issued, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{})
+	issued, err = f.CreateExchangeKey(t.Context(), by, credentials.NewCredential{})
 	add("an API key", issued, err)
 	pair, err = f.Exchange(t.Context(), issuance.Exchange{Subject: issued.Value.Reveal()})
 	nodetest.Must(t, err)
