@@ -5,15 +5,12 @@ package credentials
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
-	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -36,7 +33,13 @@ type Config struct {
 
 // Tokens creates, lists and regenerates the tokens that are stored. Its methods may be called
 // from any number of goroutines.
-type Tokens struct{ cfg Config }
+type Tokens struct {
+	*Creator
+	*Lists
+	*Renewer
+	*Soles
+	*Notices
+}
 
 // New returns a Tokens.
 func New(cfg Config) (*Tokens, error) {
@@ -46,8 +49,16 @@ func New(cfg Config) (*Tokens, error) {
 	case cfg.Core == nil || cfg.Now == nil:
 		return nil, errors.New("credentials: core and now must be set")
 	}
-	return &Tokens{cfg: cfg}, nil
+	t := &Tokens{
+		Creator: &Creator{core: cfg.Core}, Lists: &Lists{store: cfg.Store, sessionMax: cfg.Policy.SessionMax, now: cfg.Now},
+		Renewer: &Renewer{cfg: cfg}, Notices: &Notices{store: cfg.Store, journal: cfg.Journal, now: cfg.Now},
+	}
+	t.Soles = &Soles{creator: t.Creator, lists: t.Lists, renewer: t.Renewer, now: cfg.Now}
+	return t, nil
 }
+
+// Creator creates tokens that people keep.
+type Creator struct{ core *issuance.Core }
 
 // NewCredential is an API token or an exchange key to be created for its caller.
 type NewCredential struct {
@@ -65,7 +76,7 @@ func ValidateTokenName(s string) error { return records.ValidateLabel("a token's
 
 // MayCreate decides whether the caller may create any API tokens and exchange keys. The
 // error is that of CreateAPIToken.
-func (s *Tokens) MayCreate(ctx context.Context, c *caller.Caller) error {
+func (s *Creator) MayCreate(ctx context.Context, c *caller.Caller) error {
 	_, err := s.admit(ctx, c, token.KindAPIToken, NewCredential{})
 	return err
 }
@@ -73,7 +84,7 @@ func (s *Tokens) MayCreate(ctx context.Context, c *caller.Caller) error {
 // CreateAPIToken creates an API token for the caller. With a session, it has no parent
 // and outlives the session. With a token of the scope credentials, it is made from that
 // token, is revoked with it and can't outlive it.
-func (s *Tokens) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCredential) (*issuance.Issued, error) {
+func (s *Creator) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCredential) (*issuance.Issued, error) {
 	r, err := s.admit(ctx, c, token.KindAPIToken, n)
 	if err != nil {
 		return nil, err
@@ -85,7 +96,7 @@ func (s *Tokens) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCred
 }
 
 // CreateExchangeKey creates an exchange key for the caller, as CreateAPIToken does.
-func (s *Tokens) CreateExchangeKey(ctx context.Context, c *caller.Caller, n NewCredential) (*issuance.Issued, error) {
+func (s *Creator) CreateExchangeKey(ctx context.Context, c *caller.Caller, n NewCredential) (*issuance.Issued, error) {
 	r, err := s.admit(ctx, c, token.KindExchangeKey, n)
 	if err != nil {
 		return nil, err
@@ -94,13 +105,13 @@ func (s *Tokens) CreateExchangeKey(ctx context.Context, c *caller.Caller, n NewC
 }
 
 // issue issues a token with an id; "": any.
-func (s *Tokens) issue(ctx context.Context, c *caller.Caller, r *issuance.Request, id string) (*issuance.Issued, error) {
-	pair, err := s.cfg.Core.Issue(ctx, c, r, issuance.Terms{ID: id, Alone: true})
+func (s *Creator) issue(ctx context.Context, c *caller.Caller, r *issuance.Request, id string) (*issuance.Issued, error) {
+	pair, err := s.core.Issue(ctx, c, r, issuance.Terms{ID: id, Alone: true})
 	return pair.Access, err
 }
 
 // admit is the gate of both: it decides whether the caller may create one.
-func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n NewCredential) (*issuance.Request, error) {
+func (s *Creator) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n NewCredential) (*issuance.Request, error) {
 	if c == nil || c.Token == nil {
 		return nil, caller.ErrSignIn
 	}
@@ -108,80 +119,5 @@ func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n
 		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: n.Lifetime,
 		Cap: n.Cap, Prefix: n.Prefix,
 	}
-	return r, s.cfg.Core.Admit(ctx, c, r)
-}
-
-// TokenList lists stored tokens, ended ones included, newest first: the caller's own or,
-// for administrators, anybody's. A Bearer that may not manage its owner's tokens sees
-// only itself.
-func (s *Tokens) TokenList(ctx context.Context, c *caller.Caller, q records.TokenQuery) (records.Page[records.StoredToken], error) {
-	if err := c.RequireSignedIn(); err != nil {
-		return records.Page[records.StoredToken]{}, err
-	}
-	own := q.Owner != "" && q.Owner == c.ID()
-	if own && c.RequireManageTokens() == nil {
-		return s.cfg.Store.StoredTokens(ctx, q)
-	}
-	err := c.RequireAdministrator()
-	switch {
-	case err == nil:
-		return s.cfg.Store.StoredTokens(ctx, q)
-	case own:
-		return s.presentedAlone(ctx, c, q)
-	}
-	return records.Page[records.StoredToken]{}, err
-}
-
-// presentedAlone returns a list with only the token that the caller presented.
-func (s *Tokens) presentedAlone(ctx context.Context, c *caller.Caller, q records.TokenQuery) (page records.Page[records.StoredToken], err error) {
-	if q.After != "" {
-		return page, fault.New(fault.Invalid, "the cursor is not one of this list").In("cursor")
-	}
-	if len(q.Kinds) > 0 && !slices.Contains(q.Kinds, c.Token.Kind) {
-		return page, nil
-	}
-	t, err := s.presented(ctx, c)
-	if err != nil {
-		return page, err
-	}
-	page.Items = []records.StoredToken{t}
-	return page, nil
-}
-
-// presented returns the token that the caller presented as a stored token: its row or,
-// for a kind without rows, its claims.
-func (s *Tokens) presented(ctx context.Context, c *caller.Caller) (records.StoredToken, error) {
-	t := c.Token
-	if issuance.Stored(t.Kind) {
-		row, _, err := s.cfg.Store.TokenByID(ctx, t.ID)
-		return row, err
-	}
-	return records.StoredToken{
-		ID: t.ID, Kind: t.Kind, Owner: t.Subject, ClientID: t.ClientID, Scope: t.Scope, Collection: t.Collection,
-		Chain: t.Chain, Seq: t.Seq, CreatedAt: t.IssuedAt, ExpiresAt: t.Expiry,
-	}, nil
-}
-
-// StoredToken returns what is kept about a token: one of the caller's own, the presented
-// one, or anybody's for a caller who may revoke it. The error is InsufficientScope when a
-// Bearer that may not manage its owner's tokens asks for another of them, and NotFound
-// for every other token.
-func (s *Tokens) StoredToken(ctx context.Context, c *caller.Caller, id string) (records.StoredToken, error) {
-	if err := c.RequireSignedIn(); err != nil {
-		return records.StoredToken{}, err
-	}
-	if c.TokenID() == id {
-		return s.presented(ctx, c)
-	}
-	row, seq, err := s.cfg.Store.TokenByID(ctx, id)
-	if fault.Is(err, fault.NotFound) {
-		return records.StoredToken{}, records.ErrNoToken
-	}
-	if err == nil {
-		err = caller.RequireRevokeID(c, source.TokenOf(row, seq))
-	}
-	if err != nil {
-		return records.StoredToken{}, err
-	}
-	return row, nil
+	return r, s.core.Admit(ctx, c, r)
 }

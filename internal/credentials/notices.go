@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -17,14 +18,21 @@ type Notice struct {
 	Email    string // of the owner; may be empty
 }
 
+// Notices tells people what expires soon.
+type Notices struct {
+	store   Store
+	journal *journal.Journal
+	now     func() time.Time
+}
+
 const noticesAtOnce = 100
 
 // NotifyExpiring calls send for every API token and exchange key that is in its last week
 // and has had no notice yet. Of several nodes one sends. A notice that can't be sent is
 // tried again at the next call.
-func (s *Tokens) NotifyExpiring(ctx context.Context, send func(context.Context, Notice) error) error {
-	now := s.cfg.Now()
-	due, err := s.cfg.Store.Expiring(ctx, now, now.Add(token.ExpiryNotice), noticesAtOnce)
+func (s *Notices) NotifyExpiring(ctx context.Context, send func(context.Context, Notice) error) error {
+	now := s.now()
+	due, err := s.store.Expiring(ctx, now, now.Add(token.ExpiryNotice), noticesAtOnce)
 	if err != nil {
 		return err
 	}
@@ -38,15 +46,15 @@ func (s *Tokens) NotifyExpiring(ctx context.Context, send func(context.Context, 
 
 // notify claims the notice, so that no other node sends it too, and drops the claim
 // when the notice could not be sent.
-func (s *Tokens) notify(ctx context.Context, t records.StoredToken, now time.Time, send func(context.Context, Notice) error) error {
-	p, err := s.cfg.Store.Principal(ctx, records.Who{UserID: t.Owner})
+func (s *Notices) notify(ctx context.Context, t records.StoredToken, now time.Time, send func(context.Context, Notice) error) error {
+	p, err := s.store.Principal(ctx, records.Who{UserID: t.Owner})
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	_, err = s.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.ClaimNotice{ID: t.ID, At: now}}})
+	_, err = s.journal.Commit(ctx, records.Batch{Ops: []records.Op{records.ClaimNotice{ID: t.ID, At: now}}})
 	if fault.Is(err, fault.Conflict) {
 		return nil
 	}
@@ -58,7 +66,7 @@ func (s *Tokens) notify(ctx context.Context, t records.StoredToken, now time.Tim
 		return nil
 	}
 	unclaim := records.Batch{Ops: []records.Op{records.ClaimNotice{ID: t.ID}}}
-	if _, undo := s.cfg.Journal.Commit(context.WithoutCancel(ctx), unclaim); undo != nil {
+	if _, undo := s.journal.Commit(context.WithoutCancel(ctx), unclaim); undo != nil {
 		return undo
 	}
 	return err

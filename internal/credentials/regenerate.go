@@ -20,9 +20,12 @@ import (
 
 const reasonRegenerated = "regenerated"
 
+// Renewer replaces the values of API tokens.
+type Renewer struct{ cfg Config }
+
 // MayRegenerate decides whether the caller may regenerate a token. The error is that of
 // Regenerate.
-func (s *Tokens) MayRegenerate(ctx context.Context, c *caller.Caller, id string) error {
+func (s *Renewer) MayRegenerate(ctx context.Context, c *caller.Caller, id string) error {
 	_, err := s.admitRenewal(ctx, c, id)
 	return err
 }
@@ -37,7 +40,7 @@ func (s *Tokens) MayRegenerate(ctx context.Context, c *caller.Caller, id string)
 // is first used and at the latest when the overlap ends. Everything that was made from
 // it, before or during the overlap, ends with it, or earlier if it expires earlier. A
 // token is regenerated once; the second time the error is Conflict.
-func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, overlap int64) (*issuance.Issued, error) {
+func (s *Renewer) Regenerate(ctx context.Context, c *caller.Caller, id string, overlap int64) (*issuance.Issued, error) {
 	old, err := s.admitRenewal(ctx, c, id)
 	if err != nil {
 		return nil, err
@@ -71,7 +74,7 @@ func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, ov
 	return issued, nil
 }
 
-func (s *Tokens) renewalEvent(ctx context.Context, c *caller.Caller, id string) audit.Event {
+func (s *Renewer) renewalEvent(ctx context.Context, c *caller.Caller, id string) audit.Event {
 	e := s.cfg.Journal.Event(ctx, c.Actor(), audit.TokenRegenerate)
 	e.Target = c.ID()
 	if known, err := uuid.Parse(id); err == nil {
@@ -82,7 +85,7 @@ func (s *Tokens) renewalEvent(ctx context.Context, c *caller.Caller, id string) 
 
 // admitRenewal is the gate of Regenerate: it finds the token, an API token of the caller's
 // own, and decides whether this caller may regenerate it.
-func (s *Tokens) admitRenewal(ctx context.Context, c *caller.Caller, id string) (*issuance.Renewal, error) {
+func (s *Renewer) admitRenewal(ctx context.Context, c *caller.Caller, id string) (*issuance.Renewal, error) {
 	if c == nil || c.Token == nil || c.RequireSignedIn() != nil {
 		return nil, caller.ErrSignIn
 	}
@@ -104,7 +107,7 @@ func (s *Tokens) admitRenewal(ctx context.Context, c *caller.Caller, id string) 
 }
 
 // requireLive returns a Conflict for a token that has ended.
-func (s *Tokens) requireLive(row records.StoredToken) error {
+func (s *Renewer) requireLive(row records.StoredToken) error {
 	_, reason, ended := row.End(s.cfg.Now())
 	if !ended && s.cfg.Verifier.Revoked(source.TokenOf(row, 0)) {
 		ended, reason = true, token.ReasonRevoked
@@ -118,7 +121,7 @@ func (s *Tokens) requireLive(row records.StoredToken) error {
 // supersede returns the batch that ends the old token: now, or when the overlap ends. In
 // the second case the entry in the log is written now and names that time, so that the
 // JWTs made from the token end then even if no process runs to revoke them.
-func (s *Tokens) supersede(old records.StoredToken, overlap int64) records.Batch {
+func (s *Renewer) supersede(old records.StoredToken, overlap int64) records.Batch {
 	now := s.cfg.Now()
 	if overlap == 0 {
 		ops, entries := s.cfg.Journal.Kill(journal.Kill{ID: old.ID, Opaque: true, Reason: reasonRegenerated})
@@ -141,7 +144,7 @@ func (s *Tokens) supersede(old records.StoredToken, overlap int64) records.Batch
 // EndReplaced revokes the tokens with these ids, whose successors have been used for the
 // first time. It is called shortly after that use and not during it, because verifying
 // never writes. A token that can't be ended now ends with its overlap.
-func (s *Tokens) EndReplaced(ctx context.Context, ids []string) error {
+func (s *Renewer) EndReplaced(ctx context.Context, ids []string) error {
 	var all []error
 	for _, id := range ids {
 		row, _, err := s.cfg.Store.TokenByID(ctx, id)
@@ -157,7 +160,7 @@ func (s *Tokens) EndReplaced(ctx context.Context, ids []string) error {
 }
 
 // end revokes a valid API token, with everything made from it.
-func (s *Tokens) end(ctx context.Context, c *caller.Caller, row records.StoredToken, reason string) error {
+func (s *Renewer) end(ctx context.Context, c *caller.Caller, row records.StoredToken, reason string) error {
 	if _, _, ended := row.End(s.cfg.Now()); ended {
 		return nil
 	}
