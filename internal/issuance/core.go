@@ -5,6 +5,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -24,6 +25,7 @@ type Terms struct {
 	Alone     bool         // no refresh token can be issued beside it
 	Refreshes bool         // a refresh token is issued beside it, asked for or not
 	Granting  *Granting    // of a grant; nil: none
+	Trusted   *Trusted     // by which rule of a trusted issuer; nil: none
 }
 
 // Granting is what a grant is stored with.
@@ -34,9 +36,35 @@ type Granting struct {
 
 // Issue decides, signs and records on these terms. The errors are those of Issuer.Issue.
 func (c *Core) Issue(ctx context.Context, by *caller.Caller, r *Request, t Terms) (Pair, error) {
+	return c.core.issuePair(ctx, by, r.on(t))
+}
+
+// on returns the request on these terms.
+func (r *Request) on(t Terms) *Request {
 	own := *r
-	own.id, own.spend, own.alone, own.refreshes, own.granting = t.ID, t.Spend, t.Alone, t.Refreshes, t.Granting
-	return c.core.issuePair(ctx, by, &own)
+	own.id, own.spend, own.alone, own.refreshes, own.granting, own.trusted = t.ID, t.Spend, t.Alone, t.Refreshes, t.Granting, t.Trusted
+	return &own
+}
+
+// Refuse records that a known caller was refused a token on these terms, and returns the
+// reason.
+func (c *Core) Refuse(ctx context.Context, by *caller.Caller, r *Request, t Terms, reason error) error {
+	return c.core.refuse(ctx, by, r.on(t), reason)
+}
+
+// LimitExchange counts what a user gets without a password. The error is Limited.
+func (c *Core) LimitExchange(subject string) error {
+	err := c.core.cfg.Quota.Exchange(subject)
+	if err != nil {
+		c.core.cfg.Meter.IssueRefused(fault.KindOf(err))
+	}
+	return err
+}
+
+// RefuseBy counts and records a refusal by a rule, which the answer doesn't name; "": by none.
+func (c *Core) RefuseBy(ctx context.Context, e audit.Event, rule string, reason error) error {
+	c.core.cfg.Meter.IssueRefused(fault.KindOf(reason))
+	return c.core.refuseBy(ctx, e, rule, reason)
 }
 
 // Admit is the first step of Issue. It is for an operation that must know before it reads

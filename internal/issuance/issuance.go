@@ -1,9 +1,10 @@
 // Package issuance decides what is issued: whether this caller may have this token, for
 // how long and with which scope. It signs it, stores what must be stored, and trades one
-// token for another: exchange, refresh, the JWTs of trusted issuers, client credentials.
+// token for another: exchange, refresh, client credentials.
 //
-// Edges ask an Issuance. Packages credentials (the tokens that users keep) and authorizing
-// (the answers of people to clients) issue on terms that no edge can set, by the Core.
+// Edges ask an Issuance. Packages credentials (the tokens that users keep), authorizing (the
+// answers of people to clients) and trust (the JWTs of trusted issuers) issue on terms that no
+// edge can set, by the Core.
 //
 // Decide, then sign: nothing is signed, stored or recorded as issued before every rule
 // has passed, judged on the principal that the token will be issued for. A refusal writes
@@ -25,7 +26,6 @@ import (
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
-	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -33,7 +33,6 @@ import (
 type Store interface {
 	records.Directory
 	records.Tokens
-	records.Issuers
 }
 
 // Meter counts what is issued, and refusals by their reason.
@@ -50,7 +49,6 @@ type Config struct {
 	Ring     *keyring.Ring
 	Forms    token.Forms
 	Policy   Policy
-	Trust    *trust.Judge // of the JWTs of other issuers
 	Quota    *quota.Quota // how often clients and users may ask for tokens
 	Meter    Meter        // nil: nothing is counted
 	Now      func() time.Time
@@ -61,13 +59,12 @@ type Issuance struct {
 	*Issuer
 	*Refresher
 	*Exchanger
-	*Asserter
 }
 
 // New returns an Issuance.
 func New(c *Core) *Issuance {
 	return &Issuance{
-		Issuer: &Issuer{c.core}, Refresher: &Refresher{c.core}, Exchanger: &Exchanger{c.core}, Asserter: &Asserter{c.core},
+		Issuer: &Issuer{c.core}, Refresher: &Refresher{c.core}, Exchanger: &Exchanger{c.core},
 	}
 }
 
@@ -76,8 +73,8 @@ func NewCore(cfg Config) (*Core, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil:
 		return nil, errors.New("issuance: store, journal, verifier and ring must be set")
-	case cfg.Quota == nil || cfg.Trust == nil || cfg.Now == nil:
-		return nil, errors.New("issuance: quota, trust and now must be set")
+	case cfg.Quota == nil || cfg.Now == nil:
+		return nil, errors.New("issuance: quota and now must be set")
 	}
 	if err := cfg.Policy.check(); err != nil {
 		return nil, err

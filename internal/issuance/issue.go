@@ -52,7 +52,7 @@ type Request struct {
 	// granting is set of a grant: what it is for, and its code.
 	granting  *Granting
 	refreshes bool     // a refresh token is issued beside it, asked for or not
-	trusted   *trusted // by which rule of a trusted issuer; nil: none
+	trusted   *Trusted // by which rule of a trusted issuer; nil: none
 }
 
 // Issued is a token that was issued. Its value is nowhere else.
@@ -277,7 +277,7 @@ func (i *core) refuse(ctx context.Context, c *caller.Caller, r *Request, reason 
 
 // action returns how the audit log names what the request asks for.
 func (r *Request) action() string {
-	if r.trusted != nil && r.trusted.exchange || r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
+	if r.trusted != nil && r.trusted.Exchange || r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
 		return audit.TokenExchange
 	}
 	return audit.TokenIssue
@@ -390,7 +390,7 @@ func (r *Request) chain() []string {
 	case r.renews != nil:
 		return slices.Clone(r.renews.Chain)
 	case r.trusted != nil:
-		return []string{r.trusted.rule.ID}
+		return []string{r.trusted.Rule.ID}
 	case !r.hasParent():
 		return nil
 	case r.Parent.Kind == token.KindRefresh:

@@ -41,8 +41,8 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 	if r.Usual > 0 {
 		ttl = min(r.Usual, ceiling)
 	}
-	if r.trusted != nil && r.trusted.rule.TTL > 0 {
-		ceiling = min(ceiling, seconds(r.trusted.rule.TTL))
+	if r.trusted != nil && r.trusted.Rule.TTL > 0 {
+		ceiling = min(ceiling, seconds(r.trusted.Rule.TTL))
 		ttl = ceiling
 	}
 	asked := r.Lifetime

@@ -87,6 +87,7 @@ type Node struct {
 	Issuance    *issuance.Issuance
 	Tokens      *credentials.Tokens
 	Flows       *authorizing.Flows
+	Assertions  *trust.Assertions
 	Revoker     *revoking.Revoker
 	Directory   *directory.Directory
 	Provisioner *provisioning.Provisioner
@@ -198,11 +199,6 @@ func (n *Node) operations() (err error) {
 	if err != nil {
 		return err
 	}
-	issuer := c.Settings.Policy.Issuer
-	is.Trust, err = trust.New(trust.Config{Audience: []string{issuer, strings.TrimSuffix(issuer, "/") + "/oauth2/token"}, Now: c.Clocks.Now})
-	if err != nil {
-		return err
-	}
 	if err := n.issuing(is); err != nil {
 		return err
 	}
@@ -232,6 +228,17 @@ func (n *Node) issuing(cfg issuance.Config) error {
 	n.Flows, err = authorizing.New(authorizing.Config{
 		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy,
 		Guesses: n.SignIn.Limiter(), Quota: n.Quota, Now: cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	issuer := cfg.Policy.Issuer
+	judge, err := trust.New(trust.Config{Audience: []string{issuer, strings.TrimSuffix(issuer, "/") + "/oauth2/token"}, Now: cfg.Now})
+	if err != nil {
+		return err
+	}
+	n.Assertions, err = trust.NewAssertions(trust.IssuingConfig{
+		Store: n.cfg.Store, Journal: n.Journal, Judge: judge, Core: core, Quota: n.Quota, Issuer: issuer,
 	})
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/trust"
 )
 
 // Token type identifiers (RFC 8693 §3).
@@ -87,7 +88,7 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 // always of another issuer, for which no actor can be named.
 func (e *Edge) trade(r *http.Request, t *tokenRequest, subject, actor string) (issuance.Pair, error) {
 	typ := t.form.Get("subject_token_type")
-	if typ != typeIDToken && (typ != typeJWT || !e.Issuance.Foreign(subject)) {
+	if typ != typeIDToken && (typ != typeJWT || !e.Assertions.Foreign(subject)) {
 		return e.Issuance.Exchange(r.Context(), issuance.Exchange{
 			Subject: subject, Actor: actor, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 		})
@@ -95,7 +96,7 @@ func (e *Edge) trade(r *http.Request, t *tokenRequest, subject, actor string) (i
 	if actor != "" {
 		return issuance.Pair{}, fault.New(fault.Invalid, "no actor can be named for a token of another issuer: exchange it first")
 	}
-	issued, err := e.Issuance.IssueForAssertion(r.Context(), issuance.Assertion{
+	issued, err := e.Assertions.IssueForAssertion(r.Context(), trust.Assertion{
 		Value: subject, Exchange: true, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if fault.Is(err, fault.InvalidGrant) { // RFC 8693 §2.2.2
@@ -110,7 +111,7 @@ func (e *Edge) assertion(r *http.Request, t *tokenRequest) (*tokenAnswer, error)
 	if value == "" {
 		return nil, fault.New(fault.Invalid, "assertion is missing")
 	}
-	issued, err := e.Issuance.IssueForAssertion(r.Context(), issuance.Assertion{
+	issued, err := e.Assertions.IssueForAssertion(r.Context(), trust.Assertion{
 		Value: value, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {

@@ -24,22 +24,24 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // Edge holds the endpoints. All but CacheTime and Documentation must be set.
 type Edge struct {
-	SignIn   *signin.Authenticator
-	Issuance *issuance.Issuance
-	Flows    *authorizing.Flows
-	Revoker  *revoking.Revoker
-	Verifier *verification.Verifier
-	Applied  func() revocation.Seq    // up to which this node has applied the log
-	JWKS     func() []byte            // the JWK Set (RFC 7517 §5)
-	SignedBy func() []token.Algorithm // the algorithms of the tokens that are and were signed
-	Quota    *quota.Quota             // counts what limits refuse
-	Now      func() time.Time
-	Site     Site
+	SignIn     *signin.Authenticator
+	Issuance   *issuance.Issuance
+	Flows      *authorizing.Flows
+	Assertions *trust.Assertions // of trusted issuers
+	Revoker    *revoking.Revoker
+	Verifier   *verification.Verifier
+	Applied    func() revocation.Seq    // up to which this node has applied the log
+	JWKS       func() []byte            // the JWK Set (RFC 7517 §5)
+	SignedBy   func() []token.Algorithm // the algorithms of the tokens that are and were signed
+	Quota      *quota.Quota             // counts what limits refuse
+	Now        func() time.Time
+	Site       Site
 
 	// CacheTime is the max-age of the JWK Set, as in keyring.Config. With 0, caches must
 	// ask each time.

@@ -38,6 +38,7 @@ import (
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -78,6 +79,7 @@ type Fixture struct {
 	*issuance.Issuance
 	*credentials.Tokens
 	*authorizing.Flows
+	*trust.Assertions
 	*revoking.Revoker
 	*signin.Authenticator
 	*account.Accounts
@@ -153,7 +155,7 @@ func New(tb testing.TB, o Options) *Fixture {
 	})
 	Must(tb, err)
 	f.Directory, f.Issuance, f.Revoker = f.Node.Directory, f.Node.Issuance, f.Node.Revoker
-	f.Tokens, f.Flows = f.Node.Tokens, f.Node.Flows
+	f.Tokens, f.Flows, f.Assertions = f.Node.Tokens, f.Node.Flows, f.Node.Assertions
 	f.Accounts, f.Provisioner, f.Applier = f.Node.Accounts, f.Node.Provisioner, f.Node.Applier
 	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))

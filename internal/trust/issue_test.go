@@ -1,4 +1,4 @@
-package issuance_test
+package trust_test
 
 import (
 	"encoding/json"
@@ -23,6 +23,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -130,9 +131,9 @@ func (f *partners) github(changes ...map[string]any) map[string]any {
 	return claims
 }
 
-func (f *partners) redeem(t *testing.T, raw string, change ...func(*issuance.Assertion)) (*issuance.Issued, error) {
+func (f *partners) redeem(t *testing.T, raw string, change ...func(*trust.Assertion)) (*issuance.Issued, error) {
 	t.Helper()
-	x := issuance.Assertion{Value: raw}
+	x := trust.Assertion{Value: raw}
 	for _, c := range change {
 		c(&x)
 	}
@@ -144,8 +145,8 @@ func (f *partners) verify(t *testing.T, issued *issuance.Issued) (*verification.
 	return f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{AnyAudience: true})
 }
 
-func by(c *caller.Caller) func(*issuance.Assertion) {
-	return func(x *issuance.Assertion) { x.Client = c }
+func by(c *caller.Caller) func(*trust.Assertion) {
+	return func(x *trust.Assertion) { x.Client = c }
 }
 
 func (f *partners) client(t *testing.T, id string) *caller.Caller {
@@ -249,7 +250,7 @@ func TestTokensOfEachSystemBecomeTokensByARule(t *testing.T) {
 			if claims["nbf"] == true {
 				claims["nbf"] = f.Time().Unix()
 			}
-			var with []func(*issuance.Assertion)
+			var with []func(*trust.Assertion)
 			if c.client != "" {
 				with = append(with, by(f.client(t, c.client)))
 			}
@@ -279,11 +280,11 @@ func TestATokenOfARuleHasWhatTheRuleSays(t *testing.T) {
 		t.Errorf("%+v", issued)
 	}
 	next := 0
-	ask := func(change func(*issuance.Assertion)) (*issuance.Issued, error) {
+	ask := func(change func(*trust.Assertion)) (*issuance.Issued, error) {
 		next++
 		return f.redeem(t, f.key.Sign("JWT", f.github(map[string]any{"jti": strings.Repeat("n", next)})), change)
 	}
-	issued, err = ask(func(x *issuance.Assertion) {
+	issued, err = ask(func(x *trust.Assertion) {
 		x.Scope, x.Lifetime, x.Audience = []string{"read"}, 60, "https://api.example"
 	})
 	nodetest.Must(t, err)
@@ -291,14 +292,14 @@ func TestATokenOfARuleHasWhatTheRuleSays(t *testing.T) {
 		t.Errorf("%+v", issued)
 	}
 	for name, c := range map[string]struct {
-		change func(*issuance.Assertion)
+		change func(*trust.Assertion)
 		kind   fault.Kind
 	}{
-		"another scope":    {func(x *issuance.Assertion) { x.Scope = []string{"read", "admin"} }, fault.InvalidScope},
-		"credentials":      {func(x *issuance.Assertion) { x.Scope = []string{"credentials"} }, fault.InvalidScope},
-		"a refresh token":  {func(x *issuance.Assertion) { x.Scope = []string{"read", "offline_access"} }, fault.InvalidScope},
-		"another audience": {func(x *issuance.Assertion) { x.Audience = "https://elsewhere.example" }, fault.InvalidTarget},
-		"too long":         {func(x *issuance.Assertion) { x.Lifetime = 901 }, fault.Invalid},
+		"another scope":    {func(x *trust.Assertion) { x.Scope = []string{"read", "admin"} }, fault.InvalidScope},
+		"credentials":      {func(x *trust.Assertion) { x.Scope = []string{"credentials"} }, fault.InvalidScope},
+		"a refresh token":  {func(x *trust.Assertion) { x.Scope = []string{"read", "offline_access"} }, fault.InvalidScope},
+		"another audience": {func(x *trust.Assertion) { x.Audience = "https://elsewhere.example" }, fault.InvalidTarget},
+		"too long":         {func(x *trust.Assertion) { x.Lifetime = 901 }, fault.Invalid},
 	} {
 		_, err := ask(c.change)
 		nodetest.WantFault(t, name, err, c.kind, "")
@@ -444,7 +445,7 @@ func TestARefusedRequestUsesNoAssertionUp(t *testing.T) {
 	t.Parallel()
 	f := newPartners(t)
 	raw := f.key.Sign("JWT", f.github())
-	_, err := f.redeem(t, raw, func(x *issuance.Assertion) { x.Scope = []string{"admin"} })
+	_, err := f.redeem(t, raw, func(x *trust.Assertion) { x.Scope = []string{"admin"} })
 	nodetest.WantFault(t, "too much", err, fault.InvalidScope, "")
 	_, err = f.redeem(t, raw)
 	nodetest.Must(t, err)
@@ -525,7 +526,7 @@ func TestTheFirstRuleThatMatchesDecides(t *testing.T) {
 	if !slices.Equal(issued.Scope, []string{"read"}) {
 		t.Errorf("scope %q", issued.Scope)
 	}
-	_, err = f.redeem(t, f.key.Sign("JWT", f.github(map[string]any{"jti": "2"})), func(x *issuance.Assertion) { x.Scope = []string{"write"} })
+	_, err = f.redeem(t, f.key.Sign("JWT", f.github(map[string]any{"jti": "2"})), func(x *trust.Assertion) { x.Scope = []string{"write"} })
 	nodetest.WantFault(t, "what a later rule would allow", err, fault.InvalidScope, "")
 }
 
@@ -539,7 +540,7 @@ func TestAClientThatAuthenticatesNeedsTheGrant(t *testing.T) {
 	nodetest.WantFault(t, "without the grant", err, fault.UnauthorizedClient, "")
 	_, err = f.redeem(t, f.key.Sign("JWT", f.github()), by(f.client(t, "other")))
 	nodetest.WantFault(t, "by another client", err, fault.InvalidGrant, "another client")
-	_, err = f.redeem(t, f.key.Sign("JWT", f.github()), by(f.client(t, "other")), func(x *issuance.Assertion) { x.Exchange = true })
+	_, err = f.redeem(t, f.key.Sign("JWT", f.github()), by(f.client(t, "other")), func(x *trust.Assertion) { x.Exchange = true })
 	nodetest.WantFault(t, "by exchange without that grant", err, fault.UnauthorizedClient, "")
 	issued, err := f.redeem(t, person("p"), by(f.client(t, "other")))
 	nodetest.Must(t, err)
@@ -572,7 +573,7 @@ func TestAnIDJAGNeedsTheClientThatItNames(t *testing.T) {
 	nodetest.WantFault(t, "by another client", err, fault.InvalidGrant, "another client")
 	_, err = f.redeem(t, jag(map[string]any{"client_id": nil}), by(f.client(t, "ci")))
 	nodetest.WantFault(t, "without client_id", err, fault.InvalidGrant, "client_id")
-	_, err = f.redeem(t, jag(nil), by(f.client(t, "ci")), func(x *issuance.Assertion) { x.Exchange = true })
+	_, err = f.redeem(t, jag(nil), by(f.client(t, "ci")), func(x *trust.Assertion) { x.Exchange = true })
 	nodetest.WantFault(t, "by token exchange", err, fault.InvalidGrant, "another type")
 	nodetest.Must(t, nodetest.Second(f.redeem(t, jag(nil), by(f.client(t, "ci")))))
 }
@@ -610,7 +611,7 @@ func TestTwoNodesRefuseWhatARuleMade(t *testing.T) {
 		Name: "github", Issuer: githubURL, JWKS: writeFile(t, assertiontest.Set(f.key.JWK())), Once: true, MaxAge: time.Hour, Rules: []records.IssuerRule{release()},
 	}
 	f.apply(t, f.entry)
-	issued, err := there.IssueForAssertion(t.Context(), issuance.Assertion{Value: f.key.Sign("JWT", f.github())})
+	issued, err := there.IssueForAssertion(t.Context(), trust.Assertion{Value: f.key.Sign("JWT", f.github())})
 	nodetest.Must(t, err)
 	nodetest.Must(t, nodetest.Second(there.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{})))
 	d := f.desired()
