@@ -56,6 +56,24 @@ type UserUpdate struct {
 	GroupsOf          *string                // Groups replaces what this source has set, "" administrators; nil: all
 }
 
+// Said is what a source says of a user. A nil field is not said.
+type Said struct{ Username, Name, Email *string }
+
+// Update returns the update of a user to what a source says and isn't stored.
+func (s Said) Update(u identity.User) UserUpdate {
+	patch := UserUpdate{BySource: true}
+	for _, f := range []struct {
+		said  *string
+		known string
+		field **string
+	}{{s.Username, u.Username, &patch.Username}, {s.Name, u.Name, &patch.Name}, {s.Email, u.Email, &patch.Email}} {
+		if f.said != nil && *f.said != f.known {
+			*f.field = f.said
+		}
+	}
+	return patch
+}
+
 // Users prepares changes of users.
 type Users struct {
 	journal   *journal.Journal

@@ -22,11 +22,11 @@ type Clients struct {
 	forms  token.Forms
 }
 
-// What administrators say of clients; see package changes.
-type (
-	NewClient = changes.NewClient
-	Rotation  = changes.Rotation
-)
+// NewClient is an OAuth client to be created, or its new state.
+type NewClient = changes.NewClient
+
+// Rotation asks for a new secret of a client.
+type Rotation = changes.Rotation
 
 // NewClientOf returns the state that a client has, for changing a part of it. The secret
 // is kept.
@@ -46,7 +46,7 @@ func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n NewClie
 		}
 		n.Secret, generated = secret, secret
 	}
-	creation, client, err := cl.editor.Clients.CreateClient(n, "")
+	creation, client, err := cl.editor.CreateClient(n, "")
 	if err != nil {
 		return client, "", err
 	}
@@ -99,7 +99,7 @@ func (cl *Clients) RotateSecret(ctx context.Context, c *caller.Caller, x Rotatio
 	if slices.Equal(digest, client.SecretDigest) {
 		return "", client, fault.New(fault.Conflict, "this is the client's secret already").In("secret")
 	}
-	if _, err := cl.editor.Commit(ctx, c, cl.editor.Clients.RotateSecret(&client, digest, x)); err != nil {
+	if _, err := cl.editor.Commit(ctx, c, cl.editor.RotateSecret(&client, digest, x)); err != nil {
 		return "", client, err
 	}
 	return x.Secret, client, nil

@@ -24,11 +24,11 @@ type Users struct {
 	journal *journal.Journal
 }
 
-// What administrators say of users; see package changes.
-type (
-	NewUser   = changes.NewUser
-	UserPatch = changes.UserPatch
-)
+// NewUser is a user to be created.
+type NewUser = changes.NewUser
+
+// UserPatch is a change of a user; a nil field is left as it is.
+type UserPatch = changes.UserPatch
 
 // CreateUser creates a user with a new subject id.
 func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (identity.User, error) {

@@ -179,7 +179,7 @@ func (p *Users) changes(ctx context.Context, owner string, user records.OwnedUse
 		after.Person = *said.Person
 		after.Person.Inactive = user.Person.Inactive
 	}
-	patch := said.patch(user.User)
+	patch := changes.Said{Username: said.Username, Name: said.Name, Email: said.Email}.Update(user.User)
 	switch active := said.Active; {
 	case active == nil:
 	case !*active && !user.Disabled:
@@ -234,20 +234,6 @@ func (p *Users) changes(ctx context.Context, owner string, user records.OwnedUse
 		}
 	}
 	return list, after, nil
-}
-
-func (s Provided) patch(u identity.User) changes.UserUpdate {
-	patch := changes.UserUpdate{BySource: true}
-	for _, f := range []struct {
-		said  *string
-		known string
-		field **string
-	}{{s.Username, u.Username, &patch.Username}, {s.Name, u.Name, &patch.Name}, {s.Email, u.Email, &patch.Email}} {
-		if f.said != nil && *f.said != f.known {
-			*f.field = f.said
-		}
-	}
-	return patch
 }
 
 // relink returns the changes after which a user has one external id of a source, or none.

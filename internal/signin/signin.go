@@ -1,5 +1,6 @@
-// Package signin finds out who is calling: by a token or a session (Authenticator), as an
-// OAuth client, by a password (Passwords), or because a source vouches for them (Vouching).
+// Package signin finds out who is calling: by a token or a session (Authenticator), as an OAuth
+// client (ClientAuthenticator), by a password (Passwords), or because a source vouches for them
+// (Vouching).
 package signin
 
 import (
@@ -65,11 +66,11 @@ type Config struct {
 // Authenticator authenticates callers. Its methods may be called from any number of
 // goroutines.
 type Authenticator struct {
+	*ClientAuthenticator
 	*Passwords
 	*Vouching
 
-	cfg     Config
-	clients *cache.Cache[*records.Principal]
+	verifier *verification.Verifier
 }
 
 // New returns an Authenticator.
@@ -89,15 +90,8 @@ func New(cfg Config) (*Authenticator, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
 	}
-	vouching := &Vouching{cfg: &cfg}
-	a := &Authenticator{
-		Passwords: &Passwords{
-			cfg:      &cfg,
-			limiter:  &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
-			vouching: vouching, checked: make(chan struct{}, 1), decoySeed: uuid.New(),
-		},
-		Vouching: vouching,
-		cfg:      cfg,
+	clients := &ClientAuthenticator{
+		cfg: &cfg,
 		clients: cache.New(cache.Config[*records.Principal]{
 			Budget: clientCache, Typical: typicalClient, MaxAge: maxClientAge,
 			Cost: func(_ string, p *records.Principal) int64 {
@@ -105,8 +99,14 @@ func New(cfg Config) (*Authenticator, error) {
 			},
 		}),
 	}
-	cfg.Ledger.OnApply(a.applied)
-	return a, nil
+	cfg.Ledger.OnApply(clients.applied)
+	vouching := &Vouching{cfg: &cfg}
+	passwords := &Passwords{
+		cfg:      &cfg,
+		limiter:  &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
+		vouching: vouching, checked: make(chan struct{}, 1), decoySeed: uuid.New(),
+	}
+	return &Authenticator{ClientAuthenticator: clients, Passwords: passwords, Vouching: vouching, verifier: cfg.Verifier}, nil
 }
 
 // Bearer authenticates a caller of bearerd's own API by a token. The errors are those
@@ -146,7 +146,7 @@ func (a *Authenticator) BearerToRevoke(ctx context.Context, raw string) (*caller
 }
 
 func (a *Authenticator) byToken(ctx context.Context, raw string, r verification.Requirements) (*caller.Caller, error) {
-	id, err := a.cfg.Verifier.Identify(ctx, raw, r)
+	id, err := a.verifier.Identify(ctx, raw, r)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw st
 	if err := c.RequireIntrospect(); err != nil {
 		return nil, false, err
 	}
-	return a.cfg.Verifier.Inspect(quota.ForClient(ctx), raw)
+	return a.verifier.Inspect(quota.ForClient(ctx), raw)
 }
 
 type noMeter struct{}

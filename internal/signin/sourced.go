@@ -71,16 +71,13 @@ func (v *Vouching) followSource(ctx context.Context, user identity.User, s sourc
 
 // patch returns what the owner of a user says differently.
 func (s sourced) patch(user identity.User) changes.UserUpdate {
-	p := changes.UserUpdate{BySource: true}
-	for _, f := range []struct {
-		said, known string
-		field       **string
-	}{{s.username, user.Username, &p.Username}, {s.name, user.Name, &p.Name}, {s.email, user.Email, &p.Email}} {
-		if f.said != "" && f.said != f.known {
-			*f.field = new(f.said)
+	said := func(text string) *string {
+		if text == "" {
+			return nil
 		}
+		return &text
 	}
-	return p
+	return changes.Said{Username: said(s.username), Name: said(s.name), Email: said(s.email)}.Update(user)
 }
 
 // commit commits changes with the record of the sign-in that caused them.
