@@ -211,7 +211,8 @@ func (p *plan) client(n changes.NewClient) error {
 	}
 	same := slices.Equal(old.SecretDigest, client.SecretDigest) && changes.SameSet(old.Grants, client.Grants) &&
 		changes.SameSet(old.Scopes, client.Scopes) && changes.SameSet(old.Audiences, client.Audiences) &&
-		changes.SameSet(old.ExchangeFrom, client.ExchangeFrom) && changes.SameSet(old.RedirectURIs, client.RedirectURIs) && old.Name == client.Name
+		changes.SameSet(old.ExchangeFrom, client.ExchangeFrom) && changes.SameSet(old.RedirectURIs, client.RedirectURIs) && old.Name == client.Name &&
+		old.Keys.Same(client.Keys)
 	if !same {
 		p.clients[client.ID] = client
 		p.add(client.ID, update)

@@ -48,6 +48,7 @@ type Asked struct {
 	Resource issuance.Resource
 	Scope    []string // as it was asked for, without offline_access
 	Omitted  bool     // the request left the redirect URI out
+	Document bool     // nobody registered the client: its document says who it is
 	// Challenge is S256 of the verifier (RFC 7636 §4.2).
 	Challenge string
 	Digest    [32]byte // of what the client is known by, for consent that is remembered
@@ -176,6 +177,11 @@ func (a *Authorizations) Allow(ctx context.Context, c *caller.Caller, x *Asked, 
 			Collection: allowed.Collection, Digest: x.Digest, At: a.cfg.Now(),
 		}})
 	}
+	if x.Document { // whose keys the token endpoint must know as long as there is a grant
+		terms.Spend = append(terms.Spend, records.KnowDocument{
+			ClientID: x.Client.Client.ID, Keys: x.Client.Client.Keys, Until: a.cfg.Now().Add(a.cfg.Policy.AuthorizationMax),
+		})
+	}
 	pair, err := a.cfg.Core.Issue(ctx, c, r, terms)
 	if err != nil {
 		return "", err
@@ -244,7 +250,7 @@ func (a *Authorizations) RedeemCode(ctx context.Context, x CodeUse) (issuance.Pa
 		Kind: token.KindAccess, Parent: grant, Client: x.Client.Principal, Lifetime: x.Lifetime,
 	}, issuance.Terms{
 		Refreshes: x.Client.Principal.Client.MayUse(identity.GrantTypeRefreshToken),
-		Spend:     []records.Op{records.SpendCode{Digest: code.Digest, At: now}},
+		Spend:     append(x.Client.Once(), records.SpendCode{Digest: code.Digest, At: now}),
 	})
 	switch {
 	case fault.Is(err, fault.Conflict):
@@ -269,7 +275,7 @@ func (a *Authorizations) spoilt(ctx context.Context, client *caller.Caller, code
 	e := a.cfg.Journal.Event(ctx, client.Actor(), audit.TokenIssue)
 	e.Target, e.TokenID, e.Outcome, e.Reason = client.ID(), code.GrantID, audit.Refused, reason
 	_, err := a.cfg.Journal.Commit(ctx, records.Batch{
-		Ops: []records.Op{records.SpendCode{Digest: code.Digest, At: a.cfg.Now()}}, Audit: []audit.Event{e},
+		Ops: append(client.Once(), records.SpendCode{Digest: code.Digest, At: a.cfg.Now()}), Audit: []audit.Event{e},
 	})
 	if err != nil && !fault.Is(err, fault.Conflict) {
 		return err
@@ -287,7 +293,7 @@ func (a *Authorizations) usedTwice(ctx context.Context, client *caller.Caller, g
 	})
 	e := a.cfg.Journal.Event(ctx, client.Actor(), audit.TokenReuse)
 	e.Target, e.TokenID, e.Reason = grant.Subject, grant.ID, "an authorization code was used twice"
-	_, err := a.cfg.Journal.RevokeRest(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, read, revocation.WaitDefault)
+	_, err := a.cfg.Journal.RevokeRest(ctx, records.Batch{Ops: append(client.Once(), ops...), Log: entries, Audit: []audit.Event{e}}, read, revocation.WaitDefault)
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/bearerd/bearerd/internal/assertion"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/remote"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -22,16 +24,17 @@ type Clients struct{ journal *journal.Journal }
 type NewClient struct {
 	ID                        string
 	Grants, Scopes, Audiences []string
-	ExchangeFrom              []string     // the clients whose tokens it may exchange besides its own
-	Name                      string       // as people are told who asks; "": the id
-	RedirectURIs              []string     // where people may be sent back to with a code
-	Secret                    token.Secret // at least 32 characters; "": keep the secret, or create none
+	ExchangeFrom              []string            // the clients whose tokens it may exchange besides its own
+	Name                      string              // as people are told who asks; "": the id
+	RedirectURIs              []string            // where people may be sent back to with a code
+	Keys                      identity.ClientKeys // by which it authenticates itself, and its secret ends
+	Secret                    token.Secret        // at least 32 characters; "": keep the secret, or create none
 }
 
 // NewClientOf returns the state that a client has, for changing a part of it. The secret
 // is kept.
 func NewClientOf(c identity.Client) NewClient {
-	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs}
+	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs, Keys: c.Keys}
 }
 
 // MaxSecretOverlap is how long an old client secret may go on beside the new one.
@@ -49,7 +52,7 @@ type Rotation struct {
 // RotateSecret returns the change of a client's secret, and makes it in client too.
 func (cl *Clients) RotateSecret(client *identity.Client, digest []byte, x Rotation) Change {
 	until := time.Time{}
-	if x.Overlap > 0 && !client.Public() {
+	if x.Overlap > 0 && client.HasSecret() {
 		until = cl.journal.Now().Add(time.Duration(x.Overlap) * time.Second).Truncate(time.Microsecond) // as the store keeps it
 	}
 	rotation := Change{
@@ -93,10 +96,14 @@ func (cl *Clients) CreateClient(n NewClient, owner string) (Change, identity.Cli
 }
 
 // client returns the client that n describes, which keeps the digest of its present
-// secret when n has no secret.
+// secret when n has neither secret nor keys.
 func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
 	client := identity.Client{
 		ID: n.ID, SecretDigest: secretDigest, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences, ExchangeFrom: n.ExchangeFrom, Name: n.Name, RedirectURIs: n.RedirectURIs,
+		Keys: n.Keys,
+	}
+	if n.Keys.Any() {
+		client.SecretDigest = nil
 	}
 	if n.Secret != "" {
 		digest, err := identity.DigestSecret(n.Secret.Reveal())
@@ -105,7 +112,25 @@ func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
 		}
 		client.SecretDigest = digest
 	}
-	return client, client.Validate()
+	if err := client.Validate(); err != nil {
+		return client, err
+	}
+	return client, checkKeys(n.Keys)
+}
+
+// checkKeys refuses keys that nobody could authenticate by, and an address that is not asked.
+func checkKeys(k identity.ClientKeys) error {
+	if k.JWKS != "" {
+		if err := assertion.CheckSet([]byte(k.JWKS)); err != nil {
+			return fault.New(fault.Invalid, "jwks can't be taken: %s", err).In("jwks")
+		}
+	}
+	if k.URI != "" {
+		if err := remote.CheckAddress(k.URI); err != nil {
+			return fault.New(fault.Invalid, "jwks_uri %s", err).In("jwks_uri")
+		}
+	}
+	return nil
 }
 
 // UpdateClient returns the change that makes a client what n says, and the client after it.
@@ -132,12 +157,13 @@ func (cl *Clients) UpdateClient(old identity.Client, n NewClient) (Change, ident
 }
 
 // narrows reports whether the client lost something that it could have before. A new
-// secret counts: what was obtained with the old one must end with it.
+// secret counts, and keys of which none was there before: what was obtained with the old ones
+// must end with them.
 func narrows(old, now identity.Client) bool {
 	scopes := len(identity.Subset(old.Scopes, now.Scopes)) > 0 || len(old.Scopes) == 0 && len(now.Scopes) > 0
 	return scopes || len(identity.Subset(old.Grants, now.Grants)) > 0 ||
 		len(identity.Subset(old.Audiences, now.Audiences)) > 0 || len(identity.Subset(old.RedirectURIs, now.RedirectURIs)) > 0 || len(identity.Subset(old.ExchangeFrom, now.ExchangeFrom)) > 0 ||
-		!slices.Equal(old.SecretDigest, now.SecretDigest)
+		!slices.Equal(old.SecretDigest, now.SecretDigest) || old.Keys.ReplacedBy(now.Keys)
 }
 
 // RemoveClient returns the change that removes a client and revokes what was issued to it.

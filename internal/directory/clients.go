@@ -33,13 +33,14 @@ type Rotation = changes.Rotation
 func NewClientOf(c identity.Client) NewClient { return changes.NewClientOf(c) }
 
 // CreateClient creates an OAuth client. With generate and no secret in n, a secret is
-// generated and returned, this once. Without either, the client is public.
+// generated and returned, this once; a client with keys has none. Without any of them, the
+// client is public.
 func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n NewClient, generate bool) (identity.Client, token.Secret, error) {
 	if err := cl.editor.Admit(ctx, c, audit.ClientCreate, n.ID); err != nil {
 		return identity.Client{}, "", err
 	}
 	var generated token.Secret
-	if generate && n.Secret == "" {
+	if generate && n.Secret == "" && !n.Keys.Any() {
 		secret, err := cl.newSecret()
 		if err != nil {
 			return identity.Client{}, "", err
@@ -86,6 +87,9 @@ func (cl *Clients) RotateSecret(ctx context.Context, c *caller.Caller, x Rotatio
 	client, err := cl.find(ctx, x.ID)
 	if err != nil {
 		return "", client, err
+	}
+	if client.Keys.Any() {
+		return "", client, fault.New(fault.Invalid, "the client authenticates by its keys, and has no secret").In("id")
 	}
 	if x.Secret == "" {
 		if x.Secret, err = cl.newSecret(); err != nil {

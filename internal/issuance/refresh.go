@@ -95,7 +95,7 @@ func (i *Refresher) refresh(ctx context.Context, x Refresh, c *caller.Caller) (P
 		return Pair{}, i.refuse(ctx, c, r, err)
 	}
 	if x.Client != nil {
-		r.Client = x.Client.Principal
+		r.Client, r.spend = x.Client.Principal, append(x.Client.Once(), r.spend...)
 	}
 	pair, err := i.issuePair(ctx, c, r)
 	switch {
@@ -154,7 +154,7 @@ func (i *Refresher) reused(ctx context.Context, client *caller.Caller, t *verifi
 	ops, entries := i.cfg.Journal.Kill(journal.Kill{
 		ID: t.Family, Opaque: true, Reason: "a refresh token of its family was used twice",
 	})
-	b := records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}
+	b := records.Batch{Ops: append(client.Once(), ops...), Log: entries, Audit: []audit.Event{e}}
 	if _, err := i.cfg.Journal.Revoke(ctx, b, revocation.WaitDefault); err != nil {
 		return err
 	}

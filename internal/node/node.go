@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/changes"
+	"github.com/bearerd/bearerd/internal/clientauth"
 	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
@@ -54,7 +56,10 @@ type Settings struct {
 	Policy    issuance.Policy
 	Limits    identity.Limits
 	ClientURL func(id string) bool // which clients that nobody registered are known by a URL; nil: none
-	Sources   signin.Sources       // that vouch for people
+	// ClientKeySet fetches the key set that the document of such a client names; nil: there are
+	// none.
+	ClientKeySet func(ctx context.Context, address string) ([]byte, http.Header, error)
+	Sources      signin.Sources // that vouch for people
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords    bool
 	PasswordRule identity.PasswordRule // of passwords that are set in clear
@@ -83,6 +88,7 @@ type Meter interface {
 type Node struct {
 	Verifier    *verification.Verifier
 	SignIn      *signin.Authenticator
+	ClientAuth  *clientauth.Authenticator
 	Accounts    *account.Accounts
 	Issuance    *issuance.Issuance
 	Tokens      *credentials.Tokens
@@ -190,6 +196,12 @@ func (n *Node) operations() (err error) {
 		in.Meter, is.Meter = c.Meter, c.Meter
 	}
 	if n.SignIn, err = signin.New(in); err != nil {
+		return err
+	}
+	n.ClientAuth, err = clientauth.New(clientauth.Config{
+		Issuer: c.Settings.Policy.Issuer, Client: n.SignIn.KnownClient, Journal: n.Journal, Fetch: c.Settings.ClientKeySet, Now: c.Clocks.Now,
+	})
+	if err != nil {
 		return err
 	}
 	n.Accounts, err = account.New(account.Config{

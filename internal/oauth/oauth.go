@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/authorizing"
+	"github.com/bearerd/bearerd/internal/clientauth"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -31,6 +32,7 @@ import (
 // Edge holds the endpoints. All but CacheTime and Documentation must be set.
 type Edge struct {
 	SignIn     *signin.Authenticator
+	ClientAuth *clientauth.Authenticator
 	Issuance   *issuance.Issuance
 	Flows      *authorizing.Flows
 	Assertions *trust.Assertions // of trusted issuers

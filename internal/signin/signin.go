@@ -34,6 +34,8 @@ type Store interface {
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
 	Roles(ctx context.Context) ([]access.Role, error)
+	// DocumentKeys returns the keys of a client that nobody registered.
+	DocumentKeys(ctx context.Context, clientID string) (identity.ClientKeys, error)
 	records.Attempts
 }
 
@@ -95,7 +97,7 @@ func New(cfg Config) (*Authenticator, error) {
 		clients: cache.New(cache.Config[*records.Principal]{
 			Budget: clientCache, Typical: typicalClient, MaxAge: maxClientAge,
 			Cost: func(_ string, p *records.Principal) int64 {
-				return int64(1024 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)+len(p.Client.ExchangeFrom)))
+				return int64(1024 + len(p.Client.Keys.JWKS) + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)+len(p.Client.ExchangeFrom)))
 			},
 		}),
 	}

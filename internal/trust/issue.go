@@ -179,7 +179,7 @@ func (i *Assertions) issue(ctx context.Context, x Assertion, r *issuance.Request
 	}
 	switch {
 	case x.Client != nil:
-		r.Client = x.Client.Principal
+		r.Client, terms.Spend = x.Client.Principal, append(x.Client.Once(), terms.Spend...)
 	case r.Principal.User == nil:
 		r.Client = r.Principal
 	}
