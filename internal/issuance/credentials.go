@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
@@ -22,9 +23,10 @@ type NewCredential struct {
 	Name       string   // of an API token; required there
 	Scope      []string // nil: none asked for
 	Collection *int64
-	Lifetime   int64  // seconds; 0: none asked for
-	Cap        bool   // a lifetime above the ceiling becomes the ceiling
-	Prefix     string // of an API token; "": the operator's
+	Networks   networks.List // that it, and what is made from it, may be used from; nil: any
+	Lifetime   int64         // seconds; 0: none asked for
+	Cap        bool          // a lifetime above the ceiling becomes the ceiling
+	Prefix     string        // of an API token; "": the operator's
 }
 
 // ValidateTokenName reports what is wrong with the name of an API token, as
@@ -67,7 +69,7 @@ func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n
 		return nil, caller.ErrSignIn
 	}
 	r := &Request{
-		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: n.Lifetime,
+		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Networks: n.Networks, Lifetime: n.Lifetime,
 		Cap: n.Cap, Prefix: n.Prefix,
 	}
 	return r, s.issuer.admit(ctx, c, r)
@@ -120,7 +122,7 @@ func (s *Tokens) presented(ctx context.Context, c *caller.Caller) (records.Store
 	}
 	return records.StoredToken{
 		ID: t.ID, Kind: t.Kind, Owner: t.Subject, ClientID: t.ClientID, Scope: t.Scope, Collection: t.Collection,
-		Chain: t.Chain, Seq: t.Seq, CreatedAt: t.IssuedAt, ExpiresAt: t.Expiry,
+		Networks: t.Networks, Chain: t.Chain, Seq: t.Seq, CreatedAt: t.IssuedAt, ExpiresAt: t.Expiry,
 	}, nil
 }
 
