@@ -220,8 +220,10 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 	if r.onlyRevocation {
 		return nil
 	}
-	if err := v.judgeNetwork(ctx, t, r); err != nil {
-		return err
+	if t.Networks != nil {
+		if err := v.judgeNetwork(ctx, t, r); err != nil {
+			return err
+		}
 	}
 	for _, name := range r.Scope {
 		if t.Kind != token.KindSession && !slices.Contains(t.Scope, name) { // a session has every scope
@@ -245,7 +247,7 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 // judgeNetwork checks the address that a token is used from. Where it is not known, a
 // token that is limited to networks is refused.
 func (v *Verifier) judgeNetwork(ctx context.Context, t *Token, r *Requirements) error {
-	if t.Networks == nil || r.AnyNetwork {
+	if r.AnyNetwork {
 		return nil
 	}
 	return token.JudgeNetwork(t.Networks, v.from(ctx, r))
