@@ -27,7 +27,7 @@ const module = "github.com/bearerd/bearerd"
 var (
 	domains = []string{
 		"internal/token", "internal/keyring", "internal/access",
-		"internal/identity", "internal/revocation", "internal/audit", "internal/fault",
+		"internal/identity", "internal/revocation", "internal/audit", "internal/networks", "internal/fault",
 	}
 	// operations decide and commit; each stands on the same few packages and on none
 	// of the others.
@@ -54,17 +54,18 @@ var mayImport = map[string][]string{
 	"internal/ratelimit":            nil,
 	"internal/traffic":              nil,
 	"internal/strictjson":           nil,
-	"internal/token":                {"internal/fault", "internal/strictjson"},
+	"internal/networks":             {"internal/fault"},
+	"internal/token":                {"internal/fault", "internal/networks", "internal/strictjson"},
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":               {"internal/fault"},
 	"internal/identity":             {"internal/fault"},
 	"internal/revocation":           {"internal/fault"},
 	"internal/audit":                {"internal/fault", "internal/redact"},
 	"internal/quota":                {"internal/ratelimit", "internal/fault", "internal/audit"},
-	"internal/httpkit":              {"internal/fault", "internal/redact", "internal/strictjson", "internal/token"},
+	"internal/httpkit":              {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
 	"internal/config":               {"internal/fault", "internal/token"},
 	"internal/records":              domains,
-	"internal/verification":         {"internal/token", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
+	"internal/verification":         {"internal/token", "internal/networks", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
 	"internal/source":               and(domains, "internal/cache", "internal/quota", "internal/records", "internal/verification"),
 	"internal/caller":               and(domains, "internal/records", "internal/source", "internal/verification"),
@@ -115,7 +116,7 @@ var mayImport = map[string][]string{
 	"internal/server":             and(domains, "internal/httpkit", "internal/node", "internal/credentials", "internal/journal", "internal/quota", "internal/traffic"),
 	"verify": {
 		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
-		"internal/strictjson",
+		"internal/networks", "internal/strictjson",
 	},
 
 	"internal/remote":                  {"internal/fault", "internal/token"},
@@ -125,7 +126,7 @@ var mayImport = map[string][]string{
 	"internal/openid/openidtest":       {"internal/assertion/assertiontest"},
 	"internal/trust":                   and(operations, "internal/assertion", "internal/issuance", "internal/remote"),
 
-	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
+	"verify/verifytest":          {"verify", "internal/networks", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
 		"internal/webui/kit", "internal/webui/login", "internal/node", "internal/apply", "internal/quota", "internal/server", "internal/store", "internal/config",

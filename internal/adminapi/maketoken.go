@@ -12,16 +12,18 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // newToken is an API token or, by its kind, an API key to be made.
 type newToken struct {
-	Name       string    `json:"name"`
-	Kind       string    `json:"kind"` // api-token, which is the default, or api-key
-	Scope      scopeList `json:"scope"`
-	Collection *int64    `json:"collection"`
-	ExpiresIn  lifetime  `json:"expires_in"`
+	Name       string      `json:"name"`
+	Kind       string      `json:"kind"` // api-token, which is the default, or api-key
+	Scope      scopeList   `json:"scope"`
+	Collection *int64      `json:"collection"`
+	Networks   networkList `json:"networks"`
+	ExpiresIn  lifetime    `json:"expires_in"`
 }
 
 // madeToken shows a token's value, this once.
@@ -32,6 +34,7 @@ type madeToken struct {
 	Kind       string     `json:"kind"`
 	Scope      string     `json:"scope"`
 	Collection *int64     `json:"collection"`
+	Networks   []string   `json:"networks"`
 	ExpiresAt  *time.Time `json:"expires_at"`
 }
 
@@ -44,7 +47,7 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 		return missing("name")
 	}
 	issued, err := a.makeToken(r, n.Kind, credentials.NewCredential{
-		Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: int64(n.ExpiresIn),
+		Name: n.Name, Scope: n.Scope, Collection: n.Collection, Networks: networks.List(n.Networks), Lifetime: int64(n.ExpiresIn),
 	})
 	if err != nil {
 		return unpermitted(err)
@@ -104,10 +107,24 @@ func (l *lifetime) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
+// networkList is the networks of a body, a list of texts; nil when none was given.
+type networkList networks.List
+
+// UnmarshalJSON refuses what is no network, and a list without any.
+func (l *networkList) UnmarshalJSON(raw []byte) error {
+	var texts []string
+	if json.Unmarshal(raw, &texts) != nil {
+		return fault.New(fault.Invalid, "the member \"networks\" must be a list of strings").In("networks")
+	}
+	list, err := networks.Parse(texts)
+	*l = networkList(list)
+	return err
+}
+
 func writeMade(w http.ResponseWriter, issued *issuance.Issued) error {
 	return httpkit.WriteJSON(w, http.StatusCreated, madeToken{
 		ID: issued.ID, Token: issued.Value.Reveal(), Name: issued.Name, Kind: issued.Kind.String(),
-		Scope: identity.FormatScope(issued.Scope), Collection: issued.Collection, ExpiresAt: instant(issued.Expiry),
+		Scope: identity.FormatScope(issued.Scope), Collection: issued.Collection, Networks: issued.Networks.Strings(), ExpiresAt: instant(issued.Expiry),
 	})
 }
 

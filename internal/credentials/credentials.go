@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -65,9 +66,10 @@ type NewCredential struct {
 	Name       string   // of an API token; required there
 	Scope      []string // nil: none asked for
 	Collection *int64
-	Lifetime   int64  // seconds; 0: none asked for
-	Cap        bool   // a lifetime above the ceiling becomes the ceiling
-	Prefix     string // of an API token; "": the operator's
+	Networks   networks.List // that it, and what is made from it, may be used from; nil: any
+	Lifetime   int64         // seconds; 0: none asked for
+	Cap        bool          // a lifetime above the ceiling becomes the ceiling
+	Prefix     string        // of an API token; "": the operator's
 }
 
 // ValidateTokenName reports what is wrong with the name of an API token, as
@@ -116,7 +118,7 @@ func (s *Creator) admit(ctx context.Context, c *caller.Caller, kind token.Kind, 
 		return nil, caller.ErrSignIn
 	}
 	r := &issuance.Request{
-		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: n.Lifetime,
+		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Networks: n.Networks, Lifetime: n.Lifetime,
 		Cap: n.Cap, Prefix: n.Prefix,
 	}
 	return r, s.core.Admit(ctx, c, r)

@@ -66,7 +66,7 @@ func (s *Lists) presented(ctx context.Context, c *caller.Caller) (records.Stored
 	}
 	return records.StoredToken{
 		ID: t.ID, Kind: t.Kind, Owner: t.Subject, ClientID: t.ClientID, Scope: t.Scope, Collection: t.Collection,
-		Chain: t.Chain, Seq: t.Seq, CreatedAt: t.IssuedAt, ExpiresAt: t.Expiry,
+		Networks: t.Networks, Chain: t.Chain, Seq: t.Seq, CreatedAt: t.IssuedAt, ExpiresAt: t.Expiry,
 	}, nil
 }
 

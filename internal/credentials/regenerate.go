@@ -30,8 +30,8 @@ func (s *Renewer) MayRegenerate(ctx context.Context, c *caller.Caller, id string
 	return err
 }
 
-// Regenerate replaces the value of an API token; its name, scope, collection and parents
-// stay. The owner may do it with a fresh session; a Bearer with the scope credentials may
+// Regenerate replaces the value of an API token; its name, scope, collection, networks
+// and parents stay. The owner may do it with a fresh session; a Bearer with the scope credentials may
 // regenerate itself and what was made from it. A token that a person created gets the
 // same lifetime again when it is regenerated with a session; every other token keeps its
 // expiry.
@@ -52,7 +52,7 @@ func (s *Renewer) Regenerate(ctx context.Context, c *caller.Caller, id string, o
 		return nil, err
 	}
 	r := &issuance.Request{
-		Kind: token.KindAPIToken, Name: old.Name, Scope: old.Scope, Collection: old.Collection, Prefix: old.Prefix,
+		Kind: token.KindAPIToken, Name: old.Name, Scope: old.Scope, Collection: old.Collection, Networks: old.Networks, Prefix: old.Prefix,
 		Cap: true,
 	}
 	if !old.KeepsEnd {

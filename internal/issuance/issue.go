@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -34,6 +35,7 @@ type Request struct {
 	Audience   string              // RFC 8707 resource, or audience
 	Scope      []string            // nil: none asked for
 	Collection *int64              // where Principal is set: the one that was read with it
+	Networks   networks.List       // that the token may be used from; nil: none asked for
 	Lifetime   int64               // seconds
 	Usual      int64               // seconds when no lifetime is asked for; 0: the kind's own
 	Cap        bool                // a lifetime above the ceiling becomes the ceiling
@@ -64,8 +66,9 @@ type Issued struct {
 	Scope      []string
 	Audience   string
 	Collection *int64
-	Lifetime   int64     // seconds; 0: for ever
-	Expiry     time.Time // zero: never
+	Networks   networks.List // that it may be used from; nil: any
+	Lifetime   int64         // seconds; 0: for ever
+	Expiry     time.Time     // zero: never
 }
 
 // Pair is an access token and, where it was asked for, the refresh token beside it.
@@ -292,6 +295,7 @@ type decision struct {
 	scope      []string
 	audience   string
 	collection *int64
+	networks   networks.List
 	lifetime   int64 // seconds; 0: for ever
 	issuedAt   time.Time
 	chain      []string // what it was made from, root first
@@ -323,6 +327,9 @@ func (d *decision) remark(r *Request) string {
 	if d.collection != nil {
 		parts = append(parts, "collection "+strconv.FormatInt(*d.collection, 10))
 	}
+	if d.networks != nil {
+		parts = append(parts, "from "+d.networks.String())
+	}
 	if r.trusted != nil {
 		parts = append(parts, "by the issuer "+r.trusted.String())
 	}
@@ -352,6 +359,9 @@ func (i *core) decide(ctx context.Context, r *Request) (*decision, error) {
 		return nil, err
 	}
 	if d.collection, err = r.collection(); err != nil {
+		return nil, err
+	}
+	if d.networks, err = r.networks(); err != nil {
 		return nil, err
 	}
 	return d, r.decideFamily(d)

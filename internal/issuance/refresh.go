@@ -55,7 +55,7 @@ func (i *Refresher) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	asOf := i.cfg.Verifier.Standing().AsOf
 	asks := verification.Requirements{Kinds: refreshOnly, AnyAudience: true, Despite: reasonUsed}
 	t, err := i.cfg.Verifier.Redeem(ctx, x.Token, asks)
-	if t != nil && t.Kind == token.KindRefresh && (t.Ended == reasonUsed || t.Ended == reasonSibling) {
+	if t != nil && t.Kind == token.KindRefresh && (t.Ended == reasonUsed || t.Ended == reasonSibling || fromElsewhere(err)) {
 		again, reused, err := i.usedBefore(ctx, t)
 		switch {
 		case err != nil:
@@ -79,6 +79,13 @@ func (i *Refresher) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 		return Pair{}, err
 	}
 	return i.refresh(ctx, x, caller.ByToken(&verification.Identity{Token: t, Subject: subject, AsOf: asOf}))
+}
+
+// fromElsewhere reports whether a refresh token was refused for where it was used from. It
+// isn't used up by that, but a second use counts from wherever it comes.
+func fromElsewhere(err error) bool {
+	r, refused := verification.RefusalOf(err)
+	return refused && r.Check == token.CheckNetwork
 }
 
 // refresh issues the new pair for a refresh token that was accepted.

@@ -18,7 +18,7 @@ import (
 // where one is kept.
 func (i *core) create(ctx context.Context, r *Request, d *decision) (*Issued, []records.Op, error) {
 	issued := &Issued{
-		ID: d.id, Kind: r.Kind, Name: r.Name, Scope: d.scope, Audience: d.audience, Collection: d.collection,
+		ID: d.id, Kind: r.Kind, Name: r.Name, Scope: d.scope, Audience: d.audience, Collection: d.collection, Networks: d.networks,
 		Lifetime: d.lifetime, Expiry: d.expiry(),
 	}
 	var o token.Opaque
@@ -72,7 +72,7 @@ func (i *core) sign(ctx context.Context, r *Request, d *decision) (token.Secret,
 	claims := token.Claims{
 		Issuer: i.cfg.Policy.Issuer, Subject: r.Principal.Subject(), Audience: []string{d.audience},
 		IssuedAt: d.issuedAt, Expiry: d.expiry(), ID: d.id, ClientID: r.clientID(),
-		Scope: d.scope, Collection: d.collection, Chain: d.chain, Actors: r.actors(), Seq: r.seq(),
+		Scope: d.scope, Collection: d.collection, Chain: d.chain, Actors: r.actors(), Networks: d.networks, Seq: r.seq(),
 		TaskTokenType: r.TaskType, AsLists: i.cfg.Policy.Profile.AsLists, Extra: i.cfg.Policy.Profile.claims(r),
 	}
 	if r.Principal.User != nil {
@@ -148,7 +148,7 @@ func (i *core) createRefresh(r *Request, d *decision) (*Issued, records.Op, erro
 func (r *Request) row(o token.Opaque, d *decision) records.StoredToken {
 	row := records.StoredToken{
 		Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4, Owner: r.Principal.Subject(),
-		Collection: d.collection, Chain: d.chain, Seq: r.seq(), CreatedAt: d.issuedAt,
+		Collection: d.collection, Networks: d.networks, Chain: d.chain, Seq: r.seq(), CreatedAt: d.issuedAt,
 		SignIn: r.signIn,
 	}
 	if id := r.clientID(); id != identity.OwnClientID {

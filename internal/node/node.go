@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -141,7 +142,8 @@ func (n *Node) core() (err error) {
 		}),
 		Ledger: c.Follower.Ledger(), Forms: c.Forms,
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
-		Uses: n.uses, CacheBytes: c.Settings.CacheBytes,
+		AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() },
+		Uses:      n.uses, CacheBytes: c.Settings.CacheBytes,
 	}
 	j := journal.Config{
 		Store: c.Store, Follower: c.Follower, Watcher: c.Watcher, Wait: c.Settings.Wait, Staleness: c.Settings.Staleness,

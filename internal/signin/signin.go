@@ -134,13 +134,14 @@ func (a *Authenticator) Session(ctx context.Context, raw string) (*caller.Caller
 }
 
 // BearerToRevoke authenticates a caller who wants to revoke a token. A token that
-// calls other APIs than bearerd's, or an exchange key, may revoke itself and nothing else.
+// calls other APIs than bearerd's, one that is used from outside of its networks, or an
+// exchange key, may revoke itself and nothing else.
 func (a *Authenticator) BearerToRevoke(ctx context.Context, raw string) (*caller.Caller, error) {
 	c, err := a.byToken(ctx, raw, verification.Requirements{})
 	if err == nil || fault.Is(err, fault.Unavailable) {
 		return c, err
 	}
-	c, selfErr := a.byToken(ctx, raw, verification.Requirements{Kinds: caller.SelfRevokingKinds(), AnyAudience: true})
+	c, selfErr := a.byToken(ctx, raw, verification.Requirements{Kinds: caller.SelfRevokingKinds(), AnyAudience: true, AnyNetwork: true})
 	if selfErr != nil {
 		return nil, err
 	}
@@ -157,7 +158,8 @@ func (a *Authenticator) byToken(ctx context.Context, raw string, r verification.
 
 // Introspect returns to a resource server what a token is (RFC 7662). live is false
 // for everything that could not be used as an access token. The audience is not
-// judged; access to the token's collection is. The error is InsufficientScope for a
+// judged; access to the token's collection is. Its networks are not, because the
+// address is that of the resource server's client. The error is InsufficientScope for a
 // caller who may not ask, or Unavailable.
 func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw string) (t *verification.Token, live bool, err error) {
 	if err := c.RequireIntrospect(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -15,6 +16,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
@@ -29,6 +31,7 @@ type tokenForm struct {
 	ScopeError  string
 	Collections []records.Collection
 	Collection  kit.Field
+	Networks    kit.Field
 	Expiry      expiry
 	Failed      bool
 }
@@ -109,9 +112,24 @@ func (f *tokenForm) read(form url.Values) (n credentials.NewCredential, ok bool)
 		f.ScopeError = kit.Sentence(fault.Message(err))
 	}
 	n.Collection = f.readCollection(form.Get("collection"))
+	f.Networks.Value = strings.TrimSpace(form.Get("networks"))
+	if typed := splitNetworks(f.Networks.Value); typed != nil {
+		if n.Networks, err = networks.Parse(typed); err != nil {
+			f.Networks.Error = kit.Sentence(fault.Message(err))
+		}
+	}
 	n.Lifetime = f.Expiry.read(form)
-	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Expiry.Error != ""
+	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Networks.Error+f.Expiry.Error != ""
 	return n, !f.Failed
+}
+
+// splitNetworks returns the networks that were typed, with spaces, commas or lines between
+// them; nil for none.
+func splitNetworks(typed string) []string {
+	if list := strings.FieldsFunc(typed, func(c rune) bool { return c == ',' || c == ';' || unicode.IsSpace(c) }); len(list) > 0 {
+		return list
+	}
+	return nil
 }
 
 func (f *tokenForm) readCollection(value string) *int64 {
@@ -128,7 +146,7 @@ func (f *tokenForm) readCollection(value string) *int64 {
 
 // unjudged shows what was typed without saying what is wrong with it: nothing was asked for.
 func (f *tokenForm) unjudged() {
-	f.Name.Error, f.ScopeError, f.Collection.Error, f.Expiry.Error, f.Failed = "", "", "", "", false
+	f.Name.Error, f.ScopeError, f.Collection.Error, f.Networks.Error, f.Expiry.Error, f.Failed = "", "", "", "", "", false
 }
 
 // refused puts an error beside the field that it names. It reports false for an
@@ -142,6 +160,8 @@ func (f *tokenForm) refused(err error) bool {
 		f.ScopeError = message
 	case "collection":
 		f.Collection.Error = message
+	case "networks":
+		f.Networks.Error = message
 	case "expires_in":
 		f.Expiry.Error = message
 	default:
@@ -184,6 +204,7 @@ type made struct {
 	Value      string
 	Scope      []string
 	Collection string
+	Networks   networks.List
 	Expires    time.Time // zero: never
 	Examples   []example
 	Back       string // where the page leads to
@@ -191,7 +212,7 @@ type made struct {
 }
 
 func newMade(issuer string, issued *issuance.Issued, name string, names map[int64]string) made {
-	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Expires: issued.Expiry, Back: kit.PathTokens}
+	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Networks: issued.Networks, Expires: issued.Expiry, Back: kit.PathTokens}
 	if issued.Collection != nil {
 		m.Collection = tokenrow.CollectionName(*issued.Collection, names)
 	}
@@ -215,7 +236,7 @@ func (p *tokenPages) renderMade(w http.ResponseWriter, r *kit.Request, status in
 
 // typedAgain are the fields of the form for a new token that come back after signing in
 // again.
-var typedAgain = []string{"name", "scope", "collection", "expires", "until"}
+var typedAgain = []string{"name", "scope", "collection", "networks", "expires", "until"}
 
 // backToTokenForm returns the page with the form for a new token, filled in as it was sent.
 func backToTokenForm(form url.Values) string {

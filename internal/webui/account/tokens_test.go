@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,25 @@ func TestATokenWithoutWishesHasNoScopeAndNoEnd(t *testing.T) {
 			t.Errorf("%v: %+v %v", pairs, got, err)
 		}
 	}
+}
+
+// Networks are typed as people separate things; what is wrong comes back beside the field.
+func TestATokenIsLimitedToTheNetworksThatWereTyped(t *testing.T) {
+	t.Parallel()
+	s := webuitest.New(t, nodetest.Options{Settings: webuitest.Scopes})
+	b := s.Ada(t)
+	a := b.Submit(t, "/auth/tokens", "name", "n", "networks", " 192.0.2.128/25, 192.0.2.0/25\n2001:db8::/32 ").
+		Is(http.StatusCreated, "<dt>Networks</dt>", ">192.0.2.0/24</code>", ">2001:db8::/32</code>")
+	raw := webuitest.ShownToken(t, a)
+	for address, accepted := range map[string]bool{"192.0.2.7": true, "2001:db8::7": true, "198.51.100.7": false} {
+		_, err := s.Verify(t.Context(), raw, verification.Requirements{From: netip.MustParseAddr(address)})
+		if (err == nil) != accepted {
+			t.Errorf("from %s: %v", address, err)
+		}
+	}
+	b.Get(t, "/auth/tokens").Is(http.StatusOK, ">192.0.2.0/24</code>", `aria-describedby="networks-hint"`)
+	b.Submit(t, "/auth/tokens", "name", "n", "networks", "192.0.2.1/24").
+		Is(http.StatusBadRequest, `value="192.0.2.1/24"`, `aria-describedby="networks-hint networks-error"`, "the network is 192.0.2.0/24")
 }
 
 func TestWhereNothingIsDeclaredAnyScopeMayBeTyped(t *testing.T) {

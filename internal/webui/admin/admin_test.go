@@ -601,7 +601,7 @@ func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]traffic
 func TestAChartHasAColourForEachPart(t *testing.T) {
 	t.Parallel()
 	_, b := webuitest.NewOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = refusals{} })
-	body := b.Get(t, "/auth/admin/").Is(http.StatusOK, "374 the rest", "the rest: 374</title>", ">expired or early</th>", ">access</th>").Body
+	body := b.Get(t, "/auth/admin/").Is(http.StatusOK, "465 the rest", "the rest: 465</title>", ">expired or early</th>", ">access</th>").Body
 	classes := regexp.MustCompile(`<rect class="(s\d)" x=`).FindAllStringSubmatch(body, -1)
 	var got []string
 	for _, m := range classes {
