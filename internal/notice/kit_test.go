@@ -206,7 +206,6 @@ func as[T any](t *testing.T, v any) (out T) {
 	return out
 }
 
-
 func withUser(b access.Binding, id string) access.Binding {
 	b.User = id
 	return b

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/records"
@@ -26,7 +26,7 @@ func TestAProcessThatDiesLosesNothing(t *testing.T) {
 		first := open()
 		first.Freeze()
 		ada := first.Person(t, "ada")
-		first.APIToken(t, ada, issuance.NewCredential{Name: "laptop"})
+		first.APIToken(t, ada, credentials.NewCredential{Name: "laptop"})
 		// It dies here: nothing of its memory is used again.
 		second := open()
 		second.Freeze()
@@ -93,9 +93,9 @@ func TestOneNodeSends(t *testing.T) {
 		ada := f.Person(t, "ada")
 		to := &sink{}
 		one, two := newSender(t, f, "one", to), newSender(t, f, "two", to)
-		f.APIToken(t, ada, issuance.NewCredential{})
+		f.APIToken(t, ada, credentials.NewCredential{})
 		one.deliver(t)
-		f.APIToken(t, ada, issuance.NewCredential{})
+		f.APIToken(t, ada, credentials.NewCredential{})
 		two.deliver(t)
 		if len(to.got) != 1 {
 			t.Fatalf("%d arrived while the first node had the turn", len(to.got))
@@ -128,7 +128,7 @@ func TestAReceiverThatFailsForADayLosesNothing(t *testing.T) {
 		s := newSender(t, f, "one", to)
 		const tokens = 60
 		for n := range tokens {
-			f.APIToken(t, ada, issuance.NewCredential{Name: fmt.Sprint(n)})
+			f.APIToken(t, ada, credentials.NewCredential{Name: fmt.Sprint(n)})
 		}
 		for range 24 * 60 {
 			s.deliver(t)
@@ -175,7 +175,7 @@ func TestANoticeThatFailsDoesNotHoldUpOthers(t *testing.T) {
 		}}
 		s := newSender(t, f, "one", to)
 		for _, name := range []string{"bad", "good", "better"} {
-			f.APIToken(t, ada, issuance.NewCredential{Name: name})
+			f.APIToken(t, ada, credentials.NewCredential{Name: name})
 		}
 		for range 3 {
 			s.deliver(t)
@@ -201,7 +201,7 @@ func TestARefusalIsFinalAndSaidOnce(t *testing.T) {
 		}}
 		s := newSender(t, f, "one", to)
 		for range 3 {
-			f.APIToken(t, ada, issuance.NewCredential{})
+			f.APIToken(t, ada, credentials.NewCredential{})
 		}
 		for range 10 {
 			s.deliver(t)
@@ -227,7 +227,7 @@ func TestAReceiverSaysWhenToComeBack(t *testing.T) {
 		}}
 		s := newSender(t, f, "one", to)
 		for range 3 {
-			f.APIToken(t, ada, issuance.NewCredential{})
+			f.APIToken(t, ada, credentials.NewCredential{})
 		}
 		for range 10 {
 			s.deliver(t)
@@ -253,7 +253,7 @@ func TestWhatNobodyTakesIsDropped(t *testing.T) {
 		ada := f.Person(t, "ada")
 		s := newSender(t, f, "one", &sink{err: func(notice.Message) error { return errors.New("down") }})
 		for range 3 {
-			f.APIToken(t, ada, issuance.NewCredential{})
+			f.APIToken(t, ada, credentials.NewCredential{})
 			f.Advance(time.Hour)
 		}
 		f.Advance(notice.Kept - 2*time.Hour - time.Minute)
@@ -284,9 +284,9 @@ func TestExpiringTokensAreAnnouncedOnce(t *testing.T) {
 			for _, who := range []string{"ada", "bob"} {
 				by := here.Person(t, who)
 				for name, lifetime := range map[string]int64{"six days": 6 * day, "five days": 5 * day, "eight days": 8 * day, "for ever": 0} {
-					here.APIToken(t, by, issuance.NewCredential{Name: name, Lifetime: lifetime})
+					here.APIToken(t, by, credentials.NewCredential{Name: name, Lifetime: lifetime})
 				}
-				here.ExchangeKey(t, by, issuance.NewCredential{Lifetime: 6 * day})
+				here.ExchangeKey(t, by, credentials.NewCredential{Lifetime: 6 * day})
 			}
 			for _, f := range []*nodetest.Fixture{here, there, here} {
 				x := &notice.Expiring{Store: f.Store, Journal: f.Journal, Announcer: f.Announcer, Now: f.Time}
@@ -318,7 +318,7 @@ func TestWithoutReceiversNothingIsStored(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	f.APIToken(t, ada, issuance.NewCredential{})
+	f.APIToken(t, ada, credentials.NewCredential{})
 	nodetest.Must(t, nodetest.Second(f.RevokeAll(t.Context(), caller.Operator(), ada.ID())))
 	w, err := f.Store.WaitingNotices(t.Context(), receiver, 10)
 	if err != nil || w.Count != 0 {

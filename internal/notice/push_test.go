@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/token"
@@ -28,7 +28,7 @@ func TestAPushIsASecurityEventToken(t *testing.T) {
 	root := f.Person(t, "root", nodetest.Admin())
 	s := newSite(t, f.Ring.JWKS)
 	ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.7", RequestID: "r-1"})
-	issued, err := f.CreateAPIToken(ctx, ada, issuance.NewCredential{Name: "laptop bda_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", Lifetime: 3600})
+	issued, err := f.CreateAPIToken(ctx, ada, credentials.NewCredential{Name: "laptop bda_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", Lifetime: 3600})
 	nodetest.Must(t, err)
 	session := f.SignedIn(t, "ada")
 	nodetest.Must(t, f.EndSession(t.Context(), session))
@@ -125,7 +125,7 @@ func TestASecurityEventTokenIsNoToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: wanting(notice.Interest{Receiver: receiver})})
 	ada := f.Person(t, "ada")
-	f.APIToken(t, ada, issuance.NewCredential{})
+	f.APIToken(t, ada, credentials.NewCredential{})
 	s := newSite(t, f.Ring.JWKS)
 	newSender(t, f, "one", s.push(f)).deliver(t)
 	if len(s.raw) != 1 {

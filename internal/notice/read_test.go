@@ -10,6 +10,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -63,10 +64,10 @@ func TestWhatOperationsReport(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", what, diff)
 			}
 		}
-		create := func(name string) *issuance.Issued { return f.APIToken(t, ada, issuance.NewCredential{Name: name}) }
+		create := func(name string) *issuance.Issued { return f.APIToken(t, ada, credentials.NewCredential{Name: name}) }
 		report("nothing", func() error { return nil })
 		report("an API token", func() error { create("a"); return nil }, "token-created by user of ada: a")
-		report("an API key", func() error { f.ExchangeKey(t, ada, issuance.NewCredential{}); return nil }, "token-created by user of ada: ")
+		report("an API key", func() error { f.ExchangeKey(t, ada, credentials.NewCredential{}); return nil }, "token-created by user of ada: ")
 		report("a session", func() error { f.SignedIn(t, "ada"); return nil })
 		own, other, leaked := create("own"), create("other"), create("leaked")
 		report("one's own token, revoked", func() error { return nodetest.Second(f.RevokeID(ctx, ada, own.ID)) })
@@ -80,11 +81,17 @@ func TestWhatOperationsReport(t *testing.T) {
 			"session-revoked by admin of ada (all)", "token-revoked by admin of ada (all)")
 		name, secret, off, on := "Ada", token.Secret("correct horse battery"), true, false
 		report("another name", func() error { return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Name: &name})) })
-		report("a password", func() error { return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Password: &secret})) },
+		report("a password", func() error {
+			return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Password: &secret}))
+		},
 			"credential-change by admin of ada (update)", "session-revoked by admin of ada (all)")
-		report("disabled", func() error { return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: &off})) },
+		report("disabled", func() error {
+			return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: &off}))
+		},
 			"session-revoked by admin of ada (all)", "user-disabled by admin of ada")
-		report("enabled", func() error { return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: &on})) })
+		report("enabled", func() error {
+			return nodetest.Second(f.UpdateUser(ctx, root, "ada", directory.UserPatch{Disabled: &on}))
+		})
 		report("removed", func() error { return nodetest.Second(f.RemoveUser(ctx, root, "bob")) },
 			"session-revoked by admin (all)", "user-disabled by admin (removed)")
 		report("a binding", func() error {
@@ -101,7 +108,7 @@ func TestANewNetworkIsReported(t *testing.T) {
 		f := open()
 		f.Freeze()
 		ada := f.Person(t, "ada")
-		value := f.APIToken(t, ada, issuance.NewCredential{Name: "laptop"}).Value.Reveal()
+		value := f.APIToken(t, ada, credentials.NewCredential{Name: "laptop"}).Value.Reveal()
 		took(t, f)
 		use := func(f *nodetest.Fixture, address string, want ...string) {
 			t.Helper()
@@ -133,7 +140,7 @@ func TestANetworkIsLearnedOnce(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: wanting(notice.Interest{Receiver: receiver})})
 	ada := f.Person(t, "ada")
-	id := f.APIToken(t, ada, issuance.NewCredential{}).ID
+	id := f.APIToken(t, ada, credentials.NewCredential{}).ID
 	n := &notice.Networks{Store: f.Store, Journal: f.Journal, Announcer: f.Announcer}
 	uses := []notice.Use{{ID: id, Address: "192.0.2.7", At: f.Time()}, {ID: id, Address: "198.51.100.1", At: f.Time()}}
 	nodetest.Must(t, n.Learn(t.Context(), uses))

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/notice"
 )
@@ -25,7 +25,7 @@ func TestTheWebhookLearnsOnceOfWhatExpires(t *testing.T) {
 	ada := f.Person(t, "ada")
 	const day = int64(24 * 60 * 60)
 	for name, lifetime := range map[string]int64{"ends soon": 6 * day, "lives on": 8 * day, "never ends": 0} {
-		f.APIToken(t, ada, issuance.NewCredential{Name: name, Lifetime: lifetime})
+		f.APIToken(t, ada, credentials.NewCredential{Name: name, Lifetime: lifetime})
 	}
 	secret := []byte("of the webhook")
 	var got []string
