@@ -28,6 +28,7 @@ import (
 // Store is what a directory reads.
 type Store interface {
 	records.Directory
+	records.Lists
 	records.Provisioning
 	records.AuditLog
 	records.Issuers

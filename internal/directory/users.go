@@ -7,7 +7,6 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -16,9 +15,15 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
+// userStore reads users.
+type userStore interface {
+	records.Directory
+	records.Lists
+}
+
 // Users reads and changes users and the groups they are in.
 type Users struct {
-	store    records.Directory
+	store    userStore
 	sessions SessionFinder
 	editor   *editor
 }
@@ -165,21 +170,7 @@ func (u *Users) Usernames(ctx context.Context, c *caller.Caller, subjects []stri
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
 	}
-	names := make(map[string]string, len(subjects))
-	for _, id := range subjects {
-		if _, known := names[id]; known {
-			continue
-		}
-		user, err := findUser(ctx, u.store, id)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		names[id] = user.Username
-	}
-	return names, nil
+	return u.store.Usernames(ctx, subjects)
 }
 
 // UserAccess returns the grants of a user, each with the binding it comes from: the

@@ -2,7 +2,6 @@ package issuance
 
 import (
 	"context"
-	"slices"
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -73,25 +72,51 @@ func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n
 	return r, s.issuer.admit(ctx, c, r)
 }
 
-// TokenList lists stored tokens, ended ones included, newest first: the caller's own or,
-// for administrators, anybody's. A Bearer that may not manage its owner's tokens sees
-// only itself.
+// TokenList lists stored tokens: the caller's own or, for administrators, anybody's. A
+// Bearer that may not manage its owner's tokens sees only itself.
 func (s *Tokens) TokenList(ctx context.Context, c *caller.Caller, q records.TokenQuery) (records.Page[records.StoredToken], error) {
-	if err := c.RequireSignedIn(); err != nil {
+	alone, err := mayList(c, q)
+	if err != nil {
 		return records.Page[records.StoredToken]{}, err
+	}
+	q.Now = s.cfg.Now()
+	if alone {
+		return s.presentedAlone(ctx, c, q)
+	}
+	return s.cfg.Store.StoredTokens(ctx, q)
+}
+
+// TokenTotal counts the tokens that TokenList lists, on all pages, up to
+// records.MaxTotal.
+func (s *Tokens) TokenTotal(ctx context.Context, c *caller.Caller, q records.TokenQuery) (records.Total, error) {
+	alone, err := mayList(c, q)
+	if err != nil {
+		return records.Total{}, err
+	}
+	q.Now, q.After = s.cfg.Now(), ""
+	if alone {
+		page, err := s.presentedAlone(ctx, c, q)
+		return records.Total{Count: len(page.Items)}, err
+	}
+	return s.cfg.Store.TokenTotal(ctx, q)
+}
+
+// mayList is the gate of both: it reports whether the caller sees only the token that
+// they presented.
+func mayList(c *caller.Caller, q records.TokenQuery) (alone bool, err error) {
+	if err := c.RequireSignedIn(); err != nil {
+		return false, err
 	}
 	own := q.Owner != "" && q.Owner == c.ID()
 	if own && c.RequireManageTokens() == nil {
-		return s.cfg.Store.StoredTokens(ctx, q)
+		return false, nil
 	}
-	err := c.RequireAdministrator()
-	switch {
-	case err == nil:
-		return s.cfg.Store.StoredTokens(ctx, q)
-	case own:
-		return s.presentedAlone(ctx, c, q)
+	if err := c.RequireAdministrator(); err != nil && !own {
+		return false, err
+	} else if err != nil {
+		return true, nil
 	}
-	return records.Page[records.StoredToken]{}, err
+	return false, nil
 }
 
 // presentedAlone returns a list with only the token that the caller presented.
@@ -99,11 +124,8 @@ func (s *Tokens) presentedAlone(ctx context.Context, c *caller.Caller, q records
 	if q.After != "" {
 		return page, fault.New(fault.Invalid, "the cursor is not one of this list").In("cursor")
 	}
-	if len(q.Kinds) > 0 && !slices.Contains(q.Kinds, c.Token.Kind) {
-		return page, nil
-	}
 	t, err := s.presented(ctx, c)
-	if err != nil {
+	if err != nil || !q.Asks(t) {
 		return page, err
 	}
 	page.Items = []records.StoredToken{t}

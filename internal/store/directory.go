@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -261,4 +262,42 @@ func (s *Store) LinkedUsers(ctx context.Context, q records.LinkedQuery) (records
 		return records.Page[records.LinkedUser]{}, err
 	}
 	return paged(users, limit, func(l records.LinkedUser) string { return seal(linkedCursor, l.ExternalID) }), nil
+}
+
+// usernamesAt is how many usernames one statement looks up.
+const usernamesAt = 100
+
+// Usernames returns the usernames of those of at most records.MaxNames subjects who are
+// users.
+func (s *Store) Usernames(ctx context.Context, subjects []string) (map[string]string, error) {
+	if len(subjects) > records.MaxNames {
+		return nil, fault.New(fault.Invalid, "at most %d names are looked up at a time", records.MaxNames)
+	}
+	ids := slices.Clone(subjects)
+	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
+	names := make(map[string]string, len(ids))
+	for some := range slices.Chunk(ids, usernamesAt) {
+		args := make([]any, usernamesAt) // one length, one statement to prepare
+		for i := range args {
+			args[i] = some[min(i, len(some)-1)]
+		}
+		pairs, err := query(ctx, s, func(scan scanner) (p [2]string, err error) { return p, scan(&p[0], &p[1]) }, selectUsernames(), args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pairs {
+			names[p[0]] = p[1]
+		}
+	}
+	return names, nil
+}
+
+func selectUsernames() string {
+	var text strings.Builder
+	text.WriteString("SELECT id, username FROM users WHERE id IN ($1")
+	for i := 2; i <= usernamesAt; i++ {
+		text.WriteString(", $" + strconv.Itoa(i))
+	}
+	return text.String() + ")"
 }

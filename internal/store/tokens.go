@@ -190,9 +190,12 @@ func (s *Store) token(ctx context.Context, text string, key any) (t records.Stor
 	return t, seq, nil
 }
 
-// StoredTokens lists tokens, newest first, including ended ones. New tokens don't move
-// the pages. An invalid cursor is fault.Invalid.
+// StoredTokens lists tokens. New tokens don't move the pages. An invalid cursor is
+// fault.Invalid.
 func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records.Page[records.StoredToken], error) {
+	if q.State != records.AnyState || q.NeverUsed || !q.ExpiresBy.IsZero() || q.Scope != "" || q.Search != "" || q.Order > records.NewestFirst {
+		return s.tokenPage(ctx, q)
+	}
 	after, err := readPlace(q.After)
 	if err != nil {
 		return records.Page[records.StoredToken]{}, err

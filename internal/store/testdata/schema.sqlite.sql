@@ -231,6 +231,22 @@ CREATE TABLE token_ancestors (
 
 CREATE INDEX token_ancestors_token ON token_ancestors (token_id);
 
+CREATE TABLE token_scopes (
+    scope      TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    token_id   TEXT    NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    PRIMARY KEY (scope, created_at, token_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX token_scopes_token ON token_scopes (token_id);
+
+CREATE TRIGGER tokens_scopes AFTER INSERT ON tokens
+WHEN NEW.kind IN ('api-token', 'api-key', 'grant') AND NEW.scope <> '[]'
+BEGIN
+    INSERT OR IGNORE INTO token_scopes (scope, created_at, token_id)
+    SELECT s.value, NEW.created_at, NEW.id FROM json_each(NEW.scope) AS s;
+END;
+
 CREATE TABLE tokens (
     id           TEXT    NOT NULL PRIMARY KEY,
     kind         TEXT    NOT NULL,
@@ -255,15 +271,24 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0) STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, never_used INTEGER NOT NULL GENERATED ALWAYS AS (last_used_at = 0) VIRTUAL) STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 
 CREATE INDEX tokens_created ON tokens (created_at, id);
 
+CREATE INDEX tokens_ending ON tokens (coalesce(nullif(expires_at, 0), 9223372036854775807), id)
+    WHERE kind IN ('api-token', 'api-key', 'grant') AND revoked_at = 0;
+
 CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at > 0;
 
 CREATE INDEX tokens_issued_for ON tokens (issued_for) WHERE issued_for <> '';
+
+CREATE INDEX tokens_last4 ON tokens (last4) WHERE kind IN ('api-token', 'api-key', 'grant');
+
+CREATE INDEX tokens_made ON tokens (created_at, id) WHERE kind IN ('api-token', 'api-key', 'grant');
+
+CREATE INDEX tokens_named ON tokens (lower(name), id) WHERE kind IN ('api-token', 'api-key', 'grant');
 
 CREATE INDEX tokens_owner ON tokens (owner, created_at, id);
 
@@ -272,6 +297,8 @@ CREATE UNIQUE INDEX tokens_replaces ON tokens (replaces) WHERE replaces <> '';
 CREATE INDEX tokens_revoked ON tokens (revoked_at) WHERE revoked_at > 0;
 
 CREATE INDEX tokens_source ON tokens (source, source_session) WHERE source <> '';
+
+CREATE INDEX tokens_unused ON tokens (created_at, id) WHERE kind IN ('api-token', 'api-key', 'grant') AND never_used = 1;
 
 CREATE TABLE user_groups (
     user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
