@@ -72,7 +72,7 @@ func newTokenList(q records.TokenQuery) (*tokenList, error) {
 		l.key = ending
 	case records.ByName:
 		l.key = "lower(t.name)"
-	default:
+	case records.NewestFirst, records.OldestFirst, records.NaturalOrder:
 		l.desc = l.Order == records.NewestFirst
 	}
 	byTime := l.key == "t.created_at"
