@@ -84,7 +84,7 @@ func (a *API) routes() []route {
 		{"GET", "/tokens/{id}", a.token, "", anybody},                                                        // whose it is decides
 		{"DELETE", "/tokens/{id}", revokes(func() operation { return a.Revoker.RevokeID }), "wait", anybody}, // likewise
 		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait", a.mayRegenerate},
-		{"GET", "/users", a.users, "search " + paging, administrator},
+		{"GET", "/users", a.users, "search disabled sort total " + paging, administrator},
 		{"POST", "/users", a.createUser, "", a.mayDo(audit.UserCreate)},
 		{"GET", "/users/{id}", a.user, "", a.mayReadUser},
 		{"PATCH", "/users/{id}", a.updateUser, "wait", a.mayDo(audit.UserUpdate)},

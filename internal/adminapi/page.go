@@ -177,6 +177,19 @@ func listOf[S, T any](items []S, next string, render func(S) T) list[T] {
 	return l
 }
 
+// countedList is a page of a list, with its total where that was asked for.
+type countedList[T any] struct {
+	list[T]
+
+	Total *total `json:"total,omitempty"`
+}
+
+// total is how many items a list has.
+type total struct {
+	Count int  `json:"count"`
+	More  bool `json:"more"`
+}
+
 // each renders every item; the result is never null.
 func each[S, T any](items []S, render func(S) T) []T {
 	out := make([]T, 0, len(items))

@@ -121,19 +121,6 @@ func (a *API) tokenQuery(r *request, owner string) (q records.TokenQuery, err er
 	return q, err
 }
 
-// tokenList is a page of tokens.
-type tokenList struct {
-	list[storedToken]
-
-	Total *total `json:"total,omitempty"`
-}
-
-// total is how many items a list has.
-type total struct {
-	Count int  `json:"count"`
-	More  bool `json:"more"`
-}
-
 func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error {
 	q, err := a.tokenQuery(r, owner)
 	if err != nil {
@@ -147,7 +134,7 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 	if err != nil {
 		return err
 	}
-	out := tokenList{list: listOf(page.Items, page.Next, a.tokenOf)}
+	out := countedList[storedToken]{list: listOf(page.Items, page.Next, a.tokenOf)}
 	if owner == "" {
 		if err := a.nameOwners(r, out.Items); err != nil {
 			return err

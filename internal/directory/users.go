@@ -164,6 +164,14 @@ func (u *Users) UserList(ctx context.Context, c *caller.Caller, q records.UserQu
 	return u.store.Users(ctx, q)
 }
 
+// UserTotal counts the users that UserList lists, on all pages, up to records.MaxTotal.
+func (u *Users) UserTotal(ctx context.Context, c *caller.Caller, q records.UserQuery) (records.Total, error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.Total{}, err
+	}
+	return u.store.UserTotal(ctx, q)
+}
+
 // Usernames returns the usernames of subjects, for administrators. Subjects that no
 // longer exist are left out.
 func (u *Users) Usernames(ctx context.Context, c *caller.Caller, subjects []string) (map[string]string, error) {

@@ -17,6 +17,8 @@ type Page[T any] struct {
 // UserQuery asks for users whose username, name or email contains Search.
 type UserQuery struct {
 	Search, After string
+	Disabled      *bool // nil: all
+	Descending    bool  // by username from the end
 	Limit         int
 }
 

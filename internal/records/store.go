@@ -80,7 +80,8 @@ type Directory interface {
 	// (the first user's after the last; empty when there are no users), so that
 	// a login with an unknown username takes the time that a real one does.
 	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
-	// Users returns users by username, Limit at a time, after a cursor.
+	// Users returns users by username, Limit at a time, after a cursor. A page of a search
+	// may have fewer users, and others after it.
 	Users(ctx context.Context, q UserQuery) (Page[identity.User], error)
 	Collections(ctx context.Context) ([]Collection, error)
 	Roles(ctx context.Context) ([]access.Role, error)
@@ -142,6 +143,8 @@ type AccountFailures struct {
 type Lists interface {
 	// TokenTotal counts the tokens that a query asks for, on all pages, up to MaxTotal.
 	TokenTotal(ctx context.Context, q TokenQuery) (Total, error)
+	// UserTotal counts the users that a query asks for, likewise.
+	UserTotal(ctx context.Context, q UserQuery) (Total, error)
 	// Usernames returns the usernames of those of at most MaxNames subjects who are users.
 	Usernames(ctx context.Context, subjects []string) (map[string]string, error)
 }

@@ -34,9 +34,6 @@ FROM users u WHERE u.id = coalesce(
     (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
 FROM users u WHERE u.id = (SELECT l.user_id FROM user_links l WHERE l.source = $1 AND l.external_id = $3)`
 
-	selectUsers = selectUser + `
-FROM users u WHERE u.username > $1 AND u.search LIKE $2 ESCAPE '\' ORDER BY u.username LIMIT $3`
-
 	// The user whose id follows, or else the first of all. The two are one
 	// statement, so that it takes the same time for every decoy.
 	selectDecoyHash = `SELECT password_hash FROM (
@@ -181,35 +178,6 @@ func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.Pas
 	})
 	return found, err
 }
-
-// Users returns users in the order of their usernames. Search ignores case, and none
-// of its characters has a meaning of its own. A cursor that is none is
-// fault.Invalid.
-func (s *Store) Users(ctx context.Context, q records.UserQuery) (records.Page[identity.User], error) {
-	var after string
-	if len(q.Search) > maxSearch {
-		return records.Page[identity.User]{}, fault.New(fault.Invalid, "the search is longer than %d bytes", maxSearch)
-	}
-	if q.After != "" {
-		var err error
-		if after, err = unseal(userCursor, q.After); err != nil {
-			return records.Page[identity.User]{}, err
-		}
-	}
-	limit := pageSize(q.Limit)
-	// None of the search's characters has a meaning of its own.
-	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-	users, err := query(ctx, s, func(scan scanner) (u identity.User, err error) {
-		return u, scan(userFields(&u)...)
-	}, selectUsers, after, "%"+literal.Replace(strings.ToLower(q.Search))+"%", limit+1)
-	if err != nil {
-		return records.Page[identity.User]{}, err
-	}
-	return paged(users, limit, func(u identity.User) string { return seal(userCursor, u.Username) }), nil
-}
-
-// maxSearch is more than any name has.
-const maxSearch = 1024
 
 // searchText is what containing is looked for in.
 func searchText(username, name, email string) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,26 @@ func TestAFilteredListLooksAtBoundedTokens(t *testing.T) {
 		total, err = s.TokenTotal(t.Context(), records.TokenQuery{Owner: owner})
 		if want := (records.Total{Count: records.MaxTotal, More: true}); err != nil || total != want {
 			t.Errorf("the total of all of %q: %+v, %v", owner, total, err)
+		}
+	}
+}
+
+// TestListsAreReadInTheOrderOfAnIndex wants no list to sort or read a whole table, so
+// that a page costs the same however much is stored. Only what is one owner's is sorted.
+func TestListsAreReadInTheOrderOfAnIndex(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bearerd.db")
+	mustOpen(t, path, store.Options{})
+	db := raw(t, path)
+	for name, text := range store.ListLookups() {
+		details := plan(t, db, text)
+		inner := slices.ContainsFunc(details, func(d string) bool { return strings.HasPrefix(d, "CO-ROUTINE") })
+		for _, detail := range details {
+			whole := strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "USING") && (!inner || len(detail) != len("SCAN t"))
+			sort := strings.Contains(detail, "TEMP B-TREE") && name != "tokens, an owner's by name"
+			if whole || sort || strings.HasPrefix(detail, "MATERIALIZE") {
+				t.Errorf("%s: %s", name, strings.Join(details, " / "))
+			}
 		}
 	}
 }

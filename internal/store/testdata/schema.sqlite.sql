@@ -318,6 +318,53 @@ CREATE TABLE user_links (
 
 CREATE INDEX user_links_user ON user_links (user_id);
 
+CREATE TRIGGER user_search_added AFTER INSERT ON user_search
+BEGIN
+    INSERT INTO user_search_grams (rowid, text) VALUES (NEW.n, NEW.text);
+END;
+
+CREATE TRIGGER user_search_changed AFTER UPDATE OF text ON user_search
+BEGIN
+    INSERT INTO user_search_grams (user_search_grams, rowid, text) VALUES ('delete', OLD.n, OLD.text);
+    INSERT INTO user_search_grams (rowid, text) VALUES (NEW.n, NEW.text);
+END;
+
+CREATE TRIGGER user_search_removed AFTER DELETE ON user_search
+BEGIN
+    INSERT INTO user_search_grams (user_search_grams, rowid, text) VALUES ('delete', OLD.n, OLD.text);
+END;
+
+CREATE TABLE user_search (
+    n       INTEGER PRIMARY KEY,
+    user_id TEXT    NOT NULL UNIQUE,
+    text    TEXT    NOT NULL
+) STRICT;
+
+CREATE VIRTUAL TABLE user_search_grams USING fts5(text, content='user_search', content_rowid='n', tokenize='trigram case_sensitive 1');
+
+CREATE TABLE 'user_search_grams_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE TABLE 'user_search_grams_data'(id INTEGER PRIMARY KEY, block BLOB);
+
+CREATE TABLE 'user_search_grams_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
+
+CREATE TABLE 'user_search_grams_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
+
+CREATE TRIGGER users_added AFTER INSERT ON users
+BEGIN
+    INSERT INTO user_search (user_id, text) VALUES (NEW.id, NEW.search);
+END;
+
+CREATE TRIGGER users_changed AFTER UPDATE OF search ON users WHEN NEW.search <> OLD.search
+BEGIN
+    UPDATE user_search SET text = NEW.search WHERE user_id = NEW.id;
+END;
+
+CREATE TRIGGER users_removed AFTER DELETE ON users
+BEGIN
+    DELETE FROM user_search WHERE user_id = OLD.id;
+END;
+
 CREATE TABLE users (
     id            TEXT    NOT NULL PRIMARY KEY,
     username      TEXT    NOT NULL UNIQUE,
@@ -328,6 +375,8 @@ CREATE TABLE users (
     replaced_hash TEXT    NOT NULL DEFAULT '', -- SHA-256 of the imported hash that a login replaced
     search        TEXT    NOT NULL -- username, name and email in lower case
 , folded TEXT NOT NULL DEFAULT '', apart TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', password_changed_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+
+CREATE INDEX users_disabled ON users (username) WHERE disabled = 1;
 
 CREATE UNIQUE INDEX users_folded ON users (folded, apart) WHERE folded <> '';
 
