@@ -146,7 +146,7 @@ func (a *Consent) asked(ctx context.Context, x *authorization) (*issuance.Asked,
 		Scope: x.params.Get("scope"), Resource: x.params.Get("resource"),
 	})
 	if err == nil {
-		asked.Omitted = x.params.Get("redirect_uri") == ""
+		asked.Omitted, asked.Document = x.params.Get("redirect_uri") == "", x.byURL
 	}
 	return asked, err
 }
