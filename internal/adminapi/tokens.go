@@ -15,6 +15,7 @@ import (
 type storedToken struct {
 	ID           string     `json:"id"`
 	Name         string     `json:"name"`
+	Description  string     `json:"description"`
 	Kind         string     `json:"kind"`
 	Owner        string     `json:"owner"` // the subject
 	Username     *string    `json:"username,omitempty"`
@@ -36,7 +37,7 @@ func (a *API) tokenOf(t records.StoredToken) storedToken {
 	now := a.Now()
 	_, reason, _ := t.End(now)
 	return storedToken{
-		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Owner: t.Owner, Client: named(t.ClientID), Prefix: t.Prefix, Last4: t.Last4,
+		ID: t.ID, Name: t.Name, Description: t.Description, Kind: t.Kind.String(), Owner: t.Owner, Client: named(t.ClientID), Prefix: t.Prefix, Last4: t.Last4,
 		Scope: identity.FormatScope(t.Scope), Collection: t.Collection, CreatedAt: instant(t.CreatedAt),
 		LastUsedAt: instant(t.LastUsedAt), LastUsedFrom: named(t.LastUsedBy), ExpiresAt: instant(t.ExpiresAt),
 		RevokedAt: instant(t.RevokedAt), Reason: named(reason), ExpiringSoon: t.ExpiringSoon(now),

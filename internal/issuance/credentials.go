@@ -18,12 +18,13 @@ type Tokens struct {
 
 // NewCredential is an API token or an exchange key to be created for its caller.
 type NewCredential struct {
-	Name       string   // of an API token; required there
-	Scope      []string // nil: none asked for
-	Collection *int64
-	Lifetime   int64  // seconds; 0: none asked for
-	Cap        bool   // a lifetime above the ceiling becomes the ceiling
-	Prefix     string // of an API token; "": the operator's
+	Name        string   // of an API token; required there
+	Description string   // of an API token; "": none
+	Scope       []string // nil: none asked for
+	Collection  *int64
+	Lifetime    int64  // seconds; 0: none asked for
+	Cap         bool   // a lifetime above the ceiling becomes the ceiling
+	Prefix      string // of an API token; "": the operator's
 }
 
 // ValidateTokenName reports what is wrong with the name of an API token, as
@@ -48,6 +49,9 @@ func (s *Tokens) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCred
 	if err := ValidateTokenName(n.Name); err != nil {
 		return nil, err
 	}
+	if err := records.ValidateDescription(n.Description); err != nil {
+		return nil, err
+	}
 	return s.issuer.Issue(ctx, c, r)
 }
 
@@ -66,7 +70,7 @@ func (s *Tokens) admit(ctx context.Context, c *caller.Caller, kind token.Kind, n
 		return nil, caller.ErrSignIn
 	}
 	r := &Request{
-		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: n.Lifetime,
+		Kind: kind, Parent: c.Token, Name: n.Name, Description: n.Description, Scope: n.Scope, Collection: n.Collection, Lifetime: n.Lifetime,
 		Cap: n.Cap, Prefix: n.Prefix,
 	}
 	return r, s.issuer.admit(ctx, c, r)

@@ -56,7 +56,7 @@ func (s *Tokens) Regenerate(ctx context.Context, c *caller.Caller, id string, ov
 		return nil, err
 	}
 	r := &Request{
-		Kind: token.KindAPIToken, Name: old.Name, Scope: old.Scope, Collection: old.Collection, Prefix: old.Prefix,
+		Kind: token.KindAPIToken, Name: old.Name, Description: old.Description, Scope: old.Scope, Collection: old.Collection, Prefix: old.Prefix,
 		Cap: true, renews: old,
 	}
 	if !old.keepsEnd {
