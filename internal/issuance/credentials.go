@@ -3,6 +3,7 @@ package issuance
 import (
 	"context"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
@@ -172,4 +173,13 @@ func (s *Tokens) StoredToken(ctx context.Context, c *caller.Caller, id string) (
 		return records.StoredToken{}, err
 	}
 	return row, nil
+}
+
+// TokenActivity returns the newest events of the audit log about a token that the caller
+// may see with StoredToken.
+func (s *Tokens) TokenActivity(ctx context.Context, c *caller.Caller, id string, limit int) ([]audit.Event, error) {
+	if _, err := s.StoredToken(ctx, c, id); err != nil {
+		return nil, err
+	}
+	return s.cfg.Store.AuditEvents(ctx, audit.Filter{TokenID: id, Limit: limit})
 }

@@ -32,6 +32,7 @@ import (
 type Store interface {
 	records.Directory
 	records.Tokens
+	records.AuditLog
 	records.Lists
 	records.Devices
 	records.Authorizations

@@ -50,6 +50,7 @@ func Register(mux *http.ServeMux, site *kit.Site, ops Operations) {
 	o.adminForms(mux, "users", list.showUsers, list.userForms())
 	one := &userPage{o, ops.Authenticator, ops.Issuance, ops.Revoker, ops.Directory, ops.Explainer}
 	o.adminForms(mux, "users/{id}", one.showUser, one.formsOfUser())
+	o.admin(mux, "GET "+toTokens, (&tokenPages{o, ops.Issuance, ops.Directory}).show)
 	collections := &collectionPages{o, ops.Directory}
 	o.adminForms(mux, "collections", collections.showCollections, collections.collectionForms())
 	roles := &rolePages{o, ops.Directory}
@@ -79,6 +80,7 @@ type named struct{ *directory.Directory }
 var sections = []struct{ name, title string }{
 	{"", "Overview"},
 	{"users", "Users"},
+	{"tokens", "Tokens"},
 	{"collections", "Collections"},
 	{"roles", "Roles"},
 	{"bindings", "Bindings"},
