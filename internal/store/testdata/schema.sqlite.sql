@@ -280,7 +280,7 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, never_used INTEGER NOT NULL GENERATED ALWAYS AS (last_used_at = 0) VIRTUAL, description TEXT NOT NULL DEFAULT '') STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, networks TEXT NOT NULL DEFAULT '[]', never_used INTEGER NOT NULL GENERATED ALWAYS AS (last_used_at = 0) VIRTUAL, description TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 

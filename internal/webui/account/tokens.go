@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -21,6 +22,7 @@ type tokenPages struct {
 	*kit.Site
 
 	Issuance  *issuance.Issuance
+	Tokens    *credentials.Tokens
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
 	Policy    issuance.Policy
@@ -71,11 +73,11 @@ func (p *tokenPages) list(w http.ResponseWriter, r *kit.Request) error {
 	names := tokenrow.Names(open)
 	q := tokenrow.Query(list.List, asked.Get("after"), p.Now())
 	q.Owner = r.Caller.ID()
-	page, err := p.Issuance.TokenList(r.Context(), r.Caller, q)
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, q)
 	if err != nil {
 		return err
 	}
-	total, err := p.Issuance.TokenTotal(r.Context(), r.Caller, q)
+	total, err := p.Tokens.TokenTotal(r.Context(), r.Caller, q)
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (p *tokenPages) list(w http.ResponseWriter, r *kit.Request) error {
 
 // connected returns the clients that somebody has allowed to act as them.
 func (p *tokenPages) connected(r *kit.Request, names map[int64]string) (rows []tokenrow.Row, err error) {
-	page, err := p.Issuance.TokenList(r.Context(), r.Caller, records.TokenQuery{
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{
 		Owner: r.Caller.ID(), Kinds: []token.Kind{token.KindGrant}, State: records.ValidOnly, Limit: kit.Listed,
 	})
 	if err != nil {
@@ -139,7 +141,7 @@ func (p *tokenPages) show(w http.ResponseWriter, r *kit.Request) error {
 		}
 		view.Whose = u.Username
 	}
-	if view.Activity, view.More, err = tokenrow.Activity(r, p.Issuance, x.Token.ID); err != nil {
+	if view.Activity, view.More, err = tokenrow.Activity(r, p.Tokens, x.Token.ID); err != nil {
 		return err
 	}
 	return p.Render(w, r, http.StatusOK, "token", x.Token.Name, view)
@@ -151,7 +153,7 @@ type revokeAllView struct {
 }
 
 func (p *tokenPages) revokeAllPage(w http.ResponseWriter, r *kit.Request) error {
-	total, err := p.Issuance.TokenTotal(r.Context(), r.Caller, records.TokenQuery{Owner: r.Caller.ID(), Kinds: tokenrow.Kinds(), State: records.ValidOnly})
+	total, err := p.Tokens.TokenTotal(r.Context(), r.Caller, records.TokenQuery{Owner: r.Caller.ID(), Kinds: tokenrow.Kinds(), State: records.ValidOnly})
 	if err != nil {
 		return err
 	}

@@ -12,23 +12,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/webui/webuitest"
-
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
-	"github.com/bearerd/bearerd/internal/traffic"
-	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/records"
-
-	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
+	"github.com/bearerd/bearerd/internal/webui/webuitest"
 )
 
 var adminPages = []string{"", "users", "users/ada", "tokens", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "audit/export?format=csv", "inspector"}
@@ -156,9 +154,9 @@ func TestEveryFormMarksTheFieldThatIsWrong(t *testing.T) {
 func TestAManyUsersArePaged(t *testing.T) {
 	t.Parallel()
 	s, b := webuitest.NewOffice(t, nodetest.Options{})
-	d := directory.Desired{}
+	d := apply.Desired{}
 	for i := range 120 {
-		d.Users = append(d.Users, directory.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprintf("u%03d", i)}})
+		d.Users = append(d.Users, apply.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprintf("u%03d", i)}})
 	}
 	if _, _, err := s.Apply(t.Context(), caller.Operator(), d); err != nil {
 		t.Fatal(err)
@@ -512,7 +510,7 @@ func TestTheAuditLogIsPagedAndExportedWhole(t *testing.T) {
 	s, b := webuitest.NewOffice(t, nodetest.Options{})
 	b.Get(t, "/auth/admin/audit?action=collection.create").Is(http.StatusOK).Lacks("Older events")
 	const many = 1203
-	d := directory.Desired{}
+	d := apply.Desired{}
 	for i := range many {
 		d.Collections = append(d.Collections, records.Collection{ID: int64(i), Name: fmt.Sprintf("Collection %04d", i)})
 	}
@@ -603,7 +601,7 @@ func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]traffic
 func TestAChartHasAColourForEachPart(t *testing.T) {
 	t.Parallel()
 	_, b := webuitest.NewOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = refusals{} })
-	body := b.Get(t, "/auth/admin/").Is(http.StatusOK, "374 the rest", "the rest: 374</title>", ">expired or early</th>", ">access</th>").Body
+	body := b.Get(t, "/auth/admin/").Is(http.StatusOK, "465 the rest", "the rest: 465</title>", ">expired or early</th>", ">access</th>").Body
 	classes := regexp.MustCompile(`<rect class="(s\d)" x=`).FindAllStringSubmatch(body, -1)
 	var got []string
 	for _, m := range classes {

@@ -3,9 +3,9 @@ package admin
 import (
 	"net/http"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
 )
@@ -14,15 +14,15 @@ import (
 type tokenPages struct {
 	office
 
-	Issuance  *issuance.Issuance
+	Tokens    *credentials.Tokens
 	Directory *directory.Directory
 }
 
 // tokensView is the page of everybody's tokens.
 type tokensView struct {
 	kit.List
-	Rows   []tokenrow.Row
-	Wrong  string // what is wrong with the filter
+	Rows  []tokenrow.Row
+	Wrong string // what is wrong with the filter
 }
 
 const toTokens = kit.PathAdmin + "tokens"
@@ -43,7 +43,7 @@ func (p *tokenPages) show(w http.ResponseWriter, r *kit.Request) error {
 		}
 		q.Owner = u.ID
 	}
-	page, err := p.Issuance.TokenList(r.Context(), r.Caller, q)
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, q)
 	if fault.Is(err, fault.Invalid) && fault.FieldOf(err) == "kind" {
 		view.Wrong = "Tokens of this kind are listed newest or oldest first, and without these filters. Choose a user to filter them."
 		return p.Render(w, r, http.StatusBadRequest, "admintokens", "Tokens", view)
@@ -51,7 +51,7 @@ func (p *tokenPages) show(w http.ResponseWriter, r *kit.Request) error {
 	if err != nil {
 		return err
 	}
-	total, err := p.Issuance.TokenTotal(r.Context(), r.Caller, q)
+	total, err := p.Tokens.TokenTotal(r.Context(), r.Caller, q)
 	if err != nil {
 		return err
 	}
