@@ -30,12 +30,12 @@ func (p *program) applyCommand() *cobra.Command {
 		Short: "Apply an access file: users, roles, bindings, clients, issuers",
 		Long: `Change collections, roles, users, bindings, clients and trusted issuers to what the
 access file contains, in one transaction. Applying a file a second time changes
-nothing. What is not in the file stays as it is; --prune removes it.
+nothing. What is not in the file stays as it is; --prune deletes it.
 
 With --source NAME, another system writes the file, again and again. The source owns
-what the file creates: --prune removes that and nothing else, and a file without
---source removes nothing that a source owns. A user is identified by external_id: a
-rename keeps the subject, and a new user with the name of a removed one inherits
+what the file creates: --prune deletes that and nothing else, and a file without
+--source deletes nothing that a source owns. A user is identified by external_id: a
+rename keeps the subject, and a new user with the name of a deleted one inherits
 nothing. A changed password_hash alone revokes nothing, since systems encode the
 same password again; a later password_changed_at revokes all tokens of the user, and
 --revoke-on-new-hash does so for every changed hash. A source never prunes OAuth
@@ -94,7 +94,7 @@ An error names the file and the line, and nothing is changed.`,
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the access `FILE`")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change, and change nothing")
-	cmd.Flags().BoolVar(&prune, "prune", false, "remove what is not in the file; with --source, only what it owns")
+	cmd.Flags().BoolVar(&prune, "prune", false, "delete what is not in the file; with --source, only what it owns")
 	cmd.Flags().StringVar(&from.Source, "source", "", "the file comes from the system with this `NAME`, which owns what it creates")
 	cmd.Flags().BoolVar(&from.Adopt, "adopt", false, "with --source: take over users of the names in the file whom nobody owns")
 	cmd.Flags().BoolVar(&from.RevokeOnNewHash, "revoke-on-new-hash", false, "with --source: a changed password hash revokes everything of the user")
@@ -124,6 +124,9 @@ func (p *program) warnOfClients(desired directory.Desired, done []directory.Appl
 // inWords turns "user.create" about ada into "create user ada".
 func inWords(d directory.Applied) string {
 	noun, verb, _ := strings.Cut(d.Action, ".")
+	if verb == "remove" {
+		verb = "delete" // as the command is called
+	}
 	if noun == "user" && verb == "rename" {
 		return "rename user to " + d.Target
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -131,13 +132,16 @@ func (s *shared) addGateway(e *edges) error {
 			return s.Issuance.Assert(ctx, id, c.AssertionAudience)
 		}
 	}
-	announcer, err := gateway.NewAnnouncer(announcement)
-	if err != nil {
-		return fmt.Errorf("upstream.%w", err)
+	announcer, errAnnouncer := gateway.NewAnnouncer(announcement)
+	if errAnnouncer != nil {
+		errAnnouncer = fmt.Errorf("upstream.%w", errAnnouncer)
 	}
-	requirements, err := gateway.NewRequirements(requirementsOf(s.config))
-	if err != nil {
-		return fmt.Errorf("requirements: %w", err)
+	requirements, errRequirements := gateway.NewRequirements(requirementsOf(s.config))
+	if errRequirements != nil {
+		errRequirements = fmt.Errorf("requirements: %w", errRequirements)
+	}
+	if err := errors.Join(errAnnouncer, errRequirements); err != nil {
+		return err
 	}
 	gate := &gateway.Gate{
 		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders,

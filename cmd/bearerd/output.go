@@ -29,8 +29,15 @@ func (p *program) say(text string, args ...any) {
 	}
 }
 
-// complain returns why a command failed.
+// complain prints why a command failed. Of several errors that were joined, each has its
+// own hint.
 func (p *program) complain(err error) {
+	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() { //nolint:errorlint // not what is inside
+		for _, one := range several.Unwrap() {
+			p.complain(one)
+		}
+		return
+	}
 	p.say("%s", printable(err.Error()))
 	if h, ok := errors.AsType[*hintedError](err); ok {
 		p.say("hint: %s", h.hint)

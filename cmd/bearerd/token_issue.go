@@ -15,7 +15,7 @@ import (
 
 func (p *program) tokenIssueCommand() *cobra.Command {
 	var n wanted
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "issue USER",
 		Short: "Issue an access token for a user",
 		Long: `Issue an access token for a user, under the same rules as when the user requests it.
@@ -32,8 +32,9 @@ It is printed to standard output, only once.`,
 				return p.issue(ctx, i, args[0], r)
 			})
 		},
-	}
+	})
 	n.flags(cmd)
+	p.tokenFlags(cmd)
 	return cmd
 }
 
@@ -48,6 +49,12 @@ func (n *wanted) flags(cmd *cobra.Command) {
 	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names separated by spaces")
 	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to limit it to")
 	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m")
+}
+
+// tokenFlags completes the values of these flags.
+func (p *program) tokenFlags(cmd *cobra.Command) {
+	p.flagAbout(cmd, "scope", nounScope)
+	p.flagAbout(cmd, "collection", nounCollection)
 }
 
 func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request, error) {
@@ -98,7 +105,7 @@ func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuanc
 func (p *program) tokenCreateCommand() *cobra.Command {
 	var n wanted
 	var name string
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "create USER --name NAME",
 		Short: "Create an API token for a user",
 		Long: `Create an API token for a user: an opaque token that is valid until it is revoked or
@@ -115,8 +122,9 @@ expires. It is printed to standard output, only once.`,
 				return p.issue(ctx, i, args[0], r)
 			})
 		},
-	}
+	})
 	n.flags(cmd)
+	p.tokenFlags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
 	_ = cmd.MarkFlagRequired("name")
 	return cmd

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -31,6 +33,7 @@ type NewUser struct {
 	Disabled              bool
 	Password              token.Secret
 	PasswordHash          identity.PasswordHash // of another system; see identity.ParseHash
+	Administrator         bool                  // bound to everything from the first; for CreateUser
 
 	fromSource
 }
@@ -69,7 +72,17 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 	if err != nil {
 		return identity.User{}, err
 	}
-	_, err = u.editor.commit(ctx, c, creation)
+	changes := []change{creation}
+	if n.Administrator {
+		if err := u.editor.admit(ctx, c, audit.BindingCreate, n.Username); err != nil {
+			return identity.User{}, err
+		}
+		everything := access.Permission{Action: access.Any, Path: access.Root}
+		changes = append(changes, u.editor.createBinding(access.Binding{
+			ID: uuid.NewString(), User: user.ID, Permission: &everything, Path: access.Root,
+		}))
+	}
+	_, err = u.editor.commit(ctx, c, changes...)
 	return user, err
 }
 
