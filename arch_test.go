@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"internal/ratelimit":            nil,
 	"internal/traffic":              nil,
 	"internal/strictjson":           nil,
+	"internal/suggest":              nil,
 	"internal/token":                {"internal/fault", "internal/strictjson"},
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":               {"internal/fault"},
@@ -71,6 +72,7 @@ var mayImport = map[string][]string{
 	"internal/revoking":             operations,
 	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
 	"internal/explain":              operations,
+	"internal/export":               {"internal/access", "internal/caller", "internal/identity", "internal/records"},
 	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
 	"internal/node/nodetest":        and(operations, "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
 	"internal/store":                and(domains, "internal/records"),
@@ -109,6 +111,7 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
+		"internal/export", "internal/suggest",
 		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
 		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/export"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -175,7 +178,7 @@ func position(file *config.AccessFile, m *directory.MistakeError) config.Positio
 func desiredOf(file *config.AccessFile) (directory.Desired, error) {
 	var d directory.Desired
 	for _, c := range file.Collections {
-		d.Collections = append(d.Collections, records.Collection{ID: c.ID, Name: c.Name})
+		d.Collections = append(d.Collections, records.Collection{ID: *c.ID, Name: c.Name})
 	}
 	for _, r := range file.Roles {
 		role := access.Role{Name: r.Name}
@@ -200,8 +203,12 @@ func desiredOf(file *config.AccessFile) (directory.Desired, error) {
 		d.Bindings = append(d.Bindings, binding)
 	}
 	for _, c := range file.Clients {
+		digest, err := secretDigest(c.SecretHash)
+		if err != nil {
+			return d, fmt.Errorf("%s: secret_hash: %w", c.At, err)
+		}
 		d.Clients = append(d.Clients, directory.NewClient{
-			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
+			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), SecretDigest: digest, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
 			ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs,
 		})
 	}
@@ -213,6 +220,19 @@ func desiredOf(file *config.AccessFile) (directory.Desired, error) {
 		d.Issuers = append(d.Issuers, issuer)
 	}
 	return d, nil
+}
+
+// secretDigest reads the digest of a client's secret; nil for none.
+func secretDigest(s config.Secret) ([]byte, error) {
+	if !s.IsSet() {
+		return nil, nil
+	}
+	text, ok := strings.CutPrefix(s.Reveal(), export.SecretPrefix)
+	digest, err := hex.DecodeString(text)
+	if !ok || err != nil || len(digest) != sha256.Size {
+		return nil, fmt.Errorf("is %s and the %d hexadecimal digits of a SHA-256", export.SecretPrefix, 2*sha256.Size)
+	}
+	return digest, nil
 }
 
 func issuerOf(s config.Issuer) (records.Issuer, error) {

@@ -99,7 +99,7 @@ that was asked whether something is allowed exits with 3 when it isn't.`,
 		flags.String(o.flag, "", o.usage+", instead of the configuration's")
 	}
 	root.AddCommand(
-		p.serveCommand(), p.demoCommand(), p.applyCommand(),
+		p.serveCommand(), p.demoCommand(), p.applyCommand(), p.exportCommand(),
 		p.userCommands(), p.roleCommands(), p.bindingCommands(), p.collectionCommands(), p.clientCommands(),
 		p.tokenCommands(), p.revokeAllCommand(), p.keysCommands(),
 		p.auditCommand(), p.backupCommand(), p.migrateCommand(),
