@@ -22,8 +22,8 @@ func (p *program) exportCommand() *cobra.Command {
 		Use:   "export",
 		Short: "Write what is stored as an access file",
 		Long: `Write collections, roles, users, bindings, clients and trusted issuers as the access
-file that "bearerd apply" takes. Applying it to the same database changes nothing. It
-is always YAML, whatever --output says.
+file that "bearerd apply" takes. Applying it to the same database changes nothing.
+It is always YAML, whatever --output says.
 
 Passwords and client secrets are not in the file: users and clients keep those that
 they have where it is applied. With --with-hashes the hashes of passwords and the
