@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"internal/traffic":              nil,
 	"internal/strictjson":           nil,
 	"internal/suggest":              nil,
+	"internal/setup":                {"internal/config"},
 	"internal/token":                {"internal/fault", "internal/strictjson"},
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":               {"internal/fault"},
@@ -111,7 +112,7 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
-		"internal/export", "internal/suggest",
+		"internal/export", "internal/setup", "internal/suggest",
 		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
 		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }

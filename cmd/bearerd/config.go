@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -169,7 +168,7 @@ func (p *program) rehearse(ctx context.Context, c config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	logger := slog.New(slog.DiscardHandler)
+	logger := silentLog()
 	i, err := assemble(ctx, parts{config: c, store: s, log: s, serves: true, meter: server.NewMetrics(), now: p.now, logger: logger})
 	if err != nil {
 		return err

@@ -91,7 +91,7 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	i, err := assemble(cmd.Context(), parts{
-		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.now, logger: slog.New(slog.DiscardHandler),
+		config: c, store: s, log: &readOnlyLog{Store: s, all: need.judges}, now: p.now, logger: silentLog(),
 	})
 	if err != nil {
 		return err

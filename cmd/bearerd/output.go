@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -202,3 +203,6 @@ func (i *instance) reach(r revocation.Receipt) string {
 
 // isMissing reports whether err is that of a file that isn't there.
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// silentLog is the log of a command, which says itself what matters.
+func silentLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

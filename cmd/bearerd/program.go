@@ -77,7 +77,8 @@ func (p *program) root() *cobra.Command {
 everywhere at once.
 
 Begin with "bearerd demo", which starts a server with sample data and prints
-commands to paste. "bearerd serve" is the server; every other command works on
+commands to paste, or with "bearerd init", which begins an installation of your
+own. "bearerd serve" is the server; every other command works on
 the same database beside it, and what it changes reaches the server at once.
 
 Results and secrets are printed to standard output, all else to standard error.
@@ -99,7 +100,7 @@ that was asked whether something is allowed exits with 3 when it isn't.`,
 		flags.String(o.flag, "", o.usage+", instead of the configuration's")
 	}
 	root.AddCommand(
-		p.serveCommand(), p.demoCommand(), p.applyCommand(), p.exportCommand(),
+		p.initCommand(), p.serveCommand(), p.demoCommand(), p.applyCommand(), p.exportCommand(),
 		p.userCommands(), p.roleCommands(), p.bindingCommands(), p.collectionCommands(), p.clientCommands(),
 		p.tokenCommands(), p.revokeAllCommand(), p.keysCommands(),
 		p.auditCommand(), p.backupCommand(), p.migrateCommand(),
