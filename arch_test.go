@@ -73,6 +73,8 @@ var mayImport = map[string][]string{
 	"internal/revoking":             operations,
 	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
 	"internal/explain":              operations,
+	"internal/echo":                 {"internal/fault", "internal/httpkit"},
+	"internal/doctor":               {"internal/echo", "internal/keyring", "internal/store", "internal/token"},
 	"internal/export":               {"internal/access", "internal/caller", "internal/identity", "internal/records"},
 	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
 	"internal/node/nodetest":        and(operations, "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
@@ -112,7 +114,7 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
-		"internal/export", "internal/setup", "internal/suggest",
+		"internal/doctor", "internal/echo", "internal/export", "internal/setup", "internal/suggest",
 		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
 		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }

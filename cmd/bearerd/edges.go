@@ -14,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/echo"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -71,8 +72,13 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			},
 		},
 	}
+	doctor, err := i.ring.Derive(echo.Purpose)
+	if err != nil {
+		return edges{}, err
+	}
 	e := edges{own: []server.Edge{
 		s.oauth,
+		&echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now},
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
 			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,

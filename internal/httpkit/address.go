@@ -10,6 +10,9 @@ import (
 // zero value trusts none.
 type Proxies []netip.Prefix
 
+// TrustsPeer reports whether the request came directly from a trusted proxy.
+func (p Proxies) TrustsPeer(r *http.Request) bool { return p.Trusts(peer(r)) }
+
 // maxHops is how many entries of X-Forwarded-For are read at most.
 const maxHops = 32
 
