@@ -30,15 +30,15 @@ func (p *program) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check an installation, and the way to it through the proxy",
 		Long: `Check an installation that runs, and say what to do about each thing that is wrong:
-the configuration and its files, the master key and the signing keys, the database and
-its settings, the clocks, this machine's server, and the way to it. For the latter it
-asks at the issuer's URL, as clients do: whether this bearerd answers there, until when
-the certificate is valid, whether /auth/ and /oauth2/ reach it, whether Authorization
-arrives, and whether the proxy says who the client is (X-Forwarded-For and
-trusted_proxies) and lets nobody choose that.
+the configuration and its files, the master key and the signing keys, the database
+and its settings, the clocks, this machine's server, and the way to it. For the
+latter it asks at the issuer's URL, as clients do: whether this bearerd answers
+there, until when the certificate is valid, whether /auth/ and /oauth2/ reach it,
+whether Authorization arrives, and whether the proxy says who the client is
+(X-Forwarded-For and trusted_proxies) and lets nobody choose that.
 
-It changes nothing. The server says how requests arrive at /auth/doctor, and only to
-who has the master key. The exit code is 1 when a check failed; a warning is about what
+It changes nothing. The server says how requests arrive at /auth/doctor, only to who
+has the master key. The exit code is 1 when a check failed; a warning is about what
 works and should not stay.`,
 		Example: `  bearerd doctor --config bearerd.yaml
   bearerd doctor --local --output json`,
