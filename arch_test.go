@@ -38,6 +38,8 @@ var (
 		"internal/oauth", "internal/feed", "internal/gateway", "internal/adminapi", "internal/webui", "internal/scim",
 		"internal/dialect/specify", "internal/dialect/senaite", "internal/dialect/hypothesis", "internal/dialect/gen3",
 	}
+	// room is a part of the web pages. No room imports another.
+	room  = and(edge, "internal/webui/kit")
 	pages = []string{
 		"internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic",
 	}
@@ -93,12 +95,22 @@ var mayImport = map[string][]string{
 	"internal/scim":                 and(edge, "internal/signin", "internal/directory"),
 	"internal/sso":                  {"internal/assertion", "internal/openid", "internal/httpkit", "internal/signin", "internal/records", "internal/fault", "internal/strictjson"},
 	"internal/clientdoc":            {"internal/identity", "internal/fault", "internal/ratelimit", "internal/remote", "internal/strictjson"},
-	"internal/webui":                and(and(edge, pages...), "internal/sso", "internal/clientdoc"),
-	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
-	"internal/dialect/senaite":      and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
-	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
-	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
-	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/traffic"),
+	"internal/webui": and(and(edge, pages...), "internal/clientdoc", "internal/webui/account", "internal/webui/admin",
+		"internal/webui/authorize", "internal/webui/explorer", "internal/webui/kit", "internal/webui/login"),
+	"internal/webui/kit":          edge,
+	"internal/webui/chart":        {"internal/webui/kit"},
+	"internal/webui/tokenrow":     and(edge, "internal/webui/kit"),
+	"internal/webui/account":      and(room, "internal/sso", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/webui/tokenrow"),
+	"internal/webui/admin":        and(and(room, pages...), "internal/webui/chart", "internal/webui/tokenrow"),
+	"internal/webui/authorize":    and(room, "internal/clientdoc", "internal/signin", "internal/issuance", "internal/directory"),
+	"internal/webui/explorer":     {"internal/webui/kit"},
+	"internal/webui/login":        and(room, "internal/sso", "internal/signin", "internal/issuance", "internal/revoking"),
+	"internal/webui/webuitest":    and(edge, "internal/assertion", "internal/assertion/assertiontest", "internal/edgetest", "internal/node", "internal/node/nodetest", "internal/signin", "internal/sso", "internal/webui", "internal/webui/login"),
+	"internal/dialect/specify":    and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
+	"internal/dialect/senaite":    and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
+	"internal/dialect/hypothesis": and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
+	"internal/dialect/gen3":       and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
+	"internal/server":             and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/traffic"),
 	"verify": {
 		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/strictjson",
@@ -114,8 +126,12 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
+<<<<<<< HEAD
 		"internal/doctor", "internal/echo", "internal/export", "internal/setup", "internal/suggest",
 		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
+=======
+		"internal/webui/kit", "internal/webui/login", "internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
+>>>>>>> main
 		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }
 
