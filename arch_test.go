@@ -75,6 +75,7 @@ var mayImport = map[string][]string{
 	"internal/revoking":             operations,
 	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
 	"internal/explain":              operations,
+	"internal/login":                {"internal/remote", "internal/token"},
 	"internal/echo":                 {"internal/fault", "internal/httpkit"},
 	"internal/doctor":               {"internal/echo", "internal/keyring", "internal/store", "internal/token"},
 	"internal/export":               {"internal/access", "internal/caller", "internal/identity", "internal/records"},
@@ -126,12 +127,8 @@ var mayImport = map[string][]string{
 	"verify/verifytest":          {"verify", "internal/token", "internal/revocation"},
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
-<<<<<<< HEAD
-		"internal/doctor", "internal/echo", "internal/export", "internal/setup", "internal/suggest",
-		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
-=======
+		"internal/doctor", "internal/echo", "internal/export", "internal/login", "internal/setup", "internal/suggest",
 		"internal/webui/kit", "internal/webui/login", "internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
->>>>>>> main
 		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }
 
