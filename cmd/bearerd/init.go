@@ -356,12 +356,19 @@ func (p *program) begin(ctx context.Context, c config.Config, w *wishes) (err er
 	} else {
 		p.say("using the database %s, which exists already", c.Database)
 	}
-	if w.admin == "" {
-		return nil
-	}
 	i, err := assemble(ctx, parts{config: c, store: s, log: &readOnlyLog{Store: s}, now: p.now, logger: silentLog()})
 	if err != nil {
 		return err
+	}
+	_, _, err = i.Directory.CreateClient(ctx, caller.Operator(), directory.NewClient{ID: cliClient, Name: "bearerd on the command line", Grants: cliGrants()}, false)
+	switch {
+	case err == nil:
+		p.say("created the client %s, with which people log in by \"bearerd login\"", cliClient)
+	case !fault.Is(err, fault.Conflict):
+		return fmt.Errorf("creating the client %s: %w", cliClient, err)
+	}
+	if w.admin == "" {
+		return nil
 	}
 	u, err := i.Directory.CreateUser(ctx, caller.Operator(), directory.NewUser{Username: w.admin, Password: w.password, Administrator: true})
 	if fault.Is(err, fault.Conflict) {
