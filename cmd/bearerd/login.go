@@ -48,8 +48,8 @@ func (p *program) loginCommand() *cobra.Command {
 		Short: "Log in at a server, for \"bearerd api\"",
 		Long: `Log in at a server that is somewhere else: bearerd prints an address and a code, you
 sign in there and allow it, and it gets a token that acts as you. "bearerd api" uses
-it and replaces it when it ends; "bearerd logout" revokes it. It is in a file of your
-own that only you may read, beneath your folder for settings (on Linux
+it and replaces it when it ends; "bearerd logout" revokes it. It is in a file of
+your own that only you may read, beneath your folder for settings (on Linux
 ~/.config/bearerd/logins).
 
 The token can do what its scope says: without --scope no more than any token without
