@@ -54,7 +54,7 @@ A port that is in use is no error, because the server itself may run; see
 // checkConfig returns everything that would stop a server with this configuration.
 func (p *program) checkConfig(ctx context.Context, c config.Config) error {
 	in, errDatabase := inspectDatabase(ctx, c)
-	_, errWebhook := readWebhookSecret(c)
+	_, errNotices := readReceivers(c, p.now)
 	_, errWays := readWays(ctx, c, p.now)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	if errTLS != nil {
@@ -66,7 +66,7 @@ func (p *program) checkConfig(ctx context.Context, c config.Config) error {
 	if errWays == nil && errForms == nil && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
 		errRest = p.rehearse(ctx, c)
 	}
-	return errors.Join(errSecrets, errWays, errWebhook, errTLS, errForms, errDatabase, p.checkAddresses(ctx, c), errRest)
+	return errors.Join(errSecrets, errWays, errNotices, errTLS, errForms, errDatabase, p.checkAddresses(ctx, c), errRest)
 }
 
 // checkSecrets reads the secret or the master key, which the first start makes, and opens

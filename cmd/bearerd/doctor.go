@@ -124,11 +124,11 @@ func isHere(raw string) bool {
 // which have checks of their own.
 func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.Report) {
 	const name = "configuration"
-	_, errWebhook := readWebhookSecret(c)
+	_, errNotices := readReceivers(c, p.now)
 	_, errWays := readWays(ctx, c, p.now)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	_, errForms := tokenForms(c)
-	errs := []error{errWebhook, errWays, errTLS, errForms}
+	errs := []error{errNotices, errWays, errTLS, errForms}
 	if errWays == nil && errForms == nil && token.Algorithm(c.Signing.Algorithm) != token.HS256 {
 		errs = append(errs, p.rehearse(ctx, c))
 	}

@@ -71,8 +71,8 @@ type Binding struct {
 	Path       string      `yaml:"path"`
 }
 
-// Client is an OAuth client. Without a Secret and a SecretHash it is public, or keeps the
-// secret that it has.
+// Client is an OAuth client. Without a Secret, a SecretHash and keys it is public, or keeps
+// the secret that it has.
 type Client struct {
 	At           Position `yaml:"-"`
 	ID           string   `yaml:"id"`
@@ -84,6 +84,8 @@ type Client struct {
 	ExchangeFrom []string `yaml:"exchange_from"`
 	Name         string   `yaml:"name"`
 	RedirectURIs []string `yaml:"redirect_uris"`
+	JWKS         JSONText `yaml:"jwks"`     // a JWK Set, by which the client authenticates
+	JWKSURI      string   `yaml:"jwks_uri"` // where one is
 }
 
 // LoadAccess reads the access file at path. See [ParseAccess].
@@ -231,8 +233,14 @@ func (k *accessChecker) clients(list []Client) {
 		if n := utf8.RuneCountInString(c.Secret.Reveal()); n > 0 && n < minClientSecret {
 			k.fail(c.At, "the secret of a client has at least %d characters, or is left out for a public client", minClientSecret)
 		}
-		if c.Secret.IsSet() && c.SecretHash.IsSet() {
-			k.fail(c.At, "a client has a secret or a secret_hash, not both")
+		ways := 0
+		for _, named := range []bool{c.Secret.Reveal() != "", c.SecretHash.IsSet(), c.JWKS != "", c.JWKSURI != ""} {
+			if named {
+				ways++
+			}
+		}
+		if ways > 1 {
+			k.fail(c.At, "a client has one of secret, secret_hash, jwks and jwks_uri")
 		}
 		k.distinct(c.At, "grant", c.Grants)
 		k.distinct(c.At, "scope", c.Scopes)

@@ -170,12 +170,13 @@ func (x *exporter) clients(ctx context.Context, s Source, c *caller.Caller) erro
 	all, err := s.ClientList(ctx, c)
 	x.summary.Clients = x.list("clients", each(all, func(one identity.Client) *yaml.Node {
 		var digest *yaml.Node
-		if !one.Public() && x.options.Hashes {
+		if one.HasSecret() && x.options.Hashes {
 			digest = text(SecretPrefix + hex.EncodeToString(one.SecretDigest))
 		}
 		n := item(one.Owner, "id", text(one.ID), "secret_hash", digest, "grants", texts(one.Grants), "scopes", texts(one.Scopes), "audiences", texts(one.Audiences),
-			"exchange_from", texts(one.ExchangeFrom), "name", optional(one.Name), "redirect_uris", texts(one.RedirectURIs))
-		if !one.Public() && digest == nil {
+			"exchange_from", texts(one.ExchangeFrom), "name", optional(one.Name), "redirect_uris", texts(one.RedirectURIs),
+			"jwks", optional(one.Keys.JWKS), "jwks_uri", optional(one.Keys.URI))
+		if one.HasSecret() && digest == nil {
 			x.summary.Without = append(x.summary.Without, one.ID)
 			n.HeadComment = "# has a secret, which is not in this file"
 		}

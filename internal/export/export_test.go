@@ -120,7 +120,10 @@ func TestSecretsAreWrittenWhenAskedForAlone(t *testing.T) {
 			{ID: "1", Username: "ada", PasswordHash: "$argon2id$the-hash"},
 			{ID: "2", Username: "bob", Disabled: true, Owner: "django"},
 		},
-		clients: []identity.Client{{ID: "ci", SecretDigest: digest}, {ID: "phone"}},
+		clients: []identity.Client{
+			{ID: "ci", SecretDigest: digest}, {ID: "phone"}, {ID: "robot", Keys: identity.ClientKeys{URI: "https://robot.example.org/keys"}},
+			{ID: "signs", Keys: identity.ClientKeys{JWKS: `{"keys":[{"kty":"OKP"}]}`}},
+		},
 	}
 	text, sum := write(t, s, export.Options{})
 	if strings.Contains(text, "the-hash") || strings.Contains(text, "abab") || strings.Contains(text, "redacted") {
@@ -137,6 +140,8 @@ clients:
   # has a secret, which is not in this file
   - {id: ci}
   - {id: phone}
+  - {id: robot, jwks_uri: 'https://robot.example.org/keys'}
+  - {id: signs, jwks: '{"keys":[{"kty":"OKP"}]}'}
 `
 	if diff := cmp.Diff(want, text); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -28,6 +28,9 @@ type Store interface {
 	keyring.Store
 	Committer
 	Purger
+	Traffic
+	Census
+	Outbox
 }
 
 // Committer writes.

@@ -18,9 +18,11 @@ CREATE TABLE audit_events (
     request_id TEXT    NOT NULL,
     outcome    TEXT    NOT NULL,
     reason     TEXT    NOT NULL
-, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '') STRICT;
+, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '', address_key TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
+
+CREATE INDEX audit_events_address ON audit_events (address_key, id) WHERE address_key <> '';
 
 CREATE INDEX audit_events_at ON audit_events (at);
 
@@ -64,7 +66,7 @@ CREATE TABLE clients (
     grants        TEXT NOT NULL,
     scopes        TEXT NOT NULL,
     audiences     TEXT NOT NULL
-, exchange_from TEXT NOT NULL DEFAULT '[]', old_secret_digest BLOB NOT NULL DEFAULT x'', old_secret_until INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '', redirect_uris TEXT NOT NULL DEFAULT '[]') STRICT, WITHOUT ROWID;
+, exchange_from TEXT NOT NULL DEFAULT '[]', old_secret_digest BLOB NOT NULL DEFAULT x'', old_secret_until INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '', redirect_uris TEXT NOT NULL DEFAULT '[]', jwks TEXT NOT NULL DEFAULT '', jwks_uri TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE codes (
     digest       BLOB    NOT NULL PRIMARY KEY,
@@ -110,6 +112,36 @@ CREATE TABLE devices (
 CREATE INDEX devices_client ON devices (client_id, expires_at);
 
 CREATE INDEX devices_expired ON devices (expires_at);
+
+CREATE TABLE document_keys (
+    client_id TEXT NOT NULL PRIMARY KEY,
+    jwks      TEXT NOT NULL,
+    jwks_uri  TEXT NOT NULL,
+    until     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX document_keys_until ON document_keys (until);
+
+CREATE TABLE figures (
+    one        INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    begun_at   INTEGER NOT NULL, -- when somebody last began to count
+    counted_at INTEGER NOT NULL, -- when the last counting began that was finished; 0: none was
+    took       INTEGER NOT NULL,
+    users      INTEGER NOT NULL,
+    live       INTEGER NOT NULL,
+    expiring   INTEGER NOT NULL,
+    unused     INTEGER NOT NULL,
+    endless    INTEGER NOT NULL,
+    revoked    INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE hourly_counts (
+    hour  INTEGER NOT NULL, -- when it began
+    name  TEXT    NOT NULL,
+    node  TEXT    NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (hour, name, node)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE issuers (
     name       TEXT NOT NULL PRIMARY KEY,
@@ -167,6 +199,32 @@ CREATE TABLE nodes (
     seen_at INTEGER NOT NULL
 , verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
 
+CREATE TABLE outbox (
+    seq      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    receiver TEXT    NOT NULL,
+    jti      TEXT    NOT NULL,
+    event    TEXT    NOT NULL,
+    subject  TEXT    NOT NULL,
+    fact     TEXT    NOT NULL, -- JSON, without secrets
+    at       INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    attempts INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_age ON outbox (at);
+
+CREATE INDEX outbox_due ON outbox (receiver, due_at, subject, seq);
+
+CREATE INDEX outbox_old ON outbox (receiver, at);
+
+CREATE INDEX outbox_order ON outbox (receiver, seq);
+
+CREATE TABLE outbox_turns (
+    receiver TEXT    NOT NULL PRIMARY KEY,
+    node     TEXT    NOT NULL,
+    until    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE password_links (
     digest     BLOB    NOT NULL PRIMARY KEY,
     user_id    TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -223,6 +281,8 @@ CREATE TABLE spent (
 
 CREATE INDEX spent_until ON spent (until);
 
+CREATE TABLE sqlite_sequence(name,seq);
+
 CREATE TABLE token_ancestors (
     ancestor TEXT NOT NULL,
     token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
@@ -230,6 +290,13 @@ CREATE TABLE token_ancestors (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX token_ancestors_token ON token_ancestors (token_id);
+
+CREATE TABLE token_networks (
+    token_id TEXT    NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    network  TEXT    NOT NULL,
+    at       INTEGER NOT NULL, -- when it was first used from there
+    PRIMARY KEY (token_id, network)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tokens (
     id           TEXT    NOT NULL PRIMARY KEY,
@@ -255,7 +322,7 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0) STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, networks TEXT NOT NULL DEFAULT '[]') STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 

@@ -7,13 +7,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
@@ -28,6 +31,7 @@ type tokenForm struct {
 	ScopeError  string
 	Collections []records.Collection
 	Collection  kit.Field
+	Networks    kit.Field
 	Expiry      expiry
 	Failed      bool
 }
@@ -82,14 +86,14 @@ func whyNot(c *caller.Caller, name string) string {
 
 // read keeps what was typed and returns what the form asks for. It puts each error
 // beside its field, and reports whether there was none.
-func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
+func (f *tokenForm) read(form url.Values) (n credentials.NewCredential, ok bool) {
 	f.Name.Value = strings.TrimSpace(form.Get("name"))
 	n.Name = f.Name.Value
 	switch {
 	case n.Name == "":
 		f.Name.Error = "Enter a name that says what the token is for."
-	case issuance.ValidateTokenName(n.Name) != nil:
-		f.Name.Error = kit.Sentence(fault.Message(issuance.ValidateTokenName(n.Name)))
+	case credentials.ValidateTokenName(n.Name) != nil:
+		f.Name.Error = kit.Sentence(fault.Message(credentials.ValidateTokenName(n.Name)))
 	}
 	// The scopes that were ticked and those that were typed: all are values of one
 	// parameter.
@@ -108,9 +112,24 @@ func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
 		f.ScopeError = kit.Sentence(fault.Message(err))
 	}
 	n.Collection = f.readCollection(form.Get("collection"))
+	f.Networks.Value = strings.TrimSpace(form.Get("networks"))
+	if typed := splitNetworks(f.Networks.Value); typed != nil {
+		if n.Networks, err = networks.Parse(typed); err != nil {
+			f.Networks.Error = kit.Sentence(fault.Message(err))
+		}
+	}
 	n.Lifetime = f.Expiry.read(form)
-	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Expiry.Error != ""
+	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Networks.Error+f.Expiry.Error != ""
 	return n, !f.Failed
+}
+
+// splitNetworks returns the networks that were typed, with spaces, commas or lines between
+// them; nil for none.
+func splitNetworks(typed string) []string {
+	if list := strings.FieldsFunc(typed, func(c rune) bool { return c == ',' || c == ';' || unicode.IsSpace(c) }); len(list) > 0 {
+		return list
+	}
+	return nil
 }
 
 func (f *tokenForm) readCollection(value string) *int64 {
@@ -127,7 +146,7 @@ func (f *tokenForm) readCollection(value string) *int64 {
 
 // unjudged shows what was typed without saying what is wrong with it: nothing was asked for.
 func (f *tokenForm) unjudged() {
-	f.Name.Error, f.ScopeError, f.Collection.Error, f.Expiry.Error, f.Failed = "", "", "", "", false
+	f.Name.Error, f.ScopeError, f.Collection.Error, f.Networks.Error, f.Expiry.Error, f.Failed = "", "", "", "", "", false
 }
 
 // refused puts an error beside the field that it names. It reports false for an
@@ -141,6 +160,8 @@ func (f *tokenForm) refused(err error) bool {
 		f.ScopeError = message
 	case "collection":
 		f.Collection.Error = message
+	case "networks":
+		f.Networks.Error = message
 	case "expires_in":
 		f.Expiry.Error = message
 	default:
@@ -164,7 +185,7 @@ func (p *tokenPages) createToken(w http.ResponseWriter, r *kit.Request) error {
 	if !ok {
 		return p.renderTokens(w, r, http.StatusBadRequest, f)
 	}
-	issued, err := p.Issuance.CreateAPIToken(r.Context(), r.Caller, n)
+	issued, err := p.Tokens.CreateAPIToken(r.Context(), r.Caller, n)
 	if fault.Is(err, fault.SignInAgain) && !kit.WantsJSON(r.Request) {
 		return p.ToSignInAgain(w, backToTokenForm(form))
 	}
@@ -183,6 +204,7 @@ type made struct {
 	Value      string
 	Scope      []string
 	Collection string
+	Networks   networks.List
 	Expires    time.Time // zero: never
 	Examples   []example
 	Back       string // where the page leads to
@@ -190,7 +212,7 @@ type made struct {
 }
 
 func newMade(issuer string, issued *issuance.Issued, name string, names map[int64]string) made {
-	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Expires: issued.Expiry, Back: kit.PathTokens}
+	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Networks: issued.Networks, Expires: issued.Expiry, Back: kit.PathTokens}
 	if issued.Collection != nil {
 		m.Collection = tokenrow.CollectionName(*issued.Collection, names)
 	}
@@ -214,7 +236,7 @@ func (p *tokenPages) renderMade(w http.ResponseWriter, r *kit.Request, status in
 
 // typedAgain are the fields of the form for a new token that come back after signing in
 // again.
-var typedAgain = []string{"name", "scope", "collection", "expires", "until"}
+var typedAgain = []string{"name", "scope", "collection", "networks", "expires", "until"}
 
 // backToTokenForm returns the page with the form for a new token, filled in as it was sent.
 func backToTokenForm(form url.Values) string {

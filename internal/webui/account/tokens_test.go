@@ -2,22 +2,21 @@ package account_test
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/webui/webuitest"
-
-	"github.com/bearerd/bearerd/internal/edgetest"
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/node"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
+	"github.com/bearerd/bearerd/internal/webui/webuitest"
 )
 
 func TestATokenIsMadeAndShownOnce(t *testing.T) {
@@ -64,6 +63,25 @@ func TestATokenWithoutWishesHasNoScopeAndNoEnd(t *testing.T) {
 	}
 }
 
+// Networks are typed as people separate things; what is wrong comes back beside the field.
+func TestATokenIsLimitedToTheNetworksThatWereTyped(t *testing.T) {
+	t.Parallel()
+	s := webuitest.New(t, nodetest.Options{Settings: webuitest.Scopes})
+	b := s.Ada(t)
+	a := b.Submit(t, "/auth/tokens", "name", "n", "networks", " 192.0.2.128/25, 192.0.2.0/25\n2001:db8::/32 ").
+		Is(http.StatusCreated, "<dt>Networks</dt>", ">192.0.2.0/24</code>", ">2001:db8::/32</code>")
+	raw := webuitest.ShownToken(t, a)
+	for address, accepted := range map[string]bool{"192.0.2.7": true, "2001:db8::7": true, "198.51.100.7": false} {
+		_, err := s.Verify(t.Context(), raw, verification.Requirements{From: netip.MustParseAddr(address)})
+		if (err == nil) != accepted {
+			t.Errorf("from %s: %v", address, err)
+		}
+	}
+	b.Get(t, "/auth/tokens").Is(http.StatusOK, ">192.0.2.0/24</code>", `aria-describedby="networks-hint"`)
+	b.Submit(t, "/auth/tokens", "name", "n", "networks", "192.0.2.1/24").
+		Is(http.StatusBadRequest, `value="192.0.2.1/24"`, `aria-describedby="networks-hint networks-error"`, "the network is 192.0.2.0/24")
+}
+
 func TestWhereNothingIsDeclaredAnyScopeMayBeTyped(t *testing.T) {
 	t.Parallel()
 	s := webuitest.New(t, nodetest.Options{})
@@ -89,11 +107,11 @@ func TestATokenWithCredentialsCreatesOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := s.CreateAPIToken(t.Context(), maker, issuance.NewCredential{Name: "child", Scope: []string{"read"}})
+	child, err := s.CreateAPIToken(t.Context(), maker, credentials.NewCredential{Name: "child", Scope: []string{"read"}})
 	if err != nil || !child.Expiry.Equal(maker.Token.Expiry) {
 		t.Fatalf("an API token: %+v, %v", child, err)
 	}
-	if _, err := s.CreateExchangeKey(t.Context(), maker, issuance.NewCredential{}); err != nil {
+	if _, err := s.CreateExchangeKey(t.Context(), maker, credentials.NewCredential{}); err != nil {
 		t.Errorf("an API key: %v", err)
 	}
 	b.Get(t, "/auth/tokens/"+child.ID+"/regenerate").Is(http.StatusOK, ", and its expiry")
@@ -194,7 +212,7 @@ func TestExchangeKeysAreListedToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := s.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
+	key, err := s.CreateExchangeKey(t.Context(), c, credentials.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}

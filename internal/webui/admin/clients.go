@@ -32,6 +32,8 @@ type clientsView struct {
 	Targets   string
 	From      string // whose tokens it may exchange
 	Redirects string
+	JWKS      string
+	JWKSURI   string
 	now       time.Time
 }
 
@@ -47,7 +49,7 @@ func (v clientsView) OldUntil(c identity.Client) (t time.Time) {
 type grantType struct{ Name, Short, Text string }
 
 var grantTypes = []grantType{
-	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret"},
+	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret or key"},
 	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
 	{identity.GrantTypeJWTBearer, "jwt-bearer", "brings the tokens of trusted issuers"},
 	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
@@ -84,6 +86,7 @@ func (p *clientPages) showClients(w http.ResponseWriter, r *kit.Request, status 
 			view.Edit = &all[i]
 			view.Scopes, view.Targets = identity.FormatScope(all[i].Scopes), strings.Join(all[i].Audiences, "\n")
 			view.From, view.Redirects = strings.Join(all[i].ExchangeFrom, "\n"), strings.Join(all[i].RedirectURIs, "\n")
+			view.JWKS, view.JWKSURI = all[i].Keys.JWKS, all[i].Keys.URI
 		}
 	}
 	return p.Render(w, r, status, "clients", "Clients", view)
@@ -91,8 +94,8 @@ func (p *clientPages) showClients(w http.ResponseWriter, r *kit.Request, status 
 
 func (p *clientPages) clientForms() map[string]kit.Action {
 	return map[string]kit.Action{
-		"create": {Do: p.createClient, Fields: kit.FieldsNamed("id", "name", "redirect_uris", "scopes", "audiences", "exchange_from")},
-		"update": {Fields: kit.FieldsNamed("name", "redirect_uris", "scopes", "audiences", "exchange_from"), Do: kit.Reading(readClient, toClients+"?notice=saved",
+		"create": {Do: p.createClient, Fields: kit.FieldsNamed("id", "name", "redirect_uris", "scopes", "audiences", "exchange_from", "jwks", "jwks_uri")},
+		"update": {Fields: kit.FieldsNamed("name", "redirect_uris", "scopes", "audiences", "exchange_from", "jwks", "jwks_uri"), Do: kit.Reading(readClient, toClients+"?notice=saved",
 			func(ctx context.Context, c *caller.Caller, n directory.NewClient) error {
 				_, err := p.Directory.UpdateClient(ctx, c, n)
 				return err
@@ -108,6 +111,7 @@ func readClient(form url.Values) (directory.NewClient, error) {
 	return directory.NewClient{
 		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: kit.Words(form.Get("audiences"), "\r\n"),
 		ExchangeFrom: kit.Words(form.Get("exchange_from"), "\r\n"), Name: form.Get("name"), RedirectURIs: kit.Words(form.Get("redirect_uris"), "\r\n"),
+		Keys: identity.ClientKeys{JWKS: strings.TrimSpace(form.Get("jwks")), URI: strings.TrimSpace(form.Get("jwks_uri"))},
 	}, fault.In("scopes", err)
 }
 

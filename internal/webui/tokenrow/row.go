@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui/kit"
@@ -21,7 +22,8 @@ type Row struct {
 	Kind       string
 	Shown      string // enough of the value to know it by
 	Scope      []string
-	Collection string // "": none
+	Collection string        // "": none
+	Networks   networks.List // that it may be used from; nil: any
 	Created    time.Time
 	LastUsed   time.Time
 	LastFrom   string
@@ -43,7 +45,7 @@ const Listed = 500
 func Of(t records.StoredToken, names map[int64]string, now time.Time) Row {
 	row := Row{
 		ID: t.ID, Name: t.Name, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
-		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt, Client: t.ClientID,
+		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt, Client: t.ClientID, Networks: t.Networks,
 		KeepsEnd: len(t.Chain) > 0,
 	}
 	if row.Name == "" {
