@@ -33,12 +33,13 @@ func (p *program) apiCommand() *cobra.Command {
 		Use:   "api PATH",
 		Short: "Send a request with the token of a login",
 		Long: `Send a request to the server that you are logged in at, with your token, and print
-the answer. PATH begins with a slash, or is beneath the management API (/auth/api/v1/).
+the answer. PATH begins with a slash, or is beneath the management API
+(/auth/api/v1/).
 
-The method is GET, or POST where there are fields or an input. Fields are the members
-of a JSON body, or the query of a GET; "-f" takes texts, and "-F" also true, false,
-null and integers. A token that ended is replaced before. The exit code is 1 when
-the status is 400 or above; the answer is printed all the same.
+The method is GET, or POST where there are fields or an input. Fields are the
+members of a JSON body, or the query of a GET; "-f" takes texts, and "-F" also true,
+false, null and integers. A token that ended is replaced before. The exit code is 1
+when the status is 400 or above; the answer is printed all the same.
 
 --issuer says which login counts where there are several.`,
 		Example: `  bearerd api me
