@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/suggest"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -34,7 +35,7 @@ type storedJSON struct {
 
 func (p *program) tokenListCommand() *cobra.Command {
 	var kind string
-	cmd := &cobra.Command{
+	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "list USER",
 		Short: "List the stored tokens of a user, newest first",
 		Long: `List the stored tokens of a user, newest first: API tokens, API keys, refresh tokens
@@ -46,7 +47,7 @@ Access and task tokens are not stored.`,
 			if kind != "" {
 				k, known := token.ParseKind(kind)
 				if !known {
-					return fmt.Errorf("--kind: %q is not a kind of token", kind)
+					return hint(fmt.Errorf("--kind: %q is not a kind of token", kind), "%s", suggest.Instead("kinds", kind, storedKinds(), false))
 				}
 				q.Kinds = []token.Kind{k}
 			}
@@ -93,7 +94,17 @@ Access and task tokens are not stored.`,
 				})
 			})
 		},
-	}
-	cmd.Flags().StringVar(&kind, "kind", "", "only this `KIND`: api-token, api-key, refresh-token or session")
+	})
+	cmd.Flags().StringVar(&kind, "kind", "", "only this `KIND`: "+strings.Join(storedKinds(), ", "))
+	flagValues(cmd, "kind", storedKinds()...)
 	return cmd
+}
+
+// storedKinds returns the kinds of token that have a row.
+func storedKinds() []string {
+	var names []string
+	for _, k := range []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindRefresh, token.KindSession, token.KindGrant} {
+		names = append(names, k.String())
+	}
+	return names
 }
