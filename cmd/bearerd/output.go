@@ -33,7 +33,7 @@ func (p *program) say(text string, args ...any) {
 // complain prints why a command failed. Of several errors that were joined, each has its
 // own hint.
 func (p *program) complain(err error) {
-	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() { //nolint:errorlint // not what is inside
+	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() {
 		for _, one := range several.Unwrap() {
 			p.complain(one)
 		}

@@ -121,7 +121,9 @@ func TestSecretsAreWrittenWhenAskedForAlone(t *testing.T) {
 			{ID: "2", Username: "bob", Disabled: true, Owner: "django"},
 		},
 		clients: []identity.Client{
-			{ID: "ci", SecretDigest: digest}, {ID: "phone"}, {ID: "robot", Keys: identity.ClientKeys{URI: "https://robot.example.org/keys"}},
+			{ID: "ci", SecretDigest: digest},
+			{ID: "phone"},
+			{ID: "robot", Keys: identity.ClientKeys{URI: "https://robot.example.org/keys"}},
 			{ID: "signs", Keys: identity.ClientKeys{JWKS: `{"keys":[{"kty":"OKP"}]}`}},
 		},
 	}

@@ -70,7 +70,7 @@ func (f Folder) Save(l Login) (err error) {
 	if err := os.MkdirAll(string(f), 0o700); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(l, "", "  ")
+	text, err := json.MarshalIndent(l, "", "  ") //nolint:gosec // the file is for the tokens
 	if err != nil {
 		return err
 	}

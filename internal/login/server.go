@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -305,9 +306,7 @@ func (s *Server) Do(ctx context.Context, l Login, c Call) (*http.Response, error
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range c.Header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, c.Header)
 	r.Header.Set("Authorization", "Bearer "+l.Token)
 	resp, err := s.client.Do(r)
 	if inner, ok := errors.AsType[*url.Error](err); ok {
