@@ -80,7 +80,7 @@ func exchange(client *http.Client, r *http.Request, want int) error {
 	}
 	err = fmt.Errorf("the receiver answered %d", res.StatusCode)
 	if seconds, parseErr := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); parseErr == nil {
-		return &LaterError{After: time.Duration(seconds) * time.Second, Err: err} //nolint:gosec // 31 bits
+		return &LaterError{After: time.Duration(seconds) * time.Second, Err: err}
 	}
 	return err
 }
