@@ -50,7 +50,7 @@ func (p *Push) push(ctx context.Context, m Message) error {
 		Subject: m.subjectID(p.Issuer), Type: m.Event, Payload: m.payload(),
 	})
 	if err != nil {
-		return err
+		return &RefusedError{Code: "unsendable", Description: err.Error()} // too long, and always will be
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, strings.NewReader(set))
 	if err != nil {
