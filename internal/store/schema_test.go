@@ -7,7 +7,9 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -125,13 +127,15 @@ func TestPendingNamesWhatOpenRuns(t *testing.T) {
 func TestOpenRefusesALaterVersionAndLeavesItAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	if err := mustOpen(t, path, store.Options{}).Close(); err != nil {
+	s := mustOpen(t, path, store.Options{})
+	last := s.Migrated()[len(s.Migrated())-1]
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	execAll(t, path, "INSERT INTO migrations VALUES ('0417_from_the_future', 1)")
 	before := fingerprint(t, path)
 	_, err := store.Open(t.Context(), path, store.Options{Now: time.Now})
-	if err == nil || !strings.Contains(err.Error(), "0417_from_the_future") || !strings.Contains(err.Error(), "0013_networks") || !strings.Contains(err.Error(), path) {
+	if err == nil || !strings.Contains(err.Error(), "0417_from_the_future") || !strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), path) {
 		t.Errorf("the error doesn't name both versions and the file: %v", err)
 	}
 	if fingerprint(t, path) != before {
@@ -265,7 +269,7 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 // plan returns how a statement is carried out.
 func plan(t *testing.T, db *sql.DB, text string) (details []string) {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, strings.Count(text, "$"))...)
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, maxParameter(text))...)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -299,4 +303,14 @@ func TestAfterCloseNothingHangs(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("closing again: %v", err)
 	}
+}
+
+// maxParameter returns how many parameters a statement has.
+func maxParameter(text string) (n int) {
+	for _, found := range regexp.MustCompile(`\$(\d+)`).FindAllStringSubmatch(text, -1) {
+		if one, err := strconv.Atoi(found[1]); err == nil {
+			n = max(n, one)
+		}
+	}
+	return n
 }

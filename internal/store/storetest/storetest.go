@@ -82,6 +82,8 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Identifiers":    testIdentifiers,
 		"Tokens":         testTokens,
 		"TokenList":      testTokenList,
+		"TokenFilters":   testTokenFilters,
+		"UsernamesOf":    testUsernamesOf,
 		"TokenDigests":   testTokensByDigest,
 		"KillTokens":     testKillTokens,
 		"SpendToken":     testSpendToken,
