@@ -121,8 +121,9 @@ reported, and nothing is changed.`,
 					return err
 				}
 				_, webhookErr := readWebhookSecret(c)
+				_, logoErr := readLogo(c)
 				_, waysErr := readWays(cmd.Context(), c, p.now)
-				if err := errors.Join(checkSecrets(c), waysErr, webhookErr, checkDatabase(cmd, c)); err != nil {
+				if err := errors.Join(checkSecrets(c), waysErr, webhookErr, logoErr, checkDatabase(cmd, c)); err != nil {
 					return err
 				}
 				p.say("the configuration is valid")

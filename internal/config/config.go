@@ -39,10 +39,17 @@ type Config struct {
 	Upstream       Upstream                    `yaml:"upstream"`
 	Requirements   map[string]NamedRequirement `yaml:"requirements"`
 	Webhook        Webhook                     `yaml:"webhook"`
+	Site           Site                        `yaml:"site"`
 	Specify        Specify                     `yaml:"specify"`
 	Senaite        Senaite                     `yaml:"senaite"`
 	Hypothesis     Hypothesis                  `yaml:"hypothesis"`
 	Gen3           Gen3                        `yaml:"gen3"`
+}
+
+// Site is what the web pages call this server; empty: bearerd, with its own mark.
+type Site struct {
+	Name     string `yaml:"name"`
+	LogoFile string `yaml:"logo_file"` // an image
 }
 
 // TLS names a certificate chain and its key, both in PEM; both or neither.
