@@ -55,6 +55,7 @@ A port that is in use is no error, because the server itself may run; see
 func (p *program) checkConfig(ctx context.Context, c config.Config) error {
 	in, errDatabase := inspectDatabase(ctx, c)
 	_, errNotices := readReceivers(c, p.now)
+	_, errLogo := readLogo(c)
 	_, errWays := readWays(ctx, c, p.now)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	if errTLS != nil {
@@ -66,7 +67,7 @@ func (p *program) checkConfig(ctx context.Context, c config.Config) error {
 	if errWays == nil && errForms == nil && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
 		errRest = p.rehearse(ctx, c)
 	}
-	return errors.Join(errSecrets, errWays, errNotices, errTLS, errForms, errDatabase, p.checkAddresses(ctx, c), errRest)
+	return errors.Join(errSecrets, errWays, errNotices, errLogo, errTLS, errForms, errDatabase, p.checkAddresses(ctx, c), errRest)
 }
 
 // checkSecrets reads the secret or the master key, which the first start makes, and opens

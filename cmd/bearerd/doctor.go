@@ -125,10 +125,11 @@ func isHere(raw string) bool {
 func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.Report) {
 	const name = "configuration"
 	_, errNotices := readReceivers(c, p.now)
+	_, errLogo := readLogo(c)
 	_, errWays := readWays(ctx, c, p.now)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	_, errForms := tokenForms(c)
-	errs := []error{errNotices, errWays, errTLS, errForms}
+	errs := []error{errNotices, errLogo, errWays, errTLS, errForms}
 	if errWays == nil && errForms == nil && token.Algorithm(c.Signing.Algorithm) != token.HS256 {
 		errs = append(errs, p.rehearse(ctx, c))
 	}

@@ -35,6 +35,7 @@ type edges struct {
 	own, gateway []server.Edge
 	inner        []server.Inner
 	loops        []server.Loop
+	refuse       httpkit.ErrorWriter // for what nobody serves
 }
 
 // shared is what several edges are made with.
@@ -107,7 +108,11 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 	if len(i.ways) > 0 {
 		e.loops = append(e.loops, askWays(i.ways, logger))
 	}
-	e.own = append(e.own, &webui.Pages{ // behind what programs use, in the description too
+	logo, err := readLogo(i.config)
+	if err != nil {
+		return edges{}, err
+	}
+	pages := &webui.Pages{ // behind what programs use, in the description too
 		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
@@ -115,7 +120,9 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
 		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Cluster: i.cluster(),
 		Explorer: func() []byte { return s.description.JSON() },
-	})
+		Name:     i.config.Site.Name, Logo: logo, Front: i.config.Upstream.URL == "",
+	}
+	e.own, e.refuse = append(e.own, pages), pages.Refuse
 	return e, s.addDescription(&e)
 }
 

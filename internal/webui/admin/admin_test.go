@@ -77,7 +77,7 @@ func TestUsersAreMadeFoundAndChanged(t *testing.T) {
 	a.Leads("/auth/admin/users/" + id + "?notice=made")
 	b.Get(t, "/auth/admin/users/"+id+"?notice=made").Is(http.StatusOK, "Created.", "Lis &lt;b&gt;", "curators, fish &amp; co", id)
 	b.Get(t, "/auth/admin/users?q=lis").Is(http.StatusOK, ">lis</bdi></a>", "lis@example.org").Lacks(">ada</bdi></a>")
-	b.Get(t, "/auth/admin/users?q=%3Cnobody%3E").Is(http.StatusOK, "No user has “&lt;nobody&gt;”")
+	b.Get(t, "/auth/admin/users?q=%3Cnobody%3E").Is(http.StatusOK, "No user is like that.", `value="&lt;nobody&gt;"`)
 	s.SignedIn(t, "lis", "a good password")
 
 	b.Submit(t, "/auth/admin/users", "do", "create", "username", "lis", "name", "Another", "password", "a good password").
@@ -164,12 +164,12 @@ func TestAManyUsersArePaged(t *testing.T) {
 	if _, _, err := s.Apply(t.Context(), caller.Operator(), d); err != nil {
 		t.Fatal(err)
 	}
-	a := b.Get(t, "/auth/admin/users?q=u").Is(http.StatusOK, ">u000</bdi></a>", "More users").Body
-	next := regexp.MustCompile(`href="(/auth/admin/users\?q=u&amp;after=[^"]+)"`).FindStringSubmatch(a)
+	a := b.Get(t, "/auth/admin/users?q=u").Is(http.StatusOK, ">u000</bdi></a>", "Next page").Body
+	next := regexp.MustCompile(`rel="next" href="(/auth/admin/users\?[^"]+)"`).FindStringSubmatch(a)
 	if next == nil || strings.Contains(a, ">u119</bdi></a>") {
 		t.Fatal("there is no second page")
 	}
-	b.Get(t, strings.ReplaceAll(next[1], "&amp;", "&")).Is(http.StatusOK, ">u119</bdi></a>").Lacks(">u000</bdi></a>", "More users")
+	b.Get(t, strings.ReplaceAll(next[1], "&amp;", "&")).Is(http.StatusOK, ">u119</bdi></a>").Lacks(">u000</bdi></a>", "Next page")
 }
 
 func TestDisablingAsksAndThenEndsEverything(t *testing.T) {
