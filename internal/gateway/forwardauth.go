@@ -59,11 +59,12 @@ var noStore = []string{"no-store"}
 
 // verify answers 200 with who is calling. The body of the request is not read.
 func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
+	m := methodAskedAbout(r)
 	a, err := f.asks.of(r, f.Requirements)
 	if err != nil {
 		return err
 	}
-	return f.answer(w, r, a, methodAskedAbout(r))
+	return f.answer(w, r, a, m)
 }
 
 var errNoRequirement = fault.New(fault.Forbidden, "there is no requirement of this name")
