@@ -15,7 +15,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -198,7 +197,7 @@ func desiredOf(file *config.AccessFile) (apply.Desired, error) {
 		d.Bindings = append(d.Bindings, binding)
 	}
 	for _, c := range file.Clients {
-		d.Clients = append(d.Clients, directory.NewClient{
+		d.Clients = append(d.Clients, identity.NewClient{
 			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
 			ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs,
 			Keys: identity.ClientKeys{JWKS: string(c.JWKS), URI: c.JWKSURI},
@@ -245,7 +244,7 @@ func permissionOf(p config.Permission) access.Permission {
 
 func desiredUser(u config.User) (apply.DesiredUser, error) {
 	d := apply.DesiredUser{
-		NewUser: directory.NewUser{
+		NewUser: identity.NewUser{
 			Username: u.Username, Name: orZero(u.Name), Email: orZero(u.Email), Groups: u.Groups, Disabled: orZero(u.Disabled),
 			Password: token.Secret(u.Password.Reveal()),
 		},

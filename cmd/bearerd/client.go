@@ -11,7 +11,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -51,7 +50,7 @@ func (p *program) clientListCommand() *cobra.Command {
 }
 
 func (p *program) clientCreateCommand() *cobra.Command {
-	var n directory.NewClient
+	var n identity.NewClient
 	var public bool
 	var file, keys string
 	cmd := &cobra.Command{
@@ -144,7 +143,7 @@ func (p *program) showClient(out adminapi.Client, made token.Secret) error {
 func (p *program) clientSecretCommand() *cobra.Command {
 	var file string
 	var overlap time.Duration
-	x := directory.Rotation{}
+	x := identity.Rotation{}
 	cmd := &cobra.Command{
 		Use:   "secret ID",
 		Short: "Create a new client secret",
@@ -179,7 +178,7 @@ after a leak.`,
 	return cmd
 }
 
-func (p *program) rotateSecret(ctx context.Context, i *instance, x directory.Rotation) error {
+func (p *program) rotateSecret(ctx context.Context, i *instance, x identity.Rotation) error {
 	secret, c, err := i.Directory.RotateSecret(ctx, caller.Operator(), x)
 	if err != nil {
 		return err

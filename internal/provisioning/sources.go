@@ -73,7 +73,7 @@ func (s *Sources) DisableLinked(ctx context.Context, c *caller.Caller, source, e
 	case !owns && disabled:
 		list, err = s.endSessions(ctx, user, source)
 	case owns && user.Disabled != disabled:
-		list, user, err = s.editor.UpdateUser(ctx, user, changes.UserUpdate{UserPatch: changes.UserPatch{Disabled: &disabled}})
+		list, user, err = s.editor.UpdateUser(ctx, user, changes.UserUpdate{UserPatch: identity.UserPatch{Disabled: &disabled}})
 		for i := range list {
 			list[i].Remark = "by the source " + source
 		}
