@@ -85,6 +85,8 @@ func described(n identity.NewClient, secretDigest []byte) (identity.Client, erro
 			return client, err
 		}
 		client.SecretDigest = digest
+	} else if len(n.SecretDigest) > 0 {
+		client.SecretDigest = n.SecretDigest
 	}
 	if err := client.Validate(); err != nil {
 		return client, err

@@ -159,7 +159,7 @@ func (c Client) validateExchangeFrom(id string) error {
 func (c Client) validateGrants() error {
 	return fault.In("grants", checkList("grant", c.Grants, func(name string) error {
 		if !slices.Contains(GrantTypes(), name) {
-			return fault.New(fault.Invalid, "unknown grant type; known are %s", strings.Join(GrantTypes(), ", "))
+			return fault.New(fault.Invalid, "unknown grant type %q; known are %s", name, strings.Join(GrantTypes(), ", "))
 		}
 		if c.Public() && !slices.Contains(publicGrantTypes, name) {
 			return fault.New(fault.Invalid, "the grant type %s needs a client secret or keys", name)
@@ -238,6 +238,7 @@ type NewClient struct {
 	RedirectURIs              []string     // where people may be sent back to with a code
 	Keys                      ClientKeys   // by which it authenticates itself, and its secret ends
 	Secret                    token.Secret // at least 32 characters; "": keep the secret, or create none
+	SecretDigest              []byte       // the SHA-256 of a secret that nobody knows here, in place of Secret
 }
 
 // NewClientOf returns the state that a client has, for changing a part of it. The secret

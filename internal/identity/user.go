@@ -185,6 +185,7 @@ type NewUser struct {
 	Disabled              bool
 	Password              token.Secret
 	PasswordHash          PasswordHash // of another system; see ParseHash
+	Administrator         bool         // bound to everything from the first; the directory's CreateUser does it
 }
 
 // UserPatch is a change of a user; a nil field is left as it is.
