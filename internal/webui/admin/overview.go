@@ -125,6 +125,6 @@ func totals(steps []traffic.Step) []kit.Pair {
 		{Name: "Sign-ins", Value: kit.Grouped(logins)},
 		{Name: "Sign-ins refused", Value: kit.Grouped(failed)},
 		{Name: "Token requests refused", Value: kit.Grouped(refused)},
-		{Name: "Revocations written", Value: kit.Grouped(revoked)},
+		{Name: "Revocations", Value: kit.Grouped(revoked)},
 	}
 }
