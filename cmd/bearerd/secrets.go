@@ -2,14 +2,15 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
-	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -70,6 +71,40 @@ func (p *program) prompt(what string) (token.Secret, error) {
 	return token.Secret(text), nil
 }
 
+// ask asks at the terminal until the answer is good. An empty answer is the usual one.
+func (p *program) ask(question, usual string, answer *string, check func(string) error) error {
+	for {
+		_, _ = fmt.Fprintf(p.stderr, "%s%s [%s]: ", prefix, question, usual)
+		line, err := p.readLine()
+		if err != nil {
+			return fmt.Errorf("reading the answer: %w", err)
+		}
+		*answer = cmp.Or(strings.TrimSpace(line), usual)
+		if err = check(*answer); err == nil {
+			return nil
+		}
+		p.complain(err)
+	}
+}
+
+// readLine reads a line from standard input and nothing after it: what follows may be a
+// password, which is read without being shown.
+func (p *program) readLine() (string, error) {
+	var line []byte
+	for one := make([]byte, 1); len(line) <= maxSecretBytes; {
+		n, err := p.stdin.Read(one)
+		switch {
+		case n == 1 && one[0] == '\n':
+			return string(line), nil
+		case n == 1:
+			line = append(line, one[0])
+		case err != nil:
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("more than %d bytes", maxSecretBytes)
+}
+
 // source opens the file; "" and "-" are standard input.
 func (p *program) source(file string) (io.ReadCloser, error) {
 	if file == "" || file == "-" {
@@ -89,24 +124,4 @@ func readAll(in io.ReadCloser) ([]byte, error) {
 		return nil, fmt.Errorf("more than %d bytes", maxSecretBytes)
 	}
 	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")), nil
-}
-
-// readWebhookSecret reads the secret that signs what the webhook is sent; nil when
-// none is named.
-func readWebhookSecret(c config.Config) ([]byte, error) {
-	if c.Webhook.SecretFile == "" {
-		return nil, nil
-	}
-	f, err := os.Open(c.Webhook.SecretFile)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.secret_file: %w", err)
-	}
-	secret, err := readAll(f)
-	if err == nil && len(secret) == 0 {
-		err = errors.New("it is empty")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("webhook.secret_file: %s: %w", c.Webhook.SecretFile, err)
-	}
-	return secret, nil
 }

@@ -123,7 +123,7 @@ func (a *API) routes() []route {
 		{"GET", "/keys", a.keys, paging, administrator},
 		{"POST", "/keys", a.rotateKeys, "wait", a.mayDo(audit.KeyRotate)},
 		{"DELETE", "/keys/{id}", revokes(func() operation { return a.Directory.RetireKey }), "wait", a.mayDo(audit.KeyRetire)},
-		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging, administrator},
+		{"GET", "/audit", a.audit, "actor action target token_id outcome address since until " + paging, administrator},
 		{"GET", "/stats", a.stats, "since step", administrator},
 		{"POST", "/explain", a.explain, "", anybody}, // whom the body asks about decides
 	}

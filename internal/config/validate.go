@@ -53,6 +53,8 @@ func validate(c Config, origin map[string]string) []Problem {
 	k.checkUpstream()
 	k.checkWebhook()
 	k.checkSite()
+	k.checkNotices()
+	k.checkMail()
 	return k.problems
 }
 

@@ -41,7 +41,6 @@ type Tokens struct {
 	*Lists
 	*Renewer
 	*Soles
-	*Notices
 }
 
 // New returns a Tokens.
@@ -54,7 +53,7 @@ func New(cfg Config) (*Tokens, error) {
 	}
 	t := &Tokens{
 		Creator: &Creator{core: cfg.Core}, Lists: &Lists{store: cfg.Store, sessionMax: cfg.Policy.SessionMax, now: cfg.Now},
-		Renewer: &Renewer{cfg: cfg}, Notices: &Notices{store: cfg.Store, journal: cfg.Journal, now: cfg.Now},
+		Renewer: &Renewer{cfg: cfg},
 	}
 	t.Soles = &Soles{creator: t.Creator, lists: t.Lists, renewer: t.Renewer, now: cfg.Now}
 	return t, nil
