@@ -64,7 +64,7 @@ func (p *program) checkConfig(ctx context.Context, c config.Config) error {
 	_, errForms := tokenForms(c)
 	errSecrets := checkSecrets(c, in)
 	var errRest error
-	if errWays == nil && errForms == nil && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
+	if errWays == nil && errForms == nil && errLogo == nil && (errSecrets == nil || token.Algorithm(c.Signing.Algorithm) != token.HS256) {
 		errRest = p.rehearse(ctx, c)
 	}
 	return errors.Join(errSecrets, errWays, errNotices, errLogo, errTLS, errForms, errDatabase, p.checkAddresses(ctx, c), errRest)

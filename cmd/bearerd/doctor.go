@@ -129,8 +129,8 @@ func (p *program) examineConfig(ctx context.Context, c config.Config, r *doctor.
 	_, errWays := readWays(ctx, c, p.now)
 	_, errTLS := server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile}.Load()
 	_, errForms := tokenForms(c)
-	errs := []error{errNotices, errLogo, errWays, errTLS, errForms}
-	if errWays == nil && errForms == nil && token.Algorithm(c.Signing.Algorithm) != token.HS256 {
+	errs := []error{errNotices, errWays, errLogo, errTLS, errForms}
+	if errWays == nil && errForms == nil && errLogo == nil && token.Algorithm(c.Signing.Algorithm) != token.HS256 {
 		errs = append(errs, p.rehearse(ctx, c))
 	}
 	before := len(*r)

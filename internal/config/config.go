@@ -39,9 +39,9 @@ type Config struct {
 	Upstream       Upstream                    `yaml:"upstream"`
 	Requirements   map[string]NamedRequirement `yaml:"requirements"`
 	Webhook        Webhook                     `yaml:"webhook"`
+	Site           Site                        `yaml:"site"`
 	Notices        []Notice                    `yaml:"notices"` // receivers of what happens
 	Mail           Mail                        `yaml:"mail"`
-	Site           Site                        `yaml:"site"`
 	Specify        Specify                     `yaml:"specify"`
 	Senaite        Senaite                     `yaml:"senaite"`
 	Hypothesis     Hypothesis                  `yaml:"hypothesis"`

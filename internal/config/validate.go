@@ -52,9 +52,9 @@ func validate(c Config, origin map[string]string) []Problem {
 	}
 	k.checkUpstream()
 	k.checkWebhook()
+	k.checkSite()
 	k.checkNotices()
 	k.checkMail()
-	k.checkSite()
 	return k.problems
 }
 
