@@ -66,7 +66,7 @@ Results and secrets are printed to standard output, all else to standard error.
 A command that fails exits with 1 and has changed nothing, or says what it has.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version,
+		Version:       thisBuild().Version,
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

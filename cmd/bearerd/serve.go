@@ -90,7 +90,7 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	}
 	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
 	srv, err := server.New(server.Config{
-		Node: i.Node, Metrics: metrics, Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
+		Node: i.Node, Metrics: metrics, Build: metricsBuild(), Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,
 		TLS:   server.TLS{CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile},
 		Edges: e.own, Gateway: e.gateway, Inner: e.inner, Loops: loops,
 		CORS: c.CORS.Origins, Proxies: httpkit.Proxies(c.TrustedProxies),
