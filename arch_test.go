@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"internal/cache":                nil,
 	"internal/ratelimit":            nil,
 	"internal/traffic":              nil,
+	"internal/secretfile":           nil,
 	"internal/strictjson":           nil,
 	"internal/token":                {"internal/fault", "internal/strictjson"},
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
@@ -86,23 +87,23 @@ var mayImport = map[string][]string{
 	"internal/adminapi/openapitest": {"internal/adminapi"},
 	"internal/edgetest":             {"internal/adminapi", "internal/adminapi/openapitest", "internal/audit", "internal/httpkit", "internal/node/nodetest"},
 	"internal/scim":                 and(edge, "internal/signin", "internal/directory"),
-	"internal/sso":                  {"internal/assertion", "internal/openid", "internal/httpkit", "internal/signin", "internal/records", "internal/fault", "internal/strictjson"},
+	"internal/sso":                  {"internal/assertion", "internal/openid", "internal/httpkit", "internal/signin", "internal/records", "internal/fault", "internal/secretfile", "internal/strictjson"},
 	"internal/clientdoc":            {"internal/identity", "internal/fault", "internal/ratelimit", "internal/remote", "internal/strictjson"},
 	"internal/webui":                and(and(edge, pages...), "internal/sso", "internal/clientdoc"),
 	"internal/dialect/specify":      and(edge, "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/senaite":      and(edge, "internal/cache", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory"),
 	"internal/dialect/hypothesis":   and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
 	"internal/dialect/gen3":         and(edge, "internal/signin", "internal/issuance", "internal/revoking"),
-	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/traffic"),
+	"internal/server":               and(domains, "internal/httpkit", "internal/node", "internal/issuance", "internal/journal", "internal/quota", "internal/secretfile", "internal/traffic"),
 	"verify": {
 		"internal/verification", "internal/revocation", "internal/token", "internal/keyring", "internal/fault", "internal/cache", "internal/ratelimit",
 		"internal/strictjson",
 	},
 
 	"internal/remote":                  {"internal/fault", "internal/token"},
-	"internal/assertion":               {"internal/fault", "internal/keyring", "internal/remote", "internal/strictjson", "internal/token"},
+	"internal/assertion":               {"internal/fault", "internal/keyring", "internal/remote", "internal/secretfile", "internal/strictjson", "internal/token"},
 	"internal/assertion/assertiontest": nil,
-	"internal/openid":                  {"internal/assertion", "internal/fault", "internal/remote", "internal/strictjson", "internal/token"},
+	"internal/openid":                  {"internal/assertion", "internal/fault", "internal/remote", "internal/secretfile", "internal/strictjson", "internal/token"},
 	"internal/openid/openidtest":       {"internal/assertion/assertiontest"},
 	"internal/trust":                   {"internal/assertion", "internal/fault", "internal/records", "internal/remote", "internal/token"},
 
@@ -110,7 +111,7 @@ var mayImport = map[string][]string{
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
 		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
-		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
+		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/secretfile", "internal/sso"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

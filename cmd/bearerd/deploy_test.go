@@ -120,7 +120,7 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 
 func TestServeTellsTheServiceManagerThatItListens(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, t.TempDir(), "")
+	b := newBench(t, t.TempDir(), "shutdown: {notice: 0s}\n")
 	dir, err := os.MkdirTemp("", "notify") //nolint:usetesting // t.TempDir can be too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestServeTellsTheServiceManagerThatItListens(t *testing.T) {
 
 func TestAServiceManagerThatIsGoneKeepsNobodyFromServing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, t.TempDir(), "")
+	b := newBench(t, t.TempDir(), "shutdown: {notice: 0s}\n")
 	cmd := b.command("serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0")
 	cmd.Env = append(cmd.Environ(), "NOTIFY_SOCKET="+filepath.Join(b.dir, "gone"))
 	p, err := start(cmd)

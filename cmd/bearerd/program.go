@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/secretfile"
 )
 
 // program is one run of bearerd: its streams, its environment, and the flags that
@@ -120,8 +121,9 @@ reported, and nothing is changed.`,
 				if err != nil {
 					return err
 				}
-				_, webhookErr := readWebhookSecret(c)
-				_, waysErr := readWays(cmd.Context(), c, p.now)
+				var secrets secretfile.Set
+				_, webhookErr := webhookSecret(c, &secrets)
+				_, waysErr := wayReader{c, &secrets, p.now}.read(cmd.Context())
 				if err := errors.Join(checkSecrets(c), waysErr, webhookErr, checkDatabase(cmd, c)); err != nil {
 					return err
 				}

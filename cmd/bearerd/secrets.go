@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/bearerd/bearerd/internal/config"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -91,12 +92,16 @@ func readAll(in io.ReadCloser) ([]byte, error) {
 	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")), nil
 }
 
-// readWebhookSecret reads the secret that signs what the webhook is sent; nil when
-// none is named.
-func readWebhookSecret(c config.Config) ([]byte, error) {
+// webhookSecret returns the secret that signs what the webhook is sent; nil when none is
+// named.
+func webhookSecret(c config.Config, secrets *secretfile.Set) (*secretfile.Secret, error) {
 	if c.Webhook.SecretFile == "" {
 		return nil, nil
 	}
+	return secrets.Open(func() ([]byte, error) { return readWebhookSecret(c) })
+}
+
+func readWebhookSecret(c config.Config) ([]byte, error) {
 	f, err := os.Open(c.Webhook.SecretFile)
 	if err != nil {
 		return nil, fmt.Errorf("webhook.secret_file: %w", err)

@@ -126,6 +126,7 @@ type Server struct {
 	inner   []*listener // those of Config.Inner
 	handler http.Handler
 	state   state
+	tls     *certificate // nil: the main listener speaks plain HTTP
 
 	streaming []Streaming
 }
@@ -191,12 +192,22 @@ func (s *Server) secure() error {
 	if err := c.load(); err != nil {
 		return err
 	}
+	s.tls = c
 	// It asks for the certificate at each handshake.
 	s.main.http.TLSConfig = &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil },
 	}
 	return nil
+}
+
+// Reload reads the certificate now, and not only when a handshake finds its files changed.
+// The error says why it stays as it was.
+func (s *Server) Reload() error {
+	if s.tls == nil {
+		return nil
+	}
+	return s.tls.reload()
 }
 
 // Handler is what the main listener serves, for tests and for embedding.

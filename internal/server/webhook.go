@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/secretfile"
 )
 
 // Webhook notifies a URL of tokens that expire within a week, each once. What is sent is
@@ -23,8 +24,8 @@ import (
 type Webhook struct {
 	Issuance *issuance.Issuance
 	URL      string
-	Secret   []byte        // empty: what is sent is not signed
-	Every    time.Duration // 0: an hour
+	Secret   *secretfile.Secret // none: what is sent is not signed
+	Every    time.Duration      // 0: an hour
 	Log      *slog.Logger
 }
 
@@ -86,8 +87,8 @@ func (h *Webhook) send(ctx context.Context, client *http.Client, n issuance.Noti
 		return fmt.Errorf("making a notice: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	if len(h.Secret) > 0 {
-		mac := hmac.New(sha256.New, h.Secret)
+	if h.Secret.IsSet() {
+		mac := hmac.New(sha256.New, h.Secret.Bytes())
 		mac.Write(body)
 		r.Header.Set("X-Bearerd-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
 	}

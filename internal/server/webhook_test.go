@@ -16,6 +16,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/server"
 )
 
@@ -53,7 +54,7 @@ func TestWebhookTellsOnceOfWhatEndsSoon(t *testing.T) {
 	}))
 	t.Cleanup(hook.Close)
 	h := &server.Webhook{
-		Issuance: f.Issuance, URL: hook.URL, Secret: secret, Every: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Issuance: f.Issuance, URL: hook.URL, Secret: secretfile.Fixed(secret), Every: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -19,6 +19,7 @@ import (
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/webui"
@@ -55,7 +56,7 @@ func newMuseum(t *testing.T, policy signin.Source, change ...func(*webui.Pages))
 				Name: "museum", URL: museumOrigin + "/sign-in", Origin: museumOrigin, Audience: nodetest.Issuer, Claims: claims, Verifier: verifier,
 			}},
 			{Name: "sso", Title: "Single sign-on", Header: &sso.Header{
-				Name: "sso", Claims: sso.Claims{Username: "Remote-User", FullName: "Remote-Name", Email: "Remote-Email"}, Secret: museumSecret,
+				Name: "sso", Claims: sso.Claims{Username: "Remote-User", FullName: "Remote-Name", Email: "Remote-Email"}, Secret: secretfile.Fixed(museumSecret),
 				Proxies: httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")}, Now: p.Now,
 			}},
 		}}
