@@ -1,8 +1,6 @@
 package frontendtest
 
 import (
-	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -116,14 +114,7 @@ type envoyNames struct {
 // EnvoyBlocks returns the YAML of the page, in order: bearerd's and Envoy's.
 func EnvoyBlocks(t testing.TB) []string {
 	t.Helper()
-	var blocks []string
-	for _, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(page(t, "envoy"), -1) {
-		blocks = append(blocks, m[1])
-	}
-	if len(blocks) != 2 {
-		t.Fatalf("%d blocks of YAML", len(blocks))
-	}
-	return blocks
+	return yamlBlocks(t, "envoy", 2)
 }
 
 // ReadEnvoy reads a file.
@@ -253,11 +244,7 @@ func (f *EnvoyFile) asks(filter *EnvoyFilter, w http.ResponseWriter, r *http.Req
 	path, query, _ := strings.Cut(r.RequestURI, "?")
 	question.URL.Opaque, question.URL.RawQuery = "//"+question.URL.Host+c.Service.Prefix+path, query
 	question.Host = r.Host
-	for _, name := range append(c.AllowedHeaders.names(), "Authorization") {
-		if values := r.Header.Values(name); len(values) > 0 {
-			question.Header[http.CanonicalHeaderKey(name)] = values
-		}
-	}
+	take(question.Header, r.Header, append(c.AllowedHeaders.names(), "Authorization"))
 	answer, err := http.DefaultTransport.RoundTrip(question)
 	if err != nil || answer.StatusCode >= http.StatusInternalServerError {
 		if err == nil {
@@ -268,16 +255,10 @@ func (f *EnvoyFile) asks(filter *EnvoyFilter, w http.ResponseWriter, r *http.Req
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
-		maps.Copy(w.Header(), answer.Header)
-		w.WriteHeader(answer.StatusCode)
-		_, _ = io.Copy(w, answer.Body)
+		passOn(w, answer)
 		return false
 	}
-	for _, name := range c.Service.Response.ToUpstream.names() {
-		if values := answer.Header.Values(name); len(values) > 0 {
-			r.Header[http.CanonicalHeaderKey(name)] = values
-		}
-	}
+	take(r.Header, answer.Header, c.Service.Response.ToUpstream.names())
 	return true
 }
 

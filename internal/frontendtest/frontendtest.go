@@ -9,6 +9,8 @@ package frontendtest
 import (
 	"bytes"
 	"context"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -74,6 +76,35 @@ func page(t testing.TB, server string) string {
 	text, err := os.ReadFile("../../docs/deploy-" + server + ".md") //nolint:gosec // a page of ours
 	must(t, err)
 	return string(text)
+}
+
+// yamlBlocks returns the YAML of a server's page, in order; there must be n of them.
+func yamlBlocks(t testing.TB, server string, n int) []string {
+	t.Helper()
+	var blocks []string
+	for _, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(page(t, server), -1) {
+		blocks = append(blocks, m[1])
+	}
+	if len(blocks) != n {
+		t.Fatalf("%d blocks of YAML", len(blocks))
+	}
+	return blocks
+}
+
+// passOn answers the client with a refusal of bearerd.
+func passOn(w http.ResponseWriter, answer *http.Response) {
+	maps.Copy(w.Header(), answer.Header)
+	w.WriteHeader(answer.StatusCode)
+	_, _ = io.Copy(w, answer.Body)
+}
+
+// take copies the headers with these names from an answer; those that aren't in it stay.
+func take(into, from http.Header, names []string) {
+	for _, name := range names {
+		if values := from.Values(name); len(values) > 0 {
+			into[http.CanonicalHeaderKey(name)] = values
+		}
+	}
 }
 
 // Documented returns the files that a server's page shows, by their names beneath the

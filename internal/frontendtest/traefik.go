@@ -2,7 +2,6 @@ package frontendtest
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -61,14 +60,7 @@ type ForwardAuth struct {
 // TraefikBlocks returns the YAML of the page, in order.
 func TraefikBlocks(t testing.TB) []string {
 	t.Helper()
-	var blocks []string
-	for _, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(page(t, "traefik"), -1) {
-		blocks = append(blocks, m[1])
-	}
-	if len(blocks) != 5 {
-		t.Fatalf("%d blocks of YAML", len(blocks))
-	}
-	return blocks
+	return yamlBlocks(t, "traefik", 5)
 }
 
 // ReadTraefik reads a file; what the player doesn't know is an error.
@@ -193,17 +185,13 @@ func (a *ForwardAuth) passes(w http.ResponseWriter, r *http.Request) bool {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		maps.Copy(w.Header(), answer.Header)
-		w.WriteHeader(answer.StatusCode)
-		_, _ = io.Copy(w, answer.Body)
+		passOn(w, answer)
 		return false
 	}
 	for _, name := range a.AuthResponseHeaders {
 		r.Header.Del(name)
-		if values := answer.Header.Values(name); len(values) > 0 {
-			r.Header[http.CanonicalHeaderKey(name)] = values
-		}
 	}
+	take(r.Header, answer.Header, a.AuthResponseHeaders)
 	match := regexp.MustCompile(a.AuthResponseHeadersRegex).MatchString
 	maps.DeleteFunc(r.Header, func(name string, _ []string) bool { return match(name) })
 	for name, values := range answer.Header {

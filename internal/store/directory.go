@@ -122,7 +122,7 @@ func userFields(u *identity.User) []any {
 	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, &u.Owner, hash{&u.PasswordHash}, &u.ReplacedHash, stamp{&u.PasswordChangedAt}, groups{u}}
 }
 
-// hash reads a password hash, which otherwise gives itself to nobody.
+// hash reads a password hash, which prints as nothing elsewhere.
 type hash struct{ to *identity.PasswordHash }
 
 // Scan implements sql.Scanner.

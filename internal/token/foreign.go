@@ -35,40 +35,29 @@ var ErrUnknownKey = errors.New("unknown key")
 // is not read. The error is a *Refusal of CheckWellFormed or CheckSignature, or what find
 // returned.
 func VerifyForeign(raw string, find FindKey) (*Foreign, error) {
-	if len(raw) > MaxForeignBytes {
-		return nil, malformed(errLength)
-	}
-	head, payload, signature, ok := splitJWT(raw)
-	if !ok {
-		return nil, malformed(errParts)
-	}
-	h, err := parseHeader(head)
+	j, err := parseJWS(raw, MaxForeignBytes)
 	if err != nil {
-		return nil, malformed(err)
+		return nil, err
 	}
-	sig, err := decodePart(signature)
-	if err != nil {
-		return nil, malformed(err)
-	}
-	if h.alg.method() == nil {
+	if j.header.alg.method() == nil {
 		return nil, unsigned("unknown algorithm")
 	}
-	key, err := find(h.alg, h.kid)
+	key, err := find(j.header.alg, j.header.kid)
 	if errors.Is(err, ErrUnknownKey) {
 		return nil, unsigned("unknown key")
 	}
 	if err != nil {
 		return nil, err
 	}
-	h.hasKID = true // it may be absent here: find has decided
-	if err := h.verify(key, raw[:len(head)+1+len(payload)], sig); err != nil {
+	j.header.hasKID = true // it may be absent here: find has decided
+	if err := j.verify(key); err != nil {
 		return nil, err
 	}
-	text, err := decodePart(payload)
+	text, err := decodePart(j.payload)
 	if err != nil {
 		return nil, malformed(err)
 	}
-	return &Foreign{Type: h.typ, Payload: text}, nil
+	return &Foreign{Type: j.header.typ, Payload: text}, nil
 }
 
 // UnverifiedIssuer returns the iss that a JWT says it has, so that the keys of that issuer

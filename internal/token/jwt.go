@@ -67,36 +67,55 @@ type header struct {
 // a *Refusal of CheckWellFormed or CheckSignature; of CheckRevoked when the signature is
 // valid and the key was revoked. Claims are read only after the signature was checked.
 func Verify(raw string, find func(kid string) (VerificationKey, bool)) (*JWT, error) {
-	if len(raw) > MaxBytes {
-		return nil, malformed(errLength)
-	}
-	head, payload, signature, ok := splitJWT(raw)
-	if !ok {
-		return nil, malformed(errParts)
-	}
-	h, err := parseHeader(head)
+	j, err := parseJWS(raw, MaxBytes)
 	if err != nil {
-		return nil, malformed(err)
+		return nil, err
 	}
-	sig, err := decodePart(signature)
-	if err != nil {
-		return nil, malformed(err)
-	}
-	key, ok := find(h.kid)
+	key, ok := find(j.header.kid)
 	if !ok {
 		return nil, unsigned("unknown key")
 	}
-	if err := h.verify(key, raw[:len(head)+1+len(payload)], sig); err != nil {
+	if err := j.verify(key); err != nil {
 		return nil, err
 	}
-	t := &JWT{Type: h.typ, KID: h.kid}
-	if err := t.Claims.parse(payload); err != nil {
+	t := &JWT{Type: j.header.typ, KID: j.header.kid}
+	if err := t.Claims.parse(j.payload); err != nil {
 		return nil, malformed(err)
 	}
 	return t, nil
 }
 
-func (h header) verify(key VerificationKey, signed string, sig []byte) error {
+// jws is a JWT taken apart; nothing of it has been checked.
+type jws struct {
+	header    header
+	signed    string // the header and the payload as they were sent
+	payload   string // base64url
+	signature []byte
+}
+
+// parseJWS takes a JWT of at most limit bytes apart. The error is a *Refusal of
+// CheckWellFormed.
+func parseJWS(raw string, limit int) (jws, error) {
+	if len(raw) > limit {
+		return jws{}, malformed(errLength)
+	}
+	head, payload, signature, ok := splitJWT(raw)
+	if !ok {
+		return jws{}, malformed(errParts)
+	}
+	h, err := parseHeader(head)
+	if err != nil {
+		return jws{}, malformed(err)
+	}
+	sig, err := decodePart(signature)
+	if err != nil {
+		return jws{}, malformed(err)
+	}
+	return jws{header: h, signed: raw[:len(head)+1+len(payload)], payload: payload, signature: sig}, nil
+}
+
+func (j *jws) verify(key VerificationKey) error {
+	h := j.header
 	if h.alg != key.Algorithm {
 		return unsigned("the algorithm isn't the key's")
 	}
@@ -107,7 +126,7 @@ func (h header) verify(key VerificationKey, signed string, sig []byte) error {
 	if !h.hasKID && h.alg != HS256 {
 		return unsigned("no kid")
 	}
-	if err := method.Verify(signed, sig, key.Key); err != nil {
+	if err := method.Verify(j.signed, j.signature, key.Key); err != nil {
 		return unsigned("bad signature")
 	}
 	if key.Revoked {

@@ -247,7 +247,7 @@ func testRoles(t *testing.T, s *Suite) {
 	s.do(t, records.AddBinding{Binding: access.Binding{ID: "b", User: user(1).ID, Role: "reader", Path: "/"}})
 	s.do(t, records.RemoveRole{Name: "reader"})
 	if grants := must[records.Principal](t)(s.principal(ctx, user(1).ID)).Grants; len(grants) != 0 {
-		t.Errorf("a removed role still gives %v", grants)
+		t.Errorf("a removed role still grants %v", grants)
 	}
 	same(t, "bindings of a removed role", must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})), []access.Binding(nil))
 	s.refuse(t, fault.NotFound, records.RemoveRole{Name: "reader"})
