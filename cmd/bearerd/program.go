@@ -133,6 +133,7 @@ reported, and nothing is changed.`,
 		}),
 		p.versionCommand(),
 	)
+	root.AddCommand(p.moreCommands()...)
 	return root
 }
 
