@@ -103,7 +103,7 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 		if err != nil {
 			return err
 		}
-		h := &server.Webhook{Issuance: i.Issuance, URL: i.config.Webhook.URL, Secret: secret, Log: logger}
+		h := &server.Webhook{Tokens: i.Tokens, URL: i.config.Webhook.URL, Secret: secret, Log: logger}
 		loops = append(loops, server.Loop{Name: "telling of tokens that end soon", Run: h.Run})
 	}
 	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})

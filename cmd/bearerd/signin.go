@@ -22,7 +22,8 @@ import (
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
-	"github.com/bearerd/bearerd/internal/webui"
+	"github.com/bearerd/bearerd/internal/webui/kit"
+	"github.com/bearerd/bearerd/internal/webui/login"
 )
 
 // waysToSignIn are the sources of the configuration: what they may say of whom, and how
@@ -131,7 +132,7 @@ func (w wayReader) provider(key string, s config.SignInSource) (*sso.Provider, e
 	claims := claimsOf(s)
 	provider, err := openid.New(openid.Config{
 		Name: s.ShownAs(), Issuer: s.Issuer, ClientID: s.ClientID, Secret: secret,
-		RedirectURI: w.config.Issuer + webui.PathWays + s.Name + "/callback", Scopes: s.Scopes, Claims: claims.Names(), Client: client, Now: w.now,
+		RedirectURI: w.config.Issuer + kit.PathWays + s.Name + "/callback", Scopes: s.Scopes, Claims: claims.Names(), Client: client, Now: w.now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
@@ -188,16 +189,16 @@ func readProxySecret(key string, s config.SignInSource) ([]byte, error) {
 }
 
 // pageWays returns the ways to sign in as the pages offer them.
-func (i *instance) pageWays(cookies httpkit.Cookies) (webui.Ways, error) {
+func (i *instance) pageWays(cookies httpkit.Cookies) (login.Ways, error) {
 	if len(i.ways) == 0 {
-		return webui.Ways{}, nil
+		return login.Ways{}, nil
 	}
 	key, err := i.ring.Derive("sign-in requests")
 	if err != nil {
-		return webui.Ways{}, err
+		return login.Ways{}, err
 	}
 	requests, err := sso.NewRequests(key, cookies, i.now)
-	return webui.Ways{Sources: i.ways, Requests: requests, Fresh: i.config.SignIn.Fresh}, err
+	return login.Ways{Sources: i.ways, Requests: requests, Fresh: i.config.SignIn.Fresh}, err
 }
 
 // takesPasswords reports whether people can sign in with a password: one that is kept here,

@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -41,12 +42,14 @@ It is printed to standard output, only once.`,
 type wanted struct {
 	scope, expires string
 	collection     int64
+	networks       []string
 }
 
 func (n *wanted) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names separated by spaces")
 	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to limit it to")
+	f.StringSliceVar(&n.networks, "network", nil, "a `NETWORK` that it may be used from, such as 192.0.2.0/24 (may be repeated)")
 	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m")
 }
 
@@ -61,6 +64,11 @@ func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request
 	if r.Scope, err = identity.ParseScope(n.scope); err != nil {
 		return nil, fmt.Errorf("--scope: %w", err)
 	}
+	if cmd.Flags().Changed("network") {
+		if r.Networks, err = networks.Parse(n.networks); err != nil {
+			return nil, fmt.Errorf("--network: %w", err)
+		}
+	}
 	if cmd.Flags().Changed("collection") {
 		r.Collection = &n.collection
 	}
@@ -74,6 +82,7 @@ type issuedJSON struct {
 	Kind       string   `json:"kind"`
 	Scope      []string `json:"scope"`
 	Collection *int64   `json:"collection"`
+	Networks   []string `json:"networks"`
 	ExpiresIn  *int64   `json:"expires_in"` // seconds; null: never
 }
 
@@ -84,7 +93,7 @@ func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuanc
 	}
 	out := issuedJSON{
 		ID: issued.ID, Token: issued.Value.Reveal(), Kind: issued.Kind.String(),
-		Scope: nonNil(issued.Scope), Collection: issued.Collection,
+		Scope: nonNil(issued.Scope), Collection: issued.Collection, Networks: issued.Networks.Strings(),
 	}
 	until := "it never expires"
 	if issued.Lifetime > 0 {

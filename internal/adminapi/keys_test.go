@@ -194,7 +194,7 @@ func TestExplainTellsWhy(t *testing.T) {
 		}
 	}
 	for _, scope := range []string{`"read write"`, `["read","write"]`} {
-		if x = ask(s.ada, `{"token":"`+s.ada+`","scope":`+scope+`}`); x["allowed"] != false || to[map[string]any](t, to[[]any](t, x["checks"])[7])["ok"] != false {
+		if x = ask(s.ada, `{"token":"`+s.ada+`","scope":`+scope+`}`); x["allowed"] != false || to[map[string]any](t, to[[]any](t, x["checks"])[8])["ok"] != false {
 			t.Errorf("scope %s: %v", scope, x)
 		}
 	}

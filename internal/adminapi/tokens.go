@@ -20,6 +20,7 @@ type storedToken struct {
 	Last4        string     `json:"last4"`
 	Scope        string     `json:"scope"`
 	Collection   *int64     `json:"collection"`
+	Networks     []string   `json:"networks"`
 	CreatedAt    *time.Time `json:"created_at"`
 	LastUsedAt   *time.Time `json:"last_used_at"`
 	LastUsedFrom *string    `json:"last_used_from"`
@@ -34,7 +35,7 @@ func (a *API) tokenOf(t records.StoredToken) storedToken {
 	_, reason, _ := t.End(now)
 	return storedToken{
 		ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4,
-		Scope: identity.FormatScope(t.Scope), Collection: t.Collection, CreatedAt: instant(t.CreatedAt),
+		Scope: identity.FormatScope(t.Scope), Collection: t.Collection, Networks: t.Networks.Strings(), CreatedAt: instant(t.CreatedAt),
 		LastUsedAt: instant(t.LastUsedAt), LastUsedFrom: named(t.LastUsedBy), ExpiresAt: instant(t.ExpiresAt),
 		RevokedAt: instant(t.RevokedAt), Reason: named(reason), ExpiringSoon: t.ExpiringSoon(now),
 	}
@@ -46,7 +47,7 @@ func (a *API) tokens(w http.ResponseWriter, r *request) error {
 
 // token shows one of the caller's tokens, or the one that they came with.
 func (a *API) token(w http.ResponseWriter, r *request) error {
-	t, err := a.Issuance.StoredToken(r.Context(), r.caller, r.id)
+	t, err := a.Tokens.StoredToken(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 		}
 		q.Kinds = []token.Kind{kind}
 	}
-	page, err := a.Issuance.TokenList(r.Context(), r.caller, q)
+	page, err := a.Tokens.TokenList(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func (a *API) updateUser(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
-	return done(w, a.SignIn.Unlock(r.Context(), r.caller, r.id))
+	return done(w, a.Accounts.Unlock(r.Context(), r.caller, r.id))
 }
 
 // self returns who the callers are and what they came with. Of a client nothing but
@@ -150,6 +150,7 @@ type credential struct {
 	Kind       string     `json:"kind"`
 	Scope      string     `json:"scope"`
 	Collection *int64     `json:"collection"`
+	Networks   []string   `json:"networks"`
 	ClientID   string     `json:"client_id"`
 	ExpiresAt  *time.Time `json:"expires_at"`
 }
@@ -157,7 +158,7 @@ type credential struct {
 func credentialOf(t *verification.Token) credential {
 	return credential{
 		ID: t.ID, Kind: t.Kind.String(), Scope: identity.FormatScope(t.Scope), Collection: t.Collection,
-		ClientID: t.ClientID, ExpiresAt: instant(t.Expiry),
+		Networks: t.Networks.Strings(), ClientID: t.ClientID, ExpiresAt: instant(t.Expiry),
 	}
 }
 

@@ -7,17 +7,26 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authorizing"
+	"github.com/bearerd/bearerd/internal/changes"
+	"github.com/bearerd/bearerd/internal/clientauth"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -48,7 +57,10 @@ type Settings struct {
 	Policy    issuance.Policy
 	Limits    identity.Limits
 	ClientURL func(id string) bool // which clients that nobody registered are known by a URL; nil: none
-	Sources   signin.Sources       // that vouch for people
+	// ClientKeySet fetches the key set that the document of such a client names; nil: there are
+	// none.
+	ClientKeySet func(ctx context.Context, address string) ([]byte, http.Header, error)
+	Sources      signin.Sources // that vouch for people
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords    bool
 	PasswordRule identity.PasswordRule // of passwords that are set in clear
@@ -75,14 +87,21 @@ type Meter interface {
 
 // Node is one node. The operations are its fields; what they stand on is its own.
 type Node struct {
-	Verifier  *verification.Verifier
-	SignIn    *signin.Authenticator
-	Issuance  *issuance.Issuance
-	Revoker   *revoking.Revoker
-	Directory *directory.Directory
-	Explainer *explain.Explainer
-	Journal   *journal.Journal
-	Quota     *quota.Quota
+	Verifier    *verification.Verifier
+	SignIn      *signin.Authenticator
+	ClientAuth  *clientauth.Authenticator
+	Accounts    *account.Accounts
+	Issuance    *issuance.Issuance
+	Tokens      *credentials.Tokens
+	Flows       *authorizing.Flows
+	Assertions  *trust.Assertions
+	Revoker     *revoking.Revoker
+	Directory   *directory.Directory
+	Provisioner *provisioning.Provisioner
+	Applier     *apply.Applier
+	Explainer   *explain.Explainer
+	Journal     *journal.Journal
+	Quota       *quota.Quota
 
 	cfg        Config
 	uses       *verification.Uses
@@ -123,7 +142,8 @@ func (n *Node) core() (err error) {
 		}),
 		Ledger: c.Follower.Ledger(), Forms: c.Forms,
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
-		Uses: n.uses, CacheBytes: c.Settings.CacheBytes,
+		AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() },
+		Uses:      n.uses, CacheBytes: c.Settings.CacheBytes,
 	}
 	j := journal.Config{
 		Store: c.Store, Follower: c.Follower, Watcher: c.Watcher, Wait: c.Settings.Wait, Staleness: c.Settings.Staleness,
@@ -139,21 +159,36 @@ func (n *Node) core() (err error) {
 	return err
 }
 
+// change puts together what administrators, sources and access files change.
+func (n *Node) change(editor *changes.Editor) (err error) {
+	c := &n.cfg
+	n.Directory, err = directory.New(directory.Config{Store: c.Store, Journal: n.Journal, Editor: editor, Ring: c.Ring, Forms: c.Forms})
+	if err != nil {
+		return err
+	}
+	if n.Provisioner, err = provisioning.New(provisioning.Config{Store: c.Store, Journal: n.Journal, Editor: editor}); err != nil {
+		return err
+	}
+	n.Applier, err = apply.New(apply.Config{Store: c.Store, Journal: n.Journal, Editor: editor})
+	return err
+}
+
 // operations makes what the edges call.
 func (n *Node) operations() (err error) {
 	c := &n.cfg
-	n.Directory, err = directory.New(directory.Config{
-		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Passwords: c.Settings.PasswordRule, Ring: c.Ring, Forms: c.Forms,
-		Fresh: c.Settings.Policy.Fresh,
+	editor, err := changes.New(changes.Config{
+		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Passwords: c.Settings.PasswordRule, Fresh: c.Settings.Policy.Fresh,
 	})
 	if err != nil {
+		return err
+	}
+	if err := n.change(editor); err != nil {
 		return err
 	}
 	in := signin.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
 		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
-		People: n.Directory.Users, ClientURL: c.Settings.ClientURL, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
-		Fresh: c.Settings.Policy.Fresh,
+		Editor: editor, ClientURL: c.Settings.ClientURL, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
@@ -165,13 +200,20 @@ func (n *Node) operations() (err error) {
 	if n.SignIn, err = signin.New(in); err != nil {
 		return err
 	}
-	is.Guesses = n.SignIn.Limiter()
-	issuer := c.Settings.Policy.Issuer
-	is.Trust, err = trust.New(trust.Config{Audience: []string{issuer, strings.TrimSuffix(issuer, "/") + "/oauth2/token"}, Now: c.Clocks.Now})
+	n.ClientAuth, err = clientauth.New(clientauth.Config{
+		Issuer: c.Settings.Policy.Issuer, Client: n.SignIn.KnownClient, Journal: n.Journal, Fetch: c.Settings.ClientKeySet, Now: c.Clocks.Now,
+	})
 	if err != nil {
 		return err
 	}
-	if n.Issuance, err = issuance.New(is); err != nil {
+	n.Accounts, err = account.New(account.Config{
+		Store: c.Store, Journal: n.Journal, Editor: editor, Passwords: n.SignIn.Passwords, Sources: c.Settings.Sources,
+		Limits: c.Settings.Limits, Fresh: c.Settings.Policy.Fresh, Quota: n.Quota, Now: c.Clocks.Now,
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.issuing(is); err != nil {
 		return err
 	}
 	n.Revoker, err = revoking.New(revoking.Config{
@@ -181,6 +223,37 @@ func (n *Node) operations() (err error) {
 		return err
 	}
 	n.Explainer, err = explain.New(explain.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier})
+	return err
+}
+
+// issuing puts together what issues tokens.
+func (n *Node) issuing(cfg issuance.Config) error {
+	core, err := issuance.NewCore(cfg)
+	if err != nil {
+		return err
+	}
+	n.Issuance = issuance.New(core)
+	n.Tokens, err = credentials.New(credentials.Config{
+		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy, Now: cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.Flows, err = authorizing.New(authorizing.Config{
+		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy,
+		Guesses: n.SignIn.Limiter(), Quota: n.Quota, Now: cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	issuer := cfg.Policy.Issuer
+	judge, err := trust.New(trust.Config{Audience: []string{issuer, strings.TrimSuffix(issuer, "/") + "/oauth2/token"}, Now: cfg.Now})
+	if err != nil {
+		return err
+	}
+	n.Assertions, err = trust.NewAssertions(trust.IssuingConfig{
+		Store: n.cfg.Store, Journal: n.Journal, Judge: judge, Core: core, Quota: n.Quota, Issuer: issuer,
+	})
 	return err
 }
 
@@ -325,7 +398,7 @@ func (n *Node) clockIsRight(ctx context.Context) (bool, error) {
 }
 
 func (n *Node) endReplaced(ctx context.Context) error {
-	return n.Issuance.EndReplaced(ctx, n.uses.TakeReplaced())
+	return n.Tokens.EndReplaced(ctx, n.uses.TakeReplaced())
 }
 
 // FlushUses writes the last uses noted since the last call. They are lost when the

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -22,7 +23,8 @@ type StoredToken struct {
 	Name       string
 	Scope      []string
 	Collection *int64
-	Audience   string // of refresh tokens and grants: that of the access tokens made from it; else ""
+	Networks   networks.List // that it, and what is made from it, may be used from; nil: any
+	Audience   string        // of refresh tokens and grants: that of the access tokens made from it; else ""
 	Chain      []string
 	Family     string // of refresh tokens: what dies together
 	IssuedFor  string // of refresh tokens: the id of the one for whose use it was issued

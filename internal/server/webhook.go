@@ -13,7 +13,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/secretfile"
 )
 
@@ -22,11 +22,11 @@ import (
 // body, in hexadecimal, when there is a secret. An answer other than 2xx is a
 // failure, which is tried again an hour later.
 type Webhook struct {
-	Issuance *issuance.Issuance
-	URL      string
-	Secret   *secretfile.Secret // none: what is sent is not signed
-	Every    time.Duration      // 0: an hour
-	Log      *slog.Logger
+	Tokens *credentials.Tokens
+	URL    string
+	Secret *secretfile.Secret // none: what is sent is not signed
+	Every  time.Duration      // 0: an hour
+	Log    *slog.Logger
 }
 
 const (
@@ -61,7 +61,7 @@ func (h *Webhook) Run(ctx context.Context) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		err := h.Issuance.NotifyExpiring(ctx, func(ctx context.Context, n issuance.Notice) error { return h.send(ctx, client, n) })
+		err := h.Tokens.NotifyExpiring(ctx, func(ctx context.Context, n credentials.Notice) error { return h.send(ctx, client, n) })
 		if err != nil && ctx.Err() == nil {
 			h.Log.WarnContext(ctx, "telling of tokens that end soon", slog.Any("error", err))
 		}
@@ -73,7 +73,7 @@ func (h *Webhook) Run(ctx context.Context) error {
 	}
 }
 
-func (h *Webhook) send(ctx context.Context, client *http.Client, n issuance.Notice) error {
+func (h *Webhook) send(ctx context.Context, client *http.Client, n credentials.Notice) error {
 	t := n.Token
 	body, err := json.Marshal(expiring{
 		Event: "token.expiring", ID: t.ID, Kind: t.Kind.String(), Name: t.Name, Prefix: t.Prefix, Last4: t.Last4,

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/secretfile"
 	"github.com/bearerd/bearerd/internal/server"
@@ -32,7 +32,7 @@ func TestWebhookTellsOnceOfWhatEndsSoon(t *testing.T) {
 	}
 	const day = int64(24 * 60 * 60)
 	for name, lifetime := range map[string]int64{"ends soon": 6 * day, "lives on": 8 * day, "never ends": 0} {
-		if _, err := f.CreateAPIToken(t.Context(), session, issuance.NewCredential{Name: name, Lifetime: lifetime}); err != nil {
+		if _, err := f.CreateAPIToken(t.Context(), session, credentials.NewCredential{Name: name, Lifetime: lifetime}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -54,7 +54,7 @@ func TestWebhookTellsOnceOfWhatEndsSoon(t *testing.T) {
 	}))
 	t.Cleanup(hook.Close)
 	h := &server.Webhook{
-		Issuance: f.Issuance, URL: hook.URL, Secret: secretfile.Fixed(secret), Every: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		Tokens: f.Tokens, URL: hook.URL, Secret: secretfile.Fixed(secret), Every: 10 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
