@@ -341,3 +341,21 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// The values on the page about installing are taken, and name what the page says.
+func TestTheDocumentedValuesAreTaken(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n# values.yaml\n")
+	values, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("the page has no values")
+	}
+	objects := must(t, values)
+	for _, kind := range []string{"Deployment", "PodDisruptionBudget", "HTTPRoute", "SecurityPolicy", "ReferenceGrant", "ClientTrafficPolicy", "ServiceMonitor", "PrometheusRule"} {
+		only(t, objects, kind, "")
+	}
+}
