@@ -32,7 +32,7 @@ func (r *release) chart(context.Context) error {
 		if d.Name() == "Chart.yaml" {
 			text = chartVersions.ReplaceAll(text, fmt.Appendf(nil, "$1: %q", r.version.plain()))
 			if n := bytes.Count(text, []byte(r.version.plain())); n != 2 {
-				return fmt.Errorf("Chart.yaml has %d versions, want 2", n)
+				return fmt.Errorf("the file Chart.yaml has %d versions, want 2", n)
 			}
 		}
 		list = append(list, file{name: filepath.ToSlash(name), text: text})

@@ -36,7 +36,7 @@ func (r *release) image(context.Context) error {
 	if err != nil {
 		return err
 	}
-	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	var old []oldManifest
 	for _, p := range r.platforms {
 		if p.os != "linux" {
@@ -114,7 +114,7 @@ func (r *release) packImage(dir string, old []oldManifest) error {
 			return err
 		}
 		for _, name := range names {
-			text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+			text, err := fs.ReadFile(layoutFS, name)
 			if err != nil {
 				return err
 			}

@@ -140,7 +140,7 @@ func sourceDate(ctx context.Context, root, epoch string) (time.Time, error) {
 
 // command returns a command of ours, which ends with ctx.
 func command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // go, git and what we have built
 	cmd.Dir = dir
 	return cmd
 }

@@ -43,7 +43,7 @@ func (s *tree) write(name, text string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		s.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil { //nolint:gosec // a script
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		s.Fatal(err)
 	}
 }

@@ -29,7 +29,7 @@ func newSystem(t *testing.T) *system {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	output(t, mmdebstrap, "--quiet", "--mode=root", "--variant=essential", "--include=passwd", "--dpkgopt=force-unsafe-io", "--skip=cleanup/apt", "bookworm", root)
-	if err := os.Chmod(root, 0o755); err != nil { //nolint:gosec // users of the folder have to enter it
+	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return &system{t, root}
@@ -47,7 +47,7 @@ func (s *system) bring(path string) string {
 
 func (s *system) write(path, text string) string {
 	s.Helper()
-	if err := os.WriteFile(s.root+path, []byte(text), 0o644); err != nil { //nolint:gosec // others read it
+	if err := os.WriteFile(s.root+path, []byte(text), 0o644); err != nil {
 		s.Fatal(err)
 	}
 	return path
