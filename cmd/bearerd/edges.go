@@ -106,7 +106,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Passwords: takesPasswords(i.config), Ways: ways, Documents: i.documents,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic,
+		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Cluster: i.cluster(),
 		Explorer: func() []byte { return s.description.JSON() },
 	})
 	return e, s.addDescription(&e)

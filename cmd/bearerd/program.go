@@ -122,9 +122,9 @@ reported, and nothing is changed.`,
 					return err
 				}
 				var secrets secretfile.Set
-				_, webhookErr := webhookSecret(c, &secrets)
+				_, noticesErr := readReceivers(c, &secrets, p.now)
 				_, waysErr := wayReader{c, &secrets, p.now}.read(cmd.Context())
-				if err := errors.Join(checkSecrets(c), waysErr, webhookErr, checkDatabase(cmd, c)); err != nil {
+				if err := errors.Join(checkSecrets(c), waysErr, noticesErr, checkDatabase(cmd, c)); err != nil {
 					return err
 				}
 				p.say("the configuration is valid")

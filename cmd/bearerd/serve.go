@@ -87,25 +87,25 @@ func (p *program) serve(ctx context.Context, sv service) (err error) {
 	if err != nil {
 		return err
 	}
+	loops, err := i.count(metrics.Totals, logger)
+	if err != nil {
+		return err
+	}
 	e, err := i.edges(logger)
 	if err != nil {
 		return err
 	}
-	var loops []server.Loop
 	if i.config.Database.IsPostgres() {
 		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.WatchNodes}, server.Loop{
 			Name: "listening for revocations", // asking for the log as soon as another node has added to it
 			Run:  func(ctx context.Context) error { return s.Listen(ctx, i.follower.Wake) },
 		})
 	}
-	if i.config.Webhook.URL != "" {
-		secret, err := webhookSecret(i.config, i.secrets)
-		if err != nil {
-			return err
-		}
-		h := &server.Webhook{Tokens: i.Tokens, URL: i.config.Webhook.URL, Secret: secret, Log: logger}
-		loops = append(loops, server.Loop{Name: "telling of tokens that end soon", Run: h.Run})
+	sending, err := i.noticeLoops(metrics, logger)
+	if err != nil {
+		return err
 	}
+	loops = append(loops, sending...)
 	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
 	if sv.reloader != nil {
 		sv.reloader.secrets = i.secrets

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/networks"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -106,7 +107,7 @@ func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuanc
 
 func (p *program) tokenCreateCommand() *cobra.Command {
 	var n wanted
-	var name string
+	var name, description string
 	cmd := &cobra.Command{
 		Use:   "create USER --name NAME",
 		Short: "Create an API token for a user",
@@ -119,7 +120,10 @@ expires. It is printed to standard output, only once.`,
 			if err != nil {
 				return err
 			}
-			r.Name = name
+			r.Name, r.Description = name, description
+			if err := records.ValidateDescription(description); err != nil {
+				return err
+			}
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				return p.issue(ctx, i, args[0], r)
 			})
@@ -127,6 +131,7 @@ expires. It is printed to standard output, only once.`,
 	}
 	n.flags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
+	cmd.Flags().StringVar(&description, "description", "", "what the token is for, as `TEXT`")
 	_ = cmd.MarkFlagRequired("name")
 	return cmd
 }

@@ -41,6 +41,8 @@ type Config struct {
 	Upstream       Upstream                    `yaml:"upstream"`
 	Requirements   map[string]NamedRequirement `yaml:"requirements"`
 	Webhook        Webhook                     `yaml:"webhook"`
+	Notices        []Notice                    `yaml:"notices"` // receivers of what happens
+	Mail           Mail                        `yaml:"mail"`
 	Specify        Specify                     `yaml:"specify"`
 	Senaite        Senaite                     `yaml:"senaite"`
 	Hypothesis     Hypothesis                  `yaml:"hypothesis"`
@@ -244,7 +246,7 @@ func Default() Config {
 		Listen:         "127.0.0.1:8080",
 		OpsListen:      "127.0.0.1:9180",
 		Log:            Log{Level: LogInfo},
-		Shutdown:       Shutdown{Notice: NoticeAuto},
+		Shutdown:       Shutdown{Notice: StopNoticeAuto},
 		Database:       "bearerd.db",
 		Postgres:       Postgres{Connections: 16, ConnectTimeout: 5 * time.Second, StatementTimeout: 900 * time.Millisecond},
 		MasterKeyFile:  "master.key",
@@ -269,6 +271,8 @@ func Default() Config {
 			Headers: map[string]string{}, Encoding: "utf-8", Cookies: CookiesDrop, Groups: []string{}, Routes: []Route{},
 		},
 		Requirements: map[string]NamedRequirement{},
+		Notices:      []Notice{},
+		Mail:         Mail{TLS: MailStartTLS},
 		Specify:      Specify{Login: true},
 		Senaite:      Senaite{Prefixes: []string{"/@@API/senaite/v1", "/senaite/@@API/senaite/v1"}},
 	}

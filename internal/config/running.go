@@ -39,15 +39,15 @@ func (l LogLevel) Slog() slog.Level {
 
 // Shutdown says how a server stops.
 type Shutdown struct {
-	Notice Notice `yaml:"notice"`
+	Notice StopNotice `yaml:"notice"`
 }
 
-// Notice is how long a server that stops goes on serving after /readyz says so: a duration,
+// StopNotice is how long a server that stops goes on serving after /readyz says so: a duration,
 // or auto.
-type Notice string
+type StopNotice string
 
-// NoticeAuto leaves the notice to what started the process.
-const NoticeAuto Notice = "auto"
+// StopNoticeAuto leaves the notice to what started the process.
+const StopNoticeAuto StopNotice = "auto"
 
 // managedNotice is what load balancers need to see that a node is leaving.
 const managedNotice = 5 * time.Second
@@ -57,7 +57,7 @@ const maxNotice = 5 * time.Minute
 
 // For returns the notice in an environment: for auto, 5 seconds under a service manager
 // and in Kubernetes, and none elsewhere, as at a terminal.
-func (n Notice) For(env []string) time.Duration {
+func (n StopNotice) For(env []string) time.Duration {
 	if d, err := time.ParseDuration(string(n)); err == nil {
 		return d
 	}
@@ -76,7 +76,7 @@ func (k *checker) checkRunning() {
 	default:
 		k.fail("log.level", "", "must be debug, info, warn or error, not %q", k.Log.Level)
 	}
-	if k.Shutdown.Notice == NoticeAuto {
+	if k.Shutdown.Notice == StopNoticeAuto {
 		return
 	}
 	if d, err := time.ParseDuration(string(k.Shutdown.Notice)); err != nil || d < 0 || d > maxNotice {

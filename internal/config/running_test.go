@@ -14,7 +14,7 @@ import (
 func TestNoticeSuitsWhatStartedTheServer(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		notice config.Notice
+		notice config.StopNotice
 		env    string
 		want   time.Duration
 	}{

@@ -18,8 +18,6 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-const reasonRegenerated = "regenerated"
-
 // Renewer replaces the values of API tokens.
 type Renewer struct{ cfg Config }
 
@@ -52,7 +50,7 @@ func (s *Renewer) Regenerate(ctx context.Context, c *caller.Caller, id string, o
 		return nil, err
 	}
 	r := &issuance.Request{
-		Kind: token.KindAPIToken, Name: old.Name, Scope: old.Scope, Collection: old.Collection, Networks: old.Networks, Prefix: old.Prefix,
+		Kind: token.KindAPIToken, Name: old.Name, Description: old.Description, Scope: old.Scope, Collection: old.Collection, Networks: old.Networks, Prefix: old.Prefix,
 		Cap: true,
 	}
 	if !old.KeepsEnd {
@@ -124,8 +122,8 @@ func (s *Renewer) requireLive(row records.StoredToken) error {
 func (s *Renewer) supersede(old records.StoredToken, overlap int64) records.Batch {
 	now := s.cfg.Now()
 	if overlap == 0 {
-		ops, entries := s.cfg.Journal.Kill(journal.Kill{ID: old.ID, Opaque: true, Reason: reasonRegenerated})
-		once := records.SpendToken{ID: old.ID, At: now, Reason: reasonRegenerated}
+		ops, entries := s.cfg.Journal.Kill(journal.Kill{ID: old.ID, Opaque: true, Reason: token.ReasonRegenerated})
+		once := records.SpendToken{ID: old.ID, At: now, Reason: token.ReasonRegenerated}
 		return records.Batch{Ops: append([]records.Op{once}, ops...), Log: entries}
 	}
 	end := now.Add(time.Duration(overlap) * time.Second).Truncate(time.Microsecond) // the precision of the store
@@ -136,7 +134,7 @@ func (s *Renewer) supersede(old records.StoredToken, overlap int64) records.Batc
 		end = old.ExpiresAt // and nothing made from it lives longer
 	}
 	return records.Batch{
-		Ops: []records.Op{records.ShortenToken{ID: old.ID, Now: now, ExpiresAt: end, Reason: reasonRegenerated}},
+		Ops: []records.Op{records.ShortenToken{ID: old.ID, Now: now, ExpiresAt: end, Reason: token.ReasonRegenerated}},
 		Log: append(log, s.cfg.Journal.CutOff(revocation.Access, old.Owner)), // earlier readings of the old one are outdated
 	}
 }
@@ -152,7 +150,7 @@ func (s *Renewer) EndReplaced(ctx context.Context, ids []string) error {
 			continue
 		}
 		if err == nil {
-			err = s.end(ctx, caller.System().Waiting(revocation.WaitNone), row, reasonRegenerated)
+			err = s.end(ctx, caller.System().Waiting(revocation.WaitNone), row, token.ReasonRegenerated)
 		}
 		all = append(all, err)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
@@ -68,6 +69,7 @@ type Settings struct {
 	Staleness    time.Duration         // L
 	Wait         revocation.Wait       // WaitNodes or WaitNone: what an acknowledgement waits for unless told
 	CacheBytes   int64                 // for facts about tokens; 0: the default
+	Notices      []notice.Interest     // who is to learn of what happens
 }
 
 // Clocks are the wall clock and the boot clock, as the follower's ledger has them.
@@ -102,9 +104,11 @@ type Node struct {
 	Explainer   *explain.Explainer
 	Journal     *journal.Journal
 	Quota       *quota.Quota
+	Announcer   *notice.Announcer
 
 	cfg        Config
 	uses       *verification.Uses
+	networks   *notice.Networks
 	keyChanged chan struct{} // the ring must be read
 }
 
@@ -155,8 +159,15 @@ func (n *Node) core() (err error) {
 	if n.Verifier, err = verification.New(v); err != nil {
 		return err
 	}
-	n.Journal, err = journal.New(j)
-	return err
+	n.Announcer = notice.NewAnnouncer(c.Settings.Notices, c.Clocks.Now)
+	if len(c.Settings.Notices) > 0 {
+		j.Announce = n.Announcer.Add
+	}
+	if n.Journal, err = journal.New(j); err != nil {
+		return err
+	}
+	n.networks = &notice.Networks{Store: c.Store, Journal: n.Journal, Announcer: n.Announcer}
+	return nil
 }
 
 // change puts together what administrators, sources and access files change.
@@ -401,18 +412,19 @@ func (n *Node) endReplaced(ctx context.Context) error {
 	return n.Tokens.EndReplaced(ctx, n.uses.TakeReplaced())
 }
 
-// FlushUses writes the last uses noted since the last call. They are lost when the
-// store can't take them: a last use is a convenience, not a guarantee.
+// FlushUses writes the last uses noted since the last call, and learns the networks that
+// they came from. They are lost when the store can't take them: a last use is a convenience,
+// not a guarantee.
 func (n *Node) FlushUses(ctx context.Context) error {
 	noted := n.uses.Take()
 	if len(noted) == 0 {
 		return nil
 	}
-	batch := make([]records.Use, len(noted))
+	batch, seen := make([]records.Use, len(noted)), make([]notice.Use, len(noted))
 	for i, use := range noted {
-		batch[i] = records.Use(use)
+		batch[i], seen[i] = records.Use(use), notice.Use(use)
 	}
-	return n.cfg.Store.Touch(ctx, batch)
+	return errors.Join(n.cfg.Store.Touch(ctx, batch), n.networks.Learn(ctx, seen))
 }
 
 // Follow runs the follower of the revocation log until ctx ends.

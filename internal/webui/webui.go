@@ -62,8 +62,10 @@ type Pages struct {
 	// DeveloperPrefix is what begins the token of the developer page, which a dialect has, at
 	// /profile/developer and /account/developer; "": there is no such page.
 	DeveloperPrefix string
-	// Traffic is what the charts of administration show; nil: there are none.
+	// Traffic is what the charts of administration show of this node, and Cluster what they
+	// show of all; nil: there are none.
 	Traffic traffic.Log
+	Cluster admin.Cluster
 	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
 	// when the explorer is, and always answers the same; nil: there is no explorer.
 	Explorer func() []byte
@@ -91,7 +93,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	})
 	admin.Register(mux, site, admin.Operations{
 		Accounts: p.Accounts, Tokens: p.Tokens, Revoker: p.Revoker, Directory: p.Directory, Explainer: p.Explainer,
-		Status: p.Status, Traffic: p.Traffic,
+		Status: p.Status, Traffic: p.Traffic, Cluster: p.Cluster,
 	})
 	if p.Explorer != nil {
 		(&explorer.Explorer{Site: site, Document: p.Explorer}).Register(mux)

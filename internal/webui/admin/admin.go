@@ -37,7 +37,8 @@ type Operations struct {
 	Directory *directory.Directory
 	Explainer *explain.Explainer
 	Status    func() revocation.Status // how this node stands in the revocation log
-	Traffic   traffic.Log              // what the charts show; nil: there are none
+	Traffic   traffic.Log              // what the charts show of this node; nil: there are none
+	Cluster   Cluster
 }
 
 // Register mounts the pages of administration.
@@ -45,11 +46,12 @@ func Register(mux *http.ServeMux, site *kit.Site, ops Operations) {
 	site.Use(templates)
 	o := office{site}
 	names := named{ops.Directory}
-	o.admin(mux, "GET "+kit.PathAdmin+"{$}", (&overviewPage{o, ops.Status, ops.Traffic}).overview)
+	o.admin(mux, "GET "+kit.PathAdmin+"{$}", (&overviewPage{o, ops.Status, ops.Traffic, ops.Cluster}).overview)
 	list := &userPages{o, ops.Directory}
 	o.adminForms(mux, "users", list.showUsers, list.userForms())
 	one := &userPage{o, ops.Accounts, ops.Tokens, ops.Revoker, ops.Directory, ops.Explainer}
 	o.adminForms(mux, "users/{id}", one.showUser, one.formsOfUser())
+	o.admin(mux, "GET "+toTokens, (&tokenPages{o, ops.Tokens, ops.Directory}).show)
 	collections := &collectionPages{o, ops.Directory}
 	o.adminForms(mux, "collections", collections.showCollections, collections.collectionForms())
 	roles := &rolePages{o, ops.Directory}
@@ -79,6 +81,7 @@ type named struct{ *directory.Directory }
 var sections = []struct{ name, title string }{
 	{"", "Overview"},
 	{"users", "Users"},
+	{"tokens", "Tokens"},
 	{"collections", "Collections"},
 	{"roles", "Roles"},
 	{"bindings", "Bindings"},

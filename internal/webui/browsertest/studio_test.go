@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	adminpages "github.com/bearerd/bearerd/internal/webui/admin"
+
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -74,7 +76,7 @@ func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 		SignIn:    f.Authenticator, Accounts: f.Accounts, Issuance: f.Issuance, Tokens: f.Tokens, Flows: f.Flows, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
-		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown,
+		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown, Cluster: adminpages.Cluster{History: shown, Figures: figures},
 		Explorer: func() []byte { return []byte(`{}`) }, // it is looked at on the live server
 	}
 	mux := http.NewServeMux()
@@ -191,6 +193,16 @@ func (f numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffi
 	return list, nil
 }
 
+// Hours returns the numbers of each step.
+func (f numbers) Hours(_ context.Context, step time.Duration, steps int) ([]traffic.Step, error) {
+	return f.Traffic(time.Now(), step, steps)
+}
+
+// figures are those of a museum.
+func figures(context.Context) (records.CountedFigures, error) {
+	return records.CountedFigures{Began: time.Now(), Figures: records.Figures{Users: 214, Live: 486, Expiring: 12, NeverUsed: 31, NeverExpires: 57, RevokedToday: 3}}, nil
+}
+
 // quiet is a node on which nothing happened; once, one on which a little did, once.
 func quiet(int, int) traffic.Step { return traffic.Step{} }
 
@@ -200,7 +212,7 @@ func once(step, steps int) traffic.Step {
 	}
 	return traffic.Step{
 		Issued: map[string]int64{"access": 1}, Verified: map[string]int64{"access": 1}, VerifyRefused: map[string]int64{"time": 1},
-		Logins: map[string]int64{"ok": 1}, Revoked: 1, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
+		Logins: map[string]int64{"ok": 1}, Revoked: map[string]int64{"token": 1}, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
 	}
 }
 
@@ -217,7 +229,7 @@ func busy(step, steps int) traffic.Step {
 			"time": n(14, 3), "revoked": n(5, 7), "signature": n(2, 9), "audience": n(3, 4), "scope": n(6, 6), "access": n(2, 8), "type": n(1, 10),
 		},
 		Logins: map[string]int64{"ok": n(9, 4), "failed": n(3, 9), "limited": n(0.7, 12)}, IssueRefused: map[string]int64{"invalid_scope": n(2, 5)},
-		Revoked: n(3, 8), Acknowledged: n(3, 8),
+		Revoked: map[string]int64{"token": n(3, 8)}, Acknowledged: n(3, 8),
 	}
 	t.AcknowledgedIn = time.Duration(t.Acknowledged) * time.Duration(n(9, 6)+2) * time.Millisecond
 	t.SlowestBelow = time.Duration(n(30, 5)+12) * time.Millisecond
