@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/specify"
+	"github.com/bearerd/bearerd/internal/echo"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -70,8 +72,13 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			},
 		},
 	}
+	doctor, err := i.ring.Derive(echo.Purpose)
+	if err != nil {
+		return edges{}, err
+	}
 	e := edges{own: []server.Edge{
 		s.oauth,
+		&echo.Edge{Key: doctor, Proxies: httpkit.Proxies(i.config.TrustedProxies), Now: i.now},
 		&feed.Edge{
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
 			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
@@ -131,13 +138,16 @@ func (s *shared) addGateway(e *edges) error {
 			return s.Issuance.Assert(ctx, id, c.AssertionAudience)
 		}
 	}
-	announcer, err := gateway.NewAnnouncer(announcement)
-	if err != nil {
-		return fmt.Errorf("upstream.%w", err)
+	announcer, errAnnouncer := gateway.NewAnnouncer(announcement)
+	if errAnnouncer != nil {
+		errAnnouncer = fmt.Errorf("upstream.%w", errAnnouncer)
 	}
-	requirements, err := gateway.NewRequirements(requirementsOf(s.config))
-	if err != nil {
-		return fmt.Errorf("requirements: %w", err)
+	requirements, errRequirements := gateway.NewRequirements(requirementsOf(s.config))
+	if errRequirements != nil {
+		errRequirements = fmt.Errorf("requirements: %w", errRequirements)
+	}
+	if err := errors.Join(errAnnouncer, errRequirements); err != nil {
+		return err
 	}
 	gate := &gateway.Gate{
 		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders,

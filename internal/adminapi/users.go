@@ -238,8 +238,8 @@ func (a *API) access(w http.ResponseWriter, r *request) error {
 // accessRemoval returns which bindings are gone, and which ones still grant
 // something at the path.
 type accessRemoval struct {
-	Removed   []binding `json:"removed"`
-	Remaining []binding `json:"remaining"`
+	Removed   []Binding `json:"removed"`
+	Remaining []Binding `json:"remaining"`
 }
 
 func (a *API) removeAccess(w http.ResponseWriter, r *request) error {

@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
@@ -44,7 +46,17 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 	if err != nil {
 		return identity.User{}, err
 	}
-	_, err = u.editor.Commit(ctx, c, creation)
+	list := []changes.Change{creation}
+	if n.Administrator {
+		if err := u.editor.Admit(ctx, c, audit.BindingCreate, n.Username); err != nil {
+			return identity.User{}, err
+		}
+		everything := access.Permission{Action: access.Any, Path: access.Root}
+		list = append(list, u.editor.CreateBinding(access.Binding{
+			ID: uuid.NewString(), User: user.ID, Permission: &everything, Path: access.Root,
+		}))
+	}
+	_, err = u.editor.Commit(ctx, c, list...)
 	return user, err
 }
 
