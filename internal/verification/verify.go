@@ -76,6 +76,14 @@ func (id *Identity) ID() string {
 	return id.Subject.ID
 }
 
+// Name returns the username; "" for a client and for nobody.
+func (id *Identity) Name() string {
+	if id == nil {
+		return ""
+	}
+	return id.Subject.Username
+}
+
 // TokenID returns the public id of the token; "" for nobody.
 func (id *Identity) TokenID() string {
 	if id == nil {
