@@ -27,7 +27,7 @@ const module = "github.com/bearerd/bearerd"
 var (
 	domains = []string{
 		"internal/token", "internal/keyring", "internal/access",
-		"internal/identity", "internal/revocation", "internal/audit", "internal/networks", "internal/fault",
+		"internal/identity", "internal/revocation", "internal/audit", "internal/networks", "internal/uses", "internal/fault",
 	}
 	// operations decide and commit; each stands on the same few packages and on none
 	// of the others.
@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"internal/traffic":              nil,
 	"internal/strictjson":           nil,
 	"internal/networks":             {"internal/fault"},
+	"internal/uses":                 nil,
 	"internal/token":                {"internal/fault", "internal/networks", "internal/strictjson"},
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":               {"internal/fault"},
@@ -65,7 +66,7 @@ var mayImport = map[string][]string{
 	"internal/httpkit":              {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
 	"internal/config":               {"internal/fault", "internal/token"},
 	"internal/records":              domains,
-	"internal/verification":         {"internal/token", "internal/networks", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
+	"internal/verification":         {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
 	"internal/source":               and(domains, "internal/cache", "internal/quota", "internal/records", "internal/verification"),
 	"internal/caller":               and(domains, "internal/records", "internal/source", "internal/verification"),

@@ -23,6 +23,7 @@ type Store interface {
 	Devices
 	Authorizations
 	Issuers
+	Uses
 	AuditLog
 	Log
 	keyring.Store

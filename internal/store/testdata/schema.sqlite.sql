@@ -240,6 +240,18 @@ CREATE TABLE token_ancestors (
 
 CREATE INDEX token_ancestors_token ON token_ancestors (token_id);
 
+CREATE TABLE token_uses (
+    token      BLOB    NOT NULL,
+    route      TEXT    NOT NULL,
+    scope      TEXT    NOT NULL,
+    safe       INTEGER NOT NULL,
+    collection INTEGER NOT NULL, -- -1: none
+    first_at   INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    count      INTEGER NOT NULL,
+    PRIMARY KEY (token, route, scope, safe, collection)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE tokens (
     id           TEXT    NOT NULL PRIMARY KEY,
     kind         TEXT    NOT NULL,
