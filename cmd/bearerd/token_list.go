@@ -59,7 +59,7 @@ Access and task tokens are not stored.`,
 				all := []storedJSON{}
 				var rows [][]string
 				for {
-					page, err := i.Issuance.TokenList(ctx, caller.Operator(), q)
+					page, err := i.Tokens.TokenList(ctx, caller.Operator(), q)
 					if err != nil {
 						return err
 					}

@@ -19,13 +19,16 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -36,14 +39,17 @@ const base = "/auth/api/v1"
 
 // API is the management API.
 type API struct {
-	SignIn    *signin.Authenticator
-	Issuance  *issuance.Issuance
-	Revoker   *revoking.Revoker
-	Directory *directory.Directory
-	Explainer *explain.Explainer
-	Status    func() revocation.Status // how this node stands in the revocation log
-	Policy    issuance.Policy
-	Now       func() time.Time
+	SignIn      *signin.Authenticator
+	Accounts    *account.Accounts
+	Issuance    *issuance.Issuance
+	Tokens      *credentials.Tokens
+	Revoker     *revoking.Revoker
+	Directory   *directory.Directory
+	Provisioner *provisioning.Provisioner
+	Explainer   *explain.Explainer
+	Status      func() revocation.Status // how this node stands in the revocation log
+	Policy      issuance.Policy
+	Now         func() time.Time
 
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
 	Cookies        httpkit.Cookies      // how a session's cookie is set
@@ -117,7 +123,7 @@ func (a *API) routes() []route {
 		{"GET", "/keys", a.keys, paging, administrator},
 		{"POST", "/keys", a.rotateKeys, "wait", a.mayDo(audit.KeyRotate)},
 		{"DELETE", "/keys/{id}", revokes(func() operation { return a.Directory.RetireKey }), "wait", a.mayDo(audit.KeyRetire)},
-		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging, administrator},
+		{"GET", "/audit", a.audit, "actor action target token_id outcome address since until " + paging, administrator},
 		{"GET", "/stats", a.stats, "since step", administrator},
 		{"POST", "/explain", a.explain, "", anybody}, // whom the body asks about decides
 	}
@@ -246,14 +252,14 @@ func (a *API) mayRevokeMine(r *request) error {
 }
 
 func (a *API) mayCreateToken(r *request) error {
-	return a.Issuance.MayCreate(r.Context(), r.caller)
+	return a.Tokens.MayCreate(r.Context(), r.caller)
 }
 
 func (a *API) mayRegenerate(r *request) error {
 	if err := mayBeID(r.id); err != nil {
 		return err
 	}
-	return a.Issuance.MayRegenerate(r.Context(), r.caller, r.id)
+	return a.Tokens.MayRegenerate(r.Context(), r.caller, r.id)
 }
 
 func (a *API) identify(r *http.Request) (*caller.Caller, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -45,7 +46,7 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	if n.Name == "" && n.Kind != token.KindExchangeKey.String() {
 		return missing("name")
 	}
-	issued, err := a.makeToken(r, n.Kind, issuance.NewCredential{
+	issued, err := a.makeToken(r, n.Kind, credentials.NewCredential{
 		Name: n.Name, Scope: n.Scope, Collection: n.Collection, Networks: networks.List(n.Networks), Lifetime: int64(n.ExpiresIn),
 	})
 	if err != nil {
@@ -54,12 +55,12 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	return writeMade(w, issued)
 }
 
-func (a *API) makeToken(r *request, kind string, c issuance.NewCredential) (*issuance.Issued, error) {
+func (a *API) makeToken(r *request, kind string, c credentials.NewCredential) (*issuance.Issued, error) {
 	switch kind {
 	case "", token.KindAPIToken.String():
-		return a.Issuance.CreateAPIToken(r.Context(), r.caller, c)
+		return a.Tokens.CreateAPIToken(r.Context(), r.caller, c)
 	case token.KindExchangeKey.String():
-		return a.Issuance.CreateExchangeKey(r.Context(), r.caller, c)
+		return a.Tokens.CreateExchangeKey(r.Context(), r.caller, c)
 	}
 	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key").In("kind")
 }
@@ -77,7 +78,7 @@ func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	if body.Overlap != nil {
 		overlap = *body.Overlap
 	}
-	issued, err := a.Issuance.Regenerate(r.Context(), r.caller, r.id, overlap)
+	issued, err := a.Tokens.Regenerate(r.Context(), r.caller, r.id, overlap)
 	if err != nil {
 		return unpermitted(err)
 	}

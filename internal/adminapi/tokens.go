@@ -47,7 +47,7 @@ func (a *API) tokens(w http.ResponseWriter, r *request) error {
 
 // token shows one of the caller's tokens, or the one that they came with.
 func (a *API) token(w http.ResponseWriter, r *request) error {
-	t, err := a.Issuance.StoredToken(r.Context(), r.caller, r.id)
+	t, err := a.Tokens.StoredToken(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (a *API) listTokens(w http.ResponseWriter, r *request, owner string) error 
 		}
 		q.Kinds = []token.Kind{kind}
 	}
-	page, err := a.Issuance.TokenList(r.Context(), r.caller, q)
+	page, err := a.Tokens.TokenList(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}

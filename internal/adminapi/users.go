@@ -132,7 +132,7 @@ func (a *API) updateUser(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
-	return done(w, a.SignIn.Unlock(r.Context(), r.caller, r.id))
+	return done(w, a.Accounts.Unlock(r.Context(), r.caller, r.id))
 }
 
 // self returns who the callers are and what they came with. Of a client nothing but

@@ -22,8 +22,8 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Issuer issues tokens and trades them.
-type Issuer struct{ cfg Config }
+// Issuer issues tokens for those who ask for them.
+type Issuer struct{ *core }
 
 // Request asks for a token. The zero value of a field means that it was not asked for;
 // Kind must be set.
@@ -44,7 +44,7 @@ type Request struct {
 	Prefix     string              // of an API token; "": the operator's
 
 	id     string         // of a stored token; "": any
-	renews *renewal       // the API token whose value this one renews; nil: none
+	renews *Renewal       // the API token whose value this one renews; nil: none
 	spend  []records.Op   // what this request uses up, in the same transaction
 	again  bool           // a refresh token is used again: what is issued is a sibling
 	alone  bool           // no refresh token can be issued beside it
@@ -52,9 +52,9 @@ type Request struct {
 	actor  *caller.Caller // who acts for the subject, by a token; nil: nobody beside those whom Parent names
 	signIn records.SignIn // of a session: how it begins
 	// granting is set of a grant: what it is for, and its code.
-	granting  *granting
+	granting  *Granting
 	refreshes bool     // a refresh token is issued beside it, asked for or not
-	trusted   *trusted // by which rule of a trusted issuer; nil: none
+	trusted   *Trusted // by which rule of a trusted issuer; nil: none
 }
 
 // Issued is a token that was issued. Its value is nowhere else.
@@ -147,7 +147,7 @@ func (i *Issuer) DeclaredScopes() map[string]string {
 
 // issuePair issues a token and, when its scope asks for offline access, a refresh
 // token beside it, in one transaction with what the request uses up.
-func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
+func (i *core) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
 	if err := i.admit(ctx, c, r); err != nil {
 		return Pair{}, err
 	}
@@ -193,7 +193,7 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 // presented the parent and decides whether this caller may have such a token; with a strong
 // scope, by a session, only after a fresh sign-in. The refusal of a known caller is
 // recorded.
-func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error {
+func (i *core) admit(ctx context.Context, c *caller.Caller, r *Request) error {
 	if c == nil {
 		return caller.ErrSignIn
 	}
@@ -210,7 +210,7 @@ func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error 
 
 // limit counts what is issued to a user who presented a token or session. Checking a
 // password is slow enough to need no further limit.
-func (i *Issuer) limit(c *caller.Caller, r *Request) (err error) {
+func (i *core) limit(c *caller.Caller, r *Request) (err error) {
 	switch {
 	case r.Parent == nil || c.Unlimited():
 		return nil
@@ -242,7 +242,7 @@ func (r *Request) useParent(c *caller.Caller) {
 
 // loadSubject reads whom the token is issued for, with the collection that it would be
 // bound to, in one snapshot.
-func (i *Issuer) loadSubject(ctx context.Context, c *caller.Caller, r *Request) error {
+func (i *core) loadSubject(ctx context.Context, c *caller.Caller, r *Request) error {
 	if r.Principal != nil {
 		return nil
 	}
@@ -265,7 +265,7 @@ func (i *Issuer) loadSubject(ctx context.Context, c *caller.Caller, r *Request) 
 }
 
 // refuse records that a known caller was refused a token, and returns the reason.
-func (i *Issuer) refuse(ctx context.Context, c *caller.Caller, r *Request, reason error) error {
+func (i *core) refuse(ctx context.Context, c *caller.Caller, r *Request, reason error) error {
 	i.cfg.Meter.IssueRefused(fault.KindOf(reason))
 	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
 	e.Target = c.ID()
@@ -280,7 +280,7 @@ func (i *Issuer) refuse(ctx context.Context, c *caller.Caller, r *Request, reaso
 
 // action returns how the audit log names what the request asks for.
 func (r *Request) action() string {
-	if r.trusted != nil && r.trusted.exchange || r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
+	if r.trusted != nil && r.trusted.Exchange || r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
 		return audit.TokenExchange
 	}
 	return audit.TokenIssue
@@ -340,7 +340,7 @@ func (d *decision) remark(r *Request) string {
 }
 
 // decide applies all other rules to an admitted request, one after another.
-func (i *Issuer) decide(ctx context.Context, r *Request) (*decision, error) {
+func (i *core) decide(ctx context.Context, r *Request) (*decision, error) {
 	if err := r.checkSubject(); err != nil {
 		return nil, err
 	}
@@ -400,7 +400,7 @@ func (r *Request) chain() []string {
 	case r.renews != nil:
 		return slices.Clone(r.renews.Chain)
 	case r.trusted != nil:
-		return []string{r.trusted.rule.ID}
+		return []string{r.trusted.Rule.ID}
 	case !r.hasParent():
 		return nil
 	case r.Parent.Kind == token.KindRefresh:

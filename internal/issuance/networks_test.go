@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/networks"
@@ -66,8 +67,8 @@ func TestWhatIsMadeFromALimitedTokenIsLimited(t *testing.T) {
 	f := newDesk(t)
 	ctx, session := from(t, office), f.SignedIn(t, "ada")
 	limit := nets(t, "10.0.0.0/8")
-	key := f.ExchangeKey(t, session, issuance.NewCredential{Networks: limit, Scope: []string{"read"}})
-	api := f.APIToken(t, session, issuance.NewCredential{Name: "script", Networks: limit, Scope: []string{"read", "credentials"}})
+	key := f.ExchangeKey(t, session, credentials.NewCredential{Networks: limit, Scope: []string{"read"}})
+	api := f.APIToken(t, session, credentials.NewCredential{Name: "script", Networks: limit, Scope: []string{"read", "credentials"}})
 	f.only(t, "an API key", key)
 	f.only(t, "an API token", api)
 
@@ -90,7 +91,7 @@ func TestWhatIsMadeFromALimitedTokenIsLimited(t *testing.T) {
 
 	id, err := f.Verifier.Identify(ctx, api.Value.Reveal(), verification.Requirements{})
 	nodetest.Must(t, err)
-	made, err := f.CreateAPIToken(ctx, caller.ByToken(id), issuance.NewCredential{Name: "child", Scope: []string{"read"}})
+	made, err := f.CreateAPIToken(ctx, caller.ByToken(id), credentials.NewCredential{Name: "child", Scope: []string{"read"}})
 	nodetest.Must(t, err)
 	f.only(t, "an API token that the API token made", made)
 	renewed, err := f.Regenerate(ctx, session, api.ID, 0)
@@ -112,12 +113,12 @@ func TestLimitsMeet(t *testing.T) {
 	t.Parallel()
 	f := newDesk(t)
 	session := f.SignedIn(t, "ada")
-	wide := f.APIToken(t, session, issuance.NewCredential{
+	wide := f.APIToken(t, session, credentials.NewCredential{
 		Name: "wide", Networks: nets(t, "10.0.0.0/8", "2001:db8::/32"), Scope: []string{"read", "credentials"},
 	})
 	id, err := f.Verifier.Identify(from(t, office), wide.Value.Reveal(), verification.Requirements{})
 	nodetest.Must(t, err)
-	narrow, err := f.CreateAPIToken(from(t, office), caller.ByToken(id), issuance.NewCredential{
+	narrow, err := f.CreateAPIToken(from(t, office), caller.ByToken(id), credentials.NewCredential{
 		Name: "narrow", Networks: nets(t, "10.1.0.0/16", "192.0.2.0/24"), Scope: []string{"read"},
 	})
 	nodetest.Must(t, err)
@@ -125,7 +126,7 @@ func TestLimitsMeet(t *testing.T) {
 		t.Errorf("limited to %s", narrow.Networks)
 	}
 	refusals := f.Refusals(t)
-	_, err = f.CreateAPIToken(from(t, office), caller.ByToken(id), issuance.NewCredential{
+	_, err = f.CreateAPIToken(from(t, office), caller.ByToken(id), credentials.NewCredential{
 		Name: "none", Networks: nets(t, "192.0.2.0/24"), Scope: []string{"read"},
 	})
 	if !fault.Is(err, fault.Invalid) || fault.FieldOf(err) != "networks" || f.Refusals(t) != refusals+1 {
@@ -171,7 +172,7 @@ func TestADelegatedTokenHasTheLimitsOfBoth(t *testing.T) {
 func TestARefreshTokenFromElsewhere(t *testing.T) {
 	t.Parallel()
 	f := newDesk(t)
-	api := f.APIToken(t, f.SignedIn(t, "ada"), issuance.NewCredential{Name: "script", Networks: nets(t, "10.0.0.0/8"), Scope: []string{"read"}})
+	api := f.APIToken(t, f.SignedIn(t, "ada"), credentials.NewCredential{Name: "script", Networks: nets(t, "10.0.0.0/8"), Scope: []string{"read"}})
 	pair, err := f.Exchange(from(t, office), issuance.Exchange{Subject: api.Value.Reveal(), Client: f.agent, Scope: []string{"read", "offline_access"}})
 	nodetest.Must(t, err)
 	use := func(raw, address string) (issuance.Pair, error) {
@@ -197,7 +198,7 @@ func TestARefreshTokenFromElsewhere(t *testing.T) {
 func TestATokenFromElsewhereRevokesItself(t *testing.T) {
 	t.Parallel()
 	f := newDesk(t)
-	api := f.APIToken(t, f.SignedIn(t, "ada"), issuance.NewCredential{Name: "script", Networks: nets(t, "10.0.0.0/8"), Scope: []string{"credentials"}})
+	api := f.APIToken(t, f.SignedIn(t, "ada"), credentials.NewCredential{Name: "script", Networks: nets(t, "10.0.0.0/8"), Scope: []string{"credentials"}})
 	if _, err := f.SignIn.Bearer(from(t, cafe), api.Value.Reveal()); !fault.Is(err, fault.InvalidToken) {
 		t.Errorf("the API took it: %v", err)
 	}

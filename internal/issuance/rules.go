@@ -120,8 +120,8 @@ func (p Policy) audience(r *Request) (string, error) {
 	asked := r.Audience
 	switch {
 	case r.granting != nil:
-		return r.granting.resource.Audience, nil
-	case r.ofGrant() && (asked == "" || p.isFor(r.Parent, asked)):
+		return r.granting.Resource.Audience, nil
+	case r.ofGrant() && (asked == "" || p.IsFor(r.Parent, asked)):
 		return r.Parent.Audience[0], nil
 	case r.ofGrant():
 		return "", fault.New(fault.InvalidTarget, "what was granted is for another resource").In("resource")

@@ -29,6 +29,9 @@ type Store interface {
 	keyring.Store
 	Committer
 	Purger
+	Traffic
+	Census
+	Outbox
 }
 
 // Committer writes.

@@ -125,13 +125,15 @@ func TestPendingNamesWhatOpenRuns(t *testing.T) {
 func TestOpenRefusesALaterVersionAndLeavesItAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	if err := mustOpen(t, path, store.Options{}).Close(); err != nil {
+	s := mustOpen(t, path, store.Options{})
+	last := s.Migrated()[len(s.Migrated())-1]
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	execAll(t, path, "INSERT INTO migrations VALUES ('0417_from_the_future', 1)")
 	before := fingerprint(t, path)
 	_, err := store.Open(t.Context(), path, store.Options{Now: time.Now})
-	if err == nil || !strings.Contains(err.Error(), "0417_from_the_future") || !strings.Contains(err.Error(), "0014_uses") || !strings.Contains(err.Error(), path) {
+	if err == nil || !strings.Contains(err.Error(), "0417_from_the_future") || !strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), path) {
 		t.Errorf("the error doesn't name both versions and the file: %v", err)
 	}
 	if fingerprint(t, path) != before {
@@ -243,7 +245,8 @@ func TestEveryConnectionIsSetUp(t *testing.T) {
 	}
 }
 
-// TestLookupsHaveAnIndex wants no statement of a request to read a whole table.
+// TestLookupsHaveAnIndex wants no statement of a request to read a whole table, nor to sort
+// what it finds but for a few.
 func TestLookupsHaveAnIndex(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
@@ -253,7 +256,7 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 		for _, detail := range plan(t, db, text) {
 			page := detail == "SCAN e LEFT-JOIN" && name == "selectEntries" // the entries that were found
 			scan := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && !page
-			sort := strings.Contains(detail, "TEMP B-TREE") && name != "selectGrants" && name != "selectReachingBindings"
+			sort := strings.Contains(detail, "TEMP B-TREE") && name != "selectGrants" && name != "selectReachingBindings" && name != "eventsFromFew" && name != "trimNetworks"
 			if scan || sort {
 				t.Errorf("%s: %s", name, detail)
 			}

@@ -75,6 +75,9 @@ const (
 	reasonNoAddress   = "the token is limited to networks, and the client's address is not known"
 )
 
+// ReasonRegenerated is why a token ended whose value was renewed.
+const ReasonRegenerated = "regenerated"
+
 // Refusal is the error of every check on a token: which check failed first, and
 // a reason that is safe to show to the client.
 type Refusal struct { //nolint:errname // a refusal is the answer of a check

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -21,8 +22,8 @@ func TestJudgingNetworksAllocatesNothing(t *testing.T) {
 	for name, raw := range map[string]string{
 		"JWT":               f.Made(t, ada, issuance.Request{Kind: token.KindAccess}).Value.Reveal(),
 		"limited JWT":       f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Networks: limit}).Value.Reveal(),
-		"limited API token": f.APIToken(t, ada, issuance.NewCredential{Name: "n", Networks: limit}).Value.Reveal(),
-		"API token":         f.APIToken(t, ada, issuance.NewCredential{Name: "n"}).Value.Reveal(),
+		"limited API token": f.APIToken(t, ada, credentials.NewCredential{Name: "n", Networks: limit}).Value.Reveal(),
+		"API token":         f.APIToken(t, ada, credentials.NewCredential{Name: "n"}).Value.Reveal(),
 	} {
 		n := testing.AllocsPerRun(1000, func() {
 			if _, err := f.Verify(ctx, raw, verification.Requirements{}); err != nil {
@@ -42,7 +43,7 @@ func TestWhatIsUnderWayIsNotJudgedByItsNetworkAgain(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	limit, err := networks.Parse([]string{"10.0.0.0/8"})
 	nodetest.Must(t, err)
-	raw := f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{Name: "n", Networks: limit}).Value.Reveal()
+	raw := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{Name: "n", Networks: limit}).Value.Reveal()
 	id, err := f.Verifier.Identify(audit.WithOrigin(t.Context(), audit.Origin{Address: "10.1.2.3"}), raw, verification.Requirements{})
 	nodetest.Must(t, err)
 	if _, err := f.Verifier.StillGood(t.Context(), id, raw, verification.Requirements{}); err != nil {

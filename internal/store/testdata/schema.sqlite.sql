@@ -18,9 +18,11 @@ CREATE TABLE audit_events (
     request_id TEXT    NOT NULL,
     outcome    TEXT    NOT NULL,
     reason     TEXT    NOT NULL
-, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '') STRICT;
+, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '', address_key TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
+
+CREATE INDEX audit_events_address ON audit_events (address_key, id) WHERE address_key <> '';
 
 CREATE INDEX audit_events_at ON audit_events (at);
 
@@ -120,6 +122,27 @@ CREATE TABLE document_keys (
 
 CREATE INDEX document_keys_until ON document_keys (until);
 
+CREATE TABLE figures (
+    one        INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    begun_at   INTEGER NOT NULL, -- when somebody last began to count
+    counted_at INTEGER NOT NULL, -- when the last counting began that was finished; 0: none was
+    took       INTEGER NOT NULL,
+    users      INTEGER NOT NULL,
+    live       INTEGER NOT NULL,
+    expiring   INTEGER NOT NULL,
+    unused     INTEGER NOT NULL,
+    endless    INTEGER NOT NULL,
+    revoked    INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE hourly_counts (
+    hour  INTEGER NOT NULL, -- when it began
+    name  TEXT    NOT NULL,
+    node  TEXT    NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (hour, name, node)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE issuers (
     name       TEXT NOT NULL PRIMARY KEY,
     issuer     TEXT NOT NULL UNIQUE, -- the iss of their JWTs
@@ -175,6 +198,32 @@ CREATE TABLE nodes (
     lease   INTEGER NOT NULL, -- microseconds
     seen_at INTEGER NOT NULL
 , verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    seq      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    receiver TEXT    NOT NULL,
+    jti      TEXT    NOT NULL,
+    event    TEXT    NOT NULL,
+    subject  TEXT    NOT NULL,
+    fact     TEXT    NOT NULL, -- JSON, without secrets
+    at       INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    attempts INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_age ON outbox (at);
+
+CREATE INDEX outbox_due ON outbox (receiver, due_at, subject, seq);
+
+CREATE INDEX outbox_old ON outbox (receiver, at);
+
+CREATE INDEX outbox_order ON outbox (receiver, seq);
+
+CREATE TABLE outbox_turns (
+    receiver TEXT    NOT NULL PRIMARY KEY,
+    node     TEXT    NOT NULL,
+    until    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE password_links (
     digest     BLOB    NOT NULL PRIMARY KEY,
@@ -232,6 +281,8 @@ CREATE TABLE spent (
 
 CREATE INDEX spent_until ON spent (until);
 
+CREATE TABLE sqlite_sequence(name,seq);
+
 CREATE TABLE token_ancestors (
     ancestor TEXT NOT NULL,
     token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
@@ -239,6 +290,13 @@ CREATE TABLE token_ancestors (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX token_ancestors_token ON token_ancestors (token_id);
+
+CREATE TABLE token_networks (
+    token_id TEXT    NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    network  TEXT    NOT NULL,
+    at       INTEGER NOT NULL, -- when it was first used from there
+    PRIMARY KEY (token_id, network)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE token_uses (
     token      BLOB    NOT NULL,

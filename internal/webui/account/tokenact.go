@@ -33,7 +33,7 @@ type oneToken struct {
 
 // find returns one of the caller's own tokens.
 func (p *tokenPages) find(r *kit.Request) (oneToken, error) {
-	t, err := p.Issuance.StoredToken(r.Context(), r.Caller, r.PathValue("id"))
+	t, err := p.Tokens.StoredToken(r.Context(), r.Caller, r.PathValue("id"))
 	if err != nil {
 		return oneToken{}, err
 	}
@@ -92,7 +92,7 @@ func (p *tokenPages) regenerate(w http.ResponseWriter, r *kit.Request) error {
 		x.Error = "Choose when the old value stops working."
 		return p.renderRegenerate(w, r, http.StatusBadRequest, x)
 	}
-	issued, err := p.Issuance.Regenerate(r.Context(), r.Caller, x.Token.ID, overlap)
+	issued, err := p.Tokens.Regenerate(r.Context(), r.Caller, x.Token.ID, overlap)
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 	case kind == fault.Conflict || kind == fault.Invalid || kind == fault.Forbidden || kind == fault.InvalidScope:
@@ -124,7 +124,7 @@ func (p *tokenPages) revokePage(w http.ResponseWriter, r *kit.Request) error {
 	if err != nil {
 		return err
 	}
-	if x.Descendants, err = tokenrow.Descendants(r, p.Issuance, p.Now(), r.Caller.ID(), x.Token.ID); err != nil {
+	if x.Descendants, err = tokenrow.Descendants(r, p.Tokens, p.Now(), r.Caller.ID(), x.Token.ID); err != nil {
 		return err
 	}
 	return p.Render(w, r, http.StatusOK, "revoke", "Revoke "+x.Token.Name, x)
@@ -148,7 +148,7 @@ type revokeAllView struct {
 }
 
 func (p *tokenPages) revokeAllPage(w http.ResponseWriter, r *kit.Request) error {
-	page, err := p.Issuance.TokenList(r.Context(), r.Caller, records.TokenQuery{
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{
 		Owner: r.Caller.ID(), Kinds: ownKinds, Limit: tokenrow.Listed,
 	})
 	if err != nil {

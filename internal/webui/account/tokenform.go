@@ -11,6 +11,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -85,14 +86,14 @@ func whyNot(c *caller.Caller, name string) string {
 
 // read keeps what was typed and returns what the form asks for. It puts each error
 // beside its field, and reports whether there was none.
-func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
+func (f *tokenForm) read(form url.Values) (n credentials.NewCredential, ok bool) {
 	f.Name.Value = strings.TrimSpace(form.Get("name"))
 	n.Name = f.Name.Value
 	switch {
 	case n.Name == "":
 		f.Name.Error = "Enter a name that says what the token is for."
-	case issuance.ValidateTokenName(n.Name) != nil:
-		f.Name.Error = kit.Sentence(fault.Message(issuance.ValidateTokenName(n.Name)))
+	case credentials.ValidateTokenName(n.Name) != nil:
+		f.Name.Error = kit.Sentence(fault.Message(credentials.ValidateTokenName(n.Name)))
 	}
 	// The scopes that were ticked and those that were typed: all are values of one
 	// parameter.
@@ -184,7 +185,7 @@ func (p *tokenPages) createToken(w http.ResponseWriter, r *kit.Request) error {
 	if !ok {
 		return p.renderTokens(w, r, http.StatusBadRequest, f)
 	}
-	issued, err := p.Issuance.CreateAPIToken(r.Context(), r.Caller, n)
+	issued, err := p.Tokens.CreateAPIToken(r.Context(), r.Caller, n)
 	if fault.Is(err, fault.SignInAgain) && !kit.WantsJSON(r.Request) {
 		return p.ToSignInAgain(w, backToTokenForm(form))
 	}

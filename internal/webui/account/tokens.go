@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/records"
@@ -19,6 +20,7 @@ type tokenPages struct {
 	*kit.Site
 
 	Issuance  *issuance.Issuance
+	Tokens    *credentials.Tokens
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
 	Policy    issuance.Policy
@@ -73,7 +75,7 @@ func (p *tokenPages) tokensPage(w http.ResponseWriter, r *kit.Request) error {
 func (p *tokenPages) renderTokens(w http.ResponseWriter, r *kit.Request, status int, f tokenForm) error {
 	q := r.URL.Query()
 	list := tokenList{Notice: kit.Notice(q.Get("notice")), Form: f}
-	page, err := p.Issuance.TokenList(r.Context(), r.Caller, records.TokenQuery{
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{
 		Owner: r.Caller.ID(), Kinds: ownKinds, After: q.Get("after"), Limit: tokenrow.Listed,
 	})
 	if err != nil {
@@ -101,7 +103,7 @@ func (p *tokenPages) renderTokens(w http.ResponseWriter, r *kit.Request, status 
 
 // connected returns the clients that somebody has allowed to act as them.
 func (p *tokenPages) connected(r *kit.Request, names map[int64]string) (rows []tokenrow.Row, err error) {
-	page, err := p.Issuance.TokenList(r.Context(), r.Caller, records.TokenQuery{
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{
 		Owner: r.Caller.ID(), Kinds: []token.Kind{token.KindGrant}, Limit: tokenrow.Listed,
 	})
 	if err != nil {

@@ -7,18 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/webui/webuitest"
-
-	"github.com/bearerd/bearerd/internal/edgetest"
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/node"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
+	"github.com/bearerd/bearerd/internal/webui/webuitest"
 )
 
 func TestATokenIsMadeAndShownOnce(t *testing.T) {
@@ -109,11 +107,11 @@ func TestATokenWithCredentialsCreatesOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child, err := s.CreateAPIToken(t.Context(), maker, issuance.NewCredential{Name: "child", Scope: []string{"read"}})
+	child, err := s.CreateAPIToken(t.Context(), maker, credentials.NewCredential{Name: "child", Scope: []string{"read"}})
 	if err != nil || !child.Expiry.Equal(maker.Token.Expiry) {
 		t.Fatalf("an API token: %+v, %v", child, err)
 	}
-	if _, err := s.CreateExchangeKey(t.Context(), maker, issuance.NewCredential{}); err != nil {
+	if _, err := s.CreateExchangeKey(t.Context(), maker, credentials.NewCredential{}); err != nil {
 		t.Errorf("an API key: %v", err)
 	}
 	b.Get(t, "/auth/tokens/"+child.ID+"/regenerate").Is(http.StatusOK, ", and its expiry")
@@ -214,7 +212,7 @@ func TestExchangeKeysAreListedToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := s.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
+	key, err := s.CreateExchangeKey(t.Context(), c, credentials.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}

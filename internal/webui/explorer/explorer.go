@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/swaggest/swgui/v3/static"
+	"github.com/swaggest/swgui/v5/static"
 
 	"github.com/bearerd/bearerd/internal/webui/kit"
 )
