@@ -93,7 +93,7 @@ var mayImport = map[string][]string{
 	"internal/pgtest":               {"internal/freeport"},
 	"clustertest":                   {"internal/pgtest"},
 	"internal/frontendtest":         nil,
-	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
+	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/uses", "internal/fault"},
 	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/clientauth", "internal/signin", "internal/authorizing", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit", "internal/trust"),
 	"internal/adminapi":             and(and(edge, pages...), "internal/provisioning"),

@@ -9,6 +9,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -30,7 +31,7 @@ type NamedRequirement struct {
 func NewRequirements(list map[string]NamedRequirement) (Requirements, error) {
 	out := Requirements{}
 	for name, r := range list {
-		a := &ask{requirements: verification.Requirements{
+		a := &ask{route: uses.Route("ext-authz/" + name), requirements: verification.Requirements{
 			Audience: r.Audience, Scope: r.Scope, Collection: r.Collection, Action: r.Permission.Action, Path: r.Permission.Path,
 		}}
 		var err error

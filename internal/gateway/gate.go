@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -47,6 +48,9 @@ type ask struct {
 	optional  bool // a request without a token may pass
 	preflight bool // a CORS preflight passes as nobody
 	doors     doors
+	// route is what is noted of a token's use: a configured path, or the name of a
+	// requirement; "": the first segment of the path that was asked for.
+	route string
 }
 
 // setSafeScope asks another scope of safe methods.
@@ -107,10 +111,11 @@ type admitted struct {
 	session  bool // it came in by a session, which a browser holds
 }
 
-// admit decides about a request. The error is a fault: Unauthenticated without a token
+// admit decides about a request for a path of the application, which may not be known and
+// decides nothing. The error is a fault: Unauthenticated without a token
 // where one is needed, Invalid when it is ambiguous which token is meant, and those of
 // [httpkit.CredentialFinder.Find] and [verification.Verifier.Identify].
-func (g *Gate) admit(r *http.Request, a *ask, m method) (admitted, error) {
+func (g *Gate) admit(r *http.Request, a *ask, m method, path string) (admitted, error) {
 	c, err := g.find(r, &a.doors, m)
 	switch {
 	case err != nil:
@@ -126,7 +131,12 @@ func (g *Gate) admit(r *http.Request, a *ask, m method) (admitted, error) {
 		ofSession.Kinds, ofSession.SessionCollection = sessionsOnly, true
 		needs = &ofSession
 	}
-	id, err := g.Verifier.Identify(r.Context(), c.Token, *needs)
+	asked := *needs
+	asked.Place = uses.Place{Route: a.route, Safe: m.named && m.safe()}
+	if asked.Place.Route == "" {
+		asked.Place.Route = uses.Segment(path)
+	}
+	id, err := g.Verifier.Identify(r.Context(), c.Token, asked)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {
 		err = &scopeError{err, needs.Scope}
 	}

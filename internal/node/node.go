@@ -36,6 +36,7 @@ import (
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/trust"
+	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -108,6 +109,7 @@ type Node struct {
 
 	cfg        Config
 	uses       *verification.Uses
+	book       uses.Book // what stored tokens are used for
 	networks   *notice.Networks
 	keyChanged chan struct{} // the ring must be read
 }
@@ -147,7 +149,7 @@ func (n *Node) core() (err error) {
 		Ledger: c.Follower.Ledger(), Forms: c.Forms,
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
 		AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() },
-		Uses:      n.uses, CacheBytes: c.Settings.CacheBytes,
+		Uses:      n.uses, Book: &n.book, CacheBytes: c.Settings.CacheBytes,
 	}
 	j := journal.Config{
 		Store: c.Store, Follower: c.Follower, Watcher: c.Watcher, Wait: c.Settings.Wait, Staleness: c.Settings.Staleness,
@@ -339,12 +341,14 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-trim.C:
 			n.cfg.Hasher.Trim()
 		case <-tend.C:
+			n.try(ctx, "writing what tokens are used for", n.FlushBook)
 			n.try(ctx, "tending the signing keys", n.cfg.Ring.Tend)
 		case <-purge.C:
 			n.try(ctx, "purging", n.purge)
 		case <-ctx.Done():
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushEvery)
 			defer cancel()
+			n.try(ctx, "writing what tokens are used for", n.FlushBook)
 			n.try(ctx, "writing last uses", n.FlushUses)
 			n.try(ctx, "writing refusals", func(ctx context.Context) error { return n.Journal.FlushRefusals(ctx, true) })
 			return nil
@@ -410,6 +414,16 @@ func (n *Node) clockIsRight(ctx context.Context) (bool, error) {
 
 func (n *Node) endReplaced(ctx context.Context) error {
 	return n.Tokens.EndReplaced(ctx, n.uses.TakeReplaced())
+}
+
+// FlushBook writes what stored tokens were used for since the last call. It is lost when the
+// store can't take it, as last uses are.
+func (n *Node) FlushBook(ctx context.Context) error {
+	noted := n.book.Take()
+	if len(noted) == 0 {
+		return nil
+	}
+	return n.cfg.Store.AddUses(ctx, noted)
 }
 
 // FlushUses writes the last uses noted since the last call, and learns the networks that

@@ -10,6 +10,7 @@
 package uses
 
 import (
+	"encoding/hex"
 	"hash/crc32"
 	"math"
 	"strconv"
@@ -17,8 +18,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // The limits of what is kept.
@@ -66,12 +65,19 @@ type ID [16]byte
 
 // IDOf reads the id of a stored token. It reports false for other links of a chain.
 func IDOf(text string) (ID, bool) {
-	id, err := uuid.Parse(text)
-	return ID(id), err == nil && len(text) == 36
+	var id ID
+	if len(text) != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+		return id, false
+	}
+	n, err := hex.Decode(id[:], []byte(text[:8]+text[9:13]+text[14:18]+text[19:23]+text[24:]))
+	return id, err == nil && n == len(id) && id.String() == text // in its one spelling
 }
 
 // String returns the id as text.
-func (id ID) String() string { return uuid.UUID(id).String() }
+func (id ID) String() string {
+	digits := hex.EncodeToString(id[:])
+	return digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
+}
 
 // Noted is how often a token was used in one way since the last Take.
 type Noted struct {

@@ -148,6 +148,21 @@ func TestOnlyAPlainWordIsNotedOfAPath(t *testing.T) {
 	}
 }
 
+func TestAnIDIsReadAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		text := uuid.NewString()
+		if id, ok := uses.IDOf(text); !ok || id.String() != text {
+			t.Errorf("%s: %v %v", text, id, ok)
+		}
+	}
+	for _, bad := range []string{"", "client:ci", "7C8DE6F0-31d5-4f4b-a6c2-93a1b1b0f0a4", "7c8de6f0x31d5-4f4b-a6c2-93a1b1b0f0a4", "7c8de6f0-31d5-4f4b-a6c2-93a1b1b0f0ag", strings.Repeat("a", 43)} {
+		if _, ok := uses.IDOf(bad); ok {
+			t.Errorf("%q is an id", bad)
+		}
+	}
+}
+
 func TestLongNamesAreShort(t *testing.T) {
 	t.Parallel()
 	a, b := uses.ShortScope(strings.Repeat("scope:", 20)+"a"), uses.ShortScope(strings.Repeat("scope:", 20)+"b")

@@ -13,6 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/uses"
 )
 
 // Requirements are what a resource asks of a token. The zero value asks for a token
@@ -31,6 +32,8 @@ type Requirements struct {
 	SessionCollection bool
 	// From is the address that the token is used from; zero: what Config.AddressOf returns.
 	From netip.Addr
+	// Place is where the request goes, for what is noted of the token's use.
+	Place uses.Place
 	// AnyNetwork leaves the token's networks unjudged: the caller judges them, or needs not.
 	AnyNetwork bool
 
@@ -109,6 +112,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string, r Requirements) (*Tok
 	v.cfg.Meter.Verified(t.Kind)
 	if t.jwt == nil {
 		v.cfg.Uses.note(ctx, t, r.at)
+	}
+	if t.lines != nil {
+		v.noteUse(t, &r)
 	}
 	return t, nil
 }
