@@ -41,7 +41,7 @@ var (
 	// room is a part of the web pages. No room imports another.
 	room  = and(edge, "internal/webui/kit")
 	pages = []string{
-		"internal/signin", "internal/account", "internal/credentials", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic",
+		"internal/signin", "internal/account", "internal/credentials", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic", "internal/usage",
 	}
 )
 
@@ -85,8 +85,9 @@ var mayImport = map[string][]string{
 	"internal/clientauth":           and(operations, "internal/assertion", "internal/cache", "internal/remote"),
 	"internal/account":              and(operations, "internal/changes", "internal/signin"),
 	"internal/explain":              operations,
-	"internal/node":                 and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
-	"internal/node/nodetest":        and(operations, "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
+	"internal/usage":                operations,
+	"internal/node":                 and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/usage"),
+	"internal/node/nodetest":        and(operations, "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/freeport":             nil,
@@ -107,7 +108,7 @@ var mayImport = map[string][]string{
 	"internal/webui/kit":          edge,
 	"internal/webui/chart":        {"internal/webui/kit"},
 	"internal/webui/tokenrow":     and(edge, "internal/webui/kit"),
-	"internal/webui/account":      and(room, "internal/sso", "internal/account", "internal/authorizing", "internal/credentials", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/webui/tokenrow"),
+	"internal/webui/account":      and(room, "internal/sso", "internal/account", "internal/authorizing", "internal/credentials", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/usage", "internal/webui/tokenrow"),
 	"internal/webui/admin":        and(and(room, pages...), "internal/notice", "internal/webui/chart", "internal/webui/tokenrow"),
 	"internal/webui/authorize":    and(room, "internal/clientdoc", "internal/signin", "internal/authorizing", "internal/issuance", "internal/directory"),
 	"internal/webui/explorer":     {"internal/webui/kit"},

@@ -36,6 +36,7 @@ import (
 	"github.com/bearerd/bearerd/internal/source"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/trust"
+	"github.com/bearerd/bearerd/internal/usage"
 	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -96,6 +97,7 @@ type Node struct {
 	Accounts    *account.Accounts
 	Issuance    *issuance.Issuance
 	Tokens      *credentials.Tokens
+	Usage       *usage.Reader
 	Flows       *authorizing.Flows
 	Assertions  *trust.Assertions
 	Revoker     *revoking.Revoker
@@ -249,6 +251,10 @@ func (n *Node) issuing(cfg issuance.Config) error {
 	n.Tokens, err = credentials.New(credentials.Config{
 		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy, Now: cfg.Now,
 	})
+	if err != nil {
+		return err
+	}
+	n.Usage, err = usage.New(usage.Config{Store: n.cfg.Store, Tokens: n.Tokens})
 	if err != nil {
 		return err
 	}
