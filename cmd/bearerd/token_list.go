@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +33,12 @@ type storedJSON struct {
 	Reason     string     `json:"reason"`
 }
 
+// kindsWithUses are the kinds of token of which it is kept what they were used for.
+var kindsWithUses = []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindGrant}
+
 func (p *program) tokenListCommand() *cobra.Command {
 	var kind string
+	var unused bool
 	cmd := &cobra.Command{
 		Use:   "list USER",
 		Short: "List the stored tokens of a user, newest first",
@@ -64,6 +69,16 @@ Access and task tokens are not stored.`,
 						return err
 					}
 					for _, t := range page.Items {
+						if unused {
+							report, err := i.Usage.About(ctx, t)
+							if err != nil {
+								return err
+							}
+							if _, _, ended := t.End(p.now()); ended || len(report.Unused) == 0 || !slices.Contains(kindsWithUses, t.Kind) {
+								continue
+							}
+							t.Scope = report.Unused
+						}
 						state := "lives"
 						if !t.ExpiresAt.IsZero() {
 							state = "until " + clock(t.ExpiresAt)
@@ -94,6 +109,7 @@ Access and task tokens are not stored.`,
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&unused, "unused-scopes", false, "only live tokens with scopes that nothing asked for within 90 days, and only these scopes")
 	cmd.Flags().StringVar(&kind, "kind", "", "only this `KIND`: api-token, api-key, refresh-token or session")
 	return cmd
 }

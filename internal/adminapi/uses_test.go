@@ -14,7 +14,6 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/uses"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -40,7 +39,7 @@ func TestATokenIsReplacedByASmallerOne(t *testing.T) {
 	old := made(t, s.Do(t, "POST", root+"/tokens", `{"name":"script","scope":"read write admin","networks":["192.0.2.0/24"]}`, credentials))
 	four := int64(4)
 	s.Collection(t, 4, "Fish")
-	needs := verification.Requirements{Scope: []string{"read"}, Place: uses.Place{Route: "/api", Safe: true}, AnyNetwork: true}
+	needs := verification.Requirements{Scope: []string{"read"}, Route: "/api", SafeMethod: true, AnyNetwork: true}
 	for range 3 {
 		_, err := s.Verify(t.Context(), old.Token, needs)
 		nodetest.Must(t, err)
@@ -48,7 +47,7 @@ func TestATokenIsReplacedByASmallerOne(t *testing.T) {
 	s.Advance(time.Minute)
 	child, err := s.Exchange(audit.WithOrigin(t.Context(), audit.Origin{Address: "192.0.2.7"}), issuance.Exchange{Subject: old.Token})
 	nodetest.Must(t, err)
-	needs.Place.Safe, needs.Collection = false, &four
+	needs.SafeMethod, needs.Collection = false, &four
 	_, err = s.Verify(t.Context(), child.Access.Value.Reveal(), needs)
 	nodetest.Must(t, err)
 	refused := needs

@@ -132,9 +132,9 @@ func (g *Gate) admit(r *http.Request, a *ask, m method, path string) (admitted, 
 		needs = &ofSession
 	}
 	asked := *needs
-	asked.Place = uses.Place{Route: a.route, Safe: m.named && m.safe()}
-	if asked.Place.Route == "" {
-		asked.Place.Route = uses.Segment(path)
+	asked.Route, asked.SafeMethod = a.route, m.named && m.safe()
+	if asked.Route == "" {
+		asked.Route = uses.Segment(path)
 	}
 	id, err := g.Verifier.Identify(r.Context(), c.Token, asked)
 	if refusal, ok := errors.AsType[*token.Refusal](err); ok && refusal.Check == token.CheckScope {

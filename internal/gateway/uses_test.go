@@ -93,7 +93,7 @@ func TestNotingAUseAllocatesNothing(t *testing.T) {
 	for name, issued := range map[string]*issuance.Issued{
 		"API token": w.APIToken(t, by, credentials.NewCredential{Scope: []string{"read"}}), "access token of a key": traded.Access,
 	} {
-		needs := verification.Requirements{Scope: []string{"read"}, Place: uses.Place{Route: "/api", Safe: true}}
+		needs := verification.Requirements{Scope: []string{"read"}, Route: "/api", SafeMethod: true}
 		n := testing.AllocsPerRun(500, func() {
 			if _, err := w.Verify(t.Context(), issued.Value.Reveal(), needs); err != nil {
 				t.Fatal(err)

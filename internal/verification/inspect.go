@@ -32,7 +32,7 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 // the resource server, so the token's networks are not judged: they are judged by the
 // address of the resource server's client.
 func (v *Verifier) Inspect(ctx context.Context, raw string) (t *Token, live bool, err error) {
-	r := Requirements{AnyAudience: true, AnyNetwork: true, Place: uses.Place{Route: uses.Introspection, Safe: true}}
+	r := Requirements{AnyAudience: true, AnyNetwork: true, Route: uses.Introspection, SafeMethod: true}
 	t, err = v.examine(ctx, raw, &r)
 	if refusal, refused := RefusalOf(err); refused {
 		v.cfg.Meter.VerifyRefused(refusal.Check)

@@ -21,7 +21,7 @@ func (v *Verifier) noteUse(t *Token, r *Requirements) {
 	if v.cfg.Book == nil {
 		return
 	}
-	u := uses.Use{Place: r.Place, Collection: uses.NoCollection}
+	u := uses.Use{Place: uses.Place{Route: r.Route, Safe: r.SafeMethod}, Collection: uses.NoCollection}
 	if u.Route == "" {
 		u.Route = uses.Own
 	}

@@ -13,30 +13,31 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
-	"github.com/bearerd/bearerd/internal/uses"
 )
 
 // Requirements are what a resource asks of a token. The zero value asks for a token
 // that calls APIs, with the default audience.
 type Requirements struct {
-	Audience    string // "": the default audience
-	AnyAudience bool   // the audience is not judged (RFC 7662: the caller judges it)
-	Scope       []string
-	Collection  *int64
-	Action      string // with Path: a permission that the user must have
-	Path        access.Path
-	Kinds       []token.Kind // nil: those that call APIs
-	Despite     string       // a token that the source ended for this reason is not refused for it: the caller judges it
+	Audience   string // "": the default audience
+	Scope      []string
+	Collection *int64
+	Action     string // with Path: a permission that the user must have
+	Path       access.Path
+	Kinds      []token.Kind // nil: those that call APIs
+	Despite    string       // a token that the source ended for this reason is not refused for it: the caller judges it
+	// From is the address that the token is used from; zero: what Config.AddressOf returns.
+	From netip.Addr
+	// Route is where the request goes, for what is noted of the token's use; "": to bearerd.
+	Route string
+
+	AnyAudience bool // the audience is not judged (RFC 7662: the caller judges it)
 	// SessionCollection limits a session to the collection that it was started for, as a
 	// token is limited to its own.
 	SessionCollection bool
-	// From is the address that the token is used from; zero: what Config.AddressOf returns.
-	From netip.Addr
-	// Place is where the request goes, for what is noted of the token's use.
-	Place uses.Place
 	// AnyNetwork leaves the token's networks unjudged: the caller judges them, or needs not.
 	AnyNetwork bool
-
+	// SafeMethod says, of Route, that the method of the request changes nothing.
+	SafeMethod     bool
 	onlyRevocation bool      // only whether the token was revoked is checked
 	at             time.Time // the time to judge by; zero: now
 }
