@@ -101,7 +101,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		e.loops = append(e.loops, askWays(i.ways, logger))
 	}
 	e.own = append(e.own, &webui.Pages{ // behind what programs use, in the description too
-		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Usage: i.Usage, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Passwords: takesPasswords(i.config), Ways: ways, Documents: i.documents,
