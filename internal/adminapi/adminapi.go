@@ -87,19 +87,19 @@ func (a *API) routes() []route {
 	return []route{
 		{"GET", "/me", a.me, "", anybody},
 		{"POST", "/me/revoke-all", a.revokeMine, "wait", a.mayRevokeMine},
-		{"GET", "/tokens", a.tokens, "kind " + paging, anybody},
+		{"GET", "/tokens", a.tokens, "all " + tokenFilters + " " + paging, mayListTokens},
 		{"POST", "/tokens", a.createToken, "", a.mayCreateToken},
 		{"GET", "/tokens/{id}", a.token, "", anybody},                                                        // whose it is decides
 		{"DELETE", "/tokens/{id}", revokes(func() operation { return a.Revoker.RevokeID }), "wait", anybody}, // likewise
 		{"GET", "/tokens/{id}/uses", a.tokenUses, "", anybody},                                               // likewise
 		{"POST", "/tokens/{id}/smaller", a.shrinkToken, "wait", a.mayRegenerate},
 		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait", a.mayRegenerate},
-		{"GET", "/users", a.users, "search " + paging, administrator},
+		{"GET", "/users", a.users, "search disabled sort total " + paging, administrator},
 		{"POST", "/users", a.createUser, "", a.mayDo(audit.UserCreate)},
 		{"GET", "/users/{id}", a.user, "", a.mayReadUser},
 		{"PATCH", "/users/{id}", a.updateUser, "wait", a.mayDo(audit.UserUpdate)},
 		{"DELETE", "/users/{id}", revokes(func() operation { return a.Directory.RemoveUser }), "wait", a.mayDo(audit.UserRemove)},
-		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging, a.mayReadUser},
+		{"GET", "/users/{id}/tokens", a.userTokens, tokenFilters + " " + paging, a.mayReadUser},
 		{"POST", "/users/{id}/revoke-all", revokes(func() operation { return a.Revoker.RevokeAllOf }), "wait", a.mayRevokeUser},
 		{"POST", "/users/{id}/unlock", a.unlockUser, "", a.mayDo(audit.UserUnlock)},
 		{"GET", "/users/{id}/access", a.access, "", a.mayReadUser},

@@ -18,12 +18,13 @@ import (
 
 // newToken is an API token or, by its kind, an API key to be made.
 type newToken struct {
-	Name       string      `json:"name"`
-	Kind       string      `json:"kind"` // api-token, which is the default, or api-key
-	Scope      scopeList   `json:"scope"`
-	Collection *int64      `json:"collection"`
-	Networks   networkList `json:"networks"`
-	ExpiresIn  lifetime    `json:"expires_in"`
+	Name        string      `json:"name"`
+	Description string      `json:"description"`
+	Kind        string      `json:"kind"` // api-token, which is the default, or api-key
+	Scope       scopeList   `json:"scope"`
+	Collection  *int64      `json:"collection"`
+	Networks    networkList `json:"networks"`
+	ExpiresIn   lifetime    `json:"expires_in"`
 }
 
 // madeToken shows a token's value, this once.
@@ -47,7 +48,7 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 		return missing("name")
 	}
 	issued, err := a.makeToken(r, n.Kind, credentials.NewCredential{
-		Name: n.Name, Scope: n.Scope, Collection: n.Collection, Networks: networks.List(n.Networks), Lifetime: int64(n.ExpiresIn),
+		Name: n.Name, Description: n.Description, Scope: n.Scope, Collection: n.Collection, Networks: networks.List(n.Networks), Lifetime: int64(n.ExpiresIn),
 	})
 	if err != nil {
 		return unpermitted(err)

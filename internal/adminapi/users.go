@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -80,17 +81,42 @@ func value[T any](member *T) (v T) {
 }
 
 func (a *API) users(w http.ResponseWriter, r *request) error {
-	limit, err := r.query.limit()
+	q := records.UserQuery{Search: r.query.get("search"), After: r.query.get("cursor")}
+	var err error
+	if q.Limit, err = r.query.limit(); err != nil {
+		return err
+	}
+	if r.query.get("disabled") != "" {
+		disabled, err := r.query.flag("disabled")
+		if err != nil {
+			return err
+		}
+		q.Disabled = &disabled
+	}
+	switch r.query.get("sort") {
+	case "", "username":
+	case "-username":
+		q.Descending = true
+	default:
+		return fault.New(fault.Invalid, "the parameter \"sort\" must be username or -username").In("sort")
+	}
+	counted, err := r.query.flag("total")
 	if err != nil {
 		return err
 	}
-	page, err := a.Directory.UserList(r.Context(), r.caller, records.UserQuery{
-		Search: r.query.get("search"), After: r.query.get("cursor"), Limit: limit,
-	})
+	page, err := a.Directory.UserList(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
-	return writeList(w, page.Items, page.Next, UserOf)
+	out := countedList[User]{list: listOf(page.Items, page.Next, UserOf)}
+	if counted {
+		n, err := a.Directory.UserTotal(r.Context(), r.caller, q)
+		if err != nil {
+			return err
+		}
+		out.Total = &total{n.Count, n.More}
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, out)
 }
 
 func (a *API) createUser(w http.ResponseWriter, r *request) error {
@@ -212,8 +238,8 @@ func (a *API) access(w http.ResponseWriter, r *request) error {
 // accessRemoval returns which bindings are gone, and which ones still grant
 // something at the path.
 type accessRemoval struct {
-	Removed   []binding `json:"removed"`
-	Remaining []binding `json:"remaining"`
+	Removed   []Binding `json:"removed"`
+	Remaining []Binding `json:"remaining"`
 }
 
 func (a *API) removeAccess(w http.ResponseWriter, r *request) error {

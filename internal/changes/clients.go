@@ -29,6 +29,7 @@ type NewClient struct {
 	RedirectURIs              []string            // where people may be sent back to with a code
 	Keys                      identity.ClientKeys // by which it authenticates itself, and its secret ends
 	Secret                    token.Secret        // at least 32 characters; "": keep the secret, or create none
+	SecretDigest              []byte              // the SHA-256 of a secret that nobody knows here, in place of Secret
 }
 
 // NewClientOf returns the state that a client has, for changing a part of it. The secret
@@ -111,6 +112,8 @@ func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
 			return client, err
 		}
 		client.SecretDigest = digest
+	} else if len(n.SecretDigest) > 0 {
+		client.SecretDigest = n.SecretDigest
 	}
 	if err := client.Validate(); err != nil {
 		return client, err

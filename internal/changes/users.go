@@ -24,6 +24,7 @@ type NewUser struct {
 	Disabled              bool
 	Password              token.Secret
 	PasswordHash          identity.PasswordHash // of another system; see identity.ParseHash
+	Administrator         bool                  // bound to everything from the first; the directory's CreateUser does it
 }
 
 // UserPatch is a change of a user; a nil field is left as it is.

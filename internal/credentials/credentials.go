@@ -20,6 +20,8 @@ import (
 type Store interface {
 	records.PrincipalReader
 	records.Tokens
+	records.Lists
+	records.AuditLog
 }
 
 // Config configures Tokens. Every field must be set.
@@ -62,13 +64,14 @@ type Creator struct{ core *issuance.Core }
 
 // NewCredential is an API token or an exchange key to be created for its caller.
 type NewCredential struct {
-	Name       string   // of an API token; required there
-	Scope      []string // nil: none asked for
-	Collection *int64
-	Networks   networks.List // that it, and what is made from it, may be used from; nil: any
-	Lifetime   int64         // seconds; 0: none asked for
-	Cap        bool          // a lifetime above the ceiling becomes the ceiling
-	Prefix     string        // of an API token; "": the operator's
+	Name        string   // of an API token; required there
+	Description string   // of an API token; "": none
+	Scope       []string // nil: none asked for
+	Collection  *int64
+	Networks    networks.List // that it, and what is made from it, may be used from; nil: any
+	Lifetime    int64         // seconds; 0: none asked for
+	Cap         bool          // a lifetime above the ceiling becomes the ceiling
+	Prefix      string        // of an API token; "": the operator's
 }
 
 // ValidateTokenName reports what is wrong with the name of an API token, as
@@ -91,6 +94,9 @@ func (s *Creator) CreateAPIToken(ctx context.Context, c *caller.Caller, n NewCre
 		return nil, err
 	}
 	if err := ValidateTokenName(n.Name); err != nil {
+		return nil, err
+	}
+	if err := records.ValidateDescription(n.Description); err != nil {
 		return nil, err
 	}
 	return s.issue(ctx, c, r, "")
@@ -117,7 +123,7 @@ func (s *Creator) admit(ctx context.Context, c *caller.Caller, kind token.Kind, 
 		return nil, caller.ErrSignIn
 	}
 	r := &issuance.Request{
-		Kind: kind, Parent: c.Token, Name: n.Name, Scope: n.Scope, Collection: n.Collection, Networks: n.Networks, Lifetime: n.Lifetime,
+		Kind: kind, Parent: c.Token, Name: n.Name, Description: n.Description, Scope: n.Scope, Collection: n.Collection, Networks: n.Networks, Lifetime: n.Lifetime,
 		Cap: n.Cap, Prefix: n.Prefix,
 	}
 	return r, s.core.Admit(ctx, c, r)

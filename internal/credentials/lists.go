@@ -2,9 +2,9 @@ package credentials
 
 import (
 	"context"
-	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -19,25 +19,51 @@ type Lists struct {
 	now        func() time.Time
 }
 
-// TokenList lists stored tokens, ended ones included, newest first: the caller's own or,
-// for administrators, anybody's. A Bearer that may not manage its owner's tokens sees
-// only itself.
+// TokenList lists stored tokens: the caller's own or, for administrators, anybody's. A
+// Bearer that may not manage its owner's tokens sees only itself.
 func (s *Lists) TokenList(ctx context.Context, c *caller.Caller, q records.TokenQuery) (records.Page[records.StoredToken], error) {
-	if err := c.RequireSignedIn(); err != nil {
+	alone, err := mayList(c, q)
+	if err != nil {
 		return records.Page[records.StoredToken]{}, err
+	}
+	q.Now = s.now()
+	if alone {
+		return s.presentedAlone(ctx, c, q)
+	}
+	return s.store.StoredTokens(ctx, q)
+}
+
+// TokenTotal counts the tokens that TokenList lists, on all pages, up to
+// records.MaxTotal.
+func (s *Lists) TokenTotal(ctx context.Context, c *caller.Caller, q records.TokenQuery) (records.Total, error) {
+	alone, err := mayList(c, q)
+	if err != nil {
+		return records.Total{}, err
+	}
+	q.Now, q.After = s.now(), ""
+	if alone {
+		page, err := s.presentedAlone(ctx, c, q)
+		return records.Total{Count: len(page.Items)}, err
+	}
+	return s.store.TokenTotal(ctx, q)
+}
+
+// mayList is the gate of both: it reports whether the caller sees only the token that
+// they presented.
+func mayList(c *caller.Caller, q records.TokenQuery) (alone bool, err error) {
+	if err := c.RequireSignedIn(); err != nil {
+		return false, err
 	}
 	own := q.Owner != "" && q.Owner == c.ID()
 	if own && c.RequireManageTokens() == nil {
-		return s.store.StoredTokens(ctx, q)
+		return false, nil
 	}
-	err := c.RequireAdministrator()
-	switch {
-	case err == nil:
-		return s.store.StoredTokens(ctx, q)
-	case own:
-		return s.presentedAlone(ctx, c, q)
+	if err := c.RequireAdministrator(); err != nil && !own {
+		return false, err
+	} else if err != nil {
+		return true, nil
 	}
-	return records.Page[records.StoredToken]{}, err
+	return false, nil
 }
 
 // presentedAlone returns a list with only the token that the caller presented.
@@ -45,11 +71,8 @@ func (s *Lists) presentedAlone(ctx context.Context, c *caller.Caller, q records.
 	if q.After != "" {
 		return page, fault.New(fault.Invalid, "the cursor is not one of this list").In("cursor")
 	}
-	if len(q.Kinds) > 0 && !slices.Contains(q.Kinds, c.Token.Kind) {
-		return page, nil
-	}
 	t, err := s.presented(ctx, c)
-	if err != nil {
+	if err != nil || !q.Asks(t) {
 		return page, err
 	}
 	page.Items = []records.StoredToken{t}
@@ -92,4 +115,13 @@ func (s *Lists) StoredToken(ctx context.Context, c *caller.Caller, id string) (r
 		return records.StoredToken{}, err
 	}
 	return row, nil
+}
+
+// TokenActivity returns the newest events of the audit log about a token that the caller
+// may see with StoredToken.
+func (s *Lists) TokenActivity(ctx context.Context, c *caller.Caller, id string, limit int) ([]audit.Event, error) {
+	if _, err := s.StoredToken(ctx, c, id); err != nil {
+		return nil, err
+	}
+	return s.store.AuditEvents(ctx, audit.Filter{TokenID: id, Limit: limit})
 }

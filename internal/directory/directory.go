@@ -26,6 +26,8 @@ import (
 // Store is what a directory reads.
 type Store interface {
 	records.Directory
+	records.Lists
+	records.Provisioning
 	records.AuditLog
 	records.Issuers
 	changes.LinkStore

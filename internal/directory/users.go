@@ -3,11 +3,12 @@ package directory
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/changes"
-	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
@@ -16,9 +17,15 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
+// userStore reads users.
+type userStore interface {
+	records.Directory
+	records.Lists
+}
+
 // Users reads and changes users and the groups they are in.
 type Users struct {
-	store   records.Directory
+	store   userStore
 	editor  *changes.Editor
 	links   changes.LinkStore
 	journal *journal.Journal
@@ -39,7 +46,17 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 	if err != nil {
 		return identity.User{}, err
 	}
-	_, err = u.editor.Commit(ctx, c, creation)
+	list := []changes.Change{creation}
+	if n.Administrator {
+		if err := u.editor.Admit(ctx, c, audit.BindingCreate, n.Username); err != nil {
+			return identity.User{}, err
+		}
+		everything := access.Permission{Action: access.Any, Path: access.Root}
+		list = append(list, u.editor.CreateBinding(access.Binding{
+			ID: uuid.NewString(), User: user.ID, Permission: &everything, Path: access.Root,
+		}))
+	}
+	_, err = u.editor.Commit(ctx, c, list...)
 	return user, err
 }
 
@@ -129,27 +146,21 @@ func (u *Users) UserList(ctx context.Context, c *caller.Caller, q records.UserQu
 	return u.store.Users(ctx, q)
 }
 
+// UserTotal counts the users that UserList lists, on all pages, up to records.MaxTotal.
+func (u *Users) UserTotal(ctx context.Context, c *caller.Caller, q records.UserQuery) (records.Total, error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.Total{}, err
+	}
+	return u.store.UserTotal(ctx, q)
+}
+
 // Usernames returns the usernames of subjects, for administrators. Subjects that no
 // longer exist are left out.
 func (u *Users) Usernames(ctx context.Context, c *caller.Caller, subjects []string) (map[string]string, error) {
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
 	}
-	names := make(map[string]string, len(subjects))
-	for _, id := range subjects {
-		if _, known := names[id]; known {
-			continue
-		}
-		user, err := findUser(ctx, u.store, id)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		names[id] = user.Username
-	}
-	return names, nil
+	return u.store.Usernames(ctx, subjects)
 }
 
 // UserAccess returns the grants of a user, each with the binding it comes from: the

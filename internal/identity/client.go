@@ -158,7 +158,7 @@ func (c Client) validateExchangeFrom(id string) error {
 func (c Client) validateGrants() error {
 	return fault.In("grants", checkList("grant", c.Grants, func(name string) error {
 		if !slices.Contains(GrantTypes(), name) {
-			return fault.New(fault.Invalid, "unknown grant type; known are %s", strings.Join(GrantTypes(), ", "))
+			return fault.New(fault.Invalid, "unknown grant type %q; known are %s", name, strings.Join(GrantTypes(), ", "))
 		}
 		if c.Public() && !slices.Contains(publicGrantTypes, name) {
 			return fault.New(fault.Invalid, "the grant type %s needs a client secret or keys", name)

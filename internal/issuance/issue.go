@@ -28,20 +28,21 @@ type Issuer struct{ *core }
 // Request asks for a token. The zero value of a field means that it was not asked for;
 // Kind must be set.
 type Request struct {
-	Kind       token.Kind
-	Principal  *records.Principal  // whom the token is issued for; nil: the caller, read from the store
-	Client     *records.Principal  // the client to which it is issued; nil: none
-	Parent     *verification.Token // what it is made from; nil: what the caller presented, a password or a client secret
-	Audience   string              // RFC 8707 resource, or audience
-	Scope      []string            // nil: none asked for
-	Collection *int64              // where Principal is set: the one that was read with it
-	Networks   networks.List       // that the token may be used from; nil: none asked for
-	Lifetime   int64               // seconds
-	Usual      int64               // seconds when no lifetime is asked for; 0: the kind's own
-	Cap        bool                // a lifetime above the ceiling becomes the ceiling
-	TaskType   string              // of task tokens
-	Name       string              // of stored tokens
-	Prefix     string              // of an API token; "": the operator's
+	Kind        token.Kind
+	Principal   *records.Principal  // whom the token is issued for; nil: the caller, read from the store
+	Client      *records.Principal  // the client to which it is issued; nil: none
+	Parent      *verification.Token // what it is made from; nil: what the caller presented, a password or a client secret
+	Audience    string              // RFC 8707 resource, or audience
+	Scope       []string            // nil: none asked for
+	Collection  *int64              // where Principal is set: the one that was read with it
+	Networks    networks.List       // that the token may be used from; nil: none asked for
+	Lifetime    int64               // seconds
+	Usual       int64               // seconds when no lifetime is asked for; 0: the kind's own
+	Cap         bool                // a lifetime above the ceiling becomes the ceiling
+	TaskType    string              // of task tokens
+	Name        string              // of stored tokens
+	Description string              // of API tokens
+	Prefix      string              // of an API token; "": the operator's
 
 	id     string         // of a stored token; "": any
 	renews *Renewal       // the API token whose value this one renews; nil: none

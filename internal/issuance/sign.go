@@ -39,6 +39,7 @@ func (i *core) create(ctx context.Context, r *Request, d *decision) (*Issued, []
 	}
 	row := r.row(o, d)
 	row.ID, row.Kind, row.Name, row.Scope = d.id, r.Kind, r.Name, d.scope
+	row.Description = r.Description
 	row.ExpiresAt = d.expiry()
 	if r.renews != nil && !r.renews.Beside {
 		row.Replaces = r.renews.ID

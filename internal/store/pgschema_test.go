@@ -73,7 +73,9 @@ func TestBothEnginesHaveTheSameMigrationsAndColumns(t *testing.T) {
 	}
 	types := strings.NewReplacer("INTEGER", "bigint", "TEXT", "text", "BLOB", "bytea")
 	var want []string
-	for _, c := range column(t, raw(t, path), `SELECT m.name || '.' || c.name || ' ' || c.type FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT GLOB 'sqlite_*'`) {
+	// The search for users rests on tables in SQLite, and on an index in PostgreSQL.
+	for _, c := range column(t, raw(t, path), `SELECT m.name || '.' || c.name || ' ' || c.type FROM sqlite_schema m, pragma_table_xinfo(m.name) c
+WHERE m.type = 'table' AND m.name NOT GLOB 'sqlite_*' AND m.name NOT GLOB 'user_search*'`) {
 		want = append(want, types.Replace(c))
 	}
 	got := lines(t, rawPG(t, dsn, nil), `SELECT format('%s.%s %s', table_name, column_name, data_type) FROM information_schema.columns WHERE table_schema = 'public'`)

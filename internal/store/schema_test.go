@@ -7,7 +7,9 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -267,7 +269,7 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 // plan returns how a statement is carried out.
 func plan(t *testing.T, db *sql.DB, text string) (details []string) {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, strings.Count(text, "$"))...)
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, maxParameter(text))...)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -301,4 +303,14 @@ func TestAfterCloseNothingHangs(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("closing again: %v", err)
 	}
+}
+
+// maxParameter returns how many parameters a statement has.
+func maxParameter(text string) (n int) {
+	for _, found := range regexp.MustCompile(`\$(\d+)`).FindAllStringSubmatch(text, -1) {
+		if one, err := strconv.Atoi(found[1]); err == nil {
+			n = max(n, one)
+		}
+	}
+	return n
 }

@@ -298,6 +298,15 @@ CREATE TABLE token_networks (
     PRIMARY KEY (token_id, network)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE token_scopes (
+    scope      TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    token_id   TEXT    NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    PRIMARY KEY (scope, created_at, token_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX token_scopes_token ON token_scopes (token_id);
+
 CREATE TABLE token_uses (
     token      BLOB    NOT NULL,
     route      TEXT    NOT NULL,
@@ -309,6 +318,13 @@ CREATE TABLE token_uses (
     count      INTEGER NOT NULL,
     PRIMARY KEY (token, route, scope, safe, collection)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER tokens_scopes AFTER INSERT ON tokens
+WHEN NEW.kind IN ('api-token', 'api-key', 'grant') AND NEW.scope <> '[]'
+BEGIN
+    INSERT OR IGNORE INTO token_scopes (scope, created_at, token_id)
+    SELECT s.value, NEW.created_at, NEW.id FROM json_each(NEW.scope) AS s;
+END;
 
 CREATE TABLE tokens (
     id           TEXT    NOT NULL PRIMARY KEY,
@@ -334,15 +350,24 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, networks TEXT NOT NULL DEFAULT '[]') STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, networks TEXT NOT NULL DEFAULT '[]', never_used INTEGER NOT NULL GENERATED ALWAYS AS (last_used_at = 0) VIRTUAL, description TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 
 CREATE INDEX tokens_created ON tokens (created_at, id);
 
+CREATE INDEX tokens_ending ON tokens (coalesce(nullif(expires_at, 0), 9223372036854775807), id)
+    WHERE kind IN ('api-token', 'api-key', 'grant') AND revoked_at = 0;
+
 CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at > 0;
 
 CREATE INDEX tokens_issued_for ON tokens (issued_for) WHERE issued_for <> '';
+
+CREATE INDEX tokens_last4 ON tokens (last4) WHERE kind IN ('api-token', 'api-key', 'grant');
+
+CREATE INDEX tokens_made ON tokens (created_at, id) WHERE kind IN ('api-token', 'api-key', 'grant');
+
+CREATE INDEX tokens_named ON tokens (lower(name), id) WHERE kind IN ('api-token', 'api-key', 'grant');
 
 CREATE INDEX tokens_owner ON tokens (owner, created_at, id);
 
@@ -351,6 +376,8 @@ CREATE UNIQUE INDEX tokens_replaces ON tokens (replaces) WHERE replaces <> '';
 CREATE INDEX tokens_revoked ON tokens (revoked_at) WHERE revoked_at > 0;
 
 CREATE INDEX tokens_source ON tokens (source, source_session) WHERE source <> '';
+
+CREATE INDEX tokens_unused ON tokens (created_at, id) WHERE kind IN ('api-token', 'api-key', 'grant') AND never_used = 1;
 
 CREATE TABLE user_groups (
     user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -370,6 +397,53 @@ CREATE TABLE user_links (
 
 CREATE INDEX user_links_user ON user_links (user_id);
 
+CREATE TRIGGER user_search_added AFTER INSERT ON user_search
+BEGIN
+    INSERT INTO user_search_grams (rowid, text) VALUES (NEW.n, NEW.text);
+END;
+
+CREATE TRIGGER user_search_changed AFTER UPDATE OF text ON user_search
+BEGIN
+    INSERT INTO user_search_grams (user_search_grams, rowid, text) VALUES ('delete', OLD.n, OLD.text);
+    INSERT INTO user_search_grams (rowid, text) VALUES (NEW.n, NEW.text);
+END;
+
+CREATE TRIGGER user_search_removed AFTER DELETE ON user_search
+BEGIN
+    INSERT INTO user_search_grams (user_search_grams, rowid, text) VALUES ('delete', OLD.n, OLD.text);
+END;
+
+CREATE TABLE user_search (
+    n       INTEGER PRIMARY KEY,
+    user_id TEXT    NOT NULL UNIQUE,
+    text    TEXT    NOT NULL
+) STRICT;
+
+CREATE VIRTUAL TABLE user_search_grams USING fts5(text, content='user_search', content_rowid='n', tokenize='trigram case_sensitive 1');
+
+CREATE TABLE 'user_search_grams_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE TABLE 'user_search_grams_data'(id INTEGER PRIMARY KEY, block BLOB);
+
+CREATE TABLE 'user_search_grams_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
+
+CREATE TABLE 'user_search_grams_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
+
+CREATE TRIGGER users_added AFTER INSERT ON users
+BEGIN
+    INSERT INTO user_search (user_id, text) VALUES (NEW.id, NEW.search);
+END;
+
+CREATE TRIGGER users_changed AFTER UPDATE OF search ON users WHEN NEW.search <> OLD.search
+BEGIN
+    UPDATE user_search SET text = NEW.search WHERE user_id = NEW.id;
+END;
+
+CREATE TRIGGER users_removed AFTER DELETE ON users
+BEGIN
+    DELETE FROM user_search WHERE user_id = OLD.id;
+END;
+
 CREATE TABLE users (
     id            TEXT    NOT NULL PRIMARY KEY,
     username      TEXT    NOT NULL UNIQUE,
@@ -380,6 +454,8 @@ CREATE TABLE users (
     replaced_hash TEXT    NOT NULL DEFAULT '', -- SHA-256 of the imported hash that a login replaced
     search        TEXT    NOT NULL -- username, name and email in lower case
 , folded TEXT NOT NULL DEFAULT '', apart TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', password_changed_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+
+CREATE INDEX users_disabled ON users (username) WHERE disabled = 1;
 
 CREATE UNIQUE INDEX users_folded ON users (folded, apart) WHERE folded <> '';
 

@@ -3,13 +3,11 @@ package account
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
 )
@@ -124,7 +122,7 @@ func (p *tokenPages) revokePage(w http.ResponseWriter, r *kit.Request) error {
 	if err != nil {
 		return err
 	}
-	if x.Descendants, err = tokenrow.Descendants(r, p.Tokens, p.Now(), r.Caller.ID(), x.Token.ID); err != nil {
+	if x.Descendants, err = tokenrow.Descendants(r, p.Tokens, p.Now(), x.Token.Owner, x.Token.ID); err != nil {
 		return err
 	}
 	return p.Render(w, r, http.StatusOK, "revoke", "Revoke "+x.Token.Name, x)
@@ -139,39 +137,8 @@ func (p *tokenPages) revoke(w http.ResponseWriter, r *kit.Request) error {
 	if _, err := p.Revoker.RevokeID(r.Context(), r.Caller, x.Token.ID); err != nil {
 		return err
 	}
+	if x.Token.Owner != r.Caller.ID() { // an administrator's
+		return p.SeeOther(w, kit.PathTokens+"/"+url.PathEscape(x.Token.ID))
+	}
 	return p.SeeOther(w, kit.PathTokens+"?notice=revoked")
-}
-
-// revokeAllView is the page that asks before everything is revoked.
-type revokeAllView struct {
-	Active string // how many of one's tokens
-}
-
-func (p *tokenPages) revokeAllPage(w http.ResponseWriter, r *kit.Request) error {
-	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{
-		Owner: r.Caller.ID(), Kinds: ownKinds, Limit: tokenrow.Listed,
-	})
-	if err != nil {
-		return err
-	}
-	active := 0
-	for _, t := range page.Items {
-		if _, _, ended := t.End(p.Now()); !ended {
-			active++
-		}
-	}
-	view := revokeAllView{Active: kit.Count(int64(active), "token")}
-	if page.Next != "" {
-		view.Active = "more than " + strconv.Itoa(active) + " tokens"
-	}
-	return p.Render(w, r, http.StatusOK, "revokeall", "Revoke everything", view)
-}
-
-// revokeAll revokes every token and session of the caller's, this one included.
-func (p *tokenPages) revokeAll(w http.ResponseWriter, r *kit.Request) error {
-	if _, err := p.Revoker.RevokeAll(r.Context(), r.Caller, r.Caller.ID()); err != nil {
-		return err
-	}
-	p.ForgetSessions(w)
-	return p.SeeOther(w, kit.PathLogin+"?notice=revoked-all")
 }

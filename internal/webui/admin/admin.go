@@ -51,6 +51,7 @@ func Register(mux *http.ServeMux, site *kit.Site, ops Operations) {
 	o.adminForms(mux, "users", list.showUsers, list.userForms())
 	one := &userPage{o, ops.Accounts, ops.Tokens, ops.Revoker, ops.Directory, ops.Explainer}
 	o.adminForms(mux, "users/{id}", one.showUser, one.formsOfUser())
+	o.admin(mux, "GET "+toTokens, (&tokenPages{o, ops.Tokens, ops.Directory}).show)
 	collections := &collectionPages{o, ops.Directory}
 	o.adminForms(mux, "collections", collections.showCollections, collections.collectionForms())
 	roles := &rolePages{o, ops.Directory}
@@ -80,6 +81,7 @@ type named struct{ *directory.Directory }
 var sections = []struct{ name, title string }{
 	{"", "Overview"},
 	{"users", "Users"},
+	{"tokens", "Tokens"},
 	{"collections", "Collections"},
 	{"roles", "Roles"},
 	{"bindings", "Bindings"},

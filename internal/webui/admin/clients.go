@@ -26,6 +26,7 @@ type clientPages struct {
 type clientsView struct {
 	kit.State
 	Clients   []identity.Client
+	List      kit.List
 	Grants    []grantType
 	Edit      *identity.Client // the one that is being changed
 	Scopes    string
@@ -76,8 +77,9 @@ func (p *clientPages) showClients(w http.ResponseWriter, r *kit.Request, status 
 	if err != nil {
 		return err
 	}
-	view := clientsView{State: s, Clients: all, Grants: grantTypes, now: p.Now()}
-	edit := r.URL.Query().Get("edit")
+	q := r.URL.Query()
+	view := clientsView{State: s, List: kit.NewList(toClients, "client", "id or name", q), Grants: grantTypes, now: p.Now()}
+	edit := q.Get("edit")
 	if s.At == "update" {
 		edit = s.Typed.Get("id")
 	}
@@ -89,6 +91,8 @@ func (p *clientPages) showClients(w http.ResponseWriter, r *kit.Request, status 
 			view.JWKS, view.JWKSURI = all[i].Keys.JWKS, all[i].Keys.URI
 		}
 	}
+	found := kit.Match(view.List, all, func(c identity.Client) []string { return []string{c.ID, c.Name} })
+	view.Clients = kit.Slice(&view.List, found, q.Get("after"))
 	return p.Render(w, r, status, "clients", "Clients", view)
 }
 

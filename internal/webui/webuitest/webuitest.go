@@ -100,19 +100,14 @@ func Between(text, before, after string) string {
 // ShowsToken reports whether a page shows an API token.
 func ShowsToken(a *edgetest.Answer) bool { return apiToken.MatchString(a.Body) }
 
-// Active returns what a page of tokens shows above the ended ones.
-func Active(a *edgetest.Answer) string {
-	above, _, _ := strings.Cut(a.Body, "<details")
-	return above
-}
+var listedToken = regexp.MustCompile(`href="/auth/tokens/([0-9a-f-]{36})`)
 
-// IDOf returns the id of the one active token on the page.
+// IDOf returns the id of the first valid token on the page of one's tokens.
 func IDOf(t *testing.T, b *edgetest.Site) string {
 	t.Helper()
-	_, rest, _ := strings.Cut(Active(b.Get(t, "/auth/tokens").Is(http.StatusOK)), `href="/auth/tokens/`)
-	id, _, ok := strings.Cut(rest, "/")
-	if !ok {
+	found := listedToken.FindStringSubmatch(b.Get(t, "/auth/tokens").Is(http.StatusOK).Body)
+	if found == nil {
 		t.Fatal("no token is listed")
 	}
-	return id
+	return found[1]
 }
