@@ -22,7 +22,7 @@ func TestAPageShowsUsesAndCreatesTheSmallerToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := "/auth/tokens/" + got.ID
-	b.Get(t, "/auth/tokens").Is(http.StatusOK, `href="`+page+`/uses"`)
+	b.Get(t, page).Is(http.StatusOK, `href="`+page+`/uses"`)
 	nodetest.Must(t, s.FlushBook(t.Context()))
 	b.Get(t, page+"/uses").Is(http.StatusOK,
 		"<code>/specimens</code>", "<td>reading</td>", `<td class="number">1</td>`, `Nothing asked for <code class="tag">write</code>`,
