@@ -17,7 +17,6 @@ import (
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/export"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -208,7 +207,7 @@ func desiredOf(file *config.AccessFile) (apply.Desired, error) {
 		if err != nil {
 			return d, fmt.Errorf("%s: secret_hash: %w", c.At, err)
 		}
-		d.Clients = append(d.Clients, directory.NewClient{
+		d.Clients = append(d.Clients, identity.NewClient{
 			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), SecretDigest: digest, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
 			ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs,
 			Keys: identity.ClientKeys{JWKS: string(c.JWKS), URI: c.JWKSURI},
@@ -268,7 +267,7 @@ func permissionOf(p config.Permission) access.Permission {
 
 func desiredUser(u config.User) (apply.DesiredUser, error) {
 	d := apply.DesiredUser{
-		NewUser: directory.NewUser{
+		NewUser: identity.NewUser{
 			Username: u.Username, Name: orZero(u.Name), Email: orZero(u.Email), Groups: u.Groups, Disabled: orZero(u.Disabled),
 			Password: token.Secret(u.Password.Reveal()),
 		},

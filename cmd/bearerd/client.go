@@ -11,7 +11,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -83,7 +82,7 @@ func kindOfClient(c adminapi.Client) string {
 }
 
 func (p *program) clientCreateCommand() *cobra.Command {
-	var n directory.NewClient
+	var n identity.NewClient
 	var public bool
 	var file, keys string
 	cmd := &cobra.Command{
@@ -179,7 +178,7 @@ func (p *program) showClient(out adminapi.Client, made token.Secret) error {
 func (p *program) clientSecretCommand() *cobra.Command {
 	var file string
 	var overlap time.Duration
-	x := directory.Rotation{}
+	x := identity.Rotation{}
 	cmd := p.about(nounClient, &cobra.Command{
 		Use:   "secret CLIENT",
 		Short: "Create a new client secret",
@@ -214,7 +213,7 @@ after a leak.`,
 	return cmd
 }
 
-func (p *program) rotateSecret(ctx context.Context, i *instance, x directory.Rotation) error {
+func (p *program) rotateSecret(ctx context.Context, i *instance, x identity.Rotation) error {
 	secret, c, err := i.Directory.RotateSecret(ctx, caller.Operator(), x)
 	if err != nil {
 		return err

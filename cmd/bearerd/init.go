@@ -17,7 +17,6 @@ import (
 
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -360,7 +359,7 @@ func (p *program) begin(ctx context.Context, c config.Config, w *wishes) (err er
 	if err != nil {
 		return err
 	}
-	_, _, err = i.Directory.CreateClient(ctx, caller.Operator(), directory.NewClient{ID: cliClient, Name: "bearerd on the command line", Grants: cliGrants()}, false)
+	_, _, err = i.Directory.CreateClient(ctx, caller.Operator(), identity.NewClient{ID: cliClient, Name: "bearerd on the command line", Grants: cliGrants()}, false)
 	switch {
 	case err == nil:
 		p.say("created the client %s, with which people log in by \"bearerd login\"", cliClient)
@@ -370,7 +369,7 @@ func (p *program) begin(ctx context.Context, c config.Config, w *wishes) (err er
 	if w.admin == "" {
 		return nil
 	}
-	u, err := i.Directory.CreateUser(ctx, caller.Operator(), directory.NewUser{Username: w.admin, Password: w.password, Administrator: true})
+	u, err := i.Directory.CreateUser(ctx, caller.Operator(), identity.NewUser{Username: w.admin, Password: w.password, Administrator: true})
 	if fault.Is(err, fault.Conflict) {
 		return hint(fmt.Errorf("creating the administrator %s: %w", w.admin, err), "leave --admin out; \"bearerd binding create --user %s --permission '* /'\" makes that user an administrator", w.admin)
 	}

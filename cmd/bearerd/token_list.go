@@ -62,13 +62,13 @@ func (p *program) tokenListCommand() *cobra.Command {
 	cmd := p.about(nounUser, &cobra.Command{
 		Use:   "list USER|--all",
 		Short: "List the stored tokens of a user, or of all, newest first",
-		Long: `List the stored tokens of a user, newest first: API tokens, API keys, refresh tokens,
-sessions and connected applications (grants), including those that ended in the last
-90 days, with the reason. Access and task tokens are not stored.
+		Long: `List the stored tokens of a user, newest first: API tokens, API keys, refresh
+tokens, sessions and connected applications (grants), including those that ended in
+the last 90 days, with the reason. Access and task tokens are not stored.
 
 With --all the tokens of everybody are listed, with their owners. --expiring,
---never-used, --unused-scopes and --scope leave those out that have ended, and of everybody's tokens
-those that nobody looks after: sessions and refresh tokens.`,
+--never-used, --unused-scopes and --scope leave those out that have ended, and of
+everybody's tokens sessions and refresh tokens. With --expiring those that end first come first.`,
 		Example: `  bearerd token list spadmin
   bearerd token list --all --expiring 7d
   bearerd token list --all --never-used --scope write --output json`,
@@ -79,7 +79,7 @@ those that nobody looks after: sessions and refresh tokens.`,
 			return takes("USER")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q, asks, err := f.query(p.now())
+			q, err := f.query(p.now())
 			if err != nil {
 				return err
 			}
@@ -91,17 +91,7 @@ those that nobody looks after: sessions and refresh tokens.`,
 					}
 					q.Owner = u.ID
 				}
-				return p.listTokens(ctx, i, q, func(t *records.StoredToken) (bool, error) {
-					if !f.unused || !asks(*t) {
-						return asks(*t), nil
-					}
-					report, err := i.Usage.About(ctx, *t)
-					if err != nil {
-						return false, err
-					}
-					t.Scope = report.Unused
-					return len(report.Unused) > 0 && slices.Contains(kindsWithUses, t.Kind), nil
-				})
+				return p.listTokens(ctx, i, q, f.unused)
 			})
 		},
 	})
@@ -117,37 +107,27 @@ those that nobody looks after: sessions and refresh tokens.`,
 	return cmd
 }
 
-// query returns what the store is asked for, and which of its tokens are meant.
-func (f *tokenFilter) query(now time.Time) (records.TokenQuery, func(records.StoredToken) bool, error) {
-	q := records.TokenQuery{Limit: 500}
-	filtered := f.unused || f.expiring != "" || f.neverUsed || f.scope != ""
-	if f.all && filtered {
-		q.Kinds = []token.Kind{token.KindAPIToken, token.KindExchangeKey, token.KindGrant}
+// query returns what the store is asked for.
+func (f *tokenFilter) query(now time.Time) (records.TokenQuery, error) {
+	q := records.TokenQuery{Limit: 500, NeverUsed: f.neverUsed, Scope: f.scope, Order: records.NewestFirst, Now: now}
+	if f.unused || f.expiring != "" || f.neverUsed || f.scope != "" {
+		q.State = records.ValidOnly
 	}
 	if f.kind != "" {
 		k, known := token.ParseKind(f.kind)
 		if !known {
-			return q, nil, hint(fmt.Errorf("--kind: %q is not a kind of token", f.kind), "%s", suggest.Instead("kinds", f.kind, storedKinds(), false))
+			return q, hint(fmt.Errorf("--kind: %q is not a kind of token", f.kind), "%s", suggest.Instead("kinds", f.kind, storedKinds(), false))
 		}
 		q.Kinds = []token.Kind{k}
 	}
-	var by time.Time
 	if f.expiring != "" {
 		within, err := parseDays(f.expiring)
 		if err != nil {
-			return q, nil, fmt.Errorf("--expiring: %w", err)
+			return q, fmt.Errorf("--expiring: %w", err)
 		}
-		by = now.Add(within)
+		q.ExpiresBy, q.Order = now.Add(within), records.NaturalOrder
 	}
-	return q, func(t records.StoredToken) bool {
-		_, _, ended := t.End(now)
-		switch {
-		case filtered && ended, f.neverUsed && !t.LastUsedAt.IsZero(), f.scope != "" && !slices.Contains(t.Scope, f.scope),
-			!by.IsZero() && (t.ExpiresAt.IsZero() || t.ExpiresAt.After(by)):
-			return false
-		}
-		return true
-	}, nil
+	return q, nil
 }
 
 // parseDays reads a duration as Go writes it, or whole days: 7d.
@@ -163,8 +143,8 @@ func parseDays(s string) (time.Duration, error) {
 	return 0, fmt.Errorf("%q is neither days, such as 7d, nor a duration such as 12h", s)
 }
 
-// listTokens shows the tokens of a query that are meant.
-func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQuery, asks func(*records.StoredToken) (bool, error)) error {
+// listTokens shows the tokens of a query.
+func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQuery, unused bool) error {
 	everybody := q.Owner == ""
 	names := map[string]string{}
 	all := []storedJSON{}
@@ -175,11 +155,15 @@ func (p *program) listTokens(ctx context.Context, i *instance, q records.TokenQu
 			return err
 		}
 		for _, t := range page.Items {
-			if listed, err := asks(&t); err != nil || !listed {
+			if unused {
+				report, err := i.Usage.About(ctx, t)
 				if err != nil {
 					return err
 				}
-				continue
+				if len(report.Unused) == 0 || !slices.Contains(kindsWithUses, t.Kind) {
+					continue
+				}
+				t.Scope = report.Unused
 			}
 			if _, known := names[t.Owner]; everybody && !known {
 				found, err := i.Directory.Usernames(ctx, caller.Operator(), []string{t.Owner})

@@ -14,7 +14,6 @@ import (
 	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -153,7 +152,7 @@ func grantTable(w io.Writer, grants []access.Grant) {
 }
 
 func (p *program) userCreateCommand() *cobra.Command {
-	var n directory.NewUser
+	var n identity.NewUser
 	var file string
 	var none bool
 	cmd := &cobra.Command{
@@ -208,7 +207,7 @@ func (p *program) userRenameCommand() *cobra.Command {
 and bindings stay. Applications receive the new name with the next request.`,
 		Args: takes("USER", "USERNAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.changeUser(cmd, args[0], directory.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
+			return p.changeUser(cmd, args[0], identity.UserPatch{Username: &args[1]}, "was "+args[0]+" until now")
 		},
 	})
 }
@@ -231,7 +230,7 @@ standard input or a file.`,
 			if err != nil {
 				return err
 			}
-			return p.changeUser(cmd, args[0], directory.UserPatch{Password: &password}, "has a new password; their tokens and sessions are revoked")
+			return p.changeUser(cmd, args[0], identity.UserPatch{Password: &password}, "has a new password; their tokens and sessions are revoked")
 		},
 	})
 	passwordFlag(cmd, &file)
@@ -246,7 +245,7 @@ func (p *program) userDisableCommand() *cobra.Command {
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			yes := true
-			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are revoked")
+			return p.changeUser(cmd, args[0], identity.UserPatch{Disabled: &yes}, "is disabled; their tokens and sessions are revoked")
 		},
 	})
 	waitFlag(cmd)
@@ -261,7 +260,7 @@ func (p *program) userEnableCommand() *cobra.Command {
 		Args:  takes("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			no := false
-			return p.changeUser(cmd, args[0], directory.UserPatch{Disabled: &no}, "is enabled")
+			return p.changeUser(cmd, args[0], identity.UserPatch{Disabled: &no}, "is enabled")
 		},
 	})
 }
@@ -283,7 +282,7 @@ login.window has passed. An address with failures at many accounts stays limited
 	})
 }
 
-func (p *program) changeUser(cmd *cobra.Command, ref string, patch directory.UserPatch, done string) error {
+func (p *program) changeUser(cmd *cobra.Command, ref string, patch identity.UserPatch, done string) error {
 	return p.with(cmd, needs{waits: true}, func(ctx context.Context, i *instance) error {
 		u, err := i.Directory.UpdateUser(ctx, caller.Operator(), ref, patch)
 		if err != nil {

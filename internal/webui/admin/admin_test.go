@@ -17,7 +17,6 @@ import (
 	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -159,7 +158,7 @@ func TestAManyUsersArePaged(t *testing.T) {
 	s, b := webuitest.NewOffice(t, nodetest.Options{})
 	d := apply.Desired{}
 	for i := range 120 {
-		d.Users = append(d.Users, apply.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprintf("u%03d", i)}})
+		d.Users = append(d.Users, apply.DesiredUser{NewUser: identity.NewUser{Username: fmt.Sprintf("u%03d", i)}})
 	}
 	if _, _, err := s.Apply(t.Context(), caller.Operator(), d); err != nil {
 		t.Fatal(err)
@@ -398,7 +397,7 @@ func TestAClientsSecretIsRotatedWithAnOverlapOnThePage(t *testing.T) {
 	t.Parallel()
 	s, b := webuitest.NewOffice(t, nodetest.Options{})
 	const page = "/auth/admin/clients"
-	s.NewClient(t, directory.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
+	s.NewClient(t, identity.NewClient{ID: "ci", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}})
 	b.Submit(t, page, "do", "renew", "id", "ci", "confirm", "yes", "overlap", "86400", "revoke", "no").
 		Is(http.StatusCreated, "bdc_", "The old secret works until")
 	b.Get(t, page).Is(http.StatusOK, "The old secret works until")

@@ -59,7 +59,7 @@ func (p *userPages) userForms() map[string]kit.Action {
 }
 
 func (p *userPages) createUser(r *kit.Request, form url.Values) (kit.Result, error) {
-	u, err := p.Directory.CreateUser(r.Context(), r.Caller, directory.NewUser{
+	u, err := p.Directory.CreateUser(r.Context(), r.Caller, identity.NewUser{
 		Username: form.Get("username"), Name: form.Get("name"), Email: form.Get("email"),
 		Groups: kit.Words(form.Get("groups"), ","), Password: token.Secret(form.Get("password")),
 	})
