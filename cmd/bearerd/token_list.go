@@ -68,7 +68,8 @@ the last 90 days, with the reason. Access and task tokens are not stored.
 
 With --all the tokens of everybody are listed, with their owners. --expiring,
 --never-used, --unused-scopes and --scope leave those out that have ended, and of
-everybody's tokens sessions and refresh tokens. With --expiring those that end first come first.`,
+everybody's tokens sessions and refresh tokens. With --expiring those that end
+first come first.`,
 		Example: `  bearerd token list spadmin
   bearerd token list --all --expiring 7d
   bearerd token list --all --never-used --scope write --output json`,
