@@ -27,7 +27,7 @@ const module = "github.com/bearerd/bearerd"
 var (
 	domains = []string{
 		"internal/token", "internal/keyring", "internal/access",
-		"internal/identity", "internal/revocation", "internal/audit", "internal/networks", "internal/fault",
+		"internal/identity", "internal/revocation", "internal/audit", "internal/networks", "internal/uses", "internal/fault",
 	}
 	// operations decide and commit; each stands on the same few packages and on none
 	// of the others.
@@ -41,7 +41,7 @@ var (
 	// room is a part of the web pages. No room imports another.
 	room  = and(edge, "internal/webui/kit")
 	pages = []string{
-		"internal/signin", "internal/account", "internal/credentials", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic",
+		"internal/signin", "internal/account", "internal/credentials", "internal/issuance", "internal/revoking", "internal/directory", "internal/explain", "internal/traffic", "internal/usage",
 	}
 )
 
@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 	"internal/suggest":              nil,
 	"internal/setup":                {"internal/config"},
 	"internal/networks":             {"internal/fault"},
+	"internal/uses":                 nil,
 	"internal/token":                {"internal/fault", "internal/networks", "internal/strictjson"},
 	"internal/keyring":              {"internal/fault", "internal/token", "internal/strictjson"},
 	"internal/access":               {"internal/fault"},
@@ -68,7 +69,7 @@ var mayImport = map[string][]string{
 	"internal/httpkit":              {"internal/fault", "internal/networks", "internal/redact", "internal/strictjson", "internal/token"},
 	"internal/config":               {"internal/fault", "internal/token"},
 	"internal/records":              domains,
-	"internal/verification":         {"internal/token", "internal/networks", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
+	"internal/verification":         {"internal/token", "internal/networks", "internal/uses", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
 	"internal/census":               {"internal/records", "internal/fault"},
 	"internal/notice":               {"internal/audit", "internal/fault", "internal/identity", "internal/records", "internal/redact", "internal/revocation", "internal/secretfile", "internal/token"},
@@ -87,19 +88,20 @@ var mayImport = map[string][]string{
 	"internal/clientauth":           and(operations, "internal/assertion", "internal/cache", "internal/remote"),
 	"internal/account":              and(operations, "internal/changes", "internal/signin"),
 	"internal/explain":              operations,
+	"internal/usage":                operations,
 	"internal/login":                {"internal/remote", "internal/token"},
 	"internal/echo":                 {"internal/fault", "internal/httpkit"},
 	"internal/doctor":               {"internal/echo", "internal/keyring", "internal/store", "internal/token"},
 	"internal/export":               {"internal/access", "internal/caller", "internal/identity", "internal/records"},
-	"internal/node":                 and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
-	"internal/node/nodetest":        and(operations, "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
+	"internal/node":                 and(operations, "internal/notice", "internal/account", "internal/apply", "internal/authorizing", "internal/changes", "internal/clientauth", "internal/credentials", "internal/directory", "internal/issuance", "internal/provisioning", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/usage"),
+	"internal/node/nodetest":        and(operations, "internal/usage", "internal/node", "internal/account", "internal/apply", "internal/authorizing", "internal/credentials", "internal/directory", "internal/provisioning", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/freeport":             nil,
 	"internal/pgtest":               {"internal/freeport"},
 	"clustertest":                   {"internal/pgtest"},
 	"internal/frontendtest":         nil,
-	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
+	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/uses", "internal/fault"},
 	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/clientauth", "internal/signin", "internal/authorizing", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit", "internal/trust"),
 	"internal/adminapi":             and(and(edge, pages...), "internal/provisioning"),
@@ -113,7 +115,7 @@ var mayImport = map[string][]string{
 	"internal/webui/kit":          edge,
 	"internal/webui/chart":        {"internal/webui/kit"},
 	"internal/webui/tokenrow":     and(edge, "internal/webui/kit"),
-	"internal/webui/account":      and(room, "internal/sso", "internal/account", "internal/authorizing", "internal/credentials", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/webui/tokenrow"),
+	"internal/webui/account":      and(room, "internal/sso", "internal/account", "internal/authorizing", "internal/credentials", "internal/signin", "internal/issuance", "internal/revoking", "internal/directory", "internal/usage", "internal/webui/tokenrow"),
 	"internal/webui/admin":        and(and(room, pages...), "internal/notice", "internal/webui/chart", "internal/webui/tokenrow"),
 	"internal/webui/authorize":    and(room, "internal/clientdoc", "internal/signin", "internal/authorizing", "internal/issuance", "internal/directory"),
 	"internal/webui/explorer":     {"internal/webui/kit"},

@@ -85,7 +85,7 @@ func (f *ForwardAuth) answer(w http.ResponseWriter, r *http.Request, a *ask, m m
 	var c admitted
 	if !a.preflight || !m.named || !m.agreed || m.name != http.MethodOptions || !isPreflight(r.Header) {
 		var err error
-		if c, err = f.Gate.admit(r, a, m); err != nil {
+		if c, err = f.Gate.admit(r, a, m, r.Header.Get("X-Forwarded-Uri")); err != nil {
 			return a.refusal(err)
 		}
 	}
