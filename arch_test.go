@@ -76,6 +76,7 @@ var mayImport = map[string][]string{
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/freeport":             nil,
+	"internal/foreign":              nil,
 	"internal/pgtest":               {"internal/freeport"},
 	"clustertest":                   {"internal/pgtest"},
 	"internal/frontendtest":         nil,
