@@ -19,6 +19,7 @@ type Store interface {
 	PasswordLinks
 	Provisioning
 	Tokens
+	Imports
 	Attempts
 	Devices
 	Authorizations

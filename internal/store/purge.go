@@ -60,7 +60,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return s.dropStaleImport(ctx, end.rest)
 }
 
 // PurgeAudit deletes the events of the audit log that are older than retention at that

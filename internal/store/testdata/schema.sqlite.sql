@@ -111,6 +111,13 @@ CREATE INDEX devices_client ON devices (client_id, expires_at);
 
 CREATE INDEX devices_expired ON devices (expires_at);
 
+CREATE TABLE imports (
+    id        INTEGER NOT NULL PRIMARY KEY,
+    one       INTEGER NOT NULL UNIQUE CHECK (one = 1),
+    active_at INTEGER NOT NULL, -- when it last did something
+    ended     INTEGER NOT NULL  -- its tokens are being deleted
+) STRICT;
+
 CREATE TABLE issuers (
     name       TEXT NOT NULL PRIMARY KEY,
     issuer     TEXT NOT NULL UNIQUE, -- the iss of their JWTs
@@ -255,13 +262,15 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0) STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, import_id INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 
 CREATE INDEX tokens_created ON tokens (created_at, id);
 
 CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at > 0;
+
+CREATE INDEX tokens_import ON tokens (import_id) WHERE import_id > 0;
 
 CREATE INDEX tokens_issued_for ON tokens (issued_for) WHERE issued_for <> '';
 
