@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 	"internal/audit":                {"internal/fault", "internal/redact"},
 	"internal/quota":                {"internal/ratelimit", "internal/fault", "internal/audit"},
 	"internal/httpkit":              {"internal/fault", "internal/redact", "internal/strictjson", "internal/token"},
-	"internal/config":               {"internal/fault", "internal/token"},
+	"internal/config":               {"internal/fault", "internal/foreign", "internal/token"},
 	"internal/records":              domains,
 	"internal/verification":         {"internal/token", "internal/revocation", "internal/access", "internal/fault", "internal/cache"},
 	"internal/journal":              {"internal/records", "internal/revocation", "internal/audit", "internal/fault"},
@@ -71,8 +71,9 @@ var mayImport = map[string][]string{
 	"internal/revoking":             operations,
 	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
 	"internal/explain":              operations,
+	"internal/importing":            operations,
 	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust"),
-	"internal/node/nodetest":        and(operations, "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
+	"internal/node/nodetest":        and(operations, "internal/foreign", "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest"),
 	"internal/store":                and(domains, "internal/records"),
 	"internal/store/storetest":      and(domains, "internal/records"),
 	"internal/freeport":             nil,
@@ -111,7 +112,7 @@ var mayImport = map[string][]string{
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
 		"internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
-		"internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
+		"internal/foreign", "internal/importing", "internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

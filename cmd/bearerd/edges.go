@@ -140,7 +140,7 @@ func (s *shared) addGateway(e *edges) error {
 		return fmt.Errorf("requirements: %w", err)
 	}
 	gate := &gateway.Gate{
-		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders,
+		Verifier: s.Verifier, Now: s.now, Challenge: s.challenge, CrossOrigin: s.crossOrigin, Finders: s.finders, Forms: s.forms,
 		Metadata: metadataOf(s.config), Announcer: *announcer, TokensPage: s.config.Issuer + "/auth/tokens",
 	}
 	e.gateway = append(e.gateway, &gateway.ForwardAuth{Gate: gate, Requirements: requirements})

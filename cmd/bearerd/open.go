@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/feed"
+	"github.com/bearerd/bearerd/internal/foreign"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
@@ -240,6 +242,11 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api_token.prefix: %w", err)
 	}
+	shapes, err := p.config.ForeignShapes(ownForms(forms)...)
+	if err != nil {
+		return nil, err
+	}
+	forms = forms.WithForeign(shapes)
 	wait := revocation.WaitNone
 	if p.config.Revocation.Wait {
 		wait = revocation.WaitNodes
@@ -277,6 +284,16 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		return i, err
 	}
 	return i, ring.Refresh(ctx) // another server may have answered before there was a log to follow
+}
+
+// ownForms returns what bearerd's own tokens look like.
+func ownForms(forms token.Forms) []foreign.Own {
+	var own []foreign.Own
+	patterns := forms.OwnPatterns()
+	for _, prefix := range slices.Sorted(maps.Keys(patterns)) {
+		own = append(own, foreign.Own{Name: "a token of bearerd's, " + prefix + "…,", Pattern: patterns[prefix]})
+	}
+	return own
 }
 
 func policyOf(c config.Config) issuance.Policy {

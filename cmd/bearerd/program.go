@@ -93,7 +93,7 @@ For many users at once, and for roles and bindings, see "bearerd apply".`,
 			`Issue, examine and revoke tokens. The value of a token is never an argument,
 where others could see it: bearerd prompts for it at a terminal, and otherwise
 reads it from standard input or a file.`,
-			p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenInspectCommand(),
+			p.tokenIssueCommand(), p.tokenCreateCommand(), p.tokenListCommand(), p.tokenImportCommand(), p.tokenExportCommand(), p.tokenInspectCommand(),
 			p.tokenExplainCommand(), p.tokenRevokeCommand()),
 		p.revokeAllCommand(),
 		group("keys", "List, rotate and retire signing keys",

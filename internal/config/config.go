@@ -33,6 +33,7 @@ type Config struct {
 	APIToken       APIToken                    `yaml:"api_token"`
 	TaskTokens     map[string]TaskToken        `yaml:"task_tokens"` // by type
 	Scopes         map[string]string           `yaml:"scopes"`      // descriptions by name
+	ForeignTokens  []ForeignToken              `yaml:"foreign_tokens"`
 	RefreshToken   RefreshToken                `yaml:"refresh_token"`
 	Revocation     Revocation                  `yaml:"revocation"`
 	Verify         Verify                      `yaml:"verify"`
@@ -258,6 +259,7 @@ func Default() Config {
 		APIToken:       APIToken{Prefix: "bda_"},
 		TaskTokens:     map[string]TaskToken{},
 		Scopes:         map[string]string{},
+		ForeignTokens:  []ForeignToken{},
 		RefreshToken:   RefreshToken{IdleTTL: 720 * time.Hour, Grace: 30 * time.Second},
 		Revocation:     Revocation{MaxStaleness: 2 * time.Second, Wait: true, Memory: 512 << 20},
 		Verify:         Verify{Cache: 32 << 20},

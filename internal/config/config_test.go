@@ -107,6 +107,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		APIToken:      config.APIToken{MaxTTL: 8760 * time.Hour, Prefix: "acme-", Overlap: 10 * time.Minute},
 		TaskTokens:    map[string]config.TaskToken{"TES": {MaxTTL: 96 * time.Hour}, "FOO": {}},
 		Scopes:        map[string]string{"read": "Read specimens", "write:all": ""},
+		ForeignTokens: []config.ForeignToken{{Name: "knox", Pattern: "[0-9a-f]{64}"}, {Name: "nb", Prefix: "nbt_"}},
 		RefreshToken:  config.RefreshToken{IdleTTL: 48 * time.Hour, Grace: 0},
 		Revocation:    config.Revocation{MaxStaleness: 500 * time.Millisecond, Memory: 2 << 30},
 		Verify:        config.Verify{Cache: 1 << 30},

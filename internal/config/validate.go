@@ -45,6 +45,7 @@ func validate(c Config, origin map[string]string) []Problem {
 	}
 	k.checkLifetimes()
 	k.checkNames()
+	k.checkForeignTokens()
 	if c := k.Verify.Cache; c < 1<<20 || c > 64<<30 {
 		k.fail("verify.cache", "", "must be from 1MiB to 64GiB, not %s", c)
 	}

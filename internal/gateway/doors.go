@@ -45,7 +45,7 @@ func (d *doors) any() bool { return d.basic || d.token || len(d.headers) > 0 }
 
 // find returns the token that came in by a door, beside a Bearer one that was found; its
 // Token is "" when there is none. More than one credential is refused.
-func (d *doors) find(r *http.Request, bearer string, finders []httpkit.CredentialFinder) (httpkit.Credential, error) {
+func (d *doors) find(r *http.Request, bearer string, g *Gate) (httpkit.Credential, error) {
 	c := httpkit.Credential{Token: bearer}
 	take := func(other httpkit.Credential) error {
 		if c.Token != "" {
@@ -75,7 +75,7 @@ func (d *doors) find(r *http.Request, bearer string, finders []httpkit.Credentia
 	if d.basic {
 		pair, found, err := httpkit.Basic(r)
 		// What a dialect takes for a password is not ours.
-		if found && (token.LooksLikeToken(pair.Password) || !slices.ContainsFunc(finders, takesBasic)) && err == nil {
+		if found && (g.Forms.LooksLikeToken(pair.Password) || !slices.ContainsFunc(g.Finders, takesBasic)) && err == nil {
 			err = take(httpkit.Credential{Token: pair.Password, User: pair.Name, Ambient: true})
 		}
 		if err != nil {

@@ -27,6 +27,9 @@ type Gate struct {
 	// Finders look for a token where the Authorization header has none, in their
 	// order. A dialect brings its own.
 	Finders []httpkit.CredentialFinder
+	// Forms tell a token that came as a password from a password, where a dialect takes
+	// those.
+	Forms token.Forms
 	// CrossOrigin judges unsafe requests whose token a browser sends unasked; nil
 	// refuses them all.
 	CrossOrigin *httpkit.CrossOrigin
@@ -173,7 +176,7 @@ func (g *Gate) find(r *http.Request, d *doors, m method) (httpkit.Credential, er
 		return httpkit.Credential{}, err
 	}
 	if d.any() {
-		c, err := d.find(r, raw, g.Finders)
+		c, err := d.find(r, raw, g)
 		switch {
 		case err != nil:
 			return httpkit.Credential{}, err
