@@ -62,6 +62,7 @@ type needs struct {
 	creates   bool // a missing database is made: the command puts something into it
 	rehearses bool // nothing is to be left behind, be it a new database
 	judges    bool // the command judges tokens, for which it must know the whole log
+	bulk      bool // the command writes very many rows
 	waits     bool // --wait says whether to wait for the servers
 }
 
@@ -87,7 +88,7 @@ func (p *program) with(cmd *cobra.Command, need needs, do func(context.Context, 
 	if f := cmd.Flag("wait"); need.waits && f != nil && f.Changed {
 		c.Revocation.Wait = f.Value.String() == "true"
 	}
-	s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: !need.creates})
+	s, err := openStore(cmd.Context(), c, store.Options{Now: p.now, MustExist: !need.creates, Bulk: need.bulk})
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ may be refused for as long again.`,
   bearerd token import tokens.csv`,
 		Args: takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
+			return p.with(cmd, needs{bulk: true}, func(ctx context.Context, i *instance) error {
 				return p.importTokens(ctx, i, args[0], dryRun)
 			})
 		},
@@ -92,6 +92,9 @@ func (p *program) importTokens(ctx context.Context, i *instance, file string, dr
 		verb = "would be imported"
 	}
 	p.say("%d lines: %d %s, %d are here already, %d have expired and are left out", r.Lines, r.Imported, verb, r.Known, r.Expired)
+	if r.Disabled > 0 {
+		p.say("%d are of disabled users and are left out: import the file again once those are enabled", r.Disabled)
+	}
 	if r.Shortened > 0 {
 		p.say("%d have no end or none that api_token.max_ttl allows, and end after %s", r.Shortened, i.config.APIToken.MaxTTL)
 	}

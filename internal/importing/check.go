@@ -28,8 +28,9 @@ type candidate struct {
 
 // owner is a user as of a sequence of the log.
 type owner struct {
-	id  string
-	seq revocation.Seq
+	id       string
+	seq      revocation.Seq
+	disabled bool
 }
 
 // reach is a user and a collection.
@@ -57,6 +58,10 @@ func (r *run) check(ctx context.Context, chunk []line) ([]candidate, error) {
 		l := &chunk[n]
 		if !l.expires.IsZero() && !r.cfg.Now().Before(l.expires) {
 			r.report.Expired++
+			continue
+		}
+		if r.owners[identity.FoldName(l.owner)].disabled { // to be disabled ends what one has
+			r.report.Disabled++
 			continue
 		}
 		c, err := r.candidate(ctx, l)
@@ -98,7 +103,7 @@ func (r *run) readOwners(ctx context.Context, chunk []line) error {
 	}
 	found, seq, err := r.cfg.Store.UsersByName(ctx, names)
 	for name, u := range found {
-		r.owners[name] = owner{u.ID, seq}
+		r.owners[name] = owner{u.ID, seq, u.Disabled}
 	}
 	return err
 }
@@ -143,7 +148,7 @@ func (r *run) candidate(ctx context.Context, l *line) (candidate, error) {
 // identify hashes the value of a token, or takes its digest.
 func (r *run) identify(c *candidate, l *line) error {
 	if l.value == "" {
-		c.byDigest = true
+		c.byDigest, r.byDigest = true, true
 		if l.sha512 != nil {
 			c.row.SHA512, c.digests = l.sha512, [][]byte{l.sha512}
 			return nil
@@ -158,7 +163,7 @@ func (r *run) identify(c *candidate, l *line) error {
 	}
 	c.row.Digest, c.row.Prefix, c.row.Last4 = o.Digest, o.Prefix, o.Last4
 	c.digests = [][]byte{o.Digest[:]}
-	if o.Foreign {
+	if o.Foreign && r.byDigest { // else none can be stored by another one
 		c.digests = token.ForeignDigests(raw)
 	}
 	l.value = ""

@@ -65,6 +65,7 @@ type Report struct {
 	Imported  int `json:"imported"`
 	Known     int `json:"known"`     // were imported before, or are bearerd's own
 	Expired   int `json:"expired"`   // had expired, and were left out
+	Disabled  int `json:"disabled"`  // are of disabled users, and were left out
 	Shortened int `json:"shortened"` // end sooner, because of the longest lifetime
 	Digests   int `json:"digests"`   // came as a digest, whose shape can't be checked
 
@@ -93,7 +94,11 @@ func (i *Importer) Import(ctx context.Context, c *caller.Caller, r Request) (Rep
 	if err != nil {
 		return Report{}, invalid(err)
 	}
-	run := &run{Importer: i, owners: map[string]owner{}, reach: map[reach]bool{}, seen: map[prefix]struct{}{}}
+	byDigest, err := i.cfg.Store.ImportedByDigest(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	run := &run{Importer: i, byDigest: byDigest, owners: map[string]owner{}, reach: map[reach]bool{}, seen: map[prefix]struct{}{}}
 	if r.DryRun {
 		err = run.all(ctx, lines, run.rehearse)
 		return run.report, invalid(err)
@@ -173,8 +178,10 @@ func (i *Importer) persist(ctx context.Context, do func() error) error {
 type run struct {
 	*Importer
 
-	id     int64
-	report Report
+	id       int64
+	byDigest bool // tokens may be stored of which a digest alone is known
+	report   Report
+
 	owners map[string]owner
 	reach  map[reach]bool
 	scopes map[string]bool // that are declared; nil: not read yet
@@ -261,7 +268,7 @@ const maxSeen = 8 << 20 // of such: some hundreds of MiB
 func (r *run) publish(ctx context.Context, c *caller.Caller, name string) error {
 	e := r.cfg.Journal.Event(ctx, c.Actor(), audit.TokenImport)
 	e.Target = name
-	e.Reason = fmt.Sprintf("%d imported, %d known, %d expired", r.report.Imported, r.report.Known, r.report.Expired)
+	e.Reason = fmt.Sprintf("%d imported, %d known, %d expired, %d of disabled users", r.report.Imported, r.report.Known, r.report.Expired, r.report.Disabled)
 	unclear := false
 	return r.persist(ctx, func() error {
 		_, err := r.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{records.PublishImport{ID: r.id}}, Audit: []audit.Event{e}})

@@ -87,7 +87,7 @@ func TestAnImportedTokenIsAccepted(t *testing.T) {
 		t.Errorf("the row is %+v", first)
 	}
 	events := f.Events(t, audit.Filter{Action: audit.TokenImport})
-	if len(events) != 1 || events[0].Actor != audit.ActorCLI || events[0].Target != "tokens.csv" || events[0].Reason != "4 imported, 0 known, 0 expired" {
+	if len(events) != 1 || events[0].Actor != audit.ActorCLI || events[0].Target != "tokens.csv" || events[0].Reason != "4 imported, 0 known, 0 expired, 0 of disabled users" {
 		t.Errorf("the audit log has %+v", events)
 	}
 }

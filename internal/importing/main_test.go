@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/foreign"
 	"github.com/bearerd/bearerd/internal/importing"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -51,4 +53,11 @@ func sorted(text string) string {
 	lines := strings.Split(text, "\n")
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// disable disables a user.
+func disable(t *testing.T, f *nodetest.Fixture, username string) error {
+	t.Helper()
+	_, err := f.UpdateUser(t.Context(), caller.Operator(), username, directory.UserPatch{Disabled: new(true)})
+	return err
 }

@@ -1,6 +1,7 @@
 package importing_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +35,7 @@ func BenchmarkMillion(b *testing.B) {
 			}
 			_, err := f.Store.Commit(b.Context(), records.Batch{Ops: users})
 			nodetest.Must(b, err)
-			importer := newImporter(b, f)
+			importer := newImporter(b, f, func(c *importing.Config) { c.Pause = pause })
 			var peak uint64
 			b.ResetTimer()
 			began := time.Now()
@@ -61,4 +62,16 @@ func writeLines(w *io.PipeWriter, lines int) {
 		_, _ = fmt.Fprintf(w, "%s,user%d,rest,2026-01-02 03:04:05.123456+00\n", hexValue(i), i%1000)
 	}
 	_ = w.Close()
+}
+
+// pause waits as the command does.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

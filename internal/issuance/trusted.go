@@ -21,6 +21,7 @@ type Assertion struct {
 	Scope    []string       // nil: that of the rule
 	Audience string         // or resource; "": the default
 	Lifetime int64          // seconds; 0: none asked for
+	Cap      bool           // a lifetime above the ceiling is the ceiling
 }
 
 // trusted is the issuer and the rule that a token is issued by.
@@ -74,7 +75,7 @@ func (i *Issuer) IssueForAssertion(ctx context.Context, x Assertion) (*Issued, e
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{Kind: token.KindAccess, Principal: p, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime, alone: true, trusted: by}
+	r := &Request{Kind: token.KindAccess, Principal: p, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime, Cap: x.Cap, alone: true, trusted: by}
 	if issuer.Once {
 		r.spend = []records.Op{records.Spend{Once: said.Once, Until: said.Until}}
 	}

@@ -22,6 +22,8 @@ type Imports interface {
 	// UsersByName finds users by username, at most MaxNames, as of one sequence: the result
 	// has each by its folded name (identity.FoldName).
 	UsersByName(ctx context.Context, names []string) (map[string]NamedUser, revocation.Seq, error)
+	// ImportedByDigest reports whether any token was imported without its value.
+	ImportedByDigest(ctx context.Context) (bool, error)
 	// ImportUnderWay returns the import that is under way. NotFound when there is none.
 	ImportUnderWay(ctx context.Context) (Import, error)
 	// DropImport ends an import that is under way and deletes its tokens. What was deleted
@@ -47,7 +49,10 @@ type HeldToken struct {
 }
 
 // NamedUser is a user as their name finds them.
-type NamedUser struct{ ID, Username string }
+type NamedUser struct {
+	ID, Username string
+	Disabled     bool
+}
 
 // OwnedToken is a stored token with the name of its owner.
 type OwnedToken struct {

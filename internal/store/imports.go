@@ -20,6 +20,7 @@ const (
 	endImport     = `UPDATE imports SET ended = 1 WHERE id = $1`
 	clearImport   = `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE import_id = $1 AND import_id > 0 LIMIT 500)`
 	deleteImport  = `DELETE FROM imports WHERE id = $1`
+	byDigestAlone = `SELECT 1 FROM tokens WHERE import_id > 0 AND last4 = '' LIMIT 1`
 	underWay      = `SELECT id, active_at FROM imports`
 
 	stageToken = `INSERT INTO tokens (id, kind, digest, prefix, last4, owner, client_id, name, scope, collection, chain,
@@ -168,7 +169,7 @@ func (s *Store) UsersByName(ctx context.Context, names []string) (map[string]rec
 		return c.each(ctx, text, args, func(scan scanner) error {
 			var u records.NamedUser
 			var folded string
-			err := scan(&u.ID, &u.Username, &folded, &seq)
+			err := scan(&u.ID, &u.Username, truth{&u.Disabled}, &folded, &seq)
 			found[folded] = u
 			return err
 		})
@@ -178,8 +179,18 @@ func (s *Store) UsersByName(ctx context.Context, names []string) (map[string]rec
 
 // usersByName returns the query for that many names.
 func usersByName(n int) string {
-	return `SELECT id, username, folded, (SELECT seq FROM log_head WHERE one = 1) FROM users
+	return `SELECT id, username, disabled, folded, (SELECT seq FROM log_head WHERE one = 1) FROM users
 WHERE folded IN (` + numbered(n) + `) AND folded <> '' AND apart = ''`
+}
+
+// ImportedByDigest reports whether any token was imported without its value: nothing of
+// that is known, its last characters neither.
+func (s *Store) ImportedByDigest(ctx context.Context) (found bool, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		found, err = exists(ctx, c, byDigestAlone)
+		return err
+	})
+	return found, err
 }
 
 // numbered returns that many parameters, with commas between.

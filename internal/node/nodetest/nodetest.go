@@ -178,7 +178,7 @@ func (o Options) prefix() string {
 func (f *Fixture) open(tb testing.TB, p node.Settings, o Options) {
 	tb.Helper()
 	var err error
-	f.Store, err = store.Open(tb.Context(), o.database(tb), store.Options{Now: f.Time, Bulk: o.Bulk, Postgres: store.Postgres{Staleness: p.Staleness}})
+	f.Store, err = store.Open(tb.Context(), o.database(tb), store.Options{Now: f.Time, Bulk: o.Bulk, Postgres: store.Postgres{Staleness: p.Staleness, StatementTimeout: o.statementTimeout()}})
 	Must(tb, err)
 	tb.Cleanup(func() { _ = f.Store.Close() })
 	if f.Ring = o.Ring; f.Ring != nil {
@@ -320,4 +320,13 @@ func (f *Fixture) Events(tb testing.TB, filter audit.Filter) []audit.Event {
 	events, err := f.AuditEvents(tb.Context(), caller.Operator(), filter)
 	Must(tb, err)
 	return events
+}
+
+// statementTimeout is how long the store waits for PostgreSQL; 0: the default. A command
+// that writes very many rows waits longer than a server does.
+func (o *Options) statementTimeout() time.Duration {
+	if o.Bulk {
+		return 10 * time.Second
+	}
+	return 0
 }

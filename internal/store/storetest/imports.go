@@ -33,6 +33,9 @@ func testImports(t *testing.T, s *Suite) {
 	short := s.imported("short", "u1")
 	digests := [][]byte{short.Digest[:], sum[:], make([]byte, 32)}
 
+	nameless := s.imported("nameless", "u2")
+	nameless.Last4 = ""
+
 	const id = 42
 	s.do(t, records.BeginImport{ID: id, At: s.now()})
 	s.refuse(t, fault.Conflict, records.BeginImport{ID: 43, At: s.now()}) // one at a time
@@ -64,6 +67,9 @@ func testImports(t *testing.T, s *Suite) {
 		t.Errorf("the import itself sees %v, %v", held, err)
 	}
 
+	if found, err := s.store.ImportedByDigest(t.Context()); err != nil || found {
+		t.Errorf("without their values: %v, %v", found, err)
+	}
 	s.do(t, records.PublishImport{ID: id})
 	found, _, err := other.ImportedTokens(t.Context(), digests)
 	if err != nil {
@@ -80,6 +86,10 @@ func testImports(t *testing.T, s *Suite) {
 	}
 	s.refuse(t, fault.Conflict, stage)
 	s.refuse(t, fault.Conflict, records.PublishImport{ID: id})
+	s.do(t, records.BeginImport{ID: 44, At: s.now()}, records.StageTokens{Import: 44, At: s.now(), Tokens: []records.StoredToken{nameless}}, records.PublishImport{ID: 44})
+	if found, err := s.store.ImportedByDigest(t.Context()); err != nil || !found {
+		t.Errorf("without its value: %v, %v", found, err)
+	}
 	if _, err := other.ImportUnderWay(t.Context()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an import is still under way: %v", err)
 	}
@@ -164,10 +174,10 @@ func testDropImport(t *testing.T, s *Suite) {
 }
 
 func testUsersByName(t *testing.T, s *Suite) {
-	s.do(t, records.CreateUser{User: identity.User{ID: "u1", Username: "Anna"}}, records.CreateUser{User: identity.User{ID: "u2", Username: "bert"}})
+	s.do(t, records.CreateUser{User: identity.User{ID: "u1", Username: "Anna"}}, records.CreateUser{User: identity.User{ID: "u2", Username: "bert", Disabled: true}})
 	s.tick(t)
 	found, seq, err := s.store.UsersByName(t.Context(), []string{" ANNA", "Bert", "nobody", ""})
-	want := map[string]records.NamedUser{"anna": {ID: "u1", Username: "Anna"}, "bert": {ID: "u2", Username: "bert"}}
+	want := map[string]records.NamedUser{"anna": {ID: "u1", Username: "Anna"}, "bert": {ID: "u2", Username: "bert", Disabled: true}}
 	if err != nil || seq != 1 {
 		t.Errorf("as of %d, %v", seq, err)
 	}
