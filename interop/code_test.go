@@ -52,7 +52,7 @@ upstream:
 )
 
 // site is a server with an MCP server behind it, which need not run.
-type site struct{ url, mcp string }
+type site struct{ url, mcp, dir string }
 
 // serveMCP starts a server that asks people for clients. Its flags
 // are added to those of every test.
@@ -64,7 +64,7 @@ func serveMCP(t *testing.T, arguments ...string) site {
 	write(t, filepath.Join(dir, "access.yaml"), strings.TrimRight(accessFile, "\n")+accessOfAssistant)
 	apply(t, dir)
 	awaitReady(t, "http://"+ops+"/readyz", startServer(t, dir, arguments...))
-	return site{"http://" + address, mcp}
+	return site{"http://" + address, mcp, dir}
 }
 
 // node runs a script of JavaScript against a site.
@@ -122,6 +122,21 @@ func TestTheSDKOfMCP(t *testing.T) {
 func TestOAuthClientsOfJavaScript(t *testing.T) {
 	t.Parallel()
 	serveMCP(t).node(t, "javascript/code.mjs", "CLIENT_ID="+assistant)
+}
+
+// TestClientsOfJavaScriptWithAKey: openid-client and oauth4webapi authenticate by a key that they
+// publish, for two grants, refreshes, introspection and revocation, and are refused with another's.
+func TestClientsOfJavaScriptWithAKey(t *testing.T) {
+	t.Parallel()
+	keys := "http://" + freeport.Address(t) + "/jwks.json"
+	s := serveMCP(t)
+	create := exec.CommandContext(t.Context(), binary, "client", "create", "keyed", "--config", "bearerd.yaml", "--jwks-uri", keys, "--scope", "specimens",
+		"--grant", "client_credentials", "--grant", "authorization_code", "--grant", "refresh_token", "--redirect-uri", "http://127.0.0.1/callback")
+	create.Dir = s.dir
+	if out, err := create.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s.node(t, "javascript/privatekey.mjs", "CLIENT_ID=keyed", "KEYS="+keys)
 }
 
 // TestTheGoClientByLoopback: x/oauth2 gets tokens by the code grant, on a port of its own,

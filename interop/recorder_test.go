@@ -60,7 +60,7 @@ func record(t *testing.T, server string) *recorder {
 	return rec
 }
 
-// said are the headers of requests, and answered those of answers, that a transcript tells.
+// said are the headers of requests, and answered those of answers, that a transcript shows.
 var (
 	said     = []string{"Authorization", "Content-Type", "Cookie", "Hypothesis-Client-Version", "X-Client-Id", "X-Csrftoken", "X-Jwt-Auth-Token"}
 	answered = []string{"Content-Type", "Set-Cookie", "Www-Authenticate"}

@@ -44,7 +44,7 @@ func newNode(t testing.TB, dir string) *node {
 		Verifier: n.Verifier, Now: n.Time, Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}}).Register(mux)
 	(&oauth.Edge{
-		SignIn: n.Authenticator, Issuance: n.Issuance, Revoker: n.Revoker, Verifier: n.Verifier,
+		SignIn: n.Authenticator, ClientAuth: n.ClientAuth, Issuance: n.Issuance, Revoker: n.Revoker, Verifier: n.Verifier,
 		Applied: n.Ledger.Applied, JWKS: n.JWKS, Now: n.Time,
 		Site: oauth.Site{
 			Issuer: n.Settings.Policy.Issuer, DefaultAudience: n.Settings.Policy.DefaultAudience,

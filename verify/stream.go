@@ -37,7 +37,7 @@ type follower struct {
 	ledger *revocation.Ledger
 	onKey  func()
 	// discover returns the metadata, reading it again when the last connection failed.
-	discover func(ctx context.Context, anew bool) (*site, error)
+	discover func(ctx context.Context, again bool) (*site, error)
 
 	afresh     bool // the next connection begins with a snapshot; used only by run
 	overBudget bool // whether it was logged that the set is over budget; used only by run
@@ -50,10 +50,10 @@ type follower struct {
 // run follows the log until ctx ends.
 func (f *follower) run(ctx context.Context) {
 	f.afresh = true
-	var anew bool
+	var again bool
 	pause := firstPause
 	for ctx.Err() == nil {
-		s, err := f.discover(ctx, anew)
+		s, err := f.discover(ctx, again)
 		renewed := false
 		if err == nil {
 			renewed, err = f.connect(ctx, s)
@@ -62,11 +62,11 @@ func (f *follower) run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errTurn):
-			anew, pause = false, firstPause
+			again, pause = false, firstPause
 			sleep(ctx, rand.N(firstPause/5)) //nolint:gosec // as below
 			continue
 		}
-		anew = true
+		again = true
 		f.report(err)
 		if renewed {
 			pause = firstPause

@@ -306,7 +306,7 @@ func TestATokenFromTheFutureWaitsForTheLog(t *testing.T) {
 
 	raw = s.sign(t, func(c *token.Claims) { c.Seq = 11 })
 	begin()
-	wants(t, <-verdict, noNews) // after its patience
+	wants(t, <-verdict, noNews) // after reachTimeout
 }
 
 func TestAnswersThatAreNoStreamAreReported(t *testing.T) {

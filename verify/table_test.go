@@ -157,7 +157,7 @@ func actorCuts() map[string]row {
 	}
 }
 
-// withActors gives the tokens of a subject as many actors as there may be.
+// withActors adds as many actors as there may be to the tokens of a subject.
 func (h *homes) withActors(t *testing.T, s *subject) {
 	t.Helper()
 	client := func(id string) string {

@@ -145,9 +145,9 @@ const maxFindingAge = 5 * time.Minute
 
 // discover returns the metadata. With again it is read again; when that fails, the
 // previous one is kept.
-func (v *Verifier) discover(ctx context.Context, anew bool) (*site, error) {
+func (v *Verifier) discover(ctx context.Context, again bool) (*site, error) {
 	before := v.site.Load()
-	if before != nil && !anew {
+	if before != nil && !again {
 		return before, nil
 	}
 	s, err := v.web.discover(ctx, v.cfg)

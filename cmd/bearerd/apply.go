@@ -200,6 +200,7 @@ func desiredOf(file *config.AccessFile) (directory.Desired, error) {
 		d.Clients = append(d.Clients, directory.NewClient{
 			ID: c.ID, Secret: token.Secret(c.Secret.Reveal()), Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences,
 			ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs,
+			Keys: identity.ClientKeys{JWKS: string(c.JWKS), URI: c.JWKSURI},
 		})
 	}
 	for _, s := range file.Issuers {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -40,6 +42,15 @@ func clientDocuments(c config.Config, instead clientdoc.Config, now func() time.
 		instead.Hosts = c.Authorization.TrustedHosts
 	}
 	return clientdoc.New(instead)
+}
+
+// clientKeySet returns what fetches the keys of clients that nobody registered; nil where there
+// are no such clients.
+func clientKeySet(documents *clientdoc.Reader) func(ctx context.Context, address string) ([]byte, http.Header, error) {
+	if documents == nil {
+		return nil
+	}
+	return documents.KeySet
 }
 
 // clientURL returns which clients that nobody registered are known by a URL: those whose

@@ -31,8 +31,11 @@ func (p *program) clientListCommand() *cobra.Command {
 				rows := make([][]string, len(all))
 				for i, c := range all {
 					kind := "confidential"
-					if c.Public {
+					switch {
+					case c.Public:
 						kind = "public"
+					case c.JWKSURI != "" || len(c.JWKS) > 0:
+						kind = "confidential, with a key"
 					}
 					if c.OldSecretUntil != nil {
 						kind += ", old secret until " + c.OldSecretUntil.Format(time.RFC3339)
@@ -50,14 +53,17 @@ func (p *program) clientListCommand() *cobra.Command {
 func (p *program) clientCreateCommand() *cobra.Command {
 	var n directory.NewClient
 	var public bool
-	var file string
+	var file, keys string
 	cmd := &cobra.Command{
 		Use:   "create ID",
 		Short: "Create an OAuth client",
 		Long: `Create an OAuth client with a new secret, which is printed to standard output, only
-once. With --secret-file the secret is read; a public client has none.`,
-		Example: `  SECRET=$(bearerd client create ci --grant client_credentials --scope read)`,
-		Args:    takes("ID"),
+once. With --secret-file the secret is read; a public client has none. Neither has a
+client with --jwks or --jwks-uri: it authenticates by JWTs that it signs with a key
+of its own (private_key_jwt).`,
+		Example: `  SECRET=$(bearerd client create ci --grant client_credentials --scope read)
+  bearerd client create ci --grant client_credentials --jwks-uri https://ci.example.org/jwks.json`,
+		Args: takes("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.ID = args[0]
 			if file != "" {
@@ -66,6 +72,13 @@ once. With --secret-file the secret is read; a public client has none.`,
 					return err
 				}
 				n.Secret = secret
+			}
+			if keys != "" {
+				set, err := p.readKeySet(keys)
+				if err != nil {
+					return err
+				}
+				n.Keys.JWKS = set
 			}
 			return p.with(cmd, needs{creates: true}, func(ctx context.Context, i *instance) error {
 				c, made, err := i.Directory.CreateClient(ctx, caller.Operator(), n, !public)
@@ -85,10 +98,25 @@ once. With --secret-file the secret is read; a public client has none.`,
 	f.StringVar(&n.Name, "name", "", "the `NAME` that people are told when the client asks for access")
 	f.StringSliceVar(&n.RedirectURIs, "redirect-uri", nil, "a `URI` that people may be sent back to with a code; can be repeated")
 	f.StringSliceVar(&n.ExchangeFrom, "exchange-from", nil, "another client's `ID`, whose tokens it may exchange besides its own; can be repeated")
+	f.StringVar(&keys, "jwks", "", "read the client's public keys, a JWK Set, from this `FILE`, - for standard input")
+	f.StringVar(&n.Keys.URI, "jwks-uri", "", "the `URL` at which the client publishes its JWK Set")
 	f.BoolVar(&public, "public", false, "create a client without a secret")
 	clientSecretFlag(cmd, &file)
-	cmd.MarkFlagsMutuallyExclusive("public", "secret-file")
+	cmd.MarkFlagsMutuallyExclusive("public", "secret-file", "jwks", "jwks-uri")
 	return cmd
+}
+
+// readKeySet reads a JWK Set from a file, or from standard input.
+func (p *program) readKeySet(file string) (string, error) {
+	in, err := p.source(file)
+	if err != nil {
+		return "", fmt.Errorf("reading the JWK Set: %w", err)
+	}
+	set, err := readAll(in)
+	if err != nil {
+		return "", fmt.Errorf("reading the JWK Set: %w", err)
+	}
+	return strings.TrimSpace(string(set)), nil
 }
 
 func clientSecretFlag(cmd *cobra.Command, file *string) {

@@ -15,13 +15,13 @@ import (
 // what nobody revoked is still good.
 func TestNoAcknowledgedRevocationIsLost(t *testing.T) {
 	t.Parallel()
-	const rounds, inOneRound, patience = 100, 24, 50 * time.Second
+	const rounds, inOneRound, timeout = 100, 24, 50 * time.Second
 	b := newBench(t, t.TempDir(), "revocation: {max_staleness: 100ms}\n")
 	p := b.serve()
 	control := b.token(p)
 	var acknowledged []string
 	begun, round := time.Now(), 0
-	for ; round < rounds && time.Since(begun) < patience; round++ {
+	for ; round < rounds && time.Since(begun) < timeout; round++ {
 		tokens := make([]string, inOneRound)
 		for i := range tokens {
 			tokens[i] = b.token(p)

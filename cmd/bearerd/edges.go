@@ -62,7 +62,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		sessionCookies: sessionCookies(i.config), logger: logger,
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 		oauth: &oauth.Edge{
-			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Verifier: i.Verifier,
+			SignIn: i.SignIn, ClientAuth: i.ClientAuth, Issuance: i.Issuance, Revoker: i.Revoker, Verifier: i.Verifier,
 			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
 			Site: oauth.Site{
 				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,

@@ -280,11 +280,11 @@ func (s target) try(t *testing.T, c hostileCase) {
 	for name, value := range s.secrets {
 		request = strings.ReplaceAll(request, name, value)
 	}
-	patience := 20 * time.Second
+	timeout := 20 * time.Second
 	if slices.Contains(c.status[s.name], silence) {
-		patience = time.Second // nothing that this waits for may come
+		timeout = time.Second // nothing that this waits for may come
 	}
-	got := s.exchange(t, request, patience)
+	got := s.exchange(t, request, timeout)
 	if !slices.Contains(c.status[s.name], got) {
 		t.Errorf("%s, %s: %s, want %q", c.name, s.name, got, c.status[s.name])
 	}
@@ -325,14 +325,14 @@ const silence = "silence"
 
 // exchange sends bytes and returns the status of the first answer; "closed" when there is
 // none.
-func (s target) exchange(t *testing.T, request string, patience time.Duration) string {
+func (s target) exchange(t *testing.T, request string, timeout time.Duration) string {
 	t.Helper()
 	conn, err := s.dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(timeout))
 	_, _ = io.WriteString(conn, request)
 	method, _, _ := strings.Cut(request, " ")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})

@@ -266,7 +266,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		Store: p.store, Ring: ring, Follower: follower, Watcher: watcher, Hasher: identity.NewHasher(identity.HasherConfig{}),
 		Forms: forms, Settings: node.Settings{
 			Policy: policyOf(p.config), Audit: p.config.Audit.Retention, Staleness: p.config.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(p.config.Verify.Cache),
-			ClientURL: clientURL(documents), Passwords: p.config.SignIn.Password, PasswordRule: identity.PasswordRule{Min: p.config.SignIn.MinPassword}, Sources: ways.policies,
+			ClientURL: clientURL(documents), ClientKeySet: clientKeySet(documents), Passwords: p.config.SignIn.Password, PasswordRule: identity.PasswordRule{Min: p.config.SignIn.MinPassword}, Sources: ways.policies,
 			Limits: identity.Limits{
 				Account: p.config.Login.AccountFailures, AccountTotal: p.config.Login.AccountFailuresTotal,
 				Address: p.config.Login.AddressFailures, Window: p.config.Login.Window,

@@ -22,7 +22,8 @@ import (
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/token"
-	"github.com/bearerd/bearerd/internal/webui"
+	"github.com/bearerd/bearerd/internal/webui/kit"
+	"github.com/bearerd/bearerd/internal/webui/login"
 )
 
 // waysToSignIn are the sources of the configuration: what they may say of whom, and how
@@ -121,7 +122,7 @@ func readProvider(key string, c config.Config, s config.SignInSource, now func()
 	claims := claimsOf(s)
 	provider, err := openid.New(openid.Config{
 		Name: s.ShownAs(), Issuer: s.Issuer, ClientID: s.ClientID, Secret: secret,
-		RedirectURI: c.Issuer + webui.PathWays + s.Name + "/callback", Scopes: s.Scopes, Claims: claims.Names(), Client: client, Now: now,
+		RedirectURI: c.Issuer + kit.PathWays + s.Name + "/callback", Scopes: s.Scopes, Claims: claims.Names(), Client: client, Now: now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
@@ -165,16 +166,16 @@ func readHeader(key string, c config.Config, s config.SignInSource, now func() t
 }
 
 // pageWays returns the ways to sign in as the pages offer them.
-func (i *instance) pageWays(cookies httpkit.Cookies) (webui.Ways, error) {
+func (i *instance) pageWays(cookies httpkit.Cookies) (login.Ways, error) {
 	if len(i.ways) == 0 {
-		return webui.Ways{}, nil
+		return login.Ways{}, nil
 	}
 	key, err := i.ring.Derive("sign-in requests")
 	if err != nil {
-		return webui.Ways{}, err
+		return login.Ways{}, err
 	}
 	requests, err := sso.NewRequests(key, cookies, i.now)
-	return webui.Ways{Sources: i.ways, Requests: requests, Fresh: i.config.SignIn.Fresh}, err
+	return login.Ways{Sources: i.ways, Requests: requests, Fresh: i.config.SignIn.Fresh}, err
 }
 
 // takesPasswords reports whether people can sign in with a password: one that is kept here,

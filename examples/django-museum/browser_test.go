@@ -41,7 +41,7 @@ func (m *museum) browse() *tab {
 // get runs a step and returns its value.
 func get[T any](b *tab, step chromedp.Action[T]) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.page, patience)
+	ctx, cancel := context.WithTimeout(b.page, stepTimeout)
 	defer cancel()
 	value, err := chromedp.Run(ctx, step)
 	if err != nil {
@@ -52,7 +52,7 @@ func get[T any](b *tab, step chromedp.Action[T]) T {
 
 // look returns the page's address and text.
 func (b *tab) look() string {
-	ctx, cancel := context.WithTimeout(b.page, patience)
+	ctx, cancel := context.WithTimeout(b.page, stepTimeout)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText.slice(0, 3000)`))
 	if err != nil {
@@ -83,7 +83,7 @@ func (b *tab) follow(name string, status int64) {
 	b.Helper()
 	quoted, err := json.Marshal(name)
 	must(b.T, err)
-	ctx, cancel := context.WithTimeout(b.page, patience)
+	ctx, cancel := context.WithTimeout(b.page, stepTimeout)
 	defer cancel()
 	r, err := chromedp.RunResponse(ctx, chromedp.Click("//*[self::a or self::button][normalize-space()="+string(quoted)+
 		" or normalize-space(@aria-label)="+string(quoted)+"]"))
@@ -95,7 +95,7 @@ func (b *tab) follow(name string, status int64) {
 // press clicks what leads to another page, and waits for it.
 func (b *tab) press(selector string) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.page, patience)
+	ctx, cancel := context.WithTimeout(b.page, stepTimeout)
 	defer cancel()
 	if r, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil || r == nil || r.Status != 200 {
 		b.Fatalf("%s: %v, %+v, on the page\n%s", selector, err, r, b.look())

@@ -22,8 +22,8 @@ import (
 	"github.com/bearerd/bearerd/internal/freeport"
 )
 
-// patience is how long one step may take, on a slow machine that does much else.
-const patience = 60 * time.Second
+// stepTimeout is how long one step may take, on a slow machine that does much else.
+const stepTimeout = 60 * time.Second
 
 // bin is a directory with bearerd, built once, and with Debian's Python as python3.
 var bin string
@@ -121,7 +121,7 @@ func (m *museum) serve(mode string) string {
 			m.logs(&stderr)
 		}
 	})
-	killer := time.AfterFunc(2*patience, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+	killer := time.AfterFunc(2*stepTimeout, func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
 	defer killer.Stop()
 	var said bytes.Buffer
 	for buf := make([]byte, 4096); !strings.HasSuffix(strings.TrimSpace(said.String()), lastCommand); {
@@ -188,7 +188,7 @@ type answer struct {
 
 // client keeps no cookies, and follows no redirect.
 var client = &http.Client{
-	Timeout:       patience,
+	Timeout:       stepTimeout,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 

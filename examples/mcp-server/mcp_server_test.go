@@ -22,8 +22,8 @@ import (
 	"github.com/bearerd/bearerd/internal/freeport"
 )
 
-// patience is how long one step may take, on a slow machine that does much else.
-const patience = 2 * time.Minute
+// stepTimeout is how long one step may take, on a slow machine that does much else.
+const stepTimeout = 2 * time.Minute
 
 // TestAnAssistantIsConnected: the script starts everything; an assistant asks the person
 // once, calls a tool, goes on by what it keeps, and after it was disconnected has to ask.
@@ -69,7 +69,7 @@ func start(t *testing.T) *example {
 		"MUSEUM_PORT="+port, "MUSEUM_MCP_PORT="+freeport.Port(t), "MUSEUM_OPS_PORT="+freeport.Port(t))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = stepTimeout
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
@@ -87,7 +87,7 @@ type run struct {
 
 func (e *example) assistant(t *testing.T, tool, arguments string) *run {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
 	cmd := exec.CommandContext(ctx, "node", "assistant.mjs", e.url+"/mcp", tool, arguments)
 	cmd.Dir, cmd.Stderr = e.dir, t.Output()
 	out, err := cmd.StdoutPipe()

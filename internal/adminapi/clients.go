@@ -1,6 +1,8 @@
 package adminapi
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -15,18 +17,20 @@ import (
 // Client is an OAuth client as it is shown. Its secret stands in one answer, that to its
 // creation, and only when bearerd made it.
 type Client struct {
-	ID             string     `json:"id"`
-	Public         bool       `json:"public"`
-	Grants         []string   `json:"grants"`
-	Scopes         []string   `json:"scopes"`
-	Audiences      []string   `json:"audiences"`
-	ExchangeFrom   []string   `json:"exchange_from"`
-	Name           string     `json:"name"`
-	RedirectURIs   []string   `json:"redirect_uris"`
-	OldSecretUntil *time.Time `json:"old_secret_until,omitempty"` // while an old secret is good
-	Owner          string     `json:"owner"`
-	Secret         string     `json:"secret,omitempty"`
-	Warning        string     `json:"warning,omitempty"` // of what was sent
+	ID             string          `json:"id"`
+	Public         bool            `json:"public"`
+	Grants         []string        `json:"grants"`
+	Scopes         []string        `json:"scopes"`
+	Audiences      []string        `json:"audiences"`
+	ExchangeFrom   []string        `json:"exchange_from"`
+	Name           string          `json:"name"`
+	RedirectURIs   []string        `json:"redirect_uris"`
+	JWKS           json.RawMessage `json:"jwks,omitempty"` // by which it authenticates, in place of a secret
+	JWKSURI        string          `json:"jwks_uri,omitempty"`
+	OldSecretUntil *time.Time      `json:"old_secret_until,omitempty"` // while an old secret is good
+	Owner          string          `json:"owner"`
+	Secret         string          `json:"secret,omitempty"`
+	Warning        string          `json:"warning,omitempty"` // of what was sent
 }
 
 // ClientOf returns a client as it is shown at this time.
@@ -34,6 +38,10 @@ func ClientOf(c identity.Client, now time.Time) Client {
 	out := Client{
 		ID: c.ID, Public: c.Public(), Grants: some(c.Grants), Scopes: some(c.Scopes), Audiences: some(c.Audiences),
 		ExchangeFrom: some(c.ExchangeFrom), Name: c.Name, RedirectURIs: some(c.RedirectURIs), Owner: c.Owner,
+		JWKSURI: c.Keys.URI,
+	}
+	if c.Keys.JWKS != "" {
+		out.JWKS = json.RawMessage(c.Keys.JWKS)
 	}
 	if c.OldSecretGood(now) {
 		out.OldSecretUntil = new(c.OldSecretUntil)
@@ -43,13 +51,33 @@ func ClientOf(c identity.Client, now time.Time) Client {
 
 // clientPatch is a change of a client; what isn't named stays.
 type clientPatch struct {
-	Secret       *string   `json:"secret"`
-	Grants       *[]string `json:"grants"`
-	Scopes       *[]string `json:"scopes"`
-	Audiences    *[]string `json:"audiences"`
-	ExchangeFrom *[]string `json:"exchange_from"`
-	Name         *string   `json:"name"`
-	RedirectURIs *[]string `json:"redirect_uris"`
+	Secret       *string          `json:"secret"`
+	Grants       *[]string        `json:"grants"`
+	Scopes       *[]string        `json:"scopes"`
+	Audiences    *[]string        `json:"audiences"`
+	ExchangeFrom *[]string        `json:"exchange_from"`
+	Name         *string          `json:"name"`
+	RedirectURIs *[]string        `json:"redirect_uris"`
+	JWKS         *json.RawMessage `json:"jwks"` // {}: none
+	JWKSURI      *string          `json:"jwks_uri"`
+}
+
+// keys returns the keys that the patch makes of those of a client: a client has a secret, a set
+// or the address of one, so that naming one of them ends the others.
+func (p clientPatch) keys(k identity.ClientKeys) identity.ClientKeys {
+	if p.Secret != nil || p.JWKS != nil || p.JWKSURI != nil && *p.JWKSURI != "" {
+		k = identity.ClientKeys{}
+	}
+	if p.JWKS != nil {
+		var set bytes.Buffer
+		if json.Compact(&set, *p.JWKS) == nil && set.String() != "{}" {
+			k.JWKS = set.String()
+		}
+	}
+	if p.JWKSURI != nil {
+		k.URI = *p.JWKSURI
+	}
+	return k
 }
 
 // on returns the client that the patch makes of c.
@@ -73,6 +101,7 @@ func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
 	if p.RedirectURIs != nil {
 		n.RedirectURIs = *p.RedirectURIs
 	}
+	n.Keys = p.keys(n.Keys)
 	if p.Secret == nil {
 		return n, nil
 	}
@@ -81,8 +110,8 @@ func (p clientPatch) on(c identity.Client) (directory.NewClient, error) {
 	return n, err
 }
 
-// newClient is a client to be made. Without a secret one is made for it, unless it
-// is to be public, which is what a client is whose grants all are for such clients.
+// newClient is a client to be made. Without a secret one is made for it, unless it has keys
+// or is to be public, which is what a client is whose grants all are for such clients.
 type newClient struct {
 	ID     string `json:"id"`
 	Public *bool  `json:"public"`
@@ -96,6 +125,8 @@ func (n newClient) public() (bool, error) {
 		return n.Secret == nil && forPublic(value(n.Grants)), nil
 	case *n.Public && n.Secret != nil:
 		return false, fault.New(fault.Invalid, "a public client has no secret").In("secret")
+	case *n.Public && (n.JWKS != nil || n.JWKSURI != nil):
+		return false, fault.New(fault.Invalid, "a public client has no keys").In("public")
 	}
 	return *n.Public, nil
 }

@@ -1,6 +1,7 @@
 package adminapi_test
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
@@ -8,8 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
 
 func TestCollections(t *testing.T) {
@@ -269,6 +272,41 @@ func TestClientsAreChangedAndRemoved(t *testing.T) {
 	s.asAdmin(t, 204, "DELETE", "/clients/ci", "")
 	s.asAdmin(t, 404, "DELETE", "/clients/ci", "")
 	s.asAdmin(t, 404, "PATCH", "/clients/ci", `{}`)
+}
+
+// A client has a secret, a key set or the address of one: naming one ends the others.
+func TestAClientHasKeysOrASecret(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	set := assertiontest.Set(assertiontest.New(t, "ES256", "k1").JWK())
+	is := func(what string, got map[string]any, jwks, uri bool) {
+		t.Helper()
+		if _, has := got["jwks"]; has != jwks || (got["jwks_uri"] != nil) != uri || got["secret"] != nil || got["public"] != false {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+	made := s.asAdmin(t, 201, "POST", "/clients", `{"id":"ci","grants":["client_credentials"],"jwks":`+set+`}`)
+	is("made", made, true, false)
+	var want any
+	if err := json.Unmarshal([]byte(set), &want); err != nil || !cmp.Equal(want, made["jwks"]) {
+		t.Errorf("%v, want %v, %v", made["jwks"], want, err)
+	}
+	is("unchanged", s.asAdmin(t, 200, "PATCH", "/clients/ci", `{"scopes":["read"]}`), true, false)
+	is("an address", s.asAdmin(t, 200, "PATCH", "/clients/ci", `{"jwks_uri":"https://ci.example/jwks"}`), false, true)
+	is("a secret", s.asAdmin(t, 200, "PATCH", "/clients/ci", `{"secret":"`+nodetest.ClientSecret+`"}`), false, false)
+	if _, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); err != nil {
+		t.Errorf("the secret: %v", err)
+	}
+	is("a set", s.asAdmin(t, 200, "PATCH", "/clients/ci", `{"jwks":`+set+`}`), true, false)
+	if _, err := s.AuthenticateClient(t.Context(), "ci", nodetest.ClientSecret); err == nil {
+		t.Error("the secret is good beside the keys")
+	}
+	for _, body := range []string{`{"jwks":{}}`, `{"jwks":{"keys":[]}}`, `{"jwks":"x"}`, `{"jwks_uri":"http://ci.example/jwks"}`, `{"jwks":` + set + `,"secret":"` + nodetest.ClientSecret + `"}`} {
+		s.asAdmin(t, 400, "PATCH", "/clients/ci", body) // without keys it would be public, with its grant
+	}
+	s.asAdmin(t, 400, "POST", "/clients/ci/secret", `{}`)
+	s.asAdmin(t, 400, "POST", "/clients", `{"id":"tv","public":true,"jwks":`+set+`}`)
+	is("still", s.asAdmin(t, 200, "PATCH", "/clients/ci", `{}`), true, false)
 }
 
 func TestAClientsSecretIsRotatedWithAnOverlap(t *testing.T) {

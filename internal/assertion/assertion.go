@@ -17,6 +17,7 @@
 package assertion
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -72,6 +73,8 @@ type Expect struct {
 	// SoleAudience refuses an assertion that is also for an audience which is not in
 	// Audience.
 	SoleAudience bool
+	// OneAudience refuses an aud that is a list, be it of one name.
+	OneAudience bool
 
 	// Exactly one of the three is set; with none, every assertion is refused.
 	Nonce    string // nonce must be there and equal
@@ -81,11 +84,13 @@ type Expect struct {
 	Leeway      time.Duration // for exp; zero: none
 	MaxAge      time.Duration // iat at most so long ago; zero: exp alone bounds the age
 	MaxLifetime time.Duration // from iat to exp; zero: any
+	MaxAhead    time.Duration // from now to exp, and 30 seconds where clocks differ; zero: any
 
 	NeedID    bool // jti must be there
 	NoSubject bool // sub may be absent
 	NoExpiry  bool // exp may be absent, where MaxAge is set
-	// NoIssuedAt says that iat may be absent; nbf then stands for it, and must be there.
+	// NoIssuedAt says that iat may be absent; nbf then stands for it, and must be there, unless
+	// MaxAhead bounds the age.
 	NoIssuedAt bool
 }
 
@@ -101,6 +106,8 @@ const (
 	reasonIssuer       = "the assertion is of another issuer"
 	reasonAudience     = "the assertion is for another audience"
 	reasonSoleAudience = "the assertion is for other audiences too"
+	reasonOneAudience  = "the aud of the assertion is a list: it must be one string"
+	reasonAhead        = "the assertion expires too far ahead"
 	reasonNoExpiry     = "the assertion has no exp"
 	reasonExpired      = "the assertion has expired"
 	reasonNotYetValid  = "the assertion is not valid yet: do the clocks differ?"
@@ -129,7 +136,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string, x Expect) (*Claims, e
 		return nil, fault.Wrap(err, fault.InvalidToken, "%s", reasonMalformed)
 	}
 	c, err := readClaims(members)
-	if err == nil && c.IssuedAt.IsZero() && (!x.NoIssuedAt || c.NotBefore.IsZero()) {
+	if err == nil && c.IssuedAt.IsZero() && (!x.NoIssuedAt || c.NotBefore.IsZero() && x.MaxAhead == 0) {
 		err = errMissing
 	}
 	if err != nil {
@@ -161,6 +168,8 @@ func (x Expect) check(c *Claims, now time.Time) error {
 		return refuse(reasonAudience)
 	case x.SoleAudience && slices.ContainsFunc(c.Audience, func(a string) bool { return !expected(a) }):
 		return refuse(reasonSoleAudience)
+	case x.OneAudience && !bytes.HasPrefix(c.Raw("aud"), []byte{'"'}):
+		return refuse(reasonOneAudience)
 	case c.Expiry.IsZero() && (!x.NoExpiry || x.MaxAge <= 0):
 		return refuse(reasonNoExpiry)
 	case !c.Expiry.IsZero() && !now.Before(c.Expiry.Add(x.Leeway)):
@@ -171,6 +180,8 @@ func (x Expect) check(c *Claims, now time.Time) error {
 		return refuse(reasonOld)
 	case x.MaxLifetime > 0 && !c.Expiry.IsZero() && c.Expiry.Sub(issuedAt) > x.MaxLifetime:
 		return refuse(reasonLifetime)
+	case x.MaxAhead > 0 && c.Expiry.After(latest.Add(x.MaxAhead)):
+		return refuse(reasonAhead)
 	case x.NeedID && c.ID == "":
 		return refuse(reasonID)
 	case !x.NoSubject && c.Subject == "":

@@ -125,6 +125,33 @@ func parseSet(body []byte) (*knownKeys, error) {
 	return k, nil
 }
 
+// CheckSet returns what is wrong with a JWK Set whose keys are to check signatures, as Set would
+// read it.
+func CheckSet(body []byte) error {
+	_, err := parseSet(body)
+	return err
+}
+
+// Set returns the keys of a JWK Set that is at hand.
+func Set(body []byte) (Keys, error) {
+	k, err := parseSet(body)
+	if err != nil {
+		return nil, err
+	}
+	return fixed{k}, nil
+}
+
+// fixed is a JWK Set that doesn't change.
+type fixed struct{ keys *knownKeys }
+
+func (f fixed) find(_ context.Context, alg token.Algorithm, kid string) (token.VerificationKey, error) {
+	key, ok := f.keys.find(alg, kid)
+	if !ok || alg == token.HS256 {
+		return token.VerificationKey{}, token.ErrUnknownKey
+	}
+	return key, nil
+}
+
 // isPrivate reports whether a JWK has the private member of its type. Everybody who
 // reads the set could then sign with it.
 func isPrivate(m map[string]any) bool { return m["d"] != nil || m["k"] != nil }
@@ -195,12 +222,19 @@ func SetURL(cfg SetConfig) (Keys, error) {
 	if err := remote.CheckAddress(cfg.Address); err != nil {
 		return nil, fmt.Errorf("the address of the JWK Set %w", err)
 	}
-	return set{remote.NewValue(remote.Config[*knownKeys]{What: "the keys of " + cfg.Name, Now: cfg.Now, Read: func(ctx context.Context) (*knownKeys, time.Duration, error) {
-		body, header, err := remote.Get(ctx, cfg.Client, cfg.Address, nil)
+	return SetFrom(cfg.Name, cfg.Now, func(ctx context.Context) ([]byte, http.Header, error) {
+		return remote.Get(ctx, cfg.Client, cfg.Address, nil)
+	}), nil
+}
+
+// SetFrom is SetURL for a set that is fetched in another way; name is the issuer's, for messages.
+func SetFrom(name string, now func() time.Time, fetch func(context.Context) ([]byte, http.Header, error)) Keys {
+	return set{remote.NewValue(remote.Config[*knownKeys]{What: "the keys of " + name, Now: now, Read: func(ctx context.Context) (*knownKeys, time.Duration, error) {
+		body, header, err := fetch(ctx)
 		if err != nil {
 			return nil, 0, err
 		}
 		k, err := parseSet(body)
 		return k, remote.KeySets.Freshness(header), err
-	}})}, nil
+	}})}
 }

@@ -31,6 +31,9 @@ type Caller struct {
 	// dialect is set when the caller came through a dialect without scopes: the caller
 	// may do there what their bindings allow.
 	dialect bool
+	// once is what the caller has proved themselves by that is good once: what the request does
+	// uses it up.
+	once []records.Op
 }
 
 // role is what kind of caller it is.
@@ -40,7 +43,7 @@ const (
 	ordinary       role = iota
 	operator            // the command line, beside the store
 	system              // bearerd itself
-	publicClient        // a client that was named and has no secret: not authenticated
+	publicClient        // a client that was named and not authenticated, or that nobody registered
 	onlyRevokeSelf      // what was presented may revoke itself and nothing else
 )
 
@@ -58,6 +61,31 @@ func ByToken(id *verification.Identity) *Caller {
 // ByPrincipal returns the caller whose password or client secret was right.
 func ByPrincipal(p *records.Principal) *Caller {
 	return &Caller{Subject: source.SubjectOf(p), Principal: p}
+}
+
+// ByAssertion returns the client that signed an assertion, which is good once: what the
+// request does must use it up.
+func ByAssertion(p *records.Principal, once records.Spend) *Caller {
+	c := ByPrincipal(p)
+	c.once = []records.Op{once}
+	return c
+}
+
+// DocumentClient is ByAssertion for a client that nobody registered: it has no more rights than
+// a public one.
+func DocumentClient(p *records.Principal, once records.Spend) *Caller {
+	c := ByAssertion(p, once)
+	c.role = publicClient
+	return c
+}
+
+// Once returns what the caller's credential is used up by, in the transaction of what the
+// request does; nil where it may be used again.
+func (c *Caller) Once() []records.Op {
+	if c == nil {
+		return nil
+	}
+	return slices.Clone(c.once)
 }
 
 // BySignIn returns the user who has just signed in.
@@ -140,8 +168,8 @@ func (c *Caller) BySession() bool {
 // byBearer reports whether the caller presented a token that has a scope.
 func (c *Caller) byBearer() bool { return c != nil && c.Token != nil && !c.BySession() }
 
-// Client returns the OAuth client that authenticated with its secret, if that is the
-// caller; nil otherwise.
+// Client returns the OAuth client that authenticated with its secret or its key, if that is
+// the caller; nil otherwise.
 func (c *Caller) Client() *identity.Client {
 	if c == nil || c.Principal == nil || c.Token != nil || c.role == publicClient {
 		return nil
@@ -172,7 +200,7 @@ func (c *Caller) May(action string, path access.Path) bool {
 var ErrSignIn = fault.New(fault.Unauthenticated, "sign in first")
 
 // ErrBadClient is the error of client authentication, the same for an unknown client, a
-// public one and a wrong secret (RFC 6749 §5.2).
+// public one, a wrong secret and a wrong signature (RFC 6749 §5.2).
 var ErrBadClient = fault.New(fault.InvalidClient, "client authentication failed")
 
 // SelfRevokingKinds returns the kinds of token that may be presented as a Bearer to

@@ -29,6 +29,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/bearerd/bearerd/internal/assertion"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/ratelimit"
@@ -79,6 +80,7 @@ type Reader struct {
 	client  *http.Client
 	flight  singleflight.Group
 	hosts   *ratelimit.Limiter[string]
+	keySets *ratelimit.Limiter[string] // by hosts
 	persons *ratelimit.Limiter[string]
 
 	mu   sync.Mutex
@@ -106,6 +108,7 @@ func New(cfg Config) (*Reader, error) {
 	r := &Reader{
 		cfg: cfg, kept: map[string]kept{},
 		hosts:   ratelimit.New[string](ratelimit.Config{Burst: burst, Every: everyHost, MaxKeys: maxCounted}),
+		keySets: ratelimit.New[string](ratelimit.Config{Burst: burst, Every: everyHost, MaxKeys: maxCounted}),
 		persons: ratelimit.New[string](ratelimit.Config{Burst: burst, Every: everyPerson, MaxKeys: maxCounted}),
 	}
 	r.client = &http.Client{
@@ -121,8 +124,11 @@ func New(cfg Config) (*Reader, error) {
 
 // Check refuses, as fault.Invalid, what can't be the URL of a document: https on the usual
 // port, a host name in its plain form, a path, and neither user, query, fragment nor dots.
-func (r *Reader) Check(id string) (host string, err error) {
-	bad := func(why string) error { return fault.New(fault.Invalid, "the client_id %s", why).In("client_id") }
+func (r *Reader) Check(id string) (host string, err error) { return r.check("client_id", id) }
+
+// check is Check for what a parameter or a member says.
+func (r *Reader) check(name, id string) (host string, err error) {
+	bad := func(why string) error { return fault.New(fault.Invalid, "the %s %s", name, why).In(name) }
 	u, err := url.Parse(id)
 	switch {
 	case err != nil || len(id) > maxURL || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' }):
@@ -146,7 +152,7 @@ func (r *Reader) Check(id string) (host string, err error) {
 		return "", bad("must have a host name in its plain form")
 	}
 	if len(r.cfg.Hosts) > 0 && !slices.Contains(r.cfg.Hosts, host) {
-		return "", fault.New(fault.Invalid, "clients of %s are not taken here", host).In("client_id")
+		return "", fault.New(fault.Invalid, "clients of %s are not taken here", host).In(name)
 	}
 	return host, nil
 }
@@ -213,42 +219,58 @@ func (r *Reader) fetch(ctx context.Context, id string) kept {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	failed := kept{until: r.cfg.Now().Add(failedFor)}
-	body, fresh, err := r.get(ctx, id)
+	body, header, err := r.get(ctx, id)
 	if err != nil {
 		failed.err = fault.Wrap(err, fault.Unavailable, "what the client says of itself can't be read now")
 		return failed
 	}
-	client, err := parse(id, body)
+	client, err := r.parse(id, body)
 	if err != nil {
 		failed.err = fault.Wrap(err, fault.Invalid, "what the client says of itself can't be taken: %s", err)
 		return failed
 	}
-	return kept{client: client, until: r.cfg.Now().Add(fresh)}
+	return kept{client: client, until: r.cfg.Now().Add(lives.Freshness(header))}
 }
 
-func (r *Reader) get(ctx context.Context, id string) (body []byte, fresh time.Duration, err error) {
+// KeySet reads the JWK Set that a document named when somebody allowed its client something. The
+// caller keeps it; here is bounded how often each host is asked.
+func (r *Reader) KeySet(ctx context.Context, address string) ([]byte, http.Header, error) {
+	host, err := r.check(memberKeySet, address)
+	if err != nil {
+		return nil, nil, err
+	}
+	if wait := r.keySets.Take(host, r.cfg.Now()); wait > 0 {
+		return nil, nil, fault.After(fault.Limited, wait, "too many key sets of one host")
+	}
+	return r.get(ctx, address)
+}
+
+// memberKeySet is the member of a document that names a key set (RFC 7591 §2).
+const memberKeySet = "jwks_uri"
+
+func (r *Reader) get(ctx context.Context, id string) (body []byte, header http.Header, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id, http.NoBody)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	req.Header.Set("Accept", "application/json")
 	res, err := r.client.Do(req)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return nil, 0, fmt.Errorf("it answered %d", res.StatusCode)
+		return nil, nil, fmt.Errorf("it answered %d", res.StatusCode)
 	}
 	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" && (!strings.HasPrefix(kind, "application/") || !strings.HasSuffix(kind, "+json")) {
-		return nil, 0, fmt.Errorf("it is of type %.64q, not application/json", res.Header.Get("Content-Type"))
+		return nil, nil, fmt.Errorf("it is of type %.64q, not application/json", res.Header.Get("Content-Type"))
 	}
 	body, err = io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
 	if err == nil && len(body) > maxDocument {
 		err = fmt.Errorf("it has more than %d bytes", maxDocument)
 	}
-	return body, lives.Freshness(res.Header), err
+	return body, res.Header, err
 }
 
 // dial connects to a public address of the host, and to no other.
@@ -307,7 +329,7 @@ func IsPublic(a netip.Addr) bool {
 
 // parse reads a document (draft-ietf-oauth-client-id-metadata-document §4). Its client has
 // no secret: what says otherwise is refused.
-func parse(id string, body []byte) (*identity.Client, error) {
+func (r *Reader) parse(id string, body []byte) (*identity.Client, error) {
 	o, err := strictjson.Parse(body)
 	if err != nil {
 		return nil, errors.New("it is no JSON object with one reading")
@@ -325,8 +347,8 @@ func parse(id string, body []byte) (*identity.Client, error) {
 	switch {
 	case claimed != id:
 		return nil, errors.New("its client_id is another URL")
-	case method != "" && method != "none":
-		return nil, errors.New("it wants to authenticate, which a client that nobody registered can't")
+	case method != "" && method != "none" && method != methodKey:
+		return nil, errors.New("it wants to authenticate by something else than a key of its own, which a client that nobody registered can't")
 	case o.Has("client_secret") || o.Has("client_secret_expires_at"):
 		return nil, errors.New("it has a secret")
 	case len(grants) > 0 && !slices.Contains(grants, identity.GrantTypeAuthorizationCode):
@@ -334,6 +356,11 @@ func parse(id string, body []byte) (*identity.Client, error) {
 	}
 	c := identity.ClientOfURL(id)
 	c.Name, c.RedirectURIs = name, redirects
+	if method == methodKey {
+		if c.Keys, err = r.keys(o); err != nil {
+			return nil, err
+		}
+	}
 	if name == "" {
 		return nil, errors.New("it has no client_name")
 	}
@@ -341,4 +368,30 @@ func parse(id string, body []byte) (*identity.Client, error) {
 		return nil, errors.New(fault.Message(err))
 	}
 	return c, nil
+}
+
+// methodKey is how a client authenticates that has a key of its own (OpenID Connect Core 1.0 §9).
+const methodKey = "private_key_jwt"
+
+// keys reads the keys of a document: a JWK Set in it, or where one is, at an address that is as
+// good as a client's own.
+func (r *Reader) keys(o strictjson.Object) (k identity.ClientKeys, err error) {
+	if err := o.Optional(memberKeySet, &k.URI); err != nil {
+		return k, err
+	}
+	if set := o["jwks"]; set != nil && string(set) != "null" {
+		k.JWKS = string(set)
+		if err := assertion.CheckSet(set); err != nil {
+			return k, err
+		}
+	}
+	if !k.Any() {
+		return k, errors.New("it authenticates by a key, and names none: jwks or jwks_uri is needed")
+	}
+	if k.URI != "" {
+		if _, err := r.check(memberKeySet, k.URI); err != nil {
+			return k, errors.New(fault.Message(err))
+		}
+	}
+	return k, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 )
 
 const (
@@ -136,6 +137,14 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		"http":                  {strings.Replace(good, "https://assistant.example.com/back", "http://assistant.example.com/back", 1), "application/json", fault.Invalid},
 		"a secret":              {strings.Replace(good, `"logo_uri"`, `"client_secret":"x","logo_uri"`, 1), "application/json", fault.Invalid},
 		"a secret's method":     {strings.Replace(good, `"none"`, `"client_secret_basic"`, 1), "application/json", fault.Invalid},
+		"a shared key":          {strings.Replace(good, `"none"`, `"client_secret_jwt"`, 1), "application/json", fault.Invalid},
+		"a key, but none named": {strings.Replace(good, `"none"`, `"private_key_jwt"`, 1), "application/json", fault.Invalid},
+		"a set and its address": {keyed(`"jwks":{"keys":[` + publicKey + `]},"jwks_uri":"https://assistant.example.com/jwks"`), "application/json", fault.Invalid},
+		"a private key":         {keyed(`"jwks":{"keys":[` + strings.Replace(publicKey, `"kty"`, `"d":"AA","kty"`, 1) + `]}`), "application/json", fault.Invalid},
+		"a set without keys":    {keyed(`"jwks":{"keys":[]}`), "application/json", fault.Invalid},
+		"keys by http":          {keyed(`"jwks_uri":"http://assistant.example.com/jwks"`), "application/json", fault.Invalid},
+		"keys on this machine":  {keyed(`"jwks_uri":"https://127.0.0.1/jwks"`), "application/json", fault.Invalid},
+		"keys at a port":        {keyed(`"jwks_uri":"https://assistant.example.com:8443/jwks"`), "application/json", fault.Invalid},
 		"another grant":         {strings.Replace(good, `["authorization_code","refresh_token"]`, `["implicit"]`, 1), "application/json", fault.Invalid},
 		"a name that is a list": {strings.Replace(good, `"Assistant"`, `["Assistant"]`, 1), "application/json", fault.Invalid},
 	} {
@@ -154,6 +163,56 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		if _, err := w.Read(t.Context(), "p", id); err != nil {
 			t.Errorf("%s: a minute later: %v", name, err)
 		}
+	}
+}
+
+const publicKey = `{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"k1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`
+
+// keyed is a document of a client that authenticates by a key.
+func keyed(members string) string {
+	return strings.Replace(good, `"none"`, `"private_key_jwt",`+members, 1)
+}
+
+// A document's keys are taken, in it or by their address, and ignored where the client doesn't
+// authenticate by them. The address is asked as a document is, and each host so often only.
+func TestKeysOfADocument(t *testing.T) {
+	t.Parallel()
+	const address = "https://assistant.example.com/jwks"
+	for name, tt := range map[string]struct {
+		document string
+		want     identity.ClientKeys
+	}{
+		"a set":           {keyed(`"jwks":{"keys":[` + publicKey + `]}`), identity.ClientKeys{JWKS: `{"keys":[` + publicKey + `]}`}},
+		"an address":      {keyed(`"jwks_uri":"` + address + `"`), identity.ClientKeys{URI: address}},
+		"for another use": {strings.Replace(good, `"none"`, `"none","jwks_uri":"`+address+`"`, 1), identity.ClientKeys{}},
+	} {
+		w := newWorld(t)
+		w.answers(tt.document, "application/json", "")
+		if c, err := w.Read(t.Context(), "p", id); err != nil || c.Keys != tt.want || c.Public() == tt.want.Any() {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+	}
+	w := newWorld(t)
+	w.answers(`{"keys":[]}`, "application/jwk-set+json", "max-age=7")
+	body, header, err := w.KeySet(t.Context(), address)
+	if err != nil || string(body) != `{"keys":[]}` || header.Get("Cache-Control") != "max-age=7" {
+		t.Errorf("%s %v, %v", body, header, err)
+	}
+	for _, bad := range []string{"http://assistant.example.com/jwks", "https://127.0.0.1/jwks", "https://assistant.example.com/jwks?q"} {
+		if _, _, err := w.KeySet(t.Context(), bad); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	for range 100 {
+		_, _, err = w.KeySet(t.Context(), address)
+	}
+	if asked := w.asked.Load(); !fault.Is(err, fault.Limited) || asked > 25 {
+		t.Errorf("it was asked %d times, %v", asked, err)
+	}
+	trusted := newWorld(t, func(c *clientdoc.Config) { c.Hosts = []string{host} })
+	trusted.answers(keyed(`"jwks_uri":"https://keys.example/jwks"`), "application/json", "")
+	if _, err := trusted.Read(t.Context(), "p", id); !fault.Is(err, fault.Invalid) {
+		t.Errorf("keys of a host that isn't trusted: %v", err)
 	}
 }
 

@@ -71,7 +71,7 @@ type Binding struct {
 	Path       string      `yaml:"path"`
 }
 
-// Client is an OAuth client. Without a Secret it is public.
+// Client is an OAuth client. Without a Secret and without keys it is public.
 type Client struct {
 	At           Position `yaml:"-"`
 	ID           string   `yaml:"id"`
@@ -82,6 +82,8 @@ type Client struct {
 	ExchangeFrom []string `yaml:"exchange_from"`
 	Name         string   `yaml:"name"`
 	RedirectURIs []string `yaml:"redirect_uris"`
+	JWKS         JSONText `yaml:"jwks"`     // a JWK Set, by which the client authenticates
+	JWKSURI      string   `yaml:"jwks_uri"` // where one is
 }
 
 // LoadAccess reads the access file at path. See [ParseAccess].
@@ -228,6 +230,15 @@ func (k *accessChecker) clients(list []Client) {
 		}
 		if n := utf8.RuneCountInString(c.Secret.Reveal()); n > 0 && n < minClientSecret {
 			k.fail(c.At, "the secret of a client has at least %d characters, or is left out for a public client", minClientSecret)
+		}
+		ways := 0
+		for _, named := range []bool{c.Secret.Reveal() != "", c.JWKS != "", c.JWKSURI != ""} {
+			if named {
+				ways++
+			}
+		}
+		if ways > 1 {
+			k.fail(c.At, "a client has one of secret, jwks and jwks_uri")
 		}
 		k.distinct(c.At, "grant", c.Grants)
 		k.distinct(c.At, "scope", c.Scopes)

@@ -40,6 +40,9 @@ func TestAccessFileIsReadWithItsLines(t *testing.T) {
 				Grants: []string{"client_credentials"}, Scopes: []string{"read"}, Audiences: []string{},
 			},
 			{At: at(18), ID: "public"},
+			{At: at(19), ID: "keyed", JWKS: `{"keys":[{"crv":"Ed25519","ext":true,"key_ops":["verify"],"kid":"1","kty":"OKP","x":"0123"}]}`},
+			{At: at(20), ID: "quoted", JWKS: `{"keys": []}`},
+			{At: at(21), ID: "away", JWKSURI: "https://away.example/jwks.json"},
 		},
 	}
 	reveal := cmp.Comparer(func(a, b config.Secret) bool { return a.Reveal() == b.Reveal() })

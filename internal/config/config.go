@@ -16,7 +16,7 @@ type Config struct {
 	OpsListen      string                      `yaml:"ops_listen"`      // host:port of health and metrics
 	TLS            TLS                         `yaml:"tls"`             // empty: plain HTTP, TLS ends at a proxy in front
 	Database       Database                    `yaml:"database"`        // a file, or postgres://…
-	Postgres       Postgres                    `yaml:"postgres"`        // of no account with SQLite
+	Postgres       Postgres                    `yaml:"postgres"`        // ignored with SQLite
 	MasterKeyFile  string                      `yaml:"master_key_file"` // see MasterKeyPath
 	Dialects       []Dialect                   `yaml:"dialects"`        // the ones that are on
 	Audience       string                      `yaml:"audience"`        // see DefaultAudience

@@ -81,6 +81,12 @@ func (d *decoder) value(key string, n *yaml.Node, v reflect.Value) {
 	}
 	d.origin[key] = d.where(n)
 	switch {
+	case v.Type() == reflect.TypeFor[JSONText]():
+		text, err := readJSON(n)
+		if err != nil {
+			d.fail(n, key, "must be a JSON object, or a mapping "+err.Error(), "")
+		}
+		v.SetString(string(text))
 	case isScalar(v.Type()):
 		d.scalar(key, n, v)
 	case v.Kind() == reflect.Pointer:

@@ -7,11 +7,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/bearerd/bearerd/internal/assertion"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/remote"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -27,26 +29,28 @@ type Clients struct {
 type NewClient struct {
 	ID                        string
 	Grants, Scopes, Audiences []string
-	ExchangeFrom              []string     // the clients whose tokens it may exchange besides its own
-	Name                      string       // as people are told who asks; "": the id
-	RedirectURIs              []string     // where people may be sent back to with a code
-	Secret                    token.Secret // at least 32 characters; "": keep the secret, or create none
+	ExchangeFrom              []string            // the clients whose tokens it may exchange besides its own
+	Name                      string              // as people are told who asks; "": the id
+	RedirectURIs              []string            // where people may be sent back to with a code
+	Keys                      identity.ClientKeys // by which it authenticates itself, and its secret ends
+	Secret                    token.Secret        // at least 32 characters; "": keep the secret, or create none
 }
 
 // NewClientOf returns the state that a client has, for changing a part of it. The secret
 // is kept.
 func NewClientOf(c identity.Client) NewClient {
-	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs}
+	return NewClient{ID: c.ID, Grants: c.Grants, Scopes: c.Scopes, Audiences: c.Audiences, ExchangeFrom: c.ExchangeFrom, Name: c.Name, RedirectURIs: c.RedirectURIs, Keys: c.Keys}
 }
 
 // CreateClient creates an OAuth client. With generate and no secret in n, a secret is
-// generated and returned, this once. Without either, the client is public.
+// generated and returned, this once; a client with keys has none. Without any of them, the
+// client is public.
 func (cl *Clients) CreateClient(ctx context.Context, c *caller.Caller, n NewClient, generate bool) (identity.Client, token.Secret, error) {
 	if err := cl.editor.admit(ctx, c, audit.ClientCreate, n.ID); err != nil {
 		return identity.Client{}, "", err
 	}
 	var generated token.Secret
-	if generate && n.Secret == "" {
+	if generate && n.Secret == "" && !n.Keys.Any() {
 		secret, err := cl.newSecret()
 		if err != nil {
 			return identity.Client{}, "", err
@@ -106,6 +110,9 @@ func (cl *Clients) RotateSecret(ctx context.Context, c *caller.Caller, x Rotatio
 	if err != nil {
 		return "", client, err
 	}
+	if client.Keys.Any() {
+		return "", client, fault.New(fault.Invalid, "the client authenticates by its keys, and has no secret").In("id")
+	}
 	if x.Secret == "" {
 		if x.Secret, err = cl.newSecret(); err != nil {
 			return "", client, err
@@ -127,7 +134,7 @@ func (cl *Clients) RotateSecret(ctx context.Context, c *caller.Caller, x Rotatio
 // rotateSecret returns the change, and makes it in client too.
 func (e *editor) rotateSecret(client *identity.Client, digest []byte, x Rotation) change {
 	until := time.Time{}
-	if x.Overlap > 0 && !client.Public() {
+	if x.Overlap > 0 && client.HasSecret() {
 		until = e.journal.Now().Add(time.Duration(x.Overlap) * time.Second).Truncate(time.Microsecond) // as the store keeps it
 	}
 	rotation := change{
@@ -217,10 +224,14 @@ func createClient(n NewClient, owner string) (change, identity.Client, error) {
 }
 
 // client returns the client that n describes, which keeps the digest of its present
-// secret when n has no secret.
+// secret when n has neither secret nor keys.
 func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
 	client := identity.Client{
 		ID: n.ID, SecretDigest: secretDigest, Grants: n.Grants, Scopes: n.Scopes, Audiences: n.Audiences, ExchangeFrom: n.ExchangeFrom, Name: n.Name, RedirectURIs: n.RedirectURIs,
+		Keys: n.Keys,
+	}
+	if n.Keys.Any() {
+		client.SecretDigest = nil
 	}
 	if n.Secret != "" {
 		digest, err := identity.DigestSecret(n.Secret.Reveal())
@@ -229,7 +240,25 @@ func (n NewClient) client(secretDigest []byte) (identity.Client, error) {
 		}
 		client.SecretDigest = digest
 	}
-	return client, client.Validate()
+	if err := client.Validate(); err != nil {
+		return client, err
+	}
+	return client, checkKeys(n.Keys)
+}
+
+// checkKeys refuses keys that nobody could authenticate by, and an address that is not asked.
+func checkKeys(k identity.ClientKeys) error {
+	if k.JWKS != "" {
+		if err := assertion.CheckSet([]byte(k.JWKS)); err != nil {
+			return fault.New(fault.Invalid, "jwks can't be taken: %s", err).In("jwks")
+		}
+	}
+	if k.URI != "" {
+		if err := remote.CheckAddress(k.URI); err != nil {
+			return fault.New(fault.Invalid, "jwks_uri %s", err).In("jwks_uri")
+		}
+	}
+	return nil
 }
 
 func (e *editor) updateClient(old identity.Client, n NewClient) (change, identity.Client, error) {
@@ -254,12 +283,13 @@ func (e *editor) updateClient(old identity.Client, n NewClient) (change, identit
 }
 
 // narrows reports whether the client lost something that it could have before. A new
-// secret counts: what was obtained with the old one must end with it.
+// secret counts, and keys of which none was there before: what was obtained with the old ones
+// must end with them.
 func narrows(old, now identity.Client) bool {
 	scopes := len(identity.Subset(old.Scopes, now.Scopes)) > 0 || len(old.Scopes) == 0 && len(now.Scopes) > 0
 	return scopes || len(identity.Subset(old.Grants, now.Grants)) > 0 ||
 		len(identity.Subset(old.Audiences, now.Audiences)) > 0 || len(identity.Subset(old.RedirectURIs, now.RedirectURIs)) > 0 || len(identity.Subset(old.ExchangeFrom, now.ExchangeFrom)) > 0 ||
-		!slices.Equal(old.SecretDigest, now.SecretDigest)
+		!slices.Equal(old.SecretDigest, now.SecretDigest) || old.Keys.ReplacedBy(now.Keys)
 }
 
 func (e *editor) removeClient(id string) change {

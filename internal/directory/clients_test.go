@@ -1,12 +1,14 @@
 package directory_test
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -14,6 +16,8 @@ import (
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // rotate rotates the secret of the client ci, as the operator.
@@ -263,5 +267,89 @@ func TestClientChangesRefuseWhatIsWrong(t *testing.T) {
 		"no client to remove":            {nodetest.Second(f.RemoveClient(ctx, operator, "x")), fault.NotFound},
 	} {
 		nodetest.WantFault(t, name, c.err, c.kind, "")
+	}
+}
+
+// A client with keys has no secret, and keys that nobody could authenticate by are refused.
+func TestKeysOfAClient(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	good := assertiontest.New(t, "EdDSA", "k1").JWK()
+	private := maps.Clone(good)
+	private["d"] = "AA"
+	for name, tt := range map[string]struct {
+		n     directory.NewClient
+		field string
+	}{
+		"a secret beside":     {directory.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(good)}, Secret: nodetest.ClientSecret}, "secret"},
+		"both":                {directory.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(good), URI: "https://ci.example/jwks"}}, "jwks_uri"},
+		"no set":              {directory.NewClient{Keys: identity.ClientKeys{JWKS: "x"}}, "jwks"},
+		"no keys":             {directory.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set()}}, "jwks"},
+		"a private key":       {directory.NewClient{Keys: identity.ClientKeys{JWKS: assertiontest.Set(private)}}, "jwks"},
+		"a shared key":        {directory.NewClient{Keys: identity.ClientKeys{JWKS: `{"keys":[{"kty":"oct","k":"AAAA"}]}`}}, "jwks"},
+		"much":                {directory.NewClient{Keys: identity.ClientKeys{JWKS: strings.Repeat(" ", identity.MaxKeySetBytes) + assertiontest.Set(good)}}, "jwks"},
+		"http":                {directory.NewClient{Keys: identity.ClientKeys{URI: "http://ci.example/jwks"}}, "jwks_uri"},
+		"no address":          {directory.NewClient{Keys: identity.ClientKeys{URI: "jwks.json"}}, "jwks_uri"},
+		"with a user":         {directory.NewClient{Keys: identity.ClientKeys{URI: "https://a:b@ci.example/jwks"}}, "jwks_uri"},
+		"neither of them all": {directory.NewClient{}, "grants"},
+	} {
+		tt.n.ID, tt.n.Grants = "ci", []string{identity.GrantTypeClientCredentials}
+		_, _, err := f.CreateClient(t.Context(), operator, tt.n, false)
+		nodetest.WantFault(t, name, err, fault.Invalid, "")
+		if got := fault.FieldOf(err); got != tt.field {
+			t.Errorf("%s: the field is %q: %v", name, got, err)
+		}
+	}
+	n := directory.NewClient{ID: "ci", Keys: identity.ClientKeys{JWKS: assertiontest.Set(good)}, Grants: []string{identity.GrantTypeClientCredentials}}
+	c, secret, err := f.CreateClient(t.Context(), operator, n, true)
+	if err != nil || secret != "" || c.Public() || c.HasSecret() {
+		t.Errorf("%+v %q %v", c, secret, err)
+	}
+	_, _, err = f.RotateSecret(t.Context(), operator, directory.Rotation{ID: "ci"})
+	nodetest.WantFault(t, "a secret for a client with keys", err, fault.Invalid, "")
+}
+
+// Replacing all keys revokes what was obtained with them; a rotation, which keeps one, doesn't.
+func TestReplacedKeysRevoke(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	one, two := assertiontest.New(t, "EdDSA", "k1").JWK(), assertiontest.New(t, "EdDSA", "k2").JWK()
+	set := func(keys ...map[string]any) identity.ClientKeys {
+		return identity.ClientKeys{JWKS: assertiontest.Set(keys...)}
+	}
+	spaced := identity.ClientKeys{JWKS: strings.ReplaceAll(assertiontest.Set(one), ",", " , ")}
+	uri, secret := identity.ClientKeys{URI: "https://ci.example/jwks"}, identity.ClientKeys{}
+	for name, tt := range map[string]struct {
+		from, to identity.ClientKeys
+		revokes  bool
+	}{
+		"the same, written otherwise": {set(one), spaced, false},
+		"one more":                    {set(one), set(one, two), false},
+		"one fewer":                   {set(one, two), set(two), false},
+		"another one":                 {set(one), set(two), true},
+		"an address instead":          {set(one), uri, true},
+		"another address":             {uri, identity.ClientKeys{URI: "https://ci.example/jwks2"}, true},
+		"a set instead":               {uri, set(one), true},
+		"a secret instead":            {set(one), secret, true},
+		"keys instead of a secret":    {secret, set(one), true},
+	} {
+		n := directory.NewClient{ID: strings.ReplaceAll(name, " ", "-"), Grants: []string{identity.GrantTypeClientCredentials}}
+		as := func(k identity.ClientKeys) directory.NewClient {
+			n.Keys, n.Secret = k, ""
+			if !k.Any() {
+				n.Secret = nodetest.ClientSecret
+			}
+			return n
+		}
+		_, _, err := f.CreateClient(t.Context(), operator, as(tt.from), false)
+		nodetest.Must(t, err)
+		p, err := f.Store.Principal(t.Context(), records.Who{ClientID: n.ID})
+		nodetest.Must(t, err)
+		issued, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: caller.ByPrincipal(&p)})
+		nodetest.Must(t, err)
+		nodetest.Must(t, nodetest.Second(f.UpdateClient(t.Context(), operator, as(tt.to))))
+		if _, err := f.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{}); (err != nil) != tt.revokes {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -263,7 +263,8 @@ func (p *plan) client(n NewClient) error {
 	}
 	same := slices.Equal(old.SecretDigest, client.SecretDigest) && sameSet(old.Grants, client.Grants) &&
 		sameSet(old.Scopes, client.Scopes) && sameSet(old.Audiences, client.Audiences) &&
-		sameSet(old.ExchangeFrom, client.ExchangeFrom) && sameSet(old.RedirectURIs, client.RedirectURIs) && old.Name == client.Name
+		sameSet(old.ExchangeFrom, client.ExchangeFrom) && sameSet(old.RedirectURIs, client.RedirectURIs) && old.Name == client.Name &&
+		old.Keys.Same(client.Keys)
 	if !same {
 		p.clients[client.ID] = client
 		p.add(client.ID, update)

@@ -34,6 +34,6 @@ func (s *stream) finish(ctx context.Context, why error) {
 		event.Outcome = errRestarted.Error()
 	}
 	if errors.Is(why, errStopping) {
-		s.allow(s.Patience / 10) // for the end of the answer: the connection isn't used again
+		s.allow(s.WriteTimeout / 10) // for the end of the answer: the connection isn't used again
 	}
 }

@@ -62,16 +62,16 @@ type Log interface {
 	Fresh() bool
 }
 
-// Edge serves the stream. All but MaxStreams and Patience must be set.
+// Edge serves the stream. All but MaxStreams and WriteTimeout must be set.
 type Edge struct {
-	Verifier   *verification.Verifier
-	Log        Log
-	Tail       *Tail
-	Issuer     string
-	Staleness  time.Duration        // L
-	Clock      func() time.Duration // the boot clock, as the log's
-	MaxStreams int                  // more are answered 503; 0: 20,000
-	Patience   time.Duration        // how long a client may take to read what was written; 0: 10 s
+	Verifier     *verification.Verifier
+	Log          Log
+	Tail         *Tail
+	Issuer       string
+	Staleness    time.Duration        // L
+	Clock        func() time.Duration // the boot clock, as the log's
+	MaxStreams   int                  // more are answered 503; 0: 20,000
+	WriteTimeout time.Duration        // how long a client may take to read what was written; 0: 10 s
 
 	streams atomic.Int64
 	behind  chan struct{} // who holds a place may read pages of the store
@@ -85,8 +85,8 @@ func (e *Edge) Register(mux *http.ServeMux) {
 	if e.MaxStreams == 0 {
 		e.MaxStreams = defaultStreams
 	}
-	if e.Patience == 0 {
-		e.Patience = defaultPatience
+	if e.WriteTimeout == 0 {
+		e.WriteTimeout = defaultPatience
 	}
 	e.behind, e.asking = make(chan struct{}, maxBehind), make(chan struct{}, maxAsking)
 	e.ended = make(chan struct{})

@@ -47,10 +47,10 @@ type env struct {
 type options struct {
 	nodetest.Options
 
-	streams  int // 0: as many as usual
-	patience time.Duration
-	counted  *countedLog // what the subscribers read; nil: the log itself
-	unread   int         // entries of the log before anything follows it
+	streams int // 0: as many as usual
+	timeout time.Duration
+	counted *countedLog // what the subscribers read; nil: the log itself
+	unread  int         // entries of the log before anything follows it
 }
 
 func newEnv(t testing.TB, o options) *env {
@@ -60,7 +60,7 @@ func newEnv(t testing.TB, o options) *env {
 	e.append(t, o.unread)
 	e.edge = &feed.Edge{
 		Verifier: e.Verifier, Log: e.Follower, Tail: feed.Follow(e.Follower), Issuer: e.Settings.Policy.Issuer,
-		Staleness: e.Settings.Staleness, Clock: e.Ledger.Clock, MaxStreams: o.streams, Patience: o.patience,
+		Staleness: e.Settings.Staleness, Clock: e.Ledger.Clock, MaxStreams: o.streams, WriteTimeout: o.timeout,
 	}
 	if o.counted != nil {
 		o.counted.Log, e.edge.Log = e.Follower, o.counted

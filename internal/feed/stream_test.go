@@ -410,7 +410,7 @@ func TestStreamEndsAfterAHundredTimesL(t *testing.T) {
 // TestSlowReaderIsDropped: what it doesn't take is not kept for it.
 func TestSlowReaderIsDropped(t *testing.T) {
 	t.Parallel()
-	e := newEnv(t, options{unread: 50_000, patience: 300 * time.Millisecond})
+	e := newEnv(t, options{unread: 50_000, timeout: 300 * time.Millisecond})
 	raw := e.reader(t)
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)

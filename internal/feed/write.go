@@ -13,7 +13,7 @@ func (s *stream) write(text []byte) error {
 	if len(text) == 0 {
 		return nil
 	}
-	s.allow(s.Patience)
+	s.allow(s.WriteTimeout)
 	_, err := s.w.Write(text)
 	return s.written(err)
 }
@@ -21,7 +21,7 @@ func (s *stream) write(text []byte) error {
 // flush sends what was written. Of HTTP/2 a deadline ends a stream that is silent
 // as well, so there is none between.
 func (s *stream) flush() error {
-	s.allow(s.Patience)
+	s.allow(s.WriteTimeout)
 	err := s.written(s.control.Flush())
 	if err == nil {
 		s.allow(0)
@@ -30,10 +30,10 @@ func (s *stream) flush() error {
 }
 
 // allow sets how much time the client has for what is written next; 0: any.
-func (s *stream) allow(patience time.Duration) {
+func (s *stream) allow(timeout time.Duration) {
 	var deadline time.Time
-	if patience > 0 {
-		deadline = time.Now().Add(patience) //nolint:forbidigo // the network's own clock
+	if timeout > 0 {
+		deadline = time.Now().Add(timeout) //nolint:forbidigo // the network's own clock
 	}
 	_ = s.control.SetWriteDeadline(deadline) // a writer without has no slow clients either
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// The ports lie below those that systems give to whoever listens on port 0 or connects
+// The ports lie below those that systems assign to who listens on port 0 or connects
 // (from 32768 on Linux, from 49152 by RFC 6335, section 6). A port of that range could be
 // given to another test between the choice and the start of the program.
 const (

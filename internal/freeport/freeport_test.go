@@ -8,7 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/freeport"
 )
 
-// A port is free, is given once, and is none that the system gives to others meanwhile.
+// A port is free, is returned once, and is none that the system assigns to others meanwhile.
 func TestPortsAreFreeAndGivenOnce(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -109,7 +109,7 @@ func newLoad(b *testing.B, handler http.Handler, h http.Header) *load {
 	return l
 }
 
-// run asks for that long and gives the requests a second.
+// run asks for that long and returns the requests a second.
 func (l *load) run(b *testing.B, d time.Duration) float64 {
 	b.Helper()
 	var done atomic.Int64

@@ -82,7 +82,7 @@ func variable(c byte) byte {
 }
 
 // aboutOrigin reports whether an application might read the header as one that
-// tells where a request came from.
+// says where a request came from.
 func aboutOrigin(name string) bool {
 	const prefix = "X-Forwarded-"
 	return sameVariable(name, "X-Real-Ip") || sameVariable(name, "Forwarded") ||

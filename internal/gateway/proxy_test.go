@@ -225,7 +225,7 @@ func TestForgedIdentityNeverReachesTheApplication(t *testing.T) {
 	}
 }
 
-// raw sends text and gives the answer, for what no proper client sends.
+// raw sends text and returns the answer, for what no proper client sends.
 func raw(t testing.TB, base, text string) answer {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", parseURL(t, base).Host)
@@ -452,7 +452,7 @@ func TestAnApplicationThatIsDownIs502(t *testing.T) {
 				t.Errorf("%s: %d %v %s", name, got.status, got.header, got.body)
 			}
 			if strings.Contains(got.body, upstream.Host) {
-				t.Errorf("%s: tells where the application is: %s", name, got.body)
+				t.Errorf("%s: says where the application is: %s", name, got.body)
 			}
 		}
 		get(t, base+"/x", nil).refused(t, 401, "", "")

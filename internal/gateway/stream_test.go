@@ -29,7 +29,7 @@ func (w *world) observed(t testing.TB, app http.Handler) (string, *lockedBuffer)
 	return serve(t, observer.Wrap(p)), log
 }
 
-// upperEcho takes a connection over and gives back each line in capitals.
+// upperEcho takes a connection over and sends back each line in capitals.
 func upperEcho(t testing.TB) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "websocket" || r.Header.Get("Remote-User") != "ada" || r.Header.Get("Authorization") != "" {

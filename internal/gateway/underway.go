@@ -118,7 +118,7 @@ type sweeper struct {
 	*underWay
 
 	verifier *verification.Verifier
-	patience time.Duration // how long something may go on that can't be judged
+	timeout  time.Duration // how long something may go on that can't be judged
 	epoch    uint64
 	due      []*admission
 }
@@ -178,7 +178,7 @@ const (
 
 // judgeAll judges what is due.
 func (s *sweeper) judgeAll(ctx context.Context, now verification.Standing) {
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var next atomic.Int64
 	judge := func() {
@@ -210,7 +210,7 @@ func (s *sweeper) judge(ctx context.Context, a *admission, now verification.Stan
 		if a.uncertain == 0 {
 			a.uncertain = max(now.Clock, 1)
 		}
-		if now.Clock-a.uncertain < s.patience {
+		if now.Clock-a.uncertain < s.timeout {
 			return
 		}
 		err = errNoNews
@@ -236,7 +236,7 @@ var errNoNews = fault.After(fault.Unavailable, time.Second, "this service has no
 // is news of the log, when a token expires, and every quarter of L; and not more often
 // than every eighth, however much is revoked.
 func (p *Proxy) Run(ctx context.Context) error {
-	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier, patience: p.Staleness / 2}
+	s := &sweeper{underWay: p.underWay, verifier: p.Gate.Verifier, timeout: p.Staleness / 2}
 	s.epoch = s.verifier.Standing().Epoch
 	for {
 		now := s.verifier.Standing()

@@ -15,8 +15,8 @@ import (
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
-// patience is for what must happen at once, on a busy machine.
-const patience = 20 * time.Second
+// stepTimeout is for what must happen at once, on a busy machine.
+const stepTimeout = 20 * time.Second
 
 // dial opens a connection to a handler behind BoundBodies.
 func dial(t *testing.T, timeout time.Duration, h http.HandlerFunc) (net.Conn, *bufio.Reader) {
@@ -28,7 +28,7 @@ func dial(t *testing.T, timeout time.Duration, h http.HandlerFunc) (net.Conn, *b
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(stepTimeout)); err != nil {
 		t.Fatal(err)
 	}
 	return conn, bufio.NewReader(conn)

@@ -43,42 +43,47 @@ const (
 // line. It can't be registered.
 const OwnClientID = "bearerd"
 
-// Client is an OAuth 2 client. A client without a secret is public. The zero
+// Client is an OAuth 2 client. A client without a secret and without keys is public. The zero
 // value may do nothing.
 type Client struct {
 	ID           string
-	SecretDigest []byte   `json:"-" yaml:"-"` // SHA-256 of the secret; empty for a public client
-	Grants       []string // grant types
-	Scopes       []string // what its tokens may have at most; empty: not limited by the client
-	Audiences    []string // what it may ask for besides the default audience
-	Owner        string   // the source that created it; empty: nobody but administrators
-	ExchangeFrom []string // the clients whose tokens it may exchange besides its own
-	Name         string   // as people are told who asks; empty: the id
-	RedirectURIs []string // where people may be sent back to with a code; see MatchRedirect
+	SecretDigest []byte     `json:"-" yaml:"-"` // SHA-256 of the secret; empty for a public client
+	Grants       []string   // grant types
+	Scopes       []string   // what its tokens may have at most; empty: not limited by the client
+	Audiences    []string   // what it may ask for besides the default audience
+	Owner        string     // the source that created it; empty: nobody but administrators
+	ExchangeFrom []string   // the clients whose tokens it may exchange besides its own
+	Name         string     // as people are told who asks; empty: the id
+	RedirectURIs []string   // where people may be sent back to with a code; see MatchRedirect
+	Keys         ClientKeys // by which it authenticates itself; a client with keys has no secret
 
 	// The previous secret, which is accepted until the overlap ends.
 	OldSecretDigest []byte    `json:"-" yaml:"-"`
 	OldSecretUntil  time.Time `json:"-" yaml:"-"` // zero: there is none
 }
 
-// Public reports whether the client has no secret.
-func (c Client) Public() bool { return len(c.SecretDigest) == 0 }
+// Public reports whether the client has neither a secret nor keys.
+func (c Client) Public() bool { return !c.HasSecret() && !c.Keys.Any() }
+
+// HasSecret reports whether the client has a secret.
+func (c Client) HasSecret() bool { return len(c.SecretDigest) != 0 }
 
 // MayUse reports whether the client has that grant type.
 func (c Client) MayUse(grantType string) bool { return slices.Contains(c.Grants, grantType) }
 
 // OldSecretGood reports whether there is a previous secret that is accepted at now.
 func (c Client) OldSecretGood(now time.Time) bool {
-	return !c.Public() && len(c.OldSecretDigest) != 0 && now.Before(c.OldSecretUntil)
+	return c.HasSecret() && len(c.OldSecretDigest) != 0 && now.Before(c.OldSecretUntil)
 }
 
 // CheckSecret reports, in constant time, whether raw is the client's secret, or the
-// previous one while that is accepted at now. It is false for a public client.
+// previous one while that is accepted at now. It is false for a client without a secret, and
+// for one with keys, which are the only way for it.
 func (c Client) CheckSecret(raw string, now time.Time) bool {
 	digest := sha256.Sum256([]byte(raw))
 	present := subtle.ConstantTimeCompare(digest[:], c.SecretDigest)
 	old := subtle.ConstantTimeCompare(digest[:], c.OldSecretDigest)
-	return present == 1 || old == 1 && c.OldSecretGood(now)
+	return !c.Keys.Any() && (present == 1 || old == 1 && c.OldSecretGood(now))
 }
 
 // DigestSecret checks a chosen secret and returns its SHA-256, which is what is stored.
@@ -107,6 +112,9 @@ func (c Client) Validate() error {
 	if len(c.SecretDigest) != 0 && len(c.SecretDigest) != sha256.Size {
 		return fault.New(fault.Invalid, "the client's secret digest is not a SHA-256")
 	}
+	if err := c.validateKeys(); err != nil {
+		return err
+	}
 	if err := c.validateGrants(); err != nil {
 		return err
 	}
@@ -130,6 +138,15 @@ func (c Client) Validate() error {
 	return fault.In("exchange_from", checkList("exchange_from", c.ExchangeFrom, c.validateExchangeFrom))
 }
 
+// validateKeys refuses a client that could authenticate in two ways: whoever holds the weaker one
+// is the client.
+func (c Client) validateKeys() error {
+	if c.HasSecret() && c.Keys.Any() {
+		return fault.New(fault.Invalid, "a client with keys has no secret").In("secret")
+	}
+	return c.Keys.Validate()
+}
+
 // validateExchangeFrom accepts the id of another client. It need not exist yet.
 func (c Client) validateExchangeFrom(id string) error {
 	if id == c.ID {
@@ -144,7 +161,7 @@ func (c Client) validateGrants() error {
 			return fault.New(fault.Invalid, "unknown grant type; known are %s", strings.Join(GrantTypes(), ", "))
 		}
 		if c.Public() && !slices.Contains(publicGrantTypes, name) {
-			return fault.New(fault.Invalid, "the grant type %s needs a client secret", name)
+			return fault.New(fault.Invalid, "the grant type %s needs a client secret or keys", name)
 		}
 		return nil
 	}))

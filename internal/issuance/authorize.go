@@ -56,6 +56,7 @@ type Asked struct {
 	Resource Resource
 	Scope    []string // as it was asked for, without offline_access
 	Omitted  bool     // the request left the redirect URI out
+	Document bool     // nobody registered the client: its document says who it is
 	// Challenge is S256 of the verifier (RFC 7636 §4.2).
 	Challenge string
 	Digest    [32]byte // of what the client is known by, for consent that is remembered
@@ -224,6 +225,11 @@ func (a *Authorizations) Allow(ctx context.Context, c *caller.Caller, x *Asked, 
 			Collection: allowed.Collection, Digest: x.Digest, At: a.cfg.Now(),
 		}})
 	}
+	if x.Document { // whose keys the token endpoint must know as long as there is a grant
+		r.spend = append(r.spend, records.KnowDocument{
+			ClientID: x.Client.Client.ID, Keys: x.Client.Client.Keys, Until: a.cfg.Now().Add(a.cfg.Policy.AuthorizationMax),
+		})
+	}
 	issued, err := a.issuer.Issue(ctx, c, r)
 	if err != nil {
 		return "", err
@@ -297,7 +303,7 @@ func (a *Authorizations) RedeemCode(ctx context.Context, x CodeUse) (Pair, error
 	pair, err := a.issuer.issuePair(ctx, caller.ByToken(&verification.Identity{Token: grant, Subject: subject, AsOf: asOf}), &Request{
 		Kind: token.KindAccess, Parent: grant, Client: x.Client.Principal, Lifetime: x.Lifetime,
 		refreshes: x.Client.Principal.Client.MayUse(identity.GrantTypeRefreshToken),
-		spend:     []records.Op{records.SpendCode{Digest: code.Digest, At: now}},
+		spend:     append(x.Client.Once(), records.SpendCode{Digest: code.Digest, At: now}),
 	})
 	switch {
 	case fault.Is(err, fault.Conflict):
@@ -331,7 +337,7 @@ func (a *Authorizations) spoilt(ctx context.Context, client *caller.Caller, code
 	e := a.cfg.Journal.Event(ctx, client.Actor(), audit.TokenIssue)
 	e.Target, e.TokenID, e.Outcome, e.Reason = client.ID(), code.GrantID, audit.Refused, reason
 	_, err := a.cfg.Journal.Commit(ctx, records.Batch{
-		Ops: []records.Op{records.SpendCode{Digest: code.Digest, At: a.cfg.Now()}}, Audit: []audit.Event{e},
+		Ops: append(client.Once(), records.SpendCode{Digest: code.Digest, At: a.cfg.Now()}), Audit: []audit.Event{e},
 	})
 	if err != nil && !fault.Is(err, fault.Conflict) {
 		return err
@@ -349,7 +355,7 @@ func (a *Authorizations) usedTwice(ctx context.Context, client *caller.Caller, g
 	})
 	e := a.cfg.Journal.Event(ctx, client.Actor(), audit.TokenReuse)
 	e.Target, e.TokenID, e.Reason = grant.Subject, grant.ID, "an authorization code was used twice"
-	_, err := a.cfg.Journal.RevokeRest(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, read, revocation.WaitDefault)
+	_, err := a.cfg.Journal.RevokeRest(ctx, records.Batch{Ops: append(client.Once(), ops...), Log: entries, Audit: []audit.Event{e}}, read, revocation.WaitDefault)
 	if err != nil {
 		return err
 	}

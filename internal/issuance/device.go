@@ -87,7 +87,7 @@ func (f *Devices) StartDevice(ctx context.Context, client *caller.Caller, scope 
 	}
 	d.ClientID, d.Scope, d.Audience = client.Principal.Client.ID, scope, audience
 	add := records.AddDevice{Device: d, Now: now, Most: maxDevices, MostOfClient: maxDevicesOfClient}
-	if _, err := f.cfg.Journal.Commit(ctx, records.Batch{Ops: []records.Op{add}}); err != nil {
+	if _, err := f.cfg.Journal.Commit(ctx, records.Batch{Ops: append(client.Once(), add)}); err != nil {
 		if fault.Is(err, fault.Limited) {
 			f.cfg.Quota.Refused(quota.DeviceCodes)
 		}
@@ -222,7 +222,7 @@ func (f *Devices) RedeemDevice(ctx context.Context, client *caller.Caller, code 
 	p.Seq = min(p.Seq, d.Seq)
 	pair, err := f.issuer.issuePair(ctx, client, &Request{
 		Kind: token.KindAccess, Principal: &p, Client: client.Principal, Scope: d.Scope, Audience: d.Audience,
-		spend: []records.Op{records.SpendDevice{Digest: d.Digest}},
+		spend: append(client.Once(), records.SpendDevice{Digest: d.Digest}),
 	})
 	if fault.Is(err, fault.Conflict) {
 		return Pair{}, fault.New(fault.InvalidGrant, "unknown or used device code")

@@ -52,7 +52,7 @@ func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 		return Pair{}, i.refuse(ctx, c, r, err)
 	}
 	if x.Client != nil {
-		r.Client = x.Client.Principal
+		r.Client, r.spend = x.Client.Principal, x.Client.Once()
 	}
 	if x.Actor != "" {
 		if r.actor, err = i.identifyActor(ctx, x, c.Token); err != nil {

@@ -127,7 +127,7 @@ func (i *Issuer) ClientCredentials(ctx context.Context, x ClientCredentials) (*I
 	}
 	return i.Issue(ctx, x.Client, &Request{
 		Kind: token.KindAccess, Principal: x.Client.Principal, Client: x.Client.Principal,
-		Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime,
+		Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime, spend: x.Client.Once(),
 	})
 }
 

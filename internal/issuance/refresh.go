@@ -92,7 +92,7 @@ func (i *Issuer) refresh(ctx context.Context, x Refresh, c *caller.Caller) (Pair
 		return Pair{}, i.refuse(ctx, c, r, err)
 	}
 	if x.Client != nil {
-		r.Client = x.Client.Principal
+		r.Client, r.spend = x.Client.Principal, append(x.Client.Once(), r.spend...)
 	}
 	pair, err := i.issuePair(ctx, c, r)
 	switch {
@@ -151,7 +151,7 @@ func (i *Issuer) reused(ctx context.Context, client *caller.Caller, t *verificat
 	ops, entries := i.cfg.Journal.Kill(journal.Kill{
 		ID: t.Family, Opaque: true, Reason: "a refresh token of its family was used twice",
 	})
-	b := records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}
+	b := records.Batch{Ops: append(client.Once(), ops...), Log: entries, Audit: []audit.Event{e}}
 	if _, err := i.cfg.Journal.Revoke(ctx, b, revocation.WaitDefault); err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (i *Issuer) issueTrusted(ctx context.Context, x Assertion, r *Request) (*Is
 	}
 	switch {
 	case x.Client != nil:
-		r.Client = x.Client.Principal
+		r.Client, r.spend = x.Client.Principal, append(x.Client.Once(), r.spend...)
 	case r.Principal.User == nil:
 		r.Client = r.Principal
 	}

@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/clientauth"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -48,7 +50,10 @@ type Settings struct {
 	Policy    issuance.Policy
 	Limits    identity.Limits
 	ClientURL func(id string) bool // which clients that nobody registered are known by a URL; nil: none
-	Sources   signin.Sources       // that vouch for people
+	// ClientKeySet fetches the key set that the document of such a client names; nil: there are
+	// none.
+	ClientKeySet func(ctx context.Context, address string) ([]byte, http.Header, error)
+	Sources      signin.Sources // that vouch for people
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords    bool
 	PasswordRule identity.PasswordRule // of passwords that are set in clear
@@ -75,14 +80,15 @@ type Meter interface {
 
 // Node is one node. The operations are its fields; what they stand on is its own.
 type Node struct {
-	Verifier  *verification.Verifier
-	SignIn    *signin.Authenticator
-	Issuance  *issuance.Issuance
-	Revoker   *revoking.Revoker
-	Directory *directory.Directory
-	Explainer *explain.Explainer
-	Journal   *journal.Journal
-	Quota     *quota.Quota
+	Verifier   *verification.Verifier
+	SignIn     *signin.Authenticator
+	ClientAuth *clientauth.Authenticator
+	Issuance   *issuance.Issuance
+	Revoker    *revoking.Revoker
+	Directory  *directory.Directory
+	Explainer  *explain.Explainer
+	Journal    *journal.Journal
+	Quota      *quota.Quota
 
 	cfg        Config
 	uses       *verification.Uses
@@ -163,6 +169,12 @@ func (n *Node) operations() (err error) {
 		in.Meter, is.Meter = c.Meter, c.Meter
 	}
 	if n.SignIn, err = signin.New(in); err != nil {
+		return err
+	}
+	n.ClientAuth, err = clientauth.New(clientauth.Config{
+		Issuer: c.Settings.Policy.Issuer, Client: n.SignIn.KnownClient, Journal: n.Journal, Fetch: c.Settings.ClientKeySet, Now: c.Clocks.Now,
+	})
+	if err != nil {
 		return err
 	}
 	is.Guesses = n.SignIn.Limiter()

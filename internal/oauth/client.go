@@ -6,22 +6,31 @@ import (
 	"net/url"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/clientauth"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 )
 
 // client authenticates the client of a request by HTTP Basic or by the form (RFC 6749
-// §2.3.1). A client that sends an id and no secret is only identified, if it is public.
+// §2.3.1), or by a JWT that it has signed (RFC 7523 §2.2). A client that sends an id and no secret is only identified, if it is public.
 // client returns nil when the request names no client.
 func (e *Edge) client(r *http.Request, form url.Values) (*caller.Caller, error) {
 	id, secret := form.Get("client_id"), form.Get("client_secret")
+	if namesAssertion(form) {
+		if form.Has("client_secret") || len(r.Header["Authorization"]) > 0 {
+			return nil, errSeveralWays
+		}
+		return e.ClientAuth.Authenticate(r.Context(), clientauth.Credential{
+			Type: form.Get("client_assertion_type"), Assertion: form.Get("client_assertion"), ClientID: id,
+		})
+	}
 	basic, found, err := httpkit.ClientBasic(r)
 	switch {
 	case err != nil:
 		return nil, err
 	case found && (secret != "" || id != "" && id != basic.Name):
-		return nil, fault.New(fault.Invalid, "the client authenticates in more than one way")
+		return nil, errSeveralWays
 	case found:
 		id, secret = basic.Name, basic.Password
 	case len(r.Header["Authorization"]) > 0:
@@ -36,6 +45,15 @@ func (e *Edge) client(r *http.Request, form url.Values) (*caller.Caller, error) 
 	return e.SignIn.AuthenticateClient(r.Context(), id, secret)
 }
 
+// errSeveralWays refuses a request of which one of two ways to authenticate would not be looked
+// at (RFC 6749 §2.3).
+var errSeveralWays = fault.New(fault.Invalid, "the client authenticates in more than one way")
+
+// namesAssertion reports whether a client authenticates by a JWT, or tries to.
+func namesAssertion(form url.Values) bool {
+	return form.Has("client_assertion") || form.Has("client_assertion_type")
+}
+
 // judge authenticates a caller by a Bearer token.
 type judge func(ctx context.Context, raw string) (*caller.Caller, error)
 
@@ -46,7 +64,7 @@ func (e *Edge) caller(r *http.Request, form url.Values, bearer judge) (*caller.C
 	switch {
 	case err != nil:
 		return nil, err
-	case found && (form.Has("client_id") || form.Has("client_secret")):
+	case found && (form.Has("client_id") || form.Has("client_secret") || namesAssertion(form)):
 		return nil, fault.New(fault.Invalid, "the request has a Bearer token and a client")
 	case found:
 		c, err := bearer(r.Context(), raw)

@@ -61,6 +61,9 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if raw == "" {
 		return fault.New(fault.Invalid, "token is missing")
 	}
+	if err := e.ClientAuth.UseUp(r.Context(), c); err != nil {
+		return err
+	}
 	asOf := e.Applied() // before anything is looked up
 	t, active, err := e.SignIn.Introspect(r.Context(), c, raw)
 	if err != nil {

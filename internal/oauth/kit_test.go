@@ -40,7 +40,7 @@ func serve(t testing.TB, f *nodetest.Fixture, change ...func(*oauth.Edge)) *env 
 
 func newEdge(f *nodetest.Fixture) *oauth.Edge {
 	return &oauth.Edge{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+		SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
 		Applied: f.Ledger.Applied, JWKS: f.JWKS, SignedBy: f.Algorithms, Quota: f.Quota, Now: f.Time,
 		Site: oauth.Site{
 			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/clientauth"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -13,25 +14,28 @@ import (
 // members about revocations are bearerd's own: the address of the revocation stream, and
 // the longest staleness.
 type metadata struct {
-	Issuer                   string   `json:"issuer"`
-	TokenEndpoint            string   `json:"token_endpoint"`
-	TokenAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
-	GrantTypes               []string `json:"grant_types_supported"`
-	AuthorizationEndpoint    string   `json:"authorization_endpoint"`
-	ResponseTypes            []string `json:"response_types_supported"`
-	ChallengeMethods         []string `json:"code_challenge_methods_supported"`
-	NamesItself              bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
-	ClientURLs               bool     `json:"client_id_metadata_document_supported"`
-	Scopes                   []string `json:"scopes_supported"`
-	JWKSURI                  string   `json:"jwks_uri"`
-	RevocationEndpoint       string   `json:"revocation_endpoint"`
-	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
-	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
-	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
-	DeviceEndpoint           string   `json:"device_authorization_endpoint"`
-	RevocationsEndpoint      string   `json:"revocations_endpoint"`
-	RevocationsMaxStaleness  float64  `json:"revocations_max_staleness"` // seconds
-	Documentation            string   `json:"service_documentation,omitempty"`
+	Issuer                      string            `json:"issuer"`
+	TokenEndpoint               string            `json:"token_endpoint"`
+	TokenAuthMethods            []string          `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgorithms         []token.Algorithm `json:"token_endpoint_auth_signing_alg_values_supported"`
+	GrantTypes                  []string          `json:"grant_types_supported"`
+	AuthorizationEndpoint       string            `json:"authorization_endpoint"`
+	ResponseTypes               []string          `json:"response_types_supported"`
+	ChallengeMethods            []string          `json:"code_challenge_methods_supported"`
+	NamesItself                 bool              `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	ClientURLs                  bool              `json:"client_id_metadata_document_supported"`
+	Scopes                      []string          `json:"scopes_supported"`
+	JWKSURI                     string            `json:"jwks_uri"`
+	RevocationEndpoint          string            `json:"revocation_endpoint"`
+	RevocationAuthMethods       []string          `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgorithms    []token.Algorithm `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionEndpoint       string            `json:"introspection_endpoint"`
+	IntrospectionAuthMethods    []string          `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgorithms []token.Algorithm `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	DeviceEndpoint              string            `json:"device_authorization_endpoint"`
+	RevocationsEndpoint         string            `json:"revocations_endpoint"`
+	RevocationsMaxStaleness     float64           `json:"revocations_max_staleness"` // seconds
+	Documentation               string            `json:"service_documentation,omitempty"`
 }
 
 // metadataAge is how long the metadata may be cached, in seconds; it changes only
@@ -61,7 +65,7 @@ func (e *Edge) serveOpenID(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (e *Edge) metadata() metadata {
-	confidential := []string{"client_secret_basic", "client_secret_post"}
+	confidential := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
 	tokenMethods := confidential
 	for _, g := range grants {
 		if g.public {
@@ -69,9 +73,10 @@ func (e *Edge) metadata() metadata {
 		}
 	}
 	return metadata{
-		Issuer:                   e.Site.Issuer,
-		TokenEndpoint:            e.url(pathToken),
-		TokenAuthMethods:         tokenMethods,
+		Issuer:              e.Site.Issuer,
+		TokenEndpoint:       e.url(pathToken),
+		TokenAuthMethods:    tokenMethods,
+		TokenAuthAlgorithms: clientauth.Algorithms(), RevocationAuthAlgorithms: clientauth.Algorithms(), IntrospectionAuthAlgorithms: clientauth.Algorithms(),
 		GrantTypes:               grantTypes(),
 		AuthorizationEndpoint:    e.url(pathAuthorize),
 		ResponseTypes:            []string{"code"},

@@ -32,7 +32,10 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 	want := map[string]any{
 		"issuer":                                iss,
 		"token_endpoint":                        iss + "/oauth2/token",
-		"token_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post", "none"},
+		"token_endpoint_auth_methods_supported": []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+		"token_endpoint_auth_signing_alg_values_supported":         []any{"EdDSA", "ES256", "RS256", "PS256"},
+		"revocation_endpoint_auth_signing_alg_values_supported":    []any{"EdDSA", "ES256", "RS256", "PS256"},
+		"introspection_endpoint_auth_signing_alg_values_supported": []any{"EdDSA", "ES256", "RS256", "PS256"},
 		"grant_types_supported": []any{
 			"authorization_code", "client_credentials", "refresh_token",
 			"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -49,9 +52,9 @@ func TestMetadataTellsWhatThereIs(t *testing.T) {
 		"scopes_supported":                               []any{"read"},
 		"jwks_uri":                                       iss + "/.well-known/jwks.json",
 		"revocation_endpoint":                            iss + "/oauth2/revoke",
-		"revocation_endpoint_auth_methods_supported":     []any{"client_secret_basic", "client_secret_post", "none"},
+		"revocation_endpoint_auth_methods_supported":     []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
 		"introspection_endpoint":                         iss + "/oauth2/introspect",
-		"introspection_endpoint_auth_methods_supported":  []any{"client_secret_basic", "client_secret_post", "Bearer"},
+		"introspection_endpoint_auth_methods_supported":  []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "Bearer"},
 	}
 	for _, path := range []string{
 		"/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/some/path",

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/clientauth"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
@@ -29,16 +30,17 @@ import (
 
 // Edge holds the endpoints. All but CacheTime and Documentation must be set.
 type Edge struct {
-	SignIn   *signin.Authenticator
-	Issuance *issuance.Issuance
-	Revoker  *revoking.Revoker
-	Verifier *verification.Verifier
-	Applied  func() revocation.Seq    // up to which this node has applied the log
-	JWKS     func() []byte            // the JWK Set (RFC 7517 §5)
-	SignedBy func() []token.Algorithm // the algorithms of the tokens that are and were signed
-	Quota    *quota.Quota             // counts what limits refuse
-	Now      func() time.Time
-	Site     Site
+	SignIn     *signin.Authenticator
+	ClientAuth *clientauth.Authenticator
+	Issuance   *issuance.Issuance
+	Revoker    *revoking.Revoker
+	Verifier   *verification.Verifier
+	Applied    func() revocation.Seq    // up to which this node has applied the log
+	JWKS       func() []byte            // the JWK Set (RFC 7517 §5)
+	SignedBy   func() []token.Algorithm // the algorithms of the tokens that are and were signed
+	Quota      *quota.Quota             // counts what limits refuse
+	Now        func() time.Time
+	Site       Site
 
 	// CacheTime is the max-age of the JWK Set, as in keyring.Config. With 0, caches must
 	// ask each time.

@@ -28,8 +28,7 @@ var grants = map[string]grant{
 
 // grant is a way to get a token (RFC 6749 §1.3).
 type grant struct {
-	// public is set when it may be used by clients without a secret, and without a
-	// client.
+	// public is set when it may be used by public clients, and without a client.
 	public bool
 	redeem func(e *Edge, r *http.Request, t *tokenRequest) (*tokenAnswer, error)
 }
@@ -95,7 +94,7 @@ func (e *Edge) token(w http.ResponseWriter, r *http.Request) error {
 // The parameters of the token endpoint. Secrets are never read from a query, because URLs
 // are logged on the way.
 var (
-	plainParameters  = []string{"grant_type", "client_id", "scope", "resource", "audience", "expires_in", "requested_token_type", "subject_token_type", "actor_token_type"}
+	plainParameters  = []string{"grant_type", "client_id", "scope", "resource", "audience", "expires_in", "requested_token_type", "subject_token_type", "actor_token_type", "client_assertion_type"}
 	secretParameters = []string{"client_secret", "refresh_token", "subject_token", "actor_token", "device_code", "code", "code_verifier", "assertion", "client_assertion", "password"}
 )
 

@@ -21,7 +21,7 @@ var logoutTypes = []string{"logout+jwt", "JWT", ""}
 
 // Logout is what a provider says has ended.
 type Logout struct {
-	Subject string    // empty: whoever has the session
+	Subject string    // empty: the user of the session
 	Session string    // empty: every session of the subject
 	ID      string    // jti, good once
 	At      time.Time // when it was issued

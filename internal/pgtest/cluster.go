@@ -191,7 +191,7 @@ func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
 // run runs one of PostgreSQL's programs as the user of the cluster.
 func (c *Cluster) run(program string, args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, program), args...) //nolint:gosec // PostgreSQL's own program
 	cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: c.user}
@@ -231,7 +231,7 @@ func (c *Cluster) Serve() (err error) {
 
 // ready waits until the server answers.
 func (c *Cluster) ready() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 	for {
 		err := run(c.DSN(), "SELECT 1")

@@ -32,8 +32,8 @@ import (
 // make databases.
 const Variable = "BEARERD_TEST_POSTGRES"
 
-// patience is for how long a server may take to do what a test wants of it.
-const patience = time.Minute
+// stepTimeout is for how long a server may take to do what a test wants of it.
+const stepTimeout = time.Minute
 
 // shared is the server of all tests of this process; it ends with the process.
 var shared = sync.OnceValues(func() (*Cluster, error) { return start(throwaway) })
@@ -70,7 +70,7 @@ func Exec(tb testing.TB, dsn, sql string) {
 
 // run does not use the test's context, which has ended when its cleanups run.
 func run(dsn, sql string) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 	c, err := pgx.Connect(ctx, dsn)
 	if err != nil {

@@ -44,7 +44,7 @@ func (c *Cluster) Synchronize(names string) error {
 	}
 	const noStandby = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) " +
 		"THEN RAISE EXCEPTION 'no standby is synchronous yet'; END IF; END $$"
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 	for err := c.Exec(noStandby); err != nil; err = c.Exec(noStandby) {
 		if ctx.Err() != nil {
@@ -84,5 +84,5 @@ func (c *Cluster) signal(s syscall.Signal) error {
 // Promote makes a primary of a standby, and returns when it takes writes. What it has
 // received is kept, and nothing more is received.
 func (c *Cluster) Promote() error {
-	return c.run("pg_ctl", "promote", "-D", c.data(), "--wait", "--timeout", strconv.Itoa(int(patience.Seconds())))
+	return c.run("pg_ctl", "promote", "-D", c.data(), "--wait", "--timeout", strconv.Itoa(int(stepTimeout.Seconds())))
 }

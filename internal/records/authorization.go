@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
@@ -35,4 +36,7 @@ type Authorizations interface {
 	Code(ctx context.Context, digest [32]byte) (Code, StoredToken, revocation.Seq, error)
 	// Consent returns what a user has allowed a client for an audience.
 	Consent(ctx context.Context, userID, clientID, audience string) (Consent, error)
+	// DocumentKeys returns the keys of a client that nobody registered, as its document said
+	// when somebody allowed it something last; none where it has none.
+	DocumentKeys(ctx context.Context, clientID string) (identity.ClientKeys, error)
 }

@@ -106,10 +106,11 @@ type (
 		Now    time.Time
 	}
 	// Spend uses up something that is good once, and remembers it until then. Conflict
-	// when it has been used up.
+	// when it has been used up, or Else, where that is set.
 	Spend struct {
 		Once  Once
 		Until time.Time
+		Else  error
 	}
 	// EndSourced remembers, for LogoutKept, that a source has ended a session of its own or,
 	// without Session, what it had said of a person until At: a session that would begin from
@@ -146,7 +147,7 @@ type (
 	// CreateClient adds a client. Conflict when the id exists.
 	CreateClient struct{ Client identity.Client }
 	// UpdateClient replaces a client; its secret only when SecretDigest is set, and then
-	// the one before it ends at once.
+	// the one before it ends at once. With keys the secret ends.
 	UpdateClient struct{ Client identity.Client }
 	// RotateSecret replaces a client's secret. The present one is good until OldUntil,
 	// zero is at once; the one before that ends at once.
@@ -252,6 +253,13 @@ type (
 	// RememberConsent remembers what a user has allowed, in place of what was remembered
 	// for the same client and audience.
 	RememberConsent struct{ Consent Consent }
+	// KnowDocument remembers, until then at least, the keys of a client that nobody registered;
+	// without keys, that it has none any more.
+	KnowDocument struct {
+		ClientID string
+		Keys     identity.ClientKeys
+		Until    time.Time
+	}
 	// ForgetConsent forgets what a user has allowed a client; "": all clients.
 	ForgetConsent struct{ UserID, ClientID string }
 	// ClearFailures forgets the failures counted under a key or, with Account, every
@@ -323,3 +331,4 @@ func (AddCode) op()           {}
 func (SpendCode) op()         {}
 func (RememberConsent) op()   {}
 func (ForgetConsent) op()     {}
+func (KnowDocument) op()      {}

@@ -58,7 +58,7 @@ func NewClient(caFile string) (*http.Client, error) {
 	}, nil
 }
 
-// bounded checks addresses and limits bodies, whoever makes the requests.
+// bounded checks addresses and limits bodies of every request.
 type bounded struct{ next http.RoundTripper }
 
 // RoundTrip makes one request.

@@ -24,7 +24,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// The client checks where it goes, whoever gave it the address.
+// The client checks where it goes, wherever the address came from.
 func TestTheClientGoesOnlyWhereItMay(t *testing.T) {
 	t.Parallel()
 	c, err := remote.NewClient("")

@@ -216,10 +216,13 @@ func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string
 // terms are the conditions under which a token is revoked.
 type terms struct {
 	wait      revocation.Wait
-	unlimited bool // revoking revoked tokens again is not limited
+	unlimited bool         // revoking revoked tokens again is not limited
+	once      []records.Op // what the caller's credential is used up by
 }
 
-func termsOf(c *caller.Caller) terms { return terms{wait: c.Wait, unlimited: c.Unlimited()} }
+func termsOf(c *caller.Caller) terms {
+	return terms{wait: c.Wait, unlimited: c.Unlimited(), once: c.Once()}
+}
 
 // kill revokes one token with everything that was made from it, in one transaction with
 // the audit event of the reason. If the log has revoked it already, nothing is appended:
@@ -238,7 +241,7 @@ func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event
 		return r.journal.Settled(ctx, read, on.wait)
 	}
 	ops, entries := r.journal.Kill(killOf(t, e.Reason))
-	return r.journal.Revoke(ctx, records.Batch{Ops: ops, Log: entries, Audit: []audit.Event{e}}, on.wait)
+	return r.journal.Revoke(ctx, records.Batch{Ops: append(on.once, ops...), Log: entries, Audit: []audit.Event{e}}, on.wait)
 }
 
 // revokedInLog reports whether the log in the store revokes a token with everything that

@@ -107,11 +107,11 @@ func asNumber(is bool) float64 {
 	return 0
 }
 
-// nodePatience is how long a reading of the metrics waits for the store.
-const nodePatience = 500 * time.Millisecond
+// nodesTimeout is how long a reading of the metrics waits for the store.
+const nodesTimeout = 500 * time.Millisecond
 
 func nodes(n *node.Node) float64 {
-	ctx, cancel := context.WithTimeout(context.Background(), nodePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), nodesTimeout)
 	defer cancel()
 	count, err := n.Nodes(ctx)
 	if err != nil {

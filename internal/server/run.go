@@ -14,9 +14,9 @@ import (
 // Limits of a connection; those of a body are Config.BodyTimeout. There is none on
 // writing an answer: streams and what is proxied may take as long as they do.
 const (
-	headerPatience = 10 * time.Second
-	idlePatience   = 2 * time.Minute
-	maxHeader      = 64 << 10 // room for a token of 8 KiB beside an application's cookies
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10 // room for a token of 8 KiB beside an application's cookies
 )
 
 // listener is an address with what is served there.
@@ -30,7 +30,7 @@ type listener struct {
 
 func (s *Server) listen(name, address string, h http.Handler) *listener {
 	l := &listener{name: name, address: address, arrivals: &arrivals{}, served: make(chan struct{}), http: &http.Server{
-		Handler: h, ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, MaxHeaderBytes: maxHeader,
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}}
 	l.arrivals.watch(l.http)

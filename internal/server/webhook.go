@@ -29,8 +29,8 @@ type Webhook struct {
 }
 
 const (
-	webhookEvery    = time.Hour
-	webhookPatience = 10 * time.Second
+	webhookEvery   = time.Hour
+	webhookTimeout = 10 * time.Second
 )
 
 // expiring is the body of a notice. It names the token and never shows it.
@@ -54,7 +54,7 @@ func (h *Webhook) Run(ctx context.Context) error {
 		every = webhookEvery
 	}
 	client := &http.Client{
-		Timeout:       webhookPatience,
+		Timeout:       webhookTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	ticker := time.NewTicker(every)

@@ -22,7 +22,7 @@ func (a *Authenticator) AuthenticateClient(ctx context.Context, id, secret strin
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	if err != nil || p.Client.Public() {
+	if err != nil || !p.Client.HasSecret() {
 		// The work of comparing a secret with none.
 		sum := sha256.Sum256([]byte(secret))
 		_ = subtle.ConstantTimeCompare(sum[:], make([]byte, len(sum)))
@@ -34,21 +34,31 @@ func (a *Authenticator) AuthenticateClient(ctx context.Context, id, secret strin
 	return caller.ByPrincipal(p), nil
 }
 
-// IdentifyClient returns a public client, which has no secret, by its id. The error
-// is that of AuthenticateClient.
+// IdentifyClient returns a public client, which has neither a secret nor keys, by its id. The
+// error is that of AuthenticateClient.
 func (a *Authenticator) IdentifyClient(ctx context.Context, id string) (*caller.Caller, error) {
-	p, err := a.client(ctx, id)
+	p, _, err := a.KnownClient(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
-	}
-	if err != nil && a.cfg.ClientURL != nil && a.cfg.ClientURL(id) {
-		// Nobody registered it. What it may have, the code or the grant that it brings says.
-		p, err = &records.Principal{Client: identity.ClientOfURL(id), Seq: a.cfg.Ledger.Applied()}, nil
 	}
 	if err != nil || !p.Client.Public() {
 		return nil, caller.ErrBadClient
 	}
 	return caller.PublicClient(p), nil
+}
+
+// KnownClient returns a client by its id: one that is registered or, where its document may be
+// read, one that nobody registered, with the keys that it had when somebody allowed it
+// something. It says nothing about who sent the request. The error is NotFound.
+func (a *Authenticator) KnownClient(ctx context.Context, id string) (p *records.Principal, registered bool, err error) {
+	p, err = a.client(ctx, id)
+	if !fault.Is(err, fault.NotFound) || a.cfg.ClientURL == nil || !a.cfg.ClientURL(id) {
+		return p, err == nil, err
+	}
+	// What it may have, the code or the grant that it brings says.
+	p = &records.Principal{Client: identity.ClientOfURL(id), Seq: a.cfg.Ledger.Applied()}
+	p.Client.Keys, err = a.cfg.Store.DocumentKeys(ctx, id)
+	return p, false, err
 }
 
 // ClientNamed returns a registered client by its id, for showing people who asks. It says

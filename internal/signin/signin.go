@@ -35,6 +35,8 @@ type Store interface {
 	Roles(ctx context.Context) ([]access.Role, error)
 	// TokenByID finds a session by its public id.
 	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
+	// DocumentKeys returns the keys of a client that nobody registered.
+	DocumentKeys(ctx context.Context, clientID string) (identity.ClientKeys, error)
 	records.PasswordLinks
 	records.Attempts
 }
@@ -99,7 +101,7 @@ func New(cfg Config) (*Authenticator, error) {
 		clients: cache.New(cache.Config[*records.Principal]{
 			Budget: clientCache, Typical: typicalClient, MaxAge: maxClientAge,
 			Cost: func(_ string, p *records.Principal) int64 {
-				return int64(1024 + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)+len(p.Client.ExchangeFrom)))
+				return int64(1024 + len(p.Client.Keys.JWKS) + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)+len(p.Client.ExchangeFrom)))
 			},
 		}),
 		passwordChecked: make(chan struct{}, 1),

@@ -54,7 +54,7 @@ func (q *Requests) cookieName() string {
 	return "__Host-bearerd_signin"
 }
 
-// Begin notes a request in the browser, gives it its nonce, and returns it. When there are
+// Begin notes a request in the browser, adds a nonce, and returns it. When there are
 // more than five, the oldest is forgotten.
 func (q *Requests) Begin(w http.ResponseWriter, r *http.Request, asked Request) (Request, error) {
 	asked.Nonce, asked.Begun = rand.Text(), q.Now()

@@ -2,9 +2,12 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -23,6 +26,14 @@ WHERE user_id = $1 AND client_id = $2 AND audience = $3`
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = excluded.scope, collection = excluded.collection,
     digest = excluded.digest, at = excluded.at`
+	selectDocumentKeys = `SELECT jwks, jwks_uri FROM document_keys WHERE client_id = $1`
+	knowDocument       = `INSERT INTO document_keys (client_id, jwks, jwks_uri, until) VALUES ($1, $2, $3, $4)
+ON CONFLICT (client_id) DO UPDATE SET jwks = excluded.jwks, jwks_uri = excluded.jwks_uri,
+    until = CASE WHEN excluded.until > document_keys.until THEN excluded.until ELSE document_keys.until END`
+	dropDocumentKeys = `UPDATE document_keys SET jwks = '', jwks_uri = '' WHERE client_id = $1`
+	purgeDocuments   = `DELETE FROM document_keys
+WHERE client_id IN (SELECT client_id FROM document_keys WHERE until <= $1 ORDER BY until LIMIT 500)`
+
 	forgetConsent = `DELETE FROM consents WHERE user_id = $1 AND ($2 = '' OR client_id = $2)`
 )
 
@@ -71,4 +82,23 @@ func remember(ctx context.Context, c conn, consent records.Consent) error {
 	}
 	return c.post(ctx, rememberConsent, consent.UserID, consent.ClientID, consent.Audience, listOf(&consent.Scope), consent.Collection,
 		consent.Digest[:], micros(consent.At))
+}
+
+// DocumentKeys returns the keys of a client that nobody registered; none where it has none.
+func (s *Store) DocumentKeys(ctx context.Context, clientID string) (keys identity.ClientKeys, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		err := c.row(ctx, selectDocumentKeys, []any{clientID}, &keys.JWKS, &keys.URI)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return keys, err
+}
+
+func knowDocumentKeys(ctx context.Context, c conn, op records.KnowDocument) error {
+	if !op.Keys.Any() {
+		return c.post(ctx, dropDocumentKeys, op.ClientID)
+	}
+	return c.post(ctx, knowDocument, op.ClientID, op.Keys.JWKS, op.Keys.URI, micros(op.Until))
 }

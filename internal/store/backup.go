@@ -119,7 +119,7 @@ const raise = int64(1) << 32
 const restoredMessage = "the database was restored from a backup, or its server failed over. Revocations made between these two times are no longer in force: tokens that were revoked then are accepted again. " +
 	`To revoke every token issued until now, stop every node and run "bearerd migrate --restored --revoke-all". The revocation log goes on at a higher sequence`
 
-// resume puts a database that was restored, as it tells or as we are told, back into
+// resume puts a database that was restored, as the database shows or as the operator says, back into
 // service: sequences that were given out after the copy was made must never be
 // given out again for something else.
 func (s *Store) resume(ctx context.Context, told bool) error {

@@ -199,6 +199,8 @@ func carryOutOnSignIn(ctx context.Context, c conn, op records.Op) error {
 		return addCode(ctx, c, op.Code)
 	case records.SpendCode:
 		return useCode(ctx, c, op)
+	case records.KnowDocument:
+		return knowDocumentKeys(ctx, c, op)
 	case records.RememberConsent:
 		return remember(ctx, c, op.Consent)
 	case records.ForgetConsent:

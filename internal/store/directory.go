@@ -44,7 +44,7 @@ FROM users u WHERE u.username > $1 AND u.search LIKE $2 ESCAPE '\' ORDER BY u.us
     SELECT * FROM (SELECT 2 AS turn, password_hash FROM users WHERE password_hash <> '' ORDER BY id LIMIT 1) AS earliest
 ) AS candidates ORDER BY turn LIMIT 1`
 
-	selectClient = `SELECT c.id, c.secret_digest, c.grants, c.scopes, c.audiences, c.exchange_from, c.old_secret_digest, c.old_secret_until, c.owner, c.name, c.redirect_uris`
+	selectClient = `SELECT c.id, c.secret_digest, c.grants, c.scopes, c.audiences, c.exchange_from, c.old_secret_digest, c.old_secret_until, c.owner, c.name, c.redirect_uris, c.jwks, c.jwks_uri`
 
 	principalByClient = selectClient + `,
     (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections WHERE id = $2)
@@ -122,7 +122,7 @@ func userFields(u *identity.User) []any {
 	return []any{&u.ID, &u.Username, &u.Name, &u.Email, truth{&u.Disabled}, &u.Owner, hash{&u.PasswordHash}, &u.ReplacedHash, stamp{&u.PasswordChangedAt}, groups{u}}
 }
 
-// hash reads a password hash, which otherwise gives itself to nobody.
+// hash reads a password hash, which prints as nothing elsewhere.
 type hash struct{ to *identity.PasswordHash }
 
 // Scan implements sql.Scanner.
@@ -164,7 +164,7 @@ func clientFields(c *identity.Client) []any {
 		listOf(&c.Grants), listOf(&c.Scopes), listOf(&c.Audiences), listOf(&c.ExchangeFrom),
 		blob{&c.OldSecretDigest},
 		stamp{&c.OldSecretUntil},
-		&c.Owner, &c.Name, listOf(&c.RedirectURIs),
+		&c.Owner, &c.Name, listOf(&c.RedirectURIs), &c.Keys.JWKS, &c.Keys.URI,
 	}
 }
 

@@ -49,15 +49,17 @@ func carryOutOnClient(ctx context.Context, c conn, op records.Op) (done bool, er
 	case records.CreateClient:
 		cl := op.Client
 		return true, taken("id", unlessConflict(ctx, c, "a client of that id exists already", insertClient, cl.ID, bytesOf(cl.SecretDigest),
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner, cl.Name, listOf(&cl.RedirectURIs)))
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Owner, cl.Name, listOf(&cl.RedirectURIs),
+			cl.Keys.JWKS, cl.Keys.URI))
 	case records.UpdateClient:
 		cl := op.Client
 		err := change(ctx, c, "no such client", updateClientRow, cl.ID,
-			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Name, listOf(&cl.RedirectURIs))
-		if err != nil || len(cl.SecretDigest) == 0 {
+			listOf(&cl.Grants), listOf(&cl.Scopes), listOf(&cl.Audiences), listOf(&cl.ExchangeFrom), cl.Name, listOf(&cl.RedirectURIs),
+			cl.Keys.JWKS, cl.Keys.URI)
+		if err != nil || !cl.HasSecret() && !cl.Keys.Any() {
 			return true, err
 		}
-		return true, c.post(ctx, setClientSecret, cl.ID, cl.SecretDigest, []byte{})
+		return true, c.post(ctx, setClientSecret, cl.ID, bytesOf(cl.SecretDigest), []byte{})
 	case records.RotateSecret:
 		return true, change(ctx, c, "no such client", rotateSecret, op.ID, op.SecretDigest, micros(op.OldUntil), []byte{})
 	case records.RemoveClient:

@@ -49,9 +49,10 @@ UNION ALL SELECT username FROM users WHERE username = $2 AND id <> $3 LIMIT 1`
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`
 	deleteBinding = `DELETE FROM bindings WHERE id = $1`
 
-	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences, exchange_from, owner, name, redirect_uris)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
-	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4, exchange_from = $5, name = $6, redirect_uris = $7 WHERE id = $1`
+	insertClient = `INSERT INTO clients (id, secret_digest, grants, scopes, audiences, exchange_from, owner, name, redirect_uris, jwks, jwks_uri)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`
+	updateClientRow = `UPDATE clients SET grants = $2, scopes = $3, audiences = $4, exchange_from = $5, name = $6, redirect_uris = $7,
+    jwks = $8, jwks_uri = $9 WHERE id = $1`
 	setClientSecret = `UPDATE clients SET secret_digest = $2, old_secret_digest = $3, old_secret_until = 0 WHERE id = $1`
 	// A public client has no previous secret to keep.
 	rotateSecret = `UPDATE clients SET secret_digest = $2,

@@ -22,11 +22,11 @@ const (
 	selectHead     = `SELECT seq FROM log_head WHERE one = 1`
 
 	// The entries to append are kept in settings that end with the transaction. The time
-	// to wait for the log is that of a session, also after setPatience.
+	// to wait for the log is that of a session, also after setLockTimeout.
 	stageEntries = `SELECT set_config('bearerd.whats', ($1::text[])::text, true), set_config('bearerd.ids', ($2::text[])::text, true),
     set_config('bearerd.untils', ($3::bigint[])::text, true), set_config('bearerd.ats', ($4::bigint[])::text, true),
     set_config('lock_timeout', $5, true)`
-	setPatience = `SELECT set_config('lock_timeout', $1, true)`
+	setLockTimeout = `SELECT set_config('lock_timeout', $1, true)`
 
 	// No time-out cuts off a COMMIT: a server that stops waiting for its standby has
 	// committed nevertheless.

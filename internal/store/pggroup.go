@@ -96,7 +96,7 @@ func (c class) lanes(connections int) int {
 }
 
 // pgJob is a batch that waits for its group. Either a lane takes it and answers it, or
-// its caller gives it up, never both.
+// its caller abandons it, never both.
 type pgJob struct {
 	batch   records.Batch
 	plain   bool // of a class that is plain
@@ -336,7 +336,7 @@ func (c *pgConn) together(ctx context.Context, jobs []*pgJob, outcomes []outcome
 	if err := lockFor(ctx, c, jobs[0].batch.Ops); err != nil {
 		return err
 	}
-	if err := c.post(ctx, setPatience, ms(groupWait)); err != nil {
+	if err := c.post(ctx, setLockTimeout, ms(groupWait)); err != nil {
 		return err
 	}
 	if err := c.flush(ctx); err != nil {

@@ -213,7 +213,7 @@ func (db *postgresDB) dial(ctx context.Context, settings map[string]string) (*pg
 // free or the server doesn't answer, and later when the server doesn't answer within the
 // time of a statement. Once it commits it is not rolled back any more: when reply ends
 // before, the commit keeps the connection for as long as it takes.
-func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do func(context.Context, *pgConn) error) error {
+func (db *postgresDB) on(ctx, reply context.Context, timeout time.Duration, do func(context.Context, *pgConn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (db *postgresDB) on(ctx, reply context.Context, patience time.Duration, do 
 	}
 	within, cancel := context.WithCancelCause(detached(ctx))
 	defer cancel(nil)
-	timer := time.AfterFunc(patience, func() { cancel(errSlow) })
+	timer := time.AfterFunc(timeout, func() { cancel(errSlow) })
 	defer timer.Stop()
 	given := context.AfterFunc(ctx, func() { cancel(ctx.Err()) })
 	defer given()
@@ -359,12 +359,12 @@ func (db *postgresDB) write(ctx context.Context, do work) error {
 // time. Then there is little time left for a server that can't be reached.
 func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *pgConn) error) error {
 	const attempts = 5
-	patience := db.limits.StatementTimeout
+	timeout := db.limits.StatementTimeout
 	reply, cancel := context.WithTimeout(detached(ctx), db.limits.StatementTimeout)
 	defer cancel()
 	for n := 1; ; n++ {
 		again := false
-		err := db.on(ctx, reply, patience, func(ctx context.Context, c *pgConn) error {
+		err := db.on(ctx, reply, timeout, func(ctx context.Context, c *pgConn) error {
 			err := cause(ctx, do(ctx, c))
 			again = err != nil && c.undone(err) // while nobody else uses the connection
 			return err
@@ -372,7 +372,7 @@ func (db *postgresDB) patiently(ctx context.Context, do func(context.Context, *p
 		if !again || n == attempts {
 			return db.classify(err)
 		}
-		patience = db.limits.StatementTimeout / 3
+		timeout = db.limits.StatementTimeout / 3
 	}
 }
 

@@ -189,7 +189,7 @@ func createGroup(ctx context.Context, c conn, g records.Group) error {
 	return taken("name", unlessConflict(ctx, c, groupExists, insertSourceGroup, g.ID, g.Owner, g.Name, identity.FoldName(g.Name), g.ExternalID))
 }
 
-// lockedGroup reads a group that has a version, gives it the next one, and makes other
+// lockedGroup reads a group that has a version, raises the version, and makes other
 // transactions that change the group wait.
 func lockedGroup(ctx context.Context, c conn, id string, version int64) (g records.Group, err error) {
 	n, err := c.exec(ctx, touchSourceGroup, id, version)
@@ -236,7 +236,7 @@ func updateGroup(ctx context.Context, c conn, op records.UpdateGroup) error {
 	return nil
 }
 
-// moveMembers gives a group its new name, with those whom its source has put there.
+// moveMembers renames a group, with those whom its source has put there.
 func moveMembers(ctx context.Context, c conn, g records.Group, old string) error {
 	found, err := exists(ctx, c, otherSourceGroup, g.Owner, identity.FoldName(g.Name), g.ID)
 	switch {

@@ -35,7 +35,7 @@ const (
 
 // Purge deletes what no longer matters at that instant: log entries that have run out,
 // tokens that ended 90 days ago, attempts whose window has closed, device codes that have
-// expired, addresses that are no longer known. The instant is limited to the present by
+// expired, keys of clients whose grants have all ended, addresses that are no longer known. The instant is limited to the present by
 // the clock of the database, or on SQLite to the newest entry of the log. It works in
 // small steps, and what it has deleted stays deleted when ctx ends.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
@@ -51,6 +51,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeAttempts, end.rest),
 		purging(purgeDevices, end.rest),
 		purging(purgeSpent, end.rest),
+		purging(purgeDocuments, end.rest),
 		purging(purgeCodes, end.rest-keptCode.Microseconds()),
 		purging(purgePasswordLinks, end.rest),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),

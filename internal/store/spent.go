@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -19,7 +20,11 @@ WHERE digest IN (SELECT digest FROM spent WHERE until <= $1 ORDER BY until LIMIT
 // spend uses up something that is good once. Of two requests that bring it at the same
 // time one waits for the other's transaction, and is refused.
 func spend(ctx context.Context, c conn, op records.Spend) error {
-	return unlessConflict(ctx, c, "it has been used already", insertSpent, op.Once[:], micros(op.Until))
+	err := unlessConflict(ctx, c, "it has been used already", insertSpent, op.Once[:], micros(op.Until))
+	if op.Else != nil && fault.Is(err, fault.Conflict) {
+		return op.Else
+	}
+	return err
 }
 
 // endSourced remembers that a source has ended something. Its batch holds the lock that no

@@ -64,19 +64,19 @@ type sqliteDB struct {
 	readers chan *sqliteConn
 }
 
-// openPatience is how long opening the database waits for another process that has locked
+// openTimeout is how long opening the database waits for another process that has locked
 // it: longer than any write of another bearerd.
-const openPatience = 5 * time.Second
+const openTimeout = 5 * time.Second
 
 // patiently does something before the writer runs, and repeats it while another process
-// has locked the database. After openPatience the error says what to look for: a server
+// has locked the database. After openTimeout the error says what to look for: a server
 // that waited for ever would neither listen nor report why.
 func patiently(ctx context.Context, do func() error) error {
-	patience, cancel := context.WithTimeout(ctx, openPatience)
+	bounded, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	err := retry(func() bool { return patience.Err() != nil }, do)
+	err := retry(func() bool { return bounded.Err() != nil }, do)
 	if busy(err) {
-		return fmt.Errorf("it has been locked for %s: another process holds it, or its disk is full or faulty: %w", openPatience, err)
+		return fmt.Errorf("it has been locked for %s: another process holds it, or its disk is full or faulty: %w", openTimeout, err)
 	}
 	return err
 }

@@ -88,7 +88,7 @@ func Open(ctx context.Context, database string, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s := &Store{name: nameOf(database), now: o.Now, logger: o.Logger}
 	var err error
@@ -145,9 +145,9 @@ func (s *Store) openPostgres(ctx context.Context, dsn string, o Options) error {
 	return db.serve(ctx, func(ctx context.Context) error { return s.resume(ctx, false) })
 }
 
-// startPatience is for how long a start waits for another process that migrates
+// startTimeout is for how long a start waits for another process that migrates
 // the same database.
-const startPatience = 30 * time.Second
+const startTimeout = 30 * time.Second
 
 // prepare brings the schema up to date and a restored backup back into service.
 func (s *Store) prepare(ctx context.Context, o Options) error {

@@ -15,12 +15,12 @@ import (
 const (
 	queueLength = 1024
 	groupLength = 128                    // jobs in one transaction
-	patience    = 900 * time.Millisecond // for which a job waits for its turn
+	turnTimeout = 900 * time.Millisecond // for which a job waits for its turn
 	beginEvery  = time.Millisecond
 )
 
 // job is one write that waits for its turn. Either the writer takes it and answers it, or
-// its caller gives it up, never both.
+// its caller abandons it, never both.
 type job struct {
 	do      func(conn) error
 	settled atomic.Bool // taken or given up
@@ -48,7 +48,7 @@ func (db *sqliteDB) write(ctx context.Context, do work) error {
 	default:
 		return fault.After(fault.Unavailable, soon, "too many writes are waiting")
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(turnTimeout)
 	defer timer.Stop()
 	select {
 	case err := <-j.done:

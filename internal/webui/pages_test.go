@@ -8,16 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/webui/webuitest"
+
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/records"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
-	"github.com/bearerd/bearerd/internal/webui"
 )
-
-// hypothesis turns the developer page on.
-func hypothesis(p *webui.Pages) { p.DeveloperPrefix = "6879-" }
 
 // userPages are the pages that need a session.
 var userPages = []string{
@@ -34,7 +32,7 @@ var userForms = []string{
 
 func TestWhoHasNoSessionSignsInAndIsLedBack(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nodetest.Options{}, hypothesis)
+	s := webuitest.New(t, nodetest.Options{}, webuitest.DeveloperPage)
 	b := s.Browser(t)
 	for _, path := range userPages {
 		b.Get(t, path).Leads("/auth/login?next=" + url.QueryEscape(path))
@@ -42,7 +40,7 @@ func TestWhoHasNoSessionSignsInAndIsLedBack(t *testing.T) {
 	for _, path := range userForms {
 		b.Submit(t, path, "name", "x").Leads("/auth/login?next=" + url.QueryEscape(path))
 	}
-	b = s.ada(t)
+	b = s.Ada(t)
 	s.Advance(12 * time.Hour)
 	a := b.Get(t, "/auth/device?user_code=BCDF")
 	a.Leads("/auth/login?" + url.Values{"next": {"/auth/device?user_code=BCDF"}, "notice": {"ended"}}.Encode())
@@ -53,9 +51,9 @@ func TestWhoHasNoSessionSignsInAndIsLedBack(t *testing.T) {
 
 func TestABearerIsNeverLedToASignInPageNorRescuedByACookie(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nodetest.Options{})
+	s := webuitest.New(t, nodetest.Options{})
 	token := s.AccessToken(t, "ada", "correct horse").Value.Reveal()
-	for _, b := range []*edgetest.Site{s.Browser(t), s.ada(t)} {
+	for _, b := range []*edgetest.Site{s.Browser(t), s.Ada(t)} {
 		for _, value := range []string{"Bearer " + token, "Bearer nonsense"} {
 			a := b.Get(t, "/auth/tokens", edgetest.Header("Authorization", value)).Is(http.StatusUnauthorized, "tokens are for the API")
 			if a.Header.Get("WWW-Authenticate") == "" {
@@ -69,7 +67,7 @@ func TestABearerIsNeverLedToASignInPageNorRescuedByACookie(t *testing.T) {
 // TestTwoSessionsAreNoneUntilOneSignsOut: which of the two somebody else set can't be known.
 func TestTwoSessionsAreNoneUntilOneSignsOut(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nodetest.Options{})
+	s := webuitest.New(t, nodetest.Options{})
 	good, other := s.SessionToken(t, "ada", "correct horse").Value.Reveal(), s.SessionToken(t, "ada", "correct horse").Value.Reveal()
 	b := s.Browser(t)
 	b.Get(t, "/auth/tokens", edgetest.Header("Cookie", "sessionid="+good)).Is(http.StatusOK)
@@ -86,8 +84,8 @@ func TestTwoSessionsAreNoneUntilOneSignsOut(t *testing.T) {
 
 func TestEveryAnswerMayBeKeptByNoCacheAndHeldByNoFrame(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nodetest.Options{}, hypothesis)
-	nobody, ada := s.Browser(t), s.ada(t)
+	s := webuitest.New(t, nodetest.Options{}, webuitest.DeveloperPage)
+	nobody, ada := s.Browser(t), s.Ada(t)
 	answers := []*edgetest.Answer{
 		nobody.Get(t, "/auth/login"), nobody.Get(t, "/auth/logout"), nobody.Get(t, "/auth/tokens"),
 		nobody.Submit(t, "/auth/login", "username", "ada", "password", "wrong"), nobody.Submit(t, "/auth/login", "a", "%"),
@@ -124,8 +122,8 @@ var (
 
 func TestPagesHaveNothingInlineAndTheirAssetsExist(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nodetest.Options{}, hypothesis)
-	b := s.ada(t)
+	s := webuitest.New(t, nodetest.Options{}, webuitest.DeveloperPage)
+	b := s.Ada(t)
 	assets := map[string]bool{}
 	for _, path := range append([]string{"/auth/login", "/auth/logout"}, userPages...) {
 		a := b.Get(t, path)
@@ -155,11 +153,11 @@ func TestPagesHaveNothingInlineAndTheirAssetsExist(t *testing.T) {
 
 func TestEveryFieldHasALabel(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nodetest.Options{Settings: scopes}, hypothesis)
+	s := webuitest.New(t, nodetest.Options{Settings: webuitest.Scopes}, webuitest.DeveloperPage)
 	s.Collection(t, 4, "Fish")
 	s.Collection(t, 5, "Birds")
 	s.User(t, "lis", "a third one", nodetest.May("access", "/collections"))
-	b := s.signedIn(t, "lis", "a third one")
+	b := s.SignedIn(t, "lis", "a third one")
 	for _, path := range []string{"/auth/login", "/auth/tokens", "/auth/device"} {
 		body := b.Get(t, path).Is(http.StatusOK).Body
 		inLabel := false
@@ -180,14 +178,14 @@ func TestEveryFieldHasALabel(t *testing.T) {
 
 func TestAnErrorPageTellsNothingInternal(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nodetest.Options{Store: func(real records.Store) records.Store { return broken{real} }})
-	a := s.ada(t).Get(t, "/auth/tokens").Is(http.StatusInternalServerError, "Internal Server Error", "Internal error.")
+	s := webuitest.New(t, nodetest.Options{Store: func(real records.Store) records.Store { return broken{real} }})
+	a := s.Ada(t).Get(t, "/auth/tokens").Is(http.StatusInternalServerError, "Internal Server Error", "Internal error.")
 	a.Lacks("the disk", "@@", "Sign out")
 }
 
 func TestAnUnreachableStoreIs503(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nodetest.Options{Store: func(real records.Store) records.Store { return away{real} }})
+	s := webuitest.New(t, nodetest.Options{Store: func(real records.Store) records.Store { return away{real} }})
 	b := s.Browser(t)
 	a := b.Submit(t, "/auth/login", "username", "ada", "password", "correct horse").Is(http.StatusServiceUnavailable, "The store is away.")
 	if a.Header.Get("Retry-After") == "" {
@@ -200,7 +198,7 @@ func TestAnUnreachableStoreIs503(t *testing.T) {
 
 func TestOtherMethodsAreRefused(t *testing.T) {
 	t.Parallel()
-	b := newSite(t, nodetest.Options{}).ada(t)
+	b := webuitest.New(t, nodetest.Options{}).Ada(t)
 	for _, path := range []string{"/auth/login", "/auth/tokens", "/auth/device"} {
 		a := b.Do(t, "DELETE", path, "").Is(http.StatusMethodNotAllowed)
 		if a.Header.Get("Allow") != "GET, HEAD, POST" {

@@ -40,9 +40,9 @@ const (
 const MaxStaleness = 2 * time.Second
 
 const (
-	beat     = 100 * time.Millisecond
-	patience = 10 * time.Second
-	lifetime = 30 * time.Minute
+	beat        = 100 * time.Millisecond
+	stepTimeout = 10 * time.Second
+	lifetime    = 30 * time.Minute
 )
 
 // Claims are the claims of a token.
@@ -293,7 +293,7 @@ func (i *Issuer) showKey() {
 	verifiers, down := i.verifiers, i.isDown()
 	i.mu.Unlock()
 	for _, v := range verifiers {
-		for end := time.Now().Add(patience); !down && v.Health().Ready && isUnknown(v, probe); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(stepTimeout); !down && v.Health().Ready && isUnknown(v, probe); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				i.tb.Fatalf("a verifier has not read the keys: %v", v.Health().Err)
 			}
@@ -353,7 +353,7 @@ func (i *Issuer) append(what revocation.What, id string) {
 	verifiers, down := i.verifiers, i.isDown()
 	i.mu.Unlock()
 	for _, v := range verifiers {
-		for end := now.Add(patience); !down && v.Health().Seq < seq && v.Health().Ready; time.Sleep(time.Millisecond) {
+		for end := now.Add(stepTimeout); !down && v.Health().Seq < seq && v.Health().Ready; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				i.tb.Fatalf("a verifier has not honoured entry %d of the log: %v", seq, v.Health().Err)
 			}

@@ -31,7 +31,7 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialec
 	t.Helper()
 	f := nodetest.New(t, o)
 	edge := &oauth.Edge{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+		SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
 		Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
 		Site: oauth.Site{
 			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,

@@ -161,7 +161,7 @@ func (p *Provider) configuration(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, assertiontest.With(m, p.metadata))
 }
 
-// authorize signs nobody in: whoever asks is the person.
+// authorize signs nobody in: the browser that asks is the person.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

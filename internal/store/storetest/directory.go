@@ -247,7 +247,7 @@ func testRoles(t *testing.T, s *Suite) {
 	s.do(t, records.AddBinding{Binding: access.Binding{ID: "b", User: user(1).ID, Role: "reader", Path: "/"}})
 	s.do(t, records.RemoveRole{Name: "reader"})
 	if grants := must[records.Principal](t)(s.principal(ctx, user(1).ID)).Grants; len(grants) != 0 {
-		t.Errorf("a removed role still gives %v", grants)
+		t.Errorf("a removed role still grants %v", grants)
 	}
 	same(t, "bindings of a removed role", must[[]access.Binding](t)(s.store.Bindings(ctx, records.BindingQuery{})), []access.Binding(nil))
 	s.refuse(t, fault.NotFound, records.RemoveRole{Name: "reader"})
@@ -309,9 +309,58 @@ func testClients(t *testing.T, s *Suite) {
 	s.do(t, records.UpdateClient{Client: change})
 	same(t, "a client with a new secret", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "ci"})).Client, change)
 
-	s.do(t, records.RemoveClient{ID: "ci"})
+	// Keys end the secret, and the old one; without them the client has neither.
+	s.do(t, records.RotateSecret{ID: "ci", SecretDigest: ci.SecretDigest, OldUntil: start.Add(time.Hour)})
+	for _, keys := range []identity.ClientKeys{{JWKS: `{"keys":[]}`}, {URI: "https://ci.example/jwks"}, {}} {
+		change := identity.Client{ID: "ci", Keys: keys}
+		s.do(t, records.UpdateClient{Client: change})
+		same(t, "a client with keys", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "ci"})).Client, change)
+	}
+	app2 := identity.Client{ID: "app2", Keys: identity.ClientKeys{JWKS: `{"keys":[1]}`}}
+	s.do(t, records.CreateClient{Client: app2})
+	same(t, "a new client with keys", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{ClientID: "app2"})).Client, app2)
+
+	s.do(t, records.RemoveClient{ID: "ci"}, records.RemoveClient{ID: "app2"})
 	s.refuse(t, fault.NotFound, records.RemoveClient{ID: "ci"})
 	s.refuse(t, fault.NotFound, records.UpdateClient{Client: ci})
+}
+
+// testDocuments: the keys of a client that nobody registered are those that were remembered
+// last, until the latest time of all.
+func testDocuments(t *testing.T, s *Suite) {
+	ctx := t.Context()
+	const id = "https://app.example/client"
+	is := func(what string, want identity.ClientKeys) {
+		t.Helper()
+		same(t, what, must[identity.ClientKeys](t)(s.store.DocumentKeys(ctx, id)), want)
+	}
+	know := func(k identity.ClientKeys, until time.Time) {
+		t.Helper()
+		s.do(t, records.KnowDocument{ClientID: id, Keys: k, Until: until})
+	}
+	purge := func(after time.Duration) {
+		t.Helper()
+		s.pass(after)
+		s.tick(t)
+		if err := s.store.Purge(ctx, s.now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is("unknown", identity.ClientKeys{})
+	know(identity.ClientKeys{}, s.now().Add(time.Hour))
+	is("without keys", identity.ClientKeys{})
+	first, second := identity.ClientKeys{URI: "https://app.example/jwks"}, identity.ClientKeys{JWKS: `{"keys":[]}`}
+	know(first, s.now().Add(2*time.Hour))
+	know(second, s.now().Add(time.Hour))
+	is("changed", second)
+	purge(90 * time.Minute)
+	is("before the later end", second)
+	know(identity.ClientKeys{}, s.now().Add(time.Hour))
+	is("with none any more", identity.ClientKeys{})
+	know(first, s.now().Add(time.Minute))
+	is("again", first)
+	purge(time.Hour)
+	is("after the end", identity.ClientKeys{})
 }
 
 // testRotateSecret: there are two secrets at most, and nothing but a rotation or a new

@@ -42,7 +42,7 @@ func testUsernames(t *testing.T, s *Suite) {
 	s.do(t, records.UpdateUser{ID: zoe.ID, Username: &other})
 	s.do(t, records.CreateUser{User: named(3, "Zo\u00eb")}) // the name is free
 	ada.Username, zoe.Username = spelled, other
-	same(t, "the user spelled anew", *must[records.Principal](t)(s.principal(ctx, ada.ID)).User, ada)
+	same(t, "the user spelled otherwise", *must[records.Principal](t)(s.principal(ctx, ada.ID)).User, ada)
 	same(t, "the renamed user", *must[records.Principal](t)(s.store.Principal(ctx, records.Who{Username: "Grace"})).User, zoe)
 	if page := must[records.Page[identity.User]](t)(s.store.Users(ctx, records.UserQuery{Search: "grace"})); len(page.Items) != 1 {
 		t.Errorf("the new name is found %d times", len(page.Items))

@@ -134,6 +134,9 @@ func testSpend(t *testing.T, s *Suite) {
 		t.Errorf("what came with something that was used already was done: %v", err)
 	}
 	s.do(t, records.Spend{Once: records.OnceOf("assertion", "museum", "jti2"), Until: one.Until})
+	other := one
+	other.Else = fault.New(fault.InvalidClient, "used")
+	s.refuse(t, fault.InvalidClient, other)
 	if records.OnceOf("a", "bc") == records.OnceOf("a", "b", "c") || records.OnceOf("ab", "c") == records.OnceOf("a", "bc") {
 		t.Error("different parts have the same name")
 	}

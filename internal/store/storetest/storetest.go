@@ -50,6 +50,7 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"OwnedUsers":     testOwnedUsers,
 		"Groups":         testGroups,
 		"TwoNodesGroup":  testTwoNodesGroup,
+		"Documents":      testDocuments,
 		"Spend":          testSpend,
 		"SessionsOf":     testSessionsOf,
 		"AuditNames":     testAuditNames,

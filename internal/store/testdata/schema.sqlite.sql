@@ -64,7 +64,7 @@ CREATE TABLE clients (
     grants        TEXT NOT NULL,
     scopes        TEXT NOT NULL,
     audiences     TEXT NOT NULL
-, exchange_from TEXT NOT NULL DEFAULT '[]', old_secret_digest BLOB NOT NULL DEFAULT x'', old_secret_until INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '', redirect_uris TEXT NOT NULL DEFAULT '[]') STRICT, WITHOUT ROWID;
+, exchange_from TEXT NOT NULL DEFAULT '[]', old_secret_digest BLOB NOT NULL DEFAULT x'', old_secret_until INTEGER NOT NULL DEFAULT 0, owner TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '', redirect_uris TEXT NOT NULL DEFAULT '[]', jwks TEXT NOT NULL DEFAULT '', jwks_uri TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE TABLE codes (
     digest       BLOB    NOT NULL PRIMARY KEY,
@@ -110,6 +110,15 @@ CREATE TABLE devices (
 CREATE INDEX devices_client ON devices (client_id, expires_at);
 
 CREATE INDEX devices_expired ON devices (expires_at);
+
+CREATE TABLE document_keys (
+    client_id TEXT NOT NULL PRIMARY KEY,
+    jwks      TEXT NOT NULL,
+    jwks_uri  TEXT NOT NULL,
+    until     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX document_keys_until ON document_keys (until);
 
 CREATE TABLE imports (
     id        INTEGER NOT NULL PRIMARY KEY,

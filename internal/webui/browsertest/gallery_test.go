@@ -65,6 +65,8 @@ var views = []view{
 		b.follow("Continue")
 		return b.follow("Connect")
 	}},
+	{name: "consent", path: "/oauth2/authorize?response_type=code&client_id=assistant&scope=read+write" +
+		"&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256", dark: true},
 	{name: "account", path: "/auth/account", dark: true},
 	{name: "account-errors", path: "/auth/account", status: 400, act: func(b *tab, _ *studio) int64 {
 		b.fill("#current_password", password)

@@ -258,6 +258,10 @@ func (s *studio) sampleAccess() {
 				Grants: []string{identity.GrantTypeTokenExchange, identity.GrantTypeRefreshToken}, Audiences: []string{"https://images.example.org"},
 			},
 			{ID: "field-tablet", Grants: []string{identity.GrantTypeDeviceCode, identity.GrantTypeRefreshToken}, Scopes: []string{"read", "write", "offline_access"}},
+			{
+				ID: "assistant", Name: "Museum assistant", Grants: []string{identity.GrantTypeAuthorizationCode, identity.GrantTypeRefreshToken},
+				RedirectURIs: []string{"https://assistant.example.com/back"},
+			},
 		},
 	}
 	for _, u := range []struct{ username, name, groups string }{

@@ -1,0 +1,177 @@
+package account
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/webui/kit"
+	"github.com/bearerd/bearerd/internal/webui/tokenrow"
+)
+
+// overlaps are the seconds that an old value may live on beside the new one.
+var overlaps = []kit.Choice{
+	{Value: "0", Text: "at once"},
+	{Value: "3600", Text: "when the new one is first used, or in an hour"},
+	{Value: "86400", Text: "when the new one is first used, or in a day"},
+	{Value: "604800", Text: "when the new one is first used, or in 7 days"},
+}
+
+// oneToken is a page about one token.
+type oneToken struct {
+	Token    tokenrow.Row
+	Overlaps []kit.Choice
+	Error    string
+	// Descendants are those made from it that are stored and live: refresh tokens.
+	Descendants []tokenrow.Row
+}
+
+// find returns one of the caller's own tokens.
+func (p *tokenPages) find(r *kit.Request) (oneToken, error) {
+	t, err := p.Issuance.StoredToken(r.Context(), r.Caller, r.PathValue("id"))
+	if err != nil {
+		return oneToken{}, err
+	}
+	names, err := p.Directory.CollectionsOpenTo(r.Context(), r.Caller)
+	if err != nil {
+		return oneToken{}, err
+	}
+	return oneToken{Token: tokenrow.Of(t, tokenrow.Names(names), p.Now())}, nil
+}
+
+func (p *tokenPages) regeneratePage(w http.ResponseWriter, r *kit.Request) error {
+	x, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	// Before somebody chooses, not afterwards.
+	if err := r.Caller.RequireFreshSession(p.Now(), p.Policy.Fresh); err != nil {
+		return err
+	}
+	x.choose(seconds(p.Overlap))
+	return p.renderRegenerate(w, r, http.StatusOK, x)
+}
+
+func (p *tokenPages) renderRegenerate(w http.ResponseWriter, r *kit.Request, status int, x oneToken) error {
+	return p.Render(w, r, status, "regenerate", "New value for "+x.Token.Name, x)
+}
+
+// choose offers the overlaps with one of them chosen; one that isn't among them
+// is added.
+func (x *oneToken) choose(value string) {
+	known := false
+	for _, c := range overlaps {
+		c.Chosen = c.Value == value
+		known = known || c.Chosen
+		x.Overlaps = append(x.Overlaps, c)
+	}
+	if n, err := issuance.ParseLifetime(value); !known && err == nil && n < int64(time.Duration(1<<62)/time.Second) {
+		text := "when the new one is first used, or in " + kit.InWords(time.Duration(n)*time.Second)
+		x.Overlaps = append(x.Overlaps, kit.Choice{Value: value, Text: text, Chosen: true})
+	}
+}
+
+// regenerate returns an API token a new value and shows it, this once.
+func (p *tokenPages) regenerate(w http.ResponseWriter, r *kit.Request) error {
+	form, err := httpkit.FormOrJSON(w, r.Request)
+	if err != nil {
+		return err
+	}
+	x, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	x.choose(form.Get("overlap"))
+	overlap, err := readOverlap(form)
+	if err != nil {
+		x.Error = "Choose when the old value stops working."
+		return p.renderRegenerate(w, r, http.StatusBadRequest, x)
+	}
+	issued, err := p.Issuance.Regenerate(r.Context(), r.Caller, x.Token.ID, overlap)
+	switch kind := fault.KindOf(err); {
+	case err == nil:
+	case kind == fault.Conflict || kind == fault.Invalid || kind == fault.Forbidden || kind == fault.InvalidScope:
+		x.Error = kit.Sentence(fault.Message(err))
+		return p.renderRegenerate(w, r, httpkit.Status(kind), x)
+	default:
+		return err
+	}
+	m := newMade(p.Issuer, issued, x.Token.Name, nil)
+	m.Collection, m.OldDies = x.Token.Collection, "at once"
+	if overlap > 0 {
+		m.OldDies = "when this one is first used, and in " + kit.InWords(time.Duration(overlap)*time.Second) + " at the latest"
+	}
+	return p.renderMade(w, r, http.StatusCreated, m)
+}
+
+// readOverlap reads for how long the old value lives on, in seconds; 0 when nothing
+// is chosen.
+func readOverlap(form url.Values) (int64, error) {
+	text := form.Get("overlap")
+	if text == "" || text == "0" {
+		return 0, nil
+	}
+	return issuance.ParseLifetime(text)
+}
+
+func (p *tokenPages) revokePage(w http.ResponseWriter, r *kit.Request) error {
+	x, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	if x.Descendants, err = tokenrow.Descendants(r, p.Issuance, p.Now(), r.Caller.ID(), x.Token.ID); err != nil {
+		return err
+	}
+	return p.Render(w, r, http.StatusOK, "revoke", "Revoke "+x.Token.Name, x)
+}
+
+// revoke kills one of the caller's own tokens. Doing it twice is success.
+func (p *tokenPages) revoke(w http.ResponseWriter, r *kit.Request) error {
+	x, err := p.find(r)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Revoker.RevokeID(r.Context(), r.Caller, x.Token.ID); err != nil {
+		return err
+	}
+	return p.SeeOther(w, kit.PathTokens+"?notice=revoked")
+}
+
+// revokeAllView is the page that asks before everything is revoked.
+type revokeAllView struct {
+	Active string // how many of one's tokens
+}
+
+func (p *tokenPages) revokeAllPage(w http.ResponseWriter, r *kit.Request) error {
+	page, err := p.Issuance.TokenList(r.Context(), r.Caller, records.TokenQuery{
+		Owner: r.Caller.ID(), Kinds: ownKinds, Limit: tokenrow.Listed,
+	})
+	if err != nil {
+		return err
+	}
+	active := 0
+	for _, t := range page.Items {
+		if _, _, ended := t.End(p.Now()); !ended {
+			active++
+		}
+	}
+	view := revokeAllView{Active: kit.Count(int64(active), "token")}
+	if page.Next != "" {
+		view.Active = "more than " + strconv.Itoa(active) + " tokens"
+	}
+	return p.Render(w, r, http.StatusOK, "revokeall", "Revoke everything", view)
+}
+
+// revokeAll revokes every token and session of the caller's, this one included.
+func (p *tokenPages) revokeAll(w http.ResponseWriter, r *kit.Request) error {
+	if _, err := p.Revoker.RevokeAll(r.Context(), r.Caller, r.Caller.ID()); err != nil {
+		return err
+	}
+	p.ForgetSessions(w)
+	return p.SeeOther(w, kit.PathLogin+"?notice=revoked-all")
+}

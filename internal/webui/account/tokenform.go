@@ -1,0 +1,228 @@
+package account
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/webui/kit"
+	"github.com/bearerd/bearerd/internal/webui/tokenrow"
+)
+
+// tokenForm is the form for a new API token, as it is shown and as it comes back.
+type tokenForm struct {
+	Name        kit.Field
+	Scopes      []kit.ScopeChoice
+	AnyScope    bool   // nothing is declared: any name may be typed
+	OtherScope  string // what was typed
+	ScopeError  string
+	Collections []records.Collection
+	Collection  kit.Field
+	Expiry      expiry
+	Failed      bool
+}
+
+// newTokenForm offers what the caller may ask for.
+func (p *tokenPages) newTokenForm(r *kit.Request) (tokenForm, error) {
+	open, err := p.Directory.CollectionsOpenTo(r.Context(), r.Caller)
+	policy := p.Policy
+	// The operator's scopes first, then the built-in ones, of which not everybody may
+	// choose each.
+	all := p.Issuance.DeclaredScopes()
+	for name, text := range watching {
+		if all[name] == "" {
+			all[name] = text
+		}
+	}
+	var list, strong, closed []kit.ScopeChoice
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s := kit.ScopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name), Why: whyNot(r.Caller, name)}
+		switch {
+		case s.Why != "":
+			closed = append(closed, s)
+		case s.Strong:
+			strong = append(strong, s)
+		default:
+			list = append(list, s)
+		}
+	}
+	return tokenForm{
+		Scopes: slices.Concat(list, strong, closed), AnyScope: len(policy.Scopes) == 0, Collections: open,
+		Expiry: newExpiry(p.Now(), policy.APITokenMax),
+	}, err
+}
+
+// watching describes the built-in scopes for programs that watch over tokens.
+var watching = map[string]string{
+	identity.ScopeIntrospect:  "check whether any user's token is valid",
+	identity.ScopeRevocations: "follow revocations",
+	identity.ScopeSCIM:        "provision users and groups (SCIM)",
+}
+
+// whyNot returns why the caller can't choose a scope; "" when they can.
+func whyNot(c *caller.Caller, name string) string {
+	switch _, watches := watching[name]; {
+	case watches && !c.Subject.May(name, caller.PathOfScope(name)).Allowed:
+		return "only for users with the permission " + name + " on " + string(caller.PathOfScope(name))
+	case name == identity.ScopeAdmin && !c.Subject.May(access.Any, access.Root).Allowed:
+		return "administrators only"
+	}
+	return ""
+}
+
+// read keeps what was typed and returns what the form asks for. It puts each error
+// beside its field, and reports whether there was none.
+func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
+	f.Name.Value = strings.TrimSpace(form.Get("name"))
+	n.Name = f.Name.Value
+	switch {
+	case n.Name == "":
+		f.Name.Error = "Enter a name that says what the token is for."
+	case issuance.ValidateTokenName(n.Name) != nil:
+		f.Name.Error = kit.Sentence(fault.Message(issuance.ValidateTokenName(n.Name)))
+	}
+	// The scopes that were ticked and those that were typed: all are values of one
+	// parameter.
+	var typed []string
+	for _, value := range form["scope"] {
+		i := slices.IndexFunc(f.Scopes, func(s kit.ScopeChoice) bool { return s.Name == value })
+		if i < 0 {
+			typed = append(typed, value)
+			continue
+		}
+		f.Scopes[i].Chosen = true
+	}
+	f.OtherScope = strings.Join(typed, " ")
+	var err error
+	if n.Scope, err = identity.ParseScope(strings.Join(form["scope"], " ")); err != nil {
+		f.ScopeError = kit.Sentence(fault.Message(err))
+	}
+	n.Collection = f.readCollection(form.Get("collection"))
+	n.Lifetime = f.Expiry.read(form)
+	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Expiry.Error != ""
+	return n, !f.Failed
+}
+
+func (f *tokenForm) readCollection(value string) *int64 {
+	f.Collection.Value = value
+	if value == "" {
+		return nil
+	}
+	id, err := access.ParseCollection(value)
+	if err != nil || !slices.ContainsFunc(f.Collections, func(c records.Collection) bool { return c.ID == id }) {
+		f.Collection.Error = "Choose a collection that you have access to."
+	}
+	return &id
+}
+
+// unjudged shows what was typed without saying what is wrong with it: nothing was asked for.
+func (f *tokenForm) unjudged() {
+	f.Name.Error, f.ScopeError, f.Collection.Error, f.Expiry.Error, f.Failed = "", "", "", "", false
+}
+
+// refused puts an error beside the field that it names. It reports false for an
+// error that names none.
+func (f *tokenForm) refused(err error) bool {
+	message := kit.Sentence(fault.Message(err))
+	switch fault.FieldOf(err) {
+	case "name":
+		f.Name.Error = message
+	case "scope":
+		f.ScopeError = message
+	case "collection":
+		f.Collection.Error = message
+	case "expires_in":
+		f.Expiry.Error = message
+	default:
+		return false
+	}
+	f.Failed = true
+	return true
+}
+
+// createToken makes an API token and shows it, this once.
+func (p *tokenPages) createToken(w http.ResponseWriter, r *kit.Request) error {
+	form, err := httpkit.FormLists(w, r.Request, "scope")
+	if err != nil {
+		return err
+	}
+	f, err := p.newTokenForm(r)
+	if err != nil {
+		return err
+	}
+	n, ok := f.read(form)
+	if !ok {
+		return p.renderTokens(w, r, http.StatusBadRequest, f)
+	}
+	issued, err := p.Issuance.CreateAPIToken(r.Context(), r.Caller, n)
+	if fault.Is(err, fault.SignInAgain) && !kit.WantsJSON(r.Request) {
+		return p.ToSignInAgain(w, backToTokenForm(form))
+	}
+	if err != nil {
+		if f.refused(err) {
+			return p.renderTokens(w, r, httpkit.Status(fault.KindOf(err)), f)
+		}
+		return err
+	}
+	return p.renderMade(w, r, http.StatusCreated, newMade(p.Issuer, issued, n.Name, tokenrow.Names(f.Collections)))
+}
+
+// made is the page that shows a new value.
+type made struct {
+	Name       string
+	Value      string
+	Scope      []string
+	Collection string
+	Expires    time.Time // zero: never
+	Examples   []example
+	Back       string // where the page leads to
+	OldDies    string // when the value that it replaces dies; "": it replaces none
+}
+
+func newMade(issuer string, issued *issuance.Issued, name string, names map[int64]string) made {
+	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Expires: issued.Expiry, Back: kit.PathTokens}
+	if issued.Collection != nil {
+		m.Collection = tokenrow.CollectionName(*issued.Collection, names)
+	}
+	me := strings.TrimSuffix(issuer, "/") + "/auth/api/v1/me" // to try the token out on this server
+	m.Examples = []example{
+		{"curl", "curl", `curl -H "Authorization: Bearer ` + issued.Value.Reveal() + `" "` + me + `"`},
+		{"python", "Python", "import urllib.request\n\n" +
+			"request = urllib.request.Request(\n    \"" + me + "\",\n" +
+			"    headers={\"Authorization\": \"Bearer " + issued.Value.Reveal() + "\"},\n)\n" +
+			"print(urllib.request.urlopen(request).read().decode())"},
+	}
+	return m
+}
+
+// example is text that is ready to paste.
+type example struct{ ID, Name, Text string }
+
+func (p *tokenPages) renderMade(w http.ResponseWriter, r *kit.Request, status int, m made) error {
+	return p.Render(w, r, status, "made", "Your new token", m)
+}
+
+// typedAgain are the fields of the form for a new token that come back after signing in
+// again.
+var typedAgain = []string{"name", "scope", "collection", "expires", "until"}
+
+// backToTokenForm returns the page with the form for a new token, filled in as it was sent.
+func backToTokenForm(form url.Values) string {
+	q := url.Values{}
+	for _, name := range typedAgain {
+		if form.Get(name) != "" {
+			q[name] = form[name]
+		}
+	}
+	return kit.PathTokens + "?" + q.Encode()
+}

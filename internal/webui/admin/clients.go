@@ -1,0 +1,180 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/webui/kit"
+)
+
+// clientPages are the pages of OAuth clients.
+type clientPages struct {
+	office
+
+	Directory *directory.Directory
+}
+
+// clientsView is the page of all OAuth clients.
+type clientsView struct {
+	kit.State
+	Clients   []identity.Client
+	Grants    []grantType
+	Edit      *identity.Client // the one that is being changed
+	Scopes    string
+	Targets   string
+	From      string // whose tokens it may exchange
+	Redirects string
+	JWKS      string
+	JWKSURI   string
+	now       time.Time
+}
+
+// OldUntil returns until when a client's old secret is good; zero where there is none.
+func (v clientsView) OldUntil(c identity.Client) (t time.Time) {
+	if c.OldSecretGood(v.now) {
+		t = c.OldSecretUntil
+	}
+	return t
+}
+
+// grantType is a grant type with what it is for.
+type grantType struct{ Name, Short, Text string }
+
+var grantTypes = []grantType{
+	{identity.GrantTypeClientCredentials, "client_credentials", "gets tokens for itself, with its secret or key"},
+	{identity.GrantTypeRefreshToken, "refresh_token", "renews access without asking the user again"},
+	{identity.GrantTypeJWTBearer, "jwt-bearer", "brings the tokens of trusted issuers"},
+	{identity.GrantTypeTokenExchange, "token-exchange", "exchanges tokens of users for its own"},
+	{identity.GrantTypeAuthorizationCode, "authorization_code", "asks people for access in their browser"},
+	{identity.GrantTypeDeviceCode, "device_code", "is connected by a user on another screen"},
+}
+
+// clientSecret is a page that shows a client's secret this once.
+type clientSecret struct {
+	ID, Value string
+	OldUntil  time.Time // until when the old one is good; zero: there is none
+	Warning   string    // of the client's id
+}
+
+// showOnce is what a form did that has made a secret.
+func showOnce(secret clientSecret) kit.Result {
+	return kit.Result{Once: &kit.Shown{Template: "secret", Title: "The client's secret", Data: secret}}
+}
+
+const toClients = kit.PathAdmin + "clients"
+
+func (p *clientPages) showClients(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
+	all, err := p.Directory.ClientList(r.Context(), r.Caller)
+	if err != nil {
+		return err
+	}
+	view := clientsView{State: s, Clients: all, Grants: grantTypes, now: p.Now()}
+	edit := r.URL.Query().Get("edit")
+	if s.At == "update" {
+		edit = s.Typed.Get("id")
+	}
+	for i := range all {
+		if all[i].ID == edit {
+			view.Edit = &all[i]
+			view.Scopes, view.Targets = identity.FormatScope(all[i].Scopes), strings.Join(all[i].Audiences, "\n")
+			view.From, view.Redirects = strings.Join(all[i].ExchangeFrom, "\n"), strings.Join(all[i].RedirectURIs, "\n")
+			view.JWKS, view.JWKSURI = all[i].Keys.JWKS, all[i].Keys.URI
+		}
+	}
+	return p.Render(w, r, status, "clients", "Clients", view)
+}
+
+func (p *clientPages) clientForms() map[string]kit.Action {
+	return map[string]kit.Action{
+		"create": {Do: p.createClient, Fields: kit.FieldsNamed("id", "name", "redirect_uris", "scopes", "audiences", "exchange_from", "jwks", "jwks_uri")},
+		"update": {Fields: kit.FieldsNamed("name", "redirect_uris", "scopes", "audiences", "exchange_from", "jwks", "jwks_uri"), Do: kit.Reading(readClient, toClients+"?notice=saved",
+			func(ctx context.Context, c *caller.Caller, n directory.NewClient) error {
+				_, err := p.Directory.UpdateClient(ctx, c, n)
+				return err
+			})},
+		"renew": {Do: p.renewSecret, Ask: askRenewSecret},
+		"remove": {Do: p.removeClient, Ask: kit.Asks("id", "Remove the client NAME?", "Remove",
+			"Every token that was issued to it stops working at once.", "This can't be undone.")},
+	}
+}
+
+func readClient(form url.Values) (directory.NewClient, error) {
+	scopes, err := identity.ParseScope(form.Get("scopes"))
+	return directory.NewClient{
+		ID: form.Get("id"), Grants: form["grants"], Scopes: scopes, Audiences: kit.Words(form.Get("audiences"), "\r\n"),
+		ExchangeFrom: kit.Words(form.Get("exchange_from"), "\r\n"), Name: form.Get("name"), RedirectURIs: kit.Words(form.Get("redirect_uris"), "\r\n"),
+		Keys: identity.ClientKeys{JWKS: strings.TrimSpace(form.Get("jwks")), URI: strings.TrimSpace(form.Get("jwks_uri"))},
+	}, fault.In("scopes", err)
+}
+
+func (p *clientPages) createClient(r *kit.Request, form url.Values) (kit.Result, error) {
+	n, err := readClient(form)
+	if err != nil {
+		return kit.Result{}, err
+	}
+	public := form.Get("public") == "yes"
+	c, secret, err := p.Directory.CreateClient(r.Context(), r.Caller, n, !public)
+	warning := identity.BasicWarning(c.ID, "")
+	switch {
+	case err != nil:
+		return kit.Result{}, err
+	case secret != "":
+		return showOnce(clientSecret{ID: c.ID, Value: secret.Reveal(), Warning: warning}), nil
+	case warning != "":
+		return kit.Result{Text: "The client is created, but " + warning + ".", Warn: true}, nil
+	}
+	return kit.Result{To: toClients + "?notice=made"}, nil
+}
+
+func (p *clientPages) renewSecret(r *kit.Request, form url.Values) (kit.Result, error) {
+	id := form.Get("id")
+	if id == "" {
+		return kit.Result{}, fault.New(fault.Invalid, "the client is missing")
+	}
+	rotation := directory.Rotation{ID: id, Revoke: form.Get("revoke") == "yes"}
+	if s := form.Get("overlap"); s != "" {
+		var err error
+		if rotation.Overlap, err = strconv.ParseInt(s, 10, 64); err != nil {
+			return kit.Result{}, fault.New(fault.Invalid, "the overlap is a number of seconds").In("overlap")
+		}
+	}
+	secret, c, err := p.Directory.RotateSecret(r.Context(), r.Caller, rotation)
+	if err != nil {
+		return kit.Result{}, err
+	}
+	shown := clientSecret{ID: id, Value: secret.Reveal(), Warning: identity.BasicWarning(id, "")}
+	if c.OldSecretGood(p.Now()) {
+		shown.OldUntil = c.OldSecretUntil
+	}
+	return showOnce(shown), nil
+}
+
+func (p *clientPages) removeClient(r *kit.Request, form url.Values) (kit.Result, error) {
+	_, err := p.Directory.RemoveClient(r.Context(), r.Caller, form.Get("id"))
+	return kit.Result{To: toClients + "?notice=removed"}, err
+}
+
+func askRenewSecret(r *kit.Request, form url.Values) (kit.Question, error) {
+	q, err := kit.Asks("id", "A new secret for NAME?", "Create new secret",
+		"The client has two secrets at most. If an older one is still good, it ends at once.")(r, form)
+	q.Picks = []kit.Pick{
+		{Name: "overlap", Legend: "The secret that it has now", Options: []kit.Choice{
+			{Value: "86400", Text: "works for 24 hours more, beside the new one", Chosen: true},
+			{Value: "604800", Text: "works for 7 days more"},
+			{Value: "0", Text: "stops working at once"},
+		}},
+		{Name: "revoke", Legend: "The tokens that it has", Options: []kit.Choice{
+			{Value: "no", Text: "stay as they are", Chosen: true},
+			{Value: "yes", Text: "are revoked at once, as after a leak"},
+		}},
+	}
+	return q, err
+}

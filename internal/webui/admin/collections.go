@@ -1,0 +1,60 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/webui/kit"
+)
+
+// collectionPages are the pages of collections.
+type collectionPages struct {
+	office
+
+	Directory *directory.Directory
+}
+
+// collectionsView is the page of all collections.
+type collectionsView struct {
+	kit.State
+	Collections []records.Collection
+	Edit        string // the id of the one that is being renamed
+}
+
+const toCollections = kit.PathAdmin + "collections"
+
+func (p *collectionPages) showCollections(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
+	all, err := p.Directory.CollectionList(r.Context(), r.Caller)
+	if err != nil {
+		return err
+	}
+	view := collectionsView{State: s, Collections: all, Edit: r.URL.Query().Get("edit")}
+	if s.At == "update" {
+		view.Edit = s.Typed.Get("id")
+	}
+	return p.Render(w, r, status, "collections", "Collections", view)
+}
+
+func (p *collectionPages) collectionForms() map[string]kit.Action {
+	return map[string]kit.Action{
+		"create": {Do: kit.Reading(readCollection, toCollections+"?notice=made", p.Directory.CreateCollection), Fields: kit.FieldsNamed("id", "name")},
+		"update": {Do: kit.Reading(readCollection, toCollections+"?notice=saved", p.Directory.UpdateCollection), Fields: kit.FieldsNamed("name")},
+		"remove": {Ask: kit.Asks("name", "Remove the collection NAME?", "Remove",
+			"Tokens that are limited to it are refused at once, and every binding at and beneath it is removed.", "This can't be undone."), Do: kit.Reading(readCollection, toCollections+"?notice=removed",
+			func(ctx context.Context, c *caller.Caller, n records.Collection) error {
+				_, err := p.Directory.RemoveCollection(ctx, c, n.ID)
+				return err
+			})},
+	}
+}
+
+func readCollection(form url.Values) (records.Collection, error) {
+	id, err := access.ParseCollection(form.Get("id"))
+	return records.Collection{ID: id, Name: form.Get("name")}, fault.In("id", err)
+}

@@ -1,0 +1,81 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/webui/kit"
+)
+
+// rolePages are the pages of roles.
+type rolePages struct {
+	office
+
+	Directory *directory.Directory
+}
+
+// rolesView is the page of all roles.
+type rolesView struct {
+	kit.State
+	Roles []access.Role
+	Edit  *access.Role // the one that is being changed
+	Lines string       // its permissions
+}
+
+const toRoles = kit.PathAdmin + "roles"
+
+func (p *rolePages) showRoles(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
+	all, err := p.Directory.RoleList(r.Context(), r.Caller)
+	if err != nil {
+		return err
+	}
+	view := rolesView{State: s, Roles: all}
+	edit := r.URL.Query().Get("edit")
+	if s.At == "update" {
+		edit = s.Typed.Get("name")
+	}
+	for i := range all {
+		if all[i].Name == edit {
+			view.Edit, view.Lines = &all[i], permissionLines(all[i].Permissions)
+		}
+	}
+	return p.Render(w, r, status, "roles", "Roles", view)
+}
+
+func permissionLines(all []access.Permission) string {
+	lines := make([]string, len(all))
+	for i, one := range all {
+		lines[i] = one.Action + " " + string(one.Path)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p *rolePages) roleForms() map[string]kit.Action {
+	return map[string]kit.Action{
+		"create": {Do: kit.Reading(readRole, toRoles+"?notice=made", p.Directory.CreateRole), Fields: kit.FieldsNamed("name", "permissions")},
+		"update": {Do: kit.Reading(readRole, toRoles+"?notice=saved", p.Directory.UpdateRole), Fields: kit.FieldsNamed("permissions")},
+		"remove": {Ask: kit.Asks("name", "Remove the role NAME?", "Remove",
+			"Every binding that grants it is removed too, and its users lose that access at once.", "This can't be undone."), Do: func(r *kit.Request, form url.Values) (kit.Result, error) {
+			_, err := p.Directory.RemoveRole(r.Context(), r.Caller, form.Get("name"))
+			return kit.Result{To: toRoles + "?notice=removed"}, err
+		}},
+	}
+}
+
+// readRole reads a role whose permissions stand one a line: an action, and a path.
+func readRole(form url.Values) (access.Role, error) {
+	role := access.Role{Name: form.Get("name")}
+	for _, line := range kit.Words(form.Get("permissions"), "\r\n") {
+		action, path, _ := strings.Cut(line, " ")
+		action, parsed, err := readPermission(action, strings.TrimSpace(path))
+		if err != nil {
+			return role, fault.New(fault.Invalid, "the line %q is not an action and a path: %s", line, fault.Message(err)).In("permissions")
+		}
+		role.Permissions = append(role.Permissions, access.Permission{Action: action, Path: parsed})
+	}
+	return role, nil
+}
