@@ -74,6 +74,7 @@ var mayImport = map[string][]string{
 	"internal/signin":               and(operations, "internal/cache", "internal/directory"),
 	"internal/clientauth":           and(operations, "internal/assertion", "internal/cache", "internal/remote"),
 	"internal/explain":              operations,
+	"internal/shadow":               {"internal/caller", "internal/fault", "internal/records", "internal/redact"},
 	"internal/importing":            and(operations, "internal/strictjson"),
 	"internal/node":                 and(operations, "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/trust", "internal/clientauth"),
 	"internal/node/nodetest":        and(operations, "internal/foreign", "internal/node", "internal/directory", "internal/issuance", "internal/revoking", "internal/signin", "internal/explain", "internal/store", "internal/pgtest", "internal/assertion/assertiontest"),
@@ -84,7 +85,7 @@ var mayImport = map[string][]string{
 	"internal/pgtest":               {"internal/freeport"},
 	"clustertest":                   {"internal/pgtest"},
 	"internal/frontendtest":         nil,
-	"internal/gateway":              {"internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
+	"internal/gateway":              {"internal/shadow", "internal/verification", "internal/httpkit", "internal/token", "internal/access", "internal/identity", "internal/fault"},
 	"internal/feed":                 {"internal/verification", "internal/httpkit", "internal/revocation", "internal/access", "internal/identity", "internal/fault"},
 	"internal/oauth":                and(edge, "internal/clientauth", "internal/signin", "internal/issuance", "internal/revoking", "internal/quota", "internal/ratelimit"),
 	"internal/adminapi":             and(edge, pages...),
@@ -125,7 +126,7 @@ var mayImport = map[string][]string{
 	"examples/protected-service": {"verify"},
 	"cmd/bearerd": and(and(and(edge, edges...), pages...),
 		"internal/webui/kit", "internal/webui/login", "internal/node", "internal/quota", "internal/server", "internal/store", "internal/config",
-		"internal/foreign", "internal/importing", "internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
+		"internal/foreign", "internal/importing", "internal/shadow", "internal/assertion", "internal/clientdoc", "internal/openid", "internal/remote", "internal/sso"),
 }
 
 func and(list []string, more ...string) []string { return slices.Concat(list, more) }

@@ -20,6 +20,7 @@ type Store interface {
 	Provisioning
 	Tokens
 	Imports
+	Shadows
 	Attempts
 	Devices
 	Authorizations

@@ -113,6 +113,7 @@ var fillPG = []string{
 	`INSERT INTO password_links SELECT sha256(n::text::bytea), 'id' || n % 20000 + 1, '', n, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO codes SELECT sha256(n::text::bytea), 'g' || n, 'c', '', '', 0, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO consents SELECT 'id' || n, 'c' || n % 10, '', '[]', NULL, '', n FROM generate_series(1, 20000) n`,
+	`INSERT INTO shadow SELECT '/', 'expired', 't' || n, 1, 0, 0, n, '[]' FROM generate_series(1, 100000) n`,
 	`UPDATE tokens SET import_id = 7 WHERE id < 't2'`,
 	`ANALYZE`,
 }

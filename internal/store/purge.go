@@ -54,6 +54,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 		purging(purgeDocuments, end.rest),
 		purging(purgeCodes, end.rest-keptCode.Microseconds()),
 		purging(purgePasswordLinks, end.rest),
+		purging(purgeShadows, shadowEnd(end.rest)),
 		purging(purgeAddresses, end.rest-identity.KnownAddress.Microseconds()),
 	}
 	for _, step := range steps {

@@ -79,6 +79,8 @@ func run(t *testing.T, fresh Fresh, processClock bool) {
 		"Imports":        testImports,
 		"ImportedAlone":  testImportedAlone,
 		"ImportCutOffs":  testImportAndCutOffs,
+		"Shadows":        testShadows,
+		"ManyShadows":    testManyShadows,
 		"DropImport":     testDropImport,
 		"UsersByName":    testUsersByName,
 		"Devices":        testDevices,
