@@ -24,6 +24,7 @@ type NamedRequirement struct {
 	Collection *int64
 	Permission access.Permission // zero: none is asked for
 	In         []string          // where else a token may stand: basic, token, header:NAME
+	ReportOnly bool              // every request passes; what would have been refused is counted
 }
 
 // NewRequirements checks requirements. The error names the one that is wrong.
@@ -33,6 +34,7 @@ func NewRequirements(list map[string]NamedRequirement) (Requirements, error) {
 		a := &ask{requirements: verification.Requirements{
 			Audience: r.Audience, Scope: r.Scope, Collection: r.Collection, Action: r.Permission.Action, Path: r.Permission.Path,
 		}}
+		a.reportOnly, a.label = r.ReportOnly, "requirement "+name
 		var err error
 		if a.doors, err = parseDoors(r.In); err != nil {
 			return nil, fmt.Errorf("requirement %q: in: %w", name, err)

@@ -63,6 +63,9 @@ func (f *ForwardAuth) verify(w http.ResponseWriter, r *http.Request) error {
 
 // answer judges a request and says who is calling.
 func (f *ForwardAuth) answer(w http.ResponseWriter, r *http.Request, a *ask, m method) error {
+	if a.reportOnly {
+		return f.report(w, r, a, m)
+	}
 	var c admitted
 	if !a.preflight || !m.named || !m.agreed || m.name != http.MethodOptions || !isPreflight(r.Header) {
 		var err error
@@ -113,7 +116,7 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 	var safeScope []string
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := query.Get(name)
-		if query.Has("requirement") && !slices.Contains([]string{"requirement", "optional", "preflight"}, name) {
+		if query.Has("requirement") && !slices.Contains([]string{"requirement", "optional", "preflight", "enforce"}, name) {
 			return nil, queryError{fault.New(fault.Invalid, "query parameter %.64s: the requirement says that already", name)}
 		}
 		switch name {
@@ -132,6 +135,10 @@ func parseAsk(r *http.Request, named Requirements) (*ask, error) {
 		case "preflight":
 			if a.preflight = value == "pass"; !a.preflight {
 				err = fault.New(fault.Invalid, "must be pass")
+			}
+		case "enforce":
+			if a.reportOnly = value == "false"; !a.reportOnly && value != "true" {
+				err = fault.New(fault.Invalid, "must be true or false")
 			}
 		case "collection":
 			var id int64
@@ -171,7 +178,7 @@ func (n Requirements) of(r *http.Request) (*ask, error) {
 		return nil, queryError{err}
 	}
 	if !query.Has("requirement") {
-		return &ask{}, nil
+		return &ask{label: pathVerify}, nil
 	}
 	known := n[query.Get("requirement")]
 	if known == nil {

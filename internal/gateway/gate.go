@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -34,6 +35,8 @@ type Gate struct {
 	// refuses them all.
 	CrossOrigin *httpkit.CrossOrigin
 	Announcer   Announcer // names the caller to the application
+	// Shadow counts what report-only routes would have refused; nil: nothing is counted.
+	Shadow *shadow.Log
 	// TokensPage is the URL of the page on which people create tokens; "": there is none.
 	TokensPage string
 }
@@ -50,6 +53,10 @@ type ask struct {
 	optional  bool // a request without a token may pass
 	preflight bool // a CORS preflight passes as nobody
 	doors     doors
+	// reportOnly lets every request pass as it came: what would have been refused is
+	// counted under label.
+	reportOnly bool
+	label      string
 }
 
 // setSafeScope asks another scope of safe methods.

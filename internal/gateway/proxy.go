@@ -120,12 +120,19 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	rule, err := p.routes.find(path, asked)
 	if err != nil {
+		if root := p.routes.reportOnly(); root != nil && !errors.Is(err, errNoPath) { // an ambiguous path is refused nowhere
+			onlyWebSocket(r)
+			return p.report(w, r, &forwarding{path: path, route: root}, judgement{err: err})
+		}
 		return err
 	}
 	if rule == nil {
 		return httpkit.MethodNotAllowed(w, r, p.routes.allowed(path))
 	}
 	onlyWebSocket(r)
+	if rule.ask.reportOnly {
+		return p.report(w, r, &forwarding{path: path, route: rule}, p.Gate.judge(r, &rule.ask, method{name: r.Method, named: true}, preflight))
+	}
 	if preflight {
 		return p.preflight(w, r, &forwarding{path: path, route: rule, preflight: true})
 	}
@@ -172,6 +179,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 		ErrorLog:      p.errorLog,
 		BufferPool:    &p.buffers,
 		ModifyResponse: func(answer *http.Response) error {
+			f.status = answer.StatusCode
 			p.finish(answer.Header, r, f)
 			return nil
 		},
