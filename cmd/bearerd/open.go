@@ -26,6 +26,7 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
@@ -52,6 +53,7 @@ type instance struct {
 	traffic  traffic.Log // nil when nothing is counted
 	ways     sso.Sources // to sign in, for the server
 	ring     *keyring.Ring
+	shadow   *shadow.Log // what report-only routes would have refused
 
 	documents *clientdoc.Reader // of clients that nobody registered; nil: they can't ask
 	instead   clientdoc.Config  // how tests have them read; empty otherwise
@@ -279,6 +281,10 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 	}
 	i := &instance{Node: n, forms: forms, config: p.config, store: p.store, follower: follower, tail: tail, now: ledger.Now}
 	i.traffic, _ = p.meter.(traffic.Log)
+	meter, _ := p.meter.(shadow.Meter)
+	if i.shadow, err = shadow.New(shadow.Config{Store: p.store, Now: ledger.Now, Meter: meter}); err != nil {
+		return nil, err
+	}
 	i.ways, i.ring, i.documents, i.instead = ways.sources, ring, documents, p.instead
 	p.store.Follow(follower.Origin)
 	if err := follower.CatchUp(ctx); err != nil || !p.config.Database.IsPostgres() {

@@ -107,7 +107,7 @@ automatically (signing.rotate_every).`,
 			`List, create and remove OAuth clients. bearerd creates a client's secret and shows
 it only once, or reads it from a file; it is never an argument.`,
 			p.clientListCommand(), p.clientCreateCommand(), p.clientSecretCommand(), p.clientRemoveCommand()),
-		p.auditCommand(), p.backupCommand(), p.migrateCommand(),
+		p.auditCommand(), p.shadowCommand(), p.backupCommand(), p.migrateCommand(),
 		group("config", "Check the configuration", "Check the configuration.", &cobra.Command{
 			Use:   "check",
 			Short: "Check the configuration and the files that it names",

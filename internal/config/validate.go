@@ -313,6 +313,9 @@ func (k *checker) checkUpstream() {
 		}
 		switch r.Require {
 		case RequireNone:
+			if r.ReportOnly() {
+				k.fail(key+".enforce", "set require to token or optional", "reports what is refused, but nothing is where no token is required")
+			}
 			if r.Audience != "" || r.Scope != "" || r.Permission != (Permission{}) || len(r.TokensIn) > 0 {
 				k.fail(key, "set require to token or optional", "asks for an audience, scope or permission, or names places of tokens, but requires no token")
 			}

@@ -24,6 +24,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/traffic"
 	"github.com/bearerd/bearerd/internal/webui/account"
@@ -58,6 +59,10 @@ type Pages struct {
 	DeveloperPrefix string
 	// Traffic is what the charts of administration show; nil: there are none.
 	Traffic traffic.Log
+	// Shadow is what report-only routes would have refused, and ReportOnly which routes of
+	// this configuration those are.
+	Shadow     *shadow.Log
+	ReportOnly []string
 	// Explorer returns the OpenAPI document that the API explorer shows. It is asked
 	// when the explorer is, and always answers the same; nil: there is no explorer.
 	Explorer func() []byte
@@ -85,7 +90,7 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	})
 	admin.Register(mux, site, admin.Operations{
 		Authenticator: p.SignIn, Issuance: p.Issuance, Revoker: p.Revoker, Directory: p.Directory, Explainer: p.Explainer,
-		Status: p.Status, Traffic: p.Traffic,
+		Status: p.Status, Traffic: p.Traffic, Shadow: p.Shadow, ReportOnly: p.ReportOnly,
 	})
 	if p.Explorer != nil {
 		(&explorer.Explorer{Site: site, Document: p.Explorer}).Register(mux)

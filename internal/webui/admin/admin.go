@@ -15,6 +15,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
+	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/traffic"
 	"github.com/bearerd/bearerd/internal/webui/kit"
@@ -38,6 +39,8 @@ type Operations struct {
 	Explainer     *explain.Explainer
 	Status        func() revocation.Status // how this node stands in the revocation log
 	Traffic       traffic.Log              // what the charts show; nil: there are none
+	Shadow        *shadow.Log              // what report-only routes would have refused
+	ReportOnly    []string                 // the routes and requirements that are not enforced
 }
 
 // Register mounts the pages of administration.
@@ -59,6 +62,7 @@ func Register(mux *http.ServeMux, site *kit.Site, ops Operations) {
 	clients := &clientPages{o, ops.Directory}
 	o.adminForms(mux, "clients", clients.showClients, clients.clientForms())
 	o.admin(mux, "GET "+kit.PathAdmin+"issuers", (&issuerPages{o, ops.Directory}).issuersPage)
+	o.admin(mux, "GET "+kit.PathAdmin+"shadow", (&shadowPages{o, ops.Shadow, ops.ReportOnly}).shadowPage)
 	keys := &keyPages{o, ops.Directory}
 	o.adminForms(mux, "keys", keys.showKeys, keys.keyForms())
 	log := &auditPages{o, ops.Directory, names}
@@ -85,6 +89,7 @@ var sections = []struct{ name, title string }{
 	{"clients", "Clients"},
 	{"issuers", "Issuers"},
 	{"keys", "Keys"},
+	{"shadow", "Report only"},
 	{"audit", "Audit log"},
 	{"inspector", "Inspector"},
 }
