@@ -113,7 +113,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Verify:        config.Verify{Cache: 1 << 30},
 		Upstream: config.Upstream{URL: "http://127.0.0.1:8000", PassToken: true, Headers: map[string]string{"X-Remote-User": "username"}, Encoding: "percent", Cookies: config.CookiesKeep, Groups: []string{"museum-*"}, AssertionAudience: "museum", Routes: []config.Route{
 			{Path: "/", Require: config.RequireNone},
-			{Path: "/api/", Methods: []string{"GET"}, Require: config.RequireToken, Scope: "read", TokensIn: []string{"basic", "header:X-API-Key"}},
+			{Path: "/api/", Methods: []string{"GET"}, Require: config.RequireToken, Scope: "read", TokensIn: []string{"basic", "header:X-API-Key"}, Enforce: new(false)},
 			{Path: "/api/", Require: config.RequireToken, Audience: "api", Scope: "read write:all"},
 			{Path: "/maybe", Require: config.RequireOptional, Permission: config.Permission{Action: "access", Path: "/collections/4"}},
 		}},
