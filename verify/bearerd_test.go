@@ -10,19 +10,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/revoking"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/feed"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
+	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/verify"
 )
 
@@ -44,7 +44,7 @@ func newNode(t testing.TB, dir string) *node {
 		Verifier: n.Verifier, Now: n.Time, Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}}).Register(mux)
 	(&oauth.Edge{
-		SignIn: n.Authenticator, ClientAuth: n.ClientAuth, Issuance: n.Issuance, Revoker: n.Revoker, Verifier: n.Verifier,
+		SignIn: n.Authenticator, ClientAuth: n.ClientAuth, Issuance: n.Issuance, Flows: n.Flows, Assertions: n.Assertions, Revoker: n.Revoker, Verifier: n.Verifier,
 		Applied: n.Ledger.Applied, JWKS: n.JWKS, Now: n.Time,
 		Site: oauth.Site{
 			Issuer: n.Settings.Policy.Issuer, DefaultAudience: n.Settings.Policy.DefaultAudience,
@@ -152,7 +152,7 @@ func (c *cluster) tokens(t testing.TB, collection *int64) (jwt, opaque string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := c.CreateAPIToken(t.Context(), caller, issuance.NewCredential{Name: "laptop", Collection: collection})
+	made, err := c.CreateAPIToken(t.Context(), caller, credentials.NewCredential{Name: "laptop", Collection: collection})
 	if err != nil {
 		t.Fatal(err)
 	}

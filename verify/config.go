@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -78,6 +79,11 @@ type Config struct {
 	ForeignTokens []ForeignToken
 	// Realm is the realm in challenges. Empty: the issuer.
 	Realm string
+
+	// TrustedProxies are the networks of the proxies whose X-Forwarded-For Middleware and
+	// Request believe: behind them the client's address, which tokens may be limited to, is
+	// the last one there that is not theirs. Empty: the client is the peer of the connection.
+	TrustedProxies []netip.Prefix
 
 	// CacheBytes limits the memory for facts about tokens. Zero: 32 MiB.
 	CacheBytes int64

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/token"
@@ -43,7 +44,7 @@ func (r *refusals) take() token.Check {
 
 // The rest of a node's meter is of no interest here.
 func (r *refusals) Verified(token.Kind)        {}
-func (r *refusals) Revoked(int)                {}
+func (r *refusals) Revoked(journal.Revocation) {}
 func (r *refusals) Acknowledged(time.Duration) {}
 func (r *refusals) Waited(string)              {}
 func (r *refusals) Issued(token.Kind)          {}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/cache"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/ratelimit"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/strictjson"
@@ -245,6 +247,15 @@ func parseIntrospection(body []byte, issuer string) (finding, error) {
 	if act, ok := o["act"]; ok {
 		if t.Actors, err = token.ParseActors(act); err != nil {
 			return finding{}, err
+		}
+	}
+	if text, ok := o["networks"]; ok {
+		var list []string
+		if json.Unmarshal(text, &list) != nil {
+			list = nil
+		}
+		if t.Networks, ok = networks.Read(list); !ok {
+			return finding{}, errors.New("its networks are not in their one spelling")
 		}
 	}
 	t.Scope = strings.Fields(scope)

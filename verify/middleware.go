@@ -5,16 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/networks"
 )
 
 // Middleware passes requests with a valid token to next, which gets it with
 // [FromContext]; the request is otherwise unchanged. All others are refused as in RFC
 // 6750 §3, with a challenge and a JSON body of the same members: 401 without a token or
 // with an invalid one, 400 for a malformed request, 403, and 503 with Retry-After. The
-// token is read only from the Authorization header.
+// token is read only from the Authorization header. The client's address is the peer's, or
+// what [Config.TrustedProxies] say it is.
 func (v *Verifier) Middleware(next http.Handler) http.Handler {
 	return v.middleware(next, false)
 }
@@ -47,7 +51,12 @@ func (v *Verifier) Request(r *http.Request) (*Token, error) {
 	case !found:
 		return nil, noToken()
 	}
-	return v.Verify(r.Context(), raw)
+	return v.VerifyFrom(r.Context(), raw, v.client(r))
+}
+
+// client returns the address of the client that sent a request; zero when it has none.
+func (v *Verifier) client(r *http.Request) netip.Addr {
+	return networks.Proxies(v.cfg.TrustedProxies).Client(r.RemoteAddr, r.Header["X-Forwarded-For"])
 }
 
 // isMissing reports whether the request has no token at all.

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -27,10 +28,12 @@ type Token struct {
 	// Actors are the users and clients that act for the subject (RFC 8693 §4.1), by their
 	// ids, the current actor first. Only the first counts for deciding about access; nil:
 	// nobody does.
-	Actors        []string
-	Audience      []string
-	Scope         []string
-	Collection    *int64 // nil: not bound to one
+	Actors     []string
+	Audience   []string
+	Scope      []string
+	Collection *int64 // nil: not bound to one
+	// Networks are the IP networks that the token may be used from; nil: it is not limited.
+	Networks      []netip.Prefix
 	IssuedAt      time.Time
 	Expiry        time.Time // zero: never, which only API tokens have
 	TaskTokenType string    // of a task token

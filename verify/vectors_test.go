@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,9 +28,10 @@ type vectorKeys struct {
 type vectorFile struct {
 	Verifier string `json:"verifier"`
 	Vectors  []struct {
-		Name  string `json:"name"`
-		Check string `json:"check"`
-		Token string `json:"token"`
+		Name    string `json:"name"`
+		Check   string `json:"check"`
+		Token   string `json:"token"`
+		Address string `json:"address"` // of the client; none: it is not known
 	} `json:"vectors"`
 }
 
@@ -52,6 +54,7 @@ func vectorVerifier(t testing.TB, k vectorKeys, name string) *verify.Verifier {
 	s.jwks = string(k.JWKS)
 	c := s.config()
 	c.Issuer, c.Audience = k.Issuer, k.Audience
+	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	c.Now = func() time.Time { return time.Unix(k.Now, 0) }
 	switch name {
 	case "keys":
@@ -114,12 +117,14 @@ func TestEveryVectorIsJudgedByItsOwnCheck(t *testing.T) {
 			}
 			code, description := want(c.Check)
 			for range 2 {
-				e := errorOf(t, judge(v, c.Token))
+				from, _ := netip.ParseAddr(c.Address)
+				_, err := v.VerifyFrom(t.Context(), c.Token, from)
+				e := errorOf(t, err)
 				if e.Code != code || description != "" && e.Description != description {
 					t.Errorf("%s: %s: %q %q, want %q %q", path, c.Name, e.Code, e.Description, code, description)
 				}
 			}
-			throughMiddleware(t, v, path+": "+c.Name, c.Token, c.Check == "")
+			throughMiddleware(t, v, path+": "+c.Name, c.Token, c.Address, c.Check == "")
 		}
 	}
 	if count < 370 || good < 15 {
@@ -128,10 +133,14 @@ func TestEveryVectorIsJudgedByItsOwnCheck(t *testing.T) {
 }
 
 // throughMiddleware sends a token as a header. Space around it is no part of it.
-func throughMiddleware(t testing.TB, v *verify.Verifier, name, raw string, good bool) {
+func throughMiddleware(t testing.TB, v *verify.Verifier, name, raw, address string, good bool) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header["Authorization"] = []string{"Bearer " + raw}
+	r.RemoteAddr = "127.0.0.1:4711"
+	if address != "" {
+		r.Header["X-Forwarded-For"] = []string{"10.0.0.1, " + address}
+	}
 	w := httptest.NewRecorder()
 	reached := false
 	v.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -2,15 +2,23 @@ package verify
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Verify makes every check on a token, each time. The error is an *Error: 401 for a token
-// that is not valid here, 403 for one that has lost the access it was issued for, and 503
-// when no decision is possible now. The token is shared and must not be changed.
+// Verify is VerifyFrom without an address: a token that is limited to networks is refused.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Token, error) {
-	t, err := v.decision.Verify(ctx, raw, verification.Requirements{})
+	return v.VerifyFrom(ctx, raw, netip.Addr{})
+}
+
+// VerifyFrom makes every check on a token, each time. The address is that of the client
+// that sent the token: one that is limited to networks is refused from anywhere else, and
+// where the address is not known, which is the zero Addr. The error is an *Error: 401 for a
+// token that is not valid here, 403 for one that has lost the access it was issued for, and
+// 503 when no decision is possible now. The token is shared and must not be changed.
+func (v *Verifier) VerifyFrom(ctx context.Context, raw string, client netip.Addr) (*Token, error) {
+	t, err := v.decision.Verify(ctx, raw, verification.Requirements{From: client})
 	if err != nil {
 		return nil, asError(err)
 	}
@@ -26,7 +34,7 @@ func published(t *verification.Token) *Token {
 	}
 	p := &Token{
 		Kind: Kind(t.Kind.String()), ID: t.ID, Subject: t.Subject, Username: t.Username, ClientID: t.ClientID,
-		Actors: t.Actors, Audience: t.Audience, Scope: t.Scope, Collection: t.Collection,
+		Actors: t.Actors, Audience: t.Audience, Scope: t.Scope, Collection: t.Collection, Networks: t.Networks,
 		IssuedAt: t.IssuedAt, Expiry: t.Expiry, TaskTokenType: t.TaskTokenType,
 	}
 	t.SetView(&verification.View{Rendered: p})

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
@@ -24,7 +25,7 @@ import (
 func (p *program) applyCommand() *cobra.Command {
 	var file string
 	var dryRun, prune bool
-	var from directory.Desired // the source and its ways
+	var from apply.Desired // the source and its ways
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Apply an access file: users, roles, bindings, clients, issuers",
@@ -61,7 +62,7 @@ An error names the file and the line, and nothing is changed.`,
 				return errors.New("--source needs a name")
 			}
 			return p.with(cmd, needs{creates: true, rehearses: dryRun, waits: true}, func(ctx context.Context, i *instance) error {
-				done, receipt, err := i.Directory.Apply(ctx, caller.Operator(), desired)
+				done, receipt, err := i.Applier.Apply(ctx, caller.Operator(), desired)
 				if err != nil {
 					return atLine(err, access)
 				}
@@ -111,9 +112,9 @@ type change struct {
 
 // warnOfClients says which of the clients that changed have an id or a secret that can't
 // be sent by every client.
-func (p *program) warnOfClients(desired directory.Desired, done []directory.Applied) {
+func (p *program) warnOfClients(desired apply.Desired, done []apply.Applied) {
 	for _, n := range desired.Clients {
-		if slices.ContainsFunc(done, func(d directory.Applied) bool {
+		if slices.ContainsFunc(done, func(d apply.Applied) bool {
 			return d.Target == n.ID && (d.Action == audit.ClientCreate || d.Action == audit.ClientUpdate)
 		}) {
 			p.warnOfBasic(n.ID, n.Secret)
@@ -122,7 +123,7 @@ func (p *program) warnOfClients(desired directory.Desired, done []directory.Appl
 }
 
 // inWords turns "user.create" about ada into "create user ada".
-func inWords(d directory.Applied) string {
+func inWords(d apply.Applied) string {
 	noun, verb, _ := strings.Cut(d.Action, ".")
 	if noun == "user" && verb == "rename" {
 		return "rename user to " + d.Target
@@ -142,14 +143,14 @@ func count(n int, noun string) string {
 
 // atLine says where in the file a mistake stands.
 func atLine(err error, file *config.AccessFile) error {
-	m, ok := errors.AsType[*directory.MistakeError](err)
+	m, ok := errors.AsType[*apply.MistakeError](err)
 	if !ok {
 		return err
 	}
 	return fmt.Errorf("%s: %w", position(file, m), m.Err)
 }
 
-func position(file *config.AccessFile, m *directory.MistakeError) config.Position {
+func position(file *config.AccessFile, m *apply.MistakeError) config.Position {
 	switch m.List {
 	case "collections":
 		return file.Collections[m.Index].At
@@ -169,8 +170,8 @@ func position(file *config.AccessFile, m *directory.MistakeError) config.Positio
 
 // desiredOf says in the authority's words what an access file says. What names
 // mean is for the authority to judge.
-func desiredOf(file *config.AccessFile) (directory.Desired, error) {
-	var d directory.Desired
+func desiredOf(file *config.AccessFile) (apply.Desired, error) {
+	var d apply.Desired
 	for _, c := range file.Collections {
 		d.Collections = append(d.Collections, records.Collection{ID: c.ID, Name: c.Name})
 	}
@@ -242,8 +243,8 @@ func permissionOf(p config.Permission) access.Permission {
 	return access.Permission{Action: p.Action, Path: access.Path(p.Path)}
 }
 
-func desiredUser(u config.User) (directory.DesiredUser, error) {
-	d := directory.DesiredUser{
+func desiredUser(u config.User) (apply.DesiredUser, error) {
+	d := apply.DesiredUser{
 		NewUser: directory.NewUser{
 			Username: u.Username, Name: orZero(u.Name), Email: orZero(u.Email), Groups: u.Groups, Disabled: orZero(u.Disabled),
 			Password: token.Secret(u.Password.Reveal()),

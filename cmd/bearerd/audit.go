@@ -31,7 +31,8 @@ sign-ins that were refused for that name too.
 Equal refusals of one caller, or from one address, are recorded as one event per
 minute with their number.`,
 		Example: `  bearerd audit --since 24h --action token.revoke
-  bearerd audit --target spadmin --output json`,
+  bearerd audit --target spadmin --output json
+  bearerd audit --outcome refused --address 203.0.113.0/24`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -67,6 +68,8 @@ minute with their number.`,
 	flags.StringVar(&f.Target, "target", "", "only what was done to this `USER`, client, key or role")
 	flags.StringVar(&f.Action, "action", "", "only this `ACTION`, such as token.revoke")
 	flags.StringVar(&f.TokenID, "token", "", "only what is about the token with this `ID`")
+	flags.StringVar(&f.Outcome, "outcome", "", "only what ended with this `OUTCOME`: ok or refused")
+	flags.StringVar(&f.Address, "address", "", "only what came from this `ADDRESS`, or a network such as 192.0.2.0/24")
 	flags.StringVar(&since, "since", "", "only from this `TIME` on: RFC 3339, or a duration ago such as 24h")
 	flags.StringVar(&until, "until", "", "only before this `TIME`")
 	flags.IntVar(&limit, "limit", limit, "at most `N` events")

@@ -185,7 +185,7 @@ func (p *program) applySample(ctx context.Context, d *demo, c config.Config) (er
 	if err != nil {
 		return err
 	}
-	_, _, err = i.Directory.Apply(ctx, caller.Operator(), desired)
+	_, _, err = i.Applier.Apply(ctx, caller.Operator(), desired)
 	return atLine(err, file)
 }
 

@@ -62,7 +62,7 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		sessionCookies: sessionCookies(i.config), logger: logger,
 		challenge: httpkit.Challenge{Realm: i.config.Issuer, ResourceMetadata: i.config.Issuer + resourcePath},
 		oauth: &oauth.Edge{
-			SignIn: i.SignIn, ClientAuth: i.ClientAuth, Issuance: i.Issuance, Revoker: i.Revoker, Verifier: i.Verifier,
+			SignIn: i.SignIn, ClientAuth: i.ClientAuth, Issuance: i.Issuance, Flows: i.Flows, Assertions: i.Assertions, Revoker: i.Revoker, Verifier: i.Verifier,
 			Applied: i.follower.Ledger().Applied, JWKS: i.Directory.JWKS, SignedBy: i.Directory.Algorithms, Quota: i.Quota, Now: i.now, CacheTime: jwksLife,
 			Site: oauth.Site{
 				Issuer: i.config.Issuer, DefaultAudience: i.config.DefaultAudience(), Scopes: i.config.Scopes,
@@ -76,9 +76,9 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 			Verifier: i.Verifier, Log: i.follower, Tail: i.tail, Issuer: i.config.Issuer,
 			Staleness: i.config.Revocation.MaxStaleness, Clock: revocation.BootClock,
 		},
-		&scim.Edge{SignIn: i.SignIn, Directory: i.Directory.Provisioner, Issuer: i.config.Issuer},
+		&scim.Edge{SignIn: i.SignIn, Directory: i.Provisioner, Issuer: i.config.Issuer},
 		&adminapi.API{
-			SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+			SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Revoker: i.Revoker, Directory: i.Directory, Provisioner: i.Provisioner, Explainer: i.Explainer,
 			Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 			CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies, Challenge: s.challenge, Traffic: i.traffic, Shadow: i.shadow,
 		},
@@ -101,12 +101,12 @@ func (i *instance) edges(logger *slog.Logger) (edges, error) {
 		e.loops = append(e.loops, askWays(i.ways, logger))
 	}
 	e.own = append(e.own, &webui.Pages{ // behind what programs use, in the description too
-		SignIn: i.SignIn, Issuance: i.Issuance, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
+		SignIn: i.SignIn, Accounts: i.Accounts, Issuance: i.Issuance, Tokens: i.Tokens, Flows: i.Flows, Revoker: i.Revoker, Directory: i.Directory, Explainer: i.Explainer,
 		Status: i.follower.Status, Policy: policyOf(i.config), Now: i.now,
 		CrossOrigin: crossOrigin, Cookies: s.cookies, SessionCookies: s.sessionCookies,
 		Passwords: takesPasswords(i.config), Ways: ways, Documents: i.documents,
 		Challenge: s.challenge, Overlap: i.config.APIToken.Overlap,
-		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Shadow: i.shadow, ReportOnly: i.config.ReportOnly(),
+		DeveloperPrefix: s.developerPrefix, Traffic: i.traffic, Cluster: i.cluster(), Shadow: i.shadow, ReportOnly: i.config.ReportOnly(),
 		Explorer: func() []byte { return s.description.JSON() },
 	})
 	return e, s.addDescription(&e)

@@ -25,6 +25,7 @@ import (
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/node"
+	"github.com/bearerd/bearerd/internal/notice"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/shadow"
 	"github.com/bearerd/bearerd/internal/sso"
@@ -51,6 +52,8 @@ type instance struct {
 	tail     *feed.Tail // of the revocation log
 	now      func() time.Time
 	traffic  traffic.Log // nil when nothing is counted
+	figures  figures     // of all nodes, for the server
+	outboxes []*notice.Outbox
 	ways     sso.Sources // to sign in, for the server
 	ring     *keyring.Ring
 	shadow   *shadow.Log // what report-only routes would have refused
@@ -269,6 +272,7 @@ func assemble(ctx context.Context, p parts) (*instance, error) {
 		Forms: forms, Settings: node.Settings{
 			Policy: policyOf(p.config), Audit: p.config.Audit.Retention, Staleness: p.config.Revocation.MaxStaleness, Wait: wait, CacheBytes: int64(p.config.Verify.Cache),
 			ClientURL: clientURL(documents), ClientKeySet: clientKeySet(documents), Passwords: p.config.SignIn.Password, PasswordRule: identity.PasswordRule{Min: p.config.SignIn.MinPassword}, Sources: ways.policies,
+			Notices: interests(p.config),
 			Limits: identity.Limits{
 				Account: p.config.Login.AccountFailures, AccountTotal: p.config.Login.AccountFailuresTotal,
 				Address: p.config.Login.AddressFailures, Window: p.config.Login.Window,

@@ -120,9 +120,9 @@ reported, and nothing is changed.`,
 				if err != nil {
 					return err
 				}
-				_, webhookErr := readWebhookSecret(c)
+				_, noticesErr := readReceivers(c, p.now)
 				_, waysErr := readWays(cmd.Context(), c, p.now)
-				if err := errors.Join(checkSecrets(c), waysErr, webhookErr, checkDatabase(cmd, c)); err != nil {
+				if err := errors.Join(checkSecrets(c), waysErr, noticesErr, checkDatabase(cmd, c)); err != nil {
 					return err
 				}
 				p.say("the configuration is valid")

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/bearerd/bearerd/internal/config"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -89,24 +88,4 @@ func readAll(in io.ReadCloser) ([]byte, error) {
 		return nil, fmt.Errorf("more than %d bytes", maxSecretBytes)
 	}
 	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")), nil
-}
-
-// readWebhookSecret reads the secret that signs what the webhook is sent; nil when
-// none is named.
-func readWebhookSecret(c config.Config) ([]byte, error) {
-	if c.Webhook.SecretFile == "" {
-		return nil, nil
-	}
-	f, err := os.Open(c.Webhook.SecretFile)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.secret_file: %w", err)
-	}
-	secret, err := readAll(f)
-	if err == nil && len(secret) == 0 {
-		err = errors.New("it is empty")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("webhook.secret_file: %s: %w", c.Webhook.SecretFile, err)
-	}
-	return secret, nil
 }

@@ -70,25 +70,25 @@ func (p *program) serve(ctx context.Context, c config.Config, logger *slog.Logge
 	if err != nil {
 		return err
 	}
+	loops, err := i.count(metrics.Totals, logger)
+	if err != nil {
+		return err
+	}
 	e, err := i.edges(logger)
 	if err != nil {
 		return err
 	}
-	var loops []server.Loop
 	if i.config.Database.IsPostgres() {
 		loops = append(loops, server.Loop{Name: "watching the list of nodes", Run: i.WatchNodes}, server.Loop{
 			Name: "listening for revocations", // asking for the log as soon as another node has added to it
 			Run:  func(ctx context.Context) error { return s.Listen(ctx, i.follower.Wake) },
 		})
 	}
-	if i.config.Webhook.URL != "" {
-		secret, err := readWebhookSecret(i.config)
-		if err != nil {
-			return err
-		}
-		h := &server.Webhook{Issuance: i.Issuance, URL: i.config.Webhook.URL, Secret: secret, Log: logger}
-		loops = append(loops, server.Loop{Name: "telling of tokens that end soon", Run: h.Run})
+	sending, err := i.noticeLoops(metrics, logger)
+	if err != nil {
+		return err
 	}
+	loops = append(loops, sending...)
 	loops = append(append(loops, e.loops...), server.Loop{Name: "tuning the garbage collector", Run: p.tuneCollector})
 	srv, err := server.New(server.Config{
 		Node: i.Node, Metrics: metrics, Issuer: c.Issuer, Now: i.now, Log: logger, Listen: c.Listen, OpsListen: c.OpsListen,

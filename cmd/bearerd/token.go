@@ -70,6 +70,7 @@ type tokenJSON struct {
 	Audience   []string   `json:"aud"`
 	Scope      []string   `json:"scope"`
 	Collection *int64     `json:"collection"`
+	Networks   []string   `json:"networks,omitempty"`
 	Chain      []string   `json:"chain"`
 	Actors     []string   `json:"actors,omitempty"` // who acts for the subject, the current one first
 	Seq        int64      `json:"seq"`
@@ -84,7 +85,7 @@ func tokenOf(t *verification.Token) *tokenJSON {
 	}
 	return &tokenJSON{
 		ID: t.ID, Kind: t.Kind.String(), Name: t.Name, Subject: t.Subject, Username: t.Username, ClientID: t.ClientID,
-		Audience: nonNil(t.Audience), Scope: nonNil(t.Scope), Collection: t.Collection, Chain: nonNil(t.Chain), Actors: t.Actors, Seq: t.Seq,
+		Audience: nonNil(t.Audience), Scope: nonNil(t.Scope), Collection: t.Collection, Networks: t.Networks.Strings(), Chain: nonNil(t.Chain), Actors: t.Actors, Seq: t.Seq,
 		KID: t.KID, IssuedAt: instantOf(t.IssuedAt), ExpiresAt: instantOf(t.Expiry),
 	}
 }

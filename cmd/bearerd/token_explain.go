@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -29,14 +30,19 @@ type explanationJSON struct {
 
 // asked is what a token is to be judged for.
 type asked struct {
-	audience, scope, action, path string
-	collection                    int64
+	audience, scope, action, path, from string
+	collection                          int64
 }
 
 func (a *asked) demand(cmd *cobra.Command) (d verification.Requirements, err error) {
 	d.Audience = a.audience
 	if d.Scope, err = identity.ParseScope(a.scope); err != nil {
 		return d, err
+	}
+	if a.from != "" {
+		if d.From, err = netip.ParseAddr(a.from); err != nil {
+			return d, fmt.Errorf("--from: %w", err)
+		}
 	}
 	if cmd.Flags().Changed("collection") {
 		d.Collection = &a.collection
@@ -61,7 +67,7 @@ func (p *program) tokenExplainCommand() *cobra.Command {
 the check that failed, who revoked the token and when, and the bindings that decide
 access.`,
 		Example: `  bearerd token explain < token.txt
-  bearerd token explain --collection 4 --scope read`,
+  bearerd token explain --collection 4 --scope read --from 192.0.2.7`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := a.demand(cmd)
@@ -85,6 +91,7 @@ access.`,
 	f.StringVar(&a.audience, "audience", "", "the required `AUDIENCE`, instead of the default one")
 	f.StringVar(&a.scope, "scope", "", "the required `SCOPE`")
 	f.Int64Var(&a.collection, "collection", 0, "the `ID` of the required collection")
+	f.StringVar(&a.from, "from", "", "the IP `ADDRESS` that it is used from; without it a token that is limited to networks is refused")
 	f.StringVar(&a.action, "action", "", "the required `ACTION`")
 	f.StringVar(&a.path, "path", "", "the `PATH` of the required action")
 	cmd.MarkFlagsRequiredTogether("action", "path")

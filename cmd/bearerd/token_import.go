@@ -28,7 +28,7 @@ names a token by one of
   sha512       its SHA-512, 128 hexadecimal digits
 
 with an owner, the username of a user here, and if you like name, scope (names with
-spaces between), collection (an id), created_at, expires_at and last_used_at
+spaces between), collection (an id), networks (that it may be used from), created_at, expires_at and last_used_at
 (2026-03-01T12:00:00Z, or as a database writes times; without an offset, in UTC).
 
 The shapes of the tokens are declared in the configuration as foreign_tokens. All

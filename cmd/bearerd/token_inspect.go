@@ -51,7 +51,7 @@ For the reason why a token is refused, see "bearerd token explain".`,
 				return err
 			}
 			return p.with(cmd, needs{judges: true}, func(ctx context.Context, i *instance) error {
-				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), verification.Requirements{AnyAudience: true})
+				x, err := i.Explainer.ExplainToken(ctx, caller.Operator(), value.Reveal(), verification.Requirements{AnyAudience: true, AnyNetwork: true})
 				if err != nil {
 					return err
 				}
@@ -99,7 +99,7 @@ func (p *program) showInspection(in inspection) error {
 			fields(w,
 				"id", in.Token.ID, "kind", in.Token.Kind, "name", in.Token.Name, "subject", in.Token.Subject, "username", in.Token.Username,
 				"client", in.Token.ClientID, "audience", strings.Join(in.Token.Audience, " "), "scope", strings.Join(in.Token.Scope, " "),
-				"collection", collectionText(in.Token.Collection), "made from", strings.Join(in.Token.Chain, " "), "actors", strings.Join(in.Token.Actors, " "),
+				"collection", collectionText(in.Token.Collection), "networks", strings.Join(in.Token.Networks, " "), "made from", strings.Join(in.Token.Chain, " "), "actors", strings.Join(in.Token.Actors, " "),
 				"issued", issued, "expires", expires, "decided as of", strconv.FormatInt(in.Token.Seq, 10), "signed by", in.Token.KID)
 		}
 		if u := in.Unverified; u != nil {

@@ -10,6 +10,8 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/networks"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -41,12 +43,14 @@ It is printed to standard output, only once.`,
 type wanted struct {
 	scope, expires string
 	collection     int64
+	networks       []string
 }
 
 func (n *wanted) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&n.scope, "scope", "", "the `SCOPE`, names separated by spaces")
 	f.Int64Var(&n.collection, "collection", 0, "the `ID` of the collection to limit it to")
+	f.StringSliceVar(&n.networks, "network", nil, "a `NETWORK` that it may be used from, such as 192.0.2.0/24 (may be repeated)")
 	f.StringVar(&n.expires, "expires-in", "", "its lifetime: `SECONDS`, or a duration such as 5m")
 }
 
@@ -61,6 +65,11 @@ func (n *wanted) request(cmd *cobra.Command, kind token.Kind) (*issuance.Request
 	if r.Scope, err = identity.ParseScope(n.scope); err != nil {
 		return nil, fmt.Errorf("--scope: %w", err)
 	}
+	if cmd.Flags().Changed("network") {
+		if r.Networks, err = networks.Parse(n.networks); err != nil {
+			return nil, fmt.Errorf("--network: %w", err)
+		}
+	}
 	if cmd.Flags().Changed("collection") {
 		r.Collection = &n.collection
 	}
@@ -74,6 +83,7 @@ type issuedJSON struct {
 	Kind       string   `json:"kind"`
 	Scope      []string `json:"scope"`
 	Collection *int64   `json:"collection"`
+	Networks   []string `json:"networks"`
 	ExpiresIn  *int64   `json:"expires_in"` // seconds; null: never
 }
 
@@ -84,7 +94,7 @@ func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuanc
 	}
 	out := issuedJSON{
 		ID: issued.ID, Token: issued.Value.Reveal(), Kind: issued.Kind.String(),
-		Scope: nonNil(issued.Scope), Collection: issued.Collection,
+		Scope: nonNil(issued.Scope), Collection: issued.Collection, Networks: issued.Networks.Strings(),
 	}
 	until := "it never expires"
 	if issued.Lifetime > 0 {
@@ -97,7 +107,7 @@ func (p *program) issue(ctx context.Context, i *instance, ref string, r *issuanc
 
 func (p *program) tokenCreateCommand() *cobra.Command {
 	var n wanted
-	var name string
+	var name, description string
 	cmd := &cobra.Command{
 		Use:   "create USER --name NAME",
 		Short: "Create an API token for a user",
@@ -110,7 +120,10 @@ expires. It is printed to standard output, only once.`,
 			if err != nil {
 				return err
 			}
-			r.Name = name
+			r.Name, r.Description = name, description
+			if err := records.ValidateDescription(description); err != nil {
+				return err
+			}
 			return p.with(cmd, needs{}, func(ctx context.Context, i *instance) error {
 				return p.issue(ctx, i, args[0], r)
 			})
@@ -118,6 +131,7 @@ expires. It is printed to standard output, only once.`,
 	}
 	n.flags(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "the token's `NAME`, shown to its owner")
+	cmd.Flags().StringVar(&description, "description", "", "what the token is for, as `TEXT`")
 	_ = cmd.MarkFlagRequired("name")
 	return cmd
 }

@@ -23,6 +23,7 @@ type storedJSON struct {
 	Last4      string     `json:"last4"`
 	Scope      []string   `json:"scope"`
 	Collection *int64     `json:"collection"`
+	Networks   []string   `json:"networks"`
 	CreatedAt  *time.Time `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
 	LastUsedBy string     `json:"last_used_from"`
@@ -58,7 +59,7 @@ Access and task tokens are not stored.`,
 				all := []storedJSON{}
 				var rows [][]string
 				for {
-					page, err := i.Issuance.TokenList(ctx, caller.Operator(), q)
+					page, err := i.Tokens.TokenList(ctx, caller.Operator(), q)
 					if err != nil {
 						return err
 					}
@@ -76,7 +77,7 @@ Access and task tokens are not stored.`,
 						}
 						all, rows = append(all, storedJSON{
 							ID: t.ID, Name: t.Name, Kind: t.Kind.String(), Prefix: t.Prefix, Last4: t.Last4, Scope: nonNil(t.Scope),
-							Collection: t.Collection, CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
+							Collection: t.Collection, Networks: t.Networks.Strings(), CreatedAt: instantOf(t.CreatedAt), LastUsedAt: instantOf(t.LastUsedAt),
 							LastUsedBy: t.LastUsedBy, ExpiresAt: instantOf(t.ExpiresAt), RevokedAt: instantOf(t.RevokedAt), Reason: t.Reason,
 						}), append(rows, []string{
 							t.ID, t.Kind.String(), t.Name, value, strings.Join(t.Scope, " "), collectionText(t.Collection),

@@ -11,12 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
-	"github.com/bearerd/bearerd/internal/signin"
 )
 
 func stateOf(u identity.User) string {
@@ -71,7 +71,7 @@ func (p *program) userShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lock, err := i.SignIn.Lock(ctx, caller.Operator(), u.ID)
+			lock, err := i.Accounts.Lock(ctx, caller.Operator(), u.ID)
 			if err != nil {
 				return err
 			}
@@ -105,7 +105,7 @@ func linksText(links []records.Link) string {
 }
 
 // locked says which sign-ins of a user are refused, and until when.
-func locked(l signin.Lock) string {
+func locked(l account.Lock) string {
 	var parts []string
 	if !l.Everywhere.IsZero() {
 		parts = append(parts, "from new addresses until "+l.Everywhere.UTC().Format(time.RFC3339))
@@ -253,7 +253,7 @@ func (p *program) userUnlockCommand() *cobra.Command {
 login.window has passed. An address with failures at many accounts stays limited.`,
 		Args: takes("USER"),
 		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
-			if err := i.SignIn.Unlock(ctx, caller.Operator(), args[0]); err != nil {
+			if err := i.Accounts.Unlock(ctx, caller.Operator(), args[0]); err != nil {
 				return err
 			}
 			p.say("user %s can sign in again", args[0])

@@ -58,7 +58,7 @@ ends it. Send it by a way that nobody else reads: anyone who opens it can set th
 password. What the user had before, tokens and sessions, is revoked then.`,
 		Args: takes("USER"),
 		RunE: p.onDatabase(needs{}, func(ctx context.Context, i *instance, args []string) error {
-			link, err := i.SignIn.CreatePasswordLink(ctx, caller.Operator(), args[0])
+			link, err := i.Accounts.CreatePasswordLink(ctx, caller.Operator(), args[0])
 			if err != nil {
 				return err
 			}

@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/records"
-	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -26,7 +26,7 @@ func mayManageOwn(r *request) error {
 
 // mayChangeOwn returns the gate of what users change about their own way in.
 func (a *API) mayChangeOwn(action string) gate {
-	return func(r *request) error { return a.SignIn.MayChangeOwn(r.Context(), r.caller, action) }
+	return func(r *request) error { return a.Accounts.MayChangeOwn(r.Context(), r.caller, action) }
 }
 
 // changeMe changes the caller's password. Everything of the user ends, and the answer sets
@@ -45,7 +45,7 @@ func (a *API) changeMe(w http.ResponseWriter, r *request) error {
 	case body.Current == nil:
 		return missing("current_password")
 	}
-	c, collection, err := a.SignIn.ChangePassword(r.Context(), r.caller, signin.PasswordChange{
+	c, collection, err := a.Accounts.ChangePassword(r.Context(), r.caller, account.PasswordChange{
 		Current: token.Secret(*body.Current), New: token.Secret(*body.Password),
 	})
 	if err != nil {
@@ -77,7 +77,7 @@ type session struct {
 }
 
 func (a *API) mySessions(w http.ResponseWriter, r *request) error {
-	list, err := a.Issuance.Sessions(r.Context(), r.caller)
+	list, err := a.Tokens.Sessions(r.Context(), r.caller)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (a *API) mySessions(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) endMySession(w http.ResponseWriter, r *request) error {
-	t, err := a.Issuance.OwnSession(r.Context(), r.caller, r.id)
+	t, err := a.Tokens.OwnSession(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func pathLink(r *request) (records.Link, error) {
 func (a *API) unlinkMe(w http.ResponseWriter, r *request) error {
 	l, err := pathLink(r)
 	if err == nil {
-		_, err = a.SignIn.Unlink(r.Context(), r.caller, l)
+		_, err = a.Accounts.Unlink(r.Context(), r.caller, l)
 	}
 	return done(w, err)
 }
@@ -172,7 +172,7 @@ type passwordLink struct {
 }
 
 func (a *API) createPasswordLink(w http.ResponseWriter, r *request) error {
-	link, err := a.SignIn.CreatePasswordLink(r.Context(), r.caller, r.id)
+	link, err := a.Accounts.CreatePasswordLink(r.Context(), r.caller, r.id)
 	if err != nil {
 		return err
 	}

@@ -19,13 +19,16 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/shadow"
@@ -37,14 +40,17 @@ const base = "/auth/api/v1"
 
 // API is the management API.
 type API struct {
-	SignIn    *signin.Authenticator
-	Issuance  *issuance.Issuance
-	Revoker   *revoking.Revoker
-	Directory *directory.Directory
-	Explainer *explain.Explainer
-	Status    func() revocation.Status // how this node stands in the revocation log
-	Policy    issuance.Policy
-	Now       func() time.Time
+	SignIn      *signin.Authenticator
+	Accounts    *account.Accounts
+	Issuance    *issuance.Issuance
+	Tokens      *credentials.Tokens
+	Revoker     *revoking.Revoker
+	Directory   *directory.Directory
+	Provisioner *provisioning.Provisioner
+	Explainer   *explain.Explainer
+	Status      func() revocation.Status // how this node stands in the revocation log
+	Policy      issuance.Policy
+	Now         func() time.Time
 
 	CrossOrigin    *httpkit.CrossOrigin // nil: nothing is changed by cookie
 	Cookies        httpkit.Cookies      // how a session's cookie is set
@@ -81,17 +87,17 @@ func (a *API) routes() []route {
 	return []route{
 		{"GET", "/me", a.me, "", anybody},
 		{"POST", "/me/revoke-all", a.revokeMine, "wait", a.mayRevokeMine},
-		{"GET", "/tokens", a.tokens, "kind " + paging, anybody},
+		{"GET", "/tokens", a.tokens, "all " + tokenFilters + " " + paging, mayListTokens},
 		{"POST", "/tokens", a.createToken, "", a.mayCreateToken},
 		{"GET", "/tokens/{id}", a.token, "", anybody},                                                        // whose it is decides
 		{"DELETE", "/tokens/{id}", revokes(func() operation { return a.Revoker.RevokeID }), "wait", anybody}, // likewise
 		{"POST", "/tokens/{id}/regenerate", a.regenerateToken, "wait", a.mayRegenerate},
-		{"GET", "/users", a.users, "search " + paging, administrator},
+		{"GET", "/users", a.users, "search disabled sort total " + paging, administrator},
 		{"POST", "/users", a.createUser, "", a.mayDo(audit.UserCreate)},
 		{"GET", "/users/{id}", a.user, "", a.mayReadUser},
 		{"PATCH", "/users/{id}", a.updateUser, "wait", a.mayDo(audit.UserUpdate)},
 		{"DELETE", "/users/{id}", revokes(func() operation { return a.Directory.RemoveUser }), "wait", a.mayDo(audit.UserRemove)},
-		{"GET", "/users/{id}/tokens", a.userTokens, "kind " + paging, a.mayReadUser},
+		{"GET", "/users/{id}/tokens", a.userTokens, tokenFilters + " " + paging, a.mayReadUser},
 		{"POST", "/users/{id}/revoke-all", revokes(func() operation { return a.Revoker.RevokeAllOf }), "wait", a.mayRevokeUser},
 		{"POST", "/users/{id}/unlock", a.unlockUser, "", a.mayDo(audit.UserUnlock)},
 		{"GET", "/users/{id}/access", a.access, "", a.mayReadUser},
@@ -120,7 +126,7 @@ func (a *API) routes() []route {
 		{"GET", "/keys", a.keys, paging, administrator},
 		{"POST", "/keys", a.rotateKeys, "wait", a.mayDo(audit.KeyRotate)},
 		{"DELETE", "/keys/{id}", revokes(func() operation { return a.Directory.RetireKey }), "wait", a.mayDo(audit.KeyRetire)},
-		{"GET", "/audit", a.audit, "actor action target token_id since until " + paging, administrator},
+		{"GET", "/audit", a.audit, "actor action target token_id outcome address since until " + paging, administrator},
 		{"GET", "/stats", a.stats, "since step", administrator},
 		{"POST", "/explain", a.explain, "", anybody}, // whom the body asks about decides
 	}
@@ -249,14 +255,14 @@ func (a *API) mayRevokeMine(r *request) error {
 }
 
 func (a *API) mayCreateToken(r *request) error {
-	return a.Issuance.MayCreate(r.Context(), r.caller)
+	return a.Tokens.MayCreate(r.Context(), r.caller)
 }
 
 func (a *API) mayRegenerate(r *request) error {
 	if err := mayBeID(r.id); err != nil {
 		return err
 	}
-	return a.Issuance.MayRegenerate(r.Context(), r.caller, r.id)
+	return a.Tokens.MayRegenerate(r.Context(), r.caller, r.id)
 }
 
 func (a *API) identify(r *http.Request) (*caller.Caller, error) {

@@ -11,7 +11,10 @@ const auditList = "audit"
 
 // filter reads which events are asked for, and how many.
 func (p parameters) filter() (f audit.Filter, limit int, err error) {
-	f = audit.Filter{Actor: p.get("actor"), Action: p.get("action"), Target: p.get("target"), TokenID: p.get("token_id")}
+	f = audit.Filter{
+		Actor: p.get("actor"), Action: p.get("action"), Target: p.get("target"), TokenID: p.get("token_id"),
+		Outcome: p.get("outcome"), Address: p.get("address"),
+	}
 	if f.Since, err = p.instant("since"); err != nil {
 		return f, 0, err
 	}

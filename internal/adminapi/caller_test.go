@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/issuance"
-
-	"github.com/bearerd/bearerd/internal/adminapi"
 )
 
 func TestNobodyIsChallenged(t *testing.T) {
@@ -99,8 +98,8 @@ func TestZeroAPIRefusesSessions(t *testing.T) {
 	s := newSite(t)
 	value := s.SessionToken(t, "ada", password).Value.Reveal()
 	for name, api := range map[string]*adminapi.API{
-		"no cookie named":       {SignIn: s.Authenticator, Issuance: s.Issuance, Now: s.Time},
-		"no cross-origin check": {SignIn: s.Authenticator, Issuance: s.Issuance, Now: s.Time, SessionCookies: []string{cookie}},
+		"no cookie named":       {SignIn: s.Authenticator, Issuance: s.Issuance, Tokens: s.Tokens, Now: s.Time},
+		"no cross-origin check": {SignIn: s.Authenticator, Issuance: s.Issuance, Tokens: s.Tokens, Now: s.Time, SessionCookies: []string{cookie}},
 	} {
 		mux := http.NewServeMux()
 		api.Register(mux)

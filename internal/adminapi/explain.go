@@ -1,7 +1,9 @@
 package adminapi
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -17,20 +19,40 @@ type question struct {
 	Audience   string    `json:"audience"`
 	Scope      scopeList `json:"scope"`
 	Collection *int64    `json:"collection"`
+	Address    address   `json:"address"` // that the token is used from; zero: the caller's
 
 	User   *string `json:"user"` // subject or username
 	Action string  `json:"action"`
 	Path   string  `json:"path"`
 }
 
+// address is an IP address; zero when none was given.
+type address struct{ netip.Addr }
+
+// UnmarshalJSON refuses what is no address.
+func (a *address) UnmarshalJSON(raw []byte) error {
+	var text string
+	if string(raw) == "null" {
+		return nil
+	}
+	err := json.Unmarshal(raw, &text)
+	if err == nil {
+		a.Addr, err = netip.ParseAddr(text)
+	}
+	if err != nil || a.Zone() != "" {
+		return fault.New(fault.Invalid, "the member \"address\" must be an IP address").In("address")
+	}
+	return nil
+}
+
 // check returns what is wrong with a question, and its path.
 func (q question) check() (access.Path, error) {
-	ofToken := q.Audience != "" || q.Scope != nil || q.Collection != nil
+	ofToken := q.Audience != "" || q.Scope != nil || q.Collection != nil || q.Address.IsValid()
 	switch {
 	case (q.Token == nil) == (q.User == nil):
 		return "", fault.New(fault.Invalid, "ask about either a token or a user")
 	case q.User != nil && ofToken:
-		return "", fault.New(fault.Invalid, "audience, scope and collection are asked of a token")
+		return "", fault.New(fault.Invalid, "audience, scope, collection and address are asked of a token")
 	case (q.Action == "") != (q.Path == "") || q.User != nil && q.Action == "":
 		return "", fault.New(fault.Invalid, "the members \"action\" and \"path\" need each other").In("path")
 	case q.Action == "":
@@ -128,6 +150,7 @@ func (a *API) explain(w http.ResponseWriter, r *request) error {
 	} else {
 		x, err = a.Explainer.ExplainToken(r.Context(), r.caller, *q.Token, verification.Requirements{
 			Audience: q.Audience, Scope: q.Scope, Collection: q.Collection, Action: q.Action, Path: path,
+			From: q.Address.Addr,
 		})
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/records"
@@ -15,7 +16,7 @@ import (
 func TestIssuersAreListedWithTheirRules(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	_, _, err := s.Apply(t.Context(), caller.Operator(), directory.Desired{
+	_, _, err := s.Apply(t.Context(), caller.Operator(), apply.Desired{
 		Clients: []directory.NewClient{{ID: "ci", Scopes: []string{"read"}}},
 		Issuers: []records.Issuer{{
 			Name: "publisher", Issuer: "p", SecretFile: "/etc/bearerd/secret", Once: true, MaxAge: time.Hour,

@@ -133,12 +133,15 @@ func TestAuditIsFilteredAndPaged(t *testing.T) {
 		got[1]["target"] != s.adaID || got[1]["target_name"] != "ada" || got[1]["outcome"] != "refused" || got[1]["actor"] != s.adaID {
 		t.Errorf("by action: %v", got)
 	}
+	if got := ask("action=user.update&outcome=refused&address=192.0.2.0/24"); len(got) != 1 || got[0]["actor"] != s.adaID {
+		t.Errorf("refused, from a network: %v", got)
+	}
 	for _, e := range ask("target=" + s.adaID) {
 		if e["target"] != s.adaID {
 			t.Errorf("by target: %v", e)
 		}
 	}
-	for _, query := range []string{"until=" + before, "actor=nobody", "token_id=none", "since=" + url.QueryEscape(time.Now().Add(time.Hour).Format(time.RFC3339))} {
+	for _, query := range []string{"until=" + before, "actor=nobody", "token_id=none", "address=192.0.2.2", "since=" + url.QueryEscape(time.Now().Add(time.Hour).Format(time.RFC3339))} {
 		if got := ask(query); len(got) != 0 {
 			t.Errorf("%s: %v", query, got)
 		}
@@ -158,7 +161,7 @@ func TestAuditIsFilteredAndPaged(t *testing.T) {
 		t.Errorf("paged: %v of %d", seen, len(all))
 	}
 	for _, query := range []string{
-		"action=nothing", "since=yesterday", "until=2026-01-02", "limit=0", "cursor=5", "who=ada", "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "actor=a&actor=b",
+		"action=nothing", "outcome=perhaps", "address=192.0.2", "since=yesterday", "until=2026-01-02", "limit=0", "cursor=5", "who=ada", "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "actor=a&actor=b",
 	} {
 		s.asAdmin(t, 400, "GET", "/audit?"+query, "")
 	}
@@ -194,7 +197,7 @@ func TestExplainTellsWhy(t *testing.T) {
 		}
 	}
 	for _, scope := range []string{`"read write"`, `["read","write"]`} {
-		if x = ask(s.ada, `{"token":"`+s.ada+`","scope":`+scope+`}`); x["allowed"] != false || to[map[string]any](t, to[[]any](t, x["checks"])[7])["ok"] != false {
+		if x = ask(s.ada, `{"token":"`+s.ada+`","scope":`+scope+`}`); x["allowed"] != false || to[map[string]any](t, to[[]any](t, x["checks"])[8])["ok"] != false {
 			t.Errorf("scope %s: %v", scope, x)
 		}
 	}

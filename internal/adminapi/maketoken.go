@@ -7,20 +7,24 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // newToken is an API token or, by its kind, an API key to be made.
 type newToken struct {
-	Name       string    `json:"name"`
-	Kind       string    `json:"kind"` // api-token, which is the default, or api-key
-	Scope      scopeList `json:"scope"`
-	Collection *int64    `json:"collection"`
-	ExpiresIn  lifetime  `json:"expires_in"`
+	Name        string      `json:"name"`
+	Description string      `json:"description"`
+	Kind        string      `json:"kind"` // api-token, which is the default, or api-key
+	Scope       scopeList   `json:"scope"`
+	Collection  *int64      `json:"collection"`
+	Networks    networkList `json:"networks"`
+	ExpiresIn   lifetime    `json:"expires_in"`
 }
 
 // madeToken shows a token's value, this once.
@@ -31,6 +35,7 @@ type madeToken struct {
 	Kind       string     `json:"kind"`
 	Scope      string     `json:"scope"`
 	Collection *int64     `json:"collection"`
+	Networks   []string   `json:"networks"`
 	ExpiresAt  *time.Time `json:"expires_at"`
 }
 
@@ -42,8 +47,8 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	if n.Name == "" && n.Kind != token.KindExchangeKey.String() {
 		return missing("name")
 	}
-	issued, err := a.makeToken(r, n.Kind, issuance.NewCredential{
-		Name: n.Name, Scope: n.Scope, Collection: n.Collection, Lifetime: int64(n.ExpiresIn),
+	issued, err := a.makeToken(r, n.Kind, credentials.NewCredential{
+		Name: n.Name, Description: n.Description, Scope: n.Scope, Collection: n.Collection, Networks: networks.List(n.Networks), Lifetime: int64(n.ExpiresIn),
 	})
 	if err != nil {
 		return unpermitted(err)
@@ -51,12 +56,12 @@ func (a *API) createToken(w http.ResponseWriter, r *request) error {
 	return writeMade(w, issued)
 }
 
-func (a *API) makeToken(r *request, kind string, c issuance.NewCredential) (*issuance.Issued, error) {
+func (a *API) makeToken(r *request, kind string, c credentials.NewCredential) (*issuance.Issued, error) {
 	switch kind {
 	case "", token.KindAPIToken.String():
-		return a.Issuance.CreateAPIToken(r.Context(), r.caller, c)
+		return a.Tokens.CreateAPIToken(r.Context(), r.caller, c)
 	case token.KindExchangeKey.String():
-		return a.Issuance.CreateExchangeKey(r.Context(), r.caller, c)
+		return a.Tokens.CreateExchangeKey(r.Context(), r.caller, c)
 	}
 	return nil, fault.New(fault.Invalid, "the member \"kind\" must be api-token or api-key").In("kind")
 }
@@ -74,7 +79,7 @@ func (a *API) regenerateToken(w http.ResponseWriter, r *request) error {
 	if body.Overlap != nil {
 		overlap = *body.Overlap
 	}
-	issued, err := a.Issuance.Regenerate(r.Context(), r.caller, r.id, overlap)
+	issued, err := a.Tokens.Regenerate(r.Context(), r.caller, r.id, overlap)
 	if err != nil {
 		return unpermitted(err)
 	}
@@ -103,10 +108,24 @@ func (l *lifetime) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
+// networkList is the networks of a body, a list of texts; nil when none was given.
+type networkList networks.List
+
+// UnmarshalJSON refuses what is no network, and a list without any.
+func (l *networkList) UnmarshalJSON(raw []byte) error {
+	var texts []string
+	if json.Unmarshal(raw, &texts) != nil {
+		return fault.New(fault.Invalid, "the member \"networks\" must be a list of strings").In("networks")
+	}
+	list, err := networks.Parse(texts)
+	*l = networkList(list)
+	return err
+}
+
 func writeMade(w http.ResponseWriter, issued *issuance.Issued) error {
 	return httpkit.WriteJSON(w, http.StatusCreated, madeToken{
 		ID: issued.ID, Token: issued.Value.Reveal(), Name: issued.Name, Kind: issued.Kind.String(),
-		Scope: identity.FormatScope(issued.Scope), Collection: issued.Collection, ExpiresAt: instant(issued.Expiry),
+		Scope: identity.FormatScope(issued.Scope), Collection: issued.Collection, Networks: issued.Networks.Strings(), ExpiresAt: instant(issued.Expiry),
 	})
 }
 

@@ -46,6 +46,35 @@ func (p parameters) instant(name string) (time.Time, error) {
 	return t, nil
 }
 
+// flag reads a parameter that is true or false; false when it isn't given.
+func (p parameters) flag(name string) (bool, error) {
+	switch p.get(name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, fault.New(fault.Invalid, "the parameter %q must be true or false", name).In(name)
+}
+
+// longestSpan is the longest time that can be asked about.
+const longestSpan = 100 * 365 * 24 * time.Hour
+
+// span reads how long something is, such as 7d, 36h or 90m; 0 when it isn't given.
+func (p parameters) span(name string) (time.Duration, error) {
+	text := p.get(name)
+	if text == "" {
+		return 0, nil
+	}
+	units := map[byte]time.Duration{'d': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute}
+	unit := units[text[len(text)-1]]
+	n, err := strconv.ParseInt(text[:len(text)-1], 10, 32)
+	if unit == 0 || err != nil || n < 1 || time.Duration(n) > longestSpan/unit {
+		return 0, fault.New(fault.Invalid, "the parameter %q must be a number of days, hours or minutes, such as 7d", name).In(name)
+	}
+	return time.Duration(n) * unit, nil
+}
+
 const (
 	standardLimit = 100
 	maxLimit      = 1000
@@ -146,6 +175,19 @@ func listOf[S, T any](items []S, next string, render func(S) T) list[T] {
 		l.Next = &next
 	}
 	return l
+}
+
+// countedList is a page of a list, with its total where that was asked for.
+type countedList[T any] struct {
+	list[T]
+
+	Total *total `json:"total,omitempty"`
+}
+
+// total is how many items a list has.
+type total struct {
+	Count int  `json:"count"`
+	More  bool `json:"more"`
 }
 
 // each renders every item; the result is never null.

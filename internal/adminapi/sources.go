@@ -30,7 +30,7 @@ func (a *API) sourceUsers(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	page, err := a.Directory.SourceUsers(r.Context(), r.caller, records.LinkedQuery{
+	page, err := a.Provisioner.SourceUsers(r.Context(), r.caller, records.LinkedQuery{
 		Source: r.PathValue("name"), After: r.query.get("cursor"), Limit: limit,
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func (a *API) updateSourceUser(w http.ResponseWriter, r *request) error {
 	if body.Disabled == nil {
 		return missing("disabled")
 	}
-	user, err := a.Directory.DisableLinked(r.Context(), r.caller, r.PathValue("name"), r.PathValue("external_id"), *body.Disabled)
+	user, err := a.Provisioner.DisableLinked(r.Context(), r.caller, r.PathValue("name"), r.PathValue("external_id"), *body.Disabled)
 	if err != nil {
 		return err
 	}
@@ -69,5 +69,5 @@ func (a *API) mayDisable(r *request) error {
 			return err
 		}
 	}
-	return a.Directory.MayDisableLinked(r.Context(), r.caller, source, externalID)
+	return a.Provisioner.MayDisableLinked(r.Context(), r.caller, source, externalID)
 }

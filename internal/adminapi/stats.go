@@ -43,6 +43,7 @@ type statsStep struct {
 	VerifyRefused map[string]int64 `json:"verify_refused"`
 	Logins        map[string]int64 `json:"logins"`
 	Revocations   int64            `json:"revocations"`
+	Revoked       map[string]int64 `json:"revoked"`        // the same, by what was revoked
 	Lag           *lag             `json:"revocation_lag"` // null: nothing was waited for
 }
 
@@ -56,7 +57,7 @@ type lag struct {
 func statsStepOf(t traffic.Step) statsStep {
 	s := statsStep{
 		From: t.From.UTC(), Until: t.Until.UTC(), Issued: t.Issued, IssueRefused: t.IssueRefused, Verified: t.Verified,
-		VerifyRefused: t.VerifyRefused, Logins: t.Logins, Revocations: t.Revoked,
+		VerifyRefused: t.VerifyRefused, Logins: t.Logins, Revocations: t.Revocations(), Revoked: t.Revoked,
 	}
 	if t.Acknowledged > 0 {
 		mean := t.AcknowledgedIn / time.Duration(t.Acknowledged)

@@ -21,13 +21,13 @@ func (counts) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.S
 		from := now.Truncate(step).Add(time.Duration(i+1-steps) * step)
 		none := map[string]int64{}
 		list[i] = traffic.Step{
-			From: from, Until: from.Add(step), Issued: none, IssueRefused: none, Verified: none, VerifyRefused: none, Logins: none,
+			From: from, Until: from.Add(step), Issued: none, IssueRefused: none, Verified: none, VerifyRefused: none, Logins: none, Revoked: none,
 		}
 	}
 	last := &list[steps-1]
 	last.Issued, last.VerifyRefused = map[string]int64{"access": 2}, map[string]int64{"revoked": 1}
 	last.IssueRefused, last.Logins, last.Verified = map[string]int64{"invalid_scope": 3}, map[string]int64{"ok": 4}, map[string]int64{"task": 5}
-	last.Revoked, last.Acknowledged, last.AcknowledgedIn, last.SlowestBelow = 7, 2, 60*time.Millisecond, 50*time.Millisecond
+	last.Revoked, last.Acknowledged, last.AcknowledgedIn, last.SlowestBelow = map[string]int64{"token": 6, "user": 1}, 2, 60*time.Millisecond, 50*time.Millisecond
 	return list, nil
 }
 
@@ -47,13 +47,13 @@ func TestStatsTellAdministratorsWhatTheChartsShow(t *testing.T) {
 	first := map[string]any{
 		"from": instant(now.Truncate(time.Minute).Add(-time.Hour)), "until": instant(now.Truncate(time.Minute).Add(-59 * time.Minute)),
 		"issued": none, "issue_refused": none, "verified": none, "verify_refused": none, "logins": none,
-		"revocations": 0.0, "revocation_lag": nil,
+		"revocations": 0.0, "revoked": none, "revocation_lag": nil,
 	}
 	last := map[string]any{
 		"from": instant(now.Truncate(time.Minute)), "until": instant(now.Truncate(time.Minute).Add(time.Minute)),
 		"issued": map[string]any{"access": 2.0}, "issue_refused": map[string]any{"invalid_scope": 3.0},
 		"verified": map[string]any{"task": 5.0}, "verify_refused": map[string]any{"revoked": 1.0}, "logins": map[string]any{"ok": 4.0},
-		"revocations": 7.0, "revocation_lag": map[string]any{"count": 2.0, "mean": 0.03, "below": 0.05},
+		"revocations": 7.0, "revoked": map[string]any{"token": 6.0, "user": 1.0}, "revocation_lag": map[string]any{"count": 2.0, "mean": 0.03, "below": 0.05},
 	}
 	if diff := cmp.Diff([]any{first, last}, []any{steps[0], steps[60]}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -80,17 +81,42 @@ func value[T any](member *T) (v T) {
 }
 
 func (a *API) users(w http.ResponseWriter, r *request) error {
-	limit, err := r.query.limit()
+	q := records.UserQuery{Search: r.query.get("search"), After: r.query.get("cursor")}
+	var err error
+	if q.Limit, err = r.query.limit(); err != nil {
+		return err
+	}
+	if r.query.get("disabled") != "" {
+		disabled, err := r.query.flag("disabled")
+		if err != nil {
+			return err
+		}
+		q.Disabled = &disabled
+	}
+	switch r.query.get("sort") {
+	case "", "username":
+	case "-username":
+		q.Descending = true
+	default:
+		return fault.New(fault.Invalid, "the parameter \"sort\" must be username or -username").In("sort")
+	}
+	counted, err := r.query.flag("total")
 	if err != nil {
 		return err
 	}
-	page, err := a.Directory.UserList(r.Context(), r.caller, records.UserQuery{
-		Search: r.query.get("search"), After: r.query.get("cursor"), Limit: limit,
-	})
+	page, err := a.Directory.UserList(r.Context(), r.caller, q)
 	if err != nil {
 		return err
 	}
-	return writeList(w, page.Items, page.Next, UserOf)
+	out := countedList[User]{list: listOf(page.Items, page.Next, UserOf)}
+	if counted {
+		n, err := a.Directory.UserTotal(r.Context(), r.caller, q)
+		if err != nil {
+			return err
+		}
+		out.Total = &total{n.Count, n.More}
+	}
+	return httpkit.WriteJSON(w, http.StatusOK, out)
 }
 
 func (a *API) createUser(w http.ResponseWriter, r *request) error {
@@ -132,7 +158,7 @@ func (a *API) updateUser(w http.ResponseWriter, r *request) error {
 }
 
 func (a *API) unlockUser(w http.ResponseWriter, r *request) error {
-	return done(w, a.SignIn.Unlock(r.Context(), r.caller, r.id))
+	return done(w, a.Accounts.Unlock(r.Context(), r.caller, r.id))
 }
 
 // self returns who the callers are and what they came with. Of a client nothing but
@@ -150,6 +176,7 @@ type credential struct {
 	Kind       string     `json:"kind"`
 	Scope      string     `json:"scope"`
 	Collection *int64     `json:"collection"`
+	Networks   []string   `json:"networks"`
 	ClientID   string     `json:"client_id"`
 	ExpiresAt  *time.Time `json:"expires_at"`
 }
@@ -157,7 +184,7 @@ type credential struct {
 func credentialOf(t *verification.Token) credential {
 	return credential{
 		ID: t.ID, Kind: t.Kind.String(), Scope: identity.FormatScope(t.Scope), Collection: t.Collection,
-		ClientID: t.ClientID, ExpiresAt: instant(t.Expiry),
+		Networks: t.Networks.Strings(), ClientID: t.ClientID, ExpiresAt: instant(t.Expiry),
 	}
 }
 

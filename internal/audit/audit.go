@@ -159,6 +159,8 @@ type Filter struct {
 	// was such a user: a folded username.
 	TargetTyped string
 	TokenID     string
+	Outcome     string    // OK or Refused
+	Address     string    // where it came from: an address, or a network in CIDR notation
 	Since       time.Time // events at this time or later
 	Until       time.Time // events before this time
 	Cursor      int64     // events with a smaller ID: that of the last one already seen
@@ -185,8 +187,15 @@ func (f Filter) Canonical() (Filter, error) {
 		return Filter{}, fault.New(fault.Invalid, "cursor is not one of ours").In("cursor")
 	case f.Action != "" && !slices.Contains(actions, f.Action):
 		return Filter{}, fault.New(fault.Invalid, "unknown action").In("action")
+	case f.Outcome != "" && f.Outcome != OK && f.Outcome != Refused:
+		return Filter{}, fault.New(fault.Invalid, "an outcome is %s or %s", OK, Refused).In("outcome")
 	case !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until):
 		return Filter{}, fault.New(fault.Invalid, "since is not before until").In("since")
+	}
+	if f.Address != "" {
+		if _, _, err := AddressRange(f.Address); err != nil {
+			return Filter{}, err
+		}
 	}
 	return f, nil
 }
@@ -197,6 +206,8 @@ func (f Filter) Matches(e Event) bool {
 		(f.Action == "" || f.Action == e.Action) &&
 		(f.Target == "" || f.Target == e.Target || f.TargetTyped == e.Target && f.TargetTyped != "") &&
 		(f.TokenID == "" || f.TokenID == e.TokenID) &&
+		(f.Outcome == "" || f.Outcome == e.Outcome) &&
+		(f.Address == "" || within(e.Address, f.Address)) &&
 		(f.Since.IsZero() || !e.At.Before(f.Since)) &&
 		(f.Until.IsZero() || e.At.Before(f.Until)) &&
 		(f.Cursor == 0 || e.ID < f.Cursor)

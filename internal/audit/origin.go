@@ -26,15 +26,20 @@ func OriginOf(ctx context.Context) Origin {
 	return o
 }
 
+// Addr returns the client's address; zero when it is not known.
+func (o Origin) Addr() netip.Addr {
+	addr, _ := netip.ParseAddr(o.Address)
+	return addr.Unmap().WithZone("")
+}
+
 // Network returns the name under which what a client does is counted: its address or,
 // of an IPv6 client, the /64 that it has all of. It is empty when the address is not
 // known.
 func (o Origin) Network() string {
-	addr, err := netip.ParseAddr(o.Address)
-	if err != nil {
+	addr := o.Addr()
+	if !addr.IsValid() {
 		return ""
 	}
-	addr = addr.Unmap().WithZone("")
 	if !addr.Is6() {
 		return addr.String()
 	}

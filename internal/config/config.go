@@ -42,6 +42,8 @@ type Config struct {
 	Upstream       Upstream                    `yaml:"upstream"`
 	Requirements   map[string]NamedRequirement `yaml:"requirements"`
 	Webhook        Webhook                     `yaml:"webhook"`
+	Notices        []Notice                    `yaml:"notices"` // receivers of what happens
+	Mail           Mail                        `yaml:"mail"`
 	Specify        Specify                     `yaml:"specify"`
 	Senaite        Senaite                     `yaml:"senaite"`
 	Hypothesis     Hypothesis                  `yaml:"hypothesis"`
@@ -294,6 +296,8 @@ func Default() Config {
 			Headers: map[string]string{}, Encoding: "utf-8", Cookies: CookiesDrop, Groups: []string{}, Routes: []Route{},
 		},
 		Requirements: map[string]NamedRequirement{},
+		Notices:      []Notice{},
+		Mail:         Mail{TLS: MailStartTLS},
 		Specify:      Specify{Login: true},
 		Senaite:      Senaite{Prefixes: []string{"/@@API/senaite/v1", "/senaite/@@API/senaite/v1"}},
 	}

@@ -117,6 +117,16 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{Path: "/api/", Require: config.RequireToken, Audience: "api", Scope: "read write:all"},
 			{Path: "/maybe", Require: config.RequireOptional, Permission: config.Permission{Action: "access", Path: "/collections/4"}},
 		}},
+		Webhook: config.Webhook{URL: "https://hooks.example.org/tokens", SecretFile: "hook.secret"},
+		Notices: []config.Notice{
+			{URL: "https://siem.example.org/events", SecretFile: "siem.secret", CAFile: "siem.pem", Events: []string{
+				"urn:bearerd:event:token-leaked", "https://schemas.openid.net/secevent/caep/event-type/session-revoked",
+			}},
+			{URL: "http://127.0.0.1:9000/"},
+		},
+		Mail: config.Mail{
+			SMTP: "mail.example.org:465", TLS: config.MailOverTLS, Username: "bearerd", PasswordFile: "mail.secret", From: "Museum <bearerd@example.org>",
+		},
 		Requirements: map[string]config.NamedRequirement{"read": {
 			Audience: "api", Scope: "read write", SafeScope: new("read"), Collection: new(int64(4)), Action: "access", Path: "/things", In: []string{"token"},
 		}},

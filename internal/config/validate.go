@@ -51,6 +51,8 @@ func validate(c Config, origin map[string]string) []Problem {
 	}
 	k.checkUpstream()
 	k.checkWebhook()
+	k.checkNotices()
+	k.checkMail()
 	return k.problems
 }
 

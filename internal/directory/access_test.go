@@ -7,7 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -88,7 +90,7 @@ func bind(t *testing.T, f *nodetest.Fixture, c *caller.Caller) bound {
 	four := new(int64(4))
 	b := bound{
 		access:   f.Made(t, c, issuance.Request{Kind: token.KindAccess, Collection: four}),
-		apiToken: f.APIToken(t, c, issuance.NewCredential{Collection: four}),
+		apiToken: f.APIToken(t, c, credentials.NewCredential{Collection: four}),
 		unbound:  f.Made(t, c, issuance.Request{Kind: token.KindAccess}),
 	}
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: b.apiToken.Value.Reveal()})
@@ -297,7 +299,7 @@ func TestAChangeThatFindsNothingToDoIsAcknowledgedAlike(t *testing.T) {
 	_, err := there.Judge(t, inFour)
 	nodetest.WantFault(t, "access that was lost already", err, fault.InsufficientScope, "no access")
 
-	desired := directory.Desired{Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: "ada", Disabled: true}, SetDisabled: true}}}
+	desired := apply.Desired{Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: "ada", Disabled: true}, SetDisabled: true}}}
 	living := here.MadeAccess(t, ada)
 	there.WantAlive(t, "before", living)
 	for _, wait := range waits {

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -16,7 +17,7 @@ import (
 // CreateBinding grants a user or a group a role or a permission at a path, and returns
 // the binding with its new id. The binding's User is a subject or a username.
 func (a *Access) CreateBinding(ctx context.Context, c *caller.Caller, b access.Binding) (access.Binding, error) {
-	if err := a.editor.admit(ctx, c, audit.BindingCreate, b.User+b.Group); err != nil {
+	if err := a.editor.Admit(ctx, c, audit.BindingCreate, b.User+b.Group); err != nil {
 		return b, err
 	}
 	b, err := a.canonical(ctx, b)
@@ -24,13 +25,13 @@ func (a *Access) CreateBinding(ctx context.Context, c *caller.Caller, b access.B
 		return b, err
 	}
 	b.ID = uuid.NewString()
-	_, err = a.editor.commit(ctx, c, a.editor.createBinding(b))
+	_, err = a.editor.Commit(ctx, c, a.editor.CreateBinding(b))
 	return b, err
 }
 
 // UpdateBinding replaces the binding that has this id.
 func (a *Access) UpdateBinding(ctx context.Context, c *caller.Caller, b access.Binding) (access.Binding, error) {
-	if err := a.editor.admit(ctx, c, audit.BindingUpdate, b.User+b.Group); err != nil {
+	if err := a.editor.Admit(ctx, c, audit.BindingUpdate, b.User+b.Group); err != nil {
 		return b, err
 	}
 	b, err := a.canonical(ctx, b)
@@ -41,22 +42,20 @@ func (a *Access) UpdateBinding(ctx context.Context, c *caller.Caller, b access.B
 	if err != nil {
 		return b, err
 	}
-	update := a.editor.binding(audit.BindingUpdate, b, records.RemoveBinding{ID: b.ID}, records.AddBinding{Binding: b})
-	update.log = append(update.log, a.editor.bindingCutOff(old))
-	_, err = a.editor.commit(ctx, c, update)
+	_, err = a.editor.Commit(ctx, c, a.editor.UpdateBinding(old, b))
 	return b, err
 }
 
 // RemoveBinding removes a binding.
 func (a *Access) RemoveBinding(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
-	if err := a.editor.admit(ctx, c, audit.BindingRemove, id); err != nil {
+	if err := a.editor.Admit(ctx, c, audit.BindingRemove, id); err != nil {
 		return revocation.Receipt{}, err
 	}
 	b, err := a.find(ctx, id)
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
-	return a.editor.commit(ctx, c, a.editor.removeBinding(b))
+	return a.editor.Commit(ctx, c, a.editor.RemoveBinding(b))
 }
 
 // BindingList returns the bindings that match, for administrators. The query's User is
@@ -101,7 +100,7 @@ func (a *Access) canonical(ctx context.Context, b access.Binding) (access.Bindin
 	if b.User != "" {
 		u, err := findUser(ctx, a.store, b.User)
 		if fault.Is(err, fault.NotFound) {
-			return b, errNoSuchUser(b.User)
+			return b, changes.ErrNoSuchUser(b.User)
 		}
 		if err != nil {
 			return b, err
@@ -109,41 +108,4 @@ func (a *Access) canonical(ctx context.Context, b access.Binding) (access.Bindin
 		b.User = u.ID
 	}
 	return b.Canonical()
-}
-
-// errNoSuchUser is the error of a binding that names a user who does not exist.
-func errNoSuchUser(name string) error {
-	return fault.New(fault.Invalid, "there is no user %q", name).In("user")
-}
-
-func (e *editor) createBinding(b access.Binding) change {
-	return e.binding(audit.BindingCreate, b, records.AddBinding{Binding: b})
-}
-
-func (e *editor) removeBinding(b access.Binding) change {
-	return e.binding(audit.BindingRemove, b, records.RemoveBinding{ID: b.ID})
-}
-
-func (e *editor) binding(action string, b access.Binding, ops ...records.Op) change {
-	return change{
-		action: action, target: b.User + b.Group, remark: describeBinding(b), ops: ops,
-		log: []revocation.Entry{e.bindingCutOff(b)},
-	}
-}
-
-// bindingCutOff returns the log entry after which every node decides again what the
-// binding's user or group may do.
-func (e *editor) bindingCutOff(b access.Binding) revocation.Entry {
-	if b.Group != "" {
-		return e.journal.CutOff(revocation.Group, b.Group)
-	}
-	return e.journal.CutOff(revocation.Access, b.User)
-}
-
-// describeBinding returns what a binding grants, in words.
-func describeBinding(b access.Binding) string {
-	if b.Permission != nil {
-		return b.Permission.Action + " " + string(b.Permission.Path) + " at " + string(b.Path)
-	}
-	return "role " + b.Role + " at " + string(b.Path)
 }

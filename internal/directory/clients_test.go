@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -148,7 +150,7 @@ func TestAChangeOfAClientKeepsItsOverlap(t *testing.T) {
 	n.Scopes = []string{"read", "write"}
 	nodetest.Must(t, nodetest.Second(f.UpdateClient(t.Context(), operator, n)))
 	wantSecrets(t, "changed", both, f)
-	_, _, err = f.Apply(t.Context(), operator, directory.Desired{Clients: []directory.NewClient{{ID: "ci", Grants: n.Grants, Scopes: []string{"read"}}}})
+	_, _, err = f.Apply(t.Context(), operator, apply.Desired{Clients: []directory.NewClient{{ID: "ci", Grants: n.Grants, Scopes: []string{"read"}}}})
 	nodetest.Must(t, err)
 	wantSecrets(t, "applied", both, f)
 	n.Secret = "another secret that is long enough, too"
@@ -204,7 +206,7 @@ func TestNarrowedClientLosesWhatWasIssuedToIt(t *testing.T) {
 // tokensOf makes a token of the user's own, and those that a client gets.
 func tokensOf(t *testing.T, f *nodetest.Fixture, user, app *caller.Caller) (own *issuance.Issued, apps map[string]*issuance.Issued) {
 	t.Helper()
-	own = f.APIToken(t, user, issuance.NewCredential{Scope: []string{"read"}})
+	own = f.APIToken(t, user, credentials.NewCredential{Scope: []string{"read"}})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: own.Value.Reveal(), Client: app, Scope: []string{"read", "offline_access"}})
 	nodetest.Must(t, err)
 	itself, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app, Scope: []string{"read"}})

@@ -9,8 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/changes"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -76,7 +79,7 @@ func adminActs(t *testing.T, f *nodetest.Fixture, n *int) map[string]func(c *cal
 		}),
 		"RotateKeys": one(audit.KeyRotate, func(c *caller.Caller) error { return f.RotateKeys(ctx, c, false) }),
 		"RetireKey":  one(audit.KeyRetire, func(c *caller.Caller) error { return nodetest.Second(f.RetireKey(ctx, c, "none")) }),
-		"Apply":      one(audit.Apply, func(c *caller.Caller) error { _, _, err := f.Apply(ctx, c, directory.Desired{}); return err }),
+		"Apply":      one(audit.Apply, func(c *caller.Caller) error { _, _, err := f.Apply(ctx, c, apply.Desired{}); return err }),
 
 		"UserList":       one("", func(c *caller.Caller) error { return nodetest.Second(f.UserList(ctx, c, records.UserQuery{})) }),
 		"User":           one("", func(c *caller.Caller) error { return nodetest.Second(f.Directory.User(ctx, c, "victim")) }),
@@ -122,7 +125,7 @@ func TestOnlyAdministratorsAdminister(t *testing.T) {
 			"an administrator's collection":   {f.ByBearer(t, f.Made(t, root, issuance.Request{Kind: token.KindAccess, Scope: []string{"admin"}, Collection: new(int64(4))})), fault.InsufficientScope},
 			"an administrator":                {root, 0},
 			"an administrator by Bearer":      {f.ByBearer(t, f.MadeAccess(t, root, "admin")), 0},
-			"an administrator's API token":    {f.ByBearer(t, f.APIToken(t, root, issuance.NewCredential{Scope: []string{"admin"}})), 0},
+			"an administrator's API token":    {f.ByBearer(t, f.APIToken(t, root, credentials.NewCredential{Scope: []string{"admin"}})), 0},
 			"the operator":                    {operator, 0},
 		} {
 			before := f.Refusals(t)
@@ -153,7 +156,7 @@ func TestAdministratorLosesTheRightAtOnce(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	root := f.Person(t, "root", nodetest.Admin())
-	lasting := f.APIToken(t, root, issuance.NewCredential{Scope: []string{"admin"}})
+	lasting := f.APIToken(t, root, credentials.NewCredential{Scope: []string{"admin"}})
 	nodetest.Must(t, nodetest.Second(f.UserList(t.Context(), f.ByBearer(t, lasting), records.UserQuery{})))
 	_, _, err := f.RemoveAccess(t.Context(), operator, "root", "/")
 	nodetest.Must(t, err)
@@ -272,7 +275,7 @@ func TestGateComesBeforeValidation(t *testing.T) {
 			return nodetest.Second(f.UpdateClient(ctx, c, directory.NewClient{Secret: "short"}))
 		},
 		audit.Apply: func(c *caller.Caller) error {
-			_, _, err := f.Apply(ctx, c, directory.Desired{Roles: []access.Role{bad}})
+			_, _, err := f.Apply(ctx, c, apply.Desired{Roles: []access.Role{bad}})
 			return err
 		},
 	} {
@@ -290,13 +293,14 @@ func TestNewRefusesAnIncompleteConfig(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	forms, err := token.NewForms(token.PrefixAPIToken)
 	nodetest.Must(t, err)
-	whole := directory.Config{Store: f.Store, Journal: f.Journal, Hasher: f.Hasher, Passwords: identity.PasswordRule{Min: 8}, Ring: f.Ring, Forms: forms}
+	editor, err := changes.New(changes.Config{Store: f.Store, Journal: f.Journal, Hasher: f.Hasher, Passwords: identity.PasswordRule{Min: 8}})
+	nodetest.Must(t, err)
+	whole := directory.Config{Store: f.Store, Journal: f.Journal, Editor: editor, Ring: f.Ring, Forms: forms}
 	nodetest.Must(t, nodetest.Second(directory.New(whole)))
 	for name, remove := range map[string]func(*directory.Config){
 		"the store":   func(c *directory.Config) { c.Store = nil },
 		"the journal": func(c *directory.Config) { c.Journal = nil },
-		"the hasher":  func(c *directory.Config) { c.Hasher = nil },
-		"the rule":    func(c *directory.Config) { c.Passwords = identity.PasswordRule{} },
+		"the editor":  func(c *directory.Config) { c.Editor = nil },
 		"the ring":    func(c *directory.Config) { c.Ring = nil },
 		"the forms":   func(c *directory.Config) { c.Forms = token.Forms{} },
 	} {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/records"
@@ -19,8 +20,9 @@ const KeySetChangedID = "next"
 
 // Keys reads and changes the signing keys.
 type Keys struct {
-	ring   *keyring.Ring
-	editor *editor
+	ring    *keyring.Ring
+	editor  *changes.Editor
+	journal *journal.Journal
 }
 
 // JWKS returns the JWK Set (RFC 7517 §5), for anybody. The bytes are shared and must
@@ -57,12 +59,12 @@ func (k *Keys) KeyList(ctx context.Context, c *caller.Caller) ([]keyring.Key, er
 // published for the JWK Set's cache time, or at once with atOnce. Tokens that are
 // signed already stay valid.
 func (k *Keys) RotateKeys(ctx context.Context, c *caller.Caller, atOnce bool) error {
-	if err := k.editor.admit(ctx, c, audit.KeyRotate, ""); err != nil {
+	if err := k.editor.Admit(ctx, c, audit.KeyRotate, ""); err != nil {
 		return err
 	}
-	_, err := k.editor.commit(ctx, c, change{
-		action: audit.KeyRotate, ops: []records.Op{records.ChangeKeys{Plan: k.ring.PlanRotate(atOnce)}},
-		log: []revocation.Entry{k.editor.journal.CutOff(revocation.SigningKey, KeySetChangedID)},
+	_, err := k.editor.Commit(ctx, c, changes.Change{
+		Action: audit.KeyRotate, Ops: []records.Op{records.ChangeKeys{Plan: k.ring.PlanRotate(atOnce)}},
+		Log: []revocation.Entry{k.journal.CutOff(revocation.SigningKey, KeySetChangedID)},
 	})
 	if err != nil {
 		return err
@@ -74,13 +76,13 @@ func (k *Keys) RotateKeys(ctx context.Context, c *caller.Caller, atOnce bool) er
 // was made from what it signed: that has the key in its chain. When it was the active key,
 // the next key becomes active at once.
 func (k *Keys) RetireKey(ctx context.Context, c *caller.Caller, kid string) (revocation.Receipt, error) {
-	if err := k.editor.admit(ctx, c, audit.KeyRetire, kid); err != nil {
+	if err := k.editor.Admit(ctx, c, audit.KeyRetire, kid); err != nil {
 		return revocation.Receipt{}, err
 	}
-	ops, log := k.editor.journal.Kill(journal.Kill{ID: kid, Opaque: true, Reason: "signing key revoked"})
-	r, err := k.editor.commit(ctx, c, change{
-		action: audit.KeyRetire, target: kid, ops: append(ops, records.ChangeKeys{Plan: k.ring.PlanRetire(kid)}),
-		log: append(log, k.editor.journal.CutOff(revocation.SigningKey, kid)),
+	ops, log := k.journal.Kill(journal.Kill{ID: kid, Opaque: true, Reason: "signing key revoked"})
+	r, err := k.editor.Commit(ctx, c, changes.Change{
+		Action: audit.KeyRetire, Target: kid, Ops: append(ops, records.ChangeKeys{Plan: k.ring.PlanRetire(kid)}),
+		Log: append(log, k.journal.CutOff(revocation.SigningKey, kid)),
 	})
 	if err != nil {
 		return r, err

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -27,7 +28,7 @@ func TestARetiredKeyTakesAllThatWasMadeFromWhatItSignedAlong(t *testing.T) {
 		nodetest.Must(t, err)
 		return pair.Access
 	}
-	apiToken, key := f.APIToken(t, thief, issuance.NewCredential{}), f.ExchangeKey(t, thief, issuance.NewCredential{})
+	apiToken, key := f.APIToken(t, thief, credentials.NewCredential{}), f.ExchangeKey(t, thief, credentials.NewCredential{})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: forged.Value.Reveal(), Scope: []string{identity.ScopeOfflineAccess}})
 	nodetest.Must(t, err)
 	made := map[string]*issuance.Issued{
@@ -35,7 +36,7 @@ func TestARetiredKeyTakesAllThatWasMadeFromWhatItSignedAlong(t *testing.T) {
 		"what was exchanged": traded(forged), "what came with a refresh token": pair.Access,
 	}
 	others := map[string]*issuance.Issued{
-		"an API token of a session": f.APIToken(t, ada, issuance.NewCredential{}), "what another key signed": f.MadeAccess(t, ada),
+		"an API token of a session": f.APIToken(t, ada, credentials.NewCredential{}), "what another key signed": f.MadeAccess(t, ada),
 	}
 	for what, issued := range made {
 		f.WantAlive(t, what, issued)

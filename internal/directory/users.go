@@ -2,74 +2,49 @@ package directory
 
 import (
 	"context"
-	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/source"
-	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
+// userStore reads users.
+type userStore interface {
+	records.Directory
+	records.Lists
+}
+
 // Users reads and changes users and the groups they are in.
 type Users struct {
-	store    records.Directory
-	sessions SessionFinder
-	editor   *editor
+	store   userStore
+	editor  *changes.Editor
+	links   changes.LinkStore
+	journal *journal.Journal
 }
 
-// NewUser is a user to be created. Without a password and a hash, no password is
-// accepted for the user.
-type NewUser struct {
-	Username, Name, Email string
-	Groups                []string
-	Disabled              bool
-	Password              token.Secret
-	PasswordHash          identity.PasswordHash // of another system; see identity.ParseHash
-
-	fromSource
-}
+// NewUser is a user to be created.
+type NewUser = changes.NewUser
 
 // UserPatch is a change of a user; a nil field is left as it is.
-type UserPatch struct {
-	Username     *string
-	Name, Email  *string
-	Groups       *[]string
-	Disabled     *bool
-	Password     *token.Secret
-	PasswordHash *identity.PasswordHash
-
-	bySource          bool // a source says it: the time of a new password is the source's to say
-	sameSecret        bool // the new hash may be one of the same password: nothing is revoked
-	newSecret         bool // the password was changed, whatever the hash: everything is revoked
-	owner             *string
-	passwordChangedAt *time.Time
-	ifPassword        *identity.PasswordHash // the hash that must still be the stored one; nil: any
-	groupsOf          *string                // Groups replaces what this source has set, "" administrators; nil: all
-}
-
-// fromSource is what a source says of a user whom it creates.
-type fromSource struct {
-	bySource          bool
-	owner             string
-	passwordChangedAt time.Time
-}
+type UserPatch = changes.UserPatch
 
 // CreateUser creates a user with a new subject id.
 func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (identity.User, error) {
-	if err := u.editor.admit(ctx, c, audit.UserCreate, n.Username); err != nil {
+	if err := u.editor.Admit(ctx, c, audit.UserCreate, n.Username); err != nil {
 		return identity.User{}, err
 	}
-	creation, user, err := u.editor.createUser(ctx, n)
+	creation, user, err := u.editor.CreateUser(ctx, n, changes.BySource{})
 	if err != nil {
 		return identity.User{}, err
 	}
-	_, err = u.editor.commit(ctx, c, creation)
+	_, err = u.editor.Commit(ctx, c, creation)
 	return user, err
 }
 
@@ -79,11 +54,11 @@ func (u *Users) CreateUser(ctx context.Context, c *caller.Caller, n NewUser) (id
 // again from the new state. A session that sets a password must be fresh: the error is
 // SignInAgain.
 func (u *Users) UpdateUser(ctx context.Context, c *caller.Caller, ref string, p UserPatch) (identity.User, error) {
-	if err := u.editor.admit(ctx, c, audit.UserUpdate, ref); err != nil {
+	if err := u.editor.Admit(ctx, c, audit.UserUpdate, ref); err != nil {
 		return identity.User{}, err
 	}
 	if p.Password != nil || p.PasswordHash != nil {
-		if err := u.editor.admitFresh(ctx, c, audit.UserPassword, ref); err != nil {
+		if err := u.editor.AdmitFresh(ctx, c, audit.UserPassword, ref); err != nil {
 			return identity.User{}, err
 		}
 	}
@@ -91,25 +66,25 @@ func (u *Users) UpdateUser(ctx context.Context, c *caller.Caller, ref string, p 
 	if err != nil {
 		return identity.User{}, err
 	}
-	changes, user, err := u.editor.updateUser(ctx, user, p)
-	if err != nil || len(changes) == 0 {
+	list, user, err := u.editor.UpdateUser(ctx, user, changes.UserUpdate{UserPatch: p})
+	if err != nil || len(list) == 0 {
 		return user, err
 	}
-	_, err = u.editor.commit(ctx, c, changes...)
+	_, err = u.editor.Commit(ctx, c, list...)
 	return user, err
 }
 
 // RemoveUser removes a user, named by subject or username, with their bindings.
 // Everything that was issued to the user is revoked.
 func (u *Users) RemoveUser(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
-	if err := u.editor.admit(ctx, c, audit.UserRemove, ref); err != nil {
+	if err := u.editor.Admit(ctx, c, audit.UserRemove, ref); err != nil {
 		return revocation.Receipt{}, err
 	}
 	user, err := findUser(ctx, u.store, ref)
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
-	return u.editor.commit(ctx, c, u.editor.removeUser(user))
+	return u.editor.Commit(ctx, c, u.editor.RemoveUser(user))
 }
 
 // User returns a user by subject or username: the caller, or anybody for
@@ -159,27 +134,21 @@ func (u *Users) UserList(ctx context.Context, c *caller.Caller, q records.UserQu
 	return u.store.Users(ctx, q)
 }
 
+// UserTotal counts the users that UserList lists, on all pages, up to records.MaxTotal.
+func (u *Users) UserTotal(ctx context.Context, c *caller.Caller, q records.UserQuery) (records.Total, error) {
+	if err := c.RequireAdministrator(); err != nil {
+		return records.Total{}, err
+	}
+	return u.store.UserTotal(ctx, q)
+}
+
 // Usernames returns the usernames of subjects, for administrators. Subjects that no
 // longer exist are left out.
 func (u *Users) Usernames(ctx context.Context, c *caller.Caller, subjects []string) (map[string]string, error) {
 	if err := c.RequireAdministrator(); err != nil {
 		return nil, err
 	}
-	names := make(map[string]string, len(subjects))
-	for _, id := range subjects {
-		if _, known := names[id]; known {
-			continue
-		}
-		user, err := findUser(ctx, u.store, id)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		names[id] = user.Username
-	}
-	return names, nil
+	return u.store.Usernames(ctx, subjects)
 }
 
 // UserAccess returns the grants of a user, each with the binding it comes from: the
@@ -196,30 +165,30 @@ func (u *Users) UserAccess(ctx context.Context, c *caller.Caller, ref string) ([
 // through roles included. It also returns the bindings that still grant something
 // there: a group's, or one at a wider path.
 func (u *Users) RemoveAccess(ctx context.Context, c *caller.Caller, ref string, at access.Path) (removed, remaining []access.Binding, err error) {
-	if err := u.editor.admit(ctx, c, audit.UserAccess, ref); err != nil {
+	if err := u.editor.Admit(ctx, c, audit.UserAccess, ref); err != nil {
 		return nil, nil, err
 	}
 	user, err := findUser(ctx, u.store, ref)
 	if err != nil {
 		return nil, nil, err
 	}
-	read := u.editor.journal.Reading()
+	read := u.journal.Reading()
 	removed, remaining, err = u.bindingsAt(ctx, user.ID, at)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(removed) == 0 {
-		_, err := u.editor.journal.Settled(ctx, read, c.Wait)
+		_, err := u.journal.Settled(ctx, read, c.Wait)
 		return removed, remaining, err
 	}
-	removal := change{
-		action: audit.UserAccess, target: user.ID, remark: "removed at " + string(at),
-		log: []revocation.Entry{u.editor.journal.CutOff(revocation.Access, user.ID)},
+	removal := changes.Change{
+		Action: audit.UserAccess, Target: user.ID, Remark: "removed at " + string(at),
+		Log: []revocation.Entry{u.journal.CutOff(revocation.Access, user.ID)},
 	}
 	for _, b := range removed {
-		removal.ops = append(removal.ops, records.RemoveBinding{ID: b.ID})
+		removal.Ops = append(removal.Ops, records.RemoveBinding{ID: b.ID})
 	}
-	_, err = u.editor.commit(ctx, c, removal)
+	_, err = u.editor.Commit(ctx, c, removal)
 	return removed, remaining, err
 }
 

@@ -6,9 +6,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -75,5 +78,44 @@ func TestUsernamesAreThoseOfUsersWhoExist(t *testing.T) {
 	nodetest.Must(t, err)
 	if diff := cmp.Diff(map[string]string{ada.ID: "ada"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Renaming keeps who somebody is. The name is free then, and from where its old holder
+// signed in means nothing for the next one.
+func TestARenamedUserIsTheSameUser(t *testing.T) {
+	t.Parallel()
+	nodetest.OnEngines(t, func(t *testing.T, f *nodetest.Fixture) {
+		ada := f.User(t, "ada", "correct horse")
+		f.User(t, "grace", "")
+		issued := f.APIToken(t, f.SignedIn(t, "ada"), credentials.NewCredential{})
+		name := "Ada.Lovelace"
+		u, err := f.UpdateUser(t.Context(), operator, "ADA", directory.UserPatch{Username: &name})
+		if nodetest.Must(t, err); u.ID != ada.ID || u.Username != name {
+			t.Errorf("renamed: %+v", u)
+		}
+		f.WantAlive(t, "a token of before", issued)
+		f.Login(t, "ada.LOVELACE ", "correct horse")
+		taken, bad, subject := "GRACE", "gr\u200bace", ada.ID
+		_, err = f.UpdateUser(t.Context(), operator, ada.ID, directory.UserPatch{Username: &taken})
+		nodetest.WantFault(t, "a taken name", err, fault.Conflict, `a user of that name exists already, as "grace"`)
+		for _, name := range []string{bad, subject, ""} {
+			_, err = f.UpdateUser(t.Context(), operator, ada.ID, directory.UserPatch{Username: &name})
+			nodetest.WantFault(t, "a bad name", err, fault.Invalid, "")
+		}
+		f.User(t, "ada", "") // is free
+	})
+}
+
+// What an earlier version accepted as a username doesn't keep its user from being changed.
+func TestAUserWithAnOldNameCanBeDisabled(t *testing.T) {
+	t.Parallel()
+	f := nodetest.New(t, nodetest.Options{})
+	nodetest.Must(t, nodetest.Second(f.Store.Commit(t.Context(), records.Batch{
+		Ops: []records.Op{records.CreateUser{User: identity.User{ID: "5c1e0b2a-8b6f-4b0e-9a66-0a5c0e7d3f11", Username: "ad\u200ba"}}},
+	})))
+	yes := true
+	if u, err := f.UpdateUser(t.Context(), operator, "ad\u200ba", directory.UserPatch{Disabled: &yes}); err != nil || !u.Disabled {
+		t.Errorf("%+v, %v", u, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
@@ -80,7 +81,7 @@ func TestExplanationNamesTheCheckThatRefusedAToken(t *testing.T) {
 	}
 	good := f.MadeAccess(t, ada, "read").Value.Reveal()
 	bound := f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))}).Value.Reveal()
-	opaque := f.APIToken(t, ada, issuance.NewCredential{Lifetime: 60}).Value.Reveal()
+	opaque := f.APIToken(t, ada, credentials.NewCredential{Lifetime: 60}).Value.Reveal()
 	revoked := f.MadeAccess(t, ada)
 	nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), operator, revoked.ID)))
 	for name, c := range map[string]struct {
@@ -97,7 +98,7 @@ func TestExplanationNamesTheCheckThatRefusedAToken(t *testing.T) {
 		"a wrong checksum":            {opaque[:len(opaque)-1] + "!", verification.Requirements{}, token.CheckWellFormed, "malformed or unknown token"},
 		"beyond the log":              {signed(func(c *token.Claims) { c.Seq = 1 << 40 }), verification.Requirements{}, token.CheckWellFormed, "malformed or unknown token"},
 		"a bad signature":             {good[:len(good)-6] + "AAAAAA", verification.Requirements{}, token.CheckSignature, "malformed or unknown token"},
-		"an API key":                  {f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
+		"an API key":                  {f.ExchangeKey(t, ada, credentials.NewCredential{}).Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
 		"a session":                   {f.SessionOf(t, "ada").Value.Reveal(), verification.Requirements{}, token.CheckType, "wrong type"},
 		"another issuer":              {signed(func(c *token.Claims) { c.Issuer = "https://x.example" }), verification.Requirements{}, token.CheckIssuer, "wrong issuer"},
 		"expired":                     {signed(func(c *token.Claims) { c.Expiry = f.Time() }), verification.Requirements{}, token.CheckTime, "expired"},
@@ -132,7 +133,7 @@ func TestExplanationForOthersLeavesOutWhatLiesBehindTheChecks(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.Collection(t, 4, "Fish")
 	ada, eve := f.Person(t, "ada", nodetest.May("access", "/collections/4")), f.Person(t, "eve")
-	issued := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"secret-scope"}, Collection: new(int64(4))})
+	issued := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"secret-scope"}, Collection: new(int64(4))})
 	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret})
 	admin := f.Person(t, "root", nodetest.Admin())
 	for name, c := range map[string]*caller.Caller{

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/frontendtest"
 	"github.com/bearerd/bearerd/internal/gateway"
@@ -177,8 +178,8 @@ func (w *world) everyCredential(t *testing.T, session string) map[string]credent
 	must(t, err)
 	by, err := w.Session(t.Context(), w.SessionToken(t, "ada", password).Value.Reveal())
 	must(t, err)
-	access, api := w.issue(t, scope("read")), w.APIToken(t, by, issuance.NewCredential{Scope: []string{"read"}})
-	traded, err := w.Exchange(t.Context(), issuance.Exchange{Subject: w.ExchangeKey(t, by, issuance.NewCredential{}).Value.Reveal(), TaskType: "TES"})
+	access, api := w.issue(t, scope("read")), w.APIToken(t, by, credentials.NewCredential{Scope: []string{"read"}})
+	traded, err := w.Exchange(t.Context(), issuance.Exchange{Subject: w.ExchangeKey(t, by, credentials.NewCredential{}).Value.Reveal(), TaskType: "TES"})
 	must(t, err)
 	task := traded.Access
 	a, k := access.Value.Reveal(), api.Value.Reveal()

@@ -5,8 +5,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -25,7 +24,7 @@ func TestForwardAuthWarnsOfTokensThatEndSoon(t *testing.T) {
 	mux := http.NewServeMux()
 	(&gateway.ForwardAuth{Gate: &gateway.Gate{Verifier: f.Verifier, Now: f.Time}}).Register(mux)
 	for lifetime, warned := range map[int64]bool{3600: true, 30 * 24 * 3600: false, 0: false} {
-		issued, err := f.CreateAPIToken(t.Context(), session, issuance.NewCredential{Name: "laptop", Lifetime: lifetime})
+		issued, err := f.CreateAPIToken(t.Context(), session, credentials.NewCredential{Name: "laptop", Lifetime: lifetime})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/issuance"
-	parts "github.com/bearerd/bearerd/internal/node"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
+	parts "github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -40,7 +40,7 @@ func TestVerifySaysWhoIsCalling(t *testing.T) {
 	bound := w.issue(t, func(r *issuance.Request) { r.Collection = &four })
 	boundIdentity := adaIdentity(w, bound)
 	boundIdentity["X-Bearerd-Collection"] = "4"
-	api, err := w.CreateAPIToken(t.Context(), session(t, w), issuance.NewCredential{Name: "notebook", Scope: []string{"read"}})
+	api, err := w.CreateAPIToken(t.Context(), session(t, w), credentials.NewCredential{Name: "notebook", Scope: []string{"read"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/gateway"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -178,7 +179,7 @@ var endings = map[string]ending{
 	"an API token": {401, "revoked", "/x", false, func(t *testing.T, w *world) (*issuance.Issued, func()) {
 		session, err := w.Session(t.Context(), w.SessionToken(t, "ada", password).Value.Reveal())
 		must(t, err)
-		issued, err := w.CreateAPIToken(t.Context(), session, issuance.NewCredential{Name: "laptop"})
+		issued, err := w.CreateAPIToken(t.Context(), session, credentials.NewCredential{Name: "laptop"})
 		must(t, err)
 		return issued, func() { w.revoke(t, issued) }
 	}},

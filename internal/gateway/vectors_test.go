@@ -1,17 +1,23 @@
 package gateway_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/httpkit"
 
 	"github.com/bearerd/bearerd/internal/records"
 
@@ -39,9 +45,10 @@ type vectorKey struct {
 type vectorFile struct {
 	Verifier string `json:"verifier"`
 	Vectors  []struct {
-		Name  string `json:"name"`
-		Check string `json:"check"`
-		Token string `json:"token"`
+		Name    string `json:"name"`
+		Check   string `json:"check"`
+		Token   string `json:"token"`
+		Address string `json:"address"` // of the client
 	} `json:"vectors"`
 }
 
@@ -112,10 +119,10 @@ func TestEveryVectorIsJudgedAlikeOverHTTP(t *testing.T) {
 		}
 		for _, v := range f.Vectors {
 			count++
-			asked := servers[f.Verifier][0].judge(t, v.Token)
-			proxied := servers[f.Verifier][1].judge(t, v.Token)
+			asked := servers[f.Verifier][0].judge(t, v.Token, v.Address)
+			proxied := servers[f.Verifier][1].judge(t, v.Token, v.Address)
 			// What is remembered of this one and of those before makes no difference.
-			if again := servers[f.Verifier][0].judge(t, v.Token); again.status != asked.status || again.body != asked.body {
+			if again := servers[f.Verifier][0].judge(t, v.Token, v.Address); again.status != asked.status || again.body != asked.body {
 				t.Errorf("%s: %s: the second time %d %s, the first %d %s", name, v.Name, again.status, again.body, asked.status, asked.body)
 			}
 			// Space around a header's value, and more than one after the scheme, is no
@@ -153,9 +160,12 @@ type judge struct {
 	path    string
 }
 
-func (j judge) judge(t testing.TB, raw string) answer {
+func (j judge) judge(t testing.TB, raw, address string) answer {
 	t.Helper()
 	header := http.Header{"Authorization": {"Bearer " + raw}}
+	if address != "" {
+		header.Set("X-Forwarded-For", address)
+	}
 	if !strings.ContainsAny(raw, "\r\n\x00") {
 		return get(t, j.base+j.path, header)
 	}
@@ -174,5 +184,17 @@ func vectorServers(t testing.TB, keys vectorKeys, verifier string) [2]judge {
 	(&gateway.ForwardAuth{Gate: gate}).Register(mux)
 	p, err := gateway.NewProxy(gateway.ProxyConfig{Gate: gate, Upstream: mirror(t)})
 	must(t, err)
-	return [2]judge{{mux, serve(t, mux), "/auth/verify"}, {p, serve(t, p), "/x"}}
+	asked, proxied := observed(mux), observed(p)
+	return [2]judge{{asked, serve(t, asked), "/auth/verify"}, {proxied, serve(t, proxied), "/x"}}
+}
+
+// observed returns a handler whose requests have an origin, as a server's have. Loopback
+// is a trusted proxy.
+func observed(h http.Handler) http.Handler {
+	return httpkit.NewObserver(httpkit.ObserverConfig{
+		Logger: slog.New(slog.DiscardHandler), Now: time.Now, Proxies: httpkit.Proxies{netip.MustParsePrefix("127.0.0.0/8")},
+		Context: func(ctx context.Context, e *httpkit.Event) context.Context {
+			return audit.WithOrigin(ctx, audit.Origin{Address: e.ClientAddress()})
+		},
+	}).Wrap(h)
 }

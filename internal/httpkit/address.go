@@ -3,84 +3,23 @@ package httpkit
 import (
 	"net/http"
 	"net/netip"
-	"strings"
+
+	"github.com/bearerd/bearerd/internal/networks"
 )
 
 // Proxies are the networks whose X-Forwarded-For and X-Request-Id are trusted. The
 // zero value trusts none.
-type Proxies []netip.Prefix
-
-// maxHops is how many entries of X-Forwarded-For are read at most.
-const maxHops = 32
+type Proxies networks.Proxies
 
 // Trusts reports whether addr belongs to a trusted proxy. An IPv4 address mapped into
 // IPv6 counts as the IPv4 address.
-func (p Proxies) Trusts(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	for _, network := range p {
-		if network.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
+func (p Proxies) Trusts(addr netip.Addr) bool { return networks.Proxies(p).Trusts(addr) }
 
-// Client returns the address that a request came from: the peer's, or where the peer is
-// trusted the last untrusted one of X-Forwarded-For. An entry that is no address stops
-// the search at the proxy that sent it. The zero Addr means that the peer has no address,
-// as on a Unix socket.
+// Client returns the address that a request came from, as [networks.Proxies.Client] finds
+// it.
 func (p Proxies) Client(r *http.Request) netip.Addr {
-	client := peer(r)
-	if len(p) == 0 || !p.Trusts(client) {
-		return client
-	}
-	// Several headers are one list, in their order (RFC 9110 §5.3).
-	rest := strings.Join(r.Header["X-Forwarded-For"], ",")
-	for range maxHops {
-		if rest == "" {
-			return client
-		}
-		var entry string
-		rest, entry = cutLast(rest)
-		addr, ok := parseHop(entry)
-		if !ok {
-			return client
-		}
-		client = addr
-		if !p.Trusts(client) {
-			return client
-		}
-	}
-	return client
-}
-
-// cutLast splits the last entry off a comma-separated list.
-func cutLast(list string) (rest, last string) {
-	i := strings.LastIndexByte(list, ',')
-	if i < 0 {
-		return "", list
-	}
-	return list[:i], list[i+1:]
+	return networks.Proxies(p).Client(r.RemoteAddr, r.Header["X-Forwarded-For"])
 }
 
 // peer returns the address at the other end of the connection.
-func peer(r *http.Request) netip.Addr {
-	addr, _ := parseHop(r.RemoteAddr)
-	return addr
-}
-
-// parseHop reads an address with or without a port, IPv6 with or without brackets.
-func parseHop(s string) (netip.Addr, bool) {
-	s = strings.Trim(s, " \t")
-	if withPort, err := netip.ParseAddrPort(s); err == nil {
-		return withPort.Addr().Unmap().WithZone(""), true
-	}
-	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
-		s = s[1 : len(s)-1]
-	}
-	addr, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	return addr.Unmap().WithZone(""), true
-}
+func peer(r *http.Request) netip.Addr { return networks.Address(r.RemoteAddr) }

@@ -126,7 +126,7 @@ func (r *run) candidate(ctx context.Context, l *line) (candidate, error) {
 		return candidate{}, err
 	}
 	row := records.StoredToken{
-		ID: id.String(), Kind: token.KindAPIToken, Owner: o.id, Name: l.name, Scope: l.scope, Collection: l.collection,
+		ID: id.String(), Kind: token.KindAPIToken, Owner: o.id, Name: l.name, Scope: l.scope, Collection: l.collection, Networks: l.networks,
 		Import: r.id, Seq: o.seq, CreatedAt: l.created, ExpiresAt: l.expires, LastUsedAt: l.lastUsed,
 	}
 	if row.Name == "" {

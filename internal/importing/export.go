@@ -57,7 +57,7 @@ func (i *Importer) Export(ctx context.Context, c *caller.Caller, w io.Writer, as
 func exported(o records.OwnedToken) map[string]string {
 	t := o.Token
 	texts := map[string]string{
-		memberOwner: o.Username, memberName: t.Name, memberScope: identity.FormatScope(t.Scope),
+		memberOwner: o.Username, memberName: t.Name, memberScope: identity.FormatScope(t.Scope), memberNetworks: t.Networks.String(),
 		memberCreated: timeText(t.CreatedAt), memberExpires: timeText(t.ExpiresAt), memberLastUsed: timeText(t.LastUsedAt),
 	}
 	if t.SHA512 != nil {

@@ -241,6 +241,7 @@ func TestAWrongLineEndsTheImport(t *testing.T) {
 		"a member twice":   {"{\"owner\":\"ada\",\"owner\":\"ada\"}", "line 1: is not one JSON object"},
 		"a number":         {"{\"owner\":\"ada\",\"value\":17}", "line 1: value is no text"},
 		"a long line":      {"{\"owner\":\"" + strings.Repeat("x", 70<<10) + "\"}", "line 1: is longer than 64 KiB"},
+		"no network":       {"{\"owner\":\"ada\",\"value\":\"" + good + "\",\"networks\":\"192.0.2.300\"}", "line 1: networks is not a list"},
 		"a short digest":   {"{\"owner\":\"ada\",\"sha256\":\"abcd\"}", "line 1: sha256 is not 64 hexadecimal digits"},
 		"a digest of none": {"{\"owner\":\"ada\",\"sha512\":\"" + strings.Repeat("x", 128) + "\"}", "line 1: sha512 is not 128 hexadecimal digits"},
 	} {
@@ -340,17 +341,17 @@ func TestAnExportCanBeImportedElsewhere(t *testing.T) {
 			_, err = f.RevokeID(t.Context(), caller.Operator(), gone.ID)
 			nodetest.Must(t, err)
 			sum := sha512.Sum512([]byte(hexValue(2)))
-			must(t, newImporter(t, f), fmt.Sprintf("value,sha512,owner,scope,last_used_at\n%s,,ada,read,2026-02-01\n,%x,ada,,\n", hexValue(1), sum))
+			must(t, newImporter(t, f), fmt.Sprintf("value,sha512,owner,scope,last_used_at,networks\n%s,,ada,read,2026-02-01,\n,%x,ada,,,\n%s,,ada,,,\"{192.0.2.0/24,2001:db8::1}\"\n", hexValue(1), sum, hexValue(9)))
 
 			var out bytes.Buffer
 			n, err := newImporter(t, f).Export(t.Context(), caller.Operator(), &out, asCSV)
-			if err != nil || n != 3 {
+			if err != nil || n != 4 || !strings.Contains(out.String(), "192.0.2.0/24 2001:db8::1/128") && !strings.Contains(out.String(), "192.0.2.0/24 2001:db8::1") {
 				t.Fatalf("%d exported, %v", n, err)
 			}
 			if strings.Contains(out.String(), own.Value.Reveal()) || strings.Contains(out.String(), hexValue(1)) {
 				t.Error("the export has a value")
 			}
-			if r := must(t, newImporter(t, other), out.String()); r.Imported != 3 {
+			if r := must(t, newImporter(t, other), out.String()); r.Imported != 4 {
 				t.Errorf("imported %+v", r)
 			}
 			for _, raw := range []string{own.Value.Reveal(), hexValue(1), hexValue(2)} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -22,6 +23,7 @@ const (
 	memberName       = "name"
 	memberScope      = "scope"
 	memberCollection = "collection"
+	memberNetworks   = "networks"
 	memberCreated    = "created_at"
 	memberExpires    = "expires_at"
 	memberLastUsed   = "last_used_at"
@@ -29,7 +31,7 @@ const (
 
 // members are all of them, in the order in which an export writes them.
 var members = []string{
-	memberValue, memberSHA256, memberSHA512, memberOwner, memberName, memberScope, memberCollection,
+	memberValue, memberSHA256, memberSHA512, memberOwner, memberName, memberScope, memberCollection, memberNetworks,
 	memberCreated, memberExpires, memberLastUsed,
 }
 
@@ -53,6 +55,7 @@ type line struct {
 	name       string
 	scope      []string
 	collection *int64
+	networks   networks.List
 	created    time.Time // zero where there is none; likewise the others
 	expires    time.Time
 	lastUsed   time.Time
@@ -94,6 +97,9 @@ func parseLine(number int, texts map[string]string) (l line, err error) {
 		}
 		l.collection = &id
 	}
+	if l.networks, err = parseNetworks(texts[memberNetworks]); err != nil {
+		return l, errors.New("networks is not a list of addresses and networks, such as 192.0.2.0/24 2001:db8::/32")
+	}
 	for _, at := range []struct {
 		member string
 		to     *time.Time
@@ -103,6 +109,16 @@ func parseLine(number int, texts map[string]string) (l line, err error) {
 		}
 	}
 	return l, nil
+}
+
+// parseNetworks reads networks with spaces or commas between, or an array as PostgreSQL
+// writes it.
+func parseNetworks(text string) (networks.List, error) {
+	list := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '{' || r == '}' })
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return networks.Parse(list)
 }
 
 func parseDigest(member, text string, size int) ([]byte, error) {

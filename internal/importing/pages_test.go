@@ -58,13 +58,13 @@ func TestThePagesMoveTokens(t *testing.T) {
 			refused: []string{
 				"0123456789abcdef0123456789abcdef0123456a", "0123456789abcdef0123456789abcdef0123456b", "nbt_abcdefghijkl." + strings.Repeat("x", 40),
 			},
-			names: []string{"NetBox 2", `ansible, "prod"`}, created: first,
+			names: []string{"NetBox 2", `ansible, "prod"`, "limited"}, created: first,
 		},
 		"NetBox before 4.5": {
 			page: "netbox", dump: "netbox-before.postgres.sql", statement: 1,
 			live:    map[string]string{"0123456789abcdef0123456789abcdef01234567": "read write"},
 			refused: []string{"0123456789abcdef0123456789abcdef0123456a"},
-			names:   []string{`ansible, "prod"`}, created: first,
+			names:   []string{`ansible, "prod"`, "limited"}, created: first,
 		},
 		"Hypothesis": {
 			page: "hypothesis", dump: "hypothesis.postgres.sql",

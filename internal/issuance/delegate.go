@@ -18,7 +18,7 @@ var actorKinds = []token.Kind{token.KindAccess}
 // identifyActor returns who presented the actor token of a delegation (RFC 8693 §2.1). The
 // error is InvalidClient without a client, Invalid when the token is not valid or not of a
 // client whose tokens this one may use, and Unavailable when that can't be decided now.
-func (i *Issuer) identifyActor(ctx context.Context, x Exchange, subject *verification.Token) (*caller.Caller, error) {
+func (i *Exchanger) identifyActor(ctx context.Context, x Exchange, subject *verification.Token) (*caller.Caller, error) {
 	if x.Client.ID() == "" {
 		return nil, fault.New(fault.InvalidClient, "a client must authenticate to name an actor")
 	}

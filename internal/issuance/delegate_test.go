@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -158,8 +159,8 @@ func TestWhoMayNotAct(t *testing.T) {
 	f := newDesk(t)
 	sessionOf := f.SessionOf(t, "bob")
 	noClient := f.MadeAccess(t, f.bob)
-	apiToken := f.APIToken(t, f.bob, issuance.NewCredential{})
-	key := f.ExchangeKey(t, f.bob, issuance.NewCredential{})
+	apiToken := f.APIToken(t, f.bob, credentials.NewCredential{})
+	key := f.ExchangeKey(t, f.bob, credentials.NewCredential{})
 	stranger := f.NewClient(t, directory.NewClient{ID: "stranger", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://next.example"}})
 	plain := f.NewClient(t, directory.NewClient{ID: "plain", Secret: nodetest.ClientSecret, Grants: []string{"client_credentials"}})
 	elsewhere, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: f.agent, Audience: "https://next.example"})
@@ -240,7 +241,7 @@ func TestADelegatedTokenEndsWithEveryParty(t *testing.T) {
 			both := f.acting(t, f.acting(t, f.ada, f.ofRelay), f.ofBob)
 			made, err := f.Exchange(t.Context(), issuance.Exchange{Subject: both.Value.Reveal(), Client: f.agent})
 			nodetest.Must(t, err)
-			other := f.APIToken(t, f.Person(t, "eve"), issuance.NewCredential{})
+			other := f.APIToken(t, f.Person(t, "eve"), credentials.NewCredential{})
 			f.WantAlive(t, name, both)
 			f.WantAlive(t, name, made.Access)
 			nodetest.Must(t, act(f, t))
@@ -281,9 +282,9 @@ func TestWhoActsForSomebodyCreatesNoCredentials(t *testing.T) {
 	bare := f.acting(t, f.Made(t, f.SignedIn(t, "ada"), issuance.Request{Kind: token.KindAccess, Client: f.agent.Principal}), f.own)
 	for name, issued := range map[string]*issuance.Issued{"with a scope": got, "without": bare} {
 		c := f.ByBearer(t, issued).InDialect()
-		_, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "later"})
+		_, err := f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "later"})
 		nodetest.WantFault(t, name+", an API token", err, fault.Forbidden, "creates no credentials")
-		_, err = f.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
+		_, err = f.CreateExchangeKey(t.Context(), c, credentials.NewCredential{})
 		nodetest.WantFault(t, name+", an API key", err, fault.Forbidden, "creates no credentials")
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
+// Exchanger trades bearerd's own tokens.
+type Exchanger struct{ *core }
+
 // Exchange trades a token for another one of the same user, with no more rights than it
 // has (RFC 8693). With an actor the new token says who acts for the user: it is revoked
 // with either of the two tokens, and when either of the two is disabled or removed.
@@ -31,7 +34,7 @@ var exchangeable = []token.Kind{token.KindExchangeKey, token.KindAccess, token.K
 // valid; InvalidClient, UnauthorizedClient or, for another client's token, Invalid when
 // the client may not exchange it; likewise InvalidClient or Invalid for the actor token;
 // and otherwise that of Issue.
-func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
+func (i *Exchanger) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 	kinds := x.Kinds
 	if kinds == nil {
 		kinds = exchangeable
@@ -70,7 +73,7 @@ func (i *Issuer) Exchange(ctx context.Context, x Exchange) (Pair, error) {
 
 // checkAudienceOf refuses a token for another audience: its audience must be
 // bearerd's own, or the client that exchanges it.
-func (i *Issuer) checkAudienceOf(client *caller.Caller, t *verification.Token) error {
+func (i *Exchanger) checkAudienceOf(client *caller.Caller, t *verification.Token) error {
 	if token.HasAudience(t.Audience, i.cfg.Policy.DefaultAudience) || meantFor(client, t) {
 		return nil
 	}

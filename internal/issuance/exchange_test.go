@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -36,7 +37,7 @@ func newAcross(t *testing.T, exchangeFrom ...string) *across {
 	}
 	f.web = client("web", []string{"api"}, nil)
 	f.api = client("api", []string{"https://next.example"}, exchangeFrom)
-	own := f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{Scope: []string{"read"}})
+	own := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{Scope: []string{"read"}})
 	get := func(audience string) *issuance.Issued {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: own.Value.Reveal(), Client: f.web, Audience: audience})
 		nodetest.Must(t, err)
@@ -113,7 +114,7 @@ func TestARefreshTokenIsOfItsClientAlone(t *testing.T) {
 	t.Parallel()
 	f := newAcross(t, "web")
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{
-		Subject: f.APIToken(t, f.SignedIn(t, "ada"), issuance.NewCredential{}).Value.Reveal(), Client: f.web, Scope: []string{"offline_access"},
+		Subject: f.APIToken(t, f.SignedIn(t, "ada"), credentials.NewCredential{}).Value.Reveal(), Client: f.web, Scope: []string{"offline_access"},
 	})
 	nodetest.Must(t, err)
 	_, err = f.Refresh(t.Context(), issuance.Refresh{Token: pair.Refresh.Value.Reveal(), Client: f.api})
@@ -147,7 +148,7 @@ func TestWhatWasExchangedIsRevokedWithBothClients(t *testing.T) {
 		f := newAcross(t, "web")
 		pair, err := f.exchange(t, f.atWeb, f.api)
 		nodetest.Must(t, err)
-		third, err := f.Exchange(t.Context(), issuance.Exchange{Subject: f.APIToken(t, f.SignedIn(t, "ada"), issuance.NewCredential{}).Value.Reveal()})
+		third, err := f.Exchange(t.Context(), issuance.Exchange{Subject: f.APIToken(t, f.SignedIn(t, "ada"), credentials.NewCredential{}).Value.Reveal()})
 		nodetest.Must(t, err)
 		nodetest.Must(t, revoke(f))
 		f.WantDead(t, name, pair.Access)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -20,10 +21,10 @@ func TestWhatNeedsAFreshSignIn(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
 	root := f.Person(t, "root", nodetest.Admin())
-	laptop := f.APIToken(t, root, issuance.NewCredential{Scope: []string{identity.ScopeCredentials, identity.ScopeAdmin}})
+	laptop := f.APIToken(t, root, credentials.NewCredential{Scope: []string{identity.ScopeCredentials, identity.ScopeAdmin}})
 	bearer := f.ByBearer(t, laptop)
 	create := func(scope ...string) error {
-		return nodetest.Second(f.CreateAPIToken(t.Context(), root, issuance.NewCredential{Name: "x", Scope: scope}))
+		return nodetest.Second(f.CreateAPIToken(t.Context(), root, credentials.NewCredential{Name: "x", Scope: scope}))
 	}
 	strong := []string{identity.ScopeAdmin, identity.ScopeCredentials, identity.ScopeIntrospect, identity.ScopeRevocations}
 	f.Advance(15*time.Minute - time.Second) // nearly sign_in.fresh
@@ -34,7 +35,7 @@ func TestWhatNeedsAFreshSignIn(t *testing.T) {
 	for _, scope := range strong {
 		nodetest.WantFault(t, scope, create("read", scope), fault.SignInAgain, "")
 	}
-	nodetest.WantFault(t, "an API key", nodetest.Second(f.CreateExchangeKey(t.Context(), root, issuance.NewCredential{Scope: []string{identity.ScopeAdmin}})), fault.SignInAgain, "")
+	nodetest.WantFault(t, "an API key", nodetest.Second(f.CreateExchangeKey(t.Context(), root, credentials.NewCredential{Scope: []string{identity.ScopeAdmin}})), fault.SignInAgain, "")
 	nodetest.WantFault(t, "an access token", nodetest.Second(f.Ask(t, root, issuance.Request{Kind: token.KindAccess, Scope: []string{identity.ScopeAdmin}})), fault.SignInAgain, "")
 	nodetest.WantFault(t, "a new value", nodetest.Second(f.Regenerate(t.Context(), root, laptop.ID, 0)), fault.SignInAgain, "")
 	if events := f.Events(t, audit.Filter{Actor: root.ID(), Action: audit.TokenRegenerate}); len(events) != 1 || events[0].Outcome != audit.Refused {
@@ -42,24 +43,10 @@ func TestWhatNeedsAFreshSignIn(t *testing.T) {
 	}
 	nodetest.Must(t, create("read"))
 	nodetest.Must(t, create())
-	nodetest.Must(t, nodetest.Second(f.CreateAPIToken(t.Context(), bearer, issuance.NewCredential{Name: "x", Scope: []string{identity.ScopeAdmin}})))
+	nodetest.Must(t, nodetest.Second(f.CreateAPIToken(t.Context(), bearer, credentials.NewCredential{Name: "x", Scope: []string{identity.ScopeAdmin}})))
 	again := f.SignedIn(t, "root")
-	nodetest.Must(t, nodetest.Second(f.CreateAPIToken(t.Context(), again, issuance.NewCredential{Name: "x", Scope: strong})))
+	nodetest.Must(t, nodetest.Second(f.CreateAPIToken(t.Context(), again, credentials.NewCredential{Name: "x", Scope: strong})))
 	nodetest.Must(t, nodetest.Second(f.Regenerate(t.Context(), again, laptop.ID, 0)))
-}
-
-// A device that asks for a built-in scope is connected soon after the sign-in alone; a
-// refresh token is no right. Denying is for any time.
-func TestConnectingAStrongDeviceNeedsAFreshSignIn(t *testing.T) {
-	t.Parallel()
-	f := nodetest.New(t, nodetest.Options{})
-	ada, tv := f.Person(t, "ada"), f.NewClient(t, tvClient)
-	f.Advance(15*time.Minute + 2*time.Second)
-	strong := startDevice(t, f, tv, "read", identity.ScopeCredentials)
-	nodetest.WantFault(t, "too late", f.DecideDevice(t.Context(), ada, strong.UserCode, true), fault.SignInAgain, "")
-	nodetest.Must(t, f.DecideDevice(t.Context(), f.SignedIn(t, "ada"), strong.UserCode, true))
-	nodetest.Must(t, f.DecideDevice(t.Context(), ada, startDevice(t, f, tv, identity.ScopeAdmin).UserCode, false))
-	nodetest.Must(t, f.DecideDevice(t.Context(), ada, startDevice(t, f, tv, "read", identity.ScopeOfflineAccess).UserCode, true))
 }
 
 // With sign_in.fresh 0s any sign-in will do, one of no known time too.
@@ -72,5 +59,5 @@ func TestAnySignInIsFreshWhereTheOperatorSaysSo(t *testing.T) {
 	root, err := f.Session(t.Context(), session.Value.Reveal())
 	nodetest.Must(t, err)
 	f.Advance(11 * time.Hour)
-	nodetest.Must(t, nodetest.Second(f.CreateAPIToken(t.Context(), root, issuance.NewCredential{Name: "x", Scope: []string{identity.ScopeAdmin}})))
+	nodetest.Must(t, nodetest.Second(f.CreateAPIToken(t.Context(), root, credentials.NewCredential{Name: "x", Scope: []string{identity.ScopeAdmin}})))
 }

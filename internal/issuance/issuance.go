@@ -1,7 +1,10 @@
 // Package issuance decides what is issued: whether this caller may have this token, for
 // how long and with which scope. It signs it, stores what must be stored, and trades one
-// token for another: exchange, refresh, device flow, client credentials. Creating,
-// listing and regenerating a user's stored tokens is here too.
+// token for another: exchange, refresh, client credentials.
+//
+// Edges ask an Issuance. Packages credentials (the tokens that users keep), authorizing (the
+// answers of people to clients) and trust (the JWTs of trusted issuers) issue on terms that no
+// edge can set, by the Core.
 //
 // Decide, then sign: nothing is signed, stored or recorded as issued before every rule
 // has passed, judged on the principal that the token will be issued for. A refusal writes
@@ -14,7 +17,6 @@
 package issuance
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -24,7 +26,6 @@ import (
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
-	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -32,18 +33,6 @@ import (
 type Store interface {
 	records.Directory
 	records.Tokens
-	records.Devices
-	records.Authorizations
-	records.Issuers
-}
-
-// Guesses counts wrong user codes of devices in the same way as wrong passwords.
-type Guesses interface {
-	// Check returns fault.Limited when guesses under the key have failed too often.
-	Check(ctx context.Context, key string) error
-	// Failed counts a failure under the key. The error is fault.Limited when this one was
-	// beyond the limit, because of concurrent failures.
-	Failed(ctx context.Context, key string) error
 }
 
 // Meter counts what is issued, and refusals by their reason.
@@ -60,8 +49,6 @@ type Config struct {
 	Ring     *keyring.Ring
 	Forms    token.Forms
 	Policy   Policy
-	Guesses  Guesses
-	Trust    *trust.Judge // of the JWTs of other issuers
 	Quota    *quota.Quota // how often clients and users may ask for tokens
 	Meter    Meter        // nil: nothing is counted
 	Now      func() time.Time
@@ -70,18 +57,24 @@ type Config struct {
 // Issuance issues tokens. Its methods may be called from any number of goroutines.
 type Issuance struct {
 	*Issuer
-	*Devices
-	*Tokens
-	*Authorizations
+	*Refresher
+	*Exchanger
 }
 
 // New returns an Issuance.
-func New(cfg Config) (*Issuance, error) {
+func New(c *Core) *Issuance {
+	return &Issuance{
+		Issuer: &Issuer{c.core}, Refresher: &Refresher{c.core}, Exchanger: &Exchanger{c.core},
+	}
+}
+
+// NewCore returns a Core.
+func NewCore(cfg Config) (*Core, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil:
 		return nil, errors.New("issuance: store, journal, verifier and ring must be set")
-	case cfg.Guesses == nil || cfg.Quota == nil || cfg.Trust == nil || cfg.Now == nil:
-		return nil, errors.New("issuance: guesses, quota, trust and now must be set")
+	case cfg.Quota == nil || cfg.Now == nil:
+		return nil, errors.New("issuance: quota and now must be set")
 	}
 	if err := cfg.Policy.check(); err != nil {
 		return nil, err
@@ -89,11 +82,7 @@ func New(cfg Config) (*Issuance, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
 	}
-	issuer := &Issuer{cfg: cfg}
-	return &Issuance{
-		Issuer: issuer, Devices: newDevices(cfg, issuer), Tokens: &Tokens{cfg: cfg, issuer: issuer},
-		Authorizations: &Authorizations{cfg: cfg, issuer: issuer},
-	}, nil
+	return &Core{core: &core{cfg: cfg}}, nil
 }
 
 type noMeter struct{}

@@ -15,34 +15,37 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
-// Issuer issues tokens and trades them.
-type Issuer struct{ cfg Config }
+// Issuer issues tokens for those who ask for them.
+type Issuer struct{ *core }
 
 // Request asks for a token. The zero value of a field means that it was not asked for;
 // Kind must be set.
 type Request struct {
-	Kind       token.Kind
-	Principal  *records.Principal  // whom the token is issued for; nil: the caller, read from the store
-	Client     *records.Principal  // the client to which it is issued; nil: none
-	Parent     *verification.Token // what it is made from; nil: what the caller presented, a password or a client secret
-	Audience   string              // RFC 8707 resource, or audience
-	Scope      []string            // nil: none asked for
-	Collection *int64              // where Principal is set: the one that was read with it
-	Lifetime   int64               // seconds
-	Usual      int64               // seconds when no lifetime is asked for; 0: the kind's own
-	Cap        bool                // a lifetime above the ceiling becomes the ceiling
-	TaskType   string              // of task tokens
-	Name       string              // of stored tokens
-	Prefix     string              // of an API token; "": the operator's
+	Kind        token.Kind
+	Principal   *records.Principal  // whom the token is issued for; nil: the caller, read from the store
+	Client      *records.Principal  // the client to which it is issued; nil: none
+	Parent      *verification.Token // what it is made from; nil: what the caller presented, a password or a client secret
+	Audience    string              // RFC 8707 resource, or audience
+	Scope       []string            // nil: none asked for
+	Collection  *int64              // where Principal is set: the one that was read with it
+	Networks    networks.List       // that the token may be used from; nil: none asked for
+	Lifetime    int64               // seconds
+	Usual       int64               // seconds when no lifetime is asked for; 0: the kind's own
+	Cap         bool                // a lifetime above the ceiling becomes the ceiling
+	TaskType    string              // of task tokens
+	Name        string              // of stored tokens
+	Description string              // of API tokens
+	Prefix      string              // of an API token; "": the operator's
 
 	id     string         // of a stored token; "": any
-	renews *renewal       // the API token whose value this one renews; nil: none
+	renews *Renewal       // the API token whose value this one renews; nil: none
 	spend  []records.Op   // what this request uses up, in the same transaction
 	again  bool           // a refresh token is used again: what is issued is a sibling
 	alone  bool           // no refresh token can be issued beside it
@@ -50,9 +53,9 @@ type Request struct {
 	actor  *caller.Caller // who acts for the subject, by a token; nil: nobody beside those whom Parent names
 	signIn records.SignIn // of a session: how it begins
 	// granting is set of a grant: what it is for, and its code.
-	granting  *granting
+	granting  *Granting
 	refreshes bool     // a refresh token is issued beside it, asked for or not
-	trusted   *trusted // by which rule of a trusted issuer; nil: none
+	trusted   *Trusted // by which rule of a trusted issuer; nil: none
 }
 
 // Issued is a token that was issued. Its value is nowhere else.
@@ -64,8 +67,9 @@ type Issued struct {
 	Scope      []string
 	Audience   string
 	Collection *int64
-	Lifetime   int64     // seconds; 0: for ever
-	Expiry     time.Time // zero: never
+	Networks   networks.List // that it may be used from; nil: any
+	Lifetime   int64         // seconds; 0: for ever
+	Expiry     time.Time     // zero: never
 }
 
 // Pair is an access token and, where it was asked for, the refresh token beside it.
@@ -144,7 +148,7 @@ func (i *Issuer) DeclaredScopes() map[string]string {
 
 // issuePair issues a token and, when its scope asks for offline access, a refresh
 // token beside it, in one transaction with what the request uses up.
-func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
+func (i *core) issuePair(ctx context.Context, c *caller.Caller, r *Request) (Pair, error) {
 	if err := i.admit(ctx, c, r); err != nil {
 		return Pair{}, err
 	}
@@ -190,7 +194,7 @@ func (i *Issuer) issuePair(ctx context.Context, c *caller.Caller, r *Request) (P
 // presented the parent and decides whether this caller may have such a token; with a strong
 // scope, by a session, only after a fresh sign-in. The refusal of a known caller is
 // recorded.
-func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error {
+func (i *core) admit(ctx context.Context, c *caller.Caller, r *Request) error {
 	if c == nil {
 		return caller.ErrSignIn
 	}
@@ -207,7 +211,7 @@ func (i *Issuer) admit(ctx context.Context, c *caller.Caller, r *Request) error 
 
 // limit counts what is issued to a user who presented a token or session. Checking a
 // password is slow enough to need no further limit.
-func (i *Issuer) limit(c *caller.Caller, r *Request) (err error) {
+func (i *core) limit(c *caller.Caller, r *Request) (err error) {
 	switch {
 	case r.Parent == nil || c.Unlimited():
 		return nil
@@ -239,7 +243,7 @@ func (r *Request) useParent(c *caller.Caller) {
 
 // loadSubject reads whom the token is issued for, with the collection that it would be
 // bound to, in one snapshot.
-func (i *Issuer) loadSubject(ctx context.Context, c *caller.Caller, r *Request) error {
+func (i *core) loadSubject(ctx context.Context, c *caller.Caller, r *Request) error {
 	if r.Principal != nil {
 		return nil
 	}
@@ -262,7 +266,7 @@ func (i *Issuer) loadSubject(ctx context.Context, c *caller.Caller, r *Request) 
 }
 
 // refuse records that a known caller was refused a token, and returns the reason.
-func (i *Issuer) refuse(ctx context.Context, c *caller.Caller, r *Request, reason error) error {
+func (i *core) refuse(ctx context.Context, c *caller.Caller, r *Request, reason error) error {
 	i.cfg.Meter.IssueRefused(fault.KindOf(reason))
 	e := i.cfg.Journal.Event(ctx, c.Actor(), r.action())
 	e.Target = c.ID()
@@ -277,7 +281,7 @@ func (i *Issuer) refuse(ctx context.Context, c *caller.Caller, r *Request, reaso
 
 // action returns how the audit log names what the request asks for.
 func (r *Request) action() string {
-	if r.trusted != nil && r.trusted.exchange || r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
+	if r.trusted != nil && r.trusted.Exchange || r.Parent != nil && !kindRules[r.Kind].credential && r.Parent.Kind != token.KindSession {
 		return audit.TokenExchange
 	}
 	return audit.TokenIssue
@@ -292,6 +296,7 @@ type decision struct {
 	scope      []string
 	audience   string
 	collection *int64
+	networks   networks.List
 	lifetime   int64 // seconds; 0: for ever
 	issuedAt   time.Time
 	chain      []string // what it was made from, root first
@@ -323,6 +328,9 @@ func (d *decision) remark(r *Request) string {
 	if d.collection != nil {
 		parts = append(parts, "collection "+strconv.FormatInt(*d.collection, 10))
 	}
+	if d.networks != nil {
+		parts = append(parts, "from "+d.networks.String())
+	}
 	if r.trusted != nil {
 		parts = append(parts, "by the issuer "+r.trusted.String())
 	}
@@ -333,7 +341,7 @@ func (d *decision) remark(r *Request) string {
 }
 
 // decide applies all other rules to an admitted request, one after another.
-func (i *Issuer) decide(ctx context.Context, r *Request) (*decision, error) {
+func (i *core) decide(ctx context.Context, r *Request) (*decision, error) {
 	if err := r.checkSubject(); err != nil {
 		return nil, err
 	}
@@ -352,6 +360,9 @@ func (i *Issuer) decide(ctx context.Context, r *Request) (*decision, error) {
 		return nil, err
 	}
 	if d.collection, err = r.collection(); err != nil {
+		return nil, err
+	}
+	if d.networks, err = r.networks(); err != nil {
 		return nil, err
 	}
 	return d, r.decideFamily(d)
@@ -390,7 +401,7 @@ func (r *Request) chain() []string {
 	case r.renews != nil:
 		return slices.Clone(r.renews.Chain)
 	case r.trusted != nil:
-		return []string{r.trusted.rule.ID}
+		return []string{r.trusted.Rule.ID}
 	case !r.hasParent():
 		return nil
 	case r.Parent.Kind == token.KindRefresh:

@@ -12,6 +12,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -32,8 +33,8 @@ func TestWhatIsMadeFromWhatWasRevokedMeanwhileIsRevoked(t *testing.T) {
 	f.RevokeAllOfUser(t, "ada")
 	for name, c := range map[string]*caller.Caller{"a session": ada, "an access token": by} {
 		f.WantDead(t, "an access token by "+name, f.Made(t, c, issuance.Request{Kind: token.KindAccess}))
-		f.WantDead(t, "an API key by "+name, f.ExchangeKey(t, c, issuance.NewCredential{}))
-		f.WantDead(t, "an API token by "+name, f.APIToken(t, c, issuance.NewCredential{}))
+		f.WantDead(t, "an API key by "+name, f.ExchangeKey(t, c, credentials.NewCredential{}))
+		f.WantDead(t, "an API token by "+name, f.APIToken(t, c, credentials.NewCredential{}))
 	}
 	f.WantDead(t, "a task token", f.Made(t, by, issuance.Request{Kind: token.KindTask, TaskType: "TES"}))
 	f.WantAlive(t, "a token of a new session", f.MadeAccess(t, f.SignedIn(t, "ada")))
@@ -53,7 +54,9 @@ func TestRevokeAllDuringAnIssueVoidsIt(t *testing.T) {
 	device := directory.NewClient{ID: "tv", Scopes: []string{"offline_access"}}
 	device.Grants = []string{"refresh_token", "urn:ietf:params:oauth:grant-type:device_code"}
 	tv := f.NewClient(t, device)
-	subject := func() string { return f.ExchangeKey(t, f.SignedIn(t, "ada"), issuance.NewCredential{}).Value.Reveal() }
+	subject := func() string {
+		return f.ExchangeKey(t, f.SignedIn(t, "ada"), credentials.NewCredential{}).Value.Reveal()
+	}
 	for name, r := range map[string]func() raced{
 		"password": func() raced {
 			return raced{nodetest.PrincipalRead, func() (*issuance.Issued, error) {
@@ -71,7 +74,7 @@ func TestRevokeAllDuringAnIssueVoidsIt(t *testing.T) {
 		"session, at the commit": func() raced {
 			c := f.SignedIn(t, "ada")
 			return raced{nodetest.CommitAsked, func() (*issuance.Issued, error) {
-				return f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"})
+				return f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "x"})
 			}}
 		},
 		"exchange": func() raced {
@@ -86,7 +89,7 @@ func TestRevokeAllDuringAnIssueVoidsIt(t *testing.T) {
 			}}
 		},
 		"device": func() raced {
-			start := approvedDevice(t, f, tv, "offline_access")
+			start := f.ApprovedDevice(t, tv, "offline_access")
 			return raced{nodetest.PrincipalAsked, func() (*issuance.Issued, error) {
 				pair, err := f.RedeemDevice(t.Context(), tv, start.DeviceCode.Reveal())
 				return pair.Refresh, err
@@ -132,7 +135,7 @@ func TestTokenByARememberedClientIsNoOlderThanItsUser(t *testing.T) {
 	f.Person(t, "ada")
 	f.RevokeAllOfUser(t, "ada")
 	ada := f.SignedIn(t, "ada")
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{})
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal(), Client: f.AsClient(t, n)})
 	nodetest.Must(t, err)
 	f.WantAlive(t, "a token by a remembered client", pair.Access)
@@ -147,8 +150,8 @@ func TestTheSameSecondHasABeforeAndAnAfter(t *testing.T) {
 	ada := f.Person(t, "ada")
 	before := map[string]*issuance.Issued{
 		"access token": f.MadeAccess(t, ada),
-		"API key":      f.ExchangeKey(t, ada, issuance.NewCredential{}),
-		"API token":    f.APIToken(t, ada, issuance.NewCredential{}),
+		"API key":      f.ExchangeKey(t, ada, credentials.NewCredential{}),
+		"API token":    f.APIToken(t, ada, credentials.NewCredential{}),
 		"session":      f.SessionOf(t, "ada"),
 	}
 	for range 3 {
@@ -156,8 +159,8 @@ func TestTheSameSecondHasABeforeAndAnAfter(t *testing.T) {
 		again := f.SignedIn(t, "ada")
 		after := map[string]*issuance.Issued{
 			"access token": f.MadeAccess(t, again),
-			"API key":      f.ExchangeKey(t, again, issuance.NewCredential{}),
-			"API token":    f.APIToken(t, again, issuance.NewCredential{}),
+			"API key":      f.ExchangeKey(t, again, credentials.NewCredential{}),
+			"API token":    f.APIToken(t, again, credentials.NewCredential{}),
 			"session":      f.SessionOf(t, "ada"),
 		}
 		for kind := range after {
@@ -198,7 +201,7 @@ func TestTokenStoredAfterRevokeAllStaysDeadWhenTheLogHasForgotten(t *testing.T) 
 	f := nodetest.New(t, nodetest.Options{Dir: dir})
 	ada := f.Person(t, "ada")
 	f.RevokeAllOfUser(t, "ada")
-	issued := f.APIToken(t, ada, issuance.NewCredential{})
+	issued := f.APIToken(t, ada, credentials.NewCredential{})
 	f.WantDead(t, "at once", issued)
 	f.Advance(31 * 24 * time.Hour)
 	nodetest.Must(t, f.Store.Purge(t.Context(), f.Time()))
@@ -214,8 +217,8 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{Dir: dir, File: true, Settings: nodetest.WithTaskTypes})
 	f.Collection(t, 4, "Fish")
 	ada, eve := f.Person(t, "ada"), f.Person(t, "eve")
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
-	mine := f.APIToken(t, ada, issuance.NewCredential{})
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{}).Value.Reveal()
+	mine := f.APIToken(t, ada, credentials.NewCredential{})
 	plain := f.ByBearer(t, f.MadeAccess(t, ada))
 	app := f.NewClient(t, directory.NewClient{ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
 	bare := f.NewClient(t, directory.NewClient{ID: "bare", Secret: nodetest.ClientSecret})
@@ -247,9 +250,11 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 		}, audit.TokenExchange},
 		"a client without the grant": {func() error { return nodetest.Second(f.Exchange(ctx, issuance.Exchange{Subject: key, Client: bare})) }, audit.TokenExchange},
 		"an API key's credentials": {func() error {
-			return nodetest.Second(f.CreateExchangeKey(ctx, ada, issuance.NewCredential{Scope: []string{"credentials"}}))
+			return nodetest.Second(f.CreateExchangeKey(ctx, ada, credentials.NewCredential{Scope: []string{"credentials"}}))
 		}, audit.TokenIssue},
-		"an API token by a plain Bearer": {func() error { return nodetest.Second(f.CreateAPIToken(ctx, plain, issuance.NewCredential{Name: "x"})) }, audit.TokenIssue},
+		"an API token by a plain Bearer": {func() error {
+			return nodetest.Second(f.CreateAPIToken(ctx, plain, credentials.NewCredential{Name: "x"}))
+		}, audit.TokenIssue},
 		"client credentials": {func() error {
 			return nodetest.Second(f.ClientCredentials(ctx, issuance.ClientCredentials{Client: bare}))
 		}, audit.TokenIssue},
@@ -270,7 +275,7 @@ func TestRefusedRequestLeavesNothingButItsEvent(t *testing.T) {
 			return nodetest.Second(f.CreateBinding(ctx, eve, nodetest.WithUser("eve", nodetest.Admin())))
 		}, audit.BindingCreate},
 
-		"a token without a name":          {func() error { return nodetest.Second(f.CreateAPIToken(ctx, ada, issuance.NewCredential{})) }, ""},
+		"a token without a name":          {func() error { return nodetest.Second(f.CreateAPIToken(ctx, ada, credentials.NewCredential{})) }, ""},
 		"regenerating somebody else's":    {func() error { return nodetest.Second(f.Regenerate(ctx, eve, mine.ID, 0)) }, ""},
 		"regenerating for ever":           {func() error { return nodetest.Second(f.Regenerate(ctx, ada, mine.ID, -1)) }, ""},
 		"revoking an unknown id":          {func() error { return nodetest.Second(f.RevokeID(ctx, ada, uuid.NewString())) }, ""},

@@ -41,8 +41,8 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 	if r.Usual > 0 {
 		ttl = min(r.Usual, ceiling)
 	}
-	if r.trusted != nil && r.trusted.rule.TTL > 0 {
-		ceiling = min(ceiling, seconds(r.trusted.rule.TTL))
+	if r.trusted != nil && r.trusted.Rule.TTL > 0 {
+		ceiling = min(ceiling, seconds(r.trusted.Rule.TTL))
 		ttl = ceiling
 	}
 	asked := r.Lifetime
@@ -81,7 +81,7 @@ func (p Policy) lifetime(r *Request, right access.TaskRight, now int64) (int64, 
 func (r *Request) remaining(now int64) (int64, bool) {
 	var end time.Time
 	switch {
-	case r.renews != nil && r.renews.keepsEnd:
+	case r.renews != nil && r.renews.KeepsEnd:
 		end = r.renews.ExpiresAt
 	case r.renews != nil || !r.hasParent():
 	case r.Parent.Kind == token.KindRefresh:

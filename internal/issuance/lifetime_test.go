@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
@@ -80,7 +81,7 @@ func withKey(t *testing.T, o nodetest.Options, bindings ...string) (f *nodetest.
 		_, err := f.CreateBinding(t.Context(), caller.Operator(), nodetest.WithUser("ada", b))
 		nodetest.Must(t, err)
 	}
-	issued := f.ExchangeKey(t, ada, issuance.NewCredential{Lifetime: keyLife})
+	issued := f.ExchangeKey(t, ada, credentials.NewCredential{Lifetime: keyLife})
 	now := int64(keyLife)
 	return f, issued.Value.Reveal(), func(seconds int64) {
 		t.Helper()
@@ -233,7 +234,7 @@ func TestExchangeKeyLifetimeHasACeilingAndNoParent(t *testing.T) {
 		{lifetime: ceiling + 1, cap: true, want: ceiling},
 		{lifetime: 999_999_999_999_999_999, maximum: ceiling},
 	} {
-		issued, err := f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Lifetime: a.lifetime, Cap: a.cap})
+		issued, err := f.CreateExchangeKey(t.Context(), ada, credentials.NewCredential{Lifetime: a.lifetime, Cap: a.cap})
 		a.check(t, issuance.Pair{Access: issued}, err, fault.Invalid)
 	}
 }
@@ -260,13 +261,13 @@ func TestAPITokenLifetimeWithAndWithoutACeiling(t *testing.T) {
 		f.Freeze()
 		ada := f.Person(t, "ada")
 		for _, a := range cases {
-			issued, err := f.CreateAPIToken(t.Context(), ada, issuance.NewCredential{Name: "x", Lifetime: a.lifetime, Cap: a.cap})
+			issued, err := f.CreateAPIToken(t.Context(), ada, credentials.NewCredential{Name: "x", Lifetime: a.lifetime, Cap: a.cap})
 			a.check(t, issuance.Pair{Access: issued}, err, fault.Invalid)
 		}
 		if ceiling > 0 {
 			continue
 		}
-		forever := f.APIToken(t, ada, issuance.NewCredential{})
+		forever := f.APIToken(t, ada, credentials.NewCredential{})
 		if forever.Lifetime != 0 || !forever.Expiry.IsZero() {
 			t.Errorf("none asked for, no ceiling: %d, %v", forever.Lifetime, forever.Expiry)
 		}
@@ -282,7 +283,7 @@ func TestNothingIsMadeFromATokenInItsLastFraction(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
 	ada := f.Person(t, "ada")
-	old := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})
+	old := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}})
 	f.Advance(time.Second - time.Duration(f.Time().Nanosecond()) + 900*time.Millisecond)
 	_, err := f.Regenerate(t.Context(), ada, old.ID, 1) // until 900 ms after a full second
 	nodetest.Must(t, err)

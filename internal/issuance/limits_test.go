@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -34,8 +35,8 @@ func TestTokensThatAUserCreatesAreLimited(t *testing.T) {
 	f, meter, database := limitsOf(t)
 	ada, eve := f.Person(t, "ada"), f.Person(t, "eve")
 	before := storetest.Dump(t, database)
-	last := f.APIToken(t, ada, issuance.NewCredential{})
-	f.ExchangeKey(t, ada, issuance.NewCredential{})
+	last := f.APIToken(t, ada, credentials.NewCredential{})
+	f.ExchangeKey(t, ada, credentials.NewCredential{})
 	for range 298 {
 		issued, err := f.Regenerate(t.Context(), ada, last.ID, 0)
 		nodetest.Must(t, err)
@@ -43,12 +44,14 @@ func TestTokensThatAUserCreatesAreLimited(t *testing.T) {
 	}
 	for what, act := range map[string]func() error{
 		"an API token": func() error {
-			return nodetest.Second(f.CreateAPIToken(t.Context(), ada, issuance.NewCredential{Name: "x"}))
+			return nodetest.Second(f.CreateAPIToken(t.Context(), ada, credentials.NewCredential{Name: "x"}))
 		},
-		"an API key":   func() error { return nodetest.Second(f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{})) },
+		"an API key": func() error {
+			return nodetest.Second(f.CreateExchangeKey(t.Context(), ada, credentials.NewCredential{}))
+		},
 		"regenerating": func() error { return nodetest.Second(f.Regenerate(t.Context(), ada, last.ID, 0)) },
 		"the token of a dialect": func() error {
-			return nodetest.Second(f.RenewSole(t.Context(), ada, issuance.Sole{Name: "developer", Prefix: token.PrefixAPIToken}))
+			return nodetest.Second(f.RenewSole(t.Context(), ada, credentials.Sole{Name: "developer", Prefix: token.PrefixAPIToken}))
 		},
 	} {
 		for range 100 {
@@ -67,16 +70,16 @@ func TestTokensThatAUserCreatesAreLimited(t *testing.T) {
 		t.Errorf("%d events, want 300", n)
 	}
 	f.WantAlive(t, "the last one", last)
-	f.APIToken(t, eve, issuance.NewCredential{})
+	f.APIToken(t, eve, credentials.NewCredential{})
 	f.Advance(2 * time.Second)
-	f.APIToken(t, ada, issuance.NewCredential{})
+	f.APIToken(t, ada, credentials.NewCredential{})
 }
 
 func TestTokensThatAUserExchangesAreLimited(t *testing.T) {
 	t.Parallel()
 	f, meter, database := limitsOf(t)
 	ada := f.Person(t, "ada")
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{}).Value.Reveal()
 	app := f.NewClient(t, directory.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeTokenExchange, identity.GrantTypeRefreshToken},
 	})
@@ -113,7 +116,7 @@ func TestAdministratorsAndClientsAreNotLimited(t *testing.T) {
 	f, _, _ := limitsOf(t)
 	root := f.Person(t, "root", nodetest.Admin())
 	for range 400 {
-		f.APIToken(t, root, issuance.NewCredential{})
+		f.APIToken(t, root, credentials.NewCredential{})
 	}
 	ada := f.Person(t, "ada")
 	for range 400 {
@@ -126,5 +129,5 @@ func TestAdministratorsAndClientsAreNotLimited(t *testing.T) {
 	for range 1200 {
 		nodetest.Must(t, nodetest.Second(f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: ci})))
 	}
-	f.APIToken(t, ada, issuance.NewCredential{})
+	f.APIToken(t, ada, credentials.NewCredential{})
 }

@@ -54,9 +54,9 @@ func (p Policy) Longest() time.Duration {
 	return longest
 }
 
-// unbounded is a ceiling for kinds that have none: no lifetime in seconds that
+// Unbounded is a ceiling for kinds that have none: no lifetime in seconds that
 // fits a time.Duration is above it.
-const unbounded = int64(math.MaxInt64 / time.Second)
+const Unbounded = int64(math.MaxInt64 / time.Second)
 
 // kindRule is how a kind of token differs from the others.
 type kindRule struct {
@@ -101,7 +101,7 @@ var kindRules = map[token.Kind]kindRule{
 		stored: true, credential: true,
 		lifetimes: func(p Policy, _ string) (int64, int64) {
 			if p.APITokenMax == 0 {
-				return 0, unbounded
+				return 0, Unbounded
 			}
 			return seconds(p.APITokenMax), seconds(p.APITokenMax)
 		},
@@ -120,5 +120,8 @@ var kindRules = map[token.Kind]kindRule{
 		parents:   []token.Kind{token.KindUnknown},
 	},
 }
+
+// Stored reports whether a row is kept of tokens of a kind.
+func Stored(kind token.Kind) bool { return kindRules[kind].stored }
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
@@ -21,9 +22,6 @@ func TestNodesOnPostgres(t *testing.T) {
 		"two tabs":        TestConcurrentUsesAreAllAnsweredWithinTheGrace,
 		"siblings":        TestOfConcurrentSiblingsOneIsAnswered,
 		"nothing rescued": TestTheGraceRescuesNothingThatWasRevoked,
-		"device codes":    TestDeviceCodeIsUsedOnceHoweverManyTry,
-		"regenerations":   TestOfConcurrentRegenerationsOneIsAnswered,
-		"sole tokens":     TestASoleTokenIsOneAmongNodes,
 	} {
 		t.Run(name, test)
 	}
@@ -43,7 +41,7 @@ func TestNothingSurvivesARevocationOnAnotherNode(t *testing.T) {
 		for range 4 {
 			all.Go(func() {
 				for range 5 {
-					issued, err := there.CreateAPIToken(t.Context(), owner, issuance.NewCredential{Name: "x"})
+					issued, err := there.CreateAPIToken(t.Context(), owner, credentials.NewCredential{Name: "x"})
 					if err != nil {
 						return // the session is revoked by now
 					}

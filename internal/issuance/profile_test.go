@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -59,18 +60,19 @@ func TestAProfileHoldsForEveryWayToAJWT(t *testing.T) {
 	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
 	all := directory.NewClient{ID: "app", Secret: "a client secret: long enough / and more?", Grants: nodetest.AllGrants(), Scopes: []string{"read", "offline_access"}}
 	app := f.NewClient(t, all)
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{})
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{})
 	exchanged, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal()})
 	nodetest.Must(t, err)
-	byClient, err := f.Exchange(t.Context(), issuance.Exchange{Subject: f.APIToken(t, ada, issuance.NewCredential{}).Value.Reveal(), Client: app})
+	byClient, err := f.Exchange(t.Context(), issuance.Exchange{Subject: f.APIToken(t, ada, credentials.NewCredential{}).Value.Reveal(), Client: app})
 	nodetest.Must(t, err)
 	task, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal(), TaskType: "TES"})
 	nodetest.Must(t, err)
 	own, err := f.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: app})
 	nodetest.Must(t, err)
-	start := startDevice(t, f, app, "read", "offline_access")
+	start, err := f.StartDevice(t.Context(), app, []string{"read", "offline_access"}, "")
+	nodetest.Must(t, err)
 	nodetest.Must(t, f.DecideDevice(t.Context(), ada, start.UserCode, true))
-	device, err := redeem(t, f, app, start)
+	device, err := f.RedeemDevice(t.Context(), app, start.DeviceCode.Reveal())
 	nodetest.Must(t, err)
 	refreshed, err := refresh(t, f, app, device)
 	nodetest.Must(t, err)
@@ -119,7 +121,7 @@ func TestEveryExchangeKeyHasTheScopesOfTheProfile(t *testing.T) {
 		"by a token that doesn't have them": {maker, []string{"read"}, []string{"read", "every-key"}},
 		"asked for by such a token":         {maker, []string{"every-key", "read"}, []string{"every-key", "read"}},
 	} {
-		key := f.ExchangeKey(t, x.by, issuance.NewCredential{Scope: x.ask})
+		key := f.ExchangeKey(t, x.by, credentials.NewCredential{Scope: x.ask})
 		if diff := cmp.Diff(x.got, key.Scope); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
@@ -132,10 +134,10 @@ func TestEveryExchangeKeyHasTheScopesOfTheProfile(t *testing.T) {
 	if got := f.MadeAccess(t, ada, "read").Scope; !cmp.Equal(got, []string{"read"}) {
 		t.Errorf("an access token of the session has %v", got)
 	}
-	if got := f.APIToken(t, ada, issuance.NewCredential{}).Scope; len(got) > 0 {
+	if got := f.APIToken(t, ada, credentials.NewCredential{}).Scope; len(got) > 0 {
 		t.Errorf("an API token has %v", got)
 	}
 	// It is no way past what a token may ask for.
-	_, err := f.CreateExchangeKey(t.Context(), maker, issuance.NewCredential{Scope: []string{"undeclared"}})
+	_, err := f.CreateExchangeKey(t.Context(), maker, credentials.NewCredential{Scope: []string{"undeclared"}})
 	nodetest.WantFault(t, "another scope", err, fault.InvalidScope, "")
 }

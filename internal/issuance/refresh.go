@@ -24,6 +24,9 @@ const (
 
 var refreshOnly = []token.Kind{token.KindRefresh}
 
+// Refresher trades refresh tokens.
+type Refresher struct{ *core }
+
 // Refresh is a use of a refresh token (RFC 6749 §6).
 type Refresh struct {
 	Token    string
@@ -48,11 +51,11 @@ type Refresh struct {
 // Whether a second use is in time, and whether a sibling was used, is decided in the
 // transaction that stores the answer. It and the transaction of the sibling's use wait
 // for each other.
-func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
+func (i *Refresher) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	asOf := i.cfg.Verifier.Standing().AsOf
 	asks := verification.Requirements{Kinds: refreshOnly, AnyAudience: true, Despite: reasonUsed}
 	t, err := i.cfg.Verifier.Redeem(ctx, x.Token, asks)
-	if t != nil && t.Kind == token.KindRefresh && (t.Ended == reasonUsed || t.Ended == reasonSibling) {
+	if t != nil && t.Kind == token.KindRefresh && (t.Ended == reasonUsed || t.Ended == reasonSibling || fromElsewhere(err)) {
 		again, reused, err := i.usedBefore(ctx, t)
 		switch {
 		case err != nil:
@@ -78,8 +81,15 @@ func (i *Issuer) Refresh(ctx context.Context, x Refresh) (Pair, error) {
 	return i.refresh(ctx, x, caller.ByToken(&verification.Identity{Token: t, Subject: subject, AsOf: asOf}))
 }
 
+// fromElsewhere reports whether a refresh token was refused for where it was used from. It
+// isn't used up by that, but a second use counts from wherever it comes.
+func fromElsewhere(err error) bool {
+	r, refused := verification.RefusalOf(err)
+	return refused && r.Check == token.CheckNetwork
+}
+
 // refresh issues the new pair for a refresh token that was accepted.
-func (i *Issuer) refresh(ctx context.Context, x Refresh, c *caller.Caller) (Pair, error) {
+func (i *Refresher) refresh(ctx context.Context, x Refresh, c *caller.Caller) (Pair, error) {
 	t, now := c.Token, i.cfg.Now()
 	r := &Request{
 		Kind: token.KindAccess, Parent: t, Scope: x.Scope, Audience: x.Audience, Lifetime: x.Lifetime, again: x.again,
@@ -106,7 +116,7 @@ func (i *Issuer) refresh(ctx context.Context, x Refresh, c *caller.Caller) (Pair
 
 // overtaken returns the error for a use that came after another one, or after the token
 // was revoked, which is no second use.
-func (i *Issuer) overtaken(ctx context.Context, x Refresh, c *caller.Caller) (Pair, error) {
+func (i *Refresher) overtaken(ctx context.Context, x Refresh, c *caller.Caller) (Pair, error) {
 	again, reused, err := i.usedBefore(ctx, c.Token)
 	switch {
 	case err != nil:
@@ -122,7 +132,7 @@ func (i *Issuer) overtaken(ctx context.Context, x Refresh, c *caller.Caller) (Pa
 
 // usedBefore reads how a refresh token ended: whether it was used recently enough to be
 // used again, or whether this second use shows that it may have been stolen.
-func (i *Issuer) usedBefore(ctx context.Context, t *verification.Token) (again, reused bool, err error) {
+func (i *Refresher) usedBefore(ctx context.Context, t *verification.Token) (again, reused bool, err error) {
 	row, _, err := i.cfg.Store.TokenByID(ctx, t.ID)
 	if err != nil {
 		return false, false, err
@@ -138,7 +148,7 @@ func (i *Issuer) usedBefore(ctx context.Context, t *verification.Token) (again, 
 }
 
 // reused revokes the family of a refresh token that was used twice.
-func (i *Issuer) reused(ctx context.Context, client *caller.Caller, t *verification.Token) error {
+func (i *Refresher) reused(ctx context.Context, client *caller.Caller, t *verification.Token) error {
 	used := fault.New(fault.InvalidGrant, "the refresh token was used before; all tokens made from it are revoked")
 	if i.familyKilled(t.Family) {
 		return used
@@ -160,6 +170,6 @@ func (i *Issuer) reused(ctx context.Context, client *caller.Caller, t *verificat
 
 // familyKilled reports whether the log has a kill of the family itself. Cut-offs, which
 // may revoke its members too, don't count.
-func (i *Issuer) familyKilled(family string) bool {
+func (i *Refresher) familyKilled(family string) bool {
 	return i.cfg.Verifier.Revoked(verification.Index(&verification.Token{ID: family, Seq: math.MaxInt64}))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -26,7 +27,7 @@ var appClient = directory.NewClient{
 // offline returns a pair, traded for an API token that never ends.
 func offline(t *testing.T, f *nodetest.Fixture, owner, app *caller.Caller, x issuance.Exchange) issuance.Pair {
 	t.Helper()
-	x.Subject = f.APIToken(t, owner, issuance.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
+	x.Subject = f.APIToken(t, owner, credentials.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
 	x.Client, x.Scope = app, []string{"read", "write", "offline_access"}
 	pair, err := f.Exchange(t.Context(), x)
 	nodetest.Must(t, err)
@@ -133,7 +134,7 @@ func TestRefusedRefreshUsesNothingUp(t *testing.T) {
 	nodetest.Must(t, nodetest.Second(f.CreateBinding(t.Context(), caller.Operator(), access)))
 	app := f.NewClient(t, appClient)
 	other := f.NewClient(t, directory.NewClient{ID: "other", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants()})
-	bound := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}, Collection: new(int64(4))})
+	bound := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}, Collection: new(int64(4))})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: bound.Value.Reveal(), Client: app, Scope: []string{"read", "offline_access"}})
 	nodetest.Must(t, err)
 	raw := pair.Refresh.Value.Reveal()
@@ -225,7 +226,7 @@ func TestRefreshTokenDoesNotOutliveWhatItCameOf(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: func(s *node.Settings) { s.Policy.RefreshIdle = 10 * time.Hour }})
 	f.Freeze()
-	key := f.ExchangeKey(t, f.Person(t, "ada"), issuance.NewCredential{Lifetime: 16 * 3600})
+	key := f.ExchangeKey(t, f.Person(t, "ada"), credentials.NewCredential{Lifetime: 16 * 3600})
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key.Value.Reveal(), Scope: []string{"offline_access"}})
 	nodetest.Must(t, err)
 	if !pair.Refresh.Expiry.Equal(pair.Refresh.Expiry.Truncate(time.Second)) || !pair.Refresh.Expiry.Before(key.Expiry) {
@@ -270,7 +271,7 @@ func TestRefreshIsOverWithItsUserOrWhatItCameOf(t *testing.T) {
 		},
 	} {
 		f := nodetest.New(t, nodetest.Options{})
-		root := f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{})
+		root := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{})
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: root.Value.Reveal(), Scope: []string{"offline_access"}})
 		nodetest.Must(t, err)
 		nodetest.Must(t, act(f, root))

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/verification"
 )
@@ -119,8 +120,8 @@ func (p Policy) audience(r *Request) (string, error) {
 	asked := r.Audience
 	switch {
 	case r.granting != nil:
-		return r.granting.resource.Audience, nil
-	case r.ofGrant() && (asked == "" || p.isFor(r.Parent, asked)):
+		return r.granting.Resource.Audience, nil
+	case r.ofGrant() && (asked == "" || p.IsFor(r.Parent, asked)):
 		return r.Parent.Audience[0], nil
 	case r.ofGrant():
 		return "", fault.New(fault.InvalidTarget, "what was granted is for another resource").In("resource")
@@ -171,4 +172,27 @@ func (r *Request) collection() (*int64, error) {
 		return nil, fault.New(fault.Forbidden, "no access to this collection").In("collection")
 	}
 	return asked, nil
+}
+
+// networks decides which networks the token may be used from: of those asked for, those
+// that what it is made from, and the token of who acts for its subject, may be used from
+// too. A regenerated token keeps its networks.
+func (r *Request) networks() (networks.List, error) {
+	limits := []networks.List{r.Networks}
+	if r.Parent != nil && r.renews == nil {
+		limits = append(limits, r.Parent.Networks)
+	}
+	if r.actor != nil {
+		limits = append(limits, r.actor.Token.Networks)
+	}
+	var list networks.List
+	for _, limit := range limits {
+		both, ok := networks.Common(list, limit)
+		if !ok {
+			return nil, fault.New(fault.Invalid, "the token could be used from nowhere: %s and %s have no network in common, or more than %d",
+				list, limit, networks.Max).In("networks")
+		}
+		list = both
+	}
+	return list, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -22,7 +23,7 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
-	keyValue := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	keyValue := f.ExchangeKey(t, ada, credentials.NewCredential{}).Value.Reveal()
 	key, err := f.Identify(t.Context(), keyValue, verification.Requirements{Kinds: nodetest.EveryKind()})
 	nodetest.Must(t, err)
 	task, err := f.Exchange(t.Context(), issuance.Exchange{Subject: keyValue, TaskType: "TES"})
@@ -32,7 +33,7 @@ func TestEachKindIsMadeFromItsParentsAlone(t *testing.T) {
 	callers := map[string]*caller.Caller{
 		"session":  ada,
 		"access":   f.ByBearer(t, f.MadeAccess(t, ada, "credentials")),
-		"apitoken": f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"credentials"}})),
+		"apitoken": f.ByBearer(t, f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"credentials"}})),
 		"apikey":   caller.ByToken(key),
 		"task":     caller.ByToken(taskToken),
 		"password": f.ByPassword(t, "ada"),
@@ -127,7 +128,7 @@ func TestDisabledUserGetsNoToken(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{})
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{})
 	_, err := f.UpdateUser(t.Context(), caller.Operator(), "ada", directory.UserPatch{Disabled: new(true)})
 	nodetest.Must(t, err)
 	_, err = f.Ask(t, ada, issuance.Request{Kind: token.KindAccess})
@@ -172,7 +173,7 @@ func TestAudienceIsTheDefaultOrOneThatTheClientMayName(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 	ada := f.Person(t, "ada")
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{}).Value.Reveal()
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{}).Value.Reveal()
 	app := f.NewClient(t, directory.NewClient{
 		ID: "app", Secret: nodetest.ClientSecret, Grants: nodetest.AllGrants(), Audiences: []string{"https://files.example", "FOO"},
 	})
@@ -292,7 +293,7 @@ func TestAnExchangeKeyCreatedThroughAClientIsItsHoldersAndEndsWithTheClient(t *t
 	if err != nil || bearer.Token.ClientID != "cli" {
 		t.Fatalf("%+v, %v", bearer, err)
 	}
-	key, err := f.CreateExchangeKey(t.Context(), bearer, issuance.NewCredential{})
+	key, err := f.CreateExchangeKey(t.Context(), bearer, credentials.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,10 +328,10 @@ func TestACallerWhoMayNotIsRefusedBeforeTheRequestIsJudged(t *testing.T) {
 		event string
 	}{
 		"an API token without a name": {func(by *caller.Caller) error {
-			return nodetest.Second(f.CreateAPIToken(t.Context(), by, issuance.NewCredential{}))
+			return nodetest.Second(f.CreateAPIToken(t.Context(), by, credentials.NewCredential{}))
 		}, fault.InsufficientScope, audit.TokenIssue},
 		"an API key for too long": {func(by *caller.Caller) error {
-			return nodetest.Second(f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Lifetime: 1 << 40}))
+			return nodetest.Second(f.CreateExchangeKey(t.Context(), by, credentials.NewCredential{Lifetime: 1 << 40}))
 		}, fault.InsufficientScope, audit.TokenIssue},
 		"an overlap that is none": {func(by *caller.Caller) error {
 			return nodetest.Second(f.Regenerate(t.Context(), by, "x", -1))
@@ -361,8 +362,8 @@ func TestATokenMadeFromABoundOneIsBoundToTheSameCollection(t *testing.T) {
 	four := int64(4)
 	for name, parent := range map[string]*issuance.Issued{
 		"an access token": f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: &four}),
-		"an API token":    f.APIToken(t, ada, issuance.NewCredential{Collection: &four}),
-		"an API key":      f.ExchangeKey(t, ada, issuance.NewCredential{Collection: &four}),
+		"an API token":    f.APIToken(t, ada, credentials.NewCredential{Collection: &four}),
+		"an API key":      f.ExchangeKey(t, ada, credentials.NewCredential{Collection: &four}),
 	} {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: parent.Value.Reveal()})
 		nodetest.Must(t, err)
@@ -372,7 +373,7 @@ func TestATokenMadeFromABoundOneIsBoundToTheSameCollection(t *testing.T) {
 			t.Errorf("traded twice for %s: bound to %v", name, got)
 		}
 	}
-	by := f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Collection: &four}))
+	by := f.ByBearer(t, f.APIToken(t, ada, credentials.NewCredential{Collection: &four}))
 	_, err := f.Ask(t, by, issuance.Request{Kind: token.KindAccess, Collection: new(int64(5))})
 	nodetest.WantFault(t, "for another collection", err, fault.Forbidden, "another collection")
 }

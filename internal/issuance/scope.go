@@ -14,15 +14,16 @@ import (
 // scope decides the token's scope: what was asked for, when every part of it is within
 // the parent's, the client's and the user's; what the parent has, when nothing was asked
 // for. A credential that has no parent then gets none.
-func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
+func (i *core) scope(ctx context.Context, r *Request) ([]string, error) {
+	rules := scoping{r}
 	if r.Scope == nil {
-		return i.cfg.Policy.Profile.scope(r, r.inheritedScope()), nil
+		return i.cfg.Policy.Profile.scope(r, rules.inheritedScope()), nil
 	}
 	for _, name := range r.Scope {
 		if i.cfg.Policy.Profile.gives(r, name) {
 			continue
 		}
-		err := r.checkScopeName(name)
+		err := rules.checkScopeName(name)
 		if err == nil {
 			err = i.checkDeclared(ctx, name)
 		}
@@ -33,10 +34,13 @@ func (i *Issuer) scope(ctx context.Context, r *Request) ([]string, error) {
 	return i.cfg.Policy.Profile.scope(r, r.Scope), nil
 }
 
+// scoping judges the scope of a request.
+type scoping struct{ *Request }
+
 // inheritedScope returns the scope of a token for which none was asked: its parent's,
 // without what this user, client or kind can't have. From a session or a password it
 // inherits none.
-func (r *Request) inheritedScope() []string {
+func (r scoping) inheritedScope() []string {
 	if r.Parent == nil || r.Parent.Kind == token.KindSession || kindRules[r.Kind].credential {
 		return nil
 	}
@@ -63,7 +67,7 @@ func (e *ScopeError) Unwrap() error { return e.Err }
 // for the scope.
 var ErrScopePermission = errors.New("the user lacks the permission that the scope stands for")
 
-func (r *Request) checkScopeName(name string) error {
+func (r scoping) checkScopeName(name string) error {
 	switch {
 	case !identity.ValidScopeName(name):
 		return fault.New(fault.InvalidScope, "not a scope name (RFC 6749 section 3.3)").In("scope")
@@ -84,7 +88,7 @@ func (r *Request) checkScopeName(name string) error {
 // exchange key never has the scope credentials, and so neither has what is made from one;
 // nor has a token with an actor, which creates none.
 // The scope of a source is for tokens that speak for a client.
-func (r *Request) neverScope(name string) bool {
+func (r scoping) neverScope(name string) bool {
 	if identity.IsSourceScope(name) {
 		return r.Principal.User != nil
 	}
@@ -95,7 +99,7 @@ func (r *Request) neverScope(name string) bool {
 // parentAllows checks the scope against the parent's. The scope of a refresh token is
 // always allowed: it is no right to an API, and the refresh token is revoked with its
 // parent.
-func (r *Request) parentAllows(name string) bool {
+func (r scoping) parentAllows(name string) bool {
 	if name == identity.ScopeOfflineAccess {
 		return true
 	}
@@ -104,20 +108,26 @@ func (r *Request) parentAllows(name string) bool {
 
 // clientAllows checks the scope against the client's. A client that acts for itself has
 // only the scopes that it lists; one that acts for a user is limited if it lists any.
-func (r *Request) clientAllows(name string) bool {
+func (r scoping) clientAllows(name string) bool {
 	if r.Client == nil {
 		return true
 	}
 	client := r.Client.Client
-	if r.Principal.User != nil && len(client.Scopes) == 0 {
-		return true
+	if r.Principal.User != nil {
+		return ClientAllows(client, name)
 	}
 	return slices.Contains(client.Scopes, name)
 }
 
+// ClientAllows reports whether a client that acts for a user may have a scope: any, unless it
+// lists some.
+func ClientAllows(client *identity.Client, name string) bool {
+	return len(client.Scopes) == 0 || slices.Contains(client.Scopes, name)
+}
+
 // subjectAllows checks the scope against the user's permissions: an administrator grants
 // the right to read the state of every token, or the log, and to provision users.
-func (r *Request) subjectAllows(name string) bool {
+func (r scoping) subjectAllows(name string) bool {
 	path := caller.PathOfScope(name)
 	return path == "" || r.Principal.User == nil || r.Principal.May(name, path).Allowed
 }
@@ -125,7 +135,7 @@ func (r *Request) subjectAllows(name string) bool {
 // checkDeclared refuses names that the operator has not declared. Those that a client
 // lists, and those that every exchange key has, count as declared; when nothing is
 // declared, every name is allowed.
-func (i *Issuer) checkDeclared(ctx context.Context, name string) error {
+func (i *core) checkDeclared(ctx context.Context, name string) error {
 	declared := i.cfg.Policy.Scopes
 	if _, ok := declared[name]; ok || len(declared) == 0 ||
 		slices.Contains(identity.BuiltinScopes(), name) || slices.Contains(i.cfg.Policy.Profile.KeyScopes, name) {
@@ -154,7 +164,15 @@ func (r *Request) checkOffline() error {
 		return fault.New(fault.InvalidScope, "the scope %s is for devices and for token exchange", identity.ScopeOfflineAccess).In("scope")
 	case r.delegated():
 		return fault.New(fault.InvalidScope, "there is no refresh token for a token with an actor").In("scope")
-	case r.Client != nil && !r.Client.Client.MayUse(identity.GrantTypeRefreshToken):
+	case r.Client != nil:
+		return CheckOffline(r.Client.Client)
+	}
+	return nil
+}
+
+// CheckOffline refuses the scope offline_access to a client that may not have refresh tokens.
+func CheckOffline(client *identity.Client) error {
+	if !client.MayUse(identity.GrantTypeRefreshToken) {
 		return fault.New(fault.InvalidScope, "the client may not have refresh tokens").In("scope")
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -103,8 +104,8 @@ func TestScopeIsWithinThatOfTheParent(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
 	parents := map[string]*issuance.Issued{
-		"API key":      f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
-		"API token":    f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read", "write", "admin"}}),
+		"API key":      f.ExchangeKey(t, ada, credentials.NewCredential{Scope: []string{"read", "write", "admin"}}),
+		"API token":    f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read", "write", "admin"}}),
 		"access token": f.MadeAccess(t, ada, "read", "write", "admin"),
 	}
 	for name, parent := range parents {
@@ -127,9 +128,9 @@ func TestCredentialsAreNeverHandedDownFromAnExchangeKey(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{Settings: nodetest.WithTaskTypes})
 	ada := f.Person(t, "ada", nodetest.May("create", "/task-tokens/TES"))
-	_, err := f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Scope: []string{"read", "credentials"}})
+	_, err := f.CreateExchangeKey(t.Context(), ada, credentials.NewCredential{Scope: []string{"read", "credentials"}})
 	nodetest.WantFault(t, "an API key with credentials", err, fault.InvalidScope, "credentials")
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"read"}})
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{Scope: []string{"read"}})
 	_, err = exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal(), Scope: []string{"credentials"}})
 	nodetest.WantFault(t, "an access token from it", err, fault.InvalidScope, "credentials")
 	access, err := exchange(t, f, issuance.Exchange{Subject: key.Value.Reveal()})
@@ -138,9 +139,9 @@ func TestCredentialsAreNeverHandedDownFromAnExchangeKey(t *testing.T) {
 	nodetest.WantFault(t, "an access token from that", err, fault.InvalidScope, "credentials")
 
 	by := f.ByBearer(t, access)
-	_, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{})
+	_, err = f.CreateExchangeKey(t.Context(), by, credentials.NewCredential{})
 	nodetest.WantFault(t, "an API key from that", err, fault.InsufficientScope, "credentials")
-	_, err = f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x"})
+	_, err = f.CreateAPIToken(t.Context(), by, credentials.NewCredential{Name: "x"})
 	nodetest.WantFault(t, "an API token from that", err, fault.InsufficientScope, "credentials")
 
 	// A task token has its parent's scope, less credentials.
@@ -161,23 +162,23 @@ func TestCredentialsAreMadeBySessionOrByTheScope(t *testing.T) {
 		{[]string{"read"}, []string{"read"}},
 		{[]string{"write"}, nil}, // beyond the access token's own
 	} {
-		issued, err := f.CreateAPIToken(t.Context(), by, issuance.NewCredential{Name: "x", Scope: s.ask})
+		issued, err := f.CreateAPIToken(t.Context(), by, credentials.NewCredential{Name: "x", Scope: s.ask})
 		s.check(t, "an API token by Bearer", issued, err)
-		issued, err = f.CreateExchangeKey(t.Context(), by, issuance.NewCredential{Scope: s.ask})
+		issued, err = f.CreateExchangeKey(t.Context(), by, credentials.NewCredential{Scope: s.ask})
 		s.check(t, "an API key by Bearer", issued, err)
 	}
 	for name, c := range map[string]*caller.Caller{
 		"an access token without the scope": f.ByBearer(t, f.MadeAccess(t, ada, "read")),
-		"an API token without the scope":    f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}})),
+		"an API token without the scope":    f.ByBearer(t, f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}})),
 		"an access token without any":       f.ByBearer(t, f.MadeAccess(t, ada)),
 	} {
-		_, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"})
+		_, err := f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "x"})
 		nodetest.WantFault(t, name+", an API token", err, fault.InsufficientScope, "credentials")
-		_, err = f.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
+		_, err = f.CreateExchangeKey(t.Context(), c, credentials.NewCredential{})
 		nodetest.WantFault(t, name+", an API key", err, fault.InsufficientScope, "credentials")
 	}
 	for _, nobody := range []*caller.Caller{nil, {}} {
-		_, err := f.CreateAPIToken(t.Context(), nobody, issuance.NewCredential{Name: "x"})
+		_, err := f.CreateAPIToken(t.Context(), nobody, credentials.NewCredential{Name: "x"})
 		nodetest.WantFault(t, "nobody", err, fault.Unauthenticated, "")
 	}
 }
@@ -188,8 +189,8 @@ func TestReadingScopesNeedThePermissionAsLongAsTheyAreUsed(t *testing.T) {
 	ada := f.Person(t, "ada")
 	_, err := f.CreateBinding(t.Context(), caller.Operator(), nodetest.WithUser("ada", nodetest.May("introspect", access.PathTokens)))
 	nodetest.Must(t, err)
-	key := f.ExchangeKey(t, ada, issuance.NewCredential{Scope: []string{"introspect", "read"}})
-	lasting := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"introspect"}})
+	key := f.ExchangeKey(t, ada, credentials.NewCredential{Scope: []string{"introspect", "read"}})
+	lasting := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"introspect"}})
 	victim := f.MadeAccess(t, ada)
 	introspects := func(by *issuance.Issued) error {
 		_, _, err := f.Introspect(t.Context(), f.ByBearer(t, by), victim.Value.Reveal())
@@ -225,7 +226,7 @@ func TestClientBoundsTheScope(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	subject := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
+	subject := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read", "write"}}).Value.Reveal()
 	exchanging := []string{identity.GrantTypeTokenExchange, identity.GrantTypeClientCredentials}
 	bounded := f.NewClient(t, directory.NewClient{ID: "bounded", Secret: nodetest.ClientSecret, Grants: exchanging, Scopes: []string{"read", "delete", "introspect", "source:museum"}})
 	unbounded := f.NewClient(t, directory.NewClient{ID: "unbounded", Secret: nodetest.ClientSecret, Grants: exchanging})
@@ -274,12 +275,12 @@ func TestOfflineAccessIsForWhoCanGetARefreshToken(t *testing.T) {
 	offline := []string{"offline_access"}
 	_, err := f.Ask(t, ada, issuance.Request{Kind: token.KindAccess, Scope: offline})
 	nodetest.WantFault(t, "a session", err, fault.InvalidScope, "offline_access")
-	_, err = f.CreateAPIToken(t.Context(), ada, issuance.NewCredential{Name: "x", Scope: offline})
+	_, err = f.CreateAPIToken(t.Context(), ada, credentials.NewCredential{Name: "x", Scope: offline})
 	nodetest.WantFault(t, "an API token", err, fault.InvalidScope, "offline_access")
-	_, err = f.CreateExchangeKey(t.Context(), ada, issuance.NewCredential{Scope: offline})
+	_, err = f.CreateExchangeKey(t.Context(), ada, credentials.NewCredential{Scope: offline})
 	nodetest.WantFault(t, "an API key", err, fault.InvalidScope, "offline_access")
 
-	subject := f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}}).Value.Reveal()
+	subject := f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}}).Value.Reveal()
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: subject, Scope: []string{"read", "offline_access"}})
 	if err != nil || pair.Refresh == nil {
 		t.Fatalf("an exchange: %+v, %v", pair, err)

@@ -16,9 +16,9 @@ import (
 
 // create creates the token that was decided, signed or opaque, with the row to store
 // where one is kept.
-func (i *Issuer) create(ctx context.Context, r *Request, d *decision) (*Issued, []records.Op, error) {
+func (i *core) create(ctx context.Context, r *Request, d *decision) (*Issued, []records.Op, error) {
 	issued := &Issued{
-		ID: d.id, Kind: r.Kind, Name: r.Name, Scope: d.scope, Audience: d.audience, Collection: d.collection,
+		ID: d.id, Kind: r.Kind, Name: r.Name, Scope: d.scope, Audience: d.audience, Collection: d.collection, Networks: d.networks,
 		Lifetime: d.lifetime, Expiry: d.expiry(),
 	}
 	var o token.Opaque
@@ -39,6 +39,7 @@ func (i *Issuer) create(ctx context.Context, r *Request, d *decision) (*Issued, 
 	}
 	row := r.row(o, d)
 	row.ID, row.Kind, row.Name, row.Scope = d.id, r.Kind, r.Name, d.scope
+	row.Description = r.Description
 	row.ExpiresAt = d.expiry()
 	if r.renews != nil {
 		row.Replaces = r.renews.ID
@@ -52,7 +53,7 @@ func (r *Request) grant(o token.Opaque, d *decision) []records.Op {
 	row := r.row(token.Opaque{}, d)
 	row.ID, row.Kind, row.Name, row.Scope = d.id, token.KindGrant, r.Name, d.scope
 	row.ExpiresAt, row.Audience = d.expiry(), d.audience
-	code := *r.granting.code
+	code := *r.granting.Code
 	code.Digest, code.GrantID = o.Digest, d.id
 	return []records.Op{records.AddToken{Token: row}, records.AddCode{Code: code}}
 }
@@ -61,7 +62,7 @@ func (r *Request) grant(o token.Opaque, d *decision) []records.Op {
 // one is read first. The log must be applied up to the sequence as of which the token is
 // decided: a node that was disconnected may not have read yet that its key was revoked,
 // and no node would accept the token.
-func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secret, error) {
+func (i *core) sign(ctx context.Context, r *Request, d *decision) (token.Secret, error) {
 	if err := i.cfg.Verifier.Reach(ctx, r.Principal.Seq); err != nil {
 		return "", fault.Wrap(err, fault.Unavailable, "the revocation log can't be read now").Retry(time.Second)
 	}
@@ -72,7 +73,7 @@ func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secre
 	claims := token.Claims{
 		Issuer: i.cfg.Policy.Issuer, Subject: r.Principal.Subject(), Audience: []string{d.audience},
 		IssuedAt: d.issuedAt, Expiry: d.expiry(), ID: d.id, ClientID: r.clientID(),
-		Scope: d.scope, Collection: d.collection, Chain: d.chain, Actors: r.actors(), Seq: r.seq(),
+		Scope: d.scope, Collection: d.collection, Chain: d.chain, Actors: r.actors(), Networks: d.networks, Seq: r.seq(),
 		TaskTokenType: r.TaskType, AsLists: i.cfg.Policy.Profile.AsLists, Extra: i.cfg.Policy.Profile.claims(r),
 	}
 	if r.Principal.User != nil {
@@ -86,7 +87,7 @@ func (i *Issuer) sign(ctx context.Context, r *Request, d *decision) (token.Secre
 }
 
 // signing returns the active key.
-func (i *Issuer) signing(ctx context.Context) (token.SigningKey, error) {
+func (i *core) signing(ctx context.Context) (token.SigningKey, error) {
 	key, err := i.cfg.Ring.Signing()
 	if err != nil && i.cfg.Ring.Refresh(ctx) == nil {
 		key, err = i.cfg.Ring.Signing()
@@ -123,7 +124,7 @@ func (i *Issuer) Assert(ctx context.Context, id *verification.Identity, audience
 // createRefresh creates the refresh token of a pair. The first one of a family has the
 // family's id, which then stands in the chain of everything made from it. Each may be
 // unused for as long as the first, but none outlives what the first was made from.
-func (i *Issuer) createRefresh(r *Request, d *decision) (*Issued, records.Op, error) {
+func (i *core) createRefresh(r *Request, d *decision) (*Issued, records.Op, error) {
 	value, o, err := i.cfg.Forms.New(token.KindRefresh)
 	if err != nil {
 		return nil, nil, err
@@ -148,7 +149,7 @@ func (i *Issuer) createRefresh(r *Request, d *decision) (*Issued, records.Op, er
 func (r *Request) row(o token.Opaque, d *decision) records.StoredToken {
 	row := records.StoredToken{
 		Digest: o.Digest, Prefix: o.Prefix, Last4: o.Last4, Owner: r.Principal.Subject(),
-		Collection: d.collection, Chain: d.chain, Seq: r.seq(), CreatedAt: d.issuedAt,
+		Collection: d.collection, Networks: d.networks, Chain: d.chain, Seq: r.seq(), CreatedAt: d.issuedAt,
 		SignIn: r.signIn,
 	}
 	if id := r.clientID(); id != identity.OwnClientID {

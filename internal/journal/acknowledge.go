@@ -19,7 +19,7 @@ func (j *Journal) Revoke(ctx context.Context, b records.Batch, wait revocation.W
 	if err != nil {
 		return revocation.Receipt{}, err
 	}
-	j.cfg.Meter.Revoked(len(b.Log))
+	j.cfg.Meter.Revoked(revocationOf(b))
 	return j.acknowledge(ctx, seq, wait)
 }
 

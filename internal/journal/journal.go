@@ -7,6 +7,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
@@ -23,12 +24,15 @@ type Store interface {
 	Settle(ctx context.Context) (revocation.Seq, error)
 }
 
-// Config configures a journal. Every field but Watcher and Meter must be set.
+// Config configures a journal. Every field but Watcher, Meter and Announce must be set.
 type Config struct {
 	Store    Store
 	Follower *revocation.Follower
 	Watcher  *revocation.NodeWatcher // nil: a node without a lease is waited for once
 	Meter    Meter                   // nil: nothing is counted
+	// Announce returns the operations that report a batch to receivers outside, in the same
+	// transaction; nil: nothing is reported.
+	Announce func(records.Batch) ([]records.Op, error)
 
 	Wait         revocation.Wait  // what WaitDefault stands for: WaitNodes or WaitNone
 	Staleness    time.Duration    // L
@@ -40,9 +44,47 @@ type Config struct {
 
 // Meter counts what a journal acknowledges.
 type Meter interface {
-	Revoked(entries int)
+	Revoked(r Revocation)
 	Acknowledged(took time.Duration)
 	Waited(outcome string) // WaitConfirmed and so on
+}
+
+// Revocation counts what one batch revoked, and the entries of the log that it took. A
+// token counts once with everything that was made from it, a user once with all tokens. A
+// batch after which access is decided again revokes none of these.
+type Revocation struct {
+	Entries                      int
+	Tokens, Users, Clients, Keys int
+	Everything                   int
+}
+
+// revocationOf counts what a batch revokes.
+func revocationOf(b records.Batch) Revocation {
+	r := Revocation{Entries: len(b.Log)}
+	keys := map[string]bool{}
+	for _, e := range b.Log {
+		if e.What == revocation.SigningKey {
+			keys[e.ID] = true
+		}
+	}
+	for _, op := range b.Ops {
+		switch op := op.(type) {
+		case records.KillEverything:
+			r.Everything++
+		case records.KillTokens:
+			switch {
+			case op.Owner != "":
+				r.Users++
+			case op.ClientID != "":
+				r.Clients++
+			case len(op.IDs) > 0 && keys[op.IDs[0]]:
+				r.Keys++
+			default:
+				r.Tokens++
+			}
+		}
+	}
+	return r
 }
 
 // Outcomes of waiting until a revocation holds on every node.
@@ -91,6 +133,13 @@ func (j *Journal) Commit(ctx context.Context, b records.Batch) (revocation.Seq, 
 		b.Audit[i].At = now
 		b.Audit[i] = b.Audit[i].Clean()
 	}
+	if j.cfg.Announce != nil {
+		more, err := j.cfg.Announce(b)
+		if err != nil {
+			return 0, err
+		}
+		b.Ops = slices.Concat(b.Ops, more)
+	}
 	return j.cfg.Store.Commit(ctx, b)
 }
 
@@ -108,6 +157,6 @@ func (j *Journal) Now() time.Time { return j.cfg.Now() }
 
 type noMeter struct{}
 
-func (noMeter) Revoked(int)                {}
+func (noMeter) Revoked(Revocation)         {}
 func (noMeter) Acknowledged(time.Duration) {}
 func (noMeter) Waited(string)              {}

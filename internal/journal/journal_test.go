@@ -26,14 +26,16 @@ import (
 type meter struct {
 	mu       sync.Mutex
 	entries  int
+	last     journal.Revocation
 	acks     int
 	outcomes []string
 }
 
-func (m *meter) Revoked(entries int) {
+func (m *meter) Revoked(r journal.Revocation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.entries += entries
+	m.entries += r.Entries
+	m.last = r
 }
 
 func (m *meter) Acknowledged(time.Duration) {

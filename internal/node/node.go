@@ -8,18 +8,26 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authorizing"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/clientauth"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/notice"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -61,6 +69,7 @@ type Settings struct {
 	Staleness    time.Duration         // L
 	Wait         revocation.Wait       // WaitNodes or WaitNone: what an acknowledgement waits for unless told
 	CacheBytes   int64                 // for facts about tokens; 0: the default
+	Notices      []notice.Interest     // who is to learn of what happens
 }
 
 // Clocks are the wall clock and the boot clock, as the follower's ledger has them.
@@ -80,18 +89,26 @@ type Meter interface {
 
 // Node is one node. The operations are its fields; what they stand on is its own.
 type Node struct {
-	Verifier   *verification.Verifier
-	SignIn     *signin.Authenticator
-	ClientAuth *clientauth.Authenticator
-	Issuance   *issuance.Issuance
-	Revoker    *revoking.Revoker
-	Directory  *directory.Directory
-	Explainer  *explain.Explainer
-	Journal    *journal.Journal
-	Quota      *quota.Quota
+	Verifier    *verification.Verifier
+	SignIn      *signin.Authenticator
+	ClientAuth  *clientauth.Authenticator
+	Accounts    *account.Accounts
+	Issuance    *issuance.Issuance
+	Tokens      *credentials.Tokens
+	Flows       *authorizing.Flows
+	Assertions  *trust.Assertions
+	Revoker     *revoking.Revoker
+	Directory   *directory.Directory
+	Provisioner *provisioning.Provisioner
+	Applier     *apply.Applier
+	Explainer   *explain.Explainer
+	Journal     *journal.Journal
+	Quota       *quota.Quota
+	Announcer   *notice.Announcer
 
 	cfg        Config
 	uses       *verification.Uses
+	networks   *notice.Networks
 	keyChanged chan struct{} // the ring must be read
 }
 
@@ -129,7 +146,8 @@ func (n *Node) core() (err error) {
 		}),
 		Ledger: c.Follower.Ledger(), Forms: c.Forms,
 		Issuer: c.Settings.Policy.Issuer, DefaultAudience: c.Settings.Policy.DefaultAudience,
-		Uses: n.uses, CacheBytes: c.Settings.CacheBytes,
+		AddressOf: func(ctx context.Context) netip.Addr { return audit.OriginOf(ctx).Addr() },
+		Uses:      n.uses, CacheBytes: c.Settings.CacheBytes,
 	}
 	j := journal.Config{
 		Store: c.Store, Follower: c.Follower, Watcher: c.Watcher, Wait: c.Settings.Wait, Staleness: c.Settings.Staleness,
@@ -141,25 +159,47 @@ func (n *Node) core() (err error) {
 	if n.Verifier, err = verification.New(v); err != nil {
 		return err
 	}
-	n.Journal, err = journal.New(j)
+	n.Announcer = notice.NewAnnouncer(c.Settings.Notices, c.Clocks.Now)
+	if len(c.Settings.Notices) > 0 {
+		j.Announce = n.Announcer.Add
+	}
+	if n.Journal, err = journal.New(j); err != nil {
+		return err
+	}
+	n.networks = &notice.Networks{Store: c.Store, Journal: n.Journal, Announcer: n.Announcer}
+	return nil
+}
+
+// change puts together what administrators, sources and access files change.
+func (n *Node) change(editor *changes.Editor) (err error) {
+	c := &n.cfg
+	n.Directory, err = directory.New(directory.Config{Store: c.Store, Journal: n.Journal, Editor: editor, Ring: c.Ring, Forms: c.Forms})
+	if err != nil {
+		return err
+	}
+	if n.Provisioner, err = provisioning.New(provisioning.Config{Store: c.Store, Journal: n.Journal, Editor: editor}); err != nil {
+		return err
+	}
+	n.Applier, err = apply.New(apply.Config{Store: c.Store, Journal: n.Journal, Editor: editor})
 	return err
 }
 
 // operations makes what the edges call.
 func (n *Node) operations() (err error) {
 	c := &n.cfg
-	n.Directory, err = directory.New(directory.Config{
-		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Passwords: c.Settings.PasswordRule, Ring: c.Ring, Forms: c.Forms,
-		Fresh: c.Settings.Policy.Fresh,
+	editor, err := changes.New(changes.Config{
+		Store: c.Store, Journal: n.Journal, Hasher: c.Hasher, Passwords: c.Settings.PasswordRule, Fresh: c.Settings.Policy.Fresh,
 	})
 	if err != nil {
+		return err
+	}
+	if err := n.change(editor); err != nil {
 		return err
 	}
 	in := signin.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ledger: c.Follower.Ledger(), Hasher: c.Hasher,
 		Limits: c.Settings.Limits, Quota: n.Quota, Now: c.Clocks.Now,
-		People: n.Directory.Users, ClientURL: c.Settings.ClientURL, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
-		Fresh: c.Settings.Policy.Fresh,
+		Editor: editor, ClientURL: c.Settings.ClientURL, Sources: c.Settings.Sources, Passwords: c.Settings.Passwords,
 	}
 	is := issuance.Config{
 		Store: c.Store, Journal: n.Journal, Verifier: n.Verifier, Ring: c.Ring, Forms: c.Forms,
@@ -177,13 +217,14 @@ func (n *Node) operations() (err error) {
 	if err != nil {
 		return err
 	}
-	is.Guesses = n.SignIn.Limiter()
-	issuer := c.Settings.Policy.Issuer
-	is.Trust, err = trust.New(trust.Config{Audience: []string{issuer, strings.TrimSuffix(issuer, "/") + "/oauth2/token"}, Now: c.Clocks.Now})
+	n.Accounts, err = account.New(account.Config{
+		Store: c.Store, Journal: n.Journal, Editor: editor, Passwords: n.SignIn.Passwords, Sources: c.Settings.Sources,
+		Limits: c.Settings.Limits, Fresh: c.Settings.Policy.Fresh, Quota: n.Quota, Now: c.Clocks.Now,
+	})
 	if err != nil {
 		return err
 	}
-	if n.Issuance, err = issuance.New(is); err != nil {
+	if err := n.issuing(is); err != nil {
 		return err
 	}
 	n.Revoker, err = revoking.New(revoking.Config{
@@ -193,6 +234,37 @@ func (n *Node) operations() (err error) {
 		return err
 	}
 	n.Explainer, err = explain.New(explain.Config{Store: c.Store, Journal: n.Journal, Verifier: n.Verifier})
+	return err
+}
+
+// issuing puts together what issues tokens.
+func (n *Node) issuing(cfg issuance.Config) error {
+	core, err := issuance.NewCore(cfg)
+	if err != nil {
+		return err
+	}
+	n.Issuance = issuance.New(core)
+	n.Tokens, err = credentials.New(credentials.Config{
+		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy, Now: cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	n.Flows, err = authorizing.New(authorizing.Config{
+		Store: n.cfg.Store, Journal: n.Journal, Verifier: n.Verifier, Core: core, Policy: cfg.Policy,
+		Guesses: n.SignIn.Limiter(), Quota: n.Quota, Now: cfg.Now,
+	})
+	if err != nil {
+		return err
+	}
+	issuer := cfg.Policy.Issuer
+	judge, err := trust.New(trust.Config{Audience: []string{issuer, strings.TrimSuffix(issuer, "/") + "/oauth2/token"}, Now: cfg.Now})
+	if err != nil {
+		return err
+	}
+	n.Assertions, err = trust.NewAssertions(trust.IssuingConfig{
+		Store: n.cfg.Store, Journal: n.Journal, Judge: judge, Core: core, Quota: n.Quota, Issuer: issuer,
+	})
 	return err
 }
 
@@ -337,21 +409,22 @@ func (n *Node) clockIsRight(ctx context.Context) (bool, error) {
 }
 
 func (n *Node) endReplaced(ctx context.Context) error {
-	return n.Issuance.EndReplaced(ctx, n.uses.TakeReplaced())
+	return n.Tokens.EndReplaced(ctx, n.uses.TakeReplaced())
 }
 
-// FlushUses writes the last uses noted since the last call. They are lost when the
-// store can't take them: a last use is a convenience, not a guarantee.
+// FlushUses writes the last uses noted since the last call, and learns the networks that
+// they came from. They are lost when the store can't take them: a last use is a convenience,
+// not a guarantee.
 func (n *Node) FlushUses(ctx context.Context) error {
 	noted := n.uses.Take()
 	if len(noted) == 0 {
 		return nil
 	}
-	batch := make([]records.Use, len(noted))
+	batch, seen := make([]records.Use, len(noted)), make([]notice.Use, len(noted))
 	for i, use := range noted {
-		batch[i] = records.Use(use)
+		batch[i], seen[i] = records.Use(use), notice.Use(use)
 	}
-	return n.cfg.Store.Touch(ctx, batch)
+	return errors.Join(n.cfg.Store.Touch(ctx, batch), n.networks.Learn(ctx, seen))
 }
 
 // Follow runs the follower of the revocation log until ctx ends.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
@@ -39,7 +40,7 @@ func TestLastUsesAreWrittenWhenTheNodeEnds(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	f.Freeze()
-	issued := f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{})
+	issued := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{})
 	ctx, end := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -72,7 +73,7 @@ func TestLastUsesThatCantBeWrittenAreLostAndReported(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{
 		Still: true, Store: func(s records.Store) records.Store { return touchless{s} }, Logger: slog.New(slog.NewTextHandler(&lines, nil)),
 	})
-	issued := f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{})
+	issued := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{})
 	f.WantAlive(t, "the token", issued)
 	if err := f.FlushUses(t.Context()); !errors.Is(err, errFull) {
 		t.Errorf("%v", err)
@@ -137,7 +138,7 @@ func TestTheOldValueEndsWhenTheNewOneIsUsed(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	old := f.APIToken(t, ada, issuance.NewCredential{})
+	old := f.APIToken(t, ada, credentials.NewCredential{})
 	renewed, err := f.Regenerate(t.Context(), ada, old.ID, 3600)
 	nodetest.Must(t, err)
 	f.KeepHouse(t)

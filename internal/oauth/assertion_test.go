@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -32,7 +33,7 @@ func newPartner(t *testing.T) (*env, func(changes map[string]any) string) {
 	key := assertiontest.New(t, "EdDSA", "k1")
 	jwks := filepath.Join(t.TempDir(), "jwks.json")
 	nodetest.Must(t, os.WriteFile(jwks, []byte(assertiontest.Set(key.JWK())), 0o600))
-	_, _, err := e.Apply(t.Context(), caller.Operator(), directory.Desired{
+	_, _, err := e.Apply(t.Context(), caller.Operator(), apply.Desired{
 		Clients: []directory.NewClient{
 			{ID: "ci", Scopes: []string{"read"}},
 			{ID: "web", Secret: nodetest.ClientSecret, Grants: []string{identity.GrantTypeClientCredentials}},

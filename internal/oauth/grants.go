@@ -5,11 +5,12 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/issuance"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/trust"
 )
 
 // Token type identifiers (RFC 8693 §3).
@@ -30,7 +31,7 @@ func (e *Edge) code(r *http.Request, t *tokenRequest) (*tokenAnswer, error) {
 	case t.client == nil:
 		return nil, fault.New(fault.InvalidClient, "the client must be named")
 	}
-	pair, err := e.Issuance.RedeemCode(r.Context(), issuance.CodeUse{
+	pair, err := e.Flows.RedeemCode(r.Context(), authorizing.CodeUse{
 		Client: t.client, Code: t.form.Get("code"), RedirectURI: t.form.Get("redirect_uri"), Verifier: t.form.Get("code_verifier"),
 		Audience: t.audience, Lifetime: t.lifetime,
 	})
@@ -87,7 +88,7 @@ func (e *Edge) exchange(r *http.Request, t *tokenRequest) (*tokenAnswer, error) 
 // always of another issuer, for which no actor can be named.
 func (e *Edge) trade(r *http.Request, t *tokenRequest, subject, actor string) (issuance.Pair, error) {
 	typ := t.form.Get("subject_token_type")
-	if typ != typeIDToken && (typ != typeJWT || !e.Issuance.Foreign(subject)) {
+	if typ != typeIDToken && (typ != typeJWT || !e.Assertions.Foreign(subject)) {
 		return e.Issuance.Exchange(r.Context(), issuance.Exchange{
 			Subject: subject, Actor: actor, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 		})
@@ -95,7 +96,7 @@ func (e *Edge) trade(r *http.Request, t *tokenRequest, subject, actor string) (i
 	if actor != "" {
 		return issuance.Pair{}, fault.New(fault.Invalid, "no actor can be named for a token of another issuer: exchange it first")
 	}
-	issued, err := e.Issuance.IssueForAssertion(r.Context(), issuance.Assertion{
+	issued, err := e.Assertions.IssueForAssertion(r.Context(), trust.Assertion{
 		Value: subject, Exchange: true, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if fault.Is(err, fault.InvalidGrant) { // RFC 8693 §2.2.2
@@ -110,7 +111,7 @@ func (e *Edge) assertion(r *http.Request, t *tokenRequest) (*tokenAnswer, error)
 	if value == "" {
 		return nil, fault.New(fault.Invalid, "assertion is missing")
 	}
-	issued, err := e.Issuance.IssueForAssertion(r.Context(), issuance.Assertion{
+	issued, err := e.Assertions.IssueForAssertion(r.Context(), trust.Assertion{
 		Value: value, Client: t.client, Scope: t.scope, Audience: t.audience, Lifetime: t.lifetime,
 	})
 	if err != nil {
@@ -154,7 +155,7 @@ func (e *Edge) deviceCode(r *http.Request, t *tokenRequest) (*tokenAnswer, error
 	if code == "" {
 		return nil, fault.New(fault.Invalid, "device_code is missing")
 	}
-	pair, err := e.Issuance.RedeemDevice(r.Context(), t.client, code)
+	pair, err := e.Flows.RedeemDevice(r.Context(), t.client, code)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +198,7 @@ func (e *Edge) deviceAuthorization(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	start, err := e.Issuance.StartDevice(r.Context(), client, t.scope, t.audience)
+	start, err := e.Flows.StartDevice(r.Context(), client, t.scope, t.audience)
 	if err != nil {
 		return err
 	}

@@ -10,16 +10,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/node"
-	"github.com/bearerd/bearerd/internal/oauth"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/oauth"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 const (
@@ -66,7 +65,7 @@ func (e *env) session(t *testing.T) *caller.Caller {
 
 func (e *env) apiToken(t *testing.T, scope ...string) string {
 	t.Helper()
-	issued, err := e.CreateAPIToken(t.Context(), e.session(t), issuance.NewCredential{Name: "laptop", Scope: scope})
+	issued, err := e.CreateAPIToken(t.Context(), e.session(t), credentials.NewCredential{Name: "laptop", Scope: scope})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +74,7 @@ func (e *env) apiToken(t *testing.T, scope ...string) string {
 
 func (e *env) apiKey(t *testing.T, scope ...string) string {
 	t.Helper()
-	issued, err := e.CreateExchangeKey(t.Context(), e.session(t), issuance.NewCredential{Scope: scope})
+	issued, err := e.CreateExchangeKey(t.Context(), e.session(t), credentials.NewCredential{Scope: scope})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/verification"
@@ -33,7 +34,8 @@ type introspection struct {
 	TaskType   string         `json:"task_token_type,omitempty"`
 	Collection *int64         `json:"collection,omitempty"`
 	Chain      []string       `json:"chain,omitempty"`
-	Act        *token.Actor   `json:"act,omitempty"` // RFC 8693 §4.1
+	Act        *token.Actor   `json:"act,omitempty"`      // RFC 8693 §4.1
+	Networks   []string       `json:"networks,omitempty"` // that it may be used from; none: any
 	Seq        revocation.Seq `json:"seq"`
 	LogSeq     revocation.Seq `json:"log_seq"` // the log's sequence as of which the answer is true
 }
@@ -61,6 +63,10 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	if raw == "" {
 		return fault.New(fault.Invalid, "token is missing")
 	}
+	from, err := addressOf(form.Get("address"))
+	if err != nil {
+		return err
+	}
 	if err := e.ClientAuth.UseUp(r.Context(), c); err != nil {
 		return err
 	}
@@ -70,7 +76,7 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	httpkit.NoStore(w)
-	if !active {
+	if !active || from.IsValid() && token.JudgeNetwork(t.Networks, from) != nil {
 		return httpkit.WriteJSON(w, http.StatusOK, inactive{})
 	}
 	answer, err := e.describeToken(r.Context(), t)
@@ -81,6 +87,19 @@ func (e *Edge) introspect(w http.ResponseWriter, r *http.Request) error {
 	return httpkit.WriteJSON(w, http.StatusOK, answer)
 }
 
+// addressOf reads the address of a resource server's client, by which it wants a token's
+// networks judged; zero for none.
+func addressOf(text string) (netip.Addr, error) {
+	if text == "" {
+		return netip.Addr{}, nil
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		return netip.Addr{}, fault.New(fault.Invalid, "address is not an IP address").In("address")
+	}
+	return addr, nil
+}
+
 // describeToken returns what is known about a token. Where the token has no username, it
 // is the user's current one.
 func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*introspection, error) {
@@ -88,7 +107,7 @@ func (e *Edge) describeToken(ctx context.Context, t *verification.Token) (*intro
 		Active: true, Scope: identity.FormatScope(t.Scope), ClientID: t.ClientID, Username: t.Username,
 		TokenType: "Bearer", Expiry: unix(t.Expiry), IssuedAt: unix(t.IssuedAt), Subject: t.Subject,
 		Audience: t.Audience, Issuer: e.Site.Issuer, ID: t.ID,
-		Kind: t.Kind.String(), TaskType: t.TaskTokenType, Collection: t.Collection, Chain: t.Chain, Act: token.ActorOf(t.Actors), Seq: t.Seq,
+		Kind: t.Kind.String(), TaskType: t.TaskTokenType, Collection: t.Collection, Chain: t.Chain, Act: token.ActorOf(t.Actors), Networks: t.Networks.Strings(), Seq: t.Seq,
 	}
 	if len(t.Audience) == 1 {
 		i.Audience = t.Audience[0]

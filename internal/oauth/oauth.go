@@ -14,7 +14,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/clientauth"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/ratelimit"
@@ -22,10 +25,8 @@ import (
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/identity"
 )
 
 // Edge holds the endpoints. All but CacheTime and Documentation must be set.
@@ -33,6 +34,8 @@ type Edge struct {
 	SignIn     *signin.Authenticator
 	ClientAuth *clientauth.Authenticator
 	Issuance   *issuance.Issuance
+	Flows      *authorizing.Flows
+	Assertions *trust.Assertions // of trusted issuers
 	Revoker    *revoking.Revoker
 	Verifier   *verification.Verifier
 	Applied    func() revocation.Seq    // up to which this node has applied the log

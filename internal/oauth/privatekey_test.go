@@ -14,12 +14,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientauth"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/verification"
@@ -66,11 +67,11 @@ func (k *keyed) code(t *testing.T) []string {
 	sum := sha256.Sum256([]byte(keyedVerifier))
 	redirect, _ := identity.MatchRedirect(p.Client.RedirectURIs, keyedRedirect)
 	grants := k.Authorizations
-	asked, err := grants.Ask(t.Context(), p, redirect, issuance.Asking{
+	asked, err := grants.Ask(t.Context(), p, redirect, authorizing.Asking{
 		ResponseType: "code", Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), ChallengeMethod: "S256",
 	})
 	nodetest.Must(t, err)
-	code, err := k.Allow(t.Context(), k.session(t), asked, issuance.Allowed{})
+	code, err := k.Allow(t.Context(), k.session(t), asked, authorizing.Allowed{})
 	nodetest.Must(t, err)
 	return []string{"grant_type", identity.GrantTypeAuthorizationCode, "code", code.Reveal(), "redirect_uri", keyedRedirect, "code_verifier", keyedVerifier}
 }
@@ -91,7 +92,7 @@ func (k *keyed) trustPartner(t *testing.T) []string {
 	signer := assertiontest.New(t, "EdDSA", "k1")
 	jwks := filepath.Join(t.TempDir(), "jwks.json")
 	nodetest.Must(t, os.WriteFile(jwks, []byte(assertiontest.Set(signer.JWK())), 0o600))
-	_, _, err := k.Apply(t.Context(), caller.Operator(), directory.Desired{Issuers: []records.Issuer{{
+	_, _, err := k.Apply(t.Context(), caller.Operator(), apply.Desired{Issuers: []records.Issuer{{
 		Name: "partner", Issuer: partnerURL, JWKS: jwks, Once: true, MaxAge: time.Hour,
 		Rules: []records.IssuerRule{{Name: "job", Match: map[string]json.RawMessage{"kind": json.RawMessage(`"job"`)}, Client: "app", Scope: []string{"read"}}},
 	}}})

@@ -7,16 +7,16 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/node"
-	"github.com/bearerd/bearerd/internal/revocation"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 // dead reports whether a token is refused as revoked.
@@ -224,7 +224,7 @@ func TestATokenRevokesItselfTwiceAndThoughItHasExpired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opaque, err := e.CreateAPIToken(t.Context(), session, issuance.NewCredential{Name: "laptop"})
+	opaque, err := e.CreateAPIToken(t.Context(), session, credentials.NewCredential{Name: "laptop"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,7 @@ const vectorDir = "../../verify/testdata/vectors"
 
 type vectorFile struct {
 	Verifier string
-	Vectors  []struct{ Name, Check, Token string }
+	Vectors  []struct{ Name, Check, Token, Address string }
 }
 
 type vectorKeys struct {
@@ -148,8 +149,13 @@ func TestIntrospectionJudgesEveryVector(t *testing.T) {
 		readVectors(t, filepath.Base(path), &file)
 		for _, v := range file.Vectors {
 			count++
-			a := envs[file.Verifier].introspect(t, v.Token)
+			e := envs[file.Verifier]
+			a := e.introspect(t, v.Token)
+			if v.Check == "" || v.Check == "network" {
+				e.judgesNetworks(t, v.Token, v.Address, v.Check == "")
+			}
 			switch {
+			case v.Check == "network" && a.status == http.StatusOK && a.body["active"] == true && a.body["networks"] != nil: // the asker judges them
 			case v.Check == "" || v.Check == "audience":
 				if a.status != http.StatusOK || a.body["active"] != true {
 					t.Errorf("%s: %s: a good token: %d %s", path, v.Name, a.status, a.text)
@@ -165,5 +171,26 @@ func TestIntrospectionJudgesEveryVector(t *testing.T) {
 	}
 	if count < 150 {
 		t.Errorf("only %d vectors", count)
+	}
+}
+
+// judgesNetworks introspects a token for a client at an address, which decides.
+func (e *env) judgesNetworks(t *testing.T, raw, address string, good bool) {
+	t.Helper()
+	if address == "" {
+		return
+	}
+	a := e.post(t, "/oauth2/introspect", form("token", raw, "address", address), asClient("api"))
+	switch _, err := netip.ParseAddr(address); {
+	case err != nil:
+		if a.status != http.StatusBadRequest {
+			t.Errorf("address %q: %d %s", address, a.status, a.text)
+		}
+	case good:
+		if a.body["active"] != true {
+			t.Errorf("%s from %s: %d %s", raw, address, a.status, a.text)
+		}
+	default:
+		a.inactive(t, address)
 	}
 }

@@ -96,7 +96,7 @@ func (p *Provider) parse(text []byte) (*metadata, error) {
 }
 
 func verifiable(algorithm string) bool {
-	a, err := token.ParseAlgorithm(algorithm)
+	a, err := token.ParseForeignAlgorithm(algorithm)
 	return err == nil && a != token.HS256
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
-// MaxNames is how many users UsersByName finds at a time.
-const MaxNames = 1000
+// MaxUsernames is how many users UsersByName finds at a time.
+const MaxUsernames = 1000
 
 // Imports reads and clears imports of another system's tokens. They are written by
 // BeginImport, StageTokens and PublishImport.
@@ -19,7 +19,7 @@ type Imports interface {
 	ImportedTokens(ctx context.Context, digests [][]byte) ([]StoredToken, revocation.Seq, error)
 	// TokensHeld finds who has tokens of such digests, of an import that is under way too.
 	TokensHeld(ctx context.Context, digests [][]byte) ([]HeldToken, error)
-	// UsersByName finds users by username, at most MaxNames, as of one sequence: the result
+	// UsersByName finds users by username, at most MaxUsernames, as of one sequence: the result
 	// has each by its folded name (identity.FoldName).
 	UsersByName(ctx context.Context, names []string) (map[string]NamedUser, revocation.Seq, error)
 	// ImportedByDigest reports whether any token was imported without its value.

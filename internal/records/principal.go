@@ -141,6 +141,17 @@ func (c Collection) Validate() error {
 // ErrNoUser is returned for a user who does not exist or is not the caller's to see.
 var ErrNoUser = fault.New(fault.NotFound, "there is no such user")
 
+// MaxDescription is how long the description of a token is, in bytes.
+const MaxDescription = 1000
+
+// ValidateDescription reports, as fault.Invalid, what is wrong with the description of a token.
+func ValidateDescription(s string) error {
+	if len(s) > MaxDescription || !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }) {
+		return fault.New(fault.Invalid, "a description has at most %d bytes of text, with no space at either end and no control characters but line ends", MaxDescription).In("description")
+	}
+	return nil
+}
+
 // ValidateLabel reports, as fault.Invalid, what is wrong with a name that people choose for
 // something; what names it in the message.
 func ValidateLabel(what, s string) error {

@@ -1,6 +1,10 @@
 package records
 
 import (
+	"slices"
+	"strings"
+	"time"
+
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -13,6 +17,8 @@ type Page[T any] struct {
 // UserQuery asks for users whose username, name or email contains Search.
 type UserQuery struct {
 	Search, After string
+	Disabled      *bool // nil: all
+	Descending    bool  // by username from the end
 	Limit         int
 }
 
@@ -37,10 +43,83 @@ type BindingQuery struct {
 	RootGroups bool // those of groups at / alone
 }
 
-// TokenQuery asks for stored tokens; the zero value asks for everybody's.
+// TokenQuery asks for stored tokens; the zero value asks for everybody's, newest first.
+//
+// Across users (without Owner and ClientID), what NeverUsed, ExpiresBy, Scope, Search and
+// an Order by expiry or name ask for are the kinds that people look after, and no others:
+// API tokens, API keys, and grants.
 type TokenQuery struct {
 	Owner, ClientID string
 	Kinds           []token.Kind // none: every kind
+	State           TokenState
+	NeverUsed       bool
+	ExpiresBy       time.Time // valid ones that end by then; zero: all
+	Scope           string    // that they have; "": any
+	Search          string    // how the name begins, the last four characters, or the id
+	Order           TokenOrder
+	Now             time.Time // what State and ExpiresBy go by; set where one of them is
 	After           string
 	Limit           int
 }
+
+// TokenState is which tokens are asked for.
+type TokenState int
+
+// The states that a list can be of.
+const (
+	AnyState  TokenState = iota
+	ValidOnly            // neither revoked nor expired
+	EndedOnly            // revoked or expired
+)
+
+// TokenOrder is how a list of tokens is sorted.
+type TokenOrder int
+
+// The orders of a list. NaturalOrder is by name where there is a Search, by expiry where
+// there is an ExpiresBy, and otherwise the newest first.
+const (
+	NaturalOrder TokenOrder = iota
+	NewestFirst
+	OldestFirst
+	ExpiryFirst // valid tokens, those that end first at the top
+	ByName
+)
+
+// Asks reports whether the query asks for a token.
+func (q TokenQuery) Asks(t StoredToken) bool {
+	_, _, ended := t.End(q.Now)
+	switch {
+	case q.Owner != "" && q.Owner != t.Owner, q.ClientID != "" && q.ClientID != t.ClientID,
+		len(q.Kinds) > 0 && !slices.Contains(q.Kinds, t.Kind),
+		q.State == ValidOnly && ended, q.State == EndedOnly && !ended,
+		q.NeverUsed && !t.LastUsedAt.IsZero(),
+		!q.ExpiresBy.IsZero() && (ended || t.ExpiresAt.IsZero() || t.ExpiresAt.After(q.ExpiresBy)),
+		q.Scope != "" && !slices.Contains(t.Scope, q.Scope):
+		return false
+	}
+	if _, end, found := strings.Cut(q.Search, "…"); found && len(end) == 4 {
+		return t.Last4 == end
+	}
+	return strings.HasPrefix(LowerASCII(t.Name), LowerASCII(q.Search)) || q.Search == t.ID || len(q.Search) == 4 && q.Search == t.Last4
+}
+
+// LowerASCII returns a text with the letters A to Z as small ones: searches in names of
+// tokens ignore the case of those alone, as both databases do.
+func LowerASCII(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, text)
+}
+
+// Total is how many items a list has. A list is counted up to a bound.
+type Total struct {
+	Count int
+	More  bool // there are, or may be, more
+}
+
+// MaxTotal is up to how many items a list is counted, and how many tokens are looked at
+// for one page of a filtered list.
+const MaxTotal = 10_000

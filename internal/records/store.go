@@ -17,6 +17,7 @@ import (
 type Store interface {
 	Directory
 	PasswordLinks
+	Lists
 	Provisioning
 	Tokens
 	Imports
@@ -30,6 +31,9 @@ type Store interface {
 	keyring.Store
 	Committer
 	Purger
+	Traffic
+	Census
+	Outbox
 }
 
 // Committer writes.
@@ -81,7 +85,8 @@ type Directory interface {
 	// (the first user's after the last; empty when there are no users), so that
 	// a login with an unknown username takes the time that a real one does.
 	DecoyHash(ctx context.Context, decoy string) (identity.PasswordHash, error)
-	// Users returns users by username, Limit at a time, after a cursor.
+	// Users returns users by username, Limit at a time, after a cursor. A page of a search
+	// may have fewer users, and others after it.
 	Users(ctx context.Context, q UserQuery) (Page[identity.User], error)
 	Collections(ctx context.Context) ([]Collection, error)
 	Roles(ctx context.Context) ([]access.Role, error)
@@ -115,7 +120,8 @@ type Tokens interface {
 	TokensByID(ctx context.Context, ids []string) ([]StoredToken, revocation.Seq, error)
 	// TokenByID finds a stored token by its public id.
 	TokenByID(ctx context.Context, id string) (StoredToken, revocation.Seq, error)
-	// StoredTokens lists tokens, newest first, ended ones included.
+	// StoredTokens lists tokens. A page of a filtered list may have fewer tokens than its
+	// limit, and others after it: so many are looked at for one page, and no more.
 	StoredTokens(ctx context.Context, q TokenQuery) (Page[StoredToken], error)
 	// SessionsOf returns live sessions by how they began, the oldest first.
 	SessionsOf(ctx context.Context, q SessionQuery, now time.Time) ([]StoredToken, error)
@@ -137,6 +143,19 @@ type AccountFailures struct {
 	Everywhere bool   // of the account from everywhere
 	Address    string // otherwise: from where; "" when that is not known
 }
+
+// Lists reads what is shown beside a list: how long it is, and the names of those in it.
+type Lists interface {
+	// TokenTotal counts the tokens that a query asks for, on all pages, up to MaxTotal.
+	TokenTotal(ctx context.Context, q TokenQuery) (Total, error)
+	// UserTotal counts the users that a query asks for, likewise.
+	UserTotal(ctx context.Context, q UserQuery) (Total, error)
+	// Usernames returns the usernames of those of at most MaxNames subjects who are users.
+	Usernames(ctx context.Context, subjects []string) (map[string]string, error)
+}
+
+// MaxNames is how many usernames are looked up at a time.
+const MaxNames = 2000
 
 // Attempts counts failed logins under keys (an account's, an address's), and knows
 // from where accounts signed in.

@@ -6,39 +6,42 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
 // StoredToken is what is kept of a token that has a row: never its value.
 type StoredToken struct {
-	ID         string
-	Kind       token.Kind
-	Digest     [32]byte // SHA-256 of the value; zero for exchange keys, which are found by id, and where SHA512 is set
-	SHA512     []byte   // of an imported token of which that digest alone is known
-	Import     int64    // the import that it came with; 0: bearerd issued it
-	Prefix     string
-	Last4      string
-	Owner      string // subject
-	ClientID   string
-	Name       string
-	Scope      []string
-	Collection *int64
-	Audience   string // of refresh tokens and grants: that of the access tokens made from it; else ""
-	Chain      []string
-	Family     string // of refresh tokens: what dies together
-	IssuedFor  string // of refresh tokens: the id of the one for whose use it was issued
-	Granted    bool   // of refresh tokens: it comes of a grant, and is for that grant's audience alone
-	Replaces   string // of an API token: the id of the one whose value it renewed
-	Seq        revocation.Seq
-	CreatedAt  time.Time
-	ExpiresAt  time.Time // zero: never
-	EndsAt     time.Time // of refresh tokens: when the family ends at the latest; zero: never
-	LastUsedAt time.Time // zero: never used
-	LastUsedBy string    // the address of the last use
-	RevokedAt  time.Time // zero: live
-	Reason     string    // why it was revoked or ended
-	SignIn     SignIn    // of a session: how it began
+	ID          string
+	Kind        token.Kind
+	Digest      [32]byte // SHA-256 of the value; zero for exchange keys, which are found by id, and where SHA512 is set
+	SHA512      []byte   // of an imported token of which that digest alone is known
+	Import      int64    // the import that it came with; 0: bearerd issued it
+	Prefix      string
+	Last4       string
+	Owner       string // subject
+	ClientID    string
+	Name        string
+	Description string // what an API token is for, in its owner's words
+	Scope       []string
+	Collection  *int64
+	Networks    networks.List // that it, and what is made from it, may be used from; nil: any
+	Audience    string        // of refresh tokens and grants: that of the access tokens made from it; else ""
+	Chain       []string
+	Family      string // of refresh tokens: what dies together
+	IssuedFor   string // of refresh tokens: the id of the one for whose use it was issued
+	Granted     bool   // of refresh tokens: it comes of a grant, and is for that grant's audience alone
+	Replaces    string // of an API token: the id of the one whose value it renewed
+	Seq         revocation.Seq
+	CreatedAt   time.Time
+	ExpiresAt   time.Time // zero: never
+	EndsAt      time.Time // of refresh tokens: when the family ends at the latest; zero: never
+	LastUsedAt  time.Time // zero: never used
+	LastUsedBy  string    // the address of the last use
+	RevokedAt   time.Time // zero: live
+	Reason      string    // why it was revoked or ended
+	SignIn      SignIn    // of a session: how it began
 }
 
 // SignIn is how somebody signed in.

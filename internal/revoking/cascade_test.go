@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -195,7 +196,7 @@ func TestExpiredTokenIsRevokedAndItsDescendantsWithIt(t *testing.T) {
 	f.Freeze()
 	ada := f.Person(t, "ada")
 	short := f.MadeAccess(t, ada)
-	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: f.APIToken(t, ada, issuance.NewCredential{}).Value.Reveal(), Scope: []string{"offline_access"}})
+	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: f.APIToken(t, ada, credentials.NewCredential{}).Value.Reveal(), Scope: []string{"offline_access"}})
 	nodetest.Must(t, err)
 	f.Advance(31 * time.Minute)
 	_, err = f.Judge(t, short)

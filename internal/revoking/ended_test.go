@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -24,7 +25,7 @@ func TestWhatHasEndedByTheClockIsRevokedByAKill(t *testing.T) {
 			o := nodetest.Options{Dir: t.TempDir(), At: time.Now()}
 			here, behind := nodetest.New(t, o), nodetest.New(t, o)
 			ada := here.Person(t, "ada")
-			old := here.APIToken(t, ada, issuance.NewCredential{})
+			old := here.APIToken(t, ada, credentials.NewCredential{})
 			pair, err := here.Exchange(t.Context(), issuance.Exchange{Subject: old.Value.Reveal()})
 			nodetest.Must(t, err)
 			nodetest.Must(t, nodetest.Second(here.Regenerate(t.Context(), ada, old.ID, 60)))

@@ -6,6 +6,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -47,7 +48,7 @@ func TestRevokingEverythingReachesEveryKindOfEverybody(t *testing.T) {
 
 	ada := f.SignedIn(t, "ada")
 	f.WantAlive(t, "issued afterwards", f.MadeAccess(t, ada))
-	f.WantAlive(t, "an API token made afterwards", f.APIToken(t, ada, issuance.NewCredential{}))
+	f.WantAlive(t, "an API token made afterwards", f.APIToken(t, ada, credentials.NewCredential{}))
 	known := f.MadeAccess(t, ada) // by its id alone, as from a log
 	nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), operator, known.ID)))
 	f.WantDead(t, "issued and revoked afterwards", known)

@@ -20,18 +20,18 @@ import (
 // when the revocation holds, as the caller's Wait requires. The error is InvalidToken for
 // a value that is not a token of this server, that was signed by a revoked key, or that
 // is of a kind which may not revoke itself, and Limited as for Revoke.
-func (r *Revoker) RevokeSelf(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
+func (r *Holders) RevokeSelf(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
 	return r.revokeHeld(ctx, raw, caller.SelfRevokingKinds(), wait)
 }
 
 // RevokeHeld is RevokeSelf for refresh tokens too: for a protocol in which the holder of
 // any token may revoke it.
-func (r *Revoker) RevokeHeld(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
+func (r *Holders) RevokeHeld(ctx context.Context, raw string, wait revocation.Wait) (revocation.Receipt, error) {
 	return r.revokeHeld(ctx, raw, append(caller.SelfRevokingKinds(), token.KindRefresh), wait)
 }
 
 // revokeHeld revokes a token of one of these kinds for its holder.
-func (r *Revoker) revokeHeld(ctx context.Context, raw string, kinds []token.Kind, wait revocation.Wait) (revocation.Receipt, error) {
+func (r *Holders) revokeHeld(ctx context.Context, raw string, kinds []token.Kind, wait revocation.Wait) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, raw)
 	if err != nil {
 		return revocation.Receipt{}, err
@@ -63,7 +63,7 @@ func (r *Revoker) revokeHeld(ctx context.Context, raw string, kinds []token.Kind
 
 // Leaked revokes every value that is a token of this server, for any caller, and records
 // it for the owners. The result doesn't show which values were tokens.
-func (r *Revoker) Leaked(ctx context.Context, values []string) error {
+func (r *Holders) Leaked(ctx context.Context, values []string) error {
 	read := r.journal.Reading()
 	found, err := r.genuine(ctx, values)
 	if err != nil {
@@ -99,7 +99,7 @@ func (r *Revoker) Leaked(ctx context.Context, values []string) error {
 
 // ended reports whether a token has ended, expired, or been revoked by the log in the
 // store.
-func (r *Revoker) ended(ctx context.Context, t *verification.Token) (bool, error) {
+func (r *Holders) ended(ctx context.Context, t *verification.Token) (bool, error) {
 	expired := !t.Expiry.IsZero() && !r.now().Before(t.Expiry)
 	if expired || !r.verifier.Void(t) {
 		return expired, nil
@@ -110,7 +110,7 @@ func (r *Revoker) ended(ctx context.Context, t *verification.Token) (bool, error
 // genuine returns those of the values that are tokens of this server, ended ones
 // included. Opaque ones are looked up together: random values with a right checksum are
 // cheap to make, and a report may have a thousand.
-func (r *Revoker) genuine(ctx context.Context, values []string) ([]*verification.Token, error) {
+func (r *Holders) genuine(ctx context.Context, values []string) ([]*verification.Token, error) {
 	var found []*verification.Token
 	var digests [][32]byte
 	var foreign [][]byte

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -18,7 +19,7 @@ func TestHolderRevokesATokenThatSignsNobodyIn(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	expired, key := f.MadeAccess(t, ada), f.ExchangeKey(t, ada, issuance.NewCredential{})
+	expired, key := f.MadeAccess(t, ada), f.ExchangeKey(t, ada, credentials.NewCredential{})
 	f.Advance(31 * time.Minute)
 	for name, issued := range map[string]*issuance.Issued{"expired": expired, "an API key": key} {
 		for range 2 { // twice is success

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -32,7 +32,7 @@ func TestRevokingAgainIsLimitedAndRevokingIsNot(t *testing.T) {
 		f := nodetest.New(t, nodetest.Options{Meter: meter})
 		f.Freeze()
 		ada := f.Person(t, "ada")
-		old, last := f.APIToken(t, ada, issuance.NewCredential{}), f.APIToken(t, ada, issuance.NewCredential{})
+		old, last := f.APIToken(t, ada, credentials.NewCredential{}), f.APIToken(t, ada, credentials.NewCredential{})
 		raw := old.Value.Reveal()
 		for n := range 301 { // the first time it was live
 			if err := again(f, raw, old.ID); err != nil {
@@ -60,7 +60,7 @@ func TestAdministratorsRevokeAgainAsOftenAsTheyLike(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	root := f.Person(t, "root", nodetest.Admin()).Waiting(revocation.WaitNone)
-	old := f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{})
+	old := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{})
 	for range 400 {
 		_, err := f.Revoke(t.Context(), root, revoking.Revocation{Token: old.Value.Reveal()})
 		nodetest.Must(t, err)

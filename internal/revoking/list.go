@@ -39,7 +39,7 @@ func (r Revocable) ID() string { return r.kill.ID }
 // else's, NotFound for an id that does not exist or is somebody else's, and
 // InsufficientScope when a Bearer without the scope credentials names another token of
 // its owner. For the operator every UUID is an id: only some tokens are stored.
-func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref string) (Revocable, error) {
+func (r *Tokens) FindRevocable(ctx context.Context, c *caller.Caller, ref string) (Revocable, error) {
 	if id, err := uuid.Parse(ref); err == nil {
 		return r.findID(ctx, c, id.String())
 	}
@@ -53,7 +53,7 @@ func (r *Revoker) FindRevocable(ctx context.Context, c *caller.Caller, ref strin
 	return r.revocable(ctx, c, t)
 }
 
-func (r *Revoker) findID(ctx context.Context, c *caller.Caller, id string) (Revocable, error) {
+func (r *Tokens) findID(ctx context.Context, c *caller.Caller, id string) (Revocable, error) {
 	switch {
 	case c == nil:
 		return Revocable{}, records.ErrNoToken
@@ -85,7 +85,7 @@ func unknown(id string) *verification.Token {
 // FindRevocableIDs is FindRevocable for many ids, in their canonical form and at most
 // MaxRevocations. It is for the operator, for whom every UUID is an id; the error is
 // Forbidden for anybody else.
-func (r *Revoker) FindRevocableIDs(ctx context.Context, c *caller.Caller, ids []string) ([]Revocable, error) {
+func (r *Tokens) FindRevocableIDs(ctx context.Context, c *caller.Caller, ids []string) ([]Revocable, error) {
 	if !c.IsOperator() {
 		return nil, fault.New(fault.Forbidden, "only the operator may name other users' tokens by id")
 	}
@@ -110,7 +110,7 @@ func (r *Revoker) FindRevocableIDs(ctx context.Context, c *caller.Caller, ids []
 	return found, nil
 }
 
-func (r *Revoker) revocable(ctx context.Context, c *caller.Caller, t *verification.Token) (Revocable, error) {
+func (r *Tokens) revocable(ctx context.Context, c *caller.Caller, t *verification.Token) (Revocable, error) {
 	read := r.journal.Reading()
 	revoked, err := r.revokedInLog(ctx, t)
 	if err != nil {
@@ -125,7 +125,7 @@ func (r *Revoker) revocable(ctx context.Context, c *caller.Caller, t *verificati
 // most MaxRevocations, in one transaction: all of them or none. The error is
 // Forbidden for a token that was found for somebody else, and Invalid for a list
 // that is empty or too long.
-func (r *Revoker) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []Revocable) (revocation.Receipt, error) {
+func (r *Tokens) RevokeTokens(ctx context.Context, c *caller.Caller, tokens []Revocable) (revocation.Receipt, error) {
 	for _, t := range tokens {
 		if c == nil || t.kill.ID == "" || t.actor != c.Actor() {
 			return revocation.Receipt{}, errNotYours

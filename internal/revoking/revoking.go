@@ -53,6 +53,26 @@ type Config struct {
 
 // Revoker revokes tokens. Its methods may be called from any number of goroutines.
 type Revoker struct {
+	*Tokens
+	*Holders
+	*Subjects
+	*Sources
+}
+
+// Tokens revokes tokens one by one, for callers who may.
+type Tokens struct{ *revoker }
+
+// Holders revokes tokens for the systems and people that hold their values.
+type Holders struct{ *revoker }
+
+// Subjects revokes everything of a user or a client, and everything there is.
+type Subjects struct{ *revoker }
+
+// Sources ends the sessions that a source vouched for.
+type Sources struct{ *revoker }
+
+// revoker is what all of them stand on.
+type revoker struct {
 	store    Store
 	journal  *journal.Journal
 	verifier *verification.Verifier
@@ -67,9 +87,10 @@ func New(cfg Config) (*Revoker, error) {
 	if cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil || cfg.Ring == nil || cfg.Quota == nil || cfg.Now == nil {
 		return nil, errors.New("revoking: store, journal, verifier, ring, quota and now must be set")
 	}
-	return &Revoker{
+	r := &revoker{
 		store: cfg.Store, journal: cfg.Journal, verifier: cfg.Verifier, ring: cfg.Ring, forms: cfg.Forms, quota: cfg.Quota, now: cfg.Now,
-	}, nil
+	}
+	return &Revoker{Tokens: &Tokens{r}, Holders: &Holders{r}, Subjects: &Subjects{r}, Sources: &Sources{r}}, nil
 }
 
 // errNotYours is the error for a token that the caller may not revoke.
@@ -86,7 +107,7 @@ type Revocation struct {
 // error is InvalidToken for a value that is not a token of this server (nothing is left
 // to revoke), and Forbidden when the caller may not. Revoking valid tokens is not
 // limited; too many requests for tokens that are already revoked are Limited.
-func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation) (revocation.Receipt, error) {
+func (r *Tokens) Revoke(ctx context.Context, c *caller.Caller, what Revocation) (revocation.Receipt, error) {
 	t, err := r.verifier.Genuine(ctx, what.Token)
 	if err != nil {
 		return revocation.Receipt{}, err
@@ -107,7 +128,7 @@ func (r *Revoker) Revoke(ctx context.Context, c *caller.Caller, what Revocation)
 // presented, or any id for the operator, who may know it from a log. The error is
 // NotFound for a token that does not exist or is somebody else's, and InsufficientScope
 // when a Bearer without the scope credentials names another token of its owner.
-func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
+func (r *Tokens) RevokeID(ctx context.Context, c *caller.Caller, id string) (revocation.Receipt, error) {
 	known, err := uuid.Parse(id)
 	if c == nil || err != nil {
 		return revocation.Receipt{}, records.ErrNoToken
@@ -126,7 +147,7 @@ func (r *Revoker) RevokeID(ctx context.Context, c *caller.Caller, id string) (re
 
 // RevokeIDs revokes tokens by their public ids, as RevokeID does, in one transaction. None is
 // success. An id that the caller may not revoke fails all of them.
-func (r *Revoker) RevokeIDs(ctx context.Context, c *caller.Caller, ids []string) (revocation.Receipt, error) {
+func (r *Tokens) RevokeIDs(ctx context.Context, c *caller.Caller, ids []string) (revocation.Receipt, error) {
 	var all []Revocable
 	for _, id := range ids {
 		found, err := r.findID(ctx, c, id)
@@ -143,7 +164,7 @@ func (r *Revoker) RevokeIDs(ctx context.Context, c *caller.Caller, ids []string)
 
 // EndSession signs the caller out: the session and everything that was made from it
 // are revoked. The error is Unauthenticated for a caller without a session.
-func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {
+func (r *Tokens) EndSession(ctx context.Context, c *caller.Caller) error {
 	if !c.BySession() {
 		return fault.New(fault.Unauthenticated, "there is no session")
 	}
@@ -156,7 +177,7 @@ func (r *Revoker) EndSession(ctx context.Context, c *caller.Caller) error {
 // RevokeAll revokes every token and session of a subject. It is for the subject and
 // for holders of delete on /tokens. The error is Unauthenticated, InsufficientScope
 // or Forbidden.
-func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject string) (revocation.Receipt, error) {
+func (r *Subjects) RevokeAll(ctx context.Context, c *caller.Caller, subject string) (revocation.Receipt, error) {
 	if err := r.MayRevokeAll(ctx, c, subject); err != nil {
 		return revocation.Receipt{}, err
 	}
@@ -170,7 +191,7 @@ func (r *Revoker) RevokeAll(ctx context.Context, c *caller.Caller, subject strin
 
 // MayRevokeAll decides whether the caller may revoke everything of a subject. The error
 // is that of RevokeAll, and the refusal is recorded.
-func (r *Revoker) MayRevokeAll(ctx context.Context, c *caller.Caller, subject string) error {
+func (r *Subjects) MayRevokeAll(ctx context.Context, c *caller.Caller, subject string) error {
 	if err := caller.RequireRevokeAll(c, subject); err != nil {
 		return r.refuseAll(ctx, c, subject, err)
 	}
@@ -179,7 +200,7 @@ func (r *Revoker) MayRevokeAll(ctx context.Context, c *caller.Caller, subject st
 
 // MayRevokeAllOf decides whether the caller may revoke everything of a user, named by
 // subject or username. The error is that of RevokeAll, whether there is such a user or not.
-func (r *Revoker) MayRevokeAllOf(ctx context.Context, c *caller.Caller, ref string) error {
+func (r *Subjects) MayRevokeAllOf(ctx context.Context, c *caller.Caller, ref string) error {
 	if c.Is(ref) {
 		return r.MayRevokeAll(ctx, c, c.ID())
 	}
@@ -191,7 +212,7 @@ func (r *Revoker) MayRevokeAllOf(ctx context.Context, c *caller.Caller, ref stri
 
 // RevokeAllOf is RevokeAll for a user who is named by subject or username. The error is
 // NotFound when there is none, but only for callers who may revoke.
-func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
+func (r *Subjects) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string) (revocation.Receipt, error) {
 	if err := r.MayRevokeAllOf(ctx, c, ref); err != nil {
 		return revocation.Receipt{}, err
 	}
@@ -204,7 +225,7 @@ func (r *Revoker) RevokeAllOf(ctx context.Context, c *caller.Caller, ref string)
 
 // refuseAll records that a caller who may not do so asked to revoke everything of a user.
 // An anonymous caller isn't recorded.
-func (r *Revoker) refuseAll(ctx context.Context, c *caller.Caller, target string, reason error) error {
+func (r *Subjects) refuseAll(ctx context.Context, c *caller.Caller, target string, reason error) error {
 	if c == nil {
 		return reason
 	}
@@ -227,7 +248,7 @@ func termsOf(c *caller.Caller) terms {
 // kill revokes one token with everything that was made from it, in one transaction with
 // the audit event of the reason. If the log has revoked it already, nothing is appended:
 // repeated requests would fill the log.
-func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, on terms) (revocation.Receipt, error) {
+func (r *revoker) kill(ctx context.Context, t *verification.Token, e audit.Event, on terms) (revocation.Receipt, error) {
 	read := r.journal.Reading()
 	switch revoked, err := r.revokedInLog(ctx, t); {
 	case err != nil:
@@ -248,7 +269,7 @@ func (r *Revoker) kill(ctx context.Context, t *verification.Token, e audit.Event
 // was made from it. What this node has in memory is no proof: it may have read entries
 // that were lost with the server that had them. The store is asked only about tokens that
 // are revoked in memory.
-func (r *Revoker) revokedInLog(ctx context.Context, t *verification.Token) (bool, error) {
+func (r *revoker) revokedInLog(ctx context.Context, t *verification.Token) (bool, error) {
 	if !r.verifier.RevokedInLog(t) {
 		return false, nil
 	}
@@ -256,7 +277,7 @@ func (r *Revoker) revokedInLog(ctx context.Context, t *verification.Token) (bool
 }
 
 // inLog asks the store for an entry that revokes a token.
-func (r *Revoker) inLog(ctx context.Context, t *verification.Token) (bool, error) {
+func (r *revoker) inLog(ctx context.Context, t *verification.Token) (bool, error) {
 	type name struct {
 		what  revocation.What
 		id    string
@@ -311,7 +332,7 @@ type Everything struct {
 // sequence, which the restored log has left behind. The signing keys are revoked too, for
 // verifiers that follow no log, and a new one signs at once. The error is Forbidden for
 // anybody else.
-func (r *Revoker) RevokeEverything(ctx context.Context, c *caller.Caller) (Everything, error) {
+func (r *Subjects) RevokeEverything(ctx context.Context, c *caller.Caller) (Everything, error) {
 	if !c.IsOperator() {
 		return Everything{}, fault.New(fault.Forbidden, "only the operator revokes everything of everybody")
 	}

@@ -30,7 +30,7 @@ type SourceLogout struct {
 // under way leads to no session. It waits as the configuration says. The error is Conflict
 // for what was presented already, Invalid when neither session nor person is named, and
 // that of journal.Revoke.
-func (r *Revoker) EndSourced(ctx context.Context, o SourceLogout) (revocation.Receipt, error) {
+func (r *Sources) EndSourced(ctx context.Context, o SourceLogout) (revocation.Receipt, error) {
 	if o.Session == "" && o.ExternalID == "" {
 		return revocation.Receipt{}, fault.New(fault.Invalid, "neither a session nor a person is named")
 	}
@@ -63,7 +63,7 @@ func (r *Revoker) EndSourced(ctx context.Context, o SourceLogout) (revocation.Re
 
 // linkedTo returns the id of the user who is the person of a logout; "" when the logout
 // names nobody, or nobody here.
-func (r *Revoker) linkedTo(ctx context.Context, o SourceLogout) (string, error) {
+func (r *Sources) linkedTo(ctx context.Context, o SourceLogout) (string, error) {
 	if o.ExternalID == "" {
 		return "", nil
 	}
@@ -78,7 +78,7 @@ func (r *Revoker) linkedTo(ctx context.Context, o SourceLogout) (string, error) 
 }
 
 // sourcedSessions returns the live sessions that a logout is about.
-func (r *Revoker) sourcedSessions(ctx context.Context, o SourceLogout, person string) ([]records.StoredToken, error) {
+func (r *Sources) sourcedSessions(ctx context.Context, o SourceLogout, person string) ([]records.StoredToken, error) {
 	if o.Session != "" {
 		return r.store.SessionsOf(ctx, records.SessionQuery{Source: o.Source, Session: o.Session}, r.now())
 	}
@@ -90,7 +90,7 @@ func (r *Revoker) sourcedSessions(ctx context.Context, o SourceLogout, person st
 
 // endSessions returns the batch that ends sessions, or everything of whom they belong to
 // and of the person.
-func (r *Revoker) endSessions(ctx context.Context, o SourceLogout, person string, sessions []records.StoredToken) records.Batch {
+func (r *Sources) endSessions(ctx context.Context, o SourceLogout, person string, sessions []records.StoredToken) records.Batch {
 	var b records.Batch
 	reason := "signed out at the source " + o.Source
 	var subjects []string

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
@@ -75,7 +76,7 @@ func TestASessionThatItsSourceEnds(t *testing.T) {
 	made, kept := f.access(one), f.access(another)
 	c, err := f.Session(t.Context(), one.Value.Reveal())
 	nodetest.Must(t, err)
-	apiToken := f.APIToken(t, c, issuance.NewCredential{})
+	apiToken := f.APIToken(t, c, credentials.NewCredential{})
 	f.end(revoking.SourceLogout{Source: "sso", Session: "s1", ExternalID: "1"})
 	f.wantSession("the session", one, false)
 	f.wantSession("another of the same", same, false)
@@ -154,7 +155,7 @@ func TestEverythingOfAPerson(t *testing.T) {
 		one, eves := f.session("sso", "1", "s1"), f.session("sso", "2", "s2")
 		c, err := f.Session(t.Context(), one.Value.Reveal())
 		nodetest.Must(t, err)
-		apiToken := f.APIToken(t, c, issuance.NewCredential{})
+		apiToken := f.APIToken(t, c, credentials.NewCredential{})
 		f.end(o)
 		f.wantSession(name+", the session", one, false)
 		f.WantDead(t, name+", the API token", apiToken)

@@ -8,6 +8,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -39,7 +40,7 @@ func TestWhoMayRevokeAToken(t *testing.T) {
 		return f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Client: public.Principal})
 	}
 	own := func() *issuance.Issued { return f.MadeAccess(t, ada) }
-	key := func() *issuance.Issued { return f.ExchangeKey(t, ada, issuance.NewCredential{}) }
+	key := func() *issuance.Issued { return f.ExchangeKey(t, ada, credentials.NewCredential{}) }
 	task := func() *issuance.Issued {
 		pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: key().Value.Reveal(), TaskType: "TES"})
 		nodetest.Must(t, err)
@@ -59,7 +60,7 @@ func TestWhoMayRevokeAToken(t *testing.T) {
 		"the owner, by another token":              {own, always(f.ByBearer(t, own())), true},
 		"the owner, by a token for a collection":   {own, always(f.ByBearer(t, bound)), true},
 		"the owner, a session, by another token":   {func() *issuance.Issued { return f.SessionOf(t, "ada") }, always(f.ByBearer(t, own())), true},
-		"the owner, by an API token":               {own, always(f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{}))), true},
+		"the owner, by an API token":               {own, always(f.ByBearer(t, f.APIToken(t, ada, credentials.NewCredential{}))), true},
 		"the owner, what a client has":             {apps, always(ada), true},
 		"the owner, a task token":                  {task, always(ada), true},
 		"itself":                                   {own, self, true},
@@ -116,7 +117,7 @@ func TestWhoMayRevokeByID(t *testing.T) {
 		"the owner, by session":                             {ada, may},
 		"the owner, by Bearer with credentials":             {f.ByBearer(t, f.MadeAccess(t, ada, "credentials")), may},
 		"the owner, by a plain Bearer":                      {f.ByBearer(t, f.MadeAccess(t, ada, "read")), fault.InsufficientScope},
-		"the owner, by an API token without scopes":         {f.ByBearer(t, f.APIToken(t, ada, issuance.NewCredential{})), fault.InsufficientScope},
+		"the owner, by an API token without scopes":         {f.ByBearer(t, f.APIToken(t, ada, credentials.NewCredential{})), fault.InsufficientScope},
 		"the owner, by Bearer with admin and no such right": {f.ByBearer(t, f.MadeAccess(t, ada, "admin")), fault.InsufficientScope},
 		"delete on /tokens, by session":                     {warden, may},
 		"delete on /tokens, by Bearer with admin":           {f.ByBearer(t, f.MadeAccess(t, warden, "admin")), may},
@@ -124,11 +125,11 @@ func TestWhoMayRevokeByID(t *testing.T) {
 		"delete on /tokens, by Bearer with credentials":     {f.ByBearer(t, f.MadeAccess(t, warden, "credentials")), fault.NotFound},
 		"somebody else":                                     {eve, fault.NotFound},
 		"somebody else, by Bearer with credentials":         {f.ByBearer(t, f.MadeAccess(t, eve, "credentials")), fault.NotFound},
-		"an API key of the owner's":                         {f.ToRevoke(t, f.ExchangeKey(t, ada, issuance.NewCredential{})), fault.NotFound},
+		"an API key of the owner's":                         {f.ToRevoke(t, f.ExchangeKey(t, ada, credentials.NewCredential{})), fault.NotFound},
 		"nobody":                                            {nil, fault.NotFound},
 		"the operator":                                      {operator, may},
 	} {
-		issued := f.APIToken(t, ada, issuance.NewCredential{})
+		issued := f.APIToken(t, ada, credentials.NewCredential{})
 		_, err := f.RevokeID(t.Context(), c.by, issued.ID)
 		switch c.kind { //nolint:exhaustive // what RevokeID refuses with
 		case may:
@@ -143,7 +144,7 @@ func TestWhoMayRevokeByID(t *testing.T) {
 		f.WantAlive(t, name, issued)
 	}
 	for name, issued := range map[string]*issuance.Issued{
-		"an access token": f.MadeAccess(t, ada), "an API token": f.APIToken(t, ada, issuance.NewCredential{}), "an API key": f.ExchangeKey(t, ada, issuance.NewCredential{}),
+		"an access token": f.MadeAccess(t, ada), "an API token": f.APIToken(t, ada, credentials.NewCredential{}), "an API key": f.ExchangeKey(t, ada, credentials.NewCredential{}),
 	} {
 		nodetest.Must(t, nodetest.Second(f.RevokeID(t.Context(), f.ToRevoke(t, issued), issued.ID)))
 		f.WantDead(t, "itself: "+name, issued)
@@ -166,7 +167,7 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	}{
 		"somebody else":                        {eve, fault.Forbidden},
 		"delete on /tokens, by a plain Bearer": {f.ByBearer(t, f.MadeAccess(t, warden)), fault.InsufficientScope},
-		"an API key of the user's":             {f.ToRevoke(t, f.ExchangeKey(t, ada, issuance.NewCredential{})), fault.Unauthenticated},
+		"an API key of the user's":             {f.ToRevoke(t, f.ExchangeKey(t, ada, credentials.NewCredential{})), fault.Unauthenticated},
 		"delete on /tokens":                    {warden, 0},
 		"by Bearer with admin":                 {f.ByBearer(t, f.MadeAccess(t, warden, "admin")), 0},
 		"the operator":                         {operator, 0},
@@ -202,7 +203,7 @@ func TestWhoMayRevokeAllOfAUser(t *testing.T) {
 	nodetest.WantFault(t, "an unknown user, to somebody", err, fault.Forbidden, "")
 	for name, by := range map[string]*caller.Caller{
 		"by a plain Bearer":               f.ByBearer(t, f.MadeAccess(t, eve, "read")),
-		"by an API token without scopes":  f.ByBearer(t, f.APIToken(t, eve, issuance.NewCredential{})),
+		"by an API token without scopes":  f.ByBearer(t, f.APIToken(t, eve, credentials.NewCredential{})),
 		"by Bearer with admin, no rights": f.ByBearer(t, f.MadeAccess(t, eve, "admin")),
 	} {
 		for _, ref := range []string{eve.ID(), "eve"} {
@@ -237,14 +238,14 @@ func TestTokenThatMayRevokeItselfCanDoNothingElse(t *testing.T) {
 		Kind: token.KindAccess, Scope: []string{"admin", "credentials", "introspect"}, Client: app.Principal, Audience: "https://files.example",
 	})
 	c := f.ToRevoke(t, abroad)
-	mine := f.APIToken(t, root, issuance.NewCredential{})
+	mine := f.APIToken(t, root, credentials.NewCredential{})
 	for name, err := range map[string]error{
 		"administering":        nodetest.Second(f.UserList(t.Context(), c, records.UserQuery{})),
 		"changing a user":      nodetest.Second(f.UpdateUser(t.Context(), c, "root", directory.UserPatch{Name: new("x")})),
 		"reading the audit":    nodetest.Second(f.AuditEvents(t.Context(), c, audit.Filter{})),
 		"listing tokens":       nodetest.Second(f.TokenList(t.Context(), c, records.TokenQuery{Owner: c.ID()})),
-		"making an API token":  nodetest.Second(f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "x"})),
-		"making an API key":    nodetest.Second(f.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})),
+		"making an API token":  nodetest.Second(f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "x"})),
+		"making an API key":    nodetest.Second(f.CreateExchangeKey(t.Context(), c, credentials.NewCredential{})),
 		"an access token":      nodetest.Second(f.Issue(t.Context(), c, &issuance.Request{Kind: token.KindAccess})),
 		"regenerating":         nodetest.Second(f.Regenerate(t.Context(), c, mine.ID, 0)),
 		"revoking another":     nodetest.Second(f.RevokeID(t.Context(), c, mine.ID)),

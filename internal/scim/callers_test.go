@@ -6,6 +6,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -21,7 +22,7 @@ func TestWhoMayProvision(t *testing.T) {
 	s.User(t, "root", "", nodetest.Admin())
 	s.User(t, "ada", "")
 	apiToken := func(who string, scope ...string) edgetest.Option {
-		return edgetest.Bearer(s.APIToken(t, s.SignedIn(t, who), issuance.NewCredential{Scope: scope}).Value.Reveal())
+		return edgetest.Bearer(s.APIToken(t, s.SignedIn(t, who), credentials.NewCredential{Scope: scope}).Value.Reveal())
 	}
 	client, err := s.ClientCredentials(t.Context(), issuance.ClientCredentials{Client: s.AsClient(t, newClient("hr")), Scope: []string{identity.ScopeSCIM}})
 	nodetest.Must(t, err)
@@ -57,7 +58,7 @@ func TestWhoMayProvision(t *testing.T) {
 			t.Errorf("%s: %s", name, a.Body)
 		}
 	}
-	if _, err := s.CreateAPIToken(t.Context(), s.SignedIn(t, "ada"), issuance.NewCredential{Name: "x", Scope: []string{identity.ScopeSCIM}}); err == nil {
+	if _, err := s.CreateAPIToken(t.Context(), s.SignedIn(t, "ada"), credentials.NewCredential{Name: "x", Scope: []string{identity.ScopeSCIM}}); err == nil {
 		t.Error("a user without the permission got a token with the scope")
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -36,9 +36,9 @@ func draftOf(u records.OwnedUser) draft {
 }
 
 // provided returns what the draft says.
-func (d *draft) provided(s scope) directory.Provided {
+func (d *draft) provided(s scope) provisioning.Provided {
 	name := d.name(s)
-	return directory.Provided{
+	return provisioning.Provided{
 		Username: &d.userName, ExternalID: &d.externalID, Name: &name, Email: &d.email, Active: d.active, Person: &d.person,
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -123,12 +123,12 @@ func (e *Edge) createGroup(w http.ResponseWriter, r *request) error {
 }
 
 // readWholeGroup reads a group of which everything is said, the external id aside.
-func readWholeGroup(w http.ResponseWriter, r *request) (said directory.ProvidedGroup, err error) {
+func readWholeGroup(w http.ResponseWriter, r *request) (said provisioning.ProvidedGroup, err error) {
 	body, err := readObject(w, r)
 	if err != nil {
 		return said, err
 	}
-	if err := setGroup(&said, body, directory.ReplaceMembers); err != nil {
+	if err := setGroup(&said, body, provisioning.ReplaceMembers); err != nil {
 		return said, err
 	}
 	if said.Name == nil {
@@ -143,13 +143,13 @@ func (e *Edge) replaceGroup(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if len(said.Members) == 0 {
-		said.Members = []directory.MemberChange{{Kind: directory.ReplaceMembers}}
+		said.Members = []provisioning.MemberChange{{Kind: provisioning.ReplaceMembers}}
 	}
 	query, err := httpkit.Query(r.Request)
 	if err != nil {
 		return err
 	}
-	g, err := e.Directory.UpdateProvisionedGroup(r.Context(), r.caller, r.id, func(records.Group) (directory.ProvidedGroup, error) { return said, nil })
+	g, err := e.Directory.UpdateProvisionedGroup(r.Context(), r.caller, r.id, func(records.Group) (provisioning.ProvidedGroup, error) { return said, nil })
 	if err != nil {
 		return err
 	}
@@ -163,13 +163,13 @@ func (e *Edge) patchGroup(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	var said directory.ProvidedGroup
+	var said provisioning.ProvidedGroup
 	for _, o := range operations {
 		if err := carryOut(&said, o); err != nil {
 			return err
 		}
 	}
-	_, err = e.Directory.UpdateProvisionedGroup(r.Context(), r.caller, r.id, func(records.Group) (directory.ProvidedGroup, error) { return said, nil })
+	_, err = e.Directory.UpdateProvisionedGroup(r.Context(), r.caller, r.id, func(records.Group) (provisioning.ProvidedGroup, error) { return said, nil })
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (e *Edge) removeGroup(w http.ResponseWriter, r *request) error {
 
 // setGroup sets the attributes of an object. Members are put in or replace those who are
 // there.
-func setGroup(said *directory.ProvidedGroup, o object, members directory.MemberChangeKind) (err error) {
+func setGroup(said *provisioning.ProvidedGroup, o object, members provisioning.MemberChangeKind) (err error) {
 	if v := groupAttribute(o, "displayName"); v != nil {
 		if said.Name, err = pointer(text("displayName", v)); err != nil {
 			return err
@@ -203,7 +203,7 @@ func setGroup(said *directory.ProvidedGroup, o object, members directory.MemberC
 		if err != nil {
 			return err
 		}
-		said.Members = append(said.Members, directory.MemberChange{Kind: members, Users: users})
+		said.Members = append(said.Members, provisioning.MemberChange{Kind: members, Users: users})
 	}
 	return nil
 }
@@ -233,10 +233,10 @@ func readMembers(v any) (users []string, err error) {
 }
 
 // carryOut carries out an operation of a PATCH.
-func carryOut(said *directory.ProvidedGroup, o operation) error {
-	members := directory.ReplaceMembers
+func carryOut(said *provisioning.ProvidedGroup, o operation) error {
+	members := provisioning.ReplaceMembers
 	if o.op == "add" {
-		members = directory.AddMembers
+		members = provisioning.AddMembers
 	}
 	if o.path == nil {
 		return setGroup(said, o.value.(object), members) //nolint:errcheck,forcetypeassert // readOperation has checked it
@@ -261,8 +261,8 @@ func carryOut(said *directory.ProvidedGroup, o operation) error {
 
 // changeMembers reads an operation on members: of those in its value or, with a filter, of
 // the one whom that names. To remove members without either removes all.
-func changeMembers(said *directory.ProvidedGroup, o operation, kind directory.MemberChangeKind) error {
-	c := directory.MemberChange{Kind: kind}
+func changeMembers(said *provisioning.ProvidedGroup, o operation, kind provisioning.MemberChangeKind) error {
+	c := provisioning.MemberChange{Kind: kind}
 	var err error
 	switch p := o.path; {
 	case p.filtered && (p.where != "value" || o.op == "replace" || p.sub != "" && p.sub != "value"):
@@ -279,7 +279,7 @@ func changeMembers(said *directory.ProvidedGroup, o operation, kind directory.Me
 		return wrong(invalidValue, "members to add are missing")
 	}
 	if o.op == "remove" && len(c.Users) > 0 {
-		c.Kind = directory.RemoveMembers
+		c.Kind = provisioning.RemoveMembers
 	}
 	said.Members = append(said.Members, c)
 	return nil

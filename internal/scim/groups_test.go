@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/provisioning"
 )
 
 // A group that holds everything is filled by administrators alone, also when it comes to
@@ -130,9 +132,9 @@ func TestManyMembers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	const n = 3000
-	d := directory.Desired{Source: "scim:hr"}
+	d := apply.Desired{Source: "scim:hr"}
 	for i := range n {
-		d.Users = append(d.Users, directory.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprint("u", i)}})
+		d.Users = append(d.Users, apply.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprint("u", i)}})
 	}
 	_, _, err := s.Apply(t.Context(), operator, d)
 	nodetest.Must(t, err)
@@ -149,7 +151,7 @@ func TestManyMembers(t *testing.T) {
 	s.as(t, "PATCH", "/Groups/"+g, patch(`{"op":"remove","path":"members"}`)).Is(204)
 	diff(t, "afterwards", s.groups(t, fmt.Sprint("u", n-1)), "")
 	var nobody []string
-	for i := range directory.MaxMemberChanges + 1 {
+	for i := range provisioning.MaxMemberChanges + 1 {
 		nobody = append(nobody, fmt.Sprint("x", i))
 	}
 	s.as(t, "PATCH", "/Groups/"+g, patch(`{"op":"add","path":"members","value":[`+strings.Join(each(nobody, `{"value":"`, `"}`), ",")+`]}`)).Is(413)

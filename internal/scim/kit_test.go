@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/scim"
 )
@@ -35,7 +35,7 @@ func newSite(t testing.TB, o ...nodetest.Options) *site {
 	s := &site{Fixture: nodetest.New(t, options)}
 	s.Client(t, "hr", identity.ScopeSCIM)
 	s.syncID = s.User(t, "sync", "", nodetest.May(identity.ScopeSCIM, access.PathUsers)).ID
-	s.sync = s.APIToken(t, s.SignedIn(t, "sync"), issuance.NewCredential{Scope: []string{identity.ScopeSCIM}}).Value.Reveal()
+	s.sync = s.APIToken(t, s.SignedIn(t, "sync"), credentials.NewCredential{Scope: []string{identity.ScopeSCIM}}).Value.Reveal()
 	s.Site = s.serve(t)
 	return s
 }

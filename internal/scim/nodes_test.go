@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
@@ -42,7 +43,7 @@ func TestAcknowledgedOnEveryNode(t *testing.T) {
 		session := s.SignedIn(t, name)
 		tokens := []*issuance.Issued{
 			s.Made(t, session, issuance.Request{Kind: token.KindAccess, Collection: &four}),
-			s.APIToken(t, session, issuance.NewCredential{Collection: &four}),
+			s.APIToken(t, session, credentials.NewCredential{Collection: &four}),
 		}
 		judge := func(n *nodetest.Fixture, issued *issuance.Issued) error {
 			_, err := n.Verify(t.Context(), issued.Value.Reveal(), verification.Requirements{})

@@ -7,10 +7,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/apply"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -105,7 +106,7 @@ func TestAdoption(t *testing.T) {
 		records.AddLink{Link: records.Link{Source: "scim:other", ExternalID: "8", UserID: grace, LinkedAt: s.Time()}},
 	}})))
 	s.as(t, "GET", "/Users/"+ada, "").Is(404)
-	token := s.APIToken(t, s.SignedIn(t, "ada"), issuance.NewCredential{})
+	token := s.APIToken(t, s.SignedIn(t, "ada"), credentials.NewCredential{})
 
 	s.as(t, "POST", "/Users", `{"userName":"ada"}`).Is(409, `"scimType":"uniqueness"`)
 	s.as(t, "POST", "/Users", `{"userName":"grace","externalId":"8"}`).Is(409, `"scimType":"uniqueness"`)
@@ -122,7 +123,7 @@ func TestAdoption(t *testing.T) {
 	// What a file of the same source says belongs to the client too; another's doesn't.
 	for source, want := range map[string]int{"scim:hr": 200, "scim:museum": 404, "hr": 404} {
 		name := strings.ReplaceAll(source, ":", "-")
-		_, _, err := s.Apply(t.Context(), operator, directory.Desired{Source: source, Users: []directory.DesiredUser{{NewUser: directory.NewUser{Username: name}, ExternalID: "1"}}})
+		_, _, err := s.Apply(t.Context(), operator, apply.Desired{Source: source, Users: []apply.DesiredUser{{NewUser: directory.NewUser{Username: name}, ExternalID: "1"}}})
 		nodetest.Must(t, err)
 		u, err := s.Directory.User(t.Context(), operator, name)
 		nodetest.Must(t, err)

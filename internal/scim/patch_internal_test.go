@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -31,7 +31,7 @@ func FuzzOperation(f *testing.F) {
 			if err = d.carryOut(o); err == nil {
 				d.provided(partly)
 			}
-			var said directory.ProvidedGroup
+			var said provisioning.ProvidedGroup
 			if err := carryOut(&said, o); err != nil && (!fault.Is(err, fault.Invalid) || scimTypeOf(err) == "") {
 				t.Errorf("%s, of a group: %v", s, err)
 			}

@@ -20,10 +20,10 @@ import (
 
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/signin"
 )
 
@@ -33,7 +33,7 @@ const base = "/scim/v2"
 // Edge serves the endpoints. All fields must be set.
 type Edge struct {
 	SignIn    *signin.Authenticator
-	Directory *directory.Provisioner
+	Directory *provisioning.Provisioner
 	Issuer    string
 }
 

@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
 )
 
@@ -147,13 +147,13 @@ func (e *Edge) replaceUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	updated, err := e.Directory.UpdateProvisioned(r.Context(), r.caller, r.id, func(u records.OwnedUser) (directory.Provided, error) {
+	updated, err := e.Directory.UpdateProvisioned(r.Context(), r.caller, r.id, func(u records.OwnedUser) (provisioning.Provided, error) {
 		d := draft{externalID: u.ExternalID} // that stays where it isn't said
 		if err := d.setAll(body); err != nil {
-			return directory.Provided{}, err
+			return provisioning.Provided{}, err
 		}
 		if d.userName == "" {
-			return directory.Provided{}, wrong(invalidValue, "userName is missing")
+			return provisioning.Provided{}, wrong(invalidValue, "userName is missing")
 		}
 		return d.provided(whole), d.refusePassword()
 	})
@@ -168,11 +168,11 @@ func (e *Edge) patchUser(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	updated, err := e.Directory.UpdateProvisioned(r.Context(), r.caller, r.id, func(u records.OwnedUser) (directory.Provided, error) {
+	updated, err := e.Directory.UpdateProvisioned(r.Context(), r.caller, r.id, func(u records.OwnedUser) (provisioning.Provided, error) {
 		d := draftOf(u)
 		for _, o := range operations {
 			if err := d.carryOut(o); err != nil {
-				return directory.Provided{}, err
+				return provisioning.Provided{}, err
 			}
 		}
 		return d.provided(partly), d.refusePassword()

@@ -54,7 +54,7 @@ func newBenchEnv(b *testing.B) *benchEnv {
 	s, err := server.New(server.Config{
 		Node: f.Node, Issuer: nodetest.Issuer, Now: f.Time, Log: slog.New(slog.DiscardHandler), Metrics: m, Listen: "127.0.0.1:0",
 		Edges: []server.Edge{&oauth.Edge{
-			SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+			SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Flows: f.Flows, Assertions: f.Assertions, Revoker: f.Revoker, Verifier: f.Verifier,
 			Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
 			Site: oauth.Site{
 				Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,

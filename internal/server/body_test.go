@@ -39,7 +39,7 @@ func newWhole(t *testing.T, timeout time.Duration, application http.HandlerFunc)
 	}
 	return run(t, server.Config{
 		Edges: []server.Edge{&oauth.Edge{
-			SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+			SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Flows: f.Flows, Assertions: f.Assertions, Revoker: f.Revoker, Verifier: f.Verifier,
 			Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
 			Site: oauth.Site{Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer, Staleness: f.Settings.Staleness},
 		}},

@@ -30,12 +30,14 @@ type Metrics struct {
 	verifyRefused  [token.CheckAccess + 1]prometheus.Counter
 	logins         map[string]prometheus.Counter
 	revocations    prometheus.Counter
+	revoked        map[string]prometheus.Counter
 	acknowledgment prometheus.Histogram
 	waits          map[string]prometheus.Counter
 	limited        map[quota.Limit]prometheus.Counter
 	reportOnly     map[string]prometheus.Counter
 	notEnforced    prometheus.Gauge
 	routes         *prometheus.HistogramVec
+	notices        noticeMetrics
 	series         []series // what the history is made of
 	history        history
 
@@ -83,7 +85,7 @@ func NewMetrics() *Metrics {
 		m.limited[limit] = limited.WithLabelValues(string(limit))
 	}
 	m.revocations = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "bearerd_revocations_total", Help: "Entries that this node wrote to the revocation log.",
+		Name: "bearerd_revocations_total", Help: "Entries that this node wrote to the revocation log; changes of access are among them.",
 	})
 	m.acknowledgment = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "bearerd_revocation_acknowledgement_seconds",
@@ -91,6 +93,11 @@ func NewMetrics() *Metrics {
 		Buckets: acknowledgmentBounds,
 	})
 	m.registry.MustRegister(m.revocations, m.acknowledgment)
+	revoked := m.counters("revoked_total", "Revocations, by what they revoked; a user counts once with all tokens.", "what")
+	m.revoked = make(map[string]prometheus.Counter, len(revokedWhat))
+	for _, what := range revokedWhat {
+		m.revoked[what] = revoked.WithLabelValues(what)
+	}
 	waits := m.counters("revocation_waits_total", "Revocations that were waited for until they held on every node.", "outcome")
 	m.waits = map[string]prometheus.Counter{}
 	for _, outcome := range []string{journal.WaitConfirmed, journal.WaitExpired, journal.WaitFailed} {
@@ -104,6 +111,7 @@ func NewMetrics() *Metrics {
 	}, []string{"route"})
 	m.registry.MustRegister(m.routes)
 	m.byRoute.Store(&map[string]prometheus.Observer{})
+	m.addNotices()
 	m.addSeries()
 	return m
 }
@@ -137,20 +145,22 @@ func (m *Metrics) addSeries() {
 	for k := range m.issued {
 		kind := token.Kind(k).String()
 		m.series = append(m.series,
-			series{m.issued[k], kind, func(t *traffic.Step) map[string]int64 { return t.Issued }},
-			series{m.verified[k], kind, func(t *traffic.Step) map[string]int64 { return t.Verified }})
+			series{m.issued[k], traffic.GroupIssued, kind, func(t *traffic.Step) map[string]int64 { return t.Issued }},
+			series{m.verified[k], traffic.GroupVerified, kind, func(t *traffic.Step) map[string]int64 { return t.Verified }})
 	}
 	for k := range m.issueRefused {
 		code := httpkit.Code(fault.Kind(k))
-		m.series = append(m.series, series{m.issueRefused[k], code, func(t *traffic.Step) map[string]int64 { return t.IssueRefused }})
+		m.series = append(m.series, series{m.issueRefused[k], traffic.GroupIssueRefused, code, func(t *traffic.Step) map[string]int64 { return t.IssueRefused }})
 	}
 	for _, c := range token.Checks() {
-		m.series = append(m.series, series{m.verifyRefused[c], c.String(), func(t *traffic.Step) map[string]int64 { return t.VerifyRefused }})
+		m.series = append(m.series, series{m.verifyRefused[c], traffic.GroupVerifyRefused, c.String(), func(t *traffic.Step) map[string]int64 { return t.VerifyRefused }})
 	}
 	for _, outcome := range loginOutcomes {
-		m.series = append(m.series, series{m.logins[outcome], outcome, func(t *traffic.Step) map[string]int64 { return t.Logins }})
+		m.series = append(m.series, series{m.logins[outcome], traffic.GroupLogins, outcome, func(t *traffic.Step) map[string]int64 { return t.Logins }})
 	}
-	m.series = append(m.series, series{counter: m.revocations})
+	for _, what := range revokedWhat {
+		m.series = append(m.series, series{m.revoked[what], traffic.GroupRevoked, what, func(t *traffic.Step) map[string]int64 { return t.Revoked }})
+	}
 }
 
 func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
@@ -196,8 +206,26 @@ func (m *Metrics) Limited(limit quota.Limit) {
 	}
 }
 
-// Revoked counts entries written to the log.
-func (m *Metrics) Revoked(entries int) { m.revocations.Add(float64(entries)) }
+// What can be revoked.
+const (
+	revokedToken      = "token"
+	revokedUser       = "user"
+	revokedClient     = "client"
+	revokedKey        = "key"
+	revokedEverything = "everything"
+)
+
+var revokedWhat = []string{revokedToken, revokedUser, revokedClient, revokedKey, revokedEverything}
+
+// Revoked counts what a batch revoked.
+func (m *Metrics) Revoked(r journal.Revocation) {
+	m.revocations.Add(float64(r.Entries))
+	m.revoked[revokedToken].Add(float64(r.Tokens))
+	m.revoked[revokedUser].Add(float64(r.Users))
+	m.revoked[revokedClient].Add(float64(r.Clients))
+	m.revoked[revokedKey].Add(float64(r.Keys))
+	m.revoked[revokedEverything].Add(float64(r.Everything))
+}
 
 // Acknowledged notes how long a revocation took until it held everywhere.
 func (m *Metrics) Acknowledged(took time.Duration) { m.acknowledgment.Observe(took.Seconds()) }

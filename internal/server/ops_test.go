@@ -8,6 +8,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/signin"
@@ -109,7 +110,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		m.Issued(token.KindAccess)
 		m.IssueRefused(fault.InvalidScope)
 		m.LoginTried("ok")
-		m.Revoked(1)
+		m.Revoked(journal.Revocation{Entries: 2, Tokens: 1})
 		m.Acknowledged(time.Millisecond)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -21,11 +21,11 @@ const (
 	samplesKept = 24*60 + 1
 )
 
-// series is one counter and where its growth is told.
+// series is one counter, its name in the database, and where its growth stands in a step.
 type series struct {
-	counter prometheus.Counter
-	name    string
-	of      func(*traffic.Step) map[string]int64 // nil: counted as revoked
+	counter     prometheus.Counter
+	group, name string
+	of          func(*traffic.Step) map[string]int64
 }
 
 // sample is one reading of everything. Counters are kept modulo 2³², which is enough
@@ -76,6 +76,26 @@ func (m *Metrics) Sample(now time.Time) {
 		m.history.samples = m.history.samples[:samplesKept-1]
 	}
 	m.history.samples = append(m.history.samples, s)
+}
+
+// Totals returns what was counted since the process began.
+func (m *Metrics) Totals() traffic.Totals {
+	t := traffic.Totals{}
+	for _, s := range m.series {
+		if n := int64(valueOf(s.counter).GetCounter().GetValue()); n != 0 {
+			t[traffic.Name(s.group, s.name)] = n
+		}
+	}
+	h := valueOf(m.acknowledgment).GetHistogram()
+	below, before := map[time.Duration]int64{}, uint64(0)
+	for i, b := range h.GetBucket() {
+		n := b.GetCumulativeCount()
+		below[time.Duration(acknowledgmentBounds[i]*float64(time.Second))] = int64(n - before) //nolint:gosec // far from 2⁶³
+		before = n
+	}
+	took := time.Duration(h.GetSampleSum() * float64(time.Second))
+	t.Acknowledged(int64(h.GetSampleCount()), took, below) //nolint:gosec // far from 2⁶³
+	return t
 }
 
 // sampling keeps a reading every minute until ctx ends.
@@ -131,15 +151,10 @@ func (h *history) before(t time.Time) sample {
 func (m *Metrics) between(first, last sample) traffic.Step {
 	t := traffic.Step{
 		Issued: map[string]int64{}, IssueRefused: map[string]int64{}, Verified: map[string]int64{},
-		VerifyRefused: map[string]int64{}, Logins: map[string]int64{},
+		VerifyRefused: map[string]int64{}, Logins: map[string]int64{}, Revoked: map[string]int64{},
 	}
 	for i, s := range m.series {
-		n := int64(at(last.counts, i) - at(first.counts, i))
-		switch {
-		case n == 0:
-		case s.of == nil:
-			t.Revoked += n
-		default:
+		if n := int64(at(last.counts, i) - at(first.counts, i)); n != 0 {
 			s.of(&t)[s.name] += n
 		}
 	}

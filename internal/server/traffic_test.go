@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/journal"
 	"github.com/bearerd/bearerd/internal/server"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/traffic"
@@ -33,7 +35,8 @@ func TestTrafficIsToldStepByStep(t *testing.T) {
 	m.Issued(token.KindTask)
 	m.IssueRefused(fault.InvalidScope)
 	m.LoginTried("failed")
-	m.Revoked(3)
+	m.Revoked(journal.Revocation{Entries: 9, Tokens: 3, Users: 1})
+	m.Revoked(journal.Revocation{Entries: 1540}) // bindings
 	m.Acknowledged(20 * time.Millisecond)
 	m.Acknowledged(40 * time.Millisecond)
 
@@ -44,20 +47,42 @@ func TestTrafficIsToldStepByStep(t *testing.T) {
 	step := func(minute int) traffic.Step {
 		return traffic.Step{
 			From: noon.Add(time.Duration(minute) * time.Minute), Until: noon.Add(time.Duration(minute+1) * time.Minute),
-			Issued: counts{}, IssueRefused: counts{}, Verified: counts{}, VerifyRefused: counts{}, Logins: counts{},
+			Issued: counts{}, IssueRefused: counts{}, Verified: counts{}, VerifyRefused: counts{}, Logins: counts{}, Revoked: counts{},
 		}
 	}
 	want := []traffic.Step{step(-1), step(0), step(1), step(2)}
 	want[1].Issued, want[1].Verified, want[1].VerifyRefused = counts{"access": 1}, counts{"api-token": 1}, counts{"revoked": 1}
 	want[3].Issued, want[3].IssueRefused, want[3].Logins = counts{"task": 2}, counts{"invalid_scope": 1}, counts{"failed": 1}
-	want[3].Revoked, want[3].Acknowledged, want[3].AcknowledgedIn, want[3].SlowestBelow = 3, 2, 60*time.Millisecond, 50*time.Millisecond
-	if diff := cmp.Diff(want, got); diff != "" {
+	want[3].Revoked, want[3].Acknowledged, want[3].AcknowledgedIn, want[3].SlowestBelow = counts{"token": 3, "user": 1}, 2, 60*time.Millisecond, 50*time.Millisecond
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(traffic.Step{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
 	hours, err := m.Traffic(noon.Add(3*time.Minute), time.Hour, 1)
 	if err != nil || hours[0].Issued["access"] != 1 || hours[0].Issued["task"] != 2 || !hours[0].From.Equal(noon) {
 		t.Errorf("the hour: %+v %v", hours, err)
+	}
+}
+
+// The totals have the names and the sums that the hours in the database are made of.
+func TestTotalsAreWhatTheProcessCounted(t *testing.T) {
+	t.Parallel()
+	m := server.NewMetrics()
+	m.Verified(token.KindAPIToken)
+	m.Verified(token.KindAPIToken)
+	m.Revoked(journal.Revocation{Entries: 3, Tokens: 1, Keys: 1})
+	m.Acknowledged(20 * time.Millisecond)
+	m.Acknowledged(7 * time.Second)
+	got := m.Totals()
+	for name, n := range got {
+		if n == 0 {
+			delete(got, name)
+		}
+	}
+	want := traffic.Totals{"verified/api-token": 2, "revoked/token": 1, "revoked/key": 1}
+	want.Acknowledged(2, 7020*time.Millisecond, map[time.Duration]int64{25 * time.Millisecond: 1})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -13,17 +13,17 @@ import (
 // sourcesFor returns the sources that are asked about a password. A user with a password
 // here is judged by that alone; somebody else by the sources that they are linked to, and
 // an unknown name by those that create users.
-func (a *Authenticator) sourcesFor(ctx context.Context, found *records.Principal) (ask []Source, err error) {
-	if !slices.ContainsFunc(a.cfg.Sources, func(s Source) bool { return s.Passwords != nil }) || a.ownPassword(found) {
+func (pw *Passwords) sourcesFor(ctx context.Context, found *records.Principal) (ask []Source, err error) {
+	if !slices.ContainsFunc(pw.cfg.Sources, func(s Source) bool { return s.Passwords != nil }) || pw.Has(found) {
 		return nil, nil
 	}
 	var links []records.Link
 	if found != nil {
-		if links, err = a.cfg.Store.Links(ctx, records.LinkQuery{User: found.User.ID}); err != nil {
+		if links, err = pw.cfg.Store.Links(ctx, records.LinkQuery{User: found.User.ID}); err != nil {
 			return nil, err
 		}
 	}
-	for _, s := range a.cfg.Sources {
+	for _, s := range pw.cfg.Sources {
 		linked := slices.ContainsFunc(links, func(l records.Link) bool { return l.Source == s.Name || s.Users != "" && l.Source == s.Users })
 		if s.Passwords != nil && (linked || found == nil && s.Create) {
 			ask = append(ask, s)
@@ -32,15 +32,10 @@ func (a *Authenticator) sourcesFor(ctx context.Context, found *records.Principal
 	return ask, nil
 }
 
-// ownPassword reports whether a user has a password that bearerd keeps.
-func (a *Authenticator) ownPassword(p *records.Principal) bool {
-	return p != nil && p.User.PasswordHash != "" && a.cfg.Passwords
-}
-
-// checkAtSources asks sources, one after another, whether the password is right. One that
-// can't be asked keeps the others from nothing; the answer is that it can't be asked only
-// when none of the others accepts the password.
-func (a *Authenticator) checkAtSources(ctx context.Context, cred Credentials, sources []Source) (verdict, error) {
+// checkAtSources asks sources, one after another, whether the password is right. When a
+// source can't be asked the next one is; the error is Unavailable only when none of the
+// others accepts the password.
+func (pw *Passwords) checkAtSources(ctx context.Context, cred Credentials, sources []Source) (verdict, error) {
 	refusal := error(errBadCredentials)
 	for _, s := range sources {
 		st, err := s.Passwords.CheckPassword(ctx, cred.Username, cred.Password)
@@ -48,7 +43,7 @@ func (a *Authenticator) checkAtSources(ctx context.Context, cred Credentials, so
 		case err == nil:
 			st.Source = s.Name
 			if st.AuthenticatedAt.IsZero() {
-				st.AuthenticatedAt = a.cfg.Now() // a password was typed
+				st.AuthenticatedAt = pw.cfg.Now() // a password was typed
 			}
 			return verdict{statement: &st}, nil
 		case !fault.Is(err, fault.BadCredentials):
@@ -58,25 +53,25 @@ func (a *Authenticator) checkAtSources(ctx context.Context, cred Credentials, so
 	return verdict{}, refusal
 }
 
-// loginVouched signs in whom a source vouches for by a password. That must be who has the
-// typed name, or a name that nobody has; and nobody who has a password here.
-func (a *Authenticator) loginVouched(ctx context.Context, cred Credentials, typed *records.Principal, st Statement, ops []records.Op) (*caller.Caller, error) {
-	src, _ := a.cfg.Sources.Find(st.Source)
-	whom, _, err := a.whom(ctx, src, st)
+// loginVouched signs in the user whom a source vouches for by a password. That must be the
+// user of the typed name, or the name must be nobody's; and the user has no password here.
+func (pw *Passwords) loginVouched(ctx context.Context, cred Credentials, typed *records.Principal, st Statement, ops []records.Op) (*caller.Caller, error) {
+	src, _ := pw.cfg.Sources.Find(st.Source)
+	whom, _, err := pw.vouching.whom(ctx, src, st)
 	if err != nil {
-		return nil, a.refuseStatement(ctx, st, "", err)
+		return nil, pw.vouching.refuseStatement(ctx, st, "", err)
 	}
 	other := typed != nil && (whom == nil || whom.User.ID != typed.User.ID)
-	if other || a.ownPassword(whom) {
-		_ = a.refuseStatement(ctx, st, subjectOf(whom), fault.New(fault.Forbidden, "the password is that of another account than the one that was typed"))
+	if other || pw.Has(whom) {
+		_ = pw.vouching.refuseStatement(ctx, st, subjectOf(whom), fault.New(fault.Forbidden, "the password is that of another account than the one that was typed"))
 		return nil, errBadCredentials
 	}
-	c, err := a.Vouch(ctx, st)
+	c, err := pw.vouching.Vouch(ctx, st)
 	if err != nil {
 		return nil, asPassword(err)
 	}
 	if len(ops) > 0 {
-		if _, err := a.cfg.Journal.Commit(ctx, records.Batch{Ops: ops}); err != nil {
+		if _, err := pw.cfg.Journal.Commit(ctx, records.Batch{Ops: ops}); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +79,7 @@ func (a *Authenticator) loginVouched(ctx context.Context, cred Credentials, type
 		return c, nil
 	}
 	// Read again with the collection that was asked for.
-	p, err := a.cfg.Store.Principal(ctx, records.Who{UserID: c.ID(), Collection: cred.Collection})
+	p, err := pw.cfg.Store.Principal(ctx, records.Who{UserID: c.ID(), Collection: cred.Collection})
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +87,7 @@ func (a *Authenticator) loginVouched(ctx context.Context, cred Credentials, type
 }
 
 // asPassword returns the answer to somebody whose password was right and who was refused:
-// that of a wrong one. Why, the audit log says.
+// that of a wrong password. The audit log says why.
 func asPassword(err error) error {
 	_, elsewhere := errors.AsType[*NeedsPasswordError](err)
 	switch kind := fault.KindOf(err); {
@@ -100,4 +95,14 @@ func asPassword(err error) error {
 		return err
 	}
 	return errBadCredentials
+}
+
+// VouchWithPassword is Vouch for somebody who has typed the password of the user whose name
+// the source says: they are linked. The error is that of Vouch or of Login.
+func (pw *Passwords) VouchWithPassword(ctx context.Context, st Statement, password string) (*caller.Caller, error) {
+	proved, err := pw.Login(ctx, Credentials{Username: st.Username, Password: password})
+	if err != nil {
+		return nil, err
+	}
+	return pw.vouching.vouch(ctx, st, proved.Principal)
 }

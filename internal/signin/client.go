@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -13,11 +14,18 @@ import (
 	"github.com/bearerd/bearerd/internal/revocation"
 )
 
+// ClientAuthenticator authenticates OAuth clients. Its methods may be called from any number of
+// goroutines.
+type ClientAuthenticator struct {
+	cfg     *Config
+	clients *cache.Cache[*records.Principal]
+}
+
 // AuthenticateClient authenticates an OAuth client by its secret (RFC 6749 §2.3).
 // The error is caller.ErrBadClient, alike for an unknown client, a public one, and a
 // wrong secret, or Unavailable. An old secret ends with its overlap by the ledger's
 // clock, which never goes back.
-func (a *Authenticator) AuthenticateClient(ctx context.Context, id, secret string) (*caller.Caller, error) {
+func (a *ClientAuthenticator) AuthenticateClient(ctx context.Context, id, secret string) (*caller.Caller, error) {
 	p, err := a.client(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
@@ -36,7 +44,7 @@ func (a *Authenticator) AuthenticateClient(ctx context.Context, id, secret strin
 
 // IdentifyClient returns a public client, which has neither a secret nor keys, by its id. The
 // error is that of AuthenticateClient.
-func (a *Authenticator) IdentifyClient(ctx context.Context, id string) (*caller.Caller, error) {
+func (a *ClientAuthenticator) IdentifyClient(ctx context.Context, id string) (*caller.Caller, error) {
 	p, _, err := a.KnownClient(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
@@ -50,7 +58,7 @@ func (a *Authenticator) IdentifyClient(ctx context.Context, id string) (*caller.
 // KnownClient returns a client by its id: one that is registered or, where its document may be
 // read, one that nobody registered, with the keys that it had when somebody allowed it
 // something. It says nothing about who sent the request. The error is NotFound.
-func (a *Authenticator) KnownClient(ctx context.Context, id string) (p *records.Principal, registered bool, err error) {
+func (a *ClientAuthenticator) KnownClient(ctx context.Context, id string) (p *records.Principal, registered bool, err error) {
 	p, err = a.client(ctx, id)
 	if !fault.Is(err, fault.NotFound) || a.cfg.ClientURL == nil || !a.cfg.ClientURL(id) {
 		return p, err == nil, err
@@ -63,7 +71,7 @@ func (a *Authenticator) KnownClient(ctx context.Context, id string) (p *records.
 
 // ClientNamed returns a registered client by its id, for showing people who asks. It says
 // nothing about who sent the request. The error is NotFound.
-func (a *Authenticator) ClientNamed(ctx context.Context, id string) (*records.Principal, error) {
+func (a *ClientAuthenticator) ClientNamed(ctx context.Context, id string) (*records.Principal, error) {
 	return a.client(ctx, id)
 }
 
@@ -76,7 +84,7 @@ const (
 
 // client returns a client: from memory while the log says nothing new of it and this
 // node holds a lease, else from the store. Every change of a client is in the log.
-func (a *Authenticator) client(ctx context.Context, id string) (*records.Principal, error) {
+func (a *ClientAuthenticator) client(ctx context.Context, id string) (*records.Principal, error) {
 	ledger, now := a.cfg.Ledger, a.cfg.Now()
 	lease, asOf, epoch := ledger.Lease(), ledger.Applied(), ledger.Epoch()
 	if p, ok := a.clients.Get(id, now); ok && a.unchangedSince(p.Seq, id) && lease.Holds() {
@@ -101,7 +109,7 @@ func (a *Authenticator) client(ctx context.Context, id string) (*records.Princip
 }
 
 // unchangedSince reports whether the log has said nothing about a client since.
-func (a *Authenticator) unchangedSince(seq revocation.Seq, id string) bool {
+func (a *ClientAuthenticator) unchangedSince(seq revocation.Seq, id string) bool {
 	for _, what := range []revocation.What{revocation.Client, revocation.Subject, revocation.Access} {
 		if a.cfg.Ledger.Set().CutOff(revocation.KeyOf(what, id)) > seq {
 			return false
@@ -111,7 +119,7 @@ func (a *Authenticator) unchangedSince(seq revocation.Seq, id string) bool {
 }
 
 // applied drops what was read of clients when entries of the log were missed.
-func (a *Authenticator) applied(c revocation.Change) {
+func (a *ClientAuthenticator) applied(c revocation.Change) {
 	if c.Missed {
 		a.clients.Flush()
 	}

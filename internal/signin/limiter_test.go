@@ -21,10 +21,10 @@ func TestGuessesOnAllNodesCountTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 40 {
 		wg.Go(func() {
-			err := login(t, nodes[i%2], "ada", fmt.Sprint(i), "")
+			err := nodes[i%2].TryLogin(t, "ada", fmt.Sprint(i), "")
 			for fault.Is(err, fault.Unavailable) && t.Context().Err() == nil { // the machine is busy: ask again
 				unanswered.Add(1)
-				err = login(t, nodes[i%2], "ada", fmt.Sprint(i), "")
+				err = nodes[i%2].TryLogin(t, "ada", fmt.Sprint(i), "")
 			}
 			switch {
 			case fault.Is(err, fault.BadCredentials):
@@ -42,6 +42,6 @@ func TestGuessesOnAllNodesCountTogether(t *testing.T) {
 		t.Errorf("%d guesses were answered as wrong, %d limited; want 5 and 35", n, limited.Load())
 	}
 	for _, f := range nodes {
-		nodetest.WantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
+		nodetest.WantFault(t, "the right password", f.TryLogin(t, "ada", "right", ""), fault.Limited, "")
 	}
 }

@@ -2,20 +2,15 @@ package signin_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/audit"
-	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/quota"
-	"github.com/bearerd/bearerd/internal/signin"
 )
 
 const window = 15 * time.Minute
@@ -38,7 +33,7 @@ func locks(t *testing.T, l identity.Limits, users ...string) (*nodetest.Fixture,
 func fails(t *testing.T, f *nodetest.Fixture, n int, username, address string) {
 	t.Helper()
 	for range n {
-		nodetest.WantFault(t, username+" from "+address, login(t, f, username, "wrong", address), fault.BadCredentials, "")
+		nodetest.WantFault(t, username+" from "+address, f.TryLogin(t, username, "wrong", address), fault.BadCredentials, "")
 	}
 }
 
@@ -46,7 +41,7 @@ func fails(t *testing.T, f *nodetest.Fixture, n int, username, address string) {
 func limited(t *testing.T, f *nodetest.Fixture, username, address, text string) {
 	t.Helper()
 	for _, password := range []string{"right", "wrong"} {
-		err := login(t, f, username, password, address)
+		err := f.TryLogin(t, username, password, address)
 		nodetest.WantFault(t, fmt.Sprintf("%s from %q, %s", username, address, password), err, fault.Limited, text)
 	}
 }
@@ -57,14 +52,14 @@ func TestFailuresOfAnAccountFromAnAddressAreLimited(t *testing.T) {
 	fails(t, f, 3, "ada", "192.0.2.1")
 	f.Advance(time.Minute)
 	limited(t, f, "ada", "192.0.2.1", "this account from this address")
-	if err := login(t, f, "ada", "right", "192.0.2.1"); fault.RetryAfter(err) != 14*time.Minute {
+	if err := f.TryLogin(t, "ada", "right", "192.0.2.1"); fault.RetryAfter(err) != 14*time.Minute {
 		t.Errorf("again after %v", fault.RetryAfter(err))
 	}
 	if n := meter.Count(quota.LoginAccountAddress); n != 3 {
 		t.Errorf("%d refusals counted", n)
 	}
-	nodetest.Must(t, login(t, f, "ada", "right", "192.0.2.2"))
-	nodetest.Must(t, login(t, f, "eve", "right", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "192.0.2.2"))
+	nodetest.Must(t, f.TryLogin(t, "eve", "right", "192.0.2.1"))
 	// An account that isn't there is limited like one that is, and where no address is
 	// known too.
 	fails(t, f, 3, "nobody", "")
@@ -72,7 +67,7 @@ func TestFailuresOfAnAccountFromAnAddressAreLimited(t *testing.T) {
 	f.Advance(14*time.Minute - time.Second)
 	limited(t, f, "ada", "192.0.2.1", "")
 	f.Advance(time.Second)
-	nodetest.Must(t, login(t, f, "ada", "right", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "192.0.2.1"))
 }
 
 func TestFailuresOfAnAddressAreLimited(t *testing.T) {
@@ -92,7 +87,7 @@ func TestFailuresOfAnAddressAreLimited(t *testing.T) {
 			t.Errorf("%s: %d refusals counted", name, n)
 		}
 		for _, other := range []string{c.other, "", "not an address"} {
-			nodetest.Must(t, login(t, f, "ada", "right", other))
+			nodetest.Must(t, f.TryLogin(t, "ada", "right", other))
 		}
 	}
 }
@@ -103,8 +98,8 @@ func TestStrangersCannotLockAnOwnerOutWhereTheOwnerIsKnown(t *testing.T) {
 	t.Parallel()
 	f, meter := locks(t, identity.Limits{Account: 3, AccountTotal: 10, Address: 5}, "ada", "bob")
 	const home, office = "203.0.113.7", "2001:db8:1:2::7"
-	nodetest.Must(t, login(t, f, "ada", "right", home))
-	nodetest.Must(t, login(t, f, "ada", "right", office))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", home))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", office))
 	for n := range 10 {
 		fails(t, f, 1, "ada", fmt.Sprintf("198.51.100.%d", n))
 	}
@@ -112,20 +107,20 @@ func TestStrangersCannotLockAnOwnerOutWhereTheOwnerIsKnown(t *testing.T) {
 	if n := meter.Count(quota.LoginAccount); n != 2 {
 		t.Errorf("%d refusals counted", n)
 	}
-	nodetest.Must(t, login(t, f, "ada", "right", home))
-	nodetest.Must(t, login(t, f, "ada", "right", "2001:db8:1:2:3::4")) // the network of the office
-	limited(t, f, "ada", "203.0.113.8", "sign-ins to this account")    // a new one
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", home))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "2001:db8:1:2:3::4")) // the network of the office
+	limited(t, f, "ada", "203.0.113.8", "sign-ins to this account")      // a new one
 
 	// A neighbour behind the same address locks it for others, not for its owner.
 	fails(t, f, 3, "eve", home)
 	fails(t, f, 2, "mallory", home)
 	limited(t, f, "bob", home, "sign-ins from this address")
-	nodetest.Must(t, login(t, f, "ada", "right", home))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", home))
 
 	// Where the account is known its own count alone holds, and does hold.
 	fails(t, f, 3, "ada", home)
 	limited(t, f, "ada", home, "this account from this address")
-	nodetest.Must(t, login(t, f, "ada", "right", office))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", office))
 }
 
 func TestAnAddressIsKnownForThirtyDays(t *testing.T) {
@@ -137,14 +132,14 @@ func TestAnAddressIsKnownForThirtyDays(t *testing.T) {
 			fails(t, f, 1, "ada", fmt.Sprintf("198.51.100.%d", n))
 		}
 	}
-	nodetest.Must(t, login(t, f, "ada", "right", "203.0.113.7"))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "203.0.113.7"))
 	f.Advance(30*days - window)
 	flood()
-	nodetest.Must(t, login(t, f, "ada", "right", "203.0.113.7")) // and is known for longer
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "203.0.113.7")) // and is known for longer
 	f.Advance(29 * days)
 	flood()
 	f.Advance(10 * time.Minute)
-	nodetest.Must(t, login(t, f, "ada", "right", "203.0.113.7"))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "203.0.113.7"))
 	f.Advance(30 * days)
 	flood()
 	limited(t, f, "ada", "203.0.113.7", "sign-ins to this account")
@@ -156,80 +151,24 @@ func TestGoodSignInClearsItsOwnCountAlone(t *testing.T) {
 	t.Parallel()
 	f, _ := locks(t, identity.Limits{Account: 3, AccountTotal: 6, Address: 8}, "ada", "eve")
 	fails(t, f, 2, "ada", "192.0.2.1")
-	nodetest.Must(t, login(t, f, "ada", "right", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "192.0.2.1"))
 	fails(t, f, 2, "ada", "192.0.2.1") // 4 of the account in all, 4 of the address
-	nodetest.Must(t, login(t, f, "ada", "right", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "192.0.2.1"))
 
 	fails(t, f, 2, "ada", "192.0.2.2") // 6 of the account: a sign-in elsewhere cleared nothing of that
 	limited(t, f, "ada", "192.0.2.3", "sign-ins to this account")
 
-	nodetest.Must(t, login(t, f, "eve", "right", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "eve", "right", "192.0.2.1"))
 	fails(t, f, 2, "nobody", "192.0.2.1")
 	fails(t, f, 2, "no one", "192.0.2.1") // 8 of the address
 	limited(t, f, "stranger", "192.0.2.1", "sign-ins from this address")
-}
-
-func TestUnlockLetsAUserInAgain(t *testing.T) {
-	t.Parallel()
-	f, _ := locks(t, identity.Limits{Account: 2, AccountTotal: 6, Address: 100}, "ada", "ada2")
-	began := f.Time()
-	fails(t, f, 2, "ada2", "192.0.2.1")
-	fails(t, f, 2, "ada", "192.0.2.1")
-	fails(t, f, 1, "ada", "192.0.2.9")
-	fails(t, f, 2, "ada", "2001:db8::1")
-	fails(t, f, 1, "ada", "")
-	limited(t, f, "ada", "192.0.2.8", "")
-
-	lock, err := f.Lock(t.Context(), operator, "ada")
-	nodetest.Must(t, err)
-	if !lock.Any() || !lock.Everywhere.Equal(began.Add(window)) || len(lock.Addresses) != 2 ||
-		!slices.ContainsFunc(lock.Addresses, func(a signin.LockedAddress) bool {
-			return a.Address == "2001:db8::/64" && a.Until.Equal(began.Add(window))
-		}) {
-		t.Errorf("%+v", lock)
-	}
-	nodetest.Must(t, f.Unlock(t.Context(), operator, "ada"))
-	if lock, err := f.Lock(t.Context(), operator, "ada"); err != nil || lock.Any() {
-		t.Errorf("%+v, %v", lock, err)
-	}
-	for _, address := range []string{"192.0.2.1", "192.0.2.8", "2001:db8::1", ""} {
-		nodetest.Must(t, login(t, f, "ada", "right", address))
-	}
-	limited(t, f, "ada2", "192.0.2.1", "") // another's is another's
-	events := f.Events(t, audit.Filter{Action: audit.UserUnlock})
-	if len(events) != 1 || events[0].Actor != audit.ActorCLI || events[0].TargetName != "ada" || events[0].Outcome != audit.OK {
-		t.Errorf("%+v", events)
-	}
-	nodetest.WantFault(t, "nobody", f.Unlock(t.Context(), operator, "nobody"), fault.NotFound, "")
-}
-
-func TestUnlockIsForAdministrators(t *testing.T) {
-	t.Parallel()
-	f, _ := locks(t, identity.Limits{Account: 2, AccountTotal: 6, Address: 100}, "ada")
-	fails(t, f, 2, "ada", "192.0.2.1")
-	eve := f.Person(t, "eve", nodetest.May("delete", access.PathTokens))
-	for name, c := range map[string]struct {
-		by   *caller.Caller
-		kind fault.Kind
-	}{"nobody": {nil, fault.Unauthenticated}, "a user": {eve, fault.Forbidden}} {
-		nodetest.WantFault(t, name, f.Unlock(t.Context(), c.by, "ada"), c.kind, "")
-		_, err := f.Lock(t.Context(), c.by, "ada")
-		nodetest.WantFault(t, name, err, c.kind, "")
-	}
-	limited(t, f, "ada", "192.0.2.1", "")
-	if n := f.Refusals(t); n != 3 { // two failures, and the user's attempt to unlock
-		t.Errorf("%d refusals are recorded", n)
-	}
-	root := f.Person(t, "root", nodetest.Admin())
-	nodetest.Must(t, f.Unlock(t.Context(), root, "ada"))
-	nodetest.Must(t, login(t, f, "ada", "right", "192.0.2.1"))
 }
 
 // Who gets a name that somebody had is not known where they were.
 func TestRemovedUsersAddressesAreForgotten(t *testing.T) {
 	t.Parallel()
 	f, _ := locks(t, identity.Limits{Account: 3, AccountTotal: 4, Address: 100}, "ada")
-	nodetest.Must(t, login(t, f, "ada", "right", "203.0.113.7"))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "203.0.113.7"))
 	nodetest.Must(t, nodetest.Second(f.RemoveUser(t.Context(), operator, "ada")))
 	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "ada", PasswordHash: nodetest.CheapHash(t)})
 	nodetest.Must(t, err)

@@ -20,14 +20,6 @@ import (
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// login tries a password from an address; "" is none that is known.
-func login(t *testing.T, f *nodetest.Fixture, username, password, address string) error {
-	t.Helper()
-	ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: address, RequestID: "r"})
-	_, err := f.Authenticator.Login(ctx, signin.Credentials{Username: username, Password: password})
-	return err
-}
-
 func limits(account, address int) func(*node.Settings) {
 	return func(s *node.Settings) {
 		s.Limits = identity.Limits{Account: account, AccountTotal: 1000, Address: address, Window: 15 * time.Minute}
@@ -41,7 +33,7 @@ func TestLoginAnswersEveryFailureAlike(t *testing.T) {
 	f.User(t, "nopassword", "")
 	f.User(t, "gone", "battery staple")
 	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "gone", directory.UserPatch{Disabled: new(true)})))
-	nodetest.Must(t, login(t, f, "ada", "correct horse", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "ada", "correct horse", "192.0.2.1"))
 	for name, c := range map[string]struct{ username, password string }{
 		"a wrong password":                  {"ada", "correct horsE"},
 		"no password":                       {"ada", ""},
@@ -59,7 +51,7 @@ func TestLoginAnswersEveryFailureAlike(t *testing.T) {
 		"a disabled user":                   {"gone", "battery staple"},
 		"a disabled user, wrongly":          {"gone", "wrong"},
 	} {
-		err := login(t, f, c.username, c.password, "192.0.2.1")
+		err := f.TryLogin(t, c.username, c.password, "192.0.2.1")
 		if !fault.Is(err, fault.BadCredentials) || fault.Message(err) != "wrong username or password" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -77,7 +69,7 @@ func TestLoginOfAnUnknownUserTakesAsLong(t *testing.T) {
 	f.User(t, "ada", "correct horse")
 	took := func(username string) time.Duration {
 		start := time.Now()
-		nodetest.WantFault(t, username, login(t, f, username, "wrong", ""), fault.BadCredentials, "")
+		nodetest.WantFault(t, username, f.TryLogin(t, username, "wrong", ""), fault.BadCredentials, "")
 		return time.Since(start)
 	}
 	// In turns, and the shortest of each: what else the machine does lengthens some of
@@ -102,7 +94,7 @@ func TestConcurrentGuessesGetNoMoreAnswersThanTheLimit(t *testing.T) {
 	for i := range 40 {
 		wg.Go(func() {
 			password := fmt.Sprint(i)
-			switch err := login(t, f, "ada", password, ""); {
+			switch err := f.TryLogin(t, "ada", password, ""); {
 			case err == nil:
 				in.Add(1)
 			case fault.Is(err, fault.BadCredentials):
@@ -118,7 +110,7 @@ func TestConcurrentGuessesGetNoMoreAnswersThanTheLimit(t *testing.T) {
 	if wrong.Load() != 5 || limited.Load() != 35 || in.Load() != 0 {
 		t.Errorf("%d guesses were answered as wrong, %d limited, %d accepted; want 5, 35 and 0", wrong.Load(), limited.Load(), in.Load())
 	}
-	nodetest.WantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
+	nodetest.WantFault(t, "the right password", f.TryLogin(t, "ada", "right", ""), fault.Limited, "")
 }
 
 // The right password that was on its way when the limit was reached reveals no more
@@ -131,10 +123,10 @@ func TestRightPasswordIsLimitedWhenOthersReachedTheLimitMeanwhile(t *testing.T) 
 	nodetest.Must(t, err)
 	g.At(nodetest.PrincipalRead, func() {
 		for range 3 {
-			nodetest.WantFault(t, "a failure meanwhile", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
+			nodetest.WantFault(t, "a failure meanwhile", f.TryLogin(t, "ada", "wrong", ""), fault.BadCredentials, "")
 		}
 	})
-	nodetest.WantFault(t, "the right password", login(t, f, "ada", "right", ""), fault.Limited, "")
+	nodetest.WantFault(t, "the right password", f.TryLogin(t, "ada", "right", ""), fault.Limited, "")
 }
 
 func TestRightPasswordOfADisabledAccountIsNoFailure(t *testing.T) {
@@ -143,10 +135,10 @@ func TestRightPasswordOfADisabledAccountIsNoFailure(t *testing.T) {
 	_, err := f.CreateUser(t.Context(), operator, directory.NewUser{Username: "gone", PasswordHash: nodetest.CheapHash(t), Disabled: true})
 	nodetest.Must(t, err)
 	for range 10 {
-		nodetest.WantFault(t, "the right password", login(t, f, "gone", "right", "192.0.2.1"), fault.BadCredentials, "")
+		nodetest.WantFault(t, "the right password", f.TryLogin(t, "gone", "right", "192.0.2.1"), fault.BadCredentials, "")
 	}
 	nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "gone", directory.UserPatch{Disabled: new(false)})))
-	nodetest.Must(t, login(t, f, "gone", "right", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "gone", "right", "192.0.2.1"))
 }
 
 func adasHash(t *testing.T, f *nodetest.Fixture) string {
@@ -163,17 +155,17 @@ func TestForeignHashIsReplacedAtTheFirstLogin(t *testing.T) {
 	nodetest.Must(t, err)
 	issued := f.MadeAccess(t, f.SignedIn(t, "ada"))
 	before := adasHash(t, f)
-	nodetest.WantFault(t, "a wrong password", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
+	nodetest.WantFault(t, "a wrong password", f.TryLogin(t, "ada", "wrong", ""), fault.BadCredentials, "")
 	if adasHash(t, f) != before {
 		t.Error("a wrong password changed the hash")
 	}
 	head := f.Ledger.Applied()
-	nodetest.Must(t, login(t, f, "ada", "right", ""))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", ""))
 	after := adasHash(t, f)
 	if !strings.HasPrefix(after, "$argon2id$") {
 		t.Errorf("the hash is %.12s", after)
 	}
-	nodetest.Must(t, login(t, f, "ada", "right", ""))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", ""))
 	if adasHash(t, f) != after {
 		t.Error("a hash of our own was replaced")
 	}
@@ -193,9 +185,9 @@ func TestReplacedHashDoesNotBringAnOldPasswordBack(t *testing.T) {
 	g.At(nodetest.CommitAsked, func() {
 		nodetest.Must(t, nodetest.Second(f.UpdateUser(t.Context(), operator, "ada", directory.UserPatch{Password: new(token.Secret("changed since"))})))
 	})
-	nodetest.Must(t, login(t, f, "ada", "right", "")) // what it is good for is void: the user was read before
-	nodetest.WantFault(t, "the old password", login(t, f, "ada", "right", ""), fault.BadCredentials, "")
-	nodetest.Must(t, login(t, f, "ada", "changed since", ""))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right", "")) // what it is good for is void: the user was read before
+	nodetest.WantFault(t, "the old password", f.TryLogin(t, "ada", "right", ""), fault.BadCredentials, "")
+	nodetest.Must(t, f.TryLogin(t, "ada", "changed since", ""))
 }
 
 func TestLoginThatCantBeHashedNowIsNoFailure(t *testing.T) {
@@ -209,7 +201,7 @@ func TestLoginThatCantBeHashedNowIsNoFailure(t *testing.T) {
 			t.Errorf("a request that was given up: %v", err)
 		}
 	}
-	nodetest.Must(t, login(t, f, "ada", "right horse", ""))
+	nodetest.Must(t, f.TryLogin(t, "ada", "right horse", ""))
 }
 
 // A hash that nobody can check would answer every login with an internal error.

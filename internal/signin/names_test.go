@@ -28,17 +28,17 @@ func TestEverySpellingIsLimitedTogether(t *testing.T) {
 	f.User(t, "ada", "right horse")
 	for n := range 10 { // login.account_failures
 		typed := []string{"ADA", "ada", "ada ", "a\u200bda"}[n%4]
-		if err := login(t, f, typed, "wrong", "192.0.2.1"); !fault.Is(err, fault.BadCredentials) {
+		if err := f.TryLogin(t, typed, "wrong", "192.0.2.1"); !fault.Is(err, fault.BadCredentials) {
 			t.Fatalf("guess %d: %v", n, err)
 		}
 	}
 	for _, typed := range []string{"ada", "Ada", " ADA"} {
-		if err := login(t, f, typed, "right horse", "192.0.2.1"); !fault.Is(err, fault.Limited) {
+		if err := f.TryLogin(t, typed, "right horse", "192.0.2.1"); !fault.Is(err, fault.Limited) {
 			t.Errorf("%q is not limited: %v", typed, err)
 		}
 	}
 	nodetest.Must(t, f.Unlock(t.Context(), operator, "Ada"))
-	nodetest.Must(t, login(t, f, "ADA", "right horse", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "ADA", "right horse", "192.0.2.1"))
 }
 
 // A refused sign-in is found by the user, in whatever spelling it was typed and asked for,
@@ -51,11 +51,11 @@ func TestARefusedSignInIsFoundByItsUser(t *testing.T) {
 	f.User(t, "bob", "right horse")
 	nodetest.Must(t, nodetest.Second(f.CreateUser(t.Context(), operator, directory.NewUser{Username: "nopassword", PasswordHash: ""})))
 	for _, typed := range []string{"bob", "ADA ", "nopassword", "Nobody"} {
-		if err := login(t, f, typed, "wrong", "192.0.2.1"); !fault.Is(err, fault.BadCredentials) {
+		if err := f.TryLogin(t, typed, "wrong", "192.0.2.1"); !fault.Is(err, fault.BadCredentials) {
 			t.Fatalf("%q: %v", typed, err)
 		}
 	}
-	nodetest.Must(t, login(t, f, "aDa", "right horse", "192.0.2.1"))
+	nodetest.Must(t, f.TryLogin(t, "aDa", "right horse", "192.0.2.1"))
 	for ref, want := range map[string][2]string{"ada": {"ADA ", ada.ID}, "Ada": {"ADA ", ada.ID}, ada.ID: {"ADA ", ada.ID}, "NOBODY": {"Nobody", "nobody"}} {
 		events := f.Events(t, audit.Filter{Action: audit.Login, Target: ref})
 		last := len(events) - 1

@@ -14,6 +14,16 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 )
 
+// Passwords signs people in by password, within the limits of failures. Its methods may be
+// called from any number of goroutines.
+type Passwords struct {
+	cfg       *Config
+	limiter   *Limiter
+	vouching  *Vouching // for those whose password a source checks
+	checked   chan struct{}
+	decoySeed [16]byte // places unknown usernames among the users
+}
+
 // Credentials are a username and a password, and what they are to be used for.
 type Credentials struct {
 	Username   string // as it was typed: in any spelling of the name
@@ -31,6 +41,13 @@ const (
 
 var errBadCredentials = fault.New(fault.BadCredentials, "wrong username or password")
 
+// Limiter returns the limiter of failed attempts, for other secrets that people type.
+func (pw *Passwords) Limiter() *Limiter { return pw.limiter }
+
+// PasswordChecked returns a channel that receives after passwords were checked: the
+// memory that this took can be returned to the operating system.
+func (pw *Passwords) PasswordChecked() <-chan struct{} { return pw.checked }
+
 // Login authenticates a user by password: one that bearerd keeps or, for a user who has
 // none here, one that a source checks. The error is BadCredentials, alike for an unknown
 // user, a wrong password and a disabled account; Limited when there were too many failures,
@@ -41,51 +58,99 @@ var errBadCredentials = fault.New(fault.BadCredentials, "wrong username or passw
 // The user is read before the password is checked, in one snapshot with the grants
 // and the log's sequence: what is issued to them is void if the password changes
 // meanwhile.
-func (a *Authenticator) Login(ctx context.Context, cred Credentials) (*caller.Caller, error) {
+func (pw *Passwords) Login(ctx context.Context, cred Credentials) (*caller.Caller, error) {
 	at := attempt{account: identity.AccountKey(cred.Username), network: audit.OriginOf(ctx).Network()}
-	counts, _, err := a.limiter.read(ctx, at)
+	known, err := pw.begin(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.limiter.judge(counts); err != nil {
-		return nil, a.loginLimited(err)
-	}
-	found, err := a.userOf(ctx, cred)
+	found, err := pw.userOf(ctx, cred)
 	if err != nil {
 		return nil, err
 	}
-	v, err := a.check(ctx, cred, found, at)
+	v, err := pw.check(ctx, cred, found, at)
 	if fault.Is(err, fault.BadCredentials) {
-		return nil, a.loginFailed(ctx, cred.Username, subjectOf(found), at, counts.Known)
+		return nil, pw.loginFailed(ctx, cred.Username, subjectOf(found), at, known)
 	}
 	if err != nil {
 		return nil, err
 	}
-	// Attempts that ran at the same time may have reached the limit meanwhile: then
-	// this answer must say no more than theirs.
-	counts, last, err := a.limiter.read(ctx, at)
+	ops, err := pw.accept(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.limiter.judge(counts); err != nil {
-		return nil, a.loginLimited(err)
-	}
-	ops := append(a.limiter.succeeded(at, counts, last), v.ops...)
+	ops = append(ops, v.ops...)
 	if v.statement != nil {
-		return a.loginVouched(ctx, cred, found, *v.statement, ops)
+		return pw.loginVouched(ctx, cred, found, *v.statement, ops)
 	}
 	if found.User.Disabled {
-		return nil, a.loginDisabled(ctx, found)
+		return nil, pw.loginDisabled(ctx, found)
 	}
 	// The sign-in is recorded with what else it changes.
-	c := caller.BySignIn(found, records.SignIn{At: a.cfg.Now()})
-	e := a.cfg.Journal.Event(ctx, c.Actor(), audit.Login)
+	c := caller.BySignIn(found, records.SignIn{At: pw.cfg.Now()})
+	e := pw.cfg.Journal.Event(ctx, c.Actor(), audit.Login)
 	e.Target = found.User.ID
-	if _, err := a.cfg.Journal.Commit(ctx, records.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
+	if _, err := pw.cfg.Journal.Commit(ctx, records.Batch{Ops: ops, Audit: []audit.Event{e}}); err != nil {
 		return nil, err
 	}
-	a.cfg.Meter.LoginTried(outcomeOK)
+	pw.cfg.Meter.LoginTried(outcomeOK)
 	return c, nil
+}
+
+// begin decides whether another attempt may be made, and reports whether the account has
+// signed in from its address before. The error is Limited.
+func (pw *Passwords) begin(ctx context.Context, at attempt) (known bool, err error) {
+	counts, _, err := pw.limiter.read(ctx, at)
+	if err != nil {
+		return false, err
+	}
+	return counts.Known, pw.loginLimited(pw.limiter.judge(counts))
+}
+
+// accept returns what an attempt with the right password changes. Attempts that ran at the
+// same time may have reached the limit meanwhile: then this answer must say no more than
+// theirs, and the error is Limited.
+func (pw *Passwords) accept(ctx context.Context, at attempt) ([]records.Op, error) {
+	counts, last, err := pw.limiter.read(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := pw.limiter.judge(counts); err != nil {
+		return nil, pw.loginLimited(err)
+	}
+	return pw.limiter.succeeded(at, counts, last), nil
+}
+
+// Kept reports whether people sign in with passwords that bearerd keeps.
+func (pw *Passwords) Kept() bool { return pw.cfg.Passwords }
+
+// Has reports whether a user has a password that bearerd keeps and that signs them in.
+func (pw *Passwords) Has(p *records.Principal) bool {
+	return p != nil && p.User.PasswordHash != "" && pw.cfg.Passwords
+}
+
+// Prove checks the current password of a user who has one, within the limits of signing in,
+// and returns what to commit with the change that it allows. The error is BadCredentials for
+// a wrong password, which counts as a failed sign-in, and that of Login otherwise. It records
+// nothing in the audit log.
+func (pw *Passwords) Prove(ctx context.Context, user *records.Principal, current string) ([]records.Op, error) {
+	at := attempt{account: identity.AccountKey(user.User.Username), network: audit.OriginOf(ctx).Network()}
+	known, err := pw.begin(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	_, err = pw.checkOwn(ctx, Credentials{Username: user.User.Username, Password: current}, user, at)
+	if fault.Is(err, fault.BadCredentials) {
+		if err := pw.limiter.failed(ctx, at, known); err != nil {
+			return nil, pw.loginLimited(err)
+		}
+		pw.cfg.Meter.LoginTried(outcomeFailed)
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return pw.accept(ctx, at)
 }
 
 // verdict is that a password is right: what is stored because of it, and what the source
@@ -96,37 +161,37 @@ type verdict struct {
 }
 
 // check decides whether the password is right. The error is BadCredentials when it is not.
-func (a *Authenticator) check(ctx context.Context, cred Credentials, found *records.Principal, at attempt) (verdict, error) {
-	if sources, err := a.sourcesFor(ctx, found); err != nil || len(sources) > 0 {
+func (pw *Passwords) check(ctx context.Context, cred Credentials, found *records.Principal, at attempt) (verdict, error) {
+	if sources, err := pw.sourcesFor(ctx, found); err != nil || len(sources) > 0 {
 		if err != nil {
 			return verdict{}, err
 		}
-		return a.checkAtSources(ctx, cred, sources)
+		return pw.checkAtSources(ctx, cred, sources)
 	}
-	if !a.cfg.Passwords {
+	if !pw.cfg.Passwords {
 		return verdict{}, errBadCredentials
 	}
-	return a.checkOwn(ctx, cred, found, at)
+	return pw.checkOwn(ctx, cred, found, at)
 }
 
 // checkOwn decides by the hash that bearerd keeps. For an unknown user, and one without a
 // password, it checks that of another user, always the same one, so that the time reveals
 // nothing.
-func (a *Authenticator) checkOwn(ctx context.Context, cred Credentials, found *records.Principal, at attempt) (verdict, error) {
+func (pw *Passwords) checkOwn(ctx context.Context, cred Credentials, found *records.Principal, at attempt) (verdict, error) {
 	known := found != nil && found.User.PasswordHash != ""
 	var hash identity.PasswordHash
 	var err error
 	if known {
 		hash = found.User.PasswordHash
 	} else {
-		sum := sha256.Sum256(append(a.decoySeed[:], identity.FoldName(cred.Username)...))
-		if hash, err = a.cfg.Store.DecoyHash(ctx, uuid.UUID(sum[:16]).String()); err != nil {
+		sum := sha256.Sum256(append(pw.decoySeed[:], identity.FoldName(cred.Username)...))
+		if hash, err = pw.cfg.Store.DecoyHash(ctx, uuid.UUID(sum[:16]).String()); err != nil {
 			return verdict{}, err
 		}
 	}
-	match, err := a.cfg.Hasher.Verify(identity.From(ctx, at.place()), hash, cred.Password)
+	match, err := pw.cfg.Hasher.Verify(identity.From(ctx, at.place()), hash, cred.Password)
 	select {
-	case a.passwordChecked <- struct{}{}:
+	case pw.checked <- struct{}{}:
 	default:
 	}
 	if err != nil && !fault.Is(err, fault.Invalid) {
@@ -138,7 +203,7 @@ func (a *Authenticator) checkOwn(ctx context.Context, cred Credentials, found *r
 	var v verdict
 	if match.Stale {
 		// When there is no room to hash now, the next login will do.
-		if hash, err := a.cfg.Hasher.Hash(ctx, cred.Password); err == nil {
+		if hash, err := pw.cfg.Hasher.Hash(ctx, cred.Password); err == nil {
 			v.ops = append(v.ops, records.Rehash{ID: found.User.ID, Old: found.User.PasswordHash, New: hash})
 		}
 	}
@@ -146,11 +211,11 @@ func (a *Authenticator) checkOwn(ctx context.Context, cred Credentials, found *r
 }
 
 // userOf reads who has the username, in any spelling; nil when nobody has it.
-func (a *Authenticator) userOf(ctx context.Context, cred Credentials) (*records.Principal, error) {
+func (pw *Passwords) userOf(ctx context.Context, cred Credentials) (*records.Principal, error) {
 	if identity.FoldName(cred.Username) == "" {
 		return nil, nil //nolint:nilnil // nobody is an answer
 	}
-	found, err := a.cfg.Store.Principal(ctx, records.Who{Username: cred.Username, Collection: cred.Collection})
+	found, err := pw.cfg.Store.Principal(ctx, records.Who{Username: cred.Username, Collection: cred.Collection})
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil //nolint:nilnil // nobody is an answer
 	}
@@ -167,33 +232,33 @@ func subjectOf(p *records.Principal) string {
 	return p.User.ID
 }
 
-func (a *Authenticator) loginLimited(err error) error {
+func (pw *Passwords) loginLimited(err error) error {
 	if fault.Is(err, fault.Limited) {
-		a.cfg.Meter.LoginTried(outcomeLimited)
+		pw.cfg.Meter.LoginTried(outcomeLimited)
 	}
 	return err
 }
 
 // loginFailed counts the failure, records it, and returns the answer. The audit log names
 // who has the name by their subject, as everywhere, with what was typed beside it.
-func (a *Authenticator) loginFailed(ctx context.Context, typed, subject string, at attempt, known bool) error {
-	if err := a.limiter.failed(ctx, at, known); err != nil {
-		return a.loginLimited(err)
+func (pw *Passwords) loginFailed(ctx context.Context, typed, subject string, at attempt, known bool) error {
+	if err := pw.limiter.failed(ctx, at, known); err != nil {
+		return pw.loginLimited(err)
 	}
-	a.cfg.Meter.LoginTried(outcomeFailed)
-	e := a.cfg.Journal.Event(ctx, "", audit.Login)
+	pw.cfg.Meter.LoginTried(outcomeFailed)
+	e := pw.cfg.Journal.Event(ctx, "", audit.Login)
 	e.Target, e.TargetName = cmp.Or(subject, identity.FoldName(typed), typed), typed
-	return a.cfg.Journal.Refuse(ctx, e, errBadCredentials)
+	return pw.cfg.Journal.Refuse(ctx, e, errBadCredentials)
 }
 
 // loginDisabled refuses the right password of a disabled account. It is no failure, and
 // the answer is that of a wrong one.
-func (a *Authenticator) loginDisabled(ctx context.Context, p *records.Principal) error {
-	a.cfg.Meter.LoginTried(outcomeDisabled)
-	e := a.cfg.Journal.Event(ctx, "", audit.Login)
+func (pw *Passwords) loginDisabled(ctx context.Context, p *records.Principal) error {
+	pw.cfg.Meter.LoginTried(outcomeDisabled)
+	e := pw.cfg.Journal.Event(ctx, "", audit.Login)
 	e.Target, e.TargetName = p.User.ID, p.User.Username
 	reason := fault.New(fault.BadCredentials, "the account is disabled")
-	if err := a.cfg.Journal.Refuse(ctx, e, reason); !fault.Is(err, fault.BadCredentials) {
+	if err := pw.cfg.Journal.Refuse(ctx, e, reason); !fault.Is(err, fault.BadCredentials) {
 		return err
 	}
 	return errBadCredentials

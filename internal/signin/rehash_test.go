@@ -3,6 +3,7 @@ package signin_test
 import (
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 )
@@ -16,7 +17,7 @@ func TestApplyingAnImportedHashAgainChangesNothing(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ctx := t.Context()
-	desired := directory.Desired{Users: []directory.DesiredUser{
+	desired := apply.Desired{Users: []apply.DesiredUser{
 		{NewUser: directory.NewUser{Username: "ada", PasswordHash: djangoHash}},
 	}}
 	if done, _, err := f.Apply(ctx, operator, desired); err != nil || len(done) != 1 {

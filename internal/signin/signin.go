@@ -1,5 +1,6 @@
-// Package signin finds out who is calling: by a token, a session, a password, or as
-// an OAuth client.
+// Package signin finds out who is calling: by a token or a session (Authenticator), as an OAuth
+// client (ClientAuthenticator), by a password (Passwords), or because a source vouches for them
+// (Vouching).
 package signin
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/journal"
@@ -33,11 +34,8 @@ type Store interface {
 	Links(ctx context.Context, q records.LinkQuery) ([]records.Link, error)
 	Bindings(ctx context.Context, q records.BindingQuery) ([]access.Binding, error)
 	Roles(ctx context.Context) ([]access.Role, error)
-	// TokenByID finds a session by its public id.
-	TokenByID(ctx context.Context, id string) (records.StoredToken, revocation.Seq, error)
 	// DocumentKeys returns the keys of a client that nobody registered.
 	DocumentKeys(ctx context.Context, clientID string) (identity.ClientKeys, error)
-	records.PasswordLinks
 	records.Attempts
 }
 
@@ -55,27 +53,26 @@ type Config struct {
 	Ledger   *revocation.Ledger // what this node knows of the log, and its lease
 	Hasher   *identity.Hasher
 	Limits   identity.Limits // of failures
-	People   *directory.Users
+	Editor   *changes.Editor
 	// ClientURL reports whether a client that nobody registered may be known by a URL; nil:
 	// none is.
 	ClientURL func(id string) bool
 	Sources   Sources // that vouch for people, as the sign-in page shows them
 	// Passwords says whether people sign in with passwords that bearerd keeps, at any door.
 	Passwords bool
-	Fresh     time.Duration // how recent the sign-in of a session must be that changes how its user gets in; 0: any
-	Quota     *quota.Quota  // of look-ups, and the meter of limits
-	Meter     Meter         // nil: nothing is counted
+	Quota     *quota.Quota // of look-ups, and the meter of limits
+	Meter     Meter        // nil: nothing is counted
 	Now       func() time.Time
 }
 
 // Authenticator authenticates callers. Its methods may be called from any number of
 // goroutines.
 type Authenticator struct {
-	cfg             Config
-	limiter         *Limiter
-	clients         *cache.Cache[*records.Principal]
-	passwordChecked chan struct{}
-	decoySeed       [16]byte // places unknown usernames among the users
+	*ClientAuthenticator
+	*Passwords
+	*Vouching
+
+	verifier *verification.Verifier
 }
 
 // New returns an Authenticator.
@@ -83,8 +80,8 @@ func New(cfg Config) (*Authenticator, error) {
 	switch {
 	case cfg.Store == nil || cfg.Journal == nil || cfg.Verifier == nil:
 		return nil, errors.New("signin: store, journal and verifier must be set")
-	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Quota == nil || cfg.Now == nil || cfg.People == nil:
-		return nil, errors.New("signin: ledger, hasher, people, quota and now must be set")
+	case cfg.Ledger == nil || cfg.Hasher == nil || cfg.Quota == nil || cfg.Now == nil || cfg.Editor == nil:
+		return nil, errors.New("signin: ledger, hasher, editor, quota and now must be set")
 	}
 	if err := cfg.Sources.check(); err != nil {
 		return nil, err
@@ -95,28 +92,24 @@ func New(cfg Config) (*Authenticator, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
 	}
-	a := &Authenticator{
-		cfg:     cfg,
-		limiter: &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
+	clients := &ClientAuthenticator{
+		cfg: &cfg,
 		clients: cache.New(cache.Config[*records.Principal]{
 			Budget: clientCache, Typical: typicalClient, MaxAge: maxClientAge,
 			Cost: func(_ string, p *records.Principal) int64 {
 				return int64(1024 + len(p.Client.Keys.JWKS) + 64*(len(p.Client.Scopes)+len(p.Client.Audiences)+len(p.Client.Grants)+len(p.Client.ExchangeFrom)))
 			},
 		}),
-		passwordChecked: make(chan struct{}, 1),
-		decoySeed:       uuid.New(),
 	}
-	cfg.Ledger.OnApply(a.applied)
-	return a, nil
+	cfg.Ledger.OnApply(clients.applied)
+	vouching := &Vouching{cfg: &cfg}
+	passwords := &Passwords{
+		cfg:      &cfg,
+		limiter:  &Limiter{attempts: cfg.Store, limits: cfg.Limits, quota: cfg.Quota, now: cfg.Now},
+		vouching: vouching, checked: make(chan struct{}, 1), decoySeed: uuid.New(),
+	}
+	return &Authenticator{ClientAuthenticator: clients, Passwords: passwords, Vouching: vouching, verifier: cfg.Verifier}, nil
 }
-
-// Limiter returns the limiter of failed attempts, for other secrets that people type.
-func (a *Authenticator) Limiter() *Limiter { return a.limiter }
-
-// PasswordChecked returns a channel that receives after passwords were checked: the
-// memory that this took can be returned to the operating system.
-func (a *Authenticator) PasswordChecked() <-chan struct{} { return a.passwordChecked }
 
 // Bearer authenticates a caller of bearerd's own API by a token. The errors are those
 // of verification.Verifier.Identify.
@@ -141,13 +134,14 @@ func (a *Authenticator) Session(ctx context.Context, raw string) (*caller.Caller
 }
 
 // BearerToRevoke authenticates a caller who wants to revoke a token. A token that
-// calls other APIs than bearerd's, or an exchange key, may revoke itself and nothing else.
+// calls other APIs than bearerd's, one that is used from outside of its networks, or an
+// exchange key, may revoke itself and nothing else.
 func (a *Authenticator) BearerToRevoke(ctx context.Context, raw string) (*caller.Caller, error) {
 	c, err := a.byToken(ctx, raw, verification.Requirements{})
 	if err == nil || fault.Is(err, fault.Unavailable) {
 		return c, err
 	}
-	c, selfErr := a.byToken(ctx, raw, verification.Requirements{Kinds: caller.SelfRevokingKinds(), AnyAudience: true})
+	c, selfErr := a.byToken(ctx, raw, verification.Requirements{Kinds: caller.SelfRevokingKinds(), AnyAudience: true, AnyNetwork: true})
 	if selfErr != nil {
 		return nil, err
 	}
@@ -155,7 +149,7 @@ func (a *Authenticator) BearerToRevoke(ctx context.Context, raw string) (*caller
 }
 
 func (a *Authenticator) byToken(ctx context.Context, raw string, r verification.Requirements) (*caller.Caller, error) {
-	id, err := a.cfg.Verifier.Identify(ctx, raw, r)
+	id, err := a.verifier.Identify(ctx, raw, r)
 	if err != nil {
 		return nil, err
 	}
@@ -164,13 +158,14 @@ func (a *Authenticator) byToken(ctx context.Context, raw string, r verification.
 
 // Introspect returns to a resource server what a token is (RFC 7662). live is false
 // for everything that could not be used as an access token. The audience is not
-// judged; access to the token's collection is. The error is InsufficientScope for a
+// judged; access to the token's collection is. Its networks are not, because the
+// address is that of the resource server's client. The error is InsufficientScope for a
 // caller who may not ask, or Unavailable.
 func (a *Authenticator) Introspect(ctx context.Context, c *caller.Caller, raw string) (t *verification.Token, live bool, err error) {
 	if err := c.RequireIntrospect(); err != nil {
 		return nil, false, err
 	}
-	return a.cfg.Verifier.Inspect(quota.ForClient(ctx), raw)
+	return a.verifier.Inspect(quota.ForClient(ctx), raw)
 }
 
 type noMeter struct{}

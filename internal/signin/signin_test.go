@@ -79,7 +79,7 @@ func TestPasswordChecksAreSignalled(t *testing.T) {
 	default:
 	}
 	for range 2 {
-		nodetest.WantFault(t, "a wrong password", login(t, f, "ada", "wrong", ""), fault.BadCredentials, "")
+		nodetest.WantFault(t, "a wrong password", f.TryLogin(t, "ada", "wrong", ""), fault.BadCredentials, "")
 	}
 	select {
 	case <-f.PasswordChecked():

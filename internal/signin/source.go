@@ -62,6 +62,15 @@ func (s Sources) Find(name string) (source Source, ok bool) {
 	return s[i], true
 }
 
+// Title returns how people read the name of a source; the name itself where no such source
+// is declared.
+func (s Sources) Title(name string) string {
+	if one, ok := s.Find(name); ok {
+		return one.Title
+	}
+	return name
+}
+
 // check returns what no configuration may say.
 func (s Sources) check() error {
 	for i, one := range s {

@@ -10,7 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
+	"github.com/bearerd/bearerd/internal/changes"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/records"
@@ -31,129 +31,123 @@ func (e *NeedsPasswordError) Error() string {
 	return fmt.Sprintf("the user %q has a password here", e.Username)
 }
 
-// Vouch signs in whom a source vouches for. Who that is, the link to the external id says,
-// and nothing else does. Where there is no link, the source's policy decides: somebody is
-// refused, or created, or is a user of the same name who has nothing to lose. A disabled
-// user is refused whatever the source says.
+// Vouching signs in people whom sources vouch for. Its methods may be called from any number
+// of goroutines.
+type Vouching struct{ cfg *Config }
+
+// Vouch signs in the user about whom a source makes a statement. The user is the one who is
+// linked to the external id, and nobody else. Where there is no link, the source's policy
+// decides: the statement is refused, or a user is created, or it is a user of the same name
+// who has nothing to lose. A disabled user is refused whatever the source says.
 //
-// The error is Forbidden for whom the policy refuses, Conflict for a name that is taken,
+// The error is Forbidden where the policy refuses, Conflict for a name that is taken,
 // SignInAgain for somebody who authenticated too long ago, InvalidToken for a statement
 // that was used already, and a *NeedsPasswordError.
-func (a *Authenticator) Vouch(ctx context.Context, st Statement) (*caller.Caller, error) {
-	return a.vouch(ctx, st, nil)
+func (v *Vouching) Vouch(ctx context.Context, st Statement) (*caller.Caller, error) {
+	return v.vouch(ctx, st, nil)
 }
 
-// VouchWithPassword is Vouch for somebody who has typed the password of the user whose name
-// the source says: they are linked. The error is that of Login too.
-func (a *Authenticator) VouchWithPassword(ctx context.Context, st Statement, password string) (*caller.Caller, error) {
-	proved, err := a.Login(ctx, Credentials{Username: st.Username, Password: password})
-	if err != nil {
-		return nil, err
-	}
-	return a.vouch(ctx, st, proved.Principal)
-}
-
-// LinkTo links a user, who has asked for it while they were signed in, to who a source says
-// that they are. The error is Conflict when that is linked to somebody, and that of Vouch.
-func (a *Authenticator) LinkTo(ctx context.Context, subject string, st Statement) error {
-	src, err := a.judge(ctx, st)
+// LinkTo links a user, who has asked for it while they were signed in, to the external id of
+// a statement. The error is Conflict when that is linked to somebody, and that of Vouch.
+func (v *Vouching) LinkTo(ctx context.Context, subject string, st Statement) error {
+	src, err := v.judge(ctx, st)
 	if err != nil {
 		return err
 	}
-	p, err := records.ReadUser(ctx, a.cfg.Store, subject, nil)
+	p, err := records.ReadUser(ctx, v.cfg.Store, subject, nil)
 	if err != nil {
 		return err
 	}
 	if p.User.Disabled {
-		return a.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
+		return v.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
 	}
-	said := a.sourced(ctx, src, st, nil)
-	said.Event.Reason = "a link to the source " + src.Name
-	if err := a.cfg.People.FollowSource(ctx, *p.User, said, true); err != nil {
-		return a.refuseStatement(ctx, st, subject, a.named(st, err))
+	said := v.sourced(ctx, src, st, nil)
+	said.event.Reason = "a link to the source " + src.Name
+	if err := v.followSource(ctx, *p.User, said, true); err != nil {
+		return v.refuseStatement(ctx, st, subject, named(st, err))
 	}
 	return nil
 }
 
-func (a *Authenticator) vouch(ctx context.Context, st Statement, proved *records.Principal) (*caller.Caller, error) {
-	src, err := a.judge(ctx, st)
+func (v *Vouching) vouch(ctx context.Context, st Statement, proved *records.Principal) (*caller.Caller, error) {
+	src, err := v.judge(ctx, st)
 	if err != nil {
 		return nil, err
 	}
-	found, linked, err := a.whom(ctx, src, st)
+	found, linked, err := v.whom(ctx, src, st)
 	if err != nil {
-		return nil, a.refuseStatement(ctx, st, "", err)
+		return nil, v.refuseStatement(ctx, st, "", err)
 	}
 	if found == nil {
-		if found, err = a.byName(ctx, src, st, proved); err != nil {
-			return nil, a.refuseStatement(ctx, st, "", err)
+		if found, err = v.byName(ctx, src, st, proved); err != nil {
+			return nil, v.refuseStatement(ctx, st, "", err)
 		}
 	}
 	if found != nil && found.User.Disabled {
-		a.cfg.Meter.LoginTried(outcomeDisabled)
-		return nil, a.refuseStatement(ctx, st, found.User.ID, fault.New(fault.Forbidden, "the account is disabled"))
+		v.cfg.Meter.LoginTried(outcomeDisabled)
+		return nil, v.refuseStatement(ctx, st, found.User.ID, fault.New(fault.Forbidden, "the account is disabled"))
 	}
-	groups, err := a.groups(ctx, src, st)
+	groups, err := v.groups(ctx, src, st)
 	if err != nil {
 		return nil, err
 	}
-	said := a.sourced(ctx, src, st, groups)
+	said := v.sourced(ctx, src, st, groups)
 	var subject string
 	switch {
 	case found != nil:
 		subject = found.User.ID
-		err = a.cfg.People.FollowSource(ctx, *found.User, said, !linked)
+		err = v.followSource(ctx, *found.User, said, !linked)
 	case src.Create && st.Username == "":
 		err = fault.New(fault.Forbidden, "%s says no username, and without one nobody can be created", src.Title)
 	case src.Create:
-		subject, err = a.cfg.People.CreateSourced(ctx, said)
+		subject, err = v.createSourced(ctx, said)
 	default:
 		err = fault.New(fault.Forbidden, "nobody here is linked to this account of %s", src.Title)
 	}
 	if err != nil {
-		return nil, a.refuseStatement(ctx, st, subject, a.named(st, err))
+		return nil, v.refuseStatement(ctx, st, subject, named(st, err))
 	}
-	return a.signedIn(ctx, src, st, subject)
+	return v.signedIn(ctx, src, st, subject)
 }
 
 // signedIn returns the user as they are now: what was decided before the commit is not
 // what a session may rest on.
-func (a *Authenticator) signedIn(ctx context.Context, src Source, st Statement, subject string) (*caller.Caller, error) {
-	p, err := a.cfg.Store.Principal(ctx, records.Who{UserID: subject})
+func (v *Vouching) signedIn(ctx context.Context, src Source, st Statement, subject string) (*caller.Caller, error) {
+	p, err := v.cfg.Store.Principal(ctx, records.Who{UserID: subject})
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
 	if err != nil || p.User.Disabled {
-		return nil, a.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
+		return nil, v.refuseStatement(ctx, st, subject, fault.New(fault.Forbidden, "the account is disabled"))
 	}
-	a.cfg.Meter.LoginTried(outcomeOK)
+	v.cfg.Meter.LoginTried(outcomeOK)
 	return caller.BySignIn(&p, records.SignIn{
 		Source: src.Name, Session: st.Session, At: st.AuthenticatedAt, Person: st.ExternalID, SaidAt: st.SaidAt,
 	}), nil
 }
 
 // judge decides whether a statement is one that the source may make at all.
-func (a *Authenticator) judge(ctx context.Context, st Statement) (Source, error) {
-	src, ok := a.cfg.Sources.Find(st.Source)
+func (v *Vouching) judge(ctx context.Context, st Statement) (Source, error) {
+	src, ok := v.cfg.Sources.Find(st.Source)
 	if !ok {
 		return src, fault.New(fault.NotFound, "there is no such way to sign in")
 	}
-	if err := directory.ValidateExternalID(st.ExternalID); err != nil {
-		return src, a.refuseStatement(ctx, st, "", fault.Wrap(err, fault.Forbidden, "%s names nobody by an id that can be kept", src.Title))
+	if err := changes.ValidateExternalID(st.ExternalID); err != nil {
+		return src, v.refuseStatement(ctx, st, "", fault.Wrap(err, fault.Forbidden, "%s names nobody by an id that can be kept", src.Title))
 	}
 	if !src.admits(st) {
-		return src, a.refuseStatement(ctx, st, "", fault.New(fault.Forbidden, "%s has no right for this account to sign in here", src.Title))
+		return src, v.refuseStatement(ctx, st, "", fault.New(fault.Forbidden, "%s has no right for this account to sign in here", src.Title))
 	}
-	if now := a.cfg.Now(); src.MaxAge > 0 && (st.AuthenticatedAt.IsZero() || now.Sub(st.AuthenticatedAt) > src.MaxAge) {
-		return src, a.refuseStatement(ctx, st, "", fault.New(fault.SignInAgain, "the sign-in at %s was too long ago", src.Title))
+	if now := v.cfg.Now(); src.MaxAge > 0 && (st.AuthenticatedAt.IsZero() || now.Sub(st.AuthenticatedAt) > src.MaxAge) {
+		return src, v.refuseStatement(ctx, st, "", fault.New(fault.SignInAgain, "the sign-in at %s was too long ago", src.Title))
 	}
 	return src, nil
 }
 
-// whom returns the user whom a statement is about, nil when nobody is linked, and whether
-// they are linked to this source itself.
-func (a *Authenticator) whom(ctx context.Context, src Source, st Statement) (found *records.Principal, linked bool, err error) {
-	own, err := a.linkedTo(ctx, src.Name, st.ExternalID)
+// whom returns the user whom a statement is about, nil when nobody is linked, and reports
+// whether they are linked to this source itself.
+func (v *Vouching) whom(ctx context.Context, src Source, st Statement) (found *records.Principal, linked bool, err error) {
+	own, err := v.linkedTo(ctx, src.Name, st.ExternalID)
 	if err != nil || src.Users == "" {
 		return own, own != nil, err
 	}
@@ -161,7 +155,7 @@ func (a *Authenticator) whom(ctx context.Context, src Source, st Statement) (fou
 	if len(said) != 1 || said[0] == "" {
 		return nil, false, fault.New(fault.Forbidden, "%s doesn't say who this account is for %s", src.Title, src.Users)
 	}
-	theirs, err := a.linkedTo(ctx, src.Users, said[0])
+	theirs, err := v.linkedTo(ctx, src.Users, said[0])
 	switch {
 	case err != nil:
 		return nil, false, err
@@ -174,8 +168,8 @@ func (a *Authenticator) whom(ctx context.Context, src Source, st Statement) (fou
 }
 
 // linkedTo returns the user who is linked to an external id; nil when nobody is.
-func (a *Authenticator) linkedTo(ctx context.Context, source, externalID string) (*records.Principal, error) {
-	p, err := a.cfg.Store.Principal(ctx, records.Who{Source: source, ExternalID: externalID})
+func (v *Vouching) linkedTo(ctx context.Context, source, externalID string) (*records.Principal, error) {
+	p, err := v.cfg.Store.Principal(ctx, records.Who{Source: source, ExternalID: externalID})
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil //nolint:nilnil // nobody is an answer
 	}
@@ -186,26 +180,26 @@ func (a *Authenticator) linkedTo(ctx context.Context, source, externalID string)
 }
 
 // byName returns the user who is linked at first sight because they have the username that
-// the source says; nil when there is none. A user of that name who could lose something by
-// it is never linked so: what they have is not the source's to hand out.
-func (a *Authenticator) byName(ctx context.Context, src Source, st Statement, proved *records.Principal) (*records.Principal, error) {
+// the source says; nil when there is none. A user who could lose something by that is never
+// linked in this way: what they have is not the source's to hand out.
+func (v *Vouching) byName(ctx context.Context, src Source, st Statement, proved *records.Principal) (*records.Principal, error) {
 	if !src.LinkUsername || identity.FoldName(st.Username) == "" {
 		return nil, nil //nolint:nilnil // nobody is an answer
 	}
-	p, err := a.cfg.Store.Principal(ctx, records.Who{Username: st.Username})
+	p, err := v.cfg.Store.Principal(ctx, records.Who{Username: st.Username})
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil //nolint:nilnil // nobody is an answer
 	}
 	if err != nil {
 		return nil, err
 	}
-	links, err := a.cfg.Store.Links(ctx, records.LinkQuery{User: p.User.ID, Source: src.Name})
+	links, err := v.cfg.Store.Links(ctx, records.LinkQuery{User: p.User.ID, Source: src.Name})
 	switch {
 	case err != nil:
 		return nil, err
 	case p.User.Username != st.Username || len(links) > 0 || p.User.Owner != "" || reachesFar(p.Grants):
 		return nil, errTaken(st)
-	case p.User.PasswordHash == "" || !a.cfg.Passwords:
+	case p.User.PasswordHash == "" || !v.cfg.Passwords:
 		return &p, nil
 	case proved == nil || proved.User == nil || proved.User.ID != p.User.ID:
 		return nil, &NeedsPasswordError{Username: p.User.Username}
@@ -226,7 +220,7 @@ func errTaken(st Statement) error {
 
 // named returns the refusal in the words of somebody who signs in: they didn't choose the
 // username.
-func (a *Authenticator) named(st Statement, err error) error {
+func named(st Statement, err error) error {
 	switch {
 	case fault.Is(err, fault.Conflict) && fault.FieldOf(err) == "username":
 		return errTaken(st)
@@ -242,11 +236,11 @@ func (a *Authenticator) named(st Statement, err error) error {
 
 // groups returns the memberships that the source sets; nil when it sets none. A group that
 // holds everything is set only by a source that may set it by its full name.
-func (a *Authenticator) groups(ctx context.Context, src Source, st Statement) (*[]string, error) {
+func (v *Vouching) groups(ctx context.Context, src Source, st Statement) (*[]string, error) {
 	if !src.SetsGroups {
 		return nil, nil //nolint:nilnil // none is an answer
 	}
-	mighty, err := directory.MightyGroups(ctx, a.cfg.Store)
+	mighty, err := changes.MightyGroups(ctx, v.cfg.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -261,29 +255,29 @@ func (a *Authenticator) groups(ctx context.Context, src Source, st Statement) (*
 }
 
 // sourced returns what is stored of a statement, with the record of the sign-in.
-func (a *Authenticator) sourced(ctx context.Context, src Source, st Statement, groups *[]string) directory.Sourced {
-	e := a.cfg.Journal.Event(ctx, "", audit.Login)
+func (v *Vouching) sourced(ctx context.Context, src Source, st Statement, groups *[]string) sourced {
+	e := v.cfg.Journal.Event(ctx, "", audit.Login)
 	e.Reason = "by the source " + src.Name
-	s := directory.Sourced{
-		Source: src.Name, ExternalID: st.ExternalID, Username: strings.TrimSpace(st.Username), Name: st.Name, Email: st.Email,
-		Groups: groups, Event: e,
+	s := sourced{
+		source: src.Name, externalID: st.ExternalID, username: strings.TrimSpace(st.Username), name: st.Name, email: st.Email,
+		groups: groups, event: e,
 	}
 	for _, one := range st.Once {
-		s.Also = append(s.Also, records.Spend{Once: one.Name, Until: one.Until})
+		s.also = append(s.also, records.Spend{Once: one.Name, Until: one.Until})
 	}
 	return s
 }
 
-// RefuseSource records that what came by way of a source signed nobody in, and returns why.
-func (a *Authenticator) RefuseSource(ctx context.Context, source string, reason error) error {
-	return a.refuseStatement(ctx, Statement{Source: source}, "", reason)
+// RefuseSource records that an answer of a source signed nobody in, and returns the reason.
+func (v *Vouching) RefuseSource(ctx context.Context, source string, reason error) error {
+	return v.refuseStatement(ctx, Statement{Source: source}, "", reason)
 }
 
 // refuseStatement records that somebody whom a source vouched for was refused, and returns
-// the reason. It names the source and who that was for it.
-func (a *Authenticator) refuseStatement(ctx context.Context, st Statement, subject string, reason error) error {
-	a.cfg.Meter.LoginTried(outcomeFailed)
-	e := a.cfg.Journal.Event(ctx, "", audit.Login)
+// the reason. The record names the source and the external id.
+func (v *Vouching) refuseStatement(ctx context.Context, st Statement, subject string, reason error) error {
+	v.cfg.Meter.LoginTried(outcomeFailed)
+	e := v.cfg.Journal.Event(ctx, "", audit.Login)
 	e.Target, e.TargetName = subject, st.Username
 	switch {
 	case subject == "" && st.ExternalID == "":
@@ -295,5 +289,5 @@ func (a *Authenticator) refuseStatement(ctx context.Context, st Statement, subje
 	case fault.Internal, fault.Unavailable:
 		return reason
 	}
-	return a.cfg.Journal.Refuse(ctx, e, reason)
+	return v.cfg.Journal.Refuse(ctx, e, reason)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -44,16 +45,6 @@ func wantKind(t *testing.T, err error, kind fault.Kind, text string) {
 	}
 }
 
-// lastEvent returns the newest event of an action.
-func lastEvent(t *testing.T, f *nodetest.Fixture, action string) audit.Event {
-	t.Helper()
-	events, err := f.AuditEvents(t.Context(), caller.Operator(), audit.Filter{Action: action, Limit: 1})
-	if err != nil || len(events) != 1 {
-		t.Fatalf("%s: %d events, %v", action, len(events), err)
-	}
-	return events[0]
-}
-
 // A name is never identity: whoever comes with another external id is somebody else, and
 // whoever comes with the same is the same, whatever they are called now.
 func TestOnlyTheExternalIDSaysWhoSomebodyIs(t *testing.T) {
@@ -73,11 +64,11 @@ func TestOnlyTheExternalIDSaysWhoSomebodyIs(t *testing.T) {
 	if other.ID() == ada.ID() {
 		t.Error("a name that was given up led to the user who had it")
 	}
-	e := lastEvent(t, f, audit.Login)
+	e := f.LastEvent(t, audit.Login)
 	if e.Actor != other.ID() || e.Reason != "by the source museum" {
 		t.Errorf("the audit log says %+v", e)
 	}
-	if e := lastEvent(t, f, audit.UserLink); e.Target != other.ID() || e.Reason != "museum 8" {
+	if e := f.LastEvent(t, audit.UserLink); e.Target != other.ID() || e.Reason != "museum 8" {
 		t.Errorf("the audit log says %+v", e)
 	}
 }
@@ -89,7 +80,7 @@ func TestUnknownPeopleAreRefusedByDefault(t *testing.T) {
 	f.User(t, "ada", "")
 	_, err := f.Vouch(t.Context(), says("7", "ada"))
 	wantKind(t, err, fault.Forbidden, "nobody here is linked to this account of Museum")
-	if e := lastEvent(t, f, audit.Login); e.Outcome != audit.Refused || e.Target != "museum:7" || e.TargetName != "ada" {
+	if e := f.LastEvent(t, audit.Login); e.Outcome != audit.Refused || e.Target != "museum:7" || e.TargetName != "ada" {
 		t.Errorf("the audit log says %+v", e)
 	}
 	_, err = f.Vouch(t.Context(), signin.Statement{Source: "nowhere", ExternalID: "7"})
@@ -125,7 +116,7 @@ func TestADisabledUserIsRefused(t *testing.T) {
 	nodetest.Must(t, err)
 	_, err = f.Vouch(t.Context(), says("7", "ada"))
 	wantKind(t, err, fault.Forbidden, "disabled")
-	if e := lastEvent(t, f, audit.Login); e.Outcome != audit.Refused || e.Target != ada.ID() {
+	if e := f.LastEvent(t, audit.Login); e.Outcome != audit.Refused || e.Target != ada.ID() {
 		t.Errorf("the audit log says %+v", e)
 	}
 }
@@ -216,7 +207,7 @@ func TestUsersOfAnotherOwner(t *testing.T) {
 	src := creating(museum)
 	src.Users, src.ExternalID = "hr", "number"
 	f := with(t, src)
-	_, _, err := f.Apply(t.Context(), caller.Operator(), directory.Desired{Source: "hr", Users: []directory.DesiredUser{
+	_, _, err := f.Apply(t.Context(), caller.Operator(), apply.Desired{Source: "hr", Users: []apply.DesiredUser{
 		{NewUser: directory.NewUser{Username: "ada"}, ExternalID: "n1"}, {NewUser: directory.NewUser{Username: "bob"}, ExternalID: "n2"},
 	}})
 	nodetest.Must(t, err)

@@ -162,7 +162,7 @@ func tokenOf(row records.StoredToken, seq revocation.Seq, defaultAudience string
 	t := &verification.Token{
 		Kind: row.Kind, ID: row.ID, Subject: row.Owner, ClientID: row.ClientID, Name: row.Name,
 		Audience: []string{defaultAudience}, Scope: row.Scope, Collection: row.Collection,
-		Chain: row.Chain, IssuedAt: row.CreatedAt, Expiry: row.ExpiresAt, Seq: row.Seq,
+		Chain: row.Chain, Networks: row.Networks, IssuedAt: row.CreatedAt, Expiry: row.ExpiresAt, Seq: row.Seq,
 		AsOf: seq, Replaces: row.Replaces, Family: row.Family, FamilyEnd: row.EndsAt,
 		SignedIn: row.SignIn.At, VouchedBy: row.SignIn.Source, Granted: row.Granted,
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/quota"
 	"github.com/bearerd/bearerd/internal/records"
@@ -84,7 +84,7 @@ func TestLookUpsForUnknownTokensAreLimited(t *testing.T) {
 	t.Parallel()
 	f, store, meter := flooded(t, "")
 	ada := f.Person(t, "ada")
-	seen, unseen := f.APIToken(t, ada, issuance.NewCredential{}), f.APIToken(t, ada, issuance.NewCredential{})
+	seen, unseen := f.APIToken(t, ada, credentials.NewCredential{}), f.APIToken(t, ada, credentials.NewCredential{})
 	nodetest.Must(t, present(t, f, seen.Value.Reveal(), "192.0.2.1"))
 	before := store.tokens.Load()
 	var limited error
@@ -119,7 +119,7 @@ func TestIntrospectionByAClientIsNotLimited(t *testing.T) {
 			t.Fatal(live, err)
 		}
 	}
-	if _, live, err := f.Introspect(ctx, rs, f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{}).Value.Reveal()); err != nil || !live {
+	if _, live, err := f.Introspect(ctx, rs, f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{}).Value.Reveal()); err != nil || !live {
 		t.Errorf("a good token: %t, %v", live, err)
 	}
 	if n := meter.Count(quota.LookUpAddress); n != 0 {
@@ -154,7 +154,7 @@ func TestATokenOfAnotherNodeIsAcceptedAtOnceInAFlood(t *testing.T) {
 	for n := range 200 {
 		nodetest.WantFault(t, "junk", present(t, there, junk(t), "192.0.2.1"), fault.InvalidToken, "")
 		if n%20 == 0 {
-			nodetest.Must(t, present(t, there, here.APIToken(t, ada, issuance.NewCredential{}).Value.Reveal(), "192.0.2.1"))
+			nodetest.Must(t, present(t, there, here.APIToken(t, ada, credentials.NewCredential{}).Value.Reveal(), "192.0.2.1"))
 		}
 	}
 }
@@ -164,7 +164,7 @@ func TestAReportOfLeakedTokensIsOneLookUp(t *testing.T) {
 	t.Parallel()
 	f, store, _ := flooded(t, "")
 	ada := f.Person(t, "ada")
-	good := f.APIToken(t, ada, issuance.NewCredential{})
+	good := f.APIToken(t, ada, credentials.NewCredential{})
 	values := make([]string, 1000)
 	for i := range values {
 		values[i] = junk(t)

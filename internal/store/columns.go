@@ -5,7 +5,10 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
+
+	"github.com/bearerd/bearerd/internal/networks"
 )
 
 // micros is how a time is stored: 0 for the zero time.
@@ -66,6 +69,8 @@ func null(s string) any {
 
 // asJSON writes and reads a list as JSON; an empty one is [], and nil when it is read.
 type asJSON[T any] struct{ items *[]T }
+
+func networksOf(list *networks.List) asJSON[netip.Prefix] { return listOf((*[]netip.Prefix)(list)) }
 
 func listOf[T any](items *[]T) asJSON[T] { return asJSON[T]{items} }
 

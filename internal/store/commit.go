@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 )
@@ -59,6 +60,7 @@ func carryOutOps(ctx context.Context, c conn, b records.Batch) error {
 	for _, e := range b.Audit {
 		text, args := insertEvent, []any{
 			micros(e.At), e.Actor, e.Action, e.Target, e.TokenID, e.Address, e.RequestID, e.Outcome, e.Reason, e.ActorName, e.TargetName,
+			audit.AddressKey(e.Address),
 		}
 		if counted(e) {
 			text, args = countEvent, append(args, max(e.Count, 1), e.Tally)
@@ -139,6 +141,9 @@ func carryOut(ctx context.Context, c conn, op records.Op) error {
 		return changeKeys(ctx, c, op.Plan)
 	}
 	if done, err := carryOutForSource(ctx, c, op); done {
+		return err
+	}
+	if done, err := carryOutNotice(ctx, c, op); done {
 		return err
 	}
 	if done, err := carryOutOnClient(ctx, c, op); done {

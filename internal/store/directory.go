@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/bearerd/bearerd/internal/access"
@@ -32,9 +33,6 @@ FROM users u WHERE u.id = coalesce(
 	principalByLink = selectUser + `,
     (SELECT seq FROM log_head WHERE one = 1), EXISTS (SELECT 1 FROM collections c WHERE c.id = $2)
 FROM users u WHERE u.id = (SELECT l.user_id FROM user_links l WHERE l.source = $1 AND l.external_id = $3)`
-
-	selectUsers = selectUser + `
-FROM users u WHERE u.username > $1 AND u.search LIKE $2 ESCAPE '\' ORDER BY u.username LIMIT $3`
 
 	// The user whose id follows, or else the first of all. The two are one
 	// statement, so that it takes the same time for every decoy.
@@ -181,35 +179,6 @@ func (s *Store) DecoyHash(ctx context.Context, decoy string) (found identity.Pas
 	return found, err
 }
 
-// Users returns users in the order of their usernames. Search ignores case, and none
-// of its characters has a meaning of its own. A cursor that is none is
-// fault.Invalid.
-func (s *Store) Users(ctx context.Context, q records.UserQuery) (records.Page[identity.User], error) {
-	var after string
-	if len(q.Search) > maxSearch {
-		return records.Page[identity.User]{}, fault.New(fault.Invalid, "the search is longer than %d bytes", maxSearch)
-	}
-	if q.After != "" {
-		var err error
-		if after, err = unseal(userCursor, q.After); err != nil {
-			return records.Page[identity.User]{}, err
-		}
-	}
-	limit := pageSize(q.Limit)
-	// None of the search's characters has a meaning of its own.
-	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-	users, err := query(ctx, s, func(scan scanner) (u identity.User, err error) {
-		return u, scan(userFields(&u)...)
-	}, selectUsers, after, "%"+literal.Replace(strings.ToLower(q.Search))+"%", limit+1)
-	if err != nil {
-		return records.Page[identity.User]{}, err
-	}
-	return paged(users, limit, func(u identity.User) string { return seal(userCursor, u.Username) }), nil
-}
-
-// maxSearch is more than any name has.
-const maxSearch = 1024
-
 // searchText is what containing is looked for in.
 func searchText(username, name, email string) string {
 	return strings.ToLower(username + "\n" + name + "\n" + email)
@@ -261,4 +230,42 @@ func (s *Store) LinkedUsers(ctx context.Context, q records.LinkedQuery) (records
 		return records.Page[records.LinkedUser]{}, err
 	}
 	return paged(users, limit, func(l records.LinkedUser) string { return seal(linkedCursor, l.ExternalID) }), nil
+}
+
+// usernamesAt is how many usernames one statement looks up.
+const usernamesAt = 100
+
+// Usernames returns the usernames of those of at most records.MaxNames subjects who are
+// users.
+func (s *Store) Usernames(ctx context.Context, subjects []string) (map[string]string, error) {
+	if len(subjects) > records.MaxNames {
+		return nil, fault.New(fault.Invalid, "at most %d names are looked up at a time", records.MaxNames)
+	}
+	ids := slices.Clone(subjects)
+	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
+	names := make(map[string]string, len(ids))
+	for some := range slices.Chunk(ids, usernamesAt) {
+		args := make([]any, usernamesAt) // one length, one statement to prepare
+		for i := range args {
+			args[i] = some[min(i, len(some)-1)]
+		}
+		pairs, err := query(ctx, s, func(scan scanner) (p [2]string, err error) { return p, scan(&p[0], &p[1]) }, selectUsernames(), args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pairs {
+			names[p[0]] = p[1]
+		}
+	}
+	return names, nil
+}
+
+func selectUsernames() string {
+	var text strings.Builder
+	text.WriteString("SELECT id, username FROM users WHERE id IN ($1")
+	for i := 2; i <= usernamesAt; i++ {
+		text.WriteString(", $" + strconv.Itoa(i))
+	}
+	return text.String() + ")"
 }

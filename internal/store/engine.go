@@ -94,6 +94,8 @@ type schema struct {
 	ours       string // selects a row when the table of migrations is there
 	any        string // selects a row when any table is there
 	create     string // makes the table of migrations
+
+	usersContaining string // what is FROM users u whose search contains $1, of three characters at least
 }
 
 // scanner is a row that can be read.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/bearerd/bearerd/internal/keyring"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 // Raise is by how much a restored log goes up.
@@ -26,7 +29,7 @@ func Lookups() map[string]string {
 	return map[string]string{
 		"principalByID": principalByID, "principalByUsername": principalByUsername, "principalByClient": principalByClient,
 		"selectGrants": selectGrants, "selectOneUser": selectOneUser, "lockUser": lockUser, "updateUserRow": updateUserRow, "rehash": rehash,
-		"deleteUser": deleteUser, "deleteGroup": deleteGroup, "principalByLink": principalByLink, "deleteLink": deleteLink, "liveSessions": liveSessions, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "purgePasswordLinks": purgePasswordLinks, "userExists": userExists, "selectUsers": selectUsers, "isSpentSince": isSpentSince,
+		"deleteUser": deleteUser, "deleteGroup": deleteGroup, "principalByLink": principalByLink, "deleteLink": deleteLink, "liveSessions": liveSessions, "isSpent": isSpent, "selectCode": selectCode, "spendCode": spendCode, "purgeCodes": purgeCodes, "selectConsent": selectConsent, "forgetConsent": forgetConsent, "purgeSpent": purgeSpent, "purgePasswordLinks": purgePasswordLinks, "userExists": userExists, "isSpentSince": isSpentSince,
 		"otherCollection": otherCollection, "renameCollection": renameCollection, "deleteCollection": deleteCollection,
 		"deleteBindingsFrom": deleteBindingsFrom, "setPermissions": setPermissions, "deleteRole": deleteRole, "roleExists": roleExists,
 		"deleteBinding": deleteBinding, "selectUserBindings": selectUserBindings, "selectGroupBindings": selectGroupBindings, "selectRootGroups": selectRootGroups,
@@ -37,7 +40,7 @@ func Lookups() map[string]string {
 		"killByOwner": killByOwner, "killByClient": killByClient, "touch": touch,
 		"advanceHead": advanceHead, "selectEntries": selectEntries, "newestEntry": newestEntry,
 		"deleteNode": deleteNode, "dropNode": dropNode,
-		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken,
+		"eventsOfAll": eventsOfAll, "eventsOfActor": eventsOfActor, "eventsOfTarget": eventsOfTarget, "eventsOfToken": eventsOfToken, "eventsFromOne": eventsFromOne, "eventsFromFew": eventsFromFew,
 		"selectAttempts": selectAttempts, "purgeEntries": purgeEntries, "purgeExpired": purgeExpired, "purgeRevoked": purgeRevoked,
 		"purgeAttempts": purgeAttempts, "purgeEvents": purgeEvents, "purgeAddresses": purgeAddresses, "selectAccount": selectAccount,
 		"deleteAttempt": deleteAttempt, "deleteAttempts": deleteAttempts, "selectAddress": selectAddress, "forgetAddresses": forgetAddresses, "shortenOne": shortenOne, "shortenHeirs": shortenHeirs, "deviceByDigest": deviceByDigest, "deviceByUserCode": deviceByUserCode,
@@ -46,7 +49,40 @@ func Lookups() map[string]string {
 		"shadowExamples": shadowExamples, "setExamples": setExamples, "selectShadows": selectShadows, "purgeShadows": purgeShadows,
 		"touchImport": touchImport, "clearImport": clearImport, "ownedTokens": ownedTokens, "cutOffsSince": cutOffsSince,
 		"tokensHeld": tokensHeld(fewDigests), "usersByName": usersByName(fewDigests),
+		"selectCounts": selectCounts, "purgeCounts": purgeCounts, "countUsers": countUsers, "countTokens": countTokens, "claimCensus": claimCensus, "setFigures": setFigures,
+		"dueNotices": dueNotices, "deleteNotice": deleteNotice, "postponeNotice": postponeNotice, "trimOld": trimOld, "trimMany": trimMany, "purgeNotices": purgeNotices,
+		"seeNetwork": seeNetwork, "otherNetwork": otherNetwork, "trimNetworks": trimNetworks, "knownNetwork": knownNetwork,
 	}
+}
+
+// ListLookups are the statements of lists: each order and filter has an index.
+func ListLookups() map[string]string {
+	all := map[string]string{}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, q := range map[string]records.TokenQuery{
+		"newest": {Order: records.NewestFirst, Kinds: []token.Kind{token.KindAPIToken}}, "valid": {State: records.ValidOnly},
+		"oldest": {Order: records.OldestFirst}, "by expiry": {Order: records.ExpiryFirst}, "by name": {Order: records.ByName},
+		"expiring": {ExpiresBy: now.Add(time.Hour)}, "never used": {NeverUsed: true}, "with a scope": {Scope: "read"}, "searched": {Search: "lap"},
+		"an owner's": {Owner: "ada", State: records.ValidOnly}, "a client's": {ClientID: "app", NeverUsed: true}, "an owner's by name": {Owner: "ada", Order: records.ByName},
+	} {
+		q.Now = now
+		l, err := newTokenList(q)
+		if err != nil {
+			panic(err)
+		}
+		all["tokens, "+name], _ = l.page(nil, 101)
+		all["tokens, total, "+name], _ = l.total()
+		if !l.sort {
+			all["tokens, after, "+name], _ = l.page(&tokenPlace{int64(1), "x"}, 101)
+		}
+	}
+	for name, q := range map[string]records.UserQuery{
+		"all": {}, "after": {After: "ada"}, "from the end": {Descending: true}, "disabled": {Disabled: new(true)}, "searched": {Search: "x"},
+	} {
+		l := &userList{UserQuery: q, search: q.Search}
+		all["users, "+name], _ = l.walked(101)
+	}
+	return all
 }
 
 // Pragma reads a pragma of the connection that writes.

@@ -24,8 +24,8 @@ const (
 	underWay      = `SELECT id, active_at FROM imports`
 
 	stageToken = `INSERT INTO tokens (id, kind, digest, prefix, last4, owner, client_id, name, scope, collection, chain,
-    family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason, audience, replaces, ends_at, import_id)
-VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, '[]', '', $10, $11, $12, $13, '', $14, $15, '', '', 0, $16) ON CONFLICT (id) DO NOTHING`
+    family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason, audience, replaces, ends_at, import_id, networks)
+VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, '[]', '', $10, $11, $12, $13, '', $14, $15, '', '', 0, $16, $17) ON CONFLICT (id) DO NOTHING`
 
 	// Whoever is cut off since: users, and everybody.
 	cutOffsSince = `SELECT what, id, seq FROM log_entries WHERE seq > $1 AND what IN ($2, $3)`
@@ -78,7 +78,7 @@ func stageTokens(ctx context.Context, c conn, op records.StageTokens) error {
 			digest = t.Digest[:]
 		}
 		err := c.post(ctx, stageToken, t.ID, t.Kind.String(), digest, t.Prefix, t.Last4, t.Owner, t.Name, listOf(&t.Scope), t.Collection,
-			t.Seq, micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), micros(t.RevokedAt), t.Reason, op.Import)
+			t.Seq, micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), micros(t.RevokedAt), t.Reason, op.Import, networksOf(&t.Networks))
 		if err != nil {
 			return err
 		}
@@ -151,10 +151,10 @@ func tokensHeld(n int) string {
 // UsersByName finds users by their usernames, in any spelling, and returns the log's
 // sequence of the same snapshot.
 func (s *Store) UsersByName(ctx context.Context, names []string) (map[string]records.NamedUser, revocation.Seq, error) {
-	if len(names) > records.MaxNames {
-		return nil, 0, fault.New(fault.Invalid, "at most %d users are looked up at a time", records.MaxNames)
+	if len(names) > records.MaxUsernames {
+		return nil, 0, fault.New(fault.Invalid, "at most %d users are looked up at a time", records.MaxUsernames)
 	}
-	args := make([]any, records.MaxNames)
+	args := make([]any, records.MaxUsernames)
 	for i := range args {
 		args[i] = ""
 		if i < len(names) {

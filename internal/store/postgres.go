@@ -427,6 +427,7 @@ func (*postgresDB) schema() schema {
     name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     at   BIGINT           NOT NULL
 )`,
+		usersContaining: `users u WHERE bearerd_grams(u.search) @> bearerd_grams($1) AND strpos(u.search, $1) > 0`,
 	}
 }
 

@@ -7,7 +7,9 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -125,13 +127,15 @@ func TestPendingNamesWhatOpenRuns(t *testing.T) {
 func TestOpenRefusesALaterVersionAndLeavesItAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
-	if err := mustOpen(t, path, store.Options{}).Close(); err != nil {
+	s := mustOpen(t, path, store.Options{})
+	last := s.Migrated()[len(s.Migrated())-1]
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	execAll(t, path, "INSERT INTO migrations VALUES ('0417_from_the_future', 1)")
 	before := fingerprint(t, path)
 	_, err := store.Open(t.Context(), path, store.Options{Now: time.Now})
-	if err == nil || !strings.Contains(err.Error(), "0417_from_the_future") || !strings.Contains(err.Error(), "0014_shadow") || !strings.Contains(err.Error(), path) {
+	if err == nil || !strings.Contains(err.Error(), "0417_from_the_future") || !strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), path) {
 		t.Errorf("the error doesn't name both versions and the file: %v", err)
 	}
 	if fingerprint(t, path) != before {
@@ -243,7 +247,8 @@ func TestEveryConnectionIsSetUp(t *testing.T) {
 	}
 }
 
-// TestLookupsHaveAnIndex wants no statement of a request to read a whole table.
+// TestLookupsHaveAnIndex wants no statement of a request to read a whole table, nor to sort
+// what it finds but for a few.
 func TestLookupsHaveAnIndex(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "bearerd.db")
@@ -253,7 +258,7 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 		for _, detail := range plan(t, db, text) {
 			page := detail == "SCAN e LEFT-JOIN" && name == "selectEntries" // the entries that were found
 			scan := strings.HasPrefix(detail, "SCAN") && detail != "SCAN CONSTANT ROW" && !page
-			sort := strings.Contains(detail, "TEMP B-TREE") && name != "selectGrants" && name != "selectReachingBindings"
+			sort := strings.Contains(detail, "TEMP B-TREE") && name != "selectGrants" && name != "selectReachingBindings" && name != "eventsFromFew" && name != "trimNetworks"
 			if scan || sort {
 				t.Errorf("%s: %s", name, detail)
 			}
@@ -264,7 +269,7 @@ func TestLookupsHaveAnIndex(t *testing.T) {
 // plan returns how a statement is carried out.
 func plan(t *testing.T, db *sql.DB, text string) (details []string) {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, strings.Count(text, "$"))...)
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, maxParameter(text))...)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -298,4 +303,14 @@ func TestAfterCloseNothingHangs(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("closing again: %v", err)
 	}
+}
+
+// maxParameter returns how many parameters a statement has.
+func maxParameter(text string) (n int) {
+	for _, found := range regexp.MustCompile(`\$(\d+)`).FindAllStringSubmatch(text, -1) {
+		if one, err := strconv.Atoi(found[1]); err == nil {
+			n = max(n, one)
+		}
+	}
+	return n
 }

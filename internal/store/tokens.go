@@ -20,7 +20,7 @@ import (
 const (
 	selectStored = `SELECT t.id, t.kind, t.digest, t.prefix, t.last4, t.owner, t.client_id, t.name, t.scope, t.collection,
     t.chain, t.family, t.seq, t.created_at, t.expires_at, t.last_used_at, t.last_used_by, t.revoked_at, t.reason,
-    t.audience, t.replaces, t.ends_at, t.issued_for, t.source, t.source_session, t.authenticated_at, t.granted,
+    t.audience, t.replaces, t.ends_at, t.issued_for, t.source, t.source_session, t.authenticated_at, t.granted, t.networks, t.description,
     t.import_id`
 
 	// A token of an import that is under way is seen by nobody.
@@ -44,8 +44,8 @@ ORDER BY t.created_at DESC, t.id DESC LIMIT $12`
 
 	insertToken = `INSERT INTO tokens (id, kind, digest, prefix, last4, owner, client_id, name, scope, collection, chain,
     family, seq, created_at, expires_at, last_used_at, last_used_by, revoked_at, reason,
-    audience, replaces, ends_at, issued_for, source, source_session, authenticated_at, granted)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) ON CONFLICT DO NOTHING`
+    audience, replaces, ends_at, issued_for, source, source_session, authenticated_at, granted, networks, description)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29) ON CONFLICT DO NOTHING`
 	insertAncestor = `INSERT INTO token_ancestors (ancestor, token_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
 	shortenedTo = `SELECT expires_at FROM tokens WHERE id = $1 AND expires_at > 0 AND revoked_at = 0 AND reason <> ''`
@@ -138,6 +138,8 @@ func tokenFields(t *records.StoredToken) []any {
 		&t.IssuedFor, &t.SignIn.Source, &t.SignIn.Session,
 		stamp{&t.SignIn.At},
 		truth{&t.Granted},
+		networksOf(&t.Networks),
+		&t.Description,
 		&t.Import,
 	}
 }
@@ -222,9 +224,12 @@ func (s *Store) token(ctx context.Context, text string, key any) (t records.Stor
 	return t, seq, nil
 }
 
-// StoredTokens lists tokens, newest first, including ended ones. New tokens don't move
-// the pages. An invalid cursor is fault.Invalid.
+// StoredTokens lists tokens. New tokens don't move the pages. An invalid cursor is
+// fault.Invalid.
 func (s *Store) StoredTokens(ctx context.Context, q records.TokenQuery) (records.Page[records.StoredToken], error) {
+	if q.State != records.AnyState || q.NeverUsed || !q.ExpiresBy.IsZero() || q.Scope != "" || q.Search != "" || q.Order > records.NewestFirst {
+		return s.tokenPage(ctx, q)
+	}
 	after, err := readPlace(q.After)
 	if err != nil {
 		return records.Page[records.StoredToken]{}, err
@@ -319,7 +324,7 @@ func addToken(ctx context.Context, c conn, op records.AddToken) error {
 	err = unlessConflict(ctx, c, "a token of that id, value or predecessor exists already", insertToken, t.ID, t.Kind.String(), digest,
 		t.Prefix, t.Last4, t.Owner, t.ClientID, t.Name, listOf(&t.Scope), t.Collection, listOf(&t.Chain), t.Family, t.Seq,
 		micros(t.CreatedAt), micros(t.ExpiresAt), micros(t.LastUsedAt), t.LastUsedBy, micros(t.RevokedAt), t.Reason,
-		t.Audience, t.Replaces, micros(t.EndsAt), t.IssuedFor, t.SignIn.Source, t.SignIn.Session, micros(t.SignIn.At), flag(t.Granted))
+		t.Audience, t.Replaces, micros(t.EndsAt), t.IssuedFor, t.SignIn.Source, t.SignIn.Session, micros(t.SignIn.At), flag(t.Granted), networksOf(&t.Networks), t.Description)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ const (
 	CheckTime // exp, nbf, iat
 	CheckAudience
 	CheckRevoked // its id, its chain, and every cut-off since it was decided
+	CheckNetwork // the client's address is in one of its networks
 	CheckScope
 	CheckAccess // access to its collection
 )
@@ -25,6 +26,7 @@ var checkNames = [...]string{
 	CheckTime:       "time",
 	CheckAudience:   "audience",
 	CheckRevoked:    "revoked",
+	CheckNetwork:    "network",
 	CheckScope:      "scope",
 	CheckAccess:     "access",
 }
@@ -39,6 +41,7 @@ var checkReasons = [...]string{
 	CheckTime:       ReasonExpired,
 	CheckAudience:   reasonAudience,
 	CheckRevoked:    ReasonRevoked,
+	CheckNetwork:    reasonNetwork,
 	CheckAccess:     "no access to the collection",
 }
 
@@ -54,7 +57,7 @@ func (c Check) String() string {
 func Checks() []Check {
 	return []Check{
 		CheckWellFormed, CheckSignature, CheckType, CheckIssuer, CheckTime,
-		CheckAudience, CheckRevoked, CheckScope, CheckAccess,
+		CheckAudience, CheckRevoked, CheckNetwork, CheckScope, CheckAccess,
 	}
 }
 
@@ -68,7 +71,12 @@ const (
 	reasonNotYetValid = "not yet valid"
 	reasonAudience    = "wrong audience"
 	ReasonRevoked     = "revoked"
+	reasonNetwork     = "the token is not for this network"
+	reasonNoAddress   = "the token is limited to networks, and the client's address is not known"
 )
+
+// ReasonRegenerated is why a token ended whose value was renewed.
+const ReasonRegenerated = "regenerated"
 
 // Refusal is the error of every check on a token: which check failed first, and
 // a reason that is safe to show to the client.

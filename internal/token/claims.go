@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/strictjson"
 )
 
@@ -40,6 +41,7 @@ var (
 	errScope    = errors.New("scope isn't of RFC 6749 syntax")
 	errChain    = errors.New("chain isn't a short list of ids")
 	errTaskType = errors.New("task_token_type is empty")
+	errNetworks = errors.New("networks isn't a short list of networks in their one spelling")
 )
 
 // Claims are what a JWT says. Times are whole seconds in UTC.
@@ -54,11 +56,12 @@ type Claims struct {
 	ClientID      string
 	Username      string
 	Scope         []string
-	Collection    *int64   // nil: not bound to one
-	Chain         []string // the ids of what it was made from, root first, and ClientLinks
-	Actors        []string // act: who acts for the subject, the current actor first (RFC 8693 §4.1)
-	Seq           int64    // the revocation log's sequence as of which it was decided
-	TaskTokenType string   // not empty: a task token
+	Collection    *int64        // nil: not bound to one
+	Chain         []string      // the ids of what it was made from, root first, and ClientLinks
+	Actors        []string      // act: who acts for the subject, the current actor first (RFC 8693 §4.1)
+	Networks      networks.List // that it may be used from; nil: any
+	Seq           int64         // the revocation log's sequence as of which it was decided
+	TaskTokenType string        // not empty: a task token
 
 	AsLists bool           // for Sign: scope and aud as arrays; both forms are read
 	Extra   map[string]any // for Sign: members that a dialect adds; none of ours
@@ -110,6 +113,8 @@ func (c *Claims) member(p *strictjson.Scanner, name string) (err error) {
 		c.Chain, err = readChain(p)
 	case "act":
 		c.Actors, err = readActors(p, nil)
+	case "networks":
+		c.Networks, err = readNetworks(p)
 	case "seq":
 		c.Seq, err = p.Integer(math.MaxInt64)
 	case "task_token_type":
@@ -192,6 +197,19 @@ func validScope(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// readNetworks reads a list of networks, each in its one spelling.
+func readNetworks(p *strictjson.Scanner) (networks.List, error) {
+	texts, err := readList(p)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := networks.Read(texts)
+	if !ok {
+		return nil, errNetworks
+	}
+	return list, nil
 }
 
 func readChain(p *strictjson.Scanner) ([]string, error) {

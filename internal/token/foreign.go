@@ -39,6 +39,7 @@ func VerifyForeign(raw string, find FindKey) (*Foreign, error) {
 	if err != nil {
 		return nil, err
 	}
+	j.header.alg = foreignAlgorithm(string(j.header.alg))
 	if j.header.alg.method() == nil {
 		return nil, unsigned("unknown algorithm")
 	}
@@ -58,6 +59,21 @@ func VerifyForeign(raw string, find FindKey) (*Foreign, error) {
 		return nil, malformed(err)
 	}
 	return &Foreign{Type: j.header.typ, Payload: text}, nil
+}
+
+// foreignAlgorithm returns the algorithm that others call by this name. Ed25519 is EdDSA with
+// the one curve that bearerd takes (RFC 9864 §2.2); our own tokens say EdDSA, which more
+// verifiers know.
+func foreignAlgorithm(name string) Algorithm {
+	if name == "Ed25519" {
+		return EdDSA
+	}
+	return Algorithm(name)
+}
+
+// ParseForeignAlgorithm reads the name of an algorithm that another issuer signs with.
+func ParseForeignAlgorithm(name string) (Algorithm, error) {
+	return ParseAlgorithm(string(foreignAlgorithm(name)))
 }
 
 // UnverifiedIssuer returns the iss that a JWT says it has, so that the keys of that issuer
@@ -105,7 +121,7 @@ func ParseForeignJWK(members map[string]any) ([]VerificationKey, error) {
 	}
 	algorithms := []Algorithm{EdDSA, ES256, RS256, PS256}
 	if alg, ok := m["alg"].(string); ok {
-		algorithms = []Algorithm{Algorithm(alg)}
+		algorithms = []Algorithm{foreignAlgorithm(alg)}
 	} else if m["alg"] != nil {
 		return nil, errors.New("alg isn't a string")
 	}

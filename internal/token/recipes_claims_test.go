@@ -137,6 +137,7 @@ func (r *recipes) claims() []vector {
 		add(integer, name+" beyond 64 bits", "", name, "9223372036854775808")
 		add(integer, name+" a list", "", name, "[4]")
 	}
+	r.badNetworks(add)
 	add(syntax, "chain a string", "", "chain", `"a"`)
 	add(syntax, "chain null", "", "chain", "null")
 	add(text, "chain with a number", "", "chain", "[1]")

@@ -52,6 +52,7 @@ func buildVectors(t testing.TB, keys vectorKeys) map[string]vectorFile {
 		"claims.json":    {"Claims of a wrong sort, or missing.", "keys", r.claims()},
 		"times.json":     {"Times: numeric dates, and no leeway on expiry.", "keys", r.times()},
 		"audience.json":  {"Issuers and audiences, compared exactly but for a slash at the end of an audience, RFC 8725 §3.8 and §3.9.", "keys", r.audiences()},
+		"networks.json":  {"Tokens that are limited to networks, used from addresses.", "keys", r.networks()},
 		"hs256.json":     {"One shared secret, whose kid may be missing.", "secret", r.shared()},
 	}
 	return files

@@ -13,7 +13,7 @@ import (
 // ourClaims are the members that Extra can't replace.
 var ourClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "username", "scope",
-	"collection", "chain", "act", "seq", "task_token_type",
+	"collection", "chain", "act", "networks", "seq", "task_token_type",
 }
 
 // Sign returns a signed JWT of type typ, which is TypeAccess or TypeExchangeKey. Verify
@@ -84,6 +84,9 @@ func (c *Claims) payload() (string, error) {
 	}
 	if len(c.Actors) > 0 {
 		w.member("act").actors(c.Actors)
+	}
+	if c.Networks != nil {
+		w.member("networks").list(c.Networks.Strings())
 	}
 	w.member("seq").integer(c.Seq)
 	if c.TaskTokenType != "" {

@@ -37,7 +37,7 @@ func TestChecksAreInTheOrderInWhichTheyAreMade(t *testing.T) {
 	for _, c := range token.Checks() {
 		names = append(names, c.String())
 	}
-	want := []string{"well-formed", "signature", "type", "issuer", "time", "audience", "revoked", "scope", "access"}
+	want := []string{"well-formed", "signature", "type", "issuer", "time", "audience", "revoked", "network", "scope", "access"}
 	if !slices.Equal(names, want) {
 		t.Errorf("Checks = %q, want %q", names, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,11 +35,12 @@ type vectorFile struct {
 
 // vector is one token and the check that refuses it; none: it is good.
 type vector struct {
-	Name   string `json:"name"`
-	Why    string `json:"why"`
-	Check  string `json:"check"`
-	Detail string `json:"detail,omitempty"` // what Refusal.Error says after the check
-	Token  string `json:"token"`
+	Name    string `json:"name"`
+	Why     string `json:"why"`
+	Check   string `json:"check"`
+	Detail  string `json:"detail,omitempty"`  // what Refusal.Error says after the check
+	Address string `json:"address,omitempty"` // of the client; none: it is not known
+	Token   string `json:"token"`
 }
 
 // vectorKeys is keys.json.
@@ -149,10 +151,14 @@ func readVectors(t testing.TB) map[string]vectorFile {
 }
 
 // judge returns the check that refuses the token, and the detail.
-func judge(raw string, find func(string) (token.VerificationKey, bool), x token.Expectation) (check, detail string, err error) {
-	parsed, err := token.Verify(raw, find)
+func judge(v vector, find func(string) (token.VerificationKey, bool), x token.Expectation) (check, detail string, err error) {
+	parsed, err := token.Verify(v.Token, find)
 	if err == nil {
 		err = parsed.Validate(x)
+	}
+	if err == nil {
+		from, _ := netip.ParseAddr(v.Address)
+		err = token.JudgeNetwork(parsed.Claims.Networks, from)
 	}
 	var refusal *token.Refusal
 	switch {
@@ -173,7 +179,7 @@ func TestEveryVectorIsRefusedByItsOwnCheck(t *testing.T) {
 		find := keys.find(t, f.Verifier)
 		for _, v := range f.Vectors {
 			count++
-			check, detail, err := judge(v.Token, find, keys.expectation())
+			check, detail, err := judge(v, find, keys.expectation())
 			if check != v.Check || detail != v.Detail {
 				t.Errorf("%s: %s: refused by %q (%s), want %q (%s)", file, v.Name, check, detail, v.Check, v.Detail)
 			}

@@ -1,5 +1,5 @@
-// Package trust judges the JWTs of issuers that the operator trusts, and finds the rule by
-// which one becomes a token.
+// Package trust judges the JWTs of issuers that the operator trusts, finds the rule by which
+// one becomes a token, and issues that token.
 //
 // Which entry judges a JWT is decided by the iss that it says it has; everything else is
 // read after that issuer's signature was checked. The first rule whose claims are all

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -98,11 +99,11 @@ func TestDenylistedTakesTokensOfEveryKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := f.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
+	key, err := f.CreateExchangeKey(t.Context(), c, credentials.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	opaque, err := f.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "laptop"})
+	opaque, err := f.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "laptop"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,8 @@
 //     entries first: a cut-off between the two must not be missed.
 //  4. The checks follow in the order of [token.Checks] and stop at the first that
 //     fails: type, issuer, times, audience; revoked (its id, the ids of its chain,
-//     its subject, its client, its actors, its key, everything); scope; access to its collection.
+//     its subject, its client, its actors, its key, everything); the network that it is
+//     used from; scope; access to its collection.
 //  5. At t2, after the last look into the log, the lease is checked again. If it still
 //     holds, the answer counts: an entry that this decision did not see was committed
 //     after t1 − L, and its acknowledgement waits for this lease. If entries were

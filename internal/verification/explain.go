@@ -112,6 +112,8 @@ func detail(check token.Check, issuer string, t *Token, r *Requirements) string 
 		return strings.Join(t.Audience, " ")
 	case token.CheckRevoked:
 		return "decided as of log entry " + strconv.FormatInt(t.Seq, 10) + ", not revoked since"
+	case token.CheckNetwork:
+		return networkDetail(t)
 	case token.CheckScope:
 		return scopeDetail(r.Scope, t.Scope)
 	case token.CheckAccess:
@@ -127,6 +129,13 @@ func lifetimeDetail(t *Token) string {
 		return from + ", never expires"
 	}
 	return from + ", expires " + t.Expiry.UTC().Format(time.RFC3339)
+}
+
+func networkDetail(t *Token) string {
+	if t.Networks == nil {
+		return "not limited to networks"
+	}
+	return "from " + t.Networks.String()
 }
 
 func scopeDetail(needed, has []string) string {

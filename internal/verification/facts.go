@@ -9,6 +9,7 @@ import (
 
 	"github.com/bearerd/bearerd/internal/cache"
 	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -26,7 +27,8 @@ type Token struct {
 	Scope         []string
 	Collection    *int64
 	Chain         []string
-	Actors        []string // who acts for the subject, the current actor first; nil: nobody
+	Actors        []string      // who acts for the subject, the current actor first; nil: nobody
+	Networks      networks.List // that it may be used from; nil: any
 	IssuedAt      time.Time
 	Expiry        time.Time // zero: never
 	Seq           revocation.Seq
@@ -128,6 +130,7 @@ func ofJWT(j *token.JWT) *Token {
 	return &Token{
 		Kind: j.Kind(), ID: c.ID, Subject: c.Subject, Username: c.Username, ClientID: c.ClientID,
 		Audience: audience, Scope: c.Scope, Collection: c.Collection, Chain: c.Chain, Actors: c.Actors,
+		Networks: c.Networks,
 		IssuedAt: c.IssuedAt, Expiry: c.Expiry, Seq: c.Seq, TaskTokenType: c.TaskTokenType,
 		KID: j.KID, jwt: j,
 	}
@@ -293,7 +296,7 @@ const (
 )
 
 func costOfToken(raw string, t *Token) int64 {
-	bytes := len(raw) + 1200 + 64*len(t.Chain) + 96*len(t.Actors) + 32*(len(t.Scope)+len(t.Audience))
+	bytes := len(raw) + 1200 + 64*len(t.Chain) + 96*len(t.Actors) + 64*len(t.Networks) + 32*(len(t.Scope)+len(t.Audience))
 	if t.jwt != nil {
 		bytes += len(raw) * 3 / 4
 	}

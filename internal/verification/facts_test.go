@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -50,7 +51,7 @@ func TestLookUpUnderWayDuringARevocationCantBringTheTokenBack(t *testing.T) {
 			g, store := nodetest.Hook()
 			f := nodetest.New(t, nodetest.Options{Store: store})
 			ada := f.Person(t, "ada")
-			issued := f.APIToken(t, ada, issuance.NewCredential{})
+			issued := f.APIToken(t, ada, credentials.NewCredential{})
 			g.At(nodetest.TokenRead, func() { nodetest.Must(t, take(f, ada, issued)) })
 			f.WantDead(t, "the look-up that was under way", issued)
 			f.WantDead(t, "the next", issued)
@@ -65,7 +66,7 @@ func TestLookUpUnderWayDuringARegenerationCantMakeTheOldTokenLast(t *testing.T) 
 	g, store := nodetest.Hook()
 	f := nodetest.New(t, nodetest.Options{Store: store})
 	ada := f.Person(t, "ada")
-	old := f.APIToken(t, ada, issuance.NewCredential{})
+	old := f.APIToken(t, ada, credentials.NewCredential{})
 	g.At(nodetest.TokenRead, func() {
 		nodetest.Must(t, nodetest.Second(f.Regenerate(t.Context(), ada, old.ID, 60)))
 		f.Advance(61 * time.Second)
@@ -173,7 +174,7 @@ func TestForgeriesOfAKeptTokenAreRefused(t *testing.T) {
 	t.Parallel()
 	f := nodetest.New(t, nodetest.Options{})
 	ada := f.Person(t, "ada")
-	for kind, issued := range map[string]*issuance.Issued{"JWT": f.MadeAccess(t, ada), "API token": f.APIToken(t, ada, issuance.NewCredential{})} {
+	for kind, issued := range map[string]*issuance.Issued{"JWT": f.MadeAccess(t, ada), "API token": f.APIToken(t, ada, credentials.NewCredential{})} {
 		raw := issued.Value.Reveal()
 		f.WantAlive(t, kind, issued)
 		held := f.CacheBytes()
@@ -203,7 +204,7 @@ func TestTheFirstUseOfAnAPITokenIsOneQuery(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	f := nodetest.New(t, nodetest.Options{Dir: dir})
-	issued := f.APIToken(t, f.Person(t, "ada"), issuance.NewCredential{})
+	issued := f.APIToken(t, f.Person(t, "ada"), credentials.NewCredential{})
 	other := nodetest.New(t, nodetest.Options{
 		Dir: dir, Still: true, Settings: func(s *node.Settings) { s.Staleness = time.Hour },
 	})

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/revocation"
@@ -61,7 +61,7 @@ func TestForgedTokensLeaveNoTraceAndCostNoQuery(t *testing.T) {
 	dir := t.TempDir()
 	f := quiet(t, dir)
 	ada := f.Person(t, "ada")
-	good := f.APIToken(t, ada, issuance.NewCredential{})
+	good := f.APIToken(t, ada, credentials.NewCredential{})
 	genuine := f.MadeAccess(t, ada).Value.Reveal()
 	session := f.SessionOf(t, "ada").Value.Reveal()
 	nodetest.Must(t, f.FlushUses(t.Context()))

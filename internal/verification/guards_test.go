@@ -3,6 +3,7 @@ package verification_test
 import (
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
@@ -24,7 +25,7 @@ func TestATokenSeenBeforeCostsNothing(t *testing.T) {
 		"a JWT, and its scope":         {f.MadeAccess(t, ada, "read", "write"), verification.Requirements{Scope: []string{"read", "write"}}},
 		"a JWT for a collection":       {f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: &four}), verification.Requirements{Collection: &four}},
 		"a JWT, its collection unsaid": {f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: &four}), verification.Requirements{}},
-		"an API token":                 {f.APIToken(t, ada, issuance.NewCredential{Scope: []string{"read"}}), verification.Requirements{Scope: []string{"read"}}},
+		"an API token":                 {f.APIToken(t, ada, credentials.NewCredential{Scope: []string{"read"}}), verification.Requirements{Scope: []string{"read"}}},
 	} {
 		raw, ctx := c.issued.Value.Reveal(), t.Context()
 		verify := func() {

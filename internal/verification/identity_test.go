@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -79,7 +80,7 @@ func TestStillGoodDecidesAgainWithoutALease(t *testing.T) {
 				return n.Made(t, n.SignedIn(t, "ada"), issuance.Request{Kind: token.KindAccess, Collection: &four, Scope: []string{"read"}})
 			},
 			"opaque": func(n *nodetest.Still) *issuance.Issued {
-				return n.APIToken(t, n.SignedIn(t, "ada"), issuance.NewCredential{Collection: &four, Scope: []string{"read"}, Lifetime: 3600})
+				return n.APIToken(t, n.SignedIn(t, "ada"), credentials.NewCredential{Collection: &four, Scope: []string{"read"}, Lifetime: 3600})
 			},
 		} {
 			t.Run(name+"/"+form, func(t *testing.T) {

@@ -27,9 +27,11 @@ func (v *Verifier) Genuine(ctx context.Context, raw string) (*Token, error) {
 
 // Inspect decides as Verify does, for a resource server that judges the audience
 // itself (RFC 7662). live is false for everything that could not be used as an
-// access token; the error is that of Verify and Unavailable alone.
+// access token; the error is that of Verify and Unavailable alone. The request comes from
+// the resource server, so the token's networks are not judged: they are judged by the
+// address of the resource server's client.
 func (v *Verifier) Inspect(ctx context.Context, raw string) (t *Token, live bool, err error) {
-	t, err = v.examine(ctx, raw, &Requirements{AnyAudience: true})
+	t, err = v.examine(ctx, raw, &Requirements{AnyAudience: true, AnyNetwork: true})
 	if r, refused := RefusalOf(err); refused {
 		v.cfg.Meter.VerifyRefused(r.Check)
 		return nil, false, nil

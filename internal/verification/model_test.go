@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -158,7 +159,7 @@ func TestWhatWasRevokedStaysSoUntilItsExpiry(t *testing.T) {
 	dir := t.TempDir()
 	generous := nodetest.New(t, nodetest.Options{Dir: dir, Settings: func(s *node.Settings) { s.Policy.ExchangeKeyMax = 90 * 24 * time.Hour }})
 	ada, eve := generous.Person(t, "ada"), generous.Person(t, "eve")
-	long := issuance.NewCredential{Lifetime: int64(life / time.Second)}
+	long := credentials.NewCredential{Lifetime: int64(life / time.Second)}
 	byValue, byID, byAll := generous.ExchangeKey(t, ada, long), generous.ExchangeKey(t, ada, long), generous.ExchangeKey(t, eve, long)
 	kept := generous.ExchangeKey(t, ada, long)
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -32,7 +33,7 @@ func TestAcknowledgedRevocationIsHonouredByEveryNode(t *testing.T) {
 		for kind, issue := range map[string]func() *issuance.Issued{
 			"an access token": func() *issuance.Issued { return here.MadeAccess(t, here.SignedIn(t, "ada")) },
 			"an API token": func() *issuance.Issued {
-				return here.APIToken(t, here.SignedIn(t, "ada"), issuance.NewCredential{})
+				return here.APIToken(t, here.SignedIn(t, "ada"), credentials.NewCredential{})
 			},
 		} {
 			issued := issue()
@@ -86,7 +87,7 @@ func TestNodeWithoutALeaseAsksTheStore(t *testing.T) {
 	dir := t.TempDir()
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.NewStill(t, nodetest.Options{Dir: dir})
 	ada := here.Person(t, "ada")
-	issued, opaque, doomed := here.MadeAccess(t, ada), here.APIToken(t, ada, issuance.NewCredential{}), here.MadeAccess(t, ada)
+	issued, opaque, doomed := here.MadeAccess(t, ada), here.APIToken(t, ada, credentials.NewCredential{}), here.MadeAccess(t, ada)
 	for _, one := range []*issuance.Issued{issued, opaque, doomed} {
 		there.WantAlive(t, "before", one)
 	}
@@ -165,7 +166,7 @@ func TestNodeThatCantConfirmAsksForEachRequest(t *testing.T) {
 	dir := t.TempDir()
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.NewStill(t, nodetest.Options{Dir: dir})
 	ada := here.Person(t, "ada")
-	issued, doomed := here.MadeAccess(t, ada), here.APIToken(t, ada, issuance.NewCredential{})
+	issued, doomed := here.MadeAccess(t, ada), here.APIToken(t, ada, credentials.NewCredential{})
 	there.Log.Writes.Store(true)
 	there.Pass(staleness)
 	for range 3 {
@@ -187,7 +188,7 @@ func TestNodeWithoutNewsLearnsThatATokenEndsEarlier(t *testing.T) {
 	dir := t.TempDir()
 	here, there := nodetest.New(t, nodetest.Options{Dir: dir}), nodetest.NewStill(t, nodetest.Options{Dir: dir})
 	ada := here.Person(t, "ada")
-	old := here.APIToken(t, ada, issuance.NewCredential{})
+	old := here.APIToken(t, ada, credentials.NewCredential{})
 	there.WantAlive(t, "before", old)
 	nodetest.Must(t, nodetest.Second(here.Regenerate(t.Context(), ada, old.ID, 60)))
 	there.Pass(10 * time.Minute)

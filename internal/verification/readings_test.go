@@ -3,6 +3,7 @@ package verification_test
 import (
 	"testing"
 
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -48,7 +49,7 @@ func TestTokenOfACollectionStaysBoundToIt(t *testing.T) {
 	ada := f.Person(t, "ada", nodetest.Admin())
 	bound := map[string]*issuance.Issued{
 		"an access token": f.Made(t, ada, issuance.Request{Kind: token.KindAccess, Collection: new(int64(4))}),
-		"an API token":    f.APIToken(t, ada, issuance.NewCredential{Collection: new(int64(4))}),
+		"an API token":    f.APIToken(t, ada, credentials.NewCredential{Collection: new(int64(4))}),
 	}
 	pair, err := f.Exchange(t.Context(), issuance.Exchange{Subject: bound["an API token"].Value.Reveal()})
 	nodetest.Must(t, err)

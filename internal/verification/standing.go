@@ -32,7 +32,8 @@ func (v *Verifier) Standing() Standing {
 
 // StillGood decides again about a request that was accepted, while its answer goes on. It
 // judges by what is known here now, with or without a lease, because the answer itself is
-// bound to one. It is not counted and is not a use of the token. The error is that of
+// bound to one. The address that the request came from was judged when it was accepted, and
+// stays the same. It is not counted and is not a use of the token. The error is that of
 // Identify.
 func (v *Verifier) StillGood(ctx context.Context, id *Identity, raw string, r Requirements) (*Identity, error) {
 	t := id.Token
@@ -42,7 +43,7 @@ func (v *Verifier) StillGood(ctx context.Context, id *Identity, raw string, r Re
 			return nil, v.refused(err)
 		}
 	}
-	r.at = v.ledger.Now()
+	r.at, r.AnyNetwork = v.ledger.Now(), true
 	if err := v.judge(ctx, raw, t, &r); err != nil {
 		return nil, v.refused(err)
 	}

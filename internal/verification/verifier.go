@@ -1,22 +1,28 @@
 package verification
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
-// Config configures a verifier. Every field but Meter, Uses, CacheBytes and MaxFactAge
-// must be set.
+// Config configures a verifier. Every field but AddressOf, Meter, Uses, CacheBytes and
+// MaxFactAge must be set.
 type Config struct {
 	Source          Source
 	Ledger          *revocation.Ledger // what this process knows of the log, and its lease
 	Forms           token.Forms
 	Issuer          string
 	DefaultAudience string
+
+	// AddressOf returns the client's address of the request that the context belongs to, the
+	// zero Addr when it has none; nil: no address is known but that of Requirements.From.
+	AddressOf func(context.Context) netip.Addr
 
 	Meter      Meter         // nil: nothing is counted
 	Uses       *Uses         // nil: last uses are not noted

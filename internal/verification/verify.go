@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,10 @@ type Requirements struct {
 	// SessionCollection limits a session to the collection that it was started for, as a
 	// token is limited to its own.
 	SessionCollection bool
+	// From is the address that the token is used from; zero: what Config.AddressOf returns.
+	From netip.Addr
+	// AnyNetwork leaves the token's networks unjudged: the caller judges them, or needs not.
+	AnyNetwork bool
 
 	onlyRevocation bool      // only whether the token was revoked is checked
 	at             time.Time // the time to judge by; zero: now
@@ -207,13 +212,18 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 		}
 	}
 	if v.cfg.InsecureWithoutRevocation {
-		return nil
+		return v.judgeNetwork(ctx, t, r)
 	}
 	if revoked || v.log.Revokes(&t.names, t.Seq) || v.log.Ended(&t.names, r.at) {
 		return token.CheckRevoked.Refuse()
 	}
 	if r.onlyRevocation {
 		return nil
+	}
+	if t.Networks != nil {
+		if err := v.judgeNetwork(ctx, t, r); err != nil {
+			return err
+		}
 	}
 	for _, name := range r.Scope {
 		if t.Kind != token.KindSession && !slices.Contains(t.Scope, name) { // a session has every scope
@@ -232,6 +242,23 @@ func (v *Verifier) judge(ctx context.Context, raw string, t *Token, r *Requireme
 		}
 	}
 	return errBehind
+}
+
+// judgeNetwork checks the address that a token is used from. Where it is not known, a
+// token that is limited to networks is refused.
+func (v *Verifier) judgeNetwork(ctx context.Context, t *Token, r *Requirements) error {
+	if r.AnyNetwork {
+		return nil
+	}
+	return token.JudgeNetwork(t.Networks, v.from(ctx, r))
+}
+
+// from returns the address that a token is used from; zero when it is not known.
+func (v *Verifier) from(ctx context.Context, r *Requirements) netip.Addr {
+	if r.From.IsValid() || v.cfg.AddressOf == nil {
+		return r.From
+	}
+	return v.cfg.AddressOf(ctx)
 }
 
 // judgeClaims checks type, issuer, times and audience. The issuer of an opaque token is

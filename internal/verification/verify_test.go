@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -65,7 +66,7 @@ func TestRevocationIsJudgedWithoutAskingTheStore(t *testing.T) {
 	f := nodetest.New(t, nodetest.Options{Store: store})
 	ada := f.Person(t, "ada")
 	good, bad := f.MadeAccess(t, ada), f.MadeAccess(t, ada)
-	parent := f.APIToken(t, ada, issuance.NewCredential{})
+	parent := f.APIToken(t, ada, credentials.NewCredential{})
 	child := f.MadeAccess(t, f.ByBearer(t, parent))
 	for _, raw := range []string{bad.Value.Reveal(), parent.Value.Reveal()} {
 		nodetest.Must(t, nodetest.Second(f.Revoke(t.Context(), ada, revoking.Revocation{Token: raw})))
@@ -88,7 +89,7 @@ func TestATokenIsJudgedEachTime(t *testing.T) {
 			return f.Made(t, c, issuance.Request{Kind: token.KindAccess, Collection: &four, Scope: []string{"read"}})
 		},
 		"API token": func(t *testing.T, f *nodetest.Fixture, c *caller.Caller) *issuance.Issued {
-			return f.APIToken(t, c, issuance.NewCredential{Collection: &four, Scope: []string{"read"}, Lifetime: 1800})
+			return f.APIToken(t, c, credentials.NewCredential{Collection: &four, Scope: []string{"read"}, Lifetime: 1800})
 		},
 	}
 	for name, c := range map[string]struct {
@@ -207,7 +208,7 @@ func TestVerifyingWhileEverythingChanges(t *testing.T) {
 	for i := range generations {
 		issued := f.MadeAccess(t, ada)
 		if i%2 == 1 {
-			issued = f.APIToken(t, ada, issuance.NewCredential{Name: fmt.Sprint("token ", i)})
+			issued = f.APIToken(t, ada, credentials.NewCredential{Name: fmt.Sprint("token ", i)})
 		}
 		current.Store(issued)
 		f.WantAlive(t, "a new token", issued)

@@ -17,7 +17,10 @@ import (
 	"net/http"
 	"time"
 
+	accounts "github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/clientdoc"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -38,7 +41,10 @@ import (
 // Pages are the web pages.
 type Pages struct {
 	SignIn    *signin.Authenticator
+	Accounts  *accounts.Accounts
 	Issuance  *issuance.Issuance
+	Tokens    *credentials.Tokens
+	Flows     *authorizing.Flows
 	Revoker   *revoking.Revoker
 	Directory *directory.Directory
 	Explainer *explain.Explainer
@@ -57,8 +63,10 @@ type Pages struct {
 	// DeveloperPrefix is what begins the token of the developer page, which a dialect has, at
 	// /profile/developer and /account/developer; "": there is no such page.
 	DeveloperPrefix string
-	// Traffic is what the charts of administration show; nil: there are none.
+	// Traffic is what the charts of administration show of this node, and Cluster what they
+	// show of all; nil: there are none.
 	Traffic traffic.Log
+	Cluster admin.Cluster
 	// Shadow is what report-only routes would have refused, and ReportOnly which routes of
 	// this configuration those are.
 	Shadow     *shadow.Log
@@ -78,19 +86,19 @@ func (p *Pages) Register(mux *http.ServeMux) {
 	})
 	site.ServeAssets(mux)
 	(&login.SignIn{
-		Site: site, Authenticator: p.SignIn, Issuance: p.Issuance, Revoker: p.Revoker,
+		Site: site, Authenticator: p.SignIn, Accounts: p.Accounts, Issuance: p.Issuance, Revoker: p.Revoker,
 		Passwords: p.Passwords, Ways: p.Ways, Recent: p.Policy.Fresh,
 	}).Register(mux)
 	(&authorize.Consent{
-		Site: site, Authenticator: p.SignIn, Issuance: p.Issuance, Directory: p.Directory, Documents: p.Documents, Policy: p.Policy,
+		Site: site, Authenticator: p.SignIn, Issuance: p.Issuance, Flows: p.Flows, Directory: p.Directory, Documents: p.Documents, Policy: p.Policy,
 	}).Register(mux)
 	account.Register(mux, site, account.Operations{
-		Authenticator: p.SignIn, Issuance: p.Issuance, Revoker: p.Revoker, Directory: p.Directory,
+		Accounts: p.Accounts, Issuance: p.Issuance, Tokens: p.Tokens, Flows: p.Flows, Revoker: p.Revoker, Directory: p.Directory,
 		Policy: p.Policy, Overlap: p.Overlap, Sources: p.Ways.Sources, DeveloperPrefix: p.DeveloperPrefix,
 	})
 	admin.Register(mux, site, admin.Operations{
-		Authenticator: p.SignIn, Issuance: p.Issuance, Revoker: p.Revoker, Directory: p.Directory, Explainer: p.Explainer,
-		Status: p.Status, Traffic: p.Traffic, Shadow: p.Shadow, ReportOnly: p.ReportOnly,
+		Accounts: p.Accounts, Tokens: p.Tokens, Revoker: p.Revoker, Directory: p.Directory, Explainer: p.Explainer,
+		Status: p.Status, Traffic: p.Traffic, Cluster: p.Cluster, Shadow: p.Shadow, ReportOnly: p.ReportOnly,
 	})
 	if p.Explorer != nil {
 		(&explorer.Explorer{Site: site, Document: p.Explorer}).Register(mux)

@@ -18,11 +18,12 @@ const newKey = async (kid, algorithm) => {
 };
 const es = await newKey("es", { name: "ECDSA", namedCurve: "P-256" });
 const rs = await newKey("rs", { name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" });
+const ed = await newKey("ed", { name: "Ed25519" }); // its assertions say alg: Ed25519 (RFC 9864)
 const stranger = await newKey("es", { name: "ECDSA", namedCurve: "P-256" });
 
 const server = createServer((_, answer) => {
   answer.setHeader("Content-Type", "application/jwk-set+json");
-  answer.end(JSON.stringify({ keys: [es.jwk, rs.jwk] }));
+  answer.end(JSON.stringify({ keys: [es.jwk, rs.jwk, ed.jwk] }));
 });
 await new Promise((listens) => server.listen(Number(new URL(KEYS).port), "127.0.0.1", listens));
 
@@ -32,7 +33,7 @@ try {
   const client = { client_id: CLIENT_ID };
 
   // oauth4webapi, with each key: client credentials, introspection, revocation.
-  for (const { key, kid } of [es, rs]) {
+  for (const { key, kid } of [es, rs, ed]) {
     const auth = oauth.PrivateKeyJwt({ key, kid });
     const get = async (by) => oauth.processClientCredentialsResponse(as, client, await oauth.clientCredentialsGrantRequest(as, client, by, { scope: "specimens" }, insecure));
     const tokens = await get(auth);

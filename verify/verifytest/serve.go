@@ -90,6 +90,9 @@ func (i *Issuer) introspect(w http.ResponseWriter, r *http.Request) {
 	if !t.expiry.IsZero() {
 		answer["exp"] = t.expiry.Unix()
 	}
+	if t.networks != nil {
+		answer["networks"] = t.networks.Strings()
+	}
 	if t.collection != nil {
 		answer["collection"] = *t.collection
 	}

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/verify"
@@ -59,6 +60,9 @@ type Claims struct {
 	// Actors are the users and clients that act for the subject, the current actor first;
 	// an API token has none.
 	Actors []string
+	// Networks are the IP networks that the token may be used from, such as 192.0.2.0/24;
+	// nil: any.
+	Networks []string
 }
 
 // Issuer is an issuer of tokens. NewIssuer returns one. Its methods may be called by many
@@ -96,6 +100,7 @@ type row struct {
 	expiry     time.Time
 	taskType   string
 	actors     []string
+	networks   networks.List
 }
 
 // place is a subject in a collection.
@@ -162,7 +167,7 @@ func (i *Issuer) Token(c Claims) string {
 	raw, err := token.Sign(key, token.TypeAccess, token.Claims{
 		Issuer: i.server.URL, Subject: r.subject, Audience: []string{r.audience}, Expiry: r.expiry, IssuedAt: r.issued,
 		ID: r.id, ClientID: r.client, Username: r.username, Scope: r.scope, Collection: r.collection,
-		Chain: r.chain, Actors: r.actors, Seq: r.seq, TaskTokenType: r.taskType,
+		Chain: r.chain, Actors: r.actors, Networks: r.networks, Seq: r.seq, TaskTokenType: r.taskType,
 	})
 	if err != nil {
 		i.tb.Fatal(err)
@@ -196,10 +201,15 @@ func (i *Issuer) ImportedToken(value string, c Claims) {
 
 // row completes claims; under mu.
 func (i *Issuer) row(c Claims, kind token.Kind) *row {
+	i.tb.Helper()
+	limit, err := networks.Parse(c.Networks)
+	if err != nil {
+		i.tb.Fatal(err)
+	}
 	now := time.Now().Truncate(time.Second)
 	r := &row{
 		kind: kind, id: newID(), seq: i.seq(), subject: c.Subject, username: c.Username, client: c.ClientID,
-		audience: c.Audience, scope: c.Scope, issued: now, taskType: c.TaskTokenType, actors: c.Actors,
+		audience: c.Audience, scope: c.Scope, issued: now, taskType: c.TaskTokenType, actors: c.Actors, networks: limit,
 	}
 	if r.subject == "" {
 		r.subject = "ada"

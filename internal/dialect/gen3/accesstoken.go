@@ -10,6 +10,7 @@ import (
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 )
 
 // newToken is the response with a traded token.
@@ -44,11 +45,11 @@ func (d *Dialect) accessToken(w http.ResponseWriter, r *http.Request) error {
 // trade trades a key of bearerd's, or one that the original system has signed, where that
 // is a trusted issuer: its rule says what comes of it. Such a key makes no task tokens.
 func (d *Dialect) trade(ctx context.Context, x issuance.Exchange) (*issuance.Issued, error) {
-	if x.TaskType != "" || !d.Issuance.Foreign(x.Subject) {
+	if x.TaskType != "" || d.Assertions == nil || !d.Assertions.Foreign(x.Subject) {
 		pair, err := d.Issuance.Exchange(ctx, x)
 		return pair.Access, err
 	}
-	issued, err := d.Issuance.IssueForAssertion(ctx, issuance.Assertion{Value: x.Subject, Lifetime: x.Lifetime, Cap: x.Cap})
+	issued, err := d.Assertions.IssueForAssertion(ctx, trust.Assertion{Value: x.Subject, Lifetime: x.Lifetime, Cap: x.Cap})
 	if fault.Is(err, fault.InvalidGrant) {
 		err = fault.Wrap(err, fault.InvalidToken, "%s", fault.Message(err))
 	}

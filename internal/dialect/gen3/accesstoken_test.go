@@ -7,14 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/caller"
-	"github.com/bearerd/bearerd/internal/directory"
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/verification"
-
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/verification"
 )
 
 func TestTradesAreRefusedForBadRequests(t *testing.T) {
@@ -85,7 +84,7 @@ func TestOnlyALivingExchangeKeyIsTraded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opaque, err := s.CreateAPIToken(t.Context(), c, issuance.NewCredential{Name: "laptop"})
+	opaque, err := s.CreateAPIToken(t.Context(), c, credentials.NewCredential{Name: "laptop"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/config"
@@ -31,7 +32,7 @@ func TestAFenceKeyIsTradedByTrustingItsOldKeys(t *testing.T) {
 	}})
 	nodetest.Must(t, err)
 	issuer := documentedIssuer(t, assertiontest.Set(fence.JWK()))
-	nodetest.Must(t, third(s.Apply(t.Context(), caller.Operator(), directory.Desired{Issuers: []records.Issuer{issuer}})))
+	nodetest.Must(t, third(s.Apply(t.Context(), caller.Operator(), apply.Desired{Issuers: []records.Issuer{issuer}})))
 
 	now := s.Time().Unix()
 	claims := map[string]any{

@@ -151,10 +151,10 @@ func newFenceWorld(t *testing.T, algorithm token.Algorithm) *fenceWorld {
 func (w *fenceWorld) serve(t *testing.T) {
 	t.Helper()
 	w.http = edgetest.Serve(t, w.Time, &gen3.Dialect{
-		SignIn: w.Authenticator, Issuance: w.Issuance, Revoker: w.Revoker, Verifier: w.Verifier, PublicKeys: w.PublicKeys, Now: w.Time,
+		SignIn: w.Authenticator, Issuance: w.Issuance, Tokens: w.Tokens, Revoker: w.Revoker, Verifier: w.Verifier, PublicKeys: w.PublicKeys, Now: w.Time,
 		SessionCookies: []string{sessionCookie}, CrossOrigin: edgetest.CrossOrigin(t), Challenge: httpkit.Challenge{Realm: nodetest.Issuer},
 	}, &gen3.Denylist{Verifier: w.Verifier}, &oauth.Edge{
-		SignIn: w.Authenticator, ClientAuth: w.ClientAuth, Issuance: w.Issuance, Revoker: w.Revoker, Verifier: w.Verifier, Applied: w.Ledger.Applied,
+		SignIn: w.Authenticator, ClientAuth: w.ClientAuth, Issuance: w.Issuance, Flows: w.Flows, Assertions: w.Assertions, Revoker: w.Revoker, Verifier: w.Verifier, Applied: w.Ledger.Applied,
 		JWKS: w.JWKS, SignedBy: w.Algorithms, Quota: w.Quota, Now: w.Time, TokenInQuery: true,
 		Site: oauth.Site{Issuer: nodetest.Issuer, DefaultAudience: nodetest.Issuer, Staleness: w.Settings.Staleness},
 	})

@@ -23,23 +23,25 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/fault"
+	"github.com/bearerd/bearerd/internal/httpkit"
+	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
-
-	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/fault"
-	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/identity"
 )
 
 // Dialect is the endpoints of Fence, except the denylist: see [Denylist].
 type Dialect struct {
 	SignIn         *signin.Authenticator
 	Issuance       *issuance.Issuance
+	Tokens         *credentials.Tokens
+	Assertions     *trust.Assertions // of keys that the original has signed; nil: none is traded
 	Revoker        *revoking.Revoker
 	Verifier       *verification.Verifier
 	PublicKeys     func() []token.VerificationKey // those of the JWK Set

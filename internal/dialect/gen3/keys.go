@@ -6,13 +6,12 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-
-	"github.com/bearerd/bearerd/internal/records"
-
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -32,14 +31,14 @@ func (d *Dialect) createKey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n := issuance.NewCredential{Cap: true}
+	n := credentials.NewCredential{Cap: true}
 	if n.Lifetime, err = lifetime(query); err != nil {
 		return err
 	}
 	if n.Scope, err = readScope(w, r); err != nil {
 		return err
 	}
-	issued, err := d.Issuance.CreateExchangeKey(r.Context(), c, n)
+	issued, err := d.Tokens.CreateExchangeKey(r.Context(), c, n)
 	if err != nil {
 		return err
 	}
@@ -114,7 +113,7 @@ func (d *Dialect) listKeys(w http.ResponseWriter, r *http.Request) error {
 	list := keyList{Keys: []listedKey{}}
 	q := records.TokenQuery{Owner: c.ID(), Kinds: []token.Kind{token.KindExchangeKey}, Limit: keysAtOnce}
 	for more := true; more; more = q.After != "" {
-		page, err := d.Issuance.TokenList(r.Context(), c, q)
+		page, err := d.Tokens.TokenList(r.Context(), c, q)
 		if err != nil {
 			return err
 		}

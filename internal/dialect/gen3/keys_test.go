@@ -224,7 +224,7 @@ func TestWithoutCrossOriginSessionsDoNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	serve(t, &gen3.Dialect{
-		SignIn: s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Verifier: s.Verifier, Now: s.Time, SessionCookies: []string{sessionCookie},
+		SignIn: s.Authenticator, Issuance: s.Issuance, Tokens: s.Tokens, Revoker: s.Revoker, Verifier: s.Verifier, Now: s.Time, SessionCookies: []string{sessionCookie},
 	}).Get(t, "/user", s.bySession).Is(http.StatusForbidden)
 }
 

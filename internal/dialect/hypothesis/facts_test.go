@@ -187,7 +187,7 @@ func newStage(t *testing.T) edgetest.Stage {
 	made.Register(mux)
 	(&webui.Pages{
 		Passwords: true,
-		SignIn:    s.Authenticator, Issuance: s.Issuance, Revoker: s.Revoker, Directory: s.Directory, Explainer: s.Explainer,
+		SignIn:    s.Authenticator, Accounts: s.Accounts, Issuance: s.Issuance, Tokens: s.Tokens, Flows: s.Flows, Revoker: s.Revoker, Directory: s.Directory, Explainer: s.Explainer,
 		Status: s.Follower.Status, Policy: s.Settings.Policy, Now: s.Time, CrossOrigin: origin,
 		Cookies: httpkit.NewCookies(nodetest.Issuer), SessionCookies: []string{"bearerd_session"},
 		Challenge: httpkit.Challenge{Realm: "test"}, DeveloperPrefix: hypothesis.TokenPrefix,

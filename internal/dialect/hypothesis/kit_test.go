@@ -5,16 +5,16 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/token"
-
 	"github.com/bearerd/bearerd/internal/adminapi"
 	"github.com/bearerd/bearerd/internal/adminapi/openapitest"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/dialect/hypothesis"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/oauth"
+	"github.com/bearerd/bearerd/internal/token"
 )
 
 const password = "correct horse"
@@ -31,7 +31,7 @@ func newSite(t *testing.T, o nodetest.Options, change ...func(*hypothesis.Dialec
 	t.Helper()
 	f := nodetest.New(t, o)
 	edge := &oauth.Edge{
-		SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Revoker: f.Revoker, Verifier: f.Verifier,
+		SignIn: f.Authenticator, ClientAuth: f.ClientAuth, Issuance: f.Issuance, Flows: f.Flows, Assertions: f.Assertions, Revoker: f.Revoker, Verifier: f.Verifier,
 		Applied: f.Ledger.Applied, JWKS: f.JWKS, Now: f.Time,
 		Site: oauth.Site{
 			Issuer: f.Settings.Policy.Issuer, DefaultAudience: f.Settings.Policy.DefaultAudience,
@@ -72,7 +72,7 @@ func (s *site) developerToken(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issued, err := s.RenewSole(t.Context(), c, issuance.Sole{Name: "Developer token", Prefix: hypothesis.TokenPrefix})
+	issued, err := s.RenewSole(t.Context(), c, credentials.Sole{Name: "Developer token", Prefix: hypothesis.TokenPrefix})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,15 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
+	"github.com/bearerd/bearerd/internal/dialect/senaite"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
-
-	"github.com/bearerd/bearerd/internal/records"
-
-	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/dialect/senaite"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 )
 
@@ -49,7 +48,7 @@ func (s *site) apiToken() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	issued, err := s.CreateAPIToken(s.t.Context(), c, issuance.NewCredential{Name: "laptop"})
+	issued, err := s.CreateAPIToken(s.t.Context(), c, credentials.NewCredential{Name: "laptop"})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -66,7 +65,7 @@ func TestABadTokenIsRefusedEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := s.CreateExchangeKey(t.Context(), c, issuance.NewCredential{})
+	key, err := s.CreateExchangeKey(t.Context(), c, credentials.NewCredential{})
 	if err != nil {
 		t.Fatal(err)
 	}

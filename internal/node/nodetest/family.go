@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/token"
 )
@@ -27,11 +28,11 @@ func NewFamily(tb testing.TB) *Family {
 	f.All["session"] = session
 	f.All["access"] = f.Made(tb, by, issuance.Request{Kind: token.KindAccess})
 	f.Trade(tb, "access.access", "access", issuance.Exchange{})
-	f.All["key"] = f.ExchangeKey(tb, by, issuance.NewCredential{})
+	f.All["key"] = f.ExchangeKey(tb, by, credentials.NewCredential{})
 	f.Trade(tb, "key.access", "key", issuance.Exchange{})
 	f.Trade(tb, "key.access.access", "key.access", issuance.Exchange{})
 	f.Trade(tb, "key.task", "key", issuance.Exchange{TaskType: "TES"})
-	f.All["apitoken"] = f.APIToken(tb, by, issuance.NewCredential{})
+	f.All["apitoken"] = f.APIToken(tb, by, credentials.NewCredential{})
 	first := f.Trade(tb, "apitoken.access", "apitoken", issuance.Exchange{Scope: []string{"offline_access"}})
 	pair, err := f.Refresh(tb.Context(), issuance.Refresh{Token: first.Refresh.Value.Reveal()})
 	Must(tb, err)

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/journal"
+
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/quota"
@@ -45,7 +47,7 @@ func (*LimitMeter) Verified(token.Kind) {}
 func (*LimitMeter) VerifyRefused(token.Check) {}
 
 // Revoked does nothing.
-func (*LimitMeter) Revoked(int) {}
+func (*LimitMeter) Revoked(journal.Revocation) {}
 
 // Acknowledged does nothing.
 func (*LimitMeter) Acknowledged(time.Duration) {}

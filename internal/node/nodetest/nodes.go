@@ -23,6 +23,17 @@ func Two(tb testing.TB, o Options) (here, there *Fixture) {
 	return New(tb, o), New(tb, o)
 }
 
+// OnEngines runs a test with a node on each engine.
+func OnEngines(t *testing.T, test func(t *testing.T, f *Fixture)) {
+	t.Helper()
+	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, New(t, Options{Dir: t.TempDir(), Postgres: postgres}))
+		})
+	}
+}
+
 // KeepHouse runs what a node does from time to time until the test ends.
 func (f *Fixture) KeepHouse(tb testing.TB) {
 	tb.Helper()

@@ -18,8 +18,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/foreign"
@@ -28,12 +32,14 @@ import (
 	"github.com/bearerd/bearerd/internal/keyring"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/pgtest"
+	"github.com/bearerd/bearerd/internal/provisioning"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/store"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/trust"
 	"github.com/bearerd/bearerd/internal/verification"
 )
 
@@ -71,9 +77,15 @@ type Options struct {
 type Fixture struct {
 	*node.Node
 	*directory.Directory
+	*provisioning.Provisioner
+	*apply.Applier
 	*issuance.Issuance
+	*credentials.Tokens
+	*authorizing.Flows
+	*trust.Assertions
 	*revoking.Revoker
 	*signin.Authenticator
+	*account.Accounts
 	*verification.Verifier
 	*explain.Explainer
 
@@ -149,6 +161,8 @@ func New(tb testing.TB, o Options) *Fixture {
 	})
 	Must(tb, err)
 	f.Directory, f.Issuance, f.Revoker = f.Node.Directory, f.Node.Issuance, f.Node.Revoker
+	f.Tokens, f.Flows, f.Assertions = f.Node.Tokens, f.Node.Flows, f.Node.Assertions
+	f.Accounts, f.Provisioner, f.Applier = f.Node.Accounts, f.Node.Provisioner, f.Node.Applier
 	f.Authenticator, f.Verifier, f.Explainer = f.SignIn, f.Node.Verifier, f.Node.Explainer
 	Must(tb, f.Follower.CatchUp(tb.Context()))
 	if !o.Still {
@@ -297,6 +311,14 @@ func (f *Fixture) Login(tb testing.TB, username, password string, collection ...
 	return c
 }
 
+// TryLogin tries a password from an address; "" is an address that isn't known.
+func (f *Fixture) TryLogin(tb testing.TB, username, password, address string) error {
+	tb.Helper()
+	ctx := audit.WithOrigin(tb.Context(), audit.Origin{Address: address, RequestID: "r"})
+	_, err := f.Authenticator.Login(ctx, signin.Credentials{Username: username, Password: password})
+	return err
+}
+
 // AccessToken returns an access token that speaks for a user, by password, with a scope.
 func (f *Fixture) AccessToken(tb testing.TB, username, password string, scope ...string) *issuance.Issued {
 	tb.Helper()
@@ -329,4 +351,14 @@ func (o *Options) statementTimeout() time.Duration {
 		return 10 * time.Second
 	}
 	return 0
+}
+
+// LastEvent returns the newest event of an action.
+func (f *Fixture) LastEvent(tb testing.TB, action string) audit.Event {
+	tb.Helper()
+	events := f.Events(tb, audit.Filter{Action: action, Limit: 1})
+	if len(events) != 1 {
+		tb.Fatalf("%s: %d events", action, len(events))
+	}
+	return events[0]
 }

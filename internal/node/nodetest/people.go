@@ -10,7 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
@@ -92,7 +94,7 @@ func (f *Fixture) MadeAccess(tb testing.TB, c *caller.Caller, scope ...string) *
 }
 
 // ExchangeKey creates an exchange key from the caller's session.
-func (f *Fixture) ExchangeKey(tb testing.TB, c *caller.Caller, n issuance.NewCredential) *issuance.Issued {
+func (f *Fixture) ExchangeKey(tb testing.TB, c *caller.Caller, n credentials.NewCredential) *issuance.Issued {
 	tb.Helper()
 	issued, err := f.CreateExchangeKey(tb.Context(), c, n)
 	Must(tb, err)
@@ -100,7 +102,7 @@ func (f *Fixture) ExchangeKey(tb testing.TB, c *caller.Caller, n issuance.NewCre
 }
 
 // APIToken creates an API token from the caller's session.
-func (f *Fixture) APIToken(tb testing.TB, c *caller.Caller, n issuance.NewCredential) *issuance.Issued {
+func (f *Fixture) APIToken(tb testing.TB, c *caller.Caller, n credentials.NewCredential) *issuance.Issued {
 	tb.Helper()
 	if n.Name == "" {
 		n.Name = "laptop"
@@ -108,6 +110,15 @@ func (f *Fixture) APIToken(tb testing.TB, c *caller.Caller, n issuance.NewCreden
 	issued, err := f.CreateAPIToken(tb.Context(), c, n)
 	Must(tb, err)
 	return issued
+}
+
+// ApprovedDevice starts a device flow, which ada approves.
+func (f *Fixture) ApprovedDevice(tb testing.TB, c *caller.Caller, scope ...string) *authorizing.DeviceStart {
+	tb.Helper()
+	start, err := f.StartDevice(tb.Context(), c, scope, "")
+	Must(tb, err)
+	Must(tb, f.DecideDevice(tb.Context(), f.SignedIn(tb, "ada"), start.UserCode, true))
+	return start
 }
 
 // NewClient creates a client and returns it as AsClient does.

@@ -86,11 +86,55 @@ func testUserList(t *testing.T, s *Suite) {
 	}
 
 	for search, want := range map[string]int{
+		"": 27, "e": 27, "oë_1": 1, "_100": 1, "100%": 1, "h_sl": 0, "k\\s": 1, `"`: 0, `a"b`: 0, "or 1=1": 0, "user00": 10, "example": 27,
 		"USER 7": 1, "user007": 1, "7@example": 2, "zoë": 1, "ZOË": 1, "_": 1, "%": 1, `\`: 1, "user0_7": 0, "user%7": 0, "nobody": 0,
 	} {
 		if page := must[records.Page[identity.User]](t)(s.store.Users(ctx, records.UserQuery{Search: search})); len(page.Items) != want {
 			t.Errorf("searching %q gave %d users, want %d", search, len(page.Items), want)
 		}
+		for _, descending := range []bool{false, true} {
+			var found []string
+			q := records.UserQuery{Search: search, Limit: 4, Descending: descending}
+			for {
+				page := must[records.Page[identity.User]](t)(s.store.Users(ctx, q))
+				for _, u := range page.Items {
+					found = append(found, u.Username)
+				}
+				if q.After = page.Next; q.After == "" {
+					break
+				}
+			}
+			sorted := slices.Sorted(slices.Values(found))
+			if descending {
+				slices.Reverse(sorted)
+			}
+			if len(found) != want || !slices.Equal(found, sorted) {
+				t.Errorf("paging through %q (from the end: %t) gave %q, want %d users", search, descending, found, want)
+			}
+			same(t, "the total of "+search, must[records.Total](t)(s.store.UserTotal(ctx, q)), records.Total{Count: want})
+		}
+	}
+	disabled, enabled, renamed := true, false, "Zoë Äther"
+	s.do(t, records.UpdateUser{ID: odd.ID, Name: &renamed, Disabled: &disabled})
+	for name, c := range map[string]struct {
+		q    records.UserQuery
+		want int
+	}{
+		"the old name": {records.UserQuery{Search: `back`}, 0}, "the new name": {records.UserQuery{Search: "ÄTHER"}, 1},
+		"the disabled": {records.UserQuery{Disabled: &disabled}, 1}, "the others": {records.UserQuery{Disabled: &enabled}, 26},
+		"a disabled one by a search": {records.UserQuery{Search: "äther", Disabled: &disabled}, 1}, "none by a search": {records.UserQuery{Search: "äther", Disabled: &enabled}, 0},
+		"a short search": {records.UserQuery{Search: "zo", Disabled: &enabled}, 0},
+	} {
+		if page := must[records.Page[identity.User]](t)(s.store.Users(ctx, c.q)); len(page.Items) != c.want {
+			t.Errorf("%s: %d users, want %d", name, len(page.Items), c.want)
+		}
+		same(t, "the total: "+name, must[records.Total](t)(s.store.UserTotal(ctx, c.q)), records.Total{Count: c.want})
+	}
+	s.do(t, records.RemoveUser{ID: odd.ID})
+	same(t, "the total of a removed user", must[records.Total](t)(s.store.UserTotal(ctx, records.UserQuery{Search: "äther"})), records.Total{})
+	for _, bad := range []string{"\xff", "a\x00b"} {
+		_, err := s.store.Users(ctx, records.UserQuery{Search: bad})
+		wantFault(t, err, fault.Invalid)
 	}
 	tokens := must[records.Page[records.StoredToken]](t)(s.store.StoredTokens(ctx, records.TokenQuery{}))
 	for _, bad := range []string{"!", "AAAA", "dXNlcg==", "dG9rZW46MTph", tokens.Next + "x"} {

@@ -295,17 +295,25 @@ func testAudit(t *testing.T, s *Suite) {
 	for n := range 20 {
 		all = append(all, audit.Event{
 			ID: int64(n + 1), At: start.Add(time.Duration(n) * time.Second), Actor: []string{"ann", "bob"}[n%2], Action: []string{audit.Login, audit.TokenIssue, audit.TokenRevoke}[n%3],
-			Target: fmt.Sprint("target", n%4), TokenID: fmt.Sprint("token", n%5), Address: "192.0.2.1", RequestID: fmt.Sprint(n), Outcome: audit.OK, Reason: "because", Count: 1,
+			Target: fmt.Sprint("target", n%4), TokenID: fmt.Sprint("token", n%5), Address: []string{"192.0.2.1", "192.0.3.7", "2001:db8::1", "", "unknown"}[n%5],
+			RequestID: fmt.Sprint(n), Outcome: []string{audit.OK, audit.OK, audit.Refused}[n/2%3], Reason: "because", Count: 1,
 		})
 	}
-	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[:12]}))
+	for i := range all[:6] { // each by itself, as most are written
+		must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[i : i+1]}))
+	}
+	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[6:12]}))
 	must[revocation.Seq](t)(s.store.Commit(ctx, records.Batch{Audit: all[12:]}))
 	for name, f := range map[string]audit.Filter{
 		"all": {}, "actor": {Actor: "ann"}, "action": {Action: audit.Login}, "target": {Target: "target1"}, "token": {TokenID: "token2"},
 		"since": {Since: start.Add(7 * time.Second)}, "until": {Until: start.Add(7 * time.Second)}, "cursor": {Cursor: 5},
 		"actor and target": {Actor: "bob", Target: "target3"}, "token and actor": {TokenID: "token2", Actor: "ann"},
 		"everything": {Actor: "bob", Action: audit.TokenIssue, Target: "target1", TokenID: "token3", Since: start, Until: start.Add(time.Hour), Cursor: 100},
-		"limit":      {Limit: 3}, "limited actor": {Actor: "ann", Limit: 2, Cursor: 10}, "nobody": {Actor: "ANN"},
+		"refused":    {Outcome: audit.Refused}, "done": {Outcome: audit.OK, Actor: "ann"},
+		"address": {Address: "192.0.2.1"}, "address and actor": {Address: "192.0.2.1", Actor: "bob"}, "address of nobody": {Address: "192.0.2.2"},
+		"small network": {Address: "192.0.2.0/23", Limit: 5}, "large network": {Address: "192.0.0.0/8"}, "IPv6": {Address: "2001:db8::/32", Cursor: 12},
+		"network and target": {Address: "192.0.2.0/23", Target: "target1", Outcome: audit.OK},
+		"limit":              {Limit: 3}, "limited actor": {Actor: "ann", Limit: 2, Cursor: 10}, "nobody": {Actor: "ANN"},
 	} {
 		var want []audit.Event
 		for _, e := range slices.Backward(all) {
@@ -315,7 +323,7 @@ func testAudit(t *testing.T, s *Suite) {
 		}
 		same(t, name, must[[]audit.Event](t)(s.store.AuditEvents(ctx, f)), want)
 	}
-	for _, f := range []audit.Filter{{Limit: -1}, {Limit: audit.MaxLimit + 1}, {Cursor: -1}, {Action: "nothing"}} {
+	for _, f := range []audit.Filter{{Limit: -1}, {Limit: audit.MaxLimit + 1}, {Cursor: -1}, {Action: "nothing"}, {Outcome: "maybe"}, {Address: "192.0.2"}} {
 		_, err := s.store.AuditEvents(ctx, f)
 		wantFault(t, err, fault.Invalid)
 	}

@@ -2,12 +2,14 @@ package storetest
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/token"
@@ -39,7 +41,8 @@ func testTokens(t *testing.T, s *Suite) {
 	full.Collection = &four
 	full.LastUsedAt, full.LastUsedBy, full.RevokedAt, full.Reason = start.Add(time.Minute), "192.0.2.1", start.Add(2*time.Minute), "revoked"
 	full.Audience, full.Replaces, full.EndsAt = "https://api.example", "predecessor", start.Add(48*time.Hour)
-	full.IssuedFor = "spent"
+	full.IssuedFor, full.Description = "spent", "for the nightly export\nof lab-3 – größer"
+	full.Networks = networks.List{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
 	bare := records.StoredToken{ID: "bare", Kind: token.KindExchangeKey, CreatedAt: start}
 	other := records.StoredToken{ID: "other", Kind: token.KindSession, CreatedAt: start}
 	full.SignIn = records.SignIn{Source: "museum", Session: "sid-1", At: start.Add(-time.Minute)}

@@ -18,9 +18,11 @@ CREATE TABLE audit_events (
     request_id TEXT    NOT NULL,
     outcome    TEXT    NOT NULL,
     reason     TEXT    NOT NULL
-, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '') STRICT;
+, count INTEGER NOT NULL DEFAULT 1, tally TEXT NOT NULL DEFAULT '', actor_name TEXT NOT NULL DEFAULT '', target_name TEXT NOT NULL DEFAULT '', address_key TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE INDEX audit_events_actor ON audit_events (actor, id);
+
+CREATE INDEX audit_events_address ON audit_events (address_key, id) WHERE address_key <> '';
 
 CREATE INDEX audit_events_at ON audit_events (at);
 
@@ -120,6 +122,27 @@ CREATE TABLE document_keys (
 
 CREATE INDEX document_keys_until ON document_keys (until);
 
+CREATE TABLE figures (
+    one        INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    begun_at   INTEGER NOT NULL, -- when somebody last began to count
+    counted_at INTEGER NOT NULL, -- when the last counting began that was finished; 0: none was
+    took       INTEGER NOT NULL,
+    users      INTEGER NOT NULL,
+    live       INTEGER NOT NULL,
+    expiring   INTEGER NOT NULL,
+    unused     INTEGER NOT NULL,
+    endless    INTEGER NOT NULL,
+    revoked    INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE hourly_counts (
+    hour  INTEGER NOT NULL, -- when it began
+    name  TEXT    NOT NULL,
+    node  TEXT    NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (hour, name, node)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE imports (
     id        INTEGER NOT NULL PRIMARY KEY,
     one       INTEGER NOT NULL UNIQUE CHECK (one = 1),
@@ -182,6 +205,32 @@ CREATE TABLE nodes (
     lease   INTEGER NOT NULL, -- microseconds
     seen_at INTEGER NOT NULL
 , verifiers INTEGER NOT NULL DEFAULT 0, verifiers_seq INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    seq      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    receiver TEXT    NOT NULL,
+    jti      TEXT    NOT NULL,
+    event    TEXT    NOT NULL,
+    subject  TEXT    NOT NULL,
+    fact     TEXT    NOT NULL, -- JSON, without secrets
+    at       INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    attempts INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX outbox_age ON outbox (at);
+
+CREATE INDEX outbox_due ON outbox (receiver, due_at, subject, seq);
+
+CREATE INDEX outbox_old ON outbox (receiver, at);
+
+CREATE INDEX outbox_order ON outbox (receiver, seq);
+
+CREATE TABLE outbox_turns (
+    receiver TEXT    NOT NULL PRIMARY KEY,
+    node     TEXT    NOT NULL,
+    until    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE password_links (
     digest     BLOB    NOT NULL PRIMARY KEY,
@@ -253,6 +302,8 @@ CREATE TABLE spent (
 
 CREATE INDEX spent_until ON spent (until);
 
+CREATE TABLE sqlite_sequence(name,seq);
+
 CREATE TABLE token_ancestors (
     ancestor TEXT NOT NULL,
     token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
@@ -260,6 +311,29 @@ CREATE TABLE token_ancestors (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX token_ancestors_token ON token_ancestors (token_id);
+
+CREATE TABLE token_networks (
+    token_id TEXT    NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    network  TEXT    NOT NULL,
+    at       INTEGER NOT NULL, -- when it was first used from there
+    PRIMARY KEY (token_id, network)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE token_scopes (
+    scope      TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    token_id   TEXT    NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+    PRIMARY KEY (scope, created_at, token_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX token_scopes_token ON token_scopes (token_id);
+
+CREATE TRIGGER tokens_scopes AFTER INSERT ON tokens
+WHEN NEW.kind IN ('api-token', 'api-key', 'grant') AND NEW.scope <> '[]'
+BEGIN
+    INSERT OR IGNORE INTO token_scopes (scope, created_at, token_id)
+    SELECT s.value, NEW.created_at, NEW.id FROM json_each(NEW.scope) AS s;
+END;
 
 CREATE TABLE tokens (
     id           TEXT    NOT NULL PRIMARY KEY,
@@ -285,17 +359,26 @@ CREATE TABLE tokens (
     replaces     TEXT    NOT NULL, -- the token whose value it renewed
     ends_at      INTEGER NOT NULL,
     noticed_at   INTEGER NOT NULL DEFAULT 0 -- when the owner was told that it ends soon
-, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, import_id INTEGER NOT NULL DEFAULT 0) STRICT;
+, issued_for TEXT NOT NULL DEFAULT '', source TEXT NOT NULL DEFAULT '', source_session TEXT NOT NULL DEFAULT '', authenticated_at INTEGER NOT NULL DEFAULT 0, granted INTEGER NOT NULL DEFAULT 0, networks TEXT NOT NULL DEFAULT '[]', never_used INTEGER NOT NULL GENERATED ALWAYS AS (last_used_at = 0) VIRTUAL, description TEXT NOT NULL DEFAULT '', import_id INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX tokens_client ON tokens (client_id, created_at, id);
 
 CREATE INDEX tokens_created ON tokens (created_at, id);
+
+CREATE INDEX tokens_ending ON tokens (coalesce(nullif(expires_at, 0), 9223372036854775807), id)
+    WHERE kind IN ('api-token', 'api-key', 'grant') AND revoked_at = 0;
 
 CREATE INDEX tokens_expired ON tokens (expires_at) WHERE expires_at > 0;
 
 CREATE INDEX tokens_import ON tokens (import_id) WHERE import_id > 0;
 
 CREATE INDEX tokens_issued_for ON tokens (issued_for) WHERE issued_for <> '';
+
+CREATE INDEX tokens_last4 ON tokens (last4) WHERE kind IN ('api-token', 'api-key', 'grant');
+
+CREATE INDEX tokens_made ON tokens (created_at, id) WHERE kind IN ('api-token', 'api-key', 'grant');
+
+CREATE INDEX tokens_named ON tokens (lower(name), id) WHERE kind IN ('api-token', 'api-key', 'grant');
 
 CREATE INDEX tokens_owner ON tokens (owner, created_at, id);
 
@@ -304,6 +387,8 @@ CREATE UNIQUE INDEX tokens_replaces ON tokens (replaces) WHERE replaces <> '';
 CREATE INDEX tokens_revoked ON tokens (revoked_at) WHERE revoked_at > 0;
 
 CREATE INDEX tokens_source ON tokens (source, source_session) WHERE source <> '';
+
+CREATE INDEX tokens_unused ON tokens (created_at, id) WHERE kind IN ('api-token', 'api-key', 'grant') AND never_used = 1;
 
 CREATE TABLE user_groups (
     user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -323,6 +408,53 @@ CREATE TABLE user_links (
 
 CREATE INDEX user_links_user ON user_links (user_id);
 
+CREATE TRIGGER user_search_added AFTER INSERT ON user_search
+BEGIN
+    INSERT INTO user_search_grams (rowid, text) VALUES (NEW.n, NEW.text);
+END;
+
+CREATE TRIGGER user_search_changed AFTER UPDATE OF text ON user_search
+BEGIN
+    INSERT INTO user_search_grams (user_search_grams, rowid, text) VALUES ('delete', OLD.n, OLD.text);
+    INSERT INTO user_search_grams (rowid, text) VALUES (NEW.n, NEW.text);
+END;
+
+CREATE TRIGGER user_search_removed AFTER DELETE ON user_search
+BEGIN
+    INSERT INTO user_search_grams (user_search_grams, rowid, text) VALUES ('delete', OLD.n, OLD.text);
+END;
+
+CREATE TABLE user_search (
+    n       INTEGER PRIMARY KEY,
+    user_id TEXT    NOT NULL UNIQUE,
+    text    TEXT    NOT NULL
+) STRICT;
+
+CREATE VIRTUAL TABLE user_search_grams USING fts5(text, content='user_search', content_rowid='n', tokenize='trigram case_sensitive 1');
+
+CREATE TABLE 'user_search_grams_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE TABLE 'user_search_grams_data'(id INTEGER PRIMARY KEY, block BLOB);
+
+CREATE TABLE 'user_search_grams_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
+
+CREATE TABLE 'user_search_grams_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
+
+CREATE TRIGGER users_added AFTER INSERT ON users
+BEGIN
+    INSERT INTO user_search (user_id, text) VALUES (NEW.id, NEW.search);
+END;
+
+CREATE TRIGGER users_changed AFTER UPDATE OF search ON users WHEN NEW.search <> OLD.search
+BEGIN
+    UPDATE user_search SET text = NEW.search WHERE user_id = NEW.id;
+END;
+
+CREATE TRIGGER users_removed AFTER DELETE ON users
+BEGIN
+    DELETE FROM user_search WHERE user_id = OLD.id;
+END;
+
 CREATE TABLE users (
     id            TEXT    NOT NULL PRIMARY KEY,
     username      TEXT    NOT NULL UNIQUE,
@@ -333,6 +465,8 @@ CREATE TABLE users (
     replaced_hash TEXT    NOT NULL DEFAULT '', -- SHA-256 of the imported hash that a login replaced
     search        TEXT    NOT NULL -- username, name and email in lower case
 , folded TEXT NOT NULL DEFAULT '', apart TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', password_changed_at INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+
+CREATE INDEX users_disabled ON users (username) WHERE disabled = 1;
 
 CREATE UNIQUE INDEX users_folded ON users (folded, apart) WHERE folded <> '';
 

@@ -9,12 +9,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/authorizing"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revoking"
-	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui/kit"
@@ -41,13 +43,15 @@ func OpenAPI(developer bool) [][]byte {
 
 // Operations are what people do here, and what the pages offer.
 type Operations struct {
-	Authenticator *signin.Authenticator
-	Issuance      *issuance.Issuance
-	Revoker       *revoking.Revoker
-	Directory     *directory.Directory
-	Policy        issuance.Policy
-	Overlap       time.Duration // how long an old value lives when nothing is chosen, offered first
-	Sources       sso.Sources   // that can be linked
+	Accounts  *account.Accounts
+	Issuance  *issuance.Issuance
+	Tokens    *credentials.Tokens
+	Flows     *authorizing.Flows
+	Revoker   *revoking.Revoker
+	Directory *directory.Directory
+	Policy    issuance.Policy
+	Overlap   time.Duration // how long an old value lives when nothing is chosen, offered first
+	Sources   sso.Sources   // that can be linked
 	// DeveloperPrefix is what begins the token of the developer page; "": there is no
 	// such page.
 	DeveloperPrefix string
@@ -56,11 +60,11 @@ type Operations struct {
 // Register mounts the pages.
 func Register(mux *http.ServeMux, site *kit.Site, o Operations) {
 	site.Use(templates)
-	(&accountPage{site, o.Authenticator, o.Issuance, o.Revoker, o.Sources}).register(mux)
-	(&tokenPages{site, o.Issuance, o.Revoker, o.Directory, o.Policy, o.Overlap}).register(mux)
-	(&devicePage{site, o.Issuance, o.Policy}).register(mux)
+	(&accountPage{site, o.Accounts, o.Issuance, o.Tokens, o.Revoker, o.Sources}).register(mux)
+	(&tokenPages{site, o.Issuance, o.Tokens, o.Revoker, o.Directory, o.Policy, o.Overlap}).register(mux)
+	(&devicePage{site, o.Issuance, o.Flows, o.Policy}).register(mux)
 	if o.DeveloperPrefix != "" {
-		(&developerPage{site, o.Issuance, o.DeveloperPrefix}).register(mux)
+		(&developerPage{site, o.Tokens, o.DeveloperPrefix}).register(mux)
 	}
 }
 
@@ -68,16 +72,17 @@ func Register(mux *http.ServeMux, site *kit.Site, o Operations) {
 type accountPage struct {
 	*kit.Site
 
-	Authenticator *signin.Authenticator
-	Issuance      *issuance.Issuance
-	Revoker       *revoking.Revoker
-	Sources       sso.Sources // that can be linked
+	Accounts *account.Accounts
+	Issuance *issuance.Issuance
+	Tokens   *credentials.Tokens
+	Revoker  *revoking.Revoker
+	Sources  sso.Sources // that can be linked
 }
 
 // accountView is that page.
 type accountView struct {
 	kit.State
-	signin.Account
+	account.Account
 	KeptBy   string // how people read the name of what keeps the password; "": bearerd
 	Sessions []sessionRow
 	Others   bool // there are sessions beside this one
@@ -119,22 +124,22 @@ func (p *accountPage) accountForms() map[string]kit.Action {
 }
 
 func (p *accountPage) showAccount(w http.ResponseWriter, r *kit.Request, status int, s kit.State) error {
-	account, err := p.Authenticator.Account(r.Context(), r.Caller)
+	account, err := p.Accounts.Account(r.Context(), r.Caller)
 	if err != nil {
 		return err
 	}
 	view := accountView{State: s, Account: account}
 	if account.Keeper != "" {
-		view.KeptBy = p.Authenticator.Title(account.Keeper)
+		view.KeptBy = p.Accounts.Title(account.Keeper)
 	}
-	sessions, err := p.Issuance.Sessions(r.Context(), r.Caller)
+	sessions, err := p.Tokens.Sessions(r.Context(), r.Caller)
 	if err != nil {
 		return err
 	}
 	for _, t := range sessions {
 		row := sessionRow{Row: tokenrow.Of(t, nil, p.Now()), Current: t.ID == r.Caller.TokenID(), By: "a password"}
 		if t.SignIn.Source != "" {
-			row.By = p.Authenticator.Title(t.SignIn.Source)
+			row.By = p.Accounts.Title(t.SignIn.Source)
 		}
 		if row.Current {
 			view.Sessions = slices.Insert(view.Sessions, 0, row)
@@ -143,7 +148,7 @@ func (p *accountPage) showAccount(w http.ResponseWriter, r *kit.Request, status 
 		view.Sessions, view.Others = append(view.Sessions, row), true
 	}
 	for _, l := range account.Links {
-		view.Linked = append(view.Linked, linkRow{Link: l, Title: p.Authenticator.Title(l.Source), Owner: l.Source == account.User.Owner})
+		view.Linked = append(view.Linked, linkRow{Link: l, Title: p.Accounts.Title(l.Source), Owner: l.Source == account.User.Owner})
 	}
 	view.Connect = p.connectable(account.Links)
 	return p.Render(w, r, status, "account", "Your account", view)
@@ -173,7 +178,7 @@ func (p *accountPage) changePassword(r *kit.Request, form url.Values) (kit.Resul
 			return kit.Result{}, fault.New(fault.Invalid, "%s", f.problem).In(f.name)
 		}
 	}
-	c, collection, err := p.Authenticator.ChangePassword(r.Context(), r.Caller, signin.PasswordChange{
+	c, collection, err := p.Accounts.ChangePassword(r.Context(), r.Caller, account.PasswordChange{
 		Current: token.Secret(form.Get("current_password")), New: token.Secret(form.Get("password")),
 	})
 	if err != nil {
@@ -184,7 +189,7 @@ func (p *accountPage) changePassword(r *kit.Request, form url.Values) (kit.Resul
 }
 
 func (p *accountPage) endSession(r *kit.Request, form url.Values) (kit.Result, error) {
-	t, err := p.Issuance.OwnSession(r.Context(), r.Caller, form.Get("id"))
+	t, err := p.Tokens.OwnSession(r.Context(), r.Caller, form.Get("id"))
 	if err == nil {
 		_, err = p.Revoker.RevokeID(r.Context(), r.Caller, t.ID)
 	}
@@ -193,7 +198,7 @@ func (p *accountPage) endSession(r *kit.Request, form url.Values) (kit.Result, e
 
 // endOthers ends every session but this one.
 func (p *accountPage) endOthers(r *kit.Request, _ url.Values) (kit.Result, error) {
-	sessions, err := p.Issuance.Sessions(r.Context(), r.Caller)
+	sessions, err := p.Tokens.Sessions(r.Context(), r.Caller)
 	if err != nil {
 		return kit.Result{}, err
 	}
@@ -208,7 +213,7 @@ func (p *accountPage) endOthers(r *kit.Request, _ url.Values) (kit.Result, error
 }
 
 func (p *accountPage) unlinkOwn(r *kit.Request, form url.Values) (kit.Result, error) {
-	_, err := p.Authenticator.Unlink(r.Context(), r.Caller, records.Link{Source: form.Get("source"), ExternalID: form.Get("external_id")})
+	_, err := p.Accounts.Unlink(r.Context(), r.Caller, records.Link{Source: form.Get("source"), ExternalID: form.Get("external_id")})
 	return kit.Result{To: kit.PathAccount + "?notice=disconnected"}, err
 }
 

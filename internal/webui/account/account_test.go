@@ -116,7 +116,7 @@ func TestWhatIsTooOldLeadsToSigningInAgainAndBack(t *testing.T) {
 		}
 		b.Get(t, a.Header.Get("Location")).Is(http.StatusOK, "For this, sign in again", `name="password"`)
 	}
-	back := "/auth/tokens?expires=604800&name=x+%26+y&scope=credentials&scope=read"
+	back := "/auth/tokens/new?expires=604800&name=x+%26+y&scope=credentials&scope=read"
 	again(b.Submit(t, "/auth/tokens", "name", "x & y", "scope", "credentials", "scope", "read", "expires", "604800"), back)
 	again(b.Submit(t, "/auth/account", "do", "password", "current_password", "correct horse", "password", "battery staple"), "/auth/account")
 	for _, one := range list.Items {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
@@ -16,6 +17,7 @@ type devicePage struct {
 	*kit.Site
 
 	Issuance *issuance.Issuance
+	Flows    *authorizing.Flows
 	Policy   issuance.Policy
 }
 
@@ -52,7 +54,7 @@ func (p *devicePage) show(w http.ResponseWriter, r *kit.Request) error {
 	if view.Code.Value == "" {
 		return p.renderDevice(w, r, http.StatusOK, view)
 	}
-	d, err := p.Issuance.PendingDevice(r.Context(), r.Caller, view.Code.Value)
+	d, err := p.Flows.PendingDevice(r.Context(), r.Caller, view.Code.Value)
 	if err != nil {
 		return p.deviceRefused(w, r, view, err)
 	}
@@ -89,9 +91,9 @@ func (p *devicePage) decideDevice(w http.ResponseWriter, r *kit.Request) error {
 		view.Error = "Choose Connect or Deny."
 		return p.renderDevice(w, r, http.StatusBadRequest, view)
 	}
-	d, err := p.Issuance.PendingDevice(r.Context(), r.Caller, view.Code.Value)
+	d, err := p.Flows.PendingDevice(r.Context(), r.Caller, view.Code.Value)
 	if err == nil {
-		err = p.Issuance.DecideDevice(r.Context(), r.Caller, view.Code.Value, decision == "approve")
+		err = p.Flows.DecideDevice(r.Context(), r.Caller, view.Code.Value, decision == "approve")
 	}
 	if fault.Is(err, fault.SignInAgain) && !kit.WantsJSON(r.Request) {
 		return p.ToSignInAgain(w, kit.PathDevice+"?"+url.Values{"user_code": {d.UserCode}}.Encode())

@@ -3,13 +3,11 @@ package account
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/issuance"
-	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
 )
@@ -33,7 +31,7 @@ type oneToken struct {
 
 // find returns one of the caller's own tokens.
 func (p *tokenPages) find(r *kit.Request) (oneToken, error) {
-	t, err := p.Issuance.StoredToken(r.Context(), r.Caller, r.PathValue("id"))
+	t, err := p.Tokens.StoredToken(r.Context(), r.Caller, r.PathValue("id"))
 	if err != nil {
 		return oneToken{}, err
 	}
@@ -92,7 +90,7 @@ func (p *tokenPages) regenerate(w http.ResponseWriter, r *kit.Request) error {
 		x.Error = "Choose when the old value stops working."
 		return p.renderRegenerate(w, r, http.StatusBadRequest, x)
 	}
-	issued, err := p.Issuance.Regenerate(r.Context(), r.Caller, x.Token.ID, overlap)
+	issued, err := p.Tokens.Regenerate(r.Context(), r.Caller, x.Token.ID, overlap)
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 	case kind == fault.Conflict || kind == fault.Invalid || kind == fault.Forbidden || kind == fault.InvalidScope:
@@ -124,7 +122,7 @@ func (p *tokenPages) revokePage(w http.ResponseWriter, r *kit.Request) error {
 	if err != nil {
 		return err
 	}
-	if x.Descendants, err = tokenrow.Descendants(r, p.Issuance, p.Now(), r.Caller.ID(), x.Token.ID); err != nil {
+	if x.Descendants, err = tokenrow.Descendants(r, p.Tokens, p.Now(), x.Token.Owner, x.Token.ID); err != nil {
 		return err
 	}
 	return p.Render(w, r, http.StatusOK, "revoke", "Revoke "+x.Token.Name, x)
@@ -139,39 +137,8 @@ func (p *tokenPages) revoke(w http.ResponseWriter, r *kit.Request) error {
 	if _, err := p.Revoker.RevokeID(r.Context(), r.Caller, x.Token.ID); err != nil {
 		return err
 	}
+	if x.Token.Owner != r.Caller.ID() { // an administrator's
+		return p.SeeOther(w, kit.PathTokens+"/"+url.PathEscape(x.Token.ID))
+	}
 	return p.SeeOther(w, kit.PathTokens+"?notice=revoked")
-}
-
-// revokeAllView is the page that asks before everything is revoked.
-type revokeAllView struct {
-	Active string // how many of one's tokens
-}
-
-func (p *tokenPages) revokeAllPage(w http.ResponseWriter, r *kit.Request) error {
-	page, err := p.Issuance.TokenList(r.Context(), r.Caller, records.TokenQuery{
-		Owner: r.Caller.ID(), Kinds: ownKinds, Limit: tokenrow.Listed,
-	})
-	if err != nil {
-		return err
-	}
-	active := 0
-	for _, t := range page.Items {
-		if _, _, ended := t.End(p.Now()); !ended {
-			active++
-		}
-	}
-	view := revokeAllView{Active: kit.Count(int64(active), "token")}
-	if page.Next != "" {
-		view.Active = "more than " + strconv.Itoa(active) + " tokens"
-	}
-	return p.Render(w, r, http.StatusOK, "revokeall", "Revoke everything", view)
-}
-
-// revokeAll revokes every token and session of the caller's, this one included.
-func (p *tokenPages) revokeAll(w http.ResponseWriter, r *kit.Request) error {
-	if _, err := p.Revoker.RevokeAll(r.Context(), r.Caller, r.Caller.ID()); err != nil {
-		return err
-	}
-	p.ForgetSessions(w)
-	return p.SeeOther(w, kit.PathLogin+"?notice=revoked-all")
 }

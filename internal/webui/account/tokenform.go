@@ -5,15 +5,19 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/issuance"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
@@ -21,13 +25,16 @@ import (
 
 // tokenForm is the form for a new API token, as it is shown and as it comes back.
 type tokenForm struct {
+	Username    string // whose token it will be
 	Name        kit.Field
+	Description kit.Field
 	Scopes      []kit.ScopeChoice
 	AnyScope    bool   // nothing is declared: any name may be typed
 	OtherScope  string // what was typed
 	ScopeError  string
 	Collections []records.Collection
 	Collection  kit.Field
+	Networks    kit.Field
 	Expiry      expiry
 	Failed      bool
 }
@@ -36,20 +43,19 @@ type tokenForm struct {
 func (p *tokenPages) newTokenForm(r *kit.Request) (tokenForm, error) {
 	open, err := p.Directory.CollectionsOpenTo(r.Context(), r.Caller)
 	policy := p.Policy
-	// The operator's scopes first, then the built-in ones, of which not everybody may
-	// choose each.
+	// The operator's scopes first, then the built-in ones. What the caller can't have is left
+	// out.
 	all := p.Issuance.DeclaredScopes()
 	for name, text := range watching {
 		if all[name] == "" {
 			all[name] = text
 		}
 	}
-	var list, strong, closed []kit.ScopeChoice
+	var list, strong []kit.ScopeChoice
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		s := kit.ScopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name), Why: whyNot(r.Caller, name)}
+		s := kit.ScopeChoice{Name: name, Text: all[name], Strong: slices.Contains(identity.BuiltinScopes(), name)}
 		switch {
-		case s.Why != "":
-			closed = append(closed, s)
+		case !mayHave(r.Caller, name):
 		case s.Strong:
 			strong = append(strong, s)
 		default:
@@ -57,7 +63,7 @@ func (p *tokenPages) newTokenForm(r *kit.Request) (tokenForm, error) {
 		}
 	}
 	return tokenForm{
-		Scopes: slices.Concat(list, strong, closed), AnyScope: len(policy.Scopes) == 0, Collections: open,
+		Username: r.Caller.Subject.Username, Scopes: slices.Concat(list, strong), AnyScope: len(policy.Scopes) == 0, Collections: open,
 		Expiry: newExpiry(p.Now(), policy.APITokenMax),
 	}, err
 }
@@ -69,27 +75,32 @@ var watching = map[string]string{
 	identity.ScopeSCIM:        "provision users and groups (SCIM)",
 }
 
-// whyNot returns why the caller can't choose a scope; "" when they can.
-func whyNot(c *caller.Caller, name string) string {
+// mayHave reports whether the caller may give a scope to a token.
+func mayHave(c *caller.Caller, name string) bool {
 	switch _, watches := watching[name]; {
-	case watches && !c.Subject.May(name, caller.PathOfScope(name)).Allowed:
-		return "only for users with the permission " + name + " on " + string(caller.PathOfScope(name))
-	case name == identity.ScopeAdmin && !c.Subject.May(access.Any, access.Root).Allowed:
-		return "administrators only"
+	case watches:
+		return c.Subject.May(name, caller.PathOfScope(name)).Allowed
+	case name == identity.ScopeAdmin:
+		return c.Subject.May(access.Any, access.Root).Allowed
 	}
-	return ""
+	return true
 }
 
 // read keeps what was typed and returns what the form asks for. It puts each error
 // beside its field, and reports whether there was none.
-func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
+func (f *tokenForm) read(form url.Values) (n credentials.NewCredential, ok bool) {
 	f.Name.Value = strings.TrimSpace(form.Get("name"))
 	n.Name = f.Name.Value
 	switch {
 	case n.Name == "":
 		f.Name.Error = "Enter a name that says what the token is for."
-	case issuance.ValidateTokenName(n.Name) != nil:
-		f.Name.Error = kit.Sentence(fault.Message(issuance.ValidateTokenName(n.Name)))
+	case credentials.ValidateTokenName(n.Name) != nil:
+		f.Name.Error = kit.Sentence(fault.Message(credentials.ValidateTokenName(n.Name)))
+	}
+	f.Description.Value = strings.TrimSpace(strings.ReplaceAll(form.Get("description"), "\r\n", "\n"))
+	n.Description = f.Description.Value
+	if err := records.ValidateDescription(n.Description); err != nil {
+		f.Description.Error = kit.Sentence(fault.Message(err))
 	}
 	// The scopes that were ticked and those that were typed: all are values of one
 	// parameter.
@@ -108,9 +119,24 @@ func (f *tokenForm) read(form url.Values) (n issuance.NewCredential, ok bool) {
 		f.ScopeError = kit.Sentence(fault.Message(err))
 	}
 	n.Collection = f.readCollection(form.Get("collection"))
+	f.Networks.Value = strings.TrimSpace(form.Get("networks"))
+	if typed := splitNetworks(f.Networks.Value); typed != nil {
+		if n.Networks, err = networks.Parse(typed); err != nil {
+			f.Networks.Error = kit.Sentence(fault.Message(err))
+		}
+	}
 	n.Lifetime = f.Expiry.read(form)
-	f.Failed = f.Name.Error+f.ScopeError+f.Collection.Error+f.Expiry.Error != ""
+	f.Failed = f.Name.Error+f.Description.Error+f.ScopeError+f.Collection.Error+f.Networks.Error+f.Expiry.Error != ""
 	return n, !f.Failed
+}
+
+// splitNetworks returns the networks that were typed, with spaces, commas or lines between
+// them; nil for none.
+func splitNetworks(typed string) []string {
+	if list := strings.FieldsFunc(typed, func(c rune) bool { return c == ',' || c == ';' || unicode.IsSpace(c) }); len(list) > 0 {
+		return list
+	}
+	return nil
 }
 
 func (f *tokenForm) readCollection(value string) *int64 {
@@ -127,7 +153,7 @@ func (f *tokenForm) readCollection(value string) *int64 {
 
 // unjudged shows what was typed without saying what is wrong with it: nothing was asked for.
 func (f *tokenForm) unjudged() {
-	f.Name.Error, f.ScopeError, f.Collection.Error, f.Expiry.Error, f.Failed = "", "", "", "", false
+	f.Name.Error, f.Description.Error, f.ScopeError, f.Collection.Error, f.Networks.Error, f.Expiry.Error, f.Failed = "", "", "", "", "", "", false
 }
 
 // refused puts an error beside the field that it names. It reports false for an
@@ -137,10 +163,14 @@ func (f *tokenForm) refused(err error) bool {
 	switch fault.FieldOf(err) {
 	case "name":
 		f.Name.Error = message
+	case "description":
+		f.Description.Error = message
 	case "scope":
 		f.ScopeError = message
 	case "collection":
 		f.Collection.Error = message
+	case "networks":
+		f.Networks.Error = message
 	case "expires_in":
 		f.Expiry.Error = message
 	default:
@@ -148,6 +178,47 @@ func (f *tokenForm) refused(err error) bool {
 	}
 	f.Failed = true
 	return true
+}
+
+// newPage answers with the form for a new token.
+func (p *tokenPages) newPage(w http.ResponseWriter, r *kit.Request) error {
+	f, err := p.newTokenForm(r)
+	if err != nil {
+		return err
+	}
+	if q := r.URL.Query(); q.Has("name") { // back from signing in again
+		f.read(q)
+		f.unjudged()
+	}
+	return p.renderNew(w, r, http.StatusOK, f)
+}
+
+func (p *tokenPages) renderNew(w http.ResponseWriter, r *kit.Request, status int, f tokenForm) error {
+	return p.Render(w, r, status, "newtoken", "New token", f)
+}
+
+// Sentence says what the token will be able to do, as the form stands.
+func (f tokenForm) Sentence() string {
+	text := "Anyone who has the token can act as " + f.Username
+	if i := slices.IndexFunc(f.Collections, func(c records.Collection) bool { return strconv.FormatInt(c.ID, 10) == f.Collection.Value }); i >= 0 {
+		text += " in the collection " + f.Collections[i].Name + " alone"
+	}
+	if f.Networks.Value != "" {
+		text += ", from " + f.Networks.Value + " alone"
+	}
+	var names []string
+	for _, s := range f.Scopes {
+		if s.Chosen {
+			names = append(names, s.Name)
+		}
+	}
+	names = append(names, strings.Fields(f.OtherScope)...)
+	switch {
+	case len(names) > 0:
+		return text + ", where an application asks for no scope or for " + strings.Join(names, ", ") + "."
+	default:
+		return text + ", where an application asks for no scope. With scopes it opens more."
+	}
 }
 
 // createToken makes an API token and shows it, this once.
@@ -162,15 +233,15 @@ func (p *tokenPages) createToken(w http.ResponseWriter, r *kit.Request) error {
 	}
 	n, ok := f.read(form)
 	if !ok {
-		return p.renderTokens(w, r, http.StatusBadRequest, f)
+		return p.renderNew(w, r, http.StatusBadRequest, f)
 	}
-	issued, err := p.Issuance.CreateAPIToken(r.Context(), r.Caller, n)
+	issued, err := p.Tokens.CreateAPIToken(r.Context(), r.Caller, n)
 	if fault.Is(err, fault.SignInAgain) && !kit.WantsJSON(r.Request) {
 		return p.ToSignInAgain(w, backToTokenForm(form))
 	}
 	if err != nil {
 		if f.refused(err) {
-			return p.renderTokens(w, r, httpkit.Status(fault.KindOf(err)), f)
+			return p.renderNew(w, r, httpkit.Status(fault.KindOf(err)), f)
 		}
 		return err
 	}
@@ -183,6 +254,7 @@ type made struct {
 	Value      string
 	Scope      []string
 	Collection string
+	Networks   networks.List
 	Expires    time.Time // zero: never
 	Examples   []example
 	Back       string // where the page leads to
@@ -190,7 +262,7 @@ type made struct {
 }
 
 func newMade(issuer string, issued *issuance.Issued, name string, names map[int64]string) made {
-	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Expires: issued.Expiry, Back: kit.PathTokens}
+	m := made{Name: name, Value: issued.Value.Reveal(), Scope: issued.Scope, Networks: issued.Networks, Expires: issued.Expiry, Back: kit.PathTokens}
 	if issued.Collection != nil {
 		m.Collection = tokenrow.CollectionName(*issued.Collection, names)
 	}
@@ -214,7 +286,7 @@ func (p *tokenPages) renderMade(w http.ResponseWriter, r *kit.Request, status in
 
 // typedAgain are the fields of the form for a new token that come back after signing in
 // again.
-var typedAgain = []string{"name", "scope", "collection", "expires", "until"}
+var typedAgain = []string{"name", "description", "scope", "collection", "networks", "expires", "until"}
 
 // backToTokenForm returns the page with the form for a new token, filled in as it was sent.
 func backToTokenForm(form url.Values) string {
@@ -224,5 +296,5 @@ func backToTokenForm(form url.Values) string {
 			q[name] = form[name]
 		}
 	}
-	return kit.PathTokens + "?" + q.Encode()
+	return pathNew + "?" + q.Encode()
 }

@@ -10,13 +10,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/revocation"
 	"github.com/bearerd/bearerd/internal/revoking"
 	"github.com/bearerd/bearerd/internal/shadow"
-	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/traffic"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 )
@@ -32,15 +32,16 @@ func OpenAPI() []byte { return described }
 
 // Operations are what administrators do here.
 type Operations struct {
-	Authenticator *signin.Authenticator
-	Issuance      *issuance.Issuance
-	Revoker       *revoking.Revoker
-	Directory     *directory.Directory
-	Explainer     *explain.Explainer
-	Status        func() revocation.Status // how this node stands in the revocation log
-	Traffic       traffic.Log              // what the charts show; nil: there are none
-	Shadow        *shadow.Log              // what report-only routes would have refused
-	ReportOnly    []string                 // the routes and requirements that are not enforced
+	Accounts   *account.Accounts
+	Tokens     *credentials.Tokens
+	Revoker    *revoking.Revoker
+	Directory  *directory.Directory
+	Explainer  *explain.Explainer
+	Status     func() revocation.Status // how this node stands in the revocation log
+	Traffic    traffic.Log              // what the charts show of this node; nil: there are none
+	Cluster    Cluster
+	Shadow     *shadow.Log // what report-only routes would have refused
+	ReportOnly []string    // the routes and requirements that are not enforced
 }
 
 // Register mounts the pages of administration.
@@ -48,11 +49,12 @@ func Register(mux *http.ServeMux, site *kit.Site, ops Operations) {
 	site.Use(templates)
 	o := office{site}
 	names := named{ops.Directory}
-	o.admin(mux, "GET "+kit.PathAdmin+"{$}", (&overviewPage{o, ops.Status, ops.Traffic}).overview)
+	o.admin(mux, "GET "+kit.PathAdmin+"{$}", (&overviewPage{o, ops.Status, ops.Traffic, ops.Cluster}).overview)
 	list := &userPages{o, ops.Directory}
 	o.adminForms(mux, "users", list.showUsers, list.userForms())
-	one := &userPage{o, ops.Authenticator, ops.Issuance, ops.Revoker, ops.Directory, ops.Explainer}
+	one := &userPage{o, ops.Accounts, ops.Tokens, ops.Revoker, ops.Directory, ops.Explainer}
 	o.adminForms(mux, "users/{id}", one.showUser, one.formsOfUser())
+	o.admin(mux, "GET "+toTokens, (&tokenPages{o, ops.Tokens, ops.Directory}).show)
 	collections := &collectionPages{o, ops.Directory}
 	o.adminForms(mux, "collections", collections.showCollections, collections.collectionForms())
 	roles := &rolePages{o, ops.Directory}
@@ -83,6 +85,7 @@ type named struct{ *directory.Directory }
 var sections = []struct{ name, title string }{
 	{"", "Overview"},
 	{"users", "Users"},
+	{"tokens", "Tokens"},
 	{"collections", "Collections"},
 	{"roles", "Roles"},
 	{"bindings", "Bindings"},

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -12,26 +13,26 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/webui/webuitest"
-
+	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
+	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/edgetest"
-	"github.com/bearerd/bearerd/internal/traffic"
-	"github.com/bearerd/bearerd/internal/verification"
-
-	"github.com/bearerd/bearerd/internal/records"
-
-	"github.com/bearerd/bearerd/internal/access"
-	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
+	"github.com/bearerd/bearerd/internal/notice"
+	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
+	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
+	"github.com/bearerd/bearerd/internal/webui/kit"
+	"github.com/bearerd/bearerd/internal/webui/webuitest"
 )
 
-var adminPages = []string{"", "users", "users/ada", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "audit/export?format=csv", "inspector"}
+var adminPages = []string{"", "users", "users/ada", "tokens", "collections", "roles", "bindings", "clients", "issuers", "keys", "audit", "audit/export?format=csv", "inspector"}
 
 // long is longer than any password.
 var long = strings.Repeat("long ", 1000)
@@ -47,7 +48,7 @@ func TestAdministrationIsForAdministrators(t *testing.T) {
 		nobody.Get(t, path).Leads("/auth/login?next=" + url.QueryEscape(path))
 		ada.Get(t, path).Is(http.StatusForbidden, "An administrator is needed.").Lacks("ada@example.org", "root")
 		root.Get(t, path).Is(http.StatusOK)
-		if strings.HasPrefix(page, "audit") || page == "" || page == "issuers" { // they have no forms
+		if strings.HasPrefix(page, "audit") || page == "" || page == "issuers" || page == "tokens" { // they have no forms
 			continue
 		}
 		for _, do := range []string{"create", "update", "remove", "rotate", "retire", "renew", "disable", "password"} {
@@ -156,9 +157,9 @@ func TestEveryFormMarksTheFieldThatIsWrong(t *testing.T) {
 func TestAManyUsersArePaged(t *testing.T) {
 	t.Parallel()
 	s, b := webuitest.NewOffice(t, nodetest.Options{})
-	d := directory.Desired{}
+	d := apply.Desired{}
 	for i := range 120 {
-		d.Users = append(d.Users, directory.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprintf("u%03d", i)}})
+		d.Users = append(d.Users, apply.DesiredUser{NewUser: directory.NewUser{Username: fmt.Sprintf("u%03d", i)}})
 	}
 	if _, _, err := s.Apply(t.Context(), caller.Operator(), d); err != nil {
 		t.Fatal(err)
@@ -512,7 +513,7 @@ func TestTheAuditLogIsPagedAndExportedWhole(t *testing.T) {
 	s, b := webuitest.NewOffice(t, nodetest.Options{})
 	b.Get(t, "/auth/admin/audit?action=collection.create").Is(http.StatusOK).Lacks("Older events")
 	const many = 1203
-	d := directory.Desired{}
+	d := apply.Desired{}
 	for i := range many {
 		d.Collections = append(d.Collections, records.Collection{ID: int64(i), Name: fmt.Sprintf("Collection %04d", i)})
 	}
@@ -568,6 +569,10 @@ func TestTheInspectorTellsWhyAndKeepsNothing(t *testing.T) {
 // numbers are a traffic log that a test makes up.
 type numbers struct{ err error }
 
+func (n numbers) Hours(_ context.Context, step time.Duration, steps int) ([]traffic.Step, error) {
+	return n.Traffic(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), step, steps)
+}
+
 func (n numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffic.Step, error) {
 	list := make([]traffic.Step, steps)
 	for i := range list {
@@ -578,7 +583,7 @@ func (n numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffi
 	last.VerifyRefused = map[string]int64{"revoked": 7}
 	last.Logins = map[string]int64{"ok": 2, "failed": 5, "limited": 1}
 	last.IssueRefused = map[string]int64{"invalid_scope": 4}
-	last.Revoked, last.Acknowledged, last.AcknowledgedIn, last.SlowestBelow = 9, 2, 60*time.Millisecond, 50*time.Millisecond
+	last.Revoked, last.Acknowledged, last.AcknowledgedIn, last.SlowestBelow = map[string]int64{"token": 8, "user": 1}, 2, 60*time.Millisecond, 50*time.Millisecond
 	return list, n.err
 }
 
@@ -598,34 +603,61 @@ func (refusals) Traffic(now time.Time, step time.Duration, steps int) ([]traffic
 	return list, nil
 }
 
+// The tiles say what was counted last and when, and receivers that take no notices are named.
+func TestTheOverviewSaysWhatThereIs(t *testing.T) {
+	t.Parallel()
+	counted := records.CountedFigures{
+		Began:   time.Date(2026, 3, 1, 12, 30, 15, 0, time.UTC),
+		Figures: records.Figures{Users: 1234, Live: 10_000_000, Expiring: 3, NeverUsed: 4, NeverExpires: 5, RevokedToday: 6},
+	}
+	_, b := webuitest.NewOffice(t, nodetest.Options{}, func(p *webui.Pages) {
+		p.Cluster.Figures = func(context.Context) (records.CountedFigures, error) { return counted, nil }
+		p.Cluster.Notices = func() []notice.State {
+			return []notice.State{
+				{Receiver: "https://good.example.org"},
+				{Receiver: "https://bad.example.org", Failure: "the receiver answered 500", Waiting: records.Waiting{Count: 17, Oldest: counted.Began}},
+			}
+		}
+	})
+	b.Get(t, "/auth/admin/").Is(http.StatusOK, "<dt>Users</dt><dd>"+kit.Grouped(1234)+"</dd>", "<dt>Live API tokens and keys</dt><dd>"+kit.Grouped(10_000_000)+"</dd>",
+		"<dt>Expiring this week</dt><dd>3</dd>", "<dt>Never used</dt><dd>4</dd>", "<dt>Never expiring</dt><dd>5</dd>", "<dt>Revoked today</dt><dd>6</dd>",
+		"Counted at <time", "2026-03-01 12:30:15</time> UTC.", "17 notices can't be sent to https://bad.example.org", "the receiver answered 500").Lacks("good.example.org")
+	counted = records.CountedFigures{}
+	b.Get(t, "/auth/admin/").Is(http.StatusOK).Lacks("<dt>Users</dt>")
+}
+
 // TestAChartHasAColourForEachPart draws more parts than there are colours: the rarest
 // are drawn as one, and the table lists them one by one.
 func TestAChartHasAColourForEachPart(t *testing.T) {
 	t.Parallel()
 	_, b := webuitest.NewOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = refusals{} })
-	body := b.Get(t, "/auth/admin/").Is(http.StatusOK, "374 the rest", "the rest: 374</title>", ">expired or early</th>", ">access</th>").Body
-	classes := regexp.MustCompile(`<rect class="(s\d)" x=`).FindAllStringSubmatch(body, -1)
+	body := b.Get(t, "/auth/admin/?span=hour").Is(http.StatusOK, "465 the rest", "the rest: 465</title>", ">expired or early</th>", ">access</th>").Body
+	classes := regexp.MustCompile(`<rect class="(\w+\d)" x=`).FindAllStringSubmatch(body, -1)
 	var got []string
 	for _, m := range classes {
 		got = append(got, m[1])
 	}
-	if want := "s0 s1 s2 s3 s4 s5"; strings.Join(got, " ") != want {
+	if want := "refused0 refused1 refused2 refused3 refused4 refused5"; strings.Join(got, " ") != want {
 		t.Errorf("the parts have the colours %v, want %s", got, want)
 	}
 }
 
 func TestTheFirstPageDrawsWhatHappened(t *testing.T) {
 	t.Parallel()
-	_, b := webuitest.NewOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{} })
-	for _, span := range []string{"", "?span=hour", "?span=day", "?span=nonsense"} {
-		b.Get(t, "/auth/admin/"+span).Is(http.StatusOK,
+	_, b := webuitest.NewOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic, p.Cluster.History = numbers{}, numbers{} })
+	for span, whose := range map[string]string{
+		"": "All nodes", "?span=hour": "This node only", "?span=day": "All nodes", "?span=week": "All nodes", "?span=quarter": "All nodes", "?span=nonsense": "All nodes",
+	} {
+		b.Get(t, "/auth/admin/"+span).Is(http.StatusOK, whose,
 			`aria-label="Tokens issued: 3 access token, 1 API token"`, `aria-label="Tokens refused, by failed check: 7 revoked"`,
 			"access token: 3</title>", "5 wrong password", "1 too many attempts", "mean 30 ms, all below 50 ms", "2 revocations, all below 50 ms", "No data in this period.",
+			"<dt>Revocations</dt><dd>9</dd>", "8 tokens and sessions", "1 all of a user",
+			`<rect class="allowed0"`, `<rect class="revoked0"`, `<rect class="refused0"`,
 			"<dt>Sign-ins refused</dt><dd>6</dd>", "<dt>Sign-ins</dt><dd>2</dd>", "<dt>Token requests refused</dt><dd>4</dd>").
 			Lacks("NaN", "Inf", "style=")
 	}
 	_, plain := webuitest.NewOffice(t, nodetest.Options{})
 	plain.Get(t, "/auth/admin/").Is(http.StatusOK, "This server collects no statistics.", "Revocations applied up to")
 	_, failing := webuitest.NewOffice(t, nodetest.Options{}, func(p *webui.Pages) { p.Traffic = numbers{fault.New(fault.Unavailable, "the counts are away")} })
-	failing.Get(t, "/auth/admin/").Is(http.StatusServiceUnavailable)
+	failing.Get(t, "/auth/admin/?span=hour").Is(http.StatusServiceUnavailable)
 }

@@ -42,7 +42,7 @@ type eventRow struct {
 }
 
 // filterFields are what the log is filtered by.
-var filterFields = []string{"actor", "action", "target", "token_id", "since", "until"}
+var filterFields = []string{"actor", "action", "target", "token_id", "outcome", "address", "since", "until"}
 
 func (p *auditPages) auditPage(w http.ResponseWriter, r *kit.Request) error {
 	q := r.URL.Query()
@@ -77,12 +77,13 @@ func (p *auditPages) auditPage(w http.ResponseWriter, r *kit.Request) error {
 }
 
 // filterMarks are the fields of the filter that are marked when they are wrong.
-var filterMarks = kit.FieldsNamed("since", "until")
+var filterMarks = kit.FieldsNamed("address", "since", "until")
 
 // readFilter reads which events are asked for. Who and whom may be usernames.
 func (p *auditPages) readFilter(q url.Values) (f audit.Filter, err error) {
 	f = audit.Filter{
-		Actor: q.Get("actor"), Target: q.Get("target"), Action: q.Get("action"), TokenID: q.Get("token_id"), Limit: audit.DefaultLimit,
+		Actor: q.Get("actor"), Target: q.Get("target"), Action: q.Get("action"), TokenID: q.Get("token_id"),
+		Outcome: q.Get("outcome"), Address: q.Get("address"), Limit: audit.DefaultLimit,
 	}
 	if f.Since, err = readMoment(q.Get("since")); err != nil {
 		return f, fault.In("since", err)

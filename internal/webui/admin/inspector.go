@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -93,6 +94,11 @@ func readDemand(form url.Values) (verification.Requirements, error) {
 			return d, err
 		}
 		d.Collection = &id
+	}
+	if text := form.Get("address"); text != "" {
+		if d.From, err = netip.ParseAddr(text); err != nil {
+			return d, fault.New(fault.Invalid, "enter an IP address").In("address")
+		}
 	}
 	if form.Get("action") == "" && form.Get("path") == "" {
 		return d, nil

@@ -6,19 +6,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/webui/webuitest"
-
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/webui/webuitest"
 )
 
 func TestIssuersAreShownWithTheirRules(t *testing.T) {
 	t.Parallel()
 	s, root := webuitest.NewOffice(t, nodetest.Options{})
 	root.Get(t, "/auth/admin/issuers").Is(http.StatusOK, "No other issuer is trusted.")
-	_, _, err := s.Apply(t.Context(), caller.Operator(), directory.Desired{
+	_, _, err := s.Apply(t.Context(), caller.Operator(), apply.Desired{
 		Clients: []directory.NewClient{{ID: "ci", Scopes: []string{"read"}}},
 		Issuers: []records.Issuer{{
 			Name: "github", Issuer: "https://token.actions.githubusercontent.com", Once: true, MaxAge: time.Hour,

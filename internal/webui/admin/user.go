@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/account"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/explain"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/revoking"
-	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui/kit"
 	"github.com/bearerd/bearerd/internal/webui/tokenrow"
@@ -24,11 +24,11 @@ import (
 type userPage struct {
 	office
 
-	Authenticator *signin.Authenticator
-	Issuance      *issuance.Issuance
-	Revoker       *revoking.Revoker
-	Directory     *directory.Directory
-	Explainer     *explain.Explainer
+	Accounts  *account.Accounts
+	Tokens    *credentials.Tokens
+	Revoker   *revoking.Revoker
+	Directory *directory.Directory
+	Explainer *explain.Explainer
 }
 
 // userView is the page of one user.
@@ -37,7 +37,7 @@ type userView struct {
 	User        identity.User
 	Groups      string
 	Self        bool
-	Lock        signin.Lock
+	Lock        account.Lock
 	Active      []tokenrow.Row
 	Ended       int
 	More        bool
@@ -56,7 +56,7 @@ func (p *userPage) showUser(w http.ResponseWriter, r *kit.Request, status int, s
 		return err
 	}
 	view := userView{State: s, User: u, Groups: strings.Join(u.Groups, ", "), Self: u.ID == r.Caller.ID()}
-	if view.Lock, err = p.Authenticator.Lock(r.Context(), r.Caller, u.ID); err != nil {
+	if view.Lock, err = p.Accounts.Lock(r.Context(), r.Caller, u.ID); err != nil {
 		return err
 	}
 	if view.Links, err = p.Directory.Links(r.Context(), r.Caller, u.ID); err != nil {
@@ -79,7 +79,7 @@ func (p *userPage) showUser(w http.ResponseWriter, r *kit.Request, status int, s
 
 // addTokens lists the user's tokens, sessions and refresh tokens included.
 func (p *userPage) addTokens(r *kit.Request, view *userView) error {
-	page, err := p.Issuance.TokenList(r.Context(), r.Caller, records.TokenQuery{Owner: view.User.ID, Limit: tokenrow.Listed})
+	page, err := p.Tokens.TokenList(r.Context(), r.Caller, records.TokenQuery{Owner: view.User.ID, Limit: tokenrow.Listed})
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (p *userPage) setDisabled(disabled bool) func(*kit.Request, url.Values) (ki
 
 func (p *userPage) unlockUser(r *kit.Request, _ url.Values) (kit.Result, error) {
 	id := r.PathValue("id")
-	return kit.Result{To: pathUser(id) + "?notice=unlocked"}, p.Authenticator.Unlock(r.Context(), r.Caller, id)
+	return kit.Result{To: pathUser(id) + "?notice=unlocked"}, p.Accounts.Unlock(r.Context(), r.Caller, id)
 }
 
 func (p *userPage) removeUser(r *kit.Request, _ url.Values) (kit.Result, error) {
@@ -258,12 +258,12 @@ func (p *userPage) askAbout(title, yes string, text ...string) func(*kit.Request
 
 func (p *userPage) askRevokeToken(r *kit.Request, form url.Values) (kit.Question, error) {
 	id := form.Get("id")
-	t, err := p.Issuance.StoredToken(r.Context(), r.Caller, id)
+	t, err := p.Tokens.StoredToken(r.Context(), r.Caller, id)
 	if err != nil {
 		return kit.Question{}, err
 	}
 	text := []string{"Everything that uses it stops working at once, and so does every token that was created from it.", lastUse(t, p.Now())}
-	if made, err := tokenrow.Descendants(r, p.Issuance, p.Now(), t.Owner, id); err == nil && len(made) > 0 {
+	if made, err := tokenrow.Descendants(r, p.Tokens, p.Now(), t.Owner, id); err == nil && len(made) > 0 {
 		text = append(text, "It was used to create "+kit.Count(int64(len(made)), "refresh token")+", revoked with it.")
 	}
 	return kit.Question{Title: "Revoke “" + tokenrow.Of(t, nil, p.Now()).Name + "”?", Yes: "Revoke it", Text: append(text, "This can't be undone.")}, nil
@@ -283,7 +283,7 @@ func lastUse(t records.StoredToken, now time.Time) string {
 
 // createPasswordLink creates a link for the user that the path names, and shows it.
 func (p *userPage) createPasswordLink(r *kit.Request, _ url.Values) (kit.Result, error) {
-	link, err := p.Authenticator.CreatePasswordLink(r.Context(), r.Caller, r.PathValue("id"))
+	link, err := p.Accounts.CreatePasswordLink(r.Context(), r.Caller, r.PathValue("id"))
 	if err != nil {
 		return kit.Result{}, err
 	}

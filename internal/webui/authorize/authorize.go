@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -45,6 +46,7 @@ type Consent struct {
 
 	Authenticator *signin.Authenticator
 	Issuance      *issuance.Issuance
+	Flows         *authorizing.Flows
 	Directory     *directory.Directory
 	Documents     *clientdoc.Reader // of clients that nobody registered; nil: they can't ask
 	Policy        issuance.Policy
@@ -122,7 +124,7 @@ func (a *Consent) clientOf(ctx context.Context, c *caller.Caller, id string) (cl
 }
 
 // asked decides whether the request may be put to a person.
-func (a *Consent) asked(ctx context.Context, x *authorization) (*issuance.Asked, error) {
+func (a *Consent) asked(ctx context.Context, x *authorization) (*authorizing.Asked, error) {
 	for name, values := range x.params {
 		if len(values) > 1 && name == "resource" {
 			return nil, fault.New(fault.InvalidTarget, "a token is for one resource").In(name)
@@ -141,7 +143,7 @@ func (a *Consent) asked(ctx context.Context, x *authorization) (*issuance.Asked,
 			return nil, fault.New(fault.Invalid, "max_age is a number of seconds").In("max_age")
 		}
 	}
-	asked, err := a.Issuance.Ask(ctx, x.client, x.redirect, issuance.Asking{
+	asked, err := a.Flows.Ask(ctx, x.client, x.redirect, authorizing.Asking{
 		ResponseType: x.params.Get("response_type"), Challenge: x.params.Get("code_challenge"), ChallengeMethod: x.params.Get("code_challenge_method"),
 		Scope: x.params.Get("scope"), Resource: x.params.Get("resource"),
 	})
@@ -172,7 +174,7 @@ func (a *Consent) ask(w http.ResponseWriter, r *kit.Request) error {
 		return err
 	}
 	if !x.prompted("consent") {
-		known, err := a.Issuance.Remembered(r.Context(), r.Caller, asked)
+		known, err := a.Flows.Remembered(r.Context(), r.Caller, asked)
 		if err != nil {
 			return a.answer(w, x, err)
 		}
@@ -264,7 +266,7 @@ type expiryChoice struct {
 	Text string
 }
 
-func (a *Consent) page(w http.ResponseWriter, r *kit.Request, status int, x *authorization, asked *issuance.Asked, problem string) error {
+func (a *Consent) page(w http.ResponseWriter, r *kit.Request, status int, x *authorization, asked *authorizing.Asked, problem string) error {
 	view := consentView{
 		Request: x.params.Encode(), Client: x.client.Client.ID, Host: x.redirect.Host, Unproven: x.redirect.Unproven, Problem: problem,
 	}
@@ -342,7 +344,7 @@ func (a *Consent) decide(w http.ResponseWriter, r *kit.Request) error {
 	if form.Get("decision") != "allow" {
 		return a.refuse(w, x, "access_denied", "the person said no")
 	}
-	allowed := issuance.Allowed{Scope: form["scope"], Remember: form.Get("remember") == "yes"}
+	allowed := authorizing.Allowed{Scope: form["scope"], Remember: form.Get("remember") == "yes"}
 	if allowed.Scope == nil {
 		allowed.Scope = []string{}
 	}
@@ -364,8 +366,8 @@ func (a *Consent) decide(w http.ResponseWriter, r *kit.Request) error {
 }
 
 // allow stores what a person allows and sends the code to the client.
-func (a *Consent) allow(w http.ResponseWriter, r *kit.Request, x *authorization, asked *issuance.Asked, allowed issuance.Allowed) error {
-	code, err := a.Issuance.Allow(r.Context(), r.Caller, asked, allowed)
+func (a *Consent) allow(w http.ResponseWriter, r *kit.Request, x *authorization, asked *authorizing.Asked, allowed authorizing.Allowed) error {
+	code, err := a.Flows.Allow(r.Context(), r.Caller, asked, allowed)
 	if fault.Is(err, fault.SignInAgain) && !x.prompted("none") {
 		return a.leadToSignIn(w, x.params, "true")
 	}

@@ -15,12 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/webui/webuitest"
-
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/access"
 	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientdoc"
 	"github.com/bearerd/bearerd/internal/directory"
@@ -33,6 +32,7 @@ import (
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/verification"
 	"github.com/bearerd/bearerd/internal/webui"
+	"github.com/bearerd/bearerd/internal/webui/webuitest"
 )
 
 const (
@@ -112,9 +112,9 @@ func allow(t *testing.T, b *edgetest.Site, q string, pairs ...string) *edgetest.
 	return b.Submit(t, "/oauth2/authorize", append([]string{"request", q, "decision", "allow"}, pairs...)...)
 }
 
-func (a *asking) redeem(t *testing.T, code string, change ...func(*issuance.CodeUse)) (issuance.Pair, error) {
+func (a *asking) redeem(t *testing.T, code string, change ...func(*authorizing.CodeUse)) (issuance.Pair, error) {
 	t.Helper()
-	x := issuance.CodeUse{Client: a.app, Code: code, RedirectURI: appBack, Verifier: verifier}
+	x := authorizing.CodeUse{Client: a.app, Code: code, RedirectURI: appBack, Verifier: verifier}
 	for _, c := range change {
 		c(&x)
 	}
@@ -256,17 +256,17 @@ func TestACodeIsGoodOnceForWhoAsked(t *testing.T) {
 		ID: "other", Grants: []string{identity.GrantTypeAuthorizationCode}, RedirectURIs: []string{appBack}, Secret: nodetest.ClientSecret,
 	})
 	for name, tt := range map[string]struct {
-		change func(*issuance.CodeUse)
+		change func(*authorizing.CodeUse)
 		kind   fault.Kind
 		spoilt bool
 	}{
-		"another client":       {func(x *issuance.CodeUse) { x.Client = other }, fault.InvalidGrant, false},
-		"no client":            {func(x *issuance.CodeUse) { x.Client = nil }, fault.InvalidClient, false},
-		"another resource":     {func(x *issuance.CodeUse) { x.Audience = museumAt + "/admin" }, fault.InvalidTarget, false},
-		"another verifier":     {func(x *issuance.CodeUse) { x.Verifier = strings.Repeat("x", 43) }, fault.InvalidGrant, true},
-		"no verifier":          {func(x *issuance.CodeUse) { x.Verifier = "" }, fault.InvalidGrant, true},
-		"another redirect URI": {func(x *issuance.CodeUse) { x.RedirectURI = appBack + "/" }, fault.InvalidGrant, true},
-		"no redirect URI":      {func(x *issuance.CodeUse) { x.RedirectURI = "" }, fault.InvalidGrant, true},
+		"another client":       {func(x *authorizing.CodeUse) { x.Client = other }, fault.InvalidGrant, false},
+		"no client":            {func(x *authorizing.CodeUse) { x.Client = nil }, fault.InvalidClient, false},
+		"another resource":     {func(x *authorizing.CodeUse) { x.Audience = museumAt + "/admin" }, fault.InvalidTarget, false},
+		"another verifier":     {func(x *authorizing.CodeUse) { x.Verifier = strings.Repeat("x", 43) }, fault.InvalidGrant, true},
+		"no verifier":          {func(x *authorizing.CodeUse) { x.Verifier = "" }, fault.InvalidGrant, true},
+		"another redirect URI": {func(x *authorizing.CodeUse) { x.RedirectURI = appBack + "/" }, fault.InvalidGrant, true},
+		"no redirect URI":      {func(x *authorizing.CodeUse) { x.RedirectURI = "" }, fault.InvalidGrant, true},
 	} {
 		c := code()
 		if _, err := s.redeem(t, c, tt.change); !fault.Is(err, tt.kind) {
@@ -277,7 +277,7 @@ func TestACodeIsGoodOnceForWhoAsked(t *testing.T) {
 		}
 	}
 	c := code()
-	pair, err := s.redeem(t, c, func(x *issuance.CodeUse) { x.Audience = museumAt + "/" })
+	pair, err := s.redeem(t, c, func(x *authorizing.CodeUse) { x.Audience = museumAt + "/" })
 	nodetest.Must(t, err)
 	if _, err := s.redeem(t, c); !fault.Is(err, fault.InvalidGrant) {
 		t.Errorf("a second use: %v", err)
@@ -454,7 +454,7 @@ func TestAClientThatNobodyRegistered(t *testing.T) {
 	code := answered(t, allow(t, b, q, "scope", "read", "remember", "yes"), back).Get("code")
 	client, err := s.IdentifyClient(t.Context(), id)
 	nodetest.Must(t, err)
-	pair, err := s.RedeemCode(t.Context(), issuance.CodeUse{Client: client, Code: code, RedirectURI: back, Verifier: verifier})
+	pair, err := s.RedeemCode(t.Context(), authorizing.CodeUse{Client: client, Code: code, RedirectURI: back, Verifier: verifier})
 	nodetest.Must(t, err)
 	next, err := s.Refresh(t.Context(), issuance.Refresh{Token: pair.Refresh.Value.Reveal(), Client: client})
 	nodetest.Must(t, err)
@@ -487,15 +487,15 @@ func TestTokensOfAConnectedApplicationStandBeneathIt(t *testing.T) {
 		ID: uuid.NewString(), Owner: id.Subject, ClientID: "app", Chain: append(slices.Clone(id.Chain), id.ID), Scope: []string{"read"},
 	})
 	a := b.Get(t, "/auth/tokens")
-	a.Is(http.StatusOK, "Tokens that <bdi>The app</bdi> created", "laptop").Lacks("Active tokens", "No tokens yet")
+	a.Is(http.StatusOK, "Tokens that <bdi>The app</bdi> created", "laptop").Lacks(`aria-label="Tokens"`, "No tokens yet")
 	connected := webuitest.Between(a.Body, `id="connected"`, "</section>\n</li>")
 	if !strings.Contains(connected, "/auth/tokens/"+child.ID+"/revoke") || !strings.Contains(connected, "/auth/tokens/"+grant+"/revoke") {
 		t.Errorf("beneath the application stands %s", connected)
 	}
 	own := s.StoredAs(t, records.StoredToken{ID: uuid.NewString(), Owner: id.Subject})
 	a = b.Get(t, "/auth/tokens")
-	a.Is(http.StatusOK, "Active tokens")
-	active := webuitest.Between(a.Body, `aria-label="Active tokens"`, "</ul>")
+	a.Is(http.StatusOK, `aria-label="Tokens"`)
+	active := webuitest.Between(a.Body, `aria-label="Tokens"`, "</table>")
 	if !strings.Contains(active, own.ID) || strings.Contains(active, child.ID) {
 		t.Errorf("among what she created stands %s", active)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
+	"github.com/bearerd/bearerd/internal/authorizing"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/clientauth"
 	"github.com/bearerd/bearerd/internal/clientdoc"
@@ -88,7 +89,7 @@ func (a *assistant) allowed(t *testing.T) string {
 
 func (a *assistant) redeem(t *testing.T, c *caller.Caller, code string) (issuance.Pair, error) {
 	t.Helper()
-	return a.RedeemCode(t.Context(), issuance.CodeUse{Client: c, Code: code, RedirectURI: keyedBack, Verifier: verifier})
+	return a.RedeemCode(t.Context(), authorizing.CodeUse{Client: c, Code: code, RedirectURI: keyedBack, Verifier: verifier})
 }
 
 // TestADocumentsClientAuthenticatesByItsKey: with the keys that its document named when a person

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/identity"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/records"
 )
@@ -39,14 +40,14 @@ func cut(text string, bytes int) string {
 func newHostile(t *testing.T) *studio {
 	t.Helper()
 	s := newStudio(t, hebrew, arabic, once)
-	d := directory.Desired{Collections: []records.Collection{{ID: 1, Name: unbroken}, {ID: 1<<62 - 1, Name: arabic}, {ID: 3, Name: markup}}}
+	d := apply.Desired{Collections: []records.Collection{{ID: 1, Name: unbroken}, {ID: 1<<62 - 1, Name: arabic}, {ID: 3, Name: markup}}}
 	many := access.Role{Name: "W" + strings.Repeat("w", 200)}
 	for i := range 40 {
 		many.Permissions = append(many.Permissions, access.Permission{Action: "access", Path: access.Path(fmt.Sprintf("/collections/%d/%s", i, strings.Repeat("x", 60)))})
 	}
 	d.Roles = []access.Role{many, {Name: markup, Permissions: []access.Permission{{Action: "*", Path: "/"}}}}
 	for i, name := range []string{unbroken, strings.ReplaceAll(emoji, "\u200d", ""), markup} { // a username has no invisible characters
-		d.Users = append(d.Users, directory.DesiredUser{SetName: true, SetEmail: true, SetGroups: true, NewUser: directory.NewUser{
+		d.Users = append(d.Users, apply.DesiredUser{SetName: true, SetEmail: true, SetGroups: true, NewUser: directory.NewUser{
 			Username: name, Name: name, Email: strings.Repeat("e", 180) + fmt.Sprint(i) + "@example.org", Groups: []string{unbroken, "a", "b", emoji},
 		}})
 	}
@@ -61,7 +62,7 @@ func newHostile(t *testing.T) *studio {
 	session, err := s.Session(t.Context(), s.SessionToken(t, s.user, password).Value.Reveal())
 	s.must(err)
 	for i := range 100 {
-		n := issuance.NewCredential{Name: names[i%len(names)], Scope: []string{"read", "write", "export"}, Lifetime: int64(i%9+90) * 86400}
+		n := credentials.NewCredential{Name: names[i%len(names)], Scope: []string{"read", "write", "export"}, Lifetime: int64(i%9+90) * 86400}
 		_, err := s.CreateAPIToken(s.from("2001:0db8:85a3:0000:0000:8a2e:0370:7334"), session, n)
 		s.must(err)
 	}

@@ -13,12 +13,16 @@ import (
 	"testing"
 	"time"
 
+	adminpages "github.com/bearerd/bearerd/internal/webui/admin"
+
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"github.com/bearerd/bearerd/internal/access"
+	"github.com/bearerd/bearerd/internal/apply"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/directory"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -69,10 +73,10 @@ func newStudio(t *testing.T, admin, user string, shown numbers) *studio {
 	}
 	p := &webui.Pages{
 		Passwords: true,
-		SignIn:    f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
+		SignIn:    f.Authenticator, Accounts: f.Accounts, Issuance: f.Issuance, Tokens: f.Tokens, Flows: f.Flows, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: origin, Cookies: httpkit.NewCookies("http://localhost"),
-		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown,
+		SessionCookies: []string{"bearerd_session"}, Challenge: httpkit.Challenge{Realm: "studio"}, DeveloperPrefix: "6879-", Traffic: shown, Cluster: adminpages.Cluster{History: shown, Figures: figures},
 		Explorer: func() []byte { return []byte(`{}`) }, // it is looked at on the live server
 	}
 	mux := http.NewServeMux()
@@ -157,7 +161,7 @@ func (s *studio) from(address string) context.Context {
 }
 
 // token makes an API token of somebody's.
-func (s *studio) token(username string, n issuance.NewCredential) *issuance.Issued {
+func (s *studio) token(username string, n credentials.NewCredential) *issuance.Issued {
 	s.t.Helper()
 	session, err := s.Session(s.t.Context(), s.SessionToken(s.t, username, password).Value.Reveal())
 	s.must(err)
@@ -189,6 +193,16 @@ func (f numbers) Traffic(now time.Time, step time.Duration, steps int) ([]traffi
 	return list, nil
 }
 
+// Hours returns the numbers of each step.
+func (f numbers) Hours(_ context.Context, step time.Duration, steps int) ([]traffic.Step, error) {
+	return f.Traffic(time.Now(), step, steps)
+}
+
+// figures are those of a museum.
+func figures(context.Context) (records.CountedFigures, error) {
+	return records.CountedFigures{Began: time.Now(), Figures: records.Figures{Users: 214, Live: 486, Expiring: 12, NeverUsed: 31, NeverExpires: 57, RevokedToday: 3}}, nil
+}
+
 // quiet is a node on which nothing happened; once, one on which a little did, once.
 func quiet(int, int) traffic.Step { return traffic.Step{} }
 
@@ -198,7 +212,7 @@ func once(step, steps int) traffic.Step {
 	}
 	return traffic.Step{
 		Issued: map[string]int64{"access": 1}, Verified: map[string]int64{"access": 1}, VerifyRefused: map[string]int64{"time": 1},
-		Logins: map[string]int64{"ok": 1}, Revoked: 1, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
+		Logins: map[string]int64{"ok": 1}, Revoked: map[string]int64{"token": 1}, Acknowledged: 1, AcknowledgedIn: 3 * time.Millisecond, SlowestBelow: 5 * time.Millisecond,
 	}
 }
 
@@ -215,7 +229,7 @@ func busy(step, steps int) traffic.Step {
 			"time": n(14, 3), "revoked": n(5, 7), "signature": n(2, 9), "audience": n(3, 4), "scope": n(6, 6), "access": n(2, 8), "type": n(1, 10),
 		},
 		Logins: map[string]int64{"ok": n(9, 4), "failed": n(3, 9), "limited": n(0.7, 12)}, IssueRefused: map[string]int64{"invalid_scope": n(2, 5)},
-		Revoked: n(3, 8), Acknowledged: n(3, 8),
+		Revoked: map[string]int64{"token": n(3, 8)}, Acknowledged: n(3, 8),
 	}
 	t.AcknowledgedIn = time.Duration(t.Acknowledged) * time.Duration(n(9, 6)+2) * time.Millisecond
 	t.SlowestBelow = time.Duration(n(30, 5)+12) * time.Millisecond
@@ -239,7 +253,7 @@ func newSample(t *testing.T) *studio {
 
 func (s *studio) sampleAccess() {
 	s.t.Helper()
-	d := directory.Desired{
+	d := apply.Desired{
 		Collections: []records.Collection{
 			{ID: 4, Name: "KU Fish Voucher Collection"},
 			{ID: 32768, Name: "KU Fish Tissue Collection"},
@@ -278,7 +292,7 @@ func (s *studio) sampleAccess() {
 		if u.groups != "" {
 			n.Groups = []string{u.groups}
 		}
-		d.Users = append(d.Users, directory.DesiredUser{NewUser: n, SetName: true, SetEmail: true, SetGroups: true})
+		d.Users = append(d.Users, apply.DesiredUser{NewUser: n, SetName: true, SetEmail: true, SetGroups: true})
 	}
 	_, _, err := s.Apply(s.t.Context(), caller.Operator(), d)
 	s.must(err)
@@ -311,11 +325,11 @@ func (s *studio) sampleTokens() {
 	s.t.Helper()
 	day := int64(24 * time.Hour / time.Second)
 	fish, tissue := int64(4), int64(32768)
-	old := s.token(s.user, issuance.NewCredential{Name: "old export script", Scope: []string{"read"}, Lifetime: 60 * day})
+	old := s.token(s.user, credentials.NewCredential{Name: "old export script", Scope: []string{"read"}, Lifetime: 60 * day})
 	s.use(old, "192.0.2.17")
 	s.Advance(30 * 24 * time.Hour)
-	export := s.token(s.user, issuance.NewCredential{Name: "nightly export on lab-3", Scope: []string{"read", "export"}, Collection: &fish, Lifetime: 365 * day})
-	lost := s.token(s.user, issuance.NewCredential{Name: "laptop that was lost", Scope: []string{"read", "write"}})
+	export := s.token(s.user, credentials.NewCredential{Name: "nightly export on lab-3", Scope: []string{"read", "export"}, Collection: &fish, Lifetime: 365 * day})
+	lost := s.token(s.user, credentials.NewCredential{Name: "laptop that was lost", Scope: []string{"read", "write"}})
 	s.use(lost, "198.51.100.23")
 	s.Advance(8 * 24 * time.Hour)
 	caller, err := s.Session(s.t.Context(), s.SessionToken(s.t, s.user, password).Value.Reveal())
@@ -323,10 +337,10 @@ func (s *studio) sampleTokens() {
 	_, err = s.RevokeID(s.from("192.0.2.17"), caller.Waiting(revocation.WaitNone), lost.ID)
 	s.must(err)
 	s.Advance(sitting.Add(-25 * 24 * time.Hour).Sub(s.Time()))
-	tablet := s.token(s.user, issuance.NewCredential{Name: "field tablet", Scope: []string{"read", "write"}, Collection: &tissue, Lifetime: 30 * day})
-	board := s.token(s.user, issuance.NewCredential{Name: "Grafana dashboard", Scope: []string{"read"}})
-	s.token(s.user, issuance.NewCredential{Name: "R notebook", Scope: []string{"read"}, Lifetime: 90 * day})
-	_, err = s.CreateExchangeKey(s.from("192.0.2.17"), caller, issuance.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
+	tablet := s.token(s.user, credentials.NewCredential{Name: "field tablet", Scope: []string{"read", "write"}, Collection: &tissue, Lifetime: 30 * day})
+	board := s.token(s.user, credentials.NewCredential{Name: "Grafana dashboard", Scope: []string{"read"}})
+	s.token(s.user, credentials.NewCredential{Name: "R notebook", Scope: []string{"read"}, Lifetime: 90 * day})
+	_, err = s.CreateExchangeKey(s.from("192.0.2.17"), caller, credentials.NewCredential{Name: "batch jobs on TES", Lifetime: 29 * day})
 	s.must(err)
 	s.Advance(sitting.Add(-26 * time.Hour).Sub(s.Time()))
 	s.use(tablet, "2001:db8:85a3::8a2e:370:7334")
@@ -378,8 +392,8 @@ func (s *studio) fillFor(path, username string) string {
 	return strings.ReplaceAll(path, "{user}", u.ID)
 }
 
-func newCredential(name string) issuance.NewCredential {
-	return issuance.NewCredential{Name: name, Scope: []string{"read"}}
+func newCredential(name string) credentials.NewCredential {
+	return credentials.NewCredential{Name: name, Scope: []string{"read"}}
 }
 
 // quoted is a text as JavaScript has it.

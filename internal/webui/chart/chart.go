@@ -22,8 +22,8 @@ type Chart struct {
 	Bars    []Bar
 	Width   int // of the drawing, in its own units
 	Legend  []Legend
-	From    time.Time
-	Middle  time.Time
+	From    string
+	Middle  string
 	Columns []string // the same as a table: what is counted, and
 	Rows    []Row    // how much of it there was in each step that had any
 }
@@ -46,8 +46,22 @@ type Legend struct {
 	Class, Name, Total string
 }
 
-// clock is how the time of a step is written.
-const clock = "15:04"
+// Meaning is what a part stands for: parts of one meaning have shades of one colour.
+type Meaning string
+
+// The meanings.
+const (
+	Allowed Meaning = "allowed"
+	Refused Meaning = "refused"
+	Revoked Meaning = "revoked"
+)
+
+// Style is how the charts of a page are drawn.
+type Style struct {
+	Clock string // how the time of a step is written, as time.Format has it
+}
+
+func (s Style) stamp(t time.Time) string { return t.UTC().Format(s.Clock) }
 
 // barWidth is what a step takes, with the gap beside it, in the drawing's units.
 const barWidth, barGap = 10, 2
@@ -73,8 +87,8 @@ const (
 	rest    = "the rest"
 )
 
-// Stacked draws counts by name.
-func Stacked(name string, columns []Column) Chart {
+// Stacked draws counts by name, each in a colour of its meaning.
+func (s Style) Stacked(name string, meaning func(part string) Meaning, columns []Column) Chart {
 	totals := map[string]int64{}
 	top := int64(0)
 	for _, c := range columns {
@@ -88,7 +102,7 @@ func Stacked(name string, columns []Column) Chart {
 	})
 	out := Chart{Name: name, Top: kit.Grouped(top), Width: len(columns) * barWidth, Columns: order}
 	if len(columns) > 0 {
-		out.From, out.Middle = columns[0].From, columns[len(columns)/2].From
+		out.From, out.Middle = s.stamp(columns[0].From), s.stamp(columns[len(columns)/2].From)
 	}
 	shown := order
 	if len(order) > classes {
@@ -97,12 +111,14 @@ func Stacked(name string, columns []Column) Chart {
 			totals[rest] += totals[part]
 		}
 	}
+	classes := classesOf(shown, meaning)
 	for i, part := range shown {
-		out.Legend = append(out.Legend, Legend{classOf(i), part, kit.Grouped(totals[part])})
+		out.Legend = append(out.Legend, Legend{classes[i], part, kit.Grouped(totals[part])})
 	}
 	for i, c := range columns {
-		out.Bars = append(out.Bars, c.draw(i, shown, top)...)
-		if row, some := c.row(order); some {
+		at := s.stamp(c.From)
+		out.Bars = append(out.Bars, drawing{at: at, x: i, order: shown, classes: classes, top: top}.of(c)...)
+		if row, some := c.row(at, order); some {
 			out.Rows = append(out.Rows, row)
 		}
 	}
@@ -111,8 +127,8 @@ func Stacked(name string, columns []Column) Chart {
 }
 
 // row returns the step as a row of a table; some is false when nothing happened in it.
-func (c Column) row(order []string) (row Row, some bool) {
-	row.Name = c.From.UTC().Format(clock)
+func (c Column) row(at string, order []string) (row Row, some bool) {
+	row.Name = at
 	for _, part := range order {
 		some = some || c.Parts[part] != 0
 		row.Cells = append(row.Cells, kit.Grouped(c.Parts[part]))
@@ -120,11 +136,20 @@ func (c Column) row(order []string) (row Row, some bool) {
 	return row, some
 }
 
-// draw returns the parts of a step, the most frequent one at the bottom.
-func (c Column) draw(at int, order []string, top int64) []Bar {
+// drawing is how one step is drawn.
+type drawing struct {
+	at      string // when it was
+	x       int
+	order   []string
+	classes []string
+	top     int64
+}
+
+// of returns the parts of a step, the most frequent one at the bottom.
+func (d drawing) of(c Column) []Bar {
 	var bars []Bar
 	floor, left := 100.0, c.sum()
-	for i, part := range order {
+	for i, part := range d.order {
 		n := c.Parts[part]
 		if part == rest {
 			n = left
@@ -133,17 +158,28 @@ func (c Column) draw(at int, order []string, top int64) []Bar {
 		if n == 0 {
 			continue
 		}
-		height := 100 * float64(n) / float64(top)
+		height := 100 * float64(n) / float64(d.top)
 		floor -= height
 		bars = append(bars, Bar{
-			X: decimal(float64(at * barWidth)), Y: decimal(max(floor, 0)), Width: decimal(barWidth - barGap), Height: decimal(height),
-			Class: classOf(i), Text: c.From.UTC().Format(clock) + " " + part + ": " + kit.Grouped(n),
+			X: decimal(float64(d.x * barWidth)), Y: decimal(max(floor, 0)), Width: decimal(barWidth - barGap), Height: decimal(height),
+			Class: d.classes[i], Text: d.at + " " + part + ": " + kit.Grouped(n),
 		})
 	}
 	return bars
 }
 
-func classOf(i int) string { return "s" + strconv.Itoa(i) }
+// classesOf returns the colour of each part: that of its meaning, in another shade than the
+// other parts of that meaning.
+func classesOf(parts []string, meaning func(string) Meaning) []string {
+	used := map[Meaning]int{}
+	list := make([]string, len(parts))
+	for i, part := range parts {
+		m := meaning(part)
+		list[i] = string(m) + strconv.Itoa(used[m])
+		used[m]++
+	}
+	return list
+}
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
 
@@ -167,7 +203,7 @@ type Delay struct {
 
 // Delays draws how long something took: the mean, and above it what the slowest
 // stayed below.
-func Delays(name string, list []Delay) Chart {
+func (s Style) Delays(name string, list []Delay) Chart {
 	top := time.Duration(0)
 	total := int64(0)
 	for _, d := range list {
@@ -176,7 +212,7 @@ func Delays(name string, list []Delay) Chart {
 	}
 	out := Chart{Name: name, Top: Milliseconds(top), Unit: " ms", Width: len(list) * barWidth}
 	if len(list) > 0 {
-		out.From, out.Middle = list[0].From, list[len(list)/2].From
+		out.From, out.Middle = s.stamp(list[0].From), s.stamp(list[len(list)/2].From)
 	}
 	out.Columns = []string{"revocations", "mean", "all below"}
 	for i, d := range list {
@@ -186,16 +222,16 @@ func Delays(name string, list []Delay) Chart {
 		mean := 100 * float64(d.Mean) / float64(top)
 		slowest := max(100*float64(d.Slowest)/float64(top)-mean, 0)
 		x, width := decimal(float64(i*barWidth)), decimal(barWidth-barGap)
-		text := d.From.UTC().Format(clock) + " mean " + Milliseconds(d.Mean) + " ms, all below " + Milliseconds(d.Slowest) + " ms"
+		text := s.stamp(d.From) + " mean " + Milliseconds(d.Mean) + " ms, all below " + Milliseconds(d.Slowest) + " ms"
 		out.Bars = append(out.Bars,
-			Bar{x, decimal(100 - mean), width, decimal(mean), "s0", text},
+			Bar{x, decimal(100 - mean), width, decimal(mean), "revoked0", text},
 			Bar{x, decimal(100 - mean - slowest), width, decimal(slowest), "pale", text})
-		out.Rows = append(out.Rows, Row{d.From.UTC().Format(clock), []string{
+		out.Rows = append(out.Rows, Row{s.stamp(d.From), []string{
 			kit.Grouped(d.Count), Milliseconds(d.Mean) + " ms", Milliseconds(d.Slowest) + " ms",
 		}})
 	}
 	if total > 0 {
-		out.Legend = []Legend{{"s0", "mean", ""}, {"pale", "slowest", ""}}
+		out.Legend = []Legend{{"revoked0", "mean", ""}, {"pale", "slowest", ""}}
 		out.Summary = name + ": " + kit.Count(total, "revocation") + ", all below " + Milliseconds(top) + " ms"
 		return out
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bearerd/bearerd/internal/account"
 	"github.com/bearerd/bearerd/internal/caller"
 	"github.com/bearerd/bearerd/internal/fault"
 	"github.com/bearerd/bearerd/internal/httpkit"
@@ -41,6 +42,7 @@ type SignIn struct {
 	*kit.Site
 
 	Authenticator *signin.Authenticator
+	Accounts      *account.Accounts
 	Issuance      *issuance.Issuance
 	Revoker       *revoking.Revoker
 	Passwords     bool          // people sign in with passwords, kept here or checked by a source
@@ -55,8 +57,8 @@ func (p *SignIn) Register(mux *http.ServeMux) {
 	p.Anybody(mux, "POST "+kit.PathLogin, p.login)
 	p.Anybody(mux, "GET /auth/logout", p.logoutPage)
 	p.Anybody(mux, "POST /auth/logout", p.logout)
-	p.Anybody(mux, "GET "+signin.PathPasswordLink, p.passwordLinkPage)
-	p.Anybody(mux, "POST "+signin.PathPasswordLink, p.setByLink)
+	p.Anybody(mux, "GET "+account.PathPasswordLink, p.passwordLinkPage)
+	p.Anybody(mux, "POST "+account.PathPasswordLink, p.setByLink)
 	p.registerWays(mux)
 }
 

@@ -38,7 +38,7 @@ func (p *SignIn) setByLink(w http.ResponseWriter, r *kit.Request) error {
 	if view.Link.Error+view.Password.Error != "" {
 		return p.Render(w, r, http.StatusBadRequest, "passwordlink", "Set a password", view)
 	}
-	_, err = p.Authenticator.UsePasswordLink(r.Context(), token.Secret(view.Link.Value), token.Secret(form.Get("password")))
+	_, err = p.Accounts.UsePasswordLink(r.Context(), token.Secret(view.Link.Value), token.Secret(form.Get("password")))
 	if err == nil {
 		p.ForgetSessions(w)
 		return p.SeeOther(w, kit.PathLogin+"?notice=password")

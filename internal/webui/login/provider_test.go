@@ -10,15 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bearerd/bearerd/internal/webui/login"
-	"github.com/bearerd/bearerd/internal/webui/webuitest"
-
 	"github.com/bearerd/bearerd/internal/assertion/assertiontest"
 	"github.com/bearerd/bearerd/internal/audit"
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/credentials"
 	"github.com/bearerd/bearerd/internal/edgetest"
 	"github.com/bearerd/bearerd/internal/httpkit"
-	"github.com/bearerd/bearerd/internal/issuance"
 	"github.com/bearerd/bearerd/internal/node"
 	"github.com/bearerd/bearerd/internal/node/nodetest"
 	"github.com/bearerd/bearerd/internal/openid"
@@ -27,6 +24,8 @@ import (
 	"github.com/bearerd/bearerd/internal/signin"
 	"github.com/bearerd/bearerd/internal/sso"
 	"github.com/bearerd/bearerd/internal/webui"
+	"github.com/bearerd/bearerd/internal/webui/login"
+	"github.com/bearerd/bearerd/internal/webui/webuitest"
 )
 
 // orcid is a site on which people sign in with an OpenID provider, and that provider.
@@ -291,7 +290,7 @@ func TestTheProviderEndsASession(t *testing.T) {
 	o.signIn(t, here)
 	c, err := o.Session(t.Context(), here.Cookie(t, "bearerd_session"))
 	nodetest.Must(t, err)
-	access, apiToken := o.MadeAccess(t, c), o.APIToken(t, c, issuance.NewCredential{})
+	access, apiToken := o.MadeAccess(t, c), o.APIToken(t, c, credentials.NewCredential{})
 	ada := o.Ada(t)
 	o.at.Person(map[string]any{"sid": "s2"})
 	o.signIn(t, there)
@@ -323,7 +322,7 @@ func TestTheProviderEndsEverything(t *testing.T) {
 	o.signIn(t, b)
 	c, err := o.Session(t.Context(), b.Cookie(t, "bearerd_session"))
 	nodetest.Must(t, err)
-	apiToken := o.APIToken(t, c, issuance.NewCredential{})
+	apiToken := o.APIToken(t, c, credentials.NewCredential{})
 	o.logout(t, o.at.LogoutToken(nil)).Is(http.StatusOK)
 	o.wantSignedIn(t, "the session", b, false)
 	o.WantDead(t, "an API token", apiToken)

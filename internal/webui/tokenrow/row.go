@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bearerd/bearerd/internal/caller"
+	"github.com/bearerd/bearerd/internal/networks"
 	"github.com/bearerd/bearerd/internal/records"
 	"github.com/bearerd/bearerd/internal/token"
 	"github.com/bearerd/bearerd/internal/webui/kit"
@@ -15,24 +16,28 @@ import (
 
 // Row is a stored token as pages show it.
 type Row struct {
-	Resource   string // of a connected application: "" where there is only one
-	ID         string
-	Name       string
-	Kind       string
-	Shown      string // enough of the value to know it by
-	Scope      []string
-	Collection string // "": none
-	Created    time.Time
-	LastUsed   time.Time
-	LastFrom   string
-	Expires    time.Time
-	SoonIn     string // how long it has, when that isn't long
-	Ended      time.Time
-	Reason     string // why it ended; "" while it is valid
-	Renewable  bool   // whether it can be given a new value
-	Client     string // that it was issued to; "": none
-	KeepsEnd   bool   // a new value ends when this one does
-	Children   []Row  // of a connected application: the valid tokens that it created
+	Resource    string // of a connected application: "" where there is only one
+	ID          string
+	Name        string
+	Description string
+	Owner       string // the subject
+	Username    string // the owner's, where tokens of several users are listed
+	Kind        string
+	Shown       string // enough of the value to know it by
+	Scope       []string
+	Collection  string        // "": none
+	Networks    networks.List // that it may be used from; nil: any
+	Created     time.Time
+	LastUsed    time.Time
+	LastFrom    string
+	Expires     time.Time
+	SoonIn      string // how long it has, when that isn't long
+	Ended       time.Time
+	Reason      string // why it ended; "" while it is valid
+	Renewable   bool   // whether it can be given a new value
+	Client      string // that it was issued to; "": none
+	KeepsEnd    bool   // a new value ends when this one does
+	Children    []Row  // of a connected application: the valid tokens that it created
 }
 
 // Listed is how many a page lists. Ended tokens are removed after 90 days, so few
@@ -42,8 +47,8 @@ const Listed = 500
 // Of returns what a page shows at a time of a stored token; names are those of collections.
 func Of(t records.StoredToken, names map[int64]string, now time.Time) Row {
 	row := Row{
-		ID: t.ID, Name: t.Name, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
-		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt, Client: t.ClientID,
+		ID: t.ID, Name: t.Name, Description: t.Description, Owner: t.Owner, Kind: kindName(t.Kind), Shown: shown(t), Scope: t.Scope,
+		Created: t.CreatedAt, LastUsed: t.LastUsedAt, LastFrom: t.LastUsedBy, Expires: t.ExpiresAt, Client: t.ClientID, Networks: t.Networks,
 		KeepsEnd: len(t.Chain) > 0,
 	}
 	if row.Name == "" {

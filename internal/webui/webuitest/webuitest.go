@@ -29,7 +29,7 @@ func New(t *testing.T, o nodetest.Options, change ...func(*webui.Pages)) *Site {
 	f.User(t, "ada", "correct horse")
 	f.User(t, "eve", "battery staple")
 	p := &webui.Pages{
-		SignIn: f.Authenticator, Issuance: f.Issuance, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
+		SignIn: f.Authenticator, Accounts: f.Accounts, Issuance: f.Issuance, Tokens: f.Tokens, Flows: f.Flows, Revoker: f.Revoker, Directory: f.Directory, Explainer: f.Explainer,
 		Status: f.Follower.Status, Policy: f.Settings.Policy, Now: f.Time,
 		CrossOrigin: edgetest.CrossOrigin(t), Cookies: httpkit.NewCookies(nodetest.Issuer),
 
@@ -100,19 +100,14 @@ func Between(text, before, after string) string {
 // ShowsToken reports whether a page shows an API token.
 func ShowsToken(a *edgetest.Answer) bool { return apiToken.MatchString(a.Body) }
 
-// Active returns what a page of tokens shows above the ended ones.
-func Active(a *edgetest.Answer) string {
-	above, _, _ := strings.Cut(a.Body, "<details")
-	return above
-}
+var listedToken = regexp.MustCompile(`href="/auth/tokens/([0-9a-f-]{36})`)
 
-// IDOf returns the id of the one active token on the page.
+// IDOf returns the id of the first valid token on the page of one's tokens.
 func IDOf(t *testing.T, b *edgetest.Site) string {
 	t.Helper()
-	_, rest, _ := strings.Cut(Active(b.Get(t, "/auth/tokens").Is(http.StatusOK)), `href="/auth/tokens/`)
-	id, _, ok := strings.Cut(rest, "/")
-	if !ok {
+	found := listedToken.FindStringSubmatch(b.Get(t, "/auth/tokens").Is(http.StatusOK).Body)
+	if found == nil {
 		t.Fatal("no token is listed")
 	}
-	return id
+	return found[1]
 }

@@ -65,3 +65,21 @@ for (const input of document.querySelectorAll("[data-picks]")) {
     document.getElementById(input.dataset.picks).checked = true;
   });
 }
+
+// The sentence that says what a token will be able to do follows what is chosen.
+for (const form of document.querySelectorAll("form[data-sentence]")) {
+  const sentence = document.getElementById(form.dataset.sentence);
+  const tell = () => {
+    const values = new FormData(form);
+    const where = form.elements.collection;
+    const scopes = values.getAll("scope").join(" ").split(/\s+/).filter(Boolean);
+    let text = "Anyone who has the token can act as " + sentence.dataset.who;
+    if (where && where.value) text += " in the collection " + where.selectedOptions[0].textContent.replace(/ \(\d+\)$/, "") + " alone";
+    const networks = form.elements.networks && form.elements.networks.value.trim();
+    if (networks) text += ", from " + networks + " alone";
+    text += ", where an application asks for no scope" + (scopes.length ? " or for " + scopes.join(", ") + "." : ". With scopes it opens more.");
+    if (text !== sentence.textContent) sentence.textContent = text;
+  };
+  form.addEventListener("change", tell);
+  form.addEventListener("input", tell);
+}

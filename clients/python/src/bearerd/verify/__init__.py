@@ -19,7 +19,6 @@ tokens that are bound to a collection.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 import threading
@@ -29,6 +28,7 @@ from collections.abc import Iterable, Mapping
 from typing import Callable, Optional
 
 from ..identity import plain_audience
+from ._address import check_address, client_address
 from ._errors import MALFORMED, NO_NEWS, Error, Refused, Unavailable
 from ._issuer import Issuer, IssuerError
 from ._log import Log, boot_clock
@@ -36,7 +36,7 @@ from ._strict import Malformed
 from ._stream import Follower
 from ._token import MAX_TOKEN, SKEW, Forms, Token, key_id_of, read_jwt, shared_key, split_jwt
 
-__all__ = ["Error", "Refused", "Token", "Unavailable", "Verifier"]
+__all__ = ["Error", "Refused", "Token", "Unavailable", "Verifier", "client_address"]
 
 _REACH = 2.0  # seconds to wait for what the log said before a token was issued
 _FACT_AGE = 300.0  # seconds for which what the issuer said of an opaque token is kept
@@ -117,8 +117,8 @@ class Verifier:
     ) -> Token:
         """Returns what a token says, if it may be used now.
 
-        ``address`` is the client's: a token that is bound to networks is refused from
-        elsewhere, and where no address is given. ``scope`` holds scopes that are needed,
+        ``address`` is the client's: a token that is limited to networks is refused from
+        elsewhere, and where no address is given. See client_address. ``scope`` holds scopes that are needed,
         ``collection`` the collection that the token must be bound to.
 
         Raises Refused (RFC 6750: ``status`` 401 or 403) or Unavailable (503).
@@ -141,7 +141,7 @@ class Verifier:
                 self._reach(t.seq)
             self._judge(t, at, log)
             if t.networks is not None:
-                _check_address(t, address)
+                check_address(t, address)
             for name in scope:
                 if name not in t.scope:
                     raise Refused(f"the scope {name} is needed", 403)
@@ -333,18 +333,6 @@ class Verifier:
                     break
                 log.changed.wait(min(left, 0.5))
         self._starting = 0.0
-
-
-def _check_address(t: Token, address: Optional[str]) -> None:
-    """Refuses a token that is bound to networks from elsewhere."""
-    try:
-        at = ipaddress.ip_address(address or "")
-    except ValueError:
-        raise Refused("the token is bound to networks, and the client's address isn't known") from None
-    mapped = getattr(at, "ipv4_mapped", None)
-    at = mapped or at
-    if not any(at.version == n.version and at in n for n in t.networks or ()):
-        raise Refused("the token is not for this network")
 
 
 _verifiers: weakref.WeakSet[Verifier] = weakref.WeakSet()

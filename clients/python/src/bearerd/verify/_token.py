@@ -21,6 +21,7 @@ from ._strict import Malformed, decode_part, integer, parse_object, text, texts
 MAX_TOKEN = 8 << 10  # bytes
 _CLIENT = "client:"
 _MAX_ACTORS = 4
+_MAX_NETWORKS = 32
 _MAX_CLIENT = 255  # bytes of a client's id, the longest of what a token names
 SKEW = 30  # seconds that the issuer's clock may be ahead; expiry has no leeway
 _MAX_DATE = 1 << 53
@@ -39,7 +40,8 @@ class Token:
     the client's where it speaks for itself. ``expires`` is None for a token that has no
     end. ``seq`` is the entry of the revocation log as of which it was decided. ``actors``
     are the ids of the users and clients that act for the subject (RFC 8693 §4.1), the
-    current actor first; only the first counts for deciding about access.
+    current actor first; only the first counts for deciding about access. ``networks`` are
+    those that the token may be used from; None: it is not limited.
     """
 
     kind: str
@@ -283,10 +285,22 @@ def _actors(value: Any) -> tuple[str, ...]:
 
 
 def _networks(value: Any) -> tuple[_Network, ...]:
+    """Returns networks, each in its one spelling: no verifier may read another one."""
+    listed = texts(value, "networks")
+    if not 0 < len(listed) <= _MAX_NETWORKS:
+        raise Malformed("networks isn't a short list of networks")
+    return tuple(_network(one) for one in listed)
+
+
+def _network(one: str) -> _Network:
     try:
-        return tuple(ipaddress.ip_network(n) for n in texts(value, "networks"))
+        network = ipaddress.ip_network(one)
     except ValueError:
-        raise Malformed("networks isn't a list of CIDRs") from None
+        raise Malformed("networks has something else than a network") from None
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if str(network) != one or "%" in one or mapped is not None or network.prefixlen == 0:
+        raise Malformed("a network isn't in its one spelling")
+    return network
 
 
 # A pattern of another system's tokens: characters, and classes with a repetition. There is

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/census"
+	"github.com/bearerd/bearerd/internal/notice"
+	"github.com/bearerd/bearerd/internal/server"
+	"github.com/bearerd/bearerd/internal/traffic"
+	"github.com/bearerd/bearerd/internal/webui/admin"
+)
+
+// figures are what the overview page shows of all nodes.
+type figures struct {
+	hours  *traffic.Hours
+	census *census.Census
+}
+
+// count has an instance keep figures, by counters that totals reads. It returns the loops
+// that do.
+func (i *instance) count(totals func() traffic.Totals, log *slog.Logger) ([]server.Loop, error) {
+	hours, err := traffic.NewHours(traffic.Config{Store: i.store, Node: uuid.NewString(), Totals: totals, Now: i.now})
+	if err != nil {
+		return nil, err
+	}
+	counter, err := census.New(census.Config{Store: i.store, Now: i.now})
+	if err != nil {
+		return nil, err
+	}
+	i.figures = figures{hours: hours, census: counter}
+	return []server.Loop{
+		{Name: "keeping the counts", Run: func(ctx context.Context) error { return hours.Run(ctx, log) }},
+		{Name: "counting users and tokens", Run: func(ctx context.Context) error { return counter.Run(ctx, log) }},
+	}, nil
+}
+
+// cluster returns what the overview page shows of all nodes.
+func (i *instance) cluster() admin.Cluster {
+	if i.figures.hours == nil {
+		return admin.Cluster{}
+	}
+	return admin.Cluster{
+		History: i.figures.hours, Figures: i.figures.census.Figures,
+		Notices: func() []notice.State {
+			list := make([]notice.State, len(i.outboxes))
+			for n, o := range i.outboxes {
+				list[n] = o.State()
+			}
+			return list
+		},
+	}
+}

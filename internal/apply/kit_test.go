@@ -1,0 +1,5 @@
+package apply_test
+
+import "github.com/bearerd/bearerd/internal/caller"
+
+var operator = caller.Operator()

@@ -1,0 +1,87 @@
+// Package census counts users and tokens for the overview page: in the background, a part
+// at a time, by one node of all, and less often the longer it takes. Reading the figures
+// takes the same time however many there are.
+package census
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+const (
+	// every is how often it is counted at most.
+	every = time.Minute
+	// share is how much longer than the counting the time between two countings is.
+	share = 50
+	// abandoned is after how long another node counts when the one that began has not
+	// finished, or twice as long as it took the last time: it may have died.
+	abandoned = 10 * time.Minute
+	// part is how many rows are read at a time.
+	part = 2000
+)
+
+// Config says what a census is made of. All fields must be set.
+type Config struct {
+	Store records.Census
+	Now   func() time.Time
+}
+
+// Census counts.
+type Census struct{ cfg Config }
+
+// New returns a census.
+func New(cfg Config) (*Census, error) {
+	if cfg.Store == nil || cfg.Now == nil {
+		return nil, errors.New("census: store and clock must be set")
+	}
+	return &Census{cfg: cfg}, nil
+}
+
+// Figures returns what was counted last.
+func (c *Census) Figures(ctx context.Context) (records.CountedFigures, error) {
+	return c.cfg.Store.Figures(ctx)
+}
+
+// Count counts if the figures are old enough, and no other node does.
+func (c *Census) Count(ctx context.Context) error {
+	last, err := c.cfg.Store.Figures(ctx)
+	if err != nil {
+		return err
+	}
+	now := c.cfg.Now()
+	claimed, err := c.cfg.Store.ClaimCensus(ctx, records.CensusClaim{
+		Now: now, Finished: now.Add(-max(every, share*last.Took)), Unfinished: now.Add(-max(abandoned, 2*last.Took)),
+	})
+	if err != nil || !claimed {
+		return err
+	}
+	sum, err := c.sum(ctx, now)
+	if err != nil {
+		return err
+	}
+	return c.cfg.Store.SetFigures(ctx, records.CountedFigures{Figures: sum, Began: now, Took: max(c.cfg.Now().Sub(now), 0)})
+}
+
+// sum reads every row.
+func (c *Census) sum(ctx context.Context, now time.Time) (sum records.Figures, err error) {
+	for _, count := range []func(context.Context, records.CensusPart) (records.Figures, records.Cursor, error){
+		c.cfg.Store.CountUsers, c.cfg.Store.CountTokens,
+	} {
+		p := records.CensusPart{Limit: part, Now: now}
+		for {
+			some, next, err := count(ctx, p)
+			if err != nil {
+				return sum, err
+			}
+			sum = sum.Plus(some)
+			if next == (records.Cursor{}) {
+				break
+			}
+			p.After = next
+		}
+	}
+	return sum, nil
+}

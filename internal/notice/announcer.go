@@ -1,0 +1,95 @@
+package notice
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+// Interest says which events a receiver wants.
+type Interest struct {
+	Receiver string
+	Events   []string // none: all
+	// Daily makes notices of tokens that expire wait for one time of the day, so that a
+	// receiver can say in one message what there is on that day.
+	Daily bool
+}
+
+func (i Interest) wants(event string) bool {
+	return len(i.Events) == 0 || slices.Contains(i.Events, event)
+}
+
+// Announcer decides who is to learn of what, as part of the transaction in which it happens.
+// The zero value announces nothing.
+type Announcer struct {
+	interests []Interest
+	now       func() time.Time
+}
+
+// NewAnnouncer returns an announcer for receivers.
+func NewAnnouncer(interests []Interest, now func() time.Time) *Announcer {
+	return &Announcer{interests: interests, now: now}
+}
+
+// Wanted reports whether a receiver wants an event.
+func (a *Announcer) Wanted(event string) bool {
+	return slices.ContainsFunc(a.interests, func(i Interest) bool { return i.wants(event) })
+}
+
+// Add returns the operations that a batch needs in addition, so that what it does is
+// reported.
+func (a *Announcer) Add(b records.Batch) ([]records.Op, error) {
+	if len(a.interests) == 0 {
+		return nil, nil
+	}
+	var ops []records.Op
+	for _, f := range Of(b) {
+		op, wanted, err := a.announce(f)
+		if err != nil {
+			return nil, err
+		}
+		if wanted {
+			ops = append(ops, op)
+		}
+	}
+	return ops, nil
+}
+
+// announce returns the operation that reports a fact; wanted is false when nobody is to
+// learn of it.
+func (a *Announcer) announce(f Fact) (op records.AddNotice, wanted bool, err error) {
+	f.ID = uuid.NewString()
+	if f.At.IsZero() {
+		f.At = a.now()
+	}
+	for _, i := range a.interests {
+		if !i.wants(f.Event) {
+			continue
+		}
+		due := records.Due{Receiver: i.Receiver, At: f.At}
+		if i.Daily && f.Event == TokenExpiring {
+			due.At = nextDaily(a.now())
+		}
+		op.Due = append(op.Due, due)
+	}
+	if len(op.Due) == 0 {
+		return op, false, nil
+	}
+	op.Notice, err = f.notice()
+	return op, true, err
+}
+
+// dailyAt is when in the day, UTC, notices that wait for it are sent.
+const dailyAt = 6 * time.Hour
+
+// nextDaily returns the next such time.
+func nextDaily(t time.Time) time.Time {
+	at := t.UTC().Truncate(24 * time.Hour).Add(dailyAt)
+	if !at.After(t) {
+		at = at.Add(24 * time.Hour)
+	}
+	return at
+}

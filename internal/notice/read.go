@@ -1,0 +1,117 @@
+package notice
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/bearerd/bearerd/internal/audit"
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/revocation"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// Of returns what there is to report of a batch, without ids and times. Its operations and
+// its log entries say what happened, its audit events who did it.
+func Of(b records.Batch) []Fact {
+	var facts []Fact
+	for _, op := range b.Ops {
+		switch op := op.(type) {
+		case records.AddToken:
+			if t := op.Token; byHand(t.Kind) && t.RevokedAt.IsZero() {
+				facts = append(facts, ofToken(b, t))
+			}
+		case records.UpdateUser:
+			facts = append(facts, ofUpdate(b, op)...)
+		case records.RemoveUser:
+			facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID, Removed: true}.by(eventAbout(b, "", op.ID)))
+		}
+	}
+	for _, e := range b.Audit {
+		facts = append(facts, ofEvent(e)...)
+	}
+	for _, e := range b.Log {
+		// Everything of a user is void. Clients, whose ids are no UUIDs, have no sessions.
+		if e.What == revocation.Subject && uuid.Validate(e.ID) == nil {
+			facts = append(facts, Fact{Event: SessionRevoked, Subject: e.ID, All: true}.by(eventAbout(b, "", e.ID)))
+		}
+	}
+	return facts
+}
+
+// byHand reports whether people keep tokens of a kind, and replace them by hand.
+func byHand(k token.Kind) bool { return k == token.KindAPIToken || k == token.KindExchangeKey }
+
+// ofToken returns that a token was created: by itself, or in place of another one.
+func ofToken(b records.Batch, t records.StoredToken) Fact {
+	e := eventAbout(b, t.ID, "")
+	if e.TokenID == "" && t.Replaces != "" {
+		e = eventAbout(b, t.Replaces, "")
+	}
+	e.Reason = "" // of a creation it is only the kind
+	return Fact{Event: TokenCreated, Subject: t.Owner, Token: t.ID}.by(e)
+}
+
+func ofUpdate(b records.Batch, op records.UpdateUser) []Fact {
+	var facts []Fact
+	event := eventAbout(b, "", op.ID)
+	if op.Disabled != nil && *op.Disabled {
+		facts = append(facts, Fact{Event: UserDisabled, Subject: op.ID}.by(event))
+	}
+	// A hash that is replaced without that may be another one of the same password.
+	if op.PasswordHash != nil && slices.ContainsFunc(b.Log, func(e revocation.Entry) bool { return e.What == revocation.Subject && e.ID == op.ID }) {
+		f := Fact{Event: CredentialChange, Subject: op.ID, Change: "update"}
+		if op.PasswordHash.Reveal() == "" {
+			f.Change = "revoke"
+		}
+		facts = append(facts, f.by(event))
+	}
+	return facts
+}
+
+// ofEvent returns what an audit event alone says.
+func ofEvent(e audit.Event) []Fact {
+	if e.Outcome != audit.OK {
+		return nil
+	}
+	switch e.Action {
+	case audit.LeakedReport:
+		return []Fact{Fact{Event: TokenLeaked, Subject: e.Target, Token: e.TokenID}.by(e)}
+	case audit.TokenRevoke:
+		if e.Actor != e.Target && e.Reason != token.ReasonRegenerated { // else its owner replaced it
+			return []Fact{Fact{Event: TokenRevoked, Subject: e.Target, Token: e.TokenID}.by(e)}
+		}
+	case audit.Logout:
+		return []Fact{Fact{Event: SessionRevoked, Subject: e.Target, Session: e.TokenID}.by(e)}
+	case audit.RevokeAll:
+		if e.Actor != e.Target && uuid.Validate(e.Target) == nil {
+			return []Fact{Fact{Event: TokenRevoked, Subject: e.Target, All: true}.by(e)}
+		}
+	}
+	return nil
+}
+
+// eventAbout returns the audit event about a token or, without one, about a target.
+func eventAbout(b records.Batch, tokenID, target string) audit.Event {
+	i := slices.IndexFunc(b.Audit, func(e audit.Event) bool {
+		return tokenID != "" && e.TokenID == tokenID || tokenID == "" && e.Target == target
+	})
+	if i < 0 {
+		return audit.Event{Actor: audit.ActorSystem}
+	}
+	return b.Audit[i]
+}
+
+// by says who did it, and from where.
+func (f Fact) by(e audit.Event) Fact {
+	f.Actor, f.RequestID, f.Address, f.Reason = e.Actor, e.RequestID, e.Address, e.Reason
+	switch e.Actor {
+	case f.Subject:
+		f.By = ByUser
+	case audit.ActorSystem, "":
+		f.By = BySystem
+	default:
+		f.By = ByAdmin
+	}
+	return f
+}

@@ -1,0 +1,107 @@
+package records
+
+import (
+	"context"
+	"time"
+)
+
+// Notice is something that receivers outside are to learn of. It names tokens by their ids
+// and holds no secret.
+type Notice struct {
+	ID      string // never used twice: the jti of what is sent
+	Event   string // what happened, by its URI
+	Subject string // whom it concerns; "": nobody
+	At      time.Time
+	Fact    []byte // the rest, as JSON
+}
+
+// Due is when a receiver is to be sent a notice.
+type Due struct {
+	Receiver string
+	At       time.Time
+}
+
+// Outgoing is a notice that waits for one receiver.
+type Outgoing struct {
+	Notice
+
+	Seq      int64
+	Attempts int // that failed
+}
+
+// DueQuery asks for the notices that are due for a receiver: those that are due first, of
+// one time those of one subject beside each other.
+type DueQuery struct {
+	Receiver string
+	Now      time.Time
+	Limit    int
+}
+
+// Postponed is a notice that could not be sent, and when it is tried again.
+type Postponed struct {
+	Seq int64
+	At  time.Time
+}
+
+// Turn is the right to send to a receiver. One node has it until it runs out.
+type Turn struct {
+	Receiver, Node string
+	Now, Until     time.Time
+}
+
+// OutboxBounds are what the notices that wait are bounded by.
+type OutboxBounds struct {
+	Receiver string
+	Before   time.Time // notices of this time and earlier are dropped
+	Most     int       // how many may wait for the receiver: the newest
+}
+
+// Waiting is how many notices wait for a receiver, up to a limit, and since when.
+type Waiting struct {
+	Count  int
+	Oldest time.Time // zero: none waits
+}
+
+// Outbox keeps notices until they are sent. AddNotice adds them.
+type Outbox interface {
+	// TakeTurn reports whether the node may send to the receiver until the turn ends: it
+	// may already, or nobody may now.
+	TakeTurn(ctx context.Context, t Turn) (bool, error)
+	// DueNotices returns notices that are due.
+	DueNotices(ctx context.Context, q DueQuery) ([]Outgoing, error)
+	// SettleNotices deletes notices that were sent or never will be, and puts off others.
+	SettleNotices(ctx context.Context, done []int64, later []Postponed) error
+	// TrimNotices deletes what is beyond the bounds, and returns how many notices that were.
+	TrimNotices(ctx context.Context, b OutboxBounds) (int64, error)
+	// PurgeNotices deletes what stands there since before an instant, of any receiver.
+	PurgeNotices(ctx context.Context, before time.Time) error
+	// WaitingNotices counts what waits for a receiver.
+	WaitingNotices(ctx context.Context, receiver string, limit int) (Waiting, error)
+	// KnownNetworks returns those of the places that SeeNetwork has stored.
+	KnownNetworks(ctx context.Context, places []Place) ([]Place, error)
+}
+
+// Place is a network from which a token was used.
+type Place struct{ TokenID, Network string }
+
+type (
+	// AddNotice adds a notice to the outbox of each receiver.
+	AddNotice struct {
+		Notice Notice
+		Due    []Due
+	}
+	// SeeNetwork remembers that an API token or API key was used from a network; of each
+	// token the latest NetworksKept are remembered. Where the token was used from others
+	// before, and not from this one, the notice is added.
+	SeeNetwork struct {
+		Place  Place
+		At     time.Time
+		Notice AddNotice
+	}
+)
+
+// NetworksKept is how many networks are remembered of each token.
+const NetworksKept = 50
+
+func (AddNotice) op()  {}
+func (SeeNetwork) op() {}

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+const (
+	setCount = `INSERT INTO hourly_counts (hour, node, name, count) VALUES ($1, $2, $3, $4)
+ON CONFLICT (hour, name, node) DO UPDATE SET count = excluded.count`
+	selectCounts = `SELECT hour, name, CAST(sum(count) AS BIGINT) FROM hourly_counts WHERE hour >= $1 AND hour < $2
+GROUP BY hour, name ORDER BY hour, name`
+	purgeCounts = `DELETE FROM hourly_counts
+WHERE (hour, name, node) IN (SELECT hour, name, node FROM hourly_counts WHERE hour < $1 ORDER BY hour LIMIT 500)`
+
+	countUsers = `SELECT id FROM users WHERE id > $1 ORDER BY id LIMIT $2`
+
+	// What a part of the tokens holds: in the order of their creation, in which their rows
+	// are near each other.
+	countTokens = `SELECT created_at, id,
+    CASE WHEN kind IN ($5, $6) AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $4) THEN 1 ELSE 0 END,
+    expires_at, last_used_at,
+    CASE WHEN kind IN ($5, $6) AND reason <> $8 AND revoked_at >= $7 THEN 1 ELSE 0 END
+FROM tokens t WHERE (created_at, id) > ($1, $2)` + published + ` ORDER BY created_at, id LIMIT $3`
+
+	claimCensus = `UPDATE figures SET begun_at = $1
+WHERE one = 1 AND (begun_at <= $2 AND begun_at = counted_at OR begun_at <= $3)`
+	setFigures    = `UPDATE figures SET counted_at = $1, took = $2, users = $3, live = $4, expiring = $5, unused = $6, endless = $7, revoked = $8 WHERE one = 1`
+	selectFigures = `SELECT counted_at, took, users, live, expiring, unused, endless, revoked FROM figures WHERE one = 1`
+)
+
+// SetCounts stores what a node has counted so far in some hours.
+func (s *Store) SetCounts(ctx context.Context, node string, counts []records.HourCount) error {
+	return s.write(ctx, func(ctx context.Context, c conn) error {
+		for _, one := range counts {
+			if err := c.post(ctx, setCount, micros(one.Hour), node, one.Name, one.Count); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Counts returns the sums over all nodes, by hour and name.
+func (s *Store) Counts(ctx context.Context, since, until time.Time) ([]records.HourCount, error) {
+	return query(ctx, s, func(scan scanner) (one records.HourCount, err error) {
+		return one, scan(stamp{&one.Hour}, &one.Name, &one.Count)
+	}, selectCounts, micros(since), micros(until))
+}
+
+// PurgeCounts deletes the counts of hours that began before an instant, in small steps.
+func (s *Store) PurgeCounts(ctx context.Context, before time.Time) error {
+	return s.purgeBy(ctx, purging(purgeCounts, micros(before)))
+}
+
+// CountUsers counts some users.
+func (s *Store) CountUsers(ctx context.Context, p records.CensusPart) (f records.Figures, next records.Cursor, err error) {
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		f, next = records.Figures{}, records.Cursor{}
+		return c.each(ctx, countUsers, []any{p.After.ID, p.Limit}, func(scan scanner) error {
+			f.Users++
+			return scan(&next.ID)
+		})
+	})
+	if f.Users < int64(p.Limit) {
+		next = records.Cursor{}
+	}
+	return f, next, err
+}
+
+// CountTokens counts the API tokens and API keys among some tokens.
+func (s *Store) CountTokens(ctx context.Context, p records.CensusPart) (f records.Figures, next records.Cursor, err error) {
+	now := p.Now.UTC()
+	midnight := now.Truncate(24 * time.Hour)
+	week := micros(now.Add(token.ExpiryNotice))
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		f, next = records.Figures{}, records.Cursor{}
+		rows := 0
+		args := []any{
+			p.After.At, p.After.ID, p.Limit, micros(now), token.KindAPIToken.String(), token.KindExchangeKey.String(),
+			micros(midnight), token.ReasonRegenerated,
+		}
+		err := c.each(ctx, countTokens, args, func(scan scanner) error {
+			var live, expires, used, revoked int64
+			if err := scan(&next.At, &next.ID, &live, &expires, &used, &revoked); err != nil {
+				return err
+			}
+			rows++
+			f.RevokedToday += revoked
+			f.Live += live
+			f.Expiring += live * flag(expires > 0 && expires <= week)
+			f.NeverUsed += live * flag(used == 0)
+			f.NeverExpires += live * flag(expires == 0)
+			return nil
+		})
+		if rows < p.Limit {
+			next = records.Cursor{}
+		}
+		return err
+	})
+	return f, next, err
+}
+
+// ClaimCensus reports whether the caller is to count, and records that it begins.
+func (s *Store) ClaimCensus(ctx context.Context, claim records.CensusClaim) (claimed bool, err error) {
+	err = s.write(ctx, func(ctx context.Context, c conn) error {
+		n, err := c.exec(ctx, claimCensus, micros(claim.Now), micros(claim.Finished), micros(claim.Unfinished))
+		claimed = n > 0
+		return err
+	})
+	return claimed, err
+}
+
+// SetFigures stores the figures that were counted last.
+func (s *Store) SetFigures(ctx context.Context, f records.CountedFigures) error {
+	return s.write(ctx, func(ctx context.Context, c conn) error {
+		return c.post(ctx, setFigures, micros(f.Began), f.Took.Microseconds(), f.Users, f.Live, f.Expiring, f.NeverUsed, f.NeverExpires, f.RevokedToday)
+	})
+}
+
+// Figures returns the figures that were counted last.
+func (s *Store) Figures(ctx context.Context) (f records.CountedFigures, err error) {
+	var took int64
+	err = s.read(ctx, func(ctx context.Context, c conn) error {
+		return c.row(ctx, selectFigures, nil, stamp{&f.Began}, &took, &f.Users, &f.Live, &f.Expiring, &f.NeverUsed, &f.NeverExpires, &f.RevokedToday)
+	})
+	f.Took = time.Duration(took) * time.Microsecond
+	if errors.Is(err, sql.ErrNoRows) {
+		return records.CountedFigures{}, nil
+	}
+	return f, err
+}

@@ -1,0 +1,2 @@
+-- What an API token is for, in the words of its owner.
+ALTER TABLE tokens ADD COLUMN description TEXT COLLATE "C" NOT NULL DEFAULT '';

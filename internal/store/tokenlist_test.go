@@ -1,0 +1,79 @@
+package store_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bearerd/bearerd/internal/records"
+	"github.com/bearerd/bearerd/internal/store"
+	"github.com/bearerd/bearerd/internal/token"
+)
+
+// TestAFilteredListLooksAtBoundedTokens has more tokens than one page looks at, of which
+// the oldest alone pass the filter: the page ends, says that there is more, and the next
+// one goes on from there.
+func TestAFilteredListLooksAtBoundedTokens(t *testing.T) {
+	t.Parallel()
+	const beyond = 5
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := mustOpen(t, filepath.Join(t.TempDir(), "bearerd.db"), store.Options{})
+	var ops []records.Op
+	for n := range records.MaxTotal + beyond {
+		one := records.StoredToken{
+			ID: fmt.Sprintf("id-%06d", n), Kind: token.KindAPIToken, Digest: token.Digest(fmt.Sprint(n)), Owner: "ada", Name: "n",
+			CreatedAt: now.Add(time.Duration(n) * time.Second),
+		}
+		if n < beyond-1 {
+			one.RevokedAt, one.Reason = now, "revoked"
+		}
+		ops = append(ops, records.AddToken{Token: one})
+	}
+	for some := range slices.Chunk(ops, 1000) {
+		if _, err := s.Commit(t.Context(), records.Batch{Ops: some}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, owner := range []string{"", "ada"} {
+		q := records.TokenQuery{Owner: owner, State: records.EndedOnly, Now: now}
+		page, err := s.StoredTokens(t.Context(), q)
+		if err != nil || len(page.Items) != 0 || page.Next == "" {
+			t.Fatalf("the first page of %q: %d tokens, next %q, %v", owner, len(page.Items), page.Next, err)
+		}
+		total, err := s.TokenTotal(t.Context(), q)
+		if want := (records.Total{Count: 0, More: true}); err != nil || total != want {
+			t.Errorf("the total of %q: %+v, %v", owner, total, err)
+		}
+		q.After = page.Next
+		if page, err = s.StoredTokens(t.Context(), q); err != nil || len(page.Items) != beyond-1 || page.Next != "" {
+			t.Errorf("the second page of %q: %d tokens, next %q, %v", owner, len(page.Items), page.Next, err)
+		}
+		total, err = s.TokenTotal(t.Context(), records.TokenQuery{Owner: owner})
+		if want := (records.Total{Count: records.MaxTotal, More: true}); err != nil || total != want {
+			t.Errorf("the total of all of %q: %+v, %v", owner, total, err)
+		}
+	}
+}
+
+// TestListsAreReadInTheOrderOfAnIndex wants no list to sort or read a whole table, so
+// that a page costs the same however much is stored. Only what is one owner's is sorted.
+func TestListsAreReadInTheOrderOfAnIndex(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bearerd.db")
+	mustOpen(t, path, store.Options{})
+	db := raw(t, path)
+	for name, text := range store.ListLookups() {
+		details := plan(t, db, text)
+		inner := slices.ContainsFunc(details, func(d string) bool { return strings.HasPrefix(d, "CO-ROUTINE") })
+		for _, detail := range details {
+			whole := strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "USING") && (!inner || len(detail) != len("SCAN t"))
+			sort := strings.Contains(detail, "TEMP B-TREE") && name != "tokens, an owner's by name"
+			if whole || sort || strings.HasPrefix(detail, "MATERIALIZE") {
+				t.Errorf("%s: %s", name, strings.Join(details, " / "))
+			}
+		}
+	}
+}

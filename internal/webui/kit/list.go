@@ -1,0 +1,127 @@
+package kit
+
+import (
+	"html/template"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bearerd/bearerd/internal/records"
+)
+
+// List is what stands around a list: the search and the filters above it, and how long it
+// is and the way to the next page below.
+type List struct {
+	Path    string // of the page
+	Noun    string // of one item
+	Search  string
+	Hint    string   // what the search looks at
+	Filters []Filter // beside the search
+	Total   string
+	First   bool // this is the first page
+	Narrow  bool // something is asked for: the list may have fewer items than there are
+
+	asked url.Values // what the list is asked for, without the place in it
+	next  string
+}
+
+// Filter is a choice of a list, or a field for one word of it where it has no Options.
+type Filter struct {
+	Name, Label string
+	Options     []Choice
+	Value, Hint string
+}
+
+// MaxFilter is how much of a filter's text is read, in bytes.
+const MaxFilter = 256
+
+// NewList reads the search, and the filters that a page has, from a query. Of a filter with
+// options the first is the one that nothing needs to be asked for.
+func NewList(path, noun, hint string, q url.Values, filters ...Filter) List {
+	l := List{Path: path, Noun: noun, Hint: hint, Search: bounded(q.Get("q")), First: q.Get("after") == "", asked: url.Values{}}
+	if l.Search != "" {
+		l.asked.Set("q", l.Search)
+	}
+	for _, f := range filters {
+		f.Value = bounded(q.Get(f.Name))
+		known := len(f.Options) == 0
+		for i := range f.Options {
+			f.Options[i].Chosen = f.Options[i].Value == f.Value
+			known = known || f.Options[i].Chosen
+		}
+		if !known {
+			f.Value = f.Options[0].Value
+			f.Options[0].Chosen = true
+		}
+		if f.Value != "" {
+			l.asked.Set(f.Name, f.Value)
+		}
+		l.Filters = append(l.Filters, f)
+	}
+	l.Narrow = len(l.asked) > 0
+	return l
+}
+
+func bounded(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == 0 || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, text[:min(len(text), MaxFilter)])
+}
+
+// Asked returns what a filter is set to.
+func (l List) Asked(name string) string { return l.asked.Get(name) }
+
+// After sets the cursor of the next page; "" when this is the last.
+func (l *List) After(cursor string) { l.next = cursor }
+
+// Counted sets how many items the list has, on all pages.
+func (l *List) Counted(t records.Total) { l.Total = total(t, l.Noun) }
+
+// total returns how many items there are in words: beyond a bound, that there are more.
+func total(t records.Total, noun string) string {
+	text := Grouped(int64(t.Count))
+	if t.More {
+		text += "+"
+	}
+	if t.Count == 1 && !t.More {
+		return text + " " + noun
+	}
+	return text + " " + noun + "s"
+}
+
+// Next returns the query of the next page; "" when this is the last.
+func (l List) Next() template.URL {
+	if l.next == "" {
+		return ""
+	}
+	q := url.Values{"after": {l.next}}
+	for name, values := range l.asked {
+		q[name] = values
+	}
+	return template.URL(q.Encode()) //nolint:gosec // it is encoded
+}
+
+// Start returns the query of the first page; "" when nothing is asked for.
+func (l List) Start() template.URL { return template.URL(l.asked.Encode()) } //nolint:gosec // likewise
+
+// Listed is how many items a page of a list has.
+const Listed = 100
+
+// Slice returns the page of a list that is read as a whole: the items from a place on that
+// its cursor names, which is a number.
+func Slice[T any](l *List, all []T, cursor string) []T {
+	from, err := strconv.Atoi(cursor)
+	if err != nil || from < 0 || from > len(all) {
+		from = 0
+	}
+	l.First = from == 0
+	l.Counted(records.Total{Count: len(all)})
+	if from+Listed < len(all) {
+		l.After(strconv.Itoa(from + Listed))
+	}
+	return all[from:min(from+Listed, len(all))]
+}
