@@ -23,7 +23,9 @@ type forwarding struct {
 	announced http.Header // what the application is told of the caller
 	preflight bool        // it carries nothing that says who sends it
 	report    bool        // it goes on as it came, whoever sends it
-	status    int         // of the application's answer; 0: there was none
+	// answered is told the status of the application's answer before the client is; nil:
+	// nobody is.
+	answered func(status int)
 }
 
 // rewrite makes of the request that came in the one that goes out. Hop-by-hop

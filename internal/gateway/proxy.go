@@ -179,7 +179,9 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, f *forwarding) e
 		ErrorLog:      p.errorLog,
 		BufferPool:    &p.buffers,
 		ModifyResponse: func(answer *http.Response) error {
-			f.status = answer.StatusCode
+			if f.answered != nil {
+				f.answered(answer.StatusCode)
+			}
 			p.finish(answer.Header, r, f)
 			return nil
 		},

@@ -49,11 +49,15 @@ func (p *Proxy) report(w http.ResponseWriter, r *http.Request, f *forwarding, j 
 	if err := p.Gate.Announcer.announce(r.Context(), f.announced, nil); err != nil {
 		return err
 	}
-	err := p.forward(w, r, f)
-	if f.status == 0 && err != nil {
-		f.status = http.StatusBadGateway
+	counted := false
+	f.answered = func(status int) {
+		counted = true
+		p.Gate.shadow(r, j, shadow.Refusal{Route: f.route.ask.label, Method: r.Method, Path: f.path, Status: status})
 	}
-	p.Gate.shadow(r, j, shadow.Refusal{Route: f.route.ask.label, Method: r.Method, Path: f.path, Status: f.status})
+	err := p.forward(w, r, f)
+	if !counted {
+		f.answered(http.StatusBadGateway)
+	}
 	return err
 }
 
